@@ -1,0 +1,42 @@
+# The two commands that matter: `make demo` and `make test`. Both do all set-up.
+
+CARGO ?= cargo
+
+.PHONY: demo test lint fmt docs bench wasm plugins clean
+
+demo: plugins
+	$(CARGO) run --quiet -p towpath -- demo
+
+test: plugins
+	$(CARGO) build --quiet -p towpath-lambda
+	$(CARGO) test --workspace
+	$(CARGO) run --quiet -p towpath -- plugin test
+
+# The plugins as components, and the target that they are built for.
+plugins: wasm
+	$(CARGO) build -p towpath
+	$(CARGO) run --quiet -p towpath -- plugin build
+
+wasm:
+	@plugins/wasm-target.sh
+
+fmt:
+	$(CARGO) fmt --all
+	cd plugins && $(CARGO) fmt --all
+
+lint:
+	$(CARGO) fmt --all --check
+	cd plugins && $(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	cd plugins && $(CARGO) clippy --release --target wasm32-wasip2 -- -D warnings
+
+docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+bench:
+	$(CARGO) bench --workspace
+
+clean:
+	$(CARGO) clean
+	cd plugins && $(CARGO) clean
+	rm -rf .towpath

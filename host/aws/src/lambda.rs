@@ -1,0 +1,133 @@
+//! The Lambda driver: a batch in, the ids that failed out. Nothing is deleted here: Lambda deletes what
+//! the answer does not name.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::Instant;
+use towpath_core::pipeline::{Lease, Pipeline, Settlement};
+use towpath_core::poll::by_group;
+use towpath_core::queue::{Handle, MAX_BATCH, MAX_VISIBILITY, MessageId, Queue, Received};
+use tracing::{error, info, warn};
+
+use crate::event::{EventError, Record, records};
+
+/// The answer is out this long before the deadline at the latest: a timeout gives back the whole batch,
+/// the messages that are done too.
+const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+
+/// Giving messages back must fit between the end of the work and the answer.
+const SETTLE_MARGIN: Duration = Duration::from_secs(1);
+
+/// The longest that an invocation can have held a message already.
+const MAX_INVOCATION: Duration = Duration::from_secs(15 * 60);
+
+/// The answer of `ReportBatchItemFailures`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    /// The messages that come back. All others are deleted.
+    pub batch_item_failures: Vec<Failure>,
+}
+
+/// One message that comes back.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// Its id.
+    pub item_identifier: MessageId,
+}
+
+/// What an invocation works with.
+pub struct Host {
+    /// The pipeline.
+    pub pipeline: Pipeline,
+    /// The queue that the messages come from, to give them back to.
+    pub queue: Arc<dyn Queue>,
+}
+
+impl Host {
+    /// Handles one invocation that ends at `deadline`. An error gives the whole batch back.
+    pub async fn handle(&self, event: &Value, deadline: Instant) -> Result<Response, EventError> {
+        let records = records(event, self.pipeline.clock.now())?;
+        let ids: Vec<MessageId> = records.iter().map(|record| record.id.clone()).collect();
+        let messages = readable(records);
+        let results = Results::default();
+        let work_until = deadline - ANSWER_MARGIN - SETTLE_MARGIN;
+        let lease = Lease { deadline: work_until, total: work_until.saturating_duration_since(Instant::now()) };
+        let work = join_all(by_group(messages).into_iter().map(|group| self.group(group, lease, &results)));
+        // The pipeline keeps to its lease; this is for what nobody thought of.
+        let settle_until = deadline - ANSWER_MARGIN;
+        if tokio::time::timeout_at(settle_until, work).await.is_err() {
+            error!("the work did not end in time, what is not settled is given back");
+        }
+        let acked = results.acked();
+        let failed: Vec<Failure> =
+            ids.iter().filter(|id| !acked.contains(*id)).map(|id| Failure { item_identifier: id.clone() }).collect();
+        info!(messages = ids.len(), failed = failed.len(), "batch handled");
+        Ok(Response { batch_item_failures: failed })
+    }
+
+    /// One group to its end; then what failed of it is given back, tail to head.
+    async fn group(&self, messages: Vec<Received>, lease: Lease, results: &Results) {
+        let mut run = self.pipeline.group(lease);
+        let mut give_back = Vec::new();
+        for message in &messages {
+            match run.next(message).await {
+                Settlement::Ack => results.ack(&message.id),
+                Settlement::Retry(after) => {
+                    let after = after.min(MAX_VISIBILITY - MAX_INVOCATION);
+                    give_back.push((message.handle.clone(), after));
+                }
+            }
+        }
+        give_back.reverse();
+        self.give_back(&give_back).await;
+    }
+
+    /// A message that cannot be given back comes back when its visibility timeout runs out.
+    async fn give_back(&self, changes: &[(Handle, Duration)]) {
+        for changes in changes.chunks(MAX_BATCH) {
+            for problem in self.queue.change_visibility(changes).await.into_iter().filter_map(Result::err) {
+                warn!(error = %problem, "visibility could not be changed");
+            }
+        }
+    }
+}
+
+/// The messages that can be processed. An unreadable record has no body that could be stored elsewhere: it
+/// comes back until the queue itself moves it to the dead-letter queue, and until then nothing of its
+/// group may overtake it.
+fn readable(records: Vec<Record>) -> Vec<Received> {
+    let mut blocked = HashSet::new();
+    let mut messages = Vec::with_capacity(records.len());
+    for Record { id, group, message } in records {
+        match message {
+            Ok(message) if !blocked.contains(&group) => messages.push(message),
+            Ok(_) => warn!(message_id = %id, group = %group, "message waits behind an unreadable record"),
+            Err(problem) => {
+                error!(message_id = %id, group = %group, problem, "record is unreadable, it is given back");
+                blocked.insert(group);
+            }
+        }
+    }
+    messages
+}
+
+/// The messages that are done with, as groups running side by side report them.
+#[derive(Default)]
+struct Results(Mutex<HashSet<MessageId>>);
+
+impl Results {
+    fn ack(&self, id: &MessageId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
+    }
+
+    fn acked(&self) -> HashSet<MessageId> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

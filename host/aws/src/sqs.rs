@@ -1,0 +1,234 @@
+//! SQS as the host's queue.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::primitives::Blob;
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
+    MessageAttributeValue, MessageSystemAttributeName,
+};
+use towpath_core::clock::Timestamp;
+use towpath_core::queue::{
+    Attribute, AttributeValue, Handle, MessageId, NewMessage, Queue, QueueError, Receive, Received, Sent,
+};
+
+use crate::client::ATTEMPT_TIMEOUT;
+
+/// A queue of SQS.
+pub struct SqsQueue {
+    client: Client,
+    url: String,
+    name: String,
+}
+
+impl SqsQueue {
+    /// The queue with this URL.
+    pub fn new(client: Client, url: impl Into<String>) -> SqsQueue {
+        let url = url.into();
+        let name = arn(&url).unwrap_or_else(|| url.clone());
+        SqsQueue { client, url, name }
+    }
+
+    fn failed<E>(&self, error: SdkError<E>) -> QueueError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let code = error.code().unwrap_or_default().to_owned();
+        let message = error.message().unwrap_or_default().to_owned();
+        known(&code, &message)
+            .unwrap_or_else(|| QueueError::Unavailable { queue: self.name.clone(), source: Box::new(error) })
+    }
+
+    /// One answer an entry: those that failed by their ids, which are positions, all others done.
+    fn entries(&self, count: usize, failed: &[BatchResultErrorEntry]) -> Vec<Result<(), QueueError>> {
+        let entry = |index: usize| match failed.iter().find(|entry| entry.id == index.to_string()) {
+            None => Ok(()),
+            Some(entry) => {
+                let message = entry.message.clone().unwrap_or_default();
+                Err(known(&entry.code, &message).unwrap_or_else(|| QueueError::Unavailable {
+                    queue: self.name.clone(),
+                    source: format!("{}: {message}", entry.code).into(),
+                }))
+            }
+        };
+        (0..count).map(entry).collect()
+    }
+}
+
+/// Errors whose meaning is known. The SDK models few of them, so code and text are read.
+fn known(code: &str, message: &str) -> Option<QueueError> {
+    match code.rsplit_once('.').map_or(code, |(_, code)| code) {
+        "ReceiptHandleIsInvalid" => Some(QueueError::HandleInvalid),
+        "MessageNotInflight" => Some(QueueError::NotInFlight),
+        "InvalidParameterValue" if message.contains("receipt handle has expired") => Some(QueueError::HandleExpired),
+        "InvalidParameterValue" if message.contains("not available for visibility timeout change") => {
+            Some(QueueError::NotInFlight)
+        }
+        "InvalidParameterValue" | "InvalidMessageContents" | "BatchRequestTooLong" => {
+            Some(QueueError::Invalid(message.to_owned()))
+        }
+        _ => None,
+    }
+}
+
+#[async_trait]
+impl Queue for SqsQueue {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn send(&self, message: NewMessage) -> Result<Sent, QueueError> {
+        let mut send = self
+            .client
+            .send_message()
+            .queue_url(&self.url)
+            .message_group_id(message.group.0)
+            .message_deduplication_id(message.dedup_id)
+            .message_body(message.body);
+        for (name, attribute) in message.attributes {
+            let value = MessageAttributeValue::builder().data_type(attribute.data_type);
+            let value = match attribute.value {
+                AttributeValue::Text(text) => value.string_value(text),
+                AttributeValue::Binary(bytes) => value.binary_value(Blob::new(bytes)),
+            };
+            let value = value.build().map_err(|error| QueueError::Invalid(error.to_string()))?;
+            send = send.message_attributes(name, value);
+        }
+        let sent = send.send().await.map_err(|error| self.failed(error))?;
+        let id = sent.message_id.ok_or_else(|| self.odd("the answer to a send has no message id"))?;
+        Ok(Sent { id: MessageId(id), sequence: sent.sequence_number })
+    }
+
+    async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError> {
+        let seconds = |duration: Duration| i32::try_from(duration.as_secs()).unwrap_or(i32::MAX);
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(request.wait + ATTEMPT_TIMEOUT).build();
+        let received = self
+            .client
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(i32::try_from(request.max).unwrap_or(i32::MAX))
+            .wait_time_seconds(seconds(request.wait))
+            .set_visibility_timeout(request.visibility.map(seconds))
+            .set_receive_request_attempt_id(request.attempt_id)
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .message_attribute_names("All")
+            .customize()
+            .config_override(aws_sdk_sqs::Config::builder().timeout_config(timeouts))
+            .send()
+            .await
+            .map_err(|error| self.failed(error))?;
+        received.messages.unwrap_or_default().into_iter().map(|message| self.received(message)).collect()
+    }
+
+    async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
+        let entry = |(index, handle): (usize, &Handle)| {
+            DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(&handle.0).build()
+        };
+        let entries = handles.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>();
+        let Ok(entries) = entries else { return self.all(handles.len(), "an entry is incomplete") };
+        let deleted = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await;
+        match deleted {
+            Ok(deleted) => self.entries(handles.len(), &deleted.failed),
+            Err(error) => self.all(handles.len(), &self.failed(error).to_string()),
+        }
+    }
+
+    async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
+        // SQS counts whole seconds; rounded up, a backoff is never shorter than it was decided to be.
+        let seconds = |wait: &Duration| i32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(i32::MAX);
+        let entry = |(index, (handle, wait)): (usize, &(Handle, Duration))| {
+            ChangeMessageVisibilityBatchRequestEntry::builder()
+                .id(index.to_string())
+                .receipt_handle(&handle.0)
+                .visibility_timeout(seconds(wait))
+                .build()
+        };
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        let entries = changes.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>();
+        let Ok(entries) = entries else { return self.all(changes.len(), "an entry is incomplete") };
+        let request = self.client.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(entries));
+        match request.send().await {
+            Ok(changed) => self.entries(changes.len(), &changed.failed),
+            Err(error) => self.all(changes.len(), &self.failed(error).to_string()),
+        }
+    }
+}
+
+impl SqsQueue {
+    fn odd(&self, what: &str) -> QueueError {
+        QueueError::Unavailable { queue: self.name.clone(), source: what.into() }
+    }
+
+    fn all(&self, count: usize, what: &str) -> Vec<Result<(), QueueError>> {
+        (0..count).map(|_| Err(self.odd(what))).collect()
+    }
+
+    fn received(&self, message: Message) -> Result<Received, QueueError> {
+        let mut system = message.attributes.unwrap_or_default();
+        let mut take = |name: MessageSystemAttributeName| system.remove(&name);
+        let id = MessageId(message.message_id.ok_or_else(|| self.odd("a received message has no id"))?);
+        let handle = message.receipt_handle.ok_or_else(|| self.odd("a received message has no receipt handle"))?;
+        let attributes = message.message_attributes.unwrap_or_default().into_iter().map(|(name, value)| {
+            let data_type = value.data_type.into();
+            let value = match (value.string_value, value.binary_value) {
+                (Some(text), _) => AttributeValue::Text(text),
+                (None, blob) => AttributeValue::Binary(blob.map(Blob::into_inner).unwrap_or_default()),
+            };
+            (name, Attribute { data_type, value })
+        });
+        let count = take(MessageSystemAttributeName::ApproximateReceiveCount);
+        let sent_at = take(MessageSystemAttributeName::SentTimestamp);
+        Ok(Received {
+            group: take(MessageSystemAttributeName::MessageGroupId).map_or_else(|| id.0.clone().into(), Into::into),
+            dedup_id: take(MessageSystemAttributeName::MessageDeduplicationId),
+            sequence: take(MessageSystemAttributeName::SequenceNumber),
+            receive_count: count.and_then(|count| count.parse().ok()).unwrap_or(1),
+            sent_at: Timestamp(sent_at.and_then(|millis| millis.parse().ok()).unwrap_or_default()),
+            body: message.body.unwrap_or_default(),
+            attributes: attributes.collect(),
+            handle: Handle(handle),
+            id,
+        })
+    }
+}
+
+/// `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME` as an ARN.
+fn arn(url: &str) -> Option<String> {
+    let rest = url.strip_prefix("https://sqs.")?;
+    let (host, path) = rest.split_once('/')?;
+    let (region, domain) = host.split_once('.')?;
+    let partition = match domain {
+        "amazonaws.com" => "aws",
+        "amazonaws.com.cn" => "aws-cn",
+        _ => return None,
+    };
+    let (account, name) = path.split_once('/')?;
+    Some(format!("arn:{partition}:sqs:{region}:{account}:{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_named_by_its_arn_where_its_url_tells_it() {
+        let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/events.fifo";
+        assert_eq!(arn(url).as_deref(), Some("arn:aws:sqs:eu-west-1:123456789012:events.fifo"));
+        assert_eq!(arn("http://127.0.0.1:9324/000000000000/events.fifo"), None);
+    }
+
+    #[test]
+    fn errors_are_known_by_code_and_text() {
+        let expired = "Value x for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired.";
+        assert!(matches!(known("InvalidParameterValue", expired), Some(QueueError::HandleExpired)));
+        assert!(matches!(known("AWS.SimpleQueueService.MessageNotInflight", ""), Some(QueueError::NotInFlight)));
+        assert!(matches!(known("ReceiptHandleIsInvalid", ""), Some(QueueError::HandleInvalid)));
+        assert!(known("RequestThrottled", "").is_none());
+    }
+}

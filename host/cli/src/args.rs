@@ -1,0 +1,254 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  towpath demo                                see it work: nothing is left running
+  towpath serve                               run towpath.toml on this machine, durable, without AWS
+  towpath dev --chaos 503:30s                 the same with a fake target that is away for 30 s
+  towpath send plugins/github/cases           post recorded events
+  towpath plugin build && towpath plugin test build all plugins and run their cases
+  towpath dlq list --json                     what died, and why
+
+Exit codes: 0 all is well; 1 something was found (a case differs, the config has mistakes); 2 the command
+could not do its work; 130 interrupted.";
+
+/// Carries every SaaS webhook to your system, in order, and never loses one.
+#[derive(Parser, Debug)]
+#[command(name = "towpath", version, about, after_help = EXAMPLES, propagate_version = true)]
+pub struct Args {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+    /// Write what is listed as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// How much to log: error, warn, info, debug or trace [default: TOWPATH_LOG, or info]
+    #[arg(long, global = true, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
+    pub log: Option<String>,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Show the whole story on recorded events in half a minute
+    Demo(Demo),
+    /// Run ingest, queue and pipeline on this machine, durable
+    Serve(Serve),
+    /// Serve with hot reload of plugins and a fake target
+    Dev(Dev),
+    /// Post recorded events to an ingest
+    Send(Send),
+    /// Build and test plugins
+    #[command(subcommand)]
+    Plugin(Plugin),
+    /// Look at the config
+    #[command(subcommand)]
+    Config(Config),
+    /// Look at dead letters
+    #[command(subcommand)]
+    Dlq(Dlq),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  towpath completions bash > /etc/bash_completion.d/towpath")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where the config is.
+#[derive(ClapArgs, Debug, Clone)]
+pub struct ConfigFile {
+    /// The config file [default: TOWPATH_CONFIG, or towpath.toml]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `demo`.
+#[derive(ClapArgs, Debug)]
+#[command(
+    after_help = "Example:\n  towpath demo --store /tmp/demo\n\nCtrl-C leaves what waits in the store; the next run resumes it."
+)]
+pub struct Demo {
+    /// The folder with the plugins and their recorded events
+    #[arg(long, default_value = "plugins", value_name = "DIR")]
+    pub plugins: PathBuf,
+    /// The folder of the queue; it is kept
+    #[arg(long, default_value = ".towpath/demo", value_name = "DIR")]
+    pub store: PathBuf,
+}
+
+/// `serve`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  towpath serve
+  towpath serve --config /etc/towpath.toml --listen 0.0.0.0:8080
+
+SIGTERM and Ctrl-C drain: what runs is finished, the rest given back. A second Ctrl-C quits at once;
+nothing that was answered 202 is lost either way.")]
+pub struct Serve {
+    /// The config
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// The address to listen on, instead of the config's
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// `dev`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  towpath dev                                 every target is the fake one; deliveries are shown
+  towpath dev --chaos 503:30s                 it is away for 30 s, then answers 200
+  towpath dev --chaos 429:10s,slow:20s,reset:5s
+  towpath dev --real-targets                  deliver to the targets of the config
+
+Chaos: a list of KIND[:DURATION], played in order; without a duration it goes on for ever. KIND is a
+status such as 503, `429` (with Retry-After: 1), `slow` (answers after 60 s) or `reset` (breaks off).
+After a change in a plugin's sources it is built again and swapped between two messages; a build that
+fails leaves the old one running.")]
+pub struct Dev {
+    /// The config
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// The address to listen on, instead of the config's
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// What the fake target answers
+    #[arg(long, value_name = "SCRIPT", default_value = "")]
+    pub chaos: crate::sss::Chaos,
+    /// Deliver to the targets of the config instead of the fake one
+    #[arg(long)]
+    pub real_targets: bool,
+    /// Reload built components only; build nothing
+    #[arg(long)]
+    pub no_build: bool,
+}
+
+/// `send`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  towpath send plugins/approval/cases/submitted/message.json
+  towpath send plugins/*/cases                every recorded event of every plugin
+  towpath send --to http://127.0.0.1:9000/hooks --path crm event.json --times 100")]
+pub struct Send {
+    /// Recorded events (message.json), or folders of them
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The ingest, prefix included
+    #[arg(long, default_value = "http://127.0.0.1:8080/hooks", value_name = "URL")]
+    pub to: String,
+    /// The path to post to, instead of the one in the file
+    #[arg(long)]
+    pub path: Option<String>,
+    /// How often to send them all
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub times: u32,
+}
+
+/// `plugin`.
+#[derive(Subcommand, Debug)]
+pub enum Plugin {
+    /// Build plugins for wasm32-wasip2
+    #[command(after_help = "\
+Examples:
+  towpath plugin build                        every plugin below plugins/, or the one in this folder
+  towpath plugin build plugins/github --precompile")]
+    Build {
+        /// Folders of plugins [default: this folder, or those below plugins/]
+        folders: Vec<PathBuf>,
+        /// Also compile to native code (plugin.cwasm and its manifest), as the Lambda host needs it
+        #[arg(long)]
+        precompile: bool,
+        /// The target triple to precompile for [default: this machine's]
+        #[arg(long, value_name = "TRIPLE", requires = "precompile")]
+        target: Option<String>,
+    },
+    /// Run the golden cases of plugins
+    #[command(after_help = "\
+A case is a folder below cases/ with message.json (a recorded event) and expected.json (the verdict and
+its fuel). Fuel may differ from the expectation by a fifth: another standard library uses other amounts.
+
+Examples:
+  towpath plugin test                         exit code 1 if a case differs
+  towpath plugin test plugins/github --filter issue
+  towpath plugin test --update                write what the plugins say now, then look at git diff")]
+    Test {
+        /// Folders of plugins [default: this folder, or those below plugins/]
+        folders: Vec<PathBuf>,
+        /// Write the expectations anew
+        #[arg(long)]
+        update: bool,
+        /// Only cases whose names contain this
+        #[arg(long, value_name = "TEXT")]
+        filter: Option<String>,
+    },
+}
+
+/// `config`.
+#[derive(Subcommand, Debug)]
+pub enum Config {
+    /// Check the config and load its plugins; show all mistakes at once
+    #[command(after_help = "\
+Examples:
+  towpath config check
+  towpath config check -c staging.toml --skip-secrets --json")]
+    Check {
+        /// The config
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Do not ask for the values of secrets
+        #[arg(long)]
+        skip_secrets: bool,
+        /// Do not load the plugins
+        #[arg(long)]
+        skip_plugins: bool,
+    },
+}
+
+/// Where the store is.
+#[derive(ClapArgs, Debug)]
+pub struct StoreFolder {
+    /// The config, which names the store
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// The folder of the store, instead of the config's
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+}
+
+/// `dlq`.
+#[derive(Subcommand, Debug)]
+pub enum Dlq {
+    /// List dead letters, oldest first
+    #[command(
+        after_help = "Examples:\n  towpath dlq list\n  towpath dlq list --store .towpath/demo --reason refused --json"
+    )]
+    List {
+        /// The store
+        #[command(flatten)]
+        store: StoreFolder,
+        /// Only those with this reason
+        #[arg(long)]
+        reason: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show one dead letter whole: why, attempts, headers, body
+    #[command(after_help = "Example:\n  towpath dlq show 1b9d6bcd")]
+    Show {
+        /// Its id, or the beginning of it
+        id: String,
+        /// The store
+        #[command(flatten)]
+        store: StoreFolder,
+    },
+}

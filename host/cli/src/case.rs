@@ -1,0 +1,130 @@
+//! Golden cases: a recorded event, and what the plugin must make of it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Map, Value, json};
+use towpath_core::plugin::{Plugin, Transformed};
+use towpath_core::verdict::{HeaderValue, Payload, Request, Verdict};
+
+use crate::event::{self, Event};
+
+/// The file with the expectation, beside `message.json`.
+const EXPECTED: &str = "expected.json";
+
+/// By which part of it fuel may differ from the expectation: another build of the standard library uses
+/// other amounts, a mistake that matters uses many times as much.
+const FUEL_TOLERANCE: f64 = 0.2;
+
+/// One case.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    folder: PathBuf,
+}
+
+/// How a case ended.
+pub(crate) enum Ended {
+    Passed,
+    Updated,
+    /// Expected and found, as text to compare.
+    Differs {
+        expected: String,
+        found: String,
+    },
+}
+
+/// The cases of a plugin, by name.
+pub(crate) fn cases(plugin: &Path) -> anyhow::Result<Vec<Case>> {
+    let root = plugin.join("cases");
+    if !root.is_dir() {
+        return Ok(Vec::new());
+    }
+    let files = event::find(std::slice::from_ref(&root))?;
+    let case = |file: PathBuf| {
+        let folder = file.parent().unwrap_or(&root).to_owned();
+        let name = folder.strip_prefix(&root).unwrap_or(&folder).display().to_string();
+        Case { name, folder }
+    };
+    Ok(files.into_iter().map(case).collect())
+}
+
+impl Case {
+    /// Runs the plugin on the case's event and compares, or writes the expectation anew.
+    pub(crate) fn run(&self, plugin: &Plugin, update: bool) -> anyhow::Result<(Ended, u64)> {
+        let file = self.folder.join(event::FILE);
+        let message = Event::read(&file)?.message(&file)?;
+        let transformed = plugin.transform(&message, plugin.limits());
+        let fuel = transformed.fuel;
+        let found = describe(&transformed);
+        let file = self.folder.join(EXPECTED);
+        let expected = match std::fs::read_to_string(&file) {
+            Ok(text) => serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))?,
+            Err(_) => Value::Null,
+        };
+        let same_fuel = expected
+            .get("fuel")
+            .and_then(Value::as_f64)
+            .is_some_and(|expected| (fuel as f64 - expected).abs() <= expected * FUEL_TOLERANCE);
+        if same_fuel && expected.get("verdict") == found.get("verdict") {
+            return Ok((Ended::Passed, fuel));
+        }
+        if update {
+            std::fs::write(&file, pretty(&found) + "\n").with_context(|| format!("writing {}", file.display()))?;
+            return Ok((Ended::Updated, fuel));
+        }
+        let mut expected = expected;
+        if let (true, Some(entry)) = (same_fuel, expected.get_mut("fuel")) {
+            // Fuel within its tolerance is no difference to show.
+            *entry = json!(fuel);
+        }
+        let expected = if expected.is_null() { String::new() } else { pretty(&expected) };
+        Ok((Ended::Differs { expected, found: pretty(&found) }, fuel))
+    }
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// A call's result as the JSON of `expected.json`.
+fn describe(transformed: &Transformed) -> Value {
+    let verdict = match &transformed.verdict {
+        Ok(Verdict::Deliver(requests)) => json!({ "deliver": requests.iter().map(request).collect::<Vec<_>>() }),
+        Ok(Verdict::Skip(reason)) => json!({ "skip": reason }),
+        Ok(Verdict::Reject(reason)) => json!({ "reject": reason }),
+        Ok(Verdict::Retry { reason, after }) => {
+            json!({ "retry": { "reason": reason, "after_ms": after.map(|after| after.as_millis() as u64) } })
+        }
+        Err(fault) => json!({ "fault": { "kind": fault.kind, "message": fault.message } }),
+    };
+    json!({ "verdict": verdict, "fuel": transformed.fuel })
+}
+
+fn request(request: &Request) -> Value {
+    let header = |(name, value): &(String, HeaderValue)| match value {
+        HeaderValue::Text(text) => json!([name, text]),
+        HeaderValue::Secret(secret) => json!([name, { "secret": secret }]),
+    };
+    let (key, value) = match &request.body {
+        Payload::Unchanged => ("body", json!("unchanged")),
+        Payload::Empty => ("body", Value::Null),
+        Payload::Bytes(bytes) => match (serde_json::from_slice::<Value>(bytes), std::str::from_utf8(bytes)) {
+            (Ok(json), _) if !json.is_string() => ("body", json),
+            (_, Ok(text)) => ("body_text", json!(text)),
+            _ => ("body_base64", json!(BASE64.encode(bytes))),
+        },
+    };
+    let mut described = Map::from_iter([
+        ("target".to_owned(), json!(request.target)),
+        ("method".to_owned(), json!(request.method)),
+        ("path".to_owned(), json!(request.path)),
+        ("headers".to_owned(), request.headers.iter().map(header).collect()),
+        (key.to_owned(), value),
+    ]);
+    if let Some(idempotency_key) = &request.idempotency_key {
+        described.insert("idempotency_key".to_owned(), json!(idempotency_key));
+    }
+    Value::Object(described)
+}

@@ -1,0 +1,217 @@
+//! `demo`: the whole story on recorded events, checked against what the fake SSS really got.
+
+mod ledger;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use console::style;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use towpath_core::config::{Config, Secrets};
+use towpath_core::dead_letter::DeadLetter;
+use towpath_core::plugin::COMPONENT;
+
+use super::send::{client, post};
+use crate::args::Demo;
+use crate::compose::Station;
+use crate::event::{self, Event};
+use crate::output::{Exit, Output};
+use crate::signals;
+use crate::sss::{Chaos, Sss};
+use ledger::Ledger;
+
+/// The plugins of the demo, in the order of its table.
+const PLUGINS: [&str; 3] = ["approval", "github", "stripe"];
+
+/// How long SSS is away for its release.
+const RELEASE: Duration = Duration::from_secs(5);
+
+/// How long everything may take to drain before the demo says that something is wrong.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) async fn run(args: Demo, output: &Output) -> anyhow::Result<Exit> {
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let story = async {
+        let exit = tell(&args, output, &stop, &mut tasks).await;
+        stop.cancel();
+        while tasks.join_next().await.is_some() {}
+        exit
+    };
+    tokio::select! {
+        result = signals::watch(stop.clone()) => { result?; Ok(Exit::Interrupted) }
+        exit = story => exit,
+    }
+}
+
+async fn tell(args: &Demo, output: &Output, stop: &CancellationToken, tasks: &mut JoinSet<()>) -> anyhow::Result<Exit> {
+    let (sss, address) = Sss::start(Chaos::default(), None, stop.clone(), tasks).await?;
+    let text = config_text(&args.plugins, &args.store, address.port())?;
+    let config = Config::parse(&text, Path::new("demo.toml"), &Secrets::of([]))?;
+    let station = Station::new(config).await?;
+    let mut ledger = Ledger::open(&station.queues).await?;
+    output.headline("Towpath demo: recorded webhooks → queue → WebAssembly plugins → a fake SSS");
+    output.say(format!("store: {} (kept)", args.store.display()));
+    if ledger.resumed() > 0 {
+        output.say(format!("{} messages wait from a run that was interrupted: they go first", ledger.resumed()));
+    }
+    let here = station.start(stop, tasks).await?;
+    let mut sender = Sender { url: format!("http://{here}/hooks"), client: client()?, stop: stop.clone() };
+    let started = Instant::now();
+
+    output.headline("1. Events come in, are mapped by their plugins and delivered in order");
+    let recorded = recorded(&args.plugins)?;
+    sender.post(&recorded.good, &mut ledger).await?;
+    wait_until(&sss, stop, |calls| calls >= 1).await?;
+    output.say(format!("   first delivery after {} ms", started.elapsed().as_millis()));
+    drain(&station, stop).await?;
+    output.say(format!("   {} events in, {} requests at SSS", recorded.good.len(), sss.accepted().len()));
+
+    let away = humantime::format_duration(RELEASE);
+    output.headline(format!("2. SSS goes away for its release ({away}); events keep coming"));
+    sss.play(format!("503:{away}").parse().map_err(anyhow::Error::msg)?);
+    let before = sss.accepted().len();
+    for _ in 0..3 {
+        sender.post(&recorded.good, &mut ledger).await?;
+    }
+    let waiting = station.queues.events.depth().await?;
+    output.say(format!(
+        "   answered 202 all the same; {} wait in {} groups, none is lost",
+        waiting.messages, waiting.groups
+    ));
+    drain(&station, stop).await?;
+    output.say(format!("   SSS is back: {} requests drained, in order", sss.accepted().len() - before));
+
+    output.headline("3. A poison event arrives in the middle of its group");
+    sender.post(&recorded.poison, &mut ledger).await?;
+    drain(&station, stop).await?;
+    if let Some(letter) = ledger.last_letter(&station.queues).await? {
+        let DeadLetter { reason, detail, .. } = letter;
+        output.say(format!("   it is in the dead-letter queue: {} ({detail})", style(reason).yellow()));
+    }
+    output.say("   its neighbours before and behind it were delivered");
+    if stop.is_cancelled() {
+        return interrupted(output);
+    }
+    let verdict = ledger.check(&station, &sss.accepted()).await?;
+    output.headline("What came of it");
+    output.table(&["PLUGIN", "RECEIVED", "DELIVERED", "SKIPPED", "DEAD"], &verdict.rows(&PLUGINS));
+    output.line("");
+    output.line(verdict.line());
+    for problem in &verdict.problems {
+        output.line(format!("{} {problem}", style("WRONG:").red().bold()));
+    }
+    output.say(format!("\nlook at the dead letters: towpath dlq list --store {}", args.store.display()));
+    Ok(if verdict.problems.is_empty() { Exit::Done } else { Exit::Findings })
+}
+
+fn interrupted(output: &Output) -> anyhow::Result<Exit> {
+    output.say("\ninterrupted: what waits is in the store, the next run resumes it");
+    Ok(Exit::Interrupted)
+}
+
+/// What is posted: the recorded events that fit, and a poison one among its neighbours.
+struct Recorded {
+    good: Vec<(PathBuf, Event)>,
+    poison: Vec<(PathBuf, Event)>,
+}
+
+fn recorded(plugins: &Path) -> anyhow::Result<Recorded> {
+    let cases = |plugin: &str| event::find(&[plugins.join(plugin).join("cases")]);
+    let read = |file: PathBuf| Event::read(&file).map(|event| (file, event));
+    let mut good = Vec::new();
+    for plugin in PLUGINS {
+        let files = cases(plugin)?.into_iter().filter(|file| {
+            let name = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+            !["malformed", "path", "without-step"].iter().any(|wrong| name.contains(wrong))
+        });
+        good.extend(files.map(read).collect::<anyhow::Result<Vec<_>>>()?);
+    }
+    let approval = |case: &str| read(plugins.join("approval/cases").join(case).join(event::FILE));
+    let poison = ["submitted", "step-approved", "step-approved-without-step", "completed"];
+    let poison = poison.into_iter().map(approval).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(Recorded { good, poison })
+}
+
+struct Sender {
+    url: String,
+    client: reqwest::Client,
+    stop: CancellationToken,
+}
+
+impl Sender {
+    async fn post(&mut self, events: &[(PathBuf, Event)], ledger: &mut Ledger) -> anyhow::Result<()> {
+        for (file, event) in events {
+            if self.stop.is_cancelled() {
+                break;
+            }
+            let posted = post(&self.client, &self.url, None, file, event).await?;
+            let (Some(id), Some(group)) = (posted.id, posted.group) else {
+                bail!("{} was answered {}", file.display(), posted.status);
+            };
+            ledger.received(id, group);
+        }
+        Ok(())
+    }
+}
+
+/// Waits until nothing is queued any more.
+async fn drain(station: &Station, stop: &CancellationToken) -> anyhow::Result<()> {
+    let empty = async {
+        while !stop.is_cancelled() && station.queues.events.depth().await?.messages > 0 {
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    };
+    timeout(PATIENCE, empty).await.context("the queue did not drain in time")?
+}
+
+async fn wait_until(sss: &Sss, stop: &CancellationToken, enough: impl Fn(usize) -> bool) -> anyhow::Result<()> {
+    let reached = async {
+        while !stop.is_cancelled() && !enough(sss.accepted().len()) {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(PATIENCE, reached).await.context("nothing was delivered in time")
+}
+
+/// The demo's config: short backoffs, every target the fake SSS.
+fn config_text(plugins: &Path, store: &Path, port: u16) -> anyhow::Result<String> {
+    let mut text = format!("[queue]\nstore = {}\n[ingest]\nlisten = \"127.0.0.1:0\"\n", absolute(store)?);
+    let groups = [
+        ("approval", "approval/{json:/workflow/id}"),
+        ("github", "github/{json:/repository/full_name}"),
+        ("stripe", "stripe/{json:/data/object/customer}"),
+    ];
+    for (plugin, group) in groups {
+        let folder = plugins.join(plugin);
+        if !folder.join(COMPONENT).is_file() {
+            bail!(
+                "{} is not built: run `towpath plugin build {}`, or `make demo`, which does it all",
+                plugin,
+                folder.display()
+            );
+        }
+        let path = absolute(&folder)?;
+        text += &format!("[[route]]\npath = \"{plugin}\"\ngroup = \"{group}\"\nplugin = \"{plugin}\"\n");
+        text += &format!("[plugin.{plugin}]\npath = {path}\n");
+    }
+    for target in ["sss", "accounting"] {
+        text += &format!("[target.{target}]\nurl = \"http://127.0.0.1:{port}/{target}\"\nallow_private = true\n");
+        text += "retry = { base = \"200ms\", cap = \"1s\" }\n";
+    }
+    Ok(text)
+}
+
+fn absolute(path: &Path) -> anyhow::Result<String> {
+    let path = std::path::absolute(path).with_context(|| format!("finding {}", path.display()))?;
+    Ok(toml_string(&path.display().to_string()))
+}
+
+/// JSON's escapes are TOML's too.
+fn toml_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

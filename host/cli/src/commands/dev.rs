@@ -1,0 +1,83 @@
+//! `dev`: serve, with hot reload and a fake target.
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use towpath_core::config::{Config, Secrets};
+use tracing::{error, info};
+
+use super::build;
+use crate::args::Dev;
+use crate::compose::{Station, config_file};
+use crate::output::{Exit, Output};
+use crate::reload::Reloader;
+use crate::signals;
+use crate::sss::{Call, Chaos, Sss};
+
+pub(super) async fn run(args: Dev, output: &Output) -> anyhow::Result<Exit> {
+    let mut config = Config::load(&config_file(&args.config), &Secrets::from_env())?;
+    // The watcher tells absolute paths.
+    for settings in config.plugins.values_mut() {
+        if let Ok(path) = settings.path.canonicalize() {
+            settings.path = path;
+        }
+    }
+    if let Some(listen) = args.listen {
+        config.ingest.listen = listen;
+    }
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    if !args.real_targets {
+        redirect(&mut config, args.chaos, &stop, &mut tasks, *output).await?;
+    }
+    let prefix = config.ingest.prefix.clone();
+    let paths: Vec<String> = config.routes.iter().map(|route| route.path.clone()).collect();
+    let (plugins, targets) = (config.plugins.clone(), config.targets.keys().cloned().collect());
+    let station = Station::new(config).await?;
+    let reloader = Reloader {
+        engine: station.engine.clone(),
+        pipeline: station.pipeline.clone(),
+        plugins,
+        targets,
+        build: (!args.no_build).then_some(build::build),
+    };
+    let address = station.start(&stop, &mut tasks).await?;
+    for path in paths {
+        output.say(format!("POST http://{address}{prefix}/{path}"));
+    }
+    let reload = async {
+        if let Err(problem) = reloader.run().await {
+            error!(problem = format!("{problem:#}"), "no hot reload");
+        }
+        stop.cancelled().await;
+        while tasks.join_next().await.is_some() {}
+    };
+    tokio::select! {
+        result = signals::watch(stop.clone()) => result?,
+        () = async { tokio::join!(reload); } => {}
+    }
+    info!("stopped");
+    Ok(Exit::Done)
+}
+
+/// Points every target at the fake SSS, which shows what it gets.
+async fn redirect(
+    config: &mut Config,
+    chaos: Chaos,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<()>,
+    output: Output,
+) -> anyhow::Result<()> {
+    let show = move |call: &Call| {
+        let body = String::from_utf8_lossy(&call.body);
+        let body: String = body.chars().filter(|c| !c.is_control()).take(160).collect();
+        output.say(format!("{} {} {} {body}", call.status, call.method, call.path));
+    };
+    let (_, address) = Sss::start(chaos, Some(Box::new(show)), stop.clone(), tasks).await?;
+    for (name, target) in &mut config.targets {
+        let url = format!("http://{address}/{name}");
+        target.url = url.parse().unwrap_or_else(|_| target.url.clone());
+        target.allow_private = true;
+    }
+    info!(address = %address, "every target is the fake SSS");
+    Ok(())
+}

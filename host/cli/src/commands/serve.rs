@@ -1,0 +1,35 @@
+//! `serve`: ingest, queue and pipeline on one machine.
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use towpath_core::config::{Config, Secrets};
+use tracing::info;
+
+use crate::args::Serve;
+use crate::compose::{Station, config_file};
+use crate::output::{Exit, Output};
+use crate::signals;
+
+pub(super) async fn run(args: Serve, output: &Output) -> anyhow::Result<Exit> {
+    let mut config = Config::load(&config_file(&args.config), &Secrets::from_env())?;
+    if let Some(listen) = args.listen {
+        config.ingest.listen = listen;
+    }
+    let prefix = config.ingest.prefix.clone();
+    let paths: Vec<String> = config.routes.iter().map(|route| route.path.clone()).collect();
+    let station = Station::new(config).await?;
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let address = station.start(&stop, &mut tasks).await?;
+    for path in paths {
+        output.say(format!("POST http://{address}{prefix}/{path}"));
+    }
+    tokio::select! {
+        result = signals::watch(stop.clone()) => result?,
+        () = async { while tasks.join_next().await.is_some() {} } => {}
+    }
+    let totals = station.pipeline.totals();
+    let accepted = station.ingest.accepted();
+    info!(accepted, delivered = totals.delivered, skipped = totals.skipped, dead = totals.dead, "stopped");
+    Ok(Exit::Done)
+}

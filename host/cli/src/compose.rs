@@ -1,0 +1,190 @@
+//! Puts the parts together for one machine: store, queues, plugins, pipeline, ingest.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use towpath_core::clock::Clock;
+use towpath_core::config::{Config, IngestConfig, env};
+use towpath_core::deliver::Deliverer;
+use towpath_core::pipeline::Pipeline;
+use towpath_core::plugin::{Engine, LoadError, Plugin, Plugins, Settings};
+use towpath_core::poll;
+use towpath_ingest::{Ingest, router};
+use towpath_local::{DedupScope, LocalQueue, QueueSettings, Store};
+use tracing::{info, warn};
+
+use crate::args::{ConfigFile, StoreFolder};
+
+/// The names of the queues in a store.
+const EVENTS: &str = "events.fifo";
+const DEAD_LETTERS: &str = "events-dead.fifo";
+
+/// A message of the local queue may be this large: a body of 1 MiB in its envelope, with headers.
+const MAX_LOCAL_MESSAGE: usize = 2 * 1024 * 1024;
+
+/// How often messages past their retention are removed.
+const SWEEP: Duration = Duration::from_secs(600);
+
+/// The config file that is meant.
+pub(crate) fn config_file(args: &ConfigFile) -> std::path::PathBuf {
+    args.config.clone().unwrap_or_else(env::config_file)
+}
+
+/// The queues of a store: events and dead letters.
+pub(crate) struct Queues {
+    pub(crate) events: LocalQueue,
+    pub(crate) dead_letters: LocalQueue,
+}
+
+impl Queues {
+    /// Opens the store in this folder, or makes it.
+    pub(crate) async fn open(folder: &Path) -> anyhow::Result<Queues> {
+        let store = Store::open(folder, Clock::wall())?;
+        let settings = QueueSettings {
+            dedup_scope: DedupScope::MessageGroup,
+            max_message_bytes: MAX_LOCAL_MESSAGE,
+            ..QueueSettings::default()
+        };
+        let dead_letters = store.queue(DEAD_LETTERS, settings.clone()).await?;
+        let events = store.queue(EVENTS, settings).await?;
+        Ok(Queues { events, dead_letters })
+    }
+
+    /// Opens a store only if it is there: a command that looks must not make one.
+    pub(crate) async fn existing(args: &StoreFolder) -> anyhow::Result<Queues> {
+        let folder = match &args.store {
+            Some(folder) => folder.clone(),
+            None => {
+                let file = config_file(&args.config);
+                let secrets = towpath_core::config::Secrets::placeholders();
+                let config = Config::load(&file, &secrets);
+                config.context("finding the store: give --store DIR, or --config FILE")?.queue.store
+            }
+        };
+        if !folder.join("towpath.db").is_file() {
+            bail!("there is no store in {}: has `towpath serve` run there?", folder.display());
+        }
+        Queues::open(&folder).await
+    }
+}
+
+/// Loads the plugins of a config. All that is wrong is told at once.
+pub(crate) fn load_plugins(engine: &Engine, config: &Config) -> Result<Vec<Plugin>, Vec<(String, LoadError)>> {
+    let mut plugins = Vec::new();
+    let mut wrong = Vec::new();
+    for settings in config.plugins.values() {
+        match load_plugin(engine, settings.clone(), config.targets.keys()) {
+            Ok(plugin) => plugins.push(plugin),
+            Err(error) => wrong.push((settings.name.clone(), error)),
+        }
+    }
+    if wrong.is_empty() { Ok(plugins) } else { Err(wrong) }
+}
+
+/// Loads one plugin and checks that the targets that it names are there.
+pub(crate) fn load_plugin<'a>(
+    engine: &Engine,
+    settings: Settings,
+    targets: impl Iterator<Item = &'a String> + Clone,
+) -> Result<Plugin, LoadError> {
+    let plugin = Plugin::load(engine, settings)?;
+    plugin.check_targets(targets.map(String::as_str))?;
+    Ok(plugin)
+}
+
+/// A new plugin engine.
+pub(crate) fn engine() -> anyhow::Result<Engine> {
+    Engine::new().map_err(|error| anyhow::anyhow!("{error:#}")).context("starting the plugin engine")
+}
+
+/// Everything that runs on one machine, put together and not yet started.
+pub(crate) struct Station {
+    pub(crate) engine: Engine,
+    pub(crate) queues: Queues,
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) ingest: Arc<Ingest>,
+    listen: IngestConfig,
+    concurrency: usize,
+}
+
+impl Station {
+    /// Puts the parts together.
+    pub(crate) async fn new(config: Config) -> anyhow::Result<Station> {
+        if config.queue.url.is_some() {
+            bail!(
+                "{} names an SQS queue: serve and dev run the local one; leave url and dead_letter_url out",
+                config.file.display()
+            );
+        }
+        let engine = engine()?;
+        let plugins = load_plugins(&engine, &config).map_err(|wrong| {
+            let lines = wrong.iter().map(|(name, error)| format!("\n  plugin.{name}: {error}"));
+            anyhow::anyhow!("plugins could not be loaded:{}", lines.collect::<String>())
+        })?;
+        for plugin in &plugins {
+            let digest = plugin.digest().get(..12).unwrap_or_default();
+            info!(plugin = plugin.name(), version = plugin.description().version, digest, "plugin loaded");
+        }
+        let queues = Queues::open(&config.queue.store).await?;
+        let clock = Clock::wall();
+        let pipeline = Arc::new(Pipeline::new(
+            config.routes.clone(),
+            Plugins::new(plugins),
+            Deliverer::new(config.targets, clock).context("preparing delivery")?,
+            Arc::new(queues.dead_letters.clone()),
+            EVENTS.to_owned(),
+            clock,
+        ));
+        let ingest = Arc::new(Ingest::new(config.routes, Arc::new(queues.events.clone()), config.ingest.body_limit));
+        Ok(Station { engine, queues, pipeline, ingest, listen: config.ingest, concurrency: config.queue.concurrency })
+    }
+
+    /// Starts ingest and pipeline; both end when `stop` is cancelled. Returns the address it listens on.
+    pub(crate) async fn start(&self, stop: &CancellationToken, tasks: &mut JoinSet<()>) -> anyhow::Result<SocketAddr> {
+        let listen = self.listen.listen;
+        let listener = TcpListener::bind(listen).await;
+        let listener = listener.with_context(|| {
+            format!("listening on {listen}: is another towpath running there? --listen takes another address")
+        })?;
+        let address = listener.local_addr().context("listening")?;
+        let router = router(Arc::clone(&self.ingest), &self.listen.prefix);
+        let (ingest, stopped) = (Arc::clone(&self.ingest), stop.clone());
+        tasks.spawn(async move {
+            let drain = async move {
+                stopped.cancelled().await;
+                ingest.drain();
+            };
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(drain).await {
+                warn!(error = %error, "ingest ended");
+            }
+        });
+        let options = poll::Options { concurrency: self.concurrency, ..poll::Options::default() };
+        let queue = Arc::new(self.queues.events.clone());
+        tasks.spawn(poll::run(queue, Arc::clone(&self.pipeline), options, stop.clone()));
+        let (events, dead_letters, stopped) =
+            (self.queues.events.clone(), self.queues.dead_letters.clone(), stop.clone());
+        tasks.spawn(async move {
+            while stopped.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
+                sweep(&events).await;
+                sweep(&dead_letters).await;
+            }
+        });
+        let prefix = &self.listen.prefix;
+        info!(address = %address, prefix, "listening");
+        Ok(address)
+    }
+}
+
+async fn sweep(queue: &LocalQueue) {
+    match queue.sweep(1000).await {
+        Ok(0) => {}
+        Ok(removed) => warn!(removed, "messages past their retention were removed"),
+        Err(error) => warn!(error = %error, "sweep failed"),
+    }
+}

@@ -1,0 +1,123 @@
+//! Recorded events: the `message.json` of a case, also what `send` posts.
+
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use towpath_core::clock::Timestamp;
+use towpath_core::message::Message;
+
+/// The file's name in a case's folder.
+pub(crate) const FILE: &str = "message.json";
+
+/// A recorded event. The body is one of: `body` (JSON, sent as it stands in the file), `body_text`,
+/// `body_base64`; without any it is empty.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Event {
+    /// The message id [default: the folder's name].
+    #[serde(default)]
+    pub(crate) id: Option<String>,
+    /// The ingest path that it is posted to.
+    #[serde(default)]
+    pub(crate) path: Option<String>,
+    /// The group [default: the path].
+    #[serde(default)]
+    pub(crate) group: Option<String>,
+    /// When it was stored, RFC 3339 [default: 1970-01-01T00:00:00Z].
+    #[serde(default)]
+    pub(crate) sent_at: Option<String>,
+    /// The headers in order.
+    #[serde(default)]
+    pub(crate) headers: Vec<(String, String)>,
+    #[serde(default)]
+    body: Option<Box<RawValue>>,
+    #[serde(default)]
+    body_text: Option<String>,
+    #[serde(default)]
+    body_base64: Option<String>,
+}
+
+impl Event {
+    /// Reads a recorded event.
+    pub(crate) fn read(file: &Path) -> anyhow::Result<Event> {
+        let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        let event: Event =
+            serde_json::from_str(&text).with_context(|| format!("{} is no recorded event", file.display()))?;
+        event.body().with_context(|| format!("{} is no recorded event", file.display()))?;
+        Ok(event)
+    }
+
+    /// The body's bytes.
+    pub(crate) fn body(&self) -> anyhow::Result<Vec<u8>> {
+        match (&self.body, &self.body_text, &self.body_base64) {
+            (None, None, None) => Ok(Vec::new()),
+            (Some(json), None, None) => Ok(json.get().as_bytes().to_vec()),
+            (None, Some(text), None) => Ok(text.clone().into_bytes()),
+            (None, None, Some(base64)) => BASE64.decode(base64).context("body_base64 is not base64"),
+            _ => bail!("give only one of body, body_text and body_base64"),
+        }
+    }
+
+    /// The event as a plugin sees it.
+    pub(crate) fn message(&self, file: &Path) -> anyhow::Result<Message> {
+        let folder = file.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        let path = self.path.clone().unwrap_or_else(|| "test".to_owned());
+        Ok(Message {
+            id: self.id.clone().or(folder).unwrap_or_else(|| "m-1".to_owned()).into(),
+            group: self.group.clone().unwrap_or(path).into(),
+            dedup_id: None,
+            sequence: None,
+            receive_count: 1,
+            sent_at: self.sent_at()?,
+            source: format!("file:{}", file.file_name().unwrap_or_default().to_string_lossy()),
+            headers: self.headers.iter().map(|(n, v)| (n.to_ascii_lowercase(), v.clone().into_bytes())).collect(),
+            body: self.body()?,
+        })
+    }
+
+    fn sent_at(&self) -> anyhow::Result<Timestamp> {
+        let Some(text) = &self.sent_at else { return Ok(Timestamp(0)) };
+        let time = humantime::parse_rfc3339(text)
+            .with_context(|| format!("sent_at {text:?} is no time such as 2026-03-02T09:15:00Z"))?;
+        let millis = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        Ok(Timestamp(u64::try_from(millis).unwrap_or_default()))
+    }
+}
+
+/// The recorded events that files and folders name, folders searched whole, in the order of their names.
+pub(crate) fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for path in paths {
+        if path.is_file() {
+            found.push(path.clone());
+            continue;
+        }
+        let before = found.len();
+        search(path, &mut found)?;
+        if found.len() == before {
+            bail!("there is no {FILE} in {}", path.display());
+        }
+    }
+    Ok(found)
+}
+
+fn search(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
+    let mut entries =
+        entries.collect::<Result<Vec<_>, _>>().with_context(|| format!("reading {}", folder.display()))?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        if path.is_dir() {
+            search(&path, found)?;
+        } else if entry.file_name() == FILE {
+            found.push(path);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! The only place that writes to the terminal.
+
+use std::fmt::Display;
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use console::{Style, style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How a command ended. These are the exit codes of every command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// 0: done, and all is well.
+    Done,
+    /// 1: done, and something is not as it should be: a case differs, a config has mistakes.
+    Findings,
+    /// 2: the command line is wrong (clap's own), or the command could not do its work.
+    Failed,
+    /// 130: interrupted; what was under way is in the store.
+    Interrupted,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::Findings => 1,
+            Exit::Failed => 2,
+            Exit::Interrupted => 130,
+        })
+    }
+}
+
+/// Writes lines, tables and JSON to standard output, errors and progress to standard error. Colours only
+/// on a terminal.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    json: bool,
+}
+
+impl Output {
+    /// An output; with `json`, what a command lists is JSON.
+    pub fn new(json: bool) -> Output {
+        Output { json }
+    }
+
+    /// Whether standard error is a terminal.
+    pub fn is_terminal() -> bool {
+        std::io::stderr().is_terminal()
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// One line. Writing to a pipe that was closed is no error worth telling.
+    pub(crate) fn line(&self, text: impl Display) {
+        let _ = writeln!(std::io::stdout().lock(), "{text}");
+    }
+
+    /// One line for people: nothing if JSON is asked for.
+    pub(crate) fn say(&self, text: impl Display) {
+        if !self.json {
+            self.line(text);
+        }
+    }
+
+    /// A line in bold for people.
+    pub(crate) fn headline(&self, text: impl Display) {
+        self.say(format!("\n{}", style(text).bold()));
+    }
+
+    /// Pretty JSON.
+    pub(crate) fn json(&self, value: &impl serde::Serialize) {
+        self.line(serde_json::to_string_pretty(value).unwrap_or_default());
+    }
+
+    /// An error with its causes, once.
+    pub fn error(&self, error: &anyhow::Error) {
+        let text = format!("{} {error:#}", style("error:").red().bold().for_stderr());
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
+    /// A line on standard error: what goes on beside the result.
+    pub(crate) fn note(&self, text: impl Display) {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
+    /// A table with a header; columns are as wide as their widest cell.
+    pub(crate) fn table(&self, header: &[&str], rows: &[Vec<String>]) {
+        let width = |column: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+            cells.chain(header.get(column).map(|name| name.chars().count())).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..header.len()).map(width).collect();
+        let write = |cells: &[String], paint: &Style| {
+            let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+            let line = padded.collect::<Vec<_>>().join("  ");
+            self.line(paint.apply_to(line.trim_end()));
+        };
+        let names: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
+        write(&names, &Style::new().dim());
+        rows.iter().for_each(|row| write(row, &Style::new()));
+    }
+
+    /// A progress bar on standard error; it shows only on a terminal and only if the work takes a second.
+    pub(crate) fn progress(&self, length: u64, what: &'static str) -> ProgressBar {
+        let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
+        let template = "{msg} {wide_bar} {pos}/{len} {eta}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_message(what);
+        bar.enable_steady_tick(Duration::from_secs(1));
+        bar
+    }
+}

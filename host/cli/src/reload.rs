@@ -1,0 +1,128 @@
+//! Hot reload: a plugin whose sources change is built again and swapped between two messages. A build
+//! that fails, or a component that does not load, leaves the old one running and says why.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use towpath_core::pipeline::Pipeline;
+use towpath_core::plugin::{COMPONENT, Engine, Settings};
+use tracing::{error, info};
+
+use crate::compose::load_plugin;
+
+/// An editor writes more than once: what comes within this belongs to one change.
+const SETTLE: Duration = Duration::from_millis(150);
+
+/// How a changed crate becomes a component.
+pub(crate) type Build = fn(&Path) -> anyhow::Result<PathBuf>;
+
+/// What is watched, and what is done with it.
+pub(crate) struct Reloader {
+    pub(crate) engine: Engine,
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) plugins: BTreeMap<String, Settings>,
+    pub(crate) targets: Vec<String>,
+    /// `None` reloads built components only.
+    pub(crate) build: Option<Build>,
+}
+
+/// What happened in a plugin's folder.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Changed {
+    Sources,
+    Component,
+}
+
+impl Reloader {
+    /// Watches until it is dropped. Fails only if watching cannot begin.
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let (sender, mut changes) = mpsc::unbounded_channel();
+        let mut watcher = self.watcher(sender)?;
+        for settings in self.plugins.values() {
+            let mode = if settings.path.is_dir() { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
+            let watched = if settings.path.is_dir() { settings.path.as_path() } else { folder(&settings.path) };
+            watcher.watch(watched, mode).with_context(|| format!("watching {}", watched.display()))?;
+        }
+        while let Some(path) = changes.recv().await {
+            let mut paths = vec![path];
+            while let Ok(Some(path)) = timeout(SETTLE, changes.recv()).await {
+                paths.push(path);
+            }
+            for (name, settings) in &self.plugins {
+                if let Some(changed) = paths.iter().filter_map(|path| what(settings, path)).min_by_key(|c| *c as u8) {
+                    self.reload(name, settings.clone(), changed).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn watcher(&self, sender: mpsc::UnboundedSender<PathBuf>) -> anyhow::Result<RecommendedWatcher> {
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let Ok(event) = event else { return };
+            if event.kind.is_create() || event.kind.is_modify() {
+                for path in event.paths {
+                    // The receiver ends with the program.
+                    let _ = sender.send(path);
+                }
+            }
+        });
+        watcher.context("watching for changes")
+    }
+
+    async fn reload(&self, name: &str, settings: Settings, changed: Changed) {
+        if let (Changed::Sources, Some(build)) = (changed, self.build) {
+            info!(plugin = name, "sources changed, building");
+            let folder = settings.path.clone();
+            let built = tokio::task::spawn_blocking(move || build(&folder)).await;
+            if let Err(problem) = built.map_err(anyhow::Error::from).and_then(|built| built) {
+                error!(plugin = name, problem = format!("{problem:#}"), "build failed, the old one keeps running");
+            }
+            // The component that was written is a change of its own.
+            return;
+        }
+        if changed == Changed::Sources {
+            return;
+        }
+        let (engine, targets) = (self.engine.clone(), self.targets.clone());
+        let loaded = tokio::task::spawn_blocking(move || load_plugin(&engine, settings, targets.iter())).await;
+        match loaded.map_err(anyhow::Error::from).and_then(|loaded| Ok(loaded?)) {
+            Ok(plugin) => {
+                let old = self.pipeline.plugins.get(name).map(|old| old.digest().to_owned());
+                if old.as_deref() == Some(plugin.digest()) {
+                    return;
+                }
+                let digest = plugin.digest().get(..12).unwrap_or_default().to_owned();
+                self.pipeline.plugins.replace(plugin);
+                info!(plugin = name, digest, "plugin swapped");
+            }
+            Err(problem) => {
+                error!(
+                    plugin = name,
+                    problem = format!("{problem:#}"),
+                    "the new build does not load, the old one keeps running"
+                );
+            }
+        }
+    }
+}
+
+/// What a change of this path means for a plugin; `None` if nothing.
+fn what(settings: &Settings, path: &Path) -> Option<Changed> {
+    if path == settings.path || path == settings.path.join(COMPONENT) {
+        return Some(Changed::Component);
+    }
+    let inside = path.strip_prefix(&settings.path).ok()?;
+    let source = inside.starts_with("src") || inside == Path::new("Cargo.toml");
+    source.then_some(Changed::Sources)
+}
+
+fn folder(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

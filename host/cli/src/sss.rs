@@ -1,0 +1,187 @@
+//! A fake SSS: a target that records what it gets and answers by script.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How long a slow answer takes: longer than any sensible timeout.
+const SLOW: Duration = Duration::from_secs(60);
+
+/// One way to misbehave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mood {
+    /// Answer with this status.
+    Status(StatusCode),
+    /// Answer after a minute.
+    Slow,
+    /// Break off in the middle of the answer.
+    Reset,
+}
+
+/// A script: moods in order, each for so long; what is without a duration goes on for ever.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Chaos(Vec<(Mood, Option<Duration>)>);
+
+impl FromStr for Chaos {
+    type Err = String;
+
+    fn from_str(script: &str) -> Result<Chaos, String> {
+        let steps = script.split(',').filter(|step| !step.is_empty());
+        let step = |step: &str| {
+            let (kind, length) = step.split_once(':').map_or((step, None), |(kind, length)| (kind, Some(length)));
+            let mood = match kind {
+                "slow" => Mood::Slow,
+                "reset" => Mood::Reset,
+                status => match status.parse::<StatusCode>() {
+                    Ok(status) => Mood::Status(status),
+                    Err(_) => return Err(format!("{status:?} is no status, nor slow or reset")),
+                },
+            };
+            let length = length.map(humantime::parse_duration).transpose();
+            Ok((mood, length.map_err(|error| format!("{step:?}: {error}; write 503:30s, for example"))?))
+        };
+        steps.map(step).collect::<Result<_, _>>().map(Chaos)
+    }
+}
+
+impl Chaos {
+    fn mood(&self, elapsed: Duration) -> Option<Mood> {
+        let mut until = Duration::ZERO;
+        for (mood, length) in &self.0 {
+            until = length.map_or(Duration::MAX, |length| until.saturating_add(length));
+            if elapsed < until {
+                return Some(*mood);
+            }
+        }
+        None
+    }
+}
+
+/// One request that the fake SSS answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Call {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) webhook_id: String,
+    pub(crate) status: u16,
+    pub(crate) body: Bytes,
+}
+
+/// Is told of every call.
+pub(crate) type Show = Box<dyn Fn(&Call) + Send + Sync>;
+
+/// The fake SSS.
+#[derive(Clone)]
+pub(crate) struct Sss(Arc<Shared>);
+
+struct Shared {
+    script: Mutex<(Chaos, Instant)>,
+    calls: Mutex<Vec<Call>>,
+    show: Option<Show>,
+}
+
+impl Sss {
+    /// Starts on a free port and runs until `stop` is cancelled. `show` is told of every call.
+    pub(crate) async fn start(
+        chaos: Chaos,
+        show: Option<Show>,
+        stop: CancellationToken,
+        tasks: &mut tokio::task::JoinSet<()>,
+    ) -> anyhow::Result<(Sss, SocketAddr)> {
+        let shared = Shared { script: Mutex::new((chaos, Instant::now())), calls: Mutex::default(), show };
+        let sss = Sss(Arc::new(shared));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("starting the fake SSS")?;
+        let address = listener.local_addr().context("starting the fake SSS")?;
+        let router = Router::new().fallback(answer).with_state(sss.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                _ = axum::serve(listener, router) => {}
+                () = stop.cancelled() => {}
+            }
+        });
+        Ok((sss, address))
+    }
+
+    /// From now on it answers by this script.
+    pub(crate) fn play(&self, chaos: Chaos) {
+        *self.0.script.lock().unwrap_or_else(PoisonError::into_inner) = (chaos, Instant::now());
+    }
+
+    /// What it was asked for and answered 2xx, in order.
+    pub(crate) fn accepted(&self) -> Vec<Call> {
+        let calls = self.0.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.iter().filter(|call| (200..300).contains(&call.status)).cloned().collect()
+    }
+
+    fn mood(&self) -> Option<Mood> {
+        let script = self.0.script.lock().unwrap_or_else(PoisonError::into_inner);
+        script.0.mood(script.1.elapsed())
+    }
+
+    fn record(&self, call: Call) {
+        if let Some(show) = &self.0.show {
+            show(&call);
+        }
+        self.0.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+    }
+}
+
+async fn answer(State(sss): State<Sss>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let webhook_id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    let call = |status| Call { method: method.to_string(), path: uri.path().to_owned(), webhook_id, status, body };
+    match sss.mood() {
+        None => {
+            sss.record(call(200));
+            (StatusCode::OK, "{}\n").into_response()
+        }
+        Some(Mood::Status(status)) => {
+            sss.record(call(status.as_u16()));
+            let body = format!("the fake SSS answers {status}\n");
+            match status {
+                StatusCode::TOO_MANY_REQUESTS => (status, [("retry-after", "1")], body).into_response(),
+                status => (status, body).into_response(),
+            }
+        }
+        Some(Mood::Slow) => {
+            sss.record(call(0));
+            tokio::time::sleep(SLOW).await;
+            (StatusCode::OK, "{}\n").into_response()
+        }
+        Some(Mood::Reset) => {
+            sss.record(call(0));
+            let broken = futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("reset by script"))]);
+            Body::from_stream(broken).into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_plays_its_steps_in_order_and_then_all_is_well() {
+        let chaos: Chaos = "503:30s,slow:10s,reset:5s".parse().expect("script");
+        let at = |seconds| chaos.mood(Duration::from_secs(seconds));
+        assert_eq!(at(0), Some(Mood::Status(StatusCode::SERVICE_UNAVAILABLE)));
+        assert_eq!(at(30), Some(Mood::Slow));
+        assert_eq!(at(44), Some(Mood::Reset));
+        assert_eq!(at(45), None);
+        let forever: Chaos = "429".parse().expect("script");
+        assert_eq!(forever.mood(Duration::from_secs(1_000_000)), Some(Mood::Status(StatusCode::TOO_MANY_REQUESTS)));
+        for wrong in ["50x", "503:soon", "99"] {
+            assert!(wrong.parse::<Chaos>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! `towpath.toml`: read once, checked whole, every mistake shown with its key path.
+
+mod check;
+mod collect;
+pub mod env;
+mod secrets;
+mod shape;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+pub use secrets::{Secret, Secrets};
+
+use crate::deliver::Target;
+use crate::plugin::Settings;
+use crate::route::Routes;
+
+/// A checked config.
+#[derive(Debug)]
+pub struct Config {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// `[queue]`.
+    pub queue: QueueConfig,
+    /// `[ingest]`.
+    pub ingest: IngestConfig,
+    /// `[[route]]`, in order.
+    pub routes: Routes,
+    /// `[plugin.NAME]` by name.
+    pub plugins: BTreeMap<String, Settings>,
+    /// `[target.NAME]` by name.
+    pub targets: BTreeMap<String, Target>,
+}
+
+/// `[queue]`: where messages are stored.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct QueueConfig {
+    /// The SQS queue; absent for the local queue.
+    pub url: Option<String>,
+    /// The SQS dead-letter queue; absent for the local queue.
+    pub dead_letter_url: Option<String>,
+    /// The local queue's folder.
+    pub store: PathBuf,
+    /// How many groups are worked on at the same time.
+    pub concurrency: usize,
+}
+
+/// `[ingest]`: the HTTP front door.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IngestConfig {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// What stands before a route's path: starts with `/`, does not end with one.
+    pub prefix: String,
+    /// The longest body that is taken, in bytes.
+    pub body_limit: usize,
+}
+
+/// One mistake: where, what, and what would be right.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct Mistake {
+    /// The key path, such as `route[0].verify.secret`.
+    pub at: String,
+    /// What is wrong.
+    pub problem: String,
+    /// What to do about it; may be empty.
+    pub hint: String,
+}
+
+/// Why there is no config.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is no TOML.
+    #[error("{} is not valid TOML", file.display())]
+    Syntax {
+        /// The file.
+        file: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// The file has mistakes.
+    #[error("{} has {}:{}", file.display(), count(mistakes.len()), Listed(mistakes))]
+    Mistakes {
+        /// The file.
+        file: PathBuf,
+        /// All of them.
+        mistakes: Vec<Mistake>,
+    },
+}
+
+impl Config {
+    /// Reads and checks a config file. Relative paths in it are relative to its folder.
+    pub fn load(file: &Path, secrets: &Secrets) -> Result<Config, ConfigError> {
+        let text =
+            std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+        Config::parse(&text, file, secrets)
+    }
+
+    /// Checks the text of a config file.
+    pub fn parse(text: &str, file: &Path, secrets: &Secrets) -> Result<Config, ConfigError> {
+        let table: toml::Table =
+            text.parse().map_err(|source| ConfigError::Syntax { file: file.to_owned(), source: Box::new(source) })?;
+        let (raw, mut mistakes) = collect::shapes(table);
+        let config = check::check(raw, file, secrets, &mut mistakes);
+        match mistakes.is_empty() {
+            true => Ok(config),
+            false => Err(ConfigError::Mistakes { file: file.to_owned(), mistakes }),
+        }
+    }
+}
+
+fn count(mistakes: usize) -> String {
+    match mistakes {
+        1 => "1 mistake".to_owned(),
+        n => format!("{n} mistakes"),
+    }
+}
+
+struct Listed<'a>(&'a [Mistake]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Mistake { at, problem, hint } in self.0 {
+            write!(f, "\n  {at}: {problem}")?;
+            if !hint.is_empty() {
+                write!(f, "\n    hint: {hint}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

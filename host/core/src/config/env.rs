@@ -1,0 +1,20 @@
+//! The environment variables that the host itself reads. No other room looks at the environment.
+
+use std::path::PathBuf;
+
+/// The config file: `TOWPATH_CONFIG`, or `towpath.toml` in the folder of the Lambda function's code
+/// (`LAMBDA_TASK_ROOT`), or in the working folder.
+#[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
+pub fn config_file() -> PathBuf {
+    if let Some(file) = std::env::var_os("TOWPATH_CONFIG") {
+        return file.into();
+    }
+    let root = std::env::var_os("LAMBDA_TASK_ROOT").map(PathBuf::from).unwrap_or_default();
+    root.join("towpath.toml")
+}
+
+/// How much is logged: `TOWPATH_LOG`, one of `error`, `warn`, `info` (the default), `debug` and `trace`.
+#[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
+pub fn log_level() -> String {
+    std::env::var("TOWPATH_LOG").unwrap_or_else(|_| "info".to_owned())
+}

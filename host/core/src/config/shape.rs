@@ -1,0 +1,136 @@
+//! The shape of `towpath.toml` as it is written: every table, every key, before any check.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+/// The whole file; tables with mistakes are missing.
+#[derive(Debug, Default)]
+pub(super) struct Shape {
+    pub(super) queue: Queue,
+    pub(super) ingest: Ingest,
+    pub(super) routes: Vec<(usize, Route)>,
+    pub(super) plugins: BTreeMap<String, Plugin>,
+    pub(super) targets: BTreeMap<String, Target>,
+    /// Names that were written, well or badly: a reference to them is no second mistake.
+    pub(super) named: BTreeMap<&'static str, Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Queue {
+    pub(super) url: Option<String>,
+    pub(super) dead_letter_url: Option<String>,
+    pub(super) store: Option<PathBuf>,
+    pub(super) concurrency: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ingest {
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) prefix: Option<String>,
+    pub(super) body_limit: Option<ByteSize>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Route {
+    pub(super) path: String,
+    pub(super) group: String,
+    pub(super) dedup: Option<String>,
+    pub(super) plugin: String,
+    pub(super) verify: Option<Verify>,
+    #[serde(default)]
+    pub(super) on_dead_letter: OnDeadLetter,
+    pub(super) max_age: Option<Span>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OnDeadLetter {
+    #[default]
+    Continue,
+    Block,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "scheme", deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) enum Verify {
+    #[serde(rename = "hmac-sha256")]
+    HmacSha256 {
+        header: String,
+        #[serde(default)]
+        prefix: String,
+        secret: String,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Plugin {
+    pub(super) path: PathBuf,
+    pub(super) sha256: Option<String>,
+    #[serde(default)]
+    pub(super) limits: Limits,
+    #[serde(default)]
+    pub(super) config: serde_json::Map<String, serde_json::Value>,
+    #[serde(default)]
+    pub(super) secrets: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    pub(super) memory: Option<ByteSize>,
+    pub(super) fuel: Option<u64>,
+    pub(super) timeout: Option<Span>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Target {
+    pub(super) url: String,
+    pub(super) auth: Option<Auth>,
+    pub(super) timeout: Option<Span>,
+    #[serde(default)]
+    pub(super) retry: Retry,
+    #[serde(default)]
+    pub(super) allow_private: bool,
+    #[serde(default)]
+    pub(super) hold: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "scheme", deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) enum Auth {
+    Bearer { secret: String },
+    Header { name: String, secret: String },
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Retry {
+    pub(super) on: Option<Vec<String>>,
+    pub(super) base: Option<Span>,
+    pub(super) cap: Option<Span>,
+}
+
+/// A duration such as `10s`, `15m` or `3d`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let parsed = humantime::parse_duration(&text);
+        parsed.map(Span).map_err(|error| {
+            D::Error::custom(format!("{text:?} is no duration such as \"10s\", \"15m\" or \"3d\": {error}"))
+        })
+    }
+}

@@ -1,0 +1,260 @@
+//! Dead letters: the message as it was, and one attribute that says why it is there.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::decide::Death;
+use crate::envelope::{self, Webhook};
+use crate::message::{Message, origin};
+use crate::outcome::{Attempt, Outcome};
+use crate::queue::{Attribute, Attributes, MAX_MESSAGE_BYTES, MessageId, NewMessage, Received};
+
+/// The attribute that carries a [`DeadLetter`] as JSON.
+pub const DEAD_LETTER_ATTRIBUTE: &str = "towpath-dead-letter";
+
+/// The most attributes that SQS takes.
+const MAX_ATTRIBUTES: usize = 10;
+
+/// How much of a text is kept. What does not fit into a message would never be stored.
+const MAX_DETAIL: usize = 2 * 1024;
+const MAX_STDERR: usize = 4 * 1024;
+const MAX_TRACE: usize = 16;
+
+/// Why a message is in the dead-letter queue.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The version of this format: 1.
+    pub v: u32,
+    /// A constant such as `refused`.
+    pub reason: String,
+    /// What happened.
+    pub detail: String,
+    /// The status of the last answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The beginning of the last answer's body.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub excerpt: String,
+    /// The attempts of the last pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// The guest's functions on the stack when its plugin failed, innermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trace: Vec<String>,
+    /// The end of what the plugin wrote to stderr.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stderr: String,
+    /// The path of the route, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// The plugin's name, if there was a route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<String>,
+    /// The digest of the plugin's component, if it was loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The id under which the message first was stored.
+    pub id: String,
+    /// Its sequence number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<String>,
+    /// How often it was received.
+    pub receive_count: u32,
+    /// The queue it comes from.
+    pub source: String,
+    /// When it first was stored.
+    pub sent_at: Timestamp,
+    /// When it was given up.
+    pub failed_at: Timestamp,
+}
+
+/// Which plugin saw the message.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen<'a> {
+    /// The route's path.
+    pub route: Option<&'a str>,
+    /// The plugin's name.
+    pub plugin: Option<&'a str>,
+    /// The digest of its component.
+    pub digest: Option<&'a str>,
+}
+
+impl DeadLetter {
+    /// Describes the death of a message.
+    pub fn new(
+        received: &Received,
+        outcome: &Outcome,
+        death: Death,
+        seen: Seen<'_>,
+        source: &str,
+        now: Timestamp,
+    ) -> Self {
+        let origin = origin(received);
+        let attempts = outcome.attempts().to_vec();
+        let last = attempts.last();
+        let (trace, stderr) = match outcome {
+            Outcome::Faulted(fault) => (fault.trace.iter().take(MAX_TRACE).cloned().collect(), fault.stderr.clone()),
+            _ => (Vec::new(), String::new()),
+        };
+        DeadLetter {
+            v: 1,
+            reason: death.code.to_owned(),
+            detail: clip(death.detail, MAX_DETAIL),
+            status: last.and_then(|attempt| attempt.status),
+            excerpt: last.map(|attempt| attempt.excerpt.clone()).unwrap_or_default(),
+            attempts,
+            trace,
+            stderr: clip(stderr, MAX_STDERR),
+            route: seen.route.map(str::to_owned),
+            plugin: seen.plugin.map(str::to_owned),
+            digest: seen.digest.map(str::to_owned),
+            id: origin.id.0,
+            sequence: received.sequence.clone(),
+            receive_count: received.receive_count,
+            source: source.to_owned(),
+            sent_at: origin.sent_at,
+            failed_at: now,
+        }
+    }
+
+    /// Reads the attribute of a received dead letter.
+    pub fn read(attributes: &Attributes) -> Option<DeadLetter> {
+        serde_json::from_str(attributes.get(DEAD_LETTER_ATTRIBUTE)?.as_text()?).ok()
+    }
+
+    /// The id of the message that died.
+    pub fn message_id(&self) -> MessageId {
+        MessageId(self.id.clone())
+    }
+
+    /// The message to send to the dead-letter queue.
+    ///
+    /// Its dedup id is the id under which the queue held it just now. For a message that was never
+    /// redriven that is its original id; one that was redriven and dies again within five minutes must
+    /// not be swallowed as a duplicate of its first death.
+    pub fn pack(&self, received: &Received) -> NewMessage {
+        let mut attributes = received.attributes.clone();
+        let mut body = received.body.clone();
+        attributes.remove(DEAD_LETTER_ATTRIBUTE);
+        if attributes.len() >= MAX_ATTRIBUTES {
+            (body, attributes) = as_envelope(received);
+        }
+        let taken = body.len() + attributes.iter().map(|(name, value)| name.len() + size(value)).sum::<usize>();
+        let room = MAX_MESSAGE_BYTES.saturating_sub(taken + DEAD_LETTER_ATTRIBUTE.len() + "String".len());
+        attributes.insert(DEAD_LETTER_ATTRIBUTE.to_owned(), Attribute::text(self.json(room)));
+        NewMessage { group: received.group.clone(), dedup_id: received.id.0.clone(), body, attributes }
+    }
+
+    /// The letter as JSON, without its longest parts if there is no room for them.
+    fn json(&self, room: usize) -> String {
+        let whole = legal(serde_json::to_string(self).unwrap_or_default());
+        if whole.len() <= room {
+            return whole;
+        }
+        let short = DeadLetter {
+            detail: clip(self.detail.clone(), 128),
+            excerpt: String::new(),
+            attempts: Vec::new(),
+            trace: Vec::new(),
+            stderr: String::new(),
+            ..self.clone()
+        };
+        legal(serde_json::to_string(&short).unwrap_or_default())
+    }
+}
+
+/// A direct message with so many attributes that ours would be one too many: its headers move into an
+/// envelope, which says the same.
+fn as_envelope(received: &Received) -> (String, Attributes) {
+    let own = received.attributes.iter().filter(|(name, _)| name.starts_with("towpath-"));
+    let own: Attributes = own.map(|(name, value)| (name.clone(), value.clone())).collect();
+    match Message::read(received, "") {
+        Ok(message) => (envelope::encode(&Webhook { headers: message.headers, body: message.body }), own),
+        Err(_) => (received.body.clone(), own),
+    }
+}
+
+fn size(attribute: &Attribute) -> usize {
+    let value = match &attribute.value {
+        crate::queue::AttributeValue::Text(text) => text.len(),
+        crate::queue::AttributeValue::Binary(bytes) => bytes.len(),
+    };
+    attribute.data_type.len() + value
+}
+
+fn clip(mut text: String, max: usize) -> String {
+    text.truncate(text.floor_char_boundary(max));
+    text
+}
+
+/// SQS takes text that is legal in XML: JSON escapes the control characters, these two are left.
+fn legal(text: String) -> String {
+    text.replace(['\u{FFFE}', '\u{FFFF}'], "\u{FFFD}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::Handle;
+
+    fn received(body: String, attributes: usize) -> Received {
+        let attributes = (0..attributes).map(|n| (format!("x-{n}"), Attribute::text(n.to_string()))).collect();
+        Received {
+            id: "m-2".into(),
+            group: "g".into(),
+            dedup_id: None,
+            sequence: Some("7".into()),
+            receive_count: 3,
+            sent_at: Timestamp(1000),
+            body,
+            attributes,
+            handle: Handle::from("h"),
+        }
+    }
+
+    fn letter(received: &Received) -> DeadLetter {
+        let attempt = Attempt {
+            target: "sss".into(),
+            method: "POST".into(),
+            path: "/t".into(),
+            status: Some(404),
+            error: None,
+            millis: 3,
+            excerpt: "no such ticket \u{FFFF}".repeat(60),
+        };
+        let death = Death { code: "refused", detail: "d".repeat(5000) };
+        let outcome = Outcome::Refused(vec![attempt]);
+        DeadLetter::new(received, &outcome, death, Seen::default(), "q", Timestamp(2000))
+    }
+
+    #[test]
+    fn a_letter_keeps_body_group_and_attributes_and_says_why() {
+        let received = received("{\"a\":1}".into(), 2);
+        let packed = letter(&received).pack(&received);
+        assert_eq!((packed.body.as_str(), packed.group.as_str()), ("{\"a\":1}", "g"));
+        assert_eq!(packed.dedup_id, "m-2");
+        assert_eq!(packed.attributes.len(), 3);
+        let read = DeadLetter::read(&packed.attributes).expect("readable");
+        assert_eq!((read.reason.as_str(), read.status, read.detail.len()), ("refused", Some(404), MAX_DETAIL));
+        assert_eq!((read.id.as_str(), read.sequence.as_deref()), ("m-2", Some("7")));
+        assert!(!read.excerpt.contains('\u{FFFF}'));
+    }
+
+    #[test]
+    fn ten_attributes_leave_no_room_for_ours_and_become_headers_of_an_envelope() {
+        let received = received("{}".into(), 10);
+        let packed = letter(&received).pack(&received);
+        assert_eq!(packed.attributes.len(), 1);
+        let webhook = envelope::decode(&packed.body).expect("envelope");
+        assert_eq!((webhook.headers.len(), webhook.body.as_slice()), (10, b"{}".as_slice()));
+    }
+
+    #[test]
+    fn a_letter_fits_beside_a_body_that_nearly_fills_the_message() {
+        let received = received("x".repeat(MAX_MESSAGE_BYTES - 1024), 0);
+        let packed = letter(&received).pack(&received);
+        let total = packed.body.len() + packed.attributes.iter().map(|(n, v)| n.len() + size(v)).sum::<usize>();
+        assert!(total <= MAX_MESSAGE_BYTES, "{total}");
+        assert_eq!(DeadLetter::read(&packed.attributes).expect("readable").reason, "refused");
+    }
+}

@@ -1,0 +1,22 @@
+//! Towpath's core: the words, the config, the pipeline, the plugin engine and delivery.
+//!
+//! One message takes one straight line: [`pipeline`] finds its route, verifies it, calls its plugin,
+//! delivers what the verdict says and decides. Two drivers feed it: [`poll`] here, and the Lambda host.
+//! This crate knows no AWS, no HTTP server and no command line.
+
+pub mod backoff;
+pub mod clock;
+pub mod config;
+pub mod dead_letter;
+pub mod decide;
+pub mod deliver;
+pub mod envelope;
+pub mod message;
+pub mod outcome;
+pub mod pipeline;
+pub mod plugin;
+pub mod poll;
+pub mod queue;
+pub mod route;
+pub mod verdict;
+pub mod verify;

@@ -1,0 +1,144 @@
+//! The message as plugins see it: a received one with its webhook unpacked.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::envelope::{self, EnvelopeError};
+use crate::queue::{AttributeValue, GroupId, MessageId, Received};
+
+/// The attribute that carries an [`Origin`] as JSON: set when a dead letter is sent back.
+pub const ORIGIN_ATTRIBUTE: &str = "towpath-origin";
+
+/// Attributes whose names begin so are the host's own and never become headers.
+const OWN_ATTRIBUTES: &str = "towpath-";
+
+/// Where a message that was sent again first came from.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Origin {
+    /// The id under which it first was stored.
+    pub id: MessageId,
+    /// When it first was stored.
+    pub sent_at: Timestamp,
+}
+
+/// One queued webhook.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// The id under which it first was stored: stable over retries and redrives.
+    pub id: MessageId,
+    /// Its group.
+    pub group: GroupId,
+    /// The deduplication id, if the queue tells.
+    pub dedup_id: Option<String>,
+    /// The sequence number, if the queue tells.
+    pub sequence: Option<String>,
+    /// How often it was received, from 1.
+    pub receive_count: u32,
+    /// When it first was stored.
+    pub sent_at: Timestamp,
+    /// The queue's name.
+    pub source: String,
+    /// The request headers, in order, names in lower case.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The request body.
+    pub body: Vec<u8>,
+}
+
+impl Message {
+    /// Unpacks what was received from the queue `source`. An envelope brings its headers; a direct body
+    /// has its string and binary attributes as headers.
+    pub fn read(received: &Received, source: &str) -> Result<Message, EnvelopeError> {
+        let mut webhook = envelope::decode(&received.body)?;
+        if !envelope::is_envelope(&received.body) {
+            webhook.headers = attribute_headers(received);
+        }
+        let origin = origin(received);
+        Ok(Message {
+            id: origin.id,
+            group: received.group.clone(),
+            dedup_id: received.dedup_id.clone(),
+            sequence: received.sequence.clone(),
+            receive_count: received.receive_count,
+            sent_at: origin.sent_at,
+            source: source.to_owned(),
+            headers: webhook.headers,
+            body: webhook.body,
+        })
+    }
+
+    /// The first header of this name (in lower case), if there is one.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_slice())
+    }
+}
+
+/// Where a received message first came from: itself, unless it was sent again.
+pub fn origin(received: &Received) -> Origin {
+    let carried = received.attributes.get(ORIGIN_ATTRIBUTE).and_then(|a| a.as_text());
+    carried
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_else(|| Origin { id: received.id.clone(), sent_at: received.sent_at })
+}
+
+fn attribute_headers(received: &Received) -> Vec<(String, Vec<u8>)> {
+    let foreign = received.attributes.iter().filter(|(name, _)| !name.starts_with(OWN_ATTRIBUTES));
+    foreign
+        .map(|(name, attribute)| {
+            let value = match &attribute.value {
+                AttributeValue::Text(text) => text.clone().into_bytes(),
+                AttributeValue::Binary(bytes) => bytes.clone(),
+            };
+            (name.to_ascii_lowercase(), value)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::Webhook;
+    use crate::queue::{Attribute, Handle};
+
+    fn received(body: String) -> Received {
+        Received {
+            id: "m-2".into(),
+            group: "g".into(),
+            dedup_id: None,
+            sequence: None,
+            receive_count: 1,
+            sent_at: Timestamp(5),
+            body,
+            attributes: Default::default(),
+            handle: Handle::from("h"),
+        }
+    }
+
+    #[test]
+    fn an_envelope_brings_its_own_headers() {
+        let webhook = Webhook { headers: vec![("a".into(), b"1".to_vec())], body: b"x".to_vec() };
+        let mut received = received(envelope::encode(&webhook));
+        received.attributes.insert("b".into(), Attribute::text("2"));
+        let message = Message::read(&received, "q").expect("readable");
+        assert_eq!(message.headers, webhook.headers);
+        assert_eq!(message.header("A"), Some(b"1".as_slice()));
+    }
+
+    #[test]
+    fn a_direct_body_has_its_attributes_as_headers_and_never_the_hosts_own() {
+        let mut received = received("{}".into());
+        received.attributes.insert("X-GitHub-Event".into(), Attribute::text("push"));
+        received.attributes.insert("towpath-anything".into(), Attribute::text("secret"));
+        let message = Message::read(&received, "q").expect("readable");
+        assert_eq!(message.headers, [("x-github-event".to_owned(), b"push".to_vec())]);
+    }
+
+    #[test]
+    fn a_message_that_was_sent_again_keeps_its_first_id_and_time() {
+        let mut received = received("{}".into());
+        let origin = Origin { id: "m-1".into(), sent_at: Timestamp(1) };
+        let text = serde_json::to_string(&origin).expect("json");
+        received.attributes.insert(ORIGIN_ATTRIBUTE.into(), Attribute::text(text));
+        let message = Message::read(&received, "q").expect("readable");
+        assert_eq!((message.id.as_str(), message.sent_at), ("m-1", Timestamp(1)));
+    }
+}

@@ -1,0 +1,309 @@
+//! The spine: one message, one line. Group ► route ► verify ► plugin ► deliver ► decide ► dead letter.
+
+mod failures;
+mod tally;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+use tracing::{Instrument as _, debug, error, info, warn};
+
+pub use tally::{Tally, Totals};
+
+use crate::clock::Clock;
+use crate::dead_letter::{DeadLetter, Seen};
+use crate::decide::{Death, Decision, Facts, OnDeadLetter, decide};
+use crate::deliver::Deliverer;
+use crate::message::Message;
+use crate::outcome::{Fault, Outcome};
+use crate::plugin::{Limits, Plugin, Plugins, Transformed};
+use crate::queue::{GroupId, MAX_RETENTION, Queue, Received};
+use crate::route::{Route, Routes};
+use crate::verdict::Verdict;
+use failures::Failures;
+
+/// What a driver is told: delete the message, or give it back for so long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Settlement {
+    /// It is done with: delete it.
+    Ack,
+    /// Give it back, invisible for so long.
+    Retry(Duration),
+}
+
+/// How long a driver has for a group.
+#[derive(Clone, Copy, Debug)]
+pub struct Lease {
+    /// Nothing is begun that could last longer than this.
+    pub deadline: Instant,
+    /// How long the lease was when it began. What needs more than that is tried all the same when it is
+    /// the first of its lease, or it would never be.
+    pub total: Duration,
+}
+
+impl Lease {
+    /// A lease that begins now.
+    pub fn of(total: Duration) -> Lease {
+        Lease { deadline: Instant::now() + total, total }
+    }
+
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+/// Everything a message passes through. Shared by all groups.
+pub struct Pipeline {
+    /// The routes of the config.
+    pub routes: Routes,
+    /// The plugins; replaceable while the pipeline runs.
+    pub plugins: Plugins,
+    /// What makes requests.
+    pub deliverer: Deliverer,
+    /// Where dead letters go.
+    pub dead_letters: Arc<dyn Queue>,
+    /// The name of the queue that messages come from; plugins see it.
+    pub source: String,
+    /// What time it is.
+    pub clock: Clock,
+    tally: Tally,
+    failures: Failures,
+}
+
+impl Pipeline {
+    /// A pipeline of these parts.
+    pub fn new(
+        routes: Routes,
+        plugins: Plugins,
+        deliverer: Deliverer,
+        dead_letters: Arc<dyn Queue>,
+        source: String,
+        clock: Clock,
+    ) -> Pipeline {
+        let (tally, failures) = (Tally::default(), Failures::default());
+        Pipeline { routes, plugins, deliverer, dead_letters, source, clock, tally, failures }
+    }
+
+    /// Begins with a group. Its messages go through [`GroupRun::next`] one after another.
+    pub fn group(&self, lease: Lease) -> GroupRun<'_> {
+        GroupRun { pipeline: self, lease, blocked: None, fresh: true }
+    }
+
+    /// How many messages came to which end since the start.
+    pub fn totals(&self) -> Totals {
+        self.tally.totals()
+    }
+
+    /// One message to its end. The spine returns no `Result`: a failing message is a value.
+    async fn settle(&self, received: &Received, lease: Lease, fresh: bool) -> Settlement {
+        let route = self.routes.by_group(&received.group);
+        let plugin = route.and_then(|route| self.plugins.get(&route.plugin));
+        let outcome = match route {
+            None => no_route(&received.group),
+            Some(route) => self.pass(received, route, plugin.as_ref(), lease, fresh).await,
+        };
+        let failures = self.failures.next(&received.group, received.receive_count);
+        let facts = self.facts(received, route, failures);
+        let decision = decide(&outcome, facts);
+        log(&outcome, &decision);
+        self.tally.count(&outcome, &decision);
+        let settlement = match decision {
+            Decision::Ack => Settlement::Ack,
+            Decision::Retry(after) => Settlement::Retry(after),
+            Decision::DeadLetter(death) => {
+                let seen = Seen {
+                    route: route.map(|route| route.path.as_str()),
+                    plugin: route.map(|route| route.plugin.as_str()),
+                    digest: plugin.as_ref().map(|plugin| plugin.digest()),
+                };
+                self.bury(received, &outcome, death, seen, facts, lease).await
+            }
+        };
+        match settlement {
+            Settlement::Ack => self.failures.clear(&received.group),
+            Settlement::Retry(_) if outcome != Outcome::Blocked => self.failures.set(&received.group, failures),
+            Settlement::Retry(_) => {}
+        }
+        settlement
+    }
+
+    /// Unpack ► verify ► plugin ► deliver. What would not finish within the lease is not begun.
+    async fn pass(
+        &self,
+        received: &Received,
+        route: &Route,
+        plugin: Option<&Arc<Plugin>>,
+        lease: Lease,
+        fresh: bool,
+    ) -> Outcome {
+        let message = match Message::read(received, &self.source) {
+            Ok(message) => message,
+            Err(error) => return Outcome::Misfit { code: "unreadable", detail: error.to_string() },
+        };
+        if let Some(verify) = &route.verify
+            && let Err(error) = verify.check(&message)
+        {
+            return Outcome::Misfit { code: "unverified", detail: error.to_string() };
+        }
+        let Some(plugin) = plugin else {
+            return Outcome::Broken(format!("the plugin {:?} is not loaded", route.plugin));
+        };
+        if !fresh && lease.left() < plugin.limits().timeout {
+            return Outcome::Blocked;
+        }
+        let (message, transformed) = match call(plugin, message, lease).await {
+            Ok(called) => called,
+            Err(panic) => return Outcome::Broken(format!("the host panicked in a plugin call: {panic}")),
+        };
+        let requests = match transformed.verdict {
+            Ok(Verdict::Deliver(requests)) => requests,
+            Ok(Verdict::Skip(reason)) => return Outcome::Skipped(reason),
+            Ok(Verdict::Reject(reason)) => return Outcome::Rejected(reason),
+            Ok(Verdict::Retry { reason, after }) => return Outcome::Deferred { reason, after },
+            Err(fault) => return Outcome::Faulted(fault),
+        };
+        let delivery = match self.deliverer.prepare(requests, &message, &plugin.grant()) {
+            Ok(delivery) => delivery,
+            Err(fault) => return Outcome::Faulted(fault),
+        };
+        if !fresh && lease.left() < delivery.worst_case() {
+            return Outcome::Blocked;
+        }
+        self.deliverer.deliver(delivery, lease.deadline).await
+    }
+
+    fn facts<'a>(&self, received: &'a Received, route: Option<&Arc<Route>>, failures: u32) -> Facts<'a> {
+        Facts {
+            group: &received.group,
+            age: self.clock.now().since(received.sent_at),
+            max_age: route.map_or(MAX_RETENTION, |route| route.max_age),
+            failures,
+            on_dead_letter: route.map_or(OnDeadLetter::Continue, |route| route.on_dead_letter),
+        }
+    }
+
+    /// Sends a message to the dead-letter queue. Only when it is stored there is it done with.
+    async fn bury(
+        &self,
+        received: &Received,
+        outcome: &Outcome,
+        death: Death,
+        seen: Seen<'_>,
+        facts: Facts<'_>,
+        lease: Lease,
+    ) -> Settlement {
+        let reason = death.code;
+        let letter = DeadLetter::new(received, outcome, death, seen, &self.source, self.clock.now());
+        let sent = tokio::time::timeout_at(lease.deadline, self.dead_letters.send(letter.pack(received))).await;
+        let problem = match sent {
+            Ok(Ok(_)) => {
+                error!(reason, detail = letter.detail, "message is in the dead-letter queue");
+                self.tally.count_dead();
+                return Settlement::Ack;
+            }
+            Ok(Err(problem)) => format!("{problem:?}"),
+            Err(_) => "out of time".to_owned(),
+        };
+        error!(reason, problem, "dead-letter send failed, the message is kept");
+        Settlement::Retry(crate::backoff::Backoff::default().after(facts.failures, facts.group))
+    }
+}
+
+/// The messages of one group, one after another. After one that must be tried again the rest is blocked.
+pub struct GroupRun<'a> {
+    pipeline: &'a Pipeline,
+    lease: Lease,
+    blocked: Option<Duration>,
+    fresh: bool,
+}
+
+impl GroupRun<'_> {
+    /// Takes the next message of the group to its end. It never panics and never fails: a message on
+    /// which the host itself breaks is kept.
+    pub async fn next(&mut self, received: &Received) -> Settlement {
+        if let Some(after) = self.blocked {
+            debug!(message_id = %received.id, group = %received.group, "message waits behind another");
+            return Settlement::Retry(after);
+        }
+        let route = self.pipeline.routes.by_group(&received.group);
+        let span = tracing::info_span!(
+            "message",
+            message_id = %received.id,
+            group = %received.group,
+            route = route.map(|route| route.path.as_str()),
+            plugin = route.map(|route| route.plugin.as_str()),
+        );
+        let work = self.pipeline.settle(received, self.lease, self.fresh).instrument(span);
+        let settlement = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+            error!(message_id = %received.id, panic = panic_text(&*panic), "the host panicked, the message is kept");
+            Settlement::Retry(crate::backoff::Backoff::default().base)
+        });
+        self.fresh = false;
+        if let Settlement::Retry(after) = settlement {
+            self.blocked = Some(after);
+        }
+        settlement
+    }
+
+    /// Tries nothing more: every message from here on is given back at once.
+    pub fn block(&mut self) {
+        self.blocked.get_or_insert(Duration::ZERO);
+    }
+}
+
+/// The guest runs off the async threads: it may take its whole wall clock.
+async fn call(plugin: &Arc<Plugin>, message: Message, lease: Lease) -> Result<(Message, Transformed), String> {
+    let plugin = Arc::clone(plugin);
+    let limits = plugin.limits();
+    let limits = Limits { timeout: limits.timeout.min(lease.left()), ..limits };
+    let span = tracing::Span::current();
+    let called = tokio::task::spawn_blocking(move || {
+        let _entered = span.entered();
+        let transformed = plugin.transform(&message, limits);
+        (message, transformed)
+    });
+    called.await.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => panic_text(&*panic),
+        Err(error) => error.to_string(),
+    })
+}
+
+fn no_route(group: &GroupId) -> Outcome {
+    let detail = format!("no route of the config has a group template that can have made {group}");
+    Outcome::Misfit { code: "no-route", detail }
+}
+
+fn log(outcome: &Outcome, decision: &Decision) {
+    let code = outcome.code();
+    match (outcome, decision) {
+        (Outcome::Skipped(reason), _) => info!(reason = reason.code, detail = reason.message, "message skipped"),
+        (_, Decision::Ack) => debug!(outcome = code, "message delivered"),
+        (Outcome::Blocked, _) => debug!("too little time is left, the message is given back untried"),
+        (_, Decision::Retry(after)) => {
+            let seconds = after.as_secs_f64();
+            let detail = detail(outcome);
+            warn!(outcome = code, detail, retry_after_s = seconds, "message will be tried again");
+        }
+        (Outcome::Faulted(fault), _) => warn!(fault = %Fault::to_string(fault), "plugin failed"),
+        (_, Decision::DeadLetter(_)) => {}
+    }
+}
+
+fn detail(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Held { target, .. } => format!("target {target} is on hold"),
+        Outcome::Deferred { reason, .. } => format!("{}: {}", reason.code, reason.message),
+        Outcome::Faulted(fault) => fault.message.clone(),
+        Outcome::Broken(problem) => problem.clone(),
+        Outcome::Misfit { detail, .. } => detail.clone(),
+        other => other.attempts().last().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}

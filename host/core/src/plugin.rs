@@ -1,0 +1,168 @@
+//! Plugins: WebAssembly components that map messages to verdicts, in a sandbox with limits.
+//!
+//! Loading means: digest ► compile or deserialize ► import allow-list ► trial instantiate ► `describe`
+//! ► `check-config`. After that every message gets a fresh instance, so nothing leaks from one customer's
+//! event to the next.
+
+mod artifact;
+mod bindings;
+mod call;
+mod engine;
+mod guest;
+mod load;
+mod manifest;
+mod sandbox;
+mod v1;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+pub use artifact::{COMPONENT, PRECOMPILED, find};
+pub use call::Transformed;
+pub use engine::Engine;
+#[cfg(feature = "compile")]
+pub use load::precompile;
+pub use load::{LoadError, Problem};
+pub use manifest::{Manifest, ManifestError};
+
+use crate::config::Secret;
+use crate::deliver::Grant;
+
+/// `[plugin.NAME]` of the config.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its name in the config.
+    pub name: String,
+    /// A folder with a built component, or a `.wasm` or `.cwasm` file.
+    pub path: PathBuf,
+    /// What its digest must be: of the `.wasm` file, or of a `.cwasm` file's manifest.
+    pub sha256: Option<String>,
+    /// What one call may use.
+    pub limits: Limits,
+    /// The plugin's own config as JSON.
+    pub config: String,
+    /// The secrets that it may put into headers, by name.
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+impl Settings {
+    /// A plugin at this path with everything else as by default.
+    pub fn at(name: impl Into<String>, path: impl Into<PathBuf>) -> Settings {
+        Settings {
+            name: name.into(),
+            path: path.into(),
+            sha256: None,
+            limits: Limits::default(),
+            config: "{}".to_owned(),
+            secrets: BTreeMap::new(),
+        }
+    }
+}
+
+/// What one call of a plugin may use. What cannot be set here: 1 MiB out, 16 requests, 64 log lines of
+/// 4 KiB, and 16 KiB of stderr are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Linear memory, in bytes.
+    pub memory: usize,
+    /// Fuel: about one unit an instruction. The same call uses the same on every machine.
+    pub fuel: u64,
+    /// The wall clock, as the backstop: fuel should run out well before.
+    pub timeout: Duration,
+}
+
+impl Default for Limits {
+    /// 64 MiB, 500,000,000 units of fuel, 2 s.
+    fn default() -> Limits {
+        Limits { memory: 64 * 1024 * 1024, fuel: 500_000_000, timeout: Duration::from_secs(2) }
+    }
+}
+
+/// What a plugin says of itself.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct Description {
+    /// Its name.
+    pub name: String,
+    /// Its own version.
+    pub version: String,
+    /// What it maps, and to where.
+    pub summary: String,
+    /// The targets that it may name.
+    pub targets: Vec<String>,
+}
+
+/// A plugin that was loaded and can be called.
+pub struct Plugin {
+    settings: Settings,
+    digest: String,
+    description: Description,
+    engine: Engine,
+    component: bindings::TransformerPre<guest::Guest>,
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plugin").field("name", &self.settings.name).field("digest", &self.digest).finish()
+    }
+}
+
+impl Plugin {
+    /// Its name in the config.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// The SHA-256 of its component, in hex.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What it says of itself.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// What one call may use.
+    pub fn limits(&self) -> Limits {
+        self.settings.limits
+    }
+
+    /// What its requests may use.
+    pub fn grant(&self) -> Grant<'_> {
+        Grant { targets: &self.description.targets, secrets: &self.settings.secrets }
+    }
+}
+
+/// The digest of a component's bytes, as [`Plugin::digest`] and a pin in the config have it.
+pub fn digest(component: &[u8]) -> String {
+    manifest::sha256(component)
+}
+
+/// The plugins of a config by name. One can be replaced while the others run: messages that are being
+/// mapped keep the build that they started with.
+#[derive(Debug, Default)]
+pub struct Plugins(RwLock<BTreeMap<String, Arc<Plugin>>>);
+
+impl Plugins {
+    /// These plugins.
+    pub fn new(plugins: impl IntoIterator<Item = Plugin>) -> Plugins {
+        let named = plugins.into_iter().map(|plugin| (plugin.name().to_owned(), Arc::new(plugin)));
+        Plugins(RwLock::new(named.collect()))
+    }
+
+    /// The plugin of this name, as it is now.
+    pub fn get(&self, name: &str) -> Option<Arc<Plugin>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Puts a plugin in the place of the one of its name, from the next message on.
+    pub fn replace(&self, plugin: Plugin) {
+        let mut plugins = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        plugins.insert(plugin.name().to_owned(), Arc::new(plugin));
+    }
+}
+
+#[cfg(test)]
+mod tests;

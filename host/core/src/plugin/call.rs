@@ -1,0 +1,78 @@
+//! One call of a plugin, and what a failed one means.
+
+use wasmtime::{Store, Trap, WasmBacktrace};
+
+use super::guest::{self, Guest};
+use super::{Limits, Plugin, v1};
+use crate::message::Message;
+use crate::outcome::{Fault, FaultKind};
+use crate::verdict::Verdict;
+
+/// What a call gave and used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Transformed {
+    /// The verdict, or how the plugin failed.
+    pub verdict: Result<Verdict, Fault>,
+    /// The fuel that the call used, instantiation included.
+    pub fuel: u64,
+}
+
+impl Plugin {
+    /// Maps a message in a fresh instance, within `limits`. It blocks: call it off the async threads.
+    pub fn transform(&self, message: &Message, limits: Limits) -> Transformed {
+        let config = std::sync::Arc::from(self.settings.config.as_str());
+        let store = guest::store(&self.engine, limits, config, message.id.as_str(), message.sent_at);
+        let mut store = match store {
+            Ok(store) => store,
+            Err(error) => {
+                let fault = Fault::new(FaultKind::Trap, format!("no store for the plugin: {error:#}"));
+                return Transformed { verdict: Err(fault), fuel: 0 };
+            }
+        };
+        let called = self
+            .component
+            .instantiate(&mut store)
+            .and_then(|instance| instance.towpath_plugin_transform().call_transform(&mut store, &v1::message(message)));
+        let verdict = match called {
+            Ok(answer) => v1::verdict(answer),
+            Err(error) => Err(fault(&error, &store)),
+        };
+        let verdict = verdict.map_err(|fault| Fault { stderr: store.data().stderr.text(), ..fault });
+        let left = store.get_fuel().unwrap_or_default();
+        Transformed { verdict, fuel: limits.fuel.saturating_sub(left) }
+    }
+}
+
+/// What an error of a call means.
+pub(super) fn fault(error: &wasmtime::Error, store: &Store<Guest>) -> Fault {
+    let trace = error.downcast_ref::<WasmBacktrace>().map(functions).unwrap_or_default();
+    let (kind, message) = kind(error, store.data().exceeded);
+    Fault { kind, message, trace, stderr: store.data().stderr.text() }
+}
+
+fn kind(error: &wasmtime::Error, exceeded: Option<&'static str>) -> (FaultKind, String) {
+    if let Some(limit) = exceeded {
+        return (FaultKind::Limit, format!("the plugin wanted more {limit} than its limit"));
+    }
+    let root = error.root_cause().to_string();
+    if root.contains(HOSTCALL_FUEL) {
+        return (FaultKind::Limit, format!("the plugin gave back more than {} bytes", guest::MAX_OUTPUT));
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => (FaultKind::Fuel, "the plugin ran out of fuel".to_owned()),
+        Some(Trap::Interrupt) => (FaultKind::Timeout, "the plugin ran past its wall clock with fuel left".to_owned()),
+        Some(trap) => (FaultKind::Trap, trap.to_string()),
+        None => (FaultKind::Trap, root),
+    }
+}
+
+/// How wasmtime words it; the error's type is not public. A test calls a guest that does it.
+const HOSTCALL_FUEL: &str = "fuel allocated for hostcalls has been exhausted";
+
+fn functions(backtrace: &WasmBacktrace) -> Vec<String> {
+    let name = |frame: &wasmtime::FrameInfo| match frame.func_name() {
+        Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+        None => format!("function {}", frame.func_index()),
+    };
+    backtrace.frames().iter().map(name).collect()
+}

@@ -1,0 +1,141 @@
+//! The host's side of one call: what a guest's store holds, and the functions that a guest may import.
+
+use std::sync::Arc;
+
+use tracing::{debug, error, info, trace, warn};
+use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime::{ResourceLimiter, Store};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::bindings::Transformer;
+use super::bindings::towpath::plugin::{config, log, types};
+use super::engine::TICK;
+use super::sandbox::{self, HasMonotonic, Monotonic, MonotonicView, Stderr};
+use super::{Engine, Limits};
+use crate::clock::Timestamp;
+
+/// The most that a guest may hand to the host in one go, its verdict included.
+pub(super) const MAX_OUTPUT: usize = 1024 * 1024;
+
+/// How many log lines of a call are written, and how long one is.
+const MAX_LOG_LINES: u32 = 64;
+const MAX_LOG_LINE: usize = 4 * 1024;
+
+/// The most elements that all tables of a guest may have together.
+const MAX_TABLE: usize = 1_000_000;
+
+/// What the store of one call holds.
+pub(super) struct Guest {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    monotonic: Monotonic,
+    pub(super) stderr: Stderr,
+    memory_left: usize,
+    table_left: usize,
+    /// Which limit was hit, if one was.
+    pub(super) exceeded: Option<&'static str>,
+    log_lines: u32,
+    config: Arc<str>,
+}
+
+/// A store for one call.
+pub(super) fn store(
+    engine: &Engine,
+    limits: Limits,
+    config: Arc<str>,
+    message_id: &str,
+    now: Timestamp,
+) -> wasmtime::Result<Store<Guest>> {
+    let stderr = Stderr::default();
+    let guest = Guest {
+        wasi: sandbox::context(message_id, now, &stderr),
+        table: ResourceTable::new(),
+        monotonic: Monotonic::default(),
+        stderr,
+        memory_left: limits.memory,
+        table_left: MAX_TABLE,
+        exceeded: None,
+        log_lines: 0,
+        config,
+    };
+    let mut store = Store::new(&engine.wasmtime, guest);
+    store.limiter(|guest| guest);
+    store.set_fuel(limits.fuel)?;
+    store.set_hostcall_fuel(MAX_OUTPUT);
+    let ticks = limits.timeout.as_millis().div_ceil(TICK.as_millis());
+    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1));
+    store.epoch_deadline_trap();
+    Ok(store)
+}
+
+/// A linker with all that a guest may import. Sockets are linked too, by WASI's own helper; the
+/// allow-list of [`super::load`] keeps every component out that imports them.
+pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+    Transformer::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    linker.allow_shadowing(true);
+    wasmtime_wasi::p2::bindings::clocks::monotonic_clock::add_to_linker::<Guest, HasMonotonic>(&mut linker, |guest| {
+        MonotonicView { clock: &mut guest.monotonic, table: &mut guest.table }
+    })?;
+    Ok(linker)
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl ResourceLimiter for Guest {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let wanted = desired.saturating_sub(current);
+        let Some(left) = self.memory_left.checked_sub(wanted) else {
+            self.exceeded = Some("memory");
+            return Err(wasmtime::Error::msg("the memory limit is reached"));
+        };
+        self.memory_left = left;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let wanted = desired.saturating_sub(current);
+        let Some(left) = self.table_left.checked_sub(wanted) else {
+            self.exceeded = Some("table");
+            return Err(wasmtime::Error::msg("the table limit is reached"));
+        };
+        self.table_left = left;
+        Ok(true)
+    }
+}
+
+impl types::Host for Guest {}
+
+impl config::Host for Guest {
+    fn document(&mut self) -> String {
+        self.config.to_string()
+    }
+}
+
+impl log::Host for Guest {
+    fn write(&mut self, level: log::Level, message: String, fields: types::Ext) {
+        self.log_lines += 1;
+        if self.log_lines > MAX_LOG_LINES {
+            if self.log_lines == MAX_LOG_LINES + 1 {
+                warn!(lines = MAX_LOG_LINES, "the plugin logs too much, the rest of this call is dropped");
+            }
+            return;
+        }
+        let fields = fields.iter().map(|(key, value)| format!(" {key}={value}"));
+        let mut line = fields.fold(message, |line, field| line + &field);
+        line.truncate(line.floor_char_boundary(MAX_LOG_LINE));
+        let line = line.replace(char::is_control, " ");
+        match level {
+            log::Level::Trace => trace!(target: "plugin", plugin_says = line),
+            log::Level::Debug => debug!(target: "plugin", plugin_says = line),
+            log::Level::Info => info!(target: "plugin", plugin_says = line),
+            log::Level::Warn => warn!(target: "plugin", plugin_says = line),
+            log::Level::Error => error!(target: "plugin", plugin_says = line),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Loading a plugin: everything that can be wrong with one is found here, before the first message.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use wasmtime::component::Component;
+
+use super::artifact::{self, Artifact};
+use super::bindings::TransformerPre;
+use super::manifest::ManifestError;
+use super::{Engine, Plugin, Settings, call, guest, v1};
+use crate::clock::Timestamp;
+use crate::outcome::Fault;
+
+/// The version of the contract that this host speaks.
+const CONTRACT: &str = "1.0.0";
+
+/// What a component may import: the contract, and the parts of WASI that `wasm32-wasip2` links.
+const ALLOWED: [&str; 6] =
+    ["towpath:plugin/", "wasi:io/", "wasi:cli/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/"];
+
+/// One mistake in a plugin's config, found by the plugin.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    /// Where, as a JSON pointer.
+    pub at: String,
+    /// What.
+    pub message: String,
+}
+
+/// Why a plugin is not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Nothing there.
+    #[error("there is no plugin at {}", .0.display())]
+    Missing(PathBuf),
+    /// A folder without a component.
+    #[error("no plugin is built in {dir}: run `towpath plugin build {dir}`", dir = .0.display())]
+    NotBuilt(PathBuf),
+    /// A file cannot be read.
+    #[error("cannot read {}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another file than the config pins.
+    #[error("the digest is {found}, the config pins {pinned}: is this the build that was reviewed?")]
+    Pin {
+        /// What the config says.
+        pinned: String,
+        /// What was found.
+        found: String,
+    },
+    /// The manifest does not vouch for it.
+    #[error("{}", file.display())]
+    Manifest {
+        /// The manifest.
+        file: PathBuf,
+        /// Why.
+        source: ManifestError,
+    },
+    /// This host has no compiler.
+    #[error("this host loads precompiled plugins only: run `towpath plugin build --precompile`")]
+    NoCompiler,
+    /// No component.
+    #[error("not a WebAssembly component: {0}")]
+    Component(String),
+    /// Another contract, or none.
+    #[error(
+        "plugin {plugin} {speaks}, this host speaks towpath:plugin {CONTRACT}: rebuild the plugin or upgrade the host"
+    )]
+    Contract {
+        /// The plugin.
+        plugin: String,
+        /// What it speaks.
+        speaks: String,
+    },
+    /// Something that no plugin gets.
+    #[error("the plugin imports {0}, which no plugin is given")]
+    ForbiddenImport(String),
+    /// Its types are not those of the contract.
+    #[error("the plugin does not fit the contract: {0}")]
+    Shape(String),
+    /// It fails as soon as it is used.
+    #[error("the plugin fails in its {step}: {fault}")]
+    Trial {
+        /// `start`, `describe` or `check-config`.
+        step: &'static str,
+        /// How.
+        fault: Box<Fault>,
+    },
+    /// It does not like its config.
+    #[error("the plugin's config is wrong:{}", list(.0))]
+    Config(Vec<Problem>),
+    /// It wants targets that the config does not have.
+    #[error("the plugin delivers to {wanted:?}, which is no target of the config: add [target.{wanted}]")]
+    UnknownTarget {
+        /// The target.
+        wanted: String,
+    },
+}
+
+impl Plugin {
+    /// Loads a plugin. It takes a tenth of a second or so to compile one; it blocks.
+    pub fn load(engine: &Engine, settings: Settings) -> Result<Plugin, LoadError> {
+        let (component, digest) = match artifact::read(&settings.path, settings.sha256.as_deref())? {
+            Artifact::Wasm { bytes, digest } => (compile(engine, &bytes)?, digest),
+            Artifact::Cwasm { bytes, digest } => (deserialize(engine, &bytes)?, digest),
+        };
+        check_contract(engine, &component, &settings.name)?;
+        let pre = engine.linker.instantiate_pre(&component).map_err(shape)?;
+        let component = TransformerPre::new(pre).map_err(shape)?;
+        let description = trial(engine, &component, &settings)?;
+        Ok(Plugin { settings, digest, description: v1::description(description), engine: engine.clone(), component })
+    }
+
+    /// Checks that all targets that the plugin describes are there.
+    pub fn check_targets<'a>(&self, known: impl Iterator<Item = &'a str> + Clone) -> Result<(), LoadError> {
+        let mut wanted = self.description.targets.iter();
+        let unknown = wanted.find(|wanted| !known.clone().any(|known| known == wanted.as_str()));
+        unknown.map_or(Ok(()), |wanted| Err(LoadError::UnknownTarget { wanted: wanted.clone() }))
+    }
+}
+
+#[cfg(feature = "compile")]
+fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
+    Component::from_binary(&engine.wasmtime, bytes).map_err(|error| LoadError::Component(format!("{error:#}")))
+}
+
+#[cfg(not(feature = "compile"))]
+fn compile(_: &Engine, _: &[u8]) -> Result<Component, LoadError> {
+    Err(LoadError::NoCompiler)
+}
+
+#[expect(unsafe_code, reason = "native code is loaded; its manifest has vouched for every byte")]
+fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
+    // SAFETY: the bytes have the digest that was recorded when this version of wasmtime compiled them.
+    unsafe { Component::deserialize(&engine.wasmtime, bytes) }
+        .map_err(|error| LoadError::Component(format!("{error:#}")))
+}
+
+/// Linking checks nothing about versions, so the names of exports and imports are read.
+fn check_contract(engine: &Engine, component: &Component, plugin: &str) -> Result<(), LoadError> {
+    let types = component.component_type();
+    let exports: Vec<String> = types.exports(&engine.wasmtime).map(|(name, _)| name.to_owned()).collect();
+    let spoken = exports.iter().find_map(|name| name.strip_prefix("towpath:plugin/transform@"));
+    match spoken {
+        Some(version) if version.split('.').next() == CONTRACT.split('.').next() => {}
+        Some(version) => {
+            let speaks = format!("speaks towpath:plugin {version}");
+            return Err(LoadError::Contract { plugin: plugin.to_owned(), speaks });
+        }
+        None => {
+            let exports = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+            let speaks = format!("is no Towpath plugin (it exports {exports})");
+            return Err(LoadError::Contract { plugin: plugin.to_owned(), speaks });
+        }
+    }
+    let forbidden = types.imports(&engine.wasmtime).map(|(name, _)| name.to_owned()).find(|name| !is_allowed(name));
+    forbidden.map_or(Ok(()), |name| Err(LoadError::ForbiddenImport(name)))
+}
+
+fn is_allowed(import: &str) -> bool {
+    let Some(prefix) = ALLOWED.iter().find(|prefix| import.starts_with(**prefix)) else { return false };
+    let version = import.rsplit_once('@').map(|(_, version)| version).unwrap_or_default();
+    match *prefix {
+        "towpath:plugin/" => version.starts_with("1."),
+        _ => version.starts_with("0.2."),
+    }
+}
+
+/// Types are checked at the first instantiation only, so there is one, with the calls that tell the most.
+fn trial(
+    engine: &Engine,
+    component: &TransformerPre<guest::Guest>,
+    settings: &Settings,
+) -> Result<super::bindings::exports::towpath::plugin::metadata::Description, LoadError> {
+    let config = Arc::from(settings.config.as_str());
+    let mut store = guest::store(engine, settings.limits, config, "trial", Timestamp(0)).map_err(shape)?;
+    let failed = |step, error: &wasmtime::Error, store: &_| LoadError::Trial {
+        step,
+        fault: Box::new(call::fault(error, store)),
+    };
+    let instance = component.instantiate(&mut store).map_err(|error| failed("start", &error, &store))?;
+    let metadata = instance.towpath_plugin_metadata();
+    let description = metadata.call_describe(&mut store).map_err(|error| failed("describe", &error, &store))?;
+    let problems = metadata.call_check_config(&mut store).map_err(|error| failed("check-config", &error, &store))?;
+    match problems.is_empty() {
+        true => Ok(description),
+        false => Err(LoadError::Config(problems.into_iter().map(v1::problem).collect())),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
+fn shape(error: wasmtime::Error) -> LoadError {
+    LoadError::Shape(format!("{error:#}"))
+}
+
+fn list(problems: &[Problem]) -> String {
+    problems.iter().map(|Problem { at, message }| format!("\n  {at}: {message}")).collect()
+}
+
+/// Precompiles a component for a target triple (this machine's, if none is given): the `.cwasm` and its
+/// manifest. Fails with what the compiler says.
+#[cfg(feature = "compile")]
+pub fn precompile(wasm: &[u8], triple: Option<&str>) -> Result<(Vec<u8>, super::Manifest), LoadError> {
+    let triple = triple.unwrap_or(super::engine::host_triple());
+    let cwasm = super::engine::precompile(wasm, triple).map_err(|error| LoadError::Component(format!("{error:#}")))?;
+    let manifest = super::Manifest::seal(wasm, &cwasm, triple);
+    Ok((cwasm, manifest))
+}

@@ -1,0 +1,226 @@
+//! The queue as the host sees it: SQS FIFO, or the local queue that behaves like it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+
+/// The most that one receive returns. Source: the `ReceiveMessage` API of SQS.
+pub const MAX_BATCH: usize = 10;
+
+/// The longest that a receive may wait. Source: the `ReceiveMessage` API of SQS.
+pub const MAX_WAIT: Duration = Duration::from_secs(20);
+
+/// How long a message can be held from its receive on, all changes together. Source: the
+/// `ChangeMessageVisibility` API of SQS.
+pub const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// The most that a message may hold, body and attributes together, on SQS.
+pub const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
+
+/// The longest a queue keeps a message. Source: `MessageRetentionPeriod` of SQS.
+pub const MAX_RETENTION: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+macro_rules! text_newtype {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub String);
+
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                $name(text.to_owned())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                $name(text)
+            }
+        }
+    };
+}
+
+text_newtype!(
+    /// The id that the queue gave a message when it was sent.
+    MessageId
+);
+text_newtype!(
+    /// A message group id: 1–128 letters, digits and punctuation. Order holds inside a group.
+    GroupId
+);
+text_newtype!(
+    /// A receipt handle: names one receive of one message.
+    Handle
+);
+
+/// The value of a message attribute.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AttributeValue {
+    /// Data type `String` or `Number`.
+    Text(String),
+    /// Data type `Binary`.
+    Binary(Vec<u8>),
+}
+
+/// A message attribute: a data type such as `String`, `Number.int` or `Binary.png`, and a value.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Attribute {
+    /// The data type as it was sent.
+    pub data_type: Cow<'static, str>,
+    /// The value.
+    pub value: AttributeValue,
+}
+
+impl Attribute {
+    /// An attribute of type `String`.
+    pub fn text(value: impl Into<String>) -> Attribute {
+        Attribute { data_type: Cow::Borrowed("String"), value: AttributeValue::Text(value.into()) }
+    }
+
+    /// The text, if it is a `String` or a `Number`.
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.value {
+            AttributeValue::Text(text) => Some(text),
+            AttributeValue::Binary(_) => None,
+        }
+    }
+}
+
+/// Message attributes by name.
+pub type Attributes = BTreeMap<String, Attribute>;
+
+/// A message to send.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewMessage {
+    /// Its group.
+    pub group: GroupId,
+    /// Its deduplication id: 1–128 letters, digits and punctuation.
+    pub dedup_id: String,
+    /// Its body: an envelope, or text as a SaaS sent it.
+    pub body: String,
+    /// Its attributes, at most 10.
+    pub attributes: Attributes,
+}
+
+/// What a queue answers to a send.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sent {
+    /// The id of the message; of the first one, if this was a duplicate.
+    pub id: MessageId,
+    /// The queue's sequence number, if it gives one.
+    pub sequence: Option<String>,
+}
+
+/// A message as it was received.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Received {
+    /// Its id.
+    pub id: MessageId,
+    /// Its group. A message of a standard queue without one is a group of its own.
+    pub group: GroupId,
+    /// The deduplication id it was sent with.
+    pub dedup_id: Option<String>,
+    /// Its sequence number; grows within a group.
+    pub sequence: Option<String>,
+    /// How often it was received, this time included; at least 1.
+    pub receive_count: u32,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// Its body.
+    pub body: String,
+    /// Its attributes.
+    pub attributes: Attributes,
+    /// The handle of this receive.
+    pub handle: Handle,
+}
+
+/// What to receive.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Receive {
+    /// At most so many messages: 1–[`MAX_BATCH`].
+    pub max: usize,
+    /// How long to wait for one: at most [`MAX_WAIT`].
+    pub wait: Duration,
+    /// How long what is received stays invisible to others. `None` is the queue's default.
+    pub visibility: Option<Duration>,
+    /// `ReceiveRequestAttemptId`: the same id within five minutes gives the same answer again, if
+    /// nothing of it was deleted or changed since.
+    pub attempt_id: Option<String>,
+}
+
+impl Default for Receive {
+    /// As many as may be had, without waiting, for the queue's own visibility timeout.
+    fn default() -> Receive {
+        Receive { max: MAX_BATCH, wait: Duration::ZERO, visibility: None, attempt_id: None }
+    }
+}
+
+/// Why a queue did not do what it was asked to do.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The handle's visibility ran out, or the message was received again since.
+    #[error("the receipt handle has expired")]
+    HandleExpired,
+    /// No handle of this queue.
+    #[error("the receipt handle is not valid")]
+    HandleInvalid,
+    /// The message is gone or not in flight.
+    #[error("the message does not exist or is not available for a visibility timeout change")]
+    NotInFlight,
+    /// What was asked for breaks a limit of the queue.
+    #[error("{0}")]
+    Invalid(String),
+    /// The queue could not be reached or could not store.
+    #[error("queue {queue} is not available")]
+    Unavailable {
+        /// The queue's name.
+        queue: String,
+        /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// A FIFO queue with receipt handles and visibility timeouts.
+///
+/// The deliverable messages of a group are its longest prefix of visible ones; an in-flight message
+/// holds back all that come after it in its group.
+#[async_trait]
+pub trait Queue: Send + Sync + 'static {
+    /// The queue's name: an ARN or URL on AWS. It is what plugins see as `source`.
+    fn name(&self) -> &str;
+
+    /// Stores a message. When this returns, the message survives a crash. A duplicate within five
+    /// minutes succeeds and returns the first message's id.
+    async fn send(&self, message: NewMessage) -> Result<Sent, QueueError>;
+
+    /// Receives up to `max` messages; messages of one group stand together, in order.
+    async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError>;
+
+    /// Deletes messages; one answer an entry, in order. Deleting twice is no error.
+    async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>>;
+
+    /// Makes messages invisible for so long from now on, in the order given; zero gives them back at
+    /// once. One answer an entry, in order.
+    async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>>;
+}

@@ -1,0 +1,5 @@
+//! The front door: `POST /hooks/{path}` stores a webhook in a queue and answers when it is stored.
+
+mod router;
+
+pub use router::{Ingest, router};

@@ -1,0 +1,143 @@
+//! The routes of the front door.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::json;
+use towpath_core::envelope::{self, Webhook};
+use towpath_core::queue::{NewMessage, Queue, QueueError};
+use towpath_core::route::{Route, Routes};
+use tracing::{debug, error, info};
+
+/// What the front door needs.
+pub struct Ingest {
+    /// The routes of the config.
+    pub routes: Routes,
+    /// Where messages are stored.
+    pub queue: Arc<dyn Queue>,
+    /// The longest body that is taken, in bytes.
+    pub body_limit: usize,
+    accepted: AtomicU64,
+    draining: AtomicBool,
+}
+
+impl Ingest {
+    /// A front door to this queue.
+    pub fn new(routes: Routes, queue: Arc<dyn Queue>, body_limit: usize) -> Ingest {
+        Ingest { routes, queue, body_limit, accepted: AtomicU64::new(0), draining: AtomicBool::new(false) }
+    }
+
+    /// How many webhooks were answered 202.
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// From now on `/readyz` says no: a load balancer sends nothing more.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The router: `POST {prefix}/{path}`, `GET /healthz`, `GET /readyz`.
+///
+/// | answer | when |
+/// |---|---|
+/// | 202 `{"id": …, "group": …, "sequence": …}` | the webhook is stored |
+/// | 404 | no route has the path |
+/// | 413 | the body is longer than the limit |
+/// | 400 | the body broke off, or is not HTTP |
+/// | 503 with `Retry-After` | it could not be stored: send it again |
+pub fn router(ingest: Arc<Ingest>, prefix: &str) -> Router {
+    let hooks = format!("{prefix}/{{*path}}");
+    Router::new()
+        .route(&hooks, post(accept))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .with_state(ingest)
+}
+
+async fn ready(State(ingest): State<Arc<Ingest>>) -> Response {
+    match ingest.draining.load(Ordering::Relaxed) {
+        false => "ready\n".into_response(),
+        true => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n").into_response(),
+    }
+}
+
+async fn accept(State(ingest): State<Arc<Ingest>>, Path(path): Path<String>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(route) = ingest.routes.by_path(path.trim_end_matches('/')) else {
+        info!(path, "webhook for a path without a route");
+        return problem(StatusCode::NOT_FOUND, "no route has this path");
+    };
+    let body = match read_body(&parts.headers, body, ingest.body_limit).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    let webhook = Webhook { headers: headers(&parts.headers), body };
+    store(&ingest, route, &webhook).await
+}
+
+async fn store(ingest: &Ingest, route: &Route, webhook: &Webhook) -> Response {
+    let group = route.group_of(webhook);
+    let dedup = route.dedup_id(webhook);
+    let message = NewMessage {
+        group: group.clone(),
+        dedup_id: dedup.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+        body: envelope::encode(webhook),
+        attributes: Default::default(),
+    };
+    match ingest.queue.send(message).await {
+        Ok(sent) => {
+            ingest.accepted.fetch_add(1, Ordering::Relaxed);
+            debug!(message_id = %sent.id, group = %group, route = route.path, "webhook stored");
+            let body = json!({ "id": sent.id, "group": group, "sequence": sent.sequence });
+            (StatusCode::ACCEPTED, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+        }
+        // The body fits; headers can still make a message too large for the queue.
+        Err(QueueError::Invalid(detail)) => {
+            error!(route = route.path, detail, "webhook refused by the queue");
+            problem(StatusCode::PAYLOAD_TOO_LARGE, "body and headers together are too large")
+        }
+        Err(failure) => {
+            let cause = std::error::Error::source(&failure).map(ToString::to_string).unwrap_or_default();
+            error!(route = route.path, error = %failure, cause, "webhook could not be stored, the sender is asked to try again");
+            let mut answer = problem(StatusCode::SERVICE_UNAVAILABLE, "the event could not be stored: send it again");
+            answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+            answer
+        }
+    }
+}
+
+async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, Response> {
+    let too_large = || problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is longer than {limit} bytes"));
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    match to_bytes(body, limit).await {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(error) => match std::error::Error::source(&error) {
+            Some(cause) if cause.to_string().contains("length limit exceeded") => Err(too_large()),
+            _ => Err(problem(StatusCode::BAD_REQUEST, "the body broke off")),
+        },
+    }
+}
+
+/// All headers in order, names in lower case, values byte for byte.
+fn headers(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+fn problem(status: StatusCode, detail: &str) -> Response {
+    let body = json!({ "error": detail });
+    (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+}
+
+#[cfg(test)]
+mod tests;

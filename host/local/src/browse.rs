@@ -1,0 +1,121 @@
+//! Looking without touching: no receive is counted, nothing becomes invisible.
+
+use rusqlite::params;
+use towpath_core::clock::Timestamp;
+use towpath_core::queue::{Attributes, GroupId, MessageId, QueueError};
+
+use crate::queue::LocalQueue;
+use crate::send::{millis, sequence, timestamp};
+use crate::store::{Durability, failed};
+
+/// A message that was looked at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Browsed {
+    /// Its id.
+    pub id: MessageId,
+    /// Its group.
+    pub group: GroupId,
+    /// Its sequence number.
+    pub sequence: String,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// How often it was received.
+    pub receive_count: u32,
+    /// The queue that it came from, if the queue itself moved it.
+    pub source: Option<String>,
+    /// Its attributes.
+    pub attributes: Attributes,
+    /// Its body.
+    pub body: String,
+}
+
+/// How many messages a queue holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
+pub struct Depth {
+    /// Messages that are stored, in flight or not.
+    pub messages: u64,
+    /// Messages that are in flight or wait to be tried again.
+    pub invisible: u64,
+    /// Groups that have messages.
+    pub groups: u64,
+}
+
+impl LocalQueue {
+    /// Up to `max` messages in the order of their sequence numbers, behind the one with number `after`.
+    pub async fn browse(&self, after: Option<&str>, max: usize) -> Result<Vec<Browsed>, QueueError> {
+        let after: i64 = after.and_then(|sequence| sequence.parse().ok()).unwrap_or(0);
+        let (queue, max) = (self.id, i64::try_from(max).unwrap_or(i64::MAX));
+        let sql = "SELECT m.seq, m.id, g.name, m.sent_at, m.receive_count, m.source, m.attributes, m.body
+            FROM messages m JOIN groups g ON g.id = m.grp
+            WHERE m.queue = ?1 AND m.seq > ?2 ORDER BY m.seq LIMIT ?3";
+        let read = move |connection: &rusqlite::Connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map(params![queue, after, max], |row| {
+                Ok(Browsed {
+                    sequence: sequence(row.get(0)?),
+                    id: MessageId(row.get(1)?),
+                    group: GroupId(row.get(2)?),
+                    sent_at: timestamp(row.get(3)?),
+                    receive_count: row.get(4)?,
+                    source: row.get(5)?,
+                    attributes: serde_json::from_str(&row.get::<_, String>(6)?).unwrap_or_default(),
+                    body: row.get(7)?,
+                })
+            })?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        self.store.run(Durability::Written, move |connection| read(connection).map_err(failed)).await
+    }
+
+    /// Counts. It looks at every message: for people, not for every message's path.
+    pub async fn depth(&self) -> Result<Depth, QueueError> {
+        let (queue, now) = (self.id, millis(self.store.clock.now()));
+        let sql = "SELECT (SELECT count(*) FROM messages WHERE queue = ?1),
+            (SELECT count(*) FROM messages WHERE queue = ?1 AND visible_at > ?2),
+            (SELECT count(*) FROM groups WHERE queue = ?1)";
+        let counts =
+            |row: &rusqlite::Row<'_>| Ok(Depth { messages: row.get(0)?, invisible: row.get(1)?, groups: row.get(2)? });
+        let read = move |connection: &rusqlite::Connection| connection.query_row(sql, [queue, now], counts);
+        self.store.run(Durability::Written, move |connection| read(connection).map_err(failed)).await
+    }
+
+    /// Removes every message and every remembered deduplication id.
+    pub async fn purge(&self) -> Result<(), QueueError> {
+        let queue = self.id;
+        let purge = move |connection: &rusqlite::Connection| {
+            for table in ["messages", "groups", "dedup", "attempts"] {
+                connection.execute(&format!("DELETE FROM {table} WHERE queue = ?1"), [queue])?;
+            }
+            Ok(())
+        };
+        self.store.run(Durability::Synced, move |connection| purge(connection).map_err(failed)).await
+    }
+
+    /// Removes messages that are past their retention, up to `max`; returns how many. Receives do not
+    /// need it: it gives the space of a queue that nobody reads back.
+    pub async fn sweep(&self, max: usize) -> Result<u64, QueueError> {
+        let (queue, retention) = (self.id, self.settings.retention);
+        let before = millis(self.store.clock.now() - retention);
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let sweep = move |connection: &rusqlite::Connection| {
+            // Messages stand in the order in which their retention began, so the expired are in front.
+            let sql = "SELECT seq, grp, retained_from FROM messages WHERE queue = ?1 ORDER BY seq LIMIT ?2";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map(params![queue, max], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+            })?;
+            let mut removed = 0;
+            for row in rows.collect::<rusqlite::Result<Vec<_>>>()? {
+                let (seq, group, retained_from) = row;
+                if retained_from > before {
+                    break;
+                }
+                connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([seq])?;
+                crate::receive::refresh(connection, group, retention)?;
+                removed += 1;
+            }
+            Ok(removed)
+        };
+        self.store.run(Durability::Written, move |connection| sweep(connection).map_err(failed)).await
+    }
+}

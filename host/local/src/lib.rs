@@ -1,0 +1,26 @@
+//! The embedded queue: durable FIFO queues with dead-letter queues in one SQLite file, behaving as SQS
+//! FIFO does where it matters.
+//!
+//! Kill the process at any moment and nothing that was answered is lost: a send is synced to the disk
+//! before it returns. Receives and deletes are written but not synced each on its own: a crash of the
+//! process keeps them, a power cut may undo the last ones, and then messages come again, in order.
+//!
+//! Every operation costs the same whatever the backlog: each touches the rows that it is about, found by
+//! index. Several processes may open one file.
+
+mod browse;
+mod handle;
+mod moves;
+mod queue;
+mod receive;
+mod schema;
+mod send;
+mod settings;
+mod settle;
+mod store;
+
+pub use browse::{Browsed, Depth};
+pub use moves::{MoveError, MoveStatus, MoveTask};
+pub use queue::LocalQueue;
+pub use settings::{DedupScope, QueueSettings, RedrivePolicy};
+pub use store::{Store, StoreError};

@@ -1,0 +1,187 @@
+//! Sending: limits, deduplication, and the place at the end of the group.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use towpath_core::clock::Timestamp;
+use towpath_core::queue::{AttributeValue, GroupId, MessageId, NewMessage, QueueError, Sent};
+use towpath_core::route::is_id;
+
+use crate::settings::{DedupScope, QueueSettings};
+use crate::store::failed;
+
+/// How long a deduplication id is remembered. Source: `MessageDeduplicationId` of SQS.
+const DEDUP: Duration = Duration::from_secs(5 * 60);
+
+/// The most attributes of a message. Source: quotas of SQS.
+const MAX_ATTRIBUTES: usize = 10;
+
+/// Checks a message against the limits of SQS.
+pub(crate) fn check(message: &NewMessage, settings: &QueueSettings) -> Result<(), QueueError> {
+    let invalid = |problem: String| Err(QueueError::Invalid(problem));
+    let NewMessage { group, dedup_id, body, attributes } = message;
+    if !is_id(group.as_str()) || !is_id(dedup_id) {
+        return invalid("group and deduplication ids have 1–128 letters, digits and punctuation".to_owned());
+    }
+    if body.is_empty() {
+        return invalid("the message body must not be empty".to_owned());
+    }
+    if attributes.len() > MAX_ATTRIBUTES {
+        return invalid(format!("{} attributes, {MAX_ATTRIBUTES} are allowed", attributes.len()));
+    }
+    let mut size = body.len();
+    for (name, attribute) in attributes {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        let value = match &attribute.value {
+            AttributeValue::Text(text) => text.as_bytes(),
+            AttributeValue::Binary(bytes) => bytes.as_slice(),
+        };
+        if name.is_empty() || name.len() > 256 || !name.chars().all(fits) || value.is_empty() {
+            return invalid(format!("the attribute {name:?} needs a name of letters, digits, _, - and ., and a value"));
+        }
+        if attribute.as_text().is_some_and(|text| !is_xml(text)) {
+            return invalid(format!("the attribute {name:?} has characters that are not allowed"));
+        }
+        size += name.len() + attribute.data_type.len() + value.len();
+    }
+    if !is_xml(body) {
+        return invalid("the message body has characters that are not allowed: send binary as base64".to_owned());
+    }
+    if size > settings.max_message_bytes {
+        return invalid(format!("the message has {size} bytes, {} are allowed", settings.max_message_bytes));
+    }
+    Ok(())
+}
+
+/// `#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF`. Source: `SendMessage`.
+fn is_xml(text: &str) -> bool {
+    text.chars().all(|c| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{FFFD}' | '\u{10000}'..))
+}
+
+/// Stores a message behind the others of its group.
+pub(crate) fn send(
+    connection: &Connection,
+    queue: i64,
+    scope: DedupScope,
+    retention: Duration,
+    message: NewMessage,
+    now: Timestamp,
+) -> Result<Sent, QueueError> {
+    let scope = match scope {
+        DedupScope::Queue => "",
+        DedupScope::MessageGroup => message.group.as_str(),
+    };
+    if let Some(first) = duplicate_of(connection, queue, scope, &message.dedup_id, now).map_err(failed)? {
+        return Ok(first);
+    }
+    let id = MessageId(uuid::Uuid::new_v4().to_string());
+    let attributes = serde_json::to_string(&message.attributes).unwrap_or_default();
+    let row = Row {
+        queue,
+        group: &message.group,
+        id: &id,
+        dedup_id: &message.dedup_id,
+        source: None,
+        attributes: &attributes,
+        body: &message.body,
+    };
+    let seq = insert(connection, &row, retention, now).map_err(failed)?;
+    remember(connection, queue, scope, &message.dedup_id, &id, seq, now).map_err(failed)?;
+    Ok(Sent { id, sequence: Some(sequence(seq)) })
+}
+
+/// A sequence number: 20 digits, so that it sorts as text too.
+pub(crate) fn sequence(seq: i64) -> String {
+    format!("{seq:020}")
+}
+
+/// A message to insert.
+pub(crate) struct Row<'a> {
+    pub(crate) queue: i64,
+    pub(crate) group: &'a GroupId,
+    pub(crate) id: &'a MessageId,
+    pub(crate) dedup_id: &'a str,
+    pub(crate) source: Option<&'a str>,
+    pub(crate) attributes: &'a str,
+    pub(crate) body: &'a str,
+}
+
+/// Inserts a message that is visible at once; the group is made if this is its first.
+pub(crate) fn insert(
+    connection: &Connection,
+    row: &Row<'_>,
+    retention: Duration,
+    now: Timestamp,
+) -> rusqlite::Result<i64> {
+    let at = millis(now);
+    let group = "SELECT id FROM groups WHERE queue = ?1 AND name = ?2";
+    let found: Option<i64> = connection
+        .prepare_cached(group)?
+        .query_row(params![row.queue, row.group.as_str()], |row| row.get(0))
+        .optional()?;
+    let group = match found {
+        Some(group) => group,
+        None => {
+            let sql = "INSERT INTO groups (queue, name, head, ready_at) VALUES (?1, ?2, 0, 0)";
+            connection.prepare_cached(sql)?.insert(params![row.queue, row.group.as_str()])?
+        }
+    };
+    let sql = "INSERT INTO messages
+        (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, source, attributes, body)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5, ?6, ?7, ?8)";
+    let values = params![row.queue, group, row.id.as_str(), row.dedup_id, at, row.source, row.attributes, row.body];
+    let seq = connection.prepare_cached(sql)?.insert(values)?;
+    if found.is_none() {
+        let ready = millis(now.min(now + retention));
+        connection
+            .prepare_cached("UPDATE groups SET head = ?2, ready_at = ?3 WHERE id = ?1")?
+            .execute(params![group, seq, ready])?;
+    }
+    Ok(seq)
+}
+
+fn duplicate_of(
+    connection: &Connection,
+    queue: i64,
+    scope: &str,
+    dedup_id: &str,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Sent>> {
+    let sql = "SELECT message_id, seq FROM dedup
+        WHERE queue = ?1 AND scope = ?2 AND dedup_id = ?3 AND expires_at > ?4";
+    let sent = |row: &rusqlite::Row<'_>| {
+        let (id, seq): (String, i64) = (row.get(0)?, row.get(1)?);
+        Ok(Sent { id: MessageId(id), sequence: Some(sequence(seq)) })
+    };
+    connection.prepare_cached(sql)?.query_row(params![queue, scope, dedup_id, millis(now)], sent).optional()
+}
+
+/// Remembers a deduplication id, and forgets a few that are over: more than come, so none pile up.
+fn remember(
+    connection: &Connection,
+    queue: i64,
+    scope: &str,
+    dedup_id: &str,
+    id: &MessageId,
+    seq: i64,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let forget = "DELETE FROM dedup WHERE (queue, scope, dedup_id) IN
+        (SELECT queue, scope, dedup_id FROM dedup WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 4)";
+    connection.prepare_cached(forget)?.execute([millis(now)])?;
+    let sql = "INSERT OR REPLACE INTO dedup (queue, scope, dedup_id, expires_at, message_id, seq)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let values = params![queue, scope, dedup_id, millis(now + DEDUP), id.as_str(), seq];
+    connection.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+/// A time as SQLite keeps it.
+pub(crate) fn millis(at: Timestamp) -> i64 {
+    i64::try_from(at.0).unwrap_or(i64::MAX)
+}
+
+/// A time as SQLite kept it.
+pub(crate) fn timestamp(millis: i64) -> Timestamp {
+    Timestamp(u64::try_from(millis).unwrap_or_default())
+}

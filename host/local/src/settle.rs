@@ -1,0 +1,79 @@
+//! Deleting, giving back, keeping longer.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use towpath_core::clock::Timestamp;
+use towpath_core::queue::{Handle, MAX_VISIBILITY, QueueError};
+
+use crate::handle::Receipt;
+use crate::receive::refresh;
+use crate::send::{millis, timestamp};
+use crate::store::failed;
+
+struct Held {
+    group: i64,
+    nonce: Option<i64>,
+    visible_at: i64,
+    received_at: Option<i64>,
+}
+
+/// Deletes a message. A message that is gone is no error; one whose visibility ran out is.
+pub(crate) fn delete(
+    connection: &Connection,
+    queue: i64,
+    retention: Duration,
+    handle: &Handle,
+    now: Timestamp,
+) -> Result<(), QueueError> {
+    let receipt = Receipt::read(handle, queue)?;
+    let Some(held) = held(connection, receipt.seq).map_err(failed)? else { return Ok(()) };
+    if held.nonce != Some(receipt.nonce) || held.visible_at <= millis(now) {
+        return Err(QueueError::HandleExpired);
+    }
+    let delete = "DELETE FROM messages WHERE seq = ?1";
+    connection.prepare_cached(delete).and_then(|mut delete| delete.execute([receipt.seq])).map_err(failed)?;
+    refresh(connection, held.group, retention).map_err(failed)
+}
+
+/// Makes a message invisible for so long from now on; zero makes it visible.
+pub(crate) fn change_visibility(
+    connection: &Connection,
+    queue: i64,
+    retention: Duration,
+    handle: &Handle,
+    wait: Duration,
+    now: Timestamp,
+) -> Result<(), QueueError> {
+    let receipt = Receipt::read(handle, queue)?;
+    let held = held(connection, receipt.seq).map_err(failed)?.ok_or(QueueError::NotInFlight)?;
+    if held.nonce != Some(receipt.nonce) || held.visible_at <= millis(now) {
+        return Err(QueueError::NotInFlight);
+    }
+    let received_at = held.received_at.map_or(now, timestamp);
+    if now.since(received_at) + wait > MAX_VISIBILITY {
+        return Err(QueueError::Invalid("a message is held for at most 12 hours from its receive".to_owned()));
+    }
+    let sql = "UPDATE messages SET visible_at = ?2 WHERE seq = ?1";
+    let values = params![receipt.seq, millis(now + wait)];
+    connection.prepare_cached(sql).and_then(|mut update| update.execute(values)).map_err(failed)?;
+    refresh(connection, held.group, retention).map_err(failed)
+}
+
+fn held(connection: &Connection, seq: i64) -> rusqlite::Result<Option<Held>> {
+    let sql = "SELECT grp, nonce, visible_at, received_at FROM messages WHERE seq = ?1";
+    let held = |row: &rusqlite::Row<'_>| {
+        Ok(Held { group: row.get(0)?, nonce: row.get(1)?, visible_at: row.get(2)?, received_at: row.get(3)? })
+    };
+    connection.prepare_cached(sql)?.query_row([seq], held).optional()
+}
+
+/// The answers of a batch, unless the store itself failed on one: then nothing of the batch is kept.
+pub(crate) fn unless_broken(
+    mut results: Vec<Result<(), QueueError>>,
+) -> Result<Vec<Result<(), QueueError>>, QueueError> {
+    match results.iter().position(|result| matches!(result, Err(QueueError::Unavailable { .. }))) {
+        Some(broken) => Err(results.swap_remove(broken).err().unwrap_or(QueueError::HandleInvalid)),
+        None => Ok(results),
+    }
+}

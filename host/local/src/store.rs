@@ -1,0 +1,228 @@
+//! One SQLite file, one writer at a time. Operations that wait while another commits are committed
+//! together, so that they share one sync of the disk.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::{oneshot, watch};
+use towpath_core::clock::Clock;
+use towpath_core::queue::QueueError;
+
+use crate::schema;
+
+/// A file with queues in it. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+    pub(crate) clock: Clock,
+}
+
+struct Shared {
+    file: PathBuf,
+    connection: Mutex<Connection>,
+    pending: Mutex<Pending>,
+    wakers: Mutex<HashMap<i64, Waker>>,
+}
+
+#[derive(Default)]
+struct Pending {
+    jobs: Vec<Job>,
+    /// Whether a thread is at work on jobs; it takes those that come meanwhile.
+    draining: bool,
+}
+
+/// Tells long polls of a queue that something changed.
+pub(crate) type Waker = Arc<watch::Sender<u64>>;
+
+struct Job {
+    durable: bool,
+    run: Box<dyn FnOnce(&Connection) -> Answer + Send>,
+}
+
+/// An answer waits for the commit: it is told whether that succeeded.
+struct Answer {
+    keep: bool,
+    reply: Box<dyn FnOnce(Result<(), String>) + Send>,
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The folder cannot be made.
+    #[error("cannot create {}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file cannot be opened, or is no store.
+    #[error("cannot open the store {}", file.display())]
+    Open {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// Another version wrote it.
+    #[error("the store {} has version {found}, this towpath reads version {expected}", file.display())]
+    Version {
+        /// The file.
+        file: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        expected: i64,
+    },
+    /// An operation failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// How much an operation promises.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// On the disk before it is answered.
+    Synced,
+    /// Written before it is answered: it outlives the process, not a power cut.
+    Written,
+}
+
+impl Store {
+    /// Opens the store in this folder, or makes it.
+    pub fn open(folder: &Path, clock: Clock) -> Result<Store, StoreError> {
+        std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
+        let file = folder.join("towpath.db");
+        let failed = |source| StoreError::Open { file: file.clone(), source };
+        let mut connection = Connection::open(&file).map_err(failed)?;
+        let found = schema::prepare(&mut connection).map_err(failed)?;
+        if found != schema::VERSION {
+            return Err(StoreError::Version { file, found, expected: schema::VERSION });
+        }
+        let shared =
+            Shared { file, connection: Mutex::new(connection), pending: Mutex::default(), wakers: Mutex::default() };
+        Ok(Store { shared: Arc::new(shared), clock })
+    }
+
+    /// The file.
+    pub fn file(&self) -> &Path {
+        &self.shared.file
+    }
+
+    pub(crate) fn waker(&self, queue: i64) -> Waker {
+        let mut wakers = lock(&self.shared.wakers);
+        Arc::clone(wakers.entry(queue).or_insert_with(|| Arc::new(watch::Sender::new(0))))
+    }
+
+    /// Wakes the long polls of a queue.
+    pub(crate) fn wake(&self, queue: i64) {
+        self.waker(queue).send_modify(|count| *count += 1);
+    }
+
+    /// Runs an operation in a transaction and answers when that is committed. An operation that fails
+    /// leaves nothing behind; those that are committed with it go on. It runs to its end even if the
+    /// caller goes away.
+    pub(crate) async fn run<T, F>(&self, durability: Durability, operation: F) -> Result<T, QueueError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, QueueError> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let run = move |connection: &Connection| {
+            let result = operation(connection);
+            let keep = result.is_ok();
+            let reply = move |committed: Result<(), String>| {
+                // The caller may have gone away.
+                let _ = sender.send(match committed {
+                    Ok(()) => result,
+                    Err(problem) => Err(unavailable(problem)),
+                });
+            };
+            Answer { keep, reply: Box::new(reply) }
+        };
+        let job = Job { durable: durability == Durability::Synced, run: Box::new(run) };
+        let start = {
+            let mut pending = lock(&self.shared.pending);
+            pending.jobs.push(job);
+            !std::mem::replace(&mut pending.draining, true)
+        };
+        if start {
+            let shared = Arc::clone(&self.shared);
+            tokio::task::spawn_blocking(move || shared.drain());
+        }
+        receiver.await.unwrap_or_else(|_| Err(unavailable("the operation broke off".into())))
+    }
+}
+
+impl Shared {
+    /// Works until nothing is pending.
+    fn drain(&self) {
+        loop {
+            let jobs = {
+                let mut pending = lock(&self.pending);
+                if pending.jobs.is_empty() {
+                    pending.draining = false;
+                    return;
+                }
+                std::mem::take(&mut pending.jobs)
+            };
+            self.commit(jobs);
+        }
+    }
+
+    fn commit(&self, jobs: Vec<Job>) {
+        let connection = lock(&self.connection);
+        let synchronous = if jobs.iter().any(|job| job.durable) { "FULL" } else { "NORMAL" };
+        let mut replies = Vec::with_capacity(jobs.len());
+        let committed = connection
+            .pragma_update(None, "synchronous", synchronous)
+            .and_then(|()| connection.execute_batch("BEGIN IMMEDIATE"))
+            .and_then(|()| {
+                for job in jobs {
+                    replies.extend(isolated(&connection, job.run)?);
+                }
+                connection.execute_batch("COMMIT")
+            });
+        if committed.is_err() && !connection.is_autocommit() {
+            // A failed commit may leave the transaction open; there is nothing else to do about it.
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        drop(connection);
+        for reply in replies {
+            reply(committed.as_ref().map(|_| ()).map_err(ToString::to_string));
+        }
+    }
+}
+
+type Reply = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+/// Runs one job inside a savepoint. A job that panics has no reply: its caller is told by that.
+fn isolated(
+    connection: &Connection,
+    run: Box<dyn FnOnce(&Connection) -> Answer + Send>,
+) -> rusqlite::Result<Option<Reply>> {
+    connection.prepare_cached("SAVEPOINT job")?.execute([])?;
+    let answer = catch_unwind(AssertUnwindSafe(|| run(connection)));
+    let keep = answer.as_ref().is_ok_and(|answer| answer.keep);
+    if !keep {
+        connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
+    }
+    connection.prepare_cached("RELEASE job")?.execute([])?;
+    Ok(answer.ok().map(|answer| answer.reply))
+}
+
+/// What SQLite says, as the queue's error.
+pub(crate) fn failed(error: rusqlite::Error) -> QueueError {
+    QueueError::Unavailable { queue: "local".to_owned(), source: Box::new(error) }
+}
+
+fn unavailable(problem: String) -> QueueError {
+    QueueError::Unavailable { queue: "local".to_owned(), source: problem.into() }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Makes sure that the active Rust toolchain can build for wasm32-wasip2.
+#
+# 1. Nothing to do if a program links.
+# 2. Else `rustup target add`.
+# 3. Else, where that cannot reach its server: std is built from the distribution's rust-src of exactly
+#    rustc's version, with the distribution's wasi-libc. Needs apt-get, cargo with a reachable crate
+#    registry and about 1 GiB of temporary disk; takes two minutes on 2 cores and installs no package.
+#
+# Environment: WASM_SUITE, the Debian suite to take rust-src from (default trixie-backports);
+#              WASM_SKIP_RUSTUP=1 skips step 2.
+set -euo pipefail
+
+target=wasm32-wasip2
+suite=${WASM_SUITE:-trixie-backports}
+version=$(rustc --version | awk '{print $2}')
+sysroot=$(rustc --print sysroot)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+say() { echo "wasm-target: $*"; }
+
+usable() { # a real program, so std, the C runtime and the linker are all there
+  echo 'fn main() { println!("{}", std::env::args().count()); }' > "$work/p.rs"
+  rustc --edition 2021 --target "$target" -o "$work/p.wasm" "$work/p.rs" > /dev/null 2>&1
+}
+
+if usable; then exit 0; fi
+say "rustc $version lacks $target"
+
+if [ -z "${WASM_SKIP_RUSTUP:-}" ] && command -v rustup > /dev/null; then
+  say "adding it with rustup"
+  if timeout 90 rustup target add "$target" > "$work/rustup.log" 2>&1 && usable; then
+    say "done"
+    exit 0
+  fi
+  say "rustup could not add it; building std from the distribution's rust-src instead"
+fi
+
+if ! command -v apt-get > /dev/null; then
+  say "no apt-get here: install the target $target for rustc $version by hand, then run this again" >&2
+  exit 1
+fi
+
+# Mirror and key come from the machine's own apt configuration.
+src=/etc/apt/sources.list.d/debian.sources
+if [ -f "$src" ]; then
+  uri=$(awk '/^URIs:/{print $2; exit}' "$src")
+  key=$(awk '/^Signed-By:/{print $2; exit}' "$src")
+else
+  uri=$(awk '$1=="deb"{for(i=2;i<=NF;i++) if($i~/:\/\//){print $i; exit}}' /etc/apt/sources.list)
+fi
+[ -n "${uri:-}" ] || { say "no mirror in the apt configuration" >&2; exit 1; }
+mkdir -p "$work"/{lists/partial,cache/archives/partial,deb}
+echo "deb [signed-by=${key:-/usr/share/keyrings/debian-archive-keyring.gpg}] $uri $suite main" > "$work/suite.list"
+apt=(apt-get -qq -o Dir::Etc::SourceList="$work/suite.list" -o Dir::Etc::SourceParts=/dev/null
+     -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" -o APT::Sandbox::User=
+     -o APT::Update::Post-Invoke-Success::= -o Acquire::Languages=none)
+say "fetching rust-src $version and wasi-libc from $suite"
+"${apt[@]}" update
+(cd "$work/deb" && "${apt[@]}" download "rust-src=$version*" wasi-libc)
+for deb in "$work"/deb/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
+library=$(echo "$work"/root/usr/src/rustc-"$version"/library)
+[ -f "$library/sysroot/Cargo.toml" ] || { say "rust-src holds no $library" >&2; exit 1; }
+
+say "building std for $target (two minutes)"
+(cd "$library" && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$work/target" \
+  RUSTFLAGS='-Zforce-unstable-if-unmarked -Cembed-bitcode=yes' \
+  cargo build --quiet --release --target "$target" --manifest-path sysroot/Cargo.toml \
+    --features 'panic-unwind,compiler-builtins-mem') > "$work/build.log" 2>&1 \
+  || { cat "$work/build.log" >&2; say "std did not build" >&2; exit 1; }
+lib=$sysroot/lib/rustlib/$target/lib
+rm -rf "$lib.new"
+mkdir -p "$lib.new/self-contained"
+cp "$work/target/$target"/release/deps/*.rlib "$lib.new/"
+for file in crt1-command.o crt1-reactor.o libc.a; do
+  cp "$work/root/usr/lib/$target/$file" "$lib.new/self-contained/"
+done
+rm -rf "$lib"
+mv "$lib.new" "$lib"
+usable || { say "$target still does not link" >&2; exit 1; }
+say "done; crates that were built for it against another std need: cargo clean --target $target"
