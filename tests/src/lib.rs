@@ -1,1 +1,13 @@
-//! x
+//! What the tests share: guests written in WAT, a target that answers by script, the queue contract.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test support fails by panicking"
+)]
+
+pub mod contract;
+pub mod guest;
+pub mod rig;
+pub mod target;

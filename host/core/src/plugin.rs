@@ -163,6 +163,3 @@ impl Plugins {
         plugins.insert(plugin.name().to_owned(), Arc::new(plugin));
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -138,6 +138,3 @@ fn problem(status: StatusCode, detail: &str) -> Response {
     let body = json!({ "error": detail });
     (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }
-
-#[cfg(test)]
-mod tests;

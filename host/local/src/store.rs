@@ -112,6 +112,14 @@ impl Store {
         &self.shared.file
     }
 
+    /// Limits the file to so many pages of 4 KiB; a send that does not fit fails, and nothing is lost.
+    pub async fn limit_pages(&self, pages: u32) -> Result<(), QueueError> {
+        let limit = move |connection: &Connection| {
+            connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).map_err(failed)
+        };
+        self.run(Durability::Written, limit).await
+    }
+
     pub(crate) fn waker(&self, queue: i64) -> Waker {
         let mut wakers = lock(&self.shared.wakers);
         Arc::clone(wakers.entry(queue).or_insert_with(|| Arc::new(watch::Sender::new(0))))

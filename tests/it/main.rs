@@ -1,0 +1,5 @@
+//! Tests that cross rooms.
+
+mod contract_local;
+mod ingest;
+mod plugin;

@@ -1,0 +1,230 @@
+//! Guests written in WAT: well-behaved ones and others. They need no wasm target.
+
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// Where things lie in a guest's memory.
+const DESCRIPTION: usize = 64;
+const VERDICT: usize = 256;
+const REQUESTS: usize = 512;
+const STRINGS: usize = 8192;
+const HEAP: usize = 256 * 1024;
+
+/// How large a `request` is in memory.
+const REQUEST: usize = 64;
+
+/// A guest in the making: static memory, and the code of its functions.
+pub struct Guest {
+    memory: Vec<u8>,
+    next_string: usize,
+    targets: Vec<String>,
+    transform: String,
+    describe: String,
+    problem: Option<String>,
+    pages: usize,
+}
+
+/// A request that a guest makes of every message; its body is the message's own.
+#[derive(Clone, Copy)]
+pub struct Request {
+    /// The target.
+    pub target: &'static str,
+    /// The method.
+    pub method: &'static str,
+    /// The path.
+    pub path: &'static str,
+    /// A header, if there is to be one.
+    pub header: Option<(&'static str, &'static str)>,
+}
+
+impl Default for Request {
+    fn default() -> Request {
+        Request { target: "sss", method: "POST", path: "/t", header: None }
+    }
+}
+
+impl Default for Guest {
+    fn default() -> Guest {
+        Guest {
+            memory: vec![0; HEAP],
+            next_string: STRINGS,
+            targets: vec!["sss".to_owned()],
+            transform: String::new(),
+            describe: String::new(),
+            problem: None,
+            pages: 64,
+        }
+    }
+}
+
+impl Guest {
+    /// Delivers every message as it is to `sss`.
+    pub fn forward() -> Guest {
+        Guest::deliver(&[Request::default()])
+    }
+
+    /// Makes these requests of every message.
+    pub fn deliver(requests: &[Request]) -> Guest {
+        let mut guest = Guest::default();
+        for (index, request) in requests.iter().enumerate() {
+            let at = REQUESTS + index * REQUEST;
+            guest.string(at, request.target);
+            guest.string(at + 8, request.method);
+            guest.string(at + 16, request.path);
+            if let Some((name, value)) = request.header {
+                // A header: name, then the variant of its value, which is text.
+                let header = guest.next_string.next_multiple_of(4);
+                guest.next_string = header + 20;
+                guest.string(header, name);
+                guest.string(header + 12, value);
+                guest.word(at + 24, header);
+                guest.word(at + 28, 1);
+            }
+        }
+        guest.word(VERDICT + 16, REQUESTS);
+        guest.word(VERDICT + 20, requests.len());
+        guest
+    }
+
+    /// Says `skip` of every message.
+    pub fn skip(code: &str) -> Guest {
+        Guest::reasoned(1, code)
+    }
+
+    /// Says `retry` of every message, after so many milliseconds.
+    pub fn retry(code: &str, after_ms: u64) -> Guest {
+        let mut guest = Guest::reasoned(2, code);
+        guest.memory[VERDICT + 40] = 1;
+        guest.memory[VERDICT + 48..VERDICT + 56].copy_from_slice(&after_ms.to_le_bytes());
+        guest
+    }
+
+    /// Says `reject` of every message.
+    pub fn reject(code: &str) -> Guest {
+        Guest::reasoned(3, code)
+    }
+
+    /// Returns an error for every message.
+    pub fn error(code: &str) -> Guest {
+        let mut guest = Guest::default();
+        guest.memory[VERDICT] = 1;
+        guest.string(VERDICT + 8, code);
+        guest
+    }
+
+    /// Runs this WAT in `transform`; if that ends, it skips.
+    pub fn code(wat: &str) -> Guest {
+        Guest { transform: wat.to_owned(), ..Guest::skip("ended") }
+    }
+
+    /// Gives back a verdict with a body of so many bytes.
+    pub fn large(bytes: usize) -> Guest {
+        let mut guest = Guest::forward();
+        guest.pages = 64 + bytes / 65536;
+        guest.memory[REQUESTS + 32] = 1;
+        guest.word(REQUESTS + 36, HEAP);
+        guest.word(REQUESTS + 40, bytes);
+        guest
+    }
+
+    /// Names these targets in its description.
+    pub fn with_targets(mut self, targets: &[&str]) -> Guest {
+        self.targets = targets.iter().map(|target| (*target).to_owned()).collect();
+        self
+    }
+
+    /// Runs this WAT in `describe`.
+    pub fn with_describe(mut self, wat: &str) -> Guest {
+        self.describe = wat.to_owned();
+        self
+    }
+
+    /// Finds this problem in its config.
+    pub fn with_problem(mut self, problem: &str) -> Guest {
+        self.problem = Some(problem.to_owned());
+        self
+    }
+
+    /// Runs this WAT in `transform` before all else. The message is local 0: id at 0, group at 8.
+    pub fn with_code(mut self, wat: &str) -> Guest {
+        self.transform = wat.to_owned();
+        self
+    }
+
+    fn reasoned(case: u8, code: &str) -> Guest {
+        let mut guest = Guest::default();
+        guest.memory[VERDICT + 8] = case;
+        guest.string(VERDICT + 16, code);
+        guest.string(VERDICT + 24, "said by the guest");
+        guest
+    }
+
+    fn word(&mut self, at: usize, value: usize) {
+        self.memory[at..at + 4].copy_from_slice(&u32::try_from(value).unwrap().to_le_bytes());
+    }
+
+    fn string(&mut self, at: usize, text: &str) {
+        let start = self.next_string;
+        self.memory[start..start + text.len()].copy_from_slice(text.as_bytes());
+        self.next_string += text.len();
+        self.word(at, start);
+        self.word(at + 4, text.len());
+    }
+
+    /// The component.
+    pub fn build(mut self) -> Vec<u8> {
+        self.string(DESCRIPTION, "guest");
+        self.string(DESCRIPTION + 8, "0.0.1");
+        let list = self.next_string.next_multiple_of(4);
+        self.next_string = list + 8 * self.targets.len();
+        for (index, target) in self.targets.clone().iter().enumerate() {
+            self.string(list + 8 * index, target);
+        }
+        self.word(DESCRIPTION + 24, list);
+        self.word(DESCRIPTION + 28, self.targets.len());
+        if let Some(problem) = self.problem.take() {
+            self.string(160, "/team");
+            self.string(168, &problem);
+            self.word(128, 160);
+            self.word(132, 1);
+        }
+        component(&self.wat())
+    }
+
+    fn wat(&self) -> String {
+        let used = &self.memory[..self.next_string];
+        let data: String = used.iter().map(|byte| format!("\\{byte:02x}")).collect();
+        let Guest { transform, describe, pages, .. } = self;
+        format!(
+            r#"(module
+            (import "towpath:plugin/log@1.0.0" "write" (func $log (param i32 i32 i32 i32 i32)))
+            (memory (export "memory") {pages})
+            (data (i32.const 0) "{data}")
+            (global $next (mut i32) (i32.const {HEAP}))
+            (global $one (mut i32) (i32.const 1))
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+                (local $at i32)
+                (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+                (global.set $next (i32.add (local.get $at) (local.get 3)))
+                (local.get $at))
+            (func $map_message (export "towpath:plugin/transform@1.0.0#transform") (param i32) (result i32)
+                {transform}
+                (i32.const {VERDICT}))
+            (func (export "towpath:plugin/metadata@1.0.0#describe") (result i32)
+                {describe}
+                (i32.const {DESCRIPTION}))
+            (func (export "towpath:plugin/metadata@1.0.0#check-config") (result i32) (i32.const 128)))"#
+        )
+    }
+}
+
+/// Makes a component of the world `transformer` from a core module.
+fn component(wat: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../wit/1.0.0");
+    let (package, _) = resolve.push_dir(wit).unwrap();
+    let world = resolve.select_world(&[package], Some("transformer")).unwrap();
+    let mut module = wat::parse_str(wat).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+}

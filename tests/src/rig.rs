@@ -1,0 +1,163 @@
+//! A whole host for tests: guests, a config text, a local store, a pipeline.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use towpath_core::clock::Clock;
+use towpath_core::config::{Config, Secrets};
+use towpath_core::dead_letter::DeadLetter;
+use towpath_core::deliver::Deliverer;
+use towpath_core::envelope::{self, Webhook};
+use towpath_core::pipeline::{Lease, Pipeline, Settlement};
+use towpath_core::plugin::{Engine, Plugin, Plugins};
+use towpath_core::queue::{MAX_VISIBILITY, NewMessage, Queue, Receive, Received};
+use towpath_local::{DedupScope, LocalQueue, QueueSettings, Store};
+
+use crate::guest::Guest;
+
+/// A store in a folder that goes away, with the two queues of a host.
+pub struct Rig {
+    /// The folder.
+    pub folder: TempDir,
+    /// The store.
+    pub store: Store,
+    /// The queue.
+    pub events: LocalQueue,
+    /// The dead-letter queue.
+    pub dead_letters: LocalQueue,
+    clock: Clock,
+}
+
+impl Rig {
+    /// A fresh one.
+    pub async fn new() -> Rig {
+        Rig::with_clock(Clock::wall()).await
+    }
+
+    /// A fresh one with this clock.
+    pub async fn with_clock(clock: Clock) -> Rig {
+        let folder = TempDir::new().unwrap();
+        let store = Store::open(folder.path(), clock).unwrap();
+        let settings = QueueSettings {
+            dedup_scope: DedupScope::MessageGroup,
+            max_message_bytes: 2 * 1024 * 1024,
+            ..QueueSettings::default()
+        };
+        let dead_letters = store.queue("dead.fifo", settings.clone()).await.unwrap();
+        let events = store.queue("events.fifo", settings).await.unwrap();
+        Rig { folder, store, events, dead_letters, clock }
+    }
+
+    /// Writes a guest into the folder as the plugin of this name.
+    pub fn write(&self, name: &str, guest: Guest) {
+        std::fs::write(self.folder.path().join(format!("{name}.wasm")), guest.build()).unwrap();
+    }
+
+    /// Reads a config whose plugins lie in the folder.
+    pub fn config(&self, text: &str) -> Config {
+        let secrets = Secrets::of([("key".to_owned(), "Jefe".to_owned()), ("token".to_owned(), "t0ken".to_owned())]);
+        Config::parse(text, &self.folder.path().join("towpath.toml"), &secrets).unwrap()
+    }
+
+    /// A pipeline by this config that sends its dead letters to the rig's queue.
+    pub fn pipeline(&self, text: &str) -> Arc<Pipeline> {
+        self.pipeline_to(text, Arc::new(self.dead_letters.clone()))
+    }
+
+    /// A pipeline by this config that sends its dead letters there.
+    pub fn pipeline_to(&self, text: &str, dead_letters: Arc<dyn Queue>) -> Arc<Pipeline> {
+        let config = self.config(text);
+        let engine = Engine::new().unwrap();
+        let load = |settings: &towpath_core::plugin::Settings| Plugin::load(&engine, settings.clone()).unwrap();
+        let plugins = Plugins::new(config.plugins.values().map(load));
+        let deliverer = Deliverer::new(config.targets, self.clock).unwrap();
+        let source = "arn:test:events.fifo".to_owned();
+        Arc::new(Pipeline::new(config.routes, plugins, deliverer, dead_letters, source, self.clock))
+    }
+
+    /// Sends a webhook with this body to a group.
+    pub async fn send(&self, group: &str, body: &str) {
+        self.send_webhook(group, &[], body.as_bytes()).await;
+    }
+
+    /// Sends a webhook to a group.
+    pub async fn send_webhook(&self, group: &str, headers: &[(&str, &str)], body: &[u8]) {
+        let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect();
+        let webhook = Webhook { headers, body: body.to_vec() };
+        self.send_raw(group, envelope::encode(&webhook)).await;
+    }
+
+    /// Sends a queue body as it is.
+    pub async fn send_raw(&self, group: &str, body: String) {
+        let message = NewMessage {
+            group: group.into(),
+            dedup_id: format!("d-{:?}", std::time::Instant::now()).replace(' ', ""),
+            body,
+            attributes: Default::default(),
+        };
+        self.events.send(message).await.unwrap();
+    }
+
+    /// Receives what there is.
+    pub async fn receive(&self) -> Vec<Received> {
+        self.events.receive(Receive::default()).await.unwrap()
+    }
+
+    /// Takes what there is through a pipeline, group by group as a driver does.
+    pub async fn run(&self, pipeline: &Pipeline) -> Vec<Settlement> {
+        let mut settlements = Vec::new();
+        for group in towpath_core::poll::by_group(self.receive().await) {
+            let mut run = pipeline.group(Lease::of(MAX_VISIBILITY));
+            for message in &group {
+                settlements.push(run.next(message).await);
+            }
+        }
+        settlements
+    }
+
+    /// The letters in the dead-letter queue, with their queue messages.
+    pub async fn letters(&self) -> Vec<DeadLetter> {
+        let letters = self.dead_letters.browse(None, 100).await.unwrap();
+        letters.iter().map(|message| DeadLetter::read(&message.attributes).unwrap()).collect()
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// A received message that no queue handed out.
+pub fn received(group: &str, body: &str) -> Received {
+    let webhook = Webhook { headers: Vec::new(), body: body.as_bytes().to_vec() };
+    Received {
+        id: "m-1".into(),
+        group: group.into(),
+        dedup_id: None,
+        sequence: None,
+        receive_count: 1,
+        sent_at: Clock::wall().now(),
+        body: envelope::encode(&webhook),
+        attributes: Default::default(),
+        handle: "h-1".into(),
+    }
+}
+
+/// A config with one route `g` to the plugin `guest` and one target `sss` at this URL.
+pub fn one_route(url: &str) -> String {
+    format!(
+        r#"
+        [[route]]
+        path = "g"
+        group = "g/{{json:/k}}"
+        plugin = "guest"
+        [plugin.guest]
+        path = "guest.wasm"
+        [target.sss]
+        url = "{url}"
+        allow_private = true
+        timeout = "300ms"
+        "#
+    )
+}

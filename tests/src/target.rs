@@ -1,0 +1,168 @@
+//! A target: a real HTTP server on a free port that records what it gets and answers by script.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+/// What a target answers.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// This status with this body.
+    Status(u16, String),
+    /// This status with this header.
+    Header(u16, &'static str, String),
+    /// Never.
+    Hang,
+    /// The head of a 200, and then nothing.
+    HangInBody,
+    /// A 200 whose body never ends.
+    Endless,
+    /// The head of a 200, and then the connection breaks.
+    Break,
+    /// 200, but only when somebody says [`Target::release`].
+    Wait,
+}
+
+/// One request as it came.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Its method.
+    pub method: Method,
+    /// Its path and query.
+    pub path: String,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Call {
+    /// A header as text; empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+struct Shared {
+    calls: watch::Sender<Vec<Call>>,
+    script: Mutex<Box<dyn FnMut(&Call) -> Answer + Send>>,
+    release: Notify,
+}
+
+/// The server. It ends when it is dropped.
+pub struct Target {
+    /// Its base URL.
+    pub url: String,
+    shared: Arc<Shared>,
+    _server: JoinSet<()>,
+}
+
+impl Target {
+    /// A target that answers 200 to everything.
+    pub async fn fine() -> Target {
+        Target::answering(|_| Answer::Status(200, "{}".to_owned())).await
+    }
+
+    /// A target that answers as the script says.
+    pub async fn answering(script: impl FnMut(&Call) -> Answer + Send + 'static) -> Target {
+        let shared = Arc::new(Shared {
+            calls: watch::Sender::new(Vec::new()),
+            script: Mutex::new(Box::new(script)),
+            release: Notify::new(),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Target { url, shared, _server: server }
+    }
+
+    /// What it was asked for, in order.
+    pub fn calls(&self) -> Vec<Call> {
+        self.shared.calls.borrow().clone()
+    }
+
+    /// The bodies of what it was asked for, as text.
+    pub fn bodies(&self) -> Vec<String> {
+        self.calls().iter().map(|call| String::from_utf8_lossy(&call.body).into_owned()).collect()
+    }
+
+    /// Waits until it was asked so many times.
+    pub async fn called(&self, times: usize) {
+        let mut calls = self.shared.calls.subscribe();
+        calls.wait_for(|calls| calls.len() >= times).await.unwrap();
+    }
+
+    /// From now on it answers as this script says.
+    pub fn play(&self, script: impl FnMut(&Call) -> Answer + Send + 'static) {
+        *self.shared.script.lock().unwrap() = Box::new(script);
+    }
+
+    /// Lets one waiting answer out, now or when there is one.
+    pub fn release(&self) {
+        self.shared.release.notify_one();
+    }
+}
+
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let call = Call { method, path: uri.to_string(), headers, body };
+    let answer = (shared.script.lock().unwrap())(&call);
+    shared.calls.send_modify(|calls| calls.push(call));
+    let status = |code: u16| StatusCode::from_u16(code).unwrap();
+    match answer {
+        Answer::Status(code, body) => (status(code), body).into_response(),
+        Answer::Header(code, name, value) => (status(code), [(name, value)]).into_response(),
+        Answer::Hang => std::future::pending().await,
+        Answer::HangInBody => stream(Body::from_stream(Pieces::Never)),
+        Answer::Endless => stream(Body::from_stream(Pieces::Endless)),
+        Answer::Break => stream(Body::from_stream(Pieces::Broken)),
+        Answer::Wait => {
+            shared.release.notified().await;
+            StatusCode::OK.into_response()
+        }
+    }
+}
+
+fn stream(body: Body) -> Response {
+    body.into_response()
+}
+
+/// Bodies that misbehave.
+enum Pieces {
+    Never,
+    Endless,
+    Broken,
+}
+
+impl futures_util::Stream for Pieces {
+    type Item = Result<Bytes, std::io::Error>;
+
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        match *self {
+            Pieces::Never => std::task::Poll::Pending,
+            Pieces::Endless => std::task::Poll::Ready(Some(Ok(Bytes::from_static(&[b'x'; 8192])))),
+            Pieces::Broken => std::task::Poll::Ready(Some(Err(std::io::Error::other("broken on purpose")))),
+        }
+    }
+}
+
+/// A timeout short enough to wait for, long enough for a loopback exchange on a busy machine.
+pub const SHORT: Duration = Duration::from_millis(300);
