@@ -104,13 +104,17 @@ impl Rig {
         self.events.receive(Receive::default()).await.unwrap()
     }
 
-    /// Takes what there is through a pipeline, group by group as a driver does.
+    /// Takes what there is through a pipeline, group by group as a driver does; what is acked is deleted.
     pub async fn run(&self, pipeline: &Pipeline) -> Vec<Settlement> {
         let mut settlements = Vec::new();
         for group in towpath_core::poll::by_group(self.receive().await) {
             let mut run = pipeline.group(Lease::of(MAX_VISIBILITY));
             for message in &group {
-                settlements.push(run.next(message).await);
+                let settlement = run.next(message).await;
+                if settlement == Settlement::Ack {
+                    self.events.delete(std::slice::from_ref(&message.handle)).await.remove(0).unwrap();
+                }
+                settlements.push(settlement);
             }
         }
         settlements

@@ -62,7 +62,7 @@ pub struct Target {
     /// Its base URL.
     pub url: String,
     shared: Arc<Shared>,
-    _server: JoinSet<()>,
+    server: JoinSet<()>,
 }
 
 impl Target {
@@ -83,7 +83,12 @@ impl Target {
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         let mut server = JoinSet::new();
         server.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Target { url, shared, _server: server }
+        Target { url, shared, server }
+    }
+
+    /// Ends it: from now on connections to its address are refused.
+    pub async fn stop(&mut self) {
+        self.server.shutdown().await;
     }
 
     /// What it was asked for, in order.

@@ -194,6 +194,3 @@ fn describe(error: &reqwest::Error) -> String {
         None => intro.to_owned(),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,1 +1,184 @@
+use std::path::Path;
+use std::time::Duration;
 
+use super::*;
+use crate::decide::OnDeadLetter;
+use crate::queue::GroupId;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    let secrets = Secrets::of([("sss-token".to_owned(), "t".to_owned()), ("hook".to_owned(), "k".to_owned())]);
+    Config::parse(text, Path::new("conf/towpath.toml"), &secrets)
+}
+
+/// `at: problem` of every mistake.
+fn mistakes(text: &str) -> Vec<String> {
+    match parse(text) {
+        Err(ConfigError::Mistakes { mistakes, .. }) => {
+            mistakes.iter().map(|Mistake { at, problem, .. }| format!("{at}: {problem}")).collect()
+        }
+        other => panic!("expected mistakes, not {other:?}"),
+    }
+}
+
+const GOOD: &str = r#"
+    [[route]]
+    path = "approval"
+    group = "approval/{json:/workflow/id}"
+    dedup = "header:X-Event-Id"
+    plugin = "approval"
+    verify = { scheme = "hmac-sha256", header = "X-Signature", secret = "hook" }
+    on_dead_letter = "block"
+    max_age = "3d"
+
+    [plugin.approval]
+    path = "plugins/approval"
+    limits = { memory = "32MiB", fuel = 1_000_000, timeout = "1s" }
+    config = { team = "west", levels = [1, 2] }
+    secrets = ["hook"]
+
+    [target.sss]
+    url = "https://sss.example/api"
+    auth = { scheme = "bearer", secret = "sss-token" }
+    timeout = "5s"
+    retry = { on = ["404", "5xx"], base = "1s", cap = "1m" }
+"#;
+
+#[test]
+fn a_whole_config_is_read() {
+    let config = parse(GOOD).expect("config");
+    let route = config.routes.by_group(&GroupId::from("approval/W-1")).expect("route");
+    assert_eq!((route.plugin.as_str(), route.on_dead_letter), ("approval", OnDeadLetter::Block));
+    assert_eq!(route.max_age, Duration::from_secs(3 * 24 * 3600));
+    let plugin = &config.plugins["approval"];
+    assert_eq!(plugin.path, Path::new("conf/plugins/approval"));
+    assert_eq!(plugin.config, r#"{"levels":[1,2],"team":"west"}"#);
+    assert_eq!((plugin.limits.memory, plugin.limits.fuel), (32 * 1024 * 1024, 1_000_000));
+    let target = &config.targets["sss"];
+    assert!(target.retry_on.contains(404) && target.retry_on.contains(599) && !target.retry_on.contains(429));
+    assert_eq!(config.ingest.body_limit, 1024 * 1024);
+}
+
+#[test]
+fn no_debug_output_shows_a_secret() {
+    let text = format!("{:?}", parse(GOOD).expect("config"));
+    assert!(text.contains("Secret(..)") && !text.contains("\"t\""), "{text}");
+}
+
+#[test]
+fn all_mistakes_are_shown_at_once_with_their_key_paths() {
+    let text = r#"
+        [queue]
+        url = "https://sqs.eu-west-1.amazonaws.com/1/plain"
+        concurrency = 0
+        [ingest]
+        listen = "nowhere"
+        prefix = "hooks/"
+        [[route]]
+        path = "a"
+        group = "a/{json:id}"
+        plugin = "crm"
+        colour = "red"
+        max_age = "soon"
+        [[route]]
+        path = "b"
+        group = "b"
+        plugin = "missing"
+        verify = { scheme = "md5" }
+        max_age = "30d"
+        [[route]]
+        path = "b"
+        group = "b"
+        [plugin.crm]
+        path = "crm.wasm"
+        sha256 = "abc"
+        limits = { memory = "lots", timeout = "10m" }
+        [target.sss]
+        url = "ftp://sss"
+        retry = { on = ["200", "5xx"], base = "0s" }
+        [target.inner]
+        url = "http://10.0.0.1/api?x=1"
+        auth = { scheme = "bearer", secret = "nobody" }
+        [targets.sss]
+        url = "https://sss.example"
+    "#;
+    let expected = [
+        "ingest.listen: invalid socket address syntax",
+        "route[0].colour: unknown field `colour`",
+        "route[0].max_age: \"soon\" is no duration such as \"10s\", \"15m\" or \"3d\": expected number at 0",
+        "route[1].verify.scheme: unknown variant `md5`",
+        "route[2]: missing field `plugin`",
+        "plugin.crm.limits.memory: invalid value: string \"lots\"",
+        "targets: unknown table",
+        "queue.url: \"https://sqs.eu-west-1.amazonaws.com/1/plain\" is no FIFO queue: its name does not end in .fifo",
+        "queue.dead_letter_url: missing",
+        "queue.concurrency: 0 is not in 1–1000",
+        "target.sss.url: \"ftp://sss\" is no http or https URL",
+        "target.sss.retry.on[0]: \"200\" is no status from 3xx to 5xx",
+        "target.sss.retry: base must be positive and cap not smaller than base",
+        "target.inner.auth.secret: the secret \"nobody\" is not set",
+        "target.inner.url: a base URL has no user, password, query or fragment",
+        "target.inner.url: \"http://10.0.0.1/api?x=1\" is a private or local address",
+    ];
+    let found = mistakes(text);
+    for mistake in expected {
+        assert!(found.iter().any(|found| found == mistake), "missing: {mistake}\nfound: {found:#?}");
+    }
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+}
+
+#[test]
+fn what_can_only_be_seen_in_a_well_shaped_config_is_seen() {
+    let text = r#"
+        [ingest]
+        body_limit = "2MiB"
+        prefix = "hooks/"
+        [[route]]
+        path = "a"
+        group = "a/{json:id}"
+        plugin = "crm"
+        [[route]]
+        path = "b"
+        group = "b/{json:/id}"
+        plugin = "missing"
+        dedup = "id"
+        max_age = "30d"
+        [[route]]
+        path = "b"
+        group = "b/1"
+        plugin = "crm"
+        [plugin.crm]
+        path = "crm.wasm"
+        sha256 = "abc"
+        limits = { timeout = "10m", fuel = 0 }
+    "#;
+    let expected = [
+        "ingest.prefix: \"hooks/\" is no path such as \"/hooks\"",
+        "ingest.body_limit: 2097152 bytes cannot be stored",
+        "route[0].group: \"json:id\" is neither \"json:/pointer\" nor \"header:name\"",
+        "route[1].plugin: there is no plugin \"missing\"",
+        "route[1].max_age: must be between 1m and 13d",
+        "route[1].dedup: \"id\" is neither \"json:/pointer\" nor \"header:name\"",
+        "route[2].path: \"b\" is the path of route[1] too",
+        "route[2].group: \"b/1\" overlaps with \"b/{json:/id}\" of route[1]",
+        "plugin.crm.sha256: not 64 hex digits",
+        "plugin.crm.limits.timeout: must be between 10ms and 60s",
+        "plugin.crm.limits.fuel: must be positive",
+    ];
+    let found = mistakes(text);
+    assert_eq!(found, expected, "{found:#?}");
+}
+
+#[test]
+fn garbage_is_an_error_and_never_a_panic() {
+    for text in ["[", "= 1", "route = 5", "[route]\npath = 1", "plugin = []", "[[queue]]", "\u{0}", "[target]\nx = 1"] {
+        assert!(parse(text).is_err(), "{text:?}");
+    }
+    assert!(matches!(parse("[queue"), Err(ConfigError::Syntax { .. })));
+    assert!(parse("").is_ok(), "an empty config has no mistakes, only nothing to do");
+}
+
+#[test]
+fn a_secret_is_found_under_the_name_of_its_variable() {
+    assert_eq!(Secrets::variable("sss-token"), "TOWPATH_SECRET_SSS_TOKEN");
+    assert!(Secrets::of([("a.b".to_owned(), "x".to_owned())]).get("a-b").is_some());
+}

@@ -1,1 +1,113 @@
+use std::time::Duration;
 
+use super::*;
+use crate::outcome::Fault;
+use crate::verdict::Reason;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const MAX_AGE: Duration = Duration::from_secs(3600);
+
+fn attempt(status: u16) -> Vec<Attempt> {
+    vec![Attempt {
+        target: "sss".into(),
+        method: "POST".into(),
+        path: "/t".into(),
+        status: Some(status),
+        error: None,
+        millis: 1,
+        excerpt: String::new(),
+    }]
+}
+
+fn reason() -> Reason {
+    Reason { code: "why".into(), message: "because".into() }
+}
+
+fn unavailable(retry_after: Option<u64>) -> Outcome {
+    let retry_after = retry_after.map(Duration::from_secs);
+    Outcome::Unavailable { attempts: attempt(503), retry_after, backoff: Backoff::default() }
+}
+
+fn deferred(after: Option<u64>) -> Outcome {
+    Outcome::Deferred { reason: reason(), after: after.map(Duration::from_secs) }
+}
+
+fn fault(kind: FaultKind) -> Outcome {
+    Outcome::Faulted(Fault::new(kind, "it failed"))
+}
+
+/// What a decision is, for the table.
+#[derive(Debug, PartialEq)]
+enum Is {
+    Ack,
+    Between(u64, u64),
+    Dead(&'static str),
+}
+
+fn is(decision: Decision, expected: &Is) -> bool {
+    match (decision, expected) {
+        (Decision::Ack, Is::Ack) => true,
+        (Decision::Retry(after), Is::Between(least, most)) => {
+            after >= Duration::from_secs(*least) && after <= Duration::from_secs(*most)
+        }
+        (Decision::DeadLetter(death), Is::Dead(code)) => death.code == *code && !death.detail.is_empty(),
+        _ => false,
+    }
+}
+
+#[test]
+fn the_table_of_the_design() {
+    let misfit = |code| Outcome::Misfit { code, detail: "odd".into() };
+    let held = Outcome::Held { target: "sss".into(), attempts: Vec::new() };
+    // name, outcome, failures in a row, decision while young, decision past max_age
+    let rows = [
+        ("2xx", Outcome::Delivered(attempt(200)), 1, Is::Ack, Is::Ack),
+        ("unavailable", unavailable(None), 1, Is::Between(1, 2), Is::Dead("expired")),
+        ("unavailable for long", unavailable(None), 50, Is::Between(450, 900), Is::Dead("expired")),
+        ("retry-after", unavailable(Some(30)), 1, Is::Between(30, 30), Is::Dead("expired")),
+        ("retry-after at once", unavailable(Some(0)), 1, Is::Between(1, 1), Is::Dead("expired")),
+        ("retry-after next year", unavailable(Some(31_000_000)), 1, Is::Between(900, 900), Is::Dead("expired")),
+        ("refused", Outcome::Refused(attempt(404)), 1, Is::Dead("refused"), Is::Dead("refused")),
+        ("held", held.clone(), 1, Is::Between(1, 2), Is::Dead("expired")),
+        ("held for long", held, 50, Is::Between(60, 60), Is::Dead("expired")),
+        ("skipped", Outcome::Skipped(reason()), 1, Is::Ack, Is::Ack),
+        ("rejected", Outcome::Rejected(reason()), 1, Is::Dead("rejected"), Is::Dead("rejected")),
+        ("deferred", deferred(Some(90)), 1, Is::Between(90, 90), Is::Dead("expired")),
+        ("deferred without a time", deferred(None), 2, Is::Between(2, 4), Is::Dead("expired")),
+        ("deferred for a year", deferred(Some(31_000_000)), 1, Is::Between(900, 900), Is::Dead("expired")),
+        ("error", fault(FaultKind::Error), 1, Is::Dead("plugin-error"), Is::Dead("plugin-error")),
+        ("trap", fault(FaultKind::Trap), 1, Is::Dead("plugin-trap"), Is::Dead("plugin-trap")),
+        ("limit", fault(FaultKind::Limit), 1, Is::Dead("plugin-limit"), Is::Dead("plugin-limit")),
+        ("fuel", fault(FaultKind::Fuel), 1, Is::Dead("plugin-fuel"), Is::Dead("plugin-fuel")),
+        ("bad request", fault(FaultKind::BadRequest), 1, Is::Dead("bad-request"), Is::Dead("bad-request")),
+        ("starved", fault(FaultKind::Timeout), 1, Is::Between(1, 2), Is::Dead("plugin-timeout")),
+        ("no route", misfit("no-route"), 1, Is::Dead("no-route"), Is::Dead("no-route")),
+        ("unreadable", misfit("unreadable"), 1, Is::Dead("unreadable"), Is::Dead("unreadable")),
+        ("unverified", misfit("unverified"), 1, Is::Dead("unverified"), Is::Dead("unverified")),
+        ("blocked", Outcome::Blocked, 1, Is::Between(0, 0), Is::Between(0, 0)),
+        ("broken", Outcome::Broken("bug".into()), 1, Is::Between(1, 2), Is::Between(1, 2)),
+    ];
+    let group = GroupId::from("g");
+    for (name, outcome, failures, young, old) in rows {
+        for (age, expected) in [(MINUTE, young), (MAX_AGE, old)] {
+            let facts =
+                Facts { group: &group, age, max_age: MAX_AGE, failures, on_dead_letter: OnDeadLetter::Continue };
+            let decision = decide(&outcome, facts);
+            assert!(is(decision.clone(), &expected), "{name} at {age:?}: {decision:?}, expected {expected:?}");
+            let blocking = decide(&outcome, Facts { on_dead_letter: OnDeadLetter::Block, ..facts });
+            match expected {
+                Is::Dead(_) => assert!(matches!(blocking, Decision::Retry(_)), "{name} with block: {blocking:?}"),
+                _ => assert_eq!(decision, blocking, "{name}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_death_by_age_tells_what_the_last_try_met() {
+    let group = GroupId::from("g");
+    let facts =
+        Facts { group: &group, age: MAX_AGE, max_age: MAX_AGE, failures: 9, on_dead_letter: OnDeadLetter::Continue };
+    let Decision::DeadLetter(death) = decide(&unavailable(None), facts) else { panic!("must be given up") };
+    assert_eq!(death.detail, "given up after 1h; the last try: sss: POST /t: 503");
+}

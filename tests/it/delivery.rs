@@ -1,0 +1,132 @@
+//! What a target sees, and what it cannot do to the host.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use std::net::SocketAddr;
+use towpath_core::pipeline::Settlement;
+use towpath_tests::guest::{Guest, Request};
+use towpath_tests::rig::{Rig, one_route};
+use towpath_tests::target::{Answer, Target};
+
+#[tokio::test]
+async fn every_delivery_says_what_it_is() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    rig.write(
+        "guest",
+        Guest::deliver(&[Request::default(), Request { header: Some(("x-own", "1")), ..Request::default() }]),
+    );
+    let auth = "\nauth = { scheme = \"bearer\", secret = \"token\" }";
+    let pipeline = rig.pipeline(&(one_route(&target.url).replace("/\"", "/base\"") + auth));
+    rig.send("g/1", "{}").await;
+    let id = rig.events.browse(None, 1).await.unwrap().remove(0).id;
+    rig.run(&pipeline).await;
+    let calls = target.calls();
+    assert_eq!(calls.len(), 2);
+    for (position, call) in calls.iter().enumerate() {
+        assert_eq!(call.header("webhook-id"), id.as_str());
+        assert_eq!(call.header("idempotency-key"), format!("{id}/{position}"));
+        assert_eq!(call.header("authorization"), "Bearer t0ken");
+        assert!(call.header("user-agent").starts_with("towpath/"));
+        assert!(call.header("webhook-timestamp").parse::<u64>().unwrap() > 1_700_000_000);
+    }
+    assert_eq!(calls[1].header("x-own"), "1");
+}
+
+#[tokio::test]
+async fn requests_of_one_verdict_go_in_order_and_the_first_that_fails_decides() {
+    let target = Target::answering(|call| match call.path.as_str() {
+        "/two" => Answer::Status(503, String::new()),
+        _ => Answer::Status(200, String::new()),
+    })
+    .await;
+    let rig = Rig::new().await;
+    let request = |path| Request { path, ..Request::default() };
+    rig.write("guest", Guest::deliver(&[request("/one"), request("/two"), request("/three")]));
+    let pipeline = rig.pipeline(&one_route(&target.url));
+    rig.send("g/1", "{}").await;
+    assert!(matches!(rig.run(&pipeline).await.as_slice(), [Settlement::Retry(_)]));
+    let paths: Vec<String> = target.calls().into_iter().map(|call| call.path).collect();
+    assert_eq!(paths, ["/one", "/two"]);
+}
+
+#[tokio::test]
+async fn a_retry_carries_the_same_ids() {
+    let target = Target::answering(|_| Answer::Status(503, String::new())).await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let pipeline = rig.pipeline(&one_route(&target.url));
+    rig.send("g/1", "{}").await;
+    let batch = rig.receive().await;
+    for _ in 0..2 {
+        pipeline.group(towpath_core::pipeline::Lease::of(std::time::Duration::from_secs(60))).next(&batch[0]).await;
+    }
+    let ids = |name| target.calls().iter().map(|call| call.header(name).to_owned()).collect::<HashSet<_>>();
+    assert_eq!((target.calls().len(), ids("webhook-id").len(), ids("idempotency-key").len()), (2, 1, 1));
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    let elsewhere = Target::fine().await;
+    let location = elsewhere.url.clone();
+    let target = Target::answering(move |_| Answer::Header(307, "location", location.clone())).await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let pipeline = rig.pipeline(&one_route(&target.url));
+    rig.send("g/1", "{}").await;
+    rig.run(&pipeline).await;
+    assert_eq!((target.calls().len(), elsewhere.calls().len()), (1, 0));
+    assert_eq!(rig.letters().await[0].status, Some(307));
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_read_for_64_kib_and_no_more() {
+    let target = Target::answering(|_| Answer::Endless).await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let pipeline = rig.pipeline(&one_route(&target.url));
+    rig.send("g/1", "{}").await;
+    // Read to its end it would run into the timeout: a retry.
+    assert_eq!(rig.run(&pipeline).await, [Settlement::Ack]);
+}
+
+#[tokio::test]
+async fn connections_are_reused() {
+    let peers: Arc<Mutex<HashSet<SocketAddr>>> = Arc::default();
+    let seen = Arc::clone(&peers);
+    let router = Router::new().fallback(move |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move {
+        seen.lock().unwrap().insert(peer);
+        "ok"
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut server = tokio::task::JoinSet::new();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    server.spawn(async move { axum::serve(listener, service).await.unwrap() });
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let pipeline = rig.pipeline(&one_route(&url));
+    for n in 0..5 {
+        rig.send("g/1", &n.to_string()).await;
+    }
+    assert_eq!(rig.run(&pipeline).await, [Settlement::Ack; 5]);
+    assert_eq!(peers.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_name_that_resolves_inwards_is_not_called_unless_allowed() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    // A name that is no literal address passes the config check; the resolver must stop it.
+    let port = target.url.rsplit(':').next().unwrap();
+    let url = format!("http://localhost.:{port}");
+    let guarded = one_route(&url).replace("allow_private = true", "");
+    let pipeline = rig.pipeline(&guarded);
+    rig.send("g/1", "{}").await;
+    assert!(matches!(rig.run(&pipeline).await.as_slice(), [Settlement::Retry(_)]));
+    assert!(target.calls().is_empty());
+}

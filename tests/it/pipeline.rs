@@ -1,0 +1,373 @@
+//! Every row of the decision table, through the whole pipeline: store, guest, real HTTP, dead letters.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use towpath_core::dead_letter::DeadLetter;
+use towpath_core::message::{ORIGIN_ATTRIBUTE, Origin};
+use towpath_core::pipeline::{Lease, Settlement};
+use towpath_core::queue::{Attribute, MAX_VISIBILITY, NewMessage, Queue, Received};
+use towpath_tests::guest::{Guest, Request};
+use towpath_tests::rig::{Rig, one_route, received};
+use towpath_tests::target::{Answer, Target};
+
+/// One message of a fresh host: what it was settled with, and its letter if it died.
+async fn one(guest: Guest, target: &Target, edit: impl Fn(String) -> String) -> (Settlement, Option<DeadLetter>) {
+    let rig = Rig::new().await;
+    rig.write("guest", guest);
+    let pipeline = rig.pipeline(&edit(one_route(&target.url)));
+    rig.send("g/1", "{}").await;
+    let settlement = rig.run(&pipeline).await.remove(0);
+    (settlement, rig.letters().await.pop())
+}
+
+async fn forwarded(answer: Answer) -> (Settlement, Option<DeadLetter>) {
+    let target = Target::answering(move |_| answer.clone()).await;
+    let end = one(Guest::forward(), &target, |config| config).await;
+    assert_eq!(target.calls().len(), 1, "one attempt a pass");
+    end
+}
+
+fn seconds(settlement: Settlement) -> f64 {
+    match settlement {
+        Settlement::Retry(after) => after.as_secs_f64(),
+        Settlement::Ack => panic!("acked"),
+    }
+}
+
+#[tokio::test]
+async fn any_2xx_is_delivered_and_acked() {
+    for status in [200, 201, 202, 204, 299] {
+        let (settlement, letter) = forwarded(Answer::Status(status, String::new())).await;
+        assert_eq!((settlement, letter), (Settlement::Ack, None), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn statuses_that_may_pass_are_tried_again_with_backoff() {
+    for status in [408, 425, 429, 500, 502, 503, 504, 599] {
+        let (settlement, letter) = forwarded(Answer::Status(status, String::new())).await;
+        assert!((1.0..=2.0).contains(&seconds(settlement)), "{status}: {settlement:?}");
+        assert_eq!(letter, None, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn retry_after_is_honoured_within_bounds() {
+    for (value, expected) in [("7", 7.0), ("0", 1.0), ("999999999", 900.0)] {
+        let (settlement, _) = forwarded(Answer::Header(503, "retry-after", value.to_owned())).await;
+        assert_eq!(seconds(settlement), expected, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn every_way_to_be_unavailable_is_tried_again() {
+    for answer in [Answer::Hang, Answer::HangInBody, Answer::Break] {
+        let (settlement, letter) = forwarded(answer.clone()).await;
+        assert!(seconds(settlement) >= 1.0, "{answer:?}");
+        assert_eq!(letter, None, "{answer:?}");
+    }
+    let mut nobody = Target::fine().await;
+    nobody.stop().await;
+    let (settlement, letter) = one(Guest::forward(), &nobody, |config| config).await;
+    assert!(seconds(settlement) >= 1.0);
+    assert_eq!(letter, None);
+}
+
+#[tokio::test]
+async fn other_statuses_are_refusals_and_dead_letters_with_status_and_excerpt() {
+    for status in [300, 304, 400, 401, 403, 404, 409, 410, 422] {
+        let (settlement, letter) = forwarded(Answer::Status(status, "no such ticket\n".to_owned())).await;
+        assert_eq!(settlement, Settlement::Ack, "{status}");
+        let letter = letter.expect("a letter");
+        assert_eq!((letter.reason.as_str(), letter.status), ("refused", Some(status)));
+        assert_eq!(letter.excerpt, if status == 304 { "" } else { "no such ticket" });
+        assert_eq!((letter.attempts.len(), letter.plugin.as_deref()), (1, Some("guest")));
+        assert_eq!(letter.digest.expect("digest").len(), 64);
+    }
+}
+
+#[tokio::test]
+async fn a_targets_own_list_says_what_is_tried_again() {
+    let target = Target::answering(|_| Answer::Status(404, String::new())).await;
+    let with_list = |config| config + "\nretry = { on = [\"404\"], base = \"8s\", cap = \"9s\" }";
+    let (settlement, letter) = one(Guest::forward(), &target, with_list).await;
+    assert!((4.0..=8.0).contains(&seconds(settlement)), "{settlement:?}");
+    assert_eq!(letter, None);
+    target.play(|_| Answer::Status(503, String::new()));
+    let (settlement, letter) = one(Guest::forward(), &target, with_list).await;
+    assert_eq!(settlement, Settlement::Ack);
+    assert_eq!(letter.expect("a letter").reason, "refused");
+}
+
+#[tokio::test]
+async fn a_target_on_hold_is_not_called() {
+    let target = Target::fine().await;
+    let (settlement, letter) = one(Guest::forward(), &target, |config| config + "\nhold = true").await;
+    assert!(seconds(settlement) >= 1.0);
+    assert_eq!((letter, target.calls().len()), (None, 0));
+}
+
+#[tokio::test]
+async fn skip_acks_and_reject_dead_letters() {
+    let target = Target::fine().await;
+    assert_eq!(one(Guest::skip("quiet"), &target, |config| config).await, (Settlement::Ack, None));
+    let (settlement, letter) = one(Guest::reject("bad"), &target, |config| config).await;
+    assert_eq!(settlement, Settlement::Ack);
+    let letter = letter.expect("a letter");
+    assert_eq!((letter.reason.as_str(), letter.detail.as_str()), ("rejected", "bad: said by the guest"));
+    assert!(target.calls().is_empty());
+}
+
+#[tokio::test]
+async fn retry_waits_as_long_as_the_plugin_asks() {
+    let target = Target::fine().await;
+    let (settlement, letter) = one(Guest::retry("later", 42_000), &target, |config| config).await;
+    assert_eq!((seconds(settlement), letter), (42.0, None));
+}
+
+#[tokio::test]
+async fn plugin_faults_dead_letter_with_their_kind() {
+    let target = Target::fine().await;
+    let request = Request::default();
+    let deliver = |request: Request| Guest::deliver(&[request]).with_targets(&["sss", "other"]);
+    let header = |name, value| deliver(Request { header: Some((name, value)), ..request });
+    let cases = [
+        ("error", Guest::error("broken"), "plugin-error"),
+        ("empty list", Guest::deliver(&[]), "plugin-error"),
+        ("trap", Guest::code("(unreachable)"), "plugin-trap"),
+        ("memory", Guest::code("(drop (memory.grow (i32.const 60000)))"), "plugin-limit"),
+        ("output", Guest::large(2 * 1024 * 1024), "plugin-limit"),
+        ("fuel", Guest::code("(loop $l (br $l))"), "plugin-fuel"),
+        ("unknown target", deliver(Request { target: "other", ..request }), "bad-request"),
+        ("undescribed target", deliver(Request { target: "third", ..request }), "bad-request"),
+        ("bad path", deliver(Request { path: "/../admin", ..request }), "bad-request"),
+        ("bad method", deliver(Request { method: "TRACE", ..request }), "bad-request"),
+        ("header with a newline", header("x-a", "b\r\nx-evil: 1"), "bad-request"),
+        ("no header name", header("x a", "b"), "bad-request"),
+        ("hop-by-hop header", header("Transfer-Encoding", "chunked"), "bad-request"),
+        ("host header", header("host", "evil.test"), "bad-request"),
+        ("the host's own header", header("webhook-id", "m-9"), "bad-request"),
+        ("the idempotency key", header("Idempotency-Key", "x"), "bad-request"),
+    ];
+    for (name, guest, reason) in cases {
+        let (settlement, letter) = one(guest, &target, |config| config).await;
+        assert_eq!(settlement, Settlement::Ack, "{name}");
+        assert_eq!(letter.expect(name).reason, reason, "{name}");
+    }
+    assert!(target.calls().is_empty(), "nothing was sent");
+}
+
+#[tokio::test]
+async fn a_trap_leaves_its_trace_in_the_letter() {
+    let (_, letter) = one(Guest::code("(unreachable)"), &Target::fine().await, |config| config).await;
+    let letter = letter.expect("a letter");
+    assert!(letter.trace.iter().any(|function| function.contains("map_message")), "{letter:?}");
+}
+
+#[tokio::test]
+async fn a_bad_request_stops_the_good_ones_beside_it() {
+    let target = Target::fine().await;
+    let bad = Request { path: "no-slash", ..Request::default() };
+    let (_, letter) = one(Guest::deliver(&[Request::default(), bad]), &target, |config| config).await;
+    assert_eq!(letter.expect("a letter").detail.get(..9), Some("request 1"));
+    assert!(target.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_starved_host_tries_again() {
+    let spin = Guest::code("(loop $l (br $l))");
+    let edit = |config: String| {
+        config.replace(
+            "path = \"guest.wasm\"",
+            "path = \"guest.wasm\"\nlimits = { timeout = \"50ms\", fuel = 9_000_000_000_000 }",
+        )
+    };
+    let (settlement, letter) = one(spin, &Target::fine().await, edit).await;
+    assert!(seconds(settlement) >= 1.0);
+    assert_eq!(letter, None);
+}
+
+#[tokio::test]
+async fn misfits_dead_letter_with_what_does_not_fit() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let verify = "verify = { scheme = \"hmac-sha256\", header = \"x-sig\", secret = \"key\" }\nplugin = \"guest\"";
+    let pipeline = rig.pipeline(&one_route(&target.url).replace("plugin = \"guest\"", verify));
+    rig.send("nobody", "{}").await;
+    rig.send_raw("g/1", "{\"v\":1,\"headers\":[".to_owned()).await;
+    rig.send_raw("g/2", "{\"v\":9,\"headers\":[],\"body\":\"\"}".to_owned()).await;
+    rig.send("g/3", "{}").await;
+    rig.send_webhook("g/4", &[("x-sig", "00")], b"{}").await;
+    let right = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+    rig.send_webhook("g/5", &[("x-sig", right)], b"what do ya want for nothing?").await;
+    assert_eq!(rig.run(&pipeline).await, [Settlement::Ack; 6]);
+    let reasons: Vec<_> = rig.letters().await.into_iter().map(|letter| letter.reason).collect();
+    assert_eq!(reasons, ["no-route", "unreadable", "unreadable", "unverified", "unverified"]);
+    assert_eq!(target.bodies(), ["what do ya want for nothing?"]);
+}
+
+/// A message that is older than its route allows, and a young one behind it.
+async fn expired(
+    guest: Guest,
+    answer: Answer,
+    config: &dyn Fn(String) -> String,
+) -> (Vec<Settlement>, Vec<DeadLetter>) {
+    let rig = Rig::new().await;
+    rig.write("guest", guest);
+    let target = Target::answering(move |_| answer.clone()).await;
+    let pipeline = rig.pipeline(&config(one_route(&target.url)));
+    let head = received("g/1", "head");
+    let head = Received { sent_at: head.sent_at - Duration::from_secs(4 * 24 * 3600), ..head };
+    let mut run = pipeline.group(Lease::of(MAX_VISIBILITY));
+    let settlements = vec![run.next(&head).await, run.next(&received("g/1", "mate")).await];
+    (settlements, rig.letters().await)
+}
+
+#[tokio::test]
+async fn past_its_age_a_message_is_tried_once_more_and_then_given_up_and_its_mates_go_on() {
+    let spin = || Guest::code("(loop $l (br $l))");
+    let slow = |config: String| {
+        config.replace(
+            "path = \"guest.wasm\"",
+            "path = \"guest.wasm\"\nlimits = { timeout = \"50ms\", fuel = 9_000_000_000_000 }",
+        )
+    };
+    let same = |config: String| config;
+    let fine = Answer::Status(200, String::new());
+    let cases: [(&str, Guest, Answer, &dyn Fn(String) -> String, &str); 4] = [
+        ("unavailable", Guest::forward(), Answer::Status(503, String::new()), &same, "expired"),
+        ("deferred", Guest::retry("later", 1000), fine.clone(), &same, "expired"),
+        ("held", Guest::forward(), fine.clone(), &|config| config + "\nhold = true", "expired"),
+        ("starved", spin(), fine, &slow, "plugin-timeout"),
+    ];
+    for (name, guest, answer, config, reason) in cases {
+        let (settlements, letters) = expired(guest, answer, config).await;
+        assert_eq!(settlements[0], Settlement::Ack, "{name}");
+        assert_eq!(letters[0].reason, reason, "{name}");
+        // The mate is young: it fails the same way, and waits.
+        assert!(matches!(settlements[1], Settlement::Retry(_)), "{name}");
+        assert_eq!(letters.len(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_failing_message_blocks_only_its_own_group() {
+    let target = Target::answering(|call| match call.body.as_ref() {
+        b"a2" => Answer::Status(503, String::new()),
+        _ => Answer::Status(200, String::new()),
+    })
+    .await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let pipeline = rig.pipeline(&one_route(&target.url));
+    for (group, body) in [("g/a", "a1"), ("g/a", "a2"), ("g/a", "a3"), ("g/b", "b1")] {
+        rig.send(group, body).await;
+    }
+    let settlements = rig.run(&pipeline).await;
+    assert_eq!((settlements[0], settlements[3]), (Settlement::Ack, Settlement::Ack));
+    assert_eq!(settlements[1], settlements[2], "a mate waits as long as its head");
+    assert_eq!(target.bodies(), ["a1", "a2", "b1"], "a3 was not tried");
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_cannot_be_sent_keeps_the_message_and_its_group() {
+    let target = Target::answering(|_| Answer::Status(404, String::new())).await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let elsewhere = Rig::new().await;
+    let pipeline = rig.pipeline_to(&one_route(&target.url), Arc::new(elsewhere.dead_letters.clone()));
+    elsewhere.store.limit_pages(1).await.expect("a full disk");
+    let large = "x".repeat(256 * 1024);
+    rig.send("g/1", &large).await;
+    rig.send("g/1", "second").await;
+    let settlements = rig.run(&pipeline).await;
+    assert!(settlements.iter().all(|settlement| matches!(settlement, Settlement::Retry(_))), "{settlements:?}");
+    assert_eq!(target.bodies(), [large.as_str()], "nothing overtakes");
+    elsewhere.store.limit_pages(10_000).await.expect("room again");
+    let again = received("g/1", &large);
+    let mut run = pipeline.group(Lease::of(MAX_VISIBILITY));
+    assert_eq!(run.next(&again).await, Settlement::Ack);
+    assert_eq!(elsewhere.letters().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_letter_that_dies_again_after_a_redrive_is_a_letter_again() {
+    let target = Target::answering(|_| Answer::Status(404, String::new())).await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let pipeline = rig.pipeline(&one_route(&target.url));
+    rig.send("g/1", "first").await;
+    rig.run(&pipeline).await;
+    let letter = rig.dead_letters.receive(Default::default()).await.expect("receive").remove(0);
+    rig.dead_letters.delete(&[letter.handle.clone()]).await;
+    let first = rig.letters().await;
+    assert!(first.is_empty());
+    // Sent back at once, with its origin, as a redrive does: well within five minutes of its death.
+    let died = DeadLetter::read(&letter.attributes).expect("letter");
+    let origin = Origin { id: died.message_id(), sent_at: died.sent_at };
+    let origin = Attribute::text(serde_json::to_string(&origin).expect("json"));
+    let attributes = [(ORIGIN_ATTRIBUTE.to_owned(), origin)].into();
+    let again = NewMessage { group: letter.group, dedup_id: "redrive-1".to_owned(), body: letter.body, attributes };
+    rig.events.send(again).await.expect("send");
+    assert_eq!(rig.run(&pipeline).await, [Settlement::Ack]);
+    let letters = rig.letters().await;
+    assert_eq!(letters.len(), 1, "it must not vanish as a duplicate of its first death");
+    assert_eq!(letters[0].id, died.id, "its id stays");
+    let ids: Vec<_> = target.calls().iter().map(|call| call.header("webhook-id").to_owned()).collect();
+    assert_eq!(ids, [died.id.clone(), died.id]);
+}
+
+#[tokio::test]
+async fn what_would_not_finish_in_its_lease_is_given_back_untouched() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    // The plugin may take 2 s and the target 300 ms.
+    let pipeline = rig.pipeline(&one_route(&target.url));
+    let mut run = pipeline.group(Lease::of(Duration::from_millis(1500)));
+    assert_eq!(run.next(&received("g/1", "first")).await, Settlement::Ack, "the first of a lease is tried");
+    assert_eq!(run.next(&received("g/1", "second")).await, Settlement::Retry(Duration::ZERO));
+    assert_eq!(target.bodies(), ["first"]);
+}
+
+#[tokio::test]
+async fn a_lease_ends_an_exchange_that_hangs() {
+    let target = Target::answering(|_| Answer::Hang).await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let pipeline = rig.pipeline(&one_route(&target.url).replace("300ms", "5m"));
+    let mut run = pipeline.group(Lease::of(Duration::from_millis(200)));
+    assert!(matches!(run.next(&received("g/1", "first")).await, Settlement::Retry(_)));
+}
+
+#[tokio::test]
+async fn odd_bodies_reach_the_target_byte_for_byte() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let pipeline = rig.pipeline(&one_route(&target.url));
+    let bodies = [b"".to_vec(), b"\xff\xfe\x00".to_vec(), vec![b'['; 1024 * 1024], "\u{1F6F6} \r\n ".into()];
+    for body in &bodies {
+        rig.send_webhook("g/1", &[("content-type", "text/odd")], body).await;
+    }
+    assert_eq!(rig.run(&pipeline).await, [Settlement::Ack; 4]);
+    let calls = target.calls();
+    for (call, body) in calls.iter().zip(&bodies) {
+        assert_eq!(call.body.as_ref(), body.as_slice());
+        assert_eq!(call.header("content-type"), "text/odd");
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_that_is_not_loaded_keeps_the_message() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let mut pipeline = rig.pipeline(&one_route(&target.url));
+    Arc::get_mut(&mut pipeline).expect("alone").plugins = Default::default();
+    rig.send("g/1", "first").await;
+    assert!(seconds(rig.run(&pipeline).await.remove(0)) >= 1.0);
+    assert!(rig.letters().await.is_empty());
+}
