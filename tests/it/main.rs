@@ -3,5 +3,7 @@
 mod contract_local;
 mod delivery;
 mod ingest;
+mod lambda;
 mod pipeline;
 mod plugin;
+mod poll;

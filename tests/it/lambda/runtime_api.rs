@@ -1,0 +1,144 @@
+//! The Lambda Runtime API as a function sees it: `next`, `response`, `error`, `init/error`.
+//! Source: AWS Lambda, "Using the Lambda runtime API for custom runtimes".
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::Value;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+
+/// What a function answered: its response, or its error.
+type Answer = Result<Value, String>;
+
+struct Api {
+    events: Mutex<mpsc::Receiver<(Value, u64)>>,
+    answers: mpsc::Sender<Answer>,
+}
+
+/// The running function. It is ended when it is dropped.
+pub(super) struct Function {
+    process: Child,
+    events: mpsc::Sender<(Value, u64)>,
+    answers: mpsc::Receiver<Answer>,
+    _server: JoinSet<()>,
+}
+
+impl Function {
+    /// Starts `bootstrap` with this config.
+    pub(super) async fn start(config: &Path, sqs: &str) -> Function {
+        let (events, receiver) = mpsc::channel(1);
+        let (sender, answers) = mpsc::channel(1);
+        let api = Arc::new(Api { events: Mutex::new(receiver), answers: sender });
+        let invocation = "/2018-06-01/runtime/invocation";
+        let router = Router::new()
+            .route(&format!("{invocation}/next"), get(next))
+            .route(&format!("{invocation}/{{id}}/response"), post(response))
+            .route(&format!("{invocation}/{{id}}/error"), post(error))
+            .route("/2018-06-01/runtime/init/error", post(error))
+            .with_state(api);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let process = Function::command(config, sqs)
+            .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Function { process, events, answers, _server: server }
+    }
+
+    /// The command that starts it, as Lambda would.
+    pub(super) fn command(config: &Path, sqs: &str) -> Command {
+        let mut command = Command::new(bootstrap());
+        command
+            .env("TOWPATH_CONFIG", config)
+            .env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")
+            .env("AWS_LAMBDA_FUNCTION_NAME", "towpath")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", "towpath")
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", "1")
+            .env("AWS_REGION", "eu-west-1")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_MAX_ATTEMPTS", "1")
+            .env("AWS_ENDPOINT_URL_SQS", sqs);
+        command
+    }
+
+    /// Invokes it and waits for its answer.
+    pub(super) async fn invoke(&mut self, event: &Value, limit: Duration) -> Answer {
+        self.invoke_timed(event, limit).await.0
+    }
+
+    /// Invokes it; also tells how long before the deadline it answered.
+    pub(super) async fn invoke_timed(&mut self, event: &Value, limit: Duration) -> (Answer, Duration) {
+        let deadline = now() + u64::try_from(limit.as_millis()).unwrap();
+        self.events.send((event.clone(), deadline)).await.unwrap();
+        let answer = self.answers.recv().await.unwrap();
+        (answer, Duration::from_millis(deadline.saturating_sub(now())))
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn now() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+/// The binary, built by itself so that its features are its own; cargo does nothing if it is there.
+fn bootstrap() -> &'static Path {
+    static BUILT: OnceLock<std::path::PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let cargo = Command::new(env!("CARGO"))
+            .args(["build", "--offline", "-p", "towpath-lambda", "--message-format", "json"])
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        assert!(cargo.status.success(), "bootstrap does not build");
+        let lines = cargo.stdout.split(|byte| *byte == b'\n');
+        let messages = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+        let mut executables = messages.filter_map(|message| message["executable"].as_str().map(Into::into));
+        executables.next_back().expect("an executable")
+    })
+}
+
+async fn next(State(api): State<Arc<Api>>) -> Response {
+    let Some((event, deadline)) = api.events.lock().await.recv().await else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let headers = [
+        ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
+        ("lambda-runtime-deadline-ms", deadline.to_string()),
+        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:123456789012:function:towpath".to_owned()),
+        ("content-type", "application/json".to_owned()),
+    ];
+    (headers, event.to_string()).into_response()
+}
+
+async fn response(State(api): State<Arc<Api>>, body: String) -> StatusCode {
+    let answer = serde_json::from_str(&body).map_err(|error| format!("not JSON: {error}: {body}"));
+    api.answers.send(answer).await.unwrap();
+    StatusCode::ACCEPTED
+}
+
+async fn error(State(api): State<Arc<Api>>, body: String) -> StatusCode {
+    api.answers.send(Err(body)).await.unwrap();
+    StatusCode::ACCEPTED
+}

@@ -1,0 +1,223 @@
+//! The poll driver: settling, stopping, heartbeats. Over the local queue and real HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use towpath_core::poll::{self, Options};
+use towpath_core::queue::{Handle, NewMessage, Queue, QueueError, Receive, Received, Sent};
+use towpath_local::LocalQueue;
+use towpath_tests::guest::Guest;
+use towpath_tests::rig::{Rig, one_route};
+use towpath_tests::target::{Answer, Target};
+
+/// The local queue with a window on it: what is settled is told.
+struct Watched {
+    queue: LocalQueue,
+    /// Handles of deleted messages; changes of visibility in order.
+    deleted: watch::Sender<Vec<Handle>>,
+    changed: watch::Sender<Vec<(Handle, Duration)>>,
+    /// Whether changes fail, as when the lease is lost.
+    lose_lease: bool,
+}
+
+#[async_trait]
+impl Queue for Watched {
+    fn name(&self) -> &str {
+        self.queue.name()
+    }
+
+    async fn send(&self, message: NewMessage) -> Result<Sent, QueueError> {
+        self.queue.send(message).await
+    }
+
+    async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError> {
+        self.queue.receive(request).await
+    }
+
+    async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
+        let results = self.queue.delete(handles).await;
+        self.deleted.send_modify(|deleted| deleted.extend_from_slice(handles));
+        results
+    }
+
+    async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
+        let results = match self.lose_lease {
+            true => changes.iter().map(|_| Err(QueueError::NotInFlight)).collect(),
+            false => self.queue.change_visibility(changes).await,
+        };
+        self.changed.send_modify(|changed| changed.extend_from_slice(changes));
+        results
+    }
+}
+
+/// A poll driver at work over a rig.
+struct Driver {
+    rig: Rig,
+    queue: Arc<Watched>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Driver {
+    async fn start(rig: Rig, target: &Target, options: Options, lose_lease: bool) -> Driver {
+        rig.write("guest", Guest::forward());
+        let pipeline = rig.pipeline(&one_route(&target.url).replace("300ms", "30s"));
+        let queue = Arc::new(Watched {
+            queue: rig.events.clone(),
+            deleted: watch::Sender::new(Vec::new()),
+            changed: watch::Sender::new(Vec::new()),
+            lose_lease,
+        });
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(poll::run(queue.clone(), pipeline, options, stop.clone()));
+        Driver { rig, queue, stop, tasks }
+    }
+
+    async fn deleted(&self, count: usize) {
+        self.queue.deleted.subscribe().wait_for(|deleted| deleted.len() >= count).await.unwrap();
+    }
+
+    async fn changed(&self, count: usize) {
+        self.queue.changed.subscribe().wait_for(|changed| changed.len() >= count).await.unwrap();
+    }
+
+    async fn stop(&mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.unwrap();
+        }
+    }
+
+    async fn left(&self) -> u64 {
+        self.rig.events.depth().await.unwrap().messages
+    }
+}
+
+fn quick() -> Options {
+    Options { wait: Duration::from_millis(100), ..Options::default() }
+}
+
+#[tokio::test]
+async fn what_is_delivered_is_deleted_in_order() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    for body in ["1", "2", "3"] {
+        rig.send("g/a", body).await;
+    }
+    let mut driver = Driver::start(rig, &target, quick(), false).await;
+    driver.deleted(3).await;
+    driver.stop().await;
+    assert_eq!(target.bodies(), ["1", "2", "3"]);
+    assert_eq!(driver.left().await, 0);
+}
+
+#[tokio::test]
+async fn a_failing_group_is_given_back_tail_to_head_and_others_go_on() {
+    let target = Target::answering(|call| match call.body.as_ref() {
+        b"a1" => Answer::Header(503, "retry-after", "600".to_owned()),
+        _ => Answer::Status(200, String::new()),
+    })
+    .await;
+    let rig = Rig::new().await;
+    for (group, body) in [("g/a", "a1"), ("g/a", "a2"), ("g/a", "a3"), ("g/b", "b1")] {
+        rig.send(group, body).await;
+    }
+    let mut driver = Driver::start(rig, &target, quick(), false).await;
+    driver.deleted(1).await;
+    driver.changed(3).await;
+    driver.stop().await;
+    assert_eq!(target.bodies().iter().filter(|body| body.starts_with('a')).count(), 1, "mates were not tried");
+    let changed = driver.queue.changed.borrow().clone();
+    assert!(changed.iter().all(|(_, wait)| *wait == Duration::from_secs(600)), "{changed:?}");
+    let numbers: Vec<&str> = changed.iter().map(|(handle, _)| handle.as_str().split('-').nth(2).unwrap()).collect();
+    assert_eq!(numbers, ["3", "2", "1"], "tail to head");
+    assert_eq!(driver.left().await, 3);
+}
+
+#[tokio::test]
+async fn a_stop_finishes_what_runs_and_gives_the_rest_back_at_once() {
+    let target = Target::answering(|_| Answer::Wait).await;
+    let rig = Rig::new().await;
+    for body in ["1", "2", "3"] {
+        rig.send("g/a", body).await;
+    }
+    let mut driver = Driver::start(rig, &target, quick(), false).await;
+    target.called(1).await;
+    driver.stop.cancel();
+    target.release();
+    driver.stop().await;
+    assert_eq!(target.bodies(), ["1"]);
+    // Another worker gets the rest at once and in order.
+    let rest = driver.rig.receive().await;
+    let bodies: Vec<Vec<u8>> = rest.iter().map(|m| towpath_core::envelope::decode(&m.body).unwrap().body).collect();
+    assert_eq!(bodies, [b"2".to_vec(), b"3".to_vec()]);
+}
+
+#[tokio::test]
+async fn heartbeats_keep_every_message_of_a_slow_group() {
+    let target = Target::answering(|_| Answer::Wait).await;
+    let rig = Rig::new().await;
+    for body in ["1", "2"] {
+        rig.send("g/a", body).await;
+    }
+    let visibility = Duration::from_millis(300);
+    let mut driver = Driver::start(rig, &target, Options { visibility, ..quick() }, false).await;
+    target.called(1).await;
+    // Two messages, beaten for three visibilities: without heartbeats they would come again.
+    driver.changed(2 * 9).await;
+    target.release();
+    target.called(2).await;
+    target.release();
+    driver.deleted(2).await;
+    driver.stop().await;
+    assert_eq!(target.bodies(), ["1", "2"], "each once");
+    assert_eq!(driver.left().await, 0);
+}
+
+#[tokio::test]
+async fn a_lost_lease_stops_the_group_before_its_next_message() {
+    let target = Target::answering(|_| Answer::Wait).await;
+    let rig = Rig::new().await;
+    for body in ["1", "2"] {
+        rig.send("g/a", body).await;
+    }
+    let visibility = Duration::from_millis(300);
+    let options = Options { visibility, concurrency: 1, ..quick() };
+    let mut driver = Driver::start(rig, &target, options, true).await;
+    target.called(1).await;
+    driver.changed(2).await;
+    driver.stop.cancel();
+    target.release();
+    driver.stop().await;
+    assert_eq!(target.bodies(), ["1"]);
+}
+
+#[tokio::test]
+async fn what_failed_comes_again_and_goes_through_in_order() {
+    let mut failures = 2;
+    let target = Target::answering(move |_| {
+        failures -= 1;
+        if failures >= 0 { Answer::Status(503, String::new()) } else { Answer::Status(200, String::new()) }
+    })
+    .await;
+    let rig = Rig::new().await;
+    for body in ["1", "2"] {
+        rig.send("g/a", body).await;
+    }
+    rig.write("guest", Guest::forward());
+    let config = one_route(&target.url) + "\nretry = { base = \"20ms\", cap = \"40ms\" }";
+    let pipeline = rig.pipeline(&config);
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(poll::run(Arc::new(rig.events.clone()), pipeline.clone(), quick(), stop.clone()));
+    target.called(4).await;
+    stop.cancel();
+    while tasks.join_next().await.is_some() {}
+    assert_eq!(target.bodies(), ["1", "1", "1", "2"]);
+    assert_eq!(pipeline.totals().delivered, 2);
+}
