@@ -1,9 +1,20 @@
 //! Tests that cross rooms.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
 
+mod architecture;
+mod cli;
 mod contract_local;
 mod delivery;
 mod ingest;
 mod lambda;
+mod moves;
+mod order;
 mod pipeline;
 mod plugin;
 mod poll;

@@ -7,6 +7,7 @@
     reason = "test support fails by panicking"
 )]
 
+pub mod binary;
 pub mod contract;
 pub mod guest;
 pub mod rig;

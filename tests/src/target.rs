@@ -51,9 +51,12 @@ impl Call {
     }
 }
 
+/// What is answered to which call.
+type Script = Box<dyn FnMut(&Call) -> Answer + Send>;
+
 struct Shared {
     calls: watch::Sender<Vec<Call>>,
-    script: Mutex<Box<dyn FnMut(&Call) -> Answer + Send>>,
+    script: Mutex<Script>,
     release: Notify,
 }
 

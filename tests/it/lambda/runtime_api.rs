@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
@@ -14,6 +14,7 @@ use axum::routing::{get, post};
 use serde_json::Value;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
+use towpath_tests::binary::binary;
 
 /// What a function answered: its response, or its error.
 type Answer = Result<Value, String>;
@@ -59,7 +60,7 @@ impl Function {
 
     /// The command that starts it, as Lambda would.
     pub(super) fn command(config: &Path, sqs: &str) -> Command {
-        let mut command = Command::new(bootstrap());
+        let mut command = Command::new(binary("towpath-lambda"));
         command
             .env("TOWPATH_CONFIG", config)
             .env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")
@@ -99,24 +100,6 @@ impl Drop for Function {
 
 fn now() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
-}
-
-/// The binary, built by itself so that its features are its own; cargo does nothing if it is there.
-fn bootstrap() -> &'static Path {
-    static BUILT: OnceLock<std::path::PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let cargo = Command::new(env!("CARGO"))
-            .args(["build", "--offline", "-p", "towpath-lambda", "--message-format", "json"])
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        assert!(cargo.status.success(), "bootstrap does not build");
-        let lines = cargo.stdout.split(|byte| *byte == b'\n');
-        let messages = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-        let mut executables = messages.filter_map(|message| message["executable"].as_str().map(Into::into));
-        executables.next_back().expect("an executable")
-    })
 }
 
 async fn next(State(api): State<Arc<Api>>) -> Response {

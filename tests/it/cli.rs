@@ -1,0 +1,153 @@
+//! The command line as a user meets it: help, wrong input, exit codes, and a kill in the middle.
+
+mod serve;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+use towpath_tests::binary::binary;
+use towpath_tests::guest::Guest;
+
+fn towpath(folder: &Path, args: &[&str]) -> Output {
+    Command::new(binary("towpath")).args(args).current_dir(folder).env_remove("TOWPATH_CONFIG").output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A folder with one plugin that forwards, with one case, and a config for it.
+fn project() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let case = folder.path().join("plugins/crm/cases/one");
+    std::fs::create_dir_all(&case).unwrap();
+    std::fs::write(folder.path().join("plugins/crm/plugin.wasm"), Guest::forward().build()).unwrap();
+    std::fs::write(case.join("message.json"), r#"{"path": "crm", "body": {"k": 1}}"#).unwrap();
+    let config = "[[route]]\npath = \"crm\"\ngroup = \"crm/{json:/k}\"\nplugin = \"crm\"\n\
+        [plugin.crm]\npath = \"plugins/crm\"\n[target.sss]\nurl = \"https://sss.example\"\n";
+    std::fs::write(folder.path().join("towpath.toml"), config).unwrap();
+    folder
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let folder = TempDir::new().unwrap();
+    let commands: [&[&str]; 11] = [
+        &[],
+        &["demo"],
+        &["serve"],
+        &["dev"],
+        &["send"],
+        &["plugin", "build"],
+        &["plugin", "test"],
+        &["config", "check"],
+        &["dlq", "list"],
+        &["dlq", "show"],
+        &["completions"],
+    ];
+    for command in commands {
+        let output = towpath(folder.path(), &[command, &["--help"]].concat());
+        assert!(output.status.success(), "{command:?}");
+        assert!(out(&output).contains("Example"), "{command:?} has no example");
+    }
+    assert_eq!(towpath(folder.path(), &["serv"]).status.code(), Some(2));
+    assert!(out(&towpath(folder.path(), &["completions", "bash"])).contains("_towpath"));
+}
+
+#[test]
+fn a_golden_case_passes_differs_and_is_updated() {
+    let folder = project();
+    let missing = towpath(folder.path(), &["plugin", "test"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(out(&missing).contains("there is no expected.json"), "{}", out(&missing));
+    assert_eq!(towpath(folder.path(), &["plugin", "test", "--update"]).status.code(), Some(0));
+    let passed = towpath(folder.path(), &["plugin", "test"]);
+    assert_eq!((passed.status.code(), out(&passed).contains("1 passed, 0 failed")), (Some(0), true));
+    let file = folder.path().join("plugins/crm/cases/one/expected.json");
+    let expected = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, expected.replace("POST", "PUT")).unwrap();
+    let differs = towpath(folder.path(), &["plugin", "test", "plugins/crm"]);
+    assert_eq!(differs.status.code(), Some(1));
+    let text = out(&differs);
+    assert!(
+        text.contains("-") && text.contains("\"method\": \"PUT\"") && text.contains("\"method\": \"POST\""),
+        "{text}"
+    );
+    assert!(!text.contains('\u{1b}'), "no colours into a pipe");
+    let json = out(&towpath(folder.path(), &["plugin", "test", "--json"]));
+    let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(rows[0]["result"], "failed");
+}
+
+#[test]
+fn fuel_counts_within_its_tolerance() {
+    let folder = project();
+    towpath(folder.path(), &["plugin", "test", "--update"]);
+    let file = folder.path().join("plugins/crm/cases/one/expected.json");
+    let mut expected: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let fuel = expected["fuel"].as_u64().unwrap();
+    for (factor, code) in [(1.1, 0), (3.0, 1)] {
+        expected["fuel"] = serde_json::json!((fuel as f64 * factor) as u64);
+        std::fs::write(&file, expected.to_string()).unwrap();
+        assert_eq!(towpath(folder.path(), &["plugin", "test"]).status.code(), Some(code), "{factor}");
+    }
+}
+
+#[test]
+fn config_check_shows_all_mistakes_and_loads_the_plugins() {
+    let folder = project();
+    let fine = towpath(folder.path(), &["config", "check"]);
+    assert_eq!((fine.status.code(), out(&fine).contains("is fine")), (Some(0), true), "{}", err(&fine));
+    std::fs::write(folder.path().join("plugins/crm/plugin.wasm"), "garbage").unwrap();
+    let broken = towpath(folder.path(), &["config", "check"]);
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(out(&broken).contains("plugin.crm: not a WebAssembly component"), "{}", out(&broken));
+    assert_eq!(towpath(folder.path(), &["config", "check", "--skip-plugins"]).status.code(), Some(0));
+    let config = "[[route]]\npath = \"a\"\ngroup = \"{\"\nplugin = \"b\"\nverify = { scheme = \"hmac-sha256\", header = \"x\", secret = \"s\" }\n";
+    std::fs::write(folder.path().join("bad.toml"), config).unwrap();
+    let bad = towpath(folder.path(), &["config", "check", "-c", "bad.toml", "--json"]);
+    assert_eq!(bad.status.code(), Some(1));
+    let mistakes: serde_json::Value = serde_json::from_str(&out(&bad)).unwrap();
+    let at: Vec<_> = mistakes.as_array().unwrap().iter().map(|mistake| mistake["at"].as_str().unwrap()).collect();
+    assert_eq!(at, ["route[0].plugin", "route[0].verify.secret", "route[0].group"]);
+    assert!(mistakes[1]["hint"].as_str().unwrap().contains("TOWPATH_SECRET_S"), "{mistakes}");
+}
+
+#[test]
+fn wrong_input_says_what_to_do() {
+    let folder = TempDir::new().unwrap();
+    let here = folder.path();
+    let sqs = "[queue]\nurl = \"https://sqs.eu-west-1.amazonaws.com/1/a.fifo\"\ndead_letter_url = \"https://sqs.eu-west-1.amazonaws.com/1/b.fifo\"\n";
+    std::fs::write(here.join("sqs.toml"), sqs).unwrap();
+    std::fs::write(here.join("event.json"), "{}").unwrap();
+    std::fs::write(here.join("odd.json"), "{\"boddy\": 1}").unwrap();
+    std::fs::create_dir(here.join("empty")).unwrap();
+    let cases: [(&[&str], &str); 12] = [
+        (&["serve"], "cannot read towpath.toml"),
+        (&["serve", "-c", "sqs.toml"], "leave url and dead_letter_url out"),
+        (&["dlq", "list"], "give --store DIR, or --config FILE"),
+        (&["dlq", "list", "--store", "nowhere"], "there is no store in nowhere"),
+        (&["plugin", "build"], "there is no plugin here"),
+        (&["plugin", "test", "empty"], "empty is no plugin"),
+        (&["send", "empty"], "there is no message.json in empty"),
+        (&["send", "nowhere.json"], "reading nowhere.json"),
+        (&["send", "odd.json"], "odd.json is no recorded event"),
+        (&["send", "event.json"], "event.json has no path: give --path"),
+        (
+            &["send", "event.json", "--path", "x", "--to", "http://127.0.0.1:1/hooks"],
+            "is `towpath serve` or `towpath dev` running there?",
+        ),
+        (&["demo"], "plugins"),
+    ];
+    for (args, says) in cases {
+        let output = towpath(here, args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", err(&output));
+        assert!(err(&output).contains(says), "{args:?}: {}", err(&output));
+        assert!(!err(&output).contains("panicked"), "{args:?}");
+    }
+}

@@ -1,0 +1,243 @@
+//! `serve`, `dev` and `dlq` as running processes: posts, kills, signals, hot reload.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use towpath_tests::binary::binary;
+use towpath_tests::guest::{Guest, Request};
+use towpath_tests::target::{Answer, Target};
+
+use super::{err, out, towpath};
+
+/// A running `towpath serve` or `dev`. It is killed when it is dropped.
+struct Server {
+    process: Child,
+    url: String,
+    log: mpsc::Receiver<String>,
+}
+
+impl Server {
+    fn start(folder: &Path, args: &[&str]) -> Server {
+        let mut process = Command::new(binary("towpath"))
+            .args(args)
+            .args(["--listen", "127.0.0.1:0"])
+            .current_dir(folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, log) = mpsc::channel();
+        let stderr = BufReader::new(process.stderr.take().unwrap());
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut stdout = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("POST ").unwrap_or_else(|| panic!("no address: {line:?}")).to_owned();
+        // Keep reading, so that it never waits for us.
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).count());
+        Server { process, url, log }
+    }
+
+    /// Waits for a line of its log.
+    fn logs(&self, text: &str) {
+        let mut seen = Vec::new();
+        loop {
+            let line = self
+                .log
+                .recv_timeout(Duration::from_secs(30))
+                .unwrap_or_else(|_| panic!("{text:?} is not in {seen:#?}"));
+            if line.contains(text) {
+                return;
+            }
+            seen.push(line);
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.process.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn project(target: &str, guest: Guest) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("guest.wasm"), guest.build()).unwrap();
+    let config = format!(
+        "[[route]]\npath = \"g\"\ngroup = \"g/{{json:/k}}\"\nplugin = \"guest\"\n[plugin.guest]\npath = \"guest.wasm\"\n\
+        [target.sss]\nurl = \"{target}\"\nallow_private = true\nretry = {{ base = \"50ms\", cap = \"200ms\" }}\n"
+    );
+    std::fs::write(folder.path().join("towpath.toml"), config).unwrap();
+    folder
+}
+
+async fn post(client: &reqwest::Client, url: &str, body: &str) -> Option<String> {
+    let response = client.post(url).body(body.to_owned()).send().await.ok()?;
+    if response.status() != 202 {
+        return None;
+    }
+    let answer: Value = serde_json::from_slice(&response.bytes().await.ok()?).ok()?;
+    answer["id"].as_str().map(str::to_owned)
+}
+
+fn client() -> reqwest::Client {
+    towpath_core::deliver::install_crypto();
+    reqwest::Client::new()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_any_moment_loses_nothing_that_was_answered_202() {
+    let target = Target::answering(|_| Answer::Status(503, String::new())).await;
+    let folder = project(&target.url, Guest::forward());
+    let client = client();
+    let mut accepted: Vec<(usize, String)> = Vec::new();
+    let mut number = 0;
+    // Killed three times: while it stores, while it tries to deliver.
+    for round in 0..3 {
+        let mut server = Server::start(folder.path(), &["serve"]);
+        let kill_at = accepted.len() + 15 + round * 7;
+        let (url, posting) = (server.url.clone(), client.clone());
+        while accepted.len() < kill_at {
+            let body = format!("{{\"k\":{},\"n\":{number}}}", number % 3);
+            if let Some(id) = post(&posting, &url, &body).await {
+                accepted.push((number, id));
+            }
+            number += 1;
+        }
+        // In the middle of more posts.
+        let more = async {
+            let mut more = Vec::new();
+            for _ in 0..50 {
+                let body = format!("{{\"k\":{},\"n\":{number}}}", number % 3);
+                match post(&posting, &url, &body).await {
+                    Some(id) => more.push((number, id)),
+                    None => break,
+                }
+                number += 1;
+            }
+            number += 1;
+            more
+        };
+        let kill = async {
+            target.called(target.calls().len() + 3).await;
+            server.process.kill().unwrap();
+            server.process.wait().unwrap();
+        };
+        let (more, ()) = tokio::join!(more, kill);
+        accepted.extend(more);
+    }
+    let before = target.calls().len();
+    target.play(|_| Answer::Status(200, String::new()));
+    let server = Server::start(folder.path(), &["serve"]);
+    // A killed worker's messages come back when their visibility has run out.
+    let all = target.called(before + accepted.len());
+    tokio::time::timeout(Duration::from_secs(60), all).await.expect("everything is delivered");
+    drop(server);
+    let delivered: Vec<String> =
+        target.calls()[before..].iter().map(|call| call.header("webhook-id").to_owned()).collect();
+    for (number, id) in &accepted {
+        assert!(delivered.contains(id), "{number} was answered 202 and is lost");
+    }
+    for group in 0..3 {
+        let sent = accepted.iter().filter(|(number, _)| number % 3 == group).map(|(_, id)| id);
+        let places: Vec<_> = sent.map(|id| delivered.iter().position(|other| other == id).unwrap()).collect();
+        assert!(places.is_sorted(), "group {group} is out of order: {places:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_drains_and_a_second_signal_quits() {
+    let target = Target::answering(|_| Answer::Wait).await;
+    let folder = project(&target.url, Guest::forward());
+    let mut server = Server::start(folder.path(), &["serve"]);
+    post(&client(), &server.url, "{}").await.expect("accepted");
+    target.called(1).await;
+    server.signal("-TERM");
+    server.logs("stopping; once more quits at once");
+    target.release();
+    server.logs("stopped");
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
+
+    let mut server = Server::start(folder.path(), &["serve"]);
+    post(&client(), &server.url, "{}").await.expect("accepted");
+    target.called(2).await;
+    server.signal("-INT");
+    server.logs("stopping; once more quits at once");
+    server.signal("-INT");
+    assert_eq!(server.process.wait().unwrap().code(), Some(130));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_listed_and_shown_while_serve_runs() {
+    let target = Target::answering(|_| Answer::Status(422, "amount is missing".to_owned())).await;
+    let folder = project(&target.url, Guest::forward());
+    let server = Server::start(folder.path(), &["serve"]);
+    post(&client(), &server.url, "{\"k\":\"caf\u{e9}\"}").await.expect("accepted");
+    server.logs("message is in the dead-letter queue");
+    let listed = out(&towpath(folder.path(), &["dlq", "list"]));
+    assert!(listed.contains("refused") && listed.contains("422"), "{listed}");
+    assert!(out(&towpath(folder.path(), &["dlq", "list", "--reason", "expired"])).contains("no dead letters"));
+    let letters: Value = serde_json::from_str(&out(&towpath(folder.path(), &["dlq", "list", "--json"]))).unwrap();
+    let id = letters[0]["id"].as_str().unwrap();
+    let shown = out(&towpath(folder.path(), &["dlq", "show", &id[..8]]));
+    for text in ["amount is missing", "POST /t: 422", "{\"k\":\"caf\u{e9}\"}", "guest"] {
+        assert!(shown.contains(text), "{text:?} is not in {shown}");
+    }
+    let shown: Value = serde_json::from_str(&out(&towpath(folder.path(), &["dlq", "show", id, "--json"]))).unwrap();
+    assert_eq!(shown["letter"]["reason"], "refused");
+    let unknown = towpath(folder.path(), &["dlq", "show", "nobody"]);
+    assert!(err(&unknown).contains("there is no dead letter nobody"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_swaps_a_changed_plugin_and_keeps_the_old_one_if_the_new_one_is_broken() {
+    let target = Target::fine().await;
+    let folder = project(&target.url, Guest::forward());
+    let server = Server::start(folder.path(), &["dev", "--real-targets", "--no-build"]);
+    let replace = |bytes: &[u8]| {
+        let partial = folder.path().join("guest.partial");
+        std::fs::write(&partial, bytes).unwrap();
+        std::fs::rename(partial, folder.path().join("guest.wasm")).unwrap();
+    };
+    let client = client();
+    post(&client, &server.url, "{}").await.expect("accepted");
+    target.called(1).await;
+    replace(&Guest::deliver(&[Request { path: "/new", ..Request::default() }]).build());
+    server.logs("plugin swapped");
+    post(&client, &server.url, "{}").await.expect("accepted");
+    target.called(2).await;
+    replace(b"broken");
+    server.logs("the new build does not load, the old one keeps running");
+    post(&client, &server.url, "{}").await.expect("accepted");
+    target.called(3).await;
+    let paths: Vec<String> = target.calls().into_iter().map(|call| call.path).collect();
+    assert_eq!(paths, ["/t", "/new", "/new"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_points_every_target_at_the_fake_one() {
+    let target = Target::fine().await;
+    let folder = project(&target.url, Guest::forward());
+    let server = Server::start(folder.path(), &["dev", "--no-build", "--chaos", "503:300ms", "--log", "debug"]);
+    let case = folder.path().join("message.json");
+    std::fs::write(&case, r#"{"body": {"k": 1}}"#).unwrap();
+    let base = server.url.strip_suffix("/g").unwrap();
+    let sent = towpath(folder.path(), &["send", "message.json", "--path", "g", "--to", base]);
+    assert!(out(&sent).contains("1 sent, 1 accepted, 0 refused"), "{}", err(&sent));
+    server.logs("message will be tried again");
+    server.logs("message delivered");
+    assert!(target.calls().is_empty());
+    let refused = towpath(folder.path(), &["send", "message.json", "--path", "other", "--to", base]);
+    assert_eq!((refused.status.code(), err(&refused).contains("answered 404")), (Some(1), true));
+}
