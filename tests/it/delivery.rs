@@ -54,6 +54,19 @@ async fn requests_of_one_verdict_go_in_order_and_the_first_that_fails_decides() 
 }
 
 #[tokio::test]
+async fn nothing_of_a_verdict_is_sent_if_one_of_its_targets_is_on_hold() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    let held = Request { target: "held", ..Request::default() };
+    rig.write("guest", Guest::deliver(&[Request::default(), held]).with_targets(&["sss", "held"]));
+    let held = format!("\n[target.held]\nurl = \"{}\"\nallow_private = true\nhold = true", target.url);
+    let pipeline = rig.pipeline(&(one_route(&target.url) + &held));
+    rig.send("g/1", "{}").await;
+    assert!(matches!(rig.run(&pipeline).await.as_slice(), [Settlement::Retry(_)]));
+    assert!(target.calls().is_empty(), "or the first would be sent again at every try");
+}
+
+#[tokio::test]
 async fn a_retry_carries_the_same_ids() {
     let target = Target::answering(|_| Answer::Status(503, String::new())).await;
     let rig = Rig::new().await;

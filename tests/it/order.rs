@@ -95,8 +95,8 @@ async fn run(plans: Vec<Plan>, workers: usize, crash_after: Option<usize>) -> Te
     prop_assert!(tokio::time::timeout(Duration::from_secs(30), drained).await.is_ok(), "messages are stuck");
     stop.cancel();
     while tasks.join_next().await.is_some() {}
-    let log = log.lock().unwrap();
     let dead: BTreeSet<String> = rig.letters().await.into_iter().map(|letter| letter.id).collect();
+    let log = log.lock().unwrap();
     let refused = plans.iter().filter(|plan| plan.answers.iter().find(|answer| **answer != 503) == Some(&404)).count();
     prop_assert!(!log.overlap, "a group was in two hands at once");
     prop_assert_eq!(dead.len(), refused, "dead letters");

@@ -11,6 +11,9 @@ use towpath_tests::guest::{Guest, Request};
 use towpath_tests::rig::{Rig, one_route, received};
 use towpath_tests::target::{Answer, Target};
 
+/// A change to the text of a config.
+type Edit<'a> = &'a dyn Fn(String) -> String;
+
 /// One message of a fresh host: what it was settled with, and its letter if it died.
 async fn one(guest: Guest, target: &Target, edit: impl Fn(String) -> String) -> (Settlement, Option<DeadLetter>) {
     let rig = Rig::new().await;
@@ -209,11 +212,7 @@ async fn misfits_dead_letter_with_what_does_not_fit() {
 }
 
 /// A message that is older than its route allows, and a young one behind it.
-async fn expired(
-    guest: Guest,
-    answer: Answer,
-    config: &dyn Fn(String) -> String,
-) -> (Vec<Settlement>, Vec<DeadLetter>) {
+async fn expired(guest: Guest, answer: Answer, config: Edit<'_>) -> (Vec<Settlement>, Vec<DeadLetter>) {
     let rig = Rig::new().await;
     rig.write("guest", guest);
     let target = Target::answering(move |_| answer.clone()).await;
@@ -236,7 +235,7 @@ async fn past_its_age_a_message_is_tried_once_more_and_then_given_up_and_its_mat
     };
     let same = |config: String| config;
     let fine = Answer::Status(200, String::new());
-    let cases: [(&str, Guest, Answer, &dyn Fn(String) -> String, &str); 4] = [
+    let cases: [(&str, Guest, Answer, Edit<'_>, &str); 4] = [
         ("unavailable", Guest::forward(), Answer::Status(503, String::new()), &same, "expired"),
         ("deferred", Guest::retry("later", 1000), fine.clone(), &same, "expired"),
         ("held", Guest::forward(), fine.clone(), &|config| config + "\nhold = true", "expired"),
@@ -301,7 +300,7 @@ async fn a_letter_that_dies_again_after_a_redrive_is_a_letter_again() {
     rig.send("g/1", "first").await;
     rig.run(&pipeline).await;
     let letter = rig.dead_letters.receive(Default::default()).await.expect("receive").remove(0);
-    rig.dead_letters.delete(&[letter.handle.clone()]).await;
+    rig.dead_letters.delete(std::slice::from_ref(&letter.handle)).await;
     let first = rig.letters().await;
     assert!(first.is_empty());
     // Sent back at once, with its origin, as a redrive does: well within five minutes of its death.

@@ -102,6 +102,26 @@ fn over_the_wall_clock_with_fuel_left_is_the_hosts_trouble() {
 }
 
 #[test]
+fn without_a_free_slot_the_host_is_starved_and_nothing_is_the_plugins_fault() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("guest.wasm");
+    std::fs::write(&file, Guest::code("(loop $l (br $l))").build()).unwrap();
+    let plugin = Plugin::load(&Engine::with_slots(1).unwrap(), Settings::at("guest", file)).unwrap();
+    let limits = Limits { timeout: Duration::from_millis(200), fuel: u64::MAX / 2, ..Limits::default() };
+    let barrier = std::sync::Barrier::new(4);
+    let call = || {
+        barrier.wait();
+        plugin.transform(&message(), limits).verdict.expect_err("spins, or has no slot")
+    };
+    let faults = std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..4).map(|_| scope.spawn(call)).collect();
+        calls.into_iter().map(|call| call.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(faults.iter().all(|fault| fault.kind == FaultKind::Timeout), "{faults:?}");
+    assert!(faults.iter().any(|fault| fault.message.contains("no free slot")), "{faults:?}");
+}
+
+#[test]
 fn the_memory_limit_is_the_settings_one() {
     // 64 pages at the start, 64 more by growing: 8 MiB.
     let grow = || Guest::code("(drop (memory.grow (i32.const 64)))");
@@ -122,6 +142,40 @@ fn the_same_message_uses_the_same_fuel_and_a_fresh_instance() {
     for _ in 0..3 {
         assert_eq!(plugin.transform(&message(), plugin.limits()), first);
     }
+}
+
+#[test]
+fn a_guests_clock_stands_at_the_message_and_sleeping_costs_no_time() {
+    let looks = "(call $wall_clock (i32.const 7000))
+        (if (i64.ne (i64.load (i32.const 7000)) (i64.const 1700000000)) (then (unreachable)))
+        (call $block (call $sleep (i64.const 3600000000000)))
+        (if (i64.lt_u (call $monotonic_clock) (i64.const 3600000000000)) (then (unreachable)))
+        (call $block (call $sleep (i64.const -1)))";
+    let limits = Limits { timeout: Duration::from_secs(60), ..Limits::default() };
+    let transformed = run(Guest::code(looks), limits);
+    assert!(transformed.verdict.is_ok(), "{:?}", transformed.verdict);
+}
+
+#[test]
+fn random_numbers_come_from_the_message_and_from_nothing_else() {
+    // The guest writes 64 random bits as 16 letters into its path.
+    let writes = "(local $bits i64) (local $i i32) (local.set $bits (call $random)) (loop $l
+        (i32.store8 (i32.add (i32.add (i32.load (i32.const 528)) (i32.const 1)) (local.get $i))
+            (i32.add (i32.const 97) (i32.wrap_i64 (i64.and (local.get $bits) (i64.const 15)))))
+        (local.set $bits (i64.shr_u (local.get $bits) (i64.const 4)))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if $l (i32.lt_u (local.get $i) (i32.const 16))))";
+    let guest = || Guest::deliver(&[Request { path: "/................", ..Request::default() }]).with_code(writes);
+    let path = |id: &str| {
+        let plugin = load(guest());
+        match plugin.transform(&Message { id: id.into(), ..message() }, plugin.limits()).verdict {
+            Ok(Verdict::Deliver(requests)) => requests[0].path.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(path("m-1"), "/jckhlcchojlbpiok", "the same on every machine, for ever");
+    assert_eq!(path("m-1"), path("m-1"));
+    assert_ne!(path("m-1"), path("m-2"));
 }
 
 #[test]

@@ -145,7 +145,8 @@ impl Guest {
         self
     }
 
-    /// Runs this WAT in `transform` before all else. The message is local 0: id at 0, group at 8.
+    /// Runs this WAT in `transform` before all else. The message is local 0: id at 0, group at 8. It may
+    /// call `$log`, `$wall_clock`, `$monotonic_clock`, `$sleep`, `$block` and `$random`.
     pub fn with_code(mut self, wat: &str) -> Guest {
         self.transform = wat.to_owned();
         self
@@ -198,6 +199,11 @@ impl Guest {
         format!(
             r#"(module
             (import "towpath:plugin/log@1.0.0" "write" (func $log (param i32 i32 i32 i32 i32)))
+            (import "wasi:clocks/wall-clock@0.2.0" "now" (func $wall_clock (param i32)))
+            (import "wasi:clocks/monotonic-clock@0.2.0" "now" (func $monotonic_clock (result i64)))
+            (import "wasi:clocks/monotonic-clock@0.2.0" "subscribe-duration" (func $sleep (param i64) (result i32)))
+            (import "wasi:io/poll@0.2.0" "[method]pollable.block" (func $block (param i32)))
+            (import "wasi:random/random@0.2.0" "get-random-u64" (func $random (result i64)))
             (memory (export "memory") {pages})
             (data (i32.const 0) "{data}")
             (global $next (mut i32) (i32.const {HEAP}))
@@ -218,12 +224,13 @@ impl Guest {
     }
 }
 
-/// Makes a component of the world `transformer` from a core module.
+/// Makes a component of the world `transformer`, with some of WASI, from a core module.
 fn component(wat: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../wit/1.0.0");
     let (package, _) = resolve.push_dir(wit).unwrap();
-    let world = resolve.select_world(&[package], Some("transformer")).unwrap();
+    let wasi = resolve.push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/wit/wasi.wit")).unwrap().0;
+    let world = resolve.select_world(&[package, wasi], Some("towpath:probe/probe")).unwrap();
     let mut module = wat::parse_str(wat).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()

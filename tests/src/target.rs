@@ -110,6 +110,12 @@ impl Target {
         calls.wait_for(|calls| calls.len() >= times).await.unwrap();
     }
 
+    /// Waits until its calls are such that this holds.
+    pub async fn until(&self, mut holds: impl FnMut(&[Call]) -> bool) {
+        let mut calls = self.shared.calls.subscribe();
+        calls.wait_for(|calls| holds(calls)).await.unwrap();
+    }
+
     /// From now on it answers as this script says.
     pub fn play(&self, script: impl FnMut(&Call) -> Answer + Send + 'static) {
         *self.shared.script.lock().unwrap() = Box::new(script);

@@ -28,6 +28,9 @@ const DEAD_LETTERS: &str = "events-dead.fifo";
 /// A message of the local queue may be this large: a body of 1 MiB in its envelope, with headers.
 const MAX_LOCAL_MESSAGE: usize = 2 * 1024 * 1024;
 
+/// Calls besides those of messages: a plugin is tried when it is loaded.
+const SPARE_SLOTS: usize = 8;
+
 /// How often messages past their retention are removed.
 const SWEEP: Duration = Duration::from_secs(600);
 
@@ -98,9 +101,11 @@ pub(crate) fn load_plugin<'a>(
     Ok(plugin)
 }
 
-/// A new plugin engine.
-pub(crate) fn engine() -> anyhow::Result<Engine> {
-    Engine::new().map_err(|error| anyhow::anyhow!("{error:#}")).context("starting the plugin engine")
+/// A new plugin engine for so many calls at a time, and for those that load a plugin meanwhile.
+pub(crate) fn engine(concurrency: usize) -> anyhow::Result<Engine> {
+    Engine::with_slots(concurrency + SPARE_SLOTS)
+        .map_err(|error| anyhow::anyhow!("{error:#}"))
+        .context("starting the plugin engine")
 }
 
 /// Everything that runs on one machine, put together and not yet started.
@@ -122,7 +127,7 @@ impl Station {
                 config.file.display()
             );
         }
-        let engine = engine()?;
+        let engine = engine(config.queue.concurrency)?;
         let plugins = load_plugins(&engine, &config).map_err(|wrong| {
             let lines = wrong.iter().map(|(name, error)| format!("\n  plugin.{name}: {error}"));
             anyhow::anyhow!("plugins could not be loaded:{}", lines.collect::<String>())

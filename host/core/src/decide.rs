@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::backoff::Backoff;
 use crate::outcome::{Attempt, FaultKind, Outcome};
-use crate::queue::{GroupId, MAX_VISIBILITY};
+use crate::queue::{GroupId, MAX_RETENTION, MAX_VISIBILITY};
 
 /// What is done with a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,7 +32,7 @@ pub enum OnDeadLetter {
     /// Dead-letter the message and go on with its group.
     #[default]
     Continue,
-    /// Keep the message, and its group waiting behind it.
+    /// Keep the message, and its group waiting behind it, until [`LAST_CALL`].
     Block,
 }
 
@@ -54,6 +54,9 @@ pub struct Facts<'a> {
 /// The longest a held message waits before it is looked at again: a resume is felt within a minute.
 pub const HELD_CAP: Duration = Duration::from_secs(60);
 
+/// A day before a queue forgets a message, `block` blocks no more: a dead letter is better than nothing.
+pub const LAST_CALL: Duration = MAX_RETENTION.saturating_sub(Duration::from_secs(24 * 60 * 60));
+
 /// The shortest wait before another try, whatever a target or plugin asks for.
 pub const MIN_RETRY: Duration = Duration::from_secs(1);
 
@@ -68,7 +71,7 @@ pub fn decide(outcome: &Outcome, facts: Facts<'_>) -> Decision {
             let wait = asked.unwrap_or_else(|| backoff.after(facts.failures, facts.group));
             retry_or(facts, wait, "expired", || last_attempt(attempts))
         }
-        Outcome::Held { target, .. } => {
+        Outcome::Held { target } => {
             let wait = wait().min(HELD_CAP);
             retry_or(facts, wait, "expired", || format!("target {target} was on hold"))
         }
@@ -85,7 +88,7 @@ pub fn decide(outcome: &Outcome, facts: Facts<'_>) -> Decision {
         Outcome::Faulted(fault) => give_up(facts, fault.kind.code(), fault.message.clone()),
         Outcome::Misfit { code, detail } => give_up(facts, code, detail.clone()),
         Outcome::Blocked => Decision::Retry(Duration::ZERO),
-        Outcome::Broken(_) => Decision::Retry(wait()),
+        Outcome::Broken(problem) => retry_or(facts, wait(), "expired", || problem.clone()),
     }
 }
 
@@ -99,8 +102,10 @@ fn retry_or(facts: Facts<'_>, wait: Duration, code: &'static str, detail: impl F
 
 fn give_up(facts: Facts<'_>, code: &'static str, detail: String) -> Decision {
     match facts.on_dead_letter {
-        OnDeadLetter::Continue => Decision::DeadLetter(Death { code, detail }),
-        OnDeadLetter::Block => Decision::Retry(Backoff::default().after(facts.failures, facts.group)),
+        OnDeadLetter::Block if facts.age < LAST_CALL => {
+            Decision::Retry(Backoff::default().after(facts.failures, facts.group))
+        }
+        _ => Decision::DeadLetter(Death { code, detail }),
     }
 }
 

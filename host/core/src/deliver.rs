@@ -75,13 +75,14 @@ impl Deliverer {
 
     /// Makes the requests one after another; the first that fails decides. Nothing is awaited longer
     /// than its target's timeout, nor past `deadline`.
+    /// If one of the targets is on hold none is called: what went before it would be sent again at every try.
     pub async fn deliver(&self, delivery: Delivery, deadline: Instant) -> Outcome {
+        if let Some(held) = delivery.requests.iter().find(|request| request.target.hold) {
+            return Outcome::Held { target: held.target.name.clone() };
+        }
         let mut attempts = Vec::with_capacity(delivery.requests.len());
         for request in delivery.requests {
             let target = Arc::clone(&request.target);
-            if target.hold {
-                return Outcome::Held { target: target.name.clone(), attempts };
-            }
             let (attempt, retry_after) = self.attempt(request, deadline).await;
             let status = attempt.status.filter(|_| attempt.error.is_none());
             attempts.push(attempt);

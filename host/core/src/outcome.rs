@@ -24,12 +24,10 @@ pub enum Outcome {
     },
     /// A target answered a status that will not pass. The last attempt is the one.
     Refused(Vec<Attempt>),
-    /// A target must not be called now.
+    /// A target of the verdict must not be called now, so nothing of it was sent.
     Held {
         /// The target.
         target: String,
-        /// What was delivered before.
-        attempts: Vec<Attempt>,
     },
     /// The plugin has nothing to do for it.
     Skipped(Reason),
@@ -78,10 +76,9 @@ impl Outcome {
     /// The attempts that were made, in order.
     pub fn attempts(&self) -> &[Attempt] {
         match self {
-            Outcome::Delivered(attempts)
-            | Outcome::Refused(attempts)
-            | Outcome::Unavailable { attempts, .. }
-            | Outcome::Held { attempts, .. } => attempts,
+            Outcome::Delivered(attempts) | Outcome::Refused(attempts) | Outcome::Unavailable { attempts, .. } => {
+                attempts
+            }
             _ => &[],
         }
     }

@@ -1,5 +1,6 @@
 //! The spine: one message, one line. Group ► route ► verify ► plugin ► deliver ► decide ► dead letter.
 
+mod call;
 mod failures;
 mod tally;
 
@@ -19,7 +20,7 @@ use crate::decide::{Death, Decision, Facts, OnDeadLetter, decide};
 use crate::deliver::Deliverer;
 use crate::message::Message;
 use crate::outcome::{Fault, Outcome};
-use crate::plugin::{Limits, Plugin, Plugins, Transformed};
+use crate::plugin::{Plugin, Plugins};
 use crate::queue::{GroupId, MAX_RETENTION, Queue, Received};
 use crate::route::{Route, Routes};
 use crate::verdict::Verdict;
@@ -98,8 +99,7 @@ impl Pipeline {
     }
 
     /// One message to its end. The spine returns no `Result`: a failing message is a value.
-    async fn settle(&self, received: &Received, lease: Lease, fresh: bool) -> Settlement {
-        let route = self.routes.by_group(&received.group);
+    async fn settle(&self, received: &Received, route: Option<&Arc<Route>>, lease: Lease, fresh: bool) -> Settlement {
         let plugin = route.and_then(|route| self.plugins.get(&route.plugin));
         let outcome = match route {
             None => no_route(&received.group),
@@ -154,7 +154,7 @@ impl Pipeline {
         if !fresh && lease.left() < plugin.limits().timeout {
             return Outcome::Blocked;
         }
-        let (message, transformed) = match call(plugin, message, lease).await {
+        let (message, transformed) = match call::call(plugin, message, lease.left()).await {
             Ok(called) => called,
             Err(panic) => return Outcome::Broken(format!("the host panicked in a plugin call: {panic}")),
         };
@@ -236,9 +236,9 @@ impl GroupRun<'_> {
             route = route.map(|route| route.path.as_str()),
             plugin = route.map(|route| route.plugin.as_str()),
         );
-        let work = self.pipeline.settle(received, self.lease, self.fresh).instrument(span);
+        let work = self.pipeline.settle(received, route, self.lease, self.fresh).instrument(span);
         let settlement = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
-            error!(message_id = %received.id, panic = panic_text(&*panic), "the host panicked, the message is kept");
+            error!(message_id = %received.id, panic = call::panic_text(&*panic), "the host panicked, the message is kept");
             Settlement::Retry(crate::backoff::Backoff::default().base)
         });
         self.fresh = false;
@@ -252,23 +252,6 @@ impl GroupRun<'_> {
     pub fn block(&mut self) {
         self.blocked.get_or_insert(Duration::ZERO);
     }
-}
-
-/// The guest runs off the async threads: it may take its whole wall clock.
-async fn call(plugin: &Arc<Plugin>, message: Message, lease: Lease) -> Result<(Message, Transformed), String> {
-    let plugin = Arc::clone(plugin);
-    let limits = plugin.limits();
-    let limits = Limits { timeout: limits.timeout.min(lease.left()), ..limits };
-    let span = tracing::Span::current();
-    let called = tokio::task::spawn_blocking(move || {
-        let _entered = span.entered();
-        let transformed = plugin.transform(&message, limits);
-        (message, transformed)
-    });
-    called.await.map_err(|error| match error.try_into_panic() {
-        Ok(panic) => panic_text(&*panic),
-        Err(error) => error.to_string(),
-    })
 }
 
 fn no_route(group: &GroupId) -> Outcome {
@@ -294,16 +277,11 @@ fn log(outcome: &Outcome, decision: &Decision) {
 
 fn detail(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Held { target, .. } => format!("target {target} is on hold"),
+        Outcome::Held { target } => format!("target {target} is on hold"),
         Outcome::Deferred { reason, .. } => format!("{}: {}", reason.code, reason.message),
         Outcome::Faulted(fault) => fault.message.clone(),
         Outcome::Broken(problem) => problem.clone(),
         Outcome::Misfit { detail, .. } => detail.clone(),
         other => other.attempts().last().map(ToString::to_string).unwrap_or_default(),
     }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

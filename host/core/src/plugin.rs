@@ -16,6 +16,7 @@ mod v1;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -96,10 +97,12 @@ pub struct Description {
 /// A plugin that was loaded and can be called.
 pub struct Plugin {
     settings: Settings,
+    config: Arc<str>,
     digest: String,
     description: Description,
     engine: Engine,
     component: bindings::TransformerPre<guest::Guest>,
+    slow: AtomicBool,
 }
 
 impl std::fmt::Debug for Plugin {
@@ -127,6 +130,16 @@ impl Plugin {
     /// What one call may use.
     pub fn limits(&self) -> Limits {
         self.settings.limits
+    }
+
+    /// Whether its last call took so long that the next one should not hold up an asynchronous thread.
+    pub fn is_slow(&self) -> bool {
+        self.slow.load(Ordering::Relaxed)
+    }
+
+    /// Remembers whether a call took long.
+    pub fn set_slow(&self, slow: bool) {
+        self.slow.store(slow, Ordering::Relaxed);
     }
 
     /// What its requests may use.

@@ -17,7 +17,7 @@ pub(super) fn run(args: &ConfigFile, skip_secrets: bool, skip_plugins: bool, out
     if skip_plugins {
         return Ok(fine(&config, output));
     }
-    match load_plugins(&engine()?, &config) {
+    match load_plugins(&engine(1)?, &config) {
         Ok(_) => Ok(fine(&config, output)),
         Err(wrong) => {
             let mistake = |(name, error): (String, _)| Mistake {

@@ -68,6 +68,9 @@ async fn tell(args: &Demo, output: &Output, stop: &CancellationToken, tasks: &mu
     wait_until(&sss, stop, |calls| calls >= 1).await?;
     output.say(format!("   first delivery after {} ms", started.elapsed().as_millis()));
     drain(&station, stop).await?;
+    if stop.is_cancelled() {
+        return interrupted(output);
+    }
     output.say(format!("   {} events in, {} requests at SSS", recorded.good.len(), sss.accepted().len()));
 
     let away = humantime::format_duration(RELEASE);
@@ -83,19 +86,22 @@ async fn tell(args: &Demo, output: &Output, stop: &CancellationToken, tasks: &mu
         waiting.messages, waiting.groups
     ));
     drain(&station, stop).await?;
+    if stop.is_cancelled() {
+        return interrupted(output);
+    }
     output.say(format!("   SSS is back: {} requests drained, in order", sss.accepted().len() - before));
 
     output.headline("3. A poison event arrives in the middle of its group");
     sender.post(&recorded.poison, &mut ledger).await?;
     drain(&station, stop).await?;
+    if stop.is_cancelled() {
+        return interrupted(output);
+    }
     if let Some(letter) = ledger.last_letter(&station.queues).await? {
         let DeadLetter { reason, detail, .. } = letter;
         output.say(format!("   it is in the dead-letter queue: {} ({detail})", style(reason).yellow()));
     }
     output.say("   its neighbours before and behind it were delivered");
-    if stop.is_cancelled() {
-        return interrupted(output);
-    }
     let verdict = ledger.check(&station, &sss.accepted()).await?;
     output.headline("What came of it");
     output.table(&["PLUGIN", "RECEIVED", "DELIVERED", "SKIPPED", "DEAD"], &verdict.rows(&PLUGINS));

@@ -23,7 +23,7 @@ struct Row {
 }
 
 pub(super) fn run(folders: &[PathBuf], update: bool, filter: Option<&str>, output: &Output) -> anyhow::Result<Exit> {
-    let engine = engine()?;
+    let engine = engine(1)?;
     let mut rows = Vec::new();
     for folder in plugin_folders(folders)? {
         test(&engine, &folder, update, filter, &mut rows, output)?;

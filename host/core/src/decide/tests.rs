@@ -58,7 +58,7 @@ fn is(decision: Decision, expected: &Is) -> bool {
 #[test]
 fn the_table_of_the_design() {
     let misfit = |code| Outcome::Misfit { code, detail: "odd".into() };
-    let held = Outcome::Held { target: "sss".into(), attempts: Vec::new() };
+    let held = Outcome::Held { target: "sss".into() };
     // name, outcome, failures in a row, decision while young, decision past max_age
     let rows = [
         ("2xx", Outcome::Delivered(attempt(200)), 1, Is::Ack, Is::Ack),
@@ -85,7 +85,7 @@ fn the_table_of_the_design() {
         ("unreadable", misfit("unreadable"), 1, Is::Dead("unreadable"), Is::Dead("unreadable")),
         ("unverified", misfit("unverified"), 1, Is::Dead("unverified"), Is::Dead("unverified")),
         ("blocked", Outcome::Blocked, 1, Is::Between(0, 0), Is::Between(0, 0)),
-        ("broken", Outcome::Broken("bug".into()), 1, Is::Between(1, 2), Is::Between(1, 2)),
+        ("broken", Outcome::Broken("bug".into()), 1, Is::Between(1, 2), Is::Dead("expired")),
     ];
     let group = GroupId::from("g");
     for (name, outcome, failures, young, old) in rows {
@@ -98,6 +98,10 @@ fn the_table_of_the_design() {
             match expected {
                 Is::Dead(_) => assert!(matches!(blocking, Decision::Retry(_)), "{name} with block: {blocking:?}"),
                 _ => assert_eq!(decision, blocking, "{name}"),
+            }
+            let last = decide(&outcome, Facts { on_dead_letter: OnDeadLetter::Block, age: LAST_CALL, ..facts });
+            if let Is::Dead(_) = expected {
+                assert!(matches!(last, Decision::DeadLetter(_)), "{name} at its last call: {last:?}");
             }
         }
     }

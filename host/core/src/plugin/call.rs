@@ -1,6 +1,8 @@
 //! One call of a plugin, and what a failed one means.
 
-use wasmtime::{Store, Trap, WasmBacktrace};
+use std::sync::Arc;
+
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
 
 use super::guest::{self, Guest};
 use super::{Limits, Plugin, v1};
@@ -20,7 +22,7 @@ pub struct Transformed {
 impl Plugin {
     /// Maps a message in a fresh instance, within `limits`. It blocks: call it off the async threads.
     pub fn transform(&self, message: &Message, limits: Limits) -> Transformed {
-        let config = std::sync::Arc::from(self.settings.config.as_str());
+        let config = Arc::clone(&self.config);
         let store = guest::store(&self.engine, limits, config, message.id.as_str(), message.sent_at);
         let mut store = match store {
             Ok(store) => store,
@@ -53,6 +55,9 @@ pub(super) fn fault(error: &wasmtime::Error, store: &Store<Guest>) -> Fault {
 fn kind(error: &wasmtime::Error, exceeded: Option<&'static str>) -> (FaultKind, String) {
     if let Some(limit) = exceeded {
         return (FaultKind::Limit, format!("the plugin wanted more {limit} than its limit"));
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return (FaultKind::Timeout, "the plugin engine has no free slot".to_owned());
     }
     let root = error.root_cause().to_string();
     if root.contains(HOSTCALL_FUEL) {

@@ -3,13 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::Config;
 use wasmtime::component::Linker;
+use wasmtime::{Config, PoolingAllocationConfig};
 
 use super::guest::{self, Guest};
 
 /// How often the clock of all guests ticks. A guest runs over its wall clock by at most this much.
 pub(super) const TICK: Duration = Duration::from_millis(10);
+
+/// The most elements of a guest's table.
+pub(super) const MAX_TABLE: usize = 100_000;
+
+/// What is cleaned by writing zeroes instead of being given back to the system, of each slot.
+const KEPT_MEMORY: usize = 1024 * 1024;
+const KEPT_TABLE: usize = 64 * 1024;
 
 /// The version of wasmtime, whole: a `.cwasm` of another one is not loaded.
 pub(super) const WASMTIME: &str = "48.0.8";
@@ -25,9 +32,18 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine for this machine's architecture, with the CPU features that every machine of it has.
+    /// An engine for this machine's architecture, with the CPU features that every machine of it has, and
+    /// with room for a few dozen calls at a time.
     pub fn new() -> wasmtime::Result<Engine> {
-        let wasmtime = wasmtime::Engine::new(&config(Some(host_triple()))?)?;
+        Engine::with_slots(64)
+    }
+
+    /// An engine in which so many calls can run at the same time. One more is told that the host is
+    /// starved. A slot costs address space, and memory only once it was used.
+    pub fn with_slots(slots: usize) -> wasmtime::Result<Engine> {
+        let mut config = config(Some(host_triple()))?;
+        config.allocation_strategy(pool(u32::try_from(slots).unwrap_or(u32::MAX)));
+        let wasmtime = wasmtime::Engine::new(&config)?;
         let linker = Arc::new(guest::linker(&wasmtime)?);
         start_ticker(&wasmtime)?;
         Ok(Engine { wasmtime, linker })
@@ -58,6 +74,22 @@ fn config(triple: Option<&str>) -> wasmtime::Result<Config> {
         config.target(triple)?;
     }
     Ok(config)
+}
+
+/// Instances live in slots that are kept and cleaned, not mapped anew for each message: that halves what a
+/// call costs, and unmapping would interrupt the other cores.
+fn pool(slots: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(slots)
+        // A component is several core instances: the plugin, and what adapts it to WASI.
+        .total_core_instances(slots.saturating_mul(8))
+        .total_memories(slots.saturating_mul(2))
+        .total_tables(slots.saturating_mul(8))
+        .table_elements(MAX_TABLE)
+        .linear_memory_keep_resident(KEPT_MEMORY)
+        .table_keep_resident(KEPT_TABLE)
+        .max_unused_warm_slots(slots.min(64));
+    pool
 }
 
 /// A plain thread: a guest that spins can starve every timer of tokio. It ends with the engine.

@@ -9,7 +9,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::Transformer;
 use super::bindings::towpath::plugin::{config, log, types};
-use super::engine::TICK;
+use super::engine::{MAX_TABLE, TICK};
 use super::sandbox::{self, HasMonotonic, Monotonic, MonotonicView, Stderr};
 use super::{Engine, Limits};
 use crate::clock::Timestamp;
@@ -20,9 +20,6 @@ pub(super) const MAX_OUTPUT: usize = 1024 * 1024;
 /// How many log lines of a call are written, and how long one is.
 const MAX_LOG_LINES: u32 = 64;
 const MAX_LOG_LINE: usize = 4 * 1024;
-
-/// The most elements that all tables of a guest may have together.
-const MAX_TABLE: usize = 1_000_000;
 
 /// What the store of one call holds.
 pub(super) struct Guest {

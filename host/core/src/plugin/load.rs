@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use wasmtime::component::Component;
 
@@ -113,7 +114,16 @@ impl Plugin {
         let pre = engine.linker.instantiate_pre(&component).map_err(shape)?;
         let component = TransformerPre::new(pre).map_err(shape)?;
         let description = trial(engine, &component, &settings)?;
-        Ok(Plugin { settings, digest, description: v1::description(description), engine: engine.clone(), component })
+        let config = Arc::from(settings.config.as_str());
+        Ok(Plugin {
+            settings,
+            config,
+            digest,
+            description: v1::description(description),
+            engine: engine.clone(),
+            component,
+            slow: AtomicBool::new(false),
+        })
     }
 
     /// Checks that all targets that the plugin describes are there.

@@ -122,10 +122,28 @@ impl Template {
             .collect()
     }
 
-    /// Whether this template can have made the group.
+    /// Whether this template can have made the group. Every message's path goes through here, so it
+    /// walks the group once: literals stand where they are first found, with something before each.
     pub fn matches(&self, group: &str) -> bool {
-        let literal = |c| Token::Char(c);
-        meet(&self.tokens(), &group.chars().map(literal).collect::<Vec<_>>())
+        let mut rest = group;
+        let mut open = false;
+        let mut parts = self.parts.iter().peekable();
+        while let Some(part) = parts.next() {
+            let Part::Literal(literal) = part else {
+                open = true;
+                continue;
+            };
+            let last = parts.peek().is_none();
+            let at = match (open, last) {
+                (false, _) => rest.starts_with(literal).then_some(0),
+                (true, true) => rest.len().checked_sub(literal.len()).filter(|at| *at > 0 && rest.ends_with(literal)),
+                (true, false) => rest.get(1..).and_then(|tail| tail.find(literal)).map(|at| at + 1),
+            };
+            let Some(after) = at.and_then(|at| rest.get(at + literal.len()..)) else { return false };
+            rest = after;
+            open = false;
+        }
+        open != rest.is_empty()
     }
 
     /// Whether some group could have been made by both templates.
@@ -260,6 +278,20 @@ mod tests {
             let (left, right): (Template, Template) = (a.parse().expect(a), b.parse().expect(b));
             assert_eq!(left.overlaps(&right), expected, "{a} and {b}");
             assert_eq!(right.overlaps(&left), expected, "{b} and {a}");
+        }
+    }
+
+    #[test]
+    fn matching_a_group_is_overlapping_with_it() {
+        let templates = ["a", "a/{json:/x}", "{json:/x}/b", "a/{json:/x}/b/{json:/y}", "{json:/x}ab{json:/y}ab"];
+        let groups =
+            ["a", "a/", "a/1", "a/b", "/b", "1/b", "a/1/b/2", "a/1/b/", "a//b/b/b", "xabyab", "xabab", "abxab", "ab"];
+        for template in templates {
+            let template: Template = template.parse().expect(template);
+            for group in groups {
+                let literal: Template = group.parse().expect(group);
+                assert_eq!(template.matches(group), template.overlaps(&literal), "{} and {group}", template.as_str());
+            }
         }
     }
 }

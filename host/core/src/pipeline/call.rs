@@ -1,0 +1,63 @@
+//! The plugin call from asynchronous code: fast guests in place, slow ones on a thread of their own.
+//!
+//! Most guests take tens of microseconds; handing them to another thread and back costs more than that. A
+//! guest that takes its time must not hold up the runtime's threads, for a spinning one would starve every
+//! timer. Which of them a guest is turns out when it runs, and a call can be begun again: it is a pure
+//! function in a fresh instance.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::message::Message;
+use crate::outcome::FaultKind;
+use crate::plugin::{Limits, Plugin, Transformed};
+
+/// How long a call may hold up a thread of the runtime, give or take a tick of the guests' clock.
+const IN_PLACE: Duration = Duration::from_millis(10);
+
+/// A plugin whose last call took longer than this is called elsewhere.
+const SLOW: Duration = Duration::from_millis(1);
+
+/// Calls the plugin within its limits and the time that is left. An error is a panic of the host.
+pub(super) async fn call(
+    plugin: &Arc<Plugin>,
+    message: Message,
+    left: Duration,
+) -> Result<(Message, Transformed), String> {
+    let limits = plugin.limits();
+    let limits = Limits { timeout: limits.timeout.min(left), ..limits };
+    if !plugin.is_slow() && limits.timeout > IN_PLACE {
+        let transformed = timed(plugin, &message, Limits { timeout: IN_PLACE, ..limits });
+        if !ran_out_of_time(&transformed) {
+            return Ok((message, transformed));
+        }
+    }
+    let (plugin, span) = (Arc::clone(plugin), tracing::Span::current());
+    let called = tokio::task::spawn_blocking(move || {
+        let _entered = span.entered();
+        let transformed = timed(&plugin, &message, limits);
+        (message, transformed)
+    });
+    called.await.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => panic_text(&*panic),
+        Err(error) => error.to_string(),
+    })
+}
+
+fn timed(plugin: &Plugin, message: &Message, limits: Limits) -> Transformed {
+    let started = Instant::now();
+    let transformed = plugin.transform(message, limits);
+    plugin.set_slow(started.elapsed() > SLOW);
+    transformed
+}
+
+fn ran_out_of_time(transformed: &Transformed) -> bool {
+    transformed.verdict.as_ref().is_err_and(|fault| fault.kind == FaultKind::Timeout)
+}
+
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
