@@ -12,7 +12,6 @@ use towpath_core::plugin::{Engine, Plugin, Settings};
 use towpath_core::queue::{MAX_VISIBILITY, Received};
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route, received};
-use towpath_tests::target::Target;
 
 /// One small approval event, as in `plugins/approval/cases/submitted`.
 const EVENT: &str = r#"{"event":"approval.submitted","event_id":"evt-9001","occurred_at":"2026-03-02T09:14:58Z","workflow":{"id":"WF-1042","title":"Discount of 12 % for Nordhafen Logistik","applicant":{"id":"u-311"},"amount":{"value":1250000,"currency":"JPY"}}}"#;
@@ -39,27 +38,41 @@ fn plugin_call(criterion: &mut Criterion) {
     });
 }
 
+/// A target that keeps nothing: one that records grows, and the later benchmark would pay for it.
+async fn plain_target() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = axum::Router::new().fallback(async |body: axum::body::Bytes| body.len().to_string());
+    // It lives as long as its runtime.
+    let mut server = tokio::task::JoinSet::new();
+    server.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    server.detach_all();
+    url
+}
+
 /// Two benchmarks whose difference is the host: plugin call and exchange one after the other, bare, and the
 /// whole pipeline. (The sum of both measured alone would not do: an exchange in a tight loop finds every
 /// thread awake.)
 fn host_overhead(criterion: &mut Criterion) {
     let (runtime, elsewhere) = (runtime(), server_runtime());
     let rig = runtime.block_on(Rig::new());
-    let target = elsewhere.block_on(Target::fine());
+    let url = elsewhere.block_on(plain_target());
     rig.write("guest", Guest::forward());
-    let pipeline = rig.pipeline(&one_route(&target.url).replace("300ms", "10s"));
+    let pipeline = rig.pipeline(&one_route(&url).replace("300ms", "10s"));
     let message: Received = received("g/1", EVENT);
     let mut group = criterion.benchmark_group("one message, forwarding guest");
     group.measurement_time(Duration::from_secs(12));
     let plugin = pipeline.plugins.get("guest").unwrap();
     let unpacked = Message::read(&message, "bench").unwrap();
     let client = reqwest::Client::builder().tcp_nodelay(true).build().unwrap();
-    let url = format!("{}/t", target.url);
+    let url = format!("{url}/t");
     let bare = move || {
         let (client, url, plugin, unpacked) = (client.clone(), url.clone(), plugin.clone(), unpacked.clone());
         async move {
             plugin.transform(&unpacked, plugin.limits()).verdict.unwrap();
-            let response = client.post(&url).header("webhook-id", "m-1").body(EVENT).send().await.unwrap();
+            let request = client.post(&url).header("webhook-id", "m-1").header("idempotency-key", "m-1/0");
+            let request = request.header("webhook-timestamp", "1772442900").header("user-agent", "towpath/0.1.0");
+            let response = request.timeout(Duration::from_secs(10)).body(EVENT).send().await.unwrap();
             response.bytes().await.unwrap();
         }
     };
@@ -75,5 +88,27 @@ fn host_overhead(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, plugin_call, host_overhead);
+/// The host without any exchange: a guest that skips, called bare and through the pipeline.
+fn host_without_exchange(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let rig = runtime.block_on(Rig::new());
+    rig.write("guest", Guest::skip("quiet"));
+    let pipeline = rig.pipeline(&one_route("http://127.0.0.1:1"));
+    let message: Received = received("g/1", EVENT);
+    let plugin = pipeline.plugins.get("guest").unwrap();
+    let unpacked = Message::read(&message, "bench").unwrap();
+    let mut group = criterion.benchmark_group("one message, skipping guest");
+    group.bench_function("plugin call, bare", |bencher| {
+        bencher.iter(|| plugin.transform(&unpacked, plugin.limits()).verdict.unwrap());
+    });
+    group.bench_function("whole pipeline", |bencher| {
+        bencher.to_async(&runtime).iter(|| async {
+            let settlement = pipeline.group(Lease::of(MAX_VISIBILITY)).next(&message).await;
+            assert_eq!(settlement, Settlement::Ack);
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, plugin_call, host_without_exchange, host_overhead);
 criterion_main!(benches);

@@ -158,7 +158,8 @@ fn join(base: &Url, path: &str) -> Option<Url> {
         return None;
     }
     let joined: Url = format!("{}{path}", base.as_str().trim_end_matches('/')).parse().ok()?;
-    (joined.origin() == base.origin()).then_some(joined)
+    let authority = |url: &Url| (url.scheme() == base.scheme(), url.port() == base.port(), url.host() == base.host());
+    (authority(&joined) == (true, true, true)).then_some(joined)
 }
 
 fn plugin_header(
