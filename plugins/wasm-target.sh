@@ -29,7 +29,7 @@ say "rustc $version lacks $target"
 
 if [ -z "${WASM_SKIP_RUSTUP:-}" ] && command -v rustup > /dev/null; then
   say "adding it with rustup"
-  if timeout 90 rustup target add "$target" > "$work/rustup.log" 2>&1 && usable; then
+  if timeout 30 rustup target add "$target" > "$work/rustup.log" 2>&1 && usable; then
     say "done"
     exit 0
   fi
