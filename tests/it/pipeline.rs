@@ -332,6 +332,19 @@ async fn what_would_not_finish_in_its_lease_is_given_back_untouched() {
 }
 
 #[tokio::test]
+async fn a_delivery_that_would_not_finish_in_its_lease_is_not_begun() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    // There is time for the plugin's 2 s, not for the target's 10 s.
+    let pipeline = rig.pipeline(&one_route(&target.url).replace("300ms", "10s"));
+    let mut run = pipeline.group(Lease::of(Duration::from_secs(6)));
+    assert_eq!(run.next(&received("g/1", "first")).await, Settlement::Ack);
+    assert_eq!(run.next(&received("g/1", "second")).await, Settlement::Retry(Duration::ZERO));
+    assert_eq!(target.bodies(), ["first"]);
+}
+
+#[tokio::test]
 async fn a_lease_ends_an_exchange_that_hangs() {
     let target = Target::answering(|_| Answer::Hang).await;
     let rig = Rig::new().await;

@@ -234,3 +234,55 @@ fn unavailable(problem: String) -> QueueError {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    fn execute(connection: &Connection, sql: &str) -> Result<(), QueueError> {
+        connection.execute_batch(sql).map_err(failed)
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_fails_every_operation_in_it_and_the_next_one_works() {
+        let folder = TempDir::new().unwrap();
+        let store = Store::open(folder.path(), Clock::wall()).unwrap();
+        let tables = "CREATE TABLE p (id INTEGER PRIMARY KEY);
+            CREATE TABLE c (p REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED);";
+        store.run(Durability::Synced, move |connection| execute(connection, tables)).await.unwrap();
+        // A deferred foreign key is checked at the commit: each operation by itself succeeds.
+        let run = |sql: &'static str| store.run(Durability::Synced, move |connection| execute(connection, sql));
+        let (bad, beside) = tokio::join!(run("INSERT INTO c VALUES (7)"), run("INSERT INTO p VALUES (1)"));
+        assert!(bad.is_err(), "the commit failed");
+        let count = |connection: &Connection| {
+            let sql = "SELECT (SELECT count(*) FROM p) + (SELECT count(*) FROM c)";
+            connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(failed)
+        };
+        let stored = store.run(Durability::Written, count).await.unwrap();
+        assert_eq!(stored, i64::from(beside.is_ok()), "what was answered is what is stored");
+    }
+
+    #[tokio::test]
+    async fn an_operation_that_fails_or_panics_leaves_nothing_and_disturbs_no_other() {
+        let folder = TempDir::new().unwrap();
+        let store = Store::open(folder.path(), Clock::wall()).unwrap();
+        let table = "CREATE TABLE t (x)";
+        store.run(Durability::Synced, move |connection| execute(connection, table)).await.unwrap();
+        let panics = store.run(Durability::Synced, |connection| -> Result<(), QueueError> {
+            execute(connection, "INSERT INTO t VALUES (1)")?;
+            panic!("on purpose")
+        });
+        let fails = store.run(Durability::Synced, |connection| {
+            execute(connection, "INSERT INTO t VALUES (2)")?;
+            Err::<(), _>(QueueError::HandleInvalid)
+        });
+        let works = store.run(Durability::Synced, |connection| execute(connection, "INSERT INTO t VALUES (3)"));
+        let (panics, fails, works) = tokio::join!(panics, fails, works);
+        assert!(panics.is_err() && fails.is_err() && works.is_ok());
+        let values = |connection: &Connection| {
+            connection.query_row("SELECT group_concat(x) FROM t", [], |row| row.get::<_, String>(0)).map_err(failed)
+        };
+        assert_eq!(store.run(Durability::Written, values).await.unwrap(), "3");
+    }
+}
