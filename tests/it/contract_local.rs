@@ -28,6 +28,7 @@ impl Maker for Local {
             settings.dedup_scope = DedupScope::MessageGroup;
         }
         let dead = self.store.queue(&dead_name, settings.clone()).await.expect("dead-letter queue");
+        settings.content_based_dedup = wanted.by_content;
         settings.redrive = wanted
             .max_receives
             .map(|max_receive_count| RedrivePolicy { dead_letter_queue: dead_name, max_receive_count });
@@ -72,6 +73,7 @@ contract_over_the_local_queue! {
     limits_are_checked
     a_duplicate_is_answered_and_swallowed_for_five_minutes
     dedup_scope_is_the_queue_or_the_group
+    content_dedup_looks_at_the_body_only
     a_message_received_too_often_moves_and_its_group_goes_on
     retention_restarts_at_the_move_and_ends_in_flight
 }

@@ -12,6 +12,7 @@ mod cli;
 mod contract_local;
 mod delivery;
 mod ingest;
+mod kept;
 mod lambda;
 mod moves;
 mod order;

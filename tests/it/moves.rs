@@ -77,7 +77,9 @@ async fn a_cancelled_task_leaves_moved_messages_moved_and_the_others_where_they_
     let moving = store.run_move(task);
     let cancel = async {
         // Between the first step and the second.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        while bodies(&source).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
         store.cancel_move(task).await.unwrap();
     };
     let (ended, ()) = tokio::join!(moving, cancel);

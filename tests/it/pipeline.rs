@@ -1,12 +1,10 @@
 //! Every row of the decision table, through the whole pipeline: store, guest, real HTTP, dead letters.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use towpath_core::dead_letter::DeadLetter;
-use towpath_core::message::{ORIGIN_ATTRIBUTE, Origin};
 use towpath_core::pipeline::{Lease, Settlement};
-use towpath_core::queue::{Attribute, MAX_VISIBILITY, NewMessage, Queue, Received};
+use towpath_core::queue::{MAX_VISIBILITY, Received};
 use towpath_tests::guest::{Guest, Request};
 use towpath_tests::rig::{Rig, one_route, received};
 use towpath_tests::target::{Answer, Target};
@@ -271,90 +269,6 @@ async fn a_failing_message_blocks_only_its_own_group() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_that_cannot_be_sent_keeps_the_message_and_its_group() {
-    let target = Target::answering(|_| Answer::Status(404, String::new())).await;
-    let rig = Rig::new().await;
-    rig.write("guest", Guest::forward());
-    let elsewhere = Rig::new().await;
-    let pipeline = rig.pipeline_to(&one_route(&target.url), Arc::new(elsewhere.dead_letters.clone()));
-    elsewhere.store.limit_pages(1).await.expect("a full disk");
-    let large = "x".repeat(256 * 1024);
-    rig.send("g/1", &large).await;
-    rig.send("g/1", "second").await;
-    let settlements = rig.run(&pipeline).await;
-    assert!(settlements.iter().all(|settlement| matches!(settlement, Settlement::Retry(_))), "{settlements:?}");
-    assert_eq!(target.bodies(), [large.as_str()], "nothing overtakes");
-    elsewhere.store.limit_pages(10_000).await.expect("room again");
-    let again = received("g/1", &large);
-    let mut run = pipeline.group(Lease::of(MAX_VISIBILITY));
-    assert_eq!(run.next(&again).await, Settlement::Ack);
-    assert_eq!(elsewhere.letters().await.len(), 1);
-}
-
-#[tokio::test]
-async fn a_letter_that_dies_again_after_a_redrive_is_a_letter_again() {
-    let target = Target::answering(|_| Answer::Status(404, String::new())).await;
-    let rig = Rig::new().await;
-    rig.write("guest", Guest::forward());
-    let pipeline = rig.pipeline(&one_route(&target.url));
-    rig.send("g/1", "first").await;
-    rig.run(&pipeline).await;
-    let letter = rig.dead_letters.receive(Default::default()).await.expect("receive").remove(0);
-    rig.dead_letters.delete(std::slice::from_ref(&letter.handle)).await;
-    let first = rig.letters().await;
-    assert!(first.is_empty());
-    // Sent back at once, with its origin, as a redrive does: well within five minutes of its death.
-    let died = DeadLetter::read(&letter.attributes).expect("letter");
-    let origin = Origin { id: died.message_id(), sent_at: died.sent_at };
-    let origin = Attribute::text(serde_json::to_string(&origin).expect("json"));
-    let attributes = [(ORIGIN_ATTRIBUTE.to_owned(), origin)].into();
-    let again = NewMessage { group: letter.group, dedup_id: "redrive-1".to_owned(), body: letter.body, attributes };
-    rig.events.send(again).await.expect("send");
-    assert_eq!(rig.run(&pipeline).await, [Settlement::Ack]);
-    let letters = rig.letters().await;
-    assert_eq!(letters.len(), 1, "it must not vanish as a duplicate of its first death");
-    assert_eq!(letters[0].id, died.id, "its id stays");
-    let ids: Vec<_> = target.calls().iter().map(|call| call.header("webhook-id").to_owned()).collect();
-    assert_eq!(ids, [died.id.clone(), died.id]);
-}
-
-#[tokio::test]
-async fn what_would_not_finish_in_its_lease_is_given_back_untouched() {
-    let target = Target::fine().await;
-    let rig = Rig::new().await;
-    rig.write("guest", Guest::forward());
-    // The plugin may take 2 s and the target 300 ms.
-    let pipeline = rig.pipeline(&one_route(&target.url));
-    let mut run = pipeline.group(Lease::of(Duration::from_millis(1500)));
-    assert_eq!(run.next(&received("g/1", "first")).await, Settlement::Ack, "the first of a lease is tried");
-    assert_eq!(run.next(&received("g/1", "second")).await, Settlement::Retry(Duration::ZERO));
-    assert_eq!(target.bodies(), ["first"]);
-}
-
-#[tokio::test]
-async fn a_delivery_that_would_not_finish_in_its_lease_is_not_begun() {
-    let target = Target::fine().await;
-    let rig = Rig::new().await;
-    rig.write("guest", Guest::forward());
-    // There is time for the plugin's 2 s, not for the target's 10 s.
-    let pipeline = rig.pipeline(&one_route(&target.url).replace("300ms", "10s"));
-    let mut run = pipeline.group(Lease::of(Duration::from_secs(6)));
-    assert_eq!(run.next(&received("g/1", "first")).await, Settlement::Ack);
-    assert_eq!(run.next(&received("g/1", "second")).await, Settlement::Retry(Duration::ZERO));
-    assert_eq!(target.bodies(), ["first"]);
-}
-
-#[tokio::test]
-async fn a_lease_ends_an_exchange_that_hangs() {
-    let target = Target::answering(|_| Answer::Hang).await;
-    let rig = Rig::new().await;
-    rig.write("guest", Guest::forward());
-    let pipeline = rig.pipeline(&one_route(&target.url).replace("300ms", "5m"));
-    let mut run = pipeline.group(Lease::of(Duration::from_millis(200)));
-    assert!(matches!(run.next(&received("g/1", "first")).await, Settlement::Retry(_)));
-}
-
-#[tokio::test]
 async fn odd_bodies_reach_the_target_byte_for_byte() {
     let target = Target::fine().await;
     let rig = Rig::new().await;
@@ -370,16 +284,4 @@ async fn odd_bodies_reach_the_target_byte_for_byte() {
         assert_eq!(call.body.as_ref(), body.as_slice());
         assert_eq!(call.header("content-type"), "text/odd");
     }
-}
-
-#[tokio::test]
-async fn a_plugin_that_is_not_loaded_keeps_the_message() {
-    let target = Target::fine().await;
-    let rig = Rig::new().await;
-    rig.write("guest", Guest::forward());
-    let mut pipeline = rig.pipeline(&one_route(&target.url));
-    Arc::get_mut(&mut pipeline).expect("alone").plugins = Default::default();
-    rig.send("g/1", "first").await;
-    assert!(seconds(rig.run(&pipeline).await.remove(0)) >= 1.0);
-    assert!(rig.letters().await.is_empty());
 }

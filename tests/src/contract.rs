@@ -15,7 +15,10 @@ use towpath_core::queue::{Attribute, Attributes, Handle, NewMessage, Queue, Rece
 pub use dead_letters::{
     a_message_received_too_often_moves_and_its_group_goes_on, retention_restarts_at_the_move_and_ends_in_flight,
 };
-pub use dedup::{a_duplicate_is_answered_and_swallowed_for_five_minutes, dedup_scope_is_the_queue_or_the_group};
+pub use dedup::{
+    a_duplicate_is_answered_and_swallowed_for_five_minutes, content_dedup_looks_at_the_body_only,
+    dedup_scope_is_the_queue_or_the_group,
+};
 pub use groups::{
     a_batch_in_flight_locks_its_group_until_it_is_all_deleted, a_group_is_locked_while_its_head_is_in_flight,
     a_released_head_is_received_alone, a_waiting_receive_wakes_when_a_group_is_unlocked,
@@ -36,6 +39,8 @@ pub const VISIBILITY: Duration = Duration::from_secs(30);
 pub struct Wanted {
     /// Whether deduplication ids are unique in a group only.
     pub per_group: bool,
+    /// Whether a message without a deduplication id is known by its body.
+    pub by_content: bool,
     /// After how many receives a message moves to the dead-letter queue.
     pub max_receives: Option<u32>,
     /// How long messages are kept.

@@ -115,7 +115,8 @@ pub type Attributes = BTreeMap<String, Attribute>;
 pub struct NewMessage {
     /// Its group.
     pub group: GroupId,
-    /// Its deduplication id: 1–128 letters, digits and punctuation.
+    /// Its deduplication id: 1–128 letters, digits and punctuation. It may be empty only for a queue with
+    /// content-based deduplication.
     pub dedup_id: String,
     /// Its body: an envelope, or text as a SaaS sent it.
     pub body: String,

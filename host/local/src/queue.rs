@@ -77,7 +77,10 @@ impl Queue for LocalQueue {
         &self.name
     }
 
-    async fn send(&self, message: NewMessage) -> Result<Sent, QueueError> {
+    async fn send(&self, mut message: NewMessage) -> Result<Sent, QueueError> {
+        if message.dedup_id.is_empty() && self.settings.content_based_dedup {
+            message.dedup_id = send::content_dedup_id(&message.body);
+        }
         send::check(&message, &self.settings)?;
         let (queue, scope, now) = (self.id, self.settings.dedup_scope, self.now());
         let store = self.store.clone();

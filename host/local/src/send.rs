@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
+use sha2::{Digest, Sha256};
 use towpath_core::clock::Timestamp;
 use towpath_core::queue::{AttributeValue, GroupId, MessageId, NewMessage, QueueError, Sent};
 use towpath_core::route::is_id;
@@ -51,6 +52,11 @@ pub(crate) fn check(message: &NewMessage, settings: &QueueSettings) -> Result<()
         return invalid(format!("the message has {size} bytes, {} are allowed", settings.max_message_bytes));
     }
     Ok(())
+}
+
+/// The deduplication id of a body: its SHA-256, attributes left out. Source: `ContentBasedDeduplication`.
+pub(crate) fn content_dedup_id(body: &str) -> String {
+    hex::encode(Sha256::digest(body.as_bytes()))
 }
 
 /// `#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF`. Source: `SendMessage`.

@@ -14,6 +14,9 @@ pub struct QueueSettings {
     pub retention: Duration,
     /// Among which messages a deduplication id is unique.
     pub dedup_scope: DedupScope,
+    /// Whether a message that is sent without a deduplication id gets the SHA-256 of its body as one.
+    #[serde(default)]
+    pub content_based_dedup: bool,
     /// The most bytes of body and attributes together.
     pub max_message_bytes: usize,
     /// When a message moves to a dead-letter queue by itself.
@@ -26,6 +29,7 @@ impl Default for QueueSettings {
             visibility: Duration::from_secs(30),
             retention: MAX_RETENTION,
             dedup_scope: DedupScope::Queue,
+            content_based_dedup: false,
             max_message_bytes: MAX_MESSAGE_BYTES,
             redrive: None,
         }

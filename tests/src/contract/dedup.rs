@@ -31,3 +31,16 @@ pub async fn dedup_scope_is_the_queue_or_the_group(maker: &dyn Maker) {
         received(&*queue, 10, expected).await;
     }
 }
+
+/// Scenario 9, rule 2.3: two equal bodies within five minutes are one message, whatever their attributes.
+pub async fn content_dedup_looks_at_the_body_only(maker: &dyn Maker) {
+    let (queue, _) = maker.make(Wanted { by_content: true, ..Wanted::default() }).await;
+    let without = |name, attributes| NewMessage { dedup_id: String::new(), attributes, ..message(name) };
+    let first = queue.send(without("A1", message("A1").attributes)).await.expect("send");
+    let again = queue.send(without("A1", Attributes::new())).await.expect("send");
+    assert_eq!(first, again);
+    queue.send(without("A2", Attributes::new())).await.expect("send");
+    received(&*queue, 10, &["A1", "A2"]).await;
+    let (explicit, _) = maker.make(Wanted::default()).await;
+    assert!(explicit.send(without("A1", Attributes::new())).await.is_err(), "an id must be given or made");
+}
