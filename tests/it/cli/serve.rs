@@ -208,7 +208,7 @@ async fn dead_letters_are_listed_and_shown_while_serve_runs() {
 async fn dev_swaps_a_changed_plugin_and_keeps_the_old_one_if_the_new_one_is_broken() {
     let target = Target::fine().await;
     let folder = project(&target.url, Guest::forward());
-    let server = Server::start(folder.path(), &["dev", "--real-targets", "--no-build"]);
+    let mut server = Server::start(folder.path(), &["dev", "--real-targets", "--no-build"]);
     let replace = |bytes: &[u8]| {
         let partial = folder.path().join("guest.partial");
         std::fs::write(&partial, bytes).unwrap();
@@ -227,6 +227,9 @@ async fn dev_swaps_a_changed_plugin_and_keeps_the_old_one_if_the_new_one_is_brok
     target.called(3).await;
     let paths: Vec<String> = target.calls().into_iter().map(|call| call.path).collect();
     assert_eq!(paths, ["/t", "/new", "/new"]);
+    server.signal("-TERM");
+    server.logs("stopped");
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

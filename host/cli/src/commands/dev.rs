@@ -45,7 +45,7 @@ pub(super) async fn run(args: Dev, output: &Output) -> anyhow::Result<Exit> {
         output.say(format!("POST http://{address}{prefix}/{path}"));
     }
     let reload = async {
-        if let Err(problem) = reloader.run().await {
+        if let Some(Err(problem)) = stop.run_until_cancelled(reloader.run()).await {
             error!(problem = format!("{problem:#}"), "no hot reload");
         }
         stop.cancelled().await;
@@ -53,7 +53,7 @@ pub(super) async fn run(args: Dev, output: &Output) -> anyhow::Result<Exit> {
     };
     tokio::select! {
         result = signals::watch(stop.clone()) => result?,
-        () = async { tokio::join!(reload); } => {}
+        () = reload => {}
     }
     info!("stopped");
     Ok(Exit::Done)
