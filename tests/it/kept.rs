@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use towpath_core::dead_letter::DeadLetter;
 use towpath_core::message::{ORIGIN_ATTRIBUTE, Origin};
 use towpath_core::pipeline::{Lease, Settlement};
-use towpath_core::queue::{Attribute, Handle, MAX_VISIBILITY, NewMessage, Queue, QueueError, Receive, Received, Sent};
+use towpath_core::queue::{
+    Attribute, GroupId, Handle, MAX_VISIBILITY, NewMessage, Queue, QueueError, Receive, Received, Sent,
+};
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route, received};
 use towpath_tests::target::{Answer, Target};
@@ -48,6 +50,10 @@ impl Queue for Panicking {
 
     async fn receive(&self, _: Receive) -> Result<Vec<Received>, QueueError> {
         Ok(Vec::new())
+    }
+
+    async fn has_group(&self, _: &GroupId) -> Result<Option<bool>, QueueError> {
+        Ok(None)
     }
 
     async fn delete(&self, _: &[Handle]) -> Vec<Result<(), QueueError>> {

@@ -65,18 +65,25 @@ async fn run(plans: Vec<Plan>, workers: usize, crash_after: Option<usize>) -> Te
     for (number, plan) in plans.iter().enumerate() {
         rig.send(&format!("g/{}", plan.group), &number.to_string()).await;
     }
-    let config = one_route(&target.url).replace("300ms", "10s") + "\nretry = { base = \"5ms\", cap = \"20ms\" }";
+    let config = one_route(&target.url).replace("300ms", "10s")
+        + "\nretry = { base = \"5ms\", cap = \"20ms\" }\nbreaker = { failures = 4, base = \"10ms\", cap = \"40ms\" }";
     let options = Options { wait: Duration::from_millis(20), visibility: Duration::from_millis(400), concurrency: 3 };
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     for _ in 0..workers {
         let queue = Arc::new(rig.events.clone());
-        tasks.spawn(poll::run(queue, rig.pipeline(&config), options, stop.clone()));
+        tasks.spawn(poll::run(queue, rig.pipeline(&config), options, Arc::default(), stop.clone()));
     }
     if let Some(calls) = crash_after {
         // A worker dies in the middle of its work: no drain, its messages come back by their visibility.
         let mut victim = JoinSet::new();
-        victim.spawn(poll::run(Arc::new(rig.events.clone()), rig.pipeline(&config), options, stop.clone()));
+        victim.spawn(poll::run(
+            Arc::new(rig.events.clone()),
+            rig.pipeline(&config),
+            options,
+            Arc::default(),
+            stop.clone(),
+        ));
         let reached = target.called(calls.min(plans.len()));
         tokio::time::timeout(Duration::from_secs(20), reached).await.expect("deliveries go on");
         victim.shutdown().await;

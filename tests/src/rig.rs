@@ -71,7 +71,7 @@ impl Rig {
         let engine = Engine::new().unwrap();
         let load = |settings: &towpath_core::plugin::Settings| Plugin::load(&engine, settings.clone()).unwrap();
         let plugins = Plugins::new(config.plugins.values().map(load));
-        let deliverer = Deliverer::new(config.targets, self.clock).unwrap();
+        let deliverer = Deliverer::new(config.targets, None, self.clock).unwrap();
         let source = "arn:test:events.fifo".to_owned();
         Arc::new(Pipeline::new(config.routes, plugins, deliverer, dead_letters, source, self.clock))
     }

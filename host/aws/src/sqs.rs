@@ -13,7 +13,7 @@ use aws_sdk_sqs::types::{
 };
 use towpath_core::clock::Timestamp;
 use towpath_core::queue::{
-    Attribute, AttributeValue, Handle, MessageId, NewMessage, Queue, QueueError, Receive, Received, Sent,
+    Attribute, AttributeValue, GroupId, Handle, MessageId, NewMessage, Queue, QueueError, Receive, Received, Sent,
 };
 
 use crate::client::ATTEMPT_TIMEOUT;
@@ -135,6 +135,10 @@ impl Queue for SqsQueue {
             Ok(deleted) => self.entries(handles.len(), &deleted.failed),
             Err(error) => self.all(handles.len(), &self.failed(error).to_string()),
         }
+    }
+
+    async fn has_group(&self, _: &GroupId) -> Result<Option<bool>, QueueError> {
+        Ok(None)
     }
 
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {

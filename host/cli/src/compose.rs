@@ -141,7 +141,7 @@ impl Station {
         let pipeline = Arc::new(Pipeline::new(
             config.routes.clone(),
             Plugins::new(plugins),
-            Deliverer::new(config.targets, clock).context("preparing delivery")?,
+            Deliverer::new(config.targets, None, clock).context("preparing delivery")?,
             Arc::new(queues.dead_letters.clone()),
             EVENTS.to_owned(),
             clock,
@@ -171,7 +171,7 @@ impl Station {
         });
         let options = poll::Options { concurrency: self.concurrency, ..poll::Options::default() };
         let queue = Arc::new(self.queues.events.clone());
-        tasks.spawn(poll::run(queue, Arc::clone(&self.pipeline), options, stop.clone()));
+        tasks.spawn(poll::run(queue, Arc::clone(&self.pipeline), options, Arc::default(), stop.clone()));
         let (events, dead_letters, stopped) =
             (self.queues.events.clone(), self.queues.dead_letters.clone(), stop.clone());
         tasks.spawn(async move {

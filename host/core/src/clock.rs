@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,7 @@ pub struct Clock(Source);
 enum Source {
     Wall,
     Tokio { origin: Timestamp, start: tokio::time::Instant },
+    Shifted { by_millis: &'static AtomicU64 },
 }
 
 impl Clock {
@@ -64,6 +66,12 @@ impl Clock {
         Clock(Source::Tokio { origin, start: tokio::time::Instant::now() })
     }
 
+    /// The machine's wall clock, put forward by so many milliseconds: a test moves it while real requests
+    /// are under way.
+    pub fn shifted(by_millis: &'static AtomicU64) -> Clock {
+        Clock(Source::Shifted { by_millis })
+    }
+
     /// The time now.
     pub fn now(&self) -> Timestamp {
         match self.0 {
@@ -72,6 +80,9 @@ impl Clock {
                 Timestamp(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
             }
             Source::Tokio { origin, start } => origin + start.elapsed(),
+            Source::Shifted { by_millis } => {
+                Clock::wall().now() + Duration::from_millis(by_millis.load(Ordering::SeqCst))
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::backoff::Backoff;
+use crate::deliver::{Closed, Gate};
 use crate::outcome::{Attempt, FaultKind, Outcome};
 use crate::queue::{GroupId, MAX_RETENTION, MAX_VISIBILITY};
 
@@ -34,6 +35,8 @@ pub enum OnDeadLetter {
     Continue,
     /// Keep the message, and its group waiting behind it, until [`LAST_CALL`].
     Block,
+    /// Dead-letter the message, and what comes behind it in its group too, until they are sent back together.
+    Park,
 }
 
 /// What a route and its message bring to the decision.
@@ -71,9 +74,13 @@ pub fn decide(outcome: &Outcome, facts: Facts<'_>) -> Decision {
             let wait = asked.unwrap_or_else(|| backoff.after(facts.failures, facts.group));
             retry_or(facts, wait, "expired", || last_attempt(attempts))
         }
-        Outcome::Held { target } => {
-            let wait = wait().min(HELD_CAP);
-            retry_or(facts, wait, "expired", || format!("target {target} was on hold"))
+        Outcome::Held(Closed { target, gate, why, after }) => {
+            let wait = after.map_or_else(wait, |after| after.max(MIN_RETRY)).min(HELD_CAP);
+            // An operator's hold may outlast a message. A gate that opens by itself lets every message be
+            // tried first.
+            let max_age = if *gate == Gate::Hold { facts.max_age } else { facts.max_age.max(LAST_CALL) };
+            let facts = Facts { max_age, ..facts };
+            retry_or(facts, wait, "expired", || format!("target {target} was not called: {why}"))
         }
         Outcome::Deferred { reason, after } => {
             let asked = after.map(|after| after.clamp(MIN_RETRY, backoff.cap));

@@ -1,6 +1,7 @@
 //! Delivery: from the requests of a verdict to attempts at targets.
 
 mod auth;
+mod gates;
 pub mod guard;
 mod request;
 mod retry_after;
@@ -14,13 +15,16 @@ use reqwest::{Client, Response};
 use tokio::time::Instant;
 
 pub use auth::Auth;
+pub use gates::{BreakerPolicy, Closed, Gate};
 pub use request::{BadRequest, Grant};
 pub use target::{Statuses, Target};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
+use crate::holds::Watched;
 use crate::message::Message;
 use crate::outcome::{Attempt, Fault, FaultKind, Outcome};
 use crate::verdict::Request;
+use gates::Gates;
 use request::Prepared;
 
 /// The most that is read of an answer's body. The rest is left, and the connection with it.
@@ -35,12 +39,18 @@ pub struct Deliverer {
     targets: BTreeMap<String, Arc<Target>>,
     open: Client,
     guarded: Client,
+    gates: Gates,
     clock: Clock,
 }
 
 impl Deliverer {
-    /// A deliverer for these targets. Fails if there is no TLS trust store to be found.
-    pub fn new(targets: BTreeMap<String, Target>, clock: Clock) -> Result<Deliverer, reqwest::Error> {
+    /// A deliverer for these targets, which calls none that is on hold. Fails if there is no TLS trust store
+    /// to be found.
+    pub fn new(
+        targets: BTreeMap<String, Target>,
+        holds: Option<Watched>,
+        clock: Clock,
+    ) -> Result<Deliverer, reqwest::Error> {
         install_crypto();
         let client = || {
             Client::builder()
@@ -50,7 +60,9 @@ impl Deliverer {
                 .pool_idle_timeout(Duration::from_secs(30))
                 .tcp_nodelay(true)
         };
+        let gates = Gates::new(targets.values(), holds, clock);
         Ok(Deliverer {
+            gates,
             targets: targets.into_iter().map(|(name, target)| (name, Arc::new(target))).collect(),
             open: client().build()?,
             guarded: client().dns_resolver(Arc::new(guard::PublicOnly)).build()?,
@@ -75,20 +87,29 @@ impl Deliverer {
 
     /// Makes the requests one after another; the first that fails decides. Nothing is awaited longer
     /// than its target's timeout, nor past `deadline`.
-    /// If one of the targets is on hold none is called: what went before it would be sent again at every try.
-    pub async fn deliver(&self, delivery: Delivery, deadline: Instant) -> Outcome {
-        if let Some(held) = delivery.requests.iter().find(|request| request.target.hold) {
-            return Outcome::Held { target: held.target.name.clone() };
-        }
+    /// If one of the targets must not be called now none is: what went before it would be sent again at
+    /// every try. `stored_at` is when the queue got the message.
+    pub async fn deliver(&self, delivery: Delivery, stored_at: Timestamp, deadline: Instant) -> Outcome {
+        let mut targets: Vec<&Target> = delivery.requests.iter().map(|request| &*request.target).collect();
+        targets.sort_by(|one, other| one.name.cmp(&other.name));
+        targets.dedup_by(|one, other| one.name == other.name);
+        // What a call may take is not spent on waiting for a turn.
+        let latest = deadline.checked_sub(delivery.worst_case()).unwrap_or(deadline);
+        let _leave = match self.gates.pass(&targets, stored_at, latest).await {
+            Ok(leave) => leave,
+            Err(closed) => return Outcome::Held(closed),
+        };
         let mut attempts = Vec::with_capacity(delivery.requests.len());
         for request in delivery.requests {
             let target = Arc::clone(&request.target);
             let (attempt, retry_after) = self.attempt(request, deadline).await;
             let status = attempt.status.filter(|_| attempt.error.is_none());
             attempts.push(attempt);
+            let available = status.is_some_and(|status| status < 300 || !target.retry_on.contains(status));
+            self.gates.record(&target.name, available).await;
             match status {
                 Some(200..=299) => {}
-                Some(status) if !target.retry_on.contains(status) => return Outcome::Refused(attempts),
+                Some(_) if available => return Outcome::Refused(attempts),
                 _ => return Outcome::Unavailable { attempts, retry_after, backoff: target.backoff },
             }
         }

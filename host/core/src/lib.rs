@@ -11,6 +11,7 @@ pub mod dead_letter;
 pub mod decide;
 pub mod deliver;
 pub mod envelope;
+pub mod holds;
 pub mod message;
 pub mod outcome;
 pub mod pipeline;

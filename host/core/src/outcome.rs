@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::backoff::Backoff;
+use crate::deliver::Closed;
 use crate::verdict::Reason;
 
 /// What came of a message in this pass.
@@ -25,10 +26,7 @@ pub enum Outcome {
     /// A target answered a status that will not pass. The last attempt is the one.
     Refused(Vec<Attempt>),
     /// A target of the verdict must not be called now, so nothing of it was sent.
-    Held {
-        /// The target.
-        target: String,
-    },
+    Held(Closed),
     /// The plugin has nothing to do for it.
     Skipped(Reason),
     /// The plugin finds it wrong.
@@ -62,7 +60,7 @@ impl Outcome {
             Outcome::Delivered(_) => "delivered",
             Outcome::Unavailable { .. } => "unavailable",
             Outcome::Refused(_) => "refused",
-            Outcome::Held { .. } => "held",
+            Outcome::Held(_) => "held",
             Outcome::Skipped(_) => "skipped",
             Outcome::Rejected(_) => "rejected",
             Outcome::Deferred { .. } => "deferred",

@@ -105,10 +105,10 @@ impl Pipeline {
             None => no_route(&received.group),
             Some(route) => self.pass(received, route, plugin.as_ref(), lease, fresh).await,
         };
-        let failures = self.failures.next(&received.group, received.receive_count);
+        let failures = self.failures.next(&received.group, &outcome, received.receive_count);
         let facts = self.facts(received, route, failures);
         let decision = decide(&outcome, facts);
-        log(&outcome, &decision);
+        log(&outcome, &decision, facts);
         self.tally.count(&outcome, &decision);
         let settlement = match decision {
             Decision::Ack => Settlement::Ack,
@@ -124,7 +124,9 @@ impl Pipeline {
         };
         match settlement {
             Settlement::Ack => self.failures.clear(&received.group),
-            Settlement::Retry(_) if outcome != Outcome::Blocked => self.failures.set(&received.group, failures),
+            Settlement::Retry(_) if outcome != Outcome::Blocked => {
+                self.failures.set(&received.group, &outcome, failures);
+            }
             Settlement::Retry(_) => {}
         }
         settlement
@@ -139,6 +141,13 @@ impl Pipeline {
         lease: Lease,
         fresh: bool,
     ) -> Outcome {
+        if route.on_dead_letter == OnDeadLetter::Park {
+            match self.dead_letters.has_group(&received.group).await {
+                Ok(Some(true)) => return parked(),
+                Ok(_) => {}
+                Err(error) => return Outcome::Broken(format!("cannot tell whether the group is parked: {error}")),
+            }
+        }
         let message = match Message::read(received, &self.source) {
             Ok(message) => message,
             Err(error) => return Outcome::Misfit { code: "unreadable", detail: error.to_string() },
@@ -172,7 +181,7 @@ impl Pipeline {
         if !fresh && lease.left() < delivery.worst_case() {
             return Outcome::Blocked;
         }
-        self.deliverer.deliver(delivery, lease.deadline).await
+        self.deliverer.deliver(delivery, received.sent_at, lease.deadline).await
     }
 
     fn facts<'a>(&self, received: &'a Received, route: Option<&Arc<Route>>, failures: u32) -> Facts<'a> {
@@ -259,12 +268,33 @@ fn no_route(group: &GroupId) -> Outcome {
     Outcome::Misfit { code: "no-route", detail }
 }
 
-fn log(outcome: &Outcome, decision: &Decision) {
+/// What comes behind a dead letter waits beside it, until they are sent back together.
+fn parked() -> Outcome {
+    let detail = "its group has dead letters, and its route parks what comes behind them".to_owned();
+    Outcome::Misfit { code: "parked", detail }
+}
+
+fn log(outcome: &Outcome, decision: &Decision, facts: Facts<'_>) {
     let code = outcome.code();
     match (outcome, decision) {
         (Outcome::Skipped(reason), _) => info!(reason = reason.code, detail = reason.message, "message skipped"),
         (_, Decision::Ack) => debug!(outcome = code, "message delivered"),
+        (Outcome::Held(closed), Decision::Retry(after)) => {
+            // What closed the gate is logged when it closes; here it would be said once for every message.
+            debug!(
+                target_name = closed.target,
+                why = closed.why,
+                retry_after_s = after.as_secs_f64(),
+                "message is held"
+            );
+        }
         (Outcome::Blocked, _) => debug!("too little time is left, the message is given back untried"),
+        (_, Decision::Retry(after)) if facts.age >= facts.max_age => {
+            // Only a route that blocks comes here: nobody but an operator gets the group going again.
+            let (age_s, seconds) = (facts.age.as_secs(), after.as_secs_f64());
+            let detail = detail(outcome);
+            error!(outcome = code, detail, age_s, retry_after_s = seconds, "message blocks its group past its max_age");
+        }
         (_, Decision::Retry(after)) => {
             let seconds = after.as_secs_f64();
             let detail = detail(outcome);
@@ -277,7 +307,7 @@ fn log(outcome: &Outcome, decision: &Decision) {
 
 fn detail(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Held { target } => format!("target {target} is on hold"),
+        Outcome::Held(closed) => format!("target {}: {}", closed.target, closed.why),
         Outcome::Deferred { reason, .. } => format!("{}: {}", reason.code, reason.message),
         Outcome::Faulted(fault) => fault.message.clone(),
         Outcome::Broken(problem) => problem.clone(),

@@ -1,6 +1,8 @@
 //! The poll driver: receives from a queue, runs the pipeline, settles. `serve` and `dev` run it over the
 //! local queue.
 
+mod deleter;
+mod health;
 mod keeper;
 
 use std::sync::Arc;
@@ -13,7 +15,10 @@ use tracing::{debug, info, warn};
 
 use crate::pipeline::{Lease, Pipeline, Settlement};
 use crate::queue::{Handle, MAX_BATCH, MAX_VISIBILITY, Queue, QueueError, Receive, Received};
+use deleter::Deleter;
 use keeper::Keeper;
+
+pub use health::Health;
 
 /// How a queue is polled.
 #[derive(Clone, Copy, Debug)]
@@ -42,37 +47,54 @@ const DELETE_TRIES: u32 = 4;
 
 /// Polls until `stop` is cancelled, then finishes the messages that are being worked on and gives the
 /// rest back, tail to head.
-pub async fn run(queue: Arc<dyn Queue>, pipeline: Arc<Pipeline>, options: Options, stop: CancellationToken) {
+pub async fn run(
+    queue: Arc<dyn Queue>,
+    pipeline: Arc<Pipeline>,
+    options: Options,
+    health: Arc<Health>,
+    stop: CancellationToken,
+) {
     let permits = Arc::new(Semaphore::new(options.concurrency.max(1)));
     let mut groups = JoinSet::new();
-    let mut failures = 0_u32;
+    let (deleter, deletes) = Deleter::new(Arc::clone(&queue));
+    let mut deletes = JoinSet::from_iter([deletes.run()]);
+    let mut attempt = Attempt::new();
     info!(queue = queue.name(), groups = options.concurrency, "polling");
     while let Some(held) = acquire(&permits, &stop).await {
-        let request =
-            Receive { max: held.len(), wait: options.wait, visibility: Some(options.visibility), attempt_id: None };
+        let request = Receive {
+            max: held.len(),
+            wait: options.wait,
+            visibility: Some(options.visibility),
+            attempt_id: Some(attempt.id.clone()),
+        };
         // Not cancelled by a stop: a receive that is dropped may have taken messages with it.
         let received = match queue.receive(request).await {
             Ok(received) => received,
             Err(error) => {
-                failures = failures.saturating_add(1);
-                let (base, cap) = RECEIVE_BACKOFF;
-                let wait = base.saturating_mul(1 << failures.min(16)).min(cap);
-                warn!(queue = queue.name(), error = %error, retry_after_s = wait.as_secs_f64(), "receive failed");
+                let wait = attempt.failed();
+                health.failed();
+                warn!(queue = queue.name(), error = %error, cause = cause(&error), retry_after_s = wait.as_secs_f64(), "receive failed");
                 tokio::select! {
                     () = tokio::time::sleep(wait) => continue,
                     () = stop.cancelled() => break,
                 }
             }
         };
-        failures = 0;
+        attempt = Attempt::new();
+        health.succeeded();
         while groups.try_join_next().is_some() {}
         if received.is_empty() {
             continue;
         }
         debug!(messages = received.len(), "batch received");
         for (messages, permit) in by_group(received).into_iter().zip(held) {
-            let worker =
-                Worker { queue: Arc::clone(&queue), pipeline: Arc::clone(&pipeline), options, stop: stop.clone() };
+            let worker = Worker {
+                queue: Arc::clone(&queue),
+                pipeline: Arc::clone(&pipeline),
+                deleter: deleter.clone(),
+                options,
+                stop: stop.clone(),
+            };
             groups.spawn(async move {
                 worker.group(messages).await;
                 drop(permit);
@@ -81,6 +103,34 @@ pub async fn run(queue: Arc<dyn Queue>, pipeline: Arc<Pipeline>, options: Option
     }
     info!(groups = groups.len(), "stopping: finishing what runs, giving back the rest");
     while groups.join_next().await.is_some() {}
+    drop(deleter);
+    while deletes.join_next().await.is_some() {}
+}
+
+/// One receive, tried until it is answered. It keeps its id, so that messages whose answer was lost on the
+/// way are handed out again at once instead of standing still until their visibility runs out.
+struct Attempt {
+    id: String,
+    failures: u32,
+}
+
+impl Attempt {
+    fn new() -> Attempt {
+        Attempt { id: uuid::Uuid::new_v4().to_string(), failures: 0 }
+    }
+
+    /// How long to wait before the next try. The queue remembers an id for five minutes; behind that a new
+    /// one is as good.
+    fn failed(&mut self) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        let (base, cap) = RECEIVE_BACKOFF;
+        base.saturating_mul(1 << self.failures.min(16)).min(cap)
+    }
+}
+
+/// What lies beneath an error: the network's or the service's own words.
+fn cause(error: &QueueError) -> String {
+    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
 }
 
 /// One permit at least, and as many as are free up to a batch: a batch has no more groups than messages.
@@ -110,6 +160,7 @@ pub fn by_group(batch: Vec<Received>) -> Vec<Vec<Received>> {
 struct Worker {
     queue: Arc<dyn Queue>,
     pipeline: Arc<Pipeline>,
+    deleter: Deleter,
     options: Options,
     stop: CancellationToken,
 }
@@ -120,7 +171,12 @@ impl Worker {
         let keeper = Keeper::new(&*self.queue, &messages, self.options.visibility);
         let give_back = tokio::select! {
             give_back = self.messages(&messages, &keeper) => give_back,
-            never = keeper.beat() => match never {},
+            () = keeper.beat_until_lost() => {
+                // The work is broken off where it is: another worker may begin with the group at any moment.
+                let group = messages.first().map(|message| message.group.as_str());
+                warn!(group, "the lease on the group was lost, the rest of it is left alone");
+                return;
+            }
         };
         // All work on the group has ended. Tail to head, so that nobody overtakes.
         let give_back: Vec<(Handle, Duration)> = give_back.into_iter().rev().collect();
@@ -141,10 +197,6 @@ impl Worker {
             if self.stop.is_cancelled() {
                 run.block();
             }
-            if keeper.is_lost() {
-                warn!(group = %message.group, "the lease on the group was lost, the rest of it is left alone");
-                return Vec::new();
-            }
             match run.next(message).await {
                 Settlement::Retry(after) => give_back.push((message.handle.clone(), after)),
                 Settlement::Ack => {
@@ -162,8 +214,7 @@ impl Worker {
     async fn delete(&self, message: &Received) -> bool {
         let mut tries = 1;
         loop {
-            let results = self.queue.delete(std::slice::from_ref(&message.handle)).await;
-            match results.into_iter().next() {
+            match self.deleter.delete(&message.handle).await {
                 Some(Ok(())) => return true,
                 Some(Err(QueueError::Unavailable { .. })) if tries < DELETE_TRIES => {
                     tokio::time::sleep(RECEIVE_BACKOFF.0 * 2_u32.pow(tries)).await;

@@ -224,4 +224,7 @@ pub trait Queue: Send + Sync + 'static {
     /// Makes messages invisible for so long from now on, in the order given; zero gives them back at
     /// once. One answer an entry, in order.
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>>;
+
+    /// Whether messages of this group are stored; `None` if the queue cannot tell, as SQS cannot.
+    async fn has_group(&self, group: &GroupId) -> Result<Option<bool>, QueueError>;
 }

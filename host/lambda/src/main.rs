@@ -42,7 +42,7 @@ async fn start() -> anyhow::Result<Host> {
     let sqs = client::sqs().await;
     let queue: Arc<dyn Queue> = Arc::new(SqsQueue::new(sqs.clone(), url));
     let dead_letters = Arc::new(SqsQueue::new(sqs, dead_letter_url));
-    let deliverer = Deliverer::new(config.targets, clock).context("preparing delivery")?;
+    let deliverer = Deliverer::new(config.targets, None, clock).context("preparing delivery")?;
     let source = queue.name().to_owned();
     let pipeline = Pipeline::new(config.routes, Plugins::new(plugins), deliverer, dead_letters, source, clock);
     Ok(Host { pipeline, queue })

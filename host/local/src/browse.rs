@@ -36,8 +36,27 @@ pub struct Depth {
     pub messages: u64,
     /// Messages that are in flight or wait to be tried again.
     pub invisible: u64,
+    /// Messages that were never received and are not visible yet.
+    pub delayed: u64,
+    /// When the oldest message was sent.
+    pub oldest: Option<Timestamp>,
     /// Groups that have messages.
     pub groups: u64,
+}
+
+/// What waits in one group.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct GroupDepth {
+    /// The group.
+    pub group: GroupId,
+    /// How many messages.
+    pub messages: u64,
+    /// When the oldest was sent.
+    pub oldest: Timestamp,
+    /// When its head can be received next.
+    pub ready_at: Timestamp,
+    /// The most receives of one of its messages.
+    pub receive_count: u32,
 }
 
 impl LocalQueue {
@@ -70,31 +89,56 @@ impl LocalQueue {
     /// Counts. It looks at every message: for people, not for every message's path.
     pub async fn depth(&self) -> Result<Depth, QueueError> {
         let (queue, now) = (self.id, millis(self.store.clock.now()));
-        let sql = "SELECT (SELECT count(*) FROM messages WHERE queue = ?1),
-            (SELECT count(*) FROM messages WHERE queue = ?1 AND visible_at > ?2),
-            (SELECT count(*) FROM groups WHERE queue = ?1)";
-        let counts =
-            |row: &rusqlite::Row<'_>| Ok(Depth { messages: row.get(0)?, invisible: row.get(1)?, groups: row.get(2)? });
+        let sql = "SELECT count(*), count(*) FILTER (WHERE visible_at > ?2 AND receive_count > 0),
+            count(*) FILTER (WHERE visible_at > ?2 AND receive_count = 0), min(sent_at),
+            (SELECT count(*) FROM groups WHERE queue = ?1) FROM messages WHERE queue = ?1";
+        let counts = |row: &rusqlite::Row<'_>| {
+            Ok(Depth {
+                messages: row.get(0)?,
+                invisible: row.get(1)?,
+                delayed: row.get(2)?,
+                oldest: row.get::<_, Option<i64>>(3)?.map(timestamp),
+                groups: row.get(4)?,
+            })
+        };
         let read = move |connection: &rusqlite::Connection| connection.query_row(sql, [queue, now], counts);
+        self.store.run(Durability::Written, move |connection| read(connection).map_err(failed)).await
+    }
+
+    /// The groups with the most messages: name, messages, when the oldest was sent, and when the head can
+    /// be received next.
+    pub async fn groups(&self, max: usize) -> Result<Vec<GroupDepth>, QueueError> {
+        let (queue, max) = (self.id, i64::try_from(max).unwrap_or(i64::MAX));
+        let sql = "SELECT g.name, count(*) AS messages, min(m.sent_at), g.ready_at, max(m.receive_count)
+            FROM groups g JOIN messages m ON m.grp = g.id WHERE g.queue = ?1
+            GROUP BY g.id ORDER BY messages DESC, g.name LIMIT ?2";
+        let read = move |connection: &rusqlite::Connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([queue, max], |row| {
+                Ok(GroupDepth {
+                    group: GroupId(row.get(0)?),
+                    messages: row.get(1)?,
+                    oldest: timestamp(row.get(2)?),
+                    ready_at: timestamp(row.get(3)?),
+                    receive_count: row.get(4)?,
+                })
+            })?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
         self.store.run(Durability::Written, move |connection| read(connection).map_err(failed)).await
     }
 
     /// Removes every message and every remembered deduplication id.
     pub async fn purge(&self) -> Result<(), QueueError> {
         let queue = self.id;
-        let purge = move |connection: &rusqlite::Connection| {
-            for table in ["messages", "groups", "dedup", "attempts"] {
-                connection.execute(&format!("DELETE FROM {table} WHERE queue = ?1"), [queue])?;
-            }
-            Ok(())
-        };
+        let purge = move |connection: &rusqlite::Connection| crate::queues::purge(connection, queue);
         self.store.run(Durability::Synced, move |connection| purge(connection).map_err(failed)).await
     }
 
     /// Removes messages that are past their retention, up to `max`; returns how many. Receives do not
     /// need it: it gives the space of a queue that nobody reads back.
     pub async fn sweep(&self, max: usize) -> Result<u64, QueueError> {
-        let (queue, retention) = (self.id, self.settings.retention);
+        let (queue, retention) = (self.id, self.settings().retention);
         let before = millis(self.store.clock.now() - retention);
         let max = i64::try_from(max).unwrap_or(i64::MAX);
         let sweep = move |connection: &rusqlite::Connection| {

@@ -10,17 +10,22 @@
 
 mod browse;
 mod handle;
+mod holds;
 mod moves;
 mod queue;
+mod queues;
 mod receive;
+mod replay;
 mod schema;
 mod send;
 mod settings;
 mod settle;
 mod store;
 
-pub use browse::{Browsed, Depth};
-pub use moves::{MoveError, MoveStatus, MoveTask};
+pub use browse::{Browsed, Depth, GroupDepth};
+pub use moves::{MAX_MOVES_PER_SECOND, MoveError, MoveStatus, MoveTask};
 pub use queue::LocalQueue;
+pub use receive::Taken;
+pub use send::Extras;
 pub use settings::{DedupScope, QueueSettings, RedrivePolicy};
 pub use store::{Store, StoreError};

@@ -1,20 +1,22 @@
-//! Move tasks, as `StartMessageMoveTask` of SQS: from a dead-letter queue to another queue.
+//! Move tasks, as `StartMessageMoveTask` of SQS: from a dead-letter queue to another queue, or back to where
+//! each message came from.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_core::clock::Timestamp;
-use towpath_core::queue::{GroupId, MessageId, QueueError};
+use towpath_core::queue::{MessageId, QueueError};
 
 use crate::queue::LocalQueue;
-use crate::send::{self, Row};
+use crate::send::{self, Row, millis, timestamp};
 use crate::settings::QueueSettings;
 use crate::store::{Durability, Store, failed};
 
-/// How many messages one step moves. A step is one transaction.
-const STEP: i64 = 50;
+/// The most that SQS moves in a second.
+pub const MAX_MOVES_PER_SECOND: u32 = 500;
 
-/// The pace: 500 messages a second, the most that SQS does.
+/// How often a running task makes a step. A step is one transaction.
 const PACE: Duration = Duration::from_millis(100);
 
 /// A move task.
@@ -24,6 +26,14 @@ pub struct MoveTask {
     pub id: i64,
     /// How far it is.
     pub status: MoveStatus,
+    /// The name of the queue that it moves to; `None` for each message's own source.
+    pub destination: Option<String>,
+    /// How many messages it moves in a second.
+    pub per_second: u32,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// How many messages there were to move.
+    pub to_move: u64,
     /// How many messages it moved.
     pub moved: u64,
     /// Why it failed, if it did.
@@ -41,6 +51,21 @@ pub enum MoveStatus {
     Cancelled,
     /// It could not go on; what it did not move is where it was.
     Failed,
+}
+
+impl MoveStatus {
+    const ALL: [MoveStatus; 4] =
+        [MoveStatus::Running, MoveStatus::Completed, MoveStatus::Cancelled, MoveStatus::Failed];
+
+    /// The word that SQS has for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MoveStatus::Running => "RUNNING",
+            MoveStatus::Completed => "COMPLETED",
+            MoveStatus::Cancelled => "CANCELLED",
+            MoveStatus::Failed => "FAILED",
+        }
+    }
 }
 
 /// Why a move task does not start or cannot be cancelled.
@@ -61,52 +86,81 @@ pub enum MoveError {
 }
 
 impl Store {
-    /// Begins to move what is in `source` now to `destination`. [`Store::run_move`] does the moving.
-    pub async fn start_move(&self, source: &LocalQueue, destination: &LocalQueue) -> Result<i64, MoveError> {
-        let (from, to, name) = (source.id, destination.id, source.name.clone());
-        let started =
-            self.run(Durability::Synced, move |connection| begin(connection, from, to, &name).map_err(failed)).await?;
+    /// Begins to move what is in `source` now to `destination`, or to where each message came from.
+    /// [`Store::run_move`] does the moving.
+    pub async fn start_move(
+        &self,
+        source: &LocalQueue,
+        destination: Option<&LocalQueue>,
+        per_second: u32,
+    ) -> Result<i64, MoveError> {
+        let (from, to, name) = (source.id, destination.map(|queue| queue.id), source.name.clone());
+        let (now, per_second) = (self.clock.now(), per_second.clamp(1, MAX_MOVES_PER_SECOND));
+        let started = self
+            .run(Durability::Synced, move |connection| {
+                begin(connection, from, to, &name, per_second, now).map_err(failed)
+            })
+            .await?;
         started.map_err(|refused| match refused {
             Refused::Running => MoveError::Running(source.name.clone()),
             Refused::NotDeadLetterQueue => MoveError::NotDeadLetterQueue(source.name.clone()),
         })
     }
 
-    /// Moves until the task has ended, 500 messages a second. Every step is one transaction: no message
-    /// is ever in both queues or in none.
+    /// Moves until the task has ended. Every step is one transaction: no message is ever in both queues or
+    /// in none.
     pub async fn run_move(&self, id: i64) -> Result<MoveTask, MoveError> {
+        let started = tokio::time::Instant::now();
+        let mut asked = 0;
         loop {
             let now = self.clock.now();
             let store = self.clone();
-            let task = self
-                .run(Durability::Synced, move |connection| {
-                    let (task, destination) = step(connection, id, now).map_err(failed)?;
-                    store.wake(destination);
-                    Ok(task)
-                })
+            let elapsed = started.elapsed() + PACE;
+            let (task, destinations) = self
+                .run(Durability::Synced, move |connection| step(connection, id, elapsed, asked, now).map_err(failed))
                 .await?;
+            destinations.into_iter().for_each(|queue| store.wake(queue));
             if task.status != MoveStatus::Running {
                 return Ok(task);
             }
+            asked = allowance(task.per_second, elapsed);
             tokio::time::sleep(PACE).await;
         }
     }
 
-    /// Stops a task; what it moved stays moved.
-    pub async fn cancel_move(&self, id: i64) -> Result<(), MoveError> {
-        let sql = "UPDATE moves SET status = 'cancelled' WHERE id = ?1 AND status = 'running'";
-        let cancel = move |connection: &Connection| connection.execute(sql, [id]);
-        let changed = self.run(Durability::Synced, move |connection| cancel(connection).map_err(failed)).await?;
-        if changed == 1 { Ok(()) } else { Err(MoveError::NotActive) }
+    /// Stops a task; what it moved stays moved. Returns how many that were.
+    pub async fn cancel_move(&self, id: i64) -> Result<u64, MoveError> {
+        let sql = "UPDATE moves SET status = 'CANCELLED' WHERE id = ?1 AND status = 'RUNNING' RETURNING moved";
+        let cancel = move |connection: &Connection| connection.query_row(sql, [id], |row| row.get(0)).optional();
+        let moved = self.run(Durability::Synced, move |connection| cancel(connection).map_err(failed)).await?;
+        moved.ok_or(MoveError::NotActive)
     }
 
-    /// Removes a queue and all that is in it.
-    pub async fn remove(&self, queue: LocalQueue) -> Result<(), QueueError> {
-        queue.purge().await?;
-        let id = queue.id;
-        let remove = move |connection: &Connection| connection.execute("DELETE FROM queues WHERE id = ?1", [id]);
-        self.run(Durability::Synced, move |connection| remove(connection).map(drop).map_err(failed)).await
+    /// The last tasks that move from this queue, newest first.
+    pub async fn moves(&self, source: &LocalQueue, max: usize) -> Result<Vec<MoveTask>, QueueError> {
+        let (source, max) = (source.id, i64::try_from(max).unwrap_or(i64::MAX));
+        let read = move |connection: &Connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT id FROM moves WHERE source = ?1 ORDER BY id DESC LIMIT ?2")?;
+            let ids = statement.query_map([source, max], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+            ids.into_iter().map(|id| task(connection, id)).collect::<rusqlite::Result<Vec<_>>>()
+        };
+        self.run(Durability::Written, move |connection| read(connection).map_err(failed)).await
     }
+
+    /// The tasks that were running when the process that ran them ended.
+    pub async fn unfinished_moves(&self) -> Result<Vec<i64>, QueueError> {
+        let read = |connection: &Connection| {
+            let mut statement = connection.prepare_cached("SELECT id FROM moves WHERE status = 'RUNNING'")?;
+            statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()
+        };
+        self.run(Durability::Written, move |connection| read(connection).map_err(failed)).await
+    }
+}
+
+/// How many messages a task may have moved after so long.
+fn allowance(per_second: u32, elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).saturating_mul(u64::from(per_second)) / 1000
 }
 
 enum Refused {
@@ -114,8 +168,15 @@ enum Refused {
     NotDeadLetterQueue,
 }
 
-fn begin(connection: &Connection, from: i64, to: i64, name: &str) -> rusqlite::Result<Result<i64, Refused>> {
-    let running = "SELECT 1 FROM moves WHERE source = ?1 AND status = 'running'";
+fn begin(
+    connection: &Connection,
+    from: i64,
+    to: Option<i64>,
+    name: &str,
+    per_second: u32,
+    now: Timestamp,
+) -> rusqlite::Result<Result<i64, Refused>> {
+    let running = "SELECT 1 FROM moves WHERE source = ?1 AND status = 'RUNNING'";
     if connection.query_row(running, [from], |_| Ok(())).optional()?.is_some() {
         return Ok(Err(Refused::Running));
     }
@@ -128,86 +189,163 @@ fn begin(connection: &Connection, from: i64, to: i64, name: &str) -> rusqlite::R
     if !settings.iter().any(names_it) {
         return Ok(Err(Refused::NotDeadLetterQueue));
     }
-    let sql = "INSERT INTO moves (source, destination, status, moved, last_seq)
-        VALUES (?1, ?2, 'running', 0, (SELECT coalesce(max(seq), 0) FROM messages WHERE queue = ?1))";
-    connection.execute(sql, [from, to])?;
+    let sql = "INSERT INTO moves (source, destination, per_second, status, started_at, to_move, moved, last_seq)
+        SELECT ?1, ?2, ?3, 'RUNNING', ?4, count(*), 0, coalesce(max(seq), 0) FROM messages WHERE queue = ?1";
+    connection.execute(sql, params![from, to, per_second, millis(now)])?;
     Ok(Ok(connection.last_insert_rowid()))
 }
 
 /// Moves some messages: oldest first, so that each group keeps its order.
-fn step(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<(MoveTask, i64)> {
-    let sql = "SELECT source, destination, last_seq FROM moves WHERE id = ?1";
-    let (from, to, last): (i64, i64, i64) =
-        connection.query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    if task(connection, id)?.status == MoveStatus::Running {
-        let settings = |queue: i64| {
-            let sql = "SELECT settings FROM queues WHERE id = ?1";
-            let text: Option<String> = connection.query_row(sql, [queue], |row| row.get(0)).optional()?;
-            Ok::<_, rusqlite::Error>(text.map(|text| serde_json::from_str::<QueueSettings>(&text).unwrap_or_default()))
-        };
-        match (settings(from)?, settings(to)?) {
-            (Some(source), Some(destination)) => {
-                let retentions = (source.retention, destination.retention);
-                let moved = move_some(connection, from, to, last, retentions, now)?;
-                let status = if moved < STEP { "completed" } else { "running" };
-                let sql = "UPDATE moves SET moved = moved + ?2, status = ?3 WHERE id = ?1";
-                connection.execute(sql, params![id, moved, status])?;
-            }
-            _ => {
-                let sql = "UPDATE moves SET status = 'failed', failure = 'the queue does not exist' WHERE id = ?1";
-                connection.execute(sql, [id])?;
-            }
-        }
+fn step(
+    connection: &Connection,
+    id: i64,
+    elapsed: Duration,
+    asked: u64,
+    now: Timestamp,
+) -> rusqlite::Result<(MoveTask, Vec<i64>)> {
+    let before = task(connection, id)?;
+    if before.status != MoveStatus::Running {
+        return Ok((before, Vec::new()));
     }
-    Ok((task(connection, id)?, to))
+    let sql = "SELECT source, destination, last_seq FROM moves WHERE id = ?1";
+    let (from, to, last) = connection.query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let room = i64::try_from(allowance(before.per_second, elapsed).saturating_sub(asked)).unwrap_or(i64::MAX);
+    let mut mover = Mover { connection, from, to, now, queues: HashMap::new(), moved: 0 };
+    let ended = mover.run(last, room)?;
+    let (status, failure) = match ended {
+        Ended::Room => (MoveStatus::Running, None),
+        Ended::All => (MoveStatus::Completed, None),
+        Ended::Failed(failure) => (MoveStatus::Failed, Some(failure)),
+    };
+    let sql = "UPDATE moves SET moved = moved + ?2, status = ?3, failure = ?4 WHERE id = ?1";
+    connection.execute(sql, params![id, mover.moved, status.as_str(), failure])?;
+    let touched = mover.queues.into_values().flatten().map(|(queue, _)| queue).collect();
+    Ok((task(connection, id)?, touched))
 }
 
-fn move_some(
-    connection: &Connection,
+/// How a step ended.
+enum Ended {
+    /// There was no room for more.
+    Room,
+    /// There were no more.
+    All,
+    /// One could not be moved.
+    Failed(&'static str),
+}
+
+struct Mover<'a> {
+    connection: &'a Connection,
     from: i64,
-    to: i64,
-    last: i64,
-    (kept_there, kept_here): (Duration, Duration),
+    to: Option<i64>,
     now: Timestamp,
-) -> rusqlite::Result<i64> {
-    let sql = "SELECT m.seq, m.grp, g.name, m.attributes, m.body FROM messages m JOIN groups g ON g.id = m.grp
-        WHERE m.queue = ?1 AND m.seq <= ?2 AND m.visible_at <= ?3 ORDER BY m.seq LIMIT ?4";
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map(params![from, last, send::millis(now), STEP], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?, row.get(3)?, row.get(4)?))
-    })?;
-    let mut moved = 0;
-    for row in rows.collect::<rusqlite::Result<Vec<(i64, i64, String, String, String)>>>()? {
-        let (seq, group, name, attributes, body) = row;
-        // A moved message is a new one: new id, new count, new retention.
-        let id = MessageId(uuid::Uuid::new_v4().to_string());
-        let group_name = GroupId(name);
-        let row = Row {
-            queue: to,
-            group: &group_name,
-            id: &id,
-            dedup_id: id.as_str(),
-            source: None,
-            attributes: &attributes,
-            body: &body,
+    /// Destinations by name (or by nothing, where there is one for all), if they are there.
+    queues: HashMap<Option<String>, Option<(i64, QueueSettings)>>,
+    moved: u64,
+}
+
+/// A message to move.
+struct Letter {
+    seq: i64,
+    group_row: i64,
+    group: String,
+    source: Option<String>,
+    trace: Option<String>,
+    attributes: String,
+    body: String,
+}
+
+impl Mover<'_> {
+    fn run(&mut self, last: i64, room: i64) -> rusqlite::Result<Ended> {
+        let sql = "SELECT m.seq, m.grp, coalesce(m.group_tag, g.name), m.source, m.trace, m.attributes, m.body
+            FROM messages m JOIN groups g ON g.id = m.grp
+            WHERE m.queue = ?1 AND m.seq <= ?2 AND m.visible_at <= ?3 ORDER BY m.seq LIMIT ?4";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map(params![self.from, last, millis(self.now), room], |row| {
+            Ok(Letter {
+                seq: row.get(0)?,
+                group_row: row.get(1)?,
+                group: row.get(2)?,
+                source: row.get(3)?,
+                trace: row.get(4)?,
+                attributes: row.get(5)?,
+                body: row.get(6)?,
+            })
+        })?;
+        let letters = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        let all = i64::try_from(letters.len()).unwrap_or(i64::MAX) < room;
+        let Some(kept_there) = settings(self.connection, self.from)? else {
+            return Ok(Ended::Failed("AWS.SimpleQueueService.NonExistentQueue"));
         };
-        send::insert(connection, &row, kept_here, now)?;
-        connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([seq])?;
-        crate::receive::refresh(connection, group, kept_there)?;
-        moved += 1;
+        for letter in letters {
+            if self.to.is_none() && letter.source.is_none() {
+                return Ok(Ended::Failed("CouldNotDetermineMessageSource"));
+            }
+            let Some((to, kept_here)) = self.destination(letter.source.clone())? else {
+                return Ok(Ended::Failed("AWS.SimpleQueueService.NonExistentQueue"));
+            };
+            // A moved message is a new one: new id, new count, new retention.
+            let id = MessageId(uuid::Uuid::new_v4().to_string());
+            let row = Row {
+                queue: to,
+                group: &letter.group,
+                id: &id,
+                dedup_id: id.as_str(),
+                source: None,
+                trace: letter.trace.as_deref(),
+                attributes: &letter.attributes,
+                body: &letter.body,
+            };
+            send::insert(self.connection, &row, &kept_here, Duration::ZERO, self.now)?;
+            self.connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([letter.seq])?;
+            crate::receive::refresh(self.connection, letter.group_row, kept_there.retention)?;
+            self.moved += 1;
+        }
+        Ok(if all { Ended::All } else { Ended::Room })
     }
-    Ok(moved)
+
+    fn destination(&mut self, source: Option<String>) -> rusqlite::Result<Option<(i64, QueueSettings)>> {
+        let key = if self.to.is_some() { None } else { source };
+        if let Some(known) = self.queues.get(&key) {
+            return Ok(known.clone());
+        }
+        let id = match (self.to, &key) {
+            (Some(to), _) => Some(to),
+            (None, Some(name)) => {
+                let sql = "SELECT id FROM queues WHERE name = ?1";
+                self.connection.query_row(sql, [name], |row| row.get(0)).optional()?
+            }
+            (None, None) => None,
+        };
+        let found = match id {
+            Some(id) => settings(self.connection, id)?.map(|settings| (id, settings)),
+            None => None,
+        };
+        self.queues.insert(key, found.clone());
+        Ok(found)
+    }
+}
+
+fn settings(connection: &Connection, queue: i64) -> rusqlite::Result<Option<QueueSettings>> {
+    let sql = "SELECT settings FROM queues WHERE id = ?1";
+    let text: Option<String> = connection.query_row(sql, [queue], |row| row.get(0)).optional()?;
+    Ok(text.map(|text| serde_json::from_str(&text).unwrap_or_default()))
 }
 
 fn task(connection: &Connection, id: i64) -> rusqlite::Result<MoveTask> {
-    let sql = "SELECT status, moved, failure FROM moves WHERE id = ?1";
+    let sql = "SELECT m.status, m.moved, m.failure, m.per_second, m.started_at, m.to_move, q.name
+        FROM moves m LEFT JOIN queues q ON q.id = m.destination WHERE m.id = ?1";
     connection.query_row(sql, [id], |row| {
-        let status = match row.get::<_, String>(0)?.as_str() {
-            "running" => MoveStatus::Running,
-            "completed" => MoveStatus::Completed,
-            "cancelled" => MoveStatus::Cancelled,
-            _ => MoveStatus::Failed,
-        };
-        Ok(MoveTask { id, status, moved: row.get(1)?, failure: row.get(2)? })
+        let status: String = row.get(0)?;
+        let status = MoveStatus::ALL.into_iter().find(|known| known.as_str() == status);
+        Ok(MoveTask {
+            id,
+            status: status.unwrap_or(MoveStatus::Failed),
+            moved: row.get(1)?,
+            failure: row.get(2)?,
+            per_second: row.get(3)?,
+            started_at: timestamp(row.get(4)?),
+            to_move: row.get(5)?,
+            destination: row.get(6)?,
+        })
     })
 }

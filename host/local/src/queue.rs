@@ -1,17 +1,21 @@
 //! The local queue as the host's [`Queue`].
 
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use towpath_core::clock::Timestamp;
 use towpath_core::queue::{
-    Handle, MAX_BATCH, MAX_VISIBILITY, MAX_WAIT, NewMessage, Queue, QueueError, Receive, Received, Sent,
+    GroupId, Handle, MAX_BATCH, MAX_VISIBILITY, MAX_WAIT, NewMessage, Queue, QueueError, Receive, Received, Sent,
 };
 
+use crate::queues::SharedSettings;
+use crate::receive::Taken;
+use crate::send::Extras;
 use crate::settings::QueueSettings;
-use crate::store::{Durability, Store, StoreError, failed};
+use crate::store::{Durability, Store, failed};
 use crate::{receive, send, settle};
 
 /// One queue of a store. Cheap to clone.
@@ -20,45 +24,13 @@ pub struct LocalQueue {
     pub(crate) store: Store,
     pub(crate) id: i64,
     pub(crate) name: String,
-    pub(crate) settings: QueueSettings,
-}
-
-impl Store {
-    /// The queue of this name with these settings: it is made if it is not there, and set anew if it is.
-    pub async fn queue(&self, name: &str, settings: QueueSettings) -> Result<LocalQueue, StoreError> {
-        let (owned, text) = (name.to_owned(), serde_json::to_string(&settings).unwrap_or_default());
-        let sql = "INSERT INTO queues (name, settings) VALUES (?1, ?2)
-                   ON CONFLICT (name) DO UPDATE SET settings = ?2 RETURNING id";
-        let id = self
-            .run(Durability::Synced, move |connection| {
-                connection.query_row(sql, params![owned, text], |row| row.get(0)).map_err(failed)
-            })
-            .await?;
-        Ok(LocalQueue { store: self.clone(), id, name: name.to_owned(), settings })
-    }
-
-    /// The queue of this name, if there is one.
-    pub async fn find(&self, name: &str) -> Result<Option<LocalQueue>, StoreError> {
-        let owned = name.to_owned();
-        let found: Option<(i64, String)> = self
-            .run(Durability::Written, move |connection| {
-                let sql = "SELECT id, settings FROM queues WHERE name = ?1";
-                connection.query_row(sql, [owned], |row| Ok((row.get(0)?, row.get(1)?))).optional().map_err(failed)
-            })
-            .await?;
-        Ok(found.map(|(id, settings)| LocalQueue {
-            store: self.clone(),
-            id,
-            name: name.to_owned(),
-            settings: serde_json::from_str(&settings).unwrap_or_default(),
-        }))
-    }
+    settings: SharedSettings,
 }
 
 impl LocalQueue {
-    /// What the queue is set to.
-    pub fn settings(&self) -> &QueueSettings {
-        &self.settings
+    /// What the queue is set to now.
+    pub fn settings(&self) -> Arc<QueueSettings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The store that the queue is in.
@@ -66,41 +38,51 @@ impl LocalQueue {
         &self.store
     }
 
+    pub(crate) fn new(store: Store, id: i64, name: String, settings: SharedSettings) -> LocalQueue {
+        LocalQueue { store, id, name, settings }
+    }
+
     fn now(&self) -> Timestamp {
         self.store.clock.now()
     }
-}
 
-#[async_trait]
-impl Queue for LocalQueue {
-    fn name(&self) -> &str {
-        &self.name
+    /// Sends with what only a client of SQS may say.
+    pub async fn send_with(&self, message: NewMessage, extras: Extras) -> Result<Sent, QueueError> {
+        let mut sent = self.send_all(vec![(message, extras)]).await?;
+        sent.pop().unwrap_or_else(|| Err(QueueError::Invalid("nothing to send".to_owned())))
     }
 
-    async fn send(&self, mut message: NewMessage) -> Result<Sent, QueueError> {
-        if message.dedup_id.is_empty() && self.settings.content_based_dedup {
-            message.dedup_id = send::content_dedup_id(&message.body);
-        }
-        send::check(&message, &self.settings)?;
-        let (queue, scope, now) = (self.id, self.settings.dedup_scope, self.now());
-        let store = self.store.clone();
-        let retention = self.settings.retention;
-        self.store
-            .run(Durability::Synced, move |connection| {
-                let sent = send::send(connection, queue, scope, retention, message, now)?;
-                store.wake(queue);
-                Ok(sent)
-            })
-            .await
+    /// Sends several messages in one transaction, in order; one answer a message.
+    pub async fn send_all(
+        &self,
+        messages: Vec<(NewMessage, Extras)>,
+    ) -> Result<Vec<Result<Sent, QueueError>>, QueueError> {
+        let (queue, settings, now, store) = (self.id, self.settings(), self.now(), self.store.clone());
+        let send = move |connection: &rusqlite::Connection| {
+            let mut sent = Vec::with_capacity(messages.len());
+            for (mut message, extras) in messages {
+                if message.dedup_id.is_empty() && settings.content_based_dedup {
+                    message.dedup_id = send::content_dedup_id(&message.body);
+                }
+                sent.push(match send::check(&message, &settings) {
+                    Ok(()) => Ok(send::send(connection, queue, &settings, message, &extras, now)?),
+                    Err(wrong) => Err(wrong),
+                });
+            }
+            store.wake(queue);
+            Ok(sent)
+        };
+        self.store.run(Durability::Synced, send).await
     }
 
-    async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError> {
+    /// Receives with what only a client of SQS asks for.
+    pub async fn take(&self, request: Receive) -> Result<Vec<Taken>, QueueError> {
         check_receive(&request)?;
         let deadline = Instant::now() + request.wait;
         let mut changes = self.store.waker(self.id).subscribe();
         loop {
             changes.mark_unchanged();
-            let (queue, settings, now) = (self.id, self.settings.clone(), self.now());
+            let (queue, settings, now) = (self.id, self.settings(), self.now());
             let (asked, store) = (request.clone(), self.store.clone());
             let received = self
                 .store
@@ -120,9 +102,24 @@ impl Queue for LocalQueue {
             }
         }
     }
+}
+
+#[async_trait]
+impl Queue for LocalQueue {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn send(&self, message: NewMessage) -> Result<Sent, QueueError> {
+        self.send_with(message, Extras::default()).await
+    }
+
+    async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError> {
+        Ok(self.take(request).await?.into_iter().map(|taken| taken.received).collect())
+    }
 
     async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
-        let (queue, retention, now) = (self.id, self.settings.retention, self.now());
+        let (queue, retention, now) = (self.id, self.settings().retention, self.now());
         let (owned, store) = (handles.to_vec(), self.store.clone());
         let done = self
             .store
@@ -136,8 +133,17 @@ impl Queue for LocalQueue {
         spread(done, handles.len())
     }
 
+    async fn has_group(&self, group: &GroupId) -> Result<Option<bool>, QueueError> {
+        let (queue, group) = (self.id, group.0.clone());
+        let sql = "SELECT 1 FROM groups WHERE queue = ?1 AND name = ?2";
+        let read = move |connection: &rusqlite::Connection| {
+            connection.prepare_cached(sql)?.exists(params![queue, group]).map(Some)
+        };
+        self.store.run(Durability::Written, move |connection| read(connection).map_err(failed)).await
+    }
+
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
-        let (queue, retention, now) = (self.id, self.settings.retention, self.now());
+        let (queue, retention, now) = (self.id, self.settings().retention, self.now());
         let (owned, store) = (changes.to_vec(), self.store.clone());
         let done = self
             .store

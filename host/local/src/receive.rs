@@ -1,35 +1,44 @@
 //! Receiving: from every ready group its longest prefix of visible messages.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use serde::{Deserialize, Serialize};
 use towpath_core::clock::Timestamp;
 use towpath_core::queue::{GroupId, MessageId, QueueError, Receive, Received};
 
 use crate::handle::Receipt;
+use crate::replay::{remember, replay};
 use crate::send::{self, Row, millis, sequence, timestamp};
 use crate::settings::QueueSettings;
 use crate::store::failed;
 
-/// How long a receive attempt id is remembered. Source: `ReceiveRequestAttemptId` of SQS.
-const REPLAY: Duration = Duration::from_secs(5 * 60);
+/// The columns that [`stored`] reads, in its order, of the table `m`.
+pub(crate) const STORED: &str = "m.seq, m.id, m.dedup_id, m.sent_at, m.retained_from, m.visible_at, m.receive_count,
+    m.first_received_at, m.source, m.group_tag, m.trace, m.attributes, m.body";
+
+/// A received message with what only a client of SQS asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Taken {
+    /// The message.
+    pub received: Received,
+    /// When it was received for the first time.
+    pub first_received_at: Timestamp,
+    /// The group id that it was sent with, if it was.
+    pub group_tag: Option<GroupId>,
+    /// The name of the queue that moved it here, if one did.
+    pub source: Option<String>,
+    /// The system attribute `AWSTraceHeader`.
+    pub trace: Option<String>,
+}
 
 /// What a receive found.
 pub(crate) struct Batch {
-    pub(crate) messages: Vec<Received>,
+    pub(crate) messages: Vec<Taken>,
     /// When the next group can be received, if nothing could be now.
     pub(crate) next_ready: Option<Timestamp>,
     /// Dead-letter queues that got messages.
     pub(crate) touched: Vec<i64>,
-}
-
-/// One receive as it is remembered under its attempt id.
-#[derive(Serialize, Deserialize)]
-struct Replay {
-    seq: i64,
-    nonce: i64,
-    visible_at: i64,
 }
 
 /// Receives, in one transaction.
@@ -40,16 +49,20 @@ pub(crate) fn receive(
     request: &Receive,
     now: Timestamp,
 ) -> Result<Batch, QueueError> {
+    let visible_at = millis(now + request.visibility.unwrap_or(settings.visibility));
     if let Some(attempt) = &request.attempt_id
-        && let Some(messages) = replay(connection, queue, attempt, now).map_err(failed)?
+        && let Some(messages) = replay(connection, queue, settings, attempt, visible_at, now).map_err(failed)?
     {
         return Ok(Batch { messages, next_ready: None, touched: Vec::new() });
     }
-    let visible_at = millis(now + request.visibility.unwrap_or(settings.visibility));
     let mut taker = Taker { connection, queue, settings, now, visible_at, messages: Vec::new(), touched: Vec::new() };
-    // A group that gave nothing had only messages past their retention, and is no longer ready.
+    // A group that gave nothing had only messages past their retention, and is no longer ready. One that is
+    // received without any visibility timeout is ready again, and not twice in one batch.
+    let mut seen = HashSet::new();
     while taker.messages.len() < request.max {
-        let ready = ready_groups(connection, queue, request.max - taker.messages.len(), now).map_err(failed)?;
+        let most = request.max - taker.messages.len() + seen.len();
+        let mut ready = ready_groups(connection, queue, most, now).map_err(failed)?;
+        ready.retain(|(group, _)| seen.insert(*group));
         if ready.is_empty() {
             break;
         }
@@ -60,7 +73,8 @@ pub(crate) fn receive(
         }
     }
     let Taker { messages, touched, .. } = taker;
-    if let Some(attempt) = &request.attempt_id {
+    // There is nothing to hand out again of an answer without messages.
+    if let Some(attempt) = request.attempt_id.as_ref().filter(|_| !messages.is_empty()) {
         remember(connection, queue, attempt, &messages, visible_at, now).map_err(failed)?;
     }
     let next_ready = match messages.is_empty() {
@@ -94,20 +108,23 @@ struct Taker<'a> {
     settings: &'a QueueSettings,
     now: Timestamp,
     visible_at: i64,
-    messages: Vec<Received>,
+    messages: Vec<Taken>,
     touched: Vec<i64>,
 }
 
 /// A message as it stands in its table.
-struct Stored {
+pub(crate) struct Stored {
     seq: i64,
     id: String,
     dedup_id: String,
     sent_at: i64,
     retained_from: i64,
     visible_at: i64,
-    receive_count: u32,
+    pub(crate) receive_count: u32,
+    pub(crate) first_received_at: Option<i64>,
     source: Option<String>,
+    group_tag: Option<String>,
+    trace: Option<String>,
     attributes: String,
     body: String,
 }
@@ -132,10 +149,8 @@ impl Taker<'_> {
     }
 
     fn next(&self, group: i64, after: i64) -> rusqlite::Result<Option<Stored>> {
-        let sql =
-            "SELECT seq, id, dedup_id, sent_at, retained_from, visible_at, receive_count, source, attributes, body
-            FROM messages WHERE grp = ?1 AND seq > ?2 ORDER BY seq LIMIT 1";
-        self.connection.prepare_cached(sql)?.query_row([group, after], stored).optional()
+        let sql = format!("SELECT {STORED} FROM messages m WHERE m.grp = ?1 AND m.seq > ?2 ORDER BY m.seq LIMIT 1");
+        self.connection.prepare_cached(&sql)?.query_row([group, after], stored).optional()
     }
 
     fn remove(&self, seq: i64) -> rusqlite::Result<()> {
@@ -156,20 +171,21 @@ impl Taker<'_> {
             .optional()?;
         // Without its dead-letter queue the message stays: nothing is lost.
         let Some((dead, settings)) = found else { return Ok(false) };
-        let retention = serde_json::from_str::<QueueSettings>(&settings).unwrap_or_default().retention;
+        let settings: QueueSettings = serde_json::from_str(&settings).unwrap_or_default();
         let source: String =
             self.connection.query_row("SELECT name FROM queues WHERE id = ?1", [self.queue], |row| row.get(0))?;
         let id = MessageId(stored.id.clone());
         let row = Row {
             queue: dead,
-            group,
+            group: stored.group_tag.as_deref().unwrap_or(if self.settings.fifo { group.as_str() } else { "" }),
             id: &id,
             dedup_id: id.as_str(),
             source: Some(stored.source.as_deref().unwrap_or(&source)),
+            trace: stored.trace.as_deref(),
             attributes: &stored.attributes,
             body: &stored.body,
         };
-        let seq = send::insert(self.connection, &row, retention, self.now)?;
+        let seq = send::insert(self.connection, &row, &settings, Duration::ZERO, self.now)?;
         let sql = "UPDATE messages SET receive_count = ?2, sent_at = ?3 WHERE seq = ?1";
         self.connection.prepare_cached(sql)?.execute(params![seq, stored.receive_count, stored.sent_at])?;
         self.remove(stored.seq)?;
@@ -179,18 +195,21 @@ impl Taker<'_> {
 
     fn hand_out(&mut self, stored: Stored, group: &GroupId) -> rusqlite::Result<()> {
         let nonce = fastrand::i64(0..);
-        let sql = "UPDATE messages SET receive_count = receive_count + 1, visible_at = ?2, nonce = ?3, received_at = ?4
+        let sql =
+            "UPDATE messages SET receive_count = receive_count + 1, visible_at = ?2, nonce = ?3, received_at = ?4,
+                first_received_at = coalesce(first_received_at, ?4)
             WHERE seq = ?1";
         let values = params![stored.seq, self.visible_at, nonce, millis(self.now)];
         self.connection.prepare_cached(sql)?.execute(values)?;
         let count = stored.receive_count.saturating_add(1);
+        let first = stored.first_received_at.map_or(self.now, timestamp);
         let handle = Receipt { queue: self.queue, seq: stored.seq, nonce };
-        self.messages.push(received(stored, group.clone(), count, handle));
+        self.messages.push(taken(stored, group.clone(), count, first, handle, self.settings.fifo));
         Ok(())
     }
 }
 
-fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
+pub(crate) fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
     Ok(Stored {
         seq: row.get(0)?,
         id: row.get(1)?,
@@ -199,24 +218,36 @@ fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
         retained_from: row.get(4)?,
         visible_at: row.get(5)?,
         receive_count: row.get(6)?,
-        source: row.get(7)?,
-        attributes: row.get(8)?,
-        body: row.get(9)?,
+        first_received_at: row.get(7)?,
+        source: row.get(8)?,
+        group_tag: row.get(9)?,
+        trace: row.get(10)?,
+        attributes: row.get(11)?,
+        body: row.get(12)?,
     })
 }
 
-fn received(stored: Stored, group: GroupId, receive_count: u32, receipt: Receipt) -> Received {
-    Received {
+pub(crate) fn taken(
+    stored: Stored,
+    group: GroupId,
+    receive_count: u32,
+    first_received_at: Timestamp,
+    receipt: Receipt,
+    fifo: bool,
+) -> Taken {
+    let group_tag = if fifo { Some(group.clone()) } else { stored.group_tag.map(GroupId) };
+    let received = Received {
         id: MessageId(stored.id),
-        group,
-        dedup_id: Some(stored.dedup_id),
-        sequence: Some(sequence(stored.seq)),
+        group: group_tag.clone().unwrap_or(group),
+        dedup_id: fifo.then_some(stored.dedup_id),
+        sequence: fifo.then(|| sequence(stored.seq)),
         receive_count,
         sent_at: timestamp(stored.sent_at),
         body: stored.body,
         attributes: serde_json::from_str(&stored.attributes).unwrap_or_default(),
         handle: receipt.write(),
-    }
+    };
+    Taken { received, first_received_at, group_tag, source: stored.source, trace: stored.trace }
 }
 
 /// Brings a group's row up to date with its head, or removes it with its last message.
@@ -234,53 +265,4 @@ pub(crate) fn refresh(connection: &Connection, group: i64, retention: Duration) 
             connection.prepare_cached(sql)?.execute([group, seq, ready_at]).map(drop)
         }
     }
-}
-
-fn remember(
-    connection: &Connection,
-    queue: i64,
-    attempt: &str,
-    messages: &[Received],
-    visible_at: i64,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM attempts WHERE expires_at <= ?1")?.execute([millis(now)])?;
-    let receipts = messages.iter().filter_map(|message| Receipt::read(&message.handle, queue).ok());
-    let replays: Vec<Replay> = receipts.map(|r| Replay { seq: r.seq, nonce: r.nonce, visible_at }).collect();
-    let text = serde_json::to_string(&replays).unwrap_or_default();
-    let sql = "INSERT OR REPLACE INTO attempts (queue, attempt_id, expires_at, received) VALUES (?1, ?2, ?3, ?4)";
-    connection.prepare_cached(sql)?.execute(params![queue, attempt, millis(now + REPLAY), text]).map(drop)
-}
-
-/// The answer of an earlier receive, if it had one and nothing of it was deleted or changed since.
-fn replay(
-    connection: &Connection,
-    queue: i64,
-    attempt: &str,
-    now: Timestamp,
-) -> rusqlite::Result<Option<Vec<Received>>> {
-    let sql = "SELECT received FROM attempts WHERE queue = ?1 AND attempt_id = ?2 AND expires_at > ?3";
-    let found: Option<String> =
-        connection.prepare_cached(sql)?.query_row(params![queue, attempt, millis(now)], |row| row.get(0)).optional()?;
-    let replays: Vec<Replay> = found.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    if replays.is_empty() {
-        return Ok(None);
-    }
-    let sql = "SELECT m.seq, m.id, m.dedup_id, m.sent_at, m.retained_from, m.visible_at, m.receive_count, m.source,
-            m.attributes, m.body, g.name
-        FROM messages m JOIN groups g ON g.id = m.grp WHERE m.seq = ?1 AND m.nonce = ?2 AND m.visible_at = ?3";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut messages = Vec::with_capacity(replays.len());
-    for Replay { seq, nonce, visible_at } in replays {
-        if visible_at <= millis(now) {
-            return Ok(None);
-        }
-        let found = statement
-            .query_row([seq, nonce, visible_at], |row| Ok((stored(row)?, row.get::<_, String>(10)?)))
-            .optional()?;
-        let Some((stored, group)) = found else { return Ok(None) };
-        let count = stored.receive_count;
-        messages.push(received(stored, GroupId(group), count, Receipt { queue, seq, nonce }));
-    }
-    Ok(Some(messages))
 }

@@ -3,11 +3,12 @@
 use rusqlite::Connection;
 
 /// The version of the tables; a file of another version is refused.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// `groups` holds one row for each group that has messages: its head, and when that head can be received
-/// (or expires). All that a receive looks for is the front of `groups_ready`.
-pub(crate) const TABLES: &str = "
+/// (or expires). All that a receive looks for is the front of `groups_ready`. A message of a standard queue
+/// is a group of its own, named by its id; `group_tag` is the group id that it was sent with.
+const TABLES: &str = "
 CREATE TABLE queues (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -32,9 +33,12 @@ CREATE TABLE messages (
     retained_from INTEGER NOT NULL,
     visible_at INTEGER NOT NULL,
     receive_count INTEGER NOT NULL DEFAULT 0,
+    first_received_at INTEGER,
     received_at INTEGER,
     nonce INTEGER,
     source TEXT,
+    group_tag TEXT,
+    trace TEXT,
     attributes TEXT NOT NULL,
     body TEXT NOT NULL
 ) STRICT;
@@ -57,15 +61,34 @@ CREATE TABLE attempts (
     received TEXT NOT NULL,
     PRIMARY KEY (queue, attempt_id)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// What version 2 brought.
+const SINCE_2: &str = "
 CREATE TABLE moves (
     id INTEGER PRIMARY KEY,
     source INTEGER NOT NULL,
-    destination INTEGER NOT NULL,
+    destination INTEGER,
+    per_second INTEGER NOT NULL,
     status TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    to_move INTEGER NOT NULL,
     moved INTEGER NOT NULL,
     last_seq INTEGER NOT NULL,
     failure TEXT
 ) STRICT;
+CREATE TABLE notes (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT;
+";
+
+/// From version 1. Move tasks of that version were not kept by anything that ran.
+const TO_2: &str = "
+ALTER TABLE messages ADD COLUMN first_received_at INTEGER;
+ALTER TABLE messages ADD COLUMN group_tag TEXT;
+ALTER TABLE messages ADD COLUMN trace TEXT;
+DROP TABLE moves;
 ";
 
 /// Prepares a connection, and a new file.
@@ -80,6 +103,13 @@ pub(crate) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     let version = match version {
         0 => {
             transaction.execute_batch(TABLES)?;
+            transaction.execute_batch(SINCE_2)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+            VERSION
+        }
+        1 => {
+            transaction.execute_batch(TO_2)?;
+            transaction.execute_batch(SINCE_2)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
             VERSION
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest, Sha256};
 use towpath_core::clock::Timestamp;
-use towpath_core::queue::{AttributeValue, GroupId, MessageId, NewMessage, QueueError, Sent};
+use towpath_core::queue::{AttributeValue, MessageId, NewMessage, QueueError, Sent};
 use towpath_core::route::is_id;
 
 use crate::settings::{DedupScope, QueueSettings};
@@ -21,7 +21,11 @@ const MAX_ATTRIBUTES: usize = 10;
 pub(crate) fn check(message: &NewMessage, settings: &QueueSettings) -> Result<(), QueueError> {
     let invalid = |problem: String| Err(QueueError::Invalid(problem));
     let NewMessage { group, dedup_id, body, attributes } = message;
-    if !is_id(group.as_str()) || !is_id(dedup_id) {
+    let fine = match settings.fifo {
+        true => is_id(group.as_str()) && is_id(dedup_id),
+        false => group.as_str().is_empty() || is_id(group.as_str()),
+    };
+    if !fine {
         return invalid("group and deduplication ids have 1–128 letters, digits and punctuation".to_owned());
     }
     if body.is_empty() {
@@ -64,34 +68,49 @@ fn is_xml(text: &str) -> bool {
     text.chars().all(|c| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{FFFD}' | '\u{10000}'..))
 }
 
+/// What a client of SQS may say beside the message.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Extras {
+    /// How long it stays invisible, instead of the queue's delay.
+    pub delay: Option<Duration>,
+    /// The system attribute `AWSTraceHeader`.
+    pub trace: Option<String>,
+}
+
 /// Stores a message behind the others of its group.
 pub(crate) fn send(
     connection: &Connection,
     queue: i64,
-    scope: DedupScope,
-    retention: Duration,
+    settings: &QueueSettings,
     message: NewMessage,
+    extras: &Extras,
     now: Timestamp,
 ) -> Result<Sent, QueueError> {
-    let scope = match scope {
+    let scope = match settings.dedup_scope {
         DedupScope::Queue => "",
         DedupScope::MessageGroup => message.group.as_str(),
     };
-    if let Some(first) = duplicate_of(connection, queue, scope, &message.dedup_id, now).map_err(failed)? {
+    if settings.fifo
+        && let Some(first) = duplicate_of(connection, queue, scope, &message.dedup_id, now).map_err(failed)?
+    {
         return Ok(first);
     }
     let id = MessageId(uuid::Uuid::new_v4().to_string());
     let attributes = serde_json::to_string(&message.attributes).unwrap_or_default();
     let row = Row {
         queue,
-        group: &message.group,
+        group: message.group.as_str(),
         id: &id,
         dedup_id: &message.dedup_id,
         source: None,
+        trace: extras.trace.as_deref(),
         attributes: &attributes,
         body: &message.body,
     };
-    let seq = insert(connection, &row, retention, now).map_err(failed)?;
+    let seq = insert(connection, &row, settings, extras.delay.unwrap_or(settings.delay), now).map_err(failed)?;
+    if !settings.fifo {
+        return Ok(Sent { id, sequence: None });
+    }
     remember(connection, queue, scope, &message.dedup_id, &id, seq, now).map_err(failed)?;
     Ok(Sent { id, sequence: Some(sequence(seq)) })
 }
@@ -104,41 +123,57 @@ pub(crate) fn sequence(seq: i64) -> String {
 /// A message to insert.
 pub(crate) struct Row<'a> {
     pub(crate) queue: i64,
-    pub(crate) group: &'a GroupId,
+    pub(crate) group: &'a str,
     pub(crate) id: &'a MessageId,
     pub(crate) dedup_id: &'a str,
     pub(crate) source: Option<&'a str>,
+    pub(crate) trace: Option<&'a str>,
     pub(crate) attributes: &'a str,
     pub(crate) body: &'a str,
 }
 
-/// Inserts a message that is visible at once; the group is made if this is its first.
+/// Inserts a message; the group is made if this is its first.
 pub(crate) fn insert(
     connection: &Connection,
     row: &Row<'_>,
-    retention: Duration,
+    settings: &QueueSettings,
+    delay: Duration,
     now: Timestamp,
 ) -> rusqlite::Result<i64> {
-    let at = millis(now);
+    let (at, visible_at) = (millis(now), millis(now + delay));
+    let (name, tag) = match settings.fifo {
+        true => (row.group, None),
+        false => (row.id.as_str(), Some(row.group).filter(|group| !group.is_empty())),
+    };
     let group = "SELECT id FROM groups WHERE queue = ?1 AND name = ?2";
-    let found: Option<i64> = connection
-        .prepare_cached(group)?
-        .query_row(params![row.queue, row.group.as_str()], |row| row.get(0))
-        .optional()?;
+    let found: Option<i64> =
+        connection.prepare_cached(group)?.query_row(params![row.queue, name], |row| row.get(0)).optional()?;
     let group = match found {
         Some(group) => group,
         None => {
             let sql = "INSERT INTO groups (queue, name, head, ready_at) VALUES (?1, ?2, 0, 0)";
-            connection.prepare_cached(sql)?.insert(params![row.queue, row.group.as_str()])?
+            connection.prepare_cached(sql)?.insert(params![row.queue, name])?
         }
     };
     let sql = "INSERT INTO messages
-        (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, source, attributes, body)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5, ?6, ?7, ?8)";
-    let values = params![row.queue, group, row.id.as_str(), row.dedup_id, at, row.source, row.attributes, row.body];
+        (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, source, group_tag, trace, attributes, body)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    let values = params![
+        row.queue,
+        group,
+        row.id.as_str(),
+        row.dedup_id,
+        at,
+        visible_at,
+        row.source,
+        tag,
+        row.trace,
+        row.attributes,
+        row.body
+    ];
     let seq = connection.prepare_cached(sql)?.insert(values)?;
     if found.is_none() {
-        let ready = millis(now.min(now + retention));
+        let ready = visible_at.min(millis(now + settings.retention));
         connection
             .prepare_cached("UPDATE groups SET head = ?2, ready_at = ?3 WHERE id = ?1")?
             .execute(params![group, seq, ready])?;

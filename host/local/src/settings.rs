@@ -1,17 +1,28 @@
 //! What a queue is set to.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use towpath_core::clock::Timestamp;
 use towpath_core::queue::{MAX_MESSAGE_BYTES, MAX_RETENTION};
 
 /// The settings of one queue, with the defaults of SQS but for retention, which is the longest.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct QueueSettings {
+    /// Whether messages of a group come in order. In a standard queue every message is a group of its own.
+    #[serde(default = "yes")]
+    pub fifo: bool,
     /// How long a received message stays invisible, unless the receive says otherwise.
     pub visibility: Duration,
     /// How long a message is kept.
     pub retention: Duration,
+    /// How long a message stays invisible after its send, unless the send says otherwise.
+    #[serde(default)]
+    pub delay: Duration,
+    /// How long a receive waits, unless it says otherwise.
+    #[serde(default)]
+    pub wait: Duration,
     /// Among which messages a deduplication id is unique.
     pub dedup_scope: DedupScope,
     /// Whether a message that is sent without a deduplication id gets the SHA-256 of its body as one.
@@ -21,17 +32,40 @@ pub struct QueueSettings {
     pub max_message_bytes: usize,
     /// When a message moves to a dead-letter queue by itself.
     pub redrive: Option<RedrivePolicy>,
+    /// Attributes of SQS that mean nothing here, such as `Policy`: kept and told.
+    #[serde(default)]
+    pub other: BTreeMap<String, String>,
+    /// Tags.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// When the queue was made.
+    #[serde(default)]
+    pub created_at: Timestamp,
+    /// When it was set anew.
+    #[serde(default)]
+    pub modified_at: Timestamp,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Default for QueueSettings {
     fn default() -> QueueSettings {
         QueueSettings {
+            fifo: true,
             visibility: Duration::from_secs(30),
             retention: MAX_RETENTION,
+            delay: Duration::ZERO,
+            wait: Duration::ZERO,
             dedup_scope: DedupScope::Queue,
             content_based_dedup: false,
             max_message_bytes: MAX_MESSAGE_BYTES,
             redrive: None,
+            other: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            created_at: Timestamp::default(),
+            modified_at: Timestamp::default(),
         }
     }
 }

@@ -11,20 +11,22 @@ use tokio::sync::{oneshot, watch};
 use towpath_core::clock::Clock;
 use towpath_core::queue::QueueError;
 
+use crate::queues::Known;
 use crate::schema;
 
 /// A file with queues in it. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) clock: Clock,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     file: PathBuf,
     connection: Mutex<Connection>,
     pending: Mutex<Pending>,
     wakers: Mutex<HashMap<i64, Waker>>,
+    pub(crate) queues: Known,
 }
 
 #[derive(Default)]
@@ -102,8 +104,13 @@ impl Store {
         if found != schema::VERSION {
             return Err(StoreError::Version { file, found, expected: schema::VERSION });
         }
-        let shared =
-            Shared { file, connection: Mutex::new(connection), pending: Mutex::default(), wakers: Mutex::default() };
+        let shared = Shared {
+            file,
+            connection: Mutex::new(connection),
+            pending: Mutex::default(),
+            wakers: Mutex::default(),
+            queues: Known::default(),
+        };
         Ok(Store { shared: Arc::new(shared), clock })
     }
 
@@ -231,7 +238,7 @@ fn unavailable(problem: String) -> QueueError {
     QueueError::Unavailable { queue: "local".to_owned(), source: problem.into() }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

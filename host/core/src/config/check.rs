@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::shape::{self, Shape};
-use super::{Config, IngestConfig, Mistake, QueueConfig, Secret, Secrets};
+use super::{Config, IngestConfig, Mistake, QueueConfig, S3Url, Secret, Secrets};
 use crate::backoff::Backoff;
 use crate::decide::OnDeadLetter;
-use crate::deliver::{Auth, Statuses, Target, guard};
+use crate::deliver::{Auth, BreakerPolicy, Statuses, Target, guard};
 use crate::plugin::{Limits, Settings};
 use crate::queue::{MAX_MESSAGE_BYTES, MAX_RETENTION};
 use crate::route::{Route, Routes, Selector, Template};
@@ -31,12 +31,13 @@ pub(super) fn check(shape: Shape, file: &Path, secrets: &Secrets, mistakes: &mut
     let mut checker = Checker { folder, secrets, mistakes, named: &shape.named };
     let queue = checker.queue(shape.queue);
     let ingest = checker.ingest(shape.ingest, &queue);
-    let routes = checker.routes(shape.routes);
+    let holds = checker.holds(shape.holds);
+    let routes = checker.routes(shape.routes, &queue);
     let plugins = shape.plugins.into_iter().map(|(name, plugin)| (name.clone(), checker.plugin(name, plugin)));
     let plugins = plugins.collect();
     let targets = shape.targets.into_iter().filter_map(|(name, t)| Some((name.clone(), checker.target(name, t)?)));
     let targets = targets.collect();
-    Config { file: file.to_owned(), queue, ingest, routes: Routes::new(routes), plugins, targets }
+    Config { file: file.to_owned(), queue, ingest, holds, routes: Routes::new(routes), plugins, targets }
 }
 
 impl Checker<'_> {
@@ -91,10 +92,18 @@ impl Checker<'_> {
         IngestConfig { listen, prefix, body_limit }
     }
 
-    fn routes(&mut self, shapes: Vec<(usize, shape::Route)>) -> Vec<Route> {
+    fn holds(&mut self, holds: shape::Holds) -> Option<S3Url> {
+        let url = holds.url?.parse();
+        url.map_err(|problem: String| {
+            self.wrong("holds.url", problem, "the host and `towpath hold` must both reach it")
+        })
+        .ok()
+    }
+
+    fn routes(&mut self, shapes: Vec<(usize, shape::Route)>, queue: &QueueConfig) -> Vec<Route> {
         let mut routes: Vec<(usize, Route)> = Vec::new();
         for (index, shape) in shapes {
-            let Some(route) = self.route(&format!("route[{index}]"), shape) else { continue };
+            let Some(route) = self.route(&format!("route[{index}]"), shape, queue) else { continue };
             for (earlier, other) in &routes {
                 if route.path == other.path {
                     let problem = format!("{:?} is the path of route[{earlier}] too", route.path);
@@ -115,7 +124,7 @@ impl Checker<'_> {
         routes.into_iter().map(|(_, route)| route).collect()
     }
 
-    fn route(&mut self, at: &str, route: shape::Route) -> Option<Route> {
+    fn route(&mut self, at: &str, route: shape::Route, queue: &QueueConfig) -> Option<Route> {
         let path = route.path.trim_matches('/').to_owned();
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
         if path.is_empty() || !path.chars().all(plain) || path.split('/').any(|part| part.is_empty() || part == "..") {
@@ -158,7 +167,12 @@ impl Checker<'_> {
         let on_dead_letter = match route.on_dead_letter {
             shape::OnDeadLetter::Continue => OnDeadLetter::Continue,
             shape::OnDeadLetter::Block => OnDeadLetter::Block,
+            shape::OnDeadLetter::Park => OnDeadLetter::Park,
         };
+        if on_dead_letter == OnDeadLetter::Park && queue.url.is_some() {
+            let hint = "only the local queue can tell whether a group has dead letters: use \"block\" or \"continue\"";
+            self.wrong(format!("{at}.on_dead_letter"), "\"park\" does not work with SQS", hint);
+        }
         Some(Route { path, group, dedup, plugin: route.plugin, verify, on_dead_letter, max_age })
     }
 
@@ -227,17 +241,8 @@ impl Checker<'_> {
                 "base = \"2s\", cap = \"15m\"",
             );
         }
-        let url = match target.url.parse::<url::Url>() {
-            Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => url,
-            Ok(_) => {
-                self.wrong(format!("{at}.url"), format!("{:?} is no http or https URL", target.url), "");
-                return None;
-            }
-            Err(error) => {
-                self.wrong(format!("{at}.url"), format!("{:?} is no URL: {error}", target.url), "");
-                return None;
-            }
-        };
+        let breaker = self.breaker(&at, target.breaker);
+        let url = self.url(&at, &target.url)?;
         if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
             let hint = "the plugin adds path and query; credentials go into auth";
             self.wrong(format!("{at}.url"), "a base URL has no user, password, query or fragment", hint);
@@ -253,9 +258,33 @@ impl Checker<'_> {
             timeout,
             retry_on,
             backoff,
+            breaker,
             allow_private: target.allow_private,
             hold: target.hold,
         })
+    }
+
+    fn url(&mut self, at: &str, text: &str) -> Option<url::Url> {
+        match text.parse::<url::Url>() {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => return Some(url),
+            Ok(_) => self.wrong(format!("{at}.url"), format!("{text:?} is no http or https URL"), ""),
+            Err(error) => self.wrong(format!("{at}.url"), format!("{text:?} is no URL: {error}"), ""),
+        }
+        None
+    }
+
+    fn breaker(&mut self, at: &str, breaker: shape::Breaker) -> BreakerPolicy {
+        let defaults = BreakerPolicy::default();
+        let policy = BreakerPolicy {
+            failures: breaker.failures.unwrap_or(defaults.failures),
+            base: breaker.base.map_or(defaults.base, |span| span.0),
+            cap: breaker.cap.map_or(defaults.cap, |span| span.0),
+        };
+        if policy.base.is_zero() || policy.cap < policy.base {
+            let hint = "failures = 10, base = \"1s\", cap = \"30s\" are the defaults; failures = 0 never opens it";
+            self.wrong(format!("{at}.breaker"), "base must be positive and cap not smaller than base", hint);
+        }
+        policy
     }
 
     fn auth(&mut self, at: &str, auth: shape::Auth) -> Option<Auth> {

@@ -12,6 +12,7 @@ pub(super) fn shapes(mut file: Table) -> (Shape, Vec<Mistake>) {
     let mut shape = Shape {
         queue: take_table(&mut file, "queue", &mut mistakes).unwrap_or_default(),
         ingest: take_table(&mut file, "ingest", &mut mistakes).unwrap_or_default(),
+        holds: take_table(&mut file, "holds", &mut mistakes).unwrap_or_default(),
         ..Shape::default()
     };
     for (index, route) in take_routes(&mut file, &mut mistakes).into_iter().enumerate() {
@@ -30,7 +31,7 @@ pub(super) fn shapes(mut file: Table) -> (Shape, Vec<Mistake>) {
         }
     }
     for (key, _) in file {
-        let hint = "known are [queue], [ingest], [[route]], [plugin.NAME] and [target.NAME]";
+        let hint = "known are [queue], [ingest], [holds], [[route]], [plugin.NAME] and [target.NAME]";
         mistakes.push(Mistake { at: key, problem: "unknown table".into(), hint: hint.into() });
     }
     (shape, mistakes)

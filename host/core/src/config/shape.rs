@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer};
 pub(super) struct Shape {
     pub(super) queue: Queue,
     pub(super) ingest: Ingest,
+    pub(super) holds: Holds,
     pub(super) routes: Vec<(usize, Route)>,
     pub(super) plugins: BTreeMap<String, Plugin>,
     pub(super) targets: BTreeMap<String, Target>,
@@ -57,6 +58,7 @@ pub(super) enum OnDeadLetter {
     #[default]
     Continue,
     Block,
+    Park,
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,7 +105,23 @@ pub(super) struct Target {
     #[serde(default)]
     pub(super) allow_private: bool,
     #[serde(default)]
+    pub(super) breaker: Breaker,
+    #[serde(default)]
     pub(super) hold: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Breaker {
+    pub(super) failures: Option<u32>,
+    pub(super) base: Option<Span>,
+    pub(super) cap: Option<Span>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Holds {
+    pub(super) url: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

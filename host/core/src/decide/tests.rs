@@ -36,6 +36,11 @@ fn fault(kind: FaultKind) -> Outcome {
     Outcome::Faulted(Fault::new(kind, "it failed"))
 }
 
+fn held(gate: Gate, after: Option<u64>) -> Outcome {
+    let after = after.map(Duration::from_secs);
+    Outcome::Held(Closed { target: "sss".into(), gate, why: "because".into(), after })
+}
+
 /// What a decision is, for the table.
 #[derive(Debug, PartialEq)]
 enum Is {
@@ -58,7 +63,6 @@ fn is(decision: Decision, expected: &Is) -> bool {
 #[test]
 fn the_table_of_the_design() {
     let misfit = |code| Outcome::Misfit { code, detail: "odd".into() };
-    let held = Outcome::Held { target: "sss".into() };
     // name, outcome, failures in a row, decision while young, decision past max_age
     let rows = [
         ("2xx", Outcome::Delivered(attempt(200)), 1, Is::Ack, Is::Ack),
@@ -68,8 +72,11 @@ fn the_table_of_the_design() {
         ("retry-after at once", unavailable(Some(0)), 1, Is::Between(1, 1), Is::Dead("expired")),
         ("retry-after next year", unavailable(Some(31_000_000)), 1, Is::Between(900, 900), Is::Dead("expired")),
         ("refused", Outcome::Refused(attempt(404)), 1, Is::Dead("refused"), Is::Dead("refused")),
-        ("held", held.clone(), 1, Is::Between(1, 2), Is::Dead("expired")),
-        ("held for long", held, 50, Is::Between(60, 60), Is::Dead("expired")),
+        ("held", held(Gate::Hold, None), 1, Is::Between(1, 2), Is::Dead("expired")),
+        ("held for long", held(Gate::Hold, None), 50, Is::Between(60, 60), Is::Dead("expired")),
+        ("held until tomorrow", held(Gate::Hold, Some(86_400)), 1, Is::Between(60, 60), Is::Dead("expired")),
+        ("breaker open", held(Gate::Breaker, Some(7)), 50, Is::Between(7, 7), Is::Between(7, 7)),
+        ("drained", held(Gate::Drain, Some(0)), 50, Is::Between(1, 1), Is::Between(1, 1)),
         ("skipped", Outcome::Skipped(reason()), 1, Is::Ack, Is::Ack),
         ("rejected", Outcome::Rejected(reason()), 1, Is::Dead("rejected"), Is::Dead("rejected")),
         ("deferred", deferred(Some(90)), 1, Is::Between(90, 90), Is::Dead("expired")),

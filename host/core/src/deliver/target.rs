@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::Auth;
+use super::{Auth, BreakerPolicy};
 use crate::backoff::Backoff;
 
 /// `[target.NAME]`.
@@ -25,6 +25,8 @@ pub struct Target {
     pub backoff: Backoff,
     /// Whether it may resolve to private and local addresses.
     pub allow_private: bool,
+    /// When it is left alone for a while.
+    pub breaker: BreakerPolicy,
     /// Whether it must not be called now.
     pub hold: bool,
 }

@@ -1,0 +1,68 @@
+//! Deletes for many groups in as few requests as they allow: what comes while all requests are
+//! under way goes out together with the next.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::queue::{Handle, MAX_BATCH, Queue, QueueError};
+
+/// How many requests are under way at the same time.
+const REQUESTS: usize = 4;
+
+struct Job {
+    handle: Handle,
+    done: oneshot::Sender<Result<(), QueueError>>,
+}
+
+/// The groups' end. [`Requests::run`] does the work until the last clone of this is gone.
+#[derive(Clone)]
+pub(super) struct Deleter(mpsc::UnboundedSender<Job>);
+
+/// The queue's end.
+pub(super) struct Requests {
+    queue: Arc<dyn Queue>,
+    jobs: mpsc::UnboundedReceiver<Job>,
+}
+
+impl Deleter {
+    pub(super) fn new(queue: Arc<dyn Queue>) -> (Deleter, Requests) {
+        let (sender, jobs) = mpsc::unbounded_channel();
+        (Deleter(sender), Requests { queue, jobs })
+    }
+
+    /// Deletes one message; returns when the queue has answered. `None` if nobody deletes any more.
+    pub(super) async fn delete(&self, handle: &Handle) -> Option<Result<(), QueueError>> {
+        let (done, answer) = oneshot::channel();
+        self.0.send(Job { handle: handle.clone(), done }).ok()?;
+        answer.await.ok()
+    }
+}
+
+impl Requests {
+    /// Works until there is nobody left to ask for more.
+    pub(super) async fn run(mut self) {
+        let mut requests = JoinSet::new();
+        loop {
+            let mut jobs = Vec::new();
+            if self.jobs.recv_many(&mut jobs, MAX_BATCH).await == 0 {
+                break;
+            }
+            let queue = Arc::clone(&self.queue);
+            requests.spawn(async move {
+                let (handles, answers): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.handle, job.done)).unzip();
+                for (answer, result) in answers.into_iter().zip(queue.delete(&handles).await) {
+                    // The group may have lost its lease meanwhile.
+                    let _ = answer.send(result);
+                }
+            });
+            // What comes until one of them is answered waits, and goes out together.
+            while requests.len() >= REQUESTS {
+                requests.join_next().await;
+            }
+            while requests.try_join_next().is_some() {}
+        }
+        while requests.join_next().await.is_some() {}
+    }
+}

@@ -1,0 +1,71 @@
+//! Holds in the local store: one row for what operators said, one for each breaker.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension as _};
+use towpath_core::holds::{BreakerReport, Change, HoldState, Holds, HoldsError};
+use towpath_core::queue::QueueError;
+
+use crate::store::{Durability, Store, failed};
+
+/// The row of what operators said; breakers have their targets' names behind a prefix.
+const HOLDS: &str = "holds";
+const BREAKER: &str = "breaker:";
+
+#[async_trait]
+impl Holds for Store {
+    async fn read(&self) -> Result<HoldState, HoldsError> {
+        self.run(Durability::Written, |connection| read(connection, HOLDS).map_err(failed))
+            .await
+            .and_then(|text| parse(text.as_deref()))
+            .map_err(|error| self.holds_error(&error))
+    }
+
+    async fn change(&self, change: Change) -> Result<HoldState, HoldsError> {
+        let changed = self.run(Durability::Synced, |connection| {
+            let mut state = parse(read(connection, HOLDS).map_err(failed)?.as_deref())?;
+            change.apply(&mut state);
+            write(connection, HOLDS, &serde_json::to_string(&state).unwrap_or_default()).map_err(failed)?;
+            Ok(state)
+        });
+        changed.await.map_err(|error| self.holds_error(&error))
+    }
+
+    async fn report(&self, report: BreakerReport) -> Result<(), HoldsError> {
+        let (name, text) = (format!("{BREAKER}{}", report.target), serde_json::to_string(&report).unwrap_or_default());
+        let written = self.run(Durability::Written, move |connection| write(connection, &name, &text).map_err(failed));
+        written.await.map_err(|error| self.holds_error(&error))
+    }
+
+    async fn reports(&self, targets: &[String]) -> Result<Vec<BreakerReport>, HoldsError> {
+        let names: Vec<String> = targets.iter().map(|target| format!("{BREAKER}{target}")).collect();
+        let read_all = move |connection: &Connection| {
+            let texts = names.iter().map(|name| read(connection, name)).collect::<rusqlite::Result<Vec<_>>>()?;
+            Ok(texts.into_iter().flatten().filter_map(|text| serde_json::from_str(&text).ok()).collect())
+        };
+        let read = self.run(Durability::Written, move |connection| read_all(connection).map_err(failed));
+        read.await.map_err(|error| self.holds_error(&error))
+    }
+}
+
+impl Store {
+    fn holds_error(&self, error: &QueueError) -> HoldsError {
+        let problem = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+        HoldsError { place: self.file().display().to_string(), problem }
+    }
+}
+
+fn parse(text: Option<&str>) -> Result<HoldState, QueueError> {
+    let Some(text) = text else { return Ok(HoldState::default()) };
+    serde_json::from_str(text)
+        .map_err(|error| QueueError::Unavailable { queue: HOLDS.to_owned(), source: Box::new(error) })
+}
+
+fn read(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT value FROM notes WHERE name = ?1";
+    connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()
+}
+
+fn write(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO notes (name, value) VALUES (?1, ?2)";
+    connection.prepare_cached(sql)?.execute([name, value]).map(drop)
+}

@@ -1,0 +1,99 @@
+//! `ReceiveRequestAttemptId`: a receive whose answer was lost on the way is answered again.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
+use towpath_core::clock::Timestamp;
+use towpath_core::queue::GroupId;
+
+use crate::handle::Receipt;
+use crate::receive::{STORED, Taken, refresh, stored, taken};
+use crate::send::{millis, timestamp};
+use crate::settings::QueueSettings;
+
+/// How long a receive attempt id is remembered. Source: `ReceiveRequestAttemptId` of SQS.
+const REPLAY: Duration = Duration::from_secs(5 * 60);
+
+/// One message of a receive as it is remembered under its attempt id.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Replay {
+    seq: i64,
+    nonce: i64,
+    visible_at: i64,
+}
+
+/// Remembers what a receive answered.
+pub(crate) fn remember(
+    connection: &Connection,
+    queue: i64,
+    attempt: &str,
+    messages: &[Taken],
+    visible_at: i64,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM attempts WHERE expires_at <= ?1")?.execute([millis(now)])?;
+    let receipts = messages.iter().filter_map(|message| Receipt::read(&message.received.handle, queue).ok());
+    let replays: Vec<Replay> = receipts.map(|r| Replay { seq: r.seq, nonce: r.nonce, visible_at }).collect();
+    store(connection, queue, attempt, &replays, now)
+}
+
+fn store(
+    connection: &Connection,
+    queue: i64,
+    attempt: &str,
+    replays: &[Replay],
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let text = serde_json::to_string(replays).unwrap_or_default();
+    let sql = "INSERT OR REPLACE INTO attempts (queue, attempt_id, expires_at, received) VALUES (?1, ?2, ?3, ?4)";
+    connection.prepare_cached(sql)?.execute(params![queue, attempt, millis(now + REPLAY), text]).map(drop)
+}
+
+/// The answer of an earlier receive, if it had one and nothing of it was deleted or changed since. Its
+/// messages are invisible until `visible_at` then, as for any receive.
+pub(crate) fn replay(
+    connection: &Connection,
+    queue: i64,
+    settings: &QueueSettings,
+    attempt: &str,
+    visible_at: i64,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Vec<Taken>>> {
+    let sql = "SELECT received FROM attempts WHERE queue = ?1 AND attempt_id = ?2 AND expires_at > ?3";
+    let found: Option<String> =
+        connection.prepare_cached(sql)?.query_row(params![queue, attempt, millis(now)], |row| row.get(0)).optional()?;
+    let mut replays: Vec<Replay> = found.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    if replays.is_empty() {
+        return Ok(None);
+    }
+    let sql = format!(
+        "SELECT {STORED}, g.name, g.id FROM messages m JOIN groups g ON g.id = m.grp
+        WHERE m.seq = ?1 AND m.nonce = ?2 AND m.visible_at = ?3"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut messages = Vec::with_capacity(replays.len());
+    let mut groups = Vec::with_capacity(replays.len());
+    for Replay { seq, nonce, visible_at } in replays.iter().copied() {
+        if visible_at <= millis(now) {
+            return Ok(None);
+        }
+        let found = statement
+            .query_row([seq, nonce, visible_at], |row| {
+                Ok((stored(row)?, row.get::<_, String>(13)?, row.get::<_, i64>(14)?))
+            })
+            .optional()?;
+        let Some((stored, name, group)) = found else { return Ok(None) };
+        let (count, first) = (stored.receive_count, stored.first_received_at.map_or(now, timestamp));
+        messages.push(taken(stored, GroupId(name), count, first, Receipt { queue, seq, nonce }, settings.fifo));
+        groups.push(group);
+    }
+    for (replay, group) in replays.iter_mut().zip(groups) {
+        replay.visible_at = visible_at;
+        let sql = "UPDATE messages SET visible_at = ?2 WHERE seq = ?1";
+        connection.prepare_cached(sql)?.execute([replay.seq, visible_at])?;
+        refresh(connection, group, settings.retention)?;
+    }
+    store(connection, queue, attempt, &replays, now)?;
+    Ok(Some(messages))
+}
