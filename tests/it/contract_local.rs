@@ -53,6 +53,11 @@ macro_rules! contract_over_the_local_queue {
         async fn $case() {
             contract::$case(&local()).await;
         })*
+
+        #[test]
+        fn no_case_is_left_out() {
+            assert_eq!(contract::CASES, [$(stringify!($case)),*]);
+        }
     };
 }
 

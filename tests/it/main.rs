@@ -10,6 +10,7 @@
 mod architecture;
 mod cli;
 mod contract_local;
+mod contract_sqs;
 mod delivery;
 mod ingest;
 mod kept;

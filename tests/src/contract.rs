@@ -31,6 +31,29 @@ pub use handles::{
     what_is_sent_is_received_as_it_was,
 };
 
+/// Every case by its name: who runs the contract runs them all.
+pub const CASES: [&str; 19] = [
+    "a_group_is_locked_while_its_head_is_in_flight",
+    "messages_of_one_group_come_together",
+    "only_the_prefix_before_an_extended_message_is_received",
+    "a_released_head_is_received_alone",
+    "a_batch_in_flight_locks_its_group_until_it_is_all_deleted",
+    "order_is_kept_after_expiry_with_new_handles",
+    "a_waiting_receive_wakes_when_a_group_is_unlocked",
+    "two_waiting_receives_never_share_a_group",
+    "an_expired_handle_neither_deletes_nor_extends",
+    "deleting_twice_is_no_error",
+    "a_message_is_held_for_twelve_hours_at_most",
+    "a_lost_receive_is_replayed_until_something_changed",
+    "what_is_sent_is_received_as_it_was",
+    "limits_are_checked",
+    "a_duplicate_is_answered_and_swallowed_for_five_minutes",
+    "dedup_scope_is_the_queue_or_the_group",
+    "content_dedup_looks_at_the_body_only",
+    "a_message_received_too_often_moves_and_its_group_goes_on",
+    "retention_restarts_at_the_move_and_ends_in_flight",
+];
+
 /// The visibility timeout of the queues under test.
 pub const VISIBILITY: Duration = Duration::from_secs(30);
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
@@ -11,17 +12,75 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Region, credentials and endpoint as the SDK finds them: by its own environment variables, profiles
-/// and roles. Only the HTTP client and the timeouts are ours.
-async fn sdk_config() -> SdkConfig {
+/// and roles. Only the HTTP client and the timeouts are ours, and the region where an URL tells it.
+async fn sdk_config(region: Option<&str>) -> SdkConfig {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .build();
-    aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts).load().await
+    let mut config = aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts);
+    if let Some(region) = region {
+        config = config.region(Region::new(region.to_owned()));
+    }
+    config.load().await
 }
 
-/// A client of SQS.
-pub async fn sqs() -> aws_sdk_sqs::Client {
-    aws_sdk_sqs::Client::new(&sdk_config().await)
+/// A client for the queue with this URL. A queue on this machine is asked where its URL says, with made-up
+/// credentials; one on AWS in the region that its URL names.
+pub async fn sqs(queue_url: &str) -> aws_sdk_sqs::Client {
+    let Some(origin) = loopback(queue_url) else {
+        return aws_sdk_sqs::Client::new(&sdk_config(region(queue_url)).await);
+    };
+    let credentials = Credentials::new("local", "local", None, None, "towpath");
+    let http = Builder::new().build_http();
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(http)
+        .timeout_config(timeouts)
+        .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(origin)
+        .build();
+    aws_sdk_sqs::Client::new(&config)
+}
+
+/// A client of S3.
+pub async fn s3() -> aws_sdk_s3::Client {
+    aws_sdk_s3::Client::new(&sdk_config(None).await)
+}
+
+/// `https://sqs.REGION.amazonaws.com/…`.
+fn region(queue_url: &str) -> Option<&str> {
+    queue_url.strip_prefix("https://sqs.")?.split_once(".amazonaws.com").map(|(region, _)| region)
+}
+
+/// The scheme, host and port of a URL of this machine.
+fn loopback(queue_url: &str) -> Option<&str> {
+    let rest = queue_url.strip_prefix("http://")?;
+    let authority = rest.split('/').next()?;
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let v4 = host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+    let local = v4 || matches!(host, "localhost" | "[::1]");
+    local.then(|| queue_url.get(.."http://".len() + authority.len())).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_tells_where_its_queue_is() {
+        assert_eq!(region("https://sqs.eu-west-1.amazonaws.com/1/q.fifo"), Some("eu-west-1"));
+        assert_eq!(region("http://127.0.0.1:9324/1/q.fifo"), None);
+        for url in ["http://127.0.0.1:9324/1/q.fifo", "http://localhost:9324/1/q", "http://[::1]:9324/1/q"] {
+            let origin = url.split("/1/").next();
+            assert_eq!(loopback(url), origin);
+        }
+        for url in ["https://sqs.eu-west-1.amazonaws.com/1/q", "http://127.example.com/1/q", "http://10.0.0.1/1/q"] {
+            assert_eq!(loopback(url), None, "{url}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
@@ -39,8 +39,7 @@ impl SqsQueue {
     {
         let code = error.code().unwrap_or_default().to_owned();
         let message = error.message().unwrap_or_default().to_owned();
-        known(&code, &message)
-            .unwrap_or_else(|| QueueError::Unavailable { queue: self.name.clone(), source: Box::new(error) })
+        known(&code, &message).unwrap_or_else(|| self.odd(&DisplayErrorContext(&error).to_string()))
     }
 
     /// One answer an entry: those that failed by their ids, which are positions, all others done.
@@ -68,7 +67,7 @@ fn known(code: &str, message: &str) -> Option<QueueError> {
         "InvalidParameterValue" if message.contains("not available for visibility timeout change") => {
             Some(QueueError::NotInFlight)
         }
-        "InvalidParameterValue" | "InvalidMessageContents" | "BatchRequestTooLong" => {
+        "InvalidParameterValue" | "InvalidMessageContents" | "BatchRequestTooLong" | "MissingParameter" => {
             Some(QueueError::Invalid(message.to_owned()))
         }
         _ => None,
@@ -87,7 +86,7 @@ impl Queue for SqsQueue {
             .send_message()
             .queue_url(&self.url)
             .message_group_id(message.group.0)
-            .message_deduplication_id(message.dedup_id)
+            .set_message_deduplication_id(Some(message.dedup_id).filter(|id| !id.is_empty()))
             .message_body(message.body);
         for (name, attribute) in message.attributes {
             let value = MessageAttributeValue::builder().data_type(attribute.data_type);
@@ -125,15 +124,18 @@ impl Queue for SqsQueue {
     }
 
     async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
+        if handles.is_empty() {
+            return Vec::new();
+        }
         let entry = |(index, handle): (usize, &Handle)| {
             DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(&handle.0).build()
         };
         let entries = handles.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>();
-        let Ok(entries) = entries else { return self.all(handles.len(), "an entry is incomplete") };
+        let Ok(entries) = entries else { return self.incomplete(handles.len()) };
         let deleted = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await;
         match deleted {
             Ok(deleted) => self.entries(handles.len(), &deleted.failed),
-            Err(error) => self.all(handles.len(), &self.failed(error).to_string()),
+            Err(error) => self.all(handles.len(), error),
         }
     }
 
@@ -155,22 +157,31 @@ impl Queue for SqsQueue {
             return Vec::new();
         }
         let entries = changes.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>();
-        let Ok(entries) = entries else { return self.all(changes.len(), "an entry is incomplete") };
+        let Ok(entries) = entries else { return self.incomplete(changes.len()) };
         let request = self.client.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(entries));
         match request.send().await {
             Ok(changed) => self.entries(changes.len(), &changed.failed),
-            Err(error) => self.all(changes.len(), &self.failed(error).to_string()),
+            Err(error) => self.all(changes.len(), error),
         }
     }
 }
 
 impl SqsQueue {
+    fn incomplete(&self, count: usize) -> Vec<Result<(), QueueError>> {
+        (0..count).map(|_| Err(self.odd("an entry is incomplete"))).collect()
+    }
+
     fn odd(&self, what: &str) -> QueueError {
         QueueError::Unavailable { queue: self.name.clone(), source: what.into() }
     }
 
-    fn all(&self, count: usize, what: &str) -> Vec<Result<(), QueueError>> {
-        (0..count).map(|_| Err(self.odd(what))).collect()
+    /// A request that failed as a whole failed for every entry.
+    fn all<E>(&self, count: usize, error: SdkError<E>) -> Vec<Result<(), QueueError>>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let text = DisplayErrorContext(&error).to_string();
+        (0..count).map(|_| Err(self.odd(&text))).collect()
     }
 
     fn received(&self, message: Message) -> Result<Received, QueueError> {

@@ -39,9 +39,8 @@ async fn start() -> anyhow::Result<Host> {
         plugin.check_targets(config.targets.keys().map(String::as_str)).with_context(|| format!("plugin {name}"))?;
         plugins.push(plugin);
     }
-    let sqs = client::sqs().await;
-    let queue: Arc<dyn Queue> = Arc::new(SqsQueue::new(sqs.clone(), url));
-    let dead_letters = Arc::new(SqsQueue::new(sqs, dead_letter_url));
+    let queue: Arc<dyn Queue> = Arc::new(SqsQueue::new(client::sqs(&url).await, url));
+    let dead_letters = Arc::new(SqsQueue::new(client::sqs(&dead_letter_url).await, dead_letter_url));
     let deliverer = Deliverer::new(config.targets, None, clock).context("preparing delivery")?;
     let source = queue.name().to_owned();
     let pipeline = Pipeline::new(config.routes, Plugins::new(plugins), deliverer, dead_letters, source, clock);

@@ -9,8 +9,10 @@
 //! index. Several processes may open one file.
 
 mod browse;
+pub mod endpoint;
 mod handle;
 mod holds;
+mod limits;
 mod moves;
 mod queue;
 mod queues;

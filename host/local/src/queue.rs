@@ -16,7 +16,7 @@ use crate::receive::Taken;
 use crate::send::Extras;
 use crate::settings::QueueSettings;
 use crate::store::{Durability, Store, failed};
-use crate::{receive, send, settle};
+use crate::{limits, receive, send, settle};
 
 /// One queue of a store. Cheap to clone.
 #[derive(Clone)]
@@ -64,9 +64,9 @@ impl LocalQueue {
                 if message.dedup_id.is_empty() && settings.content_based_dedup {
                     message.dedup_id = send::content_dedup_id(&message.body);
                 }
-                sent.push(match send::check(&message, &settings) {
+                sent.push(match limits::check(&message, &settings) {
                     Ok(()) => Ok(send::send(connection, queue, &settings, message, &extras, now)?),
-                    Err(wrong) => Err(wrong),
+                    Err(wrong) => Err(wrong.into()),
                 });
             }
             store.wake(queue);
@@ -119,12 +119,12 @@ impl Queue for LocalQueue {
     }
 
     async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
-        let (queue, retention, now) = (self.id, self.settings().retention, self.now());
+        let (queue, settings, now) = (self.id, self.settings(), self.now());
         let (owned, store) = (handles.to_vec(), self.store.clone());
         let done = self
             .store
             .run(Durability::Written, move |connection| {
-                let one = |handle| settle::delete(connection, queue, retention, handle, now);
+                let one = |handle| settle::delete(connection, queue, &settings, handle, now);
                 let results = owned.iter().map(one).collect();
                 store.wake(queue);
                 settle::unless_broken(results)
@@ -143,13 +143,13 @@ impl Queue for LocalQueue {
     }
 
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
-        let (queue, retention, now) = (self.id, self.settings().retention, self.now());
+        let (queue, settings, now) = (self.id, self.settings(), self.now());
         let (owned, store) = (changes.to_vec(), self.store.clone());
         let done = self
             .store
             .run(Durability::Written, move |connection| {
                 let one = |(handle, wait): &(Handle, Duration)| {
-                    settle::change_visibility(connection, queue, retention, handle, *wait, now)
+                    settle::change_visibility(connection, queue, &settings, handle, *wait, now)
                 };
                 let results = owned.iter().map(one).collect();
                 store.wake(queue);

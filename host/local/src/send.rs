@@ -1,12 +1,11 @@
-//! Sending: limits, deduplication, and the place at the end of the group.
+//! Sending: deduplication, and the place at the end of the group.
 
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest, Sha256};
 use towpath_core::clock::Timestamp;
-use towpath_core::queue::{AttributeValue, MessageId, NewMessage, QueueError, Sent};
-use towpath_core::route::is_id;
+use towpath_core::queue::{MessageId, NewMessage, QueueError, Sent};
 
 use crate::settings::{DedupScope, QueueSettings};
 use crate::store::failed;
@@ -14,58 +13,9 @@ use crate::store::failed;
 /// How long a deduplication id is remembered. Source: `MessageDeduplicationId` of SQS.
 const DEDUP: Duration = Duration::from_secs(5 * 60);
 
-/// The most attributes of a message. Source: quotas of SQS.
-const MAX_ATTRIBUTES: usize = 10;
-
-/// Checks a message against the limits of SQS.
-pub(crate) fn check(message: &NewMessage, settings: &QueueSettings) -> Result<(), QueueError> {
-    let invalid = |problem: String| Err(QueueError::Invalid(problem));
-    let NewMessage { group, dedup_id, body, attributes } = message;
-    let fine = match settings.fifo {
-        true => is_id(group.as_str()) && is_id(dedup_id),
-        false => group.as_str().is_empty() || is_id(group.as_str()),
-    };
-    if !fine {
-        return invalid("group and deduplication ids have 1–128 letters, digits and punctuation".to_owned());
-    }
-    if body.is_empty() {
-        return invalid("the message body must not be empty".to_owned());
-    }
-    if attributes.len() > MAX_ATTRIBUTES {
-        return invalid(format!("{} attributes, {MAX_ATTRIBUTES} are allowed", attributes.len()));
-    }
-    let mut size = body.len();
-    for (name, attribute) in attributes {
-        let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-        let value = match &attribute.value {
-            AttributeValue::Text(text) => text.as_bytes(),
-            AttributeValue::Binary(bytes) => bytes.as_slice(),
-        };
-        if name.is_empty() || name.len() > 256 || !name.chars().all(fits) || value.is_empty() {
-            return invalid(format!("the attribute {name:?} needs a name of letters, digits, _, - and ., and a value"));
-        }
-        if attribute.as_text().is_some_and(|text| !is_xml(text)) {
-            return invalid(format!("the attribute {name:?} has characters that are not allowed"));
-        }
-        size += name.len() + attribute.data_type.len() + value.len();
-    }
-    if !is_xml(body) {
-        return invalid("the message body has characters that are not allowed: send binary as base64".to_owned());
-    }
-    if size > settings.max_message_bytes {
-        return invalid(format!("the message has {size} bytes, {} are allowed", settings.max_message_bytes));
-    }
-    Ok(())
-}
-
 /// The deduplication id of a body: its SHA-256, attributes left out. Source: `ContentBasedDeduplication`.
 pub(crate) fn content_dedup_id(body: &str) -> String {
     hex::encode(Sha256::digest(body.as_bytes()))
-}
-
-/// `#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF`. Source: `SendMessage`.
-fn is_xml(text: &str) -> bool {
-    text.chars().all(|c| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{FFFD}' | '\u{10000}'..))
 }
 
 /// What a client of SQS may say beside the message.

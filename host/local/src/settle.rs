@@ -9,6 +9,7 @@ use towpath_core::queue::{Handle, MAX_VISIBILITY, QueueError};
 use crate::handle::Receipt;
 use crate::receive::refresh;
 use crate::send::{millis, timestamp};
+use crate::settings::QueueSettings;
 use crate::store::failed;
 
 struct Held {
@@ -22,25 +23,29 @@ struct Held {
 pub(crate) fn delete(
     connection: &Connection,
     queue: i64,
-    retention: Duration,
+    settings: &QueueSettings,
     handle: &Handle,
     now: Timestamp,
 ) -> Result<(), QueueError> {
     let receipt = Receipt::read(handle, queue)?;
     let Some(held) = held(connection, receipt.seq).map_err(failed)? else { return Ok(()) };
-    if held.nonce != Some(receipt.nonce) || held.visible_at <= millis(now) {
-        return Err(QueueError::HandleExpired);
+    let latest = held.nonce == Some(receipt.nonce);
+    match settings.fifo {
+        true if !latest || held.visible_at <= millis(now) => return Err(QueueError::HandleExpired),
+        // A standard queue takes the last handle even when it is late, and overlooks an older one.
+        false if !latest => return Ok(()),
+        _ => {}
     }
     let delete = "DELETE FROM messages WHERE seq = ?1";
     connection.prepare_cached(delete).and_then(|mut delete| delete.execute([receipt.seq])).map_err(failed)?;
-    refresh(connection, held.group, retention).map_err(failed)
+    refresh(connection, held.group, settings.retention).map_err(failed)
 }
 
 /// Makes a message invisible for so long from now on; zero makes it visible.
 pub(crate) fn change_visibility(
     connection: &Connection,
     queue: i64,
-    retention: Duration,
+    settings: &QueueSettings,
     handle: &Handle,
     wait: Duration,
     now: Timestamp,
@@ -51,13 +56,17 @@ pub(crate) fn change_visibility(
         return Err(QueueError::NotInFlight);
     }
     let received_at = held.received_at.map_or(now, timestamp);
-    if now.since(received_at) + wait > MAX_VISIBILITY {
-        return Err(QueueError::Invalid("a message is held for at most 12 hours from its receive".to_owned()));
+    // SQS counts in whole seconds.
+    if Duration::from_secs(now.since(received_at).as_secs()) + wait > MAX_VISIBILITY {
+        return Err(QueueError::Invalid(format!(
+            "Value {} for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [43200 seconds]",
+            wait.as_secs()
+        )));
     }
     let sql = "UPDATE messages SET visible_at = ?2 WHERE seq = ?1";
     let values = params![receipt.seq, millis(now + wait)];
     connection.prepare_cached(sql).and_then(|mut update| update.execute(values)).map_err(failed)?;
-    refresh(connection, held.group, retention).map_err(failed)
+    refresh(connection, held.group, settings.retention).map_err(failed)
 }
 
 fn held(connection: &Connection, seq: i64) -> rusqlite::Result<Option<Held>> {

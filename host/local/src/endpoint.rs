@@ -1,0 +1,150 @@
+//! An SQS-compatible endpoint over a store: AWS JSON 1.0, for the aws CLI and every SDK. It checks no
+//! signatures: whoever reaches it may use it.
+//!
+//! Source: the API reference of SQS, `https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/`.
+
+mod attributes;
+mod batch;
+mod error;
+mod md5;
+mod messages;
+mod moves;
+mod names;
+mod queues;
+mod settle;
+
+use std::sync::{Arc, Mutex};
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use crate::queue::LocalQueue;
+use crate::store::{Store, StoreError, lock};
+use error::ApiError;
+
+/// The longest request: a batch of 1 MiB whose every character is escaped.
+const MAX_REQUEST: usize = 8 * 1024 * 1024;
+
+/// The endpoint. It runs the move tasks that it starts, until it is dropped.
+pub struct Endpoint {
+    store: Store,
+    /// Queues that a running host works with: their messages may be purged, they are not deleted.
+    in_use: Vec<String>,
+    moves: Mutex<JoinSet<()>>,
+}
+
+impl Endpoint {
+    /// An endpoint over this store. Move tasks that were cut off by the end of another process go on.
+    pub async fn new(store: Store, in_use: Vec<String>) -> Result<Arc<Endpoint>, StoreError> {
+        let unfinished = store.unfinished_moves().await?;
+        let endpoint = Endpoint { store, in_use, moves: Mutex::default() };
+        unfinished.into_iter().for_each(|task| endpoint.go_on(task));
+        Ok(Arc::new(endpoint))
+    }
+
+    /// Moves in the background. What stops it is in the task's own row.
+    fn go_on(&self, task: i64) {
+        let store = self.store.clone();
+        let mut moves = lock(&self.moves);
+        while moves.try_join_next().is_some() {}
+        moves.spawn(async move {
+            // It can be asked for with ListMessageMoveTasks; it goes on when the endpoint starts again.
+            let _ = store.run_move(task).await;
+        });
+    }
+
+    async fn queue(&self, url: Option<&str>) -> Result<LocalQueue, ApiError> {
+        let url = url.ok_or_else(|| ApiError::missing("QueueUrl"))?;
+        let name = names::of_url(url).ok_or_else(ApiError::no_queue)?;
+        self.store.find(name).await?.ok_or_else(ApiError::no_queue)
+    }
+}
+
+/// The router: every action is a POST to any path, named by a header.
+pub fn router(endpoint: Arc<Endpoint>) -> Router {
+    Router::new()
+        .route("/", get(hint).post(act))
+        .fallback(act)
+        .layer(DefaultBodyLimit::max(MAX_REQUEST))
+        .with_state(endpoint)
+}
+
+async fn hint() -> &'static str {
+    "Towpath's SQS endpoint. For example:\n  aws sqs list-queues --endpoint-url http://HOST:PORT --region us-east-1\n"
+}
+
+/// A request with what answers need to know of it.
+struct Request {
+    /// What the client calls this endpoint.
+    host: String,
+    body: Value,
+}
+
+impl Request {
+    fn read<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        serde_json::from_value(self.body.clone()).map_err(ApiError::malformed)
+    }
+}
+
+async fn act(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let Some(action) = target.strip_prefix("AmazonSQS.") else {
+        return ApiError::unknown_action("a request without the header X-Amz-Target, as of the query protocol,")
+            .into_response();
+    };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost").to_owned();
+    let body = if body.is_empty() { Ok(Value::Object(Default::default())) } else { serde_json::from_slice(&body) };
+    let answer = match body {
+        Ok(body) => dispatch(&endpoint, action, Request { host, body }).await,
+        Err(error) => Err(ApiError::malformed(error)),
+    };
+    match answer {
+        Ok(answer) => ([(header::CONTENT_TYPE, "application/x-amz-json-1.0")], Json(answer)).into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn dispatch(endpoint: &Endpoint, action: &str, request: Request) -> Result<Value, ApiError> {
+    match action {
+        "CreateQueue" => endpoint.create_queue(&request).await,
+        "DeleteQueue" => endpoint.delete_queue(&request).await,
+        "GetQueueUrl" => endpoint.get_queue_url(&request).await,
+        "ListQueues" => endpoint.list_queues(&request).await,
+        "GetQueueAttributes" => endpoint.get_queue_attributes(&request).await,
+        "SetQueueAttributes" => endpoint.set_queue_attributes(&request).await,
+        "PurgeQueue" => endpoint.purge_queue(&request).await,
+        "ListDeadLetterSourceQueues" => endpoint.list_dead_letter_source_queues(&request).await,
+        "TagQueue" => endpoint.tag_queue(&request).await,
+        "UntagQueue" => endpoint.untag_queue(&request).await,
+        "ListQueueTags" => endpoint.list_queue_tags(&request).await,
+        "SendMessage" => endpoint.send_message(&request).await,
+        "SendMessageBatch" => endpoint.send_message_batch(&request).await,
+        "ReceiveMessage" => endpoint.receive_message(&request).await,
+        "DeleteMessage" => endpoint.delete_message(&request).await,
+        "DeleteMessageBatch" => endpoint.delete_message_batch(&request).await,
+        "ChangeMessageVisibility" => endpoint.change_visibility(&request).await,
+        "ChangeMessageVisibilityBatch" => endpoint.change_visibility_batch(&request).await,
+        "StartMessageMoveTask" => endpoint.start_move(&request).await,
+        "ListMessageMoveTasks" => endpoint.list_moves(&request).await,
+        "CancelMessageMoveTask" => endpoint.cancel_move(&request).await,
+        other => Err(ApiError::unknown_action(other)),
+    }
+}
+
+/// An answer as JSON.
+fn answer(value: impl Serialize) -> Result<Value, ApiError> {
+    serde_json::to_value(value).map_err(ApiError::malformed)
+}
+
+/// An answer without content.
+fn nothing() -> Result<Value, ApiError> {
+    Ok(Value::Object(Default::default()))
+}

@@ -1,0 +1,47 @@
+//! What all batches share: at most ten entries with distinct ids, and an answer for each.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+use towpath_core::queue::MAX_BATCH;
+
+use super::ApiError;
+
+/// Checks the ids of a batch's entries.
+pub(super) fn check<'a>(action: &str, ids: impl ExactSizeIterator<Item = &'a str>) -> Result<(), ApiError> {
+    if ids.len() == 0 {
+        return Err(ApiError::empty_batch(action));
+    }
+    if ids.len() > MAX_BATCH {
+        return Err(ApiError::too_many(ids.len()));
+    }
+    let mut seen = HashSet::new();
+    for id in ids {
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if id.is_empty() || id.len() > 80 || !id.chars().all(fits) {
+            return Err(ApiError::entry_id());
+        }
+        if !seen.insert(id) {
+            return Err(ApiError::repeated(id));
+        }
+    }
+    Ok(())
+}
+
+/// The answer: what each entry came to.
+pub(super) fn answer(entries: Vec<(String, Result<Value, ApiError>)>) -> Value {
+    let (mut successful, mut failed) = (Vec::new(), Vec::new());
+    for (id, result) in entries {
+        match result {
+            Ok(Value::Object(mut entry)) => {
+                entry.insert("Id".to_owned(), Value::from(id));
+                successful.push(Value::Object(entry));
+            }
+            Ok(_) => successful.push(json!({ "Id": id })),
+            Err(error) => failed.push(json!({
+                "Id": id, "SenderFault": error.sender, "Code": error.code, "Message": error.message,
+            })),
+        }
+    }
+    json!({ "Successful": successful, "Failed": failed })
+}

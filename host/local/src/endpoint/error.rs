@@ -1,0 +1,172 @@
+//! Errors in the words and codes of SQS, in the shape of AWS JSON 1.0.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use towpath_core::queue::QueueError;
+
+use crate::StoreError;
+use crate::limits::Wrong;
+
+/// An error as a client sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct ApiError {
+    /// The shape's name in the JSON protocol.
+    shape: &'static str,
+    /// The code of the older query protocol, which SDKs still tell.
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    /// Whether the client is at fault.
+    pub(crate) sender: bool,
+}
+
+impl ApiError {
+    fn sender(shape: &'static str, code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError { shape, code, message: message.into(), sender: true }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> ApiError {
+        ApiError::sender("InvalidParameterValueException", "InvalidParameterValue", message)
+    }
+
+    /// `Value 11 for parameter X is invalid. Reason: …`
+    pub(crate) fn value(parameter: &str, value: impl std::fmt::Display, reason: &str) -> ApiError {
+        ApiError::invalid(format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}"))
+    }
+
+    pub(crate) fn missing(parameter: &str) -> ApiError {
+        let message = format!("The request must contain the parameter {parameter}.");
+        ApiError::sender("MissingRequiredParameterException", "MissingParameter", message)
+    }
+
+    pub(crate) fn no_queue() -> ApiError {
+        let code = "AWS.SimpleQueueService.NonExistentQueue";
+        ApiError::sender("QueueDoesNotExist", code, "The specified queue does not exist.")
+    }
+
+    pub(crate) fn queue_exists(attribute: &str) -> ApiError {
+        let message =
+            format!("A queue already exists with the same name and a different value for attribute {attribute}");
+        ApiError::sender("QueueNameExists", "QueueAlreadyExists", message)
+    }
+
+    pub(crate) fn attribute_name(name: &str) -> ApiError {
+        ApiError::sender("InvalidAttributeName", "InvalidAttributeName", format!("Unknown Attribute {name}."))
+    }
+
+    pub(crate) fn attribute_value(name: &str) -> ApiError {
+        let message = format!("Invalid value for the parameter {name}.");
+        ApiError::sender("InvalidAttributeValue", "InvalidAttributeValue", message)
+    }
+
+    pub(crate) fn unsupported(message: impl Into<String>) -> ApiError {
+        ApiError::sender("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", message)
+    }
+
+    pub(crate) fn unknown_action(action: &str) -> ApiError {
+        let message = format!("{action} is no action that this endpoint knows.");
+        ApiError::sender("UnknownOperationException", "InvalidAction", message)
+    }
+
+    pub(crate) fn malformed(problem: impl std::fmt::Display) -> ApiError {
+        ApiError::sender("SerializationException", "MalformedInput", format!("The request cannot be read: {problem}"))
+    }
+
+    pub(crate) fn no_resource(parameter: &str) -> ApiError {
+        let message = format!("The resource that you specified for the {parameter} parameter doesn't exist.");
+        ApiError::sender("ResourceNotFoundException", "ResourceNotFoundException", message)
+    }
+
+    pub(crate) fn empty_batch(action: &str) -> ApiError {
+        let message = format!("There should be at least one {action}RequestEntry in the request.");
+        ApiError::sender("EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest", message)
+    }
+
+    pub(crate) fn too_many(count: usize) -> ApiError {
+        let message = format!("Maximum number of entries per request are 10. You have sent {count}.");
+        let code = "AWS.SimpleQueueService.TooManyEntriesInBatchRequest";
+        ApiError::sender("TooManyEntriesInBatchRequest", code, message)
+    }
+
+    pub(crate) fn repeated(id: &str) -> ApiError {
+        let code = "AWS.SimpleQueueService.BatchEntryIdsNotDistinct";
+        ApiError::sender("BatchEntryIdsNotDistinct", code, format!("Id {id} repeated."))
+    }
+
+    pub(crate) fn entry_id() -> ApiError {
+        let message = "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.";
+        ApiError::sender("InvalidBatchEntryId", "AWS.SimpleQueueService.InvalidBatchEntryId", message)
+    }
+
+    pub(crate) fn batch_too_long(size: usize, most: usize) -> ApiError {
+        let message = format!("Batch requests cannot be longer than {most} bytes. You have sent {size} bytes.");
+        ApiError::sender("BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong", message)
+    }
+
+    /// What a queue says of a handle.
+    pub(crate) fn of_handle(error: QueueError, handle: &str, fifo: bool) -> ApiError {
+        match error {
+            QueueError::NotInFlight if !fifo => {
+                let code = "AWS.SimpleQueueService.MessageNotInflight";
+                ApiError::sender("MessageNotInflight", code, "The specified message isn't in flight.")
+            }
+            QueueError::HandleExpired => ApiError::value("ReceiptHandle", handle, "The receipt handle has expired."),
+            QueueError::NotInFlight => ApiError::value(
+                "ReceiptHandle",
+                handle,
+                "Message does not exist or is not available for visibility timeout change.",
+            ),
+            QueueError::HandleInvalid => {
+                let message = format!("The input receipt handle \"{handle}\" is not a valid receipt handle.");
+                ApiError::sender("ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", message)
+            }
+            other => other.into(),
+        }
+    }
+}
+
+impl From<Wrong> for ApiError {
+    fn from(wrong: Wrong) -> ApiError {
+        let shape = match wrong.code() {
+            "MissingParameter" => "MissingRequiredParameterException",
+            "InvalidMessageContents" => "InvalidMessageContents",
+            _ => "InvalidParameterValueException",
+        };
+        ApiError::sender(shape, wrong.code(), wrong.to_string())
+    }
+}
+
+impl From<QueueError> for ApiError {
+    fn from(error: QueueError) -> ApiError {
+        match error {
+            QueueError::Invalid(message) => ApiError::invalid(message),
+            error => {
+                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                let message = format!("{error}{cause}");
+                ApiError { shape: "ServiceUnavailable", code: "ServiceUnavailable", message, sender: false }
+            }
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> ApiError {
+        ApiError { shape: "ServiceUnavailable", code: "ServiceUnavailable", message: error.to_string(), sender: false }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, fault) = match self.sender {
+            true => (StatusCode::BAD_REQUEST, "Sender"),
+            false => (StatusCode::SERVICE_UNAVAILABLE, "Receiver"),
+        };
+        let namespace = match self.shape.ends_with("Exception") {
+            true => "com.amazon.coral.service",
+            false => "com.amazonaws.sqs",
+        };
+        let body = json!({ "__type": format!("{namespace}#{}", self.shape), "message": self.message });
+        (status, [("x-amzn-query-error", format!("{};{fault}", self.code))], Json(body)).into_response()
+    }
+}

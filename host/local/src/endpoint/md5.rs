@@ -1,0 +1,34 @@
+//! The checksums that clients check. Source: "Calculating the MD5 message digest for message attributes" in
+//! the developer guide of SQS.
+
+use md5::{Digest as _, Md5};
+use towpath_core::queue::{AttributeValue, Attributes};
+
+/// Of a body.
+pub(super) fn of_body(body: &str) -> String {
+    hex::encode(Md5::digest(body.as_bytes()))
+}
+
+/// Of attributes, if there are any: names in order, each length in four bytes before what it counts.
+pub(super) fn of_attributes(attributes: &Attributes) -> Option<String> {
+    if attributes.is_empty() {
+        return None;
+    }
+    let mut digest = Md5::new();
+    for (name, attribute) in attributes {
+        let (kind, value) = match &attribute.value {
+            AttributeValue::Text(text) => (1_u8, text.as_bytes()),
+            AttributeValue::Binary(bytes) => (2, bytes.as_slice()),
+        };
+        add(&mut digest, name.as_bytes());
+        add(&mut digest, attribute.data_type.as_bytes());
+        digest.update([kind]);
+        add(&mut digest, value);
+    }
+    Some(hex::encode(digest.finalize()))
+}
+
+fn add(digest: &mut Md5, bytes: &[u8]) {
+    digest.update(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
+    digest.update(bytes);
+}

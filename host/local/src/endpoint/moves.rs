@@ -1,0 +1,131 @@
+//! Move tasks.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{ApiError, Endpoint, Request, answer, names};
+use crate::moves::{MAX_MOVES_PER_SECOND, MoveError, MoveStatus, MoveTask};
+use crate::queue::LocalQueue;
+
+/// The most tasks that a list tells. Source: the `ListMessageMoveTasks` API.
+const MAX_RESULTS: usize = 10;
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Start {
+    source_arn: Option<String>,
+    destination_arn: Option<String>,
+    max_number_of_messages_per_second: Option<u32>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct List {
+    source_arn: Option<String>,
+    max_results: Option<usize>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Cancel {
+    task_handle: Option<String>,
+}
+
+/// What is in a task's handle.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TaskHandle {
+    task_id: i64,
+    source_arn: String,
+}
+
+impl Endpoint {
+    async fn queue_of(&self, parameter: &str, arn: Option<&str>) -> Result<LocalQueue, ApiError> {
+        let arn = arn.ok_or_else(|| ApiError::missing(parameter))?;
+        let name = names::of_arn(arn).ok_or_else(|| ApiError::value(parameter, arn, "It is no ARN of a queue."))?;
+        self.store.find(name).await?.ok_or_else(|| ApiError::no_resource(parameter))
+    }
+
+    pub(super) async fn start_move(&self, request: &Request) -> Result<Value, ApiError> {
+        let start: Start = request.read()?;
+        let source = self.queue_of("SourceArn", start.source_arn.as_deref()).await?;
+        let destination = match &start.destination_arn {
+            Some(arn) => Some(self.queue_of("DestinationArn", Some(arn)).await?),
+            None => None,
+        };
+        let per_second = start.max_number_of_messages_per_second.unwrap_or(MAX_MOVES_PER_SECOND);
+        if !(1..=MAX_MOVES_PER_SECOND).contains(&per_second) {
+            let reason = "Must be between 1 and 500, if provided.";
+            return Err(ApiError::value("MaxNumberOfMessagesPerSecond", per_second, reason));
+        }
+        let task = self.store.start_move(&source, destination.as_ref(), per_second).await?;
+        self.go_on(task);
+        answer(json!({ "TaskHandle": handle(task, &source.name) }))
+    }
+
+    pub(super) async fn list_moves(&self, request: &Request) -> Result<Value, ApiError> {
+        let list: List = request.read()?;
+        let source = self.queue_of("SourceArn", list.source_arn.as_deref()).await?;
+        let most = list.max_results.unwrap_or(1);
+        if !(1..=MAX_RESULTS).contains(&most) {
+            return Err(ApiError::value("MaxResults", most, "Must be between 1 and 10, if provided."));
+        }
+        let tasks = self.store.moves(&source, most).await?;
+        let results: Vec<Value> = tasks.iter().map(|task| describe(task, &source.name)).collect();
+        answer(json!({ "Results": results }))
+    }
+
+    pub(super) async fn cancel_move(&self, request: &Request) -> Result<Value, ApiError> {
+        let text = request.read::<Cancel>()?.task_handle.ok_or_else(|| ApiError::missing("TaskHandle"))?;
+        let bytes = BASE64.decode(&text).unwrap_or_default();
+        let Ok(TaskHandle { task_id, .. }) = serde_json::from_slice(&bytes) else {
+            return Err(ApiError::value("TaskHandle", text, "It is no handle of a task."));
+        };
+        let moved = self.store.cancel_move(task_id).await?;
+        answer(json!({ "ApproximateNumberOfMessagesMoved": moved }))
+    }
+}
+
+fn handle(task: i64, source: &str) -> String {
+    let handle = TaskHandle { task_id: task, source_arn: names::arn(source) };
+    BASE64.encode(serde_json::to_vec(&handle).unwrap_or_default())
+}
+
+fn describe(task: &MoveTask, source: &str) -> Value {
+    let mut result = Map::from_iter([
+        ("Status".to_owned(), json!(task.status.as_str())),
+        ("SourceArn".to_owned(), json!(names::arn(source))),
+        ("MaxNumberOfMessagesPerSecond".to_owned(), json!(task.per_second)),
+        ("ApproximateNumberOfMessagesMoved".to_owned(), json!(task.moved)),
+        ("ApproximateNumberOfMessagesToMove".to_owned(), json!(task.to_move)),
+        ("StartedTimestamp".to_owned(), json!(task.started_at.0)),
+    ]);
+    if let Some(destination) = &task.destination {
+        result.insert("DestinationArn".to_owned(), json!(names::arn(destination)));
+    }
+    if let Some(failure) = &task.failure {
+        result.insert("FailureReason".to_owned(), json!(failure));
+    }
+    // Only a running task can be told to stop.
+    if task.status == MoveStatus::Running {
+        result.insert("TaskHandle".to_owned(), json!(handle(task.id, source)));
+    }
+    Value::Object(result)
+}
+
+impl From<MoveError> for ApiError {
+    fn from(error: MoveError) -> ApiError {
+        match error {
+            MoveError::Queue(error) => error.into(),
+            MoveError::Running(_) => ApiError::unsupported(
+                "There is already a task running. Only one active task is allowed for a source queue arn at a given time.",
+            ),
+            MoveError::NotDeadLetterQueue(_) => {
+                ApiError::invalid("Source queue must be configured as a Dead Letter Queue.")
+            }
+            MoveError::NotActive => ApiError::unsupported("Only active tasks can be cancelled."),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! URLs and ARNs of queues. Account and region stand there because clients expect some.
+
+use super::ApiError;
+
+const ACCOUNT: &str = "000000000000";
+const ARN: &str = "arn:aws:sqs:us-east-1:000000000000:";
+
+/// The URL of a queue, at the address by which the client knows this endpoint.
+pub(super) fn url(host: &str, name: &str) -> String {
+    format!("http://{host}/{ACCOUNT}/{name}")
+}
+
+/// The name of the queue with this URL, whatever its host and account.
+pub(super) fn of_url(url: &str) -> Option<&str> {
+    url.trim_end_matches('/').rsplit('/').next().filter(|name| !name.is_empty())
+}
+
+/// The ARN of a queue.
+pub(crate) fn arn(name: &str) -> String {
+    format!("{ARN}{name}")
+}
+
+/// The name of the queue with this ARN, whatever its region and account.
+pub(super) fn of_arn(arn: &str) -> Option<&str> {
+    let name = arn.strip_prefix("arn:aws:sqs:")?.rsplit(':').next()?;
+    Some(name).filter(|name| !name.is_empty())
+}
+
+/// Checks the name of a queue. Source: the `CreateQueue` API.
+pub(super) fn check(name: &str, fifo: bool) -> Result<(), ApiError> {
+    let stem = if fifo { name.strip_suffix(".fifo") } else { Some(name) };
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if stem.is_some_and(|stem| !stem.is_empty() && stem.chars().all(fits)) && name.len() <= 80 {
+        return Ok(());
+    }
+    Err(ApiError::invalid(match fifo {
+        true => {
+            "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with .fifo suffix and be 1 to 80 in length."
+        }
+        false => "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
+    }))
+}

@@ -1,0 +1,107 @@
+//! Deleting, giving back, keeping longer.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use towpath_core::queue::{Handle, Queue as _, QueueError};
+
+use super::messages::visibility;
+use super::{ApiError, Endpoint, Request, batch, nothing};
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Entry {
+    id: String,
+    receipt_handle: Option<String>,
+    visibility_timeout: Option<i64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct One {
+    queue_url: Option<String>,
+    #[serde(flatten)]
+    entry: Entry,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Many {
+    queue_url: Option<String>,
+    entries: Vec<Entry>,
+}
+
+impl Entry {
+    fn handle(&self) -> Result<Handle, ApiError> {
+        self.receipt_handle.clone().map(Handle).ok_or_else(|| ApiError::missing("ReceiptHandle"))
+    }
+
+    fn change(&self) -> Result<(Handle, Duration), ApiError> {
+        let wait = visibility(self.visibility_timeout)?;
+        Ok((self.handle()?, wait.ok_or_else(|| ApiError::missing("VisibilityTimeout"))?))
+    }
+}
+
+impl Endpoint {
+    pub(super) async fn delete_message(&self, request: &Request) -> Result<Value, ApiError> {
+        let One { queue_url, entry } = request.read()?;
+        let queue = self.queue(queue_url.as_deref()).await?;
+        let handle = entry.handle()?;
+        only(queue.delete(std::slice::from_ref(&handle)).await, &handle, queue.settings().fifo)
+    }
+
+    pub(super) async fn change_visibility(&self, request: &Request) -> Result<Value, ApiError> {
+        let One { queue_url, entry } = request.read()?;
+        let queue = self.queue(queue_url.as_deref()).await?;
+        let (handle, wait) = entry.change()?;
+        only(queue.change_visibility(&[(handle.clone(), wait)]).await, &handle, queue.settings().fifo)
+    }
+
+    pub(super) async fn delete_message_batch(&self, request: &Request) -> Result<Value, ApiError> {
+        let Many { queue_url, entries } = request.read()?;
+        let queue = self.queue(queue_url.as_deref()).await?;
+        batch::check("DeleteMessageBatch", entries.iter().map(|entry| entry.id.as_str()))?;
+        let entries: Vec<_> = entries.into_iter().map(|entry| (entry.handle(), entry.id)).collect();
+        let handles: Vec<Handle> = entries.iter().filter_map(|(handle, _)| handle.clone().ok()).collect();
+        let fifo = queue.settings().fifo;
+        let mut results = queue.delete(&handles).await.into_iter();
+        let one = |(handle, id): (Result<Handle, ApiError>, String)| (id, settled(handle, &mut results, fifo));
+        Ok(batch::answer(entries.into_iter().map(one).collect()))
+    }
+
+    pub(super) async fn change_visibility_batch(&self, request: &Request) -> Result<Value, ApiError> {
+        let Many { queue_url, entries } = request.read()?;
+        let queue = self.queue(queue_url.as_deref()).await?;
+        batch::check("ChangeMessageVisibilityBatch", entries.iter().map(|entry| entry.id.as_str()))?;
+        let entries: Vec<_> = entries.into_iter().map(|entry| (entry.change(), entry.id)).collect();
+        let changes: Vec<_> = entries.iter().filter_map(|(change, _)| change.clone().ok()).collect();
+        let fifo = queue.settings().fifo;
+        let mut results = queue.change_visibility(&changes).await.into_iter();
+        let one = |(change, id): (Result<(Handle, Duration), ApiError>, String)| {
+            (id, settled(change.map(|(handle, _)| handle), &mut results, fifo))
+        };
+        Ok(batch::answer(entries.into_iter().map(one).collect()))
+    }
+}
+
+/// What an entry came to: its own mistake, or the queue's next answer.
+fn settled(
+    handle: Result<Handle, ApiError>,
+    results: &mut impl Iterator<Item = Result<(), QueueError>>,
+    fifo: bool,
+) -> Result<Value, ApiError> {
+    let handle = handle?;
+    match results.next() {
+        Some(Ok(())) => Ok(json!({})),
+        Some(Err(error)) => Err(ApiError::of_handle(error, handle.as_str(), fifo)),
+        None => Err(ApiError::missing("ReceiptHandle")),
+    }
+}
+
+fn only(results: Vec<Result<(), QueueError>>, handle: &Handle, fifo: bool) -> Result<Value, ApiError> {
+    match results.into_iter().next() {
+        Some(Err(error)) => Err(ApiError::of_handle(error, handle.as_str(), fifo)),
+        _ => nothing(),
+    }
+}
