@@ -37,7 +37,7 @@ fn project() -> TempDir {
 #[test]
 fn every_command_has_help_with_an_example() {
     let folder = TempDir::new().unwrap();
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 21] = [
         &[],
         &["demo"],
         &["serve"],
@@ -48,6 +48,16 @@ fn every_command_has_help_with_an_example() {
         &["config", "check"],
         &["dlq", "list"],
         &["dlq", "show"],
+        &["dlq", "stats"],
+        &["dlq", "redrive"],
+        &["dlq", "diff"],
+        &["dlq", "edit"],
+        &["dlq", "drop"],
+        &["dlq", "audit"],
+        &["poll"],
+        &["hold"],
+        &["resume"],
+        &["status"],
         &["completions"],
     ];
     for command in commands {
@@ -127,10 +137,12 @@ fn wrong_input_says_what_to_do() {
     std::fs::write(here.join("event.json"), "{}").unwrap();
     std::fs::write(here.join("odd.json"), "{\"boddy\": 1}").unwrap();
     std::fs::create_dir(here.join("empty")).unwrap();
-    let cases: [(&[&str], &str); 12] = [
+    std::fs::write(here.join("local.toml"), "[target.sss]\nurl = \"https://sss.example\"\n").unwrap();
+    drop(towpath_local::Store::open(&here.join("store"), towpath_core::clock::Clock::wall()).unwrap());
+    let cases: [(&[&str], &str); 25] = [
         (&["serve"], "cannot read towpath.toml"),
         (&["serve", "-c", "sqs.toml"], "leave url and dead_letter_url out"),
-        (&["dlq", "list"], "give --store DIR, or --config FILE"),
+        (&["dlq", "list"], "give --store DIR, --queue-url URL or --config FILE"),
         (&["dlq", "list", "--store", "nowhere"], "there is no store in nowhere"),
         (&["plugin", "build"], "there is no plugin here"),
         (&["plugin", "test", "empty"], "empty is no plugin"),
@@ -143,6 +155,19 @@ fn wrong_input_says_what_to_do() {
             "is `towpath serve` or `towpath dev` running there?",
         ),
         (&["demo"], "plugins"),
+        (&["poll"], "cannot read towpath.toml"),
+        (&["poll", "-c", "local.toml"], "names no SQS queue: add queue.url"),
+        (&["poll", "--wait", "1m"], "it must be from 1s to 20s"),
+        (&["serve", "-c", "local.toml", "--listen", "127.0.0.1:0", "--sqs", "0.0.0.0:0"], "--sqs-allow-remote"),
+        (&["hold", "sss", "-c", "sqs.toml"], "there is no target \"sss\""),
+        (&["hold", "nobody", "-c", "local.toml", "--store", "store"], "known are: sss"),
+        (&["hold", "sss", "--for", "soon", "--store", "store"], "write 90s, 45m, 2h or 3d"),
+        (&["resume", "sss", "--rate", "fast", "--store", "store"], "is no rate such as 10/s"),
+        (&["status", "-c", "local.toml"], "there is no store in .towpath"),
+        (&["dlq", "redrive", "--store", "store"], "give ids, a filter such as --reason refused, or --all"),
+        (&["dlq", "show", "m-1", "--store", "store"], "there is no dead letter m-1"),
+        (&["dlq", "list", "--since", "soon", "--store", "store"], "is neither an age such as 2h nor a time"),
+        (&["dlq", "drop", "--note", "x", "--store", "store"], "which letters?"),
     ];
     for (args, says) in cases {
         let output = towpath(here, args);

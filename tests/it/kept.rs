@@ -93,7 +93,7 @@ async fn a_letter_that_dies_again_after_a_redrive_is_a_letter_again() {
     assert!(first.is_empty());
     // Sent back at once, with its origin, as a redrive does: well within five minutes of its death.
     let died = DeadLetter::read(&letter.attributes).expect("letter");
-    let origin = Origin { id: died.message_id(), sent_at: died.sent_at };
+    let origin = Origin { id: died.message_id(), sent_at: died.sent_at, notes: Vec::new() };
     let origin = Attribute::text(serde_json::to_string(&origin).expect("json"));
     let attributes = [(ORIGIN_ATTRIBUTE.to_owned(), origin)].into();
     let again = NewMessage { group: letter.group, dedup_id: "redrive-1".to_owned(), body: letter.body, attributes };

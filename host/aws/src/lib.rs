@@ -1,8 +1,11 @@
-//! Everything that talks to AWS: Lambda events and their answers, and SQS as the host's queue.
+//! Everything that talks to AWS: Lambda events and their answers, SQS as the host's queue, and
+//! holds in S3.
 
 pub mod client;
 pub mod event;
+mod holds;
 pub mod lambda;
 mod sqs;
 
-pub use sqs::SqsQueue;
+pub use holds::S3Holds;
+pub use sqs::{SqsDepth, SqsQueue};

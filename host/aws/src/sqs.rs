@@ -9,7 +9,7 @@ use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
-    MessageAttributeValue, MessageSystemAttributeName,
+    MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName,
 };
 use towpath_core::clock::Timestamp;
 use towpath_core::queue::{
@@ -17,6 +17,17 @@ use towpath_core::queue::{
 };
 
 use crate::client::ATTEMPT_TIMEOUT;
+
+/// About how many messages a queue holds, as SQS tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SqsDepth {
+    /// Messages that can be received, or wait behind others of their group.
+    pub visible: u64,
+    /// Messages in flight.
+    pub invisible: u64,
+    /// Messages that are not visible yet.
+    pub delayed: u64,
+}
 
 /// A queue of SQS.
 pub struct SqsQueue {
@@ -31,6 +42,20 @@ impl SqsQueue {
         let url = url.into();
         let name = arn(&url).unwrap_or_else(|| url.clone());
         SqsQueue { client, url, name }
+    }
+
+    /// About how many messages the queue holds. Fails if there is no such queue.
+    pub async fn depth(&self) -> Result<SqsDepth, QueueError> {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        let ask = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
+        let attributes = ask.send().await.map_err(|error| self.failed(error))?.attributes.unwrap_or_default();
+        let count = |name| attributes.get(&name).and_then(|count: &String| count.parse().ok()).unwrap_or_default();
+        let [visible, invisible, delayed] = names.map(count);
+        Ok(SqsDepth { visible, invisible, delayed })
     }
 
     fn failed<E>(&self, error: SdkError<E>) -> QueueError

@@ -5,6 +5,12 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+mod dlq;
+mod operate;
+
+pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, Moment};
+pub use operate::{Hold, Place, Poll, Resume, Status};
+
 const EXAMPLES: &str = "\
 Examples:
   towpath demo                                see it work: nothing is left running
@@ -41,6 +47,14 @@ pub enum Command {
     Serve(Serve),
     /// Serve with hot reload of plugins and a fake target
     Dev(Dev),
+    /// Run the pipeline over a queue of SQS, on a server
+    Poll(Poll),
+    /// Take a target away: its messages wait, in order
+    Hold(Hold),
+    /// Give a target back; what waited is drained, in order
+    Resume(Resume),
+    /// Show targets, holds, breakers and what waits
+    Status(Status),
     /// Post recorded events to an ingest
     Send(Send),
     /// Build and test plugins
@@ -49,7 +63,7 @@ pub enum Command {
     /// Look at the config
     #[command(subcommand)]
     Config(Config),
-    /// Look at dead letters
+    /// Look at dead letters, and send them back
     #[command(subcommand)]
     Dlq(Dlq),
     /// Print a completion script for a shell
@@ -61,7 +75,7 @@ pub enum Command {
 }
 
 /// Where the config is.
-#[derive(ClapArgs, Debug, Clone)]
+#[derive(ClapArgs, Debug, Clone, Default)]
 pub struct ConfigFile {
     /// The config file [default: TOWPATH_CONFIG, or towpath.toml]
     #[arg(short, long, value_name = "FILE")]
@@ -98,6 +112,12 @@ pub struct Serve {
     /// The address to listen on, instead of the config's
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
+    /// Also offer the queues to clients of SQS at this address, such as 127.0.0.1:9324
+    #[arg(long, value_name = "ADDRESS")]
+    pub sqs: Option<SocketAddr>,
+    /// Let others than this machine reach --sqs: it checks no signatures
+    #[arg(long, requires = "sqs")]
+    pub sqs_allow_remote: bool,
 }
 
 /// `dev`.
@@ -129,6 +149,12 @@ pub struct Dev {
     /// Reload built components only; build nothing
     #[arg(long)]
     pub no_build: bool,
+    /// Where clients of SQS reach the queues
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9324")]
+    pub sqs: SocketAddr,
+    /// Let others than this machine reach --sqs: it checks no signatures
+    #[arg(long)]
+    pub sqs_allow_remote: bool,
 }
 
 /// `send`.
@@ -210,45 +236,5 @@ Examples:
         /// Do not load the plugins
         #[arg(long)]
         skip_plugins: bool,
-    },
-}
-
-/// Where the store is.
-#[derive(ClapArgs, Debug)]
-pub struct StoreFolder {
-    /// The config, which names the store
-    #[command(flatten)]
-    pub config: ConfigFile,
-    /// The folder of the store, instead of the config's
-    #[arg(long, value_name = "DIR")]
-    pub store: Option<PathBuf>,
-}
-
-/// `dlq`.
-#[derive(Subcommand, Debug)]
-pub enum Dlq {
-    /// List dead letters, oldest first
-    #[command(
-        after_help = "Examples:\n  towpath dlq list\n  towpath dlq list --store .towpath/demo --reason refused --json"
-    )]
-    List {
-        /// The store
-        #[command(flatten)]
-        store: StoreFolder,
-        /// Only those with this reason
-        #[arg(long)]
-        reason: Option<String>,
-        /// At most so many
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
-    },
-    /// Show one dead letter whole: why, attempts, headers, body
-    #[command(after_help = "Example:\n  towpath dlq show 1b9d6bcd")]
-    Show {
-        /// Its id, or the beginning of it
-        id: String,
-        /// The store
-        #[command(flatten)]
-        store: StoreFolder,
     },
 }

@@ -84,12 +84,12 @@ impl Case {
     }
 }
 
-fn pretty(value: &Value) -> String {
+pub(crate) fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
 /// A call's result as the JSON of `expected.json`.
-fn describe(transformed: &Transformed) -> Value {
+pub(crate) fn describe(transformed: &Transformed) -> Value {
     let verdict = match &transformed.verdict {
         Ok(Verdict::Deliver(requests)) => json!({ "deliver": requests.iter().map(request).collect::<Vec<_>>() }),
         Ok(Verdict::Skip(reason)) => json!({ "skip": reason }),

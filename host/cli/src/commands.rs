@@ -5,8 +5,11 @@ mod check;
 mod demo;
 mod dev;
 mod dlq;
+mod hold;
+mod poll;
 mod send;
 mod serve;
+mod status;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +26,10 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         Command::Demo(demo) => demo::run(demo, output).await,
         Command::Serve(serve) => serve::run(serve, output).await,
         Command::Dev(dev) => dev::run(dev, output).await,
+        Command::Poll(poll) => poll::run(poll, output).await,
+        Command::Hold(hold) => hold::hold(hold, output).await,
+        Command::Resume(resume) => hold::resume(resume, output).await,
+        Command::Status(status) => status::run(status, output).await,
         Command::Send(send) => send::run(send, output).await,
         Command::Plugin(Plugin::Build { folders, precompile, target }) => {
             build::run(&folders, precompile, target.as_deref(), output)

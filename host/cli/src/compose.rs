@@ -12,14 +12,17 @@ use tokio_util::sync::CancellationToken;
 use towpath_core::clock::Clock;
 use towpath_core::config::{Config, IngestConfig, env};
 use towpath_core::deliver::Deliverer;
+use towpath_core::holds::Watched;
 use towpath_core::pipeline::Pipeline;
 use towpath_core::plugin::{Engine, LoadError, Plugin, Plugins, Settings};
 use towpath_core::poll;
+use towpath_core::route::Routes;
 use towpath_ingest::{Ingest, router};
+use towpath_local::endpoint::{self, Endpoint};
 use towpath_local::{DedupScope, LocalQueue, QueueSettings, Store};
 use tracing::{info, warn};
 
-use crate::args::{ConfigFile, StoreFolder};
+use crate::args::ConfigFile;
 
 /// The names of the queues in a store.
 const EVENTS: &str = "events.fifo";
@@ -30,6 +33,10 @@ const MAX_LOCAL_MESSAGE: usize = 2 * 1024 * 1024;
 
 /// Calls besides those of messages: a plugin is tried when it is loaded.
 const SPARE_SLOTS: usize = 8;
+
+/// How long holds that were read count: a hold or a resume is felt after this.
+pub(crate) const HOLDS_MEMORY: Duration = Duration::from_secs(10);
+const HOLDS_MEMORY_HERE: Duration = Duration::from_secs(1);
 
 /// How often messages past their retention are removed.
 const SWEEP: Duration = Duration::from_secs(600);
@@ -57,23 +64,6 @@ impl Queues {
         let dead_letters = store.queue(DEAD_LETTERS, settings.clone()).await?;
         let events = store.queue(EVENTS, settings).await?;
         Ok(Queues { events, dead_letters })
-    }
-
-    /// Opens a store only if it is there: a command that looks must not make one.
-    pub(crate) async fn existing(args: &StoreFolder) -> anyhow::Result<Queues> {
-        let folder = match &args.store {
-            Some(folder) => folder.clone(),
-            None => {
-                let file = config_file(&args.config);
-                let secrets = towpath_core::config::Secrets::placeholders();
-                let config = Config::load(&file, &secrets);
-                config.context("finding the store: give --store DIR, or --config FILE")?.queue.store
-            }
-        };
-        if !folder.join("towpath.db").is_file() {
-            bail!("there is no store in {}: has `towpath serve` run there?", folder.display());
-        }
-        Queues::open(&folder).await
     }
 }
 
@@ -108,6 +98,36 @@ pub(crate) fn engine(concurrency: usize) -> anyhow::Result<Engine> {
         .context("starting the plugin engine")
 }
 
+/// What every host is made of, whatever its queue.
+pub(crate) struct Parts {
+    pub(crate) engine: Engine,
+    pub(crate) routes: Routes,
+    pub(crate) plugins: Plugins,
+    pub(crate) deliverer: Deliverer,
+}
+
+impl Parts {
+    /// Loads the plugins and prepares delivery, for so many groups at the same time.
+    pub(crate) fn new(
+        config: Config,
+        concurrency: usize,
+        holds: Option<Watched>,
+        clock: Clock,
+    ) -> anyhow::Result<Parts> {
+        let engine = engine(concurrency)?;
+        let plugins = load_plugins(&engine, &config).map_err(|wrong| {
+            let lines = wrong.iter().map(|(name, error)| format!("\n  plugin.{name}: {error}"));
+            anyhow::anyhow!("plugins could not be loaded:{}", lines.collect::<String>())
+        })?;
+        for plugin in &plugins {
+            let digest = plugin.digest().get(..12).unwrap_or_default();
+            info!(plugin = plugin.name(), version = plugin.description().version, digest, "plugin loaded");
+        }
+        let deliverer = Deliverer::new(config.targets, holds, clock).context("preparing delivery")?;
+        Ok(Parts { engine, routes: config.routes, plugins: Plugins::new(plugins), deliverer })
+    }
+}
+
 /// Everything that runs on one machine, put together and not yet started.
 pub(crate) struct Station {
     pub(crate) engine: Engine,
@@ -127,27 +147,17 @@ impl Station {
                 config.file.display()
             );
         }
-        let engine = engine(config.queue.concurrency)?;
-        let plugins = load_plugins(&engine, &config).map_err(|wrong| {
-            let lines = wrong.iter().map(|(name, error)| format!("\n  plugin.{name}: {error}"));
-            anyhow::anyhow!("plugins could not be loaded:{}", lines.collect::<String>())
-        })?;
-        for plugin in &plugins {
-            let digest = plugin.digest().get(..12).unwrap_or_default();
-            info!(plugin = plugin.name(), version = plugin.description().version, digest, "plugin loaded");
-        }
         let queues = Queues::open(&config.queue.store).await?;
         let clock = Clock::wall();
-        let pipeline = Arc::new(Pipeline::new(
-            config.routes.clone(),
-            Plugins::new(plugins),
-            Deliverer::new(config.targets, None, clock).context("preparing delivery")?,
-            Arc::new(queues.dead_letters.clone()),
-            EVENTS.to_owned(),
-            clock,
-        ));
-        let ingest = Arc::new(Ingest::new(config.routes, Arc::new(queues.events.clone()), config.ingest.body_limit));
-        Ok(Station { engine, queues, pipeline, ingest, listen: config.ingest, concurrency: config.queue.concurrency })
+        let holds = Watched::new(Arc::new(queues.events.store().clone()), HOLDS_MEMORY_HERE);
+        let (ingest, concurrency) = (config.ingest.clone(), config.queue.concurrency);
+        let Parts { engine, routes, plugins, deliverer } = Parts::new(config, concurrency, Some(holds), clock)?;
+        let dead_letters = Arc::new(queues.dead_letters.clone());
+        let source = EVENTS.to_owned();
+        let pipeline = Pipeline::new(routes.clone(), plugins, deliverer, dead_letters, source, clock);
+        let listen = ingest;
+        let ingest = Arc::new(Ingest::new(routes, Arc::new(queues.events.clone()), listen.body_limit));
+        Ok(Station { engine, queues, pipeline: Arc::new(pipeline), ingest, listen, concurrency })
     }
 
     /// Starts ingest and pipeline; both end when `stop` is cancelled. Returns the address it listens on.
@@ -184,6 +194,43 @@ impl Station {
         info!(address = %address, prefix, "listening");
         Ok(address)
     }
+}
+
+impl Station {
+    /// Offers the queues of the store to clients of SQS until `stop` is cancelled. Returns the address.
+    pub(crate) async fn start_sqs(
+        &self,
+        at: SocketAddr,
+        stop: &CancellationToken,
+        tasks: &mut JoinSet<()>,
+    ) -> anyhow::Result<SocketAddr> {
+        let in_use = vec![EVENTS.to_owned(), DEAD_LETTERS.to_owned()];
+        let endpoint = Endpoint::new(self.queues.events.store().clone(), in_use).await?;
+        let listener = TcpListener::bind(at).await;
+        let listener = listener.with_context(|| format!("listening on {at} for SQS: --sqs takes another address"))?;
+        let address = listener.local_addr().context("listening for SQS")?;
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            // Clients that wait for messages are broken off: they ask again elsewhere.
+            if let Some(Err(error)) =
+                stop.run_until_cancelled(axum::serve(listener, endpoint::router(endpoint)).into_future()).await
+            {
+                warn!(error = %error, "the SQS endpoint ended");
+            }
+        });
+        info!(address = %address, "SQS endpoint");
+        Ok(address)
+    }
+}
+
+/// The SQS endpoint is for this machine, unless somebody says that others may reach it.
+pub(crate) fn check_reach(at: SocketAddr, allow_remote: bool) -> anyhow::Result<()> {
+    if !at.ip().is_loopback() && !allow_remote {
+        bail!(
+            "others can reach {at}, and the SQS endpoint checks no signatures: give --sqs-allow-remote if that is meant"
+        );
+    }
+    Ok(())
 }
 
 async fn sweep(queue: &LocalQueue) {

@@ -1,11 +1,20 @@
 //! The command line of Towpath: what each command does. `main` parses, calls [`run`] and exits.
 
 pub mod args;
+mod audit;
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(not(feature = "aws"))]
+#[path = "no_aws.rs"]
+mod aws;
 mod case;
 mod commands;
 mod compose;
 mod event;
+mod letters;
 mod output;
+mod place;
+mod rate;
 mod reload;
 mod signals;
 mod sss;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use console::{Style, style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use similar::{ChangeTag, TextDiff};
 
 /// How a command ended. These are the exit codes of every command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,6 +103,21 @@ impl Output {
         let names: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
         write(&names, &Style::new().dim());
         rows.iter().for_each(|row| write(row, &Style::new()));
+    }
+
+    /// Lines that differ, with three around them, for people.
+    pub(crate) fn diff(&self, before: &str, after: &str) {
+        let diff = TextDiff::from_lines(before, after);
+        for group in diff.grouped_ops(3) {
+            for change in group.iter().flat_map(|operation| diff.iter_changes(operation)) {
+                let text = change.value().trim_end_matches('\n');
+                self.say(match change.tag() {
+                    ChangeTag::Delete => style(format!("    - {text}")).red(),
+                    ChangeTag::Insert => style(format!("    + {text}")).green(),
+                    ChangeTag::Equal => style(format!("      {text}")).dim(),
+                });
+            }
+        }
     }
 
     /// A progress bar on standard error; it shows only on a terminal and only if the work takes a second.

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::decide::Death;
 use crate::envelope::{self, Webhook};
-use crate::message::{Message, origin};
+use crate::message::{Note, ORIGIN_ATTRIBUTE, Origin, origin, webhook};
 use crate::outcome::{Attempt, Outcome};
-use crate::queue::{Attribute, Attributes, MAX_MESSAGE_BYTES, MessageId, NewMessage, Received};
+use crate::queue::{Attribute, Attributes, GroupId, MAX_MESSAGE_BYTES, MessageId, NewMessage, Received};
 
 /// The attribute that carries a [`DeadLetter`] as JSON.
 pub const DEAD_LETTER_ATTRIBUTE: &str = "towpath-dead-letter";
@@ -117,6 +117,51 @@ impl DeadLetter {
         }
     }
 
+    /// The letter of a message that came into the dead-letter queue without one: the queue itself moved it,
+    /// after too many receives.
+    pub fn moved_by_the_queue(id: MessageId, receive_count: u32, source: String, sent_at: Timestamp) -> DeadLetter {
+        DeadLetter {
+            v: 1,
+            reason: "max-receives".to_owned(),
+            detail: format!("the queue moved it: received {receive_count} times"),
+            id: id.0,
+            receive_count,
+            source,
+            sent_at,
+            failed_at: sent_at,
+            ..DeadLetter::default()
+        }
+    }
+
+    /// The message to send back to the queue that this letter came from: with the ids and the time that it
+    /// first had, and a deduplication id of its own. The same letter always gets the same one, so that a
+    /// queue swallows it if it is sent twice within five minutes.
+    pub fn send_back(&self, stored: &Stored<'_>) -> NewMessage {
+        let mut attributes = stored.attributes.clone();
+        attributes.remove(DEAD_LETTER_ATTRIBUTE);
+        let notes = carried_notes(&attributes);
+        let origin = Origin { id: self.message_id(), sent_at: self.sent_at, notes };
+        let (body, attributes) = with_origin(stored.body, attributes, &origin);
+        let dedup_id = format!("redrive-{}", stored.id);
+        NewMessage { group: stored.group.clone(), dedup_id, body, attributes }
+    }
+
+    /// Body and attributes of this letter with another webhook body and a note that stays on the message.
+    pub fn edited(&self, stored: &Stored<'_>, body: Vec<u8>, note: Note) -> (String, Attributes) {
+        let mut notes = carried_notes(stored.attributes);
+        notes.push(note);
+        let origin = Origin { id: self.message_id(), sent_at: self.sent_at, notes };
+        let body = match envelope::decode(stored.body) {
+            Ok(webhook) if envelope::is_envelope(stored.body) => envelope::encode(&Webhook { body, ..webhook }),
+            _ => match String::from_utf8(body) {
+                Ok(text) if !envelope::is_envelope(&text) => text,
+                Ok(text) => envelope::encode(&Webhook { headers: Vec::new(), body: text.into_bytes() }),
+                Err(error) => envelope::encode(&Webhook { headers: Vec::new(), body: error.into_bytes() }),
+            },
+        };
+        with_origin(&body, stored.attributes.clone(), &origin)
+    }
+
     /// Reads the attribute of a received dead letter.
     pub fn read(attributes: &Attributes) -> Option<DeadLetter> {
         serde_json::from_str(attributes.get(DEAD_LETTER_ATTRIBUTE)?.as_text()?).ok()
@@ -137,7 +182,7 @@ impl DeadLetter {
         let mut body = received.body.clone();
         attributes.remove(DEAD_LETTER_ATTRIBUTE);
         if attributes.len() >= MAX_ATTRIBUTES {
-            (body, attributes) = as_envelope(received);
+            (body, attributes) = as_envelope(&received.body, &received.attributes);
         }
         let taken = body.len() + attributes.iter().map(|(name, value)| name.len() + size(value)).sum::<usize>();
         let room = MAX_MESSAGE_BYTES.saturating_sub(taken + DEAD_LETTER_ATTRIBUTE.len() + "String".len());
@@ -163,14 +208,45 @@ impl DeadLetter {
     }
 }
 
+/// A dead letter as it is stored in its queue.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored<'a> {
+    /// Its id in the dead-letter queue.
+    pub id: &'a MessageId,
+    /// Its group.
+    pub group: &'a GroupId,
+    /// Its body.
+    pub body: &'a str,
+    /// Its attributes.
+    pub attributes: &'a Attributes,
+}
+
+/// The notes that a message carries.
+pub fn carried_notes(attributes: &Attributes) -> Vec<Note> {
+    let text = attributes.get(ORIGIN_ATTRIBUTE).and_then(Attribute::as_text);
+    text.and_then(|text| serde_json::from_str::<Origin>(text).ok()).map(|origin| origin.notes).unwrap_or_default()
+}
+
+/// Sets where a message first came from. If there are too many attributes already, its headers move into an
+/// envelope.
+fn with_origin(body: &str, mut attributes: Attributes, origin: &Origin) -> (String, Attributes) {
+    let mut body = body.to_owned();
+    if attributes.len() >= MAX_ATTRIBUTES && !attributes.contains_key(ORIGIN_ATTRIBUTE) {
+        (body, attributes) = as_envelope(&body, &attributes);
+    }
+    let text = legal(serde_json::to_string(origin).unwrap_or_default());
+    attributes.insert(ORIGIN_ATTRIBUTE.to_owned(), Attribute::text(text));
+    (body, attributes)
+}
+
 /// A direct message with so many attributes that ours would be one too many: its headers move into an
 /// envelope, which says the same.
-fn as_envelope(received: &Received) -> (String, Attributes) {
-    let own = received.attributes.iter().filter(|(name, _)| name.starts_with("towpath-"));
+fn as_envelope(body: &str, attributes: &Attributes) -> (String, Attributes) {
+    let own = attributes.iter().filter(|(name, _)| name.starts_with("towpath-"));
     let own: Attributes = own.map(|(name, value)| (name.clone(), value.clone())).collect();
-    match Message::read(received, "") {
-        Ok(message) => (envelope::encode(&Webhook { headers: message.headers, body: message.body }), own),
-        Err(_) => (received.body.clone(), own),
+    match webhook(body, attributes) {
+        Ok(webhook) => (envelope::encode(&webhook), own),
+        Err(_) => (body.to_owned(), own),
     }
 }
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::envelope::{self, EnvelopeError};
-use crate::queue::{AttributeValue, GroupId, MessageId, Received};
+use crate::envelope::{self, EnvelopeError, Webhook};
+use crate::queue::{AttributeValue, Attributes, GroupId, MessageId, Received};
 
 /// The attribute that carries an [`Origin`] as JSON: set when a dead letter is sent back.
 pub const ORIGIN_ATTRIBUTE: &str = "towpath-origin";
@@ -19,6 +19,20 @@ pub struct Origin {
     pub id: MessageId,
     /// When it first was stored.
     pub sent_at: Timestamp,
+    /// What operators did to it since: no signature fits a body that was edited.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
+}
+
+/// What an operator did to a dead letter, and why. It stays on the message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Note {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub text: String,
 }
 
 /// One queued webhook.
@@ -48,10 +62,7 @@ impl Message {
     /// Unpacks what was received from the queue `source`. An envelope brings its headers; a direct body
     /// has its string and binary attributes as headers.
     pub fn read(received: &Received, source: &str) -> Result<Message, EnvelopeError> {
-        let mut webhook = envelope::decode(&received.body)?;
-        if !envelope::is_envelope(&received.body) {
-            webhook.headers = attribute_headers(received);
-        }
+        let webhook = webhook(&received.body, &received.attributes)?;
         let origin = origin(received);
         Ok(Message {
             id: origin.id,
@@ -75,13 +86,24 @@ impl Message {
 /// Where a received message first came from: itself, unless it was sent again.
 pub fn origin(received: &Received) -> Origin {
     let carried = received.attributes.get(ORIGIN_ATTRIBUTE).and_then(|a| a.as_text());
-    carried
-        .and_then(|text| serde_json::from_str(text).ok())
-        .unwrap_or_else(|| Origin { id: received.id.clone(), sent_at: received.sent_at })
+    carried.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| Origin {
+        id: received.id.clone(),
+        sent_at: received.sent_at,
+        notes: Vec::new(),
+    })
 }
 
-fn attribute_headers(received: &Received) -> Vec<(String, Vec<u8>)> {
-    let foreign = received.attributes.iter().filter(|(name, _)| !name.starts_with(OWN_ATTRIBUTES));
+/// The webhook in a queued body: an envelope, or a direct body with its attributes as headers.
+pub fn webhook(body: &str, attributes: &Attributes) -> Result<Webhook, EnvelopeError> {
+    let mut webhook = envelope::decode(body)?;
+    if !envelope::is_envelope(body) {
+        webhook.headers = attribute_headers(attributes);
+    }
+    Ok(webhook)
+}
+
+fn attribute_headers(attributes: &Attributes) -> Vec<(String, Vec<u8>)> {
+    let foreign = attributes.iter().filter(|(name, _)| !name.starts_with(OWN_ATTRIBUTES));
     foreign
         .map(|(name, attribute)| {
             let value = match &attribute.value {
@@ -96,7 +118,6 @@ fn attribute_headers(received: &Received) -> Vec<(String, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::envelope::Webhook;
     use crate::queue::{Attribute, Handle};
 
     fn received(body: String) -> Received {
@@ -135,7 +156,7 @@ mod tests {
     #[test]
     fn a_message_that_was_sent_again_keeps_its_first_id_and_time() {
         let mut received = received("{}".into());
-        let origin = Origin { id: "m-1".into(), sent_at: Timestamp(1) };
+        let origin = Origin { id: "m-1".into(), sent_at: Timestamp(1), notes: Vec::new() };
         let text = serde_json::to_string(&origin).expect("json");
         received.attributes.insert(ORIGIN_ATTRIBUTE.into(), Attribute::text(text));
         let message = Message::read(&received, "q").expect("readable");

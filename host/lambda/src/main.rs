@@ -8,13 +8,17 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use tokio::time::Instant;
 use towpath_aws::lambda::{Host, Response};
-use towpath_aws::{SqsQueue, client};
+use towpath_aws::{S3Holds, SqsQueue, client};
 use towpath_core::clock::Clock;
 use towpath_core::config::{Config, Secrets, env};
 use towpath_core::deliver::Deliverer;
+use towpath_core::holds::Watched;
 use towpath_core::pipeline::Pipeline;
 use towpath_core::plugin::{Engine, Plugin, Plugins};
 use towpath_core::queue::Queue;
+
+/// How long holds that were read count: a hold or a resume is felt after this.
+const HOLDS_MEMORY: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -41,7 +45,11 @@ async fn start() -> anyhow::Result<Host> {
     }
     let queue: Arc<dyn Queue> = Arc::new(SqsQueue::new(client::sqs(&url).await, url));
     let dead_letters = Arc::new(SqsQueue::new(client::sqs(&dead_letter_url).await, dead_letter_url));
-    let deliverer = Deliverer::new(config.targets, None, clock).context("preparing delivery")?;
+    let holds = match config.holds {
+        Some(url) => Some(Watched::new(Arc::new(S3Holds::new(client::s3().await, url)), HOLDS_MEMORY)),
+        None => None,
+    };
+    let deliverer = Deliverer::new(config.targets, holds, clock).context("preparing delivery")?;
     let source = queue.name().to_owned();
     let pipeline = Pipeline::new(config.routes, Plugins::new(plugins), deliverer, dead_letters, source, clock);
     Ok(Host { pipeline, queue })

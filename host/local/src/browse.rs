@@ -29,6 +29,22 @@ pub struct Browsed {
     pub body: String,
 }
 
+/// The columns that [`browsed`] reads, in its order, of the tables `m` and `g`.
+pub(crate) const BROWSED: &str = "m.seq, m.id, g.name, m.sent_at, m.receive_count, m.source, m.attributes, m.body";
+
+pub(crate) fn browsed(row: &rusqlite::Row<'_>) -> rusqlite::Result<Browsed> {
+    Ok(Browsed {
+        sequence: sequence(row.get(0)?),
+        id: MessageId(row.get(1)?),
+        group: GroupId(row.get(2)?),
+        sent_at: timestamp(row.get(3)?),
+        receive_count: row.get(4)?,
+        source: row.get(5)?,
+        attributes: serde_json::from_str(&row.get::<_, String>(6)?).unwrap_or_default(),
+        body: row.get(7)?,
+    })
+}
+
 /// How many messages a queue holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 pub struct Depth {
@@ -64,26 +80,22 @@ impl LocalQueue {
     pub async fn browse(&self, after: Option<&str>, max: usize) -> Result<Vec<Browsed>, QueueError> {
         let after: i64 = after.and_then(|sequence| sequence.parse().ok()).unwrap_or(0);
         let (queue, max) = (self.id, i64::try_from(max).unwrap_or(i64::MAX));
-        let sql = "SELECT m.seq, m.id, g.name, m.sent_at, m.receive_count, m.source, m.attributes, m.body
-            FROM messages m JOIN groups g ON g.id = m.grp
-            WHERE m.queue = ?1 AND m.seq > ?2 ORDER BY m.seq LIMIT ?3";
+        let sql = format!(
+            "SELECT {BROWSED} FROM messages m JOIN groups g ON g.id = m.grp
+            WHERE m.queue = ?1 AND m.seq > ?2 ORDER BY m.seq LIMIT ?3"
+        );
         let read = move |connection: &rusqlite::Connection| {
-            let mut statement = connection.prepare_cached(sql)?;
-            let rows = statement.query_map(params![queue, after, max], |row| {
-                Ok(Browsed {
-                    sequence: sequence(row.get(0)?),
-                    id: MessageId(row.get(1)?),
-                    group: GroupId(row.get(2)?),
-                    sent_at: timestamp(row.get(3)?),
-                    receive_count: row.get(4)?,
-                    source: row.get(5)?,
-                    attributes: serde_json::from_str(&row.get::<_, String>(6)?).unwrap_or_default(),
-                    body: row.get(7)?,
-                })
-            })?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
+            let mut statement = connection.prepare_cached(&sql)?;
+            statement.query_map(params![queue, after, max], browsed)?.collect::<rusqlite::Result<Vec<_>>>()
         };
         self.store.run(Durability::Written, move |connection| read(connection).map_err(failed)).await
+    }
+
+    /// The sequence number that the last message of any queue of the store got; those to come are higher.
+    pub async fn last_sequence(&self) -> Result<String, QueueError> {
+        let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0)";
+        let read = move |connection: &rusqlite::Connection| connection.query_row(sql, [], |row| row.get(0));
+        self.store.run(Durability::Written, move |connection| read(connection).map(sequence).map_err(failed)).await
     }
 
     /// Counts. It looks at every message: for people, not for every message's path.

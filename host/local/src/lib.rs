@@ -12,6 +12,7 @@ mod browse;
 pub mod endpoint;
 mod handle;
 mod holds;
+mod letters;
 mod limits;
 mod moves;
 mod queue;
@@ -25,6 +26,7 @@ mod settle;
 mod store;
 
 pub use browse::{Browsed, Depth, GroupDepth};
+pub use letters::SentBack;
 pub use moves::{MAX_MOVES_PER_SECOND, MoveError, MoveStatus, MoveTask};
 pub use queue::LocalQueue;
 pub use receive::Taken;

@@ -45,6 +45,23 @@ pub(crate) fn send(
     {
         return Ok(first);
     }
+    let (id, seq) = store(connection, queue, settings, &message, extras, now).map_err(failed)?;
+    if !settings.fifo {
+        return Ok(Sent { id, sequence: None });
+    }
+    remember(connection, queue, scope, &message.dedup_id, &id, seq, now).map_err(failed)?;
+    Ok(Sent { id, sequence: Some(sequence(seq)) })
+}
+
+/// Stores a message whatever its deduplication id.
+pub(crate) fn store(
+    connection: &Connection,
+    queue: i64,
+    settings: &QueueSettings,
+    message: &NewMessage,
+    extras: &Extras,
+    now: Timestamp,
+) -> rusqlite::Result<(MessageId, i64)> {
     let id = MessageId(uuid::Uuid::new_v4().to_string());
     let attributes = serde_json::to_string(&message.attributes).unwrap_or_default();
     let row = Row {
@@ -57,12 +74,8 @@ pub(crate) fn send(
         attributes: &attributes,
         body: &message.body,
     };
-    let seq = insert(connection, &row, settings, extras.delay.unwrap_or(settings.delay), now).map_err(failed)?;
-    if !settings.fifo {
-        return Ok(Sent { id, sequence: None });
-    }
-    remember(connection, queue, scope, &message.dedup_id, &id, seq, now).map_err(failed)?;
-    Ok(Sent { id, sequence: Some(sequence(seq)) })
+    let seq = insert(connection, &row, settings, extras.delay.unwrap_or(settings.delay), now)?;
+    Ok((id, seq))
 }
 
 /// A sequence number: 20 digits, so that it sorts as text too.

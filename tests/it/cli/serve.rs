@@ -208,7 +208,7 @@ async fn dead_letters_are_listed_and_shown_while_serve_runs() {
 async fn dev_swaps_a_changed_plugin_and_keeps_the_old_one_if_the_new_one_is_broken() {
     let target = Target::fine().await;
     let folder = project(&target.url, Guest::forward());
-    let mut server = Server::start(folder.path(), &["dev", "--real-targets", "--no-build"]);
+    let mut server = Server::start(folder.path(), &["dev", "--sqs", "127.0.0.1:0", "--real-targets", "--no-build"]);
     let replace = |bytes: &[u8]| {
         let partial = folder.path().join("guest.partial");
         std::fs::write(&partial, bytes).unwrap();
@@ -236,7 +236,10 @@ async fn dev_swaps_a_changed_plugin_and_keeps_the_old_one_if_the_new_one_is_brok
 async fn dev_points_every_target_at_the_fake_one() {
     let target = Target::fine().await;
     let folder = project(&target.url, Guest::forward());
-    let server = Server::start(folder.path(), &["dev", "--no-build", "--chaos", "503:300ms", "--log", "debug"]);
+    let server = Server::start(
+        folder.path(),
+        &["dev", "--sqs", "127.0.0.1:0", "--no-build", "--chaos", "503:300ms", "--log", "debug"],
+    );
     let case = folder.path().join("message.json");
     std::fs::write(&case, r#"{"body": {"k": 1}}"#).unwrap();
     let base = server.url.strip_suffix("/g").unwrap();

@@ -7,13 +7,14 @@ use tracing::{error, info};
 
 use super::build;
 use crate::args::Dev;
-use crate::compose::{Station, config_file};
+use crate::compose::{Station, check_reach, config_file};
 use crate::output::{Exit, Output};
 use crate::reload::Reloader;
 use crate::signals;
 use crate::sss::{Call, Chaos, Sss};
 
 pub(super) async fn run(args: Dev, output: &Output) -> anyhow::Result<Exit> {
+    check_reach(args.sqs, args.sqs_allow_remote)?;
     let mut config = Config::load(&config_file(&args.config), &Secrets::from_env())?;
     // The watcher tells absolute paths.
     for settings in config.plugins.values_mut() {
@@ -44,6 +45,8 @@ pub(super) async fn run(args: Dev, output: &Output) -> anyhow::Result<Exit> {
     for path in paths {
         output.say(format!("POST http://{address}{prefix}/{path}"));
     }
+    let sqs = station.start_sqs(args.sqs, &stop, &mut tasks).await?;
+    output.say(format!("SQS  http://{sqs}"));
     let reload = async {
         if let Some(Err(problem)) = stop.run_until_cancelled(reloader.run()).await {
             error!(problem = format!("{problem:#}"), "no hot reload");

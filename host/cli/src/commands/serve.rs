@@ -6,11 +6,14 @@ use towpath_core::config::{Config, Secrets};
 use tracing::info;
 
 use crate::args::Serve;
-use crate::compose::{Station, config_file};
+use crate::compose::{Station, check_reach, config_file};
 use crate::output::{Exit, Output};
 use crate::signals;
 
 pub(super) async fn run(args: Serve, output: &Output) -> anyhow::Result<Exit> {
+    if let Some(at) = args.sqs {
+        check_reach(at, args.sqs_allow_remote)?;
+    }
     let mut config = Config::load(&config_file(&args.config), &Secrets::from_env())?;
     if let Some(listen) = args.listen {
         config.ingest.listen = listen;
@@ -23,6 +26,10 @@ pub(super) async fn run(args: Serve, output: &Output) -> anyhow::Result<Exit> {
     let address = station.start(&stop, &mut tasks).await?;
     for path in paths {
         output.say(format!("POST http://{address}{prefix}/{path}"));
+    }
+    if let Some(at) = args.sqs {
+        let address = station.start_sqs(at, &stop, &mut tasks).await?;
+        output.say(format!("SQS  http://{address}"));
     }
     tokio::select! {
         result = signals::watch(stop.clone()) => result?,

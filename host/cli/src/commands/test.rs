@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use console::style;
 use serde::Serialize;
-use similar::{ChangeTag, TextDiff};
 use towpath_core::plugin::{Engine, Plugin, Settings};
 
 use super::plugin_folders;
@@ -73,27 +72,12 @@ fn test(
         };
         output.say(format!("  {mark} {} {}", case.name, style(format!("({fuel} fuel)")).dim()));
         if let Ended::Differs { expected, found } = &ended {
-            diff(expected, found, output);
+            if expected.is_empty() {
+                output.say("      there is no expected.json: --update writes it");
+            }
+            output.diff(expected, found);
         }
         rows.push(Row { plugin: name.clone(), case: case.name, result, fuel });
     }
     Ok(())
-}
-
-/// Lines that differ, with three around them.
-fn diff(expected: &str, found: &str, output: &Output) {
-    if expected.is_empty() {
-        output.say("      there is no expected.json: --update writes it");
-    }
-    let diff = TextDiff::from_lines(expected, found);
-    for group in diff.grouped_ops(3) {
-        for change in group.iter().flat_map(|operation| diff.iter_changes(operation)) {
-            let text = change.value().trim_end_matches('\n');
-            output.say(match change.tag() {
-                ChangeTag::Delete => style(format!("    - {text}")).red(),
-                ChangeTag::Insert => style(format!("    + {text}")).green(),
-                ChangeTag::Equal => style(format!("      {text}")).dim(),
-            });
-        }
-    }
 }

@@ -13,6 +13,12 @@ pub fn config_file() -> PathBuf {
     root.join("towpath.toml")
 }
 
+/// Who runs this: `USER` or `LOGNAME`.
+#[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
+pub fn user() -> Option<String> {
+    ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok()).filter(|user| !user.is_empty())
+}
+
 /// How much is logged: `TOWPATH_LOG`, one of `error`, `warn`, `info` (the default), `debug` and `trace`.
 #[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
 pub fn log_level() -> String {

@@ -1,0 +1,106 @@
+//! Holds in S3: one object for what operators said, and one beside it for each breaker.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use towpath_core::config::S3Url;
+use towpath_core::holds::{BreakerReport, Change, HoldState, Holds, HoldsError};
+
+/// How often a change is tried when others change the object at the same time.
+const TRIES: u32 = 8;
+
+/// The state of holds in S3.
+pub struct S3Holds {
+    client: Client,
+    url: S3Url,
+}
+
+impl S3Holds {
+    /// The state in this object.
+    pub fn new(client: Client, url: S3Url) -> S3Holds {
+        S3Holds { client, url }
+    }
+
+    fn failed<E>(&self, error: SdkError<E>) -> HoldsError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        self.error(DisplayErrorContext(&error).to_string())
+    }
+
+    fn error(&self, problem: String) -> HoldsError {
+        HoldsError { place: self.url.to_string(), problem }
+    }
+
+    /// The object's bytes and its version; `None` if it is not there.
+    async fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Option<String>)>, HoldsError> {
+        let object = match self.client.get_object().bucket(&self.url.bucket).key(key).send().await {
+            Ok(object) => object,
+            Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
+            Err(error) => return Err(self.failed(error)),
+        };
+        let version = object.e_tag;
+        let bytes = object.body.collect().await.map_err(|error| self.error(error.to_string()))?;
+        Ok(Some((bytes.to_vec(), version)))
+    }
+
+    async fn state(&self) -> Result<(HoldState, Option<String>), HoldsError> {
+        let Some((bytes, version)) = self.get(&self.url.key).await? else { return Ok((HoldState::default(), None)) };
+        let state = serde_json::from_slice(&bytes).map_err(|error| self.error(format!("not a state: {error}")))?;
+        Ok((state, version))
+    }
+
+    fn breaker(&self, target: &str) -> String {
+        format!("{}.breakers/{target}.json", self.url.key)
+    }
+}
+
+#[async_trait]
+impl Holds for S3Holds {
+    async fn read(&self) -> Result<HoldState, HoldsError> {
+        Ok(self.state().await?.0)
+    }
+
+    async fn change(&self, change: Change) -> Result<HoldState, HoldsError> {
+        for attempt in 1..=TRIES {
+            let (mut state, version) = self.state().await?;
+            change.clone().apply(&mut state);
+            let body = serde_json::to_vec_pretty(&state).map_err(|error| self.error(error.to_string()))?;
+            let put = self.client.put_object().bucket(&self.url.bucket).key(&self.url.key);
+            let put = put.content_type("application/json").body(ByteStream::from(body));
+            // Written only if nobody else wrote since it was read.
+            let put = match version {
+                Some(version) => put.if_match(version),
+                None => put.if_none_match("*"),
+            };
+            match put.send().await {
+                Ok(_) => return Ok(state),
+                Err(error) if matches!(error.code(), Some("PreconditionFailed" | "ConditionalRequestConflict")) => {
+                    tokio::time::sleep(Duration::from_millis(50) * attempt).await;
+                }
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+        Err(self.error(format!("others changed it {TRIES} times while this was tried; try again")))
+    }
+
+    async fn report(&self, report: BreakerReport) -> Result<(), HoldsError> {
+        let body = serde_json::to_vec(&report).map_err(|error| self.error(error.to_string()))?;
+        let put = self.client.put_object().bucket(&self.url.bucket).key(self.breaker(&report.target));
+        put.content_type("application/json").body(ByteStream::from(body)).send().await.map_err(|e| self.failed(e))?;
+        Ok(())
+    }
+
+    async fn reports(&self, targets: &[String]) -> Result<Vec<BreakerReport>, HoldsError> {
+        let mut reports = Vec::new();
+        for target in targets {
+            if let Some((bytes, _)) = self.get(&self.breaker(target)).await? {
+                reports.extend(serde_json::from_slice::<BreakerReport>(&bytes).ok());
+            }
+        }
+        Ok(reports)
+    }
+}

@@ -1,0 +1,253 @@
+//! `dlq`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::{Duration, UNIX_EPOCH};
+
+use clap::{Args as ClapArgs, Subcommand};
+use towpath_core::clock::Timestamp;
+
+use super::Place;
+use crate::rate::Rate;
+
+/// `dlq`.
+#[derive(Subcommand, Debug)]
+pub enum Dlq {
+    /// List dead letters, oldest first
+    List(DlqList),
+    /// Show one dead letter whole: why, attempts, headers, body
+    #[command(after_help = "Example:\n  towpath dlq show 1b9d6bcd")]
+    Show {
+        /// Its id, or the beginning of it
+        id: String,
+        /// Where
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Count dead letters by route and reason; exit code 1 if there are any
+    #[command(after_help = "Example:\n  towpath dlq stats --json || page-somebody")]
+    Stats {
+        /// Where
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Send dead letters back to the queue that they came from, in order
+    Redrive(DlqRedrive),
+    /// Run dead letters through another build of their plugin: what would change; nothing is sent
+    Diff(DlqDiff),
+    /// Change the body of a dead letter
+    Edit(DlqEdit),
+    /// Remove dead letters for good
+    Drop(DlqDrop),
+    /// Show who redrove, edited or dropped what, and why
+    #[command(
+        after_help = "Example:\n  towpath dlq audit --json\n\nWhat was dropped or edited stands there whole, as it was."
+    )]
+    Audit {
+        /// Where
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Which letters.
+#[derive(ClapArgs, Debug, Clone, Default)]
+pub struct Filter {
+    /// Only those of this route
+    #[arg(long, value_name = "PATH")]
+    pub route: Option<String>,
+    /// Only those of this group; a star at the end stands for anything
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<String>,
+    /// Only those with this reason
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// Only those whose last answer had this status
+    #[arg(long)]
+    pub status: Option<u16>,
+    /// Only those that died since then: 2h (ago), or 2026-03-02T09:15:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Moment>,
+    /// Only those that died until then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Moment>,
+    /// Only those whose body contains this
+    #[arg(long)]
+    pub text: Option<String>,
+}
+
+/// A moment: an age, or a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Moment {
+    /// So long ago.
+    Ago(Duration),
+    /// Then.
+    At(Timestamp),
+}
+
+impl Moment {
+    /// When that is.
+    pub fn at(self, now: Timestamp) -> Timestamp {
+        match self {
+            Moment::Ago(ago) => now - ago,
+            Moment::At(at) => at,
+        }
+    }
+}
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Moment, String> {
+        if let Ok(ago) = humantime::parse_duration(text) {
+            return Ok(Moment::Ago(ago));
+        }
+        let time = humantime::parse_rfc3339_weak(text)
+            .map_err(|_| format!("{text:?} is neither an age such as 2h nor a time such as 2026-03-02T09:15:00Z"))?;
+        let millis = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        Ok(Moment::At(Timestamp(u64::try_from(millis).unwrap_or_default())))
+    }
+}
+
+const SQS: &str = "\
+On SQS looking means receiving: letters that were looked at are given back at the end, and each look counts as
+a receive. Of one group SQS hands out ten letters at most; those behind them come when these are gone.";
+
+/// `dlq list`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = format!("\
+Examples:
+  towpath dlq list
+  towpath dlq list --reason refused --since 2h --json
+  towpath dlq list --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/events-dead.fifo
+
+{SQS}"))]
+pub struct DlqList {
+    /// Which
+    #[command(flatten)]
+    pub filter: Filter,
+    /// At most so many
+    #[arg(long, default_value_t = 100)]
+    pub limit: usize,
+    /// Where
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `dlq redrive`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = format!("\
+Examples:
+  towpath dlq redrive --reason refused --plan      what would happen
+  towpath dlq redrive 1b9d6bcd 7f3a
+  towpath dlq redrive --all --rate 20/s --max-failures 10
+
+Letters keep their order within a group and carry their first id (`webhook-id`) and time on. They come behind
+what waits in their group; a group of a route that parks goes back as a whole, before what waits. It can be cut
+off at any moment and run again: a letter is removed only when it is stored in the queue. Exit code 1 if
+something could not be sent back, or died again meanwhile.
+
+{SQS}"))]
+pub struct DlqRedrive {
+    /// Their ids, or the beginnings of them
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Which
+    #[command(flatten)]
+    pub filter: Filter,
+    /// All of them
+    #[arg(long)]
+    pub all: bool,
+    /// Only say what would be sent back
+    #[arg(long)]
+    pub plan: bool,
+    /// How fast: 10/s, 600/m, 5000/h
+    #[arg(long)]
+    pub rate: Option<Rate>,
+    /// Stop when more than so many could not be sent back, or (on a local store) died again
+    #[arg(long, value_name = "N")]
+    pub max_failures: Option<u64>,
+    /// The URL of the queue of SQS to send back to, instead of the config's
+    #[arg(long, value_name = "URL")]
+    pub to: Option<String>,
+    /// Where
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `dlq diff`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = format!("\
+Examples:
+  towpath dlq diff --plugin plugins/github
+  towpath dlq diff --plugin new.wasm --name github --reason plugin-error --json
+
+Shown is what the plugin of the config says now, and what the new build says.
+
+{SQS}"))]
+pub struct DlqDiff {
+    /// Their ids, or the beginnings of them
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Which
+    #[command(flatten)]
+    pub filter: Filter,
+    /// The new build: a folder with plugin.wasm, or a .wasm file
+    #[arg(long, value_name = "PATH")]
+    pub plugin: PathBuf,
+    /// The plugin's name in the config [default: the name that the build gives itself]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Where
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `dlq edit`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  towpath dlq edit 1b9d6bcd --set /customer/mail=a@example.com --note \"typo in the CRM, ticket 4711\"
+  towpath dlq show 1b9d6bcd --json | jq -r .body | sed s/old/new/ | towpath dlq edit 1b9d6bcd --body - --note fixed
+
+The note stays on the message. The signature of an edited message is not checked again: none would fit. The
+letter as it was stands in `towpath dlq audit --json`.")]
+pub struct DlqEdit {
+    /// Its id, or the beginning of it
+    pub id: String,
+    /// A value to set: a JSON pointer (RFC 6901), and JSON or text
+    #[arg(long, value_name = "POINTER=VALUE")]
+    pub set: Vec<String>,
+    /// A file with the new body; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub body: Option<PathBuf>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub note: String,
+    /// Where
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `dlq drop`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  towpath dlq drop 1b9d6bcd --note \"test event\"
+  towpath dlq drop --reason rejected --until 30d --note \"too old to matter\"
+
+What was dropped stands whole in `towpath dlq audit --json`.")]
+pub struct DlqDrop {
+    /// Their ids, or the beginnings of them
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Which
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub note: String,
+    /// Where
+    #[command(flatten)]
+    pub place: Place,
+}

@@ -1,0 +1,135 @@
+//! The commands of those who operate a host.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args as ClapArgs;
+
+use super::ConfigFile;
+
+/// `poll`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  towpath poll -c /etc/towpath.toml
+  towpath poll --workers 4 --health 0.0.0.0:8081
+  AWS_PROFILE=staging towpath poll            region, credentials and endpoint come from the AWS SDK's own
+                                              environment variables, profiles and roles
+
+The config names the queues: queue.url and queue.dead_letter_url. SIGTERM and Ctrl-C drain: what runs is
+finished, the rest given back, tail to head. /healthz answers 200 while the process lives; /readyz answers 503
+while it drains and while the queue does not answer.")]
+pub struct Poll {
+    /// The config
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// How many receive at the same time; each works on queue.concurrency groups
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = workers)]
+    pub workers: usize,
+    /// How long one receive waits, 1s to 20s: a stop is felt after this at the latest
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = wait)]
+    pub wait: Duration,
+    /// How long messages stand still after this process was killed, 3s to 12h; heartbeats keep them longer
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = visibility)]
+    pub visibility: Duration,
+    /// Where /healthz and /readyz are
+    #[arg(long, default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
+    pub health: SocketAddr,
+}
+
+fn workers(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| (1..=64).contains(count)).ok_or_else(|| "a number from 1 to 64".to_owned())
+}
+
+fn wait(text: &str) -> Result<Duration, String> {
+    within(text, Duration::from_secs(1), Duration::from_secs(20))
+}
+
+fn visibility(text: &str) -> Result<Duration, String> {
+    within(text, Duration::from_secs(3), Duration::from_secs(12 * 3600))
+}
+
+fn within(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
+    let duration = span(text)?;
+    let fits = (least..=most).contains(&duration);
+    let (least, most) = (humantime::format_duration(least), humantime::format_duration(most));
+    if fits { Ok(duration) } else { Err(format!("it must be from {least} to {most}")) }
+}
+
+/// `90s`, `45m`, `2h`, `3d`.
+fn span(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write 90s, 45m, 2h or 3d"))
+}
+
+/// Where queues and holds are.
+#[derive(ClapArgs, Debug, Clone, Default)]
+pub struct Place {
+    /// The config
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// The folder of a local store, instead of the config's queue
+    #[arg(long, value_name = "DIR", conflicts_with = "queue_url")]
+    pub store: Option<PathBuf>,
+    /// The URL of a dead-letter queue of SQS, instead of the config's
+    #[arg(long, value_name = "URL")]
+    pub queue_url: Option<String>,
+}
+
+/// `hold`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  towpath hold sss --for 45m --reason \"release 4.2\"
+  towpath hold sss --store .towpath
+
+Nothing is sent to a target on hold and nothing dies before its route's max_age. Running hosts feel it within
+10 seconds. On AWS holds are kept in S3: [holds] url in the config.")]
+pub struct Hold {
+    /// The target
+    pub target: String,
+    /// Until when at the latest; without it, until `towpath resume`
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
+    pub length: Option<Duration>,
+    /// Why, for those who see it in `towpath status`
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Where
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `resume`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  towpath resume sss
+  towpath resume sss --rate 10/s              what waited comes at 10 a second from each running host; what is
+                                              stored from now on is not slowed down")]
+pub struct Resume {
+    /// The target
+    pub target: String,
+    /// How fast what waited is drained: 10/s, 600/m, 5000/h
+    #[arg(long)]
+    pub rate: Option<crate::rate::Rate>,
+    /// Where
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `status`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  towpath status
+  towpath status --json --store .towpath
+
+On SQS the counts are approximate, and groups are not shown: SQS does not tell them.")]
+pub struct Status {
+    /// How many groups to show, those with the most messages first
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub groups: usize,
+    /// Where
+    #[command(flatten)]
+    pub place: Place,
+}

@@ -1,0 +1,84 @@
+//! Who did what to dead letters, and why: a line of JSON each, written before it is done. A letter that is
+//! dropped or edited stands there whole, as it was.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use towpath_core::clock::{Clock, Timestamp};
+use towpath_core::config::env;
+use towpath_core::dead_letter::DeadLetter;
+use towpath_core::queue::{Attributes, GroupId, MessageId};
+
+use crate::letters::Letter;
+use crate::place::{Found, Place};
+
+/// One line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) at: Timestamp,
+    pub(crate) by: String,
+    /// `edit`, `drop` or `redrive`.
+    pub(crate) action: String,
+    /// The letter's id in the dead-letter queue.
+    pub(crate) id: MessageId,
+    pub(crate) group: GroupId,
+    pub(crate) note: String,
+    pub(crate) letter: DeadLetter,
+    /// The body as it was; absent for a redrive, which changes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) body: Option<String>,
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub(crate) attributes: Attributes,
+}
+
+/// The file: in the folder of a local store, or in `.towpath` here for a queue of SQS.
+pub(crate) struct Audit(PathBuf);
+
+impl Audit {
+    pub(crate) fn of(found: &Found) -> Audit {
+        let folder = match &found.place {
+            Place::Local(queues) => queues.events.store().file().parent().map(PathBuf::from).unwrap_or_default(),
+            Place::Sqs { .. } => PathBuf::from(".towpath"),
+        };
+        Audit(folder.join("audit.jsonl"))
+    }
+
+    /// Writes an entry to the disk. What cannot be written down is not done.
+    pub(crate) fn write(&self, action: &str, note: &str, letter: &Letter) -> anyhow::Result<()> {
+        let whole = action != "redrive";
+        let entry = Entry {
+            at: Clock::wall().now(),
+            by: by(),
+            action: action.to_owned(),
+            id: letter.id.clone(),
+            group: letter.group.clone(),
+            note: note.to_owned(),
+            letter: letter.death.clone(),
+            body: whole.then(|| letter.body.clone()),
+            attributes: if whole { letter.attributes.clone() } else { Attributes::new() },
+        };
+        let text = serde_json::to_string(&entry).unwrap_or_default() + "\n";
+        let write = || {
+            std::fs::create_dir_all(self.0.parent().unwrap_or(std::path::Path::new(".")))?;
+            let mut file = OpenOptions::new().create(true).append(true).open(&self.0)?;
+            file.write_all(text.as_bytes())?;
+            // A redrive of thousands is not synced line by line: nothing of it is lost that is not in a queue.
+            if whole { file.sync_data() } else { Ok(()) }
+        };
+        write().with_context(|| format!("writing {}; nothing was done", self.0.display()))
+    }
+
+    /// All entries, oldest first.
+    pub(crate) fn read(&self) -> Vec<Entry> {
+        let text = std::fs::read_to_string(&self.0).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+}
+
+/// Who runs this.
+pub(crate) fn by() -> String {
+    env::user().unwrap_or_else(|| "unknown".to_owned())
+}

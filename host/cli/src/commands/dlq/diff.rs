@@ -1,0 +1,130 @@
+//! `dlq diff`: each dead letter through another build of its plugin. Nothing is sent.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+use serde_json::Value;
+use towpath_core::clock::Timestamp;
+use towpath_core::message::Message;
+use towpath_core::plugin::{Engine, Plugin, Settings};
+use towpath_core::queue::{Handle, MessageId, Received};
+
+use super::filter::Filter;
+use super::{interrupted, short, with_letters};
+use crate::args::DlqDiff;
+use crate::case;
+use crate::compose::engine;
+use crate::letters::{Letter, Letters};
+use crate::output::{Exit, Output};
+use crate::place::Found;
+
+/// One letter through both builds.
+#[derive(Debug, Serialize)]
+struct Row {
+    id: MessageId,
+    group: String,
+    /// What it died of.
+    reason: String,
+    changed: bool,
+    /// What the plugin of the config says now; absent without a config.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<Value>,
+    new: Value,
+}
+
+pub(super) async fn run(args: DlqDiff, output: &Output) -> anyhow::Result<Exit> {
+    let filter = Filter::new(args.filter.clone(), args.ids.clone());
+    let place = args.place.clone();
+    let compared = with_letters(&place, None, |found, letters| Box::pin(compare(found, letters, filter, args)));
+    let Some(rows) = compared.await? else { return Ok(interrupted(output)) };
+    let changed = rows.iter().filter(|row| row.changed).count();
+    if output.is_json() {
+        output.json(&rows);
+        return Ok(Exit::Done);
+    }
+    for row in &rows {
+        let kind = |value: &Value| kind(value).to_owned();
+        let now = row.now.as_ref().map_or_else(|| row.reason.clone(), kind);
+        let sign = if row.changed { "→" } else { "=" };
+        output.line(format!("{} {} {now} {sign} {}", short(row.id.as_str()), row.group, kind(&row.new)));
+        if row.changed {
+            output.diff(&row.now.as_ref().map(case::pretty).unwrap_or_default(), &case::pretty(&row.new));
+        }
+    }
+    let delivered = rows.iter().filter(|row| kind(&row.new) == "deliver").count();
+    output.line(format!("\nletters {}, changed {changed}, would be delivered {delivered}", rows.len()));
+    Ok(Exit::Done)
+}
+
+async fn compare(found: &Found, letters: &mut dyn Letters, filter: Filter, args: DlqDiff) -> anyhow::Result<Vec<Row>> {
+    let engine = engine(1)?;
+    let configured = found.config.as_ref().map(|config| &config.plugins);
+    let mut olds = BTreeMap::new();
+    for (name, settings) in configured.into_iter().flatten() {
+        // A build that does not load any more is one of the reasons to come here.
+        if let Ok(plugin) = Plugin::load(&engine, settings.clone()) {
+            olds.insert(name.clone(), plugin);
+        }
+    }
+    let (name, new) = load_new(&engine, found, &args)?;
+    let mut rows = Vec::new();
+    loop {
+        let page = letters.next().await?;
+        if page.is_empty() {
+            return Ok(rows);
+        }
+        let of_plugin = |letter: &Letter| letter.death.plugin.as_ref() == Some(&name);
+        for letter in page.into_iter().filter(|letter| of_plugin(letter) && filter.wants(letter)) {
+            let Some(message) = message(&letter) else { continue };
+            let verdict = |plugin: &Plugin| {
+                let described = case::describe(&plugin.transform(&message, plugin.limits()));
+                described.get("verdict").cloned().unwrap_or_default()
+            };
+            let (now, new) = (olds.get(&name).map(&verdict), verdict(&new));
+            let changed = now.as_ref() != Some(&new);
+            let (group, reason) = (letter.group.0.clone(), letter.death.reason.clone());
+            rows.push(Row { id: letter.id, group, reason, changed, now, new });
+        }
+    }
+}
+
+/// The new build, with the settings that the config has for the plugin of its name.
+fn load_new(engine: &Engine, found: &Found, args: &DlqDiff) -> anyhow::Result<(String, Plugin)> {
+    if !args.plugin.exists() {
+        bail!("there is no {}: give a folder with plugin.wasm, or a .wasm file", args.plugin.display());
+    }
+    let load = |settings: Settings| {
+        Plugin::load(engine, settings).with_context(|| format!("loading {}", args.plugin.display()))
+    };
+    let plugin = load(Settings::at("new", &args.plugin))?;
+    let name = args.name.clone().unwrap_or_else(|| plugin.description().name.clone());
+    match found.config.as_ref().and_then(|config| config.plugins.get(&name)) {
+        Some(configured) => {
+            let settings = Settings { path: args.plugin.clone(), sha256: None, ..configured.clone() };
+            Ok((name, load(settings)?))
+        }
+        None => Ok((name, plugin)),
+    }
+}
+
+/// The message as the plugin saw it; a letter that cannot be unpacked died of that.
+fn message(letter: &Letter) -> Option<Message> {
+    let death = &letter.death;
+    let received = Received {
+        id: death.message_id(),
+        group: letter.group.clone(),
+        dedup_id: None,
+        sequence: death.sequence.clone(),
+        receive_count: death.receive_count.max(1),
+        sent_at: Timestamp(death.sent_at.0),
+        body: letter.body.clone(),
+        attributes: letter.attributes.clone(),
+        handle: Handle(String::new()),
+    };
+    Message::read(&received, &death.source).ok()
+}
+
+fn kind(verdict: &Value) -> &str {
+    verdict.as_object().and_then(|verdict| verdict.keys().next()).map_or("-", String::as_str)
+}

@@ -1,0 +1,111 @@
+//! `dlq list`, `dlq show`.
+
+use serde_json::{Value, json};
+use towpath_core::dead_letter::{DEAD_LETTER_ATTRIBUTE, carried_notes};
+use towpath_core::message::webhook;
+
+use super::filter::Filter;
+use super::{interrupted, one, short, with_letters};
+use crate::args::{DlqList, Place};
+use crate::letters::{Letter, Letters};
+use crate::output::{Exit, Output};
+
+pub(super) async fn list(args: DlqList, output: &Output) -> anyhow::Result<Exit> {
+    let filter = Filter::new(args.filter, Vec::new());
+    let limit = args.limit;
+    let listed = with_letters(&args.place, None, |_, letters| Box::pin(collect(letters, filter, limit)));
+    let Some((letters, looked_at, all)) = listed.await? else { return Ok(interrupted(output)) };
+    if output.is_json() {
+        let row = |letter: &Letter| json!({ "id": letter.id, "group": letter.group, "letter": letter.death });
+        output.json(&letters.iter().map(row).collect::<Vec<Value>>());
+    } else if letters.is_empty() {
+        output.line("no dead letters");
+    } else {
+        let row = |letter: &Letter| {
+            let detail: String = letter.death.detail.chars().take(80).collect();
+            let (id, at) = (short(letter.id.as_str()), letter.death.failed_at.to_string());
+            vec![id, at, letter.death.reason.clone(), letter.group.to_string(), detail]
+        };
+        let rows: Vec<Vec<String>> = letters.iter().map(row).collect();
+        output.table(&["ID", "FAILED AT", "REASON", "GROUP", "DETAIL"], &rows);
+    }
+    if letters.len() == limit {
+        output.note(format!("the first {limit}: --limit shows more"));
+    } else if looked_at < all {
+        output.note(format!(
+            "looked at {looked_at} of about {all}: of each group SQS hands out ten letters at most, the others come when these are gone"
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// The letters that are wanted, how many were looked at, and about how many there are.
+async fn collect(letters: &mut dyn Letters, filter: Filter, limit: usize) -> anyhow::Result<(Vec<Letter>, u64, u64)> {
+    let (mut found, mut looked_at) = (Vec::new(), 0);
+    let all = letters.count().await?;
+    while found.len() < limit {
+        let page = letters.next().await?;
+        if page.is_empty() {
+            break;
+        }
+        looked_at += page.len() as u64;
+        found.extend(page.into_iter().filter(|letter| filter.wants(letter)));
+    }
+    found.truncate(limit);
+    Ok((found, looked_at, all))
+}
+
+pub(super) async fn show(id: &str, place: &Place, output: &Output) -> anyhow::Result<Exit> {
+    let id = id.to_owned();
+    let found = with_letters(place, None, |_, letters| Box::pin(async move { one(letters, &id).await }));
+    let Some(letter) = found.await? else { return Ok(interrupted(output)) };
+    print(&letter, output);
+    Ok(Exit::Done)
+}
+
+fn print(letter: &Letter, output: &Output) {
+    let webhook = webhook(&letter.body, &letter.attributes).unwrap_or_default();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers: Vec<(&String, String)> = webhook.headers.iter().map(|(name, value)| (name, text(value))).collect();
+    let body = text(&webhook.body);
+    let (death, notes) = (&letter.death, carried_notes(&letter.attributes));
+    if output.is_json() {
+        let names = letter.attributes.keys().filter(|name| *name != DEAD_LETTER_ATTRIBUTE);
+        output.json(&json!({
+            "id": letter.id, "group": letter.group, "letter": death, "notes": notes,
+            "headers": headers, "body": body, "attributes": names.collect::<Vec<_>>(),
+        }));
+        return;
+    }
+    let line = |name: &str, value: &str| output.line(format!("{name:<10}{value}"));
+    line("id", letter.id.as_str());
+    line("original", &death.id);
+    line("group", letter.group.as_str());
+    line("reason", &death.reason);
+    line("detail", &death.detail);
+    line("route", death.route.as_deref().unwrap_or("-"));
+    let digest = death.digest.as_deref().and_then(|digest| digest.get(..12)).unwrap_or("-");
+    line("plugin", &format!("{} ({digest})", death.plugin.as_deref().unwrap_or("-")));
+    line("sent at", &death.sent_at.to_string());
+    line("failed at", &death.failed_at.to_string());
+    for note in &notes {
+        line("edited", &format!("{} by {}: {}", note.at, note.by, note.text));
+    }
+    for attempt in &death.attempts {
+        line("attempt", &format!("{attempt} ({} ms)", attempt.millis));
+    }
+    if !death.excerpt.is_empty() {
+        line("answer", &death.excerpt);
+    }
+    for function in &death.trace {
+        line("at", function);
+    }
+    if !death.stderr.is_empty() {
+        output.line(format!("stderr\n{}", death.stderr.trim_end()));
+    }
+    output.line("");
+    for (name, value) in headers {
+        output.line(format!("{name}: {value}"));
+    }
+    output.line(format!("\n{body}"));
+}

@@ -1,0 +1,130 @@
+//! Dead letters as the commands see them, wherever they lie: in a local store, or in a queue of SQS, where
+//! looking means receiving.
+
+mod journal;
+mod local;
+mod sqs;
+
+use std::sync::Arc;
+
+use anyhow::bail;
+use async_trait::async_trait;
+use serde::Serialize;
+use towpath_core::clock::Timestamp;
+use towpath_core::dead_letter::{DeadLetter, Stored};
+use towpath_core::queue::{Attributes, GroupId, Handle, MessageId, NewMessage};
+
+pub(crate) use local::LocalLetters;
+pub(crate) use sqs::SqsLetters;
+
+use crate::aws;
+use crate::place::{Found, Place};
+
+/// One dead letter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Letter {
+    /// Its id in the dead-letter queue.
+    pub(crate) id: MessageId,
+    pub(crate) group: GroupId,
+    pub(crate) body: String,
+    pub(crate) attributes: Attributes,
+    /// Why it is there.
+    pub(crate) death: DeadLetter,
+    /// How its queue names it: a sequence number, or the handle of a receive.
+    key: Key,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Key {
+    Sequence(String),
+    Handle(Handle),
+}
+
+impl Letter {
+    pub(crate) fn stored(&self) -> Stored<'_> {
+        Stored { id: &self.id, group: &self.group, body: &self.body, attributes: &self.attributes }
+    }
+
+    /// The message that goes back to the queue that the letter came from.
+    pub(crate) fn message(&self) -> NewMessage {
+        self.death.send_back(&self.stored())
+    }
+
+    /// Whether it waits here only because one before it in its group died.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.death.reason == "parked"
+    }
+
+    pub(crate) fn named(&self, id: &str) -> bool {
+        self.id.as_str().starts_with(id) || self.death.id.starts_with(id)
+    }
+}
+
+/// What came of sending letters back.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub(crate) struct Moved {
+    pub(crate) moved: u64,
+    /// What could not be moved, and why.
+    pub(crate) failed: Vec<(MessageId, String)>,
+    /// Letters that may have been sent already by a redrive that was cut off: they were sent again.
+    pub(crate) perhaps_twice: Vec<MessageId>,
+}
+
+/// A dead-letter queue.
+#[async_trait]
+pub(crate) trait Letters: Send {
+    /// About how many letters there are.
+    async fn count(&self) -> anyhow::Result<u64>;
+
+    /// The next letters, oldest first; none when everything that can be looked at was looked at.
+    async fn next(&mut self) -> anyhow::Result<Vec<Letter>>;
+
+    /// Sends letters back, in order. A letter is removed from here only when it is stored there.
+    async fn send_back(&mut self, letters: Vec<Letter>) -> anyhow::Result<Moved>;
+
+    /// Gives a letter another body and other attributes.
+    async fn replace(&mut self, letter: &Letter, body: String, attributes: Attributes) -> anyhow::Result<()>;
+
+    /// Removes a letter for good.
+    async fn discard(&mut self, letter: &Letter) -> anyhow::Result<()>;
+
+    /// How many letters died since this was opened of which `is_one` says that they were sent back.
+    async fn died_again(&mut self, is_one: &(dyn for<'a> Fn(&'a str) -> bool + Sync)) -> anyhow::Result<u64>;
+
+    /// Ends the look: what it made invisible is visible again.
+    async fn release(&mut self);
+}
+
+/// Opens the dead letters of a place; `to` is the URL of the queue to send back to, instead of the config's.
+pub(crate) async fn open(found: &Found, to: Option<&str>) -> anyhow::Result<Box<dyn Letters>> {
+    match &found.place {
+        Place::Local(queues) => match to {
+            Some(_) => bail!("--to is for queues of SQS: letters of a local store go back to its own queue"),
+            None => Ok(Box::new(LocalLetters::new(queues.events.clone(), queues.dead_letters.clone()))),
+        },
+        Place::Sqs { events, dead_letters } => {
+            let events = to.or(events.as_deref());
+            let events = match events {
+                Some(url) => Some(aws::queue(url).await?),
+                None => None,
+            };
+            let dead = aws::queue(dead_letters).await?;
+            let count = Arc::new(dead_letters.clone());
+            Ok(Box::new(SqsLetters::new(events, dead, count.to_string())))
+        }
+    }
+}
+
+/// Why a message is in a dead-letter queue: its letter, or else the queue itself moved it there.
+fn death(
+    attributes: &Attributes,
+    id: &MessageId,
+    receive_count: u32,
+    source: Option<&str>,
+    sent_at: Timestamp,
+) -> DeadLetter {
+    DeadLetter::read(attributes).unwrap_or_else(|| {
+        let source = source.unwrap_or_default().to_owned();
+        DeadLetter::moved_by_the_queue(id.clone(), receive_count, source, sent_at)
+    })
+}

@@ -1,0 +1,149 @@
+//! What a redrive over SQS has done so far, in a file: SQS cannot send and delete in one step, so a redrive
+//! that is cut off between the two would leave a letter in both queues and know nothing of it.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use towpath_core::clock::Timestamp;
+use towpath_core::queue::MessageId;
+
+/// Within this a queue swallows the second send of a letter. Source: deduplication of SQS; a minute less, for
+/// clocks differ.
+const SWALLOWED: Duration = Duration::from_secs(4 * 60);
+
+/// One line.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Line {
+    letter: MessageId,
+    step: Step,
+    at: Timestamp,
+}
+
+/// How far a letter is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Step {
+    /// It is about to be sent.
+    Sending,
+    /// It is stored in the queue.
+    Sent,
+    /// It is gone from the dead-letter queue.
+    Deleted,
+}
+
+/// What is known of a letter from a redrive that was cut off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Before {
+    /// Nothing: it was not begun with, or a second send is swallowed.
+    Fresh,
+    /// Perhaps it was sent, too long ago for a second send to be swallowed.
+    Perhaps,
+    /// It was sent, and only its deletion is missing.
+    Sent,
+}
+
+pub(super) struct Journal {
+    path: PathBuf,
+    file: File,
+    known: HashMap<MessageId, (Step, Timestamp)>,
+}
+
+impl Journal {
+    /// Opens the journal, with what a redrive that was cut off left in it.
+    pub(super) fn open(path: &Path) -> anyhow::Result<Journal> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        }
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        // The last line may be torn by the cut.
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
+        let known = lines.map(|line| (line.letter, (line.step, line.at))).collect();
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        let mut file = file.with_context(|| format!("opening {}", path.display()))?;
+        if !text.is_empty() && !text.ends_with('\n') {
+            file.write_all(b"\n").with_context(|| format!("writing {}", path.display()))?;
+        }
+        Ok(Journal { path: path.to_owned(), file, known })
+    }
+
+    pub(super) fn before(&self, letter: &MessageId, now: Timestamp) -> Before {
+        match self.known.get(letter) {
+            None | Some((Step::Deleted, _)) => Before::Fresh,
+            Some((Step::Sent, _)) => Before::Sent,
+            Some((Step::Sending, at)) if now.since(*at) < SWALLOWED => Before::Fresh,
+            Some((Step::Sending, _)) => Before::Perhaps,
+        }
+    }
+
+    pub(super) fn sending(&mut self, letter: &MessageId, now: Timestamp) -> anyhow::Result<()> {
+        self.write(letter, Step::Sending, now)
+    }
+
+    pub(super) fn sent(&mut self, letter: &MessageId, now: Timestamp) -> anyhow::Result<()> {
+        self.write(letter, Step::Sent, now)
+    }
+
+    pub(super) fn deleted(&mut self, letter: &MessageId, now: Timestamp) -> anyhow::Result<()> {
+        self.write(letter, Step::Deleted, now)
+    }
+
+    fn write(&mut self, letter: &MessageId, step: Step, at: Timestamp) -> anyhow::Result<()> {
+        let line = Line { letter: letter.clone(), step, at };
+        let text = serde_json::to_string(&line).unwrap_or_default() + "\n";
+        self.file.write_all(text.as_bytes()).with_context(|| format!("writing {}", self.path.display()))?;
+        self.known.insert(line.letter, (step, at));
+        Ok(())
+    }
+
+    /// Whether every letter that was begun with is where it belongs.
+    fn is_done(&self) -> bool {
+        self.known.values().all(|(step, _)| *step == Step::Deleted)
+    }
+
+    /// Removes the file if nothing is left to remember.
+    pub(super) fn close(&self) {
+        if self.is_done() {
+            // If it stays, it says that nothing is left to do.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_tells_what_a_redrive_that_was_cut_off_had_done() {
+        let folder = tempfile::TempDir::new().expect("folder");
+        let path = folder.path().join("redrive.jsonl");
+        let id = |name: &str| MessageId(name.to_owned());
+        let (then, later) = (Timestamp(1_000_000), Timestamp(1_000_000 + 10 * 60_000));
+        let mut journal = Journal::open(&path).expect("journal");
+        for name in ["sending", "sent", "deleted"] {
+            journal.sending(&id(name), then).expect("write");
+        }
+        journal.sent(&id("sent"), then).expect("write");
+        journal.sent(&id("deleted"), then).expect("write");
+        journal.deleted(&id("deleted"), then).expect("write");
+        let torn = std::fs::read_to_string(&path).expect("text") + "{\"letter\":\"to";
+        std::fs::write(&path, torn).expect("torn");
+        let mut journal = Journal::open(&path).expect("again");
+        assert_eq!(journal.before(&id("sending"), then), Before::Fresh, "a second send is swallowed");
+        assert_eq!(journal.before(&id("sending"), later), Before::Perhaps);
+        assert_eq!(journal.before(&id("sent"), later), Before::Sent);
+        assert_eq!(journal.before(&id("deleted"), later), Before::Fresh);
+        journal.close();
+        assert!(path.exists(), "two letters are not done with");
+        for name in ["sending", "sent"] {
+            journal.deleted(&id(name), later).expect("write");
+        }
+        journal.close();
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,148 @@
+//! Dead letters of a local store: looking touches nothing, moving is a transaction.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::bail;
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep};
+use towpath_core::queue::{Attributes, GroupId};
+use towpath_local::{Browsed, LocalQueue, SentBack};
+
+use super::{Key, Letter, Letters, Moved, death};
+
+/// How many letters are read at a time, and moved in one transaction.
+const PAGE: usize = 100;
+
+/// How long a group that is being worked on is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) struct LocalLetters {
+    events: LocalQueue,
+    dead: LocalQueue,
+    /// The sequence number up to which was looked.
+    after: Option<String>,
+    /// The sequence number up to which [`Letters::died_again`] looked, once it was asked.
+    watched: Option<String>,
+    /// Parked groups that went back as a whole.
+    done: HashSet<GroupId>,
+}
+
+impl LocalLetters {
+    pub(crate) fn new(events: LocalQueue, dead: LocalQueue) -> LocalLetters {
+        LocalLetters { events, dead, after: None, watched: None, done: HashSet::new() }
+    }
+
+    async fn move_all(&self, letters: &[Letter], ahead: bool) -> anyhow::Result<usize> {
+        let messages: Vec<_> = letters.iter().map(|letter| (sequence(letter), letter.message())).collect();
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.dead.send_back(&self.events, messages.clone(), ahead).await? {
+                SentBack::Moved(moved) => return Ok(moved),
+                SentBack::Busy if Instant::now() < until => sleep(Duration::from_millis(50)).await,
+                SentBack::Busy => bail!("its group is being worked on, or looked at by somebody: try again"),
+            }
+        }
+    }
+
+    /// A group that was parked goes back as a whole, and before what waits in the queue: it goes on where it
+    /// was stopped.
+    async fn unpark(&mut self, group: &GroupId, moved: &mut Moved) -> anyhow::Result<()> {
+        let letters: Vec<Letter> = self.dead.browse_group(group).await?.into_iter().map(letter).collect();
+        match self.move_all(&letters, true).await {
+            Ok(count) => moved.moved += count as u64,
+            Err(problem) => moved.failed.extend(letters.into_iter().map(|l| (l.id, format!("{problem:#}")))),
+        }
+        self.done.insert(group.clone());
+        Ok(())
+    }
+
+    async fn is_parked(&self, group: &GroupId) -> anyhow::Result<bool> {
+        Ok(self.dead.browse_group(group).await?.into_iter().map(letter).any(|letter| letter.is_parked()))
+    }
+}
+
+#[async_trait]
+impl Letters for LocalLetters {
+    async fn count(&self) -> anyhow::Result<u64> {
+        Ok(self.dead.depth().await?.messages)
+    }
+
+    async fn next(&mut self) -> anyhow::Result<Vec<Letter>> {
+        let page = self.dead.browse(self.after.as_deref(), PAGE).await?;
+        if let Some(last) = page.last() {
+            self.after = Some(last.sequence.clone());
+        }
+        Ok(page.into_iter().map(letter).collect())
+    }
+
+    async fn send_back(&mut self, letters: Vec<Letter>) -> anyhow::Result<Moved> {
+        let mut moved = Moved::default();
+        let mut groups: Vec<GroupId> = letters.iter().map(|letter| letter.group.clone()).collect();
+        groups.sort();
+        groups.dedup();
+        let mut parked = HashSet::new();
+        for group in groups {
+            if self.done.contains(&group) {
+                parked.insert(group);
+            } else if self.is_parked(&group).await? {
+                self.unpark(&group, &mut moved).await?;
+                parked.insert(group);
+            }
+        }
+        let letters: Vec<Letter> = letters.into_iter().filter(|letter| !parked.contains(&letter.group)).collect();
+        if letters.is_empty() {
+            return Ok(moved);
+        }
+        match self.move_all(&letters, false).await {
+            Ok(count) => moved.moved += count as u64,
+            Err(problem) => moved.failed.extend(letters.into_iter().map(|l| (l.id, format!("{problem:#}")))),
+        }
+        Ok(moved)
+    }
+
+    async fn replace(&mut self, letter: &Letter, body: String, attributes: Attributes) -> anyhow::Result<()> {
+        if !self.dead.edit(&sequence(letter), body, &attributes).await? {
+            bail!("the letter {} is gone", letter.id);
+        }
+        Ok(())
+    }
+
+    async fn discard(&mut self, letter: &Letter) -> anyhow::Result<()> {
+        if !self.dead.discard(&sequence(letter)).await? {
+            bail!("the letter {} is gone, or somebody looks at it", letter.id);
+        }
+        Ok(())
+    }
+
+    async fn died_again(&mut self, is_one: &(dyn for<'a> Fn(&'a str) -> bool + Sync)) -> anyhow::Result<u64> {
+        let Some(mut after) = self.watched.clone() else {
+            self.watched = Some(self.dead.last_sequence().await?);
+            return Ok(0);
+        };
+        let mut died = 0;
+        loop {
+            let page = self.dead.browse(Some(&after), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.sequence.clone();
+            died += page.into_iter().map(letter).filter(|letter| is_one(&letter.death.id)).count() as u64;
+        }
+        self.watched = Some(after);
+        Ok(died)
+    }
+
+    async fn release(&mut self) {}
+}
+
+fn sequence(letter: &Letter) -> String {
+    match &letter.key {
+        Key::Sequence(sequence) => sequence.clone(),
+        Key::Handle(_) => String::new(),
+    }
+}
+
+fn letter(browsed: Browsed) -> Letter {
+    let Browsed { id, group, sequence, sent_at, receive_count, source, attributes, body } = browsed;
+    let death = death(&attributes, &id, receive_count, source.as_deref(), sent_at);
+    Letter { id, group, body, attributes, death, key: Key::Sequence(sequence) }
+}

@@ -1,0 +1,178 @@
+//! Dead letters in a queue of SQS. Looking means receiving: every letter that was looked at is given back at
+//! the end, tail to head, and its count has grown by one. Of each group SQS hands out at most what one
+//! receive takes, ten letters: those behind them can be looked at when these are gone.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use async_trait::async_trait;
+use towpath_core::clock::{Clock, Timestamp};
+use towpath_core::queue::{Attributes, Handle, MAX_BATCH, MessageId, NewMessage, Queue, QueueError, Receive, Received};
+use tracing::warn;
+
+use super::journal::{Before, Journal};
+use super::{Key, Letter, Letters, Moved, death};
+use crate::aws;
+
+/// How long letters that are looked at stay invisible: longer than any look takes. They are given back
+/// before; this is for a look that is killed.
+const LOOK: Duration = Duration::from_secs(300);
+
+/// How long a receive waits: long polling asks all of SQS's servers, so an empty answer is a true one.
+const WAIT: Duration = Duration::from_secs(1);
+
+pub(crate) struct SqsLetters {
+    events: Option<Arc<dyn Queue>>,
+    dead: Arc<dyn Queue>,
+    url: String,
+    held: Vec<(MessageId, Handle)>,
+    seen: HashSet<MessageId>,
+    journal: Option<Journal>,
+    clock: Clock,
+}
+
+impl SqsLetters {
+    pub(crate) fn new(events: Option<Arc<dyn Queue>>, dead: Arc<dyn Queue>, url: String) -> SqsLetters {
+        let clock = Clock::wall();
+        SqsLetters { events, dead, url, held: Vec::new(), seen: HashSet::new(), journal: None, clock }
+    }
+
+    async fn delete(&mut self, letter: &Letter) -> anyhow::Result<()> {
+        let Key::Handle(handle) = &letter.key else { bail!("the letter {} was not received", letter.id) };
+        let deleted = self.dead.delete(std::slice::from_ref(handle)).await.into_iter().next();
+        match deleted {
+            Some(Ok(())) => {
+                self.held.retain(|(id, _)| *id != letter.id);
+                Ok(())
+            }
+            Some(Err(error)) => Err(described(error)).with_context(|| format!("deleting the letter {}", letter.id)),
+            None => bail!("the queue gave no answer"),
+        }
+    }
+
+    /// Sends one letter back and deletes it here; the journal knows of every step. True if it may have been
+    /// sent before, by a redrive that was cut off.
+    async fn move_one(&mut self, letter: &Letter, now: Timestamp) -> anyhow::Result<bool> {
+        let Some(events) = self.events.clone() else {
+            bail!("where to is not known: give --to URL, or a config with queue.url");
+        };
+        let mut journal = match self.journal.take() {
+            Some(journal) => journal,
+            None => Journal::open(&self.journal_path())?,
+        };
+        let before = journal.before(&letter.id, now);
+        let done = async {
+            if before != Before::Sent {
+                journal.sending(&letter.id, now)?;
+                let sent = events.send(letter.message()).await.map_err(described).context("sending it back")?;
+                if sent.id.as_str() == letter.death.id {
+                    // A queue that deduplicates answers with the first send's id, and stores nothing.
+                    return Err(anyhow!(
+                        "the queue took it for a duplicate of the original: try again in five minutes"
+                    ));
+                }
+                journal.sent(&letter.id, now)?;
+            }
+            self.delete(letter).await?;
+            journal.deleted(&letter.id, now)
+        }
+        .await;
+        self.journal = Some(journal);
+        done.map(|()| before == Before::Perhaps)
+    }
+
+    fn journal_path(&self) -> PathBuf {
+        let name = self.url.rsplit('/').next().unwrap_or_default();
+        PathBuf::from(".towpath").join(format!("redrive-{name}.jsonl"))
+    }
+}
+
+#[async_trait]
+impl Letters for SqsLetters {
+    async fn count(&self) -> anyhow::Result<u64> {
+        Ok(aws::waiting(&self.url).await?.messages)
+    }
+
+    async fn next(&mut self) -> anyhow::Result<Vec<Letter>> {
+        let receive = Receive { max: MAX_BATCH, wait: WAIT, visibility: Some(LOOK), attempt_id: None };
+        let received = self.dead.receive(receive).await.map_err(described).context("receiving dead letters")?;
+        self.held.extend(received.iter().map(|message| (message.id.clone(), message.handle.clone())));
+        let mut letters: Vec<Letter> = received.into_iter().map(letter).collect();
+        // A look that takes longer than letters stay invisible begins to see them again.
+        letters.retain(|letter| self.seen.insert(letter.id.clone()));
+        // A letter that was edited was stored anew behind the others: the first queue's numbers tell the order.
+        letters.sort_by(|one, other| {
+            (one.death.sent_at, &one.death.sequence).cmp(&(other.death.sent_at, &other.death.sequence))
+        });
+        Ok(letters)
+    }
+
+    async fn send_back(&mut self, letters: Vec<Letter>) -> anyhow::Result<Moved> {
+        let mut moved = Moved::default();
+        let mut broken = HashSet::new();
+        for letter in letters {
+            // Behind a letter that could not be moved nothing of its group may overtake it.
+            if broken.contains(&letter.group) {
+                moved.failed.push((letter.id, "one before it in its group could not be moved".to_owned()));
+                continue;
+            }
+            let now = self.clock.now();
+            match self.move_one(&letter, now).await {
+                Ok(perhaps_twice) => {
+                    moved.moved += 1;
+                    moved.perhaps_twice.extend(perhaps_twice.then_some(letter.id));
+                }
+                Err(problem) => {
+                    broken.insert(letter.group);
+                    moved.failed.push((letter.id, format!("{problem:#}")));
+                }
+            }
+        }
+        Ok(moved)
+    }
+
+    async fn replace(&mut self, letter: &Letter, body: String, attributes: Attributes) -> anyhow::Result<()> {
+        // The same edit tried again within five minutes is swallowed, and then only the deletion is made up for.
+        let dedup_id = format!("edit-{}", letter.id);
+        let message = NewMessage { group: letter.group.clone(), dedup_id, body, attributes };
+        self.dead.send(message).await.map_err(described).context("storing the edited letter")?;
+        self.delete(letter).await.context("the edited letter is stored; the old one is still there too: drop it")
+    }
+
+    async fn discard(&mut self, letter: &Letter) -> anyhow::Result<()> {
+        self.delete(letter).await
+    }
+
+    async fn died_again(&mut self, _: &(dyn for<'a> Fn(&'a str) -> bool + Sync)) -> anyhow::Result<u64> {
+        // It would take another look, which SQS counts.
+        Ok(0)
+    }
+
+    async fn release(&mut self) {
+        let mut changes: Vec<(Handle, Duration)> =
+            std::mem::take(&mut self.held).into_iter().map(|(_, handle)| (handle, Duration::ZERO)).collect();
+        changes.reverse();
+        for changes in changes.chunks(MAX_BATCH) {
+            for error in self.dead.change_visibility(changes).await.into_iter().filter_map(Result::err) {
+                warn!(error = %error, "a letter could not be given back: it is invisible for five minutes at most");
+            }
+        }
+        if let Some(journal) = &self.journal {
+            journal.close();
+        }
+    }
+}
+
+fn letter(received: Received) -> Letter {
+    let Received { id, group, receive_count, sent_at, body, attributes, handle, .. } = received;
+    let death = death(&attributes, &id, receive_count, None, sent_at);
+    Letter { id, group, body, attributes, death, key: Key::Handle(handle) }
+}
+
+/// The service's own words are beneath the queue's.
+fn described(error: QueueError) -> anyhow::Error {
+    anyhow::Error::new(error)
+}

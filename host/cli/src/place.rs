@@ -1,0 +1,83 @@
+//! Which queues and holds a command is about: a local store, or queues of SQS and an object in S3.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+use towpath_core::clock::Timestamp;
+use towpath_core::config::{Config, Secrets};
+use towpath_core::holds::Holds;
+
+use crate::args::Place as Args;
+use crate::aws;
+use crate::compose::{Queues, config_file};
+
+/// How much waits in a queue, as far as the queue can tell.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct Waiting {
+    pub(crate) messages: u64,
+    /// Messages in flight, or given back until later.
+    pub(crate) invisible: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) groups: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) oldest: Option<Timestamp>,
+}
+
+/// Where the queues are.
+pub(crate) enum Place {
+    Local(Queues),
+    Sqs { events: Option<String>, dead_letters: String },
+}
+
+/// A place, with the config that names it, if one does.
+pub(crate) struct Found {
+    pub(crate) place: Place,
+    pub(crate) config: Option<Config>,
+}
+
+impl Found {
+    /// Finds the place that the arguments mean. A command that looks must not make a store.
+    pub(crate) async fn find(args: &Args) -> anyhow::Result<Found> {
+        if let Some(url) = &args.queue_url {
+            let config = config(args).ok();
+            let events = config.as_ref().and_then(|config| config.queue.url.clone());
+            return Ok(Found { place: Place::Sqs { events, dead_letters: url.clone() }, config });
+        }
+        if let Some(folder) = &args.store {
+            return Ok(Found { place: Place::Local(open(folder.clone()).await?), config: config(args).ok() });
+        }
+        let config = config(args).context("finding the queue: give --store DIR, --queue-url URL or --config FILE")?;
+        let place = match (&config.queue.url, &config.queue.dead_letter_url) {
+            (events @ Some(_), Some(dead)) => Place::Sqs { events: events.clone(), dead_letters: dead.clone() },
+            _ => Place::Local(open(config.queue.store.clone()).await?),
+        };
+        Ok(Found { place, config: Some(config) })
+    }
+
+    /// Where holds are kept here.
+    pub(crate) async fn holds(&self) -> anyhow::Result<Arc<dyn Holds>> {
+        let url = self.config.as_ref().and_then(|config| config.holds.clone());
+        match (&self.place, url) {
+            (Place::Local(queues), None) => Ok(Arc::new(queues.events.store().clone())),
+            (_, Some(url)) => aws::holds(url).await,
+            (Place::Sqs { .. }, None) => {
+                bail!(
+                    "with SQS, holds are kept in S3: add [holds] with url = \"s3://bucket/towpath/holds.json\" to the config"
+                )
+            }
+        }
+    }
+}
+
+fn config(args: &Args) -> anyhow::Result<Config> {
+    Ok(Config::load(&config_file(&args.config), &Secrets::placeholders())?)
+}
+
+async fn open(folder: PathBuf) -> anyhow::Result<Queues> {
+    if !folder.join("towpath.db").is_file() {
+        bail!("there is no store in {}: has `towpath serve` run there?", folder.display());
+    }
+    Queues::open(&folder).await
+}

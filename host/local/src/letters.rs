@@ -1,0 +1,162 @@
+//! What operators do with dead letters: send back, edit, drop. Each is one transaction: no letter is ever in
+//! both queues or in none.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use towpath_core::queue::{Attributes, GroupId, NewMessage, QueueError};
+
+use crate::browse::{BROWSED, Browsed, browsed};
+use crate::queue::LocalQueue;
+use crate::receive::refresh;
+use crate::send::{self, Extras, millis};
+use crate::store::{Durability, failed};
+
+/// What came of sending letters back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SentBack {
+    /// So many were moved; letters that were gone already are not counted.
+    Moved(usize),
+    /// A letter is held by somebody who looks at it, or a message of its group is being worked on. Nothing
+    /// was moved.
+    Busy,
+}
+
+impl LocalQueue {
+    /// All messages of a group, in order.
+    pub async fn browse_group(&self, group: &GroupId) -> Result<Vec<Browsed>, QueueError> {
+        let (queue, group) = (self.id, group.0.clone());
+        let sql = format!(
+            "SELECT {BROWSED} FROM messages m JOIN groups g ON g.id = m.grp
+            WHERE g.queue = ?1 AND g.name = ?2 ORDER BY m.seq"
+        );
+        let read = move |connection: &Connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            statement.query_map(params![queue, group], browsed)?.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        self.store.run(Durability::Written, move |connection| read(connection).map_err(failed)).await
+    }
+
+    /// Moves letters of this queue to another, each as the message that stands beside it. With `ahead`, what
+    /// waits there in their groups is put behind them, so that the group goes on where it was stopped.
+    pub async fn send_back(
+        &self,
+        to: &LocalQueue,
+        letters: Vec<(String, NewMessage)>,
+        ahead: bool,
+    ) -> Result<SentBack, QueueError> {
+        let (from, kept, store, now) = (self.id, self.settings(), self.store.clone(), self.store.clock.now());
+        let (to, settings) = (to.id, to.settings());
+        let work = move |connection: &Connection| {
+            let mut groups: Vec<GroupId> = letters.iter().map(|(_, message)| message.group.clone()).collect();
+            groups.sort();
+            groups.dedup();
+            if ahead && groups.iter().any(|group| in_flight(connection, to, group, millis(now)).unwrap_or(true)) {
+                return Ok(SentBack::Busy);
+            }
+            let mut moved = 0;
+            for (sequence, message) in letters {
+                match take(connection, from, &sequence, millis(now)).map_err(failed)? {
+                    Letter::Gone => continue,
+                    // What was moved before it is undone with the whole.
+                    Letter::Held => return Err(busy()),
+                    Letter::Taken { group } => refresh(connection, group, kept.retention).map_err(failed)?,
+                }
+                // The transaction sees to it that it is moved once; deduplication could only swallow it.
+                send::store(connection, to, &settings, &message, &Extras::default(), now).map_err(failed)?;
+                moved += 1;
+            }
+            if ahead {
+                for group in &groups {
+                    put_behind(connection, to, group, settings.retention, moved).map_err(failed)?;
+                }
+            }
+            store.wake(to);
+            Ok(SentBack::Moved(moved))
+        };
+        match self.store.run(Durability::Synced, work).await {
+            Err(QueueError::NotInFlight) => Ok(SentBack::Busy),
+            result => result,
+        }
+    }
+
+    /// Gives a message another body and other attributes, where it stands. False if it is gone.
+    pub async fn edit(&self, sequence: &str, body: String, attributes: &Attributes) -> Result<bool, QueueError> {
+        let text = serde_json::to_string(attributes).unwrap_or_default();
+        let (queue, sequence) = (self.id, sequence.parse::<i64>().unwrap_or_default());
+        let sql = "UPDATE messages SET body = ?3, attributes = ?4 WHERE queue = ?1 AND seq = ?2";
+        let edit = move |connection: &Connection| connection.execute(sql, params![queue, sequence, body, text]);
+        let changed = self.store.run(Durability::Synced, move |connection| edit(connection).map_err(failed)).await?;
+        Ok(changed == 1)
+    }
+
+    /// Removes one message for good. False if it is gone, or held by somebody.
+    pub async fn discard(&self, sequence: &str) -> Result<bool, QueueError> {
+        let (queue, retention, now) = (self.id, self.settings().retention, self.store.clock.now());
+        let sequence = sequence.to_owned();
+        let discard = move |connection: &Connection| {
+            let Letter::Taken { group } = take(connection, queue, &sequence, millis(now))? else { return Ok(false) };
+            refresh(connection, group, retention).map(|()| true)
+        };
+        self.store.run(Durability::Synced, move |connection| discard(connection).map_err(failed)).await
+    }
+}
+
+/// Undoes what was done; told as [`SentBack::Busy`].
+fn busy() -> QueueError {
+    QueueError::NotInFlight
+}
+
+enum Letter {
+    Gone,
+    Held,
+    Taken { group: i64 },
+}
+
+/// Takes a message out of its queue, unless somebody holds it.
+fn take(connection: &Connection, queue: i64, sequence: &str, now: i64) -> rusqlite::Result<Letter> {
+    let sequence: i64 = sequence.parse().unwrap_or_default();
+    let sql = "SELECT grp, visible_at FROM messages WHERE queue = ?1 AND seq = ?2";
+    let found: Option<(i64, i64)> = connection
+        .prepare_cached(sql)?
+        .query_row([queue, sequence], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    match found {
+        None => Ok(Letter::Gone),
+        Some((_, visible_at)) if visible_at > now => Ok(Letter::Held),
+        Some((group, _)) => {
+            connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([sequence])?;
+            Ok(Letter::Taken { group })
+        }
+    }
+}
+
+fn in_flight(connection: &Connection, queue: i64, group: &GroupId, now: i64) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM messages m JOIN groups g ON g.id = m.grp
+        WHERE g.queue = ?1 AND g.name = ?2 AND m.visible_at > ?3";
+    connection.prepare_cached(sql)?.exists(params![queue, group.as_str(), now])
+}
+
+/// Puts the messages of a group that waited before the last `moved` ones behind them, as they are.
+fn put_behind(
+    connection: &Connection,
+    queue: i64,
+    group: &GroupId,
+    retention: std::time::Duration,
+    moved: usize,
+) -> rusqlite::Result<()> {
+    let sql = "SELECT m.seq, m.grp FROM messages m JOIN groups g ON g.id = m.grp
+        WHERE g.queue = ?1 AND g.name = ?2 ORDER BY m.seq";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(params![queue, group.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows = rows.collect::<rusqlite::Result<Vec<(i64, i64)>>>()?;
+    let waiting = rows.len().saturating_sub(moved);
+    for (seq, grp) in rows.into_iter().take(waiting) {
+        let copy = "INSERT INTO messages (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, receive_count,
+                first_received_at, source, group_tag, trace, attributes, body)
+            SELECT queue, grp, id, dedup_id, sent_at, retained_from, visible_at, receive_count,
+                first_received_at, source, group_tag, trace, attributes, body FROM messages WHERE seq = ?1";
+        connection.prepare_cached(copy)?.execute([seq])?;
+        connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([seq])?;
+        refresh(connection, grp, retention)?;
+    }
+    Ok(())
+}
