@@ -2,41 +2,27 @@
 //! queue beneath it, whose clock the tests put forward.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
-use tempfile::TempDir;
-use tokio::task::JoinSet;
 use towpath_aws::{SqsQueue, client};
-use towpath_core::clock::Clock;
 use towpath_core::queue::Queue;
-use towpath_local::Store;
-use towpath_local::endpoint::{Endpoint, router};
 use towpath_tests::contract::{self, Maker, VISIBILITY, Wanted};
+use towpath_tests::endpoint::SqsServer;
 
 struct Sqs {
-    url: String,
+    server: SqsServer,
     client: aws_sdk_sqs::Client,
-    ahead: &'static AtomicU64,
     made: AtomicUsize,
-    _server: JoinSet<()>,
-    _folder: TempDir,
 }
 
 impl Sqs {
     async fn start() -> Sqs {
-        let folder = TempDir::new().unwrap();
-        let ahead: &'static AtomicU64 = Box::leak(Box::default());
-        let store = Store::open(folder.path(), Clock::shifted(ahead)).unwrap();
-        let endpoint = Endpoint::new(store, Vec::new()).await.unwrap();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let mut server = JoinSet::new();
-        server.spawn(async move { axum::serve(listener, router(endpoint)).await.unwrap() });
-        let client = client::sqs(&url).await;
-        Sqs { url, client, ahead, made: AtomicUsize::new(0), _server: server, _folder: folder }
+        let server = SqsServer::start().await;
+        let client = client::sqs(&server.url).await;
+        Sqs { server, client, made: AtomicUsize::new(0) }
     }
 
     async fn create(&self, name: &str, attributes: &[(&str, String)]) -> Arc<dyn Queue> {
@@ -45,7 +31,7 @@ impl Sqs {
             create = create.attributes((*name).into(), value);
         }
         let url = create.send().await.unwrap().queue_url.unwrap();
-        assert!(url.starts_with(&self.url), "{url}");
+        assert!(url.starts_with(&self.server.url), "{url}");
         Arc::new(SqsQueue::new(self.client.clone(), url))
     }
 }
@@ -79,7 +65,7 @@ impl Maker for Sqs {
     }
 
     async fn pass(&self, time: Duration) {
-        self.ahead.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+        self.server.pass(time);
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod architecture;
 mod cli;
+mod clients;
 mod contract_local;
 mod contract_sqs;
 mod delivery;

@@ -9,6 +9,7 @@
 
 pub mod binary;
 pub mod contract;
+pub mod endpoint;
 pub mod guest;
 pub mod rig;
 pub mod target;

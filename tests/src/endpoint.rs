@@ -1,0 +1,51 @@
+//! The SQS endpoint over a store of its own, on a free port.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use towpath_core::clock::Clock;
+use towpath_local::Store;
+use towpath_local::endpoint::{Endpoint, router};
+
+/// The endpoint. It ends when it is dropped.
+pub struct SqsServer {
+    /// Its URL.
+    pub url: String,
+    /// The store beneath it.
+    pub store: Store,
+    ahead: &'static AtomicU64,
+    server: JoinSet<()>,
+    _folder: TempDir,
+}
+
+impl SqsServer {
+    /// Starts one.
+    pub async fn start() -> SqsServer {
+        let folder = TempDir::new().unwrap();
+        let ahead: &'static AtomicU64 = Box::leak(Box::default());
+        let store = Store::open(folder.path(), Clock::shifted(ahead)).unwrap();
+        let endpoint = Endpoint::new(store.clone(), Vec::new()).await.unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, router(endpoint)).await.unwrap() });
+        SqsServer { url, store, ahead, server, _folder: folder }
+    }
+
+    /// Puts its clock forward.
+    pub fn pass(&self, time: Duration) {
+        self.ahead.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Ends it: from now on connections to its address are refused.
+    pub async fn stop(&mut self) {
+        self.server.shutdown().await;
+    }
+
+    /// The URL of a queue.
+    pub fn queue_url(&self, name: &str) -> String {
+        format!("{}/000000000000/{name}", self.url)
+    }
+}
