@@ -13,6 +13,7 @@ mod clients;
 mod contract_local;
 mod contract_sqs;
 mod delivery;
+mod holds;
 mod ingest;
 mod kept;
 mod lambda;

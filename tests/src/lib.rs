@@ -12,4 +12,5 @@ pub mod contract;
 pub mod endpoint;
 pub mod guest;
 pub mod rig;
+pub mod s3;
 pub mod target;

@@ -9,6 +9,7 @@ use towpath_core::config::{Config, Secrets};
 use towpath_core::dead_letter::DeadLetter;
 use towpath_core::deliver::Deliverer;
 use towpath_core::envelope::{self, Webhook};
+use towpath_core::holds::Watched;
 use towpath_core::pipeline::{Lease, Pipeline, Settlement};
 use towpath_core::plugin::{Engine, Plugin, Plugins};
 use towpath_core::queue::{MAX_VISIBILITY, NewMessage, Queue, Receive, Received};
@@ -44,7 +45,7 @@ impl Rig {
             max_message_bytes: 2 * 1024 * 1024,
             ..QueueSettings::default()
         };
-        let dead_letters = store.queue("dead.fifo", settings.clone()).await.unwrap();
+        let dead_letters = store.queue("events-dead.fifo", settings.clone()).await.unwrap();
         let events = store.queue("events.fifo", settings).await.unwrap();
         Rig { folder, store, events, dead_letters, clock }
     }
@@ -67,11 +68,16 @@ impl Rig {
 
     /// A pipeline by this config that sends its dead letters there.
     pub fn pipeline_to(&self, text: &str, dead_letters: Arc<dyn Queue>) -> Arc<Pipeline> {
+        self.pipeline_with(text, dead_letters, None)
+    }
+
+    /// A pipeline by this config that keeps to these holds.
+    pub fn pipeline_with(&self, text: &str, dead_letters: Arc<dyn Queue>, holds: Option<Watched>) -> Arc<Pipeline> {
         let config = self.config(text);
         let engine = Engine::new().unwrap();
         let load = |settings: &towpath_core::plugin::Settings| Plugin::load(&engine, settings.clone()).unwrap();
         let plugins = Plugins::new(config.plugins.values().map(load));
-        let deliverer = Deliverer::new(config.targets, None, self.clock).unwrap();
+        let deliverer = Deliverer::new(config.targets, holds, self.clock).unwrap();
         let source = "arn:test:events.fifo".to_owned();
         Arc::new(Pipeline::new(config.routes, plugins, deliverer, dead_letters, source, self.clock))
     }

@@ -89,6 +89,11 @@ impl Target {
         Target { url, shared, server }
     }
 
+    /// From now on it answers as this script says.
+    pub fn answer(&self, script: impl FnMut(&Call) -> Answer + Send + 'static) {
+        *self.shared.script.lock().unwrap() = Box::new(script);
+    }
+
     /// Ends it: from now on connections to its address are refused.
     pub async fn stop(&mut self) {
         self.server.shutdown().await;
