@@ -1,5 +1,7 @@
 //! The command line as a user meets it: help, wrong input, exit codes, and a kill in the middle.
 
+mod letters;
+mod operate;
 mod serve;
 
 use std::path::Path;

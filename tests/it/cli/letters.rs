@@ -1,0 +1,286 @@
+//! Dead letters by command, on a local store and over the SQS endpoint: the same commands, the same results.
+
+use std::process::Output;
+
+use serde_json::Value;
+use tokio::task::JoinSet;
+use towpath_core::pipeline::{Lease, Settlement};
+use towpath_core::poll::by_group;
+use towpath_core::queue::{Queue as _, Receive};
+use towpath_local::endpoint::{Endpoint, router};
+use towpath_tests::guest::Guest;
+use towpath_tests::rig::{Rig, one_route};
+use towpath_tests::target::{Answer, Target};
+
+use super::{err, out, towpath};
+
+/// A rig with letters in it, and where its commands find them.
+struct Station {
+    rig: Rig,
+    target: Target,
+    place: Vec<String>,
+    sqs: bool,
+    _server: JoinSet<()>,
+}
+
+/// Both places, each with the letters of these bodies: `A1` is of group `g/A`.
+async fn stations(bodies: &[&str]) -> Vec<Station> {
+    let mut stations = Vec::new();
+    for sqs in [false, true] {
+        let rig = Rig::new().await;
+        let target = Target::answering(|_| Answer::Status(404, "no such ticket".to_owned())).await;
+        rig.write("guest", Guest::forward());
+        std::fs::write(rig.path().join("towpath.toml"), one_route(&target.url)).unwrap();
+        for body in bodies {
+            rig.send(&format!("g/{}", &body[..1]), body).await;
+        }
+        let mut server = JoinSet::new();
+        let place = if sqs {
+            let endpoint = Endpoint::new(rig.store.clone(), Vec::new()).await.unwrap();
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}/000000000000/", listener.local_addr().unwrap());
+            server.spawn(async move { axum::serve(listener, router(endpoint)).await.unwrap() });
+            vec!["--queue-url".to_owned(), url + "events-dead.fifo"]
+        } else {
+            vec!["--store".to_owned(), rig.path().display().to_string()]
+        };
+        let station = Station { rig, target, place, sqs, _server: server };
+        station.work().await;
+        assert_eq!(station.rig.letters().await.len(), bodies.len());
+        stations.push(station);
+    }
+    stations
+}
+
+impl Station {
+    /// Runs a `dlq` command; it may end with these codes.
+    async fn dlq(&self, args: &[&str], codes: &[i32]) -> Output {
+        let folder = self.rig.path().to_owned();
+        let args: Vec<String> =
+            std::iter::once("dlq").chain(args.iter().copied()).map(str::to_owned).chain(self.place.clone()).collect();
+        let shown = args.join(" ");
+        let run = move || towpath(&folder, &args.iter().map(String::as_str).collect::<Vec<_>>());
+        let output = tokio::task::spawn_blocking(run).await.unwrap();
+        let code = output.status.code().unwrap();
+        assert!(codes.contains(&code), "{shown}: {code}\n{}\n{}", out(&output), err(&output));
+        output
+    }
+
+    async fn json(&self, args: &[&str], codes: &[i32]) -> Value {
+        let output = self.dlq(&[args, &["--json"]].concat(), codes).await;
+        serde_json::from_str(&out(&output)).unwrap()
+    }
+
+    async fn redrive(&self, args: &[&str], codes: &[i32]) -> Value {
+        let to = self.place[1].replace("events-dead", "events");
+        let to: &[&str] = if self.sqs { &["--to", &to] } else { &[] };
+        self.json(&[&["redrive"], args, to].concat(), codes).await
+    }
+
+    /// Takes everything that waits through the pipeline.
+    async fn work(&self) {
+        let pipeline = self.rig.pipeline(&std::fs::read_to_string(self.rig.path().join("towpath.toml")).unwrap());
+        loop {
+            let batch = self.rig.events.receive(Receive::default()).await.unwrap();
+            if batch.is_empty() {
+                return;
+            }
+            for group in by_group(batch) {
+                let mut run = pipeline.group(Lease::of(std::time::Duration::from_secs(60)));
+                for message in &group {
+                    if run.next(message).await == Settlement::Ack {
+                        self.rig.events.delete(std::slice::from_ref(&message.handle)).await.remove(0).unwrap();
+                    }
+                }
+            }
+        }
+    }
+
+    fn fine_from_now_on(&self) {
+        self.target.answer(|_| Answer::Status(200, String::new()));
+    }
+
+    /// How often its letters were received, and that none is left invisible.
+    async fn receives(&self) -> Vec<u32> {
+        let depth = self.rig.dead_letters.depth().await.unwrap();
+        assert_eq!(depth.invisible, 0, "a look leaves nothing invisible");
+        let letters = self.rig.dead_letters.browse(None, 100).await.unwrap();
+        letters.iter().map(|letter| letter.receive_count).collect()
+    }
+}
+
+fn ids(list: &Value) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_are_listed_filtered_shown_and_counted() {
+    for station in stations(&["A1", "A2", "B1"]).await {
+        let all = station.json(&["list"], &[0]).await;
+        assert_eq!(ids(&all).len(), 3);
+        let count = async |args: &[&str]| ids(&station.json(&[&["list"], args].concat(), &[0]).await).len();
+        for (args, expected) in [
+            (&["--group", "g/A"][..], 2),
+            (&["--group", "g/*"], 3),
+            (&["--reason", "refused", "--status", "404"], 3),
+            (&["--reason", "expired"], 0),
+            (&["--status", "500"], 0),
+            (&["--route", "g", "--since", "1h"], 3),
+            (&["--until", "2020-01-01T00:00:00Z"], 0),
+            (&["--text", "B"], 1),
+            (&["--limit", "1"], 1),
+        ] {
+            assert_eq!(count(args).await, expected, "{args:?}");
+        }
+        let id = ids(&all)[0].clone();
+        let shown = out(&station.dlq(&["show", &id[..12]], &[0]).await);
+        for part in [id.as_str(), "refused", "sss: POST", "404", "no such ticket", "A1", "guest ("] {
+            assert!(shown.contains(part), "{part} is not in {shown}");
+        }
+        let stats = station.json(&["stats"], &[1]).await;
+        assert_eq!(
+            (&stats[0]["route"], &stats[0]["reason"], &stats[0]["letters"]),
+            (&"g".into(), &"refused".into(), &3.into())
+        );
+        let looks = if station.sqs { 12 } else { 0 };
+        assert!(station.receives().await.into_iter().all(|receives| receives <= looks));
+    }
+    let rig = Rig::new().await;
+    let empty = towpath(rig.path(), &["dlq", "stats", "--store", "."]);
+    assert_eq!((empty.status.code(), out(&empty).trim()), (Some(0), "no dead letters"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redrive_keeps_order_ids_and_bodies() {
+    for station in stations(&["A1", "A2", "B1", "A3"]).await {
+        let first: Vec<String> =
+            station.target.calls().iter().map(|call| call.header("webhook-id").to_owned()).collect();
+        let plan = station.redrive(&["--all", "--plan"], &[0]).await;
+        assert_eq!((&plan["letters"], &plan["groups"], &plan["reasons"]["refused"]), (&4.into(), &2.into(), &4.into()));
+        assert_eq!(station.rig.letters().await.len(), 4, "a plan moves nothing");
+        station.fine_from_now_on();
+        let report = station.redrive(&["--group", "g/A", "--rate", "1000/s"], &[0]).await;
+        assert_eq!((&report["moved"], &report["failed"]), (&3.into(), &Value::Array(Vec::new())));
+        station.work().await;
+        assert_eq!(station.target.bodies()[4..], ["A1", "A2", "A3"]);
+        let again: Vec<String> =
+            station.target.calls().iter().skip(4).map(|call| call.header("webhook-id").to_owned()).collect();
+        assert!(again.iter().all(|id| first.contains(id)), "a redriven message keeps its first id");
+        assert_eq!(station.rig.letters().await.len(), 1);
+        assert!(!station.rig.path().join(".towpath/redrive-events-dead.fifo.jsonl").exists(), "the journal is closed");
+        station.receives().await;
+        assert_eq!(station.json(&["audit"], &[0]).await.as_array().unwrap().len(), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_dies_again_at_once_can_be_redriven_again() {
+    for station in stations(&["A1"]).await {
+        for _ in 0..2 {
+            let report = station.redrive(&["--all"], &[0]).await;
+            assert_eq!(report["moved"], 1);
+            station.work().await;
+            assert_eq!(station.rig.letters().await.len(), 1, "it died again, and is stored");
+        }
+        assert_eq!(station.target.calls().len(), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redrive_over_sqs_that_was_cut_off_goes_on_and_loses_nothing() {
+    let station = stations(&["A1", "A2", "A3"]).await.remove(1);
+    let letters = station.rig.dead_letters.browse(None, 10).await.unwrap();
+    // As if it had been killed: A1 was sent and not deleted, A2 perhaps sent, an hour ago.
+    let line = |step: &str, id: &str| format!("{{\"letter\":\"{id}\",\"step\":\"{step}\",\"at\":1000}}\n");
+    let journal = [
+        line("sending", letters[0].id.as_str()),
+        line("sent", letters[0].id.as_str()),
+        line("sending", letters[1].id.as_str()),
+    ];
+    std::fs::create_dir_all(station.rig.path().join(".towpath")).unwrap();
+    std::fs::write(station.rig.path().join(".towpath/redrive-events-dead.fifo.jsonl"), journal.concat()).unwrap();
+    station.fine_from_now_on();
+    let report = station.redrive(&["--all"], &[0]).await;
+    assert_eq!(report["moved"], 3);
+    assert_eq!(report["perhaps_twice"], serde_json::json!([letters[1].id]), "and it says so");
+    station.work().await;
+    assert_eq!(station.target.bodies()[3..], ["A2", "A3"], "A1 had been sent before");
+    assert!(station.rig.letters().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redrive_stops_at_max_failures() {
+    let station = stations(&["A1", "B1", "C1"]).await.remove(1);
+    let nowhere = station.place[1].replace("events-dead", "nowhere");
+    let output = station.dlq(&["redrive", "--all", "--to", &nowhere], &[2]).await;
+    assert!(err(&output).contains("does not exist"), "{}", err(&output));
+    assert_eq!(station.rig.letters().await.len(), 3);
+    // A queue that takes no message: each send fails, nothing is deleted.
+    let small = towpath_local::QueueSettings { max_message_bytes: 16, ..Default::default() };
+    station.rig.store.queue("small.fifo", small).await.unwrap();
+    let small = station.place[1].replace("events-dead", "small");
+    let report =
+        station.json(&["redrive", "--all", "--to", &small, "--max-failures", "1", "--rate", "10/s"], &[1]).await;
+    assert_eq!((&report["moved"], &report["stopped"]), (&0.into(), &true.into()));
+    assert_eq!(report["failed"].as_array().unwrap().len(), 2);
+    assert_eq!(station.rig.letters().await.len(), 3);
+    station.receives().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_is_noted_and_survives_the_redrive() {
+    for station in stations(&["A1", "A2"]).await {
+        let id = ids(&station.json(&["list"], &[0]).await)[0].clone();
+        let refused = station.dlq(&["edit", &id, "--set", "/a=1", "--note", "x"], &[2]).await;
+        assert!(err(&refused).contains("the body is not JSON"), "{}", err(&refused));
+        std::fs::write(station.rig.path().join("new.json"), "{\"a\": {\"b\": 1}}").unwrap();
+        station.dlq(&["edit", &id, "--body", "new.json", "--note", "ticket 1"], &[0]).await;
+        let edited = station.json(&["list", "--text", "\"a\""], &[0]).await;
+        let id = ids(&edited)[0].clone();
+        station.dlq(&["edit", &id, "--set", "/a/b=2", "--set", "/a/c=x y", "--note", "ticket 2"], &[0]).await;
+        let id = ids(&station.json(&["list", "--text", "x y"], &[0]).await)[0].clone();
+        let shown = station.json(&["show", &id], &[0]).await;
+        assert_eq!(shown["body"], "{\"a\":{\"b\":2,\"c\":\"x y\"}}");
+        let notes: Vec<&str> =
+            shown["notes"].as_array().unwrap().iter().map(|note| note["text"].as_str().unwrap()).collect();
+        assert_eq!(notes, ["ticket 1", "ticket 2"]);
+        assert_eq!(station.rig.letters().await.len(), 2);
+        let audit = station.json(&["audit"], &[0]).await;
+        assert_eq!((&audit[0]["action"], &audit[0]["note"]), (&"edit".into(), &"ticket 1".into()));
+        station.fine_from_now_on();
+        assert_eq!(station.redrive(&["--all"], &[0]).await["moved"], 2);
+        station.work().await;
+        assert_eq!(station.target.bodies()[2..], ["{\"a\":{\"b\":2,\"c\":\"x y\"}}", "A2"], "in the first order");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_letter_is_written_down_whole() {
+    for station in stations(&["A1", "B1"]).await {
+        station.dlq(&["drop", "--group", "g/A", "--note", "test event"], &[0]).await;
+        assert_eq!(station.rig.letters().await.len(), 1);
+        let audit = station.json(&["audit"], &[0]).await;
+        assert_eq!(
+            (&audit[0]["action"], &audit[0]["note"], &audit[0]["group"]),
+            (&"drop".into(), &"test event".into(), &"g/A".into())
+        );
+        let body = audit[0]["body"].as_str().unwrap();
+        assert_eq!(towpath_core::envelope::decode(body).unwrap().body, b"A1");
+        assert_eq!(station.dlq(&["drop", "--group", "g/A", "--note", "x"], &[1]).await.status.code(), Some(1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_diff_shows_what_another_build_would_say() {
+    for station in stations(&["A1", "B1"]).await {
+        std::fs::write(station.rig.path().join("new.wasm"), Guest::code("(unreachable)").build()).unwrap();
+        let rows = station.json(&["diff", "--plugin", "new.wasm", "--name", "guest"], &[0]).await;
+        assert_eq!(rows.as_array().unwrap().len(), 2);
+        assert_eq!((&rows[0]["changed"], &rows[0]["new"]["fault"]["kind"]), (&true.into(), &"trap".into()));
+        assert!(rows[0]["now"]["deliver"].is_array());
+        let same = station.dlq(&["diff", "--plugin", "guest.wasm", "--name", "guest"], &[0]).await;
+        assert!(out(&same).contains("letters 2, changed 0, would be delivered 2"), "{}", out(&same));
+        assert_eq!(station.target.calls().len(), 2, "nothing is sent");
+        station.receives().await;
+    }
+}

@@ -1,0 +1,269 @@
+//! `poll`, `hold`, `resume`, `status`, and groups that are parked.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use towpath_core::queue::{Queue as _, Receive};
+use towpath_local::{LocalQueue, QueueSettings};
+use towpath_tests::binary::binary;
+use towpath_tests::endpoint::SqsServer;
+use towpath_tests::guest::Guest;
+use towpath_tests::rig::{Rig, one_route};
+use towpath_tests::target::{Answer, Target};
+
+use super::{err, out, towpath};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running `towpath poll`. It is killed when it is dropped.
+struct Poller {
+    process: Child,
+    health: String,
+}
+
+impl Poller {
+    async fn start(folder: &Path, args: &[&str]) -> Poller {
+        let mut process = Command::new(binary("towpath"))
+            .arg("poll")
+            .args(args)
+            .args(["--health", "127.0.0.1:0", "--wait", "1s", "--visibility", "3s"])
+            .current_dir(folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(process.stdout.take().unwrap());
+        let read = move || {
+            let lines = stdout.by_ref_lines();
+            lines.into_iter().find_map(|line| line.strip_prefix("health: ").map(str::to_owned))
+        };
+        let line = tokio::task::spawn_blocking(read).await.unwrap().expect("it tells where its health is");
+        let health = line.split("/healthz").next().unwrap().to_owned();
+        Poller { process, health }
+    }
+
+    async fn ready(&self) -> u16 {
+        reqwest::get(format!("{}/readyz", self.health)).await.unwrap().status().as_u16()
+    }
+
+    async fn until_ready(&self, status: u16) {
+        let reached = async {
+            let mut ticks = tokio::time::interval(Duration::from_millis(50));
+            while self.ready().await != status {
+                ticks.tick().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, reached).await.expect("it gets there");
+    }
+
+    fn terminate(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    async fn exit_code(mut self) -> Option<i32> {
+        tokio::task::spawn_blocking(move || self.process.wait().unwrap().code()).await.unwrap()
+    }
+}
+
+impl Drop for Poller {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The first lines of a process's output.
+trait FirstLines {
+    fn by_ref_lines(&mut self) -> Vec<String>;
+}
+
+impl<R: std::io::Read> FirstLines for BufReader<R> {
+    fn by_ref_lines(&mut self) -> Vec<String> {
+        self.lines().map_while(Result::ok).take(2).collect()
+    }
+}
+
+/// Queues behind an endpoint, and a folder with a config for them.
+struct Setup {
+    server: SqsServer,
+    events: LocalQueue,
+    rig: Rig,
+}
+
+async fn setup(target: &Target) -> Setup {
+    let server = SqsServer::start().await;
+    let dead = server.store.queue("events-dead.fifo", QueueSettings::default()).await.unwrap();
+    let events = server.store.queue("events.fifo", QueueSettings::default()).await.unwrap();
+    let mut rig = Rig::new().await;
+    rig.events = events.clone();
+    rig.dead_letters = dead;
+    rig.write("guest", Guest::forward());
+    let (url, dead_url) = (server.queue_url("events.fifo"), server.queue_url("events-dead.fifo"));
+    let config = format!("[queue]\nurl = \"{url}\"\ndead_letter_url = \"{dead_url}\"\n");
+    let config = config + &one_route(&target.url).replace("300ms", "30s");
+    std::fs::write(rig.path().join("towpath.toml"), config).unwrap();
+    Setup { server, events, rig }
+}
+
+async fn empty(queue: &LocalQueue) {
+    let drained = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
+        while queue.depth().await.unwrap().messages > 0 {
+            ticks.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, drained).await.expect("the queue drains");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poll_carries_messages_from_sqs_in_order_and_says_how_it_is() {
+    let target = Target::answering(|call| match call.body.as_ref() {
+        b"bad" => Answer::Status(404, String::new()),
+        _ => Answer::Status(200, String::new()),
+    })
+    .await;
+    let Setup { mut server, events, rig } = setup(&target).await;
+    for (group, body) in [("g/a", "a1"), ("g/a", "bad"), ("g/b", "b1"), ("g/a", "a2")] {
+        rig.send(group, body).await;
+    }
+    let poller = Poller::start(rig.path(), &["--workers", "2"]).await;
+    empty(&events).await;
+    let of_a: Vec<String> = target.bodies().into_iter().filter(|body| body != "b1").collect();
+    assert_eq!(of_a, ["a1", "bad", "a2"]);
+    assert_eq!(rig.letters().await[0].reason, "refused");
+    assert_eq!(poller.ready().await, 200);
+    assert!(reqwest::get(format!("{}/healthz", poller.health)).await.unwrap().status().is_success());
+    server.stop().await;
+    poller.until_ready(503).await;
+    poller.terminate();
+    assert_eq!(poller.exit_code().await, Some(0));
+}
+
+/// Scenario 26.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poller_that_is_told_to_stop_finishes_what_runs_and_gives_the_rest_back() {
+    let target = Target::answering(|_| Answer::Wait).await;
+    let Setup { server, events, rig } = setup(&target).await;
+    for body in ["1", "2", "3"] {
+        rig.send("g/a", body).await;
+    }
+    let poller = Poller::start(rig.path(), &[]).await;
+    target.called(1).await;
+    poller.terminate();
+    poller.until_ready(503).await;
+    target.release();
+    assert_eq!(poller.exit_code().await, Some(0));
+    assert_eq!(target.bodies(), ["1"]);
+    let left = events.receive(Receive::default()).await.unwrap();
+    assert_eq!(left.len(), 2, "at once, not when a visibility timeout runs out");
+    drop(server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poller_that_is_killed_loses_nothing() {
+    let target = Target::answering(|_| Answer::Wait).await;
+    let Setup { server, events, rig } = setup(&target).await;
+    for body in ["1", "2"] {
+        rig.send("g/a", body).await;
+    }
+    let poller = Poller::start(rig.path(), &[]).await;
+    target.called(1).await;
+    drop(poller);
+    target.answer(|_| Answer::Status(200, String::new()));
+    let _next = Poller::start(rig.path(), &[]).await;
+    empty(&events).await;
+    assert_eq!(target.bodies(), ["1", "1", "2"], "in order, after the visibility timeout");
+    drop(server);
+}
+
+async fn run(rig: &Rig, args: &[&str]) -> Output {
+    let (folder, args) = (rig.path().to_owned(), args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>());
+    let run = move || towpath(&folder, &args.iter().map(String::as_str).collect::<Vec<_>>());
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+async fn status(rig: &Rig) -> Value {
+    let output = run(rig, &["status", "--json", "--store", "."]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    serde_json::from_str(&out(&output)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hold_status_and_resume_tell_the_same_story() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    std::fs::write(rig.path().join("towpath.toml"), one_route(&target.url)).unwrap();
+    for body in ["1", "2"] {
+        rig.send("g/a", body).await;
+    }
+    rig.send("g/b", "1").await;
+    let before = status(&rig).await;
+    assert_eq!((&before["targets"][0]["name"], &before["targets"][0]["state"]), (&"sss".into(), &"open".into()));
+    assert_eq!((&before["queue"]["messages"], &before["queue"]["groups"]), (&3.into(), &2.into()));
+    assert_eq!((&before["groups"][0]["group"], &before["groups"][0]["messages"]), (&"g/a".into(), &2.into()));
+    let held = run(&rig, &["hold", "sss", "--for", "45m", "--reason", "release 4.2", "--store", "."]).await;
+    assert!(out(&held).contains("sss is on hold for 45m"), "{}{}", out(&held), err(&held));
+    let during = status(&rig).await;
+    assert_eq!(
+        (&during["targets"][0]["state"], &during["targets"][0]["hold"]["reason"]),
+        (&"held".into(), &"release 4.2".into())
+    );
+    let shown = out(&run(&rig, &["status", "--store", "."]).await);
+    for part in ["sss", "held", "release 4.2", "g/a", "OLDEST"] {
+        assert!(shown.contains(part), "{part} is not in {shown}");
+    }
+    let resumed = run(&rig, &["resume", "sss", "--rate", "600/m", "--store", "."]).await;
+    assert!(out(&resumed).contains("sss is resumed"), "{}", out(&resumed));
+    let after = status(&rig).await;
+    assert_eq!(
+        (&after["targets"][0]["state"], &after["targets"][0]["drain"]["per_second"]),
+        (&"open".into(), &10.0.into())
+    );
+    assert!(out(&run(&rig, &["resume", "sss", "--store", "."]).await).contains("was not on hold"));
+}
+
+/// Scenario 31.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parked_group_goes_back_as_a_whole_before_what_came_later() {
+    let target = Target::answering(|call| match call.body.as_ref() {
+        b"A1" => Answer::Status(404, String::new()),
+        _ => Answer::Status(200, String::new()),
+    })
+    .await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let config = one_route(&target.url).replace("plugin = \"guest\"", "plugin = \"guest\"\non_dead_letter = \"park\"");
+    std::fs::write(rig.path().join("towpath.toml"), &config).unwrap();
+    let pipeline = rig.pipeline(&config);
+    for (group, body) in [("g/A", "A1"), ("g/A", "A2"), ("g/B", "B1"), ("g/A", "A3")] {
+        rig.send(group, body).await;
+    }
+    rig.run(&pipeline).await;
+    assert_eq!(target.bodies(), ["A1", "B1"]);
+    let reasons: Vec<String> = rig.letters().await.into_iter().map(|letter| letter.reason).collect();
+    assert_eq!(reasons, ["refused", "parked", "parked"]);
+    // A4 waits in the queue when the letters go back; a message of the group that is being worked on stops it.
+    rig.send("g/A", "A4").await;
+    let held = rig.receive().await;
+    let busy = run(&rig, &["dlq", "redrive", "--reason", "refused", "--store", "."]).await;
+    assert_eq!(busy.status.code(), Some(1));
+    assert!(out(&busy).contains("is being worked on"), "{}", out(&busy));
+    assert_eq!(rig.letters().await.len(), 3);
+    rig.events.change_visibility(&[(held[0].handle.clone(), Duration::ZERO)]).await.remove(0).unwrap();
+    let plan = run(&rig, &["dlq", "redrive", "--reason", "refused", "--plan", "--json", "--store", "."]).await;
+    let plan: Value = serde_json::from_str(&out(&plan)).unwrap();
+    assert_eq!((&plan["letters"], &plan["parked_along"]), (&1.into(), &2.into()));
+    target.answer(|_| Answer::Status(200, String::new()));
+    let redriven = run(&rig, &["dlq", "redrive", "--reason", "refused", "--store", "."]).await;
+    assert!(out(&redriven).contains("sent back: 3"), "{}{}", out(&redriven), err(&redriven));
+    rig.run(&pipeline).await;
+    assert_eq!(target.bodies()[2..], ["A1", "A2", "A3", "A4"]);
+    rig.send("g/A", "A5").await;
+    rig.run(&pipeline).await;
+    assert_eq!(target.bodies().last().map(String::as_str), Some("A5"), "the group is parked no more");
+    assert!(rig.letters().await.is_empty());
+}
