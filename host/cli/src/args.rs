@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
@@ -128,11 +129,12 @@ Examples:
   towpath dev --chaos 503:30s                 it is away for 30 s, then answers 200
   towpath dev --chaos 429:10s,slow:20s,reset:5s
   towpath dev --real-targets                  deliver to the targets of the config
+  towpath dev --lambda target/debug/bootstrap the built Lambda function gets the messages, as from SQS
 
 Chaos: a list of KIND[:DURATION], played in order; without a duration it goes on for ever. KIND is a
 status such as 503, `429` (with Retry-After: 1), `slow` (answers after 60 s) or `reset` (breaks off).
 After a change in a plugin's sources it is built again and swapped between two messages; a build that
-fails leaves the old one running.")]
+fails leaves the old one running. A function of --lambda gets its plugins when it starts.")]
 pub struct Dev {
     /// The config
     #[command(flatten)]
@@ -149,6 +151,15 @@ pub struct Dev {
     /// Reload built components only; build nothing
     #[arg(long)]
     pub no_build: bool,
+    /// Give the messages to this built Lambda function instead of the pipeline in this process
+    #[arg(long, value_name = "PATH")]
+    pub lambda: Option<PathBuf>,
+    /// How many invocations run at the same time
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "lambda", value_parser = crate::args::operate::workers)]
+    pub lambda_concurrency: usize,
+    /// How long an invocation may take; messages that come back do so after six times as long at the latest
+    #[arg(long, value_name = "TIME", default_value = "10s", requires = "lambda", value_parser = crate::args::operate::lambda_timeout)]
+    pub lambda_timeout: Duration,
     /// Where clients of SQS reach the queues
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9324")]
     pub sqs: SocketAddr,

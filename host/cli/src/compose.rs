@@ -25,8 +25,8 @@ use tracing::{info, warn};
 use crate::args::ConfigFile;
 
 /// The names of the queues in a store.
-const EVENTS: &str = "events.fifo";
-const DEAD_LETTERS: &str = "events-dead.fifo";
+pub(crate) const EVENTS: &str = "events.fifo";
+pub(crate) const DEAD_LETTERS: &str = "events-dead.fifo";
 
 /// A message of the local queue may be this large: a body of 1 MiB in its envelope, with headers.
 const MAX_LOCAL_MESSAGE: usize = 2 * 1024 * 1024;
@@ -162,6 +162,19 @@ impl Station {
 
     /// Starts ingest and pipeline; both end when `stop` is cancelled. Returns the address it listens on.
     pub(crate) async fn start(&self, stop: &CancellationToken, tasks: &mut JoinSet<()>) -> anyhow::Result<SocketAddr> {
+        let address = self.start_ingest(stop, tasks).await?;
+        let options = poll::Options { concurrency: self.concurrency, ..poll::Options::default() };
+        let queue = Arc::new(self.queues.events.clone());
+        tasks.spawn(poll::run(queue, Arc::clone(&self.pipeline), options, Arc::default(), stop.clone()));
+        Ok(address)
+    }
+
+    /// Starts ingest alone, for a pipeline that runs elsewhere.
+    pub(crate) async fn start_ingest(
+        &self,
+        stop: &CancellationToken,
+        tasks: &mut JoinSet<()>,
+    ) -> anyhow::Result<SocketAddr> {
         let listen = self.listen.listen;
         let listener = TcpListener::bind(listen).await;
         let listener = listener.with_context(|| {
@@ -179,9 +192,6 @@ impl Station {
                 warn!(error = %error, "ingest ended");
             }
         });
-        let options = poll::Options { concurrency: self.concurrency, ..poll::Options::default() };
-        let queue = Arc::new(self.queues.events.clone());
-        tasks.spawn(poll::run(queue, Arc::clone(&self.pipeline), options, Arc::default(), stop.clone()));
         let (events, dead_letters, stopped) =
             (self.queues.events.clone(), self.queues.dead_letters.clone(), stop.clone());
         tasks.spawn(async move {

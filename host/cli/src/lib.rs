@@ -11,6 +11,7 @@ mod case;
 mod commands;
 mod compose;
 mod event;
+mod lambda;
 mod letters;
 mod output;
 mod place;

@@ -29,6 +29,9 @@ use tokio::task::JoinSet;
 use crate::queue::LocalQueue;
 use crate::store::{Store, StoreError, lock};
 use error::ApiError;
+pub use md5::of_body as md5_of_body;
+pub use messages::SENDER;
+pub use names::{REGION, arn, url as queue_url};
 
 /// The longest request: a batch of 1 MiB whose every character is escaped.
 const MAX_REQUEST: usize = 8 * 1024 * 1024;

@@ -14,6 +14,7 @@ use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
 use towpath_tests::target::{Answer, Target};
 
+use super::serve::client;
 use super::{err, out, towpath};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -46,7 +47,7 @@ impl Poller {
     }
 
     async fn ready(&self) -> u16 {
-        reqwest::get(format!("{}/readyz", self.health)).await.unwrap().status().as_u16()
+        client().get(format!("{}/readyz", self.health)).send().await.unwrap().status().as_u16()
     }
 
     async fn until_ready(&self, status: u16) {
@@ -136,7 +137,7 @@ async fn poll_carries_messages_from_sqs_in_order_and_says_how_it_is() {
     assert_eq!(of_a, ["a1", "bad", "a2"]);
     assert_eq!(rig.letters().await[0].reason, "refused");
     assert_eq!(poller.ready().await, 200);
-    assert!(reqwest::get(format!("{}/healthz", poller.health)).await.unwrap().status().is_success());
+    assert!(client().get(format!("{}/healthz", poller.health)).send().await.unwrap().status().is_success());
     server.stop().await;
     poller.until_ready(503).await;
     poller.terminate();

@@ -16,14 +16,14 @@ use towpath_tests::target::{Answer, Call, Target};
 use super::{err, out, towpath};
 
 /// A running `towpath serve` or `dev`. It is killed when it is dropped.
-struct Server {
+pub(super) struct Server {
     process: Child,
-    url: String,
+    pub(super) url: String,
     log: mpsc::Receiver<String>,
 }
 
 impl Server {
-    fn start(folder: &Path, args: &[&str]) -> Server {
+    pub(super) fn start(folder: &Path, args: &[&str]) -> Server {
         let mut process = Command::new(binary("towpath"))
             .args(args)
             .args(["--listen", "127.0.0.1:0"])
@@ -45,7 +45,7 @@ impl Server {
     }
 
     /// Waits for a line of its log.
-    fn logs(&self, text: &str) {
+    pub(super) fn logs(&self, text: &str) {
         let mut seen = Vec::new();
         loop {
             let line = self
@@ -59,7 +59,7 @@ impl Server {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([name, &self.process.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
@@ -72,7 +72,7 @@ impl Drop for Server {
     }
 }
 
-fn project(target: &str, guest: Guest) -> TempDir {
+pub(super) fn project(target: &str, guest: Guest) -> TempDir {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("guest.wasm"), guest.build()).unwrap();
     let config = format!(
@@ -92,7 +92,7 @@ async fn post(client: &reqwest::Client, url: &str, body: &str) -> Option<String>
     answer["id"].as_str().map(str::to_owned)
 }
 
-fn client() -> reqwest::Client {
+pub(super) fn client() -> reqwest::Client {
     towpath_core::deliver::install_crypto();
     reqwest::Client::new()
 }

@@ -38,8 +38,12 @@ pub struct Poll {
     pub health: SocketAddr,
 }
 
-fn workers(text: &str) -> Result<usize, String> {
+pub(super) fn workers(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| (1..=64).contains(count)).ok_or_else(|| "a number from 1 to 64".to_owned())
+}
+
+pub(super) fn lambda_timeout(text: &str) -> Result<Duration, String> {
+    within(text, Duration::from_secs(2), Duration::from_secs(900))
 }
 
 fn wait(text: &str) -> Result<Duration, String> {

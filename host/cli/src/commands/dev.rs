@@ -3,11 +3,13 @@
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use towpath_core::config::{Config, Secrets};
+use towpath_local::endpoint;
 use tracing::{error, info};
 
 use super::build;
 use crate::args::Dev;
-use crate::compose::{Station, check_reach, config_file};
+use crate::compose::{DEAD_LETTERS, EVENTS, Station, check_reach, config_file};
+use crate::lambda::{FunctionConfig, Mapping, Settings, Source};
 use crate::output::{Exit, Output};
 use crate::reload::Reloader;
 use crate::signals;
@@ -32,7 +34,13 @@ pub(super) async fn run(args: Dev, output: &Output) -> anyhow::Result<Exit> {
     }
     let prefix = config.ingest.prefix.clone();
     let paths: Vec<String> = config.routes.iter().map(|route| route.path.clone()).collect();
-    let (plugins, targets) = (config.plugins.clone(), config.targets.keys().cloned().collect());
+    let plugins = config.plugins.clone();
+    let targets = config.targets.keys().cloned().collect();
+    let function = args.lambda.as_ref().map(|_| Source {
+        file: config.file.clone(),
+        plugins: plugins.clone(),
+        targets: config.targets.clone(),
+    });
     let station = Station::new(config).await?;
     let reloader = Reloader {
         engine: station.engine.clone(),
@@ -41,25 +49,45 @@ pub(super) async fn run(args: Dev, output: &Output) -> anyhow::Result<Exit> {
         targets,
         build: (!args.no_build).then_some(build::build),
     };
-    let address = station.start(&stop, &mut tasks).await?;
+    let address = match function {
+        Some(_) => station.start_ingest(&stop, &mut tasks).await?,
+        None => station.start(&stop, &mut tasks).await?,
+    };
     for path in paths {
         output.say(format!("POST http://{address}{prefix}/{path}"));
     }
     let sqs = station.start_sqs(args.sqs, &stop, &mut tasks).await?;
     output.say(format!("SQS  http://{sqs}"));
-    let reload = async {
-        if let Some(Err(problem)) = stop.run_until_cancelled(reloader.run()).await {
-            error!(problem = format!("{problem:#}"), "no hot reload");
+    let mapping = match (function, args.lambda) {
+        (Some(source), Some(bootstrap)) => {
+            let settings = Settings { bootstrap, concurrency: args.lambda_concurrency, timeout: args.lambda_timeout };
+            let url = |name| endpoint::queue_url(&sqs.to_string(), name);
+            let config = FunctionConfig::write(&source, &url(EVENTS), &url(DEAD_LETTERS))?;
+            Some(Mapping::new(station.queues.events.clone(), endpoint::arn(EVENTS), settings, config))
+        }
+        _ => None,
+    };
+    let work = async {
+        match mapping {
+            Some(mapping) => mapping.run(stop.clone()).await?,
+            None => reload(reloader, &stop).await,
         }
         stop.cancelled().await;
         while tasks.join_next().await.is_some() {}
+        anyhow::Ok(())
     };
     tokio::select! {
         result = signals::watch(stop.clone()) => result?,
-        () = reload => {}
+        result = work => result?,
     }
     info!("stopped");
     Ok(Exit::Done)
+}
+
+async fn reload(reloader: Reloader, stop: &CancellationToken) {
+    if let Some(Err(problem)) = stop.run_until_cancelled(reloader.run()).await {
+        error!(problem = format!("{problem:#}"), "no hot reload");
+    }
 }
 
 /// Points every target at the fake SSS, which shows what it gets.

@@ -5,7 +5,7 @@ use md5::{Digest as _, Md5};
 use towpath_core::queue::{AttributeValue, Attributes};
 
 /// Of a body.
-pub(super) fn of_body(body: &str) -> String {
+pub fn of_body(body: &str) -> String {
     hex::encode(Md5::digest(body.as_bytes()))
 }
 

@@ -17,6 +17,9 @@ use crate::queue::LocalQueue;
 use crate::receive::Taken;
 use crate::send::Extras;
 
+/// Who sent every message, as far as clients can see.
+pub const SENDER: &str = "AIDATOWPATHLOCAL";
+
 /// The longest delay of a message. Source: `DelaySeconds` of SQS.
 const MAX_DELAY: i64 = 900;
 
@@ -255,7 +258,7 @@ impl Ask {
     fn describe(&self, taken: Taken) -> Value {
         let Taken { received, first_received_at, group_tag, source, trace } = taken;
         let system = [
-            ("SenderId", Some("AIDATOWPATHLOCAL".to_owned())),
+            ("SenderId", Some(SENDER.to_owned())),
             ("SentTimestamp", Some(received.sent_at.0.to_string())),
             ("ApproximateReceiveCount", Some(received.receive_count.to_string())),
             ("ApproximateFirstReceiveTimestamp", Some(first_received_at.0.to_string())),

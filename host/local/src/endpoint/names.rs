@@ -2,11 +2,13 @@
 
 use super::ApiError;
 
+/// The region that stands in ARNs.
+pub const REGION: &str = "us-east-1";
+
 const ACCOUNT: &str = "000000000000";
-const ARN: &str = "arn:aws:sqs:us-east-1:000000000000:";
 
 /// The URL of a queue, at the address by which the client knows this endpoint.
-pub(super) fn url(host: &str, name: &str) -> String {
+pub fn url(host: &str, name: &str) -> String {
     format!("http://{host}/{ACCOUNT}/{name}")
 }
 
@@ -16,8 +18,8 @@ pub(super) fn of_url(url: &str) -> Option<&str> {
 }
 
 /// The ARN of a queue.
-pub(crate) fn arn(name: &str) -> String {
-    format!("{ARN}{name}")
+pub fn arn(name: &str) -> String {
+    format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}")
 }
 
 /// The name of the queue with this ARN, whatever its region and account.

@@ -1,0 +1,164 @@
+//! One function process and the Runtime API that it talks to.
+//! Source: "Using the Lambda runtime API for custom runtimes" in the developer guide of Lambda.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::{Path as UrlPath, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use towpath_core::clock::Clock;
+use towpath_local::endpoint;
+
+use super::{Answer, FunctionConfig};
+
+/// How long a function may take to start. Source: Lambda's limit for the init phase.
+const INIT: Duration = Duration::from_secs(10);
+
+/// What the function asks and says.
+enum Said {
+    /// It is ready for an invocation.
+    Next,
+    /// It cannot start.
+    InitError(String),
+    /// It answered the invocation with this id.
+    Answer(String, Answer),
+}
+
+/// One invocation as it is handed over.
+struct Invocation {
+    id: String,
+    event: String,
+    deadline_ms: u64,
+}
+
+struct Api {
+    invocations: Mutex<mpsc::Receiver<Invocation>>,
+    said: mpsc::UnboundedSender<Said>,
+}
+
+/// A running function. It is ended when it is dropped.
+pub(super) struct Function {
+    process: Child,
+    invocations: mpsc::Sender<Invocation>,
+    said: mpsc::UnboundedReceiver<Said>,
+    _server: JoinSet<()>,
+}
+
+impl Function {
+    /// Starts the function and waits until it is ready; the inner error says why it is not.
+    pub(super) async fn start(bootstrap: &Path, config: &FunctionConfig) -> anyhow::Result<Result<Function, String>> {
+        let (invocations, receiver) = mpsc::channel(1);
+        let (sender, said) = mpsc::unbounded_channel();
+        let api = Arc::new(Api { invocations: Mutex::new(receiver), said: sender });
+        let invocation = "/2018-06-01/runtime/invocation";
+        let router = Router::new()
+            .route(&format!("{invocation}/next"), get(next))
+            .route(&format!("{invocation}/{{id}}/response"), post(response))
+            .route(&format!("{invocation}/{{id}}/error"), post(error))
+            .route("/2018-06-01/runtime/init/error", post(init_error))
+            .layer(axum::extract::DefaultBodyLimit::max(8 * 1024 * 1024))
+            .with_state(api);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("starting the Runtime API")?;
+        let address = listener.local_addr().context("starting the Runtime API")?;
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            let _ = axum::serve(listener, router).await;
+        });
+        let process = Command::new(bootstrap)
+            .env("TOWPATH_CONFIG", config.file())
+            .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
+            .env("AWS_LAMBDA_FUNCTION_NAME", "towpath")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/towpath")
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", "dev")
+            .env("AWS_REGION", endpoint::REGION)
+            .stdin(Stdio::null())
+            .stdout(std::io::stderr())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("starting {}: `cargo build -p towpath-lambda` builds it", bootstrap.display()))?;
+        let mut function = Function { process, invocations, said, _server: server };
+        let ready = tokio::select! {
+            said = function.said.recv() => match said {
+                Some(Said::InitError(problem)) => Err(problem),
+                _ => Ok(()),
+            },
+            status = function.process.wait() => Err(match status {
+                Ok(status) => format!("its process ended before it was ready ({status}): see its log above"),
+                Err(error) => error.to_string(),
+            }),
+            () = tokio::time::sleep(INIT) => Err("it was not ready in time".to_owned()),
+        };
+        Ok(ready.map(|()| function))
+    }
+
+    /// Invokes the function. After a timeout or an exit it is no use any more.
+    pub(super) async fn invoke(&mut self, event: &Value, limit: Duration) -> Answer {
+        let id = uuid::Uuid::new_v4().to_string();
+        let deadline_ms = (Clock::wall().now() + limit).0;
+        let invocation = Invocation { id: id.clone(), event: event.to_string(), deadline_ms };
+        if self.invocations.send(invocation).await.is_err() {
+            return Answer::Exited;
+        }
+        let answered = async {
+            loop {
+                tokio::select! {
+                    // An answer that was given before the process ended counts.
+                    biased;
+                    said = self.said.recv() => match said {
+                        Some(Said::Answer(of, answer)) if of == id => return answer,
+                        Some(_) => {}
+                        None => return Answer::Exited,
+                    },
+                    _ = self.process.wait() => return Answer::Exited,
+                }
+            }
+        };
+        timeout(limit, answered).await.unwrap_or(Answer::TimedOut)
+    }
+}
+
+async fn next(State(api): State<Arc<Api>>) -> Response {
+    // The receiver ends with the function.
+    let _ = api.said.send(Said::Next);
+    let Some(invocation) = api.invocations.lock().await.recv().await else {
+        return StatusCode::GONE.into_response();
+    };
+    let arn = format!("arn:aws:lambda:{}:000000000000:function:towpath", endpoint::REGION);
+    let headers = [
+        ("lambda-runtime-aws-request-id", invocation.id),
+        ("lambda-runtime-deadline-ms", invocation.deadline_ms.to_string()),
+        ("lambda-runtime-invoked-function-arn", arn),
+        ("content-type", "application/json".to_owned()),
+    ];
+    (headers, invocation.event).into_response()
+}
+
+async fn response(State(api): State<Arc<Api>>, UrlPath(id): UrlPath<String>, body: String) -> StatusCode {
+    let _ = api.said.send(Said::Answer(id, Answer::Response(body)));
+    StatusCode::ACCEPTED
+}
+
+async fn error(State(api): State<Arc<Api>>, UrlPath(id): UrlPath<String>, body: String) -> StatusCode {
+    let _ = api.said.send(Said::Answer(id, Answer::Error(body)));
+    StatusCode::ACCEPTED
+}
+
+async fn init_error(State(api): State<Arc<Api>>, body: String) -> StatusCode {
+    let _ = api.said.send(Said::InitError(body));
+    StatusCode::ACCEPTED
+}

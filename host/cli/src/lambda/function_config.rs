@@ -1,0 +1,80 @@
+//! The config of a function that runs beside `dev`: the user's own, with the queues of the endpoint, the fake
+//! targets, and plugins that are compiled already.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use toml::{Table, Value};
+use towpath_core::deliver::Target;
+use towpath_core::plugin::{Settings, find, precompile};
+
+/// What the function's config is made from.
+pub(crate) struct Source {
+    pub(crate) file: PathBuf,
+    pub(crate) plugins: BTreeMap<String, Settings>,
+    pub(crate) targets: BTreeMap<String, Target>,
+}
+
+/// A folder with the config and its plugins. It is removed with this.
+pub(crate) struct FunctionConfig {
+    folder: tempfile::TempDir,
+}
+
+impl FunctionConfig {
+    /// Writes the config that the function reads.
+    pub(crate) fn write(source: &Source, url: &str, dead_letter_url: &str) -> anyhow::Result<FunctionConfig> {
+        let folder = tempfile::TempDir::with_prefix("towpath-lambda-").context("making a folder for the function")?;
+        let text =
+            std::fs::read_to_string(&source.file).with_context(|| format!("reading {}", source.file.display()))?;
+        let mut file: Table = text.parse().context("reading the config")?;
+        let mut queue = Table::new();
+        queue.insert("url".to_owned(), url.into());
+        queue.insert("dead_letter_url".to_owned(), dead_letter_url.into());
+        file.insert("queue".to_owned(), Value::Table(queue));
+        // What ingest takes is no business of the function, and has other limits with SQS.
+        file.remove("ingest");
+        for (name, settings) in &source.plugins {
+            let wasm = find(&settings.path).with_context(|| format!("finding the plugin {name}"))?;
+            let native = folder.path().join(format!("{name}.cwasm"));
+            compile(&wasm, &native).with_context(|| format!("compiling the plugin {name}"))?;
+            set(&mut file, "plugin", name, "path", Some(native.display().to_string().into()));
+            // A pin names the component; this is what was compiled from it.
+            set(&mut file, "plugin", name, "sha256", None);
+        }
+        for (name, target) in &source.targets {
+            set(&mut file, "target", name, "url", Some(target.url.to_string().into()));
+            set(&mut file, "target", name, "allow_private", Some(target.allow_private.into()));
+        }
+        let path = folder.path().join("towpath.toml");
+        std::fs::write(&path, file.to_string()).with_context(|| format!("writing {}", path.display()))?;
+        Ok(FunctionConfig { folder })
+    }
+
+    pub(super) fn file(&self) -> PathBuf {
+        self.folder.path().join("towpath.toml")
+    }
+}
+
+/// Sets a key of the table `[kind.name]`, which is there: the config was checked.
+fn set(file: &mut Table, kind: &str, name: &str, key: &str, value: Option<Value>) {
+    let Some(Value::Table(tables)) = file.get_mut(kind) else { return };
+    let Some(Value::Table(table)) = tables.get_mut(name) else { return };
+    match value {
+        Some(value) => drop(table.insert(key.to_owned(), value)),
+        None => drop(table.remove(key)),
+    }
+}
+
+fn compile(wasm: &Path, native: &Path) -> anyhow::Result<()> {
+    let manifest = native.with_added_extension("json");
+    if wasm.extension().is_some_and(|extension| extension == "cwasm") {
+        std::fs::copy(wasm, native).context("copying")?;
+        std::fs::copy(wasm.with_added_extension("json"), manifest).context("copying its manifest")?;
+        return Ok(());
+    }
+    let bytes = std::fs::read(wasm).with_context(|| format!("reading {}", wasm.display()))?;
+    let (code, described) = precompile(&bytes, None)?;
+    std::fs::write(native, code).context("writing")?;
+    std::fs::write(manifest, serde_json::to_vec(&described).context("writing its manifest")?).context("writing")
+}
