@@ -43,14 +43,17 @@ impl<'a> Keeper<'a> {
     pub(super) async fn beat_until_lost(&self) {
         let mut kept_until = Instant::now() + self.visibility;
         loop {
-            tokio::time::sleep(self.visibility / 3).await;
-            let begun = Instant::now();
             // Others must not have begun before the work here has stopped.
             let last_moment = kept_until - self.visibility / 10;
+            tokio::time::sleep_until(last_moment.min(Instant::now() + self.visibility / 3)).await;
+            let begun = Instant::now();
+            if begun >= last_moment {
+                return;
+            }
             match tokio::time::timeout_at(last_moment, self.beat()).await {
                 Ok(Beat::Kept) => kept_until = begun + self.visibility,
-                Ok(Beat::Failed) if Instant::now() < last_moment => {}
-                Ok(Beat::Failed | Beat::Lost) | Err(_) => return,
+                Ok(Beat::Failed) => {}
+                Ok(Beat::Lost) | Err(_) => return,
             }
         }
     }
