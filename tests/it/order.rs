@@ -88,7 +88,7 @@ async fn run(plans: Vec<Plan>, workers: usize, crashes: Vec<usize>, seed: u64) -
             ticks.tick().await;
         }
     };
-    prop_assert!(tokio::time::timeout(Duration::from_secs(60), drained).await.is_ok(), "messages are stuck");
+    prop_assert!(tokio::time::timeout(Duration::from_secs(120), drained).await.is_ok(), "messages are stuck");
     stop.cancel();
     while tasks.join_next().await.is_some() {}
 

@@ -53,6 +53,9 @@ pub struct DeadLetter {
     /// The digest of the plugin's component, if it was loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// Whether its route parks what comes behind it: then its group goes back as a whole.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub parks: bool,
     /// The id under which the message first was stored.
     pub id: String,
     /// Its sequence number.
@@ -77,6 +80,8 @@ pub struct Seen<'a> {
     pub plugin: Option<&'a str>,
     /// The digest of its component.
     pub digest: Option<&'a str>,
+    /// Whether its route parks what comes behind a dead letter.
+    pub parks: bool,
 }
 
 impl DeadLetter {
@@ -108,6 +113,7 @@ impl DeadLetter {
             route: seen.route.map(str::to_owned),
             plugin: seen.plugin.map(str::to_owned),
             digest: seen.digest.map(str::to_owned),
+            parks: seen.parks,
             id: origin.id.0,
             sequence: received.sequence.clone(),
             receive_count: received.receive_count,

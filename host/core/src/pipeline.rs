@@ -118,6 +118,7 @@ impl Pipeline {
                     route: route.map(|route| route.path.as_str()),
                     plugin: route.map(|route| route.plugin.as_str()),
                     digest: plugin.as_ref().map(|plugin| plugin.digest()),
+                    parks: facts.on_dead_letter == OnDeadLetter::Park,
                 };
                 self.bury(received, &outcome, death, seen, facts, lease).await
             }

@@ -60,9 +60,9 @@ pub async fn run(
     let mut deletes = JoinSet::from_iter([deletes.run()]);
     let mut attempt = Attempt::new();
     info!(queue = queue.name(), groups = options.concurrency, "polling");
-    while let Some(held) = acquire(&permits, &stop).await {
+    while let Some(permit) = acquire(&permits, &stop).await {
         let request = Receive {
-            max: held.len(),
+            max: MAX_BATCH,
             wait: options.wait,
             visibility: Some(options.visibility),
             attempt_id: Some(attempt.id.clone()),
@@ -87,7 +87,10 @@ pub async fn run(
             continue;
         }
         debug!(messages = received.len(), "batch received");
-        for (messages, permit) in by_group(received).into_iter().zip(held) {
+        // A batch may have more groups than there are permits: those wait for theirs, kept by heartbeats, and
+        // the next receive waits behind them.
+        let mut permit = Some(permit);
+        for messages in by_group(received) {
             let worker = Worker {
                 queue: Arc::clone(&queue),
                 pipeline: Arc::clone(&pipeline),
@@ -95,10 +98,8 @@ pub async fn run(
                 options,
                 stop: stop.clone(),
             };
-            groups.spawn(async move {
-                worker.group(messages).await;
-                drop(permit);
-            });
+            let turn = Turn { permits: Arc::clone(&permits), permit: permit.take() };
+            groups.spawn(worker.group(messages, turn));
         }
     }
     info!(groups = groups.len(), "stopping: finishing what runs, giving back the rest");
@@ -133,15 +134,29 @@ fn cause(error: &QueueError) -> String {
     std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
 }
 
-/// One permit at least, and as many as are free up to a batch: a batch has no more groups than messages.
-async fn acquire(permits: &Arc<Semaphore>, stop: &CancellationToken) -> Option<Vec<OwnedSemaphorePermit>> {
-    let first = tokio::select! {
+/// A permit for a group to be worked on; `None` when it is time to stop.
+async fn acquire(permits: &Arc<Semaphore>, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+    tokio::select! {
         biased;
-        () = stop.cancelled() => return None,
-        permit = Arc::clone(permits).acquire_owned() => permit.ok()?,
-    };
-    let more = std::iter::from_fn(|| Arc::clone(permits).try_acquire_owned().ok());
-    Some(std::iter::once(first).chain(more.take(MAX_BATCH - 1)).collect())
+        () = stop.cancelled() => None,
+        permit = Arc::clone(permits).acquire_owned() => permit.ok(),
+    }
+}
+
+/// A group's turn to be worked on: at once, or when a permit is free.
+struct Turn {
+    permits: Arc<Semaphore>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Turn {
+    /// `None` if it is time to stop before.
+    async fn wait(self, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+        match self.permit {
+            Some(permit) => Some(permit),
+            None => acquire(&self.permits, stop).await,
+        }
+    }
 }
 
 /// Splits a batch into its groups. Order within a group is the order of the batch.
@@ -167,10 +182,15 @@ struct Worker {
 
 impl Worker {
     /// Works on the messages of one group while heartbeats keep them all.
-    async fn group(self, messages: Vec<Received>) {
+    async fn group(self, messages: Vec<Received>, turn: Turn) {
         let keeper = Keeper::new(&*self.queue, &messages, self.options.visibility);
+        let work = async {
+            // Without a permit it is time to stop: then everything is given back untried.
+            let _permit = turn.wait(&self.stop).await;
+            self.messages(&messages, &keeper).await
+        };
         let give_back = tokio::select! {
-            give_back = self.messages(&messages, &keeper) => give_back,
+            give_back = work => give_back,
             () = keeper.beat_until_lost() => {
                 // The work is broken off where it is: another worker may begin with the group at any moment.
                 let group = messages.first().map(|message| message.group.as_str());

@@ -1,14 +1,18 @@
 //! What operators do with dead letters: send back, edit, drop. Each is one transaction: no letter is ever in
 //! both queues or in none.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension as _, params};
+use towpath_core::clock::Timestamp;
 use towpath_core::queue::{Attributes, GroupId, NewMessage, QueueError};
 
 use crate::browse::{BROWSED, Browsed, browsed};
 use crate::queue::LocalQueue;
 use crate::receive::refresh;
 use crate::send::{self, Extras, millis};
-use crate::store::{Durability, failed};
+use crate::settings::QueueSettings;
+use crate::store::{Durability, Store, failed};
 
 /// What came of sending letters back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,61 +25,42 @@ pub enum SentBack {
 }
 
 impl LocalQueue {
-    /// All messages of a group, in order.
-    pub async fn browse_group(&self, group: &GroupId) -> Result<Vec<Browsed>, QueueError> {
-        let (queue, group) = (self.id, group.0.clone());
-        let sql = format!(
-            "SELECT {BROWSED} FROM messages m JOIN groups g ON g.id = m.grp
-            WHERE g.queue = ?1 AND g.name = ?2 ORDER BY m.seq"
-        );
-        let read = move |connection: &Connection| {
-            let mut statement = connection.prepare_cached(&sql)?;
-            statement.query_map(params![queue, group], browsed)?.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        self.store.run(Durability::Written, move |connection| read(connection).map_err(failed)).await
-    }
-
-    /// Moves letters of this queue to another, each as the message that stands beside it. With `ahead`, what
-    /// waits there in their groups is put behind them, so that the group goes on where it was stopped.
-    pub async fn send_back(
-        &self,
-        to: &LocalQueue,
-        letters: Vec<(String, NewMessage)>,
-        ahead: bool,
-    ) -> Result<SentBack, QueueError> {
-        let (from, kept, store, now) = (self.id, self.settings(), self.store.clone(), self.store.clock.now());
-        let (to, settings) = (to.id, to.settings());
+    /// Moves letters of this queue to the end of another, each as the message that stands beside it.
+    pub async fn send_back(&self, to: &LocalQueue, letters: Vec<(String, NewMessage)>) -> Result<SentBack, QueueError> {
+        let mover = Mover::new(self, to);
         let work = move |connection: &Connection| {
-            let mut groups: Vec<GroupId> = letters.iter().map(|(_, message)| message.group.clone()).collect();
-            groups.sort();
-            groups.dedup();
-            if ahead && groups.iter().any(|group| in_flight(connection, to, group, millis(now)).unwrap_or(true)) {
-                return Ok(SentBack::Busy);
-            }
             let mut moved = 0;
             for (sequence, message) in letters {
-                match take(connection, from, &sequence, millis(now)).map_err(failed)? {
-                    Letter::Gone => continue,
-                    // What was moved before it is undone with the whole.
-                    Letter::Held => return Err(busy()),
-                    Letter::Taken { group } => refresh(connection, group, kept.retention).map_err(failed)?,
-                }
-                // The transaction sees to it that it is moved once; deduplication could only swallow it.
-                send::store(connection, to, &settings, &message, &Extras::default(), now).map_err(failed)?;
-                moved += 1;
+                moved += mover.one(connection, &sequence, &message)?;
             }
-            if ahead {
-                for group in &groups {
-                    put_behind(connection, to, group, settings.retention, moved).map_err(failed)?;
-                }
-            }
-            store.wake(to);
-            Ok(SentBack::Moved(moved))
+            Ok(moved)
         };
-        match self.store.run(Durability::Synced, work).await {
-            Err(QueueError::NotInFlight) => Ok(SentBack::Busy),
-            result => result,
-        }
+        sent_back(self.store.run(Durability::Synced, work).await)
+    }
+
+    /// Moves all letters of a group, each as the message that `message` makes of it, and puts what waits for
+    /// the group in the other queue behind them: it goes on where it was stopped. Nothing of the group is
+    /// being worked on meanwhile, or it is [`SentBack::Busy`].
+    pub async fn send_group_back(
+        &self,
+        to: &LocalQueue,
+        group: &GroupId,
+        message: impl Fn(Browsed) -> NewMessage + Send + 'static,
+    ) -> Result<SentBack, QueueError> {
+        let (mover, group) = (Mover::new(self, to), group.clone());
+        let work = move |connection: &Connection| {
+            if in_flight(connection, mover.to, &group, millis(mover.now)).map_err(failed)? {
+                return Err(busy());
+            }
+            let mut moved = 0;
+            for letter in of_group(connection, mover.from, &group).map_err(failed)? {
+                let sequence = letter.sequence.clone();
+                moved += mover.one(connection, &sequence, &message(letter))?;
+            }
+            put_behind(connection, mover.to, &group, mover.there.retention, moved).map_err(failed)?;
+            Ok(moved)
+        };
+        sent_back(self.store.run(Durability::Synced, work).await)
     }
 
     /// Gives a message another body and other attributes, where it stands. False if it is gone.
@@ -97,6 +82,53 @@ impl LocalQueue {
             refresh(connection, group, retention).map(|()| true)
         };
         self.store.run(Durability::Synced, move |connection| discard(connection).map_err(failed)).await
+    }
+}
+
+/// What a move needs to know.
+struct Mover {
+    store: Store,
+    from: i64,
+    to: i64,
+    here: Arc<QueueSettings>,
+    there: Arc<QueueSettings>,
+    now: Timestamp,
+}
+
+impl Mover {
+    fn new(from: &LocalQueue, to: &LocalQueue) -> Mover {
+        let (store, now) = (from.store.clone(), from.store.clock.now());
+        Mover { store, from: from.id, to: to.id, here: from.settings(), there: to.settings(), now }
+    }
+
+    /// Moves one letter: 1, or 0 if it is gone.
+    fn one(&self, connection: &Connection, sequence: &str, message: &NewMessage) -> Result<usize, QueueError> {
+        match take(connection, self.from, sequence, millis(self.now)).map_err(failed)? {
+            Letter::Gone => return Ok(0),
+            // What was moved before it is undone with the whole.
+            Letter::Held => return Err(busy()),
+            Letter::Taken { group } => refresh(connection, group, self.here.retention).map_err(failed)?,
+        }
+        // The transaction sees to it that it is moved once; deduplication could only swallow it.
+        send::store(connection, self.to, &self.there, message, &Extras::default(), self.now).map_err(failed)?;
+        self.store.wake(self.to);
+        Ok(1)
+    }
+}
+
+fn of_group(connection: &Connection, queue: i64, group: &GroupId) -> rusqlite::Result<Vec<Browsed>> {
+    let sql = format!(
+        "SELECT {BROWSED} FROM messages m JOIN groups g ON g.id = m.grp
+        WHERE g.queue = ?1 AND g.name = ?2 ORDER BY m.seq"
+    );
+    connection.prepare_cached(&sql)?.query_map(params![queue, group.as_str()], browsed)?.collect()
+}
+
+fn sent_back(result: Result<usize, QueueError>) -> Result<SentBack, QueueError> {
+    match result {
+        Ok(moved) => Ok(SentBack::Moved(moved)),
+        Err(QueueError::NotInFlight) => Ok(SentBack::Busy),
+        Err(error) => Err(error),
     }
 }
 

@@ -91,9 +91,20 @@ ALTER TABLE messages ADD COLUMN trace TEXT;
 DROP TABLE moves;
 ";
 
+/// How long a process waits between two tries to write while another one writes, and how often it tries: for
+/// ten seconds or more. SQLite's own waits grow to a tenth of a second; a process that writes without a rest
+/// would never be met in one of its short pauses.
+const PAUSE: std::time::Duration = std::time::Duration::from_micros(200);
+const TRIES: i32 = 50_000;
+
+fn ask_again(tries: i32) -> bool {
+    std::thread::sleep(PAUSE);
+    tries < TRIES
+}
+
 /// Prepares a connection, and a new file.
 pub(crate) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.busy_handler(Some(ask_again))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -65_536)?;

@@ -41,8 +41,11 @@ pub(crate) type Waker = Arc<watch::Sender<u64>>;
 
 struct Job {
     durable: bool,
-    run: Box<dyn FnOnce(&Connection) -> Answer + Send>,
+    run: Operation,
 }
+
+/// An operation; where there is no transaction for it, it is told why.
+type Operation = Box<dyn FnOnce(Result<&Connection, &str>) -> Answer + Send>;
 
 /// An answer waits for the commit: it is told whether that succeeded.
 struct Answer {
@@ -146,8 +149,11 @@ impl Store {
         F: FnOnce(&Connection) -> Result<T, QueueError> + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        let run = move |connection: &Connection| {
-            let result = operation(connection);
+        let run = move |connection: Result<&Connection, &str>| {
+            let result = match connection {
+                Ok(connection) => operation(connection),
+                Err(problem) => Err(unavailable(problem.to_owned())),
+            };
             let keep = result.is_ok();
             let reply = move |committed: Result<(), String>| {
                 // The caller may have gone away.
@@ -192,15 +198,20 @@ impl Shared {
         let connection = lock(&self.connection);
         let synchronous = if jobs.iter().any(|job| job.durable) { "FULL" } else { "NORMAL" };
         let mut replies = Vec::with_capacity(jobs.len());
-        let committed = connection
+        let begun = connection
             .pragma_update(None, "synchronous", synchronous)
-            .and_then(|()| connection.execute_batch("BEGIN IMMEDIATE"))
-            .and_then(|()| {
-                for job in jobs {
-                    replies.extend(isolated(&connection, job.run)?);
-                }
-                connection.execute_batch("COMMIT")
-            });
+            .and_then(|()| connection.execute_batch("BEGIN IMMEDIATE"));
+        let committed = match begun {
+            Ok(()) => jobs
+                .into_iter()
+                .try_for_each(|job| isolated(&connection, job.run).map(|reply| replies.extend(reply)))
+                .and_then(|()| connection.execute_batch("COMMIT")),
+            Err(error) => {
+                let problem = error.to_string();
+                replies.extend(jobs.into_iter().map(|job| (job.run)(Err(&problem)).reply));
+                Err(error)
+            }
+        };
         if committed.is_err() && !connection.is_autocommit() {
             // A failed commit may leave the transaction open; there is nothing else to do about it.
             let _ = connection.execute_batch("ROLLBACK");
@@ -215,12 +226,9 @@ impl Shared {
 type Reply = Box<dyn FnOnce(Result<(), String>) + Send>;
 
 /// Runs one job inside a savepoint. A job that panics has no reply: its caller is told by that.
-fn isolated(
-    connection: &Connection,
-    run: Box<dyn FnOnce(&Connection) -> Answer + Send>,
-) -> rusqlite::Result<Option<Reply>> {
+fn isolated(connection: &Connection, run: Operation) -> rusqlite::Result<Option<Reply>> {
     connection.prepare_cached("SAVEPOINT job")?.execute([])?;
-    let answer = catch_unwind(AssertUnwindSafe(|| run(connection)));
+    let answer = catch_unwind(AssertUnwindSafe(|| run(Ok(connection))));
     let keep = answer.as_ref().is_ok_and(|answer| answer.keep);
     if !keep {
         connection.prepare_cached("ROLLBACK TO job")?.execute([])?;

@@ -46,7 +46,7 @@ impl Faulty {
         if outage.is_some_and(|until| now < until) {
             return true;
         }
-        let begins = self.random.lock().unwrap().u32(0..12) == 0;
+        let begins = self.random.lock().unwrap().u32(0..40) == 0;
         *outage = begins.then(|| now + self.outage_length);
         begins
     }

@@ -33,33 +33,32 @@ impl LocalLetters {
         LocalLetters { events, dead, after: None, watched: None, done: HashSet::new() }
     }
 
-    async fn move_all(&self, letters: &[Letter], ahead: bool) -> anyhow::Result<usize> {
-        let messages: Vec<_> = letters.iter().map(|letter| (sequence(letter), letter.message())).collect();
+    /// Waits a while for what holds a letter, or works on its group.
+    async fn patiently(&self, what: What<'_>) -> anyhow::Result<usize> {
         let until = Instant::now() + PATIENCE;
         loop {
-            match self.dead.send_back(&self.events, messages.clone(), ahead).await? {
+            let sent = match &what {
+                What::Letters(letters) => {
+                    let messages = letters.iter().map(|letter| (sequence(letter), letter.message())).collect();
+                    self.dead.send_back(&self.events, messages).await?
+                }
+                What::Group(group) => {
+                    self.dead.send_group_back(&self.events, group, |browsed| letter(browsed).message()).await?
+                }
+            };
+            match sent {
                 SentBack::Moved(moved) => return Ok(moved),
                 SentBack::Busy if Instant::now() < until => sleep(Duration::from_millis(50)).await,
                 SentBack::Busy => bail!("its group is being worked on, or looked at by somebody: try again"),
             }
         }
     }
+}
 
-    /// A group that was parked goes back as a whole, and before what waits in the queue: it goes on where it
-    /// was stopped.
-    async fn unpark(&mut self, group: &GroupId, moved: &mut Moved) -> anyhow::Result<()> {
-        let letters: Vec<Letter> = self.dead.browse_group(group).await?.into_iter().map(letter).collect();
-        match self.move_all(&letters, true).await {
-            Ok(count) => moved.moved += count as u64,
-            Err(problem) => moved.failed.extend(letters.into_iter().map(|l| (l.id, format!("{problem:#}")))),
-        }
-        self.done.insert(group.clone());
-        Ok(())
-    }
-
-    async fn is_parked(&self, group: &GroupId) -> anyhow::Result<bool> {
-        Ok(self.dead.browse_group(group).await?.into_iter().map(letter).any(|letter| letter.is_parked()))
-    }
+/// What goes back in one transaction.
+enum What<'a> {
+    Letters(&'a [Letter]),
+    Group(&'a GroupId),
 }
 
 #[async_trait]
@@ -78,25 +77,20 @@ impl Letters for LocalLetters {
 
     async fn send_back(&mut self, letters: Vec<Letter>) -> anyhow::Result<Moved> {
         let mut moved = Moved::default();
-        let mut groups: Vec<GroupId> = letters.iter().map(|letter| letter.group.clone()).collect();
-        groups.sort();
-        groups.dedup();
-        let mut parked = HashSet::new();
-        for group in groups {
-            if self.done.contains(&group) {
-                parked.insert(group);
-            } else if self.is_parked(&group).await? {
-                self.unpark(&group, &mut moved).await?;
-                parked.insert(group);
+        let (parked, single): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(|letter| letter.death.parks);
+        // A group that was parked goes back as a whole, with its letters that nobody asked for.
+        for letter in parked {
+            if !self.done.insert(letter.group.clone()) {
+                continue;
+            }
+            match self.patiently(What::Group(&letter.group)).await {
+                Ok(count) => moved.moved += count as u64,
+                Err(problem) => moved.failed.push((letter.id, format!("{problem:#}"))),
             }
         }
-        let letters: Vec<Letter> = letters.into_iter().filter(|letter| !parked.contains(&letter.group)).collect();
-        if letters.is_empty() {
-            return Ok(moved);
-        }
-        match self.move_all(&letters, false).await {
+        match self.patiently(What::Letters(&single)).await {
             Ok(count) => moved.moved += count as u64,
-            Err(problem) => moved.failed.extend(letters.into_iter().map(|l| (l.id, format!("{problem:#}")))),
+            Err(problem) => moved.failed.extend(single.into_iter().map(|l| (l.id, format!("{problem:#}")))),
         }
         Ok(moved)
     }

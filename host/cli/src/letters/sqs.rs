@@ -59,6 +59,9 @@ impl SqsLetters {
         let Some(events) = self.events.clone() else {
             bail!("where to is not known: give --to URL, or a config with queue.url");
         };
+        if letter.death.parks {
+            bail!("its group is parked, and goes back as a whole only on its local store: give --store");
+        }
         let mut journal = match self.journal.take() {
             Some(journal) => journal,
             None => Journal::open(&self.journal_path())?,
