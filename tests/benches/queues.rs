@@ -33,6 +33,9 @@ use towpath_tests::rig::{Rig, one_route};
 /// Clients at the same time.
 const CLIENTS: u64 = 8;
 
+/// Messages that wait when `poll` begins.
+const BACKLOG: u64 = 1_000;
+
 /// Groups that messages are spread over.
 const GROUPS: u64 = 100;
 
@@ -183,10 +186,11 @@ fn poll_over_the_endpoint(criterion: &mut Criterion) {
     let queue_url = server.queue_url("events.fifo");
     let sqs = Arc::new(SqsQueue::new(runtime.block_on(client::sqs(&queue_url)), queue_url));
     let mut group = criterion.benchmark_group("poll over the SQS endpoint, a backlog in 100 groups");
-    group.throughput(Throughput::Elements(1)).sample_size(10).measurement_time(Duration::from_secs(15));
+    group.throughput(Throughput::Elements(BACKLOG)).sample_size(10).measurement_time(Duration::from_secs(15));
     group.bench_function("the sum of its parts, bare", |bencher| {
-        bencher.iter_custom(|count| {
+        bencher.iter_custom(|times| {
             runtime.block_on(async {
+                let count = times * BACKLOG;
                 fill(&events, count).await;
                 let started = Instant::now();
                 parts(sqs.clone(), plugin.clone(), format!("{url}/t"), count).await;
@@ -195,8 +199,9 @@ fn poll_over_the_endpoint(criterion: &mut Criterion) {
         });
     });
     group.bench_function("poll", |bencher| {
-        bencher.iter_custom(|count| {
+        bencher.iter_custom(|times| {
             runtime.block_on(async {
+                let count = times * BACKLOG;
                 fill(&events, count).await;
                 let before = pipeline.totals().delivered;
                 let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());

@@ -8,7 +8,7 @@ mod keeper;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -42,6 +42,9 @@ impl Default for Options {
 /// How long to wait after a receive that failed, doubled up to the second.
 const RECEIVE_BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
+/// For so many groups there is one delete request under way: the more wait for it, the fuller the next one is.
+const GROUPS_A_REQUEST: usize = 16;
+
 /// How often a delete is tried before the group is left alone.
 const DELETE_TRIES: u32 = 4;
 
@@ -56,11 +59,13 @@ pub async fn run(
 ) {
     let permits = Arc::new(Semaphore::new(options.concurrency.max(1)));
     let mut groups = JoinSet::new();
-    let (deleter, deletes) = Deleter::new(Arc::clone(&queue));
+    let (all, free) = (options.concurrency.max(1), Arc::clone(&permits));
+    let at_work = Box::new(move || all.saturating_sub(free.available_permits()));
+    let (deleter, deletes) = Deleter::new(Arc::clone(&queue), all.div_ceil(GROUPS_A_REQUEST), at_work);
     let mut deletes = JoinSet::from_iter([deletes.run()]);
     let mut attempt = Attempt::new();
     info!(queue = queue.name(), groups = options.concurrency, "polling");
-    while let Some(permit) = acquire(&permits, &stop).await {
+    while !stop.is_cancelled() {
         let request = Receive {
             max: MAX_BATCH,
             wait: options.wait,
@@ -87,9 +92,8 @@ pub async fn run(
             continue;
         }
         debug!(messages = received.len(), "batch received");
-        // A batch may have more groups than there are permits: those wait for theirs, kept by heartbeats, and
-        // the next receive waits behind them.
-        let mut permit = Some(permit);
+        // One batch waits for free permits, kept by heartbeats: whoever ends finds the next group there.
+        let mut begun = Vec::new();
         for messages in by_group(received) {
             let worker = Worker {
                 queue: Arc::clone(&queue),
@@ -98,8 +102,13 @@ pub async fn run(
                 options,
                 stop: stop.clone(),
             };
-            let turn = Turn { permits: Arc::clone(&permits), permit: permit.take() };
-            groups.spawn(worker.group(messages, turn));
+            let (turn, has_begun) = oneshot::channel();
+            begun.push(has_begun);
+            groups.spawn(worker.group(messages, Arc::clone(&permits), turn));
+        }
+        for has_begun in begun {
+            // It is dropped where a group was lost, or is given back, before its turn.
+            let _ = has_begun.await;
         }
     }
     info!(groups = groups.len(), "stopping: finishing what runs, giving back the rest");
@@ -143,22 +152,6 @@ async fn acquire(permits: &Arc<Semaphore>, stop: &CancellationToken) -> Option<O
     }
 }
 
-/// A group's turn to be worked on: at once, or when a permit is free.
-struct Turn {
-    permits: Arc<Semaphore>,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Turn {
-    /// `None` if it is time to stop before.
-    async fn wait(self, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
-        match self.permit {
-            Some(permit) => Some(permit),
-            None => acquire(&self.permits, stop).await,
-        }
-    }
-}
-
 /// Splits a batch into its groups. Order within a group is the order of the batch.
 pub fn by_group(batch: Vec<Received>) -> Vec<Vec<Received>> {
     let mut groups: Vec<Vec<Received>> = Vec::new();
@@ -182,11 +175,12 @@ struct Worker {
 
 impl Worker {
     /// Works on the messages of one group while heartbeats keep them all.
-    async fn group(self, messages: Vec<Received>, turn: Turn) {
+    async fn group(self, messages: Vec<Received>, permits: Arc<Semaphore>, turn: oneshot::Sender<()>) {
         let keeper = Keeper::new(&*self.queue, &messages, self.options.visibility);
         let work = async {
             // Without a permit it is time to stop: then everything is given back untried.
-            let _permit = turn.wait(&self.stop).await;
+            let _permit = acquire(&permits, &self.stop).await;
+            drop(turn);
             self.messages(&messages, &keeper).await
         };
         let give_back = tokio::select! {

@@ -32,7 +32,14 @@ pub(crate) fn remember(
     visible_at: i64,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM attempts WHERE expires_at <= ?1")?.execute([millis(now)])?;
+    // A few that are over: more than come, so none pile up.
+    let over = "SELECT queue, attempt_id FROM attempts WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 4";
+    let mut over = connection.prepare_cached(over)?;
+    let over = over.query_map([millis(now)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for key in over.collect::<rusqlite::Result<Vec<(i64, String)>>>()? {
+        let forget = "DELETE FROM attempts WHERE queue = ?1 AND attempt_id = ?2";
+        connection.prepare_cached(forget)?.execute(key)?;
+    }
     let receipts = messages.iter().filter_map(|message| Receipt::read(&message.received.handle, queue).ok());
     let replays: Vec<Replay> = receipts.map(|r| Replay { seq: r.seq, nonce: r.nonce, visible_at }).collect();
     store(connection, queue, attempt, &replays, now)

@@ -77,6 +77,7 @@ CREATE TABLE moves (
     last_seq INTEGER NOT NULL,
     failure TEXT
 ) STRICT;
+CREATE INDEX attempts_expiry ON attempts (expires_at);
 CREATE TABLE notes (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL

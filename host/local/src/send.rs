@@ -170,9 +170,14 @@ fn remember(
     seq: i64,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let forget = "DELETE FROM dedup WHERE (queue, scope, dedup_id) IN
-        (SELECT queue, scope, dedup_id FROM dedup WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 4)";
-    connection.prepare_cached(forget)?.execute([millis(now)])?;
+    let over = "SELECT queue, scope, dedup_id FROM dedup WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 4";
+    let mut over = connection.prepare_cached(over)?;
+    let over = over.query_map([millis(now)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    for key in over.collect::<rusqlite::Result<Vec<(i64, String, String)>>>()? {
+        // One by one, each by its key: as one statement SQLite would look at every id of the queue.
+        let forget = "DELETE FROM dedup WHERE queue = ?1 AND scope = ?2 AND dedup_id = ?3";
+        connection.prepare_cached(forget)?.execute(key)?;
+    }
     let sql = "INSERT OR REPLACE INTO dedup (queue, scope, dedup_id, expires_at, message_id, seq)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let values = params![queue, scope, dedup_id, millis(now + DEDUP), id.as_str(), seq];
