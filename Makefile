@@ -4,8 +4,11 @@ CARGO ?= cargo
 
 .PHONY: demo test lint fmt docs bench wasm plugins clean
 
-demo: plugins
-	$(CARGO) run --quiet -p towpath -- demo
+# The demo needs nothing of AWS, whose SDK takes minutes to build.
+demo: wasm
+	$(CARGO) build -p towpath --no-default-features
+	$(CARGO) run --quiet -p towpath --no-default-features -- plugin build
+	$(CARGO) run --quiet -p towpath --no-default-features -- demo
 
 test: plugins
 	$(CARGO) build --quiet -p towpath-lambda
