@@ -256,7 +256,7 @@ struct Letter {
 
 impl Mover<'_> {
     fn run(&mut self, last: i64, room: i64) -> rusqlite::Result<Ended> {
-        let sql = "SELECT m.seq, m.grp, coalesce(m.group_tag, g.name), m.source, m.trace, m.attributes, m.body
+        let sql = "SELECT m.seq, m.grp, coalesce(m.group_tag, iif(g.name = m.id, '', g.name)), m.source, m.trace, m.attributes, m.body
             FROM messages m JOIN groups g ON g.id = m.grp
             WHERE m.queue = ?1 AND m.seq <= ?2 AND m.visible_at <= ?3 ORDER BY m.seq LIMIT ?4";
         let mut statement = self.connection.prepare_cached(sql)?;

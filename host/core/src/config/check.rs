@@ -31,7 +31,7 @@ pub(super) fn check(shape: Shape, file: &Path, secrets: &Secrets, mistakes: &mut
     let mut checker = Checker { folder, secrets, mistakes, named: &shape.named };
     let queue = checker.queue(shape.queue);
     let ingest = checker.ingest(shape.ingest, &queue);
-    let holds = checker.holds(shape.holds);
+    let holds = checker.holds(shape.holds, &queue);
     let routes = checker.routes(shape.routes, &queue);
     let plugins = shape.plugins.into_iter().map(|(name, plugin)| (name.clone(), checker.plugin(name, plugin)));
     let plugins = plugins.collect();
@@ -92,7 +92,14 @@ impl Checker<'_> {
         IngestConfig { listen, prefix, body_limit }
     }
 
-    fn holds(&mut self, holds: shape::Holds) -> Option<S3Url> {
+    fn holds(&mut self, holds: shape::Holds, queue: &QueueConfig) -> Option<S3Url> {
+        if holds.url.is_some() && queue.url.is_none() {
+            self.wrong(
+                "holds.url",
+                "is for queues of SQS",
+                "with the local queue holds are kept in its store: leave it out",
+            );
+        }
         let url = holds.url?.parse();
         url.map_err(|problem: String| {
             self.wrong("holds.url", problem, "the host and `towpath hold` must both reach it")

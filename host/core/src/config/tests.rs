@@ -182,3 +182,22 @@ fn a_secret_is_found_under_the_name_of_its_variable() {
     assert_eq!(Secrets::variable("sss-token"), "TOWPATH_SECRET_SSS_TOKEN");
     assert!(Secrets::of([("a.b".to_owned(), "x".to_owned())]).get("a-b").is_some());
 }
+
+#[test]
+fn holds_breakers_and_parking_are_checked_against_the_queue() {
+    let queue = "[queue]\nurl = \"https://sqs.x.amazonaws.com/1/a.fifo\"\ndead_letter_url = \"https://sqs.x.amazonaws.com/1/b.fifo\"\n";
+    let route =
+        "[[route]]\npath = \"a\"\ngroup = \"a\"\nplugin = \"a\"\non_dead_letter = \"park\"\n[plugin.a]\npath = \"a\"\n";
+    let holds = "[holds]\nurl = \"s3://bucket/holds.json\"\n";
+    let target = "[target.sss]\nurl = \"https://sss.example\"\nbreaker = { failures = 3, base = \"1m\" }\n";
+    assert_eq!(mistakes(&format!("{queue}{route}")), ["route[0].on_dead_letter: \"park\" does not work with SQS"]);
+    assert_eq!(mistakes(holds), ["holds.url: is for queues of SQS"]);
+    assert_eq!(mistakes(target), ["target.sss.breaker: base must be positive and cap not smaller than base"]);
+    let wrong = holds.replace("holds.json", "");
+    assert!(mistakes(&format!("{queue}{wrong}"))[0].starts_with("holds.url: \"s3://bucket/\" is no object"));
+    let good = format!("{queue}{holds}{}", target.replace("1m", "5s"));
+    let config = parse(&good).expect("config");
+    assert_eq!(config.holds.map(|url| url.to_string()).as_deref(), Some("s3://bucket/holds.json"));
+    assert_eq!(config.targets["sss"].breaker.failures, 3);
+    assert!(parse(route).is_ok(), "the local queue can tell its groups");
+}
