@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use towpath_core::clock::Timestamp;
 use towpath_core::dead_letter::DeadLetter;
-use towpath_core::message::{ORIGIN_ATTRIBUTE, Origin};
+use towpath_core::message::{Note, ORIGIN_ATTRIBUTE, Origin};
 use towpath_core::pipeline::{Lease, Settlement};
 use towpath_core::queue::{
     Attribute, GroupId, Handle, MAX_VISIBILITY, NewMessage, Queue, QueueError, Receive, Received, Sent,
@@ -104,6 +105,25 @@ async fn a_letter_that_dies_again_after_a_redrive_is_a_letter_again() {
     assert_eq!(letters[0].id, died.id, "its id stays");
     let ids: Vec<_> = target.calls().iter().map(|call| call.header("webhook-id").to_owned()).collect();
     assert_eq!(ids, [died.id.clone(), died.id]);
+}
+
+#[tokio::test]
+async fn only_a_message_that_an_operator_edited_goes_without_a_signature() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let verify = "verify = { scheme = \"hmac-sha256\", header = \"x-sig\", secret = \"key\" }\nplugin = \"guest\"";
+    let pipeline = rig.pipeline(&one_route(&target.url).replace("plugin = \"guest\"", verify));
+    let note = Note { at: Timestamp(1), by: "ops".to_owned(), text: "ticket 1".to_owned() };
+    for (body, notes) in [("redriven", Vec::new()), ("edited", vec![note])] {
+        let mut message = received(&format!("g/{body}"), body);
+        let origin = Origin { id: "m-0".into(), sent_at: message.sent_at, notes };
+        let origin = Attribute::text(serde_json::to_string(&origin).expect("json"));
+        message.attributes.insert(ORIGIN_ATTRIBUTE.to_owned(), origin);
+        assert_eq!(pipeline.group(Lease::of(MAX_VISIBILITY)).next(&message).await, Settlement::Ack);
+    }
+    assert_eq!(target.bodies(), ["edited"]);
+    assert_eq!(rig.letters().await[0].reason, "unverified");
 }
 
 #[tokio::test]

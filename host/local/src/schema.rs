@@ -130,3 +130,43 @@ pub(crate) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     transaction.commit()?;
     Ok(version)
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use towpath_core::clock::Clock;
+    use towpath_core::queue::{Queue as _, Receive};
+
+    use super::*;
+    use crate::Store;
+
+    /// The tables as version 1 made them.
+    const V1: &str = include_str!("schema/v1.sql");
+
+    #[tokio::test]
+    async fn a_store_of_version_1_goes_on_with_what_it_holds() {
+        let folder = TempDir::new().expect("folder");
+        let connection = Connection::open(folder.path().join("towpath.db")).expect("file");
+        let settings = serde_json::json!({
+            "visibility": { "secs": 30, "nanos": 0 }, "retention": { "secs": 1_209_600, "nanos": 0 },
+            "dedup_scope": "messageGroup", "max_message_bytes": 1024, "redrive": null
+        });
+        let now = Clock::wall().now().0;
+        let fill = format!(
+            "{V1}
+            INSERT INTO queues VALUES (1, 'events.fifo', '{settings}');
+            INSERT INTO groups VALUES (1, 1, 'g', 7, {now});
+            INSERT INTO messages (seq, queue, grp, id, dedup_id, sent_at, retained_from, visible_at, attributes, body)
+            VALUES (7, 1, 1, 'm-1', 'd-1', {now}, {now}, {now}, '{{}}', 'x');
+            PRAGMA user_version = 1;"
+        );
+        connection.execute_batch(&fill).expect("a store of version 1");
+        drop(connection);
+        let store = Store::open(folder.path(), Clock::wall()).expect("it opens");
+        let queue = store.find("events.fifo").await.expect("read").expect("its queue");
+        assert!(queue.settings().fifo);
+        let received = queue.receive(Receive::default()).await.expect("receive");
+        assert_eq!((received[0].id.as_str(), received[0].group.as_str()), ("m-1", "g"));
+        queue.delete(&[received[0].handle.clone()]).await.remove(0).expect("delete");
+    }
+}
