@@ -23,7 +23,7 @@ pub struct Store {
 
 pub(crate) struct Shared {
     file: PathBuf,
-    connection: Mutex<Connection>,
+    connection: Mutex<Writer>,
     pending: Mutex<Pending>,
     wakers: Mutex<HashMap<i64, Waker>>,
     pub(crate) queues: Known,
@@ -34,6 +34,28 @@ struct Pending {
     jobs: Vec<Job>,
     /// Whether a thread is at work on jobs; it takes those that come meanwhile.
     draining: bool,
+}
+
+/// The one connection, and what its next commit promises unless it is told otherwise.
+struct Writer {
+    connection: Connection,
+    durability: Option<Durability>,
+}
+
+impl Writer {
+    /// Begins a transaction that promises so much.
+    fn begin(&mut self, durability: Durability) -> rusqlite::Result<()> {
+        if self.durability != Some(durability) {
+            let synchronous = match durability {
+                Durability::Synced => "FULL",
+                Durability::Written => "NORMAL",
+            };
+            self.durability = None;
+            self.connection.pragma_update(None, "synchronous", synchronous)?;
+            self.durability = Some(durability);
+        }
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(drop)
+    }
 }
 
 /// Tells long polls of a queue that something changed.
@@ -109,7 +131,7 @@ impl Store {
         }
         let shared = Shared {
             file,
-            connection: Mutex::new(connection),
+            connection: Mutex::new(Writer { connection, durability: None }),
             pending: Mutex::default(),
             wakers: Mutex::default(),
             queues: Known::default(),
@@ -195,17 +217,16 @@ impl Shared {
     }
 
     fn commit(&self, jobs: Vec<Job>) {
-        let connection = lock(&self.connection);
-        let synchronous = if jobs.iter().any(|job| job.durable) { "FULL" } else { "NORMAL" };
+        let mut writer = lock(&self.connection);
+        let durable = jobs.iter().any(|job| job.durable);
         let mut replies = Vec::with_capacity(jobs.len());
-        let begun = connection
-            .pragma_update(None, "synchronous", synchronous)
-            .and_then(|()| connection.execute_batch("BEGIN IMMEDIATE"));
+        let begun = writer.begin(if durable { Durability::Synced } else { Durability::Written });
+        let connection = &writer.connection;
         let committed = match begun {
             Ok(()) => jobs
                 .into_iter()
-                .try_for_each(|job| isolated(&connection, job.run).map(|reply| replies.extend(reply)))
-                .and_then(|()| connection.execute_batch("COMMIT")),
+                .try_for_each(|job| isolated(connection, job.run).map(|reply| replies.extend(reply)))
+                .and_then(|()| connection.prepare_cached("COMMIT")?.execute([]).map(drop)),
             Err(error) => {
                 let problem = error.to_string();
                 replies.extend(jobs.into_iter().map(|job| (job.run)(Err(&problem)).reply));
@@ -216,7 +237,7 @@ impl Shared {
             // A failed commit may leave the transaction open; there is nothing else to do about it.
             let _ = connection.execute_batch("ROLLBACK");
         }
-        drop(connection);
+        drop(writer);
         for reply in replies {
             reply(committed.as_ref().map(|_| ()).map_err(ToString::to_string));
         }
