@@ -43,7 +43,7 @@ impl Default for Options {
 const RECEIVE_BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
 /// For so many groups there is one delete request under way: the more wait for it, the fuller the next one is.
-const GROUPS_A_REQUEST: usize = 16;
+const GROUPS_A_REQUEST: usize = 8;
 
 /// How often a delete is tried before the group is left alone.
 const DELETE_TRIES: u32 = 4;

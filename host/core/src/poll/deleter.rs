@@ -10,8 +10,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::queue::{Handle, MAX_BATCH, Queue, QueueError};
 
-/// How long a delete waits for others to go with it: a small part of a round trip to SQS.
-const LINGER: Duration = Duration::from_millis(2);
+/// How long a delete waits for others to go with it: little beside a round trip to SQS.
+const LINGER: Duration = Duration::from_micros(500);
 
 struct Job {
     handle: Handle,
