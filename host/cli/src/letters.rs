@@ -5,8 +5,6 @@ mod journal;
 mod local;
 mod sqs;
 
-use std::sync::Arc;
-
 use anyhow::bail;
 use async_trait::async_trait;
 use serde::Serialize;
@@ -109,8 +107,7 @@ pub(crate) async fn open(found: &Found, to: Option<&str>) -> anyhow::Result<Box<
                 None => None,
             };
             let dead = aws::queue(dead_letters).await?;
-            let count = Arc::new(dead_letters.clone());
-            Ok(Box::new(SqsLetters::new(events, dead, count.to_string())))
+            Ok(Box::new(SqsLetters::new(events, dead, dead_letters.clone())))
         }
     }
 }

@@ -138,8 +138,9 @@ impl Letters for SqsLetters {
     }
 
     async fn replace(&mut self, letter: &Letter, body: String, attributes: Attributes) -> anyhow::Result<()> {
-        // The same edit tried again within five minutes is swallowed, and then only the deletion is made up for.
-        let dedup_id = format!("edit-{}", letter.id);
+        // An id of its own: another edit within five minutes must not be swallowed as this one and the letter
+        // deleted all the same. A copy too many is seen in the list.
+        let dedup_id = format!("edit-{}", uuid::Uuid::new_v4());
         let message = NewMessage { group: letter.group.clone(), dedup_id, body, attributes };
         self.dead.send(message).await.map_err(described).context("storing the edited letter")?;
         self.delete(letter).await.context("the edited letter is stored; the old one is still there too: drop it")

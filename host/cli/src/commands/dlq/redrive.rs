@@ -29,7 +29,7 @@ struct Plan {
     parked_along: u64,
     /// Targets of these letters that are on hold: what is sent back waits there.
     held_targets: BTreeSet<String>,
-    /// Letters by the target that they last met.
+    /// The targets that these letters met.
     #[serde(skip)]
     targets: BTreeSet<String>,
 }
