@@ -141,7 +141,7 @@ async fn interleaved_groups_fail_each_for_itself_in_record_order() {
 async fn a_batch_in_which_all_fail_is_an_answer_and_no_error_and_the_next_one_is_tried() {
     let mut setup = setup(failing(&["A1", "B1"]).await).await;
     assert_eq!(setup.function.invoke(&names(&["A1", "B1"]), MINUTE).await, Ok(failures(&["A1", "B1"])));
-    setup.target.play(|_| Answer::Status(200, String::new()));
+    setup.target.answer(|_| Answer::Status(200, String::new()));
     assert_eq!(setup.function.invoke(&names(&["A1", "B1"]), MINUTE).await, Ok(failures(&[])));
     assert_eq!(setup.target.calls().len(), 4);
 }

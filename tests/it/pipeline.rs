@@ -95,7 +95,7 @@ async fn a_targets_own_list_says_what_is_tried_again() {
     let (settlement, letter) = one(Guest::forward(), &target, with_list).await;
     assert!((4.0..=8.0).contains(&seconds(settlement)), "{settlement:?}");
     assert_eq!(letter, None);
-    target.play(|_| Answer::Status(503, String::new()));
+    target.answer(|_| Answer::Status(503, String::new()));
     let (settlement, letter) = one(Guest::forward(), &target, with_list).await;
     assert_eq!(settlement, Settlement::Ack);
     assert_eq!(letter.expect("a letter").reason, "refused");

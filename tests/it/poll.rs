@@ -1,6 +1,7 @@
 //! The poll driver: settling, stopping, heartbeats. Over the local queue and real HTTP.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,8 +21,23 @@ struct Watched {
     /// Handles of deleted messages; changes of visibility in order.
     deleted: watch::Sender<Vec<Handle>>,
     changed: watch::Sender<Vec<(Handle, Duration)>>,
-    /// Whether changes fail, as when the lease is lost.
-    lose_lease: bool,
+    trouble: Trouble,
+    /// How many deletes were asked for.
+    asked: AtomicUsize,
+}
+
+/// What is wrong with a queue.
+#[derive(Clone, Copy, PartialEq)]
+enum Trouble {
+    Nothing,
+    /// Changes of visibility fail, as when the lease is lost.
+    LosesLeases,
+    /// Deletes are never answered.
+    DeletesHang,
+    /// Deletes are refused.
+    DeletesFail,
+    /// The first request to delete does not get through.
+    FirstDeleteIsLost,
 }
 
 #[async_trait]
@@ -43,15 +59,25 @@ impl Queue for Watched {
     }
 
     async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
+        let refused = |error: fn() -> QueueError| handles.iter().map(|_| Err(error())).collect();
+        let first = self.asked.fetch_add(1, Ordering::Relaxed) == 0;
+        match self.trouble {
+            Trouble::DeletesHang => std::future::pending().await,
+            Trouble::DeletesFail => return refused(|| QueueError::NotInFlight),
+            Trouble::FirstDeleteIsLost if first => {
+                return refused(|| QueueError::Unavailable { queue: "events".into(), source: "on purpose".into() });
+            }
+            _ => {}
+        }
         let results = self.queue.delete(handles).await;
         self.deleted.send_modify(|deleted| deleted.extend_from_slice(handles));
         results
     }
 
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
-        let results = match self.lose_lease {
-            true => changes.iter().map(|_| Err(QueueError::NotInFlight)).collect(),
-            false => self.queue.change_visibility(changes).await,
+        let results = match self.trouble {
+            Trouble::LosesLeases => changes.iter().map(|_| Err(QueueError::NotInFlight)).collect(),
+            _ => self.queue.change_visibility(changes).await,
         };
         self.changed.send_modify(|changed| changed.extend_from_slice(changes));
         results
@@ -67,14 +93,15 @@ struct Driver {
 }
 
 impl Driver {
-    async fn start(rig: Rig, target: &Target, options: Options, lose_lease: bool) -> Driver {
+    async fn start(rig: Rig, target: &Target, options: Options, trouble: Trouble) -> Driver {
         rig.write("guest", Guest::forward());
         let pipeline = rig.pipeline(&one_route(&target.url).replace("300ms", "30s"));
         let queue = Arc::new(Watched {
             queue: rig.events.clone(),
             deleted: watch::Sender::new(Vec::new()),
             changed: watch::Sender::new(Vec::new()),
-            lose_lease,
+            trouble,
+            asked: AtomicUsize::new(0),
         });
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -113,7 +140,7 @@ async fn what_is_delivered_is_deleted_in_order() {
     for body in ["1", "2", "3"] {
         rig.send("g/a", body).await;
     }
-    let mut driver = Driver::start(rig, &target, quick(), false).await;
+    let mut driver = Driver::start(rig, &target, quick(), Trouble::Nothing).await;
     driver.deleted(3).await;
     driver.stop().await;
     assert_eq!(target.bodies(), ["1", "2", "3"]);
@@ -131,7 +158,7 @@ async fn a_failing_group_is_given_back_tail_to_head_and_others_go_on() {
     for (group, body) in [("g/a", "a1"), ("g/a", "a2"), ("g/a", "a3"), ("g/b", "b1")] {
         rig.send(group, body).await;
     }
-    let mut driver = Driver::start(rig, &target, quick(), false).await;
+    let mut driver = Driver::start(rig, &target, quick(), Trouble::Nothing).await;
     driver.deleted(1).await;
     driver.changed(3).await;
     driver.stop().await;
@@ -150,7 +177,7 @@ async fn a_stop_finishes_what_runs_and_gives_the_rest_back_at_once() {
     for body in ["1", "2", "3"] {
         rig.send("g/a", body).await;
     }
-    let mut driver = Driver::start(rig, &target, quick(), false).await;
+    let mut driver = Driver::start(rig, &target, quick(), Trouble::Nothing).await;
     target.called(1).await;
     driver.stop.cancel();
     target.release();
@@ -170,7 +197,7 @@ async fn heartbeats_keep_every_message_of_a_slow_group() {
         rig.send("g/a", body).await;
     }
     let visibility = Duration::from_millis(300);
-    let mut driver = Driver::start(rig, &target, Options { visibility, ..quick() }, false).await;
+    let mut driver = Driver::start(rig, &target, Options { visibility, ..quick() }, Trouble::Nothing).await;
     target.called(1).await;
     // Two messages, beaten for three visibilities: without heartbeats they would come again.
     driver.changed(2 * 9).await;
@@ -192,7 +219,7 @@ async fn a_lost_lease_breaks_off_the_work_and_leaves_the_rest_of_the_group_alone
     }
     let visibility = Duration::from_millis(300);
     let options = Options { visibility, concurrency: 1, ..quick() };
-    let mut driver = Driver::start(rig, &target, options, true).await;
+    let mut driver = Driver::start(rig, &target, options, Trouble::LosesLeases).await;
     // The target never answers: only a worker that lets go of the first call can make the second.
     target.called(2).await;
     driver.stop().await;
@@ -224,4 +251,54 @@ async fn what_failed_comes_again_and_goes_through_in_order() {
     while tasks.join_next().await.is_some() {}
     assert_eq!(target.bodies(), ["1", "1", "1", "2"]);
     assert_eq!(pipeline.totals().delivered, 2);
+}
+
+#[tokio::test]
+async fn a_crash_repeats_four_messages_of_a_group_at_most() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    for number in 1..=10 {
+        rig.send("g/a", &format!("a{number}")).await;
+    }
+    let driver = Driver::start(rig, &target, quick(), Trouble::DeletesHang).await;
+    target.called(4).await;
+    // A fifth would have come before a message of another group that was sent only now.
+    driver.rig.send("g/b", "b1").await;
+    target.until(|calls| calls.iter().any(|call| call.body.as_ref() == b"b1")).await;
+    let bodies: Vec<String> = target.bodies().into_iter().filter(|body| body.starts_with('a')).collect();
+    assert_eq!(bodies, ["a1", "a2", "a3", "a4"], "delivered and not known to be deleted");
+    assert_eq!(driver.left().await, 11);
+}
+
+#[tokio::test]
+async fn a_failed_delete_ends_the_work_on_its_group() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    for number in 1..=10 {
+        rig.send("g/a", &number.to_string()).await;
+    }
+    let mut driver = Driver::start(rig, &target, quick(), Trouble::DeletesFail).await;
+    driver.changed(6).await;
+    driver.stop().await;
+    let bodies = target.bodies();
+    assert!(bodies.len() <= 4, "{bodies:?}");
+    let numbers: Vec<String> = (1..=bodies.len()).map(|number| number.to_string()).collect();
+    assert_eq!(bodies, numbers, "each once and in order");
+    let changed = driver.queue.changed.borrow().clone();
+    let given_back: Vec<&str> = changed.iter().map(|(handle, _)| handle.as_str().split('-').nth(2).unwrap()).collect();
+    let rest: Vec<String> = (bodies.len() + 1..=10).rev().map(|number| number.to_string()).collect();
+    assert_eq!(given_back, rest, "what was not delivered, tail to head");
+    assert_eq!(driver.left().await, 10);
+}
+
+#[tokio::test]
+async fn a_delete_that_does_not_get_through_is_tried_again() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    rig.send("g/a", "1").await;
+    let mut driver = Driver::start(rig, &target, quick(), Trouble::FirstDeleteIsLost).await;
+    driver.deleted(1).await;
+    driver.stop().await;
+    assert_eq!(target.bodies(), ["1"]);
+    assert_eq!(driver.left().await, 0);
 }

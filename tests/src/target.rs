@@ -121,11 +121,6 @@ impl Target {
         calls.wait_for(|calls| holds(calls)).await.unwrap();
     }
 
-    /// From now on it answers as this script says.
-    pub fn play(&self, script: impl FnMut(&Call) -> Answer + Send + 'static) {
-        *self.shared.script.lock().unwrap() = Box::new(script);
-    }
-
     /// Lets one waiting answer out, now or when there is one.
     pub fn release(&self) {
         self.shared.release.notify_one();

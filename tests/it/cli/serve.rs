@@ -139,7 +139,7 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_answered_202() {
         accepted.extend(more);
     }
     let before = target.calls().len();
-    target.play(|_| Answer::Status(200, String::new()));
+    target.answer(|_| Answer::Status(200, String::new()));
     let server = Server::start(folder.path(), &["serve"]);
     // A killed worker's messages come back when their visibility has run out. A request that was under way
     // at the last kill may be counted late, so it is the ids that are waited for, not their number.

@@ -7,20 +7,29 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
+use tracing::warn;
 
-use crate::queue::{Handle, MAX_BATCH, Queue, QueueError};
+use crate::queue::{Handle, MAX_BATCH, MessageId, Queue, QueueError, Received};
 
 /// How long a delete waits for others to go with it: little beside a round trip to SQS.
 const LINGER: Duration = Duration::from_micros(500);
 
+/// How often a delete is tried before the group is left alone, and the wait behind the first try; it doubles.
+const TRIES: u32 = 4;
+const RETRY_AFTER: Duration = Duration::from_millis(400);
+
 struct Job {
     handle: Handle,
-    done: oneshot::Sender<Result<(), QueueError>>,
+    message_id: MessageId,
+    done: oneshot::Sender<bool>,
 }
 
 /// The groups' end. [`Requests::run`] does the work until the last clone of this is gone.
 #[derive(Clone)]
 pub(super) struct Deleter(mpsc::UnboundedSender<Job>);
+
+/// A delete that was asked for.
+pub(super) struct Deleting(oneshot::Receiver<bool>);
 
 /// The queue's end.
 pub(super) struct Requests {
@@ -33,7 +42,7 @@ pub(super) struct Requests {
 }
 
 /// Tells how many groups are being worked on.
-type AtWork = Box<dyn Fn() -> usize + Send + Sync>;
+type AtWork = Arc<dyn Fn() -> usize + Send + Sync>;
 
 impl Deleter {
     /// Deletes from this queue, with so many requests at the same time, at least 1.
@@ -42,11 +51,19 @@ impl Deleter {
         (Deleter(sender), Requests { queue, jobs, most: most.max(1), at_work })
     }
 
-    /// Deletes one message; returns when the queue has answered. `None` if nobody deletes any more.
-    pub(super) async fn delete(&self, handle: &Handle) -> Option<Result<(), QueueError>> {
+    /// Has a message deleted.
+    pub(super) fn delete(&self, message: &Received) -> Deleting {
         let (done, answer) = oneshot::channel();
-        self.0.send(Job { handle: handle.clone(), done }).ok()?;
-        answer.await.ok()
+        // Nobody there to take it is an answer too: the message comes back.
+        let _ = self.0.send(Job { handle: message.handle.clone(), message_id: message.id.clone(), done });
+        Deleting(answer)
+    }
+}
+
+impl Deleting {
+    /// The queue's answer: true if the message is deleted, false if it will come back.
+    pub(super) async fn answer(&mut self) -> bool {
+        (&mut self.0).await.unwrap_or(false)
     }
 }
 
@@ -68,14 +85,7 @@ impl Requests {
                     Ok(0) | Err(_) => break,
                 }
             }
-            let queue = Arc::clone(&self.queue);
-            requests.spawn(async move {
-                let (handles, answers): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.handle, job.done)).unzip();
-                for (answer, result) in answers.into_iter().zip(queue.delete(&handles).await) {
-                    // The group may have lost its lease meanwhile.
-                    let _ = answer.send(result);
-                }
-            });
+            requests.spawn(request(Arc::clone(&self.queue), jobs));
             // What comes until one of them is answered waits, and goes out together.
             while requests.len() >= self.most {
                 requests.join_next().await;
@@ -83,5 +93,33 @@ impl Requests {
             while requests.try_join_next().is_some() {}
         }
         while requests.join_next().await.is_some() {}
+    }
+}
+
+/// Deletes these messages, and tries again what the queue could not be asked for.
+async fn request(queue: Arc<dyn Queue>, mut jobs: Vec<Job>) {
+    for tries in 1..=TRIES {
+        let handles: Vec<Handle> = jobs.iter().map(|job| job.handle.clone()).collect();
+        let mut again = Vec::new();
+        for (job, result) in jobs.into_iter().zip(queue.delete(&handles).await) {
+            let deleted = match result {
+                Ok(()) => true,
+                Err(QueueError::Unavailable { .. }) if tries < TRIES => {
+                    again.push(job);
+                    continue;
+                }
+                Err(error) => {
+                    warn!(message_id = %job.message_id, error = %error, "a message that is done with could not be deleted: it will be delivered again");
+                    false
+                }
+            };
+            // The group may have lost its lease meanwhile.
+            let _ = job.done.send(deleted);
+        }
+        if again.is_empty() {
+            return;
+        }
+        jobs = again;
+        tokio::time::sleep(RETRY_AFTER * 2_u32.pow(tries - 1)).await;
     }
 }
