@@ -22,7 +22,7 @@ struct Watched {
     deleted: watch::Sender<Vec<Handle>>,
     changed: watch::Sender<Vec<(Handle, Duration)>>,
     trouble: Trouble,
-    /// How many deletes were asked for.
+    /// How many requests of the troubled kind there were.
     asked: AtomicUsize,
 }
 
@@ -38,6 +38,8 @@ enum Trouble {
     DeletesFail,
     /// The first request to delete does not get through.
     FirstDeleteIsLost,
+    /// The first receive that takes something takes it, and its answer gets lost.
+    FirstReceiveIsLost,
 }
 
 #[async_trait]
@@ -51,7 +53,12 @@ impl Queue for Watched {
     }
 
     async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError> {
-        self.queue.receive(request).await
+        let received = self.queue.receive(request).await?;
+        let lost = self.trouble == Trouble::FirstReceiveIsLost && !received.is_empty();
+        if lost && self.asked.fetch_add(1, Ordering::Relaxed) == 0 {
+            return Err(unavailable());
+        }
+        Ok(received)
     }
 
     async fn has_group(&self, group: &towpath_core::queue::GroupId) -> Result<Option<bool>, QueueError> {
@@ -65,7 +72,7 @@ impl Queue for Watched {
             Trouble::DeletesHang => std::future::pending().await,
             Trouble::DeletesFail => return refused(|| QueueError::NotInFlight),
             Trouble::FirstDeleteIsLost if first => {
-                return refused(|| QueueError::Unavailable { queue: "events".into(), source: "on purpose".into() });
+                return refused(unavailable);
             }
             _ => {}
         }
@@ -82,6 +89,10 @@ impl Queue for Watched {
         self.changed.send_modify(|changed| changed.extend_from_slice(changes));
         results
     }
+}
+
+fn unavailable() -> QueueError {
+    QueueError::Unavailable { queue: "events".into(), source: "on purpose".into() }
 }
 
 /// A poll driver at work over a rig.
@@ -301,4 +312,17 @@ async fn a_delete_that_does_not_get_through_is_tried_again() {
     driver.stop().await;
     assert_eq!(target.bodies(), ["1"]);
     assert_eq!(driver.left().await, 0);
+}
+
+#[tokio::test]
+async fn a_receive_whose_answer_was_lost_is_made_again_as_the_same() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    rig.send("g/a", "1").await;
+    // As another receive it would get the message in an hour.
+    let options = Options { visibility: Duration::from_secs(3600), concurrency: 1, ..quick() };
+    let mut driver = Driver::start(rig, &target, options, Trouble::FirstReceiveIsLost).await;
+    tokio::time::timeout(Duration::from_secs(20), driver.deleted(1)).await.expect("the message is handed out again");
+    driver.stop().await;
+    assert_eq!(target.bodies(), ["1"]);
 }
