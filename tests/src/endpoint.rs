@@ -1,8 +1,14 @@
 //! The SQS endpoint over a store of its own, on a free port.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse as _;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use towpath_core::clock::Clock;
@@ -47,5 +53,32 @@ impl SqsServer {
     /// The URL of a queue.
     pub fn queue_url(&self, name: &str) -> String {
         format!("{}/000000000000/{name}", self.url)
+    }
+}
+
+/// Actions that an endpoint refuses, as with a policy that lacks them.
+#[derive(Clone, Default)]
+pub struct Refused(Arc<Mutex<Vec<&'static str>>>);
+
+impl Refused {
+    /// From now on these are refused, and no others.
+    pub fn set(&self, actions: &[&'static str]) {
+        *self.0.lock().unwrap() = actions.to_vec();
+    }
+
+    /// The endpoint's router with a guard in front.
+    pub fn guard(&self, router: Router) -> Router {
+        let refused = self.clone();
+        router.layer(from_fn(move |request: Request, next: Next| {
+            let action = request.headers().get("x-amz-target").map(|action| action.to_str().unwrap().to_owned());
+            let is = |refused: &&str| action.as_deref() == Some(&format!("AmazonSQS.{refused}"));
+            let refuse = refused.0.lock().unwrap().iter().any(is);
+            async move {
+                match refuse {
+                    true => (StatusCode::BAD_REQUEST, "{\"__type\": \"AccessDeniedException\"}").into_response(),
+                    false => next.run(request).await,
+                }
+            }
+        }))
     }
 }

@@ -8,6 +8,7 @@ use towpath_core::pipeline::{Lease, Settlement};
 use towpath_core::poll::by_group;
 use towpath_core::queue::{Queue as _, Receive};
 use towpath_local::endpoint::{Endpoint, router};
+use towpath_tests::endpoint::Refused;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
 use towpath_tests::target::{Answer, Target};
@@ -20,6 +21,8 @@ struct Station {
     target: Target,
     place: Vec<String>,
     sqs: bool,
+    /// What its endpoint refuses.
+    refused: Refused,
     _server: JoinSet<()>,
 }
 
@@ -34,17 +37,18 @@ async fn stations(bodies: &[&str]) -> Vec<Station> {
         for body in bodies {
             rig.send(&format!("g/{}", &body[..1]), body).await;
         }
-        let mut server = JoinSet::new();
+        let (mut server, refused) = (JoinSet::new(), Refused::default());
         let place = if sqs {
             let endpoint = Endpoint::new(rig.store.clone(), Vec::new()).await.unwrap();
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}/000000000000/", listener.local_addr().unwrap());
-            server.spawn(async move { axum::serve(listener, router(endpoint)).await.unwrap() });
+            let guarded = refused.guard(router(endpoint));
+            server.spawn(async move { axum::serve(listener, guarded).await.unwrap() });
             vec!["--queue-url".to_owned(), url + "events-dead.fifo"]
         } else {
             vec!["--store".to_owned(), rig.path().display().to_string()]
         };
-        let station = Station { rig, target, place, sqs, _server: server };
+        let station = Station { rig, target, place, sqs, refused, _server: server };
         station.work().await;
         assert_eq!(station.rig.letters().await.len(), bodies.len());
         stations.push(station);
@@ -252,6 +256,26 @@ async fn an_edit_is_noted_and_survives_the_redrive() {
         station.work().await;
         assert_eq!(station.target.bodies()[2..], ["{\"a\":{\"b\":2,\"c\":\"x y\"}}", "A2"], "in the first order");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_whose_old_letter_cannot_be_deleted_says_so_and_can_be_made_again() {
+    let station = stations(&["A1"]).await.remove(1);
+    assert!(station.sqs);
+    let id = ids(&station.json(&["list"], &[0]).await)[0].clone();
+    let folder = station.rig.path();
+    for body in ["one", "two"] {
+        std::fs::write(folder.join("new.json"), body).unwrap();
+        station.refused.set(&["DeleteMessageBatch"]);
+        let failed = station.dlq(&["edit", &id, "--body", "new.json", "--note", "x"], &[1]).await;
+        assert!(err(&failed).contains("the old one is still there too: drop it"), "{}", err(&failed));
+    }
+    station.refused.set(&[]);
+    station.dlq(&["edit", &id, "--body", "new.json", "--note", "x"], &[0]).await;
+    let letters = station.rig.dead_letters.browse(None, 100).await.unwrap();
+    let bodies: Vec<Vec<u8>> =
+        letters.iter().map(|letter| towpath_core::envelope::decode(&letter.body).unwrap().body).collect();
+    assert_eq!(bodies, [b"one", b"two", b"two"], "every edit is there, the first letter is not");
 }
 
 #[tokio::test(flavor = "multi_thread")]
