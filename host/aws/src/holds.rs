@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use towpath_core::config::S3Url;
 use towpath_core::holds::{BreakerReport, Change, HoldState, Holds, HoldsError};
+
+use crate::error::in_words;
 
 /// How often a change is tried when others change the object at the same time.
 const TRIES: u32 = 8;
@@ -28,7 +30,7 @@ impl S3Holds {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        self.error(DisplayErrorContext(&error).to_string())
+        self.error(in_words(&error))
     }
 
     fn error(&self, problem: String) -> HoldsError {

@@ -2,6 +2,7 @@
 //! holds in S3.
 
 pub mod client;
+mod error;
 pub mod event;
 mod holds;
 pub mod lambda;

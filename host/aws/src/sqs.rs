@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
@@ -17,6 +17,7 @@ use towpath_core::queue::{
 };
 
 use crate::client::ATTEMPT_TIMEOUT;
+use crate::error::in_words;
 
 /// About how many messages a queue holds, as SQS tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -64,7 +65,7 @@ impl SqsQueue {
     {
         let code = error.code().unwrap_or_default().to_owned();
         let message = error.message().unwrap_or_default().to_owned();
-        known(&code, &message).unwrap_or_else(|| self.odd(&DisplayErrorContext(&error).to_string()))
+        known(&code, &message).unwrap_or_else(|| self.odd(&in_words(&error)))
     }
 
     /// One answer an entry: those that failed by their ids, which are positions, all others done.
@@ -205,7 +206,7 @@ impl SqsQueue {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let text = DisplayErrorContext(&error).to_string();
+        let text = in_words(&error);
         (0..count).map(|_| Err(self.odd(&text))).collect()
     }
 

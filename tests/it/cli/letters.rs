@@ -267,8 +267,9 @@ async fn an_edit_whose_old_letter_cannot_be_deleted_says_so_and_can_be_made_agai
     for body in ["one", "two"] {
         std::fs::write(folder.join("new.json"), body).unwrap();
         station.refused.set(&["DeleteMessageBatch"]);
-        let failed = station.dlq(&["edit", &id, "--body", "new.json", "--note", "x"], &[1]).await;
+        let failed = station.dlq(&["edit", &id, "--body", "new.json", "--note", "x"], &[2]).await;
         assert!(err(&failed).contains("the old one is still there too: drop it"), "{}", err(&failed));
+        assert!(err(&failed).ends_with("is not available: AccessDeniedException\n"), "{}", err(&failed));
     }
     station.refused.set(&[]);
     station.dlq(&["edit", &id, "--body", "new.json", "--note", "x"], &[0]).await;

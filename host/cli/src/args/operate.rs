@@ -87,8 +87,8 @@ Examples:
   towpath hold sss --for 45m --reason \"release 4.2\"
   towpath hold sss --store .towpath
 
-Nothing is sent to a target on hold and nothing dies before its route's max_age. Running hosts feel it within
-10 seconds. On AWS holds are kept in S3: [holds] url in the config.")]
+Nothing is sent to a target on hold and nothing dies before its route's max_age.
+Running hosts feel it within 10 seconds. On AWS holds are kept in S3: [holds] url in the config.")]
 pub struct Hold {
     /// The target
     pub target: String,
