@@ -13,6 +13,7 @@ demo: wasm
 test: plugins
 	$(CARGO) build --quiet -p towpath-lambda
 	$(CARGO) test --workspace
+	cd plugins && $(CARGO) test --quiet -p towpath-plugin
 	$(CARGO) run --quiet -p towpath -- plugin test
 
 # The plugins as components, and the target that they are built for.

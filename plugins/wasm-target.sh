@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Makes sure that the active Rust toolchain can build for wasm32-wasip2.
+# Makes sure that the active Rust toolchain can build for wasm32-wasip2, or for the targets that are named.
+#
+#   plugins/wasm-target.sh [TARGET…]
 #
 # 1. Nothing to do if a program links.
 # 2. Else `rustup target add`.
@@ -11,7 +13,7 @@
 #              WASM_SKIP_RUSTUP=1 skips step 2.
 set -euo pipefail
 
-target=wasm32-wasip2
+wanted=("${@:-wasm32-wasip2}")
 suite=${WASM_SUITE:-trixie-backports}
 version=$(rustc --version | awk '{print $2}')
 sysroot=$(rustc --print sysroot)
@@ -21,15 +23,23 @@ say() { echo "wasm-target: $*"; }
 
 usable() { # a real program, so std, the C runtime and the linker are all there
   echo 'fn main() { println!("{}", std::env::args().count()); }' > "$work/p.rs"
-  rustc --edition 2021 --target "$target" -o "$work/p.wasm" "$work/p.rs" > /dev/null 2>&1
+  rustc --edition 2021 --target "$1" -o "$work/p.wasm" "$work/p.rs" > /dev/null 2>&1
 }
 
-if usable; then exit 0; fi
-say "rustc $version lacks $target"
+lacking() { # those of the wanted targets that cannot be built for
+  targets=()
+  for target in "${wanted[@]}"; do usable "$target" || targets+=("$target"); done
+}
+
+lacking
+if [ ${#targets[@]} = 0 ]; then exit 0; fi
+say "rustc $version lacks ${targets[*]}"
 
 if [ -z "${WASM_SKIP_RUSTUP:-}" ] && command -v rustup > /dev/null; then
   say "adding it with rustup"
-  if timeout 30 rustup target add "$target" > "$work/rustup.log" 2>&1 && usable; then
+  timeout 30 rustup target add "${targets[@]}" > "$work/rustup.log" 2>&1 || true
+  lacking
+  if [ ${#targets[@]} = 0 ]; then
     say "done"
     exit 0
   fi
@@ -37,7 +47,7 @@ if [ -z "${WASM_SKIP_RUSTUP:-}" ] && command -v rustup > /dev/null; then
 fi
 
 if ! command -v apt-get > /dev/null; then
-  say "no apt-get here: install the target $target for rustc $version by hand, then run this again" >&2
+  say "no apt-get here: install ${targets[*]} for rustc $version by hand, then run this again" >&2
   exit 1
 fi
 
@@ -62,20 +72,22 @@ for deb in "$work"/deb/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
 library=$(echo "$work"/root/usr/src/rustc-"$version"/library)
 [ -f "$library/sysroot/Cargo.toml" ] || { say "rust-src holds no $library" >&2; exit 1; }
 
-say "building std for $target (two minutes)"
+say "building std for ${targets[*]} (a minute or two each)"
 (cd "$library" && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$work/target" \
   RUSTFLAGS='-Zforce-unstable-if-unmarked -Cembed-bitcode=yes' \
-  cargo build --quiet --release --target "$target" --manifest-path sysroot/Cargo.toml \
+  cargo build --quiet --release "${targets[@]/#/--target=}" --manifest-path sysroot/Cargo.toml \
     --features 'panic-unwind,compiler-builtins-mem') > "$work/build.log" 2>&1 \
   || { cat "$work/build.log" >&2; say "std did not build" >&2; exit 1; }
-lib=$sysroot/lib/rustlib/$target/lib
-rm -rf "$lib.new"
-mkdir -p "$lib.new/self-contained"
-cp "$work/target/$target"/release/deps/*.rlib "$lib.new/"
-for file in crt1-command.o crt1-reactor.o libc.a; do
-  cp "$work/root/usr/lib/$target/$file" "$lib.new/self-contained/"
+for target in "${targets[@]}"; do
+  lib=$sysroot/lib/rustlib/$target/lib
+  rm -rf "$lib.new"
+  mkdir -p "$lib.new/self-contained"
+  cp "$work/target/$target"/release/deps/*.rlib "$lib.new/"
+  for file in crt1-command.o crt1-reactor.o libc.a; do
+    cp "$work/root/usr/lib/$target/$file" "$lib.new/self-contained/"
+  done
+  rm -rf "$lib"
+  mv "$lib.new" "$lib"
+  usable "$target" || { say "$target still does not link" >&2; exit 1; }
+  say "done; crates that were built for it against another std need: cargo clean --target $target"
 done
-rm -rf "$lib"
-mv "$lib.new" "$lib"
-usable || { say "$target still does not link" >&2; exit 1; }
-say "done; crates that were built for it against another std need: cargo clean --target $target"

@@ -13,7 +13,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("host/aws", &["towpath_core"]),
     ("host/lambda", &["towpath_core", "towpath_aws"]),
     ("host/cli", &["towpath_core", "towpath_ingest", "towpath_local", "towpath_aws", "towpath"]),
-    ("plugins", &[]),
+    ("plugins", &["towpath_plugin"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

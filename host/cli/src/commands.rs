@@ -78,5 +78,6 @@ fn plugin_folders(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 
 fn is_plugin(folder: &Path) -> bool {
     let has = |name: &str| folder.join(name).exists();
-    (has("Cargo.toml") && has("src/lib.rs")) || has(towpath_core::plugin::COMPONENT) || has("cases")
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+    manifest.contains("cdylib") || has(towpath_core::plugin::COMPONENT) || has("cases")
 }

@@ -2,13 +2,10 @@
 //!
 //! Every event becomes the state of one approval in SSS: `PUT /approvals/{workflow id}/progress`.
 
-use exports::towpath::plugin::{metadata, transform};
 use serde::{Deserialize, Serialize};
-use towpath::plugin::types::{Header, HeaderValue, Message, Payload, Reason, Request, Verdict};
-use towpath::plugin::{config, log};
+use towpath_plugin::{Mapped, Message, Plugin, Request, log, reject, segment, skip};
 
-wit_bindgen::generate!({ path: "../../wit/1.0.0", world: "transformer" });
-export!(Approval);
+towpath_plugin::export!(Approval);
 
 struct Approval;
 
@@ -79,28 +76,24 @@ struct Config {
     team: Option<String>,
 }
 
-impl transform::Guest for Approval {
-    fn transform(message: Message) -> Result<Verdict, Reason> {
-        let event: Event = match serde_json::from_slice(&message.body) {
-            Ok(event) => event,
-            Err(error) => return Ok(Verdict::Reject(reason("malformed", &error.to_string()))),
-        };
+impl Plugin for Approval {
+    type Config = Config;
+    const TARGETS: &'static [&'static str] = &["sss"];
+
+    fn transform(message: &Message, config: &Config) -> Mapped {
+        let event: Event = message.json()?;
         let status = match event.event.as_str() {
             "approval.submitted" => "pending",
             "approval.step_approved" => "in-progress",
             "approval.completed" => "approved",
             "approval.rejected" => "rejected",
             "approval.withdrawn" => "withdrawn",
-            other => return Ok(Verdict::Skip(reason("not-for-sss", &format!("nothing is done for {other:?}")))),
+            other => return Err(skip("not-for-sss", format!("nothing is done for {other:?}"))),
         };
-        let id = &event.workflow.id;
-        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
-            return Ok(Verdict::Reject(reason("bad-id", "the workflow id has characters that no id has")));
-        }
+        let path = format!("/approvals/{}/progress", segment(&event.workflow.id)?);
         if status == "in-progress" && event.step.is_none() {
-            return Ok(Verdict::Reject(reason("no-step", "an approved step without the step")));
+            return Err(reject("no-step", "an approved step without the step"));
         }
-        let config: Config = serde_json::from_str(&config::document()).map_err(|e| reason("config", &e.to_string()))?;
         let progress = Progress {
             status,
             title: &event.workflow.title,
@@ -112,42 +105,7 @@ impl transform::Guest for Approval {
             reason: event.reason.as_deref(),
             team: config.team.as_deref(),
         };
-        log::write(log::Level::Debug, "approval mapped", &[("status".to_owned(), status.to_owned())]);
-        let body = serde_json::to_vec(&progress).map_err(|error| reason("json", &error.to_string()))?;
-        Ok(Verdict::Deliver(vec![Request {
-            target: "sss".to_owned(),
-            method: "PUT".to_owned(),
-            path: format!("/approvals/{id}/progress"),
-            headers: vec![Header {
-                name: "content-type".to_owned(),
-                value: HeaderValue::Text("application/json".to_owned()),
-            }],
-            body: Payload::Bytes(body),
-            idempotency_key: None,
-            ext: Vec::new(),
-        }]))
+        log::debug("approval mapped", &[("status", status)]);
+        Ok(vec![Request::put("sss", path).json(&progress)?])
     }
-}
-
-impl metadata::Guest for Approval {
-    fn describe() -> metadata::Description {
-        metadata::Description {
-            name: "approval".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: "approval progress of a workflow SaaS to SSS".to_owned(),
-            targets: vec!["sss".to_owned()],
-            ext: Vec::new(),
-        }
-    }
-
-    fn check_config() -> Vec<metadata::Problem> {
-        match serde_json::from_str::<Config>(&config::document()) {
-            Ok(_) => Vec::new(),
-            Err(error) => vec![metadata::Problem { at: "/".to_owned(), message: error.to_string() }],
-        }
-    }
-}
-
-fn reason(code: &str, message: &str) -> Reason {
-    Reason { code: code.to_owned(), message: message.to_owned(), ext: Vec::new() }
 }

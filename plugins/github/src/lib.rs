@@ -2,15 +2,11 @@
 //!
 //! The event's name is in the header `x-github-event`. Format: GitHub's "Webhook events and payloads".
 
-use exports::towpath::plugin::{metadata, transform};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use towpath::plugin::config;
-use towpath::plugin::types::{Header, HeaderValue, Message, Payload, Reason, Request, Verdict};
+use towpath_plugin::serde_json::{Value, json};
+use towpath_plugin::{Mapped, Message, NoConfig, Plugin, Request, reject, segment, skip};
 
-wit_bindgen::generate!({ path: "../../wit/1.0.0", world: "transformer" });
-export!(GitHub);
+towpath_plugin::export!(GitHub);
 
 struct GitHub;
 
@@ -68,44 +64,46 @@ struct Pusher {
     name: String,
 }
 
-impl transform::Guest for GitHub {
-    fn transform(message: Message) -> Result<Verdict, Reason> {
-        let Some((_, event)) = message.headers.iter().find(|(name, _)| name == "x-github-event") else {
-            return Ok(reject("no-event", "the header x-github-event is missing"));
-        };
-        Ok(match event.as_slice() {
-            b"issues" => read(&message).map_or_else(|verdict| verdict, issues),
-            b"pull_request" => read(&message).map_or_else(|verdict| verdict, pull_request),
-            b"push" => read(&message).map_or_else(|verdict| verdict, push),
-            b"ping" => skip("ping", "GitHub says hello"),
-            other => skip("not-for-sss", &format!("nothing is done for {:?}", String::from_utf8_lossy(other))),
-        })
+impl Plugin for GitHub {
+    type Config = NoConfig;
+    const TARGETS: &'static [&'static str] = &["sss"];
+
+    fn transform(message: &Message, _: &NoConfig) -> Mapped {
+        match message.header("x-github-event") {
+            Some("issues") => issues(&message.json()?),
+            Some("pull_request") => pull_request(&message.json()?),
+            Some("push") => push(&message.json()?),
+            Some("ping") => Err(skip("ping", "GitHub says hello")),
+            Some(other) => Err(skip("not-for-sss", format!("nothing is done for {other:?}"))),
+            None => Err(reject("no-event", "the header x-github-event is missing")),
+        }
     }
 }
 
-fn issues(event: Issues) -> Verdict {
+fn issues(event: &Issues) -> Mapped {
     let status = match event.action.as_str() {
         "opened" | "reopened" => "open",
         "closed" => "done",
-        other => return skip("quiet-action", &format!("nothing is done for an issue that is {other}")),
+        other => return Err(skip("quiet-action", format!("nothing is done for an issue that is {other}"))),
     };
     task("issue", status, &event.issue, &event.repository)
 }
 
-fn pull_request(event: PullRequest) -> Verdict {
+fn pull_request(event: &PullRequest) -> Mapped {
     let status = match (event.action.as_str(), event.pull_request.merged) {
         ("opened" | "reopened" | "ready_for_review", _) => "open",
         ("closed", true) => "done",
         ("closed", false) => "dropped",
-        (other, _) => return skip("quiet-action", &format!("nothing is done for a pull request that is {other}")),
+        (other, _) => return Err(skip("quiet-action", format!("nothing is done for a pull request that is {other}"))),
     };
     task("pull-request", status, &event.pull_request, &event.repository)
 }
 
-fn task(kind: &str, status: &str, item: &Item, repository: &Repository) -> Verdict {
-    if !is_repository(&repository.full_name) {
-        return reject("bad-id", "the repository's name has characters that no name has");
-    }
+fn task(kind: &str, status: &str, item: &Item, repository: &Repository) -> Mapped {
+    let Some((owner, name)) = repository.full_name.split_once('/') else {
+        return Err(reject("bad-id", "the repository's name is not owner/name"));
+    };
+    let path = format!("/tasks/github/{}/{}/{kind}/{}", segment(owner)?, segment(name)?, item.number);
     let body = json!({
         "source": "github",
         "kind": kind,
@@ -115,19 +113,13 @@ fn task(kind: &str, status: &str, item: &Item, repository: &Repository) -> Verdi
         "url": item.html_url,
         "reporter": item.user.login,
     });
-    deliver("PUT", &format!("/tasks/github/{}/{kind}/{}", repository.full_name, item.number), &body)
+    Ok(vec![Request::put("sss", path).json(&body)?])
 }
 
-/// `owner/name`: it becomes part of a path.
-fn is_repository(name: &str) -> bool {
-    let fits = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    name.split('/').count() == 2 && name.split('/').all(|part| !matches!(part, "" | "." | "..") && fits(part))
-}
-
-fn push(event: Push) -> Verdict {
+fn push(event: &Push) -> Mapped {
     let branch = event.reference.strip_prefix("refs/heads/").unwrap_or(&event.reference);
     if event.deleted || branch != event.repository.default_branch {
-        return skip("quiet-branch", &format!("only pushes to the default branch count, not to {branch}"));
+        return Err(skip("quiet-branch", format!("only pushes to the default branch count, not to {branch}")));
     }
     let body = json!({
         "repository": event.repository.full_name,
@@ -136,56 +128,5 @@ fn push(event: Push) -> Verdict {
         "commits": event.commits.len(),
         "by": event.pusher.name,
     });
-    deliver("POST", "/notes", &body)
-}
-
-fn read<T: DeserializeOwned>(message: &Message) -> Result<T, Verdict> {
-    serde_json::from_slice(&message.body).map_err(|error| reject("malformed", &error.to_string()))
-}
-
-fn deliver(method: &str, path: &str, body: &Value) -> Verdict {
-    let header = Header { name: "content-type".to_owned(), value: HeaderValue::Text("application/json".to_owned()) };
-    Verdict::Deliver(vec![Request {
-        target: "sss".to_owned(),
-        method: method.to_owned(),
-        path: path.to_owned(),
-        headers: vec![header],
-        body: Payload::Bytes(body.to_string().into_bytes()),
-        idempotency_key: None,
-        ext: Vec::new(),
-    }])
-}
-
-fn skip(code: &str, message: &str) -> Verdict {
-    Verdict::Skip(reason(code, message))
-}
-
-fn reject(code: &str, message: &str) -> Verdict {
-    Verdict::Reject(reason(code, message))
-}
-
-fn reason(code: &str, message: &str) -> Reason {
-    Reason { code: code.to_owned(), message: message.to_owned(), ext: Vec::new() }
-}
-
-impl metadata::Guest for GitHub {
-    fn describe() -> metadata::Description {
-        metadata::Description {
-            name: "github".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: "GitHub issues, pull requests and pushes to SSS tasks and notes".to_owned(),
-            targets: vec!["sss".to_owned()],
-            ext: Vec::new(),
-        }
-    }
-
-    fn check_config() -> Vec<metadata::Problem> {
-        match config::document().as_str() {
-            "{}" => Vec::new(),
-            _ => vec![metadata::Problem {
-                at: "/".to_owned(),
-                message: "this plugin has nothing to configure".to_owned(),
-            }],
-        }
-    }
+    Ok(vec![Request::post("sss", "/notes").json(&body)?])
 }

@@ -1,0 +1,67 @@
+//! Reading a message.
+
+use serde::de::DeserializeOwned;
+
+use crate::{Message, Stop, reject};
+
+impl Message {
+    /// The body as JSON of this shape. What is not JSON, or of another shape, is rejected as `malformed`.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Stop> {
+        serde_json::from_slice(&self.body).map_err(|error| reject("malformed", error.to_string()))
+    }
+
+    /// The body as text. What is not UTF-8 is rejected as `malformed`.
+    pub fn text(&self) -> Result<&str, Stop> {
+        std::str::from_utf8(&self.body).map_err(|error| reject("malformed", error.to_string()))
+    }
+
+    /// The first header of this name, in any case, if its value is UTF-8.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers_named(name).next()
+    }
+
+    /// The headers of this name, in any case, in their order; those whose values are not UTF-8 are left out.
+    pub fn headers_named(&self, name: &str) -> impl Iterator<Item = &str> {
+        let named = self.headers.iter().filter(move |(found, _)| found.eq_ignore_ascii_case(name));
+        named.filter_map(|(_, value)| std::str::from_utf8(value).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(body: &[u8]) -> Message {
+        let headers = [("x-a", "1"), ("x-b", "2"), ("x-a", "3")];
+        Message {
+            id: "m-1".to_owned(),
+            group: "g".to_owned(),
+            dedup_id: None,
+            sequence: None,
+            receive_count: 1,
+            sent_at_ms: 0,
+            source: "test".to_owned(),
+            headers: headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).into(),
+            body: body.to_vec(),
+            ext: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn headers_are_found_in_any_case_and_in_order() {
+        let message = message(b"");
+        assert_eq!(message.header("X-B"), Some("2"));
+        assert_eq!(message.headers_named("x-A").collect::<Vec<_>>(), ["1", "3"]);
+        assert_eq!(message.header("x-c"), None);
+    }
+
+    #[test]
+    fn what_is_not_json_is_rejected() {
+        assert_eq!(message(b"[1]").json::<Vec<u8>>().ok(), Some(vec![1]));
+        for body in [&b"["[..], b"", b"{}", b"\xff"] {
+            let refused = message(body).json::<Vec<u8>>();
+            assert!(matches!(refused, Err(Stop::Reject(reason)) if reason.code == "malformed"));
+        }
+        assert!(message(b"\xff").text().is_err());
+    }
+}
