@@ -2,12 +2,12 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint fmt docs bench wasm plugins clean
+.PHONY: demo test lint fmt docs bench wasm component plugins clean
 
 # The demo needs nothing of AWS, whose SDK takes minutes to build.
 demo: wasm
 	$(CARGO) build -p towpath --no-default-features
-	$(CARGO) run --quiet -p towpath --no-default-features -- plugin build
+	$(CARGO) run --quiet -p towpath --no-default-features -- plugin build plugins/approval plugins/github plugins/stripe
 	$(CARGO) run --quiet -p towpath --no-default-features -- demo
 
 test: plugins
@@ -23,6 +23,11 @@ plugins: wasm
 
 wasm:
 	@plugins/wasm-target.sh
+
+# cargo component, and the target that it builds for: for crates that ask for it.
+component:
+	@plugins/wasm-target.sh wasm32-wasip2 wasm32-wasip1
+	@$(CARGO) component --version || $(CARGO) install --locked cargo-component --version 0.21.1
 
 fmt:
 	$(CARGO) fmt --all
@@ -43,4 +48,4 @@ bench:
 clean:
 	$(CARGO) clean
 	cd plugins && $(CARGO) clean
-	rm -rf .towpath
+	rm -rf .towpath plugins/*/.towpath plugins/*/node_modules

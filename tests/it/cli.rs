@@ -1,8 +1,10 @@
 //! The command line as a user meets it: help, wrong input, exit codes, and a kill in the middle.
 
+mod author;
 mod function;
 mod letters;
 mod operate;
+mod record;
 mod serve;
 
 use std::path::Path;
@@ -40,7 +42,7 @@ fn project() -> TempDir {
 #[test]
 fn every_command_has_help_with_an_example() {
     let folder = TempDir::new().unwrap();
-    let commands: [&[&str]; 21] = [
+    let commands: [&[&str]; 28] = [
         &[],
         &["demo"],
         &["serve"],
@@ -48,6 +50,13 @@ fn every_command_has_help_with_an_example() {
         &["send"],
         &["plugin", "build"],
         &["plugin", "test"],
+        &["plugin", "new"],
+        &["plugin", "run"],
+        &["plugin", "check"],
+        &["plugin", "inspect"],
+        &["plugin", "diff"],
+        &["plugin", "fuzz"],
+        &["record"],
         &["config", "check"],
         &["dlq", "list"],
         &["dlq", "show"],

@@ -8,9 +8,11 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 mod dlq;
 mod operate;
+mod plugin;
 
 pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, Moment};
 pub use operate::{Hold, Place, Poll, Resume, Status};
+pub use plugin::{Plugin, PluginCheck, PluginDiff, PluginFuzz, PluginNew, PluginRun, PluginTest, Record};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,11 +20,12 @@ Examples:
   towpath serve                               run towpath.toml on this machine, durable, without AWS
   towpath dev --chaos 503:30s                 the same with a fake target that is away for 30 s
   towpath send plugins/github/cases           post recorded events
+  towpath plugin new crm                      begin a plugin, with a case that passes
   towpath plugin build && towpath plugin test build all plugins and run their cases
   towpath dlq list --json                     what died, and why
 
 Exit codes: 0 all is well; 1 something was found (a case differs, the config has mistakes); 2 the command
-could not do its work; 130 interrupted.";
+could not do its work; 3 a plugin is broken (it does not build or load); 130 interrupted.";
 
 /// Carries every SaaS webhook to your system, in order, and never loses one.
 #[derive(Parser, Debug)]
@@ -58,7 +61,9 @@ pub enum Command {
     Status(Status),
     /// Post recorded events to an ingest
     Send(Send),
-    /// Build and test plugins
+    /// Save messages as cases of a plugin, without personal data
+    Record(Record),
+    /// Make, build, test and inspect plugins
     #[command(subcommand)]
     Plugin(Plugin),
     /// Look at the config
@@ -188,45 +193,6 @@ pub struct Send {
     /// How often to send them all
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub times: u32,
-}
-
-/// `plugin`.
-#[derive(Subcommand, Debug)]
-pub enum Plugin {
-    /// Build plugins for wasm32-wasip2
-    #[command(after_help = "\
-Examples:
-  towpath plugin build                        every plugin below plugins/, or the one in this folder
-  towpath plugin build plugins/github --precompile")]
-    Build {
-        /// Folders of plugins [default: this folder, or those below plugins/]
-        folders: Vec<PathBuf>,
-        /// Also compile to native code (plugin.cwasm and its manifest), as the Lambda host needs it
-        #[arg(long)]
-        precompile: bool,
-        /// The target triple to precompile for [default: this machine's]
-        #[arg(long, value_name = "TRIPLE", requires = "precompile")]
-        target: Option<String>,
-    },
-    /// Run the golden cases of plugins
-    #[command(after_help = "\
-A case is a folder below cases/ with message.json (a recorded event) and expected.json (the verdict and
-its fuel). Fuel may differ from the expectation by a fifth: another standard library uses other amounts.
-
-Examples:
-  towpath plugin test                         exit code 1 if a case differs
-  towpath plugin test plugins/github --filter issue
-  towpath plugin test --update                write what the plugins say now, then look at git diff")]
-    Test {
-        /// Folders of plugins [default: this folder, or those below plugins/]
-        folders: Vec<PathBuf>,
-        /// Write the expectations anew
-        #[arg(long)]
-        update: bool,
-        /// Only cases whose names contain this
-        #[arg(long, value_name = "TEXT")]
-        filter: Option<String>,
-    },
 }
 
 /// `config`.

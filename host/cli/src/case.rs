@@ -1,6 +1,7 @@
 //! Golden cases: a recorded event, and what the plugin must make of it.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use base64::Engine as _;
@@ -35,6 +36,13 @@ pub(crate) enum Ended {
     },
 }
 
+/// What a run of a case gave.
+pub(crate) struct Ran {
+    pub(crate) ended: Ended,
+    pub(crate) fuel: u64,
+    pub(crate) time: Duration,
+}
+
 /// The cases of a plugin, by name.
 pub(crate) fn cases(plugin: &Path) -> anyhow::Result<Vec<Case>> {
     let root = plugin.join("cases");
@@ -52,11 +60,13 @@ pub(crate) fn cases(plugin: &Path) -> anyhow::Result<Vec<Case>> {
 
 impl Case {
     /// Runs the plugin on the case's event and compares, or writes the expectation anew.
-    pub(crate) fn run(&self, plugin: &Plugin, update: bool) -> anyhow::Result<(Ended, u64)> {
+    pub(crate) fn run(&self, plugin: &Plugin, update: bool) -> anyhow::Result<Ran> {
         let file = self.folder.join(event::FILE);
         let message = Event::read(&file)?.message(&file)?;
+        let started = Instant::now();
         let transformed = plugin.transform(&message, plugin.limits());
-        let fuel = transformed.fuel;
+        let (fuel, time) = (transformed.fuel, started.elapsed());
+        let ran = |ended| Ran { ended, fuel, time };
         let found = describe(&transformed);
         let file = self.folder.join(EXPECTED);
         let expected = match std::fs::read_to_string(&file) {
@@ -68,11 +78,11 @@ impl Case {
             .and_then(Value::as_f64)
             .is_some_and(|expected| (fuel as f64 - expected).abs() <= expected * FUEL_TOLERANCE);
         if same_fuel && expected.get("verdict") == found.get("verdict") {
-            return Ok((Ended::Passed, fuel));
+            return Ok(ran(Ended::Passed));
         }
         if update {
             std::fs::write(&file, pretty(&found) + "\n").with_context(|| format!("writing {}", file.display()))?;
-            return Ok((Ended::Updated, fuel));
+            return Ok(ran(Ended::Updated));
         }
         let mut expected = expected;
         if let (true, Some(entry)) = (same_fuel, expected.get_mut("fuel")) {
@@ -80,7 +90,7 @@ impl Case {
             *entry = json!(fuel);
         }
         let expected = if expected.is_null() { String::new() } else { pretty(&expected) };
-        Ok((Ended::Differs { expected, found: pretty(&found) }, fuel))
+        Ok(ran(Ended::Differs { expected, found: pretty(&found) }))
     }
 }
 

@@ -1,23 +1,20 @@
 //! The commands.
 
-mod build;
 mod check;
 mod demo;
 mod dev;
 mod dlq;
 mod hold;
+pub(crate) mod plugin;
 mod poll;
+mod record;
 mod send;
 mod serve;
 mod status;
-mod test;
 
-use std::path::{Path, PathBuf};
-
-use anyhow::bail;
 use clap::CommandFactory as _;
 
-use crate::args::{Args, Command, Config, Plugin};
+use crate::args::{Args, Command, Config};
 use crate::output::{Exit, Output};
 
 /// Runs the command.
@@ -31,12 +28,8 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         Command::Resume(resume) => hold::resume(resume, output).await,
         Command::Status(status) => status::run(status, output).await,
         Command::Send(send) => send::run(send, output).await,
-        Command::Plugin(Plugin::Build { folders, precompile, target }) => {
-            build::run(&folders, precompile, target.as_deref(), output)
-        }
-        Command::Plugin(Plugin::Test { folders, update, filter }) => {
-            test::run(&folders, update, filter.as_deref(), output)
-        }
+        Command::Record(record) => record::run(record, output).await,
+        Command::Plugin(plugin) => plugin::run(plugin, output).await,
         Command::Config(Config::Check { config, skip_secrets, skip_plugins }) => {
             check::run(&config, skip_secrets, skip_plugins, output)
         }
@@ -48,36 +41,4 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
             Ok(Exit::Done)
         }
     }
-}
-
-/// The folders of plugins that are meant: those given, or this one, or those below `plugins/`.
-fn plugin_folders(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    if !given.is_empty() {
-        for folder in given {
-            if !is_plugin(folder) {
-                bail!("{} is no plugin: there is no Cargo.toml, no plugin.wasm and no cases/ in it", folder.display());
-            }
-        }
-        return Ok(given.to_vec());
-    }
-    let here = PathBuf::from(".");
-    if is_plugin(&here) && !here.join("plugins").is_dir() {
-        return Ok(vec![here]);
-    }
-    for parent in [Path::new("plugins"), Path::new(".")] {
-        let Ok(entries) = std::fs::read_dir(parent) else { continue };
-        let folders = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-        let mut folders: Vec<PathBuf> = folders.filter(|folder| is_plugin(folder)).collect();
-        folders.sort();
-        if !folders.is_empty() {
-            return Ok(folders);
-        }
-    }
-    bail!("there is no plugin here: give the folder of one, or go where plugins/ is")
-}
-
-fn is_plugin(folder: &Path) -> bool {
-    let has = |name: &str| folder.join(name).exists();
-    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
-    manifest.contains("cdylib") || has(towpath_core::plugin::COMPONENT) || has("cases")
 }

@@ -20,29 +20,49 @@ pub(crate) const FILE: &str = "message.json";
 #[serde(deny_unknown_fields)]
 pub(crate) struct Event {
     /// The message id [default: the folder's name].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<String>,
     /// The ingest path that it is posted to.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<String>,
     /// The group [default: the path].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) group: Option<String>,
     /// When it was stored, RFC 3339 [default: 1970-01-01T00:00:00Z].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sent_at: Option<String>,
     /// The headers in order.
     #[serde(default)]
     pub(crate) headers: Vec<(String, String)>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<Box<RawValue>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     body_text: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     body_base64: Option<String>,
 }
 
 impl Event {
+    /// An event of this path, headers and body, as a recorder writes it: JSON stays JSON, whitespace and all.
+    pub(crate) fn of(path: &str, headers: Vec<(String, String)>, body: &[u8]) -> Event {
+        let text = std::str::from_utf8(body).ok();
+        // A body with whitespace around it would not come back byte for byte.
+        let json =
+            text.filter(|text| text.trim() == *text).and_then(|text| RawValue::from_string(text.to_owned()).ok());
+        let body_text = text.filter(|text| json.is_none() && !text.is_empty()).map(str::to_owned);
+        let body_base64 = text.is_none().then(|| BASE64.encode(body));
+        let path = Some(path.to_owned());
+        Event { id: None, path, group: None, sent_at: None, headers, body: json, body_text, body_base64 }
+    }
+
+    /// Writes it as a case's message.
+    pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        let file = folder.join(FILE);
+        let text = serde_json::to_string_pretty(self).context("writing a recorded event")?;
+        std::fs::write(&file, text + "\n").with_context(|| format!("writing {}", file.display()))
+    }
+
     /// Reads a recorded event.
     pub(crate) fn read(file: &Path) -> anyhow::Result<Event> {
         let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;

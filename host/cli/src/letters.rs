@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use serde::Serialize;
 use towpath_core::clock::Timestamp;
 use towpath_core::dead_letter::{DeadLetter, Stored};
-use towpath_core::queue::{Attributes, GroupId, Handle, MessageId, NewMessage};
+use towpath_core::message::Message;
+use towpath_core::queue::{Attributes, GroupId, Handle, MessageId, NewMessage, Received};
 
 pub(crate) use local::LocalLetters;
 pub(crate) use sqs::SqsLetters;
@@ -46,6 +47,23 @@ impl Letter {
     /// The message that goes back to the queue that the letter came from.
     pub(crate) fn message(&self) -> NewMessage {
         self.death.send_back(&self.stored())
+    }
+
+    /// The message as the plugin saw it; `None` if it cannot be unpacked, of which it died.
+    pub(crate) fn seen(&self) -> Option<Message> {
+        let death = &self.death;
+        let received = Received {
+            id: death.message_id(),
+            group: self.group.clone(),
+            dedup_id: None,
+            sequence: death.sequence.clone(),
+            receive_count: death.receive_count.max(1),
+            sent_at: Timestamp(death.sent_at.0),
+            body: self.body.clone(),
+            attributes: self.attributes.clone(),
+            handle: Handle(String::new()),
+        };
+        Message::read(&received, &death.source).ok()
     }
 
     /// Whether it waits here only because one before it in its group died.

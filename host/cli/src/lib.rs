@@ -11,14 +11,18 @@ mod case;
 mod commands;
 mod compose;
 mod event;
+mod junit;
 mod lambda;
 mod letters;
 mod output;
 mod place;
 mod rate;
+mod redact;
 mod reload;
 mod signals;
 mod sss;
+pub mod toolchain;
+mod watch;
 
 pub use commands::run;
 pub use output::{Exit, Output};

@@ -3,10 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use towpath::args::{Args, Command};
+use towpath::args::{Args, Command, Plugin};
 use towpath::{Exit, Output};
 use towpath_core::config::env;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -21,20 +24,26 @@ fn main() -> ExitCode {
     };
     let exit = runtime.block_on(towpath::run(args, &output)).unwrap_or_else(|error| {
         output.error(&error);
-        Exit::Failed
+        Exit::of(&error)
     });
     // A guest that still runs must not hold up the exit.
     runtime.shutdown_background();
     exit.into()
 }
 
-/// The demo narrates; it logs only if it is asked to.
+/// The demo narrates; it logs only if it is asked to. `plugin run` shows all that the plugin logs.
 fn start_logs(args: &Args) {
     let level = match (&args.log, &args.command) {
         (Some(level), _) => level.parse().unwrap_or(LevelFilter::INFO),
         (None, Command::Demo(_)) => LevelFilter::OFF,
         (None, _) => env::log_level().parse().unwrap_or(LevelFilter::INFO),
     };
-    let logs = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
-    logs.with_ansi(Output::is_terminal()).compact().init();
+    let plugins = match &args.command {
+        Command::Plugin(Plugin::Run(_)) => LevelFilter::TRACE,
+        _ => level,
+    };
+    let wanted = Targets::new().with_default(level).with_target("plugin", plugins);
+    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let logs = logs.with_ansi(Output::is_terminal()).compact().with_filter(wanted);
+    tracing_subscriber::registry().with(logs).init();
 }

@@ -18,6 +18,8 @@ pub enum Exit {
     Findings,
     /// 2: the command line is wrong (clap's own), or the command could not do its work.
     Failed,
+    /// 3: a plugin does not build or does not load.
+    Broken,
     /// 130: interrupted; what was under way is in the store.
     Interrupted,
 }
@@ -28,8 +30,26 @@ impl From<Exit> for ExitCode {
             Exit::Done => 0,
             Exit::Findings => 1,
             Exit::Failed => 2,
+            Exit::Broken => 3,
             Exit::Interrupted => 130,
         })
+    }
+}
+
+impl Exit {
+    /// How a command ends that failed with this.
+    pub fn of(error: &anyhow::Error) -> Exit {
+        if error.is::<Broken>() { Exit::Broken } else { Exit::Failed }
+    }
+}
+
+/// The context of an error that is a plugin's: what was done with it.
+#[derive(Debug)]
+pub(crate) struct Broken(pub(crate) String);
+
+impl Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

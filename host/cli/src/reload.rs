@@ -4,22 +4,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::Context as _;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::mpsc;
-use tokio::time::timeout;
 use towpath_core::pipeline::Pipeline;
 use towpath_core::plugin::{COMPONENT, Engine, Settings};
 use tracing::{error, info};
 
 use crate::compose::load_plugin;
+use crate::toolchain::is_source;
+use crate::watch::Watch;
 
-/// An editor writes more than once: what comes within this belongs to one change.
-const SETTLE: Duration = Duration::from_millis(150);
-
-/// How a changed crate becomes a component.
+/// How changed sources become a component.
 pub(crate) type Build = fn(&Path) -> anyhow::Result<PathBuf>;
 
 /// What is watched, and what is done with it.
@@ -42,18 +36,8 @@ enum Changed {
 impl Reloader {
     /// Watches until it is dropped. Fails only if watching cannot begin.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let (sender, mut changes) = mpsc::unbounded_channel();
-        let mut watcher = self.watcher(sender)?;
-        for settings in self.plugins.values() {
-            let mode = if settings.path.is_dir() { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
-            let watched = if settings.path.is_dir() { settings.path.as_path() } else { folder(&settings.path) };
-            watcher.watch(watched, mode).with_context(|| format!("watching {}", watched.display()))?;
-        }
-        while let Some(path) = changes.recv().await {
-            let mut paths = vec![path];
-            while let Ok(Some(path)) = timeout(SETTLE, changes.recv()).await {
-                paths.push(path);
-            }
+        let mut watch = Watch::of(self.plugins.values().map(|settings| settings.path.as_path()))?;
+        while let Some(paths) = watch.next().await {
             for (name, settings) in &self.plugins {
                 if let Some(changed) = paths.iter().filter_map(|path| what(settings, path)).min_by_key(|c| *c as u8) {
                     self.reload(name, settings.clone(), changed).await;
@@ -61,19 +45,6 @@ impl Reloader {
             }
         }
         Ok(())
-    }
-
-    fn watcher(&self, sender: mpsc::UnboundedSender<PathBuf>) -> anyhow::Result<RecommendedWatcher> {
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let Ok(event) = event else { return };
-            if event.kind.is_create() || event.kind.is_modify() {
-                for path in event.paths {
-                    // The receiver ends with the program.
-                    let _ = sender.send(path);
-                }
-            }
-        });
-        watcher.context("watching for changes")
     }
 
     async fn reload(&self, name: &str, settings: Settings, changed: Changed) {
@@ -119,10 +90,5 @@ fn what(settings: &Settings, path: &Path) -> Option<Changed> {
         return Some(Changed::Component);
     }
     let inside = path.strip_prefix(&settings.path).ok()?;
-    let source = inside.starts_with("src") || inside == Path::new("Cargo.toml");
-    source.then_some(Changed::Sources)
-}
-
-fn folder(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    is_source(inside).then_some(Changed::Sources)
 }

@@ -127,6 +127,18 @@ impl Plugin {
         &self.description
     }
 
+    /// What its component imports, by full names.
+    pub fn imports(&self) -> Vec<String> {
+        let types = self.component.instance_pre().component().component_type();
+        types.imports(self.component.engine()).map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// What its component exports, by full names.
+    pub fn exports(&self) -> Vec<String> {
+        let types = self.component.instance_pre().component().component_type();
+        types.exports(self.component.engine()).map(|(name, _)| name.to_owned()).collect()
+    }
+
     /// What one call may use.
     pub fn limits(&self) -> Limits {
         self.settings.limits

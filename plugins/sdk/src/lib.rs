@@ -97,15 +97,13 @@ impl<'de> serde::Deserialize<'de> for NoConfig {
             type Value = NoConfig;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("nothing: this plugin has nothing to configure")
+                f.write_str("an empty table")
             }
 
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<NoConfig, A::Error> {
                 match map.next_key::<String>()? {
                     None => Ok(NoConfig),
-                    Some(key) => Err(serde::de::Error::custom(format_args!(
-                        "{key:?} is not known: this plugin has nothing to configure"
-                    ))),
+                    Some(_) => Err(serde::de::Error::custom("this plugin has nothing to configure")),
                 }
             }
         }

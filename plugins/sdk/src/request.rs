@@ -82,10 +82,9 @@ impl Request {
 pub fn segment(id: &str) -> Result<&str, Stop> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     match id {
-        "" => Err(reject("bad-id", "the id is empty")),
-        "." | ".." => Err(reject("bad-id", "the id is a path")),
-        _ if !id.bytes().all(fits) => Err(reject("bad-id", "the id has characters that no id has")),
-        _ => Ok(id),
+        "" | "." | ".." => Err(reject("bad-id", "the id is empty, or a path")),
+        _ if id.bytes().all(fits) => Ok(id),
+        _ => Err(reject("bad-id", "the id has characters that no id has")),
     }
 }
 

@@ -6,7 +6,6 @@ use towpath_core::config::{Config, Secrets};
 use towpath_local::endpoint;
 use tracing::{error, info};
 
-use super::build;
 use crate::args::Dev;
 use crate::compose::{DEAD_LETTERS, EVENTS, Station, check_reach, config_file};
 use crate::lambda::{FunctionConfig, Mapping, Settings, Source};
@@ -14,6 +13,7 @@ use crate::output::{Exit, Output};
 use crate::reload::Reloader;
 use crate::signals;
 use crate::sss::{Call, Chaos, Sss};
+use crate::toolchain;
 
 pub(super) async fn run(args: Dev, output: &Output) -> anyhow::Result<Exit> {
     check_reach(args.sqs, args.sqs_allow_remote)?;
@@ -47,7 +47,7 @@ pub(super) async fn run(args: Dev, output: &Output) -> anyhow::Result<Exit> {
         pipeline: station.pipeline.clone(),
         plugins,
         targets,
-        build: (!args.no_build).then_some(build::build),
+        build: (!args.no_build).then_some(toolchain::build),
     };
     let address = match function {
         Some(_) => station.start_ingest(&stop, &mut tasks).await?,

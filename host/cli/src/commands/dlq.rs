@@ -30,7 +30,7 @@ pub(super) async fn run(args: Dlq, output: &Output) -> anyhow::Result<Exit> {
 }
 
 /// Opens the letters of a place, does the work, and ends the look however the work ended: also on Ctrl-C.
-async fn with_letters<T>(
+pub(super) async fn with_letters<T>(
     place: &Place,
     to: Option<&str>,
     work: impl for<'a> FnOnce(&'a Found, &'a mut dyn Letters) -> BoxFuture<'a, anyhow::Result<T>>,

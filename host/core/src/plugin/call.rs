@@ -17,6 +17,8 @@ pub struct Transformed {
     pub verdict: Result<Verdict, Fault>,
     /// The fuel that the call used, instantiation included.
     pub fuel: u64,
+    /// The end of what it printed to stdout and stderr.
+    pub printed: String,
 }
 
 impl Plugin {
@@ -28,7 +30,7 @@ impl Plugin {
             Ok(store) => store,
             Err(error) => {
                 let fault = Fault::new(FaultKind::Trap, format!("no store for the plugin: {error:#}"));
-                return Transformed { verdict: Err(fault), fuel: 0 };
+                return Transformed { verdict: Err(fault), fuel: 0, printed: String::new() };
             }
         };
         let called = self
@@ -39,9 +41,10 @@ impl Plugin {
             Ok(answer) => v1::verdict(answer),
             Err(error) => Err(fault(&error, &store)),
         };
-        let verdict = verdict.map_err(|fault| Fault { stderr: store.data().stderr.text(), ..fault });
+        let printed = store.data().stderr.text();
+        let verdict = verdict.map_err(|fault| Fault { stderr: printed.clone(), ..fault });
         let left = store.get_fuel().unwrap_or_default();
-        Transformed { verdict, fuel: limits.fuel.saturating_sub(left) }
+        Transformed { verdict, fuel: limits.fuel.saturating_sub(left), printed }
     }
 }
 

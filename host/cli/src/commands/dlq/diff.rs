@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use serde_json::Value;
-use towpath_core::clock::Timestamp;
-use towpath_core::message::Message;
 use towpath_core::plugin::{Engine, Plugin, Settings};
-use towpath_core::queue::{Handle, MessageId, Received};
+use towpath_core::queue::MessageId;
 
 use super::filter::Filter;
 use super::{interrupted, short, with_letters};
@@ -76,7 +74,7 @@ async fn compare(found: &Found, letters: &mut dyn Letters, filter: Filter, args:
         }
         let of_plugin = |letter: &Letter| letter.death.plugin.as_ref() == Some(&name);
         for letter in page.into_iter().filter(|letter| of_plugin(letter) && filter.wants(letter)) {
-            let Some(message) = message(&letter) else { continue };
+            let Some(message) = letter.seen() else { continue };
             let verdict = |plugin: &Plugin| {
                 let described = case::describe(&plugin.transform(&message, plugin.limits()));
                 described.get("verdict").cloned().unwrap_or_default()
@@ -106,23 +104,6 @@ fn load_new(engine: &Engine, found: &Found, args: &DlqDiff) -> anyhow::Result<(S
         }
         None => Ok((name, plugin)),
     }
-}
-
-/// The message as the plugin saw it; a letter that cannot be unpacked died of that.
-fn message(letter: &Letter) -> Option<Message> {
-    let death = &letter.death;
-    let received = Received {
-        id: death.message_id(),
-        group: letter.group.clone(),
-        dedup_id: None,
-        sequence: death.sequence.clone(),
-        receive_count: death.receive_count.max(1),
-        sent_at: Timestamp(death.sent_at.0),
-        body: letter.body.clone(),
-        attributes: letter.attributes.clone(),
-        handle: Handle(String::new()),
-    };
-    Message::read(&received, &death.source).ok()
 }
 
 fn kind(verdict: &Value) -> &str {

@@ -1,0 +1,93 @@
+//! `plugin`: everything about the components that map messages.
+
+mod build;
+mod check;
+mod diff;
+mod fuzz;
+mod inspect;
+mod mutate;
+mod new;
+mod run;
+pub(crate) mod test;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use towpath_core::plugin::{COMPONENT, Engine, Plugin as Loaded, Settings};
+
+use crate::args::Plugin;
+use crate::output::{Broken, Exit, Output};
+use crate::toolchain::{self, Language};
+
+pub(super) async fn run(command: Plugin, output: &Output) -> anyhow::Result<Exit> {
+    match command {
+        Plugin::New(new) => new::run(&new, output),
+        Plugin::Build { folders, precompile, target } => build::run(&folders, precompile, target.as_deref(), output),
+        Plugin::Test(test) => test::run(test, output).await,
+        Plugin::Run(run) => run::run(&run, output),
+        Plugin::Check(check) => check::run(&check, output),
+        Plugin::Inspect { plugin } => inspect::run(&plugin, output),
+        Plugin::Diff(diff) => diff::run(&diff, output),
+        Plugin::Fuzz(fuzz) => fuzz::run(&fuzz, output),
+    }
+}
+
+/// The folders of plugins that are meant: those given, or this one, or those below `plugins/`.
+fn folders(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    if !given.is_empty() {
+        for folder in given {
+            if !is_plugin(folder) {
+                bail!(
+                    "{} is no plugin: it has no sources (Cargo.toml, plugin.js or plugin.py), no {COMPONENT} and no cases/",
+                    folder.display()
+                );
+            }
+        }
+        return Ok(given.to_vec());
+    }
+    let here = PathBuf::from(".");
+    if is_plugin(&here) && !here.join("plugins").is_dir() {
+        return Ok(vec![here]);
+    }
+    for parent in [Path::new("plugins"), Path::new(".")] {
+        let Ok(entries) = std::fs::read_dir(parent) else { continue };
+        let folders = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+        let mut folders: Vec<PathBuf> = folders.filter(|folder| is_plugin(folder)).collect();
+        folders.sort();
+        if !folders.is_empty() {
+            return Ok(folders);
+        }
+    }
+    bail!("there is no plugin here: give the folder of one, or begin one with `towpath plugin new NAME`")
+}
+
+fn is_plugin(folder: &Path) -> bool {
+    let has = |name: &str| folder.join(name).exists();
+    Language::of(folder).is_some() || has(COMPONENT) || has("cases")
+}
+
+/// Builds a plugin that has sources and no component yet.
+fn build_if_missing(folder: &Path, output: &Output) -> anyhow::Result<()> {
+    if folder.join(COMPONENT).is_file() || Language::of(folder).is_none() {
+        return Ok(());
+    }
+    output.note(format!("building {} (the first time takes a while)", folder.display()));
+    built(folder).map(drop)
+}
+
+/// Builds a plugin.
+fn built(folder: &Path) -> anyhow::Result<PathBuf> {
+    toolchain::build(folder).context(Broken(format!("building {}", folder.display())))
+}
+
+/// Loads a plugin by its folder or file, with the config that its cases have.
+fn load(engine: &Engine, path: &Path) -> anyhow::Result<Loaded> {
+    let absolute = path.canonicalize().with_context(|| format!("there is no {}", path.display()))?;
+    let name = absolute.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut settings = Settings::at(name, &absolute);
+    let config = absolute.join("cases/config.json");
+    if config.is_file() {
+        settings.config = std::fs::read_to_string(&config).with_context(|| format!("reading {}", config.display()))?;
+    }
+    Loaded::load(engine, settings).context(Broken(format!("loading {}", path.display())))
+}

@@ -1,0 +1,135 @@
+//! `plugin check`: what a host would say of a plugin, and what a reviewer would ask.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use console::style;
+use serde::Serialize;
+use towpath_core::config::{Config, Secrets};
+use towpath_core::plugin::{COMPONENT, Engine, Plugin};
+
+use super::test::test;
+use super::{build_if_missing, folders, load};
+use crate::args::PluginCheck;
+use crate::case;
+use crate::compose::engine;
+use crate::event::{self, Event};
+use crate::output::{Exit, Output};
+
+/// A component of this size is more than a language's whole runtime.
+const MAX_SIZE: u64 = 64 * 1024 * 1024;
+
+/// A call that uses more than this part of its fuel has no room for a larger event.
+const ROOM: f64 = 0.5;
+
+/// One check.
+#[derive(Serialize)]
+struct Row {
+    plugin: String,
+    check: &'static str,
+    ok: bool,
+    detail: String,
+}
+
+pub(super) fn run(args: &PluginCheck, output: &Output) -> anyhow::Result<Exit> {
+    let targets = targets(args.config.as_deref())?;
+    let engine = engine(1)?;
+    let mut rows = Vec::new();
+    for folder in folders(&args.folders)? {
+        build_if_missing(&folder, output)?;
+        let plugin = load(&engine, &folder)?;
+        output.headline(format!("{} {}", plugin.name(), plugin.description().version));
+        for (check, found) in checks(&engine, &plugin, &folder, targets.as_deref(), output)? {
+            let (ok, detail) = match found {
+                Ok(detail) => (true, detail),
+                Err(detail) => (false, detail),
+            };
+            let mark = if ok { style("ok").green() } else { style("FAILED").red().bold() };
+            output.say(format!("  {mark} {check}: {detail}"));
+            rows.push(Row { plugin: plugin.name().to_owned(), check, ok, detail });
+        }
+    }
+    if output.is_json() {
+        output.json(&rows);
+    }
+    Ok(if rows.iter().all(|row| row.ok) { Exit::Done } else { Exit::Findings })
+}
+
+/// The targets of the config that is named, or of `towpath.toml` if it is here; `None` without one.
+fn targets(config: Option<&Path>) -> anyhow::Result<Option<Vec<String>>> {
+    let file = match config {
+        Some(file) => file.to_owned(),
+        None if Path::new("towpath.toml").is_file() => PathBuf::from("towpath.toml"),
+        None => return Ok(None),
+    };
+    let config = Config::load(&file, &Secrets::placeholders())?;
+    Ok(Some(config.targets.into_keys().collect()))
+}
+
+/// Each check with what is to be said of it, well or not.
+type Checks = Vec<(&'static str, Result<String, String>)>;
+
+fn checks(
+    engine: &Engine,
+    plugin: &Plugin,
+    folder: &Path,
+    targets: Option<&[String]>,
+    output: &Output,
+) -> anyhow::Result<Checks> {
+    let described = plugin.description();
+    let named = match described.name == plugin.name() {
+        true => Ok(described.name.clone()),
+        false => Err(format!("it calls itself {:?}, its folder is {:?}", described.name, plugin.name())),
+    };
+    let wanted = described.targets.join(", ");
+    let targets = match targets {
+        _ if described.targets.is_empty() => Err("it names no target, so it can never deliver".to_owned()),
+        None => Ok(format!("{wanted} (not compared: no towpath.toml here, give --config)")),
+        Some(targets) => match plugin.check_targets(targets.iter().map(String::as_str)) {
+            Ok(()) => Ok(wanted),
+            Err(error) => Err(error.to_string()),
+        },
+    };
+    let file = folder.join(COMPONENT);
+    let bytes = file.metadata().with_context(|| format!("reading {}", file.display()))?.len();
+    let size = format!("{} KiB", bytes.div_ceil(1024));
+    let size = if bytes <= MAX_SIZE { Ok(size) } else { Err(format!("{size}, more than {} MiB", MAX_SIZE >> 20)) };
+    // To load it was to check the world, the version, the imports, and to start it.
+    let loads = format!("world, version, {} imports, trial start", plugin.imports().len());
+    let quiet = Output::new(true);
+    let cases = test(engine, folder, false, None, if output.is_json() { &quiet } else { output })?;
+    let failed = cases.iter().filter(|row| row.result == "failed").count();
+    let cases = match (cases.len(), failed) {
+        (0, _) => Err("there are none: record some events, see `towpath record --help`".to_owned()),
+        (all, 0) => Ok(format!("{all} pass")),
+        (all, failed) => Err(format!("{failed} of {all} differ")),
+    };
+    Ok(vec![
+        ("loads", Ok(loads)),
+        ("name", named),
+        ("targets", targets),
+        ("size", size),
+        ("limits", limits(plugin, folder)?),
+        ("cases", cases),
+    ])
+}
+
+/// What the most expensive case uses.
+fn limits(plugin: &Plugin, folder: &Path) -> anyhow::Result<Result<String, String>> {
+    let cases = folder.join("cases");
+    if !cases.is_dir() {
+        return Ok(Ok("unknown without cases".to_owned()));
+    }
+    let mut most = 0;
+    for file in event::find(&[cases])? {
+        let transformed = plugin.transform(&Event::read(&file)?.message(&file)?, plugin.limits());
+        if let Err(fault) = &transformed.verdict {
+            let expected = case::describe(&transformed);
+            return Ok(Err(format!("{} fails: {fault} {expected}", file.display())));
+        }
+        most = most.max(transformed.fuel);
+    }
+    let part = most as f64 / plugin.limits().fuel as f64;
+    let said = format!("{most} fuel at most, {:.2} % of the limit", part * 100.0);
+    Ok(if part <= ROOM { Ok(said) } else { Err(said + ": a larger event will not go through") })
+}

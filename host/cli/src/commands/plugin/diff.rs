@@ -1,0 +1,45 @@
+//! `plugin diff`: two builds of a plugin on the same recorded events.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::load;
+use crate::args::PluginDiff;
+use crate::case;
+use crate::compose::engine;
+use crate::event::{self, Event};
+use crate::output::{Exit, Output};
+
+/// One event through both builds.
+#[derive(Serialize)]
+struct Row {
+    event: String,
+    changed: bool,
+    old: Value,
+    new: Value,
+}
+
+pub(super) fn run(args: &PluginDiff, output: &Output) -> anyhow::Result<Exit> {
+    let engine = engine(1)?;
+    let (old, new) = (load(&engine, &args.old)?, load(&engine, &args.new)?);
+    let mut rows = Vec::new();
+    for file in event::find(&args.events)? {
+        let message = Event::read(&file)?.message(&file)?;
+        let verdict = |plugin: &towpath_core::plugin::Plugin| {
+            let described = case::describe(&plugin.transform(&message, plugin.limits()));
+            described.get("verdict").cloned().unwrap_or_default()
+        };
+        let (old, new) = (verdict(&old), verdict(&new));
+        rows.push(Row { event: file.display().to_string(), changed: old != new, old, new });
+    }
+    let changed = rows.iter().filter(|row| row.changed).count();
+    if output.is_json() {
+        output.json(&rows);
+    }
+    for row in rows.iter().filter(|row| row.changed) {
+        output.headline(&row.event);
+        output.diff(&case::pretty(&row.old), &case::pretty(&row.new));
+    }
+    output.say(format!("\n{} events, {changed} verdicts change", rows.len()));
+    Ok(if changed > 0 { Exit::Findings } else { Exit::Done })
+}

@@ -1,0 +1,121 @@
+//! `plugin inspect`: what a plugin is made of, what it may touch, and what it wants: on one screen.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::Serialize;
+use towpath_core::plugin::{Description, Plugin, digest, find};
+use wasmparser::{KnownCustom, Parser, Payload};
+
+use super::load;
+use crate::compose::engine;
+use crate::output::{Exit, Output};
+
+/// The whole review.
+#[derive(Serialize)]
+struct Review {
+    file: String,
+    bytes: usize,
+    sha256: String,
+    contract: String,
+    description: Description,
+    exports: Vec<String>,
+    imports: Vec<Import>,
+    /// Languages and tools that made it, as it says itself: it is not proven.
+    producers: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Import {
+    name: String,
+    given: &'static str,
+}
+
+pub(super) fn run(path: &Path, output: &Output) -> anyhow::Result<Exit> {
+    let plugin = load(&engine(1)?, path)?;
+    let file = find(path).context("finding the component")?;
+    let bytes = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    let review = review(&plugin, file.display().to_string(), &bytes);
+    if output.is_json() {
+        output.json(&review);
+        return Ok(Exit::Done);
+    }
+    let Review { description, .. } = &review;
+    output.line(format!("{} {}: {}", description.name, description.version, description.summary));
+    output.line(format!("\nfile       {} ({} KiB)", review.file, review.bytes.div_ceil(1024)));
+    output.line(format!("sha256     {}", review.sha256));
+    output.line(format!("contract   {}", review.contract));
+    output.line(format!("made with  {}", review.producers.join(", ")));
+    output.line(format!("targets    {}", description.targets.join(", ")));
+    output.line("\nexports");
+    review.exports.iter().for_each(|export| output.line(format!("  {export}")));
+    output.line("\nimports, and what the host gives for them");
+    let rows: Vec<Vec<String>> =
+        review.imports.iter().map(|import| vec![format!("  {}", import.name), import.given.to_owned()]).collect();
+    output.table(&["  import", "given"], &rows);
+    output.line("\nIt reaches no network, file, environment, argument, secret or clock of the host. What it answers goes to the");
+    output.line(
+        "targets above only, joined to their base URLs; secrets are put in by the host where the config lists them.",
+    );
+    Ok(Exit::Done)
+}
+
+fn review(plugin: &Plugin, file: String, bytes: &[u8]) -> Review {
+    let exports = plugin.exports();
+    let contract = exports.iter().find_map(|name| name.strip_prefix("towpath:plugin/transform@"));
+    let contract = contract.map(|version| format!("towpath:plugin {version}")).unwrap_or_default();
+    let import = |name: String| {
+        let given = given(&name);
+        Import { name, given }
+    };
+    Review {
+        file,
+        bytes: bytes.len(),
+        sha256: digest(bytes),
+        contract,
+        description: plugin.description().clone(),
+        imports: plugin.imports().into_iter().map(import).collect(),
+        exports,
+        producers: producers(bytes),
+    }
+}
+
+/// What a guest finds behind an import.
+fn given(import: &str) -> &'static str {
+    let interface = import.split('@').next().unwrap_or_default();
+    match interface {
+        "towpath:plugin/types" => "the words of the contract",
+        "towpath:plugin/config" => "its own table of the config",
+        "towpath:plugin/log" => "64 lines of 4 KiB a call",
+        "wasi:clocks/wall-clock" => "stands at the message's sent-at",
+        "wasi:clocks/monotonic-clock" => "stands; sleeping is over at once",
+        "wasi:cli/environment" => "empty: no variables, no arguments",
+        "wasi:cli/stdin" => "empty",
+        "wasi:cli/stdout" | "wasi:cli/stderr" => "the last 16 KiB are kept for dead letters",
+        "wasi:filesystem/preopens" => "empty: no folder",
+        _ if interface.starts_with("wasi:random/") => "numbers seeded from the message id",
+        _ if interface.starts_with("wasi:filesystem/") => "nothing to open",
+        _ if interface.starts_with("wasi:cli/") => "nothing",
+        _ if interface.starts_with("wasi:io/") => "streams and errors of the others",
+        _ => "",
+    }
+}
+
+/// The producers sections of the component and of the modules in it, each entry once.
+fn producers(bytes: &[u8]) -> Vec<String> {
+    let mut found: Vec<String> = Parser::new(0).parse_all(bytes).filter_map(Result::ok).flat_map(named).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// What a producers section names; nothing for any other section.
+fn named(payload: Payload<'_>) -> Vec<String> {
+    let Payload::CustomSection(section) = payload else { return Vec::new() };
+    let KnownCustom::Producers(fields) = section.as_known() else { return Vec::new() };
+    let values = fields.into_iter().filter_map(Result::ok).flat_map(|field| field.values.into_iter());
+    values
+        .filter_map(Result::ok)
+        .map(|value| format!("{} {}", value.name, value.version).trim_end().to_owned())
+        .collect()
+}

@@ -1,0 +1,64 @@
+//! `plugin run`: one event through a plugin.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use super::{build_if_missing, load};
+use crate::args::PluginRun;
+use crate::case;
+use crate::compose::engine;
+use crate::event::Event;
+use crate::output::{Exit, Output};
+
+pub(super) fn run(args: &PluginRun, output: &Output) -> anyhow::Result<Exit> {
+    build_if_missing(&args.plugin, output)?;
+    let (event, file) = event(args)?;
+    let plugin = load(&engine(1)?, &args.plugin)?;
+    let message = event.message(&file)?;
+    let started = Instant::now();
+    let transformed = plugin.transform(&message, plugin.limits());
+    let time = started.elapsed();
+    let fault = transformed.verdict.as_ref().err();
+    let trace = fault.map(|fault| fault.trace.clone()).unwrap_or_default();
+    if output.is_json() {
+        let mut shown = case::describe(&transformed);
+        if let Some(shown) = shown.as_object_mut() {
+            shown.insert("time_ms".to_owned(), json!(time.as_secs_f64() * 1_000.0));
+            shown.insert("printed".to_owned(), json!(transformed.printed));
+            shown.insert("trace".to_owned(), json!(trace));
+        }
+        output.json(&shown);
+    } else {
+        let verdict = case::describe(&transformed).get("verdict").cloned().unwrap_or_default();
+        output.line(case::pretty(&verdict));
+        if !trace.is_empty() {
+            output.line("\nwhere it was, innermost first:");
+            trace.iter().for_each(|function| output.line(format!("  {function}")));
+        }
+        if !transformed.printed.is_empty() {
+            output.line(format!("\nwhat it printed (the last 16 KiB):\n{}", transformed.printed.trim_end()));
+        }
+        let limits = plugin.limits();
+        let part = transformed.fuel as f64 * 100.0 / limits.fuel as f64;
+        output.line(format!("\n{} fuel ({part:.2} % of the limit), {time:.2?}", transformed.fuel));
+    }
+    Ok(if fault.is_some() { Exit::Findings } else { Exit::Done })
+}
+
+fn event(args: &PluginRun) -> anyhow::Result<(Event, PathBuf)> {
+    if let Some(file) = &args.event {
+        return Ok((Event::read(file)?, file.clone()));
+    }
+    let file = args.body.clone().unwrap_or_default();
+    let body = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    let mut headers = Vec::new();
+    for header in &args.header {
+        let (name, value) =
+            header.split_once(':').with_context(|| format!("{header:?} is no header: write NAME:VALUE"))?;
+        headers.push((name.trim().to_owned(), value.trim().to_owned()));
+    }
+    Ok((Event::of("test", headers, &body), file))
+}

@@ -1,0 +1,153 @@
+//! `plugin test`: the golden cases of plugins.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use console::style;
+use serde::Serialize;
+use towpath_core::plugin::Engine;
+
+use super::{build_if_missing, built, folders, load};
+use crate::args::PluginTest;
+use crate::case::{self, Ended};
+use crate::compose::engine;
+use crate::junit;
+use crate::output::{Exit, Output};
+use crate::toolchain::{Language, is_source};
+use crate::watch::Watch;
+
+/// How one case ended.
+#[derive(Serialize)]
+pub(crate) struct Row {
+    pub(crate) plugin: String,
+    pub(crate) case: String,
+    pub(crate) result: &'static str,
+    fuel: u64,
+    pub(crate) time_ms: f64,
+    /// Expected and found, as text, if they differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) difference: Option<(String, String)>,
+}
+
+pub(super) async fn run(args: PluginTest, output: &Output) -> anyhow::Result<Exit> {
+    let folders = folders(&args.folders)?;
+    let engine = engine(1)?;
+    if args.watch {
+        return watch(&args, &folders, &engine, output).await;
+    }
+    let rows = all(&args, &folders, &engine, output)?;
+    if let Some(file) = &args.junit {
+        std::fs::write(file, junit::report(&rows)).with_context(|| format!("writing {}", file.display()))?;
+    }
+    if output.is_json() {
+        output.json(&rows);
+    }
+    Ok(summary(&rows, output))
+}
+
+/// Tests, and tests again what an author changes, until Ctrl-C.
+async fn watch(args: &PluginTest, folders: &[PathBuf], engine: &Engine, output: &Output) -> anyhow::Result<Exit> {
+    let folders: Result<Vec<PathBuf>, _> = folders.iter().map(|folder| folder.canonicalize()).collect();
+    let folders = folders.context("finding the plugins")?;
+    let mut watch = Watch::of(folders.iter().map(PathBuf::as_path))?;
+    let mut wanted = folders.clone();
+    loop {
+        // A mistake is what the author is here for: it is shown, and the next change is awaited.
+        match all(args, &wanted, engine, output) {
+            Ok(rows) => drop(summary(&rows, output)),
+            Err(error) => output.error(&error),
+        }
+        output.note("waiting for changes, Ctrl-C ends");
+        loop {
+            let paths = tokio::select! {
+                paths = watch.next() => paths.unwrap_or_default(),
+                interrupted = tokio::signal::ctrl_c() => {
+                    interrupted.context("waiting for Ctrl-C")?;
+                    return Ok(Exit::Interrupted);
+                }
+            };
+            wanted = changed(&folders, &paths);
+            if !wanted.is_empty() {
+                break;
+            }
+        }
+        for folder in wanted.iter().filter(|folder| Language::of(folder).is_some()) {
+            output.note(format!("building {}", folder.display()));
+            if let Err(error) = built(folder) {
+                output.error(&error);
+            }
+        }
+    }
+}
+
+/// The plugins that these changes belong to. Nothing that a build or `--update` writes counts.
+fn changed(folders: &[PathBuf], paths: &[PathBuf]) -> Vec<PathBuf> {
+    let own = |folder: &Path, path: &Path| {
+        let Ok(below) = path.strip_prefix(folder) else { return false };
+        is_source(below) || below.starts_with("cases") && below.extension().is_some_and(|kind| kind == "json")
+    };
+    let folders = folders.iter().filter(|folder| paths.iter().any(|path| own(folder, path)));
+    folders.cloned().collect()
+}
+
+fn all(args: &PluginTest, folders: &[PathBuf], engine: &Engine, output: &Output) -> anyhow::Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for folder in folders {
+        build_if_missing(folder, output)?;
+        rows.extend(test(engine, folder, args.update, args.filter.as_deref(), output)?);
+    }
+    Ok(rows)
+}
+
+fn summary(rows: &[Row], output: &Output) -> Exit {
+    let count = |result| rows.iter().filter(|row| row.result == result).count();
+    let (passed, updated, failed) = (count("passed"), count("updated"), count("failed"));
+    if rows.is_empty() {
+        output.note("no case was run: a case is a folder below cases/ with message.json, see `towpath record --help`");
+        return Exit::Findings;
+    }
+    let updated = if updated > 0 { format!(", {updated} updated") } else { String::new() };
+    output.say(format!("\n{passed} passed, {failed} failed{updated}"));
+    if failed > 0 {
+        output.note("if the new verdicts are right, run it again with --update and look at git diff");
+        return Exit::Findings;
+    }
+    Exit::Done
+}
+
+/// Runs the cases of one plugin.
+pub(super) fn test(
+    engine: &Engine,
+    folder: &Path,
+    update: bool,
+    filter: Option<&str>,
+    output: &Output,
+) -> anyhow::Result<Vec<Row>> {
+    let plugin = load(engine, folder)?;
+    let name = plugin.name().to_owned();
+    output.headline(format!("{name} {}", plugin.description().version));
+    let wanted = |case: &case::Case| filter.is_none_or(|filter| case.name.contains(filter));
+    let mut rows = Vec::new();
+    for case in case::cases(folder)?.into_iter().filter(wanted) {
+        let ran = case.run(&plugin, update).with_context(|| format!("{name}: {}", case.name))?;
+        let (result, mark) = match &ran.ended {
+            Ended::Passed => ("passed", style("ok").green()),
+            Ended::Updated => ("updated", style("updated").yellow()),
+            Ended::Differs { .. } => ("failed", style("FAILED").red().bold()),
+        };
+        let time_ms = ran.time.as_secs_f64() * 1_000.0;
+        output.say(format!("  {mark} {} {}", case.name, style(format!("({} fuel, {time_ms:.2} ms)", ran.fuel)).dim()));
+        let difference = match ran.ended {
+            Ended::Differs { expected, found } => Some((expected, found)),
+            Ended::Passed | Ended::Updated => None,
+        };
+        if let Some((expected, found)) = &difference {
+            if expected.is_empty() {
+                output.say("      there is no expected.json: --update writes it");
+            }
+            output.diff(expected, found);
+        }
+        rows.push(Row { plugin: name.clone(), case: case.name, result, fuel: ran.fuel, time_ms, difference });
+    }
+    Ok(rows)
+}

@@ -1,0 +1,228 @@
+//! `record`: messages as cases of a plugin, without personal data.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use towpath_core::clock::Clock;
+use towpath_core::message::Message;
+use towpath_core::plugin::digest;
+use towpath_core::queue::{Handle, Queue as _, Received};
+use towpath_local::LocalQueue;
+
+use super::dlq::with_letters;
+use crate::args::Record;
+use crate::event::Event;
+use crate::letters::Letters;
+use crate::output::{Exit, Output};
+use crate::place::{Found, Place};
+use crate::redact::{self, Redactor};
+use crate::signals;
+
+/// Where the key of the replacements is.
+const KEY: &str = ".towpath/redact.key";
+
+/// How many messages are read at a time.
+const PAGE: usize = 100;
+
+/// One case that was written.
+#[derive(Serialize)]
+struct Saved {
+    case: PathBuf,
+    group: String,
+    /// Whether the same event was recorded before.
+    known: bool,
+}
+
+/// What is recorded, and where to.
+struct Recorder<'a> {
+    args: &'a Record,
+    redactor: Redactor,
+    saved: Vec<Saved>,
+}
+
+pub(super) async fn run(args: Record, output: &Output) -> anyhow::Result<Exit> {
+    let redactor = Redactor::new(redact::key(Path::new(KEY))?, &args.redact, args.keep_patterns)?;
+    let mut recorder = Recorder { args: &args, redactor, saved: Vec::new() };
+    match (args.listen, args.dead) {
+        (Some(address), _) => recorder.listen(address, output).await?,
+        (None, true) => recorder.dead_letters().await?,
+        (None, false) => recorder.waiting().await?,
+    }
+    let saved = recorder.saved;
+    if output.is_json() {
+        output.json(&saved);
+    }
+    let new = saved.iter().filter(|saved| !saved.known).count();
+    output.say(format!("{} recorded, {new} new, in {}", saved.len(), args.to.display()));
+    if new > 0 {
+        output.note("look through them before they are committed: free text is not searched for names");
+    }
+    Ok(if saved.is_empty() { Exit::Findings } else { Exit::Done })
+}
+
+impl Recorder<'_> {
+    fn is_full(&self) -> bool {
+        self.saved.len() as u64 >= self.args.limit
+    }
+
+    /// Writes one message, if it is wanted. The same event makes the same case.
+    fn save(&mut self, message: &Message) -> anyhow::Result<()> {
+        let wanted = self.args.group.as_ref().is_none_or(|begin| message.group.as_str().starts_with(begin.as_str()));
+        if !wanted || self.is_full() {
+            return Ok(());
+        }
+        let body = self.redactor.body(&message.body);
+        let header = |(name, value): &(String, Vec<u8>)| {
+            (name.clone(), self.redactor.header(name, &String::from_utf8_lossy(value)))
+        };
+        let headers: Vec<(String, String)> = message.headers.iter().map(header).collect();
+        let group = self.redactor.text(message.group.as_str());
+        let path = group.split('/').next().unwrap_or_default().to_owned();
+        // What carries the event differs from one delivery to the next; the event does not.
+        let name = digest(&[path.as_bytes(), b"\0", &body].concat());
+        let case = self.args.to.join(format!("recorded-{}", name.get(..10).unwrap_or_default()));
+        let known = case.exists();
+        if !known {
+            let mut event = Event::of(&path, headers, &body);
+            event.group = Some(group.clone());
+            event.sent_at = Some(message.sent_at.to_string());
+            event.write(&case)?;
+        }
+        self.saved.push(Saved { case, group, known });
+        Ok(())
+    }
+
+    async fn dead_letters(&mut self) -> anyhow::Result<()> {
+        let place = self.args.place.clone();
+        let limit = self.args.limit;
+        let read = with_letters(&place, None, |_, letters| Box::pin(dead(letters, limit))).await?;
+        read.unwrap_or_default().iter().try_for_each(|message| self.save(message))
+    }
+
+    async fn waiting(&mut self) -> anyhow::Result<()> {
+        let found = Found::find(&self.args.place).await?;
+        let Place::Local(queues) = &found.place else {
+            bail!("what waits on SQS can only be received, not looked at: use --dead, or --listen beside the ingest");
+        };
+        let mut after: Option<String> = None;
+        while !self.is_full() {
+            let page = queues.events.browse(after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.sequence.clone());
+            for browsed in page {
+                if let Some(message) = unpacked(browsed, &queues.events) {
+                    self.save(&message)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is posted until there is enough, or Ctrl-C.
+    async fn listen(&mut self, address: SocketAddr, output: &Output) -> anyhow::Result<()> {
+        if !address.ip().is_loopback() {
+            output.note("anybody who reaches this address can write cases: bind 127.0.0.1 behind a tunnel instead");
+        }
+        let listener =
+            tokio::net::TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+        let (sender, mut posted) = mpsc::channel(16);
+        let router = Router::new().fallback(post).with_state(sender);
+        output.note(format!("recording what is posted to http://{}/hooks/PATH", listener.local_addr()?));
+        let enough = CancellationToken::new();
+        let server = axum::serve(listener, router).with_graceful_shutdown(enough.clone().cancelled_owned());
+        let server = async { server.await };
+        tokio::pin!(server);
+        let stop = signals::first();
+        tokio::pin!(stop);
+        while !self.is_full() {
+            tokio::select! {
+                ended = &mut server => return ended.context("serving"),
+                stopped = &mut stop => {
+                    stopped?;
+                    break;
+                }
+                Some(Posted { message, saved }) = posted.recv() => {
+                    self.save(&message)?;
+                    if let Some(case) = self.saved.last() {
+                        output.say(case.case.display());
+                    }
+                    // Who posted may have gone away; the case is there.
+                    let _ = saved.send(());
+                }
+            }
+        }
+        // What was saved is answered before the end; what else is under way is refused.
+        posted.close();
+        enough.cancel();
+        tokio::time::timeout(GRACE, server).await.unwrap_or(Ok(())).context("ending the server")
+    }
+}
+
+/// How long answers may take to get out at the end.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A message that was posted, and who waits for it to be saved.
+struct Posted {
+    message: Message,
+    saved: oneshot::Sender<()>,
+}
+
+/// The messages of dead letters as their plugins saw them.
+async fn dead(letters: &mut dyn Letters, limit: u64) -> anyhow::Result<Vec<Message>> {
+    let mut messages = Vec::new();
+    loop {
+        let page = letters.next().await?;
+        if page.is_empty() || messages.len() as u64 >= limit.saturating_mul(10) {
+            return Ok(messages);
+        }
+        messages.extend(page.iter().filter_map(crate::letters::Letter::seen));
+    }
+}
+
+/// What waits, unpacked; `None` if it is no webhook.
+fn unpacked(browsed: towpath_local::Browsed, queue: &LocalQueue) -> Option<Message> {
+    let received = Received {
+        id: browsed.id,
+        group: browsed.group,
+        dedup_id: None,
+        sequence: Some(browsed.sequence),
+        receive_count: browsed.receive_count.max(1),
+        sent_at: browsed.sent_at,
+        body: browsed.body,
+        attributes: browsed.attributes,
+        handle: Handle(String::new()),
+    };
+    Message::read(&received, queue.name()).ok()
+}
+
+async fn post(State(sender): State<mpsc::Sender<Posted>>, uri: Uri, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let path = uri.path().trim_matches('/');
+    let path = path.strip_prefix("hooks/").unwrap_or(path);
+    let headers = headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+    let message = Message {
+        id: uuid::Uuid::new_v4().to_string().into(),
+        group: if path.is_empty() { "test" } else { path }.into(),
+        dedup_id: None,
+        sequence: None,
+        receive_count: 1,
+        sent_at: Clock::wall().now(),
+        source: "record".to_owned(),
+        headers: headers.collect(),
+        body: body.to_vec(),
+    };
+    let (saved, is_saved) = oneshot::channel();
+    let sent = sender.send(Posted { message, saved }).await.is_ok();
+    match sent && is_saved.await.is_ok() {
+        true => StatusCode::ACCEPTED,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}

@@ -1,0 +1,64 @@
+//! Reports in JUnit's format, which CI systems read.
+
+use std::fmt::Write as _;
+
+use crate::commands::plugin::test::Row;
+
+/// A test suite for each plugin, a test case for each case.
+pub(crate) fn report(rows: &[Row]) -> String {
+    let mut xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n".to_owned();
+    for suite in rows.chunk_by(|one, next| one.plugin == next.plugin) {
+        let Some(first) = suite.first() else { continue };
+        let failures = suite.iter().filter(|row| row.difference.is_some()).count();
+        let time: f64 = suite.iter().map(|row| row.time_ms / 1_000.0).sum();
+        let name = escaped(&first.plugin);
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            xml,
+            "  <testsuite name=\"{name}\" tests=\"{}\" failures=\"{failures}\" time=\"{time:.6}\">",
+            suite.len()
+        );
+        for row in suite {
+            let (case, time) = (escaped(&row.case), row.time_ms / 1_000.0);
+            let _ = write!(xml, "    <testcase classname=\"{name}\" name=\"{case}\" time=\"{time:.6}\"");
+            let _ = match &row.difference {
+                None => writeln!(xml, "/>"),
+                Some((expected, found)) => writeln!(
+                    xml,
+                    ">\n      <failure message=\"the verdict differs\">expected:\n{}\nfound:\n{}</failure>\n    </testcase>",
+                    escaped(expected),
+                    escaped(found)
+                ),
+            };
+        }
+        xml += "  </testsuite>\n";
+    }
+    xml + "</testsuites>\n"
+}
+
+/// Text in XML: marks escaped, what XML cannot hold replaced.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '&' => escaped += "&amp;",
+            '"' => escaped += "&quot;",
+            '\n' | '\t' => escaped.push(c),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_xml_cannot_hold_is_escaped_or_replaced() {
+        assert_eq!(escaped("<a b=\"1\">&\u{0}\n"), "&lt;a b=&quot;1&quot;&gt;&amp;\u{fffd}\n");
+    }
+}

@@ -1,0 +1,124 @@
+//! What turns a plugin's sources into a component: cargo, componentize-js or componentize-py.
+
+mod js;
+mod python;
+mod rust;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+use towpath_core::plugin::{COMPONENT, Manifest, PRECOMPILED, precompile};
+
+/// The contract, as the toolchains read it.
+pub(crate) const WIT: &str = include_str!("../../../wit/1.0.0/world.wit");
+
+/// The world that plugins are of.
+const WORLD: &str = "transformer";
+
+/// Where a plugin's own tools and generated files are, below its folder.
+const TOOLS: &str = ".towpath";
+
+/// The language that a plugin is written in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Language {
+    /// A crate: cargo builds it.
+    Rust,
+    /// A module: componentize-js builds it.
+    Js,
+    /// A module: componentize-py builds it.
+    Python,
+}
+
+impl Language {
+    /// The language of the sources in a folder; `None` if there are none that make a plugin.
+    pub(crate) fn of(folder: &Path) -> Option<Language> {
+        let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+        if text("Cargo.toml").contains("cdylib") {
+            return Some(Language::Rust);
+        }
+        if folder.join("package.json").is_file() && folder.join(js::SOURCE).is_file() {
+            return Some(Language::Js);
+        }
+        folder.join(python::SOURCE).is_file().then_some(Language::Python)
+    }
+
+    /// Whether its components are so large that compiling one at every start is a wait.
+    fn is_large(self) -> bool {
+        self != Language::Rust
+    }
+}
+
+/// Whether a change of this file, given below the plugin's folder, changes the plugin.
+pub(crate) fn is_source(file: &Path) -> bool {
+    let names = ["Cargo.toml", "package.json", python::REQUIREMENTS];
+    let kinds = ["js", "mjs", "ts", "py"];
+    file.starts_with("src")
+        || names.iter().any(|name| file == Path::new(name))
+        || file.components().count() == 1
+            && file.extension().is_some_and(|kind| kinds.iter().any(|known| kind == *known))
+}
+
+/// Builds the plugin in a folder and puts its component there; one of a large language is also precompiled for
+/// this machine.
+pub(crate) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
+    let language = Language::of(folder).with_context(|| {
+        format!(
+            "{} has no sources: a Cargo.toml with crate-type cdylib, package.json and plugin.js, or plugin.py",
+            folder.display()
+        )
+    })?;
+    let built = match language {
+        Language::Rust => rust::build(folder)?,
+        Language::Js => js::build(folder)?,
+        Language::Python => python::build(folder)?,
+    };
+    let component = folder.join(COMPONENT);
+    // Written beside and renamed, so that a host that reloads never reads half a file.
+    let partial = folder.join(format!("{COMPONENT}.partial"));
+    std::fs::copy(&built, &partial).with_context(|| format!("copying {}", built.display()))?;
+    std::fs::rename(&partial, &component).with_context(|| format!("writing {}", component.display()))?;
+    if language.is_large() {
+        write_precompiled(folder, None)?;
+    }
+    Ok(component)
+}
+
+/// Compiles the component in a folder to native code, beside it: for this machine, or for another target triple.
+pub(crate) fn write_precompiled(folder: &Path, target: Option<&str>) -> anyhow::Result<Manifest> {
+    let component = folder.join(COMPONENT);
+    let wasm = std::fs::read(&component).with_context(|| format!("reading {}", component.display()))?;
+    let (cwasm, manifest) = precompile(&wasm, target)?;
+    let file = folder.join(PRECOMPILED);
+    std::fs::write(&file, cwasm).with_context(|| format!("writing {}", file.display()))?;
+    let file = file.with_added_extension("json");
+    let text = serde_json::to_string_pretty(&manifest).context("writing the manifest")?;
+    std::fs::write(&file, text + "\n").with_context(|| format!("writing {}", file.display()))?;
+    Ok(manifest)
+}
+
+/// Puts the contract where a toolchain can read it; returns its folder, relative to the plugin's.
+fn write_wit(folder: &Path) -> anyhow::Result<String> {
+    let wit = folder.join(TOOLS).join("wit");
+    std::fs::create_dir_all(&wit).with_context(|| format!("making {}", wit.display()))?;
+    std::fs::write(wit.join("world.wit"), WIT).with_context(|| format!("writing to {}", wit.display()))?;
+    Ok(format!("{TOOLS}/wit"))
+}
+
+/// Runs a tool in the plugin's folder. What it prints is shown only if it fails.
+fn run(folder: &Path, tool: &str, args: &[&str], missing: &str) -> anyhow::Result<()> {
+    let output = Command::new(tool).args(args).current_dir(folder).stdin(Stdio::null()).output();
+    let output = match output {
+        Ok(output) => output,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!("{tool} is not installed: {missing}"),
+        Err(error) => return Err(error).with_context(|| format!("running {tool}")),
+    };
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    // Traces of the tool itself tell the author nothing.
+    let said = said.split("\nStack backtrace:").next().unwrap_or_default().trim_end();
+    bail!("{tool} {} failed:\n{said}", args.first().unwrap_or(&""));
+}

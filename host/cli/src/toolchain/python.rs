@@ -1,0 +1,47 @@
+//! Python plugins: componentize-py, installed by pip into a virtual environment in the plugin's folder. Whatever
+//! CPython would import beyond the contract is stubbed: a stub traps if it is called.
+
+use std::path::{Path, PathBuf};
+
+use super::{TOOLS, WORLD, run, write_wit};
+
+/// The module that holds the classes `Transform` and `Metadata`.
+pub(super) const SOURCE: &str = "plugin.py";
+
+/// What pip installs: componentize-py, and what the plugin uses.
+pub(super) const REQUIREMENTS: &str = "requirements.txt";
+
+/// Where a folder has no requirements.
+const COMPONENTIZE: &str = "componentize-py==0.25.0";
+
+const MISSING: &str = "install Python 3.10 or later with venv (Debian: `apt install python3-venv`)";
+
+pub(super) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
+    let tool = format!("{TOOLS}/venv/bin/componentize-py");
+    if !folder.join(&tool).is_file() {
+        let venv = format!("{TOOLS}/venv");
+        run(folder, "python3", &["-m", "venv", &venv], MISSING)?;
+        let requirements: &[&str] = match folder.join(REQUIREMENTS).is_file() {
+            true => &["-r", REQUIREMENTS],
+            false => &[COMPONENTIZE],
+        };
+        let pip = folder.join(&venv).join("bin/pip").canonicalize()?.display().to_string();
+        let args = ["install", "--quiet", "--disable-pip-version-check"];
+        run(folder, &pip, &[&args[..], requirements].concat(), MISSING)?;
+    }
+    let wit = write_wit(folder)?;
+    // A link to the interpreter inside the environment must stay one: only its folder is made absolute.
+    let tool = folder.canonicalize()?.join(&tool).display().to_string();
+    let world = ["-q", "-d", &wit, "-w", WORLD];
+    let bindings = format!("{TOOLS}/bindings");
+    // It does not write over what is there.
+    if folder.join(&bindings).is_dir() {
+        std::fs::remove_dir_all(folder.join(&bindings))?;
+    }
+    run(folder, &tool, &[&world[..], &["bindings", &bindings]].concat(), MISSING)?;
+    let built = format!("{TOOLS}/plugin.wasm");
+    let module = SOURCE.trim_end_matches(".py");
+    let args = ["componentize", module, "-o", &built, "--stub-wasi"];
+    run(folder, &tool, &[&world[..], &args[..]].concat(), MISSING)?;
+    Ok(folder.join(built))
+}

@@ -1,0 +1,267 @@
+//! The plugin author's kit, as a new user meets it: from `plugin new` to fuzzing. What builds takes the real toolchains.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use towpath_tests::guest::Guest;
+
+use super::{err, out, project, towpath};
+
+/// Runs a command in a folder, which must end with this code; gives what it wrote to both sides.
+fn run(folder: &Path, args: &[&str], code: i32) -> (String, String) {
+    let output = towpath(folder, args);
+    let (out, err) = (out(&output), err(&output));
+    assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
+    (out, err)
+}
+
+fn json(folder: &Path, args: &[&str], code: i32) -> Value {
+    serde_json::from_str(&run(folder, &[args, &["--json"]].concat(), code).0).unwrap()
+}
+
+/// A new plugin of a language in a folder of its own.
+fn new(language: &str, more: &[&str]) -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    run(folder.path(), &[&["plugin", "new", "crm", "--lang", language], more].concat(), 0);
+    let plugin = folder.path().join("crm");
+    (folder, plugin)
+}
+
+#[test]
+fn a_new_rust_plugin_passes_its_cases_at_once_and_is_small() {
+    let (folder, plugin) = new("rust", &[]);
+    let (said, _) = run(&plugin, &["plugin", "test"], 0);
+    assert!(said.contains("3 passed, 0 failed"), "{said}");
+    run(&plugin, &["plugin", "check"], 0);
+    let size = plugin.join("plugin.wasm").metadata().unwrap().len();
+    assert!(size <= 120 * 1024, "{size} bytes");
+    let manifest = std::fs::read_to_string(plugin.join("Cargo.toml")).unwrap();
+    assert!(manifest.lines().count() <= 15, "{manifest}");
+    let (_, again) = run(folder.path(), &["plugin", "new", "crm"], 2);
+    assert!(again.contains("there is a crm here already"), "{again}");
+}
+
+#[test]
+fn a_new_javascript_plugin_passes_its_cases_at_once_and_imports_the_contract_alone() {
+    let (_folder, plugin) = new("js", &[]);
+    run(&plugin, &["plugin", "test"], 0);
+    imports_the_contract_alone(&plugin);
+    assert!(plugin.join(".towpath/types/transformer.d.ts").is_file(), "types for the editor");
+}
+
+#[test]
+fn a_new_python_plugin_passes_its_cases_at_once_and_imports_the_contract_alone() {
+    let (_folder, plugin) = new("python", &[]);
+    run(&plugin, &["plugin", "test"], 0);
+    imports_the_contract_alone(&plugin);
+    assert!(plugin.join(".towpath/bindings/wit_world/exports/__init__.py").is_file(), "types for the editor");
+}
+
+fn imports_the_contract_alone(plugin: &Path) {
+    let review = json(plugin, &["plugin", "inspect"], 0);
+    for import in review["imports"].as_array().unwrap() {
+        assert!(import["name"].as_str().unwrap().starts_with("towpath:plugin/"), "{import}");
+    }
+    // It runs precompiled: the native code was made by the build, from this very component.
+    let manifest = std::fs::read_to_string(plugin.join("plugin.cwasm.json")).unwrap();
+    assert!(manifest.contains(review["sha256"].as_str().unwrap()));
+}
+
+#[test]
+fn cargo_component_builds_the_same_plugin_where_the_crate_asks_for_it() {
+    let installed = std::process::Command::new("cargo").args(["component", "--version"]).output().unwrap();
+    // CI installs it by `make component`; who has no use for it need not wait for it to build.
+    if !installed.status.success() {
+        return;
+    }
+    let (_folder, plugin) = new("rust", &[]);
+    let manifest = plugin.join("Cargo.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text + "\n[package.metadata.component]\npackage = \"example:crm\"\n").unwrap();
+    let (said, _) = run(&plugin, &["plugin", "test"], 0);
+    assert!(said.contains("3 passed, 0 failed"), "{said}");
+    let imports = json(&plugin, &["plugin", "inspect"], 0)["imports"].to_string();
+    assert!(!imports.contains("wasi:cli/terminal-input@0.2.6"), "built for wasip1 by the adapter: {imports}");
+}
+
+#[test]
+fn recorded_events_become_cases_of_a_new_plugin() {
+    let events = TempDir::new().unwrap();
+    std::fs::write(events.path().join("deal-won.json"), " {\"kind\": \"deal.won\",  \"id\": \"d-1\"}\n").unwrap();
+    let recorded = events.path().join("lost");
+    std::fs::create_dir(&recorded).unwrap();
+    std::fs::write(recorded.join("message.json"), "{\"path\": \"crm\", \"body_text\": \"x\"}").unwrap();
+    let (folder, plugin) = new("js", &["--from", events.path().to_str().unwrap()]);
+    let won = std::fs::read_to_string(plugin.join("cases/deal-won/message.json")).unwrap();
+    assert!(won.contains("{\"kind\": \"deal.won\",  \"id\": \"d-1\"}"), "byte for byte: {won}");
+    let lost: Value =
+        serde_json::from_str(&std::fs::read_to_string(plugin.join("cases/lost/message.json")).unwrap()).unwrap();
+    assert_eq!((&lost["path"], &lost["body_text"]), (&json!("crm"), &json!("x")));
+    let empty = TempDir::new().unwrap();
+    let (_, said) = run(folder.path(), &["plugin", "new", "b", "--from", empty.path().to_str().unwrap()], 2);
+    assert!(said.contains("there are no recorded events in"), "{said}");
+    assert!(!folder.path().join("b").exists(), "nothing half made is left");
+}
+
+#[test]
+fn wrong_input_of_authors_says_what_to_do() {
+    let folder = project();
+    let folder = folder.path();
+    std::fs::create_dir(folder.join("empty")).unwrap();
+    std::fs::create_dir(folder.join("text")).unwrap();
+    std::fs::write(folder.join("text/plugin.wasm"), "no component").unwrap();
+    std::fs::create_dir(folder.join("world")).unwrap();
+    std::fs::write(folder.join("world/plugin.wasm"), b"\0asm\x0d\0\x01\0").unwrap();
+    std::fs::create_dir_all(folder.join("plugins/crm/cases/two")).unwrap();
+    std::fs::write(folder.join("plugins/crm/cases/two/message.json"), r#"{"pth": "crm"}"#).unwrap();
+    std::fs::create_dir_all(folder.join("broken/cases")).unwrap();
+    std::fs::write(folder.join("broken/package.json"), "{}").unwrap();
+    std::fs::write(folder.join("broken/plugin.js"), "export const").unwrap();
+    let cases: [(&[&str], i32, &str); 10] = [
+        (&["plugin", "new", "Crm"], 2, "is no name for a plugin"),
+        (&["plugin", "new", "../crm"], 2, "is no name for a plugin"),
+        (&["plugin", "new", "crm", "--lang", "cobol"], 2, "[possible values: rust, js, python]"),
+        (&["plugin", "test", "empty"], 2, "empty is no plugin: it has no sources"),
+        (&["plugin", "test", "text"], 3, "not a WebAssembly component"),
+        (&["plugin", "check", "world"], 3, "is no Towpath plugin (it exports nothing)"),
+        (&["plugin", "test", "plugins/crm"], 2, "unknown field `pth`"),
+        (&["plugin", "run", "plugins/crm"], 2, "--event <FILE>"),
+        (&["plugin", "run", "plugins/crm", "--body", "towpath.toml", "--header", "x"], 2, "write NAME:VALUE"),
+        (&["plugin", "fuzz", "plugins/crm", "--minutes", "0"], 2, "minutes are a number above 0"),
+    ];
+    for (args, code, wanted) in cases {
+        let (_, said) = run(folder, args, code);
+        assert!(said.contains(wanted), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn a_tool_that_is_missing_is_named_with_what_installs_it() {
+    let folder = TempDir::new().unwrap();
+    for (language, files, wanted) in [
+        ("rust", &["Cargo.toml"][..], "cargo is not installed: install Rust"),
+        ("js", &["package.json", "plugin.js"][..], "npm is not installed: install Node.js 20"),
+        ("python", &["plugin.py"][..], "python3 is not installed: install Python 3.10"),
+    ] {
+        let plugin = folder.path().join(language);
+        std::fs::create_dir(&plugin).unwrap();
+        for file in files {
+            std::fs::write(plugin.join(file), "lib.crate-type = [\"cdylib\"]").unwrap();
+        }
+        let mut command = std::process::Command::new(towpath_tests::binary::binary("towpath"));
+        let output =
+            command.args(["plugin", "build"]).current_dir(&plugin).env("PATH", folder.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(3));
+        assert!(err(&output).contains(wanted), "{}", err(&output));
+    }
+}
+
+#[test]
+fn run_shows_the_verdict_the_logs_and_where_it_failed() {
+    let folder = project();
+    let folder = folder.path();
+    let event = ["plugin", "run", "plugins/crm", "--event", "plugins/crm/cases/one/message.json"];
+    let run_of = |guest: Guest, code| {
+        std::fs::write(folder.join("plugins/crm/plugin.wasm"), guest.build()).unwrap();
+        run(folder, &event, code)
+    };
+    let (said, logs) = run_of(
+        Guest::forward()
+            .with_code("(call $log (i32.const 2) (i32.const 8192) (i32.const 4) (i32.const 0) (i32.const 0))"),
+        0,
+    );
+    assert!(said.contains("\"deliver\"") && said.contains("fuel ("), "{said}");
+    assert!(logs.contains("plugin_says"), "{logs}");
+    let (said, _) = run_of(Guest::code("unreachable"), 1);
+    assert!(said.contains("\"kind\": \"trap\"") && said.contains("where it was, innermost first"), "{said}");
+    let (said, _) = run_of(Guest::code("(loop (br 0))"), 1);
+    assert!(said.contains("\"kind\": \"fuel\""), "{said}");
+    let body = ["plugin", "run", "plugins/crm", "--body", "towpath.toml", "--header", "x-a:1", "--json"];
+    std::fs::write(folder.join("plugins/crm/plugin.wasm"), Guest::skip("no").build()).unwrap();
+    let shown: Value = serde_json::from_str(&run(folder, &body, 0).0).unwrap();
+    assert_eq!(shown["verdict"]["skip"]["code"], "no");
+    assert!(shown["time_ms"].is_f64());
+}
+
+#[test]
+fn check_finds_what_a_host_and_a_reviewer_would() {
+    let folder = project();
+    let folder = folder.path();
+    run(folder, &["plugin", "test", "--update"], 0);
+    let rows = json(folder, &["plugin", "check"], 1);
+    let failed = |rows: &Value| -> Vec<String> {
+        let rows = rows.as_array().unwrap().iter().filter(|row| row["ok"] == false);
+        rows.map(|row| row["check"].as_str().unwrap().to_owned()).collect()
+    };
+    // The guest calls itself otherwise than its folder; everything else is well.
+    assert_eq!(failed(&rows), ["name"]);
+    let other = std::fs::read_to_string(folder.join("towpath.toml")).unwrap().replace("target.sss", "target.crm");
+    std::fs::write(folder.join("other.toml"), other).unwrap();
+    assert_eq!(failed(&json(folder, &["plugin", "check", "-c", "other.toml"], 1)), ["name", "targets"]);
+    std::fs::write(folder.join("plugins/crm/plugin.wasm"), Guest::code("unreachable").build()).unwrap();
+    assert_eq!(failed(&json(folder, &["plugin", "check"], 1)), ["name", "limits", "cases"]);
+}
+
+#[test]
+fn inspect_tells_what_a_plugin_is_and_what_it_is_given() {
+    let folder = project();
+    let review = json(folder.path(), &["plugin", "inspect", "plugins/crm/plugin.wasm"], 0);
+    assert_eq!(review["contract"], "towpath:plugin 1.0.0");
+    assert_eq!(review["description"]["targets"], json!(["sss"]));
+    assert!(review["exports"].to_string().contains("towpath:plugin/transform@1.0.0"));
+    let bytes = std::fs::read(folder.path().join("plugins/crm/plugin.wasm")).unwrap();
+    assert_eq!(review["sha256"], towpath_core::plugin::digest(&bytes));
+    let (shown, _) = run(folder.path(), &["plugin", "inspect", "plugins/crm"], 0);
+    assert!(shown.contains("It reaches no network"), "{shown}");
+}
+
+#[test]
+fn diff_shows_the_verdicts_that_change() {
+    let folder = project();
+    let folder = folder.path();
+    std::fs::write(folder.join("new.wasm"), Guest::reject("worse").build()).unwrap();
+    let diff = |new: &str, code| json(folder, &["plugin", "diff", "plugins/crm", new, "--events", "plugins"], code);
+    assert_eq!(diff("plugins/crm", 0)[0]["changed"], false);
+    let changed = diff("new.wasm", 1);
+    assert_eq!((&changed[0]["changed"], &changed[0]["new"]["reject"]["code"]), (&json!(true), &json!("worse")));
+    let (shown, _) = run(folder, &["plugin", "diff", "plugins/crm", "new.wasm", "--events", "plugins"], 1);
+    assert!(shown.contains("+   \"reject\": {") && shown.contains("1 verdicts change"), "{shown}");
+}
+
+#[test]
+fn what_fuzzing_finds_becomes_a_case() {
+    let folder = project();
+    let folder = folder.path();
+    let fuzz = ["plugin", "fuzz", "plugins/crm", "--runs", "200", "--seed", "7"];
+    assert_eq!(json(folder, &fuzz, 0)["findings"], json!([]));
+    // It traps on every body that is not as long as the recorded one.
+    let trap = "local.get 0 i32.load offset=76 i32.const 8 i32.ne if unreachable end";
+    std::fs::write(folder.join("plugins/crm/plugin.wasm"), Guest::forward().with_code(trap).build()).unwrap();
+    let report = json(folder, &fuzz, 1);
+    assert_eq!(
+        (&report["seed"], report["findings"].as_array().unwrap().len()),
+        (&json!(7), 1),
+        "one place, one finding"
+    );
+    let case = report["findings"][0]["case"].as_str().unwrap().to_owned();
+    let event = format!("{case}/message.json");
+    let (said, _) = run(folder, &["plugin", "run", "plugins/crm", "--event", &event], 1);
+    assert!(said.contains("\"kind\": \"trap\""), "the case does what was found: {said}");
+    let (_, said) = run(folder, &["plugin", "fuzz", "plugins/crm", "--runs", "10"], 1);
+    assert!(said.contains("seed "), "{said}");
+}
+
+#[test]
+fn a_junit_report_tells_every_case() {
+    let folder = project();
+    let folder = folder.path();
+    run(folder, &["plugin", "test", "--update"], 0);
+    run(folder, &["plugin", "test", "--junit", "report.xml"], 0);
+    let report = std::fs::read_to_string(folder.join("report.xml")).unwrap();
+    assert!(report.contains("<testsuite name=\"crm\" tests=\"1\" failures=\"0\""), "{report}");
+    std::fs::write(folder.join("plugins/crm/plugin.wasm"), Guest::skip("<&>").build()).unwrap();
+    run(folder, &["plugin", "test", "--junit", "report.xml"], 1);
+    let report = std::fs::read_to_string(folder.join("report.xml")).unwrap();
+    assert!(report.contains("<failure message=\"the verdict differs\">") && !report.contains("<&>"), "{report}");
+}
