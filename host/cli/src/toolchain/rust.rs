@@ -9,6 +9,9 @@ use serde_json::Value;
 /// The target that plugins are built for.
 const TARGET: &str = "wasm32-wasip2";
 
+/// The target that cargo component builds for; it adapts the result.
+const COMPONENT_TARGET: &str = "wasm32-wasip1";
+
 pub(super) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
     let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).context("reading Cargo.toml")?;
     let manifest: toml::Table = manifest.parse().context("Cargo.toml is not TOML")?;
@@ -19,9 +22,10 @@ pub(super) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
         false => &["build", "--release", "--target", TARGET],
     };
     check_tools(folder, by_component)?;
+    let target = if by_component { COMPONENT_TARGET } else { TARGET };
     let cargo = Command::new("cargo")
         .args(args)
-        .args(["--message-format", "json-render-diagnostics"])
+        .args(["--message-format", "json-render-diagnostics", "--config", &without_paths(folder, target)?])
         .current_dir(folder)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -32,6 +36,29 @@ pub(super) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
     }
     let artifact = cargo.stdout.split(|byte| *byte == b'\n').filter_map(component_of).next_back();
     artifact.context("the crate builds no component: its Cargo.toml needs [lib] crate-type = [\"cdylib\"]")
+}
+
+/// Keeps this machine's paths out of the component, where panics tell of them: what is shipped says nothing of who built
+/// it, and is the same wherever it is built.
+fn without_paths(folder: &Path, target: &str) -> anyhow::Result<String> {
+    let args = ["metadata", "--format-version", "1", "--quiet"];
+    let output = Command::new("cargo").args(args).current_dir(folder).stdin(Stdio::null()).output();
+    let output = output.context("running cargo metadata")?;
+    if !output.status.success() {
+        bail!("cargo does not understand the crate:\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    let metadata: Value = serde_json::from_slice(&output.stdout).context("reading what cargo metadata said")?;
+    let packages = metadata.get("packages").and_then(Value::as_array).into_iter().flatten();
+    let sources = packages.filter_map(|package| Path::new(package.get("manifest_path")?.as_str()?).parent());
+    // A crate of a registry lies in a folder beside the others: `NAME-VERSION` is what remains.
+    let mut prefixes: Vec<(&Path, &str)> =
+        sources.filter_map(|source| source.parent()).map(|folder| (folder, "crates")).collect();
+    prefixes.extend(metadata.get("workspace_root").and_then(Value::as_str).map(|root| (Path::new(root), ".")));
+    prefixes.sort();
+    prefixes.dedup();
+    let flags = prefixes.iter().map(|(prefix, name)| format!("--remap-path-prefix={}={name}", prefix.display()));
+    let flags: Vec<String> = flags.collect();
+    Ok(format!("target.{target}.rustflags={}", serde_json::to_string(&flags).context("writing rustflags")?))
 }
 
 /// The `.wasm` of a cdylib, if this line of cargo's messages tells of one.
