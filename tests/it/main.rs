@@ -22,3 +22,4 @@ mod order;
 mod pipeline;
 mod plugin;
 mod poll;
+mod released;
