@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use towpath_core::backoff::Backoff;
 use towpath_core::poll::{self, Options};
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
@@ -55,7 +56,8 @@ proptest! {
 
 async fn run(plans: Vec<Plan>, workers: usize, crashes: Vec<usize>, seed: u64) -> TestCaseResult {
     let witness = Witness::start(&plans).await;
-    let rig = Rig::new().await;
+    let mut rig = Rig::new().await;
+    rig.backoff = Backoff { base: Duration::from_millis(5), cap: Duration::from_millis(20) };
     rig.write("guest", Guest::forward());
     for (number, plan) in plans.iter().enumerate() {
         rig.send(&format!("g/{}", plan.group), &number.to_string()).await;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tempfile::TempDir;
+use towpath_core::backoff::Backoff;
 use towpath_core::clock::Clock;
 use towpath_core::config::{Config, Secrets};
 use towpath_core::dead_letter::DeadLetter;
@@ -27,6 +28,8 @@ pub struct Rig {
     pub events: LocalQueue,
     /// The dead-letter queue.
     pub dead_letters: LocalQueue,
+    /// How its pipelines wait where no target says how.
+    pub backoff: Backoff,
     clock: Clock,
 }
 
@@ -47,7 +50,7 @@ impl Rig {
         };
         let dead_letters = store.queue("events-dead.fifo", settings.clone()).await.unwrap();
         let events = store.queue("events.fifo", settings).await.unwrap();
-        Rig { folder, store, events, dead_letters, clock }
+        Rig { folder, store, events, dead_letters, backoff: Backoff::default(), clock }
     }
 
     /// Writes a guest into the folder as the plugin of this name.
@@ -79,7 +82,9 @@ impl Rig {
         let plugins = Plugins::new(config.plugins.values().map(load));
         let deliverer = Deliverer::new(config.targets, holds, self.clock).unwrap();
         let source = "arn:test:events.fifo".to_owned();
-        Arc::new(Pipeline::new(config.routes, plugins, deliverer, dead_letters, source, self.clock))
+        let mut pipeline = Pipeline::new(config.routes, plugins, deliverer, dead_letters, source, self.clock);
+        pipeline.backoff = self.backoff;
+        Arc::new(pipeline)
     }
 
     /// Sends a webhook with this body to a group.

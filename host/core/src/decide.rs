@@ -52,6 +52,8 @@ pub struct Facts<'a> {
     pub failures: u32,
     /// What happens instead of dead-lettering.
     pub on_dead_letter: OnDeadLetter,
+    /// The wait before another try where no target has one of its own.
+    pub backoff: Backoff,
 }
 
 /// The longest a held message waits before it is looked at again: a resume is felt within a minute.
@@ -65,8 +67,7 @@ pub const MIN_RETRY: Duration = Duration::from_secs(1);
 
 /// Decides. A message that was never tried is never dead-lettered.
 pub fn decide(outcome: &Outcome, facts: Facts<'_>) -> Decision {
-    let backoff = Backoff::default();
-    let wait = || backoff.after(facts.failures, facts.group);
+    let wait = || facts.backoff.after(facts.failures, facts.group);
     match outcome {
         Outcome::Delivered(_) | Outcome::Skipped(_) => Decision::Ack,
         Outcome::Unavailable { attempts, retry_after, backoff } => {
@@ -83,7 +84,7 @@ pub fn decide(outcome: &Outcome, facts: Facts<'_>) -> Decision {
             retry_or(facts, wait, "expired", || format!("target {target} was not called: {why}"))
         }
         Outcome::Deferred { reason, after } => {
-            let asked = after.map(|after| after.clamp(MIN_RETRY, backoff.cap));
+            let asked = after.map(|after| after.clamp(MIN_RETRY, facts.backoff.cap.max(MIN_RETRY)));
             let detail = || format!("the plugin asked for a retry: {}: {}", reason.code, reason.message);
             retry_or(facts, asked.unwrap_or_else(wait), "expired", detail)
         }
@@ -110,7 +111,7 @@ fn retry_or(facts: Facts<'_>, wait: Duration, code: &'static str, detail: impl F
 fn give_up(facts: Facts<'_>, code: &'static str, detail: String) -> Decision {
     match facts.on_dead_letter {
         OnDeadLetter::Block if facts.age < LAST_CALL => {
-            Decision::Retry(Backoff::default().after(facts.failures, facts.group))
+            Decision::Retry(facts.backoff.after(facts.failures, facts.group))
         }
         _ => Decision::DeadLetter(Death { code, detail }),
     }

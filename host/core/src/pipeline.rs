@@ -14,6 +14,7 @@ use tracing::{Instrument as _, debug, error, info, warn};
 
 pub use tally::{Tally, Totals};
 
+use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::dead_letter::{DeadLetter, Seen};
 use crate::decide::{Death, Decision, Facts, OnDeadLetter, decide};
@@ -25,6 +26,10 @@ use crate::queue::{GroupId, MAX_RETENTION, Queue, Received};
 use crate::route::{Route, Routes};
 use crate::verdict::Verdict;
 use failures::Failures;
+
+/// The longest wait of a message whose dead letter could not be stored. How often its target failed before says nothing of
+/// the dead-letter queue.
+const UNBURIED_CAP: Duration = Duration::from_secs(60);
 
 /// What a driver is told: delete the message, or give it back for so long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +75,8 @@ pub struct Pipeline {
     pub source: String,
     /// What time it is.
     pub clock: Clock,
+    /// The wait before another try where no target has one of its own.
+    pub backoff: Backoff,
     tally: Tally,
     failures: Failures,
 }
@@ -84,8 +91,8 @@ impl Pipeline {
         source: String,
         clock: Clock,
     ) -> Pipeline {
-        let (tally, failures) = (Tally::default(), Failures::default());
-        Pipeline { routes, plugins, deliverer, dead_letters, source, clock, tally, failures }
+        let (backoff, tally, failures) = (Backoff::default(), Tally::default(), Failures::default());
+        Pipeline { routes, plugins, deliverer, dead_letters, source, clock, backoff, tally, failures }
     }
 
     /// Begins with a group. Its messages go through [`GroupRun::next`] one after another.
@@ -193,6 +200,7 @@ impl Pipeline {
             max_age: route.map_or(MAX_RETENTION, |route| route.max_age),
             failures,
             on_dead_letter: route.map_or(OnDeadLetter::Continue, |route| route.on_dead_letter),
+            backoff: self.backoff,
         }
     }
 
@@ -219,7 +227,7 @@ impl Pipeline {
             Err(_) => "out of time".to_owned(),
         };
         error!(reason, problem, "dead-letter send failed, the message is kept");
-        Settlement::Retry(crate::backoff::Backoff::default().after(facts.failures, facts.group))
+        Settlement::Retry(facts.backoff.after(facts.failures, facts.group).min(UNBURIED_CAP))
     }
 }
 
@@ -250,7 +258,7 @@ impl GroupRun<'_> {
         let work = self.pipeline.settle(received, route, self.lease, self.fresh).instrument(span);
         let settlement = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
             error!(message_id = %received.id, panic = call::panic_text(&*panic), "the host panicked, the message is kept");
-            Settlement::Retry(crate::backoff::Backoff::default().base)
+            Settlement::Retry(self.pipeline.backoff.base)
         });
         self.fresh = false;
         if let Settlement::Retry(after) = settlement {

@@ -41,6 +41,11 @@ fn held(gate: Gate, after: Option<u64>) -> Outcome {
     Outcome::Held(Closed { target: "sss".into(), gate, why: "because".into(), after })
 }
 
+fn facts(group: &GroupId, age: Duration, failures: u32) -> Facts<'_> {
+    let (on_dead_letter, backoff) = (OnDeadLetter::Continue, Backoff::default());
+    Facts { group, age, max_age: MAX_AGE, failures, on_dead_letter, backoff }
+}
+
 /// What a decision is, for the table.
 #[derive(Debug, PartialEq)]
 enum Is {
@@ -97,8 +102,7 @@ fn the_table_of_the_design() {
     let group = GroupId::from("g");
     for (name, outcome, failures, young, old) in rows {
         for (age, expected) in [(MINUTE, young), (MAX_AGE, old)] {
-            let facts =
-                Facts { group: &group, age, max_age: MAX_AGE, failures, on_dead_letter: OnDeadLetter::Continue };
+            let facts = facts(&group, age, failures);
             let decision = decide(&outcome, facts);
             assert!(is(decision.clone(), &expected), "{name} at {age:?}: {decision:?}, expected {expected:?}");
             let blocking = decide(&outcome, Facts { on_dead_letter: OnDeadLetter::Block, ..facts });
@@ -117,8 +121,8 @@ fn the_table_of_the_design() {
 #[test]
 fn a_death_by_age_tells_what_the_last_try_met() {
     let group = GroupId::from("g");
-    let facts =
-        Facts { group: &group, age: MAX_AGE, max_age: MAX_AGE, failures: 9, on_dead_letter: OnDeadLetter::Continue };
-    let Decision::DeadLetter(death) = decide(&unavailable(None), facts) else { panic!("must be given up") };
+    let Decision::DeadLetter(death) = decide(&unavailable(None), facts(&group, MAX_AGE, 9)) else {
+        panic!("must be given up")
+    };
     assert_eq!(death.detail, "given up after 1h; the last try: sss: POST /t: 503");
 }
