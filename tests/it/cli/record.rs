@@ -1,8 +1,8 @@
 //! `record`: cases from what waits, from dead letters and from what is posted, without personal data.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use towpath_tests::guest::Guest;
@@ -25,6 +25,37 @@ async fn record(rig: &Rig, args: &[&str]) -> Value {
     let output = tokio::task::spawn_blocking(run).await.unwrap();
     assert!(output.status.success(), "{}", err(&output));
     serde_json::from_str(&out(&output)).unwrap()
+}
+
+/// A recorder that listens. It is killed when it is dropped.
+struct Recorder {
+    process: Child,
+    url: String,
+}
+
+impl Recorder {
+    fn start(folder: &Path, args: &[&str]) -> Recorder {
+        let mut command = Command::new(towpath_tests::binary::binary("towpath"));
+        command.args(["record", "--to", "cases", "--listen", "127.0.0.1:0"]).args(args).current_dir(folder);
+        let mut process = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut said = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let line = said.find(|line| line.contains("recording what is posted to")).expect("it tells where");
+        // Keep reading, so that it never waits for us.
+        std::thread::spawn(move || said.count());
+        let address = line.split("http://").nth(1).unwrap().trim();
+        Recorder { process, url: format!("http://{}", address.replace("PATH", "crm")) }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn cases(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder.join("cases")).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 fn read(folder: &Path, saved: &Value) -> (String, Value) {
@@ -75,18 +106,38 @@ async fn dead_letters_become_cases() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_posted_becomes_cases_until_there_is_enough() {
     let rig = Rig::new().await;
-    let mut command = Command::new(towpath_tests::binary::binary("towpath"));
-    command.args(["record", "--to", "cases", "--listen", "127.0.0.1:0", "--limit", "1"]).current_dir(rig.path());
-    let mut recorder = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    let mut said = BufReader::new(recorder.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let line = said.find(|line| line.contains("recording what is posted to")).expect("it tells where");
-    let url = line.split("http://").nth(1).unwrap().trim().replace("PATH", "crm");
-    let client = client();
-    let post = client.post(format!("http://{url}")).header("x-hub-signature-256", "sha256=abc").body(EVENT);
+    let mut recorder = Recorder::start(rig.path(), &["--limit", "1"]);
+    assert_eq!(client().get(&recorder.url).send().await.unwrap().status(), 405, "only a POST is an event");
+    let post = client().post(&recorder.url).header("x-hub-signature-256", "sha256=abc").body(EVENT);
     assert_eq!(post.send().await.unwrap().status(), 202);
-    assert!(recorder.wait().unwrap().success());
-    let cases: Vec<_> = std::fs::read_dir(rig.path().join("cases")).unwrap().collect();
-    let text = std::fs::read_to_string(cases[0].as_ref().unwrap().path().join("message.json")).unwrap();
+    assert!(recorder.process.wait().unwrap().success());
+    let cases = cases(rig.path());
+    let text = std::fs::read_to_string(cases[0].join("message.json")).unwrap();
     assert!(text.contains("redacted-") && !text.contains("sha256=abc"), "{text}");
     assert!(text.contains("\"path\": \"crm\""), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recorder_in_front_of_a_live_ingest_hands_on_and_answers_as_the_ingest_does() {
+    let rig = Rig::new().await;
+    let mut ingest = Target::answering(|_| Answer::Status(202, "{\"id\": \"m-1\"}".to_owned())).await;
+    let recorder = Recorder::start(rig.path(), &["--limit", "1", "--forward", &ingest.url]);
+    let post = async |body: &'static str| {
+        let request = client().post(format!("{}?a=1", recorder.url)).header("x-signature", "abc").body(body);
+        request.send().await.unwrap()
+    };
+    let answer = post(EVENT).await;
+    assert_eq!((answer.status().as_u16(), answer.text().await.unwrap()), (202, "{\"id\": \"m-1\"}".to_owned()));
+    ingest.answer(|_| Answer::Header(503, "retry-after", "5".to_owned()));
+    let answer = post("{}").await;
+    assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &"5".parse().unwrap()));
+    let calls = ingest.calls();
+    assert_eq!(calls[0].path, "/hooks/crm?a=1");
+    assert_eq!(calls[0].header("x-signature"), "abc", "the ingest verifies what the sender signed");
+    assert_eq!(ingest.bodies(), [EVENT, "{}"], "what is not recorded any more is handed on too");
+    ingest.stop().await;
+    assert_eq!(post(EVENT).await.status(), 502, "nothing is accepted that is not stored");
+    let text = std::fs::read_to_string(cases(rig.path())[0].join("message.json")).unwrap();
+    assert!(!text.contains("abc") && !text.contains("ada@"), "{text}");
+    assert_eq!(cases(rig.path()).len(), 1);
 }

@@ -191,6 +191,13 @@ fn minutes(text: &str) -> Result<f64, String> {
     }
 }
 
+fn base_url(text: &str) -> Result<String, String> {
+    match text.parse::<http::Uri>() {
+        Ok(url) if matches!(url.scheme_str(), Some("http" | "https")) && url.query().is_none() => Ok(text.to_owned()),
+        _ => Err("a URL such as http://127.0.0.1:8080".to_owned()),
+    }
+}
+
 /// `record`.
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
@@ -198,6 +205,8 @@ Examples:
   towpath record --to plugins/crm/cases --store .towpath --limit 20
   towpath record --to plugins/crm/cases --dead --store .towpath --redact /customer/name
   towpath record --to plugins/crm/cases --listen 127.0.0.1:8080   post to it; Ctrl-C ends
+  towpath record --to plugins/crm/cases --listen 127.0.0.1:8090 --forward http://127.0.0.1:8080
+                                                    in front of a live ingest, which stores the events
 
 Mail addresses, phone and card numbers, tokens, and the values of signature and authorization headers are
 replaced, and what --redact points to (a JSON pointer; `*` is every item or key). Equal values get equal
@@ -216,6 +225,9 @@ pub struct Record {
     /// Take what is posted to this address instead; it is answered 202 and kept nowhere else
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["dead", "store", "queue_url"])]
     pub listen: Option<SocketAddr>,
+    /// Hand what is posted on to this ingest, and answer what it answers, until Ctrl-C
+    #[arg(long, value_name = "URL", requires = "listen", value_parser = base_url)]
+    pub forward: Option<String>,
     /// How many at most
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: u64,

@@ -1,18 +1,11 @@
 //! `record`: messages as cases of a plugin, without personal data.
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+mod listen;
 
-use anyhow::{Context as _, bail};
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
-use towpath_core::clock::Clock;
 use towpath_core::message::Message;
 use towpath_core::plugin::digest;
 use towpath_core::queue::{Handle, Queue as _, Received};
@@ -25,7 +18,6 @@ use crate::letters::Letters;
 use crate::output::{Exit, Output};
 use crate::place::{Found, Place};
 use crate::redact::{self, Redactor};
-use crate::signals;
 
 /// Where the key of the replacements is.
 const KEY: &str = ".towpath/redact.key";
@@ -126,54 +118,6 @@ impl Recorder<'_> {
         }
         Ok(())
     }
-
-    /// Takes what is posted until there is enough, or Ctrl-C.
-    async fn listen(&mut self, address: SocketAddr, output: &Output) -> anyhow::Result<()> {
-        if !address.ip().is_loopback() {
-            output.note("anybody who reaches this address can write cases: bind 127.0.0.1 behind a tunnel instead");
-        }
-        let listener =
-            tokio::net::TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
-        let (sender, mut posted) = mpsc::channel(16);
-        let router = Router::new().fallback(post).with_state(sender);
-        output.note(format!("recording what is posted to http://{}/hooks/PATH", listener.local_addr()?));
-        let enough = CancellationToken::new();
-        let server = axum::serve(listener, router).with_graceful_shutdown(enough.clone().cancelled_owned());
-        let server = async { server.await };
-        tokio::pin!(server);
-        let stop = signals::first();
-        tokio::pin!(stop);
-        while !self.is_full() {
-            tokio::select! {
-                ended = &mut server => return ended.context("serving"),
-                stopped = &mut stop => {
-                    stopped?;
-                    break;
-                }
-                Some(Posted { message, saved }) = posted.recv() => {
-                    self.save(&message)?;
-                    if let Some(case) = self.saved.last() {
-                        output.say(case.case.display());
-                    }
-                    // Who posted may have gone away; the case is there.
-                    let _ = saved.send(());
-                }
-            }
-        }
-        // What was saved is answered before the end; what else is under way is refused.
-        posted.close();
-        enough.cancel();
-        tokio::time::timeout(GRACE, server).await.unwrap_or(Ok(())).context("ending the server")
-    }
-}
-
-/// How long answers may take to get out at the end.
-const GRACE: Duration = Duration::from_secs(2);
-
-/// A message that was posted, and who waits for it to be saved.
-struct Posted {
-    message: Message,
-    saved: oneshot::Sender<()>,
 }
 
 /// The messages of dead letters as their plugins saw them.
@@ -202,27 +146,4 @@ fn unpacked(browsed: towpath_local::Browsed, queue: &LocalQueue) -> Option<Messa
         handle: Handle(String::new()),
     };
     Message::read(&received, queue.name()).ok()
-}
-
-async fn post(State(sender): State<mpsc::Sender<Posted>>, uri: Uri, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let path = uri.path().trim_matches('/');
-    let path = path.strip_prefix("hooks/").unwrap_or(path);
-    let headers = headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
-    let message = Message {
-        id: uuid::Uuid::new_v4().to_string().into(),
-        group: if path.is_empty() { "test" } else { path }.into(),
-        dedup_id: None,
-        sequence: None,
-        receive_count: 1,
-        sent_at: Clock::wall().now(),
-        source: "record".to_owned(),
-        headers: headers.collect(),
-        body: body.to_vec(),
-    };
-    let (saved, is_saved) = oneshot::channel();
-    let sent = sender.send(Posted { message, saved }).await.is_ok();
-    match sent && is_saved.await.is_ok() {
-        true => StatusCode::ACCEPTED,
-        false => StatusCode::SERVICE_UNAVAILABLE,
-    }
 }

@@ -49,7 +49,8 @@ pub(super) async fn run(args: Send, output: &Output) -> anyhow::Result<Exit> {
 /// A client for posting to a local ingest.
 pub(super) fn client() -> anyhow::Result<reqwest::Client> {
     towpath_core::deliver::install_crypto();
-    reqwest::Client::builder().build().context("preparing the HTTP client")
+    let as_answered = reqwest::redirect::Policy::none();
+    reqwest::Client::builder().redirect(as_answered).build().context("preparing the HTTP client")
 }
 
 /// Posts one event.

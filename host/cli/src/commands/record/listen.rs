@@ -1,0 +1,178 @@
+//! `record --listen`: what is posted becomes cases, and is handed on to the ingest behind, if there is one.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use towpath_core::clock::Clock;
+use towpath_core::message::Message;
+
+use super::Recorder;
+use crate::output::Output;
+use crate::signals;
+
+/// How long answers may take to get out at the end.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Headers that belong to one connection, not to the event (RFC 9110, section 7.6.1); the client sets its own.
+const OF_A_CONNECTION: [HeaderName; 7] = [
+    header::HOST,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::TE,
+    header::TRAILER,
+    header::UPGRADE,
+];
+
+/// A message that was posted, and who waits for it to be saved.
+struct Posted {
+    message: Message,
+    saved: oneshot::Sender<()>,
+}
+
+/// What a request meets.
+#[derive(Clone)]
+struct Front {
+    recorder: mpsc::Sender<Posted>,
+    onward: Option<Onward>,
+}
+
+/// The ingest behind.
+#[derive(Clone)]
+struct Onward {
+    client: reqwest::Client,
+    base: String,
+}
+
+impl Recorder<'_> {
+    /// Takes what is posted until there is enough, or Ctrl-C. Whoever hands on does so until Ctrl-C: events come through
+    /// here.
+    pub(super) async fn listen(&mut self, address: SocketAddr, output: &Output) -> anyhow::Result<()> {
+        if !address.ip().is_loopback() {
+            output.note("anybody who reaches this address can write cases: bind 127.0.0.1 behind a tunnel instead");
+        }
+        let onward = self.args.forward.as_deref().map(Onward::to).transpose()?;
+        let hands_on = onward.is_some();
+        let listener =
+            tokio::net::TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+        let (sender, mut posted) = mpsc::channel(16);
+        let router = Router::new().fallback(take).with_state(Front { recorder: sender, onward });
+        output.note(format!("recording what is posted to http://{}/hooks/PATH", listener.local_addr()?));
+        let enough = CancellationToken::new();
+        let server = axum::serve(listener, router).with_graceful_shutdown(enough.clone().cancelled_owned());
+        let server = async { server.await };
+        tokio::pin!(server);
+        let stop = signals::first();
+        tokio::pin!(stop);
+        while hands_on || !self.is_full() {
+            tokio::select! {
+                ended = &mut server => return ended.context("serving"),
+                stopped = &mut stop => {
+                    stopped?;
+                    break;
+                }
+                Some(Posted { message, saved }) = posted.recv() => {
+                    self.take(&message, hands_on, output)?;
+                    // Who posted may have gone away; the case is there.
+                    let _ = saved.send(());
+                }
+            }
+        }
+        // What was saved is answered before the end; what else is under way is refused.
+        posted.close();
+        enough.cancel();
+        tokio::time::timeout(GRACE, server).await.unwrap_or(Ok(())).context("ending the server")
+    }
+
+    fn take(&mut self, message: &Message, hands_on: bool, output: &Output) -> anyhow::Result<()> {
+        let before = self.saved.len();
+        match self.save(message) {
+            Ok(()) => {}
+            // A full disk must not keep events from the ingest.
+            Err(error) if hands_on => output.error(&error.context("recording an event, which is handed on")),
+            Err(error) => return Err(error),
+        }
+        for saved in self.saved.iter().skip(before) {
+            output.say(saved.case.display());
+        }
+        if hands_on && self.is_full() && self.saved.len() > before {
+            output.note("enough is recorded; what comes is still handed on, Ctrl-C ends");
+        }
+        Ok(())
+    }
+}
+
+async fn take(State(front): State<Front>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let recorded = method == Method::POST && front.record(&uri, &headers, &body).await;
+    match &front.onward {
+        Some(onward) => onward.hand_on(method, &uri, headers, body).await,
+        None if method != Method::POST => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+        None if recorded => StatusCode::ACCEPTED.into_response(),
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+impl Front {
+    async fn record(&self, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> bool {
+        let path = uri.path().trim_matches('/');
+        let path = path.strip_prefix("hooks/").unwrap_or(path);
+        let headers = headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+        let message = Message {
+            id: uuid::Uuid::new_v4().to_string().into(),
+            group: if path.is_empty() { "test" } else { path }.into(),
+            dedup_id: None,
+            sequence: None,
+            receive_count: 1,
+            sent_at: Clock::wall().now(),
+            source: "record".to_owned(),
+            headers: headers.collect(),
+            body: body.to_vec(),
+        };
+        let (saved, is_saved) = oneshot::channel();
+        self.recorder.send(Posted { message, saved }).await.is_ok() && is_saved.await.is_ok()
+    }
+}
+
+impl Onward {
+    fn to(base: &str) -> anyhow::Result<Onward> {
+        let client = crate::commands::send::client()?;
+        Ok(Onward { client, base: base.trim_end_matches('/').to_owned() })
+    }
+
+    /// Makes the same request of the ingest behind, and answers what it answers: the sender is told that an event is
+    /// stored only if it is.
+    async fn hand_on(&self, method: Method, uri: &Uri, mut headers: HeaderMap, body: Bytes) -> Response {
+        for name in OF_A_CONNECTION {
+            headers.remove(name);
+        }
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let request = self.client.request(method, format!("{}{path}", self.base)).headers(headers).body(body);
+        let answered = async {
+            let answer = request.send().await?;
+            let (status, kind) = (answer.status(), answer.headers().get(header::CONTENT_TYPE).cloned());
+            let retry_after = answer.headers().get(header::RETRY_AFTER).cloned();
+            Ok::<_, reqwest::Error>((status, kind, retry_after, answer.bytes().await?))
+        };
+        match answered.await {
+            Ok((status, kind, retry_after, body)) => {
+                let mut response = (status, body).into_response();
+                response.headers_mut().remove(header::CONTENT_TYPE);
+                response.headers_mut().extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
+                response.headers_mut().extend(retry_after.map(|after| (header::RETRY_AFTER, after)));
+                response
+            }
+            Err(error) => {
+                tracing::warn!(to = self.base, error = %error.without_url(), "an event could not be handed on, its sender is told to try again");
+                StatusCode::BAD_GATEWAY.into_response()
+            }
+        }
+    }
+}
