@@ -93,7 +93,7 @@ pub(crate) fn load_plugin<'a>(
 
 /// A new plugin engine for so many calls at a time, and for those that load a plugin meanwhile.
 pub(crate) fn engine(concurrency: usize) -> anyhow::Result<Engine> {
-    Engine::with_slots(concurrency + SPARE_SLOTS)
+    Engine::with_cache(concurrency + SPARE_SLOTS)
         .map_err(|error| anyhow::anyhow!("{error:#}"))
         .context("starting the plugin engine")
 }

@@ -42,11 +42,6 @@ impl Language {
         }
         folder.join(python::SOURCE).is_file().then_some(Language::Python)
     }
-
-    /// Whether its components are so large that compiling one at every start is a wait.
-    fn is_large(self) -> bool {
-        self != Language::Rust
-    }
 }
 
 /// Whether a change of this file, given below the plugin's folder, changes the plugin.
@@ -59,8 +54,29 @@ pub(crate) fn is_source(file: &Path) -> bool {
             && file.extension().is_some_and(|kind| kinds.iter().any(|known| kind == *known))
 }
 
-/// Builds the plugin in a folder and puts its component there; one of a large language is also precompiled for
-/// this machine.
+/// Whether a plugin has sources, and no component that is newer than all of them. What the crate depends on elsewhere is
+/// not looked at.
+pub(crate) fn is_stale(folder: &Path) -> bool {
+    if Language::of(folder).is_none() {
+        return false;
+    }
+    let changed = |file: &Path| file.metadata().and_then(|metadata| metadata.modified()).ok();
+    let Some(built) = changed(&folder.join(COMPONENT)) else { return true };
+    sources(folder, Path::new("")).iter().filter_map(|source| changed(source)).any(|source| source > built)
+}
+
+/// The source files below a plugin's folder.
+fn sources(folder: &Path, below: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder.join(below)).into_iter().flatten().filter_map(Result::ok);
+    let found = entries.map(|entry| below.join(entry.file_name())).filter(|path| is_source(path));
+    let found = found.flat_map(|path| match folder.join(&path).is_dir() {
+        true => sources(folder, &path),
+        false => vec![folder.join(&path)],
+    });
+    found.collect()
+}
+
+/// Builds the plugin in a folder and puts its component there.
 pub(crate) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
     let language = Language::of(folder).with_context(|| {
         format!(
@@ -78,9 +94,6 @@ pub(crate) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
     let partial = folder.join(format!("{COMPONENT}.partial"));
     std::fs::copy(&built, &partial).with_context(|| format!("copying {}", built.display()))?;
     std::fs::rename(&partial, &component).with_context(|| format!("writing {}", component.display()))?;
-    if language.is_large() {
-        write_precompiled(folder, None)?;
-    }
     Ok(component)
 }
 

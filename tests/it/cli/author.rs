@@ -58,14 +58,29 @@ fn a_new_python_plugin_passes_its_cases_at_once_and_imports_the_contract_alone()
     assert!(plugin.join(".towpath/bindings/wit_world/exports/__init__.py").is_file(), "types for the editor");
 }
 
+#[test]
+fn what_is_tested_is_never_older_than_its_sources() {
+    let (_folder, plugin) = new("rust", &[]);
+    run(&plugin, &["plugin", "test"], 0);
+    let source = plugin.join("src/lib.rs");
+    let changed = std::fs::read_to_string(&source).unwrap().replace("\"won\"", "\"gained\"");
+    std::fs::write(&source, changed).unwrap();
+    // Later than the component, whatever the clock of the file system can tell apart.
+    let built = plugin.join("plugin.wasm").metadata().unwrap().modified().unwrap();
+    std::fs::File::open(&source).unwrap().set_modified(built + std::time::Duration::from_secs(1)).unwrap();
+    let (said, _) = run(&plugin, &["plugin", "test"], 1);
+    assert!(said.contains("+           \"state\": \"gained\""), "{said}");
+    std::fs::write(&source, "fn").unwrap();
+    std::fs::File::open(&source).unwrap().set_modified(built + std::time::Duration::from_secs(60)).unwrap();
+    let (_, said) = run(&plugin, &["plugin", "test"], 3);
+    assert!(said.contains("cargo could not build it"), "{said}");
+}
+
 fn imports_the_contract_alone(plugin: &Path) {
     let review = json(plugin, &["plugin", "inspect"], 0);
     for import in review["imports"].as_array().unwrap() {
         assert!(import["name"].as_str().unwrap().starts_with("towpath:plugin/"), "{import}");
     }
-    // It runs precompiled: the native code was made by the build, from this very component.
-    let manifest = std::fs::read_to_string(plugin.join("plugin.cwasm.json")).unwrap();
-    assert!(manifest.contains(review["sha256"].as_str().unwrap()));
 }
 
 #[test]
@@ -250,6 +265,42 @@ fn what_fuzzing_finds_becomes_a_case() {
     assert!(said.contains("\"kind\": \"trap\""), "the case does what was found: {said}");
     let (_, said) = run(folder, &["plugin", "fuzz", "plugins/crm", "--runs", "10"], 1);
     assert!(said.contains("seed "), "{said}");
+}
+
+#[test]
+fn what_was_compiled_is_kept_in_the_cache_of_the_user_and_without_one_it_is_compiled_again() {
+    let folder = project();
+    run(folder.path(), &["plugin", "test", "--update"], 0);
+    let cache = folder.path().join("cache");
+    let test_with = |cache: &Path| {
+        let mut command = std::process::Command::new(towpath_tests::binary::binary("towpath"));
+        command.args(["plugin", "test", "plugins/crm"]).current_dir(folder.path()).env("XDG_CACHE_HOME", cache);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", err(&output));
+    };
+    test_with(&cache);
+    let kept = files(&cache);
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    test_with(&cache);
+    assert_eq!(files(&cache), kept, "nothing was compiled anew");
+    test_with(&folder.path().join("towpath.toml/no-folder"));
+}
+
+/// The compiled code below a folder; the cache keeps statistics beside it.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] });
+    files.filter(|file| file.extension().is_none()).collect()
+}
+
+#[test]
+fn native_code_is_not_looked_at() {
+    let folder = project();
+    std::fs::write(folder.path().join("crm.cwasm"), "native").unwrap();
+    for command in ["inspect", "check"] {
+        let (_, said) = run(folder.path(), &["plugin", command, "crm.cwasm"], 2);
+        assert!(said.contains("native code") || said.contains("is no plugin"), "{said}");
+    }
 }
 
 #[test]

@@ -79,7 +79,7 @@ pub struct PluginNew {
 #[command(after_help = "\
 A case is a folder below cases/ with message.json (a recorded event) and expected.json (the verdict and
 its fuel). Fuel may differ from the expectation by a fifth: another standard library uses other amounts.
-A plugin that has sources and is not built yet is built first. Engine and limits are those of production.
+A plugin whose sources are newer than its component is built first. Engine and limits are those of production.
 
 Examples:
   towpath plugin test                         exit code 1 if a case differs, 3 if a plugin is broken

@@ -13,7 +13,7 @@ pub(crate) mod test;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use towpath_core::plugin::{COMPONENT, Engine, Plugin as Loaded, Settings};
+use towpath_core::plugin::{COMPONENT, Engine, LoadError, Plugin as Loaded, Settings};
 
 use crate::args::Plugin;
 use crate::output::{Broken, Exit, Output};
@@ -66,12 +66,13 @@ fn is_plugin(folder: &Path) -> bool {
     Language::of(folder).is_some() || has(COMPONENT) || has("cases")
 }
 
-/// Builds a plugin that has sources and no component yet.
-fn build_if_missing(folder: &Path, output: &Output) -> anyhow::Result<()> {
-    if folder.join(COMPONENT).is_file() || Language::of(folder).is_none() {
+/// Builds a plugin whose component is missing, or older than its sources: what is tested is what the author sees.
+fn build_if_stale(folder: &Path, output: &Output) -> anyhow::Result<()> {
+    if !toolchain::is_stale(folder) {
         return Ok(());
     }
-    output.note(format!("building {} (the first time takes a while)", folder.display()));
+    let first = if folder.join(COMPONENT).is_file() { "" } else { " (the first time takes a while)" };
+    output.note(format!("building {}{first}", folder.display()));
     built(folder).map(drop)
 }
 
@@ -80,11 +81,23 @@ fn built(folder: &Path) -> anyhow::Result<PathBuf> {
     toolchain::build(folder).context(Broken(format!("building {}", folder.display())))
 }
 
+/// The component that a folder or file is. These commands look at what others wrote, so they never run native code.
+fn component(path: &Path) -> anyhow::Result<PathBuf> {
+    if path.extension().is_some_and(|kind| kind == "cwasm") {
+        bail!("{} is native code, which no sandbox holds: give the component that it was made of", path.display());
+    }
+    let file = if path.is_dir() { path.join(COMPONENT) } else { path.to_owned() };
+    if path.is_dir() && !file.is_file() {
+        return Err(anyhow::Error::new(LoadError::NotBuilt(path.to_owned())).context(Broken("loading it".to_owned())));
+    }
+    Ok(file)
+}
+
 /// Loads a plugin by its folder or file, with the config that its cases have.
 fn load(engine: &Engine, path: &Path) -> anyhow::Result<Loaded> {
     let absolute = path.canonicalize().with_context(|| format!("there is no {}", path.display()))?;
     let name = absolute.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut settings = Settings::at(name, &absolute);
+    let mut settings = Settings::at(name, component(&absolute)?);
     let config = absolute.join("cases/config.json");
     if config.is_file() {
         settings.config = std::fs::read_to_string(&config).with_context(|| format!("reading {}", config.display()))?;

@@ -39,12 +39,6 @@ pub fn find(path: &Path) -> Result<PathBuf, LoadError> {
 pub(super) fn read(path: &Path, pin: Option<&str>) -> Result<Artifact, LoadError> {
     let file = find(path)?;
     let bytes = read_file(&file)?;
-    // A pin vouches for the component only, so what is pinned is compiled from it.
-    if pin.is_none()
-        && let Some(precompiled) = compiled_already(path, &file, &bytes)
-    {
-        return Ok(Artifact::Cwasm { bytes: precompiled, digest: sha256(&bytes) });
-    }
     if file.extension().is_some_and(|extension| extension == "cwasm") {
         let manifest_file = file.with_added_extension("json");
         let text = read_file(&manifest_file)?;
@@ -56,19 +50,6 @@ pub(super) fn read(path: &Path, pin: Option<&str>) -> Result<Artifact, LoadError
     let digest = sha256(&bytes);
     check_pin(pin, &digest)?;
     Ok(Artifact::Wasm { bytes, digest })
-}
-
-/// The native code beside a component in a plugin's folder, if its manifest vouches that it was compiled from this very
-/// component for this host. Large components take seconds to compile.
-fn compiled_already(path: &Path, file: &Path, component: &[u8]) -> Option<Vec<u8>> {
-    if !path.is_dir() || !file.ends_with(COMPONENT) {
-        return None;
-    }
-    let cwasm = path.join(PRECOMPILED);
-    let manifest = std::fs::read(cwasm.with_added_extension("json")).ok()?;
-    let bytes = std::fs::read(cwasm).ok()?;
-    let manifest = Manifest::check(&manifest, &bytes).ok()?;
-    (manifest.wasm_sha256 == sha256(component)).then_some(bytes)
 }
 
 fn check_pin(pin: Option<&str>, found: &str) -> Result<(), LoadError> {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::Linker;
+#[cfg(feature = "compile")]
+use wasmtime::{Cache, CacheConfig};
 use wasmtime::{Config, PoolingAllocationConfig};
 
 use super::guest::{self, Guest};
@@ -41,7 +43,23 @@ impl Engine {
     /// An engine in which so many calls can run at the same time. One more is told that the host is
     /// starved. A slot costs address space, and memory only once it was used.
     pub fn with_slots(slots: usize) -> wasmtime::Result<Engine> {
+        Engine::start(config(Some(host_triple()))?, slots)
+    }
+
+    /// As [`Engine::with_slots`], and what was compiled once is kept in this user's cache folder
+    /// (`~/.cache/wasmtime` on Linux): the next start does not compile it again. Native code that somebody ships beside
+    /// a component is never run in its place, for it is outside the sandbox. A user without a home has no cache.
+    #[cfg(feature = "compile")]
+    pub fn with_cache(slots: usize) -> wasmtime::Result<Engine> {
         let mut config = config(Some(host_triple()))?;
+        match Cache::new(CacheConfig::new()) {
+            Ok(cache) => drop(config.cache(Some(cache))),
+            Err(error) => tracing::debug!(error = format!("{error:#}"), "compiled plugins are not kept"),
+        }
+        Engine::start(config, slots)
+    }
+
+    fn start(mut config: Config, slots: usize) -> wasmtime::Result<Engine> {
         config.allocation_strategy(pool(u32::try_from(slots).unwrap_or(u32::MAX)));
         let wasmtime = wasmtime::Engine::new(&config)?;
         let linker = Arc::new(guest::linker(&wasmtime)?);

@@ -9,7 +9,7 @@ use towpath_core::config::{Config, Secrets};
 use towpath_core::plugin::{COMPONENT, Engine, Plugin};
 
 use super::test::test;
-use super::{build_if_missing, folders, load};
+use super::{build_if_stale, folders, load};
 use crate::args::PluginCheck;
 use crate::case;
 use crate::compose::engine;
@@ -36,7 +36,7 @@ pub(super) fn run(args: &PluginCheck, output: &Output) -> anyhow::Result<Exit> {
     let engine = engine(1)?;
     let mut rows = Vec::new();
     for folder in folders(&args.folders)? {
-        build_if_missing(&folder, output)?;
+        build_if_stale(&folder, output)?;
         let plugin = load(&engine, &folder)?;
         output.headline(format!("{} {}", plugin.name(), plugin.description().version));
         for (check, found) in checks(&engine, &plugin, &folder, targets.as_deref(), output)? {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::load;
+use super::{build_if_stale, load};
 use crate::args::PluginDiff;
 use crate::case;
 use crate::compose::engine;
@@ -20,6 +20,8 @@ struct Row {
 }
 
 pub(super) fn run(args: &PluginDiff, output: &Output) -> anyhow::Result<Exit> {
+    build_if_stale(&args.old, output)?;
+    build_if_stale(&args.new, output)?;
     let engine = engine(1)?;
     let (old, new) = (load(&engine, &args.old)?, load(&engine, &args.new)?);
     let mut rows = Vec::new();

@@ -12,7 +12,7 @@ use towpath_core::message::Message;
 use towpath_core::outcome::{Fault, FaultKind};
 use towpath_core::plugin::{Plugin, digest};
 
-use super::{build_if_missing, load, mutate};
+use super::{build_if_stale, load, mutate};
 use crate::args::PluginFuzz;
 use crate::compose::engine;
 use crate::event::{self, Event};
@@ -39,7 +39,7 @@ struct Report {
 }
 
 pub(super) fn run(args: &PluginFuzz, output: &Output) -> anyhow::Result<Exit> {
-    build_if_missing(&args.plugin, output)?;
+    build_if_stale(&args.plugin, output)?;
     let plugin = load(&engine(1)?, &args.plugin)?;
     let cases = args.plugin.join("cases");
     if !cases.is_dir() {

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use towpath_core::plugin::{Description, Plugin, digest, find};
+use towpath_core::plugin::{Description, Plugin, digest};
 use wasmparser::{KnownCustom, Parser, Payload};
 
-use super::load;
+use super::{component, load};
 use crate::compose::engine;
 use crate::output::{Exit, Output};
 
@@ -33,7 +33,7 @@ struct Import {
 
 pub(super) fn run(path: &Path, output: &Output) -> anyhow::Result<Exit> {
     let plugin = load(&engine(1)?, path)?;
-    let file = find(path).context("finding the component")?;
+    let file = component(path)?;
     let bytes = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
     let review = review(&plugin, file.display().to_string(), &bytes);
     if output.is_json() {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use serde_json::json;
 
-use super::{build_if_missing, load};
+use super::{build_if_stale, load};
 use crate::args::PluginRun;
 use crate::case;
 use crate::compose::engine;
@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::output::{Exit, Output};
 
 pub(super) fn run(args: &PluginRun, output: &Output) -> anyhow::Result<Exit> {
-    build_if_missing(&args.plugin, output)?;
+    build_if_stale(&args.plugin, output)?;
     let (event, file) = event(args)?;
     let plugin = load(&engine(1)?, &args.plugin)?;
     let message = event.message(&file)?;

@@ -7,7 +7,7 @@ use console::style;
 use serde::Serialize;
 use towpath_core::plugin::Engine;
 
-use super::{build_if_missing, built, folders, load};
+use super::{build_if_stale, built, folders, load};
 use crate::args::PluginTest;
 use crate::case::{self, Ended};
 use crate::compose::engine;
@@ -93,7 +93,7 @@ fn changed(folders: &[PathBuf], paths: &[PathBuf]) -> Vec<PathBuf> {
 fn all(args: &PluginTest, folders: &[PathBuf], engine: &Engine, output: &Output) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for folder in folders {
-        build_if_missing(folder, output)?;
+        build_if_stale(folder, output)?;
         rows.extend(test(engine, folder, args.update, args.filter.as_deref(), output)?);
     }
     Ok(rows)
