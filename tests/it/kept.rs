@@ -36,6 +36,27 @@ async fn a_dead_letter_that_cannot_be_sent_keeps_the_message_and_its_group() {
     assert_eq!(elsewhere.letters().await.len(), 1);
 }
 
+#[tokio::test]
+async fn a_dead_letter_that_cannot_be_stored_is_tried_again_within_a_minute_however_long_its_target_was_away() {
+    let target = Target::answering(|_| Answer::Status(503, String::new())).await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let elsewhere = Rig::new().await;
+    let config = one_route(&target.url) + "\nbreaker = { failures = 0 }";
+    let pipeline = rig.pipeline_to(&config, Arc::new(elsewhere.dead_letters.clone()));
+    let message = received("g/1", &"x".repeat(256 * 1024));
+    let minute = Duration::from_secs(60);
+    let mut waits = Vec::new();
+    for _ in 0..12 {
+        waits.push(pipeline.group(Lease::of(MAX_VISIBILITY)).next(&message).await);
+    }
+    assert!(waits.iter().any(|wait| matches!(wait, Settlement::Retry(after) if *after > minute)), "{waits:?}");
+    target.answer(|_| Answer::Status(404, String::new()));
+    elsewhere.store.limit_pages(1).await.expect("a full disk");
+    let settled = pipeline.group(Lease::of(MAX_VISIBILITY)).next(&message).await;
+    assert!(matches!(settled, Settlement::Retry(after) if after <= minute), "{settled:?}");
+}
+
 /// A dead-letter queue whose client panics: a bug in the host, wherever it may be.
 struct Panicking;
 
