@@ -11,6 +11,7 @@ use towpath_core::pipeline::{Lease, Settlement};
 use towpath_core::queue::{
     Attribute, GroupId, Handle, MAX_VISIBILITY, NewMessage, Queue, QueueError, Receive, Received, Sent,
 };
+use towpath_local::LocalQueue;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route, received};
 use towpath_tests::target::{Answer, Target};
@@ -99,6 +100,52 @@ async fn a_panic_of_the_host_keeps_the_message_and_what_is_behind_it() {
     let settlements = rig.run(&pipeline).await;
     assert!(settlements.iter().all(|settlement| matches!(settlement, Settlement::Retry(_))), "{settlements:?}");
     assert_eq!(target.bodies(), ["first", "other"], "other groups go on");
+}
+
+/// A dead-letter queue that stores, and whose client panics when it is asked about a group.
+struct PanicsWhenAsked(LocalQueue);
+
+#[async_trait]
+impl Queue for PanicsWhenAsked {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    async fn send(&self, message: NewMessage) -> Result<Sent, QueueError> {
+        self.0.send(message).await
+    }
+
+    async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError> {
+        self.0.receive(request).await
+    }
+
+    async fn has_group(&self, _: &GroupId) -> Result<Option<bool>, QueueError> {
+        panic!("on purpose")
+    }
+
+    async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
+        self.0.delete(handles).await
+    }
+
+    async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
+        self.0.change_visibility(changes).await
+    }
+}
+
+#[tokio::test]
+async fn a_message_on_which_the_host_panics_every_time_is_buried_in_the_end_and_not_forgotten_by_the_queue() {
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let config = one_route("http://127.0.0.1:9").replace("[plugin.", "on_dead_letter = \"park\"\n[plugin.");
+    let pipeline = rig.pipeline_to(&config, Arc::new(PanicsWhenAsked(rig.dead_letters.clone())));
+    let young = received("g/1", "{}");
+    let settled = pipeline.group(Lease::of(MAX_VISIBILITY)).next(&young).await;
+    assert!(matches!(settled, Settlement::Retry(_)), "{settled:?}");
+    let old = Received { sent_at: Timestamp(0), ..young };
+    assert_eq!(pipeline.group(Lease::of(MAX_VISIBILITY)).next(&old).await, Settlement::Ack);
+    let letters = rig.letters().await;
+    assert_eq!(letters[0].reason, "expired");
+    assert!(letters[0].detail.contains("the host panicked: on purpose"), "{}", letters[0].detail);
 }
 
 #[tokio::test]

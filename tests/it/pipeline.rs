@@ -128,6 +128,21 @@ async fn retry_waits_as_long_as_the_plugin_asks() {
 }
 
 #[tokio::test]
+async fn what_a_guest_prints_before_it_traps_is_in_the_dead_letter() {
+    let rig = Rig::new().await;
+    // As a Rust plugin does that panics: it writes to stderr, and traps. It also sleeps, and closes a stream.
+    let panic = "(call $block (call $sleep (i64.const 1000000000)))
+        (call $print (call $stderr) (i32.const 8192) (i32.const 5) (i32.const 0))
+        (call $close (call $stderr)) (unreachable)";
+    rig.write("guest", Guest::code(panic));
+    let pipeline = rig.pipeline(&one_route("http://127.0.0.1:9"));
+    rig.send("g/1", "{}").await;
+    assert_eq!(rig.run(&pipeline).await, [Settlement::Ack]);
+    let letters = rig.letters().await;
+    assert_eq!((letters[0].reason.as_str(), letters[0].stderr.as_str()), ("plugin-trap", "ended"), "{letters:?}");
+}
+
+#[tokio::test]
 async fn plugin_faults_dead_letter_with_their_kind() {
     let target = Target::fine().await;
     let request = Request::default();

@@ -146,7 +146,7 @@ impl Guest {
     }
 
     /// Runs this WAT in `transform` before all else. The message is local 0: id at 0, group at 8. It may
-    /// call `$log`, `$wall_clock`, `$monotonic_clock`, `$sleep`, `$block` and `$random`.
+    /// call `$log`, `$stderr`, `$print`, `$close`, `$wall_clock`, `$monotonic_clock`, `$sleep`, `$block` and `$random`.
     pub fn with_code(mut self, wat: &str) -> Guest {
         self.transform = wat.to_owned();
         self
@@ -203,6 +203,10 @@ impl Guest {
             (import "wasi:clocks/monotonic-clock@0.2.0" "now" (func $monotonic_clock (result i64)))
             (import "wasi:clocks/monotonic-clock@0.2.0" "subscribe-duration" (func $sleep (param i64) (result i32)))
             (import "wasi:io/poll@0.2.0" "[method]pollable.block" (func $block (param i32)))
+            (import "wasi:cli/stderr@0.2.0" "get-stderr" (func $stderr (result i32)))
+            (import "wasi:io/streams@0.2.0" "[method]output-stream.blocking-write-and-flush"
+                (func $print (param i32 i32 i32 i32)))
+            (import "wasi:io/streams@0.2.0" "[resource-drop]output-stream" (func $close (param i32)))
             (import "wasi:random/random@0.2.0" "get-random-u64" (func $random (result i64)))
             (memory (export "memory") {pages})
             (data (i32.const 0) "{data}")

@@ -4,6 +4,7 @@ mod call;
 mod failures;
 mod tally;
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,7 +111,10 @@ impl Pipeline {
         let plugin = route.and_then(|route| self.plugins.get(&route.plugin));
         let outcome = match route {
             None => no_route(&received.group),
-            Some(route) => self.pass(received, route, plugin.as_ref(), lease, fresh).await,
+            Some(route) => {
+                let pass = AssertUnwindSafe(self.pass(received, route, plugin.as_ref(), lease, fresh));
+                pass.catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic))
+            }
         };
         let failures = self.failures.next(&received.group, &outcome, received.receive_count);
         let facts = self.facts(received, route, failures);
@@ -174,7 +178,7 @@ impl Pipeline {
         }
         let (message, transformed) = match call::call(plugin, message, lease.left()).await {
             Ok(called) => called,
-            Err(panic) => return Outcome::Broken(format!("the host panicked in a plugin call: {panic}")),
+            Err(problem) => return Outcome::Broken(problem),
         };
         let requests = match transformed.verdict {
             Ok(Verdict::Deliver(requests)) => requests,
@@ -271,6 +275,13 @@ impl GroupRun<'_> {
     pub fn block(&mut self) {
         self.blocked.get_or_insert(Duration::ZERO);
     }
+}
+
+/// A bug of the host. It is decided on like any other trouble: the message is tried again, and in the end buried.
+fn panicked(panic: &(dyn Any + Send)) -> Outcome {
+    let problem = format!("the host panicked: {}", call::panic_text(panic));
+    error!(problem, "this is a bug of towpath");
+    Outcome::Broken(problem)
 }
 
 fn no_route(group: &GroupId) -> Outcome {

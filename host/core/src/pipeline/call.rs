@@ -19,7 +19,7 @@ const IN_PLACE: Duration = Duration::from_millis(10);
 /// A plugin whose last call took longer than this is called elsewhere.
 const SLOW: Duration = Duration::from_millis(1);
 
-/// Calls the plugin within its limits and the time that is left. An error is a panic of the host.
+/// Calls the plugin within its limits and the time that is left. It fails where the runtime is ending.
 pub(super) async fn call(
     plugin: &Arc<Plugin>,
     message: Message,
@@ -40,7 +40,7 @@ pub(super) async fn call(
         (message, transformed)
     });
     called.await.map_err(|error| match error.try_into_panic() {
-        Ok(panic) => panic_text(&*panic),
+        Ok(panic) => std::panic::resume_unwind(panic),
         Err(error) => error.to_string(),
     })
 }

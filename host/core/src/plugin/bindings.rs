@@ -16,4 +16,5 @@
 wasmtime::component::bindgen!({
     path: "../../wit/1.0.0",
     world: "transformer",
+    exports: { default: async },
 });

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
 
 use super::guest::{self, Guest};
@@ -33,10 +34,10 @@ impl Plugin {
                 return Transformed { verdict: Err(fault), fuel: 0, printed: String::new() };
             }
         };
-        let called = self
-            .component
-            .instantiate(&mut store)
-            .and_then(|instance| instance.towpath_plugin_transform().call_transform(&mut store, &v1::message(message)));
+        let called = at_once(async {
+            let instance = self.component.instantiate_async(&mut store).await?;
+            instance.towpath_plugin_transform().call_transform(&mut store, &v1::message(message)).await
+        });
         let verdict = match called {
             Ok(answer) => v1::verdict(answer),
             Err(error) => Err(fault(&error, &store)),
@@ -46,6 +47,11 @@ impl Plugin {
         let left = store.get_fuel().unwrap_or_default();
         Transformed { verdict, fuel: limits.fuel.saturating_sub(left), printed }
     }
+}
+
+/// The result of a guest's call. Nothing that a guest can call ever waits (ADR 5), so a call ends when it is first polled.
+pub(super) fn at_once<T>(call: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
+    call.now_or_never().unwrap_or_else(|| Err(wasmtime::Error::msg("the plugin waits for what never comes")))
 }
 
 /// What an error of a call means.

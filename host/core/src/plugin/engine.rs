@@ -103,6 +103,7 @@ fn pool(slots: u32) -> PoolingAllocationConfig {
         .total_core_instances(slots.saturating_mul(8))
         .total_memories(slots.saturating_mul(2))
         .total_tables(slots.saturating_mul(8))
+        .total_stacks(slots)
         .table_elements(MAX_TABLE)
         .linear_memory_keep_resident(KEPT_MEMORY)
         .table_keep_resident(KEPT_TABLE)

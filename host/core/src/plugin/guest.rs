@@ -69,7 +69,7 @@ pub(super) fn store(
 /// allow-list of [`super::load`] keeps every component out that imports them.
 pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     Transformer::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     linker.allow_shadowing(true);
     wasmtime_wasi::p2::bindings::clocks::monotonic_clock::add_to_linker::<Guest, HasMonotonic>(&mut linker, |guest| {

@@ -193,10 +193,13 @@ fn trial(
         step,
         fault: Box::new(call::fault(error, store)),
     };
-    let instance = component.instantiate(&mut store).map_err(|error| failed("start", &error, &store))?;
+    let started = call::at_once(component.instantiate_async(&mut store));
+    let instance = started.map_err(|error| failed("start", &error, &store))?;
     let metadata = instance.towpath_plugin_metadata();
-    let description = metadata.call_describe(&mut store).map_err(|error| failed("describe", &error, &store))?;
-    let problems = metadata.call_check_config(&mut store).map_err(|error| failed("check-config", &error, &store))?;
+    let described = call::at_once(metadata.call_describe(&mut store));
+    let description = described.map_err(|error| failed("describe", &error, &store))?;
+    let checked = call::at_once(metadata.call_check_config(&mut store));
+    let problems = checked.map_err(|error| failed("check-config", &error, &store))?;
     match problems.is_empty() {
         true => Ok(description),
         false => Err(LoadError::Config(problems.into_iter().map(v1::problem).collect())),
