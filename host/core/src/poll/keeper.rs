@@ -83,3 +83,73 @@ impl<'a> Keeper<'a> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::queue::{GroupId, NewMessage, Receive, Sent};
+
+    /// A queue that is away: it refuses, or it never answers.
+    struct Away {
+        answers: bool,
+    }
+
+    impl Away {
+        fn error() -> QueueError {
+            QueueError::Unavailable { queue: "away".to_owned(), source: "on purpose".into() }
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl Queue for Away {
+        fn name(&self) -> &str {
+            "away"
+        }
+
+        async fn send(&self, _: NewMessage) -> Result<Sent, QueueError> {
+            Err(Away::error())
+        }
+
+        async fn receive(&self, _: Receive) -> Result<Vec<Received>, QueueError> {
+            Err(Away::error())
+        }
+
+        async fn has_group(&self, _: &GroupId) -> Result<Option<bool>, QueueError> {
+            Err(Away::error())
+        }
+
+        async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
+            handles.iter().map(|_| Err(Away::error())).collect()
+        }
+
+        async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
+            if !self.answers {
+                std::future::pending::<()>().await;
+            }
+            changes.iter().map(|_| Err(Away::error())).collect()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_word_of_the_queue_the_lease_is_lost_before_others_could_begin() {
+        let visibility = Duration::from_secs(30);
+        let message = Received {
+            id: "m-1".into(),
+            group: "g".into(),
+            dedup_id: None,
+            sequence: None,
+            receive_count: 1,
+            sent_at: Timestamp(0),
+            body: String::new(),
+            attributes: Default::default(),
+            handle: "h-1".into(),
+        };
+        for answers in [true, false] {
+            let (queue, started) = (Away { answers }, Instant::now());
+            Keeper::new(&queue, std::slice::from_ref(&message), visibility).beat_until_lost().await;
+            let lost = started.elapsed();
+            assert!(lost > visibility / 2 && lost < visibility, "{lost:?}, answers: {answers}");
+        }
+    }
+}
