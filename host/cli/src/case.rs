@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
+use towpath_core::outcome::Fault;
 use towpath_core::plugin::{Plugin, Transformed};
 use towpath_core::verdict::{HeaderValue, Payload, Request, Verdict};
 
@@ -39,6 +40,8 @@ pub(crate) enum Ended {
 /// What a run of a case gave.
 pub(crate) struct Ran {
     pub(crate) ended: Ended,
+    /// How the plugin failed, if it did, with what it printed and where it was.
+    pub(crate) fault: Option<Fault>,
     pub(crate) fuel: u64,
     pub(crate) time: Duration,
 }
@@ -66,7 +69,8 @@ impl Case {
         let started = Instant::now();
         let transformed = plugin.transform(&message, plugin.limits());
         let (fuel, time) = (transformed.fuel, started.elapsed());
-        let ran = |ended| Ran { ended, fuel, time };
+        let fault = transformed.verdict.as_ref().err().cloned();
+        let ran = |ended| Ran { ended, fault, fuel, time };
         let found = describe(&transformed);
         let file = self.folder.join(EXPECTED);
         let expected = match std::fs::read_to_string(&file) {

@@ -25,9 +25,10 @@ pub(crate) fn report(rows: &[Row]) -> String {
                 None => writeln!(xml, "/>"),
                 Some((expected, found)) => writeln!(
                     xml,
-                    ">\n      <failure message=\"the verdict differs\">expected:\n{}\nfound:\n{}</failure>\n    </testcase>",
+                    ">\n      <failure message=\"the verdict differs\">expected:\n{}\nfound:\n{}\n{}</failure>\n    </testcase>",
                     escaped(expected),
-                    escaped(found)
+                    escaped(found),
+                    escaped(row.fault.as_deref().unwrap_or_default())
                 ),
             };
         }

@@ -138,11 +138,12 @@ fn wrong_input_of_authors_says_what_to_do() {
     std::fs::create_dir_all(folder.join("broken/cases")).unwrap();
     std::fs::write(folder.join("broken/package.json"), "{}").unwrap();
     std::fs::write(folder.join("broken/plugin.js"), "export const").unwrap();
-    let cases: [(&[&str], i32, &str); 10] = [
+    let cases: [(&[&str], i32, &str); 11] = [
         (&["plugin", "new", "Crm"], 2, "is no name for a plugin"),
         (&["plugin", "new", "../crm"], 2, "is no name for a plugin"),
         (&["plugin", "new", "crm", "--lang", "cobol"], 2, "[possible values: rust, js, python]"),
         (&["plugin", "test", "empty"], 2, "empty is no plugin: it has no sources"),
+        (&["plugin", "inspect", "empty"], 2, "empty is no plugin: it has no sources"),
         (&["plugin", "test", "text"], 3, "not a WebAssembly component"),
         (&["plugin", "check", "world"], 3, "is no Towpath plugin (it exports nothing)"),
         (&["plugin", "test", "plugins/crm"], 2, "unknown field `pth`"),
@@ -195,8 +196,15 @@ fn run_shows_the_verdict_the_logs_and_where_it_failed() {
     assert!(logs.contains("plugin_says"), "{logs}");
     let (said, _) = run_of(Guest::code("unreachable"), 1);
     assert!(said.contains("\"kind\": \"trap\"") && said.contains("where it was, innermost first"), "{said}");
+    let (said, _) = run(folder, &["plugin", "test"], 1);
+    assert!(said.contains("plugin-trap: wasm trap") && said.contains("at map_message"), "{said}");
     let (said, _) = run_of(Guest::code("(loop (br 0))"), 1);
     assert!(said.contains("\"kind\": \"fuel\""), "{said}");
+    let megabyte = "(loop $again (call $print (call $stderr) (i32.const 0) (i32.const 1024) (i32.const 0))
+        (global.set $one (i32.add (global.get $one) (i32.const 1)))
+        (br_if $again (i32.le_s (global.get $one) (i32.const 1024))))";
+    let (said, _) = run_of(Guest::code(megabyte), 0);
+    assert!(said.contains("what it printed (the last 16 KiB)") && said.len() < 64 * 1024, "{}", said.len());
     let body = ["plugin", "run", "plugins/crm", "--body", "towpath.toml", "--header", "x-a:1", "--json"];
     std::fs::write(folder.join("plugins/crm/plugin.wasm"), Guest::skip("no").build()).unwrap();
     let shown: Value = serde_json::from_str(&run(folder, &body, 0).0).unwrap();

@@ -35,14 +35,7 @@ pub(super) async fn run(command: Plugin, output: &Output) -> anyhow::Result<Exit
 /// The folders of plugins that are meant: those given, or this one, or those below `plugins/`.
 fn folders(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     if !given.is_empty() {
-        for folder in given {
-            if !is_plugin(folder) {
-                bail!(
-                    "{} is no plugin: it has no sources (Cargo.toml, plugin.js or plugin.py), no {COMPONENT} and no cases/",
-                    folder.display()
-                );
-            }
-        }
+        given.iter().try_for_each(|folder| check_folder(folder))?;
         return Ok(given.to_vec());
     }
     let here = PathBuf::from(".");
@@ -59,6 +52,16 @@ fn folders(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     bail!("there is no plugin here: give the folder of one, or begin one with `towpath plugin new NAME`")
+}
+
+fn check_folder(folder: &Path) -> anyhow::Result<()> {
+    if is_plugin(folder) {
+        return Ok(());
+    }
+    bail!(
+        "{} is no plugin: it has no sources (Cargo.toml, plugin.js or plugin.py), no {COMPONENT} and no cases/",
+        folder.display()
+    );
 }
 
 fn is_plugin(folder: &Path) -> bool {
@@ -86,9 +89,15 @@ fn component(path: &Path) -> anyhow::Result<PathBuf> {
     if path.extension().is_some_and(|kind| kind == "cwasm") {
         bail!("{} is native code, which no sandbox holds: give the component that it was made of", path.display());
     }
-    let file = if path.is_dir() { path.join(COMPONENT) } else { path.to_owned() };
-    if path.is_dir() && !file.is_file() {
-        return Err(anyhow::Error::new(LoadError::NotBuilt(path.to_owned())).context(Broken("loading it".to_owned())));
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    check_folder(path)?;
+    let file = path.join(COMPONENT);
+    if !file.is_file() {
+        return Err(
+            anyhow::Error::new(LoadError::NotBuilt(path.to_owned())).context(Broken("loading the plugin".to_owned()))
+        );
     }
     Ok(file)
 }

@@ -11,7 +11,6 @@ use towpath_core::plugin::{COMPONENT, Engine, Plugin};
 use super::test::test;
 use super::{build_if_stale, folders, load};
 use crate::args::PluginCheck;
-use crate::case;
 use crate::compose::engine;
 use crate::event::{self, Event};
 use crate::output::{Exit, Output};
@@ -124,8 +123,7 @@ fn limits(plugin: &Plugin, folder: &Path) -> anyhow::Result<Result<String, Strin
     for file in event::find(&[cases])? {
         let transformed = plugin.transform(&Event::read(&file)?.message(&file)?, plugin.limits());
         if let Err(fault) = &transformed.verdict {
-            let expected = case::describe(&transformed);
-            return Ok(Err(format!("{} fails: {fault} {expected}", file.display())));
+            return Ok(Err(format!("{} fails: {}: {}", file.display(), fault.kind.code(), fault.message)));
         }
         most = most.max(transformed.fuel);
     }

@@ -27,6 +27,9 @@ pub(crate) struct Row {
     /// Expected and found, as text, if they differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) difference: Option<(String, String)>,
+    /// How the plugin failed, where, and what it printed, if that is not what was expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fault: Option<String>,
 }
 
 pub(super) async fn run(args: PluginTest, output: &Output) -> anyhow::Result<Exit> {
@@ -147,7 +150,12 @@ pub(super) fn test(
             }
             output.diff(expected, found);
         }
-        rows.push(Row { plugin: name.clone(), case: case.name, result, fuel: ran.fuel, time_ms, difference });
+        // A fault that is expected needs no explanation.
+        let fault = ran.fault.filter(|_| difference.is_some()).map(|fault| fault.to_string());
+        if let Some(fault) = &fault {
+            output.say(format!("    {}", fault.replace('\n', "\n    ")));
+        }
+        rows.push(Row { plugin: name.clone(), case: case.name, result, fuel: ran.fuel, time_ms, difference, fault });
     }
     Ok(rows)
 }
