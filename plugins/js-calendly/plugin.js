@@ -5,7 +5,7 @@
 
 import { document } from "towpath:plugin/config@1.0.0";
 import { write } from "towpath:plugin/log@1.0.0";
-import { deliver, isSegment, object, reject, request, skip } from "./towpath.js";
+import { deliver, guarded, isSegment, object, reject, request, skip } from "./towpath.js";
 
 /** @typedef {import("./towpath.js").Message} Message */
 
@@ -38,7 +38,7 @@ function map(message) {
   return deliver(request("PUT", "sss", `/meetings/${id}`, body));
 }
 
-export const transform = { transform: map };
+export const transform = { transform: guarded(map) };
 
 export const metadata = {
   describe: () => ({

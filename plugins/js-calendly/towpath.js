@@ -2,11 +2,30 @@
 // @ts-check
 /// <reference path="./.towpath/types/transformer.d.ts" />
 
+import { write } from "towpath:plugin/log@1.0.0";
+
 /** @typedef {import("towpath:plugin/types@1.0.0").Message} Message */
 /** @typedef {import("towpath:plugin/types@1.0.0").Request} Request */
 /** @typedef {import("towpath:plugin/types@1.0.0").Verdict} Verdict */
 
-/** The text of UTF-8 bytes. The engine (QuickJS) has no TextDecoder. Throws on anything else. @param {Uint8Array} bytes */
+// The engine (QuickJS) has no console: what is printed is logged, at most 64 lines a call.
+/** @param {"debug" | "info" | "warn" | "error"} level */
+const say = (level) => (/** @type {unknown[]} */ ...values) => write(level, values.map(String).join(" "), []);
+// @ts-ignore
+globalThis.console = { debug: say("debug"), log: say("info"), info: say("info"), warn: say("warn"), error: say("error") };
+
+/** A mapping whose exceptions are errors of the plugin that say what was thrown and where: an exception that leaves the
+ * plugin is a trap without a word. @param {(message: Message) => Verdict} map */
+export const guarded = (map) => (/** @type {Message} */ message) => {
+  try {
+    return map(message);
+  } catch (/** @type {any} */ error) {
+    const where = String(error?.stack ?? "").trim().split("\n")[0];
+    throw { code: "exception", message: `${error} ${where}`.trim(), ext: [] };
+  }
+};
+
+/** The text of UTF-8 bytes. The engine has no TextDecoder. Throws on anything else. @param {Uint8Array} bytes */
 export function text(bytes) {
   let result = "";
   for (let from = 0; from < bytes.length; from += 4096) {

@@ -3,7 +3,7 @@
 Format: Shopify's webhook topics orders/create, orders/paid and orders/cancelled; the topic is a header.
 """
 
-from towpath import body_json, deliver, header, reject, request, settings, skip
+from towpath import body_json, deliver, guarded, header, reject, request, settings, skip
 from wit_world import exports
 from wit_world.exports.metadata import Description, Problem
 from wit_world.imports import log
@@ -13,6 +13,7 @@ STATES = {"orders/create": "new", "orders/paid": "paid", "orders/cancelled": "ca
 
 
 class Transform(exports.Transform):
+    @guarded
     def transform(self, message: Message):
         topic = header(message, "x-shopify-topic")
         if topic not in STATES:

@@ -1,10 +1,14 @@
 """Helpers for plugins: requests, ends without a request. Types: .towpath/bindings, made by `towpath plugin build`."""
 
+import functools
+import io
 import json
 import re
-from typing import Any, Optional
+import sys
+from typing import Any, Callable, Optional
 
-from wit_world.imports import config
+from componentize_py_types import Err
+from wit_world.imports import config, log
 from wit_world.imports.types import (
     Header,
     HeaderValue_Text,
@@ -16,6 +20,43 @@ from wit_world.imports.types import (
     Verdict_Reject,
     Verdict_Skip,
 )
+
+
+class _Log(io.TextIOBase):
+    """What is printed is logged, at most 64 lines a call: a plugin has no stdout."""
+
+    begun = ""
+
+    def write(self, text: str) -> int:
+        *lines, self.begun = (self.begun + text).split("\n")
+        for line in lines:
+            log.write(log.Level.INFO, line, [])
+        return len(text)
+
+
+sys.stdout = sys.stderr = _Log()
+
+
+def guarded(transform: Callable) -> Callable:
+    """A mapping whose exceptions are errors of the plugin that say what was raised and where: an exception that leaves
+    the plugin is a trap without a word."""
+
+    @functools.wraps(transform)
+    def mapped(self, message: Message):
+        try:
+            return transform(self, message)
+        except Err:
+            raise
+        except Exception as error:
+            # The module traceback looks for source files, of which there are none.
+            trace = error.__traceback__
+            while trace.tb_next:
+                trace = trace.tb_next
+            code = trace.tb_frame.f_code
+            where = f"line {trace.tb_lineno} of {code.co_filename.rsplit('/')[-1]}, in {code.co_name}"
+            raise Err(Reason("exception", f"{type(error).__name__}: {error} ({where})", []))
+
+    return mapped
 
 
 def body_json(message: Message) -> Any:

@@ -53,6 +53,9 @@ fn a_new_javascript_plugin_passes_its_cases_at_once_and_imports_the_contract_alo
     run(&plugin, &["plugin", "test"], 0);
     imports_the_contract_alone(&plugin);
     assert!(plugin.join(".towpath/types/transformer.d.ts").is_file(), "types for the editor");
+    let thrown =
+        fails(&plugin, "plugin.js", "  const event =", "  console.log(\"seen\", 1);\n  null.id;\n  const event =");
+    assert!(thrown.contains("exception: TypeError") && thrown.contains("plugin.js:"), "{thrown}");
 }
 
 #[test]
@@ -61,6 +64,21 @@ fn a_new_python_plugin_passes_its_cases_at_once_and_imports_the_contract_alone()
     run(&plugin, &["plugin", "test"], 0);
     imports_the_contract_alone(&plugin);
     assert!(plugin.join(".towpath/bindings/wit_world/exports/__init__.py").is_file(), "types for the editor");
+    let raised =
+        fails(&plugin, "plugin.py", "        try:", "        print(\"seen\", 1)\n        {}[\"id\"]\n        try:");
+    assert!(raised.contains("exception: KeyError: 'id' (line ") && raised.contains("of plugin.py"), "{raised}");
+}
+
+/// What `plugin run` says of a plugin after this change, with which it prints something and throws.
+fn fails(plugin: &Path, source: &str, old: &str, new: &str) -> String {
+    let source = plugin.join(source);
+    let text = std::fs::read_to_string(&source).unwrap();
+    assert!(text.contains(old), "{text}");
+    std::fs::write(&source, text.replacen(old, new, 1)).unwrap();
+    run(plugin, &["plugin", "build"], 0);
+    let (fault, logs) = run(plugin, &["plugin", "run", "--event", "cases/won/message.json"], 1);
+    assert!(logs.contains("plugin_says=\"seen 1\""), "what is printed is logged: {logs}");
+    fault
 }
 
 #[test]
