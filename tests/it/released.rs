@@ -31,7 +31,7 @@ fn a_released_contract_is_never_changed() {
 
 #[test]
 fn the_sdk_carries_the_contract_itself() {
-    let own = std::fs::read(root().join("plugins/sdk/wit/world.wit")).unwrap();
+    let own = std::fs::read(root().join("plugins/sdk/contract/world.wit")).unwrap();
     assert_eq!(own, std::fs::read(root().join("wit/1.0.0/world.wit")).unwrap());
 }
 

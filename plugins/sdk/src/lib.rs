@@ -46,7 +46,7 @@
 #[allow(missing_docs, unsafe_code, clippy::all, reason = "generated")]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "wit",
+        path: "contract",
         world: "transformer",
         pub_export_macro: true,
         export_macro_name: "export_component",

@@ -119,6 +119,7 @@ fn cargo_component_builds_the_same_plugin_where_the_crate_asks_for_it() {
     std::fs::write(&manifest, text + "\n[package.metadata.component]\npackage = \"example:crm\"\n").unwrap();
     let (said, _) = run(&plugin, &["plugin", "test"], 0);
     assert!(said.contains("3 passed, 0 failed"), "{said}");
+    assert!(!plugin.join("sdk/src/bindings.rs").exists(), "cargo component writes nothing into the SDK");
     let imports = json(&plugin, &["plugin", "inspect"], 0)["imports"].to_string();
     assert!(!imports.contains("wasi:cli/terminal-input@0.2.6"), "built for wasip1 by the adapter: {imports}");
 }
@@ -130,7 +131,14 @@ fn recorded_events_become_cases_of_a_new_plugin() {
     let recorded = events.path().join("lost");
     std::fs::create_dir(&recorded).unwrap();
     std::fs::write(recorded.join("message.json"), "{\"path\": \"crm\", \"body_text\": \"x\"}").unwrap();
+    // One that is named as a case of the template, and one in the folder itself.
+    std::fs::write(events.path().join("won.json"), "{\"mine\": 1}").unwrap();
+    std::fs::write(events.path().join("message.json"), "{\"path\": \"top\"}").unwrap();
     let (folder, plugin) = new("js", &["--from", events.path().to_str().unwrap()]);
+    let second = std::fs::read_to_string(plugin.join("cases/won-2/message.json")).unwrap();
+    assert!(second.contains("\"mine\": 1"), "{second}");
+    let cases = std::fs::read_dir(plugin.join("cases")).unwrap().count();
+    assert_eq!(cases, 3 + 4, "each event is one case");
     let won = std::fs::read_to_string(plugin.join("cases/deal-won/message.json")).unwrap();
     assert!(won.contains("{\"kind\": \"deal.won\",  \"id\": \"d-1\"}"), "byte for byte: {won}");
     let lost: Value =

@@ -30,7 +30,7 @@ const RUST: [File; 13] = [
     ("sdk/src/message.rs", include_str!("../../../../../plugins/sdk/src/message.rs")),
     ("sdk/src/request.rs", include_str!("../../../../../plugins/sdk/src/request.rs")),
     ("sdk/src/stop.rs", include_str!("../../../../../plugins/sdk/src/stop.rs")),
-    ("sdk/wit/world.wit", WIT),
+    ("sdk/contract/world.wit", WIT),
     ("cases/won/expected.json", include_str!("../../../templates/rust/won.json")),
     ("cases/viewed-is-skipped/expected.json", include_str!("../../../templates/rust/viewed.json")),
     ("cases/malformed-cut-off/expected.json", include_str!("../../../templates/rust/malformed.json")),
@@ -80,7 +80,7 @@ pub(super) fn run(args: &PluginNew, output: &Output) -> anyhow::Result<Exit> {
         std::fs::write(&file, text.replace("{{name}}", name)).with_context(|| format!("writing {}", file.display()))?;
     }
     for (case, event) in &events {
-        event.write(&folder.join("cases").join(case))?;
+        event.write(&free(&folder.join("cases"), case))?;
     }
     output.say(format!("{name}/ is a plugin with {} cases. Next:\n", events.len() + 3));
     output.say(format!("  cd {name}"));
@@ -93,11 +93,19 @@ pub(super) fn run(args: &PluginNew, output: &Output) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// The folder of a case of this name, or of this name and a number if there is such a case already.
+fn free(cases: &Path, name: &str) -> PathBuf {
+    let numbered = (2..).map(|number| cases.join(format!("{name}-{number}")));
+    let mut names = std::iter::once(cases.join(name)).chain(numbered);
+    names.find(|folder| !folder.exists()).unwrap_or_else(|| cases.join(name))
+}
+
 /// The recorded events below a folder, and its plain JSON files as events, each with the name of its case.
 fn recorded(folder: &Path) -> anyhow::Result<Vec<(String, Event)>> {
     let entries = std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
     let mut plain: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
-    plain.retain(|file| file.is_file() && file.extension().is_some_and(|kind| kind == "json"));
+    let is_plain = |file: &Path| file.extension().is_some_and(|kind| kind == "json") && !file.ends_with(event::FILE);
+    plain.retain(|file| file.is_file() && is_plain(file));
     plain.sort();
     let mut events = Vec::new();
     for file in plain {
