@@ -3,7 +3,7 @@
 Format: Shopify's webhook topics orders/create, orders/paid and orders/cancelled; the topic is a header.
 """
 
-from towpath import body_json, deliver, guarded, header, reject, request, settings, skip
+from towpath import body_json, deliver, guarded, header, reject, request, settings, skip, what
 from wit_world import exports
 from wit_world.exports.metadata import Description, Problem
 from wit_world.imports import log
@@ -20,7 +20,7 @@ class Transform(exports.Transform):
             return skip("not-for-sss", f"nothing is done for {topic!r}")
         try:
             order = body_json(message)
-            number = int(order["id"])
+            number = order["id"]
             body = {
                 "state": STATES[topic],
                 "name": str(order["name"]),
@@ -29,7 +29,9 @@ class Transform(exports.Transform):
                 "placed_at": str(order["created_at"]),
             }
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            return reject("malformed", f"{type(error).__name__}: {error}")
+            return reject("malformed", what(error))
+        if not isinstance(number, int):
+            return reject("bad-id", "the order's id is no number")
         shop = settings().get("shop")
         if shop:
             body["shop"] = shop

@@ -54,9 +54,15 @@ def guarded(transform: Callable) -> Callable:
                 trace = trace.tb_next
             code = trace.tb_frame.f_code
             where = f"line {trace.tb_lineno} of {code.co_filename.rsplit('/')[-1]}, in {code.co_name}"
-            raise Err(Reason("exception", f"{type(error).__name__}: {error} ({where})", []))
+            raise Err(Reason("exception", f"{what(error)} ({where})", []))
 
     return mapped
+
+
+def what(error: Exception) -> str:
+    """What an exception says, if it says nothing of the body: reasons are logged."""
+    telling = (KeyError, TypeError, AttributeError, NameError, json.JSONDecodeError, UnicodeDecodeError)
+    return f"{type(error).__name__}: {error}" if isinstance(error, telling) else type(error).__name__
 
 
 def body_json(message: Message) -> Any:

@@ -253,6 +253,12 @@ fn check_finds_what_a_host_and_a_reviewer_would() {
     let other = std::fs::read_to_string(folder.join("towpath.toml")).unwrap().replace("target.sss", "target.crm");
     std::fs::write(folder.join("other.toml"), other).unwrap();
     assert_eq!(failed(&json(folder, &["plugin", "check", "-c", "other.toml"], 1)), ["name", "targets"]);
+    // About 320 of the 500 million units of fuel, for a small event.
+    let hungry = "(loop $again (global.set $one (i32.add (global.get $one) (i32.const 1)))
+        (br_if $again (i32.lt_u (global.get $one) (i32.const 40000000))))";
+    std::fs::write(folder.join("plugins/crm/plugin.wasm"), Guest::code(hungry).build()).unwrap();
+    run(folder, &["plugin", "test", "--update"], 0);
+    assert_eq!(failed(&json(folder, &["plugin", "check"], 1)), ["name", "limits"]);
     std::fs::write(folder.join("plugins/crm/plugin.wasm"), Guest::code("unreachable").build()).unwrap();
     assert_eq!(failed(&json(folder, &["plugin", "check"], 1)), ["name", "limits", "cases"]);
 }

@@ -85,6 +85,10 @@ async fn what_waits_becomes_cases_without_what_is_personal() {
     let (_, other) = read(rig.path(), &again[2]);
     assert_eq!(other["body"]["who"], event["body"]["who"]);
     assert_eq!(rig.events.depth().await.unwrap().messages, 3, "nothing was taken");
+    // JSON with a line break behind it, as curl sends a file, stays as it is.
+    rig.send("i/d", "{}\n").await;
+    let saved = record(&rig, &["--store", &store, "--group", "i/"]).await;
+    assert_eq!(read(rig.path(), &saved[0]).1["body_text"], "{}\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
