@@ -35,7 +35,8 @@ fn without_value(mut said: String) -> String {
     const EXPECTED: &[u8] = b", expected";
     let bytes = said.as_bytes();
     let value = bytes.iter().position(|byte| matches!(byte, b'"' | b'`'));
-    let expected = (0..bytes.len()).rfind(|at| bytes.get(*at..).is_some_and(|rest| rest.starts_with(EXPECTED)));
+    let is_expected = |rest: &[u8]| rest.first() == Some(&b',') && rest.starts_with(EXPECTED);
+    let expected = (0..bytes.len()).rfind(|at| bytes.get(*at..).is_some_and(is_expected));
     if let (Some(value), Some(expected)) = (value, expected)
         && value < expected
     {

@@ -35,7 +35,12 @@ fn a_new_rust_plugin_passes_its_cases_at_once_and_is_small() {
     assert!(said.contains("3 passed, 0 failed"), "{said}");
     run(&plugin, &["plugin", "check"], 0);
     let component = std::fs::read(plugin.join("plugin.wasm")).unwrap();
-    assert!(component.len() <= 120 * 1024, "{} bytes", component.len());
+    // A standard library that plugins/wasm-target.sh built on this machine comes with a larger libc.
+    let print = ["--print", "target-libdir", "--target", "wasm32-wasip2"];
+    let libraries = std::process::Command::new("rustc").args(print).output().unwrap();
+    let built_here = Path::new(out(&libraries).trim()).join("built-here").exists();
+    let most = if built_here { 128 * 1024 } else { 120 * 1024 };
+    assert!(component.len() <= most, "{} bytes", component.len());
     let home = std::env::home_dir().unwrap();
     for path in [folder.path(), &home] {
         let path = path.to_str().unwrap().as_bytes();

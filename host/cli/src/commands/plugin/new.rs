@@ -54,6 +54,21 @@ const PYTHON: [File; 6] = [
     ("cases/malformed-cut-off/expected.json", include_str!("../../../templates/python/malformed.json")),
 ];
 
+/// What a config needs for it.
+const CONFIG: &str = r#"
+  [[route]]
+  path = "{{name}}"  # POST /hooks/{{name}}
+  group = "{{name}}/{json:/id}"  # what has the same id is kept in order
+  plugin = "{{name}}"
+
+  [plugin.{{name}}]
+  path = "{{name}}"  # this folder, seen from towpath.toml
+
+  [target.sss]
+  url = "https://sss.example/api"  # where it goes
+
+`towpath config check` tells what is wrong with it, `towpath dev` runs it."#;
+
 pub(super) fn run(args: &PluginNew, output: &Output) -> anyhow::Result<Exit> {
     let name = args.name.as_str();
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -89,7 +104,7 @@ pub(super) fn run(args: &PluginNew, output: &Output) -> anyhow::Result<Exit> {
         output.say("  towpath plugin test --update    once the mapping fits your events: write what it says");
     }
     output.say("  towpath plugin test --watch     the same at every change");
-    output.say(format!("\nThen add [plugin.{name}] and a route to towpath.toml: see `towpath config check --help`."));
+    output.say(format!("\nThen, in towpath.toml:\n{}", CONFIG.replace("{{name}}", name)));
     Ok(Exit::Done)
 }
 
