@@ -151,7 +151,7 @@ fn wrong_input_says_what_to_do() {
     std::fs::create_dir(here.join("empty")).unwrap();
     std::fs::write(here.join("local.toml"), "[target.sss]\nurl = \"https://sss.example\"\n").unwrap();
     drop(towpath_local::Store::open(&here.join("store"), towpath_core::clock::Clock::wall()).unwrap());
-    let cases: [(&[&str], &str); 25] = [
+    let cases: [(&[&str], &str); 27] = [
         (&["serve"], "cannot read towpath.toml"),
         (&["serve", "-c", "sqs.toml"], "leave url and dead_letter_url out"),
         (&["dlq", "list"], "give --store DIR, --queue-url URL or --config FILE"),
@@ -180,6 +180,8 @@ fn wrong_input_says_what_to_do() {
         (&["dlq", "show", "m-1", "--store", "store"], "there is no dead letter m-1"),
         (&["dlq", "list", "--since", "soon", "--store", "store"], "is neither an age such as 2h nor a time"),
         (&["dlq", "drop", "--note", "x", "--store", "store"], "which letters?"),
+        (&["dlq", "list", "--queue-url", "events.fifo"], "it is no URL such as https://sqs."),
+        (&["record", "--to", "x", "--listen", "127.0.0.1:0", "--forward", "127.0.0.1:80"], "it is no URL such as"),
     ];
     for (args, says) in cases {
         let output = towpath(here, args);

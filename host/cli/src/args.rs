@@ -215,3 +215,11 @@ Examples:
         skip_plugins: bool,
     },
 }
+
+/// A URL of a server, as the command line takes it.
+fn url(text: &str) -> Result<String, String> {
+    match text.parse::<http::Uri>() {
+        Ok(url) if matches!(url.scheme_str(), Some("http" | "https")) => Ok(text.to_owned()),
+        _ => Err("it is no URL such as https://sqs.eu-west-1.amazonaws.com/123456789012/events.fifo or http://127.0.0.1:8080".to_owned()),
+    }
+}

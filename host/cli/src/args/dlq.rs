@@ -168,7 +168,7 @@ pub struct DlqRedrive {
     #[arg(long, value_name = "N")]
     pub max_failures: Option<u64>,
     /// The URL of the queue of SQS to send back to, instead of the config's
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = super::url)]
     pub to: Option<String>,
     /// Where
     #[command(flatten)]

@@ -76,7 +76,7 @@ pub struct Place {
     #[arg(long, value_name = "DIR", conflicts_with = "queue_url")]
     pub store: Option<PathBuf>,
     /// The URL of a dead-letter queue of SQS, instead of the config's
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = super::url)]
     pub queue_url: Option<String>,
 }
 

@@ -191,13 +191,6 @@ fn minutes(text: &str) -> Result<f64, String> {
     }
 }
 
-fn base_url(text: &str) -> Result<String, String> {
-    match text.parse::<http::Uri>() {
-        Ok(url) if matches!(url.scheme_str(), Some("http" | "https")) && url.query().is_none() => Ok(text.to_owned()),
-        _ => Err("a URL such as http://127.0.0.1:8080".to_owned()),
-    }
-}
-
 /// `record`.
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
@@ -226,7 +219,7 @@ pub struct Record {
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["dead", "store", "queue_url"])]
     pub listen: Option<SocketAddr>,
     /// Hand what is posted on to this ingest, and answer what it answers, until Ctrl-C
-    #[arg(long, value_name = "URL", requires = "listen", value_parser = base_url)]
+    #[arg(long, value_name = "URL", requires = "listen", value_parser = super::url)]
     pub forward: Option<String>,
     /// How many at most
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
