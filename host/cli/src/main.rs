@@ -44,7 +44,9 @@ fn start_logs(args: &Args) {
         Command::Plugin(Plugin::Fuzz(_)) if args.log.is_none() => LevelFilter::OFF,
         _ => level,
     };
-    let wanted = Targets::new().with_default(level).with_target("plugin", plugins);
+    // Each place where the AWS SDK looks for credentials in vain is a screenful; the error that follows says the same.
+    let sdk = if level <= LevelFilter::INFO { level.min(LevelFilter::ERROR) } else { level };
+    let wanted = Targets::new().with_default(level).with_target("plugin", plugins).with_target("aws_config", sdk);
     let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let logs = logs.with_ansi(Output::is_terminal()).compact().with_filter(wanted);
     tracing_subscriber::registry().with(logs).init();
