@@ -20,6 +20,8 @@ export const guarded = (map) => (/** @type {Message} */ message) => {
   try {
     return map(message);
   } catch (/** @type {any} */ error) {
+    // A reason that the plugin throws itself is its own word.
+    if (!(error instanceof Error) && typeof error?.code === "string") throw error;
     const where = String(error?.stack ?? "").trim().split("\n")[0];
     throw { code: "exception", message: `${error} ${where}`.trim(), ext: [] };
   }

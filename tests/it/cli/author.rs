@@ -61,6 +61,8 @@ fn a_new_javascript_plugin_passes_its_cases_at_once_and_imports_the_contract_alo
     let thrown =
         fails(&plugin, "plugin.js", "  const event =", "  console.log(\"seen\", 1);\n  null.id;\n  const event =");
     assert!(thrown.contains("exception: TypeError") && thrown.contains("plugin.js:"), "{thrown}");
+    let own = fails(&plugin, "plugin.js", "  null.id;", "  throw { code: \"no-table\", message: \"why\", ext: [] };");
+    assert!(own.contains("no-table: why"), "{own}");
 }
 
 #[test]
