@@ -22,4 +22,6 @@ mod order;
 mod pipeline;
 mod plugin;
 mod poll;
+mod registry;
 mod released;
+mod secrets;

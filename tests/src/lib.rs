@@ -11,6 +11,7 @@ pub mod binary;
 pub mod contract;
 pub mod endpoint;
 pub mod guest;
+pub mod registry;
 pub mod rig;
 pub mod s3;
 pub mod target;

@@ -1,5 +1,5 @@
-//! As much of S3 as holds need: objects that are read, and written under conditions. It keeps nothing.
-//! Source: the `GetObject` and `PutObject` APIs of S3.
+//! As much of S3 as holds and registries need: objects that are read, listed, and written under conditions. It keeps
+//! nothing. Source: the `GetObject`, `PutObject` and `ListObjectsV2` APIs of S3.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -64,6 +64,7 @@ async fn answer(State(objects): State<Objects>, method: Method, uri: Uri, header
     let found = objects.get(&path).map(|(version, bytes)| (*version, bytes.clone()));
     let tag = |version: u64| format!("\"{version:x}\"");
     match method {
+        Method::GET if uri.query().is_some_and(|query| query.contains("list-type=2")) => list(&objects, &uri),
         Method::GET => match found {
             Some((version, bytes)) => ([("etag", tag(version))], bytes).into_response(),
             None => error(StatusCode::NOT_FOUND, "NoSuchKey"),
@@ -82,6 +83,26 @@ async fn answer(State(objects): State<Objects>, method: Method, uri: Uri, header
         }
         _ => error(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
     }
+}
+
+/// One page with the names directly below the prefix.
+fn list(objects: &BTreeMap<String, (u64, Bytes)>, uri: &Uri) -> Response {
+    let bucket = format!("/{}/", uri.path().trim_matches('/'));
+    let parameters = uri.query().unwrap().split('&').filter_map(|pair| pair.split_once('='));
+    let mut prefix = parameters.filter(|(name, _)| *name == "prefix").map(|(_, value)| value.replace("%2F", "/"));
+    let prefix = prefix.next_back().unwrap();
+    let below = objects.keys().filter_map(|path| path.strip_prefix(&bucket)?.strip_prefix(&prefix));
+    let names: std::collections::BTreeSet<&str> =
+        below.map(|rest| rest.split_inclusive('/').next().unwrap_or_default()).collect();
+    let entry = |name: &&str| match name.ends_with('/') {
+        true => format!("<CommonPrefixes><Prefix>{prefix}{name}</Prefix></CommonPrefixes>"),
+        false => format!("<Contents><Key>{prefix}{name}</Key></Contents>"),
+    };
+    let entries: String = names.iter().map(entry).collect();
+    let body = format!(
+        "<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>"
+    );
+    ([("content-type", "application/xml")], body).into_response()
 }
 
 /// The SDK sends a body in one signed chunk with its checksum behind it.

@@ -47,6 +47,16 @@ pub async fn sqs(queue_url: &str) -> aws_sdk_sqs::Client {
     aws_sdk_sqs::Client::new(&config)
 }
 
+/// Whether the queue with this URL is on this machine.
+pub fn is_local(queue_url: &str) -> bool {
+    loopback(queue_url).is_some()
+}
+
+/// A client of Secrets Manager.
+pub async fn secrets_manager() -> aws_sdk_secretsmanager::Client {
+    aws_sdk_secretsmanager::Client::new(&sdk_config(None).await)
+}
+
 /// A client of S3.
 pub async fn s3() -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::new(&sdk_config(None).await)

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use towpath_core::pipeline::{Lease, Pipeline, Settlement};
 use towpath_core::poll::by_group;
 use towpath_core::queue::{Handle, MAX_BATCH, MAX_VISIBILITY, MessageId, Queue, Received};
+use towpath_core::registry::Watch;
 use tracing::{error, info, warn};
 
 use crate::event::{EventError, Record, records};
@@ -48,11 +49,16 @@ pub struct Host {
     pub pipeline: Pipeline,
     /// The queue that the messages come from, to give them back to.
     pub queue: Arc<dyn Queue>,
+    /// What picks up new versions of plugins, if they come from a registry.
+    pub watch: Option<Watch>,
 }
 
 impl Host {
     /// Handles one invocation that ends at `deadline`. An error gives the whole batch back.
     pub async fn handle(&self, event: &Value, deadline: Instant) -> Result<Response, EventError> {
+        if let Some(watch) = &self.watch {
+            watch.look_if_due().await;
+        }
         let records = records(event, self.pipeline.clock.now())?;
         let ids: Vec<MessageId> = records.iter().map(|record| record.id.clone()).collect();
         let messages = readable(records);

@@ -1,12 +1,17 @@
-//! Everything that talks to AWS: Lambda events and their answers, SQS as the host's queue, and
-//! holds in S3.
+//! Everything that talks to AWS: Lambda events and their answers, SQS as the host's queue, holds, configs and the
+//! plugin registry in S3, and Secrets Manager.
 
+mod artifacts;
 pub mod client;
+pub mod config;
 mod error;
 pub mod event;
 mod holds;
 pub mod lambda;
+mod secrets;
 mod sqs;
 
+pub use artifacts::S3Artifacts;
 pub use holds::S3Holds;
+pub use secrets::SecretsManager;
 pub use sqs::{SqsDepth, SqsQueue};

@@ -12,7 +12,10 @@ mod plugin;
 
 pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, Moment};
 pub use operate::{Hold, Place, Poll, Resume, Status};
-pub use plugin::{Plugin, PluginCheck, PluginDiff, PluginFuzz, PluginNew, PluginRun, PluginTest, Record};
+pub use plugin::{
+    Plugin, PluginCheck, PluginDiff, PluginFuzz, PluginNew, PluginPin, PluginPublish, PluginRollback, PluginRun,
+    PluginTest, Record, RegistryPlace,
+};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,12 +1,14 @@
 //! What the commands need of AWS.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use towpath_aws::{S3Holds, SqsQueue, client};
-use towpath_core::config::S3Url;
+use towpath_aws::{S3Holds, SqsQueue, client, config};
+use towpath_core::config::{Config, RegistryConfig, S3Url, Secrets};
 use towpath_core::holds::Holds;
 use towpath_core::queue::Queue;
+use towpath_core::registry::Registry;
 
 use crate::place::Waiting;
 
@@ -28,4 +30,19 @@ pub(crate) async fn waiting(url: &str) -> anyhow::Result<Waiting> {
 /// The holds in this object.
 pub(crate) async fn holds(url: S3Url) -> anyhow::Result<Arc<dyn Holds>> {
     Ok(Arc::new(S3Holds::new(client::s3().await, url)))
+}
+
+/// The text of a config, which may be in S3.
+pub(crate) async fn read_config(place: &Path) -> anyhow::Result<String> {
+    Ok(config::read(place).await?)
+}
+
+/// A config with its secrets: from Secrets Manager if it has `[secrets]`, else from the environment.
+pub(crate) async fn config_with_secrets(place: &Path) -> anyhow::Result<Config> {
+    Ok(config::load(place, |_| Some(Secrets::from_env())).await?)
+}
+
+/// A registry.
+pub(crate) async fn registry(at: &RegistryConfig) -> anyhow::Result<Registry> {
+    Ok(config::registry(at).await)
 }

@@ -31,7 +31,7 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         Command::Record(record) => record::run(record, output).await,
         Command::Plugin(plugin) => plugin::run(plugin, output).await,
         Command::Config(Config::Check { config, skip_secrets, skip_plugins }) => {
-            check::run(&config, skip_secrets, skip_plugins, output)
+            check::run(&config, skip_secrets, skip_plugins, output).await
         }
         Command::Dlq(dlq) => dlq::run(dlq, output).await,
         Command::Completions { shell } => {

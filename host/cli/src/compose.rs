@@ -10,12 +10,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use towpath_core::clock::Clock;
-use towpath_core::config::{Config, IngestConfig, env};
+use towpath_core::config::{Config, IngestConfig, Secrets, env};
 use towpath_core::deliver::Deliverer;
 use towpath_core::holds::Watched;
 use towpath_core::pipeline::Pipeline;
 use towpath_core::plugin::{Engine, LoadError, Plugin, Plugins, Settings};
 use towpath_core::poll;
+use towpath_core::registry::{self, Failures, Watch};
 use towpath_core::route::Routes;
 use towpath_ingest::{Ingest, router};
 use towpath_local::endpoint::{self, Endpoint};
@@ -23,6 +24,7 @@ use towpath_local::{DedupScope, LocalQueue, QueueSettings, Store};
 use tracing::{info, warn};
 
 use crate::args::ConfigFile;
+use crate::aws;
 
 /// The names of the queues in a store.
 pub(crate) const EVENTS: &str = "events.fifo";
@@ -67,20 +69,39 @@ impl Queues {
     }
 }
 
-/// Loads the plugins of a config. All that is wrong is told at once.
-pub(crate) fn load_plugins(engine: &Engine, config: &Config) -> Result<Vec<Plugin>, Vec<(String, LoadError)>> {
-    let mut plugins = Vec::new();
-    let mut wrong = Vec::new();
-    for settings in config.plugins.values() {
-        match load_plugin(engine, settings.clone(), config.targets.keys()) {
-            Ok(plugin) => plugins.push(plugin),
-            Err(error) => wrong.push((settings.name.clone(), error)),
-        }
-    }
-    if wrong.is_empty() { Ok(plugins) } else { Err(wrong) }
+/// Loads a config, which may be in S3.
+pub(crate) async fn load_config(args: &ConfigFile, secrets: &Secrets) -> anyhow::Result<Config> {
+    let file = config_file(args);
+    let text = aws::read_config(&file).await?;
+    Ok(Config::parse(&text, &file, secrets)?)
 }
 
-/// Loads one plugin and checks that the targets that it names are there.
+/// Loads the plugins of a config, from their folders and its registry. All that is wrong is told at once. What comes
+/// from a registry is to be watched for new versions.
+pub(crate) async fn load_plugins(
+    engine: &Engine,
+    config: &Config,
+    clock: Clock,
+) -> anyhow::Result<Result<(Plugins, Option<Watch>), Failures>> {
+    let registry = match &config.registry {
+        Some(at) => Some(aws::registry(at).await?),
+        None => None,
+    };
+    let targets: Vec<String> = config.targets.keys().cloned().collect();
+    Ok(match registry::load(engine, config.plugins.values(), &targets, registry.as_ref()).await {
+        Ok((plugins, running)) => {
+            let plugins = Plugins::new(plugins);
+            let settings = config.plugins.values().cloned();
+            let watch = registry.map(|registry| {
+                Watch::new(registry, engine.clone(), plugins.clone(), targets, settings, running, clock)
+            });
+            Ok((plugins, watch))
+        }
+        Err(failures) => Err(failures),
+    })
+}
+
+/// Loads one plugin from its path and checks that the targets that it names are there.
 pub(crate) fn load_plugin<'a>(
     engine: &Engine,
     settings: Settings,
@@ -103,28 +124,25 @@ pub(crate) struct Parts {
     pub(crate) engine: Engine,
     pub(crate) routes: Routes,
     pub(crate) plugins: Plugins,
+    pub(crate) watch: Option<Watch>,
     pub(crate) deliverer: Deliverer,
 }
 
 impl Parts {
     /// Loads the plugins and prepares delivery, for so many groups at the same time.
-    pub(crate) fn new(
+    pub(crate) async fn new(
         config: Config,
         concurrency: usize,
         holds: Option<Watched>,
         clock: Clock,
     ) -> anyhow::Result<Parts> {
         let engine = engine(concurrency)?;
-        let plugins = load_plugins(&engine, &config).map_err(|wrong| {
+        let (plugins, watch) = load_plugins(&engine, &config, clock).await?.map_err(|wrong| {
             let lines = wrong.iter().map(|(name, error)| format!("\n  plugin.{name}: {error}"));
             anyhow::anyhow!("plugins could not be loaded:{}", lines.collect::<String>())
         })?;
-        for plugin in &plugins {
-            let digest = plugin.digest().get(..12).unwrap_or_default();
-            info!(plugin = plugin.name(), version = plugin.description().version, digest, "plugin loaded");
-        }
         let deliverer = Deliverer::new(config.targets, holds, clock).context("preparing delivery")?;
-        Ok(Parts { engine, routes: config.routes, plugins: Plugins::new(plugins), deliverer })
+        Ok(Parts { engine, routes: config.routes, plugins, watch, deliverer })
     }
 }
 
@@ -134,6 +152,7 @@ pub(crate) struct Station {
     pub(crate) queues: Queues,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) ingest: Arc<Ingest>,
+    watch: Option<Arc<Watch>>,
     listen: IngestConfig,
     concurrency: usize,
 }
@@ -151,13 +170,15 @@ impl Station {
         let clock = Clock::wall();
         let holds = Watched::new(Arc::new(queues.events.store().clone()), HOLDS_MEMORY_HERE);
         let (ingest, concurrency) = (config.ingest.clone(), config.queue.concurrency);
-        let Parts { engine, routes, plugins, deliverer } = Parts::new(config, concurrency, Some(holds), clock)?;
+        let parts = Parts::new(config, concurrency, Some(holds), clock).await?;
+        let Parts { engine, routes, plugins, watch, deliverer } = parts;
         let dead_letters = Arc::new(queues.dead_letters.clone());
         let source = EVENTS.to_owned();
         let pipeline = Pipeline::new(routes.clone(), plugins, deliverer, dead_letters, source, clock);
         let listen = ingest;
         let ingest = Arc::new(Ingest::new(routes, Arc::new(queues.events.clone()), listen.body_limit));
-        Ok(Station { engine, queues, pipeline: Arc::new(pipeline), ingest, listen, concurrency })
+        let (pipeline, watch) = (Arc::new(pipeline), watch.map(Arc::new));
+        Ok(Station { engine, queues, pipeline, ingest, watch, listen, concurrency })
     }
 
     /// Starts ingest and pipeline; both end when `stop` is cancelled. Returns the address it listens on.
@@ -166,6 +187,12 @@ impl Station {
         let options = poll::Options { concurrency: self.concurrency, ..poll::Options::default() };
         let queue = Arc::new(self.queues.events.clone());
         tasks.spawn(poll::run(queue, Arc::clone(&self.pipeline), options, Arc::default(), stop.clone()));
+        if let Some(watch) = self.watch.clone() {
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                stop.run_until_cancelled(watch.run()).await;
+            });
+        }
         Ok(address)
     }
 

@@ -1,11 +1,13 @@
 //! A build without AWS: it is smaller and sooner done. What needs AWS says so.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::bail;
-use towpath_core::config::S3Url;
+use anyhow::{Context as _, bail};
+use towpath_core::config::{Config, RegistryConfig, RegistryUrl, S3Url};
 use towpath_core::holds::Holds;
 use towpath_core::queue::Queue;
+use towpath_core::registry::{Folder, Registry};
 
 use crate::place::Waiting;
 
@@ -21,4 +23,22 @@ pub(crate) async fn waiting(_: &str) -> anyhow::Result<Waiting> {
 
 pub(crate) async fn holds(_: S3Url) -> anyhow::Result<Arc<dyn Holds>> {
     bail!(CURE)
+}
+
+pub(crate) async fn read_config(place: &Path) -> anyhow::Result<String> {
+    if place.starts_with("s3:") {
+        bail!(CURE);
+    }
+    std::fs::read_to_string(place).with_context(|| format!("cannot read {}", place.display()))
+}
+
+pub(crate) async fn config_with_secrets(_: &Path) -> anyhow::Result<Config> {
+    bail!(CURE)
+}
+
+pub(crate) async fn registry(at: &RegistryConfig) -> anyhow::Result<Registry> {
+    match &at.url {
+        RegistryUrl::Folder(folder) => Ok(Registry::new(Arc::new(Folder::new(folder)), at.public_key.clone())),
+        RegistryUrl::S3(_) => bail!(CURE),
+    }
 }

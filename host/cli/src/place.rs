@@ -11,7 +11,7 @@ use towpath_core::holds::Holds;
 
 use crate::args::Place as Args;
 use crate::aws;
-use crate::compose::{Queues, config_file};
+use crate::compose::{Queues, load_config};
 
 /// How much waits in a queue, as far as the queue can tell.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -41,14 +41,15 @@ impl Found {
     /// Finds the place that the arguments mean. A command that looks must not make a store.
     pub(crate) async fn find(args: &Args) -> anyhow::Result<Found> {
         if let Some(url) = &args.queue_url {
-            let config = config(args).ok();
+            let config = config(args).await.ok();
             let events = config.as_ref().and_then(|config| config.queue.url.clone());
             return Ok(Found { place: Place::Sqs { events, dead_letters: url.clone() }, config });
         }
         if let Some(folder) = &args.store {
-            return Ok(Found { place: Place::Local(open(folder.clone()).await?), config: config(args).ok() });
+            return Ok(Found { place: Place::Local(open(folder.clone()).await?), config: config(args).await.ok() });
         }
-        let config = config(args).context("finding the queue: give --store DIR, --queue-url URL or --config FILE")?;
+        let config =
+            config(args).await.context("finding the queue: give --store DIR, --queue-url URL or --config FILE")?;
         let place = match (&config.queue.url, &config.queue.dead_letter_url) {
             (events @ Some(_), Some(dead)) => Place::Sqs { events: events.clone(), dead_letters: dead.clone() },
             _ => Place::Local(open(config.queue.store.clone()).await?),
@@ -71,8 +72,8 @@ impl Found {
     }
 }
 
-fn config(args: &Args) -> anyhow::Result<Config> {
-    Ok(Config::load(&config_file(&args.config), &Secrets::placeholders())?)
+async fn config(args: &Args) -> anyhow::Result<Config> {
+    load_config(&args.config, &Secrets::placeholders()).await
 }
 
 async fn open(folder: PathBuf) -> anyhow::Result<Queues> {

@@ -36,7 +36,7 @@ enum Changed {
 impl Reloader {
     /// Watches until it is dropped. Fails only if watching cannot begin.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let mut watch = Watch::of(self.plugins.values().map(|settings| settings.path.as_path()))?;
+        let mut watch = Watch::of(self.plugins.values().filter_map(|settings| settings.code.path()))?;
         while let Some(paths) = watch.next().await {
             for (name, settings) in &self.plugins {
                 if let Some(changed) = paths.iter().filter_map(|path| what(settings, path)).min_by_key(|c| *c as u8) {
@@ -50,7 +50,7 @@ impl Reloader {
     async fn reload(&self, name: &str, settings: Settings, changed: Changed) {
         if let (Changed::Sources, Some(build)) = (changed, self.build) {
             info!(plugin = name, "sources changed, building");
-            let folder = settings.path.clone();
+            let Some(folder) = settings.code.path().map(Path::to_owned) else { return };
             let built = tokio::task::spawn_blocking(move || build(&folder)).await;
             if let Err(problem) = built.map_err(anyhow::Error::from).and_then(|built| built) {
                 error!(plugin = name, problem = format!("{problem:#}"), "build failed, the old one keeps running");
@@ -86,9 +86,10 @@ impl Reloader {
 
 /// What a change of this path means for a plugin; `None` if nothing.
 fn what(settings: &Settings, path: &Path) -> Option<Changed> {
-    if path == settings.path || path == settings.path.join(COMPONENT) {
+    let place = settings.code.path()?;
+    if path == place || path == place.join(COMPONENT) {
         return Some(Changed::Component);
     }
-    let inside = path.strip_prefix(&settings.path).ok()?;
+    let inside = path.strip_prefix(place).ok()?;
     is_source(inside).then_some(Changed::Sources)
 }

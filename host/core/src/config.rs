@@ -1,4 +1,4 @@
-//! `towpath.toml`: read once, checked whole, every mistake shown with its key path.
+//! `towpath.toml`, or the same as JSON: read once, checked whole, every mistake shown with its key path.
 
 mod check;
 mod collect;
@@ -11,10 +11,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-pub use secrets::{Secret, Secrets};
+pub use secrets::{Secret, SecretStore, Secrets};
 
 use crate::deliver::Target;
 use crate::plugin::Settings;
+use crate::registry::PublicKey;
 use crate::route::Routes;
 
 /// A checked config.
@@ -28,6 +29,10 @@ pub struct Config {
     pub ingest: IngestConfig,
     /// `[holds]` `url`: the object in S3 where holds are kept; absent for the local store.
     pub holds: Option<S3Url>,
+    /// `[registry]`: where plugins without a path come from.
+    pub registry: Option<RegistryConfig>,
+    /// `[secrets]` `prefix`: what stands before a secret's name in Secrets Manager; absent for the environment.
+    pub secrets_prefix: Option<String>,
     /// `[[route]]`, in order.
     pub routes: Routes,
     /// `[plugin.NAME]` by name.
@@ -58,6 +63,50 @@ pub struct IngestConfig {
     pub prefix: String,
     /// The longest body that is taken, in bytes.
     pub body_limit: usize,
+}
+
+/// `[registry]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RegistryConfig {
+    /// Where it is.
+    pub url: RegistryUrl,
+    /// The key that every release must be signed with.
+    pub public_key: Option<PublicKey>,
+}
+
+/// Where a registry is: `s3://bucket/prefix`, or a folder.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RegistryUrl {
+    /// A prefix in a bucket; the key does not end with a slash.
+    S3(S3Url),
+    /// A folder.
+    Folder(PathBuf),
+}
+
+impl std::str::FromStr for RegistryUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<RegistryUrl, String> {
+        if text.starts_with("s3://") {
+            let parsed = text.trim_end_matches('/').parse();
+            return parsed
+                .map(RegistryUrl::S3)
+                .map_err(|_| format!("{text:?} is no registry such as \"s3://bucket/plugins\""));
+        }
+        match text.contains("://") || text.is_empty() {
+            true => Err(format!("{text:?} is neither a folder nor a URL such as \"s3://bucket/plugins\"")),
+            false => Ok(RegistryUrl::Folder(text.into())),
+        }
+    }
+}
+
+impl fmt::Display for RegistryUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RegistryUrl::S3(url) => url.fmt(f),
+            RegistryUrl::Folder(folder) => folder.display().fmt(f),
+        }
+    }
 }
 
 /// `s3://bucket/key`.
@@ -111,13 +160,15 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is no TOML.
-    #[error("{} is not valid TOML", file.display())]
+    /// The file is no TOML, or no JSON.
+    #[error("{} is not valid {format}", file.display())]
     Syntax {
         /// The file.
         file: PathBuf,
+        /// `TOML` or `JSON`.
+        format: &'static str,
         /// Where and why.
-        source: Box<toml::de::Error>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The file has mistakes.
     #[error("{} has {}:{}", file.display(), count(mistakes.len()), Listed(mistakes))]
@@ -137,10 +188,13 @@ impl Config {
         Config::parse(&text, file, secrets)
     }
 
-    /// Checks the text of a config file.
+    /// Checks the text of a config file: JSON if its name ends in `.json`, else TOML.
     pub fn parse(text: &str, file: &Path, secrets: &Secrets) -> Result<Config, ConfigError> {
-        let table: toml::Table =
-            text.parse().map_err(|source| ConfigError::Syntax { file: file.to_owned(), source: Box::new(source) })?;
+        let syntax = |format, source| ConfigError::Syntax { file: file.to_owned(), format, source };
+        let table = match file.extension().is_some_and(|extension| extension == "json") {
+            true => serde_json::from_str::<toml::Table>(text).map_err(|source| syntax("JSON", source.into()))?,
+            false => text.parse::<toml::Table>().map_err(|source| syntax("TOML", source.into()))?,
+        };
         let (raw, mut mistakes) = collect::shapes(table);
         let config = check::check(raw, file, secrets, &mut mistakes);
         match mistakes.is_empty() {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, Response};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 pub use auth::Auth;
 pub use gates::{BreakerPolicy, Closed, Gate};
@@ -86,7 +86,8 @@ impl Deliverer {
     }
 
     /// Makes the requests one after another; the first that fails decides. Nothing is awaited longer
-    /// than its target's timeout, nor past `deadline`.
+    /// than its target's timeout, nor past `deadline`. One that is answered 401 is made once more if its secret
+    /// turns out to have been rotated.
     /// If one of the targets must not be called now none is: what went before it would be sent again at
     /// every try. `stored_at` is when the queue got the message.
     pub async fn deliver(&self, delivery: Delivery, stored_at: Timestamp, deadline: Instant) -> Outcome {
@@ -100,9 +101,13 @@ impl Deliverer {
             Err(closed) => return Outcome::Held(closed),
         };
         let mut attempts = Vec::with_capacity(delivery.requests.len());
-        for request in delivery.requests {
+        for mut request in delivery.requests {
             let target = Arc::clone(&request.target);
-            let (attempt, retry_after) = self.attempt(request, deadline).await;
+            let (mut attempt, mut retry_after) = self.attempt(&request, deadline).await;
+            if attempt.status == Some(401) && timeout_at(deadline, request.renew()).await.unwrap_or(false) {
+                attempts.push(attempt);
+                (attempt, retry_after) = self.attempt(&request, deadline).await;
+            }
             let status = attempt.status.filter(|_| attempt.error.is_none());
             attempts.push(attempt);
             let available = status.is_some_and(|status| status < 300 || !target.retry_on.contains(status));
@@ -116,7 +121,7 @@ impl Deliverer {
         Outcome::Delivered(attempts)
     }
 
-    async fn attempt(&self, request: Prepared, deadline: Instant) -> (Attempt, Option<Duration>) {
+    async fn attempt(&self, request: &Prepared, deadline: Instant) -> (Attempt, Option<Duration>) {
         let started = Instant::now();
         let mut attempt = Attempt {
             target: request.target.name.clone(),
@@ -140,7 +145,7 @@ impl Deliverer {
             }
             Ok::<(), reqwest::Error>(())
         };
-        attempt.error = match tokio::time::timeout_at(limit, exchange).await {
+        attempt.error = match timeout_at(limit, exchange).await {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(describe(&error)),
             Err(_) => Some(format!("timed out after {} ms", (limit - started).as_millis())),
@@ -149,14 +154,14 @@ impl Deliverer {
         (attempt, retry_after)
     }
 
-    async fn send(&self, request: Prepared) -> Result<Response, reqwest::Error> {
+    async fn send(&self, request: &Prepared) -> Result<Response, reqwest::Error> {
         let client = if request.target.allow_private { &self.open } else { &self.guarded };
         let timestamp = http::HeaderValue::from(self.clock.now().0 / 1000);
         client
-            .request(request.method, request.url)
-            .headers(request.headers)
+            .request(request.method.clone(), request.url.clone())
+            .headers(request.headers.clone())
             .header("webhook-timestamp", timestamp)
-            .body(request.body)
+            .body(request.body.clone())
             .send()
             .await
     }

@@ -18,6 +18,7 @@ pub mod pipeline;
 pub mod plugin;
 pub mod poll;
 pub mod queue;
+pub mod registry;
 pub mod route;
 pub mod verdict;
 pub mod verify;

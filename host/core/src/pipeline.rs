@@ -2,6 +2,7 @@
 
 mod call;
 mod failures;
+mod shadow;
 mod tally;
 
 use std::any::Any;
@@ -22,11 +23,12 @@ use crate::decide::{Death, Decision, Facts, OnDeadLetter, decide};
 use crate::deliver::Deliverer;
 use crate::message::{Message, origin};
 use crate::outcome::{Fault, Outcome};
-use crate::plugin::{Plugin, Plugins};
+use crate::plugin::Plugins;
 use crate::queue::{GroupId, MAX_RETENTION, Queue, Received};
 use crate::route::{Route, Routes};
 use crate::verdict::Verdict;
 use failures::Failures;
+use shadow::{Seat, Witness};
 
 /// The longest wait of a message whose dead letter could not be stored. How often its target failed before says nothing of
 /// the dead-letter queue.
@@ -107,13 +109,14 @@ impl Pipeline {
     }
 
     /// One message to its end. The spine returns no `Result`: a failing message is a value.
-    async fn settle(&self, received: &Received, route: Option<&Arc<Route>>, lease: Lease, fresh: bool) -> Settlement {
-        let plugin = route.and_then(|route| self.plugins.get(&route.plugin));
-        let outcome = match route {
-            None => no_route(&received.group),
+    async fn settle(&self, received: &Received, seat: &Seat<'_>, lease: Lease, fresh: bool) -> Settlement {
+        let (route, plugin) = (seat.route, seat.plugin.as_ref());
+        let (outcome, witness) = match route {
+            None => (no_route(&received.group), None),
             Some(route) => {
-                let pass = AssertUnwindSafe(self.pass(received, route, plugin.as_ref(), lease, fresh));
-                pass.catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic))
+                let mut witness = None;
+                let pass = AssertUnwindSafe(self.pass(received, route, seat, lease, fresh, &mut witness));
+                (pass.catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic)), witness)
             }
         };
         let failures = self.failures.next(&received.group, &outcome, received.receive_count);
@@ -127,7 +130,7 @@ impl Pipeline {
             Decision::DeadLetter(death) => {
                 let seen = Seen {
                     route: route.map(|route| route.path.as_str()),
-                    plugin: route.map(|route| route.plugin.as_str()),
+                    plugin: seat.name(),
                     digest: plugin.as_ref().map(|plugin| plugin.digest()),
                     parks: facts.on_dead_letter == OnDeadLetter::Park,
                 };
@@ -141,6 +144,10 @@ impl Pipeline {
             }
             Settlement::Retry(_) => {}
         }
+        // What comes again is compared then.
+        if let (Settlement::Ack, Some(witness)) = (settlement, witness) {
+            self.compare(seat, witness, lease).await;
+        }
         settlement
     }
 
@@ -149,9 +156,10 @@ impl Pipeline {
         &self,
         received: &Received,
         route: &Route,
-        plugin: Option<&Arc<Plugin>>,
+        seat: &Seat<'_>,
         lease: Lease,
         fresh: bool,
+        witness: &mut Option<Witness>,
     ) -> Outcome {
         if route.on_dead_letter == OnDeadLetter::Park {
             match self.dead_letters.has_group(&received.group).await {
@@ -166,11 +174,11 @@ impl Pipeline {
         };
         let edited = !origin(received).notes.is_empty();
         if let Some(verify) = route.verify.as_ref().filter(|_| !edited)
-            && let Err(error) = verify.check(&message)
+            && let Err(error) = verify.check_anew(&message, lease.deadline).await
         {
             return Outcome::Misfit { code: "unverified", detail: error.to_string() };
         }
-        let Some(plugin) = plugin else {
+        let Some(plugin) = &seat.plugin else {
             return Outcome::Broken(format!("the plugin {:?} is not loaded", route.plugin));
         };
         if !fresh && lease.left() < plugin.limits().timeout {
@@ -180,6 +188,9 @@ impl Pipeline {
             Ok(called) => called,
             Err(problem) => return Outcome::Broken(problem),
         };
+        if seat.shadow.is_some() {
+            *witness = Some(Witness { message: message.clone(), verdict: transformed.verdict.clone() });
+        }
         let requests = match transformed.verdict {
             Ok(Verdict::Deliver(requests)) => requests,
             Ok(Verdict::Skip(reason)) => return Outcome::Skipped(reason),
@@ -251,15 +262,16 @@ impl GroupRun<'_> {
             debug!(message_id = %received.id, group = %received.group, "message waits behind another");
             return Settlement::Retry(after);
         }
-        let route = self.pipeline.routes.by_group(&received.group);
+        let seat = Seat::of(received, &self.pipeline.routes, &self.pipeline.plugins);
         let span = tracing::info_span!(
             "message",
             message_id = %received.id,
             group = %received.group,
-            route = route.map(|route| route.path.as_str()),
-            plugin = route.map(|route| route.plugin.as_str()),
+            route = seat.route.map(|route| route.path.as_str()),
+            plugin = seat.name(),
+            digest = seat.plugin.as_ref().map(|plugin| plugin.short_digest()),
         );
-        let work = self.pipeline.settle(received, route, self.lease, self.fresh).instrument(span);
+        let work = self.pipeline.settle(received, &seat, self.lease, self.fresh).instrument(span);
         let settlement = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
             error!(message_id = %received.id, panic = call::panic_text(&*panic), "the host panicked, the message is kept");
             Settlement::Retry(self.pipeline.backoff.base)

@@ -15,29 +15,32 @@ mod sandbox;
 mod v1;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-pub use artifact::{COMPONENT, PRECOMPILED, find};
+pub use artifact::{Artifact, COMPONENT, PRECOMPILED, find};
 pub use call::Transformed;
-pub use engine::Engine;
+pub use engine::{Engine, WASMTIME, host_triple};
 #[cfg(feature = "compile")]
 pub use load::precompile;
-pub use load::{LoadError, Problem};
+pub use load::{CONTRACT, LoadError, Problem};
 pub use manifest::{Manifest, ManifestError};
 
 use crate::config::Secret;
 use crate::deliver::Grant;
+use crate::registry::Reference;
 
 /// `[plugin.NAME]` of the config.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Its name in the config.
     pub name: String,
-    /// A folder with a built component, or a `.wasm` or `.cwasm` file.
-    pub path: PathBuf,
+    /// Where its code is.
+    pub code: Code,
+    /// Whether the host runs without it: the candidate of a route.
+    pub optional: bool,
     /// What its digest must be: of the `.wasm` file, or of a `.cwasm` file's manifest.
     pub sha256: Option<String>,
     /// What one call may use.
@@ -53,11 +56,31 @@ impl Settings {
     pub fn at(name: impl Into<String>, path: impl Into<PathBuf>) -> Settings {
         Settings {
             name: name.into(),
-            path: path.into(),
+            code: Code::Path(path.into()),
+            optional: false,
             sha256: None,
             limits: Limits::default(),
             config: "{}".to_owned(),
             secrets: BTreeMap::new(),
+        }
+    }
+}
+
+/// Where the code of a plugin is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Code {
+    /// A folder with a built component, or a `.wasm` or `.cwasm` file.
+    Path(PathBuf),
+    /// A channel or version in the registry of the config.
+    Registry(Reference),
+}
+
+impl Code {
+    /// The path, if it is not in a registry.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Code::Path(path) => Some(path),
+            Code::Registry(_) => None,
         }
     }
 }
@@ -122,6 +145,11 @@ impl Plugin {
         &self.digest
     }
 
+    /// The beginning of its digest, for logs.
+    pub fn short_digest(&self) -> &str {
+        self.digest.get(..12).unwrap_or(&self.digest)
+    }
+
     /// What it says of itself.
     pub fn description(&self) -> &Description {
         &self.description
@@ -166,15 +194,20 @@ pub fn digest(component: &[u8]) -> String {
 }
 
 /// The plugins of a config by name. One can be replaced while the others run: messages that are being
-/// mapped keep the build that they started with.
-#[derive(Debug, Default)]
-pub struct Plugins(RwLock<BTreeMap<String, Arc<Plugin>>>);
+/// mapped keep the build that they started with. Clones are the same plugins.
+#[derive(Clone, Debug, Default)]
+pub struct Plugins(Arc<RwLock<BTreeMap<String, Arc<Plugin>>>>);
 
 impl Plugins {
     /// These plugins.
     pub fn new(plugins: impl IntoIterator<Item = Plugin>) -> Plugins {
         let named = plugins.into_iter().map(|plugin| (plugin.name().to_owned(), Arc::new(plugin)));
-        Plugins(RwLock::new(named.collect()))
+        Plugins(Arc::new(RwLock::new(named.collect())))
+    }
+
+    /// All of them, as they are now.
+    pub fn all(&self) -> Vec<Arc<Plugin>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// The plugin of this name, as it is now.

@@ -1,5 +1,6 @@
 //! Routes: from a webhook to its group, and from a group back to the route.
 
+mod rollout;
 mod template;
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+pub use rollout::{Canary, Rollout, Share};
 pub use template::{Template, TemplateError};
 
 use crate::decide::OnDeadLetter;
@@ -29,6 +31,8 @@ pub struct Route {
     pub dedup: Option<Selector>,
     /// The plugin's name.
     pub plugin: String,
+    /// How another build of it is tried on real traffic.
+    pub rollout: Rollout,
     /// How messages prove where they come from.
     pub verify: Option<Verify>,
     /// What happens instead of dead-lettering.

@@ -2,6 +2,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::Secret;
 use crate::message::Message;
@@ -38,16 +39,34 @@ impl Verify {
     /// Checks a message; the comparison takes the same time wherever it differs.
     pub fn check(&self, message: &Message) -> Result<(), Unverified> {
         let Verify::HmacSha256 { header, prefix, secret } = self;
-        let value = message.header(header).ok_or_else(|| Unverified::Missing(header.clone()))?;
+        Self::check_with(message, header, prefix, &secret.expose())
+    }
+
+    /// As [`Verify::check`], and a secret that was rotated meanwhile is asked for anew, until `deadline`.
+    pub async fn check_anew(&self, message: &Message, deadline: Instant) -> Result<(), Unverified> {
+        let Verify::HmacSha256 { header, prefix, secret } = self;
+        let seen = secret.expose();
+        match Self::check_with(message, header, prefix, &seen) {
+            Err(Unverified::Mismatch(_)) if renewed(secret, &seen, deadline).await => self.check(message),
+            result => result,
+        }
+    }
+
+    fn check_with(message: &Message, header: &str, prefix: &str, secret: &str) -> Result<(), Unverified> {
+        let value = message.header(header).ok_or_else(|| Unverified::Missing(header.to_owned()))?;
         let digest = value
             .strip_prefix(prefix.as_bytes())
             .and_then(|digits| hex::decode(digits).ok())
-            .ok_or_else(|| Unverified::Malformed(header.clone()))?;
+            .ok_or_else(|| Unverified::Malformed(header.to_owned()))?;
         // HMAC takes keys of every length.
-        let mismatch = || Unverified::Mismatch(header.clone());
-        let mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).map_err(|_| mismatch())?;
+        let mismatch = || Unverified::Mismatch(header.to_owned());
+        let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|_| mismatch())?;
         mac.chain_update(&message.body).verify_slice(&digest).map_err(|_| mismatch())
     }
+}
+
+async fn renewed(secret: &Secret, seen: &str, deadline: Instant) -> bool {
+    timeout_at(deadline, secret.is_renewed(seen)).await.unwrap_or(false)
 }
 
 #[cfg(test)]

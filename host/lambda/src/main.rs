@@ -1,21 +1,24 @@
 //! `bootstrap`: the Lambda host. It puts the parts together and hands them to the runtime.
 
+mod about;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
-use towpath_aws::lambda::{Host, Response};
-use towpath_aws::{S3Holds, SqsQueue, client};
+use towpath_aws::lambda::Host;
+use towpath_aws::{S3Holds, SqsQueue, client, config};
 use towpath_core::clock::Clock;
 use towpath_core::config::{Config, Secrets, env};
 use towpath_core::deliver::Deliverer;
 use towpath_core::holds::Watched;
 use towpath_core::pipeline::Pipeline;
-use towpath_core::plugin::{Engine, Plugin, Plugins};
+use towpath_core::plugin::{Engine, Plugins};
 use towpath_core::queue::Queue;
+use towpath_core::registry::{self, Watch};
 
 /// How long holds that were read count: a hold or a resume is felt after this.
 const HOLDS_MEMORY: Duration = Duration::from_secs(10);
@@ -26,36 +29,63 @@ async fn main() -> Result<(), Error> {
     tracing_subscriber::fmt().json().with_max_level(level).without_time().with_ansi(false).init();
     let host = start().await.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "cannot start"))?;
     let host = &host;
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move { handle(host, event).await })).await
+    let serve = lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move { handle(host, event).await }));
+    match &host.watch {
+        None => serve.await,
+        // Beside batches that take long; it sleeps with the function between them.
+        Some(watch) => tokio::select! {
+            result = serve => result,
+            never = watch.run() => match never {},
+        },
+    }
+}
+
+/// A function that is tried beside a queue of this machine has no Secrets Manager. On Lambda the environment, which is
+/// shown to everybody who may look at the function, is never read for secrets.
+fn of_this_machine(config: &Config) -> Option<Secrets> {
+    config.queue.url.as_deref().is_some_and(client::is_local).then(Secrets::from_env)
 }
 
 /// Everything that can be wrong is found here, before the first message: during initialisation.
 async fn start() -> anyhow::Result<Host> {
-    let config = Config::load(&env::config_file(), &Secrets::from_env()).context("loading the config")?;
-    let (Some(url), Some(dead_letter_url)) = (config.queue.url, config.queue.dead_letter_url) else {
+    let Config { queue, targets, plugins: settings, holds, registry, routes, .. } =
+        config::load(&env::config_file(), of_this_machine).await.context("loading the config")?;
+    let (Some(url), Some(dead_letter_url)) = (queue.url, queue.dead_letter_url) else {
         bail!("on Lambda the config needs [queue] with url and dead_letter_url");
     };
     let clock = Clock::wall();
     let engine = Engine::new().map_err(|error| anyhow::anyhow!("{error:#}")).context("starting the plugin engine")?;
-    let mut plugins = Vec::new();
-    for (name, settings) in config.plugins {
-        let plugin = Plugin::load(&engine, settings).with_context(|| format!("loading the plugin {name}"))?;
-        plugin.check_targets(config.targets.keys().map(String::as_str)).with_context(|| format!("plugin {name}"))?;
-        plugins.push(plugin);
-    }
+    let registry = match &registry {
+        Some(at) => Some(config::registry(at).await),
+        None => None,
+    };
+    let names: Vec<String> = targets.keys().cloned().collect();
+    let loaded = registry::load(&engine, settings.values(), &names, registry.as_ref()).await;
+    let (plugins, running) = loaded.map_err(|failures| {
+        let lines = failures.iter().map(|(name, error)| format!("\n  plugin.{name}: {error}"));
+        anyhow::anyhow!("plugins could not be loaded:{}", lines.collect::<String>())
+    })?;
+    let plugins = Plugins::new(plugins);
+    let watch = registry.map(|registry| {
+        let settings = settings.into_values();
+        Watch::new(registry, engine, plugins.clone(), names, settings, running, clock)
+    });
     let queue: Arc<dyn Queue> = Arc::new(SqsQueue::new(client::sqs(&url).await, url));
     let dead_letters = Arc::new(SqsQueue::new(client::sqs(&dead_letter_url).await, dead_letter_url));
-    let holds = match config.holds {
+    let holds = match holds {
         Some(url) => Some(Watched::new(Arc::new(S3Holds::new(client::s3().await, url)), HOLDS_MEMORY)),
         None => None,
     };
-    let deliverer = Deliverer::new(config.targets, holds, clock).context("preparing delivery")?;
+    let deliverer = Deliverer::new(targets, holds, clock).context("preparing delivery")?;
     let source = queue.name().to_owned();
-    let pipeline = Pipeline::new(config.routes, Plugins::new(plugins), deliverer, dead_letters, source, clock);
-    Ok(Host { pipeline, queue })
+    let pipeline = Pipeline::new(routes, plugins, deliverer, dead_letters, source, clock);
+    Ok(Host { pipeline, queue, watch })
 }
 
-async fn handle(host: &Host, event: LambdaEvent<Value>) -> Result<Response, Error> {
+async fn handle(host: &Host, event: LambdaEvent<Value>) -> Result<Value, Error> {
+    if about::is_asked(&event.payload) {
+        return Ok(about::answer(&host.pipeline));
+    }
     let left = Duration::from_millis(event.context.deadline.saturating_sub(host.pipeline.clock.now().0));
-    Ok(host.handle(&event.payload, Instant::now() + left).await?)
+    Ok(json!(host.handle(&event.payload, Instant::now() + left).await?))
 }

@@ -1,15 +1,23 @@
 //! `config check`: all mistakes at once.
 
+use towpath_core::clock::Clock;
 use towpath_core::config::{Config, ConfigError, Mistake, Secrets};
 
 use crate::args::ConfigFile;
+use crate::aws;
 use crate::compose::{config_file, engine, load_plugins};
 use crate::output::{Exit, Output};
 
-pub(super) fn run(args: &ConfigFile, skip_secrets: bool, skip_plugins: bool, output: &Output) -> anyhow::Result<Exit> {
+pub(super) async fn run(
+    args: &ConfigFile,
+    skip_secrets: bool,
+    skip_plugins: bool,
+    output: &Output,
+) -> anyhow::Result<Exit> {
     let secrets = if skip_secrets { Secrets::placeholders() } else { Secrets::from_env() };
     let file = config_file(args);
-    let config = match Config::load(&file, &secrets) {
+    let text = aws::read_config(&file).await?;
+    let config = match Config::parse(&text, &file, &secrets) {
         Ok(config) => config,
         Err(ConfigError::Mistakes { mistakes, .. }) => return Ok(tell(&mistakes, output)),
         Err(error) => return Err(error.into()),
@@ -17,7 +25,7 @@ pub(super) fn run(args: &ConfigFile, skip_secrets: bool, skip_plugins: bool, out
     if skip_plugins {
         return Ok(fine(&config, output));
     }
-    match load_plugins(&engine(1)?, &config) {
+    match load_plugins(&engine(1)?, &config, Clock::wall()).await? {
         Ok(_) => Ok(fine(&config, output)),
         Err(wrong) => {
             let mistake = |(name, error): (String, _)| Mistake {

@@ -1,13 +1,16 @@
 //! `dev`: serve, with hot reload and a fake target.
 
+use std::path::Path;
+
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use towpath_core::config::{Config, Secrets};
+use towpath_core::plugin::Code;
 use towpath_local::endpoint;
 use tracing::{error, info};
 
 use crate::args::Dev;
-use crate::compose::{DEAD_LETTERS, EVENTS, Station, check_reach, config_file};
+use crate::compose::{DEAD_LETTERS, EVENTS, Station, check_reach, load_config};
 use crate::lambda::{FunctionConfig, Mapping, Settings, Source};
 use crate::output::{Exit, Output};
 use crate::reload::Reloader;
@@ -17,11 +20,11 @@ use crate::toolchain;
 
 pub(super) async fn run(args: Dev, output: &Output) -> anyhow::Result<Exit> {
     check_reach(args.sqs, args.sqs_allow_remote)?;
-    let mut config = Config::load(&config_file(&args.config), &Secrets::from_env())?;
+    let mut config = load_config(&args.config, &Secrets::from_env()).await?;
     // The watcher tells absolute paths.
     for settings in config.plugins.values_mut() {
-        if let Ok(path) = settings.path.canonicalize() {
-            settings.path = path;
+        if let Some(Ok(path)) = settings.code.path().map(Path::canonicalize) {
+            settings.code = Code::Path(path);
         }
     }
     if let Some(listen) = args.listen {
@@ -38,6 +41,7 @@ pub(super) async fn run(args: Dev, output: &Output) -> anyhow::Result<Exit> {
     let targets = config.targets.keys().cloned().collect();
     let function = args.lambda.as_ref().map(|_| Source {
         file: config.file.clone(),
+        registry: config.registry.clone(),
         plugins: plugins.clone(),
         targets: config.targets.clone(),
     });

@@ -7,6 +7,8 @@ mod fuzz;
 mod inspect;
 mod mutate;
 mod new;
+mod publish;
+mod release;
 mod run;
 pub(crate) mod test;
 
@@ -29,6 +31,12 @@ pub(super) async fn run(command: Plugin, output: &Output) -> anyhow::Result<Exit
         Plugin::Inspect { plugin } => inspect::run(&plugin, output),
         Plugin::Diff(diff) => diff::run(&diff, output),
         Plugin::Fuzz(fuzz) => fuzz::run(&fuzz, output),
+        Plugin::Publish(publish) => publish::run(publish, output).await,
+        Plugin::Versions { name, registry } => release::versions(&name, &registry, output).await,
+        Plugin::Rollback(rollback) => release::rollback(rollback, output).await,
+        Plugin::Promote { name, from, to, registry } => release::promote(&name, &from, &to, &registry, output).await,
+        Plugin::Pin(pin) => release::pin(pin, output).await,
+        Plugin::Keygen { file } => publish::keygen(&file, output),
     }
 }
 

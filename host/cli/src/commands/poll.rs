@@ -11,7 +11,6 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use towpath_core::clock::Clock;
-use towpath_core::config::{Config, Secrets};
 use towpath_core::holds::Watched;
 use towpath_core::pipeline::Pipeline;
 use towpath_core::poll::{self, Health, Options};
@@ -24,7 +23,7 @@ use crate::{aws, signals};
 
 pub(super) async fn run(args: Poll, output: &Output) -> anyhow::Result<Exit> {
     let file = config_file(&args.config);
-    let config = Config::load(&file, &Secrets::from_env())?;
+    let config = aws::config_with_secrets(&file).await?;
     let (Some(url), Some(dead_letter_url)) = (&config.queue.url, &config.queue.dead_letter_url) else {
         bail!("{} names no SQS queue: add queue.url and queue.dead_letter_url, or run `towpath serve`", file.display());
     };
@@ -36,13 +35,19 @@ pub(super) async fn run(args: Poll, output: &Output) -> anyhow::Result<Exit> {
         None => None,
     };
     let options = Options { concurrency: config.queue.concurrency, wait: args.wait, visibility: args.visibility };
-    let parts = Parts::new(config, options.concurrency * args.workers, holds, clock)?;
+    let parts = Parts::new(config, options.concurrency * args.workers, holds, clock).await?;
     let source = queue.name().to_owned();
-    let Parts { routes, plugins, deliverer, .. } = parts;
+    let Parts { routes, plugins, watch, deliverer, .. } = parts;
     let pipeline = Arc::new(Pipeline::new(routes, plugins, deliverer, dead_letters, source, clock));
     let (stop, health, mut tasks) = (CancellationToken::new(), Arc::new(Health::default()), JoinSet::new());
     let address = listen(args.health, Arc::clone(&health), stop.clone(), &mut tasks).await?;
     output.say(format!("polling {url}\nhealth: http://{address}/healthz and /readyz"));
+    if let Some(watch) = watch {
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            stop.run_until_cancelled(watch.run()).await;
+        });
+    }
     let mut workers = JoinSet::new();
     for _ in 0..args.workers {
         let (queue, pipeline) = (Arc::clone(&queue), Arc::clone(&pipeline));

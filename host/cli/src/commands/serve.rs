@@ -2,11 +2,11 @@
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use towpath_core::config::{Config, Secrets};
+use towpath_core::config::Secrets;
 use tracing::info;
 
 use crate::args::Serve;
-use crate::compose::{Station, check_reach, config_file};
+use crate::compose::{Station, check_reach, load_config};
 use crate::output::{Exit, Output};
 use crate::signals;
 
@@ -14,7 +14,7 @@ pub(super) async fn run(args: Serve, output: &Output) -> anyhow::Result<Exit> {
     if let Some(at) = args.sqs {
         check_reach(at, args.sqs_allow_remote)?;
     }
-    let mut config = Config::load(&config_file(&args.config), &Secrets::from_env())?;
+    let mut config = load_config(&args.config, &Secrets::from_env()).await?;
     if let Some(listen) = args.listen {
         config.ingest.listen = listen;
     }

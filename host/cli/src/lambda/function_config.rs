@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use toml::{Table, Value};
+use towpath_core::config::{RegistryConfig, RegistryUrl};
 use towpath_core::deliver::Target;
 use towpath_core::plugin::{Settings, find, precompile};
 
 /// What the function's config is made from.
 pub(crate) struct Source {
     pub(crate) file: PathBuf,
+    pub(crate) registry: Option<RegistryConfig>,
     pub(crate) plugins: BTreeMap<String, Settings>,
     pub(crate) targets: BTreeMap<String, Target>,
 }
@@ -34,8 +36,20 @@ impl FunctionConfig {
         file.insert("queue".to_owned(), Value::Table(queue));
         // What ingest takes is no business of the function, and has other limits with SQS.
         file.remove("ingest");
+        // Here secrets come from the environment, and relative paths would begin in another folder.
+        file.remove("secrets");
+        if let (Some(registry), Some(Value::Table(table))) = (&source.registry, file.get_mut("registry")) {
+            let url = match &registry.url {
+                RegistryUrl::Folder(folder) => {
+                    std::path::absolute(folder).context("finding the registry")?.display().to_string()
+                }
+                RegistryUrl::S3(url) => url.to_string(),
+            };
+            table.insert("url".to_owned(), url.into());
+        }
         for (name, settings) in &source.plugins {
-            let wasm = find(&settings.path).with_context(|| format!("finding the plugin {name}"))?;
+            let Some(path) = settings.code.path() else { continue };
+            let wasm = find(path).with_context(|| format!("finding the plugin {name}"))?;
             let native = folder.path().join(format!("{name}.cwasm"));
             compile(&wasm, &native).with_context(|| format!("compiling the plugin {name}"))?;
             set(&mut file, "plugin", name, "path", Some(native.display().to_string().into()));

@@ -13,6 +13,8 @@ pub(super) fn shapes(mut file: Table) -> (Shape, Vec<Mistake>) {
         queue: take_table(&mut file, "queue", &mut mistakes).unwrap_or_default(),
         ingest: take_table(&mut file, "ingest", &mut mistakes).unwrap_or_default(),
         holds: take_table(&mut file, "holds", &mut mistakes).unwrap_or_default(),
+        registry: take_table(&mut file, "registry", &mut mistakes).unwrap_or_default(),
+        secrets: take_table(&mut file, "secrets", &mut mistakes),
         ..Shape::default()
     };
     for (index, route) in take_routes(&mut file, &mut mistakes).into_iter().enumerate() {
@@ -31,7 +33,8 @@ pub(super) fn shapes(mut file: Table) -> (Shape, Vec<Mistake>) {
         }
     }
     for (key, _) in file {
-        let hint = "known are [queue], [ingest], [holds], [[route]], [plugin.NAME] and [target.NAME]";
+        let hint =
+            "known are [queue], [ingest], [holds], [registry], [secrets], [[route]], [plugin.NAME] and [target.NAME]";
         mistakes.push(Mistake { at: key, problem: "unknown table".into(), hint: hint.into() });
     }
     (shape, mistakes)

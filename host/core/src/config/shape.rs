@@ -15,6 +15,8 @@ pub(super) struct Shape {
     pub(super) queue: Queue,
     pub(super) ingest: Ingest,
     pub(super) holds: Holds,
+    pub(super) registry: Registry,
+    pub(super) secrets: Option<Secrets>,
     pub(super) routes: Vec<(usize, Route)>,
     pub(super) plugins: BTreeMap<String, Plugin>,
     pub(super) targets: BTreeMap<String, Target>,
@@ -46,6 +48,8 @@ pub(super) struct Route {
     pub(super) group: String,
     pub(super) dedup: Option<String>,
     pub(super) plugin: String,
+    pub(super) shadow: Option<String>,
+    pub(super) canary: Option<String>,
     pub(super) verify: Option<Verify>,
     #[serde(default)]
     pub(super) on_dead_letter: OnDeadLetter,
@@ -76,7 +80,8 @@ pub(super) enum Verify {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Plugin {
-    pub(super) path: PathBuf,
+    pub(super) path: Option<PathBuf>,
+    pub(super) version: Option<String>,
     pub(super) sha256: Option<String>,
     #[serde(default)]
     pub(super) limits: Limits,
@@ -122,6 +127,20 @@ pub(super) struct Breaker {
 #[serde(deny_unknown_fields)]
 pub(super) struct Holds {
     pub(super) url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Registry {
+    pub(super) url: Option<String>,
+    pub(super) public_key: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Secrets {
+    #[serde(default)]
+    pub(super) prefix: String,
 }
 
 #[derive(Debug, Deserialize)]

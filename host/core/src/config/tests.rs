@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::decide::OnDeadLetter;
+use crate::plugin::Code;
 use crate::queue::GroupId;
+use crate::registry::Reference;
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
     let secrets = Secrets::of([("sss-token".to_owned(), "t".to_owned()), ("hook".to_owned(), "k".to_owned())]);
@@ -50,7 +52,7 @@ fn a_whole_config_is_read() {
     assert_eq!((route.plugin.as_str(), route.on_dead_letter), ("approval", OnDeadLetter::Block));
     assert_eq!(route.max_age, Duration::from_secs(3 * 24 * 3600));
     let plugin = &config.plugins["approval"];
-    assert_eq!(plugin.path, Path::new("conf/plugins/approval"));
+    assert_eq!(plugin.code.path(), Some(Path::new("conf/plugins/approval")));
     assert_eq!(plugin.config, r#"{"levels":[1,2],"team":"west"}"#);
     assert_eq!((plugin.limits.memory, plugin.limits.fuel), (32 * 1024 * 1024, 1_000_000));
     let target = &config.targets["sss"];
@@ -178,12 +180,6 @@ fn garbage_is_an_error_and_never_a_panic() {
 }
 
 #[test]
-fn a_secret_is_found_under_the_name_of_its_variable() {
-    assert_eq!(Secrets::variable("sss-token"), "TOWPATH_SECRET_SSS_TOKEN");
-    assert!(Secrets::of([("a.b".to_owned(), "x".to_owned())]).get("a-b").is_some());
-}
-
-#[test]
 fn holds_breakers_and_parking_are_checked_against_the_queue() {
     let queue = "[queue]\nurl = \"https://sqs.x.amazonaws.com/1/a.fifo\"\ndead_letter_url = \"https://sqs.x.amazonaws.com/1/b.fifo\"\n";
     let route =
@@ -200,4 +196,72 @@ fn holds_breakers_and_parking_are_checked_against_the_queue() {
     assert_eq!(config.holds.map(|url| url.to_string()).as_deref(), Some("s3://bucket/holds.json"));
     assert_eq!(config.targets["sss"].breaker.failures, 3);
     assert!(parse(route).is_ok(), "the local queue can tell its groups");
+}
+
+const REGISTRY: &str = r#"
+    [registry]
+    url = "s3://bucket/plugins/"
+    [secrets]
+    prefix = "towpath/"
+    [[route]]
+    path = "crm"
+    group = "crm"
+    plugin = "crm"
+    shadow = "crm@candidate"
+    canary = "2.5%"
+    [plugin.crm]
+    limits = { fuel = 7 }
+    [target.sss]
+    url = "https://sss.example"
+"#;
+
+#[test]
+fn plugins_without_a_path_come_from_the_registry_with_what_routes_try_of_them() {
+    let config = parse(REGISTRY).expect("config");
+    assert_eq!(config.registry.expect("registry").url.to_string(), "s3://bucket/plugins");
+    assert_eq!(config.secrets_prefix.as_deref(), Some("towpath/"));
+    let (live, candidate) = (&config.plugins["crm"], &config.plugins["crm@candidate"]);
+    assert_eq!(live.code, Code::Registry(Reference::new("crm", "current")));
+    assert_eq!(candidate.code, Code::Registry(Reference::new("crm", "candidate")));
+    assert_eq!((live.optional, candidate.optional, candidate.limits.fuel), (false, true, 7));
+    let pinned = REGISTRY.replace("[plugin.crm]", "[plugin.crm]\nversion = \"1.0.0-abc\"");
+    assert_eq!(parse(&pinned).expect("config").plugins["crm"].code, Code::Registry(Reference::new("crm", "1.0.0-abc")));
+}
+
+#[test]
+fn what_cannot_come_from_a_registry_is_a_mistake() {
+    let cases = [
+        (
+            REGISTRY.replace("s3://bucket/plugins/", "s3://bucket"),
+            "registry.url: \"s3://bucket\" is no registry such as",
+        ),
+        (REGISTRY.replace("s3:", "https:"), "registry.url: \"https://bucket/plugins/\" is neither a folder nor a URL"),
+        (REGISTRY.replace("[registry]", "[registry]\npublic_key = \"x\""), "registry.public_key: not an Ed25519"),
+        (REGISTRY.replace("url = \"s3://bucket/plugins/\"", ""), "plugin.crm.path: missing"),
+        (
+            REGISTRY.replace("[plugin.crm]", "[plugin.crm]\npath = \"x\"\nversion = \"1\""),
+            "plugin.crm.version: there is a path",
+        ),
+        (
+            REGISTRY.replace("[plugin.crm]", "[plugin.crm]\nversion = \"../1\""),
+            "plugin.crm.version: crm@../1 can be in no",
+        ),
+        (REGISTRY.replace("2.5%", "2.5"), "route[0].canary: \"2.5\" is no share"),
+        (REGISTRY.replace("crm@candidate", "erp@candidate"), "route[0].shadow: there is no plugin \"erp\""),
+        (REGISTRY.replace("crm@candidate", "crm@a/b"), "route[0].shadow: \"crm@a/b\" is no plugin and version"),
+    ];
+    for (text, expected) in cases {
+        let found = mistakes(&text);
+        assert!(found.iter().any(|mistake| mistake.starts_with(expected)), "{expected}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_config_may_be_json() {
+    let table: toml::Table = REGISTRY.parse().expect("toml");
+    let text = serde_json::to_string(&table).expect("json");
+    let config = Config::parse(&text, Path::new("towpath.json"), &Secrets::of([])).expect("config");
+    assert_eq!(config.plugins.len(), 2);
+    let broken = Config::parse("{", Path::new("s3://bucket/towpath.json"), &Secrets::of([])).expect_err("no JSON");
+    assert!(matches!(broken, ConfigError::Syntax { format: "JSON", .. }), "{broken}");
 }

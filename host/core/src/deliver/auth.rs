@@ -1,6 +1,6 @@
 //! How the host proves to a target who it is.
 
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderValue};
+use http::header::{AUTHORIZATION, HeaderName};
 
 use crate::config::Secret;
 
@@ -22,13 +22,18 @@ impl Auth {
         }
     }
 
-    /// The header's value, marked as sensitive. Fails if the secret has characters no header can have.
-    pub fn header_value(&self) -> Result<HeaderValue, InvalidHeaderValue> {
-        let mut value = match self {
-            Auth::Bearer(secret) => HeaderValue::from_str(&format!("Bearer {}", secret.expose()))?,
-            Auth::Header(_, secret) => HeaderValue::from_str(secret.expose())?,
-        };
-        value.set_sensitive(true);
-        Ok(value)
+    /// Its secret.
+    pub fn secret(&self) -> &Secret {
+        match self {
+            Auth::Bearer(secret) | Auth::Header(_, secret) => secret,
+        }
+    }
+
+    /// What stands before the secret in the header's value.
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Auth::Bearer(_) => "Bearer ",
+            Auth::Header(..) => "",
+        }
     }
 }

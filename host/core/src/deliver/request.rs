@@ -92,6 +92,29 @@ pub(super) struct Prepared {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    used: Vec<Used>,
+}
+
+/// A secret in a header, as it was when the request was prepared.
+#[derive(Debug)]
+struct Used {
+    header: HeaderName,
+    scheme: &'static str,
+    secret: Secret,
+    seen: Arc<str>,
+}
+
+impl Used {
+    fn new(header: HeaderName, scheme: &'static str, secret: &Secret) -> Used {
+        Used { header, scheme, secret: secret.clone(), seen: secret.expose() }
+    }
+
+    /// The header's value, marked as sensitive; `None` if the secret has characters that no header can have.
+    fn value(&self) -> Option<HeaderValue> {
+        let mut value = HeaderValue::from_str(&format!("{}{}", self.scheme, self.seen)).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
 }
 
 impl Prepared {
@@ -110,8 +133,9 @@ impl Prepared {
         let method = parse_method(&method)?;
         let url = join(&target.url, &path).ok_or(BadRequest::Path(path))?;
         let mut all = HeaderMap::with_capacity(headers.len() + 5);
+        let mut used = Vec::new();
         for (name, value) in headers {
-            let (name, value) = plugin_header(&target, name, value, grant)?;
+            let (name, value) = plugin_header(&target, name, value, grant, &mut used)?;
             all.append(name, value);
         }
         let inherited = message.header("content-type").filter(|_| body == Payload::Unchanged);
@@ -125,15 +149,36 @@ impl Prepared {
             HeaderValue::from_str(message.id.as_str()).map_err(|_| BadRequest::HeaderValue("webhook-id".into()))?;
         all.insert("webhook-id", id);
         if let Some(auth) = &target.auth {
-            let value = auth.header_value().map_err(|_| BadRequest::Auth(target.name.clone()))?;
-            all.insert(auth.header_name(), value);
+            let secret = Used::new(auth.header_name().clone(), auth.scheme(), auth.secret());
+            all.insert(auth.header_name(), secret.value().ok_or_else(|| BadRequest::Auth(target.name.clone()))?);
+            used.push(secret);
         }
         let body = match body {
             Payload::Unchanged => Bytes::copy_from_slice(&message.body),
             Payload::Bytes(bytes) => bytes,
             Payload::Empty => Bytes::new(),
         };
-        Ok(Prepared { target, method, url, headers: all, body })
+        Ok(Prepared { target, method, url, headers: all, body, used })
+    }
+
+    /// After a 401: puts in the secrets that were rotated since the request was prepared. Whether there are any.
+    pub(super) async fn renew(&mut self) -> bool {
+        let mut renewed = false;
+        for used in &mut self.used {
+            if !used.secret.is_renewed(&used.seen).await {
+                continue;
+            }
+            let old = used.value();
+            used.seen = used.secret.expose();
+            let Some(new) = used.value() else { continue };
+            for (_, value) in self.headers.iter_mut().filter(|(name, _)| **name == used.header) {
+                if Some(&*value) == old.as_ref() {
+                    *value = new.clone();
+                    renewed = true;
+                }
+            }
+        }
+        renewed
     }
 }
 
@@ -167,6 +212,7 @@ fn plugin_header(
     name: String,
     value: verdict::HeaderValue,
     grant: &Grant<'_>,
+    used: &mut Vec<Used>,
 ) -> Result<(HeaderName, HeaderValue), BadRequest> {
     let Ok(parsed) = HeaderName::try_from(name.as_str()) else {
         return Err(BadRequest::HeaderName(name));
@@ -175,16 +221,17 @@ fn plugin_header(
     if auth || parsed.as_str() == IDEMPOTENCY_KEY || FORBIDDEN.contains(&parsed.as_str()) {
         return Err(BadRequest::ForbiddenHeader(name));
     }
-    let (text, sensitive) = match value {
-        verdict::HeaderValue::Text(text) => (text, false),
-        verdict::HeaderValue::Secret(secret) => match grant.secrets.get(&secret) {
-            Some(value) => (value.expose().to_owned(), true),
-            None => return Err(BadRequest::Secret(secret)),
-        },
+    let value = match value {
+        verdict::HeaderValue::Text(text) => HeaderValue::from_bytes(text.as_bytes()).ok(),
+        verdict::HeaderValue::Secret(secret) => {
+            let secret = grant.secrets.get(&secret).ok_or(BadRequest::Secret(secret))?;
+            let secret = Used::new(parsed.clone(), "", secret);
+            let value = secret.value();
+            used.push(secret);
+            value
+        }
     };
-    let mut value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| BadRequest::HeaderValue(name))?;
-    value.set_sensitive(sensitive);
-    Ok((parsed, value))
+    Ok((parsed, value.ok_or(BadRequest::HeaderValue(name))?))
 }
 
 fn key_value(key: &str) -> Result<HeaderValue, BadRequest> {

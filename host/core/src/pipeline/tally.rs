@@ -12,6 +12,8 @@ pub struct Tally {
     skipped: AtomicU64,
     dead: AtomicU64,
     retried: AtomicU64,
+    shadow_agreed: AtomicU64,
+    shadow_differed: AtomicU64,
 }
 
 /// The counts at one moment.
@@ -25,6 +27,10 @@ pub struct Totals {
     pub dead: u64,
     /// Passes that ended in another try.
     pub retried: u64,
+    /// Messages on which a shadow said the same as the live plugin.
+    pub shadow_agreed: u64,
+    /// Messages on which a shadow said something else.
+    pub shadow_differed: u64,
 }
 
 impl Tally {
@@ -42,12 +48,19 @@ impl Tally {
         self.dead.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn count_shadow(&self, differed: bool) {
+        let counter = if differed { &self.shadow_differed } else { &self.shadow_agreed };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn totals(&self) -> Totals {
         Totals {
             delivered: self.delivered.load(Ordering::Relaxed),
             skipped: self.skipped.load(Ordering::Relaxed),
             dead: self.dead.load(Ordering::Relaxed),
             retried: self.retried.load(Ordering::Relaxed),
+            shadow_agreed: self.shadow_agreed.load(Ordering::Relaxed),
+            shadow_differed: self.shadow_differed.load(Ordering::Relaxed),
         }
     }
 }

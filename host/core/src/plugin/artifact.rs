@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::load::LoadError;
-use super::manifest::{Manifest, sha256};
+use super::manifest::{Manifest, ManifestError, sha256};
 
 /// The file name of a built component in a plugin's folder.
 pub const COMPONENT: &str = "plugin.wasm";
@@ -13,9 +13,24 @@ pub const COMPONENT: &str = "plugin.wasm";
 pub const PRECOMPILED: &str = "plugin.cwasm";
 
 /// A plugin's code, with the digest of the component that it comes from.
-pub(super) enum Artifact {
-    Wasm { bytes: Vec<u8>, digest: String },
-    Cwasm { bytes: Vec<u8>, digest: String },
+pub struct Artifact {
+    pub(super) bytes: Vec<u8>,
+    pub(super) digest: String,
+    pub(super) native: bool,
+}
+
+impl Artifact {
+    /// A component.
+    pub fn wasm(bytes: Vec<u8>) -> Artifact {
+        Artifact { digest: sha256(&bytes), bytes, native: false }
+    }
+
+    /// Native code, if its manifest vouches for it on this host. Whether the manifest is to be trusted is the
+    /// caller's business.
+    pub fn native(bytes: Vec<u8>, manifest: &Manifest) -> Result<Artifact, ManifestError> {
+        manifest.vouches_for(&bytes)?;
+        Ok(Artifact { bytes, digest: manifest.wasm_sha256.clone(), native: true })
+    }
 }
 
 /// The file that a plugin's path names: the file itself, or what is built in the folder. A host that can
@@ -39,20 +54,22 @@ pub fn find(path: &Path) -> Result<PathBuf, LoadError> {
 pub(super) fn read(path: &Path, pin: Option<&str>) -> Result<Artifact, LoadError> {
     let file = find(path)?;
     let bytes = read_file(&file)?;
-    if file.extension().is_some_and(|extension| extension == "cwasm") {
-        let manifest_file = file.with_added_extension("json");
-        let text = read_file(&manifest_file)?;
-        let manifest =
-            Manifest::check(&text, &bytes).map_err(|source| LoadError::Manifest { file: manifest_file, source })?;
-        check_pin(pin, &manifest.digest)?;
-        return Ok(Artifact::Cwasm { bytes, digest: manifest.wasm_sha256 });
+    if file.extension().is_none_or(|extension| extension != "cwasm") {
+        let artifact = Artifact::wasm(bytes);
+        check_pin(pin, &artifact.digest)?;
+        return Ok(artifact);
     }
-    let digest = sha256(&bytes);
-    check_pin(pin, &digest)?;
-    Ok(Artifact::Wasm { bytes, digest })
+    let manifest_file = file.with_added_extension("json");
+    let text = read_file(&manifest_file)?;
+    let wrong = |source| LoadError::Manifest { file: manifest_file.clone(), source };
+    let manifest = Manifest::read(&text).map_err(wrong)?;
+    let artifact = Artifact::native(bytes, &manifest).map_err(wrong)?;
+    check_pin(pin, &manifest.digest)?;
+    Ok(artifact)
 }
 
-fn check_pin(pin: Option<&str>, found: &str) -> Result<(), LoadError> {
+/// Whether this is what the config pins.
+pub(super) fn check_pin(pin: Option<&str>, found: &str) -> Result<(), LoadError> {
     match pin {
         Some(pin) if pin != found => Err(LoadError::Pin { pinned: pin.to_owned(), found: found.to_owned() }),
         _ => Ok(()),

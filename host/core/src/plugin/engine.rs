@@ -21,7 +21,7 @@ const KEPT_MEMORY: usize = 1024 * 1024;
 const KEPT_TABLE: usize = 64 * 1024;
 
 /// The version of wasmtime, whole: a `.cwasm` of another one is not loaded.
-pub(super) const WASMTIME: &str = "48.0.8";
+pub const WASMTIME: &str = "48.0.8";
 
 /// The settings below as one text: a `.cwasm` that was compiled with others is not loaded.
 pub(super) const SETTINGS: &str = "fuel,epochs,baseline-cpu";
@@ -76,7 +76,7 @@ pub(super) fn precompile(wasm: &[u8], triple: &str) -> wasmtime::Result<Vec<u8>>
 
 /// The target triple of this machine. Naming it keeps the compiler from using CPU features that the next
 /// machine may lack.
-pub(super) fn host_triple() -> &'static str {
+pub fn host_triple() -> &'static str {
     match (std::env::consts::ARCH, std::env::consts::OS) {
         ("aarch64", "linux") => "aarch64-unknown-linux-gnu",
         ("aarch64", "macos") => "aarch64-apple-darwin",

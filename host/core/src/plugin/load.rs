@@ -6,15 +6,16 @@ use std::sync::atomic::AtomicBool;
 
 use wasmtime::component::Component;
 
-use super::artifact::{self, Artifact};
+use super::artifact::{self, Artifact, check_pin};
 use super::bindings::TransformerPre;
 use super::manifest::ManifestError;
 use super::{Engine, Plugin, Settings, call, guest, v1};
 use crate::clock::Timestamp;
 use crate::outcome::Fault;
+use crate::registry::RegistryError;
 
 /// The version of the contract that this host speaks.
-const CONTRACT: &str = "1.0.0";
+pub const CONTRACT: &str = "1.0.0";
 
 /// What a component may import: the contract, and the parts of WASI that `wasm32-wasip2` links.
 const ALLOWED: [&str; 6] =
@@ -62,6 +63,15 @@ pub enum LoadError {
         /// Why.
         source: ManifestError,
     },
+    /// Its release in the registry is not to be had, or not to be trusted.
+    #[error(transparent)]
+    Registry(Box<RegistryError>),
+    /// It has no path.
+    #[error("it has no path, and the config no registry: add path, or [registry]")]
+    NoRegistry,
+    /// The process is ending.
+    #[error("the host is stopping")]
+    Stopped,
     /// This host has no compiler.
     #[error("this host loads precompiled plugins only: run `towpath plugin build --precompile`")]
     NoCompiler,
@@ -104,12 +114,22 @@ pub enum LoadError {
 }
 
 impl Plugin {
-    /// Loads a plugin. It takes a tenth of a second or so to compile one; it blocks.
+    /// Loads a plugin from its path. It takes a tenth of a second or so to compile one; it blocks.
     pub fn load(engine: &Engine, settings: Settings) -> Result<Plugin, LoadError> {
-        let (component, digest) = match artifact::read(&settings.path, settings.sha256.as_deref())? {
-            Artifact::Wasm { bytes, digest } => (compile(engine, &bytes)?, digest),
-            Artifact::Cwasm { bytes, digest } => (deserialize(engine, &bytes)?, digest),
-        };
+        let path = settings.code.path().ok_or(LoadError::NoRegistry)?;
+        let artifact = artifact::read(path, settings.sha256.as_deref())?;
+        Plugin::of(engine, settings, artifact)
+    }
+
+    /// Loads a plugin from code that was vouched for. A pin is of the component. It blocks.
+    pub fn from_artifact(engine: &Engine, settings: Settings, artifact: Artifact) -> Result<Plugin, LoadError> {
+        check_pin(settings.sha256.as_deref(), &artifact.digest)?;
+        Plugin::of(engine, settings, artifact)
+    }
+
+    fn of(engine: &Engine, settings: Settings, artifact: Artifact) -> Result<Plugin, LoadError> {
+        let Artifact { bytes, digest, native } = artifact;
+        let component = if native { deserialize(engine, &bytes)? } else { compile(engine, &bytes)? };
         check_contract(engine, &component, &settings.name)?;
         let pre = engine.linker.instantiate_pre(&component).map_err(shape)?;
         let component = TransformerPre::new(pre).map_err(shape)?;

@@ -68,27 +68,30 @@ impl Manifest {
         manifest
     }
 
-    /// Reads a manifest and checks that it vouches for this `.cwasm` on this host.
-    pub fn check(text: &[u8], cwasm: &[u8]) -> Result<Manifest, ManifestError> {
-        let manifest: Manifest =
-            serde_json::from_slice(text).map_err(|error| ManifestError::Json(error.to_string()))?;
-        if manifest.digest != manifest.content_digest() {
+    /// Reads a manifest.
+    pub fn read(text: &[u8]) -> Result<Manifest, ManifestError> {
+        serde_json::from_slice(text).map_err(|error| ManifestError::Json(error.to_string()))
+    }
+
+    /// Checks that it is whole, and vouches for this `.cwasm` on this host.
+    pub fn vouches_for(&self, cwasm: &[u8]) -> Result<(), ManifestError> {
+        if self.digest != self.content_digest() {
             return Err(ManifestError::Digest);
         }
-        if manifest.cwasm_sha256 != sha256(cwasm) {
+        if self.cwasm_sha256 != sha256(cwasm) {
             return Err(ManifestError::Cwasm);
         }
         let pairs = [
-            ("wasmtime", &manifest.wasmtime, WASMTIME),
-            ("the target", &manifest.target, host_triple()),
-            ("the settings", &manifest.settings, SETTINGS),
+            ("wasmtime", &self.wasmtime, WASMTIME),
+            ("the target", &self.target, host_triple()),
+            ("the settings", &self.settings, SETTINGS),
         ];
         for (what, found, here) in pairs {
             if found != here {
                 return Err(ManifestError::Mismatch { what, found: found.clone(), here: here.to_owned() });
             }
         }
-        Ok(manifest)
+        Ok(())
     }
 
     fn content_digest(&self) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use serde_json::Value;
-use towpath_core::plugin::{Engine, Plugin, Settings};
+use towpath_core::plugin::{Code, Engine, Plugin, Settings};
 use towpath_core::queue::MessageId;
 
 use super::filter::Filter;
@@ -99,7 +99,7 @@ fn load_new(engine: &Engine, found: &Found, args: &DlqDiff) -> anyhow::Result<(S
     let name = args.name.clone().unwrap_or_else(|| plugin.description().name.clone());
     match found.config.as_ref().and_then(|config| config.plugins.get(&name)) {
         Some(configured) => {
-            let settings = Settings { path: args.plugin.clone(), sha256: None, ..configured.clone() };
+            let settings = Settings { code: Code::Path(args.plugin.clone()), sha256: None, ..configured.clone() };
             Ok((name, load(settings)?))
         }
         None => Ok((name, plugin)),

@@ -23,10 +23,10 @@ const ROOM: f64 = 0.5;
 
 /// One check.
 #[derive(Serialize)]
-struct Row {
+pub(super) struct Row {
     plugin: String,
     check: &'static str,
-    ok: bool,
+    pub(super) ok: bool,
     detail: String,
 }
 
@@ -37,21 +37,34 @@ pub(super) fn run(args: &PluginCheck, output: &Output) -> anyhow::Result<Exit> {
     for folder in folders(&args.folders)? {
         build_if_stale(&folder, output)?;
         let plugin = load(&engine, &folder)?;
-        output.headline(format!("{} {}", plugin.name(), plugin.description().version));
-        for (check, found) in checks(&engine, &plugin, &folder, targets.as_deref(), output)? {
-            let (ok, detail) = match found {
-                Ok(detail) => (true, detail),
-                Err(detail) => (false, detail),
-            };
-            let mark = if ok { style("ok").green() } else { style("FAILED").red().bold() };
-            output.say(format!("  {mark} {check}: {detail}"));
-            rows.push(Row { plugin: plugin.name().to_owned(), check, ok, detail });
-        }
+        rows.extend(check(&engine, &plugin, &folder, targets.as_deref(), output)?);
     }
     if output.is_json() {
         output.json(&rows);
     }
     Ok(if rows.iter().all(|row| row.ok) { Exit::Done } else { Exit::Findings })
+}
+
+/// Checks one plugin, and says how each check ended.
+pub(super) fn check(
+    engine: &Engine,
+    plugin: &Plugin,
+    folder: &Path,
+    targets: Option<&[String]>,
+    output: &Output,
+) -> anyhow::Result<Vec<Row>> {
+    output.headline(format!("{} {}", plugin.name(), plugin.description().version));
+    let mut rows = Vec::new();
+    for (check, found) in checks(engine, plugin, folder, targets, output)? {
+        let (ok, detail) = match found {
+            Ok(detail) => (true, detail),
+            Err(detail) => (false, detail),
+        };
+        let mark = if ok { style("ok").green() } else { style("FAILED").red().bold() };
+        output.say(format!("  {mark} {check}: {detail}"));
+        rows.push(Row { plugin: plugin.name().to_owned(), check, ok, detail });
+    }
+    Ok(rows)
 }
 
 /// The targets of the config that is named, or of `towpath.toml` if it is here; `None` without one.

@@ -1,0 +1,87 @@
+//! A registry in a bucket.
+
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use towpath_core::config::S3Url;
+use towpath_core::registry::{Artifacts, ArtifactsError, Tag};
+
+use crate::error::in_words;
+
+/// Objects below a prefix of a bucket.
+pub struct S3Artifacts {
+    client: Client,
+    url: S3Url,
+}
+
+impl S3Artifacts {
+    /// The registry at this URL, whose key is the prefix.
+    pub fn new(client: Client, url: S3Url) -> S3Artifacts {
+        S3Artifacts { client, url }
+    }
+
+    fn key(&self, key: &str) -> String {
+        format!("{}/{key}", self.url.key)
+    }
+
+    fn failed<E>(&self, error: &SdkError<E>) -> ArtifactsError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        self.error(in_words(error))
+    }
+
+    fn error(&self, problem: String) -> ArtifactsError {
+        ArtifactsError { place: self.url.to_string(), problem }
+    }
+}
+
+#[async_trait]
+impl Artifacts for S3Artifacts {
+    fn place(&self) -> String {
+        self.url.to_string()
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Tag)>, ArtifactsError> {
+        let object = match self.client.get_object().bucket(&self.url.bucket).key(self.key(key)).send().await {
+            Ok(object) => object,
+            Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
+            Err(error) => return Err(self.failed(&error)),
+        };
+        let tag = object.e_tag.ok_or_else(|| self.error("an object has no ETag".to_owned()))?;
+        let bytes = object.body.collect().await.map_err(|error| self.error(error.to_string()))?;
+        Ok(Some((bytes.to_vec(), Tag(tag))))
+    }
+
+    async fn put(&self, key: &str, bytes: Vec<u8>, state: Option<&Tag>) -> Result<bool, ArtifactsError> {
+        let put = self.client.put_object().bucket(&self.url.bucket).key(self.key(key)).body(ByteStream::from(bytes));
+        let put = match state {
+            Some(Tag(tag)) => put.if_match(tag),
+            None => put.if_none_match("*"),
+        };
+        match put.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.code() {
+                // The last one: it was deleted meanwhile.
+                Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey") => Ok(false),
+                _ => Err(self.failed(&error)),
+            },
+        }
+    }
+
+    async fn list(&self, folder: &str) -> Result<Vec<String>, ArtifactsError> {
+        let prefix = format!("{}/", self.key(folder));
+        let list = self.client.list_objects_v2().bucket(&self.url.bucket).prefix(&prefix).delimiter("/");
+        let mut pages = list.into_paginator().send();
+        let mut names = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| self.failed(&error))?;
+            let folders = page.common_prefixes().iter().filter_map(|folder| folder.prefix());
+            let objects = page.contents().iter().filter_map(|object| object.key());
+            let below = folders.chain(objects).filter_map(|key| key.strip_prefix(&prefix));
+            names.extend(below.map(|name| name.trim_end_matches('/').to_owned()));
+        }
+        Ok(names)
+    }
+}

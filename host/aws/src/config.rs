@@ -1,0 +1,67 @@
+//! The config of a function: from its folder or from S3, with secrets from Secrets Manager.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use towpath_core::config::{Config, ConfigError, RegistryConfig, RegistryUrl, S3Url, Secrets};
+use towpath_core::registry::{Artifacts, Folder, Registry};
+
+use crate::{S3Artifacts, SecretsManager, client};
+
+/// Why there is no config.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The config itself.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// It is in S3, and cannot be had.
+    #[error("cannot read {url}: {problem}")]
+    S3 {
+        /// The object.
+        url: String,
+        /// Why.
+        problem: String,
+    },
+}
+
+/// Reads the text of a config: a file, or an object such as `s3://bucket/towpath.json`.
+pub async fn read(place: &Path) -> Result<String, LoadError> {
+    let Some(url) = place.to_str().filter(|place| place.starts_with("s3://")) else {
+        let failed = |source| ConfigError::Read { file: place.to_owned(), source };
+        return Ok(std::fs::read_to_string(place).map_err(failed)?);
+    };
+    let failed = |problem| LoadError::S3 { url: url.to_owned(), problem };
+    let S3Url { bucket, key } = url.parse().map_err(failed)?;
+    let object = client::s3().await.get_object().bucket(bucket).key(key).send().await;
+    let object = object.map_err(|error| failed(crate::error::in_words(&error)))?;
+    let bytes = object.body.collect().await.map_err(|error| failed(error.to_string()))?;
+    String::from_utf8(bytes.to_vec()).map_err(|error| failed(error.to_string()))
+}
+
+/// Loads a config: it is checked, the secrets that it names are fetched from Secrets Manager side by side, and it is
+/// checked again with them. One without `[secrets]` takes those that `otherwise` gives, if it gives any.
+pub async fn load(place: &Path, otherwise: impl Fn(&Config) -> Option<Secrets>) -> Result<Config, LoadError> {
+    let text = read(place).await?;
+    let placeholders = Secrets::placeholders();
+    let config = Config::parse(&text, place, &placeholders)?;
+    let given = if config.secrets_prefix.is_none() { otherwise(&config) } else { None };
+    let secrets = match (given, placeholders.asked()) {
+        (_, names) if names.is_empty() => return Ok(config),
+        (Some(secrets), _) => secrets,
+        (None, names) => {
+            let prefix = config.secrets_prefix.unwrap_or_default();
+            let store = SecretsManager::new(client::secrets_manager().await, prefix);
+            Secrets::from_store(Arc::new(store), names).await
+        }
+    };
+    Ok(Config::parse(&text, place, &secrets)?)
+}
+
+/// The registry of a config.
+pub async fn registry(config: &RegistryConfig) -> Registry {
+    let artifacts: Arc<dyn Artifacts> = match &config.url {
+        RegistryUrl::S3(url) => Arc::new(S3Artifacts::new(client::s3().await, url.clone())),
+        RegistryUrl::Folder(folder) => Arc::new(Folder::new(folder)),
+    };
+    Registry::new(artifacts, config.public_key.clone())
+}

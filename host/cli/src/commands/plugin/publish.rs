@@ -1,0 +1,221 @@
+//! `plugin publish`: from a folder to a version that hosts pick up.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+use towpath_core::clock::Clock;
+use towpath_core::config::{Config, RegistryConfig, RegistryUrl, Secrets, env};
+use towpath_core::plugin::{CONTRACT, Plugin, precompile};
+use towpath_core::registry::{
+    Built, Chosen, Move, PublicKey, PublishError, Registry, RegistryError, Release, SigningKey, TARGETS, is_name,
+};
+
+use super::check::check;
+use super::{build_if_stale, check_folder, component, is_plugin, load};
+use crate::args::{ConfigFile, PluginPublish, RegistryPlace};
+use crate::compose::{config_file, engine, load_config};
+use crate::output::{Broken, Exit, Output};
+use crate::{aws, case};
+
+/// What was published.
+#[derive(Serialize)]
+struct Published<'a> {
+    #[serde(flatten)]
+    release: &'a Release,
+    channel: &'a str,
+    signed: bool,
+}
+
+pub(super) async fn run(args: PluginPublish, output: &Output) -> anyhow::Result<Exit> {
+    let folder = folder(&args.plugin)?;
+    let place = place(args.to, &args.config).await?;
+    let key = args.key.as_deref().map(read_key).transpose()?;
+    check_key(key.as_ref(), place.public_key.as_ref())?;
+    check_name("channel", &args.channel)?;
+    let registry = aws::registry(&RegistryConfig { url: place.url, public_key: None }).await?;
+    build_if_stale(&folder, output)?;
+    let engine = engine(1)?;
+    let plugin = load(&engine, &folder)?;
+    check_name("plugin", plugin.name())?;
+    // Where the channel is before the checks: what happens to it meanwhile is a conflict.
+    let seen = registry.look(plugin.name(), &args.channel).await?;
+    let quiet = Output::new(true);
+    let shown = if output.is_json() { &quiet } else { output };
+    let rows = check(&engine, &plugin, &folder, place.targets.as_deref(), shown)?;
+    if !rows.iter().all(|row| row.ok) {
+        output.note(format!("{} is not published: it must pass `towpath plugin check`", plugin.name()));
+        return Ok(Exit::Findings);
+    }
+    let built = compile(&plugin, &folder, output)?;
+    let (by, now) = (env::user().unwrap_or_default(), Clock::wall().now());
+    output.note(format!("storing in {}", registry.place()));
+    let (release, chosen) = match registry.store(built, key.as_ref(), &by, now).await {
+        Ok(stored) => stored,
+        Err(error) => return refused(error, output),
+    };
+    let made = Move { version: chosen.version.clone(), how: "publish".to_owned(), at: now, by };
+    if let Err(error) = registry.advance(plugin.name(), &args.channel, seen, chosen, made).await {
+        return refused(error, output);
+    }
+    if output.is_json() {
+        output.json(&Published { release: &release, channel: &args.channel, signed: key.is_some() });
+    }
+    let Release { name, version, wasm_sha256, .. } = &release;
+    output.say(format!("\n{name}@{} is {version}, sha256 {wasm_sha256}", args.channel));
+    output.say("running hosts pick it up within 30 seconds");
+    Ok(Exit::Done)
+}
+
+/// Where to publish, and what the config says of it.
+struct Place {
+    url: RegistryUrl,
+    public_key: Option<PublicKey>,
+    targets: Option<Vec<String>>,
+}
+
+async fn place(to: Option<RegistryUrl>, args: &ConfigFile) -> anyhow::Result<Place> {
+    let config = match to.is_none() || args.config.is_some() || config_file(args).is_file() {
+        true => Some(load_config(args, &Secrets::placeholders()).await.context("finding the registry: --to names it")?),
+        false => None,
+    };
+    let targets = config.as_ref().map(|config| config.targets.keys().cloned().collect());
+    let of_config = config.and_then(|config| config.registry);
+    let (url, public_key) = match (to, of_config) {
+        (Some(url), Some(config)) if config.url == url => (url, config.public_key),
+        (Some(url), _) => (url, None),
+        (None, Some(config)) => (config.url, config.public_key),
+        (None, None) => bail!("the config has no registry: give --to s3://bucket/prefix or --to FOLDER"),
+    };
+    Ok(Place { url, public_key, targets })
+}
+
+/// The registry that these arguments mean.
+pub(super) async fn registry(args: &RegistryPlace) -> anyhow::Result<Registry> {
+    let of_config = match &args.registry {
+        None => {
+            let config: Config = load_config(&args.config, &Secrets::placeholders())
+                .await
+                .context("finding the registry: --registry names it")?;
+            config.registry
+        }
+        Some(url) => Some(RegistryConfig { url: url.clone(), public_key: None }),
+    };
+    match of_config {
+        Some(at) => aws::registry(&at).await,
+        None => bail!("the config has no registry: give --registry s3://bucket/prefix or --registry FOLDER"),
+    }
+}
+
+/// A conflict and a pin are findings: nothing broke.
+pub(super) fn refused(error: PublishError, output: &Output) -> anyhow::Result<Exit> {
+    match &error {
+        PublishError::Conflict { .. } | PublishError::Pinned { .. } | PublishError::NeverThere { .. } => {
+            output.error(&error.into());
+            Ok(Exit::Findings)
+        }
+        PublishError::Registry(RegistryError::Missing { .. } | RegistryError::Artifacts(_))
+        | PublishError::Registry(_)
+        | PublishError::Taken { .. } => Err(error.into()),
+    }
+}
+
+fn folder(plugin: &Path) -> anyhow::Result<PathBuf> {
+    let below = Path::new("plugins").join(plugin);
+    if !plugin.exists() && is_plugin(&below) {
+        return Ok(below);
+    }
+    check_folder(plugin)?;
+    Ok(plugin.to_owned())
+}
+
+pub(super) fn check_name(what: &str, name: &str) -> anyhow::Result<()> {
+    match is_name(name) {
+        true => Ok(()),
+        false => bail!("{name:?} can be no {what}'s name in a registry: use letters, digits, -, _, . and +"),
+    }
+}
+
+fn compile(plugin: &Plugin, folder: &Path, output: &Output) -> anyhow::Result<Built> {
+    let file = component(folder)?;
+    let wasm = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    let mut native = Vec::new();
+    for target in TARGETS {
+        output.note(format!("compiling for {target}"));
+        let compiled = precompile(&wasm, Some(target));
+        native.push(compiled.context(Broken(format!("compiling {} for {target}", folder.display())))?);
+    }
+    let cases = case::cases(folder)?.len();
+    Ok(Built {
+        name: plugin.name().to_owned(),
+        description: plugin.description().into(),
+        contract: format!("towpath:plugin@{CONTRACT}"),
+        wasm,
+        native,
+        cases: u32::try_from(cases).unwrap_or(u32::MAX),
+        commit: commit(folder),
+    })
+}
+
+/// The git commit of a folder, with `-dirty` behind it if what stands in the folder is not all in it.
+fn commit(folder: &Path) -> Option<String> {
+    let git = |args: &[&str]| {
+        let ran = Command::new("git").arg("-C").arg(folder).args(args).output().ok()?;
+        ran.status.success().then(|| String::from_utf8_lossy(&ran.stdout).trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "HEAD"])?;
+    match git(&["status", "--porcelain", "--", "."]) {
+        Some(changes) if changes.is_empty() => Some(commit),
+        _ => Some(format!("{commit}-dirty")),
+    }
+}
+
+fn read_key(file: &Path) -> anyhow::Result<SigningKey> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    text.parse().with_context(|| format!("reading {}", file.display()))
+}
+
+/// What hosts would refuse is not published.
+fn check_key(key: Option<&SigningKey>, wanted: Option<&PublicKey>) -> anyhow::Result<()> {
+    match (key.map(SigningKey::public), wanted) {
+        (_, None) => Ok(()),
+        (Some(public), Some(wanted)) if public == *wanted => Ok(()),
+        (Some(public), Some(wanted)) => {
+            bail!("the config wants releases signed by {wanted}, this key is that of {public}: hosts would refuse it")
+        }
+        (None, Some(_)) => bail!("the config wants signed releases: give --key FILE"),
+    }
+}
+
+pub(super) fn keygen(file: &Path, output: &Output) -> anyhow::Result<Exit> {
+    let (key, text) = SigningKey::generate()?;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let made = options.open(file).with_context(|| format!("making {}: it must not be there yet", file.display()));
+    writeln!(made?, "{text}").with_context(|| format!("writing {}", file.display()))?;
+    let public = key.public().to_string();
+    if output.is_json() {
+        output.json(&serde_json::json!({ "file": file, "public_key": public }));
+    }
+    output.say(format!("{} is the key to sign with; keep it secret\n", file.display()));
+    output.say(format!("[registry]\npublic_key = \"{public}\""));
+    Ok(Exit::Done)
+}
+
+/// A move of a pointer that is made now.
+pub(super) fn made(how: &'static str) -> impl Fn(&str) -> Move {
+    let (by, at) = (env::user().unwrap_or_default(), Clock::wall().now());
+    move |version| Move { version: version.to_owned(), how: how.to_owned(), at, by: by.clone() }
+}
+
+/// What a channel or version of a plugin is now.
+pub(super) async fn chosen(registry: &Registry, name: &str, tag: &str) -> anyhow::Result<Chosen> {
+    check_name("plugin", name)?;
+    check_name("version", tag)?;
+    let found = registry.resolve(&towpath_core::registry::Reference::new(name, tag)).await?;
+    found.into_iter().next().with_context(|| format!("{name} has no {tag}"))
+}

@@ -1,0 +1,121 @@
+//! `[[route]]`.
+
+use std::time::Duration;
+
+use super::super::{QueueConfig, shape};
+use super::Checker;
+use crate::decide::OnDeadLetter;
+use crate::queue::MAX_RETENTION;
+use crate::registry::{CANDIDATE, Reference};
+use crate::route::{Canary, Rollout, Route, Selector, Share, Template};
+use crate::verify::Verify;
+
+impl Checker<'_> {
+    pub(super) fn routes(&mut self, shapes: Vec<(usize, shape::Route)>, queue: &QueueConfig) -> Vec<Route> {
+        let mut routes: Vec<(usize, Route)> = Vec::new();
+        for (index, shape) in shapes {
+            let Some(route) = self.route(&format!("route[{index}]"), shape, queue) else { continue };
+            for (earlier, other) in &routes {
+                if route.path == other.path {
+                    let problem = format!("{:?} is the path of route[{earlier}] too", route.path);
+                    self.wrong(format!("route[{index}].path"), problem, "give every route a path of its own");
+                }
+                if route.group.overlaps(&other.group) {
+                    let problem = format!(
+                        "{:?} overlaps with {:?} of route[{earlier}]",
+                        route.group.as_str(),
+                        other.group.as_str()
+                    );
+                    let hint = "start every template with a literal of its own, such as the route's name and a slash";
+                    self.wrong(format!("route[{index}].group"), problem, hint);
+                }
+            }
+            routes.push((index, route));
+        }
+        routes.into_iter().map(|(_, route)| route).collect()
+    }
+
+    fn route(&mut self, at: &str, route: shape::Route, queue: &QueueConfig) -> Option<Route> {
+        let path = route.path.trim_matches('/').to_owned();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        if path.is_empty() || !path.chars().all(plain) || path.split('/').any(|part| part.is_empty() || part == "..") {
+            self.wrong(
+                format!("{at}.path"),
+                format!("{:?} is no path", route.path),
+                "use letters, digits, -, _, . and /",
+            );
+        }
+        self.reference(format!("{at}.plugin"), "plugin", &route.plugin);
+        let max_age = route.max_age.map_or(Duration::from_secs(3 * 24 * 3600), |span| span.0);
+        let longest = MAX_RETENTION - Duration::from_secs(24 * 3600);
+        if max_age < Duration::from_secs(60) || max_age > longest {
+            let hint = "a queue forgets a message after 14 days at most: give up before that, to dead-letter it";
+            self.wrong(format!("{at}.max_age"), "must be between 1m and 13d", hint);
+        }
+        let verify = match route.verify {
+            None => None,
+            Some(verify) => self.verify(&format!("{at}.verify"), verify),
+        };
+        let dedup = route.dedup.map(|dedup| dedup.parse::<Selector>().map_err(|error| (error.to_string(), dedup)));
+        let dedup = match dedup.transpose() {
+            Ok(dedup) => dedup,
+            Err((problem, _)) => {
+                self.wrong(format!("{at}.dedup"), problem, "dedup = \"header:x-event-id\" or \"json:/id\"");
+                None
+            }
+        };
+        let group = match route.group.parse::<Template>() {
+            Ok(group) => group,
+            Err(error) => {
+                self.wrong(
+                    format!("{at}.group"),
+                    error.to_string(),
+                    "group = \"crm/{json:/customer/id}\", for example",
+                );
+                return None;
+            }
+        };
+        let on_dead_letter = match route.on_dead_letter {
+            shape::OnDeadLetter::Continue => OnDeadLetter::Continue,
+            shape::OnDeadLetter::Block => OnDeadLetter::Block,
+            shape::OnDeadLetter::Park => OnDeadLetter::Park,
+        };
+        if on_dead_letter == OnDeadLetter::Park && queue.url.is_some() {
+            let hint = "only the local queue can tell whether a group has dead letters: use \"block\" or \"continue\"";
+            self.wrong(format!("{at}.on_dead_letter"), "\"park\" does not work with SQS", hint);
+        }
+        let rollout = self.rollout(at, &route.plugin, route.shadow, route.canary);
+        Some(Route { path, group, dedup, plugin: route.plugin, rollout, verify, on_dead_letter, max_age })
+    }
+
+    fn verify(&mut self, at: &str, verify: shape::Verify) -> Option<Verify> {
+        let shape::Verify::HmacSha256 { header, prefix, secret } = verify;
+        if http::HeaderName::try_from(header.as_str()).is_err() {
+            self.wrong(format!("{at}.header"), format!("{header:?} is no header name"), "");
+        }
+        let secret = self.secret(format!("{at}.secret"), &secret)?;
+        Some(Verify::HmacSha256 { header: header.to_ascii_lowercase(), prefix, secret })
+    }
+
+    fn rollout(&mut self, at: &str, plugin: &str, shadow: Option<String>, canary: Option<String>) -> Rollout {
+        let shadow = shadow.filter(|shadow| {
+            let base = shadow.split('@').next().unwrap_or_default();
+            self.reference(format!("{at}.shadow"), "plugin", base);
+            let well_formed = !shadow.contains('@') || shadow.parse::<Reference>().is_ok();
+            if !well_formed {
+                let hint = format!("shadow = \"{base}@{CANDIDATE}\", for example");
+                self.wrong(format!("{at}.shadow"), format!("{shadow:?} is no plugin and version"), hint);
+            }
+            well_formed
+        });
+        let canary = canary.and_then(|share| match share.parse::<Share>() {
+            Ok(share) => Some(Canary { plugin: format!("{plugin}@{CANDIDATE}"), share }),
+            Err(problem) => {
+                let hint = format!("canary = \"5%\" gives every twentieth group to {plugin}@{CANDIDATE}");
+                self.wrong(format!("{at}.canary"), problem, hint);
+                None
+            }
+        });
+        Rollout { shadow, canary }
+    }
+}

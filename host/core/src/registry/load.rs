@@ -1,0 +1,107 @@
+//! Loading the plugins of a config, from folders and from the registry, side by side.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use tracing::{error, info, warn};
+
+use super::{Chosen, Reference, Registry, RegistryError};
+use crate::plugin::{Code, Engine, LoadError, Plugin, Settings};
+
+/// Which plugins could not be loaded, and why.
+pub type Failures = Vec<(String, LoadError)>;
+
+/// The plugins of a config, and which versions of the registry they are, by their names in the config.
+pub(super) type Loaded = (Vec<Plugin>, BTreeMap<String, Chosen>);
+
+/// Loads plugins. One of a registry whose current version cannot be loaded starts with the last one before it that can;
+/// one that need not be there may be missing. All that is wrong otherwise is told at once.
+pub async fn load<'a>(
+    engine: &Engine,
+    plugins: impl IntoIterator<Item = &'a Settings>,
+    targets: &[String],
+    registry: Option<&Registry>,
+) -> Result<(Vec<Plugin>, BTreeMap<String, Chosen>), Failures> {
+    let loads = plugins.into_iter().map(|settings| async move {
+        let loaded = match &settings.code {
+            Code::Path(_) => at_path(engine, settings, targets).await.map(|plugin| (plugin, None)),
+            Code::Registry(reference) => newest(engine, settings, reference, targets, registry).await,
+        };
+        (settings, loaded)
+    });
+    let (mut loaded, mut failures): (Loaded, Failures) = Default::default();
+    for (settings, result) in join_all(loads).await {
+        match result {
+            Ok((plugin, chosen)) => {
+                let digest = plugin.digest().get(..12).unwrap_or_default();
+                let version = chosen.as_ref().map_or(plugin.description().version.as_str(), |c| c.version.as_str());
+                info!(plugin = settings.name, version, digest, "plugin loaded");
+                loaded.1.extend(chosen.map(|chosen| (settings.name.clone(), chosen)));
+                loaded.0.push(plugin);
+            }
+            Err(error) if settings.optional => {
+                warn!(plugin = settings.name, problem = %error, "no candidate, its route goes on without one");
+            }
+            Err(error) => failures.push((settings.name.clone(), error)),
+        }
+    }
+    if failures.is_empty() { Ok(loaded) } else { Err(failures) }
+}
+
+async fn newest(
+    engine: &Engine,
+    settings: &Settings,
+    reference: &Reference,
+    targets: &[String],
+    registry: Option<&Registry>,
+) -> Result<(Plugin, Option<Chosen>), LoadError> {
+    let registry = registry.ok_or(LoadError::NoRegistry)?;
+    let mut first = None;
+    for chosen in registry.resolve(reference).await? {
+        match version(engine, settings, &chosen, targets, registry).await {
+            Ok(plugin) => return Ok((plugin, Some(chosen))),
+            Err(problem) => {
+                let (plugin, version) = (&settings.name, chosen.version);
+                error!(plugin, version, problem = %problem, "version cannot be loaded, the one before it is tried");
+                first.get_or_insert(problem);
+            }
+        }
+    }
+    Err(first.unwrap_or(LoadError::NoRegistry))
+}
+
+/// Loads one version of a plugin.
+pub(super) async fn version(
+    engine: &Engine,
+    settings: &Settings,
+    chosen: &Chosen,
+    targets: &[String],
+    registry: &Registry,
+) -> Result<Plugin, LoadError> {
+    let name = match &settings.code {
+        Code::Registry(reference) => reference.name.as_str(),
+        Code::Path(_) => settings.name.as_str(),
+    };
+    let release = registry.release(name, chosen).await?;
+    let code = registry.code(&release).await?;
+    let (engine, settings) = (engine.clone(), settings.clone());
+    // Compiling takes a while.
+    let load = move || Plugin::from_artifact(&engine, settings, code);
+    let plugin = tokio::task::spawn_blocking(load).await.map_err(|_| LoadError::Stopped)??;
+    plugin.check_targets(targets.iter().map(String::as_str))?;
+    Ok(plugin)
+}
+
+async fn at_path(engine: &Engine, settings: &Settings, targets: &[String]) -> Result<Plugin, LoadError> {
+    let (engine, settings) = (engine.clone(), settings.clone());
+    let plugin = tokio::task::spawn_blocking(move || Plugin::load(&engine, settings)).await;
+    let plugin = plugin.map_err(|_| LoadError::Stopped)??;
+    plugin.check_targets(targets.iter().map(String::as_str))?;
+    Ok(plugin)
+}
+
+impl From<RegistryError> for LoadError {
+    fn from(error: RegistryError) -> LoadError {
+        LoadError::Registry(Box::new(error))
+    }
+}

@@ -1,0 +1,237 @@
+//! Publishing: everything is stored before the pointer moves, and the pointer moves only from where it was seen.
+
+use super::reference::CURRENT;
+use super::release::{native_file, version};
+use super::{
+    Chosen, Described, MANIFEST, Move, Pointer, Registry, RegistryError, Release, SIGNATURE, SigningKey, Tag,
+    pointer_key, version_key,
+};
+use crate::clock::Timestamp;
+use crate::plugin::{COMPONENT, Manifest, digest};
+
+/// A component that was checked and compiled, ready to be published.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The plugin's name in the registry.
+    pub name: String,
+    /// What it says of itself.
+    pub description: Described,
+    /// The contract that it speaks.
+    pub contract: String,
+    /// The component.
+    pub wasm: Vec<u8>,
+    /// What it was compiled to, each with its manifest.
+    pub native: Vec<(Vec<u8>, Manifest)>,
+    /// How many golden cases it passed.
+    pub cases: u32,
+    /// The git commit.
+    pub commit: Option<String>,
+}
+
+/// Why a pointer was not moved.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// Somebody else moved it meanwhile.
+    #[error(
+        "somebody else moved {channel} of {name} meanwhile: look at `towpath plugin versions {name}`, then do this again"
+    )]
+    Conflict {
+        /// The plugin.
+        name: String,
+        /// The channel.
+        channel: String,
+    },
+    /// It stays where it is.
+    #[error(
+        "{channel} of {name} is pinned to {version}, it stays there; {published} is in the registry: \
+        `towpath plugin pin {name} --off` lets it move"
+    )]
+    Pinned {
+        /// The plugin.
+        name: String,
+        /// The channel.
+        channel: String,
+        /// Where it is pinned to.
+        version: String,
+        /// What was to become of it.
+        published: String,
+    },
+    /// Nothing to go back to.
+    #[error("{channel} of {name} was never at {wanted}: `towpath plugin versions {name}` shows where it was")]
+    NeverThere {
+        /// The plugin.
+        name: String,
+        /// The channel.
+        channel: String,
+        /// The version, or `another version`.
+        wanted: String,
+    },
+    /// The version is there with other content.
+    #[error("{name} {version} is in the registry with another component: was its object changed?")]
+    Taken {
+        /// The plugin.
+        name: String,
+        /// The version.
+        version: String,
+    },
+}
+
+/// Where a pointer was when somebody decided to move it.
+#[derive(Debug)]
+pub struct Seen(Option<(Pointer, Tag)>);
+
+impl Registry {
+    /// Stores a release, whole: component, compiled code, manifest, signature. One that is there already stays as
+    /// it is, and is signed if it was not. Returns it, and what a pointer says of it.
+    pub async fn store(
+        &self,
+        built: Built,
+        key: Option<&SigningKey>,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(Release, Chosen), PublishError> {
+        let builds: Vec<Manifest> = built.native.iter().map(|(_, manifest)| manifest.clone()).collect();
+        let (name, version) = (built.name, version(&built.description.version, &builds));
+        let mut files = vec![(COMPONENT.to_owned(), built.wasm.clone())];
+        files.extend(built.native.into_iter().map(|(code, manifest)| (native_file(&manifest.target), code)));
+        for (file, bytes) in files {
+            self.store_file(&version_key(&name, &version, &file), bytes).await?;
+        }
+        let release = Release {
+            v: 1,
+            name: name.clone(),
+            version: version.clone(),
+            contract: built.contract,
+            description: built.description,
+            wasm_sha256: digest(&built.wasm),
+            builds,
+            cases: built.cases,
+            commit: built.commit,
+            published_at: now,
+            published_by: by.to_owned(),
+        };
+        let manifest_key = version_key(&name, &version, MANIFEST);
+        let mut manifest = serde_json::to_vec_pretty(&release)
+            .map_err(|error| RegistryError::Unreadable { key: manifest_key.clone(), problem: error.to_string() })?;
+        if !self.put_new(&manifest_key, manifest.clone()).await? {
+            manifest = self.get(&name, &manifest_key).await?;
+        }
+        let stored: Release = serde_json::from_slice(&manifest)
+            .map_err(|error| RegistryError::Unreadable { key: manifest_key, problem: error.to_string() })?;
+        if stored.wasm_sha256 != release.wasm_sha256 || stored.builds.len() != release.builds.len() {
+            return Err(PublishError::Taken { name, version });
+        }
+        if let Some(key) = key {
+            let signature_key = version_key(&name, &version, SIGNATURE);
+            let state = self.artifacts.get(&signature_key).await.map_err(RegistryError::from)?.map(|(_, tag)| tag);
+            let signature = key.sign(&manifest).into_bytes();
+            self.artifacts.put(&signature_key, signature, state.as_ref()).await.map_err(RegistryError::from)?;
+        }
+        Ok((stored, Chosen { version, manifest_sha256: digest(&manifest) }))
+    }
+
+    /// Stores a file of a release. One that is there is looked at: an upload that broke off, or was damaged since, is
+    /// done again.
+    async fn store_file(&self, key: &str, bytes: Vec<u8>) -> Result<(), RegistryError> {
+        if self.put_new(key, bytes.clone()).await? {
+            return Ok(());
+        }
+        match self.artifacts.get(key).await? {
+            Some((there, _)) if there == bytes => Ok(()),
+            there => {
+                self.artifacts.put(key, bytes, there.map(|(_, tag)| tag).as_ref()).await?;
+                Ok(())
+            }
+        }
+    }
+
+    async fn put_new(&self, key: &str, bytes: Vec<u8>) -> Result<bool, RegistryError> {
+        Ok(self.artifacts.put(key, bytes, None).await?)
+    }
+
+    /// Where a channel is now. What is decided on it is done only if it is still there then.
+    pub async fn look(&self, name: &str, channel: &str) -> Result<Seen, RegistryError> {
+        Ok(Seen(self.pointer(name, channel).await?))
+    }
+
+    /// Moves a channel on to a version. A pinned one stays.
+    pub async fn advance(
+        &self,
+        name: &str,
+        channel: &str,
+        seen: Seen,
+        to: Chosen,
+        made: Move,
+    ) -> Result<Pointer, PublishError> {
+        let (pointer, tag) = match seen.0 {
+            None => (Pointer::at(to, made), None),
+            Some((pointer, _)) if pointer.pinned => {
+                let (version, published) = (pointer.current.version, to.version);
+                return Err(PublishError::Pinned { name: name.into(), channel: channel.into(), version, published });
+            }
+            Some((pointer, tag)) => (pointer.advanced(to, made), Some(tag)),
+        };
+        self.swap(name, channel, pointer, tag).await
+    }
+
+    /// Moves a channel back: to a version that it was at, or to the one before. What it was pinned to it leaves too.
+    pub async fn roll_back(
+        &self,
+        name: &str,
+        channel: &str,
+        to: Option<&str>,
+        made: impl Fn(&str) -> Move,
+    ) -> Result<Pointer, PublishError> {
+        let (pointer, tag) = self.there(name, channel).await?;
+        let to = to.map(str::to_owned).or_else(|| pointer.previous.last().map(|chosen| chosen.version.clone()));
+        let wanted = to.clone().unwrap_or_else(|| "another version".to_owned());
+        let back = to.and_then(|to| pointer.returned(&to, made(&to)));
+        let never = || PublishError::NeverThere { name: name.into(), channel: channel.into(), wanted };
+        self.swap(name, channel, back.ok_or_else(never)?, Some(tag)).await
+    }
+
+    /// Pins a channel to where it is, or to another version; or lets it move again.
+    pub async fn pin(
+        &self,
+        name: &str,
+        channel: &str,
+        to: Option<Chosen>,
+        pinned: bool,
+        made: impl Fn(&str) -> Move,
+    ) -> Result<Pointer, PublishError> {
+        let (mut pointer, tag) = self.there(name, channel).await?;
+        if let Some(to) = to.filter(|to| *to != pointer.current) {
+            let made = made(&to.version);
+            pointer = pointer.advanced(to, made);
+        }
+        let made = made(&pointer.current.version);
+        self.swap(name, channel, pointer.with_pin(pinned, made), Some(tag)).await
+    }
+
+    async fn there(&self, name: &str, channel: &str) -> Result<(Pointer, Tag), PublishError> {
+        let what = match channel {
+            CURRENT => format!("plugin {name}"),
+            _ => format!("channel {channel} of {name}"),
+        };
+        Ok(self.pointer(name, channel).await?.ok_or_else(|| self.missing(name, what))?)
+    }
+
+    async fn swap(
+        &self,
+        name: &str,
+        channel: &str,
+        pointer: Pointer,
+        tag: Option<Tag>,
+    ) -> Result<Pointer, PublishError> {
+        let key = pointer_key(name, channel);
+        let bytes = serde_json::to_vec_pretty(&pointer)
+            .map_err(|error| RegistryError::Unreadable { key: key.clone(), problem: error.to_string() })?;
+        match self.artifacts.put(&key, bytes, tag.as_ref()).await.map_err(RegistryError::from)? {
+            true => Ok(pointer),
+            false => Err(PublishError::Conflict { name: name.to_owned(), channel: channel.to_owned() }),
+        }
+    }
+}

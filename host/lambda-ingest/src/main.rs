@@ -1,0 +1,32 @@
+//! `ingest`: the front door behind API Gateway. It stores each webhook whole in the queue and answers when it is
+//! stored. What comes in is a payload of version 2.0 of an HTTP API, or of a function URL.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use lambda_http::Error;
+use towpath_aws::{SqsQueue, client, config};
+use towpath_core::config::{Config, Secrets, env};
+use towpath_ingest::{Ingest, router};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let level = env::log_level().parse().unwrap_or(tracing::Level::INFO);
+    tracing_subscriber::fmt().json().with_max_level(level).without_time().with_ansi(false).init();
+    let (ingest, prefix) =
+        start().await.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "cannot start"))?;
+    lambda_http::run(router(Arc::new(ingest), &prefix)).await
+}
+
+async fn start() -> anyhow::Result<(Ingest, String)> {
+    let file = env::config_file();
+    let text = config::read(&file).await.context("loading the config")?;
+    // The front door verifies nothing, the host does: this function's role reads no secrets.
+    let Config { queue, ingest, routes, .. } =
+        Config::parse(&text, &file, &Secrets::placeholders()).context("loading the config")?;
+    let Some(url) = queue.url else {
+        bail!("on Lambda the config needs [queue] with url");
+    };
+    let queue = SqsQueue::new(client::sqs(&url).await, url);
+    Ok((Ingest::new(routes, Arc::new(queue), ingest.body_limit), ingest.prefix))
+}

@@ -1,0 +1,26 @@
+//! `{"towpath": "about"}`: an invocation by hand that asks what is deployed. `towpath deploy check` does.
+
+use serde_json::{Value, json};
+use towpath_core::pipeline::Pipeline;
+use towpath_core::plugin::{CONTRACT, WASMTIME, host_triple};
+
+/// Whether an event asks for this. No event of SQS has the key.
+pub(crate) fn is_asked(event: &Value) -> bool {
+    event.get("towpath").and_then(Value::as_str) == Some("about")
+}
+
+/// The versions of host, engine and contract, and the plugins that are loaded.
+pub(crate) fn answer(pipeline: &Pipeline) -> Value {
+    let plugins = pipeline.plugins.all();
+    let plugins = plugins.iter().map(|plugin| {
+        let description = plugin.description();
+        json!({ "name": plugin.name(), "version": description.version, "digest": plugin.digest() })
+    });
+    json!({
+        "towpath": env!("CARGO_PKG_VERSION"),
+        "wasmtime": WASMTIME,
+        "target": host_triple(),
+        "contract": CONTRACT,
+        "plugins": plugins.collect::<Vec<_>>(),
+    })
+}

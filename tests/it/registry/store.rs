@@ -1,0 +1,102 @@
+//! What both places of a registry promise, and what publishing rests on.
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use towpath_aws::S3Artifacts;
+use towpath_core::clock::Timestamp;
+use towpath_core::config::S3Url;
+use towpath_core::registry::{Artifacts, Folder, PublishError, Registry};
+use towpath_tests::guest::Guest;
+use towpath_tests::registry::{built, made, publish};
+use towpath_tests::s3::S3Server;
+
+/// The same for a folder and for a bucket.
+async fn keeps_the_contract(artifacts: Arc<dyn Artifacts>) {
+    let key = "crm/pointers/current.json";
+    assert!(artifacts.get(key).await.unwrap().is_none());
+    assert!(artifacts.list("crm/versions").await.unwrap().is_empty());
+    assert!(artifacts.put(key, b"1".to_vec(), None).await.unwrap());
+    assert!(!artifacts.put(key, b"2".to_vec(), None).await.unwrap(), "it is there already");
+    let (bytes, tag) = artifacts.get(key).await.unwrap().unwrap();
+    assert_eq!(bytes, b"1");
+    assert!(artifacts.put(key, b"2".to_vec(), Some(&tag)).await.unwrap());
+    assert!(!artifacts.put(key, b"3".to_vec(), Some(&tag)).await.unwrap(), "somebody else replaced it");
+    assert_eq!(artifacts.get(key).await.unwrap().unwrap().0, b"2");
+    let other = "crm/versions/1/plugin.wasm";
+    assert!(!artifacts.put(other, b"x".to_vec(), Some(&tag)).await.unwrap(), "it is not there");
+    assert!(artifacts.put(other, b"x".to_vec(), None).await.unwrap());
+    assert!(artifacts.put("crm/versions/2/plugin.wasm", b"y".to_vec(), None).await.unwrap());
+    assert_eq!(artifacts.list("crm/versions").await.unwrap(), ["1", "2"]);
+    assert_eq!(artifacts.list("crm/pointers").await.unwrap(), ["current.json"]);
+}
+
+#[tokio::test]
+async fn a_folder_keeps_the_contract() {
+    let folder = TempDir::new().unwrap();
+    keeps_the_contract(Arc::new(Folder::new(folder.path()))).await;
+}
+
+#[tokio::test]
+async fn a_bucket_keeps_the_contract() {
+    let server = S3Server::start().await;
+    let url = S3Url { bucket: "bucket".to_owned(), key: "plugins".to_owned() };
+    keeps_the_contract(Arc::new(S3Artifacts::new(server.client(), url))).await;
+}
+
+fn registry(folder: &TempDir) -> Registry {
+    Registry::new(Arc::new(Folder::new(folder.path())), None)
+}
+
+#[tokio::test]
+async fn of_two_publishers_one_gets_a_conflict_and_its_version_does_not_run() {
+    let folder = TempDir::new().unwrap();
+    let registry = registry(&folder);
+    for first in [true, false] {
+        let (one, two) =
+            (registry.look("crm", "current").await.unwrap(), registry.look("crm", "current").await.unwrap());
+        let code = |n: u32| Guest::reject(&format!("{first}-{n}"));
+        let (_, a) = registry.store(built("crm", code(1)), None, "a", Timestamp(1)).await.unwrap();
+        let (_, b) = registry.store(built("crm", code(2)), None, "b", Timestamp(1)).await.unwrap();
+        registry.advance("crm", "current", one, a.clone(), made(&a.version)).await.unwrap();
+        let refused = registry.advance("crm", "current", two, b.clone(), made(&b.version)).await;
+        assert!(matches!(refused, Err(PublishError::Conflict { .. })), "{refused:?}");
+        assert_eq!(registry.pointer("crm", "current").await.unwrap().unwrap().0.current, a);
+    }
+}
+
+#[tokio::test]
+async fn a_pinned_channel_stays_until_it_is_let_go() {
+    let folder = TempDir::new().unwrap();
+    let registry = registry(&folder);
+    let one = publish(&registry, "crm", "current", Guest::reject("one"), None).await.unwrap();
+    let two = publish(&registry, "crm", "current", Guest::reject("two"), None).await.unwrap();
+    let pinned = registry.pin("crm", "current", Some(one.clone()), true, made).await.unwrap();
+    assert_eq!((pinned.current, pinned.pinned), (one.clone(), true));
+    let refused = publish(&registry, "crm", "current", Guest::reject("three"), None).await;
+    assert!(matches!(refused, Err(PublishError::Pinned { .. })), "{refused:?}");
+    assert_eq!(registry.versions("crm").await.unwrap().len(), 3, "it is stored all the same");
+    registry.pin("crm", "current", None, false, made).await.unwrap();
+    publish(&registry, "crm", "current", Guest::reject("two"), None).await.unwrap();
+    assert_eq!(registry.pointer("crm", "current").await.unwrap().unwrap().0.current, two);
+}
+
+#[tokio::test]
+async fn the_same_component_is_the_same_version_and_nothing_of_it_is_stored_twice() {
+    let folder = TempDir::new().unwrap();
+    let registry = registry(&folder);
+    let (first, one) = registry.store(built("crm", Guest::reject("one")), None, "a", Timestamp(1)).await.unwrap();
+    let (again, two) = registry.store(built("crm", Guest::reject("one")), None, "b", Timestamp(2)).await.unwrap();
+    assert_eq!((first, one), (again, two));
+}
+
+#[tokio::test]
+async fn a_rollback_to_where_a_channel_never_was_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let registry = registry(&folder);
+    publish(&registry, "crm", "current", Guest::reject("one"), None).await.unwrap();
+    for to in [None, Some("9.9.9")] {
+        let refused = registry.roll_back("crm", "current", to, made).await;
+        assert!(matches!(refused, Err(PublishError::NeverThere { .. })), "{refused:?}");
+    }
+}
