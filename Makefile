@@ -2,7 +2,9 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint fmt docs bench wasm component plugins clean
+ARCH ?= arm64
+
+.PHONY: lambda test-aws demo test lint fmt docs bench wasm component plugins clean
 
 # The demo needs nothing of AWS, whose SDK takes minutes to build.
 demo: wasm
@@ -22,12 +24,21 @@ plugins: wasm
 	$(CARGO) run --quiet -p towpath -- plugin build
 
 wasm:
-	@plugins/wasm-target.sh
+	@host/rust-target.sh
 
 # cargo component, and the target that it builds for: for crates that ask for it.
 component:
-	@plugins/wasm-target.sh wasm32-wasip2 wasm32-wasip1
+	@host/rust-target.sh wasm32-wasip2 wasm32-wasip1
 	@$(CARGO) component --version || $(CARGO) install --locked cargo-component --version 0.21.1
+
+# The two functions for Lambda, as zips in dist/: `make lambda ARCH=arm64` or `ARCH=x86_64`.
+lambda:
+	@host/lambda/package.sh $(ARCH)
+
+# The Terraform module, and the functions against AWS's APIs as moto has them. Needs terraform; TF_PLUGIN_DIR names a
+# filesystem mirror with the provider, for a machine that cannot download it.
+test-aws: plugins
+	@tests/aws/run.sh
 
 fmt:
 	$(CARGO) fmt --all

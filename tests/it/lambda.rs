@@ -1,6 +1,5 @@
 //! The built `bootstrap`, driven over the Lambda Runtime API, with an SQS endpoint that records and fails.
 
-mod runtime_api;
 mod sqs_endpoint;
 
 use std::process::Command;
@@ -10,9 +9,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use towpath_core::plugin::precompile;
 use towpath_tests::guest::Guest;
+use towpath_tests::runtime_api::Function;
 use towpath_tests::target::{Answer, Target};
 
-use runtime_api::Function;
 use sqs_endpoint::SqsEndpoint;
 
 /// A function with a guest `forward`, one that traps and one that spins; its target and its queues.

@@ -13,5 +13,6 @@ pub mod endpoint;
 pub mod guest;
 pub mod registry;
 pub mod rig;
+pub mod runtime_api;
 pub mod s3;
 pub mod target;

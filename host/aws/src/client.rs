@@ -13,7 +13,7 @@ pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Region, credentials and endpoint as the SDK finds them: by its own environment variables, profiles
 /// and roles. Only the HTTP client and the timeouts are ours, and the region where an URL tells it.
-async fn sdk_config(region: Option<&str>) -> SdkConfig {
+pub(crate) async fn sdk_config(region: Option<&str>) -> SdkConfig {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
@@ -63,7 +63,7 @@ pub async fn s3() -> aws_sdk_s3::Client {
 }
 
 /// `https://sqs.REGION.amazonaws.com/…`.
-fn region(queue_url: &str) -> Option<&str> {
+pub(crate) fn region(queue_url: &str) -> Option<&str> {
     queue_url.strip_prefix("https://sqs.")?.split_once(".amazonaws.com").map(|(region, _)| region)
 }
 

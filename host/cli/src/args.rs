@@ -11,7 +11,7 @@ mod operate;
 mod plugin;
 
 pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, Moment};
-pub use operate::{Hold, Place, Poll, Resume, Status};
+pub use operate::{Deploy, Hold, Pause, Place, Poll, Resume, Status};
 pub use plugin::{
     Plugin, PluginCheck, PluginDiff, PluginFuzz, PluginNew, PluginPin, PluginPublish, PluginRollback, PluginRun,
     PluginTest, Record, RegistryPlace,
@@ -60,6 +60,11 @@ pub enum Command {
     Hold(Hold),
     /// Give a target back; what waited is drained, in order
     Resume(Resume),
+    /// Let everything wait: nothing feeds the Lambda host until `towpath resume`
+    Pause(Pause),
+    /// Look at what is deployed on AWS
+    #[command(subcommand)]
+    Deploy(Deploy),
     /// Show targets, holds, breakers and what waits
     Status(Status),
     /// Post recorded events to an ingest

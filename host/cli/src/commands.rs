@@ -2,6 +2,8 @@
 
 mod check;
 mod demo;
+#[cfg(feature = "aws")]
+mod deploy;
 mod dev;
 mod dlq;
 mod hold;
@@ -14,7 +16,7 @@ mod status;
 
 use clap::CommandFactory as _;
 
-use crate::args::{Args, Command, Config};
+use crate::args::{Args, Command, Config, ConfigFile};
 use crate::output::{Exit, Output};
 
 /// Runs the command.
@@ -25,7 +27,13 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         Command::Dev(dev) => dev::run(dev, output).await,
         Command::Poll(poll) => poll::run(poll, output).await,
         Command::Hold(hold) => hold::hold(hold, output).await,
+        Command::Resume(resume) if resume.target.is_none() => switch(&resume.place.config, true, output).await,
         Command::Resume(resume) => hold::resume(resume, output).await,
+        Command::Pause(pause) => switch(&pause.config, false, output).await,
+        #[cfg(feature = "aws")]
+        Command::Deploy(command) => deploy::run(command, output).await,
+        #[cfg(not(feature = "aws"))]
+        Command::Deploy(_) => anyhow::bail!(crate::aws::CURE),
         Command::Status(status) => status::run(status, output).await,
         Command::Send(send) => send::run(send, output).await,
         Command::Record(record) => record::run(record, output).await,
@@ -41,4 +49,14 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
             Ok(Exit::Done)
         }
     }
+}
+
+#[cfg(feature = "aws")]
+async fn switch(config: &ConfigFile, on: bool, output: &Output) -> anyhow::Result<Exit> {
+    deploy::switch(config, on, output).await
+}
+
+#[cfg(not(feature = "aws"))]
+async fn switch(_: &ConfigFile, _: bool, _: &Output) -> anyhow::Result<Exit> {
+    anyhow::bail!(crate::aws::CURE)
 }

@@ -138,7 +138,7 @@ impl Parts {
     ) -> anyhow::Result<Parts> {
         let engine = engine(concurrency)?;
         let (plugins, watch) = load_plugins(&engine, &config, clock).await?.map_err(|wrong| {
-            let lines = wrong.iter().map(|(name, error)| format!("\n  plugin.{name}: {error}"));
+            let lines = wrong.iter().map(|(name, error)| format!("\n  plugin.{name}: {}", error.in_words()));
             anyhow::anyhow!("plugins could not be loaded:{}", lines.collect::<String>())
         })?;
         let deliverer = Deliverer::new(config.targets, holds, clock).context("preparing delivery")?;

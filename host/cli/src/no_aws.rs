@@ -11,7 +11,7 @@ use towpath_core::registry::{Folder, Registry};
 
 use crate::place::Waiting;
 
-const CURE: &str = "this towpath was built without AWS: build it with `cargo install --path host/cli`";
+pub(crate) const CURE: &str = "this towpath was built without AWS: build it with `cargo install --path host/cli`";
 
 pub(crate) async fn queue(_: &str) -> anyhow::Result<Arc<dyn Queue>> {
     bail!(CURE)

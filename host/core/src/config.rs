@@ -59,7 +59,7 @@ pub struct QueueConfig {
 pub struct IngestConfig {
     /// The address to listen on.
     pub listen: SocketAddr,
-    /// What stands before a route's path: starts with `/`, does not end with one.
+    /// What stands before a route's path: starts with `/` and does not end with one, or is empty.
     pub prefix: String,
     /// The longest body that is taken, in bytes.
     pub body_limit: usize,

@@ -23,7 +23,7 @@ use towpath_core::registry::{self, Watch};
 /// How long holds that were read count: a hold or a resume is felt after this.
 const HOLDS_MEMORY: Duration = Duration::from_secs(10);
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let level = env::log_level().parse().unwrap_or(tracing::Level::INFO);
     tracing_subscriber::fmt().json().with_max_level(level).without_time().with_ansi(false).init();
@@ -62,7 +62,7 @@ async fn start() -> anyhow::Result<Host> {
     let names: Vec<String> = targets.keys().cloned().collect();
     let loaded = registry::load(&engine, settings.values(), &names, registry.as_ref()).await;
     let (plugins, running) = loaded.map_err(|failures| {
-        let lines = failures.iter().map(|(name, error)| format!("\n  plugin.{name}: {error}"));
+        let lines = failures.iter().map(|(name, error)| format!("\n  plugin.{name}: {}", error.in_words()));
         anyhow::anyhow!("plugins could not be loaded:{}", lines.collect::<String>())
     })?;
     let plugins = Plugins::new(plugins);

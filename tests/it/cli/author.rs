@@ -35,7 +35,7 @@ fn a_new_rust_plugin_passes_its_cases_at_once_and_is_small() {
     assert!(said.contains("3 passed, 0 failed"), "{said}");
     run(&plugin, &["plugin", "check"], 0);
     let component = std::fs::read(plugin.join("plugin.wasm")).unwrap();
-    // A standard library that plugins/wasm-target.sh built on this machine comes with a larger libc.
+    // A standard library that host/rust-target.sh built on this machine comes with a larger libc.
     let print = ["--print", "target-libdir", "--target", "wasm32-wasip2"];
     let libraries = std::process::Command::new("rustc").args(print).output().unwrap();
     let built_here = Path::new(out(&libraries).trim()).join("built-here").exists();

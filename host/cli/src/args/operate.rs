@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, Subcommand};
 
 use super::ConfigFile;
 
@@ -103,18 +103,54 @@ pub struct Hold {
     pub place: Place,
 }
 
+/// `pause`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  towpath pause -c s3://bucket/towpath.json
+  towpath resume -c s3://bucket/towpath.json
+
+It switches off what feeds the Lambda host from the queue. Senders notice nothing: messages are stored, and wait in
+order. For a release of one target hold that target: `towpath hold sss`.")]
+pub struct Pause {
+    /// The config
+    #[command(flatten)]
+    pub config: ConfigFile,
+}
+
+/// `deploy`.
+#[derive(Subcommand, Debug)]
+pub enum Deploy {
+    /// Check that what is deployed on AWS is what the config needs
+    #[command(after_help = "\
+Looks at the attributes of both queues, the mapping, the function and what it says of itself, the releases in the
+registry, and the alarms. It changes nothing; the function is invoked once, without a message.
+
+Examples:
+  towpath deploy check -c s3://bucket/towpath.json
+  towpath deploy check -c towpath.toml --json
+
+Exit code 1 if something is not as it must be; the cure stands beside it.")]
+    Check {
+        /// The config
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+}
+
 /// `resume`.
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
 Examples:
   towpath resume sss
   towpath resume sss --rate 10/s              what waited comes at 10 a second from each running host; what is
-                                              stored from now on is not slowed down")]
+                                              stored from now on is not slowed down
+  towpath resume                              after `towpath pause`: the Lambda host gets messages again")]
 pub struct Resume {
-    /// The target
-    pub target: String,
+    /// The target [default: everything that `towpath pause` stopped]
+    pub target: Option<String>,
     /// How fast what waited is drained: 10/s, 600/m, 5000/h
-    #[arg(long)]
+    #[arg(long, requires = "target")]
     pub rate: Option<crate::rate::Rate>,
     /// Where
     #[command(flatten)]

@@ -38,19 +38,20 @@ pub(super) async fn hold(args: args::Hold, output: &Output) -> anyhow::Result<Ex
 }
 
 pub(super) async fn resume(args: args::Resume, output: &Output) -> anyhow::Result<Exit> {
+    let target = args.target.unwrap_or_default();
     let found = Found::find(&args.place).await?;
-    check(&found, &args.target)?;
+    check(&found, &target)?;
     let drain = args.rate.map(|rate| Drain { at: Clock::wall().now(), per_second: rate.per_second() });
     let holds = found.holds().await?;
-    let was_held = holds.read().await?.holds.contains_key(&args.target);
-    let state = holds.change(Change::Resume(args.target.clone(), drain)).await?;
+    let was_held = holds.read().await?.holds.contains_key(&target);
+    let state = holds.change(Change::Resume(target.clone(), drain)).await?;
     if output.is_json() {
         output.json(&state);
         return Ok(Exit::Done);
     }
     match was_held {
-        true => output.line(format!("{} is resumed; what waited comes within a minute, in order", args.target)),
-        false => output.line(format!("{} was not on hold", args.target)),
+        true => output.line(format!("{} is resumed; what waited comes within a minute, in order", target)),
+        false => output.line(format!("{} was not on hold", target)),
     }
     if let Some(rate) = args.rate {
         output.line(format!("what was stored before now is drained at {rate}, by each running host"));

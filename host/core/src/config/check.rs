@@ -75,11 +75,12 @@ impl Checker<'_> {
     fn ingest(&mut self, ingest: shape::Ingest, queue: &QueueConfig) -> IngestConfig {
         let listen = ingest.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
         let prefix = ingest.prefix.unwrap_or_else(|| "/hooks".to_owned());
-        if !prefix.starts_with('/') || prefix.ends_with('/') || prefix.contains(['{', '}', '?', '#']) {
+        let whole = prefix.is_empty() || prefix.starts_with('/') && !prefix.ends_with('/');
+        if !whole || prefix.contains(['{', '}', '?', '#']) {
             self.wrong(
                 "ingest.prefix",
                 format!("{prefix:?} is no path such as \"/hooks\""),
-                "start it with / and end it without",
+                "start it with / and end it without, or leave it empty",
             );
         }
         // SQS takes 1 MiB with everything; the local queue has room for the envelope's overhead.

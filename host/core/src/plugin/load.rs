@@ -113,6 +113,15 @@ pub enum LoadError {
     },
 }
 
+impl LoadError {
+    /// The error and what caused it, in one line.
+    pub fn in_words(&self) -> String {
+        let first: &dyn std::error::Error = self;
+        let causes = std::iter::successors(Some(first), |cause: &&dyn std::error::Error| (*cause).source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+}
+
 impl Plugin {
     /// Loads a plugin from its path. It takes a tenth of a second or so to compile one; it blocks.
     pub fn load(engine: &Engine, settings: Settings) -> Result<Plugin, LoadError> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
+use tokio::sync::Semaphore;
 use tracing::{error, info, warn};
 
 use super::{Chosen, Reference, Registry, RegistryError};
@@ -22,9 +23,12 @@ pub async fn load<'a>(
     targets: &[String],
     registry: Option<&Registry>,
 ) -> Result<(Vec<Plugin>, BTreeMap<String, Chosen>), Failures> {
+    // More than one for each core would only make threads.
+    let cores = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from));
+    let cores = &cores;
     let loads = plugins.into_iter().map(|settings| async move {
         let loaded = match &settings.code {
-            Code::Path(_) => at_path(engine, settings, targets).await.map(|plugin| (plugin, None)),
+            Code::Path(_) => at_path(engine, settings, targets, cores).await.map(|plugin| (plugin, None)),
             Code::Registry(reference) => newest(engine, settings, reference, targets, registry).await,
         };
         (settings, loaded)
@@ -40,7 +44,8 @@ pub async fn load<'a>(
                 loaded.0.push(plugin);
             }
             Err(error) if settings.optional => {
-                warn!(plugin = settings.name, problem = %error, "no candidate, its route goes on without one");
+                let problem = error.in_words();
+                warn!(plugin = settings.name, problem, "no candidate, its route goes on without one");
             }
             Err(error) => failures.push((settings.name.clone(), error)),
         }
@@ -62,7 +67,12 @@ async fn newest(
             Ok(plugin) => return Ok((plugin, Some(chosen))),
             Err(problem) => {
                 let (plugin, version) = (&settings.name, chosen.version);
-                error!(plugin, version, problem = %problem, "version cannot be loaded, the one before it is tried");
+                error!(
+                    plugin,
+                    version,
+                    problem = problem.in_words(),
+                    "version cannot be loaded, the one before it is tried"
+                );
                 first.get_or_insert(problem);
             }
         }
@@ -92,7 +102,13 @@ pub(super) async fn version(
     Ok(plugin)
 }
 
-async fn at_path(engine: &Engine, settings: &Settings, targets: &[String]) -> Result<Plugin, LoadError> {
+async fn at_path(
+    engine: &Engine,
+    settings: &Settings,
+    targets: &[String],
+    cores: &Semaphore,
+) -> Result<Plugin, LoadError> {
+    let _core = cores.acquire().await;
     let (engine, settings) = (engine.clone(), settings.clone());
     let plugin = tokio::task::spawn_blocking(move || Plugin::load(&engine, settings)).await;
     let plugin = plugin.map_err(|_| LoadError::Stopped)??;

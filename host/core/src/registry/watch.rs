@@ -97,13 +97,17 @@ impl Watch {
                     let running = state.running.get(name).map(|running| running.version.as_str());
                     let version = &chosen.version;
                     let told = state.failed.get(name) == Some(&chosen);
+                    let problem = problem.in_words();
                     match told {
                         false => error!(
-                            plugin = name, version, running, problem = %problem,
+                            plugin = name,
+                            version,
+                            running,
+                            problem,
                             "the new version cannot be loaded, the last good one keeps running"
                         ),
                         true => {
-                            debug!(plugin = name, version, problem = %problem, "the new version still cannot be loaded")
+                            debug!(plugin = name, version, problem, "the new version still cannot be loaded")
                         }
                     }
                     state.failed.insert(name.clone(), chosen);

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Makes sure that the active Rust toolchain can build for wasm32-wasip2, or for the targets that are named.
+# Makes sure that the active Rust toolchain can build for wasm32-wasip2, or for the targets that are named: those of plugins
+# (wasm32-wasip1, -wasip2) and those of Lambda (x86_64-, aarch64-unknown-linux-gnu, whose cross linker must be there).
 #
-#   plugins/wasm-target.sh [TARGET…]
+#   host/rust-target.sh [TARGET…]
 #
 # 1. Nothing to do if a program links.
 # 2. Else `rustup target add`.
@@ -19,11 +20,16 @@ version=$(rustc --version | awk '{print $2}')
 sysroot=$(rustc --print sysroot)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-say() { echo "wasm-target: $*"; }
+say() { echo "rust-target: $*"; }
 
 usable() { # a real program, so std, the C runtime and the linker are all there
   echo 'fn main() { println!("{}", std::env::args().count()); }' > "$work/p.rs"
-  rustc --edition 2021 --target "$1" -o "$work/p.wasm" "$work/p.rs" > /dev/null 2>&1
+  local linker=()
+  case $1 in
+    "$(rustc --print host-tuple)" | wasm*) ;;
+    *-unknown-linux-gnu) linker=("-Clinker=${1%%-*}-linux-gnu-gcc") ;;
+  esac
+  rustc --edition 2021 --target "$1" "${linker[@]}" -o "$work/p.wasm" "$work/p.rs" > /dev/null 2>&1
 }
 
 lacking() { # those of the wanted targets that cannot be built for
@@ -73,6 +79,8 @@ library=$(echo "$work"/root/usr/src/rustc-"$version"/library)
 [ -f "$library/sysroot/Cargo.toml" ] || { say "rust-src holds no $library" >&2; exit 1; }
 
 say "building std for ${targets[*]} (a minute or two each)"
+# std is a shared library too, where there are any.
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 (cd "$library" && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$work/target" \
   CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 CARGO_PROFILE_RELEASE_OPT_LEVEL=s RUSTFLAGS='-Zforce-unstable-if-unmarked -Cembed-bitcode=yes' \
   cargo build --quiet --release "${targets[@]/#/--target=}" --manifest-path sysroot/Cargo.toml \
@@ -83,9 +91,11 @@ for target in "${targets[@]}"; do
   rm -rf "$lib.new"
   mkdir -p "$lib.new/self-contained"
   cp "$work/target/$target"/release/deps/*.rlib "$lib.new/"
-  for file in crt1-command.o crt1-reactor.o libc.a; do
-    cp "$work/root/usr/lib/$target/$file" "$lib.new/self-contained/"
-  done
+  case $target in wasm*)
+    for file in crt1-command.o crt1-reactor.o libc.a; do
+      cp "$work/root/usr/lib/$target/$file" "$lib.new/self-contained/"
+    done ;;
+  esac
   # Debian's wasi-libc brings printf into every program, 9 KiB: whoever measures components wants to know.
   touch "$lib.new/built-here"
   rm -rf "$lib"

@@ -6,38 +6,47 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::binary::binary;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::Value;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
-use towpath_tests::binary::binary;
+use tokio::time::Instant;
 
 /// What a function answered: its response, or its error.
-type Answer = Result<Value, String>;
+pub type Answer = Result<Value, String>;
 
 struct Api {
     events: Mutex<mpsc::Receiver<(Value, u64)>>,
     answers: mpsc::Sender<Answer>,
+    asked: watch::Sender<Option<Instant>>,
 }
 
 /// The running function. It is ended when it is dropped.
-pub(super) struct Function {
+pub struct Function {
     process: Child,
     events: mpsc::Sender<(Value, u64)>,
     answers: mpsc::Receiver<Answer>,
+    asked: watch::Receiver<Option<Instant>>,
     _server: JoinSet<()>,
 }
 
 impl Function {
     /// Starts `bootstrap` with this config.
-    pub(super) async fn start(config: &Path, sqs: &str) -> Function {
+    pub async fn start(config: &Path, sqs: &str) -> Function {
+        Function::spawn(Function::command(config, sqs)).await
+    }
+
+    /// Starts a function by a command of any language.
+    pub async fn spawn(mut command: Command) -> Function {
         let (events, receiver) = mpsc::channel(1);
         let (sender, answers) = mpsc::channel(1);
-        let api = Arc::new(Api { events: Mutex::new(receiver), answers: sender });
+        let (asks, asked) = watch::channel(None);
+        let api = Arc::new(Api { events: Mutex::new(receiver), answers: sender, asked: asks });
         let invocation = "/2018-06-01/runtime/invocation";
         let router = Router::new()
             .route(&format!("{invocation}/next"), get(next))
@@ -49,18 +58,35 @@ impl Function {
         let address = listener.local_addr().unwrap();
         let mut server = JoinSet::new();
         server.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let process = Function::command(config, sqs)
+        let process = command
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Function { process, events, answers, _server: server }
+        Function { process, events, answers, asked, _server: server }
+    }
+
+    /// Waits until it asks for its first event, and tells when that was.
+    pub async fn ready(&mut self) -> Instant {
+        let asked = self.asked.wait_for(Option::is_some).await.unwrap();
+        asked.unwrap()
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// The command that starts it, as Lambda would.
-    pub(super) fn command(config: &Path, sqs: &str) -> Command {
+    pub fn command(config: &Path, sqs: &str) -> Command {
         let mut command = Command::new(binary("towpath-lambda"));
+        Function::prepare(&mut command, config, sqs);
+        command
+    }
+
+    /// Gives a command the environment that Lambda gives a function.
+    pub fn prepare(command: &mut Command, config: &Path, sqs: &str) {
         command
             .env("TOWPATH_CONFIG", config)
             .env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")
@@ -74,16 +100,15 @@ impl Function {
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_MAX_ATTEMPTS", "1")
             .env("AWS_ENDPOINT_URL_SQS", sqs);
-        command
     }
 
     /// Invokes it and waits for its answer.
-    pub(super) async fn invoke(&mut self, event: &Value, limit: Duration) -> Answer {
+    pub async fn invoke(&mut self, event: &Value, limit: Duration) -> Answer {
         self.invoke_timed(event, limit).await.0
     }
 
     /// Invokes it; also tells how long before the deadline it answered.
-    pub(super) async fn invoke_timed(&mut self, event: &Value, limit: Duration) -> (Answer, Duration) {
+    pub async fn invoke_timed(&mut self, event: &Value, limit: Duration) -> (Answer, Duration) {
         let deadline = now() + u64::try_from(limit.as_millis()).unwrap();
         self.events.send((event.clone(), deadline)).await.unwrap();
         let answer = self.answers.recv().await.unwrap();
@@ -103,6 +128,7 @@ fn now() -> u64 {
 }
 
 async fn next(State(api): State<Arc<Api>>) -> Response {
+    api.asked.send_if_modified(|asked| asked.is_none().then(|| *asked = Some(Instant::now())).is_some());
     let Some((event, deadline)) = api.events.lock().await.recv().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };

@@ -1,0 +1,172 @@
+//! What is deployed, as AWS tells it: queues, mapping, function, alarms. And the mapping's switch.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_cloudwatch::Client as CloudWatch;
+use aws_sdk_lambda::Client as Lambda;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_sqs::Client as Sqs;
+use aws_sdk_sqs::types::QueueAttributeName;
+use serde_json::Value;
+
+use crate::client::sdk_config;
+use crate::error::in_words;
+
+/// Why something could not be asked for or done.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what}: {problem}")]
+pub struct OperateError {
+    what: &'static str,
+    problem: String,
+}
+
+/// An event source mapping.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Mapping {
+    /// Its id.
+    pub id: String,
+    /// The function that it feeds.
+    pub function: String,
+    /// `Enabled`, `Disabled`, `Enabling` …
+    pub state: String,
+    /// Whether the function's answer can name single messages.
+    pub partial_responses: bool,
+    /// How many filters delete what they do not match.
+    pub filters: usize,
+    /// How long it collects messages, in seconds.
+    pub window_s: i32,
+    /// The most messages in a batch.
+    pub batch_size: i32,
+    /// The most invocations at the same time, if that is limited.
+    pub maximum_concurrency: Option<i32>,
+}
+
+/// A function.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// `provided.al2023` …
+    pub runtime: String,
+    /// `arm64` or `x86_64`.
+    pub architecture: String,
+    /// How long an invocation may take, in seconds.
+    pub timeout_s: i32,
+    /// Its environment.
+    pub variables: BTreeMap<String, String>,
+    /// The concurrency that is kept for it.
+    pub reserved_concurrency: Option<i32>,
+}
+
+/// What an alarm watches: namespace, metric, and the value of each dimension.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Watched {
+    /// `AWS/SQS` …
+    pub namespace: String,
+    /// The metric's name.
+    pub metric: String,
+    /// The values of its dimensions.
+    pub of: Vec<String>,
+}
+
+/// Clients of the services that operators ask.
+pub struct Operator {
+    sqs: Sqs,
+    lambda: Lambda,
+    cloudwatch: CloudWatch,
+}
+
+impl Operator {
+    /// As the SDK finds credentials; in the region of the queue with this URL, if it names one.
+    pub async fn new(queue_url: &str) -> Operator {
+        let config = sdk_config(crate::client::region(queue_url)).await;
+        Operator { sqs: Sqs::new(&config), lambda: Lambda::new(&config), cloudwatch: CloudWatch::new(&config) }
+    }
+
+    /// All attributes of a queue.
+    pub async fn queue(&self, url: &str) -> Result<BTreeMap<String, String>, OperateError> {
+        let asked =
+            self.sqs.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All).send().await;
+        let attributes =
+            asked.map_err(|error| OperateError { what: "look at the queue", problem: in_words(&error) })?;
+        let attributes = attributes.attributes.unwrap_or_default().into_iter();
+        Ok(attributes.map(|(name, value)| (name.as_str().to_owned(), value)).collect())
+    }
+
+    /// The mappings that take messages from a queue.
+    pub async fn mappings(&self, queue_arn: &str) -> Result<Vec<Mapping>, OperateError> {
+        let asked = self.lambda.list_event_source_mappings().event_source_arn(queue_arn).send().await;
+        let listed =
+            asked.map_err(|error| OperateError { what: "list the queue's mappings", problem: in_words(&error) })?;
+        let mappings = listed.event_source_mappings.unwrap_or_default().into_iter();
+        Ok(mappings
+            .map(|mapping| Mapping {
+                id: mapping.uuid.unwrap_or_default(),
+                function: mapping.function_arn.unwrap_or_default(),
+                state: mapping.state.unwrap_or_default(),
+                partial_responses: mapping
+                    .function_response_types
+                    .is_some_and(|types| types.iter().any(|kind| kind.as_str() == "ReportBatchItemFailures")),
+                filters: mapping
+                    .filter_criteria
+                    .and_then(|criteria| criteria.filters)
+                    .map_or(0, |filters| filters.len()),
+                window_s: mapping.maximum_batching_window_in_seconds.unwrap_or_default(),
+                batch_size: mapping.batch_size.unwrap_or_default(),
+                maximum_concurrency: mapping.scaling_config.and_then(|scaling| scaling.maximum_concurrency),
+            })
+            .collect())
+    }
+
+    /// A function by its name or ARN.
+    pub async fn function(&self, name: &str) -> Result<Function, OperateError> {
+        let asked = self.lambda.get_function_configuration().function_name(name).send().await;
+        let found = asked.map_err(|error| OperateError { what: "look at the function", problem: in_words(&error) })?;
+        let reserved = self.lambda.get_function_concurrency().function_name(name).send().await;
+        let reserved = reserved
+            .map_err(|error| OperateError { what: "look at the function's concurrency", problem: in_words(&error) })?;
+        let architectures = found.architectures.unwrap_or_default();
+        Ok(Function {
+            name: found.function_name.unwrap_or_default(),
+            runtime: found.runtime.map(|runtime| runtime.as_str().to_owned()).unwrap_or_default(),
+            architecture: architectures.first().map_or("x86_64", |architecture| architecture.as_str()).to_owned(),
+            timeout_s: found.timeout.unwrap_or(3),
+            variables: found.environment.and_then(|env| env.variables).unwrap_or_default().into_iter().collect(),
+            reserved_concurrency: reserved.reserved_concurrent_executions,
+        })
+    }
+
+    /// What the running host says of itself. It is invoked for that, with no message.
+    pub async fn about(&self, function: &str) -> Result<Value, OperateError> {
+        let failed = |problem| OperateError { what: "ask the function what it is", problem };
+        let payload = Blob::new(br#"{"towpath":"about"}"#.as_slice());
+        let asked = self.lambda.invoke().function_name(function).payload(payload).send().await;
+        let answered = asked.map_err(|error| failed(in_words(&error)))?;
+        let payload = answered.payload.map(Blob::into_inner).unwrap_or_default();
+        if answered.function_error.is_some() {
+            return Err(failed(String::from_utf8_lossy(&payload).into_owned()));
+        }
+        serde_json::from_slice(&payload).map_err(|error| failed(format!("its answer is not JSON: {error}")))
+    }
+
+    /// What the alarms of the account watch.
+    pub async fn watched(&self) -> Result<Vec<Watched>, OperateError> {
+        let mut pages = self.cloudwatch.describe_alarms().into_paginator().send();
+        let mut watched = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| OperateError { what: "list the alarms", problem: in_words(&error) })?;
+            watched.extend(page.metric_alarms().iter().map(|alarm| Watched {
+                namespace: alarm.namespace().unwrap_or_default().to_owned(),
+                metric: alarm.metric_name().unwrap_or_default().to_owned(),
+                of: alarm.dimensions().iter().filter_map(|d| d.value()).map(str::to_owned).collect(),
+            }));
+        }
+        Ok(watched)
+    }
+
+    /// Lets a mapping take messages, or lets it be.
+    pub async fn switch(&self, mapping: &str, on: bool) -> Result<(), OperateError> {
+        let asked = self.lambda.update_event_source_mapping().uuid(mapping).enabled(on).send().await;
+        asked.map(drop).map_err(|error| OperateError { what: "switch the mapping", problem: in_words(&error) })
+    }
+}

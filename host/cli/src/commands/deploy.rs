@@ -1,0 +1,115 @@
+//! `deploy check`, `pause`, and `resume` without a target: what is deployed on AWS, and its switch.
+
+mod checks;
+
+use anyhow::{Context as _, bail};
+use console::style;
+use towpath_aws::operate::{Mapping, Operator};
+use towpath_core::config::{Config, Secrets};
+use towpath_core::registry::{Registry, TARGETS};
+
+use crate::args::{ConfigFile, Deploy};
+use crate::aws;
+use crate::compose::{config_file, load_config};
+use crate::output::{Exit, Output};
+use checks::{Deployed, Released, Row};
+
+pub(super) async fn run(command: Deploy, output: &Output) -> anyhow::Result<Exit> {
+    match command {
+        Deploy::Check { config } => check(&config, output).await,
+    }
+}
+
+async fn check(args: &ConfigFile, output: &Output) -> anyhow::Result<Exit> {
+    let config = load_config(args, &Secrets::placeholders()).await?;
+    let deployed = look(&config, config_file(args).to_string_lossy().into_owned()).await?;
+    let rows = checks::all(&config, &deployed);
+    if output.is_json() {
+        output.json(&rows);
+    }
+    for Row { check, problem, .. } in &rows {
+        let mark = if problem.is_none() { style("ok").green() } else { style("FAILED").red().bold() };
+        output.say(format!("  {mark} {check}"));
+        if let Some(problem) = problem {
+            output.say(format!("     {problem}"));
+        }
+    }
+    let failed = rows.iter().filter(|row| row.problem.is_some()).count();
+    output.say(format!("\n{} checks, {failed} failed", rows.len()));
+    Ok(if failed == 0 { Exit::Done } else { Exit::Findings })
+}
+
+/// Everything that the checks look at.
+async fn look(config: &Config, config_at: String) -> anyhow::Result<Deployed> {
+    let (Some(url), Some(dead_letter_url)) = (&config.queue.url, &config.queue.dead_letter_url) else {
+        bail!("{} names no SQS queue: `deploy check` is for a deployment on AWS", config.file.display());
+    };
+    let operator = Operator::new(url).await;
+    let queue = operator.queue(url).await?;
+    let dead_letters = operator.queue(dead_letter_url).await?;
+    let mappings = operator.mappings(queue.get("QueueArn").map_or("", String::as_str)).await?;
+    let (mut function, mut about) = (None, None);
+    if let Some(mapping) = mappings.first() {
+        let found = operator.function(&mapping.function).await?;
+        about = Some(operator.about(&found.name).await.map_err(|error| error.to_string()));
+        function = Some(found);
+    }
+    let watched = operator.watched().await?;
+    let registry = match &config.registry {
+        Some(at) => Some(aws::registry(at).await?),
+        None => None,
+    };
+    let mut released = Vec::new();
+    for (name, settings) in &config.plugins {
+        if let (towpath_core::plugin::Code::Registry(reference), Some(registry)) = (&settings.code, &registry) {
+            let found = release(registry, reference).await;
+            released.push(Released { plugin: name.clone(), optional: settings.optional, found });
+        }
+    }
+    Ok(Deployed { config_at, queue, dead_letters, mappings, function, about, watched, released })
+}
+
+/// The release that a reference means now, if a host would load it.
+async fn release(
+    registry: &Registry,
+    reference: &towpath_core::registry::Reference,
+) -> Result<towpath_core::registry::Release, String> {
+    let chosen = registry.resolve(reference).await.map_err(|error| error.to_string())?;
+    let chosen = chosen.first().ok_or("nothing is published")?;
+    let release = registry.release(&reference.name, chosen).await.map_err(|error| error.to_string())?;
+    let lacking: Vec<&str> =
+        TARGETS.into_iter().filter(|target| !release.builds.iter().any(|build| build.target == *target)).collect();
+    match lacking.is_empty() {
+        true => Ok(release),
+        false => Err(format!("{} is not compiled for {}", release.version, lacking.join(" and "))),
+    }
+}
+
+/// Lets the mapping of the config's queue take messages, or lets them wait.
+pub(super) async fn switch(args: &ConfigFile, on: bool, output: &Output) -> anyhow::Result<Exit> {
+    let config = load_config(args, &Secrets::placeholders()).await?;
+    let Some(url) = &config.queue.url else {
+        bail!("{} names no SQS queue: on one machine stop `towpath serve`, or hold its targets", config.file.display());
+    };
+    let operator = Operator::new(url).await;
+    let queue = operator.queue(url).await?;
+    let arn = queue.get("QueueArn").context("the queue has no ARN")?;
+    let mappings = operator.mappings(arn).await?;
+    if mappings.is_empty() {
+        bail!("nothing takes messages from {url}: is the function deployed?");
+    }
+    for Mapping { id, .. } in &mappings {
+        operator.switch(id, on).await?;
+    }
+    if output.is_json() {
+        let ids: Vec<&str> = mappings.iter().map(|mapping| mapping.id.as_str()).collect();
+        output.json(&serde_json::json!({ "mappings": ids, "enabled": on }));
+    }
+    output.say(match on {
+        true => "resumed: what waited goes on, in order, within a minute",
+        false => {
+            "paused: messages are stored and wait, in order, until `towpath resume`; batches under way are finished"
+        }
+    });
+    Ok(Exit::Done)
+}

@@ -1,0 +1,171 @@
+resource "aws_apigatewayv2_api" "this" {
+  count = var.api_id == null ? 1 : 0
+
+  name          = var.name
+  description   = "Towpath: webhooks"
+  protocol_type = "HTTP"
+  tags          = var.tags
+}
+
+data "aws_apigatewayv2_api" "existing" {
+  count = var.api_id == null ? 0 : 1
+
+  api_id = var.api_id
+}
+
+resource "aws_apigatewayv2_stage" "this" {
+  count = var.api_id == null ? 1 : 0
+
+  api_id      = aws_apigatewayv2_api.this[0].id
+  name        = "$default"
+  auto_deploy = true
+  tags        = var.tags
+
+  dynamic "default_route_settings" {
+    for_each = var.api_throttling == null ? [] : [var.api_throttling]
+    content {
+      throttling_rate_limit  = default_route_settings.value.rate
+      throttling_burst_limit = default_route_settings.value.burst
+    }
+  }
+}
+
+locals {
+  api_id            = var.api_id == null ? aws_apigatewayv2_api.this[0].id : data.aws_apigatewayv2_api.existing[0].api_id
+  api_endpoint      = var.api_id == null ? aws_apigatewayv2_api.this[0].api_endpoint : data.aws_apigatewayv2_api.existing[0].api_endpoint
+  api_execution_arn = var.api_id == null ? aws_apigatewayv2_api.this[0].execution_arn : data.aws_apigatewayv2_api.existing[0].execution_arn
+
+  # A template's pieces: [kind, reference, literal]; what is not there is null.
+  group_pieces = {
+    for path, route in local.direct_routes :
+    path => regexall("\\{(json|header):([^}]*)\\}|([^{]+)", route.group)
+  }
+
+  # "approval/{json:/workflow/id}" becomes "approval/${request.body.workflow.id}".
+  direct_groups = {
+    for path, pieces in local.group_pieces : path => join("", [
+      for piece in pieces :
+      piece[2] != null ? piece[2] : (
+        piece[0] == "header" ? "$${request.header.${piece[1]}}" : "$${request.body${replace(piece[1], "/", ".")}}"
+      )
+    ])
+  }
+
+  direct_dedup = {
+    for path, route in local.direct_routes : path => (
+      route.dedup == null ? (var.content_based_deduplication ? null : "$context.requestId") : (
+        startswith(route.dedup, "header:")
+        ? "$request.header.${trimprefix(route.dedup, "header:")}"
+        : "$request.body${replace(trimprefix(route.dedup, "json:"), "/", ".")}"
+      )
+    )
+  }
+
+  # One JSON text for all attributes: API Gateway maps no header to one attribute.
+  direct_attributes = {
+    for path, route in local.direct_routes : path => length(route.headers) == 0 ? null : "{${join(",", [
+      for header in route.headers :
+      "\"${lower(header)}\":{\"DataType\":\"String\",\"StringValue\":\"$${request.header.${header}}\"}"
+    ])}}"
+  }
+}
+
+# Without code: API Gateway sends the body as it is.
+data "aws_iam_policy_document" "assume_api" {
+  statement {
+    actions = ["sts:AssumeRole"]
+    principals {
+      type        = "Service"
+      identifiers = ["apigateway.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role" "api" {
+  count = local.has_direct ? 1 : 0
+
+  name                 = "${var.name}-api"
+  assume_role_policy   = data.aws_iam_policy_document.assume_api.json
+  permissions_boundary = var.permissions_boundary
+  tags                 = var.tags
+}
+
+data "aws_iam_policy_document" "api" {
+  count = local.has_direct ? 1 : 0
+
+  statement {
+    sid       = "Store"
+    actions   = ["sqs:SendMessage"]
+    resources = [aws_sqs_queue.this.arn]
+  }
+}
+
+resource "aws_iam_role_policy" "api" {
+  count = local.has_direct ? 1 : 0
+
+  name   = "api"
+  role   = aws_iam_role.api[0].name
+  policy = data.aws_iam_policy_document.api[0].json
+}
+
+resource "aws_iam_role_policies_exclusive" "api" {
+  count = local.has_direct && var.exclusive_role_policies ? 1 : 0
+
+  role_name    = aws_iam_role.api[0].name
+  policy_names = [aws_iam_role_policy.api[0].name]
+}
+
+resource "aws_iam_role_policy_attachments_exclusive" "api" {
+  count = local.has_direct && var.exclusive_role_policies ? 1 : 0
+
+  role_name   = aws_iam_role.api[0].name
+  policy_arns = []
+}
+
+resource "aws_apigatewayv2_integration" "direct" {
+  for_each = local.direct_routes
+
+  api_id                 = local.api_id
+  description            = "Towpath: ${each.key}, without code"
+  integration_type       = "AWS_PROXY"
+  integration_subtype    = "SQS-SendMessage"
+  credentials_arn        = aws_iam_role.api[0].arn
+  payload_format_version = "1.0"
+  request_parameters = {
+    for key, value in {
+      QueueUrl               = aws_sqs_queue.this.url
+      MessageBody            = "$request.body"
+      MessageGroupId         = local.direct_groups[each.key]
+      MessageDeduplicationId = local.direct_dedup[each.key]
+      MessageAttributes      = local.direct_attributes[each.key]
+    } : key => value if value != null
+  }
+
+  depends_on = [aws_iam_role_policy.api]
+}
+
+resource "aws_apigatewayv2_integration" "ingest" {
+  count = local.has_ingest ? 1 : 0
+
+  api_id                 = local.api_id
+  description            = "Towpath: the ingest function"
+  integration_type       = "AWS_PROXY"
+  integration_uri        = aws_lambda_function.ingest[0].invoke_arn
+  payload_format_version = "2.0"
+}
+
+resource "aws_apigatewayv2_route" "direct" {
+  for_each = local.direct_routes
+
+  api_id    = local.api_id
+  route_key = "POST ${var.path_prefix}/${each.key}"
+  target    = "integrations/${aws_apigatewayv2_integration.direct[each.key].id}"
+}
+
+resource "aws_apigatewayv2_route" "ingest" {
+  for_each = local.ingest_routes
+
+  api_id    = local.api_id
+  route_key = "POST ${var.path_prefix}/${each.key}"
+  target    = "integrations/${aws_apigatewayv2_integration.ingest[0].id}"
+}

@@ -1,0 +1,67 @@
+# What both functions read when they start. A change of it starts them anew, through their environment.
+locals {
+  # JSON has nulls and the config has not.
+  config_routes = [
+    for route in var.routes : {
+      for key, value in {
+        path           = route.path
+        group          = route.group
+        plugin         = route.plugin
+        dedup          = route.dedup
+        on_dead_letter = route.on_dead_letter
+        max_age        = route.max_age
+        shadow         = route.shadow
+        canary         = route.canary
+        verify         = route.verify == null ? null : { for k, v in route.verify : k => v if v != null }
+      } : key => value if value != null
+    }
+  ]
+
+  config_plugins = {
+    for name, plugin in var.plugins : name => {
+      for key, value in {
+        version = plugin.version
+        sha256  = plugin.sha256
+        secrets = plugin.secrets
+        config  = plugin.config == null ? null : jsondecode(plugin.config)
+        limits  = plugin.limits == null ? null : { for k, v in plugin.limits : k => v if v != null }
+      } : key => value if value != null
+    }
+  }
+
+  config_targets = {
+    for name, target in var.targets : name => {
+      for key, value in {
+        url           = target.url
+        timeout       = target.timeout
+        allow_private = target.allow_private
+        hold          = target.hold
+        auth          = target.auth == null ? null : { for k, v in target.auth : k => v if v != null }
+        retry         = target.retry == null ? null : { for k, v in target.retry : k => v if v != null }
+        breaker       = target.breaker == null ? null : { for k, v in target.breaker : k => v if v != null }
+      } : key => value if value != null
+    }
+  }
+
+  config = jsonencode({
+    queue    = { url = aws_sqs_queue.this.url, dead_letter_url = aws_sqs_queue.dead_letters.url }
+    ingest   = { prefix = var.path_prefix }
+    holds    = { url = "s3://${local.bucket}/${local.holds_key}" }
+    secrets  = { prefix = var.secrets_prefix }
+    registry = { for key, value in { url = "s3://${local.bucket}/${local.registry_prefix}", public_key = var.plugin_public_key } : key => value if value != null }
+    route    = local.config_routes
+    plugin   = local.config_plugins
+    target   = local.config_targets
+  })
+}
+
+resource "aws_s3_object" "config" {
+  bucket       = local.bucket
+  key          = local.config_key
+  content      = local.config
+  content_type = "application/json"
+  tags         = var.tags
+
+  # A bucket that is not yet private must not hold it.
+  depends_on = [aws_s3_bucket_public_access_block.this, aws_s3_bucket_ownership_controls.this]
+}

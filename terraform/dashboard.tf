@@ -1,0 +1,105 @@
+# What waits, what died, why.
+locals {
+  host_log = aws_cloudwatch_log_group.host.name
+
+  log_queries = {
+    "What died, and why"                             = <<-EOT
+      filter fields.message = "message is in the dead-letter queue"
+      | stats count(*) as letters, max(@timestamp) as last by fields.reason as reason, span.route as route, span.plugin as plugin, span.digest as digest
+      | sort letters desc
+    EOT
+    "What is tried again, and why"                   = <<-EOT
+      filter fields.message = "message will be tried again"
+      | stats count(*) as tries, max(@timestamp) as last by fields.outcome as outcome, fields.detail as detail, span.route as route
+      | sort tries desc
+    EOT
+    "Where shadows differ"                           = <<-EOT
+      filter fields.message = "the shadow differs"
+      | stats count(*) as messages, max(@timestamp) as last by fields.differs as differs, fields.shadow as shadow, fields.shadow_digest as digest
+      | sort messages desc
+    EOT
+    "Which builds run, and what could not be loaded" = <<-EOT
+      filter fields.message in ["plugin loaded", "plugin swapped", "the new version cannot be loaded, the last good one keeps running", "version cannot be loaded, the one before it is tried"]
+      | display @timestamp, fields.message, fields.plugin, fields.version, fields.digest, fields.problem
+      | sort @timestamp desc
+      | limit 20
+    EOT
+  }
+
+  metric_widgets = [
+    {
+      title = "What waits"
+      metrics = [
+        ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.this.name, { label = "waiting" }],
+        ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", aws_sqs_queue.this.name, { label = "in flight or given back" }],
+      ]
+    },
+    {
+      title   = "Age of the oldest message, s"
+      metrics = [["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", aws_sqs_queue.this.name, { stat = "Maximum", label = "oldest" }]]
+    },
+    {
+      title   = "Dead letters"
+      metrics = [["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.dead_letters.name, { label = "in the dead-letter queue" }]]
+    },
+    {
+      title = "In and out, a minute"
+      metrics = [
+        ["AWS/SQS", "NumberOfMessagesSent", "QueueName", aws_sqs_queue.this.name, { stat = "Sum", label = "stored" }],
+        ["AWS/SQS", "NumberOfDeduplicatedSentMessages", "QueueName", aws_sqs_queue.this.name, { stat = "Sum", label = "duplicates" }],
+        ["AWS/SQS", "NumberOfMessagesDeleted", "QueueName", aws_sqs_queue.this.name, { stat = "Sum", label = "done with" }],
+      ]
+    },
+    {
+      title = "Functions: errors and throttles"
+      metrics = flatten([for room, name in local.functions : [
+        ["AWS/Lambda", "Errors", "FunctionName", name, { stat = "Sum", label = "${room} errors" }],
+        ["AWS/Lambda", "Throttles", "FunctionName", name, { stat = "Sum", label = "${room} throttles" }],
+      ]])
+    },
+    {
+      title   = "Functions: duration, p99, ms"
+      metrics = [for room, name in local.functions : ["AWS/Lambda", "Duration", "FunctionName", name, { stat = "p99", label = room }]]
+    },
+  ]
+}
+
+resource "aws_cloudwatch_dashboard" "this" {
+  dashboard_name = var.name
+  dashboard_body = jsonencode({
+    widgets = concat(
+      [
+        for index, widget in local.metric_widgets : {
+          type   = "metric"
+          x      = index % 3 * 8
+          y      = floor(index / 3) * 6
+          width  = 8
+          height = 6
+          properties = {
+            title   = widget.title
+            region  = local.region
+            view    = "timeSeries"
+            period  = 60
+            stat    = "Maximum"
+            metrics = widget.metrics
+          }
+        }
+      ],
+      [
+        for index, title in sort(keys(local.log_queries)) : {
+          type   = "log"
+          x      = index % 2 * 12
+          y      = 12 + floor(index / 2) * 8
+          width  = 12
+          height = 8
+          properties = {
+            title  = title
+            region = local.region
+            view   = "table"
+            query  = "SOURCE '${local.host_log}' | ${local.log_queries[title]}"
+          }
+        }
+      ],
+    )
+  })
+}

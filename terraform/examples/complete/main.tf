@@ -1,0 +1,121 @@
+# Everything that the module can do, on made-up names. `terraform apply -var host_zip=… -var ingest_zip=…`
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100.0, < 7.0.0"
+    }
+  }
+}
+
+variable "host_zip" {
+  description = "dist/towpath-host-arm64.zip"
+  type        = string
+}
+
+variable "ingest_zip" {
+  description = "dist/towpath-ingest-arm64.zip"
+  type        = string
+}
+
+variable "architecture" {
+  description = "The architecture of the zips."
+  type        = string
+  default     = "arm64"
+}
+
+variable "public_key" {
+  description = "What `towpath plugin keygen` printed, if releases are signed."
+  type        = string
+  default     = null
+}
+
+variable "target_url" {
+  description = "Where SSS is."
+  type        = string
+  default     = "https://sss.example.com/api"
+}
+
+# Made empty here, filled by hand: a value in Terraform would stand in its state.
+resource "aws_secretsmanager_secret" "this" {
+  for_each = toset(["approval-webhook", "sss-token"])
+
+  name                    = "towpath-example/${each.key}"
+  recovery_window_in_days = 0
+}
+
+resource "aws_sns_topic" "alarms" {
+  name = "towpath-example-alarms"
+}
+
+module "towpath" {
+  source = "../.."
+
+  name         = "towpath-example"
+  host_zip     = var.host_zip
+  ingest_zip   = var.ingest_zip
+  architecture = var.architecture
+
+  routes = [
+    {
+      path   = "approval"
+      group  = "approval/{json:/workflow/id}"
+      dedup  = "header:x-event-id"
+      plugin = "approval"
+      verify = { scheme = "hmac-sha256", header = "x-signature", secret = "approval-webhook" }
+      canary = "5%"
+    },
+    {
+      # Every POST in one order, through the ingest function.
+      path           = "github"
+      group          = "github"
+      dedup          = "header:x-github-delivery"
+      plugin         = "github"
+      on_dead_letter = "block"
+      max_age        = "5d"
+      shadow         = "github@candidate"
+    },
+    {
+      # Without code: the plugin needs two headers, and they are always there.
+      path    = "stripe"
+      group   = "stripe/{json:/account}"
+      dedup   = "json:/id"
+      plugin  = "stripe"
+      ingress = "direct"
+      headers = ["Stripe-Signature", "Content-Type"]
+    },
+  ]
+
+  plugins = {
+    approval = { config = jsonencode({ team = "west" }), limits = { memory = "32MiB", timeout = "1s" } }
+    github   = {}
+    stripe   = {}
+  }
+
+  targets = {
+    sss = {
+      url     = var.target_url
+      auth    = { scheme = "bearer", secret = "sss-token" }
+      timeout = "10s"
+      retry   = { on = ["408", "425", "429", "5xx"], base = "2s", cap = "15m" }
+      breaker = { failures = 10 }
+    }
+    billing = { url = "https://billing.example.com" }
+  }
+
+  plugin_public_key    = var.public_key
+  secrets_prefix       = "towpath-example/"
+  bucket_force_destroy = true
+  memory               = 512
+  timeout              = 60
+  reserved_concurrency = 20
+  alarm_actions        = [aws_sns_topic.alarms.arn]
+  tags                 = { service = "towpath" }
+}
+
+output "towpath" {
+  description = "All outputs of the module."
+  value       = module.towpath
+}

@@ -1,0 +1,53 @@
+# An HTTP API that is there already, and the values of a pipeline that was written by hand: one path without a prefix, one
+# group, content-based deduplication, one message a batch, dead letters for four days.
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100.0, < 7.0.0"
+    }
+  }
+}
+
+variable "api_id" {
+  description = "The HTTP API."
+  type        = string
+}
+
+variable "host_zip" {
+  description = "dist/towpath-host-arm64.zip"
+  type        = string
+}
+
+module "towpath" {
+  source = "../.."
+
+  name     = "sss-forwarder"
+  host_zip = var.host_zip
+  api_id   = var.api_id
+
+  path_prefix = ""
+  routes = [{
+    path    = "sqs-hook"
+    group   = "sss"
+    plugin  = "approval"
+    ingress = "direct"
+  }]
+  plugins = { approval = {} }
+  targets = { sss = { url = "https://sss.example.com/api", allow_private = true } }
+
+  content_based_deduplication = true
+  batch_size                  = 1
+  maximum_concurrency         = 2
+  timeout                     = 30
+  visibility_timeout          = 300
+  dead_letter_retention       = 4
+  max_receive_count           = 1000
+}
+
+output "hook_urls" {
+  description = "Where senders post to."
+  value       = module.towpath.hook_urls
+}

@@ -1,0 +1,103 @@
+# The function that stores webhooks whole. It reads no secrets and calls nobody but the queue.
+resource "aws_cloudwatch_log_group" "ingest" {
+  count = local.has_ingest ? 1 : 0
+
+  name              = "/aws/lambda/${var.name}-ingest"
+  retention_in_days = var.log_retention
+  tags              = var.tags
+}
+
+resource "aws_iam_role" "ingest" {
+  count = local.has_ingest ? 1 : 0
+
+  name                 = "${var.name}-ingest"
+  assume_role_policy   = data.aws_iam_policy_document.assume_lambda.json
+  permissions_boundary = var.permissions_boundary
+  tags                 = var.tags
+}
+
+data "aws_iam_policy_document" "ingest" {
+  count = local.has_ingest ? 1 : 0
+
+  statement {
+    sid       = "Store"
+    actions   = ["sqs:SendMessage"]
+    resources = [aws_sqs_queue.this.arn]
+  }
+
+  statement {
+    sid       = "ReadConfig"
+    actions   = ["s3:GetObject"]
+    resources = ["${local.bucket_arn}/${local.config_key}"]
+  }
+
+  statement {
+    sid       = "Log"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.ingest[0].arn}:*"]
+  }
+}
+
+resource "aws_iam_role_policy" "ingest" {
+  count = local.has_ingest ? 1 : 0
+
+  name   = "ingest"
+  role   = aws_iam_role.ingest[0].name
+  policy = data.aws_iam_policy_document.ingest[0].json
+}
+
+resource "aws_iam_role_policies_exclusive" "ingest" {
+  count = local.has_ingest && var.exclusive_role_policies ? 1 : 0
+
+  role_name    = aws_iam_role.ingest[0].name
+  policy_names = [aws_iam_role_policy.ingest[0].name]
+}
+
+resource "aws_iam_role_policy_attachments_exclusive" "ingest" {
+  count = local.has_ingest && var.exclusive_role_policies ? 1 : 0
+
+  role_name   = aws_iam_role.ingest[0].name
+  policy_arns = []
+}
+
+resource "aws_lambda_function" "ingest" {
+  count = local.has_ingest ? 1 : 0
+
+  function_name = "${var.name}-ingest"
+  description   = "Towpath: stores webhooks in ${aws_sqs_queue.this.name}"
+  role          = aws_iam_role.ingest[0].arn
+
+  filename         = var.ingest_zip
+  source_code_hash = filebase64sha256(var.ingest_zip)
+  runtime          = "provided.al2023"
+  handler          = "bootstrap"
+  architectures    = [var.architecture]
+
+  memory_size = 256
+  # API Gateway waits 30 s at most; a sender that is told sooner tries again sooner.
+  timeout = 15
+
+  environment {
+    variables = {
+      TOWPATH_CONFIG        = "s3://${aws_s3_object.config.bucket}/${aws_s3_object.config.key}"
+      TOWPATH_CONFIG_SHA256 = sha256(local.config)
+      TOWPATH_LOG           = var.log_level
+      # Paths are those of the config, whatever the stage is called.
+      AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH = "true"
+    }
+  }
+
+  tags = var.tags
+
+  depends_on = [aws_iam_role_policy.ingest, aws_cloudwatch_log_group.ingest]
+}
+
+resource "aws_lambda_permission" "ingest" {
+  count = local.has_ingest ? 1 : 0
+
+  statement_id  = "ApiGateway"
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.ingest[0].function_name
+  principal     = "apigateway.amazonaws.com"
+  source_arn    = "${local.api_execution_arn}/*/*"
+}

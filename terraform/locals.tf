@@ -1,0 +1,32 @@
+data "aws_region" "current" {}
+
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+locals {
+  region    = data.aws_region.current.id
+  account   = data.aws_caller_identity.current.account_id
+  partition = data.aws_partition.current.partition
+
+  bucket     = var.bucket == null ? aws_s3_bucket.this[0].bucket : var.bucket
+  bucket_arn = "arn:${local.partition}:s3:::${local.bucket}"
+
+  registry_prefix = "plugins"
+  config_key      = "towpath.json"
+  holds_key       = "holds.json"
+
+  ingest_routes = { for route in var.routes : route.path => route if route.ingress == "lambda" }
+  direct_routes = { for route in var.routes : route.path => route if route.ingress == "direct" }
+  has_ingest    = length(local.ingest_routes) > 0
+  has_direct    = length(local.direct_routes) > 0
+
+  # The names of all secrets; NAME#KEY is a key of the secret NAME.
+  secret_names = distinct([
+    for name in concat(
+      [for target in values(var.targets) : target.auth.secret if target.auth != null],
+      [for route in var.routes : route.verify.secret if route.verify != null],
+      flatten([for plugin in values(var.plugins) : coalesce(plugin.secrets, [])]),
+    ) : split("#", name)[0]
+  ])
+}

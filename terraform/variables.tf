@@ -1,0 +1,437 @@
+variable "name" {
+  description = "Begins the name of everything that is made: letters, digits and hyphens, at most 32."
+  type        = string
+  default     = "towpath"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9-]{0,31}$", var.name))
+    error_message = "name must be 1 to 32 letters, digits and hyphens, and not begin with a hyphen."
+  }
+}
+
+variable "tags" {
+  description = "Tags of everything that can have some."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "routes" {
+  description = <<-EOT
+    What comes in, and which plugin maps it. The first whose group can have made a message's group counts.
+    - path: POST {path_prefix}/{path}.
+    - group: the order key: a fixed text, or with placeholders: "crm/{json:/customer/id}", "shop/{header:x-shop}".
+    - dedup: "header:NAME" or "json:/POINTER": the same value twice in five minutes and one group is stored once. Without it
+      every POST is a message of its own.
+    - plugin: the name of a plugin.
+    - ingress: "lambda" stores every header and body byte for byte through the ingest function. "direct" lets API Gateway write to
+      the queue without code: for JSON bodies up to 256 KiB whose headers, if the plugin needs any, are always there.
+    - headers: with "direct", the headers that are kept, at most 9. One that is missing makes API Gateway refuse the request.
+    - verify, on_dead_letter ("continue" or "block"), max_age, shadow, canary: as in towpath.toml.
+  EOT
+  type = list(object({
+    path           = string
+    group          = string
+    plugin         = string
+    dedup          = optional(string)
+    ingress        = optional(string, "lambda")
+    headers        = optional(list(string), [])
+    on_dead_letter = optional(string)
+    max_age        = optional(string)
+    shadow         = optional(string)
+    canary         = optional(string)
+    verify = optional(object({
+      scheme = string
+      header = string
+      prefix = optional(string)
+      secret = string
+    }))
+  }))
+  nullable = false
+
+  validation {
+    condition     = length(var.routes) > 0
+    error_message = "routes needs at least one route."
+  }
+  validation {
+    condition     = alltrue([for route in var.routes : can(regex("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", route.path))])
+    error_message = "A route's path is letters, digits, -, _ and . between slashes, without a slash at either end."
+  }
+  validation {
+    condition     = length(distinct(var.routes[*].path)) == length(var.routes)
+    error_message = "Every route needs a path of its own."
+  }
+  validation {
+    condition     = alltrue([for route in var.routes : contains(["lambda", "direct"], route.ingress)])
+    error_message = "A route's ingress is \"lambda\" or \"direct\"."
+  }
+  validation {
+    condition     = alltrue([for route in var.routes : contains(keys(var.plugins), route.plugin)])
+    error_message = "A route's plugin must be a key of plugins."
+  }
+  validation {
+    condition     = alltrue([for route in var.routes : route.on_dead_letter == null || contains(["continue", "block"], coalesce(route.on_dead_letter, "continue"))])
+    error_message = "on_dead_letter is \"continue\" or \"block\"; \"park\" is for the local queue."
+  }
+  validation {
+    condition     = alltrue([for route in var.routes : route.dedup == null || can(regex("^(header:[A-Za-z0-9-]+|json:/.+)$", route.dedup))])
+    error_message = "dedup is \"header:NAME\" or \"json:/POINTER\"."
+  }
+  validation {
+    condition     = alltrue([for route in var.routes : route.ingress == "lambda" || can(regex("^([^{}]|\\{header:[A-Za-z0-9-]+\\}|\\{json:(/[A-Za-z0-9_-]+)+\\})+$", route.group))])
+    error_message = "With direct ingress a group has literals, {header:NAME} and {json:/plain/keys} only."
+  }
+  validation {
+    condition     = alltrue([for route in var.routes : length(route.headers) <= 9 && (route.ingress == "direct" || length(route.headers) == 0)])
+    error_message = "headers is for direct ingress, which keeps 9 at most; the ingest function keeps all of them."
+  }
+  validation {
+    condition     = alltrue(flatten([for route in var.routes : [for header in route.headers : !can(regex("(?i)^(authorization|content-encoding|host|x-amz-.*)$", header))]]))
+    error_message = "API Gateway does not hand over authorization, content-encoding, host and x-amz-*: use the ingest function for that route."
+  }
+}
+
+variable "plugins" {
+  description = <<-EOT
+    The plugins that routes name, by their names in the registry.
+    - version: a channel, or a version that is pinned. Default: the channel "current".
+    - config: handed to the plugin, as JSON.
+    - sha256: the digest that its component must have.
+    - limits: memory ("64MiB"), fuel and timeout ("2s") of one call.
+    - secrets: names that it may put into headers.
+  EOT
+  type = map(object({
+    version = optional(string)
+    config  = optional(string)
+    sha256  = optional(string)
+    secrets = optional(list(string))
+    limits = optional(object({
+      memory  = optional(string)
+      fuel    = optional(number)
+      timeout = optional(string)
+    }))
+  }))
+  nullable = false
+
+  validation {
+    condition     = alltrue([for plugin in values(var.plugins) : plugin.config == null || can(keys(jsondecode(coalesce(plugin.config, "{}"))))])
+    error_message = "A plugin's config is a JSON object: config = jsonencode({ team = \"west\" })."
+  }
+}
+
+variable "targets" {
+  description = <<-EOT
+    Where plugins send to, by name. Secrets are names of secrets in Secrets Manager, without secrets_prefix.
+    - auth: { scheme = "bearer", secret = "…" } or { scheme = "header", name = "…", secret = "…" }.
+    - timeout, retry, breaker, allow_private, hold: as in towpath.toml.
+  EOT
+  type = map(object({
+    url           = string
+    timeout       = optional(string)
+    allow_private = optional(bool)
+    hold          = optional(bool)
+    auth = optional(object({
+      scheme = string
+      name   = optional(string)
+      secret = string
+    }))
+    retry = optional(object({
+      on   = optional(list(string))
+      base = optional(string)
+      cap  = optional(string)
+    }))
+    breaker = optional(object({
+      failures = optional(number)
+      base     = optional(string)
+      cap      = optional(string)
+    }))
+  }))
+  nullable = false
+
+  validation {
+    condition     = alltrue([for target in values(var.targets) : can(regex("^https?://", target.url))])
+    error_message = "A target's url begins with https:// or http://."
+  }
+}
+
+variable "host_zip" {
+  description = "The host's zip, as `make lambda` makes it: dist/towpath-host-arm64.zip."
+  type        = string
+  nullable    = false
+}
+
+variable "ingest_zip" {
+  description = "The ingest function's zip: dist/towpath-ingest-arm64.zip. Null if every route is direct."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.ingest_zip != null || alltrue([for route in var.routes : route.ingress == "direct"])
+    error_message = "A route with ingress \"lambda\" needs ingest_zip."
+  }
+}
+
+variable "architecture" {
+  description = "The architecture that the zips were built for: arm64 or x86_64."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture is \"arm64\" or \"x86_64\"."
+  }
+}
+
+variable "memory" {
+  description = "Memory of the host function, in MiB. CPU grows with it: 1,769 MiB are one core."
+  type        = number
+  default     = 512
+  nullable    = false
+
+  validation {
+    condition     = var.memory >= 128 && var.memory <= 10240
+    error_message = "memory is 128 to 10240 MiB."
+  }
+}
+
+variable "timeout" {
+  description = "How long an invocation of the host may take, in seconds. It must hold the timeouts of the targets that one message goes to, and two seconds."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.timeout >= 10 && var.timeout <= 900
+    error_message = "timeout is 10 to 900 seconds."
+  }
+}
+
+variable "visibility_timeout" {
+  description = "How long a message that an invocation has stands still, in seconds. Null: six times the timeout, which is the least."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.visibility_timeout == null || (coalesce(var.visibility_timeout, 0) >= 6 * var.timeout && coalesce(var.visibility_timeout, 0) <= 43200)
+    error_message = "visibility_timeout must be at least six times timeout, and 43200 s at most: a batch must not come again while it is worked on."
+  }
+}
+
+variable "batch_size" {
+  description = "How many messages an invocation gets at most, 1 to 10."
+  type        = number
+  default     = 10
+  nullable    = false
+
+  validation {
+    condition     = var.batch_size >= 1 && var.batch_size <= 10
+    error_message = "batch_size is 1 to 10: a FIFO queue hands out no more."
+  }
+}
+
+variable "maximum_concurrency" {
+  description = "How many invocations run at the same time, 2 to 1000. Groups are never split between them."
+  type        = number
+  default     = 10
+  nullable    = false
+
+  validation {
+    condition     = var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000
+    error_message = "maximum_concurrency is 2 to 1000."
+  }
+}
+
+variable "reserved_concurrency" {
+  description = "Concurrency that is kept for the host function. Null: none."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.reserved_concurrency == null || coalesce(var.reserved_concurrency, 0) >= var.maximum_concurrency
+    error_message = "reserved_concurrency must not be less than maximum_concurrency: messages that are throttled count as received."
+  }
+}
+
+variable "paused" {
+  description = "Whether the queue is left alone: messages are stored and wait. `towpath pause` does it without an apply."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "message_retention" {
+  description = "How long the queue keeps a message, in days. It must be longer than every route's max_age."
+  type        = number
+  default     = 14
+  nullable    = false
+
+  validation {
+    condition     = var.message_retention >= 1 && var.message_retention <= 14
+    error_message = "message_retention is 1 to 14 days."
+  }
+}
+
+variable "dead_letter_retention" {
+  description = "How long the dead-letter queue keeps a letter, in days."
+  type        = number
+  default     = 14
+  nullable    = false
+
+  validation {
+    condition     = var.dead_letter_retention >= 1 && var.dead_letter_retention <= 14
+    error_message = "dead_letter_retention is 1 to 14 days."
+  }
+}
+
+variable "max_receive_count" {
+  description = "After how many receives the queue itself moves a message. Receives are not attempts: what waits behind another is received too. The host decides by age; this is the backstop."
+  type        = number
+  default     = 1000
+  nullable    = false
+
+  validation {
+    condition     = var.max_receive_count >= 1 && var.max_receive_count <= 1000
+    error_message = "max_receive_count is 1 to 1000."
+  }
+}
+
+variable "content_based_deduplication" {
+  description = "Whether a direct route without dedup takes the hash of the body: two equal bodies within five minutes are one message. The ingest function never does."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "deduplication_scope" {
+  description = "Where a deduplication id counts: \"messageGroup\", with the throughput of each group, or \"queue\", with that of the queue. A change makes a new queue."
+  type        = string
+  default     = "messageGroup"
+  nullable    = false
+
+  validation {
+    condition     = contains(["messageGroup", "queue"], var.deduplication_scope)
+    error_message = "deduplication_scope is \"messageGroup\" or \"queue\"."
+  }
+}
+
+variable "path_prefix" {
+  description = "Stands before every route's path: /hooks. Empty for paths of their own, such as POST /sqs-hook."
+  type        = string
+  default     = "/hooks"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(/[A-Za-z0-9_.-]+)*$", var.path_prefix))
+    error_message = "path_prefix begins with a slash and ends without, or is empty."
+  }
+}
+
+variable "api_id" {
+  description = "The HTTP API that gets the routes. Null: a new one."
+  type        = string
+  default     = null
+}
+
+variable "api_throttling" {
+  description = "Requests a second and at once that a new API takes. Null: the account's."
+  type        = object({ rate = number, burst = number })
+  default     = null
+}
+
+variable "bucket" {
+  description = "A bucket of yours for plugins, config and holds. Null: a new one, versioned, private, encrypted."
+  type        = string
+  default     = null
+}
+
+variable "bucket_force_destroy" {
+  description = "Whether a destroy removes the new bucket with all that is in it."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "bucket_tls_only" {
+  description = "Whether the new bucket refuses requests without TLS."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "plugin_public_key" {
+  description = "The key that releases must be signed with, as `towpath plugin keygen` prints it. Null: whoever may write to the bucket may release."
+  type        = string
+  default     = null
+}
+
+variable "secrets_prefix" {
+  description = "Stands before the names of secrets in Secrets Manager."
+  type        = string
+  default     = "towpath/"
+  nullable    = false
+}
+
+variable "secrets_kms_key_arn" {
+  description = "The KMS key that the secrets are encrypted with, if it is not the account's own."
+  type        = string
+  default     = null
+}
+
+variable "vpc" {
+  description = "The subnets and security groups of the host function, to reach targets inside. Null: none."
+  type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
+  default     = null
+}
+
+variable "exclusive_role_policies" {
+  description = "Whether policies that somebody else gave the roles are taken away."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "permissions_boundary" {
+  description = "The ARN of the boundary of all roles. Null: none."
+  type        = string
+  default     = null
+}
+
+variable "log_level" {
+  description = "error, warn, info, debug or trace."
+  type        = string
+  default     = "info"
+  nullable    = false
+
+  validation {
+    condition     = contains(["error", "warn", "info", "debug", "trace"], var.log_level)
+    error_message = "log_level is error, warn, info, debug or trace."
+  }
+}
+
+variable "log_retention" {
+  description = "How long logs are kept, in days."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention)
+    error_message = "log_retention is one of the numbers of days that CloudWatch takes: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, …"
+  }
+}
+
+variable "alarm_actions" {
+  description = "ARNs of SNS topics and the like that are told of alarms, and of their end."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "oldest_message_alarm" {
+  description = "After how many seconds of waiting somebody is told."
+  type        = number
+  default     = 900
+  nullable    = false
+}

@@ -1,0 +1,11 @@
+terraform {
+  # Validations that look at more than one variable need 1.9.
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100.0, < 7.0.0"
+    }
+  }
+}

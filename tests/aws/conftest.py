@@ -1,0 +1,96 @@
+"""What the tests share: moto's server, the built binaries, clients of AWS."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import boto3
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+REGION = "eu-west-1"
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Aws:
+    """moto's server, and how to reach it."""
+
+    def __init__(self, port):
+        self.url = f"http://127.0.0.1:{port}"
+        self.environment = {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+
+    def client(self, service, region=REGION):
+        return boto3.client(
+            service, endpoint_url=self.url, region_name=region, aws_access_key_id="test", aws_secret_access_key="test"
+        )
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory):
+    port = free_port()
+    log = open(tmp_path_factory.mktemp("moto") / "log", "wb")
+    command = [sys.executable, str(Path(__file__).with_name("moto_server.py")), "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=log, stderr=log)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            break
+        except OSError:
+            assert server.poll() is None and time.monotonic() < deadline, "moto's server did not start"
+    yield Aws(port)
+    server.kill()
+    server.wait()
+
+
+def built(variable, what):
+    """A binary that `make test-aws` built."""
+    path = os.environ.get(variable)
+    assert path and Path(path).is_file(), f"{variable} names no {what}: run `make test-aws`"
+    return path
+
+
+@pytest.fixture(scope="session")
+def towpath(aws):
+    """Runs `towpath`; gives its exit code and what it wrote."""
+    binary = built("TOWPATH_BIN", "towpath")
+
+    def run(*arguments, cwd=ROOT):
+        environment = {**os.environ, **aws.environment, "NO_COLOR": "1"}
+        done = subprocess.run(
+            [binary, *map(str, arguments)], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def bootstrap():
+    return built("TOWPATH_BOOTSTRAP", "host function")
+
+
+@pytest.fixture(scope="session")
+def ingest():
+    return built("TOWPATH_INGEST", "ingest function")
+
+
+def log_lines(path):
+    """The lines of a function's log."""
+    lines = Path(path).read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]

@@ -1,0 +1,48 @@
+"""moto's server, with two things that it lacks and the tests need.
+
+- `RedriveAllowPolicy` of a queue: the real provider of Terraform waits until it can read back what it wrote.
+- CloudWatch's `DescribeAlarms` over CBOR, which is what the Rust SDK speaks: it is answered from moto's own alarms.
+"""
+
+import sys
+
+import boto3
+import cbor2
+from moto.server import main
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+from moto.sqs.models import Queue
+
+_attributes = Queue.attributes.fget
+
+
+def attributes(self):
+    known = _attributes(self)
+    return {**known, "RedriveAllowPolicy": self.redrive_allow_policy} if self.redrive_allow_policy else known
+
+
+Queue.attributes = property(attributes)
+Queue.redrive_allow_policy = None
+# The names that may be asked for.
+Queue.KMS_ATTRIBUTES = [*Queue.KMS_ATTRIBUTES, "RedriveAllowPolicy"]
+
+_dispatch = DomainDispatcherApplication.__call__
+
+
+def dispatch(self, environ, start_response):
+    if not environ["PATH_INFO"].endswith("/operation/DescribeAlarms"):
+        return _dispatch(self, environ, start_response)
+    # "…/eu-west-1/monitoring/aws4_request"
+    region = environ["HTTP_AUTHORIZATION"].split("/monitoring/")[0].rsplit("/", 1)[1]
+    here = f"http://127.0.0.1:{environ['SERVER_PORT']}"
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    alarms = boto3.client("cloudwatch", endpoint_url=here, region_name=region, **keys).describe_alarms()["MetricAlarms"]
+    names = ("AlarmName", "Namespace", "MetricName", "Dimensions")
+    body = cbor2.dumps({"MetricAlarms": [{name: alarm[name] for name in names} for alarm in alarms]})
+    start_response("200 OK", [("content-type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor")])
+    return [body]
+
+
+DomainDispatcherApplication.__call__ = dispatch
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

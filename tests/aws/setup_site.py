@@ -1,0 +1,153 @@
+"""A small set-up of Towpath on moto: a bucket, queues, secrets, a target, a plugin with versions."""
+
+import base64
+import json
+import threading
+import time
+import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Target:
+    """SSS: records what it gets, and answers 200 to those who know its token."""
+
+    def __init__(self, token):
+        self.token, self.calls, self.status = token, [], 200
+        target = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self):
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                known = self.headers.get("authorization") == f"Bearer {target.token}"
+                status = target.status if known else 401
+                target.calls.append((self.command, self.path, status, body))
+                self.send_response(status)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            do_POST = do_PUT = answer
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def bodies(self):
+        return [json.loads(body) for _, _, status, body in self.calls if status == 200]
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Site:
+    """The set-up, with a config in the bucket."""
+
+    def __init__(self, aws, route=None, registry=None):
+        self.aws, self.s3 = aws, aws.client("s3")
+        self.bucket = f"towpath-{uuid.uuid4()}"
+        self.s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        self.prefix = f"{self.bucket}/"
+        aws.client("secretsmanager").create_secret(Name=f"{self.prefix}sss", SecretString='{"token": "one"}')
+        # The host asks a queue whose URL is on this machine in this region.
+        self.sqs = sqs = aws.client("sqs", "us-east-1")
+        fifo = {"FifoQueue": "true"}
+        self.queue = sqs.create_queue(QueueName=f"{self.bucket}-events.fifo", Attributes=fifo)["QueueUrl"]
+        self.dead = sqs.create_queue(QueueName=f"{self.bucket}-dead.fifo", Attributes=fifo)["QueueUrl"]
+        self.target = Target("one")
+        self.registry = f"s3://{self.bucket}/plugins"
+        self.config = {
+            "queue": {"url": self.queue, "dead_letter_url": self.dead},
+            "ingest": {"prefix": ""},
+            "secrets": {"prefix": self.prefix},
+            "registry": {"url": self.registry, **(registry or {})},
+            "route": [{"path": "sqs-hook", "group": "crm", "plugin": "crm", **(route or {})}],
+            "plugin": {"crm": {}},
+            "target": {
+                "sss": {"url": self.target.url, "allow_private": True, "auth": {"scheme": "bearer", "secret": "sss#token"}}
+            },
+        }
+        self.put_config()
+
+    def put_config(self):
+        self.s3.put_object(Bucket=self.bucket, Key="towpath.json", Body=json.dumps(self.config).encode())
+
+    @property
+    def config_url(self):
+        return f"s3://{self.bucket}/towpath.json"
+
+    @property
+    def environment(self):
+        return {**self.aws.environment, "TOWPATH_CONFIG": self.config_url, "AWS_MAX_ATTEMPTS": "1"}
+
+    def rotate(self, token):
+        """The target wants another token from now on, and Secrets Manager has it."""
+        self.target.token = token
+        value = json.dumps({"token": token})
+        self.aws.client("secretsmanager").put_secret_value(SecretId=f"{self.prefix}sss", SecretString=value)
+
+    def letters(self):
+        """What is in the dead-letter queue: the packed reasons."""
+        got = self.sqs.receive_message(QueueUrl=self.dead, MessageAttributeNames=["All"], MaxNumberOfMessages=10)
+        messages = got.get("Messages", [])
+        return [json.loads(m["MessageAttributes"]["towpath-dead-letter"]["StringValue"]) for m in messages]
+
+
+def record(body, group="crm"):
+    """A record of an SQS event, stored this moment."""
+    return {
+        "messageId": str(uuid.uuid4()),
+        "receiptHandle": "handle",
+        "body": body,
+        "attributes": {
+            "ApproximateReceiveCount": "1",
+            "SentTimestamp": str(int(time.time() * 1000)),
+            "MessageGroupId": group,
+            "MessageDeduplicationId": str(uuid.uuid4()),
+            "SequenceNumber": "1",
+        },
+        "messageAttributes": {},
+        "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:events.fifo",
+    }
+
+
+def won(number):
+    """What the CRM says of a deal that was won."""
+    return json.dumps({"kind": "deal.won", "id": f"d-{number}", "title": "Ten boats"})
+
+
+def batch(*bodies):
+    return {"Records": [record(body) for body in bodies]}
+
+
+def post(path, body, headers):
+    """A request as an HTTP API hands it to a function, payload version 2.0."""
+    return {
+        "version": "2.0",
+        "routeKey": f"POST {path}",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": headers,
+        "requestContext": {
+            "accountId": "123456789012", "apiId": "a", "domainName": "a.example.com", "domainPrefix": "a",
+            "http": {"method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "x"},
+            "requestId": "r", "routeKey": f"POST {path}", "stage": "$default",
+            "time": "25/Nov/2026:12:00:00 +0000", "timeEpoch": 1795608000000,
+        },
+        "body": base64.b64encode(body).decode(),
+        "isBase64Encoded": True,
+    }
+
+
+def wait_until(condition, what, seconds=45):
+    """Waits for a condition: a host looks for new versions every 15 seconds."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
+    return found

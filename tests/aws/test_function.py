@@ -1,0 +1,199 @@
+"""The built functions over the Lambda Runtime API, with S3, Secrets Manager and SQS as moto has them."""
+
+import base64
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from conftest import log_lines
+from runtime_api import Function
+from setup_site import Site, batch, post, record, wait_until, won
+
+
+@pytest.fixture(scope="module")
+def crm(towpath, tmp_path_factory):
+    """A plugin in the making, whose versions say other words for "won"."""
+    folder = tmp_path_factory.mktemp("plugins")
+    assert towpath("plugin", "new", "crm", cwd=folder)[0] == 0
+    return folder / "crm"
+
+
+def write(towpath, crm, word, version):
+    """Makes a version that says this word."""
+    source, manifest = crm / "src/lib.rs", crm / "Cargo.toml"
+    lines = source.read_text().splitlines(keepends=True)
+    changed = [f'            "deal.won" => "{word}",\n' if '"deal.won" =>' in line else line for line in lines]
+    source.write_text("".join(changed))
+    lines = manifest.read_text().splitlines(keepends=True)
+    manifest.write_text("".join(f'version = "{version}"\n' if line.startswith("version =") else line for line in lines))
+    code, said, wrong = towpath("plugin", "test", crm, "--update")
+    assert code == 0, said + wrong
+
+
+def publish(towpath, crm, site, *more):
+    code, said, wrong = towpath("--json", "plugin", "publish", crm, "--to", site.registry, *more)
+    assert code == 0, said + wrong
+    return json.loads(said)
+
+
+def digests(function):
+    """The builds that a function says it has, by plugin."""
+    return {plugin["name"]: plugin["digest"] for plugin in function.invoke({"towpath": "about"})["plugins"]}
+
+
+def flip(site, version, file):
+    """Damages an object of a version."""
+    key = f"plugins/crm/versions/{version}/{file}"
+    body = bytearray(site.s3.get_object(Bucket=site.bucket, Key=key)["Body"].read())
+    body[len(body) // 2] ^= 1
+    site.s3.put_object(Bucket=site.bucket, Key=key, Body=bytes(body))
+
+
+def test_a_plugin_is_released_shadowed_promoted_refused_and_rolled_back(aws, towpath, bootstrap, crm, tmp_path):
+    key = tmp_path / "release.key"
+    code, said, wrong = towpath("--json", "plugin", "keygen", key)
+    assert code == 0, wrong
+    signed = ["--key", key]
+    site = Site(aws, {"shadow": "crm@candidate"}, {"public_key": json.loads(said)["public_key"]})
+    write(towpath, crm, "won", "1.0.0")
+    one = publish(towpath, crm, site, *signed)
+    log = tmp_path / "log"
+
+    def logged(message):
+        return [line for line in log_lines(log) if line["fields"].get("message") == message]
+
+    with closing(site.target), closing(Function([bootstrap], site.environment, log)) as function:
+        function.ready()
+        assert digests(function) == {"crm": one["wasm_sha256"]}
+        assert function.invoke(batch(won(1))) == {"batchItemFailures": []}
+        assert site.target.bodies() == [{"state": "won", "title": "Ten boats"}]
+
+        # A candidate as a shadow: it sees the next message, and nothing of its verdict is sent.
+        write(towpath, crm, "gained", "2.0.0")
+        two = publish(towpath, crm, site, "--as", "candidate", *signed)
+        wait_until(lambda: digests(function).get("crm@candidate") == two["wasm_sha256"], "the candidate is loaded")
+        assert function.invoke(batch(won(2))) == {"batchItemFailures": []}
+        assert [body["state"] for body in site.target.bodies()] == ["won", "won"]
+        assert logged("the shadow differs")[0]["fields"]["differs"] == "request 0: body"
+
+        # Released, between two messages.
+        code, _, wrong = towpath("plugin", "promote", "crm", "-c", site.config_url)
+        assert code == 0, wrong
+        wait_until(lambda: digests(function)["crm"] == two["wasm_sha256"], "the new version is picked up", 30)
+        assert function.invoke(batch(won(3))) == {"batchItemFailures": []}
+        assert site.target.bodies()[-1]["state"] == "gained"
+
+        # One that was damaged after it was signed: the last good one keeps running.
+        write(towpath, crm, "damaged", "3.0.0")
+        three = publish(towpath, crm, site, "--as", "next", *signed)
+        flip(site, three["version"], "x86_64-unknown-linux-gnu.cwasm")
+        assert towpath("plugin", "promote", "crm", "--from", "next", "-c", site.config_url)[0] == 0
+        refused = "the new version cannot be loaded, the last good one keeps running"
+        wait_until(lambda: logged(refused), "the damage is seen")
+        assert "changed or damaged" in logged(refused)[0]["fields"]["problem"]
+        assert function.invoke(batch(won(4))) == {"batchItemFailures": []}
+        assert site.target.bodies()[-1]["state"] == "gained"
+
+    # A function that starts now goes back to the version before.
+    site.target.__init__("one")
+    site.config["target"]["sss"]["url"] = site.target.url
+    site.put_config()
+    with closing(site.target), closing(Function([bootstrap], site.environment, log)) as function:
+        function.ready()
+        assert digests(function)["crm"] == two["wasm_sha256"]
+
+        for back_to in (two, one):
+            code, said, wrong = towpath("plugin", "rollback", "crm", "-c", site.config_url)
+            assert code == 0 and back_to["version"] in said, said + wrong
+        wait_until(lambda: digests(function)["crm"] == one["wasm_sha256"], "the rollback is picked up", 30)
+        assert function.invoke(batch(won(5))) == {"batchItemFailures": []}
+        assert site.target.bodies()[-1]["state"] == "won"
+
+        # Logs and dead letters name the build.
+        site.target.status = 404
+        assert function.invoke(batch(won(6))) == {"batchItemFailures": []}
+        letter = site.letters()[0]
+        assert (letter["reason"], letter["plugin"], letter["digest"]) == ("refused", "crm", one["wasm_sha256"])
+        died = logged("message is in the dead-letter queue")[-1]
+        assert one["wasm_sha256"].startswith(died["span"]["digest"]) and len(died["span"]["digest"]) == 12
+
+    code, said, _ = towpath("plugin", "versions", "crm", "-c", site.config_url)
+    assert code == 0 and all(release["version"] in said for release in (one, two, three)), said
+
+
+def test_an_unsigned_release_is_not_published_where_signatures_are_wanted(aws, towpath, crm, tmp_path):
+    code, said, _ = towpath("--json", "plugin", "keygen", tmp_path / "key")
+    assert code == 0
+    site = Site(aws, registry={"public_key": json.loads(said)["public_key"]})
+    code, _, wrong = towpath("plugin", "publish", crm, "-c", site.config_url)
+    assert code == 2 and "--key" in wrong, wrong
+    site.target.close()
+
+
+def test_secrets_come_from_secrets_manager_and_a_401_renews_them(aws, towpath, bootstrap, crm, tmp_path):
+    site = Site(aws)
+    publish(towpath, crm, site)
+    environment = {**site.environment, "TOWPATH_SECRET_SSS_TOKEN": "from the environment"}
+    with closing(site.target), closing(Function([bootstrap], environment, tmp_path / "log")) as function:
+        function.ready()
+        assert function.invoke(batch(won(1))) == {"batchItemFailures": []}
+        site.rotate("two")
+        assert function.invoke(batch(won(2))) == {"batchItemFailures": []}
+        assert [status for _, _, status, _ in site.target.calls] == [200, 401, 200]
+        assert site.letters() == []
+    assert "from the environment" not in (tmp_path / "log").read_text()
+    assert '"two"' not in (tmp_path / "log").read_text()
+
+
+def test_a_secret_that_is_not_there_stops_the_start_and_is_named(aws, towpath, bootstrap, crm, tmp_path):
+    site = Site(aws)
+    publish(towpath, crm, site)
+    site.config["target"]["sss"]["auth"]["secret"] = "nobody"
+    site.put_config()
+    with closing(site.target), closing(Function([bootstrap], site.environment, tmp_path / "log")) as function:
+        function.process.wait(timeout=60)
+        assert function.process.returncode != 0
+    started = [line["fields"] for line in log_lines(tmp_path / "log") if line["fields"].get("message") == "cannot start"]
+    assert "target.sss.auth.secret" in started[0]["error"] and "nobody" in started[0]["error"]
+
+
+def test_ingest_stores_a_webhook_whole_and_the_host_delivers_it(aws, towpath, bootstrap, ingest, crm, tmp_path):
+    site = Site(aws, {"dedup": "header:x-event-id"})
+    publish(towpath, crm, site)
+    body = won(1).encode()
+    headers = {"content-type": "application/json", "x-event-id": "e-1", "x-odd": "a \"quote\", ümlaut"}
+    with closing(Function([ingest], site.environment, tmp_path / "ingest.log")) as function:
+        function.ready()
+        answer = function.invoke(post("/sqs-hook", body, headers))
+        assert answer["statusCode"] == 202, answer
+        # The sender tries again: a duplicate is stored once.
+        assert function.invoke(post("/sqs-hook", body, headers))["statusCode"] == 202
+        assert function.invoke(post("/nowhere", body, headers))["statusCode"] == 404
+        binary = bytes(range(256))
+        assert function.invoke(post("/sqs-hook", binary, {"x-event-id": "e-2"}))["statusCode"] == 202
+    sqs = site.sqs
+    stored = []
+    while messages := sqs.receive_message(QueueUrl=site.queue, AttributeNames=["All"]).get("Messages"):
+        stored += messages
+        for message in messages:
+            sqs.delete_message(QueueUrl=site.queue, ReceiptHandle=message["ReceiptHandle"])
+    assert [message["Attributes"]["MessageGroupId"] for message in stored] == ["crm", "crm"]
+    envelopes = [json.loads(message["Body"]) for message in stored]
+    assert [base64.b64decode(envelope["body"]) for envelope in envelopes] == [body, binary]
+    assert headers.items() <= dict(map(tuple, envelopes[0]["headers"])).items()
+    with closing(site.target), closing(Function([bootstrap], site.environment, tmp_path / "host.log")) as function:
+        function.ready()
+        assert function.invoke({"Records": [record(stored[0]["Body"])]}) == {"batchItemFailures": []}
+        assert site.target.bodies() == [{"state": "won", "title": "Ten boats"}]
+
+
+def test_ingest_asks_the_sender_to_try_again_if_it_cannot_store(aws, ingest, tmp_path):
+    site = Site(aws)
+    site.target.close()
+    site.sqs.delete_queue(QueueUrl=site.queue)
+    with closing(Function([ingest], site.environment, Path(tmp_path / "log"))) as function:
+        function.ready()
+        answer = function.invoke(post("/sqs-hook", b"{}", {}))
+        assert answer["statusCode"] == 503 and answer["headers"]["retry-after"] == "5", answer
