@@ -4,7 +4,7 @@ CARGO ?= cargo
 
 ARCH ?= arm64
 
-.PHONY: lambda test-aws demo test lint fmt docs bench wasm component plugins clean
+.PHONY: lambda test-aws test-arm64 demo test lint fmt docs bench wasm component plugins clean
 
 # The demo needs nothing of AWS, whose SDK takes minutes to build.
 demo: wasm
@@ -39,6 +39,11 @@ lambda:
 # filesystem mirror with the provider, for a machine that cannot download it.
 test-aws: plugins
 	@tests/aws/run.sh
+
+# The zips for arm64, run once by qemu-user.
+test-arm64: wasm
+	@host/lambda/package.sh arm64
+	@tests/aws/run.sh arm64
 
 fmt:
 	$(CARGO) fmt --all

@@ -1,29 +1,43 @@
 #!/usr/bin/env bash
-# What only AWS's own tools can check: the Terraform module with its real provider, and the built functions over the Lambda
-# Runtime API, both against moto's server on this machine.
+# What only AWS's own tools can check, against moto's server on this machine.
+#
+#   tests/aws/run.sh          the Terraform module with its real provider, and the built functions over the Lambda Runtime API
+#   tests/aws/run.sh arm64    the arm64 zips of dist/, run by qemu-user
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-
-command -v terraform > /dev/null || { echo "test-aws: terraform is missing: install 1.9 or later" >&2; exit 1; }
-mirror=(${TF_PLUGIN_DIR:+"-plugin-dir=$TF_PLUGIN_DIR"})
+built=${CARGO_TARGET_DIR:-target}/debug
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-export TF_CLI_CONFIG_FILE=/dev/null TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1
 
-echo "== terraform fmt, validate and test"
-terraform fmt -check -recursive -diff terraform
-cp -r terraform "$work/terraform"
-find "$work/terraform" -name '.terraform*' -prune -exec rm -rf {} +
-for folder in . examples/complete examples/existing-api; do
-  terraform -chdir="$work/terraform/$folder" init -input=false -no-color "${mirror[@]}" > "$work/init.log" || { cat "$work/init.log"; exit 1; }
-  terraform -chdir="$work/terraform/$folder" validate -no-color
-done
-terraform -chdir="$work/terraform" test -no-color
+if [ "${1:-}" = arm64 ]; then
+  command -v qemu-aarch64-static > /dev/null || {
+    echo "test-arm64: installing qemu-user-static"
+    apt-get update -qq && apt-get install -qq -y qemu-user-static > /dev/null
+  }
+  cargo build --quiet -p towpath
+  tests=(tests/aws/arm64.py)
+else
+  command -v terraform > /dev/null || { echo "test-aws: terraform is missing: install 1.9 or later" >&2; exit 1; }
+  mirror=(${TF_PLUGIN_DIR:+"-plugin-dir=$TF_PLUGIN_DIR"})
+  export TF_CLI_CONFIG_FILE=/dev/null TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1
 
-echo "== functions"
-cargo build --quiet -p towpath
-cargo build --quiet -p towpath-lambda -p towpath-lambda-ingest
-built=${CARGO_TARGET_DIR:-target}/debug
+  echo "== terraform fmt, validate and test"
+  terraform fmt -check -recursive -diff terraform
+  cp -r terraform "$work/terraform"
+  find "$work/terraform" -name '.terraform*' -prune -exec rm -rf {} +
+  for folder in . examples/complete examples/existing-api; do
+    terraform -chdir="$work/terraform/$folder" init -input=false -no-color "${mirror[@]}" > "$work/init.log" \
+      || { cat "$work/init.log"; exit 1; }
+    terraform -chdir="$work/terraform/$folder" validate -no-color
+  done
+  terraform -chdir="$work/terraform" test -no-color
+
+  echo "== functions"
+  cargo build --quiet -p towpath
+  # By themselves: beside the command line they would be built with its compiler.
+  cargo build --quiet -p towpath-lambda -p towpath-lambda-ingest
+  tests=(tests/aws)
+fi
 export TOWPATH_BIN=$built/towpath TOWPATH_BOOTSTRAP=$built/bootstrap TOWPATH_INGEST=$built/ingest
 
 # The virtual environment lies beside what cargo builds: it is made once.
@@ -36,4 +50,4 @@ if ! cmp -s tests/aws/requirements.txt "$venv/requirements.txt"; then
   cp tests/aws/requirements.txt "$venv/requirements.txt"
 fi
 echo "== moto"
-PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pytest -q -p no:cacheprovider tests/aws "$@"
+PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pytest -q -p no:cacheprovider "${tests[@]}"

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import urllib.request
 import zipfile
 
 import pytest
@@ -193,8 +192,8 @@ def test_logs_are_kept_for_as_long_as_was_said(aws, applied):
 # In this order: what is right, what is wrong, and the switch.
 
 
-def describe(aws, towpath, outputs, digests, version=None):
-    """What the function answers from now on when it is asked what it is."""
+def describe(aws, towpath, digests, version=None):
+    """What the function answers when it is asked next what it is."""
     code, said, _ = towpath("--version")
     assert code == 0
     about = {
@@ -202,13 +201,7 @@ def describe(aws, towpath, outputs, digests, version=None):
         "wasmtime": "48.0.8",
         "plugins": [{"name": name, "version": "1", "digest": digest} for name, digest in digests.items()],
     }
-    for path, body in (
-        ("config", {"lambda": {"use_docker": False}}),
-        ("static/lambda-simple/response", {"results": [json.dumps(about)], "region": REGION}),
-    ):
-        url = f"{aws.url}/moto-api/{path}"
-        request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
-        assert urllib.request.urlopen(request).status in (200, 201)
+    aws.tell("static/lambda-simple/response", {"results": [json.dumps(about)], "region": REGION})
 
 
 @pytest.fixture(scope="module")
@@ -222,14 +215,16 @@ def released(applied, towpath):
 
 
 def test_deploy_check_finds_nothing_wrong_with_what_the_module_made(aws, applied, towpath, released):
-    describe(aws, towpath, applied, released)
+    describe(aws, towpath, released)
     code, said, wrong = towpath("deploy", "check", "-c", applied["config_url"])
     assert code == 0, said + wrong
     assert "6 checks, 0 failed" in said
 
 
 def test_deploy_check_tells_what_is_wrong_and_the_cure(aws, applied, towpath, released):
-    def failed():
+    def failed(digests=released, version=None):
+        # Each answer is given once.
+        describe(aws, towpath, digests, version)
         code, said, wrong = towpath("--json", "deploy", "check", "-c", applied["config_url"])
         rows = {row["check"]: row["problem"] for row in json.loads(said) if "problem" in row}
         assert code == (1 if rows else 0), said + wrong
@@ -238,11 +233,8 @@ def test_deploy_check_tells_what_is_wrong_and_the_cure(aws, applied, towpath, re
     functions, sqs, alarms = aws.client("lambda"), aws.client("sqs"), aws.client("cloudwatch")
     host, mapping = applied["host_function_name"], applied["event_source_mapping_id"]
 
-    describe(aws, towpath, applied, {**released, "github": "0" * 64})
-    assert "github" in failed()["plugins"]
-    describe(aws, towpath, applied, released, "0.0.9")
-    assert "towpath 0.0.9" in failed()["function"]
-    describe(aws, towpath, applied, released)
+    assert "github" in failed({**released, "github": "0" * 64})["plugins"]
+    assert "towpath 0.0.9" in failed(version="0.0.9")["function"]
 
     functions.update_event_source_mapping(UUID=mapping, FunctionResponseTypes=[])
     assert "ReportBatchItemFailures" in failed()["mapping"]

@@ -12,7 +12,7 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -29,6 +29,10 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 #[tokio::main]
 async fn main() {
     let bootstrap = bootstrap();
+    let here = std::process::id().to_string();
+    assert!(
+        Command::new("taskset").args(["-a", "-c", "-p", "0", &here]).stdout(Stdio::null()).status().unwrap().success()
+    );
     for plugins in [1, 20] {
         start(&bootstrap, plugins).await;
     }

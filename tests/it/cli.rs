@@ -5,6 +5,7 @@ mod function;
 mod letters;
 mod operate;
 mod record;
+mod releases;
 mod serve;
 
 use std::path::Path;
@@ -42,7 +43,7 @@ fn project() -> TempDir {
 #[test]
 fn every_command_has_help_with_an_example() {
     let folder = TempDir::new().unwrap();
-    let commands: [&[&str]; 28] = [
+    let commands: [&[&str]; 36] = [
         &[],
         &["demo"],
         &["serve"],
@@ -56,6 +57,14 @@ fn every_command_has_help_with_an_example() {
         &["plugin", "inspect"],
         &["plugin", "diff"],
         &["plugin", "fuzz"],
+        &["plugin", "publish"],
+        &["plugin", "versions"],
+        &["plugin", "rollback"],
+        &["plugin", "promote"],
+        &["plugin", "pin"],
+        &["plugin", "keygen"],
+        &["pause"],
+        &["deploy", "check"],
         &["record"],
         &["config", "check"],
         &["dlq", "list"],

@@ -1,0 +1,162 @@
+//! `plugin publish` and what becomes of released versions, with a registry in a folder, and hosts that use it.
+
+use std::path::Path;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use towpath_tests::guest::{Guest, Request};
+use towpath_tests::target::Target;
+
+use super::serve::{Server, client};
+use super::{err, out, towpath};
+
+/// A project whose plugin comes from the registry in a folder beside it.
+fn project(target: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let config = format!(
+        "[registry]\nurl = \"registry\"\n[[route]]\npath = \"g\"\ngroup = \"g/{{json:/k}}\"\nplugin = \"guest\"\n\
+        [plugin.guest]\n[target.sss]\nurl = \"{target}\"\nallow_private = true\n"
+    );
+    std::fs::write(folder.path().join("towpath.toml"), config).unwrap();
+    let case = folder.path().join("plugins/guest/cases/one");
+    std::fs::create_dir_all(&case).unwrap();
+    std::fs::write(case.join("message.json"), r#"{"path": "g", "body": {"k": 1}}"#).unwrap();
+    folder
+}
+
+/// The plugin in the project delivers to this path from now on.
+fn write(folder: &Path, path: &'static str) {
+    let guest = Guest::deliver(&[Request { path, ..Request::default() }]);
+    std::fs::write(folder.join("plugins/guest/plugin.wasm"), guest.build()).unwrap();
+    let updated = towpath(folder, &["plugin", "test", "plugins/guest", "--update"]);
+    assert_eq!(updated.status.code(), Some(0), "{}", err(&updated));
+}
+
+fn json(folder: &Path, args: &[&str]) -> Value {
+    let done = towpath(folder, &[&["--json"], args].concat());
+    assert_eq!(done.status.code(), Some(0), "{args:?}: {}{}", out(&done), err(&done));
+    serde_json::from_str(&out(&done)).unwrap()
+}
+
+fn publish(folder: &Path, more: &[&str]) -> String {
+    json(folder, &[&["plugin", "publish", "guest"], more].concat())["version"].as_str().unwrap().to_owned()
+}
+
+fn current(folder: &Path) -> String {
+    let rows = json(folder, &["plugin", "versions", "guest"]);
+    let at =
+        |row: &&Value| row["channels"].as_array().unwrap().iter().any(|c| c.as_str().unwrap().starts_with("current"));
+    rows.as_array().unwrap().iter().find(at).unwrap()["version"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_plugin_is_published_listed_rolled_back_pinned_and_promoted() {
+    let folder = project("https://sss.example");
+    let at = folder.path();
+    write(at, "/one");
+    let one = publish(at, &[]);
+    assert_eq!(publish(at, &[]), one, "the same component is the same version");
+    write(at, "/two");
+    let two = publish(at, &[]);
+    assert_eq!(current(at), two);
+    let said = out(&towpath(at, &["plugin", "versions", "guest"]));
+    assert!(said.contains(&one) && said.contains("current"), "{said}");
+    assert_eq!(json(at, &["plugin", "rollback", "guest"])["current"]["version"], one.as_str());
+    let again = towpath(at, &["plugin", "rollback", "guest"]);
+    assert_eq!(again.status.code(), Some(1), "there is nothing before it");
+    assert!(err(&again).contains("was never at another version"), "{}", err(&again));
+    assert_eq!(json(at, &["plugin", "pin", "guest"])["pinned"], true);
+    let pinned = towpath(at, &["plugin", "publish", "guest"]);
+    assert_eq!(pinned.status.code(), Some(1));
+    assert!(err(&pinned).contains("is pinned to") && err(&pinned).contains("--off"), "{}", err(&pinned));
+    assert_eq!(current(at), one);
+    json(at, &["plugin", "pin", "guest", "--off"]);
+    write(at, "/three");
+    let three = publish(at, &["--as", "candidate"]);
+    assert_eq!(current(at), one);
+    assert_eq!(json(at, &["plugin", "promote", "guest"])["current"]["version"], three.as_str());
+    assert_eq!(json(at, &["plugin", "pin", "guest", "--to", &two])["current"]["version"], two.as_str());
+    assert_eq!(towpath(at, &["config", "check"]).status.code(), Some(0));
+}
+
+#[test]
+fn what_does_not_pass_its_checks_is_not_published() {
+    let folder = project("https://sss.example");
+    write(folder.path(), "/one");
+    let expected = folder.path().join("plugins/guest/cases/one/expected.json");
+    let text = std::fs::read_to_string(&expected).unwrap().replace("/one", "/other");
+    std::fs::write(&expected, text).unwrap();
+    let done = towpath(folder.path(), &["plugin", "publish", "guest"]);
+    assert_eq!(done.status.code(), Some(1), "{}", err(&done));
+    assert!(err(&done).contains("it must pass `towpath plugin check`"), "{}", err(&done));
+    assert!(!folder.path().join("registry").exists(), "nothing is stored");
+    std::fs::write(
+        folder.path().join("plugins/guest/plugin.wasm"),
+        Guest::code("(unreachable)").with_describe("(unreachable)").build(),
+    )
+    .unwrap();
+    assert_eq!(towpath(folder.path(), &["plugin", "publish", "guest"]).status.code(), Some(3));
+}
+
+#[test]
+fn signatures_are_made_where_the_config_wants_them() {
+    let folder = project("https://sss.example");
+    let at = folder.path();
+    write(at, "/one");
+    let made = json(at, &["plugin", "keygen", "release.key"]);
+    assert_eq!(towpath(at, &["plugin", "keygen", "release.key"]).status.code(), Some(2), "a key is not overwritten");
+    let config = std::fs::read_to_string(at.join("towpath.toml")).unwrap();
+    let public_key = format!("[registry]\npublic_key = {}\n", made["public_key"]);
+    std::fs::write(at.join("towpath.toml"), config.replace("[registry]\n", &public_key)).unwrap();
+    let unsigned = towpath(at, &["plugin", "publish", "guest"]);
+    assert!(err(&unsigned).contains("give --key FILE"), "{}", err(&unsigned));
+    json(at, &["plugin", "keygen", "other.key"]);
+    let foreign = towpath(at, &["plugin", "publish", "guest", "--key", "other.key"]);
+    assert!(err(&foreign).contains("hosts would refuse it"), "{}", err(&foreign));
+    publish(at, &["--key", "release.key"]);
+    assert_eq!(towpath(at, &["config", "check"]).status.code(), Some(0));
+    let unreadable = towpath(at, &["plugin", "publish", "guest", "--key", "towpath.toml"]);
+    assert!(err(&unreadable).contains("not an Ed25519 signing key"), "{}", err(&unreadable));
+}
+
+#[test]
+fn wrong_input_is_told_with_what_to_do() {
+    let folder = project("https://sss.example");
+    let at = folder.path();
+    let cases: [(&[&str], i32, &str); 7] = [
+        (&["plugin", "publish", "nobody"], 2, "nobody is no plugin"),
+        (&["plugin", "versions", "guest"], 1, ""),
+        (&["plugin", "versions", "../guest"], 2, "can be no plugin's name"),
+        (&["plugin", "rollback", "guest"], 2, "has no plugin guest"),
+        (&["plugin", "promote", "guest"], 2, "has no guest@candidate"),
+        (&["plugin", "publish", "guest", "--to", "https://bucket/x"], 2, "neither a folder nor a URL"),
+        (&["config", "check"], 1, ""),
+    ];
+    for (args, code, said) in cases {
+        let done = towpath(at, args);
+        assert_eq!(done.status.code(), Some(code), "{args:?}: {}{}", out(&done), err(&done));
+        assert!(err(&done).contains(said), "{args:?}: {}", err(&done));
+    }
+    std::fs::remove_file(at.join("towpath.toml")).unwrap();
+    let nowhere = towpath(at, &["plugin", "versions", "guest"]);
+    assert!(err(&nowhere).contains("--registry names it"), "{}", err(&nowhere));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_picks_up_what_is_published_while_it_runs() {
+    let target = Target::fine().await;
+    let folder = project(&target.url);
+    write(folder.path(), "/one");
+    publish(folder.path(), &[]);
+    let server = Server::start(folder.path(), &["serve"]);
+    let client = client();
+    client.post(&server.url).body("{\"k\":1}").send().await.unwrap();
+    target.called(1).await;
+    write(folder.path(), "/two");
+    publish(folder.path(), &[]);
+    server.logs("plugin swapped");
+    client.post(&server.url).body("{\"k\":1}").send().await.unwrap();
+    target.called(2).await;
+    let paths: Vec<String> = target.calls().into_iter().map(|call| call.path).collect();
+    assert_eq!(paths, ["/one", "/two"]);
+}
