@@ -43,9 +43,12 @@ locals {
     }
   }
 
+  # What fits into a message as base64, beside 24 KiB of headers: a larger body is told so, and not refused by the queue.
+  body_limit = max(1, floor(coalesce(aws_sqs_queue.this.max_message_size, 262144) / 4) * 3 - 24576)
+
   config = jsonencode({
     queue    = { url = aws_sqs_queue.this.url, dead_letter_url = aws_sqs_queue.dead_letters.url }
-    ingest   = { prefix = var.path_prefix }
+    ingest   = { prefix = var.path_prefix, body_limit = local.body_limit }
     holds    = { url = "s3://${local.bucket}/${local.holds_key}" }
     secrets  = { prefix = var.secrets_prefix }
     registry = { for key, value in { url = "s3://${local.bucket}/${local.registry_prefix}", public_key = var.plugin_public_key } : key => value if value != null }

@@ -8,6 +8,7 @@ resource "aws_sqs_queue" "this" {
   visibility_timeout_seconds  = coalesce(var.visibility_timeout, 6 * var.timeout)
   message_retention_seconds   = var.message_retention * 86400
   receive_wait_time_seconds   = 20
+  max_message_size            = var.max_message_size
   # SSE-SQS: a KMS key would need a policy for every service that sends.
   sqs_managed_sse_enabled = true
   tags                    = var.tags

@@ -105,6 +105,10 @@ run "mapping" {
     error_message = "A filter deletes what it does not match."
   }
   assert {
+    condition     = aws_lambda_event_source_mapping.host.maximum_batching_window_in_seconds == null
+    error_message = "A FIFO queue takes no batching window."
+  }
+  assert {
     condition     = aws_lambda_event_source_mapping.host.batch_size == 10 && aws_lambda_event_source_mapping.host.enabled
     error_message = "Batches have ten messages, and the mapping is on."
   }
@@ -199,7 +203,7 @@ run "config" {
   assert {
     condition = jsondecode(aws_s3_object.config.content) == {
       queue    = { url = "https://sqs.eu-west-1.amazonaws.com/123456789012/q.fifo", dead_letter_url = "https://sqs.eu-west-1.amazonaws.com/123456789012/q.fifo" }
-      ingest   = { prefix = "/hooks" }
+      ingest   = { prefix = "/hooks", body_limit = 172032 }
       holds    = { url = "s3://b/holds.json" }
       secrets  = { prefix = "towpath/" }
       registry = { url = "s3://b/plugins" }
@@ -316,6 +320,17 @@ run "without_a_deduplication_id_every_post_is_its_own_message" {
   assert {
     condition     = aws_apigatewayv2_integration.direct["a"].request_parameters["MessageDeduplicationId"] == "$context.requestId"
     error_message = "The request's id is the deduplication id."
+  }
+}
+
+run "large_messages" {
+  variables {
+    max_message_size = 1048576
+  }
+
+  assert {
+    condition     = aws_sqs_queue.this.max_message_size == 1048576 && jsondecode(aws_s3_object.config.content).ingest.body_limit == 761856
+    error_message = "A body that is taken fits into a message."
   }
 }
 

@@ -13,17 +13,20 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::Router;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use towpath_core::plugin::precompile;
 use towpath_tests::runtime_api::Function;
-use towpath_tests::target::Target;
 
 const STARTS: usize = 41;
-const INVOCATIONS: usize = 1000;
+const INVOCATIONS: usize = 500;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 #[tokio::main]
@@ -36,8 +39,8 @@ async fn main() {
     for plugins in [1, 20] {
         start(&bootstrap, plugins).await;
     }
-    for groups in [10, 1] {
-        warm(&bootstrap, groups).await;
+    for (groups, latency) in [(10, 0), (1, 0), (10, 5), (10, 20)] {
+        warm(&bootstrap, groups, Duration::from_millis(latency)).await;
     }
 }
 
@@ -100,8 +103,36 @@ async fn start(bootstrap: &Path, plugins: usize) {
     );
 }
 
-async fn warm(bootstrap: &Path, groups: usize) {
-    let target = Target::fine().await;
+/// A target that answers 200 after so long, and counts.
+struct Target {
+    url: String,
+    calls: Arc<AtomicUsize>,
+    _server: JoinSet<()>,
+}
+
+impl Target {
+    async fn start(latency: Duration) -> Target {
+        let calls = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&calls);
+        let answer = move || {
+            let calls = Arc::clone(&counted);
+            async move {
+                if !latency.is_zero() {
+                    tokio::time::sleep(latency).await;
+                }
+                calls.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await.unwrap() });
+        Target { url, calls, _server: server }
+    }
+}
+
+async fn warm(bootstrap: &Path, groups: usize, latency: Duration) {
+    let target = Target::start(latency).await;
     let folder = folder(1, &target.url, "approval/{json:/workflow/id}");
     let mut command = alone(bootstrap);
     Function::prepare(&mut command, &folder.path().join("towpath.toml"), "http://127.0.0.1:1");
@@ -110,8 +141,9 @@ async fn warm(bootstrap: &Path, groups: usize) {
     let mut command = alone(Path::new("python3"));
     command.arg(Path::new(ROOT).join("tests/baseline/runtime.py")).env("TARGET_URL", &target.url);
     let theirs = measure(Function::spawn(command).await, groups, &target).await;
+    let latency = latency.as_millis();
     println!(
-        "warm, 10 messages in {groups} groups: towpath {:.0} messages/s, python {:.0} messages/s: {:.1} times",
+        "warm, 10 messages in {groups} groups, a target that takes {latency} ms: towpath {:.0} messages/s, python {:.0} messages/s: {:.1} times",
         10.0 / ours.as_secs_f64(),
         10.0 / theirs.as_secs_f64(),
         theirs.as_secs_f64() / ours.as_secs_f64()
@@ -121,7 +153,7 @@ async fn warm(bootstrap: &Path, groups: usize) {
 /// The median time of an invocation.
 async fn measure(mut function: Function, groups: usize, target: &Target) -> Duration {
     function.ready().await;
-    let before = target.calls().len();
+    let before = target.calls.load(Ordering::Relaxed);
     let (mut times, mut cpu) = (Vec::new(), Duration::ZERO);
     for n in 0..INVOCATIONS + 50 {
         if n == 50 {
@@ -138,7 +170,7 @@ async fn measure(mut function: Function, groups: usize, target: &Target) -> Dura
             times.push(took);
         }
     }
-    let calls = target.calls().len() - before;
+    let calls = target.calls.load(Ordering::Relaxed) - before;
     assert!(calls >= 10 * (INVOCATIONS + 50), "every message is delivered: {calls} calls");
     let cpu = (cpu_time(function.id()) - cpu).as_secs_f64() * 1e6 / (10 * INVOCATIONS) as f64;
     println!("  one invocation {}, {cpu:.0} µs of CPU a message, {calls} calls", milliseconds(&mut times));

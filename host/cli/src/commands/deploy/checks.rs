@@ -43,6 +43,9 @@ pub(super) struct Row {
 /// The host must answer this long before an invocation ends.
 const MARGIN: Duration = Duration::from_secs(2);
 
+/// What is left for headers in a message.
+const HEADERS: u64 = 24 * 1024;
+
 /// Fewer receives than this dead-letter messages that only waited behind another.
 const FEW_RECEIVES: u64 = 100;
 
@@ -82,6 +85,15 @@ fn queue(config: &Config, deployed: &Deployed) -> Vec<String> {
             "its visibility timeout is {visibility} s: a batch comes again while it is worked on; set at least {} s, \
             six times the function's timeout",
             6 * timeout
+        ));
+    }
+    let largest = number(attributes, "MaximumMessageSize");
+    // In base64, with headers. Source: the envelope.
+    let needed = (config.ingest.body_limit as u64 + HEADERS) / 3 * 4;
+    if needed > largest {
+        problems.push(format!(
+            "its messages hold {largest} bytes, a body of ingest.body_limit needs {needed}: lower the limit, or raise \
+            MaximumMessageSize"
         ));
     }
     let longest = config.routes.iter().map(|route| route.max_age).max().unwrap_or_default();
