@@ -323,13 +323,13 @@ run "without_a_deduplication_id_every_post_is_its_own_message" {
   }
 }
 
-run "large_messages" {
+run "messages_of_another_size" {
   variables {
-    max_message_size = 1048576
+    max_message_size = 131072
   }
 
   assert {
-    condition     = aws_sqs_queue.this.max_message_size == 1048576 && jsondecode(aws_s3_object.config.content).ingest.body_limit == 761856
+    condition     = aws_sqs_queue.this.max_message_size == 131072 && jsondecode(aws_s3_object.config.content).ingest.body_limit == 73728
     error_message = "A body that is taken fits into a message."
   }
 }
