@@ -235,22 +235,23 @@ run "bucket" {
 
 run "alarms" {
   assert {
-    condition = alltrue([for alarm in concat(
-      [aws_cloudwatch_metric_alarm.dead_letters, aws_cloudwatch_metric_alarm.oldest_message, aws_cloudwatch_metric_alarm.deduplicated],
-      values(aws_cloudwatch_metric_alarm.function),
-    ) : alarm.treat_missing_data == "notBreaching"])
+    condition     = alltrue([for alarm in values(aws_cloudwatch_metric_alarm.this) : alarm.treat_missing_data == "notBreaching"])
     error_message = "Silence is no alarm."
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.dead_letters.threshold == 0 && aws_cloudwatch_metric_alarm.dead_letters.metric_name == "ApproximateNumberOfMessagesVisible"
+    condition     = aws_cloudwatch_metric_alarm.this["dead-letters"].threshold == 0 && aws_cloudwatch_metric_alarm.this["dead-letters"].metric_name == "ApproximateNumberOfMessagesVisible"
     error_message = "One dead letter is an alarm."
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.oldest_message.metric_name == "ApproximateAgeOfOldestMessage" && aws_cloudwatch_metric_alarm.deduplicated.metric_name == "NumberOfDeduplicatedSentMessages"
-    error_message = "Waiting and duplicates are watched."
+    condition     = aws_cloudwatch_metric_alarm.this["oldest-message"].metric_name == "ApproximateAgeOfOldestMessage" && aws_cloudwatch_metric_alarm.this["oldest-message"].threshold == 900
+    error_message = "Waiting is watched."
   }
   assert {
-    condition     = toset(keys(aws_cloudwatch_metric_alarm.function)) == toset(["host-errors", "host-throttles", "ingest-errors", "ingest-throttles"])
+    condition     = aws_cloudwatch_metric_alarm.this["deduplicated"].metric_name == "NumberOfDeduplicatedSentMessages" && aws_cloudwatch_metric_alarm.this["deduplicated"].statistic == "Sum"
+    error_message = "Duplicates are watched."
+  }
+  assert {
+    condition     = toset([for alarm in values(aws_cloudwatch_metric_alarm.this) : "${alarm.metric_name} ${alarm.dimensions["FunctionName"]}" if alarm.namespace == "AWS/Lambda"]) == toset(["Errors towpath-host", "Throttles towpath-host", "Errors towpath-ingest", "Throttles towpath-ingest"])
     error_message = "Errors and throttles of both functions are watched."
   }
 }
