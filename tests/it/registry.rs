@@ -133,7 +133,7 @@ async fn a_long_running_host_looks_by_itself_within_30_seconds() {
 
 #[tokio::test]
 async fn whatever_is_wrong_with_a_new_version_the_last_good_one_keeps_running() {
-    for damaged in ["plugin.wasm", "manifest.json", "gone", "pointer", "wrong targets"] {
+    for damaged in ["plugin.wasm", "manifest.json", "another manifest", "gone", "pointer", "wrong targets"] {
         let rig = Rig::new().await;
         let registry = registry(&rig);
         publish(&registry, "crm", "current", Guest::reject("one"), None).await.unwrap();
@@ -144,6 +144,12 @@ async fn whatever_is_wrong_with_a_new_version_the_last_good_one_keeps_running() 
         match damaged {
             "gone" => std::fs::remove_dir_all(folder(&host.rig).join("crm/versions").join(&two.version)).unwrap(),
             "pointer" => std::fs::write(folder(&host.rig).join("crm/pointers/current.json"), "{").unwrap(),
+            // Readable, and not what was published.
+            "another manifest" => {
+                let manifest = file(&host.rig, &two.version, "manifest.json");
+                let text = std::fs::read_to_string(&manifest).unwrap();
+                std::fs::write(&manifest, text.replace("\"cases\": 1", "\"cases\": 9")).unwrap();
+            }
             "wrong targets" => {}
             file_name => damage(&file(&host.rig, &two.version, file_name)),
         }

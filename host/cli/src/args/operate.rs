@@ -110,8 +110,8 @@ Examples:
   towpath pause -c s3://bucket/towpath.json
   towpath resume -c s3://bucket/towpath.json
 
-It switches off what feeds the Lambda host from the queue. Senders notice nothing: messages are stored, and wait in
-order. For a release of one target hold that target: `towpath hold sss`.")]
+It switches off what feeds the Lambda host from the queue. Senders notice nothing: messages are
+stored, and wait in order. For a release of one target hold that target: `towpath hold sss`.")]
 pub struct Pause {
     /// The config
     #[command(flatten)]
@@ -123,8 +123,9 @@ pub struct Pause {
 pub enum Deploy {
     /// Check that what is deployed on AWS is what the config needs
     #[command(after_help = "\
-Looks at the attributes of both queues, the mapping, the function and what it says of itself, the releases in the
-registry, and the alarms. It changes nothing; the function is invoked once, without a message.
+Looks at the attributes of both queues, the mapping, the function and what it says of itself, the
+releases in the registry, and the alarms. It changes nothing; the function is invoked once, without
+a message.
 
 Examples:
   towpath deploy check -c s3://bucket/towpath.json

@@ -114,16 +114,17 @@ pub struct RegistryPlace {
 /// `plugin publish`.
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
-It builds the plugin if its sources changed, runs `plugin check` and all cases, compiles for x86_64 and arm64, stores
-component, native code and manifest under a version that never changes, and then moves the channel: if nobody else
-did meanwhile.
+It builds the plugin if its sources changed, runs `plugin check` and all cases, compiles for x86_64
+and arm64, stores component, native code and manifest under a version that never changes, and then
+moves the channel: if nobody else did meanwhile.
 
 Examples:
   towpath plugin publish crm --to s3://bucket/plugins
   towpath plugin publish crm --as candidate       for shadow = \"crm@candidate\" and canary = \"5%\"
   towpath plugin publish plugins/crm --to ./registry --key release.key
 
-Exit code 1 if a check fails, somebody else moved the channel, or it is pinned; 3 if the plugin is broken.")]
+Exit code 1 if a check fails, somebody else moved the channel, or it is pinned; 3 if the plugin is
+broken.")]
 pub struct PluginPublish {
     /// The plugin's folder, or its name below plugins/
     pub plugin: PathBuf,
