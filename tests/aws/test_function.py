@@ -77,6 +77,8 @@ def test_a_plugin_is_released_shadowed_promoted_refused_and_rolled_back(aws, tow
         assert function.invoke(batch(won(2))) == {"batchItemFailures": []}
         assert [body["state"] for body in site.target.bodies()] == ["won", "won"]
         assert logged("the shadow differs")[0]["fields"]["differs"] == "request 0: body"
+        totals = function.invoke({"towpath": "about"})["totals"]
+        assert (totals["delivered"], totals["shadow_differed"], totals["shadow_agreed"]) == (2, 1, 0)
 
         # Released, between two messages.
         code, _, wrong = towpath("plugin", "promote", "crm", "-c", site.config_url)

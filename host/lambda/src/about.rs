@@ -9,7 +9,7 @@ pub(crate) fn is_asked(event: &Value) -> bool {
     event.get("towpath").and_then(Value::as_str) == Some("about")
 }
 
-/// The versions of host, engine and contract, and the plugins that are loaded.
+/// The versions of host, engine and contract, the plugins that are loaded, and what came of messages in this process.
 pub(crate) fn answer(pipeline: &Pipeline) -> Value {
     let plugins = pipeline.plugins.all();
     let plugins = plugins.iter().map(|plugin| {
@@ -22,5 +22,6 @@ pub(crate) fn answer(pipeline: &Pipeline) -> Value {
         "target": host_triple(),
         "contract": CONTRACT,
         "plugins": plugins.collect::<Vec<_>>(),
+        "totals": pipeline.totals(),
     })
 }

@@ -58,7 +58,14 @@ pub(super) async fn run(args: Poll, output: &Output) -> anyhow::Result<Exit> {
         () = async { while workers.join_next().await.is_some() {} } => {}
     }
     let totals = pipeline.totals();
-    info!(delivered = totals.delivered, skipped = totals.skipped, dead = totals.dead, "stopped");
+    info!(
+        delivered = totals.delivered,
+        skipped = totals.skipped,
+        dead = totals.dead,
+        shadow_agreed = totals.shadow_agreed,
+        shadow_differed = totals.shadow_differed,
+        "stopped"
+    );
     Ok(Exit::Done)
 }
 

@@ -37,6 +37,14 @@ pub(super) async fn run(args: Serve, output: &Output) -> anyhow::Result<Exit> {
     }
     let totals = station.pipeline.totals();
     let accepted = station.ingest.accepted();
-    info!(accepted, delivered = totals.delivered, skipped = totals.skipped, dead = totals.dead, "stopped");
+    info!(
+        accepted,
+        delivered = totals.delivered,
+        skipped = totals.skipped,
+        dead = totals.dead,
+        shadow_agreed = totals.shadow_agreed,
+        shadow_differed = totals.shadow_differed,
+        "stopped"
+    );
     Ok(Exit::Done)
 }
