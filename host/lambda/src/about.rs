@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use towpath_core::pipeline::Pipeline;
 use towpath_core::plugin::{CONTRACT, WASMTIME, host_triple};
 
-/// Whether an event asks for this. No event of SQS has the key.
+/// Whether an event asks for this. One with records never does: this answer names no failure, so Lambda would delete them.
 pub(crate) fn is_asked(event: &Value) -> bool {
-    event.get("towpath").and_then(Value::as_str) == Some("about")
+    event.get("towpath").and_then(Value::as_str) == Some("about") && event.get("Records").is_none()
 }
 
 /// The versions of host, engine and contract, the plugins that are loaded, and what came of messages in this process.
@@ -24,4 +24,16 @@ pub(crate) fn answer(pipeline: &Pipeline) -> Value {
         "plugins": plugins.collect::<Vec<_>>(),
         "totals": pipeline.totals(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_with_records_is_never_taken_for_a_question() {
+        assert!(is_asked(&json!({ "towpath": "about" })));
+        assert!(!is_asked(&json!({ "towpath": "about", "Records": [] })));
+        assert!(!is_asked(&json!({ "Records": [] })));
+    }
 }
