@@ -16,7 +16,7 @@ pub fn built(name: &str, guest: Guest) -> Built {
     let native = TARGETS.iter().map(|target| precompile(&wasm, Some(target)).unwrap()).collect();
     Built {
         name: name.to_owned(),
-        description: plugin.description().into(),
+        description: plugin.description().clone(),
         contract: "towpath:plugin@1.0.0".to_owned(),
         wasm,
         native,

@@ -8,6 +8,7 @@ use towpath_core::config::S3Url;
 use towpath_core::registry::{Artifacts, ArtifactsError, Tag};
 
 use crate::error::in_words;
+use crate::object;
 
 /// Objects below a prefix of a bucket.
 pub struct S3Artifacts {
@@ -44,14 +45,11 @@ impl Artifacts for S3Artifacts {
     }
 
     async fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Tag)>, ArtifactsError> {
-        let object = match self.client.get_object().bucket(&self.url.bucket).key(self.key(key)).send().await {
-            Ok(object) => object,
-            Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
-            Err(error) => return Err(self.failed(&error)),
-        };
-        let tag = object.e_tag.ok_or_else(|| self.error("an object has no ETag".to_owned()))?;
-        let bytes = object.body.collect().await.map_err(|error| self.error(error.to_string()))?;
-        Ok(Some((bytes.to_vec(), Tag(tag))))
+        let found =
+            object::get(&self.client, &self.url.bucket, self.key(key)).await.map_err(|problem| self.error(problem))?;
+        let Some((bytes, tag)) = found else { return Ok(None) };
+        let tag = tag.ok_or_else(|| self.error("an object has no ETag".to_owned()))?;
+        Ok(Some((bytes, Tag(tag))))
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>, state: Option<&Tag>) -> Result<bool, ArtifactsError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use towpath_core::config::{Config, ConfigError, RegistryConfig, RegistryUrl, S3Url, Secrets};
 use towpath_core::registry::{Artifacts, Folder, Registry};
 
-use crate::{S3Artifacts, SecretsManager, client};
+use crate::{S3Artifacts, SecretsManager, client, object};
 
 /// Why there is no config.
 #[derive(Debug, thiserror::Error)]
@@ -32,10 +32,9 @@ pub async fn read(place: &Path) -> Result<String, LoadError> {
     };
     let failed = |problem| LoadError::S3 { url: url.to_owned(), problem };
     let S3Url { bucket, key } = url.parse().map_err(failed)?;
-    let object = client::s3().await.get_object().bucket(bucket).key(key).send().await;
-    let object = object.map_err(|error| failed(crate::error::in_words(&error)))?;
-    let bytes = object.body.collect().await.map_err(|error| failed(error.to_string()))?;
-    String::from_utf8(bytes.to_vec()).map_err(|error| failed(error.to_string()))
+    let found = object::get(&client::s3().await, &bucket, key).await.map_err(failed)?;
+    let (bytes, _) = found.ok_or_else(|| failed("there is no such object".to_owned()))?;
+    String::from_utf8(bytes).map_err(|error| failed(error.to_string()))
 }
 
 /// Loads a config: it is checked, the secrets that it names are fetched from Secrets Manager side by side, and it is

@@ -10,6 +10,7 @@ use towpath_core::config::S3Url;
 use towpath_core::holds::{BreakerReport, Change, HoldState, Holds, HoldsError};
 
 use crate::error::in_words;
+use crate::object;
 
 /// How often a change is tried when others change the object at the same time.
 const TRIES: u32 = 8;
@@ -39,14 +40,7 @@ impl S3Holds {
 
     /// The object's bytes and its version; `None` if it is not there.
     async fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Option<String>)>, HoldsError> {
-        let object = match self.client.get_object().bucket(&self.url.bucket).key(key).send().await {
-            Ok(object) => object,
-            Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
-            Err(error) => return Err(self.failed(error)),
-        };
-        let version = object.e_tag;
-        let bytes = object.body.collect().await.map_err(|error| self.error(error.to_string()))?;
-        Ok(Some((bytes.to_vec(), version)))
+        object::get(&self.client, &self.url.bucket, key).await.map_err(|problem| self.error(problem))
     }
 
     async fn state(&self) -> Result<(HoldState, Option<String>), HoldsError> {

@@ -8,6 +8,7 @@ mod error;
 pub mod event;
 mod holds;
 pub mod lambda;
+mod object;
 #[cfg(feature = "operate")]
 pub mod operate;
 mod secrets;

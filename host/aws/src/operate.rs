@@ -35,8 +35,6 @@ pub struct Mapping {
     pub filters: usize,
     /// How long it collects messages, in seconds.
     pub window_s: i32,
-    /// The most messages in a batch.
-    pub batch_size: i32,
     /// The most invocations at the same time, if that is limited.
     pub maximum_concurrency: Option<i32>,
 }
@@ -48,8 +46,6 @@ pub struct Function {
     pub name: String,
     /// `provided.al2023` …
     pub runtime: String,
-    /// `arm64` or `x86_64`.
-    pub architecture: String,
     /// How long an invocation may take, in seconds.
     pub timeout_s: i32,
     /// Its environment.
@@ -60,7 +56,7 @@ pub struct Function {
 
 /// What an alarm watches: namespace, metric, and the value of each dimension.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Watched {
+pub struct Alarm {
     /// `AWS/SQS` …
     pub namespace: String,
     /// The metric's name.
@@ -112,7 +108,6 @@ impl Operator {
                     .and_then(|criteria| criteria.filters)
                     .map_or(0, |filters| filters.len()),
                 window_s: mapping.maximum_batching_window_in_seconds.unwrap_or_default(),
-                batch_size: mapping.batch_size.unwrap_or_default(),
                 maximum_concurrency: mapping.scaling_config.and_then(|scaling| scaling.maximum_concurrency),
             })
             .collect())
@@ -125,11 +120,9 @@ impl Operator {
         let reserved = self.lambda.get_function_concurrency().function_name(name).send().await;
         let reserved = reserved
             .map_err(|error| OperateError { what: "look at the function's concurrency", problem: in_words(&error) })?;
-        let architectures = found.architectures.unwrap_or_default();
         Ok(Function {
             name: found.function_name.unwrap_or_default(),
             runtime: found.runtime.map(|runtime| runtime.as_str().to_owned()).unwrap_or_default(),
-            architecture: architectures.first().map_or("x86_64", |architecture| architecture.as_str()).to_owned(),
             timeout_s: found.timeout.unwrap_or(3),
             variables: found.environment.and_then(|env| env.variables).unwrap_or_default().into_iter().collect(),
             reserved_concurrency: reserved.reserved_concurrent_executions,
@@ -150,18 +143,18 @@ impl Operator {
     }
 
     /// What the alarms of the account watch.
-    pub async fn watched(&self) -> Result<Vec<Watched>, OperateError> {
+    pub async fn alarms(&self) -> Result<Vec<Alarm>, OperateError> {
         let mut pages = self.cloudwatch.describe_alarms().into_paginator().send();
-        let mut watched = Vec::new();
+        let mut alarms = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| OperateError { what: "list the alarms", problem: in_words(&error) })?;
-            watched.extend(page.metric_alarms().iter().map(|alarm| Watched {
+            alarms.extend(page.metric_alarms().iter().map(|alarm| Alarm {
                 namespace: alarm.namespace().unwrap_or_default().to_owned(),
                 metric: alarm.metric_name().unwrap_or_default().to_owned(),
                 of: alarm.dimensions().iter().filter_map(|d| d.value()).map(str::to_owned).collect(),
             }));
         }
-        Ok(watched)
+        Ok(alarms)
     }
 
     /// Lets a mapping take messages, or lets it be.

@@ -87,18 +87,8 @@ pub(crate) async fn load_plugins(
         Some(at) => Some(aws::registry(at).await?),
         None => None,
     };
-    let targets: Vec<String> = config.targets.keys().cloned().collect();
-    Ok(match registry::load(engine, config.plugins.values(), &targets, registry.as_ref()).await {
-        Ok((plugins, running)) => {
-            let plugins = Plugins::new(plugins);
-            let settings = config.plugins.values().cloned();
-            let watch = registry.map(|registry| {
-                Watch::new(registry, engine.clone(), plugins.clone(), targets, settings, running, clock)
-            });
-            Ok((plugins, watch))
-        }
-        Err(failures) => Err(failures),
-    })
+    let targets = config.targets.keys().cloned().collect();
+    Ok(registry::open(engine, &config.plugins, targets, registry, clock).await)
 }
 
 /// Loads one plugin from its path and checks that the targets that it names are there.
@@ -137,10 +127,7 @@ impl Parts {
         clock: Clock,
     ) -> anyhow::Result<Parts> {
         let engine = engine(concurrency)?;
-        let (plugins, watch) = load_plugins(&engine, &config, clock).await?.map_err(|wrong| {
-            let lines = wrong.iter().map(|(name, error)| format!("\n  plugin.{name}: {}", error.in_words()));
-            anyhow::anyhow!("plugins could not be loaded:{}", lines.collect::<String>())
-        })?;
+        let (plugins, watch) = load_plugins(&engine, &config, clock).await??;
         let deliverer = Deliverer::new(config.targets, holds, clock).context("preparing delivery")?;
         Ok(Parts { engine, routes: config.routes, plugins, watch, deliverer })
     }

@@ -69,7 +69,7 @@ impl Reloader {
                 if old.as_deref() == Some(plugin.digest()) {
                     return;
                 }
-                let digest = plugin.digest().get(..12).unwrap_or_default().to_owned();
+                let digest = plugin.short_digest().to_owned();
                 self.pipeline.plugins.replace(plugin);
                 info!(plugin = name, digest, "plugin swapped");
             }

@@ -105,7 +105,7 @@ impl Default for Limits {
 }
 
 /// What a plugin says of itself.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Description {
     /// Its name.
     pub name: String,

@@ -28,11 +28,11 @@ use std::sync::Arc;
 pub use artifacts::{Artifacts, ArtifactsError, Tag};
 pub use folder::Folder;
 pub use key::{KeyError, PublicKey, SigningKey};
-pub use load::{Failures, load};
+pub use load::{Failures, open};
 pub use pointer::{Chosen, Move, Pointer};
 pub use publish::{Built, PublishError, Seen};
 pub use reference::{CANDIDATE, CURRENT, Reference, is_name};
-pub use release::{Described, Release, TARGETS};
+pub use release::{Release, TARGETS};
 pub use watch::Watch;
 
 use crate::plugin::{Artifact, ManifestError, digest};
@@ -214,7 +214,7 @@ impl Registry {
             let chosen = Chosen { version: version.clone(), manifest_sha256: digest(&manifest) };
             versions.push((version, self.release(name, &chosen).await));
         }
-        versions.sort_by_key(|(_, release)| release.as_ref().map_or(i64::MAX as u64, |release| release.published_at.0));
+        versions.sort_by_key(|(_, release)| release.as_ref().map_or(u64::MAX, |release| release.published_at.0));
         Ok(versions)
     }
 

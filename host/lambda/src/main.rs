@@ -16,9 +16,9 @@ use towpath_core::config::{Config, Secrets, env};
 use towpath_core::deliver::Deliverer;
 use towpath_core::holds::Watched;
 use towpath_core::pipeline::Pipeline;
-use towpath_core::plugin::{Engine, Plugins};
+use towpath_core::plugin::Engine;
 use towpath_core::queue::Queue;
-use towpath_core::registry::{self, Watch};
+use towpath_core::registry;
 
 /// How long holds that were read count: a hold or a resume is felt after this.
 const HOLDS_MEMORY: Duration = Duration::from_secs(10);
@@ -59,17 +59,8 @@ async fn start() -> anyhow::Result<Host> {
         Some(at) => Some(config::registry(at).await),
         None => None,
     };
-    let names: Vec<String> = targets.keys().cloned().collect();
-    let loaded = registry::load(&engine, settings.values(), &names, registry.as_ref()).await;
-    let (plugins, running) = loaded.map_err(|failures| {
-        let lines = failures.iter().map(|(name, error)| format!("\n  plugin.{name}: {}", error.in_words()));
-        anyhow::anyhow!("plugins could not be loaded:{}", lines.collect::<String>())
-    })?;
-    let plugins = Plugins::new(plugins);
-    let watch = registry.map(|registry| {
-        let settings = settings.into_values();
-        Watch::new(registry, engine, plugins.clone(), names, settings, running, clock)
-    });
+    let names = targets.keys().cloned().collect();
+    let (plugins, watch) = registry::open(&engine, &settings, names, registry, clock).await?;
     let queue: Arc<dyn Queue> = Arc::new(SqsQueue::new(client::sqs(&url).await, url));
     let dead_letters = Arc::new(SqsQueue::new(client::sqs(&dead_letter_url).await, dead_letter_url));
     let holds = match holds {

@@ -33,7 +33,7 @@ pub(super) async fn run(
                 problem: format!("{:#}", anyhow::Error::new(error)),
                 hint: String::new(),
             };
-            Ok(tell(&wrong.into_iter().map(mistake).collect::<Vec<_>>(), output))
+            Ok(tell(&wrong.0.into_iter().map(mistake).collect::<Vec<_>>(), output))
         }
     }
 }

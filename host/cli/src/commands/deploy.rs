@@ -54,7 +54,7 @@ async fn look(config: &Config, config_at: String) -> anyhow::Result<Deployed> {
         about = Some(operator.about(&found.name).await.map_err(|error| error.to_string()));
         function = Some(found);
     }
-    let watched = operator.watched().await?;
+    let alarms = operator.alarms().await?;
     let registry = match &config.registry {
         Some(at) => Some(aws::registry(at).await?),
         None => None,
@@ -66,7 +66,7 @@ async fn look(config: &Config, config_at: String) -> anyhow::Result<Deployed> {
             released.push(Released { plugin: name.clone(), optional: settings.optional, found });
         }
     }
-    Ok(Deployed { config_at, queue, dead_letters, mappings, function, about, watched, released })
+    Ok(Deployed { config_at, queue, dead_letters, mappings, function, about, alarms, released })
 }
 
 /// The release that a reference means now, if a host would load it.
@@ -106,7 +106,7 @@ pub(super) async fn switch(args: &ConfigFile, on: bool, output: &Output) -> anyh
         output.json(&serde_json::json!({ "mappings": ids, "enabled": on }));
     }
     output.say(match on {
-        true => "resumed: what waited goes on, in order, within a minute",
+        true => "resumed: what waited goes on, in order, as soon as Lambda has switched the mapping on",
         false => {
             "paused: messages are stored and wait, in order, until `towpath resume`; batches under way are finished"
         }

@@ -1,28 +1,57 @@
 //! Loading the plugins of a config, from folders and from the registry, side by side.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tracing::{error, info, warn};
 
-use super::{Chosen, Reference, Registry, RegistryError};
-use crate::plugin::{Code, Engine, LoadError, Plugin, Settings};
+use super::{Chosen, Reference, Registry, RegistryError, Watch};
+use crate::clock::Clock;
+use crate::plugin::{Code, Engine, LoadError, Plugin, Plugins, Settings};
 
-/// Which plugins could not be loaded, and why.
-pub type Failures = Vec<(String, LoadError)>;
+/// Which plugins could not be loaded, by their names in the config, and why.
+#[derive(Debug)]
+pub struct Failures(pub Vec<(String, LoadError)>);
+
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("plugins could not be loaded:")?;
+        self.0.iter().try_for_each(|(name, error)| write!(f, "\n  plugin.{name}: {}", error.in_words()))
+    }
+}
+
+impl std::error::Error for Failures {}
 
 /// The plugins of a config, and which versions of the registry they are, by their names in the config.
-pub(super) type Loaded = (Vec<Plugin>, BTreeMap<String, Chosen>);
+type Loaded = (Vec<Plugin>, BTreeMap<String, Chosen>);
+
+/// Loads the plugins of a config, whose targets these are, and what keeps those of a registry up to date.
+pub async fn open(
+    engine: &Engine,
+    settings: &BTreeMap<String, Settings>,
+    targets: Vec<String>,
+    registry: Option<Registry>,
+    clock: Clock,
+) -> Result<(Plugins, Option<Watch>), Failures> {
+    let (plugins, running) = load(engine, settings.values(), &targets, registry.as_ref()).await?;
+    let plugins = Plugins::new(plugins);
+    let watch = registry.map(|registry| {
+        let settings = settings.values().cloned();
+        Watch::new(registry, engine.clone(), plugins.clone(), targets, settings, running, clock)
+    });
+    Ok((plugins, watch))
+}
 
 /// Loads plugins. One of a registry whose current version cannot be loaded starts with the last one before it that can;
 /// one that need not be there may be missing. All that is wrong otherwise is told at once.
-pub async fn load<'a>(
+async fn load<'a>(
     engine: &Engine,
     plugins: impl IntoIterator<Item = &'a Settings>,
     targets: &[String],
     registry: Option<&Registry>,
-) -> Result<(Vec<Plugin>, BTreeMap<String, Chosen>), Failures> {
+) -> Result<Loaded, Failures> {
     // More than one for each core would only make threads.
     let cores = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from));
     let cores = &cores;
@@ -33,11 +62,11 @@ pub async fn load<'a>(
         };
         (settings, loaded)
     });
-    let (mut loaded, mut failures): (Loaded, Failures) = Default::default();
+    let (mut loaded, mut failures) = (Loaded::default(), Vec::new());
     for (settings, result) in join_all(loads).await {
         match result {
             Ok((plugin, chosen)) => {
-                let digest = plugin.digest().get(..12).unwrap_or_default();
+                let digest = plugin.short_digest();
                 let version = chosen.as_ref().map_or(plugin.description().version.as_str(), |c| c.version.as_str());
                 info!(plugin = settings.name, version, digest, "plugin loaded");
                 loaded.1.extend(chosen.map(|chosen| (settings.name.clone(), chosen)));
@@ -50,7 +79,7 @@ pub async fn load<'a>(
             Err(error) => failures.push((settings.name.clone(), error)),
         }
     }
-    if failures.is_empty() { Ok(loaded) } else { Err(failures) }
+    if failures.is_empty() { Ok(loaded) } else { Err(Failures(failures)) }
 }
 
 async fn newest(

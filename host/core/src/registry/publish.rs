@@ -3,11 +3,11 @@
 use super::reference::CURRENT;
 use super::release::{native_file, version};
 use super::{
-    Chosen, Described, MANIFEST, Move, Pointer, Registry, RegistryError, Release, SIGNATURE, SigningKey, Tag,
-    pointer_key, version_key,
+    Chosen, MANIFEST, Move, Pointer, Registry, RegistryError, Release, SIGNATURE, SigningKey, Tag, pointer_key,
+    version_key,
 };
 use crate::clock::Timestamp;
-use crate::plugin::{COMPONENT, Manifest, digest};
+use crate::plugin::{COMPONENT, Description, Manifest, digest};
 
 /// A component that was checked and compiled, ready to be published.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct Built {
     /// The plugin's name in the registry.
     pub name: String,
     /// What it says of itself.
-    pub description: Described,
+    pub description: Description,
     /// The contract that it speaks.
     pub contract: String,
     /// The component.

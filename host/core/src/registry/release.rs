@@ -20,7 +20,7 @@ pub struct Release {
     /// The contract that it speaks, such as `towpath:plugin@1.0.0`.
     pub contract: String,
     /// What the plugin says of itself.
-    pub description: Described,
+    pub description: Description,
     /// The SHA-256 of the component, in hex.
     pub wasm_sha256: String,
     /// What it was compiled to, and by what: one for each target.
@@ -35,26 +35,6 @@ pub struct Release {
     /// By whom.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub published_by: String,
-}
-
-/// [`Description`] as it is written.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Described {
-    /// Its name.
-    pub name: String,
-    /// Its own version.
-    pub version: String,
-    /// What it maps, and to where.
-    pub summary: String,
-    /// The targets that it may name.
-    pub targets: Vec<String>,
-}
-
-impl From<&Description> for Described {
-    fn from(description: &Description) -> Described {
-        let Description { name, version, summary, targets } = description.clone();
-        Described { name, version, summary, targets }
-    }
 }
 
 /// The version under which a component is published: `1.2.0-3f2a9c1b7d04`. The same component, compiled by the same

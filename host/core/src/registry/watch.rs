@@ -41,8 +41,8 @@ struct State {
 }
 
 impl Watch {
-    /// Watches those of these plugins that come from a registry, beginning with what [`super::load`] loaded.
-    pub fn new(
+    /// Watches those of these plugins that come from a registry, beginning with what was loaded.
+    pub(super) fn new(
         registry: Registry,
         engine: Engine,
         plugins: Plugins,
@@ -87,7 +87,7 @@ impl Watch {
             match found {
                 Ok(None) => {}
                 Ok(Some((chosen, Ok(plugin)))) => {
-                    let digest = plugin.digest().get(..12).unwrap_or_default().to_owned();
+                    let digest = plugin.short_digest().to_owned();
                     self.plugins.replace(*plugin);
                     info!(plugin = name, version = chosen.version, digest, "plugin swapped");
                     state.failed.remove(name);

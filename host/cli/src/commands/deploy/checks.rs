@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
-use towpath_aws::operate::{Function, Mapping, Watched};
+use towpath_aws::operate::{Alarm, Function, Mapping};
 use towpath_core::config::Config;
 use towpath_core::plugin::WASMTIME;
 use towpath_core::registry::Release;
 
 /// What is deployed.
-#[derive(Default)]
 pub(super) struct Deployed {
     /// Where the config was read from.
     pub(super) config_at: String,
@@ -21,7 +20,7 @@ pub(super) struct Deployed {
     pub(super) function: Option<Function>,
     /// What the function says of itself, or why it does not.
     pub(super) about: Option<Result<Value, String>>,
-    pub(super) watched: Vec<Watched>,
+    pub(super) alarms: Vec<Alarm>,
     pub(super) released: Vec<Released>,
 }
 
@@ -275,7 +274,7 @@ fn alarms(config: &Config, deployed: &Deployed) -> Vec<String> {
         ("AWS/Lambda", "Throttles", &function, "throttles of the function"),
     ];
     let missing = wanted.into_iter().filter(|(namespace, metric, of, _)| {
-        !deployed.watched.iter().any(|alarm| {
+        !deployed.alarms.iter().any(|alarm| {
             alarm.namespace == *namespace && alarm.metric == *metric && alarm.of.iter().any(|value| value == *of)
         })
     });

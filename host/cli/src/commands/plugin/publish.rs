@@ -150,7 +150,7 @@ fn compile(plugin: &Plugin, folder: &Path, output: &Output) -> anyhow::Result<Bu
     let cases = case::cases(folder)?.len();
     Ok(Built {
         name: plugin.name().to_owned(),
-        description: plugin.description().into(),
+        description: plugin.description().clone(),
         contract: format!("towpath:plugin@{CONTRACT}"),
         wasm,
         native,
