@@ -10,7 +10,7 @@ use towpath_core::clock::Clock;
 use towpath_core::config::{Config, RegistryConfig, RegistryUrl, Secrets, env};
 use towpath_core::plugin::{CONTRACT, Plugin, precompile};
 use towpath_core::registry::{
-    Built, Chosen, Move, PublicKey, PublishError, Registry, RegistryError, Release, SigningKey, TARGETS, is_name,
+    Built, Chosen, Move, PublicKey, PublishError, Registry, Release, SigningKey, TARGETS, is_name,
 };
 
 use super::check::check;
@@ -116,9 +116,7 @@ pub(super) fn refused(error: PublishError, output: &Output) -> anyhow::Result<Ex
             output.error(&error.into());
             Ok(Exit::Findings)
         }
-        PublishError::Registry(RegistryError::Missing { .. } | RegistryError::Artifacts(_))
-        | PublishError::Registry(_)
-        | PublishError::Taken { .. } => Err(error.into()),
+        PublishError::Registry(_) | PublishError::Taken { .. } => Err(error.into()),
     }
 }
 
