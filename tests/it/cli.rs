@@ -14,9 +14,13 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 use towpath_tests::binary::binary;
 use towpath_tests::guest::Guest;
+use towpath_tests::leaks;
 
 fn towpath(folder: &Path, args: &[&str]) -> Output {
-    Command::new(binary("towpath")).args(args).current_dir(folder).env_remove("TOWPATH_CONFIG").output().unwrap()
+    let mut command = Command::new(binary("towpath"));
+    let output = command.args(args).current_dir(folder).env_remove("TOWPATH_CONFIG").output().unwrap();
+    leaks::check(&format!("towpath {args:?}"), &[&output.stdout[..], &output.stderr[..]].concat());
+    output
 }
 
 fn out(output: &Output) -> String {

@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod auth;
 mod cli;
 mod clients;
 mod contract_local;
@@ -18,6 +19,7 @@ mod ingest;
 mod kept;
 mod lambda;
 mod moves;
+mod network;
 mod order;
 mod pipeline;
 mod plugin;
@@ -25,3 +27,4 @@ mod poll;
 mod registry;
 mod released;
 mod secrets;
+mod verify;

@@ -35,11 +35,13 @@ pub struct Request {
     pub path: &'static str,
     /// A header, if there is to be one.
     pub header: Option<(&'static str, &'static str)>,
+    /// Whether the header's value is the name of a secret.
+    pub secret: bool,
 }
 
 impl Default for Request {
     fn default() -> Request {
-        Request { target: "sss", method: "POST", path: "/t", header: None }
+        Request { target: "sss", method: "POST", path: "/t", header: None, secret: false }
     }
 }
 
@@ -76,6 +78,7 @@ impl Guest {
                 let header = guest.next_string.next_multiple_of(4);
                 guest.next_string = header + 20;
                 guest.string(header, name);
+                guest.memory[header + 8] = u8::from(request.secret);
                 guest.string(header + 12, value);
                 guest.word(at + 24, header);
                 guest.word(at + 28, 1);

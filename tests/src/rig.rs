@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use aws_sdk_sqs::config::Credentials;
 use tempfile::TempDir;
 use towpath_core::backoff::Backoff;
 use towpath_core::clock::Clock;
 use towpath_core::config::{Config, Secrets};
 use towpath_core::dead_letter::DeadLetter;
-use towpath_core::deliver::Deliverer;
+use towpath_core::deliver::{AwsCredentials, Deliverer};
 use towpath_core::envelope::{self, Webhook};
 use towpath_core::holds::Watched;
 use towpath_core::pipeline::{Lease, Pipeline, Settlement};
@@ -17,6 +18,8 @@ use towpath_core::queue::{MAX_VISIBILITY, NewMessage, Queue, Receive, Received};
 use towpath_local::{DedupScope, LocalQueue, QueueSettings, Store};
 
 use crate::guest::Guest;
+use crate::leaks;
+pub use crate::leaks::{KEY, TOKEN};
 
 /// A store in a folder that goes away, with the two queues of a host.
 pub struct Rig {
@@ -28,6 +31,8 @@ pub struct Rig {
     pub events: LocalQueue,
     /// The dead-letter queue.
     pub dead_letters: LocalQueue,
+    /// What the front door refuses.
+    pub refused: LocalQueue,
     /// How its pipelines wait where no target says how.
     pub backoff: Backoff,
     clock: Clock,
@@ -41,6 +46,7 @@ impl Rig {
 
     /// A fresh one with this clock.
     pub async fn with_clock(clock: Clock) -> Rig {
+        leaks::watch_logs();
         let folder = TempDir::new().unwrap();
         let store = Store::open(folder.path(), clock).unwrap();
         let settings = QueueSettings {
@@ -49,8 +55,9 @@ impl Rig {
             ..QueueSettings::default()
         };
         let dead_letters = store.queue("events-dead.fifo", settings.clone()).await.unwrap();
+        let refused = store.queue("events-refused.fifo", settings.clone()).await.unwrap();
         let events = store.queue("events.fifo", settings).await.unwrap();
-        Rig { folder, store, events, dead_letters, backoff: Backoff::default(), clock }
+        Rig { folder, store, events, dead_letters, refused, backoff: Backoff::default(), clock }
     }
 
     /// Writes a guest into the folder as the plugin of this name.
@@ -60,13 +67,23 @@ impl Rig {
 
     /// Reads a config whose plugins lie in the folder.
     pub fn config(&self, text: &str) -> Config {
-        let secrets = Secrets::of([("key".to_owned(), "Jefe".to_owned()), ("token".to_owned(), "t0ken".to_owned())]);
+        self.config_knowing(text, &[])
+    }
+
+    fn config_knowing(&self, text: &str, secrets: &[(&str, &str)]) -> Config {
+        let known = [("key", KEY), ("token", TOKEN)].iter().chain(secrets);
+        let secrets = Secrets::of(known.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         Config::parse(text, &self.folder.path().join("towpath.toml"), &secrets).unwrap()
     }
 
     /// A pipeline by this config that sends its dead letters to the rig's queue.
     pub fn pipeline(&self, text: &str) -> Arc<Pipeline> {
         self.pipeline_to(text, Arc::new(self.dead_letters.clone()))
+    }
+
+    /// A pipeline by this config, with more secrets than the rig's own.
+    pub fn pipeline_knowing(&self, text: &str, secrets: &[(&str, &str)]) -> Arc<Pipeline> {
+        self.pipeline_of(self.config_knowing(text, secrets), Arc::new(self.dead_letters.clone()), None)
     }
 
     /// A pipeline by this config that sends its dead letters there.
@@ -76,11 +93,19 @@ impl Rig {
 
     /// A pipeline by this config that keeps to these holds.
     pub fn pipeline_with(&self, text: &str, dead_letters: Arc<dyn Queue>, holds: Option<Watched>) -> Arc<Pipeline> {
-        let config = self.config(text);
+        self.pipeline_of(self.config(text), dead_letters, holds)
+    }
+
+    /// A pipeline by a config that was read, and perhaps changed.
+    pub fn pipeline_of(&self, config: Config, dead_letters: Arc<dyn Queue>, holds: Option<Watched>) -> Arc<Pipeline> {
         let engine = Engine::new().unwrap();
         let load = |settings: &towpath_core::plugin::Settings| Plugin::load(&engine, settings.clone()).unwrap();
         let plugins = Plugins::new(config.plugins.values().map(load));
-        let deliverer = Deliverer::new(config.targets, holds, self.clock).unwrap();
+        let mut deliverer = Deliverer::new(config.targets, holds, self.clock).unwrap();
+        if deliverer.needs_aws_credentials() {
+            let credentials = Credentials::new("AKIDEXAMPLE", TOKEN, Some("session".to_owned()), None, "test");
+            deliverer = deliverer.sign_with(AwsCredentials::new(credentials));
+        }
         let source = "arn:test:events.fifo".to_owned();
         let mut pipeline = Pipeline::new(config.routes, plugins, deliverer, dead_letters, source, self.clock);
         pipeline.backoff = self.backoff;
@@ -134,6 +159,7 @@ impl Rig {
     /// The letters in the dead-letter queue, with their queue messages.
     pub async fn letters(&self) -> Vec<DeadLetter> {
         let letters = self.dead_letters.browse(None, 100).await.unwrap();
+        letters.iter().for_each(|message| leaks::check("a dead letter", format!("{message:?}").as_bytes()));
         letters.iter().map(|message| DeadLetter::read(&message.attributes).unwrap()).collect()
     }
 

@@ -52,6 +52,11 @@ pub fn is_local(queue_url: &str) -> bool {
     loopback(queue_url).is_some()
 }
 
+/// Credentials as the SDK finds them, kept and renewed by it; `None` if there are none to be found anywhere.
+pub async fn credentials() -> Option<SharedCredentialsProvider> {
+    sdk_config(None).await.credentials_provider()
+}
+
 /// A client of Secrets Manager.
 pub async fn secrets_manager() -> aws_sdk_secretsmanager::Client {
     aws_sdk_secretsmanager::Client::new(&sdk_config(None).await)

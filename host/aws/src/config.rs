@@ -1,5 +1,6 @@
 //! The config of a function: from its folder or from S3, with secrets from Secrets Manager.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -37,6 +38,26 @@ pub async fn read(place: &Path) -> Result<String, LoadError> {
     String::from_utf8(bytes).map_err(|error| failed(error.to_string()))
 }
 
+/// Loads a config for the front door: of its secrets, those that webhooks are verified with at ingest are fetched, and no
+/// others.
+pub async fn load_front_door(place: &Path) -> Result<Config, LoadError> {
+    let text = read(place).await?;
+    let config = Config::parse(&text, place, &Secrets::placeholders())?;
+    let verifications = config.routes.iter().filter_map(|route| route.verify.as_ref());
+    let names: BTreeSet<String> = verifications.filter(|v| v.at_ingest).flat_map(|v| v.names.clone()).collect();
+    if names.is_empty() {
+        return Ok(config);
+    }
+    let store = secrets_manager(&config).await;
+    let secrets = Secrets::from_store(store, names).await.and_placeholders();
+    Ok(Config::parse(&text, place, &secrets)?)
+}
+
+async fn secrets_manager(config: &Config) -> Arc<SecretsManager> {
+    let prefix = config.secrets_prefix.clone().unwrap_or_default();
+    Arc::new(SecretsManager::new(client::secrets_manager().await, prefix))
+}
+
 /// Loads a config: it is checked, the secrets that it names are fetched from Secrets Manager side by side, and it is
 /// checked again with them. One without `[secrets]` takes those that `otherwise` gives, if it gives any.
 pub async fn load(place: &Path, otherwise: impl Fn(&Config) -> Option<Secrets>) -> Result<Config, LoadError> {
@@ -47,11 +68,7 @@ pub async fn load(place: &Path, otherwise: impl Fn(&Config) -> Option<Secrets>) 
     let secrets = match (given, placeholders.asked()) {
         (_, names) if names.is_empty() => return Ok(config),
         (Some(secrets), _) => secrets,
-        (None, names) => {
-            let prefix = config.secrets_prefix.unwrap_or_default();
-            let store = SecretsManager::new(client::secrets_manager().await, prefix);
-            Secrets::from_store(Arc::new(store), names).await
-        }
+        (None, names) => Secrets::from_store(secrets_manager(&config).await, names).await,
     };
     Ok(Config::parse(&text, place, &secrets)?)
 }

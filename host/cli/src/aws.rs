@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use towpath_aws::{S3Holds, SqsQueue, client, config};
 use towpath_core::config::{Config, RegistryConfig, S3Url, Secrets};
+use towpath_core::deliver::AwsCredentials;
 use towpath_core::holds::Holds;
 use towpath_core::queue::Queue;
 use towpath_core::registry::Registry;
@@ -25,6 +26,11 @@ pub(crate) async fn waiting(url: &str) -> anyhow::Result<Waiting> {
     let depth = queue.depth().await.with_context(|| format!("asking the queue {url}"))?;
     let messages = depth.visible + depth.invisible + depth.delayed;
     Ok(Waiting { messages, invisible: depth.invisible, groups: None, oldest: None })
+}
+
+/// Credentials for requests that are signed with them.
+pub(crate) async fn credentials() -> anyhow::Result<AwsCredentials> {
+    client::credentials().await.context("finding credentials for aws-sigv4: set AWS_PROFILE, for example")
 }
 
 /// The holds in this object.

@@ -29,6 +29,10 @@ use crate::aws;
 /// The names of the queues in a store.
 pub(crate) const EVENTS: &str = "events.fifo";
 pub(crate) const DEAD_LETTERS: &str = "events-dead.fifo";
+pub(crate) const REFUSED: &str = "events-refused.fifo";
+
+/// How long what the front door refused is kept.
+const KEEP_REFUSED: Duration = Duration::from_secs(24 * 3600);
 
 /// A message of the local queue may be this large: a body of 1 MiB in its envelope, with headers.
 const MAX_LOCAL_MESSAGE: usize = 2 * 1024 * 1024;
@@ -48,10 +52,12 @@ pub(crate) fn config_file(args: &ConfigFile) -> std::path::PathBuf {
     args.config.clone().unwrap_or_else(env::config_file)
 }
 
-/// The queues of a store: events and dead letters.
+/// The queues of a store: events, dead letters, and what the front door refused.
+#[derive(Clone)]
 pub(crate) struct Queues {
     pub(crate) events: LocalQueue,
     pub(crate) dead_letters: LocalQueue,
+    pub(crate) refused: LocalQueue,
 }
 
 impl Queues {
@@ -64,8 +70,9 @@ impl Queues {
             ..QueueSettings::default()
         };
         let dead_letters = store.queue(DEAD_LETTERS, settings.clone()).await?;
+        let refused = store.queue(REFUSED, QueueSettings { retention: KEEP_REFUSED, ..settings.clone() }).await?;
         let events = store.queue(EVENTS, settings).await?;
-        Ok(Queues { events, dead_letters })
+        Ok(Queues { events, dead_letters, refused })
     }
 }
 
@@ -128,7 +135,10 @@ impl Parts {
     ) -> anyhow::Result<Parts> {
         let engine = engine(concurrency)?;
         let (plugins, watch) = load_plugins(&engine, &config, clock).await??;
-        let deliverer = Deliverer::new(config.targets, holds, clock).context("preparing delivery")?;
+        let mut deliverer = Deliverer::new(config.targets, holds, clock).context("preparing delivery")?;
+        if deliverer.needs_aws_credentials() {
+            deliverer = deliverer.sign_with(aws::credentials().await?);
+        }
         Ok(Parts { engine, routes: config.routes, plugins, watch, deliverer })
     }
 }
@@ -163,7 +173,8 @@ impl Station {
         let source = EVENTS.to_owned();
         let pipeline = Pipeline::new(routes.clone(), plugins, deliverer, dead_letters, source, clock);
         let listen = ingest;
-        let ingest = Arc::new(Ingest::new(routes, Arc::new(queues.events.clone()), listen.body_limit));
+        let ingest = Ingest::new(routes, Arc::new(queues.events.clone()), listen.body_limit);
+        let ingest = Arc::new(ingest.keeping_refused(Arc::new(queues.refused.clone())));
         let (pipeline, watch) = (Arc::new(pipeline), watch.map(Arc::new));
         Ok(Station { engine, queues, pipeline, ingest, watch, listen, concurrency })
     }
@@ -206,12 +217,12 @@ impl Station {
                 warn!(error = %error, "ingest ended");
             }
         });
-        let (events, dead_letters, stopped) =
-            (self.queues.events.clone(), self.queues.dead_letters.clone(), stop.clone());
+        let (queues, stopped) = (self.queues.clone(), stop.clone());
         tasks.spawn(async move {
             while stopped.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
-                sweep(&events).await;
-                sweep(&dead_letters).await;
+                for queue in [&queues.events, &queues.dead_letters, &queues.refused] {
+                    sweep(queue).await;
+                }
             }
         });
         let prefix = &self.listen.prefix;
@@ -228,7 +239,7 @@ impl Station {
         stop: &CancellationToken,
         tasks: &mut JoinSet<()>,
     ) -> anyhow::Result<SocketAddr> {
-        let in_use = vec![EVENTS.to_owned(), DEAD_LETTERS.to_owned()];
+        let in_use = vec![EVENTS.to_owned(), DEAD_LETTERS.to_owned(), REFUSED.to_owned()];
         let endpoint = Endpoint::new(self.queues.events.store().clone(), in_use).await?;
         let listener = TcpListener::bind(at).await;
         let listener = listener.with_context(|| format!("listening on {at} for SQS: --sqs takes another address"))?;

@@ -112,12 +112,21 @@ pub(crate) trait Letters: Send {
 }
 
 /// Opens the dead letters of a place; `to` is the URL of the queue to send back to, instead of the config's.
-pub(crate) async fn open(found: &Found, to: Option<&str>) -> anyhow::Result<Box<dyn Letters>> {
+/// With `refused` it is what the front door refused.
+pub(crate) async fn open(found: &Found, to: Option<&str>, refused: bool) -> anyhow::Result<Box<dyn Letters>> {
     match &found.place {
+        Place::Local(queues) if refused && to.is_none() => {
+            Ok(Box::new(LocalLetters::new(queues.events.clone(), queues.refused.clone())))
+        }
         Place::Local(queues) => match to {
             Some(_) => bail!("--to is for queues of SQS: letters of a local store go back to its own queue"),
             None => Ok(Box::new(LocalLetters::new(queues.events.clone(), queues.dead_letters.clone()))),
         },
+        Place::Sqs { .. } if refused => {
+            bail!(
+                "--refused is for a local store: on Lambda the front door logs and counts what it refuses, and keeps nothing"
+            )
+        }
         Place::Sqs { events, dead_letters } => {
             let events = to.or(events.as_deref());
             let events = match events {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use towpath_core::config::{Config, RegistryConfig, RegistryUrl, S3Url};
+use towpath_core::deliver::AwsCredentials;
 use towpath_core::holds::Holds;
 use towpath_core::queue::Queue;
 use towpath_core::registry::{Folder, Registry};
@@ -18,6 +19,10 @@ pub(crate) async fn queue(_: &str) -> anyhow::Result<Arc<dyn Queue>> {
 }
 
 pub(crate) async fn waiting(_: &str) -> anyhow::Result<Waiting> {
+    bail!(CURE)
+}
+
+pub(crate) async fn credentials() -> anyhow::Result<AwsCredentials> {
     bail!(CURE)
 }
 

@@ -12,9 +12,22 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use towpath_core::plugin::digest;
 
-/// Headers whose values let others in, or prove who sent a message: by parts of their names.
-const SECRET_HEADERS: [&str; 9] =
-    ["authorization", "cookie", "signature", "hmac", "token", "secret", "api-key", "apikey", "password"];
+/// Headers whose values let others in, by parts of their names.
+const KEYS: [&str; 7] = ["authorization", "cookie", "token", "secret", "api-key", "apikey", "password"];
+
+/// Headers whose values prove who sent a message.
+const PROOFS: [&str; 2] = ["signature", "hmac"];
+
+/// Whether a header's value may let others in. Nobody needs to see it to find out why a message died.
+pub(crate) fn is_key(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    KEYS.iter().any(|part| name.contains(part))
+}
+
+fn is_proof(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    PROOFS.iter().any(|part| name.contains(part))
+}
 
 /// Replaces what it knows.
 pub(crate) struct Redactor {
@@ -55,8 +68,7 @@ impl Redactor {
 
     /// A header's value.
     pub(crate) fn header(&self, name: &str, value: &str) -> String {
-        let name = name.to_ascii_lowercase();
-        match !self.keep_headers && SECRET_HEADERS.iter().any(|part| name.contains(part)) {
+        match !self.keep_headers && (is_key(name) || is_proof(name)) {
             true => format!("redacted-{}", self.hash(value, 8)),
             false => self.text(value),
         }

@@ -139,6 +139,30 @@ impl DeadLetter {
         }
     }
 
+    /// The letter of a webhook that the front door refused: it never was a message, and is kept to be looked at, or sent
+    /// on after all once its secret is right.
+    pub fn refused_at_ingest(id: String, route: &str, plugin: &str, why: String, now: Timestamp) -> DeadLetter {
+        DeadLetter {
+            v: 1,
+            reason: "unverified".to_owned(),
+            detail: why,
+            route: Some(route.to_owned()),
+            plugin: Some(plugin.to_owned()),
+            id,
+            source: "ingest".to_owned(),
+            sent_at: now,
+            failed_at: now,
+            ..DeadLetter::default()
+        }
+    }
+
+    /// The message that carries this letter with an enveloped webhook.
+    pub fn carried_by(&self, group: GroupId, body: String) -> NewMessage {
+        let attribute = Attribute::text(self.json(MAX_MESSAGE_BYTES));
+        let attributes = Attributes::from([(DEAD_LETTER_ATTRIBUTE.to_owned(), attribute)]);
+        NewMessage { group, dedup_id: self.id.clone(), body, attributes }
+    }
+
     /// The message to send back to the queue that this letter came from: with the ids and the time that it
     /// first had, and a deduplication id of its own. The same letter always gets the same one, so that a
     /// queue swallows it if it is sent twice within five minutes.

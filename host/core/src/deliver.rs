@@ -1,8 +1,10 @@
 //! Delivery: from the requests of a verdict to attempts at targets.
 
 mod auth;
+mod clients;
 mod gates;
 pub mod guard;
+mod path;
 mod request;
 mod retry_after;
 mod target;
@@ -14,7 +16,8 @@ use std::time::Duration;
 use reqwest::{Client, Response};
 use tokio::time::{Instant, timeout_at};
 
-pub use auth::Auth;
+pub use auth::{Auth, AwsCredentials, ClientAuth, Oauth2, SigV4, Signing};
+pub use clients::ClientError;
 pub use gates::{BreakerPolicy, Closed, Gate};
 pub use request::{BadRequest, Grant};
 pub use target::{Statuses, Target};
@@ -24,6 +27,7 @@ use crate::holds::Watched;
 use crate::message::Message;
 use crate::outcome::{Attempt, Fault, FaultKind, Outcome};
 use crate::verdict::Request;
+use auth::Proof;
 use gates::Gates;
 use request::Prepared;
 
@@ -37,37 +41,37 @@ const EXCERPT: usize = 1024;
 #[derive(Debug)]
 pub struct Deliverer {
     targets: BTreeMap<String, Arc<Target>>,
-    open: Client,
-    guarded: Client,
+    clients: BTreeMap<String, Client>,
+    credentials: Option<AwsCredentials>,
     gates: Gates,
     clock: Clock,
 }
 
 impl Deliverer {
-    /// A deliverer for these targets, which calls none that is on hold. Fails if there is no TLS trust store
-    /// to be found.
+    /// A deliverer for these targets, which calls none that is on hold. Fails if a certificate is none, or if there is
+    /// no TLS trust store to be found.
     pub fn new(
         targets: BTreeMap<String, Target>,
         holds: Option<Watched>,
         clock: Clock,
-    ) -> Result<Deliverer, reqwest::Error> {
+    ) -> Result<Deliverer, ClientError> {
         install_crypto();
-        let client = || {
-            Client::builder()
-                .user_agent(concat!("towpath/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                .referer(false)
-                .pool_idle_timeout(Duration::from_secs(30))
-                .tcp_nodelay(true)
-        };
         let gates = Gates::new(targets.values(), holds, clock);
-        Ok(Deliverer {
-            gates,
-            targets: targets.into_iter().map(|(name, target)| (name, Arc::new(target))).collect(),
-            open: client().build()?,
-            guarded: client().dns_resolver(Arc::new(guard::PublicOnly)).build()?,
-            clock,
-        })
+        let clients = clients::build(targets.values())?;
+        let targets = targets.into_iter().map(|(name, target)| (name, Arc::new(target))).collect();
+        Ok(Deliverer { targets, clients, credentials: None, gates, clock })
+    }
+
+    /// Whether a target wants AWS signatures: then [`Deliverer::sign_with`] is called before the first delivery.
+    pub fn needs_aws_credentials(&self) -> bool {
+        let mut schemes = self.targets.values().flat_map(|target| &target.auth);
+        schemes.any(|auth| matches!(auth, Auth::SigV4(_)))
+    }
+
+    /// Signs with these, for targets that want AWS signatures.
+    #[must_use]
+    pub fn sign_with(self, credentials: AwsCredentials) -> Deliverer {
+        Deliverer { credentials: Some(credentials), ..self }
     }
 
     /// The target of this name.
@@ -87,7 +91,7 @@ impl Deliverer {
 
     /// Makes the requests one after another; the first that fails decides. Nothing is awaited longer
     /// than its target's timeout, nor past `deadline`. One that is answered 401 is made once more if its secret
-    /// turns out to have been rotated.
+    /// turns out to have been rotated, or its token can be had anew.
     /// If one of the targets must not be called now none is: what went before it would be sent again at
     /// every try. `stored_at` is when the queue got the message.
     pub async fn deliver(&self, delivery: Delivery, stored_at: Timestamp, deadline: Instant) -> Outcome {
@@ -101,12 +105,12 @@ impl Deliverer {
             Err(closed) => return Outcome::Held(closed),
         };
         let mut attempts = Vec::with_capacity(delivery.requests.len());
-        for mut request in delivery.requests {
+        for request in delivery.requests {
             let target = Arc::clone(&request.target);
-            let (mut attempt, mut retry_after) = self.attempt(&request, deadline).await;
-            if attempt.status == Some(401) && timeout_at(deadline, request.renew()).await.unwrap_or(false) {
+            let (mut attempt, mut retry_after, proof) = self.attempt(&request, deadline).await;
+            if attempt.status == Some(401) && timeout_at(deadline, proof.is_outdated()).await.unwrap_or(false) {
                 attempts.push(attempt);
-                (attempt, retry_after) = self.attempt(&request, deadline).await;
+                (attempt, retry_after, _) = self.attempt(&request, deadline).await;
             }
             let status = attempt.status.filter(|_| attempt.error.is_none());
             attempts.push(attempt);
@@ -121,7 +125,7 @@ impl Deliverer {
         Outcome::Delivered(attempts)
     }
 
-    async fn attempt(&self, request: &Prepared, deadline: Instant) -> (Attempt, Option<Duration>) {
+    async fn attempt(&self, request: &Prepared, deadline: Instant) -> (Attempt, Option<Duration>, Proof) {
         let started = Instant::now();
         let mut attempt = Attempt {
             target: request.target.name.clone(),
@@ -132,38 +136,36 @@ impl Deliverer {
             millis: 0,
             excerpt: String::new(),
         };
-        let mut retry_after = None;
+        let (mut retry_after, mut proof) = (None, Proof::default());
         let limit = deadline.min(started + request.target.timeout);
         let exchange = async {
-            let response = self.send(request).await?;
+            let response = self.send(request, &mut proof).await?;
             attempt.status = Some(response.status().as_u16());
             retry_after = retry_after::parse(response.headers(), self.clock.now());
             let failed = !response.status().is_success();
-            let body = read_body(response).await?;
+            let body = read_body(response).await.map_err(|error| describe(&error))?;
             if failed {
                 attempt.excerpt = excerpt(&body);
             }
-            Ok::<(), reqwest::Error>(())
+            Ok::<(), String>(())
         };
         attempt.error = match timeout_at(limit, exchange).await {
             Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(describe(&error)),
+            Ok(Err(problem)) => Some(problem),
             Err(_) => Some(format!("timed out after {} ms", (limit - started).as_millis())),
         };
         attempt.millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        (attempt, retry_after)
+        (attempt, retry_after, proof)
     }
 
-    async fn send(&self, request: &Prepared) -> Result<Response, reqwest::Error> {
-        let client = if request.target.allow_private { &self.open } else { &self.guarded };
-        let timestamp = http::HeaderValue::from(self.clock.now().0 / 1000);
-        client
-            .request(request.method.clone(), request.url.clone())
-            .headers(request.headers.clone())
-            .header("webhook-timestamp", timestamp)
-            .body(request.body.clone())
-            .send()
-            .await
+    async fn send(&self, request: &Prepared, proof: &mut Proof) -> Result<Response, String> {
+        let Some(client) = self.clients.get(&request.target.name) else {
+            return Err("there is no client for this target".to_owned());
+        };
+        let headers = request.sealed(self.clock.now(), client, self.credentials.as_ref(), proof).await?;
+        let built = client.request(request.method.clone(), request.url.clone());
+        let built = built.headers(headers).body(request.body.clone());
+        built.send().await.map_err(|error| describe(&error))
     }
 }
 

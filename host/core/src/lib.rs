@@ -20,5 +20,6 @@ pub mod poll;
 pub mod queue;
 pub mod registry;
 pub mod route;
+pub mod signature;
 pub mod verdict;
 pub mod verify;

@@ -27,6 +27,7 @@ use crate::plugin::Plugins;
 use crate::queue::{GroupId, MAX_RETENTION, Queue, Received};
 use crate::route::{Route, Routes};
 use crate::verdict::Verdict;
+use crate::verify::Verification;
 use failures::Failures;
 use shadow::{Seat, Witness};
 
@@ -168,15 +169,19 @@ impl Pipeline {
                 Err(error) => return Outcome::Broken(format!("cannot tell whether the group is parked: {error}")),
             }
         }
-        let message = match Message::read(received, &self.source) {
+        let mut message = match Message::read(received, &self.source) {
             Ok(message) => message,
             Err(error) => return Outcome::Misfit { code: "unreadable", detail: error.to_string() },
         };
         let edited = !origin(received).notes.is_empty();
         if let Some(verify) = route.verify.as_ref().filter(|_| !edited)
-            && let Err(error) = verify.check_anew(&message, lease.deadline).await
+            && let Err(error) = verify.check_anew((&message).into(), lease.deadline).await
         {
             return Outcome::Misfit { code: "unverified", detail: error.to_string() };
+        }
+        // A secret that was sent along is nobody's business from here on.
+        if let Some(name) = route.verify.as_ref().and_then(Verification::secret_header) {
+            message.headers.retain(|(header, _)| header != name);
         }
         let Some(plugin) = &seat.plugin else {
             return Outcome::Broken(format!("the plugin {:?} is not loaded", route.plugin));

@@ -15,7 +15,7 @@ pub use template::{Template, TemplateError};
 use crate::decide::OnDeadLetter;
 use crate::envelope::Webhook;
 use crate::queue::GroupId;
-use crate::verify::Verify;
+use crate::verify::Verification;
 
 /// The longest a group id or deduplication id can be. Source: the `SendMessage` API of SQS.
 pub const MAX_ID: usize = 128;
@@ -34,7 +34,7 @@ pub struct Route {
     /// How another build of it is tried on real traffic.
     pub rollout: Rollout,
     /// How messages prove where they come from.
-    pub verify: Option<Verify>,
+    pub verify: Option<Verification>,
     /// What happens instead of dead-lettering.
     pub on_dead_letter: OnDeadLetter,
     /// How old a message may grow before it is given up.

@@ -1,7 +1,7 @@
 //! The routes of the front door.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -15,6 +15,8 @@ use towpath_core::queue::{NewMessage, Queue, QueueError};
 use towpath_core::route::{Route, Routes};
 use tracing::{debug, error, info};
 
+use crate::refused::{self, Kept};
+
 /// What the front door needs.
 pub struct Ingest {
     /// The routes of the config.
@@ -23,14 +25,37 @@ pub struct Ingest {
     pub queue: Arc<dyn Queue>,
     /// The longest body that is taken, in bytes.
     pub body_limit: usize,
+    pub(crate) refused_queue: Option<Arc<dyn Queue>>,
+    pub(crate) kept: Mutex<Kept>,
     accepted: AtomicU64,
+    pub(crate) refused: AtomicU64,
     draining: AtomicBool,
 }
 
 impl Ingest {
     /// A front door to this queue.
     pub fn new(routes: Routes, queue: Arc<dyn Queue>, body_limit: usize) -> Ingest {
-        Ingest { routes, queue, body_limit, accepted: AtomicU64::new(0), draining: AtomicBool::new(false) }
+        Ingest {
+            routes,
+            queue,
+            body_limit,
+            refused_queue: None,
+            kept: Mutex::default(),
+            accepted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Keeps in this queue what fails the verification of a route with `at = "ingest"`, 64 MiB a day at most.
+    #[must_use]
+    pub fn keeping_refused(self, queue: Arc<dyn Queue>) -> Ingest {
+        Ingest { refused_queue: Some(queue), ..self }
+    }
+
+    /// How many webhooks were answered 401.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// How many webhooks were answered 202.
@@ -49,6 +74,7 @@ impl Ingest {
 /// | answer | when |
 /// |---|---|
 /// | 202 `{"id": …, "group": …, "sequence": …}` | the webhook is stored |
+/// | 401 | the webhook fails the verification of a route with `at = "ingest"` |
 /// | 404 | no route has the path |
 /// | 413 | the body is longer than the limit |
 /// | 400 | the body broke off, or is not HTTP |
@@ -80,6 +106,11 @@ async fn accept(State(ingest): State<Arc<Ingest>>, Path(path): Path<String>, req
         Err(answer) => return answer,
     };
     let webhook = Webhook { headers: headers(&parts.headers), body };
+    if let Some(verification) = route.verify.as_ref().filter(|verification| verification.at_ingest)
+        && let Err(why) = refused::check(verification, &webhook).await
+    {
+        return ingest.refuse(route, verification, &webhook, &why).await;
+    }
     store(&ingest, route, &webhook).await
 }
 
@@ -134,7 +165,7 @@ fn headers(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
 }
 
-fn problem(status: StatusCode, detail: &str) -> Response {
+pub(crate) fn problem(status: StatusCode, detail: &str) -> Response {
     let body = json!({ "error": detail });
     (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use lambda_http::Error;
 use towpath_aws::{SqsQueue, client, config};
-use towpath_core::config::{Config, Secrets, env};
+use towpath_core::config::{Config, env};
 use towpath_ingest::{Ingest, router};
 
 #[tokio::main(flavor = "current_thread")]
@@ -20,10 +20,7 @@ async fn main() -> Result<(), Error> {
 
 async fn start() -> anyhow::Result<(Ingest, String)> {
     let file = env::config_file();
-    let text = config::read(&file).await.context("loading the config")?;
-    // The front door verifies nothing, the host does: this function's role reads no secrets.
-    let Config { queue, ingest, routes, .. } =
-        Config::parse(&text, &file, &Secrets::placeholders()).context("loading the config")?;
+    let Config { queue, ingest, routes, .. } = config::load_front_door(&file).await.context("loading the config")?;
     let Some(url) = queue.url else {
         bail!("on Lambda the config needs [queue] with url");
     };

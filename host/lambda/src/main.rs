@@ -67,7 +67,10 @@ async fn start() -> anyhow::Result<Host> {
         Some(url) => Some(Watched::new(Arc::new(S3Holds::new(client::s3().await, url)), HOLDS_MEMORY)),
         None => None,
     };
-    let deliverer = Deliverer::new(targets, holds, clock).context("preparing delivery")?;
+    let mut deliverer = Deliverer::new(targets, holds, clock).context("preparing delivery")?;
+    if deliverer.needs_aws_credentials() {
+        deliverer = deliverer.sign_with(client::credentials().await.context("finding credentials for aws-sigv4")?);
+    }
     let source = queue.name().to_owned();
     let pipeline = Pipeline::new(routes, plugins, deliverer, dead_letters, source, clock);
     Ok(Host { pipeline, queue, watch })

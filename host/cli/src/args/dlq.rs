@@ -22,14 +22,14 @@ pub enum Dlq {
         id: String,
         /// Where
         #[command(flatten)]
-        place: Place,
+        place: LetterPlace,
     },
     /// Count dead letters by route and reason; exit code 1 if there are any
     #[command(after_help = "Example:\n  towpath dlq stats --json || page-somebody")]
     Stats {
         /// Where
         #[command(flatten)]
-        place: Place,
+        place: LetterPlace,
     },
     /// Send dead letters back to the queue that they came from, in order
     Redrive(DlqRedrive),
@@ -48,6 +48,17 @@ pub enum Dlq {
         #[command(flatten)]
         place: Place,
     },
+}
+
+/// Which queue of letters.
+#[derive(ClapArgs, Debug, Clone, Default)]
+pub struct LetterPlace {
+    /// Where
+    #[command(flatten)]
+    pub place: Place,
+    /// What the front door answered 401 (`at = "ingest"`) and kept for a day, instead of dead letters
+    #[arg(long, conflicts_with = "queue_url")]
+    pub refused: bool,
 }
 
 /// Which letters.
@@ -131,7 +142,7 @@ pub struct DlqList {
     pub limit: usize,
     /// Where
     #[command(flatten)]
-    pub place: Place,
+    pub place: LetterPlace,
 }
 
 /// `dlq redrive`.
@@ -172,7 +183,7 @@ pub struct DlqRedrive {
     pub to: Option<String>,
     /// Where
     #[command(flatten)]
-    pub place: Place,
+    pub place: LetterPlace,
 }
 
 /// `dlq diff`.
@@ -200,7 +211,7 @@ pub struct DlqDiff {
     pub name: Option<String>,
     /// Where
     #[command(flatten)]
-    pub place: Place,
+    pub place: LetterPlace,
 }
 
 /// `dlq edit`.
@@ -226,7 +237,7 @@ pub struct DlqEdit {
     pub note: String,
     /// Where
     #[command(flatten)]
-    pub place: Place,
+    pub place: LetterPlace,
 }
 
 /// `dlq drop`.
@@ -249,5 +260,5 @@ pub struct DlqDrop {
     pub note: String,
     /// Where
     #[command(flatten)]
-    pub place: Place,
+    pub place: LetterPlace,
 }

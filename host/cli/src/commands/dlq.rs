@@ -10,7 +10,7 @@ mod stats;
 use anyhow::bail;
 use futures_util::future::BoxFuture;
 
-use crate::args::{Dlq, Place};
+use crate::args::{Dlq, LetterPlace, Place};
 use crate::audit::Audit;
 use crate::letters::{self, Letter, Letters};
 use crate::output::{Exit, Output};
@@ -31,12 +31,12 @@ pub(super) async fn run(args: Dlq, output: &Output) -> anyhow::Result<Exit> {
 
 /// Opens the letters of a place, does the work, and ends the look however the work ended: also on Ctrl-C.
 pub(super) async fn with_letters<T>(
-    place: &Place,
+    place: &LetterPlace,
     to: Option<&str>,
     work: impl for<'a> FnOnce(&'a Found, &'a mut dyn Letters) -> BoxFuture<'a, anyhow::Result<T>>,
 ) -> anyhow::Result<Option<T>> {
-    let found = Found::find(place).await?;
-    let mut letters = letters::open(&found, to).await?;
+    let found = Found::find(&place.place).await?;
+    let mut letters = letters::open(&found, to, place.refused).await?;
     let result = tokio::select! {
         result = work(&found, &mut *letters) => result.map(Some),
         signal = crate::signals::first() => signal.map(|()| None).map_err(Into::into),

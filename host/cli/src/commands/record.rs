@@ -12,7 +12,7 @@ use towpath_core::queue::{Handle, Queue as _, Received};
 use towpath_local::LocalQueue;
 
 use super::dlq::with_letters;
-use crate::args::Record;
+use crate::args::{LetterPlace, Record};
 use crate::event::Event;
 use crate::letters::Letters;
 use crate::output::{Exit, Output};
@@ -94,7 +94,7 @@ impl Recorder<'_> {
     }
 
     async fn dead_letters(&mut self) -> anyhow::Result<()> {
-        let place = self.args.place.clone();
+        let place = LetterPlace { place: self.args.place.clone(), refused: false };
         let limit = self.args.limit;
         let read = with_letters(&place, None, |_, letters| Box::pin(dead(letters, limit))).await?;
         read.unwrap_or_default().iter().try_for_each(|message| self.save(message))

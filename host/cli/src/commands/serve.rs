@@ -36,9 +36,10 @@ pub(super) async fn run(args: Serve, output: &Output) -> anyhow::Result<Exit> {
         () = async { while tasks.join_next().await.is_some() {} } => {}
     }
     let totals = station.pipeline.totals();
-    let accepted = station.ingest.accepted();
+    let (accepted, refused) = (station.ingest.accepted(), station.ingest.refused());
     info!(
         accepted,
+        refused,
         delivered = totals.delivered,
         skipped = totals.skipped,
         dead = totals.dead,

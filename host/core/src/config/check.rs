@@ -1,8 +1,10 @@
 //! From shapes to a checked config: references, ranges, addresses, overlaps.
 
+mod auth;
 mod plugins;
 mod routes;
 mod targets;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,6 +12,8 @@ use std::path::Path;
 
 use super::shape::{self, Shape};
 use super::{Config, IngestConfig, Mistake, QueueConfig, RegistryConfig, RegistryUrl, S3Url, Secret, Secrets};
+use crate::deliver::Target;
+use crate::plugin::Settings;
 use crate::queue::MAX_MESSAGE_BYTES;
 use crate::route::Routes;
 
@@ -37,7 +41,8 @@ pub(super) fn check(shape: Shape, file: &Path, secrets: &Secrets, mistakes: &mut
     let plugins = plugins.map(|(name, plugin)| (name.clone(), checker.plugin(name, plugin, has_registry))).collect();
     let plugins = checker.candidates(plugins, &routes, has_registry);
     let targets = shape.targets.into_iter().filter_map(|(name, t)| Some((name.clone(), checker.target(name, t)?)));
-    let targets = targets.collect();
+    let targets: BTreeMap<String, Target> = targets.collect();
+    checker.plugin_secrets(&targets, &plugins);
     let secrets_prefix = shape.secrets.map(|secrets| secrets.prefix);
     let routes = Routes::new(routes);
     Config { file: file.to_owned(), queue, ingest, holds, registry, secrets_prefix, routes, plugins, targets }
@@ -140,6 +145,21 @@ impl Checker<'_> {
     fn secret(&mut self, at: String, name: &str) -> Option<Secret> {
         let secret = self.secrets.get(name);
         secret.map_err(|(problem, hint)| self.wrong(at, problem, hint)).ok()
+    }
+
+    /// A secret that a target takes from plugins is one that a plugin has.
+    fn plugin_secrets(&mut self, targets: &BTreeMap<String, Target>, plugins: &BTreeMap<String, Settings>) {
+        for (name, target) in targets {
+            let unknown = |secret: &&String| !plugins.values().any(|plugin| plugin.secrets.contains_key(*secret));
+            for secret in target.plugin_secrets.iter().filter(unknown) {
+                let hint = format!("add secrets = [{secret:?}] to the plugin that sends it");
+                self.wrong(
+                    format!("target.{name}.plugin_secrets"),
+                    format!("no plugin has the secret {secret:?}"),
+                    hint,
+                );
+            }
+        }
     }
 
     fn reference(&mut self, at: String, kind: &'static str, name: &str) {

@@ -95,7 +95,7 @@ pub struct Secrets(Source);
 #[derive(Clone, Debug)]
 enum Source {
     Environment(BTreeMap<String, Secret>),
-    Store { known: BTreeMap<String, Secret>, problems: BTreeMap<String, String> },
+    Store { known: BTreeMap<String, Secret>, problems: BTreeMap<String, String>, only_these: bool },
     Placeholders(Arc<Mutex<BTreeSet<String>>>),
 }
 
@@ -130,7 +130,16 @@ impl Secrets {
                 Err(problem) => drop(problems.insert(name, problem)),
             }
         }
-        Secrets(Source::Store { known, problems })
+        Secrets(Source::Store { known, problems, only_these: false })
+    }
+
+    /// Placeholders for all that was not asked for: for a host that uses a part of the config, and may read no more.
+    #[must_use]
+    pub fn and_placeholders(self) -> Secrets {
+        match self.0 {
+            Source::Store { known, problems, .. } => Secrets(Source::Store { known, problems, only_these: true }),
+            other => Secrets(other),
+        }
     }
 
     /// A placeholder for every name: to check a config where its secrets are not at hand, and to find out which
@@ -151,7 +160,10 @@ impl Secrets {
     pub fn get(&self, name: &str) -> Result<Secret, (String, String)> {
         let found = match &self.0 {
             Source::Environment(values) => values.get(&key(name)).cloned(),
-            Source::Store { known, .. } => known.get(name).cloned(),
+            Source::Store { known, problems, only_these } => {
+                let unasked = *only_these && !problems.contains_key(name);
+                known.get(name).cloned().or_else(|| unasked.then(|| Secret::new("placeholder")))
+            }
             Source::Placeholders(asked) => {
                 asked.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
                 Some(Secret::new("placeholder"))

@@ -1,5 +1,8 @@
 //! The shape of `towpath.toml` as it is written: every table, every key, before any check.
 
+mod auth;
+mod verify;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +11,10 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+
+use crate::signature;
+pub(super) use auth::{Auth, Auths, ClientAuth};
+pub(super) use verify::{At, Unit, Verify};
 
 /// The whole file; tables with mistakes are missing.
 #[derive(Debug, Default)]
@@ -66,18 +73,6 @@ pub(super) enum OnDeadLetter {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(tag = "scheme", deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) enum Verify {
-    #[serde(rename = "hmac-sha256")]
-    HmacSha256 {
-        header: String,
-        #[serde(default)]
-        prefix: String,
-        secret: String,
-    },
-}
-
-#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Plugin {
     pub(super) path: Option<PathBuf>,
@@ -103,12 +98,17 @@ pub(super) struct Limits {
 #[serde(deny_unknown_fields)]
 pub(super) struct Target {
     pub(super) url: String,
-    pub(super) auth: Option<Auth>,
+    #[serde(default)]
+    pub(super) auth: Auths,
     pub(super) timeout: Option<Span>,
     #[serde(default)]
     pub(super) retry: Retry,
     #[serde(default)]
     pub(super) allow_private: bool,
+    pub(super) ca: Option<String>,
+    pub(super) proxy: Option<String>,
+    #[serde(default)]
+    pub(super) plugin_secrets: Vec<String>,
     #[serde(default)]
     pub(super) breaker: Breaker,
     #[serde(default)]
@@ -143,19 +143,70 @@ pub(super) struct Secrets {
     pub(super) prefix: String,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(tag = "scheme", deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) enum Auth {
-    Bearer { secret: String },
-    Header { name: String, secret: String },
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Retry {
     pub(super) on: Option<Vec<String>>,
     pub(super) base: Option<Span>,
     pub(super) cap: Option<Span>,
+}
+
+/// The name of a secret, or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected the name of a secret, or a list of names")]
+pub(super) enum Names {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Names {
+    /// The names, each with what stands behind the key path of the whole.
+    pub(super) fn indexed(self) -> Vec<(String, String)> {
+        match self {
+            Names::One(name) => vec![(String::new(), name)],
+            Names::Many(names) => names.into_iter().enumerate().map(|(i, name)| (format!("[{i}]"), name)).collect(),
+        }
+    }
+}
+
+/// A hash that an HMAC is made with.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Algorithm {
+    Sha1,
+    #[default]
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl From<Algorithm> for signature::Algorithm {
+    fn from(algorithm: Algorithm) -> signature::Algorithm {
+        match algorithm {
+            Algorithm::Sha1 => signature::Algorithm::Sha1,
+            Algorithm::Sha256 => signature::Algorithm::Sha256,
+            Algorithm::Sha384 => signature::Algorithm::Sha384,
+            Algorithm::Sha512 => signature::Algorithm::Sha512,
+        }
+    }
+}
+
+/// How a digest is written.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Encoding {
+    #[default]
+    Hex,
+    Base64,
+}
+
+impl From<Encoding> for signature::Encoding {
+    fn from(encoding: Encoding) -> signature::Encoding {
+        match encoding {
+            Encoding::Hex => signature::Encoding::Hex,
+            Encoding::Base64 => signature::Encoding::Base64,
+        }
+    }
 }
 
 /// A duration such as `10s`, `15m` or `3d`.

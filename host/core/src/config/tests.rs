@@ -1,3 +1,5 @@
+mod access;
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -1,39 +1,150 @@
-//! How the host proves to a target who it is.
+//! How the host proves to a target who it is. Everything is put on at each attempt: signatures carry its time, tokens
+//! run out, secrets are rotated.
 
-use http::header::{AUTHORIZATION, HeaderName};
+mod oauth2;
+mod signing;
+mod sigv4;
 
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request};
+use reqwest::Client;
+use url::Url;
+
+pub use aws_credential_types::provider::SharedCredentialsProvider as AwsCredentials;
+pub use oauth2::{ClientAuth, Oauth2};
+pub use signing::Signing;
+pub use sigv4::SigV4;
+
+use crate::clock::Timestamp;
 use crate::config::Secret;
 
-/// A scheme and its secret.
+/// A scheme and its secrets.
 #[derive(Clone, Debug)]
 pub enum Auth {
     /// `Authorization: Bearer <secret>`, RFC 6750.
     Bearer(Secret),
+    /// `Authorization: Basic <base64 of user:secret>`, RFC 7617.
+    Basic {
+        /// The user's name.
+        user: String,
+        /// The password.
+        secret: Secret,
+    },
     /// The secret in a header of this name.
     Header(HeaderName, Secret),
+    /// The request is signed with a shared key.
+    Signed(Signing),
+    /// A bearer token from a token endpoint: client credentials, RFC 6749 section 4.4.
+    Oauth2(Arc<Oauth2>),
+    /// AWS Signature Version 4, with the host's own role.
+    SigV4(SigV4),
+}
+
+/// What an attempt is made with.
+pub(super) struct Sealing<'a> {
+    pub(super) method: &'a Method,
+    pub(super) url: &'a Url,
+    pub(super) body: &'a [u8],
+    pub(super) now: Timestamp,
+    /// For tokens.
+    pub(super) client: &'a Client,
+    pub(super) credentials: Option<&'a AwsCredentials>,
+}
+
+/// What proved who the host is in one attempt, to find out after a 401 whether another one would be better.
+#[derive(Default)]
+pub(super) struct Proof {
+    secrets: Vec<(Secret, Arc<str>)>,
+    tokens: Vec<(Arc<Oauth2>, Arc<str>)>,
+}
+
+impl Proof {
+    /// The value of a secret, remembered.
+    pub(super) fn expose(&mut self, secret: &Secret) -> Arc<str> {
+        let value = secret.expose();
+        self.secrets.push((secret.clone(), Arc::clone(&value)));
+        value
+    }
+
+    /// Whether there is a new proof now: a secret that was rotated, or a token that can be had anew.
+    pub(super) async fn is_outdated(&self) -> bool {
+        let mut outdated = false;
+        for (secret, seen) in &self.secrets {
+            outdated |= secret.is_renewed(seen).await;
+        }
+        for (oauth2, seen) in &self.tokens {
+            outdated |= oauth2.discard(seen).await;
+        }
+        outdated
+    }
 }
 
 impl Auth {
-    /// The header that this scheme sets. No plugin may set it.
-    pub fn header_name(&self) -> &HeaderName {
+    /// The headers that this scheme sets. No plugin may set them.
+    pub fn headers(&self) -> Vec<HeaderName> {
         match self {
-            Auth::Bearer(_) => &AUTHORIZATION,
-            Auth::Header(name, _) => name,
+            Auth::Bearer(_) | Auth::Basic { .. } | Auth::Oauth2(_) => vec![AUTHORIZATION],
+            Auth::Header(name, _) => vec![name.clone()],
+            Auth::Signed(signing) => vec![signing.header.clone()],
+            Auth::SigV4(_) => sigv4::HEADERS.iter().map(|name| HeaderName::from_static(name)).collect(),
         }
     }
 
-    /// Its secret.
-    pub fn secret(&self) -> &Secret {
-        match self {
-            Auth::Bearer(secret) | Auth::Header(_, secret) => secret,
-        }
+    /// Whether it covers what other schemes set: then it comes after them.
+    fn covers_others(&self) -> bool {
+        matches!(self, Auth::Signed(_) | Auth::SigV4(_))
     }
 
-    /// What stands before the secret in the header's value.
-    pub fn scheme(&self) -> &'static str {
-        match self {
-            Auth::Bearer(_) => "Bearer ",
-            Auth::Header(..) => "",
-        }
+    async fn put_on(&self, headers: &mut HeaderMap, sealing: &Sealing<'_>, proof: &mut Proof) -> Result<(), String> {
+        let (name, value) = match self {
+            Auth::Bearer(secret) => (AUTHORIZATION, format!("Bearer {}", proof.expose(secret))),
+            Auth::Basic { user, secret } => {
+                let pair = BASE64.encode(format!("{user}:{}", proof.expose(secret)));
+                (AUTHORIZATION, format!("Basic {pair}"))
+            }
+            Auth::Header(name, secret) => (name.clone(), proof.expose(secret).to_string()),
+            Auth::Oauth2(oauth2) => {
+                let token = oauth2.token(sealing.client).await?;
+                proof.tokens.push((Arc::clone(oauth2), Arc::clone(&token)));
+                (AUTHORIZATION, format!("Bearer {token}"))
+            }
+            Auth::Signed(signing) => {
+                let value = signing.sign(headers, sealing, proof)?;
+                (signing.header.clone(), value)
+            }
+            Auth::SigV4(sigv4) => return sigv4.sign(headers, sealing).await,
+        };
+        headers.insert(name, sensitive(&value)?);
+        Ok(())
     }
+}
+
+/// Puts all proofs on a request; those that sign come last. An error says what is missing, and no secret.
+pub(super) async fn seal(
+    schemes: &[Auth],
+    headers: &mut HeaderMap,
+    sealing: &Sealing<'_>,
+    proof: &mut Proof,
+) -> Result<(), String> {
+    let (last, first): (Vec<&Auth>, Vec<&Auth>) = schemes.iter().partition(|scheme| scheme.covers_others());
+    for scheme in first.into_iter().chain(last) {
+        scheme.put_on(headers, sealing, proof).await?;
+    }
+    Ok(())
+}
+
+/// A header's value that is never shown.
+pub(super) fn sensitive(value: &str) -> Result<HeaderValue, String> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| "a secret has characters that no header can have")?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// A request as the crates that sign see it.
+fn bare<B>(method: &Method, url: &Url, body: B) -> Result<Request<B>, String> {
+    Request::builder().method(method).uri(url.as_str()).body(body).map_err(|error| error.to_string())
 }

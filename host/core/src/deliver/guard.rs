@@ -10,7 +10,10 @@ pub fn is_private_host(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => is_private(IpAddr::V4(address)),
         Some(Host::Ipv6(address)) => is_private(IpAddr::V6(address)),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
         None => true,
     }
 }
@@ -35,6 +38,8 @@ fn is_private_v4(address: Ipv4Addr) -> bool {
         || address.is_multicast()
         || address.is_documentation()
         || a == 0
+        || address.octets().starts_with(&[192, 0, 0]) // protocol assignments, RFC 6890: a cloud's metadata too
+        || address.octets().starts_with(&[192, 88, 99]) // 6to4 relays, RFC 7526
         || (a == 100 && (64..128).contains(&b)) // shared address space, RFC 6598
         || (a == 198 && (b == 18 || b == 19)) // benchmarking, RFC 2544
         || a >= 240
@@ -46,8 +51,13 @@ fn is_private_v6(address: Ipv6Addr) -> bool {
         || address.is_multicast()
         || address.is_unique_local()
         || address.is_unicast_link_local()
-        || matches!(address.segments(), [0x64, 0xff9b, ..]) // NAT64 leads back to IPv4, RFC 6052
+        || matches!(address.segments(), [0x64, 0xff9b, ..]) // NAT64 leads back to IPv4, RFC 6052 and RFC 8215
         || matches!(address.segments(), [0x2002, ..]) // 6to4 too, RFC 3056
+        || matches!(address.segments(), [0x2001, 0..=0x1ff, ..]) // Teredo and other protocols, RFC 2928
+        || matches!(address.segments(), [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..]) // documentation, RFC 3849 and RFC 9637
+        || matches!(address.segments(), [0x100, 0, 0, 0 | 1, ..]) // discarded, RFC 6666 and RFC 9780
+        || matches!(address.segments(), [0x5f00, ..]) // segment routing, RFC 9602
+        || matches!(address.segments(), [0xfec0..=0xfeff, ..]) // site-local, RFC 3879
 }
 
 /// A resolver that keeps public addresses only, so that a name cannot be pointed inwards later.
@@ -88,12 +98,30 @@ mod tests {
             "fe80::1",
             "::ffff:10.0.0.1",
             "64:ff9b::a00:1",
+            "64:ff9b:1::1",
             "2002:a00:1::",
+            "2001::1",
+            "2001:db8::1",
+            "3fff::1",
+            "100::1",
+            "fec0::1",
+            "fd00:ec2::254",
+            "::7f00:1",
+            "192.0.0.192",
+            "192.88.99.1",
+            "198.18.0.1",
+            "203.0.113.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "224.0.0.1",
+            "ff02::1",
         ];
         for address in private {
             assert!(is_private(address.parse().expect(address)), "{address}");
         }
-        for address in ["1.1.1.1", "8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111"] {
+        for address in
+            ["1.1.1.1", "8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2001:4860:4860::8888", "192.0.1.1"]
+        {
             assert!(!is_private(address.parse().expect(address)), "{address}");
         }
     }

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::Client;
 use url::Url;
 
-use super::Target;
+use super::auth::{self, AwsCredentials, Proof, Sealing};
+use super::{Target, path};
+use crate::clock::Timestamp;
 use crate::config::Secret;
 use crate::message::Message;
 use crate::verdict::{self, Payload, Request};
@@ -76,12 +79,17 @@ pub enum BadRequest {
     /// The plugin may not use the secret.
     #[error("the secret {0:?} is not among the secrets of the plugin's table in the config")]
     Secret(String),
+    /// The target does not take the secret from plugins.
+    #[error("the secret {secret:?} is not among the plugin_secrets of the target {target:?}")]
+    UnacceptedSecret {
+        /// The secret's name.
+        secret: String,
+        /// The target's.
+        target: String,
+    },
     /// No key.
     #[error("an idempotency key has 1–{MAX_KEY} visible characters")]
     IdempotencyKey,
-    /// The target's own secret cannot be sent.
-    #[error("the secret of the target {0:?} has characters that no header can have")]
-    Auth(String),
 }
 
 /// A request that was checked.
@@ -92,29 +100,8 @@ pub(super) struct Prepared {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    used: Vec<Used>,
-}
-
-/// A secret in a header, as it was when the request was prepared.
-#[derive(Debug)]
-struct Used {
-    header: HeaderName,
-    scheme: &'static str,
-    secret: Secret,
-    seen: Arc<str>,
-}
-
-impl Used {
-    fn new(header: HeaderName, scheme: &'static str, secret: &Secret) -> Used {
-        Used { header, scheme, secret: secret.clone(), seen: secret.expose() }
-    }
-
-    /// The header's value, marked as sensitive; `None` if the secret has characters that no header can have.
-    fn value(&self) -> Option<HeaderValue> {
-        let mut value = HeaderValue::from_str(&format!("{}{}", self.scheme, self.seen)).ok()?;
-        value.set_sensitive(true);
-        Some(value)
-    }
+    /// Headers whose values are secrets that the plugin named.
+    secrets: Vec<(HeaderName, Secret)>,
 }
 
 impl Prepared {
@@ -131,12 +118,20 @@ impl Prepared {
         }
         let target = Arc::clone(targets.get(&target).ok_or(BadRequest::UnknownTarget(target))?);
         let method = parse_method(&method)?;
-        let url = join(&target.url, &path).ok_or(BadRequest::Path(path))?;
+        let url = path::join(&target.url, &path).ok_or(BadRequest::Path(path))?;
         let mut all = HeaderMap::with_capacity(headers.len() + 5);
-        let mut used = Vec::new();
+        let mut secrets = Vec::new();
         for (name, value) in headers {
-            let (name, value) = plugin_header(&target, name, value, grant, &mut used)?;
-            all.append(name, value);
+            match value {
+                verdict::HeaderValue::Text(text) => {
+                    let header = plugin_header(&target, &name)?;
+                    let value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| BadRequest::HeaderValue(name))?;
+                    all.append(header, value);
+                }
+                verdict::HeaderValue::Secret(secret) => {
+                    secrets.push((plugin_header(&target, &name)?, plugin_secret(&target, secret, grant)?));
+                }
+            }
         }
         let inherited = message.header("content-type").filter(|_| body == Payload::Unchanged);
         if let Some(content_type) = inherited.and_then(|value| HeaderValue::from_bytes(value).ok()) {
@@ -148,37 +143,31 @@ impl Prepared {
         let id =
             HeaderValue::from_str(message.id.as_str()).map_err(|_| BadRequest::HeaderValue("webhook-id".into()))?;
         all.insert("webhook-id", id);
-        if let Some(auth) = &target.auth {
-            let secret = Used::new(auth.header_name().clone(), auth.scheme(), auth.secret());
-            all.insert(auth.header_name(), secret.value().ok_or_else(|| BadRequest::Auth(target.name.clone()))?);
-            used.push(secret);
-        }
         let body = match body {
             Payload::Unchanged => Bytes::copy_from_slice(&message.body),
             Payload::Bytes(bytes) => bytes,
             Payload::Empty => Bytes::new(),
         };
-        Ok(Prepared { target, method, url, headers: all, body, used })
+        Ok(Prepared { target, method, url, headers: all, body, secrets })
     }
 
-    /// After a 401: puts in the secrets that were rotated since the request was prepared. Whether there are any.
-    pub(super) async fn renew(&mut self) -> bool {
-        let mut renewed = false;
-        for used in &mut self.used {
-            if !used.secret.is_renewed(&used.seen).await {
-                continue;
-            }
-            let old = used.value();
-            used.seen = used.secret.expose();
-            let Some(new) = used.value() else { continue };
-            for (_, value) in self.headers.iter_mut().filter(|(name, _)| **name == used.header) {
-                if Some(&*value) == old.as_ref() {
-                    *value = new.clone();
-                    renewed = true;
-                }
-            }
+    /// The headers to send now, with all that proves who sends them. An error says what is missing for that.
+    pub(super) async fn sealed(
+        &self,
+        now: Timestamp,
+        client: &Client,
+        credentials: Option<&AwsCredentials>,
+        proof: &mut Proof,
+    ) -> Result<HeaderMap, String> {
+        let mut headers = self.headers.clone();
+        headers.insert("webhook-timestamp", HeaderValue::from(now.0 / 1000));
+        for (name, secret) in &self.secrets {
+            headers.append(name, auth::sensitive(&proof.expose(secret))?);
         }
-        renewed
+        let Prepared { target, method, url, body, .. } = self;
+        let sealing = Sealing { method, url, body, now, client, credentials };
+        auth::seal(&target.auth, &mut headers, &sealing, proof).await?;
+        Ok(headers)
     }
 }
 
@@ -193,77 +182,30 @@ fn parse_method(method: &str) -> Result<Method, BadRequest> {
     }
 }
 
-/// Appends path and query to a base URL; `None` if the result would not lie below the base.
-fn join(base: &Url, path: &str) -> Option<Url> {
-    let (only_path, _) = path.split_once('?').unwrap_or((path, ""));
-    let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\' && byte != b'#');
-    let dotted = |part: &str| matches!(part.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
-    let below = path.starts_with('/') && !path.starts_with("//") && !only_path.split('/').any(dotted);
-    if !plain || !below {
-        return None;
+/// The name of a header that a plugin may set.
+fn plugin_header(target: &Target, name: &str) -> Result<HeaderName, BadRequest> {
+    let Ok(parsed) = HeaderName::try_from(name) else {
+        return Err(BadRequest::HeaderName(name.to_owned()));
+    };
+    let of_auth = target.auth.iter().any(|auth| auth.headers().contains(&parsed));
+    if of_auth || parsed.as_str() == IDEMPOTENCY_KEY || FORBIDDEN.contains(&parsed.as_str()) {
+        return Err(BadRequest::ForbiddenHeader(name.to_owned()));
     }
-    let joined: Url = format!("{}{path}", base.as_str().trim_end_matches('/')).parse().ok()?;
-    let authority = |url: &Url| (url.scheme() == base.scheme(), url.port() == base.port(), url.host() == base.host());
-    (authority(&joined) == (true, true, true)).then_some(joined)
+    Ok(parsed)
 }
 
-fn plugin_header(
-    target: &Target,
-    name: String,
-    value: verdict::HeaderValue,
-    grant: &Grant<'_>,
-    used: &mut Vec<Used>,
-) -> Result<(HeaderName, HeaderValue), BadRequest> {
-    let Ok(parsed) = HeaderName::try_from(name.as_str()) else {
-        return Err(BadRequest::HeaderName(name));
+/// A secret goes where both say so: the plugin's table has it, and the target takes it.
+fn plugin_secret(target: &Target, name: String, grant: &Grant<'_>) -> Result<Secret, BadRequest> {
+    let Some(secret) = grant.secrets.get(&name) else {
+        return Err(BadRequest::Secret(name));
     };
-    let auth = target.auth.as_ref().is_some_and(|auth| *auth.header_name() == parsed);
-    if auth || parsed.as_str() == IDEMPOTENCY_KEY || FORBIDDEN.contains(&parsed.as_str()) {
-        return Err(BadRequest::ForbiddenHeader(name));
+    if !target.plugin_secrets.contains(&name) {
+        return Err(BadRequest::UnacceptedSecret { secret: name, target: target.name.clone() });
     }
-    let value = match value {
-        verdict::HeaderValue::Text(text) => HeaderValue::from_bytes(text.as_bytes()).ok(),
-        verdict::HeaderValue::Secret(secret) => {
-            let secret = grant.secrets.get(&secret).ok_or(BadRequest::Secret(secret))?;
-            let secret = Used::new(parsed.clone(), "", secret);
-            let value = secret.value();
-            used.push(secret);
-            value
-        }
-    };
-    Ok((parsed, value.ok_or(BadRequest::HeaderValue(name))?))
+    Ok(secret.clone())
 }
 
 fn key_value(key: &str) -> Result<HeaderValue, BadRequest> {
     let fits = !key.is_empty() && key.len() <= MAX_KEY && key.bytes().all(|byte| byte.is_ascii_graphic());
     HeaderValue::from_str(key).ok().filter(|_| fits).ok_or(BadRequest::IdempotencyKey)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_stays_below_its_base() {
-        let cases = [
-            ("https://sss.test/api", "/t?x=1&y=%20", Some("https://sss.test/api/t?x=1&y=%20")),
-            ("https://sss.test/api/", "/t", Some("https://sss.test/api/t")),
-            ("https://sss.test", "/", Some("https://sss.test/")),
-            ("https://sss.test", "/a?to=../b", Some("https://sss.test/a?to=../b")),
-            ("https://sss.test", "t", None),
-            ("https://sss.test", "", None),
-            ("https://sss.test", "//evil.test/", None),
-            ("https://sss.test/api", "/../admin", None),
-            ("https://sss.test/api", "/%2E%2e/admin", None),
-            ("https://sss.test/api", "/a\\..\\b", None),
-            ("https://sss.test/api", "/a b", None),
-            ("https://sss.test/api", "/a\r\nx: y", None),
-            ("https://sss.test/api", "/a#b", None),
-            ("https://sss.test", "@evil.test/", None),
-        ];
-        for (base, path, expected) in cases {
-            let joined = join(&base.parse().expect(base), path);
-            assert_eq!(joined.as_ref().map(Url::as_str), expected, "{base} + {path:?}");
-        }
-    }
 }

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::{Auth, BreakerPolicy};
 use crate::backoff::Backoff;
+use crate::config::Secret;
 
 /// `[target.NAME]`.
 #[derive(Clone, Debug)]
@@ -16,7 +17,15 @@ pub struct Target {
     /// Its base URL; a request's path is appended to it.
     pub url: Url,
     /// How the host proves who it is.
-    pub auth: Option<Auth>,
+    pub auth: Vec<Auth>,
+    /// The client certificate and its key as PEM, for a target that wants to see one.
+    pub identity: Option<Secret>,
+    /// The only authorities whose certificates count, as PEM; absent for those of the system.
+    pub ca: Option<String>,
+    /// The proxy that it is reached through.
+    pub proxy: Option<Url>,
+    /// The secrets that plugins may send to it, by name.
+    pub plugin_secrets: BTreeSet<String>,
     /// The longest an exchange may take, body included.
     pub timeout: Duration,
     /// The statuses that are tried again.

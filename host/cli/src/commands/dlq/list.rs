@@ -6,9 +6,10 @@ use towpath_core::message::webhook;
 
 use super::filter::Filter;
 use super::{interrupted, one, short, with_letters};
-use crate::args::{DlqList, Place};
+use crate::args::{DlqList, LetterPlace};
 use crate::letters::{Letter, Letters};
 use crate::output::{Exit, Output};
+use crate::redact::is_key;
 
 pub(super) async fn list(args: DlqList, output: &Output) -> anyhow::Result<Exit> {
     let filter = Filter::new(args.filter, Vec::new());
@@ -55,7 +56,7 @@ async fn collect(letters: &mut dyn Letters, filter: Filter, limit: usize) -> any
     Ok((found, looked_at, all))
 }
 
-pub(super) async fn show(id: &str, place: &Place, output: &Output) -> anyhow::Result<Exit> {
+pub(super) async fn show(id: &str, place: &LetterPlace, output: &Output) -> anyhow::Result<Exit> {
     let id = id.to_owned();
     let found = with_letters(place, None, |_, letters| Box::pin(async move { one(letters, &id).await }));
     let Some(letter) = found.await? else { return Ok(interrupted(output)) };
@@ -66,7 +67,11 @@ pub(super) async fn show(id: &str, place: &Place, output: &Output) -> anyhow::Re
 fn print(letter: &Letter, output: &Output) {
     let webhook = webhook(&letter.body, &letter.attributes).unwrap_or_default();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let headers: Vec<(&String, String)> = webhook.headers.iter().map(|(name, value)| (name, text(value))).collect();
+    let shown = |(name, value): &(String, Vec<u8>)| match is_key(name) {
+        true => (name.clone(), format!("(hidden, {} bytes)", value.len())),
+        false => (name.clone(), text(value)),
+    };
+    let headers: Vec<(String, String)> = webhook.headers.iter().map(shown).collect();
     let body = text(&webhook.body);
     let (death, notes) = (&letter.death, carried_notes(&letter.attributes));
     if output.is_json() {

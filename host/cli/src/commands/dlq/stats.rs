@@ -6,7 +6,7 @@ use serde::Serialize;
 use towpath_core::clock::Timestamp;
 
 use super::{interrupted, with_letters};
-use crate::args::Place;
+use crate::args::LetterPlace;
 use crate::letters::Letters;
 use crate::output::{Exit, Output};
 
@@ -20,7 +20,7 @@ struct Row {
     last: Timestamp,
 }
 
-pub(super) async fn run(place: &Place, output: &Output) -> anyhow::Result<Exit> {
+pub(super) async fn run(place: &LetterPlace, output: &Output) -> anyhow::Result<Exit> {
     let counted = with_letters(place, None, |_, letters| Box::pin(count(letters)));
     let Some((rows, looked_at, all)) = counted.await? else { return Ok(interrupted(output)) };
     if output.is_json() {

@@ -8,7 +8,6 @@ use crate::decide::OnDeadLetter;
 use crate::queue::MAX_RETENTION;
 use crate::registry::{CANDIDATE, Reference};
 use crate::route::{Canary, Rollout, Route, Selector, Share, Template};
-use crate::verify::Verify;
 
 impl Checker<'_> {
     pub(super) fn routes(&mut self, shapes: Vec<(usize, shape::Route)>, queue: &QueueConfig) -> Vec<Route> {
@@ -86,15 +85,6 @@ impl Checker<'_> {
         }
         let rollout = self.rollout(at, &route.plugin, route.shadow, route.canary);
         Some(Route { path, group, dedup, plugin: route.plugin, rollout, verify, on_dead_letter, max_age })
-    }
-
-    fn verify(&mut self, at: &str, verify: shape::Verify) -> Option<Verify> {
-        let shape::Verify::HmacSha256 { header, prefix, secret } = verify;
-        if http::HeaderName::try_from(header.as_str()).is_err() {
-            self.wrong(format!("{at}.header"), format!("{header:?} is no header name"), "");
-        }
-        let secret = self.secret(format!("{at}.secret"), &secret)?;
-        Some(Verify::HmacSha256 { header: header.to_ascii_lowercase(), prefix, secret })
     }
 
     fn rollout(&mut self, at: &str, plugin: &str, shadow: Option<String>, canary: Option<String>) -> Rollout {

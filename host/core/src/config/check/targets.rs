@@ -5,15 +5,14 @@ use std::time::Duration;
 use super::super::shape;
 use super::Checker;
 use crate::backoff::Backoff;
-use crate::deliver::{Auth, BreakerPolicy, Statuses, Target, guard};
+use crate::deliver::{BreakerPolicy, Statuses, Target, guard};
 
 impl Checker<'_> {
     pub(super) fn target(&mut self, name: String, target: shape::Target) -> Option<Target> {
         let at = format!("target.{name}");
-        let auth = match target.auth {
-            None => None,
-            Some(auth) => self.auth(&format!("{at}.auth"), auth),
-        };
+        let (auth, identity) = self.auths(&format!("{at}.auth"), target.auth, target.allow_private);
+        let ca = target.ca.and_then(|ca| self.ca(&format!("{at}.ca"), ca));
+        let proxy = target.proxy.and_then(|proxy| self.url(&format!("{at}.proxy"), &proxy));
         let timeout = target.timeout.map_or(Duration::from_secs(10), |span| span.0);
         if timeout < Duration::from_millis(10) || timeout > Duration::from_secs(300) {
             self.wrong(format!("{at}.timeout"), "must be between 10ms and 5m", "10s is the default");
@@ -32,7 +31,7 @@ impl Checker<'_> {
             );
         }
         let breaker = self.breaker(&at, target.breaker);
-        let url = self.url(&at, &target.url)?;
+        let url = self.url(&format!("{at}.url"), &target.url)?;
         if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
             let hint = "the plugin adds path and query; credentials go into auth";
             self.wrong(format!("{at}.url"), "a base URL has no user, password, query or fragment", hint);
@@ -45,6 +44,10 @@ impl Checker<'_> {
             name,
             url,
             auth,
+            identity,
+            ca,
+            proxy,
+            plugin_secrets: target.plugin_secrets.into_iter().collect(),
             timeout,
             retry_on,
             backoff,
@@ -54,13 +57,27 @@ impl Checker<'_> {
         })
     }
 
-    fn url(&mut self, at: &str, text: &str) -> Option<url::Url> {
+    pub(super) fn url(&mut self, at: &str, text: &str) -> Option<url::Url> {
         match text.parse::<url::Url>() {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => return Some(url),
-            Ok(_) => self.wrong(format!("{at}.url"), format!("{text:?} is no http or https URL"), ""),
-            Err(error) => self.wrong(format!("{at}.url"), format!("{text:?} is no URL: {error}"), ""),
+            Ok(_) => self.wrong(at, format!("{text:?} is no http or https URL"), ""),
+            Err(error) => self.wrong(at, format!("{text:?} is no URL: {error}"), ""),
         }
         None
+    }
+
+    /// The certificates as PEM: written in the config, or in a file beside it.
+    fn ca(&mut self, at: &str, ca: String) -> Option<String> {
+        if ca.trim_start().starts_with("-----BEGIN") {
+            return Some(ca);
+        }
+        let file = self.folder.join(&ca);
+        let read = std::fs::read_to_string(&file);
+        read.map_err(|error| {
+            let hint = "the certificate of the authority as PEM: its text, or the name of a file beside the config";
+            self.wrong(at, format!("cannot read {}: {error}", file.display()), hint);
+        })
+        .ok()
     }
 
     fn breaker(&mut self, at: &str, breaker: shape::Breaker) -> BreakerPolicy {
@@ -75,20 +92,6 @@ impl Checker<'_> {
             self.wrong(format!("{at}.breaker"), "base must be positive and cap not smaller than base", hint);
         }
         policy
-    }
-
-    fn auth(&mut self, at: &str, auth: shape::Auth) -> Option<Auth> {
-        match auth {
-            shape::Auth::Bearer { secret } => Some(Auth::Bearer(self.secret(format!("{at}.secret"), &secret)?)),
-            shape::Auth::Header { name, secret } => {
-                let secret = self.secret(format!("{at}.secret"), &secret);
-                let Ok(name) = http::HeaderName::try_from(name.as_str()) else {
-                    self.wrong(format!("{at}.name"), format!("{name:?} is no header name"), "");
-                    return None;
-                };
-                Some(Auth::Header(name, secret?))
-            }
-        }
     }
 
     fn statuses(&mut self, at: &str, on: Option<Vec<String>>) -> Statuses {

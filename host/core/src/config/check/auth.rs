@@ -1,0 +1,110 @@
+//! `auth` of a target.
+
+use std::sync::Arc;
+
+use http::HeaderName;
+use url::Url;
+
+use super::super::{Secret, shape};
+use super::Checker;
+use crate::deliver::{Auth, ClientAuth, Oauth2, SigV4, Signing, guard};
+use crate::signature::{Algorithm, Encoding, Signed};
+
+/// What Standard Webhooks signs. Source: its specification, "Signature scheme".
+const STANDARD_WEBHOOKS: &str = "{header:webhook-id}.{timestamp}.{body}";
+
+/// The schemes that are put on a request, and the certificate that is shown when it connects.
+pub(super) type Proofs = (Vec<Auth>, Option<Secret>);
+
+impl Checker<'_> {
+    pub(super) fn auths(&mut self, at: &str, auths: shape::Auths, allow_private: bool) -> Proofs {
+        let (mut schemes, mut identity) = (Vec::<Auth>::new(), None);
+        let several = auths.0.len() > 1;
+        for (index, auth) in auths.0.into_iter().enumerate() {
+            let at = if several { format!("{at}[{index}]") } else { at.to_owned() };
+            if let shape::Auth::Mtls { secret } = auth {
+                identity = self.secret(format!("{at}.secret"), &secret);
+                continue;
+            }
+            let Some(scheme) = self.auth(&at, auth, allow_private) else { continue };
+            let taken = schemes.iter().flat_map(Auth::headers).find(|name| scheme.headers().contains(name));
+            if let Some(name) = taken {
+                let hint = "schemes go together if each sets headers of its own, such as bearer and standard-webhooks";
+                self.wrong(at, format!("the header {:?} is set by another scheme already", name.as_str()), hint);
+            }
+            schemes.push(scheme);
+        }
+        (schemes, identity)
+    }
+
+    fn auth(&mut self, at: &str, auth: shape::Auth, allow_private: bool) -> Option<Auth> {
+        let secret_at = format!("{at}.secret");
+        match auth {
+            shape::Auth::Bearer { secret } => Some(Auth::Bearer(self.secret(secret_at, &secret)?)),
+            shape::Auth::Basic { user, secret } => {
+                if user.contains(':') {
+                    self.wrong(format!("{at}.user"), format!("{user:?} is no user name: it has no colon"), "");
+                }
+                Some(Auth::Basic { user, secret: self.secret(secret_at, &secret)? })
+            }
+            shape::Auth::Header { name, secret } => {
+                let secret = self.secret(secret_at, &secret);
+                Some(Auth::Header(self.http_header(&format!("{at}.name"), &name)?, secret?))
+            }
+            shape::Auth::Hmac { header, prefix, algorithm, encoding, signed, secret } => {
+                let secrets = self.secrets(&secret_at, &secret.indexed());
+                let header = self.http_header(&format!("{at}.header"), &header)?;
+                let template = signed.unwrap_or_else(|| "{timestamp}.{body}".to_owned());
+                let signed = template.parse::<Signed>();
+                let signed = signed.map_err(|problem| self.wrong(format!("{at}.signed"), problem, "")).ok()?;
+                let (algorithm, encoding) = (algorithm.into(), encoding.into());
+                let (separator, is_encoded) = (",", false);
+                let signing = Signing { header, prefix, separator, algorithm, encoding, signed, secrets, is_encoded };
+                Some(Auth::Signed(signing))
+            }
+            shape::Auth::StandardWebhooks { secret } => Some(Auth::Signed(Signing {
+                header: HeaderName::from_static("webhook-signature"),
+                prefix: "v1,".to_owned(),
+                separator: " ",
+                algorithm: Algorithm::Sha256,
+                encoding: Encoding::Base64,
+                signed: STANDARD_WEBHOOKS.parse().unwrap_or_else(|_| Signed::body()),
+                secrets: self.secrets(&secret_at, &secret.indexed()),
+                is_encoded: true,
+            })),
+            shape::Auth::Oauth2 { token_url, client_id, secret, scope, audience, client_auth } => {
+                let secret = self.secret(secret_at, &secret);
+                let token_url = self.token_url(&format!("{at}.token_url"), &token_url, allow_private)?;
+                let client_auth = match client_auth {
+                    shape::ClientAuth::Basic => ClientAuth::Basic,
+                    shape::ClientAuth::Post => ClientAuth::Post,
+                };
+                Some(Auth::Oauth2(Arc::new(Oauth2::new(token_url, client_id, secret?, (scope, audience), client_auth))))
+            }
+            shape::Auth::AwsSigv4 { service, region } => {
+                if service.is_empty() || region.is_empty() {
+                    let hint = "service = \"execute-api\", region = \"eu-west-1\", for example";
+                    self.wrong(at, "a signature names a service and a region", hint);
+                }
+                Some(Auth::SigV4(SigV4 { service, region }))
+            }
+            shape::Auth::Mtls { .. } => None,
+        }
+    }
+
+    fn http_header(&mut self, at: &str, name: &str) -> Option<HeaderName> {
+        self.header_name(at, name).and_then(|name| HeaderName::try_from(name).ok())
+    }
+
+    fn token_url(&mut self, at: &str, text: &str, allow_private: bool) -> Option<Url> {
+        let url = self.url(at, text)?;
+        if !allow_private && guard::is_private_host(&url) {
+            let problem = format!("{text:?} is a private or local address");
+            self.wrong(at, problem, "if that is meant, set allow_private = true for the target");
+        }
+        if url.scheme() != "https" && !allow_private {
+            self.wrong(at, format!("{text:?} is not https: the client's secret would be readable on the way"), "");
+        }
+        Some(url)
+    }
+}

@@ -1,0 +1,153 @@
+//! Who gets in, and what is shown to whom: `verify` and targets.
+
+use super::{mistakes, parse};
+
+/// A config with this `verify` and these keys in its target, besides its URL.
+fn with(verify: &str, target: &str) -> String {
+    format!(
+        "[[route]]\npath = \"a\"\ngroup = \"a/x\"\nplugin = \"p\"\n{verify}\n[plugin.p]\npath = \"p\"\nsecrets = [\"hook\"]
+        [target.t]\nurl = \"https://t.example\"\n{target}"
+    )
+}
+
+#[test]
+fn every_verification_scheme_is_read() {
+    let cases = [
+        "scheme = 'github', secret = 'hook', at = 'ingest'",
+        "scheme = 'shopify', secret = ['hook', 'sss-token']",
+        "scheme = 'stripe', secret = 'hook', tolerance = '1m'",
+        "scheme = 'stripe', secret = 'hook', header = 'Calendly-Webhook-Signature'",
+        "scheme = 'slack', secret = 'hook'",
+        "scheme = 'hubspot', secret = 'hook', url = 'https://hooks.example.com/hooks/a'",
+        "scheme = 'standard-webhooks', secret = 'hook'",
+        "scheme = 'hmac', secret = 'hook', header = 'x', algorithm = 'sha512', encoding = 'base64'",
+        "scheme = 'hmac', secret = 'hook', header = 'x', timestamp = 'y', timestamp_unit = 'ms', signed = 'v0:{timestamp}:{body}'",
+        "scheme = 'basic', user = 'u', secret = 'hook'",
+        "scheme = 'bearer', secret = 'hook'",
+        "scheme = 'header', name = 'X-Gitlab-Token', secret = 'hook'",
+    ];
+    for case in cases {
+        let config =
+            parse(&with(&format!("verify = {{ {case} }}"), "")).unwrap_or_else(|error| panic!("{case}: {error}"));
+        let route = config.routes.iter().next().expect("route");
+        let verification = route.verify.as_ref().expect(case);
+        assert_eq!(verification.secrets.len(), if case.contains('[') { 2 } else { 1 }, "{case}");
+        assert_eq!(verification.at_ingest, case.contains("ingest"), "{case}");
+    }
+}
+
+#[test]
+fn a_verification_that_cannot_be_right_is_told() {
+    let cases = [
+        ("scheme = 'git', secret = 'hook'", "unknown variant `git`"),
+        ("scheme = 'github'", "missing field `secret`"),
+        ("scheme = 'github', secret = 'none'", "the secret \"none\" is not set"),
+        ("scheme = 'github', secret = []", "an empty list"),
+        ("scheme = 'github', secret = 1", "expected the name of a secret, or a list of names"),
+        ("scheme = 'github', secret = 'hook', prefix = 'x'", "unknown field `prefix`"),
+        ("scheme = 'github', secret = 'hook', at = 'door'", "unknown variant `door`"),
+        ("scheme = 'slack', secret = 'hook', tolerance = '2h'", "must be between 1s and 1h"),
+        ("scheme = 'hubspot', secret = 'hook', url = 'hooks.example.com'", "is no https URL"),
+        ("scheme = 'hmac', secret = 'hook', header = 'a b'", "is no header name"),
+        ("scheme = 'hmac', secret = 'hook', header = 'x', algorithm = 'md5'", "unknown variant `md5`"),
+        ("scheme = 'hmac', secret = 'hook', header = 'x', signed = '{timestamp}'", "leaves out {body}"),
+        (
+            "scheme = 'hmac', secret = 'hook', header = 'x', signed = '{timestamp}.{body}'",
+            "missing, though it is signed",
+        ),
+        (
+            "scheme = 'hmac', secret = 'hook', header = 'x', timestamp = 'y', signed = '{body}'",
+            "leaves out {timestamp}",
+        ),
+        ("scheme = 'hmac', secret = 'hook', header = 'x', tolerance = '1m'", "no timestamp to measure"),
+        ("scheme = 'basic', user = 'a:b', secret = 'hook'", "has no colon"),
+    ];
+    for (case, says) in cases {
+        let found = mistakes(&with(&format!("verify = {{ {case} }}"), ""));
+        assert!(
+            found.len() == 1 && found[0].starts_with("route[0].verify") && found[0].contains(says),
+            "{case}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn every_way_to_prove_oneself_to_a_target_is_read() {
+    let cases = [
+        ("{ scheme = 'bearer', secret = 'hook' }", 1),
+        ("{ scheme = 'basic', user = 'u', secret = 'hook' }", 1),
+        ("{ scheme = 'header', name = 'x', secret = 'hook' }", 1),
+        ("{ scheme = 'hmac', header = 'x', secret = ['hook', 'sss-token'] }", 1),
+        ("{ scheme = 'standard-webhooks', secret = 'hook' }", 1),
+        ("{ scheme = 'oauth2', token_url = 'https://id.example/token', client_id = 'c', secret = 'hook' }", 1),
+        ("{ scheme = 'aws-sigv4', service = 'execute-api', region = 'eu-west-1' }", 1),
+        ("[{ scheme = 'mtls', secret = 'hook' }, { scheme = 'bearer', secret = 'hook' }]", 1),
+        ("[{ scheme = 'standard-webhooks', secret = 'hook' }, { scheme = 'bearer', secret = 'hook' }]", 2),
+        ("[]", 0),
+    ];
+    for (case, schemes) in cases {
+        let config = parse(&with("", &format!("auth = {case}"))).unwrap_or_else(|error| panic!("{case}: {error}"));
+        let target = &config.targets["t"];
+        assert_eq!((target.auth.len(), target.identity.is_some()), (schemes, case.contains("mtls")), "{case}");
+    }
+}
+
+#[test]
+fn a_target_that_cannot_be_right_is_told() {
+    let oauth2 = |url| format!("auth = {{ scheme = 'oauth2', token_url = '{url}', client_id = 'c', secret = 'hook' }}");
+    let cases = [
+        ("auth = { scheme = 'magic' }".to_owned(), "t.auth: unknown variant `magic`"),
+        ("auth = [{ scheme = 'bearer' }]".to_owned(), "t.auth: missing field `secret`"),
+        ("auth = 'bearer'".to_owned(), "t.auth: invalid type"),
+        (
+            "auth = [{ scheme = 'bearer', secret = 'hook' }, { scheme = 'basic', user = 'u', secret = 'hook' }]"
+                .to_owned(),
+            "t.auth[1]: the header \"authorization\" is set by another scheme already",
+        ),
+        (oauth2("http://id.example/token"), "t.auth.token_url: \"http://id.example/token\" is not https"),
+        (oauth2("https://169.254.169.254/"), "t.auth.token_url: \"https://169.254.169.254/\" is a private"),
+        ("auth = { scheme = 'aws-sigv4', service = '', region = 'x' }".to_owned(), "names a service and a region"),
+        ("auth = { scheme = 'hmac', header = 'x', signed = 'x', secret = 'hook' }".to_owned(), "leaves out {body}"),
+        ("ca = 'none.pem'".to_owned(), "t.ca: cannot read conf/none.pem"),
+        ("proxy = 'localhost:3128'".to_owned(), "t.proxy: \"localhost:3128\" is no http or https URL"),
+        ("plugin_secrets = ['other']".to_owned(), "t.plugin_secrets: no plugin has the secret \"other\""),
+    ];
+    for (case, says) in cases {
+        let found = mistakes(&with("", &case));
+        assert!(found.len() == 1 && found[0].contains(says), "{case}: {found:?}");
+    }
+}
+
+#[test]
+fn no_way_of_writing_a_private_address_gets_past_the_check() {
+    let hosts = [
+        "127.0.0.1",
+        "127.1",
+        "0x7f.1",
+        "2130706433",
+        "017700000001",
+        "0",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::127.0.0.1]",
+        "169.254.169.254",
+        "0xa9fea9fe",
+        "[fd00:ec2::254]",
+        "[fe80::1]",
+        "10.0.0.1",
+        "100.100.100.200",
+        "192.0.0.192",
+        "localhost",
+        "LOCALHOST",
+        "a.localhost",
+        "localhost.",
+        "\u{ff11}27.0.0.1",
+        "127\u{3002}0.0.1",
+    ];
+    for host in hosts {
+        let text = with("", "").replace("https://t.example", &format!("https://{host}/"));
+        let found = mistakes(&text);
+        assert!(found.len() == 1 && found[0].contains("is a private or local address"), "{host}: {found:?}");
+    }
+}

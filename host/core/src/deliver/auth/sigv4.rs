@@ -1,0 +1,66 @@
+//! AWS Signature Version 4: for API Gateway with IAM, function URLs, OpenSearch and the like.
+//!
+//! Source: `https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html`.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use aws_credential_types::provider::ProvideCredentials as _;
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, sign,
+};
+use aws_sigv4::sign::v4;
+use http::header::HeaderMap;
+
+use super::{Sealing, bare};
+
+/// What a signature sets.
+pub(super) const HEADERS: [&str; 4] = ["authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"];
+
+/// For which service, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SigV4 {
+    /// The service's name in signatures, such as `execute-api`, `lambda` or `es`.
+    pub service: String,
+    /// The region, such as `eu-west-1`.
+    pub region: String,
+}
+
+impl SigV4 {
+    pub(super) async fn sign(&self, headers: &mut HeaderMap, sealing: &Sealing<'_>) -> Result<(), String> {
+        let provider = sealing.credentials.ok_or("this host has no AWS credentials to sign with")?;
+        let credentials = provider.provide_credentials().await;
+        let identity = credentials.map_err(|error| format!("no AWS credentials to sign with: {error}"))?.into();
+        let mut settings = SigningSettings::default();
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        if self.service == "s3" {
+            settings.percent_encoding_mode = PercentEncodingMode::Single;
+        }
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name(&self.service)
+            .time(UNIX_EPOCH + Duration::from_millis(sealing.now.0))
+            .settings(settings)
+            .build();
+        let params = params.map_err(|error| format!("cannot sign: {error}"))?.into();
+        let text = |value: &http::HeaderValue| value.to_str().map(str::to_owned).ok();
+        let signed: Vec<(String, String)> =
+            headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect();
+        let signable = SignableRequest::new(
+            sealing.method.as_str(),
+            sealing.url.as_str(),
+            signed.iter().map(|(name, value)| (name.as_str(), value.as_str())),
+            SignableBody::Bytes(sealing.body),
+        );
+        let signable = signable.map_err(|error| format!("cannot sign: {error}"))?;
+        let (instructions, _) = sign(signable, &params).map_err(|error| format!("cannot sign: {error}"))?.into_parts();
+        let mut request = bare(sealing.method, sealing.url, ())?;
+        instructions.apply_to_request_http1x(&mut request);
+        for (name, mut value) in request.headers_mut().drain() {
+            let Some(name) = name else { continue };
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,104 @@
+//! The path that a plugin asks for, below the URL of its target.
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+/// Appends path and query to a base URL; `None` if the result might not lie below the base, however often a target or
+/// what stands before it decodes the path.
+pub(super) fn join(base: &Url, path: &str) -> Option<Url> {
+    let (only_path, _) = path.split_once('?').unwrap_or((path, ""));
+    let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\' && byte != b'#');
+    let below = path.starts_with('/') && !path.starts_with("//") && !climbs(only_path);
+    if !plain || !below {
+        return None;
+    }
+    let joined: Url = format!("{}{path}", base.as_str().trim_end_matches('/')).parse().ok()?;
+    let authority = |url: &Url| (url.scheme() == base.scheme(), url.port() == base.port(), url.host() == base.host());
+    let inside = joined.path().starts_with(base.path().trim_end_matches('/'));
+    (authority(&joined) == (true, true, true) && inside).then_some(joined)
+}
+
+/// Whether a path has a segment that leads upwards, or a control character, in any layer of encoding. Servers take `\`
+/// for a slash, and what follows a `;` for no part of the segment.
+fn climbs(path: &str) -> bool {
+    let upwards = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    let mut text = path.to_owned();
+    loop {
+        if text.split(['/', '\\']).any(upwards) || text.chars().any(char::is_control) {
+            return true;
+        }
+        // Each round makes the text shorter, or changes nothing.
+        let Ok(decoded) = percent_decode_str(&text).decode_utf8() else { return true };
+        if decoded == text {
+            return false;
+        }
+        text = decoded.into_owned();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_path_stays_below_its_base() {
+        let cases = [
+            ("https://sss.test/api", "/t?x=1&y=%20", Some("https://sss.test/api/t?x=1&y=%20")),
+            ("https://sss.test/api/", "/t", Some("https://sss.test/api/t")),
+            ("https://sss.test", "/", Some("https://sss.test/")),
+            ("https://sss.test", "/a?to=../b", Some("https://sss.test/a?to=../b")),
+            ("https://sss.test", "/projects/a%2Fb/c%20d", Some("https://sss.test/projects/a%2Fb/c%20d")),
+            ("https://sss.test", "/100%25", Some("https://sss.test/100%25")),
+            ("https://sss.test", "/a...b/..c/@me", Some("https://sss.test/a...b/..c/@me")),
+            ("https://sss.test", "t", None),
+            ("https://sss.test", "", None),
+            ("https://sss.test", "//evil.test/", None),
+            ("https://sss.test", "@evil.test/", None),
+            ("https://sss.test", ".evil.test/", None),
+            ("https://sss.test", ":8080/", None),
+            ("https://sss.test/api", "/../admin", None),
+            ("https://sss.test/api", "/./admin", None),
+            ("https://sss.test/api", "/a/..", None),
+            ("https://sss.test/api", "/%2E%2e/admin", None),
+            ("https://sss.test/api", "/.%2e/admin", None),
+            ("https://sss.test/api", "/%252e%252e/admin", None),
+            ("https://sss.test/api", "/a%2f..%2fadmin", None),
+            ("https://sss.test/api", "/a%2f%2e%2e%2fadmin", None),
+            ("https://sss.test/api", "/a%5c..%5cadmin", None),
+            ("https://sss.test/api", "/..;/admin", None),
+            ("https://sss.test/api", "/..;x=1/admin", None),
+            ("https://sss.test/api", "/a\\..\\b", None),
+            ("https://sss.test/api", "/a b", None),
+            ("https://sss.test/api", "/a\r\nx: y", None),
+            ("https://sss.test/api", "/a%0d%0ax", None),
+            ("https://sss.test/api", "/a%00", None),
+            ("https://sss.test/api", "/%ff", None),
+            ("https://sss.test/api", "/a#b", None),
+            ("https://sss.test/api", "/\u{ff0e}\u{ff0e}/admin", None),
+            ("https://sss.test/api", "/\u{2025}/admin", None),
+        ];
+        for (base, path, expected) in cases {
+            let joined = join(&base.parse().expect(base), path);
+            assert_eq!(joined.as_ref().map(Url::as_str), expected, "{base} + {path:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_plugin_writes_the_host_and_the_base_stay(path in "[/.%25eEfFcC@:;?#a\\\\ \u{ff0e}-]{0,24}") {
+            let base: Url = "https://sss.test/api/v1".parse().expect("base");
+            if let Some(joined) = join(&base, &path) {
+                prop_assert_eq!(joined.origin(), base.origin());
+                prop_assert!(joined.username().is_empty() && joined.password().is_none() && joined.fragment().is_none());
+                let mut path = joined.path().to_owned();
+                for _ in 0..4 {
+                    path = percent_decode_str(&path).decode_utf8_lossy().into_owned();
+                    let resolved: Url = format!("https://sss.test{}", path.replace('\\', "/")).parse().expect("url");
+                    prop_assert!(resolved.path().starts_with("/api/v1"), "{} leads to {}", joined, resolved);
+                }
+            }
+        }
+    }
+}

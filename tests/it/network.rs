@@ -1,0 +1,156 @@
+//! Targets that misbehave on the wire, and TLS. Whatever they send, the host reads a bounded part of it for a bounded
+//! time, and the message is kept.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use towpath_core::pipeline::Settlement;
+use towpath_tests::guest::Guest;
+use towpath_tests::rig::{Rig, one_route};
+use towpath_tests::target::Target;
+use towpath_tests::wire::{Authority, Script, Stream, Wire};
+
+/// What became of a message to a target at this URL, with these keys of the target.
+async fn deliver(url: &str, keys: &str) -> (Rig, Vec<Settlement>) {
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let pipeline = rig.pipeline(&format!("{}\n{keys}", one_route(url)));
+    rig.send("g/1", "{}").await;
+    let settlements = rig.run(&pipeline).await;
+    (rig, settlements)
+}
+
+/// A name, the first bytes of an answer, and what comes behind them for ever.
+type Hostile = (&'static str, &'static [u8], Option<&'static [u8]>);
+
+const HOSTILE: [Hostile; 9] = [
+    ("silence", b"", None),
+    ("no HTTP", b"SSH-2.0-OpenSSH_9.6\r\n", None),
+    ("an endless status line", b"HTTP/1.1 200 ", Some(&[b'x'; 8192])),
+    ("an endless header", b"HTTP/1.1 200 OK\r\nx: ", Some(&[b'x'; 8192])),
+    ("endless headers", b"HTTP/1.1 200 OK\r\n", Some(b"x: 1\r\ny: 2\r\n")),
+    ("a flood of 1xx", b"", Some(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n")),
+    ("a body that never comes", b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345", None),
+    ("a chunk that never ends", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffff\r\nx", None),
+    ("two lengths", b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab", None),
+];
+
+#[tokio::test]
+async fn an_answer_that_is_none_is_a_failed_attempt_and_the_message_is_kept() {
+    for (name, first, forever) in HOSTILE {
+        let wire = Wire::answering(first, forever).await;
+        let (rig, settlements) = deliver(&format!("http://{}", wire.address), "").await;
+        assert!(matches!(settlements[..], [Settlement::Retry(_)]), "{name}: {settlements:?}");
+        assert_eq!((wire.requests(), rig.letters().await.len()), (1, 0), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_answer_gets_the_targets_timeout_and_no_more_however_it_drips() {
+    let dripping = |mut stream: Box<dyn Stream>| -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n").await;
+            while sent.is_ok() {
+                sent = stream.write_all(b"x").await;
+                let _ = stream.flush().await;
+                tokio::task::yield_now().await;
+            }
+        })
+    };
+    let wire = Wire::start(None, Arc::new(dripping)).await;
+    let (rig, settlements) = deliver(&format!("http://{}", wire.address), "").await;
+    // So many bytes are enough, or it is out of time: either is bounded, and neither is a dead letter.
+    assert!(matches!(settlements[..], [Settlement::Ack | Settlement::Retry(_)]), "{settlements:?}");
+    assert!(rig.letters().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_compressed_is_not_blown_up() {
+    // It says that it is 8 bytes of gzip; what they would become is nobody's business.
+    let answer = b"HTTP/1.1 404 Not Found\r\ncontent-encoding: gzip\r\ncontent-length: 8\r\n\r\n\x1f\x8b\x08\0bomb";
+    let wire = Wire::answering(answer, None).await;
+    let (rig, settlements) = deliver(&format!("http://{}", wire.address), "").await;
+    assert_eq!(settlements, [Settlement::Ack]);
+    let letter = rig.letters().await.remove(0);
+    assert_eq!((letter.reason.as_str(), letter.excerpt.contains("bomb")), ("refused", true), "{letter:?}");
+}
+
+#[tokio::test]
+async fn an_early_hint_before_the_answer_is_no_answer() {
+    let answer = b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+    let wire = Wire::answering(answer, None).await;
+    let (_rig, settlements) = deliver(&format!("http://{}", wire.address), "").await;
+    assert_eq!(settlements, [Settlement::Ack]);
+}
+
+/// Reads what is left of a request's body, and answers 200.
+fn polite() -> Script {
+    Arc::new(|mut stream: Box<dyn Stream>| -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+            let _ = stream.shutdown().await;
+        })
+    })
+}
+
+#[tokio::test]
+async fn only_the_given_authority_is_believed_and_only_for_the_right_name() {
+    let (ours, theirs) = (Authority::default(), Authority::default());
+    let cases = [
+        ("the system's authorities", None, &ours, "localhost", false),
+        ("the given one", Some(&ours), &ours, "localhost", true),
+        ("another one", Some(&theirs), &ours, "localhost", false),
+        ("another name", Some(&ours), &ours, "sss.example", false),
+    ];
+    for (name, ca, authority, certified, delivered) in cases {
+        let wire = Wire::start(Some(authority.server(certified, false)), polite()).await;
+        let url = format!("https://localhost:{}", wire.address.port());
+        let keys = ca.map(|ca| format!("ca = '''{}'''", ca.pem())).unwrap_or_default();
+        let (rig, settlements) = deliver(&url, &keys).await;
+        assert_eq!(settlements == [Settlement::Ack], delivered, "{name}: {settlements:?}");
+        assert_eq!((wire.requests(), rig.letters().await.len()), (usize::from(delivered), 0), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_wants_a_client_certificate_gets_the_configured_one() {
+    let authority = Authority::default();
+    let (certificate, key) = authority.issue("towpath");
+    let stranger = Authority::default().issue("towpath");
+    let cases = [
+        ("none", None, false),
+        ("its own", Some(format!("{certificate}{key}")), true),
+        ("a stranger's", Some(format!("{}{}", stranger.0, stranger.1)), false),
+    ];
+    for (name, identity, delivered) in cases {
+        let wire = Wire::start(Some(authority.server("localhost", true)), polite()).await;
+        let rig = Rig::new().await;
+        rig.write("guest", Guest::forward());
+        let auth = identity.as_ref().map(|_| "auth = { scheme = 'mtls', secret = 'identity' }").unwrap_or_default();
+        let url = format!("https://localhost:{}", wire.address.port());
+        let text = format!("{}\nca = '''{}'''\n{auth}", one_route(&url), authority.pem());
+        let pipeline = rig.pipeline_knowing(&text, &[("identity", identity.as_deref().unwrap_or("-"))]);
+        rig.send("g/1", "{}").await;
+        assert_eq!(rig.run(&pipeline).await == [Settlement::Ack], delivered, "{name}");
+        assert_eq!(wire.requests(), usize::from(delivered), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_is_used_where_the_config_names_it() {
+    let proxied = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&proxied);
+    let proxy: Script = Arc::new(move |mut stream: Box<dyn Stream>| -> BoxFuture<'static, ()> {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        })
+    });
+    let (wire, target) = (Wire::start(None, proxy).await, Target::fine().await);
+    let (_rig, settlements) = deliver(&target.url, &format!("proxy = 'http://{}'", wire.address)).await;
+    assert_eq!(settlements, [Settlement::Ack]);
+    assert_eq!((proxied.load(Ordering::SeqCst), target.calls().len()), (1, 0));
+}
