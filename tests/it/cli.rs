@@ -1,6 +1,8 @@
 //! The command line as a user meets it: help, wrong input, exit codes, and a kill in the middle.
 
 mod author;
+mod contained;
+mod flood;
 mod function;
 mod letters;
 mod operate;

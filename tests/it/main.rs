@@ -15,6 +15,7 @@ mod contract_local;
 mod contract_sqs;
 mod delivery;
 mod holds;
+mod hostile;
 mod ingest;
 mod kept;
 mod lambda;

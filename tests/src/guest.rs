@@ -16,6 +16,7 @@ const REQUEST: usize = 64;
 /// A guest in the making: static memory, and the code of its functions.
 pub struct Guest {
     memory: Vec<u8>,
+    name: String,
     next_string: usize,
     targets: Vec<String>,
     transform: String,
@@ -49,6 +50,7 @@ impl Default for Guest {
     fn default() -> Guest {
         Guest {
             memory: vec![0; HEAP],
+            name: "guest".to_owned(),
             next_string: STRINGS,
             targets: vec!["sss".to_owned()],
             transform: String::new(),
@@ -115,6 +117,24 @@ impl Guest {
         guest
     }
 
+    /// One of those in `tests/guests`, by its name: it misbehaves in `transform`; if that ends, it skips, or forwards
+    /// where it lies about what it gives back.
+    pub fn hostile(name: &str) -> Guest {
+        let file = format!("{}/guests/{name}.wat", env!("CARGO_MANIFEST_DIR"));
+        let wat = std::fs::read_to_string(file).unwrap();
+        match name.starts_with("return-1") {
+            true => Guest::large(16).with_code(&wat),
+            false if name.starts_with("return") => Guest::forward().with_code(&wat),
+            false => Guest::code(&wat),
+        }
+    }
+
+    /// Calls itself so in its description.
+    pub fn named(mut self, name: &str) -> Guest {
+        self.name = name.to_owned();
+        self
+    }
+
     /// Runs this WAT in `transform`; if that ends, it skips.
     pub fn code(wat: &str) -> Guest {
         Guest { transform: wat.to_owned(), ..Guest::skip("ended") }
@@ -149,7 +169,8 @@ impl Guest {
     }
 
     /// Runs this WAT in `transform` before all else. The message is local 0: id at 0, group at 8. It may
-    /// call `$log`, `$stderr`, `$print`, `$close`, `$wall_clock`, `$monotonic_clock`, `$sleep`, `$block` and `$random`.
+    /// call `$log`, `$stderr`, `$print`, `$close`, `$wall_clock`, `$monotonic_clock`, `$sleep`, `$block`, `$random`,
+    /// `$random_bytes`, `$stdin`, `$read` and itself, `$map_message`.
     pub fn with_code(mut self, wat: &str) -> Guest {
         self.transform = wat.to_owned();
         self
@@ -177,7 +198,8 @@ impl Guest {
 
     /// The component.
     pub fn build(mut self) -> Vec<u8> {
-        self.string(DESCRIPTION, "guest");
+        let name = self.name.clone();
+        self.string(DESCRIPTION, &name);
         self.string(DESCRIPTION + 8, "0.0.1");
         let list = self.next_string.next_multiple_of(4);
         self.next_string = list + 8 * self.targets.len();
@@ -209,6 +231,9 @@ impl Guest {
             (import "wasi:cli/stderr@0.2.0" "get-stderr" (func $stderr (result i32)))
             (import "wasi:io/streams@0.2.0" "[method]output-stream.blocking-write-and-flush"
                 (func $print (param i32 i32 i32 i32)))
+            (import "wasi:cli/stdin@0.2.0" "get-stdin" (func $stdin (result i32)))
+            (import "wasi:io/streams@0.2.0" "[method]input-stream.blocking-read" (func $read (param i32 i64 i32)))
+            (import "wasi:random/random@0.2.0" "get-random-bytes" (func $random_bytes (param i64 i32)))
             (import "wasi:io/streams@0.2.0" "[resource-drop]output-stream" (func $close (param i32)))
             (import "wasi:random/random@0.2.0" "get-random-u64" (func $random (result i64)))
             (memory (export "memory") {pages})

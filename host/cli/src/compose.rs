@@ -24,7 +24,7 @@ use towpath_local::{DedupScope, LocalQueue, QueueSettings, Store};
 use tracing::{info, warn};
 
 use crate::args::ConfigFile;
-use crate::aws;
+use crate::{aws, server};
 
 /// The names of the queues in a store.
 pub(crate) const EVENTS: &str = "events.fifo";
@@ -209,14 +209,10 @@ impl Station {
         let router = router(Arc::clone(&self.ingest), &self.listen.prefix);
         let (ingest, stopped) = (Arc::clone(&self.ingest), stop.clone());
         tasks.spawn(async move {
-            let drain = async move {
-                stopped.cancelled().await;
-                ingest.drain();
-            };
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(drain).await {
-                warn!(error = %error, "ingest ended");
-            }
+            stopped.cancelled().await;
+            ingest.drain();
         });
+        tasks.spawn(server::serve(listener, router, stop.clone()));
         let (queues, stopped) = (self.queues.clone(), stop.clone());
         tasks.spawn(async move {
             while stopped.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
@@ -247,11 +243,8 @@ impl Station {
         let stop = stop.clone();
         tasks.spawn(async move {
             // Clients that wait for messages are broken off: they ask again elsewhere.
-            if let Some(Err(error)) =
-                stop.run_until_cancelled(axum::serve(listener, endpoint::router(endpoint)).into_future()).await
-            {
-                warn!(error = %error, "the SQS endpoint ended");
-            }
+            let serve = server::serve(listener, endpoint::router(endpoint), CancellationToken::new());
+            stop.run_until_cancelled(serve).await;
         });
         info!(address = %address, "SQS endpoint");
         Ok(address)

@@ -19,6 +19,7 @@ mod place;
 mod rate;
 mod redact;
 mod reload;
+mod server;
 mod signals;
 mod sss;
 pub mod toolchain;

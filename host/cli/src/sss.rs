@@ -104,11 +104,9 @@ impl Sss {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("starting the fake SSS")?;
         let address = listener.local_addr().context("starting the fake SSS")?;
         let router = Router::new().fallback(answer).with_state(sss.clone());
+        let serve = crate::server::serve(listener, router, CancellationToken::new());
         tasks.spawn(async move {
-            tokio::select! {
-                _ = axum::serve(listener, router) => {}
-                () = stop.cancelled() => {}
-            }
+            stop.run_until_cancelled(serve).await;
         });
         Ok((sss, address))
     }

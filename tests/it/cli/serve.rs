@@ -2,15 +2,17 @@
 
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 use towpath_tests::binary::binary;
 use towpath_tests::guest::{Guest, Request};
+use towpath_tests::leaks;
 use towpath_tests::target::{Answer, Call, Target};
 
 use super::{err, out, towpath};
@@ -19,13 +21,21 @@ use super::{err, out, towpath};
 pub(super) struct Server {
     process: Child,
     pub(super) url: String,
+    said: mpsc::Receiver<String>,
     log: mpsc::Receiver<String>,
+    leaked: Arc<Mutex<Option<String>>>,
 }
 
 impl Server {
     pub(super) fn start(folder: &Path, args: &[&str]) -> Server {
+        Server::start_with(folder, args, &[])
+    }
+
+    /// With these environment variables.
+    pub(super) fn start_with(folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> Server {
         let mut process = Command::new(binary("towpath"))
             .args(args)
+            .envs(variables.iter().copied())
             .args(["--listen", "127.0.0.1:0"])
             .current_dir(folder)
             .stdout(Stdio::piped())
@@ -34,14 +44,35 @@ impl Server {
             .unwrap();
         let (sender, log) = mpsc::channel();
         let stderr = BufReader::new(process.stderr.take().unwrap());
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let leaked = Arc::<Mutex<Option<String>>>::default();
+        let found = Arc::clone(&leaked);
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if leaks::shows(line.as_bytes()) {
+                    *found.lock().unwrap() = Some(line.clone());
+                }
+                // Whoever does not look at the log any more still has it checked.
+                let _ = sender.send(line);
+            }
+        });
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("POST ").unwrap_or_else(|| panic!("no address: {line:?}")).to_owned();
         // Keep reading, so that it never waits for us.
-        std::thread::spawn(move || stdout.lines().map_while(Result::ok).count());
-        Server { process, url, log }
+        let (sender, said) = mpsc::channel();
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        Server { process, url, said, log, leaked }
+    }
+
+    /// Where its SQS endpoint is, once it says so.
+    pub(super) fn sqs(&self) -> SocketAddr {
+        loop {
+            let line = self.said.recv_timeout(Duration::from_secs(30)).unwrap();
+            if let Some(address) = line.strip_prefix("SQS  http://") {
+                return address.parse().unwrap();
+            }
+        }
     }
 
     /// Waits for a line of its log.
@@ -59,6 +90,13 @@ impl Server {
         }
     }
 
+    /// What the system says of the process: `VmRSS` in KiB, `Threads`, and so on.
+    pub(super) fn status(&self, name: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     pub(super) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([name, &self.process.id().to_string()]).status().unwrap();
         assert!(sent.success());
@@ -69,6 +107,8 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        let leaked = self.leaked.lock().unwrap().take();
+        assert!(leaked.is_none() || std::thread::panicking(), "the log shows a planted secret: {leaked:?}");
     }
 }
 

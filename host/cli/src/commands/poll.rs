@@ -19,7 +19,7 @@ use tracing::info;
 use crate::args::Poll;
 use crate::compose::{HOLDS_MEMORY, Parts, config_file};
 use crate::output::{Exit, Output};
-use crate::{aws, signals};
+use crate::{aws, server, signals};
 
 pub(super) async fn run(args: Poll, output: &Output) -> anyhow::Result<Exit> {
     let file = config_file(&args.config);
@@ -85,9 +85,7 @@ async fn listen(
         (false, true) => (StatusCode::OK, "ready\n"),
     };
     let router = Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready));
-    tasks.spawn(async move {
-        // It ends with the process: a drain can be watched to its end.
-        let _ = axum::serve(listener, router).await;
-    });
+    // It ends with the process: a drain can be watched to its end.
+    tasks.spawn(server::serve(listener, router, CancellationToken::new()));
     Ok(address)
 }

@@ -19,6 +19,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use towpath_core::clock::Clock;
 use towpath_local::endpoint;
 
@@ -74,9 +75,7 @@ impl Function {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("starting the Runtime API")?;
         let address = listener.local_addr().context("starting the Runtime API")?;
         let mut server = JoinSet::new();
-        server.spawn(async move {
-            let _ = axum::serve(listener, router).await;
-        });
+        server.spawn(crate::server::serve(listener, router, CancellationToken::new()));
         let process = Command::new(bootstrap)
             .env("TOWPATH_CONFIG", config.file())
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
+use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
 
 use super::guest::{self, Guest};
@@ -67,6 +68,9 @@ fn kind(error: &wasmtime::Error, exceeded: Option<&'static str>) -> (FaultKind, 
     }
     if error.is::<PoolConcurrencyLimitError>() {
         return (FaultKind::Timeout, "the plugin engine has no free slot".to_owned());
+    }
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        return (FaultKind::Limit, "the plugin holds more resources of the host than its limit".to_owned());
     }
     let root = error.root_cause().to_string();
     if root.contains(HOSTCALL_FUEL) {

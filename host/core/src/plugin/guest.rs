@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracing::{debug, error, info, trace, warn};
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
-use wasmtime::{ResourceLimiter, Store};
+use wasmtime::{CallHook, ResourceLimiter, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::Transformer;
@@ -16,6 +16,13 @@ use crate::clock::Timestamp;
 
 /// The most that a guest may hand to the host in one go, its verdict included.
 pub(super) const MAX_OUTPUT: usize = 1024 * 1024;
+
+/// How often a guest may call the host. Fuel does not count what the host does for it, and only what is counted is the
+/// same at every try.
+const MAX_HOST_CALLS: u32 = 10_000;
+
+/// The most of the host's resources, such as streams, that a guest may hold at a time.
+const MAX_RESOURCES: usize = 1024;
 
 /// How many log lines of a call are written, and how long one is.
 const MAX_LOG_LINES: u32 = 64;
@@ -32,6 +39,7 @@ pub(super) struct Guest {
     /// Which limit was hit, if one was.
     pub(super) exceeded: Option<&'static str>,
     log_lines: u32,
+    host_calls: u32,
     config: Arc<str>,
 }
 
@@ -46,23 +54,34 @@ pub(super) fn store(
     let stderr = Stderr::default();
     let guest = Guest {
         wasi: sandbox::context(message_id, now, &stderr),
-        table: ResourceTable::new(),
+        table: bounded_table(),
         monotonic: Monotonic::default(),
         stderr,
         memory_left: limits.memory,
         table_left: MAX_TABLE,
         exceeded: None,
         log_lines: 0,
+        host_calls: 0,
         config,
     };
     let mut store = Store::new(&engine.wasmtime, guest);
     store.limiter(|guest| guest);
     store.set_fuel(limits.fuel)?;
     store.set_hostcall_fuel(MAX_OUTPUT);
+    store.call_hook(|mut store, hook| match hook {
+        CallHook::CallingHost => store.data_mut().count_host_call(),
+        _ => Ok(()),
+    });
     let ticks = limits.timeout.as_millis().div_ceil(TICK.as_millis());
     store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1));
     store.epoch_deadline_trap();
     Ok(store)
+}
+
+fn bounded_table() -> ResourceTable {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(MAX_RESOURCES);
+    table
 }
 
 /// A linker with all that a guest may import. Sockets are linked too, by WASI's own helper; the
@@ -81,6 +100,17 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl Guest {
+    fn count_host_call(&mut self) -> wasmtime::Result<()> {
+        self.host_calls += 1;
+        if self.host_calls <= MAX_HOST_CALLS {
+            return Ok(());
+        }
+        self.exceeded = Some("calls of the host");
+        Err(wasmtime::Error::msg("the limit of host calls is reached"))
     }
 }
 

@@ -21,11 +21,15 @@ use crate::clock::Timestamp;
 /// How much of stderr is kept.
 const STDERR: usize = 16 * 1024;
 
+/// The most random bytes that a guest gets in one call.
+const MAX_RANDOM: u64 = 64 * 1024;
+
 /// The WASI context of one call: nothing from the host's world, and everything from the message.
 pub(super) fn context(message_id: &str, now: Timestamp, stderr: &Stderr) -> WasiCtx {
     let seed: [u8; 32] = Sha256::digest(message_id.as_bytes()).into();
     let mut wasi = WasiCtx::builder();
     wasi.wall_clock(Standing(now))
+        .max_random_size(MAX_RANDOM)
         .secure_random(ChaCha8Rng::from_seed(seed))
         .insecure_random(ChaCha8Rng::from_seed(seed))
         .insecure_random_seed(u128::from_le_bytes(seed.first_chunk().copied().unwrap_or_default()))

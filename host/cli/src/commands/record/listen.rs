@@ -16,7 +16,7 @@ use towpath_core::message::Message;
 
 use super::Recorder;
 use crate::output::Output;
-use crate::signals;
+use crate::{server, signals};
 
 /// How long answers may take to get out at the end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -67,14 +67,13 @@ impl Recorder<'_> {
         let router = Router::new().fallback(take).with_state(Front { recorder: sender, onward });
         output.note(format!("recording what is posted to http://{}/hooks/PATH", listener.local_addr()?));
         let enough = CancellationToken::new();
-        let server = axum::serve(listener, router).with_graceful_shutdown(enough.clone().cancelled_owned());
-        let server = async { server.await };
+        let server = server::serve(listener, router, enough.clone());
         tokio::pin!(server);
         let stop = signals::first();
         tokio::pin!(stop);
         while hands_on || !self.is_full() {
             tokio::select! {
-                ended = &mut server => return ended.context("serving"),
+                () = &mut server => return Ok(()),
                 stopped = &mut stop => {
                     stopped?;
                     break;
@@ -89,7 +88,8 @@ impl Recorder<'_> {
         // What was saved is answered before the end; what else is under way is refused.
         posted.close();
         enough.cancel();
-        tokio::time::timeout(GRACE, server).await.unwrap_or(Ok(())).context("ending the server")
+        let _ = tokio::time::timeout(GRACE, server).await;
+        Ok(())
     }
 
     fn take(&mut self, message: &Message, hands_on: bool, output: &Output) -> anyhow::Result<()> {

@@ -1,0 +1,113 @@
+//! The HTTP server in front of a router: what its clients may take of it, however they behave.
+//!
+//! A connection costs memory, so there are so many and no more. When they are all taken, the one that has kept the
+//! server waiting longest (for a request, or for the rest of one) makes room: a healthy client is let in at once, and
+//! one that does nothing, or drips, holds nothing that anybody needs. A request that came whole is never cut off.
+
+mod connections;
+mod tracked;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+use tracing::{debug, warn};
+
+use connections::{Connections, Seat};
+use tracked::Tracked;
+
+/// The most connections at a time, where the system allows so many open files. Each takes about 20 KiB.
+const MAX_CONNECTIONS: usize = 2048;
+
+/// How long a client may take to send the head of its next request. Load balancers keep connections for a minute and
+/// must not find them closed just then.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// How long a client may take to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest head of a request.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// How long nothing is accepted after the system had no room for another connection.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until `stop`; then what runs is finished and nothing new is taken.
+pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let connections = Connections::new(capacity());
+    let mut tasks = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        let tcp = match accepted {
+            Ok((tcp, _)) => tcp,
+            // A client that gave up meanwhile, or a system that is out of files.
+            Err(error) => {
+                warn!(error = %error, "a connection could not be accepted");
+                connections.make_room();
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let Some(seat) = stop.run_until_cancelled(connections.seat()).await else { break };
+        tasks.spawn(talk(tcp, router.clone(), seat, stop.clone()));
+        while tasks.try_join_next().is_some() {}
+    }
+    drop(listener);
+    connections.close_idle();
+    while tasks.join_next().await.is_some() {}
+}
+
+/// As many connections as files may be open, less some for the store, targets and queues.
+fn capacity() -> usize {
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(256);
+    let spare = usize::try_from(files / 2).unwrap_or(MAX_CONNECTIONS);
+    spare.clamp(16, MAX_CONNECTIONS)
+}
+
+/// One connection to its end.
+async fn talk(tcp: TcpStream, router: Router, seat: Seat, stop: CancellationToken) {
+    let _ = tcp.set_nodelay(true);
+    let seat = Arc::new(seat);
+    let handed = Arc::clone(&seat);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (router, seat) = (router.clone(), Arc::clone(&handed));
+        async move {
+            let body = |body| Body::new(Tracked::new(body, Arc::clone(&seat), BODY_TIMEOUT));
+            let answer = router.oneshot(request.map(body)).await;
+            seat.wait();
+            answer
+        }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
+    let connection = builder.serve_connection(TokioIo::new(tcp), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = seat.evicted() => return,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            // What came whole is answered; what did not come by now has no claim to be waited for.
+            tokio::select! {
+                ended = &mut connection => ended,
+                () = seat.evicted() => return,
+            }
+        }
+    };
+    if let Err(error) = ended {
+        debug!(error = %error, "a connection broke off");
+    }
+}

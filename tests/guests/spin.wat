@@ -1,0 +1,2 @@
+;; Spins.
+(loop $again (br $again))

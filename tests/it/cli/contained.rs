@@ -1,0 +1,177 @@
+//! What the running process keeps to itself: secrets, and what hostile plugins cost.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use towpath_tests::guest::{Guest, Request};
+use towpath_tests::leaks::{KEY, MARK, TOKEN};
+use towpath_tests::target::{Answer, Target};
+use towpath_tests::wire::Wire;
+
+use super::serve::{Server, client};
+use super::{err, out, towpath};
+
+/// Waits until there are so many dead letters, which the command line counts.
+fn dead(folder: &Path, count: u64) {
+    loop {
+        let stats = towpath(folder, &["dlq", "stats", "--json"]);
+        let rows: Value = serde_json::from_slice(&stats.stdout).unwrap_or_else(|_| panic!("{}", err(&stats)));
+        let letters: u64 = rows.as_array().unwrap().iter().map(|row| row["letters"].as_u64().unwrap()).sum();
+        if letters >= count {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hostile_plugins_took_is_given_back() {
+    let target = Target::fine().await;
+    let guests = ["spin", "recurse", "grow", "return-many-requests", "log", "print", "hoard", "random"];
+    let folder = TempDir::new().unwrap();
+    let mut config =
+        format!("[queue]\nconcurrency = 4\n[target.sss]\nurl = \"{}\"\nallow_private = true\n", target.url);
+    for name in guests {
+        std::fs::write(folder.path().join(format!("{name}.wasm")), Guest::hostile(name).build()).unwrap();
+        config += &format!(
+            "[[route]]\npath = '{name}'\ngroup = '{name}/x'\nplugin = '{name}'\n[plugin.{name}]\npath = '{name}.wasm'\n"
+        );
+    }
+    std::fs::write(folder.path().join("towpath.toml"), config).unwrap();
+    let server = Server::start(folder.path(), &["serve", "--log", "error"]);
+    let (client, base) = (client(), server.url.rsplit_once('/').unwrap().0.to_owned());
+    let mut sent = 0;
+    let mut round = async || {
+        for name in guests {
+            let answer = client.post(format!("{base}/{name}")).body("{}").send().await.unwrap();
+            assert_eq!(answer.status(), 202);
+            sent += 1;
+        }
+        dead(folder.path(), sent);
+        (server.status("VmRSS"), server.status("Threads"))
+    };
+    // At first caches fill and pools grow to their size.
+    for _ in 0..4 {
+        round().await;
+    }
+    let (memory, threads) = round().await;
+    for _ in 0..4 {
+        round().await;
+    }
+    let (memory_now, threads_now) = round().await;
+    assert!(memory_now < memory + 16 * 1024, "{memory} KiB became {memory_now} KiB in 40 calls");
+    // A thread that a plugin holds would be one more for each call; those of the runtime come and go.
+    assert!(threads_now <= threads + 4, "{threads} threads became {threads_now}");
+}
+
+/// A config that uses every planted secret in every way.
+fn config(target: &str, endpoint: &str) -> String {
+    let route = |name: &str, verify: &str, plugin: &str| {
+        format!(
+            "[[route]]\npath = '{name}'\ngroup = '{name}/x'\nplugin = '{plugin}'\nverify = {{ {verify}, secret = 'key' }}\nmax_age = '1m'\n"
+        )
+    };
+    let target = |name: &str, auth: &str, more: &str| {
+        format!(
+            "[target.{name}]\nurl = '{target}'\nallow_private = true\nauth = {auth}\nbreaker = {{ failures = 0 }}\n{more}\n"
+        )
+    };
+    [
+        route("github", "scheme = 'github'", "guest"),
+        route("header", "scheme = 'header', name = 'x-token'", "guest"),
+        route("basic", "scheme = 'basic', user = 'me', at = 'ingest'", "guest"),
+        route("broken", "scheme = 'bearer'", "broken"),
+        "[plugin.guest]\npath = 'guest.wasm'\nsecrets = ['token']\n".to_owned(),
+        "[plugin.broken]\npath = 'broken.wasm'\n".to_owned(),
+        target("sss", "{ scheme = 'bearer', secret = 'token' }", "plugin_secrets = ['token']"),
+        target("two", "{ scheme = 'basic', user = 'me', secret = 'token' }", ""),
+        target("three", "{ scheme = 'hmac', header = 'x-sig', secret = ['key', 'token'] }", ""),
+        target(
+            "four",
+            &format!("{{ scheme = 'oauth2', token_url = '{endpoint}', client_id = 'c', secret = 'token', client_auth = 'post' }}"),
+            "",
+        ),
+    ]
+    .concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_log_letter_error_or_output_shows_a_secret_not_even_at_trace() {
+    // Each request is refused, with all that came with it in the answer: that is what a careless target does.
+    let target = Target::answering(|call| {
+        let status = if call.path.ends_with("ok") { 200 } else { 404 };
+        Answer::Status(status, "no".to_owned())
+    })
+    .await;
+    let token = format!("{{\"access_token\":\"{MARK}-access\",\"expires_in\":60}}");
+    let endpoint = Target::answering(move |_| Answer::Status(200, token.clone())).await;
+    let folder = TempDir::new().unwrap();
+    let request = |target, path| Request { target, path, ..Request::default() };
+    let secret = Request { header: Some(("x-key", "token")), secret: true, ..request("sss", "/ok") };
+    let requests = [secret, request("two", "/ok"), request("three", "/ok"), request("four", "/no")];
+    let guest = Guest::deliver(&requests).with_targets(&["sss", "two", "three", "four"]);
+    std::fs::write(folder.path().join("guest.wasm"), guest.build()).unwrap();
+    std::fs::write(folder.path().join("broken.wasm"), Guest::code("(unreachable)").build()).unwrap();
+    std::fs::write(folder.path().join("towpath.toml"), config(&target.url, &endpoint.url)).unwrap();
+    let secrets = [("TOWPATH_SECRET_KEY", KEY), ("TOWPATH_SECRET_TOKEN", TOKEN)];
+    let server = Server::start_with(folder.path(), &["--log", "trace", "serve"], &secrets);
+    let (client, base) = (client(), server.url.rsplit_once('/').unwrap().0.to_owned());
+    let signature = {
+        let mac = towpath_core::signature::Algorithm::Sha256.mac(KEY.as_bytes(), &[b"{}"]);
+        format!("sha256={}", mac.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    };
+    let posts = [
+        ("github", "x-hub-signature-256", signature, 202),
+        ("github", "x-hub-signature-256", "sha256=00".to_owned(), 202),
+        ("header", "x-token", KEY.to_owned(), 202),
+        ("header", "x-token", format!("{KEY}x"), 202),
+        ("broken", "authorization", format!("Bearer {KEY}"), 202),
+    ];
+    for (path, header, value, status) in &posts {
+        let answer = client.post(format!("{base}/{path}")).header(*header, value).body("{}").send().await.unwrap();
+        assert_eq!(answer.status(), *status, "{path}");
+    }
+    let refused = client.post(format!("{base}/basic")).basic_auth("you", Some(KEY)).body("{}").send().await.unwrap();
+    assert_eq!(refused.status(), 401);
+    dead(folder.path(), 5);
+    assert_eq!(target.calls().len(), 8, "two messages were verified, each with four requests");
+
+    let listed: Value = serde_json::from_str(&out(&towpath(folder.path(), &["dlq", "list", "--json"]))).unwrap();
+    let ids: Vec<&str> = listed.as_array().unwrap().iter().map(|letter| letter["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 5);
+    // `towpath` checks what each command says.
+    for id in ids {
+        for json in [&["--json"][..], &[]] {
+            let shown = towpath(folder.path(), &[&["dlq", "show", id], json].concat());
+            assert!(shown.status.success(), "{}", err(&shown));
+        }
+    }
+    let refused = towpath(folder.path(), &["dlq", "list", "--refused", "--json"]);
+    let kept: Value = serde_json::from_str(&out(&refused)).unwrap();
+    assert_eq!((kept.as_array().unwrap().len(), &kept[0]["letter"]["reason"]), (1, &json!("unverified")));
+    let id = kept[0]["id"].as_str().unwrap();
+    let shown = out(&towpath(folder.path(), &["dlq", "show", "--refused", id]));
+    assert!(shown.contains("authorization: (hidden,"), "{shown}");
+    for command in
+        [&["status", "--json"][..], &["dlq", "list"], &["config", "check"], &["record", "--dead", "--to", "events"]]
+    {
+        towpath(folder.path(), command);
+    }
+    // Nothing but what senders sent along is in the store: the host writes none of its own secrets there.
+    let store = std::fs::read(folder.path().join(".towpath/towpath.db")).unwrap();
+    assert!(!store.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes()));
+    drop(server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_of_the_environment_is_not_used() {
+    let proxy = Wire::answering(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", None).await;
+    let target = Target::fine().await;
+    let folder = super::serve::project(&target.url, Guest::forward());
+    let at = format!("http://{}", proxy.address);
+    let variables = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"].map(|name| (name, at.as_str()));
+    let server = Server::start_with(folder.path(), &["serve"], &variables);
+    client().post(&server.url).body("{}").send().await.unwrap();
+    target.called(1).await;
+    assert_eq!(proxy.requests(), 0);
+}
