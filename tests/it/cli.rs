@@ -185,7 +185,10 @@ fn wrong_input_says_what_to_do() {
         (&["poll"], "cannot read towpath.toml"),
         (&["poll", "-c", "local.toml"], "names no SQS queue: add queue.url"),
         (&["poll", "--wait", "1m"], "it must be from 1s to 20s"),
-        (&["serve", "-c", "local.toml", "--listen", "127.0.0.1:0", "--sqs", "0.0.0.0:0"], "--sqs-allow-remote"),
+        (
+            &["serve", "-c", "local.toml", "--listen", "127.0.0.1:0", "--sqs", "0.0.0.0:0"],
+            "set TOWPATH_SECRET_SQS_ENDPOINT",
+        ),
         (&["hold", "sss", "-c", "sqs.toml"], "there is no target \"sss\""),
         (&["hold", "nobody", "-c", "local.toml", "--store", "store"], "known are: sss"),
         (&["hold", "sss", "--for", "soon", "--store", "store"], "write 90s, 45m, 2h or 3d"),

@@ -126,12 +126,10 @@ pub struct Serve {
     /// The address to listen on, instead of the config's
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
-    /// Also offer the queues to clients of SQS at this address, such as 127.0.0.1:9324
+    /// Also offer the queues to clients of SQS at this address, such as 127.0.0.1:9324. With
+    /// TOWPATH_SECRET_SQS_ENDPOINT they need it as their access key id; beyond this machine it must be set
     #[arg(long, value_name = "ADDRESS")]
     pub sqs: Option<SocketAddr>,
-    /// Let others than this machine reach --sqs: it checks no signatures
-    #[arg(long, requires = "sqs")]
-    pub sqs_allow_remote: bool,
 }
 
 /// `dev`.
@@ -173,12 +171,9 @@ pub struct Dev {
     /// How long an invocation may take; messages that come back do so after six times as long at the latest
     #[arg(long, value_name = "TIME", default_value = "10s", requires = "lambda", value_parser = crate::args::operate::lambda_timeout)]
     pub lambda_timeout: Duration,
-    /// Where clients of SQS reach the queues
+    /// Where clients of SQS reach the queues; beyond this machine TOWPATH_SECRET_SQS_ENDPOINT must be set
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9324")]
     pub sqs: SocketAddr,
-    /// Let others than this machine reach --sqs: it checks no signatures
-    #[arg(long)]
-    pub sqs_allow_remote: bool,
 }
 
 /// `send`.

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use towpath_core::clock::Clock;
-use towpath_core::config::{Config, IngestConfig, Secrets, env};
+use towpath_core::config::{Config, IngestConfig, Secret, Secrets, env};
 use towpath_core::deliver::Deliverer;
 use towpath_core::holds::Watched;
 use towpath_core::pipeline::Pipeline;
@@ -232,11 +232,12 @@ impl Station {
     pub(crate) async fn start_sqs(
         &self,
         at: SocketAddr,
+        token: Option<Secret>,
         stop: &CancellationToken,
         tasks: &mut JoinSet<()>,
     ) -> anyhow::Result<SocketAddr> {
         let in_use = vec![EVENTS.to_owned(), DEAD_LETTERS.to_owned(), REFUSED.to_owned()];
-        let endpoint = Endpoint::new(self.queues.events.store().clone(), in_use).await?;
+        let endpoint = Endpoint::new(self.queues.events.store().clone(), in_use, token).await?;
         let listener = TcpListener::bind(at).await;
         let listener = listener.with_context(|| format!("listening on {at} for SQS: --sqs takes another address"))?;
         let address = listener.local_addr().context("listening for SQS")?;
@@ -251,14 +252,25 @@ impl Station {
     }
 }
 
-/// The SQS endpoint is for this machine, unless somebody says that others may reach it.
-pub(crate) fn check_reach(at: SocketAddr, allow_remote: bool) -> anyhow::Result<()> {
-    if !at.ip().is_loopback() && !allow_remote {
+/// The secret that clients of the SQS endpoint show: their access key id.
+const TOKEN: &str = "sqs-endpoint";
+
+/// The token of the SQS endpoint, if there is one. Beyond this machine there must be.
+pub(crate) fn endpoint_token(at: SocketAddr, secrets: &Secrets) -> anyhow::Result<Option<Secret>> {
+    let token = secrets.get(TOKEN).ok();
+    if token.is_none() && !at.ip().is_loopback() {
         bail!(
-            "others can reach {at}, and the SQS endpoint checks no signatures: give --sqs-allow-remote if that is meant"
+            "others can reach {at}: set TOWPATH_SECRET_SQS_ENDPOINT to a token, which clients then use as their access key id"
         );
     }
-    Ok(())
+    let fits = |token: &Secret| {
+        let token = token.expose();
+        (16..=128).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    if !token.as_ref().is_none_or(fits) {
+        bail!("TOWPATH_SECRET_SQS_ENDPOINT must have 16–128 letters, digits and _: it is used as an access key id");
+    }
+    Ok(token)
 }
 
 async fn sweep(queue: &LocalQueue) {

@@ -77,7 +77,7 @@ impl Output {
 
     /// One line. Writing to a pipe that was closed is no error worth telling.
     pub(crate) fn line(&self, text: impl Display) {
-        let _ = writeln!(std::io::stdout().lock(), "{text}");
+        let _ = writeln!(std::io::stdout().lock(), "{}", harmless(&text.to_string()));
     }
 
     /// One line for people: nothing if JSON is asked for.
@@ -100,12 +100,12 @@ impl Output {
     /// An error with its causes, once.
     pub fn error(&self, error: &anyhow::Error) {
         let text = format!("{} {error:#}", style("error:").red().bold().for_stderr());
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+        let _ = writeln!(std::io::stderr().lock(), "{}", harmless(&text));
     }
 
     /// A line on standard error: what goes on beside the result.
     pub(crate) fn note(&self, text: impl Display) {
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+        let _ = writeln!(std::io::stderr().lock(), "{}", harmless(&text.to_string()));
     }
 
     /// A table with a header; columns are as wide as their widest cell.
@@ -150,5 +150,57 @@ impl Output {
         bar.set_message(what);
         bar.enable_steady_tick(Duration::from_secs(1));
         bar
+    }
+}
+
+/// A text without what could do something to a terminal: events, answers and plugins write what they like. Line breaks,
+/// tabs and colours stay.
+fn harmless(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let colour = colour(rest);
+        let kept = colour.unwrap_or(character.len_utf8());
+        match character {
+            '\n' | '\t' => plain.push(character),
+            _ if colour.is_some() => plain.push_str(rest.get(..kept).unwrap_or_default()),
+            _ if character.is_control() || is_bidirectional(character) => plain.push(char::REPLACEMENT_CHARACTER),
+            _ => plain.push(character),
+        }
+        rest = rest.get(kept..).unwrap_or_default();
+    }
+    plain
+}
+
+/// How long the colour is that a text begins with: `ESC [ 1;31 m`.
+fn colour(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\u{1b}[")?;
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    parameters.get(end..)?.starts_with('m').then_some(2 + end + 1)
+}
+
+/// Characters that turn the order of others around, so that a text reads as another.
+fn is_bidirectional(character: char) -> bool {
+    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_foreign_does_anything_to_a_terminal() {
+        let cases = [
+            ("plain\ttext\nand \u{1F6F6}", "plain\ttext\nand \u{1F6F6}"),
+            ("\u{1b}[1;31mred\u{1b}[0m", "\u{1b}[1;31mred\u{1b}[0m"),
+            ("\u{1b}]0;title\u{7}", "\u{fffd}]0;title\u{fffd}"),
+            ("\u{1b}[2J\u{1b}[H", "\u{fffd}[2J\u{fffd}[H"),
+            ("a\rb\u{8}\u{9b}5n\u{0}", "a\u{fffd}b\u{fffd}\u{fffd}5n\u{fffd}"),
+            ("\u{1b}[", "\u{fffd}["),
+            ("\u{202e}txt.exe", "\u{fffd}txt.exe"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(harmless(text), expected, "{text:?}");
+        }
     }
 }

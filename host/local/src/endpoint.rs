@@ -1,5 +1,5 @@
-//! An SQS-compatible endpoint over a store: AWS JSON 1.0, for the aws CLI and every SDK. It checks no
-//! signatures: whoever reaches it may use it.
+//! An SQS-compatible endpoint over a store: AWS JSON 1.0, for the aws CLI and every SDK. It checks no signatures;
+//! who is to be let in shows a token, if there is one.
 //!
 //! Source: the API reference of SQS, `https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/`.
 
@@ -25,6 +25,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::task::JoinSet;
+use towpath_core::config::Secret;
 
 use crate::queue::LocalQueue;
 use crate::store::{Store, StoreError, lock};
@@ -41,14 +42,16 @@ pub struct Endpoint {
     store: Store,
     /// Queues that a running host works with: their messages may be purged, they are not deleted.
     in_use: Vec<String>,
+    token: Option<Secret>,
     moves: Mutex<JoinSet<()>>,
 }
 
 impl Endpoint {
     /// An endpoint over this store. Move tasks that were cut off by the end of another process go on.
-    pub async fn new(store: Store, in_use: Vec<String>) -> Result<Arc<Endpoint>, StoreError> {
+    /// With a token it lets in those alone whose access key id, or bearer token, it is.
+    pub async fn new(store: Store, in_use: Vec<String>, token: Option<Secret>) -> Result<Arc<Endpoint>, StoreError> {
         let unfinished = store.unfinished_moves().await?;
-        let endpoint = Endpoint { store, in_use, moves: Mutex::default() };
+        let endpoint = Endpoint { store, in_use, token, moves: Mutex::default() };
         unfinished.into_iter().for_each(|task| endpoint.go_on(task));
         Ok(Arc::new(endpoint))
     }
@@ -98,6 +101,9 @@ impl Request {
 }
 
 async fn act(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap, body: Bytes) -> Response {
+    if endpoint.token.as_ref().is_some_and(|token| !token.is(shown_token(&headers))) {
+        return ApiError::no_token().into_response();
+    }
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let Some(action) = target.strip_prefix("AmazonSQS.") else {
         return ApiError::unknown_action("a request without the header X-Amz-Target, as of the query protocol,")
@@ -113,6 +119,13 @@ async fn act(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap, body: By
         Ok(answer) => ([(header::CONTENT_TYPE, "application/x-amz-json-1.0")], Json(answer)).into_response(),
         Err(error) => error.into_response(),
     }
+}
+
+/// What a client shows of who it is: the access key id of an AWS signature, or a bearer token.
+fn shown_token(headers: &HeaderMap) -> &[u8] {
+    let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let signed = shown.split_once("Credential=").and_then(|(_, rest)| rest.split('/').next());
+    signed.or_else(|| shown.strip_prefix("Bearer ")).unwrap_or_default().as_bytes()
 }
 
 async fn dispatch(endpoint: &Endpoint, action: &str, request: Request) -> Result<Value, ApiError> {

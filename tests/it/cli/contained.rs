@@ -175,3 +175,43 @@ async fn a_proxy_of_the_environment_is_not_used() {
     target.called(1).await;
     assert_eq!(proxy.requests(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_token_the_endpoint_lets_in_who_shows_it_and_nobody_else() {
+    let target = Target::fine().await;
+    let folder = super::serve::project(&target.url, Guest::forward());
+    let token = "A5ecretOfTheEndpoint";
+    let variables = [("TOWPATH_SECRET_SQS_ENDPOINT", token)];
+    let server = Server::start_with(folder.path(), &["serve", "--sqs", "127.0.0.1:0"], &variables);
+    let endpoint = format!("http://{}/", server.sqs());
+    let signed =
+        |id: &str| format!("AWS4-HMAC-SHA256 Credential={id}/20260302/eu-west-1/sqs/aws4_request, Signature=0");
+    let cases = [
+        (None, 403),
+        (Some("Bearer".to_owned()), 403),
+        (Some(format!("Bearer {}", &token[1..])), 403),
+        (Some(signed("local")), 403),
+        (Some(signed("")), 403),
+        (Some(format!("Bearer {token}")), 200),
+        (Some(signed(token)), 200),
+    ];
+    for (shown, status) in cases {
+        let mut request = client().post(&endpoint).header("x-amz-target", "AmazonSQS.ListQueues").body("{}");
+        if let Some(shown) = &shown {
+            request = request.header("authorization", shown);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), status, "{shown:?}");
+        let text = answer.text().await.unwrap();
+        assert_eq!(text.contains("InvalidClientTokenId"), status == 403, "{text}");
+    }
+    // The commands show it by themselves, and say what is wrong where it is not set.
+    let url = format!("{endpoint}000000000000/events-dead.fifo");
+    let stats = |variables: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(towpath_tests::binary::binary("towpath"));
+        command.args(["dlq", "stats", "--queue-url", &url]).envs(variables.iter().copied()).output().unwrap()
+    };
+    assert_eq!(stats(&variables).status.code(), Some(0));
+    let refused = stats(&[]);
+    assert!(refused.status.code() == Some(2) && err(&refused).contains("sqs-endpoint"), "{}", err(&refused));
+}

@@ -39,7 +39,7 @@ async fn stations(bodies: &[&str]) -> Vec<Station> {
         }
         let (mut server, refused) = (JoinSet::new(), Refused::default());
         let place = if sqs {
-            let endpoint = Endpoint::new(rig.store.clone(), Vec::new()).await.unwrap();
+            let endpoint = Endpoint::new(rig.store.clone(), Vec::new(), None).await.unwrap();
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}/000000000000/", listener.local_addr().unwrap());
             let guarded = refused.guard(router(endpoint));

@@ -10,7 +10,7 @@ use towpath_local::endpoint;
 use tracing::{error, info};
 
 use crate::args::Dev;
-use crate::compose::{DEAD_LETTERS, EVENTS, Station, check_reach, load_config};
+use crate::compose::{DEAD_LETTERS, EVENTS, Station, endpoint_token, load_config};
 use crate::lambda::{FunctionConfig, Mapping, Settings, Source};
 use crate::output::{Exit, Output};
 use crate::reload::Reloader;
@@ -19,8 +19,9 @@ use crate::sss::{Call, Chaos, Sss};
 use crate::toolchain;
 
 pub(super) async fn run(args: Dev, output: &Output) -> anyhow::Result<Exit> {
-    check_reach(args.sqs, args.sqs_allow_remote)?;
-    let mut config = load_config(&args.config, &Secrets::from_env()).await?;
+    let secrets = Secrets::from_env();
+    let token = endpoint_token(args.sqs, &secrets)?;
+    let mut config = load_config(&args.config, &secrets).await?;
     // The watcher tells absolute paths.
     for settings in config.plugins.values_mut() {
         if let Some(Ok(path)) = settings.code.path().map(Path::canonicalize) {
@@ -60,7 +61,7 @@ pub(super) async fn run(args: Dev, output: &Output) -> anyhow::Result<Exit> {
     for path in paths {
         output.say(format!("POST http://{address}{prefix}/{path}"));
     }
-    let sqs = station.start_sqs(args.sqs, &stop, &mut tasks).await?;
+    let sqs = station.start_sqs(args.sqs, token, &stop, &mut tasks).await?;
     output.say(format!("SQS  http://{sqs}"));
     let mapping = match (function, args.lambda) {
         (Some(source), Some(bootstrap)) => {

@@ -6,15 +6,14 @@ use towpath_core::config::Secrets;
 use tracing::info;
 
 use crate::args::Serve;
-use crate::compose::{Station, check_reach, load_config};
+use crate::compose::{Station, endpoint_token, load_config};
 use crate::output::{Exit, Output};
 use crate::signals;
 
 pub(super) async fn run(args: Serve, output: &Output) -> anyhow::Result<Exit> {
-    if let Some(at) = args.sqs {
-        check_reach(at, args.sqs_allow_remote)?;
-    }
-    let mut config = load_config(&args.config, &Secrets::from_env()).await?;
+    let secrets = Secrets::from_env();
+    let sqs = args.sqs.map(|at| anyhow::Ok((at, endpoint_token(at, &secrets)?))).transpose()?;
+    let mut config = load_config(&args.config, &secrets).await?;
     if let Some(listen) = args.listen {
         config.ingest.listen = listen;
     }
@@ -27,8 +26,8 @@ pub(super) async fn run(args: Serve, output: &Output) -> anyhow::Result<Exit> {
     for path in paths {
         output.say(format!("POST http://{address}{prefix}/{path}"));
     }
-    if let Some(at) = args.sqs {
-        let address = station.start_sqs(at, &stop, &mut tasks).await?;
+    if let Some((at, token)) = sqs {
+        let address = station.start_sqs(at, token, &stop, &mut tasks).await?;
         output.say(format!("SQS  http://{address}"));
     }
     tokio::select! {

@@ -9,6 +9,9 @@ use towpath_core::queue::QueueError;
 use crate::StoreError;
 use crate::limits::Wrong;
 
+/// How AWS says that a request is by nobody that it knows.
+const NO_TOKEN: &str = "InvalidClientTokenId";
+
 /// An error as a client sees it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct ApiError {
@@ -67,6 +70,12 @@ impl ApiError {
     pub(crate) fn unknown_action(action: &str) -> ApiError {
         let message = format!("{action} is no action that this endpoint knows.");
         ApiError::sender("UnknownOperationException", "InvalidAction", message)
+    }
+
+    pub(crate) fn no_token() -> ApiError {
+        let message = "The security token included in the request is invalid: this endpoint takes requests whose access \
+            key id, or bearer token, is the secret sqs-endpoint.";
+        ApiError::sender(NO_TOKEN, NO_TOKEN, message)
     }
 
     pub(crate) fn malformed(problem: impl std::fmt::Display) -> ApiError {
@@ -159,6 +168,7 @@ impl From<StoreError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, fault) = match self.sender {
+            true if self.code == NO_TOKEN => (StatusCode::FORBIDDEN, "Sender"),
             true => (StatusCode::BAD_REQUEST, "Sender"),
             false => (StatusCode::SERVICE_UNAVAILABLE, "Receiver"),
         };
