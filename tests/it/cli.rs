@@ -9,6 +9,7 @@ mod operate;
 mod record;
 mod releases;
 mod serve;
+mod storage;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -80,11 +80,32 @@ pub enum Command {
     /// Look at dead letters, and send them back
     #[command(subcommand)]
     Dlq(Dlq),
+    /// Look after a local store
+    #[command(subcommand)]
+    Store(Store),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  towpath completions bash > /etc/bash_completion.d/towpath")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+}
+
+/// `store`.
+#[derive(Subcommand, Debug)]
+pub enum Store {
+    /// Save what can be read of a damaged store into a new one; exit code 1 if something could not be read
+    #[command(after_help = "\
+Example:
+  mv .towpath .towpath-damaged && towpath store recover .towpath-damaged .towpath
+
+Stop what runs on the store first. The damaged one is left as it is. Messages keep their ids, times and order; those in
+pages that cannot be read are lost, unless a backup of the file has them.")]
+    Recover {
+        /// The folder of the damaged store
+        from: PathBuf,
+        /// The folder of the new one
+        to: PathBuf,
     },
 }
 

@@ -13,10 +13,11 @@ mod record;
 mod send;
 mod serve;
 mod status;
+mod store;
 
 use clap::CommandFactory as _;
 
-use crate::args::{Args, Command, Config, ConfigFile};
+use crate::args::{Args, Command, Config, ConfigFile, Store};
 use crate::output::{Exit, Output};
 
 /// Runs the command.
@@ -42,6 +43,7 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
             check::run(&config, skip_secrets, skip_plugins, output).await
         }
         Command::Dlq(dlq) => dlq::run(dlq, output).await,
+        Command::Store(Store::Recover { from, to }) => store::recover(&from, &to, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "towpath", &mut script);

@@ -6,13 +6,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{oneshot, watch};
 use towpath_core::clock::Clock;
 use towpath_core::queue::QueueError;
 
 use crate::queues::Known;
 use crate::schema;
+
+/// The file of a store in its folder.
+pub(crate) const FILE: &str = "towpath.db";
 
 /// A file with queues in it. Cheap to clone.
 #[derive(Clone)]
@@ -92,7 +95,13 @@ pub enum StoreError {
         /// The file.
         file: PathBuf,
         /// Why.
-        source: rusqlite::Error,
+        source: Trouble,
+    },
+    /// There is one already.
+    #[error("there is a store already: {}", file.display())]
+    Exists {
+        /// The file.
+        file: PathBuf,
     },
     /// Another version wrote it.
     #[error("the store {} has version {found}, this towpath reads version {expected}", file.display())]
@@ -109,6 +118,35 @@ pub enum StoreError {
     Queue(#[from] QueueError),
 }
 
+impl StoreError {
+    pub(crate) fn open(file: PathBuf, source: rusqlite::Error) -> StoreError {
+        StoreError::Open { file, source: Trouble(source) }
+    }
+}
+
+/// What SQLite says, and what to do about it.
+#[derive(Debug)]
+pub struct Trouble(rusqlite::Error);
+
+impl std::error::Error for Trouble {}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let cure = match self.0.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => ": make room on the disk; what was answered is safe",
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                ": may this user write to the store and its folder?"
+            }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                ": the store is damaged; stop what runs on it, and `towpath store recover` saves what can be read"
+            }
+            Some(ErrorCode::SystemIoFailure) => ": the disk fails, or is full",
+            _ => "",
+        };
+        write!(f, "{}{cure}", self.0)
+    }
+}
+
 /// How much an operation promises.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
@@ -122,8 +160,8 @@ impl Store {
     /// Opens the store in this folder, or makes it.
     pub fn open(folder: &Path, clock: Clock) -> Result<Store, StoreError> {
         std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
-        let file = folder.join("towpath.db");
-        let failed = |source| StoreError::Open { file: file.clone(), source };
+        let file = folder.join(FILE);
+        let failed = |source| StoreError::open(file.clone(), source);
         let mut connection = Connection::open(&file).map_err(failed)?;
         let found = schema::prepare(&mut connection).map_err(failed)?;
         if found != schema::VERSION {
@@ -226,11 +264,12 @@ impl Shared {
             Ok(()) => jobs
                 .into_iter()
                 .try_for_each(|job| isolated(connection, job.run).map(|reply| replies.extend(reply)))
-                .and_then(|()| connection.prepare_cached("COMMIT")?.execute([]).map(drop)),
+                .and_then(|()| connection.prepare_cached("COMMIT")?.execute([]).map(drop))
+                .map_err(|error| Trouble(error).to_string()),
             Err(error) => {
-                let problem = error.to_string();
+                let problem = Trouble(error).to_string();
                 replies.extend(jobs.into_iter().map(|job| (job.run)(Err(&problem)).reply));
-                Err(error)
+                Err(problem)
             }
         };
         if committed.is_err() && !connection.is_autocommit() {
@@ -239,7 +278,7 @@ impl Shared {
         }
         drop(writer);
         for reply in replies {
-            reply(committed.as_ref().map(|_| ()).map_err(ToString::to_string));
+            reply(committed.clone());
         }
     }
 }
@@ -260,7 +299,7 @@ fn isolated(connection: &Connection, run: Operation) -> rusqlite::Result<Option<
 
 /// What SQLite says, as the queue's error.
 pub(crate) fn failed(error: rusqlite::Error) -> QueueError {
-    QueueError::Unavailable { queue: "local".to_owned(), source: Box::new(error) }
+    QueueError::Unavailable { queue: "local".to_owned(), source: Box::new(Trouble(error)) }
 }
 
 fn unavailable(problem: String) -> QueueError {

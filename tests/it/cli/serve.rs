@@ -90,6 +90,12 @@ impl Server {
         }
     }
 
+    /// Tells it to stop, and waits until it has.
+    pub(super) fn stop(mut self) {
+        self.signal("-TERM");
+        self.process.wait().unwrap();
+    }
+
     /// What the system says of the process: `VmRSS` in KiB, `Threads`, and so on.
     pub(super) fn status(&self, name: &str) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
