@@ -4,7 +4,7 @@ CARGO ?= cargo
 
 ARCH ?= arm64
 
-.PHONY: lambda test-aws test-arm64 demo test lint fmt docs bench wasm component plugins clean
+.PHONY: lambda test-aws test-arm64 fuzz supply-chain demo test lint fmt docs bench wasm component plugins clean
 
 # The demo needs nothing of AWS, whose SDK takes minutes to build.
 demo: wasm
@@ -44,6 +44,22 @@ test-aws: plugins
 test-arm64: wasm
 	@host/lambda/package.sh arm64
 	@tests/aws/run.sh arm64
+
+# Fuzzes all that comes from outside: `make fuzz SECONDS=300`.
+SECONDS ?= 60
+fuzz:
+	@tests/fuzz/run.sh $(SECONDS)
+
+# Licences, bans, duplicates and sources of every crate, crates that nobody uses, and advisories where their database
+# can be reached.
+supply-chain:
+	@$(CARGO) deny --version > /dev/null 2>&1 || $(CARGO) install --locked cargo-deny --version 0.20.2
+	@$(CARGO) machete --version > /dev/null 2>&1 || $(CARGO) install --locked cargo-machete --version 0.9.2
+	$(CARGO) deny check licenses bans sources
+	cd plugins && $(CARGO) deny --config ../deny.toml check licenses bans sources 2> /dev/null
+	$(CARGO) machete
+	@if $(CARGO) deny fetch db 2> /dev/null; then $(CARGO) deny check advisories; \
+		else echo "advisories: NOT CHECKED, their database cannot be reached from here"; fi
 
 fmt:
 	$(CARGO) fmt --all

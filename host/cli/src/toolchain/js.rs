@@ -10,6 +10,9 @@ use super::{TOOLS, WORLD, run, write_wit};
 /// The module that exports `transform` and `metadata`.
 pub(super) const SOURCE: &str = "plugin.js";
 
+/// What npm installed, by version and digest: to be committed with the plugin.
+const LOCK: &str = "package-lock.json";
+
 /// Generates TypeScript's types of the contract, for editors.
 const TYPES: &str = include_str!("types.mjs");
 
@@ -18,7 +21,10 @@ const MISSING: &str = "install Node.js 20 or later (it brings npm): https://node
 pub(super) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
     let jco = folder.join("node_modules/@bytecodealliance/jco");
     if !jco.is_dir() {
-        run(folder, "npm", &["install", "--no-audit", "--no-fund", "--no-package-lock"], MISSING)?;
+        let quiet = ["--no-audit", "--no-fund", "--omit-lockfile-registry-resolved"];
+        // With a lock file exactly what it names is installed, by its digests; without one, one is written.
+        let install = if folder.join(LOCK).is_file() { "ci" } else { "install" };
+        run(folder, "npm", &[&[install], &quiet[..]].concat(), MISSING)?;
     }
     let wit = write_wit(folder)?;
     let types = folder.join(TOOLS).join("types.mjs");

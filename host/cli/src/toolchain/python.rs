@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+
 use super::{TOOLS, WORLD, run, write_wit};
 
 /// The module that holds the classes `Transform` and `Metadata`.
@@ -11,8 +13,8 @@ pub(super) const SOURCE: &str = "plugin.py";
 /// What pip installs: componentize-py, and what the plugin uses.
 pub(super) const REQUIREMENTS: &str = "requirements.txt";
 
-/// Where a folder has no requirements.
-const COMPONENTIZE: &str = "componentize-py==0.25.0";
+/// Where a folder has no requirements: componentize-py, by version and digest.
+const LOCKED: &str = include_str!("../../../../plugins/python-shopify/requirements.txt");
 
 const MISSING: &str = "install Python 3.10 or later with venv (Debian: `apt install python3-venv`)";
 
@@ -21,13 +23,17 @@ pub(super) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
     if !folder.join(&tool).is_file() {
         let venv = format!("{TOOLS}/venv");
         run(folder, "python3", &["-m", "venv", &venv], MISSING)?;
-        let requirements: &[&str] = match folder.join(REQUIREMENTS).is_file() {
-            true => &["-r", REQUIREMENTS],
-            false => &[COMPONENTIZE],
+        let locked = format!("{TOOLS}/{REQUIREMENTS}");
+        let requirements = match folder.join(REQUIREMENTS).is_file() {
+            true => REQUIREMENTS,
+            false => {
+                std::fs::write(folder.join(&locked), LOCKED).with_context(|| format!("writing {locked}"))?;
+                &locked
+            }
         };
         let pip = folder.join(&venv).join("bin/pip").canonicalize()?.display().to_string();
         let args = ["install", "--quiet", "--disable-pip-version-check"];
-        run(folder, &pip, &[&args[..], requirements].concat(), MISSING)?;
+        run(folder, &pip, &[&args[..], &["-r", requirements]].concat(), MISSING)?;
     }
     let wit = write_wit(folder)?;
     // A link to the interpreter inside the environment must stay one: only its folder is made absolute.
