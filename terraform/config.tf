@@ -12,7 +12,10 @@ locals {
         max_age        = route.max_age
         shadow         = route.shadow
         canary         = route.canary
-        verify         = route.verify == null ? null : { for k, v in route.verify : k => v if v != null }
+        verify = route.verify == null ? null : merge(
+          { for k, v in route.verify : k => v if v != null && k != "secrets" },
+          route.verify.secrets == null ? {} : { secret = route.verify.secrets },
+        )
       } : key => value if value != null
     }
   ]
@@ -29,16 +32,29 @@ locals {
     }
   }
 
+  # The schemes of each target, with a list of secrets where there are several.
+  auths = {
+    for name, target in var.targets : name => [
+      for auth in concat(target.auth == null ? [] : [target.auth], target.auths) : merge(
+        { for k, v in auth : k => v if v != null && k != "secrets" },
+        auth.secrets == null ? {} : { secret = auth.secrets },
+      )
+    ]
+  }
+
   config_targets = {
     for name, target in var.targets : name => {
       for key, value in {
-        url           = target.url
-        timeout       = target.timeout
-        allow_private = target.allow_private
-        hold          = target.hold
-        auth          = target.auth == null ? null : { for k, v in target.auth : k => v if v != null }
-        retry         = target.retry == null ? null : { for k, v in target.retry : k => v if v != null }
-        breaker       = target.breaker == null ? null : { for k, v in target.breaker : k => v if v != null }
+        url            = target.url
+        timeout        = target.timeout
+        allow_private  = target.allow_private
+        hold           = target.hold
+        ca             = target.ca
+        proxy          = target.proxy
+        auth           = length(local.auths[name]) == 0 ? null : local.auths[name]
+        retry          = target.retry == null ? null : { for k, v in target.retry : k => v if v != null }
+        plugin_secrets = target.plugin_secrets
+        breaker        = target.breaker == null ? null : { for k, v in target.breaker : k => v if v != null }
       } : key => value if value != null
     }
   }

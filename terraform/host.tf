@@ -22,6 +22,8 @@ resource "aws_iam_role" "host" {
 }
 
 data "aws_iam_policy_document" "host" {
+  source_policy_documents = compact([var.host_policy])
+
   statement {
     sid = "Queue"
     actions = [

@@ -1,4 +1,4 @@
-# The function that stores webhooks whole. It reads no secrets and calls nobody but the queue.
+# The function that stores webhooks whole. It reads no secrets but those that it verifies with, and calls nobody but the queue.
 resource "aws_cloudwatch_log_group" "ingest" {
   count = local.has_ingest ? 1 : 0
 
@@ -29,6 +29,27 @@ data "aws_iam_policy_document" "ingest" {
     sid       = "ReadConfig"
     actions   = ["s3:GetObject"]
     resources = ["${local.bucket_arn}/${local.config_key}"]
+  }
+
+  dynamic "statement" {
+    for_each = length(local.ingest_secret_names) > 0 ? [1] : []
+    content {
+      sid     = "Secrets"
+      actions = ["secretsmanager:GetSecretValue"]
+      resources = [
+        for name in local.ingest_secret_names :
+        "arn:${local.partition}:secretsmanager:${local.region}:${local.account}:secret:${var.secrets_prefix}${name}-??????"
+      ]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(local.ingest_secret_names) > 0 && var.secrets_kms_key_arn != null ? [1] : []
+    content {
+      sid       = "DecryptSecrets"
+      actions   = ["kms:Decrypt"]
+      resources = [var.secrets_kms_key_arn]
+    }
   }
 
   statement {

@@ -24,9 +24,17 @@ locals {
   # The names of all secrets; NAME#KEY is a key of the secret NAME.
   secret_names = distinct([
     for name in concat(
-      [for target in values(var.targets) : target.auth.secret if target.auth != null],
-      [for route in var.routes : route.verify.secret if route.verify != null],
+      flatten([for target in values(var.targets) : [for auth in concat(target.auth == null ? [] : [target.auth], target.auths) : compact(concat([auth.secret], coalesce(auth.secrets, [])))]]),
+      flatten([for verify in local.verifications : compact(concat([verify.secret], coalesce(verify.secrets, [])))]),
       flatten([for plugin in values(var.plugins) : coalesce(plugin.secrets, [])]),
     ) : split("#", name)[0]
   ])
+
+  # Those that the ingest function verifies with.
+  ingest_secret_names = distinct([
+    for name in flatten([for verify in local.verifications : compact(concat([verify.secret], coalesce(verify.secrets, []))) if verify.at == "ingest"]) :
+    split("#", name)[0]
+  ])
+
+  verifications = [for route in var.routes : route.verify if route.verify != null]
 }

@@ -212,7 +212,7 @@ run "config" {
         { path = "stripe", group = "stripe/{header:x-shop}-{json:/account/id}", plugin = "stripe", dedup = "json:/data/id" },
       ]
       plugin = { approval = { config = { team = "west" }, secrets = ["api#key"] }, stripe = {} }
-      target = { sss = { url = "https://sss.example.com", auth = { scheme = "bearer", secret = "token" } } }
+      target = { sss = { url = "https://sss.example.com", auth = [{ scheme = "bearer", secret = "token" }] } }
     }
     error_message = "The config says what the variables say, without nulls."
   }

@@ -26,7 +26,7 @@ use tracing::{debug, warn};
 use connections::{Connections, Seat};
 use tracked::Tracked;
 
-/// The most connections at a time, where the system allows so many open files. Each takes about 20 KiB.
+/// The most connections at a time, where the system allows so many open files.
 const MAX_CONNECTIONS: usize = 2048;
 
 /// How long a client may take to send the head of its next request. Load balancers keep connections for a minute and
@@ -109,5 +109,55 @@ async fn talk(tcp: TcpStream, router: Router, seat: Seat, stop: CancellationToke
     };
     if let Err(error) = ended {
         debug!(error = %error, "a connection broke off");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use tempfile::TempDir;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use towpath_core::clock::Clock;
+    use towpath_core::config::{Config, Secrets};
+    use towpath_ingest::Ingest;
+    use towpath_local::{QueueSettings, Store};
+
+    use super::*;
+
+    /// What an ingest answers to these bytes. Time is paused, so it passes as soon as nothing else can happen.
+    async fn answer(bytes: &[u8]) -> String {
+        let folder = TempDir::new().expect("folder");
+        let store = Store::open(folder.path(), Clock::wall()).expect("store");
+        let queue = store.queue("q.fifo", QueueSettings::default()).await.expect("queue");
+        let text = "[[route]]\npath = 'g'\ngroup = 'g/x'\nplugin = 'p'\n[plugin.p]\npath = 'p'\n";
+        let config = Config::parse(text, Path::new("towpath.toml"), &Secrets::placeholders()).expect("config");
+        let ingest = Ingest::new(config.routes, Arc::new(queue), 1024);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("listen");
+        let address = listener.local_addr().expect("address");
+        let router = towpath_ingest::router(Arc::new(ingest), "/hooks");
+        let client = async {
+            let mut stream = TcpStream::connect(address).await.expect("connect");
+            stream.write_all(bytes).await.expect("write");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.expect("the server ends it");
+            answer
+        };
+        tokio::select! {
+            answer = client => answer,
+            () = serve(listener, router, CancellationToken::new()) => unreachable!("it serves for ever"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_go_on_is_not_waited_for() {
+        let head = "POST /hooks/g HTTP/1.1\r\nhost: a\r\n";
+        assert_eq!(answer(b"").await, "", "no request at all");
+        assert_eq!(answer(head.as_bytes()).await, "", "half a head");
+        let slow = answer(format!("{head}content-length: 10\r\n\r\n{{").as_bytes()).await;
+        assert!(slow.starts_with("HTTP/1.1 408 "), "half a body: {slow}");
+        let whole = answer(format!("{head}content-length: 2\r\n\r\n{{}}").as_bytes()).await;
+        assert!(whole.starts_with("HTTP/1.1 202 "), "{whole}");
     }
 }

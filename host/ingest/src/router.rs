@@ -76,6 +76,7 @@ impl Ingest {
 /// | 202 `{"id": …, "group": …, "sequence": …}` | the webhook is stored |
 /// | 401 | the webhook fails the verification of a route with `at = "ingest"` |
 /// | 404 | no route has the path |
+/// | 408 | the server in front says that the body took too long |
 /// | 413 | the body is longer than the limit |
 /// | 400 | the body broke off, or is not HTTP |
 /// | 503 with `Retry-After` | it could not be stored: send it again |
@@ -153,10 +154,14 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<
     }
     match to_bytes(body, limit).await {
         Ok(bytes) => Ok(bytes.into()),
-        Err(error) => match std::error::Error::source(&error) {
-            Some(cause) if cause.to_string().contains("length limit exceeded") => Err(too_large()),
-            _ => Err(problem(StatusCode::BAD_REQUEST, "the body broke off")),
-        },
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            Err(match cause {
+                cause if cause.contains("length limit exceeded") => too_large(),
+                cause if cause.contains("took too long") => problem(StatusCode::REQUEST_TIMEOUT, &cause),
+                _ => problem(StatusCode::BAD_REQUEST, "the body broke off"),
+            })
+        }
     }
 }
 

@@ -64,7 +64,7 @@ module "towpath" {
       group  = "approval/{json:/workflow/id}"
       dedup  = "header:x-event-id"
       plugin = "approval"
-      verify = { scheme = "hmac-sha256", header = "x-signature", secret = "approval-webhook" }
+      verify = { scheme = "hmac", header = "x-signature", secret = "approval-webhook" }
       canary = "5%"
     },
     {

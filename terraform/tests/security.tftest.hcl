@@ -1,0 +1,121 @@
+# Who may read which secret, and what the config says of them. Nothing is made: the provider is a mock.
+mock_provider "aws" {
+  mock_data "aws_region" {
+    defaults = { id = "eu-west-1" }
+  }
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{\"Statement\":[]}" }
+  }
+  mock_resource "aws_sqs_queue" {
+    defaults = { arn = "arn:aws:sqs:eu-west-1:123456789012:q.fifo", url = "https://sqs.eu-west-1.amazonaws.com/123456789012/q.fifo" }
+  }
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:f", invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/f/invocations" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/r" }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-west-1:123456789012:log-group:g" }
+  }
+  mock_resource "aws_s3_bucket" {
+    defaults = { arn = "arn:aws:s3:::b", bucket = "b" }
+  }
+  mock_resource "aws_apigatewayv2_api" {
+    defaults = { api_endpoint = "https://new.example.com", execution_arn = "arn:aws:execute-api:eu-west-1:123456789012:new" }
+  }
+}
+
+variables {
+  # Any file will do: nothing is uploaded.
+  host_zip   = "versions.tf"
+  ingest_zip = "versions.tf"
+
+  routes = [
+    { path = "a", group = "a/x", plugin = "p", verify = { scheme = "github", secrets = ["new", "old#key"], at = "ingest" } },
+    { path = "b", group = "b/x", plugin = "p", verify = { scheme = "stripe", secret = "stripe", tolerance = "1m" } },
+  ]
+  plugins = { p = { secrets = ["api"] } }
+  targets = {
+    sss = {
+      url            = "https://sss.example.com"
+      auths          = [{ scheme = "bearer", secret = "token" }, { scheme = "standard-webhooks", secrets = ["s1", "s2"] }]
+      plugin_secrets = ["api"]
+    }
+    iam = { url = "https://iam.example.com", auth = { scheme = "aws-sigv4", service = "execute-api", region = "eu-west-1" } }
+  }
+}
+
+run "config" {
+  assert {
+    condition = jsondecode(aws_s3_object.config.content).route == [
+      { path = "a", group = "a/x", plugin = "p", verify = { scheme = "github", secret = ["new", "old#key"], at = "ingest" } },
+      { path = "b", group = "b/x", plugin = "p", verify = { scheme = "stripe", secret = "stripe", tolerance = "1m" } },
+    ]
+    error_message = "Several secrets are a list, one is a name."
+  }
+  assert {
+    condition = jsondecode(aws_s3_object.config.content).target == {
+      sss = { url = "https://sss.example.com", auth = [{ scheme = "bearer", secret = "token" }, { scheme = "standard-webhooks", secret = ["s1", "s2"] }], plugin_secrets = ["api"] }
+      iam = { url = "https://iam.example.com", auth = [{ scheme = "aws-sigv4", service = "execute-api", region = "eu-west-1" }] }
+    }
+    error_message = "Schemes go together."
+  }
+}
+
+run "secrets" {
+  assert {
+    condition     = toset(local.secret_names) == toset(["api", "new", "old", "s1", "s2", "stripe", "token"])
+    error_message = "The host may read every secret that is named."
+  }
+  assert {
+    condition     = toset(local.ingest_secret_names) == toset(["new", "old"])
+    error_message = "The ingest function may read those that it verifies with, and no others."
+  }
+  assert {
+    condition     = one([for statement in data.aws_iam_policy_document.ingest[0].statement : statement.resources if statement.sid == "Secrets"]) == toset(["arn:aws:secretsmanager:eu-west-1:123456789012:secret:towpath/new-??????", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:towpath/old-??????"])
+    error_message = "Its role says so."
+  }
+}
+
+run "an_ingest_that_verifies_nothing_reads_no_secret" {
+  variables {
+    routes = [{ path = "b", group = "b/x", plugin = "p", verify = { scheme = "stripe", secret = "stripe" } }]
+  }
+  assert {
+    condition     = !contains([for statement in data.aws_iam_policy_document.ingest[0].statement : statement.sid], "Secrets")
+    error_message = "Without at = \"ingest\" it has nothing to verify with."
+  }
+}
+
+run "policies_for_signed_targets" {
+  variables {
+    host_policy = "{\"Version\":\"2012-10-17\",\"Statement\":[]}"
+  }
+  assert {
+    condition     = data.aws_iam_policy_document.host.source_policy_documents == tolist(["{\"Version\":\"2012-10-17\",\"Statement\":[]}"])
+    error_message = "What aws-sigv4 targets need is part of the host's policy."
+  }
+}
+
+run "direct_routes_cannot_verify_at_ingest" {
+  command = plan
+  variables {
+    routes = [{ path = "a", group = "a/x", plugin = "p", ingress = "direct", verify = { scheme = "github", secret = "s", at = "ingest" } }]
+  }
+  expect_failures = [var.routes]
+}
+
+run "a_secret_or_several" {
+  command = plan
+  variables {
+    routes = [{ path = "a", group = "a/x", plugin = "p", verify = { scheme = "github", secret = "s", secrets = ["t"] } }]
+  }
+  expect_failures = [var.routes]
+}
