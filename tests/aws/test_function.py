@@ -1,6 +1,7 @@
 """The built functions over the Lambda Runtime API, with S3, Secrets Manager and SQS as moto has them."""
 
 import base64
+import hmac
 import json
 from contextlib import closing
 from pathlib import Path
@@ -199,3 +200,25 @@ def test_ingest_asks_the_sender_to_try_again_if_it_cannot_store(aws, ingest, tmp
         function.ready()
         answer = function.invoke(post("/sqs-hook", b"{}", {}))
         assert answer["statusCode"] == 503 and answer["headers"]["retry-after"] == "5", answer
+
+
+def test_ingest_verifies_at_the_door_with_its_own_secrets_alone_and_asks_for_a_rotated_one(aws, ingest, tmp_path):
+    site = Site(aws, {"verify": {"scheme": "github", "secret": "sss#token", "at": "ingest"}})
+    site.target.close()
+    # What only the host needs is neither asked for nor missed.
+    site.config["target"]["sss"]["auth"]["secret"] = "not-for-ingest"
+    site.put_config()
+
+    def signed(token):
+        return {"x-hub-signature-256": "sha256=" + hmac.new(token.encode(), b"{}", "sha256").hexdigest()}
+
+    with closing(Function([ingest], site.environment, Path(tmp_path / "log"))) as function:
+        function.ready()
+        right = signed(site.target.token)
+        assert function.invoke(post("/sqs-hook", b"{}", right))["statusCode"] == 202
+        site.rotate("another")
+        assert function.invoke(post("/sqs-hook", b"{}", signed("another")))["statusCode"] == 202
+        for headers in (right, {}, signed("wrong")):
+            answer = function.invoke(post("/sqs-hook", b"{}", headers))
+            assert answer["statusCode"] == 401 and answer["headers"]["www-authenticate"] == "Signature", answer
+    assert len(site.sqs.receive_message(QueueUrl=site.queue, MaxNumberOfMessages=10)["Messages"]) == 2

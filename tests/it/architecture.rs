@@ -133,3 +133,18 @@ fn no_file_has_more_than_400_lines() {
         }
     }
 }
+
+/// `SECURITY.md` names tests as `module::beginning…`, or a module as `module::`.
+#[test]
+fn every_test_that_security_md_names_is_there() {
+    let text = fs::read_to_string(Path::new(ROOT).join("SECURITY.md")).unwrap();
+    let named: Vec<&str> = text.split('`').skip(1).step_by(2).filter(|code| code.contains("::")).collect();
+    assert!(named.len() > 25, "{named:?}");
+    for name in named {
+        let (module, beginning) = name.rsplit_once("::").unwrap();
+        let file = Path::new(ROOT).join("tests/it").join(module.replace("::", "/")).with_extension("rs");
+        let source = fs::read_to_string(&file).unwrap_or_else(|_| panic!("{name}: there is no {}", file.display()));
+        let function = format!("fn {}", beginning.trim_end_matches('…'));
+        assert!(source.contains(&function), "{name}: no test begins so in {}", file.display());
+    }
+}

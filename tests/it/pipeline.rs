@@ -210,7 +210,9 @@ async fn misfits_dead_letter_with_what_does_not_fit() {
     let rig = Rig::new().await;
     rig.write("guest", Guest::forward());
     let verify = "verify = { scheme = \"hmac-sha256\", header = \"x-sig\", secret = \"key\" }\nplugin = \"guest\"";
-    let pipeline = rig.pipeline(&one_route(&target.url).replace("plugin = \"guest\"", verify));
+    let text = one_route(&target.url).replace("plugin = \"guest\"", verify);
+    // RFC 4231, test case 2.
+    let pipeline = rig.pipeline_knowing(&text, &[("key", "Jefe")]);
     rig.send("nobody", "{}").await;
     rig.send_raw("g/1", "{\"v\":1,\"headers\":[".to_owned()).await;
     rig.send_raw("g/2", "{\"v\":9,\"headers\":[],\"body\":\"\"}".to_owned()).await;
