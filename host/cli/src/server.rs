@@ -26,7 +26,8 @@ use tracing::{debug, warn};
 use connections::{Connections, Seat};
 use tracked::Tracked;
 
-/// The most connections at a time, where the system allows so many open files.
+/// The most connections at a time, where the system allows so many open files. What they sent of bodies that are not
+/// whole yet is bounded for all together.
 const MAX_CONNECTIONS: usize = 2048;
 
 /// How long a client may take to send the head of its next request. Load balancers keep connections for a minute and

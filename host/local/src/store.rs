@@ -339,6 +339,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_full_disk_is_told_with_what_to_do() {
+        let folder = TempDir::new().unwrap();
+        let store = Store::open(folder.path(), Clock::wall()).unwrap();
+        store.limit_pages(40).await.unwrap();
+        let fill = |connection: &Connection| execute(connection, "CREATE TABLE t AS SELECT randomblob(1000000)");
+        let error = store.run(Durability::Synced, fill).await.unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("make room on the disk"), "{cause}");
+    }
+
+    #[tokio::test]
     async fn an_operation_that_fails_or_panics_leaves_nothing_and_disturbs_no_other() {
         let folder = TempDir::new().unwrap();
         let store = Store::open(folder.path(), Clock::wall()).unwrap();

@@ -72,6 +72,25 @@ async fn ten_thousand_connections_that_do_nothing_cost_little_and_keep_nobody_ou
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_never_end_fill_no_memory() {
+    const ALMOST: &[u8] = b"POST /hooks/g HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n";
+    let (_folder, _target, server, addresses) = flooded().await;
+    healthy(&server, addresses[1]).await;
+    let before = server.status("VmRSS");
+    let part = vec![b'x'; 900_000];
+    let send = async |mut stream: TcpStream| {
+        // Whoever has to make room cannot send it all.
+        let _ = stream.write_all(&part).await;
+        stream
+    };
+    // Half a gibibyte for each of the two.
+    let all = join_all(open(addresses, 600, ALMOST).await.into_iter().map(send)).await;
+    let grown = server.status("VmRSS").saturating_sub(before);
+    assert!(grown < 512 * 1024, "{grown} KiB for {} connections", all.len());
+    healthy(&server, addresses[1]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pipelined_requests_are_answered_in_order() {
     let (_folder, target, _server, [ingest, _]) = flooded().await;
     let mut stream = TcpStream::connect(ingest).await.unwrap();

@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+/// The most bytes of bodies that are not whole yet, of all connections together.
+const MAX_BUFFERED: usize = 128 * 1024 * 1024;
+
 /// All connections. Those that keep the server waiting are in order of how long they do.
 pub(super) struct Connections {
     permits: Arc<Semaphore>,
@@ -18,6 +21,16 @@ struct Waiting {
     since: BTreeMap<u64, CancellationToken>,
     /// Nobody is waited for any more.
     closed: bool,
+    /// The bytes of bodies that are not whole yet.
+    buffered: usize,
+}
+
+impl Waiting {
+    fn evict_first(&mut self) {
+        if let Some((_, evict)) = self.since.pop_first() {
+            evict.cancel();
+        }
+    }
 }
 
 /// The place of one connection. It is free again when this is dropped.
@@ -53,9 +66,7 @@ impl Connections {
 
     /// Closes the connection that has kept the server waiting longest, if one does.
     pub(super) fn make_room(&self) {
-        if let Some((_, evict)) = lock(&self.waiting).since.pop_first() {
-            evict.cancel();
-        }
+        lock(&self.waiting).evict_first();
     }
 
     /// Closes every connection that keeps the server waiting, now or later.
@@ -90,6 +101,22 @@ impl Seat {
         if let Some(old) = lock(&self.place).take() {
             waiting.since.remove(&old);
         }
+    }
+
+    /// So many bytes of its body came, and the rest is waited for. If that is too much for all together, the connection that has
+    /// kept the server waiting longest makes room.
+    pub(super) fn hold(&self, bytes: usize) {
+        let mut waiting = lock(&self.waiting);
+        waiting.buffered += bytes;
+        if waiting.buffered > MAX_BUFFERED {
+            waiting.evict_first();
+        }
+    }
+
+    /// So many bytes of its body are not waited with any more.
+    pub(super) fn release(&self, bytes: usize) {
+        let mut waiting = lock(&self.waiting);
+        waiting.buffered = waiting.buffered.saturating_sub(bytes);
     }
 
     /// Ends when the connection has to make room.
@@ -138,6 +165,19 @@ mod tests {
         assert!(!only.evict.is_cancelled());
         drop(only);
         assert!(futures_util::poll!(&mut next).is_ready());
+    }
+
+    #[tokio::test]
+    async fn bodies_that_are_not_whole_are_bounded_together() {
+        let connections = Connections::new(3);
+        let (slow, quick) = (connections.seat().await, connections.seat().await);
+        slow.hold(MAX_BUFFERED);
+        assert!(!slow.evict.is_cancelled());
+        quick.hold(1);
+        assert!(slow.evict.is_cancelled() && !quick.evict.is_cancelled());
+        slow.release(MAX_BUFFERED);
+        quick.hold(MAX_BUFFERED - 1);
+        assert!(!quick.evict.is_cancelled(), "what was given back counts no more");
     }
 
     #[tokio::test]

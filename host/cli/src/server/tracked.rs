@@ -16,6 +16,7 @@ pub(super) struct Tracked {
     body: Incoming,
     seat: Arc<Seat>,
     deadline: Pin<Box<Sleep>>,
+    held: usize,
 }
 
 impl Tracked {
@@ -23,7 +24,13 @@ impl Tracked {
         if body.is_end_stream() {
             seat.work();
         }
-        Tracked { body, seat, deadline: Box::pin(tokio::time::sleep(timeout)) }
+        Tracked { body, seat, deadline: Box::pin(tokio::time::sleep(timeout)), held: 0 }
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.seat.release(self.held);
     }
 }
 
@@ -33,8 +40,12 @@ impl Body for Tracked {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
             if frame.is_none() || self.body.is_end_stream() {
                 self.seat.work();
+            } else {
+                self.held += bytes;
+                self.seat.hold(bytes);
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)));
         }
