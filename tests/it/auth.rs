@@ -61,6 +61,17 @@ async fn a_signature_covers_what_is_sent_and_a_rotated_key_signs_beside_the_new_
 }
 
 #[tokio::test]
+async fn a_scheme_that_signs_comes_last_so_that_it_can_cover_the_others() {
+    let target = Target::fine().await;
+    let auth = "[{ scheme = 'hmac', header = 'x-sig', signed = '{header:authorization} {body}', secret = 'key' }, \
+        { scheme = 'bearer', secret = 'token' }]";
+    let (rig, pipeline) = rig(&target, auth).await;
+    assert_eq!(rig.run(&pipeline).await, [Settlement::Ack]);
+    let covered = format!("Bearer {TOKEN} {{\"k\":1}}");
+    assert_eq!(target.calls()[0].header("x-sig"), hex(&hmac(KEY.as_bytes(), &covered)));
+}
+
+#[tokio::test]
 async fn standard_webhooks_signs_id_timestamp_and_body_with_the_decoded_key() {
     let target = Target::fine().await;
     let rig = Rig::new().await;

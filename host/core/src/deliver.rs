@@ -17,7 +17,7 @@ use reqwest::{Client, Response};
 use tokio::time::{Instant, timeout_at};
 
 pub use auth::{Auth, AwsCredentials, ClientAuth, Oauth2, SigV4, Signing};
-pub use clients::ClientError;
+pub use clients::{ClientError, certificates};
 pub use gates::{BreakerPolicy, Closed, Gate};
 pub use request::{BadRequest, Grant};
 pub use target::{Statuses, Target};

@@ -67,17 +67,19 @@ fn client(target: &Target) -> Result<Client, ClientError> {
         builder = builder.dns_resolver(Arc::new(guard::PublicOnly));
     }
     if let Some(pem) = &target.ca {
-        let found = Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
-        if found.is_empty() {
-            return Err(ClientError::Ca { target: name() });
-        }
-        builder = builder.tls_certs_only(found);
+        let found = certificates(pem);
+        builder = builder.tls_certs_only(found.ok_or_else(|| ClientError::Ca { target: name() })?);
     }
     if let Some(secret) = &target.identity {
         let identity = Identity::from_pem(secret.expose().as_bytes());
         builder = builder.identity(identity.map_err(|_| ClientError::Identity { target: name() })?);
     }
     builder.build().map_err(failed)
+}
+
+/// The certificates in a text; `None` if there is none, or one that is broken.
+pub fn certificates(pem: &str) -> Option<Vec<Certificate>> {
+    Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|found| !found.is_empty())
 }
 
 fn plain() -> ClientBuilder {

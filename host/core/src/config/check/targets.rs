@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::shape;
 use super::Checker;
 use crate::backoff::Backoff;
-use crate::deliver::{BreakerPolicy, Statuses, Target, guard};
+use crate::deliver::{BreakerPolicy, Statuses, Target, certificates, guard};
 
 impl Checker<'_> {
     pub(super) fn target(&mut self, name: String, target: shape::Target) -> Option<Target> {
@@ -68,16 +68,20 @@ impl Checker<'_> {
 
     /// The certificates as PEM: written in the config, or in a file beside it.
     fn ca(&mut self, at: &str, ca: String) -> Option<String> {
-        if ca.trim_start().starts_with("-----BEGIN") {
-            return Some(ca);
+        let hint = "the certificate of the authority as PEM: its text, or the name of a file beside the config";
+        let pem = match ca.trim_start().starts_with("-----BEGIN") {
+            true => Ok(ca),
+            false => {
+                let file = self.folder.join(&ca);
+                std::fs::read_to_string(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))
+            }
+        };
+        match pem {
+            Ok(pem) if certificates(&pem).is_some() => return Some(pem),
+            Ok(_) => self.wrong(at, "holds no certificate", hint),
+            Err(problem) => self.wrong(at, problem, hint),
         }
-        let file = self.folder.join(&ca);
-        let read = std::fs::read_to_string(&file);
-        read.map_err(|error| {
-            let hint = "the certificate of the authority as PEM: its text, or the name of a file beside the config";
-            self.wrong(at, format!("cannot read {}: {error}", file.display()), hint);
-        })
-        .ok()
+        None
     }
 
     fn breaker(&mut self, at: &str, breaker: shape::Breaker) -> BreakerPolicy {

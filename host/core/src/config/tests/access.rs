@@ -109,6 +109,7 @@ fn a_target_that_cannot_be_right_is_told() {
         ("auth = { scheme = 'aws-sigv4', service = '', region = 'x' }".to_owned(), "names a service and a region"),
         ("auth = { scheme = 'hmac', header = 'x', signed = 'x', secret = 'hook' }".to_owned(), "leaves out {body}"),
         ("ca = 'none.pem'".to_owned(), "t.ca: cannot read conf/none.pem"),
+        ("ca = '-----BEGIN CERTIFICATE-----'".to_owned(), "t.ca: holds no certificate"),
         ("proxy = 'localhost:3128'".to_owned(), "t.proxy: \"localhost:3128\" is no http or https URL"),
         ("plugin_secrets = ['other']".to_owned(), "t.plugin_secrets: no plugin has the secret \"other\""),
     ];
