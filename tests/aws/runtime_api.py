@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 class Function:
@@ -90,5 +91,7 @@ class Function:
         self.process.wait()
         self.events.put(None)
         self.server.shutdown()
+        said = Path(self.log.name).read_text()
+        assert "planted-5ecret" not in said, f"the log shows a secret: {said}"
         self.server.server_close()
         self.log.close()

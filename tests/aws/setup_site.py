@@ -7,6 +7,9 @@ import time
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+# No log may show it, nor any other token of these tests.
+TOKEN = "planted-5ecret-one"
+
 
 class Target:
     """SSS: records what it gets, and answers 200 to those who know its token."""
@@ -53,13 +56,13 @@ class Site:
         self.bucket = f"towpath-{uuid.uuid4()}"
         self.s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         self.prefix = f"{self.bucket}/"
-        aws.client("secretsmanager").create_secret(Name=f"{self.prefix}sss", SecretString='{"token": "one"}')
+        aws.client("secretsmanager").create_secret(Name=f"{self.prefix}sss", SecretString=json.dumps({"token": TOKEN}))
         # The host asks a queue whose URL is on this machine in this region.
         self.sqs = sqs = aws.client("sqs", "us-east-1")
         fifo = {"FifoQueue": "true"}
         self.queue = sqs.create_queue(QueueName=f"{self.bucket}-events.fifo", Attributes=fifo)["QueueUrl"]
         self.dead = sqs.create_queue(QueueName=f"{self.bucket}-dead.fifo", Attributes=fifo)["QueueUrl"]
-        self.target = Target("one")
+        self.target = Target(TOKEN)
         self.registry = f"s3://{self.bucket}/plugins"
         self.config = {
             "queue": {"url": self.queue, "dead_letter_url": self.dead},

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import log_lines
 from runtime_api import Function
-from setup_site import Site, batch, post, record, wait_until, won
+from setup_site import TOKEN, Site, batch, post, record, wait_until, won
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_a_plugin_is_released_shadowed_promoted_refused_and_rolled_back(aws, tow
         assert site.target.bodies()[-1]["state"] == "gained"
 
     # A function that starts now goes back to the version before.
-    site.target.__init__("one")
+    site.target.__init__(TOKEN)
     site.config["target"]["sss"]["url"] = site.target.url
     site.put_config()
     with closing(site.target), closing(Function([bootstrap], site.environment, log)) as function:
@@ -142,12 +142,11 @@ def test_secrets_come_from_secrets_manager_and_a_401_renews_them(aws, towpath, b
     with closing(site.target), closing(Function([bootstrap], environment, tmp_path / "log")) as function:
         function.ready()
         assert function.invoke(batch(won(1))) == {"batchItemFailures": []}
-        site.rotate("two")
+        site.rotate("planted-5ecret-two")
         assert function.invoke(batch(won(2))) == {"batchItemFailures": []}
         assert [status for _, _, status, _ in site.target.calls] == [200, 401, 200]
         assert site.letters() == []
     assert "from the environment" not in (tmp_path / "log").read_text()
-    assert '"two"' not in (tmp_path / "log").read_text()
 
 
 def test_a_secret_that_is_not_there_stops_the_start_and_is_named(aws, towpath, bootstrap, crm, tmp_path):
@@ -216,8 +215,8 @@ def test_ingest_verifies_at_the_door_with_its_own_secrets_alone_and_asks_for_a_r
         function.ready()
         right = signed(site.target.token)
         assert function.invoke(post("/sqs-hook", b"{}", right))["statusCode"] == 202
-        site.rotate("another")
-        assert function.invoke(post("/sqs-hook", b"{}", signed("another")))["statusCode"] == 202
+        site.rotate("planted-5ecret-another")
+        assert function.invoke(post("/sqs-hook", b"{}", signed("planted-5ecret-another")))["statusCode"] == 202
         for headers in (right, {}, signed("wrong")):
             answer = function.invoke(post("/sqs-hook", b"{}", headers))
             assert answer["statusCode"] == 401 and answer["headers"]["www-authenticate"] == "Signature", answer

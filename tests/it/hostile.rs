@@ -55,7 +55,8 @@ async fn what_a_hostile_plugin_does_is_told_by_its_reason_and_the_next_call_is_a
         let rig = Rig::new().await;
         rig.write("good", Guest::forward());
         rig.write("bad", Guest::hostile(name).named("good"));
-        let pipeline = rig.pipeline(&two_routes(&target.url, ""));
+        // Longer than any of them takes on a busy machine: what is told is what was counted.
+        let pipeline = rig.pipeline(&two_routes(&target.url, "limits = { timeout = '60s' }"));
         for n in 0..3 {
             rig.send("bad/1", &n.to_string()).await;
         }

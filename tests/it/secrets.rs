@@ -49,20 +49,20 @@ async fn pipeline(rig: &Rig, store: &Arc<Store>, text: &str) -> Pipeline {
 #[tokio::test]
 async fn a_401_has_the_secret_asked_for_anew_and_the_request_made_once_more() {
     let target = Target::answering(|call| match call.header("authorization") {
-        "Bearer new" => Answer::Status(200, String::new()),
+        "Bearer planted-5ecret-new" => Answer::Status(200, String::new()),
         _ => Answer::Status(401, String::new()),
     })
     .await;
     let rig = Rig::new().await;
     let store = Arc::new(Store::default());
-    store.set("old");
+    store.set("planted-5ecret-old");
     let auth = "\nauth = { scheme = \"bearer\", secret = \"key\" }";
     let pipeline = pipeline(&rig, &store, &(one_route(&target.url) + auth)).await;
-    store.set("new");
+    store.set("planted-5ecret-new");
     rig.send("g/1", "1").await;
     assert_eq!(rig.run(&pipeline).await, [Settlement::Ack]);
     let sent: Vec<String> = target.calls().iter().map(|call| call.header("authorization").to_owned()).collect();
-    assert_eq!(sent, ["Bearer old", "Bearer new"]);
+    assert_eq!(sent, ["Bearer planted-5ecret-old", "Bearer planted-5ecret-new"]);
     assert!(rig.letters().await.is_empty());
     assert_eq!(store.asked.load(Ordering::SeqCst), 2, "at the start, and after the 401");
 }
@@ -72,7 +72,7 @@ async fn a_401_to_a_secret_that_is_still_the_same_is_final_and_the_store_is_left
     let target = Target::answering(|_| Answer::Status(401, String::new())).await;
     let rig = Rig::new().await;
     let store = Arc::new(Store::default());
-    store.set("wrong");
+    store.set("planted-5ecret-wrong");
     let auth = "\nauth = { scheme = \"bearer\", secret = \"key\" }";
     let pipeline = pipeline(&rig, &store, &(one_route(&target.url) + auth)).await;
     for n in 0..5 {
@@ -91,7 +91,7 @@ async fn a_signing_secret_that_was_rotated_is_asked_for_before_a_message_counts_
     let target = Target::fine().await;
     let rig = Rig::new().await;
     let store = Arc::new(Store::default());
-    store.set("old");
+    store.set("planted-5ecret-old");
     let verify =
         "plugin = \"guest\"\nverify = { scheme = \"hmac-sha256\", header = \"x-signature\", secret = \"key\" }";
     let text = one_route(&target.url).replace("plugin = \"guest\"", verify);

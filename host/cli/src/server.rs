@@ -88,6 +88,7 @@ async fn talk(tcp: TcpStream, router: Router, seat: Seat, stop: CancellationToke
         async move {
             let body = |body| Body::new(Tracked::new(body, Arc::clone(&seat), BODY_TIMEOUT));
             let answer = router.oneshot(request.map(body)).await;
+            // hyper writes the answer before it lets go of this task: nobody is evicted between the two.
             seat.wait();
             answer
         }

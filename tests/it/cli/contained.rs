@@ -157,6 +157,11 @@ async fn no_log_letter_error_or_output_shows_a_secret_not_even_at_trace() {
     {
         towpath(folder.path(), command);
     }
+    // Sent on after all, it is verified again: its password is the wrong user's.
+    let sent_on = towpath(folder.path(), &["dlq", "redrive", "--refused", "--reason", "unverified"]);
+    assert!(sent_on.status.success(), "{}", err(&sent_on));
+    dead(folder.path(), 6);
+    assert_eq!(out(&towpath(folder.path(), &["dlq", "list", "--refused", "--json"])).trim(), "[]");
     // Nothing but what senders sent along is in the store: the host writes none of its own secrets there.
     let store = std::fs::read(folder.path().join(".towpath/towpath.db")).unwrap();
     assert!(!store.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes()));

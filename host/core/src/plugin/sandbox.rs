@@ -132,7 +132,8 @@ impl Pollable for Stderr {
 impl OutputStream for Stderr {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tail.extend(bytes);
+        // As a slice it is copied at once; a guest may print megabytes.
+        tail.extend(bytes.get(bytes.len().saturating_sub(STDERR)..).unwrap_or_default());
         let excess = tail.len().saturating_sub(STDERR);
         tail.drain(..excess);
         Ok(())
