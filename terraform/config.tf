@@ -35,7 +35,7 @@ locals {
   # The schemes of each target, with a list of secrets where there are several.
   auths = {
     for name, target in var.targets : name => [
-      for auth in concat(target.auth == null ? [] : [target.auth], target.auths) : merge(
+      for auth in target.auth : merge(
         { for k, v in auth : k => v if v != null && k != "secrets" },
         auth.secrets == null ? {} : { secret = auth.secrets },
       )

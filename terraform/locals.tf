@@ -24,7 +24,7 @@ locals {
   # The names of all secrets; NAME#KEY is a key of the secret NAME.
   secret_names = distinct([
     for name in concat(
-      flatten([for target in values(var.targets) : [for auth in concat(target.auth == null ? [] : [target.auth], target.auths) : compact(concat([auth.secret], coalesce(auth.secrets, [])))]]),
+      flatten([for target in values(var.targets) : [for auth in target.auth : compact(concat([auth.secret], coalesce(auth.secrets, [])))]]),
       flatten([for verify in local.verifications : compact(concat([verify.secret], coalesce(verify.secrets, [])))]),
       flatten([for plugin in values(var.plugins) : coalesce(plugin.secrets, [])]),
     ) : split("#", name)[0]

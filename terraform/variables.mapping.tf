@@ -127,8 +127,8 @@ variable "plugins" {
 variable "targets" {
   description = <<-EOT
     Where plugins send to, by name. Secrets are names of secrets in Secrets Manager, without secrets_prefix.
-    - auth: a scheme as in towpath.toml, such as { scheme = "bearer", secret = "…" }; auths: several that go together. Two signing
-      secrets are in secrets instead of secret. For aws-sigv4, host_policy allows what is called.
+    - auth: schemes as in towpath.toml, such as [{ scheme = "bearer", secret = "…" }]. Two signing secrets are in secrets instead of
+      secret. For aws-sigv4, host_policy allows what is called.
     - ca: the certificates of the authorities that count, as PEM; the system's without it.
     - plugin_secrets: the secrets that plugins may send to it.
     - timeout, retry, breaker, allow_private, hold, proxy: as in towpath.toml.
@@ -141,26 +141,7 @@ variable "targets" {
     ca             = optional(string)
     proxy          = optional(string)
     plugin_secrets = optional(list(string))
-    auth = optional(object({
-      scheme      = string
-      secret      = optional(string)
-      secrets     = optional(list(string))
-      name        = optional(string)
-      user        = optional(string)
-      header      = optional(string)
-      prefix      = optional(string)
-      algorithm   = optional(string)
-      encoding    = optional(string)
-      signed      = optional(string)
-      token_url   = optional(string)
-      client_id   = optional(string)
-      client_auth = optional(string)
-      scope       = optional(string)
-      audience    = optional(string)
-      service     = optional(string)
-      region      = optional(string)
-    }))
-    auths = optional(list(object({
+    auth = optional(list(object({
       scheme      = string
       secret      = optional(string)
       secrets     = optional(list(string))
@@ -195,9 +176,5 @@ variable "targets" {
   validation {
     condition     = alltrue([for target in values(var.targets) : can(regex("^https?://", target.url))])
     error_message = "A target's url begins with https:// or http://."
-  }
-  validation {
-    condition     = alltrue([for target in values(var.targets) : target.auth == null || length(target.auths) == 0])
-    error_message = "A target has either auth or auths."
   }
 }

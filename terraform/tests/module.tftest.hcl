@@ -46,7 +46,7 @@ variables {
     { path = "stripe", group = "stripe/{header:x-shop}-{json:/account/id}", plugin = "stripe", dedup = "json:/data/id", ingress = "direct", headers = ["Stripe-Signature", "Content-Type"] },
   ]
   plugins = { approval = { config = "{\"team\":\"west\"}", secrets = ["api#key"] }, stripe = {} }
-  targets = { sss = { url = "https://sss.example.com", auth = { scheme = "bearer", secret = "token" } } }
+  targets = { sss = { url = "https://sss.example.com", auth = [{ scheme = "bearer", secret = "token" }] } }
 }
 
 run "queue" {

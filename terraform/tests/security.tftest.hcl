@@ -45,10 +45,10 @@ variables {
   targets = {
     sss = {
       url            = "https://sss.example.com"
-      auths          = [{ scheme = "bearer", secret = "token" }, { scheme = "standard-webhooks", secrets = ["s1", "s2"] }]
+      auth           = [{ scheme = "bearer", secret = "token" }, { scheme = "standard-webhooks", secrets = ["s1", "s2"] }]
       plugin_secrets = ["api"]
     }
-    iam = { url = "https://iam.example.com", auth = { scheme = "aws-sigv4", service = "execute-api", region = "eu-west-1" } }
+    iam = { url = "https://iam.example.com", auth = [{ scheme = "aws-sigv4", service = "execute-api", region = "eu-west-1" }] }
   }
 }
 

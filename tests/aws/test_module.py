@@ -98,7 +98,7 @@ def test_the_functions_find_their_config_and_know_no_secret(aws, applied):
     config = json.loads(aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
     assert config["queue"] == {"url": applied["queue_url"], "dead_letter_url": applied["dead_letter_queue_url"]}
     assert [route["path"] for route in config["route"]] == ["approval", "github", "stripe"]
-    assert config["target"]["sss"]["auth"] == {"scheme": "bearer", "secret": "sss-token"}
+    assert config["target"]["sss"]["auth"] == [{"scheme": "bearer", "secret": "sss-token"}]
 
 
 def test_what_the_config_says_is_what_the_host_understands(applied, towpath):

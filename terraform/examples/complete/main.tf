@@ -97,7 +97,7 @@ module "towpath" {
   targets = {
     sss = {
       url     = var.target_url
-      auth    = { scheme = "bearer", secret = "sss-token" }
+      auth    = [{ scheme = "bearer", secret = "sss-token" }]
       timeout = "10s"
       retry   = { on = ["408", "425", "429", "5xx"], base = "2s", cap = "15m" }
       breaker = { failures = 10 }
