@@ -14,7 +14,8 @@ use super::{err, out, towpath};
 
 /// Waits until there are so many dead letters, which the command line counts.
 fn dead(folder: &Path, count: u64) {
-    loop {
+    // Each look is a process of its own: so many are minutes, and a failure instead of a run without end.
+    for _ in 0..5000 {
         let stats = towpath(folder, &["dlq", "stats", "--json"]);
         let rows: Value = serde_json::from_slice(&stats.stdout).unwrap_or_else(|_| panic!("{}", err(&stats)));
         let letters: u64 = rows.as_array().unwrap().iter().map(|row| row["letters"].as_u64().unwrap()).sum();
@@ -22,6 +23,7 @@ fn dead(folder: &Path, count: u64) {
             return;
         }
     }
+    panic!("there are not {count} dead letters");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use http::Method;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request};
 use reqwest::Client;
 use url::Url;
 
@@ -142,9 +142,4 @@ pub(super) fn sensitive(value: &str) -> Result<HeaderValue, String> {
     let mut value = HeaderValue::from_str(value).map_err(|_| "a secret has characters that no header can have")?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// A request as the crates that sign see it.
-fn bare<B>(method: &Method, url: &Url, body: B) -> Result<Request<B>, String> {
-    Request::builder().method(method).uri(url.as_str()).body(body).map_err(|error| error.to_string())
 }

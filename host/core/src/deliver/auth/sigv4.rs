@@ -11,7 +11,7 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use http::header::HeaderMap;
 
-use super::{Sealing, bare};
+use super::Sealing;
 
 /// What a signature sets.
 pub(super) const HEADERS: [&str; 4] = ["authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"];
@@ -54,7 +54,8 @@ impl SigV4 {
         );
         let signable = signable.map_err(|error| format!("cannot sign: {error}"))?;
         let (instructions, _) = sign(signable, &params).map_err(|error| format!("cannot sign: {error}"))?.into_parts();
-        let mut request = bare(sealing.method, sealing.url, ())?;
+        let request = http::Request::builder().method(sealing.method).uri(sealing.url.as_str()).body(());
+        let mut request = request.map_err(|error| format!("cannot sign: {error}"))?;
         instructions.apply_to_request_http1x(&mut request);
         for (name, mut value) in request.headers_mut().drain() {
             let Some(name) = name else { continue };
