@@ -100,12 +100,15 @@ Example:
   mv .towpath .towpath-damaged && towpath store recover .towpath-damaged .towpath
 
 Stop what runs on the store first. The damaged one is left as it is. Messages keep their ids, times and order; those in
-pages that cannot be read are lost, unless a backup of the file has them.")]
+pages that cannot be read are lost, unless a backup of the file has them. What was taken by a host can be taken at once.")]
     Recover {
         /// The folder of the damaged store
         from: PathBuf,
         /// The folder of the new one
         to: PathBuf,
+        /// What a queue is called whose name could not be read; the first run tells its number
+        #[arg(long, value_name = "NUMBER=NAME", value_parser = numbered)]
+        queue: Vec<(i64, String)>,
     },
 }
 
@@ -246,4 +249,10 @@ fn url(text: &str) -> Result<String, String> {
         Ok(url) if matches!(url.scheme_str(), Some("http" | "https")) => Ok(text.to_owned()),
         _ => Err("it is no URL such as https://sqs.eu-west-1.amazonaws.com/123456789012/events.fifo or http://127.0.0.1:8080".to_owned()),
     }
+}
+
+fn numbered(text: &str) -> Result<(i64, String), String> {
+    let (number, name) = text.split_once('=').ok_or("write NUMBER=NAME, such as 3=events.fifo")?;
+    let number = number.parse().map_err(|_| format!("{number} is no number of a queue"))?;
+    Ok((number, name.to_owned()))
 }

@@ -43,7 +43,9 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
             check::run(&config, skip_secrets, skip_plugins, output).await
         }
         Command::Dlq(dlq) => dlq::run(dlq, output).await,
-        Command::Store(Store::Recover { from, to }) => store::recover(&from, &to, output),
+        Command::Store(Store::Recover { from, to, queue }) => {
+            store::recover(&from, &to, &queue.into_iter().collect(), output)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "towpath", &mut script);

@@ -1,12 +1,15 @@
 //! What can be read of a damaged store, as a new one. SQLite finds damage when it reads a page; around it, row by row,
 //! all else is still there.
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, Rows, Statement, params_from_iter};
+use rusqlite::{Connection, ErrorCode, Row, Rows, Statement, params_from_iter};
 
 use crate::schema;
+use crate::settings::QueueSettings;
 use crate::store::{FILE, Store, StoreError};
 use towpath_core::clock::Clock;
 
@@ -15,19 +18,24 @@ const NUMBERED: [&str; 4] = ["queues", "groups", "messages", "moves"];
 const NAMED: [&str; 2] = ["notes", "dedup"];
 
 /// What was saved.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Recovered {
     /// Messages, of all queues.
     pub messages: u64,
-    /// Stretches of messages that could not be read. How many were in one is not known.
+    /// Stretches of messages that could not be read, and messages that were read and fit no store. How many were in a
+    /// stretch is not known.
     pub gaps: u64,
-    /// Groups whose name could not be read: they are called `recovered/1` and so on now.
+    /// Groups whose name could not be read: they are called `recovered/` and something that no other is called now.
     pub nameless: u64,
+    /// Queues whose name could not be read and was not told: their numbers, and how many messages they have. They are
+    /// called `recovered-1.fifo` and so on now.
+    pub nameless_queues: Vec<(i64, u64)>,
 }
 
 /// Saves what can be read of the store in the folder `from` into a new one in the folder `to`. Nothing may run on
-/// `from`, which is left as it is. Fails if `to` has a store already.
-pub fn recover(from: &Path, to: &Path) -> Result<Recovered, StoreError> {
+/// `from`, which is left as it is. Fails if `to` has a store already. Queues whose name cannot be read get the one that is
+/// told for their number.
+pub fn recover(from: &Path, to: &Path, names: &BTreeMap<i64, String>) -> Result<Recovered, StoreError> {
     let (damaged, saved) = (from.join(FILE), to.join(FILE));
     if saved.exists() {
         return Err(StoreError::Exists { file: saved });
@@ -40,7 +48,7 @@ pub fn recover(from: &Path, to: &Path) -> Result<Recovered, StoreError> {
     };
     let old = Connection::open(&copy).map_err(failed(&damaged))?;
     let mut new = Connection::open(&saved).map_err(failed(&saved))?;
-    let recovered = fill(&old, &mut new).map_err(failed(&saved));
+    let recovered = fill(&old, &mut new, names).map_err(failed(&saved));
     drop(old);
     for file in with_log(&copy) {
         let _ = std::fs::remove_file(file);
@@ -63,7 +71,7 @@ fn with_log(file: &Path) -> [PathBuf; 3] {
     ["", "-wal", "-shm"].map(|suffix| PathBuf::from(format!("{}{suffix}", file.display())))
 }
 
-fn fill(old: &Connection, new: &mut Connection) -> rusqlite::Result<Recovered> {
+fn fill(old: &Connection, new: &mut Connection, names: &BTreeMap<i64, String>) -> rusqlite::Result<Recovered> {
     let mut recovered = Recovered::default();
     let into = new.transaction()?;
     into.pragma_update(None, "defer_foreign_keys", true)?;
@@ -80,6 +88,7 @@ fn fill(old: &Connection, new: &mut Connection) -> rusqlite::Result<Recovered> {
             insert(&into, table, &columns, row)?;
         }
     }
+    recovered.nameless_queues = name_queues(&into, names)?;
     recovered.nameless = regroup(&into)?;
     recovered.messages = into.query_row("SELECT count(*) FROM messages", [], |row| row.get(0))?;
     into.commit()?;
@@ -93,18 +102,24 @@ fn by_number(old: &Connection, into: &Connection, table: &str) -> rusqlite::Resu
     let select = format!("SELECT rowid, {columns} FROM {table} NOT INDEXED WHERE rowid");
     let mut forwards = old.prepare(&format!("{select} > ?1 ORDER BY rowid"))?;
     let mut backwards = old.prepare(&format!("{select} > ?1 AND rowid <= ?2 ORDER BY rowid DESC"))?;
-    let mut save = |row: &Row<'_>| insert(into, table, &columns, row);
+    // A row that was read from a damaged page may be no row of such a table: it is as lost as one that was not read.
+    let unfit = Cell::new(0);
+    let mut save = |row: &Row<'_>| {
+        let saved = insert(into, table, &columns, row)?;
+        unfit.set(unfit.get() + u64::from(!saved));
+        Ok(())
+    };
     let (mut after, mut gaps) = (0, 0);
     loop {
         let (last, whole) = readable(forwards.query([after])?, &mut save)?;
         after = last.unwrap_or(after);
         if whole {
-            return Ok(gaps);
+            return Ok(gaps + unfit.get());
         }
         gaps += 1;
         let Some(beyond) = readable_beyond(&mut forwards, after) else {
             readable(backwards.query([after, i64::MAX])?, &mut save)?;
-            return Ok(gaps);
+            return Ok(gaps + unfit.get());
         };
         readable(backwards.query([after, beyond])?, &mut save)?;
         after = beyond;
@@ -137,14 +152,19 @@ fn readable_beyond(forwards: &mut Statement<'_>, after: i64) -> Option<i64> {
     found.next().flatten()
 }
 
-/// Inserts a row that was read; its first column is the row's number if there is one more than the table has.
-fn insert(into: &Connection, table: &str, columns: &str, row: &Row<'_>) -> rusqlite::Result<()> {
+/// Inserts a row that was read, and says whether it fits the table; its first column is the row's number if there is one
+/// more than the table has.
+fn insert(into: &Connection, table: &str, columns: &str, row: &Row<'_>) -> rusqlite::Result<bool> {
     let count = columns.split(", ").count();
     let first = row.as_ref().column_count() - count;
     let values = (first..first + count).map(|column| row.get::<_, Value>(column)).collect::<Result<Vec<_>, _>>()?;
     let places = vec!["?"; count].join(", ");
-    let sql = format!("INSERT OR IGNORE INTO {table} ({columns}) VALUES ({places})");
-    into.prepare_cached(&sql)?.execute(params_from_iter(values)).map(drop)
+    let sql = format!("INSERT INTO {table} ({columns}) VALUES ({places})");
+    match into.prepare_cached(&sql)?.execute(params_from_iter(values)) {
+        Ok(_) => Ok(true),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn columns(connection: &Connection, table: &str) -> rusqlite::Result<String> {
@@ -153,14 +173,32 @@ fn columns(connection: &Connection, table: &str) -> rusqlite::Result<String> {
     Ok(names.join(", "))
 }
 
+/// Makes the queues that messages are in and that could not be read.
+fn name_queues(into: &Connection, names: &BTreeMap<i64, String>) -> rusqlite::Result<Vec<(i64, u64)>> {
+    let sql = "SELECT queue, count(*) FROM messages WHERE queue NOT IN (SELECT id FROM queues) GROUP BY queue";
+    let lost = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()));
+    let lost = into.prepare(sql)?.query_map([], lost)?.collect::<rusqlite::Result<Vec<(i64, u64)>>>()?;
+    let settings = serde_json::to_string(&QueueSettings::default()).unwrap_or_default();
+    for (number, _) in &lost {
+        let name = names.get(number).cloned().unwrap_or_else(|| format!("recovered-{number}.fifo"));
+        into.execute(
+            "INSERT INTO queues (id, name, settings) VALUES (?1, ?2, ?3)",
+            rusqlite::params![number, name, settings],
+        )?;
+    }
+    Ok(lost.into_iter().filter(|(number, _)| !names.contains_key(number)).collect())
+}
+
 /// Makes the groups fit the messages that were saved.
 fn regroup(into: &Connection) -> rusqlite::Result<u64> {
     let nameless = into.execute(
-        "INSERT OR IGNORE INTO groups (id, queue, name, head, ready_at)
-         SELECT grp, queue, 'recovered/' || grp, min(seq), 0 FROM messages
+        "INSERT INTO groups (id, queue, name, head, ready_at)
+         SELECT grp, queue, 'recovered/' || grp || '-' || lower(hex(randomblob(8))), min(seq), 0 FROM messages
          WHERE grp NOT IN (SELECT id FROM groups) GROUP BY grp",
         [],
     )?;
+    // Nobody works on a message any more.
+    into.execute("UPDATE messages SET visible_at = min(visible_at, sent_at) WHERE receive_count > 0", [])?;
     into.execute("DELETE FROM groups WHERE id NOT IN (SELECT grp FROM messages)", [])?;
     into.execute("UPDATE groups SET head = (SELECT min(seq) FROM messages WHERE grp = groups.id)", [])?;
     into.execute("UPDATE groups SET ready_at = (SELECT visible_at FROM messages WHERE seq = groups.head)", [])?;
@@ -171,4 +209,82 @@ fn regroup(into: &Connection) -> rusqlite::Result<u64> {
     )?;
     into.pragma_update(None, "user_version", schema::VERSION)?;
     Ok(u64::try_from(nameless).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tempfile::TempDir;
+    use towpath_core::queue::{NewMessage, Queue as _, Receive};
+
+    /// A store with six messages of two groups, three of them taken, on which this was run; and the result of saving it.
+    async fn saved(damage: &str, names: &[(i64, &str)]) -> (TempDir, Recovered, Connection) {
+        let folder = TempDir::new().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        let store = Store::open(&from, Clock::wall()).unwrap();
+        let queue = store.queue("events.fifo", QueueSettings::default()).await.unwrap();
+        for n in 0..6 {
+            let (group, dedup_id) = (format!("g/{}", n % 2).into(), n.to_string());
+            queue
+                .send(NewMessage { group, dedup_id, body: "{}".into(), attributes: Default::default() })
+                .await
+                .unwrap();
+        }
+        queue.receive(Receive { max: 3, visibility: None, wait: Duration::ZERO, attempt_id: None }).await.unwrap();
+        drop((queue, store));
+        let old = Connection::open(from.join(FILE)).unwrap();
+        let lax = "PRAGMA foreign_keys = OFF; PRAGMA writable_schema = ON;
+            UPDATE sqlite_master SET sql = replace(replace(sql, 'NOT NULL', ''), 'STRICT', '') WHERE type = 'table';
+            PRAGMA writable_schema = RESET;";
+        old.execute_batch(lax).unwrap();
+        old.execute_batch(damage).unwrap();
+        drop(old);
+        let names = names.iter().map(|(number, name)| (*number, (*name).to_owned())).collect();
+        let recovered = recover(&from, &to, &names).unwrap();
+        let new = Connection::open(to.join(FILE)).unwrap();
+        (folder, recovered, new)
+    }
+
+    fn text(new: &Connection, sql: &str) -> String {
+        new.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_can_be_taken_at_once() {
+        let (_folder, recovered, new) = saved("", &[]).await;
+        assert_eq!(recovered, Recovered { messages: 6, ..Recovered::default() });
+        assert_eq!(text(&new, "SELECT group_concat(visible_at > sent_at) FROM messages"), "0,0,0,0,0,0");
+        assert_eq!(text(&new, "SELECT CAST(sum(receive_count) AS TEXT) FROM messages"), "3", "they were taken");
+        let ready =
+            "SELECT group_concat(ready_at <= (SELECT min(sent_at) FROM messages WHERE grp = groups.id)) FROM groups";
+        assert_eq!(text(&new, ready), "1,1");
+    }
+
+    #[tokio::test]
+    async fn a_row_that_fits_no_store_is_told_and_all_others_are_saved() {
+        let damage = "UPDATE messages SET body = NULL WHERE seq = 2; UPDATE messages SET sent_at = 'x' WHERE seq = 5";
+        let (_folder, recovered, new) = saved(damage, &[]).await;
+        assert_eq!((recovered.messages, recovered.gaps), (4, 2));
+        assert_eq!(text(&new, "SELECT group_concat(seq) FROM (SELECT seq FROM messages ORDER BY seq)"), "1,3,4,6");
+    }
+
+    #[tokio::test]
+    async fn a_group_without_a_name_gets_one_that_no_other_has() {
+        let damage = "UPDATE groups SET name = NULL WHERE id = 1; UPDATE groups SET name = 'recovered/1' WHERE id = 2";
+        let (_folder, recovered, new) = saved(damage, &[]).await;
+        assert_eq!((recovered.messages, recovered.gaps, recovered.nameless), (6, 0, 1));
+        assert!(text(&new, "SELECT name FROM groups WHERE id = 1").starts_with("recovered/1-"));
+        assert_eq!(text(&new, "SELECT name FROM groups WHERE id = 2"), "recovered/1");
+    }
+
+    #[tokio::test]
+    async fn a_queue_without_a_name_keeps_its_messages() {
+        let (_folder, recovered, new) = saved("DELETE FROM queues", &[]).await;
+        assert_eq!((recovered.messages, &recovered.nameless_queues), (6, &vec![(1, 6)]));
+        assert_eq!(text(&new, "SELECT name FROM queues"), "recovered-1.fifo");
+        let (_folder, recovered, new) = saved("DELETE FROM queues", &[(1, "events.fifo")]).await;
+        assert_eq!((recovered.messages, recovered.nameless_queues), (6, vec![]));
+        assert_eq!(text(&new, "SELECT name FROM queues"), "events.fifo");
+    }
 }

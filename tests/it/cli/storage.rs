@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -42,6 +43,11 @@ async fn fill(folder: &Path) {
         };
         events.send(message).await.unwrap();
     }
+    // The store closes on a thread of its own, and moves its log into the file then: not while the file is damaged.
+    let connection = rusqlite::Connection::open(folder.join(".towpath/towpath.db")).unwrap();
+    connection.busy_timeout(Duration::from_secs(60)).unwrap();
+    let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
+    assert_eq!(busy, 0, "all is in the file");
 }
 
 /// Overwrites the page in which this text stands.

@@ -1,5 +1,6 @@
 //! `store`: what a damaged store still holds.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -8,14 +9,22 @@ use towpath_local::Recovered;
 
 use crate::output::{Exit, Output};
 
-pub(super) fn recover(from: &Path, to: &Path, output: &Output) -> anyhow::Result<Exit> {
+pub(super) fn recover(from: &Path, to: &Path, names: &BTreeMap<i64, String>, output: &Output) -> anyhow::Result<Exit> {
     if !from.join("towpath.db").is_file() {
         bail!("there is no store in {}", from.display());
     }
-    let recovered = towpath_local::recover(from, to);
-    let Recovered { messages, gaps, nameless } = recovered.with_context(|| format!("saving {}", from.display()))?;
+    let recovered = towpath_local::recover(from, to, names);
+    let Recovered { messages, gaps, nameless, nameless_queues } =
+        recovered.with_context(|| format!("saving {}", from.display()))?;
     if output.is_json() {
-        output.json(&json!({ "messages": messages, "gaps": gaps, "nameless_groups": nameless }));
+        let queues = nameless_queues.iter().map(|(number, messages)| json!({ "number": number, "messages": messages }));
+        let queues = queues.collect::<Vec<_>>();
+        output.json(&json!({
+            "messages": messages,
+            "gaps": gaps,
+            "nameless_groups": nameless,
+            "nameless_queues": queues,
+        }));
     }
     output.say(format!("{messages} messages saved in {}", to.display()));
     if gaps > 0 {
@@ -25,5 +34,13 @@ pub(super) fn recover(from: &Path, to: &Path, output: &Output) -> anyhow::Result
     if nameless > 0 {
         output.say(format!("{nameless} groups lost their names: no route matches them, so they end as dead letters"));
     }
-    Ok(if gaps + nameless > 0 { Exit::Findings } else { Exit::Done })
+    for (number, messages) in &nameless_queues {
+        output.say(format!(
+            "queue {number}, with {messages} messages, lost its name: remove {} and recover again with \
+             `--queue {number}=NAME`, such as events.fifo or events-dead.fifo",
+            to.display()
+        ));
+    }
+    let whole = gaps + nameless == 0 && nameless_queues.is_empty();
+    Ok(if whole { Exit::Done } else { Exit::Findings })
 }
