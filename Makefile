@@ -4,7 +4,13 @@ CARGO ?= cargo
 
 ARCH ?= arm64
 
-.PHONY: lambda test-aws test-arm64 fuzz supply-chain demo test lint fmt docs bench wasm component plugins clean
+.PHONY: chaos lambda test-aws test-arm64 fuzz supply-chain demo test lint fmt docs bench wasm component plugins clean
+
+# Faults by a seed, and books that must add up; then bugs that are planted, and must be found: `make chaos SEED=7 MINUTES=30`.
+SEED ?= 1
+MINUTES ?= 1
+chaos:
+	@tests/chaos/run.sh $(SEED) $(MINUTES)
 
 # The demo needs nothing of AWS, whose SDK takes minutes to build.
 demo: wasm

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// Rooms, and the crates of ours that each may use.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("host/core", &[]),
     ("host/ingest", &["towpath_core"]),
     ("host/local", &["towpath_core"]),
     ("host/aws", &["towpath_core"]),
     ("host/lambda", &["towpath_core", "towpath_aws"]),
     ("host/lambda-ingest", &["towpath_core", "towpath_aws", "towpath_ingest"]),
-    ("host/cli", &["towpath_core", "towpath_ingest", "towpath_local", "towpath_aws", "towpath"]),
+    ("host/proof", &[]),
+    ("host/cli", &["towpath_core", "towpath_ingest", "towpath_local", "towpath_aws", "towpath_proof", "towpath"]),
     ("plugins", &["towpath_plugin"]),
 ];
 

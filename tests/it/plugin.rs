@@ -313,6 +313,15 @@ fn reseal(manifest: &mut Manifest, change: impl FnOnce(&mut Manifest)) {
 }
 
 #[test]
+fn the_mappings_of_the_chaos_run_are_what_their_source_makes() {
+    for (name, broken) in [("mapping", false), ("broken", true)] {
+        let file = format!("{}/../host/proof/guests/{name}.wasm", env!("CARGO_MANIFEST_DIR"));
+        let same = std::fs::read(&file).unwrap() == Guest::of_chaos(broken).build();
+        assert!(same, "{file} is old: run `cargo run -p towpath-tests --example guests`");
+    }
+}
+
+#[test]
 fn the_manifest_records_the_wasmtime_that_is_built_in() {
     let (_, manifest) = precompile(&Guest::forward().build(), None).unwrap();
     let lock = include_str!("../../Cargo.lock");

@@ -120,13 +120,21 @@ impl Guest {
     /// One of those in `tests/guests`, by its name: it misbehaves in `transform`; if that ends, it skips, or forwards
     /// where it lies about what it gives back.
     pub fn hostile(name: &str) -> Guest {
-        let file = format!("{}/guests/{name}.wat", env!("CARGO_MANIFEST_DIR"));
-        let wat = std::fs::read_to_string(file).unwrap();
+        let wat = read(name);
         match name.starts_with("return-1") {
             true => Guest::large(16).with_code(&wat),
             false if name.starts_with("return") => Guest::forward().with_code(&wat),
             false => Guest::code(&wat),
         }
+    }
+
+    /// The mapping of the chaos run: what it makes of an event stands at byte 6 of its body. The broken one traps on what
+    /// it should deliver.
+    pub fn of_chaos(broken: bool) -> Guest {
+        let code = read("mapping");
+        let code =
+            if broken { code + "(if (i32.eq (local.get $kind) (i32.const 100)) (then (unreachable)))" } else { code };
+        Guest::forward().named("mapping").with_code(&code)
     }
 
     /// Calls itself so in its description.
@@ -254,6 +262,11 @@ impl Guest {
             (func (export "towpath:plugin/metadata@1.0.0#check-config") (result i32) (i32.const 128)))"#
         )
     }
+}
+
+/// The code of `tests/guests/NAME.wat`.
+fn read(name: &str) -> String {
+    std::fs::read_to_string(format!("{}/guests/{name}.wat", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
 /// Makes a component of the world `transformer`, with some of WASI, from a core module.

@@ -9,6 +9,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 mod dlq;
 mod operate;
 mod plugin;
+mod proof;
 
 pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, LetterPlace, Moment};
 pub use operate::{Deploy, Hold, Pause, Place, Poll, Resume, Status};
@@ -16,6 +17,7 @@ pub use plugin::{
     Plugin, PluginCheck, PluginDiff, PluginFuzz, PluginNew, PluginPin, PluginPublish, PluginRollback, PluginRun,
     PluginTest, Record, RegistryPlace,
 };
+pub use proof::Chaos;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,6 +82,8 @@ pub enum Command {
     /// Look at dead letters, and send them back
     #[command(subcommand)]
     Dlq(Dlq),
+    /// Prove that nothing is lost: hosts are killed, lines cut, disks filled, and the books must add up
+    Chaos(Chaos),
     /// Look after a local store
     #[command(subcommand)]
     Store(Store),

@@ -1,5 +1,6 @@
 //! The commands.
 
+mod chaos;
 mod check;
 mod demo;
 #[cfg(feature = "aws")]
@@ -23,6 +24,7 @@ use crate::output::{Exit, Output};
 /// Runs the command.
 pub async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     match args.command {
+        Command::Chaos(chaos) => chaos::run(chaos, output).await,
         Command::Demo(demo) => demo::run(demo, output).await,
         Command::Serve(serve) => serve::run(serve, output).await,
         Command::Dev(dev) => dev::run(dev, output).await,

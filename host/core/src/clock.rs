@@ -77,7 +77,10 @@ impl Clock {
         match self.0 {
             Source::Wall => {
                 let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Timestamp(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+                let now = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+                #[cfg(feature = "faults")]
+                let now = now.saturating_add_signed(crate::faults::clock_offset());
+                Timestamp(now)
             }
             Source::Tokio { origin, start } => origin + start.elapsed(),
             Source::Shifted { by_millis } => {

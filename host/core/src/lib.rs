@@ -11,6 +11,8 @@ pub mod dead_letter;
 pub mod decide;
 pub mod deliver;
 pub mod envelope;
+#[cfg(feature = "faults")]
+pub mod faults;
 pub mod holds;
 pub mod message;
 pub mod outcome;

@@ -4,6 +4,8 @@
 mod deleter;
 mod health;
 mod keeper;
+#[cfg(feature = "faults")]
+mod planted;
 mod receiver;
 
 use std::collections::VecDeque;
@@ -141,6 +143,10 @@ impl Worker {
     }
 
     async fn messages(&self, messages: &[Received], keeper: &Keeper<'_>) -> Vec<(Handle, Duration)> {
+        #[cfg(feature = "faults")]
+        if let Some(bug) = crate::faults::planted() {
+            return planted::messages(self, messages, bug).await;
+        }
         let mut run = self.pipeline.group(Lease::of(MAX_VISIBILITY));
         let (mut give_back, mut deletes) = (Vec::new(), VecDeque::new());
         for message in messages {

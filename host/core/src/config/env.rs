@@ -24,3 +24,17 @@ pub fn user() -> Option<String> {
 pub fn log_level() -> String {
     std::env::var("TOWPATH_LOG").unwrap_or_else(|_| "info".to_owned())
 }
+
+/// The bug that is planted in a build for `towpath chaos`: `TOWPATH_FAULT_PLANTED`.
+#[cfg(feature = "faults")]
+#[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
+pub(crate) fn fault_planted() -> Option<String> {
+    std::env::var("TOWPATH_FAULT_PLANTED").ok()
+}
+
+/// The file that says by how much the clock of a build for `towpath chaos` is wrong: `TOWPATH_FAULT_CLOCK`.
+#[cfg(feature = "faults")]
+#[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
+pub(crate) fn fault_clock() -> Option<PathBuf> {
+    std::env::var_os("TOWPATH_FAULT_CLOCK").map(PathBuf::from)
+}

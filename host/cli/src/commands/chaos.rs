@@ -1,0 +1,96 @@
+//! `chaos`: faults by a seed, and books that must add up.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use console::style;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use towpath_proof::chaos::{self, Report, Settings};
+
+use crate::args::Chaos;
+use crate::output::{Exit, Output};
+use crate::signals;
+
+pub(super) async fn run(args: Chaos, output: &Output) -> anyhow::Result<Exit> {
+    let place = Place::of(args.folder)?;
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+    if !cfg!(feature = "aws") && args.poll > 0 {
+        bail!("this towpath was built without AWS and cannot poll: --poll 0");
+    }
+    #[cfg(feature = "faults")]
+    let planted = args.planted;
+    #[cfg(not(feature = "faults"))]
+    let planted = None;
+    let settings = Settings {
+        binary: std::env::current_exe().context("finding this binary")?,
+        folder: place.folder.clone(),
+        seed,
+        length: Duration::from_secs_f64(args.minutes * 60.0),
+        groups: args.groups,
+        rate: args.rate,
+        hosts: (usize::from(args.serve), usize::from(args.poll)),
+        clocks: cfg!(feature = "faults"),
+        planted,
+    };
+    output.note(format!("seed {seed}"));
+    if !settings.clocks {
+        output.note("clocks stay as they are: a build with `--features faults` moves them");
+    }
+    let stop = CancellationToken::new();
+    let say = |text: &str| output.note(text);
+    let report = tokio::select! {
+        result = signals::watch(stop.clone()) => { result?; return Ok(Exit::Interrupted) }
+        report = chaos::run(&settings, say, &stop) => report?,
+    };
+    let Some(report) = report else { return Ok(Exit::Interrupted) };
+    Ok(tell(&report, place, output))
+}
+
+fn tell(report: &Report, place: Place, output: &Output) -> Exit {
+    if output.is_json() {
+        output.json(report);
+    }
+    let faults = report.faults.iter().map(|(fault, count)| format!("{fault} {count}")).collect::<Vec<_>>().join(", ");
+    output.say(format!("seed {}: {}", report.seed, report.verdict));
+    output.say(format!("faults: {faults}; drained {:.1} s after the last one", report.drained_s));
+    if report.verdict.violations.is_empty() {
+        return Exit::Done;
+    }
+    for (violation, group, detail) in report.verdict.violations.iter().take(50) {
+        let group = group.map(|group| format!("group {group}: ")).unwrap_or_default();
+        output.say(format!("{} {violation:?}: {group}{detail}", style("WRONG:").red().bold()));
+    }
+    for (group, history) in &report.histories {
+        output.headline(format!("group {group}"));
+        history.iter().for_each(|line| output.say(line));
+    }
+    output.note(format!("store and logs are kept in {}", place.keep().display()));
+    Exit::Findings
+}
+
+/// Where a run is kept: what nobody named goes away, unless something was found.
+struct Place {
+    folder: PathBuf,
+    passing: Option<TempDir>,
+}
+
+impl Place {
+    fn of(folder: Option<PathBuf>) -> anyhow::Result<Place> {
+        let Some(folder) = folder else {
+            let passing = TempDir::with_prefix("towpath-chaos-").context("making a folder for the run")?;
+            return Ok(Place { folder: passing.path().to_owned(), passing: Some(passing) });
+        };
+        if folder.join("store").exists() {
+            bail!("{} has a run already: name another folder", folder.display());
+        }
+        std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        let folder = std::path::absolute(&folder).with_context(|| format!("finding {}", folder.display()))?;
+        Ok(Place { folder, passing: None })
+    }
+
+    fn keep(self) -> PathBuf {
+        self.passing.map(TempDir::keep).unwrap_or(self.folder)
+    }
+}

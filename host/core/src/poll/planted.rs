@@ -1,0 +1,29 @@
+//! Bugs on purpose, in builds with the feature `faults` only: what is to find them is tried with them.
+
+use std::time::Duration;
+
+use super::Worker;
+use crate::faults::Bug;
+use crate::pipeline::{Lease, Settlement};
+use crate::queue::{Handle, MAX_VISIBILITY, Received};
+
+/// Works on the messages of a group with a bug.
+pub(super) async fn messages(worker: &Worker, messages: &[Received], bug: Bug) -> Vec<(Handle, Duration)> {
+    for message in messages {
+        if bug == Bug::AckBeforeDelivery {
+            worker.deleter.delete(message).answer().await;
+        }
+        let settled = worker.pipeline.group(Lease::of(MAX_VISIBILITY)).next(message).await;
+        match (bug, settled) {
+            (Bug::AckBeforeDelivery, _) => {}
+            (Bug::ReleaseHeadFirst, Settlement::Ack) => {
+                worker.deleter.delete(message).answer().await;
+            }
+            // Those behind it are still worked on.
+            (Bug::ReleaseHeadFirst, Settlement::Retry(after)) => {
+                worker.queue.change_visibility(&[(message.handle.clone(), after)]).await;
+            }
+        }
+    }
+    Vec::new()
+}

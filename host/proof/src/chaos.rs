@@ -1,0 +1,155 @@
+//! Chaos: hosts over one queue, thousands of groups, and faults by a seed.
+
+mod faults;
+mod sender;
+mod world;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::event::Kind;
+use crate::journal::Journal;
+use crate::oracle::{Books, Verdict};
+use sender::Sender;
+use world::World;
+
+/// How long everything may take to drain once nothing is in the way any more: the longest visibility, the longest wait
+/// of a target, and the time to work.
+const DRAIN: Duration = Duration::from_secs(120);
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The binary `towpath`.
+    pub binary: PathBuf,
+    /// Where everything is kept; what is there is not looked at.
+    pub folder: PathBuf,
+    /// What decides on events and faults.
+    pub seed: u64,
+    /// How long there are faults.
+    pub length: Duration,
+    /// How many groups.
+    pub groups: u32,
+    /// About how many events a second.
+    pub rate: u32,
+    /// How many `serve` and how many `poll`.
+    pub hosts: (usize, usize),
+    /// Whether the binary was built with the feature `faults`: then its clocks are put forward and back.
+    pub clocks: bool,
+    /// A bug of a binary with that feature, that is to be found.
+    pub planted: Option<String>,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// What the oracle says.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// How many faults there were, by kind.
+    pub faults: std::collections::BTreeMap<&'static str, usize>,
+    /// How long it took to drain after the last fault, in seconds.
+    pub drained_s: f64,
+    /// The histories of groups to which something happened that must not: the first ten.
+    pub histories: Vec<(u32, Vec<String>)>,
+}
+
+/// Runs it to its end, or until `stop` is cancelled: then there is no report. `say` is told what goes on.
+pub async fn run(settings: &Settings, say: impl Fn(&str), stop: &CancellationToken) -> anyhow::Result<Option<Report>> {
+    // Clients want it, though all that they talk to is on this machine. Once is enough, more is no harm.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let journal = Arc::new(Journal::default());
+    let world = Arc::new(World::start(settings, Arc::clone(&journal)).await?);
+    let sender = Sender::new(Arc::clone(&journal), world.ingest(), settings);
+    say(&format!(
+        "{} hosts over one queue in {}, {} groups, faults for {} s",
+        settings.hosts.0 + settings.hosts.1,
+        settings.folder.display(),
+        settings.groups,
+        settings.length.as_secs()
+    ));
+    let end = Instant::now() + settings.length;
+    let (mut sending, mut hurting) = (sender.start(end), faults::start(&world, settings, end));
+    let told = stop.run_until_cancelled(async {
+        while Instant::now() < end {
+            sleep(Duration::from_secs(5)).await;
+            let (accepted, calls) = journal.counts();
+            say(&format!("{:>4} s: {accepted} accepted, {calls} attempts", journal.elapsed().as_secs()));
+        }
+    });
+    if told.await.is_none() {
+        return Ok(None);
+    }
+    let mut faults = std::collections::BTreeMap::new();
+    while let Some(done) = hurting.join_next().await {
+        for (fault, count) in done? {
+            *faults.entry(fault).or_default() += count;
+        }
+    }
+    world.heal().await?;
+    while sending.join_next().await.is_some() {}
+    say("no more faults: waiting until all is delivered");
+    let drained = Instant::now();
+    let mut waiting = drain(&world, stop).await?;
+    let drained = drained.elapsed();
+    let calm_from = journal.elapsed();
+    if waiting == 0 {
+        sender.calm().await;
+        waiting = drain(&world, stop).await?;
+    }
+    if stop.is_cancelled() {
+        return Ok(None);
+    }
+    let letters = world.letters().await?;
+    world.stop().await;
+    let books = Books {
+        records: journal.read(),
+        letters,
+        waiting,
+        calm_from,
+        broken_plugin: faults.contains_key("broken plugin"),
+    };
+    let verdict = books.judge();
+    let mut groups: Vec<u32> = verdict.violations.iter().filter_map(|(_, group, _)| *group).collect();
+    groups.dedup();
+    let histories = groups.into_iter().take(10).map(|group| (group, books.history(group))).collect();
+    Ok(Some(Report { seed: settings.seed, verdict, faults, drained_s: drained.as_secs_f64(), histories }))
+}
+
+/// Waits until nothing is queued, and returns how much is.
+async fn drain(world: &World, stop: &CancellationToken) -> anyhow::Result<u64> {
+    let until = Instant::now() + DRAIN;
+    let mut waiting = u64::MAX;
+    let empty = async {
+        while !stop.is_cancelled() {
+            waiting = world.waiting().await?;
+            if waiting == 0 {
+                break;
+            }
+            sleep(Duration::from_millis(500)).await;
+        }
+        anyhow::Ok(())
+    };
+    if let Ok(result) = timeout_at(until, empty).await {
+        result?;
+    }
+    Ok(waiting)
+}
+
+/// What the events of a run are: most are to be delivered.
+fn kind(random: &mut fastrand::Rng) -> Kind {
+    match random.u32(..100) {
+        0..=91 => Kind::Deliver,
+        92..=93 => Kind::Refuse,
+        94..=96 => Kind::Skip,
+        97..=98 => Kind::Reject,
+        _ => Kind::Trap,
+    }
+}

@@ -1,0 +1,194 @@
+//! The faults: three lanes, each with faults of its own kind one after another, by the seed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::Settings;
+use super::world::World;
+use crate::proxy::Line;
+use crate::receiver::Mood;
+
+/// How many faults there were, by kind.
+pub(super) type Done = BTreeMap<&'static str, usize>;
+
+/// How far clocks go forward and back. All lengths are in milliseconds.
+const CLOCK: (u64, u64) = (1000, 20_000);
+
+/// The pause between two faults of a lane, and how long a fault lasts.
+const PAUSE: (u64, u64) = (200, 1500);
+const LENGTH: (u64, u64) = (300, 3000);
+
+/// A host is stopped for longer than its messages are its own.
+const FROZEN: (u64, u64) = (4500, 7000);
+
+/// So few bytes have room that nothing can be stored.
+const FULL_DISK: u64 = 16 * 1024;
+
+/// Starts them. They end by themselves, what they did undone.
+pub(super) fn start(world: &Arc<World>, settings: &Settings, end: Instant) -> JoinSet<Done> {
+    let lane = |kind: Kind| {
+        let seed = settings.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(kind as u64);
+        Lane { kind, world: Arc::clone(world), random: Rng::with_seed(seed), end, done: Done::new() }
+    };
+    let operation = if settings.clocks { Kind::OperationAndClocks } else { Kind::Operation };
+    [Kind::Process, Kind::Network, operation].map(|kind| lane(kind).run()).into_iter().collect()
+}
+
+/// What a lane hurts. No two lanes touch the same thing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Process,
+    Network,
+    Operation,
+    OperationAndClocks,
+}
+
+struct Lane {
+    kind: Kind,
+    world: Arc<World>,
+    random: Rng,
+    end: Instant,
+    done: Done,
+}
+
+impl Lane {
+    async fn run(mut self) -> Done {
+        loop {
+            let pause = self.between(PAUSE);
+            sleep_until((Instant::now() + pause).min(self.end)).await;
+            if Instant::now() >= self.end {
+                return self.done;
+            }
+            let made = match self.kind {
+                Kind::Process => self.process().await,
+                Kind::Network => self.network().await,
+                Kind::Operation | Kind::OperationAndClocks => self.operation().await,
+            };
+            if let Err(error) = made {
+                self.world.journal.done(format!("a fault could not be made: {error:#}"));
+            }
+        }
+    }
+
+    fn between(&mut self, (least, most): (u64, u64)) -> Duration {
+        Duration::from_millis(self.random.u64(least..=most))
+    }
+
+    /// Notes what is done, and how long it is to last.
+    fn begin(&mut self, kind: &'static str, detail: &str, length: (u64, u64)) -> Duration {
+        *self.done.entry(kind).or_default() += 1;
+        let length = self.between(length);
+        self.world.journal.done(format!("{kind}{detail}, for {} ms", length.as_millis()));
+        length
+    }
+
+    /// Kills, ends and stops hosts.
+    async fn process(&mut self) -> anyhow::Result<()> {
+        let world = Arc::clone(&self.world);
+        let host = self.random.usize(..world.hosts());
+        match self.random.u32(..4) {
+            0 | 1 => {
+                let length = self.begin("killed", &format!(" host {host}"), LENGTH);
+                if let Some(mut process) = world.host(host).await {
+                    process.kill().await;
+                }
+                sleep(length).await;
+                world.restart(host).await
+            }
+            2 => {
+                let length = self.begin("ended", &format!(" host {host}"), LENGTH);
+                if let Some(mut process) = world.host(host).await {
+                    process.terminate().await;
+                }
+                sleep(length).await;
+                world.restart(host).await
+            }
+            _ => {
+                let length = self.begin("frozen", &format!(" host {host}"), FROZEN);
+                let Some(process) = world.host(host).await else { return Ok(()) };
+                process.freeze();
+                sleep(length).await;
+                process.thaw();
+                Ok(())
+            }
+        }
+    }
+
+    /// Cuts and stalls lines, and lets the target misbehave.
+    async fn network(&mut self) -> anyhow::Result<()> {
+        let world = Arc::clone(&self.world);
+        if self.random.bool() {
+            let Some((name, line)) = world.lines.get(self.random.usize(..world.lines.len())) else { return Ok(()) };
+            let cut = self.random.bool();
+            let length = self.begin(if cut { "cut" } else { "stalled" }, &format!(" the line to the {name}"), LENGTH);
+            line.set(if cut { Line::Cut } else { Line::Stalled });
+            sleep(length).await;
+        } else {
+            let mood = match self.random.u32(..6) {
+                0 => Mood::Away(503),
+                1 => Mood::Away(429),
+                2 => Mood::Away(500),
+                3 => Mood::Slow,
+                4 => Mood::Torn,
+                _ => Mood::Shaky(2),
+            };
+            let length = self.begin("target", &format!(" is {mood:?}"), LENGTH);
+            world.target.set(mood);
+            sleep(length).await;
+        }
+        world.calm();
+        Ok(())
+    }
+
+    /// Holds the target, breaks the plugin, fills the disk, moves the clock.
+    async fn operation(&mut self) -> anyhow::Result<()> {
+        let world = Arc::clone(&self.world);
+        match self.random.u32(..if self.kind == Kind::OperationAndClocks { 14 } else { 9 }) {
+            0..4 => {
+                let length = self.begin("hold", " of the target", LENGTH);
+                world.run(&["hold", "sss", "-c", "serve.toml"]).await?;
+                sleep(length).await;
+                let resume: &[&str] = match self.random.bool() {
+                    true => &["resume", "sss", "-c", "serve.toml"],
+                    false => &["resume", "sss", "-c", "serve.toml", "--rate", "200/s"],
+                };
+                world.run(resume).await?;
+            }
+            4 => {
+                // Rarely: what is dead is not delivered, and tells little. Hosts look at the registry every 15 s, and when they start.
+                let length = self.begin("broken plugin", "", (4000, 16_000));
+                world.swap(true).await?;
+                sleep(length).await;
+                world.swap(false).await?;
+            }
+            5..9 => {
+                let length = self.begin("full disk", "", LENGTH);
+                self.limit_files(Some(FULL_DISK)).await;
+                sleep(length).await;
+                self.limit_files(None).await;
+            }
+            _ => {
+                let by = i64::try_from(self.between(CLOCK).as_millis())?;
+                let by = if self.random.bool() { by } else { -by };
+                let length = self.begin("clock", &format!(" {by:+} ms"), LENGTH);
+                world.set_clock(by)?;
+                sleep(length).await;
+                world.set_clock(0)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn limit_files(&self, bytes: Option<u64>) {
+        for host in 0..self.world.serving() {
+            if let Some(process) = self.world.host(host).await {
+                process.limit_files(bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! The world of a run: processes, proxies, the target, and the files that they share.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::{Instant, sleep};
+
+use super::Settings;
+use crate::journal::Journal;
+use crate::oracle::Letter;
+use crate::process::{Process, Recipe, text};
+use crate::proxy::{Line, Proxy};
+use crate::receiver::{Mood, Receiver};
+
+/// The mapping, and one that traps on what it should deliver: `tests/src/guest.rs` makes both.
+const MAPPING: &[u8] = include_bytes!("../../guests/mapping.wasm");
+const BROKEN: &[u8] = include_bytes!("../../guests/broken.wasm");
+
+/// How long hosts have to begin.
+const START: Duration = Duration::from_secs(60);
+
+/// How often a call goes wrong when nothing else is the matter: one in so many.
+const SHAKY: u32 = 40;
+
+/// Everything that a run is made of.
+pub(super) struct World {
+    pub(super) journal: Arc<Journal>,
+    /// First those that serve, then those that poll.
+    hosts: Vec<Mutex<Process>>,
+    serving: usize,
+    ingest: Vec<SocketAddr>,
+    pub(super) target: Receiver,
+    /// Before the target, the queue and the dead-letter queue.
+    pub(super) lines: [(&'static str, Proxy); 3],
+    /// Runs commands that end.
+    command: Recipe,
+    clock: std::path::PathBuf,
+}
+
+impl World {
+    /// Writes the files, starts the hosts and waits until they take work.
+    pub(super) async fn start(settings: &Settings, journal: Arc<Journal>) -> anyhow::Result<World> {
+        let (folder, (serving, polling)) = (&settings.folder, settings.hosts);
+        ensure!(serving > 0, "one host must serve: it has the queue");
+        let target = Receiver::start(Arc::clone(&journal), settings.seed).await?;
+        let sqs = free_port().await?;
+        let mut ingest = Vec::new();
+        for _ in 0..serving {
+            ingest.push(free_port().await?);
+        }
+        let lines = [
+            ("target", Proxy::start(target.address).await?),
+            ("queue", Proxy::start(sqs).await?),
+            ("dead-letter queue", Proxy::start(sqs).await?),
+        ];
+        let [(_, to_target), (_, queue), (_, dead_letters)] = &lines;
+        write(settings, "serve.toml", &serve_config(to_target.address))?;
+        write(settings, "poll.toml", &poll_config(to_target.address, queue.address, dead_letters.address))?;
+        let clock = folder.join("clock");
+        let command = Recipe {
+            binary: settings.binary.clone(),
+            folder: folder.clone(),
+            name: "commands".to_owned(),
+            args: Vec::new(),
+            variables: variables(settings, &clock),
+        };
+        prepare(settings, &command).await?;
+        let mut hosts = Vec::new();
+        for (n, address) in ingest.iter().enumerate() {
+            let (address, sqs) = (address.to_string(), sqs.to_string());
+            let mut args = vec!["serve", "-c", "serve.toml", "--listen", &address];
+            if n == 0 {
+                args.extend(["--sqs", &sqs]);
+            }
+            hosts.push(command.with(&format!("serve-{n}"), &args));
+        }
+        let poll = ["poll", "-c", "poll.toml", "--visibility", "4s", "--wait", "1s", "--health", "127.0.0.1:0"];
+        hosts.extend((0..polling).map(|n| command.with(&format!("poll-{n}"), &poll)));
+        let hosts: Vec<Mutex<Process>> = hosts.into_iter().map(|host| Mutex::new(Process::new(host))).collect();
+        let world = World { journal, hosts, serving, ingest, target, lines, command, clock };
+        world.calm();
+        for host in 0..world.hosts.len() {
+            world.restart(host).await?;
+        }
+        world.ready().await?;
+        Ok(world)
+    }
+
+    /// Where events are posted.
+    pub(super) fn ingest(&self) -> Vec<SocketAddr> {
+        self.ingest.clone()
+    }
+
+    pub(super) fn hosts(&self) -> usize {
+        self.hosts.len()
+    }
+
+    pub(super) fn serving(&self) -> usize {
+        self.serving
+    }
+
+    /// A host, for as long as nobody else shall touch it.
+    pub(super) async fn host(&self, host: usize) -> Option<MutexGuard<'_, Process>> {
+        Some(self.hosts.get(host)?.lock().await)
+    }
+
+    /// Starts a host if it does not run.
+    pub(super) async fn restart(&self, host: usize) -> anyhow::Result<()> {
+        match self.host(host).await {
+            Some(mut host) => host.start(),
+            None => Ok(()),
+        }
+    }
+
+    /// Target and lines as they are when nothing is the matter.
+    pub(super) fn calm(&self) {
+        self.target.set(Mood::Shaky(SHAKY));
+        for (_, line) in &self.lines {
+            line.set(Line::Open);
+        }
+    }
+
+    /// Puts every clock forward or back, where the binary lets it.
+    pub(super) fn set_clock(&self, by: i64) -> anyhow::Result<()> {
+        // Nobody reads half a number.
+        let unfinished = self.clock.with_extension("new");
+        fs::write(&unfinished, by.to_string()).context("setting the clock")?;
+        fs::rename(&unfinished, &self.clock).context("setting the clock")
+    }
+
+    /// Runs a command of the binary on the store.
+    pub(super) async fn run(&self, args: &[&str]) -> anyhow::Result<Option<i32>> {
+        self.command.with("commands", args).once().await
+    }
+
+    /// Publishes the broken mapping, or goes back to the good one: hosts that watch the registry pick it up.
+    pub(super) async fn swap(&self, broken: bool) -> anyhow::Result<()> {
+        let done = match broken {
+            true => self.run(&["plugin", "publish", "broken/mapping", "-c", "serve.toml"]).await?,
+            false => self.run(&["plugin", "rollback", "mapping", "-c", "serve.toml"]).await?,
+        };
+        ensure!(done == Some(0), "the mapping could not be swapped: see commands.log");
+        Ok(())
+    }
+
+    /// Ends every fault and starts every host anew.
+    pub(super) async fn heal(&self) -> anyhow::Result<()> {
+        self.target.set(Mood::Well);
+        for (_, line) in &self.lines {
+            line.set(Line::Open);
+        }
+        self.set_clock(0)?;
+        self.run(&["resume", "sss", "-c", "serve.toml"]).await?;
+        for host in 0..self.hosts() {
+            let Some(mut process) = self.host(host).await else { continue };
+            process.thaw();
+            process.limit_files(None);
+            process.kill().await;
+            process.start()?;
+        }
+        self.journal.done("every fault is over, every host was started anew");
+        self.ready().await
+    }
+
+    /// How many messages are queued.
+    pub(super) async fn waiting(&self) -> anyhow::Result<u64> {
+        let status = self.json(&["status", "--store", "store", "--json"]).await?;
+        status.pointer("/queue/messages").and_then(Value::as_u64).context("status tells no number of messages")
+    }
+
+    /// What is in the dead-letter queue.
+    pub(super) async fn letters(&self) -> anyhow::Result<Vec<Letter>> {
+        let listed = self.json(&["dlq", "list", "--store", "store", "--limit", "1000000", "--json"]).await?;
+        let letter = |letter: &Value| {
+            let text = |pointer: &str| letter.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+            Some(Letter { id: text("/letter/id")?, reason: text("/letter/reason")? })
+        };
+        let letters = listed.as_array().context("dlq list gives no list")?.iter().map(letter);
+        letters.collect::<Option<Vec<_>>>().context("a dead letter has no id or reason")
+    }
+
+    /// Ends every host.
+    pub(super) async fn stop(&self) {
+        for host in 0..self.hosts() {
+            if let Some(mut process) = self.host(host).await {
+                process.terminate().await;
+            }
+        }
+    }
+
+    async fn json(&self, args: &[&str]) -> anyhow::Result<Value> {
+        let output = self.command.with("commands", args).output().await?;
+        serde_json::from_slice(&output)
+            .with_context(|| format!("{} answered no JSON, see commands.log", args.join(" ")))
+    }
+
+    async fn ready(&self) -> anyhow::Result<()> {
+        let (client, until) = (reqwest::Client::new(), Instant::now() + START);
+        for address in &self.ingest {
+            let url = format!("http://{address}/readyz");
+            while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+                if Instant::now() > until {
+                    bail!("a host does not start: its log is in {}", self.command.folder.display());
+                }
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A port that nobody uses now: a host that is started again needs the one that it had.
+async fn free_port() -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("looking for a free port")?;
+    listener.local_addr().context("looking for a free port")
+}
+
+fn variables(settings: &Settings, clock: &std::path::Path) -> Vec<(String, String)> {
+    let mut variables = vec![("AWS_ACCESS_KEY_ID", "chaos".to_owned()), ("AWS_SECRET_ACCESS_KEY", "chaos".to_owned())];
+    variables.extend([("AWS_REGION", "eu-west-1".to_owned()), ("TOWPATH_LOG", "info".to_owned())]);
+    if settings.clocks {
+        variables.push(("TOWPATH_FAULT_CLOCK", text(clock)));
+    }
+    if let Some(planted) = &settings.planted {
+        variables.push(("TOWPATH_FAULT_PLANTED", planted.clone()));
+    }
+    variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn write(settings: &Settings, name: &str, text: &str) -> anyhow::Result<()> {
+    let file = settings.folder.join(name);
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    }
+    fs::write(&file, text).with_context(|| format!("writing {}", file.display()))
+}
+
+/// A recorded event, without which nothing is published: both mappings skip it.
+const CASE: &str = r#"{ "id": "skipped", "path": "events", "body": {"k":"s","id":"0-0","g":0,"n":0,"p":""} }"#;
+
+/// Writes both mappings with their case, and publishes the good one.
+async fn prepare(settings: &Settings, command: &Recipe) -> anyhow::Result<()> {
+    for (name, wasm) in [("broken", BROKEN), ("good", MAPPING)] {
+        let folder = settings.folder.join(name).join("mapping");
+        write(settings, &text(&folder.join("cases/skipped/message.json")), CASE)?;
+        fs::write(folder.join("plugin.wasm"), wasm).with_context(|| format!("writing to {}", folder.display()))?;
+        command.with("commands", &["plugin", "test", &text(&folder), "--update"]).once().await?;
+    }
+    let publish = ["plugin", "publish", "good/mapping", "-c", "serve.toml"];
+    let published = command.with("commands", &publish).once().await?;
+    ensure!(published == Some(0), "the mapping was not published: see commands.log");
+    Ok(())
+}
+
+const COMMON: &str = r#"
+[registry]
+url = "registry"
+[[route]]
+path = "events"
+group = "events/{json:/g}"
+dedup = "json:/id"
+plugin = "mapping"
+[plugin.mapping]
+version = "current"
+"#;
+
+fn target(address: SocketAddr) -> String {
+    format!(
+        "[target.sss]\nurl = \"http://{address}\"\nallow_private = true\ntimeout = \"2s\"\n\
+         retry = {{ base = \"200ms\", cap = \"3s\" }}\nbreaker = {{ failures = 10, base = \"500ms\", cap = \"3s\" }}\n"
+    )
+}
+
+fn serve_config(to: SocketAddr) -> String {
+    format!("[queue]\nstore = \"store\"\n{COMMON}{}", target(to))
+}
+
+fn poll_config(to: SocketAddr, queue: SocketAddr, dead_letters: SocketAddr) -> String {
+    let url = |address: SocketAddr, name: &str| format!("http://{address}/000000000000/{name}");
+    format!(
+        "[queue]\nurl = \"{}\"\ndead_letter_url = \"{}\"\n{COMMON}{}",
+        url(queue, "events.fifo"),
+        url(dead_letters, "events-dead.fifo"),
+        target(to)
+    )
+}

@@ -1,0 +1,16 @@
+//! What proves Towpath from outside. It drives the binary `towpath` as an operator would, and uses no crate of it: what is
+//! to be proven does not judge itself.
+//!
+//! - [`chaos`]: hosts over one queue, faults by a seed, and an oracle at the receiver.
+
+pub mod chaos;
+mod event;
+mod journal;
+mod oracle;
+mod process;
+mod proxy;
+mod receiver;
+
+pub use event::{Event, Kind};
+pub use journal::{Call, Journal};
+pub use oracle::{Books, Letter, Verdict, Violation};

@@ -1,0 +1,118 @@
+use super::*;
+use crate::journal::{Accepted, Incident};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn event(number: u32, kind: Kind) -> Event {
+    Event { group: 1, number, kind }
+}
+
+/// Accepted events get their numbers as ids, at their numbers in seconds.
+fn books(accepted: &[(u32, Kind)], calls: &[(u64, u32, u16)], letters: &[(&str, &str)]) -> Books {
+    let kind = |number: u32| accepted.iter().find(|(n, _)| *n == number).map_or(Kind::Deliver, |(_, kind)| *kind);
+    let call = |(at, number, status): &(u64, u32, u16)| Call {
+        at: SECOND * u32::try_from(*at).expect("small"),
+        event: Some(event(*number, kind(*number))),
+        webhook_id: number.to_string(),
+        status: *status,
+        trouble: None,
+    };
+    let accept = |(number, kind): &(u32, Kind)| {
+        let accepted = Accepted { at: SECOND * *number, id: number.to_string(), failed: 0 };
+        (event(*number, *kind), accepted)
+    };
+    let letter = |(id, reason): &(&str, &str)| Letter { id: (*id).to_owned(), reason: (*reason).to_owned() };
+    Books {
+        records: Records {
+            accepted: accepted.iter().map(accept).collect(),
+            calls: calls.iter().map(call).collect(),
+            incidents: vec![Incident { at: SECOND, what: "killed host 2".to_owned() }],
+        },
+        letters: letters.iter().map(letter).collect(),
+        calm_from: SECOND * 100,
+        ..Books::default()
+    }
+}
+
+fn found(books: &Books) -> Vec<Violation> {
+    books.judge().violations.into_iter().map(|(violation, ..)| violation).collect()
+}
+
+const ALL: [(u32, Kind); 5] =
+    [(0, Kind::Deliver), (1, Kind::Refuse), (2, Kind::Skip), (3, Kind::Reject), (4, Kind::Trap)];
+const DEAD: [(&str, &str); 3] = [("1", "refused"), ("3", "rejected"), ("4", "plugin-trap")];
+
+#[test]
+fn every_end_that_is_right_is_no_violation() {
+    let books = books(&ALL, &[(1, 0, 503), (2, 0, 200), (3, 1, 400), (4, 0, 200)], &DEAD);
+    let verdict = books.judge();
+    assert_eq!(verdict.violations, []);
+    let Verdict { accepted, delivered, skipped, dead, duplicated, attempts, .. } = verdict;
+    assert_eq!((accepted, delivered, skipped, dead, duplicated, attempts), (5, 1, 1, 3, 1, 4));
+}
+
+#[test]
+fn every_way_to_go_wrong_is_found() {
+    let two = [(0, Kind::Deliver), (1, Kind::Deliver)];
+    let cases = [
+        ("lost", books(&two, &[(1, 0, 200), (2, 1, 503)], &[]), Violation::Lost),
+        ("a poison that is nowhere", books(&[(0, Kind::Reject)], &[], &[]), Violation::Lost),
+        ("overtaken", books(&two, &[(1, 1, 200), (2, 0, 200)], &[]), Violation::OutOfOrder),
+        (
+            "overtaken after a failure",
+            books(&two, &[(1, 0, 503), (2, 1, 200), (3, 0, 200)], &[]),
+            Violation::OutOfOrder,
+        ),
+        ("dead for nothing", books(&two[..1], &[], &[("0", "expired")]), Violation::WrongEnd),
+        ("dead and delivered", books(&two[..1], &[(1, 0, 200)], &[("0", "refused")]), Violation::WrongEnd),
+        ("the wrong reason", books(&[(0, Kind::Reject)], &[], &[("0", "plugin-error")]), Violation::WrongEnd),
+        ("poison that was taken", books(&[(0, Kind::Skip)], &[(1, 0, 200)], &[]), Violation::WrongEnd),
+        ("two letters", books(&[(0, Kind::Reject)], &[], &[("0", "rejected"), ("0", "rejected")]), Violation::WrongEnd),
+        ("twice in the calm", books(&two[..1], &[(101, 0, 200), (102, 0, 200)], &[]), Violation::Duplicate),
+        ("a letter of nobody", books(&[], &[], &[("9", "rejected")]), Violation::Foreign),
+        ("never accepted", books(&[], &[(1, 0, 503)], &[]), Violation::OtherId),
+    ];
+    for (name, books, expected) in cases {
+        assert_eq!(found(&books), [expected], "{name}");
+    }
+}
+
+#[test]
+fn another_id_another_body_and_what_waits_are_found() {
+    let one = [(0, Kind::Deliver)];
+    let mut renamed = books(&one, &[(1, 0, 200), (2, 0, 200)], &[]);
+    renamed.records.calls[1].webhook_id = "7".to_owned();
+    assert_eq!(found(&renamed), [Violation::OtherId]);
+    let mut changed = books(&one, &[(1, 0, 200), (2, 0, 500)], &[]);
+    changed.records.calls[1].event = None;
+    assert_eq!(found(&changed), [Violation::Foreign]);
+    let waiting = Books { waiting: 3, ..books(&one, &[(1, 0, 200)], &[]) };
+    assert_eq!(found(&waiting), [Violation::NotDrained]);
+}
+
+#[test]
+fn a_plugin_that_traps_is_an_excuse_for_its_own_reason_only() {
+    let excused = |reason| Books { broken_plugin: true, ..books(&[(0, Kind::Deliver)], &[], &[("0", reason)]) };
+    assert_eq!(found(&excused("plugin-trap")), []);
+    assert_eq!(found(&excused("expired")), [Violation::WrongEnd]);
+}
+
+#[test]
+fn the_history_of_a_group_tells_all_that_happened_to_it_in_order() {
+    let mut books = books(&[(0, Kind::Deliver), (3, Kind::Reject)], &[(1, 0, 503), (2, 0, 200)], &[("3", "rejected")]);
+    books.records.calls[0].trouble = Some("slow");
+    let history = books.history(1);
+    let expected = [
+        "accepted  event 0",
+        "killed host 2",
+        "event 0: 503, slow",
+        "event 0: 200",
+        "accepted  event 3",
+        "dead      event 3: rejected",
+    ];
+    assert_eq!(history.len(), expected.len(), "{history:#?}");
+    for (line, expected) in history.iter().zip(expected) {
+        assert!(line.contains(expected), "{line:?} is not {expected:?}");
+    }
+    assert_eq!(books.history(2), Vec::<String>::new());
+}

@@ -1,0 +1,145 @@
+//! One process of `towpath`, started and hurt from outside.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+/// How long a process has to end after SIGTERM before it is killed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How a process is started, again and again.
+#[derive(Clone, Debug)]
+pub(crate) struct Recipe {
+    pub(crate) binary: PathBuf,
+    pub(crate) folder: PathBuf,
+    pub(crate) name: String,
+    pub(crate) args: Vec<String>,
+    pub(crate) variables: Vec<(String, String)>,
+}
+
+/// A process, or the place where one can be.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) recipe: Recipe,
+    child: Option<Child>,
+}
+
+impl Recipe {
+    /// A command of this binary that ends by itself. What it says is written to `NAME.log`.
+    pub(crate) async fn once(&self) -> anyhow::Result<Option<i32>> {
+        let mut child = self.spawn()?;
+        let status = child.wait().await.with_context(|| format!("waiting for {}", self.name))?;
+        Ok(status.code())
+    }
+
+    /// A command of this binary, and what it writes to stdout.
+    pub(crate) async fn output(&self) -> anyhow::Result<Vec<u8>> {
+        let mut command = self.command()?;
+        let output = command.stdout(Stdio::piped()).output().await;
+        Ok(output.with_context(|| format!("running {}", self.name))?.stdout)
+    }
+
+    fn spawn(&self) -> anyhow::Result<Child> {
+        self.command()?.spawn().with_context(|| format!("starting {}", self.binary.display()))
+    }
+
+    /// Run by a shell that ignores SIGXFSZ, as the process does then: a write that a full disk refuses fails, and kills
+    /// nobody.
+    fn command(&self) -> anyhow::Result<Command> {
+        let log = self.log()?;
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(&self.binary).args(&self.args);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value))).current_dir(&self.folder);
+        let again = log.try_clone().context("opening a log twice")?;
+        command.stdin(Stdio::null()).stdout(log).stderr(again).kill_on_drop(true);
+        Ok(command)
+    }
+
+    fn log(&self) -> anyhow::Result<File> {
+        let file = self.folder.join(format!("{}.log", self.name));
+        OpenOptions::new().create(true).append(true).open(&file).with_context(|| format!("opening {}", file.display()))
+    }
+
+    /// The same in another folder of the disk, with other arguments.
+    pub(crate) fn with(&self, name: &str, args: &[&str]) -> Recipe {
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        Recipe { name: name.to_owned(), args, ..self.clone() }
+    }
+}
+
+impl Process {
+    /// Not started yet.
+    pub(crate) fn new(recipe: Recipe) -> Process {
+        Process { recipe, child: None }
+    }
+
+    /// Starts it, if it does not run.
+    pub(crate) fn start(&mut self) -> anyhow::Result<()> {
+        if self.is_running() {
+            return Ok(());
+        }
+        self.child = Some(self.recipe.spawn()?);
+        Ok(())
+    }
+
+    /// Whether it runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Kills it at once, wherever it is.
+    pub(crate) async fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        if let Some(mut child) = self.child.take() {
+            let _ = child.wait().await;
+        }
+    }
+
+    /// Asks it to end, and kills it if it does not. Returns whether it ended by itself.
+    pub(crate) async fn terminate(&mut self) -> bool {
+        self.signal(Signal::TERM);
+        let Some(child) = self.child.as_mut() else { return true };
+        let ended = timeout(PATIENCE, child.wait()).await.is_ok();
+        self.kill().await;
+        ended
+    }
+
+    /// Stops it where it is, until it is woken.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Lets no file that it writes grow beyond so many bytes, or as it likes.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        if let Some(pid) = self.pid() {
+            let _ = prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None });
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.pid() {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        let id = self.child.as_ref()?.id()?;
+        Pid::from_raw(i32::try_from(id).ok()?)
+    }
+}
+
+/// A folder as an argument.
+pub(crate) fn text(path: &Path) -> String {
+    path.display().to_string()
+}

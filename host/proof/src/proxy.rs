@@ -1,0 +1,121 @@
+//! A proxy between two ends of a connection, which can be cut and held up.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::Context as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// What becomes of connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Line {
+    /// Bytes pass.
+    Open,
+    /// Every connection is reset, and every new one.
+    Cut,
+    /// Bytes are kept until the line is open again.
+    Stalled,
+}
+
+/// A proxy that runs until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
+    line: watch::Sender<Line>,
+    _tasks: JoinSet<()>,
+}
+
+impl Proxy {
+    /// Listens on a free port for this upstream, which need not be there yet.
+    pub(crate) async fn start(upstream: SocketAddr) -> anyhow::Result<Proxy> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("starting a proxy")?;
+        let address = listener.local_addr().context("starting a proxy")?;
+        let (line, state) = watch::channel(Line::Open);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(listener, upstream, state));
+        Ok(Proxy { address, line, _tasks: tasks })
+    }
+
+    pub(crate) fn set(&self, line: Line) {
+        self.line.send_replace(line);
+    }
+}
+
+async fn accept(listener: TcpListener, upstream: SocketAddr, line: watch::Receiver<Line>) {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let Ok((client, _)) = listener.accept().await else { continue };
+        connections.spawn(carry(client, upstream, line.clone()));
+    }
+}
+
+async fn carry(client: TcpStream, upstream: SocketAddr, line: watch::Receiver<Line>) {
+    let mut cut = line.clone();
+    if *cut.borrow_and_update() == Line::Cut {
+        return;
+    }
+    let _ = client.set_nodelay(true);
+    let carried = async {
+        let server = TcpStream::connect(upstream).await.ok()?;
+        let _ = server.set_nodelay(true);
+        let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+        let there = copy(from_client, to_server, line.clone());
+        let back = copy(from_server, to_client, line.clone());
+        // One half that ends does not end the other: an answer may still be under way.
+        tokio::join!(there, back);
+        Some(())
+    };
+    tokio::select! {
+        _ = carried => {}
+        _ = cut.wait_for(|line| *line == Line::Cut) => {}
+    }
+}
+
+async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut line: watch::Receiver<Line>) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        if line.wait_for(|line| *line == Line::Open).await.is_err() {
+            break;
+        }
+        let Some(bytes) = buffer.get(..count) else { break };
+        if to.write_all(bytes).await.is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_passes_is_held_up_and_is_cut() {
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("server");
+        let proxy = Proxy::start(server.local_addr().expect("address")).await.expect("proxy");
+        let mut client = TcpStream::connect(proxy.address).await.expect("client");
+        let (mut there, _) = server.accept().await.expect("connection");
+        let mut byte = [0];
+        client.write_all(b"a").await.expect("write");
+        assert_eq!(there.read_exact(&mut byte).await.map(|_| byte).ok(), Some(*b"a"));
+
+        proxy.set(Line::Stalled);
+        client.write_all(b"b").await.expect("write");
+        tokio::select! {
+            biased;
+            _ = there.read_exact(&mut byte) => panic!("it passed"),
+            () = async { for _ in 0..100 { tokio::task::yield_now().await; } } => {}
+        }
+        proxy.set(Line::Open);
+        assert_eq!(there.read_exact(&mut byte).await.map(|_| byte).ok(), Some(*b"b"));
+
+        proxy.set(Line::Cut);
+        assert!(matches!(client.read(&mut byte).await, Ok(0) | Err(_)), "cut");
+        let mut again = TcpStream::connect(proxy.address).await.expect("client");
+        assert!(matches!(again.read(&mut byte).await, Ok(0) | Err(_)), "a new one too");
+    }
+}

@@ -1,0 +1,134 @@
+//! The target: it takes, refuses, and misbehaves as it is told, and writes down all that it gets.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::event::{Event, Kind};
+use crate::journal::Journal;
+
+/// Longer than the hosts wait for an answer.
+const SLOW: Duration = Duration::from_secs(4);
+
+/// How the target is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mood {
+    /// It takes what it should.
+    Well,
+    /// One call in so many goes wrong, each time in another way.
+    Shaky(u32),
+    /// It answers everything with this status.
+    Away(u16),
+    /// It takes everything and answers too late.
+    Slow,
+    /// It takes everything and breaks off its answers.
+    Torn,
+}
+
+/// What becomes of one call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Answer {
+    Status(u16),
+    Slow,
+    Torn,
+}
+
+/// A target that runs until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
+    shared: Arc<Shared>,
+    _server: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    journal: Arc<Journal>,
+    state: Mutex<(Mood, fastrand::Rng)>,
+}
+
+impl Receiver {
+    /// Starts on a free port.
+    pub(crate) async fn start(journal: Arc<Journal>, seed: u64) -> anyhow::Result<Receiver> {
+        let shared = Arc::new(Shared { journal, state: Mutex::new((Mood::Well, fastrand::Rng::with_seed(seed))) });
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("starting the target")?;
+        let address = listener.local_addr().context("starting the target")?;
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(Receiver { address, shared, _server: server })
+    }
+
+    pub(crate) fn set(&self, mood: Mood) {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).0 = mood;
+    }
+}
+
+impl Shared {
+    fn next(&self) -> Option<Answer> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mood, random) = &mut *state;
+        match *mood {
+            Mood::Well => None,
+            Mood::Shaky(one_in) if random.u32(..one_in) > 0 => None,
+            Mood::Shaky(_) => random.choice([
+                Answer::Status(500),
+                Answer::Status(503),
+                Answer::Status(429),
+                Answer::Status(408),
+                Answer::Torn,
+            ]),
+            Mood::Away(status) => Some(Answer::Status(status)),
+            Mood::Slow => Some(Answer::Slow),
+            Mood::Torn => Some(Answer::Torn),
+        }
+    }
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    let event = Event::read(&body);
+    // What it does not take it never takes, however it is.
+    let takes = if event.is_some_and(|event| event.kind == Kind::Refuse) { 400 } else { 200 };
+    match shared.next() {
+        Some(Answer::Status(status)) => {
+            shared.journal.called(event, id, status, None);
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            let mut answer = (status, "not now\n").into_response();
+            if status == StatusCode::TOO_MANY_REQUESTS {
+                answer.headers_mut().insert("retry-after", axum::http::HeaderValue::from_static("1"));
+            }
+            answer
+        }
+        Some(Answer::Slow) => {
+            shared.journal.called(event, id, takes, Some("answered too late"));
+            tokio::time::sleep(SLOW).await;
+            whole(takes)
+        }
+        Some(Answer::Torn) => {
+            shared.journal.called(event, id, takes, Some("its answer broken off"));
+            let pieces = [Ok(Bytes::from_static(b"{\"half\":")), Err(std::io::Error::other("broken off"))];
+            let torn = Body::from_stream(futures_util::stream::iter(pieces));
+            (StatusCode::from_u16(takes).unwrap_or_default(), torn).into_response()
+        }
+        None => {
+            shared.journal.called(event, id, takes, None);
+            whole(takes)
+        }
+    }
+}
+
+fn whole(status: u16) -> Response {
+    (StatusCode::from_u16(status).unwrap_or_default(), "{}\n").into_response()
+}

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Faults by a seed, over a build whose clocks can be moved: run.sh SEED MINUTES. Then the run is tried itself: with a bug that is
+# planted it must find what the bug does, each time.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+seed=${1:-1} minutes=${2:-1}
+
+target=${CARGO_TARGET_DIR:-target}
+cargo build --quiet -p towpath --features faults
+# The next build without the feature puts its own binary in this place.
+cp "$target/debug/towpath" "$target/debug/towpath-faults"
+towpath=$target/debug/towpath-faults
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+"$towpath" chaos --seed "$seed" --minutes "$minutes"
+
+planted() {
+    local bug=$1 violation=$2 found
+    found=$("$towpath" chaos --seed "$seed" --minutes 0.2 --groups 500 --planted "$bug" --folder "$work/$bug" --json 2> /dev/null) && {
+        echo "chaos: the planted bug $bug was not found" >&2
+        exit 1
+    }
+    count=$(grep -c "\"$violation\"" <<< "$found") || {
+        echo "chaos: the planted bug $bug was found, but not as $violation" >&2
+        exit 1
+    }
+    echo "planted $bug: found, $count times $violation"
+}
+planted ack-before-delivery lost
+planted release-head-first out-of-order
