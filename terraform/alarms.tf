@@ -44,6 +44,17 @@ locals {
         minutes     = try(alarm.minutes, 1)
       }
     },
+    {
+      "dead-letters-not-stored" = {
+        namespace   = "Towpath"
+        metric      = "towpath.dead_letter.failures"
+        dimensions  = { service = aws_lambda_function.host.function_name }
+        description = "Dead letters cannot be stored: their messages are kept and come again. May the host write to the dead-letter queue?"
+        statistic   = "Sum"
+        threshold   = 0
+        minutes     = 3
+      }
+    },
     merge([
       for room, name in local.functions : {
         for metric in ["Errors", "Throttles"] : "${room}-${lower(metric)}" => {

@@ -26,6 +26,25 @@ locals {
     EOT
   }
 
+  # What the host itself counts: host/docs/telemetry.md has the names. Each widget is one search over all values of the labels.
+  host_metrics = {
+    "Messages by outcome, a minute"         = { metric = "towpath.messages", labels = "decision,outcome,plugin,route", stat = "Sum" }
+    "Dead letters by reason, a minute"      = { metric = "towpath.dead_letters", labels = "reason,route", stat = "Sum" }
+    "Requests by target and status"         = { metric = "towpath.attempts", labels = "status,target", stat = "Sum" }
+    "Requests by target, p99, s"            = { metric = "towpath.attempt.duration", labels = "target", stat = "p99" }
+    "From storage to its end, p99, s"       = { metric = "towpath.message.age", labels = "route", stat = "p99" }
+    "Groups held by target"                 = { metric = "towpath.groups.held", labels = "target", stat = "Maximum" }
+    "Groups blocked by target"              = { metric = "towpath.groups.blocked", labels = "target", stat = "Maximum" }
+    "Calls by plugin, p99, s"               = { metric = "towpath.plugin.duration", labels = "plugin", stat = "p99" }
+    "Oldest head that is held or failed, s" = { metric = "towpath.head.age", labels = "", stat = "Maximum" }
+  }
+  host_searches = {
+    for title, search in local.host_metrics : title => join(" ", [
+      "SEARCH('{Towpath,${join(",", compact(concat(split(",", search.labels), ["service"])))}}",
+      "MetricName=\"${search.metric}\" service=\"${aws_lambda_function.host.function_name}\"', '${search.stat}', 60)",
+    ])
+  }
+
   metric_widgets = [
     {
       title = "What waits"
@@ -86,10 +105,26 @@ resource "aws_cloudwatch_dashboard" "this" {
         }
       ],
       [
+        for index, title in sort(keys(local.host_searches)) : {
+          type   = "metric"
+          x      = index % 3 * 8
+          y      = 12 + floor(index / 3) * 6
+          width  = 8
+          height = 6
+          properties = {
+            title   = title
+            region  = local.region
+            view    = "timeSeries"
+            period  = 60
+            metrics = [[{ expression = local.host_searches[title], id = "found" }]]
+          }
+        }
+      ],
+      [
         for index, title in sort(keys(local.log_queries)) : {
           type   = "log"
           x      = index % 2 * 12
-          y      = 12 + floor(index / 2) * 8
+          y      = 30 + floor(index / 2) * 8
           width  = 12
           height = 8
           properties = {

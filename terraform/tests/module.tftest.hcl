@@ -256,9 +256,16 @@ run "alarms" {
   }
 }
 
+run "alarms_of_the_host" {
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["dead-letters-not-stored"].namespace == "Towpath" && aws_cloudwatch_metric_alarm.this["dead-letters-not-stored"].dimensions["service"] == aws_lambda_function.host.function_name
+    error_message = "Dead letters that cannot be stored are an alarm, by the metric that the host writes."
+  }
+}
+
 run "dashboard" {
   assert {
-    condition     = alltrue([for title in ["What waits", "Dead letters", "What died, and why"] : contains([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.title], title)])
+    condition     = alltrue([for title in ["What waits", "Dead letters", "What died, and why", "Messages by outcome, a minute", "Groups held by target"] : contains([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.title], title)])
     error_message = "The dashboard answers what waits, what died, and why."
   }
 }

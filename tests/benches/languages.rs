@@ -36,6 +36,7 @@ fn message(plugin: &str, case: &str) -> Message {
         receive_count: 1,
         sent_at: Timestamp(0),
         source: "bench".to_owned(),
+        trace: None,
         headers: event["headers"].as_array().unwrap().iter().map(header).collect(),
         body: event["body"].to_string().into_bytes(),
     }

@@ -3,12 +3,13 @@
 mod author;
 mod contained;
 mod flood;
+mod followed;
 mod function;
 mod letters;
 mod operate;
 mod record;
 mod releases;
-mod serve;
+pub(super) mod serve;
 mod storage;
 
 use std::path::Path;

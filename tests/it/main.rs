@@ -28,4 +28,5 @@ mod poll;
 mod registry;
 mod released;
 mod secrets;
+mod telemetry;
 mod verify;

@@ -20,6 +20,7 @@ fn message() -> Message {
         receive_count: 1,
         sent_at: Timestamp(1_700_000_000_000),
         source: "q".into(),
+        trace: None,
         headers: vec![("a".into(), b"\xff".to_vec())],
         body: b"{}".to_vec(),
     }

@@ -120,7 +120,7 @@ impl Guest {
     /// One of those in `tests/guests`, by its name: it misbehaves in `transform`; if that ends, it skips, or forwards
     /// where it lies about what it gives back.
     pub fn hostile(name: &str) -> Guest {
-        let wat = read(name);
+        let wat = read(&format!("guests/{name}"));
         match name.starts_with("return-1") {
             true => Guest::large(16).with_code(&wat),
             false if name.starts_with("return") => Guest::forward().with_code(&wat),
@@ -128,12 +128,11 @@ impl Guest {
         }
     }
 
-    /// The mapping of the chaos run: what it makes of an event stands at byte 6 of its body. The broken one traps on what
-    /// it should deliver.
+    /// The mapping of the chaos run: what it makes of an event stands at byte 6 of its body. The broken one traps on some of
+    /// what it should deliver.
     pub fn of_chaos(broken: bool) -> Guest {
-        let code = read("mapping");
-        let code =
-            if broken { code + "(if (i32.eq (local.get $kind) (i32.const 100)) (then (unreachable)))" } else { code };
+        let code = read("chaos/mapping");
+        let code = if broken { code + BROKEN } else { code };
         Guest::forward().named("mapping").with_code(&code)
     }
 
@@ -264,9 +263,13 @@ impl Guest {
     }
 }
 
-/// The code of `tests/guests/NAME.wat`.
+/// Traps on what is to be delivered and has a length that four divides.
+const BROKEN: &str = "(if (i32.and (i32.eq (local.get $kind) (i32.const 100))
+    (i32.eqz (i32.and (i32.load offset=76 (local.get 0)) (i32.const 3)))) (then (unreachable)))";
+
+/// The code of `tests/NAME.wat`.
 fn read(name: &str) -> String {
-    std::fs::read_to_string(format!("{}/guests/{name}.wat", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    std::fs::read_to_string(format!("{}/{name}.wat", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
 /// Makes a component of the world `transformer`, with some of WASI, from a core module.

@@ -184,6 +184,7 @@ pub fn received(group: &str, body: &str) -> Received {
         sent_at: Clock::wall().now(),
         body: envelope::encode(&webhook),
         attributes: Default::default(),
+        trace: None,
         handle: "h-1".into(),
     }
 }

@@ -42,7 +42,12 @@ impl Function {
     }
 
     /// Starts a function by a command of any language.
-    pub async fn spawn(mut command: Command) -> Function {
+    pub async fn spawn(command: Command) -> Function {
+        Function::spawn_logging(command, Stdio::null()).await
+    }
+
+    /// The same, with its log.
+    pub async fn spawn_logging(mut command: Command, log: impl Into<Stdio>) -> Function {
         let (events, receiver) = mpsc::channel(1);
         let (sender, answers) = mpsc::channel(1);
         let (asks, asked) = watch::channel(None);
@@ -60,7 +65,7 @@ impl Function {
         server.spawn(async move { axum::serve(listener, router).await.unwrap() });
         let process = command
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
-            .stdout(Stdio::null())
+            .stdout(log)
             .stderr(Stdio::null())
             .spawn()
             .unwrap();

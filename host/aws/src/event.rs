@@ -61,6 +61,7 @@ fn message(record: &Value, id: &MessageId, group: &GroupId, now: Timestamp) -> R
         sent_at,
         body: text("body")?,
         attributes: attributes(record)?,
+        trace: attribute("AWSTraceHeader").map(str::to_owned),
         handle: Handle(text("receiptHandle")?),
     })
 }

@@ -8,6 +8,8 @@ mod error;
 pub mod event;
 mod holds;
 pub mod lambda;
+#[cfg(feature = "operate")]
+pub mod logs;
 mod object;
 #[cfg(feature = "operate")]
 pub mod operate;

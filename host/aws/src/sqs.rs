@@ -233,6 +233,7 @@ impl SqsQueue {
             sent_at: Timestamp(sent_at.and_then(|millis| millis.parse().ok()).unwrap_or_default()),
             body: message.body.unwrap_or_default(),
             attributes: attributes.collect(),
+            trace: take(MessageSystemAttributeName::AwsTraceHeader),
             handle: Handle(handle),
             id,
         })

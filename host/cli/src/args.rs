@@ -10,6 +10,7 @@ mod dlq;
 mod operate;
 mod plugin;
 mod proof;
+mod story;
 
 pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, LetterPlace, Moment};
 pub use operate::{Deploy, Hold, Pause, Place, Poll, Resume, Status};
@@ -18,6 +19,7 @@ pub use plugin::{
     PluginTest, Record, RegistryPlace,
 };
 pub use proof::Chaos;
+pub use story::{StoryFilter, StoryPlace, Tail, Trace};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,6 +47,9 @@ pub struct Args {
     /// How much to log: error, warn, info, debug or trace [default: TOWPATH_LOG, or info]
     #[arg(long, global = true, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
     pub log: Option<String>,
+    /// How logs are written: for people, or one JSON object a line
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    pub log_format: String,
 }
 
 /// The commands.
@@ -79,6 +84,10 @@ pub enum Command {
     /// Look at the config
     #[command(subcommand)]
     Config(Config),
+    /// Follow what hosts do with each message, as it happens
+    Tail(Tail),
+    /// Tell the whole story of one message
+    Trace(Trace),
     /// Look at dead letters, and send them back
     #[command(subcommand)]
     Dlq(Dlq),
@@ -158,6 +167,9 @@ pub struct Serve {
     /// TOWPATH_SECRET_SQS_ENDPOINT they need it as their access key id; beyond this machine it must be set
     #[arg(long, value_name = "ADDRESS")]
     pub sqs: Option<SocketAddr>,
+    /// Where /metrics, /healthz and /readyz are [default: 127.0.0.1:9464, if nobody else listens there]
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
 }
 
 /// `dev`.

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use towpath_aws::{S3Holds, SqsQueue, client, config};
+use towpath_aws::{S3Holds, SqsQueue, client, config, logs};
+use towpath_core::clock::Clock;
 use towpath_core::config::{Config, RegistryConfig, S3Url, Secrets};
 use towpath_core::deliver::AwsCredentials;
 use towpath_core::holds::Holds;
@@ -12,6 +14,7 @@ use towpath_core::queue::Queue;
 use towpath_core::registry::Registry;
 
 use crate::place::Waiting;
+use crate::story::Entry;
 
 /// The queue with this URL; fails if it does not answer.
 pub(crate) async fn queue(url: &str) -> anyhow::Result<Arc<dyn Queue>> {
@@ -46,6 +49,31 @@ pub(crate) async fn read_config(place: &Path) -> anyhow::Result<String> {
 /// A config with its secrets: from Secrets Manager if it has `[secrets]`, else from the environment.
 pub(crate) async fn config_with_secrets(place: &Path) -> anyhow::Result<Config> {
     Ok(config::load(place, |_| Some(Secrets::from_env())).await?)
+}
+
+/// Log groups of CloudWatch.
+pub(crate) struct Logs(logs::Logs);
+
+impl Logs {
+    /// These groups, from so long ago on.
+    pub(crate) async fn of(groups: Vec<String>, back: Duration) -> anyhow::Result<Logs> {
+        Ok(Logs(logs::Logs::of(groups, Clock::wall().now() - back).await))
+    }
+
+    /// What hosts logged since the last time.
+    pub(crate) async fn of_hosts(&mut self) -> anyhow::Result<Vec<Entry>> {
+        self.entries(logs::OF_HOSTS).await
+    }
+
+    /// What they logged about one message.
+    pub(crate) async fn about(&mut self, id: &str) -> anyhow::Result<Vec<Entry>> {
+        self.entries(&logs::about(id)).await
+    }
+
+    async fn entries(&mut self, pattern: &str) -> anyhow::Result<Vec<Entry>> {
+        let lines = self.0.next(pattern).await?;
+        Ok(lines.into_iter().filter_map(|line| Some(Entry::read(&line.text)?.at(|| line.at.to_string()))).collect())
+    }
 }
 
 /// A registry.

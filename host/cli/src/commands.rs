@@ -15,20 +15,25 @@ mod send;
 mod serve;
 mod status;
 mod store;
+mod tail;
+mod trace;
+
+use std::sync::Arc;
 
 use clap::CommandFactory as _;
+use towpath_telemetry::Telemetry;
 
 use crate::args::{Args, Command, Config, ConfigFile, Store};
 use crate::output::{Exit, Output};
 
-/// Runs the command.
-pub async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
+/// Runs the command. What it tells goes to `telemetry`.
+pub async fn run(args: Args, output: &Output, telemetry: Arc<Telemetry>) -> anyhow::Result<Exit> {
     match args.command {
         Command::Chaos(chaos) => chaos::run(chaos, output).await,
         Command::Demo(demo) => demo::run(demo, output).await,
-        Command::Serve(serve) => serve::run(serve, output).await,
+        Command::Serve(serve) => serve::run(serve, output, telemetry).await,
         Command::Dev(dev) => dev::run(dev, output).await,
-        Command::Poll(poll) => poll::run(poll, output).await,
+        Command::Poll(poll) => poll::run(poll, output, telemetry).await,
         Command::Hold(hold) => hold::hold(hold, output).await,
         Command::Resume(resume) if resume.target.is_none() => switch(&resume.place.config, true, output).await,
         Command::Resume(resume) => hold::resume(resume, output).await,
@@ -45,6 +50,8 @@ pub async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
             check::run(&config, skip_secrets, skip_plugins, output).await
         }
         Command::Dlq(dlq) => dlq::run(dlq, output).await,
+        Command::Tail(tail) => tail::run(tail, output).await,
+        Command::Trace(trace) => trace::run(trace, output).await,
         Command::Store(Store::Recover { from, to, queue }) => {
             store::recover(&from, &to, &queue.into_iter().collect(), output)
         }

@@ -31,6 +31,9 @@ pub(crate) const EVENTS: &str = "events.fifo";
 pub(crate) const DEAD_LETTERS: &str = "events-dead.fifo";
 pub(crate) const REFUSED: &str = "events-refused.fifo";
 
+/// The story of messages, in the folder of the store.
+pub(crate) const STORY: &str = "story.jsonl";
+
 /// How long what the front door refused is kept.
 const KEEP_REFUSED: Duration = Duration::from_secs(24 * 3600);
 

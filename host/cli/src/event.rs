@@ -95,6 +95,7 @@ impl Event {
             receive_count: 1,
             sent_at: self.sent_at()?,
             source: format!("file:{}", file.file_name().unwrap_or_default().to_string_lossy()),
+            trace: None,
             headers: self.headers.iter().map(|(n, v)| (n.to_ascii_lowercase(), v.clone().into_bytes())).collect(),
             body: self.body()?,
         })

@@ -61,6 +61,7 @@ impl Letter {
             sent_at: Timestamp(death.sent_at.0),
             body: self.body.clone(),
             attributes: self.attributes.clone(),
+            trace: None,
             handle: Handle(String::new()),
         };
         Message::read(&received, &death.source).ok()

@@ -14,6 +14,7 @@ mod event;
 mod junit;
 mod lambda;
 mod letters;
+mod monitor;
 mod output;
 mod place;
 mod rate;
@@ -22,6 +23,7 @@ mod reload;
 mod server;
 mod signals;
 mod sss;
+mod story;
 pub mod toolchain;
 mod watch;
 

@@ -1,20 +1,28 @@
 //! `towpath`.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser as _;
 use towpath::args::{Args, Command, Plugin};
 use towpath::{Exit, Output};
 use towpath_core::config::env;
+use towpath_telemetry::{Telemetry, TelemetryError, logs};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let output = Output::new(args.json);
-    start_logs(&args);
+    let telemetry = match start_telemetry(&args) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            output.error(&anyhow::Error::new(error).context("starting telemetry"));
+            return Exit::Failed.into();
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -22,17 +30,19 @@ fn main() -> ExitCode {
             return Exit::Failed.into();
         }
     };
-    let exit = runtime.block_on(towpath::run(args, &output)).unwrap_or_else(|error| {
+    let exit = runtime.block_on(towpath::run(args, &output, Arc::clone(&telemetry))).unwrap_or_else(|error| {
         output.error(&error);
         Exit::of(&error)
     });
     // A guest that still runs must not hold up the exit.
     runtime.shutdown_background();
+    // What was told last goes out.
+    telemetry.flush();
     exit.into()
 }
 
 /// The demo narrates; it logs only if it is asked to. `plugin run` shows all that the plugin logs, `plugin fuzz` nothing of it.
-fn start_logs(args: &Args) {
+fn start_telemetry(args: &Args) -> Result<Arc<Telemetry>, TelemetryError> {
     let level = match (&args.log, &args.command) {
         (Some(level), _) => level.parse().unwrap_or(LevelFilter::INFO),
         (None, Command::Demo(_)) => LevelFilter::OFF,
@@ -47,7 +57,15 @@ fn start_logs(args: &Args) {
     // Each place where the AWS SDK looks for credentials in vain is a screenful; the error that follows says the same.
     let sdk = if level <= LevelFilter::INFO { level.min(LevelFilter::ERROR) } else { level };
     let wanted = Targets::new().with_default(level).with_target("plugin", plugins).with_target("aws_config", sdk);
-    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let logs = logs.with_ansi(Output::is_terminal()).compact().with_filter(wanted);
-    tracing_subscriber::registry().with(logs).init();
+    let logs = match args.log_format.as_str() {
+        "json" => logs::json(std::io::stderr, wanted, true),
+        _ => logs::text(std::io::stderr, wanted, Output::is_terminal()),
+    };
+    let telemetry = match &args.command {
+        Command::Serve(_) | Command::Poll(_) | Command::Dev(_) => Telemetry::of_process()?,
+        _ => Telemetry::none(),
+    };
+    let story = logs::json(telemetry.story.clone(), logs::story(), true);
+    tracing_subscriber::registry().with(logs).with(story).with(telemetry.spans()).init();
+    Ok(Arc::new(telemetry))
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use towpath_core::config::{Config, RegistryConfig, RegistryUrl, S3Url};
@@ -11,6 +12,7 @@ use towpath_core::queue::Queue;
 use towpath_core::registry::{Folder, Registry};
 
 use crate::place::Waiting;
+use crate::story::Entry;
 
 pub(crate) const CURE: &str = "this towpath was built without AWS: build it with `cargo install --path host/cli`";
 
@@ -39,6 +41,22 @@ pub(crate) async fn read_config(place: &Path) -> anyhow::Result<String> {
 
 pub(crate) async fn config_with_secrets(_: &Path) -> anyhow::Result<Config> {
     bail!(CURE)
+}
+
+pub(crate) struct Logs;
+
+impl Logs {
+    pub(crate) async fn of(_: Vec<String>, _: Duration) -> anyhow::Result<Logs> {
+        bail!(CURE)
+    }
+
+    pub(crate) async fn of_hosts(&mut self) -> anyhow::Result<Vec<Entry>> {
+        bail!(CURE)
+    }
+
+    pub(crate) async fn about(&mut self, _: &str) -> anyhow::Result<Vec<Entry>> {
+        bail!(CURE)
+    }
 }
 
 pub(crate) async fn registry(at: &RegistryConfig) -> anyhow::Result<Registry> {

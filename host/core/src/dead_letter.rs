@@ -314,6 +314,7 @@ mod tests {
             sent_at: Timestamp(1000),
             body,
             attributes,
+            trace: None,
             handle: Handle::from("h"),
         }
     }

@@ -26,6 +26,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::holds::Watched;
 use crate::message::Message;
 use crate::outcome::{Attempt, Fault, FaultKind, Outcome};
+use crate::telemetry;
 use crate::verdict::Request;
 use auth::Proof;
 use gates::Gates;
@@ -154,7 +155,9 @@ impl Deliverer {
             Ok(Err(problem)) => Some(problem),
             Err(_) => Some(format!("timed out after {} ms", (limit - started).as_millis())),
         };
-        attempt.millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = started.elapsed();
+        attempt.millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        telemetry::attempted(&attempt, took);
         (attempt, retry_after, proof)
     }
 

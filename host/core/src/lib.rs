@@ -23,5 +23,7 @@ pub mod queue;
 pub mod registry;
 pub mod route;
 pub mod signature;
+pub mod telemetry;
+pub mod trace;
 pub mod verdict;
 pub mod verify;

@@ -1,10 +1,12 @@
 //! The message as plugins see it: a received one with its webhook unpacked.
 
+use opentelemetry::trace::SpanContext;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::envelope::{self, EnvelopeError, Webhook};
 use crate::queue::{AttributeValue, Attributes, GroupId, MessageId, Received};
+use crate::trace;
 
 /// The attribute that carries an [`Origin`] as JSON: set when a dead letter is sent back.
 pub const ORIGIN_ATTRIBUTE: &str = "towpath-origin";
@@ -52,6 +54,8 @@ pub struct Message {
     pub sent_at: Timestamp,
     /// The queue's name.
     pub source: String,
+    /// The trace that it came with, if it came with one.
+    pub trace: Option<SpanContext>,
     /// The request headers, in order, names in lower case.
     pub headers: Vec<(String, Vec<u8>)>,
     /// The request body.
@@ -64,6 +68,7 @@ impl Message {
     pub fn read(received: &Received, source: &str) -> Result<Message, EnvelopeError> {
         let webhook = webhook(&received.body, &received.attributes)?;
         let origin = origin(received);
+        let trace = trace::brought(&webhook.headers, received.trace.as_deref());
         Ok(Message {
             id: origin.id,
             group: received.group.clone(),
@@ -72,6 +77,7 @@ impl Message {
             receive_count: received.receive_count,
             sent_at: origin.sent_at,
             source: source.to_owned(),
+            trace,
             headers: webhook.headers,
             body: webhook.body,
         })
@@ -85,12 +91,17 @@ impl Message {
 
 /// Where a received message first came from: itself, unless it was sent again.
 pub fn origin(received: &Received) -> Origin {
-    let carried = received.attributes.get(ORIGIN_ATTRIBUTE).and_then(|a| a.as_text());
-    carried.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| Origin {
+    origin_of(&received.attributes).unwrap_or_else(|| Origin {
         id: received.id.clone(),
         sent_at: received.sent_at,
         notes: Vec::new(),
     })
+}
+
+/// What these attributes say of where their message first came from; nothing unless it was sent again.
+pub fn origin_of(attributes: &Attributes) -> Option<Origin> {
+    let carried = attributes.get(ORIGIN_ATTRIBUTE).and_then(|attribute| attribute.as_text());
+    carried.and_then(|text| serde_json::from_str(text).ok())
 }
 
 /// The webhook in a queued body: an envelope, or a direct body with its attributes as headers.
@@ -130,6 +141,7 @@ mod tests {
             sent_at: Timestamp(5),
             body,
             attributes: Default::default(),
+            trace: None,
             handle: Handle::from("h"),
         }
     }

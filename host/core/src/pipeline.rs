@@ -3,6 +3,7 @@
 mod call;
 mod failures;
 mod shadow;
+mod story;
 mod tally;
 
 use std::any::Any;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
-use tracing::{Instrument as _, debug, error, info, warn};
+use tracing::{Instrument as _, debug, error};
 
 pub use tally::{Tally, Totals};
 
@@ -21,15 +22,18 @@ use crate::clock::Clock;
 use crate::dead_letter::{DeadLetter, Seen};
 use crate::decide::{Death, Decision, Facts, OnDeadLetter, decide};
 use crate::deliver::Deliverer;
+use crate::envelope::EnvelopeError;
 use crate::message::{Message, origin};
-use crate::outcome::{Fault, Outcome};
+use crate::outcome::Outcome;
 use crate::plugin::Plugins;
 use crate::queue::{GroupId, MAX_RETENTION, Queue, Received};
 use crate::route::{Route, Routes};
 use crate::verdict::Verdict;
 use crate::verify::Verification;
-use failures::Failures;
+use crate::{telemetry, trace};
+use failures::{Failures, Head};
 use shadow::{Seat, Witness};
+use story::{Story, labels};
 
 /// The longest wait of a message whose dead letter could not be stored. How often its target failed before says nothing of
 /// the dead-letter queue.
@@ -82,7 +86,7 @@ pub struct Pipeline {
     /// The wait before another try where no target has one of its own.
     pub backoff: Backoff,
     tally: Tally,
-    failures: Failures,
+    failures: Arc<Failures>,
 }
 
 impl Pipeline {
@@ -95,7 +99,8 @@ impl Pipeline {
         source: String,
         clock: Clock,
     ) -> Pipeline {
-        let (backoff, tally, failures) = (Backoff::default(), Tally::default(), Failures::default());
+        let (backoff, tally, failures) = (Backoff::default(), Tally::default(), Arc::<Failures>::default());
+        failures.show(clock);
         Pipeline { routes, plugins, deliverer, dead_letters, source, clock, backoff, tally, failures }
     }
 
@@ -110,20 +115,22 @@ impl Pipeline {
     }
 
     /// One message to its end. The spine returns no `Result`: a failing message is a value.
-    async fn settle(&self, received: &Received, seat: &Seat<'_>, lease: Lease, fresh: bool) -> Settlement {
-        let (route, plugin) = (seat.route, seat.plugin.as_ref());
-        let (outcome, witness) = match route {
-            None => (no_route(&received.group), None),
-            Some(route) => {
-                let mut witness = None;
-                let pass = AssertUnwindSafe(self.pass(received, route, seat, lease, fresh, &mut witness));
-                (pass.catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic)), witness)
-            }
-        };
+    async fn settle(
+        &self,
+        received: &Received,
+        message: Result<Message, EnvelopeError>,
+        seat: &Seat<'_>,
+        lease: Lease,
+        fresh: bool,
+    ) -> Settlement {
+        let (route, plugin, began) = (seat.route, seat.plugin.as_ref(), Instant::now());
+        let mut witness = None;
+        let pass = AssertUnwindSafe(self.pass(received, message, seat, lease, fresh, &mut witness));
+        let outcome = pass.catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic));
         let failures = self.failures.next(&received.group, &outcome, received.receive_count);
         let facts = self.facts(received, route, failures);
         let decision = decide(&outcome, facts);
-        log(&outcome, &decision, facts);
+        Story { outcome: &outcome, decision: &decision, facts, began }.tell(seat);
         self.tally.count(&outcome, &decision);
         let settlement = match decision {
             Decision::Ack => Settlement::Ack,
@@ -139,9 +146,13 @@ impl Pipeline {
             }
         };
         match settlement {
-            Settlement::Ack => self.failures.clear(&received.group),
-            Settlement::Retry(_) if outcome != Outcome::Blocked => {
-                self.failures.set(&received.group, &outcome, failures);
+            Settlement::Ack => {
+                self.failures.clear(&received.group);
+                telemetry::done(labels(seat).route, facts.age);
+            }
+            Settlement::Retry(after) if outcome != Outcome::Blocked => {
+                let head = Head { sent_at: received.sent_at, next_try: self.clock.now() + after };
+                self.failures.set(&received.group, &outcome, failures, head);
             }
             Settlement::Retry(_) => {}
         }
@@ -156,12 +167,13 @@ impl Pipeline {
     async fn pass(
         &self,
         received: &Received,
-        route: &Route,
+        message: Result<Message, EnvelopeError>,
         seat: &Seat<'_>,
         lease: Lease,
         fresh: bool,
         witness: &mut Option<Witness>,
     ) -> Outcome {
+        let Some(route) = seat.route else { return no_route(&received.group) };
         if route.on_dead_letter == OnDeadLetter::Park {
             match self.dead_letters.has_group(&received.group).await {
                 Ok(Some(true)) => return parked(),
@@ -169,7 +181,7 @@ impl Pipeline {
                 Err(error) => return Outcome::Broken(format!("cannot tell whether the group is parked: {error}")),
             }
         }
-        let mut message = match Message::read(received, &self.source) {
+        let mut message = match message {
             Ok(message) => message,
             Err(error) => return Outcome::Misfit { code: "unreadable", detail: error.to_string() },
         };
@@ -241,11 +253,13 @@ impl Pipeline {
             Ok(Ok(_)) => {
                 error!(reason, detail = letter.detail, "message is in the dead-letter queue");
                 self.tally.count_dead();
+                telemetry::buried(seen.route.unwrap_or_default(), reason, true);
                 return Settlement::Ack;
             }
             Ok(Err(problem)) => format!("{problem:?}"),
             Err(_) => "out of time".to_owned(),
         };
+        telemetry::buried(seen.route.unwrap_or_default(), reason, false);
         error!(reason, problem, "dead-letter send failed, the message is kept");
         Settlement::Retry(facts.backoff.after(facts.failures, facts.group).min(UNBURIED_CAP))
     }
@@ -267,16 +281,13 @@ impl GroupRun<'_> {
             debug!(message_id = %received.id, group = %received.group, "message waits behind another");
             return Settlement::Retry(after);
         }
-        let seat = Seat::of(received, &self.pipeline.routes, &self.pipeline.plugins);
-        let span = tracing::info_span!(
-            "message",
-            message_id = %received.id,
-            group = %received.group,
-            route = seat.route.map(|route| route.path.as_str()),
-            plugin = seat.name(),
-            digest = seat.plugin.as_ref().map(|plugin| plugin.short_digest()),
-        );
-        let work = self.pipeline.settle(received, &seat, self.lease, self.fresh).instrument(span);
+        let (pipeline, lease, fresh) = (self.pipeline, self.lease, self.fresh);
+        let work = async {
+            let seat = Seat::of(received, &pipeline.routes, &pipeline.plugins);
+            let message = Message::read(received, &pipeline.source);
+            let span = span(received, message.as_ref().ok(), &seat);
+            pipeline.settle(received, message, &seat, lease, fresh).instrument(span).await
+        };
         let settlement = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
             error!(message_id = %received.id, panic = call::panic_text(&*panic), "the host panicked, the message is kept");
             Settlement::Retry(self.pipeline.backoff.base)
@@ -292,6 +303,25 @@ impl GroupRun<'_> {
     pub fn block(&mut self) {
         self.blocked.get_or_insert(Duration::ZERO);
     }
+}
+
+/// The span of a message: what is logged meanwhile carries its fields, and its trace goes on in it.
+fn span(received: &Received, message: Option<&Message>, seat: &Seat<'_>) -> tracing::Span {
+    // Of the highest level: a log that tells of trouble only tells whose trouble it is.
+    let span = tracing::error_span!(
+        "message",
+        message_id = %received.id,
+        // What the target is told, where that is another: of a message that was sent again.
+        webhook_id = message.filter(|message| message.id != received.id).map(|message| message.id.as_str()),
+        group = %received.group,
+        route = seat.route.map(|route| route.path.as_str()),
+        plugin = seat.name(),
+        digest = seat.plugin.as_ref().map(|plugin| plugin.short_digest()),
+    );
+    if let Some(brought) = message.and_then(|message| message.trace.as_ref()) {
+        trace::follow(&span, brought);
+    }
+    span
 }
 
 /// A bug of the host. It is decided on like any other trouble: the message is tried again, and in the end buried.
@@ -310,46 +340,4 @@ fn no_route(group: &GroupId) -> Outcome {
 fn parked() -> Outcome {
     let detail = "its group has dead letters, and its route parks what comes behind them".to_owned();
     Outcome::Misfit { code: "parked", detail }
-}
-
-fn log(outcome: &Outcome, decision: &Decision, facts: Facts<'_>) {
-    let code = outcome.code();
-    match (outcome, decision) {
-        (Outcome::Skipped(reason), _) => info!(reason = reason.code, detail = reason.message, "message skipped"),
-        (_, Decision::Ack) => debug!(outcome = code, "message delivered"),
-        (Outcome::Held(closed), Decision::Retry(after)) => {
-            // What closed the gate is logged when it closes; here it would be said once for every message.
-            debug!(
-                target_name = closed.target,
-                why = closed.why,
-                retry_after_s = after.as_secs_f64(),
-                "message is held"
-            );
-        }
-        (Outcome::Blocked, _) => debug!("too little time is left, the message is given back untried"),
-        (_, Decision::Retry(after)) if facts.age >= facts.max_age => {
-            // Only a route that blocks comes here: nobody but an operator gets the group going again.
-            let (age_s, seconds) = (facts.age.as_secs(), after.as_secs_f64());
-            let detail = detail(outcome);
-            error!(outcome = code, detail, age_s, retry_after_s = seconds, "message blocks its group past its max_age");
-        }
-        (_, Decision::Retry(after)) => {
-            let seconds = after.as_secs_f64();
-            let detail = detail(outcome);
-            warn!(outcome = code, detail, retry_after_s = seconds, "message will be tried again");
-        }
-        (Outcome::Faulted(fault), _) => warn!(fault = %Fault::to_string(fault), "plugin failed"),
-        (_, Decision::DeadLetter(_)) => {}
-    }
-}
-
-fn detail(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Held(closed) => format!("target {}: {}", closed.target, closed.why),
-        Outcome::Deferred { reason, .. } => format!("{}: {}", reason.code, reason.message),
-        Outcome::Faulted(fault) => fault.message.clone(),
-        Outcome::Broken(problem) => problem.clone(),
-        Outcome::Misfit { detail, .. } => detail.clone(),
-        other => other.attempts().last().map(ToString::to_string).unwrap_or_default(),
-    }
 }

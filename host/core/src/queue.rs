@@ -152,6 +152,8 @@ pub struct Received {
     pub body: String,
     /// Its attributes.
     pub attributes: Attributes,
+    /// The trace that the queue was told of: the system attribute `AWSTraceHeader`.
+    pub trace: Option<String>,
     /// The handle of this receive.
     pub handle: Handle,
 }

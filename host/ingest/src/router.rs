@@ -13,7 +13,8 @@ use serde_json::json;
 use towpath_core::envelope::{self, Webhook};
 use towpath_core::queue::{NewMessage, Queue, QueueError};
 use towpath_core::route::{Route, Routes};
-use tracing::{debug, error, info};
+use towpath_core::telemetry::{self, STORY};
+use tracing::{error, info};
 
 use crate::refused::{self, Kept};
 
@@ -97,11 +98,20 @@ async fn ready(State(ingest): State<Arc<Ingest>>) -> Response {
 }
 
 async fn accept(State(ingest): State<Arc<Ingest>>, Path(path): Path<String>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let Some(route) = ingest.routes.by_path(path.trim_end_matches('/')) else {
-        info!(path, "webhook for a path without a route");
-        return problem(StatusCode::NOT_FOUND, "no route has this path");
+    let route = ingest.routes.by_path(path.trim_end_matches('/'));
+    let answer = match route {
+        Some(route) => take(&ingest, route, request).await,
+        None => {
+            info!(path, "webhook for a path without a route");
+            problem(StatusCode::NOT_FOUND, "no route has this path")
+        }
     };
+    telemetry::webhook(route.map_or("", |route| route.path.as_str()), answer.status().as_u16());
+    answer
+}
+
+async fn take(ingest: &Ingest, route: &Route, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
     let body = match read_body(&parts.headers, body, ingest.body_limit).await {
         Ok(body) => body,
         Err(answer) => return answer,
@@ -112,7 +122,7 @@ async fn accept(State(ingest): State<Arc<Ingest>>, Path(path): Path<String>, req
     {
         return ingest.refuse(route, verification, &webhook, &why).await;
     }
-    store(&ingest, route, &webhook).await
+    store(ingest, route, &webhook).await
 }
 
 async fn store(ingest: &Ingest, route: &Route, webhook: &Webhook) -> Response {
@@ -127,7 +137,8 @@ async fn store(ingest: &Ingest, route: &Route, webhook: &Webhook) -> Response {
     match ingest.queue.send(message).await {
         Ok(sent) => {
             ingest.accepted.fetch_add(1, Ordering::Relaxed);
-            debug!(message_id = %sent.id, group = %group, route = route.path, "webhook stored");
+            let sequence = sent.sequence.as_deref();
+            info!(target: STORY, message_id = %sent.id, group = %group, route = route.path, sequence, "stored");
             let body = json!({ "id": sent.id, "group": group, "sequence": sent.sequence });
             (StatusCode::ACCEPTED, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
         }

@@ -1,21 +1,36 @@
 //! `ingest`: the front door behind API Gateway. It stores each webhook whole in the queue and answers when it is
 //! stored. What comes in is a payload of version 2.0 of an HTTP API, or of a function URL.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use axum::middleware;
+use axum::response::Response;
 use lambda_http::Error;
 use towpath_aws::{SqsQueue, client, config};
 use towpath_core::config::{Config, env};
 use towpath_ingest::{Ingest, router};
+use towpath_telemetry::{Telemetry, logs};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let level = env::log_level().parse().unwrap_or(tracing::Level::INFO);
-    tracing_subscriber::fmt().json().with_max_level(level).without_time().with_ansi(false).init();
+    let level = env::log_level().parse().unwrap_or(LevelFilter::INFO);
+    let telemetry = Arc::new(Telemetry::of_function()?);
+    let logs = logs::json(std::io::stdout, Targets::new().with_default(level), false);
+    tracing_subscriber::registry().with(logs).init();
     let (ingest, prefix) =
         start().await.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "cannot start"))?;
-    lambda_http::run(router(Arc::new(ingest), &prefix)).await
+    // The function is frozen once it has answered.
+    let flush = middleware::map_response(move |answer: Response| {
+        telemetry.flush();
+        ready(answer)
+    });
+    lambda_http::run(router(Arc::new(ingest), &prefix).layer(flush)).await
 }
 
 async fn start() -> anyhow::Result<(Ingest, String)> {

@@ -19,17 +19,28 @@ use towpath_core::pipeline::Pipeline;
 use towpath_core::plugin::Engine;
 use towpath_core::queue::Queue;
 use towpath_core::registry;
+use towpath_telemetry::{Telemetry, logs};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// How long holds that were read count: a hold or a resume is felt after this.
 const HOLDS_MEMORY: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let level = env::log_level().parse().unwrap_or(tracing::Level::INFO);
-    tracing_subscriber::fmt().json().with_max_level(level).without_time().with_ansi(false).init();
+    let level = env::log_level().parse().unwrap_or(LevelFilter::INFO);
+    let telemetry = Telemetry::of_function()?;
+    let logs = logs::json(std::io::stdout, Targets::new().with_default(level), false);
+    tracing_subscriber::registry().with(logs).with(telemetry.spans()).init();
+    let telemetry = &telemetry;
     let host = start().await.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "cannot start"))?;
     let host = &host;
-    let serve = lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move { handle(host, event).await }));
+    let serve =
+        lambda_runtime::run(service_fn(
+            |event: LambdaEvent<Value>| async move { handle(host, telemetry, event).await },
+        ));
     match &host.watch {
         None => serve.await,
         // Beside batches that take long; it sleeps with the function between them.
@@ -76,10 +87,13 @@ async fn start() -> anyhow::Result<Host> {
     Ok(Host { pipeline, queue, watch })
 }
 
-async fn handle(host: &Host, event: LambdaEvent<Value>) -> Result<Value, Error> {
+async fn handle(host: &Host, telemetry: &Telemetry, event: LambdaEvent<Value>) -> Result<Value, Error> {
     if about::is_asked(&event.payload) {
         return Ok(about::answer(&host.pipeline));
     }
     let left = Duration::from_millis(event.context.deadline.saturating_sub(host.pipeline.clock.now().0));
-    Ok(json!(host.handle(&event.payload, Instant::now() + left).await?))
+    let answer = host.handle(&event.payload, Instant::now() + left).await;
+    // The function is frozen once it has answered.
+    telemetry.flush();
+    Ok(json!(answer?))
 }

@@ -245,6 +245,7 @@ pub(crate) fn taken(
         sent_at: timestamp(stored.sent_at),
         body: stored.body,
         attributes: serde_json::from_str(&stored.attributes).unwrap_or_default(),
+        trace: stored.trace.clone(),
         handle: receipt.write(),
     };
     Taken { received, first_received_at, group_tag, source: stored.source, trace: stored.trace }

@@ -18,21 +18,21 @@ use towpath_tests::target::{Answer, Call, Target};
 use super::{err, out, towpath};
 
 /// A running `towpath serve` or `dev`. It is killed when it is dropped.
-pub(super) struct Server {
+pub(crate) struct Server {
     process: Child,
-    pub(super) url: String,
+    pub(crate) url: String,
     said: mpsc::Receiver<String>,
     log: mpsc::Receiver<String>,
     leaked: Arc<Mutex<Option<String>>>,
 }
 
 impl Server {
-    pub(super) fn start(folder: &Path, args: &[&str]) -> Server {
+    pub(crate) fn start(folder: &Path, args: &[&str]) -> Server {
         Server::start_with(folder, args, &[])
     }
 
     /// With these environment variables.
-    pub(super) fn start_with(folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> Server {
+    pub(crate) fn start_with(folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> Server {
         let mut process = Command::new(binary("towpath"))
             .args(args)
             .envs(variables.iter().copied())
@@ -66,17 +66,22 @@ impl Server {
     }
 
     /// Where its SQS endpoint is, once it says so.
-    pub(super) fn sqs(&self) -> SocketAddr {
+    pub(crate) fn sqs(&self) -> SocketAddr {
+        self.says("SQS  http://").parse().unwrap()
+    }
+
+    /// What it says behind these words, once it does.
+    pub(crate) fn says(&self, words: &str) -> String {
         loop {
             let line = self.said.recv_timeout(Duration::from_secs(30)).unwrap();
-            if let Some(address) = line.strip_prefix("SQS  http://") {
-                return address.parse().unwrap();
+            if let Some(rest) = line.strip_prefix(words) {
+                return rest.to_owned();
             }
         }
     }
 
     /// Waits for a line of its log.
-    pub(super) fn logs(&self, text: &str) {
+    pub(crate) fn logs(&self, text: &str) {
         let mut seen = Vec::new();
         loop {
             let line = self
@@ -91,19 +96,19 @@ impl Server {
     }
 
     /// Tells it to stop, and waits until it has.
-    pub(super) fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.signal("-TERM");
         self.process.wait().unwrap();
     }
 
     /// What the system says of the process: `VmRSS` in KiB, `Threads`, and so on.
-    pub(super) fn status(&self, name: &str) -> u64 {
+    pub(crate) fn status(&self, name: &str) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
         line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
-    pub(super) fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([name, &self.process.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
@@ -118,7 +123,7 @@ impl Drop for Server {
     }
 }
 
-pub(super) fn project(target: &str, guest: Guest) -> TempDir {
+pub(crate) fn project(target: &str, guest: Guest) -> TempDir {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("guest.wasm"), guest.build()).unwrap();
     let config = format!(
@@ -138,7 +143,7 @@ async fn post(client: &reqwest::Client, url: &str, body: &str) -> Option<String>
     answer["id"].as_str().map(str::to_owned)
 }
 
-pub(super) fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     towpath_core::deliver::install_crypto();
     reqwest::Client::new()
 }

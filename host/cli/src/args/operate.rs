@@ -33,9 +33,12 @@ pub struct Poll {
     /// How long messages stand still after this process was killed, 3s to 12h; heartbeats keep them longer
     #[arg(long, default_value = "30s", value_name = "TIME", value_parser = visibility)]
     pub visibility: Duration,
-    /// Where /healthz and /readyz are
+    /// Where /healthz, /readyz and /metrics are
     #[arg(long, default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
     pub health: SocketAddr,
+    /// Keep the story of messages in this file, for `towpath tail` and `towpath trace`
+    #[arg(long, value_name = "FILE")]
+    pub story: Option<PathBuf>,
 }
 
 pub(super) fn workers(text: &str) -> Result<usize, String> {
@@ -62,7 +65,7 @@ fn within(text: &str, least: Duration, most: Duration) -> Result<Duration, Strin
 }
 
 /// `90s`, `45m`, `2h`, `3d`.
-fn span(text: &str) -> Result<Duration, String> {
+pub(super) fn span(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write 90s, 45m, 2h or 3d"))
 }
 

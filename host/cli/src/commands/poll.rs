@@ -1,27 +1,23 @@
 //! `poll`: the pipeline over a queue of SQS, on a server.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use axum::Router;
-use axum::http::StatusCode;
-use axum::routing::get;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use towpath_core::clock::Clock;
 use towpath_core::holds::Watched;
 use towpath_core::pipeline::Pipeline;
 use towpath_core::poll::{self, Health, Options};
+use towpath_telemetry::Telemetry;
 use tracing::info;
 
 use crate::args::Poll;
 use crate::compose::{HOLDS_MEMORY, Parts, config_file};
 use crate::output::{Exit, Output};
-use crate::{aws, server, signals};
+use crate::{aws, monitor, signals};
 
-pub(super) async fn run(args: Poll, output: &Output) -> anyhow::Result<Exit> {
+pub(super) async fn run(args: Poll, output: &Output, telemetry: Arc<Telemetry>) -> anyhow::Result<Exit> {
     let file = config_file(&args.config);
     let config = aws::config_with_secrets(&file).await?;
     let (Some(url), Some(dead_letter_url)) = (&config.queue.url, &config.queue.dead_letter_url) else {
@@ -40,8 +36,21 @@ pub(super) async fn run(args: Poll, output: &Output) -> anyhow::Result<Exit> {
     let Parts { routes, plugins, watch, deliverer, .. } = parts;
     let pipeline = Arc::new(Pipeline::new(routes, plugins, deliverer, dead_letters, source, clock));
     let (stop, health, mut tasks) = (CancellationToken::new(), Arc::new(Health::default()), JoinSet::new());
-    let address = listen(args.health, Arc::clone(&health), stop.clone(), &mut tasks).await?;
-    output.say(format!("polling {url}\nhealth: http://{address}/healthz and /readyz"));
+    if let Some(file) = &args.story {
+        telemetry
+            .story
+            .open(file)
+            .with_context(|| format!("opening {}: --story takes another file", file.display()))?;
+    }
+    let (stopping, known) = (stop.clone(), Arc::clone(&health));
+    let ready = move || match (stopping.is_cancelled(), known.is_ready()) {
+        (true, _) => Err("draining"),
+        (false, false) => Err("the queue does not answer"),
+        (false, true) => Ok(()),
+    };
+    let listening = monitor::listen(args.health, Arc::new(ready), telemetry, &mut tasks).await;
+    let address = listening.context("--health takes another address")?;
+    output.say(format!("polling {url}\nhealth: http://{address}/healthz, /readyz and /metrics"));
     if let Some(watch) = watch {
         let stop = stop.clone();
         tasks.spawn(async move {
@@ -67,25 +76,4 @@ pub(super) async fn run(args: Poll, output: &Output) -> anyhow::Result<Exit> {
         "stopped"
     );
     Ok(Exit::Done)
-}
-
-/// Tells whoever asks how it is: `/healthz` answers while the process lives, `/readyz` while it takes work.
-async fn listen(
-    address: SocketAddr,
-    health: Arc<Health>,
-    stop: CancellationToken,
-    tasks: &mut JoinSet<()>,
-) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind(address).await;
-    let listener = listener.with_context(|| format!("listening on {address}: --health takes another address"))?;
-    let address = listener.local_addr().context("listening")?;
-    let ready = async move || match (stop.is_cancelled(), health.is_ready()) {
-        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-        (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "the queue does not answer\n"),
-        (false, true) => (StatusCode::OK, "ready\n"),
-    };
-    let router = Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready));
-    // It ends with the process: a drain can be watched to its end.
-    tasks.spawn(server::serve(listener, router, CancellationToken::new()));
-    Ok(address)
 }

@@ -143,6 +143,7 @@ fn unpacked(browsed: towpath_local::Browsed, queue: &LocalQueue) -> Option<Messa
         sent_at: browsed.sent_at,
         body: browsed.body,
         attributes: browsed.attributes,
+        trace: None,
         handle: Handle(String::new()),
     };
     Message::read(&received, queue.name()).ok()

@@ -25,6 +25,24 @@ pub fn log_level() -> String {
     std::env::var("TOWPATH_LOG").unwrap_or_else(|_| "info".to_owned())
 }
 
+/// The name of the Lambda function that this runs as: `AWS_LAMBDA_FUNCTION_NAME`.
+#[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
+pub fn function_name() -> Option<String> {
+    std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok().filter(|name| !name.is_empty())
+}
+
+/// Whether a collector is named: `OTEL_EXPORTER_OTLP_ENDPOINT`, which its client reads itself.
+#[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
+pub fn has_collector() -> bool {
+    std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|endpoint| !endpoint.is_empty())
+}
+
+/// Whether `OTEL_SERVICE_NAME` names this service.
+#[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
+pub fn names_service() -> bool {
+    std::env::var_os("OTEL_SERVICE_NAME").is_some_and(|name| !name.is_empty())
+}
+
 /// The bug that is planted in a build for `towpath chaos`: `TOWPATH_FAULT_PLANTED`.
 #[cfg(feature = "faults")]
 #[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]

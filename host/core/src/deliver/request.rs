@@ -14,6 +14,7 @@ use super::{Target, path};
 use crate::clock::Timestamp;
 use crate::config::Secret;
 use crate::message::Message;
+use crate::trace;
 use crate::verdict::{self, Payload, Request};
 
 /// Headers that belong to the connection or to the host. Source of the first group: RFC 9110 section
@@ -143,6 +144,10 @@ impl Prepared {
         let id =
             HeaderValue::from_str(message.id.as_str()).map_err(|_| BadRequest::HeaderValue("webhook-id".into()))?;
         all.insert("webhook-id", id);
+        let told = trace::told(message.trace.as_ref()).and_then(|told| HeaderValue::from_str(&told).ok());
+        if let Some(told) = told {
+            all.entry(trace::TRACEPARENT).or_insert(told);
+        }
         let body = match body {
             Payload::Unchanged => Bytes::copy_from_slice(&message.body),
             Payload::Bytes(bytes) => bytes,

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::message::Message;
 use crate::outcome::FaultKind;
 use crate::plugin::{Limits, Plugin, Transformed};
+use crate::telemetry;
 
 /// How long a call may hold up a thread of the runtime, give or take a tick of the guests' clock.
 const IN_PLACE: Duration = Duration::from_millis(10);
@@ -48,7 +49,9 @@ pub(super) async fn call(
 fn timed(plugin: &Plugin, message: &Message, limits: Limits) -> Transformed {
     let started = Instant::now();
     let transformed = plugin.transform(message, limits);
-    plugin.set_slow(started.elapsed() > SLOW);
+    let took = started.elapsed();
+    plugin.set_slow(took > SLOW);
+    telemetry::called(plugin, &transformed, took);
     transformed
 }
 

@@ -15,6 +15,7 @@ use crate::outcome::Fault;
 use crate::plugin::{Plugin, Plugins};
 use crate::queue::Received;
 use crate::route::{Route, Routes};
+use crate::telemetry;
 use crate::verdict::{Request, Verdict};
 
 /// The route of a message, and the builds of its plugin that it meets.
@@ -68,6 +69,7 @@ impl Pipeline {
             Err(panic) => Some(format!("the host panicked: {}", call::panic_text(&*panic))),
         };
         self.tally.count_shadow(differs.is_some());
+        telemetry::compared(name, differs.is_none());
         match differs {
             None => debug!(shadow = name, shadow_digest = digest, "the shadow agrees"),
             Some(differs) => warn!(shadow = name, shadow_digest = digest, differs, "the shadow differs"),

@@ -19,6 +19,8 @@ pub struct Transformed {
     pub verdict: Result<Verdict, Fault>,
     /// The fuel that the call used, instantiation included.
     pub fuel: u64,
+    /// The most linear memory that it had, in bytes.
+    pub memory: u64,
     /// The end of what it printed to stdout and stderr.
     pub printed: String,
 }
@@ -32,7 +34,7 @@ impl Plugin {
             Ok(store) => store,
             Err(error) => {
                 let fault = Fault::new(FaultKind::Trap, format!("no store for the plugin: {error:#}"));
-                return Transformed { verdict: Err(fault), fuel: 0, printed: String::new() };
+                return Transformed { verdict: Err(fault), fuel: 0, memory: 0, printed: String::new() };
             }
         };
         let called = at_once(async {
@@ -46,7 +48,8 @@ impl Plugin {
         let printed = store.data().stderr.text();
         let verdict = verdict.map_err(|fault| Fault { stderr: printed.clone(), ..fault });
         let left = store.get_fuel().unwrap_or_default();
-        Transformed { verdict, fuel: limits.fuel.saturating_sub(left), printed }
+        let memory = limits.memory.saturating_sub(store.data().memory_left) as u64;
+        Transformed { verdict, fuel: limits.fuel.saturating_sub(left), memory, printed }
     }
 }
 

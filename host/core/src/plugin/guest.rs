@@ -34,7 +34,7 @@ pub(super) struct Guest {
     table: ResourceTable,
     monotonic: Monotonic,
     pub(super) stderr: Stderr,
-    memory_left: usize,
+    pub(super) memory_left: usize,
     table_left: usize,
     /// Which limit was hit, if one was.
     pub(super) exceeded: Option<&'static str>,

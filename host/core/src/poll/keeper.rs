@@ -143,6 +143,7 @@ mod tests {
             sent_at: Timestamp(0),
             body: String::new(),
             attributes: Default::default(),
+            trace: None,
             handle: "h-1".into(),
         };
         for answers in [true, false] {

@@ -18,7 +18,7 @@ use crate::process::{Process, Recipe, text};
 use crate::proxy::{Line, Proxy};
 use crate::receiver::{Mood, Receiver};
 
-/// The mapping, and one that traps on what it should deliver: `tests/src/guest.rs` makes both.
+/// The mapping, and one that traps on some of what it should deliver: `tests/src/guest.rs` makes both.
 const MAPPING: &[u8] = include_bytes!("../../guests/mapping.wasm");
 const BROKEN: &[u8] = include_bytes!("../../guests/broken.wasm");
 

@@ -133,6 +133,7 @@ impl Front {
             receive_count: 1,
             sent_at: Clock::wall().now(),
             source: "record".to_owned(),
+            trace: None,
             headers: headers.collect(),
             body: body.to_vec(),
         };

@@ -1,0 +1,95 @@
+//! The logs of functions, as CloudWatch keeps them.
+
+use std::collections::HashSet;
+
+use aws_sdk_cloudwatchlogs::Client;
+use towpath_core::clock::Timestamp;
+
+use crate::client::sdk_config;
+use crate::error::in_words;
+
+/// How far back is looked again: what was logged comes to be found seconds later, and not in order.
+const AGAIN_MS: u64 = 30_000;
+
+/// Why a log cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the log group {group}: {problem}")]
+pub struct LogsError {
+    group: String,
+    problem: String,
+}
+
+/// A line of a log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Line {
+    /// When it was logged.
+    pub at: Timestamp,
+    /// What.
+    pub text: String,
+}
+
+/// Log groups that are read from some moment on.
+pub struct Logs {
+    client: Client,
+    groups: Vec<String>,
+    from: Timestamp,
+    seen: HashSet<String>,
+}
+
+/// Lines of hosts: `towpath.story`, `towpath_core::…`.
+pub const OF_HOSTS: &str = r#"{ $.target = "towpath*" }"#;
+
+/// Lines about one message. Source of the syntax: "Filter pattern syntax" in the user guide of CloudWatch Logs.
+pub fn about(id: &str) -> String {
+    let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    let fields = ["$.span.message_id", "$.span.webhook_id", "$.fields.message_id"];
+    format!("{{ {} }}", fields.map(|field| format!("{field} = \"{id}*\"")).join(" || "))
+}
+
+impl Logs {
+    /// These groups from then on.
+    pub async fn of(groups: Vec<String>, from: Timestamp) -> Logs {
+        Logs { client: Client::new(&sdk_config(None).await), groups, from, seen: HashSet::new() }
+    }
+
+    /// The lines that fit a pattern and were not read before, in the order in which they were logged.
+    pub async fn next(&mut self, pattern: &str) -> Result<Vec<Line>, LogsError> {
+        let mut lines = Vec::new();
+        for group in &self.groups {
+            let mut token = None;
+            loop {
+                let ask = self.client.filter_log_events().log_group_name(group).filter_pattern(pattern);
+                let ask = ask.start_time(i64::try_from(self.from.0).unwrap_or(i64::MAX)).set_next_token(token);
+                let answer =
+                    ask.send().await.map_err(|error| LogsError { group: group.clone(), problem: in_words(&error) })?;
+                for event in answer.events.unwrap_or_default() {
+                    let at = Timestamp(event.timestamp.and_then(|at| u64::try_from(at).ok()).unwrap_or_default());
+                    if self.seen.insert(event.event_id.unwrap_or_default()) {
+                        lines.push(Line { at, text: event.message.unwrap_or_default() });
+                    }
+                }
+                token = answer.next_token;
+                if token.is_none() {
+                    break;
+                }
+            }
+        }
+        lines.sort_by_key(|line| line.at);
+        if let Some(last) = lines.last() {
+            self.from = self.from.max(Timestamp(last.at.0.saturating_sub(AGAIN_MS)));
+        }
+        Ok(lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_cannot_end_its_pattern() {
+        let pattern = about("8f3c\" || $.x = \"*");
+        assert_eq!(pattern.matches('"').count(), 6);
+        assert!(pattern.contains("$.span.webhook_id = \"8f3cx*\""), "{pattern}");
+    }
+}

@@ -1,0 +1,42 @@
+//! What tells load balancers, orchestrators and Prometheus how a process is.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use towpath_telemetry::Telemetry;
+
+use crate::server;
+
+/// Why a process takes no work, if it takes none.
+pub(crate) type Ready = Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
+
+/// The type of Prometheus' text format.
+const METRICS: &str = "text/plain; version=0.0.4";
+
+/// Answers `/healthz` while the process lives, `/readyz` while it takes work, and `/metrics`. It ends with the process: a
+/// drain can be watched to its end.
+pub(crate) async fn listen(
+    address: SocketAddr,
+    ready: Ready,
+    telemetry: Arc<Telemetry>,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+    let address = listener.local_addr().context("listening")?;
+    let ready = async move || match ready() {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    };
+    let metrics = async move || ([(header::CONTENT_TYPE, METRICS)], telemetry.prometheus());
+    let router = Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready));
+    let router = router.route("/metrics", get(metrics));
+    tasks.spawn(server::serve(listener, router, CancellationToken::new()));
+    Ok(address)
+}

@@ -1,0 +1,93 @@
+use super::*;
+use crate::args::StoryFilter;
+
+const PASS: &str = r#"{"timestamp":"2026-03-02T09:15:01.250000Z","level":"INFO","fields":{"message":"pass","outcome":"unavailable",
+    "decision":"retry","reason":"","detail":"","attempts":"[{\"target\":\"sss\",\"method\":\"POST\",\"path\":\"/t\",\"status\":503,\"error\":null,\"ms\":12}]",
+    "retry_after_s":1.5,"age_s":0.25},"target":"towpath.story",
+    "span":{"digest":"6bbc45","group":"approval/7","message_id":"8f3c2b1a-9d","plugin":"approval","route":"approval","name":"message"}}"#;
+
+fn entry(change: impl Fn(&str) -> String) -> Entry {
+    Entry::read(&change(PASS)).expect("an entry")
+}
+
+#[test]
+fn a_pass_is_told_with_its_attempts_and_what_comes_next() {
+    let pass = entry(str::to_owned);
+    assert_eq!((pass.what().as_str(), pass.time(), pass.is_failure()), ("unavailable", "09:15:01.250", true));
+    assert_eq!(pass.detail(), "sss POST /t 503 in 12 ms, again in 1500 ms");
+    let delivered =
+        entry(|line| line.replace("unavailable", "delivered").replace("retry\"", "ack\"").replace("503", "200"));
+    assert!(!delivered.is_failure());
+    assert_eq!(delivered.detail(), "sss POST /t 200 in 12 ms, 250 ms after it was stored");
+    let broken = entry(|line| line.replace("503", "200").replace("\\\"error\\\":null", "\\\"error\\\":\\\"cut\\\""));
+    assert!(broken.detail().contains("200, then cut"), "{}", broken.detail());
+    assert_eq!(pass.json()["attempts"][0]["status"], 503);
+}
+
+#[test]
+fn what_else_a_host_says_of_a_message_is_told_with_its_fields() {
+    let line = r#"{"level":"ERROR","fields":{"message":"message is in the dead-letter queue","reason":"refused","n":3},
+        "target":"towpath_core::pipeline","span":{"message_id":"8f3c"}}"#;
+    let said = Entry::read(line).expect("an entry");
+    assert_eq!((said.what().as_str(), said.is_failure()), ("error", true));
+    assert_eq!(said.detail(), "message is in the dead-letter queue, n=3, reason=refused");
+    let stored = r#"{"level":"INFO","fields":{"message":"stored","message_id":"8f3c","group":"g","route":"r"},"target":"towpath.story"}"#;
+    let stored = Entry::read(stored).expect("an entry").at(|| "2026-03-02T09:15:01.250Z".to_owned());
+    assert_eq!((stored.what().as_str(), stored.time(), stored.is_failure()), ("stored", "09:15:01.250", false));
+    assert!(stored.is_about("8f3c") && !stored.is_about("") && !stored.is_about("8f3d"));
+    for other in ["START RequestId: 1", "{}", "[1]", r#"{"_aws":{},"level":"INFO"}"#] {
+        assert_eq!(Entry::read(other), None, "{other}");
+    }
+}
+
+#[test]
+fn a_filter_wants_what_fits_all_that_is_asked_for() {
+    let pass = entry(str::to_owned);
+    let some = |text: &str| Some(text.to_owned());
+    let any = StoryFilter::default();
+    let cases = [
+        (any.clone(), true),
+        (StoryFilter { group: some("approval/*"), target: some("sss"), failed: true, ..any.clone() }, true),
+        (StoryFilter { group: some("approval"), ..any.clone() }, false),
+        (StoryFilter { target: some("ss"), ..any.clone() }, false),
+        (
+            StoryFilter {
+                route: some("approval"),
+                plugin: some("approval"),
+                outcome: some("unavailable"),
+                ..any.clone()
+            },
+            true,
+        ),
+        (StoryFilter { plugin: some("crm"), ..any.clone() }, false),
+        (StoryFilter { outcome: some("delivered"), ..any.clone() }, false),
+        (StoryFilter { id: some("8f3c"), ..any.clone() }, true),
+        (StoryFilter { id: some("9d"), ..any }, false),
+    ];
+    for (args, wanted) in cases {
+        assert_eq!(Filter::new(args.clone()).wants(&pass), wanted, "{args:?}");
+    }
+}
+
+#[test]
+fn a_file_is_followed_over_its_end() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let path = folder.path().join("story.jsonl");
+    let write = |text: &str| {
+        use std::io::Write as _;
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+        file.and_then(|mut file| file.write_all(text.as_bytes())).expect("written");
+    };
+    let mut early = File::at_end(&path).expect("not there yet");
+    write("one\nhal");
+    let mut file = File::at_end(&path).expect("a file");
+    assert_eq!(early.lines().expect("lines"), ["one"]);
+    write("f\ntwo\n");
+    assert_eq!(early.lines().expect("lines"), ["half", "two"]);
+    assert_eq!(file.lines().expect("lines"), ["f", "two"]);
+    write("last\n");
+    std::fs::rename(&path, towpath_telemetry::story::before(&path)).expect("set aside");
+    write("first\n");
+    assert_eq!(file.lines().expect("lines"), ["last", "first"]);
+    assert_eq!(whole(&path).expect("lines"), ["one", "half", "two", "last", "first"]);
+}

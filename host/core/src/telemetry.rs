@@ -1,0 +1,195 @@
+//! Metrics: every name and every label, in one place. Who reads them, Prometheus, CloudWatch or a collector, is the room
+//! `telemetry`'s; where nobody does, counting costs next to nothing.
+//!
+//! Counts are made where things end: a message in the pipeline, an attempt in the delivery, a call in the plugin step. Labels
+//! have few values: ids, groups and paths are in logs and spans.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram, Meter};
+use opentelemetry::{KeyValue, global};
+
+use crate::outcome::Attempt;
+use crate::plugin::{Plugin, Transformed};
+
+/// The name of the meter.
+const METER: &str = "towpath";
+
+/// From a millisecond to an invocation's longest: plugins take microseconds, targets up to minutes.
+const SECONDS: [f64; 14] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+
+/// From delivery at once to days on hold.
+const AGES: [f64; 12] = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 21_600.0, 86_400.0];
+
+/// Up to the default limits, which are 500,000,000 units and 64 MiB.
+const FUEL: [f64; 9] = [1e4, 1e5, 5e5, 1e6, 5e6, 1e7, 5e7, 1e8, 5e8];
+const BYTES: [f64; 8] =
+    [65_536.0, 262_144.0, 1_048_576.0, 2_097_152.0, 4_194_304.0, 16_777_216.0, 33_554_432.0, 67_108_864.0];
+
+struct Metrics {
+    messages: Counter<u64>,
+    message_duration: Histogram<f64>,
+    message_age: Histogram<f64>,
+    dead_letters: Counter<u64>,
+    dead_letter_failures: Counter<u64>,
+    attempts: Counter<u64>,
+    attempt_duration: Histogram<f64>,
+    plugin_duration: Histogram<f64>,
+    plugin_fuel: Histogram<u64>,
+    plugin_memory: Histogram<u64>,
+    shadows: Counter<u64>,
+    webhooks: Counter<u64>,
+}
+
+/// Made with the first count: whoever reads is there by then.
+static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics::of(&global::meter(METER)));
+
+/// Where the story of messages is logged: one line a pass, and one for each webhook that is stored. `towpath tail` and
+/// `towpath trace` read it.
+pub const STORY: &str = "towpath.story";
+
+/// What waits in a process now.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Standing {
+    /// Groups whose head waits because its target must not be called, by target.
+    pub(crate) held: BTreeMap<Arc<str>, u64>,
+    /// Groups whose head failed, by the target that it failed at; by nothing if it was none.
+    pub(crate) blocked: BTreeMap<Arc<str>, u64>,
+    /// How old the oldest of these heads is.
+    pub(crate) oldest: Duration,
+}
+
+/// What every metric of a message is labelled with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Labels<'a> {
+    /// The route's path; empty if none matches.
+    pub(crate) route: &'a str,
+    /// The plugin's name; empty without one.
+    pub(crate) plugin: &'a str,
+    /// The beginning of its digest.
+    pub(crate) digest: &'a str,
+}
+
+impl Metrics {
+    fn of(meter: &Meter) -> Metrics {
+        let counter = |name: &'static str, unit: &'static str, text: &'static str| {
+            meter.u64_counter(name).with_unit(unit).with_description(text).build()
+        };
+        let seconds = |name: &'static str, bounds: &[f64], text: &'static str| {
+            let histogram = meter.f64_histogram(name).with_unit("s").with_description(text);
+            histogram.with_boundaries(bounds.to_vec()).build()
+        };
+        let amount = |name: &'static str, unit: &'static str, bounds: &[f64], text: &'static str| {
+            let histogram = meter.u64_histogram(name).with_unit(unit).with_description(text);
+            histogram.with_boundaries(bounds.to_vec()).build()
+        };
+        Metrics {
+            messages: counter("towpath.messages", "{message}", "Passes of messages, by what came of them"),
+            message_duration: seconds("towpath.message.duration", &SECONDS, "How long a pass took"),
+            message_age: seconds("towpath.message.age", &AGES, "How old a message was when it was done with"),
+            dead_letters: counter("towpath.dead_letters", "{message}", "Messages stored in the dead-letter queue"),
+            dead_letter_failures: counter(
+                "towpath.dead_letter.failures",
+                "{message}",
+                "Dead letters that could not be stored: the messages are kept",
+            ),
+            attempts: counter("towpath.attempts", "{request}", "Requests to targets, by what was answered"),
+            attempt_duration: seconds("towpath.attempt.duration", &SECONDS, "How long a request to a target took"),
+            plugin_duration: seconds("towpath.plugin.duration", &SECONDS, "How long a call of a plugin took"),
+            plugin_fuel: amount("towpath.plugin.fuel", "{unit}", &FUEL, "Fuel that a call of a plugin used"),
+            plugin_memory: amount(
+                "towpath.plugin.memory",
+                "By",
+                &BYTES,
+                "The most linear memory of a call of a plugin",
+            ),
+            shadows: counter("towpath.shadows", "{message}", "Messages that a shadow saw, by whether it agreed"),
+            webhooks: counter("towpath.webhooks", "{webhook}", "Webhooks that came, by what was answered"),
+        }
+    }
+}
+
+/// Shows what waits whenever somebody looks.
+pub(crate) fn show(standing: impl Fn() -> Standing + Clone + Send + Sync + 'static) {
+    let meter = global::meter(METER);
+    let gauge = |name: &'static str, text: &'static str| {
+        meter.u64_observable_gauge(name).with_unit("{group}").with_description(text)
+    };
+    let by_target = |groups: BTreeMap<Arc<str>, u64>, observer: &dyn AsyncInstrument<u64>| {
+        for (target, count) in groups {
+            observer.observe(count, &[KeyValue::new("target", target)]);
+        }
+    };
+    let (held, blocked) = (standing.clone(), standing.clone());
+    gauge("towpath.groups.held", "Groups whose head waits because its target must not be called")
+        .with_callback(move |observer| by_target(held().held, observer))
+        .build();
+    gauge("towpath.groups.blocked", "Groups whose head failed and waits for another try")
+        .with_callback(move |observer| by_target(blocked().blocked, observer))
+        .build();
+    let oldest = meter.f64_observable_gauge("towpath.head.age").with_unit("s");
+    oldest
+        .with_description("How old the oldest head is that is held or failed")
+        .with_callback(move |observer| observer.observe(standing().oldest.as_secs_f64(), &[]))
+        .build();
+}
+
+/// A webhook was answered with this status.
+pub fn webhook(route: &str, status: u16) {
+    METRICS.webhooks.add(1, &[KeyValue::new("route", route.to_owned()), KeyValue::new("status", i64::from(status))]);
+}
+
+/// A pass of a message is over. `reason` is the plugin's code, or empty.
+pub(crate) fn passed(labels: Labels<'_>, outcome: &'static str, decision: &'static str, reason: &str, took: Duration) {
+    let Labels { route, plugin, digest } = labels;
+    let metrics = &*METRICS;
+    let ended = [
+        KeyValue::new("outcome", outcome),
+        KeyValue::new("decision", decision),
+        KeyValue::new("reason", reason.to_owned()),
+        KeyValue::new("route", route.to_owned()),
+        KeyValue::new("plugin", plugin.to_owned()),
+        KeyValue::new("digest", digest.to_owned()),
+    ];
+    metrics.messages.add(1, &ended);
+    metrics.message_duration.record(took.as_secs_f64(), &[KeyValue::new("route", route.to_owned())]);
+}
+
+/// A message is done with.
+pub(crate) fn done(route: &str, age: Duration) {
+    METRICS.message_age.record(age.as_secs_f64(), &[KeyValue::new("route", route.to_owned())]);
+}
+
+/// A dead letter was stored, or could not be.
+pub(crate) fn buried(route: &str, reason: &'static str, stored: bool) {
+    let labels = [KeyValue::new("reason", reason), KeyValue::new("route", route.to_owned())];
+    let counter = if stored { &METRICS.dead_letters } else { &METRICS.dead_letter_failures };
+    counter.add(1, &labels);
+}
+
+/// A request to a target was made. What was not answered to its end has the status `none`.
+pub(crate) fn attempted(attempt: &Attempt, took: Duration) {
+    let status = match (attempt.status, &attempt.error) {
+        (Some(status), None) => status.to_string(),
+        _ => "none".to_owned(),
+    };
+    let target = KeyValue::new("target", attempt.target.clone());
+    METRICS.attempts.add(1, &[target.clone(), KeyValue::new("status", status)]);
+    METRICS.attempt_duration.record(took.as_secs_f64(), &[target]);
+}
+
+/// A plugin was called.
+pub(crate) fn called(plugin: &Plugin, transformed: &Transformed, took: Duration) {
+    let label = [KeyValue::new("plugin", plugin.name().to_owned())];
+    let metrics = &*METRICS;
+    metrics.plugin_duration.record(took.as_secs_f64(), &label);
+    metrics.plugin_fuel.record(transformed.fuel, &label);
+    metrics.plugin_memory.record(transformed.memory, &label);
+}
+
+/// A shadow saw a message.
+pub(crate) fn compared(plugin: &str, agreed: bool) {
+    METRICS.shadows.add(1, &[KeyValue::new("plugin", plugin.to_owned()), KeyValue::new("agreed", agreed)]);
+}

@@ -1,0 +1,46 @@
+//! Lines: text for people, JSON for machines. A line that cannot be written, on a full disk perhaps, is gone and nothing else.
+
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer, fmt};
+
+use towpath_core::telemetry::STORY;
+
+/// A layer that writes lines.
+pub type Lines<S> = Box<dyn Layer<S> + Send + Sync>;
+
+/// One JSON object a line: the story of messages too, from the level `info` on. CloudWatch has times of its own.
+pub fn json<S, W>(writer: W, filter: Targets, times: bool) -> Lines<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let lines =
+        fmt::layer().json().with_span_list(false).with_writer(writer).with_ansi(false).log_internal_errors(false);
+    match times {
+        true => lines.with_filter(filter).boxed(),
+        false => lines.without_time().with_filter(filter).boxed(),
+    }
+}
+
+/// Lines for people: the story of messages from the level `debug` on only, for it repeats what they are told of trouble.
+pub fn text<S, W>(writer: W, filter: Targets, colours: bool) -> Lines<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let story = match filter.default_level() {
+        Some(level) if level >= Level::DEBUG => level,
+        _ => LevelFilter::OFF,
+    };
+    let filter = filter.with_target(STORY, story);
+    fmt::layer().with_writer(writer).with_ansi(colours).log_internal_errors(false).compact().with_filter(filter).boxed()
+}
+
+/// The story of messages, and what is as bad as a warning: what `towpath tail` and `towpath trace` read.
+pub fn story() -> Targets {
+    Targets::new().with_default(LevelFilter::WARN).with_target(STORY, LevelFilter::INFO)
+}

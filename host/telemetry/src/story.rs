@@ -1,0 +1,113 @@
+//! The file in which the story of messages is kept on one machine: it ends at some size, and the one before it is kept too.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+/// A file is set aside at this size. Two are kept: some hundred thousand passes.
+const MAX: u64 = 64 * 1024 * 1024;
+
+/// Where the story is written, once somebody says where; until then nowhere.
+#[derive(Clone, Debug, Default)]
+pub struct StoryFile(Arc<Mutex<Option<Open>>>);
+
+#[derive(Debug)]
+struct Open {
+    path: PathBuf,
+    file: File,
+    written: u64,
+}
+
+impl StoryFile {
+    /// Appends to this file from now on. Several processes may write to one.
+    pub fn open(&self, path: &Path) -> io::Result<()> {
+        *self.lock() = Some(Open::at(path)?);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The file that was set aside last.
+pub fn before(path: &Path) -> PathBuf {
+    path.with_added_extension("1")
+}
+
+impl Open {
+    fn at(path: &Path) -> io::Result<Open> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let written = file.metadata()?.len();
+        Ok(Open { path: path.to_owned(), file, written })
+    }
+
+    fn line(&mut self, line: &[u8], max: u64) -> io::Result<()> {
+        if self.written >= max {
+            // Somebody else may have done it already.
+            if fs::metadata(&self.path).is_ok_and(|there| there.len() >= max) {
+                fs::rename(&self.path, before(&self.path))?;
+            }
+            *self = Open::at(&self.path)?;
+        }
+        self.written += line.len() as u64;
+        // One write a line: those of several processes do not mix.
+        self.file.write_all(line)
+    }
+}
+
+/// One line.
+#[derive(Debug)]
+pub struct Line<'a>(&'a StoryFile);
+
+impl Write for Line<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if let Some(open) = &mut *self.0.lock() {
+            open.line(line, MAX)?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for StoryFile {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_full_is_set_aside_by_whoever_finds_it_so() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("story.jsonl");
+        let (mut one, mut other) = (Open::at(&path).unwrap(), Open::at(&path).unwrap());
+        let write = |open: &mut Open, line: &str| open.line(line.as_bytes(), 8).unwrap();
+        write(&mut one, "one\n");
+        write(&mut other, "two\n");
+        write(&mut one, "three\n");
+        let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(read(&path), "one\ntwo\nthree\n");
+        write(&mut one, "four\n");
+        assert_eq!((read(&before(&path)).as_str(), read(&path).as_str()), ("one\ntwo\nthree\n", "four\n"));
+        // The other one still has the old file open, and finds it full.
+        write(&mut other, "five\n");
+        write(&mut other, "six\n");
+        assert_eq!(read(&path), "four\nsix\n");
+        assert_eq!(read(&before(&path)), "one\ntwo\nthree\nfive\n");
+        drop(one);
+        let nowhere = StoryFile::default();
+        assert_eq!(nowhere.make_writer().write(b"lost").unwrap(), 4, "nobody said where");
+    }
+}

@@ -1,0 +1,153 @@
+//! `/metrics`, `tail` and `trace` beside a running `serve`.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use towpath_tests::binary::binary;
+use towpath_tests::guest::Guest;
+use towpath_tests::target::{Answer, Target};
+
+use super::serve::{Server, client, project};
+use super::{err, out, towpath};
+
+/// A target that fails first, and refuses what is odd.
+async fn moody() -> Target {
+    let mut calls = 0;
+    Target::answering(move |call| {
+        calls += 1;
+        match (calls, call.body.ends_with(b"\"odd\"}")) {
+            (_, true) => Answer::Status(400, "no".to_owned()),
+            (1, _) => Answer::Status(503, "not now".to_owned()),
+            _ => Answer::Status(200, String::new()),
+        }
+    })
+    .await
+}
+
+async fn post(server: &Server, body: &'static str) -> String {
+    let answer = client().post(&server.url).body(body).send().await.unwrap().bytes().await.unwrap();
+    serde_json::from_slice::<Value>(&answer).unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_followed_from_its_storage_to_its_end() {
+    let target = moody().await;
+    let folder = project(&target.url, Guest::forward());
+    let early = towpath(folder.path(), &["trace", "8f3c"]);
+    assert!(early.status.code() == Some(1) && err(&early).contains("nothing is known of 8f3c"), "{}", err(&early));
+    let server = Server::start(folder.path(), &["serve"]);
+    let mut tail = Command::new(binary("towpath"))
+        .args(["tail", "--failed"])
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let good = post(&server, "{\"k\":1}").await;
+    target.until(|calls| calls.len() >= 2).await;
+    let odd = post(&server, "{\"k\":2,\"x\":\"odd\"}").await;
+    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let failed = lines.next().unwrap();
+    assert!(failed.contains("unavailable") && failed.contains("sss POST /t 503 in"), "{failed}");
+    assert!(failed.contains(&good[..8]) && failed.contains("g/1") && failed.contains("again in"), "{failed}");
+    let refused = lines.next().unwrap();
+    assert!(refused.contains("refused") && refused.contains("to the dead-letter queue"), "{refused}");
+    tail.kill().unwrap();
+    tail.wait().unwrap();
+
+    let story = out(&towpath(folder.path(), &["trace", &good[..8]]));
+    let told: Vec<&str> = story.lines().collect();
+    let expected = ["group g/1  route g  plugin guest", "stored", "503", "delivered", "it is done with: delivered"];
+    assert_eq!(told.len(), expected.len(), "{story}");
+    assert!(told.iter().zip(expected).all(|(line, expected)| line.contains(expected)), "{story}");
+    server.logs("message is in the dead-letter queue");
+    let story = towpath(folder.path(), &["trace", &odd, "--json"]);
+    let story: Value = serde_json::from_str(&out(&story)).unwrap();
+    assert_eq!(
+        (&story["now"]["state"], &story["now"]["death"]["reason"]),
+        (&"dead".into(), &"refused".into()),
+        "{story:#}"
+    );
+    assert_eq!(story["story"][1]["attempts"][0]["status"], 400, "{story:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_told_so_and_found_by_the_first_id_of_what_was_sent_again() {
+    let target = Target::answering(|_| Answer::Status(400, "no".to_owned())).await;
+    let folder = project(&target.url, Guest::forward());
+    let server = Server::start(folder.path(), &["serve"]);
+    let id = post(&server, "{\"k\":1}").await;
+    server.logs("message is in the dead-letter queue");
+    server.stop();
+    let redriven = towpath(folder.path(), &["dlq", "redrive", "--all", "--store", ".towpath"]);
+    assert!(redriven.status.success(), "{}", err(&redriven));
+    let story = out(&towpath(folder.path(), &["trace", &id, "--store", ".towpath"]));
+    assert!(story.contains("it waits in the queue, since"), "{story}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_there_for_prometheus() {
+    let target = moody().await;
+    let folder = project(&target.url, Guest::forward());
+    let server = Server::start(folder.path(), &["serve", "--metrics", "127.0.0.1:0"]);
+    let url = server.says("metrics ");
+    let id = post(&server, "{\"k\":1}").await;
+    target.until(|calls| calls.len() >= 2).await;
+    post(&server, "{\"k\":2,\"x\":\"odd\"}").await;
+    server.logs("message is in the dead-letter queue");
+    let text = client().get(&url).send().await.unwrap().text().await.unwrap();
+    for line in [
+        "towpath_webhooks_total{route=\"g\",status=\"202\"} 2",
+        "towpath_attempts_total{status=\"503\",target=\"sss\"} 1",
+        "towpath_attempts_total{status=\"200\",target=\"sss\"} 1",
+        "towpath_attempts_total{status=\"400\",target=\"sss\"} 1",
+        "towpath_dead_letters_total{reason=\"refused\",route=\"g\"} 1",
+        "towpath_plugin_fuel_count{plugin=\"guest\"} 3",
+        "towpath_message_age_seconds_count{route=\"g\"} 2",
+        "towpath_head_age_seconds 0",
+        "# TYPE towpath_attempt_duration_seconds histogram",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains(&id), "no label has a value for each message");
+    assert_eq!(client().get(url.replace("metrics", "readyz")).send().await.unwrap().status(), 200);
+    let another = towpath(
+        folder.path(),
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--metrics",
+            url.trim_start_matches("http://").trim_end_matches("/metrics"),
+        ],
+    );
+    assert!(
+        another.status.code() == Some(2) && err(&another).contains("--metrics takes another address"),
+        "{}",
+        err(&another)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_and_blocked_is_counted_by_target_until_it_goes_on() {
+    let target = Target::answering(|_| Answer::Status(503, String::new())).await;
+    let folder = project(&target.url, Guest::forward());
+    let server = Server::start(folder.path(), &["serve", "--metrics", "127.0.0.1:0"]);
+    let url = server.says("metrics ");
+    post(&server, "{\"k\":1}").await;
+    post(&server, "{\"k\":2}").await;
+    target.until(|calls| calls.len() >= 4).await;
+    let metrics = || async { client().get(&url).send().await.unwrap().text().await.unwrap() };
+    let blocked = metrics().await;
+    assert!(blocked.contains("towpath_groups_blocked{target=\"sss\"} 2"), "{blocked}");
+    let age = blocked.lines().find_map(|line| line.strip_prefix("towpath_head_age_seconds ")).unwrap();
+    assert!(age.parse::<f64>().unwrap() > 0.0, "{age}");
+    assert!(towpath(folder.path(), &["hold", "sss", "--store", ".towpath"]).status.success());
+    // The hold is felt with the next try of each.
+    let mut held = metrics().await;
+    while !held.contains("towpath_groups_held{target=\"sss\"} 2") {
+        tokio::task::yield_now().await;
+        held = metrics().await;
+    }
+    assert!(!held.contains("towpath_groups_blocked{"), "{held}");
+}

@@ -1,0 +1,150 @@
+//! What is counted and traced, where it is read: a collector, a function's log, and the table in the docs.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message as _;
+use serde_json::{Value, json};
+use towpath_core::plugin::precompile;
+use towpath_tests::guest::Guest;
+use towpath_tests::runtime_api::Function;
+use towpath_tests::target::{Answer, Target};
+
+use super::cli::serve::{Server, client, project};
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// The spans that a collector got.
+fn spans(collector: &Target) -> Vec<Span> {
+    let calls = collector.calls().into_iter().filter(|call| call.path == "/v1/traces");
+    let requests = calls.map(|call| ExportTraceServiceRequest::decode(call.body).unwrap());
+    let scopes = requests.flat_map(|request| request.resource_spans).flat_map(|resource| resource.scope_spans);
+    scopes.flat_map(|scope| scope.spans).collect()
+}
+
+/// The names of the metrics that a collector got.
+fn metrics(collector: &Target) -> BTreeSet<String> {
+    let calls = collector.calls().into_iter().filter(|call| call.path == "/v1/metrics");
+    let requests = calls.map(|call| ExportMetricsServiceRequest::decode(call.body).unwrap());
+    let scopes = requests.flat_map(|request| request.resource_metrics).flat_map(|resource| resource.scope_metrics);
+    scopes.flat_map(|scope| scope.metrics).map(|metric| metric.name).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_gets_a_span_for_each_pass_in_the_trace_of_its_webhook_and_the_metrics() {
+    let (target, collector) = (Target::fine().await, Target::fine().await);
+    let folder = project(&target.url, Guest::forward());
+    let server = Server::start_with(folder.path(), &["serve"], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url)]);
+    let post = client().post(&server.url).header("traceparent", PARENT).body("{\"k\":7}");
+    assert_eq!(post.send().await.unwrap().status(), 202);
+    target.until(|calls| !calls.is_empty()).await;
+    server.stop();
+    let spans = spans(&collector);
+    let [span] = spans.as_slice() else { panic!("{spans:#?}") };
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!((span.name.as_str(), hex(&span.trace_id).as_str()), ("message", TRACE));
+    assert_eq!(hex(&span.parent_span_id), "b7ad6b7169203331");
+    let attributes = format!("{:?}", span.attributes);
+    assert!(attributes.contains("\"g/7\"") && attributes.contains("message_id"), "{attributes}");
+    let told = target.calls()[0].header("traceparent").to_owned();
+    assert_eq!(told, format!("00-{TRACE}-{}-01", hex(&span.span_id)), "the target goes on with the span");
+    let metrics = metrics(&collector);
+    for name in ["towpath.messages", "towpath.attempts", "towpath.plugin.fuel", "towpath.webhooks"] {
+        assert!(metrics.contains(name), "{name} is not in {metrics:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_hangs_holds_up_no_message() {
+    let (target, collector) = (Target::fine().await, Target::answering(|_| Answer::Hang).await);
+    let folder = project(&target.url, Guest::forward());
+    let server = Server::start_with(folder.path(), &["serve"], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url)]);
+    for n in 0..50 {
+        let answer = client().post(&server.url).body(format!("{{\"k\":{n}}}")).send().await.unwrap();
+        assert_eq!(answer.status(), 202);
+    }
+    target.until(|calls| calls.len() == 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_writes_its_metrics_as_cloudwatch_reads_them_before_it_answers() {
+    let (target, folder) = (Target::fine().await, tempfile::TempDir::new().unwrap());
+    let (code, manifest) = precompile(&Guest::forward().build(), None).unwrap();
+    fs::write(folder.path().join("guest.cwasm"), code).unwrap();
+    fs::write(folder.path().join("guest.cwasm.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
+    let config = format!(
+        "[queue]\nurl = \"http://127.0.0.1:1/1/e.fifo\"\ndead_letter_url = \"http://127.0.0.1:1/1/d.fifo\"\n\
+        [[route]]\npath = \"g\"\ngroup = \"g/{{json:/k}}\"\nplugin = \"guest\"\n[plugin.guest]\npath = \"guest.cwasm\"\n\
+        [target.sss]\nurl = \"{}\"\nallow_private = true\n",
+        target.url
+    );
+    let (file, log) = (folder.path().join("towpath.toml"), folder.path().join("log"));
+    fs::write(&file, config).unwrap();
+    let command = Function::command(&file, "http://127.0.0.1:1");
+    let mut function = Function::spawn_logging(command, fs::File::create(&log).unwrap()).await;
+    let record = |id: &str| {
+        json!({
+            "messageId": id, "receiptHandle": "h", "body": "{\"k\":1}", "messageAttributes": {},
+            "attributes": { "MessageGroupId": "g/1", "ApproximateReceiveCount": "1", "SentTimestamp": "1795641491000",
+                "AWSTraceHeader": "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1" },
+        })
+    };
+    let event = json!({ "Records": [record("m-1"), record("m-2")] });
+    for expected in [2.0, 2.0] {
+        let before = fs::read_to_string(&log).unwrap().len();
+        function.invoke(&event, std::time::Duration::from_secs(30)).await.unwrap();
+        let text = fs::read_to_string(&log).unwrap().split_off(before);
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let emf = |metric: &str| {
+            lines.iter().find(|line| line["_aws"].is_object() && !line[metric].is_null()).cloned().unwrap()
+        };
+        let messages = emf("towpath.messages");
+        assert_eq!((&messages["towpath.messages"], &messages["outcome"]), (&json!(expected), &json!("delivered")));
+        let directive = &messages["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Namespace"], "Towpath");
+        assert_eq!(
+            directive["Dimensions"],
+            json!([["service"], ["decision", "outcome", "plugin", "route", "service"]])
+        );
+        assert_eq!((&messages["service"], messages["digest"].is_string()), (&json!("towpath"), true));
+        let duration = &emf("towpath.attempt.duration")["towpath.attempt.duration"];
+        assert_eq!(duration["Count"], 2);
+        let counts = duration["Counts"].as_array().unwrap().iter().map(|count| count.as_u64().unwrap());
+        assert_eq!(
+            (counts.sum::<u64>(), duration["Values"].as_array().map(Vec::len)),
+            (2, duration["Counts"].as_array().map(Vec::len))
+        );
+        let passes = lines.iter().filter(|line| line["target"] == "towpath.story").count();
+        assert_eq!(passes, 2, "and what tail and trace read");
+    }
+    let told = target.calls()[0].header("traceparent").to_owned();
+    assert_eq!(told, "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
+}
+
+#[test]
+fn every_metric_is_in_the_table_and_nothing_else() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let names = |text: &str, quote: char| -> BTreeSet<String> {
+        let quoted = text.split(quote).skip(1).step_by(2).filter(|text| text.starts_with("towpath."));
+        quoted.map(str::to_owned).filter(|name| name != "towpath.story").collect()
+    };
+    let source = fs::read_to_string(format!("{root}/host/core/src/telemetry.rs")).unwrap();
+    let source: String = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let table = fs::read_to_string(format!("{root}/host/docs/telemetry.md")).unwrap();
+    let table: String = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(name, _)| format!("`{name}` "))
+        .collect();
+    let documented = names(&table, '`');
+    assert!(documented.len() > 10, "{documented:?}");
+    assert_eq!(documented, names(&source, '"'));
+    for file in ["dashboard.tf", "alarms.tf"] {
+        let used = names(&fs::read_to_string(format!("{root}/terraform/{file}")).unwrap(), '"');
+        assert!(!used.is_empty() && used.is_subset(&documented), "{file}: {used:?}");
+    }
+}
