@@ -4,7 +4,7 @@ CARGO ?= cargo
 
 ARCH ?= arm64
 
-.PHONY: chaos lambda test-aws test-arm64 fuzz supply-chain demo test lint fmt docs bench wasm component plugins clean
+.PHONY: bench-parts chaos lambda test-aws test-arm64 fuzz supply-chain demo test lint fmt docs bench wasm component plugins clean
 
 # Faults by a seed, and books that must add up; then bugs that are planted, and must be found: `make chaos SEED=7 MINUTES=30`.
 SEED ?= 1
@@ -80,7 +80,12 @@ lint:
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
-bench:
+# What a message costs, beside others: writes BENCHMARKS.md. Ten minutes, and some more for the build.
+bench: wasm
+	@tests/bench/run.sh
+
+# Single parts, by criterion.
+bench-parts:
 	$(CARGO) bench --workspace
 
 clean:

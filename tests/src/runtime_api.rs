@@ -1,39 +1,19 @@
-//! The Lambda Runtime API as a function sees it: `next`, `response`, `error`, `init/error`.
-//! Source: AWS Lambda, "Using the Lambda runtime API for custom runtimes".
+//! The built functions, driven over the Lambda Runtime API.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+use towpath_proof::runtime_api;
+
+pub use towpath_proof::runtime_api::Answer;
 
 use crate::binary::binary;
-use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use serde_json::Value;
-use tokio::sync::{Mutex, mpsc, watch};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
-
-/// What a function answered: its response, or its error.
-pub type Answer = Result<Value, String>;
-
-struct Api {
-    events: Mutex<mpsc::Receiver<(Value, u64)>>,
-    answers: mpsc::Sender<Answer>,
-    asked: watch::Sender<Option<Instant>>,
-}
 
 /// The running function. It is ended when it is dropped.
-pub struct Function {
-    process: Child,
-    events: mpsc::Sender<(Value, u64)>,
-    answers: mpsc::Receiver<Answer>,
-    asked: watch::Receiver<Option<Instant>>,
-    _server: JoinSet<()>,
-}
+pub struct Function(runtime_api::Function);
 
 impl Function {
     /// Starts `bootstrap` with this config.
@@ -47,40 +27,18 @@ impl Function {
     }
 
     /// The same, with its log.
-    pub async fn spawn_logging(mut command: Command, log: impl Into<Stdio>) -> Function {
-        let (events, receiver) = mpsc::channel(1);
-        let (sender, answers) = mpsc::channel(1);
-        let (asks, asked) = watch::channel(None);
-        let api = Arc::new(Api { events: Mutex::new(receiver), answers: sender, asked: asks });
-        let invocation = "/2018-06-01/runtime/invocation";
-        let router = Router::new()
-            .route(&format!("{invocation}/next"), get(next))
-            .route(&format!("{invocation}/{{id}}/response"), post(response))
-            .route(&format!("{invocation}/{{id}}/error"), post(error))
-            .route("/2018-06-01/runtime/init/error", post(error))
-            .with_state(api);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut server = JoinSet::new();
-        server.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let process = command
-            .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
-            .stdout(log)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Function { process, events, answers, asked, _server: server }
+    pub async fn spawn_logging(command: Command, log: impl Into<Stdio>) -> Function {
+        Function(runtime_api::Function::spawn(command, log).await.unwrap())
     }
 
     /// Waits until it asks for its first event, and tells when that was.
     pub async fn ready(&mut self) -> Instant {
-        let asked = self.asked.wait_for(Option::is_some).await.unwrap();
-        asked.unwrap()
+        self.0.ready().await.unwrap()
     }
 
     /// Its process.
     pub fn id(&self) -> u32 {
-        self.process.id()
+        self.0.id()
     }
 
     /// The command that starts it, as Lambda would.
@@ -92,19 +50,8 @@ impl Function {
 
     /// Gives a command the environment that Lambda gives a function.
     pub fn prepare(command: &mut Command, config: &Path, sqs: &str) {
-        command
-            .env("TOWPATH_CONFIG", config)
-            .env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")
-            .env("AWS_LAMBDA_FUNCTION_NAME", "towpath")
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
-            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-            .env("AWS_LAMBDA_LOG_GROUP_NAME", "towpath")
-            .env("AWS_LAMBDA_LOG_STREAM_NAME", "1")
-            .env("AWS_REGION", "eu-west-1")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_MAX_ATTEMPTS", "1")
-            .env("AWS_ENDPOINT_URL_SQS", sqs);
+        command.env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1").env("AWS_ENDPOINT_URL_SQS", sqs);
+        command.envs(runtime_api::environment(config));
     }
 
     /// Invokes it and waits for its answer.
@@ -114,45 +61,6 @@ impl Function {
 
     /// Invokes it; also tells how long before the deadline it answered.
     pub async fn invoke_timed(&mut self, event: &Value, limit: Duration) -> (Answer, Duration) {
-        let deadline = now() + u64::try_from(limit.as_millis()).unwrap();
-        self.events.send((event.clone(), deadline)).await.unwrap();
-        let answer = self.answers.recv().await.unwrap();
-        (answer, Duration::from_millis(deadline.saturating_sub(now())))
+        self.0.invoke(event.clone(), limit).await.unwrap()
     }
-}
-
-impl Drop for Function {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn now() -> u64 {
-    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
-}
-
-async fn next(State(api): State<Arc<Api>>) -> Response {
-    api.asked.send_if_modified(|asked| asked.is_none().then(|| *asked = Some(Instant::now())).is_some());
-    let Some((event, deadline)) = api.events.lock().await.recv().await else {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
-    };
-    let headers = [
-        ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
-        ("lambda-runtime-deadline-ms", deadline.to_string()),
-        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:123456789012:function:towpath".to_owned()),
-        ("content-type", "application/json".to_owned()),
-    ];
-    (headers, event.to_string()).into_response()
-}
-
-async fn response(State(api): State<Arc<Api>>, body: String) -> StatusCode {
-    let answer = serde_json::from_str(&body).map_err(|error| format!("not JSON: {error}: {body}"));
-    api.answers.send(answer).await.unwrap();
-    StatusCode::ACCEPTED
-}
-
-async fn error(State(api): State<Arc<Api>>, body: String) -> StatusCode {
-    api.answers.send(Err(body)).await.unwrap();
-    StatusCode::ACCEPTED
 }

@@ -18,7 +18,7 @@ pub use plugin::{
     Plugin, PluginCheck, PluginDiff, PluginFuzz, PluginNew, PluginPin, PluginPublish, PluginRollback, PluginRun,
     PluginTest, Record, RegistryPlace,
 };
-pub use proof::Chaos;
+pub use proof::{Bench, Chaos};
 pub use story::{StoryFilter, StoryPlace, Tail, Trace};
 
 const EXAMPLES: &str = "\
@@ -91,6 +91,8 @@ pub enum Command {
     /// Look at dead letters, and send them back
     #[command(subcommand)]
     Dlq(Dlq),
+    /// Measure what a message costs, beside others and beside the limit
+    Bench(Bench),
     /// Prove that nothing is lost: hosts are killed, lines cut, disks filled, and the books must add up
     Chaos(Chaos),
     /// Look after a local store
@@ -167,6 +169,9 @@ pub struct Serve {
     /// TOWPATH_SECRET_SQS_ENDPOINT they need it as their access key id; beyond this machine it must be set
     #[arg(long, value_name = "ADDRESS")]
     pub sqs: Option<SocketAddr>,
+    /// Store webhooks, and leave the rest to others: `towpath poll` over the endpoint, or a `serve` on the same store
+    #[arg(long)]
+    pub ingest_only: bool,
     /// Where /metrics, /healthz and /readyz are [default: 127.0.0.1:9464, if nobody else listens there]
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,

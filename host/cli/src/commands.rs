@@ -1,5 +1,6 @@
 //! The commands.
 
+mod bench;
 mod chaos;
 mod check;
 mod demo;
@@ -29,6 +30,7 @@ use crate::output::{Exit, Output};
 /// Runs the command. What it tells goes to `telemetry`.
 pub async fn run(args: Args, output: &Output, telemetry: Arc<Telemetry>) -> anyhow::Result<Exit> {
     match args.command {
+        Command::Bench(bench) => bench::run(bench, output).await,
         Command::Chaos(chaos) => chaos::run(chaos, output).await,
         Command::Demo(demo) => demo::run(demo, output).await,
         Command::Serve(serve) => serve::run(serve, output, telemetry).await,

@@ -1,14 +1,16 @@
 //! One process of `towpath`, started and hurt from outside.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How long a process has to end after SIGTERM before it is killed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -127,6 +129,11 @@ impl Process {
         }
     }
 
+    /// Its process id; 0 if it does not run.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.as_ref().and_then(Child::id).unwrap_or_default()
+    }
+
     fn signal(&self, signal: Signal) {
         if let Some(pid) = self.pid() {
             let _ = kill_process(pid, signal);
@@ -137,6 +144,32 @@ impl Process {
         let id = self.child.as_ref()?.id()?;
         Pid::from_raw(i32::try_from(id).ok()?)
     }
+}
+
+/// Writes a file below a folder.
+pub(crate) fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+    let file = folder.join(name);
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    }
+    fs::write(&file, text).with_context(|| format!("writing {}", file.display()))
+}
+
+/// A port that nobody uses now: a host that is started again needs the one that it had.
+pub(crate) async fn free_port() -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("looking for a free port")?;
+    listener.local_addr().context("looking for a free port")
+}
+
+/// Waits until a host that serves there takes work.
+pub(crate) async fn ready(address: SocketAddr, patience: Duration) -> anyhow::Result<()> {
+    let (client, url) = (reqwest::Client::new(), format!("http://{address}/readyz"));
+    let answers = async {
+        while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(patience, answers).await.with_context(|| format!("no host takes work at {address}: see its log"))
 }
 
 /// A folder as an argument.

@@ -51,3 +51,43 @@ fn minutes(text: &str) -> Result<f64, String> {
     let minutes = text.parse().ok().filter(|minutes| (0.1..=10_000.0).contains(minutes));
     minutes.ok_or_else(|| "a number of minutes from 0.1 to 10000".to_owned())
 }
+
+/// `bench`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  towpath bench --quick                       two minutes: every way to carry messages, in one scenario
+  towpath bench --html bench.html             all scenarios, with bars
+  towpath bench --bootstrap bootstrap --python tests/baseline/runtime.py --markdown BENCHMARKS.md
+
+Every row carries the same events to the same target on this machine, which verifies each: lost, twice, out of order. Beside
+`serve`, `poll`, the Lambda host and ingest stand the Python forwarder, a bare loop of requests, and that loop with the plugin's
+call, which is the limit. Run a build with optimisations. Exit code 1 if an event is lost or out of order.")]
+pub struct Bench {
+    /// One scenario instead of all
+    #[arg(long)]
+    pub quick: bool,
+    /// The Lambda host: `bootstrap`, as `make lambda` builds it
+    #[arg(long, value_name = "FILE")]
+    pub bootstrap: Option<PathBuf>,
+    /// The forwarder in Python, behind the Runtime API
+    #[arg(long, value_name = "FILE")]
+    pub python: Option<PathBuf>,
+    /// Also write the tables here
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Also write bars here
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// What a row runs in a process of its own
+    #[arg(long, hide = true, value_parser = ["bare", "parts"])]
+    pub child: Option<String>,
+    #[arg(long, hide = true, requires = "child")]
+    pub(crate) child_target: Option<String>,
+    #[arg(long, hide = true, requires = "child", default_value_t = 0)]
+    pub(crate) child_messages: u32,
+    #[arg(long, hide = true, requires = "child", default_value_t = 1)]
+    pub(crate) child_groups: u32,
+    #[arg(long, hide = true, requires = "child", default_value_t = 200)]
+    pub(crate) child_bytes: u32,
+}

@@ -30,7 +30,10 @@ pub(super) async fn run(args: Serve, output: &Output, telemetry: Arc<Telemetry>)
     telemetry.story.open(&story).with_context(|| format!("opening {}", story.display()))?;
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    let address = station.start(&stop, &mut tasks).await?;
+    let address = match args.ingest_only {
+        true => station.start_ingest(&stop, &mut tasks).await?,
+        false => station.start(&stop, &mut tasks).await?,
+    };
     for path in paths {
         output.say(format!("POST http://{address}{prefix}/{path}"));
     }

@@ -1,26 +1,21 @@
 //! The world of a run: processes, proxies, the target, and the files that they share.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::sync::{Mutex, MutexGuard};
-use tokio::time::{Instant, sleep};
 
 use super::Settings;
 use crate::journal::Journal;
+use crate::mapping::{self, CONFIG};
 use crate::oracle::Letter;
-use crate::process::{Process, Recipe, text};
+use crate::process::{Process, Recipe, free_port, ready, text, write};
 use crate::proxy::{Line, Proxy};
 use crate::receiver::{Mood, Receiver};
-
-/// The mapping, and one that traps on some of what it should deliver: `tests/src/guest.rs` makes both.
-const MAPPING: &[u8] = include_bytes!("../../guests/mapping.wasm");
-const BROKEN: &[u8] = include_bytes!("../../guests/broken.wasm");
 
 /// How long hosts have to begin.
 const START: Duration = Duration::from_secs(60);
@@ -60,8 +55,8 @@ impl World {
             ("dead-letter queue", Proxy::start(sqs).await?),
         ];
         let [(_, to_target), (_, queue), (_, dead_letters)] = &lines;
-        write(settings, "serve.toml", &serve_config(to_target.address))?;
-        write(settings, "poll.toml", &poll_config(to_target.address, queue.address, dead_letters.address))?;
+        write(folder, "serve.toml", &serve_config(to_target.address))?;
+        write(folder, "poll.toml", &poll_config(to_target.address, queue.address, dead_letters.address))?;
         let clock = folder.join("clock");
         let command = Recipe {
             binary: settings.binary.clone(),
@@ -70,7 +65,7 @@ impl World {
             args: Vec::new(),
             variables: variables(settings, &clock),
         };
-        prepare(settings, &command).await?;
+        mapping::publish(folder, &command, "serve.toml").await?;
         let mut hosts = Vec::new();
         for (n, address) in ingest.iter().enumerate() {
             let (address, sqs) = (address.to_string(), sqs.to_string());
@@ -201,24 +196,11 @@ impl World {
     }
 
     async fn ready(&self) -> anyhow::Result<()> {
-        let (client, until) = (reqwest::Client::new(), Instant::now() + START);
         for address in &self.ingest {
-            let url = format!("http://{address}/readyz");
-            while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
-                if Instant::now() > until {
-                    bail!("a host does not start: its log is in {}", self.command.folder.display());
-                }
-                sleep(Duration::from_millis(100)).await;
-            }
+            ready(*address, START).await?;
         }
         Ok(())
     }
-}
-
-/// A port that nobody uses now: a host that is started again needs the one that it had.
-async fn free_port() -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("looking for a free port")?;
-    listener.local_addr().context("looking for a free port")
 }
 
 fn variables(settings: &Settings, clock: &std::path::Path) -> Vec<(String, String)> {
@@ -233,43 +215,6 @@ fn variables(settings: &Settings, clock: &std::path::Path) -> Vec<(String, Strin
     variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn write(settings: &Settings, name: &str, text: &str) -> anyhow::Result<()> {
-    let file = settings.folder.join(name);
-    if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-    }
-    fs::write(&file, text).with_context(|| format!("writing {}", file.display()))
-}
-
-/// A recorded event, without which nothing is published: both mappings skip it.
-const CASE: &str = r#"{ "id": "skipped", "path": "events", "body": {"k":"s","id":"0-0","g":0,"n":0,"p":""} }"#;
-
-/// Writes both mappings with their case, and publishes the good one.
-async fn prepare(settings: &Settings, command: &Recipe) -> anyhow::Result<()> {
-    for (name, wasm) in [("broken", BROKEN), ("good", MAPPING)] {
-        let folder = settings.folder.join(name).join("mapping");
-        write(settings, &text(&folder.join("cases/skipped/message.json")), CASE)?;
-        fs::write(folder.join("plugin.wasm"), wasm).with_context(|| format!("writing to {}", folder.display()))?;
-        command.with("commands", &["plugin", "test", &text(&folder), "--update"]).once().await?;
-    }
-    let publish = ["plugin", "publish", "good/mapping", "-c", "serve.toml"];
-    let published = command.with("commands", &publish).once().await?;
-    ensure!(published == Some(0), "the mapping was not published: see commands.log");
-    Ok(())
-}
-
-const COMMON: &str = r#"
-[registry]
-url = "registry"
-[[route]]
-path = "events"
-group = "events/{json:/g}"
-dedup = "json:/id"
-plugin = "mapping"
-[plugin.mapping]
-version = "current"
-"#;
-
 fn target(address: SocketAddr) -> String {
     format!(
         "[target.sss]\nurl = \"http://{address}\"\nallow_private = true\ntimeout = \"2s\"\n\
@@ -278,13 +223,13 @@ fn target(address: SocketAddr) -> String {
 }
 
 fn serve_config(to: SocketAddr) -> String {
-    format!("[queue]\nstore = \"store\"\n{COMMON}{}", target(to))
+    format!("[queue]\nstore = \"store\"\n{CONFIG}{}", target(to))
 }
 
 fn poll_config(to: SocketAddr, queue: SocketAddr, dead_letters: SocketAddr) -> String {
     let url = |address: SocketAddr, name: &str| format!("http://{address}/000000000000/{name}");
     format!(
-        "[queue]\nurl = \"{}\"\ndead_letter_url = \"{}\"\n{COMMON}{}",
+        "[queue]\nurl = \"{}\"\ndead_letter_url = \"{}\"\n{CONFIG}{}",
         url(queue, "events.fifo"),
         url(dead_letters, "events-dead.fifo"),
         target(to)

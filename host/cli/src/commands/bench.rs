@@ -1,0 +1,102 @@
+//! `bench`: what a message costs.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use tempfile::TempDir;
+use towpath_core::clock::Timestamp;
+use towpath_core::message::Message;
+use towpath_core::plugin::{Plugin, Settings as PluginSettings};
+use towpath_proof::bench::{self, Report, Settings};
+
+use crate::args::Bench;
+use crate::compose::engine;
+use crate::output::{Exit, Output};
+use crate::signals;
+
+pub(super) async fn run(args: Bench, output: &Output) -> anyhow::Result<Exit> {
+    if let Some(kind) = &args.child {
+        return child(kind, &args).await;
+    }
+    let folder = TempDir::with_prefix("towpath-bench-").context("making a folder for the run")?;
+    let settings = Settings {
+        binary: std::env::current_exe().context("finding this binary")?,
+        bootstrap: args.bootstrap.as_deref().map(found).transpose()?,
+        python: args.python.as_deref().map(found).transpose()?,
+        folder: folder.path().to_owned(),
+        quick: args.quick,
+    };
+    if cfg!(debug_assertions) {
+        output.note("this build is not optimised: its figures say little");
+    }
+    let bar = output.progress(0, "measuring");
+    let say = |done: usize, all: usize, what: &str| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+        bar.set_message(what.to_owned());
+    };
+    let report = tokio::select! {
+        result = signals::watch(tokio_util::sync::CancellationToken::new()) => { result?; return Ok(Exit::Interrupted) }
+        report = bench::run(&settings, say) => report?,
+    };
+    bar.finish_and_clear();
+    for (file, text) in [(&args.markdown, bench::markdown(&report)), (&args.html, bench::html(&report))] {
+        if let Some(file) = file {
+            std::fs::write(file, text).with_context(|| format!("writing {}", file.display()))?;
+        }
+    }
+    Ok(tell(&report, output))
+}
+
+fn tell(report: &Report, output: &Output) -> Exit {
+    if output.is_json() {
+        output.json(report);
+    } else {
+        output.line(bench::markdown(report));
+    }
+    let wrong = report.figures.iter().filter(|figure| figure.lost + figure.disordered > 0).count();
+    if wrong > 0 {
+        output.note(format!("in {wrong} runs events were lost or out of order"));
+        return Exit::Findings;
+    }
+    Exit::Done
+}
+
+fn found(file: &Path) -> anyhow::Result<PathBuf> {
+    if !file.is_file() {
+        bail!("there is no {}: `make lambda` builds the function, tests/baseline has the forwarder", file.display());
+    }
+    std::path::absolute(file).with_context(|| format!("finding {}", file.display()))
+}
+
+/// A row without a queue, in this process: its CPU time is that of its work.
+async fn child(kind: &str, args: &Bench) -> anyhow::Result<Exit> {
+    let target = args.child_target.as_deref().context("--child-target is missing")?;
+    let size = (args.child_messages, args.child_groups, args.child_bytes);
+    if kind == "bare" {
+        bench::requests(target, size, |_| Ok(())).await?;
+        return Ok(Exit::Done);
+    }
+    let engine = engine(16)?;
+    let plugin = Plugin::load(&engine, PluginSettings::at("mapping", "good/mapping"))?;
+    let call = move |body: &str| {
+        let message = Message {
+            id: "m-1".to_owned().into(),
+            group: "events/1".into(),
+            dedup_id: None,
+            sequence: None,
+            receive_count: 1,
+            sent_at: Timestamp(0),
+            source: "bench".to_owned(),
+            trace: None,
+            headers: Vec::new(),
+            body: body.as_bytes().to_vec(),
+        };
+        match plugin.transform(&message, plugin.limits()).verdict {
+            Ok(_) => Ok(()),
+            Err(fault) => bail!("the mapping failed: {fault}"),
+        }
+    };
+    bench::requests(target, size, call).await?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,126 @@
+//! Benchmarks: the real binaries on loopback, every event verified at the target, beside the forwarder that teams write
+//! by hand, a bare loop, and the limit.
+
+mod lab;
+mod meter;
+mod report;
+mod rows;
+mod scenario;
+mod usage;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Client;
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+pub use report::{html, markdown};
+pub use rows::{Figure, Row};
+
+use lab::{CONCURRENCY, Lab};
+use scenario::Scenario;
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The binary `towpath`.
+    pub binary: PathBuf,
+    /// The function `bootstrap`; without it its row is left out.
+    pub bootstrap: Option<PathBuf>,
+    /// `tests/baseline/runtime.py`; without it its row is left out.
+    pub python: Option<PathBuf>,
+    /// Where everything is kept.
+    pub folder: PathBuf,
+    /// The base scenario of every row and nothing else.
+    pub quick: bool,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The machine: processor, cores, kernel.
+    pub machine: String,
+    /// `towpath`, as it names itself, and Python.
+    pub versions: Vec<String>,
+    /// All figures.
+    pub figures: Vec<Figure>,
+}
+
+/// Runs all; `say` is told of each run: which of how many.
+pub async fn run(settings: &Settings, say: impl Fn(usize, usize, &str)) -> anyhow::Result<Report> {
+    // Clients want it, though all that they talk to is on this machine. Once is enough, more is no harm.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let lab = Lab::new(settings.clone()).await?;
+    let runs = runs(settings);
+    let mut figures: Vec<Figure> = Vec::new();
+    for (done, (row, scenario)) in runs.iter().enumerate() {
+        say(done, runs.len(), &format!("{row:?}: {}", scenario.name));
+        let mut figure = row.run(&lab, *scenario).await?;
+        let ingest =
+            figures.iter().find(|ingest| ingest.row == Row::Ingest && ingest.scenario == Scenario::base().name);
+        if let Some(ingest) = ingest.filter(|_| *scenario == Scenario::base() && matches!(row, Row::Serve | Row::Poll))
+        {
+            // Half of what this machine can take and carry at the same time.
+            let most = 1.0 / (1.0 / figure.per_second + 1.0 / ingest.per_second);
+            figure.latency_ms = Some(row.latency(&lab, *scenario, most / 2.0).await?);
+        }
+        figures.push(figure);
+    }
+    say(runs.len(), runs.len(), "done");
+    Ok(Report { machine: report::machine(), versions: report::versions(settings).await, figures })
+}
+
+fn runs(settings: &Settings) -> Vec<(Row, Scenario)> {
+    let mut rows = vec![Row::Ingest, Row::Bare, Row::Limit, Row::Serve, Row::Poll];
+    rows.extend(settings.bootstrap.as_ref().map(|_| Row::Function));
+    rows.extend(settings.python.as_ref().map(|_| Row::Python));
+    let mut runs = Vec::new();
+    for scenario in Scenario::all() {
+        for row in &rows {
+            // A function is told of failures by its caller, who is not the one that is measured.
+            let by_caller = matches!(row, Row::Function | Row::Python | Row::Bare | Row::Limit);
+            let fits = match row {
+                Row::Ingest => scenario.latency.is_zero() && scenario.failing_percent == 0,
+                _ => !(by_caller && scenario.failing_percent > 0),
+            };
+            runs.extend(fits.then_some((*row, scenario)));
+        }
+        if settings.quick {
+            return runs;
+        }
+    }
+    runs.extend(Scenario::backlogs().map(|scenario| (Row::Serve, scenario)));
+    runs
+}
+
+/// A loop of requests, sixteen at a time, each group in order; `before` is given each body before its request. What the rows
+/// `Bare` and `Limit` run in a process of their own.
+pub async fn requests(
+    target: &str,
+    (messages, groups, bytes): (u32, u32, u32),
+    before: impl Fn(&str) -> anyhow::Result<()> + Send + Sync + 'static,
+) -> anyhow::Result<()> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let scenario = Scenario { messages, groups, bytes, ..Scenario::base() };
+    let (client, before) = (Client::builder().tcp_nodelay(true).build()?, Arc::new(before));
+    let mut lanes = JoinSet::new();
+    let count = CONCURRENCY.min(groups);
+    for lane in 0..count {
+        let (client, before, url) = (client.clone(), Arc::clone(&before), format!("{target}/t"));
+        lanes.spawn(async move {
+            for event in (0..messages).filter(|event| event % groups % count == lane) {
+                let body = scenario.body(event, 0);
+                before(&body)?;
+                let answer = client.post(&url).timeout(Duration::from_secs(10)).body(body).send().await?;
+                answer.error_for_status()?.bytes().await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(done) = lanes.join_next().await {
+        done??;
+    }
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! Where a benchmark is run: the processes under test, and what they are given.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use reqwest::Client;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
+
+use super::Settings;
+use super::meter::Meter;
+use super::scenario::Scenario;
+use super::usage::Usage;
+use crate::mapping::{self, CONFIG};
+use crate::process::{Process, Recipe, free_port, ready, write};
+use crate::runtime_api::{Function, environment};
+
+/// How many post at the same time.
+const SENDERS: u32 = 64;
+
+/// How many requests are under way at the same time where the queue does not say so: as many groups as a host works on.
+pub(crate) const CONCURRENCY: u32 = 16;
+
+/// How long a run may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long one invocation may take.
+const INVOCATION: Duration = Duration::from_secs(60);
+
+/// Where all runs are made.
+pub(crate) struct Lab {
+    settings: Settings,
+    command: Recipe,
+    runs: AtomicU32,
+}
+
+/// A queue with an ingest and an endpoint, in a process of its own or with the pipeline in it.
+pub(crate) struct Host {
+    pub(crate) process: Process,
+    pub(crate) ingest: SocketAddr,
+    pub(crate) sqs: SocketAddr,
+    config: String,
+}
+
+impl Lab {
+    /// Publishes the mapping.
+    pub(crate) async fn new(settings: Settings) -> anyhow::Result<Lab> {
+        let credentials =
+            [("AWS_ACCESS_KEY_ID", "bench"), ("AWS_SECRET_ACCESS_KEY", "bench"), ("AWS_REGION", "eu-west-1")];
+        let command = Recipe {
+            binary: settings.binary.clone(),
+            folder: settings.folder.clone(),
+            name: "commands".to_owned(),
+            args: Vec::new(),
+            variables: credentials.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        };
+        write(&settings.folder, "publish.toml", &format!("{CONFIG}{}", target("http://127.0.0.1:9")))?;
+        mapping::publish(&settings.folder, &command, "publish.toml").await?;
+        Ok(Lab { settings, command, runs: AtomicU32::new(0) })
+    }
+
+    /// A queue of its own, and the config of a host over it for this target. `alone` runs without the pipeline.
+    pub(crate) async fn host(&self, target_url: &str) -> anyhow::Result<Host> {
+        let run = self.runs.fetch_add(1, Ordering::Relaxed);
+        let (ingest, sqs, config) = (free_port().await?, free_port().await?, format!("serve-{run}.toml"));
+        let text = format!("[queue]\nstore = \"store-{run}\"\n{CONFIG}{}", target(target_url));
+        write(&self.settings.folder, &config, &text.replace("dedup = \"json:/id\"\n", ""))?;
+        let process = Process::new(self.command.with(&format!("serve-{run}"), &[]));
+        Ok(Host { process, ingest, sqs, config })
+    }
+
+    /// A process that polls the queue of a host.
+    pub(crate) fn poller(&self, host: &Host, target_url: &str) -> anyhow::Result<Process> {
+        let url = |name: &str| format!("http://{}/000000000000/{name}", host.sqs);
+        let queue = format!("url = \"{}\"\ndead_letter_url = \"{}\"", url("events.fifo"), url("events-dead.fifo"));
+        let config = host.config.replace("serve", "poll");
+        write(&self.settings.folder, &config, &format!("[queue]\n{queue}\n{CONFIG}{}", target(target_url)))?;
+        let args = ["poll", "-c", &config, "--health", "127.0.0.1:0"];
+        Ok(Process::new(self.command.with(config.trim_end_matches(".toml"), &args)))
+    }
+
+    /// The host as a function.
+    pub(crate) async fn function(&self, target_url: &str) -> anyhow::Result<Function> {
+        let Some(bootstrap) = &self.settings.bootstrap else { bail!("there is no function") };
+        let queue = "url = \"http://127.0.0.1:1/1/e.fifo\"\ndead_letter_url = \"http://127.0.0.1:1/1/d.fifo\"";
+        write(&self.settings.folder, "function.toml", &format!("[queue]\n{queue}\n{CONFIG}{}", target(target_url)))?;
+        let mut command = Command::new(bootstrap);
+        command.current_dir(&self.settings.folder).envs(environment(&self.settings.folder.join("function.toml")));
+        Function::spawn(command, std::process::Stdio::null()).await
+    }
+
+    /// The forwarder in Python.
+    pub(crate) async fn python(&self, target_url: &str) -> anyhow::Result<Function> {
+        let Some(runtime) = &self.settings.python else { bail!("there is no forwarder") };
+        let mut command = Command::new("python3");
+        command.arg(runtime).env("TARGET_URL", target_url);
+        Function::spawn(command, std::process::Stdio::null()).await
+    }
+
+    /// This binary as a loop without a queue: `bare`, or with the call of the plugin, `parts`.
+    pub(crate) fn child(&self, kind: &str, target_url: &str, scenario: &Scenario) -> Process {
+        let (messages, groups, bytes) =
+            (scenario.messages.to_string(), scenario.groups.to_string(), scenario.bytes.to_string());
+        let mut args = vec!["bench", "--child", kind, "--child-target", target_url];
+        args.extend(["--child-messages", &messages, "--child-groups", &groups, "--child-bytes", &bytes]);
+        Process::new(self.command.with(kind, &args))
+    }
+}
+
+impl Host {
+    /// Starts it, with the pipeline or without.
+    pub(crate) async fn start(&mut self, pipeline: bool) -> anyhow::Result<()> {
+        let (ingest, sqs) = (self.ingest.to_string(), self.sqs.to_string());
+        let mut args = vec!["serve", "-c", &self.config, "--listen", &ingest, "--sqs", &sqs];
+        args.extend((!pipeline).then_some("--ingest-only"));
+        self.process.recipe.args = args.into_iter().map(str::to_owned).collect();
+        self.process.start()?;
+        ready(self.ingest, PATIENCE).await
+    }
+
+    /// Posts these events, each answered before its sender posts the next. How long each took, in microseconds, in order.
+    pub(crate) async fn post(
+        &self,
+        meter: &Arc<Meter>,
+        events: u32,
+        per_second: Option<f64>,
+    ) -> anyhow::Result<Vec<u32>> {
+        let (client, url) = (client()?, format!("http://{}/hooks/events", self.ingest));
+        let began = Instant::now();
+        let mut senders = JoinSet::new();
+        // In a group the order of events is that of their posts: one sender has the whole group.
+        let lanes = SENDERS.min(meter.groups());
+        for lane in 0..lanes {
+            let (meter, client, url) = (Arc::clone(meter), client.clone(), url.clone());
+            senders.spawn(async move {
+                let mut took = Vec::new();
+                for event in (0..events).filter(|event| event % meter.groups() % lanes == lane) {
+                    if let Some(rate) = per_second {
+                        sleep_until((began + Duration::from_secs_f64(f64::from(event) / rate)).into()).await;
+                    }
+                    let started = Instant::now();
+                    let answer = client.post(&url).body(meter.body(event)).send().await.context("posting")?;
+                    ensure!(answer.status() == 202, "ingest answered {}", answer.status());
+                    answer.bytes().await.context("posting")?;
+                    took.push(u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX));
+                }
+                anyhow::Ok(took)
+            });
+        }
+        let mut all = Vec::new();
+        while let Some(took) = senders.join_next().await {
+            all.extend(took??);
+        }
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    /// Stores many events quickly, in batches over the endpoint.
+    pub(crate) async fn pile(&self, meter: &Arc<Meter>, events: std::ops::Range<u32>) -> anyhow::Result<()> {
+        let (client, url) = (client()?, format!("http://{}/", self.sqs));
+        let queue = format!("http://{}/000000000000/events.fifo", self.sqs);
+        let mut senders = JoinSet::new();
+        // A request may have a mebibyte.
+        let (lanes, batch) = (CONCURRENCY.min(meter.groups()), (900_000 / meter.bytes().max(1) as usize).clamp(1, 10));
+        for lane in 0..lanes {
+            let (meter, client, url, queue) = (Arc::clone(meter), client.clone(), url.clone(), queue.clone());
+            let groups = meter.groups();
+            let mut own = events.clone().filter(move |event| event % groups % lanes == lane);
+            senders.spawn(async move {
+                loop {
+                    let entry = |event: u32| {
+                        let group = format!("events/{}", event % meter.groups());
+                        json!({ "Id": event.to_string(), "MessageBody": meter.body(event), "MessageGroupId": group,
+                            "MessageDeduplicationId": event.to_string() })
+                    };
+                    let entries: Vec<Value> = own.by_ref().take(batch).map(entry).collect();
+                    if entries.is_empty() {
+                        return anyhow::Ok(());
+                    }
+                    let send = client.post(&url).header("x-amz-target", "AmazonSQS.SendMessageBatch");
+                    let send = send.header("content-type", "application/x-amz-json-1.0");
+                    let body = json!({ "QueueUrl": queue, "Entries": entries }).to_string();
+                    let answer = send.body(body).send().await.context("storing")?;
+                    ensure!(answer.status() == 200, "the endpoint answered {}", answer.status());
+                    answer.bytes().await.context("storing")?;
+                }
+            });
+        }
+        while let Some(sent) = senders.join_next().await {
+            sent??;
+        }
+        Ok(())
+    }
+}
+
+/// Hands all events to a function, ten at a time, and returns what it used meanwhile.
+pub(crate) async fn invoke(function: &mut Function, meter: &Meter, scenario: &Scenario) -> anyhow::Result<Usage> {
+    function.ready().await?;
+    // The first ones connect.
+    let warm = scenario.messages.min(100) / 10 * 10;
+    let mut before = Usage::default();
+    for first in (0..scenario.messages).step_by(10) {
+        if first == warm {
+            before = Usage::of(function.id());
+        }
+        let records: Vec<Value> =
+            (first..scenario.messages.min(first + 10)).map(|event| record(event, meter, scenario)).collect();
+        let (answer, _) = function.invoke(json!({ "Records": records }), INVOCATION).await?;
+        let answer = answer.map_err(|error| anyhow::anyhow!("the function failed: {error}"))?;
+        let failed = answer.get("batchItemFailures").and_then(Value::as_array).map_or(0, Vec::len);
+        ensure!(failed == 0, "{failed} messages of a batch failed");
+    }
+    let after = Usage::of(function.id());
+    let part = f64::from(scenario.messages) / f64::from(scenario.messages - warm).max(1.0);
+    Ok(Usage { cpu: after.cpu.saturating_sub(before.cpu).mul_f64(part), peak: after.peak })
+}
+
+fn record(event: u32, meter: &Meter, scenario: &Scenario) -> Value {
+    json!({
+        "messageId": format!("m-{event}"), "receiptHandle": "h", "body": meter.body(event),
+        "attributes": {
+            "ApproximateReceiveCount": "1", "SentTimestamp": "1795641491000", "SequenceNumber": event.to_string(),
+            "MessageGroupId": format!("events/{}", scenario.group(event)), "MessageDeduplicationId": format!("d-{event}")
+        },
+        "messageAttributes": {}, "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:e.fifo"
+    })
+}
+
+fn client() -> anyhow::Result<Client> {
+    Client::builder().tcp_nodelay(true).build().context("preparing the HTTP client")
+}
+
+fn target(url: &str) -> String {
+    format!(
+        "[target.sss]\nurl = \"{url}\"\nallow_private = true\ntimeout = \"10s\"\nretry = {{ base = \"50ms\", cap = \"1s\" }}\nbreaker = {{ failures = 0 }}\n"
+    )
+}

@@ -1,0 +1,186 @@
+//! What is measured: each row is one way to carry messages, each figure one of its scenarios.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use serde::Serialize;
+use tokio::time::sleep;
+
+use super::lab::{Lab, PATIENCE, invoke};
+use super::meter::{Counts, Meter};
+use super::scenario::Scenario;
+use super::usage::Usage;
+
+/// A way to carry messages.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Row {
+    /// `towpath serve`: poll mode over the local queue.
+    Serve,
+    /// `towpath poll` over the SQS endpoint of another process.
+    Poll,
+    /// The Lambda host over the Runtime API, ten messages an invocation.
+    Function,
+    /// The forwarder in Python over the same API.
+    Python,
+    /// A loop of requests by reqwest, sixteen at a time, without queue or plugin.
+    Bare,
+    /// The same loop with the plugin's call before each request: what nobody can be faster than.
+    Limit,
+    /// `towpath serve --ingest-only`: webhooks that are stored.
+    Ingest,
+}
+
+/// What one run measured.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Figure {
+    /// The row.
+    pub row: Row,
+    /// The scenario's name.
+    pub scenario: &'static str,
+    /// How many messages were measured.
+    pub messages: u32,
+    /// Messages that never came.
+    pub lost: u64,
+    /// Messages that came more than once.
+    pub duplicated: u64,
+    /// Messages that came before one that was sent before them in their group.
+    pub disordered: u64,
+    /// Messages a second.
+    pub per_second: f64,
+    /// CPU time a message, in microseconds, of the process that carries.
+    pub cpu_us: f64,
+    /// The most resident memory of that process, in MB.
+    pub peak_mb: f64,
+    /// From sending to the target, half of all and 99 of a hundred, in milliseconds, where it was measured: at half load.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<(f64, f64)>,
+}
+
+impl Row {
+    /// Runs a scenario.
+    pub(crate) async fn run(self, lab: &Lab, scenario: Scenario) -> anyhow::Result<Figure> {
+        // CPU time is told in steps of 10 ms: what is quick is done more often.
+        let quick = matches!(self, Row::Bare | Row::Limit) && scenario.latency.is_zero() && scenario.bytes < 1000;
+        let scenario = Scenario { messages: scenario.messages * if quick { 4 } else { 1 }, ..scenario };
+        let meter = Arc::new(Meter::start(scenario).await?);
+        let url = format!("http://{}", meter.address);
+        let used = match self {
+            Row::Serve => serve(lab, &meter, &scenario, &url).await?,
+            Row::Poll => poll(lab, &meter, &scenario, &url).await?,
+            Row::Function => invoke(&mut lab.function(&url).await?, &meter, &scenario).await?,
+            Row::Python => invoke(&mut lab.python(&url).await?, &meter, &scenario).await?,
+            Row::Bare => child(lab, "bare", &meter, &scenario, &url).await?,
+            Row::Limit => child(lab, "parts", &meter, &scenario, &url).await?,
+            Row::Ingest => return ingest(lab, &meter, scenario, &url).await,
+        };
+        // Of a backlog only the first are measured, and which they are is the host's choice.
+        let sent = if scenario.backlog > 0 { 0 } else { scenario.messages };
+        self.figure(scenario, used, meter.counts(sent))
+    }
+
+    fn figure(self, scenario: Scenario, used: Usage, counts: Counts) -> anyhow::Result<Figure> {
+        ensure!(counts.foreign == 0, "{} requests were of no event", counts.foreign);
+        let Counts { lost, duplicated, disordered, length, .. } = counts;
+        Ok(Figure {
+            row: self,
+            scenario: scenario.name,
+            messages: scenario.messages,
+            lost,
+            duplicated,
+            disordered,
+            per_second: f64::from(scenario.messages) / length.as_secs_f64(),
+            cpu_us: used.cpu.as_secs_f64() * 1e6 / f64::from(scenario.messages),
+            peak_mb: used.peak as f64 / 1e6,
+            latency_ms: None,
+        })
+    }
+
+    /// Runs the row at a rate for a while, and measures how long each message took from its post to the target.
+    pub(crate) async fn latency(self, lab: &Lab, scenario: Scenario, per_second: f64) -> anyhow::Result<(f64, f64)> {
+        let scenario = Scenario { messages: (per_second * 5.0) as u32, ..scenario };
+        let meter = Arc::new(Meter::start(scenario).await?);
+        let url = format!("http://{}", meter.address);
+        let mut host = lab.host(&url).await?;
+        host.start(self == Row::Serve).await?;
+        let mut poller = lab.poller(&host, &url)?;
+        if self == Row::Poll {
+            poller.start()?;
+        }
+        host.post(&meter, scenario.messages, Some(per_second)).await?;
+        meter.until(u64::from(scenario.messages), PATIENCE).await;
+        let latencies = meter.counts(scenario.messages).latencies;
+        poller.kill().await;
+        host.process.kill().await;
+        Ok((percentile(&latencies, 50), percentile(&latencies, 99)))
+    }
+}
+
+/// In milliseconds, of microseconds in order.
+pub(crate) fn percentile(sorted: &[u32], percent: usize) -> f64 {
+    let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+    f64::from(sorted.get(at).copied().unwrap_or_default()) / 1e3
+}
+
+/// Fills a queue, and measures how it is drained by a host that finds it so.
+async fn serve(lab: &Lab, meter: &Arc<Meter>, scenario: &Scenario, url: &str) -> anyhow::Result<Usage> {
+    let mut host = lab.host(url).await?;
+    host.start(false).await?;
+    host.pile(meter, 0..scenario.messages + scenario.backlog).await?;
+    host.process.terminate().await;
+    host.start(true).await?;
+    let id = host.process.id();
+    let used = drained(meter, scenario, || Usage::of(id)).await?;
+    host.process.kill().await;
+    Ok(used)
+}
+
+async fn poll(lab: &Lab, meter: &Arc<Meter>, scenario: &Scenario, url: &str) -> anyhow::Result<Usage> {
+    let mut host = lab.host(url).await?;
+    host.start(false).await?;
+    host.pile(meter, 0..scenario.messages + scenario.backlog).await?;
+    let mut poller = lab.poller(&host, url)?;
+    poller.start()?;
+    let id = poller.id();
+    let used = drained(meter, scenario, || Usage::of(id)).await?;
+    poller.kill().await;
+    host.process.kill().await;
+    Ok(used)
+}
+
+/// From the first message to the last; what was used before the first is the start of the process.
+async fn drained(meter: &Meter, scenario: &Scenario, usage: impl Fn() -> Usage) -> anyhow::Result<Usage> {
+    let begun = meter.until(1, PATIENCE).await;
+    let before = usage();
+    let done = meter.until(u64::from(scenario.messages), PATIENCE).await;
+    let after = usage();
+    ensure!(done >= u64::from(scenario.messages), "{done} of {} messages came in time", scenario.messages);
+    // What comes late would come twice.
+    sleep(Duration::from_millis(100)).await;
+    let part = f64::from(scenario.messages) / (done - begun).max(1) as f64;
+    // One that ended meanwhile has no memory any more.
+    Ok(Usage { cpu: after.cpu.saturating_sub(before.cpu).mul_f64(part), peak: after.peak.max(before.peak) })
+}
+
+async fn child(lab: &Lab, kind: &str, meter: &Meter, scenario: &Scenario, url: &str) -> anyhow::Result<Usage> {
+    let mut child = lab.child(kind, url, scenario);
+    child.start()?;
+    let id = child.id();
+    let used = drained(meter, scenario, || Usage::of(id)).await?;
+    child.kill().await;
+    Ok(used)
+}
+
+async fn ingest(lab: &Lab, meter: &Arc<Meter>, scenario: Scenario, url: &str) -> anyhow::Result<Figure> {
+    let mut host = lab.host(url).await?;
+    host.start(false).await?;
+    let (before, began) = (Usage::of(host.process.id()), Instant::now());
+    let took = host.post(meter, scenario.messages, None).await?;
+    let (length, after) = (began.elapsed(), Usage::of(host.process.id()));
+    host.process.kill().await;
+    let counts = Counts { length, ..Counts::default() };
+    let used = Usage { cpu: after.cpu.saturating_sub(before.cpu), peak: after.peak };
+    let latency_ms = Some((percentile(&took, 50), percentile(&took, 99)));
+    Ok(Figure { latency_ms, ..Row::Ingest.figure(scenario, used, counts)? })
+}

@@ -1,0 +1,41 @@
+//! The mapping that is run: what becomes of an event stands in its body. `tests/src/guest.rs` makes it, and one that is broken.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+
+use crate::process::{Recipe, text, write};
+
+const MAPPING: &[u8] = include_bytes!("../guests/mapping.wasm");
+const BROKEN: &[u8] = include_bytes!("../guests/broken.wasm");
+
+/// A recorded event, without which nothing is published: both skip it.
+const CASE: &str = r#"{ "id": "skipped", "path": "events", "body": {"k":"s","id":"0-0","g":0,"n":0,"p":""} }"#;
+
+/// What every config of a run has: the route, and the mapping from the registry.
+pub(crate) const CONFIG: &str = r#"
+[registry]
+url = "registry"
+[[route]]
+path = "events"
+group = "events/{json:/g}"
+dedup = "json:/id"
+plugin = "mapping"
+[plugin.mapping]
+version = "current"
+"#;
+
+/// Writes both mappings with their case to `good/mapping` and `broken/mapping`, and publishes the good one with this config.
+pub(crate) async fn publish(folder: &Path, command: &Recipe, config: &str) -> anyhow::Result<()> {
+    for (name, wasm) in [("broken", BROKEN), ("good", MAPPING)] {
+        let folder = folder.join(name).join("mapping");
+        write(&folder, "cases/skipped/message.json", CASE)?;
+        fs::write(folder.join("plugin.wasm"), wasm).with_context(|| format!("writing to {}", folder.display()))?;
+        command.with("commands", &["plugin", "test", &text(&folder), "--update"]).once().await?;
+    }
+    let publish = ["plugin", "publish", "good/mapping", "-c", config];
+    let published = command.with("commands", &publish).once().await?;
+    ensure!(published == Some(0), "the mapping was not published: see commands.log in {}", folder.display());
+    Ok(())
+}
