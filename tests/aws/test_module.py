@@ -168,7 +168,7 @@ def test_alarms_are_silent_until_something_happens(aws, applied):
     alarms = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix="towpath-example")["MetricAlarms"]
     assert {alarm["AlarmName"].removeprefix("towpath-example-") for alarm in alarms} == {
         "dead-letters", "oldest-message", "deduplicated",
-        "host-errors", "host-throttles", "ingest-errors", "ingest-throttles",
+        "dead-letters-not-stored", "host-errors", "host-throttles", "ingest-errors", "ingest-throttles",
     }
     assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}
     dashboard = aws.client("cloudwatch").get_dashboard(DashboardName=applied["dashboard_name"])

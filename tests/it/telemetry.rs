@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use towpath_core::plugin::precompile;
 use towpath_tests::guest::Guest;
 use towpath_tests::runtime_api::Function;
@@ -70,9 +73,9 @@ async fn a_collector_that_hangs_holds_up_no_message() {
     target.until(|calls| calls.len() == 50).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_function_writes_its_metrics_as_cloudwatch_reads_them_before_it_answers() {
-    let (target, folder) = (Target::fine().await, tempfile::TempDir::new().unwrap());
+/// A function with a guest that forwards to this target; its config, and the folder that it lies in.
+fn function(target: &Target) -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
     let (code, manifest) = precompile(&Guest::forward().build(), None).unwrap();
     fs::write(folder.path().join("guest.cwasm"), code).unwrap();
     fs::write(folder.path().join("guest.cwasm.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
@@ -82,10 +85,13 @@ async fn a_function_writes_its_metrics_as_cloudwatch_reads_them_before_it_answer
         [target.sss]\nurl = \"{}\"\nallow_private = true\n",
         target.url
     );
-    let (file, log) = (folder.path().join("towpath.toml"), folder.path().join("log"));
+    let file = folder.path().join("towpath.toml");
     fs::write(&file, config).unwrap();
-    let command = Function::command(&file, "http://127.0.0.1:1");
-    let mut function = Function::spawn_logging(command, fs::File::create(&log).unwrap()).await;
+    (folder, file)
+}
+
+/// Two messages of one group, in a trace of AWS.
+fn event() -> Value {
     let record = |id: &str| {
         json!({
             "messageId": id, "receiptHandle": "h", "body": "{\"k\":1}", "messageAttributes": {},
@@ -93,10 +99,32 @@ async fn a_function_writes_its_metrics_as_cloudwatch_reads_them_before_it_answer
                 "AWSTraceHeader": "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1" },
         })
     };
-    let event = json!({ "Records": [record("m-1"), record("m-2")] });
+    json!({ "Records": [record("m-1"), record("m-2")] })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_a_collector_keeps_waiting_answers_in_time() {
+    let (target, collector) = (Target::fine().await, Target::answering(|_| Answer::Hang).await);
+    let (_folder, file) = function(&target);
+    let mut command = Function::command(&file, "http://127.0.0.1:1");
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url);
+    let mut function = Function::spawn(command).await;
+    let (answer, left) = function.invoke_timed(&event(), Duration::from_secs(20)).await;
+    assert_eq!(answer.unwrap()["batchItemFailures"], json!([]));
+    assert!(left > Duration::from_secs(11), "a collector has 10 s by default, here it has less: {left:?} are left");
+    assert!(!collector.calls().is_empty(), "it was told");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_writes_its_metrics_as_cloudwatch_reads_them_before_it_answers() {
+    let target = Target::fine().await;
+    let (folder, file) = function(&target);
+    let log = folder.path().join("log");
+    let command = Function::command(&file, "http://127.0.0.1:1");
+    let mut function = Function::spawn_logging(command, fs::File::create(&log).unwrap()).await;
     for expected in [2.0, 2.0] {
         let before = fs::read_to_string(&log).unwrap().len();
-        function.invoke(&event, std::time::Duration::from_secs(30)).await.unwrap();
+        function.invoke(&event(), Duration::from_secs(30)).await.unwrap();
         let text = fs::read_to_string(&log).unwrap().split_off(before);
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let emf = |metric: &str| {
@@ -147,4 +175,10 @@ fn every_metric_is_in_the_table_and_nothing_else() {
         let used = names(&fs::read_to_string(format!("{root}/terraform/{file}")).unwrap(), '"');
         assert!(!used.is_empty() && used.is_subset(&documented), "{file}: {used:?}");
     }
+}
+
+#[test]
+fn what_the_benchmarks_say_of_scale_is_what_the_formulas_give() {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../BENCHMARKS.md")).unwrap();
+    assert!(text.contains(&towpath_proof::scale::markdown()), "BENCHMARKS.md is old: run `make bench`");
 }

@@ -2,6 +2,7 @@
 //! to be proven does not judge itself.
 //!
 //! - [`bench`]: what a message costs, beside others and beside the limit.
+//! - [`scale`]: where the design saturates on AWS, by arithmetic and a simulation.
 //! - [`chaos`]: hosts over one queue, faults by a seed, and an oracle at the receiver.
 
 pub mod bench;
@@ -14,6 +15,7 @@ mod process;
 mod proxy;
 mod receiver;
 pub mod runtime_api;
+pub mod scale;
 
 pub use event::{Event, Kind};
 pub use journal::{Call, Journal};

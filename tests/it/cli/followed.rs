@@ -69,6 +69,8 @@ async fn a_message_is_followed_from_its_storage_to_its_end() {
         "{story:#}"
     );
     assert_eq!(story["story"][1]["attempts"][0]["status"], 400, "{story:#}");
+    let kept = std::fs::read_to_string(folder.path().join(".towpath/story.jsonl")).unwrap();
+    assert!(!kept.contains("odd") && !kept.contains("not now"), "neither bodies nor answers are kept");
 }
 
 #[tokio::test(flavor = "multi_thread")]

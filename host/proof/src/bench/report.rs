@@ -7,6 +7,7 @@ use tokio::process::Command;
 
 use super::rows::{Figure, Row};
 use super::{Report, Settings};
+use crate::scale;
 
 /// Processor, cores, kernel.
 pub(crate) fn machine() -> String {
@@ -160,7 +161,7 @@ pub fn markdown(report: &Report) -> String {
             }
         }
     }
-    text
+    text + &scale::markdown()
 }
 
 const METHOD: &str = "\

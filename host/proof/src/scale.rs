@@ -1,0 +1,208 @@
+//! Where the design saturates on AWS: arithmetic by published limits, a simulation that checks it, and what it costs. Nothing
+//! here was measured on AWS.
+
+mod simulation;
+
+use std::fmt::Write as _;
+
+pub use simulation::{Outcome, simulate};
+
+/// What AWS allows. Quotas can be raised where "default" says so.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Messages in flight in a FIFO queue, held ones that wait included. Source: "Amazon SQS message quotas".
+    pub in_flight: u32,
+    /// Messages that a receive looks at to find a group that is free: the first of the queue. Source: "Amazon SQS FIFO queue
+    /// quotas".
+    pub window: u32,
+    /// Requests a second for each operation, high throughput, in the largest regions. Source: the same.
+    pub requests: f64,
+    /// Invocations at the same time: `maximum_concurrency` of the mapping. Source: "Configuring scaling behavior for SQS event
+    /// source mappings".
+    pub functions: u32,
+    /// Messages of an invocation, for a FIFO queue. Source: "Using Lambda with Amazon SQS".
+    pub batch: u32,
+    /// Requests a second of an HTTP API (default). Source: "Quotas for configuring and running an HTTP API".
+    pub posts: f64,
+}
+
+/// As published in 2025.
+pub const AWS: Limits =
+    Limits { in_flight: 120_000, window: 120_000, requests: 70_000.0, functions: 1000, batch: 10, posts: 10_000.0 };
+
+/// Prices of `us-east-1`, in dollars, without free tiers, as published in 2025.
+mod prices {
+    /// A million requests of an HTTP API.
+    pub(super) const API: f64 = 1.00;
+    /// A million requests to a FIFO queue; each 64 KB of a message is one.
+    pub(super) const SQS: f64 = 0.50;
+    /// A million invocations.
+    pub(super) const INVOCATIONS: f64 = 0.20;
+    /// A GB-second on arm64.
+    pub(super) const GB_SECOND: f64 = 0.000_013_333_4;
+    /// A GB of logs.
+    pub(super) const LOGS: f64 = 0.50;
+}
+
+/// What comes, and what carries it.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Groups that have messages.
+    pub groups: u32,
+    /// Messages a second.
+    pub per_second: f64,
+    /// How long the target takes for one, in seconds.
+    pub target_s: f64,
+    /// What an invocation takes besides, in seconds.
+    pub overhead_s: f64,
+    /// The share of the groups whose target is on hold.
+    pub held: f64,
+    /// How long a held message waits before it is looked at again, in seconds.
+    pub hold_wait_s: f64,
+}
+
+/// A hundred thousand groups, and a target that takes 200 ms.
+pub const LOAD: Load =
+    Load { groups: 100_000, per_second: 5_000.0, target_s: 0.2, overhead_s: 0.01, held: 0.0, hold_wait_s: 60.0 };
+
+impl Limits {
+    /// Messages a second where enough groups have messages: groups of an invocation run side by side.
+    pub fn by_functions(&self, load: &Load) -> f64 {
+        f64::from(self.functions) * f64::from(self.batch) / (load.overhead_s + load.target_s)
+    }
+
+    /// Messages a second up to which functions are free, and get one message each: there is no batching window. From there on
+    /// all are busy, and batches grow.
+    pub fn by_single_messages(&self, load: &Load) -> f64 {
+        f64::from(self.functions) / (load.overhead_s + load.target_s)
+    }
+
+    /// Messages a second where few groups have many messages: one invocation has ten of one group, one after another.
+    pub fn by_groups(&self, load: &Load) -> f64 {
+        let invocation = load.overhead_s + f64::from(self.batch) * load.target_s;
+        f64::from(load.groups.min(self.functions)) * f64::from(self.batch) / invocation
+    }
+
+    /// Messages a second through one group, in order.
+    pub fn by_one_group(&self, load: &Load) -> f64 {
+        self.by_groups(&Load { groups: 1, ..*load })
+    }
+
+    /// Messages a second that so many in flight allow.
+    pub fn by_flight(&self, load: &Load) -> f64 {
+        f64::from(self.in_flight) / (load.overhead_s + load.target_s)
+    }
+
+    /// How long a hold may last, in seconds, before what waits for it fills the window, and nothing behind is found.
+    pub fn longest_hold(&self, load: &Load) -> f64 {
+        f64::from(self.window) / (load.per_second * load.held)
+    }
+
+    /// How many groups may be held at the same time: of each, a batch waits in flight.
+    pub fn most_held_groups(&self, load: &Load) -> f64 {
+        // What came for a group while it waited is received with its head.
+        let waiting = (load.per_second / f64::from(load.groups) * load.hold_wait_s).clamp(1.0, f64::from(self.batch));
+        f64::from(self.in_flight) / waiting
+    }
+}
+
+/// What a million events cost, in dollars, part by part. `batch` messages an invocation, bodies below 64 KB.
+pub fn cost(load: &Load, batch: f64) -> Vec<(&'static str, f64)> {
+    let (ingest_gb, ingest_s, host_gb) = (0.128, 0.005, 0.256);
+    let invocations = 1.0 / batch;
+    let host_s = load.overhead_s + load.target_s;
+    // As measured, in KB: for each event the ingest function's line, metrics and Lambda's own lines, and the line of its pass;
+    // for each invocation of the host metrics and Lambda's own lines.
+    let (event_kb, invocation_kb) = (0.25 + 0.3 + 0.35 + 0.45, 2.4 + 0.2 + 0.35);
+    vec![
+        ("HTTP API", prices::API),
+        ("ingest function", prices::INVOCATIONS + 1e6 * ingest_gb * ingest_s * prices::GB_SECOND),
+        ("SQS: a send, and a receive and a delete for each batch", prices::SQS * (1.0 + 2.0 * invocations)),
+        ("host function", invocations * (prices::INVOCATIONS + 1e6 * host_gb * host_s * prices::GB_SECOND)),
+        // A KB for each of a million is a GB.
+        ("logs and metrics", (event_kb + invocations * invocation_kb) * prices::LOGS),
+    ]
+}
+
+/// The section of `BENCHMARKS.md`.
+pub fn markdown() -> String {
+    let (limits, load) = (AWS, LOAD);
+    let mut text = String::from(
+        "\n## Scale on AWS, by arithmetic\n\n\
+        Nothing here was measured on AWS: these are its published limits, and what follows. `host/proof/src/scale.rs` has the formulas and their\n\
+        sources; a simulation of 100,000 groups and 1,000 functions by the rules of FIFO queues checks them (`cargo test -p towpath-proof scale`).\n\
+        The target takes 200 ms, an invocation 10 ms besides.\n\n\
+        | what ends first | formula | messages a second |\n|---|---|---|\n",
+    );
+    let rows = [
+        (
+            "functions, where a batch has ten groups: the best case",
+            "functions × 10 / (10 ms + 200 ms)",
+            limits.by_functions(&load),
+        ),
+        (
+            "functions with one message each: from here on batches grow",
+            "functions / (10 ms + 200 ms)",
+            limits.by_single_messages(&load),
+        ),
+        (
+            "functions, where every group is behind by ten: the worst",
+            "functions × 10 / (10 ms + 10 × 200 ms)",
+            limits.by_groups(&load),
+        ),
+        ("one group, in order", "10 / (10 ms + 10 × 200 ms)", limits.by_one_group(&load)),
+        ("messages in flight", "120,000 / (10 ms + 200 ms)", limits.by_flight(&load)),
+        (
+            "requests to SQS, a send each",
+            "70,000 where high throughput is highest, 2,400 in small regions",
+            limits.requests,
+        ),
+        ("HTTP API", "10,000 by default, raised on request", limits.posts),
+    ];
+    for (what, formula, rate) in rows {
+        let _ = writeln!(text, "| {what} | {formula} | {} |", thousands(rate));
+    }
+    let held = Load { held: 0.1, per_second: 1000.0, ..load };
+    let _ = writeln!(
+        text,
+        "\nThere is no batching window: a queue that is not behind hands out one message an invocation, which decides what a million costs (below). From\n\
+        {} a second on all functions are busy and batches grow, up to {} a second at best. **Overload is not linear:** a receive hands out all\n\
+        that waits of a group together, so the further groups are behind, the fewer are in a batch, and the rate falls to {} a second. Keep\n\
+        peaks below the best case, or give targets that are slow a queue of their own.\n\n\
+        **A hold has a length.** A receive looks at the first 120,000 messages only. What waits for a target on hold fills them: at 1,000 messages a\n\
+        second of which a tenth is for that target, after 120,000 / 100 = {:.0} s nothing behind is found, and all other groups stand still until the\n\
+        hold ends; nothing is lost. A target that may be away for longer than that wants a queue, and a deployment, of its own. Of every held group\n\
+        up to ten messages wait in flight, so between {} and {} groups can be held at the same time.",
+        thousands(limits.by_single_messages(&load)),
+        thousands(limits.by_functions(&load)),
+        thousands(limits.by_groups(&load)),
+        limits.longest_hold(&held),
+        thousands(f64::from(limits.in_flight) / f64::from(limits.batch)),
+        thousands(f64::from(limits.in_flight)),
+    );
+    text += "\n| a million events cost | ten an invocation | one an invocation |\n|---|---|---|\n";
+    let (ten, one) = (cost(&load, 10.0), cost(&load, 1.0));
+    for ((part, ten), (_, one)) in ten.iter().zip(&one) {
+        let _ = writeln!(text, "| {part} | $ {ten:.2} | $ {one:.2} |");
+    }
+    let sum = |parts: &[(&str, f64)]| parts.iter().map(|(_, cost)| cost).sum::<f64>();
+    let _ = writeln!(text, "| together | **$ {:.2}** | **$ {:.2}** |", sum(&ten), sum(&one));
+    text += "\nPrices of us-east-1 as published in 2025, without free tiers: 256 MB for the host, 128 MB and 5 ms for ingest, bodies below 64 KB.\n";
+    text
+}
+
+fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "scale/tests.rs"]
+mod tests;

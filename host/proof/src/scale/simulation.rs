@@ -1,0 +1,166 @@
+//! A FIFO queue and its functions, event by event: the rules that the arithmetic of [`super`] rests on.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+
+use super::{Limits, Load};
+
+/// What came of a simulation.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Outcome {
+    /// Messages delivered in each second.
+    pub delivered: Vec<u32>,
+    /// The most messages in flight.
+    pub in_flight: u32,
+    /// The most invocations at the same time.
+    pub functions: u32,
+}
+
+/// What happens next: a message comes, an invocation ends, or a held group is looked at again.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Event {
+    Arrival,
+    Ended(Vec<(u32, u32)>),
+    Again(u32, u32),
+}
+
+struct Queue {
+    /// The messages of each group, by the order in which they came.
+    groups: Vec<VecDeque<u32>>,
+    /// Groups that are free, by their heads.
+    free: BTreeSet<(u32, u32)>,
+    /// How many messages wait, by their order: a Fenwick tree.
+    waiting: Vec<u32>,
+}
+
+/// Simulates so many seconds, with this seed.
+pub fn simulate(limits: &Limits, load: &Load, seconds: u32, seed: u64) -> Outcome {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let most = (load.per_second * f64::from(seconds) * 1.1) as usize + 1000;
+    let mut queue = Queue {
+        groups: vec![VecDeque::new(); load.groups as usize],
+        free: BTreeSet::new(),
+        waiting: vec![0; most + 1],
+    };
+    let mut outcome = Outcome { delivered: vec![0; seconds as usize + 1], ..Outcome::default() };
+    let mut events = BinaryHeap::from([Reverse((0_u64, Event::Arrival))]);
+    let (mut next, mut busy, mut flying) = (1_u32, 0_u32, 0_u32);
+    let held = |group: u32| f64::from(group) < f64::from(load.groups) * load.held;
+    let micros = |seconds: f64| (seconds * 1e6) as u64;
+    let end = u64::from(seconds) * 1_000_000;
+    while let Some(Reverse((now, event))) = events.pop() {
+        if now > end {
+            break;
+        }
+        match event {
+            Event::Arrival => {
+                if (next as usize) < most {
+                    queue.send(random.u32(..load.groups), next);
+                    next += 1;
+                }
+                // Poisson: the waits between arrivals are exponential.
+                let wait = -(1.0 - random.f64()).ln() / load.per_second;
+                events.push(Reverse((now + micros(wait), Event::Arrival)));
+            }
+            Event::Ended(batch) => {
+                busy -= 1;
+                for (group, count) in batch {
+                    if held(group) {
+                        // Given back until later: in flight all the while, and nothing of its group is received.
+                        events.push(Reverse((now + micros(load.hold_wait_s), Event::Again(group, count))));
+                        continue;
+                    }
+                    flying -= count;
+                    queue.delete(group, count);
+                    if let Some(second) = outcome.delivered.get_mut((now / 1_000_000) as usize) {
+                        *second += count;
+                    }
+                }
+            }
+            Event::Again(group, count) => {
+                flying -= count;
+                queue.release(group);
+            }
+        }
+        while busy < limits.functions {
+            let batch = queue.receive(limits, limits.in_flight - flying);
+            if batch.is_empty() {
+                break;
+            }
+            busy += 1;
+            flying += batch.iter().map(|(_, count)| count).sum::<u32>();
+            // Groups side by side, messages of a group one after another; what is held costs no request.
+            let longest = batch.iter().filter(|(group, _)| !held(*group)).map(|(_, count)| *count).max().unwrap_or(0);
+            let took = load.overhead_s + f64::from(longest) * load.target_s;
+            events.push(Reverse((now + micros(took), Event::Ended(batch))));
+        }
+        outcome.in_flight = outcome.in_flight.max(flying);
+        outcome.functions = outcome.functions.max(busy);
+    }
+    outcome.delivered.truncate(seconds as usize);
+    outcome
+}
+
+impl Queue {
+    fn send(&mut self, group: u32, message: u32) {
+        self.count(message, 1);
+        let Some(messages) = self.groups.get_mut(group as usize) else { return };
+        messages.push_back(message);
+        // A group that has messages is free already, or locked and stays so.
+        if messages.len() == 1 {
+            self.free.insert((message, group));
+        }
+    }
+
+    /// Up to a batch: from the groups that are free, in the order of their heads, their longest prefixes; only heads within
+    /// the window are found.
+    fn receive(&mut self, limits: &Limits, room: u32) -> Vec<(u32, u32)> {
+        let (mut batch, mut left) = (Vec::new(), limits.batch.min(room));
+        while left > 0 {
+            let Some((head, group)) = self.free.first().copied() else { break };
+            if self.before(head) >= limits.window {
+                break;
+            }
+            self.free.remove(&(head, group));
+            let waiting = self.groups.get(group as usize).map_or(0, VecDeque::len);
+            let count = left.min(u32::try_from(waiting).unwrap_or(u32::MAX));
+            batch.push((group, count));
+            left -= count;
+        }
+        batch
+    }
+
+    fn delete(&mut self, group: u32, count: u32) {
+        for _ in 0..count {
+            let message = self.groups.get_mut(group as usize).and_then(VecDeque::pop_front);
+            if let Some(message) = message {
+                self.count(message, -1);
+            }
+        }
+        self.release(group);
+    }
+
+    fn release(&mut self, group: u32) {
+        if let Some(head) = self.groups.get(group as usize).and_then(|messages| messages.front().copied()) {
+            self.free.insert((head, group));
+        }
+    }
+
+    fn count(&mut self, message: u32, by: i32) {
+        let mut at = message as usize;
+        while let Some(sum) = self.waiting.get_mut(at) {
+            *sum = sum.wrapping_add_signed(by);
+            at += at & at.wrapping_neg();
+        }
+    }
+
+    /// How many messages wait before this one.
+    fn before(&self, message: u32) -> u32 {
+        let (mut at, mut sum) = (message as usize - 1, 0);
+        while at > 0 {
+            sum += self.waiting.get(at).copied().unwrap_or_default();
+            at &= at - 1;
+        }
+        sum
+    }
+}

@@ -1,0 +1,73 @@
+use super::*;
+
+/// Within a tenth.
+fn about(simulated: f64, expected: f64) -> bool {
+    (simulated / expected - 1.0).abs() < 0.1
+}
+
+fn rate(outcome: &Outcome, from: usize, to: usize) -> f64 {
+    outcome.delivered[from..to].iter().map(|count| f64::from(*count)).sum::<f64>() / (to - from) as f64
+}
+
+#[test]
+fn a_hundred_thousand_groups_saturate_a_thousand_functions_between_the_bounds() {
+    let alone = AWS.by_single_messages(&LOAD);
+    let quiet = simulate(&AWS, &Load { per_second: alone * 0.8, ..LOAD }, 4, 1);
+    assert!(about(rate(&quiet, 1, 4), alone * 0.8) && quiet.functions < AWS.functions, "one message each: {quiet:?}");
+    let below = simulate(&AWS, &Load { per_second: 20_000.0, ..LOAD }, 4, 1);
+    assert!(about(rate(&below, 1, 4), 20_000.0), "batches grow: {below:?}");
+    assert_eq!(below.functions, AWS.functions);
+    // Beyond: the further groups fall behind, the more of one group are in a batch, one after another.
+    let (most, least) = (AWS.by_functions(&LOAD), AWS.by_groups(&LOAD));
+    let beyond = simulate(&AWS, &Load { per_second: 80_000.0, ..LOAD }, 30, 1);
+    let (first, last) = (rate(&beyond, 1, 3), rate(&beyond, 25, 30));
+    assert!(first < most && first > 2.0 * least, "{least}–{most}: {beyond:?}");
+    assert!(about(last, least), "{least}: {beyond:?}");
+    assert_eq!(beyond.in_flight, AWS.functions * AWS.batch, "far from the cap");
+}
+
+#[test]
+fn few_groups_with_many_messages_saturate_by_their_order() {
+    for groups in [1, 100] {
+        let load = Load { groups, per_second: 2_000.0, ..LOAD };
+        let outcome = simulate(&AWS, &load, 20, 2);
+        assert!(about(rate(&outcome, 5, 20), AWS.by_groups(&load)), "{}: {outcome:?}", AWS.by_groups(&load));
+        assert_eq!(outcome.functions, groups, "one group is in one invocation");
+    }
+}
+
+#[test]
+fn a_hold_that_lasts_fills_the_window_when_the_formula_says_and_then_all_stand_still() {
+    // A tenth of the real window, so that it takes a tenth of the time.
+    let limits = Limits { window: 12_000, ..AWS };
+    let load = Load { per_second: 1_000.0, held: 0.1, ..LOAD };
+    let full = limits.longest_hold(&load);
+    assert_eq!(full, 120.0);
+    let outcome = simulate(&limits, &load, 150, 3);
+    assert!(about(rate(&outcome, 5, 100), 900.0), "what is not held flows: {outcome:?}");
+    assert!(rate(&outcome, 135, 150) < 90.0, "nothing behind the window is found: {outcome:?}");
+    let without = simulate(&limits, &Load { held: 0.0, ..load }, 150, 3);
+    assert!(about(rate(&without, 135, 150), 1_000.0), "{without:?}");
+}
+
+#[test]
+fn held_groups_wait_in_flight_and_the_cap_ends_them() {
+    let limits = Limits { in_flight: 2_000, ..AWS };
+    let load = Load { per_second: 1_000.0, held: 0.5, ..LOAD };
+    let outcome = simulate(&limits, &load, 20, 4);
+    assert_eq!(outcome.in_flight, limits.in_flight);
+    assert!(rate(&outcome, 15, 20) < 50.0, "nothing can be received any more: {outcome:?}");
+    assert!(AWS.most_held_groups(&load) >= f64::from(AWS.in_flight / AWS.batch));
+}
+
+#[test]
+fn the_costs_are_those_of_the_table() {
+    let parts = cost(&LOAD, 10.0);
+    let of = |name: &str| parts.iter().find(|(part, _)| part.starts_with(name)).unwrap().1;
+    assert_eq!(of("HTTP API"), 1.0);
+    assert!((of("SQS") - 0.6).abs() < 1e-9, "one send and two tenths: 1.2 × 0.50");
+    // 100,000 invocations of 210 ms with a quarter of a GB.
+    assert!((of("host") - (0.02 + 1e5 * 0.256 * 0.21 * 0.000_013_333_4)).abs() < 1e-9);
+    let text = markdown();
+    assert!(text.contains("47,619") && text.contains("= 1200 s"), "{text}");
+}
