@@ -1,5 +1,5 @@
-//! The Lambda host as a process: how long it takes to start, how much memory it needs, and what a warm invocation takes beside
-//! the forwarder in Python (`tests/baseline`). The function has one CPU for itself, targets and Runtime API have the other.
+//! The Lambda host as a process: how long it takes to start, and how much memory it needs. The function has one CPU for itself.
+//! What an invocation takes, beside others, is in `towpath bench`.
 //!
 //! `cargo bench -p towpath-tests --bench function` builds `bootstrap` with the profile of Lambda first; TOWPATH_BOOTSTRAP names
 //! one that is built already.
@@ -13,20 +13,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use axum::Router;
-use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 use towpath_core::plugin::precompile;
 use towpath_tests::runtime_api::Function;
 
 const STARTS: usize = 41;
-const INVOCATIONS: usize = 500;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 #[tokio::main]
@@ -38,9 +32,6 @@ async fn main() {
     );
     for plugins in [1, 20] {
         start(&bootstrap, plugins).await;
-    }
-    for (groups, latency) in [(10, 0), (1, 0), (10, 5), (10, 20)] {
-        warm(&bootstrap, groups, Duration::from_millis(latency)).await;
     }
 }
 
@@ -103,118 +94,10 @@ async fn start(bootstrap: &Path, plugins: usize) {
     );
 }
 
-/// A target that answers 200 after so long, and counts.
-struct Target {
-    url: String,
-    calls: Arc<AtomicUsize>,
-    _server: JoinSet<()>,
-}
-
-impl Target {
-    async fn start(latency: Duration) -> Target {
-        let calls = Arc::<AtomicUsize>::default();
-        let counted = Arc::clone(&calls);
-        let answer = move || {
-            let calls = Arc::clone(&counted);
-            async move {
-                if !latency.is_zero() {
-                    tokio::time::sleep(latency).await;
-                }
-                calls.fetch_add(1, Ordering::Relaxed);
-            }
-        };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let mut server = JoinSet::new();
-        server.spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await.unwrap() });
-        Target { url, calls, _server: server }
-    }
-}
-
-async fn warm(bootstrap: &Path, groups: usize, latency: Duration) {
-    let target = Target::start(latency).await;
-    let folder = folder(1, &target.url, "approval/{json:/workflow/id}");
-    let mut command = alone(bootstrap);
-    Function::prepare(&mut command, &folder.path().join("towpath.toml"), "http://127.0.0.1:1");
-    let ours = measure(Function::spawn(command).await, groups, &target).await;
-
-    let mut command = alone(Path::new("python3"));
-    command.arg(Path::new(ROOT).join("tests/baseline/runtime.py")).env("TARGET_URL", &target.url);
-    let theirs = measure(Function::spawn(command).await, groups, &target).await;
-    let latency = latency.as_millis();
-    println!(
-        "warm, 10 messages in {groups} groups, a target that takes {latency} ms: towpath {:.0} messages/s, python {:.0} messages/s: {:.1} times",
-        10.0 / ours.as_secs_f64(),
-        10.0 / theirs.as_secs_f64(),
-        theirs.as_secs_f64() / ours.as_secs_f64()
-    );
-}
-
-/// The median time of an invocation.
-async fn measure(mut function: Function, groups: usize, target: &Target) -> Duration {
-    function.ready().await;
-    let before = target.calls.load(Ordering::Relaxed);
-    let (mut times, mut cpu) = (Vec::new(), Duration::ZERO);
-    for n in 0..INVOCATIONS + 50 {
-        if n == 50 {
-            cpu = cpu_time(function.id());
-        }
-        let event = event(n, groups);
-        let begun = Instant::now();
-        let answer = function.invoke(&event, Duration::from_secs(60)).await.unwrap();
-        let took = begun.elapsed();
-        let failed = answer.get("batchItemFailures").and_then(Value::as_array).map_or(0, Vec::len);
-        assert_eq!(failed, 0, "{answer}");
-        // The first ones connect.
-        if n >= 50 {
-            times.push(took);
-        }
-    }
-    let calls = target.calls.load(Ordering::Relaxed) - before;
-    assert!(calls >= 10 * (INVOCATIONS + 50), "every message is delivered: {calls} calls");
-    let cpu = (cpu_time(function.id()) - cpu).as_secs_f64() * 1e6 / (10 * INVOCATIONS) as f64;
-    println!("  one invocation {}, {cpu:.0} µs of CPU a message, {calls} calls", milliseconds(&mut times));
-    *times.get(times.len() / 2).unwrap()
-}
-
-/// Ten messages, as Lambda hands them over.
-fn event(n: usize, groups: usize) -> Value {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().to_string();
-    let record = |index: usize| {
-        let workflow = format!("W-{}", index % groups);
-        let body = json!({
-            "event": "approval.submitted", "event_id": format!("e-{n}-{index}"), "occurred_at": "2026-03-02T09:14:58Z",
-            "workflow": {
-                "id": workflow, "title": "Discount of 12 % for Nordhafen Logistik",
-                "url": "https://workflow.example/requests/WF-1042",
-                "applicant": { "id": "u-311", "name": "Mika Arvo" },
-                "amount": { "value": 1_250_000, "currency": "JPY" }
-            }
-        });
-        json!({
-            "messageId": format!("m-{n}-{index}"), "receiptHandle": "h", "body": body.to_string(),
-            "attributes": {
-                "ApproximateReceiveCount": "1", "SentTimestamp": now, "SequenceNumber": format!("{n}{index}"),
-                "MessageGroupId": format!("approval/{workflow}"), "MessageDeduplicationId": format!("d-{n}-{index}")
-            },
-            "messageAttributes": {}, "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:e.fifo"
-        })
-    };
-    json!({ "Records": (0..10).map(record).collect::<Vec<_>>() })
-}
-
 fn peak_memory(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
-}
-
-/// What a process used of CPUs so far, in steps of 10 ms.
-fn cpu_time(process: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    let after_name = stat.rsplit(')').next().unwrap();
-    let ticks = after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap());
-    Duration::from_millis(ticks.sum::<u64>() * 10)
 }
 
 fn milliseconds(times: &mut [Duration]) -> String {

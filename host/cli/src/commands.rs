@@ -34,7 +34,7 @@ pub async fn run(args: Args, output: &Output, telemetry: Arc<Telemetry>) -> anyh
         Command::Chaos(chaos) => chaos::run(chaos, output).await,
         Command::Demo(demo) => demo::run(demo, output).await,
         Command::Serve(serve) => serve::run(serve, output, telemetry).await,
-        Command::Dev(dev) => dev::run(dev, output).await,
+        Command::Dev(dev) => dev::run(dev, output, &telemetry).await,
         Command::Poll(poll) => poll::run(poll, output, telemetry).await,
         Command::Hold(hold) => hold::hold(hold, output).await,
         Command::Resume(resume) if resume.target.is_none() => switch(&resume.place.config, true, output).await,

@@ -21,6 +21,7 @@ use towpath_core::route::Routes;
 use towpath_ingest::{Ingest, router};
 use towpath_local::endpoint::{self, Endpoint};
 use towpath_local::{DedupScope, LocalQueue, QueueSettings, Store};
+use towpath_telemetry::Telemetry;
 use tracing::{info, warn};
 
 use crate::args::ConfigFile;
@@ -195,6 +196,12 @@ impl Station {
             });
         }
         Ok(address)
+    }
+
+    /// Keeps the story of messages beside the store, for `towpath tail` and `towpath trace`.
+    pub(crate) fn keep_story(&self, telemetry: &Telemetry) -> anyhow::Result<()> {
+        let file = self.queues.events.store().file().with_file_name(STORY);
+        telemetry.story.open(&file).with_context(|| format!("opening {}", file.display()))
     }
 
     /// Starts ingest alone, for a pipeline that runs elsewhere.

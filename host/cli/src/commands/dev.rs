@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use towpath_core::config::{Config, Secrets};
 use towpath_core::plugin::Code;
 use towpath_local::endpoint;
+use towpath_telemetry::Telemetry;
 use tracing::{error, info};
 
 use crate::args::Dev;
@@ -18,7 +19,7 @@ use crate::signals;
 use crate::sss::{Call, Chaos, Sss};
 use crate::toolchain;
 
-pub(super) async fn run(args: Dev, output: &Output) -> anyhow::Result<Exit> {
+pub(super) async fn run(args: Dev, output: &Output, telemetry: &Telemetry) -> anyhow::Result<Exit> {
     let secrets = Secrets::from_env();
     let token = endpoint_token(args.sqs, &secrets)?;
     let mut config = load_config(&args.config, &secrets).await?;
@@ -47,6 +48,7 @@ pub(super) async fn run(args: Dev, output: &Output) -> anyhow::Result<Exit> {
         targets: config.targets.clone(),
     });
     let station = Station::new(config).await?;
+    station.keep_story(telemetry)?;
     let reloader = Reloader {
         engine: station.engine.clone(),
         pipeline: station.pipeline.clone(),

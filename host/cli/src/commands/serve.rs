@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use towpath_core::config::Secrets;
@@ -11,7 +10,7 @@ use towpath_telemetry::Telemetry;
 use tracing::{info, warn};
 
 use crate::args::Serve;
-use crate::compose::{STORY, Station, endpoint_token, load_config};
+use crate::compose::{Station, endpoint_token, load_config};
 use crate::output::{Exit, Output};
 use crate::{monitor, signals};
 
@@ -24,10 +23,8 @@ pub(super) async fn run(args: Serve, output: &Output, telemetry: Arc<Telemetry>)
     }
     let prefix = config.ingest.prefix.clone();
     let paths: Vec<String> = config.routes.iter().map(|route| route.path.clone()).collect();
-    let store = config.queue.store.clone();
     let station = Station::new(config).await?;
-    let story = store.join(STORY);
-    telemetry.story.open(&story).with_context(|| format!("opening {}", story.display()))?;
+    station.keep_story(&telemetry)?;
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let address = match args.ingest_only {
