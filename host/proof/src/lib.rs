@@ -1,7 +1,7 @@
 //! What proves Towpath from outside. It drives the binary `towpath` as an operator would, and uses no crate of it: what is
 //! to be proven does not judge itself.
 //!
-//! - [`bench`]: what a message costs, beside others and beside the limit.
+//! - [`mod@bench`]: what a message costs, beside others and beside the limit.
 //! - [`scale`]: where the design saturates on AWS, by arithmetic and a simulation.
 //! - [`chaos`]: hosts over one queue, faults by a seed, and an oracle at the receiver.
 

@@ -4,7 +4,7 @@
 //! | reader | when |
 //! |---|---|
 //! | Prometheus | [`Telemetry::prometheus`] is asked: `/metrics` of `serve` and `poll` |
-//! | CloudWatch | on Lambda, as lines of the log ([`emf`]) |
+//! | CloudWatch | on Lambda, as lines of the log, in the embedded metric format |
 //! | a collector | `OTEL_EXPORTER_OTLP_ENDPOINT` is set: metrics and spans by OTLP over HTTP, with the
 //!   [standard variables](https://opentelemetry.io/docs/specs/otel/protocol/exporter/) |
 
