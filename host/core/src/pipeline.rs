@@ -22,7 +22,6 @@ use crate::clock::Clock;
 use crate::dead_letter::{DeadLetter, Seen};
 use crate::decide::{Death, Decision, Facts, OnDeadLetter, decide};
 use crate::deliver::Deliverer;
-use crate::envelope::EnvelopeError;
 use crate::message::{Message, origin};
 use crate::outcome::Outcome;
 use crate::plugin::Plugins;
@@ -118,7 +117,7 @@ impl Pipeline {
     async fn settle(
         &self,
         received: &Received,
-        message: Result<Message, EnvelopeError>,
+        message: Result<Message, Outcome>,
         seat: &Seat<'_>,
         lease: Lease,
         fresh: bool,
@@ -167,7 +166,7 @@ impl Pipeline {
     async fn pass(
         &self,
         received: &Received,
-        message: Result<Message, EnvelopeError>,
+        message: Result<Message, Outcome>,
         seat: &Seat<'_>,
         lease: Lease,
         fresh: bool,
@@ -183,7 +182,7 @@ impl Pipeline {
         }
         let mut message = match message {
             Ok(message) => message,
-            Err(error) => return Outcome::Misfit { code: "unreadable", detail: error.to_string() },
+            Err(outcome) => return outcome,
         };
         let edited = !origin(received).notes.is_empty();
         if let Some(verify) = route.verify.as_ref().filter(|_| !edited)
@@ -284,7 +283,7 @@ impl GroupRun<'_> {
         let (pipeline, lease, fresh) = (self.pipeline, self.lease, self.fresh);
         let work = async {
             let seat = Seat::of(received, &pipeline.routes, &pipeline.plugins);
-            let message = Message::read(received, &pipeline.source);
+            let message = read(received, &pipeline.source);
             let span = span(received, message.as_ref().ok(), &seat);
             pipeline.settle(received, message, &seat, lease, fresh).instrument(span).await
         };
@@ -322,6 +321,13 @@ fn span(received: &Received, message: Option<&Message>, seat: &Seat<'_>) -> trac
         trace::follow(&span, brought);
     }
     span
+}
+
+/// Unpacks a message, outside of its span. Whatever happens is decided on like any other trouble.
+fn read(received: &Received, source: &str) -> Result<Message, Outcome> {
+    let read = std::panic::catch_unwind(AssertUnwindSafe(|| Message::read(received, source)));
+    read.map_err(|panic| panicked(&*panic))?
+        .map_err(|error| Outcome::Misfit { code: "unreadable", detail: error.to_string() })
 }
 
 /// A bug of the host. It is decided on like any other trouble: the message is tried again, and in the end buried.

@@ -34,14 +34,13 @@ impl Story<'_> {
         if **outcome == Outcome::Blocked {
             return;
         }
-        let attempts = Value::from(outcome.attempts().iter().map(shown).collect::<Vec<_>>());
         info!(
             target: telemetry::STORY,
             outcome = outcome.code(),
             decision = decided,
             reason = code(outcome),
             detail = detail(outcome),
-            attempts = %attempts,
+            attempts = %attempts(outcome),
             retry_after_s = after.as_secs_f64(),
             failures = facts.failures,
             age_s = facts.age.as_secs_f64(),
@@ -49,6 +48,11 @@ impl Story<'_> {
             "pass"
         );
     }
+}
+
+/// The attempts as JSON; made only if somebody reads the line.
+fn attempts(outcome: &Outcome) -> Value {
+    outcome.attempts().iter().map(shown).collect()
 }
 
 /// An attempt without what the target answered, which may be personal.
