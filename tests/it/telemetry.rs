@@ -65,12 +65,16 @@ async fn a_collector_gets_a_span_for_each_pass_in_the_trace_of_its_webhook_and_t
 async fn a_collector_that_hangs_holds_up_no_message() {
     let (target, collector) = (Target::fine().await, Target::answering(|_| Answer::Hang).await);
     let folder = project(&target.url, Guest::forward());
-    let server = Server::start_with(folder.path(), &["serve"], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url)]);
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "50")];
+    let server = Server::start_with(folder.path(), &["serve"], &variables);
+    client().post(&server.url).body("{\"k\":-1}").send().await.unwrap();
+    // It has the first span, and keeps whoever sent it waiting.
+    collector.until(|calls| !calls.is_empty()).await;
     for n in 0..50 {
         let answer = client().post(&server.url).body(format!("{{\"k\":{n}}}")).send().await.unwrap();
         assert_eq!(answer.status(), 202);
     }
-    target.until(|calls| calls.len() == 50).await;
+    target.until(|calls| calls.len() == 51).await;
 }
 
 /// A function with a guest that forwards to this target; its config, and the folder that it lies in.

@@ -129,7 +129,8 @@ pub fn markdown() -> String {
     let (limits, load) = (AWS, LOAD);
     let mut text = String::from(
         "\n## Scale on AWS, by arithmetic\n\n\
-        Nothing here was measured on AWS: these are its published limits, and what follows. `host/proof/src/scale.rs` has the formulas and their\n\
+        Nothing here was measured on AWS: these are its limits as they were published in 2025, and what follows; compare them with AWS's pages before\n\
+        you rely on them. `host/proof/src/scale.rs` has the formulas and their\n\
         sources; a simulation of 100,000 groups and 1,000 functions by the rules of FIFO queues checks them (`cargo test -p towpath-proof scale`).\n\
         The target takes 200 ms, an invocation 10 ms besides.\n\n\
         | what ends first | formula | messages a second |\n|---|---|---|\n",
