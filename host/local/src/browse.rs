@@ -6,7 +6,8 @@ use towpath_core::queue::{Attributes, GroupId, MessageId, QueueError};
 
 use crate::queue::LocalQueue;
 use crate::send::{millis, sequence, timestamp};
-use crate::store::{Durability, failed};
+use crate::store::failed;
+use crate::writer::Durability;
 
 /// A message that was looked at.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -5,7 +5,8 @@ use rusqlite::{Connection, OptionalExtension as _};
 use towpath_core::holds::{BreakerReport, Change, HoldState, Holds, HoldsError};
 use towpath_core::queue::QueueError;
 
-use crate::store::{Durability, Store, failed};
+use crate::store::{Store, failed};
+use crate::writer::Durability;
 
 /// The row of what operators said; breakers have their targets' names behind a prefix.
 const HOLDS: &str = "holds";
@@ -21,9 +22,9 @@ impl Holds for Store {
     }
 
     async fn change(&self, change: Change) -> Result<HoldState, HoldsError> {
-        let changed = self.run(Durability::Synced, |connection| {
+        let changed = self.run(Durability::Synced, move |connection| {
             let mut state = parse(read(connection, HOLDS).map_err(failed)?.as_deref())?;
-            change.apply(&mut state);
+            change.clone().apply(&mut state);
             write(connection, HOLDS, &serde_json::to_string(&state).unwrap_or_default()).map_err(failed)?;
             Ok(state)
         });

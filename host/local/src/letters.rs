@@ -12,7 +12,8 @@ use crate::queue::LocalQueue;
 use crate::receive::refresh;
 use crate::send::{self, Extras, millis};
 use crate::settings::QueueSettings;
-use crate::store::{Durability, Store, failed};
+use crate::store::{Store, failed};
+use crate::writer::Durability;
 
 /// What came of sending letters back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,8 +31,8 @@ impl LocalQueue {
         let mover = Mover::new(self, to);
         let work = move |connection: &Connection| {
             let mut moved = 0;
-            for (sequence, message) in letters {
-                moved += mover.one(connection, &sequence, &message)?;
+            for (sequence, message) in &letters {
+                moved += mover.one(connection, sequence, message)?;
             }
             Ok(moved)
         };
@@ -79,7 +80,7 @@ impl LocalQueue {
         let sequence = sequence.to_owned();
         let discard = move |connection: &Connection| {
             let Letter::Taken { group } = take(connection, queue, &sequence, millis(now))? else { return Ok(false) };
-            refresh(connection, group, retention).map(|()| true)
+            refresh(connection, group, retention).map(|_| true)
         };
         self.store.run(Durability::Synced, move |connection| discard(connection).map_err(failed)).await
     }
@@ -107,7 +108,7 @@ impl Mover {
             Letter::Gone => return Ok(0),
             // What was moved before it is undone with the whole.
             Letter::Held => return Err(busy()),
-            Letter::Taken { group } => refresh(connection, group, self.here.retention).map_err(failed)?,
+            Letter::Taken { group } => drop(refresh(connection, group, self.here.retention).map_err(failed)?),
         }
         // The transaction sees to it that it is moved once; deduplication could only swallow it.
         send::store(connection, self.to, &self.there, message, &Extras::default(), self.now).map_err(failed)?;

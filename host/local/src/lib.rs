@@ -9,6 +9,7 @@
 //! index. Several processes may open one file.
 
 mod browse;
+mod checkpoint;
 pub mod endpoint;
 mod handle;
 mod holds;
@@ -25,6 +26,8 @@ mod send;
 mod settings;
 mod settle;
 mod store;
+mod waker;
+mod writer;
 
 pub use browse::{Browsed, Depth, GroupDepth};
 pub use letters::SentBack;

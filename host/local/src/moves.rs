@@ -11,7 +11,8 @@ use towpath_core::queue::{MessageId, QueueError};
 use crate::queue::LocalQueue;
 use crate::send::{self, Row, millis, timestamp};
 use crate::settings::QueueSettings;
-use crate::store::{Durability, Store, failed};
+use crate::store::{Store, failed};
+use crate::writer::Durability;
 
 /// The most that SQS moves in a second.
 pub const MAX_MOVES_PER_SECOND: u32 = 500;

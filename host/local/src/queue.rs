@@ -12,10 +12,12 @@ use towpath_core::queue::{
 };
 
 use crate::queues::SharedSettings;
-use crate::receive::Taken;
+use crate::receive::{Batch, Taken};
 use crate::send::Extras;
 use crate::settings::QueueSettings;
-use crate::store::{Durability, Store, failed};
+use crate::store::{Store, failed};
+use crate::waker::Empty;
+use crate::writer::Durability;
 use crate::{limits, receive, send, settle};
 
 /// One queue of a store. Cheap to clone.
@@ -55,22 +57,22 @@ impl LocalQueue {
     /// Sends several messages in one transaction, in order; one answer a message.
     pub async fn send_all(
         &self,
-        messages: Vec<(NewMessage, Extras)>,
+        mut messages: Vec<(NewMessage, Extras)>,
     ) -> Result<Vec<Result<Sent, QueueError>>, QueueError> {
         let (queue, settings, now, store) = (self.id, self.settings(), self.now(), self.store.clone());
-        let send = move |connection: &rusqlite::Connection| {
-            let mut sent = Vec::with_capacity(messages.len());
-            for (mut message, extras) in messages {
-                if message.dedup_id.is_empty() && settings.content_based_dedup {
-                    message.dedup_id = send::content_dedup_id(&message.body);
-                }
-                sent.push(match limits::check(&message, &settings) {
-                    Ok(()) => Ok(send::send(connection, queue, &settings, message, &extras, now)?),
-                    Err(wrong) => Err(wrong.into()),
-                });
+        for (message, _) in messages.iter_mut().filter(|(message, _)| message.dedup_id.is_empty()) {
+            if settings.content_based_dedup {
+                message.dedup_id = send::content_dedup_id(&message.body);
             }
+        }
+        let send = move |connection: &rusqlite::Connection| {
+            let one = |(message, extras): &(NewMessage, Extras)| match limits::check(message, &settings) {
+                Ok(()) => Ok(Ok(send::send(connection, queue, &settings, message, extras, now)?)),
+                Err(wrong) => Ok(Err(wrong.into())),
+            };
+            let sent = messages.iter().map(one).collect();
             store.wake(queue);
-            Ok(sent)
+            sent
         };
         self.store.run(Durability::Synced, send).await
     }
@@ -79,28 +81,39 @@ impl LocalQueue {
     pub async fn take(&self, request: Receive) -> Result<Vec<Taken>, QueueError> {
         check_receive(&request)?;
         let deadline = Instant::now() + request.wait;
-        let mut changes = self.store.waker(self.id).subscribe();
+        let waker = self.store.waker(self.id);
+        let mut changes = waker.changes.subscribe();
+        let mut found = self.look(&request).await?;
         loop {
-            changes.mark_unchanged();
-            let (queue, settings, now) = (self.id, self.settings(), self.now());
-            let (asked, store) = (request.clone(), self.store.clone());
-            let received = self
-                .store
-                .run(Durability::Written, move |connection| {
-                    let received = receive::receive(connection, queue, &settings, &asked, now)?;
-                    received.touched.iter().for_each(|queue| store.wake(*queue));
-                    Ok(received)
-                })
-                .await?;
-            if !received.messages.is_empty() || Instant::now() >= deadline {
-                return Ok(received.messages);
+            if !found.messages.is_empty() || Instant::now() >= deadline {
+                return Ok(found.messages);
             }
-            let ready = received.next_ready.map(|at| Instant::now() + at.since(self.now()) + TICK);
+            let ready = found.next_ready.map(|at| Instant::now() + at.since(self.now()) + TICK);
             let until = ready.map_or(deadline, |ready| ready.min(deadline));
             if timeout_at(until, changes.changed()).await.is_ok_and(|changed| changed.is_err()) {
                 sleep_until(until).await;
             }
+            // All that wait are woken together, and look one after another: what one finds empty is empty for all.
+            let mut seen = waker.empty.lock().await;
+            let version = *changes.borrow_and_update();
+            found = match &*seen {
+                Some(empty) if empty.still(version, self.now()) => Batch::nothing(empty.next_ready),
+                _ => self.look(&request).await?,
+            };
+            *seen = found.messages.is_empty().then_some(Empty { version, next_ready: found.next_ready });
         }
+    }
+
+    /// Takes what can be received now.
+    async fn look(&self, request: &Receive) -> Result<Batch, QueueError> {
+        let (queue, settings, now) = (self.id, self.settings(), self.now());
+        let (asked, store) = (request.clone(), self.store.clone());
+        let look = move |connection: &rusqlite::Connection| {
+            let found = receive::receive(connection, queue, &settings, &asked, now)?;
+            found.touched.iter().for_each(|queue| store.wake(*queue));
+            Ok(found)
+        };
+        self.store.run(Durability::Written, look).await
     }
 }
 
@@ -125,9 +138,12 @@ impl Queue for LocalQueue {
             .store
             .run(Durability::Written, move |connection| {
                 let one = |handle| settle::delete(connection, queue, &settings, handle, now);
-                let results = owned.iter().map(one).collect();
-                store.wake(queue);
-                settle::unless_broken(results)
+                let results: Vec<_> = owned.iter().map(one).collect();
+                // What was not behind any of them is as receivable as before.
+                if results.iter().any(|more| matches!(more, Ok(true))) {
+                    store.wake(queue);
+                }
+                settle::unless_broken(results.into_iter().map(|done| done.map(drop)).collect())
             })
             .await;
         spread(done, handles.len())

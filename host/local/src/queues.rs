@@ -9,7 +9,8 @@ use towpath_core::queue::QueueError;
 
 use crate::queue::LocalQueue;
 use crate::settings::QueueSettings;
-use crate::store::{Durability, Store, StoreError, failed, lock};
+use crate::store::{Store, StoreError, failed, lock};
+use crate::writer::Durability;
 
 /// The settings of one queue, shared by all who use it.
 pub(crate) type SharedSettings = Arc<RwLock<Arc<QueueSettings>>>;
@@ -79,7 +80,7 @@ impl Store {
         let found: Option<(i64, String)> = self
             .run(Durability::Written, move |connection| {
                 let sql = "SELECT id, settings FROM queues WHERE name = ?1";
-                connection.query_row(sql, [owned], |row| Ok((row.get(0)?, row.get(1)?))).optional().map_err(failed)
+                connection.query_row(sql, [&owned], |row| Ok((row.get(0)?, row.get(1)?))).optional().map_err(failed)
             })
             .await?;
         let Some((id, settings)) = found else { return Ok(None) };

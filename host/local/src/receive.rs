@@ -41,6 +41,13 @@ pub(crate) struct Batch {
     pub(crate) touched: Vec<i64>,
 }
 
+impl Batch {
+    /// No messages.
+    pub(crate) fn nothing(next_ready: Option<Timestamp>) -> Batch {
+        Batch { messages: Vec::new(), next_ready, touched: Vec::new() }
+    }
+}
+
 /// Receives, in one transaction.
 pub(crate) fn receive(
     connection: &Connection,
@@ -145,7 +152,7 @@ impl Taker<'_> {
                 self.hand_out(stored, name)?;
             }
         }
-        refresh(self.connection, group, self.settings.retention)
+        refresh(self.connection, group, self.settings.retention).map(drop)
     }
 
     fn next(&self, group: i64, after: i64) -> rusqlite::Result<Option<Stored>> {
@@ -251,19 +258,20 @@ pub(crate) fn taken(
     Taken { received, first_received_at, group_tag, source: stored.source, trace: stored.trace }
 }
 
-/// Brings a group's row up to date with its head, or removes it with its last message.
-pub(crate) fn refresh(connection: &Connection, group: i64, retention: Duration) -> rusqlite::Result<()> {
+/// Brings a group's row up to date with its head, or removes it with its last message. Whether there is one left.
+pub(crate) fn refresh(connection: &Connection, group: i64, retention: Duration) -> rusqlite::Result<bool> {
     let sql = "SELECT seq, visible_at, retained_from FROM messages WHERE grp = ?1 ORDER BY seq LIMIT 1";
     let head: Option<(i64, i64, i64)> = connection
         .prepare_cached(sql)?
         .query_row([group], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     match head {
-        None => connection.prepare_cached("DELETE FROM groups WHERE id = ?1")?.execute([group]).map(drop),
+        None => connection.prepare_cached("DELETE FROM groups WHERE id = ?1")?.execute([group])?,
         Some((seq, visible_at, retained_from)) => {
             let ready_at = visible_at.min(millis(timestamp(retained_from) + retention));
             let sql = "UPDATE groups SET head = ?2, ready_at = ?3 WHERE id = ?1";
-            connection.prepare_cached(sql)?.execute([group, seq, ready_at]).map(drop)
+            connection.prepare_cached(sql)?.execute([group, seq, ready_at])?
         }
-    }
+    };
+    Ok(head.is_some())
 }

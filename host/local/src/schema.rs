@@ -1,6 +1,7 @@
 //! The tables. All times are milliseconds since 1970-01-01T00:00:00Z.
 
-use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
 
 /// The version of the tables; a file of another version is refused.
 pub(crate) const VERSION: i64 = 2;
@@ -103,12 +104,19 @@ fn ask_again(tries: i32) -> bool {
     tries < TRIES
 }
 
+/// A connection has one user at a time: a mutex for each of its calls would cost for nothing.
+pub(crate) fn flags() -> OpenFlags {
+    OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX
+}
+
 /// Prepares a connection, and a new file.
 pub(crate) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     connection.busy_handler(Some(ask_again))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -65_536)?;
+    // Or statements with a bound LIMIT are planned anew each time that they run.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let version = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;

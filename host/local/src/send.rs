@@ -32,7 +32,7 @@ pub(crate) fn send(
     connection: &Connection,
     queue: i64,
     settings: &QueueSettings,
-    message: NewMessage,
+    message: &NewMessage,
     extras: &Extras,
     now: Timestamp,
 ) -> Result<Sent, QueueError> {
@@ -45,7 +45,7 @@ pub(crate) fn send(
     {
         return Ok(first);
     }
-    let (id, seq) = store(connection, queue, settings, &message, extras, now).map_err(failed)?;
+    let (id, seq) = store(connection, queue, settings, message, extras, now).map_err(failed)?;
     if !settings.fifo {
         return Ok(Sent { id, sequence: None });
     }

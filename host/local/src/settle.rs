@@ -19,21 +19,21 @@ struct Held {
     received_at: Option<i64>,
 }
 
-/// Deletes a message. A message that is gone is no error; one whose visibility ran out is.
+/// Deletes a message. A message that is gone is no error; one whose visibility ran out is. Whether its group has another.
 pub(crate) fn delete(
     connection: &Connection,
     queue: i64,
     settings: &QueueSettings,
     handle: &Handle,
     now: Timestamp,
-) -> Result<(), QueueError> {
+) -> Result<bool, QueueError> {
     let receipt = Receipt::read(handle, queue)?;
-    let Some(held) = held(connection, receipt.seq).map_err(failed)? else { return Ok(()) };
+    let Some(held) = held(connection, receipt.seq).map_err(failed)? else { return Ok(false) };
     let latest = held.nonce == Some(receipt.nonce);
     match settings.fifo {
         true if !latest || held.visible_at <= millis(now) => return Err(QueueError::HandleExpired),
         // A standard queue takes the last handle even when it is late, and overlooks an older one.
-        false if !latest => return Ok(()),
+        false if !latest => return Ok(false),
         _ => {}
     }
     let delete = "DELETE FROM messages WHERE seq = ?1";
@@ -66,7 +66,7 @@ pub(crate) fn change_visibility(
     let sql = "UPDATE messages SET visible_at = ?2 WHERE seq = ?1";
     let values = params![receipt.seq, millis(now + wait)];
     connection.prepare_cached(sql).and_then(|mut update| update.execute(values)).map_err(failed)?;
-    refresh(connection, held.group, settings.retention).map_err(failed)
+    refresh(connection, held.group, settings.retention).map(drop).map_err(failed)
 }
 
 fn held(connection: &Connection, seq: i64) -> rusqlite::Result<Option<Held>> {

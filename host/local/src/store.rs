@@ -2,17 +2,18 @@
 //! together, so that they share one sync of the disk.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, ErrorCode};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use towpath_core::clock::Clock;
 use towpath_core::queue::QueueError;
 
 use crate::queues::Known;
-use crate::schema;
+use crate::waker::Waker;
+use crate::writer::{Durability, Job, Work, Writer};
+use crate::{checkpoint, schema};
 
 /// The file of a store in its folder.
 pub(crate) const FILE: &str = "towpath.db";
@@ -28,54 +29,15 @@ pub(crate) struct Shared {
     file: PathBuf,
     connection: Mutex<Writer>,
     pending: Mutex<Pending>,
-    wakers: Mutex<HashMap<i64, Waker>>,
+    wakers: Mutex<HashMap<i64, Arc<Waker>>>,
     pub(crate) queues: Known,
 }
 
 #[derive(Default)]
 struct Pending {
-    jobs: Vec<Job>,
+    jobs: Vec<Box<dyn Job>>,
     /// Whether a thread is at work on jobs; it takes those that come meanwhile.
     draining: bool,
-}
-
-/// The one connection, and what its next commit promises unless it is told otherwise.
-struct Writer {
-    connection: Connection,
-    durability: Option<Durability>,
-}
-
-impl Writer {
-    /// Begins a transaction that promises so much.
-    fn begin(&mut self, durability: Durability) -> rusqlite::Result<()> {
-        if self.durability != Some(durability) {
-            let synchronous = match durability {
-                Durability::Synced => "FULL",
-                Durability::Written => "NORMAL",
-            };
-            self.durability = None;
-            self.connection.pragma_update(None, "synchronous", synchronous)?;
-            self.durability = Some(durability);
-        }
-        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(drop)
-    }
-}
-
-/// Tells long polls of a queue that something changed.
-pub(crate) type Waker = Arc<watch::Sender<u64>>;
-
-struct Job {
-    durable: bool,
-    run: Operation,
-}
-
-/// An operation; where there is no transaction for it, it is told why.
-type Operation = Box<dyn FnOnce(Result<&Connection, &str>) -> Answer + Send>;
-
-/// An answer waits for the commit: it is told whether that succeeded.
-struct Answer {
-    keep: bool,
-    reply: Box<dyn FnOnce(Result<(), String>) + Send>,
 }
 
 /// Why a store cannot be opened.
@@ -147,29 +109,21 @@ impl std::fmt::Display for Trouble {
     }
 }
 
-/// How much an operation promises.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Durability {
-    /// On the disk before it is answered.
-    Synced,
-    /// Written before it is answered: it outlives the process, not a power cut.
-    Written,
-}
-
 impl Store {
     /// Opens the store in this folder, or makes it.
     pub fn open(folder: &Path, clock: Clock) -> Result<Store, StoreError> {
         std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
         let file = folder.join(FILE);
         let failed = |source| StoreError::open(file.clone(), source);
-        let mut connection = Connection::open(&file).map_err(failed)?;
+        let mut connection = Connection::open_with_flags(&file, schema::flags()).map_err(failed)?;
         let found = schema::prepare(&mut connection).map_err(failed)?;
         if found != schema::VERSION {
             return Err(StoreError::Version { file, found, expected: schema::VERSION });
         }
+        checkpoint::beside(&mut connection, &file).map_err(failed)?;
         let shared = Shared {
             file,
-            connection: Mutex::new(Writer { connection, durability: None }),
+            connection: Mutex::new(Writer::new(connection)),
             pending: Mutex::default(),
             wakers: Mutex::default(),
             queues: Known::default(),
@@ -190,41 +144,25 @@ impl Store {
         self.run(Durability::Written, limit).await
     }
 
-    pub(crate) fn waker(&self, queue: i64) -> Waker {
-        let mut wakers = lock(&self.shared.wakers);
-        Arc::clone(wakers.entry(queue).or_insert_with(|| Arc::new(watch::Sender::new(0))))
+    pub(crate) fn waker(&self, queue: i64) -> Arc<Waker> {
+        Arc::clone(lock(&self.shared.wakers).entry(queue).or_default())
     }
 
     /// Wakes the long polls of a queue.
     pub(crate) fn wake(&self, queue: i64) {
-        self.waker(queue).send_modify(|count| *count += 1);
+        self.waker(queue).changes.send_modify(|count| *count += 1);
     }
 
     /// Runs an operation in a transaction and answers when that is committed. An operation that fails
-    /// leaves nothing behind; those that are committed with it go on. It runs to its end even if the
-    /// caller goes away.
+    /// leaves nothing behind; those that are committed with it go on, and may be run a second time for it. It runs to its
+    /// end even if the caller goes away.
     pub(crate) async fn run<T, F>(&self, durability: Durability, operation: F) -> Result<T, QueueError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, QueueError> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, QueueError> + Send + 'static,
     {
-        let (sender, receiver) = oneshot::channel();
-        let run = move |connection: Result<&Connection, &str>| {
-            let result = match connection {
-                Ok(connection) => operation(connection),
-                Err(problem) => Err(unavailable(problem.to_owned())),
-            };
-            let keep = result.is_ok();
-            let reply = move |committed: Result<(), String>| {
-                // The caller may have gone away.
-                let _ = sender.send(match committed {
-                    Ok(()) => result,
-                    Err(problem) => Err(unavailable(problem)),
-                });
-            };
-            Answer { keep, reply: Box::new(reply) }
-        };
-        let job = Job { durable: durability == Durability::Synced, run: Box::new(run) };
+        let (caller, answer) = oneshot::channel();
+        let job = Box::new(Work::new(durability, operation, caller));
         let start = {
             let mut pending = lock(&self.shared.pending);
             pending.jobs.push(job);
@@ -234,7 +172,7 @@ impl Store {
             let shared = Arc::clone(&self.shared);
             tokio::task::spawn_blocking(move || shared.drain());
         }
-        receiver.await.unwrap_or_else(|_| Err(unavailable("the operation broke off".into())))
+        answer.await.unwrap_or_else(|_| Err(unavailable("the operation broke off".into())))
     }
 }
 
@@ -254,47 +192,12 @@ impl Shared {
         }
     }
 
-    fn commit(&self, jobs: Vec<Job>) {
-        let mut writer = lock(&self.connection);
-        let durable = jobs.iter().any(|job| job.durable);
-        let mut replies = Vec::with_capacity(jobs.len());
-        let begun = writer.begin(if durable { Durability::Synced } else { Durability::Written });
-        let connection = &writer.connection;
-        let committed = match begun {
-            Ok(()) => jobs
-                .into_iter()
-                .try_for_each(|job| isolated(connection, job.run).map(|reply| replies.extend(reply)))
-                .and_then(|()| connection.prepare_cached("COMMIT")?.execute([]).map(drop))
-                .map_err(|error| Trouble(error).to_string()),
-            Err(error) => {
-                let problem = Trouble(error).to_string();
-                replies.extend(jobs.into_iter().map(|job| (job.run)(Err(&problem)).reply));
-                Err(problem)
-            }
-        };
-        if committed.is_err() && !connection.is_autocommit() {
-            // A failed commit may leave the transaction open; there is nothing else to do about it.
-            let _ = connection.execute_batch("ROLLBACK");
-        }
-        drop(writer);
-        for reply in replies {
-            reply(committed.clone());
+    fn commit(&self, mut jobs: Vec<Box<dyn Job>>) {
+        let committed = lock(&self.connection).commit(&mut jobs).map_err(|error| Trouble(error).to_string());
+        for job in jobs {
+            job.reply(committed.clone());
         }
     }
-}
-
-type Reply = Box<dyn FnOnce(Result<(), String>) + Send>;
-
-/// Runs one job inside a savepoint. A job that panics has no reply: its caller is told by that.
-fn isolated(connection: &Connection, run: Operation) -> rusqlite::Result<Option<Reply>> {
-    connection.prepare_cached("SAVEPOINT job")?.execute([])?;
-    let answer = catch_unwind(AssertUnwindSafe(|| run(Ok(connection))));
-    let keep = answer.as_ref().is_ok_and(|answer| answer.keep);
-    if !keep {
-        connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
-    }
-    connection.prepare_cached("RELEASE job")?.execute([])?;
-    Ok(answer.ok().map(|answer| answer.reply))
 }
 
 /// What SQLite says, as the queue's error.
@@ -302,7 +205,7 @@ pub(crate) fn failed(error: rusqlite::Error) -> QueueError {
     QueueError::Unavailable { queue: "local".to_owned(), source: Box::new(Trouble(error)) }
 }
 
-fn unavailable(problem: String) -> QueueError {
+pub(crate) fn unavailable(problem: String) -> QueueError {
     QueueError::Unavailable { queue: "local".to_owned(), source: problem.into() }
 }
 

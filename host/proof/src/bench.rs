@@ -33,8 +33,10 @@ pub struct Settings {
     pub python: Option<PathBuf>,
     /// Where everything is kept.
     pub folder: PathBuf,
-    /// The base scenario of every row and nothing else.
+    /// The base scenario and nothing else.
     pub quick: bool,
+    /// These rows and no others; without any, all of them.
+    pub rows: Vec<Row>,
 }
 
 /// What was measured.
@@ -58,13 +60,11 @@ pub async fn run(settings: &Settings, say: impl Fn(usize, usize, &str)) -> anyho
     for (done, (row, scenario)) in runs.iter().enumerate() {
         say(done, runs.len(), &format!("{row:?}: {}", scenario.name));
         let mut figure = row.run(&lab, *scenario).await?;
-        let ingest =
-            figures.iter().find(|ingest| ingest.row == Row::Ingest && ingest.scenario == Scenario::base().name);
-        if let Some(ingest) = ingest.filter(|_| *scenario == Scenario::base() && matches!(row, Row::Serve | Row::Poll))
-        {
-            // Half of what this machine can take and carry at the same time.
-            let most = 1.0 / (1.0 / figure.per_second + 1.0 / ingest.per_second);
-            figure.latency_ms = Some(row.latency(&lab, *scenario, most / 2.0).await?);
+        if *scenario == Scenario::base() && matches!(row, Row::Serve | Row::Poll) {
+            // What this machine takes and carries at the same time, and then half of it.
+            let most = row.through(&lab, *scenario, None).await?.per_second;
+            let half = Scenario { messages: (most / 2.0 * 5.0) as u32, ..*scenario };
+            figure.latency_ms = Some(row.through(&lab, half, Some(most / 2.0)).await?.latency_ms);
         }
         figures.push(figure);
     }
@@ -76,6 +76,7 @@ fn runs(settings: &Settings) -> Vec<(Row, Scenario)> {
     let mut rows = vec![Row::Ingest, Row::Bare, Row::Limit, Row::Serve, Row::Poll];
     rows.extend(settings.bootstrap.as_ref().map(|_| Row::Function));
     rows.extend(settings.python.as_ref().map(|_| Row::Python));
+    rows.retain(|row| settings.rows.is_empty() || settings.rows.contains(row));
     let mut runs = Vec::new();
     for scenario in Scenario::all() {
         for row in &rows {
@@ -91,7 +92,9 @@ fn runs(settings: &Settings) -> Vec<(Row, Scenario)> {
             return runs;
         }
     }
-    runs.extend(Scenario::backlogs().map(|scenario| (Row::Serve, scenario)));
+    if rows.contains(&Row::Serve) {
+        runs.extend(Scenario::backlogs().map(|scenario| (Row::Serve, scenario)));
+    }
     runs
 }
 

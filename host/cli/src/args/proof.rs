@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
+use towpath_proof::bench::Row;
 
 /// `chaos`.
 #[derive(ClapArgs, Debug)]
@@ -57,6 +58,7 @@ fn minutes(text: &str) -> Result<f64, String> {
 #[command(after_help = "\
 Examples:
   towpath bench --quick                       two minutes: every way to carry messages, in one scenario
+  towpath bench --quick --rows limit,serve    the same for two of them
   towpath bench --html bench.html             all scenarios, with bars
   towpath bench --bootstrap bootstrap --python tests/baseline/runtime.py --markdown BENCHMARKS.md
 
@@ -67,6 +69,9 @@ pub struct Bench {
     /// One scenario instead of all
     #[arg(long)]
     pub quick: bool,
+    /// These ways and no others: ingest, bare, limit, serve, poll, function, python
+    #[arg(long, value_name = "ROW,…", value_delimiter = ',', value_parser = row)]
+    pub rows: Vec<Row>,
     /// The Lambda host: `bootstrap`, as `make lambda` builds it
     #[arg(long, value_name = "FILE")]
     pub bootstrap: Option<PathBuf>,
@@ -90,4 +95,9 @@ pub struct Bench {
     pub(crate) child_groups: u32,
     #[arg(long, hide = true, requires = "child", default_value_t = 200)]
     pub(crate) child_bytes: u32,
+}
+
+fn row(text: &str) -> Result<Row, String> {
+    let named = serde_json::from_value(serde_json::Value::String(text.to_owned()));
+    named.map_err(|_| "one of ingest, bare, limit, serve, poll, function and python".to_owned())
 }

@@ -25,6 +25,7 @@ pub(super) async fn run(args: Bench, output: &Output) -> anyhow::Result<Exit> {
         python: args.python.as_deref().map(found).transpose()?,
         folder: folder.path().to_owned(),
         quick: args.quick,
+        rows: args.rows,
     };
     if cfg!(debug_assertions) {
         output.note("this build is not optimised: its figures say little");

@@ -39,12 +39,14 @@ pub(crate) struct Books {
     /// The last event that each group took for the first time.
     last: Vec<AtomicU32>,
     taken: AtomicU64,
+    /// How many events somebody waits for: whoever waits is woken once, not at every event.
+    awaited: AtomicU64,
     disordered: AtomicU64,
     foreign: AtomicU64,
     /// When the first and the last event was taken, and how long each took from its sending, in microseconds.
     clock: Mutex<(Option<Instant>, Option<Instant>)>,
     latencies: Mutex<Vec<u32>>,
-    changed: Notify,
+    enough: Notify,
 }
 
 /// What the books say of a run.
@@ -71,11 +73,12 @@ impl Meter {
             failed: (0..messages).map(|_| AtomicBool::new(false)).collect(),
             last: (0..groups).map(|_| AtomicU32::new(NONE)).collect(),
             taken: AtomicU64::new(0),
+            awaited: AtomicU64::new(u64::MAX),
             disordered: AtomicU64::new(0),
             foreign: AtomicU64::new(0),
             clock: Mutex::default(),
             latencies: Mutex::default(),
-            changed: Notify::new(),
+            enough: Notify::new(),
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("starting the target")?;
         let address = listener.local_addr().context("starting the target")?;
@@ -102,19 +105,14 @@ impl Meter {
         self.books.scenario.body(event, u64::try_from(self.books.began.elapsed().as_micros()).unwrap_or_default())
     }
 
-    /// Waits until so many events were taken, for so long at most; how many were.
+    /// Waits until so many events were taken, for so long at most; how many were. One waits at a time.
     pub(crate) async fn until(&self, taken: u64, patience: Duration) -> u64 {
-        let enough = async {
-            loop {
-                let changed = self.books.changed.notified();
-                if self.books.taken.load(Ordering::Relaxed) >= taken {
-                    return;
-                }
-                changed.await;
-            }
-        };
-        let _ = tokio::time::timeout(patience, enough).await;
-        self.books.taken.load(Ordering::Relaxed)
+        let enough = self.books.enough.notified();
+        self.books.awaited.store(taken, Ordering::SeqCst);
+        if self.books.taken.load(Ordering::SeqCst) < taken {
+            let _ = tokio::time::timeout(patience, enough).await;
+        }
+        self.books.taken.load(Ordering::SeqCst)
     }
 
     /// What the books say, of the first `sent` events.
@@ -168,8 +166,10 @@ impl Books {
         let took = u64::try_from((now - self.began).as_micros()).unwrap_or(u64::MAX).saturating_sub(sent_at);
         let took = u32::try_from(took).unwrap_or(u32::MAX);
         self.latencies.lock().unwrap_or_else(PoisonError::into_inner).push(took);
-        self.taken.fetch_add(1, Ordering::Relaxed);
-        self.changed.notify_waiters();
+        let taken = self.taken.fetch_add(1, Ordering::SeqCst) + 1;
+        if taken >= self.awaited.load(Ordering::SeqCst) {
+            self.enough.notify_waiters();
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use super::lab::{Lab, PATIENCE, invoke};
@@ -13,7 +13,7 @@ use super::scenario::Scenario;
 use super::usage::Usage;
 
 /// A way to carry messages.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Row {
     /// `towpath serve`: poll mode over the local queue.
@@ -97,9 +97,8 @@ impl Row {
         })
     }
 
-    /// Runs the row at a rate for a while, and measures how long each message took from its post to the target.
-    pub(crate) async fn latency(self, lab: &Lab, scenario: Scenario, per_second: f64) -> anyhow::Result<(f64, f64)> {
-        let scenario = Scenario { messages: (per_second * 5.0) as u32, ..scenario };
+    /// Posts all events at a rate, or as fast as they are taken, while the row carries them.
+    pub(crate) async fn through(self, lab: &Lab, scenario: Scenario, rate: Option<f64>) -> anyhow::Result<Through> {
         let meter = Arc::new(Meter::start(scenario).await?);
         let url = format!("http://{}", meter.address);
         let mut host = lab.host(&url).await?;
@@ -108,13 +107,22 @@ impl Row {
         if self == Row::Poll {
             poller.start()?;
         }
-        host.post(&meter, scenario.messages, Some(per_second)).await?;
-        meter.until(u64::from(scenario.messages), PATIENCE).await;
-        let latencies = meter.counts(scenario.messages).latencies;
+        host.post(&meter, scenario.messages, rate).await?;
+        let done = meter.until(u64::from(scenario.messages), PATIENCE).await;
+        ensure!(done >= u64::from(scenario.messages), "{done} of {} messages came in time", scenario.messages);
+        let Counts { latencies, length, .. } = meter.counts(scenario.messages);
         poller.kill().await;
         host.process.kill().await;
-        Ok((percentile(&latencies, 50), percentile(&latencies, 99)))
+        let per_second = f64::from(scenario.messages) / length.as_secs_f64();
+        Ok(Through { per_second, latency_ms: (percentile(&latencies, 50), percentile(&latencies, 99)) })
     }
+}
+
+/// What came of events that were posted and carried at the same time.
+pub(crate) struct Through {
+    pub(crate) per_second: f64,
+    /// From the post to the target, half of all and 99 of a hundred.
+    pub(crate) latency_ms: (f64, f64),
 }
 
 /// In milliseconds, of microseconds in order.
