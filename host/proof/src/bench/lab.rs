@@ -15,7 +15,6 @@ use tokio::time::sleep_until;
 use super::Settings;
 use super::meter::Meter;
 use super::scenario::Scenario;
-use super::usage::Usage;
 use crate::mapping::{self, CONFIG};
 use crate::process::{Process, Recipe, free_port, ready, write};
 use crate::runtime_api::{Function, environment};
@@ -28,9 +27,6 @@ pub(crate) const CONCURRENCY: u32 = 16;
 
 /// How long a run may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
-
-/// How long one invocation may take.
-const INVOCATION: Duration = Duration::from_secs(60);
 
 /// Where all runs are made.
 pub(crate) struct Lab {
@@ -84,10 +80,10 @@ impl Lab {
         Ok(Process::new(self.command.with(config.trim_end_matches(".toml"), &args)))
     }
 
-    /// The host as a function.
-    pub(crate) async fn function(&self, target_url: &str) -> anyhow::Result<Function> {
+    /// The host as a function of the queue at this address.
+    pub(crate) async fn function(&self, target_url: &str, queue: SocketAddr) -> anyhow::Result<Function> {
         let Some(bootstrap) = &self.settings.bootstrap else { bail!("there is no function") };
-        let queue = "url = \"http://127.0.0.1:1/1/e.fifo\"\ndead_letter_url = \"http://127.0.0.1:1/1/d.fifo\"";
+        let queue = format!("url = \"http://{queue}/1/e.fifo\"\ndead_letter_url = \"http://{queue}/1/d.fifo\"");
         write(&self.settings.folder, "function.toml", &format!("[queue]\n{queue}\n{CONFIG}{}", target(target_url)))?;
         let mut command = Command::new(bootstrap);
         command.current_dir(&self.settings.folder).envs(environment(&self.settings.folder.join("function.toml")));
@@ -196,39 +192,6 @@ impl Host {
         }
         Ok(())
     }
-}
-
-/// Hands all events to a function, ten at a time, and returns what it used meanwhile.
-pub(crate) async fn invoke(function: &mut Function, meter: &Meter, scenario: &Scenario) -> anyhow::Result<Usage> {
-    function.ready().await?;
-    // The first ones connect.
-    let warm = scenario.messages.min(100) / 10 * 10;
-    let mut before = Usage::default();
-    for first in (0..scenario.messages).step_by(10) {
-        if first == warm {
-            before = Usage::of(function.id());
-        }
-        let records: Vec<Value> =
-            (first..scenario.messages.min(first + 10)).map(|event| record(event, meter, scenario)).collect();
-        let (answer, _) = function.invoke(json!({ "Records": records }), INVOCATION).await?;
-        let answer = answer.map_err(|error| anyhow::anyhow!("the function failed: {error}"))?;
-        let failed = answer.get("batchItemFailures").and_then(Value::as_array).map_or(0, Vec::len);
-        ensure!(failed == 0, "{failed} messages of a batch failed");
-    }
-    let after = Usage::of(function.id());
-    let part = f64::from(scenario.messages) / f64::from(scenario.messages - warm).max(1.0);
-    Ok(Usage { cpu: after.cpu.saturating_sub(before.cpu).mul_f64(part), peak: after.peak })
-}
-
-fn record(event: u32, meter: &Meter, scenario: &Scenario) -> Value {
-    json!({
-        "messageId": format!("m-{event}"), "receiptHandle": "h", "body": meter.body(event),
-        "attributes": {
-            "ApproximateReceiveCount": "1", "SentTimestamp": "1795641491000", "SequenceNumber": event.to_string(),
-            "MessageGroupId": format!("events/{}", scenario.group(event)), "MessageDeduplicationId": format!("d-{event}")
-        },
-        "messageAttributes": {}, "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:e.fifo"
-    })
 }
 
 fn client() -> anyhow::Result<Client> {

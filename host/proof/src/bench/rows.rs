@@ -7,7 +7,8 @@ use anyhow::ensure;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use super::lab::{Lab, PATIENCE, invoke};
+use super::invocations::{self, invoke};
+use super::lab::{Lab, PATIENCE};
 use super::meter::{Counts, Meter};
 use super::scenario::Scenario;
 use super::usage::Usage;
@@ -69,7 +70,10 @@ impl Row {
         let used = match self {
             Row::Serve => serve(lab, &meter, &scenario, &url).await?,
             Row::Poll => poll(lab, &meter, &scenario, &url).await?,
-            Row::Function => invoke(&mut lab.function(&url).await?, &meter, &scenario).await?,
+            Row::Function => {
+                let (queue, _server) = invocations::queue().await?;
+                invoke(&mut lab.function(&url, queue).await?, &meter, &scenario).await?
+            }
             Row::Python => invoke(&mut lab.python(&url).await?, &meter, &scenario).await?,
             Row::Bare => child(lab, "bare", &meter, &scenario, &url).await?,
             Row::Limit => child(lab, "parts", &meter, &scenario, &url).await?,
