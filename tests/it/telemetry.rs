@@ -42,7 +42,8 @@ async fn a_collector_gets_a_span_for_each_pass_in_the_trace_of_its_webhook_and_t
     let (target, collector) = (Target::fine().await, Target::fine().await);
     let folder = project(&target.url, Guest::forward());
     let server = Server::start_with(folder.path(), &["serve"], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url)]);
-    let post = client().post(&server.url).header("traceparent", PARENT).body("{\"k\":7}");
+    let post = client().post(&server.url).header("traceparent", PARENT).header("tracestate", "congo=t61rcWkgMzE");
+    let post = post.body("{\"k\":7}");
     assert_eq!(post.send().await.unwrap().status(), 202);
     target.until(|calls| !calls.is_empty()).await;
     server.stop();
@@ -55,6 +56,7 @@ async fn a_collector_gets_a_span_for_each_pass_in_the_trace_of_its_webhook_and_t
     assert!(attributes.contains("\"g/7\"") && attributes.contains("message_id"), "{attributes}");
     let told = target.calls()[0].header("traceparent").to_owned();
     assert_eq!(told, format!("00-{TRACE}-{}-01", hex(&span.span_id)), "the target goes on with the span");
+    assert_eq!(target.calls()[0].header("tracestate"), "congo=t61rcWkgMzE");
     let metrics = metrics(&collector);
     for name in ["towpath.messages", "towpath.attempts", "towpath.plugin.fuel", "towpath.webhooks"] {
         assert!(metrics.contains(name), "{name} is not in {metrics:?}");

@@ -8,14 +8,28 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-/// The header's name.
-pub const TRACEPARENT: &str = "traceparent";
+/// The header of the trace.
+pub(crate) const TRACEPARENT: &str = "traceparent";
+
+/// The header of what systems on the way say to each other.
+pub(crate) const TRACESTATE: &str = "tracestate";
+
+/// What more of `tracestate` there is, is not passed on: so much everybody must. Source: section 3.3.1.5.
+const MAX_STATE: usize = 512;
 
 /// The trace that a webhook came with: its own header counts more than what the queue was told.
 pub(crate) fn brought(headers: &[(String, Vec<u8>)], aws: Option<&str>) -> Option<SpanContext> {
-    let header = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(TRACEPARENT));
-    let header = header.and_then(|(_, value)| std::str::from_utf8(value).ok());
-    header.and_then(parse).or_else(|| aws.and_then(parse_aws))
+    let all = |wanted| {
+        let headers = headers.iter().filter(move |(name, _)| name.eq_ignore_ascii_case(wanted));
+        headers.filter_map(|(_, value)| std::str::from_utf8(value).ok())
+    };
+    let state = || state(&all(TRACESTATE).collect::<Vec<_>>().join(","));
+    all(TRACEPARENT).next().and_then(|header| parse(header, state)).or_else(|| aws.and_then(parse_aws))
+}
+
+/// What the systems before say to those behind. One that cannot be read is none, and harms nothing else.
+fn state(text: &str) -> TraceState {
+    Some(text).filter(|text| text.len() <= MAX_STATE).and_then(|text| text.parse().ok()).unwrap_or(TraceState::NONE)
 }
 
 /// Makes this span, which nobody entered yet, go on with that trace. Without a collector it changes nothing.
@@ -25,12 +39,13 @@ pub(crate) fn follow(span: &tracing::Span, parent: &SpanContext) {
     let _ = span.set_parent(parent);
 }
 
-/// What a target is told: the span that runs now where spans are collected, else what the webhook brought.
-pub(crate) fn told(brought: Option<&SpanContext>) -> Option<String> {
+/// What a target is told, `traceparent` and `tracestate`: the span that runs now where spans are collected, else what the
+/// webhook brought.
+pub(crate) fn told(brought: Option<&SpanContext>) -> Option<(String, String)> {
     let context = tracing::Span::current().context();
     let span = context.span();
     let own = Some(span.span_context()).filter(|own| own.is_valid());
-    own.or(brought).map(write)
+    own.or(brought).map(|span| (write(span), span.trace_state().header()))
 }
 
 fn write(span: &SpanContext) -> String {
@@ -38,7 +53,7 @@ fn write(span: &SpanContext) -> String {
 }
 
 /// `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01`. Later versions may have more behind it.
-fn parse(text: &str) -> Option<SpanContext> {
+fn parse(text: &str, state: impl Fn() -> TraceState) -> Option<SpanContext> {
     let mut parts = text.trim().split('-');
     let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let known = version.len() == 2 && version != "ff" && (version != "00" || parts.next().is_none());
@@ -48,21 +63,21 @@ fn parse(text: &str) -> Option<SpanContext> {
         return None;
     }
     let sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
-    context(trace, span, sampled)
+    context(trace, span, sampled, state())
 }
 
 /// `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1`.
 fn parse_aws(text: &str) -> Option<SpanContext> {
     let part = |name: &str| text.split(';').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
     let (time, random) = part("Root")?.strip_prefix("1-")?.split_once('-')?;
-    context(&format!("{time}{random}"), part("Parent")?, part("Sampled") == Some("1"))
+    context(&format!("{time}{random}"), part("Parent")?, part("Sampled") == Some("1"), TraceState::NONE)
 }
 
-fn context(trace: &str, span: &str, sampled: bool) -> Option<SpanContext> {
+fn context(trace: &str, span: &str, sampled: bool, state: TraceState) -> Option<SpanContext> {
     let trace = Some(trace).filter(|trace| trace.len() == 32).and_then(|trace| TraceId::from_hex(trace).ok())?;
     let span = Some(span).filter(|span| span.len() == 16).and_then(|span| SpanId::from_hex(span).ok())?;
     let flags = if sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
-    Some(SpanContext::new(trace, span, flags, true, TraceState::NONE)).filter(SpanContext::is_valid)
+    Some(SpanContext::new(trace, span, flags, true, state)).filter(SpanContext::is_valid)
 }
 
 #[cfg(test)]
@@ -87,9 +102,13 @@ mod tests {
             ("", false),
         ];
         for (text, valid) in cases {
-            assert_eq!(parse(text).is_some(), valid, "{text}");
+            assert_eq!(parse(text, TraceState::default).is_some(), valid, "{text}");
         }
-        assert_eq!(parse(PARENT).as_ref().map(write).as_deref(), Some(PARENT), "and written again");
+        assert_eq!(
+            parse(PARENT, TraceState::default).as_ref().map(write).as_deref(),
+            Some(PARENT),
+            "and written again"
+        );
     }
 
     #[test]
@@ -104,8 +123,23 @@ mod tests {
 
     #[test]
     fn without_a_collector_a_target_is_told_what_the_webhook_brought() {
-        let brought = parse(PARENT);
-        assert_eq!(told(brought.as_ref()).as_deref(), Some(PARENT));
-        assert_eq!(told(None), None);
+        let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+        let told = |states: &[&str]| {
+            let mut headers = vec![header("traceparent", PARENT)];
+            headers.extend(states.iter().map(|state| header("tracestate", state)));
+            told(brought(&headers, None).as_ref()).expect("a trace")
+        };
+        let parent = PARENT.to_owned();
+        assert_eq!(told(&[]), (parent.clone(), String::new()));
+        assert_eq!(
+            told(&["congo=t61rcWkgMzE", "rojo=00f067"]),
+            (parent.clone(), "congo=t61rcWkgMzE,rojo=00f067".to_owned())
+        );
+        for unreadable in ["congo", "UPPER CASE=x", &format!("a={}", "x".repeat(512))] {
+            assert_eq!(told(&[unreadable]), (parent.clone(), String::new()), "{unreadable}");
+        }
+        assert_eq!(super::told(None), None);
+        let alone = [header("tracestate", "congo=t61rcWkgMzE")];
+        assert_eq!(brought(&alone, None), None, "it means nothing without the other");
     }
 }

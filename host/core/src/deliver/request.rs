@@ -144,9 +144,14 @@ impl Prepared {
         let id =
             HeaderValue::from_str(message.id.as_str()).map_err(|_| BadRequest::HeaderValue("webhook-id".into()))?;
         all.insert("webhook-id", id);
-        let told = trace::told(message.trace.as_ref()).and_then(|told| HeaderValue::from_str(&told).ok());
-        if let Some(told) = told {
-            all.entry(trace::TRACEPARENT).or_insert(told);
+        // A plugin that says more of the trace has the last word on all of it.
+        if !all.contains_key(trace::TRACEPARENT)
+            && let Some((parent, state)) = trace::told(message.trace.as_ref())
+        {
+            let told = [(trace::TRACEPARENT, parent), (trace::TRACESTATE, state)];
+            for (name, value) in told.into_iter().filter(|(_, value)| !value.is_empty()) {
+                all.extend(HeaderValue::from_str(&value).ok().map(|value| (HeaderName::from_static(name), value)));
+            }
         }
         let body = match body {
             Payload::Unchanged => Bytes::copy_from_slice(&message.body),
