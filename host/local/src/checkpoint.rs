@@ -9,8 +9,8 @@ use std::ffi::c_int;
 use std::path::Path;
 use std::sync::mpsc;
 
-use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, OpenFlags};
 
 use crate::schema;
 
@@ -48,7 +48,9 @@ fn move_when_asked(file: &Path, asked: &mpsc::Receiver<()>) {
     let mut connection = None;
     while asked.recv().is_ok() {
         if connection.is_none() {
-            connection = Connection::open_with_flags(file, schema::flags()).ok();
+            // Of a file that somebody removed no new one is made.
+            let flags = schema::flags().difference(OpenFlags::SQLITE_OPEN_CREATE);
+            connection = Connection::open_with_flags(file, flags).ok();
         }
         if let Some(connection) = &connection {
             // What cannot be moved stays in the log, where it is as safe. As a function of the library it would do nothing on
@@ -93,7 +95,8 @@ mod tests {
             std::thread::yield_now();
         }
         fill(&writer, 2 * LONGEST);
-        assert!(pages(&log) < LONGEST + 1000, "the log has {} pages", pages(&log));
+        // Some more than the longest: while the other one moves something the writer cannot.
+        assert!(pages(&log) < LONGEST * 3 / 2, "the log has {} pages", pages(&log));
         let rows: i64 = writer.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).expect("rows");
         assert_eq!(rows, i64::from((STEP + 200) / 100 + 2 * LONGEST / 100));
     }

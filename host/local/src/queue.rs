@@ -204,3 +204,74 @@ fn spread(done: Result<Vec<Result<(), QueueError>>, QueueError>, entries: usize)
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use towpath_core::clock::Clock;
+
+    use super::*;
+
+    const WAIT: Duration = Duration::from_secs(20);
+
+    async fn queue(folder: &TempDir) -> LocalQueue {
+        let store = Store::open(folder.path(), Clock::wall()).expect("store");
+        store.set_queue("q.fifo", QueueSettings::default()).await.expect("queue")
+    }
+
+    fn message(group: &str, n: u32) -> (NewMessage, Extras) {
+        let (group, dedup_id) = (GroupId::from(group), format!("{group}{n}"));
+        let message = NewMessage { group, dedup_id: dedup_id.clone(), body: dedup_id, attributes: Default::default() };
+        (message, Extras::default())
+    }
+
+    fn waiting(max: usize) -> Receive {
+        Receive { max, wait: WAIT, ..Receive::default() }
+    }
+
+    /// Lets everybody else do what they can now. Time stands still, so nobody's wait ends.
+    async fn settled(queue: &LocalQueue) {
+        for _ in 0..20 {
+            queue.depth().await.expect("depth");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_is_woken_by_the_delete_that_another_message_of_the_group_stands_behind() {
+        let folder = TempDir::new().expect("folder");
+        let queue = queue(&folder).await;
+        queue.send_all(vec![message("A", 1), message("A", 2)]).await.expect("send");
+        let first = queue.take(waiting(1)).await.expect("receive").remove(0);
+        let mut waiter = tokio::task::JoinSet::new();
+        let clone = queue.clone();
+        waiter.spawn(async move { clone.take(waiting(10)).await.expect("receive") });
+        settled(&queue).await;
+        let began = Instant::now();
+        queue.delete(&[first.received.handle]).await.remove(0).expect("delete");
+        let woken = waiter.join_next().await.expect("a waiter").expect("task");
+        assert_eq!(woken.first().map(|taken| taken.received.body.as_str()), Some("A2"));
+        assert!(began.elapsed() < WAIT / 2, "it came at the end of the wait");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_one_of_several_that_wait_leaves_behind_the_next_one_takes_at_once() {
+        let folder = TempDir::new().expect("folder");
+        let queue = queue(&folder).await;
+        let mut waiters: tokio::task::JoinSet<_> = (0..3)
+            .map(|_| {
+                let queue = queue.clone();
+                async move { queue.take(waiting(1)).await.expect("receive") }
+            })
+            .collect();
+        settled(&queue).await;
+        let began = Instant::now();
+        queue.send_all(vec![message("A", 1), message("B", 1)]).await.expect("send");
+        for _ in 0..2 {
+            let taken = waiters.join_next().await.expect("a waiter").expect("task");
+            assert_eq!(taken.len(), 1);
+        }
+        assert!(began.elapsed() < WAIT / 2, "one came at the end of its wait");
+        let empty = waiters.join_next().await.expect("a waiter").expect("task");
+        assert!(empty.is_empty() && began.elapsed() >= WAIT - Duration::from_secs(1), "there is nothing for the third");
+    }
+}
