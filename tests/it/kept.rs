@@ -1,6 +1,7 @@
 //! Messages that are kept: a dead letter that cannot be stored, a host that panics, too little time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,10 +12,14 @@ use towpath_core::pipeline::{Lease, Settlement};
 use towpath_core::queue::{
     Attribute, GroupId, Handle, MAX_VISIBILITY, NewMessage, Queue, QueueError, Receive, Received, Sent,
 };
+use towpath_core::telemetry::STORY;
 use towpath_local::LocalQueue;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route, received};
 use towpath_tests::target::{Answer, Target};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 #[tokio::test]
 async fn a_dead_letter_that_cannot_be_sent_keeps_the_message_and_its_group() {
@@ -201,10 +206,23 @@ async fn what_would_not_finish_in_its_lease_is_given_back_untouched() {
     rig.write("guest", Guest::forward());
     // The plugin may take 2 s and the target 300 ms.
     let pipeline = rig.pipeline(&one_route(&target.url));
+    let passes = Arc::<AtomicU32>::default();
+    let _guard = tracing_subscriber::registry().with(Passes(Arc::clone(&passes))).set_default();
     let mut run = pipeline.group(Lease::of(Duration::from_millis(1500)));
     assert_eq!(run.next(&received("g/1", "first")).await, Settlement::Ack, "the first of a lease is tried");
     assert_eq!(run.next(&received("g/1", "second")).await, Settlement::Retry(Duration::ZERO));
     assert_eq!(target.bodies(), ["first"]);
+    assert_eq!(passes.load(Ordering::Relaxed), 1, "what was not tried is no part of the story");
+}
+
+/// Counts what is told of passes.
+struct Passes(Arc<AtomicU32>);
+
+impl<S: tracing::Subscriber> Layer<S> for Passes {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let is_story = event.metadata().target() == STORY;
+        self.0.fetch_add(u32::from(is_story), Ordering::Relaxed);
+    }
 }
 
 #[tokio::test]

@@ -169,15 +169,20 @@ pub(crate) fn buried(route: &str, reason: &'static str, stored: bool) {
     counter.add(1, &labels);
 }
 
-/// A request to a target was made. What was not answered to its end has the status `none`.
+/// A request to a target was made.
 pub(crate) fn attempted(attempt: &Attempt, took: Duration) {
-    let status = match (attempt.status, &attempt.error) {
-        (Some(status), None) => status.to_string(),
-        _ => "none".to_owned(),
-    };
+    let status = status(attempt);
     let target = KeyValue::new("target", attempt.target.clone());
     METRICS.attempts.add(1, &[target.clone(), KeyValue::new("status", status)]);
     METRICS.attempt_duration.record(took.as_secs_f64(), &[target]);
+}
+
+/// The label of an answer. What was not answered to its end has the status `none`.
+fn status(attempt: &Attempt) -> String {
+    match (attempt.status, &attempt.error) {
+        (Some(status), None) => status.to_string(),
+        _ => "none".to_owned(),
+    }
 }
 
 /// A plugin was called.
@@ -192,4 +197,21 @@ pub(crate) fn called(plugin: &Plugin, transformed: &Transformed, took: Duration)
 /// A shadow saw a message.
 pub(crate) fn compared(plugin: &str, agreed: bool) {
     METRICS.shadows.add(1, &[KeyValue::new("plugin", plugin.to_owned()), KeyValue::new("agreed", agreed)]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_broke_off_has_no_status() {
+        let attempt = |status, error: Option<&str>| {
+            let (target, method, path) = ("sss".to_owned(), "POST".to_owned(), "/".to_owned());
+            let error = error.map(str::to_owned);
+            self::status(&Attempt { target, method, path, status, error, millis: 1, excerpt: String::new() })
+        };
+        assert_eq!(attempt(Some(503), None), "503");
+        assert_eq!(attempt(Some(200), Some("the answer broke off")), "none");
+        assert_eq!(attempt(None, Some("cannot connect")), "none");
+    }
 }

@@ -60,7 +60,8 @@ async fn a_message_is_followed_from_its_storage_to_its_end() {
     let expected = ["group g/1  route g  plugin guest", "stored", "503", "delivered", "it is done with: delivered"];
     assert_eq!(told.len(), expected.len(), "{story}");
     assert!(told.iter().zip(expected).all(|(line, expected)| line.contains(expected)), "{story}");
-    server.logs("message is in the dead-letter queue");
+    let seen = server.logs("message is in the dead-letter queue");
+    assert!(!seen.iter().any(|line| line.contains("towpath.story")), "people are told of trouble only: {seen:#?}");
     let story = towpath(folder.path(), &["trace", &odd, "--json"]);
     let story: Value = serde_json::from_str(&out(&story)).unwrap();
     assert_eq!(

@@ -80,8 +80,8 @@ impl Server {
         }
     }
 
-    /// Waits for a line of its log.
-    pub(crate) fn logs(&self, text: &str) {
+    /// Waits for a line of its log; what came before it.
+    pub(crate) fn logs(&self, text: &str) -> Vec<String> {
         let mut seen = Vec::new();
         loop {
             let line = self
@@ -89,7 +89,7 @@ impl Server {
                 .recv_timeout(Duration::from_secs(30))
                 .unwrap_or_else(|_| panic!("{text:?} is not in {seen:#?}"));
             if line.contains(text) {
-                return;
+                return seen;
             }
             seen.push(line);
         }
