@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 use towpath_core::clock::Timestamp;
 use towpath_core::message::Message;
 use towpath_core::plugin::{Plugin, Settings as PluginSettings};
-use towpath_proof::bench::{self, Report, Settings};
+use towpath_proof::bench::{self, Report, Row, Settings};
 
 use crate::args::Bench;
 use crate::compose::engine;
@@ -17,6 +17,11 @@ use crate::signals;
 pub(super) async fn run(args: Bench, output: &Output) -> anyhow::Result<Exit> {
     if let Some(kind) = &args.child {
         return child(kind, &args).await;
+    }
+    for (row, option, file) in
+        [(Row::Function, "--bootstrap", &args.bootstrap), (Row::Python, "--python", &args.python)]
+    {
+        ensure!(!args.rows.contains(&row) || file.is_some(), "that row needs {option} FILE");
     }
     let folder = TempDir::with_prefix("towpath-bench-").context("making a folder for the run")?;
     let settings = Settings {
