@@ -35,8 +35,9 @@ pub(crate) fn beside(writer: &mut Connection, file: &Path) -> rusqlite::Result<(
         }
         length = pages;
         if pages >= LONGEST {
-            // The commit has succeeded whatever comes of this: it is tried again at the next one.
-            let _ = log.checkpoint_v2(CheckpointMode::RESTART);
+            // Moved whole it begins anew at the next commit. The commit has succeeded whatever comes of this, and it waits for
+            // nobody: while somebody reads what is old, it is tried again at each.
+            let _ = log.checkpoint_v2(CheckpointMode::PASSIVE);
         } else if pages >= next {
             next = pages + STEP;
             let _ = ask.try_send(());
@@ -63,6 +64,7 @@ fn move_when_asked(file: &Path, asked: &mpsc::Receiver<()>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::{Duration, Instant};
 
     use tempfile::TempDir;
@@ -79,6 +81,26 @@ mod tests {
 
     fn pages(file: &Path) -> c_int {
         std::fs::metadata(file).map_or(0, |file| c_int::try_from(file.len() / PAGE).unwrap_or(c_int::MAX))
+    }
+
+    #[test]
+    fn no_commit_waits_for_somebody_who_reads_what_is_old() {
+        static WAITED: AtomicBool = AtomicBool::new(false);
+        let folder = TempDir::new().expect("folder");
+        let file = folder.path().join("t.db");
+        let mut writer = Connection::open_with_flags(&file, schema::flags()).expect("file");
+        schema::prepare(&mut writer).expect("tables");
+        let waits = |_| {
+            WAITED.store(true, Ordering::Relaxed);
+            false
+        };
+        writer.busy_handler(Some(waits)).expect("handler");
+        beside(&mut writer, &file).expect("hook");
+        writer.execute_batch("CREATE TABLE t (x)").expect("table");
+        let reader = Connection::open_with_flags(&file, schema::flags()).expect("file");
+        reader.execute_batch("BEGIN; SELECT * FROM t;").expect("a reader");
+        fill(&writer, 2 * LONGEST);
+        assert!(!WAITED.load(Ordering::Relaxed));
     }
 
     #[test]
