@@ -52,8 +52,8 @@ async fn a_message_is_followed_from_its_storage_to_its_end() {
     assert!(failed.contains(&good[..8]) && failed.contains("g/1") && failed.contains("again in"), "{failed}");
     let refused = lines.next().unwrap();
     assert!(refused.contains("refused") && refused.contains("to the dead-letter queue"), "{refused}");
-    tail.kill().unwrap();
-    tail.wait().unwrap();
+    assert!(Command::new("kill").arg(tail.id().to_string()).status().unwrap().success());
+    assert!(tail.wait().unwrap().success(), "one signal ends it");
 
     let story = out(&towpath(folder.path(), &["trace", &good[..8]]));
     let told: Vec<&str> = story.lines().collect();

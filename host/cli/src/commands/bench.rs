@@ -42,7 +42,7 @@ pub(super) async fn run(args: Bench, output: &Output) -> anyhow::Result<Exit> {
         bar.set_message(what.to_owned());
     };
     let report = tokio::select! {
-        result = signals::watch(tokio_util::sync::CancellationToken::new()) => { result?; return Ok(Exit::Interrupted) }
+        result = signals::first() => { result?; return Ok(Exit::Interrupted) }
         report = bench::run(&settings, say) => report?,
     };
     bar.finish_and_clear();

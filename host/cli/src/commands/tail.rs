@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use crate::args::{StoryPlace, Tail};
 use crate::compose::{STORY, load_config};
@@ -22,7 +21,7 @@ const LOOK_AT_CLOUDWATCH: Duration = Duration::from_secs(3);
 const BEFORE: Duration = Duration::from_secs(600);
 
 pub(super) async fn run(args: Tail, output: &Output) -> anyhow::Result<Exit> {
-    let (stop, filter) = (CancellationToken::new(), Filter::new(args.filter.clone()));
+    let filter = Filter::new(args.filter.clone());
     let work = async {
         match (&args.place, args.place.file.as_deref()) {
             (place, _) if !place.log_group.is_empty() => cloudwatch(&args, &filter, output).await,
@@ -31,7 +30,7 @@ pub(super) async fn run(args: Tail, output: &Output) -> anyhow::Result<Exit> {
         }
     };
     tokio::select! {
-        result = signals::watch(stop.clone()) => result?,
+        result = signals::first() => result?,
         result = work => result?,
     }
     Ok(Exit::Done)

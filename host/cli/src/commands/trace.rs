@@ -27,7 +27,7 @@ enum Place {
 
 pub(super) async fn run(args: Trace, output: &Output) -> anyhow::Result<Exit> {
     tokio::select! {
-        result = signals::watch(tokio_util::sync::CancellationToken::new()) => { result?; Ok(Exit::Interrupted) }
+        result = signals::first() => { result?; Ok(Exit::Interrupted) }
         result = trace(&args, output) => result,
     }
 }
