@@ -2,69 +2,119 @@
 //!
 //! By itself the connection that writes does it, at the commit that makes the log too long: the messages of that commit wait
 //! for all pages to be written and synced. Here a connection of its own does it meanwhile. While it does, the log grows on,
-//! and only where it is moved whole it begins anew; under load that never happens by itself, so that from some length on the
-//! writer moves the rest, of which there is little. Source: "Write-Ahead Logging" of SQLite, sections 2.1 and 6.
+//! and only where it is moved whole it begins anew; under load that never happens by itself, so that the writer moves the
+//! last few pages, which takes less than a millisecond. Source: "Write-Ahead Logging" of SQLite, sections 2.1 and 6.
 
 use std::ffi::c_int;
+use std::fs::File;
+use std::mem::ManuallyDrop;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, mpsc};
 
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::schema;
 
-/// How many more pages of 4 KiB in the log are moved at a time.
-const STEP: c_int = 1000;
+/// From so many pages of 4 KiB on the log is moved: 64 MiB. Most of them are the same few pages again and again, which are
+/// moved once.
+const LONG: c_int = 16_000;
 
-/// At so many the writer sees to it that the log begins anew: 16 MiB. A log that is written over again costs less than one that
-/// grows.
-const LONGEST: c_int = 4000;
+/// So few pages the writer moves.
+const FEW: c_int = 100;
+
+/// What the writer and the mover tell each other.
+#[derive(Default)]
+struct Progress {
+    /// How many pages the log has.
+    length: AtomicI32,
+    /// Whether all but a few of them are moved.
+    nearly: AtomicBool,
+}
 
 /// Has the log of this connection moved from a thread of its own. That ends with the connection.
 pub(crate) fn beside(writer: &mut Connection, file: &Path) -> rusqlite::Result<()> {
+    from(writer, file, LONG).map(drop)
+}
+
+/// The same for a log of any length.
+fn from(writer: &mut Connection, file: &Path, long: c_int) -> rusqlite::Result<Arc<Progress>> {
     let (ask, asked) = mpsc::sync_channel(1);
-    let file = file.to_owned();
+    let (file, shared, mut next) = (file.to_owned(), Arc::new(Progress::default()), long);
+    let [progress, movers] = [(); 2].map(|()| Arc::clone(&shared));
     let mover = std::thread::Builder::new().name("towpath-checkpoint".to_owned());
     // Without a thread the writer moves everything, later than it would by itself.
-    let _ = mover.spawn(move || move_when_asked(&file, &asked));
-    let (mut length, mut next) = (0, STEP);
+    let _ = mover.spawn(move || move_when_asked(&file, &asked, &movers));
     writer.wal_hook(Some(move |log: &mut rusqlite::hooks::Wal, pages: c_int| {
-        if pages < length {
-            next = STEP;
+        if pages < progress.length.swap(pages, Ordering::Relaxed) {
+            next = long;
         }
-        length = pages;
-        if pages >= LONGEST {
-            // Moved whole it begins anew at the next commit. The commit has succeeded whatever comes of this, and it waits for
-            // nobody: while somebody reads what is old, it is tried again at each.
+        let due = pages >= next;
+        if due {
+            next = pages + long / 4;
+        }
+        if progress.nearly.swap(false, Ordering::Relaxed) || (due && pages >= 4 * long) {
+            // Moved whole it begins anew at the next commit. This one has succeeded whatever comes of it, and waits for nobody
+            // who reads what is old: then it is tried again later.
             let _ = log.checkpoint_v2(CheckpointMode::PASSIVE);
-        } else if pages >= next {
-            next = pages + STEP;
+        } else if due {
             let _ = ask.try_send(());
         }
         Ok(())
-    }))
+    }))?;
+    Ok(shared)
 }
 
-fn move_when_asked(file: &Path, asked: &mpsc::Receiver<()>) {
-    let mut connection = None;
+fn move_when_asked(file: &Path, asked: &mpsc::Receiver<()>, progress: &Progress) {
+    let mut mover = None;
     while asked.recv().is_ok() {
-        if connection.is_none() {
-            // Of a file that somebody removed no new one is made.
-            let flags = schema::flags().difference(OpenFlags::SQLITE_OPEN_CREATE);
-            connection = Connection::open_with_flags(file, flags).ok();
+        mover = mover.or_else(|| Mover::new(file));
+        let nearly = mover.as_ref().is_some_and(|mover| mover.move_most(progress));
+        progress.nearly.store(nearly, Ordering::Relaxed);
+    }
+}
+
+struct Mover {
+    connection: Connection,
+    /// Never closed: with any descriptor of a file that a process closes it loses all its locks on it, SQLite's too.
+    /// Source: <https://www.sqlite.org/howtocorrupt.html>, section 2.2.
+    file: ManuallyDrop<File>,
+}
+
+impl Mover {
+    fn new(file: &Path) -> Option<Mover> {
+        // Of a file that somebody removed no new one is made.
+        let flags = schema::flags().difference(OpenFlags::SQLITE_OPEN_CREATE);
+        let connection = Connection::open_with_flags(file, flags).ok()?;
+        Some(Mover { connection, file: ManuallyDrop::new(File::open(file).ok()?) })
+    }
+
+    /// Moves what is in the log, and what comes meanwhile, as long as that becomes less. Whether only a few pages are left.
+    fn move_most(&self, progress: &Progress) -> bool {
+        let mut before = c_int::MAX;
+        loop {
+            let Some(left) = self.move_once(progress) else { return false };
+            if left <= FEW || left >= before {
+                return left <= FEW;
+            }
+            before = left;
         }
-        if let Some(connection) = &connection {
-            // What cannot be moved stays in the log, where it is as safe. As a function of the library it would do nothing on
-            // a connection that has not read anything yet.
-            let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        }
+    }
+
+    /// Moves what is in the log. How many pages are left, or came meanwhile.
+    fn move_once(&self, progress: &Progress) -> Option<c_int> {
+        // What cannot be moved stays in the log, where it is as safe. As a function of the library it would do nothing on a
+        // connection that has not read anything yet.
+        let moved: c_int = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2)).ok()?;
+        // SQLite syncs the file only where it has moved the whole log: that would all be left to the writer.
+        self.file.sync_data().ok()?;
+        Some(progress.length.load(Ordering::Relaxed) - moved)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::{Duration, Instant};
 
     use tempfile::TempDir;
@@ -72,6 +122,7 @@ mod tests {
     use super::*;
 
     const PAGE: u64 = 4096;
+    const LONG: c_int = 1000;
 
     fn fill(connection: &Connection, pages: c_int) {
         for _ in 0..pages / 100 {
@@ -79,8 +130,19 @@ mod tests {
         }
     }
 
-    fn pages(file: &Path) -> c_int {
-        std::fs::metadata(file).map_or(0, |file| c_int::try_from(file.len() / PAGE).unwrap_or(c_int::MAX))
+    /// How often the log began anew. Source: "The WAL-Index and WAL-File Format" of SQLite, section 1.1.
+    fn beginnings(log: &Path) -> u32 {
+        let bytes = std::fs::read(log).expect("log");
+        u32::from_be_bytes(bytes.get(12..16).expect("a header").try_into().expect("four bytes"))
+    }
+
+    /// A writer whose log is moved from `LONG` pages on, into `moved_to`.
+    fn writer(file: &Path, moved_to: &Path) -> (Connection, Arc<Progress>) {
+        let mut writer = Connection::open_with_flags(file, schema::flags()).expect("file");
+        schema::prepare(&mut writer).expect("tables");
+        let progress = from(&mut writer, moved_to, LONG).expect("hook");
+        writer.execute_batch("CREATE TABLE t (x)").expect("table");
+        (writer, progress)
     }
 
     #[test]
@@ -88,39 +150,56 @@ mod tests {
         static WAITED: AtomicBool = AtomicBool::new(false);
         let folder = TempDir::new().expect("folder");
         let file = folder.path().join("t.db");
-        let mut writer = Connection::open_with_flags(&file, schema::flags()).expect("file");
-        schema::prepare(&mut writer).expect("tables");
+        let (mut writer, _) = writer(&file, &file);
         let waits = |_| {
             WAITED.store(true, Ordering::Relaxed);
             false
         };
         writer.busy_handler(Some(waits)).expect("handler");
-        beside(&mut writer, &file).expect("hook");
-        writer.execute_batch("CREATE TABLE t (x)").expect("table");
         let reader = Connection::open_with_flags(&file, schema::flags()).expect("file");
         reader.execute_batch("BEGIN; SELECT * FROM t;").expect("a reader");
-        fill(&writer, 2 * LONGEST);
+        fill(&writer, 6 * LONG);
         assert!(!WAITED.load(Ordering::Relaxed));
     }
 
     #[test]
-    fn the_log_is_moved_while_the_writer_does_nothing_and_begins_anew_at_its_longest() {
+    fn the_log_is_moved_while_the_writer_does_nothing() {
         let folder = TempDir::new().expect("folder");
-        let (file, log) = (folder.path().join("t.db"), folder.path().join("t.db-wal"));
-        let mut writer = Connection::open_with_flags(&file, schema::flags()).expect("file");
-        schema::prepare(&mut writer).expect("tables");
-        beside(&mut writer, &file).expect("hook");
-        writer.execute_batch("CREATE TABLE t (x)").expect("table");
-        fill(&writer, STEP + 200);
+        let file = folder.path().join("t.db");
+        let (writer, progress) = writer(&file, &file);
+        fill(&writer, LONG);
         let until = Instant::now() + Duration::from_secs(60);
-        while pages(&file) < STEP / 2 {
-            assert!(Instant::now() < until, "nobody moved it: the file has {} pages", pages(&file));
+        while !progress.nearly.load(Ordering::Relaxed) {
+            assert!(Instant::now() < until, "nobody moved it");
             std::thread::yield_now();
         }
-        fill(&writer, 2 * LONGEST);
-        // Some more than the longest: while the other one moves something the writer cannot.
-        assert!(pages(&log) < LONGEST * 3 / 2, "the log has {} pages", pages(&log));
+        let moved = std::fs::metadata(&file).expect("file").len() / PAGE;
+        assert!(moved > LONG as u64 / 2, "the file has {moved} pages");
+    }
+
+    #[test]
+    fn the_writer_moves_what_the_mover_left_and_begins_anew() {
+        let folder = TempDir::new().expect("folder");
+        let (file, log) = (folder.path().join("t.db"), folder.path().join("t.db-wal"));
+        let (writer, progress) = writer(&file, &file);
+        fill(&writer, 200);
+        let before = beginnings(&log);
+        progress.nearly.store(true, Ordering::Relaxed);
+        fill(&writer, 100);
+        assert_eq!(beginnings(&log), before, "this commit was in the log when it was moved");
+        fill(&writer, 100);
+        assert_ne!(beginnings(&log), before);
         let rows: i64 = writer.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).expect("rows");
-        assert_eq!(rows, i64::from((STEP + 200) / 100 + 2 * LONGEST / 100));
+        assert_eq!(rows, 4);
+    }
+
+    #[test]
+    fn a_log_that_nobody_moves_is_moved_by_the_writer() {
+        let folder = TempDir::new().expect("folder");
+        let (file, log) = (folder.path().join("t.db"), folder.path().join("t.db-wal"));
+        let (writer, _) = writer(&file, &folder.path().join("not-there"));
+        fill(&writer, 20 * LONG);
+        let pages = std::fs::metadata(&log).expect("log").len() / PAGE;
+        assert!(pages < 5 * LONG as u64, "the log has {pages} pages");
     }
 }

@@ -2,17 +2,19 @@
 //! FIFO does where it matters.
 //!
 //! Kill the process at any moment and nothing that was answered is lost: a send is synced to the disk
-//! before it returns. Receives and deletes are written but not synced each on its own: a crash of the
-//! process keeps them, a power cut may undo the last ones, and then messages come again, in order.
+//! before it returns, and may be received before that. Receives and deletes do not wait for a sync: a crash
+//! of the process keeps them, a power cut may undo the last ones, and then messages come again, in order.
 //!
 //! Every operation costs the same whatever the backlog: each touches the rows that it is about, found by
 //! index. Several processes may open one file.
 
 mod browse;
 mod checkpoint;
+mod disk;
 pub mod endpoint;
 mod handle;
 mod holds;
+mod lane;
 mod letters;
 mod limits;
 mod moves;

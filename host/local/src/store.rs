@@ -1,5 +1,5 @@
-//! One SQLite file, one writer at a time. Operations that wait while another commits are committed
-//! together, so that they share one sync of the disk.
+//! One SQLite file, one writer at a time. Operations that wait while another commits are committed together, and those that
+//! wait while the disk is synced share the next sync.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,8 @@ use tokio::sync::oneshot;
 use towpath_core::clock::Clock;
 use towpath_core::queue::QueueError;
 
+use crate::disk::{Log, Syncer};
+use crate::lane::Lane;
 use crate::queues::Known;
 use crate::waker::Waker;
 use crate::writer::{Durability, Job, Work, Writer};
@@ -27,17 +29,14 @@ pub struct Store {
 
 pub(crate) struct Shared {
     file: PathBuf,
-    connection: Mutex<Writer>,
-    pending: Mutex<Pending>,
+    writer: Mutex<Writer>,
+    /// What is to be committed.
+    pending: Lane<Box<dyn Job>>,
+    syncer: Mutex<Syncer>,
+    /// What is committed, and answered once it is on the disk.
+    committed: Lane<Box<dyn Job>>,
     wakers: Mutex<HashMap<i64, Arc<Waker>>>,
     pub(crate) queues: Known,
-}
-
-#[derive(Default)]
-struct Pending {
-    jobs: Vec<Box<dyn Job>>,
-    /// Whether a thread is at work on jobs; it takes those that come meanwhile.
-    draining: bool,
 }
 
 /// Why a store cannot be opened.
@@ -58,6 +57,14 @@ pub enum StoreError {
         file: PathBuf,
         /// Why.
         source: Trouble,
+    },
+    /// Its log cannot be opened.
+    #[error("cannot open the log of the store {}", file.display())]
+    Log {
+        /// The file of the store.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
     /// There is one already.
     #[error("there is a store already: {}", file.display())]
@@ -121,14 +128,23 @@ impl Store {
             return Err(StoreError::Version { file, found, expected: schema::VERSION });
         }
         checkpoint::beside(&mut connection, &file).map_err(failed)?;
+        let writer = Writer::new(connection).map_err(failed)?;
+        let log = Log::of(&file).map_err(|source| StoreError::Log { file: file.clone(), source })?;
         let shared = Shared {
             file,
-            connection: Mutex::new(Writer::new(connection)),
-            pending: Mutex::default(),
+            writer: Mutex::new(writer),
+            pending: Lane::default(),
+            syncer: Mutex::new(Syncer::new(log)),
+            committed: Lane::default(),
             wakers: Mutex::default(),
             queues: Known::default(),
         };
         Ok(Store { shared: Arc::new(shared), clock })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn on(&self, disk: impl crate::disk::Disk + 'static) {
+        *lock(&self.shared.syncer) = Syncer::new(disk);
     }
 
     /// The file.
@@ -153,49 +169,43 @@ impl Store {
         self.waker(queue).changes.send_modify(|count| *count += 1);
     }
 
-    /// Runs an operation in a transaction and answers when that is committed. An operation that fails
-    /// leaves nothing behind; those that are committed with it go on, and may be run a second time for it. It runs to its
-    /// end even if the caller goes away.
+    /// Runs an operation in a transaction and answers when that is committed, and on the disk where that is promised. An
+    /// operation that fails leaves nothing behind; those that are committed with it go on, and may be run a second time for
+    /// it. It runs to its end even if the caller goes away.
     pub(crate) async fn run<T, F>(&self, durability: Durability, operation: F) -> Result<T, QueueError>
     where
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, QueueError> + Send + 'static,
     {
         let (caller, answer) = oneshot::channel();
-        let job = Box::new(Work::new(durability, operation, caller));
-        let start = {
-            let mut pending = lock(&self.shared.pending);
-            pending.jobs.push(job);
-            !std::mem::replace(&mut pending.draining, true)
-        };
-        if start {
+        let job: Box<dyn Job> = Box::new(Work::new(durability, operation, caller));
+        if self.shared.pending.put([job]) {
             let shared = Arc::clone(&self.shared);
-            tokio::task::spawn_blocking(move || shared.drain());
+            tokio::task::spawn_blocking(move || shared.write());
         }
         answer.await.unwrap_or_else(|_| Err(unavailable("the operation broke off".into())))
     }
 }
 
 impl Shared {
-    /// Works until nothing is pending.
-    fn drain(&self) {
-        loop {
-            let jobs = {
-                let mut pending = lock(&self.pending);
-                if pending.jobs.is_empty() {
-                    pending.draining = false;
-                    return;
-                }
-                std::mem::take(&mut pending.jobs)
-            };
-            self.commit(jobs);
+    /// Commits until nothing is pending.
+    fn write(self: &Arc<Self>) {
+        while let Some(mut jobs) = self.pending.take() {
+            let committed = lock(&self.writer).commit(&mut jobs).map_err(|error| Trouble(error).to_string());
+            let to_sync = |job: &mut Box<dyn Job>| committed.is_ok() && job.durability() == Durability::Synced;
+            if self.committed.put(jobs.extract_if(.., to_sync)) {
+                let shared = Arc::clone(self);
+                tokio::task::spawn_blocking(move || shared.sync());
+            }
+            jobs.into_iter().for_each(|job| job.reply(committed.clone()));
         }
     }
 
-    fn commit(&self, mut jobs: Vec<Box<dyn Job>>) {
-        let committed = lock(&self.connection).commit(&mut jobs).map_err(|error| Trouble(error).to_string());
-        for job in jobs {
-            job.reply(committed.clone());
+    /// Syncs until all that is committed is answered.
+    fn sync(&self) {
+        while let Some(jobs) = self.committed.take() {
+            let synced = lock(&self.syncer).sync();
+            jobs.into_iter().for_each(|job| job.reply(synced.clone()));
         }
     }
 }

@@ -8,8 +8,8 @@ use towpath_core::queue::QueueError;
 
 use crate::store::unavailable;
 
-/// How much an operation promises; the more, the higher.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// How much an operation promises.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
     /// Written before it is answered: it outlives the process, not a power cut.
     Written,
@@ -67,23 +67,23 @@ where
     }
 }
 
-/// The one connection, and what its next commit promises unless it is told otherwise.
+/// The one connection.
 pub(crate) struct Writer {
     connection: Connection,
-    durability: Option<Durability>,
 }
 
 impl Writer {
-    pub(crate) fn new(connection: Connection) -> Writer {
-        Writer { connection, durability: None }
+    /// Commits wait for no sync from now on: that is `disk.rs`.
+    pub(crate) fn new(connection: Connection) -> rusqlite::Result<Writer> {
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        Ok(Writer { connection })
     }
 
     /// Runs and commits these. Where one fails the others go on: savepoints cost as much as small operations do, so that
     /// only then all are run again, each in its own.
-    pub(crate) fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
-        let durability = jobs.iter().map(|job| job.durability()).max().unwrap_or(Durability::Written);
-        let committed = match self.together(jobs, durability) {
-            Ok(false) if jobs.len() > 1 => self.one_by_one(jobs, durability),
+    pub(crate) fn commit(&self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+        let committed = match self.together(jobs) {
+            Ok(false) if jobs.len() > 1 => self.one_by_one(jobs),
             Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
@@ -94,23 +94,9 @@ impl Writer {
         committed
     }
 
-    /// Begins a transaction that promises so much.
-    fn begin(&mut self, durability: Durability) -> rusqlite::Result<()> {
-        if self.durability != Some(durability) {
-            let synchronous = match durability {
-                Durability::Synced => "FULL",
-                Durability::Written => "NORMAL",
-            };
-            self.durability = None;
-            self.connection.pragma_update(None, "synchronous", synchronous)?;
-            self.durability = Some(durability);
-        }
-        self.execute("BEGIN IMMEDIATE")
-    }
-
     /// Runs and commits these. False if one of them failed: then none of them left anything behind.
-    fn together(&mut self, jobs: &mut [Box<dyn Job>], durability: Durability) -> rusqlite::Result<bool> {
-        self.begin(durability)?;
+    fn together(&self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<bool> {
+        self.execute("BEGIN IMMEDIATE")?;
         if !jobs.iter_mut().all(|job| job.run(&self.connection)) {
             self.roll_back();
             return Ok(false);
@@ -119,8 +105,8 @@ impl Writer {
     }
 
     /// Runs and commits these, each in a savepoint of its own: one that fails leaves nothing behind, the others go on.
-    fn one_by_one(&mut self, jobs: &mut [Box<dyn Job>], durability: Durability) -> rusqlite::Result<()> {
-        self.begin(durability)?;
+    fn one_by_one(&self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+        self.execute("BEGIN IMMEDIATE")?;
         for job in jobs {
             self.execute("SAVEPOINT job")?;
             if !job.run(&self.connection) {

@@ -36,7 +36,7 @@ async fn a_message_is_followed_from_its_storage_to_its_end() {
     let folder = project(&target.url, Guest::forward());
     let early = towpath(folder.path(), &["trace", "8f3c"]);
     assert!(early.status.code() == Some(1) && err(&early).contains("nothing is known of 8f3c"), "{}", err(&early));
-    let server = Server::start(folder.path(), &["serve"]);
+    let server = Server::start(folder.path(), &["serve", "--metrics", "127.0.0.1:0"]);
     let mut tail = Command::new(binary("towpath"))
         .args(["tail", "--failed"])
         .current_dir(folder.path())
