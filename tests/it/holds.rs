@@ -39,7 +39,9 @@ async fn again(rig: &Rig, pipeline: &Pipeline) -> Vec<Settlement> {
         for message in &group {
             let settlement = run.next(message).await;
             match settlement {
-                Settlement::Ack => rig.events.delete(std::slice::from_ref(&message.handle)).await.remove(0).unwrap(),
+                Settlement::Ack | Settlement::Buried => {
+                    rig.events.delete(std::slice::from_ref(&message.handle)).await.remove(0).unwrap()
+                }
                 Settlement::Retry(_) => {
                     let back = [(message.handle.clone(), Duration::ZERO)];
                     rig.events.change_visibility(&back).await.remove(0).unwrap();

@@ -38,7 +38,7 @@ async fn a_dead_letter_that_cannot_be_sent_keeps_the_message_and_its_group() {
     elsewhere.store.limit_pages(10_000).await.expect("room again");
     let again = received("g/1", &large);
     let mut run = pipeline.group(Lease::of(MAX_VISIBILITY));
-    assert_eq!(run.next(&again).await, Settlement::Ack);
+    assert_eq!(run.next(&again).await, Settlement::Buried);
     assert_eq!(elsewhere.letters().await.len(), 1);
 }
 
@@ -147,7 +147,7 @@ async fn a_message_on_which_the_host_panics_every_time_is_buried_in_the_end_and_
     let settled = pipeline.group(Lease::of(MAX_VISIBILITY)).next(&young).await;
     assert!(matches!(settled, Settlement::Retry(_)), "{settled:?}");
     let old = Received { sent_at: Timestamp(0), ..young };
-    assert_eq!(pipeline.group(Lease::of(MAX_VISIBILITY)).next(&old).await, Settlement::Ack);
+    assert_eq!(pipeline.group(Lease::of(MAX_VISIBILITY)).next(&old).await, Settlement::Buried);
     let letters = rig.letters().await;
     assert_eq!(letters[0].reason, "expired");
     assert!(letters[0].detail.contains("the host panicked: on purpose"), "{}", letters[0].detail);
@@ -172,7 +172,7 @@ async fn a_letter_that_dies_again_after_a_redrive_is_a_letter_again() {
     let attributes = [(ORIGIN_ATTRIBUTE.to_owned(), origin)].into();
     let again = NewMessage { group: letter.group, dedup_id: "redrive-1".to_owned(), body: letter.body, attributes };
     rig.events.send(again).await.expect("send");
-    assert_eq!(rig.run(&pipeline).await, [Settlement::Ack]);
+    assert_eq!(rig.run(&pipeline).await, [Settlement::Buried]);
     let letters = rig.letters().await;
     assert_eq!(letters.len(), 1, "it must not vanish as a duplicate of its first death");
     assert_eq!(letters[0].id, died.id, "its id stays");
@@ -188,12 +188,13 @@ async fn only_a_message_that_an_operator_edited_goes_without_a_signature() {
     let verify = "verify = { scheme = \"hmac-sha256\", header = \"x-sig\", secret = \"key\" }\nplugin = \"guest\"";
     let pipeline = rig.pipeline(&one_route(&target.url).replace("plugin = \"guest\"", verify));
     let note = Note { at: Timestamp(1), by: "ops".to_owned(), text: "ticket 1".to_owned() };
-    for (body, notes) in [("redriven", Vec::new()), ("edited", vec![note])] {
+    let cases = [("redriven", Vec::new(), Settlement::Buried), ("edited", vec![note], Settlement::Ack)];
+    for (body, notes, settled) in cases {
         let mut message = received(&format!("g/{body}"), body);
         let origin = Origin { id: "m-0".into(), sent_at: message.sent_at, notes };
         let origin = Attribute::text(serde_json::to_string(&origin).expect("json"));
         message.attributes.insert(ORIGIN_ATTRIBUTE.to_owned(), origin);
-        assert_eq!(pipeline.group(Lease::of(MAX_VISIBILITY)).next(&message).await, Settlement::Ack);
+        assert_eq!(pipeline.group(Lease::of(MAX_VISIBILITY)).next(&message).await, settled, "{body}");
     }
     assert_eq!(target.bodies(), ["edited"]);
     assert_eq!(rig.letters().await[0].reason, "unverified");

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use towpath_core::plugin::precompile;
 use towpath_tests::guest::Guest;
 use towpath_tests::runtime_api::Function;
-use towpath_tests::target::{Answer, Target};
+use towpath_tests::target::{Answer, Call, Target};
 
 use sqs_endpoint::SqsEndpoint;
 
@@ -171,6 +171,29 @@ async fn a_dead_letter_that_cannot_be_sent_keeps_its_message_and_what_is_behind_
     setup.sqs.recover();
     assert_eq!(setup.function.invoke(&names(&["A1", "A2"]), MINUTE).await, Ok(failures(&[])));
     assert_eq!(setup.sqs.sent().len(), 2, "one letter each in the end");
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_deleted_before_its_group_goes_on_for_a_timeout_would_bring_it_back() {
+    let refuses = |call: &Call| match call.body.as_ref() {
+        b"A1" => Answer::Status(404, String::new()),
+        _ => Answer::Status(200, String::new()),
+    };
+    let mut setup = setup(Target::answering(refuses).await).await;
+    assert_eq!(setup.function.invoke(&names(&["A1", "A2"]), MINUTE).await, Ok(failures(&[])));
+    assert_eq!(setup.target.bodies(), ["A1", "A2"]);
+    let calls = setup.sqs.calls();
+    let (action, request) = &calls[1];
+    assert_eq!((calls.len(), action.as_str()), (2, "DeleteMessageBatch"), "what is delivered Lambda deletes");
+    assert_eq!(request["Entries"][0]["ReceiptHandle"], "handle-A1");
+
+    setup.sqs.fail("DeleteMessageBatch");
+    let again = setup.function.invoke(&names(&["A1", "A2", "B1"]), MINUTE).await;
+    assert_eq!(again, Ok(failures(&["A2"])), "the answer deletes the dead letter, and A2 comes again");
+    let mut bodies = setup.target.bodies().split_off(2);
+    bodies.sort();
+    assert_eq!(bodies, ["A1", "B1"]);
+    assert_eq!(setup.sqs.visibility_changes(), [("handle-A2".to_owned(), 0)]);
 }
 
 #[tokio::test]

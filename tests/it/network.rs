@@ -72,7 +72,7 @@ async fn what_is_compressed_is_not_blown_up() {
     let answer = b"HTTP/1.1 404 Not Found\r\ncontent-encoding: gzip\r\ncontent-length: 8\r\n\r\n\x1f\x8b\x08\0bomb";
     let wire = Wire::answering(answer, None).await;
     let (rig, settlements) = deliver(&format!("http://{}", wire.address), "").await;
-    assert_eq!(settlements, [Settlement::Ack]);
+    assert_eq!(settlements, [Settlement::Buried]);
     let letter = rig.letters().await.remove(0);
     assert_eq!((letter.reason.as_str(), letter.excerpt.contains("bomb")), ("refused", true), "{letter:?}");
 }

@@ -308,6 +308,41 @@ async fn a_failed_delete_ends_the_work_on_its_group() {
 }
 
 #[tokio::test]
+async fn nothing_of_its_group_goes_on_before_a_dead_letter_is_known_to_be_deleted() {
+    let target = Target::answering(|call| match call.body.as_ref() {
+        b"2" => Answer::Status(404, String::new()),
+        _ => Answer::Status(200, String::new()),
+    })
+    .await;
+    for trouble in [Trouble::DeletesHang, Trouble::DeletesFail] {
+        let rig = Rig::new().await;
+        // Of what is delivered up to four are not known to be deleted: the first one alone keeps nobody.
+        for number in 1..=4 {
+            rig.send("g/a", &number.to_string()).await;
+        }
+        let mut driver = Driver::start(rig, &target, quick(), trouble).await;
+        patient(async {
+            while driver.rig.letters().await.is_empty() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        if trouble == Trouble::DeletesFail {
+            driver.changed(2).await;
+            driver.stop().await;
+        }
+        // One of another group that was sent later has its turn, and 3 would have had it before.
+        driver.rig.send("g/b", "b").await;
+        match trouble {
+            Trouble::DeletesHang => target.until(|calls| calls.iter().any(|call| call.body.as_ref() == b"b")).await,
+            _ => assert_eq!(driver.left().await, 5, "all come again"),
+        }
+        let bodies: Vec<String> = target.bodies().into_iter().filter(|body| body != "b").collect();
+        assert!(bodies.iter().all(|body| body == "1" || body == "2"), "{bodies:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_delete_that_does_not_get_through_is_tried_again() {
     let target = Target::fine().await;
     let rig = Rig::new().await;

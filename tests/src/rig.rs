@@ -150,7 +150,7 @@ impl Rig {
             let mut run = pipeline.group(Lease::of(MAX_VISIBILITY));
             for message in &group {
                 let settlement = run.next(message).await;
-                if settlement == Settlement::Ack {
+                if !matches!(settlement, Settlement::Retry(_)) {
                     self.events.delete(std::slice::from_ref(&message.handle)).await.remove(0).unwrap();
                 }
                 settlements.push(settlement);

@@ -1,5 +1,5 @@
-//! The Lambda driver: a batch in, the ids that failed out. Nothing is deleted here: Lambda deletes what
-//! the answer does not name.
+//! The Lambda driver: a batch in, the ids that failed out. Lambda deletes what the answer does not name; only dead letters are
+//! deleted here, for an invocation that never answers brings all its messages back.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,6 +85,12 @@ impl Host {
         for message in &messages {
             match run.next(message).await {
                 Settlement::Ack => results.ack(&message.id),
+                Settlement::Buried => {
+                    results.ack(&message.id);
+                    if !self.delete(message).await {
+                        run.block();
+                    }
+                }
                 Settlement::Retry(after) => {
                     let after = after.min(MAX_VISIBILITY - MAX_INVOCATION);
                     give_back.push((message.handle.clone(), after));
@@ -93,6 +99,16 @@ impl Host {
         }
         give_back.reverse();
         self.give_back(&give_back).await;
+    }
+
+    /// Whether it is deleted. What is not is deleted by the answer, if there is one.
+    async fn delete(&self, message: &Received) -> bool {
+        let problems = self.queue.delete(std::slice::from_ref(&message.handle)).await;
+        let problem = problems.into_iter().find_map(Result::err);
+        if let Some(problem) = &problem {
+            warn!(message_id = %message.id, error = %problem, "a dead letter could not be deleted, its group waits");
+        }
+        problem.is_none()
     }
 
     /// A message that cannot be given back comes back when its visibility timeout runs out.

@@ -43,6 +43,9 @@ const UNBURIED_CAP: Duration = Duration::from_secs(60);
 pub enum Settlement {
     /// It is done with: delete it.
     Ack,
+    /// It is in the dead-letter queue: delete it, and only then go on with its group. If it came again, the target might
+    /// take it this time, behind those that came after it.
+    Buried,
     /// Give it back, invisible for so long.
     Retry(Duration),
 }
@@ -145,7 +148,7 @@ impl Pipeline {
             }
         };
         match settlement {
-            Settlement::Ack => {
+            Settlement::Ack | Settlement::Buried => {
                 self.failures.clear(&received.group);
                 telemetry::done(labels(seat).route, facts.age);
             }
@@ -156,7 +159,7 @@ impl Pipeline {
             Settlement::Retry(_) => {}
         }
         // What comes again is compared then.
-        if let (Settlement::Ack, Some(witness)) = (settlement, witness) {
+        if let (Settlement::Ack | Settlement::Buried, Some(witness)) = (settlement, witness) {
             self.compare(seat, witness, lease).await;
         }
         settlement
@@ -253,7 +256,7 @@ impl Pipeline {
                 error!(reason, detail = letter.detail, "message is in the dead-letter queue");
                 self.tally.count_dead();
                 telemetry::buried(seen.route.unwrap_or_default(), reason, true);
-                return Settlement::Ack;
+                return Settlement::Buried;
             }
             Ok(Err(problem)) => format!("{problem:?}"),
             Err(_) => "out of time".to_owned(),

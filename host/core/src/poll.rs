@@ -149,13 +149,16 @@ impl Worker {
         }
         let mut run = self.pipeline.group(Lease::of(MAX_VISIBILITY));
         let (mut give_back, mut deletes) = (Vec::new(), VecDeque::new());
+        let mut unanswered = UNANSWERED_DELETES - 1;
         for message in messages {
-            if self.stop.is_cancelled() || !answered(&mut deletes, UNANSWERED_DELETES - 1).await {
+            if self.stop.is_cancelled() || !answered(&mut deletes, unanswered).await {
                 run.block();
             }
-            match run.next(message).await {
+            let settlement = run.next(message).await;
+            unanswered = if settlement == Settlement::Buried { 0 } else { UNANSWERED_DELETES - 1 };
+            match settlement {
                 Settlement::Retry(after) => give_back.push((message.handle.clone(), after)),
-                Settlement::Ack => {
+                Settlement::Ack | Settlement::Buried => {
                     keeper.release(&message.handle);
                     deletes.push_back(self.deleter.delete(message));
                 }

@@ -92,7 +92,7 @@ impl Station {
             for group in by_group(batch) {
                 let mut run = pipeline.group(Lease::of(std::time::Duration::from_secs(60)));
                 for message in &group {
-                    if run.next(message).await == Settlement::Ack {
+                    if !matches!(run.next(message).await, Settlement::Retry(_)) {
                         self.rig.events.delete(std::slice::from_ref(&message.handle)).await.remove(0).unwrap();
                     }
                 }

@@ -16,7 +16,7 @@ pub(super) async fn messages(worker: &Worker, messages: &[Received], bug: Bug) -
         let settled = worker.pipeline.group(Lease::of(MAX_VISIBILITY)).next(message).await;
         match (bug, settled) {
             (Bug::AckBeforeDelivery, _) => {}
-            (Bug::ReleaseHeadFirst, Settlement::Ack) => {
+            (Bug::ReleaseHeadFirst, Settlement::Ack | Settlement::Buried) => {
                 worker.deleter.delete(message).answer().await;
             }
             // Those behind it are still worked on.
