@@ -10,11 +10,12 @@ cargo build --quiet -p towpath --features faults
 # The next build without the feature puts its own binary in this place.
 cp "$target/debug/towpath" "$target/debug/towpath-faults"
 towpath=$target/debug/towpath-faults
+cargo build --quiet -p towpath-lambda
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-"$towpath" chaos --seed "$seed" --minutes "$minutes"
+"$towpath" chaos --seed "$seed" --minutes "$minutes" --bootstrap "$target/debug/bootstrap"
 
 planted() {
     local bug=$1 violation=$2 found

@@ -168,7 +168,7 @@ fn wrong_input_says_what_to_do() {
     std::fs::create_dir(here.join("empty")).unwrap();
     std::fs::write(here.join("local.toml"), "[target.sss]\nurl = \"https://sss.example\"\n").unwrap();
     drop(towpath_local::Store::open(&here.join("store"), towpath_core::clock::Clock::wall()).unwrap());
-    let cases: [(&[&str], &str); 33] = [
+    let cases: [(&[&str], &str); 34] = [
         (&["serve"], "cannot read towpath.toml"),
         (&["serve", "-c", "sqs.toml"], "leave url and dead_letter_url out"),
         (&["dlq", "list"], "give --store DIR, --queue-url URL or --config FILE"),
@@ -203,6 +203,10 @@ fn wrong_input_says_what_to_do() {
         (&["dlq", "list", "--queue-url", "events.fifo"], "it is no URL such as https://sqs."),
         (&["record", "--to", "x", "--listen", "127.0.0.1:0", "--forward", "127.0.0.1:80"], "it is no URL such as"),
         (&["bench", "--bootstrap", "nowhere"], "there is no nowhere: `make lambda` builds the function"),
+        (
+            &["chaos", "--bootstrap", "nowhere"],
+            "there is no nowhere: `cargo build -p towpath-lambda` builds the function",
+        ),
         (&["bench", "--rows", "serve,all"], "one of ingest, bare, limit, serve, poll, function and python"),
         (&["bench", "--rows", "serve,python"], "that row needs --python FILE"),
         (&["chaos", "--minutes", "0"], "a number of minutes from 0.1"),

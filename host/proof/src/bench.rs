@@ -11,10 +11,12 @@ mod usage;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use reqwest::Client;
 use serde::Serialize;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 pub use report::{html, markdown};
@@ -109,18 +111,24 @@ pub async fn requests(
     let _ = rustls::crypto::ring::default_provider().install_default();
     let scenario = Scenario { messages, groups, bytes, ..Scenario::base() };
     let (client, before) = (Client::builder().tcp_nodelay(true).build()?, Arc::new(before));
+    let next = Arc::new(AtomicU32::new(0));
+    let turns: Arc<Vec<Mutex<()>>> = Arc::new((0..groups).map(|_| Mutex::default()).collect());
     let mut lanes = JoinSet::new();
-    let count = CONCURRENCY.min(groups);
-    for lane in 0..count {
+    for _ in 0..CONCURRENCY.min(groups) {
         let (client, before, url) = (client.clone(), Arc::clone(&before), format!("{target}/t"));
+        let (next, turns) = (Arc::clone(&next), Arc::clone(&turns));
         lanes.spawn(async move {
-            for event in (0..messages).filter(|event| event % groups % count == lane) {
+            loop {
+                let event = next.fetch_add(1, Ordering::Relaxed);
+                // Events of a group come many lanes apart: whoever is first at its turn has the earlier one.
+                let turn = turns.get((event % groups) as usize).filter(|_| event < messages);
+                let Some(turn) = turn else { return anyhow::Ok(()) };
+                let _turn = turn.lock().await;
                 let body = scenario.body(event, 0);
                 before(&body)?;
                 let answer = client.post(&url).timeout(Duration::from_secs(10)).body(body).send().await?;
                 answer.error_for_status()?.bytes().await?;
             }
-            anyhow::Ok(())
         });
     }
     while let Some(done) = lanes.join_next().await {

@@ -39,6 +39,8 @@ pub struct Settings {
     pub rate: u32,
     /// How many `serve` and how many `poll`.
     pub hosts: (usize, usize),
+    /// The function `bootstrap`: then `dev` runs it over the queue, as one more host.
+    pub bootstrap: Option<PathBuf>,
     /// Whether the binary was built with the feature `faults`: then its clocks are put forward and back.
     pub clocks: bool,
     /// A bug of a binary with that feature, that is to be found.
@@ -70,7 +72,7 @@ pub async fn run(settings: &Settings, say: impl Fn(&str), stop: &CancellationTok
     let sender = Sender::new(Arc::clone(&journal), world.ingest(), settings);
     say(&format!(
         "{} hosts over one queue in {}, {} groups, faults for {} s",
-        settings.hosts.0 + settings.hosts.1,
+        world.hosts(),
         settings.folder.display(),
         settings.groups,
         settings.length.as_secs()

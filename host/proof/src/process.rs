@@ -103,6 +103,17 @@ impl Process {
         }
     }
 
+    /// Kills the processes that it started.
+    pub(crate) fn kill_children(&self) {
+        let Some(pid) = self.pid() else { return };
+        for thread in fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).into_iter().flatten().flatten() {
+            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            for child in children.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?)) {
+                let _ = kill_process(child, Signal::KILL);
+            }
+        }
+    }
+
     /// Asks it to end, and kills it if it does not. Returns whether it ended by itself.
     pub(crate) async fn terminate(&mut self) -> bool {
         self.signal(Signal::TERM);

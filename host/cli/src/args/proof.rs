@@ -12,8 +12,9 @@ Examples:
   towpath chaos                               a minute of faults by a seed that is shown
   towpath chaos --seed 7 --minutes 30         longer, by a seed that was shown
   towpath chaos --folder ./run --json         keep the store and all logs
+  towpath chaos --bootstrap target/debug/bootstrap   the Lambda host is among the hosts
 
-Hosts share one queue: some serve, some poll its SQS endpoint. While senders post events of thousands of groups, hosts
+Hosts share one queue: some serve, some poll its SQS endpoint, functions get its batches. While senders post events of thousands of groups, hosts
 are killed, ended and frozen, connections cut and stalled; the target answers 429, 5xx, too late and half; dead-letter
 sends fail, the target is held, the mapping replaced by one that traps, the disk is full. A build with the feature
 `faults` moves the clocks too. The target keeps the books: nothing lost, the order of every group kept, the rest dead for
@@ -39,6 +40,9 @@ pub struct Chaos {
     /// How many hosts poll the queue's endpoint
     #[arg(long, default_value_t = if cfg!(feature = "aws") { 2 } else { 0 }, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=16))]
     pub poll: u8,
+    /// The Lambda host too: `bootstrap`, as `cargo build -p towpath-lambda` builds it; `towpath dev` invokes it
+    #[arg(long, value_name = "FILE")]
+    pub bootstrap: Option<PathBuf>,
     /// Where store, configs and logs are kept [default: a folder that goes away if all is well]
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,

@@ -23,6 +23,11 @@ pub(super) async fn run(args: Chaos, output: &Output) -> anyhow::Result<Exit> {
     let planted = args.planted;
     #[cfg(not(feature = "faults"))]
     let planted = None;
+    let find = |path: PathBuf| {
+        let missing = || format!("there is no {}: `cargo build -p towpath-lambda` builds the function", path.display());
+        path.canonicalize().with_context(missing)
+    };
+    let bootstrap = args.bootstrap.map(find).transpose()?;
     let settings = Settings {
         binary: std::env::current_exe().context("finding this binary")?,
         folder: place.folder.clone(),
@@ -31,6 +36,7 @@ pub(super) async fn run(args: Chaos, output: &Output) -> anyhow::Result<Exit> {
         groups: args.groups,
         rate: args.rate,
         hosts: (usize::from(args.serve), usize::from(args.poll)),
+        bootstrap,
         clocks: cfg!(feature = "faults"),
         planted,
     };

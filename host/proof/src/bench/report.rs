@@ -82,13 +82,11 @@ impl Report {
         }
         let name = "Lambda host beside Python, messages a second per core (CPU time): ≥ 8 ×";
         goal(name, ratio(cpu(Row::Python, base), cpu(Row::Function, base)), 8.0, true);
-        for (row, what) in [(Row::Serve, "serve"), (Row::Poll, "poll"), (Row::Function, "Lambda host")] {
-            goal(
-                &format!("{what} at 100 groups, of the limit: ≥ 0.70"),
-                ratio(rate(row, base), rate(Row::Limit, base)),
-                0.7,
-                true,
-            );
+        for scenario in [base, "target takes 20 ms"] {
+            for (row, what) in [(Row::Serve, "serve"), (Row::Poll, "poll"), (Row::Function, "Lambda host")] {
+                let name = format!("{what}, of the limit, {scenario}: ≥ 0.70");
+                goal(&name, ratio(rate(row, scenario), rate(Row::Limit, scenario)), 0.7, true);
+            }
         }
         for (row, what) in [(Row::Serve, "serve"), (Row::Poll, "poll")] {
             let latency = of(row, base).and_then(|figure| figure.latency_ms);
@@ -177,9 +175,9 @@ const METHOD: &str = "\
 - Half load is half of what the row took and carried at the same time, from post to target.
 
 What stands between a row and the limit: a queue that outlives a crash (a message is stored, leased and deleted), order, retries, metrics, and the
-story of each message. The Lambda host works on one core, as a function of up to 1,769 MB does; the limit has all. Where the limit itself is
-below 8 × Python, a request is most of the work and no host can reach that: what Python loses is the time that a target takes, which it waits for
-event by event.
+story of each message. The Lambda host works on one core, as a function of up to 1,769 MB does; the limit has all, and where the target takes
+its time the function has ten requests under way and the limit sixteen. Where the limit itself is below 8 × Python, a request is most of the
+work and no host can reach that: what Python loses is the time that a target takes, which it waits for event by event.
 ";
 
 /// The same as bars.

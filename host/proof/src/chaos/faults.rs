@@ -33,7 +33,8 @@ const FULL_DISK: u64 = 16 * 1024;
 pub(super) fn start(world: &Arc<World>, settings: &Settings, end: Instant) -> JoinSet<Done> {
     let lane = |kind: Kind| {
         let seed = settings.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(kind as u64);
-        Lane { kind, world: Arc::clone(world), random: Rng::with_seed(seed), end, done: Done::new() }
+        let functions = settings.bootstrap.is_some();
+        Lane { kind, world: Arc::clone(world), random: Rng::with_seed(seed), functions, end, done: Done::new() }
     };
     let operation = if settings.clocks { Kind::OperationAndClocks } else { Kind::Operation };
     [Kind::Process, Kind::Network, operation].map(|kind| lane(kind).run()).into_iter().collect()
@@ -52,6 +53,7 @@ struct Lane {
     kind: Kind,
     world: Arc<World>,
     random: Rng,
+    functions: bool,
     end: Instant,
     done: Done,
 }
@@ -91,7 +93,7 @@ impl Lane {
     async fn process(&mut self) -> anyhow::Result<()> {
         let world = Arc::clone(&self.world);
         let host = self.random.usize(..world.hosts());
-        match self.random.u32(..4) {
+        match self.random.u32(..if self.functions { 5 } else { 4 }) {
             0 | 1 => {
                 let length = self.begin("killed", &format!(" host {host}"), LENGTH);
                 if let Some(mut process) = world.host(host).await {
@@ -107,6 +109,12 @@ impl Lane {
                 }
                 sleep(length).await;
                 world.restart(host).await
+            }
+            4 => {
+                let length = self.begin("killed functions", "", LENGTH);
+                world.kill_functions().await;
+                sleep(length).await;
+                Ok(())
             }
             _ => {
                 let length = self.begin("frozen", &format!(" host {host}"), FROZEN);

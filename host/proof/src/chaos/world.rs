@@ -23,10 +23,13 @@ const START: Duration = Duration::from_secs(60);
 /// How often a call goes wrong when nothing else is the matter: one in so many.
 const SHAKY: u32 = 40;
 
+/// How long a function may take. Its messages are its own for six times as long.
+const FUNCTION_TIMEOUT: &str = "3s";
+
 /// Everything that a run is made of.
 pub(super) struct World {
     pub(super) journal: Arc<Journal>,
-    /// First those that serve, then those that poll.
+    /// First those that serve, then those that poll, then the one with functions.
     hosts: Vec<Mutex<Process>>,
     serving: usize,
     ingest: Vec<SocketAddr>,
@@ -77,6 +80,11 @@ impl World {
         }
         let poll = ["poll", "-c", "poll.toml", "--visibility", "4s", "--wait", "1s", "--health", "127.0.0.1:0"];
         hosts.extend((0..polling).map(|n| command.with(&format!("poll-{n}"), &poll)));
+        if let Some(bootstrap) = &settings.bootstrap {
+            let dev = ["dev", "-c", "serve.toml", "--real-targets", "--no-build", "--listen", "127.0.0.1:0"];
+            let function = ["--sqs", "127.0.0.1:0", "--lambda-timeout", FUNCTION_TIMEOUT, "--lambda", &text(bootstrap)];
+            hosts.push(command.with("functions", &[&dev[..], &function[..]].concat()));
+        }
         let hosts: Vec<Mutex<Process>> = hosts.into_iter().map(|host| Mutex::new(Process::new(host))).collect();
         let world = World { journal, hosts, serving, ingest, target, lines, command, clock };
         world.calm();
@@ -94,6 +102,13 @@ impl World {
 
     pub(super) fn hosts(&self) -> usize {
         self.hosts.len()
+    }
+
+    /// Kills the functions that run, and nobody else.
+    pub(super) async fn kill_functions(&self) {
+        if let Some(host) = self.hosts.last() {
+            host.lock().await.kill_children();
+        }
     }
 
     pub(super) fn serving(&self) -> usize {
