@@ -207,6 +207,8 @@ fn spread(done: Result<Vec<Result<(), QueueError>>, QueueError>, entries: usize)
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use tempfile::TempDir;
     use towpath_core::clock::Clock;
 
@@ -234,6 +236,28 @@ mod tests {
         for _ in 0..20 {
             queue.depth().await.expect("depth");
         }
+    }
+
+    #[tokio::test]
+    async fn a_first_receive_does_not_write_the_body_again_and_is_the_first() {
+        static AHEAD: AtomicU64 = AtomicU64::new(0);
+        let folder = TempDir::new().expect("folder");
+        let store = Store::open(folder.path(), Clock::shifted(&AHEAD)).expect("store");
+        let queue = store.set_queue("q.fifo", QueueSettings::default()).await.expect("queue");
+        let (mut large, extras) = message("A", 1);
+        large.body = "x".repeat(200_000);
+        queue.send_all(vec![(large, extras)]).await.expect("send");
+        let log = || std::fs::metadata(folder.path().join("towpath.db-wal")).expect("log").len();
+        let before = log();
+        let first = queue.take(Receive::default()).await.expect("receive").remove(0);
+        let written = log() - before;
+        assert!(written > 0 && written < 100_000, "{written} bytes");
+        let back = [(first.received.handle, Duration::ZERO)];
+        queue.change_visibility(&back).await.remove(0).expect("given back");
+        AHEAD.store(1000, Ordering::Relaxed);
+        let again = queue.take(Receive::default()).await.expect("receive").remove(0);
+        assert!(first.first_received_at.0 > 0);
+        assert_eq!((again.first_received_at, again.received.receive_count), (first.first_received_at, 2));
     }
 
     #[tokio::test(start_paused = true)]

@@ -201,10 +201,10 @@ impl Taker<'_> {
     }
 
     fn hand_out(&mut self, stored: Stored, group: &GroupId) -> rusqlite::Result<()> {
-        let nonce = fastrand::i64(0..);
+        let nonce = fastrand::i64(1 << 56..);
         let sql =
             "UPDATE messages SET receive_count = receive_count + 1, visible_at = ?2, nonce = ?3, received_at = ?4,
-                first_received_at = coalesce(first_received_at, ?4)
+                first_received_at = iif(first_received_at > 0, first_received_at, ?4)
             WHERE seq = ?1";
         let values = params![stored.seq, self.visible_at, nonce, millis(self.now)];
         self.connection.prepare_cached(sql)?.execute(values)?;
@@ -225,7 +225,7 @@ pub(crate) fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
         retained_from: row.get(4)?,
         visible_at: row.get(5)?,
         receive_count: row.get(6)?,
-        first_received_at: row.get(7)?,
+        first_received_at: row.get::<_, Option<i64>>(7)?.filter(|at| *at > 0),
         source: row.get(8)?,
         group_tag: row.get(9)?,
         trace: row.get(10)?,

@@ -118,9 +118,12 @@ pub(crate) fn insert(
             connection.prepare_cached(sql)?.insert(params![row.queue, name])?
         }
     };
+    // What its first receive sets has its size already, as a nonce that nobody has and times that are none: SQLite writes a
+    // row that keeps its size in place, and one that does not with its whole body.
     let sql = "INSERT INTO messages
-        (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, source, group_tag, trace, attributes, body)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, source, group_tag, trace, attributes, body,
+        nonce, received_at, first_received_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, -?5, -?5)";
     let values = params![
         row.queue,
         group,
@@ -132,7 +135,8 @@ pub(crate) fn insert(
         tag,
         row.trace,
         row.attributes,
-        row.body
+        row.body,
+        fastrand::i64(1 << 56..)
     ];
     let seq = connection.prepare_cached(sql)?.insert(values)?;
     if found.is_none() {
