@@ -53,6 +53,9 @@ pub struct Report {
     pub figures: Vec<Figure>,
 }
 
+/// How often half load is measured. The one with the middle p99 counts: a disk that stalls once for 50 ms is a hundredth of 5 s.
+const HALVES: usize = 3;
+
 /// Runs all; `say` is told of each run: which of how many.
 pub async fn run(settings: &Settings, say: impl Fn(usize, usize, &str)) -> anyhow::Result<Report> {
     // Clients want it, though all that they talk to is on this machine. Once is enough, more is no harm.
@@ -67,7 +70,12 @@ pub async fn run(settings: &Settings, say: impl Fn(usize, usize, &str)) -> anyho
             // What this machine takes and carries at the same time, and then half of it.
             let most = row.through(&lab, *scenario, None).await?.per_second;
             let half = Scenario { messages: (most / 2.0 * 5.0) as u32, ..*scenario };
-            figure.latency_ms = Some(row.through(&lab, half, Some(most / 2.0)).await?.latency_ms);
+            let mut runs = Vec::new();
+            for _ in 0..HALVES {
+                runs.push(row.through(&lab, half, Some(most / 2.0)).await?.latency_ms);
+            }
+            runs.sort_by(|one, other| one.1.total_cmp(&other.1));
+            figure.latency_ms = runs.get(HALVES / 2).copied();
         }
         figures.push(figure);
     }
