@@ -134,7 +134,7 @@ mod tests {
         }
 
         fn rewrite(&mut self) -> io::Result<()> {
-            unreachable!("no sync failed")
+            Err(io::Error::other("no power"))
         }
     }
 

@@ -14,8 +14,8 @@ Examples:
   towpath chaos --folder ./run --json         keep the store and all logs
   towpath chaos --bootstrap target/debug/bootstrap   the Lambda host is among the hosts
 
-Hosts share one queue: some serve, some poll its SQS endpoint, functions get its batches. While senders post events of thousands of groups, hosts
-are killed, ended and frozen, connections cut and stalled; the target answers 429, 5xx, too late and half; dead-letter
+Hosts share one queue: some serve, some poll its SQS endpoint, functions get its batches. While senders post events of
+thousands of groups, hosts are killed, ended and frozen, connections cut and stalled; the target answers 429, 5xx, too late and half; dead-letter
 sends fail, the target is held, the mapping replaced by one that traps, the disk is full. A build with the feature
 `faults` moves the clocks too. The target keeps the books: nothing lost, the order of every group kept, the rest dead for
 the right reason, and no duplicate once all is calm.
