@@ -31,7 +31,7 @@ Examples:
   towpath plugin build && towpath plugin test build all plugins and run their cases
   towpath dlq list --json                     what died, and why
 
-Exit codes: 0 all is well; 1 something was found (a case differs, the config has mistakes); 2 the command
+Exit codes: 0 all is well; 1 something was found (a case differs, the config has mistakes); 2 the command \
 could not do its work; 3 a plugin is broken (it does not build or load); 130 interrupted.";
 
 /// Carries every SaaS webhook to your system, in order, and never loses one.
@@ -114,7 +114,7 @@ pub enum Store {
 Example:
   mv .towpath .towpath-damaged && towpath store recover .towpath-damaged .towpath
 
-Stop what runs on the store first. The damaged one is left as it is. Messages keep their ids, times and order; those in
+Stop what runs on the store first. The damaged one is left as it is. Messages keep their ids, times and order; those in \
 pages that cannot be read are lost, unless a backup of the file has them. What was taken by a host can be taken at once.")]
     Recover {
         /// The folder of the damaged store
@@ -156,7 +156,7 @@ Examples:
   towpath serve
   towpath serve --config /etc/towpath.toml --listen 0.0.0.0:8080
 
-SIGTERM and Ctrl-C drain: what runs is finished, the rest given back. A second Ctrl-C quits at once;
+SIGTERM and Ctrl-C drain: what runs is finished, the rest given back. A second Ctrl-C quits at once; \
 nothing that was answered 202 is lost either way.")]
 pub struct Serve {
     /// The config
@@ -185,11 +185,11 @@ Examples:
   towpath dev --chaos 503:30s                 it is away for 30 s, then answers 200
   towpath dev --chaos 429:10s,slow:20s,reset:5s
   towpath dev --real-targets                  deliver to the targets of the config
-  towpath dev --lambda target/debug/bootstrap the built Lambda function gets the messages, as from SQS
+  towpath dev --lambda target/debug/bootstrap   the built function gets the messages
 
-Chaos: a list of KIND[:DURATION], played in order; without a duration it goes on for ever. KIND is a
-status such as 503, `429` (with Retry-After: 1), `slow` (answers after 60 s) or `reset` (breaks off).
-After a change in a plugin's sources it is built again and swapped between two messages; a build that
+Chaos: a list of KIND[:DURATION], played in order; without a duration it goes on for ever. KIND is a \
+status such as 503, `429` (with Retry-After: 1), `slow` (answers after 60 s) or `reset` (breaks off). \
+After a change in a plugin's sources it is built again and swapped between two messages; a build that \
 fails leaves the old one running. A function of --lambda gets its plugins when it starts.")]
 pub struct Dev {
     /// The config
@@ -276,4 +276,35 @@ fn numbered(text: &str) -> Result<(i64, String), String> {
     let (number, name) = text.split_once('=').ok_or("write NUMBER=NAME, such as 3=events.fifo")?;
     let number = number.parse().map_err(|_| format!("{number} is no number of a queue"))?;
     Ok((number, name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// What a terminal of the usual width shows in one line.
+    const COLUMNS: usize = 100;
+
+    fn every_help(command: &clap::Command) -> Vec<(String, String)> {
+        let own = command.get_after_help().map(|help| (command.get_name().to_owned(), help.to_string()));
+        own.into_iter().chain(command.get_subcommands().flat_map(every_help)).collect()
+    }
+
+    #[test]
+    fn no_help_is_wrapped_twice() {
+        // Paragraphs are wrapped where they are shown: one that has line ends of its own comes out ragged.
+        let helps = every_help(&Args::command());
+        assert!(helps.len() > 20, "{} commands have one", helps.len());
+        let mut ragged = Vec::new();
+        for (command, help) in helps {
+            let paragraph = |line: &str| !line.is_empty() && !line.starts_with(' ') && !line.ends_with(':');
+            let lines = || help.lines().zip(help.lines().skip(1).chain([""]));
+            let broken = lines().filter(|(line, next)| paragraph(line) && paragraph(next));
+            let long = lines().filter(|(line, _)| line.starts_with(' ') && line.chars().count() > COLUMNS);
+            ragged.extend(broken.chain(long).map(|(line, _)| format!("{command}: {line}")));
+        }
+        assert!(ragged.is_empty(), "{}", ragged.join("\n"));
+    }
 }

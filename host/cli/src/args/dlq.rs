@@ -121,7 +121,7 @@ impl FromStr for Moment {
 }
 
 const SQS: &str = "\
-On SQS looking means receiving: letters that were looked at are given back at the end, and each look counts as
+On SQS looking means receiving: letters that were looked at are given back at the end, and each look counts as \
 a receive. Of one group SQS hands out ten letters at most; those behind them come when these are gone.";
 
 /// `dlq list`.
@@ -153,9 +153,9 @@ Examples:
   towpath dlq redrive 1b9d6bcd 7f3a
   towpath dlq redrive --all --rate 20/s --max-failures 10
 
-Letters keep their order within a group and carry their first id (`webhook-id`) and time on. They come behind
-what waits in their group; a group of a route that parks goes back as a whole, before what waits. It can be cut
-off at any moment and run again: a letter is removed only when it is stored in the queue. Exit code 1 if
+Letters keep their order within a group and carry their first id (`webhook-id`) and time on. They come behind \
+what waits in their group; a group of a route that parks goes back as a whole, before what waits. It can be cut \
+off at any moment and run again: a letter is removed only when it is stored in the queue. Exit code 1 if \
 something could not be sent back, or died again meanwhile.
 
 {SQS}"))]
@@ -219,9 +219,10 @@ pub struct DlqDiff {
 #[command(after_help = "\
 Examples:
   towpath dlq edit 1b9d6bcd --set /customer/mail=a@example.com --note \"typo in the CRM, ticket 4711\"
-  towpath dlq show 1b9d6bcd --json | jq -r .body | sed s/old/new/ | towpath dlq edit 1b9d6bcd --body - --note fixed
+  towpath dlq show 1b9d6bcd --json | jq -r .body | sed s/old/new/ |
+    towpath dlq edit 1b9d6bcd --body - --note fixed
 
-The note stays on the message. The signature of an edited message is not checked again: none would fit. The
+The note stays on the message. The signature of an edited message is not checked again: none would fit. The \
 letter as it was stands in `towpath dlq audit --json`.")]
 pub struct DlqEdit {
     /// Its id, or the beginning of it

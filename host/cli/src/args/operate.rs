@@ -14,11 +14,11 @@ use super::ConfigFile;
 Examples:
   towpath poll -c /etc/towpath.toml
   towpath poll --workers 4 --health 0.0.0.0:8081
-  AWS_PROFILE=staging towpath poll            region, credentials and endpoint come from the AWS SDK's own
-                                              environment variables, profiles and roles
+  AWS_PROFILE=staging towpath poll            region, credentials and endpoint as
+                                              any AWS SDK finds them
 
-The config names the queues: queue.url and queue.dead_letter_url. SIGTERM and Ctrl-C drain: what runs is
-finished, the rest given back, tail to head. /healthz answers 200 while the process lives; /readyz answers 503
+The config names the queues: queue.url and queue.dead_letter_url. SIGTERM and Ctrl-C drain: what runs is \
+finished, the rest given back, tail to head. /healthz answers 200 while the process lives; /readyz answers 503 \
 while it drains and while the queue does not answer.")]
 pub struct Poll {
     /// The config
@@ -90,7 +90,7 @@ Examples:
   towpath hold sss --for 45m --reason \"release 4.2\"
   towpath hold sss --store .towpath
 
-Nothing is sent to a target on hold and nothing dies before its route's max_age.
+Nothing is sent to a target on hold and nothing dies before its route's max_age. \
 Running hosts feel it within 10 seconds. On AWS holds are kept in S3: [holds] url in the config.")]
 pub struct Hold {
     /// The target
@@ -113,7 +113,7 @@ Examples:
   towpath pause -c s3://bucket/towpath.json
   towpath resume -c s3://bucket/towpath.json
 
-It switches off what feeds the Lambda host from the queue. Senders notice nothing: messages are
+It switches off what feeds the Lambda host from the queue. Senders notice nothing: messages are \
 stored, and wait in order. For a release of one target hold that target: `towpath hold sss`.")]
 pub struct Pause {
     /// The config
@@ -126,8 +126,8 @@ pub struct Pause {
 pub enum Deploy {
     /// Check that what is deployed on AWS is what the config needs
     #[command(after_help = "\
-Looks at the attributes of both queues, the mapping, the function and what it says of itself, the
-releases in the registry, and the alarms. It changes nothing; the function is invoked once, without
+Looks at the attributes of both queues, the mapping, the function and what it says of itself, the \
+releases in the registry, and the alarms. It changes nothing; the function is invoked once, without \
 a message.
 
 Examples:
@@ -147,9 +147,9 @@ Exit code 1 if something is not as it must be; the cure stands beside it.")]
 #[command(after_help = "\
 Examples:
   towpath resume sss
-  towpath resume sss --rate 10/s              what waited comes at 10 a second from each running host; what is
-                                              stored from now on is not slowed down
-  towpath resume                              after `towpath pause`: the Lambda host gets messages again")]
+  towpath resume sss --rate 10/s              what waited comes at 10 a second from
+                                              each host; what is new is not slowed
+  towpath resume                              the Lambda host gets messages again")]
 pub struct Resume {
     /// The target [default: everything that `towpath pause` stopped]
     pub target: Option<String>,

@@ -17,8 +17,8 @@ pub enum Plugin {
     New(PluginNew),
     /// Build plugins: Rust, JavaScript and Python
     #[command(after_help = "\
-What a folder holds says how it is built: Cargo.toml by `cargo build --target wasm32-wasip2` (by `cargo
-component build` if it has [package.metadata.component]), package.json and plugin.js by componentize-js,
+What a folder holds says how it is built: Cargo.toml by `cargo build --target wasm32-wasip2` (by `cargo \
+component build` if it has [package.metadata.component]), package.json and plugin.js by componentize-js, \
 plugin.py by componentize-py. The result is plugin.wasm in the same folder.
 
 Examples:
@@ -114,8 +114,8 @@ pub struct RegistryPlace {
 /// `plugin publish`.
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
-It builds the plugin if its sources changed, runs `plugin check` and all cases, compiles for x86_64
-and arm64, stores component, native code and manifest under a version that never changes, and then
+It builds the plugin if its sources changed, runs `plugin check` and all cases, compiles for x86_64 \
+and arm64, stores component, native code and manifest under a version that never changes, and then \
 moves the channel: if nobody else did meanwhile.
 
 Examples:
@@ -123,7 +123,7 @@ Examples:
   towpath plugin publish crm --as candidate       for shadow = \"crm@candidate\" and canary = \"5%\"
   towpath plugin publish plugins/crm --to ./registry --key release.key
 
-Exit code 1 if a check fails, somebody else moved the channel, or it is pinned; 3 if the plugin is
+Exit code 1 if a check fails, somebody else moved the channel, or it is pinned; 3 if the plugin is \
 broken.")]
 pub struct PluginPublish {
     /// The plugin's folder, or its name below plugins/
@@ -197,7 +197,7 @@ Examples:
   towpath plugin new crm && cd crm && towpath plugin test
   towpath plugin new shop --lang python --from ~/recorded-events
 
---from takes recorded events (message.json, as `towpath record` writes them) and plain .json files, whose
+--from takes recorded events (message.json, as `towpath record` writes them) and plain .json files, whose \
 content becomes the body.")]
 pub struct PluginNew {
     /// Its name, which is the folder's too: letters, digits and hyphens
@@ -213,8 +213,8 @@ pub struct PluginNew {
 /// `plugin test`.
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
-A case is a folder below cases/ with message.json (a recorded event) and expected.json (the verdict and
-its fuel). Fuel may differ from the expectation by a fifth: another standard library uses other amounts.
+A case is a folder below cases/ with message.json (a recorded event) and expected.json (the verdict and \
+its fuel). Fuel may differ from the expectation by a fifth: another standard library uses other amounts. \
 A plugin whose sources are newer than its component is built first. Engine and limits are those of production.
 
 Examples:
@@ -266,7 +266,7 @@ pub struct PluginRun {
 /// `plugin check`.
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
-Checks the world and the version of the contract, imports, a trial start, the targets against the config, size,
+Checks the world and the version of the contract, imports, a trial start, the targets against the config, size, \
 what a call uses of the limits, and all cases. Exit code 1 if something is wrong, 3 if it does not load.
 
 Examples:
@@ -335,11 +335,11 @@ Examples:
   towpath record --to plugins/crm/cases --dead --store .towpath --redact /customer/name
   towpath record --to plugins/crm/cases --listen 127.0.0.1:8080   post to it; Ctrl-C ends
   towpath record --to plugins/crm/cases --listen 127.0.0.1:8090 --forward http://127.0.0.1:8080
-                                                    in front of a live ingest, which stores the events
+                                              in front of a live ingest
 
-Mail addresses, phone and card numbers, tokens, and the values of signature and authorization headers are
-replaced, and what --redact points to (a JSON pointer; `*` is every item or key). Equal values get equal
-replacements, by a key in .towpath/redact.key. Look at the result before it is committed: what is
+Mail addresses, phone and card numbers, tokens, and the values of signature and authorization headers are \
+replaced, and what --redact points to (a JSON pointer; `*` is every item or key). Equal values get equal \
+replacements, by a key in .towpath/redact.key. Look at the result before it is committed: what is \
 personal in free text is not known here.")]
 pub struct Record {
     /// The folder that gets the cases

@@ -14,10 +14,10 @@ Examples:
   towpath chaos --folder ./run --json         keep the store and all logs
   towpath chaos --bootstrap target/debug/bootstrap   the Lambda host is among the hosts
 
-Hosts share one queue: some serve, some poll its SQS endpoint, functions get its batches. While senders post events of
-thousands of groups, hosts are killed, ended and frozen, connections cut and stalled; the target answers 429, 5xx, too late and half; dead-letter
-sends fail, the target is held, the mapping replaced by one that traps, the disk is full. A build with the feature
-`faults` moves the clocks too. The target keeps the books: nothing lost, the order of every group kept, the rest dead for
+Hosts share one queue: some serve, some poll its SQS endpoint, functions get its batches. While senders post events of \
+thousands of groups, hosts are killed, ended and frozen, connections cut and stalled; the target answers 429, 5xx, too late \
+and half; dead-letter sends fail, the target is held, the mapping replaced by one that traps, the disk is full. A build with the feature \
+`faults` moves the clocks too. The target keeps the books: nothing lost, the order of every group kept, the rest dead for \
 the right reason, and no duplicate once all is calm.
 
 Exit code 1 if the books do not add up: the seed and the history of each group are printed.")]
@@ -61,13 +61,13 @@ fn minutes(text: &str) -> Result<f64, String> {
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
 Examples:
-  towpath bench --quick                       two minutes: every way to carry messages, in one scenario
+  towpath bench --quick                       two minutes: every way, in one scenario
   towpath bench --quick --rows limit,serve    the same for two of them
   towpath bench --html bench.html             all scenarios, with bars
   towpath bench --bootstrap bootstrap --python tests/baseline/runtime.py --markdown BENCHMARKS.md
 
-Every row carries the same events to the same target on this machine, which verifies each: lost, twice, out of order. Beside
-`serve`, `poll`, the Lambda host and ingest stand the Python forwarder, a bare loop of requests, and that loop with the plugin's
+Every row carries the same events to the same target on this machine, which verifies each: lost, twice, out of order. Beside \
+`serve`, `poll`, the Lambda host and ingest stand the Python forwarder, a bare loop of requests, and that loop with the plugin's \
 call, which is the limit. Run a build with optimisations. Exit code 1 if an event is lost or out of order.")]
 pub struct Bench {
     /// One scenario instead of all

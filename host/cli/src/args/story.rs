@@ -54,14 +54,14 @@ pub struct StoryFilter {
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
 Examples:
-  towpath tail                                what `towpath serve` does with each message, as it happens
+  towpath tail                                what `towpath serve` does, as it happens
   towpath tail --failed --target sss          what goes wrong at one target
   towpath tail --group 'approval/*' --json | jq .attempts
   towpath tail --log-group /aws/lambda/towpath-host --log-group /aws/lambda/towpath-ingest
   towpath poll --log-format json 2>&1 | towpath tail --file -
 
-One line a pass: when, what came of it, the message, its group, and each request with its answer and how long it took.
-`serve` keeps two files of 64 MiB in its store; `poll` keeps them where --story says. On Lambda the log has it at the level
+One line a pass: when, what came of it, the message, its group, and each request with its answer and how long it took. \
+`serve` keeps two files of 64 MiB in its store; `poll` keeps them where --story says. On Lambda the log has it at the level \
 info.")]
 pub struct Tail {
     /// Where
@@ -82,10 +82,10 @@ pub struct Tail {
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
 Examples:
-  towpath trace 8f3c2b1a                      the whole story of one message, by the beginning of its id
+  towpath trace 8f3c2b1a                      a whole story, by the id's beginning
   towpath trace 8f3c2b1a --log-group /aws/lambda/towpath-host --since 2d
 
-From when it was stored to its last attempt, and where it is now. The id is what ingest answered and targets got as
+From when it was stored to its last attempt, and where it is now. The id is what ingest answered and targets got as \
 `webhook-id`, or the queue's. Exit code 1 if nothing is known of it.")]
 pub struct Trace {
     /// The message's id, or its beginning
