@@ -4,8 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 target=${CARGO_TARGET_DIR:-target}
-# Optimised code that builds in a third of the time of a release; the function as it is on Lambda.
-cargo build --quiet --profile bench -p towpath
+# Both as they are installed: the command as by `cargo install`, the function as on Lambda.
+cargo build --quiet --release -p towpath
 triple=$(rustc -vV | sed -n 's/^host: //p')
 cargo build --quiet --profile lambda --target "$triple" -p towpath-lambda
 "$target/release/towpath" bench --bootstrap "$target/$triple/lambda/bootstrap" --python tests/baseline/runtime.py \

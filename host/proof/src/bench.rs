@@ -4,6 +4,7 @@
 mod invocations;
 mod lab;
 mod meter;
+mod pauses;
 mod report;
 mod rows;
 mod scenario;
@@ -14,15 +15,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use reqwest::Client;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
+use lab::Lab;
+pub use pauses::Pauses;
 pub use report::{html, markdown};
 pub use rows::{Figure, Row};
-
-use lab::{CONCURRENCY, Lab};
 use scenario::Scenario;
 
 /// What is run.
@@ -47,6 +49,8 @@ pub struct Settings {
 pub struct Report {
     /// The machine: processor, cores, kernel.
     pub machine: String,
+    /// How the machine stops what runs on it.
+    pub pauses: Pauses,
     /// `towpath`, as it names itself, and Python.
     pub versions: Vec<String>,
     /// All figures.
@@ -61,6 +65,8 @@ pub async fn run(settings: &Settings, say: impl Fn(usize, usize, &str)) -> anyho
     // Clients want it, though all that they talk to is on this machine. Once is enough, more is no harm.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let lab = Lab::new(settings.clone()).await?;
+    // Before all else, while nothing runs.
+    let pauses = tokio::task::spawn_blocking(pauses::measure).await.context("measuring the machine")?;
     let runs = runs(settings);
     let mut figures: Vec<Figure> = Vec::new();
     for (done, (row, scenario)) in runs.iter().enumerate() {
@@ -80,11 +86,11 @@ pub async fn run(settings: &Settings, say: impl Fn(usize, usize, &str)) -> anyho
         figures.push(figure);
     }
     say(runs.len(), runs.len(), "done");
-    Ok(Report { machine: report::machine(), versions: report::versions(settings).await, figures })
+    Ok(Report { machine: report::machine(), pauses, versions: report::versions(settings).await, figures })
 }
 
 fn runs(settings: &Settings) -> Vec<(Row, Scenario)> {
-    let mut rows = vec![Row::Ingest, Row::Bare, Row::Limit, Row::Serve, Row::Poll];
+    let mut rows = vec![Row::Ingest, Row::Bare, Row::Limit, Row::CoreLimit, Row::Serve, Row::Poll];
     rows.extend(settings.bootstrap.as_ref().map(|_| Row::Function));
     rows.extend(settings.python.as_ref().map(|_| Row::Python));
     rows.retain(|row| settings.rows.is_empty() || settings.rows.contains(row));
@@ -93,9 +99,7 @@ fn runs(settings: &Settings) -> Vec<(Row, Scenario)> {
         for row in &rows {
             let fits = match row {
                 Row::Ingest => scenario.latency.is_zero() && scenario.failing_percent == 0,
-                // They try nothing again.
-                Row::Bare | Row::Limit => scenario.failing_percent == 0,
-                _ => true,
+                row => !row.is_loop() || scenario.failing_percent == 0,
             };
             runs.extend(fits.then_some((*row, scenario)));
         }
@@ -109,11 +113,24 @@ fn runs(settings: &Settings) -> Vec<(Row, Scenario)> {
     runs
 }
 
-/// A loop of requests, sixteen at a time, each group in order; `before` is given each body before its request. What the rows
-/// `Bare` and `Limit` run in a process of their own.
+/// What a loop of requests is to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Loop {
+    /// How many requests.
+    pub messages: u32,
+    /// Of how many groups.
+    pub groups: u32,
+    /// The size of a body.
+    pub bytes: u32,
+    /// How many at a time.
+    pub lanes: u32,
+}
+
+/// A loop of requests, each group in order; `before` is given each body before its request. What rows without a queue run in
+/// a process of their own.
 pub async fn requests(
     target: &str,
-    (messages, groups, bytes): (u32, u32, u32),
+    Loop { messages, groups, bytes, lanes }: Loop,
     before: impl Fn(&str) -> anyhow::Result<()> + Send + Sync + 'static,
 ) -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -121,11 +138,11 @@ pub async fn requests(
     let (client, before) = (Client::builder().tcp_nodelay(true).build()?, Arc::new(before));
     let next = Arc::new(AtomicU32::new(0));
     let turns: Arc<Vec<Mutex<()>>> = Arc::new((0..groups).map(|_| Mutex::default()).collect());
-    let mut lanes = JoinSet::new();
-    for _ in 0..CONCURRENCY.min(groups) {
+    let mut running = JoinSet::new();
+    for _ in 0..lanes.min(groups) {
         let (client, before, url) = (client.clone(), Arc::clone(&before), format!("{target}/t"));
         let (next, turns) = (Arc::clone(&next), Arc::clone(&turns));
-        lanes.spawn(async move {
+        running.spawn(async move {
             loop {
                 let event = next.fetch_add(1, Ordering::Relaxed);
                 // Events of a group come many lanes apart: whoever is first at its turn has the earlier one.
@@ -139,7 +156,7 @@ pub async fn requests(
             }
         });
     }
-    while let Some(done) = lanes.join_next().await {
+    while let Some(done) = running.join_next().await {
         done??;
     }
     Ok(())

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use towpath_core::clock::Timestamp;
 use towpath_core::message::Message;
 use towpath_core::plugin::{Plugin, Settings as PluginSettings};
-use towpath_proof::bench::{self, Report, Row, Settings};
+use towpath_proof::bench::{self, Loop, Report, Row, Settings};
 
 use crate::args::Bench;
 use crate::compose::engine;
@@ -78,9 +78,10 @@ fn found(file: &Path) -> anyhow::Result<PathBuf> {
 /// A row without a queue, in this process: its CPU time is that of its work.
 async fn child(kind: &str, args: &Bench) -> anyhow::Result<Exit> {
     let target = args.child_target.as_deref().context("--child-target is missing")?;
-    let size = (args.child_messages, args.child_groups, args.child_bytes);
+    let (messages, groups) = (args.child_messages, args.child_groups);
+    let requests = Loop { messages, groups, bytes: args.child_bytes, lanes: args.child_lanes };
     if kind == "bare" {
-        bench::requests(target, size, |_| Ok(())).await?;
+        bench::requests(target, requests, |_| Ok(())).await?;
         return Ok(Exit::Done);
     }
     let engine = engine(16)?;
@@ -103,6 +104,6 @@ async fn child(kind: &str, args: &Bench) -> anyhow::Result<Exit> {
             Err(fault) => bail!("the mapping failed: {fault}"),
         }
     };
-    bench::requests(target, size, call).await?;
+    bench::requests(target, requests, call).await?;
     Ok(Exit::Done)
 }

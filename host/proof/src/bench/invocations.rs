@@ -13,13 +13,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use super::lab::BATCH;
 use super::meter::Meter;
 use super::scenario::Scenario;
 use super::usage::Usage;
 use crate::runtime_api::{Answer, Function};
-
-/// How many messages an invocation gets: the most for a FIFO queue.
-const BATCH: usize = 10;
 
 /// How long one invocation may take.
 const INVOCATION: Duration = Duration::from_secs(60);
@@ -40,7 +38,7 @@ pub(crate) async fn invoke(function: &mut Function, meter: &Meter, scenario: &Sc
         invocations += 1;
         // Each event fails once at most.
         ensure!(invocations <= 2 * scenario.messages as usize + WARM, "the function gets nowhere");
-        let batch: Vec<u32> = waiting.drain(..BATCH.min(waiting.len())).collect();
+        let batch: Vec<u32> = waiting.drain(..waiting.len().min(BATCH as usize)).collect();
         let records: Vec<Value> = batch.iter().map(|event| record(*event, meter, scenario)).collect();
         let (answer, _) = function.invoke(json!({ "Records": records }), INVOCATION).await?;
         ensure!(answer.is_ok() || scenario.failing_percent > 0, "the function failed: {answer:?}");

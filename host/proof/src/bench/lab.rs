@@ -25,6 +25,9 @@ const SENDERS: u32 = 64;
 /// How many requests are under way at the same time where the queue does not say so: as many groups as a host works on.
 pub(crate) const CONCURRENCY: u32 = 16;
 
+/// How many a function has under way: an invocation has no more messages of a FIFO queue.
+pub(crate) const BATCH: u32 = 10;
+
 /// How long a run may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -98,13 +101,26 @@ impl Lab {
         Function::spawn(command, std::process::Stdio::null()).await
     }
 
-    /// This binary as a loop without a queue: `bare`, or with the call of the plugin, `parts`.
-    pub(crate) fn child(&self, kind: &str, target_url: &str, scenario: &Scenario) -> Process {
-        let (messages, groups, bytes) =
-            (scenario.messages.to_string(), scenario.groups.to_string(), scenario.bytes.to_string());
-        let mut args = vec!["bench", "--child", kind, "--child-target", target_url];
-        args.extend(["--child-messages", &messages, "--child-groups", &groups, "--child-bytes", &bytes]);
-        Process::new(self.command.with(kind, &args))
+    /// This binary as a loop without a queue: `bare`, or with the call of the plugin, `parts`; so many requests at a time, by
+    /// so many threads where that is said.
+    pub(crate) fn child(
+        &self,
+        kind: &str,
+        lanes: u32,
+        threads: Option<u32>,
+        url: &str,
+        scenario: &Scenario,
+    ) -> Process {
+        let numbers = [scenario.messages, scenario.groups, scenario.bytes, lanes].map(|number| number.to_string());
+        let mut args = vec!["bench", "--child", kind, "--child-target", url];
+        for (name, number) in
+            ["--child-messages", "--child-groups", "--child-bytes", "--child-lanes"].iter().zip(&numbers)
+        {
+            args.extend([name, number.as_str()]);
+        }
+        let mut recipe = self.command.with(kind, &args);
+        recipe.variables.extend(threads.map(|threads| ("TOKIO_WORKER_THREADS".to_owned(), threads.to_string())));
+        Process::new(recipe)
     }
 }
 

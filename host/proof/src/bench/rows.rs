@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use super::invocations::{self, invoke};
-use super::lab::{Lab, PATIENCE};
+use super::lab::{BATCH, CONCURRENCY, Lab, PATIENCE};
 use super::meter::{Counts, Meter};
 use super::scenario::Scenario;
 use super::usage::Usage;
+use crate::process::Process;
 
 /// A way to carry messages.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ pub enum Row {
     Bare,
     /// The same loop with the plugin's call before each request: what nobody can be faster than.
     Limit,
+    /// That loop as a function could run it: by one thread, ten at a time.
+    CoreLimit,
     /// `towpath serve --ingest-only`: webhooks that are stored.
     Ingest,
 }
@@ -63,7 +66,7 @@ impl Row {
     /// Runs a scenario.
     pub(crate) async fn run(self, lab: &Lab, scenario: Scenario) -> anyhow::Result<Figure> {
         // CPU time is told in steps of 10 ms: what is quick is done more often.
-        let quick = matches!(self, Row::Bare | Row::Limit) && scenario.latency.is_zero() && scenario.bytes < 1000;
+        let quick = self.is_loop() && scenario.latency.is_zero() && scenario.bytes < 1000;
         let scenario = Scenario { messages: scenario.messages * if quick { 4 } else { 1 }, ..scenario };
         let meter = Arc::new(Meter::start(scenario).await?);
         let url = format!("http://{}", meter.address);
@@ -75,13 +78,19 @@ impl Row {
                 invoke(&mut lab.function(&url, queue).await?, &meter, &scenario).await?
             }
             Row::Python => invoke(&mut lab.python(&url).await?, &meter, &scenario).await?,
-            Row::Bare => child(lab, "bare", &meter, &scenario, &url).await?,
-            Row::Limit => child(lab, "parts", &meter, &scenario, &url).await?,
+            Row::Bare => child(lab.child("bare", CONCURRENCY, None, &url, &scenario), &meter, &scenario).await?,
+            Row::Limit => child(lab.child("parts", CONCURRENCY, None, &url, &scenario), &meter, &scenario).await?,
+            Row::CoreLimit => child(lab.child("parts", BATCH, Some(1), &url, &scenario), &meter, &scenario).await?,
             Row::Ingest => return ingest(lab, &meter, scenario, &url).await,
         };
         // Of a backlog only the first are measured, and which they are is the host's choice.
         let sent = if scenario.backlog > 0 { 0 } else { scenario.messages };
         self.figure(scenario, used, meter.counts(sent))
+    }
+
+    /// Requests without a queue, tried once.
+    pub(crate) fn is_loop(self) -> bool {
+        matches!(self, Row::Bare | Row::Limit | Row::CoreLimit)
     }
 
     fn figure(self, scenario: Scenario, used: Usage, counts: Counts) -> anyhow::Result<Figure> {
@@ -175,8 +184,7 @@ async fn drained(meter: &Meter, scenario: &Scenario, usage: impl Fn() -> Usage) 
     Ok(Usage { cpu: after.cpu.saturating_sub(before.cpu).mul_f64(part), peak: after.peak.max(before.peak) })
 }
 
-async fn child(lab: &Lab, kind: &str, meter: &Meter, scenario: &Scenario, url: &str) -> anyhow::Result<Usage> {
-    let mut child = lab.child(kind, url, scenario);
+async fn child(mut child: Process, meter: &Meter, scenario: &Scenario) -> anyhow::Result<Usage> {
     child.start()?;
     let id = child.id();
     let used = drained(meter, scenario, || Usage::of(id)).await?;
