@@ -39,7 +39,9 @@ impl Syncer {
     /// After a sync that failed Linux may take for written what is not, and later syncs succeed: nothing that was in the
     /// log then can be relied on. Source: <https://wiki.postgresql.org/wiki/Fsync_Errors>.
     pub(crate) fn sync(&mut self) -> Result<(), String> {
-        let synced = if self.failed { self.disk.rewrite() } else { self.disk.sync() };
+        // One that panics has failed too.
+        let failed = std::mem::replace(&mut self.failed, true);
+        let synced = if failed { self.disk.rewrite() } else { self.disk.sync() };
         self.failed = synced.is_err();
         synced.map_err(|error| format!("{error}: the disk fails, or is full"))
     }
@@ -86,6 +88,7 @@ mod tests {
 
     use tempfile::TempDir;
     use tokio::task::JoinSet;
+    use tokio::time::timeout;
     use towpath_core::clock::Clock;
     use towpath_core::queue::{GroupId, NewMessage, Receive};
 
@@ -93,6 +96,9 @@ mod tests {
     use crate::{Extras, LocalQueue, QueueSettings, Store};
 
     use super::*;
+
+    /// Longer than any answer takes.
+    const WAIT: Duration = Duration::from_secs(20);
 
     async fn queue(folder: &TempDir) -> LocalQueue {
         let store = Store::open(folder.path(), Clock::wall()).expect("store");
@@ -215,6 +221,32 @@ mod tests {
         let kept: Vec<bool> = sent.iter().map(Result::is_ok).collect();
         assert_eq!(kept, [true, false, false, true, true]);
         assert_eq!(*lock(&asked), ["sync", "sync", "rewrite", "rewrite", "sync"]);
+    }
+
+    /// A disk that panics once.
+    struct Panics(Arc<Mutex<Vec<&'static str>>>);
+
+    impl Disk for Panics {
+        fn sync(&mut self) -> io::Result<()> {
+            lock(&self.0).push("sync");
+            panic!("on purpose")
+        }
+
+        fn rewrite(&mut self) -> io::Result<()> {
+            lock(&self.0).push("rewrite");
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn after_a_sync_that_panicked_all_is_written_anew_too() {
+        let folder = TempDir::new().expect("folder");
+        let (queue, asked) = (queue(&folder).await, Arc::default());
+        queue.store().on(Panics(Arc::clone(&asked)));
+        queue.send_with(message(1), Extras::default()).await.expect_err("its sync panicked");
+        let second = timeout(WAIT, queue.send_with(message(2), Extras::default())).await;
+        second.expect("somebody is at work").expect("send");
+        assert_eq!(*lock(&asked), ["sync", "rewrite"]);
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 //! wait while the disk is synced share the next sync.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -191,7 +192,8 @@ impl Shared {
     /// Commits until nothing is pending.
     fn write(self: &Arc<Self>) {
         while let Some(mut jobs) = self.pending.take() {
-            let committed = lock(&self.writer).commit(&mut jobs).map_err(|error| Trouble(error).to_string());
+            let committed =
+                unbroken(|| lock(&self.writer).commit(&mut jobs).map_err(|error| Trouble(error).to_string()));
             let to_sync = |job: &mut Box<dyn Job>| committed.is_ok() && job.durability() == Durability::Synced;
             if self.committed.put(jobs.extract_if(.., to_sync)) {
                 let shared = Arc::clone(self);
@@ -204,10 +206,15 @@ impl Shared {
     /// Syncs until all that is committed is answered.
     fn sync(&self) {
         while let Some(jobs) = self.committed.take() {
-            let synced = lock(&self.syncer).sync();
+            let synced = unbroken(|| lock(&self.syncer).sync());
             jobs.into_iter().for_each(|job| job.reply(synced.clone()));
         }
     }
+}
+
+/// What comes of this, a panic too: whoever unwound here would leave a lane that nobody works on any more.
+fn unbroken(work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the store broke off".to_owned()))
 }
 
 /// What SQLite says, as the queue's error.
@@ -249,6 +256,40 @@ mod tests {
         };
         let stored = store.run(Durability::Written, count).await.unwrap();
         assert_eq!(stored, i64::from(beside.is_ok()), "what was answered is what is stored");
+    }
+
+    /// A job that does not catch what it breaks.
+    struct Panics;
+
+    impl Job for Panics {
+        fn durability(&self) -> Durability {
+            Durability::Synced
+        }
+
+        fn run(&mut self, connection: &Connection) -> bool {
+            execute(connection, "INSERT INTO t VALUES (1)").expect("inserted");
+            panic!("on purpose")
+        }
+
+        fn reply(self: Box<Self>, committed: Result<(), String>) {
+            committed.expect_err("it broke off");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_panics_fails_every_operation_in_it_and_the_next_one_works() {
+        let folder = TempDir::new().unwrap();
+        let store = Store::open(folder.path(), Clock::wall()).unwrap();
+        let run = |sql: &'static str| store.run(Durability::Synced, move |connection| execute(connection, sql));
+        run("CREATE TABLE t (x)").await.unwrap();
+        assert!(store.shared.pending.put([Box::new(Panics) as Box<dyn Job>]), "nobody is at work");
+        let (beside, ()) = tokio::join!(run("INSERT INTO t VALUES (2)"), async { store.shared.write() });
+        assert!(beside.is_err());
+        run("INSERT INTO t VALUES (3)").await.unwrap();
+        let values = |connection: &Connection| {
+            connection.query_row("SELECT group_concat(x) FROM t", [], |row| row.get::<_, String>(0)).map_err(failed)
+        };
+        assert_eq!(store.run(Durability::Written, values).await.unwrap(), "3");
     }
 
     #[tokio::test]

@@ -82,6 +82,8 @@ impl Writer {
     /// Runs and commits these. Where one fails the others go on: savepoints cost as much as small operations do, so that
     /// only then all are run again, each in its own.
     pub(crate) fn commit(&self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+        // One that panicked has left its transaction open.
+        self.roll_back();
         let committed = match self.together(jobs) {
             Ok(false) if jobs.len() > 1 => self.one_by_one(jobs),
             Ok(_) => Ok(()),
