@@ -24,6 +24,8 @@ struct Watched {
     trouble: Trouble,
     /// How many requests of the troubled kind there were.
     asked: AtomicUsize,
+    /// How many receives were to be remembered.
+    remembered: AtomicUsize,
 }
 
 /// What is wrong with a queue.
@@ -53,12 +55,17 @@ impl Queue for Watched {
     }
 
     async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError> {
+        self.remembered.fetch_add(usize::from(request.attempt_id.is_some()), Ordering::Relaxed);
         let received = self.queue.receive(request).await?;
         let lost = self.trouble == Trouble::FirstReceiveIsLost && !received.is_empty();
         if lost && self.asked.fetch_add(1, Ordering::Relaxed) == 0 {
             return Err(unavailable());
         }
         Ok(received)
+    }
+
+    fn loses_answers(&self) -> bool {
+        self.trouble == Trouble::FirstReceiveIsLost || self.queue.loses_answers()
     }
 
     async fn has_group(&self, group: &towpath_core::queue::GroupId) -> Result<Option<bool>, QueueError> {
@@ -113,6 +120,7 @@ impl Driver {
             changed: watch::Sender::new(Vec::new()),
             trouble,
             asked: AtomicUsize::new(0),
+            remembered: AtomicUsize::new(0),
         });
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -161,6 +169,8 @@ async fn what_is_delivered_is_deleted_in_order() {
     driver.stop().await;
     assert_eq!(target.bodies(), ["1", "2", "3"]);
     assert_eq!(driver.left().await, 0);
+    let remembered = driver.queue.remembered.load(Ordering::Relaxed);
+    assert_eq!(remembered, 0, "no answer of a queue in this process gets lost");
 }
 
 #[tokio::test]

@@ -220,6 +220,11 @@ pub trait Queue: Send + Sync + 'static {
     /// Receives up to `max` messages; messages of one group stand together, in order.
     async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError>;
 
+    /// Whether the answer of a receive can be lost on its way here. Only then is an attempt id worth what it costs to remember.
+    fn loses_answers(&self) -> bool {
+        true
+    }
+
     /// Deletes messages; one answer an entry, in order. Deleting twice is no error.
     async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>>;
 

@@ -131,6 +131,11 @@ impl Queue for LocalQueue {
         Ok(self.take(request).await?.into_iter().map(|taken| taken.received).collect())
     }
 
+    /// In one process: a receive that fails has taken nothing.
+    fn loses_answers(&self) -> bool {
+        false
+    }
+
     async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
         let (queue, settings, now) = (self.id, self.settings(), self.now());
         let (owned, store) = (handles.to_vec(), self.store.clone());

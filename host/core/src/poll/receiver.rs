@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use super::{Health, Worker, by_group};
-use crate::queue::{MAX_BATCH, QueueError, Receive};
+use crate::queue::{MAX_BATCH, Queue, QueueError, Receive};
 
 /// How long to wait after a receive that failed, doubled up to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
@@ -17,13 +17,13 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::fro
 pub(super) async fn run(worker: Worker, health: Arc<Health>) {
     let (queue, options, stop) = (Arc::clone(&worker.queue), worker.options, worker.stop.clone());
     let mut groups = JoinSet::new();
-    let mut attempt = Attempt::new();
+    let mut attempt = Attempt::new(queue.as_ref());
     while !stop.is_cancelled() {
         let request = Receive {
             max: MAX_BATCH,
             wait: options.wait,
             visibility: Some(options.visibility),
-            attempt_id: Some(attempt.id.clone()),
+            attempt_id: attempt.id.clone(),
         };
         // Not cancelled by a stop: a receive that is dropped may have taken messages with it.
         let received = match queue.receive(request).await {
@@ -38,7 +38,7 @@ pub(super) async fn run(worker: Worker, health: Arc<Health>) {
                 }
             }
         };
-        attempt = Attempt::new();
+        attempt = Attempt::new(queue.as_ref());
         health.succeeded();
         while groups.try_join_next().is_some() {}
         if received.is_empty() {
@@ -63,13 +63,15 @@ pub(super) async fn run(worker: Worker, health: Arc<Health>) {
 /// One receive, tried until it is answered. It keeps its id, so that messages whose answer was lost on the
 /// way are handed out again at once instead of standing still until their visibility runs out.
 struct Attempt {
-    id: String,
+    /// None if there is no way on which an answer could get lost.
+    id: Option<String>,
     failures: u32,
 }
 
 impl Attempt {
-    fn new() -> Attempt {
-        Attempt { id: uuid::Uuid::new_v4().to_string(), failures: 0 }
+    fn new(queue: &dyn Queue) -> Attempt {
+        let id = queue.loses_answers().then(|| uuid::Uuid::new_v4().to_string());
+        Attempt { id, failures: 0 }
     }
 
     /// How long to wait before the next try. The queue remembers an id for five minutes; behind that a new
