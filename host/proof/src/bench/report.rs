@@ -189,7 +189,9 @@ const METHOD: &str = "\
 - The bare loop makes the same requests with reqwest, sixteen at a time, without queue or plugin. The limit is that loop with the plugin's call
   before each request: nobody who does that work can be faster. The limit of the Lambda host and of Python is the same loop on one core, as a
   function of up to 1,769 MB has it, with ten requests at a time, for an invocation has ten messages of a FIFO queue at most.
-- Half load is half of what the row took and carried at the same time, from post to target; of three runs of 5 s the one with the middle p99.
+- Half load is half of what the row took and carried at the same time, from post to target, for 5 s.
+- The base is measured in three rounds, all rows by turns, for the machine is slower for minutes at times: a row's figures are those of its middle
+  round, its latencies those with the middle p99; what was lost or out of order in any round is told.
 
 What stands between a row and the limit: a queue that outlives a crash (a message is stored, leased and deleted), order, retries, metrics, and the
 story of each message. Where the limit itself is below 8 × Python, a request is most of the work and no host can reach that: what Python loses is

@@ -131,6 +131,25 @@ impl Row {
     }
 }
 
+impl Figure {
+    /// Whether both are of the same row and scenario.
+    pub(crate) fn is_of(&self, other: &Figure) -> bool {
+        (self.row, self.scenario) == (other.row, other.scenario)
+    }
+
+    /// The round in the middle. What went wrong in any of them did.
+    pub(crate) fn of_rounds(mut rounds: Vec<Figure>) -> Option<Figure> {
+        rounds.sort_by(|one, other| one.per_second.total_cmp(&other.per_second));
+        let mut latencies: Vec<(f64, f64)> = rounds.iter().filter_map(|figure| figure.latency_ms).collect();
+        latencies.sort_by(|one, other| one.1.total_cmp(&other.1));
+        let worst = |count: fn(&Figure) -> u64| rounds.iter().map(count).max().unwrap_or_default();
+        let (lost, duplicated) = (worst(|figure| figure.lost), worst(|figure| figure.duplicated));
+        let (disordered, latency_ms) = (worst(|figure| figure.disordered), latencies.get(latencies.len() / 2).copied());
+        let middle = rounds.swap_remove(rounds.len().checked_sub(1)? / 2);
+        Some(Figure { lost, duplicated, disordered, latency_ms, ..middle })
+    }
+}
+
 /// What came of events that were posted and carried at the same time.
 pub(crate) struct Through {
     pub(crate) per_second: f64,
@@ -203,4 +222,24 @@ async fn ingest(lab: &Lab, meter: &Arc<Meter>, scenario: Scenario, url: &str) ->
     let used = Usage { cpu: after.cpu.saturating_sub(before.cpu), peak: after.peak };
     let latency_ms = Some((percentile(&took, 50), percentile(&took, 99)));
     Ok(Figure { latency_ms, ..Row::Ingest.figure(scenario, used, counts)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_rounds_the_middle_one_is_told_and_the_worst_that_went_wrong() {
+        let round = |per_second: f64, lost: u64, latency_ms: Option<(f64, f64)>| {
+            let counts = Counts { lost, length: Duration::from_secs(1), ..Counts::default() };
+            let figure = Row::Serve.figure(Scenario::base(), Usage::default(), counts).expect("a figure");
+            Figure { per_second, latency_ms, ..figure }
+        };
+        let rounds =
+            vec![round(9.0, 0, Some((1.0, 7.0))), round(2.0, 1, Some((1.2, 2.0))), round(5.0, 0, Some((0.9, 3.0)))];
+        let told = Figure::of_rounds(rounds).expect("there are some");
+        assert_eq!((told.per_second, told.lost, told.latency_ms), (5.0, 1, Some((0.9, 3.0))));
+        assert_eq!(Figure::of_rounds(vec![round(4.0, 0, None)]).map(|told| told.latency_ms), Some(None));
+        assert_eq!(Figure::of_rounds(Vec::new()), None);
+    }
 }
