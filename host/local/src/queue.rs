@@ -131,7 +131,7 @@ impl Queue for LocalQueue {
         Ok(self.take(request).await?.into_iter().map(|taken| taken.received).collect())
     }
 
-    /// In one process: a receive that fails has taken nothing.
+    /// In one process: a receive that fails has taken nothing, or, if its commit panicked late, what comes back by itself.
     fn loses_answers(&self) -> bool {
         false
     }

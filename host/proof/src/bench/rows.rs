@@ -123,7 +123,8 @@ impl Row {
         host.post(&meter, scenario.messages, rate).await?;
         let done = meter.until(u64::from(scenario.messages), PATIENCE).await;
         ensure!(done >= u64::from(scenario.messages), "{done} of {} messages came in time", scenario.messages);
-        let Counts { latencies, length, .. } = meter.counts(scenario.messages);
+        let Counts { disordered, latencies, length, .. } = meter.counts(scenario.messages);
+        ensure!(disordered == 0, "{disordered} messages came out of order");
         poller.kill().await;
         host.process.kill().await;
         let per_second = f64::from(scenario.messages) / length.as_secs_f64();
