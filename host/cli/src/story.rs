@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use towpath_core::telemetry::STORY;
 
 pub(crate) use filter::Filter;
-pub(crate) use follow::{File, whole};
+pub(crate) use follow::File;
 
 /// What hosts say for those who read the whole log.
 const REPEATS: [&str; 3] = ["message will be tried again", "message skipped", "message delivered"];
@@ -148,6 +148,15 @@ impl Entry {
         }
         self
     }
+}
+
+/// The story of one message from its beginning. Whoever stored it is told so, and says so, when others may have taken it already.
+pub(crate) fn from_storage(mut entries: Vec<Entry>) -> Vec<Entry> {
+    if let Some(stored) = entries.iter().position(|entry| entry.what() == "stored") {
+        let stored = entries.remove(stored);
+        entries.insert(0, stored);
+    }
+    entries
 }
 
 fn attempt(attempt: &Value) -> String {

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::args::{StoryPlace, Tail};
 use crate::compose::{STORY, load_config};
 use crate::output::{Exit, Output};
-use crate::story::{Entry, File, Filter, whole};
+use crate::story::{Entry, File, Filter};
 use crate::{aws, signals};
 
 /// How often a file is looked at, and CloudWatch, which is paid for by the request.
@@ -49,9 +49,8 @@ pub(super) async fn path(place: &StoryPlace) -> anyhow::Result<std::path::PathBu
 }
 
 async fn file(path: &Path, args: &Tail, filter: &Filter, output: &Output) -> anyhow::Result<()> {
-    // What is written between the two is shown twice rather than never.
-    let mut file = File::at_end(path)?;
-    last(whole(path)?, args.lines, filter, output);
+    let mut file = File::open(path)?;
+    last(file.whole()?, args.lines, filter, output);
     if args.no_follow {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use super::tail::path;
 use crate::args::Trace;
 use crate::compose::Queues;
 use crate::output::{Exit, Output};
-use crate::story::{Entry, whole};
+use crate::story::{Entry, File, from_storage};
 use crate::{aws, signals};
 
 /// So many messages are looked at in one go.
@@ -41,7 +41,7 @@ async fn trace(args: &Trace, output: &Output) -> anyhow::Result<Exit> {
         }
         true => {
             let story = path(&args.place).await?;
-            let lines = whole(&story)?;
+            let lines = File::open(&story)?.whole()?;
             let place = match story.parent().filter(|store| store.join("towpath.db").is_file()) {
                 Some(store) => find(&Queues::open(store).await?, id).await?,
                 None => Place::Elsewhere,
@@ -49,7 +49,7 @@ async fn trace(args: &Trace, output: &Output) -> anyhow::Result<Exit> {
             (lines.iter().filter_map(|line| Entry::read(line)).collect(), place)
         }
     };
-    let entries: Vec<Entry> = entries.into_iter().filter(|entry| entry.is_about(id)).collect();
+    let entries = from_storage(entries.into_iter().filter(|entry| entry.is_about(id)).collect());
     if entries.is_empty() && matches!(place, Place::Elsewhere) {
         output.note(format!(
             "nothing is known of {id}: is it the whole id, or its beginning, and is this where its host logs?"

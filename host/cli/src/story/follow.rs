@@ -1,7 +1,7 @@
 //! Reading lines from files that grow, and are set aside when they are full.
 
 use std::fs;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -17,16 +17,31 @@ pub(crate) struct File {
 }
 
 impl File {
-    /// Follows this file from its end. It need not be there yet.
-    pub(crate) fn at_end(path: &Path) -> anyhow::Result<File> {
+    /// Opens it at its beginning. It need not be there yet.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<File> {
         let open = match fs::File::open(path) {
-            Ok(mut file) => {
-                file.seek(SeekFrom::End(0)).with_context(|| format!("reading {}", path.display()))?;
-                Some(file)
-            }
-            Err(_) => None,
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            opened => Some(opened.with_context(|| format!("reading {}", path.display()))?),
         };
         Ok(File { path: path.to_owned(), open, rest: Vec::new() })
+    }
+
+    /// All lines so far, behind those of the file that was set aside before it. What is written later is for
+    /// [`lines`](File::lines): no line is read twice, none is left out.
+    pub(crate) fn whole(&mut self) -> anyhow::Result<Vec<String>> {
+        let mut lines = self.aside()?;
+        lines.extend(self.lines()?);
+        Ok(lines)
+    }
+
+    fn aside(&self) -> anyhow::Result<Vec<String>> {
+        let mut aside = File::open(&before(&self.path))?;
+        // It may have been set aside since it was opened.
+        if aside.inode() == self.inode() {
+            return Ok(Vec::new());
+        }
+        aside.read()?;
+        Ok(aside.take())
     }
 
     /// The lines that were written since.
@@ -34,14 +49,22 @@ impl File {
         self.read()?;
         // Set aside: what was written last is read, then the new one from its beginning.
         let there = fs::metadata(&self.path).ok().map(|there| there.ino());
-        let here = self.open.as_ref().and_then(|file| file.metadata().ok()).map(|here| here.ino());
-        if there.is_some() && there != here {
+        if there.is_some() && there != self.inode() {
             self.open = fs::File::open(&self.path).ok();
             self.read()?;
         }
+        Ok(self.take())
+    }
+
+    fn inode(&self) -> Option<u64> {
+        self.open.as_ref().and_then(|file| file.metadata().ok()).map(|here| here.ino())
+    }
+
+    /// What was read, as far as its lines are whole.
+    fn take(&mut self) -> Vec<String> {
         let whole = self.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let lines: Vec<u8> = self.rest.drain(..whole).collect();
-        Ok(String::from_utf8_lossy(&lines).lines().map(str::to_owned).collect())
+        String::from_utf8_lossy(&lines).lines().map(str::to_owned).collect()
     }
 
     fn read(&mut self) -> anyhow::Result<()> {
@@ -50,16 +73,4 @@ impl File {
         }
         Ok(())
     }
-}
-
-/// All lines of a file, behind those of the one that was set aside before it.
-pub(crate) fn whole(path: &Path) -> anyhow::Result<Vec<String>> {
-    let mut lines = Vec::new();
-    for file in [before(path), path.to_owned()] {
-        if file.is_file() {
-            let bytes = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
-            lines.extend(String::from_utf8_lossy(&bytes).lines().map(str::to_owned));
-        }
-    }
-    Ok(lines)
 }

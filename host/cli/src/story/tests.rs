@@ -78,16 +78,38 @@ fn a_file_is_followed_over_its_end() {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
         file.and_then(|mut file| file.write_all(text.as_bytes())).expect("written");
     };
-    let mut early = File::at_end(&path).expect("not there yet");
+    let open = || File::open(&path).expect("a file, or none yet");
+    let mut early = open();
     write("one\nhal");
-    let mut file = File::at_end(&path).expect("a file");
+    let mut file = open();
     assert_eq!(early.lines().expect("lines"), ["one"]);
+    assert_eq!(file.whole().expect("lines"), ["one"]);
     write("f\ntwo\n");
     assert_eq!(early.lines().expect("lines"), ["half", "two"]);
-    assert_eq!(file.lines().expect("lines"), ["f", "two"]);
+    assert_eq!(file.lines().expect("lines"), ["half", "two"]);
     write("last\n");
+    let mut late = open();
     std::fs::rename(&path, towpath_telemetry::story::before(&path)).expect("set aside");
     write("first\n");
     assert_eq!(file.lines().expect("lines"), ["last", "first"]);
-    assert_eq!(whole(&path).expect("lines"), ["one", "half", "two", "last", "first"]);
+    let all = ["one", "half", "two", "last", "first"];
+    assert_eq!(open().whole().expect("lines"), all);
+    assert_eq!(late.whole().expect("lines"), all, "set aside since it was opened, and read once");
+    assert_eq!(late.lines().expect("lines"), [""; 0]);
+    let folder = File::open(folder.path()).and_then(|mut folder| folder.whole());
+    assert!(folder.is_err(), "what cannot be read is said, and not waited for");
+}
+
+#[test]
+fn a_story_begins_with_its_storage_whoever_was_first_to_tell() {
+    let stored = |id: &str| {
+        let line = r#"{"level":"INFO","fields":{"message":"stored","sequence":"ID"},"target":"towpath.story"}"#;
+        Entry::read(&line.replace("ID", id)).expect("an entry")
+    };
+    let (failed, delivered) = (entry(str::to_owned), entry(|line| line.replace("unavailable", "delivered")));
+    let told = vec![failed.clone(), stored("1"), delivered.clone(), stored("1, sent again")];
+    let story = [stored("1"), failed.clone(), delivered, stored("1, sent again")];
+    assert_eq!(from_storage(told), story);
+    assert_eq!(from_storage(story.to_vec()), story);
+    assert_eq!(from_storage(vec![failed.clone()]), [failed], "nobody here stored it");
 }
