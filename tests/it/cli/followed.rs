@@ -76,6 +76,27 @@ async fn a_message_is_followed_from_its_storage_to_its_end() {
     assert!(!kept.contains("odd") && !kept.contains("not now"), "neither bodies nor answers are kept");
 }
 
+#[test]
+fn a_delivery_that_was_told_before_its_storage_comes_behind_it_and_is_told_once() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("story.jsonl");
+    let line = |fields: &str, span: &str| {
+        format!("{{\"level\":\"INFO\",\"fields\":{{{fields}}},\"span\":{{{span}}},\"target\":\"towpath.story\"}}\n")
+    };
+    let delivered = line(r#""message":"pass","outcome":"delivered","decision":"ack""#, r#""message_id":"8f3c2b1a""#);
+    let stored = line(r#""message":"stored","message_id":"8f3c2b1a","sequence":"7""#, "");
+    std::fs::write(&file, delivered + &stored).unwrap();
+    let said = |command: &[&str]| out(&towpath(folder.path(), &[command, &["--file", "story.jsonl"]].concat()));
+    let story = said(&["trace", "8f3c"]);
+    let told: Vec<&str> = story.lines().skip(1).collect();
+    assert!(told[0].contains("stored") && told[0].contains("as 7"), "{story}");
+    assert!(told[1].contains("delivered") && told[2].contains("it is done with: delivered"), "{story}");
+    let json: Value = serde_json::from_str(&said(&["trace", "8f3c", "--json"])).unwrap();
+    assert_eq!((&json["story"][0]["message"], &json["now"]["state"]), (&"stored".into(), &"delivered".into()));
+    let tail = said(&["tail", "--no-follow"]);
+    assert_eq!(tail.lines().count(), 2, "{tail}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_is_told_so_and_found_by_the_first_id_of_what_was_sent_again() {
     let target = Target::answering(|_| Answer::Status(400, "no".to_owned())).await;
