@@ -158,6 +158,18 @@ fn config_check_shows_all_mistakes_and_loads_the_plugins() {
 }
 
 #[test]
+fn the_config_of_the_readme_lacks_its_secrets_alone() {
+    let readme = include_str!("../../README.md");
+    let config = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("towpath.toml"), config).unwrap();
+    let check = out(&towpath(folder.path(), &["config", "check", "--skip-plugins"]));
+    let mistakes: Vec<_> = check.lines().filter(|line| line.contains(": ") && !line.starts_with(' ')).collect();
+    assert_eq!(mistakes.len(), 3, "two, and how many they are: {check}");
+    assert!(mistakes[..2].iter().all(|mistake| mistake.ends_with("is not set")), "{check}");
+}
+
+#[test]
 fn wrong_input_says_what_to_do() {
     let folder = TempDir::new().unwrap();
     let here = folder.path();
