@@ -227,6 +227,24 @@ impl<S: tracing::Subscriber> Layer<S> for Passes {
 }
 
 #[tokio::test]
+async fn what_was_given_back_untouched_has_not_failed() {
+    let target = Target::answering(|_| Answer::Status(503, String::new())).await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let pipeline = rig.pipeline(&(one_route(&target.url) + "\nbreaker = { failures = 0 }"));
+    let message = received("g/1", "{}");
+    let fails = async || pipeline.group(Lease::of(MAX_VISIBILITY)).next(&message).await;
+    let once = fails().await;
+    assert_ne!(fails().await, once, "the second wait is a longer one");
+    target.answer(|_| Answer::Status(200, String::new()));
+    let mut run = pipeline.group(Lease::of(Duration::from_millis(1500)));
+    assert_eq!(run.next(&message).await, Settlement::Ack);
+    assert_eq!(run.next(&message).await, Settlement::Retry(Duration::ZERO), "its plugin may take 2 s");
+    target.answer(|_| Answer::Status(503, String::new()));
+    assert_eq!(fails().await, once);
+}
+
+#[tokio::test]
 async fn a_delivery_that_would_not_finish_in_its_lease_is_not_begun() {
     let target = Target::fine().await;
     let rig = Rig::new().await;

@@ -182,3 +182,21 @@ async fn answered(deletes: &mut VecDeque<Deleting>, unanswered: usize) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_permit_is_for_one_at_a_time_and_none_is_given_once_it_is_time_to_stop() {
+        let (permits, stop) = (Arc::new(Semaphore::new(1)), CancellationToken::new());
+        let first = acquire(&permits, &stop).await.expect("the first");
+        assert!(acquire(&permits, &stop).now_or_never().is_none(), "the next one waits");
+        drop(first);
+        let second = acquire(&permits, &stop).await.expect("it was given back");
+        stop.cancel();
+        assert!(acquire(&permits, &stop).await.is_none(), "nobody waits for a stop");
+        drop(second);
+        assert!(acquire(&permits, &stop).await.is_none(), "though one is free");
+    }
+}

@@ -181,3 +181,25 @@ async fn what_is_held_and_blocked_is_counted_by_target_until_it_goes_on() {
     }
     assert!(!held.contains("towpath_groups_blocked{"), "{held}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_ten_minutes_is_counted_for_as_long() {
+    let target = Target::answering(|_| Answer::Header(503, "retry-after", "600".to_owned())).await;
+    let folder = project(&target.url, Guest::forward());
+    let file = folder.path().join("towpath.toml");
+    let config = std::fs::read_to_string(&file).unwrap().replace("cap = \"200ms\"", "cap = \"15m\"");
+    std::fs::write(file, config).unwrap();
+    let server = Server::start(folder.path(), &["serve", "--metrics", "127.0.0.1:0"]);
+    let url = server.says("metrics ");
+    post(&server, "{\"k\":1}").await;
+    server.logs("message will be tried again");
+    let mut metrics = String::new();
+    // It is said, and then counted.
+    for _ in 0..100 {
+        metrics = client().get(&url).send().await.unwrap().text().await.unwrap();
+        if metrics.contains("towpath_groups_blocked{target=\"sss\"} 1") {
+            return;
+        }
+    }
+    panic!("{metrics}");
+}
