@@ -7,6 +7,8 @@ mod keeper;
 #[cfg(feature = "faults")]
 mod planted;
 mod receiver;
+#[cfg(test)]
+mod scripted;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -113,8 +116,8 @@ struct Worker {
 
 impl Worker {
     /// Works on the messages of one group while heartbeats keep them all.
-    async fn group(self, messages: Vec<Received>, turn: oneshot::Sender<()>) {
-        let keeper = Keeper::new(&*self.queue, &messages, self.options.visibility);
+    async fn group(self, messages: Vec<Received>, received: Instant, turn: oneshot::Sender<()>) {
+        let keeper = Keeper::new(&*self.queue, &messages, self.options.visibility, received);
         let work = async {
             // Without a permit it is time to stop: then everything is given back untried.
             let _permit = acquire(&self.permits, &self.stop).await;
@@ -122,13 +125,14 @@ impl Worker {
             self.messages(&messages, &keeper).await
         };
         let give_back = tokio::select! {
-            give_back = work => give_back,
+            biased;
             () = keeper.beat_until_lost() => {
                 // The work is broken off where it is: another worker may begin with the group at any moment.
                 let group = messages.first().map(|message| message.group.as_str());
                 warn!(group, "the lease on the group was lost, the rest of it is left alone");
                 return;
             }
+            give_back = work => give_back,
         };
         // All work on the group has ended. Tail to head, so that nobody overtakes.
         let give_back: Vec<(Handle, Duration)> = give_back.into_iter().rev().collect();
@@ -151,7 +155,7 @@ impl Worker {
         let (mut give_back, mut deletes) = (Vec::new(), VecDeque::new());
         let mut unanswered = UNANSWERED_DELETES - 1;
         for message in messages {
-            if self.stop.is_cancelled() || !answered(&mut deletes, unanswered).await {
+            if !goes_on(&self.stop, keeper, &mut deletes, unanswered).await {
                 run.block();
             }
             let settlement = run.next(message).await;
@@ -159,23 +163,36 @@ impl Worker {
             match settlement {
                 Settlement::Retry(after) => give_back.push((message.handle.clone(), after)),
                 Settlement::Ack | Settlement::Buried => {
-                    keeper.release(&message.handle);
+                    keeper.deleting(&message.handle);
                     deletes.push_back(self.deleter.delete(message));
                 }
             }
         }
-        while !answered(&mut deletes, 0).await {}
+        while !answered(keeper, &mut deletes, 0).await {}
         give_back
     }
 }
 
+/// Whether the next message of a group may be begun, once no more than so many deletes have no answer.
+async fn goes_on(
+    stop: &CancellationToken,
+    keeper: &Keeper<'_>,
+    deletes: &mut VecDeque<Deleting>,
+    unanswered: usize,
+) -> bool {
+    answered(keeper, deletes, unanswered).await && !stop.is_cancelled() && keeper.keeps()
+}
+
 /// Looks at the answers there are, and waits until no more than so many deletes have none; false if one failed.
-async fn answered(deletes: &mut VecDeque<Deleting>, unanswered: usize) -> bool {
+async fn answered(keeper: &Keeper<'_>, deletes: &mut VecDeque<Deleting>, unanswered: usize) -> bool {
     loop {
         let must_wait = deletes.len() > unanswered;
         let Some(first) = deletes.front_mut() else { return true };
         let answer = if must_wait { Some(first.answer().await) } else { first.answer().now_or_never() };
         let Some(deleted) = answer else { return true };
+        if deleted {
+            keeper.deleted(&first.handle);
+        }
         deletes.pop_front();
         if !deleted {
             return false;
@@ -185,6 +202,7 @@ async fn answered(deletes: &mut VecDeque<Deleting>, unanswered: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::scripted::{Answer, Scripted};
     use super::*;
 
     #[tokio::test]
@@ -198,5 +216,30 @@ mod tests {
         assert!(acquire(&permits, &stop).await.is_none(), "nobody waits for a stop");
         drop(second);
         assert!(acquire(&permits, &stop).await.is_none(), "though one is free");
+    }
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_begun_behind_a_failed_delete_on_a_stop_or_past_the_end_of_a_lease() {
+        let (queue, stop, visibility) =
+            (Scripted(Answer::Unavailable), CancellationToken::new(), Duration::from_secs(30));
+        let kept = |since| Keeper::new(&queue, &[], visibility, since);
+        let (keeper, began) = (kept(Instant::now()), Instant::now());
+        assert!(goes_on(&stop, &keeper, &mut VecDeque::new(), 0).await);
+        for deleted in [true, false] {
+            let (answer, deleting) = Deleting::pending("h-1".into());
+            answer.send(deleted).expect("somebody waits");
+            assert_eq!(goes_on(&stop, &keeper, &mut VecDeque::from([deleting]), 0).await, deleted);
+        }
+        // The delete is answered only once the lease is over.
+        let (answer, deleting) = Deleting::pending("h-1".into());
+        let mut deletes = VecDeque::from([deleting]);
+        let late = async {
+            tokio::time::advance(visibility).await;
+            answer.send(true).expect("somebody waits");
+        };
+        let (may, ()) = tokio::join!(goes_on(&stop, &keeper, &mut deletes, 0), late);
+        assert!(!may && began.elapsed() >= visibility);
+        let keeper = kept(Instant::now());
+        stop.cancel();
+        assert!(!goes_on(&stop, &keeper, &mut VecDeque::new(), 0).await);
     }
 }

@@ -29,7 +29,10 @@ struct Job {
 pub(super) struct Deleter(mpsc::UnboundedSender<Job>);
 
 /// A delete that was asked for.
-pub(super) struct Deleting(oneshot::Receiver<bool>);
+pub(super) struct Deleting {
+    pub(super) handle: Handle,
+    answer: oneshot::Receiver<bool>,
+}
 
 /// The queue's end.
 pub(super) struct Requests {
@@ -53,17 +56,23 @@ impl Deleter {
 
     /// Has a message deleted.
     pub(super) fn delete(&self, message: &Received) -> Deleting {
-        let (done, answer) = oneshot::channel();
+        let (done, deleting) = Deleting::pending(message.handle.clone());
         // Nobody there to take it is an answer too: the message comes back.
         let _ = self.0.send(Job { handle: message.handle.clone(), message_id: message.id.clone(), done });
-        Deleting(answer)
+        deleting
     }
 }
 
 impl Deleting {
+    /// A delete that has no answer yet, and where its answer goes.
+    pub(super) fn pending(handle: Handle) -> (oneshot::Sender<bool>, Deleting) {
+        let (done, answer) = oneshot::channel();
+        (done, Deleting { handle, answer })
+    }
+
     /// The queue's answer: true if the message is deleted, false if it will come back.
     pub(super) async fn answer(&mut self) -> bool {
-        (&mut self.0).await.unwrap_or(false)
+        (&mut self.answer).await.unwrap_or(false)
     }
 }
 

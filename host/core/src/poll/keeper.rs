@@ -1,6 +1,6 @@
 //! Heartbeats: every message that is held stays invisible to others while its group is worked on.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -18,40 +18,71 @@ enum Beat {
     Lost,
 }
 
+/// How far a group has come with one of its messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Waits for its turn, or is worked on.
+    Held,
+    /// Is done with, and not known to be deleted. It is kept like the others: visible again, it would be delivered a
+    /// second time beside those behind it. That the queue does not hold it any more is no loss: it may be deleted.
+    Deleting,
+}
+
 /// Keeps the messages of one group.
 pub(super) struct Keeper<'a> {
     queue: &'a dyn Queue,
     visibility: Duration,
-    held: Mutex<Vec<Handle>>,
+    held: Mutex<Vec<(Handle, State)>>,
+    kept_until: Mutex<Instant>,
 }
 
 impl<'a> Keeper<'a> {
-    /// Keeps these messages, which were just received with this visibility.
-    pub(super) fn new(queue: &'a dyn Queue, messages: &[Received], visibility: Duration) -> Keeper<'a> {
-        let held = messages.iter().map(|message| message.handle.clone()).collect();
-        Keeper { queue, visibility, held: Mutex::new(held) }
+    /// Keeps these messages, which were received with this visibility, and when.
+    pub(super) fn new(
+        queue: &'a dyn Queue,
+        messages: &[Received],
+        visibility: Duration,
+        received: Instant,
+    ) -> Keeper<'a> {
+        let held = messages.iter().map(|message| (message.handle.clone(), State::Held)).collect();
+        Keeper { queue, visibility, held: Mutex::new(held), kept_until: Mutex::new(received + visibility) }
     }
 
-    /// A message that is about to be deleted needs no more heartbeats.
-    pub(super) fn release(&self, handle: &Handle) {
-        self.lock().retain(|held| held != handle);
+    /// A message is about to be deleted.
+    pub(super) fn deleting(&self, handle: &Handle) {
+        for (_, state) in lock(&self.held).iter_mut().filter(|(held, _)| held == handle) {
+            *state = State::Deleting;
+        }
+    }
+
+    /// A message is deleted: there is nothing left to keep.
+    pub(super) fn deleted(&self, handle: &Handle) {
+        lock(&self.held).retain(|(held, _)| held != handle);
+    }
+
+    /// Whether something may be begun. A process that stood still finds out here, before its heartbeats do.
+    pub(super) fn keeps(&self) -> bool {
+        Instant::now() < self.last_moment()
+    }
+
+    /// When the work has to stop: others must not have begun before.
+    fn last_moment(&self) -> Instant {
+        *lock(&self.kept_until) - self.visibility / 10
     }
 
     /// Beats until the lease is lost: until the queue says that a message is not held any more, or nothing
     /// was heard of the queue for so long that one may have become visible to others. It beats three times
     /// in a visibility timeout, so that one lost beat is no harm.
     pub(super) async fn beat_until_lost(&self) {
-        let mut kept_until = Instant::now() + self.visibility;
         loop {
-            // Others must not have begun before the work here has stopped.
-            let last_moment = kept_until - self.visibility / 10;
+            let last_moment = self.last_moment();
             tokio::time::sleep_until(last_moment.min(Instant::now() + self.visibility / 3)).await;
             let begun = Instant::now();
             if begun >= last_moment {
                 return;
             }
             match tokio::time::timeout_at(last_moment, self.beat()).await {
-                Ok(Beat::Kept) => kept_until = begun + self.visibility,
+                Ok(Beat::Kept) => *lock(&self.kept_until) = begun + self.visibility,
                 Ok(Beat::Failed) => {}
                 Ok(Beat::Lost) | Err(_) => return,
             }
@@ -60,97 +91,80 @@ impl<'a> Keeper<'a> {
 
     async fn beat(&self) -> Beat {
         // Tail to head, as for every change: no message is ever kept less long than one after it.
-        let changes: Vec<_> = self.lock().iter().rev().map(|handle| (handle.clone(), self.visibility)).collect();
+        let changes: Vec<_> =
+            lock(&self.held).iter().rev().map(|(handle, _)| (handle.clone(), self.visibility)).collect();
         let results = self.queue.change_visibility(&changes).await;
         let mut beat = Beat::Kept;
         for ((handle, _), result) in changes.iter().zip(results) {
-            // A message that was deleted while the beat was under way is not lost.
             let Err(error) = result else { continue };
-            if !self.lock().contains(handle) {
-                continue;
-            }
+            let failed = match (self.state(handle), &error) {
+                // It was deleted while the beat was under way.
+                (None, _) => continue,
+                (Some(_), QueueError::Unavailable { .. }) => Beat::Failed,
+                (Some(State::Deleting), _) => continue,
+                (Some(State::Held), _) => Beat::Lost,
+            };
             warn!(error = %error, "heartbeat failed");
-            match error {
-                QueueError::Unavailable { .. } if beat != Beat::Lost => beat = Beat::Failed,
-                QueueError::Unavailable { .. } => {}
-                _ => beat = Beat::Lost,
+            if beat != Beat::Lost {
+                beat = failed;
             }
         }
         beat
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Handle>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How far the group has come with a message; `None` once it is deleted.
+    fn state(&self, handle: &Handle) -> Option<State> {
+        lock(&self.held).iter().find(|(held, _)| held == handle).map(|(_, state)| *state)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
-    use crate::queue::{GroupId, NewMessage, Receive, Sent};
+    use crate::poll::scripted::{Answer, Scripted, message};
 
-    /// A queue that is away: it refuses, or it never answers.
-    struct Away {
-        answers: bool,
-    }
+    const VISIBILITY: Duration = Duration::from_secs(30);
 
-    impl Away {
-        fn error() -> QueueError {
-            QueueError::Unavailable { queue: "away".to_owned(), source: "on purpose".into() }
-        }
-    }
-
-    #[async_trait::async_trait]
-    impl Queue for Away {
-        fn name(&self) -> &str {
-            "away"
-        }
-
-        async fn send(&self, _: NewMessage) -> Result<Sent, QueueError> {
-            Err(Away::error())
-        }
-
-        async fn receive(&self, _: Receive) -> Result<Vec<Received>, QueueError> {
-            Err(Away::error())
-        }
-
-        async fn has_group(&self, _: &GroupId) -> Result<Option<bool>, QueueError> {
-            Err(Away::error())
-        }
-
-        async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
-            handles.iter().map(|_| Err(Away::error())).collect()
-        }
-
-        async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
-            if !self.answers {
-                std::future::pending::<()>().await;
+    #[tokio::test(start_paused = true)]
+    async fn without_a_word_of_the_queue_the_lease_is_lost_before_others_could_begin() {
+        for (answer, deleting) in [(Answer::Unavailable, false), (Answer::Unavailable, true), (Answer::Never, false)] {
+            let (queue, message, started) = (Scripted(answer), message("h-1"), Instant::now());
+            let keeper = Keeper::new(&queue, std::slice::from_ref(&message), VISIBILITY, started);
+            if deleting {
+                keeper.deleting(&message.handle);
             }
-            changes.iter().map(|_| Err(Away::error())).collect()
+            let _ = tokio::time::timeout(VISIBILITY * 2, keeper.beat_until_lost()).await;
+            let lost = started.elapsed();
+            assert!(lost > VISIBILITY / 2 && lost < VISIBILITY, "{lost:?}, {answer:?}, deleting: {deleting}");
+            assert!(!keeper.keeps(), "nothing is begun any more");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_a_word_of_the_queue_the_lease_is_lost_before_others_could_begin() {
-        let visibility = Duration::from_secs(30);
-        let message = Received {
-            id: "m-1".into(),
-            group: "g".into(),
-            dedup_id: None,
-            sequence: None,
-            receive_count: 1,
-            sent_at: Timestamp(0),
-            body: String::new(),
-            attributes: Default::default(),
-            trace: None,
-            handle: "h-1".into(),
-        };
-        for answers in [true, false] {
-            let (queue, started) = (Away { answers }, Instant::now());
-            Keeper::new(&queue, std::slice::from_ref(&message), visibility).beat_until_lost().await;
-            let lost = started.elapsed();
-            assert!(lost > visibility / 2 && lost < visibility, "{lost:?}, answers: {answers}");
-        }
+    async fn what_is_not_held_any_more_is_lost_unless_it_is_being_deleted() {
+        let (queue, messages, started) = (Scripted(Answer::NotInFlight), ["h-1", "h-2"].map(message), Instant::now());
+        let keeper = Keeper::new(&queue, &messages, VISIBILITY, started);
+        keeper.deleting(&messages[0].handle);
+        keeper.deleted(&messages[1].handle);
+        let days = tokio::time::timeout(VISIBILITY * 10_000, keeper.beat_until_lost()).await;
+        assert!(days.is_err() && keeper.keeps(), "the one may be deleted, the other is");
+        let keeper = Keeper::new(&queue, &messages, VISIBILITY, Instant::now());
+        keeper.deleting(&messages[1].handle);
+        let first_beat = tokio::time::timeout(VISIBILITY / 2, keeper.beat_until_lost()).await;
+        assert!(first_beat.is_ok(), "somebody else has it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_begins_with_the_receive_and_not_with_the_work() {
+        let (queue, message, received) = (Scripted(Answer::Unavailable), message("h-1"), Instant::now());
+        tokio::time::advance(VISIBILITY).await;
+        let keeper = Keeper::new(&queue, std::slice::from_ref(&message), VISIBILITY, received);
+        assert!(!keeper.keeps());
+        let lost = tokio::time::timeout(Duration::ZERO, keeper.beat_until_lost()).await;
+        assert!(lost.is_ok(), "at once");
     }
 }

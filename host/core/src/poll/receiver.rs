@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::{Health, Worker, by_group};
@@ -38,6 +39,7 @@ pub(super) async fn run(worker: Worker, health: Arc<Health>) {
                 }
             }
         };
+        let received_at = Instant::now();
         attempt = Attempt::new(queue.as_ref());
         health.succeeded();
         while groups.try_join_next().is_some() {}
@@ -50,7 +52,7 @@ pub(super) async fn run(worker: Worker, health: Arc<Health>) {
         for messages in by_group(received) {
             let (turn, has_begun) = oneshot::channel();
             begun.push(has_begun);
-            groups.spawn(worker.clone().group(messages, turn));
+            groups.spawn(worker.clone().group(messages, received_at, turn));
         }
         for has_begun in begun {
             // It is dropped where a group was lost, or is given back, before its turn.
