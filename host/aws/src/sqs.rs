@@ -84,6 +84,12 @@ impl SqsQueue {
     }
 }
 
+/// A visibility timeout. SQS counts whole seconds; rounded up, a lease never ends, and a backoff is never over, before it
+/// was decided to.
+fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(i32::MAX)
+}
+
 /// Errors whose meaning is known. The SDK models few of them, so code and text are read.
 fn known(code: &str, message: &str) -> Option<QueueError> {
     match code.rsplit_once('.').map_or(code, |(_, code)| code) {
@@ -129,14 +135,13 @@ impl Queue for SqsQueue {
     }
 
     async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError> {
-        let seconds = |duration: Duration| i32::try_from(duration.as_secs()).unwrap_or(i32::MAX);
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(request.wait + ATTEMPT_TIMEOUT).build();
         let received = self
             .client
             .receive_message()
             .queue_url(&self.url)
             .max_number_of_messages(i32::try_from(request.max).unwrap_or(i32::MAX))
-            .wait_time_seconds(seconds(request.wait))
+            .wait_time_seconds(i32::try_from(request.wait.as_secs()).unwrap_or(i32::MAX))
             .set_visibility_timeout(request.visibility.map(seconds))
             .set_receive_request_attempt_id(request.attempt_id)
             .message_system_attribute_names(MessageSystemAttributeName::All)
@@ -170,13 +175,11 @@ impl Queue for SqsQueue {
     }
 
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
-        // SQS counts whole seconds; rounded up, a backoff is never shorter than it was decided to be.
-        let seconds = |wait: &Duration| i32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(i32::MAX);
         let entry = |(index, (handle, wait)): (usize, &(Handle, Duration))| {
             ChangeMessageVisibilityBatchRequestEntry::builder()
                 .id(index.to_string())
                 .receipt_handle(&handle.0)
-                .visibility_timeout(seconds(wait))
+                .visibility_timeout(seconds(*wait))
                 .build()
         };
         if changes.is_empty() {
@@ -263,6 +266,13 @@ mod tests {
         let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/events.fifo";
         assert_eq!(arn(url).as_deref(), Some("arn:aws:sqs:eu-west-1:123456789012:events.fifo"));
         assert_eq!(arn("http://127.0.0.1:9324/000000000000/events.fifo"), None);
+    }
+
+    #[test]
+    fn a_visibility_timeout_is_never_shorter_than_it_was_asked_for() {
+        for (millis, whole) in [(0, 0), (1, 1), (3999, 4), (4000, 4), (4001, 5)] {
+            assert_eq!(seconds(Duration::from_millis(millis)), whole, "{millis} ms");
+        }
     }
 
     #[test]

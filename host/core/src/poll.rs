@@ -163,12 +163,13 @@ impl Worker {
             match settlement {
                 Settlement::Retry(after) => give_back.push((message.handle.clone(), after)),
                 Settlement::Ack | Settlement::Buried => {
-                    keeper.deleting(&message.handle);
-                    deletes.push_back(self.deleter.delete(message));
+                    let deleting = self.deleter.delete(message);
+                    keeper.deleting(&message.handle, &deleting.deleted);
+                    deletes.push_back(deleting);
                 }
             }
         }
-        while !answered(keeper, &mut deletes, 0).await {}
+        while !answered(&mut deletes, 0).await {}
         give_back
     }
 }
@@ -180,19 +181,16 @@ async fn goes_on(
     deletes: &mut VecDeque<Deleting>,
     unanswered: usize,
 ) -> bool {
-    answered(keeper, deletes, unanswered).await && !stop.is_cancelled() && keeper.keeps()
+    answered(deletes, unanswered).await && !stop.is_cancelled() && keeper.keeps()
 }
 
 /// Looks at the answers there are, and waits until no more than so many deletes have none; false if one failed.
-async fn answered(keeper: &Keeper<'_>, deletes: &mut VecDeque<Deleting>, unanswered: usize) -> bool {
+async fn answered(deletes: &mut VecDeque<Deleting>, unanswered: usize) -> bool {
     loop {
         let must_wait = deletes.len() > unanswered;
         let Some(first) = deletes.front_mut() else { return true };
         let answer = if must_wait { Some(first.answer().await) } else { first.answer().now_or_never() };
         let Some(deleted) = answer else { return true };
-        if deleted {
-            keeper.deleted(&first.handle);
-        }
         deletes.pop_front();
         if !deleted {
             return false;
@@ -225,12 +223,12 @@ mod tests {
         let (keeper, began) = (kept(Instant::now()), Instant::now());
         assert!(goes_on(&stop, &keeper, &mut VecDeque::new(), 0).await);
         for deleted in [true, false] {
-            let (answer, deleting) = Deleting::pending("h-1".into());
+            let (answer, deleting) = Deleting::pending();
             answer.send(deleted).expect("somebody waits");
             assert_eq!(goes_on(&stop, &keeper, &mut VecDeque::from([deleting]), 0).await, deleted);
         }
         // The delete is answered only once the lease is over.
-        let (answer, deleting) = Deleting::pending("h-1".into());
+        let (answer, deleting) = Deleting::pending();
         let mut deletes = VecDeque::from([deleting]);
         let late = async {
             tokio::time::advance(visibility).await;

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
+use super::keeper::Deleted;
 use crate::queue::{Handle, MAX_BATCH, MessageId, Queue, QueueError, Received};
 
 /// How long a delete waits for others to go with it: little beside a round trip to SQS.
@@ -21,6 +22,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(400);
 struct Job {
     handle: Handle,
     message_id: MessageId,
+    deleted: Deleted,
     done: oneshot::Sender<bool>,
 }
 
@@ -30,7 +32,8 @@ pub(super) struct Deleter(mpsc::UnboundedSender<Job>);
 
 /// A delete that was asked for.
 pub(super) struct Deleting {
-    pub(super) handle: Handle,
+    /// For whoever does not wait for the answer.
+    pub(super) deleted: Deleted,
     answer: oneshot::Receiver<bool>,
 }
 
@@ -56,18 +59,19 @@ impl Deleter {
 
     /// Has a message deleted.
     pub(super) fn delete(&self, message: &Received) -> Deleting {
-        let (done, deleting) = Deleting::pending(message.handle.clone());
+        let (done, deleting) = Deleting::pending();
+        let (handle, message_id) = (message.handle.clone(), message.id.clone());
         // Nobody there to take it is an answer too: the message comes back.
-        let _ = self.0.send(Job { handle: message.handle.clone(), message_id: message.id.clone(), done });
+        let _ = self.0.send(Job { handle, message_id, deleted: deleting.deleted.clone(), done });
         deleting
     }
 }
 
 impl Deleting {
     /// A delete that has no answer yet, and where its answer goes.
-    pub(super) fn pending(handle: Handle) -> (oneshot::Sender<bool>, Deleting) {
+    pub(super) fn pending() -> (oneshot::Sender<bool>, Deleting) {
         let (done, answer) = oneshot::channel();
-        (done, Deleting { handle, answer })
+        (done, Deleting { deleted: Deleted::default(), answer })
     }
 
     /// The queue's answer: true if the message is deleted, false if it will come back.
@@ -112,7 +116,10 @@ async fn request(queue: Arc<dyn Queue>, mut jobs: Vec<Job>) {
         let mut again = Vec::new();
         for (job, result) in jobs.into_iter().zip(queue.delete(&handles).await) {
             let deleted = match result {
-                Ok(()) => true,
+                Ok(()) => {
+                    job.deleted.done();
+                    true
+                }
                 Err(QueueError::Unavailable { .. }) if tries < TRIES => {
                     again.push(job);
                     continue;

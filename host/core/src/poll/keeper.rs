@@ -1,6 +1,7 @@
 //! Heartbeats: every message that is held stays invisible to others while its group is worked on.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -18,14 +19,27 @@ enum Beat {
     Lost,
 }
 
+/// Whether a message is deleted; whoever deletes it says so.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Deleted(Arc<AtomicBool>);
+
+impl Deleted {
+    pub(super) fn done(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_done(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// How far a group has come with one of its messages.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Waits for its turn, or is worked on.
     Held,
-    /// Is done with, and not known to be deleted. It is kept like the others: visible again, it would be delivered a
-    /// second time beside those behind it. That the queue does not hold it any more is no loss: it may be deleted.
-    Deleting,
+    /// Is done with. Until it is deleted it is kept like the others: visible again, it would be delivered a second time
+    /// beside those behind it. That the queue does not hold it any more is no loss: it may just have been deleted.
+    Deleting(Deleted),
 }
 
 /// Keeps the messages of one group.
@@ -49,15 +63,10 @@ impl<'a> Keeper<'a> {
     }
 
     /// A message is about to be deleted.
-    pub(super) fn deleting(&self, handle: &Handle) {
+    pub(super) fn deleting(&self, handle: &Handle, deleted: &Deleted) {
         for (_, state) in lock(&self.held).iter_mut().filter(|(held, _)| held == handle) {
-            *state = State::Deleting;
+            *state = State::Deleting(deleted.clone());
         }
-    }
-
-    /// A message is deleted: there is nothing left to keep.
-    pub(super) fn deleted(&self, handle: &Handle) {
-        lock(&self.held).retain(|(held, _)| held != handle);
     }
 
     /// Whether something may be begun. A process that stood still finds out here, before its heartbeats do.
@@ -91,18 +100,19 @@ impl<'a> Keeper<'a> {
 
     async fn beat(&self) -> Beat {
         // Tail to head, as for every change: no message is ever kept less long than one after it.
-        let changes: Vec<_> =
-            lock(&self.held).iter().rev().map(|(handle, _)| (handle.clone(), self.visibility)).collect();
+        let kept = |(handle, _): &(Handle, State)| (handle.clone(), self.visibility);
+        let changes: Vec<_> = self.held().iter().rev().map(kept).collect();
         let results = self.queue.change_visibility(&changes).await;
+        let held = self.held();
         let mut beat = Beat::Kept;
         for ((handle, _), result) in changes.iter().zip(results) {
             let Err(error) = result else { continue };
-            let failed = match (self.state(handle), &error) {
+            let failed = match (held.iter().find(|(held, _)| held == handle), &error) {
                 // It was deleted while the beat was under way.
                 (None, _) => continue,
                 (Some(_), QueueError::Unavailable { .. }) => Beat::Failed,
-                (Some(State::Deleting), _) => continue,
-                (Some(State::Held), _) => Beat::Lost,
+                (Some((_, State::Deleting(_))), _) => continue,
+                (Some((_, State::Held)), _) => Beat::Lost,
             };
             warn!(error = %error, "heartbeat failed");
             if beat != Beat::Lost {
@@ -112,9 +122,11 @@ impl<'a> Keeper<'a> {
         beat
     }
 
-    /// How far the group has come with a message; `None` once it is deleted.
-    fn state(&self, handle: &Handle) -> Option<State> {
-        lock(&self.held).iter().find(|(held, _)| held == handle).map(|(_, state)| *state)
+    /// What is held still.
+    fn held(&self) -> MutexGuard<'_, Vec<(Handle, State)>> {
+        let mut held = lock(&self.held);
+        held.retain(|(_, state)| !matches!(state, State::Deleting(deleted) if deleted.is_done()));
+        held
     }
 }
 
@@ -135,7 +147,7 @@ mod tests {
             let (queue, message, started) = (Scripted(answer), message("h-1"), Instant::now());
             let keeper = Keeper::new(&queue, std::slice::from_ref(&message), VISIBILITY, started);
             if deleting {
-                keeper.deleting(&message.handle);
+                keeper.deleting(&message.handle, &Deleted::default());
             }
             let _ = tokio::time::timeout(VISIBILITY * 2, keeper.beat_until_lost()).await;
             let lost = started.elapsed();
@@ -148,12 +160,14 @@ mod tests {
     async fn what_is_not_held_any_more_is_lost_unless_it_is_being_deleted() {
         let (queue, messages, started) = (Scripted(Answer::NotInFlight), ["h-1", "h-2"].map(message), Instant::now());
         let keeper = Keeper::new(&queue, &messages, VISIBILITY, started);
-        keeper.deleting(&messages[0].handle);
-        keeper.deleted(&messages[1].handle);
+        let deleted = Deleted::default();
+        keeper.deleting(&messages[0].handle, &Deleted::default());
+        keeper.deleting(&messages[1].handle, &deleted);
+        deleted.done();
         let days = tokio::time::timeout(VISIBILITY * 10_000, keeper.beat_until_lost()).await;
         assert!(days.is_err() && keeper.keeps(), "the one may be deleted, the other is");
         let keeper = Keeper::new(&queue, &messages, VISIBILITY, Instant::now());
-        keeper.deleting(&messages[1].handle);
+        keeper.deleting(&messages[1].handle, &deleted);
         let first_beat = tokio::time::timeout(VISIBILITY / 2, keeper.beat_until_lost()).await;
         assert!(first_beat.is_ok(), "somebody else has it");
     }
