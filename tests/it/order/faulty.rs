@@ -81,7 +81,7 @@ impl Queue for Faulty {
     }
 
     async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
-        let fate = self.fate(12);
+        let fate = self.fate(6);
         let results = match fate {
             Fate::NotDone => Vec::new(),
             _ => self.queue.delete(handles).await,
