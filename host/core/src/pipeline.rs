@@ -2,6 +2,7 @@
 
 mod call;
 mod failures;
+mod group;
 mod shadow;
 mod story;
 mod tally;
@@ -13,8 +14,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
-use tracing::{Instrument as _, debug, error};
+use tracing::{Instrument as _, error};
 
+pub use group::{GroupRun, Lease, Line, Settlement};
 pub use tally::{Tally, Totals};
 
 use crate::backoff::Backoff;
@@ -37,39 +39,6 @@ use story::{Story, labels};
 /// The longest wait of a message whose dead letter could not be stored. How often its target failed before says nothing of
 /// the dead-letter queue.
 const UNBURIED_CAP: Duration = Duration::from_secs(60);
-
-/// What a driver is told: delete the message, or give it back for so long.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Settlement {
-    /// It is done with: delete it.
-    Ack,
-    /// It is in the dead-letter queue: delete it, and only then go on with its group. If it came again, the target might
-    /// take it this time, behind those that came after it.
-    Buried,
-    /// Give it back, invisible for so long.
-    Retry(Duration),
-}
-
-/// How long a driver has for a group.
-#[derive(Clone, Copy, Debug)]
-pub struct Lease {
-    /// Nothing is begun that could last longer than this.
-    pub deadline: Instant,
-    /// How long the lease was when it began. What needs more than that is tried all the same when it is
-    /// the first of its lease, or it would never be.
-    pub total: Duration,
-}
-
-impl Lease {
-    /// A lease that begins now.
-    pub fn of(total: Duration) -> Lease {
-        Lease { deadline: Instant::now() + total, total }
-    }
-
-    fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
-    }
-}
 
 /// Everything a message passes through. Shared by all groups.
 pub struct Pipeline {
@@ -107,8 +76,8 @@ impl Pipeline {
     }
 
     /// Begins with a group. Its messages go through [`GroupRun::next`] one after another.
-    pub fn group(&self, lease: Lease) -> GroupRun<'_> {
-        GroupRun { pipeline: self, lease, blocked: None, fresh: true }
+    pub fn group(&self, lease: Lease) -> GroupRun<'_, Pipeline> {
+        GroupRun::new(self, lease)
     }
 
     /// How many messages came to which end since the start.
@@ -267,43 +236,19 @@ impl Pipeline {
     }
 }
 
-/// The messages of one group, one after another. After one that must be tried again the rest is blocked.
-pub struct GroupRun<'a> {
-    pipeline: &'a Pipeline,
-    lease: Lease,
-    blocked: Option<Duration>,
-    fresh: bool,
-}
-
-impl GroupRun<'_> {
-    /// Takes the next message of the group to its end. It never panics and never fails: a message on
-    /// which the host itself breaks is kept.
-    pub async fn next(&mut self, received: &Received) -> Settlement {
-        if let Some(after) = self.blocked {
-            debug!(message_id = %received.id, group = %received.group, "message waits behind another");
-            return Settlement::Retry(after);
-        }
-        let (pipeline, lease, fresh) = (self.pipeline, self.lease, self.fresh);
+impl Line for Pipeline {
+    /// It never panics and never fails: a message on which the host itself breaks is kept.
+    async fn take(&self, received: &Received, lease: Lease, fresh: bool) -> Settlement {
         let work = async {
-            let seat = Seat::of(received, &pipeline.routes, &pipeline.plugins);
-            let message = read(received, &pipeline.source);
+            let seat = Seat::of(received, &self.routes, &self.plugins);
+            let message = read(received, &self.source);
             let span = span(received, message.as_ref().ok(), &seat);
-            pipeline.settle(received, message, &seat, lease, fresh).instrument(span).await
+            self.settle(received, message, &seat, lease, fresh).instrument(span).await
         };
-        let settlement = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+        AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
             error!(message_id = %received.id, panic = call::panic_text(&*panic), "the host panicked, the message is kept");
-            Settlement::Retry(self.pipeline.backoff.base)
-        });
-        self.fresh = false;
-        if let Settlement::Retry(after) = settlement {
-            self.blocked = Some(after);
-        }
-        settlement
-    }
-
-    /// Tries nothing more: every message from here on is given back at once.
-    pub fn block(&mut self) {
-        self.blocked.get_or_insert(Duration::ZERO);
+            Settlement::Retry(self.backoff.base)
+        })
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::pipeline::{Lease, Pipeline, Settlement};
+use crate::pipeline::{GroupRun, Lease, Line, Settlement};
 use crate::queue::{Handle, MAX_VISIBILITY, Queue, Received};
 use deleter::{Deleter, Deleting};
 use keeper::Keeper;
@@ -57,9 +57,9 @@ const UNANSWERED_DELETES: usize = 4;
 
 /// Polls until `stop` is cancelled, then finishes the messages that are being worked on and gives the
 /// rest back, tail to head.
-pub async fn run(
+pub async fn run<L: Line>(
     queue: Arc<dyn Queue>,
-    pipeline: Arc<Pipeline>,
+    line: Arc<L>,
     options: Options,
     health: Arc<Health>,
     stop: CancellationToken,
@@ -72,9 +72,9 @@ pub async fn run(
     let (deleter, deletes) = Deleter::new(Arc::clone(&queue), requests, at_work.clone());
     let mut deletes = JoinSet::from_iter([deletes.run()]);
     info!(queue = queue.name(), groups = all, receives = requests, "polling");
-    let worker = Worker { queue, pipeline, deleter, permits, options, stop };
+    let worker = Arc::new(Worker { queue, line, deleter, permits, options, stop });
     let mut receivers: JoinSet<()> =
-        (0..requests).map(|_| receiver::run(worker.clone(), Arc::clone(&health))).collect();
+        (0..requests).map(|_| receiver::run(Arc::clone(&worker), Arc::clone(&health))).collect();
     drop(worker);
     while receivers.join_next().await.is_some() {}
     while deletes.join_next().await.is_some() {}
@@ -103,10 +103,9 @@ pub fn by_group(batch: Vec<Received>) -> Vec<Vec<Received>> {
 }
 
 /// What it takes to work on a group.
-#[derive(Clone)]
-struct Worker {
+struct Worker<L> {
     queue: Arc<dyn Queue>,
-    pipeline: Arc<Pipeline>,
+    line: Arc<L>,
     deleter: Deleter,
     /// One for each group that may be worked on at the same time; shared by all workers.
     permits: Arc<Semaphore>,
@@ -114,9 +113,9 @@ struct Worker {
     stop: CancellationToken,
 }
 
-impl Worker {
+impl<L: Line> Worker<L> {
     /// Works on the messages of one group while heartbeats keep them all.
-    async fn group(self, messages: Vec<Received>, received: Instant, turn: oneshot::Sender<()>) {
+    async fn group(self: Arc<Self>, messages: Vec<Received>, received: Instant, turn: oneshot::Sender<()>) {
         let keeper = Keeper::new(&*self.queue, &messages, self.options.visibility, received);
         let work = async {
             // Without a permit it is time to stop: then everything is given back untried.
@@ -151,7 +150,7 @@ impl Worker {
         if let Some(bug) = crate::faults::planted() {
             return planted::messages(self, messages, bug).await;
         }
-        let mut run = self.pipeline.group(Lease::of(MAX_VISIBILITY));
+        let mut run = GroupRun::new(&*self.line, Lease::of(MAX_VISIBILITY));
         let (mut give_back, mut deletes) = (Vec::new(), VecDeque::new());
         let mut unanswered = UNANSWERED_DELETES - 1;
         for message in messages {

@@ -26,8 +26,7 @@ struct Job {
     done: oneshot::Sender<bool>,
 }
 
-/// The groups' end. [`Requests::run`] does the work until the last clone of this is gone.
-#[derive(Clone)]
+/// The groups' end. [`Requests::run`] does the work until this is gone.
 pub(super) struct Deleter(mpsc::UnboundedSender<Job>);
 
 /// A delete that was asked for.

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use super::Worker;
 use crate::faults::Bug;
-use crate::pipeline::{Lease, Settlement};
+use crate::pipeline::{GroupRun, Lease, Line, Settlement};
 use crate::queue::{Handle, MAX_VISIBILITY, Received};
 
 /// Works on the messages of a group with a bug.
-pub(super) async fn messages(worker: &Worker, messages: &[Received], bug: Bug) -> Vec<(Handle, Duration)> {
+pub(super) async fn messages<L: Line>(worker: &Worker<L>, messages: &[Received], bug: Bug) -> Vec<(Handle, Duration)> {
     for message in messages {
         if bug == Bug::AckBeforeDelivery {
             worker.deleter.delete(message).answer().await;
         }
-        let settled = worker.pipeline.group(Lease::of(MAX_VISIBILITY)).next(message).await;
+        let settled = GroupRun::new(&*worker.line, Lease::of(MAX_VISIBILITY)).next(message).await;
         match (bug, settled) {
             (Bug::AckBeforeDelivery, _) => {}
             (Bug::ReleaseHeadFirst, Settlement::Ack | Settlement::Buried) => {

@@ -9,14 +9,15 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::{Health, Worker, by_group};
+use crate::pipeline::Line;
 use crate::queue::{MAX_BATCH, Queue, QueueError, Receive};
 
 /// How long to wait after a receive that failed, doubled up to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
 /// Receives until it is time to stop, then waits for the groups of its batches.
-pub(super) async fn run(worker: Worker, health: Arc<Health>) {
-    let (queue, options, stop) = (Arc::clone(&worker.queue), worker.options, worker.stop.clone());
+pub(super) async fn run<L: Line>(worker: Arc<Worker<L>>, health: Arc<Health>) {
+    let Worker { queue, options, stop, .. } = &*worker;
     let mut groups = JoinSet::new();
     let mut attempt = Attempt::new(queue.as_ref());
     while !stop.is_cancelled() {
@@ -52,7 +53,7 @@ pub(super) async fn run(worker: Worker, health: Arc<Health>) {
         for messages in by_group(received) {
             let (turn, has_begun) = oneshot::channel();
             begun.push(has_begun);
-            groups.spawn(worker.clone().group(messages, received_at, turn));
+            groups.spawn(Arc::clone(&worker).group(messages, received_at, turn));
         }
         for has_begun in begun {
             // It is dropped where a group was lost, or is given back, before its turn.

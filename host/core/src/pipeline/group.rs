@@ -1,0 +1,82 @@
+//! The messages of a group, one after another: what drivers work with.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::debug;
+
+use crate::queue::Received;
+
+/// What a driver is told: delete the message, or give it back for so long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Settlement {
+    /// It is done with: delete it.
+    Ack,
+    /// It is in the dead-letter queue: delete it, and only then go on with its group. If it came again, the target might
+    /// take it this time, behind those that came after it.
+    Buried,
+    /// Give it back, invisible for so long.
+    Retry(Duration),
+}
+
+/// How long a driver has for a group.
+#[derive(Clone, Copy, Debug)]
+pub struct Lease {
+    /// Nothing is begun that could last longer than this.
+    pub deadline: Instant,
+    /// How long the lease was when it began. What needs more than that is tried all the same when it is
+    /// the first of its lease, or it would never be.
+    pub total: Duration,
+}
+
+impl Lease {
+    /// A lease that begins now.
+    pub fn of(total: Duration) -> Lease {
+        Lease { deadline: Instant::now() + total, total }
+    }
+
+    pub(super) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+/// What takes messages to their ends. There is one, the [`Pipeline`](super::Pipeline); drivers are tried with another, whose
+/// targets live in a time of their own.
+pub trait Line: Send + Sync + 'static {
+    /// Takes a message to its end. `fresh` is the first of its lease.
+    fn take(&self, received: &Received, lease: Lease, fresh: bool) -> impl Future<Output = Settlement> + Send;
+}
+
+/// The messages of one group, one after another. After one that must be tried again the rest is blocked.
+pub struct GroupRun<'a, L> {
+    line: &'a L,
+    lease: Lease,
+    blocked: Option<Duration>,
+    fresh: bool,
+}
+
+impl<L: Line> GroupRun<'_, L> {
+    /// Begins with a group.
+    pub fn new(line: &L, lease: Lease) -> GroupRun<'_, L> {
+        GroupRun { line, lease, blocked: None, fresh: true }
+    }
+
+    /// Takes the next message of the group to its end.
+    pub async fn next(&mut self, received: &Received) -> Settlement {
+        if let Some(after) = self.blocked {
+            debug!(message_id = %received.id, group = %received.group, "message waits behind another");
+            return Settlement::Retry(after);
+        }
+        let settlement = self.line.take(received, self.lease, self.fresh).await;
+        self.fresh = false;
+        if let Settlement::Retry(after) = settlement {
+            self.blocked = Some(after);
+        }
+        settlement
+    }
+
+    /// Tries nothing more: every message from here on is given back at once.
+    pub fn block(&mut self) {
+        self.blocked.get_or_insert(Duration::ZERO);
+    }
+}
