@@ -164,6 +164,17 @@ async fn what_is_not_known_to_be_deleted_is_kept_while_the_next_is_delivered() {
 }
 
 #[tokio::test]
+async fn the_last_of_a_group_is_kept_until_it_is_known_to_be_deleted() {
+    let (target, rig) = (Target::fine().await, Rig::new().await);
+    rig.send("g/a", "1").await;
+    let visibility = Duration::from_secs(2);
+    let driver = Driver::start(rig, &target, Options { visibility, ..quick() }, Trouble::DeletesHang).await;
+    target.called(1).await;
+    driver.changed(2).await;
+    assert_eq!(driver.queue.changed()[..2], ["1", "1"], "visible again, it would come a second time");
+}
+
+#[tokio::test]
 async fn a_lost_lease_breaks_off_the_work_and_leaves_the_rest_of_the_group_alone() {
     let target = Target::answering(|_| Answer::Wait).await;
     let rig = Rig::new().await;

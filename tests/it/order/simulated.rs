@@ -14,7 +14,7 @@ use towpath_core::clock::{Clock, Timestamp};
 use towpath_core::pipeline::{Lease, Line, Settlement};
 use towpath_core::poll::{self, Options};
 use towpath_core::queue::{NewMessage, Queue as _, Received};
-use towpath_local::{QueueSettings, Store};
+use towpath_local::{LocalQueue, QueueSettings, Store};
 
 use super::Plan;
 use super::books::{Answer, Books};
@@ -56,6 +56,20 @@ proptest! {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_for_a_call_that_outlasts_receives_and_visibilities() {
+    let plans = [Plan { group: 0, failures: 0, refused: false, latency: 20_000 }];
+    let (_folder, events) = queue(&plans).await;
+    let books = Arc::new(Books::new(&plans));
+    let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+    let options = Options { wait: Duration::from_secs(1), visibility: VISIBILITY, concurrency: 1 };
+    tasks.spawn(poll::run(Arc::new(events.clone()), books, options, Arc::default(), stop.clone()));
+    sleep(VISIBILITY / 2).await;
+    stop.cancel();
+    while tasks.join_next().await.is_some() {}
+    assert_eq!(events.depth().await.unwrap().messages, 0, "it was delivered and deleted");
+}
+
 impl Line for Books {
     async fn take(&self, received: &Received, _: Lease, _: bool) -> Settlement {
         let number: usize = received.body.parse().unwrap();
@@ -67,7 +81,8 @@ impl Line for Books {
     }
 }
 
-async fn run(plans: &[Plan], workers: u64, concurrency: usize, visits: Vec<Visit>, seed: u64) -> TestCaseResult {
+/// A queue that these messages were sent to.
+async fn queue(plans: &[Plan]) -> (TempDir, LocalQueue) {
     let folder = TempDir::new().unwrap();
     let store = Store::open(folder.path(), Clock::tokio(Timestamp(1_700_000_000_000))).unwrap();
     let events = store.queue("events.fifo", QueueSettings::default()).await.unwrap();
@@ -76,6 +91,11 @@ async fn run(plans: &[Plan], workers: u64, concurrency: usize, visits: Vec<Visit
         let message = NewMessage { group, dedup_id: body.clone(), body, attributes: Default::default() };
         events.send(message).await.unwrap();
     }
+    (folder, events)
+}
+
+async fn run(plans: &[Plan], workers: u64, concurrency: usize, visits: Vec<Visit>, seed: u64) -> TestCaseResult {
+    let (_folder, events) = queue(plans).await;
     let books = Arc::new(Books::new(plans));
     let options = Options { wait: Duration::from_secs(1), visibility: VISIBILITY, concurrency };
     let worker = |number: u64, stop: &CancellationToken| {
