@@ -49,7 +49,7 @@ impl Host {
 
     async fn try_start(rig: Rig, config: &str, key: Option<PublicKey>) -> Result<Host, String> {
         let config = rig.config(config);
-        let clock = Clock::shifted(&AHEAD);
+        let clock = Clock::wall().shifted(&AHEAD);
         let engine = Engine::new().unwrap();
         let registry = Registry::new(Arc::new(Folder::new(folder(&rig))), key);
         let targets = config.targets.keys().cloned().collect();

@@ -31,7 +31,7 @@ impl SqsServer {
     pub async fn start() -> SqsServer {
         let folder = TempDir::new().unwrap();
         let ahead: &'static AtomicU64 = Box::leak(Box::default());
-        let store = Store::open(folder.path(), Clock::shifted(ahead)).unwrap();
+        let store = Store::open(folder.path(), Clock::wall().shifted(ahead)).unwrap();
         let endpoint = Endpoint::new(store.clone(), Vec::new(), None).await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -247,7 +247,7 @@ mod tests {
     async fn a_first_receive_does_not_write_the_body_again_and_is_the_first() {
         static AHEAD: AtomicU64 = AtomicU64::new(0);
         let folder = TempDir::new().expect("folder");
-        let store = Store::open(folder.path(), Clock::shifted(&AHEAD)).expect("store");
+        let store = Store::open(folder.path(), Clock::wall().shifted(&AHEAD)).expect("store");
         let queue = store.set_queue("q.fifo", QueueSettings::default()).await.expect("queue");
         let (mut large, extras) = message("A", 1);
         large.body = "x".repeat(200_000);

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tracing::{debug, error, info, warn};
 
 use super::load::version;
 use super::{Chosen, Registry, RegistryError};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Moment};
 use crate::plugin::{Code, Engine, LoadError, Plugins, Settings};
 
 /// How often pointers are looked at. A version is picked up within this and the time it takes to load it.
@@ -32,8 +32,8 @@ pub struct Watch {
 }
 
 struct State {
-    /// When it was last looked, by both clocks: a function that is frozen between invocations misses time on one.
-    looked: (Instant, Timestamp),
+    /// When it was last looked. By both clocks: a function is frozen between invocations.
+    looked: Moment,
     /// What runs, by names in the config.
     running: BTreeMap<String, Chosen>,
     /// What could not be loaded, by names in the config: said once.
@@ -52,7 +52,7 @@ impl Watch {
         clock: Clock,
     ) -> Watch {
         let watched = settings.into_iter().filter(|settings| matches!(settings.code, Code::Registry(_))).collect();
-        let looked = (Instant::now(), clock.now());
+        let looked = clock.moment();
         let state = Mutex::new(State { looked, running, failed: BTreeMap::new() });
         Watch { registry, engine, plugins, targets, watched, clock, state }
     }
@@ -75,11 +75,11 @@ impl Watch {
     /// Looks, unless that was done within `recent`.
     async fn look(&self, recent: Duration) {
         let mut state = self.state.lock().await;
-        if state.looked.0.elapsed().max(self.clock.now().since(state.looked.1)) < recent {
+        if state.looked.elapsed() < recent {
             return;
         }
         // A look that fails or is broken off is not begun again at once.
-        state.looked = (Instant::now(), self.clock.now());
+        state.looked = self.clock.moment();
         let running = &state.running;
         let looks = self.watched.iter().map(|settings| async move { (settings, self.newer(settings, running).await) });
         for (settings, found) in join_all(looks).await {
