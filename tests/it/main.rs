@@ -19,6 +19,7 @@ mod hostile;
 mod ingest;
 mod kept;
 mod lambda;
+mod lease;
 mod moves;
 mod network;
 mod order;

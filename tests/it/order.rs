@@ -3,6 +3,7 @@
 
 mod books;
 mod faulty;
+mod machines;
 mod simulated;
 mod witness;
 
@@ -19,7 +20,7 @@ use towpath_core::poll::{self, Options};
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
 
-use faulty::Faulty;
+use faulty::{Faulty, Leases};
 use witness::Witness;
 
 /// How long messages stay invisible without a heartbeat.
@@ -66,12 +67,14 @@ async fn run(plans: Vec<Plan>, workers: usize, crashes: Vec<usize>, seed: u64) -
     }
     let config = one_route(&witness.url).replace("300ms", "10s")
         + "\nretry = { base = \"5ms\", cap = \"20ms\" }\nbreaker = { failures = 4, base = \"10ms\", cap = \"40ms\" }";
-    let options = Options { wait: Duration::from_millis(20), visibility: VISIBILITY, concurrency: 3 };
+    let wait = Duration::from_millis(20);
+    let options = Options { wait, visibility: VISIBILITY, concurrency: 3, ..Options::default() };
     let stop = CancellationToken::new();
     let worker = |number: u64| {
         let outage = VISIBILITY * 3 / 2;
-        let queue = Arc::new(Faulty::new(rig.events.clone(), seed.wrapping_add(number), outage));
-        let dead = Arc::new(Faulty::new(rig.dead_letters.clone(), seed.wrapping_sub(number), outage));
+        let queue = Arc::new(Faulty::new(rig.events.clone(), seed.wrapping_add(number), outage, Leases::default()));
+        let dead =
+            Arc::new(Faulty::new(rig.dead_letters.clone(), seed.wrapping_sub(number), outage, Leases::default()));
         poll::run(queue, rig.pipeline_to(&config, dead), options, Arc::default(), stop.clone())
     };
     let mut tasks = JoinSet::new();

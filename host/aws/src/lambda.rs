@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::time::Instant;
+use towpath_core::clock::Timestamp;
 use towpath_core::pipeline::{Lease, Pipeline, Settlement};
 use towpath_core::poll::by_group;
 use towpath_core::queue::{Handle, MAX_BATCH, MAX_VISIBILITY, MessageId, Queue, Received};
@@ -54,8 +54,11 @@ pub struct Host {
 }
 
 impl Host {
-    /// Handles one invocation that ends at `deadline`. An error gives the whole batch back.
-    pub async fn handle(&self, event: &Value, deadline: Instant) -> Result<Response, EventError> {
+    /// Handles one invocation that ends at `deadline`, which Lambda tells by the wall clock. It is over as soon as either
+    /// clock says so: a function that was frozen begins nothing more. An error gives the whole batch back.
+    pub async fn handle(&self, event: &Value, deadline: Timestamp) -> Result<Response, EventError> {
+        let began = self.pipeline.clock.moment();
+        let total = deadline.since(self.pipeline.clock.now()).saturating_sub(ANSWER_MARGIN);
         if let Some(watch) = &self.watch {
             watch.look_if_due().await;
         }
@@ -63,13 +66,13 @@ impl Host {
         let ids: Vec<MessageId> = records.iter().map(|record| record.id.clone()).collect();
         let messages = readable(records);
         let results = Results::default();
-        let work_until = deadline - ANSWER_MARGIN - SETTLE_MARGIN;
-        let lease = Lease { deadline: work_until, total: work_until.saturating_duration_since(Instant::now()) };
-        let work = join_all(by_group(messages).into_iter().map(|group| self.group(group, lease, &results)));
-        // The pipeline keeps to its lease; this is for what nobody thought of.
-        let settle_until = deadline - ANSWER_MARGIN;
-        if tokio::time::timeout_at(settle_until, work).await.is_err() {
-            error!("the work did not end in time, what is not settled is given back");
+        let lease = Lease::since(began, total.saturating_sub(SETTLE_MARGIN));
+        let work = join_all(by_group(messages).into_iter().map(|group| self.group(group, lease.clone(), &results)));
+        tokio::select! {
+            biased;
+            _ = work => {}
+            // The pipeline keeps to its lease; this is for what nobody thought of.
+            () = began.reaches(total) => error!("the work did not end in time, what is not settled is given back"),
         }
         let acked = results.acked();
         let failed: Vec<Failure> =

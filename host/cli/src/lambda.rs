@@ -14,6 +14,7 @@ use anyhow::bail;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use towpath_core::clock::Clock;
 use towpath_core::queue::{Handle, MAX_BATCH, MessageId, Queue as _, Receive};
 use towpath_local::{LocalQueue, Taken};
 use tracing::{info, warn};
@@ -73,9 +74,10 @@ impl Mapping {
     /// One function process: batch after batch.
     async fn work(&self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut function = self.start().await?;
+        let visibility = self.settings.timeout * VISIBILITY_FACTOR;
         while !stop.is_cancelled() {
-            let visibility = Some(self.settings.timeout * VISIBILITY_FACTOR);
-            let receive = Receive { max: MAX_BATCH, wait: WAIT, visibility, attempt_id: None };
+            let receive = Receive { max: MAX_BATCH, wait: WAIT, visibility: Some(visibility), attempt_id: None };
+            let asked = Clock::wall().moment();
             let batch = match self.queue.take(receive).await {
                 Ok(batch) => batch,
                 Err(error) => {
@@ -85,6 +87,11 @@ impl Mapping {
                 }
             };
             if batch.is_empty() {
+                continue;
+            }
+            // An invocation ends within the lease, also where this process stood still between the two.
+            if asked.left_of(visibility) < self.settings.timeout {
+                warn!(messages = batch.len(), "the lease on a batch was over before it came, it is left alone");
                 continue;
             }
             let answer = function.invoke(&self.event(&batch), self.settings.timeout).await;

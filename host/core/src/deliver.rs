@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use reqwest::{Client, Response};
 use tokio::time::{Instant, timeout_at};
+use tracing::warn;
 
 pub use auth::{Auth, AwsCredentials, ClientAuth, Oauth2, SigV4, Signing};
 pub use clients::{ClientError, certificates};
@@ -24,6 +25,7 @@ pub use target::{Statuses, Target};
 
 use crate::clock::{Clock, Timestamp};
 use crate::holds::Watched;
+use crate::lease::Lease;
 use crate::message::Message;
 use crate::outcome::{Attempt, Fault, FaultKind, Outcome};
 use crate::telemetry;
@@ -91,11 +93,12 @@ impl Deliverer {
     }
 
     /// Makes the requests one after another; the first that fails decides. Nothing is awaited longer
-    /// than its target's timeout, nor past `deadline`. One that is answered 401 is made once more if its secret
+    /// than its target's timeout, nor past the lease, and no request goes out once that is over. One that is answered 401 is made once more if its secret
     /// turns out to have been rotated, or its token can be had anew.
     /// If one of the targets must not be called now none is: what went before it would be sent again at
     /// every try. `stored_at` is when the queue got the message.
-    pub async fn deliver(&self, delivery: Delivery, stored_at: Timestamp, deadline: Instant) -> Outcome {
+    pub async fn deliver(&self, delivery: Delivery, stored_at: Timestamp, lease: &Lease) -> Outcome {
+        let deadline = lease.deadline();
         let mut targets: Vec<&Target> = delivery.requests.iter().map(|request| &*request.target).collect();
         targets.sort_by(|one, other| one.name.cmp(&other.name));
         targets.dedup_by(|one, other| one.name == other.name);
@@ -108,10 +111,13 @@ impl Deliverer {
         let mut attempts = Vec::with_capacity(delivery.requests.len());
         for request in delivery.requests {
             let target = Arc::clone(&request.target);
-            let (mut attempt, mut retry_after, proof) = self.attempt(&request, deadline).await;
+            let Some((mut attempt, mut retry_after, proof)) = self.attempt(&request, lease).await else {
+                return lapsed(&target);
+            };
             if attempt.status == Some(401) && timeout_at(deadline, proof.is_outdated()).await.unwrap_or(false) {
                 attempts.push(attempt);
-                (attempt, retry_after, _) = self.attempt(&request, deadline).await;
+                let Some(again) = self.attempt(&request, lease).await else { return lapsed(&target) };
+                (attempt, retry_after, _) = again;
             }
             let status = attempt.status.filter(|_| attempt.error.is_none());
             attempts.push(attempt);
@@ -126,7 +132,8 @@ impl Deliverer {
         Outcome::Delivered(attempts)
     }
 
-    async fn attempt(&self, request: &Prepared, deadline: Instant) -> (Attempt, Option<Duration>, Proof) {
+    /// None if the lease was over before the request went out.
+    async fn attempt(&self, request: &Prepared, lease: &Lease) -> Option<(Attempt, Option<Duration>, Proof)> {
         let started = Instant::now();
         let mut attempt = Attempt {
             target: request.target.name.clone(),
@@ -138,38 +145,58 @@ impl Deliverer {
             excerpt: String::new(),
         };
         let (mut retry_after, mut proof) = (None, Proof::default());
-        let limit = deadline.min(started + request.target.timeout);
+        let limit = lease.deadline().min(started + request.target.timeout);
         let exchange = async {
-            let response = self.send(request, &mut proof).await?;
+            let response = self.send(request, lease, &mut proof).await?;
             attempt.status = Some(response.status().as_u16());
             retry_after = retry_after::parse(response.headers(), self.clock.now());
             let failed = !response.status().is_success();
-            let body = read_body(response).await.map_err(|error| describe(&error))?;
+            let body = read_body(response).await.map_err(|error| Trouble::Failed(describe(&error)))?;
             if failed {
                 attempt.excerpt = excerpt(&body);
             }
-            Ok::<(), String>(())
+            Ok::<(), Trouble>(())
         };
         attempt.error = match timeout_at(limit, exchange).await {
             Ok(Ok(())) => None,
-            Ok(Err(problem)) => Some(problem),
+            Ok(Err(Trouble::Failed(problem))) => Some(problem),
+            Ok(Err(Trouble::Lapsed)) => return None,
             Err(_) => Some(format!("timed out after {} ms", (limit - started).as_millis())),
         };
         let took = started.elapsed();
         attempt.millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         telemetry::attempted(&attempt, took);
-        (attempt, retry_after, proof)
+        Some((attempt, retry_after, proof))
     }
 
-    async fn send(&self, request: &Prepared, proof: &mut Proof) -> Result<Response, String> {
+    async fn send(&self, request: &Prepared, lease: &Lease, proof: &mut Proof) -> Result<Response, Trouble> {
         let Some(client) = self.clients.get(&request.target.name) else {
-            return Err("there is no client for this target".to_owned());
+            return Err(Trouble::Failed("there is no client for this target".to_owned()));
         };
-        let headers = request.sealed(self.clock.now(), client, self.credentials.as_ref(), proof).await?;
+        let sealed = request.sealed(self.clock.now(), client, self.credentials.as_ref(), proof).await;
+        let headers = sealed.map_err(Trouble::Failed)?;
         let built = client.request(request.method.clone(), request.url.clone());
         let built = built.headers(headers).body(request.body.clone());
-        built.send().await.map_err(|error| describe(&error))
+        // Gates and tokens take time, and a process may stand still: this is the last moment to find out.
+        if !lease.holds() {
+            return Err(Trouble::Lapsed);
+        }
+        built.send().await.map_err(|error| Trouble::Failed(describe(&error)))
     }
+}
+
+/// Why a request has no whole answer.
+enum Trouble {
+    /// It was not made: the lease was over.
+    Lapsed,
+    /// What went wrong.
+    Failed(String),
+}
+
+/// The target was not called, and nothing is known about it.
+fn lapsed(target: &Target) -> Outcome {
+    warn!(target_name = target.name, "the lease on the group is over, the request is not made");
+    Outcome::Blocked
 }
 
 /// Makes ring the process's cryptography for TLS. Once is enough, more is no harm.

@@ -11,6 +11,8 @@ pub enum Bug {
     AckBeforeDelivery,
     /// The head of a group is given back while those behind it are still worked on.
     ReleaseHeadFirst,
+    /// A lease is counted from the answer of its receive.
+    LeaseFromAnswer,
 }
 
 /// The bug that is planted, if one is: `TOWPATH_FAULT_PLANTED`.
@@ -19,6 +21,7 @@ pub fn planted() -> Option<Bug> {
     *PLANTED.get_or_init(|| match env::fault_planted()?.as_str() {
         "ack-before-delivery" => Some(Bug::AckBeforeDelivery),
         "release-head-first" => Some(Bug::ReleaseHeadFirst),
+        "lease-from-answer" => Some(Bug::LeaseFromAnswer),
         _ => None,
     })
 }

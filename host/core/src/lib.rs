@@ -14,6 +14,7 @@ pub mod envelope;
 #[cfg(feature = "faults")]
 pub mod faults;
 pub mod holds;
+mod lease;
 pub mod message;
 pub mod outcome;
 pub mod pipeline;

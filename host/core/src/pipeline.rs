@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
-use tracing::{Instrument as _, error};
+use tracing::{Instrument as _, error, warn};
 
-pub use group::{GroupRun, Lease, Line, Settlement};
+pub use crate::lease::Lease;
+pub use group::{GroupRun, Line, Settlement};
 pub use tally::{Tally, Totals};
 
 use crate::backoff::Backoff;
@@ -91,7 +92,7 @@ impl Pipeline {
         received: &Received,
         message: Result<Message, Outcome>,
         seat: &Seat<'_>,
-        lease: Lease,
+        lease: &Lease,
         fresh: bool,
     ) -> Settlement {
         let (route, plugin, began) = (seat.route, seat.plugin.as_ref(), Instant::now());
@@ -134,16 +135,19 @@ impl Pipeline {
         settlement
     }
 
-    /// Unpack ► verify ► plugin ► deliver. What would not finish within the lease is not begun.
+    /// Unpack ► verify ► plugin ► deliver. What would not finish within the lease is not begun, and nothing past its end.
     async fn pass(
         &self,
         received: &Received,
         message: Result<Message, Outcome>,
         seat: &Seat<'_>,
-        lease: Lease,
+        lease: &Lease,
         fresh: bool,
         witness: &mut Option<Witness>,
     ) -> Outcome {
+        if !lease.holds() {
+            return Outcome::Blocked;
+        }
         let Some(route) = seat.route else { return no_route(&received.group) };
         if route.on_dead_letter == OnDeadLetter::Park {
             match self.dead_letters.has_group(&received.group).await {
@@ -158,7 +162,7 @@ impl Pipeline {
         };
         let edited = !origin(received).notes.is_empty();
         if let Some(verify) = route.verify.as_ref().filter(|_| !edited)
-            && let Err(error) = verify.check_anew((&message).into(), lease.deadline).await
+            && let Err(error) = verify.check_anew((&message).into(), lease.deadline()).await
         {
             return Outcome::Misfit { code: "unverified", detail: error.to_string() };
         }
@@ -193,7 +197,7 @@ impl Pipeline {
         if !fresh && lease.left() < delivery.worst_case() {
             return Outcome::Blocked;
         }
-        self.deliverer.deliver(delivery, received.sent_at, lease.deadline).await
+        self.deliverer.deliver(delivery, received.sent_at, lease).await
     }
 
     fn facts<'a>(&self, received: &'a Received, route: Option<&Arc<Route>>, failures: u32) -> Facts<'a> {
@@ -215,11 +219,16 @@ impl Pipeline {
         death: Death,
         seen: Seen<'_>,
         facts: Facts<'_>,
-        lease: Lease,
+        lease: &Lease,
     ) -> Settlement {
+        if !lease.holds() {
+            // Whoever has the message now decides on it.
+            warn!("the lease on the group is over, its dead letter is not sent");
+            return Settlement::Retry(Duration::ZERO);
+        }
         let reason = death.code;
         let letter = DeadLetter::new(received, outcome, death, seen, &self.source, self.clock.now());
-        let sent = tokio::time::timeout_at(lease.deadline, self.dead_letters.send(letter.pack(received))).await;
+        let sent = tokio::time::timeout_at(lease.deadline(), self.dead_letters.send(letter.pack(received))).await;
         let problem = match sent {
             Ok(Ok(_)) => {
                 error!(reason, detail = letter.detail, "message is in the dead-letter queue");
@@ -238,7 +247,7 @@ impl Pipeline {
 
 impl Line for Pipeline {
     /// It never panics and never fails: a message on which the host itself breaks is kept.
-    async fn take(&self, received: &Received, lease: Lease, fresh: bool) -> Settlement {
+    async fn take(&self, received: &Received, lease: &Lease, fresh: bool) -> Settlement {
         let work = async {
             let seat = Seat::of(received, &self.routes, &self.plugins);
             let message = read(received, &self.source);

@@ -17,10 +17,10 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::clock::{Clock, Moment};
 use crate::pipeline::{GroupRun, Lease, Line, Settlement};
 use crate::queue::{Handle, MAX_VISIBILITY, Queue, Received};
 use deleter::{Deleter, Deleting};
@@ -38,12 +38,15 @@ pub struct Options {
     /// How long received messages stay invisible without a heartbeat: how long a group stands still
     /// after this process was killed.
     pub visibility: Duration,
+    /// By which leases are counted, with the monotonic clock.
+    pub clock: Clock,
 }
 
 impl Default for Options {
-    /// 16 groups, receives of one second, 30 s of visibility.
+    /// 16 groups, receives of one second, 30 s of visibility, the machine's clock.
     fn default() -> Options {
-        Options { concurrency: 16, wait: Duration::from_secs(1), visibility: Duration::from_secs(30) }
+        let (wait, visibility) = (Duration::from_secs(1), Duration::from_secs(30));
+        Options { concurrency: 16, wait, visibility, clock: Clock::wall() }
     }
 }
 
@@ -115,24 +118,39 @@ struct Worker<L> {
 
 impl<L: Line> Worker<L> {
     /// Works on the messages of one group while heartbeats keep them all.
-    async fn group(self: Arc<Self>, messages: Vec<Received>, received: Instant, turn: oneshot::Sender<()>) {
-        let keeper = Keeper::new(&*self.queue, &messages, self.options.visibility, received);
-        let work = async {
-            // Without a permit it is time to stop: then everything is given back untried.
-            let _permit = acquire(&self.permits, &self.stop).await;
-            drop(turn);
-            self.messages(&messages, &keeper).await
+    async fn group(self: Arc<Self>, messages: Vec<Received>, asked: Moment, turn: oneshot::Sender<()>) {
+        let Options { visibility, clock, .. } = self.options;
+        let keeper = Keeper::new(&*self.queue, clock, &messages, visibility, asked);
+        let group = messages.first().map(|message| message.group.as_str());
+        // A receive that took long is confirmed at once: waiting for a permit could take the rest of the lease.
+        if keeper.is_stale() && !keeper.confirm().await {
+            warn!(group, "the lease on the group was over before its messages came, they are left alone");
+            return;
+        }
+        // Without a permit it is time to stop: then everything is given back untried.
+        let permit = tokio::select! {
+            biased;
+            () = keeper.beat_until_lost() => {
+                warn!(group, "the lease on the group was lost while it waited for its turn, it is left alone");
+                return;
+            }
+            permit = acquire(&self.permits, &self.stop) => permit,
         };
+        drop(turn);
+        if permit.is_some() && keeper.is_stale() && !keeper.confirm().await {
+            warn!(group, "the lease on the group was lost while it waited for its turn, it is left alone");
+            return;
+        }
         let give_back = tokio::select! {
             biased;
             () = keeper.beat_until_lost() => {
                 // The work is broken off where it is: another worker may begin with the group at any moment.
-                let group = messages.first().map(|message| message.group.as_str());
                 warn!(group, "the lease on the group was lost, the rest of it is left alone");
                 return;
             }
-            give_back = work => give_back,
+            give_back = self.messages(&messages, &keeper, asked) => give_back,
         };
+        drop(permit);
         // All work on the group has ended. Tail to head, so that nobody overtakes.
         let give_back: Vec<(Handle, Duration)> = give_back.into_iter().rev().collect();
         if give_back.is_empty() {
@@ -145,12 +163,12 @@ impl<L: Line> Worker<L> {
         }
     }
 
-    async fn messages(&self, messages: &[Received], keeper: &Keeper<'_>) -> Vec<(Handle, Duration)> {
+    async fn messages(&self, messages: &[Received], keeper: &Keeper<'_>, asked: Moment) -> Vec<(Handle, Duration)> {
         #[cfg(feature = "faults")]
-        if let Some(bug) = crate::faults::planted() {
+        if let Some(bug) = crate::faults::planted().filter(|bug| *bug != crate::faults::Bug::LeaseFromAnswer) {
             return planted::messages(self, messages, bug).await;
         }
-        let mut run = GroupRun::new(&*self.line, Lease::of(MAX_VISIBILITY));
+        let mut run = GroupRun::new(&*self.line, Lease::renewed(asked, MAX_VISIBILITY, keeper.term()));
         let (mut give_back, mut deletes) = (Vec::new(), VecDeque::new());
         let mut unanswered = UNANSWERED_DELETES - 1;
         for message in messages {
@@ -201,6 +219,7 @@ async fn answered(deletes: &mut VecDeque<Deleting>, unanswered: usize) -> bool {
 mod tests {
     use super::scripted::{Answer, Scripted};
     use super::*;
+    use crate::clock::Timestamp;
 
     #[tokio::test]
     async fn a_permit_is_for_one_at_a_time_and_none_is_given_once_it_is_time_to_stop() {
@@ -218,8 +237,9 @@ mod tests {
     async fn nothing_is_begun_behind_a_failed_delete_on_a_stop_or_past_the_end_of_a_lease() {
         let (queue, stop, visibility) =
             (Scripted(Answer::Unavailable), CancellationToken::new(), Duration::from_secs(30));
-        let kept = |since| Keeper::new(&queue, &[], visibility, since);
-        let (keeper, began) = (kept(Instant::now()), Instant::now());
+        let clock = Clock::tokio(Timestamp(1_700_000_000_000));
+        let kept = || Keeper::new(&queue, clock, &[], visibility, clock.moment());
+        let (keeper, began) = (kept(), clock.moment());
         assert!(goes_on(&stop, &keeper, &mut VecDeque::new(), 0).await);
         for deleted in [true, false] {
             let (answer, deleting) = Deleting::pending();
@@ -235,7 +255,7 @@ mod tests {
         };
         let (may, ()) = tokio::join!(goes_on(&stop, &keeper, &mut deletes, 0), late);
         assert!(!may && began.elapsed() >= visibility);
-        let keeper = kept(Instant::now());
+        let keeper = kept();
         stop.cancel();
         assert!(!goes_on(&stop, &keeper, &mut VecDeque::new(), 0).await);
     }

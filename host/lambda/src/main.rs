@@ -8,10 +8,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 use towpath_aws::lambda::Host;
 use towpath_aws::{S3Holds, SqsQueue, client, config};
-use towpath_core::clock::Clock;
+use towpath_core::clock::{Clock, Timestamp};
 use towpath_core::config::{Config, Secrets, env};
 use towpath_core::deliver::Deliverer;
 use towpath_core::holds::Watched;
@@ -91,8 +90,7 @@ async fn handle(host: &Host, telemetry: &Telemetry, event: LambdaEvent<Value>) -
     if about::is_asked(&event.payload) {
         return Ok(about::answer(&host.pipeline));
     }
-    let left = Duration::from_millis(event.context.deadline.saturating_sub(host.pipeline.clock.now().0));
-    let answer = host.handle(&event.payload, Instant::now() + left).await;
+    let answer = host.handle(&event.payload, Timestamp(event.context.deadline)).await;
     // The function is frozen once it has answered.
     telemetry.flush();
     Ok(json!(answer?))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
+use tokio::time::Instant;
 
 use super::Plan;
 
@@ -27,10 +28,35 @@ pub(super) struct Seen {
     pub(super) answers: BTreeMap<usize, usize>,
     /// Messages that were taken or refused, in order.
     ended: Vec<usize>,
-    /// The messages whose calls are under way, by group.
-    under_way: BTreeMap<u8, Vec<usize>>,
+    /// The calls that are under way, by group.
+    under_way: BTreeMap<u8, Vec<Call>>,
     /// What must not have been.
     wrong: Vec<String>,
+}
+
+/// A call that is under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Call {
+    number: usize,
+    /// The host that made it, where that is known.
+    by: Option<u64>,
+    began: Instant,
+}
+
+/// When hosts last began to stand still. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Pauses(Arc<Mutex<BTreeMap<u64, Instant>>>);
+
+impl Pauses {
+    pub(super) fn begin(&self, host: u64) {
+        self.0.lock().unwrap().insert(host, Instant::now());
+    }
+
+    /// Whether whoever made this call has stood still since: then it can neither keep its lease nor break off the call.
+    fn excuse(&self, call: &Call) -> bool {
+        let pauses = self.0.lock().unwrap();
+        call.by.and_then(|host| pauses.get(&host)).is_some_and(|pause| *pause >= call.began)
+    }
 }
 
 /// A target's books. Clones share them.
@@ -38,20 +64,30 @@ pub(super) struct Seen {
 pub(super) struct Books {
     plans: Arc<Vec<Plan>>,
     seen: Arc<Mutex<Seen>>,
+    pub(super) pauses: Pauses,
 }
 
 impl Books {
     pub(super) fn new(plans: &[Plan]) -> Books {
-        Books { plans: Arc::new(plans.to_vec()), seen: Arc::default() }
+        Books { plans: Arc::new(plans.to_vec()), seen: Arc::default(), pauses: Pauses::default() }
     }
 
     pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap()
     }
 
+    pub(super) fn plan(&self, number: usize) -> &Plan {
+        &self.plans[number]
+    }
+
+    /// Something that must not be.
+    pub(super) fn wrong(&self, what: String) {
+        self.seen().wrong.push(what);
+    }
+
     /// A call with this message. It is under way until it is answered, or its client has gone away.
-    pub(super) async fn call(&self, number: usize) -> Answer {
-        let _under_way = UnderWay::begin(self, number);
+    pub(super) async fn call(&self, number: usize, by: Option<u64>) -> Answer {
+        let _under_way = UnderWay::begin(self, Call { number, by, began: Instant::now() });
         let plan = &self.plans[number];
         tokio::time::sleep(Duration::from_millis(plan.latency)).await;
         let mut seen = self.seen();
@@ -95,11 +131,12 @@ impl Books {
 
 struct UnderWay {
     books: Books,
-    number: usize,
+    call: Call,
 }
 
 impl UnderWay {
-    fn begin(books: &Books, number: usize) -> UnderWay {
+    fn begin(books: &Books, call: Call) -> UnderWay {
+        let number = call.number;
         let plan = &books.plans[number];
         let mut seen = books.seen();
         let behind = books.behind(&seen, number);
@@ -108,21 +145,22 @@ impl UnderWay {
             seen.wrong.push(format!("{what} came again behind {behind} others: {number}"));
         }
         let calls = seen.under_way.entry(plan.group).or_default();
-        calls.push(number);
-        if calls.len() > 1 {
+        let shared = calls.iter().any(|other| !books.pauses.excuse(other));
+        calls.push(call);
+        if shared {
             let shared = format!("group {} in two hands: {calls:?}", plan.group);
             seen.wrong.push(shared);
         }
         drop(seen);
-        UnderWay { books: books.clone(), number }
+        UnderWay { books: books.clone(), call }
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
         let mut seen = self.books.seen();
-        let calls = seen.under_way.entry(self.books.plans[self.number].group).or_default();
-        let place = calls.iter().position(|number| *number == self.number).unwrap();
+        let calls = seen.under_way.entry(self.books.plans[self.call.number].group).or_default();
+        let place = calls.iter().position(|call| *call == self.call).unwrap();
         calls.remove(place);
     }
 }

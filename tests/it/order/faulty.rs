@@ -1,6 +1,7 @@
 //! A queue whose requests fail at random: not done, or done and the answer lost.
 
-use std::sync::Mutex;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,15 +9,38 @@ use tokio::time::Instant;
 use towpath_core::queue::{GroupId, Handle, NewMessage, Queue, QueueError, Receive, Received, Sent};
 use towpath_local::LocalQueue;
 
+/// Until when the queue keeps messages for whoever has their handles. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Leases(Arc<Mutex<HashMap<Handle, Instant>>>);
+
+impl Leases {
+    fn until(&self, handle: &Handle, visibility: Duration) {
+        self.0.lock().unwrap().insert(handle.clone(), Instant::now() + visibility);
+    }
+
+    fn end(&self, handle: &Handle) {
+        self.0.lock().unwrap().remove(handle);
+    }
+
+    /// Whether nobody else can have the message now.
+    pub(super) fn hold(&self, handle: &Handle) -> bool {
+        self.0.lock().unwrap().get(handle).is_some_and(|until| Instant::now() < *until)
+    }
+}
+
 /// The local queue behind a bad network.
 pub(super) struct Faulty {
     queue: LocalQueue,
-    random: Mutex<fastrand::Rng>,
+    /// None where nothing goes wrong.
+    random: Option<Mutex<fastrand::Rng>>,
     /// Until then no visibility can be changed: leases are lost.
     outage: Mutex<Option<Instant>>,
     outage_length: Duration,
     /// How long requests and answers are under way at most.
     under_way: Duration,
+    /// How long a few of them are under way at most.
+    stalled: Duration,
+    leases: Leases,
 }
 
 /// What becomes of a request.
@@ -28,30 +52,42 @@ enum Fate {
 }
 
 impl Faulty {
-    pub(super) fn new(queue: LocalQueue, seed: u64, outage_length: Duration) -> Faulty {
-        let random = Mutex::new(fastrand::Rng::with_seed(seed));
-        Faulty { queue, random, outage: Mutex::default(), outage_length, under_way: Duration::ZERO }
+    pub(super) fn new(queue: LocalQueue, seed: u64, outage_length: Duration, leases: Leases) -> Faulty {
+        let random = Some(Mutex::new(fastrand::Rng::with_seed(seed)));
+        Faulty { random, outage_length, ..Faulty::well(queue, leases) }
     }
 
-    /// Whose requests and answers are under way for so long at most.
-    pub(super) fn slow(self, under_way: Duration) -> Faulty {
-        Faulty { under_way, ..self }
+    /// With which nothing is wrong.
+    pub(super) fn well(queue: LocalQueue, leases: Leases) -> Faulty {
+        let (outage_length, under_way, stalled) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        Faulty { queue, random: None, outage: Mutex::default(), outage_length, under_way, stalled, leases }
+    }
+
+    /// Whose requests and answers are under way for so long at most, but for a few that are stalled.
+    pub(super) fn slow(self, under_way: Duration, stalled: Duration) -> Faulty {
+        Faulty { under_way, stalled, ..self }
+    }
+
+    /// A random number below `end`; 2, which stands for nothing, where nothing goes wrong.
+    fn random(&self, end: u32) -> u32 {
+        self.random.as_ref().map_or(2, |random| random.lock().unwrap().u32(0..end))
     }
 
     /// There or back.
     async fn way(&self) {
-        self.wait(self.under_way).await;
+        let is_stalled = self.random(30) == 0;
+        self.wait(if is_stalled { self.stalled } else { self.under_way }).await;
     }
 
     async fn wait(&self, most: Duration) {
-        let most = u64::try_from(most.as_millis()).unwrap();
-        let millis = if most > 0 { self.random.lock().unwrap().u64(0..=most) } else { 0 };
-        tokio::time::sleep(Duration::from_millis(millis)).await;
+        let most = u32::try_from(most.as_millis()).unwrap();
+        let millis = if most > 0 { self.random(most + 1) } else { 0 };
+        tokio::time::sleep(Duration::from_millis(u64::from(millis))).await;
     }
 
     /// One in `rarely` requests is not done, and of one in `rarely` the answer is lost.
     fn fate(&self, rarely: u32) -> Fate {
-        match self.random.lock().unwrap().u32(0..rarely) {
+        match self.random(rarely) {
             0 => Fate::NotDone,
             1 => Fate::AnswerLost,
             _ => Fate::Fine,
@@ -64,7 +100,7 @@ impl Faulty {
         if outage.is_some_and(|until| now < until) {
             return true;
         }
-        let begins = self.random.lock().unwrap().u32(0..80) == 0;
+        let begins = self.random(80) == 0;
         *outage = begins.then(|| now + self.outage_length);
         begins
     }
@@ -92,7 +128,11 @@ impl Queue for Faulty {
 
     async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError> {
         self.way().await;
+        let visibility = request.visibility.unwrap_or_default();
         let received = self.queue.receive(request).await;
+        for message in received.iter().flatten() {
+            self.leases.until(&message.handle, visibility);
+        }
         self.way().await;
         match received {
             // Only a receive that took something is worth losing.
@@ -111,6 +151,9 @@ impl Queue for Faulty {
                 Fate::NotDone => Vec::new(),
                 _ => self.queue.delete(std::slice::from_ref(handle)).await,
             };
+            if let Some(Ok(())) = deleted.first() {
+                self.leases.end(handle);
+            }
             results.push(deleted.pop().filter(|_| fate == Fate::Fine).unwrap_or_else(|| Err(self.failed())));
         }
         self.wait(self.under_way * 10).await;
@@ -125,11 +168,16 @@ impl Queue for Faulty {
                 true => Vec::new(),
                 false => self.queue.change_visibility(std::slice::from_ref(change)).await,
             };
+            let (handle, wait) = change;
+            if let Some(Ok(())) = changed.first() {
+                self.leases.until(handle, *wait);
+            }
             results.push(changed.pop().unwrap_or_else(|| Err(self.failed())));
             self.wait(self.under_way / 20).await;
         }
         // A lease begins anew with the request, however long its answer takes.
-        self.wait(self.under_way * 4).await;
+        self.wait(self.under_way * 3).await;
+        self.way().await;
         results
     }
 

@@ -1,29 +1,33 @@
 //! The poll driver in a time of its own: hundreds of runs, hours in seconds. Leases, heartbeats, retries and deletes meet slow
-//! targets, slow requests and lost answers as they would, and no machine is too busy for it.
+//! targets, slow requests, lost answers and hosts that stand still as they would, and no machine is too busy for it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use tempfile::TempDir;
+use tokio::runtime::Handle as Runtime;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
-use towpath_core::clock::{Clock, Timestamp};
+use tokio::time::sleep;
 use towpath_core::pipeline::{Lease, Line, Settlement};
 use towpath_core::poll::{self, Options};
-use towpath_core::queue::{NewMessage, Queue as _, Received};
+use towpath_core::queue::{GroupId, Handle, NewMessage, Queue, QueueError, Receive, Received, Sent};
 use towpath_local::{LocalQueue, QueueSettings, Store};
 
 use super::Plan;
 use super::books::{Answer, Books};
-use super::faulty::Faulty;
+use super::faulty::{Faulty, Leases};
+use super::machines::{Fault, Machines, Planned, Start, faults};
 
 const VISIBILITY: Duration = Duration::from_secs(3);
 
-/// How long a request is under way at most, there or back: less than the part of a lease that is not used up.
+/// How long a request is under way at most, there or back; a few are stalled for longer than a lease.
 const UNDER_WAY: Duration = Duration::from_millis(140);
+const STALLED: Duration = Duration::from_secs(7);
+
+const WORKERS: u64 = 4;
 
 fn plans() -> impl Strategy<Value = Vec<Plan>> {
     let latency = prop_oneof![6 => 0..50_u64, 2 => 500..3000_u64, 1 => 3000..9000_u64];
@@ -49,31 +53,153 @@ proptest! {
 
     #[test]
     fn order_is_kept_and_no_group_is_in_two_hands_in_any_time(
-        plans in plans(), workers in 1..4_u64, concurrency in 1..9_usize, visits in visits(), seed in any::<u64>()
+        plans in plans(), workers in 1..WORKERS, concurrency in 1..9_usize, visits in visits(),
+        faults in faults(WORKERS, VISIBILITY), seed in any::<u64>()
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(run(&plans, workers, concurrency, visits, seed))?;
+        let mut world = World::new(&plans, faults);
+        world.concurrency = concurrency;
+        (0..plans.len()).for_each(|number| world.send(number));
+        let queue = |world: &World, host| world.faulty(seed.wrapping_add(host));
+        for worker in 0..workers {
+            world.start(worker, queue(&world, worker));
+        }
+        for (number, visit) in visits.into_iter().enumerate() {
+            let visitor = 100 + number as u64;
+            world.start(visitor, queue(&world, visitor));
+            world.machines.pass(Duration::from_millis(visit.millis));
+            match visit.drains {
+                true => world.machines.drain(visitor),
+                false => world.machines.kill(visitor),
+            }
+        }
+        world.drained(Duration::from_secs(4 * 3600))?;
+        world.books.judge()?;
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_drain_waits_for_a_call_that_outlasts_receives_and_visibilities() {
-    let plans = [Plan { group: 0, failures: 0, refused: false, latency: 20_000 }];
-    let (_folder, events) = queue(&plans).await;
-    let books = Arc::new(Books::new(&plans));
-    let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
-    let options = Options { wait: Duration::from_secs(1), visibility: VISIBILITY, concurrency: 1 };
-    tasks.spawn(poll::run(Arc::new(events.clone()), books, options, Arc::default(), stop.clone()));
-    sleep(VISIBILITY / 2).await;
-    stop.cancel();
-    while tasks.join_next().await.is_some() {}
-    assert_eq!(events.depth().await.unwrap().messages, 0, "it was delivered and deleted");
+/// One message in a queue, and a host that stands still for longer than a lease while its receive is answered; another
+/// one has the message meanwhile.
+#[test]
+fn a_host_that_stood_still_while_its_receive_was_answered_begins_nothing() {
+    let length = VISIBILITY * 2;
+    for fault in [Fault::Stopped(length), Fault::Suspended(length)] {
+        let plans = [Plan { group: 0, failures: 0, refused: false, latency: VISIBILITY.as_millis() as u64 * 4 }];
+        let at = Duration::from_millis(500);
+        let mut world = World::new(&plans, vec![Planned { at, host: 0, fault }]);
+        world.start(0, world.well());
+        // Its long poll waits when it stands still, and the message comes then.
+        world.machines.pass(at * 2);
+        world.send(0);
+        world.machines.pass(VISIBILITY);
+        world.start(1, world.well());
+        world.drained(Duration::from_secs(600)).unwrap();
+        world.books.judge().unwrap();
+        assert_eq!(world.books.seen().answers[&0], 1, "{fault:?}: once, by the one that did not stand still");
+    }
 }
 
-impl Line for Books {
-    async fn take(&self, received: &Received, _: Lease, _: bool) -> Settlement {
+#[test]
+fn a_drain_waits_for_a_call_that_outlasts_receives_and_visibilities() {
+    let plans = [Plan { group: 0, failures: 0, refused: false, latency: 20_000 }];
+    let mut world = World::new(&plans, Vec::new());
+    world.send(0);
+    world.start(0, world.well());
+    world.machines.pass(VISIBILITY / 2);
+    world.machines.drain(0);
+    assert_eq!(world.left(), 0, "it was delivered and deleted");
+}
+
+/// A queue and a target, and the hosts between them.
+struct World {
+    machines: Machines,
+    events: LocalQueue,
+    books: Books,
+    leases: Leases,
+    concurrency: usize,
+    _folder: TempDir,
+}
+
+impl World {
+    /// An empty queue, and a target that has these plans.
+    fn new(plans: &[Plan], faults: Vec<Planned>) -> World {
+        let (folder, books) = (TempDir::new().unwrap(), Books::new(plans));
+        let machines = Machines::new(faults, books.pauses.clone());
+        let store = Store::open(folder.path(), machines.clock()).unwrap();
+        let events = machines.at_service(store.queue("events.fifo", QueueSettings::default())).unwrap();
+        World { machines, events, books, leases: Leases::default(), concurrency: 1, _folder: folder }
+    }
+
+    fn send(&self, number: usize) {
+        let (body, group) = (number.to_string(), format!("g/{}", self.books.plan(number).group).into());
+        let message = NewMessage { group, dedup_id: body.clone(), body, attributes: Default::default() };
+        self.machines.at_service(self.events.send(message)).unwrap();
+    }
+
+    /// The queue as a host sees it over a bad network.
+    fn faulty(&self, seed: u64) -> Faulty {
+        let queue = Faulty::new(self.events.clone(), seed, VISIBILITY * 3 / 2, self.leases.clone());
+        queue.slow(UNDER_WAY, STALLED)
+    }
+
+    /// The queue as a host sees it over a good one.
+    fn well(&self) -> Faulty {
+        Faulty::well(self.events.clone(), self.leases.clone())
+    }
+
+    fn start(&mut self, host: u64, queue: Faulty) {
+        let (queue, concurrency) = (Arc::new(queue), self.concurrency);
+        let (books, leases) = (self.books.clone(), self.leases.clone());
+        self.machines.start(host, |Start { service, clock, stop }| {
+            let target = Target { host, service: service.clone(), books, leases };
+            let options = Options { wait: Duration::from_secs(1), visibility: VISIBILITY, concurrency, clock };
+            poll::run(Arc::new(Remote { service, queue }), Arc::new(target), options, Arc::default(), stop)
+        });
+    }
+
+    fn left(&self) -> u64 {
+        self.machines.at_service(self.events.depth()).unwrap().messages
+    }
+
+    /// Waits until the queue is empty.
+    fn drained(&mut self, patience: Duration) -> TestCaseResult {
+        let mut waited = Duration::ZERO;
+        while self.left() > 0 {
+            prop_assert!(waited < patience, "messages are stuck");
+            self.machines.pass(Duration::from_secs(1));
+            waited += Duration::from_secs(1);
+        }
+        Ok(())
+    }
+}
+
+/// The pipeline of a host, and the target behind it, which does not stand still with it.
+struct Target {
+    host: u64,
+    service: Runtime,
+    books: Books,
+    leases: Leases,
+}
+
+impl Line for Target {
+    async fn take(&self, received: &Received, lease: &Lease, _: bool) -> Settlement {
         let number: usize = received.body.parse().unwrap();
-        match self.call(number).await {
+        // Plugins, gates and tokens take their time.
+        sleep(Duration::from_millis(number as u64 * 37 % 300)).await;
+        if !lease.holds() {
+            return Settlement::Retry(Duration::ZERO);
+        }
+        let (books, leases, host, handle) =
+            (self.books.clone(), self.leases.clone(), self.host, received.handle.clone());
+        let call = async move {
+            if !leases.hold(&handle) {
+                books.wrong(format!("host {host} called with message {number}, which was not its own"));
+            }
+            books.call(number, Some(host)).await
+        };
+        // A client that goes away breaks off its call.
+        let mut calls = JoinSet::new();
+        calls.spawn_on(call, &self.service);
+        match calls.join_next().await.unwrap().unwrap() {
             Answer::Taken => Settlement::Ack,
             Answer::Refused => Settlement::Buried,
             Answer::NotNow => Settlement::Retry(Duration::from_millis(number as u64 % 7 * 300)),
@@ -81,48 +207,48 @@ impl Line for Books {
     }
 }
 
-/// A queue that these messages were sent to.
-async fn queue(plans: &[Plan]) -> (TempDir, LocalQueue) {
-    let folder = TempDir::new().unwrap();
-    let store = Store::open(folder.path(), Clock::tokio(Timestamp(1_700_000_000_000))).unwrap();
-    let events = store.queue("events.fifo", QueueSettings::default()).await.unwrap();
-    for (number, plan) in plans.iter().enumerate() {
-        let (body, group) = (number.to_string(), format!("g/{}", plan.group).into());
-        let message = NewMessage { group, dedup_id: body.clone(), body, attributes: Default::default() };
-        events.send(message).await.unwrap();
-    }
-    (folder, events)
+/// A queue on another machine: what was asked for is done, whether or not whoever asked stands still or is gone.
+struct Remote {
+    service: Runtime,
+    queue: Arc<Faulty>,
 }
 
-async fn run(plans: &[Plan], workers: u64, concurrency: usize, visits: Vec<Visit>, seed: u64) -> TestCaseResult {
-    let (_folder, events) = queue(plans).await;
-    let books = Arc::new(Books::new(plans));
-    let options = Options { wait: Duration::from_secs(1), visibility: VISIBILITY, concurrency };
-    let worker = |number: u64, stop: &CancellationToken| {
-        let queue = Faulty::new(events.clone(), seed.wrapping_add(number), VISIBILITY * 3 / 2).slow(UNDER_WAY);
-        poll::run(Arc::new(queue), Arc::clone(&books), options, Arc::default(), stop.clone())
-    };
-    let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
-    for number in 0..workers {
-        tasks.spawn(worker(number, &stop));
+impl Remote {
+    async fn ask<T, F>(&self, ask: impl FnOnce(Arc<Faulty>) -> F) -> T
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        self.service.spawn(ask(Arc::clone(&self.queue))).await.unwrap()
     }
-    for (number, visit) in visits.into_iter().enumerate() {
-        let (leave, mut visitor) = (CancellationToken::new(), JoinSet::new());
-        visitor.spawn(worker(100 + number as u64, &leave));
-        sleep(Duration::from_millis(visit.millis)).await;
-        match visit.drains {
-            true => leave.cancel(),
-            false => visitor.abort_all(),
-        }
-        while visitor.join_next().await.is_some() {}
+}
+
+#[async_trait]
+impl Queue for Remote {
+    fn name(&self) -> &str {
+        self.queue.name()
     }
-    let drained = async {
-        while events.depth().await.unwrap().messages > 0 {
-            sleep(Duration::from_secs(1)).await;
-        }
-    };
-    prop_assert!(timeout(Duration::from_secs(4 * 3600), drained).await.is_ok(), "messages are stuck");
-    stop.cancel();
-    while tasks.join_next().await.is_some() {}
-    books.judge()
+
+    async fn send(&self, message: NewMessage) -> Result<Sent, QueueError> {
+        self.ask(|queue| async move { queue.send(message).await }).await
+    }
+
+    async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError> {
+        self.ask(|queue| async move { queue.receive(request).await }).await
+    }
+
+    async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
+        let handles = handles.to_vec();
+        self.ask(|queue| async move { queue.delete(&handles).await }).await
+    }
+
+    async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
+        let changes = changes.to_vec();
+        self.ask(|queue| async move { queue.change_visibility(&changes).await }).await
+    }
+
+    async fn has_group(&self, group: &GroupId) -> Result<Option<bool>, QueueError> {
+        let group = group.clone();
+        self.ask(|queue| async move { queue.has_group(&group).await }).await
+    }
 }

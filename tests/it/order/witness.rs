@@ -30,7 +30,7 @@ impl Witness {
 
 async fn answer(State(books): State<Books>, body: Bytes) -> StatusCode {
     let number = std::str::from_utf8(&body).unwrap().parse().unwrap();
-    match books.call(number).await {
+    match books.call(number, None).await {
         Answer::Taken => StatusCode::OK,
         Answer::NotNow => StatusCode::SERVICE_UNAVAILABLE,
         Answer::Refused => StatusCode::NOT_FOUND,

@@ -30,7 +30,8 @@ pub(super) async fn run(args: Poll, output: &Output, telemetry: Arc<Telemetry>) 
         Some(url) => Some(Watched::new(aws::holds(url).await?, HOLDS_MEMORY)),
         None => None,
     };
-    let options = Options { concurrency: config.queue.concurrency, wait: args.wait, visibility: args.visibility };
+    let (concurrency, wait, visibility) = (config.queue.concurrency, args.wait, args.visibility);
+    let options = Options { concurrency, wait, visibility, clock };
     let parts = Parts::new(config, options.concurrency * args.workers, holds, clock).await?;
     let source = queue.name().to_owned();
     let Parts { routes, plugins, watch, deliverer, .. } = parts;

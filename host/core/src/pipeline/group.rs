@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tracing::debug;
 
+use crate::lease::Lease;
 use crate::queue::Received;
 
 /// What a driver is told: delete the message, or give it back for so long.
@@ -19,32 +19,12 @@ pub enum Settlement {
     Retry(Duration),
 }
 
-/// How long a driver has for a group.
-#[derive(Clone, Copy, Debug)]
-pub struct Lease {
-    /// Nothing is begun that could last longer than this.
-    pub deadline: Instant,
-    /// How long the lease was when it began. What needs more than that is tried all the same when it is
-    /// the first of its lease, or it would never be.
-    pub total: Duration,
-}
-
-impl Lease {
-    /// A lease that begins now.
-    pub fn of(total: Duration) -> Lease {
-        Lease { deadline: Instant::now() + total, total }
-    }
-
-    pub(super) fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
-    }
-}
-
 /// What takes messages to their ends. There is one, the [`Pipeline`](super::Pipeline); drivers are tried with another, whose
 /// targets live in a time of their own.
 pub trait Line: Send + Sync + 'static {
-    /// Takes a message to its end. `fresh` is the first of its lease.
-    fn take(&self, received: &Received, lease: Lease, fresh: bool) -> impl Future<Output = Settlement> + Send;
+    /// Takes a message to its end. `fresh` is the first of its lease: what needs more time than the lease has is tried then
+    /// all the same, or it would never be.
+    fn take(&self, received: &Received, lease: &Lease, fresh: bool) -> impl Future<Output = Settlement> + Send;
 }
 
 /// The messages of one group, one after another. After one that must be tried again the rest is blocked.
@@ -67,7 +47,7 @@ impl<L: Line> GroupRun<'_, L> {
             debug!(message_id = %received.id, group = %received.group, "message waits behind another");
             return Settlement::Retry(after);
         }
-        let settlement = self.line.take(received, self.lease, self.fresh).await;
+        let settlement = self.line.take(received, &self.lease, self.fresh).await;
         self.fresh = false;
         if let Settlement::Retry(after) = settlement {
             self.blocked = Some(after);

@@ -53,7 +53,7 @@ impl<'a> Seat<'a> {
 impl Pipeline {
     /// Runs the shadow of a message that is done with. Whatever it does, the message stays done with; if there is too
     /// little time it is not run.
-    pub(super) async fn compare(&self, seat: &Seat<'_>, witness: Witness, lease: Lease) {
+    pub(super) async fn compare(&self, seat: &Seat<'_>, witness: Witness, lease: &Lease) {
         let Some(shadow) = &seat.shadow else { return };
         if lease.left() < shadow.limits().timeout {
             debug!(shadow = shadow.name(), "too little time is left for the shadow");

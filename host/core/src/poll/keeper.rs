@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{sleep, timeout};
 use tracing::warn;
 
+use crate::clock::{Clock, Moment};
+use crate::lease::Term;
 use crate::queue::{Handle, Queue, QueueError, Received};
 
 /// What came of one heartbeat.
@@ -45,21 +47,31 @@ enum State {
 /// Keeps the messages of one group.
 pub(super) struct Keeper<'a> {
     queue: &'a dyn Queue,
+    clock: Clock,
     visibility: Duration,
     held: Mutex<Vec<(Handle, State)>>,
-    kept_until: Mutex<Instant>,
+    term: Term,
 }
 
 impl<'a> Keeper<'a> {
-    /// Keeps these messages, which were received with this visibility, and when.
+    /// Keeps these messages, which were received with this visibility. `asked` is when the receive was asked for: when it was
+    /// answered nobody here can know.
     pub(super) fn new(
         queue: &'a dyn Queue,
+        clock: Clock,
         messages: &[Received],
         visibility: Duration,
-        received: Instant,
+        asked: Moment,
     ) -> Keeper<'a> {
         let held = messages.iter().map(|message| (message.handle.clone(), State::Held)).collect();
-        Keeper { queue, visibility, held: Mutex::new(held), kept_until: Mutex::new(received + visibility) }
+        // The work stops a tenth before others could begin.
+        let term = Term::new(asked, visibility - visibility / 10);
+        Keeper { queue, clock, visibility, held: Mutex::new(held), term }
+    }
+
+    /// What is renewed by heartbeats.
+    pub(super) fn term(&self) -> Term {
+        self.term.clone()
     }
 
     /// A message is about to be deleted.
@@ -71,12 +83,29 @@ impl<'a> Keeper<'a> {
 
     /// Whether something may be begun. A process that stood still finds out here, before its heartbeats do.
     pub(super) fn keeps(&self) -> bool {
-        Instant::now() < self.last_moment()
+        !self.term.left().is_zero()
     }
 
-    /// When the work has to stop: others must not have begun before.
-    fn last_moment(&self) -> Instant {
-        *lock(&self.kept_until) - self.visibility / 10
+    /// Whether so much time has passed since the queue was asked that nobody knows how much of the lease is left: a tenth of
+    /// the visibility. A long poll that waited is not told from a process that stood still.
+    pub(super) fn is_stale(&self) -> bool {
+        self.term.since().elapsed() >= self.visibility / 10
+    }
+
+    /// Beats until the queue confirms that every message is still held. False if one is not, or the queue did not say so while
+    /// the lease could last; then nothing may be begun.
+    pub(super) async fn confirm(&self) -> bool {
+        let began = self.clock.moment();
+        loop {
+            match self.beat(self.visibility / 3).await {
+                // Its answer may have come too late.
+                Beat::Kept if self.keeps() => return true,
+                Beat::Lost => return false,
+                // Whenever the queue handed the messages out, it was before this began.
+                _ if began.elapsed() >= self.visibility => return false,
+                Beat::Kept | Beat::Failed => sleep(self.visibility / 10).await,
+            }
+        }
     }
 
     /// Beats until the lease is lost: until the queue says that a message is not held any more, or nothing
@@ -84,21 +113,26 @@ impl<'a> Keeper<'a> {
     /// in a visibility timeout, so that one lost beat is no harm.
     pub(super) async fn beat_until_lost(&self) {
         loop {
-            let last_moment = self.last_moment();
-            tokio::time::sleep_until(last_moment.min(Instant::now() + self.visibility / 3)).await;
-            let begun = Instant::now();
-            if begun >= last_moment {
+            let next = self.clock.moment();
+            next.reaches(self.term.left().min(self.visibility / 3)).await;
+            let left = self.term.left();
+            if left.is_zero() || self.beat(left).await == Beat::Lost {
                 return;
-            }
-            match tokio::time::timeout_at(last_moment, self.beat()).await {
-                Ok(Beat::Kept) => *lock(&self.kept_until) = begun + self.visibility,
-                Ok(Beat::Failed) => {}
-                Ok(Beat::Lost) | Err(_) => return,
             }
         }
     }
 
-    async fn beat(&self) -> Beat {
+    /// One heartbeat. The lease counts from when it was asked for.
+    async fn beat(&self, patience: Duration) -> Beat {
+        let asked = self.clock.moment();
+        let beat = timeout(patience, self.extend()).await.unwrap_or(Beat::Failed);
+        if beat == Beat::Kept {
+            self.term.renew(asked);
+        }
+        beat
+    }
+
+    async fn extend(&self) -> Beat {
         // Tail to head, as for every change: no message is ever kept less long than one after it.
         let kept = |(handle, _): &(Handle, State)| (handle.clone(), self.visibility);
         let changes: Vec<_> = self.held().iter().rev().map(kept).collect();
@@ -135,50 +169,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::poll::scripted::{Answer, Scripted, message};
-
-    const VISIBILITY: Duration = Duration::from_secs(30);
-
-    #[tokio::test(start_paused = true)]
-    async fn without_a_word_of_the_queue_the_lease_is_lost_before_others_could_begin() {
-        for (answer, deleting) in [(Answer::Unavailable, false), (Answer::Unavailable, true), (Answer::Never, false)] {
-            let (queue, message, started) = (Scripted(answer), message("h-1"), Instant::now());
-            let keeper = Keeper::new(&queue, std::slice::from_ref(&message), VISIBILITY, started);
-            if deleting {
-                keeper.deleting(&message.handle, &Deleted::default());
-            }
-            let _ = tokio::time::timeout(VISIBILITY * 2, keeper.beat_until_lost()).await;
-            let lost = started.elapsed();
-            assert!(lost > VISIBILITY / 2 && lost < VISIBILITY, "{lost:?}, {answer:?}, deleting: {deleting}");
-            assert!(!keeper.keeps(), "nothing is begun any more");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_not_held_any_more_is_lost_unless_it_is_being_deleted() {
-        let (queue, messages, started) = (Scripted(Answer::NotInFlight), ["h-1", "h-2"].map(message), Instant::now());
-        let keeper = Keeper::new(&queue, &messages, VISIBILITY, started);
-        let deleted = Deleted::default();
-        keeper.deleting(&messages[0].handle, &Deleted::default());
-        keeper.deleting(&messages[1].handle, &deleted);
-        deleted.done();
-        let days = tokio::time::timeout(VISIBILITY * 10_000, keeper.beat_until_lost()).await;
-        assert!(days.is_err() && keeper.keeps(), "the one may be deleted, the other is");
-        let keeper = Keeper::new(&queue, &messages, VISIBILITY, Instant::now());
-        keeper.deleting(&messages[1].handle, &deleted);
-        let first_beat = tokio::time::timeout(VISIBILITY / 2, keeper.beat_until_lost()).await;
-        assert!(first_beat.is_ok(), "somebody else has it");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lease_begins_with_the_receive_and_not_with_the_work() {
-        let (queue, message, received) = (Scripted(Answer::Unavailable), message("h-1"), Instant::now());
-        tokio::time::advance(VISIBILITY).await;
-        let keeper = Keeper::new(&queue, std::slice::from_ref(&message), VISIBILITY, received);
-        assert!(!keeper.keeps());
-        let lost = tokio::time::timeout(Duration::ZERO, keeper.beat_until_lost()).await;
-        assert!(lost.is_ok(), "at once");
-    }
-}
+#[path = "keeper/tests.rs"]
+mod tests;

@@ -3,9 +3,15 @@
 use std::time::Duration;
 
 use super::Worker;
-use crate::faults::Bug;
+use crate::clock::{Clock, Moment};
+use crate::faults::{self, Bug};
 use crate::pipeline::{GroupRun, Lease, Line, Settlement};
 use crate::queue::{Handle, MAX_VISIBILITY, Received};
+
+/// From when a lease counts, with a bug or without.
+pub(super) fn asked(asked: Moment, clock: Clock) -> Moment {
+    if faults::planted() == Some(Bug::LeaseFromAnswer) { clock.moment() } else { asked }
+}
 
 /// Works on the messages of a group with a bug.
 pub(super) async fn messages<L: Line>(worker: &Worker<L>, messages: &[Received], bug: Bug) -> Vec<(Handle, Duration)> {
@@ -15,7 +21,8 @@ pub(super) async fn messages<L: Line>(worker: &Worker<L>, messages: &[Received],
         }
         let settled = GroupRun::new(&*worker.line, Lease::of(MAX_VISIBILITY)).next(message).await;
         match (bug, settled) {
-            (Bug::AckBeforeDelivery, _) => {}
+            // One that is not in here.
+            (Bug::AckBeforeDelivery | Bug::LeaseFromAnswer, _) => {}
             (Bug::ReleaseHeadFirst, Settlement::Ack | Settlement::Buried) => {
                 worker.deleter.delete(message).answer().await;
             }

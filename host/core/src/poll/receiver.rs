@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::{Health, Worker, by_group};
@@ -27,6 +26,9 @@ pub(super) async fn run<L: Line>(worker: Arc<Worker<L>>, health: Arc<Health>) {
             visibility: Some(options.visibility),
             attempt_id: attempt.id.clone(),
         };
+        // The lease counts from here. The queue hands messages out at some moment between this and its answer, and nobody
+        // knows how long the answer, or this process, took after that.
+        let asked = options.clock.moment();
         // Not cancelled by a stop: a receive that is dropped may have taken messages with it.
         let received = match queue.receive(request).await {
             Ok(received) => received,
@@ -40,7 +42,8 @@ pub(super) async fn run<L: Line>(worker: Arc<Worker<L>>, health: Arc<Health>) {
                 }
             }
         };
-        let received_at = Instant::now();
+        #[cfg(feature = "faults")]
+        let asked = super::planted::asked(asked, options.clock);
         attempt = Attempt::new(queue.as_ref());
         health.succeeded();
         while groups.try_join_next().is_some() {}
@@ -53,7 +56,7 @@ pub(super) async fn run<L: Line>(worker: Arc<Worker<L>>, health: Arc<Health>) {
         for messages in by_group(received) {
             let (turn, has_begun) = oneshot::channel();
             begun.push(has_begun);
-            groups.spawn(Arc::clone(&worker).group(messages, received_at, turn));
+            groups.spawn(Arc::clone(&worker).group(messages, asked, turn));
         }
         for has_begun in begun {
             // It is dropped where a group was lost, or is given back, before its turn.

@@ -1,16 +1,20 @@
 //! A queue for unit tests: nothing comes from it, and it answers heartbeats as it was told to.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::queue::{GroupId, Handle, NewMessage, Queue, QueueError, Receive, Received, Sent};
 
 /// What comes of a heartbeat.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) enum Answer {
     Never,
     Unavailable,
     NotInFlight,
+    KeptAfter(Duration),
+    /// The first one fails; how many were asked for.
+    KeptAtSecond(AtomicUsize),
 }
 
 pub(super) struct Scripted(pub(super) Answer);
@@ -58,13 +62,17 @@ impl Queue for Scripted {
     }
 
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
-        let answer = |_| match self.0 {
-            Answer::NotInFlight => Err(QueueError::NotInFlight),
-            Answer::Never | Answer::Unavailable => Err(unavailable()),
+        let answer: fn() -> Result<(), QueueError> = match &self.0 {
+            Answer::Never => std::future::pending().await,
+            Answer::Unavailable => || Err(unavailable()),
+            Answer::NotInFlight => || Err(QueueError::NotInFlight),
+            Answer::KeptAtSecond(asked) if asked.fetch_add(1, Ordering::Relaxed) == 0 => || Err(unavailable()),
+            Answer::KeptAtSecond(_) => || Ok(()),
+            Answer::KeptAfter(wait) => {
+                tokio::time::sleep(*wait).await;
+                || Ok(())
+            }
         };
-        if matches!(self.0, Answer::Never) {
-            std::future::pending::<()>().await;
-        }
-        changes.iter().map(answer).collect()
+        changes.iter().map(|_| answer()).collect()
     }
 }
