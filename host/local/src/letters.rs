@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use towpath_core::clock::Timestamp;
 use towpath_core::queue::{Attributes, GroupId, NewMessage, QueueError};
 
 use crate::browse::{BROWSED, Browsed, browsed};
@@ -50,7 +49,7 @@ impl LocalQueue {
     ) -> Result<SentBack, QueueError> {
         let (mover, group) = (Mover::new(self, to), group.clone());
         let work = move |connection: &Connection| {
-            if in_flight(connection, mover.to, &group, millis(mover.now)).map_err(failed)? {
+            if in_flight(connection, mover.to, &group, millis(mover.store.clock.now())).map_err(failed)? {
                 return Err(busy());
             }
             let mut moved = 0;
@@ -76,10 +75,11 @@ impl LocalQueue {
 
     /// Removes one message for good. False if it is gone, or held by somebody.
     pub async fn discard(&self, sequence: &str) -> Result<bool, QueueError> {
-        let (queue, retention, now) = (self.id, self.settings().retention, self.store.clock.now());
+        let (queue, retention, clock) = (self.id, self.settings().retention, self.store.clock);
         let sequence = sequence.to_owned();
         let discard = move |connection: &Connection| {
-            let Letter::Taken { group } = take(connection, queue, &sequence, millis(now))? else { return Ok(false) };
+            let now = millis(clock.now());
+            let Letter::Taken { group } = take(connection, queue, &sequence, now)? else { return Ok(false) };
             refresh(connection, group, retention).map(|_| true)
         };
         self.store.run(Durability::Synced, move |connection| discard(connection).map_err(failed)).await
@@ -93,25 +93,24 @@ struct Mover {
     to: i64,
     here: Arc<QueueSettings>,
     there: Arc<QueueSettings>,
-    now: Timestamp,
 }
 
 impl Mover {
     fn new(from: &LocalQueue, to: &LocalQueue) -> Mover {
-        let (store, now) = (from.store.clone(), from.store.clock.now());
-        Mover { store, from: from.id, to: to.id, here: from.settings(), there: to.settings(), now }
+        Mover { store: from.store.clone(), from: from.id, to: to.id, here: from.settings(), there: to.settings() }
     }
 
     /// Moves one letter: 1, or 0 if it is gone.
     fn one(&self, connection: &Connection, sequence: &str, message: &NewMessage) -> Result<usize, QueueError> {
-        match take(connection, self.from, sequence, millis(self.now)).map_err(failed)? {
+        let now = self.store.clock.now();
+        match take(connection, self.from, sequence, millis(now)).map_err(failed)? {
             Letter::Gone => return Ok(0),
             // What was moved before it is undone with the whole.
             Letter::Held => return Err(busy()),
             Letter::Taken { group } => drop(refresh(connection, group, self.here.retention).map_err(failed)?),
         }
         // The transaction sees to it that it is moved once; deduplication could only swallow it.
-        send::store(connection, self.to, &self.there, message, &Extras::default(), self.now).map_err(failed)?;
+        send::store(connection, self.to, &self.there, message, &Extras::default(), now).map_err(failed)?;
         self.store.wake(self.to);
         Ok(1)
     }

@@ -96,10 +96,10 @@ impl Store {
         per_second: u32,
     ) -> Result<i64, MoveError> {
         let (from, to, name) = (source.id, destination.map(|queue| queue.id), source.name.clone());
-        let (now, per_second) = (self.clock.now(), per_second.clamp(1, MAX_MOVES_PER_SECOND));
+        let (clock, per_second) = (self.clock, per_second.clamp(1, MAX_MOVES_PER_SECOND));
         let started = self
             .run(Durability::Synced, move |connection| {
-                begin(connection, from, to, &name, per_second, now).map_err(failed)
+                begin(connection, from, to, &name, per_second, clock.now()).map_err(failed)
             })
             .await?;
         started.map_err(|refused| match refused {
@@ -114,12 +114,11 @@ impl Store {
         let started = tokio::time::Instant::now();
         let mut asked = 0;
         loop {
-            let now = self.clock.now();
-            let store = self.clone();
+            let (store, clock) = (self.clone(), self.clock);
             let elapsed = started.elapsed() + PACE;
-            let (task, destinations) = self
-                .run(Durability::Synced, move |connection| step(connection, id, elapsed, asked, now).map_err(failed))
-                .await?;
+            let step = move |connection: &Connection| step(connection, id, elapsed, asked, clock.now());
+            let (task, destinations) =
+                self.run(Durability::Synced, move |connection| step(connection).map_err(failed)).await?;
             destinations.into_iter().for_each(|queue| store.wake(queue));
             if task.status != MoveStatus::Running {
                 return Ok(task);

@@ -59,13 +59,14 @@ impl LocalQueue {
         &self,
         mut messages: Vec<(NewMessage, Extras)>,
     ) -> Result<Vec<Result<Sent, QueueError>>, QueueError> {
-        let (queue, settings, now, store) = (self.id, self.settings(), self.now(), self.store.clone());
+        let (queue, settings, store) = (self.id, self.settings(), self.store.clone());
         for (message, _) in messages.iter_mut().filter(|(message, _)| message.dedup_id.is_empty()) {
             if settings.content_based_dedup {
                 message.dedup_id = send::content_dedup_id(&message.body);
             }
         }
         let send = move |connection: &rusqlite::Connection| {
+            let now = store.clock.now();
             let one = |(message, extras): &(NewMessage, Extras)| match limits::check(message, &settings) {
                 Ok(()) => Ok(Ok(send::send(connection, queue, &settings, message, extras, now)?)),
                 Err(wrong) => Ok(Err(wrong.into())),
@@ -106,10 +107,10 @@ impl LocalQueue {
 
     /// Takes what can be received now.
     async fn look(&self, request: &Receive) -> Result<Batch, QueueError> {
-        let (queue, settings, now) = (self.id, self.settings(), self.now());
+        let (queue, settings) = (self.id, self.settings());
         let (asked, store) = (request.clone(), self.store.clone());
         let look = move |connection: &rusqlite::Connection| {
-            let found = receive::receive(connection, queue, &settings, &asked, now)?;
+            let found = receive::receive(connection, queue, &settings, &asked, store.clock.now())?;
             found.touched.iter().for_each(|queue| store.wake(*queue));
             Ok(found)
         };
@@ -137,11 +138,12 @@ impl Queue for LocalQueue {
     }
 
     async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
-        let (queue, settings, now) = (self.id, self.settings(), self.now());
+        let (queue, settings) = (self.id, self.settings());
         let (owned, store) = (handles.to_vec(), self.store.clone());
         let done = self
             .store
             .run(Durability::Written, move |connection| {
+                let now = store.clock.now();
                 let one = |handle| settle::delete(connection, queue, &settings, handle, now);
                 let results: Vec<_> = owned.iter().map(one).collect();
                 // What was not behind any of them is as receivable as before.
@@ -164,11 +166,12 @@ impl Queue for LocalQueue {
     }
 
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
-        let (queue, settings, now) = (self.id, self.settings(), self.now());
+        let (queue, settings) = (self.id, self.settings());
         let (owned, store) = (changes.to_vec(), self.store.clone());
         let done = self
             .store
             .run(Durability::Written, move |connection| {
+                let now = store.clock.now();
                 let one = |(handle, wait): &(Handle, Duration)| {
                     settle::change_visibility(connection, queue, &settings, handle, *wait, now)
                 };
@@ -266,6 +269,60 @@ mod tests {
             assert_eq!((again.first_received_at, again.received.receive_count), (first.first_received_at, count));
             handle = again.received.handle;
         }
+    }
+
+    /// Has an operation wait in line for the writer while 20 s pass.
+    async fn in_line<T>(store: &Store, ahead: &AtomicU64, operation: impl Future<Output = T>) -> T {
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let released = std::sync::Mutex::new(released);
+        let slow = store.run(Durability::Written, move |_| {
+            let _ = begun.send(());
+            let _ = released.lock().map(|released| released.recv());
+            Ok(())
+        });
+        let behind_it = async {
+            let begun = tokio::task::spawn_blocking(move || has_begun.recv());
+            begun.await.expect("not cancelled").expect("the writer is busy");
+            let mut operation = std::pin::pin!(operation);
+            tokio::select! {
+                biased;
+                _ = &mut operation => panic!("the writer is busy"),
+                () = std::future::ready(()) => {}
+            }
+            ahead.fetch_add(20_000, Ordering::SeqCst);
+            release.send(()).expect("the writer waits");
+            operation.await
+        };
+        let (busy, done) = tokio::join!(slow, behind_it);
+        busy.expect("written");
+        done
+    }
+
+    #[tokio::test]
+    async fn time_is_taken_when_an_operation_is_written_and_not_when_it_is_queued() {
+        static AHEAD: AtomicU64 = AtomicU64::new(0);
+        let folder = TempDir::new().expect("folder");
+        let store = Store::open(folder.path(), Clock::wall().shifted(&AHEAD)).expect("store");
+        let queue = store.set_queue("q.fifo", QueueSettings::default()).await.expect("queue");
+        queue.send_all(vec![message("A", 1)]).await.expect("send");
+        let thirty = Duration::from_secs(30);
+        let receive = || queue.take(Receive { visibility: Some(thirty), ..Receive::default() });
+        let taken = in_line(&store, &AHEAD, receive()).await.expect("receive").remove(0);
+        AHEAD.fetch_add(15_000, Ordering::SeqCst);
+        assert!(receive().await.expect("receive").is_empty(), "it was received 15 s ago, and asked for 35 s ago");
+        let held = [(taken.received.handle, thirty)];
+        in_line(&store, &AHEAD, queue.change_visibility(&held))
+            .await
+            .remove(0)
+            .expect_err("it had 15 s left, 20 passed");
+        let again = receive().await.expect("receive").remove(0);
+        let held = [(again.received.handle.clone(), thirty)];
+        in_line(&store, &AHEAD, queue.change_visibility(&held)).await.remove(0).expect("it had 30 s left");
+        AHEAD.fetch_add(15_000, Ordering::SeqCst);
+        assert!(receive().await.expect("receive").is_empty(), "it was kept 15 s ago");
+        let deleted = in_line(&store, &AHEAD, queue.delete(&[again.received.handle])).await.remove(0);
+        assert!(matches!(deleted, Err(QueueError::HandleExpired)), "it had 15 s left, 20 passed: {deleted:?}");
     }
 
     #[tokio::test(start_paused = true)]
