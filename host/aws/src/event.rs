@@ -6,6 +6,9 @@ use serde_json::Value;
 use towpath_core::clock::Timestamp;
 use towpath_core::queue::{Attribute, AttributeValue, Attributes, GroupId, Handle, MessageId, Received};
 
+/// 2006-01-01: SQS has no message that is older.
+const FIRST_MESSAGE: Timestamp = Timestamp(1_136_073_600_000);
+
 /// One record: its id, and what it holds or why that cannot be read.
 #[derive(Debug)]
 pub struct Record {
@@ -51,7 +54,7 @@ fn message(record: &Value, id: &MessageId, group: &GroupId, now: Timestamp) -> R
     let attribute = |key: &str| record.pointer("/attributes").and_then(|attributes| attributes.get(key)?.as_str());
     // Attributes are text; what is missing or no number counts as the least.
     let receive_count = attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
-    let sent_at = attribute("SentTimestamp").and_then(|millis| millis.parse().ok()).map_or(now, Timestamp);
+    let sent_at = sent_at(attribute("SentTimestamp"), attribute("ApproximateFirstReceiveTimestamp"), now);
     Ok(Received {
         id: id.clone(),
         group: group.clone(),
@@ -64,6 +67,13 @@ fn message(record: &Value, id: &MessageId, group: &GroupId, now: Timestamp) -> R
         trace: attribute("AWSTraceHeader").map(str::to_owned),
         handle: Handle(text("receiptHandle")?),
     })
+}
+
+/// When a message was sent; where that is missing or no time, when it was first received, and in the end now. Too young, a
+/// message is tried for longer than it should be; too old, it would be given up untried.
+pub(crate) fn sent_at(sent: Option<&str>, first_received: Option<&str>, now: Timestamp) -> Timestamp {
+    let time = |text: &str| text.parse().ok().map(Timestamp).filter(|time| *time >= FIRST_MESSAGE);
+    sent.and_then(time).or_else(|| first_received.and_then(time)).unwrap_or(now)
 }
 
 fn attributes(record: &Value) -> Result<Attributes, String> {
@@ -129,6 +139,26 @@ mod tests {
         let message = read(odd).expect("readable");
         assert_eq!((message.receive_count, message.sent_at), (1, Timestamp(9)));
         assert_eq!(message.group.as_str(), "m-1", "a message without a group is a group of its own");
+    }
+
+    #[test]
+    fn a_message_is_never_from_1970() {
+        let (sent, first, now) = ("1700000000000", "1700000005000", Timestamp(1_700_000_009_000));
+        let cases = [
+            ("as it should be", Some(sent), Some(first), Timestamp(1_700_000_000_000)),
+            ("no time of sending", None, Some(first), Timestamp(1_700_000_005_000)),
+            ("zero", Some("0"), Some(first), Timestamp(1_700_000_005_000)),
+            ("seconds", Some("1700000000"), Some(first), Timestamp(1_700_000_005_000)),
+            ("words", Some("yesterday"), Some("-1"), now),
+            ("nothing", None, None, now),
+            ("empty", Some(""), Some(""), now),
+        ];
+        for (name, sent, first, expected) in cases {
+            assert_eq!(sent_at(sent, first, now), expected, "{name}");
+        }
+        let mut odd = record();
+        odd["attributes"] = json!({"ApproximateFirstReceiveTimestamp": first});
+        assert_eq!(read(odd).expect("readable").sent_at, Timestamp(1_700_000_005_000));
     }
 
     #[test]

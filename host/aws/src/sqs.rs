@@ -11,13 +11,14 @@ use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
     MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName,
 };
-use towpath_core::clock::Timestamp;
+use towpath_core::clock::Clock;
 use towpath_core::queue::{
     Attribute, AttributeValue, GroupId, Handle, MessageId, NewMessage, Queue, QueueError, Receive, Received, Sent,
 };
 
 use crate::client::ATTEMPT_TIMEOUT;
 use crate::error::in_words;
+use crate::event::sent_at;
 
 /// About how many messages a queue holds, as SQS tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -227,13 +228,14 @@ impl SqsQueue {
             (name, Attribute { data_type, value })
         });
         let count = take(MessageSystemAttributeName::ApproximateReceiveCount);
-        let sent_at = take(MessageSystemAttributeName::SentTimestamp);
+        let sent = take(MessageSystemAttributeName::SentTimestamp);
+        let first_received = take(MessageSystemAttributeName::ApproximateFirstReceiveTimestamp);
         Ok(Received {
             group: take(MessageSystemAttributeName::MessageGroupId).map_or_else(|| id.0.clone().into(), Into::into),
             dedup_id: take(MessageSystemAttributeName::MessageDeduplicationId),
             sequence: take(MessageSystemAttributeName::SequenceNumber),
             receive_count: count.and_then(|count| count.parse().ok()).unwrap_or(1),
-            sent_at: Timestamp(sent_at.and_then(|millis| millis.parse().ok()).unwrap_or_default()),
+            sent_at: sent_at(sent.as_deref(), first_received.as_deref(), Clock::wall().now()),
             body: message.body.unwrap_or_default(),
             attributes: attributes.collect(),
             trace: take(MessageSystemAttributeName::AwsTraceHeader),
@@ -266,6 +268,19 @@ mod tests {
         let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/events.fifo";
         assert_eq!(arn(url).as_deref(), Some("arn:aws:sqs:eu-west-1:123456789012:events.fifo"));
         assert_eq!(arn("http://127.0.0.1:9324/000000000000/events.fifo"), None);
+    }
+
+    #[tokio::test]
+    async fn a_message_without_the_time_of_its_sending_is_young() {
+        let url = "http://127.0.0.1:9/000000000000/events.fifo";
+        let queue = SqsQueue::new(crate::client::sqs(url).await, url);
+        let before = Clock::wall().now();
+        let message = || Message::builder().message_id("m-1").receipt_handle("h-1");
+        let received = queue.received(message().build()).expect("readable");
+        assert!(received.sent_at >= before, "{}", received.sent_at);
+        let first = MessageSystemAttributeName::ApproximateFirstReceiveTimestamp;
+        let received = queue.received(message().attributes(first, "1700000005000").build()).expect("readable");
+        assert_eq!(received.sent_at.0, 1_700_000_005_000);
     }
 
     #[test]
