@@ -79,10 +79,10 @@ async fn a_collector_that_hangs_holds_up_no_message() {
     target.until(|calls| calls.len() == 51).await;
 }
 
-/// A function with a guest that forwards to this target; its config, and the folder that it lies in.
-fn function(target: &Target) -> (TempDir, PathBuf) {
+/// A function with this guest and this target; its config, and the folder that it lies in.
+fn function(target: &Target, guest: Guest) -> (TempDir, PathBuf) {
     let folder = TempDir::new().unwrap();
-    let (code, manifest) = precompile(&Guest::forward().build(), None).unwrap();
+    let (code, manifest) = precompile(&guest.build(), None).unwrap();
     fs::write(folder.path().join("guest.cwasm"), code).unwrap();
     fs::write(folder.path().join("guest.cwasm.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
     let config = format!(
@@ -111,7 +111,7 @@ fn event() -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_a_collector_keeps_waiting_answers_in_time() {
     let (target, collector) = (Target::fine().await, Target::answering(|_| Answer::Hang).await);
-    let (_folder, file) = function(&target);
+    let (_folder, file) = function(&target, Guest::forward());
     let mut command = Function::command(&file, "http://127.0.0.1:1");
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url);
     let mut function = Function::spawn(command).await;
@@ -124,7 +124,7 @@ async fn a_function_that_a_collector_keeps_waiting_answers_in_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_writes_its_metrics_as_cloudwatch_reads_them_before_it_answers() {
     let target = Target::fine().await;
-    let (folder, file) = function(&target);
+    let (folder, file) = function(&target, Guest::forward());
     let log = folder.path().join("log");
     let command = Function::command(&file, "http://127.0.0.1:1");
     let mut function = Function::spawn_logging(command, fs::File::create(&log).unwrap()).await;
@@ -157,6 +157,25 @@ async fn a_function_writes_its_metrics_as_cloudwatch_reads_them_before_it_answer
     }
     let told = target.calls()[0].header("traceparent").to_owned();
     assert_eq!(told, "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_moved_to_a_thread_of_its_own_is_counted_and_logged_once() {
+    let target = Target::fine().await;
+    // The first call of a plugin runs in place, and is broken off after 10 ms; this one takes several times as long.
+    let slow = "(local $i i32) (call $log (i32.const 2) (i32.const 8192) (i32.const 4) (i32.const 0) (i32.const 0))
+        (loop $l (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 50000000))))";
+    let (folder, file) = function(&target, Guest::forward().with_code(slow));
+    let log = folder.path().join("log");
+    let command = Function::command(&file, "http://127.0.0.1:1");
+    let mut function = Function::spawn_logging(command, fs::File::create(&log).unwrap()).await;
+    let answer = function.invoke(&event(), Duration::from_secs(30)).await.unwrap();
+    assert_eq!(answer["batchItemFailures"], json!([]));
+    let text = fs::read_to_string(&log).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let duration = lines.iter().find(|line| !line["towpath.plugin.duration"].is_null()).unwrap();
+    assert_eq!(duration["towpath.plugin.duration"]["Count"], 2, "two messages, two calls");
+    assert_eq!(text.matches("plugin_says").count(), 2, "{text}");
 }
 
 #[test]

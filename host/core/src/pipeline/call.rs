@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::message::Message;
-use crate::outcome::FaultKind;
 use crate::plugin::{Limits, Plugin, Transformed};
 use crate::telemetry;
 
@@ -29,34 +28,32 @@ pub(super) async fn call(
     let limits = plugin.limits();
     let limits = Limits { timeout: limits.timeout.min(left), ..limits };
     if !plugin.is_slow() && limits.timeout > IN_PLACE {
-        let transformed = timed(plugin, &message, Limits { timeout: IN_PLACE, ..limits });
-        if !ran_out_of_time(&transformed) {
+        let started = Instant::now();
+        // One that is broken off here is no call: neither counted nor logged.
+        if let Some(transformed) = plugin.try_transform(&message, Limits { timeout: IN_PLACE, ..limits }) {
+            called(plugin, &transformed, started);
             return Ok((message, transformed));
         }
     }
     let (plugin, span) = (Arc::clone(plugin), tracing::Span::current());
-    let called = tokio::task::spawn_blocking(move || {
+    let done = tokio::task::spawn_blocking(move || {
         let _entered = span.entered();
-        let transformed = timed(&plugin, &message, limits);
+        let started = Instant::now();
+        let transformed = plugin.transform(&message, limits);
+        called(&plugin, &transformed, started);
         (message, transformed)
     });
-    called.await.map_err(|error| match error.try_into_panic() {
+    done.await.map_err(|error| match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(error) => error.to_string(),
     })
 }
 
-fn timed(plugin: &Plugin, message: &Message, limits: Limits) -> Transformed {
-    let started = Instant::now();
-    let transformed = plugin.transform(message, limits);
+/// Counts a call.
+fn called(plugin: &Plugin, transformed: &Transformed, started: Instant) {
     let took = started.elapsed();
     plugin.set_slow(took > SLOW);
-    telemetry::called(plugin, &transformed, took);
-    transformed
-}
-
-fn ran_out_of_time(transformed: &Transformed) -> bool {
-    transformed.verdict.as_ref().is_err_and(|fault| fault.kind == FaultKind::Timeout)
+    telemetry::called(plugin, transformed, took);
 }
 
 /// What a panic said.

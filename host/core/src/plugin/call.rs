@@ -28,13 +28,35 @@ pub struct Transformed {
 impl Plugin {
     /// Maps a message in a fresh instance, within `limits`. It blocks: call it off the async threads.
     pub fn transform(&self, message: &Message, limits: Limits) -> Transformed {
+        let (transformed, store) = self.run(message, limits);
+        if let Some(store) = store {
+            store.data().write_log();
+        }
+        transformed
+    }
+
+    /// Maps a message, or returns `None` if that took longer than `limits` allow. Such a call leaves nothing behind, not
+    /// even what it logged: it is made again with more time.
+    pub fn try_transform(&self, message: &Message, limits: Limits) -> Option<Transformed> {
+        let (transformed, store) = self.run(message, limits);
+        if transformed.verdict.as_ref().is_err_and(|fault| fault.kind == FaultKind::Timeout) {
+            return None;
+        }
+        if let Some(store) = store {
+            store.data().write_log();
+        }
+        Some(transformed)
+    }
+
+    /// One call, and what its guest held, if it came that far.
+    fn run(&self, message: &Message, limits: Limits) -> (Transformed, Option<Store<Guest>>) {
         let config = Arc::clone(&self.config);
         let store = guest::store(&self.engine, limits, config, message.id.as_str(), message.sent_at);
         let mut store = match store {
             Ok(store) => store,
             Err(error) => {
                 let fault = Fault::new(FaultKind::Trap, format!("no store for the plugin: {error:#}"));
-                return Transformed { verdict: Err(fault), fuel: 0, memory: 0, printed: String::new() };
+                return (Transformed { verdict: Err(fault), fuel: 0, memory: 0, printed: String::new() }, None);
             }
         };
         let called = at_once(async {
@@ -49,7 +71,7 @@ impl Plugin {
         let verdict = verdict.map_err(|fault| Fault { stderr: printed.clone(), ..fault });
         let left = store.get_fuel().unwrap_or_default();
         let memory = limits.memory.saturating_sub(store.data().memory_left) as u64;
-        Transformed { verdict, fuel: limits.fuel.saturating_sub(left), memory, printed }
+        (Transformed { verdict, fuel: limits.fuel.saturating_sub(left), memory, printed }, Some(store))
     }
 }
 

@@ -25,7 +25,7 @@ const MAX_HOST_CALLS: u32 = 10_000;
 const MAX_RESOURCES: usize = 1024;
 
 /// How many log lines of a call are written, and how long one is.
-const MAX_LOG_LINES: u32 = 64;
+const MAX_LOG_LINES: usize = 64;
 const MAX_LOG_LINE: usize = 4 * 1024;
 
 /// What the store of one call holds.
@@ -38,7 +38,8 @@ pub(super) struct Guest {
     table_left: usize,
     /// Which limit was hit, if one was.
     pub(super) exceeded: Option<&'static str>,
-    log_lines: u32,
+    /// What it logged. It is written when the call is over, and not if the call is made again.
+    logged: Vec<Logged>,
     host_calls: u32,
     config: Arc<str>,
 }
@@ -60,7 +61,7 @@ pub(super) fn store(
         memory_left: limits.memory,
         table_left: MAX_TABLE,
         exceeded: None,
-        log_lines: 0,
+        logged: Vec::new(),
         host_calls: 0,
         config,
     };
@@ -104,6 +105,11 @@ impl WasiView for Guest {
 }
 
 impl Guest {
+    /// Writes what it logged.
+    pub(super) fn write_log(&self) {
+        self.logged.iter().for_each(Logged::write);
+    }
+
     fn count_host_call(&mut self) -> wasmtime::Result<()> {
         self.host_calls += 1;
         if self.host_calls <= MAX_HOST_CALLS {
@@ -146,23 +152,37 @@ impl config::Host for Guest {
 
 impl log::Host for Guest {
     fn write(&mut self, level: log::Level, message: String, fields: types::Ext) {
-        self.log_lines += 1;
-        if self.log_lines > MAX_LOG_LINES {
-            if self.log_lines == MAX_LOG_LINES + 1 {
-                warn!(lines = MAX_LOG_LINES, "the plugin logs too much, the rest of this call is dropped");
+        if self.logged.len() >= MAX_LOG_LINES {
+            if self.logged.len() == MAX_LOG_LINES {
+                self.logged.push(Logged::Dropped);
             }
             return;
         }
         let fields = fields.iter().map(|(key, value)| format!(" {key}={value}"));
         let mut line = fields.fold(message, |line, field| line + &field);
         line.truncate(line.floor_char_boundary(MAX_LOG_LINE));
-        let line = line.replace(char::is_control, " ");
-        match level {
-            log::Level::Trace => trace!(target: "plugin", plugin_says = line),
-            log::Level::Debug => debug!(target: "plugin", plugin_says = line),
-            log::Level::Info => info!(target: "plugin", plugin_says = line),
-            log::Level::Warn => warn!(target: "plugin", plugin_says = line),
-            log::Level::Error => error!(target: "plugin", plugin_says = line),
+        self.logged.push(Logged::Line(level, line.replace(char::is_control, " ")));
+    }
+}
+
+/// A line that a guest logged.
+enum Logged {
+    Line(log::Level, String),
+    /// There were more lines than are kept.
+    Dropped,
+}
+
+impl Logged {
+    fn write(&self) {
+        match self {
+            Logged::Line(log::Level::Trace, line) => trace!(target: "plugin", plugin_says = line),
+            Logged::Line(log::Level::Debug, line) => debug!(target: "plugin", plugin_says = line),
+            Logged::Line(log::Level::Info, line) => info!(target: "plugin", plugin_says = line),
+            Logged::Line(log::Level::Warn, line) => warn!(target: "plugin", plugin_says = line),
+            Logged::Line(log::Level::Error, line) => error!(target: "plugin", plugin_says = line),
+            Logged::Dropped => {
+                warn!(lines = MAX_LOG_LINES, "the plugin logs too much, the rest of this call is dropped");
+            }
         }
     }
 }
