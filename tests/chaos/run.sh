@@ -18,8 +18,8 @@ trap 'rm -rf "$work"' EXIT
 "$towpath" chaos --seed "$seed" --minutes "$minutes" --bootstrap "$target/debug/bootstrap"
 
 planted() {
-    local bug=$1 violation=$2 found
-    found=$("$towpath" chaos --seed "$seed" --minutes 0.2 --groups 500 --planted "$bug" --folder "$work/$bug" --json 2> /dev/null) && {
+    local bug=$1 violation=$2 minutes=$3 found
+    found=$("$towpath" chaos --seed "$seed" --minutes "$minutes" --groups 500 --planted "$bug" --folder "$work/$bug" --json 2> /dev/null) && {
         echo "chaos: the planted bug $bug was not found" >&2
         exit 1
     }
@@ -29,5 +29,7 @@ planted() {
     }
     echo "planted $bug: found, $count times $violation"
 }
-planted ack-before-delivery lost
-planted release-head-first out-of-order
+planted ack-before-delivery lost 0.2
+planted release-head-first out-of-order 0.2
+# Hosts that poll are stopped one after another, for longer than their leases.
+planted lease-from-answer out-of-order 0.5

@@ -116,6 +116,7 @@ pub async fn run(settings: &Settings, say: impl Fn(&str), stop: &CancellationTok
         letters,
         waiting,
         calm_from,
+        functions: world.functions(),
         broken_plugin: faults.contains_key("broken plugin"),
     };
     let verdict = books.judge();

@@ -19,6 +19,8 @@ pub struct Call {
     pub status: u16,
     /// What was done to the answer, if anything was.
     pub trouble: Option<&'static str>,
+    /// The host that made it, if its path says so.
+    pub by: Option<usize>,
 }
 
 impl Call {
@@ -48,6 +50,17 @@ pub struct Incident {
     pub what: String,
 }
 
+/// A host that stood still.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pause {
+    /// Which.
+    pub host: usize,
+    /// From when, since the beginning.
+    pub from: Duration,
+    /// Until when.
+    pub to: Duration,
+}
+
 /// All that happened.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Records {
@@ -57,6 +70,8 @@ pub struct Records {
     pub calls: Vec<Call>,
     /// What was done, in order.
     pub incidents: Vec<Incident>,
+    /// When hosts stood still.
+    pub pauses: Vec<Pause>,
 }
 
 /// Writes down what happens.
@@ -84,11 +99,19 @@ impl Journal {
         self.records().accepted.insert(event, Accepted { at, id, failed });
     }
 
-    /// The target was asked.
-    pub fn called(&self, event: Option<Event>, webhook_id: String, status: u16, trouble: Option<&'static str>) {
+    /// The target was asked; when is set here.
+    pub fn called(&self, call: Call) {
         // The time is taken under the lock: calls stand in the order of their times.
         let mut records = self.records();
-        records.calls.push(Call { at: self.began.elapsed(), event, webhook_id, status, trouble });
+        let at = self.began.elapsed();
+        records.calls.push(Call { at, ..call });
+    }
+
+    /// A host stood still since then, and is about to go on.
+    pub fn paused(&self, host: usize, from: Duration) {
+        let mut records = self.records();
+        let to = self.began.elapsed();
+        records.pauses.push(Pause { host, from, to });
     }
 
     /// Something was done.

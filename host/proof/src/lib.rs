@@ -18,5 +18,5 @@ pub mod runtime_api;
 pub mod scale;
 
 pub use event::{Event, Kind};
-pub use journal::{Call, Journal};
+pub use journal::{Call, Journal, Pause};
 pub use oracle::{Books, Letter, Verdict, Violation};

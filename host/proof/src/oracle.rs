@@ -1,6 +1,8 @@
 //! The oracle: from what happened to what must not have. A pure function, so that it can be tried itself.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod order;
+
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -29,6 +31,8 @@ pub struct Books {
     pub waiting: u64,
     /// From when on nothing was done to anything: no duplicate has an excuse then.
     pub calm_from: Duration,
+    /// The host that runs functions, if there is one.
+    pub functions: Option<usize>,
     /// Whether a plugin that traps on everything was run for a while: then that is a reason to be dead.
     pub broken_plugin: bool,
 }
@@ -39,7 +43,8 @@ pub struct Books {
 pub enum Violation {
     /// It was answered 202 and came to no end.
     Lost,
-    /// It was taken by the target before one that was accepted before it in its group.
+    /// The target was called with it before one that was accepted before it in its group, or again behind others that
+    /// cannot all have been undeleted.
     OutOfOrder,
     /// It ended otherwise than it should, or twice.
     WrongEnd,
@@ -97,7 +102,7 @@ impl Books {
         for letter in letters.iter().filter(|letter| !ids.contains(letter.id.as_str())) {
             verdict.add(Violation::Foreign, None, format!("nobody sent the dead letter {}", letter.id));
         }
-        self.order(&taken, &mut verdict);
+        self.order(&died, &mut verdict);
         if self.waiting > 0 {
             verdict.add(Violation::NotDrained, None, format!("{} messages still wait", self.waiting));
         }
@@ -158,26 +163,6 @@ impl Books {
         }
     }
 
-    /// In every group the first time that each event was taken, in the order in which they were accepted.
-    fn order(&self, taken: &HashMap<Event, Vec<&Call>>, verdict: &mut Verdict) {
-        let mut groups: BTreeMap<u32, Vec<(u32, Duration)>> = BTreeMap::new();
-        for (event, calls) in taken {
-            if let Some(first) = calls.first() {
-                groups.entry(event.group).or_default().push((event.number, first.at));
-            }
-        }
-        for (group, mut firsts) in groups {
-            firsts.sort_unstable();
-            for pair in firsts.windows(2) {
-                let [(before, at_before), (number, at)] = pair else { continue };
-                if at < at_before {
-                    let detail = format!("event {number} was taken before event {before}");
-                    verdict.add(Violation::OutOfOrder, Some(group), detail);
-                }
-            }
-        }
-    }
-
     /// All that happened to a group, and what was done meanwhile, line by line.
     pub fn history(&self, group: u32) -> Vec<String> {
         let mut lines: Vec<(Duration, String)> = Vec::new();
@@ -193,7 +178,8 @@ impl Books {
         for call in calls {
             let number = call.event.map_or(0, |event| event.number);
             let trouble = call.trouble.map(|trouble| format!(", {trouble}")).unwrap_or_default();
-            lines.push((call.at, format!("called    event {number}: {}{trouble}", call.status)));
+            let by = call.by.map(|host| format!(" by host {host}")).unwrap_or_default();
+            lines.push((call.at, format!("called    event {number}{by}: {}{trouble}", call.status)));
         }
         let (first, last) = match (lines.iter().min(), lines.iter().filter(|(at, _)| *at < Duration::MAX).max()) {
             (Some((first, _)), Some((last, _))) => (*first, *last),

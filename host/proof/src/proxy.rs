@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -78,7 +79,12 @@ async fn carry(client: TcpStream, upstream: SocketAddr, line: watch::Receiver<Li
 async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut line: watch::Receiver<Line>) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        let was_open = *line.borrow() == Line::Open;
         if line.wait_for(|line| *line == Line::Open).await.is_err() {
+            break;
+        }
+        // Whoever sent it may have given up since. Nobody would be answered, and what it did meanwhile must not be undone.
+        if !was_open && is_gone(&mut from) {
             break;
         }
         let Some(bytes) = buffer.get(..count) else { break };
@@ -87,6 +93,11 @@ async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut line: watch::
         }
     }
     let _ = to.shutdown().await;
+}
+
+/// Whether the other end has closed the connection.
+fn is_gone(from: &mut OwnedReadHalf) -> bool {
+    matches!(from.peek(&mut [0]).now_or_never(), Some(Ok(0) | Err(_)))
 }
 
 #[cfg(test)]
@@ -112,6 +123,20 @@ mod tests {
         }
         proxy.set(Line::Open);
         assert_eq!(there.read_exact(&mut byte).await.map(|_| byte).ok(), Some(*b"b"));
+
+        // What is held up when its client goes away never comes.
+        let mut gone = TcpStream::connect(proxy.address).await.expect("client");
+        let (mut there, _) = server.accept().await.expect("connection");
+        proxy.set(Line::Stalled);
+        gone.write_all(b"c").await.expect("write");
+        drop(gone);
+        // Its end has come by when that of a later connection has.
+        let mut later = TcpStream::connect(proxy.address).await.expect("client");
+        let (mut later_there, _) = server.accept().await.expect("connection");
+        proxy.set(Line::Open);
+        later.write_all(b"d").await.expect("write");
+        assert_eq!(later_there.read_exact(&mut byte).await.map(|_| byte).ok(), Some(*b"d"));
+        assert!(matches!(there.read(&mut byte).await, Ok(0) | Err(_)), "nobody waits for an answer");
 
         proxy.set(Line::Cut);
         assert!(matches!(client.read(&mut byte).await, Ok(0) | Err(_)), "cut");

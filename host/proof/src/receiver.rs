@@ -8,13 +8,13 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::event::{Event, Kind};
-use crate::journal::Journal;
+use crate::journal::{Call, Journal};
 
 /// Longer than the hosts wait for an answer.
 const SLOW: Duration = Duration::from_secs(4);
@@ -96,14 +96,19 @@ impl Shared {
     }
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+async fn answer(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let webhook_id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     let event = Event::read(&body);
     // What it does not take it never takes, however it is.
     let takes = if event.is_some_and(|event| event.kind == Kind::Refuse) { 400 } else { 200 };
+    // Each host has a path of its own.
+    let by = uri.path().split('/').nth(1).and_then(|host| host.parse().ok());
+    let called = |status, trouble| {
+        shared.journal.called(Call { at: Duration::ZERO, event, webhook_id, status, trouble, by });
+    };
     match shared.next() {
         Some(Answer::Status(status)) => {
-            shared.journal.called(event, id, status, None);
+            called(status, None);
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
             let mut answer = (status, "not now\n").into_response();
             if status == StatusCode::TOO_MANY_REQUESTS {
@@ -112,18 +117,18 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
             answer
         }
         Some(Answer::Slow) => {
-            shared.journal.called(event, id, takes, Some("answered too late"));
+            called(takes, Some("answered too late"));
             tokio::time::sleep(SLOW).await;
             whole(takes)
         }
         Some(Answer::Torn) => {
-            shared.journal.called(event, id, takes, Some("its answer broken off"));
+            called(takes, Some("its answer broken off"));
             let pieces = [Ok(Bytes::from_static(b"{\"half\":")), Err(std::io::Error::other("broken off"))];
             let torn = Body::from_stream(futures_util::stream::iter(pieces));
             (StatusCode::from_u16(takes).unwrap_or_default(), torn).into_response()
         }
         None => {
-            shared.journal.called(event, id, takes, None);
+            called(takes, None);
             whole(takes)
         }
     }

@@ -23,8 +23,14 @@ const CLOCK: (u64, u64) = (1000, 20_000);
 const PAUSE: (u64, u64) = (200, 1500);
 const LENGTH: (u64, u64) = (300, 3000);
 
-/// A host is stopped for longer than its messages are its own.
+/// A host is stopped for longer than a host that polls has its messages for its own.
 const FROZEN: (u64, u64) = (4500, 7000);
+
+/// Rarely one that serves, or runs functions, is stopped for longer than its own messages are: 30 s and 18 s.
+const FROZEN_LONG: (u64, u64) = (30_500, 33_000);
+
+/// The planted bug that only a host that stands still shows.
+const LEASE_FROM_ANSWER: &str = "lease-from-answer";
 
 /// So few bytes have room that nothing can be stored.
 const FULL_DISK: u64 = 16 * 1024;
@@ -34,7 +40,9 @@ pub(super) fn start(world: &Arc<World>, settings: &Settings, end: Instant) -> Jo
     let lane = |kind: Kind| {
         let seed = settings.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(kind as u64);
         let functions = settings.bootstrap.is_some();
-        Lane { kind, world: Arc::clone(world), random: Rng::with_seed(seed), functions, end, done: Done::new() }
+        let only_freezes = settings.planted.as_deref() == Some(LEASE_FROM_ANSWER);
+        let (world, random, done) = (Arc::clone(world), Rng::with_seed(seed), Done::new());
+        Lane { kind, world, random, functions, only_freezes, end, done }
     };
     let operation = if settings.clocks { Kind::OperationAndClocks } else { Kind::Operation };
     [Kind::Process, Kind::Network, operation].map(|kind| lane(kind).run()).into_iter().collect()
@@ -54,6 +62,7 @@ struct Lane {
     world: Arc<World>,
     random: Rng,
     functions: bool,
+    only_freezes: bool,
     end: Instant,
     done: Done,
 }
@@ -92,6 +101,11 @@ impl Lane {
     /// Kills, ends and stops hosts.
     async fn process(&mut self) -> anyhow::Result<()> {
         let world = Arc::clone(&self.world);
+        if self.only_freezes {
+            let polling = world.serving()..world.functions().unwrap_or(world.hosts());
+            let host = self.random.usize(polling);
+            return self.freeze(host).await;
+        }
         let host = self.random.usize(..world.hosts());
         match self.random.u32(..if self.functions { 5 } else { 4 }) {
             0 | 1 => {
@@ -116,15 +130,24 @@ impl Lane {
                 sleep(length).await;
                 Ok(())
             }
-            _ => {
-                let length = self.begin("frozen", &format!(" host {host}"), FROZEN);
-                let Some(process) = world.host(host).await else { return Ok(()) };
-                process.freeze();
-                sleep(length).await;
-                process.thaw();
-                Ok(())
-            }
+            _ => self.freeze(host).await,
         }
+    }
+
+    /// Stops a host, and lets it go on later.
+    async fn freeze(&mut self, host: usize) -> anyhow::Result<()> {
+        let world = Arc::clone(&self.world);
+        // The first one has the queue: while it is stopped nothing happens.
+        let polls = (world.serving()..world.functions().unwrap_or(world.hosts())).contains(&host);
+        let long = host > 0 && !polls && self.random.u32(..4) == 0;
+        let length = self.begin("frozen", &format!(" host {host}"), if long { FROZEN_LONG } else { FROZEN });
+        let Some(process) = world.host(host).await else { return Ok(()) };
+        let from = world.journal.elapsed();
+        process.freeze();
+        sleep(length).await;
+        world.journal.paused(host, from);
+        process.thaw();
+        Ok(())
     }
 
     /// Cuts and stalls lines, and lets the target misbehave.

@@ -32,6 +32,7 @@ pub(super) struct World {
     /// First those that serve, then those that poll, then the one with functions.
     hosts: Vec<Mutex<Process>>,
     serving: usize,
+    functions: Option<usize>,
     ingest: Vec<SocketAddr>,
     pub(super) target: Receiver,
     /// Before the target, the queue and the dead-letter queue.
@@ -58,8 +59,7 @@ impl World {
             ("dead-letter queue", Proxy::start(sqs).await?),
         ];
         let [(_, to_target), (_, queue), (_, dead_letters)] = &lines;
-        write(folder, "serve.toml", &serve_config(to_target.address))?;
-        write(folder, "poll.toml", &poll_config(to_target.address, queue.address, dead_letters.address))?;
+        write(folder, "serve.toml", &serve_config(to_target.address, ""))?;
         let clock = folder.join("clock");
         let command = Recipe {
             binary: settings.binary.clone(),
@@ -72,21 +72,35 @@ impl World {
         let mut hosts = Vec::new();
         for (n, address) in ingest.iter().enumerate() {
             let (address, sqs) = (address.to_string(), sqs.to_string());
-            let mut args = vec!["serve", "-c", "serve.toml", "--listen", &address];
+            let config = format!("host-{n}.toml");
+            write(folder, &config, &serve_config(to_target.address, &n.to_string()))?;
+            let mut args = vec!["serve", "-c", &config, "--listen", &address];
             if n == 0 {
                 args.extend(["--sqs", &sqs]);
             }
             hosts.push(command.with(&format!("serve-{n}"), &args));
         }
-        let poll = ["poll", "-c", "poll.toml", "--visibility", "4s", "--wait", "1s", "--health", "127.0.0.1:0"];
-        hosts.extend((0..polling).map(|n| command.with(&format!("poll-{n}"), &poll)));
+        for n in 0..polling {
+            let host = hosts.len();
+            let config = format!("host-{host}.toml");
+            write(
+                folder,
+                &config,
+                &poll_config(to_target.address, &host.to_string(), queue.address, dead_letters.address),
+            )?;
+            let poll = ["poll", "-c", &config, "--visibility", "4s", "--wait", "1s", "--health", "127.0.0.1:0"];
+            hosts.push(command.with(&format!("poll-{n}"), &poll));
+        }
         if let Some(bootstrap) = &settings.bootstrap {
-            let dev = ["dev", "-c", "serve.toml", "--real-targets", "--no-build", "--listen", "127.0.0.1:0"];
+            let config = format!("host-{}.toml", hosts.len());
+            write(folder, &config, &serve_config(to_target.address, &hosts.len().to_string()))?;
+            let dev = ["dev", "-c", &config, "--real-targets", "--no-build", "--listen", "127.0.0.1:0"];
             let function = ["--sqs", "127.0.0.1:0", "--lambda-timeout", FUNCTION_TIMEOUT, "--lambda", &text(bootstrap)];
             hosts.push(command.with("functions", &[&dev[..], &function[..]].concat()));
         }
         let hosts: Vec<Mutex<Process>> = hosts.into_iter().map(|host| Mutex::new(Process::new(host))).collect();
-        let world = World { journal, hosts, serving, ingest, target, lines, command, clock };
+        let functions = settings.bootstrap.is_some().then(|| hosts.len() - 1);
+        let world = World { journal, hosts, serving, functions, ingest, target, lines, command, clock };
         world.calm();
         for host in 0..world.hosts.len() {
             world.restart(host).await?;
@@ -102,6 +116,11 @@ impl World {
 
     pub(super) fn hosts(&self) -> usize {
         self.hosts.len()
+    }
+
+    /// The host that runs functions, if there is one.
+    pub(super) fn functions(&self) -> Option<usize> {
+        self.functions
     }
 
     /// Kills the functions that run, and nobody else.
@@ -230,23 +249,24 @@ fn variables(settings: &Settings, clock: &std::path::Path) -> Vec<(String, Strin
     variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn target(address: SocketAddr) -> String {
+/// The target as a host has it: its path tells who calls.
+fn target(address: SocketAddr, host: &str) -> String {
     format!(
-        "[target.sss]\nurl = \"http://{address}\"\nallow_private = true\ntimeout = \"2s\"\n\
+        "[target.sss]\nurl = \"http://{address}/{host}\"\nallow_private = true\ntimeout = \"2s\"\n\
          retry = {{ base = \"200ms\", cap = \"3s\" }}\nbreaker = {{ failures = 10, base = \"500ms\", cap = \"3s\" }}\n"
     )
 }
 
-fn serve_config(to: SocketAddr) -> String {
-    format!("[queue]\nstore = \"store\"\n{CONFIG}{}", target(to))
+fn serve_config(to: SocketAddr, host: &str) -> String {
+    format!("[queue]\nstore = \"store\"\n{CONFIG}{}", target(to, host))
 }
 
-fn poll_config(to: SocketAddr, queue: SocketAddr, dead_letters: SocketAddr) -> String {
+fn poll_config(to: SocketAddr, host: &str, queue: SocketAddr, dead_letters: SocketAddr) -> String {
     let url = |address: SocketAddr, name: &str| format!("http://{address}/000000000000/{name}");
     format!(
         "[queue]\nurl = \"{}\"\ndead_letter_url = \"{}\"\n{CONFIG}{}",
         url(queue, "events.fifo"),
         url(dead_letters, "events-dead.fifo"),
-        target(to)
+        target(to, host)
     )
 }

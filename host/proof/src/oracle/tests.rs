@@ -16,6 +16,7 @@ fn books(accepted: &[(u32, Kind)], calls: &[(u64, u32, u16)], letters: &[(&str, 
         webhook_id: number.to_string(),
         status: *status,
         trouble: None,
+        by: None,
     };
     let accept = |(number, kind): &(u32, Kind)| {
         let accepted = Accepted { at: SECOND * *number, id: number.to_string(), failed: 0 };
@@ -27,6 +28,7 @@ fn books(accepted: &[(u32, Kind)], calls: &[(u64, u32, u16)], letters: &[(&str, 
             accepted: accepted.iter().map(accept).collect(),
             calls: calls.iter().map(call).collect(),
             incidents: vec![Incident { at: SECOND, what: "killed host 2".to_owned() }],
+            ..Records::default()
         },
         letters: letters.iter().map(letter).collect(),
         calm_from: SECOND * 100,
