@@ -2,14 +2,19 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use futures_util::future::BoxFuture;
 use std::net::SocketAddr;
-use towpath_core::pipeline::Settlement;
+use tokio::io::AsyncWriteExt as _;
+use tokio::task::JoinSet;
+use towpath_core::pipeline::{Lease, Settlement};
 use towpath_tests::guest::{Guest, Request};
 use towpath_tests::rig::{Rig, TOKEN, one_route};
 use towpath_tests::target::{Answer, Target};
+use towpath_tests::wire::{Stream, Wire};
 
 #[tokio::test]
 async fn every_delivery_says_what_it_is() {
@@ -75,7 +80,7 @@ async fn a_retry_carries_the_same_ids() {
     rig.send("g/1", "{}").await;
     let batch = rig.receive().await;
     for _ in 0..2 {
-        pipeline.group(towpath_core::pipeline::Lease::of(std::time::Duration::from_secs(60))).next(&batch[0]).await;
+        pipeline.group(Lease::of(Duration::from_secs(60))).next(&batch[0]).await;
     }
     let ids = |name| target.calls().iter().map(|call| call.header(name).to_owned()).collect::<HashSet<_>>();
     assert_eq!((target.calls().len(), ids("webhook-id").len(), ids("idempotency-key").len()), (2, 1, 1));
@@ -96,18 +101,29 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn an_endless_answer_is_read_for_64_kib_and_no_more() {
-    let target = Target::answering(|_| Answer::Endless).await;
+async fn the_connection_of_an_endless_answer_is_closed() {
+    let (closed, mut was_closed) = tokio::sync::mpsc::unbounded_channel();
+    let script = move |mut stream: Box<dyn Stream>| -> BoxFuture<'static, ()> {
+        let closed = closed.clone();
+        Box::pin(async move {
+            let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+            while sent.is_ok() {
+                sent = stream.write_all(&[b'x'; 8192]).await;
+            }
+            let _ = closed.send(());
+        })
+    };
+    let wire = Wire::start(None, Arc::new(script)).await;
     let rig = Rig::new().await;
     rig.write("guest", Guest::forward());
-    let pipeline = rig.pipeline(&one_route(&target.url));
+    let pipeline = rig.pipeline(&one_route(&format!("http://{}", wire.address)));
     rig.send("g/1", "{}").await;
-    // Read to its end it would run into the timeout: a retry.
     assert_eq!(rig.run(&pipeline).await, [Settlement::Ack]);
+    was_closed.recv().await.expect("the target could not go on");
 }
 
-#[tokio::test]
-async fn connections_are_reused() {
+/// A target that counts the connections that its requests come by.
+async fn counting() -> (String, Arc<Mutex<HashSet<SocketAddr>>>, JoinSet<()>) {
     let peers: Arc<Mutex<HashSet<SocketAddr>>> = Arc::default();
     let seen = Arc::clone(&peers);
     let router = Router::new().fallback(move |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move {
@@ -116,17 +132,29 @@ async fn connections_are_reused() {
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let mut server = tokio::task::JoinSet::new();
+    let mut server = JoinSet::new();
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     server.spawn(async move { axum::serve(listener, service).await.unwrap() });
+    (url, peers, server)
+}
+
+#[tokio::test]
+async fn connections_are_reused_up_to_their_maximum_age() {
+    let (url, peers, _server) = counting().await;
     let rig = Rig::new().await;
     rig.write("guest", Guest::forward());
-    let pipeline = rig.pipeline(&one_route(&url));
-    for n in 0..5 {
-        rig.send("g/1", &n.to_string()).await;
+    let pipeline = rig.pipeline(&(one_route(&url) + "\nconnection_max_age = \"10s\""));
+    for connections in 1..=2 {
+        for n in 0..5 {
+            rig.send("g/1", &format!("{connections}.{n}")).await;
+        }
+        assert_eq!(rig.run(&pipeline).await, [Settlement::Ack; 5]);
+        assert_eq!(peers.lock().unwrap().len(), connections);
+        // Less than what an idle connection is kept for.
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(10)).await;
+        tokio::time::resume();
     }
-    assert_eq!(rig.run(&pipeline).await, [Settlement::Ack; 5]);
-    assert_eq!(peers.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]

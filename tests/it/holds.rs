@@ -141,6 +141,30 @@ async fn an_open_breaker_burns_no_attempts_and_one_probe_closes_it() {
 }
 
 #[tokio::test]
+async fn what_a_breaker_counts_is_the_targets_to_say() {
+    let retried = "retry = { on = [\"default\", 404] }";
+    let cases = [
+        ("a 404 that is tried again shows that the target is there", 404, "", 3),
+        ("unless the target says that it is none", 404, ", on = [404]", 1),
+        ("a 400 is final, and may count all the same", 400, ", on = [400]", 1),
+        ("what is tried again by default counts by default", 503, "", 1),
+        ("and does not where something else is said", 503, ", on = [404]", 3),
+    ];
+    for (name, status, on, calls) in cases {
+        let target = Target::answering(move |_| Answer::Status(status, String::new())).await;
+        let rig = Rig::new().await;
+        let breaker = format!("breaker = {{ failures = 1, base = \"1h\", cap = \"1h\"{on} }}");
+        let text = format!("{}\n{retried}\n{breaker}", one_route(&target.url));
+        let pipeline = pipeline(&rig, &text, Arc::new(rig.store.clone()));
+        for group in ["g/a", "g/b", "g/c"] {
+            rig.send(group, group).await;
+        }
+        again(&rig, &pipeline).await;
+        assert_eq!(target.calls().len(), calls, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_message_that_only_met_an_open_breaker_does_not_die_of_age() {
     let target = Target::answering(|_| Answer::Status(503, String::new())).await;
     let rig = Rig::new().await;

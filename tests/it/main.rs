@@ -30,4 +30,5 @@ mod registry;
 mod released;
 mod secrets;
 mod telemetry;
+mod tokens;
 mod verify;

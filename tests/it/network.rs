@@ -1,8 +1,9 @@
 //! Targets that misbehave on the wire, and TLS. Whatever they send, the host reads a bounded part of it for a bounded
-//! time, and the message is kept.
+//! time, and no message is lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -25,15 +26,13 @@ async fn deliver(url: &str, keys: &str) -> (Rig, Vec<Settlement>) {
 /// A name, the first bytes of an answer, and what comes behind them for ever.
 type Hostile = (&'static str, &'static [u8], Option<&'static [u8]>);
 
-const HOSTILE: [Hostile; 9] = [
+const HOSTILE: [Hostile; 7] = [
     ("silence", b"", None),
     ("no HTTP", b"SSH-2.0-OpenSSH_9.6\r\n", None),
     ("an endless status line", b"HTTP/1.1 200 ", Some(&[b'x'; 8192])),
     ("an endless header", b"HTTP/1.1 200 OK\r\nx: ", Some(&[b'x'; 8192])),
     ("endless headers", b"HTTP/1.1 200 OK\r\n", Some(b"x: 1\r\ny: 2\r\n")),
     ("a flood of 1xx", b"", Some(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n")),
-    ("a body that never comes", b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345", None),
-    ("a chunk that never ends", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffff\r\nx", None),
     ("two lengths", b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab", None),
 ];
 
@@ -47,23 +46,82 @@ async fn an_answer_that_is_none_is_a_failed_attempt_and_the_message_is_kept() {
     }
 }
 
-#[tokio::test]
-async fn a_slow_answer_gets_the_targets_timeout_and_no_more_however_it_drips() {
-    let dripping = |mut stream: Box<dyn Stream>| -> BoxFuture<'static, ()> {
+/// How a body goes on behind its first bytes.
+#[derive(Clone, Copy)]
+enum Then {
+    Breaks,
+    Stalls,
+    GoesOn(&'static [u8]),
+    Drips,
+}
+
+/// A name, the headers of a body, its first bytes, and how it goes on.
+type Body = (&'static str, &'static str, &'static str, Then);
+
+const BODIES: [Body; 9] = [
+    ("a chunk that is cut", "transfer-encoding: chunked", "ff\r\nno such thing", Then::Breaks),
+    ("a chunk that never comes", "transfer-encoding: chunked", "ff\r\nno such thing", Then::Stalls),
+    ("chunks without an end", "transfer-encoding: chunked", "d\r\nno such thing\r\n", Then::Breaks),
+    ("no chunk at all", "transfer-encoding: chunked", "no such thing", Then::Breaks),
+    ("endless chunks", "transfer-encoding: chunked", "d\r\nno such thing\r\n", Then::GoesOn(b"7\r\n and on\r\n")),
+    ("a length that is not reached", "content-length: 100", "no such thing", Then::Breaks),
+    ("a length that is waited for", "content-length: 100", "no such thing", Then::Stalls),
+    ("an endless body", "connection: close", "no such thing", Then::GoesOn(&[b'x'; 8192])),
+    ("a body that drips", "content-length: 1000000", "no such thing", Then::Drips),
+];
+
+/// A server that answers each request with this status and body.
+async fn answering(status: &'static str, body: Body) -> Wire {
+    let script = move |mut stream: Box<dyn Stream>| -> BoxFuture<'static, ()> {
         Box::pin(async move {
-            let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n").await;
-            while sent.is_ok() {
-                sent = stream.write_all(b"x").await;
-                let _ = stream.flush().await;
-                tokio::task::yield_now().await;
+            let (_, headers, first, then) = body;
+            // What came and was not read would break the connection before the answer is out.
+            let _ = stream.read(&mut [0; 1024]).await;
+            let answer = format!("HTTP/1.1 {status}\r\nretry-after: 7\r\n{headers}\r\n\r\n{first}");
+            let mut sent = stream.write_all(answer.as_bytes()).await;
+            match then {
+                Then::Breaks => drop(stream.shutdown().await),
+                Then::Stalls => while matches!(stream.read(&mut [0; 1024]).await, Ok(1..)) {},
+                Then::GoesOn(more) => {
+                    while sent.is_ok() {
+                        sent = stream.write_all(more).await;
+                    }
+                }
+                Then::Drips => {
+                    while sent.is_ok() {
+                        sent = stream.write_all(b"x").await;
+                        let _ = stream.flush().await;
+                        tokio::task::yield_now().await;
+                    }
+                }
             }
         })
     };
-    let wire = Wire::start(None, Arc::new(dripping)).await;
-    let (rig, settlements) = deliver(&format!("http://{}", wire.address), "").await;
-    // So many bytes are enough, or it is out of time: either is bounded, and neither is a dead letter.
-    assert!(matches!(settlements[..], [Settlement::Ack | Settlement::Retry(_)]), "{settlements:?}");
-    assert!(rig.letters().await.is_empty());
+    Wire::start(None, Arc::new(script)).await
+}
+
+#[tokio::test]
+async fn the_status_decides_whatever_becomes_of_the_body() {
+    for body in BODIES {
+        let name = body.0;
+        for status in ["200 OK", "202 Accepted", "299 Odd"] {
+            let wire = answering(status, body).await;
+            let (rig, settlements) = deliver(&format!("http://{}", wire.address), "").await;
+            assert_eq!(settlements, [Settlement::Ack], "{status}, {name}");
+            assert_eq!((wire.requests(), rig.letters().await.len()), (1, 0), "{status}, {name}");
+        }
+        let wire = answering("404 Not Found", body).await;
+        let (rig, settlements) = deliver(&format!("http://{}", wire.address), "").await;
+        assert_eq!(settlements, [Settlement::Buried], "{name}");
+        let letter = rig.letters().await.remove(0);
+        assert_eq!((letter.reason.as_str(), letter.status), ("refused", Some(404)), "{name}");
+        let excerpt = letter.excerpt.starts_with("no such thing") || name == "no chunk at all";
+        assert!(excerpt && letter.excerpt.len() <= 1024, "{name}: {:?}", letter.excerpt);
+        let wire = answering("503 Service Unavailable", body).await;
+        let (_rig, settlements) = deliver(&format!("http://{}", wire.address), "").await;
+        assert_eq!(settlements, [Settlement::Retry(Duration::from_secs(7))], "{name}");
+        assert_eq!(wire.requests(), 1, "{name}");
+    }
 }
 
 #[tokio::test]

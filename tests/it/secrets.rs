@@ -2,15 +2,16 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use towpath_core::clock::Clock;
 use towpath_core::config::{Config, SecretStore, Secrets};
 use towpath_core::deliver::Deliverer;
-use towpath_core::pipeline::{Pipeline, Settlement};
+use towpath_core::pipeline::{Lease, Pipeline, Settlement};
 use towpath_core::plugin::{Engine, Plugin, Plugins};
 use towpath_tests::guest::Guest;
-use towpath_tests::rig::{Rig, one_route};
+use towpath_tests::rig::{Rig, one_route, received};
 use towpath_tests::target::{Answer, Target};
 
 /// A store with one value for every name, which counts how often it is asked.
@@ -65,6 +66,33 @@ async fn a_401_has_the_secret_asked_for_anew_and_the_request_made_once_more() {
     assert_eq!(sent, ["Bearer planted-5ecret-old", "Bearer planted-5ecret-new"]);
     assert!(rig.letters().await.is_empty());
     assert_eq!(store.asked.load(Ordering::SeqCst), 2, "at the start, and after the 401");
+}
+
+#[tokio::test]
+async fn a_401_that_is_tried_again_has_the_secret_asked_for_at_each_try_but_not_all_the_time() {
+    let target = Target::answering(|call| match call.header("authorization") {
+        "Bearer planted-5ecret-new" => Answer::Status(200, String::new()),
+        _ => Answer::Status(401, String::new()),
+    })
+    .await;
+    let rig = Rig::new().await;
+    let store = Arc::new(Store::default());
+    store.set("planted-5ecret-old");
+    let keys = "\nauth = { scheme = \"bearer\", secret = \"key\" }\nretry = { on = [\"default\", 401] }\nbreaker = { failures = 1 }";
+    let pipeline = pipeline(&rig, &store, &(one_route(&target.url) + keys)).await;
+    let message = received("g/1", "1");
+    let tried = async || pipeline.group(Lease::of(Duration::from_secs(60))).next(&message).await;
+    for _ in 0..3 {
+        assert!(matches!(tried().await, Settlement::Retry(_)));
+    }
+    assert_eq!(target.calls().len(), 3, "a 401 is no failure of the breaker");
+    assert_eq!(store.asked.load(Ordering::SeqCst), 2, "at the start, and after the first");
+    store.set("planted-5ecret-new");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(30)).await;
+    tokio::time::resume();
+    assert_eq!(tried().await, Settlement::Ack);
+    assert_eq!((target.calls().len(), rig.letters().await.len()), (5, 0));
 }
 
 #[tokio::test]

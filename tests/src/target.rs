@@ -21,12 +21,8 @@ pub enum Answer {
     Header(u16, &'static str, String),
     /// Never.
     Hang,
-    /// The head of a 200, and then nothing.
-    HangInBody,
     /// A 200 whose body never ends.
     Endless,
-    /// The head of a 200, and then the connection breaks.
-    Break,
     /// 200, but only when somebody says [`Target::release`].
     Wait,
 }
@@ -142,9 +138,7 @@ async fn answer(
         Answer::Status(code, body) => (status(code), body).into_response(),
         Answer::Header(code, name, value) => (status(code), [(name, value)]).into_response(),
         Answer::Hang => std::future::pending().await,
-        Answer::HangInBody => stream(Body::from_stream(Pieces::Never)),
-        Answer::Endless => stream(Body::from_stream(Pieces::Endless)),
-        Answer::Break => stream(Body::from_stream(Pieces::Broken)),
+        Answer::Endless => Body::from_stream(Endless).into_response(),
         Answer::Wait => {
             shared.release.notified().await;
             StatusCode::OK.into_response()
@@ -152,29 +146,17 @@ async fn answer(
     }
 }
 
-fn stream(body: Body) -> Response {
-    body.into_response()
-}
+/// A body that never ends.
+struct Endless;
 
-/// Bodies that misbehave.
-enum Pieces {
-    Never,
-    Endless,
-    Broken,
-}
-
-impl futures_util::Stream for Pieces {
+impl futures_util::Stream for Endless {
     type Item = Result<Bytes, std::io::Error>;
 
     fn poll_next(
         self: std::pin::Pin<&mut Self>,
         _: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Self::Item>> {
-        match *self {
-            Pieces::Never => std::task::Poll::Pending,
-            Pieces::Endless => std::task::Poll::Ready(Some(Ok(Bytes::from_static(&[b'x'; 8192])))),
-            Pieces::Broken => std::task::Poll::Ready(Some(Err(std::io::Error::other("broken on purpose")))),
-        }
+        std::task::Poll::Ready(Some(Ok(Bytes::from_static(&[b'x'; 8192]))))
     }
 }
 

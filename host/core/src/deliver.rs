@@ -1,5 +1,6 @@
 //! Delivery: from the requests of a verdict to attempts at targets.
 
+mod answer;
 mod auth;
 mod clients;
 mod gates;
@@ -17,8 +18,8 @@ use reqwest::{Client, Response};
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-pub use auth::{Auth, AwsCredentials, ClientAuth, Oauth2, SigV4, Signing};
-pub use clients::{ClientError, certificates};
+pub use auth::{Auth, AwsCredentials, ClientAuth, ClientCredentials, Oauth2, SigV4, Signing};
+pub use clients::{ClientError, Reach, certificates};
 pub use gates::{BreakerPolicy, Closed, Gate};
 pub use request::{BadRequest, Grant};
 pub use target::{Statuses, Target};
@@ -30,21 +31,17 @@ use crate::message::Message;
 use crate::outcome::{Attempt, Fault, FaultKind, Outcome};
 use crate::telemetry;
 use crate::verdict::Request;
+use answer::describe;
 use auth::Proof;
+use clients::Clients;
 use gates::Gates;
 use request::Prepared;
-
-/// The most that is read of an answer's body. The rest is left, and the connection with it.
-pub const MAX_RESPONSE: usize = 64 * 1024;
-
-/// How much of an answer's body is kept with a failed attempt.
-const EXCERPT: usize = 1024;
 
 /// Makes requests to the targets of a config. Connections are kept and reused.
 #[derive(Debug)]
 pub struct Deliverer {
     targets: BTreeMap<String, Arc<Target>>,
-    clients: BTreeMap<String, Client>,
+    clients: BTreeMap<String, Clients>,
     credentials: Option<AwsCredentials>,
     gates: Gates,
     clock: Clock,
@@ -119,13 +116,13 @@ impl Deliverer {
                 let Some(again) = self.attempt(&request, lease).await else { return lapsed(&target) };
                 (attempt, retry_after, _) = again;
             }
-            let status = attempt.status.filter(|_| attempt.error.is_none());
+            let status = attempt.status;
             attempts.push(attempt);
-            let available = status.is_some_and(|status| status < 300 || !target.retry_on.contains(status));
+            let available = status.is_some_and(|status| !target.breaker_on.contains(status));
             self.gates.record(&target.name, available).await;
             match status {
                 Some(200..=299) => {}
-                Some(_) if available => return Outcome::Refused(attempts),
+                Some(status) if !target.retry_on.contains(status) => return Outcome::Refused(attempts),
                 _ => return Outcome::Unavailable { attempts, retry_after, backoff: target.backoff },
             }
         }
@@ -134,6 +131,8 @@ impl Deliverer {
 
     /// None if the lease was over before the request went out.
     async fn attempt(&self, request: &Prepared, lease: &Lease) -> Option<(Attempt, Option<Duration>, Proof)> {
+        // Renewing connections is the host's time, and not the target's.
+        let client = self.clients.get(&request.target.name).map(|clients| clients.target.client());
         let started = Instant::now();
         let mut attempt = Attempt {
             target: request.target.name.clone(),
@@ -146,34 +145,39 @@ impl Deliverer {
         };
         let (mut retry_after, mut proof) = (None, Proof::default());
         let limit = lease.deadline().min(started + request.target.timeout);
-        let exchange = async {
-            let response = self.send(request, lease, &mut proof).await?;
-            attempt.status = Some(response.status().as_u16());
-            retry_after = retry_after::parse(response.headers(), self.clock.now());
-            let failed = !response.status().is_success();
-            let body = read_body(response).await.map_err(|error| Trouble::Failed(describe(&error)))?;
-            if failed {
-                attempt.excerpt = excerpt(&body);
+        match timeout_at(limit, self.send(request, client, lease, &mut proof, limit)).await {
+            Ok(Ok(response)) => {
+                let status = response.status();
+                attempt.status = Some(status.as_u16());
+                retry_after = retry_after::parse(response.headers(), self.clock.now());
+                if status.is_success() {
+                    answer::drain(response, limit).await;
+                } else {
+                    attempt.excerpt = answer::excerpt(response, limit).await;
+                }
             }
-            Ok::<(), Trouble>(())
-        };
-        attempt.error = match timeout_at(limit, exchange).await {
-            Ok(Ok(())) => None,
-            Ok(Err(Trouble::Failed(problem))) => Some(problem),
+            Ok(Err(Trouble::Failed(problem))) => attempt.error = Some(problem),
             Ok(Err(Trouble::Lapsed)) => return None,
-            Err(_) => Some(format!("timed out after {} ms", (limit - started).as_millis())),
-        };
+            Err(_) => attempt.error = Some(format!("timed out after {} ms", (limit - started).as_millis())),
+        }
         let took = started.elapsed();
         attempt.millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         telemetry::attempted(&attempt, took);
         Some((attempt, retry_after, proof))
     }
 
-    async fn send(&self, request: &Prepared, lease: &Lease, proof: &mut Proof) -> Result<Response, Trouble> {
-        let Some(client) = self.clients.get(&request.target.name) else {
+    async fn send(
+        &self,
+        request: &Prepared,
+        client: Option<Client>,
+        lease: &Lease,
+        proof: &mut Proof,
+        limit: Instant,
+    ) -> Result<Response, Trouble> {
+        let Some((clients, client)) = self.clients.get(&request.target.name).zip(client) else {
             return Err(Trouble::Failed("there is no client for this target".to_owned()));
         };
-        let sealed = request.sealed(self.clock.now(), client, self.credentials.as_ref(), proof).await;
+        let sealed = request.sealed(self.clock.now(), clients, self.credentials.as_ref(), proof, limit).await;
         let headers = sealed.map_err(Trouble::Failed)?;
         let built = client.request(request.method.clone(), request.url.clone());
         let built = built.headers(headers).body(request.body.clone());
@@ -214,42 +218,5 @@ impl Delivery {
     /// How long it takes if every request uses up its target's timeout.
     pub fn worst_case(&self) -> Duration {
         self.requests.iter().map(|request| request.target.timeout).sum()
-    }
-}
-
-async fn read_body(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        let room = MAX_RESPONSE - body.len();
-        body.extend(chunk.iter().take(room));
-        if body.len() == MAX_RESPONSE {
-            break;
-        }
-    }
-    Ok(body)
-}
-
-/// The beginning of a body as one line of text.
-fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body.get(..EXCERPT).unwrap_or(body)).into_owned();
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
-}
-
-/// An error with its causes, without the URL: its query may hold personal data.
-fn describe(error: &reqwest::Error) -> String {
-    let intro = match error {
-        error if error.is_connect() => "cannot connect",
-        error if error.is_body() || error.is_decode() => "the answer broke off",
-        _ => "the exchange failed",
-    };
-    let mut causes = Vec::new();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        causes.push(cause.to_string());
-        source = cause.source();
-    }
-    match causes.last() {
-        Some(cause) => format!("{intro}: {cause}"),
-        None => intro.to_owned(),
     }
 }

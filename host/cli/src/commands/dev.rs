@@ -114,7 +114,7 @@ async fn redirect(
     for (name, target) in &mut config.targets {
         let url = format!("http://{address}/{name}");
         target.url = url.parse().unwrap_or_else(|_| target.url.clone());
-        target.allow_private = true;
+        target.reach.allow_private = true;
     }
     info!(address = %address, "every target is the fake SSS");
     Ok(())

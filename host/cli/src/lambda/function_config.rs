@@ -58,7 +58,7 @@ impl FunctionConfig {
         }
         for (name, target) in &source.targets {
             set(&mut file, "target", name, "url", Some(target.url.to_string().into()));
-            set(&mut file, "target", name, "allow_private", Some(target.allow_private.into()));
+            set(&mut file, "target", name, "allow_private", Some(target.reach.allow_private.into()));
         }
         let path = folder.path().join("towpath.toml");
         std::fs::write(&path, file.to_string()).with_context(|| format!("writing {}", path.display()))?;

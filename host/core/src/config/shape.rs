@@ -109,6 +109,7 @@ pub(super) struct Target {
     pub(super) proxy: Option<String>,
     #[serde(default)]
     pub(super) plugin_secrets: Vec<String>,
+    pub(super) connection_max_age: Option<Span>,
     #[serde(default)]
     pub(super) breaker: Breaker,
     #[serde(default)]
@@ -119,6 +120,7 @@ pub(super) struct Target {
 #[serde(deny_unknown_fields)]
 pub(super) struct Breaker {
     pub(super) failures: Option<u32>,
+    pub(super) on: Option<Vec<Status>>,
     pub(super) base: Option<Span>,
     pub(super) cap: Option<Span>,
 }
@@ -146,9 +148,17 @@ pub(super) struct Secrets {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Retry {
-    pub(super) on: Option<Vec<String>>,
+    pub(super) on: Option<Vec<Status>>,
     pub(super) base: Option<Span>,
     pub(super) cap: Option<Span>,
+}
+
+/// One status or several: `404`, `"404"`, `"500-504"`, `"5xx"` or `"default"`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a status such as 429, a range such as \"500-504\", \"5xx\" or \"default\"")]
+pub(super) enum Status {
+    Number(i64),
+    Text(String),
 }
 
 /// The name of a secret, or several.

@@ -4,6 +4,7 @@
 mod oauth2;
 mod signing;
 mod sigv4;
+mod token;
 
 use std::sync::Arc;
 
@@ -11,14 +12,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::Method;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use reqwest::Client;
+use tokio::time::Instant;
 use url::Url;
 
 pub use aws_credential_types::provider::SharedCredentialsProvider as AwsCredentials;
-pub use oauth2::{ClientAuth, Oauth2};
+pub use oauth2::{ClientAuth, ClientCredentials, Oauth2};
 pub use signing::Signing;
 pub use sigv4::SigV4;
 
+use super::clients::Pool;
 use crate::clock::Timestamp;
 use crate::config::Secret;
 
@@ -50,9 +52,11 @@ pub(super) struct Sealing<'a> {
     pub(super) url: &'a Url,
     pub(super) body: &'a [u8],
     pub(super) now: Timestamp,
-    /// For tokens.
-    pub(super) client: &'a Client,
+    /// Connections to the token endpoint.
+    pub(super) tokens: Option<&'a Pool>,
     pub(super) credentials: Option<&'a AwsCredentials>,
+    /// When the attempt ends.
+    pub(super) limit: Instant,
 }
 
 /// What proved who the host is in one attempt, to find out after a 401 whether another one would be better.
@@ -108,7 +112,8 @@ impl Auth {
             }
             Auth::Header(name, secret) => (name.clone(), proof.expose(secret).to_string()),
             Auth::Oauth2(oauth2) => {
-                let token = oauth2.token(sealing.client).await?;
+                let pool = sealing.tokens.ok_or("there is no client for the token endpoint")?;
+                let token = oauth2.token(pool, sealing.limit).await?;
                 proof.tokens.push((Arc::clone(oauth2), Arc::clone(&token)));
                 (AUTHORIZATION, format!("Bearer {token}"))
             }

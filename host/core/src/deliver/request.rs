@@ -6,10 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use reqwest::Client;
+use tokio::time::Instant;
 use url::Url;
 
 use super::auth::{self, AwsCredentials, Proof, Sealing};
+use super::clients::Clients;
 use super::{Target, path};
 use crate::clock::Timestamp;
 use crate::config::Secret;
@@ -165,9 +166,10 @@ impl Prepared {
     pub(super) async fn sealed(
         &self,
         now: Timestamp,
-        client: &Client,
+        clients: &Clients,
         credentials: Option<&AwsCredentials>,
         proof: &mut Proof,
+        limit: Instant,
     ) -> Result<HeaderMap, String> {
         let mut headers = self.headers.clone();
         headers.insert("webhook-timestamp", HeaderValue::from(now.0 / 1000));
@@ -175,7 +177,8 @@ impl Prepared {
             headers.append(name, auth::sensitive(&proof.expose(secret))?);
         }
         let Prepared { target, method, url, body, .. } = self;
-        let sealing = Sealing { method, url, body, now, client, credentials };
+        let tokens = clients.tokens.as_deref();
+        let sealing = Sealing { method, url, body, now, tokens, credentials, limit };
         auth::seal(&target.auth, &mut headers, &sealing, proof).await?;
         Ok(headers)
     }

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Auth, BreakerPolicy};
+use super::{Auth, BreakerPolicy, Reach};
 use crate::backoff::Backoff;
-use crate::config::Secret;
 
 /// `[target.NAME]`.
 #[derive(Clone, Debug)]
@@ -18,22 +17,18 @@ pub struct Target {
     pub url: Url,
     /// How the host proves who it is.
     pub auth: Vec<Auth>,
-    /// The client certificate and its key as PEM, for a target that wants to see one.
-    pub identity: Option<Secret>,
-    /// The only authorities whose certificates count, as PEM; absent for those of the system.
-    pub ca: Option<String>,
-    /// The proxy that it is reached through.
-    pub proxy: Option<Url>,
+    /// How connections to it are made.
+    pub reach: Reach,
     /// The secrets that plugins may send to it, by name.
     pub plugin_secrets: BTreeSet<String>,
-    /// The longest an exchange may take, body included.
+    /// The longest that the status of an answer may take.
     pub timeout: Duration,
     /// The statuses that are tried again.
     pub retry_on: Statuses,
+    /// The statuses that its breaker counts as failures.
+    pub breaker_on: Statuses,
     /// How long to wait between tries.
     pub backoff: Backoff,
-    /// Whether it may resolve to private and local addresses.
-    pub allow_private: bool,
     /// When it is left alone for a while.
     pub breaker: BreakerPolicy,
     /// Whether it must not be called now.
@@ -57,26 +52,62 @@ impl Statuses {
         Statuses(BTreeSet::new())
     }
 
-    /// Adds `429` or `5xx`; false if the text is neither.
+    /// Adds `429`, `500-504`, `5xx` or `default`; false if the text is none of them.
     pub fn add(&mut self, text: &str) -> bool {
-        match text.parse::<u16>() {
-            Ok(status @ 300..=599) => {
-                self.0.insert(status);
-                true
-            }
-            Ok(_) => false,
-            Err(_) => {
-                let Some(class) = text.strip_suffix("xx").and_then(|class| class.parse::<u16>().ok()) else {
-                    return false;
-                };
-                self.0.extend(class.saturating_mul(100)..class.saturating_mul(100).saturating_add(100));
-                (3..=5).contains(&class)
-            }
+        if text == "default" {
+            self.0.extend(Statuses::default().0);
+            return true;
         }
+        let range = match (text.split_once('-'), text.strip_suffix("xx")) {
+            (Some((first, last)), _) => status(first).zip(status(last)),
+            (None, Some(class)) => status(&format!("{class}00")).zip(status(&format!("{class}99"))),
+            (None, None) => status(text).zip(status(text)),
+        };
+        let Some((first, last)) = range.filter(|(first, last)| first <= last) else { return false };
+        self.0.extend(first..=last);
+        true
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub fn and(&self, other: &Statuses) -> Statuses {
+        Statuses(self.0.intersection(&other.0).copied().collect())
     }
 
     /// Whether the status is in the set.
     pub fn contains(&self, status: u16) -> bool {
         self.0.contains(&status)
+    }
+}
+
+/// A status of three digits that is no success.
+fn status(text: &str) -> Option<u16> {
+    text.parse::<u16>().ok().filter(|status| (300..600).contains(status) && text.len() == 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_added_one_by_one_as_a_class_as_a_range_or_as_the_default() {
+        let cases: [(&str, &[u16], &[u16]); 5] = [
+            ("404", &[404], &[403, 405]),
+            ("5xx", &[500, 599], &[499]),
+            ("401-404", &[401, 403, 404], &[400, 405]),
+            ("300-599", &[300, 429, 599], &[200, 299]),
+            ("default", &[408, 425, 429, 500, 599], &[401, 403, 404]),
+        ];
+        for (text, inside, outside) in cases {
+            let mut statuses = Statuses::none();
+            assert!(statuses.add(text), "{text}");
+            assert!(inside.iter().all(|status| statuses.contains(*status)), "{text}");
+            assert!(!outside.iter().any(|status| statuses.contains(*status)), "{text}");
+        }
+        for text in
+            ["200", "2xx", "600", "6xx", "xx", "04xx", "404-401", "404-", "-404", "+404", "4xx-5xx", "", "Default"]
+        {
+            assert!(!Statuses::none().add(text), "{text}");
+        }
     }
 }

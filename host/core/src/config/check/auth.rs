@@ -5,28 +5,26 @@ use std::sync::Arc;
 use http::HeaderName;
 use url::Url;
 
-use super::super::{Secret, shape};
+use super::super::shape;
 use super::Checker;
-use crate::deliver::{Auth, ClientAuth, Oauth2, SigV4, Signing, guard};
+use crate::deliver::{Auth, ClientAuth, ClientCredentials, Oauth2, Reach, SigV4, Signing, guard};
 use crate::signature::{Algorithm, Encoding, Signed};
 
 /// What Standard Webhooks signs. Source: its specification, "Signature scheme".
 const STANDARD_WEBHOOKS: &str = "{header:webhook-id}.{timestamp}.{body}";
 
-/// The schemes that are put on a request, and the certificate that is shown when it connects.
-pub(super) type Proofs = (Vec<Auth>, Option<Secret>);
-
 impl Checker<'_> {
-    pub(super) fn auths(&mut self, at: &str, auths: shape::Auths, allow_private: bool) -> Proofs {
-        let (mut schemes, mut identity) = (Vec::<Auth>::new(), None);
+    /// The schemes that are put on a request, and how the target is reached with the certificate that it is shown.
+    pub(super) fn auths(&mut self, at: &str, auths: shape::Auths, mut reach: Reach) -> (Vec<Auth>, Reach) {
+        let mut schemes = Vec::<Auth>::new();
         let several = auths.0.len() > 1;
         for (index, auth) in auths.0.into_iter().enumerate() {
             let at = if several { format!("{at}[{index}]") } else { at.to_owned() };
             if let shape::Auth::Mtls { secret } = auth {
-                identity = self.secret(format!("{at}.secret"), &secret);
+                reach.identity = self.secret(format!("{at}.secret"), &secret);
                 continue;
             }
-            let Some(scheme) = self.auth(&at, auth, allow_private) else { continue };
+            let Some(scheme) = self.auth(&at, auth, &reach) else { continue };
             let taken = schemes.iter().flat_map(Auth::headers).find(|name| scheme.headers().contains(name));
             if let Some(name) = taken {
                 let hint = "schemes go together if each sets headers of its own, such as bearer and standard-webhooks";
@@ -34,10 +32,10 @@ impl Checker<'_> {
             }
             schemes.push(scheme);
         }
-        (schemes, identity)
+        (schemes, reach)
     }
 
-    fn auth(&mut self, at: &str, auth: shape::Auth, allow_private: bool) -> Option<Auth> {
+    fn auth(&mut self, at: &str, auth: shape::Auth, target: &Reach) -> Option<Auth> {
         let secret_at = format!("{at}.secret");
         match auth {
             shape::Auth::Bearer { secret } => Some(Auth::Bearer(self.secret(secret_at, &secret)?)),
@@ -72,14 +70,35 @@ impl Checker<'_> {
                 secrets: self.secrets(&secret_at, &secret.indexed()),
                 is_encoded: true,
             })),
-            shape::Auth::Oauth2 { token_url, client_id, secret, scope, audience, client_auth } => {
+            shape::Auth::Oauth2 {
+                token_url,
+                client_id,
+                secret,
+                scope,
+                audience,
+                client_auth,
+                ca,
+                proxy,
+                mtls,
+                allow_private,
+            } => {
                 let secret = self.secret(secret_at, &secret);
-                let token_url = self.token_url(&format!("{at}.token_url"), &token_url, allow_private)?;
+                let reach = Reach {
+                    allow_private: allow_private.unwrap_or(target.allow_private),
+                    ca: ca.and_then(|ca| self.ca(&format!("{at}.ca"), ca)),
+                    identity: mtls.and_then(|secret| self.secret(format!("{at}.mtls"), &secret)),
+                    proxy: proxy.and_then(|proxy| self.url(&format!("{at}.proxy"), &proxy)),
+                    max_age: target.max_age,
+                };
+                let token_url = self.token_url(&format!("{at}.token_url"), &token_url, reach.allow_private)?;
                 let client_auth = match client_auth {
                     shape::ClientAuth::Basic => ClientAuth::Basic,
                     shape::ClientAuth::Post => ClientAuth::Post,
                 };
-                Some(Auth::Oauth2(Arc::new(Oauth2::new(token_url, client_id, secret?, (scope, audience), client_auth))))
+                let secret = secret?;
+                let credentials =
+                    ClientCredentials { token_url, client_id, secret, scope, audience, client_auth, reach };
+                Some(Auth::Oauth2(Arc::new(Oauth2::new(credentials))))
             }
             shape::Auth::AwsSigv4 { service, region } => {
                 if service.is_empty() || region.is_empty() {
@@ -100,7 +119,7 @@ impl Checker<'_> {
         let url = self.url(at, text)?;
         if !allow_private && guard::is_private_host(&url) {
             let problem = format!("{text:?} is a private or local address");
-            self.wrong(at, problem, "if that is meant, set allow_private = true for the target");
+            self.wrong(at, problem, "if that is meant, set allow_private = true beside it, or for the target");
         }
         if url.scheme() != "https" && !allow_private {
             self.wrong(at, format!("{text:?} is not https: the client's secret would be readable on the way"), "");

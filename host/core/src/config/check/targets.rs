@@ -5,19 +5,28 @@ use std::time::Duration;
 use super::super::shape;
 use super::Checker;
 use crate::backoff::Backoff;
-use crate::deliver::{BreakerPolicy, Statuses, Target, certificates, guard};
+use crate::deliver::{BreakerPolicy, Reach, Statuses, Target, certificates, guard};
 
 impl Checker<'_> {
     pub(super) fn target(&mut self, name: String, target: shape::Target) -> Option<Target> {
         let at = format!("target.{name}");
-        let (auth, identity) = self.auths(&format!("{at}.auth"), target.auth, target.allow_private);
+        let max_age = target.connection_max_age.map_or(Reach::default().max_age, |span| span.0);
+        if max_age < Duration::from_secs(1) || max_age > Duration::from_secs(24 * 3600) {
+            let hint = "60s is the default: so long a name that has moved may still be called at its old address";
+            self.wrong(format!("{at}.connection_max_age"), "must be between 1s and 24h", hint);
+        }
         let ca = target.ca.and_then(|ca| self.ca(&format!("{at}.ca"), ca));
         let proxy = target.proxy.and_then(|proxy| self.url(&format!("{at}.proxy"), &proxy));
+        let reach = Reach { allow_private: target.allow_private, ca, identity: None, proxy, max_age };
+        let (auth, reach) = self.auths(&format!("{at}.auth"), target.auth, reach);
         let timeout = target.timeout.map_or(Duration::from_secs(10), |span| span.0);
         if timeout < Duration::from_millis(10) || timeout > Duration::from_secs(300) {
             self.wrong(format!("{at}.timeout"), "must be between 10ms and 5m", "10s is the default");
         }
-        let retry_on = self.statuses(&at, target.retry.on);
+        let retry_on =
+            target.retry.on.as_deref().map(|on| self.statuses(&format!("{at}.retry.on"), on)).unwrap_or_default();
+        let breaker_on = target.breaker.on.as_deref().map(|on| self.statuses(&format!("{at}.breaker.on"), on));
+        let breaker_on = breaker_on.unwrap_or_else(|| retry_on.and(&Statuses::default()));
         let defaults = Backoff::default();
         let backoff = Backoff {
             base: target.retry.base.map_or(defaults.base, |span| span.0),
@@ -44,15 +53,13 @@ impl Checker<'_> {
             name,
             url,
             auth,
-            identity,
-            ca,
-            proxy,
+            reach,
             plugin_secrets: target.plugin_secrets.into_iter().collect(),
             timeout,
             retry_on,
+            breaker_on,
             backoff,
             breaker,
-            allow_private: target.allow_private,
             hold: target.hold,
         })
     }
@@ -67,7 +74,7 @@ impl Checker<'_> {
     }
 
     /// The certificates as PEM: written in the config, or in a file beside it.
-    fn ca(&mut self, at: &str, ca: String) -> Option<String> {
+    pub(super) fn ca(&mut self, at: &str, ca: String) -> Option<String> {
         let hint = "the certificate of the authority as PEM: its text, or the name of a file beside the config";
         let pem = match ca.trim_start().starts_with("-----BEGIN") {
             true => Ok(ca),
@@ -98,13 +105,16 @@ impl Checker<'_> {
         policy
     }
 
-    fn statuses(&mut self, at: &str, on: Option<Vec<String>>) -> Statuses {
-        let Some(on) = on else { return Statuses::default() };
+    fn statuses(&mut self, at: &str, on: &[shape::Status]) -> Statuses {
         let mut statuses = Statuses::none();
-        for (index, text) in on.iter().enumerate() {
-            if !statuses.add(text) {
-                let hint = "write a status such as \"429\" or a class such as \"5xx\"; 2xx is success";
-                self.wrong(format!("{at}.retry.on[{index}]"), format!("{text:?} is no status from 3xx to 5xx"), hint);
+        for (index, status) in on.iter().enumerate() {
+            let text = match status {
+                shape::Status::Number(number) => number.to_string(),
+                shape::Status::Text(text) => text.clone(),
+            };
+            if !statuses.add(&text) {
+                let hint = "write 429, \"500-504\", \"5xx\", or \"default\" for 408, 425, 429 and 5xx; 2xx is success";
+                self.wrong(format!("{at}[{index}]"), format!("{text:?} is no status from 3xx to 5xx"), hint);
             }
         }
         statuses

@@ -42,6 +42,10 @@ pub(in super::super) enum Auth {
         audience: Option<String>,
         #[serde(default)]
         client_auth: ClientAuth,
+        ca: Option<String>,
+        proxy: Option<String>,
+        mtls: Option<String>,
+        allow_private: Option<bool>,
     },
     AwsSigv4 {
         service: String,

@@ -1,6 +1,7 @@
 //! Who gets in, and what is shown to whom: `verify` and targets.
 
 use super::{mistakes, parse};
+use crate::deliver::Auth;
 
 /// A config with this `verify` and these keys in its target, besides its URL.
 fn with(verify: &str, target: &str) -> String {
@@ -88,7 +89,7 @@ fn every_way_to_prove_oneself_to_a_target_is_read() {
     for (case, schemes) in cases {
         let config = parse(&with("", &format!("auth = {case}"))).unwrap_or_else(|error| panic!("{case}: {error}"));
         let target = &config.targets["t"];
-        assert_eq!((target.auth.len(), target.identity.is_some()), (schemes, case.contains("mtls")), "{case}");
+        assert_eq!((target.auth.len(), target.reach.identity.is_some()), (schemes, case.contains("mtls")), "{case}");
     }
 }
 
@@ -111,6 +112,15 @@ fn a_target_that_cannot_be_right_is_told() {
         ("ca = 'none.pem'".to_owned(), "t.ca: cannot read conf/none.pem"),
         ("ca = '-----BEGIN CERTIFICATE-----'".to_owned(), "t.ca: holds no certificate"),
         ("proxy = 'localhost:3128'".to_owned(), "t.proxy: \"localhost:3128\" is no http or https URL"),
+        (oauth2("https://id.example/', ca = 'none.pem"), "t.auth.ca: cannot read conf/none.pem"),
+        (oauth2("https://id.example/', proxy = 'localhost:3128"), "t.auth.proxy: \"localhost:3128\" is no http"),
+        (oauth2("https://id.example/', mtls = 'none"), "t.auth.mtls: the secret \"none\" is not set"),
+        (oauth2("https://id.example/', identity = 'hook"), "t.auth.identity: unknown field `identity`"),
+        ("connection_max_age = '0s'".to_owned(), "t.connection_max_age: must be between 1s and 24h"),
+        ("connection_max_age = '2d'".to_owned(), "t.connection_max_age: must be between 1s and 24h"),
+        ("retry = { on = ['default', 200] }".to_owned(), "t.retry.on[1]: \"200\" is no status from 3xx to 5xx"),
+        ("retry = { on = [true] }".to_owned(), "t.retry.on[0]: expected a status such as 429"),
+        ("breaker = { on = ['4xx', '404-401'] }".to_owned(), "t.breaker.on[1]: \"404-401\" is no status"),
         ("plugin_secrets = ['other']".to_owned(), "t.plugin_secrets: no plugin has the secret \"other\""),
     ];
     for (case, says) in cases {
@@ -151,4 +161,46 @@ fn no_way_of_writing_a_private_address_gets_past_the_check() {
         let found = mistakes(&text);
         assert!(found.len() == 1 && found[0].contains("is a private or local address"), "{host}: {found:?}");
     }
+}
+
+#[test]
+fn what_a_target_retries_and_its_breaker_counts_is_said_in_short() {
+    let on = |keys: &str| {
+        let config = parse(&with("", keys)).unwrap_or_else(|error| panic!("{keys}: {error}"));
+        let target = &config.targets["t"];
+        let in_both = |status: &u16| (target.retry_on.contains(*status), target.breaker_on.contains(*status));
+        [401, 404, 429, 503].map(|status| in_both(&status))
+    };
+    let (no, both, retried, counted) = ((false, false), (true, true), (true, false), (false, true));
+    assert_eq!(on(""), [no, no, both, both]);
+    assert_eq!(on("retry = { on = ['default', 401, '403-404'] }"), [retried, retried, both, both]);
+    assert_eq!(on("retry = { on = ['5xx'] }"), [no, no, no, both], "what is refused is no trouble of the target");
+    assert_eq!(
+        on("retry = { on = ['default', 404] }\nbreaker = { on = [404, 401] }"),
+        [counted, both, retried, retried]
+    );
+    assert_eq!(on("breaker = { on = [] }"), [no, no, retried, retried]);
+}
+
+#[test]
+fn a_token_endpoint_is_reached_in_its_own_way() {
+    let oauth2 = |keys: &str| {
+        let auth = "scheme = 'oauth2', token_url = 'https://10.0.0.1/', client_id = 'c', secret = 'hook'";
+        with(
+            "",
+            &format!(
+                "allow_private = true\nproxy = 'http://p.example'\nconnection_max_age = '7s'
+            auth = [{{ {auth}{keys} }}, {{ scheme = 'mtls', secret = 'hook' }}]"
+            ),
+        )
+    };
+    let config = parse(&oauth2(", proxy = 'http://q.example'")).expect("a config");
+    let target = &config.targets["t"];
+    let [Auth::Oauth2(oauth)] = target.auth.as_slice() else { panic!("{:?}", target.auth) };
+    assert!(oauth.reach().allow_private && oauth.reach().identity.is_none() && target.reach.identity.is_some());
+    let proxies = [&target.reach, oauth.reach()].map(|reach| reach.proxy.as_ref().map(url::Url::as_str));
+    assert_eq!(proxies, [Some("http://p.example/"), Some("http://q.example/")]);
+    assert_eq!([target.reach.max_age, oauth.reach().max_age], [std::time::Duration::from_secs(7); 2]);
+    let found = mistakes(&oauth2(", allow_private = false"));
+    assert!(found.len() == 1 && found[0].starts_with("target.t.auth[0].token_url"), "{found:?}");
 }

@@ -8,14 +8,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::Client;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use serde::Deserialize;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
-use super::super::{describe, read_body};
+use super::super::answer::{self, describe};
+use super::super::clients::{Pool, Reach};
 use super::sensitive;
+use super::token::Answer;
 use crate::config::Secret;
 
 /// How long a token counts if its endpoint does not say.
@@ -31,9 +32,9 @@ const DISCARD_EVERY: Duration = Duration::from_secs(30);
 /// An endpoint that failed is not asked again by everybody who waited for it.
 const FAILURE_COUNTS: Duration = Duration::from_secs(1);
 
-/// A client of a token endpoint, with the token that it has now.
-#[derive(Debug)]
-pub struct Oauth2 {
+/// A client of a token endpoint, as the config has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientCredentials {
     /// The token endpoint.
     pub token_url: Url,
     /// The client's id.
@@ -46,6 +47,15 @@ pub struct Oauth2 {
     pub audience: Option<String>,
     /// How the client says who it is.
     pub client_auth: ClientAuth,
+    /// How connections to the token endpoint are made. It is another server than the target, and is shown no certificate of
+    /// the target's.
+    pub reach: Reach,
+}
+
+/// A client of a token endpoint, with the token that it has now.
+#[derive(Debug)]
+pub struct Oauth2 {
+    client: ClientCredentials,
     state: Mutex<State>,
 }
 
@@ -76,39 +86,34 @@ struct Token {
     until: Instant,
 }
 
-#[derive(Deserialize)]
-struct Granted {
-    access_token: String,
-    expires_in: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Refused {
-    error: String,
-}
-
 impl Oauth2 {
     /// A client without a token.
-    pub fn new(
-        token_url: Url,
-        client_id: String,
-        secret: Secret,
-        (scope, audience): (Option<String>, Option<String>),
-        client_auth: ClientAuth,
-    ) -> Oauth2 {
-        Oauth2 { token_url, client_id, secret, scope, audience, client_auth, state: Mutex::default() }
+    pub fn new(client: ClientCredentials) -> Oauth2 {
+        Oauth2 { client, state: Mutex::default() }
+    }
+
+    /// How the token endpoint is reached.
+    pub fn reach(&self) -> &Reach {
+        &self.client.reach
     }
 
     /// A token that is good for a while. Of those who need one at the same time one fetches it.
-    pub(super) async fn token(&self, client: &Client) -> Result<Arc<str>, String> {
-        let mut state = self.state.lock().await;
+    pub(super) async fn token(&self, pool: &Pool, limit: Instant) -> Result<Arc<str>, String> {
+        let Ok(mut state) = timeout_at(limit, self.state.lock()).await else {
+            return Err("no access token: out of time while another message waited for the token endpoint".to_owned());
+        };
         if let Some(token) = state.token.as_ref().filter(|token| Instant::now() < token.until) {
             return Ok(Arc::clone(&token.value));
         }
         if let Some((_, problem)) = state.failed.as_ref().filter(|(at, _)| at.elapsed() < FAILURE_COUNTS) {
             return Err(problem.clone());
         }
-        match self.fetch(client).await {
+        let begun = Instant::now();
+        let fetched = timeout_at(limit, self.fetch(&pool.client(), limit)).await.unwrap_or_else(|_| {
+            let waited = begun.elapsed().as_millis();
+            Err(format!("no access token: the token endpoint did not answer within {waited} ms"))
+        });
+        match fetched {
             Ok(token) => {
                 let value = Arc::clone(&token.value);
                 (state.token, state.failed) = (Some(token), None);
@@ -137,50 +142,48 @@ impl Oauth2 {
     fn form(&self, secret: &str) -> String {
         let mut form = Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");
-        form.extend_pairs(self.scope.iter().map(|scope| ("scope", scope)));
-        form.extend_pairs(self.audience.iter().map(|audience| ("audience", audience)));
-        if self.client_auth == ClientAuth::Post {
-            form.append_pair("client_id", &self.client_id).append_pair("client_secret", secret);
+        form.extend_pairs(self.client.scope.iter().map(|scope| ("scope", scope)));
+        form.extend_pairs(self.client.audience.iter().map(|audience| ("audience", audience)));
+        if self.client.client_auth == ClientAuth::Post {
+            form.append_pair("client_id", &self.client.client_id).append_pair("client_secret", secret);
         }
         form.finish()
     }
 
     /// Asks the endpoint, and once more if the client's secret turns out to have been rotated.
-    async fn fetch(&self, client: &Client) -> Result<Token, String> {
-        let seen = self.secret.expose();
-        let mut asked = self.ask(client, &seen).await;
-        if matches!(asked, Err((Some(400 | 401), _))) && self.secret.is_renewed(&seen).await {
-            asked = self.ask(client, &self.secret.expose()).await;
+    async fn fetch(&self, client: &Client, limit: Instant) -> Result<Token, String> {
+        let seen = self.client.secret.expose();
+        let mut asked = self.ask(client, &seen, limit).await;
+        if matches!(asked, Err((Some(400 | 401), _))) && self.client.secret.is_renewed(&seen).await {
+            asked = self.ask(client, &self.client.secret.expose(), limit).await;
         }
         asked.map_err(|(_, problem)| format!("no access token: {problem}"))
     }
 
-    async fn ask(&self, client: &Client, secret: &str) -> Result<Token, (Option<u16>, String)> {
+    /// Asks the endpoint. An error has its status, if it answered, and what is wrong, without the secret.
+    async fn ask(&self, client: &Client, secret: &str, limit: Instant) -> Result<Token, (Option<u16>, String)> {
+        let broken = |problem: String| (None, format!("the token endpoint: {problem}"));
         let asked = Instant::now();
-        let mut request = client.post(self.token_url.clone()).header(ACCEPT, "application/json");
-        if self.client_auth == ClientAuth::Basic {
-            let pair = format!("{}:{}", form_encoded(&self.client_id), form_encoded(secret));
-            let value = format!("Basic {}", BASE64.encode(pair));
-            request = request.header(AUTHORIZATION, sensitive(&value).map_err(|problem| (None, problem))?);
+        let pair = BASE64.encode(format!("{}:{}", form_encoded(&self.client.client_id), form_encoded(secret)));
+        let mut request = client.post(self.client.token_url.clone()).header(ACCEPT, "application/json");
+        if self.client.client_auth == ClientAuth::Basic {
+            let value = sensitive(&format!("Basic {pair}")).map_err(|problem| (None, problem))?;
+            request = request.header(AUTHORIZATION, value);
         }
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(self.form(secret));
-        let broken = |error: reqwest::Error| (None, format!("the token endpoint: {}", describe(&error)));
-        let response = request.send().await.map_err(broken)?;
+        let response = request.send().await.map_err(|error| broken(describe(&error)))?;
         let status = response.status();
-        let body = read_body(response).await.map_err(broken)?;
-        if !status.is_success() {
-            // RFC 6749 section 5.2 has a code, which is safe to show, and a description, which may quote anything.
-            let code = serde_json::from_slice::<Refused>(&body).map(|refused| refused.error).unwrap_or_default();
-            let plain =
-                !code.is_empty() && code.len() <= 64 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-            let code = if plain { format!(" {code}") } else { String::new() };
-            return Err((Some(status.as_u16()), format!("the token endpoint answered {}{code}", status.as_u16())));
-        }
-        let granted = serde_json::from_slice::<Granted>(&body)
-            .map_err(|_| (None, "the token endpoint's answer holds no access_token".to_owned()))?;
-        let lifetime = granted.expires_in.map_or(LIFETIME, Duration::from_secs);
-        let until = asked + lifetime.saturating_sub(MARGIN.min(lifetime / 10)).min(Duration::from_secs(24 * 3600));
-        Ok(Token { value: granted.access_token.into(), until })
+        let content_type = response.headers().get(CONTENT_TYPE).cloned();
+        let body = match status.is_success() {
+            true => answer::whole(response).await.map_err(broken)?,
+            false => answer::beginning(response, answer::MAX_RESPONSE, limit).await,
+        };
+        let content_type = content_type.as_ref().and_then(|value| value.to_str().ok());
+        let read = Answer { status, content_type, body: &body }.read(&[secret, &form_encoded(secret), &pair]);
+        let granted = read.map_err(|problem| (Some(status.as_u16()), problem))?;
+        let lifetime = granted.lifetime.unwrap_or(LIFETIME);
+        let until = asked + lifetime.saturating_sub(MARGIN.min(lifetime / 10));
+        Ok(Token { value: granted.value.into(), until })
     }
 }
 

@@ -1,0 +1,244 @@
+//! What a token endpoint answers, RFC 6749 section 5, as endpoints really write it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::value::RawValue;
+
+/// No token counts for longer, whatever its endpoint says.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// How much of an endpoint's own words is shown.
+const SHOWN: usize = 200;
+
+/// So many characters in a row of a secret are never shown. Endpoints quote what they were sent, in part or in whole.
+const TELLING: usize = 6;
+
+/// A token, and how long it is good if its endpoint says so.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct Granted {
+    pub(super) value: String,
+    pub(super) lifetime: Option<Duration>,
+}
+
+/// An answer of a token endpoint.
+pub(super) struct Answer<'a> {
+    pub(super) status: StatusCode,
+    pub(super) content_type: Option<&'a str>,
+    pub(super) body: &'a [u8],
+}
+
+/// The fields of an answer. They are read one by one, so that nothing in a field that nobody needs can be wrong; of two with
+/// the same name the last counts.
+type Fields<'a> = BTreeMap<String, &'a RawValue>;
+
+impl Answer<'_> {
+    /// The token, or what is wrong in words that may be shown: no part of these secrets is in them.
+    pub(super) fn read(&self, secrets: &[&str]) -> Result<Granted, String> {
+        self.granted().map_err(|problem| {
+            let problem = shown(&without(&problem, secrets));
+            format!("the token endpoint answered {}{problem}", self.status.as_u16())
+        })
+    }
+
+    fn granted(&self) -> Result<Granted, String> {
+        let text = String::from_utf8_lossy(self.body);
+        let fields = serde_json::from_str::<Fields<'_>>(text.trim_start_matches('\u{feff}'));
+        let said = fields.as_ref().ok().and_then(said);
+        match (fields, said) {
+            (_, _) if self.status.is_redirection() => {
+                Err(": redirects are not followed, token_url must be the final address".to_owned())
+            }
+            (_, Some(said)) => Err(format!(": {said}")),
+            (Ok(fields), None) if self.status.is_success() => granted(&fields),
+            (Err(_), None) if self.status.is_success() => {
+                let kind = self.content_type.unwrap_or("no content-type");
+                Err(format!(", but its body is not a JSON object ({kind}, {} bytes)", self.body.len()))
+            }
+            _ => Err(self.content_type.map_or_else(String::new, |kind| format!(" ({kind})"))),
+        }
+    }
+}
+
+fn granted(fields: &Fields<'_>) -> Result<Granted, String> {
+    let Some(value) = fields.get("access_token") else {
+        let names = fields.keys().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
+        return Err(match names.is_empty() {
+            true => " with an empty object: it has no access_token".to_owned(),
+            false => format!(" without an access_token; its fields are {names}"),
+        });
+    };
+    let value = text(value).ok_or(", but its access_token is not a string")?;
+    let value = value.trim();
+    if value.is_empty() {
+        return Err(", but its access_token is empty".to_owned());
+    }
+    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(", but its access_token has characters that no header can have".to_owned());
+    }
+    let lifetime = fields.get("expires_in").and_then(|raw| lifetime(raw));
+    Ok(Granted { value: value.to_owned(), lifetime })
+}
+
+/// What an endpoint says is wrong. RFC 6749 section 5.2 has a code and a description.
+fn said(fields: &Fields<'_>) -> Option<String> {
+    let code = fields.get("error")?;
+    let code = text(code).unwrap_or_default();
+    let description = ["error_description", "message"].iter().find_map(|name| text(fields.get(*name)?));
+    match (code.trim(), description) {
+        ("", None) => Some("an error without a code".to_owned()),
+        ("", Some(description)) => Some(description.into_owned()),
+        (code, None) => Some(code.to_owned()),
+        (code, Some(description)) => Some(format!("{code} ({})", description.trim())),
+    }
+}
+
+/// Seconds, written as any number, or as one in quotes; anything else says nothing. What is over before it began is good
+/// for one request.
+fn lifetime(raw: &RawValue) -> Option<Duration> {
+    let written = text(raw).unwrap_or(Cow::Borrowed(raw.get()));
+    let seconds = written.trim().parse::<f64>().ok().filter(|seconds| !seconds.is_nan())?;
+    Duration::try_from_secs_f64(seconds.clamp(0.0, LONGEST.as_secs_f64())).ok()
+}
+
+/// The value of a string.
+fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<String>(raw.get()).ok().map(Cow::Owned)
+}
+
+/// One line of a bounded length.
+fn shown(text: &str) -> String {
+    let line: String = text.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    match text.chars().count() > SHOWN {
+        true => line + "…",
+        false => line,
+    }
+}
+
+/// The text with `***` in place of whatever it shares with a secret.
+fn without(text: &str, secrets: &[&str]) -> String {
+    let folded = |text: &str| text.chars().map(|c| c.to_ascii_lowercase()).collect::<Vec<char>>();
+    // Of a longer one only the beginning is shown.
+    let text: Vec<char> = text.chars().take(4 * SHOWN).collect();
+    let lower: Vec<char> = text.iter().map(char::to_ascii_lowercase).collect();
+    let mut hidden = vec![false; text.len()];
+    for secret in secrets.iter().map(|secret| folded(secret)).filter(|secret| !secret.is_empty()) {
+        let window = secret.len().min(TELLING);
+        for (at, piece) in lower.windows(window).enumerate() {
+            if secret.windows(window).any(|part| part == piece) {
+                hidden.iter_mut().skip(at).take(window).for_each(|hidden| *hidden = true);
+            }
+        }
+    }
+    let mut shown = String::new();
+    for (c, hidden) in text.into_iter().zip(hidden) {
+        match hidden {
+            false => shown.push(c),
+            true if shown.ends_with("***") => {}
+            true => shown.push_str("***"),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "planted-5ecret";
+
+    fn read(status: u16, body: &str) -> Result<Granted, String> {
+        let status = StatusCode::from_u16(status).expect("a status");
+        Answer { status, content_type: Some("text/html"), body: body.as_bytes() }.read(&[SECRET])
+    }
+
+    fn granted_for(lifetime: Option<f64>) -> Result<Granted, String> {
+        Ok(Granted { value: "t-1".to_owned(), lifetime: lifetime.map(Duration::from_secs_f64) })
+    }
+
+    #[test]
+    fn a_lifetime_is_read_however_it_is_written() {
+        let day = Some(24.0 * 3600.0);
+        let cases = [
+            ("3600", Some(3600.0)),
+            ("3600.5", Some(3600.5)),
+            ("3.6e3", Some(3600.0)),
+            ("\"3600\"", Some(3600.0)),
+            ("\" 3599.9 \"", Some(3599.9)),
+            ("0", Some(0.0)),
+            ("-1", Some(0.0)),
+            ("\"-60\"", Some(0.0)),
+            ("null", None),
+            ("true", None),
+            ("[3600]", None),
+            ("{}", None),
+            ("\"\"", None),
+            ("\"soon\"", None),
+            ("\"nan\"", None),
+            ("18446744073709551616", day),
+            ("1e400", day),
+            ("-1e400", Some(0.0)),
+        ];
+        for (written, lifetime) in cases {
+            let body = format!("{{\"access_token\":\"t-1\",\"expires_in\":{written}}}");
+            assert_eq!(read(200, &body), granted_for(lifetime), "{written}");
+        }
+        assert_eq!(read(200, "{\"access_token\":\"t-1\"}"), granted_for(None));
+    }
+
+    #[test]
+    fn what_stands_around_a_token_does_not_matter() {
+        let cases = [
+            "\u{feff}{\"access_token\":\"t-1\"}",
+            "\r\n {\"access_token\":\"t-1\"}\n",
+            "{\"access_token\":\" t-1\\n\",\"token_type\":\"BearerToken\"}",
+            "{\"scope\":[1e400,\"\\ud83d\"],\"access_token\":\"t-1\",\"ext\":{\"expires_in\":[]}}",
+            "{\"access_token\":\"t-0\",\"access_token\":\"t-1\"}",
+        ];
+        for body in cases {
+            assert_eq!(read(200, body), granted_for(None), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_real_trouble() {
+        let cases = [
+            (401, "{\"error\":\"invalid_client\"}", "401: invalid_client"),
+            (
+                400,
+                "{\"error\":\"invalid_scope\",\"error_description\":\"no\\nsuch scope\"}",
+                "400: invalid_scope (no such scope)",
+            ),
+            (400, "{\"error\":{\"code\":7},\"message\":\"disabled\"}", "400: disabled"),
+            (200, "{\"error\":\"slow_down\"}", "200: slow_down"),
+            (503, "<html>", "503 (text/html)"),
+            (302, "", "302: redirects are not followed, token_url must be the final address"),
+            (200, "<html>", "200, but its body is not a JSON object (text/html, 6 bytes)"),
+            (200, "", "200, but its body is not a JSON object (text/html, 0 bytes)"),
+            (200, "[]", "200, but its body is not a JSON object (text/html, 2 bytes)"),
+            (200, "{}", "200 with an empty object: it has no access_token"),
+            (200, "{\"id_token\":\"x\",\"scope\":1}", "200 without an access_token; its fields are id_token, scope"),
+            (200, "{\"access_token\":7}", "200, but its access_token is not a string"),
+            (200, "{\"access_token\":null}", "200, but its access_token is not a string"),
+            (200, "{\"access_token\":\" \"}", "200, but its access_token is empty"),
+            (200, "{\"access_token\":\"a\\nb\"}", "200, but its access_token has characters that no header can have"),
+        ];
+        for (status, body, says) in cases {
+            assert_eq!(read(status, body), Err(format!("the token endpoint answered {says}")), "{body}");
+        }
+        let long = format!("{{\"error\":\"e\",\"error_description\":\"{}\"}}", "x".repeat(5000));
+        assert!(read(400, &long).expect_err("an error").len() < 300);
+    }
+
+    #[test]
+    fn no_part_of_a_secret_is_shown() {
+        for quoted in [SECRET, "planted-5e", "PLANTED-5ECRET", "ed-5ecret!"] {
+            let body = format!("{{\"error\":\"invalid_client\",\"error_description\":\"is {quoted} right?\"}}");
+            let problem = read(401, &body).expect_err("an error");
+            assert!(problem.contains("is ***") && problem.ends_with(" right?)"), "{problem}");
+        }
+        assert_eq!(without("short: abc", &["abc", ""]), "short: ***");
+    }
+}
