@@ -1,7 +1,6 @@
 //! Who did what to dead letters, and why: a line of JSON each, written before it is done. A letter that is
 //! dropped or edited stands there whole, as it was.
 
-use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -10,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use towpath_core::clock::{Clock, Timestamp};
 use towpath_core::config::env;
 use towpath_core::dead_letter::DeadLetter;
+use towpath_core::private;
 use towpath_core::queue::{Attributes, GroupId, MessageId};
 
 use crate::letters::Letter;
@@ -62,11 +62,15 @@ impl Audit {
         };
         let text = serde_json::to_string(&entry).unwrap_or_default() + "\n";
         let write = || {
-            std::fs::create_dir_all(self.0.parent().unwrap_or(std::path::Path::new(".")))?;
-            let mut file = OpenOptions::new().create(true).append(true).open(&self.0)?;
+            let (folder, new) = (self.0.parent().unwrap_or(std::path::Path::new(".")), !self.0.exists());
+            private::make_folder(folder)?;
+            let mut file = private::append(&self.0)?;
             file.write_all(text.as_bytes())?;
             // A redrive of thousands is not synced line by line: nothing of it is lost that is not in a queue.
-            if whole { file.sync_data() } else { Ok(()) }
+            if whole {
+                file.sync_data()?;
+            }
+            if new { private::sync_folder(folder) } else { Ok(()) }
         };
         write().with_context(|| format!("writing {}; nothing was done", self.0.display()))
     }

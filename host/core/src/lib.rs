@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod pipeline;
 pub mod plugin;
 pub mod poll;
+pub mod private;
 pub mod queue;
 pub mod registry;
 pub mod route;

@@ -15,11 +15,12 @@ use std::sync::{Arc, mpsc};
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::disk::Syncs;
 use crate::schema;
 
 /// From so many pages of 4 KiB on the log is moved: 64 MiB. Most of them are the same few pages again and again, which are
 /// moved once.
-const LONG: c_int = 16_000;
+pub(crate) const LONG: u32 = 16_000;
 
 /// So few pages the writer moves.
 const FEW: c_int = 100;
@@ -33,19 +34,20 @@ struct Progress {
     nearly: AtomicBool,
 }
 
-/// Has the log of this connection moved from a thread of its own. That ends with the connection.
-pub(crate) fn beside(writer: &mut Connection, file: &Path) -> rusqlite::Result<()> {
-    from(writer, file, LONG).map(drop)
+/// Has the log of this connection moved from a thread of its own, from so many pages on. That ends with the connection.
+pub(crate) fn beside(writer: &mut Connection, file: &Path, long: u32, syncs: &Syncs) -> rusqlite::Result<()> {
+    from(writer, file, c_int::try_from(long).unwrap_or(c_int::MAX), syncs).map(drop)
 }
 
 /// The same for a log of any length.
-fn from(writer: &mut Connection, file: &Path, long: c_int) -> rusqlite::Result<Arc<Progress>> {
+fn from(writer: &mut Connection, file: &Path, long: c_int, syncs: &Syncs) -> rusqlite::Result<Arc<Progress>> {
+    let [syncs, movers_syncs] = [(); 2].map(|()| syncs.clone());
     let (ask, asked) = mpsc::sync_channel(1);
     let (file, shared, mut next) = (file.to_owned(), Arc::new(Progress::default()), long);
     let [progress, movers] = [(); 2].map(|()| Arc::clone(&shared));
     let mover = std::thread::Builder::new().name("towpath-checkpoint".to_owned());
     // Without a thread the writer moves everything, later than it would by itself.
-    let _ = mover.spawn(move || move_when_asked(&file, &asked, &movers));
+    let _ = mover.spawn(move || move_when_asked(&file, &asked, &movers, &movers_syncs));
     writer.wal_hook(Some(move |log: &mut rusqlite::hooks::Wal, pages: c_int| {
         if pages < progress.length.swap(pages, Ordering::Relaxed) {
             next = long;
@@ -57,7 +59,9 @@ fn from(writer: &mut Connection, file: &Path, long: c_int) -> rusqlite::Result<A
         if progress.nearly.swap(false, Ordering::Relaxed) || (due && pages >= 4 * long) {
             // Moved whole it begins anew at the next commit. This one has succeeded whatever comes of it, and waits for nobody
             // who reads what is old: then it is tried again later.
-            let _ = log.checkpoint_v2(CheckpointMode::PASSIVE);
+            syncs.try_moving(|| {
+                log.checkpoint_v2(CheckpointMode::PASSIVE).inspect_err(|error| syncs.failed_if("file", error)).ok()
+            });
         } else if due {
             let _ = ask.try_send(());
         }
@@ -66,12 +70,15 @@ fn from(writer: &mut Connection, file: &Path, long: c_int) -> rusqlite::Result<A
     Ok(shared)
 }
 
-fn move_when_asked(file: &Path, asked: &mpsc::Receiver<()>, progress: &Progress) {
+fn move_when_asked(file: &Path, asked: &mpsc::Receiver<()>, progress: &Progress, syncs: &Syncs) {
     let mut mover = None;
     while asked.recv().is_ok() {
         mover = mover.or_else(|| Mover::new(file));
-        let nearly = mover.as_ref().is_some_and(|mover| mover.move_most(progress));
+        let nearly = mover.as_ref().is_some_and(|mover| mover.move_most(progress, syncs));
         progress.nearly.store(nearly, Ordering::Relaxed);
+    }
+    if let Some(mover) = mover {
+        syncs.before_closing(&mover.connection);
     }
 }
 
@@ -91,10 +98,10 @@ impl Mover {
     }
 
     /// Moves what is in the log, and what comes meanwhile, as long as that becomes less. Whether only a few pages are left.
-    fn move_most(&self, progress: &Progress) -> bool {
+    fn move_most(&self, progress: &Progress, syncs: &Syncs) -> bool {
         let mut before = c_int::MAX;
         loop {
-            let Some(left) = self.move_once(progress) else { return false };
+            let Some(left) = self.move_once(progress, syncs) else { return false };
             if left <= FEW || left >= before {
                 return left <= FEW;
             }
@@ -102,13 +109,17 @@ impl Mover {
         }
     }
 
-    /// Moves what is in the log. How many pages are left, or came meanwhile.
-    fn move_once(&self, progress: &Progress) -> Option<c_int> {
-        // What cannot be moved stays in the log, where it is as safe. As a function of the library it would do nothing on a
-        // connection that has not read anything yet.
-        let moved: c_int = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2)).ok()?;
-        // SQLite syncs the file only where it has moved the whole log: that would all be left to the writer.
-        self.file.sync_data().ok()?;
+    /// Moves what is in the log. How many pages are left, or came meanwhile; nothing if it could not be moved, or must not.
+    fn move_once(&self, progress: &Progress, syncs: &Syncs) -> Option<c_int> {
+        let moved: c_int = syncs.moving(|| {
+            // What cannot be moved stays in the log, where it is as safe. As a function of the library it would do nothing
+            // on a connection that has not read anything yet.
+            let moved = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2));
+            let moved = moved.inspect_err(|error| syncs.failed_if("file", error)).ok()?;
+            // SQLite syncs the file only where it has moved the whole log: that would all be left to the writer.
+            self.file.sync_data().inspect_err(|error| syncs.failed("file", error)).ok()?;
+            Some(moved)
+        })?;
         Some(progress.length.load(Ordering::Relaxed) - moved)
     }
 }
@@ -140,7 +151,7 @@ mod tests {
     fn writer(file: &Path, moved_to: &Path) -> (Connection, Arc<Progress>) {
         let mut writer = Connection::open_with_flags(file, schema::flags()).expect("file");
         schema::prepare(&mut writer).expect("tables");
-        let progress = from(&mut writer, moved_to, LONG).expect("hook");
+        let progress = from(&mut writer, moved_to, LONG, &Syncs::default()).expect("hook");
         writer.execute_batch("CREATE TABLE t (x)").expect("table");
         (writer, progress)
     }

@@ -5,63 +5,149 @@
 //! everybody: a webhook may be at its target before its sender is answered. A power cut takes the end of the log, never its
 //! middle. Source: <https://www.sqlite.org/pragma.html#pragma_synchronous>.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
-use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode};
+use tracing::{error, info};
 
 use crate::schema;
+use crate::store::lock;
+use crate::wal::{self, Index};
 
 /// The disk as far as a store relies on it.
 pub(crate) trait Disk: Send {
     /// Syncs all that was written to the log.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Writes all that is in the log to another place, and syncs that.
+    /// Writes all that is in the log again and syncs it, then moves all of that to the file again, and syncs that.
     fn rewrite(&mut self) -> io::Result<()>;
+}
+
+/// What all share who move the log of a store to its file, and who sync one of them: whether a sync failed.
+///
+/// After a sync that failed Linux may take for written what is not, and later syncs succeed: nothing that was in the log
+/// or moved to the file since the last sync can be relied on. Until all of it was written again nothing is moved, so that
+/// the log does not begin again. Source: <https://wiki.postgresql.org/wiki/Fsync_Errors>.
+#[derive(Clone, Default)]
+pub(crate) struct Syncs {
+    failed: Arc<AtomicBool>,
+    /// Held by who moves.
+    moving: Arc<Mutex<()>>,
+}
+
+impl Syncs {
+    /// Takes note of a sync that failed, or of an error that may have been one.
+    pub(crate) fn failed(&self, what: &'static str, problem: &(dyn std::error::Error + 'static)) {
+        if !self.failed.swap(true, Ordering::SeqCst) {
+            error!(what, error = problem, "sync failed, refusing sends until everything is written again");
+        }
+    }
+
+    /// The same, if that is what SQLite says: what it cannot write for want of room it does not take for written.
+    pub(crate) fn failed_if(&self, what: &'static str, problem: &rusqlite::Error) {
+        if problem.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
+            self.failed(what, problem);
+        }
+    }
+
+    pub(crate) fn have_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
+    }
+
+    /// Moves while nobody else does, unless a sync failed.
+    pub(crate) fn moving<T>(&self, work: impl FnOnce() -> Option<T>) -> Option<T> {
+        let _moving = lock(&self.moving);
+        if self.have_failed() { None } else { work() }
+    }
+
+    /// The same, or nothing if somebody else moves.
+    pub(crate) fn try_moving<T>(&self, work: impl FnOnce() -> Option<T>) -> Option<T> {
+        let _moving = match self.moving.try_lock() {
+            Ok(moving) => moving,
+            Err(TryLockError::Poisoned(moving)) => moving.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        if self.have_failed() { None } else { work() }
+    }
+
+    /// Keeps everybody from moving, to write everything again.
+    fn begin_again(&self) -> MutexGuard<'_, ()> {
+        let moving = lock(&self.moving);
+        self.failed.store(false, Ordering::SeqCst);
+        moving
+    }
+
+    /// Says what the last connection that is closed does with the log: move and remove it, but not after a sync that
+    /// failed. Then the next who opens the store finds it whole.
+    pub(crate) fn before_closing(&self, connection: &Connection) {
+        // It fails only for a connection that is broken: that moves nothing either.
+        let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, self.have_failed());
+    }
 }
 
 /// A disk, and whether it can be relied on.
 pub(crate) struct Syncer {
     disk: Box<dyn Disk>,
+    syncs: Syncs,
+    /// Whether the last one failed, or panicked.
     failed: bool,
 }
 
 impl Syncer {
-    pub(crate) fn new(disk: impl Disk + 'static) -> Syncer {
-        Syncer { disk: Box::new(disk), failed: false }
+    pub(crate) fn new(disk: impl Disk + 'static, syncs: Syncs) -> Syncer {
+        Syncer { disk: Box::new(disk), syncs, failed: false }
     }
 
     /// Sees to it that all that was committed until now is on the disk.
-    ///
-    /// After a sync that failed Linux may take for written what is not, and later syncs succeed: nothing that was in the
-    /// log then can be relied on. Source: <https://wiki.postgresql.org/wiki/Fsync_Errors>.
     pub(crate) fn sync(&mut self) -> Result<(), String> {
         // One that panics has failed too.
-        let failed = std::mem::replace(&mut self.failed, true);
-        let synced = if failed { self.disk.rewrite() } else { self.disk.sync() };
+        let failed = std::mem::replace(&mut self.failed, true) || self.syncs.have_failed();
+        let synced = if failed { self.rewrite() } else { self.disk.sync() };
         self.failed = synced.is_err();
-        synced.map_err(|error| format!("{error}: the disk fails, or is full"))
+        synced.map_err(|error| {
+            self.syncs.failed("log", &error);
+            format!("{error}: the disk fails, or is full")
+        })
+    }
+
+    fn rewrite(&mut self) -> io::Result<()> {
+        let _moving = self.syncs.begin_again();
+        let rewritten = self.disk.rewrite();
+        match rewritten {
+            Ok(()) => info!("everything is written again after a sync that failed, accepting sends"),
+            // Before anybody moves again.
+            Err(_) => self.syncs.failed.store(true, Ordering::SeqCst),
+        }
+        rewritten
     }
 }
-
-/// How long a log that is rewritten waits for others: nobody can write meanwhile.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The log of a store, and the file that it is moved to.
 pub(crate) struct Log {
     log: File,
     file: PathBuf,
+    /// Opened once they are needed.
+    behind: Option<Behind>,
+}
+
+/// The file that the log is moved to, and the log's index.
+struct Behind {
+    /// Never closed, as the [`Index`].
+    file: ManuallyDrop<File>,
+    index: Index,
 }
 
 impl Log {
     /// The log beside this file, which a connection has open.
     pub(crate) fn of(file: &Path) -> io::Result<Log> {
-        let mut log = file.as_os_str().to_owned();
-        log.push("-wal");
-        Ok(Log { log: OpenOptions::new().write(true).open(log)?, file: file.to_owned() })
+        let log = File::options().read(true).write(true).open(wal::beside(file, "-wal"))?;
+        Ok(Log { log, file: file.to_owned(), behind: None })
     }
 }
 
@@ -71,13 +157,23 @@ impl Disk for Log {
     }
 
     fn rewrite(&mut self) -> io::Result<()> {
-        let connection = Connection::open_with_flags(&self.file, schema::flags()).map_err(io::Error::other)?;
-        connection.busy_timeout(PATIENCE).map_err(io::Error::other)?;
-        let moved = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
-        match moved.map_err(io::Error::other)? {
-            false => Ok(()),
-            true => Err(io::Error::other("a sync failed, and the log cannot be moved while somebody reads for long")),
-        }
+        let sqlite = io::Error::other::<rusqlite::Error>;
+        let behind = match self.behind.take() {
+            Some(behind) => behind,
+            None => Behind { index: Index::of(&self.file)?, file: ManuallyDrop::new(File::open(&self.file)?) },
+        };
+        let Behind { file, index } = self.behind.insert(behind);
+        let mut connection = Connection::open_with_flags(&self.file, schema::flags()).map_err(sqlite)?;
+        connection.busy_handler(Some(schema::ask_again)).map_err(sqlite)?;
+        // Whoever may write keeps the log as it is.
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
+        wal::write_again(&self.log, index)?;
+        self.log.sync_data()?;
+        index.forget_moved()?;
+        connection.execute_batch("ROLLBACK").map_err(sqlite)?;
+        // What somebody who reads for long keeps from being moved stays in the log.
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(sqlite)?;
+        file.sync_data()
     }
 }
 
@@ -85,6 +181,7 @@ impl Disk for Log {
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Arc, Mutex, mpsc};
+    use std::time::Duration;
 
     use tempfile::TempDir;
     use tokio::task::JoinSet;
@@ -250,13 +347,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_log_that_is_rewritten_is_in_the_file() {
+    async fn a_log_that_is_rewritten_stays_and_is_in_the_file() {
         let folder = TempDir::new().expect("folder");
         let queue = queue(&folder).await;
         queue.send_with(message(1), Extras::default()).await.expect("send");
-        let file = folder.path().join("towpath.db");
+        let (file, log) = (folder.path().join("towpath.db"), folder.path().join("towpath.db-wal"));
+        let before = std::fs::read(&log).expect("log");
         Log::of(&file).expect("log").rewrite().expect("rewritten");
-        assert_eq!(std::fs::metadata(folder.path().join("towpath.db-wal")).expect("log").len(), 0);
+        assert_eq!(std::fs::read(&log).expect("log"), before);
         let alone = TempDir::new().expect("folder");
         std::fs::copy(&file, alone.path().join("towpath.db")).expect("copy");
         assert_eq!(self::queue(&alone).await.depth().await.expect("depth").messages, 1);
@@ -265,7 +363,39 @@ mod tests {
         let reader = Connection::open_with_flags(&file, schema::flags()).expect("file");
         reader.execute_batch("BEGIN; SELECT * FROM messages;").expect("a reader");
         queue.send_with(message(3), Extras::default()).await.expect("send");
-        let busy = Log::of(&file).expect("log").rewrite().expect_err("somebody reads");
-        assert!(busy.to_string().contains("reads for long"), "{busy}");
+        Log::of(&file).expect("log").rewrite().expect("nobody waits for somebody who reads for long");
+    }
+
+    #[tokio::test]
+    async fn after_a_sync_that_failed_nobody_moves_the_log_until_all_is_written_again() {
+        let folder = TempDir::new().expect("folder");
+        let queue = queue(&folder).await;
+        let (syncs, moved) = (queue.store().syncs(), || Some(()));
+        assert_eq!(syncs.moving(moved), Some(()));
+        syncs.failed("file", &io::Error::other("bad sector"));
+        assert_eq!((syncs.moving(moved), syncs.try_moving(moved)), (None, None));
+        queue.send_with(message(1), Extras::default()).await.expect("all is written again before it");
+        assert_eq!((syncs.moving(moved), syncs.try_moving(moved)), (Some(()), Some(())));
+
+        let ends = vec![false].into_iter();
+        queue.store().on(Failing { ends, asked: Arc::default() });
+        syncs.failed("file", &io::Error::other("bad sector"));
+        queue.send_with(message(2), Extras::default()).await.expect_err("nothing is promised");
+        assert_eq!(syncs.moving(moved), None);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_closed_after_a_sync_that_failed_leaves_its_log() {
+        for failed in [false, true] {
+            let folder = TempDir::new().expect("folder");
+            let queue = queue(&folder).await;
+            queue.send_with(message(1), Extras::default()).await.expect("send");
+            if failed {
+                queue.store().syncs().failed("file", &io::Error::other("bad sector"));
+            }
+            drop(queue);
+            assert_eq!(folder.path().join("towpath.db-wal").exists(), failed);
+            assert_eq!(self::queue(&folder).await.depth().await.expect("depth").messages, 1);
+        }
     }
 }

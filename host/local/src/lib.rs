@@ -12,6 +12,7 @@ mod browse;
 mod checkpoint;
 mod disk;
 pub mod endpoint;
+mod folder;
 mod handle;
 mod holds;
 mod lane;
@@ -29,6 +30,7 @@ mod settings;
 mod settle;
 mod store;
 mod waker;
+mod wal;
 mod writer;
 
 pub use browse::{Browsed, Depth, GroupDepth};

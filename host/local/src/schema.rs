@@ -99,7 +99,7 @@ DROP TABLE moves;
 const PAUSE: std::time::Duration = std::time::Duration::from_micros(200);
 const TRIES: i32 = 50_000;
 
-fn ask_again(tries: i32) -> bool {
+pub(crate) fn ask_again(tries: i32) -> bool {
     std::thread::sleep(PAUSE);
     tries < TRIES
 }

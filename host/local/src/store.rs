@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 use towpath_core::clock::Clock;
 use towpath_core::queue::QueueError;
 
-use crate::disk::{Log, Syncer};
+use crate::disk::{Log, Syncer, Syncs};
 use crate::lane::Lane;
 use crate::queues::Known;
 use crate::waker::Waker;
 use crate::writer::{Durability, Job, Work, Writer};
-use crate::{checkpoint, schema};
+use crate::{checkpoint, folder, schema};
 
 /// The file of a store in its folder.
 pub(crate) const FILE: &str = "towpath.db";
@@ -34,6 +34,7 @@ pub(crate) struct Shared {
     /// What is to be committed.
     pending: Lane<Box<dyn Job>>,
     syncer: Mutex<Syncer>,
+    syncs: Syncs,
     /// What is committed, and answered once it is on the disk.
     committed: Lane<Box<dyn Job>>,
     wakers: Mutex<HashMap<i64, Arc<Waker>>>,
@@ -58,6 +59,14 @@ pub enum StoreError {
         file: PathBuf,
         /// Why.
         source: Trouble,
+    },
+    /// Its folder cannot be synced: a power cut could take a new store whole.
+    #[error("cannot sync the folder {}: does the disk fail?", folder.display())]
+    Sync {
+        /// The folder, or one above it.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
     /// Its log cannot be opened.
     #[error("cannot open the log of the store {}", file.display())]
@@ -120,7 +129,12 @@ impl std::fmt::Display for Trouble {
 impl Store {
     /// Opens the store in this folder, or makes it.
     pub fn open(folder: &Path, clock: Clock) -> Result<Store, StoreError> {
-        std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
+        Store::open_with_log(folder, clock, checkpoint::LONG)
+    }
+
+    /// The same, with a log that is moved to the file from so many pages of 4 KiB on: 64 MiB are usual.
+    pub fn open_with_log(folder: &Path, clock: Clock, pages: u32) -> Result<Store, StoreError> {
+        folder::make(folder).map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
         let file = folder.join(FILE);
         let failed = |source| StoreError::open(file.clone(), source);
         let mut connection = Connection::open_with_flags(&file, schema::flags()).map_err(failed)?;
@@ -128,14 +142,17 @@ impl Store {
         if found != schema::VERSION {
             return Err(StoreError::Version { file, found, expected: schema::VERSION });
         }
-        checkpoint::beside(&mut connection, &file).map_err(failed)?;
+        let syncs = Syncs::default();
+        checkpoint::beside(&mut connection, &file, pages, &syncs).map_err(failed)?;
         let writer = Writer::new(connection).map_err(failed)?;
         let log = Log::of(&file).map_err(|source| StoreError::Log { file: file.clone(), source })?;
+        folder::sync(folder).map_err(|source| StoreError::Sync { folder: folder.to_owned(), source })?;
         let shared = Shared {
             file,
             writer: Mutex::new(writer),
             pending: Lane::default(),
-            syncer: Mutex::new(Syncer::new(log)),
+            syncer: Mutex::new(Syncer::new(log, syncs.clone())),
+            syncs,
             committed: Lane::default(),
             wakers: Mutex::default(),
             queues: Known::default(),
@@ -145,7 +162,12 @@ impl Store {
 
     #[cfg(test)]
     pub(crate) fn on(&self, disk: impl crate::disk::Disk + 'static) {
-        *lock(&self.shared.syncer) = Syncer::new(disk);
+        *lock(&self.shared.syncer) = Syncer::new(disk, self.shared.syncs.clone());
+    }
+
+    #[cfg(test)]
+    pub(crate) fn syncs(&self) -> Syncs {
+        self.shared.syncs.clone()
     }
 
     /// The file.
@@ -192,8 +214,12 @@ impl Shared {
     /// Commits until nothing is pending.
     fn write(self: &Arc<Self>) {
         while let Some(mut jobs) = self.pending.take() {
-            let committed =
-                unbroken(|| lock(&self.writer).commit(&mut jobs).map_err(|error| Trouble(error).to_string()));
+            let committed = unbroken(|| {
+                let committed = lock(&self.writer).commit(&mut jobs);
+                committed
+                    .inspect_err(|error| self.syncs.failed_if("log", error))
+                    .map_err(|error| Trouble(error).to_string())
+            });
             let to_sync = |job: &mut Box<dyn Job>| committed.is_ok() && job.durability() == Durability::Synced;
             if self.committed.put(jobs.extract_if(.., to_sync)) {
                 let shared = Arc::clone(self);
@@ -209,6 +235,12 @@ impl Shared {
             let synced = unbroken(|| lock(&self.syncer).sync());
             jobs.into_iter().for_each(|job| job.reply(synced.clone()));
         }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.syncs.before_closing(lock(&self.writer).connection());
     }
 }
 

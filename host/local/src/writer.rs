@@ -79,6 +79,10 @@ impl Writer {
         Ok(Writer { connection })
     }
 
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Runs and commits these. Where one fails the others go on: savepoints cost as much as small operations do, so that
     /// only then all are run again, each in its own.
     pub(crate) fn commit(&self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {

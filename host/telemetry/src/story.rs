@@ -1,10 +1,11 @@
 //! The file in which the story of messages is kept on one machine: it ends at some size, and the one before it is kept too.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use towpath_core::private;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// A file is set aside at this size. Two are kept: some hundred thousand passes.
@@ -40,7 +41,7 @@ pub fn before(path: &Path) -> PathBuf {
 
 impl Open {
     fn at(path: &Path) -> io::Result<Open> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let file = private::append(path)?;
         let written = file.metadata()?.len();
         Ok(Open { path: path.to_owned(), file, written })
     }

@@ -2,7 +2,7 @@
 //! that is cut off between the two would leave a letter in both queues and know nothing of it.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use towpath_core::clock::Timestamp;
+use towpath_core::private;
 use towpath_core::queue::MessageId;
 
 /// Within this a queue swallows the second send of a letter. Source: deduplication of SQS; a minute less, for
@@ -57,14 +58,13 @@ impl Journal {
     /// Opens the journal, with what a redrive that was cut off left in it.
     pub(super) fn open(path: &Path) -> anyhow::Result<Journal> {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+            private::make_folder(folder).with_context(|| format!("making {}", folder.display()))?;
         }
         let text = std::fs::read_to_string(path).unwrap_or_default();
         // The last line may be torn by the cut.
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
         let known = lines.map(|line| (line.letter, (line.step, line.at))).collect();
-        let file = OpenOptions::new().create(true).append(true).open(path);
-        let mut file = file.with_context(|| format!("opening {}", path.display()))?;
+        let mut file = private::append(path).with_context(|| format!("opening {}", path.display()))?;
         if !text.is_empty() && !text.ends_with('\n') {
             file.write_all(b"\n").with_context(|| format!("writing {}", path.display()))?;
         }

@@ -1,0 +1,98 @@
+//! The folder of a store: it and what is in it are its user's alone, and on the disk before anything is promised.
+
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use towpath_core::private;
+
+use crate::store::FILE;
+use crate::wal::beside;
+
+/// Makes the folder and an empty file for the store where they are missing, and takes the rights of all others on them.
+pub(crate) fn make(folder: &Path) -> io::Result<()> {
+    private::make_folder(folder)?;
+    let file = folder.join(FILE);
+    // It is not opened if it is there: closing it would lose the locks that SQLite has on it for others in this process.
+    private::make(&file)?;
+    private::tighten(&beside(&file, "-wal"));
+    private::tighten(&beside(&file, "-shm"));
+    if is_its_own(folder)? {
+        private::tighten_folder(folder);
+    }
+    Ok(())
+}
+
+/// Puts the names of the folder's files on the disk, and its own name, and those of the folders above it that may be new.
+pub(crate) fn sync(folder: &Path) -> io::Result<()> {
+    let folder = folder.canonicalize()?;
+    private::sync_folder(&folder)?;
+    for above in folder.ancestors().skip(1) {
+        match private::sync_folder(above) {
+            // Somebody else's, so nothing in it is new.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => break,
+            synced => synced?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is nothing in the folder but what belongs to a store.
+fn is_its_own(folder: &Path) -> io::Result<bool> {
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if !name.starts_with(FILE) && !name.ends_with(".jsonl") && !name.contains(".jsonl.") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use tempfile::TempDir;
+    use towpath_core::clock::Clock;
+
+    use super::*;
+    use crate::Store;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).expect("it is there").permissions().mode() & 0o7777
+    }
+
+    #[tokio::test]
+    async fn a_new_store_is_its_users_alone() {
+        let folder = TempDir::new().expect("folder");
+        let folder = folder.path().join("a/store");
+        let _store = Store::open(&folder, Clock::wall()).expect("store");
+        for folder in [folder.parent().expect("a"), &folder] {
+            assert_eq!(mode(folder), 0o700, "{}", folder.display());
+        }
+        for name in ["towpath.db", "towpath.db-wal", "towpath.db-shm"] {
+            assert_eq!(mode(&folder.join(name)), 0o600, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_others_may_read_is_tightened_and_a_folder_with_other_things_is_not() {
+        for (beside, expected) in [("story.jsonl", 0o700), ("towpath.toml", 0o755)] {
+            let above = TempDir::new().expect("folder");
+            let folder = above.path().join("store");
+            let open = Store::open(&folder, Clock::wall()).expect("store");
+            std::fs::write(folder.join(beside), "").expect("written");
+            std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("loose");
+            for name in ["towpath.db", "towpath.db-wal", "towpath.db-shm"] {
+                std::fs::set_permissions(folder.join(name), Permissions::from_mode(0o644)).expect("loose");
+            }
+            let _again = Store::open(&folder, Clock::wall()).expect("store");
+            for name in ["towpath.db", "towpath.db-wal", "towpath.db-shm"] {
+                assert_eq!(mode(&folder.join(name)), 0o600, "{name}");
+            }
+            assert_eq!(mode(&folder), expected, "beside {beside}");
+            drop(open);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Power cuts, simulated: a process uses a store while a library that is loaded before libc writes down what it does to its
+//! files; then its disk is built as a cut at many moments may leave it, and what was answered must be there, in order.
+//!
+//! The same with disks that fail a sync once, or from then on. And with disks whose syncs lie, which must be noticed: or
+//! this test would prove nothing. Cuts follow from the seed: `cargo test -p towpath-local --test powercut -- seed=7`.
+
+mod check;
+mod model;
+mod workload;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::check::{Books, check};
+use crate::model::{Disk, Left, Record, What};
+
+/// A run of the process.
+struct Run {
+    folder: TempDir,
+    records: Vec<Record>,
+    books: Books,
+}
+
+/// How a disk fails.
+struct Fault {
+    name: &'static str,
+    /// As the library reads it.
+    fail: &'static str,
+    /// How much of what was to be synced is lost.
+    lose: f64,
+    messages: u32,
+    /// Whether sends are accepted again once it is over.
+    recovers: bool,
+}
+
+const FAULTS: [Fault; 8] = [
+    Fault { name: "no fault", fail: "", lose: 1.0, messages: 400, recovers: true },
+    Fault { name: "an early sync of the log", fail: "log 6 1", lose: 1.0, messages: 120, recovers: true },
+    Fault { name: "a sync of the log", fail: "log 60 1", lose: 1.0, messages: 400, recovers: true },
+    Fault { name: "a sync of the log, in part", fail: "log 90 1", lose: 0.5, messages: 400, recovers: true },
+    Fault { name: "all syncs of the log", fail: "log 60 0", lose: 1.0, messages: 400, recovers: false },
+    Fault { name: "a sync of the file", fail: "db 2 1", lose: 1.0, messages: 600, recovers: true },
+    Fault { name: "a later sync of the file, in part", fail: "db 4 1", lose: 0.5, messages: 600, recovers: true },
+    Fault { name: "all syncs of the file", fail: "db 3 0", lose: 1.0, messages: 600, recovers: false },
+];
+
+/// So many sends at most were synced before a sync that failed and are written in the books behind it.
+const UNDER_WAY: usize = 5;
+
+/// Cuts at random moments of a run, and of moments that are worth one.
+const CUTS: usize = 16;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [workload, folder, messages] = &args[..]
+        && workload == "workload"
+    {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let messages = messages.parse().expect("a number");
+        return runtime.expect("a runtime").block_on(workload::run(Path::new(folder), messages));
+    }
+    let seed = args.iter().find_map(|arg| arg.strip_prefix("seed=")).map_or(1, |seed| seed.parse().expect("a seed"));
+    let filters = args.iter().filter(|arg| !arg.starts_with('-') && !arg.starts_with("seed="));
+    if cfg!(not(target_os = "linux")) || filters.into_iter().any(|filter| !"powercut".contains(filter.as_str())) {
+        println!("powercut: left out");
+        return;
+    }
+    fastrand::seed(seed);
+    let library = library();
+    for fault in &FAULTS {
+        let run = run(&library, fault);
+        let failed = run.records.iter().filter(|record| record.what == What::SyncFailed).count();
+        let since = run.records.iter().position(|record| record.what == What::SyncFailed).unwrap_or(0);
+        assert_eq!(failed > 0, !fault.fail.is_empty(), "{}: {failed} syncs failed", fault.name);
+        let stored_since = stored_since(&run, since);
+        assert_eq!(stored_since > UNDER_WAY, fault.recovers, "{}: {stored_since} stored since", fault.name);
+        assert_eq!(run.books.refused > 0, fault.fail.starts_with("log") || !fault.recovers, "{}", fault.name);
+        let (cuts, wrong) = cut(&run.records, &run, fault.lose, false);
+        assert!(wrong.is_empty(), "{} (seed {seed}): {} of {cuts} cuts: {}", fault.name, wrong.len(), wrong[0]);
+        println!("powercut: {}: {} stored, {cuts} cuts, nothing wrong", fault.name, run.books.stored.len());
+        if fault.fail.is_empty() {
+            lies(&run);
+        }
+    }
+}
+
+/// Disks that lie about their syncs are noticed.
+fn lies(run: &Run) {
+    for (what, suffix) in [("the log", "-wal"), ("the file", ".db"), ("folders", "store"), ("the folder above", "new")]
+    {
+        let lies = |record: &&Record| record.what == What::Synced && record.path.to_string_lossy().ends_with(suffix);
+        assert!(run.records.iter().any(|record| lies(&record)), "nobody syncs {what}");
+        // Folders are synced at the start only; the others lie later, when the store is in use. The record stays, or the
+        // numbers of others would be wrong.
+        let from = if suffix.contains(['-', '.']) { run.records.len() / 3 } else { 0 };
+        let records = run.records.iter().cloned().enumerate();
+        let records: Vec<Record> = records
+            .map(|(number, mut record)| {
+                if number >= from && lies(&&record) {
+                    record.what = What::HeardOfFailed;
+                }
+                record
+            })
+            .collect();
+        let (cuts, wrong) = cut(&records, run, 1.0, true);
+        assert!(!wrong.is_empty(), "syncs of {what} lie, and {cuts} cuts do not show it");
+        println!("powercut: syncs of {what} lie: noticed, {}", wrong[0]);
+    }
+}
+
+/// Builds the library that is loaded first.
+fn library() -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/powercut/shim.c");
+    let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("powercut.so");
+    let mut cc = Command::new("cc");
+    let cc = cc.args(["-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o"]).arg(&library).arg(source).arg("-ldl");
+    assert!(cc.status().expect("a C compiler, which the build needs too").success());
+    library
+}
+
+/// Runs the process on a disk with this fault.
+fn run(library: &Path, fault: &Fault) -> Run {
+    let folder = TempDir::new().expect("folder");
+    let (watched, trace) = (folder.path().join("watched"), folder.path().join("trace"));
+    std::fs::create_dir(&watched).expect("made");
+    let watched = watched.canonicalize().expect("a path");
+    let mut child = Command::new(std::env::current_exe().expect("this program"));
+    child.arg("workload").arg(&watched).arg(fault.messages.to_string());
+    child.env("LD_PRELOAD", library).env("CUT_DIR", &watched).env("CUT_TRACE", &trace).env("CUT_FAIL", fault.fail);
+    assert!(child.status().expect("it runs").success(), "{}", fault.name);
+    let (records, books) = (model::read(&trace), Books::read(&watched));
+    Run { folder, records, books }
+}
+
+/// How many were stored behind this record.
+fn stored_since(run: &Run, since: usize) -> usize {
+    let stored = |record: &&Record| record.what == What::Write && record.data.starts_with(b"stored");
+    run.records.iter().skip(since).filter(stored).count()
+}
+
+/// Cuts the power at many moments; how often, and what was wrong.
+fn cut(records: &[Record], run: &Run, lose: f64, until_wrong: bool) -> (usize, Vec<String>) {
+    let from = run.folder.path().join("watched").canonicalize().expect("a path");
+    let (mut disk, mut cuts, mut wrong) = (Disk::new(records, lose), 0, Vec::new());
+    for moment in moments(records) {
+        disk.go_to(moment);
+        for left in [Left::Nothing, Left::Everything, Left::Some, Left::Some] {
+            let to = TempDir::new().expect("folder");
+            disk.cut(left, &from, to.path());
+            disk.whole(workload::BOOKS, to.path());
+            cuts += 1;
+            if let Err(problem) = check(to.path(), &Books::read(to.path())) {
+                wrong.push(format!("{problem} (at record {moment} of {}, {left:?} left)", records.len()));
+                if until_wrong {
+                    return (cuts, wrong);
+                }
+            }
+        }
+    }
+    (cuts, wrong)
+}
+
+/// Random moments; behind answers; around failed syncs; around moves of the log, and where it begins again.
+fn moments(records: &[Record]) -> Vec<usize> {
+    let last = records.len() - 1;
+    let mut moments: Vec<usize> = (0..CUTS).map(|_| fastrand::usize(0..=last)).collect();
+    moments.push(last);
+    let numbers = |wanted: &dyn Fn(&Record) -> bool| -> Vec<usize> {
+        (0..=last).filter(|number| wanted(&records[*number])).collect()
+    };
+    let stored = numbers(&|record| record.data.starts_with(b"stored"));
+    let failed = numbers(&|record| record.what == What::SyncFailed);
+    let file = numbers(&|record| record.path.ends_with("towpath.db") && record.what != What::Create);
+    let beginnings = numbers(&|record| record.data.starts_with(&[0x37, 0x7f, 0x06]) || record.what == What::Truncate);
+    moments.extend(stored.first());
+    for interesting in [stored, failed, file, beginnings] {
+        for _ in 0..CUTS / 4 {
+            let Some(moment) = fastrand::choice(&interesting) else { break };
+            moments.extend([*moment, moment + fastrand::usize(0..60)]);
+        }
+    }
+    moments.iter_mut().for_each(|moment| *moment = (*moment).min(last));
+    moments.sort_unstable();
+    moments
+}

@@ -1,0 +1,103 @@
+//! What the cut process does: it sends, receives, deletes and moves to the dead-letter queue, and keeps books of it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::task::JoinSet;
+use towpath_core::clock::Clock;
+use towpath_core::queue::{GroupId, NewMessage, Queue as _, Receive};
+use towpath_local::{LocalQueue, QueueSettings, Store};
+
+/// The log is moved from so many pages on: several times in a run.
+const LOG_PAGES: u32 = 400;
+const SENDERS: u32 = 4;
+const GROUPS_EACH: u32 = 3;
+
+/// The file of the books, in the folder that is watched.
+pub(crate) const BOOKS: &str = "books";
+
+/// A body of a message is its name and so many bytes, which follow from the name.
+pub(crate) fn body(group: &str, n: u32) -> String {
+    let mut seeded = fastrand::Rng::with_seed(u64::from(n) * 1000 + group.bytes().map(u64::from).sum::<u64>());
+    let length = match seeded.u32(0..10) {
+        0..6 => seeded.usize(20..1_000),
+        6..9 => seeded.usize(1_000..12_000),
+        _ => seeded.usize(12_000..60_000),
+    };
+    let filler: String = std::iter::repeat_with(|| seeded.alphanumeric()).take(length).collect();
+    format!("{group} {n} {filler}")
+}
+
+#[derive(Clone)]
+struct Books(Arc<Mutex<File>>);
+
+impl Books {
+    /// One line, written at once.
+    fn line(&self, what: &str, queue: &str, group: &str, n: u32) {
+        let line = format!("{what} {queue} {group} {n}\n");
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes()).expect("books");
+    }
+
+    async fn send(&self, queue: &LocalQueue, group: &str, n: u32) {
+        for _ in 0..3 {
+            let message = NewMessage {
+                group: GroupId(group.to_owned()),
+                dedup_id: format!("{group}-{n}"),
+                body: body(group, n),
+                attributes: BTreeMap::new(),
+            };
+            match queue.send(message).await {
+                Ok(_) => return self.line("stored", queue.name(), group, n),
+                Err(_) => self.line("refused", queue.name(), group, n),
+            }
+        }
+    }
+}
+
+/// Runs in the folder, which is watched; what is sent follows from the seed, and there are so many messages.
+pub(crate) async fn run(folder: &Path, messages: u32) {
+    let books = Books(Arc::new(Mutex::new(File::create(folder.join(BOOKS)).expect("books"))));
+    let store = Store::open_with_log(&folder.join("new/store"), Clock::wall(), LOG_PAGES).expect("store");
+    let events = store.set_queue("events.fifo", QueueSettings::default()).await.expect("queue");
+    let dead = store.set_queue("dead.fifo", QueueSettings::default()).await.expect("queue");
+    let mut senders = JoinSet::new();
+    for sender in 0..SENDERS {
+        let (books, events) = (books.clone(), events.clone());
+        senders.spawn(async move {
+            for n in 0..messages / SENDERS {
+                books.send(&events, &format!("g{sender}.{}", n % GROUPS_EACH), n).await;
+            }
+        });
+    }
+    let mut sending = true;
+    while sending {
+        sending = tokio::select! {
+            ended = senders.join_next() => ended.is_some(),
+            () = work(&books, &events, &dead) => true,
+        };
+    }
+}
+
+/// Takes ten messages. Those of one group in three are given back, one in eight dies, the others are done with.
+async fn work(books: &Books, events: &LocalQueue, dead: &LocalQueue) {
+    let taken = events.receive(Receive { max: 10, ..Receive::default() }).await.unwrap_or_default();
+    if taken.is_empty() {
+        return tokio::task::yield_now().await;
+    }
+    for message in taken {
+        let group = message.group.to_string();
+        let n: u32 = message.body.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("a number");
+        if group.ends_with(".0") {
+            events.change_visibility(&[(message.handle, std::time::Duration::from_secs(60))]).await;
+            continue;
+        }
+        if n % 8 == 0 {
+            books.send(dead, &group, n).await;
+        }
+        books.line("deleting", events.name(), &group, n);
+        events.delete(&[message.handle]).await;
+    }
+}
