@@ -24,6 +24,13 @@ locals {
       threshold   = var.oldest_message_alarm
       minutes     = 3
     }
+    "oldest-dead-letter" = {
+      description = "SQS deletes dead letters after ${var.dead_letter_retention} days, and the oldest has waited for most of that: `towpath dlq redrive` or `towpath dlq drop`."
+      metric      = "ApproximateAgeOfOldestMessage"
+      queue       = aws_sqs_queue.dead_letters.name
+      # Four of 14 days are left.
+      threshold = floor(var.dead_letter_retention * 86400 * 5 / 7)
+    }
     "deduplicated" = {
       description = "Sends were taken for duplicates. That is right for a sender that tries again; if there are many, a route's dedup may not name an event."
       metric      = "NumberOfDeduplicatedSentMessages"

@@ -247,6 +247,10 @@ run "alarms" {
     error_message = "Waiting is watched."
   }
   assert {
+    condition     = aws_cloudwatch_metric_alarm.this["oldest-dead-letter"].metric_name == "ApproximateAgeOfOldestMessage" && aws_cloudwatch_metric_alarm.this["oldest-dead-letter"].threshold == 864000 && aws_cloudwatch_metric_alarm.this["oldest-dead-letter"].dimensions["QueueName"] == aws_sqs_queue.dead_letters.name
+    error_message = "Somebody is told of dead letters before SQS deletes them."
+  }
+  assert {
     condition     = aws_cloudwatch_metric_alarm.this["deduplicated"].metric_name == "NumberOfDeduplicatedSentMessages" && aws_cloudwatch_metric_alarm.this["deduplicated"].statistic == "Sum"
     error_message = "Duplicates are watched."
   }

@@ -109,6 +109,22 @@ pub enum Command {
 /// `store`.
 #[derive(Subcommand, Debug)]
 pub enum Store {
+    /// Write the file of a store again without its free room, while nothing runs on it
+    #[command(after_help = "\
+Examples:
+  towpath store compact
+  towpath store compact /var/lib/towpath
+
+Stop what runs on the store first: it fails if anything has it open, and takes as much room again as the messages \
+need while it works. A running `serve` gives free room back by itself, a little at a time; a store that was made before \
+that was possible has to be compacted once.")]
+    Compact {
+        /// The folder of the store [default: the config's]
+        store: Option<PathBuf>,
+        /// The config
+        #[command(flatten)]
+        config: ConfigFile,
+    },
     /// Save what can be read of a damaged store into a new one; exit code 1 if something could not be read
     #[command(after_help = "\
 Example:

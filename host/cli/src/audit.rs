@@ -2,7 +2,7 @@
 //! dropped or edited stands there whole, as it was.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,9 @@ pub(crate) struct Entry {
     pub(crate) by: String,
     /// `edit`, `drop` or `redrive`.
     pub(crate) action: String,
+    /// `retention` for what a rule of the config did; absent for what somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
     /// The letter's id in the dead-letter queue.
     pub(crate) id: MessageId,
     pub(crate) group: GroupId,
@@ -32,6 +35,23 @@ pub(crate) struct Entry {
     pub(crate) body: Option<String>,
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub(crate) attributes: Attributes,
+}
+
+impl Entry {
+    fn new(action: &str, note: &str, letter: &Letter, whole: bool) -> Entry {
+        Entry {
+            at: Clock::wall().now(),
+            by: by(),
+            action: action.to_owned(),
+            reason: None,
+            id: letter.id.clone(),
+            group: letter.group.clone(),
+            note: note.to_owned(),
+            letter: letter.death.clone(),
+            body: whole.then(|| letter.body.clone()),
+            attributes: if whole { letter.attributes.clone() } else { Attributes::new() },
+        }
+    }
 }
 
 /// The file: in the folder of a local store, or in `.towpath` here for a queue of SQS.
@@ -46,28 +66,37 @@ impl Audit {
         Audit(folder.join("audit.jsonl"))
     }
 
+    /// The one in the folder of a store.
+    pub(crate) fn in_folder(folder: &Path) -> Audit {
+        Audit(folder.join("audit.jsonl"))
+    }
+
     /// Writes an entry to the disk. What cannot be written down is not done.
     pub(crate) fn write(&self, action: &str, note: &str, letter: &Letter) -> anyhow::Result<()> {
+        // A redrive of thousands is not synced line by line: nothing of it is lost that is not in a queue.
         let whole = action != "redrive";
-        let entry = Entry {
-            at: Clock::wall().now(),
-            by: by(),
-            action: action.to_owned(),
-            id: letter.id.clone(),
-            group: letter.group.clone(),
-            note: note.to_owned(),
-            letter: letter.death.clone(),
-            body: whole.then(|| letter.body.clone()),
-            attributes: if whole { letter.attributes.clone() } else { Attributes::new() },
+        self.append(&[Entry::new(action, note, letter, whole)], whole)
+    }
+
+    /// Writes down that these letters are removed because this rule of the config says so.
+    pub(crate) fn retention(&self, rule: &str, letters: &[Letter]) -> anyhow::Result<()> {
+        let entry = |letter| Entry {
+            by: "towpath".to_owned(),
+            reason: Some("retention".to_owned()),
+            ..Entry::new("drop", rule, letter, true)
         };
-        let text = serde_json::to_string(&entry).unwrap_or_default() + "\n";
+        self.append(&letters.iter().map(entry).collect::<Vec<_>>(), true)
+    }
+
+    fn append(&self, entries: &[Entry], sync: bool) -> anyhow::Result<()> {
+        let line = |entry| serde_json::to_string(entry).unwrap_or_default() + "\n";
+        let text: String = entries.iter().map(line).collect();
         let write = || {
-            let (folder, new) = (self.0.parent().unwrap_or(std::path::Path::new(".")), !self.0.exists());
+            let (folder, new) = (self.0.parent().unwrap_or(Path::new(".")), !self.0.exists());
             private::make_folder(folder)?;
             let mut file = private::append(&self.0)?;
             file.write_all(text.as_bytes())?;
-            // A redrive of thousands is not synced line by line: nothing of it is lost that is not in a queue.
-            if whole {
+            if sync {
                 file.sync_data()?;
             }
             if new { private::sync_folder(folder) } else { Ok(()) }

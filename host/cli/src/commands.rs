@@ -54,6 +54,7 @@ pub async fn run(args: Args, output: &Output, telemetry: Arc<Telemetry>) -> anyh
         Command::Dlq(dlq) => dlq::run(dlq, output).await,
         Command::Tail(tail) => tail::run(tail, output).await,
         Command::Trace(trace) => trace::run(trace, output).await,
+        Command::Store(Store::Compact { store, config }) => store::compact(store, &config, output).await,
         Command::Store(Store::Recover { from, to, queue }) => {
             store::recover(&from, &to, &queue.into_iter().collect(), output)
         }

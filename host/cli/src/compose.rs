@@ -18,19 +18,23 @@ use towpath_core::plugin::{Engine, LoadError, Plugin, Plugins, Settings};
 use towpath_core::poll;
 use towpath_core::registry::{self, Failures, Watch};
 use towpath_core::route::Routes;
+use towpath_core::telemetry::{self, Stored};
 use towpath_ingest::{Ingest, router};
 use towpath_local::endpoint::{self, Endpoint};
-use towpath_local::{DedupScope, LocalQueue, QueueSettings, Store};
+use towpath_local::{DedupScope, KEPT_FOR_EVER, LocalQueue, QueueSettings, Store};
 use towpath_telemetry::Telemetry;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::args::ConfigFile;
-use crate::{aws, server};
+use crate::{aws, server, upkeep};
 
 /// The names of the queues in a store.
 pub(crate) const EVENTS: &str = "events.fifo";
 pub(crate) const DEAD_LETTERS: &str = "events-dead.fifo";
 pub(crate) const REFUSED: &str = "events-refused.fifo";
+
+/// The label of the dead letters in metrics.
+const DEAD_LETTERS_LABEL: &str = "dead-letters";
 
 /// The story of messages, in the folder of the store.
 pub(crate) const STORY: &str = "story.jsonl";
@@ -47,9 +51,6 @@ const SPARE_SLOTS: usize = 8;
 /// How long holds that were read count: a hold or a resume is felt after this.
 pub(crate) const HOLDS_MEMORY: Duration = Duration::from_secs(10);
 const HOLDS_MEMORY_HERE: Duration = Duration::from_secs(1);
-
-/// How often messages past their retention are removed.
-const SWEEP: Duration = Duration::from_secs(600);
 
 /// The config file that is meant.
 pub(crate) fn config_file(args: &ConfigFile) -> std::path::PathBuf {
@@ -71,12 +72,24 @@ impl Queues {
         let settings = QueueSettings {
             dedup_scope: DedupScope::MessageGroup,
             max_message_bytes: MAX_LOCAL_MESSAGE,
+            // The pipeline gives up what is too old, and says why; nothing else does.
+            retention: KEPT_FOR_EVER,
             ..QueueSettings::default()
         };
         let dead_letters = store.queue(DEAD_LETTERS, settings.clone()).await?;
         let refused = store.queue(REFUSED, QueueSettings { retention: KEEP_REFUSED, ..settings.clone() }).await?;
         let events = store.queue(EVENTS, settings).await?;
         Ok(Queues { events, dead_letters, refused })
+    }
+
+    /// Opens the store in this folder for a look: it stays as it is until something is changed.
+    pub(crate) async fn look(folder: &Path) -> anyhow::Result<Queues> {
+        let store = Store::look(folder, Clock::wall())?;
+        Ok(Queues {
+            events: store.look_for(EVENTS).await?,
+            dead_letters: store.look_for(DEAD_LETTERS).await?,
+            refused: store.look_for(REFUSED).await?,
+        })
     }
 }
 
@@ -155,6 +168,7 @@ pub(crate) struct Station {
     pub(crate) ingest: Arc<Ingest>,
     watch: Option<Arc<Watch>>,
     listen: IngestConfig,
+    keep_dead_letters: Option<Duration>,
     concurrency: usize,
 }
 
@@ -171,6 +185,7 @@ impl Station {
         let clock = Clock::wall();
         let holds = Watched::new(Arc::new(queues.events.store().clone()), HOLDS_MEMORY_HERE);
         let (ingest, concurrency) = (config.ingest.clone(), config.queue.concurrency);
+        let keep_dead_letters = config.keep_dead_letters;
         let parts = Parts::new(config, concurrency, Some(holds), clock).await?;
         let Parts { engine, routes, plugins, watch, deliverer } = parts;
         let dead_letters = Arc::new(queues.dead_letters.clone());
@@ -180,7 +195,7 @@ impl Station {
         let ingest = Ingest::new(routes, Arc::new(queues.events.clone()), listen.body_limit);
         let ingest = Arc::new(ingest.keeping_refused(Arc::new(queues.refused.clone())));
         let (pipeline, watch) = (Arc::new(pipeline), watch.map(Arc::new));
-        Ok(Station { engine, queues, pipeline, ingest, watch, listen, concurrency })
+        Ok(Station { engine, queues, pipeline, ingest, watch, listen, keep_dead_letters, concurrency })
     }
 
     /// Starts ingest and pipeline; both end when `stop` is cancelled. Returns the address it listens on.
@@ -196,6 +211,16 @@ impl Station {
             });
         }
         Ok(address)
+    }
+
+    /// Shows what is stored to those who read metrics.
+    pub(crate) fn show_stored(&self) {
+        let queues = self.queues.clone();
+        telemetry::show_stored(move || {
+            let queues =
+                [("events", &queues.events), (DEAD_LETTERS_LABEL, &queues.dead_letters), ("refused", &queues.refused)];
+            queues.into_iter().filter_map(|(label, queue)| stored(label, queue)).collect()
+        });
     }
 
     /// Keeps the story of messages beside the store, for `towpath tail` and `towpath trace`.
@@ -223,14 +248,7 @@ impl Station {
             ingest.drain();
         });
         tasks.spawn(server::serve(listener, router, stop.clone()));
-        let (queues, stopped) = (self.queues.clone(), stop.clone());
-        tasks.spawn(async move {
-            while stopped.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
-                for queue in [&queues.events, &queues.dead_letters, &queues.refused] {
-                    sweep(queue).await;
-                }
-            }
-        });
+        tasks.spawn(upkeep::run(self.queues.clone(), self.keep_dead_letters, stop.clone()));
         let prefix = &self.listen.prefix;
         info!(address = %address, prefix, "listening");
         Ok(address)
@@ -283,10 +301,11 @@ pub(crate) fn endpoint_token(at: SocketAddr, secrets: &Secrets) -> anyhow::Resul
     Ok(token)
 }
 
-async fn sweep(queue: &LocalQueue) {
-    match queue.sweep(1000).await {
-        Ok(0) => {}
-        Ok(removed) => warn!(removed, "messages past their retention were removed"),
-        Err(error) => warn!(error = %error, "sweep failed"),
-    }
+/// What is stored in a queue; nothing if it cannot be read.
+fn stored(label: &'static str, queue: &LocalQueue) -> Option<Stored> {
+    let standing = queue.standing().ok()?;
+    let oldest = standing.oldest.map(|oldest| queue.store().now().since(oldest));
+    let letters = standing.letters.into_iter().filter(|_| label == DEAD_LETTERS_LABEL);
+    let letters = letters.map(|letter| (letter.route, letter.reason, letter.messages)).collect();
+    Some(Stored { queue: label, messages: standing.messages, oldest, letters })
 }

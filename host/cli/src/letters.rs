@@ -13,7 +13,7 @@ use towpath_core::dead_letter::{DeadLetter, Stored};
 use towpath_core::message::Message;
 use towpath_core::queue::{Attributes, GroupId, Handle, MessageId, NewMessage, Received};
 
-pub(crate) use local::LocalLetters;
+pub(crate) use local::{LocalLetters, browsed_letter};
 pub(crate) use sqs::SqsLetters;
 
 use crate::aws;
@@ -70,6 +70,14 @@ impl Letter {
     /// Whether it waits here only because one before it in its group died.
     pub(crate) fn is_parked(&self) -> bool {
         self.death.reason == "parked"
+    }
+
+    /// Its sequence number; empty for one of SQS.
+    pub(crate) fn sequence(&self) -> &str {
+        match &self.key {
+            Key::Sequence(sequence) => sequence,
+            Key::Handle(_) => "",
+        }
     }
 
     pub(crate) fn named(&self, id: &str) -> bool {

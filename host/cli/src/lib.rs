@@ -25,6 +25,7 @@ mod signals;
 mod sss;
 mod story;
 pub mod toolchain;
+mod upkeep;
 mod watch;
 
 pub use commands::run;

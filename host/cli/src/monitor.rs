@@ -34,7 +34,12 @@ pub(crate) async fn listen(
         Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     };
-    let metrics = async move || ([(header::CONTENT_TYPE, METRICS)], telemetry.prometheus());
+    let metrics = async move || {
+        let telemetry = Arc::clone(&telemetry);
+        // Some of them are read from the store.
+        let text = tokio::task::spawn_blocking(move || telemetry.prometheus()).await.unwrap_or_default();
+        ([(header::CONTENT_TYPE, METRICS)], text)
+    };
     let router = Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready));
     let router = router.route("/metrics", get(metrics));
     tasks.spawn(server::serve(listener, router, CancellationToken::new()));

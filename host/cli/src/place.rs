@@ -1,6 +1,5 @@
 //! Which queues and holds a command is about: a local store, or queues of SQS and an object in S3.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -38,7 +37,7 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Finds the place that the arguments mean. A command that looks must not make a store.
+    /// Finds the place that the arguments mean. A command that looks changes nothing, and makes no store.
     pub(crate) async fn find(args: &Args) -> anyhow::Result<Found> {
         if let Some(url) = &args.queue_url {
             let config = config(args).await.ok();
@@ -46,13 +45,13 @@ impl Found {
             return Ok(Found { place: Place::Sqs { events, dead_letters: url.clone() }, config });
         }
         if let Some(folder) = &args.store {
-            return Ok(Found { place: Place::Local(open(folder.clone()).await?), config: config(args).await.ok() });
+            return Ok(Found { place: Place::Local(Queues::look(folder).await?), config: config(args).await.ok() });
         }
         let config =
             config(args).await.context("finding the queue: give --store DIR, --queue-url URL or --config FILE")?;
         let place = match (&config.queue.url, &config.queue.dead_letter_url) {
             (events @ Some(_), Some(dead)) => Place::Sqs { events: events.clone(), dead_letters: dead.clone() },
-            _ => Place::Local(open(config.queue.store.clone()).await?),
+            _ => Place::Local(Queues::look(&config.queue.store).await?),
         };
         Ok(Found { place, config: Some(config) })
     }
@@ -74,11 +73,4 @@ impl Found {
 
 async fn config(args: &Args) -> anyhow::Result<Config> {
     load_config(&args.config, &Secrets::placeholders()).await
-}
-
-async fn open(folder: PathBuf) -> anyhow::Result<Queues> {
-    if !folder.join("towpath.db").is_file() {
-        bail!("there is no store in {}: has `towpath serve` run there?", folder.display());
-    }
-    Queues::open(&folder).await
 }

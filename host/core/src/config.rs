@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use secrets::{Secret, SecretStore, Secrets};
 
@@ -25,6 +26,8 @@ pub struct Config {
     pub file: PathBuf,
     /// `[queue]`.
     pub queue: QueueConfig,
+    /// `[dead_letters]` `keep`: how long dead letters of the local store are kept; absent for ever.
+    pub keep_dead_letters: Option<Duration>,
     /// `[ingest]`.
     pub ingest: IngestConfig,
     /// `[holds]` `url`: the object in S3 where holds are kept; absent for the local store.

@@ -34,6 +34,7 @@ struct Metrics {
     message_age: Histogram<f64>,
     dead_letters: Counter<u64>,
     dead_letter_failures: Counter<u64>,
+    dead_letters_removed: Counter<u64>,
     attempts: Counter<u64>,
     attempt_duration: Histogram<f64>,
     plugin_duration: Histogram<f64>,
@@ -95,6 +96,11 @@ impl Metrics {
                 "{message}",
                 "Dead letters that could not be stored: the messages are kept",
             ),
+            dead_letters_removed: counter(
+                "towpath.dead_letters.removed",
+                "{message}",
+                "Dead letters removed because dead_letters.keep says so",
+            ),
             attempts: counter("towpath.attempts", "{request}", "Requests to targets, by what was answered"),
             attempt_duration: seconds("towpath.attempt.duration", &SECONDS, "How long a request to a target took"),
             plugin_duration: seconds("towpath.plugin.duration", &SECONDS, "How long a call of a plugin took"),
@@ -136,6 +142,54 @@ pub(crate) fn show(standing: impl Fn() -> Standing + Clone + Send + Sync + 'stat
         .build();
 }
 
+/// What is stored in a queue now.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Stored {
+    /// The label of the queue.
+    pub queue: &'static str,
+    /// How many messages it has.
+    pub messages: u64,
+    /// How old the first of them is.
+    pub oldest: Option<Duration>,
+    /// How many of them are dead letters, by route and reason.
+    pub letters: Vec<(String, String, u64)>,
+}
+
+/// Shows what is stored whenever somebody looks. What cannot be known is left out.
+pub fn show_stored(stored: impl Fn() -> Vec<Stored> + Clone + Send + Sync + 'static) {
+    let meter = global::meter(METER);
+    let (ages, letters) = (stored.clone(), stored.clone());
+    meter
+        .u64_observable_gauge("towpath.queue.messages")
+        .with_unit("{message}")
+        .with_description("Messages that are stored in a queue, in flight or not")
+        .with_callback(move |observer| {
+            stored().iter().for_each(|queue| observer.observe(queue.messages, &[KeyValue::new("queue", queue.queue)]));
+        })
+        .build();
+    meter
+        .f64_observable_gauge("towpath.queue.age")
+        .with_unit("s")
+        .with_description("How old the first message of a queue is; 0 if it is empty")
+        .with_callback(move |observer| {
+            for queue in ages() {
+                let age = queue.oldest.unwrap_or_default().as_secs_f64();
+                observer.observe(age, &[KeyValue::new("queue", queue.queue)]);
+            }
+        })
+        .build();
+    meter
+        .u64_observable_gauge("towpath.dead_letters.waiting")
+        .with_unit("{message}")
+        .with_description("Dead letters that wait for somebody to redrive or drop them")
+        .with_callback(move |observer| {
+            for (route, reason, count) in letters().into_iter().flat_map(|queue| queue.letters) {
+                observer.observe(count, &[KeyValue::new("route", route), KeyValue::new("reason", reason)]);
+            }
+        })
+        .build();
+}
+
 /// A webhook was answered with this status.
 pub fn webhook(route: &str, status: u16) {
     METRICS.webhooks.add(1, &[KeyValue::new("route", route.to_owned()), KeyValue::new("status", i64::from(status))]);
@@ -167,6 +221,12 @@ pub(crate) fn buried(route: &str, reason: &'static str, stored: bool) {
     let labels = [KeyValue::new("reason", reason), KeyValue::new("route", route.to_owned())];
     let counter = if stored { &METRICS.dead_letters } else { &METRICS.dead_letter_failures };
     counter.add(1, &labels);
+}
+
+/// A dead letter was removed because a rule of the config says so.
+pub fn removed(route: &str, reason: &str) {
+    let labels = [KeyValue::new("reason", reason.to_owned()), KeyValue::new("route", route.to_owned())];
+    METRICS.dead_letters_removed.add(1, &labels);
 }
 
 /// A request to a target was made.

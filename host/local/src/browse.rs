@@ -20,6 +20,8 @@ pub struct Browsed {
     pub sequence: String,
     /// When it was sent.
     pub sent_at: Timestamp,
+    /// Since when it is kept in this queue.
+    pub kept_since: Timestamp,
     /// How often it was received.
     pub receive_count: u32,
     /// The queue that it came from, if the queue itself moved it.
@@ -31,7 +33,8 @@ pub struct Browsed {
 }
 
 /// The columns that [`browsed`] reads, in its order, of the tables `m` and `g`.
-pub(crate) const BROWSED: &str = "m.seq, m.id, g.name, m.sent_at, m.receive_count, m.source, m.attributes, m.body";
+pub(crate) const BROWSED: &str = "m.seq, m.id, g.name, m.sent_at, m.receive_count, m.source, m.attributes, m.body,
+    m.retained_from";
 
 pub(crate) fn browsed(row: &rusqlite::Row<'_>) -> rusqlite::Result<Browsed> {
     Ok(Browsed {
@@ -43,6 +46,7 @@ pub(crate) fn browsed(row: &rusqlite::Row<'_>) -> rusqlite::Result<Browsed> {
         source: row.get(5)?,
         attributes: serde_json::from_str(&row.get::<_, String>(6)?).unwrap_or_default(),
         body: row.get(7)?,
+        kept_since: timestamp(row.get(8)?),
     })
 }
 
@@ -55,7 +59,7 @@ pub struct Depth {
     pub invisible: u64,
     /// Messages that were never received and are not visible yet.
     pub delayed: u64,
-    /// When the oldest message was sent.
+    /// When the first message was sent.
     pub oldest: Option<Timestamp>,
     /// Groups that have messages.
     pub groups: u64,
@@ -89,33 +93,13 @@ impl LocalQueue {
             let mut statement = connection.prepare_cached(&sql)?;
             statement.query_map(params![queue, after, max], browsed)?.collect::<rusqlite::Result<Vec<_>>>()
         };
-        self.store.run(Durability::Written, move |connection| read(connection).map_err(failed)).await
+        self.store.read(read).await
     }
 
     /// The sequence number that the last message of any queue of the store got; those to come are higher.
     pub async fn last_sequence(&self) -> Result<String, QueueError> {
         let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0)";
-        let read = move |connection: &rusqlite::Connection| connection.query_row(sql, [], |row| row.get(0));
-        self.store.run(Durability::Written, move |connection| read(connection).map(sequence).map_err(failed)).await
-    }
-
-    /// Counts. It looks at every message: for people, not for every message's path.
-    pub async fn depth(&self) -> Result<Depth, QueueError> {
-        let (queue, now) = (self.id, millis(self.store.clock.now()));
-        let sql = "SELECT count(*), count(*) FILTER (WHERE visible_at > ?2 AND receive_count > 0),
-            count(*) FILTER (WHERE visible_at > ?2 AND receive_count = 0), min(sent_at),
-            (SELECT count(*) FROM groups WHERE queue = ?1) FROM messages WHERE queue = ?1";
-        let counts = |row: &rusqlite::Row<'_>| {
-            Ok(Depth {
-                messages: row.get(0)?,
-                invisible: row.get(1)?,
-                delayed: row.get(2)?,
-                oldest: row.get::<_, Option<i64>>(3)?.map(timestamp),
-                groups: row.get(4)?,
-            })
-        };
-        let read = move |connection: &rusqlite::Connection| connection.query_row(sql, [queue, now], counts);
-        self.store.run(Durability::Written, move |connection| read(connection).map_err(failed)).await
+        self.store.read(move |connection| connection.query_row(sql, [], |row| row.get(0).map(sequence))).await
     }
 
     /// The groups with the most messages: name, messages, when the oldest was sent, and when the head can
@@ -138,7 +122,7 @@ impl LocalQueue {
             })?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         };
-        self.store.run(Durability::Written, move |connection| read(connection).map_err(failed)).await
+        self.store.read(read).await
     }
 
     /// Removes every message and every remembered deduplication id.

@@ -35,15 +35,28 @@ struct Progress {
 }
 
 /// Has the log of this connection moved from a thread of its own, from so many pages on. That ends with the connection.
-pub(crate) fn beside(writer: &mut Connection, file: &Path, long: u32, syncs: &Syncs) -> rusqlite::Result<()> {
-    from(writer, file, c_int::try_from(long).unwrap_or(c_int::MAX), syncs).map(drop)
+/// It is also moved when it is asked for.
+pub(crate) fn beside(writer: &mut Connection, file: &Path, long: u32, syncs: &Syncs) -> rusqlite::Result<Ask> {
+    from(writer, file, c_int::try_from(long).unwrap_or(c_int::MAX), syncs).map(|(ask, _)| ask)
+}
+
+/// Asks for the log to be moved.
+#[derive(Clone)]
+pub(crate) struct Ask(mpsc::SyncSender<()>);
+
+impl Ask {
+    /// If the mover is asked already that will do, and without one the writer moves what gets too long.
+    pub(crate) fn ask(&self) {
+        let _ = self.0.try_send(());
+    }
 }
 
 /// The same for a log of any length.
-fn from(writer: &mut Connection, file: &Path, long: c_int, syncs: &Syncs) -> rusqlite::Result<Arc<Progress>> {
+fn from(writer: &mut Connection, file: &Path, long: c_int, syncs: &Syncs) -> rusqlite::Result<(Ask, Arc<Progress>)> {
     let [syncs, movers_syncs] = [(); 2].map(|()| syncs.clone());
     let (ask, asked) = mpsc::sync_channel(1);
     let (file, shared, mut next) = (file.to_owned(), Arc::new(Progress::default()), long);
+    let (ask, asker) = (Ask(ask.clone()), Ask(ask));
     let [progress, movers] = [(); 2].map(|()| Arc::clone(&shared));
     let mover = std::thread::Builder::new().name("towpath-checkpoint".to_owned());
     // Without a thread the writer moves everything, later than it would by itself.
@@ -63,11 +76,11 @@ fn from(writer: &mut Connection, file: &Path, long: c_int, syncs: &Syncs) -> rus
                 log.checkpoint_v2(CheckpointMode::PASSIVE).inspect_err(|error| syncs.failed_if("file", error)).ok()
             });
         } else if due {
-            let _ = ask.try_send(());
+            asker.ask();
         }
         Ok(())
     }))?;
-    Ok(shared)
+    Ok((ask, shared))
 }
 
 fn move_when_asked(file: &Path, asked: &mpsc::Receiver<()>, progress: &Progress, syncs: &Syncs) {
@@ -151,7 +164,7 @@ mod tests {
     fn writer(file: &Path, moved_to: &Path) -> (Connection, Arc<Progress>) {
         let mut writer = Connection::open_with_flags(file, schema::flags()).expect("file");
         schema::prepare(&mut writer).expect("tables");
-        let progress = from(&mut writer, moved_to, LONG, &Syncs::default()).expect("hook");
+        let (_, progress) = from(&mut writer, moved_to, LONG, &Syncs::default()).expect("hook");
         writer.execute_batch("CREATE TABLE t (x)").expect("table");
         (writer, progress)
     }

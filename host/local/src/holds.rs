@@ -15,7 +15,7 @@ const BREAKER: &str = "breaker:";
 #[async_trait]
 impl Holds for Store {
     async fn read(&self) -> Result<HoldState, HoldsError> {
-        self.run(Durability::Written, |connection| read(connection, HOLDS).map_err(failed))
+        self.read(|connection| read(connection, HOLDS))
             .await
             .and_then(|text| parse(text.as_deref()))
             .map_err(|error| self.holds_error(&error))
@@ -43,8 +43,7 @@ impl Holds for Store {
             let texts = names.iter().map(|name| read(connection, name)).collect::<rusqlite::Result<Vec<_>>>()?;
             Ok(texts.into_iter().flatten().filter_map(|text| serde_json::from_str(&text).ok()).collect())
         };
-        let read = self.run(Durability::Written, move |connection| read_all(connection).map_err(failed));
-        read.await.map_err(|error| self.holds_error(&error))
+        self.read(read_all).await.map_err(|error| self.holds_error(&error))
     }
 }
 

@@ -10,8 +10,11 @@
 
 mod browse;
 mod checkpoint;
+mod compact;
+mod counts;
 mod disk;
 pub mod endpoint;
+mod error;
 mod folder;
 mod handle;
 mod holds;
@@ -21,6 +24,7 @@ mod limits;
 mod moves;
 mod queue;
 mod queues;
+mod reader;
 mod receive;
 mod recover;
 mod replay;
@@ -34,11 +38,14 @@ mod wal;
 mod writer;
 
 pub use browse::{Browsed, Depth, GroupDepth};
+pub use compact::{Compacted, compact};
+pub use counts::{LetterCount, Standing};
+pub use error::StoreError;
 pub use letters::SentBack;
 pub use moves::{MAX_MOVES_PER_SECOND, MoveError, MoveStatus, MoveTask};
 pub use queue::LocalQueue;
 pub use receive::Taken;
 pub use recover::{Recovered, recover};
 pub use send::Extras;
-pub use settings::{DedupScope, QueueSettings, RedrivePolicy};
-pub use store::{Store, StoreError};
+pub use settings::{DedupScope, KEPT_FOR_EVER, QueueSettings, RedrivePolicy};
+pub use store::Store;

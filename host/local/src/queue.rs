@@ -15,7 +15,7 @@ use crate::queues::SharedSettings;
 use crate::receive::{Batch, Taken};
 use crate::send::Extras;
 use crate::settings::QueueSettings;
-use crate::store::{Store, failed};
+use crate::store::Store;
 use crate::waker::Empty;
 use crate::writer::Durability;
 use crate::{limits, receive, send, settle};
@@ -159,10 +159,8 @@ impl Queue for LocalQueue {
     async fn has_group(&self, group: &GroupId) -> Result<Option<bool>, QueueError> {
         let (queue, group) = (self.id, group.0.clone());
         let sql = "SELECT 1 FROM groups WHERE queue = ?1 AND name = ?2";
-        let read = move |connection: &rusqlite::Connection| {
-            connection.prepare_cached(sql)?.exists(params![queue, group]).map(Some)
-        };
-        self.store.run(Durability::Written, move |connection| read(connection).map_err(failed)).await
+        // What was sent and answered is committed, and so is seen.
+        self.store.read(move |connection| connection.prepare_cached(sql)?.exists(params![queue, group]).map(Some)).await
     }
 
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {

@@ -15,6 +15,9 @@ use crate::writer::Durability;
 /// The settings of one queue, shared by all who use it.
 pub(crate) type SharedSettings = Arc<RwLock<Arc<QueueSettings>>>;
 
+/// The number of a queue that there is not.
+const NOWHERE: i64 = 0;
+
 /// The queues that this process knows, by name.
 #[derive(Default)]
 pub(crate) struct Known(Mutex<HashMap<String, (i64, SharedSettings)>>);
@@ -78,14 +81,20 @@ impl Store {
         }
         let owned = name.to_owned();
         let found: Option<(i64, String)> = self
-            .run(Durability::Written, move |connection| {
+            .read(move |connection| {
                 let sql = "SELECT id, settings FROM queues WHERE name = ?1";
-                connection.query_row(sql, [&owned], |row| Ok((row.get(0)?, row.get(1)?))).optional().map_err(failed)
+                connection.query_row(sql, [&owned], |row| Ok((row.get(0)?, row.get(1)?))).optional()
             })
             .await?;
         let Some((id, settings)) = found else { return Ok(None) };
         let shared = self.shared.queues.set(name, id, serde_json::from_str(&settings).unwrap_or_default());
         Ok(Some(LocalQueue::new(self.clone(), id, name.to_owned(), shared)))
+    }
+
+    /// The queue of this name; an empty one if there is none. Nothing can be sent to that.
+    pub async fn look_for(&self, name: &str) -> Result<LocalQueue, StoreError> {
+        let nowhere = || LocalQueue::new(self.clone(), NOWHERE, name.to_owned(), SharedSettings::default());
+        Ok(self.find(name).await?.unwrap_or_else(nowhere))
     }
 
     /// The names of all queues, in order.
@@ -94,7 +103,7 @@ impl Store {
             let mut statement = connection.prepare_cached("SELECT name FROM queues ORDER BY name")?;
             statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()
         };
-        Ok(self.run(Durability::Written, move |connection| read(connection).map_err(failed)).await?)
+        Ok(self.read(read).await?)
     }
 
     /// Removes a queue and all that is in it. Who still uses it is told that it is gone.
@@ -111,7 +120,7 @@ impl Store {
 
 /// Removes every message of a queue and every remembered deduplication id.
 pub(crate) fn purge(connection: &Connection, queue: i64) -> rusqlite::Result<()> {
-    for table in ["messages", "groups", "dedup", "attempts"] {
+    for table in ["messages", "groups", "dedup", "attempts", "counts"] {
         connection.execute(&format!("DELETE FROM {table} WHERE queue = ?1"), [queue])?;
     }
     Ok(())

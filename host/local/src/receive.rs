@@ -17,6 +17,9 @@ use crate::store::failed;
 pub(crate) const STORED: &str = "m.seq, m.id, m.dedup_id, m.sent_at, m.retained_from, m.visible_at, m.receive_count,
     m.first_received_at, m.source, m.group_tag, m.trace, m.attributes, m.body";
 
+/// So many messages past their retention are removed in one transaction: nobody waits for more.
+const MAX_EXPIRED: usize = 500;
+
 /// A received message with what only a client of SQS asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Taken {
@@ -62,11 +65,12 @@ pub(crate) fn receive(
     {
         return Ok(Batch { messages, next_ready: None, touched: Vec::new() });
     }
-    let mut taker = Taker { connection, queue, settings, now, visible_at, messages: Vec::new(), touched: Vec::new() };
+    let mut taker =
+        Taker { connection, queue, settings, now, visible_at, messages: Vec::new(), touched: Vec::new(), expired: 0 };
     // A group that gave nothing had only messages past their retention, and is no longer ready. One that is
     // received without any visibility timeout is ready again, and not twice in one batch.
     let mut seen = HashSet::new();
-    while taker.messages.len() < request.max {
+    while taker.has_room(request.max) {
         let most = request.max - taker.messages.len() + seen.len();
         let mut ready = ready_groups(connection, queue, most, now).map_err(failed)?;
         ready.retain(|(group, _)| seen.insert(*group));
@@ -74,7 +78,7 @@ pub(crate) fn receive(
             break;
         }
         for (group, name) in ready {
-            if taker.messages.len() < request.max {
+            if taker.has_room(request.max) {
                 taker.take(group, &GroupId(name), request.max).map_err(failed)?;
             }
         }
@@ -117,6 +121,8 @@ struct Taker<'a> {
     visible_at: i64,
     messages: Vec<Taken>,
     touched: Vec<i64>,
+    /// How many were removed because they are past their retention.
+    expired: usize,
 }
 
 /// A message as it stands in its table.
@@ -137,15 +143,21 @@ pub(crate) struct Stored {
 }
 
 impl Taker<'_> {
+    /// Whether this transaction may go on. A group that it leaves is still ready, and the next one goes on with it.
+    fn has_room(&self, max: usize) -> bool {
+        self.messages.len() < max && self.expired < MAX_EXPIRED
+    }
+
     /// Takes the group's longest prefix of visible messages, as far as there is room.
     fn take(&mut self, group: i64, name: &GroupId, max: usize) -> rusqlite::Result<()> {
         let mut after = 0;
-        while self.messages.len() < max {
+        while self.has_room(max) {
             let Some(stored) = self.next(group, after)? else { break };
             after = stored.seq;
             let expires = timestamp(stored.retained_from) + self.settings.retention;
             if expires <= self.now {
                 self.remove(stored.seq)?;
+                self.expired += 1;
             } else if stored.visible_at > millis(self.now) {
                 break;
             } else if !self.move_to_dead_letters(&stored, name)? {
@@ -249,7 +261,8 @@ pub(crate) fn taken(
         dedup_id: fifo.then_some(stored.dedup_id),
         sequence: fifo.then(|| sequence(stored.seq)),
         receive_count,
-        sent_at: timestamp(stored.sent_at),
+        // As old as its place in the queue, at least.
+        sent_at: timestamp(stored.sent_at.min(stored.retained_from)),
         body: stored.body,
         attributes: serde_json::from_str(&stored.attributes).unwrap_or_default(),
         trace: stored.trace.clone(),

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, Row, Rows, Statement, params_from_iter};
 
-use crate::schema;
 use crate::settings::QueueSettings;
 use crate::store::{FILE, Store, StoreError};
+use crate::{counts, schema};
 use towpath_core::clock::Clock;
 
 /// The tables whose rows are saved: rows have numbers in the first four.
@@ -81,7 +81,7 @@ fn fill(old: &Connection, new: &mut Connection, names: &BTreeMap<i64, String>) -
     }
     for table in NAMED {
         // Without these a duplicate may come through, or a hold be forgotten; nothing is lost.
-        let columns = columns(&into, table)?;
+        let columns = columns(old, &into, table)?;
         let Ok(mut rows) = old.prepare(&format!("SELECT {columns} FROM {table}")) else { continue };
         let Ok(mut rows) = rows.query([]) else { continue };
         while let Ok(Some(row)) = rows.next() {
@@ -98,7 +98,10 @@ fn fill(old: &Connection, new: &mut Connection, names: &BTreeMap<i64, String>) -
 /// Copies a table whose rows have numbers: forwards to a page that cannot be read, and from the next one that can be read
 /// backwards to it. Returns how many such stretches there are.
 fn by_number(old: &Connection, into: &Connection, table: &str) -> rusqlite::Result<u64> {
-    let columns = columns(into, table)?;
+    let columns = columns(old, into, table)?;
+    if columns.is_empty() {
+        return Ok(0);
+    }
     let select = format!("SELECT rowid, {columns} FROM {table} NOT INDEXED WHERE rowid");
     let mut forwards = old.prepare(&format!("{select} > ?1 ORDER BY rowid"))?;
     let mut backwards = old.prepare(&format!("{select} > ?1 AND rowid <= ?2 ORDER BY rowid DESC"))?;
@@ -167,10 +170,15 @@ fn insert(into: &Connection, table: &str, columns: &str, row: &Row<'_>) -> rusql
     }
 }
 
-fn columns(connection: &Connection, table: &str) -> rusqlite::Result<String> {
-    let mut statement = connection.prepare(&format!("SELECT name FROM pragma_table_info('{table}')"))?;
-    let names = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
-    Ok(names.join(", "))
+/// The columns of a table that both stores have: an older one has fewer.
+fn columns(old: &Connection, into: &Connection, table: &str) -> rusqlite::Result<String> {
+    let names = |connection: &Connection| {
+        let mut statement = connection.prepare(&format!("SELECT name FROM pragma_table_info('{table}')"))?;
+        statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let there = names(old)?;
+    let both: Vec<String> = names(into)?.into_iter().filter(|name| there.contains(name)).collect();
+    Ok(both.join(", "))
 }
 
 /// Makes the queues that messages are in and that could not be read.
@@ -202,6 +210,7 @@ fn regroup(into: &Connection) -> rusqlite::Result<u64> {
     into.execute("DELETE FROM groups WHERE id NOT IN (SELECT grp FROM messages)", [])?;
     into.execute("UPDATE groups SET head = (SELECT min(seq) FROM messages WHERE grp = groups.id)", [])?;
     into.execute("UPDATE groups SET ready_at = (SELECT visible_at FROM messages WHERE seq = groups.head)", [])?;
+    into.execute_batch(counts::FILL)?;
     // The next message comes behind all that there ever were.
     into.execute(
         "UPDATE sqlite_sequence SET seq = max(seq, (SELECT ifnull(max(seq), 0) FROM messages)) WHERE name = 'messages'",
@@ -286,5 +295,29 @@ mod tests {
         let (_folder, recovered, new) = saved("DELETE FROM queues", &[(1, "events.fifo")]).await;
         assert_eq!((recovered.messages, recovered.nameless_queues), (6, vec![]));
         assert_eq!(text(&new, "SELECT name FROM queues"), "events.fifo");
+    }
+
+    #[tokio::test]
+    async fn a_store_of_an_older_version_is_saved_as_one_of_this_version() {
+        let folder = TempDir::new().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        for (tables, version) in [(include_str!("schema/v1.sql"), 1), (include_str!("schema/v2.sql"), 2)] {
+            let (from, to) = (from.join(version.to_string()), to.join(version.to_string()));
+            std::fs::create_dir_all(&from).unwrap();
+            let old = Connection::open(from.join(FILE)).unwrap();
+            let letter =
+                r#"{"towpath-dead-letter":{"data_type":"String","value":{"text":"{\"reason\":\"refused\"}"}}}"#;
+            let rows = format!(
+                "INSERT INTO queues VALUES (1, 'events-dead.fifo', '{{}}'); INSERT INTO groups VALUES (1, 1, 'g', 7, 0);
+                INSERT INTO messages (seq, queue, grp, id, dedup_id, sent_at, retained_from, visible_at, attributes, body)
+                VALUES (7, 1, 1, 'm-1', 'd-1', 0, 0, 0, '{letter}', 'x'); PRAGMA user_version = {version};"
+            );
+            old.execute_batch(&format!("{tables} {rows}")).unwrap();
+            let recovered = recover(&from, &to, &BTreeMap::new()).unwrap();
+            assert_eq!(recovered, Recovered { messages: 1, ..Recovered::default() }, "version {version}");
+            let new = Connection::open(to.join(FILE)).unwrap();
+            let counted = "SELECT route || ' ' || reason || ' ' || messages FROM counts";
+            assert_eq!(text(&new, counted), " refused 1", "version {version}");
+        }
     }
 }

@@ -1,10 +1,16 @@
 //! The tables. All times are milliseconds since 1970-01-01T00:00:00Z.
 
+use std::cmp::Ordering;
+use std::path::Path;
+
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::counts;
+use crate::error::StoreError;
+
 /// The version of the tables; a file of another version is refused.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// `groups` holds one row for each group that has messages: its head, and when that head can be received
 /// (or expires). All that a receive looks for is the front of `groups_ready`. A message of a standard queue
@@ -93,6 +99,12 @@ ALTER TABLE messages ADD COLUMN trace TEXT;
 DROP TABLE moves;
 ";
 
+/// What makes a new store.
+const NEW: [&str; 4] = [TABLES, SINCE_2, counts::COLUMNS, counts::TABLES];
+
+/// What leads from each version to the next, from version 1 on.
+const UPGRADES: [&[&str]; 2] = [&[TO_2, SINCE_2], &[counts::COLUMNS, counts::TABLES, counts::FILL]];
+
 /// How long a process waits between two tries to write while another one writes, and how often it tries: for
 /// ten seconds or more. SQLite's own waits grow to a tenth of a second; a process that writes without a rest
 /// would never be met in one of its short pauses.
@@ -109,34 +121,56 @@ pub(crate) fn flags() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
 
+/// The version of a file.
+pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Whether a file has the version that this program reads.
+pub(crate) fn check(file: &Path, found: i64) -> Result<(), StoreError> {
+    let file = file.to_owned();
+    match found.cmp(&VERSION) {
+        Ordering::Equal => Ok(()),
+        Ordering::Less => Err(StoreError::Older { file, found, expected: VERSION }),
+        Ordering::Greater => Err(StoreError::Version { file, found, expected: VERSION }),
+    }
+}
+
 /// Prepares a connection, and a new file.
 pub(crate) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     connection.busy_handler(Some(ask_again))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // Of a new file: it can give pages back. An older one can once it was compacted.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    // SQLite keeps the old mode, and says so, where it cannot change it.
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        let cannot = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+        return Err(rusqlite::Error::SqliteFailure(cannot, Some(format!("its journal mode stays {mode}"))));
+    }
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -65_536)?;
     // Or statements with a bound LIMIT are planned anew each time that they run.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let version = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let version = match version {
-        0 => {
-            transaction.execute_batch(TABLES)?;
-            transaction.execute_batch(SINCE_2)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-            VERSION
-        }
-        1 => {
-            transaction.execute_batch(TO_2)?;
-            transaction.execute_batch(SINCE_2)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-            VERSION
-        }
-        version => version,
-    };
+    let version = upgrade(&transaction)?;
     transaction.commit()?;
     Ok(version)
+}
+
+/// Makes the tables, or brings those of an older version to this one. The version that the file has then.
+fn upgrade(connection: &Connection) -> rusqlite::Result<i64> {
+    let found = version(connection)?;
+    match usize::try_from(found) {
+        Ok(0) => NEW.iter().try_for_each(|step| connection.execute_batch(step))?,
+        Ok(older) if older <= UPGRADES.len() => {
+            let mut steps = UPGRADES.iter().skip(older - 1).copied().flatten();
+            steps.try_for_each(|step| connection.execute_batch(step))?;
+        }
+        _ => return Ok(found),
+    }
+    connection.pragma_update(None, "user_version", VERSION)?;
+    Ok(VERSION)
 }
 
 #[cfg(test)]
@@ -148,33 +182,92 @@ mod tests {
     use super::*;
     use crate::Store;
 
-    /// The tables as version 1 made them.
+    /// The tables as versions 1 and 2 made them.
     const V1: &str = include_str!("schema/v1.sql");
+    const V2: &str = include_str!("schema/v2.sql");
 
-    #[tokio::test]
-    async fn a_store_of_version_1_goes_on_with_what_it_holds() {
+    /// An older store with a message of the group `g` and this besides.
+    fn older(tables: &str, version: u32, rows: &str) -> TempDir {
         let folder = TempDir::new().expect("folder");
         let connection = Connection::open(folder.path().join("towpath.db")).expect("file");
-        let settings = serde_json::json!({
-            "visibility": { "secs": 30, "nanos": 0 }, "retention": { "secs": 1_209_600, "nanos": 0 },
-            "dedup_scope": "messageGroup", "max_message_bytes": 1024, "redrive": null
-        });
+        let settings = r#"{"visibility": {"secs": 30, "nanos": 0}, "retention": {"secs": 1209600, "nanos": 0},
+            "dedup_scope": "messageGroup", "max_message_bytes": 1024, "redrive": null}"#;
         let now = Clock::wall().now().0;
         let fill = format!(
-            "{V1}
+            "{tables}
             INSERT INTO queues VALUES (1, 'events.fifo', '{settings}');
             INSERT INTO groups VALUES (1, 1, 'g', 7, {now});
             INSERT INTO messages (seq, queue, grp, id, dedup_id, sent_at, retained_from, visible_at, attributes, body)
             VALUES (7, 1, 1, 'm-1', 'd-1', {now}, {now}, {now}, '{{}}', 'x');
-            PRAGMA user_version = 1;"
+            {rows}
+            PRAGMA user_version = {version};"
         );
-        connection.execute_batch(&fill).expect("a store of version 1");
-        drop(connection);
+        connection.execute_batch(&fill).expect("an older store");
+        folder
+    }
+
+    #[tokio::test]
+    async fn a_store_of_an_older_version_goes_on_with_what_it_holds() {
+        for (tables, version) in [(V1, 1), (V2, 2)] {
+            let folder = older(tables, version, "");
+            let store = Store::open(folder.path(), Clock::wall()).expect("it opens");
+            let queue = store.find("events.fifo").await.expect("read").expect("its queue");
+            assert!(queue.settings().fifo);
+            assert_eq!(queue.depth().await.expect("depth").messages, 1, "version {version}");
+            let received = queue.receive(Receive::default()).await.expect("receive");
+            assert_eq!((received[0].id.as_str(), received[0].group.as_str()), ("m-1", "g"), "version {version}");
+            queue.delete(&[received[0].handle.clone()]).await.remove(0).expect("delete");
+            assert_eq!(queue.depth().await.expect("depth").messages, 0, "version {version}");
+        }
+    }
+
+    #[tokio::test]
+    async fn dead_letters_of_an_older_store_are_counted_whatever_their_attributes_say() {
+        let texts = [
+            r#"{"towpath-dead-letter":{"data_type":"String","value":{"text":"{\"reason\":\"refused\",\"route\":\"crm\"}"}}}"#,
+            r#"{"towpath-dead-letter":{"data_type":"String","value":{"text":"{\"reason\":\"expired\"}"}}}"#,
+            r#"{"towpath-dead-letter":{"data_type":"String","value":{"text":"no JSON"}}}"#,
+            r#"{"towpath-dead-letter":{"data_type":"String","value":{"text":"{\"reason\":7,\"route\":8}"}}}"#,
+            r#"{"towpath-dead-letter":{"data_type":"Binary","value":{"binary":[1]}}}"#,
+            "towpath-dead-letter",
+        ];
+        let row = |text: &str| {
+            format!(
+                "INSERT INTO messages (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, attributes, body)
+                VALUES (1, 1, 'l', 'l', 0, 0, 0, '{text}', 'x');"
+            )
+        };
+        let folder = older(V2, 2, &texts.map(row).concat());
         let store = Store::open(folder.path(), Clock::wall()).expect("it opens");
         let queue = store.find("events.fifo").await.expect("read").expect("its queue");
-        assert!(queue.settings().fifo);
-        let received = queue.receive(Receive::default()).await.expect("receive");
-        assert_eq!((received[0].id.as_str(), received[0].group.as_str()), ("m-1", "g"));
-        queue.delete(&[received[0].handle.clone()]).await.remove(0).expect("delete");
+        let standing = queue.standing().expect("read");
+        let letters: Vec<_> =
+            standing.letters.iter().map(|l| (l.route.as_str(), l.reason.as_str(), l.messages)).collect();
+        assert_eq!((standing.messages, letters), (7, vec![("", "expired", 1), ("crm", "refused", 1)]));
+    }
+
+    /// Tables, columns, indices and triggers, in an order of their own.
+    fn shape(connection: &Connection) -> Vec<String> {
+        let sql = "SELECT m.type || ' ' || m.name || ' ' || coalesce(c.name, '') || ' ' || coalesce(c.type, '')
+            FROM sqlite_master m LEFT JOIN pragma_table_info(m.name) c ON m.type = 'table' ORDER BY 1";
+        let mut statement = connection.prepare(sql).expect("shape");
+        let rows = statement.query_map([], |row| row.get(0)).expect("shape");
+        rows.collect::<rusqlite::Result<Vec<_>>>().expect("shape")
+    }
+
+    #[test]
+    fn an_upgraded_store_has_the_tables_of_a_new_one() {
+        let opened = |tables: &str, version: u32| {
+            let folder = TempDir::new().expect("folder");
+            let mut connection = Connection::open(folder.path().join("towpath.db")).expect("file");
+            connection.execute_batch(&format!("{tables} PRAGMA user_version = {version};")).expect("tables");
+            assert_eq!(prepare(&mut connection).expect("upgrade"), VERSION);
+            shape(&connection)
+        };
+        let new = opened("", 0);
+        assert!(new.len() > 50, "{new:?}");
+        for (tables, version) in [(V1, 1), (V2, 2)] {
+            assert_eq!(opened(tables, version), new, "version {version}");
+        }
     }
 }

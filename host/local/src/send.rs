@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use towpath_core::clock::Timestamp;
 use towpath_core::queue::{MessageId, NewMessage, QueueError, Sent};
 
+use crate::counts;
 use crate::settings::{DedupScope, QueueSettings};
 use crate::store::failed;
 
@@ -122,8 +123,9 @@ pub(crate) fn insert(
     // row that keeps its size in place, and one that does not with its whole body.
     let sql = "INSERT INTO messages
         (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, source, group_tag, trace, attributes, body,
-        nonce, received_at, first_received_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, -?5, -?5)";
+        nonce, received_at, first_received_at, route, reason)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, -?5, -?5, ?13, ?14)";
+    let (route, reason) = counts::letter(row.attributes, row.source).unzip();
     let values = params![
         row.queue,
         group,
@@ -136,7 +138,9 @@ pub(crate) fn insert(
         row.trace,
         row.attributes,
         row.body,
-        fastrand::i64(1 << 56..)
+        fastrand::i64(1 << 56..),
+        route,
+        reason
     ];
     let seq = connection.prepare_cached(sql)?.insert(values)?;
     if found.is_none() {

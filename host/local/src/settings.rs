@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use towpath_core::clock::Timestamp;
 use towpath_core::queue::{MAX_MESSAGE_BYTES, MAX_RETENTION};
 
+/// The retention of a queue that no message is removed from by its age.
+pub const KEPT_FOR_EVER: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
+
 /// The settings of one queue, with the defaults of SQS but for retention, which is the longest.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct QueueSettings {

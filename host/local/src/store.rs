@@ -4,16 +4,19 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
-use towpath_core::clock::Clock;
+use towpath_core::clock::{Clock, Timestamp};
 use towpath_core::queue::QueueError;
 
+use crate::checkpoint::Ask;
 use crate::disk::{Log, Syncer, Syncs};
+pub(crate) use crate::error::{StoreError, Trouble, failed, unavailable};
 use crate::lane::Lane;
 use crate::queues::Known;
+use crate::reader::Readers;
 use crate::waker::Waker;
 use crate::writer::{Durability, Job, Work, Writer};
 use crate::{checkpoint, folder, schema};
@@ -30,100 +33,26 @@ pub struct Store {
 
 pub(crate) struct Shared {
     file: PathBuf,
-    writer: Mutex<Writer>,
+    /// From so many pages on the log is moved to the file.
+    log_pages: u32,
+    readers: Readers,
+    /// Opened with the store, or with the first change of one that is looked at.
+    writing: OnceLock<Writing>,
+    opening: Mutex<()>,
     /// What is to be committed.
     pending: Lane<Box<dyn Job>>,
-    syncer: Mutex<Syncer>,
-    syncs: Syncs,
     /// What is committed, and answered once it is on the disk.
     committed: Lane<Box<dyn Job>>,
+    syncs: Syncs,
     wakers: Mutex<HashMap<i64, Arc<Waker>>>,
     pub(crate) queues: Known,
 }
 
-/// Why a store cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The folder cannot be made.
-    #[error("cannot create {}", folder.display())]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file cannot be opened, or is no store.
-    #[error("cannot open the store {}", file.display())]
-    Open {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: Trouble,
-    },
-    /// Its folder cannot be synced: a power cut could take a new store whole.
-    #[error("cannot sync the folder {}: does the disk fail?", folder.display())]
-    Sync {
-        /// The folder, or one above it.
-        folder: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Its log cannot be opened.
-    #[error("cannot open the log of the store {}", file.display())]
-    Log {
-        /// The file of the store.
-        file: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// There is one already.
-    #[error("there is a store already: {}", file.display())]
-    Exists {
-        /// The file.
-        file: PathBuf,
-    },
-    /// Another version wrote it.
-    #[error("the store {} has version {found}, this towpath reads version {expected}", file.display())]
-    Version {
-        /// The file.
-        file: PathBuf,
-        /// Its version.
-        found: i64,
-        /// Ours.
-        expected: i64,
-    },
-    /// An operation failed.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-}
-
-impl StoreError {
-    pub(crate) fn open(file: PathBuf, source: rusqlite::Error) -> StoreError {
-        StoreError::Open { file, source: Trouble(source) }
-    }
-}
-
-/// What SQLite says, and what to do about it.
-#[derive(Debug)]
-pub struct Trouble(rusqlite::Error);
-
-impl std::error::Error for Trouble {}
-
-impl std::fmt::Display for Trouble {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let cure = match self.0.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => ": make room on the disk; what was answered is safe",
-            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-                ": may this user write to the store and its folder?"
-            }
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                ": the store is damaged; stop what runs on it, and `towpath store recover` saves what can be read"
-            }
-            Some(ErrorCode::SystemIoFailure) => ": the disk fails, or is full",
-            _ => "",
-        };
-        write!(f, "{}{cure}", self.0)
-    }
+/// What writes.
+struct Writing {
+    writer: Mutex<Writer>,
+    syncer: Mutex<Syncer>,
+    mover: Ask,
 }
 
 impl Store {
@@ -134,35 +63,44 @@ impl Store {
 
     /// The same, with a log that is moved to the file from so many pages of 4 KiB on: 64 MiB are usual.
     pub fn open_with_log(folder: &Path, clock: Clock, pages: u32) -> Result<Store, StoreError> {
-        folder::make(folder).map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
-        let file = folder.join(FILE);
-        let failed = |source| StoreError::open(file.clone(), source);
-        let mut connection = Connection::open_with_flags(&file, schema::flags()).map_err(failed)?;
-        let found = schema::prepare(&mut connection).map_err(failed)?;
-        if found != schema::VERSION {
-            return Err(StoreError::Version { file, found, expected: schema::VERSION });
+        let store = Store::new(folder, clock, pages);
+        store.shared.writing()?;
+        Ok(store)
+    }
+
+    /// Opens the store in this folder for a look: file and log stay as they are until something is changed.
+    pub fn look(folder: &Path, clock: Clock) -> Result<Store, StoreError> {
+        let store = Store::new(folder, clock, checkpoint::LONG);
+        let file = &store.shared.file;
+        if !file.is_file() {
+            return Err(StoreError::Missing { folder: folder.to_owned() });
         }
-        let syncs = Syncs::default();
-        checkpoint::beside(&mut connection, &file, pages, &syncs).map_err(failed)?;
-        let writer = Writer::new(connection).map_err(failed)?;
-        let log = Log::of(&file).map_err(|source| StoreError::Log { file: file.clone(), source })?;
-        folder::sync(folder).map_err(|source| StoreError::Sync { folder: folder.to_owned(), source })?;
+        let version = store.shared.readers.read(schema::version);
+        schema::check(file, version.map_err(|source| StoreError::open(file.clone(), source))?)?;
+        Ok(store)
+    }
+
+    fn new(folder: &Path, clock: Clock, log_pages: u32) -> Store {
+        let file = folder.join(FILE);
         let shared = Shared {
+            readers: Readers::of(&file),
             file,
-            writer: Mutex::new(writer),
+            log_pages,
+            writing: OnceLock::new(),
+            opening: Mutex::default(),
             pending: Lane::default(),
-            syncer: Mutex::new(Syncer::new(log, syncs.clone())),
-            syncs,
             committed: Lane::default(),
+            syncs: Syncs::default(),
             wakers: Mutex::default(),
             queues: Known::default(),
         };
-        Ok(Store { shared: Arc::new(shared), clock })
+        Store { shared: Arc::new(shared), clock }
     }
 
     #[cfg(test)]
     pub(crate) fn on(&self, disk: impl crate::disk::Disk + 'static) {
-        *lock(&self.shared.syncer) = Syncer::new(disk, self.shared.syncs.clone());
+        let writing = self.shared.writing().expect("it is open");
+        *lock(&writing.syncer) = Syncer::new(disk, self.shared.syncs.clone());
     }
 
     #[cfg(test)]
@@ -181,6 +119,18 @@ impl Store {
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).map_err(failed)
         };
         self.run(Durability::Written, limit).await
+    }
+
+    /// The time by the store's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Has the log moved to the file soon.
+    pub(crate) fn move_log(&self) {
+        if let Some(writing) = self.shared.writing.get() {
+            writing.mover.ask();
+        }
     }
 
     pub(crate) fn waker(&self, queue: i64) -> Arc<Waker> {
@@ -208,14 +158,43 @@ impl Store {
         }
         answer.await.unwrap_or_else(|_| Err(unavailable("the operation broke off".into())))
     }
+
+    /// Looks, beside whoever writes: at all that was committed before this was called, at least.
+    pub(crate) async fn read<T, F>(&self, look: F) -> Result<T, QueueError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let store = self.clone();
+        let looked = tokio::task::spawn_blocking(move || store.read_now(look)).await;
+        looked.map_err(|_| unavailable("the look broke off".to_owned()))?.map_err(failed)
+    }
+
+    /// The same on this thread.
+    pub(crate) fn read_now<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        self.shared.readers.read(look)
+    }
 }
 
 impl Shared {
+    /// What writes, which is opened if it is not.
+    fn writing(&self) -> Result<&Writing, StoreError> {
+        let _opening = lock(&self.opening);
+        match self.writing.get() {
+            Some(writing) => Ok(writing),
+            None => {
+                let opened = Writing::open(&self.file, self.log_pages, &self.syncs)?;
+                Ok(self.writing.get_or_init(|| opened))
+            }
+        }
+    }
+
     /// Commits until nothing is pending.
     fn write(self: &Arc<Self>) {
         while let Some(mut jobs) = self.pending.take() {
             let committed = unbroken(|| {
-                let committed = lock(&self.writer).commit(&mut jobs);
+                let writing = self.writing().map_err(|error| chain(&error))?;
+                let committed = lock(&writing.writer).commit(&mut jobs);
                 committed
                     .inspect_err(|error| self.syncs.failed_if("log", error))
                     .map_err(|error| Trouble(error).to_string())
@@ -232,7 +211,10 @@ impl Shared {
     /// Syncs until all that is committed is answered.
     fn sync(&self) {
         while let Some(jobs) = self.committed.take() {
-            let synced = unbroken(|| lock(&self.syncer).sync());
+            let synced = unbroken(|| {
+                let writing = self.writing().map_err(|error| chain(&error))?;
+                lock(&writing.syncer).sync()
+            });
             jobs.into_iter().for_each(|job| job.reply(synced.clone()));
         }
     }
@@ -240,22 +222,37 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.syncs.before_closing(lock(&self.writer).connection());
+        if let Some(writing) = self.writing.get() {
+            self.syncs.before_closing(lock(&writing.writer).connection());
+        }
     }
+}
+
+impl Writing {
+    fn open(file: &Path, log_pages: u32, syncs: &Syncs) -> Result<Writing, StoreError> {
+        let folder = file.parent().unwrap_or(Path::new(""));
+        folder::make(folder).map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
+        let failed = |source| StoreError::open(file.to_owned(), source);
+        let mut connection = Connection::open_with_flags(file, schema::flags()).map_err(failed)?;
+        let version = schema::prepare(&mut connection).map_err(failed)?;
+        schema::check(file, version)?;
+        let mover = checkpoint::beside(&mut connection, file, log_pages, syncs).map_err(failed)?;
+        let writer = Writer::new(connection).map_err(failed)?;
+        let log = Log::of(file).map_err(|source| StoreError::Log { file: file.to_owned(), source })?;
+        folder::sync(folder).map_err(|source| StoreError::Sync { folder: folder.to_owned(), source })?;
+        Ok(Writing { writer: Mutex::new(writer), syncer: Mutex::new(Syncer::new(log, syncs.clone())), mover })
+    }
+}
+
+/// An error with what caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// What comes of this, a panic too: whoever unwound here would leave a lane that nobody works on any more.
 fn unbroken(work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the store broke off".to_owned()))
-}
-
-/// What SQLite says, as the queue's error.
-pub(crate) fn failed(error: rusqlite::Error) -> QueueError {
-    QueueError::Unavailable { queue: "local".to_owned(), source: Box::new(Trouble(error)) }
-}
-
-pub(crate) fn unavailable(problem: String) -> QueueError {
-    QueueError::Unavailable { queue: "local".to_owned(), source: problem.into() }
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

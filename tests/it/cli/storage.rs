@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -162,8 +162,100 @@ async fn a_store_that_must_not_be_written_is_not_served_and_says_why() {
     mode(&file, 0o444);
     mode(&store, 0o555);
     let served = as_nobody(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    let looked = as_nobody(folder.path(), &["status", "--store", ".towpath"]);
     mode(&store, 0o755);
+    assert_eq!(looked.status.code(), Some(0), "whoever may read may look: {}", err(&looked));
     assert_eq!(served.status.code(), Some(2), "{}", err(&served));
     assert!(err(&served).contains("may this user write to the store and its folder?"), "{}", err(&served));
     assert!(!out(&served).contains("POST"), "nothing is taken that cannot be stored");
+}
+
+/// Every file of a folder and of those in it, but the index of SQLite's log: bytes, and when they were written.
+fn files(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if !path.to_string_lossy().ends_with("-shm") {
+            let written = std::fs::metadata(&path).unwrap().modified().unwrap();
+            found.insert(path.clone(), (std::fs::read(path).unwrap(), written));
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_look_leave_the_store_as_it_is() {
+    let folder = project("http://127.0.0.1:9", Guest::forward());
+    fill(folder.path()).await;
+    let log = folder.path().join(".towpath/towpath.db-wal");
+    std::fs::write(folder.path().join(".towpath/story.jsonl"), "").unwrap();
+    let looks: [&[&str]; 8] = [
+        &["status"],
+        &["dlq", "list"],
+        &["dlq", "stats"],
+        &["dlq", "list", "--refused"],
+        &["dlq", "audit"],
+        &["tail", "--no-follow"],
+        &["trace", "nosuch"],
+        &["config", "check"],
+    ];
+    // While nothing runs on it, and beside a host.
+    for _ in 0..2 {
+        let before = files(folder.path());
+        for args in looks {
+            let looked = towpath(folder.path(), args);
+            assert!(looked.status.code().is_some_and(|code| code < 2), "{args:?}: {}", err(&looked));
+            let after = files(folder.path());
+            let changed = before.iter().filter(|(path, file)| after.get(*path) != Some(*file)).map(|(path, _)| path);
+            let changed: Vec<_> = changed.chain(after.keys().filter(|path| !before.contains_key(*path))).collect();
+            assert!(changed.is_empty(), "{args:?} changed {changed:?}");
+        }
+        let store = Store::open(&folder.path().join(".towpath"), Clock::wall()).unwrap();
+        store.queue("more.fifo", QueueSettings::default()).await.unwrap();
+        assert!(log.exists());
+        std::mem::forget(store);
+    }
+    let empty = TempDir::new().unwrap();
+    let nothing = towpath(empty.path(), &["status", "--store", "none"]);
+    assert!(
+        nothing.status.code() == Some(2) && err(&nothing).contains("there is no store in none"),
+        "{}",
+        err(&nothing)
+    );
+    assert!(!empty.path().join("none").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_longer_than_a_queue_of_sqs_keeps_it_becomes_a_dead_letter_and_stays_one() {
+    let target = Target::answering(|_| towpath_tests::target::Answer::Status(503, String::new())).await;
+    let folder = project(&target.url, Guest::forward());
+    let server = Server::start(folder.path(), &["serve"]);
+    assert_eq!(client().post(&server.url).body("{\"k\":1}").send().await.unwrap().status(), 202);
+    target.until(|calls| !calls.is_empty()).await;
+    server.stop();
+    let age = |days: i64| {
+        let file = folder.path().join(".towpath/towpath.db");
+        let connection = rusqlite::Connection::open(file).unwrap();
+        let sql = "UPDATE messages SET retained_from = retained_from - ?1 * 86400000";
+        assert_eq!(connection.execute(sql, [days]).unwrap(), 1);
+    };
+    age(15);
+    let dead = || {
+        let listed = towpath(folder.path(), &["dlq", "list", "--json"]);
+        serde_json::from_str::<Value>(&out(&listed)).unwrap()[0]["reason"].as_str().map(str::to_owned)
+    };
+    let server = Server::start(folder.path(), &["serve"]);
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    while dead().is_none() {
+        assert!(std::time::Instant::now() < until, "it is no dead letter");
+    }
+    server.stop();
+    assert_eq!(dead().as_deref(), Some("expired"));
+    age(400);
+    let server = Server::start(folder.path(), &["serve"]);
+    assert_eq!(client().post(&server.url).body("{\"k\":2}").send().await.unwrap().status(), 202);
+    server.stop();
+    assert_eq!(dead().as_deref(), Some("expired"), "a dead letter is kept for ever");
 }

@@ -25,6 +25,7 @@ pub(super) async fn run(args: Serve, output: &Output, telemetry: Arc<Telemetry>)
     let paths: Vec<String> = config.routes.iter().map(|route| route.path.clone()).collect();
     let station = Station::new(config).await?;
     station.keep_story(&telemetry)?;
+    station.show_stored();
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let address = match args.ingest_only {

@@ -1,13 +1,29 @@
-//! `store`: what a damaged store still holds.
+//! `store`: a store that is to be smaller, and what a damaged one still holds.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use serde_json::json;
-use towpath_local::Recovered;
+use towpath_core::config::Secrets;
+use towpath_local::{Compacted, Recovered};
 
+use crate::args::ConfigFile;
+use crate::compose::load_config;
 use crate::output::{Exit, Output};
+
+pub(super) async fn compact(store: Option<PathBuf>, config: &ConfigFile, output: &Output) -> anyhow::Result<Exit> {
+    let store = match store {
+        Some(store) => store,
+        None => load_config(config, &Secrets::placeholders()).await?.queue.store,
+    };
+    let Compacted { before, after } = tokio::task::spawn_blocking(move || towpath_local::compact(&store)).await??;
+    if output.is_json() {
+        output.json(&json!({ "bytes_before": before, "bytes": after }));
+    }
+    output.say(format!("{after} bytes, {before} before"));
+    Ok(Exit::Done)
+}
 
 pub(super) fn recover(from: &Path, to: &Path, names: &BTreeMap<i64, String>, output: &Output) -> anyhow::Result<Exit> {
     if !from.join("towpath.db").is_file() {

@@ -43,7 +43,7 @@ async fn trace(args: &Trace, output: &Output) -> anyhow::Result<Exit> {
             let story = path(&args.place).await?;
             let lines = File::open(&story)?.whole()?;
             let place = match story.parent().filter(|store| store.join("towpath.db").is_file()) {
-                Some(store) => find(&Queues::open(store).await?, id).await?,
+                Some(store) => find(&Queues::look(store).await?, id).await?,
                 None => Place::Elsewhere,
             };
             (lines.iter().filter_map(|line| Entry::read(line)).collect(), place)

@@ -39,11 +39,12 @@ impl LocalLetters {
         loop {
             let sent = match &what {
                 What::Letters(letters) => {
-                    let messages = letters.iter().map(|letter| (sequence(letter), letter.message())).collect();
+                    let messages =
+                        letters.iter().map(|letter| (letter.sequence().to_owned(), letter.message())).collect();
                     self.dead.send_back(&self.events, messages).await?
                 }
                 What::Group(group) => {
-                    self.dead.send_group_back(&self.events, group, |browsed| letter(browsed).message()).await?
+                    self.dead.send_group_back(&self.events, group, |browsed| browsed_letter(browsed).message()).await?
                 }
             };
             match sent {
@@ -72,7 +73,7 @@ impl Letters for LocalLetters {
         if let Some(last) = page.last() {
             self.after = Some(last.sequence.clone());
         }
-        Ok(page.into_iter().map(letter).collect())
+        Ok(page.into_iter().map(browsed_letter).collect())
     }
 
     async fn send_back(&mut self, letters: Vec<Letter>) -> anyhow::Result<Moved> {
@@ -96,14 +97,14 @@ impl Letters for LocalLetters {
     }
 
     async fn replace(&mut self, letter: &Letter, body: String, attributes: Attributes) -> anyhow::Result<()> {
-        if !self.dead.edit(&sequence(letter), body, &attributes).await? {
+        if !self.dead.edit(letter.sequence(), body, &attributes).await? {
             bail!("the letter {} is gone", letter.id);
         }
         Ok(())
     }
 
     async fn discard(&mut self, letter: &Letter) -> anyhow::Result<()> {
-        if !self.dead.discard(&sequence(letter)).await? {
+        if !self.dead.discard(letter.sequence()).await? {
             bail!("the letter {} is gone, or somebody looks at it", letter.id);
         }
         Ok(())
@@ -119,7 +120,7 @@ impl Letters for LocalLetters {
             let page = self.dead.browse(Some(&after), PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.sequence.clone();
-            died += page.into_iter().map(letter).filter(|letter| is_one(&letter.death.id)).count() as u64;
+            died += page.into_iter().map(browsed_letter).filter(|letter| is_one(&letter.death.id)).count() as u64;
         }
         self.watched = Some(after);
         Ok(died)
@@ -128,15 +129,9 @@ impl Letters for LocalLetters {
     async fn release(&mut self) {}
 }
 
-fn sequence(letter: &Letter) -> String {
-    match &letter.key {
-        Key::Sequence(sequence) => sequence.clone(),
-        Key::Handle(_) => String::new(),
-    }
-}
-
-fn letter(browsed: Browsed) -> Letter {
-    let Browsed { id, group, sequence, sent_at, receive_count, source, attributes, body } = browsed;
+/// The letter that a message is.
+pub(crate) fn browsed_letter(browsed: Browsed) -> Letter {
+    let Browsed { id, group, sequence, sent_at, receive_count, source, attributes, body, .. } = browsed;
     let death = death(&attributes, &id, receive_count, source.as_deref(), sent_at);
     Letter { id, group, body, attributes, death, key: Key::Sequence(sequence) }
 }

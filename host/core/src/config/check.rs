@@ -9,6 +9,7 @@ mod verify;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 use super::shape::{self, Shape};
 use super::{Config, IngestConfig, Mistake, QueueConfig, RegistryConfig, RegistryUrl, S3Url, Secret, Secrets};
@@ -19,6 +20,9 @@ use crate::route::Routes;
 
 /// A body of this size still fits into a message when it is base64 in an envelope, with headers.
 const MAX_SQS_BODY: usize = MAX_MESSAGE_BYTES / 4 * 3 - 24 * 1024;
+
+/// Somebody must have the time to see a dead letter.
+const SHORTEST_KEEP: Duration = Duration::from_secs(3600);
 
 struct Checker<'a> {
     folder: &'a Path,
@@ -32,6 +36,7 @@ pub(super) fn check(shape: Shape, file: &Path, secrets: &Secrets, mistakes: &mut
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut checker = Checker { folder, secrets, mistakes, named: &shape.named };
     let queue = checker.queue(shape.queue);
+    let keep_dead_letters = checker.dead_letters(shape.dead_letters, &queue);
     let ingest = checker.ingest(shape.ingest, &queue);
     let holds = checker.holds(shape.holds, &queue);
     let registry = checker.registry(shape.registry);
@@ -45,7 +50,18 @@ pub(super) fn check(shape: Shape, file: &Path, secrets: &Secrets, mistakes: &mut
     checker.plugin_secrets(&targets, &plugins);
     let secrets_prefix = shape.secrets.map(|secrets| secrets.prefix);
     let routes = Routes::new(routes);
-    Config { file: file.to_owned(), queue, ingest, holds, registry, secrets_prefix, routes, plugins, targets }
+    Config {
+        file: file.to_owned(),
+        queue,
+        keep_dead_letters,
+        ingest,
+        holds,
+        registry,
+        secrets_prefix,
+        routes,
+        plugins,
+        targets,
+    }
 }
 
 impl Checker<'_> {
@@ -75,6 +91,22 @@ impl Checker<'_> {
         }
         let store = self.folder.join(queue.store.unwrap_or_else(|| ".towpath".into()));
         QueueConfig { url: queue.url, dead_letter_url: queue.dead_letter_url, store, concurrency }
+    }
+
+    fn dead_letters(&mut self, dead_letters: shape::DeadLetters, queue: &QueueConfig) -> Option<Duration> {
+        let keep = dead_letters.keep?.0;
+        if queue.url.is_some() {
+            self.wrong(
+                "dead_letters.keep",
+                "is for the local store",
+                "SQS deletes dead letters at the end of the queue's retention, 14 days at most: leave it out",
+            );
+        }
+        if keep < SHORTEST_KEEP {
+            let hint = "a dead letter that is removed is lost: leave it out to keep them until somebody drops them";
+            self.wrong("dead_letters.keep", "must be at least 1h", hint);
+        }
+        Some(keep)
     }
 
     fn ingest(&mut self, ingest: shape::Ingest, queue: &QueueConfig) -> IngestConfig {

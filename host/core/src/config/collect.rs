@@ -11,6 +11,7 @@ pub(super) fn shapes(mut file: Table) -> (Shape, Vec<Mistake>) {
     let mut mistakes = Vec::new();
     let mut shape = Shape {
         queue: take_table(&mut file, "queue", &mut mistakes).unwrap_or_default(),
+        dead_letters: take_table(&mut file, "dead_letters", &mut mistakes).unwrap_or_default(),
         ingest: take_table(&mut file, "ingest", &mut mistakes).unwrap_or_default(),
         holds: take_table(&mut file, "holds", &mut mistakes).unwrap_or_default(),
         registry: take_table(&mut file, "registry", &mut mistakes).unwrap_or_default(),
@@ -33,8 +34,8 @@ pub(super) fn shapes(mut file: Table) -> (Shape, Vec<Mistake>) {
         }
     }
     for (key, _) in file {
-        let hint =
-            "known are [queue], [ingest], [holds], [registry], [secrets], [[route]], [plugin.NAME] and [target.NAME]";
+        let hint = "known are [queue], [dead_letters], [ingest], [holds], [registry], [secrets], [[route]], \
+            [plugin.NAME] and [target.NAME]";
         mistakes.push(Mistake { at: key, problem: "unknown table".into(), hint: hint.into() });
     }
     (shape, mistakes)

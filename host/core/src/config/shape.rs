@@ -20,6 +20,7 @@ pub(super) use verify::{At, Unit, Verify};
 #[derive(Debug, Default)]
 pub(super) struct Shape {
     pub(super) queue: Queue,
+    pub(super) dead_letters: DeadLetters,
     pub(super) ingest: Ingest,
     pub(super) holds: Holds,
     pub(super) registry: Registry,
@@ -38,6 +39,12 @@ pub(super) struct Queue {
     pub(super) dead_letter_url: Option<String>,
     pub(super) store: Option<PathBuf>,
     pub(super) concurrency: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeadLetters {
+    pub(super) keep: Option<Span>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -94,7 +94,7 @@ async fn work(books: &Books, events: &LocalQueue, dead: &LocalQueue) {
             events.change_visibility(&[(message.handle, std::time::Duration::from_secs(60))]).await;
             continue;
         }
-        if n % 8 == 0 {
+        if n.is_multiple_of(8) {
             books.send(dead, &group, n).await;
         }
         books.line("deleting", events.name(), &group, n);

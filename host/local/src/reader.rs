@@ -1,0 +1,241 @@
+//! Connections that look: they never wait for the writer, keep it from nothing, and change neither the file nor its log.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tempfile::TempDir;
+
+use crate::schema;
+use crate::store::lock;
+use crate::wal::beside;
+
+/// So many are kept for the next who look.
+const IDLE: usize = 4;
+
+/// The connections of a store that look.
+pub(crate) struct Readers {
+    file: PathBuf,
+    idle: Mutex<Vec<Reader>>,
+}
+
+/// A connection, and what it looks at.
+struct Reader {
+    connection: Connection,
+    at: At,
+}
+
+/// What a connection looks at.
+enum At {
+    /// The file and its log, beside whoever writes.
+    Live,
+    /// The file alone: nobody had it open, and there was no log.
+    Still,
+    /// A copy: there is a log that nobody has open, and its index cannot be made beside it.
+    Copy { _folder: TempDir },
+}
+
+impl Readers {
+    /// For the store in this file.
+    pub(crate) fn of(file: &Path) -> Readers {
+        Readers { file: file.to_owned(), idle: Mutex::default() }
+    }
+
+    /// Looks: all that this reads stood there at one moment, committed before it was called or later.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        let idle = lock(&self.idle).pop();
+        let reader = match idle.filter(|reader| reader.still_good(&self.file)) {
+            Some(reader) => reader,
+            None => Reader::open(&self.file)?,
+        };
+        let transaction = reader.connection.unchecked_transaction()?;
+        let found = look(&transaction)?;
+        transaction.commit()?;
+        let mut idle = lock(&self.idle);
+        if idle.len() < IDLE {
+            idle.push(reader);
+        }
+        Ok(found)
+    }
+}
+
+impl Reader {
+    fn open(file: &Path) -> rusqlite::Result<Reader> {
+        let log = std::fs::metadata(beside(file, "-wal")).map(|log| log.len());
+        let opened = match log {
+            // SQLite would make one.
+            Err(_) => return Reader::still(file),
+            Ok(_) => connect(file, OpenFlags::empty()),
+        };
+        match (opened, log.unwrap_or_default()) {
+            (Ok(connection), _) => Ok(Reader { connection, at: At::Live }),
+            (Err(error), length) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => match length {
+                0 => Reader::still(file),
+                _ => Reader::copy(file),
+            },
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn still(file: &Path) -> rusqlite::Result<Reader> {
+        let escaped = file.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+        let connection = connect(Path::new(&format!("file:{escaped}?immutable=1")), OpenFlags::SQLITE_OPEN_URI)?;
+        Ok(Reader { connection, at: At::Still })
+    }
+
+    fn copy(file: &Path) -> rusqlite::Result<Reader> {
+        let cannot = |error: std::io::Error| {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+            rusqlite::Error::SqliteFailure(code, Some(format!("cannot copy it to look at it: {error}")))
+        };
+        let folder = TempDir::new().map_err(cannot)?;
+        let copy = folder.path().join("look.db");
+        std::fs::copy(beside(file, "-wal"), beside(&copy, "-wal")).map_err(cannot)?;
+        std::fs::copy(file, &copy).map_err(cannot)?;
+        Ok(Reader { connection: connect(&copy, OpenFlags::empty())?, at: At::Copy { _folder: folder } })
+    }
+
+    /// Whether it still sees what there is: not once somebody writes beside what stood still.
+    fn still_good(&self, file: &Path) -> bool {
+        match self.at {
+            At::Live => true,
+            At::Still => !beside(file, "-wal").exists(),
+            At::Copy { .. } => false,
+        }
+    }
+}
+
+fn connect(path: &Path, besides: OpenFlags) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | besides;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_handler(Some(schema::ask_again))?;
+    // As the last one to close the store it leaves the log as it is.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.set_prepared_statement_cache_capacity(16);
+    // The file is opened with the first look.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use towpath_core::clock::Clock;
+    use towpath_core::queue::{NewMessage, Queue as _};
+
+    use super::*;
+    use crate::{LocalQueue, QueueSettings, Store, StoreError};
+
+    async fn send(queue: &LocalQueue, id: &str) {
+        let (group, dedup_id, body) = ("g".into(), id.to_owned(), id.to_owned());
+        queue.send(NewMessage { group, dedup_id, body, attributes: Default::default() }).await.expect("send");
+    }
+
+    async fn filled(folder: &Path) -> LocalQueue {
+        let store = Store::open(folder, Clock::wall()).expect("store");
+        let queue = store.set_queue("q.fifo", QueueSettings::default()).await.expect("queue");
+        send(&queue, "1").await;
+        queue
+    }
+
+    /// All files of a store but the index of its log: bytes, and when they were written.
+    fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>, SystemTime)> {
+        let entries = std::fs::read_dir(folder).expect("folder").map(|entry| entry.expect("entry").path());
+        let mut paths: Vec<PathBuf> = entries.filter(|path| !path.to_string_lossy().ends_with("-shm")).collect();
+        paths.sort();
+        let written = |path: &Path| std::fs::metadata(path).and_then(|found| found.modified()).expect("a time");
+        let file = |path: PathBuf| (path.clone(), std::fs::read(&path).expect("file"), written(&path));
+        paths.into_iter().map(file).collect()
+    }
+
+    /// What a killed process leaves: a copy of the files while it runs.
+    fn killed(from: &Path, to: &Path) {
+        for (path, bytes, _) in files(from) {
+            std::fs::write(to.join(path.file_name().expect("a name")), bytes).expect("copied");
+        }
+    }
+
+    async fn looked_at(folder: &Path) -> u64 {
+        let store = Store::look(folder, Clock::wall()).expect("it can be looked at");
+        let queue = store.find("q.fifo").await.expect("read").expect("its queue");
+        assert_eq!(queue.browse(None, 10).await.expect("messages")[0].body, "1");
+        assert!(queue.has_group(&"g".into()).await.expect("read").expect("known"));
+        assert_eq!(queue.groups(10).await.expect("groups").len(), 1);
+        queue.last_sequence().await.expect("read");
+        queue.standing().expect("read");
+        assert_eq!(store.queue_names().await.expect("names"), ["q.fifo"]);
+        queue.depth().await.expect("depth").messages
+    }
+
+    #[tokio::test]
+    async fn a_look_changes_nothing_beside_a_host_and_after_one_that_was_killed_or_stopped() {
+        let (running, killed_one) = (TempDir::new().expect("folder"), TempDir::new().expect("folder"));
+        let queue = filled(running.path()).await;
+        killed(running.path(), killed_one.path());
+        let unreadable_index = TempDir::new().expect("folder");
+        killed(running.path(), unreadable_index.path());
+        std::fs::create_dir(unreadable_index.path().join("towpath.db-shm")).expect("in the way");
+        let stopped = TempDir::new().expect("folder");
+        drop(filled(stopped.path()).await);
+        // It closes on a thread of its own.
+        while stopped.path().join("towpath.db-wal").exists() {
+            tokio::task::yield_now().await;
+        }
+        for (name, folder) in [
+            ("running", &running),
+            ("killed", &killed_one),
+            ("killed, where nothing can be written", &unreadable_index),
+            ("stopped", &stopped),
+        ] {
+            let before = files(folder.path());
+            assert_eq!(looked_at(folder.path()).await, 1, "{name}");
+            assert!(before == files(folder.path()), "{name}: a look changed it");
+        }
+        send(&queue, "2").await;
+    }
+
+    #[tokio::test]
+    async fn what_stood_still_is_seen_to_move() {
+        let folder = TempDir::new().expect("folder");
+        drop(filled(folder.path()).await);
+        let store = Store::look(folder.path(), Clock::wall()).expect("store");
+        let looked = store.find("q.fifo").await.expect("read").expect("its queue");
+        assert_eq!(looked.depth().await.expect("depth").messages, 1);
+        let host = Store::open(folder.path(), Clock::wall()).expect("a host starts");
+        send(&host.find("q.fifo").await.expect("read").expect("its queue"), "2").await;
+        assert_eq!(looked.depth().await.expect("depth").messages, 2);
+    }
+
+    #[tokio::test]
+    async fn whoever_looks_can_change_something_all_the_same() {
+        let folder = TempDir::new().expect("folder");
+        drop(filled(folder.path()).await);
+        let store = Store::look(folder.path(), Clock::wall()).expect("store");
+        let queue = store.find("q.fifo").await.expect("read").expect("its queue");
+        send(&queue, "2").await;
+        assert_eq!(queue.depth().await.expect("depth").messages, 2);
+    }
+
+    #[tokio::test]
+    async fn there_is_nothing_to_look_at_where_there_is_no_store_and_none_is_made() {
+        let folder = TempDir::new().expect("folder");
+        let none = folder.path().join("none");
+        assert!(matches!(Store::look(&none, Clock::wall()), Err(StoreError::Missing { .. })));
+        assert!(!none.exists());
+        std::fs::write(folder.path().join("towpath.db"), "").expect("an empty file");
+        assert!(matches!(Store::look(folder.path(), Clock::wall()), Err(StoreError::Older { found: 0, .. })));
+    }
+
+    #[tokio::test]
+    async fn a_look_does_not_wait_for_who_writes() {
+        let folder = TempDir::new().expect("folder");
+        let queue = filled(folder.path()).await;
+        let other = Connection::open(folder.path().join("towpath.db")).expect("file");
+        other.execute_batch("BEGIN IMMEDIATE; DELETE FROM messages").expect("somebody writes");
+        assert_eq!(queue.depth().await.expect("depth").messages, 1, "it is not committed");
+        other.execute_batch("COMMIT").expect("committed");
+        assert_eq!(queue.depth().await.expect("depth").messages, 0);
+    }
+}
