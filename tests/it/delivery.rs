@@ -10,9 +10,11 @@ use futures_util::future::BoxFuture;
 use std::net::SocketAddr;
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use towpath_core::pipeline::{Lease, Settlement};
+use towpath_core::poll::{self, Options};
 use towpath_tests::guest::{Guest, Request};
-use towpath_tests::rig::{Rig, TOKEN, one_route};
+use towpath_tests::rig::{Rig, TOKEN, one_route, received};
 use towpath_tests::target::{Answer, Target};
 use towpath_tests::wire::{Stream, Wire};
 
@@ -174,4 +176,49 @@ async fn a_name_that_resolves_inwards_is_not_called_unless_allowed() {
         assert_eq!(rig.run(&pipeline).await == [Settlement::Ack], allowed);
         assert_eq!(target.calls().len(), usize::from(allowed));
     }
+}
+
+#[tokio::test]
+async fn an_event_goes_through_while_another_target_answers_nobody_or_has_its_limit() {
+    for (limit, most) in [("", 12), ("concurrency = 1", 1), ("rate = 0.01", 1)] {
+        let (quick, slow) = (Target::fine().await, Target::answering(|_| Answer::Wait).await);
+        let rig = Rig::new().await;
+        rig.write("guest", Guest::forward());
+        rig.write("slow", Guest::deliver(&[Request { target: "slow", ..Request::default() }]).with_targets(&["slow"]));
+        let text = format!(
+            "{}\n[[route]]\npath = 's'\ngroup = 's/{{json:/k}}'\nplugin = 'slow'\n[plugin.slow]\npath = 'slow.wasm'\n
+            [target.slow]\nurl = '{}'\nallow_private = true\ntimeout = '5m'\n{limit}",
+            one_route(&quick.url),
+            slow.url
+        );
+        for group in 0..40 {
+            rig.send(&format!("s/{group}"), "{}").await;
+        }
+        let options = Options { wait: Duration::from_millis(20), ..Options::default() };
+        let (queue, stop, mut driver) = (Arc::new(rig.events.clone()), CancellationToken::new(), JoinSet::new());
+        driver.spawn(poll::run(queue, rig.pipeline(&text), options, Arc::default(), stop.clone()));
+        slow.called(most).await;
+        rig.send("g/1", "{}").await;
+        tokio::time::timeout(Duration::from_secs(60), quick.called(1)).await.expect("its target is there");
+        assert_eq!(slow.calls().len(), most, "{limit:?}");
+        assert!(rig.letters().await.is_empty());
+        driver.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_group_in_a_function_does_not_sit_and_wait_for_a_limit() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let pipeline = rig.pipeline(&(one_route(&target.url) + "\nrate = 0.01"));
+    let (first, second) = (received("g/1", "1"), received("g/2", "2"));
+    let lease = || Lease::of(Duration::from_secs(600));
+    assert_eq!(pipeline.group(lease()).next(&first).await, Settlement::Ack);
+    // No bytes are under way from here on: time goes by as soon as nothing else happens.
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    let settled = pipeline.group(lease()).next(&second).await;
+    assert!(matches!(settled, Settlement::Retry(_)), "{settled:?}");
+    assert_eq!((begun.elapsed().as_secs(), target.calls().len()), (5, 1));
 }

@@ -2,6 +2,7 @@
 //! answers, lost leases, crashes. A run that fails prints its input, which holds the seed.
 
 mod books;
+mod fair;
 mod faulty;
 mod machines;
 mod simulated;

@@ -20,7 +20,7 @@ use tracing::warn;
 
 pub use auth::{Auth, AwsCredentials, ClientAuth, ClientCredentials, Oauth2, SigV4, Signing};
 pub use clients::{ClientError, Reach, certificates};
-pub use gates::{BreakerPolicy, Closed, Gate};
+pub use gates::{BreakerPolicy, Closed, Gate, Limits};
 pub use request::{BadRequest, Grant};
 pub use target::{Statuses, Target};
 
@@ -29,12 +29,13 @@ use crate::holds::Watched;
 use crate::lease::Lease;
 use crate::message::Message;
 use crate::outcome::{Attempt, Fault, FaultKind, Outcome};
+use crate::places::Place;
 use crate::telemetry;
 use crate::verdict::Request;
 use answer::describe;
 use auth::Proof;
 use clients::Clients;
-use gates::Gates;
+use gates::{Gates, NoLeave, Wanted};
 use request::Prepared;
 
 /// Makes requests to the targets of a config. Connections are kept and reused.
@@ -74,6 +75,11 @@ impl Deliverer {
         Deliverer { credentials: Some(credentials), ..self }
     }
 
+    /// How many targets there are.
+    pub fn targets(&self) -> usize {
+        self.targets.len()
+    }
+
     /// The target of this name.
     pub fn target(&self, name: &str) -> Option<&Arc<Target>> {
         self.targets.get(name)
@@ -93,17 +99,21 @@ impl Deliverer {
     /// than its target's timeout, nor past the lease, and no request goes out once that is over. One that is answered 401 is made once more if its secret
     /// turns out to have been rotated, or its token can be had anew.
     /// If one of the targets must not be called now none is: what went before it would be sent again at
-    /// every try. `stored_at` is when the queue got the message.
-    pub async fn deliver(&self, delivery: Delivery, stored_at: Timestamp, lease: &Lease) -> Outcome {
+    /// every try. `stored_at` is when the queue got the message; `place` is its group's, which is given up while it waits.
+    pub async fn deliver(&self, delivery: Delivery, stored_at: Timestamp, lease: &Lease, place: &mut Place) -> Outcome {
         let deadline = lease.deadline();
-        let mut targets: Vec<&Target> = delivery.requests.iter().map(|request| &*request.target).collect();
-        targets.sort_by(|one, other| one.name.cmp(&other.name));
-        targets.dedup_by(|one, other| one.name == other.name);
+        let mut targets = BTreeMap::new();
+        for Prepared { target, .. } in &delivery.requests {
+            targets.entry(target.name.as_str()).or_insert(Wanted { target, requests: 0 }).requests += 1;
+        }
         // What a call may take is not spent on waiting for a turn.
         let latest = deadline.checked_sub(delivery.worst_case()).unwrap_or(deadline);
-        let _leave = match self.gates.pass(&targets, stored_at, latest).await {
+        let passed = self.gates.pass(&targets, stored_at, latest, place).await;
+        drop(targets);
+        let _leave = match passed {
             Ok(leave) => leave,
-            Err(closed) => return Outcome::Held(closed),
+            Err(NoLeave::Closed(closed)) => return Outcome::Held(closed),
+            Err(NoLeave::Stopped) => return Outcome::Blocked,
         };
         let mut attempts = Vec::with_capacity(delivery.requests.len());
         for request in delivery.requests {

@@ -18,6 +18,7 @@ mod lease;
 pub mod message;
 pub mod outcome;
 pub mod pipeline;
+pub mod places;
 pub mod plugin;
 pub mod poll;
 pub mod private;

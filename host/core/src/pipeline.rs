@@ -27,6 +27,7 @@ use crate::decide::{Death, Decision, Facts, OnDeadLetter, decide};
 use crate::deliver::Deliverer;
 use crate::message::{Message, origin};
 use crate::outcome::Outcome;
+use crate::places::Place;
 use crate::plugin::Plugins;
 use crate::queue::{GroupId, MAX_RETENTION, Queue, Received};
 use crate::route::{Route, Routes};
@@ -76,9 +77,9 @@ impl Pipeline {
         Pipeline { routes, plugins, deliverer, dead_letters, source, clock, backoff, tally, failures }
     }
 
-    /// Begins with a group. Its messages go through [`GroupRun::next`] one after another.
+    /// Begins with a group that has no place of a driver. Its messages go through [`GroupRun::next`] one after another.
     pub fn group(&self, lease: Lease) -> GroupRun<'_, Pipeline> {
-        GroupRun::new(self, lease)
+        GroupRun::new(self, lease, Place::alone())
     }
 
     /// How many messages came to which end since the start.
@@ -94,10 +95,11 @@ impl Pipeline {
         seat: &Seat<'_>,
         lease: &Lease,
         fresh: bool,
+        place: &mut Place,
     ) -> Settlement {
         let (route, plugin, began) = (seat.route, seat.plugin.as_ref(), Instant::now());
         let mut witness = None;
-        let pass = AssertUnwindSafe(self.pass(received, message, seat, lease, fresh, &mut witness));
+        let pass = AssertUnwindSafe(self.pass(received, message, seat, (lease, fresh, place), &mut witness));
         let outcome = pass.catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic));
         let failures = self.failures.next(&received.group, &outcome, received.receive_count);
         let facts = self.facts(received, route, failures);
@@ -141,8 +143,7 @@ impl Pipeline {
         received: &Received,
         message: Result<Message, Outcome>,
         seat: &Seat<'_>,
-        lease: &Lease,
-        fresh: bool,
+        (lease, fresh, place): (&Lease, bool, &mut Place),
         witness: &mut Option<Witness>,
     ) -> Outcome {
         if !lease.holds() {
@@ -197,7 +198,7 @@ impl Pipeline {
         if !fresh && lease.left() < delivery.worst_case() {
             return Outcome::Blocked;
         }
-        self.deliverer.deliver(delivery, received.sent_at, lease).await
+        self.deliverer.deliver(delivery, received.sent_at, lease, place).await
     }
 
     fn facts<'a>(&self, received: &'a Received, route: Option<&Arc<Route>>, failures: u32) -> Facts<'a> {
@@ -246,13 +247,17 @@ impl Pipeline {
 }
 
 impl Line for Pipeline {
+    fn targets(&self) -> usize {
+        self.deliverer.targets()
+    }
+
     /// It never panics and never fails: a message on which the host itself breaks is kept.
-    async fn take(&self, received: &Received, lease: &Lease, fresh: bool) -> Settlement {
+    async fn take(&self, received: &Received, lease: &Lease, fresh: bool, place: &mut Place) -> Settlement {
         let work = async {
             let seat = Seat::of(received, &self.routes, &self.plugins);
             let message = read(received, &self.source);
             let span = span(received, message.as_ref().ok(), &seat);
-            self.settle(received, message, &seat, lease, fresh).instrument(span).await
+            self.settle(received, message, &seat, lease, fresh, place).instrument(span).await
         };
         AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
             error!(message_id = %received.id, panic = call::panic_text(&*panic), "the host panicked, the message is kept");

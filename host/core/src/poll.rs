@@ -15,13 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::clock::{Clock, Moment};
 use crate::pipeline::{GroupRun, Lease, Line, Settlement};
+use crate::places::{Place, Places};
 use crate::queue::{Handle, MAX_VISIBILITY, Queue, Received};
 use deleter::{Deleter, Deleting};
 use keeper::Keeper;
@@ -69,27 +70,30 @@ pub async fn run<L: Line>(
 ) {
     let all = options.concurrency.max(1);
     let requests = all.div_ceil(GROUPS_A_REQUEST);
-    let permits = Arc::new(Semaphore::new(all));
-    let free = Arc::clone(&permits);
-    let at_work = Arc::new(move || all.saturating_sub(free.available_permits()));
+    let places = Places::new(all, line.targets());
+    let taken = places.clone();
+    let at_work = Arc::new(move || taken.taken());
     let (deleter, deletes) = Deleter::new(Arc::clone(&queue), requests, at_work.clone());
     let mut deletes = JoinSet::from_iter([deletes.run()]);
     info!(queue = queue.name(), groups = all, receives = requests, "polling");
-    let worker = Arc::new(Worker { queue, line, deleter, permits, options, stop });
+    let worker = Arc::new(Worker { queue, line, deleter, places, options, stop });
     let mut receivers: JoinSet<()> =
         (0..requests).map(|_| receiver::run(Arc::clone(&worker), Arc::clone(&health))).collect();
+    let (places, stop) = (worker.places.clone(), worker.stop.clone());
     drop(worker);
-    while receivers.join_next().await.is_some() {}
+    loop {
+        tokio::select! {
+            // Groups that wait are given back at a stop; those that are at work finish their message.
+            () = stop.cancelled(), if !places.are_closed() => places.close(),
+            ended = receivers.join_next() => if ended.is_none() { break },
+        }
+    }
     while deletes.join_next().await.is_some() {}
 }
 
-/// A permit for a group to be worked on; `None` when it is time to stop.
-async fn acquire(permits: &Arc<Semaphore>, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => None,
-        permit = Arc::clone(permits).acquire_owned() => permit.ok(),
-    }
+/// How much room a group takes that waits: one for each message, and for each 64 KiB of it.
+fn weight(messages: &[Received]) -> usize {
+    messages.iter().map(|message| message.body.len().div_ceil(64 * 1024).max(1)).sum()
 }
 
 /// Splits a batch into its groups. Order within a group is the order of the batch.
@@ -110,8 +114,8 @@ struct Worker<L> {
     queue: Arc<dyn Queue>,
     line: Arc<L>,
     deleter: Deleter,
-    /// One for each group that may be worked on at the same time; shared by all workers.
-    permits: Arc<Semaphore>,
+    /// One for each group that may be worked on at the same time; shared by all receivers.
+    places: Places,
     options: Options,
     stop: CancellationToken,
 }
@@ -122,22 +126,22 @@ impl<L: Line> Worker<L> {
         let Options { visibility, clock, .. } = self.options;
         let keeper = Keeper::new(&*self.queue, clock, &messages, visibility, asked);
         let group = messages.first().map(|message| message.group.as_str());
-        // A receive that took long is confirmed at once: waiting for a permit could take the rest of the lease.
+        // A receive that took long is confirmed at once: waiting for a place could take the rest of the lease.
         if keeper.is_stale() && !keeper.confirm().await {
             warn!(group, "the lease on the group was over before its messages came, they are left alone");
             return;
         }
-        // Without a permit it is time to stop: then everything is given back untried.
-        let permit = tokio::select! {
+        // Without a place it is time to stop: then everything is given back untried.
+        let place = tokio::select! {
             biased;
             () = keeper.beat_until_lost() => {
                 warn!(group, "the lease on the group was lost while it waited for its turn, it is left alone");
                 return;
             }
-            permit = acquire(&self.permits, &self.stop) => permit,
+            place = self.places.begin(weight(&messages)) => place,
         };
         drop(turn);
-        if permit.is_some() && keeper.is_stale() && !keeper.confirm().await {
+        if place.is_some() && keeper.is_stale() && !keeper.confirm().await {
             warn!(group, "the lease on the group was lost while it waited for its turn, it is left alone");
             return;
         }
@@ -148,9 +152,8 @@ impl<L: Line> Worker<L> {
                 warn!(group, "the lease on the group was lost, the rest of it is left alone");
                 return;
             }
-            give_back = self.messages(&messages, &keeper, asked) => give_back,
+            give_back = self.messages(&messages, &keeper, asked, place.unwrap_or_else(Place::alone)) => give_back,
         };
-        drop(permit);
         // All work on the group has ended. Tail to head, so that nobody overtakes.
         let give_back: Vec<(Handle, Duration)> = give_back.into_iter().rev().collect();
         if give_back.is_empty() {
@@ -163,12 +166,18 @@ impl<L: Line> Worker<L> {
         }
     }
 
-    async fn messages(&self, messages: &[Received], keeper: &Keeper<'_>, asked: Moment) -> Vec<(Handle, Duration)> {
+    async fn messages(
+        &self,
+        messages: &[Received],
+        keeper: &Keeper<'_>,
+        asked: Moment,
+        place: Place,
+    ) -> Vec<(Handle, Duration)> {
         #[cfg(feature = "faults")]
         if let Some(bug) = crate::faults::planted().filter(|bug| *bug != crate::faults::Bug::LeaseFromAnswer) {
             return planted::messages(self, messages, bug).await;
         }
-        let mut run = GroupRun::new(&*self.line, Lease::renewed(asked, MAX_VISIBILITY, keeper.term()));
+        let mut run = GroupRun::new(&*self.line, Lease::renewed(asked, MAX_VISIBILITY, keeper.term()), place);
         let (mut give_back, mut deletes) = (Vec::new(), VecDeque::new());
         let mut unanswered = UNANSWERED_DELETES - 1;
         for message in messages {
@@ -221,18 +230,6 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
 
-    #[tokio::test]
-    async fn a_permit_is_for_one_at_a_time_and_none_is_given_once_it_is_time_to_stop() {
-        let (permits, stop) = (Arc::new(Semaphore::new(1)), CancellationToken::new());
-        let first = acquire(&permits, &stop).await.expect("the first");
-        assert!(acquire(&permits, &stop).now_or_never().is_none(), "the next one waits");
-        drop(first);
-        let second = acquire(&permits, &stop).await.expect("it was given back");
-        stop.cancel();
-        assert!(acquire(&permits, &stop).await.is_none(), "nobody waits for a stop");
-        drop(second);
-        assert!(acquire(&permits, &stop).await.is_none(), "though one is free");
-    }
     #[tokio::test(start_paused = true)]
     async fn nothing_is_begun_behind_a_failed_delete_on_a_stop_or_past_the_end_of_a_lease() {
         let (queue, stop, visibility) =

@@ -10,8 +10,9 @@ use proptest::test_runner::TestCaseResult;
 use tempfile::TempDir;
 use tokio::runtime::Handle as Runtime;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use towpath_core::pipeline::{Lease, Line, Settlement};
+use towpath_core::places::{Away, Place};
 use towpath_core::poll::{self, Options};
 use towpath_core::queue::{GroupId, Handle, NewMessage, Queue, QueueError, Receive, Received, Sent};
 use towpath_local::{LocalQueue, QueueSettings, Store};
@@ -181,8 +182,25 @@ struct Target {
 }
 
 impl Line for Target {
-    async fn take(&self, received: &Received, lease: &Lease, _: bool) -> Settlement {
+    fn targets(&self) -> usize {
+        2
+    }
+
+    async fn take(&self, received: &Received, lease: &Lease, _: bool, place: &mut Place) -> Settlement {
         let number: usize = received.body.parse().unwrap();
+        // Some wait for a gate before they may go to one of two targets, without a place and kept by heartbeats.
+        let (target, opens_after) = (["even", "odd"][number % 2], Duration::from_millis(number as u64 % 5 * 1500));
+        let gate = async {
+            if !opens_after.is_zero() {
+                sleep(opens_after).await;
+            }
+            Ok::<_, Settlement>(())
+        };
+        let _entered = match place.enter(&[target], Instant::now() + Duration::from_secs(3600), gate).await {
+            Ok(entered) => entered,
+            Err(Away::Crowded(after)) => return Settlement::Retry(after),
+            Err(Away::Late | Away::Closed) => return Settlement::Retry(Duration::ZERO),
+        };
         // Plugins, gates and tokens take their time.
         sleep(Duration::from_millis(number as u64 * 37 % 300)).await;
         if !lease.holds() {

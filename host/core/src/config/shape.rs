@@ -117,6 +117,8 @@ pub(super) struct Target {
     #[serde(default)]
     pub(super) plugin_secrets: Vec<String>,
     pub(super) connection_max_age: Option<Span>,
+    pub(super) concurrency: Option<usize>,
+    pub(super) rate: Option<f64>,
     #[serde(default)]
     pub(super) breaker: Breaker,
     #[serde(default)]

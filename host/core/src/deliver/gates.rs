@@ -2,21 +2,26 @@
 
 mod breaker;
 mod drain;
+mod limit;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 pub use breaker::BreakerPolicy;
+pub use limit::Limits;
 
 use super::Target;
 use crate::clock::{Clock, Timestamp};
-use crate::holds::{BreakerReport, Watched};
+use crate::holds::{BreakerReport, HoldState, Watched};
+use crate::places::{Away, Entered, Place};
 use breaker::{Breaker, Moved, Probe, Refusal};
 use drain::Drains;
+use limit::Limit;
 
 /// How long telling others of a breaker may take.
 const REPORT_PATIENCE: Duration = Duration::from_secs(1);
@@ -43,38 +48,123 @@ pub enum Gate {
     Breaker,
     /// What waited is sent to it one after another.
     Drain,
+    /// As many messages as may wait for it do already.
+    Crowd,
+}
+
+/// A target of a verdict.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) target: &'a Target,
+    /// How many requests the verdict has for it.
+    pub(super) requests: u32,
+}
+
+/// Why there is no leave to call.
+#[derive(Debug)]
+pub(super) enum NoLeave {
+    /// A gate is closed.
+    Closed(Closed),
+    /// The driver stops, and nobody waits any more.
+    Stopped,
+}
+
+impl From<Closed> for NoLeave {
+    fn from(closed: Closed) -> NoLeave {
+        NoLeave::Closed(closed)
+    }
+}
+
+/// What is kept for a target.
+#[derive(Debug)]
+struct Known {
+    breaker: Arc<Breaker>,
+    limit: Limit,
 }
 
 /// The gates of all targets.
 #[derive(Debug)]
 pub(super) struct Gates {
     holds: Option<Watched>,
-    breakers: BTreeMap<String, Arc<Breaker>>,
+    known: BTreeMap<String, Known>,
     drains: Drains,
     clock: Clock,
 }
 
-/// Leave to call some targets, kept until they were called. What it holds of their breakers is given back
+/// Leave to call some targets, kept until they were called. What it holds of their breakers, limits and places is given back
 /// with it.
 #[derive(Debug)]
-pub(super) struct Leave {
+pub(super) struct Leave<'a> {
     _probes: Vec<Probe>,
+    _slots: Vec<OwnedSemaphorePermit>,
+    _entered: Entered<'a>,
 }
 
 impl Gates {
     pub(super) fn new<'a>(targets: impl Iterator<Item = &'a Target>, holds: Option<Watched>, clock: Clock) -> Gates {
-        let breakers = targets.map(|target| (target.name.clone(), Arc::new(Breaker::new(target.breaker)))).collect();
-        Gates { holds, breakers, drains: Drains::default(), clock }
+        let known = |target: &Target| Known {
+            breaker: Arc::new(Breaker::new(target.breaker)),
+            limit: Limit::new(target.limits),
+        };
+        let known = targets.map(|target| (target.name.clone(), known(target))).collect();
+        Gates { holds, known, drains: Drains::default(), clock }
     }
 
-    /// Whether all these targets may be called for a message that was stored then. Waits a moment for its
-    /// turn where a target is being drained, never past `deadline`.
-    pub(super) async fn pass(
+    /// Leave to call all these targets, each so often, for a message that was stored then. It is waited for, without a place,
+    /// where a target has no room now or is being drained, but not past `latest`.
+    pub(super) async fn pass<'a>(
         &self,
-        targets: &[&Target],
+        targets: &BTreeMap<&str, Wanted<'_>>,
         stored_at: Timestamp,
-        deadline: Instant,
-    ) -> Result<Leave, Closed> {
+        latest: Instant,
+        place: &'a mut Place,
+    ) -> Result<Leave<'a>, NoLeave> {
+        let state = self.open(targets).await?;
+        let limits = async {
+            let mut slots = Vec::new();
+            for (name, wanted) in targets {
+                let drain = state.as_ref().and_then(|state| state.drains.get(*name));
+                if let Some(drain) = drain.filter(|drain| stored_at <= drain.at)
+                    && let Err(after) = self.drains.turn(name, drain, latest).await
+                {
+                    let why = "it is being drained at a rate".to_owned();
+                    return Err(closed(wanted.target, Gate::Drain, why, Some(after)));
+                }
+                if let Some(known) = self.known.get(*name) {
+                    slots.extend(known.limit.pass(wanted.requests).await);
+                }
+            }
+            Ok(slots)
+        };
+        let names: Vec<&str> = targets.keys().copied().collect();
+        let crowded = |after| {
+            let target = targets.values().next().map(|wanted| wanted.target.name.clone()).unwrap_or_default();
+            let why = "too many messages wait for it".to_owned();
+            NoLeave::Closed(Closed { target, gate: Gate::Crowd, why, after })
+        };
+        let (slots, entered) = match place.enter(&names, latest, limits).await {
+            Ok(entered) => entered.map_err(NoLeave::Closed)?,
+            Err(Away::Crowded(after)) => return Err(crowded(Some(after))),
+            Err(Away::Late) => return Err(crowded(None)),
+            Err(Away::Closed) => return Err(NoLeave::Stopped),
+        };
+        if entered.waited {
+            // Meanwhile somebody may have put a target on hold.
+            self.open(targets).await?;
+        }
+        let mut probes = Vec::new();
+        for (name, wanted) in targets {
+            let Some(known) = self.known.get(*name) else { continue };
+            match known.breaker.pass() {
+                Ok(probe) => probes.extend(probe),
+                Err(refusal) => return Err(refused(wanted.target, refusal).into()),
+            }
+        }
+        Ok(Leave { _probes: probes, _slots: slots, _entered: entered })
+    }
+
+    /// The holds that are known, if none of these targets is on hold or has an open breaker.
+    async fn open(&self, targets: &BTreeMap<&str, Wanted<'_>>) -> Result<Option<Arc<HoldState>>, Closed> {
         let state = match &self.holds {
             None => None,
             Some(holds) => match holds.state().await {
@@ -82,7 +172,7 @@ impl Gates {
                 None => return Err(unknown(targets)),
             },
         };
-        for target in targets {
+        for Wanted { target, .. } in targets.values() {
             if target.hold {
                 return Err(closed(target, Gate::Hold, "on hold by the config".to_owned(), None));
             }
@@ -90,30 +180,16 @@ impl Gates {
                 let left = hold.until.map(|until| until.since(self.clock.now()));
                 return Err(closed(target, Gate::Hold, format!("on hold since {}", hold.since), left));
             }
-        }
-        let mut probes = Vec::new();
-        for target in targets {
-            let Some(breaker) = self.breakers.get(&target.name) else { continue };
-            match breaker.pass() {
-                Ok(probe) => probes.extend(probe),
-                Err(Refusal { after }) => {
-                    return Err(closed(target, Gate::Breaker, "its breaker is open".to_owned(), Some(after)));
-                }
+            if let Some(refusal) = self.known.get(&target.name).and_then(|known| known.breaker.refuses()) {
+                return Err(refused(target, refusal));
             }
         }
-        for target in targets {
-            let drain = state.as_ref().and_then(|state| state.drains.get(&target.name));
-            let Some(drain) = drain.filter(|drain| stored_at <= drain.at) else { continue };
-            if let Err(after) = self.drains.turn(&target.name, drain, deadline).await {
-                return Err(closed(target, Gate::Drain, "it is being drained at a rate".to_owned(), Some(after)));
-            }
-        }
-        Ok(Leave { _probes: probes })
+        Ok(state)
     }
 
     /// Tells the breaker of a target what came of a call.
     pub(super) async fn record(&self, target: &str, available: bool) {
-        let Some(breaker) = self.breakers.get(target) else { return };
+        let Some(Known { breaker, .. }) = self.known.get(target) else { return };
         let (open, probe_in) = match breaker.record(available) {
             None => return,
             Some(Moved::Opened { failures, probe_in }) => {
@@ -142,8 +218,12 @@ fn closed(target: &Target, gate: Gate, why: String, after: Option<Duration>) -> 
     Closed { target: target.name.clone(), gate, why, after }
 }
 
-fn unknown(targets: &[&Target]) -> Closed {
-    let target = targets.first().map(|target| target.name.clone()).unwrap_or_default();
+fn refused(target: &Target, refusal: Refusal) -> Closed {
+    closed(target, Gate::Breaker, "its breaker is open".to_owned(), Some(refusal.after))
+}
+
+fn unknown(targets: &BTreeMap<&str, Wanted<'_>>) -> Closed {
+    let target = targets.keys().next().map(|target| (*target).to_owned()).unwrap_or_default();
     let why = "nobody knows whether it is on hold: the holds cannot be read".to_owned();
     Closed { target, gate: Gate::Hold, why, after: None }
 }

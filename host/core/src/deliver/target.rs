@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Auth, BreakerPolicy, Reach};
+use super::{Auth, BreakerPolicy, Limits, Reach};
 use crate::backoff::Backoff;
 
 /// `[target.NAME]`.
@@ -31,6 +31,8 @@ pub struct Target {
     pub backoff: Backoff,
     /// When it is left alone for a while.
     pub breaker: BreakerPolicy,
+    /// How much it is called at most.
+    pub limits: Limits,
     /// Whether it must not be called now.
     pub hold: bool,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tracing::debug;
 
 use crate::lease::Lease;
+use crate::places::Place;
 use crate::queue::Received;
 
 /// What a driver is told: delete the message, or give it back for so long.
@@ -22,23 +23,33 @@ pub enum Settlement {
 /// What takes messages to their ends. There is one, the [`Pipeline`](super::Pipeline); drivers are tried with another, whose
 /// targets live in a time of their own.
 pub trait Line: Send + Sync + 'static {
+    /// How many targets it has. One may have all places of a driver, several share them.
+    fn targets(&self) -> usize;
+
     /// Takes a message to its end. `fresh` is the first of its lease: what needs more time than the lease has is tried then
-    /// all the same, or it would never be.
-    fn take(&self, received: &Received, lease: &Lease, fresh: bool) -> impl Future<Output = Settlement> + Send;
+    /// all the same, or it would never be. `place` is its group's, to enter its targets with.
+    fn take(
+        &self,
+        received: &Received,
+        lease: &Lease,
+        fresh: bool,
+        place: &mut Place,
+    ) -> impl Future<Output = Settlement> + Send;
 }
 
 /// The messages of one group, one after another. After one that must be tried again the rest is blocked.
 pub struct GroupRun<'a, L> {
     line: &'a L,
     lease: Lease,
+    place: Place,
     blocked: Option<Duration>,
     fresh: bool,
 }
 
 impl<L: Line> GroupRun<'_, L> {
-    /// Begins with a group.
-    pub fn new(line: &L, lease: Lease) -> GroupRun<'_, L> {
-        GroupRun { line, lease, blocked: None, fresh: true }
+    /// Begins with a group, which has this place until the end of its run.
+    pub fn new(line: &L, lease: Lease, place: Place) -> GroupRun<'_, L> {
+        GroupRun { line, lease, place, blocked: None, fresh: true }
     }
 
     /// Takes the next message of the group to its end.
@@ -47,7 +58,7 @@ impl<L: Line> GroupRun<'_, L> {
             debug!(message_id = %received.id, group = %received.group, "message waits behind another");
             return Settlement::Retry(after);
         }
-        let settlement = self.line.take(received, &self.lease, self.fresh).await;
+        let settlement = self.line.take(received, &self.lease, self.fresh, &mut self.place).await;
         self.fresh = false;
         if let Settlement::Retry(after) = settlement {
             self.blocked = Some(after);

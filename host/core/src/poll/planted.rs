@@ -6,6 +6,7 @@ use super::Worker;
 use crate::clock::{Clock, Moment};
 use crate::faults::{self, Bug};
 use crate::pipeline::{GroupRun, Lease, Line, Settlement};
+use crate::places::Place;
 use crate::queue::{Handle, MAX_VISIBILITY, Received};
 
 /// From when a lease counts, with a bug or without.
@@ -19,7 +20,7 @@ pub(super) async fn messages<L: Line>(worker: &Worker<L>, messages: &[Received],
         if bug == Bug::AckBeforeDelivery {
             worker.deleter.delete(message).answer().await;
         }
-        let settled = GroupRun::new(&*worker.line, Lease::of(MAX_VISIBILITY)).next(message).await;
+        let settled = GroupRun::new(&*worker.line, Lease::of(MAX_VISIBILITY), Place::alone()).next(message).await;
         match (bug, settled) {
             // One that is not in here.
             (Bug::AckBeforeDelivery | Bug::LeaseFromAnswer, _) => {}

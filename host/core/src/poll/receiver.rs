@@ -26,6 +26,7 @@ pub(super) async fn run<L: Line>(worker: Arc<Worker<L>>, health: Arc<Health>) {
             visibility: Some(options.visibility),
             attempt_id: attempt.id.clone(),
         };
+        worker.places.worth_receiving().await;
         // The lease counts from here. The queue hands messages out at some moment between this and its answer, and nobody
         // knows how long the answer, or this process, took after that.
         let asked = options.clock.moment();
@@ -51,7 +52,7 @@ pub(super) async fn run<L: Line>(worker: Arc<Worker<L>>, health: Arc<Health>) {
             continue;
         }
         debug!(messages = received.len(), "batch received");
-        // One batch waits for free permits, kept by heartbeats: whoever ends finds the next group there.
+        // One batch waits for free places, kept by heartbeats: whoever ends finds the next group there.
         let mut begun = Vec::new();
         for messages in by_group(received) {
             let (turn, has_begun) = oneshot::channel();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::shape;
 use super::Checker;
 use crate::backoff::Backoff;
-use crate::deliver::{BreakerPolicy, Reach, Statuses, Target, certificates, guard};
+use crate::deliver::{BreakerPolicy, Limits, Reach, Statuses, Target, certificates, guard};
 
 impl Checker<'_> {
     pub(super) fn target(&mut self, name: String, target: shape::Target) -> Option<Target> {
@@ -39,6 +39,7 @@ impl Checker<'_> {
                 "base = \"2s\", cap = \"15m\"",
             );
         }
+        let limits = self.limits(&at, target.concurrency, target.rate);
         let breaker = self.breaker(&at, target.breaker);
         let url = self.url(&format!("{at}.url"), &target.url)?;
         if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
@@ -60,6 +61,7 @@ impl Checker<'_> {
             breaker_on,
             backoff,
             breaker,
+            limits,
             hold: target.hold,
         })
     }
@@ -89,6 +91,19 @@ impl Checker<'_> {
             Err(problem) => self.wrong(at, problem, hint),
         }
         None
+    }
+
+    fn limits(&mut self, at: &str, concurrency: Option<usize>, rate: Option<f64>) -> Limits {
+        if concurrency.is_some_and(|concurrency| !(1..=1000).contains(&concurrency)) {
+            let hint = "so many messages may be with it at the same time, in each host process; left out, as many as there are";
+            self.wrong(format!("{at}.concurrency"), "must be between 1 and 1000", hint);
+        }
+        if rate.is_some_and(|rate| !(0.01..=100_000.0).contains(&rate)) {
+            let hint =
+                "so many requests a second, in each host process, such as 10 or 0.5; left out, as many as there are";
+            self.wrong(format!("{at}.rate"), "must be between 0.01 and 100000", hint);
+        }
+        Limits { concurrency, rate }
     }
 
     fn breaker(&mut self, at: &str, breaker: shape::Breaker) -> BreakerPolicy {

@@ -65,6 +65,18 @@ impl Breaker {
         Breaker { policy, state: Mutex::new(State::Closed { failures: 0 }) }
     }
 
+    /// Whether there is no leave to be had now. Nothing is taken.
+    pub(super) fn refuses(&self) -> Option<Refusal> {
+        match *self.lock() {
+            State::Closed { .. } => None,
+            State::Open { until, .. } => {
+                let after = until.saturating_duration_since(Instant::now());
+                (!after.is_zero()).then_some(Refusal { after })
+            }
+            State::HalfOpen { .. } => Some(Refusal { after: PROBING }),
+        }
+    }
+
     /// Leave to call. A half-open breaker gives it to one.
     pub(super) fn pass(self: &Arc<Self>) -> Result<Option<Probe>, Refusal> {
         let mut state = self.lock();

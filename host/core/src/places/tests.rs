@@ -1,0 +1,199 @@
+use std::collections::BTreeMap;
+use std::future::{pending, ready};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::task::JoinSet;
+
+use super::*;
+
+const FAR: Duration = Duration::from_secs(3600);
+
+async fn begin(places: &Places) -> Place {
+    places.begin(1).await.expect("it is open")
+}
+
+/// Enters at once, or does not.
+fn enters<'a>(place: &'a mut Place, targets: &[&str]) -> Option<Entered<'a>> {
+    let entered = place.enter(targets, Instant::now() + FAR, ready(Ok::<_, ()>(()))).now_or_never();
+    entered.map(|entered| entered.expect("nobody sends it away").expect("the gate is open").1)
+}
+
+/// How many groups one target gets while nobody else wants any.
+async fn alone(all: usize, targets: usize) -> usize {
+    let places = Places::new(all, targets);
+    let mut inside = Vec::new();
+    loop {
+        let Some(place) = places.begin(1).now_or_never() else { return inside.len() };
+        let mut place = place.expect("it is open");
+        match enters(&mut place, &["slow"]) {
+            // It stays, as if it were with its target.
+            Some(entered) => std::mem::forget(entered),
+            None => return inside.len(),
+        }
+        inside.push(place);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_target_may_have_all_places_and_one_of_several_leaves_some() {
+    for (all, targets, most) in
+        [(16, 1, 16), (1, 1, 1), (16, 2, 12), (16, 9, 12), (8, 2, 6), (4, 2, 3), (3, 2, 2), (2, 2, 1), (1, 2, 1)]
+    {
+        assert_eq!(alone(all, targets).await, most, "{all} places, {targets} targets");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_without_a_place_finds_one_however_many_wait_for_another() {
+    let places = Places::new(16, 2);
+    let (begun, mut groups) = (Arc::new(AtomicUsize::new(0)), JoinSet::new());
+    for _ in 0..100 {
+        let (places, begun) = (places.clone(), Arc::clone(&begun));
+        groups.spawn(async move {
+            let mut place = begin(&places).await;
+            let _entered = place.enter(&["slow"], Instant::now() + FAR, ready(Ok::<_, ()>(()))).await;
+            begun.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_secs(4)).await;
+        });
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(begun.load(Ordering::Relaxed), 12);
+    let mut place = places.begin(1).now_or_never().expect("at once").expect("it is open");
+    assert!(enters(&mut place, &["quick"]).is_some());
+    drop(place);
+    while groups.join_next().await.is_some() {}
+    assert_eq!(begun.load(Ordering::Relaxed), 100, "all had their turn");
+    assert_eq!(places.taken(), 0, "every place was given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_gate_has_no_place() {
+    let places = Places::new(1, 1);
+    let mut waits = begin(&places).await;
+    let gate = pending::<Result<(), ()>>();
+    {
+        let mut entering = pin!(waits.enter(&["slow"], Instant::now() + FAR, gate));
+        assert!(entering.as_mut().now_or_never().is_none());
+        let mut other = places.begin(1).now_or_never().expect("the place is free").expect("it is open");
+        assert!(enters(&mut other, &["slow"]).is_some());
+    }
+    assert_eq!(places.taken(), 0, "one that gave up waiting leaves nothing behind");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_at_its_latest_and_a_gate_may_refuse() {
+    for mut place in [Place::alone(), begin(&Places::new(1, 1)).await] {
+        let begun = Instant::now();
+        let late = place.enter(&["t"], begun + Duration::from_secs(3), pending::<Result<(), ()>>()).await;
+        assert_eq!(late.err(), Some(Away::Late));
+        assert_eq!(begun.elapsed(), Duration::from_secs(3));
+        let refused = place.enter(&["t"], begun + FAR, ready(Err::<(), _>("no"))).await;
+        assert_eq!(refused.expect("nobody sends it away").err(), Some("no"));
+    }
+    let begun = Instant::now();
+    let late = Place::alone().enter(&["t"], begun + FAR, pending::<Result<(), ()>>()).await.err();
+    assert_eq!((late, begun.elapsed()), (Some(Away::Late), PATIENCE), "a function does not sit and wait");
+}
+
+/// Groups that wait for gates that never open, and how each ended if it did.
+#[derive(Default)]
+struct Crowd {
+    groups: JoinSet<()>,
+    ended: Arc<Mutex<BTreeMap<usize, Option<Away>>>>,
+}
+
+impl Crowd {
+    async fn come(&mut self, places: &Places, targets: &[&'static str]) {
+        for target in targets.iter().copied() {
+            let (places, ended, number) = (places.clone(), Arc::clone(&self.ended), self.groups.len());
+            self.groups.spawn(async move {
+                let mut place = begin(&places).await;
+                let away = place.enter(&[target], Instant::now() + FAR, pending::<Result<(), ()>>()).await.err();
+                ended.lock().expect("whole").insert(number, away);
+            });
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn ended(&self) -> Vec<(usize, Option<Away>)> {
+        self.ended.lock().expect("whole").clone().into_iter().collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_full_room_the_last_of_the_most_wanted_target_goes_and_the_others_stay() {
+    let (places, mut crowd) = (Places::new(1, 2), Crowd::default());
+    crowd.come(&places, &["slow"; 16]).await;
+    assert_eq!(crowd.ended(), [], "sixteen seats for a place");
+    let away = Some(Away::Crowded(Duration::from_secs(1)));
+    crowd.come(&places, &["slow"]).await;
+    assert_eq!(crowd.ended(), [(16, away)], "it was the last");
+    crowd.come(&places, &["other"]).await;
+    assert_eq!(crowd.ended(), [(15, away), (16, away)], "it found a seat");
+    places.close();
+    assert!(places.begin(1).await.is_none());
+    while crowd.groups.join_next().await.is_some() {}
+    let closed = crowd.ended().into_iter().filter(|(_, away)| *away == Some(Away::Closed)).count();
+    assert_eq!(closed, 16, "nobody waits past a stop");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_room_is_full_receives_are_rare_and_they_go_on_when_it_is_not() {
+    let (places, mut crowd) = (Places::new(1, 1), Crowd::default());
+    let hundred = async || {
+        let begun = Instant::now();
+        for _ in 0..100 {
+            places.worth_receiving().await;
+        }
+        begun.elapsed()
+    };
+    assert_eq!(hundred().await, Duration::ZERO);
+    crowd.come(&places, &["slow"; 16]).await;
+    let took = hundred().await;
+    assert!(took > Duration::from_secs(2) && took < Duration::from_secs(3), "{took:?}");
+    crowd.groups.shutdown().await;
+    assert_eq!(hundred().await, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_heavy_for_the_room_finds_a_seat_all_the_same() {
+    let places = Places::new(1, 1);
+    let mut place = places.begin(1000).await.expect("it is open");
+    let late = place.enter(&["t"], Instant::now() + FAR, pending::<Result<(), ()>>()).await;
+    assert_eq!(late.err(), Some(Away::Late), "it waited as long as it could");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_free_place_goes_to_the_target_that_has_the_fewest_and_there_to_who_waited_longest() {
+    let (places, order, mut waiting) = (Places::new(4, 4), Arc::new(Mutex::new(Vec::new())), JoinSet::new());
+    let open = Arc::new(tokio::sync::Semaphore::new(0));
+    for (name, target) in [("second of a", "a"), ("first of b", "b"), ("second of b", "b")] {
+        let (places, order, open) = (places.clone(), Arc::clone(&order), Arc::clone(&open));
+        waiting.spawn(async move {
+            let mut place = begin(&places).await;
+            let gate = async { open.acquire().await.map(drop) };
+            let _entered = place.enter(&[target], Instant::now() + FAR, gate).await;
+            order.lock().expect("whole").push(name);
+            pending::<()>().await;
+        });
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(begin(&places).await);
+        let place = held.last_mut().expect("it was pushed");
+        let target = ["a", "x", "y", "z"][places.taken() - 1];
+        std::mem::forget(enters(place, &[target]).expect("a place for each"));
+    }
+    open.add_permits(3);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(order.lock().expect("whole").is_empty(), "all places are taken");
+    for _ in 0..3 {
+        held.pop();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // The last one of a has one already, and gets another while a place is left.
+    assert_eq!(*order.lock().expect("whole"), ["first of b", "second of a"]);
+    assert_eq!(places.taken(), 3);
+}
