@@ -219,7 +219,10 @@ fn wrong_input_says_what_to_do() {
             &["chaos", "--bootstrap", "nowhere"],
             "there is no nowhere: `cargo build -p towpath-lambda` builds the function",
         ),
-        (&["bench", "--rows", "serve,all"], "one of ingest, bare, limit, core-limit, serve, poll, function and python"),
+        (
+            &["bench", "--rows", "serve,all"],
+            "one of ingest, bare, limit, core-limit, serve, poll, beside, function and python",
+        ),
         (&["bench", "--rows", "serve,python"], "that row needs --python FILE"),
         (&["chaos", "--minutes", "0"], "a number of minutes from 0.1"),
         (&["chaos", "--folder", "."], "has a run already: name another folder"),

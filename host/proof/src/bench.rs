@@ -1,6 +1,7 @@
 //! Benchmarks: the real binaries on loopback, every event verified at the target, beside the forwarder that teams write
 //! by hand, a bare loop, and the limit.
 
+mod beside;
 mod invocations;
 mod lab;
 mod meter;
@@ -89,7 +90,7 @@ pub async fn run(settings: &Settings, say: impl Fn(usize, usize, &str)) -> anyho
 }
 
 fn runs(settings: &Settings) -> Vec<(Row, Scenario)> {
-    let mut rows = vec![Row::Ingest, Row::Bare, Row::Limit, Row::CoreLimit, Row::Serve, Row::Poll];
+    let mut rows = vec![Row::Ingest, Row::Bare, Row::Limit, Row::CoreLimit, Row::Serve, Row::Poll, Row::Beside];
     rows.extend(settings.bootstrap.as_ref().map(|_| Row::Function));
     rows.extend(settings.python.as_ref().map(|_| Row::Python));
     rows.retain(|row| settings.rows.is_empty() || settings.rows.contains(row));
@@ -99,10 +100,14 @@ fn runs(settings: &Settings) -> Vec<(Row, Scenario)> {
         for row in &rows {
             let fits = match row {
                 Row::Ingest => scenario.latency.is_zero() && scenario.failing_percent == 0,
+                Row::Beside => false,
                 row => !row.is_loop() || scenario.failing_percent == 0,
             };
             runs.extend(fits.then_some((*row, scenario)));
         }
+    }
+    if rows.contains(&Row::Beside) {
+        runs.extend(Scenario::beside().into_iter().cycle().take(2 * ROUNDS).map(|scenario| (Row::Beside, scenario)));
     }
     if settings.quick {
         runs.retain(|(_, scenario)| *scenario == Scenario::base());

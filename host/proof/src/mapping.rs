@@ -26,6 +26,19 @@ plugin = "mapping"
 version = "current"
 "#;
 
+/// The target of [`to_another_target`].
+pub(crate) const ANOTHER_TARGET: &str = "slo";
+
+/// The mapping for another target. A target's name is data of the component, and nothing else of it is `sss`.
+pub(crate) fn to_another_target() -> Vec<u8> {
+    let mut wasm = MAPPING.to_vec();
+    let places = MAPPING.windows(3).enumerate().filter(|(_, bytes)| *bytes == b"sss").map(|(at, _)| at);
+    for at in places {
+        wasm.splice(at..at + 3, ANOTHER_TARGET.bytes());
+    }
+    wasm
+}
+
 /// Writes both mappings with their case to `good/mapping` and `broken/mapping`, and publishes the good one with this config.
 pub(crate) async fn publish(folder: &Path, command: &Recipe, config: &str) -> anyhow::Result<()> {
     for (name, wasm) in [("broken", BROKEN), ("good", MAPPING)] {

@@ -73,7 +73,7 @@ pub struct Bench {
     /// One scenario instead of all
     #[arg(long)]
     pub quick: bool,
-    /// These ways and no others: ingest, bare, limit, core-limit, serve, poll, function, python
+    /// These ways and no others: ingest, bare, limit, core-limit, serve, poll, beside, function, python
     #[arg(long, value_name = "ROW,…", value_delimiter = ',', value_parser = row)]
     pub rows: Vec<Row>,
     /// The Lambda host: `bootstrap`, as `make lambda` builds it
@@ -105,5 +105,5 @@ pub struct Bench {
 
 fn row(text: &str) -> Result<Row, String> {
     let named = serde_json::from_value(serde_json::Value::String(text.to_owned()));
-    named.map_err(|_| "one of ingest, bare, limit, core-limit, serve, poll, function and python".to_owned())
+    named.map_err(|_| "one of ingest, bare, limit, core-limit, serve, poll, beside, function and python".to_owned())
 }

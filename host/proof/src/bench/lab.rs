@@ -1,5 +1,6 @@
 //! Where a benchmark is run: the processes under test, and what they are given.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
@@ -58,16 +59,29 @@ impl Lab {
             args: Vec::new(),
             variables: credentials.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
         };
-        write(&settings.folder, "publish.toml", &format!("{CONFIG}{}", target("http://127.0.0.1:9")))?;
+        write(&settings.folder, "publish.toml", &format!("{CONFIG}{}", target("sss", "http://127.0.0.1:9")))?;
         mapping::publish(&settings.folder, &command, "publish.toml").await?;
         Ok(Lab { settings, command, runs: AtomicU32::new(0) })
     }
 
     /// A queue of its own, and the config of a host over it for this target. `alone` runs without the pipeline.
     pub(crate) async fn host(&self, target_url: &str) -> anyhow::Result<Host> {
+        self.host_with(&target("sss", target_url)).await
+    }
+
+    /// The same with a second route, whose events go to another target.
+    pub(crate) async fn host_beside(&self, target_url: &str, other_url: &str) -> anyhow::Result<Host> {
+        fs::write(self.settings.folder.join("other.wasm"), mapping::to_another_target())
+            .context("writing a mapping")?;
+        let route = "[[route]]\npath = \"slow\"\ngroup = \"slow/{json:/g}\"\nplugin = \"other\"\n[plugin.other]\npath = \"other.wasm\"\n";
+        let targets = [target("sss", target_url), target(mapping::ANOTHER_TARGET, other_url)].concat();
+        self.host_with(&format!("{route}{targets}")).await
+    }
+
+    async fn host_with(&self, targets: &str) -> anyhow::Result<Host> {
         let run = self.runs.fetch_add(1, Ordering::Relaxed);
         let (ingest, sqs, config) = (free_port().await?, free_port().await?, format!("serve-{run}.toml"));
-        let text = format!("[queue]\nstore = \"store-{run}\"\n{CONFIG}{}", target(target_url));
+        let text = format!("[queue]\nstore = \"store-{run}\"\n{CONFIG}{targets}");
         write(&self.settings.folder, &config, &text.replace("dedup = \"json:/id\"\n", ""))?;
         let process = Process::new(self.command.with(&format!("serve-{run}"), &[]));
         Ok(Host { process, ingest, sqs, config })
@@ -78,7 +92,7 @@ impl Lab {
         let url = |name: &str| format!("http://{}/000000000000/{name}", host.sqs);
         let queue = format!("url = \"{}\"\ndead_letter_url = \"{}\"", url("events.fifo"), url("events-dead.fifo"));
         let config = host.config.replace("serve", "poll");
-        write(&self.settings.folder, &config, &format!("[queue]\n{queue}\n{CONFIG}{}", target(target_url)))?;
+        write(&self.settings.folder, &config, &format!("[queue]\n{queue}\n{CONFIG}{}", target("sss", target_url)))?;
         let args = ["poll", "-c", &config, "--health", "127.0.0.1:0"];
         Ok(Process::new(self.command.with(config.trim_end_matches(".toml"), &args)))
     }
@@ -87,7 +101,11 @@ impl Lab {
     pub(crate) async fn function(&self, target_url: &str, queue: SocketAddr) -> anyhow::Result<Function> {
         let Some(bootstrap) = &self.settings.bootstrap else { bail!("there is no function") };
         let queue = format!("url = \"http://{queue}/1/e.fifo\"\ndead_letter_url = \"http://{queue}/1/d.fifo\"");
-        write(&self.settings.folder, "function.toml", &format!("[queue]\n{queue}\n{CONFIG}{}", target(target_url)))?;
+        write(
+            &self.settings.folder,
+            "function.toml",
+            &format!("[queue]\n{queue}\n{CONFIG}{}", target("sss", target_url)),
+        )?;
         let mut command = Command::new(bootstrap);
         command.current_dir(&self.settings.folder).envs(environment(&self.settings.folder.join("function.toml")));
         Function::spawn(command, std::process::Stdio::null()).await
@@ -135,14 +153,15 @@ impl Host {
         ready(self.ingest, PATIENCE).await
     }
 
-    /// Posts these events, each answered before its sender posts the next. How long each took, in microseconds, in order.
+    /// Posts these events to a route, each answered before its sender posts the next. How long each took, in microseconds, in order.
     pub(crate) async fn post(
         &self,
+        path: &str,
         meter: &Arc<Meter>,
         events: u32,
         per_second: Option<f64>,
     ) -> anyhow::Result<Vec<u32>> {
-        let (client, url) = (client()?, format!("http://{}/hooks/events", self.ingest));
+        let (client, url) = (client()?, format!("http://{}/hooks/{path}", self.ingest));
         let began = Instant::now();
         let mut senders = JoinSet::new();
         // In a group the order of events is that of their posts: one sender has the whole group.
@@ -214,8 +233,8 @@ fn client() -> anyhow::Result<Client> {
     Client::builder().tcp_nodelay(true).build().context("preparing the HTTP client")
 }
 
-fn target(url: &str) -> String {
+fn target(name: &str, url: &str) -> String {
     format!(
-        "[target.sss]\nurl = \"{url}\"\nallow_private = true\ntimeout = \"10s\"\nretry = {{ base = \"50ms\", cap = \"1s\" }}\nbreaker = {{ failures = 0 }}\n"
+        "[target.{name}]\nurl = \"{url}\"\nallow_private = true\ntimeout = \"10s\"\nretry = {{ base = \"50ms\", cap = \"1s\" }}\nbreaker = {{ failures = 0 }}\n"
     )
 }

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use super::rows::{Figure, Row};
+use super::scenario::Scenario;
 use super::{Pauses, Report, Settings};
 use crate::scale;
 
@@ -44,13 +45,14 @@ impl Row {
             Row::Limit => "limit: loop and plugin call",
             Row::CoreLimit => "limit of one core, ten at a time",
             Row::Ingest => "ingest alone",
+            Row::Beside => "`serve`, two targets",
         }
     }
 
     /// What is its limit.
     fn limit(self) -> Option<Row> {
         match self {
-            Row::Ingest => None,
+            Row::Ingest | Row::Beside => None,
             Row::CoreLimit | Row::Function | Row::Python => Some(Row::CoreLimit),
             Row::Bare | Row::Limit | Row::Serve | Row::Poll => Some(Row::Limit),
         }
@@ -109,6 +111,10 @@ impl Report {
                 false,
             );
         }
+        let most = |scenario: Scenario| of(Row::Beside, scenario.name)?.latency_ms.map(|(_, most)| most);
+        let [alone, beside] = Scenario::beside();
+        let name = "a quick target beside a slow one, p99 beside p99 alone: ≤ 2";
+        goal(name, ratio(most(beside), most(alone)), 2.0, false);
         let peak = |scenario| of(Row::Serve, scenario).map(|figure| figure.peak_mb);
         goal(
             "serve, memory with 1,000,000 queued beside 1,000: ≤ 1.25",
@@ -161,14 +167,15 @@ pub fn markdown(report: &Report) -> String {
                 row.title()
             );
         }
-        if scenario == base {
+        let timed = |figure: &&Figure| figure.scenario == scenario && (scenario == base || figure.row == Row::Beside);
+        if report.figures.iter().any(|figure| timed(&figure)) {
             text += "\n";
-            for figure in report.figures.iter().filter(|figure| figure.scenario == scenario) {
+            for figure in report.figures.iter().filter(timed) {
                 if let Some((half, most)) = figure.latency_ms {
-                    let what = if figure.row == Row::Ingest {
-                        "an answer"
-                    } else {
-                        "from post to target, at half of what can be taken and carried at the same time,"
+                    let what = match figure.row {
+                        Row::Ingest => "an answer",
+                        Row::Beside => "from post to target, at 300 events a second,",
+                        _ => "from post to target, at half of what can be taken and carried at the same time,",
                     };
                     let _ = writeln!(text, "- {}: {what} p50 {half:.1} ms, p99 {most:.1} ms", figure.row.title());
                 }
@@ -190,6 +197,7 @@ const METHOD: &str = "\
   before each request: nobody who does that work can be faster. The limit of the Lambda host and of Python is the same loop on one core, as a
   function of up to 1,769 MB has it, with ten requests at a time, for an invocation has ten messages of a FIFO queue at most.
 - Half load is half of what the row took and carried at the same time, from post to target, for 5 s.
+- Two targets: 300 events a second go to a quick target for 10 s, by itself and while 100 groups wait for another target that takes 4 s.
 - The base is measured in three rounds, all rows by turns, for the machine is slower for minutes at times: a row's figures are those of its middle
   round, its latencies those with the middle p99; what was lost or out of order in any round is told.
 

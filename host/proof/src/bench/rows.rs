@@ -7,6 +7,7 @@ use anyhow::ensure;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
+use super::beside;
 use super::invocations::{self, invoke};
 use super::lab::{BATCH, CONCURRENCY, Lab, PATIENCE};
 use super::meter::{Counts, Meter};
@@ -34,6 +35,8 @@ pub enum Row {
     CoreLimit,
     /// `towpath serve --ingest-only`: webhooks that are stored.
     Ingest,
+    /// `towpath serve` with two targets, one of which is slow.
+    Beside,
 }
 
 /// What one run measured.
@@ -82,6 +85,7 @@ impl Row {
             Row::Limit => child(lab.child("parts", CONCURRENCY, None, &url, &scenario), &meter, &scenario).await?,
             Row::CoreLimit => child(lab.child("parts", BATCH, Some(1), &url, &scenario), &meter, &scenario).await?,
             Row::Ingest => return ingest(lab, &meter, scenario, &url).await,
+            Row::Beside => return beside::measure(lab, scenario).await,
         };
         // Of a backlog only the first are measured, and which they are is the host's choice.
         let sent = if scenario.backlog > 0 { 0 } else { scenario.messages };
@@ -93,7 +97,7 @@ impl Row {
         matches!(self, Row::Bare | Row::Limit | Row::CoreLimit)
     }
 
-    fn figure(self, scenario: Scenario, used: Usage, counts: Counts) -> anyhow::Result<Figure> {
+    pub(super) fn figure(self, scenario: Scenario, used: Usage, counts: Counts) -> anyhow::Result<Figure> {
         ensure!(counts.foreign == 0, "{} requests were of no event", counts.foreign);
         let Counts { lost, duplicated, disordered, length, .. } = counts;
         Ok(Figure {
@@ -120,7 +124,7 @@ impl Row {
         if self == Row::Poll {
             poller.start()?;
         }
-        host.post(&meter, scenario.messages, rate).await?;
+        host.post("events", &meter, scenario.messages, rate).await?;
         let done = meter.until(u64::from(scenario.messages), PATIENCE).await;
         ensure!(done >= u64::from(scenario.messages), "{done} of {} messages came in time", scenario.messages);
         let Counts { disordered, latencies, length, .. } = meter.counts(scenario.messages);
@@ -216,7 +220,7 @@ async fn ingest(lab: &Lab, meter: &Arc<Meter>, scenario: Scenario, url: &str) ->
     let mut host = lab.host(url).await?;
     host.start(false).await?;
     let (before, began) = (Usage::of(host.process.id()), Instant::now());
-    let took = host.post(meter, scenario.messages, None).await?;
+    let took = host.post("events", meter, scenario.messages, None).await?;
     let (length, after) = (began.elapsed(), Usage::of(host.process.id()));
     host.process.kill().await;
     let counts = Counts { length, ..Counts::default() };

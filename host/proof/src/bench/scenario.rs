@@ -58,6 +58,15 @@ impl Scenario {
         ]
     }
 
+    /// A quick target, alone and beside a slow one.
+    pub(crate) fn beside() -> [Scenario; 2] {
+        ["a quick target alone", "a quick target beside a slow one"].map(|name| Scenario {
+            name,
+            messages: 3_000,
+            ..BASE
+        })
+    }
+
     pub(crate) fn group(&self, event: u32) -> u32 {
         event % self.groups
     }
