@@ -14,6 +14,7 @@ pub mod envelope;
 #[cfg(feature = "faults")]
 pub mod faults;
 pub mod holds;
+pub mod json;
 mod lease;
 pub mod message;
 pub mod outcome;

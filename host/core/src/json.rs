@@ -1,0 +1,120 @@
+//! JSON by its bytes: finds the value that a pointer names, without parsing the rest of the document.
+//!
+//! What is found is the bytes that were sent: `1.10` stays `1.10`. What else is in the document does not matter: numbers
+//! that no `f64` holds, lone surrogates, bytes that are not UTF-8, a million brackets. Only the objects and arrays that
+//! the pointer passes through are read strictly; in everything else the scanner follows strings and brackets to find the
+//! end. It never recurses, and its time is linear in the document.
+
+mod pointer;
+mod scan;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde::de::{Deserializer as _, IgnoredAny, Visitor};
+
+pub use pointer::{Pointer, PointerError};
+pub use scan::{Broken, Children, Name, children};
+
+use scan::{Container, Scanner};
+
+/// A value that a pointer names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// Where it is in the document.
+    pub span: Range<usize>,
+    /// Where the document stops being JSON, if it does.
+    pub broken: Option<Broken>,
+}
+
+/// Why a pointer names no value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Missing {
+    /// The document is whole and has no value there.
+    #[error("the body has no such value")]
+    Absent,
+    /// The document stops being JSON before a value was found.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+}
+
+/// Finds the value that a pointer names. Of members with the same name the last one counts, as in the JSON readers of
+/// Rust, JavaScript and Python. A byte order mark before the document is skipped.
+pub fn find(document: &[u8], pointer: &Pointer) -> Result<Found, Missing> {
+    let mut span = None;
+    let end = walk(&mut Scanner::new(document), pointer.tokens(), &mut span);
+    match (span, end) {
+        (Some(span), end) => Ok(Found { span, broken: end.err() }),
+        (None, Ok(())) => Err(Missing::Absent),
+        (None, Err(broken)) => Err(Missing::Broken(broken)),
+    }
+}
+
+/// Goes through the document to its end; `span` is what was found by then.
+fn walk(scanner: &mut Scanner<'_>, tokens: &[String], span: &mut Option<Range<usize>>) -> Result<(), Broken> {
+    let mut path: Vec<Container> = Vec::new();
+    loop {
+        // Here begins the value that the first tokens name, one token for each container of the path.
+        *span = None;
+        let named = path.len() == tokens.len();
+        match if named { None } else { scanner.open() } {
+            Some(container) => path.push(container),
+            None => {
+                let value = scanner.value()?;
+                if path.is_empty() && text(scanner.slice(&value)).is_none() {
+                    return Err(Broken { at: value.start });
+                }
+                // A number at the very end may have been longer before the document was cut.
+                *span = Some(value).filter(|_| named && (path.is_empty() || !scanner.is_at_end()));
+            }
+        }
+        // On to the next value that the tokens name.
+        loop {
+            let depth = path.len();
+            let Some(container) = path.last_mut() else { return scanner.end() };
+            match scanner.next(container)? {
+                None => {
+                    path.pop();
+                }
+                Some(name) if tokens.get(depth - 1).is_some_and(|token| name.is(token)) => break,
+                Some(_) => {
+                    scanner.value()?;
+                }
+            }
+        }
+    }
+}
+
+/// What a value says: a string without its quotes and escapes, anything else as it is written. `None` if it is no JSON
+/// value: `NaN`, `007`, a string with an unknown escape.
+///
+/// A string that is not text keeps its bytes, and a lone surrogate becomes [WTF-8](https://simonsapin.github.io/wtf-8/),
+/// so different strings stay different.
+pub fn text(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+    match value.first()? {
+        b'"' => serde_json::Deserializer::from_slice(value).deserialize_bytes(Unescaped).ok(),
+        b'{' | b'[' => Some(Cow::Borrowed(value)),
+        _ => serde_json::from_slice::<IgnoredAny>(value).ok().map(|_| Cow::Borrowed(value)),
+    }
+}
+
+struct Unescaped;
+
+impl<'de> Visitor<'de> for Unescaped {
+    type Value = Cow<'de, [u8]>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Cow<'de, [u8]>, E> {
+        Ok(Cow::Borrowed(bytes))
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Cow<'de, [u8]>, E> {
+        Ok(Cow::Owned(bytes.to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests;
