@@ -44,10 +44,11 @@ export function bytes(text) {
   return result;
 }
 
-/** The body as a JSON object; `undefined` if it is none. @param {Message} message @returns {any} */
+/** The body as a JSON object; `undefined` if it is none. A byte order mark is skipped; a lone surrogate stays what it is.
+ * @param {Message} message @returns {any} */
 export function object(message) {
   try {
-    const value = JSON.parse(text(message.body));
+    const value = JSON.parse(text(message.body).replace(/^\ufeff/, ""));
     return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
   } catch {
     return undefined;

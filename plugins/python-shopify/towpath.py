@@ -66,9 +66,10 @@ def what(error: Exception) -> str:
 
 
 def body_json(message: Message) -> Any:
-    """The body as JSON; raises a ValueError on anything else. Never `json.loads(message.body)`: for bytes that are not
-    UTF-8 it wants to read a codec from files, which a plugin has none of."""
-    return json.loads(message.body.decode("utf-8"))
+    """The body as JSON; raises a ValueError on anything else. A byte order mark is skipped; a lone surrogate stays what it
+    is. Never `json.loads(message.body)`: for bytes that are not UTF-8 it wants to read a codec from files, which a plugin
+    has none of."""
+    return json.loads(message.body.removeprefix(b"\xef\xbb\xbf").decode("utf-8"))
 
 
 def settings() -> dict:

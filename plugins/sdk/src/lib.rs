@@ -59,6 +59,7 @@ pub mod log;
 mod message;
 mod request;
 mod stop;
+mod surrogates;
 
 pub use bindings::towpath::plugin::types::{Message, Request};
 pub use request::segment;

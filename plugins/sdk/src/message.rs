@@ -2,13 +2,21 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::{Message, Stop, reject};
+use crate::{Message, Stop, reject, surrogates};
 
 impl Message {
     /// The body as JSON of this shape. What is not JSON, or of another shape, is rejected as `malformed`; the reason says what
     /// was expected where, and nothing of the body itself, for reasons are logged.
+    ///
+    /// A byte order mark before the body is skipped. A lone surrogate such as `\ud83d`, which no Rust string holds, is read
+    /// as U+FFFD.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Stop> {
-        serde_json::from_slice(&self.body).map_err(|error| reject("malformed", without_value(error.to_string())))
+        let json = self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body);
+        let read = serde_json::from_slice(json).or_else(|error| match surrogates::replaced(json) {
+            Some(mended) => serde_json::from_slice(&mended),
+            None => Err(error),
+        });
+        read.map_err(|error| reject("malformed", without_value(error.to_string())))
     }
 
     /// The body as text. What is not UTF-8 is rejected as `malformed`.
@@ -82,6 +90,17 @@ mod tests {
             assert!(matches!(refused, Err(Stop::Reject(reason)) if reason.code == "malformed"));
         }
         assert!(message(b"\xff").text().is_err());
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_lone_surrogates_are_read() {
+        let read = |body: &str| message(body.as_bytes()).json::<Vec<String>>().ok();
+        assert_eq!(read("\u{feff}[\"a\"]"), Some(vec!["a".to_owned()]));
+        assert_eq!(read(r#"["cut \ud83d", "\ud83d\udef6"]"#), Some(vec!["cut \u{fffd}".to_owned(), "\u{1f6f6}".to_owned()]));
+        assert_eq!(read(r#"["\ud83d", 1]"#), None, "what is wrong otherwise stays wrong");
+        let refused = message(br#"["\ud83d", 1]"#).json::<Vec<String>>();
+        let Err(Stop::Reject(reason)) = refused else { panic!("{refused:?}") };
+        assert_eq!(reason.message, "invalid type: integer, expected a string at line 1 column 12");
     }
 
     #[test]
