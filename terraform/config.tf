@@ -8,6 +8,7 @@ locals {
         group          = route.group
         plugin         = route.plugin
         dedup          = route.dedup
+        on_missing_key = route.on_missing_key
         on_dead_letter = route.on_dead_letter
         max_age        = route.max_age
         shadow         = route.shadow

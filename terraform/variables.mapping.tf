@@ -13,6 +13,7 @@ variable "routes" {
     - headers: with "direct", the headers that are kept, at most 9. One that is missing makes API Gateway refuse the request.
     - verify: as in towpath.toml; several secrets are in secrets instead of secret. With at = "ingest" the ingest function checks
       too, and may read these secrets.
+    - on_missing_key ("fallback" or "refuse"), with ingress = "lambda": what happens to a webhook without its keys.
     - on_dead_letter ("continue" or "block"), max_age, shadow, canary: as in towpath.toml.
   EOT
   type = list(object({
@@ -22,6 +23,7 @@ variable "routes" {
     dedup          = optional(string)
     ingress        = optional(string, "lambda")
     headers        = optional(list(string), [])
+    on_missing_key = optional(string)
     on_dead_letter = optional(string)
     max_age        = optional(string)
     shadow         = optional(string)
@@ -69,6 +71,10 @@ variable "routes" {
   validation {
     condition     = alltrue([for route in var.routes : route.on_dead_letter == null || contains(["continue", "block"], coalesce(route.on_dead_letter, "continue"))])
     error_message = "on_dead_letter is \"continue\" or \"block\"; \"park\" is for the local queue."
+  }
+  validation {
+    condition     = alltrue([for route in var.routes : route.on_missing_key == null || contains(["fallback", "refuse"], coalesce(route.on_missing_key, "fallback"))])
+    error_message = "on_missing_key is \"fallback\" or \"refuse\"."
   }
   validation {
     condition     = alltrue([for route in var.routes : route.dedup == null || can(regex("^(header:[A-Za-z0-9-]+|json:/.+)$", route.dedup))])

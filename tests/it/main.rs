@@ -18,6 +18,7 @@ mod holds;
 mod hostile;
 mod ingest;
 mod kept;
+mod keys;
 mod lambda;
 mod lease;
 mod moves;

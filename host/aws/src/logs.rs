@@ -41,8 +41,9 @@ pub const OF_HOSTS: &str = r#"{ $.target = "towpath*" }"#;
 
 /// Lines about one message. Source of the syntax: "Filter pattern syntax" in the user guide of CloudWatch Logs.
 pub fn about(id: &str) -> String {
-    let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-    let fields = ["$.span.message_id", "$.span.webhook_id", "$.fields.message_id"];
+    // Letters and digits, and what ids of queues and derived ones have besides.
+    let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
+    let fields = ["$.span.message_id", "$.span.webhook_id", "$.fields.message_id", "$.fields.webhook_id"];
     format!("{{ {} }}", fields.map(|field| format!("{field} = \"{id}*\"")).join(" || "))
 }
 
@@ -89,7 +90,8 @@ mod tests {
     #[test]
     fn an_id_cannot_end_its_pattern() {
         let pattern = about("8f3c\" || $.x = \"*");
-        assert_eq!(pattern.matches('"').count(), 6);
+        assert_eq!(pattern.matches('"').count(), 8);
         assert!(pattern.contains("$.span.webhook_id = \"8f3cx*\""), "{pattern}");
+        assert!(about("msg_5f2c-1").contains("$.fields.webhook_id = \"msg_5f2c-1*\""));
     }
 }

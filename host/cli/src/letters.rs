@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use towpath_core::clock::Timestamp;
 use towpath_core::dead_letter::{DeadLetter, Stored};
-use towpath_core::message::Message;
+use towpath_core::message::{Message, webhook_id};
 use towpath_core::queue::{Attributes, GroupId, Handle, MessageId, NewMessage, Received};
 
 pub(crate) use local::{LocalLetters, browsed_letter};
@@ -67,6 +67,11 @@ impl Letter {
         Message::read(&received, &death.source).ok()
     }
 
+    /// What the target sees as `webhook-id`.
+    pub(crate) fn webhook_id(&self) -> MessageId {
+        webhook_id(&self.death.message_id(), &self.attributes)
+    }
+
     /// Whether it waits here only because one before it in its group died.
     pub(crate) fn is_parked(&self) -> bool {
         self.death.reason == "parked"
@@ -81,7 +86,7 @@ impl Letter {
     }
 
     pub(crate) fn named(&self, id: &str) -> bool {
-        self.id.as_str().starts_with(id) || self.death.id.starts_with(id)
+        [self.id.as_str(), &self.death.id, self.webhook_id().as_str()].iter().any(|own| own.starts_with(id))
     }
 }
 

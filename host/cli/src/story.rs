@@ -110,7 +110,8 @@ impl Entry {
             }
             (_, message) => {
                 parts.push(message.to_owned());
-                let fields = self.fields.iter().filter(|(name, _)| *name != "message");
+                let shown = ["message", "message_id", "group"];
+                let fields = self.fields.iter().filter(|(name, _)| !shown.contains(&name.as_str()));
                 parts.extend(fields.map(|(name, value)| match value.as_str() {
                     Some(text) => format!("{name}={text}"),
                     None => format!("{name}={value}"),

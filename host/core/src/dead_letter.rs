@@ -140,12 +140,19 @@ impl DeadLetter {
     }
 
     /// The letter of a webhook that the front door refused: it never was a message, and is kept to be looked at, or sent
-    /// on after all once its secret is right.
-    pub fn refused_at_ingest(id: String, route: &str, plugin: &str, why: String, now: Timestamp) -> DeadLetter {
+    /// on after all.
+    pub fn refused_at_ingest(
+        id: String,
+        route: &str,
+        plugin: &str,
+        reason: &str,
+        detail: String,
+        now: Timestamp,
+    ) -> DeadLetter {
         DeadLetter {
             v: 1,
-            reason: "unverified".to_owned(),
-            detail: why,
+            reason: reason.to_owned(),
+            detail,
             route: Some(route.to_owned()),
             plugin: Some(plugin.to_owned()),
             id,
@@ -156,10 +163,9 @@ impl DeadLetter {
         }
     }
 
-    /// The message that carries this letter with an enveloped webhook.
-    pub fn carried_by(&self, group: GroupId, body: String) -> NewMessage {
-        let attribute = Attribute::text(self.json(MAX_MESSAGE_BYTES));
-        let attributes = Attributes::from([(DEAD_LETTER_ATTRIBUTE.to_owned(), attribute)]);
+    /// The message that carries this letter with an enveloped webhook and its attributes.
+    pub fn carried_by(&self, group: GroupId, body: String, mut attributes: Attributes) -> NewMessage {
+        attributes.insert(DEAD_LETTER_ATTRIBUTE.to_owned(), Attribute::text(self.json(MAX_MESSAGE_BYTES)));
         NewMessage { group, dedup_id: self.id.clone(), body, attributes }
     }
 

@@ -11,6 +11,9 @@ use crate::trace;
 /// The attribute that carries an [`Origin`] as JSON: set when a dead letter is sent back.
 pub const ORIGIN_ATTRIBUTE: &str = "towpath-origin";
 
+/// The attribute that carries the `webhook-id` of a message whose route names a deduplication key.
+pub const WEBHOOK_ID_ATTRIBUTE: &str = "towpath-webhook-id";
+
 /// Attributes whose names begin so are the host's own and never become headers.
 const OWN_ATTRIBUTES: &str = "towpath-";
 
@@ -40,7 +43,7 @@ pub struct Note {
 /// One queued webhook.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {
-    /// The id under which it first was stored: stable over retries and redrives.
+    /// What its target sees as `webhook-id`: stable over retries and redrives.
     pub id: MessageId,
     /// Its group.
     pub group: GroupId,
@@ -70,7 +73,7 @@ impl Message {
         let origin = origin(received);
         let trace = trace::brought(&webhook.headers, received.trace.as_deref());
         Ok(Message {
-            id: origin.id,
+            id: webhook_id(&received.id, &received.attributes),
             group: received.group.clone(),
             dedup_id: received.dedup_id.clone(),
             sequence: received.sequence.clone(),
@@ -102,6 +105,16 @@ pub fn origin(received: &Received) -> Origin {
 pub fn origin_of(attributes: &Attributes) -> Option<Origin> {
     let carried = attributes.get(ORIGIN_ATTRIBUTE).and_then(|attribute| attribute.as_text());
     carried.and_then(|text| serde_json::from_str(text).ok())
+}
+
+/// What a target sees as `webhook-id`: the one that was derived from the event's own key where the message was stored, or
+/// else the id under which it first was stored.
+pub fn webhook_id(id: &MessageId, attributes: &Attributes) -> MessageId {
+    let carried = attributes.get(WEBHOOK_ID_ATTRIBUTE).and_then(|attribute| attribute.as_text());
+    match carried {
+        Some(carried) => MessageId(carried.to_owned()),
+        None => origin_of(attributes).map_or_else(|| id.clone(), |origin| origin.id),
+    }
 }
 
 /// The webhook in a queued body: an envelope, or a direct body with its attributes as headers.

@@ -8,6 +8,7 @@ mod story;
 mod tally;
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -255,6 +256,8 @@ impl Line for Pipeline {
     async fn take(&self, received: &Received, lease: &Lease, fresh: bool, place: &mut Place) -> Settlement {
         let work = async {
             let seat = Seat::of(received, &self.routes, &self.plugins);
+            let identified = seat.route.map_or(Cow::Borrowed(received), |route| route.identified(received));
+            let received = &*identified;
             let message = read(received, &self.source);
             let span = span(received, message.as_ref().ok(), &seat);
             self.settle(received, message, &seat, lease, fresh, place).instrument(span).await

@@ -1,21 +1,26 @@
 //! Routes: from a webhook to its group, and from a group back to the route.
 
+mod key;
 mod rollout;
 mod template;
 
+use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+pub use key::{Selector, Unreadable};
 pub use rollout::{Canary, Rollout, Share};
 pub use template::{Template, TemplateError};
 
 use crate::decide::OnDeadLetter;
-use crate::envelope::Webhook;
-use crate::queue::GroupId;
+use crate::envelope::{self, Webhook};
+use crate::message::{ORIGIN_ATTRIBUTE, WEBHOOK_ID_ATTRIBUTE, webhook};
+use crate::queue::{Attribute, Attributes, GroupId, Received};
 use crate::verify::Verification;
+use key::{Key, written};
 
 /// The longest a group id or deduplication id can be. Source: the `SendMessage` API of SQS.
 pub const MAX_ID: usize = 128;
@@ -29,6 +34,8 @@ pub struct Route {
     pub group: Template,
     /// Where the deduplication id is; without it every POST is its own message.
     pub dedup: Option<Selector>,
+    /// What happens to a webhook whose group or deduplication id cannot be read.
+    pub on_missing_key: OnMissingKey,
     /// The plugin's name.
     pub plugin: String,
     /// How another build of it is tried on real traffic.
@@ -41,18 +48,101 @@ pub struct Route {
     pub max_age: Duration,
 }
 
+/// What happens to a webhook whose keys cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OnMissingKey {
+    /// It is stored: in the group of all that lack this value, and without deduplication.
+    #[default]
+    Fallback,
+    /// The front door answers 422.
+    Refuse,
+}
+
 impl Route {
-    /// The deduplication id of a webhook, if the route has one and the webhook holds it. A value that
-    /// is no valid id is replaced by its hash.
-    pub fn dedup_id(&self, webhook: &Webhook) -> Option<String> {
-        let mut source = Source::new(webhook);
-        let value = self.dedup.as_ref().and_then(|selector| source.select(selector))?;
-        Some(if is_id(&value) { value } else { stable_hash(&value) })
+    /// Reads the keys of a webhook.
+    pub fn keys(&self, webhook: &Webhook) -> Keys {
+        let (group, mut problems) = self.group.expand(webhook);
+        let dedup = self.dedup.as_ref().and_then(|selector| match Key::read(selector, webhook) {
+            Key::Sound(key) => Some(Dedup { id: written(&key), webhook_id: self.webhook_id(&group, &key) }),
+            // Two events that are cut off at the same place are not the same event.
+            Key::Doubtful(_, why) | Key::None(why) => {
+                problems.push(KeyProblem { key: "dedup", selector: selector.clone(), why });
+                None
+            }
+        });
+        Keys { group, dedup, problems }
     }
 
-    /// The group of a webhook: always a valid group id.
-    pub fn group_of(&self, webhook: &Webhook) -> GroupId {
-        self.group.expand(&mut Source::new(webhook))
+    /// A message that came to the queue past ingest, with the attributes that ingest would have stored with it.
+    pub fn identified<'a>(&self, received: &'a Received) -> Cow<'a, Received> {
+        let Received { body, attributes, .. } = received;
+        let known = [WEBHOOK_ID_ATTRIBUTE, ORIGIN_ATTRIBUTE].iter().any(|name| attributes.contains_key(*name));
+        if self.dedup.is_none() || known || envelope::is_envelope(body) {
+            return Cow::Borrowed(received);
+        }
+        let own = webhook(body, attributes).map(|webhook| self.keys(&webhook).attributes()).unwrap_or_default();
+        let mut received = received.clone();
+        received.attributes.extend(own);
+        Cow::Owned(received)
+    }
+
+    /// The `webhook-id` of every webhook of this route and group with this deduplication key. Neither a path nor a group
+    /// holds a zero byte, so different keys have different input.
+    fn webhook_id(&self, group: &GroupId, key: &[u8]) -> String {
+        let parts = [self.path.as_bytes(), b"\0", group.as_str().as_bytes(), b"\0", key];
+        let digest = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize();
+        let mut id = hex::encode(digest);
+        id.truncate(WEBHOOK_ID_DIGITS);
+        id.insert_str(0, "msg_");
+        id
+    }
+}
+
+/// How many hexadecimal digits a derived `webhook-id` has: 128 bits.
+const WEBHOOK_ID_DIGITS: usize = 32;
+
+/// What a webhook is stored under.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Keys {
+    /// Its group: always a valid group id.
+    pub group: GroupId,
+    /// What makes it the same event as another, if the route names that and the webhook has it.
+    pub dedup: Option<Dedup>,
+    /// Keys that could not be read.
+    pub problems: Vec<KeyProblem>,
+}
+
+/// What tells that two webhooks are the same event.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dedup {
+    /// The deduplication id for the queue: the value, or its hash if it is no valid id.
+    pub id: String,
+    /// What the target sees as `webhook-id`: the same whenever the event is sent.
+    pub webhook_id: String,
+}
+
+/// A key that could not be read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyProblem {
+    /// The key of the route: `group` or `dedup`.
+    pub key: &'static str,
+    /// Where its value should have been.
+    pub selector: Selector,
+    /// Why it could not be read.
+    pub why: Unreadable,
+}
+
+impl fmt::Display for KeyProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.key, self.selector, self.why)
+    }
+}
+
+impl Keys {
+    /// The attributes that the message carries for its target.
+    pub fn attributes(&self) -> Attributes {
+        let id = self.dedup.as_ref().map(|dedup| Attribute::text(dedup.webhook_id.clone()));
+        id.map(|id| (WEBHOOK_ID_ATTRIBUTE.to_owned(), id)).into_iter().collect()
     }
 }
 
@@ -82,74 +172,10 @@ impl Routes {
     }
 }
 
-/// Where in a webhook a value stands: `json:/pointer` or `header:name`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Selector {
-    /// A JSON pointer (RFC 6901) into the body.
-    Json(String),
-    /// A header, by its name in lower case.
-    Header(String),
-}
-
-impl std::str::FromStr for Selector {
-    type Err = TemplateError;
-
-    fn from_str(text: &str) -> Result<Selector, TemplateError> {
-        match text.split_once(':') {
-            Some(("json", pointer)) if pointer.starts_with('/') => Ok(Selector::Json(pointer.to_owned())),
-            Some(("header", name)) if http::HeaderName::try_from(name).is_ok() => {
-                Ok(Selector::Header(name.to_ascii_lowercase()))
-            }
-            _ => Err(TemplateError::Selector(text.to_owned())),
-        }
-    }
-}
-
-/// A webhook to select from. The body is parsed as JSON once, and only if something asks for it.
-struct Source<'a> {
-    webhook: &'a Webhook,
-    json: Option<Option<Value>>,
-}
-
-impl<'a> Source<'a> {
-    fn new(webhook: &'a Webhook) -> Source<'a> {
-        Source { webhook, json: None }
-    }
-
-    /// The value as text; `None` if it is missing, null or empty.
-    fn select(&mut self, selector: &Selector) -> Option<String> {
-        let text = match selector {
-            Selector::Header(name) => {
-                let (_, value) = self.webhook.headers.iter().find(|(n, _)| n == name)?;
-                String::from_utf8_lossy(value).into_owned()
-            }
-            Selector::Json(pointer) => {
-                let body = &self.webhook.body;
-                let json = self.json.get_or_insert_with(|| serde_json::from_slice(body).ok());
-                match json.as_ref()?.pointer(pointer)? {
-                    Value::Null => return None,
-                    Value::String(text) => text.clone(),
-                    other => other.to_string(),
-                }
-            }
-        };
-        (!text.is_empty()).then_some(text)
-    }
-}
-
 /// Whether SQS takes this text as a group id or deduplication id: letters, digits, punctuation.
 pub fn is_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_ID && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// A short text that stands for any value: the same value gives the same text on every machine.
-fn stable_hash(value: &str) -> String {
-    let digest = Sha256::digest(value.as_bytes());
-    let mut text = hex::encode(digest);
-    text.truncate(HASH_LENGTH - 1);
-    text.insert(0, '~');
-    text
-}
-
-/// How long a [`stable_hash`] is: a tilde and 96 bits in hex.
+/// How long the hash of a key is: a tilde and 96 bits in hex.
 const HASH_LENGTH: usize = 25;

@@ -13,6 +13,7 @@ use opentelemetry::{KeyValue, global};
 
 use crate::outcome::Attempt;
 use crate::plugin::{Plugin, Transformed};
+use crate::route::KeyProblem;
 
 /// The name of the meter.
 const METER: &str = "towpath";
@@ -42,6 +43,7 @@ struct Metrics {
     plugin_memory: Histogram<u64>,
     shadows: Counter<u64>,
     webhooks: Counter<u64>,
+    unreadable_keys: Counter<u64>,
 }
 
 /// Made with the first count: whoever reads is there by then.
@@ -113,6 +115,7 @@ impl Metrics {
             ),
             shadows: counter("towpath.shadows", "{message}", "Messages that a shadow saw, by whether it agreed"),
             webhooks: counter("towpath.webhooks", "{webhook}", "Webhooks that came, by what was answered"),
+            unreadable_keys: counter("towpath.keys.unreadable", "{key}", "Keys of webhooks that could not be read"),
         }
     }
 }
@@ -193,6 +196,16 @@ pub fn show_stored(stored: impl Fn() -> Vec<Stored> + Clone + Send + Sync + 'sta
 /// A webhook was answered with this status.
 pub fn webhook(route: &str, status: u16) {
     METRICS.webhooks.add(1, &[KeyValue::new("route", route.to_owned()), KeyValue::new("status", i64::from(status))]);
+}
+
+/// A webhook came whose group or deduplication key cannot be read.
+pub fn unreadable_key(route: &str, problem: &KeyProblem) {
+    let labels = [
+        KeyValue::new("key", problem.key),
+        KeyValue::new("reason", problem.why.code()),
+        KeyValue::new("route", route.to_owned()),
+    ];
+    METRICS.unreadable_keys.add(1, &labels);
 }
 
 /// A pass of a message is over. `reason` is the plugin's code, or empty.

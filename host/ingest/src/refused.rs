@@ -1,4 +1,4 @@
-//! What the front door refuses: webhooks that fail the verification of their route.
+//! What the front door refuses: webhooks that fail the verification of their route, or lack its keys.
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use towpath_core::clock::Clock;
 use towpath_core::dead_letter::DeadLetter;
 use towpath_core::envelope::{self, Webhook};
-use towpath_core::route::Route;
+use towpath_core::route::{KeyProblem, Keys, Route};
 use towpath_core::verify::{Evidence, Unverified, Verification};
 use tracing::warn;
 
@@ -48,34 +48,66 @@ pub(crate) async fn check(verification: &Verification, webhook: &Webhook) -> Res
     verification.check_anew(evidence, Instant::now() + PATIENCE).await
 }
 
-impl Ingest {
-    /// Answers 401, after the webhook was counted and, where there is a store, kept with the reason.
-    pub(crate) async fn refuse(
-        &self,
-        route: &Route,
-        verification: &Verification,
-        webhook: &Webhook,
-        why: &Unverified,
-    ) -> Response {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-        let kept = self.keep(route, webhook, why).await;
-        warn!(route = route.path, reason = "unverified", detail = %why, kept, "webhook refused");
-        let mut answer = problem(StatusCode::UNAUTHORIZED, &format!("not verified: {why}"));
-        // RFC 9110 section 15.5.2: a 401 names the way to do it right.
-        let challenge = header::HeaderValue::from_static(verification.challenge());
-        answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-        answer
+/// Why a webhook is refused.
+pub(crate) enum Refusal<'a> {
+    /// It fails the verification.
+    Unverified(&'a Verification, Unverified),
+    /// It lacks keys, on a route that says `on_missing_key = "refuse"`.
+    MissingKey(&'a [KeyProblem]),
+}
+
+impl Refusal<'_> {
+    /// The reason of its letter.
+    fn reason(&self) -> &'static str {
+        match self {
+            Refusal::Unverified(..) => "unverified",
+            Refusal::MissingKey(_) => "missing-key",
+        }
     }
 
-    async fn keep(&self, route: &Route, webhook: &Webhook, why: &Unverified) -> bool {
+    fn detail(&self) -> String {
+        match self {
+            Refusal::Unverified(_, why) => why.to_string(),
+            Refusal::MissingKey(problems) => problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        }
+    }
+
+    fn answer(&self) -> Response {
+        match self {
+            Refusal::Unverified(verification, why) => {
+                let mut answer = problem(StatusCode::UNAUTHORIZED, &format!("not verified: {why}"));
+                // RFC 9110 section 15.5.2: a 401 names the way to do it right.
+                let challenge = header::HeaderValue::from_static(verification.challenge());
+                answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+                answer
+            }
+            Refusal::MissingKey(_) => {
+                let detail = format!("a key of the event cannot be read: {}", self.detail());
+                problem(StatusCode::UNPROCESSABLE_ENTITY, &detail)
+            }
+        }
+    }
+}
+
+impl Ingest {
+    /// Answers 401 or 422, after the webhook was counted and, where there is a store, kept with the reason.
+    pub(crate) async fn refuse(&self, route: &Route, webhook: &Webhook, keys: &Keys, refusal: Refusal<'_>) -> Response {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let kept = self.keep(route, webhook, keys, &refusal).await;
+        warn!(route = route.path, reason = refusal.reason(), detail = refusal.detail(), kept, "webhook refused");
+        refusal.answer()
+    }
+
+    async fn keep(&self, route: &Route, webhook: &Webhook, keys: &Keys, refusal: &Refusal<'_>) -> bool {
         let Some(queue) = &self.refused_queue else { return false };
         let body = envelope::encode(webhook);
         if !self.kept.lock().unwrap_or_else(PoisonError::into_inner).take(body.len(), Instant::now()) {
             return false;
         }
         let (id, now) = (uuid::Uuid::new_v4().to_string(), Clock::wall().now());
-        let letter = DeadLetter::refused_at_ingest(id, &route.path, &route.plugin, why.to_string(), now);
-        let sent = queue.send(letter.carried_by(route.group_of(webhook), body)).await;
+        let (reason, detail) = (refusal.reason(), refusal.detail());
+        let letter = DeadLetter::refused_at_ingest(id, &route.path, &route.plugin, reason, detail, now);
+        let sent = queue.send(letter.carried_by(keys.group.clone(), body, keys.attributes())).await;
         sent.inspect_err(|error| warn!(error = %error, "what was refused could not be kept")).is_ok()
     }
 }

@@ -12,11 +12,11 @@ use axum::routing::{get, post};
 use serde_json::json;
 use towpath_core::envelope::{self, Webhook};
 use towpath_core::queue::{NewMessage, Queue, QueueError};
-use towpath_core::route::{Route, Routes};
+use towpath_core::route::{Keys, OnMissingKey, Route, Routes};
 use towpath_core::telemetry::{self, STORY};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
-use crate::refused::{self, Kept};
+use crate::refused::{self, Kept, Refusal};
 
 /// What the front door needs.
 pub struct Ingest {
@@ -48,13 +48,13 @@ impl Ingest {
         }
     }
 
-    /// Keeps in this queue what fails the verification of a route with `at = "ingest"`, 64 MiB a day at most.
+    /// Keeps in this queue what is answered 401 or 422, 64 MiB a day at most.
     #[must_use]
     pub fn keeping_refused(self, queue: Arc<dyn Queue>) -> Ingest {
         Ingest { refused_queue: Some(queue), ..self }
     }
 
-    /// How many webhooks were answered 401.
+    /// How many webhooks were answered 401 or 422.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
@@ -74,11 +74,12 @@ impl Ingest {
 ///
 /// | answer | when |
 /// |---|---|
-/// | 202 `{"id": …, "group": …, "sequence": …}` | the webhook is stored |
+/// | 202 `{"id": …, "webhook_id": …, "group": …, "sequence": …}` | the webhook is stored |
 /// | 401 | the webhook fails the verification of a route with `at = "ingest"` |
 /// | 404 | no route has the path |
 /// | 408 | the server in front says that the body took too long |
 /// | 413 | the body is longer than the limit |
+/// | 422 | a key cannot be read, on a route with `on_missing_key = "refuse"` |
 /// | 400 | the body broke off, or is not HTTP |
 /// | 503 with `Retry-After` | it could not be stored: send it again |
 pub fn router(ingest: Arc<Ingest>, prefix: &str) -> Router {
@@ -120,26 +121,37 @@ async fn take(ingest: &Ingest, route: &Route, request: Request) -> Response {
     if let Some(verification) = route.verify.as_ref().filter(|verification| verification.at_ingest)
         && let Err(why) = refused::check(verification, &webhook).await
     {
-        return ingest.refuse(route, verification, &webhook, &why).await;
+        let refusal = Refusal::Unverified(verification, why);
+        return ingest.refuse(route, &webhook, &route.keys(&webhook), refusal).await;
     }
-    store(ingest, route, &webhook).await
+    let keys = route.keys(&webhook);
+    keys.problems.iter().for_each(|problem| telemetry::unreadable_key(&route.path, problem));
+    if route.on_missing_key == OnMissingKey::Refuse && !keys.problems.is_empty() {
+        return ingest.refuse(route, &webhook, &keys, Refusal::MissingKey(&keys.problems)).await;
+    }
+    store(ingest, route, &webhook, keys).await
 }
 
-async fn store(ingest: &Ingest, route: &Route, webhook: &Webhook) -> Response {
-    let group = route.group_of(webhook);
-    let dedup = route.dedup_id(webhook);
+async fn store(ingest: &Ingest, route: &Route, webhook: &Webhook, keys: Keys) -> Response {
+    let attributes = keys.attributes();
+    let Keys { group, dedup, problems } = keys;
+    let (dedup_id, webhook_id) = dedup.map(|dedup| (dedup.id, dedup.webhook_id)).unzip();
     let message = NewMessage {
         group: group.clone(),
-        dedup_id: dedup.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+        dedup_id: dedup_id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
         body: envelope::encode(webhook),
-        attributes: Default::default(),
+        attributes,
     };
     match ingest.queue.send(message).await {
         Ok(sent) => {
             ingest.accepted.fetch_add(1, Ordering::Relaxed);
-            let sequence = sent.sequence.as_deref();
-            info!(target: STORY, message_id = %sent.id, group = %group, route = route.path, sequence, "stored");
-            let body = json!({ "id": sent.id, "group": group, "sequence": sent.sequence });
+            let (message_id, route, sequence) = (&sent.id, &route.path, sent.sequence.as_deref());
+            info!(target: STORY, %message_id, webhook_id, %group, route, sequence, "stored");
+            for problem in problems {
+                warn!(%message_id, %group, route, detail = %problem, "key unreadable, using the fallback");
+            }
+            let webhook_id = webhook_id.as_deref().unwrap_or(sent.id.as_str());
+            let body = json!({ "id": sent.id, "webhook_id": webhook_id, "group": group, "sequence": sent.sequence });
             (StatusCode::ACCEPTED, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
         }
         // The body fits; headers can still make a message too large for the queue.

@@ -35,8 +35,10 @@ impl Call {
 pub struct Accepted {
     /// When, since the beginning.
     pub at: Duration,
-    /// The id that ingest told.
+    /// The id that ingest answered.
     pub id: String,
+    /// The `webhook-id` that ingest answered.
+    pub webhook_id: String,
     /// How many tries before that got no answer, or another one.
     pub failed: u32,
 }
@@ -94,9 +96,9 @@ impl Journal {
     }
 
     /// Ingest answered 202.
-    pub fn accepted(&self, event: Event, id: String, failed: u32) {
+    pub fn accepted(&self, event: Event, id: String, webhook_id: String, failed: u32) {
         let at = self.elapsed();
-        self.records().accepted.insert(event, Accepted { at, id, failed });
+        self.records().accepted.insert(event, Accepted { at, id, webhook_id, failed });
     }
 
     /// The target was asked; when is set here.

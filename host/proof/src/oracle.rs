@@ -120,7 +120,7 @@ impl Books {
             };
             // What was stored and its answer lost is sent before ingest is known to have it.
             let told = self.records.accepted.get(&event);
-            if told.is_none_or(|told| told.id != call.webhook_id) {
+            if told.is_none_or(|told| told.webhook_id != call.webhook_id) {
                 let detail = format!("event {} came as {}", event.number, call.webhook_id);
                 verdict.add(Violation::OtherId, Some(event.group), detail);
             }

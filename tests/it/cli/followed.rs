@@ -203,3 +203,21 @@ async fn what_waits_for_ten_minutes_is_counted_for_as_long() {
     }
     panic!("{metrics}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_cannot_be_read_is_logged_counted_and_told_with_its_message() {
+    let target = Target::fine().await;
+    let folder = project(&target.url, Guest::forward());
+    let server = Server::start(folder.path(), &["serve", "--metrics", "127.0.0.1:0"]);
+    let metrics = server.says("metrics ");
+    let id = post(&server, "{\"k\":null}").await;
+    target.until(|calls| !calls.is_empty()).await;
+    server.logs("key unreadable, using the fallback");
+    let counted = client().get(metrics).send().await.unwrap().text().await.unwrap();
+    let counter = "towpath_keys_unreadable_total{key=\"group\",reason=\"null\",route=\"g\"";
+    assert!(counted.lines().any(|line| line.starts_with(counter) && line.ends_with(" 1")), "{counted}");
+    let story = out(&towpath(folder.path(), &["trace", &id]));
+    assert!(story.contains("key unreadable, using the fallback, detail=group json:/k: null"), "{story}");
+    let tailed = out(&towpath(folder.path(), &["tail", "--no-follow", "--failed"]));
+    assert!(tailed.contains("group json:/k: null") && tailed.contains(&id[..8]), "{tailed}");
+}

@@ -56,7 +56,7 @@ pub struct LetterPlace {
     /// Where
     #[command(flatten)]
     pub place: Place,
-    /// What the front door answered 401 (`at = "ingest"`) and kept for a day, instead of dead letters
+    /// What the front door answered 401 or 422 and kept for a day, instead of dead letters
     #[arg(long, conflicts_with = "queue_url")]
     pub refused: bool,
 }
@@ -153,7 +153,7 @@ Examples:
   towpath dlq redrive 1b9d6bcd 7f3a
   towpath dlq redrive --all --rate 20/s --max-failures 10
 
-Letters keep their order within a group and carry their first id (`webhook-id`) and time on. They come behind \
+Letters keep their order within a group and keep their `webhook-id` and time. They come behind \
 what waits in their group; a group of a route that parks goes back as a whole, before what waits. It can be cut \
 off at any moment and run again: a letter is removed only when it is stored in the queue. Exit code 1 if \
 something could not be sent back, or died again meanwhile.

@@ -3,7 +3,7 @@
 use console::style;
 use serde_json::{Value, json};
 use towpath_core::dead_letter::DeadLetter;
-use towpath_core::message::origin_of;
+use towpath_core::message::{origin_of, webhook_id};
 
 use super::tail::path;
 use crate::args::Trace;
@@ -74,7 +74,8 @@ async fn trace(args: &Trace, output: &Output) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Looks for a message in the queues of a store, by its own id and by the one under which it first was stored.
+/// Looks for a message in the queues of a store: by its own id, the one under which it first was stored, and the one that
+/// its target sees.
 async fn find(queues: &Queues, id: &str) -> anyhow::Result<Place> {
     for queue in [&queues.events, &queues.dead_letters] {
         let mut after: Option<String> = None;
@@ -86,7 +87,9 @@ async fn find(queues: &Queues, id: &str) -> anyhow::Result<Place> {
                 let death = DeadLetter::read(&message.attributes);
                 let first = origin_of(&message.attributes).map(|origin| origin.id.0);
                 let first = death.as_ref().map(|death| death.message_id().0).or(first);
-                if !message.id.as_str().starts_with(id) && !first.is_some_and(|first| first.starts_with(id)) {
+                let shown = webhook_id(&message.id, &message.attributes);
+                let mut ids = [Some(message.id.0.clone()), Some(shown.0), first].into_iter().flatten();
+                if !ids.any(|own| own.starts_with(id)) {
                     continue;
                 }
                 return Ok(match death {

@@ -61,6 +61,8 @@ pub(super) struct Route {
     pub(super) path: String,
     pub(super) group: String,
     pub(super) dedup: Option<String>,
+    #[serde(default)]
+    pub(super) on_missing_key: OnMissingKey,
     pub(super) plugin: String,
     pub(super) shadow: Option<String>,
     pub(super) canary: Option<String>,
@@ -68,6 +70,14 @@ pub(super) struct Route {
     #[serde(default)]
     pub(super) on_dead_letter: OnDeadLetter,
     pub(super) max_age: Option<Span>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OnMissingKey {
+    #[default]
+    Fallback,
+    Refuse,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -8,6 +8,7 @@ use crate::decide::OnDeadLetter;
 use crate::plugin::Code;
 use crate::queue::GroupId;
 use crate::registry::Reference;
+use crate::route::OnMissingKey;
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
     let secrets = Secrets::of([("sss-token".to_owned(), "t".to_owned()), ("hook".to_owned(), "k".to_owned())]);
@@ -29,6 +30,7 @@ const GOOD: &str = r#"
     path = "approval"
     group = "approval/{json:/workflow/id}"
     dedup = "header:X-Event-Id"
+    on_missing_key = "refuse"
     plugin = "approval"
     verify = { scheme = "hmac-sha256", header = "X-Signature", secret = "hook" }
     on_dead_letter = "block"
@@ -53,6 +55,7 @@ fn a_whole_config_is_read() {
     let route = config.routes.by_group(&GroupId::from("approval/W-1")).expect("route");
     assert_eq!((route.plugin.as_str(), route.on_dead_letter), ("approval", OnDeadLetter::Block));
     assert_eq!(route.max_age, Duration::from_secs(3 * 24 * 3600));
+    assert_eq!(route.on_missing_key, OnMissingKey::Refuse);
     let plugin = &config.plugins["approval"];
     assert_eq!(plugin.code.path(), Some(Path::new("conf/plugins/approval")));
     assert_eq!(plugin.config, r#"{"levels":[1,2],"team":"west"}"#);
@@ -179,6 +182,22 @@ fn garbage_is_an_error_and_never_a_panic() {
     }
     assert!(matches!(parse("[queue"), Err(ConfigError::Syntax { .. })));
     assert!(parse("").is_ok(), "an empty config has no mistakes, only nothing to do");
+}
+
+#[test]
+fn keys_are_read_where_a_pointer_says_and_a_route_may_not_do_without_them() {
+    let route = |key: &str| {
+        format!("[[route]]\npath = \"a\"\ngroup = \"a\"\nplugin = \"a\"\n{key}\n[plugin.a]\npath = \"a\"\n")
+    };
+    let config = parse(&route("")).expect("config");
+    assert_eq!(config.routes.iter().next().map(|route| route.on_missing_key), Some(OnMissingKey::Fallback));
+    let cases = [
+        ("dedup = \"json:/a~b\"", "route[0].dedup: \"/a~b\" is not a JSON pointer: write ~0 for ~ and ~1 for /"),
+        ("on_missing_key = \"drop\"", "route[0].on_missing_key: unknown variant `drop`"),
+    ];
+    for (key, mistake) in cases {
+        assert_eq!(mistakes(&route(key)), [mistake]);
+    }
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 use std::str::FromStr;
 
-use super::{HASH_LENGTH, MAX_ID, Selector, Source, is_id, stable_hash};
+use super::key::{Key, stable_hash, written};
+use super::{HASH_LENGTH, KeyProblem, MAX_ID, Selector};
+use crate::envelope::Webhook;
+use crate::json::PointerError;
 use crate::queue::GroupId;
 
 /// A group template such as `approval/{json:/workflow/id}`. Expanded it gives a group id; matched
@@ -20,6 +23,15 @@ enum Part {
     Value(Selector),
 }
 
+impl Part {
+    fn selector(&self) -> Option<&Selector> {
+        match self {
+            Part::Literal(_) => None,
+            Part::Value(selector) => Some(selector),
+        }
+    }
+}
+
 /// Why a text is no template.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
@@ -29,6 +41,9 @@ pub enum TemplateError {
     /// What stands between braces is not known.
     #[error("{0:?} is neither \"json:/pointer\" nor \"header:name\"")]
     Selector(String),
+    /// A pointer that is not written as RFC 6901 says.
+    #[error(transparent)]
+    Pointer(#[from] PointerError),
     /// A literal has characters that no group id may have.
     #[error("{0:?} is not allowed in a group id: use letters, digits and punctuation, without spaces")]
     Literal(String),
@@ -90,36 +105,30 @@ impl Template {
         &self.text
     }
 
-    /// The group id of a webhook. A value that is missing, or not allowed in a group id, is replaced by
-    /// a stable hash; so are all values if the id would be too long. Never fails: a message that cannot
-    /// be ordered by its key is still stored. All messages without the key share one group.
-    pub(super) fn expand(&self, source: &mut Source<'_>) -> GroupId {
-        let values: Vec<String> = self
-            .parts
-            .iter()
-            .map(|part| match part {
-                Part::Literal(_) => String::new(),
-                Part::Value(selector) => source.select(selector).unwrap_or_default(),
-            })
-            .collect();
-        let written = self.join(&values, |value| match is_id(value) {
-            true => value.to_owned(),
-            false => stable_hash(value),
-        });
-        if written.len() <= MAX_ID {
-            return GroupId(written);
+    /// The group id of a webhook, and what could not be read for it. A value that is missing, or not allowed in a group
+    /// id, is replaced by a stable hash; so are all values if the id would be too long. Never fails: a message that
+    /// cannot be ordered by its key is still stored. All messages without the key share one group.
+    pub(super) fn expand(&self, webhook: &Webhook) -> (GroupId, Vec<KeyProblem>) {
+        let mut problems = Vec::new();
+        let mut values = Vec::new();
+        for selector in self.parts.iter().filter_map(Part::selector) {
+            let (value, problem) = Key::read(selector, webhook).into_parts();
+            problems.extend(problem.map(|why| KeyProblem { key: "group", selector: selector.clone(), why }));
+            values.push(value.unwrap_or_default());
         }
-        GroupId(self.join(&values, stable_hash))
+        let mut group = self.join(values.iter().map(|value| written(value)));
+        if group.len() > MAX_ID {
+            group = self.join(values.iter().map(|value| stable_hash(value)));
+        }
+        (GroupId(group), problems)
     }
 
-    fn join(&self, values: &[String], write: impl Fn(&str) -> String) -> String {
-        let parts = self.parts.iter().zip(values);
-        parts
-            .map(|(part, value)| match part {
-                Part::Literal(literal) => literal.clone(),
-                Part::Value(_) => write(value),
-            })
-            .collect()
+    fn join(&self, mut values: impl Iterator<Item = String>) -> String {
+        let parts = self.parts.iter().map(|part| match part {
+            Part::Literal(literal) => literal.clone(),
+            Part::Value(_) => values.next().unwrap_or_default(),
+        });
+        parts.collect()
     }
 
     /// Whether this template can have made the group. Every message's path goes through here, so it
@@ -211,15 +220,21 @@ fn meet(left: &[Token], right: &[Token]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::envelope::Webhook;
+    use crate::route::is_id;
 
-    fn group(template: &str, headers: &[(&str, &str)], body: &str) -> String {
+    fn expand(template: &str, headers: &[(&str, &[u8])], body: &[u8]) -> (String, Vec<String>) {
         let template: Template = template.parse().expect("template");
-        let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect();
-        let webhook = Webhook { headers, body: body.as_bytes().to_vec() };
-        let GroupId(group) = template.expand(&mut Source::new(&webhook));
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
+        let webhook = Webhook { headers, body: body.to_vec() };
+        let (GroupId(group), problems) = template.expand(&webhook);
         assert!(is_id(&group), "{group:?} is a group id");
         assert!(template.matches(&group), "{group:?} leads back to {template:?}");
+        (group, problems.iter().map(ToString::to_string).collect())
+    }
+
+    fn group(template: &str, headers: &[(&str, &[u8])], body: &str) -> String {
+        let (group, problems) = expand(template, headers, body.as_bytes());
+        assert_eq!(problems, [""; 0], "{body}");
         group
     }
 
@@ -227,23 +242,57 @@ mod tests {
     fn values_stand_as_they_are_where_a_group_id_allows_it() {
         assert_eq!(group("fixed", &[], ""), "fixed");
         assert_eq!(group("a/{json:/w/id}", &[], r#"{"w":{"id":"W-7"}}"#), "a/W-7");
-        assert_eq!(group("a/{json:/id}/{header:x-k}", &[("x-k", "k")], r#"{"id":42}"#), "a/42/k");
+        assert_eq!(group("a/{json:/id}/{header:x-k}", &[("x-k", b"k")], r#"{"id":42}"#), "a/42/k");
+        assert_eq!(group("a/{json:/id}", &[], r#"{"id":[1,{"b":2.0}]}"#), r#"a/[1,{"b":2.0}]"#);
+    }
+
+    #[test]
+    fn different_values_have_different_groups_however_they_are_written() {
+        let numbers = ["100000000000000000001", "100000000000000000002", "1.1", "1.10", "1e400", "1E400", "0", "-0"];
+        let strings = [r#""\ud83d""#, r#""\ud83e""#, r#""x\ud83d""#, "\"caf\u{e9}\"", "\"two words\"", "\"\t\""];
+        let all = numbers.iter().chain(&strings);
+        let groups: HashSet<String> = all.map(|id| group("a/{json:/id}", &[], &format!(r#"{{"id":{id}}}"#))).collect();
+        assert_eq!(groups.len(), numbers.len() + strings.len());
+        assert!(groups.contains("a/100000000000000000001") && groups.contains("a/1.10"), "{groups:?}");
+        let not_utf8 = |byte: u8| {
+            let body = [b"{\"id\":\"caf".as_slice(), &[byte], b"\"}"].concat();
+            let header = [b"caf".as_slice(), &[byte]].concat();
+            let ids = ["a/{json:/id}", "a/{header:x-k}"].map(|template| expand(template, &[("x-k", &header)], &body));
+            assert_eq!(ids[0], ids[1], "in a header as in a body");
+            ids[0].clone()
+        };
+        assert_ne!(not_utf8(0xe8), not_utf8(0xe9));
     }
 
     #[test]
     fn what_is_missing_or_not_allowed_becomes_a_stable_hash() {
-        let missing = group("a/{json:/id}", &[], "not json");
-        assert_eq!(missing, group("a/{json:/id}", &[], r#"{"id":null}"#), "one group for all without the key");
-        let spaced = group("a/{json:/id}", &[], r#"{"id":"two words"}"#);
-        assert_eq!(spaced, "a/~a03f1d611645eb53ad16c1af");
-        assert_ne!(spaced, missing);
+        let missing = "a/~e3b0c44298fc1c149afbf4c8";
+        let cases: [(&[u8], &str, &str); 9] = [
+            (b"{}", missing, "missing"),
+            (br#"{"id":null}"#, missing, "null"),
+            (br#"{"id":""}"#, missing, "empty"),
+            (b"not json", missing, "the body is not JSON from byte 0 on"),
+            (b"", missing, "the body is not JSON from byte 0 on"),
+            (br#"{"id":7"#, missing, "the body is not JSON from byte 7 on"),
+            (br#"{"id":7,"x":"#, "a/7", "the body is not JSON from byte 12 on"),
+            (br#"{"id":NaN}"#, "a/NaN", "the value is not JSON"),
+            (br#"{"id":"\x41"}"#, r#"a/"\x41""#, "the value is not JSON"),
+        ];
+        for (body, expected, why) in cases {
+            let expected = (expected.to_owned(), vec![format!("group json:/id: {why}")]);
+            assert_eq!(expand("a/{json:/id}", &[], body), expected, "{}", String::from_utf8_lossy(body));
+        }
+        for headers in [[].as_slice(), &[("x-k", b"".as_slice())]] {
+            assert_eq!(expand("a/{header:x-k}", headers, b"").0, missing);
+        }
+        assert_eq!(group("a/{json:/id}", &[], r#"{"id":"two words"}"#), "a/~a03f1d611645eb53ad16c1af");
         let long = "x".repeat(127);
         assert_eq!(group("a/{json:/id}", &[], &format!(r#"{{"id":"{long}"}}"#)).len(), 2 + HASH_LENGTH);
     }
 
     #[test]
     fn one_mebibyte_of_brackets_has_a_group() {
-        group("a/{json:/id}", &[], &"[".repeat(1024 * 1024));
+        expand("a/{json:/id}/{json:/0/0/id}", &[], "[".repeat(1024 * 1024).as_bytes());
     }
 
     #[test]
@@ -254,6 +303,7 @@ mod tests {
             ("a}", TemplateError::Braces("a}".into())),
             ("a/{id}", TemplateError::Selector("id".into())),
             ("a b", TemplateError::Literal("a b".into())),
+            ("a/{json:/a~b}", TemplateError::Pointer(PointerError::Tilde("/a~b".into()))),
             ("{json:/a}{json:/b}", TemplateError::Adjacent),
         ];
         for (text, error) in cases {

@@ -42,6 +42,7 @@ struct Shared {
 #[derive(Deserialize)]
 struct Answer {
     id: String,
+    webhook_id: String,
 }
 
 impl Sender {
@@ -100,10 +101,10 @@ impl Shared {
                 let answer = post.body(event.body()).send().await.ok()?;
                 let stored = answer.status() == 202;
                 let answer: Answer = serde_json::from_slice(&answer.bytes().await.ok()?).ok()?;
-                stored.then_some(answer.id)
+                stored.then_some(answer)
             };
-            if let Some(id) = answered.await {
-                return self.journal.accepted(event, id, failed);
+            if let Some(Answer { id, webhook_id }) = answered.await {
+                return self.journal.accepted(event, id, webhook_id, failed);
             }
             failed += 1;
             sleep(PAUSE).await;

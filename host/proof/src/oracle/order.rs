@@ -144,12 +144,13 @@ mod tests {
                 _ => Some(0),
             };
             let at = SECOND * u32::try_from(at).expect("small");
-            let webhook_id = number.to_string();
+            let (id, webhook_id) = (format!("m{number}"), number.to_string());
             let accepted = if number < 90 { Duration::ZERO } else { SECOND * (pause + 1) };
-            books.records.accepted.insert(event, Accepted { at: accepted, id: webhook_id.clone(), failed: 0 });
+            let told = Accepted { at: accepted, id: id.clone(), webhook_id: webhook_id.clone(), failed: 0 };
+            books.records.accepted.insert(event, told);
             if word.starts_with('d') || refused {
                 let reason = if refused { "refused" } else { "plugin-trap" };
-                books.letters.push(Letter { id: webhook_id.clone(), reason: reason.to_owned() });
+                books.letters.push(Letter { id, reason: reason.to_owned() });
             }
             books.records.calls.push(Call { at, event: Some(event), webhook_id, status, trouble: None, by });
         }

@@ -7,7 +7,7 @@ fn event(number: u32, kind: Kind) -> Event {
     Event { group: 1, number, kind }
 }
 
-/// Accepted events get their numbers as ids, at their numbers in seconds.
+/// Accepted events get their numbers as `webhook-id`s, and with a letter before them as ids, at their numbers in seconds.
 fn books(accepted: &[(u32, Kind)], calls: &[(u64, u32, u16)], letters: &[(&str, &str)]) -> Books {
     let kind = |number: u32| accepted.iter().find(|(n, _)| *n == number).map_or(Kind::Deliver, |(_, kind)| *kind);
     let call = |(at, number, status): &(u64, u32, u16)| Call {
@@ -19,10 +19,11 @@ fn books(accepted: &[(u32, Kind)], calls: &[(u64, u32, u16)], letters: &[(&str, 
         by: None,
     };
     let accept = |(number, kind): &(u32, Kind)| {
-        let accepted = Accepted { at: SECOND * *number, id: number.to_string(), failed: 0 };
+        let accepted =
+            Accepted { at: SECOND * *number, id: format!("m{number}"), webhook_id: number.to_string(), failed: 0 };
         (event(*number, *kind), accepted)
     };
-    let letter = |(id, reason): &(&str, &str)| Letter { id: (*id).to_owned(), reason: (*reason).to_owned() };
+    let letter = |(id, reason): &(&str, &str)| Letter { id: format!("m{id}"), reason: (*reason).to_owned() };
     Books {
         records: Records {
             accepted: accepted.iter().map(accept).collect(),

@@ -77,14 +77,15 @@ fn print(letter: &Letter, output: &Output) {
     if output.is_json() {
         let names = letter.attributes.keys().filter(|name| *name != DEAD_LETTER_ATTRIBUTE);
         output.json(&json!({
-            "id": letter.id, "group": letter.group, "letter": death, "notes": notes,
+            "id": letter.id, "webhook_id": letter.webhook_id(), "group": letter.group, "letter": death, "notes": notes,
             "headers": headers, "body": body, "attributes": names.collect::<Vec<_>>(),
         }));
         return;
     }
-    let line = |name: &str, value: &str| output.line(format!("{name:<10}{value}"));
+    let line = |name: &str, value: &str| output.line(format!("{name:<12}{value}"));
     line("id", letter.id.as_str());
     line("original", &death.id);
+    line("webhook-id", letter.webhook_id().as_str());
     line("group", letter.group.as_str());
     line("reason", &death.reason);
     line("detail", &death.detail);

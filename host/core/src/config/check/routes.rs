@@ -7,7 +7,7 @@ use super::Checker;
 use crate::decide::OnDeadLetter;
 use crate::queue::MAX_RETENTION;
 use crate::registry::{CANDIDATE, Reference};
-use crate::route::{Canary, Rollout, Route, Selector, Share, Template};
+use crate::route::{Canary, OnMissingKey, Rollout, Route, Selector, Share, Template};
 
 impl Checker<'_> {
     pub(super) fn routes(&mut self, shapes: Vec<(usize, shape::Route)>, queue: &QueueConfig) -> Vec<Route> {
@@ -74,6 +74,10 @@ impl Checker<'_> {
                 return None;
             }
         };
+        let on_missing_key = match route.on_missing_key {
+            shape::OnMissingKey::Fallback => OnMissingKey::Fallback,
+            shape::OnMissingKey::Refuse => OnMissingKey::Refuse,
+        };
         let on_dead_letter = match route.on_dead_letter {
             shape::OnDeadLetter::Continue => OnDeadLetter::Continue,
             shape::OnDeadLetter::Block => OnDeadLetter::Block,
@@ -84,7 +88,8 @@ impl Checker<'_> {
             self.wrong(format!("{at}.on_dead_letter"), "\"park\" does not work with SQS", hint);
         }
         let rollout = self.rollout(at, &route.plugin, route.shadow, route.canary);
-        Some(Route { path, group, dedup, plugin: route.plugin, rollout, verify, on_dead_letter, max_age })
+        let plugin = route.plugin;
+        Some(Route { path, group, dedup, on_missing_key, plugin, rollout, verify, on_dead_letter, max_age })
     }
 
     fn rollout(&mut self, at: &str, plugin: &str, shadow: Option<String>, canary: Option<String>) -> Rollout {
