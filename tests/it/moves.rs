@@ -46,8 +46,8 @@ async fn moved_messages_keep_their_order_and_come_behind_live_ones() {
     send(&dead, &["A1", "B1", "A3"]).await;
     send(&source, &["A5"]).await;
     let old_ids: Vec<_> = dead.browse(None, 10).await.unwrap().into_iter().map(|message| message.id).collect();
-    let task = store.start_move(&dead, Some(&source), 500).await.unwrap();
-    let ended = store.run_move(task).await.unwrap();
+    let task = store.start_move(&dead, Some(&source), Some(500)).await.unwrap();
+    let ended = store.run_move(task.id).await.unwrap();
     assert_eq!((ended.status, ended.moved), (MoveStatus::Completed, 3));
     assert_eq!(bodies(&source).await, ["A5", "A1", "B1", "A3"]);
     assert!(bodies(&dead).await.is_empty());
@@ -61,11 +61,11 @@ async fn moved_messages_keep_their_order_and_come_behind_live_ones() {
 async fn one_task_at_a_time_and_only_from_a_dead_letter_queue() {
     let Setup { store, source, dead, _folder } = setup().await;
     send(&dead, &["A1"]).await;
-    assert!(matches!(store.start_move(&source, Some(&dead), 500).await, Err(MoveError::NotDeadLetterQueue(_))));
-    let task = store.start_move(&dead, Some(&source), 500).await.unwrap();
-    assert!(matches!(store.start_move(&dead, Some(&source), 500).await, Err(MoveError::Running(_))));
-    store.run_move(task).await.unwrap();
-    store.start_move(&dead, Some(&source), 500).await.unwrap();
+    assert!(matches!(store.start_move(&source, Some(&dead), Some(500)).await, Err(MoveError::NotDeadLetterQueue(_))));
+    let task = store.start_move(&dead, Some(&source), Some(500)).await.unwrap();
+    assert!(matches!(store.start_move(&dead, Some(&source), Some(500)).await, Err(MoveError::Running(_))));
+    store.run_move(task.id).await.unwrap();
+    store.start_move(&dead, Some(&source), Some(500)).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -73,29 +73,29 @@ async fn a_cancelled_task_leaves_moved_messages_moved_and_the_others_where_they_
     let Setup { store, source, dead, _folder } = setup().await;
     let names: Vec<String> = (0..120).map(|n| format!("A{n}")).collect();
     send(&dead, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    let task = store.start_move(&dead, Some(&source), 500).await.unwrap();
-    let moving = store.run_move(task);
+    let task = store.start_move(&dead, Some(&source), Some(500)).await.unwrap();
+    let moving = store.run_move(task.id);
     let cancel = async {
         // Between the first step and the second.
         while bodies(&source).await.is_empty() {
             tokio::task::yield_now().await;
         }
-        store.cancel_move(task).await.unwrap();
+        store.cancel_move(&dead, &task.handle).await.unwrap();
     };
     let (ended, ()) = tokio::join!(moving, cancel);
     assert_eq!((ended.as_ref().unwrap().status, ended.unwrap().moved), (MoveStatus::Cancelled, 50));
     assert_eq!(bodies(&source).await, names[..50]);
     assert_eq!(bodies(&dead).await, names[50..]);
-    assert!(matches!(store.cancel_move(task).await, Err(MoveError::NotActive)));
+    assert!(matches!(store.cancel_move(&dead, &task.handle).await, Err(MoveError::NotActive)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_task_whose_destination_is_gone_fails_and_loses_nothing() {
     let Setup { store, source, dead, _folder } = setup().await;
     send(&dead, &["A1", "A2"]).await;
-    let task = store.start_move(&dead, Some(&source), 500).await.unwrap();
+    let task = store.start_move(&dead, Some(&source), Some(500)).await.unwrap();
     store.remove(source).await.unwrap();
-    let ended = store.run_move(task).await.unwrap();
+    let ended = store.run_move(task.id).await.unwrap();
     assert_eq!((ended.status, ended.moved), (MoveStatus::Failed, 0));
     assert_eq!(bodies(&dead).await, ["A1", "A2"]);
 }

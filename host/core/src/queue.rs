@@ -194,6 +194,12 @@ pub enum QueueError {
     /// What was asked for breaks a limit of the queue.
     #[error("{0}")]
     Invalid(String),
+    /// The queue was removed.
+    #[error("there is no queue {queue}")]
+    NoSuchQueue {
+        /// The name that it had.
+        queue: String,
+    },
     /// The queue could not be reached or could not store.
     #[error("queue {queue} is not available")]
     Unavailable {

@@ -5,19 +5,26 @@
 
 mod attributes;
 mod batch;
+#[cfg(test)]
+mod cases;
 mod error;
 mod md5;
 mod messages;
 mod moves;
 mod names;
+mod numbers;
 mod queues;
+mod receive;
+mod redrive;
 mod settle;
+mod tags;
 
 use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -30,9 +37,9 @@ use towpath_core::config::Secret;
 use crate::queue::LocalQueue;
 use crate::store::{Store, StoreError, lock};
 use error::ApiError;
-pub use md5::of_body as md5_of_body;
-pub use messages::SENDER;
+pub use md5::{of_attributes as md5_of_attributes, of_body as md5_of_body};
 pub use names::{REGION, arn, url as queue_url};
+pub use receive::SENDER;
 
 /// The longest request: a batch of 1 MiB whose every character is escaped.
 const MAX_REQUEST: usize = 8 * 1024 * 1024;
@@ -74,13 +81,21 @@ impl Endpoint {
     }
 }
 
-/// The router: every action is a POST to any path, named by a header.
+/// The router: every action is a POST to any path, named by a header. Every answer has an id of its own, whatever it says.
 pub fn router(endpoint: Arc<Endpoint>) -> Router {
     Router::new()
         .route("/", get(hint).post(act))
         .fallback(act)
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
+        .layer(map_response(with_request_id))
         .with_state(endpoint)
+}
+
+async fn with_request_id(mut response: Response) -> Response {
+    if let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()) {
+        response.headers_mut().insert("x-amzn-requestid", id);
+    }
+    response
 }
 
 async fn hint() -> &'static str {
@@ -91,6 +106,8 @@ async fn hint() -> &'static str {
 struct Request {
     /// What the client calls this endpoint.
     host: String,
+    /// What the header `X-Amzn-Trace-Id` says.
+    trace: Option<String>,
     body: Value,
 }
 
@@ -106,18 +123,34 @@ async fn act(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap, body: By
     }
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let Some(action) = target.strip_prefix("AmazonSQS.") else {
-        return ApiError::unknown_action("a request without the header X-Amz-Target, as of the query protocol,")
-            .into_response();
+        return ApiError::no_action().into_response();
     };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost").to_owned();
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let host = text("host").unwrap_or_else(|| "localhost".to_owned());
+    let trace = text("x-amzn-trace-id").filter(|trace| !trace.is_empty());
     let body = if body.is_empty() { Ok(Value::Object(Default::default())) } else { serde_json::from_slice(&body) };
     let answer = match body {
-        Ok(body) => dispatch(&endpoint, action, Request { host, body }).await,
+        Ok(mut body) => {
+            without_nulls(&mut body);
+            dispatch(&endpoint, action, Request { host, trace, body }).await
+        }
         Err(error) => Err(ApiError::malformed(error)),
     };
     match answer {
         Ok(answer) => ([(header::CONTENT_TYPE, "application/x-amz-json-1.0")], Json(answer)).into_response(),
         Err(error) => error.into_response(),
+    }
+}
+
+/// What is null was not said.
+fn without_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(without_nulls);
+        }
+        Value::Array(values) => values.iter_mut().for_each(without_nulls),
+        _ => {}
     }
 }
 

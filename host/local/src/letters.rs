@@ -183,8 +183,10 @@ fn put_behind(
     let waiting = rows.len().saturating_sub(moved);
     for (seq, grp) in rows.into_iter().take(waiting) {
         let copy = "INSERT INTO messages (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, receive_count,
+                received_before, route, reason,
                 first_received_at, source, group_tag, trace, attributes, body)
             SELECT queue, grp, id, dedup_id, sent_at, retained_from, visible_at, receive_count,
+                received_before, route, reason,
                 first_received_at, source, group_tag, trace, attributes, body FROM messages WHERE seq = ?1";
         connection.prepare_cached(copy)?.execute([seq])?;
         connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([seq])?;

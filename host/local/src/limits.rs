@@ -34,16 +34,32 @@ pub(crate) enum Wrong {
         "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF."
     )]
     Contents,
+    #[error(
+        "Message (user) attribute '{0}' contains invalid characters. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF."
+    )]
+    AttributeContents(String),
     #[error("Number of message attributes [{0}] exceeds the allowed maximum [{MAX_ATTRIBUTES}].")]
     TooManyAttributes(usize),
+    #[error("The request must contain non-empty message (user) attribute names.")]
+    NoAttributeName,
+    #[error("Message (user) attribute names must be shorter than 256 Bytes")]
+    LongAttributeName,
     #[error(
-        "The message attribute name '{0}' is invalid. It can contain the characters A-Z, a-z, 0-9, underscore, hyphen and period, must not start or end with a period, and must not start with 'AWS.' or 'Amazon.'. 1 to {MAX_NAME} in length."
+        "Message (user) attributes name can only contain upper and lower score characters, digits, periods, hyphens and underscores. "
     )]
-    AttributeName(String),
-    #[error("The message attribute '{0}' must contain a non-empty message attribute value.")]
-    EmptyAttribute(String),
-    #[error("One or more parameters are invalid. Reason: Message must be shorter than {most} bytes. It has {size}.")]
-    TooLong { size: usize, most: usize },
+    AttributeName,
+    #[error(
+        "You can't use message attribute names beginning with 'AWS.' or 'Amazon.'. These strings are reserved for internal use. Additionally, they cannot start or end with '.'."
+    )]
+    ReservedAttributeName,
+    #[error("Message (user) attribute names can't contain successive '.' characters.")]
+    SuccessivePeriods,
+    #[error("Message (user) attribute types must be shorter than 256 Bytes")]
+    LongAttributeType,
+    #[error("Message (user) attribute '{name}' must contain a non-empty value of type '{kind}'.")]
+    EmptyAttribute { name: String, kind: String },
+    #[error("One or more parameters are invalid. Reason: Message must be shorter than {most} bytes.")]
+    TooLong { most: usize },
 }
 
 impl Wrong {
@@ -74,25 +90,26 @@ pub(crate) fn check(message: &NewMessage, settings: &QueueSettings) -> Result<()
         return Err(Wrong::TooManyAttributes(attributes.len()));
     }
     for (name, attribute) in attributes {
+        check_name(name)?;
+        if attribute.data_type.len() > MAX_NAME {
+            return Err(Wrong::LongAttributeType);
+        }
         let empty = match &attribute.value {
             AttributeValue::Text(text) => text.is_empty(),
             AttributeValue::Binary(bytes) => bytes.is_empty(),
         };
-        if !is_attribute_name(name) {
-            return Err(Wrong::AttributeName(name.clone()));
-        }
         if empty {
-            return Err(Wrong::EmptyAttribute(name.clone()));
+            return Err(Wrong::EmptyAttribute { name: name.clone(), kind: attribute.data_type.to_string() });
         }
-        if attribute.as_text().is_some_and(|text| !is_xml(text)) {
-            return Err(Wrong::Contents);
+        if !is_xml(&attribute.data_type) || attribute.as_text().is_some_and(|text| !is_xml(text)) {
+            return Err(Wrong::AttributeContents(name.clone()));
         }
     }
     if !is_xml(body) {
         return Err(Wrong::Contents);
     }
     let (size, most) = (size(message), settings.max_message_bytes);
-    if size > most { Err(Wrong::TooLong { size, most }) } else { Ok(()) }
+    if size > most { Err(Wrong::TooLong { most }) } else { Ok(()) }
 }
 
 fn check_ids(group: &str, dedup_id: &str, fifo: bool) -> Result<(), Wrong> {
@@ -122,16 +139,19 @@ pub(crate) fn size(message: &NewMessage) -> usize {
     message.body.len() + message.attributes.iter().map(attribute).sum::<usize>()
 }
 
-fn is_attribute_name(name: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-    let lower = name.to_ascii_lowercase();
-    !name.is_empty()
-        && name.len() <= MAX_NAME
-        && name.chars().all(fits)
-        && !name.starts_with('.')
-        && !name.ends_with('.')
-        && !lower.starts_with("aws.")
-        && !lower.starts_with("amazon.")
+/// Checks the name of an attribute. Letters with diacritics are not in the documentation, and SQS takes them.
+fn check_name(name: &str) -> Result<(), Wrong> {
+    let fits = |c: char| "_.-".contains(c) || (c.is_alphanumeric() && c <= '\u{17F}');
+    let lower = name.to_lowercase();
+    let reserved = ["aws.", "amazon.", "."].iter().any(|prefix| lower.starts_with(prefix)) || name.ends_with('.');
+    match name {
+        "" => Err(Wrong::NoAttributeName),
+        _ if name.len() > MAX_NAME => Err(Wrong::LongAttributeName),
+        _ if !name.chars().all(fits) => Err(Wrong::AttributeName),
+        _ if reserved => Err(Wrong::ReservedAttributeName),
+        _ if name.contains("..") => Err(Wrong::SuccessivePeriods),
+        _ => Ok(()),
+    }
 }
 
 /// `#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF`.

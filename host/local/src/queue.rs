@@ -1,6 +1,6 @@
 //! The local queue as the host's [`Queue`].
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use towpath_core::queue::{
     GroupId, Handle, MAX_BATCH, MAX_VISIBILITY, MAX_WAIT, NewMessage, Queue, QueueError, Receive, Received, Sent,
 };
 
-use crate::queues::SharedSettings;
+use crate::queues::Seen;
 use crate::receive::{Batch, Taken};
 use crate::send::Extras;
 use crate::settings::QueueSettings;
@@ -26,13 +26,13 @@ pub struct LocalQueue {
     pub(crate) store: Store,
     pub(crate) id: i64,
     pub(crate) name: String,
-    settings: SharedSettings,
+    pub(crate) seen: Arc<Seen>,
 }
 
 impl LocalQueue {
-    /// What the queue is set to now.
+    /// What the queue was set to when this process last used it.
     pub fn settings(&self) -> Arc<QueueSettings> {
-        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+        self.seen.settings()
     }
 
     /// The store that the queue is in.
@@ -40,8 +40,8 @@ impl LocalQueue {
         &self.store
     }
 
-    pub(crate) fn new(store: Store, id: i64, name: String, settings: SharedSettings) -> LocalQueue {
-        LocalQueue { store, id, name, settings }
+    pub(crate) fn new(store: Store, id: i64, name: String, seen: Arc<Seen>) -> LocalQueue {
+        LocalQueue { store, id, name, seen }
     }
 
     fn now(&self) -> Timestamp {
@@ -57,25 +57,23 @@ impl LocalQueue {
     /// Sends several messages in one transaction, in order; one answer a message.
     pub async fn send_all(
         &self,
-        mut messages: Vec<(NewMessage, Extras)>,
+        messages: Vec<(NewMessage, Extras)>,
     ) -> Result<Vec<Result<Sent, QueueError>>, QueueError> {
-        let (queue, settings, store) = (self.id, self.settings(), self.store.clone());
-        for (message, _) in messages.iter_mut().filter(|(message, _)| message.dedup_id.is_empty()) {
-            if settings.content_based_dedup {
-                message.dedup_id = send::content_dedup_id(&message.body);
-            }
-        }
-        let send = move |connection: &rusqlite::Connection| {
+        let (queue, store) = (self.id, self.store.clone());
+        let send = move |connection: &rusqlite::Connection, settings: &QueueSettings| {
             let now = store.clock.now();
-            let one = |(message, extras): &(NewMessage, Extras)| match limits::check(message, &settings) {
-                Ok(()) => Ok(Ok(send::send(connection, queue, &settings, message, extras, now)?)),
-                Err(wrong) => Ok(Err(wrong.into())),
+            let one = |(message, extras): &(NewMessage, Extras)| {
+                let message = send::with_dedup_id(message, settings);
+                match limits::check(&message, settings) {
+                    Ok(()) => Ok(Ok(send::send(connection, queue, settings, &message, extras, now)?)),
+                    Err(wrong) => Ok(Err(wrong.into())),
+                }
             };
             let sent = messages.iter().map(one).collect();
             store.wake(queue);
             sent
         };
-        self.store.run(Durability::Synced, send).await
+        self.run(Durability::Synced, send).await
     }
 
     /// Receives with what only a client of SQS asks for.
@@ -107,14 +105,13 @@ impl LocalQueue {
 
     /// Takes what can be received now.
     async fn look(&self, request: &Receive) -> Result<Batch, QueueError> {
-        let (queue, settings) = (self.id, self.settings());
-        let (asked, store) = (request.clone(), self.store.clone());
-        let look = move |connection: &rusqlite::Connection| {
-            let found = receive::receive(connection, queue, &settings, &asked, store.clock.now())?;
+        let (queue, asked, store) = (self.id, request.clone(), self.store.clone());
+        let look = move |connection: &rusqlite::Connection, settings: &QueueSettings| {
+            let found = receive::receive(connection, queue, settings, &asked, store.clock.now())?;
             found.touched.iter().for_each(|queue| store.wake(*queue));
             Ok(found)
         };
-        self.store.run(Durability::Written, look).await
+        self.run(Durability::Written, look).await
     }
 }
 
@@ -138,13 +135,11 @@ impl Queue for LocalQueue {
     }
 
     async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
-        let (queue, settings) = (self.id, self.settings());
-        let (owned, store) = (handles.to_vec(), self.store.clone());
+        let (queue, owned, store) = (self.id, handles.to_vec(), self.store.clone());
         let done = self
-            .store
-            .run(Durability::Written, move |connection| {
+            .run(Durability::Written, move |connection, settings| {
                 let now = store.clock.now();
-                let one = |handle| settle::delete(connection, queue, &settings, handle, now);
+                let one = |handle| settle::delete(connection, queue, settings, handle, now);
                 let results: Vec<_> = owned.iter().map(one).collect();
                 // What was not behind any of them is as receivable as before.
                 if results.iter().any(|more| matches!(more, Ok(true))) {
@@ -164,14 +159,12 @@ impl Queue for LocalQueue {
     }
 
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
-        let (queue, settings) = (self.id, self.settings());
-        let (owned, store) = (changes.to_vec(), self.store.clone());
+        let (queue, owned, store) = (self.id, changes.to_vec(), self.store.clone());
         let done = self
-            .store
-            .run(Durability::Written, move |connection| {
+            .run(Durability::Written, move |connection, settings| {
                 let now = store.clock.now();
                 let one = |(handle, wait): &(Handle, Duration)| {
-                    settle::change_visibility(connection, queue, &settings, handle, *wait, now)
+                    settle::change_visibility(connection, queue, settings, handle, *wait, now)
                 };
                 let results = owned.iter().map(one).collect();
                 store.wake(queue);
@@ -203,6 +196,9 @@ fn check_receive(request: &Receive) -> Result<(), QueueError> {
 fn spread(done: Result<Vec<Result<(), QueueError>>, QueueError>, entries: usize) -> Vec<Result<(), QueueError>> {
     match done {
         Ok(results) => results,
+        Err(QueueError::NoSuchQueue { queue }) => {
+            (0..entries).map(|_| Err(QueueError::NoSuchQueue { queue: queue.clone() })).collect()
+        }
         Err(error) => {
             let text = error.to_string();
             let again = || QueueError::Unavailable { queue: "local".to_owned(), source: text.clone().into() };

@@ -1,121 +1,363 @@
-//! The queues of a store: made, set, found, listed, removed. Everybody in this process sees a queue's
-//! settings change at once.
+//! The queues of a store: made, set, found, listed, removed. What counts is what the store holds: every operation on a
+//! queue reads its settings in its own transaction, and fails if the queue is gone.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
+use towpath_core::clock::Timestamp;
 use towpath_core::queue::QueueError;
 
 use crate::queue::LocalQueue;
+use crate::send::{millis, timestamp};
 use crate::settings::QueueSettings;
-use crate::store::{Store, StoreError, failed, lock};
+use crate::store::{Store, StoreError, failed, lock, unavailable};
 use crate::writer::Durability;
 
-/// The settings of one queue, shared by all who use it.
-pub(crate) type SharedSettings = Arc<RwLock<Arc<QueueSettings>>>;
+#[cfg(test)]
+mod tests;
 
 /// The number of a queue that there is not.
 const NOWHERE: i64 = 0;
 
-/// The queues that this process knows, by name.
+/// How long after its removal no queue of the same name is made for a client. Source: the `DeleteQueue` API.
+const REMOVED: Duration = Duration::from_secs(60);
+
+/// A queue's settings as this process last read them, with the text that they were read from. Shared by all who use the queue.
+#[derive(Debug)]
+pub(crate) struct Seen(RwLock<(String, Arc<QueueSettings>)>);
+
+impl Default for Seen {
+    /// Nothing was read, and nothing is as if it had been.
+    fn default() -> Seen {
+        Seen(RwLock::new((String::new(), Arc::default())))
+    }
+}
+
+impl Seen {
+    fn new(text: String) -> Result<Seen, QueueError> {
+        let settings = Arc::new(parse(&text)?);
+        Ok(Seen(RwLock::new((text, settings))))
+    }
+
+    pub(crate) fn settings(&self) -> Arc<QueueSettings> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).1)
+    }
+
+    /// The settings in this text, which is what the store holds now.
+    fn read(&self, text: &str) -> Result<Arc<QueueSettings>, QueueError> {
+        let seen = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if seen.0 == text {
+            return Ok(Arc::clone(&seen.1));
+        }
+        drop(seen);
+        let settings = Arc::new(parse(text)?);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = (text.to_owned(), Arc::clone(&settings));
+        Ok(settings)
+    }
+}
+
+fn parse(text: &str) -> Result<QueueSettings, QueueError> {
+    serde_json::from_str(text).map_err(|error| unavailable(format!("the settings of a queue cannot be read: {error}")))
+}
+
+/// The queues that this process knows, by name. One that is gone may still be here: whoever uses it is told.
 #[derive(Default)]
-pub(crate) struct Known(Mutex<HashMap<String, (i64, SharedSettings)>>);
+pub(crate) struct Known(Mutex<HashMap<String, (i64, Arc<Seen>)>>);
 
 impl Known {
-    /// Takes note of a queue's settings, and tells all who use it.
-    fn set(&self, name: &str, id: i64, settings: QueueSettings) -> SharedSettings {
-        let mut known = lock(&self.0);
-        if let Some((known_id, shared)) = known.get(name)
-            && *known_id == id
-        {
-            *shared.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
-            return Arc::clone(shared);
-        }
-        let shared = Arc::new(RwLock::new(Arc::new(settings)));
-        known.insert(name.to_owned(), (id, Arc::clone(&shared)));
-        shared
+    fn get(&self, name: &str) -> Option<(i64, Arc<Seen>)> {
+        lock(&self.0).get(name).cloned()
     }
+
+    /// Takes note of a queue. A number is never used again, so of two queues of one name the one with the higher is the
+    /// later.
+    fn note(&self, name: &str, id: i64, text: String) -> Result<Arc<Seen>, QueueError> {
+        let mut known = lock(&self.0);
+        match known.get(name) {
+            Some((found, seen)) if *found == id => Ok(Arc::clone(seen)),
+            Some((found, _)) if *found > id => Ok(Arc::new(Seen::new(text)?)),
+            _ => {
+                let seen = Arc::new(Seen::new(text)?);
+                known.insert(name.to_owned(), (id, Arc::clone(&seen)));
+                Ok(seen)
+            }
+        }
+    }
+
+    fn forget(&self, name: &str, id: i64) {
+        let mut known = lock(&self.0);
+        if known.get(name).is_some_and(|(found, _)| *found == id) {
+            known.remove(name);
+        }
+    }
+}
+
+/// Why a queue is not made or set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    /// A queue of this name was removed just now.
+    #[error("a queue of this name was removed less than 60 seconds ago")]
+    RemovedRecently,
+    /// There is no such dead-letter queue.
+    #[error("its dead-letter queue does not exist")]
+    NoDeadLetterQueue,
+    /// A queue would be its own dead-letter queue.
+    #[error("a queue cannot be its own dead-letter queue")]
+    OwnDeadLetterQueue,
+    /// The dead-letter queue does not take letters of this queue.
+    #[error("its dead-letter queue does not allow it as a source")]
+    NotAllowed,
+}
+
+/// Why settings were not changed.
+pub(crate) enum Unchanged<E> {
+    /// What was to be changed is wrong by itself.
+    Wrong(E),
+    /// What it rests on does not allow it.
+    Refused(Refused),
+}
+
+/// What came of making a queue.
+pub(crate) enum Made {
+    /// It was made.
+    New,
+    /// There is one already, with these settings.
+    Existing(Box<QueueSettings>),
+    /// It was not made.
+    Refused(Refused),
 }
 
 impl Store {
     /// The queue of this name with these settings: it is made if it is not there, and set anew if it is, but
     /// for its tags and what means nothing here.
     pub async fn queue(&self, name: &str, settings: QueueSettings) -> Result<LocalQueue, StoreError> {
-        let before = self.find(name).await?.map(|queue| queue.settings());
-        let settings = match before {
+        let kept = move |before: Option<QueueSettings>| match before {
             Some(before) => QueueSettings {
-                other: before.other.clone(),
-                tags: before.tags.clone(),
+                other: before.other,
+                tags: before.tags,
                 created_at: before.created_at,
-                ..settings
+                ..settings.clone()
             },
-            None => settings,
+            None => settings.clone(),
         };
-        self.set_queue(name, settings).await
+        self.put(name, kept).await
     }
 
     /// The queue of this name with exactly these settings.
-    pub async fn set_queue(&self, name: &str, mut settings: QueueSettings) -> Result<LocalQueue, StoreError> {
-        settings.modified_at = self.clock.now();
-        if settings.created_at.0 == 0 {
-            settings.created_at = settings.modified_at;
-        }
-        let (owned, text) = (name.to_owned(), serde_json::to_string(&settings).unwrap_or_default());
-        let sql = "INSERT INTO queues (name, settings) VALUES (?1, ?2)
-                   ON CONFLICT (name) DO UPDATE SET settings = ?2 RETURNING id";
-        let id = self
-            .run(Durability::Synced, move |connection| {
-                connection.query_row(sql, params![owned, text], |row| row.get(0)).map_err(failed)
-            })
-            .await?;
-        let shared = self.shared.queues.set(name, id, settings);
-        Ok(LocalQueue::new(self.clone(), id, name.to_owned(), shared))
+    pub async fn set_queue(&self, name: &str, settings: QueueSettings) -> Result<LocalQueue, StoreError> {
+        self.put(name, move |_| settings.clone()).await
     }
 
-    /// The queue of this name, if there is one.
+    /// The queue of this name with the settings that this makes of those that it had.
+    async fn put(
+        &self,
+        name: &str,
+        settings: impl Fn(Option<QueueSettings>) -> QueueSettings + Send + 'static,
+    ) -> Result<LocalQueue, StoreError> {
+        let (owned, clock) = (name.to_owned(), self.clock);
+        let put = move |connection: &Connection| {
+            let before = row(connection, &owned).map_err(failed)?.map(|(_, text)| parse(&text)).transpose()?;
+            let sql = "INSERT INTO queues (name, settings) VALUES (?1, ?2)
+                ON CONFLICT (name) DO UPDATE SET settings = ?2 RETURNING id";
+            let text = written(settings(before), clock.now())?;
+            let id = connection.query_row(sql, params![owned, text], |row| row.get(0)).map_err(failed)?;
+            Ok((id, text))
+        };
+        let (id, text) = self.run(Durability::Synced, put).await?;
+        let seen = self.shared.queues.note(name, id, text.clone())?;
+        seen.read(&text)?;
+        Ok(LocalQueue::new(self.clone(), id, name.to_owned(), seen))
+    }
+
+    /// Makes a queue for a client of SQS, unless there is one.
+    pub(crate) async fn make_queue(&self, name: &str, settings: QueueSettings) -> Result<Made, QueueError> {
+        let (name, clock) = (name.to_owned(), self.clock);
+        let make = move |connection: &Connection| {
+            let now = clock.now();
+            if let Some((_, text)) = row(connection, &name).map_err(failed)? {
+                return Ok(Made::Existing(Box::new(parse(&text)?)));
+            }
+            if removed_recently(connection, &name, now).map_err(failed)? {
+                return Ok(Made::Refused(Refused::RemovedRecently));
+            }
+            if let Err(refused) = check_dead_letter_queue(connection, &name, &settings)? {
+                return Ok(Made::Refused(refused));
+            }
+            let text = written(settings.clone(), now)?;
+            connection
+                .execute("INSERT INTO queues (name, settings) VALUES (?1, ?2)", params![name, text])
+                .map_err(failed)?;
+            Ok(Made::New)
+        };
+        self.run(Durability::Synced, make).await
+    }
+
+    /// The queue of this name, if there is one. One that was removed a moment ago may be found: whatever it is asked to do
+    /// then fails.
     pub async fn find(&self, name: &str) -> Result<Option<LocalQueue>, StoreError> {
-        let known = lock(&self.shared.queues.0).get(name).cloned();
-        if let Some((id, shared)) = known {
-            return Ok(Some(LocalQueue::new(self.clone(), id, name.to_owned(), shared)));
+        let known = self.shared.queues.get(name);
+        if let Some((id, seen)) = known {
+            return Ok(Some(LocalQueue::new(self.clone(), id, name.to_owned(), seen)));
         }
         let owned = name.to_owned();
-        let found: Option<(i64, String)> = self
-            .read(move |connection| {
-                let sql = "SELECT id, settings FROM queues WHERE name = ?1";
-                connection.query_row(sql, [&owned], |row| Ok((row.get(0)?, row.get(1)?))).optional()
-            })
-            .await?;
-        let Some((id, settings)) = found else { return Ok(None) };
-        let shared = self.shared.queues.set(name, id, serde_json::from_str(&settings).unwrap_or_default());
-        Ok(Some(LocalQueue::new(self.clone(), id, name.to_owned(), shared)))
+        let found = self.read(move |connection| row(connection, &owned)).await?;
+        let Some((id, text)) = found else { return Ok(None) };
+        let seen = self.shared.queues.note(name, id, text)?;
+        Ok(Some(LocalQueue::new(self.clone(), id, name.to_owned(), seen)))
     }
 
     /// The queue of this name; an empty one if there is none. Nothing can be sent to that.
     pub async fn look_for(&self, name: &str) -> Result<LocalQueue, StoreError> {
-        let nowhere = || LocalQueue::new(self.clone(), NOWHERE, name.to_owned(), SharedSettings::default());
+        let nowhere = || LocalQueue::new(self.clone(), NOWHERE, name.to_owned(), Arc::default());
         Ok(self.find(name).await?.unwrap_or_else(nowhere))
     }
 
     /// The names of all queues, in order.
     pub async fn queue_names(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.all_queues().await?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// All queues with their settings, in the order of their names.
+    pub(crate) async fn all_queues(&self) -> Result<Vec<(String, QueueSettings)>, QueueError> {
         let read = |connection: &Connection| {
-            let mut statement = connection.prepare_cached("SELECT name FROM queues ORDER BY name")?;
-            statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()
+            let mut statement = connection.prepare_cached("SELECT name, settings FROM queues ORDER BY name")?;
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<Vec<_>>>()
         };
-        Ok(self.read(read).await?)
+        let rows: Vec<(String, String)> = self.read(read).await?;
+        rows.into_iter().map(|(name, text)| Ok((name, parse(&text)?))).collect()
     }
 
     /// Removes a queue and all that is in it. Who still uses it is told that it is gone.
     pub async fn remove(&self, queue: LocalQueue) -> Result<(), QueueError> {
-        lock(&self.shared.queues.0).remove(&queue.name);
-        let id = queue.id;
-        let remove = move |connection: &Connection| {
-            purge(connection, id)?;
-            connection.execute("DELETE FROM queues WHERE id = ?1", [id]).map(drop)
+        let (store, id, name) = (self.clone(), queue.id, queue.name.clone());
+        let remove = move |connection: &Connection, _: &QueueSettings| {
+            remove(connection, id, &name, store.clock.now()).map_err(failed)?;
+            // Long polls look again, and find out.
+            store.wake(id);
+            Ok(())
         };
-        self.run(Durability::Synced, move |connection| remove(connection).map_err(failed)).await
+        queue.run(Durability::Synced, remove).await?;
+        self.shared.queues.forget(&queue.name, id);
+        self.let_sleep(id);
+        Ok(())
     }
+}
+
+impl LocalQueue {
+    /// The settings that the store holds for this queue.
+    pub(crate) async fn current_settings(&self) -> Result<Arc<QueueSettings>, QueueError> {
+        let id = self.id;
+        let read = move |connection: &Connection| {
+            connection.prepare_cached(SETTINGS)?.query_row([id], |row| row.get::<_, String>(0)).optional()
+        };
+        let text = self.store.read(read).await?.ok_or_else(|| self.gone())?;
+        self.seen.read(&text)
+    }
+
+    /// Changes the settings, if what they rest on allows it.
+    pub(crate) async fn change<E: Send + 'static>(
+        &self,
+        change: impl Fn(&mut QueueSettings) -> Result<(), E> + Send + 'static,
+    ) -> Result<Result<(), Unchanged<E>>, QueueError> {
+        let queue = self.clone();
+        let change = move |connection: &Connection, before: &QueueSettings| {
+            let mut settings = before.clone();
+            if let Err(error) = change(&mut settings) {
+                return Ok(Err(Unchanged::Wrong(error)));
+            }
+            // A dead-letter queue that was removed since must not be in the way of anything else.
+            if settings.redrive != before.redrive
+                && let Err(refused) = check_dead_letter_queue(connection, &queue.name, &settings)?
+            {
+                return Ok(Err(Unchanged::Refused(refused)));
+            }
+            let text = written(settings, queue.store.clock.now())?;
+            let sql = "UPDATE queues SET settings = ?2 WHERE id = ?1";
+            connection.execute(sql, params![queue.id, text]).map_err(failed)?;
+            Ok(Ok(()))
+        };
+        let changed = self.run(Durability::Synced, change).await?;
+        // All who ask this process for the settings see them from now on.
+        self.current_settings().await?;
+        Ok(changed)
+    }
+
+    /// Runs an operation in a transaction in which the queue is there, with its settings in that transaction.
+    pub(crate) async fn run<T, F>(&self, durability: Durability, operation: F) -> Result<T, QueueError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection, &QueueSettings) -> Result<T, QueueError> + Send + 'static,
+    {
+        let queue = self.clone();
+        let operation = move |connection: &Connection| operation(connection, &*queue.read(connection)?);
+        self.store.run(durability, operation).await
+    }
+
+    /// That the queue is gone; it is known no longer.
+    fn gone(&self) -> QueueError {
+        self.store.shared.queues.forget(&self.name, self.id);
+        self.store.let_sleep(self.id);
+        QueueError::NoSuchQueue { queue: self.name.clone() }
+    }
+
+    fn read(&self, connection: &Connection) -> Result<Arc<QueueSettings>, QueueError> {
+        let mut statement = connection.prepare_cached(SETTINGS).map_err(failed)?;
+        let mut rows = statement.query([self.id]).map_err(failed)?;
+        match rows.next().map_err(failed)? {
+            Some(row) => self.seen.read(row.get_ref(0).and_then(|text| Ok(text.as_str()?)).map_err(failed)?),
+            None => Err(self.gone()),
+        }
+    }
+}
+
+const SETTINGS: &str = "SELECT settings FROM queues WHERE id = ?1";
+
+fn row(connection: &Connection, name: &str) -> rusqlite::Result<Option<(i64, String)>> {
+    let sql = "SELECT id, settings FROM queues WHERE name = ?1";
+    connection.query_row(sql, [name], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}
+
+/// Settings as they are stored from now on.
+fn written(mut settings: QueueSettings, now: Timestamp) -> Result<String, QueueError> {
+    settings.modified_at = now;
+    if settings.created_at.0 == 0 {
+        settings.created_at = now;
+    }
+    serde_json::to_string(&settings).map_err(|error| unavailable(error.to_string()))
+}
+
+fn check_dead_letter_queue(
+    connection: &Connection,
+    name: &str,
+    settings: &QueueSettings,
+) -> Result<Result<(), Refused>, QueueError> {
+    let Some(redrive) = &settings.redrive else { return Ok(Ok(())) };
+    if redrive.dead_letter_queue == name {
+        return Ok(Err(Refused::OwnDeadLetterQueue));
+    }
+    let Some((_, text)) = row(connection, &redrive.dead_letter_queue).map_err(failed)? else {
+        return Ok(Err(Refused::NoDeadLetterQueue));
+    };
+    let allowed = parse(&text)?.redrive_allow().is_none_or(|allow| allow.allows(name));
+    Ok(if allowed { Ok(()) } else { Err(Refused::NotAllowed) })
+}
+
+fn removed_recently(connection: &Connection, name: &str, now: Timestamp) -> rusqlite::Result<bool> {
+    let sql = "SELECT removed_at FROM removed WHERE name = ?1";
+    let at: Option<i64> = connection.query_row(sql, [name], |row| row.get(0)).optional()?;
+    // A clock that was put back must not keep a name for longer.
+    Ok(at.is_some_and(|at| timestamp(at) <= now && now < timestamp(at) + REMOVED))
+}
+
+fn remove(connection: &Connection, id: i64, name: &str, now: Timestamp) -> rusqlite::Result<()> {
+    purge(connection, id)?;
+    connection.execute("DELETE FROM queues WHERE id = ?1", [id])?;
+    connection.execute("DELETE FROM moves WHERE source = ?1", [id])?;
+    connection.execute("DELETE FROM removed WHERE removed_at <= ?1", [millis(now - REMOVED)])?;
+    let sql = "INSERT OR REPLACE INTO removed (name, removed_at) VALUES (?1, ?2)";
+    connection.execute(sql, params![name, millis(now)]).map(drop)
 }
 
 /// Removes every message of a queue and every remembered deduplication id.

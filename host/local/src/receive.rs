@@ -15,10 +15,10 @@ use crate::store::failed;
 
 /// The columns that [`stored`] reads, in its order, of the table `m`.
 pub(crate) const STORED: &str = "m.seq, m.id, m.dedup_id, m.sent_at, m.retained_from, m.visible_at, m.receive_count,
-    m.first_received_at, m.source, m.group_tag, m.trace, m.attributes, m.body";
+    m.received_before, m.first_received_at, m.source, m.group_tag, m.trace, m.attributes, m.body";
 
-/// So many messages past their retention are removed in one transaction: nobody waits for more.
-const MAX_EXPIRED: usize = 500;
+/// So many messages are removed past their retention or moved to a dead-letter queue in one transaction: nobody waits for more.
+const MAX_PUT_AWAY: usize = 500;
 
 /// A received message with what only a client of SQS asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,7 +66,7 @@ pub(crate) fn receive(
         return Ok(Batch { messages, next_ready: None, touched: Vec::new() });
     }
     let mut taker =
-        Taker { connection, queue, settings, now, visible_at, messages: Vec::new(), touched: Vec::new(), expired: 0 };
+        Taker { connection, queue, settings, now, visible_at, messages: Vec::new(), touched: Vec::new(), put_away: 0 };
     // A group that gave nothing had only messages past their retention, and is no longer ready. One that is
     // received without any visibility timeout is ready again, and not twice in one batch.
     let mut seen = HashSet::new();
@@ -121,8 +121,8 @@ struct Taker<'a> {
     visible_at: i64,
     messages: Vec<Taken>,
     touched: Vec<i64>,
-    /// How many were removed because they are past their retention.
-    expired: usize,
+    /// How many were removed because they are past their retention, or moved.
+    put_away: usize,
 }
 
 /// A message as it stands in its table.
@@ -134,6 +134,8 @@ pub(crate) struct Stored {
     retained_from: i64,
     visible_at: i64,
     pub(crate) receive_count: u32,
+    /// How many of its receives were in queues that moved it on.
+    received_before: u32,
     pub(crate) first_received_at: Option<i64>,
     source: Option<String>,
     group_tag: Option<String>,
@@ -145,7 +147,7 @@ pub(crate) struct Stored {
 impl Taker<'_> {
     /// Whether this transaction may go on. A group that it leaves is still ready, and the next one goes on with it.
     fn has_room(&self, max: usize) -> bool {
-        self.messages.len() < max && self.expired < MAX_EXPIRED
+        self.messages.len() < max && self.put_away < MAX_PUT_AWAY
     }
 
     /// Takes the group's longest prefix of visible messages, as far as there is room.
@@ -157,7 +159,7 @@ impl Taker<'_> {
             let expires = timestamp(stored.retained_from) + self.settings.retention;
             if expires <= self.now {
                 self.remove(stored.seq)?;
-                self.expired += 1;
+                self.put_away += 1;
             } else if stored.visible_at > millis(self.now) {
                 break;
             } else if !self.move_to_dead_letters(&stored, name)? {
@@ -176,10 +178,11 @@ impl Taker<'_> {
         self.connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([seq]).map(drop)
     }
 
-    /// Moves a message that was received too often, as SQS does on the receive after the last allowed.
+    /// Moves a message that was received too often from this queue, as SQS does on the receive after the last allowed. What
+    /// other queues of a chain or a ring received it does not count: it is handed out at least once wherever it comes to.
     fn move_to_dead_letters(&mut self, stored: &Stored, group: &GroupId) -> rusqlite::Result<bool> {
         let Some(policy) = &self.settings.redrive else { return Ok(false) };
-        if stored.receive_count < policy.max_receive_count {
+        if stored.receive_count.saturating_sub(stored.received_before) < policy.max_receive_count {
             return Ok(false);
         }
         let sql = "SELECT id, settings FROM queues WHERE name = ?1";
@@ -188,8 +191,8 @@ impl Taker<'_> {
             .prepare_cached(sql)?
             .query_row([&policy.dead_letter_queue], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        // Without its dead-letter queue the message stays: nothing is lost.
-        let Some((dead, settings)) = found else { return Ok(false) };
+        // Without a dead-letter queue the message stays, and in its own it is already: nothing is lost, nothing overtaken.
+        let Some((dead, settings)) = found.filter(|(dead, _)| *dead != self.queue) else { return Ok(false) };
         let settings: QueueSettings = serde_json::from_str(&settings).unwrap_or_default();
         let source: String =
             self.connection.query_row("SELECT name FROM queues WHERE id = ?1", [self.queue], |row| row.get(0))?;
@@ -205,10 +208,13 @@ impl Taker<'_> {
             body: &stored.body,
         };
         let seq = send::insert(self.connection, &row, &settings, Duration::ZERO, self.now)?;
-        let sql = "UPDATE messages SET receive_count = ?2, sent_at = ?3 WHERE seq = ?1";
+        let sql = "UPDATE messages SET receive_count = ?2, received_before = ?2, sent_at = ?3 WHERE seq = ?1";
         self.connection.prepare_cached(sql)?.execute(params![seq, stored.receive_count, stored.sent_at])?;
         self.remove(stored.seq)?;
-        self.touched.push(dead);
+        self.put_away += 1;
+        if !self.touched.contains(&dead) {
+            self.touched.push(dead);
+        }
         Ok(true)
     }
 
@@ -237,12 +243,13 @@ pub(crate) fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
         retained_from: row.get(4)?,
         visible_at: row.get(5)?,
         receive_count: row.get(6)?,
-        first_received_at: row.get::<_, Option<i64>>(7)?.filter(|at| *at > 0),
-        source: row.get(8)?,
-        group_tag: row.get(9)?,
-        trace: row.get(10)?,
-        attributes: row.get(11)?,
-        body: row.get(12)?,
+        received_before: row.get(7)?,
+        first_received_at: row.get::<_, Option<i64>>(8)?.filter(|at| *at > 0),
+        source: row.get(9)?,
+        group_tag: row.get(10)?,
+        trace: row.get(11)?,
+        attributes: row.get(12)?,
+        body: row.get(13)?,
     })
 }
 

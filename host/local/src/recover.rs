@@ -211,9 +211,14 @@ fn regroup(into: &Connection) -> rusqlite::Result<u64> {
     into.execute("UPDATE groups SET head = (SELECT min(seq) FROM messages WHERE grp = groups.id)", [])?;
     into.execute("UPDATE groups SET ready_at = (SELECT visible_at FROM messages WHERE seq = groups.head)", [])?;
     into.execute_batch(counts::FILL)?;
-    // The next message comes behind all that there ever were.
+    // The next message comes behind all that there ever were; no queue gets a number that anything still refers to.
     into.execute(
         "UPDATE sqlite_sequence SET seq = max(seq, (SELECT ifnull(max(seq), 0) FROM messages)) WHERE name = 'messages'",
+        [],
+    )?;
+    into.execute(
+        "UPDATE sqlite_sequence SET seq = max(seq, (SELECT ifnull(max(queue), 0) FROM dedup),
+            (SELECT ifnull(max(max(source, ifnull(destination, 0))), 0) FROM moves)) WHERE name = 'queues'",
         [],
     )?;
     into.pragma_update(None, "user_version", schema::VERSION)?;
@@ -310,7 +315,8 @@ mod tests {
             let rows = format!(
                 "INSERT INTO queues VALUES (1, 'events-dead.fifo', '{{}}'); INSERT INTO groups VALUES (1, 1, 'g', 7, 0);
                 INSERT INTO messages (seq, queue, grp, id, dedup_id, sent_at, retained_from, visible_at, attributes, body)
-                VALUES (7, 1, 1, 'm-1', 'd-1', 0, 0, 0, '{letter}', 'x'); PRAGMA user_version = {version};"
+                VALUES (7, 1, 1, 'm-1', 'd-1', 0, 0, 0, '{letter}', 'x');
+                INSERT INTO dedup VALUES (9, '', 'd', 0, 'm', 1); PRAGMA user_version = {version};"
             );
             old.execute_batch(&format!("{tables} {rows}")).unwrap();
             let recovered = recover(&from, &to, &BTreeMap::new()).unwrap();
@@ -318,6 +324,8 @@ mod tests {
             let new = Connection::open(to.join(FILE)).unwrap();
             let counted = "SELECT route || ' ' || reason || ' ' || messages FROM counts";
             assert_eq!(text(&new, counted), " refused 1", "version {version}");
+            let next = "INSERT INTO queues (name, settings) VALUES ('next', '{}') RETURNING CAST(id AS TEXT)";
+            assert_eq!(text(&new, next), "10", "something still refers to queue 9");
         }
     }
 }

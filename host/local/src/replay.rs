@@ -87,7 +87,7 @@ pub(crate) fn replay(
         }
         let found = statement
             .query_row([seq, nonce, visible_at], |row| {
-                Ok((stored(row)?, row.get::<_, String>(13)?, row.get::<_, i64>(14)?))
+                Ok((stored(row)?, row.get::<_, String>(14)?, row.get::<_, i64>(15)?))
             })
             .optional()?;
         let Some((stored, name, group)) = found else { return Ok(None) };

@@ -10,11 +10,14 @@ use crate::counts;
 use crate::error::StoreError;
 
 /// The version of the tables; a file of another version is refused.
-pub(crate) const VERSION: i64 = 3;
+pub(crate) const VERSION: i64 = 4;
 
 /// `groups` holds one row for each group that has messages: its head, and when that head can be received
 /// (or expires). All that a receive looks for is the front of `groups_ready`. A message of a standard queue
 /// is a group of its own, named by its id; `group_tag` is the group id that it was sent with.
+///
+/// No number of a queue or of a move task is ever used again, since version 4: handles, long polls and move tasks that outlive
+/// a queue must not reach the next one.
 const TABLES: &str = "
 CREATE TABLE queues (
     id INTEGER PRIMARY KEY,
@@ -99,11 +102,59 @@ ALTER TABLE messages ADD COLUMN trace TEXT;
 DROP TABLE moves;
 ";
 
+/// What version 4 brought: numbers of queues and move tasks are never used again, move tasks have handles that nobody can guess and
+/// know the name of their destination, and a message knows how often it was received before it came to its queue. Tasks of
+/// queues that are gone go; the numbers that anything still refers to count as used.
+const SINCE_4: &str = "
+PRAGMA defer_foreign_keys = ON;
+CREATE TABLE queues_3 AS SELECT id, name, settings FROM queues;
+DROP TABLE queues;
+CREATE TABLE queues (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    settings TEXT NOT NULL
+) STRICT;
+INSERT INTO queues SELECT id, name, settings FROM queues_3;
+DROP TABLE queues_3;
+CREATE TABLE removed (
+    name TEXT PRIMARY KEY,
+    removed_at INTEGER NOT NULL
+) STRICT;
+ALTER TABLE moves RENAME TO moves_3;
+CREATE TABLE moves (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    handle TEXT NOT NULL UNIQUE,
+    source INTEGER NOT NULL,
+    destination INTEGER,
+    destination_name TEXT,
+    per_second INTEGER,
+    status TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    to_move INTEGER NOT NULL,
+    moved INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    failure TEXT
+) STRICT;
+INSERT INTO moves
+SELECT m.id, lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-8'
+        || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6))),
+    m.source, m.destination, q.name, m.per_second, m.status, m.started_at, m.to_move, m.moved, m.last_seq, m.failure
+FROM moves_3 m LEFT JOIN queues q ON q.id = m.destination WHERE m.source IN (SELECT id FROM queues);
+DROP TABLE moves_3;
+INSERT INTO sqlite_sequence (name, seq)
+SELECT 'queues', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'queues');
+UPDATE sqlite_sequence SET seq = max(seq, coalesce((SELECT max(queue) FROM dedup), 0),
+    coalesce((SELECT max(queue) FROM attempts), 0), coalesce((SELECT max(destination) FROM moves), 0))
+WHERE name = 'queues';
+ALTER TABLE messages ADD COLUMN received_before INTEGER NOT NULL DEFAULT 0;
+UPDATE messages SET received_before = receive_count WHERE source IS NOT NULL;
+";
+
 /// What makes a new store.
-const NEW: [&str; 4] = [TABLES, SINCE_2, counts::COLUMNS, counts::TABLES];
+const NEW: [&str; 5] = [TABLES, SINCE_2, counts::COLUMNS, counts::TABLES, SINCE_4];
 
 /// What leads from each version to the next, from version 1 on.
-const UPGRADES: [&[&str]; 2] = [&[TO_2, SINCE_2], &[counts::COLUMNS, counts::TABLES, counts::FILL]];
+const UPGRADES: [&[&str]; 3] = [&[TO_2, SINCE_2], &[counts::COLUMNS, counts::TABLES, counts::FILL], &[SINCE_4]];
 
 /// How long a process waits between two tries to write while another one writes, and how often it tries: for
 /// ten seconds or more. SQLite's own waits grow to a tenth of a second; a process that writes without a rest
@@ -182,9 +233,10 @@ mod tests {
     use super::*;
     use crate::Store;
 
-    /// The tables as versions 1 and 2 made them.
+    /// The tables as older versions made them.
     const V1: &str = include_str!("schema/v1.sql");
     const V2: &str = include_str!("schema/v2.sql");
+    const V3: &str = include_str!("schema/v3.sql");
 
     /// An older store with a message of the group `g` and this besides.
     fn older(tables: &str, version: u32, rows: &str) -> TempDir {
@@ -208,7 +260,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_of_an_older_version_goes_on_with_what_it_holds() {
-        for (tables, version) in [(V1, 1), (V2, 2)] {
+        for (tables, version) in [(V1, 1), (V2, 2), (V3, 3)] {
             let folder = older(tables, version, "");
             let store = Store::open(folder.path(), Clock::wall()).expect("it opens");
             let queue = store.find("events.fifo").await.expect("read").expect("its queue");
@@ -219,6 +271,23 @@ mod tests {
             queue.delete(&[received[0].handle.clone()]).await.remove(0).expect("delete");
             assert_eq!(queue.depth().await.expect("depth").messages, 0, "version {version}");
         }
+    }
+
+    #[tokio::test]
+    async fn after_an_upgrade_no_number_that_anything_refers_to_is_used_again() {
+        let rows = "INSERT INTO dedup VALUES (5, '', 'd', 0, 'm', 1);
+            INSERT INTO moves VALUES (8, 1, 9, 500, 'RUNNING', 0, 1, 0, 7, NULL);
+            INSERT INTO moves VALUES (10, 4, 1, 500, 'COMPLETED', 0, 1, 0, 7, NULL);";
+        let folder = older(V3, 3, rows);
+        let store = Store::open(folder.path(), Clock::wall()).expect("it opens");
+        let made = store.queue("new.fifo", crate::QueueSettings::default()).await.expect("a queue");
+        assert_eq!(made.id, 10, "a move task still goes to queue 9");
+        let old = store.find("events.fifo").await.expect("read").expect("its queue");
+        let tasks = store.moves(&old, 10).await.expect("tasks");
+        assert_eq!(tasks.iter().map(|task| task.id).collect::<Vec<_>>(), [8]);
+        assert!(uuid::Uuid::parse_str(&tasks[0].handle).is_ok(), "{}", tasks[0].handle);
+        let ended = store.run_move(8).await.expect("it runs");
+        assert_eq!(ended.status, crate::MoveStatus::Failed, "its destination was never there");
     }
 
     #[tokio::test]
@@ -248,7 +317,8 @@ mod tests {
 
     /// Tables, columns, indices and triggers, in an order of their own.
     fn shape(connection: &Connection) -> Vec<String> {
-        let sql = "SELECT m.type || ' ' || m.name || ' ' || coalesce(c.name, '') || ' ' || coalesce(c.type, '')
+        let sql = "SELECT m.type || ' ' || m.name || ' ' || coalesce(c.name, '') || ' ' || coalesce(c.type, '') || ' '
+                || coalesce(m.sql LIKE '%AUTOINCREMENT%', '')
             FROM sqlite_master m LEFT JOIN pragma_table_info(m.name) c ON m.type = 'table' ORDER BY 1";
         let mut statement = connection.prepare(sql).expect("shape");
         let rows = statement.query_map([], |row| row.get(0)).expect("shape");
@@ -266,7 +336,7 @@ mod tests {
         };
         let new = opened("", 0);
         assert!(new.len() > 50, "{new:?}");
-        for (tables, version) in [(V1, 1), (V2, 2)] {
+        for (tables, version) in [(V1, 1), (V2, 2), (V3, 3)] {
             assert_eq!(opened(tables, version), new, "version {version}");
         }
     }

@@ -1,5 +1,6 @@
 //! Sending: deduplication, and the place at the end of the group.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -17,6 +18,15 @@ const DEDUP: Duration = Duration::from_secs(5 * 60);
 /// The deduplication id of a body: its SHA-256, attributes left out. Source: `ContentBasedDeduplication`.
 pub(crate) fn content_dedup_id(body: &str) -> String {
     hex::encode(Sha256::digest(body.as_bytes()))
+}
+
+/// A message with its deduplication id, where that follows from its body.
+pub(crate) fn with_dedup_id<'a>(message: &'a NewMessage, settings: &QueueSettings) -> Cow<'a, NewMessage> {
+    if !message.dedup_id.is_empty() || !settings.content_based_dedup {
+        return Cow::Borrowed(message);
+    }
+    let dedup_id = content_dedup_id(&message.body);
+    Cow::Owned(NewMessage { dedup_id, ..message.clone() })
 }
 
 /// What a client of SQS may say beside the message.

@@ -49,6 +49,13 @@ pub struct QueueSettings {
     pub modified_at: Timestamp,
 }
 
+impl QueueSettings {
+    /// Which queues may use this one as their dead-letter queue; nothing if that was never said.
+    pub(crate) fn redrive_allow(&self) -> Option<RedriveAllow> {
+        self.other.get(REDRIVE_ALLOW).and_then(|text| RedriveAllow::read(text).ok())
+    }
+}
+
 fn yes() -> bool {
     true
 }
@@ -90,4 +97,65 @@ pub struct RedrivePolicy {
     pub dead_letter_queue: String,
     /// A message that was received so often moves on its next receive.
     pub max_receive_count: u32,
+}
+
+/// The attribute of SQS that says which queues may use a queue as their dead-letter queue.
+pub(crate) const REDRIVE_ALLOW: &str = "RedriveAllowPolicy";
+
+/// `RedriveAllowPolicy` of SQS.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RedriveAllow {
+    redrive_permission: RedrivePermission,
+    source_queue_arns: Option<Vec<String>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum RedrivePermission {
+    AllowAll,
+    DenyAll,
+    ByQueue,
+}
+
+/// What is wrong with a `RedriveAllowPolicy`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum RedriveAllowError {
+    /// It is no such policy.
+    Format,
+    /// `byQueue` without queues.
+    NoQueues,
+    /// Queues without `byQueue`.
+    Queues,
+    /// More queues than SQS takes.
+    TooMany,
+}
+
+impl RedriveAllow {
+    /// The most source queues that can be named. Source: the `SetQueueAttributes` API.
+    const MAX: usize = 10;
+
+    pub(crate) fn read(text: &str) -> Result<RedriveAllow, RedriveAllowError> {
+        let policy: RedriveAllow = serde_json::from_str(text).map_err(|_| RedriveAllowError::Format)?;
+        match (policy.redrive_permission, policy.source_queue_arns.as_deref()) {
+            (RedrivePermission::ByQueue, None | Some([])) => Err(RedriveAllowError::NoQueues),
+            (RedrivePermission::ByQueue, Some(arns)) if arns.len() > RedriveAllow::MAX => {
+                Err(RedriveAllowError::TooMany)
+            }
+            (RedrivePermission::AllowAll | RedrivePermission::DenyAll, Some(_)) => Err(RedriveAllowError::Queues),
+            _ => Ok(policy),
+        }
+    }
+
+    /// Whether the queue of this name may use the one with this policy, whatever region and account its ARN names.
+    pub(crate) fn allows(&self, queue: &str) -> bool {
+        match self.redrive_permission {
+            RedrivePermission::AllowAll => true,
+            RedrivePermission::DenyAll => false,
+            RedrivePermission::ByQueue => {
+                let arns = self.source_queue_arns.iter().flatten();
+                arns.into_iter().any(|arn| arn.rsplit(':').next() == Some(queue))
+            }
+        }
+    }
 }

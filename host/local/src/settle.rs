@@ -52,8 +52,12 @@ pub(crate) fn change_visibility(
 ) -> Result<(), QueueError> {
     let receipt = Receipt::read(handle, queue)?;
     let held = held(connection, receipt.seq).map_err(failed)?.ok_or(QueueError::NotInFlight)?;
-    if held.nonce != Some(receipt.nonce) || held.visible_at <= millis(now) {
-        return Err(QueueError::NotInFlight);
+    let latest = held.nonce == Some(receipt.nonce);
+    match settings.fifo {
+        true if !latest || held.visible_at <= millis(now) => return Err(QueueError::NotInFlight),
+        // As for a delete: the last handle even when it is late, and nothing comes of an older one.
+        false if !latest => return Ok(()),
+        _ => {}
     }
     let received_at = held.received_at.map_or(now, timestamp);
     // SQS counts in whole seconds.

@@ -139,7 +139,15 @@ impl Store {
 
     /// Wakes the long polls of a queue.
     pub(crate) fn wake(&self, queue: i64) {
-        self.waker(queue).changes.send_modify(|count| *count += 1);
+        let waker = lock(&self.shared.wakers).get(&queue).cloned();
+        if let Some(waker) = waker {
+            waker.changes.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Forgets what long polls of a queue share that is gone.
+    pub(crate) fn let_sleep(&self, queue: i64) {
+        lock(&self.shared.wakers).remove(&queue);
     }
 
     /// Runs an operation in a transaction and answers when that is committed, and on the disk where that is promised. An

@@ -3,120 +3,178 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
-
+use super::redrive::{self, REDRIVE};
 use super::{ApiError, names};
 use crate::browse::Depth;
-use crate::settings::{DedupScope, QueueSettings, RedrivePolicy};
+use crate::settings::{DedupScope, QueueSettings, REDRIVE_ALLOW};
 
-/// Attributes that mean nothing here: they are kept and told.
-const KEPT: [&str; 6] = [
-    "Policy",
-    "KmsMasterKeyId",
-    "KmsDataKeyReusePeriodSeconds",
-    "SqsManagedSseEnabled",
-    "RedriveAllowPolicy",
-    "FifoThroughputLimit",
-];
+/// Attributes that are kept and told, whatever they mean here.
+const FIFO: &str = "FifoQueue";
+const POLICY: &str = "Policy";
+const KMS_KEY: &str = "KmsMasterKeyId";
+const KMS_REUSE: &str = "KmsDataKeyReusePeriodSeconds";
+const SSE: &str = "SqsManagedSseEnabled";
+const THROUGHPUT: &str = "FifoThroughputLimit";
+const SCOPE: &str = "DeduplicationScope";
+const BY_CONTENT: &str = "ContentBasedDeduplication";
+
+/// Attributes that a queue may have and need not tell.
+const OPTIONAL: [&str; 9] = [FIFO, POLICY, KMS_KEY, KMS_REUSE, THROUGHPUT, SCOPE, BY_CONTENT, REDRIVE, REDRIVE_ALLOW];
 
 /// Attributes as a client sends them.
 pub(super) type Texts = BTreeMap<String, String>;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Redrive {
-    dead_letter_target_arn: String,
-    max_receive_count: Count,
-}
-
-/// A number, or a number as text: clients send both.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Count {
-    Number(u32),
-    Text(String),
-}
 
 /// The settings of a new queue: the defaults of SQS, retention included.
 pub(super) fn defaults(fifo: bool) -> QueueSettings {
     QueueSettings { fifo, retention: Duration::from_secs(4 * 24 * 3600), ..QueueSettings::default() }
 }
 
+/// Whether a queue with these attributes is to be FIFO. A queue of which that is said to be false is none of SQS.
+pub(super) fn wants_fifo(texts: &Texts) -> Result<bool, ApiError> {
+    match texts.get(FIFO) {
+        None => Ok(false),
+        Some(text) if boolean(FIFO, text)? => Ok(true),
+        Some(_) => Err(ApiError::attribute_name(FIFO)),
+    }
+}
+
 /// Changes settings as the attributes say. Source: the `SetQueueAttributes` API.
 pub(super) fn apply(texts: &Texts, settings: &mut QueueSettings) -> Result<(), ApiError> {
-    for (name, text) in texts {
-        let wrong = || ApiError::attribute_value(name);
-        let seconds = |least: u64, most: u64| -> Result<Duration, ApiError> {
-            let seconds: u64 = text.parse().map_err(|_| wrong())?;
-            if (least..=most).contains(&seconds) { Ok(Duration::from_secs(seconds)) } else { Err(wrong()) }
-        };
-        match name.as_str() {
-            "VisibilityTimeout" => settings.visibility = seconds(0, 43_200)?,
-            "MessageRetentionPeriod" => settings.retention = seconds(60, 1_209_600)?,
-            "DelaySeconds" => settings.delay = seconds(0, 900)?,
-            "ReceiveMessageWaitTimeSeconds" => settings.wait = seconds(0, 20)?,
-            "MaximumMessageSize" => {
-                let bytes = seconds(1024, 1_048_576)?.as_secs();
-                settings.max_message_bytes = usize::try_from(bytes).map_err(|_| wrong())?;
-            }
-            "FifoQueue" if settings.fifo && text == "true" => {}
-            "ContentBasedDeduplication" if settings.fifo => {
-                settings.content_based_dedup = text.parse().map_err(|_| wrong())?;
-            }
-            "DeduplicationScope" if settings.fifo => {
-                settings.dedup_scope = match text.as_str() {
-                    "queue" => DedupScope::Queue,
-                    "messageGroup" => DedupScope::MessageGroup,
-                    _ => return Err(wrong()),
-                };
-            }
-            "RedrivePolicy" if text.is_empty() => settings.redrive = None,
-            "RedrivePolicy" => settings.redrive = Some(redrive(text, settings.fifo)?),
-            kept if KEPT.contains(&kept) => {
-                settings.other.insert(name.clone(), text.clone());
-            }
-            _ => return Err(ApiError::attribute_name(name)),
-        }
+    let own_key = texts.get(KMS_KEY).is_some_and(|key| !key.is_empty());
+    if own_key && texts.get(SSE).is_some_and(|text| text.eq_ignore_ascii_case("true")) {
+        return Err(ApiError::two_encryptions());
+    }
+    texts.iter().try_for_each(|(name, text)| apply_one(name, text, settings))?;
+    let per_group = settings.other.get(THROUGHPUT).is_some_and(|limit| limit == "perMessageGroupId");
+    if per_group && settings.dedup_scope == DedupScope::Queue {
+        let reason =
+            "The perMessageGroupId value is allowed only when the value for DeduplicationScope is messageGroup.";
+        return Err(ApiError::attribute_reason(THROUGHPUT, reason));
     }
     Ok(())
 }
 
-fn redrive(text: &str, fifo: bool) -> Result<RedrivePolicy, ApiError> {
-    let wrong = |reason: &str| ApiError::value("RedrivePolicy", text, reason);
-    let Ok(policy) = serde_json::from_str::<Redrive>(text) else {
-        return Err(wrong("Redrive policy is not a valid JSON map with deadLetterTargetArn and maxReceiveCount."));
+fn apply_one(name: &str, text: &str, settings: &mut QueueSettings) -> Result<(), ApiError> {
+    let wrong = || ApiError::attribute_value(name);
+    let number = |least: u64, most: u64| {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|_| digits).filter(|number| (least..=most).contains(number));
+        number.ok_or_else(wrong)
     };
-    let count = match policy.max_receive_count {
-        Count::Number(count) => Some(count),
-        Count::Text(text) => text.parse().ok(),
-    };
-    let max_receive_count = count.filter(|count| (1..=1000).contains(count));
-    let max_receive_count =
-        max_receive_count.ok_or_else(|| wrong("Invalid value for maxReceiveCount, valid values are 1 to 1000."))?;
-    let name = names::of_arn(&policy.dead_letter_target_arn)
-        .ok_or_else(|| wrong("Dead letter target is not a valid queue ARN."))?;
-    if name.ends_with(".fifo") != fifo {
-        return Err(wrong("Dead-letter queue must be same type of queue as the source."));
+    let seconds = |least: u64, most: u64| number(least, most).map(Duration::from_secs);
+    match name {
+        "VisibilityTimeout" => settings.visibility = seconds(0, 43_200)?,
+        "MessageRetentionPeriod" => settings.retention = seconds(60, 1_209_600)?,
+        "DelaySeconds" => settings.delay = seconds(0, 900)?,
+        "ReceiveMessageWaitTimeSeconds" => settings.wait = seconds(0, 20)?,
+        "MaximumMessageSize" => {
+            settings.max_message_bytes = usize::try_from(number(1024, 1_048_576)?).map_err(|_| wrong())?;
+        }
+        FIFO | BY_CONTENT if !settings.fifo => return Err(ApiError::attribute_name(name)),
+        SCOPE | THROUGHPUT if !settings.fifo => return Err(ApiError::only_fifo(name)),
+        FIFO if !boolean(name, text)? => {
+            return Err(ApiError::attribute_reason(name, "Modifying queue type is not supported."));
+        }
+        FIFO => {}
+        BY_CONTENT => settings.content_based_dedup = boolean(name, text)?,
+        SCOPE => {
+            settings.dedup_scope = match text {
+                "queue" => DedupScope::Queue,
+                "messageGroup" => DedupScope::MessageGroup,
+                _ => return Err(wrong()),
+            };
+        }
+        THROUGHPUT if !["perQueue", "perMessageGroupId"].contains(&text) => return Err(wrong()),
+        REDRIVE if text.is_empty() => settings.redrive = None,
+        REDRIVE => settings.redrive = Some(redrive::policy(text, settings.fifo)?),
+        POLICY | REDRIVE_ALLOW | KMS_KEY if text.is_empty() => {
+            settings.other.remove(name);
+        }
+        POLICY if serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_err() => {
+            return Err(wrong());
+        }
+        KMS_REUSE => {
+            let seconds = number(60, 86_400)?.to_string();
+            settings.other.insert(name.to_owned(), seconds);
+        }
+        SSE => {
+            let enabled = boolean(name, text)?;
+            settings.other.insert(name.to_owned(), enabled.to_string());
+            if enabled {
+                settings.other.remove(KMS_KEY);
+            }
+        }
+        POLICY | KMS_KEY | REDRIVE_ALLOW | THROUGHPUT => {
+            match name {
+                REDRIVE_ALLOW => redrive::check_allow(text)?,
+                // One kind of encryption at a time.
+                KMS_KEY => drop(settings.other.insert(SSE.to_owned(), false.to_string())),
+                _ => {}
+            }
+            settings.other.insert(name.to_owned(), text.to_owned());
+        }
+        _ => return Err(ApiError::attribute_name(name)),
     }
-    Ok(RedrivePolicy { dead_letter_queue: name.to_owned(), max_receive_count })
+    Ok(())
+}
+
+fn boolean(name: &str, text: &str) -> Result<bool, ApiError> {
+    text.to_ascii_lowercase().parse().map_err(|_| ApiError::attribute_value(name))
 }
 
 /// The first attribute that these texts would change.
 pub(super) fn difference(texts: &Texts, settings: &QueueSettings) -> Result<Option<String>, ApiError> {
     for (name, text) in texts {
         let mut changed = settings.clone();
-        apply(&BTreeMap::from([(name.clone(), text.clone())]), &mut changed)?;
-        if changed != *settings {
+        apply_one(name, text, &mut changed)?;
+        if set(&changed) != set(settings) {
             return Ok(Some(name.clone()));
         }
     }
     Ok(None)
 }
 
+/// What was set, or is so by default.
+fn set(settings: &QueueSettings) -> Texts {
+    let mut texts = settings.other.clone();
+    let mut add = |name: &str, text: String| texts.insert(name.to_owned(), text);
+    add("VisibilityTimeout", settings.visibility.as_secs().to_string());
+    add("MessageRetentionPeriod", settings.retention.as_secs().to_string());
+    add("DelaySeconds", settings.delay.as_secs().to_string());
+    add("ReceiveMessageWaitTimeSeconds", settings.wait.as_secs().to_string());
+    add("MaximumMessageSize", settings.max_message_bytes.to_string());
+    if settings.fifo {
+        add(FIFO, true.to_string());
+        add(BY_CONTENT, settings.content_based_dedup.to_string());
+        let scope = match settings.dedup_scope {
+            DedupScope::Queue => "queue",
+            DedupScope::MessageGroup => "messageGroup",
+        };
+        add(SCOPE, scope.to_owned());
+    }
+    if let Some(redrive) = &settings.redrive {
+        let (target, count) = (names::arn(&redrive.dead_letter_queue), redrive.max_receive_count);
+        let policy = serde_json::json!({ "deadLetterTargetArn": target, "maxReceiveCount": count });
+        add(REDRIVE, policy.to_string());
+    }
+    let mut default = |name: &str, text: &str| {
+        texts.entry(name.to_owned()).or_insert_with(|| text.to_owned());
+    };
+    default(SSE, "true");
+    if settings.fifo {
+        default(THROUGHPUT, "perQueue");
+    }
+    match settings.other.contains_key(KMS_KEY) {
+        true => default(KMS_REUSE, "300"),
+        false => drop(texts.remove(KMS_REUSE)),
+    }
+    texts
+}
+
 /// Everything that `GetQueueAttributes` tells.
 pub(super) fn all(name: &str, settings: &QueueSettings, depth: Depth) -> Texts {
-    let visible = depth.messages - depth.invisible - depth.delayed;
-    let mut texts = settings.other.clone();
+    let visible = depth.messages.saturating_sub(depth.invisible + depth.delayed);
+    let mut texts = set(settings);
     let mut add = |name: &str, text: String| texts.insert(name.to_owned(), text);
     add("QueueArn", names::arn(name));
     add("ApproximateNumberOfMessages", visible.to_string());
@@ -124,40 +182,22 @@ pub(super) fn all(name: &str, settings: &QueueSettings, depth: Depth) -> Texts {
     add("ApproximateNumberOfMessagesDelayed", depth.delayed.to_string());
     add("CreatedTimestamp", (settings.created_at.0 / 1000).to_string());
     add("LastModifiedTimestamp", (settings.modified_at.0 / 1000).to_string());
-    add("VisibilityTimeout", settings.visibility.as_secs().to_string());
-    add("MessageRetentionPeriod", settings.retention.as_secs().to_string());
-    add("DelaySeconds", settings.delay.as_secs().to_string());
-    add("ReceiveMessageWaitTimeSeconds", settings.wait.as_secs().to_string());
-    add("MaximumMessageSize", settings.max_message_bytes.to_string());
-    if settings.fifo {
-        add("FifoQueue", "true".to_owned());
-        add("ContentBasedDeduplication", settings.content_based_dedup.to_string());
-        let scope = match settings.dedup_scope {
-            DedupScope::Queue => "queue",
-            DedupScope::MessageGroup => "messageGroup",
-        };
-        add("DeduplicationScope", scope.to_owned());
-    }
-    if let Some(redrive) = &settings.redrive {
-        let (target, count) = (names::arn(&redrive.dead_letter_queue), redrive.max_receive_count);
-        add(
-            "RedrivePolicy",
-            serde_json::json!({ "deadLetterTargetArn": target, "maxReceiveCount": count }).to_string(),
-        );
-    }
     texts
 }
 
-/// The attributes that were asked for, by name or with `All`.
+/// The attributes that were asked for, by name or all of them.
 pub(super) fn asked(mut texts: Texts, asked: &[String]) -> Result<Texts, ApiError> {
-    const KNOWN: [&str; 5] = ["RedrivePolicy", "FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "All"];
-    for name in asked {
-        if !texts.contains_key(name) && !KNOWN.contains(&name.as_str()) && !KEPT.contains(&name.as_str()) {
-            return Err(ApiError::attribute_name(name));
-        }
+    let unknown = |name: &&String| !is_all(name) && !texts.contains_key(*name) && !OPTIONAL.contains(&name.as_str());
+    if let Some(name) = asked.iter().find(unknown) {
+        return Err(ApiError::attribute_name(name));
     }
-    if !asked.iter().any(|name| name == "All") {
+    if !asked.iter().any(|name| is_all(name)) {
         texts.retain(|name, _| asked.contains(name));
     }
     Ok(texts)
+}
+
+/// Whether a name in a list of attributes means all of them.
+pub(super) fn is_all(name: &str) -> bool {
+    matches!(name, "All" | "*")
 }

@@ -12,6 +12,15 @@ use crate::limits::Wrong;
 /// How AWS says that a request is by nobody that it knows.
 const NO_TOKEN: &str = "InvalidClientTokenId";
 
+/// How AWS says that something does not exist that is no queue of the request itself.
+const NO_RESOURCE: &str = "ResourceNotFoundException";
+
+/// The code and shape of a handle that is none.
+const NO_HANDLE: &str = "ReceiptHandleIsInvalid";
+
+/// The shape of an answer to a request that names no action.
+const NO_ACTION: &str = "UnknownOperationException";
+
 /// An error as a client sees it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct ApiError {
@@ -63,13 +72,41 @@ impl ApiError {
         ApiError::sender("InvalidAttributeValue", "InvalidAttributeValue", message)
     }
 
+    /// `Invalid value for the parameter X. Reason: …`
+    pub(crate) fn attribute_reason(name: &str, reason: &str) -> ApiError {
+        let message = format!("Invalid value for the parameter {name}. Reason: {reason}");
+        ApiError::sender("InvalidAttributeValue", "InvalidAttributeValue", message)
+    }
+
+    pub(crate) fn only_fifo(name: &str) -> ApiError {
+        let message = format!("You can specify the {name} only when FifoQueue is set to true.");
+        ApiError::sender("InvalidAttributeName", "InvalidAttributeName", message)
+    }
+
+    pub(crate) fn two_encryptions() -> ApiError {
+        let message = "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE.";
+        ApiError::sender("InvalidAttributeName", "InvalidAttributeName", message)
+    }
+
+    pub(crate) fn queue_deleted_recently() -> ApiError {
+        let message =
+            "You must wait 60 seconds after deleting a queue before you can create another with the same name.";
+        ApiError::sender("QueueDeletedRecently", "AWS.SimpleQueueService.QueueDeletedRecently", message)
+    }
+
     pub(crate) fn unsupported(message: impl Into<String>) -> ApiError {
         ApiError::sender("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", message)
     }
 
     pub(crate) fn unknown_action(action: &str) -> ApiError {
-        let message = format!("{action} is no action that this endpoint knows.");
-        ApiError::sender("UnknownOperationException", "InvalidAction", message)
+        let message = format!("The action {action} is not valid for this endpoint.");
+        ApiError::sender("InvalidAction", "InvalidAction", message)
+    }
+
+    pub(crate) fn no_action() -> ApiError {
+        let message = "The request has no header X-Amz-Target, as one of the older query protocol: this endpoint speaks \
+            AWS JSON 1.0.";
+        ApiError::sender(NO_ACTION, NO_ACTION, message)
     }
 
     pub(crate) fn no_token() -> ApiError {
@@ -84,7 +121,11 @@ impl ApiError {
 
     pub(crate) fn no_resource(parameter: &str) -> ApiError {
         let message = format!("The resource that you specified for the {parameter} parameter doesn't exist.");
-        ApiError::sender("ResourceNotFoundException", "ResourceNotFoundException", message)
+        ApiError::sender(NO_RESOURCE, NO_RESOURCE, message)
+    }
+
+    pub(crate) fn no_task() -> ApiError {
+        ApiError::sender(NO_RESOURCE, NO_RESOURCE, "Task does not exist.")
     }
 
     pub(crate) fn empty_batch(action: &str) -> ApiError {
@@ -113,13 +154,20 @@ impl ApiError {
         ApiError::sender("BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong", message)
     }
 
+    /// What is wrong with one entry of a batch.
+    pub(crate) fn of_entry(wrong: Wrong) -> ApiError {
+        match wrong {
+            Wrong::TooLong { most } => ApiError::invalid(format!(
+                "One or more parameters cannot be validated. Reason: Message must be shorter than {most} bytes."
+            )),
+            Wrong::NoBody => ApiError::sender("EmptyValue", "EmptyValue", wrong.to_string()),
+            wrong => wrong.into(),
+        }
+    }
+
     /// What a queue says of a handle.
-    pub(crate) fn of_handle(error: QueueError, handle: &str, fifo: bool) -> ApiError {
+    pub(crate) fn of_handle(error: QueueError, handle: &str) -> ApiError {
         match error {
-            QueueError::NotInFlight if !fifo => {
-                let code = "AWS.SimpleQueueService.MessageNotInflight";
-                ApiError::sender("MessageNotInflight", code, "The specified message isn't in flight.")
-            }
             QueueError::HandleExpired => ApiError::value("ReceiptHandle", handle, "The receipt handle has expired."),
             QueueError::NotInFlight => ApiError::value(
                 "ReceiptHandle",
@@ -128,7 +176,7 @@ impl ApiError {
             ),
             QueueError::HandleInvalid => {
                 let message = format!("The input receipt handle \"{handle}\" is not a valid receipt handle.");
-                ApiError::sender("ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", message)
+                ApiError::sender(NO_HANDLE, NO_HANDLE, message)
             }
             other => other.into(),
         }
@@ -150,6 +198,7 @@ impl From<QueueError> for ApiError {
     fn from(error: QueueError) -> ApiError {
         match error {
             QueueError::Invalid(message) => ApiError::invalid(message),
+            QueueError::NoSuchQueue { .. } => ApiError::no_queue(),
             error => {
                 let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
                 let message = format!("{error}{cause}");
@@ -161,16 +210,20 @@ impl From<QueueError> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> ApiError {
+        if let StoreError::Queue(error) = error {
+            return error.into();
+        }
         ApiError { shape: "ServiceUnavailable", code: "ServiceUnavailable", message: error.to_string(), sender: false }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, fault) = match self.sender {
-            true if self.code == NO_TOKEN => (StatusCode::FORBIDDEN, "Sender"),
-            true => (StatusCode::BAD_REQUEST, "Sender"),
-            false => (StatusCode::SERVICE_UNAVAILABLE, "Receiver"),
+        let (status, fault) = match (self.sender, self.code) {
+            (true, NO_TOKEN) => (StatusCode::FORBIDDEN, "Sender"),
+            (true, NO_RESOURCE | NO_HANDLE | NO_ACTION) => (StatusCode::NOT_FOUND, "Sender"),
+            (true, _) => (StatusCode::BAD_REQUEST, "Sender"),
+            (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "Receiver"),
         };
         let namespace = match self.shape.ends_with("Exception") {
             true => "com.amazon.coral.service",

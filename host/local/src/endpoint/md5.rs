@@ -10,7 +10,7 @@ pub fn of_body(body: &str) -> String {
 }
 
 /// Of attributes, if there are any: names in order, each length in four bytes before what it counts.
-pub(super) fn of_attributes(attributes: &Attributes) -> Option<String> {
+pub fn of_attributes(attributes: &Attributes) -> Option<String> {
     if attributes.is_empty() {
         return None;
     }

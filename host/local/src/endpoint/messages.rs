@@ -1,4 +1,4 @@
-//! Sending and receiving.
+//! Sending.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,18 +7,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use towpath_core::queue::{
-    Attribute, AttributeValue, Attributes, GroupId, MAX_BATCH, MAX_VISIBILITY, MAX_WAIT, NewMessage, Receive, Sent,
-};
+use towpath_core::queue::{Attribute, AttributeValue, Attributes, GroupId, NewMessage, Sent};
 
-use super::{ApiError, Endpoint, Request, batch, md5, names, nothing};
-use crate::limits;
+use super::numbers::number;
+use super::{ApiError, Endpoint, Request, batch, md5};
+use crate::limits::{self, Wrong};
 use crate::queue::LocalQueue;
-use crate::receive::Taken;
 use crate::send::Extras;
+use crate::settings::QueueSettings;
 
-/// Who sent every message, as far as clients can see.
-pub const SENDER: &str = "AIDATOWPATHLOCAL";
+/// The most bytes of a batch, whatever the limit of the queue. Source: quotas of SQS.
+const MAX_BATCH_BYTES: usize = 1_048_576;
+
+/// The one system attribute that a sender may set.
+pub(super) const TRACE: &str = "AWSTraceHeader";
 
 /// The longest delay of a message. Source: `DelaySeconds` of SQS.
 const MAX_DELAY: i64 = 900;
@@ -38,6 +40,7 @@ struct Entry {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct AttributeText {
+    #[serde(default)]
     data_type: String,
     string_value: Option<String>,
     binary_value: Option<String>,
@@ -58,26 +61,16 @@ struct SendBatch {
     entries: Vec<Entry>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-struct Ask {
-    queue_url: Option<String>,
-    attribute_names: Vec<String>,
-    message_system_attribute_names: Vec<String>,
-    message_attribute_names: Vec<String>,
-    max_number_of_messages: Option<i64>,
-    visibility_timeout: Option<i64>,
-    wait_time_seconds: Option<i64>,
-    receive_request_attempt_id: Option<String>,
-}
-
 impl Endpoint {
     pub(super) async fn send_message(&self, request: &Request) -> Result<Value, ApiError> {
         let Send { queue_url, entry } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
-        let (message, extras) = entry.message(&queue)?;
-        let proof = Proof::of(&message, &extras);
-        limits::check(&message, &queue.settings())?;
+        let prepare = |settings: &QueueSettings| {
+            let prepared = entry.prepare(settings, request.trace.as_deref())?;
+            limits::check(&prepared.message, settings)?;
+            Ok(prepared)
+        };
+        let Prepared { message, extras, proof } = with_settings(&queue, prepare).await?;
         Ok(proof.with(&queue.send_with(message, extras).await?))
     }
 
@@ -85,138 +78,171 @@ impl Endpoint {
         let SendBatch { queue_url, entries } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
         batch::check("SendMessageBatch", entries.iter().map(|entry| entry.id.as_str()))?;
-        let (mut answers, mut size) = (Vec::new(), 0);
-        let (mut messages, mut places) = (Vec::new(), Vec::new());
-        for entry in entries {
-            let id = entry.id.clone();
-            let message = entry.message(&queue).and_then(|(message, extras)| {
-                size += limits::size(&message);
-                limits::check(&message, &queue.settings())?;
-                Ok((message, extras))
-            });
-            match message {
-                Ok((message, extras)) => {
-                    places.push((answers.len(), Proof::of(&message, &extras)));
-                    messages.push((message, extras));
-                    answers.push((id, nothing()));
-                }
-                Err(error) => answers.push((id, Err(error))),
+        let size = entries.iter().map(Entry::size).sum();
+        if size > MAX_BATCH_BYTES {
+            return Err(ApiError::batch_too_long(size, MAX_BATCH_BYTES));
+        }
+        let prepare = |settings: &QueueSettings| {
+            if settings.fifo {
+                entries.iter().try_for_each(|entry| entry.has_ids(settings))?;
             }
-        }
-        let most = queue.settings().max_message_bytes;
-        if size > most {
-            return Err(ApiError::batch_too_long(size, most));
-        }
-        let sent = queue.send_all(messages).await?;
-        for ((place, proof), sent) in places.into_iter().zip(sent) {
-            if let Some((_, answer)) = answers.get_mut(place) {
-                *answer = sent.map(|sent| proof.with(&sent)).map_err(ApiError::from);
-            }
-        }
-        Ok(batch::answer(answers))
-    }
-
-    pub(super) async fn receive_message(&self, request: &Request) -> Result<Value, ApiError> {
-        let ask: Ask = request.read()?;
-        let queue = self.queue(ask.queue_url.as_deref()).await?;
-        let settings = queue.settings();
-        let receive = Receive {
-            max: number(
-                "MaxNumberOfMessages",
-                ask.max_number_of_messages,
-                1,
-                MAX_BATCH as i64,
-                "Must be between 1 and 10, if provided.",
-            )?
-            .map_or(1, |max| max as usize),
-            wait: seconds("WaitTimeSeconds", ask.wait_time_seconds, MAX_WAIT, "Must be >= 0 and <= 20, if provided.")?
-                .unwrap_or(settings.wait),
-            visibility: visibility(ask.visibility_timeout)?,
-            attempt_id: ask.receive_request_attempt_id.clone().filter(|_| settings.fifo),
+            let one = |entry: &Entry| {
+                let prepared = entry.prepare(settings, request.trace.as_deref())?;
+                limits::check(&prepared.message, settings).map_err(ApiError::of_entry)?;
+                Ok(prepared)
+            };
+            Ok(entries.iter().map(one).collect::<Vec<_>>())
         };
-        let taken = queue.take(receive).await?;
-        if taken.is_empty() {
-            return nothing();
+        let (mut messages, mut proofs) = (Vec::new(), Vec::new());
+        for prepared in with_settings(&queue, prepare).await? {
+            proofs.push(prepared.map(|Prepared { message, extras, proof }| {
+                messages.push((message, extras));
+                proof
+            }));
         }
-        Ok(json!({ "Messages": taken.into_iter().map(|message| ask.describe(message)).collect::<Vec<_>>() }))
+        let mut sent = queue.send_all(messages).await?.into_iter();
+        let mut one = |proof: Result<Proof, ApiError>| match (proof?, sent.next()) {
+            (proof, Some(sent)) => Ok(proof.with(&sent?)),
+            (_, None) => Err(ApiError::missing("MessageBody")),
+        };
+        let answers = proofs.into_iter().map(&mut one).collect::<Vec<_>>();
+        Ok(batch::answer(entries.into_iter().map(|entry| entry.id).zip(answers).collect()))
     }
 }
 
-/// A number within its bounds, if there is one.
-fn number(name: &str, given: Option<i64>, least: i64, most: i64, reason: &str) -> Result<Option<u64>, ApiError> {
-    match given {
-        Some(number) if number < least || number > most => Err(ApiError::value(name, number, reason)),
-        given => Ok(given.and_then(|number| u64::try_from(number).ok())),
+/// What this makes of the settings of a queue as they were last seen, or, if it refuses those, as they are: another process
+/// may have changed them.
+async fn with_settings<T>(
+    queue: &LocalQueue,
+    prepare: impl Fn(&QueueSettings) -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    match prepare(&queue.settings()) {
+        Ok(prepared) => Ok(prepared),
+        Err(_) => prepare(&*queue.current_settings().await?),
     }
 }
 
-fn seconds(name: &str, given: Option<i64>, most: Duration, reason: &str) -> Result<Option<Duration>, ApiError> {
-    let most = i64::try_from(most.as_secs()).unwrap_or(i64::MAX);
-    Ok(number(name, given, 0, most, reason)?.map(Duration::from_secs))
-}
-
-/// A visibility timeout, if there is one.
-pub(super) fn visibility(given: Option<i64>) -> Result<Option<Duration>, ApiError> {
-    seconds("VisibilityTimeout", given, MAX_VISIBILITY, "Must be between 0 and 43200, if provided.")
+/// A message that can be sent.
+struct Prepared {
+    message: NewMessage,
+    extras: Extras,
+    proof: Proof,
 }
 
 impl Entry {
-    fn message(self, queue: &LocalQueue) -> Result<(NewMessage, Extras), ApiError> {
-        let settings = queue.settings();
-        if settings.fifo && self.delay_seconds.is_some_and(|seconds| seconds != 0) {
-            let seconds = self.delay_seconds.unwrap_or_default();
+    /// Refuses an entry of a FIFO batch that lacks an id. With it the whole batch is refused: if the others were stored, one
+    /// that is sent again would come behind them.
+    fn has_ids(&self, settings: &QueueSettings) -> Result<(), ApiError> {
+        let missing = |id: &Option<String>| id.as_ref().is_none_or(String::is_empty);
+        if missing(&self.message_deduplication_id) && !settings.content_based_dedup {
+            return Err(ApiError::invalid(Wrong::NoDedupId.to_string()));
+        }
+        if missing(&self.message_group_id) {
+            return Err(ApiError::invalid(Wrong::NoGroup.to_string()));
+        }
+        Ok(())
+    }
+
+    /// How much of a batch this is.
+    fn size(&self) -> usize {
+        let attribute = |(name, text): (&String, &AttributeText)| name.len() + text.data_type.len() + text.size();
+        let body = self.message_body.as_ref().map_or(0, String::len);
+        body + self.message_attributes.iter().map(attribute).sum::<usize>()
+    }
+
+    fn prepare(&self, settings: &QueueSettings, trace: Option<&str>) -> Result<Prepared, ApiError> {
+        if let Some(seconds) = self.delay_seconds.filter(|seconds| settings.fifo && *seconds != 0) {
             let reason = "The request include parameter that is not valid for this queue type.";
             return Err(ApiError::value("DelaySeconds", seconds, reason));
         }
-        if !settings.fifo && self.message_deduplication_id.is_some() {
-            let id = self.message_deduplication_id.unwrap_or_default();
+        if let Some(id) = self.message_deduplication_id.as_ref().filter(|_| !settings.fifo) {
             let reason = "The request includes a parameter that is not valid for this queue type.";
             return Err(ApiError::value("MessageDeduplicationId", id, reason));
         }
+        // What is empty was said all the same.
+        if self.message_group_id.as_ref().is_some_and(String::is_empty) {
+            return Err(Wrong::Group(String::new()).into());
+        }
+        if self.message_deduplication_id.as_ref().is_some_and(String::is_empty) {
+            return Err(Wrong::DedupId(String::new()).into());
+        }
         let reason = "DelaySeconds must be >= 0 and <= 900.";
         let delay = number("DelaySeconds", self.delay_seconds.filter(|_| !settings.fifo), 0, MAX_DELAY, reason)?;
-        let attributes = self.message_attributes.into_iter().map(|(name, text)| Ok((name.clone(), text.read(&name)?)));
-        let trace = self.message_system_attributes.into_iter().find(|(name, _)| name == "AWSTraceHeader");
+        let attributes = self.message_attributes.iter().map(|(name, text)| Ok((name.clone(), text.read(name)?)));
+        let body = self.message_body.clone().unwrap_or_default();
         let message = NewMessage {
-            group: GroupId(self.message_group_id.unwrap_or_default()),
-            dedup_id: match self.message_deduplication_id {
-                None if settings.content_based_dedup => {
-                    crate::send::content_dedup_id(self.message_body.as_deref().unwrap_or_default())
-                }
-                id => id.unwrap_or_default(),
+            group: GroupId(self.message_group_id.clone().unwrap_or_default()),
+            dedup_id: match &self.message_deduplication_id {
+                None if settings.content_based_dedup => crate::send::content_dedup_id(&body),
+                id => id.clone().unwrap_or_default(),
             },
-            body: self.message_body.unwrap_or_default(),
+            body,
             attributes: attributes.collect::<Result<Attributes, ApiError>>()?,
         };
-        let extras =
-            Extras { delay: delay.map(Duration::from_secs), trace: trace.and_then(|(_, text)| text.string_value) };
-        Ok((message, extras))
+        let system = system_attributes(&self.message_system_attributes)?;
+        let proof = Proof::of(&message, &system);
+        let said = system.get(TRACE).and_then(Attribute::as_text);
+        let trace = said.or(trace.filter(|trace| limits::is_xml(trace))).map(str::to_owned);
+        Ok(Prepared { message, extras: Extras { delay: delay.map(Duration::from_secs), trace }, proof })
     }
 }
 
+/// Reads the system attributes of a message: there is one.
+fn system_attributes(texts: &BTreeMap<String, AttributeText>) -> Result<Attributes, ApiError> {
+    let mut attributes = Attributes::new();
+    for (name, text) in texts {
+        if name != TRACE {
+            return Err(ApiError::invalid(format!("Message system attribute name '{name}' is invalid.")));
+        }
+        let attribute = text.read(name)?;
+        if !attribute.as_text().is_some_and(|text| !text.is_empty() && limits::is_xml(text)) {
+            let message = format!("Message system attribute '{name}' must contain a non-empty value of type 'String'.");
+            return Err(ApiError::invalid(message));
+        }
+        attributes.insert(name.clone(), attribute);
+    }
+    Ok(attributes)
+}
+
 impl AttributeText {
-    fn read(self, name: &str) -> Result<Attribute, ApiError> {
-        let wrong = |problem: &str| Err(ApiError::invalid(format!("The message attribute '{name}' {problem}")));
+    fn size(&self) -> usize {
+        let binary = self.binary_value.as_ref().map(|text| BASE64.decode(text).map_or(text.len(), |bytes| bytes.len()));
+        self.string_value.as_ref().map_or(0, String::len) + binary.unwrap_or_default()
+    }
+
+    fn read(&self, name: &str) -> Result<Attribute, ApiError> {
+        let wrong = |problem: String| Err(ApiError::invalid(problem));
         let kind = self.data_type.split('.').next().unwrap_or_default();
-        let value = match (kind, self.string_value, self.binary_value) {
-            ("String" | "Number", Some(text), None) => AttributeValue::Text(text),
+        if self.string_value.is_none() && self.binary_value.is_none() {
+            return wrong(format!(
+                "The message (user) attribute '{name}' must contain a non-empty message attribute value."
+            ));
+        }
+        let value = match (kind, &self.string_value, &self.binary_value) {
+            ("String" | "Number", Some(text), None) => AttributeValue::Text(text.clone()),
             ("Binary", None, Some(base64)) => match BASE64.decode(base64) {
                 Ok(bytes) => AttributeValue::Binary(bytes),
-                Err(_) => return wrong("has a binary value that is not base64."),
+                Err(_) => return wrong(format!("The message (user) attribute '{name}' is not base64.")),
             },
             ("String" | "Number" | "Binary", ..) => {
-                return wrong("must contain a value of its type, and no other.");
+                return wrong(format!(
+                    "The message (user) attribute '{name}' must contain a value of type '{kind}', and no other."
+                ));
             }
             _ => {
-                return wrong(
-                    "has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String.",
-                );
+                return wrong(format!(
+                    "The type of message (user) attribute '{name}' is invalid. You must use only the following supported type prefixes: Binary, Number, String."
+                ));
             }
         };
-        if kind == "Number" && !matches!(&value, AttributeValue::Text(text) if text.trim().parse::<f64>().is_ok()) {
-            return wrong("must be a number.");
+        let number = |value: &AttributeValue| match value {
+            AttributeValue::Text(text) => text.is_empty() || text.trim().parse::<f64>().is_ok(),
+            AttributeValue::Binary(_) => false,
+        };
+        if kind == "Number" && !number(&value) {
+            return wrong(format!("Can't cast the value of message (user) attribute '{name}' to a number."));
         }
-        Ok(Attribute { data_type: self.data_type.into(), value })
+        Ok(Attribute { data_type: self.data_type.clone().into(), value })
     }
 }
 
@@ -228,12 +254,11 @@ struct Proof {
 }
 
 impl Proof {
-    fn of(message: &NewMessage, extras: &Extras) -> Proof {
-        let trace = extras.trace.as_ref().map(|trace| ("AWSTraceHeader".to_owned(), Attribute::text(trace)));
+    fn of(message: &NewMessage, system: &Attributes) -> Proof {
         Proof {
             body: md5::of_body(&message.body),
             attributes: md5::of_attributes(&message.attributes),
-            system: md5::of_attributes(&trace.into_iter().collect()),
+            system: md5::of_attributes(system),
         }
     }
 
@@ -252,65 +277,4 @@ impl Proof {
         }
         Value::Object(answer)
     }
-}
-
-impl Ask {
-    fn describe(&self, taken: Taken) -> Value {
-        let Taken { received, first_received_at, group_tag, source, trace } = taken;
-        let system = [
-            ("SenderId", Some(SENDER.to_owned())),
-            ("SentTimestamp", Some(received.sent_at.0.to_string())),
-            ("ApproximateReceiveCount", Some(received.receive_count.to_string())),
-            ("ApproximateFirstReceiveTimestamp", Some(first_received_at.0.to_string())),
-            ("SequenceNumber", received.sequence),
-            ("MessageDeduplicationId", received.dedup_id),
-            ("MessageGroupId", group_tag.map(|group| group.0)),
-            ("AWSTraceHeader", trace),
-            ("DeadLetterQueueSourceArn", source.map(|name| names::arn(&name))),
-        ];
-        let system: Map<String, Value> = system
-            .into_iter()
-            .filter(|(name, _)| self.asks_system(name))
-            .filter_map(|(name, value)| Some((name.to_owned(), json!(value?))))
-            .collect();
-        let mut attributes = received.attributes;
-        attributes.retain(|name, _| self.asks(name));
-        let mut message = json!({
-            "MessageId": received.id, "ReceiptHandle": received.handle,
-            "MD5OfBody": md5::of_body(&received.body), "Body": received.body,
-        });
-        if let Value::Object(message) = &mut message {
-            if !system.is_empty() {
-                message.insert("Attributes".to_owned(), Value::Object(system));
-            }
-            if let Some(md5) = md5::of_attributes(&attributes) {
-                message.insert("MD5OfMessageAttributes".to_owned(), json!(md5));
-                message.insert("MessageAttributes".to_owned(), attributes.into_iter().map(describe).collect());
-            }
-        }
-        message
-    }
-
-    fn asks_system(&self, name: &str) -> bool {
-        let asked = self.attribute_names.iter().chain(&self.message_system_attribute_names);
-        asked.into_iter().any(|asked| asked == "All" || asked == name)
-    }
-
-    /// `All`, `.*`, a name, or a prefix with `.*` behind it.
-    fn asks(&self, name: &str) -> bool {
-        self.message_attribute_names.iter().any(|asked| match asked.strip_suffix(".*") {
-            Some(prefix) => name.starts_with(prefix),
-            None => asked == "All" || asked == name,
-        })
-    }
-}
-
-fn describe((name, attribute): (String, Attribute)) -> (String, Value) {
-    let value = match attribute.value {
-        AttributeValue::Text(text) => json!({ "DataType": attribute.data_type, "StringValue": text }),
-        AttributeValue::Binary(bytes) => {
-            json!({ "DataType": attribute.data_type, "BinaryValue": BASE64.encode(bytes) })
-        }
-    };
-    (name, value)
 }

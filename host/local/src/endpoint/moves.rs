@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use towpath_core::queue::QueueError;
 
 use super::{ApiError, Endpoint, Request, answer, names};
 use crate::moves::{MAX_MOVES_PER_SECOND, MoveError, MoveStatus, MoveTask};
@@ -33,11 +34,11 @@ struct Cancel {
     task_handle: Option<String>,
 }
 
-/// What is in a task's handle.
+/// What is in a task's handle: a UUID, and the queue that it moves from.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TaskHandle {
-    task_id: i64,
+    task_id: String,
     source_arn: String,
 }
 
@@ -45,7 +46,13 @@ impl Endpoint {
     async fn queue_of(&self, parameter: &str, arn: Option<&str>) -> Result<LocalQueue, ApiError> {
         let arn = arn.ok_or_else(|| ApiError::missing(parameter))?;
         let name = names::of_arn(arn).ok_or_else(|| ApiError::value(parameter, arn, "It is no ARN of a queue."))?;
-        self.store.find(name).await?.ok_or_else(|| ApiError::no_resource(parameter))
+        let none = || ApiError::no_resource(parameter);
+        let queue = self.store.find(name).await?.ok_or_else(none)?;
+        match queue.current_settings().await {
+            Ok(_) => Ok(queue),
+            Err(QueueError::NoSuchQueue { .. }) => Err(none()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(super) async fn start_move(&self, request: &Request) -> Result<Value, ApiError> {
@@ -55,14 +62,14 @@ impl Endpoint {
             Some(arn) => Some(self.queue_of("DestinationArn", Some(arn)).await?),
             None => None,
         };
-        let per_second = start.max_number_of_messages_per_second.unwrap_or(MAX_MOVES_PER_SECOND);
-        if !(1..=MAX_MOVES_PER_SECOND).contains(&per_second) {
+        let per_second = start.max_number_of_messages_per_second;
+        if let Some(wrong) = per_second.filter(|rate| !(1..=MAX_MOVES_PER_SECOND).contains(rate)) {
             let reason = "Must be between 1 and 500, if provided.";
-            return Err(ApiError::value("MaxNumberOfMessagesPerSecond", per_second, reason));
+            return Err(ApiError::value("MaxNumberOfMessagesPerSecond", wrong, reason));
         }
         let task = self.store.start_move(&source, destination.as_ref(), per_second).await?;
-        self.go_on(task);
-        answer(json!({ "TaskHandle": handle(task, &source.name) }))
+        self.go_on(task.id);
+        answer(json!({ "TaskHandle": handle(&task, &source.name) }))
     }
 
     pub(super) async fn list_moves(&self, request: &Request) -> Result<Value, ApiError> {
@@ -80,16 +87,17 @@ impl Endpoint {
     pub(super) async fn cancel_move(&self, request: &Request) -> Result<Value, ApiError> {
         let text = request.read::<Cancel>()?.task_handle.ok_or_else(|| ApiError::missing("TaskHandle"))?;
         let bytes = BASE64.decode(&text).unwrap_or_default();
-        let Ok(TaskHandle { task_id, .. }) = serde_json::from_slice(&bytes) else {
-            return Err(ApiError::value("TaskHandle", text, "It is no handle of a task."));
+        let Ok(TaskHandle { task_id, source_arn }) = serde_json::from_slice(&bytes) else {
+            return Err(ApiError::invalid("Value for parameter TaskHandle is invalid."));
         };
-        let moved = self.store.cancel_move(task_id).await?;
+        let source = self.queue_of("SourceArn", Some(&source_arn)).await?;
+        let moved = self.store.cancel_move(&source, &task_id).await?;
         answer(json!({ "ApproximateNumberOfMessagesMoved": moved }))
     }
 }
 
-fn handle(task: i64, source: &str) -> String {
-    let handle = TaskHandle { task_id: task, source_arn: names::arn(source) };
+fn handle(task: &MoveTask, source: &str) -> String {
+    let handle = TaskHandle { task_id: task.handle.clone(), source_arn: names::arn(source) };
     BASE64.encode(serde_json::to_vec(&handle).unwrap_or_default())
 }
 
@@ -97,11 +105,13 @@ fn describe(task: &MoveTask, source: &str) -> Value {
     let mut result = Map::from_iter([
         ("Status".to_owned(), json!(task.status.as_str())),
         ("SourceArn".to_owned(), json!(names::arn(source))),
-        ("MaxNumberOfMessagesPerSecond".to_owned(), json!(task.per_second)),
         ("ApproximateNumberOfMessagesMoved".to_owned(), json!(task.moved)),
         ("ApproximateNumberOfMessagesToMove".to_owned(), json!(task.to_move)),
         ("StartedTimestamp".to_owned(), json!(task.started_at.0)),
     ]);
+    if let Some(per_second) = task.per_second {
+        result.insert("MaxNumberOfMessagesPerSecond".to_owned(), json!(per_second));
+    }
     if let Some(destination) = &task.destination {
         result.insert("DestinationArn".to_owned(), json!(names::arn(destination)));
     }
@@ -110,7 +120,7 @@ fn describe(task: &MoveTask, source: &str) -> Value {
     }
     // Only a running task can be told to stop.
     if task.status == MoveStatus::Running {
-        result.insert("TaskHandle".to_owned(), json!(handle(task.id, source)));
+        result.insert("TaskHandle".to_owned(), json!(handle(task, source)));
     }
     Value::Object(result)
 }
@@ -119,12 +129,17 @@ impl From<MoveError> for ApiError {
     fn from(error: MoveError) -> ApiError {
         match error {
             MoveError::Queue(error) => error.into(),
-            MoveError::Running(_) => ApiError::unsupported(
+            MoveError::Running(_) => ApiError::invalid(
                 "There is already a task running. Only one active task is allowed for a source queue arn at a given time.",
             ),
             MoveError::NotDeadLetterQueue(_) => {
                 ApiError::invalid("Source queue must be configured as a Dead Letter Queue.")
             }
+            MoveError::OntoItself(_) => ApiError::invalid("Source queue and destination queue must not be the same."),
+            MoveError::OtherType(_) => {
+                ApiError::invalid("Source queue and destination queue must be of the same type.")
+            }
+            MoveError::NoSuchTask => ApiError::no_task(),
             MoveError::NotActive => ApiError::unsupported("Only active tasks can be cancelled."),
         }
     }

@@ -24,8 +24,11 @@ pub fn arn(name: &str) -> String {
 
 /// The name of the queue with this ARN, whatever its region and account.
 pub(super) fn of_arn(arn: &str) -> Option<&str> {
-    let name = arn.strip_prefix("arn:aws:sqs:")?.rsplit(':').next()?;
-    Some(name).filter(|name| !name.is_empty())
+    let parts: Vec<&str> = arn.split(':').collect();
+    match parts.as_slice() {
+        ["arn", partition, "sqs", _, _, name] if partition.starts_with("aws") && !name.is_empty() => Some(name),
+        _ => None,
+    }
 }
 
 /// Checks the name of a queue. Source: the `CreateQueue` API.

@@ -1,4 +1,4 @@
-//! Queues and their tags.
+//! Queues: made, set, found, listed, removed.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::attributes::{self, Texts};
-use super::{ApiError, Endpoint, Request, names, nothing};
+use super::{ApiError, Endpoint, Request, names, nothing, redrive, tags};
+use crate::queues::{Made, Unchanged};
 
 /// The most queues that a list tells at a time. Source: the `ListQueues` API.
 const PAGE: usize = 1000;
-
-/// The most tags of a queue. Source: quotas of SQS.
-const MAX_TAGS: usize = 50;
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
@@ -30,8 +28,6 @@ struct Named {
     queue_name: Option<String>,
     attribute_names: Vec<String>,
     attributes: Texts,
-    tags: BTreeMap<String, String>,
-    tag_keys: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -46,35 +42,20 @@ struct List {
 impl Endpoint {
     pub(super) async fn create_queue(&self, request: &Request) -> Result<Value, ApiError> {
         let Create { queue_name: name, attributes, tags } = request.read()?;
-        let fifo = match attributes.get("FifoQueue").map(String::as_str) {
-            None => false,
-            Some("true") => true,
-            // A queue of which that is said to be false is none of SQS.
-            Some(_) => return Err(ApiError::attribute_value("FifoQueue")),
-        };
+        let fifo = attributes::wants_fifo(&attributes)?;
         names::check(&name, fifo)?;
-        let url = json!({ "QueueUrl": names::url(&request.host, &name) });
-        if let Some(queue) = self.store.find(&name).await? {
-            return match attributes::difference(&attributes, &queue.settings())? {
-                Some(attribute) => Err(ApiError::queue_exists(&attribute)),
-                None => Ok(url),
-            };
-        }
+        tags::check(&name, &tags)?;
         let mut settings = attributes::defaults(fifo);
         attributes::apply(&attributes, &mut settings)?;
-        self.dead_letter_queue_exists(&settings).await?;
         settings.tags = tags;
-        self.store.set_queue(&name, settings).await?;
-        Ok(url)
-    }
-
-    async fn dead_letter_queue_exists(&self, settings: &crate::QueueSettings) -> Result<(), ApiError> {
-        let Some(redrive) = &settings.redrive else { return Ok(()) };
-        match self.store.find(&redrive.dead_letter_queue).await? {
-            Some(_) => Ok(()),
-            None => {
-                Err(ApiError::value("RedrivePolicy", &redrive.dead_letter_queue, "Dead letter target does not exist."))
-            }
+        let url = json!({ "QueueUrl": names::url(&request.host, &name) });
+        match self.store.make_queue(&name, settings).await? {
+            Made::New => Ok(url),
+            Made::Existing(settings) => match attributes::difference(&attributes, &settings)? {
+                Some(attribute) => Err(ApiError::queue_exists(&attribute)),
+                None => Ok(url),
+            },
+            Made::Refused(refused) => Err(redrive::refused(refused, &attributes)),
         }
     }
 
@@ -92,36 +73,42 @@ impl Endpoint {
 
     pub(super) async fn get_queue_url(&self, request: &Request) -> Result<Value, ApiError> {
         let name = request.read::<Named>()?.queue_name.ok_or_else(|| ApiError::missing("QueueName"))?;
-        match self.store.find(&name).await? {
-            Some(_) => Ok(json!({ "QueueUrl": names::url(&request.host, &name) })),
-            None => Err(ApiError::no_queue()),
+        if name.is_empty() {
+            return Err(ApiError::invalid(
+                "Value for parameter QueueName is invalid. Reason: Must specify a queue name.",
+            ));
         }
+        let queue = self.store.find(&name).await?.ok_or_else(ApiError::no_queue)?;
+        queue.current_settings().await?;
+        Ok(json!({ "QueueUrl": names::url(&request.host, &name) }))
     }
 
     pub(super) async fn list_queues(&self, request: &Request) -> Result<Value, ApiError> {
         let list: List = request.read()?;
         let mut found = self.store.queue_names().await?;
         found.retain(|name| name.starts_with(&list.queue_name_prefix));
-        page("QueueUrls", found, &list, &request.host)
+        let mut answer = page("QueueUrls", found, &list, &request.host)?;
+        // A list of no queues says nothing, as at SQS.
+        if let Some(answer) = answer.as_object_mut() {
+            answer.retain(|_, value| value.as_array().is_none_or(|urls| !urls.is_empty()));
+        }
+        Ok(answer)
     }
 
     pub(super) async fn list_dead_letter_source_queues(&self, request: &Request) -> Result<Value, ApiError> {
         let list: List = request.read()?;
         let dead = self.queue(list.queue_url.as_deref()).await?;
-        let mut found = Vec::new();
-        for name in self.store.queue_names().await? {
-            let Some(queue) = self.store.find(&name).await? else { continue };
-            if queue.settings().redrive.as_ref().is_some_and(|policy| policy.dead_letter_queue == dead.name) {
-                found.push(name);
-            }
-        }
-        page("queueUrls", found, &list, &request.host)
+        dead.current_settings().await?;
+        let mut found = self.store.all_queues().await?;
+        found.retain(|(_, settings)| settings.redrive.as_ref().is_some_and(|it| it.dead_letter_queue == dead.name));
+        page("queueUrls", found.into_iter().map(|(name, _)| name).collect(), &list, &request.host)
     }
 
     pub(super) async fn get_queue_attributes(&self, request: &Request) -> Result<Value, ApiError> {
         let Named { queue_url, attribute_names, .. } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
-        let texts = attributes::all(&queue.name, &queue.settings(), queue.depth().await?);
+        let settings = queue.current_settings().await?;
+        let texts = attributes::all(&queue.name, &settings, queue.depth().await?);
         let texts = attributes::asked(texts, &attribute_names)?;
         if texts.is_empty() { nothing() } else { Ok(json!({ "Attributes": texts })) }
     }
@@ -129,43 +116,20 @@ impl Endpoint {
     pub(super) async fn set_queue_attributes(&self, request: &Request) -> Result<Value, ApiError> {
         let Named { queue_url, attributes, .. } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
-        let mut settings = (*queue.settings()).clone();
-        attributes::apply(&attributes, &mut settings)?;
-        self.dead_letter_queue_exists(&settings).await?;
-        self.store.set_queue(&queue.name, settings).await?;
+        let texts = attributes.clone();
+        let changed = queue.change(move |settings| attributes::apply(&texts, settings)).await?;
+        changed.map_err(|unchanged| match unchanged {
+            Unchanged::Refused(reason) => redrive::refused(reason, &attributes),
+            Unchanged::Wrong(error) => error,
+        })?;
         nothing()
     }
 
     pub(super) async fn purge_queue(&self, request: &Request) -> Result<Value, ApiError> {
-        self.queue(request.read::<Named>()?.queue_url.as_deref()).await?.purge().await?;
-        nothing()
-    }
-
-    pub(super) async fn tag_queue(&self, request: &Request) -> Result<Value, ApiError> {
-        let Named { queue_url, tags, .. } = request.read()?;
-        let queue = self.queue(queue_url.as_deref()).await?;
-        let mut settings = (*queue.settings()).clone();
-        settings.tags.extend(tags);
-        if settings.tags.len() > MAX_TAGS {
-            return Err(ApiError::invalid(format!("Too many tags added for queue {}.", queue.name)));
-        }
-        self.store.set_queue(&queue.name, settings).await?;
-        nothing()
-    }
-
-    pub(super) async fn untag_queue(&self, request: &Request) -> Result<Value, ApiError> {
-        let Named { queue_url, tag_keys, .. } = request.read()?;
-        let queue = self.queue(queue_url.as_deref()).await?;
-        let mut settings = (*queue.settings()).clone();
-        settings.tags.retain(|key, _| !tag_keys.contains(key));
-        self.store.set_queue(&queue.name, settings).await?;
-        nothing()
-    }
-
-    pub(super) async fn list_queue_tags(&self, request: &Request) -> Result<Value, ApiError> {
         let queue = self.queue(request.read::<Named>()?.queue_url.as_deref()).await?;
-        let tags = &queue.settings().tags;
-        if tags.is_empty() { nothing() } else { Ok(json!({ "Tags": tags })) }
+        queue.current_settings().await?;
+        queue.purge().await?;
+        nothing()
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use towpath_core::queue::{Handle, Queue as _, QueueError};
 
-use super::messages::visibility;
+use super::numbers::visibility;
 use super::{ApiError, Endpoint, Request, batch, nothing};
 
 #[derive(Deserialize, Default)]
@@ -48,14 +48,14 @@ impl Endpoint {
         let One { queue_url, entry } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
         let handle = entry.handle()?;
-        only(queue.delete(std::slice::from_ref(&handle)).await, &handle, queue.settings().fifo)
+        only(queue.delete(std::slice::from_ref(&handle)).await, &handle)
     }
 
     pub(super) async fn change_visibility(&self, request: &Request) -> Result<Value, ApiError> {
         let One { queue_url, entry } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
         let (handle, wait) = entry.change()?;
-        only(queue.change_visibility(&[(handle.clone(), wait)]).await, &handle, queue.settings().fifo)
+        only(queue.change_visibility(&[(handle.clone(), wait)]).await, &handle)
     }
 
     pub(super) async fn delete_message_batch(&self, request: &Request) -> Result<Value, ApiError> {
@@ -64,9 +64,8 @@ impl Endpoint {
         batch::check("DeleteMessageBatch", entries.iter().map(|entry| entry.id.as_str()))?;
         let entries: Vec<_> = entries.into_iter().map(|entry| (entry.handle(), entry.id)).collect();
         let handles: Vec<Handle> = entries.iter().filter_map(|(handle, _)| handle.clone().ok()).collect();
-        let fifo = queue.settings().fifo;
         let mut results = queue.delete(&handles).await.into_iter();
-        let one = |(handle, id): (Result<Handle, ApiError>, String)| (id, settled(handle, &mut results, fifo));
+        let one = |(handle, id): (Result<Handle, ApiError>, String)| (id, settled(handle, &mut results));
         Ok(batch::answer(entries.into_iter().map(one).collect()))
     }
 
@@ -76,10 +75,9 @@ impl Endpoint {
         batch::check("ChangeMessageVisibilityBatch", entries.iter().map(|entry| entry.id.as_str()))?;
         let entries: Vec<_> = entries.into_iter().map(|entry| (entry.change(), entry.id)).collect();
         let changes: Vec<_> = entries.iter().filter_map(|(change, _)| change.clone().ok()).collect();
-        let fifo = queue.settings().fifo;
         let mut results = queue.change_visibility(&changes).await.into_iter();
         let one = |(change, id): (Result<(Handle, Duration), ApiError>, String)| {
-            (id, settled(change.map(|(handle, _)| handle), &mut results, fifo))
+            (id, settled(change.map(|(handle, _)| handle), &mut results))
         };
         Ok(batch::answer(entries.into_iter().map(one).collect()))
     }
@@ -89,19 +87,18 @@ impl Endpoint {
 fn settled(
     handle: Result<Handle, ApiError>,
     results: &mut impl Iterator<Item = Result<(), QueueError>>,
-    fifo: bool,
 ) -> Result<Value, ApiError> {
     let handle = handle?;
     match results.next() {
         Some(Ok(())) => Ok(json!({})),
-        Some(Err(error)) => Err(ApiError::of_handle(error, handle.as_str(), fifo)),
+        Some(Err(error)) => Err(ApiError::of_handle(error, handle.as_str())),
         None => Err(ApiError::missing("ReceiptHandle")),
     }
 }
 
-fn only(results: Vec<Result<(), QueueError>>, handle: &Handle, fifo: bool) -> Result<Value, ApiError> {
+fn only(results: Vec<Result<(), QueueError>>, handle: &Handle) -> Result<Value, ApiError> {
     match results.into_iter().next() {
-        Some(Err(error)) => Err(ApiError::of_handle(error, handle.as_str(), fifo)),
+        Some(Err(error)) => Err(ApiError::of_handle(error, handle.as_str())),
         _ => nothing(),
     }
 }
