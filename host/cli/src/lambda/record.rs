@@ -21,7 +21,7 @@ pub(super) fn record(taken: &Taken, arn: &str) -> Value {
     ];
     let attributes = attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?))));
     let message_attributes = message.attributes.iter().map(|(name, value)| (name.clone(), attribute(value)));
-    json!({
+    let mut record = json!({
         "messageId": message.id,
         "receiptHandle": message.handle,
         "body": message.body,
@@ -31,7 +31,11 @@ pub(super) fn record(taken: &Taken, arn: &str) -> Value {
         "eventSource": "aws:sqs",
         "eventSourceARN": arn,
         "awsRegion": endpoint::REGION,
-    })
+    });
+    if let (Some(md5), Value::Object(record)) = (endpoint::md5_of_attributes(&message.attributes), &mut record) {
+        record.insert("md5OfMessageAttributes".to_owned(), json!(md5));
+    }
+    record
 }
 
 fn attribute(attribute: &Attribute) -> Value {
@@ -40,4 +44,37 @@ fn attribute(attribute: &Attribute) -> Value {
         AttributeValue::Binary(bytes) => ("binaryValue", BASE64.encode(bytes)),
     };
     json!({ key: value, "stringListValues": [], "binaryListValues": [], "dataType": attribute.data_type })
+}
+
+#[cfg(test)]
+mod tests {
+    use towpath_core::clock::Timestamp;
+    use towpath_core::queue::{Attributes, GroupId, Received};
+
+    use super::*;
+
+    #[test]
+    fn a_record_has_the_digest_of_its_attributes_if_it_has_attributes() {
+        let recorded = |attributes: Attributes| {
+            let received = Received {
+                id: "m-1".into(),
+                group: GroupId::from("g"),
+                dedup_id: None,
+                sequence: None,
+                receive_count: 1,
+                sent_at: Timestamp(1),
+                body: "x".to_owned(),
+                attributes,
+                trace: None,
+                handle: "h".into(),
+            };
+            let taken = Taken { received, first_received_at: Timestamp(1), group_tag: None, source: None, trace: None };
+            record(&taken, "arn:aws:sqs:us-east-1:000000000000:q.fifo")
+        };
+        let two = [("Hello", "There"), ("General", "Kenobi")];
+        let two = two.map(|(name, text)| (name.to_owned(), Attribute::text(text)));
+        // Recorded at AWS: LocalStack's test_receive_message_message_attribute_names_filters.
+        assert_eq!(recorded(two.into())["md5OfMessageAttributes"], "fca026605781cb4126a1e9044df24232");
+        assert_eq!(recorded(Attributes::new()).get("md5OfMessageAttributes"), None);
+    }
 }
