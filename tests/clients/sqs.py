@@ -1,5 +1,6 @@
 """The SQS endpoint as boto3 and the aws CLI see it. Usage: sqs.py URL AWS_CLI"""
 
+import base64
 import hashlib
 import json
 import os
@@ -84,6 +85,37 @@ def queues_are_made_found_listed_and_removed():
     sqs.delete_queue(QueueUrl=url)
     fails("AWS.SimpleQueueService.NonExistentQueue", lambda: sqs.get_queue_url(QueueName=wanted), "does not exist")
     fails("AWS.SimpleQueueService.NonExistentQueue", lambda: send(url, "x"))
+    fails("AWS.SimpleQueueService.QueueDeletedRecently", lambda: sqs.create_queue(QueueName=wanted, Attributes={"FifoQueue": "true"}), "60 seconds")
+    assert "QueueUrls" not in sqs.list_queues(QueueNamePrefix=uuid.uuid4().hex)
+
+
+def what_a_queue_is_set_to_by_default_is_told():
+    fifo = sqs.get_queue_attributes(QueueUrl=queue(True, ContentBasedDeduplication="True"), AttributeNames=["All"])["Attributes"]
+    found = [fifo[key] for key in ["FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit", "SqsManagedSseEnabled"]]
+    assert found == ["true", "true", "queue", "perQueue", "true"], found
+    url = queue(Policy="{}")
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert "Policy" not in found and "FifoThroughputLimit" not in found, found
+
+
+def every_answer_has_a_request_id():
+    ids = {sqs.list_queues()["ResponseMetadata"]["RequestId"] for _ in range(2)}
+    try:
+        sqs.get_queue_url(QueueName="nowhere")
+    except ClientError as error:
+        ids.add(error.response["ResponseMetadata"]["RequestId"])
+    assert len(ids) == 3, ids
+
+
+def the_trace_of_a_request_goes_with_its_message():
+    url, trace = queue(), "Root=1-3152b799-8954dae64eda91bc9a23a7e8;Parent=7fa8c0f79203be72;Sampled=1"
+    add = lambda request, **_: request.headers.add_header("X-Amzn-Trace-Id", trace)
+    sqs.meta.events.register("before-send.sqs.SendMessage", add)
+    send(url, "traced")
+    sqs.meta.events.unregister("before-send.sqs.SendMessage", add)
+    (message,) = receive(url)
+    assert message["Attributes"]["AWSTraceHeader"] == trace
 
 
 def lists_come_in_pages():
@@ -102,7 +134,11 @@ def names_and_attributes_are_checked():
     fails("InvalidAttributeName", lambda: queue(Colour="blue"), "Colour")
     fails("InvalidAttributeName", lambda: queue(ContentBasedDeduplication="true"))
     fails("InvalidParameterValue", lambda: queue(RedrivePolicy=json.dumps({"deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:nowhere", "maxReceiveCount": 3})), "does not exist")
+    for key, value in [("FifoQueue", "false"), ("DeduplicationScope", "queue"), ("FifoThroughputLimit", "perQueue")]:
+        fails("InvalidAttributeName", lambda: queue(**{key: value}), key)
     url = queue()
+    own = json.dumps({"deadLetterTargetArn": arn(url), "maxReceiveCount": 1})
+    fails("InvalidParameterValue", lambda: sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": own}), "its own dead-letter queue")
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "9", "Policy": "{}"})
     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert (found["VisibilityTimeout"], found["Policy"], found["MessageRetentionPeriod"]) == ("9", "{}", "345600"), found
@@ -136,7 +172,7 @@ def attributes_come_only_if_asked_for():
     url = queue()
     attributes = {key: {"DataType": "String", "StringValue": "x"} for key in ["a.one", "a.two", "b"]}
     send(url, "x", MessageAttributes=attributes)
-    for asked, found in [([], set()), (["b"], {"b"}), (["a.*"], {"a.one", "a.two"}), (["All"], set(attributes)), ([".*"], set(attributes))]:
+    for asked, found in [([], set()), (["b"], {"b"}), (["a.*"], {"a.one", "a.two"}), (["All"], set(attributes)), ([".*"], set(attributes)), (["*"], set(attributes))]:
         (message,) = receive(url, MessageAttributeNames=asked, MessageSystemAttributeNames=["SentTimestamp"], VisibilityTimeout=0)
         assert set(message.get("MessageAttributes", {})) == found, asked
         assert set(message["Attributes"]) == {"SentTimestamp"}
@@ -145,7 +181,7 @@ def attributes_come_only_if_asked_for():
     (message,) = receive(url, MessageAttributeNames=[], MessageSystemAttributeNames=[], VisibilityTimeout=0)
     assert "Attributes" not in message
     (message,) = receive(url, MessageSystemAttributeNames=[], AttributeNames=["All"])
-    assert message["Attributes"]["ApproximateReceiveCount"] == "7"
+    assert message["Attributes"]["ApproximateReceiveCount"] == "8"
 
 
 def a_fifo_queue_keeps_order_and_locks_groups():
@@ -188,7 +224,7 @@ def handles_expire_and_errors_say_so():
     handle = message["ReceiptHandle"]
     sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
     fails("InvalidParameterValue", lambda: sqs.delete_message(QueueUrl=url, ReceiptHandle=handle), "Reason: The receipt handle has expired.")
-    fails("ReceiptHandleIsInvalid", lambda: sqs.delete_message(QueueUrl=url, ReceiptHandle="garbage"))
+    fails("ReceiptHandleIsInvalid", lambda: sqs.delete_message(QueueUrl=url, ReceiptHandle="garbage"), status=404)
     (message,) = receive(url)
     sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
@@ -201,7 +237,9 @@ def handles_expire_and_errors_say_so():
     fails("InvalidParameterValue", lambda: change(43201))
     fails("InvalidParameterValue", lambda: change(-1))
     change(0)
-    fails("AWS.SimpleQueueService.MessageNotInflight", lambda: change(5))
+    change(5)
+    assert receive(standard) == [], "a standard queue takes its last handle even when it is late"
+    change(0)
     sqs.delete_message(QueueUrl=standard, ReceiptHandle=message["ReceiptHandle"])
     assert receive(standard) == [], "a standard queue takes its last handle even when it is late"
 
@@ -214,6 +252,9 @@ def batches_fail_entry_by_entry_or_as_a_whole():
     assert answer["Successful"][0]["MD5OfMessageBody"] == hashlib.md5(b"a").hexdigest()
     assert [(one["Id"], one["Code"], one["SenderFault"]) for one in answer["Failed"]] == [("b", "InvalidMessageContents", True), ("c", "InvalidParameterValue", True)]
     code = "AWS.SimpleQueueService."
+    lacks = [{key: value for key, value in entry("e").items() if key != id} for id in ("MessageGroupId", "MessageDeduplicationId")]
+    for one in lacks:
+        fails("InvalidParameterValue", lambda: sqs.send_message_batch(QueueUrl=url, Entries=[entry("x"), one, entry("y")]))
     whole = lambda entries: lambda: sqs.send_message_batch(QueueUrl=url, Entries=entries)
     fails(code + "EmptyBatchRequest", whole([]))
     fails(code + "TooManyEntriesInBatchRequest", whole([entry(str(n)) for n in range(11)]), "11")
@@ -235,6 +276,11 @@ def limits_of_messages_are_checked():
     fails("InvalidMessageContents", lambda: send(url, "\x00"))
     fails("InvalidParameterValue", lambda: send(url, "x" * (1024 * 1024 + 1)), "shorter than 1048576")
     text = {"DataType": "String", "StringValue": "x"}
+    assert send(url, "x", MessageAttributes={"größe": text})["MD5OfMessageAttributes"] == md5_of_attributes({"größe": text})
+    (umlaut,) = receive(url)
+    assert umlaut["MessageAttributes"] == {"größe": text}
+    fails("InvalidParameterValue", lambda: send(url, "x", MessageAttributes={"a": {**text, "StringValue": "\x08"}}))
+    fails("InvalidParameterValue", lambda: send(url, "x", group=""))
     fails("InvalidParameterValue", lambda: send(url, "x", MessageAttributes={f"a{n}": text for n in range(11)}), "[11]")
     for wrong in ["AWS.x", "a b", ".a", "x" * 257]:
         fails("InvalidParameterValue", lambda: send(url, "x", MessageAttributes={wrong: text}))
@@ -270,7 +316,7 @@ def dead_letters_move_and_come_back():
         if fifo:
             assert letter["Attributes"]["MessageDeduplicationId"] == sent["MessageId"]
         fails("InvalidParameterValue", lambda: sqs.start_message_move_task(SourceArn=arn(url)), "Dead Letter Queue")
-        fails("ResourceNotFoundException", lambda: sqs.start_message_move_task(SourceArn=arn(url) + "x"))
+        fails("ResourceNotFoundException", lambda: sqs.start_message_move_task(SourceArn=arn(url) + "x"), status=404)
         sqs.start_message_move_task(SourceArn=arn(dead))
         (back,) = receive(url, WaitTimeSeconds=10)
         assert back["Body"] == "A1" and back["MessageId"] != sent["MessageId"]
@@ -284,10 +330,17 @@ def handle_of(dead):
     for n in range(5):
         send(dead, f"m{n}", f"g{n}")
     handle = sqs.start_message_move_task(SourceArn=arn(dead), DestinationArn=arn(queue(dead.endswith(".fifo"))), MaxNumberOfMessagesPerSecond=1)["TaskHandle"]
-    fails("AWS.SimpleQueueService.UnsupportedOperation", lambda: sqs.start_message_move_task(SourceArn=arn(dead)), "already a task running")
+    fails("InvalidParameterValue", lambda: sqs.start_message_move_task(SourceArn=arn(dead)), "already a task running")
+    fails("ResourceNotFoundException", lambda: sqs.cancel_message_move_task(TaskHandle=of_no_task(handle)), "Task does not exist", status=404)
     sqs.cancel_message_move_task(TaskHandle=handle)
     assert sqs.list_message_move_tasks(SourceArn=arn(dead), MaxResults=10)["Results"][0]["Status"] == "CANCELLED"
     return handle
+
+
+def of_no_task(handle):
+    task = json.loads(base64.b64decode(handle))
+    uuid.UUID(task["taskId"])
+    return base64.b64encode(json.dumps({**task, "taskId": str(uuid.uuid4())}).encode()).decode()
 
 
 def purge_and_tags():
@@ -298,6 +351,8 @@ def purge_and_tags():
     sqs.tag_queue(QueueUrl=url, Tags={"team": "west", "stage": "dev"})
     sqs.untag_queue(QueueUrl=url, TagKeys=["stage"])
     assert sqs.list_queue_tags(QueueUrl=url)["Tags"] == {"team": "west"}
+    fails("InvalidParameterValue", lambda: sqs.tag_queue(QueueUrl=url, Tags={f"t{n}": "" for n in range(50)}), "Too many tags")
+    fails("InvalidParameterValue", lambda: sqs.create_queue(QueueName=name(), tags={f"t{n}": "" for n in range(51)}), "Too many tags")
     tagged = sqs.create_queue(QueueName=name(), tags={"a": "b"})["QueueUrl"]
     assert sqs.list_queue_tags(QueueUrl=tagged)["Tags"] == {"a": "b"}
 
@@ -322,6 +377,9 @@ def the_cli_works():
 
 CHECKS = [
     queues_are_made_found_listed_and_removed,
+    what_a_queue_is_set_to_by_default_is_told,
+    every_answer_has_a_request_id,
+    the_trace_of_a_request_goes_with_its_message,
     lists_come_in_pages,
     names_and_attributes_are_checked,
     a_fifo_message_keeps_everything,

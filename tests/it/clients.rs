@@ -43,5 +43,5 @@ async fn boto3_and_the_aws_cli_find_sqs() {
     let mut python = Command::new(bin.join("python"));
     python.arg(format!("{CLIENTS}/sqs.py")).arg(&server.url).arg(bin.join("aws"));
     let said = tokio::task::spawn_blocking(move || succeed(&mut python, "sqs.py")).await.unwrap();
-    assert!(said.contains("14 checks passed"), "{said}");
+    assert!(said.contains("17 checks passed"), "{said}");
 }
