@@ -28,7 +28,7 @@ pub(super) fn check<'a>(action: &str, ids: impl ExactSizeIterator<Item = &'a str
     Ok(())
 }
 
-/// The answer: what each entry came to.
+/// The answer: what each entry came to. A list without entries is left out, as at SQS.
 pub(super) fn answer(entries: Vec<(String, Result<Value, ApiError>)>) -> Value {
     let (mut successful, mut failed) = (Vec::new(), Vec::new());
     for (id, result) in entries {
@@ -43,5 +43,6 @@ pub(super) fn answer(entries: Vec<(String, Result<Value, ApiError>)>) -> Value {
             })),
         }
     }
-    json!({ "Successful": successful, "Failed": failed })
+    let lists = [("Successful", successful), ("Failed", failed)].into_iter().filter(|(_, list)| !list.is_empty());
+    Value::Object(lists.map(|(name, list)| (name.to_owned(), Value::Array(list))).collect())
 }

@@ -64,7 +64,7 @@ impl Endpoint {
         batch::check("DeleteMessageBatch", entries.iter().map(|entry| entry.id.as_str()))?;
         let entries: Vec<_> = entries.into_iter().map(|entry| (entry.handle(), entry.id)).collect();
         let handles: Vec<Handle> = entries.iter().filter_map(|(handle, _)| handle.clone().ok()).collect();
-        let mut results = queue.delete(&handles).await.into_iter();
+        let mut results = of_queue(queue.delete(&handles).await)?;
         let one = |(handle, id): (Result<Handle, ApiError>, String)| (id, settled(handle, &mut results));
         Ok(batch::answer(entries.into_iter().map(one).collect()))
     }
@@ -75,11 +75,19 @@ impl Endpoint {
         batch::check("ChangeMessageVisibilityBatch", entries.iter().map(|entry| entry.id.as_str()))?;
         let entries: Vec<_> = entries.into_iter().map(|entry| (entry.change(), entry.id)).collect();
         let changes: Vec<_> = entries.iter().filter_map(|(change, _)| change.clone().ok()).collect();
-        let mut results = queue.change_visibility(&changes).await.into_iter();
+        let mut results = of_queue(queue.change_visibility(&changes).await)?;
         let one = |(change, id): (Result<(Handle, Duration), ApiError>, String)| {
             (id, settled(change.map(|(handle, _)| handle), &mut results))
         };
         Ok(batch::answer(entries.into_iter().map(one).collect()))
+    }
+}
+
+/// The answers of a queue to a batch, if it is there.
+fn of_queue(results: Vec<Result<(), QueueError>>) -> Result<impl Iterator<Item = Result<(), QueueError>>, ApiError> {
+    match results.first() {
+        Some(Err(QueueError::NoSuchQueue { .. })) => Err(ApiError::no_queue()),
+        _ => Ok(results.into_iter()),
     }
 }
 

@@ -142,7 +142,11 @@ async fn a_change_of_a_removed_queue_does_not_bring_it_back() {
     let store = store(&folder);
     let queue = queue(&store, "q.fifo", None).await;
     store.remove(queue.clone()).await.expect("remove");
-    is_gone(queue.change(|settings| Ok::<(), ()>(settings.delay = WAIT)).await.map(|changed| changed.is_ok()));
+    let delay = |settings: &mut QueueSettings| {
+        settings.delay = WAIT;
+        Ok::<(), ()>(())
+    };
+    is_gone(queue.change(delay).await.map(|changed| changed.is_ok()));
     assert!(store.queue_names().await.expect("names").is_empty());
 }
 
@@ -152,7 +156,10 @@ async fn two_changes_at_the_same_time_are_both_made() {
     let store = store(&folder);
     let queue = queue(&store, "q.fifo", None).await;
     let tag = |key: &'static str| {
-        queue.change(move |settings| Ok::<(), ()>(drop(settings.tags.insert(key.to_owned(), String::new()))))
+        queue.change(move |settings| {
+            settings.tags.insert(key.to_owned(), String::new());
+            Ok::<(), ()>(())
+        })
     };
     let (a, b) = tokio::join!(tag("a"), tag("b"));
     assert!(a.is_ok_and(|changed| changed.is_ok()) && b.is_ok_and(|changed| changed.is_ok()));
