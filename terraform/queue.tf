@@ -21,8 +21,10 @@ resource "aws_sqs_queue" "dead_letters" {
   deduplication_scope       = var.deduplication_scope
   fifo_throughput_limit     = var.deduplication_scope == "messageGroup" ? "perMessageGroupId" : "perQueue"
   message_retention_seconds = var.dead_letter_retention * 86400
-  sqs_managed_sse_enabled   = true
-  tags                      = var.tags
+  # A letter is its message and why it died: what fits into the queue must fit here.
+  max_message_size        = var.max_message_size == null ? null : max(var.max_message_size, 262144)
+  sqs_managed_sse_enabled = true
+  tags                    = var.tags
 }
 
 # Resources of their own: as attributes the two queues would depend on each other.

@@ -344,6 +344,22 @@ run "messages_of_another_size" {
     condition     = aws_sqs_queue.this.max_message_size == 131072 && jsondecode(aws_s3_object.config.content).ingest.body_limit == 73728
     error_message = "A body that is taken fits into a message."
   }
+
+  assert {
+    condition     = aws_sqs_queue.dead_letters.max_message_size == 262144
+    error_message = "A dead letter is its message and why it died: its queue takes no less."
+  }
+}
+
+run "messages_as_large_as_they_get" {
+  variables {
+    max_message_size = 1048576
+  }
+
+  assert {
+    condition     = aws_sqs_queue.dead_letters.max_message_size == 1048576
+    error_message = "What fits into the queue fits into the dead-letter queue."
+  }
 }
 
 run "refuses_a_short_visibility_timeout" {

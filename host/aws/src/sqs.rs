@@ -1,5 +1,6 @@
 //! SQS as the host's queue.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +14,8 @@ use aws_sdk_sqs::types::{
 };
 use towpath_core::clock::Clock;
 use towpath_core::queue::{
-    Attribute, AttributeValue, GroupId, Handle, MessageId, NewMessage, Queue, QueueError, Receive, Received, Sent,
+    Attribute, AttributeValue, GroupId, Handle, MAX_MESSAGE_BYTES, MessageId, NewMessage, Queue, QueueError, Receive,
+    Received, Sent,
 };
 
 use crate::client::ATTEMPT_TIMEOUT;
@@ -36,6 +38,8 @@ pub struct SqsQueue {
     client: Client,
     url: String,
     name: String,
+    /// The most bytes that a message may have, as far as it is known: from its attributes, or from a refusal.
+    most: AtomicUsize,
 }
 
 impl SqsQueue {
@@ -43,21 +47,34 @@ impl SqsQueue {
     pub fn new(client: Client, url: impl Into<String>) -> SqsQueue {
         let url = url.into();
         let name = arn(&url).unwrap_or_else(|| url.clone());
-        SqsQueue { client, url, name }
+        SqsQueue { client, url, name, most: AtomicUsize::new(MAX_MESSAGE_BYTES) }
     }
 
-    /// About how many messages the queue holds. Fails if there is no such queue.
+    /// About how many messages the queue holds, and how large they may be from now on. Fails if there is no such queue.
     pub async fn depth(&self) -> Result<SqsDepth, QueueError> {
         let names = [
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
         ];
-        let ask = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
+        let asked = names.iter().cloned().chain([QueueAttributeName::MaximumMessageSize]).collect();
+        let ask = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(asked));
         let attributes = ask.send().await.map_err(|error| self.failed(error))?.attributes.unwrap_or_default();
+        let most = attributes.get(&QueueAttributeName::MaximumMessageSize).and_then(|most| most.parse().ok());
+        if let Some(most) = most {
+            self.most.store(most, Ordering::Relaxed);
+        }
         let count = |name| attributes.get(&name).and_then(|count: &String| count.parse().ok()).unwrap_or_default();
         let [visible, invisible, delayed] = names.map(count);
         Ok(SqsDepth { visible, invisible, delayed })
+    }
+
+    /// Keeps what a refusal tells of the queue's limit.
+    fn learn(&self, error: QueueError) -> QueueError {
+        if let QueueError::TooLong { most: Some(most), .. } = &error {
+            self.most.store(*most, Ordering::Relaxed);
+        }
+        error
     }
 
     fn failed<E>(&self, error: SdkError<E>) -> QueueError
@@ -100,6 +117,9 @@ fn known(code: &str, message: &str) -> Option<QueueError> {
         "InvalidParameterValue" if message.contains("not available for visibility timeout change") => {
             Some(QueueError::NotInFlight)
         }
+        "InvalidParameterValue" if message.contains("Message must be shorter than") => {
+            Some(QueueError::TooLong { most: limit(message), said: message.to_owned() })
+        }
         "InvalidParameterValue" | "InvalidMessageContents" | "BatchRequestTooLong" | "MissingParameter" => {
             Some(QueueError::Invalid(message.to_owned()))
         }
@@ -107,10 +127,20 @@ fn known(code: &str, message: &str) -> Option<QueueError> {
     }
 }
 
+/// The number in `Message must be shorter than 262144 bytes.`
+fn limit(message: &str) -> Option<usize> {
+    let (_, rest) = message.split_once("shorter than ")?;
+    rest.split(' ').next()?.parse().ok()
+}
+
 #[async_trait]
 impl Queue for SqsQueue {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn max_message_bytes(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
     }
 
     async fn send(&self, message: NewMessage) -> Result<Sent, QueueError> {
@@ -130,7 +160,7 @@ impl Queue for SqsQueue {
             let value = value.build().map_err(|error| QueueError::Invalid(error.to_string()))?;
             send = send.message_attributes(name, value);
         }
-        let sent = send.send().await.map_err(|error| self.failed(error))?;
+        let sent = send.send().await.map_err(|error| self.learn(self.failed(error)))?;
         let id = sent.message_id.ok_or_else(|| self.odd("the answer to a send has no message id"))?;
         Ok(Sent { id: MessageId(id), sequence: sent.sequence_number })
     }
@@ -296,6 +326,9 @@ mod tests {
         assert!(matches!(known("InvalidParameterValue", expired), Some(QueueError::HandleExpired)));
         assert!(matches!(known("AWS.SimpleQueueService.MessageNotInflight", ""), Some(QueueError::NotInFlight)));
         assert!(matches!(known("ReceiptHandleIsInvalid", ""), Some(QueueError::HandleInvalid)));
+        let long = "One or more parameters are invalid. Reason: Message must be shorter than 262144 bytes.";
+        let too_long = known("InvalidParameterValue", long);
+        assert!(matches!(too_long, Some(QueueError::TooLong { most: Some(262_144), .. })), "{too_long:?}");
         assert!(known("RequestThrottled", "").is_none());
     }
 }

@@ -1,16 +1,38 @@
 //! Dead letters: the message as it was, and one attribute that says why it is there.
 
+mod pack;
+
 use serde::{Deserialize, Serialize};
+
+pub use pack::TooLarge;
 
 use crate::clock::Timestamp;
 use crate::decide::Death;
 use crate::envelope::{self, Webhook};
-use crate::message::{Note, ORIGIN_ATTRIBUTE, Origin, origin, webhook};
+use crate::message::{Note, ORIGIN_ATTRIBUTE, Origin, is_own, origin, webhook};
 use crate::outcome::{Attempt, Outcome};
-use crate::queue::{Attribute, Attributes, GroupId, MAX_MESSAGE_BYTES, MessageId, NewMessage, Received};
+use crate::queue::{Attribute, Attributes, GroupId, MessageId, NewMessage, Received};
 
 /// The attribute that carries a [`DeadLetter`] as JSON.
 pub const DEAD_LETTER_ATTRIBUTE: &str = "towpath-dead-letter";
+
+/// Every reason that a [`DeadLetter`] of this version can have.
+pub const REASONS: [&str; 14] = [
+    "bad-request",
+    "expired",
+    "max-receives",
+    "no-route",
+    "parked",
+    "plugin-error",
+    "plugin-fuel",
+    "plugin-limit",
+    "plugin-timeout",
+    "plugin-trap",
+    "refused",
+    "rejected",
+    "unreadable",
+    "unverified",
+];
 
 /// The most attributes that SQS takes.
 const MAX_ATTRIBUTES: usize = 10;
@@ -53,6 +75,9 @@ pub struct DeadLetter {
     /// The digest of the plugin's component, if it was loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// What was cut away so that the letter fits into its queue: `story`, `excerpt`, `detail`, `3 headers`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut: Vec<String>,
     /// Whether its route parks what comes behind it: then its group goes back as a whole.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub parks: bool,
@@ -113,6 +138,7 @@ impl DeadLetter {
             route: seen.route.map(str::to_owned),
             plugin: seen.plugin.map(str::to_owned),
             digest: seen.digest.map(str::to_owned),
+            cut: Vec::new(),
             parks: seen.parks,
             id: origin.id.0,
             sequence: received.sequence.clone(),
@@ -163,9 +189,9 @@ impl DeadLetter {
         }
     }
 
-    /// The message that carries this letter with an enveloped webhook and its attributes.
-    pub fn carried_by(&self, group: GroupId, body: String, mut attributes: Attributes) -> NewMessage {
-        attributes.insert(DEAD_LETTER_ATTRIBUTE.to_owned(), Attribute::text(self.json(MAX_MESSAGE_BYTES)));
+    /// The message that carries this letter with an enveloped webhook.
+    pub fn carried_by(&self, group: GroupId, body: String) -> NewMessage {
+        let attributes = Attributes::from([(DEAD_LETTER_ATTRIBUTE.to_owned(), self.attribute())]);
         NewMessage { group, dedup_id: self.id.clone(), body, attributes }
     }
 
@@ -187,15 +213,18 @@ impl DeadLetter {
         let mut notes = carried_notes(stored.attributes);
         notes.push(note);
         let origin = Origin { id: self.message_id(), sent_at: self.sent_at, notes };
-        let body = match envelope::decode(stored.body) {
-            Ok(webhook) if envelope::is_envelope(stored.body) => envelope::encode(&Webhook { body, ..webhook }),
-            _ => match String::from_utf8(body) {
-                Ok(text) if !envelope::is_envelope(&text) => text,
-                Ok(text) => envelope::encode(&Webhook { headers: Vec::new(), body: text.into_bytes() }),
-                Err(error) => envelope::encode(&Webhook { headers: Vec::new(), body: error.into_bytes() }),
-            },
+        let was_envelope = envelope::is_envelope(stored.body);
+        // A direct body stays one if it can: as text that SQS takes and nobody reads as an envelope.
+        let text = std::str::from_utf8(&body).ok().filter(|text| !was_envelope && is_direct(text));
+        let (body, attributes) = match text {
+            Some(text) => (text.to_owned(), stored.attributes.clone()),
+            None => {
+                let before = webhook(stored.body, stored.attributes).unwrap_or_default();
+                let attributes = if was_envelope { stored.attributes.clone() } else { own(stored.attributes) };
+                (envelope::encode(&Webhook { body, ..before }), attributes)
+            }
         };
-        with_origin(&body, stored.attributes.clone(), &origin)
+        with_origin(&body, attributes, &origin)
     }
 
     /// Reads the attribute of a received dead letter.
@@ -206,41 +235,6 @@ impl DeadLetter {
     /// The id of the message that died.
     pub fn message_id(&self) -> MessageId {
         MessageId(self.id.clone())
-    }
-
-    /// The message to send to the dead-letter queue.
-    ///
-    /// Its dedup id is the id under which the queue held it just now. For a message that was never
-    /// redriven that is its original id; one that was redriven and dies again within five minutes must
-    /// not be swallowed as a duplicate of its first death.
-    pub fn pack(&self, received: &Received) -> NewMessage {
-        let mut attributes = received.attributes.clone();
-        let mut body = received.body.clone();
-        attributes.remove(DEAD_LETTER_ATTRIBUTE);
-        if attributes.len() >= MAX_ATTRIBUTES {
-            (body, attributes) = as_envelope(&received.body, &received.attributes);
-        }
-        let taken = body.len() + attributes.iter().map(|(name, value)| name.len() + size(value)).sum::<usize>();
-        let room = MAX_MESSAGE_BYTES.saturating_sub(taken + DEAD_LETTER_ATTRIBUTE.len() + "String".len());
-        attributes.insert(DEAD_LETTER_ATTRIBUTE.to_owned(), Attribute::text(self.json(room)));
-        NewMessage { group: received.group.clone(), dedup_id: received.id.0.clone(), body, attributes }
-    }
-
-    /// The letter as JSON, without its longest parts if there is no room for them.
-    fn json(&self, room: usize) -> String {
-        let whole = legal(serde_json::to_string(self).unwrap_or_default());
-        if whole.len() <= room {
-            return whole;
-        }
-        let short = DeadLetter {
-            detail: clip(self.detail.clone(), 128),
-            excerpt: String::new(),
-            attempts: Vec::new(),
-            trace: Vec::new(),
-            stderr: String::new(),
-            ..self.clone()
-        };
-        legal(serde_json::to_string(&short).unwrap_or_default())
     }
 }
 
@@ -278,20 +272,22 @@ fn with_origin(body: &str, mut attributes: Attributes, origin: &Origin) -> (Stri
 /// A direct message with so many attributes that ours would be one too many: its headers move into an
 /// envelope, which says the same.
 fn as_envelope(body: &str, attributes: &Attributes) -> (String, Attributes) {
-    let own = attributes.iter().filter(|(name, _)| name.starts_with("towpath-"));
-    let own: Attributes = own.map(|(name, value)| (name.clone(), value.clone())).collect();
     match webhook(body, attributes) {
-        Ok(webhook) => (envelope::encode(&webhook), own),
-        Err(_) => (body.to_owned(), own),
+        Ok(webhook) => (envelope::encode(&webhook), own(attributes)),
+        Err(_) => (body.to_owned(), own(attributes)),
     }
 }
 
-fn size(attribute: &Attribute) -> usize {
-    let value = match &attribute.value {
-        crate::queue::AttributeValue::Text(text) => text.len(),
-        crate::queue::AttributeValue::Binary(bytes) => bytes.len(),
-    };
-    attribute.data_type.len() + value
+/// The host's own attributes.
+fn own(attributes: &Attributes) -> Attributes {
+    let own = attributes.iter().filter(|(name, _)| is_own(name));
+    own.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Whether a text can be a direct body: not empty, no envelope, and legal in XML, as SQS wants it.
+fn is_direct(text: &str) -> bool {
+    let is_legal = |c| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{FFFD}' | '\u{10000}'..);
+    !text.is_empty() && !envelope::is_envelope(text) && text.chars().all(is_legal)
 }
 
 fn clip(mut text: String, max: usize) -> String {
@@ -305,69 +301,5 @@ fn legal(text: String) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::queue::Handle;
-
-    fn received(body: String, attributes: usize) -> Received {
-        let attributes = (0..attributes).map(|n| (format!("x-{n}"), Attribute::text(n.to_string()))).collect();
-        Received {
-            id: "m-2".into(),
-            group: "g".into(),
-            dedup_id: None,
-            sequence: Some("7".into()),
-            receive_count: 3,
-            sent_at: Timestamp(1000),
-            body,
-            attributes,
-            trace: None,
-            handle: Handle::from("h"),
-        }
-    }
-
-    fn letter(received: &Received) -> DeadLetter {
-        let attempt = Attempt {
-            target: "sss".into(),
-            method: "POST".into(),
-            path: "/t".into(),
-            status: Some(404),
-            error: None,
-            millis: 3,
-            excerpt: "no such ticket \u{FFFF}".repeat(60),
-        };
-        let death = Death { code: "refused", detail: "d".repeat(5000) };
-        let outcome = Outcome::Refused(vec![attempt]);
-        DeadLetter::new(received, &outcome, death, Seen::default(), "q", Timestamp(2000))
-    }
-
-    #[test]
-    fn a_letter_keeps_body_group_and_attributes_and_says_why() {
-        let received = received("{\"a\":1}".into(), 2);
-        let packed = letter(&received).pack(&received);
-        assert_eq!((packed.body.as_str(), packed.group.as_str()), ("{\"a\":1}", "g"));
-        assert_eq!(packed.dedup_id, "m-2");
-        assert_eq!(packed.attributes.len(), 3);
-        let read = DeadLetter::read(&packed.attributes).expect("readable");
-        assert_eq!((read.reason.as_str(), read.status, read.detail.len()), ("refused", Some(404), MAX_DETAIL));
-        assert_eq!((read.id.as_str(), read.sequence.as_deref()), ("m-2", Some("7")));
-        assert!(!read.excerpt.contains('\u{FFFF}'));
-    }
-
-    #[test]
-    fn ten_attributes_leave_no_room_for_ours_and_become_headers_of_an_envelope() {
-        let received = received("{}".into(), 10);
-        let packed = letter(&received).pack(&received);
-        assert_eq!(packed.attributes.len(), 1);
-        let webhook = envelope::decode(&packed.body).expect("envelope");
-        assert_eq!((webhook.headers.len(), webhook.body.as_slice()), (10, b"{}".as_slice()));
-    }
-
-    #[test]
-    fn a_letter_fits_beside_a_body_that_nearly_fills_the_message() {
-        let received = received("x".repeat(MAX_MESSAGE_BYTES - 1024), 0);
-        let packed = letter(&received).pack(&received);
-        let total = packed.body.len() + packed.attributes.iter().map(|(n, v)| n.len() + size(v)).sum::<usize>();
-        assert!(total <= MAX_MESSAGE_BYTES, "{total}");
-        assert_eq!(DeadLetter::read(&packed.attributes).expect("readable").reason, "refused");
-    }
-}
+#[path = "dead_letter/tests.rs"]
+mod tests;

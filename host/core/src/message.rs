@@ -126,8 +126,13 @@ pub fn webhook(body: &str, attributes: &Attributes) -> Result<Webhook, EnvelopeE
     Ok(webhook)
 }
 
+/// Whether an attribute is the host's own, and never becomes a header.
+pub(crate) fn is_own(attribute: &str) -> bool {
+    attribute.starts_with(OWN_ATTRIBUTES)
+}
+
 fn attribute_headers(attributes: &Attributes) -> Vec<(String, Vec<u8>)> {
-    let foreign = attributes.iter().filter(|(name, _)| !name.starts_with(OWN_ATTRIBUTES));
+    let foreign = attributes.iter().filter(|(name, _)| !is_own(name));
     foreign
         .map(|(name, attribute)| {
             let value = match &attribute.value {

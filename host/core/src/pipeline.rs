@@ -1,5 +1,6 @@
 //! The spine: one message, one line. Group ► route ► verify ► plugin ► deliver ► decide ► dead letter.
 
+mod burial;
 mod call;
 mod failures;
 mod group;
@@ -230,15 +231,16 @@ impl Pipeline {
         }
         let reason = death.code;
         let letter = DeadLetter::new(received, outcome, death, seen, &self.source, self.clock.now());
-        let sent = tokio::time::timeout_at(lease.deadline(), self.dead_letters.send(letter.pack(received))).await;
-        let problem = match sent {
-            Ok(Ok(_)) => {
+        let route = seen.route.and_then(|path| self.routes.by_path(path)).map(Arc::as_ref);
+        let store = burial::store(&*self.dead_letters, &letter, received, route);
+        let problem = match tokio::time::timeout_at(lease.deadline(), store).await {
+            Ok(Ok(())) => {
                 error!(reason, detail = letter.detail, "message is in the dead-letter queue");
                 self.tally.count_dead();
                 telemetry::buried(seen.route.unwrap_or_default(), reason, true);
                 return Settlement::Buried;
             }
-            Ok(Err(problem)) => format!("{problem:?}"),
+            Ok(Err(problem)) => problem,
             Err(_) => "out of time".to_owned(),
         };
         telemetry::buried(seen.route.unwrap_or_default(), reason, false);

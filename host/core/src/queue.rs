@@ -107,6 +107,17 @@ impl Attribute {
     }
 }
 
+impl Attribute {
+    /// How much of a message it takes under this name. Source: `SendMessage` of SQS, which counts names, types and values.
+    pub fn size(&self, name: &str) -> usize {
+        let value = match &self.value {
+            AttributeValue::Text(text) => text.len(),
+            AttributeValue::Binary(bytes) => bytes.len(),
+        };
+        name.len() + self.data_type.len() + value
+    }
+}
+
 /// Message attributes by name.
 pub type Attributes = BTreeMap<String, Attribute>;
 
@@ -122,6 +133,13 @@ pub struct NewMessage {
     pub body: String,
     /// Its attributes, at most 10.
     pub attributes: Attributes,
+}
+
+impl NewMessage {
+    /// How large it is: body, and names, types and values of attributes.
+    pub fn size(&self) -> usize {
+        self.body.len() + self.attributes.iter().map(|(name, attribute)| attribute.size(name)).sum::<usize>()
+    }
 }
 
 /// What a queue answers to a send.
@@ -200,6 +218,14 @@ pub enum QueueError {
         /// The name that it had.
         queue: String,
     },
+    /// The message is larger than the queue takes.
+    #[error("{said}")]
+    TooLong {
+        /// The most bytes that it takes, body and attributes together, if it tells.
+        most: Option<usize>,
+        /// What the queue said.
+        said: String,
+    },
     /// The queue could not be reached or could not store.
     #[error("queue {queue} is not available")]
     Unavailable {
@@ -218,6 +244,11 @@ pub enum QueueError {
 pub trait Queue: Send + Sync + 'static {
     /// The queue's name: an ARN or URL on AWS. It is what plugins see as `source`.
     fn name(&self) -> &str;
+
+    /// The most bytes that a message may have, body and attributes together, as far as it is known.
+    fn max_message_bytes(&self) -> usize {
+        MAX_MESSAGE_BYTES
+    }
 
     /// Stores a message. When this returns, the message survives a crash. A duplicate within five
     /// minutes succeeds and returns the first message's id.

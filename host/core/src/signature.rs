@@ -96,6 +96,14 @@ impl Signed {
         self.0.contains(&Part::Timestamp)
     }
 
+    /// The headers that it covers, in lower case.
+    pub fn headers(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Header(name) => Some(name.as_str()),
+            Part::Literal(_) | Part::Body | Part::Timestamp => None,
+        })
+    }
+
     /// What the template names, in order; the name of the header that is not there, if one is not.
     pub fn pieces<'a>(
         &'a self,

@@ -139,6 +139,15 @@ impl Verification {
         }
     }
 
+    /// Whether the proof stands in this header, or covers it.
+    pub fn needs_header(&self, name: &str) -> bool {
+        match &self.scheme {
+            Scheme::Hmac(scheme) => scheme.needs_header(name),
+            Scheme::StandardWebhooks(_) => StandardWebhooks::needs_header(name),
+            Scheme::Token(token) => token.header().eq_ignore_ascii_case(name),
+        }
+    }
+
     /// The `WWW-Authenticate` of a 401, RFC 9110 section 11.6.1.
     pub fn challenge(&self) -> &'static str {
         match self.scheme {

@@ -155,7 +155,7 @@ async fn store(ingest: &Ingest, route: &Route, webhook: &Webhook, keys: Keys) ->
             (StatusCode::ACCEPTED, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
         }
         // The body fits; headers can still make a message too large for the queue.
-        Err(QueueError::Invalid(detail)) => {
+        Err(QueueError::Invalid(detail) | QueueError::TooLong { said: detail, .. }) => {
             error!(route = route.path, detail, "webhook refused by the queue");
             problem(StatusCode::PAYLOAD_TOO_LARGE, "body and headers together are too large")
         }

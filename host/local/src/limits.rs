@@ -75,7 +75,10 @@ impl Wrong {
 
 impl From<Wrong> for QueueError {
     fn from(wrong: Wrong) -> QueueError {
-        QueueError::Invalid(wrong.to_string())
+        match wrong {
+            Wrong::TooLong { most } => QueueError::TooLong { most: Some(most), said: wrong.to_string() },
+            _ => QueueError::Invalid(wrong.to_string()),
+        }
     }
 }
 
@@ -108,7 +111,7 @@ pub(crate) fn check(message: &NewMessage, settings: &QueueSettings) -> Result<()
     if !is_xml(body) {
         return Err(Wrong::Contents);
     }
-    let (size, most) = (size(message), settings.max_message_bytes);
+    let (size, most) = (message.size(), settings.max_message_bytes);
     if size > most { Err(Wrong::TooLong { most }) } else { Ok(()) }
 }
 
@@ -125,18 +128,6 @@ fn check_ids(group: &str, dedup_id: &str, fifo: bool) -> Result<(), Wrong> {
         (id, true) if !is_id(id) => Err(Wrong::DedupId(id.to_owned())),
         _ => Ok(()),
     }
-}
-
-/// How large a message is: body, and names, types and values of attributes.
-pub(crate) fn size(message: &NewMessage) -> usize {
-    let attribute = |(name, attribute): (&String, &towpath_core::queue::Attribute)| {
-        let value = match &attribute.value {
-            AttributeValue::Text(text) => text.len(),
-            AttributeValue::Binary(bytes) => bytes.len(),
-        };
-        name.len() + attribute.data_type.len() + value
-    };
-    message.body.len() + message.attributes.iter().map(attribute).sum::<usize>()
 }
 
 /// Checks the name of an attribute. Letters with diacritics are not in the documentation, and SQS takes them.

@@ -121,6 +121,10 @@ impl Queue for LocalQueue {
         &self.name
     }
 
+    fn max_message_bytes(&self) -> usize {
+        self.settings().max_message_bytes
+    }
+
     async fn send(&self, message: NewMessage) -> Result<Sent, QueueError> {
         self.send_with(message, Extras::default()).await
     }

@@ -123,12 +123,22 @@ impl Template {
         (GroupId(group), problems)
     }
 
-    fn join(&self, mut values: impl Iterator<Item = String>) -> String {
-        let parts = self.parts.iter().map(|part| match part {
-            Part::Literal(literal) => literal.clone(),
-            Part::Value(_) => values.next().unwrap_or_default(),
-        });
-        parts.collect()
+    /// Where its values stand.
+    pub(super) fn selectors(&self) -> impl Iterator<Item = &Selector> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Literal(_) => None,
+            Part::Value(selector) => Some(selector),
+        })
+    }
+
+    fn join(&self, values: &[String], write: impl Fn(&str) -> String) -> String {
+        let parts = self.parts.iter().zip(values);
+        parts
+            .map(|(part, value)| match part {
+                Part::Literal(literal) => literal.clone(),
+                Part::Value(_) => write(value),
+            })
+            .collect()
     }
 
     /// Whether this template can have made the group. Every message's path goes through here, so it

@@ -86,6 +86,14 @@ impl Hmac {
         }
     }
 
+    pub(super) fn needs_header(&self, name: &str) -> bool {
+        let stamp = match &self.written {
+            Written::Plain { stamp: Some(stamp), .. } => stamp.header.as_str(),
+            Written::Plain { stamp: None, .. } | Written::Pairs => "",
+        };
+        self.signed.headers().chain([self.header.as_str(), stamp]).any(|needed| needed.eq_ignore_ascii_case(name))
+    }
+
     fn find<'a>(&self, evidence: Evidence<'a>) -> Result<Found<'a>, Unverified> {
         let value = evidence.expect(&self.header)?;
         match &self.written {

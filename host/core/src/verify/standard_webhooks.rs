@@ -27,7 +27,15 @@ pub struct StandardWebhooks {
     pub tolerance: Duration,
 }
 
+/// The headers that are read, in both spellings.
+const HEADERS: [&str; 6] =
+    ["webhook-id", "webhook-timestamp", "webhook-signature", "svix-id", "svix-timestamp", "svix-signature"];
+
 impl StandardWebhooks {
+    pub(super) fn needs_header(name: &str) -> bool {
+        HEADERS.iter().any(|needed| needed.eq_ignore_ascii_case(name))
+    }
+
     pub(super) fn check(&self, evidence: Evidence<'_>, secrets: &[Arc<str>]) -> Result<(), Unverified> {
         let is_svix = evidence.header("webhook-id").is_none() && evidence.header("svix-id").is_some();
         let name = |part| format!("{}-{part}", if is_svix { "svix" } else { "webhook" });

@@ -197,7 +197,7 @@ impl From<Wrong> for ApiError {
 impl From<QueueError> for ApiError {
     fn from(error: QueueError) -> ApiError {
         match error {
-            QueueError::Invalid(message) => ApiError::invalid(message),
+            QueueError::Invalid(message) | QueueError::TooLong { said: message, .. } => ApiError::invalid(message),
             QueueError::NoSuchQueue { .. } => ApiError::no_queue(),
             error => {
                 let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();

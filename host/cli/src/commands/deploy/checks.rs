@@ -127,11 +127,23 @@ fn dead_letters(deployed: &Deployed) -> Vec<String> {
     if attributes.get("FifoQueue").is_none_or(|value| value != "true") {
         problems.push("it is no FIFO queue: that of a FIFO queue must be one".to_owned());
     }
+    problems.extend(smaller(&deployed.queue, attributes));
     let retention = number(attributes, "MessageRetentionPeriod");
     if retention < 4 * 24 * 3600 {
         problems.push(format!("it forgets letters after {retention} s: set at least 345600, four days"));
     }
     problems
+}
+
+/// A message and what is said of its death must fit into the dead-letter queue, or the message blocks its group.
+fn smaller(queue: &BTreeMap<String, String>, dead_letters: &BTreeMap<String, String>) -> Option<String> {
+    let (queue, dead) = (number(queue, "MaximumMessageSize"), number(dead_letters, "MaximumMessageSize"));
+    (dead < queue).then(|| {
+        format!(
+            "its messages hold {dead} bytes, the queue's {queue}: a message that is larger dead cannot be stored, and blocks \
+            its group; raise MaximumMessageSize to {queue} at least"
+        )
+    })
 }
 
 fn mapping(deployed: &Deployed) -> Vec<String> {

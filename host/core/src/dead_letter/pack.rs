@@ -1,0 +1,166 @@
+//! The message that carries a letter to its queue, cut down to what the queue takes.
+//!
+//! Cut are, in this order: the story (attempts, stack, stderr), the excerpt of the answer, the detail, and headers that
+//! neither verification nor the route's keys are made of, the largest first. The body is never cut.
+
+use std::collections::HashSet;
+
+use super::{DEAD_LETTER_ATTRIBUTE, DeadLetter, MAX_ATTRIBUTES, as_envelope, clip, legal};
+use crate::envelope::{self, Webhook};
+use crate::message::is_own;
+use crate::queue::{Attribute, Attributes, NewMessage, Received};
+
+/// How much of the detail is left when it is cut.
+const SHORT_DETAIL: usize = 128;
+
+/// A letter that fits into its queue in no way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "the dead letter needs {needed} bytes without all that may be cut, and its queue takes {most}: raise MaximumMessageSize \
+    of the dead-letter queue"
+)]
+pub struct TooLarge {
+    /// How large it is at its smallest.
+    pub needed: usize,
+    /// The most that the queue takes.
+    pub most: usize,
+}
+
+impl DeadLetter {
+    /// The message to send to the dead-letter queue, of `most` bytes at most. `keeps` says which headers (in lower case)
+    /// must stay.
+    ///
+    /// Its dedup id is the id under which the queue held it just now. For a message that was never
+    /// redriven that is its original id; one that was redriven and dies again within five minutes must
+    /// not be swallowed as a duplicate of its first death.
+    pub fn pack(&self, received: &Received, most: usize, keeps: impl Fn(&str) -> bool) -> Result<NewMessage, TooLarge> {
+        let mut letter = self.clone();
+        let whole = letter.with(received, carried(received));
+        if whole.size() <= most {
+            return Ok(whole);
+        }
+        type Cut = (&'static str, fn(&mut DeadLetter));
+        let cuts: [Cut; 3] = [
+            ("story", |letter| {
+                letter.attempts.clear();
+                letter.trace.clear();
+                letter.stderr.clear();
+            }),
+            ("excerpt", |letter| letter.excerpt.clear()),
+            ("detail", |letter| letter.detail = clip(std::mem::take(&mut letter.detail), SHORT_DETAIL)),
+        ];
+        for (what, cut) in cuts {
+            cut(&mut letter);
+            letter.cut.push(what.to_owned());
+            let message = letter.with(received, carried(received));
+            if message.size() <= most {
+                return Ok(message);
+            }
+        }
+        letter.without_headers(received, most, keeps)
+    }
+
+    /// The letter with as many headers as fit.
+    fn without_headers(
+        self,
+        received: &Received,
+        most: usize,
+        keeps: impl Fn(&str) -> bool,
+    ) -> Result<NewMessage, TooLarge> {
+        let carried = Carried::read(received);
+        let order = carried.order(keeps);
+        let without = |count: usize| {
+            let mut letter = self.clone();
+            letter.cut.push(format!("{count} headers"));
+            letter.with(received, carried.without(order.get(..count).unwrap_or_default()))
+        };
+        let fits = |message: &NewMessage| message.size() <= most && message.attributes.len() <= MAX_ATTRIBUTES;
+        // The fewest that must go, by halves: a webhook may have thousands of headers.
+        let (mut too_few, mut enough) = (0, order.len());
+        while enough - too_few > 1 {
+            let middle = too_few + (enough - too_few) / 2;
+            match fits(&without(middle)) {
+                true => enough = middle,
+                false => too_few = middle,
+            }
+        }
+        let message = without(enough);
+        match fits(&message) {
+            true => Ok(message),
+            false => Err(TooLarge { needed: message.size(), most }),
+        }
+    }
+
+    /// The attribute that carries this letter.
+    pub(super) fn attribute(&self) -> Attribute {
+        Attribute::text(legal(serde_json::to_string(self).unwrap_or_default()))
+    }
+
+    fn with(&self, received: &Received, (body, mut attributes): (String, Attributes)) -> NewMessage {
+        attributes.insert(DEAD_LETTER_ATTRIBUTE.to_owned(), self.attribute());
+        NewMessage { group: received.group.clone(), dedup_id: received.id.0.clone(), body, attributes }
+    }
+}
+
+/// Body and attributes of a message as they travel beside a letter.
+fn carried(received: &Received) -> (String, Attributes) {
+    let mut attributes = received.attributes.clone();
+    attributes.remove(DEAD_LETTER_ATTRIBUTE);
+    match attributes.len() >= MAX_ATTRIBUTES {
+        true => as_envelope(&received.body, &attributes),
+        false => (received.body.clone(), attributes),
+    }
+}
+
+/// The same, so that headers can be taken away: they are in the envelope, or are attributes beside a direct body.
+enum Carried {
+    Envelope(Webhook, Attributes),
+    Direct(String, Attributes),
+}
+
+impl Carried {
+    fn read(received: &Received) -> Carried {
+        let mut attributes = received.attributes.clone();
+        attributes.remove(DEAD_LETTER_ATTRIBUTE);
+        match envelope::decode(&received.body) {
+            Ok(webhook) if envelope::is_envelope(&received.body) => Carried::Envelope(webhook, attributes),
+            _ => Carried::Direct(received.body.clone(), attributes),
+        }
+    }
+
+    /// The positions of headers that may go, the largest first.
+    fn order(&self, keeps: impl Fn(&str) -> bool) -> Vec<usize> {
+        let mut sizes: Vec<(usize, usize)> = match self {
+            Carried::Envelope(webhook, _) => {
+                let headers = webhook.headers.iter().enumerate().filter(|(_, (name, _))| !keeps(name));
+                headers.map(|(at, (name, value))| (name.len() + value.len(), at)).collect()
+            }
+            Carried::Direct(_, attributes) => {
+                let may_go = |name: &str| !is_own(name) && !keeps(&name.to_ascii_lowercase());
+                let headers = attributes.iter().enumerate().filter(|(_, (name, _))| may_go(name));
+                headers.map(|(at, (name, value))| (value.size(name), at)).collect()
+            }
+        };
+        sizes.sort_by(|one, other| other.cmp(one));
+        sizes.into_iter().map(|(_, at)| at).collect()
+    }
+
+    /// Body and attributes without the headers at these positions.
+    fn without(&self, gone: &[usize]) -> (String, Attributes) {
+        let gone: HashSet<usize> = gone.iter().copied().collect();
+        let stays = |at: &usize| !gone.contains(at);
+        match self {
+            Carried::Envelope(webhook, attributes) => {
+                let headers = webhook.headers.iter().enumerate().filter(|(at, _)| stays(at));
+                let headers = headers.map(|(_, header)| header.clone()).collect();
+                let body = webhook.body.clone();
+                (envelope::encode(&Webhook { headers, body }), attributes.clone())
+            }
+            Carried::Direct(body, attributes) => {
+                let attributes = attributes.iter().enumerate().filter(|(at, _)| stays(at));
+                let attributes = attributes.map(|(_, (name, value))| (name.clone(), value.clone())).collect();
+                (body.clone(), attributes)
+            }
+        }
+    }
+}
