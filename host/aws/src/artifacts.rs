@@ -69,7 +69,8 @@ impl Artifacts for S3Artifacts {
     }
 
     async fn list(&self, folder: &str) -> Result<Vec<String>, ArtifactsError> {
-        let prefix = format!("{}/", self.key(folder));
+        // Without a folder, what is directly in the registry.
+        let prefix = format!("{}/", self.key(folder).trim_end_matches('/'));
         let list = self.client.list_objects_v2().bucket(&self.url.bucket).prefix(&prefix).delimiter("/");
         let mut pages = list.into_paginator().send();
         let mut names = Vec::new();

@@ -12,6 +12,7 @@ mod commands;
 mod compose;
 mod event;
 mod junit;
+mod known;
 mod lambda;
 mod letters;
 mod monitor;

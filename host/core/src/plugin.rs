@@ -23,9 +23,9 @@ use std::time::Duration;
 pub use artifact::{Artifact, COMPONENT, PRECOMPILED, find};
 pub use call::Transformed;
 pub use engine::{Engine, WASMTIME, host_triple};
-#[cfg(feature = "compile")]
-pub use load::precompile;
 pub use load::{CONTRACT, LoadError, Problem};
+#[cfg(feature = "compile")]
+pub use load::{can_compile_for, precompile};
 pub use manifest::{Manifest, ManifestError};
 
 use crate::config::Secret;

@@ -218,6 +218,11 @@ impl Registry {
         Ok(versions)
     }
 
+    /// The names of the plugins that were published.
+    pub async fn plugins(&self) -> Result<Vec<String>, RegistryError> {
+        Ok(self.artifacts.list("").await?.into_iter().filter(|name| is_name(name)).collect())
+    }
+
     /// The channels of a plugin that point somewhere, by name.
     pub async fn channels(&self, name: &str) -> Result<Vec<(String, Pointer)>, RegistryError> {
         let mut channels = Vec::new();

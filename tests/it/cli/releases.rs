@@ -64,7 +64,14 @@ fn a_plugin_is_published_listed_rolled_back_pinned_and_promoted() {
     assert_eq!(json(at, &["plugin", "rollback", "guest"])["current"]["version"], one.as_str());
     let again = towpath(at, &["plugin", "rollback", "guest"]);
     assert_eq!(again.status.code(), Some(1), "there is nothing before it");
-    assert!(err(&again).contains("was never at another version"), "{}", err(&again));
+    assert!(err(&again).contains("nothing is remembered that current of guest was at before"), "{}", err(&again));
+    // The version that it was rolled back from is one that was current, and can be so again.
+    assert_eq!(json(at, &["plugin", "rollback", "guest", "--to", &two])["current"]["version"], two.as_str());
+    assert_eq!(json(at, &["plugin", "rollback", "guest", "--to", &two])["current"]["version"], two.as_str());
+    let unknown = towpath(at, &["plugin", "rollback", "guest", "--to", "9.9.9"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(err(&unknown).contains("has no version 9.9.9 of guest"), "{}", err(&unknown));
+    assert_eq!(json(at, &["plugin", "rollback", "guest"])["current"]["version"], one.as_str());
     assert_eq!(json(at, &["plugin", "pin", "guest"])["pinned"], true);
     let pinned = towpath(at, &["plugin", "publish", "guest"]);
     assert_eq!(pinned.status.code(), Some(1));
@@ -74,6 +81,22 @@ fn a_plugin_is_published_listed_rolled_back_pinned_and_promoted() {
     write(at, "/three");
     let three = publish(at, &["--as", "candidate"]);
     assert_eq!(current(at), one);
+    let never = towpath(at, &["plugin", "rollback", "guest", "--to", &three]);
+    assert_eq!(never.status.code(), Some(1));
+    assert!(
+        err(&never).contains("is not among the last versions") && err(&never).contains("pin guest --to"),
+        "{}",
+        err(&never)
+    );
+    let unknown: [&[&str]; 5] = [&["versions"], &["rollback"], &["promote"], &["pin"], &["pin", "--off"]];
+    for command in unknown {
+        let done = towpath(at, &[&["plugin"], command, &["nosuch"]].concat());
+        assert_eq!(done.status.code(), Some(2), "{command:?}");
+        assert!(err(&done).contains("there is no plugin \"nosuch\"; known are: guest"), "{command:?}: {}", err(&done));
+    }
+    let channel = towpath(at, &["plugin", "promote", "guest", "--from", "nosuch"]);
+    assert_eq!(channel.status.code(), Some(2));
+    assert!(err(&channel).contains("plugin versions guest` shows what there is"), "{}", err(&channel));
     assert_eq!(json(at, &["plugin", "promote", "guest"])["current"]["version"], three.as_str());
     assert_eq!(json(at, &["plugin", "pin", "guest", "--to", &two])["current"]["version"], two.as_str());
     assert_eq!(towpath(at, &["config", "check"]).status.code(), Some(0));
@@ -125,10 +148,10 @@ fn wrong_input_is_told_with_what_to_do() {
     let at = folder.path();
     let cases: [(&[&str], i32, &str); 7] = [
         (&["plugin", "publish", "nobody"], 2, "nobody is no plugin"),
-        (&["plugin", "versions", "guest"], 1, ""),
+        (&["plugin", "versions", "guest"], 2, "there is no plugin \"guest\"; known are: none"),
         (&["plugin", "versions", "../guest"], 2, "can be no plugin's name"),
-        (&["plugin", "rollback", "guest"], 2, "has no plugin guest"),
-        (&["plugin", "promote", "guest"], 2, "has no guest@candidate"),
+        (&["plugin", "rollback", "guest"], 2, "there is no plugin \"guest\""),
+        (&["plugin", "promote", "guest"], 2, "there is no plugin \"guest\""),
         (&["plugin", "publish", "guest", "--to", "https://bucket/x"], 2, "neither a folder nor a URL"),
         (&["config", "check"], 1, ""),
     ];

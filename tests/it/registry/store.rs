@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use towpath_aws::S3Artifacts;
 use towpath_core::clock::Timestamp;
 use towpath_core::config::S3Url;
-use towpath_core::registry::{Artifacts, Folder, PublishError, Registry};
+use towpath_core::registry::{Artifacts, Folder, PublishError, Registry, RegistryError};
 use towpath_tests::guest::Guest;
 use towpath_tests::registry::{built, made, publish};
 use towpath_tests::s3::S3Server;
@@ -16,7 +16,9 @@ async fn keeps_the_contract(artifacts: Arc<dyn Artifacts>) {
     let key = "crm/pointers/current.json";
     assert!(artifacts.get(key).await.unwrap().is_none());
     assert!(artifacts.list("crm/versions").await.unwrap().is_empty());
+    assert!(artifacts.list("").await.unwrap().is_empty());
     assert!(artifacts.put(key, b"1".to_vec(), None).await.unwrap());
+    assert!(artifacts.list("").await.unwrap().contains(&"crm".to_owned()), "what is directly in the registry");
     assert!(!artifacts.put(key, b"2".to_vec(), None).await.unwrap(), "it is there already");
     let (bytes, tag) = artifacts.get(key).await.unwrap().unwrap();
     assert_eq!(bytes, b"1");
@@ -95,8 +97,11 @@ async fn a_rollback_to_where_a_channel_never_was_is_refused() {
     let folder = TempDir::new().unwrap();
     let registry = registry(&folder);
     publish(&registry, "crm", "current", Guest::reject("one"), None).await.unwrap();
-    for to in [None, Some("9.9.9")] {
-        let refused = registry.roll_back("crm", "current", to, made).await;
-        assert!(matches!(refused, Err(PublishError::NeverThere { .. })), "{refused:?}");
-    }
+    let nothing = registry.roll_back("crm", "current", None, made).await;
+    assert!(matches!(nothing, Err(PublishError::NothingBefore { .. })), "{nothing:?}");
+    let unknown = registry.roll_back("crm", "current", Some("9.9.9"), made).await;
+    assert!(matches!(unknown, Err(PublishError::Registry(RegistryError::Missing { .. }))), "{unknown:?}");
+    let (_, other) = registry.store(built("crm", Guest::reject("two")), None, "a", Timestamp(1)).await.unwrap();
+    let never = registry.roll_back("crm", "current", Some(&other.version), made).await;
+    assert!(matches!(never, Err(PublishError::NotBefore { .. })), "{never:?}");
 }

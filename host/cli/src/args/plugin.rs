@@ -226,9 +226,13 @@ Examples:
 pub struct PluginTest {
     /// Folders of plugins [default: this folder, or those below plugins/]
     pub folders: Vec<PathBuf>,
-    /// Write the expectations anew
+    /// Write what the plugin says now as the expectation of each case. Where it fails (an error, a trap, a limit) nothing
+    /// is written
     #[arg(long)]
     pub update: bool,
+    /// With --update: also write failures, for cases on which the plugin should fail
+    #[arg(long, requires = "update")]
+    pub accept_faults: bool,
     /// Only cases whose names contain this
     #[arg(long, value_name = "TEXT")]
     pub filter: Option<String>,
@@ -313,7 +317,7 @@ pub struct PluginFuzz {
     #[arg(long, default_value_t = 1.0, value_name = "MINUTES", value_parser = minutes)]
     pub minutes: f64,
     /// How many mutated events at most
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub runs: Option<u64>,
     /// Where the mutations begin; the same seed makes the same ones [default: another each time, printed]
     #[arg(long, value_name = "N")]

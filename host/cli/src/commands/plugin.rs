@@ -51,10 +51,7 @@ fn folders(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         return Ok(vec![here]);
     }
     for parent in [Path::new("plugins"), Path::new(".")] {
-        let Ok(entries) = std::fs::read_dir(parent) else { continue };
-        let folders = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-        let mut folders: Vec<PathBuf> = folders.filter(|folder| is_plugin(folder)).collect();
-        folders.sort();
+        let folders = below(parent);
         if !folders.is_empty() {
             return Ok(folders);
         }
@@ -62,12 +59,23 @@ fn folders(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     bail!("there is no plugin here: give the folder of one, or begin one with `towpath plugin new NAME`")
 }
 
+/// The plugins directly below a folder, by name.
+fn below(parent: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(parent).into_iter().flatten();
+    let folders = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+    let mut folders: Vec<PathBuf> = folders.filter(|folder| is_plugin(folder)).collect();
+    folders.sort();
+    folders
+}
+
 fn check_folder(folder: &Path) -> anyhow::Result<()> {
     if is_plugin(folder) {
         return Ok(());
     }
+    let known = below(Path::new("plugins")).iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>();
+    let known = if known.is_empty() { String::new() } else { format!("; known are: {}", known.join(", ")) };
     bail!(
-        "{} is no plugin: it has no sources (Cargo.toml, plugin.js or plugin.py), no {COMPONENT} and no cases/",
+        "{} is no plugin: it has no sources (Cargo.toml, plugin.js or plugin.py), no {COMPONENT} and no cases/{known}",
         folder.display()
     );
 }

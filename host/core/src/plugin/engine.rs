@@ -72,7 +72,12 @@ impl Engine {
 /// Compiles a component for a target triple, into what [`Engine::new`] there can load.
 #[cfg(feature = "compile")]
 pub(super) fn precompile(wasm: &[u8], triple: &str) -> wasmtime::Result<Vec<u8>> {
-    wasmtime::Engine::new(&config(Some(triple))?)?.precompile_component(wasm)
+    compiler(triple)?.precompile_component(wasm)
+}
+
+#[cfg(feature = "compile")]
+pub(super) fn compiler(triple: &str) -> wasmtime::Result<wasmtime::Engine> {
+    wasmtime::Engine::new(&config(Some(triple))?)
 }
 
 /// The target triple of this machine. Naming it keeps the compiler from using CPU features that the next

@@ -253,3 +253,9 @@ pub fn precompile(wasm: &[u8], triple: Option<&str>) -> Result<(Vec<u8>, super::
     let manifest = super::Manifest::seal(wasm, &cwasm, triple);
     Ok((cwasm, manifest))
 }
+
+/// Whether there is a compiler for this target triple.
+#[cfg(feature = "compile")]
+pub fn can_compile_for(triple: &str) -> bool {
+    super::engine::compiler(triple).is_ok()
+}

@@ -60,13 +60,29 @@ pub enum PublishError {
         published: String,
     },
     /// Nothing to go back to.
-    #[error("{channel} of {name} was never at {wanted}: `towpath plugin versions {name}` shows where it was")]
-    NeverThere {
+    #[error(
+        "nothing is remembered that {channel} of {name} was at before {version}: name a version, \
+        `towpath plugin rollback {name} --to VERSION`"
+    )]
+    NothingBefore {
         /// The plugin.
         name: String,
         /// The channel.
         channel: String,
-        /// The version, or `another version`.
+        /// Where it is.
+        version: String,
+    },
+    /// A version to which it is no way back.
+    #[error(
+        "{wanted} is not among the last versions that {channel} of {name} was at: `towpath plugin pin {name} --to {wanted}` \
+        moves it there all the same"
+    )]
+    NotBefore {
+        /// The plugin.
+        name: String,
+        /// The channel.
+        channel: String,
+        /// The version.
         wanted: String,
     },
     /// The version is there with other content.
@@ -177,7 +193,8 @@ impl Registry {
         self.swap(name, channel, pointer, tag).await
     }
 
-    /// Moves a channel back: to a version that it was at, or to the one before. What it was pinned to it leaves too.
+    /// Moves a channel back: to a version that it was at, or to the one before. What it was pinned to it leaves too. A version
+    /// that it was rolled back from is one that it was at.
     pub async fn roll_back(
         &self,
         name: &str,
@@ -186,11 +203,32 @@ impl Registry {
         made: impl Fn(&str) -> Move,
     ) -> Result<Pointer, PublishError> {
         let (pointer, tag) = self.there(name, channel).await?;
-        let to = to.map(str::to_owned).or_else(|| pointer.previous.last().map(|chosen| chosen.version.clone()));
-        let wanted = to.clone().unwrap_or_else(|| "another version".to_owned());
-        let back = to.and_then(|to| pointer.returned(&to, made(&to)));
-        let never = || PublishError::NeverThere { name: name.into(), channel: channel.into(), wanted };
-        self.swap(name, channel, back.ok_or_else(never)?, Some(tag)).await
+        let (name_of, channel_of) = (name.to_owned(), channel.to_owned());
+        let before = pointer.previous.last().map(|chosen| chosen.version.clone());
+        let Some(to) = to.map(str::to_owned).or(before) else {
+            let version = pointer.current.version;
+            return Err(PublishError::NothingBefore { name: name_of, channel: channel_of, version });
+        };
+        if to == pointer.current.version {
+            return Ok(pointer);
+        }
+        if let Some(back) = pointer.clone().returned(&to, made(&to)) {
+            return self.swap(name, channel, back, Some(tag)).await;
+        }
+        let chosen = self.version(name, &to).await?;
+        if !pointer.moves.iter().any(|step| step.version == to) {
+            return Err(PublishError::NotBefore { name: name_of, channel: channel_of, wanted: to });
+        }
+        // Nobody remembers the digest that it had then: what vouches for it now must.
+        self.release(name, &chosen).await?;
+        self.swap(name, channel, pointer.advanced(chosen, made(&to)), Some(tag)).await
+    }
+
+    /// What a pointer says of a version that is in the registry.
+    async fn version(&self, name: &str, version: &str) -> Result<Chosen, RegistryError> {
+        let manifest = self.artifacts.get(&version_key(name, version, MANIFEST)).await?;
+        let (manifest, _) = manifest.ok_or_else(|| self.missing(name, format!("version {version} of {name}")))?;
+        Ok(Chosen { version: version.to_owned(), manifest_sha256: digest(&manifest) })
     }
 
     /// Pins a channel to where it is, or to another version; or lets it move again.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
-use towpath_core::plugin::{Manifest, PRECOMPILED};
+use towpath_core::plugin::{Manifest, PRECOMPILED, can_compile_for};
+use towpath_core::registry::TARGETS;
 
 use super::{built, folders as plugin_folders};
 use crate::output::{Broken, Exit, Output};
@@ -22,6 +23,9 @@ struct Built {
 }
 
 pub(super) fn run(folders: &[PathBuf], native: bool, target: Option<&str>, output: &Output) -> anyhow::Result<Exit> {
+    if let Some(target) = target.filter(|target| !can_compile_for(target)) {
+        bail!("nothing can be compiled for {target:?}; known are, among others: {}", TARGETS.join(", "));
+    }
     let folders: Vec<PathBuf> =
         plugin_folders(folders)?.into_iter().filter(|folder| Language::of(folder).is_some()).collect();
     if folders.is_empty() {

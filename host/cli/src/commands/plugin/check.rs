@@ -11,6 +11,7 @@ use towpath_core::plugin::{COMPONENT, Engine, Plugin};
 use super::test::test;
 use super::{build_if_stale, folders, load};
 use crate::args::PluginCheck;
+use crate::case::Update;
 use crate::compose::engine;
 use crate::event::{self, Event};
 use crate::output::{Exit, Output};
@@ -109,7 +110,7 @@ fn checks(
     // To load it was to check the world, the version, the imports, and to start it.
     let loads = format!("world, version, {} imports, trial start", plugin.imports().len());
     let quiet = Output::new(true);
-    let cases = test(engine, folder, false, None, if output.is_json() { &quiet } else { output })?;
+    let cases = test(engine, folder, Update::No, None, if output.is_json() { &quiet } else { output })?;
     let failed = cases.iter().filter(|row| row.result == "failed").count();
     let cases = match (cases.len(), failed) {
         (0, _) => Err("there are none: record some events, see `towpath record --help`".to_owned()),

@@ -17,6 +17,7 @@ use super::check::check;
 use super::{build_if_stale, check_folder, component, is_plugin, load};
 use crate::args::{ConfigFile, PluginPublish, RegistryPlace};
 use crate::compose::{config_file, engine, load_config};
+use crate::known::Known;
 use crate::output::{Broken, Exit, Output};
 use crate::{aws, case};
 
@@ -93,7 +94,7 @@ async fn place(to: Option<RegistryUrl>, args: &ConfigFile) -> anyhow::Result<Pla
 }
 
 /// The registry that these arguments mean.
-pub(super) async fn registry(args: &RegistryPlace) -> anyhow::Result<Registry> {
+async fn registry(args: &RegistryPlace) -> anyhow::Result<Registry> {
     let of_config = match &args.registry {
         None => {
             let config: Config = load_config(&args.config, &Secrets::placeholders())
@@ -109,10 +110,22 @@ pub(super) async fn registry(args: &RegistryPlace) -> anyhow::Result<Registry> {
     }
 }
 
+/// The registry that these arguments mean, which has this plugin.
+pub(super) async fn registry_of(name: &str, args: &RegistryPlace) -> anyhow::Result<Registry> {
+    check_name("plugin", name)?;
+    let registry = registry(args).await?;
+    let known = Known::new("plugin", registry.plugins().await?);
+    known.check(name).with_context(|| format!("looking for it in the registry {}", registry.place()))?;
+    Ok(registry)
+}
+
 /// A conflict and a pin are findings: nothing broke.
 pub(super) fn refused(error: PublishError, output: &Output) -> anyhow::Result<Exit> {
     match &error {
-        PublishError::Conflict { .. } | PublishError::Pinned { .. } | PublishError::NeverThere { .. } => {
+        PublishError::Conflict { .. }
+        | PublishError::Pinned { .. }
+        | PublishError::NothingBefore { .. }
+        | PublishError::NotBefore { .. } => {
             output.error(&error.into());
             Ok(Exit::Findings)
         }

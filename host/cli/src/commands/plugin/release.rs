@@ -3,7 +3,7 @@
 use serde::Serialize;
 use towpath_core::registry::{Pointer, Release};
 
-use super::publish::{check_name, chosen, made, refused, registry};
+use super::publish::{check_name, chosen, made, refused, registry_of};
 use crate::args::{PluginPin, PluginRollback, RegistryPlace};
 use crate::output::{Exit, Output};
 
@@ -20,8 +20,7 @@ struct Row {
 }
 
 pub(super) async fn versions(name: &str, place: &RegistryPlace, output: &Output) -> anyhow::Result<Exit> {
-    check_name("plugin", name)?;
-    let registry = registry(place).await?;
+    let registry = registry_of(name, place).await?;
     let channels = registry.channels(name).await?;
     let at = |version: &str| {
         let here = channels.iter().filter(|(_, pointer)| pointer.current.version == version);
@@ -42,9 +41,6 @@ pub(super) async fn versions(name: &str, place: &RegistryPlace, output: &Output)
     let broken = rows.iter().any(|row| row.problem.is_some() && !row.channels.is_empty());
     if output.is_json() {
         output.json(&rows);
-    } else if rows.is_empty() {
-        output.say(format!("{} has no plugin {name}: `towpath plugin publish` brings it there", registry.place()));
-        return Ok(Exit::Findings);
     } else {
         let cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
         output.table(&["VERSION", "CHANNELS", "PUBLISHED", "BY", "CASES", "COMMIT", "SHA256"], &cells);
@@ -75,9 +71,8 @@ fn cells(row: &Row) -> Vec<String> {
 }
 
 pub(super) async fn rollback(args: PluginRollback, output: &Output) -> anyhow::Result<Exit> {
-    check_name("plugin", &args.name)?;
     check_name("channel", &args.channel)?;
-    let registry = registry(&args.registry).await?;
+    let registry = registry_of(&args.name, &args.registry).await?;
     let moved = registry.roll_back(&args.name, &args.channel, args.to.as_deref(), made("rollback")).await;
     match moved {
         Ok(pointer) => Ok(told(&args.name, &args.channel, &pointer, output)),
@@ -93,7 +88,7 @@ pub(super) async fn promote(
     output: &Output,
 ) -> anyhow::Result<Exit> {
     check_name("channel", to)?;
-    let registry = registry(place).await?;
+    let registry = registry_of(name, place).await?;
     let seen = registry.look(name, to).await?;
     let chosen = chosen(&registry, name, from).await?;
     // What no host would load is not promoted.
@@ -106,9 +101,8 @@ pub(super) async fn promote(
 }
 
 pub(super) async fn pin(args: PluginPin, output: &Output) -> anyhow::Result<Exit> {
-    check_name("plugin", &args.name)?;
     check_name("channel", &args.channel)?;
-    let registry = registry(&args.registry).await?;
+    let registry = registry_of(&args.name, &args.registry).await?;
     let to = match &args.to {
         Some(version) => Some(chosen(&registry, &args.name, version).await?),
         None => None,

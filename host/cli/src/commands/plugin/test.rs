@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use console::style;
 use serde::Serialize;
 use towpath_core::plugin::Engine;
 
 use super::{build_if_stale, built, folders, load};
 use crate::args::PluginTest;
-use crate::case::{self, Ended};
+use crate::case::{self, Ended, Update};
 use crate::compose::engine;
 use crate::junit;
 use crate::output::{Exit, Output};
@@ -45,7 +45,7 @@ pub(super) async fn run(args: PluginTest, output: &Output) -> anyhow::Result<Exi
     if output.is_json() {
         output.json(&rows);
     }
-    Ok(summary(&rows, output))
+    Ok(summary(&rows, args.update, output))
 }
 
 /// Tests, and tests again what an author changes, until Ctrl-C.
@@ -57,7 +57,7 @@ async fn watch(args: &PluginTest, folders: &[PathBuf], engine: &Engine, output: 
     loop {
         // A mistake is what the author is here for: it is shown, and the next change is awaited.
         match all(args, &wanted, engine, output) {
-            Ok(rows) => drop(summary(&rows, output)),
+            Ok(rows) => drop(summary(&rows, false, output)),
             Err(error) => output.error(&error),
         }
         output.note("waiting for changes, Ctrl-C ends");
@@ -94,15 +94,25 @@ fn changed(folders: &[PathBuf], paths: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 fn all(args: &PluginTest, folders: &[PathBuf], engine: &Engine, output: &Output) -> anyhow::Result<Vec<Row>> {
+    let update = match (args.update, args.accept_faults) {
+        (false, _) => Update::No,
+        (true, false) => Update::Verdicts,
+        (true, true) => Update::Faults,
+    };
     let mut rows = Vec::new();
     for folder in folders {
         build_if_stale(folder, output)?;
-        rows.extend(test(engine, folder, args.update, args.filter.as_deref(), output)?);
+        rows.extend(test(engine, folder, update, args.filter.as_deref(), output)?);
     }
-    Ok(rows)
+    match &args.filter {
+        Some(filter) if rows.is_empty() => {
+            bail!("no case has {filter:?} in its name: `towpath plugin test` shows them all")
+        }
+        _ => Ok(rows),
+    }
 }
 
-fn summary(rows: &[Row], output: &Output) -> Exit {
+fn summary(rows: &[Row], updates: bool, output: &Output) -> Exit {
     let count = |result| rows.iter().filter(|row| row.result == result).count();
     let (passed, updated, failed) = (count("passed"), count("updated"), count("failed"));
     if rows.is_empty() {
@@ -112,7 +122,10 @@ fn summary(rows: &[Row], output: &Output) -> Exit {
     let updated = if updated > 0 { format!(", {updated} updated") } else { String::new() };
     output.say(format!("\n{passed} passed, {failed} failed{updated}"));
     if failed > 0 {
-        output.note("if the new verdicts are right, run it again with --update and look at git diff");
+        output.note(match updates {
+            true => "a failure of the plugin is not written as an expectation: mend it, or say --accept-faults if it should fail so",
+            false => "if the new verdicts are right, run it again with --update and look at git diff",
+        });
         return Exit::Findings;
     }
     Exit::Done
@@ -122,7 +135,7 @@ fn summary(rows: &[Row], output: &Output) -> Exit {
 pub(super) fn test(
     engine: &Engine,
     folder: &Path,
-    update: bool,
+    update: Update,
     filter: Option<&str>,
     output: &Output,
 ) -> anyhow::Result<Vec<Row>> {
