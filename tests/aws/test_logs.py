@@ -42,6 +42,6 @@ def test_tail_and_trace_tell_the_story_that_functions_logged(aws, towpath):
     assert code == 0, wrong
     assert "group approval/7" in said and "stored" in said and "503" in said and "delivered" not in said, said
     code, _, wrong = towpath("trace", "nothing", *groups)
-    assert code == 1 and "nothing is known of nothing" in wrong, wrong
+    assert code == 2 and "nothing is known of nothing" in wrong, wrong
     code, _, wrong = towpath("tail", "--no-follow", "--log-group", "/aws/lambda/nobody")
     assert code == 2 and "cannot read the log group /aws/lambda/nobody" in wrong, wrong

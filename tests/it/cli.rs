@@ -124,6 +124,38 @@ fn a_golden_case_passes_differs_and_is_updated() {
 }
 
 #[test]
+fn a_plugin_that_fails_is_no_expectation_unless_that_is_accepted() {
+    let folder = project();
+    let plugin = folder.path().join("plugins/crm/plugin.wasm");
+    let expected = folder.path().join("plugins/crm/cases/one/expected.json");
+    let test = |more: &[&str]| towpath(folder.path(), &[&["plugin", "test"], more].concat());
+    let endless = "(loop $again (br $again))";
+    for fault in [Guest::code("unreachable"), Guest::code(endless), Guest::error("no such thing")] {
+        std::fs::write(&plugin, fault.build()).unwrap();
+        let refused = test(&["--update"]);
+        assert_eq!(refused.status.code(), Some(1), "{}", out(&refused));
+        assert!(err(&refused).contains("--accept-faults"), "{}", err(&refused));
+        assert!(!expected.exists(), "nothing is written");
+    }
+    assert_eq!(test(&["--accept-faults"]).status.code(), Some(2), "it says something about --update");
+    assert_eq!(test(&["--update", "--accept-faults"]).status.code(), Some(0));
+    assert_eq!(test(&[]).status.code(), Some(0), "the failure is what is expected now");
+    // What was right before stays when the plugin begins to fail.
+    std::fs::write(&plugin, Guest::forward().build()).unwrap();
+    assert_eq!(test(&["--update"]).status.code(), Some(0));
+    let before = std::fs::read(&expected).unwrap();
+    std::fs::write(&plugin, Guest::code("unreachable").build()).unwrap();
+    assert_eq!(test(&["--update"]).status.code(), Some(1));
+    assert_eq!(std::fs::read(&expected).unwrap(), before);
+    let none = test(&["--filter", "nosuch"]);
+    assert_eq!(none.status.code(), Some(2));
+    assert!(err(&none).contains("no case has \"nosuch\" in its name"), "{}", err(&none));
+    let unknown = test(&["nosuch"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(err(&unknown).contains("known are: plugins/crm"), "{}", err(&unknown));
+}
+
+#[test]
 fn fuel_counts_within_its_tolerance() {
     let folder = project();
     towpath(folder.path(), &["plugin", "test", "--update"]);
@@ -180,7 +212,7 @@ fn wrong_input_says_what_to_do() {
     std::fs::create_dir(here.join("empty")).unwrap();
     std::fs::write(here.join("local.toml"), "[target.sss]\nurl = \"https://sss.example\"\n").unwrap();
     drop(towpath_local::Store::open(&here.join("store"), towpath_core::clock::Clock::wall()).unwrap());
-    let cases: [(&[&str], &str); 34] = [
+    let cases: [(&[&str], &str); 56] = [
         (&["serve"], "cannot read towpath.toml"),
         (&["serve", "-c", "sqs.toml"], "leave url and dead_letter_url out"),
         (&["dlq", "list"], "give --store DIR, --queue-url URL or --config FILE"),
@@ -226,6 +258,31 @@ fn wrong_input_says_what_to_do() {
         (&["bench", "--rows", "serve,python"], "that row needs --python FILE"),
         (&["chaos", "--minutes", "0"], "a number of minutes from 0.1"),
         (&["chaos", "--folder", "."], "has a run already: name another folder"),
+        (&["hold", "sss", "--for", "99999999d", "--store", "store"], "it must be from 1s to 1year"),
+        (&["hold", "sss", "--for", "0s", "--store", "store"], "it must be from 1s to 1year"),
+        (&["resume", "sss", "--rate", "10/month", "--store", "store"], "is no rate such as 10/s"),
+        (&["resume", "nobody", "-c", "local.toml", "--store", "store"], "known are: sss"),
+        (&["tail", "--outcome", "bogus"], "possible values: stored, delivered, "),
+        (&["tail", "--store", "nosuch"], "there is no store in nosuch"),
+        (&["tail", "--file", "nosuch.jsonl", "--no-follow"], "there is no nosuch.jsonl"),
+        (&["tail", "--file", "no/such.jsonl"], "there is no no/such.jsonl"),
+        (&["trace", "8f3c", "--store", "nosuch"], "there is no store in nosuch"),
+        (&["trace", "8f3c", "--file", "nosuch.jsonl"], "there is no nosuch.jsonl"),
+        (&["trace", "8f3c", "--store", "store"], "nothing is known of 8f3c"),
+        (&["trace", "", "--store", "store"], "a value is required"),
+        (&["trace", "8f3c", "--since", "99999999d"], "it must be from 1s to"),
+        (&["dlq", "drop", "", "--note", "x", "--store", "store"], "a value is required"),
+        (&["dlq", "redrive", "deadbeef", "--store", "store"], "there is no dead letter deadbeef"),
+        (
+            &["dlq", "list", "--reason", "nosuch", "--store", "store"],
+            "there is no reason \"nosuch\"; known are: bad-request",
+        ),
+        (&["dlq", "list", "--route", "nosuch", "--store", "store"], "there is no route \"nosuch\"; known are: none"),
+        (&["dlq", "list", "--status", "42", "--store", "store"], "42 is not in 100..=599"),
+        (&["dlq", "list", "--since", "99999999d", "--store", "store"], "an age is 100 years at most"),
+        (&["dlq", "list", "--limit", "0", "--store", "store"], "a number from 1"),
+        (&["dlq", "list", "--store", "store", "-c", "nosuch.toml"], "cannot read nosuch.toml"),
+        (&["dlq", "edit", "m-1", "--set", "a=1", "--note", "x", "--store", "store"], "write /json/pointer=VALUE"),
         (&["store", "recover", "store", "new", "--queue", "events.fifo"], "write NUMBER=NAME, such as 3=events.fifo"),
     ];
     for (args, says) in cases {

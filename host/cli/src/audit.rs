@@ -63,6 +63,11 @@ impl Audit {
             Place::Local(queues) => queues.events.store().file().parent().map(PathBuf::from).unwrap_or_default(),
             Place::Sqs { .. } => PathBuf::from(".towpath"),
         };
+        Audit::in_folder(&folder)
+    }
+
+    /// That of the store in this folder.
+    pub(crate) fn in_folder(folder: &Path) -> Audit {
         Audit(folder.join("audit.jsonl"))
     }
 

@@ -14,6 +14,9 @@ use towpath_core::message::Message;
 /// The file's name in a case's folder.
 pub(crate) const FILE: &str = "message.json";
 
+/// How values that are not UTF-8 are written.
+const ENCODING: &str = "base64";
+
 /// A recorded event. The body is one of: `body` (JSON, sent as it stands in the file), `body_text`,
 /// `body_base64`; without any it is empty.
 #[derive(Debug, Deserialize, Serialize)]
@@ -31,9 +34,10 @@ pub(crate) struct Event {
     /// When it was stored, RFC 3339 [default: 1970-01-01T00:00:00Z].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sent_at: Option<String>,
-    /// The headers in order.
+    /// The headers in order: `["name", "value"]`, or `["name", "<base64>", "base64"]` of a value that is not UTF-8, as in the
+    /// envelope.
     #[serde(default)]
-    pub(crate) headers: Vec<(String, String)>,
+    headers: Vec<Header>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<Box<RawValue>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,9 +46,37 @@ pub(crate) struct Event {
     body_base64: Option<String>,
 }
 
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+enum Header {
+    Text(String, String),
+    Encoded(String, String, String),
+}
+
+impl Header {
+    fn of((name, value): (String, Vec<u8>)) -> Header {
+        match String::from_utf8(value) {
+            Ok(text) => Header::Text(name, text),
+            Err(other) => Header::Encoded(name, BASE64.encode(other.as_bytes()), ENCODING.to_owned()),
+        }
+    }
+
+    fn read(&self) -> anyhow::Result<(String, Vec<u8>)> {
+        match self {
+            Header::Text(name, text) => Ok((name.clone(), text.clone().into_bytes())),
+            Header::Encoded(name, text, encoding) if encoding == ENCODING => {
+                let value = BASE64.decode(text).with_context(|| format!("the header {name:?} is not base64"))?;
+                Ok((name.clone(), value))
+            }
+            Header::Encoded(name, _, encoding) => bail!("the header {name:?} has the unknown encoding {encoding:?}"),
+        }
+    }
+}
+
 impl Event {
     /// An event of this path, headers and body, as a recorder writes it: JSON stays JSON, whitespace and all.
-    pub(crate) fn of(path: &str, headers: Vec<(String, String)>, body: &[u8]) -> Event {
+    pub(crate) fn of(path: &str, headers: Vec<(String, Vec<u8>)>, body: &[u8]) -> Event {
+        let headers = headers.into_iter().map(Header::of).collect();
         let text = std::str::from_utf8(body).ok();
         // A body with whitespace around it would not come back byte for byte.
         let json =
@@ -68,7 +100,7 @@ impl Event {
         let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
         let event: Event =
             serde_json::from_str(&text).with_context(|| format!("{} is no recorded event", file.display()))?;
-        event.body().with_context(|| format!("{} is no recorded event", file.display()))?;
+        event.body().and(event.headers()).with_context(|| format!("{} is no recorded event", file.display()))?;
         Ok(event)
     }
 
@@ -81,6 +113,11 @@ impl Event {
             (None, None, Some(base64)) => BASE64.decode(base64).context("body_base64 is not base64"),
             _ => bail!("give only one of body, body_text and body_base64"),
         }
+    }
+
+    /// The headers, byte for byte.
+    pub(crate) fn headers(&self) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+        self.headers.iter().map(Header::read).collect()
     }
 
     /// The event as a plugin sees it.
@@ -96,7 +133,7 @@ impl Event {
             sent_at: self.sent_at()?,
             source: format!("file:{}", file.file_name().unwrap_or_default().to_string_lossy()),
             trace: None,
-            headers: self.headers.iter().map(|(n, v)| (n.to_ascii_lowercase(), v.clone().into_bytes())).collect(),
+            headers: self.headers()?.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect(),
             body: self.body()?,
         })
     }

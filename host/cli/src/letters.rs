@@ -1,6 +1,7 @@
 //! Dead letters as the commands see them, wherever they lie: in a local store, or in a queue of SQS, where
 //! looking means receiving.
 
+mod broken;
 mod journal;
 mod local;
 mod sqs;
@@ -22,7 +23,7 @@ use crate::place::{Found, Place};
 /// One dead letter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Letter {
-    /// Its id in the dead-letter queue.
+    /// Its id in the dead-letter queue. People are shown [`Letter::first_id`], which an edit or a redrive leaves as it is.
     pub(crate) id: MessageId,
     pub(crate) group: GroupId,
     pub(crate) body: String,
@@ -85,9 +86,22 @@ impl Letter {
         }
     }
 
+    /// The id under which its message was first stored: what ingest answered and targets get as `webhook-id`.
+    pub(crate) fn first_id(&self) -> MessageId {
+        self.death.message_id()
+    }
+
     pub(crate) fn named(&self, id: &str) -> bool {
         [self.id.as_str(), &self.death.id, self.webhook_id().as_str()].iter().any(|own| own.starts_with(id))
     }
+}
+
+/// What an edit makes of a letter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Edited {
+    pub(crate) group: GroupId,
+    pub(crate) body: String,
+    pub(crate) attributes: Attributes,
 }
 
 /// What came of sending letters back.
@@ -109,11 +123,12 @@ pub(crate) trait Letters: Send {
     /// The next letters, oldest first; none when everything that can be looked at was looked at.
     async fn next(&mut self) -> anyhow::Result<Vec<Letter>>;
 
-    /// Sends letters back, in order. A letter is removed from here only when it is stored there.
+    /// Sends letters back, in order. A letter is removed from here only when it is stored there. Once one of a group could
+    /// not be sent back, no later call sends another of that group: it would overtake.
     async fn send_back(&mut self, letters: Vec<Letter>) -> anyhow::Result<Moved>;
 
-    /// Gives a letter another body and other attributes.
-    async fn replace(&mut self, letter: &Letter, body: String, attributes: Attributes) -> anyhow::Result<()>;
+    /// Gives a letter what an edit made of it.
+    async fn replace(&mut self, letter: &Letter, edited: Edited) -> anyhow::Result<()>;
 
     /// Removes a letter for good.
     async fn discard(&mut self, letter: &Letter) -> anyhow::Result<()>;

@@ -22,6 +22,7 @@ mod rate;
 mod redact;
 mod reload;
 mod server;
+mod set;
 mod signals;
 mod sss;
 mod story;

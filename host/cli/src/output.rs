@@ -94,7 +94,22 @@ impl Output {
 
     /// Pretty JSON.
     pub(crate) fn json(&self, value: &impl serde::Serialize) {
-        self.line(serde_json::to_string_pretty(value).unwrap_or_default());
+        self.line(escaped(&serde_json::to_string_pretty(value).unwrap_or_default()));
+    }
+
+    /// JSON in one line.
+    pub(crate) fn json_line(&self, value: &impl serde::Serialize) {
+        self.line(escaped(&serde_json::to_string(value).unwrap_or_default()));
+    }
+
+    /// Bytes as they are, for a file or another command; a terminal gets them as text.
+    pub(crate) fn bytes(&self, bytes: &[u8]) {
+        let mut stdout = std::io::stdout().lock();
+        let _ = match stdout.is_terminal() {
+            true => writeln!(stdout, "{}", harmless(&String::from_utf8_lossy(bytes))),
+            false => stdout.write_all(bytes),
+        };
+        let _ = stdout.flush();
     }
 
     /// An error with its causes, once.
@@ -153,6 +168,17 @@ impl Output {
     }
 }
 
+/// JSON in which what [`harmless`] would replace is escaped, so that whoever reads it gets what was there. Beside line ends
+/// such characters stand only in its strings.
+fn escaped(json: &str) -> String {
+    let escape = |c: char| match c {
+        '\n' => "\n".to_owned(),
+        c if c.is_control() || is_bidirectional(c) => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    json.chars().map(escape).collect()
+}
+
 /// A text without what could do something to a terminal: events, answers and plugins write what they like. Line breaks,
 /// tabs and colours stay.
 fn harmless(text: &str) -> String {
@@ -202,5 +228,13 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(harmless(text), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn json_says_all_and_does_nothing_to_a_terminal() {
+        let text = "a\u{7f}b\u{9b}5n \u{202e}txt\u{1b}[31m\u{0}\u{1F6F6}\n\t";
+        let json = escaped(&serde_json::to_string_pretty(&[text]).expect("JSON"));
+        assert_eq!(harmless(&json), json);
+        assert_eq!(serde_json::from_str::<Vec<String>>(&json).expect("JSON"), [text]);
     }
 }

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 use towpath_core::clock::Timestamp;
 use towpath_core::config::{Config, Secrets};
+use towpath_core::deliver::Target;
 use towpath_core::holds::Holds;
 
 use crate::args::Place as Args;
@@ -40,12 +41,13 @@ impl Found {
     /// Finds the place that the arguments mean. A command that looks changes nothing, and makes no store.
     pub(crate) async fn find(args: &Args) -> anyhow::Result<Found> {
         if let Some(url) = &args.queue_url {
-            let config = config(args).await.ok();
+            let config = config_beside(args).await?;
             let events = config.as_ref().and_then(|config| config.queue.url.clone());
             return Ok(Found { place: Place::Sqs { events, dead_letters: url.clone() }, config });
         }
         if let Some(folder) = &args.store {
-            return Ok(Found { place: Place::Local(Queues::look(folder).await?), config: config(args).await.ok() });
+            let config = config_beside(args).await?;
+            return Ok(Found { place: Place::Local(Queues::look(folder).await?), config });
         }
         let config =
             config(args).await.context("finding the queue: give --store DIR, --queue-url URL or --config FILE")?;
@@ -54,6 +56,11 @@ impl Found {
             _ => Place::Local(Queues::look(&config.queue.store).await?),
         };
         Ok(Found { place, config: Some(config) })
+    }
+
+    /// A target of the config.
+    pub(crate) fn target(&self, name: &str) -> Option<&Target> {
+        self.config.as_ref().and_then(|config| config.targets.get(name))
     }
 
     /// Where holds are kept here.
@@ -73,4 +80,13 @@ impl Found {
 
 async fn config(args: &Args) -> anyhow::Result<Config> {
     load_config(&args.config, &Secrets::placeholders()).await
+}
+
+/// The config of a place that was named without one. One that nobody asked for may be missing, or broken, which is when
+/// letters are looked at; one that was named must be there.
+async fn config_beside(args: &Args) -> anyhow::Result<Option<Config>> {
+    match config(args).await {
+        Err(error) if args.config.config.is_some() => Err(error),
+        read => Ok(read.ok()),
+    }
 }

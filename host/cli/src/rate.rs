@@ -29,7 +29,12 @@ impl FromStr for Rate {
         let wrong = || format!("{text:?} is no rate such as 10/s, 600/m or 5000/h");
         let (count, unit) = text.split_once('/').unwrap_or((text, "s"));
         let count: f64 = count.trim().parse().map_err(|_| wrong())?;
-        let unit = unit.trim().chars().next().filter(|unit| "smh".contains(*unit)).ok_or_else(wrong)?;
+        let unit = match unit.trim() {
+            "s" => 's',
+            "m" => 'm',
+            "h" => 'h',
+            _ => return Err(wrong()),
+        };
         if count.is_finite() && count > 0.0 { Ok(Rate { count, unit }) } else { Err(wrong()) }
     }
 }
@@ -49,7 +54,7 @@ mod tests {
         for (text, per_second) in [("10/s", 10.0), ("10", 10.0), ("600/m", 10.0), ("1800/h", 0.5), ("0.5/s", 0.5)] {
             assert_eq!(text.parse::<Rate>().expect(text).per_second(), per_second);
         }
-        for wrong in ["", "fast", "0/s", "-1/s", "10/d", "inf/s", "NaN"] {
+        for wrong in ["", "fast", "0/s", "-1/s", "10/d", "inf/s", "NaN", "10/month", "10/", "10/s/m"] {
             assert!(wrong.parse::<Rate>().is_err(), "{wrong}");
         }
     }

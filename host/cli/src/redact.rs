@@ -1,16 +1,18 @@
 //! Redaction of recorded events: what is personal or secret is replaced by something of the same kind. Equal values get
 //! equal replacements, so that a mapping can still be tested; without the key nobody finds out what they were.
 
+use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use regex_lite::{Captures, Regex};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
-use serde_json::value::RawValue;
+use towpath_core::json::{children, text};
 use towpath_core::plugin::digest;
+
+/// What is nested deeper is replaced as a whole.
+const DEEPEST: usize = 100;
 
 /// Headers whose values let others in, by parts of their names.
 const KEYS: [&str; 7] = ["authorization", "cookie", "token", "secret", "api-key", "apikey", "password"];
@@ -56,22 +58,31 @@ impl Redactor {
         Ok(Redactor { key, pointers, patterns, keep_headers: keep_patterns })
     }
 
-    /// A body without what is personal in it, as it stands otherwise: not a space is moved.
+    /// A body without what is personal in it, as it stands otherwise: not a space is moved. One in which pointers cannot be
+    /// followed although it looks like JSON is replaced as a whole: nobody knows what they would have found.
     pub(crate) fn body(&self, body: &[u8]) -> Vec<u8> {
-        let Ok(text) = std::str::from_utf8(body) else { return body.to_vec() };
-        let mut text = text.to_owned();
+        let mut redacted = body.to_vec();
         for pointer in &self.pointers {
-            text = self.at(&text, pointer);
+            match self.at(&redacted, pointer, 0) {
+                Some(done) => redacted = done,
+                None => return format!("redacted-{}", self.hash(body, 8)).into_bytes(),
+            }
         }
-        self.text(&text).into_bytes()
+        self.bytes(&redacted)
     }
 
     /// A header's value.
-    pub(crate) fn header(&self, name: &str, value: &str) -> String {
+    pub(crate) fn header(&self, name: &str, value: &[u8]) -> Vec<u8> {
         match !self.keep_headers && (is_key(name) || is_proof(name)) {
-            true => format!("redacted-{}", self.hash(value, 8)),
-            false => self.text(value),
+            true => format!("redacted-{}", self.hash(value, 8)).into_bytes(),
+            false => self.bytes(value),
         }
+    }
+
+    /// Bytes by the patterns; those that are no text stay.
+    fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let chunk = |chunk: std::str::Utf8Chunk<'_>| [self.text(chunk.valid()).as_bytes(), chunk.invalid()].concat();
+        bytes.utf8_chunks().flat_map(chunk).collect()
     }
 
     /// A text by the patterns.
@@ -84,49 +95,51 @@ impl Redactor {
 
     fn replaced(&self, found: &str, kind: Kind) -> String {
         match kind {
-            Kind::Token => format!("token-{}", self.hash(found, 16)),
-            Kind::Mail => format!("user-{}@example.com", self.hash(found, 8)),
+            Kind::Token => format!("token-{}", self.hash(found.as_bytes(), 16)),
+            Kind::Mail => format!("user-{}@example.com", self.hash(found.as_bytes(), 8)),
             Kind::Card if !is_card(found) => found.to_owned(),
             Kind::Card | Kind::Phone => self.digits(found),
         }
     }
 
-    /// What a pointer finds in a JSON text, replaced where it stands.
-    fn at(&self, json: &str, pointer: &[String]) -> String {
-        let Some((segment, rest)) = pointer.split_first() else { return self.value(json) };
-        let Ok(children) = serde_json::from_str::<Children<'_>>(json) else { return json.to_owned() };
-        let mut result = String::with_capacity(json.len());
+    /// What a pointer finds in JSON, replaced where it stands. `None` if the JSON breaks off on the way.
+    fn at(&self, json: &[u8], pointer: &[String], depth: usize) -> Option<Vec<u8>> {
+        let Some((segment, rest)) = pointer.split_first() else { return self.value(json, depth) };
+        let mut result = Vec::with_capacity(json.len());
         let mut done = 0;
-        for (_, child) in children.0.iter().filter(|(name, _)| segment == "*" || segment == name) {
-            let child = child.get();
-            // A child is a part of the text that it was read from.
-            let start = (child.as_ptr() as usize).saturating_sub(json.as_ptr() as usize);
-            result += json.get(done..start).unwrap_or_default();
-            result += &self.at(child, rest);
-            done = start + child.len();
+        for child in children(json) {
+            let (name, span) = child.ok()?;
+            if segment == "*" || name.is(segment) {
+                result.extend_from_slice(json.get(done..span.start)?);
+                result.extend(self.at(json.get(span.clone())?, rest, depth + 1)?);
+                done = span.end;
+            }
         }
-        result + json.get(done..).unwrap_or_default()
+        result.extend_from_slice(json.get(done..)?);
+        Some(result)
     }
 
-    /// A JSON value with all texts and numbers in it replaced; true, false and null say nothing of anybody.
-    fn value(&self, json: &str) -> String {
-        match serde_json::from_str::<Value>(json) {
-            Ok(Value::String(text)) => Value::String(format!("redacted-{}", self.hash(&text, 8))).to_string(),
-            Ok(Value::Number(number)) => self.digits(&number.to_string()),
-            Ok(Value::Array(_) | Value::Object(_)) => self.at(json, &["*".to_owned()]),
-            _ => json.to_owned(),
+    /// A JSON value with all texts and numbers in it replaced; true, false and null say nothing of anybody. What it is its first
+    /// byte tells: a number may be too large to be read, a text may not be one.
+    fn value(&self, json: &[u8], depth: usize) -> Option<Vec<u8>> {
+        let replaced = |text: &[u8]| format!("\"redacted-{}\"", self.hash(text, 8)).into_bytes();
+        match (json.first(), std::str::from_utf8(json)) {
+            (Some(b'[' | b'{'), _) if depth < DEEPEST => self.at(json, &["*".to_owned()], depth),
+            (_, Ok("true" | "false" | "null")) => Some(json.to_vec()),
+            (Some(b'-' | b'0'..=b'9'), Ok(number)) => Some(self.digits(number).into_bytes()),
+            _ => Some(replaced(&text(json).unwrap_or(Cow::Borrowed(json)))),
         }
     }
 
     /// Other digits in the same places; the first is none that a JSON number cannot begin with.
     fn digits(&self, text: &str) -> String {
-        let hash = self.hash(&text.chars().filter(char::is_ascii_digit).collect::<String>(), 64);
+        let hash = self.hash(text.chars().filter(char::is_ascii_digit).collect::<String>().as_bytes(), 64);
         let mut digits = hash.bytes().map(|byte| char::from(b'1' + byte % 9)).cycle();
         text.chars().map(|c| if c.is_ascii_digit() { digits.next().unwrap_or('1') } else { c }).collect()
     }
 
-    fn hash(&self, value: &str, length: usize) -> String {
-        let hash = digest(format!("{}\0{value}", self.key).as_bytes());
+    fn hash(&self, value: &[u8], length: usize) -> String {
+        let hash = digest(&[self.key.as_bytes(), b"\0", value].concat());
         hash.get(..length).unwrap_or(&hash).to_owned()
     }
 }
@@ -180,41 +193,10 @@ fn segments(pointer: &str) -> anyhow::Result<Vec<String>> {
     Ok(rest.split('/').map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect())
 }
 
-/// The fields of an object or the items of an array as they stand in the text, in order.
-struct Children<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Children<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Both;
-        impl<'de> Visitor<'de> for Both {
-            type Value = Children<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object or an array")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Children<'de>, A::Error> {
-                let mut children = Vec::new();
-                while let Some(child) = map.next_entry::<String, &RawValue>()? {
-                    children.push(child);
-                }
-                Ok(Children(children))
-            }
-
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<Children<'de>, A::Error> {
-                let mut children = Vec::new();
-                while let Some(item) = items.next_element::<&RawValue>()? {
-                    children.push((children.len().to_string(), item));
-                }
-                Ok(Children(children))
-            }
-        }
-        deserializer.deserialize_any(Both)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn redactor(pointers: &[&str]) -> Redactor {
@@ -266,11 +248,39 @@ mod tests {
     }
 
     #[test]
+    fn nothing_that_a_pointer_names_escapes_by_being_odd() {
+        let cases: [(&str, &[u8]); 8] = [
+            ("a byte order mark", b"\xef\xbb\xbf{\"who\":\"Ada\"}"),
+            ("half a surrogate pair", b"{\"who\":\"Ada \\ud83d\",\"x\\ud83d\":1}"),
+            ("a number out of range", b"{\"who\":[\"Ada\",1e400],\"n\":1.10}"),
+            ("the same key twice", b"{\"who\":\"Ada\",\"who\":\"Ada B\"}"),
+            ("not UTF-8", b"{\"who\":\"Ada\",\"x\":\"\xff\"}"),
+            ("broken off", b"{\"who\":\"Ada\",\"x\":"),
+            ("no JSON at all", b"{\"who\": 'Ada'}"),
+            ("no text but a mail address", b"\xff Ada@mail.example \xfe"),
+        ];
+        for (name, body) in cases {
+            let redacted = redactor(&["/who"]).body(body);
+            let shown = String::from_utf8_lossy(&redacted);
+            assert!(!shown.contains("Ada") && !shown.contains("1e400"), "{name}: {shown}");
+            assert_eq!(body.starts_with(b"\xef\xbb\xbf"), redacted.starts_with(b"\xef\xbb\xbf"), "{name}");
+        }
+        let deep = format!("{{\"who\":{}\"Ada\"{},\"n\":1.10}}", "[".repeat(5000), "]".repeat(5000));
+        let redacted = redactor(&["/who"]).body(deep.as_bytes());
+        assert!(redacted.ends_with(b"\"n\":1.10}") && redacted.len() < 1000, "what is not named stays");
+    }
+
+    #[test]
     fn headers_that_let_others_in_are_replaced_whole() {
         for name in ["Authorization", "stripe-signature", "x-hub-signature-256", "x-shopify-hmac-sha256", "cookie"] {
-            assert!(redactor(&[]).header(name, "t=1,v1=abc").starts_with("redacted-"), "{name}");
+            assert!(redactor(&[]).header(name, b"t=1,v1=abc").starts_with(b"redacted-"), "{name}");
         }
-        assert_eq!(redactor(&[]).header("content-type", "application/json"), "application/json");
+        assert_eq!(redactor(&[]).header("content-type", b"application/json"), b"application/json");
+        assert_eq!(
+            redactor(&[]).header("x", b"caf\xe9 ada@mail.example")[..5],
+            *b"caf\xe9 ",
+            "bytes that are no text stay"
+        );
     }
 
     #[test]

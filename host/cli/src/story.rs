@@ -66,6 +66,19 @@ impl Entry {
         }
     }
 
+    /// Whether a pass ended here: what came of it last is how the message is.
+    pub(crate) fn is_pass(&self) -> bool {
+        self.target == STORY && self.field("message") != "stored"
+    }
+
+    /// The id under which its message was first stored.
+    pub(crate) fn first_id(&self) -> &str {
+        match self.field("webhook_id") {
+            "" => self.field("message_id"),
+            first => first,
+        }
+    }
+
     /// What happened, in a column of its own and in a colour.
     pub(crate) fn painted(&self) -> StyledObject<String> {
         let what = style(format!("{:<11}", self.what()));

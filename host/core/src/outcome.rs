@@ -9,6 +9,36 @@ use crate::backoff::Backoff;
 use crate::deliver::Closed;
 use crate::verdict::Reason;
 
+/// Every word that the story of a message uses for what happened: that it was stored, the outcomes of passes (see
+/// [`Outcome::code`]), and the levels of what else a host says about it.
+pub const OUTCOMES: [&str; 25] = [
+    "stored",
+    "delivered",
+    "skipped",
+    "unavailable",
+    "refused",
+    "held",
+    "rejected",
+    "deferred",
+    "plugin-error",
+    "plugin-trap",
+    "plugin-limit",
+    "plugin-fuel",
+    "plugin-timeout",
+    "bad-request",
+    "no-route",
+    "unreadable",
+    "unverified",
+    "parked",
+    "blocked",
+    "broken",
+    "error",
+    "warn",
+    "info",
+    "debug",
+    "trace",
+];
+
 /// What came of a message in this pass.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {

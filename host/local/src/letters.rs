@@ -63,14 +63,32 @@ impl LocalQueue {
         sent_back(self.store.run(Durability::Synced, work).await)
     }
 
-    /// Gives a message another body and other attributes, where it stands. False if it is gone.
-    pub async fn edit(&self, sequence: &str, body: String, attributes: &Attributes) -> Result<bool, QueueError> {
-        let text = serde_json::to_string(attributes).unwrap_or_default();
-        let (queue, sequence) = (self.id, sequence.parse::<i64>().unwrap_or_default());
-        let sql = "UPDATE messages SET body = ?3, attributes = ?4 WHERE queue = ?1 AND seq = ?2";
-        let edit = move |connection: &Connection| connection.execute(sql, params![queue, sequence, body, text]);
-        let changed = self.store.run(Durability::Synced, move |connection| edit(connection).map_err(failed)).await?;
-        Ok(changed == 1)
+    /// Gives a message another body, other attributes and perhaps another group, with the sequence number that it has. False
+    /// if it is gone.
+    pub async fn edit(
+        &self,
+        sequence: &str,
+        group: &GroupId,
+        body: String,
+        attributes: &Attributes,
+    ) -> Result<bool, QueueError> {
+        let attributes = serde_json::to_string(attributes).unwrap_or_default();
+        let (queue, retention, group) = (self.id, self.settings().retention, group.clone());
+        let sequence = sequence.parse::<i64>().unwrap_or_default();
+        let edit = move |connection: &Connection| {
+            let before = "SELECT grp FROM messages WHERE queue = ?1 AND seq = ?2";
+            let before: Option<i64> = connection.query_row(before, [queue, sequence], |row| row.get(0)).optional()?;
+            let Some(before) = before else { return Ok(false) };
+            let group = group_row(connection, queue, &group)?;
+            let edit = "UPDATE messages SET grp = ?2, body = ?3, attributes = ?4 WHERE seq = ?1";
+            connection.execute(edit, params![sequence, group, body, attributes])?;
+            if group != before {
+                refresh(connection, before, retention)?;
+                refresh(connection, group, retention)?;
+            }
+            Ok(true)
+        };
+        self.store.run(Durability::Synced, move |connection| edit(connection).map_err(failed)).await
     }
 
     /// Removes one message for good. False if it is gone, or held by somebody.
@@ -113,6 +131,19 @@ impl Mover {
         send::store(connection, self.to, &self.there, message, &Extras::default(), now).map_err(failed)?;
         self.store.wake(self.to);
         Ok(1)
+    }
+}
+
+/// The row of a group. It is made if there is none; whoever puts a message into it has to refresh it.
+fn group_row(connection: &Connection, queue: i64, group: &GroupId) -> rusqlite::Result<i64> {
+    let find = "SELECT id FROM groups WHERE queue = ?1 AND name = ?2";
+    let found = connection.query_row(find, params![queue, group.as_str()], |row| row.get(0)).optional()?;
+    match found {
+        Some(id) => Ok(id),
+        None => {
+            let make = "INSERT INTO groups (queue, name, head, ready_at) VALUES (?1, ?2, 0, 0)";
+            connection.prepare_cached(make)?.insert(params![queue, group.as_str()])
+        }
     }
 }
 

@@ -35,7 +35,7 @@ async fn a_message_is_followed_from_its_storage_to_its_end() {
     let target = moody().await;
     let folder = project(&target.url, Guest::forward());
     let early = towpath(folder.path(), &["trace", "8f3c"]);
-    assert!(early.status.code() == Some(1) && err(&early).contains("nothing is known of 8f3c"), "{}", err(&early));
+    assert!(early.status.code() == Some(2) && err(&early).contains("nothing is known of 8f3c"), "{}", err(&early));
     let server = Server::start(folder.path(), &["serve", "--metrics", "127.0.0.1:0"]);
     let mut tail = Command::new(binary("towpath"))
         .args(["tail", "--failed"])
@@ -97,6 +97,59 @@ fn a_delivery_that_was_told_before_its_storage_comes_behind_it_and_is_told_once(
     assert_eq!(tail.lines().count(), 2, "{tail}");
 }
 
+/// A folder with these lines of a story.
+fn story(lines: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::TempDir::new().unwrap();
+    let line = |(fields, span): &(&str, &str)| {
+        format!("{{\"level\":\"INFO\",\"fields\":{{{fields}}},\"span\":{{{span}}},\"target\":\"towpath.story\"}}\n")
+    };
+    std::fs::write(folder.path().join("story.jsonl"), lines.iter().map(line).collect::<String>()).unwrap();
+    folder
+}
+
+#[test]
+fn an_event_that_was_posted_twice_is_done_with_all_the_same() {
+    let stored = (r#""message":"stored","message_id":"8f3c2b1a","sequence":"7""#, "");
+    let pass = (r#""message":"pass","outcome":"skipped","decision":"ack""#, r#""message_id":"8f3c2b1a""#);
+    let folder = story(&[stored, pass, stored, stored]);
+    let traced = towpath(folder.path(), &["trace", "8f3c", "--file", "story.jsonl"]);
+    let said = out(&traced);
+    assert!(said.contains("it is done with: skipped") && !said.contains("all that is known"), "{said}");
+    assert_eq!(said.matches("posted again: a duplicate").count(), 2, "{said}");
+    let json = out(&towpath(folder.path(), &["trace", "8f3c", "--file", "story.jsonl", "--json"]));
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["now"]["state"], "skipped");
+}
+
+#[test]
+fn trace_says_what_came_of_a_message_last_and_which_ids_it_means() {
+    let stored = (r#""message":"stored","message_id":"8f3c2b1a""#, "");
+    let pass = (r#""message":"pass","outcome":"unavailable","decision":"retry""#, r#""message_id":"8f3c2b1a""#);
+    let dead = (r#""message":"pass","outcome":"refused","decision":"dead-letter""#, r#""message_id":"8f3c2b1a""#);
+    let again = (
+        r#""message":"pass","outcome":"delivered","decision":"ack""#,
+        r#""message_id":"9a9a","webhook_id":"8f3c2b1a""#,
+    );
+    let other = (r#""message":"stored","message_id":"8f3c9999""#, "");
+    let cases: [(&[(&str, &str)], &str, i32, &str); 6] = [
+        (&[stored], "8f3c", 0, "what came of it is not in this log"),
+        (&[stored, pass], "8f3c", 0, "its last try was unavailable"),
+        (&[stored, pass, dead], "8f3c", 0, "it went to the dead-letter queue: refused"),
+        (&[stored, dead, again], "9a9a", 0, "it is done with: delivered"),
+        (&[stored, other], "8f3c", 2, "more than one message's id: 8f3c2b1a, 8f3c9999"),
+        (&[stored, other], "nosuch", 2, "nothing is known of nosuch"),
+    ];
+    for (lines, id, code, says) in cases {
+        let folder = story(lines);
+        let traced = towpath(folder.path(), &["trace", id, "--file", "story.jsonl"]);
+        let said = format!("{}{}", out(&traced), err(&traced));
+        assert_eq!(traced.status.code(), Some(code), "{id}: {said}");
+        assert!(said.contains(says), "{id}: {said}");
+    }
+    let folder = story(&[stored, dead, again]);
+    let whole = out(&towpath(folder.path(), &["trace", "9a9a", "--file", "story.jsonl"]));
+    assert!(whole.contains("refused"), "the story before it was sent again belongs to it: {whole}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_is_told_so_and_found_by_the_first_id_of_what_was_sent_again() {
     let target = Target::answering(|_| Answer::Status(400, "no".to_owned())).await;
@@ -107,8 +160,23 @@ async fn what_waits_is_told_so_and_found_by_the_first_id_of_what_was_sent_again(
     server.stop();
     let redriven = towpath(folder.path(), &["dlq", "redrive", "--all", "--store", ".towpath"]);
     assert!(redriven.status.success(), "{}", err(&redriven));
-    let story = out(&towpath(folder.path(), &["trace", &id, "--store", ".towpath"]));
-    assert!(story.contains("it waits in the queue, since"), "{story}");
+    let audit = out(&towpath(folder.path(), &["dlq", "audit", "--json", "--store", ".towpath"]));
+    let letter = serde_json::from_str::<Value>(&audit).unwrap()[0]["id"].as_str().unwrap().to_owned();
+    assert_ne!(letter, id);
+    for known in [&id, &letter] {
+        let story = out(&towpath(folder.path(), &["trace", known, "--store", ".towpath"]));
+        assert!(story.contains("it waits in the queue, since") && story.contains("stored"), "{known}: {story}");
+    }
+    let known = ["tail", "--no-follow", "--store", ".towpath"];
+    for (filter, says) in [
+        (["--route", "nosuch"], "there is no route \"nosuch\"; known are: g"),
+        (["--plugin", "nosuch"], "there is no plugin \"nosuch\"; known are: guest"),
+        (["--target", "nosuch"], "there is no target \"nosuch\"; known are: sss"),
+    ] {
+        let tail = towpath(folder.path(), &[&known[..], &filter].concat());
+        assert_eq!(tail.status.code(), Some(2), "{filter:?}");
+        assert!(err(&tail).contains(says), "{}", err(&tail));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ use std::process::Output;
 
 use serde_json::Value;
 use tokio::task::JoinSet;
+use towpath_core::dead_letter::DeadLetter;
 use towpath_core::pipeline::{Lease, Settlement};
 use towpath_core::poll::by_group;
 use towpath_core::queue::{Queue as _, Receive};
@@ -14,6 +15,8 @@ use towpath_tests::rig::{Rig, one_route};
 use towpath_tests::target::{Answer, Target};
 
 use super::{err, out, towpath};
+
+mod edited;
 
 /// A rig with letters in it, and where its commands find them.
 struct Station {
@@ -206,7 +209,8 @@ async fn a_redrive_over_sqs_that_was_cut_off_goes_on_and_loses_nothing() {
     station.fine_from_now_on();
     let report = station.redrive(&["--all"], &[0]).await;
     assert_eq!(report["moved"], 3);
-    assert_eq!(report["perhaps_twice"], serde_json::json!([letters[1].id]), "and it says so");
+    let second = DeadLetter::read(&letters[1].attributes).unwrap();
+    assert_eq!(report["perhaps_twice"], serde_json::json!([second.id]), "and it says so");
     station.work().await;
     assert_eq!(station.target.bodies()[3..], ["A2", "A3"], "A1 had been sent before");
     assert!(station.rig.letters().await.is_empty());
@@ -232,51 +236,66 @@ async fn a_redrive_stops_at_max_failures() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edit_is_noted_and_survives_the_redrive() {
-    for station in stations(&["A1", "A2"]).await {
-        let id = ids(&station.json(&["list"], &[0]).await)[0].clone();
-        let refused = station.dlq(&["edit", &id, "--set", "/a=1", "--note", "x"], &[2]).await;
-        assert!(err(&refused).contains("the body is not JSON"), "{}", err(&refused));
-        std::fs::write(station.rig.path().join("new.json"), "{\"a\": {\"b\": 1}}").unwrap();
-        station.dlq(&["edit", &id, "--body", "new.json", "--note", "ticket 1"], &[0]).await;
-        let edited = station.json(&["list", "--text", "\"a\""], &[0]).await;
-        let id = ids(&edited)[0].clone();
-        station.dlq(&["edit", &id, "--set", "/a/b=2", "--set", "/a/c=x y", "--note", "ticket 2"], &[0]).await;
-        let id = ids(&station.json(&["list", "--text", "x y"], &[0]).await)[0].clone();
-        let shown = station.json(&["show", &id], &[0]).await;
-        assert_eq!(shown["body"], "{\"a\":{\"b\":2,\"c\":\"x y\"}}");
-        let notes: Vec<&str> =
-            shown["notes"].as_array().unwrap().iter().map(|note| note["text"].as_str().unwrap()).collect();
-        assert_eq!(notes, ["ticket 1", "ticket 2"]);
-        assert_eq!(station.rig.letters().await.len(), 2);
-        let audit = station.json(&["audit"], &[0]).await;
-        assert_eq!((&audit[0]["action"], &audit[0]["note"]), (&"edit".into(), &"ticket 1".into()));
-        station.fine_from_now_on();
-        assert_eq!(station.redrive(&["--all"], &[0]).await["moved"], 2);
-        station.work().await;
-        assert_eq!(station.target.bodies()[2..], ["{\"a\":{\"b\":2,\"c\":\"x y\"}}", "A2"], "in the first order");
+async fn a_redrive_over_sqs_lets_no_letter_overtake_one_that_could_not_be_sent() {
+    let long = "A1".repeat(400);
+    let station = stations(&[&long, "A2", "B1", "A3"]).await.remove(1);
+    // A queue that takes A2 and A3, and not A1.
+    let small = towpath_local::QueueSettings { max_message_bytes: 1024, ..Default::default() };
+    let sent = station.rig.store.queue("small.fifo", small).await.unwrap();
+    let small = station.place[1].replace("events-dead", "small");
+    // Cut off and run again, it still does not.
+    for moved in [1, 0] {
+        let report = station.json(&["redrive", "--all", "--to", &small, "--rate", "10/s"], &[1]).await;
+        assert_eq!(report["moved"], moved);
+        let failed: Vec<&str> = report["failed"].as_array().unwrap().iter().map(|f| f[1].as_str().unwrap()).collect();
+        assert_eq!(failed.len(), 3, "{report}");
+        assert!(failed[0].contains("Message must be shorter than 1024 bytes"), "{report}");
+        assert!(failed[1..].iter().all(|why| why.contains("a letter before it in its group")), "{report}");
+        assert_eq!(sent.browse(None, 10).await.unwrap().len(), 1, "B1 alone");
     }
+    assert_eq!(station.rig.letters().await.len(), 3);
+    station.receives().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edit_whose_old_letter_cannot_be_deleted_says_so_and_can_be_made_again() {
-    let station = stations(&["A1"]).await.remove(1);
-    assert!(station.sqs);
-    let id = ids(&station.json(&["list"], &[0]).await)[0].clone();
-    let folder = station.rig.path();
-    for body in ["one", "two"] {
-        std::fs::write(folder.join("new.json"), body).unwrap();
-        station.refused.set(&["DeleteMessageBatch"]);
-        let failed = station.dlq(&["edit", &id, "--body", "new.json", "--note", "x"], &[2]).await;
-        assert!(err(&failed).contains("the old one is still there too: drop it"), "{}", err(&failed));
-        assert!(err(&failed).ends_with("is not available: AccessDeniedException\n"), "{}", err(&failed));
+async fn a_name_that_nothing_has_is_an_error_and_what_is_known_is_told() {
+    for station in stations(&["A1", "B1"]).await {
+        let note = ["--note", "x"];
+        let cases: [(&[&str], &str); 11] = [
+            (&["redrive", "deadbeef"], "there is no dead letter deadbeef: `towpath dlq list` shows"),
+            (&["redrive", "deadbeef", "--plan"], "there is no dead letter deadbeef"),
+            (&["drop", "deadbeef", note[0], note[1]], "there is no dead letter deadbeef"),
+            (&["edit", "deadbeef", "--set", "/a=1", note[0], note[1]], "there is no dead letter deadbeef"),
+            (&["show", "deadbeef"], "there is no dead letter deadbeef"),
+            (&["list", "--reason", "nosuch"], "there is no reason \"nosuch\"; known are: bad-request, expired, "),
+            (&["list", "--route", "nosuch"], "there is no route \"nosuch\"; known are: g"),
+            (&["redrive", "--route", "nosuch"], "there is no route \"nosuch\"; known are: g"),
+            (&["drop", "--reason", "nosuch", note[0], note[1]], "there is no reason \"nosuch\""),
+            (
+                &["diff", "--plugin", "guest.wasm", "--name", "nosuch"],
+                "there is no plugin \"nosuch\"; known are: guest",
+            ),
+            (&["diff", "--plugin", "guest.wasm", "--name", "guest", "deadbeef"], "there is no dead letter deadbeef"),
+        ];
+        for (args, says) in cases {
+            let output = station.dlq(args, &[2]).await;
+            assert!(err(&output).contains(says), "{args:?}: {}", err(&output));
+        }
+        // What is known and has no letters is no error; a route that left the config is known by its letters.
+        assert_eq!(ids(&station.json(&["list", "--reason", "expired"], &[0]).await).len(), 0);
+        let config = station.rig.path().join("towpath.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, text.replace("path = \"g\"", "path = \"h\"")).unwrap();
+        assert_eq!(ids(&station.json(&["list", "--route", "g"], &[0]).await).len(), 2);
+        assert_eq!(ids(&station.json(&["list", "--route", "h"], &[0]).await).len(), 0);
+        // What there is is done, and what there is not is told.
+        let all = ids(&station.json(&["list"], &[0]).await);
+        let to = station.place[1].replace("events-dead", "events");
+        let to: &[&str] = if station.sqs { &["--to", &to] } else { &[] };
+        let some = station.dlq(&[&["redrive", &all[0], "deadbeef"], to].concat(), &[2]).await;
+        assert!(out(&some).contains("sent back: 1") && err(&some).contains("deadbeef"), "{}{}", out(&some), err(&some));
+        assert_eq!(station.rig.letters().await.len(), 1);
     }
-    station.refused.set(&[]);
-    station.dlq(&["edit", &id, "--body", "new.json", "--note", "x"], &[0]).await;
-    let letters = station.rig.dead_letters.browse(None, 100).await.unwrap();
-    let bodies: Vec<Vec<u8>> =
-        letters.iter().map(|letter| towpath_core::envelope::decode(&letter.body).unwrap().body).collect();
-    assert_eq!(bodies, [b"one", b"two", b"two"], "every edit is there, the first letter is not");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -203,7 +203,7 @@ async fn hold_status_and_resume_tell_the_same_story() {
     }
     rig.send("g/b", "1").await;
     let before = status(&rig).await;
-    assert_eq!((&before["targets"][0]["name"], &before["targets"][0]["state"]), (&"sss".into(), &"open".into()));
+    assert_eq!((&before["targets"][0]["name"], &before["targets"][0]["state"]), (&"sss".into(), &"ok".into()));
     assert_eq!((&before["queue"]["messages"], &before["queue"]["groups"]), (&3.into(), &2.into()));
     assert_eq!((&before["groups"][0]["group"], &before["groups"][0]["messages"]), (&"g/a".into(), &2.into()));
     let held = run(&rig, &["hold", "sss", "--for", "45m", "--reason", "release 4.2", "--store", "."]).await;
@@ -222,9 +222,50 @@ async fn hold_status_and_resume_tell_the_same_story() {
     let after = status(&rig).await;
     assert_eq!(
         (&after["targets"][0]["state"], &after["targets"][0]["drain"]["per_second"]),
-        (&"open".into(), &10.0.into())
+        (&"draining".into(), &10.0.into())
     );
+    // Once nothing of what was stored before is left the drain is over.
+    rig.events.purge().await.unwrap();
+    rig.send("g/a", "3").await;
+    let over = status(&rig).await;
+    assert_eq!((&over["targets"][0]["state"], &over["targets"][0]["drain"]), (&"ok".into(), &Value::Null));
     assert!(out(&run(&rig, &["resume", "sss", "--store", "."]).await).contains("was not on hold"));
+    // A hold that is over by itself is none.
+    run(&rig, &["hold", "sss", "--for", "1s", "--store", "."]).await;
+    let ended = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(50));
+        while status(&rig).await["targets"][0]["state"] != "ok" {
+            ticks.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ended).await.expect("it ends");
+    assert!(out(&run(&rig, &["resume", "sss", "--store", "."]).await).contains("was not on hold"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_the_config_holds_is_not_resumed_and_resume_says_so() {
+    let rig = Rig::new().await;
+    let config = one_route("https://sss.example");
+    std::fs::write(rig.path().join("towpath.toml"), config + "hold = true\n").unwrap();
+    assert_eq!(status(&rig).await["targets"][0]["state"], "held");
+    for args in [&["resume", "sss", "--store", "."][..], &["resume", "sss", "--rate", "2/s", "--store", "."]] {
+        let resumed = run(&rig, args).await;
+        assert_eq!(resumed.status.code(), Some(1));
+        let said = format!("{}{}", out(&resumed), err(&resumed));
+        assert!(said.contains("stays on hold") && said.contains("hold = true"), "{said}");
+        assert!(!said.contains("was not on hold") && !said.contains("is resumed;"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_config_only_targets_that_were_held_are_known() {
+    let rig = Rig::new().await;
+    let unknown = run(&rig, &["resume", "sss", "--store", "."]).await;
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(err(&unknown).contains("there is no target \"sss\""), "{}", err(&unknown));
+    let held = run(&rig, &["hold", "sss", "--store", "."]).await;
+    assert!(held.status.success() && err(&held).contains("nobody checked"), "{}", err(&held));
+    assert!(out(&run(&rig, &["resume", "sss", "--store", "."]).await).contains("sss is resumed"));
 }
 
 /// Scenario 31.

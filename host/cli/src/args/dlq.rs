@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, UNIX_EPOCH};
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args as ClapArgs, Subcommand};
 use towpath_core::clock::Timestamp;
 
 use super::Place;
 use crate::rate::Rate;
+use crate::set::Set;
 
 /// `dlq`.
 #[derive(Subcommand, Debug)]
@@ -16,10 +18,14 @@ pub enum Dlq {
     /// List dead letters, oldest first
     List(DlqList),
     /// Show one dead letter whole: why, attempts, headers, body
-    #[command(after_help = "Example:\n  towpath dlq show 1b9d6bcd")]
+    #[command(after_help = "Examples:\n  towpath dlq show 1b9d6bcd\n  towpath dlq show 1b9d6bcd --body > body.json")]
     Show {
         /// Its id, or the beginning of it
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
+        /// Write its body, byte for byte, and nothing else
+        #[arg(long, conflicts_with = "json")]
+        body: bool,
         /// Where
         #[command(flatten)]
         place: LetterPlace,
@@ -64,17 +70,17 @@ pub struct LetterPlace {
 /// Which letters.
 #[derive(ClapArgs, Debug, Clone, Default)]
 pub struct Filter {
-    /// Only those of this route
+    /// Only those of this route; it need not be in the config any more
     #[arg(long, value_name = "PATH")]
     pub route: Option<String>,
     /// Only those of this group; a star at the end stands for anything
     #[arg(long, value_name = "GROUP")]
     pub group: Option<String>,
-    /// Only those with this reason
+    /// Only those with this reason, such as refused; an unknown one lists them all
     #[arg(long)]
     pub reason: Option<String>,
     /// Only those whose last answer had this status
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(100..=599))]
     pub status: Option<u16>,
     /// Only those that died since then: 2h (ago), or 2026-03-02T09:15:00Z
     #[arg(long, value_name = "TIME")]
@@ -86,6 +92,13 @@ pub struct Filter {
     #[arg(long)]
     pub text: Option<String>,
 }
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "a number from 1".to_owned())
+}
+
+/// More is a typo.
+const LONGEST_AGO: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 /// A moment: an age, or a time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,7 +124,10 @@ impl FromStr for Moment {
 
     fn from_str(text: &str) -> Result<Moment, String> {
         if let Ok(ago) = humantime::parse_duration(text) {
-            return Ok(Moment::Ago(ago));
+            return match ago <= LONGEST_AGO {
+                true => Ok(Moment::Ago(ago)),
+                false => Err("an age is 100 years at most".to_owned()),
+            };
         }
         let time = humantime::parse_rfc3339_weak(text)
             .map_err(|_| format!("{text:?} is neither an age such as 2h nor a time such as 2026-03-02T09:15:00Z"))?;
@@ -138,7 +154,7 @@ pub struct DlqList {
     #[command(flatten)]
     pub filter: Filter,
     /// At most so many
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = at_least_one)]
     pub limit: usize,
     /// Where
     #[command(flatten)]
@@ -161,7 +177,7 @@ something could not be sent back, or died again meanwhile.
 {SQS}"))]
 pub struct DlqRedrive {
     /// Their ids, or the beginnings of them
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub ids: Vec<String>,
     /// Which
     #[command(flatten)]
@@ -198,7 +214,7 @@ Shown is what the plugin of the config says now, and what the new build says.
 {SQS}"))]
 pub struct DlqDiff {
     /// Their ids, or the beginnings of them
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub ids: Vec<String>,
     /// Which
     #[command(flatten)]
@@ -219,20 +235,26 @@ pub struct DlqDiff {
 #[command(after_help = "\
 Examples:
   towpath dlq edit 1b9d6bcd --set /customer/mail=a@example.com --note \"typo in the CRM, ticket 4711\"
-  towpath dlq show 1b9d6bcd --json | jq -r .body | sed s/old/new/ |
+  towpath dlq show 1b9d6bcd --body | sed s/old/new/ |
     towpath dlq edit 1b9d6bcd --body - --note fixed
 
-The note stays on the message. The signature of an edited message is not checked again: none would fit. The \
+If the value that the route's group is made of changes, the letter moves to the group of the new value, so that the order of \
+that group is kept: the template is in the config. The note stays on the message. The signature of an edited message is not checked again: none would fit. The \
 letter as it was stands in `towpath dlq audit --json`.")]
 pub struct DlqEdit {
     /// Its id, or the beginning of it
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub id: String,
-    /// A value to set: a JSON pointer (RFC 6901), and JSON or text
+    /// A value to set: a JSON pointer (RFC 6901; /- appends to an array), and JSON, which is put in as it is given, or text. No
+    /// other byte of the body changes
     #[arg(long, value_name = "POINTER=VALUE")]
-    pub set: Vec<String>,
+    pub set: Vec<Set>,
     /// A file with the new body; - is standard input
     #[arg(long, value_name = "FILE")]
     pub body: Option<PathBuf>,
+    /// Leave it in its group, even if the event is of another key now
+    #[arg(long)]
+    pub keep_group: bool,
     /// Why
     #[arg(long, value_name = "TEXT")]
     pub note: String,
@@ -251,7 +273,7 @@ Examples:
 What was dropped stands whole in `towpath dlq audit --json`.")]
 pub struct DlqDrop {
     /// Their ids, or the beginnings of them
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub ids: Vec<String>,
     /// Which
     #[command(flatten)]

@@ -57,15 +57,22 @@ fn visibility(text: &str) -> Result<Duration, String> {
     within(text, Duration::from_secs(3), Duration::from_secs(12 * 3600))
 }
 
-fn within(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
+pub(super) fn within(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
     let duration = span(text)?;
     let fits = (least..=most).contains(&duration);
     let (least, most) = (humantime::format_duration(least), humantime::format_duration(most));
     if fits { Ok(duration) } else { Err(format!("it must be from {least} to {most}")) }
 }
 
+/// The longest hold that ends by itself. A longer one is one without an end.
+const LONGEST_HOLD: Duration = Duration::from_secs(366 * 24 * 3600);
+
+fn hold_length(text: &str) -> Result<Duration, String> {
+    within(text, Duration::from_secs(1), LONGEST_HOLD)
+}
+
 /// `90s`, `45m`, `2h`, `3d`.
-pub(super) fn span(text: &str) -> Result<Duration, String> {
+fn span(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write 90s, 45m, 2h or 3d"))
 }
 
@@ -95,8 +102,8 @@ Running hosts feel it within 10 seconds. On AWS holds are kept in S3: [holds] ur
 pub struct Hold {
     /// The target
     pub target: String,
-    /// Until when at the latest; without it, until `towpath resume`
-    #[arg(long = "for", value_name = "TIME", value_parser = span)]
+    /// For how long at most, 1s to 366 days; without it, until `towpath resume`
+    #[arg(long = "for", value_name = "TIME", value_parser = hold_length)]
     pub length: Option<Duration>,
     /// Why, for those who see it in `towpath status`
     #[arg(long, value_name = "TEXT")]

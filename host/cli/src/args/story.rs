@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use towpath_core::outcome::OUTCOMES;
 
 use super::ConfigFile;
 
@@ -39,14 +41,14 @@ pub struct StoryFilter {
     /// Only those that called this target, or were held for it
     #[arg(long, value_name = "NAME")]
     pub target: Option<String>,
-    /// Only those with this outcome: stored, delivered, skipped, unavailable, refused, held, rejected, …
-    #[arg(long, value_name = "OUTCOME")]
+    /// Only those with this outcome
+    #[arg(long, value_name = "OUTCOME", value_parser = PossibleValuesParser::new(OUTCOMES))]
     pub outcome: Option<String>,
     /// Only what did not go well
     #[arg(long)]
     pub failed: bool,
     /// Only those of this message
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub id: Option<String>,
 }
 
@@ -86,14 +88,22 @@ Examples:
   towpath trace 8f3c2b1a --log-group /aws/lambda/towpath-host --since 2d
 
 From when it was stored to its last attempt, and where it is now. The id is what ingest answered and targets got as \
-`webhook-id`, or the queue's. Exit code 1 if nothing is known of it.")]
+`webhook-id`, or one that a queue gave it. Exit code 2 if nothing is known of it.")]
 pub struct Trace {
     /// The message's id, or its beginning
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub id: String,
     /// Where
     #[command(flatten)]
     pub place: StoryPlace,
     /// How far back CloudWatch is searched
-    #[arg(long, default_value = "1d", value_name = "TIME", value_parser = super::operate::span)]
+    #[arg(long, default_value = "1d", value_name = "TIME", value_parser = back)]
     pub since: Duration,
+}
+
+/// The longest that CloudWatch keeps a log group. Source: `PutRetentionPolicy` of CloudWatch Logs.
+const LONGEST_KEPT: Duration = Duration::from_secs(3653 * 24 * 3600);
+
+fn back(text: &str) -> Result<Duration, String> {
+    super::operate::within(text, Duration::from_secs(1), LONGEST_KEPT)
 }

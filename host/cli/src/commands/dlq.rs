@@ -5,9 +5,10 @@ mod edit;
 mod filter;
 mod list;
 mod redrive;
+mod shown;
 mod stats;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use futures_util::future::BoxFuture;
 
 use crate::args::{Dlq, LetterPlace, Place};
@@ -19,7 +20,7 @@ use crate::place::Found;
 pub(super) async fn run(args: Dlq, output: &Output) -> anyhow::Result<Exit> {
     match args {
         Dlq::List(args) => list::list(args, output).await,
-        Dlq::Show { id, place } => list::show(&id, &place, output).await,
+        Dlq::Show { id, body, place } => list::show(&id, body, &place, output).await,
         Dlq::Stats { place } => stats::run(&place, output).await,
         Dlq::Redrive(args) => redrive::run(args, output).await,
         Dlq::Diff(args) => diff::run(args, output).await,
@@ -64,11 +65,16 @@ async fn one(letters: &mut dyn Letters, id: &str) -> anyhow::Result<Letter> {
             return Ok(found.swap_remove(whole));
         }
     }
-    match found.len() {
-        0 => bail!("there is no dead letter {id}: `towpath dlq list` shows those that are there"),
-        1 => Ok(found.swap_remove(0)),
-        _ => bail!("more than one dead letter's id begins with {id}: give more of it"),
+    if found.len() > 1 {
+        // Copies of one message share its id; only their own ids in the queue tell them apart.
+        let ids: Vec<&str> = found.iter().map(|letter| letter.id.as_str()).collect();
+        bail!(
+            "{id} names {} dead letters, which are {} in their queue: give one of these ids",
+            ids.len(),
+            ids.join(", ")
+        );
     }
+    found.pop().with_context(|| format!("there is no dead letter {id}: `towpath dlq list` shows those that are there"))
 }
 
 async fn audit(place: &Place, output: &Output) -> anyhow::Result<Exit> {
@@ -86,7 +92,7 @@ async fn audit(place: &Place, output: &Output) -> anyhow::Result<Exit> {
             entry.at.to_string(),
             entry.by.clone(),
             entry.action.clone(),
-            short(entry.id.as_str()),
+            short(&entry.letter.id),
             entry.group.to_string(),
             entry.letter.reason.clone(),
             entry.note.clone(),

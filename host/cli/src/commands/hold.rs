@@ -1,19 +1,21 @@
 //! `hold`, `resume`: take a target away for a release, and give it back.
 
-use std::collections::BTreeSet;
-
-use anyhow::bail;
+use anyhow::Context as _;
 use towpath_core::clock::Clock;
 use towpath_core::config::env;
 use towpath_core::holds::{Change, Drain, Hold};
 
 use crate::args;
+use crate::known::Known;
 use crate::output::{Exit, Output};
 use crate::place::Found;
 
 pub(super) async fn hold(args: args::Hold, output: &Output) -> anyhow::Result<Exit> {
     let found = Found::find(&args.place).await?;
     check(&found, &args.target)?;
+    if found.config.is_none() {
+        output.note(format!("no config is here, so nobody checked that there is a target {}: --config", args.target));
+    }
     let now = Clock::wall().now();
     let until = args.length.map(|length| now + length);
     let by = env::user().unwrap_or_default();
@@ -43,29 +45,39 @@ pub(super) async fn resume(args: args::Resume, output: &Output) -> anyhow::Resul
     check(&found, &target)?;
     let drain = args.rate.map(|rate| Drain { at: Clock::wall().now(), per_second: rate.per_second() });
     let holds = found.holds().await?;
-    let was_held = holds.read().await?.holds.contains_key(&target);
+    let before = holds.read().await?;
+    if found.config.is_none() {
+        // Without a config these are all the targets that can be known.
+        Known::new("target", before.holds.keys().chain(before.drains.keys()).cloned())
+            .check(&target)
+            .context("no config is here: give --config")?;
+    }
+    let was_held = before.hold(&target, Clock::wall().now()).is_some();
+    let held_by_config = found.target(&target).is_some_and(|target| target.hold);
     let state = holds.change(Change::Resume(target.clone(), drain)).await?;
     if output.is_json() {
         output.json(&state);
-        return Ok(Exit::Done);
     }
-    match was_held {
-        true => output.line(format!("{} is resumed; what waited comes within a minute, in order", target)),
-        false => output.line(format!("{} was not on hold", target)),
+    if held_by_config {
+        let file = found.config.as_ref().map(|config| config.file.display().to_string()).unwrap_or_default();
+        output.note(format!(
+            "{target} stays on hold: {file} says `hold = true`; remove that and restart the hosts, and it is resumed"
+        ));
+        return Ok(Exit::Findings);
     }
+    output.say(match was_held {
+        true => format!("{target} is resumed; what waited comes within a minute, in order"),
+        false => format!("{target} was not on hold"),
+    });
     if let Some(rate) = args.rate {
-        output.line(format!("what was stored before now is drained at {rate}, by each running host"));
+        output.say(format!("what was stored before now is drained at {rate}, by each running host"));
     }
     Ok(Exit::Done)
 }
 
-/// A target that the config does not have is a slip of the pen.
+/// A target that the config does not have is a typo. Without a config nobody knows.
 fn check(found: &Found, target: &str) -> anyhow::Result<()> {
     let Some(config) = &found.config else { return Ok(()) };
-    if config.targets.contains_key(target) {
-        return Ok(());
-    }
-    let known: BTreeSet<&str> = config.targets.keys().map(String::as_str).collect();
-    let known = known.into_iter().collect::<Vec<_>>().join(", ");
-    bail!("there is no target {target:?} in {}; known are: {known}", config.file.display())
+    let known = Known::new("target", config.targets.keys().cloned());
+    known.check(target).with_context(|| format!("looking for it in {}", config.file.display()))
 }

@@ -73,10 +73,8 @@ impl Recorder<'_> {
             return Ok(());
         }
         let body = self.redactor.body(&message.body);
-        let header = |(name, value): &(String, Vec<u8>)| {
-            (name.clone(), self.redactor.header(name, &String::from_utf8_lossy(value)))
-        };
-        let headers: Vec<(String, String)> = message.headers.iter().map(header).collect();
+        let header = |(name, value): &(String, Vec<u8>)| (name.clone(), self.redactor.header(name, value));
+        let headers: Vec<(String, Vec<u8>)> = message.headers.iter().map(header).collect();
         let group = self.redactor.text(message.group.as_str());
         let path = group.split('/').next().unwrap_or_default().to_owned();
         // What carries the event differs from one delivery to the next; the event does not.

@@ -14,6 +14,8 @@ use crate::output::{Exit, Output};
 #[derive(Serialize)]
 pub(super) struct Posted {
     file: String,
+    /// The path below the ingest's prefix.
+    path: String,
     pub(super) status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<String>,
@@ -43,6 +45,9 @@ pub(super) async fn run(args: Send, output: &Output) -> anyhow::Result<Exit> {
         output.note(format!("{}: answered {}", posted.file, posted.status));
     }
     output.say(format!("{} sent, {} accepted, {} refused", posted.len(), posted.len() - refused.len(), refused.len()));
+    if let Some(posted) = refused.iter().find(|posted| posted.status == 404) {
+        bail!("{} has no route {:?}: its config lists them as [[route]] path", args.to, posted.path);
+    }
     Ok(if refused.is_empty() { Exit::Done } else { Exit::Findings })
 }
 
@@ -66,9 +71,9 @@ pub(super) async fn post(
     };
     let url = format!("{}/{}", to.trim_end_matches('/'), path.trim_matches('/'));
     let mut request = client.post(&url).body(event.body()?);
-    for (name, value) in &event.headers {
+    for (name, value) in event.headers()? {
         let name: HeaderName = name.parse().with_context(|| format!("{}: {name:?} is no header", file.display()))?;
-        let value = HeaderValue::from_bytes(value.as_bytes());
+        let value = HeaderValue::from_bytes(&value);
         request = request.header(name, value.with_context(|| format!("{}: a header value", file.display()))?);
     }
     let response = request
@@ -79,5 +84,6 @@ pub(super) async fn post(
     let answer: serde_json::Value =
         serde_json::from_slice(&response.bytes().await.unwrap_or_default()).unwrap_or_default();
     let text = |key: &str| answer.get(key).and_then(|value| value.as_str()).map(str::to_owned);
-    Ok(Posted { file: file.display().to_string(), status, id: text("id"), group: text("group") })
+    let path = path.trim_matches('/').to_owned();
+    Ok(Posted { file: file.display().to_string(), path, status, id: text("id"), group: text("group") })
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use towpath_core::clock::{Clock, Timestamp};
 use towpath_core::holds::{BreakerReport, Drain, Hold, HoldState};
+use towpath_core::queue::MAX_RETENTION;
 use towpath_local::GroupDepth;
 
 use crate::args;
@@ -27,7 +28,7 @@ struct Status {
 #[derive(Serialize)]
 struct Target {
     name: String,
-    /// `open`, `held` or `away`.
+    /// `ok`, `held`, `breaker open` or `draining`.
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     hold: Option<Hold>,
@@ -44,7 +45,6 @@ pub(super) async fn run(args: args::Status, output: &Output) -> anyhow::Result<E
         Ok((state, reports)) => (state, reports, None),
         Err(problem) => (HoldState::default(), Vec::new(), Some(format!("{problem:#}"))),
     };
-    let targets = targets(&found, &state, &reports);
     let (queue, dead_letters, groups) = match &found.place {
         Place::Local(queues) => {
             let waiting = async |queue: &towpath_local::LocalQueue| -> anyhow::Result<Waiting> {
@@ -67,6 +67,7 @@ pub(super) async fn run(args: args::Status, output: &Output) -> anyhow::Result<E
             (queue, aws::waiting(dead_letters).await?, None)
         }
     };
+    let targets = targets(&found, &state, &reports, queue.as_ref());
     let status = Status { targets, queue, dead_letters, groups, holds_problem };
     match output.is_json() {
         true => output.json(&status),
@@ -93,22 +94,32 @@ fn names(found: &Found, state: &HoldState) -> Vec<String> {
     names
 }
 
-fn targets(found: &Found, state: &HoldState, reports: &[BreakerReport]) -> Vec<Target> {
+fn targets(found: &Found, state: &HoldState, reports: &[BreakerReport], queue: Option<&Waiting>) -> Vec<Target> {
     let now = Clock::wall().now();
     let target = |name: String| {
         let hold = state.hold(&name, now).cloned();
-        let configured = found.config.as_ref().and_then(|config| config.targets.get(&name));
-        let held_by_config = configured.is_some_and(|target| target.hold);
+        let held_by_config = found.target(&name).is_some_and(|target| target.hold);
         let breaker = reports.iter().find(|report| report.target == name && report.open).cloned();
-        let state_of = match (&hold, held_by_config, &breaker) {
-            (Some(_), ..) | (_, true, _) => "held",
-            (_, _, Some(_)) => "away",
-            _ => "open",
+        let drain = state.drains.get(&name).copied().filter(|drain| is_going_on(*drain, queue, now));
+        let state_of = match (&hold, held_by_config, &breaker, &drain) {
+            (Some(_), ..) | (_, true, ..) => "held",
+            (_, _, Some(_), _) => "breaker open",
+            (_, _, _, Some(_)) => "draining",
+            _ => "ok",
         };
-        let drain = state.drains.get(&name).copied();
         Target { name, state: state_of, hold, held_by_config, drain, breaker }
     };
     names(found, state).into_iter().map(target).collect()
+}
+
+/// Whether messages from before a drain may still wait. Where the queue does not tell how old its oldest message is, as SQS
+/// does not, they may as long as anything waits that SQS would not have forgotten.
+fn is_going_on(drain: Drain, queue: Option<&Waiting>, now: Timestamp) -> bool {
+    match queue {
+        Some(Waiting { oldest: Some(oldest), .. }) => *oldest <= drain.at,
+        Some(Waiting { messages: 0, .. }) => false,
+        _ => now.since(drain.at) < MAX_RETENTION,
+    }
 }
 
 fn show(status: &Status, output: &Output) {
@@ -126,7 +137,7 @@ fn show(status: &Status, output: &Output) {
         let oldest = waiting.oldest.map_or("-".to_owned(), |oldest| age(oldest, now));
         Some(vec![name.to_owned(), waiting.messages.to_string(), waiting.invisible.to_string(), groups, oldest])
     });
-    output.table(&["QUEUE", "MESSAGES", "NOT NOW", "GROUPS", "OLDEST"], &rows.collect::<Vec<_>>());
+    output.table(&["QUEUE", "MESSAGES", "IN FLIGHT OR DELAYED", "GROUPS", "OLDEST"], &rows.collect::<Vec<_>>());
     let Some(groups) = status.groups.as_ref().filter(|groups| !groups.is_empty()) else { return };
     output.line("");
     let rows = groups.iter().map(|group| {

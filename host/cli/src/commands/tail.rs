@@ -1,11 +1,13 @@
 //! `tail`: what hosts do with each message, as it happens.
 
 use std::io::BufRead as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::{Context as _, bail};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
+use towpath_core::config::{Config, Secrets};
 
 use crate::args::{StoryPlace, Tail};
 use crate::compose::{STORY, load_config};
@@ -26,7 +28,7 @@ pub(super) async fn run(args: Tail, output: &Output) -> anyhow::Result<Exit> {
         match (&args.place, args.place.file.as_deref()) {
             (place, _) if !place.log_group.is_empty() => cloudwatch(&args, &filter, output).await,
             (_, Some(file)) if file == Path::new("-") => standard_input(&filter, output).await,
-            (place, _) => file(&path(place).await?, &args, &filter, output).await,
+            (place, _) => file(&Source::of(place).await?, &args, &filter, output).await,
         }
     };
     tokio::select! {
@@ -36,25 +38,59 @@ pub(super) async fn run(args: Tail, output: &Output) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The file with the story that is meant.
-pub(super) async fn path(place: &StoryPlace) -> anyhow::Result<std::path::PathBuf> {
-    if let Some(file) = &place.file {
-        return Ok(file.clone());
-    }
-    let store = match &place.store {
-        Some(store) => store.clone(),
-        None => load_config(&place.config, &towpath_core::config::Secrets::placeholders()).await?.queue.store,
-    };
-    Ok(store.join(STORY))
+/// A file with a story, and the config of the hosts that write it, if it is known.
+pub(super) struct Source {
+    pub(super) file: PathBuf,
+    pub(super) config: Option<Config>,
 }
 
-async fn file(path: &Path, args: &Tail, filter: &Filter, output: &Output) -> anyhow::Result<()> {
+impl Source {
+    /// The one that is meant. A place that was named must be there; the config's store may come later.
+    pub(super) async fn of(place: &StoryPlace) -> anyhow::Result<Source> {
+        let config = load_config(&place.config, &Secrets::placeholders()).await;
+        let config_was_named = place.config.config.is_some();
+        match (&place.file, &place.store) {
+            (Some(file), _) => {
+                let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+                if folder.is_some_and(|folder| !folder.is_dir()) {
+                    bail!("there is no {}: --file is what `towpath poll --story` keeps", file.display());
+                }
+                // The config of this folder need not be that of the host that wrote it.
+                let config = if config_was_named { Some(config?) } else { None };
+                Ok(Source { file: file.clone(), config })
+            }
+            (None, Some(store)) => {
+                let file = store.join(STORY);
+                if !file.exists() && !store.join("towpath.db").is_file() {
+                    bail!("there is no store in {}: has `towpath serve` run there?", store.display());
+                }
+                let config = if config_was_named { Some(config?) } else { config.ok() };
+                Ok(Source { file, config })
+            }
+            (None, None) => {
+                let config = config.context("finding the story: give --store DIR, --file FILE or --config FILE")?;
+                Ok(Source { file: config.queue.store.join(STORY), config: Some(config) })
+            }
+        }
+    }
+}
+
+async fn file(source: &Source, args: &Tail, filter: &Filter, output: &Output) -> anyhow::Result<()> {
+    let path = &source.file;
     let mut file = File::open(path)?;
-    last(file.whole()?, args.lines, filter, output);
+    let is_there = path.exists();
+    if args.no_follow && !is_there && args.place.file.is_some() {
+        bail!("there is no {}", path.display());
+    }
+    let lines = file.whole()?;
+    if let Some(config) = &source.config {
+        filter.check(config, lines.iter().filter_map(|line| Entry::read(line)))?;
+    }
+    last(lines, args.lines, filter, output);
     if args.no_follow {
         return Ok(());
     }
-    if !path.exists() {
+    if !is_there {
         output.note(format!("{} is not there yet: it comes with the first message", path.display()));
     }
     loop {
@@ -109,7 +145,7 @@ fn show(entry: &Entry, filter: &Filter, output: &Output) {
         return;
     }
     if output.is_json() {
-        return output.line(entry.json());
+        return output.json_line(&entry.json());
     }
     let id = entry.field("message_id");
     let (id, group) = (id.get(..8).unwrap_or(id), entry.field("group"));

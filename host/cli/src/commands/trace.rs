@@ -1,12 +1,17 @@
 //! `trace`: the whole story of one message, in one screen.
 
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+
+use anyhow::bail;
 use console::style;
 use serde_json::{Value, json};
 use towpath_core::dead_letter::DeadLetter;
 use towpath_core::message::{origin_of, webhook_id};
 
-use super::tail::path;
+use super::tail::Source;
 use crate::args::Trace;
+use crate::audit::Audit;
 use crate::compose::Queues;
 use crate::output::{Exit, Output};
 use crate::story::{Entry, File, from_storage};
@@ -21,8 +26,18 @@ enum Place {
     Waits { receives: u32, group: String, stored: String },
     /// In the dead-letter queue.
     Dead(Box<DeadLetter>, String),
-    /// Nowhere any more: it is done with. Or this command does not know.
-    Elsewhere,
+    /// In neither queue of its store.
+    Gone,
+    /// Only a log was read, which cannot tell.
+    Unknown,
+}
+
+/// All that was found of a message.
+struct Found {
+    /// The id under which it was first stored.
+    id: String,
+    entries: Vec<Entry>,
+    place: Place,
 }
 
 pub(super) async fn run(args: Trace, output: &Output) -> anyhow::Result<Exit> {
@@ -33,50 +48,81 @@ pub(super) async fn run(args: Trace, output: &Output) -> anyhow::Result<Exit> {
 }
 
 async fn trace(args: &Trace, output: &Output) -> anyhow::Result<Exit> {
-    let id = args.id.as_str();
-    let (entries, place) = match args.place.log_group.is_empty() {
-        false => {
-            let mut logs = aws::Logs::of(args.place.log_group.clone(), args.since).await?;
-            (logs.about(id).await?, Place::Elsewhere)
-        }
-        true => {
-            let story = path(&args.place).await?;
-            let lines = File::open(&story)?.whole()?;
-            let place = match story.parent().filter(|store| store.join("towpath.db").is_file()) {
-                Some(store) => find(&Queues::look(store).await?, id).await?,
-                None => Place::Elsewhere,
-            };
-            (lines.iter().filter_map(|line| Entry::read(line)).collect(), place)
-        }
-    };
-    let entries = from_storage(entries.into_iter().filter(|entry| entry.is_about(id)).collect());
-    if entries.is_empty() && matches!(place, Place::Elsewhere) {
-        output.note(format!(
-            "nothing is known of {id}: is it the whole id, or its beginning, and is this where its host logs?"
-        ));
-        return Ok(Exit::Findings);
-    }
+    let Found { id, entries, place } = look(args).await?;
     if output.is_json() {
         let story: Vec<Value> = entries.iter().map(Entry::json).collect();
-        output.json(&json!({ "story": story, "now": now(&place, entries.last()) }));
+        output.json(&json!({ "story": story, "now": now(&place, last_pass(&entries)) }));
         return Ok(Exit::Done);
     }
     let field = |name: &str| entries.iter().map(|entry| entry.field(name)).find(|text| !text.is_empty());
-    let mut head = vec![style(field("message_id").unwrap_or(id)).bold().to_string()];
+    let mut head = vec![style(field("message_id").unwrap_or(&id)).bold().to_string()];
     for (name, label) in [("webhook_id", "webhook-id"), ("group", "group"), ("route", "route"), ("plugin", "plugin")] {
         head.extend(field(name).map(|text| format!("{label} {text}")));
     }
     output.line(head.join("  "));
+    let mut stored = HashSet::new();
     for entry in &entries {
-        output.line(format!("{}  {}  {}", entry.time(), entry.painted(), entry.detail()));
+        let again = entry.what() == "stored" && !stored.insert(entry.field("message_id"));
+        let detail =
+            if again { "posted again: a duplicate, answered with the first id".to_owned() } else { entry.detail() };
+        output.line(format!("{}  {}  {detail}", entry.time(), entry.painted()));
     }
-    output.line(format!("{:<12}  {}", "now", told(&place, entries.last())));
+    output.line(format!("{:<12}  {}", "now", told(&place, last_pass(&entries))));
     Ok(Exit::Done)
 }
 
-/// Looks for a message in the queues of a store: by its own id, the one under which it first was stored, and the one that
-/// its target sees.
-async fn find(queues: &Queues, id: &str) -> anyhow::Result<Place> {
+/// Reads the story, and looks into the queues where there is a store.
+async fn look(args: &Trace) -> anyhow::Result<Found> {
+    let asked = args.id.as_str();
+    if !args.place.log_group.is_empty() {
+        let mut logs = aws::Logs::of(args.place.log_group.clone(), args.since).await?;
+        return told_of(asked, asked.to_owned(), logs.about(asked).await?, Place::Unknown);
+    }
+    let story = Source::of(&args.place).await?.file;
+    if args.place.file.is_some() && !story.exists() {
+        bail!("there is no {}", story.display());
+    }
+    let lines = File::open(&story)?.whole()?;
+    let entries = lines.iter().filter_map(|line| Entry::read(line)).collect();
+    match story.parent().filter(|store| store.join("towpath.db").is_file()) {
+        Some(store) => {
+            let found = find(&Queues::look(store).await?, asked).await?;
+            let (first, place) = found.unwrap_or_else(|| (redriven(store, asked), Place::Gone));
+            told_of(asked, first, entries, place)
+        }
+        None => told_of(asked, asked.to_owned(), entries, Place::Unknown),
+    }
+}
+
+/// Picks what is about one message, by any id that it had: lines of a message that was sent again name its first id too.
+fn told_of(asked: &str, first: String, entries: Vec<Entry>, place: Place) -> anyhow::Result<Found> {
+    let about = |id: &str| entries.iter().filter(|entry| entry.is_about(id)).collect::<Vec<_>>();
+    let ids: BTreeSet<&str> = about(&first).into_iter().map(Entry::first_id).collect();
+    if ids.len() > 1 {
+        let ids = ids.into_iter().collect::<Vec<_>>().join(", ");
+        bail!("{asked} is the beginning of more than one message's id: {ids}; give more of it");
+    }
+    let id = ids.first().map_or(first, |id| (*id).to_owned());
+    let entries = from_storage(about(&id).into_iter().cloned().collect());
+    if entries.is_empty() && matches!(place, Place::Gone | Place::Unknown) {
+        bail!(
+            "nothing is known of {asked}: is it the whole id, or its beginning, and is this where its host logs? \
+            `towpath tail` and `towpath dlq list` show ids"
+        );
+    }
+    Ok(Found { id, entries, place })
+}
+
+/// The first id of a letter that is not in its queue any more: the audit log knows what it was.
+fn redriven(store: &Path, letter: &str) -> String {
+    let entries = Audit::in_folder(store).read();
+    let entry = entries.into_iter().rev().find(|entry| entry.id.as_str().starts_with(letter));
+    entry.map_or_else(|| letter.to_owned(), |entry| entry.letter.id)
+}
+
+/// Looks for a message in the queues of a store, by its own id and by the one under which it was first stored, which
+/// comes with the place.
+async fn find(queues: &Queues, id: &str) -> anyhow::Result<Option<(String, Place)>> {
     for queue in [&queues.events, &queues.dead_letters] {
         let mut after: Option<String> = None;
         loop {
@@ -87,37 +133,60 @@ async fn find(queues: &Queues, id: &str) -> anyhow::Result<Place> {
                 let death = DeadLetter::read(&message.attributes);
                 let first = origin_of(&message.attributes).map(|origin| origin.id.0);
                 let first = death.as_ref().map(|death| death.message_id().0).or(first);
-                let shown = webhook_id(&message.id, &message.attributes);
-                let mut ids = [Some(message.id.0.clone()), Some(shown.0), first].into_iter().flatten();
-                if !ids.any(|own| own.starts_with(id)) {
+                let first = first.unwrap_or_else(|| message.id.0.clone());
+                if !message.id.as_str().starts_with(id) && !first.starts_with(id) {
                     continue;
                 }
-                return Ok(match death {
+                let place = match death {
                     Some(death) => Place::Dead(Box::new(death), message.id.0),
                     None => Place::Waits {
                         receives: message.receive_count,
                         group: message.group.0,
                         stored: message.sent_at.to_string(),
                     },
-                });
+                };
+                return Ok(Some((first, place)));
             }
         }
     }
-    Ok(Place::Elsewhere)
+    Ok(None)
+}
+
+/// How the last pass ended. What was said later, such as that the same event was posted again, changes nothing of it.
+fn last_pass(entries: &[Entry]) -> Option<&Entry> {
+    entries.iter().rev().find(|entry| entry.is_pass())
 }
 
 fn told(place: &Place, last: Option<&Entry>) -> String {
+    let decision = last.map(|entry| (entry.field("decision"), entry.what()));
     match place {
         Place::Waits { receives, stored, .. } => {
             format!("it waits in the queue, since {stored}, received {receives} times")
         }
-        Place::Dead(death, letter) => {
-            let DeadLetter { reason, detail, .. } = &**death;
-            format!("it is in the dead-letter queue: {reason}: {detail}; `towpath dlq show {letter}`")
+        Place::Dead(death, _) => {
+            let DeadLetter { reason, detail, id, .. } = &**death;
+            format!("it is in the dead-letter queue: {reason}: {detail}; `towpath dlq show {id}`")
         }
-        Place::Elsewhere => match last.map(Entry::what).as_deref() {
-            Some(done @ ("delivered" | "skipped")) => format!("it is done with: {done}"),
-            _ => "that is all that is known".to_owned(),
+        Place::Gone | Place::Unknown => match (decision, place) {
+            (Some(("ack", outcome)), _) => format!("it is done with: {outcome}"),
+            (Some(("dead-letter", reason)), Place::Gone) => {
+                format!(
+                    "it died ({reason}), and its letter is not there any more: `towpath dlq audit` shows who took it"
+                )
+            }
+            (Some(("dead-letter", reason)), _) => {
+                format!(
+                    "it went to the dead-letter queue: {reason}; `towpath dlq list` shows whether it is still there"
+                )
+            }
+            (Some((_, outcome)), Place::Gone) => {
+                format!("its last try was {outcome}, and it is in neither queue of the store: was the queue purged?")
+            }
+            (Some((_, outcome)), _) => {
+                format!("its last try was {outcome}: it is tried again, if that did not happen elsewhere")
+            }
+            (None, Place::Gone) => "it is in neither queue of the store, and the story does not tell why".to_owned(),
+            (None, _) => "it was stored; what came of it is not in this log".to_owned(),
         },
     }
 }
@@ -128,8 +197,9 @@ fn now(place: &Place, last: Option<&Entry>) -> Value {
             json!({ "state": "waits", "receives": receives, "group": group, "stored": stored })
         }
         Place::Dead(death, letter) => json!({ "state": "dead", "letter": letter, "death": death }),
-        Place::Elsewhere => match last.map(Entry::what).as_deref() {
-            Some(done @ ("delivered" | "skipped")) => json!({ "state": done }),
+        Place::Gone | Place::Unknown => match last.map(|entry| (entry.field("decision"), entry.what())) {
+            Some(("ack", outcome)) => json!({ "state": outcome }),
+            Some(("dead-letter", reason)) => json!({ "state": "dead-lettered", "reason": reason }),
             _ => json!({ "state": "unknown" }),
         },
     }

@@ -10,11 +10,12 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use async_trait::async_trait;
 use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::queue::{Attributes, Handle, MAX_BATCH, MessageId, NewMessage, Queue, QueueError, Receive, Received};
+use towpath_core::queue::{Handle, MAX_BATCH, MessageId, NewMessage, Queue, QueueError, Receive, Received};
 use tracing::warn;
 
+use super::broken::Broken;
 use super::journal::{Before, Journal};
-use super::{Key, Letter, Letters, Moved, death};
+use super::{Edited, Key, Letter, Letters, Moved, death};
 use crate::aws;
 
 /// How long letters that are looked at stay invisible: longer than any look takes. They are given back
@@ -30,6 +31,7 @@ pub(crate) struct SqsLetters {
     url: String,
     held: Vec<(MessageId, Handle)>,
     seen: HashSet<MessageId>,
+    broken: Broken,
     journal: Option<Journal>,
     clock: Clock,
 }
@@ -37,7 +39,8 @@ pub(crate) struct SqsLetters {
 impl SqsLetters {
     pub(crate) fn new(events: Option<Arc<dyn Queue>>, dead: Arc<dyn Queue>, url: String) -> SqsLetters {
         let clock = Clock::wall();
-        SqsLetters { events, dead, url, held: Vec::new(), seen: HashSet::new(), journal: None, clock }
+        let (held, seen, broken) = (Vec::new(), HashSet::new(), Broken::default());
+        SqsLetters { events, dead, url, held, seen, broken, journal: None, clock }
     }
 
     async fn delete(&mut self, letter: &Letter) -> anyhow::Result<()> {
@@ -115,33 +118,28 @@ impl Letters for SqsLetters {
 
     async fn send_back(&mut self, letters: Vec<Letter>) -> anyhow::Result<Moved> {
         let mut moved = Moved::default();
-        let mut broken = HashSet::new();
         for letter in letters {
-            // Behind a letter that could not be moved nothing of its group may overtake it.
-            if broken.contains(&letter.group) {
-                moved.failed.push((letter.id, "one before it in its group could not be moved".to_owned()));
+            if !self.broken.lets(&letter, &mut moved) {
                 continue;
             }
             let now = self.clock.now();
             match self.move_one(&letter, now).await {
                 Ok(perhaps_twice) => {
                     moved.moved += 1;
-                    moved.perhaps_twice.extend(perhaps_twice.then_some(letter.id));
+                    moved.perhaps_twice.extend(perhaps_twice.then(|| letter.first_id()));
                 }
-                Err(problem) => {
-                    broken.insert(letter.group);
-                    moved.failed.push((letter.id, format!("{problem:#}")));
-                }
+                Err(problem) => self.broken.close(std::slice::from_ref(&letter), &problem, &mut moved),
             }
         }
         Ok(moved)
     }
 
-    async fn replace(&mut self, letter: &Letter, body: String, attributes: Attributes) -> anyhow::Result<()> {
+    async fn replace(&mut self, letter: &Letter, edited: Edited) -> anyhow::Result<()> {
         // An id of its own: another edit within five minutes must not be swallowed as this one and the letter
         // deleted all the same. A copy too many is seen in the list.
         let dedup_id = format!("edit-{}", uuid::Uuid::new_v4());
-        let message = NewMessage { group: letter.group.clone(), dedup_id, body, attributes };
+        let Edited { group, body, attributes } = edited;
+        let message = NewMessage { group, dedup_id, body, attributes };
         self.dead.send(message).await.map_err(described).context("storing the edited letter")?;
         self.delete(letter).await.context("the edited letter is stored; the old one is still there too: drop it")
     }

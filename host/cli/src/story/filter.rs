@@ -1,7 +1,12 @@
 //! Which lines are wanted.
 
+use std::collections::BTreeSet;
+
+use towpath_core::config::Config;
+
 use super::Entry;
 use crate::args::StoryFilter;
+use crate::known::Known;
 
 /// Lines that fit all that is asked for.
 pub(crate) struct Filter {
@@ -11,6 +16,28 @@ pub(crate) struct Filter {
 impl Filter {
     pub(crate) fn new(args: StoryFilter) -> Filter {
         Filter { args }
+    }
+
+    /// Fails if a route, plugin or target is neither in the config nor in the lines so far: nothing would ever come of it.
+    pub(crate) fn check(&self, config: &Config, entries: impl Iterator<Item = Entry>) -> anyhow::Result<()> {
+        let StoryFilter { route, plugin, target, .. } = &self.args;
+        if route.is_none() && plugin.is_none() && target.is_none() {
+            return Ok(());
+        }
+        let mut routes: BTreeSet<String> = config.routes.iter().map(|route| route.path.clone()).collect();
+        let mut plugins: BTreeSet<String> = config.plugins.keys().cloned().collect();
+        let mut targets: BTreeSet<String> = config.targets.keys().cloned().collect();
+        for entry in entries {
+            routes.insert(entry.field("route").to_owned());
+            plugins.insert(entry.field("plugin").to_owned());
+            targets.extend(entry.attempts().iter().filter_map(|attempt| attempt.split(' ').next()).map(str::to_owned));
+        }
+        let asked = [("route", route, routes), ("plugin", plugin, plugins), ("target", target, targets)];
+        for (what, name, mut known) in asked {
+            known.remove("");
+            name.as_ref().map_or(Ok(()), |name| Known::new(what, known).check(name))?;
+        }
+        Ok(())
     }
 
     /// Whether a line is wanted.

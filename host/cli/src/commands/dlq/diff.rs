@@ -1,6 +1,6 @@
 //! `dlq diff`: each dead letter through another build of its plugin. Nothing is sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
@@ -8,12 +8,13 @@ use serde_json::Value;
 use towpath_core::plugin::{Code, Engine, Plugin, Settings};
 use towpath_core::queue::MessageId;
 
-use super::filter::Filter;
+use super::filter::{Filter, without_config};
 use super::{interrupted, short, with_letters};
 use crate::args::DlqDiff;
 use crate::case;
 use crate::compose::engine;
-use crate::letters::{Letter, Letters};
+use crate::known::Known;
+use crate::letters::Letters;
 use crate::output::{Exit, Output};
 use crate::place::Found;
 
@@ -55,7 +56,12 @@ pub(super) async fn run(args: DlqDiff, output: &Output) -> anyhow::Result<Exit> 
     Ok(Exit::Done)
 }
 
-async fn compare(found: &Found, letters: &mut dyn Letters, filter: Filter, args: DlqDiff) -> anyhow::Result<Vec<Row>> {
+async fn compare(
+    found: &Found,
+    letters: &mut dyn Letters,
+    mut filter: Filter,
+    args: DlqDiff,
+) -> anyhow::Result<Vec<Row>> {
     let engine = engine(1)?;
     let configured = found.config.as_ref().map(|config| &config.plugins);
     let mut olds = BTreeMap::new();
@@ -66,14 +72,21 @@ async fn compare(found: &Found, letters: &mut dyn Letters, filter: Filter, args:
         }
     }
     let (name, new) = load_new(&engine, found, &args)?;
+    let mut known: BTreeSet<String> = configured.into_iter().flat_map(|plugins| plugins.keys().cloned()).collect();
     let mut rows = Vec::new();
     loop {
         let page = letters.next().await?;
         if page.is_empty() {
+            filter.check(found)?;
+            Known::new("plugin", known).check(&name).map_err(|error| without_config(error, found))?;
             return Ok(rows);
         }
-        let of_plugin = |letter: &Letter| letter.death.plugin.as_ref() == Some(&name);
-        for letter in page.into_iter().filter(|letter| of_plugin(letter) && filter.wants(letter)) {
+        for letter in page {
+            let wanted = filter.wants(&letter);
+            known.extend(letter.death.plugin.clone());
+            if !wanted || letter.death.plugin.as_ref() != Some(&name) {
+                continue;
+            }
             let Some(message) = letter.seen() else { continue };
             let verdict = |plugin: &Plugin| {
                 let described = case::describe(&plugin.transform(&message, plugin.limits()));
@@ -82,7 +95,7 @@ async fn compare(found: &Found, letters: &mut dyn Letters, filter: Filter, args:
             let (now, new) = (olds.get(&name).map(&verdict), verdict(&new));
             let changed = now.as_ref() != Some(&new);
             let (group, reason) = (letter.group.0.clone(), letter.death.reason.clone());
-            rows.push(Row { id: letter.id, group, reason, changed, now, new });
+            rows.push(Row { id: letter.first_id(), group, reason, changed, now, new });
         }
     }
 }

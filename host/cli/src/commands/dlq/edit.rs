@@ -6,15 +6,25 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 use towpath_core::clock::Clock;
+use towpath_core::envelope::Webhook;
 use towpath_core::message::{Note, webhook};
+use towpath_core::queue::GroupId;
 
 use super::filter::Filter;
-use super::{interrupted, one, short, with_letters};
+use super::{interrupted, one, short, shown, with_letters};
 use crate::args::{DlqDrop, DlqEdit};
 use crate::audit::{self, Audit};
-use crate::letters::{Letter, Letters};
+use crate::letters::{Edited, Letter, Letters};
 use crate::output::{Exit, Output};
 use crate::place::Found;
+
+/// What an edit did.
+struct Done {
+    letter: Letter,
+    group: GroupId,
+    before: Vec<u8>,
+    after: Vec<u8>,
+}
 
 pub(super) async fn edit(args: DlqEdit, output: &Output) -> anyhow::Result<Exit> {
     if args.body.is_none() && args.set.is_empty() {
@@ -22,41 +32,79 @@ pub(super) async fn edit(args: DlqEdit, output: &Output) -> anyhow::Result<Exit>
     }
     let place = args.place.clone();
     let edited = with_letters(&place, None, |found, letters| Box::pin(edit_one(found, letters, args)));
-    let Some((letter, before, after)) = edited.await? else { return Ok(interrupted(output)) };
+    let Some(Done { letter, group, before, after }) = edited.await? else { return Ok(interrupted(output)) };
+    let moved = group != letter.group;
     if output.is_json() {
-        output.json(&serde_json::json!({ "id": letter.id, "group": letter.group, "before": before, "after": after }));
+        let mut done = serde_json::json!({ "id": letter.first_id(), "group": group });
+        if let Some(done) = done.as_object_mut() {
+            done.extend(shown::field("before", &before));
+            done.extend(shown::field("after", &after));
+            done.extend(moved.then(|| ("group_before".to_owned(), Value::from(letter.group.as_str()))));
+        }
+        output.json(&done);
         return Ok(Exit::Done);
     }
+    let lines = |body: &[u8]| shown::lines(&shown::readable(body));
     output.diff(&lines(&before), &lines(&after));
-    output.line(format!("edited {}; `towpath dlq redrive {}` sends it back", letter.id, short(letter.id.as_str())));
+    if moved {
+        output.line(format!(
+            "group: {} → {group}, by its route's template; --keep-group keeps the old one",
+            letter.group
+        ));
+    }
+    let id = &letter.death.id;
+    output.line(format!("edited {id}; `towpath dlq redrive {}` sends it back", short(id)));
     Ok(Exit::Done)
 }
 
-async fn edit_one(found: &Found, letters: &mut dyn Letters, args: DlqEdit) -> anyhow::Result<(Letter, String, String)> {
+async fn edit_one(found: &Found, letters: &mut dyn Letters, args: DlqEdit) -> anyhow::Result<Done> {
     let letter = one(letters, &args.id).await?;
-    let webhook = webhook(&letter.body, &letter.attributes).context("the letter's body cannot be unpacked")?;
-    let before = webhook.body;
+    let before = webhook(&letter.body, &letter.attributes).context("the letter's body cannot be unpacked")?;
     let mut after = match &args.body {
         Some(file) => read(file)?,
-        None => before.clone(),
+        None => before.body.clone(),
     };
-    if !args.set.is_empty() {
-        let mut json: Value =
-            serde_json::from_slice(&after).context("the body is not JSON: --body replaces it whole")?;
-        for text in &args.set {
-            set(&mut json, text)?;
-        }
-        after = serde_json::to_vec(&json).context("writing the body")?;
+    for set in &args.set {
+        after = set.apply(&after)?;
     }
-    if after == before {
+    if after == before.body {
         bail!("that changes nothing");
     }
+    let after = Webhook { headers: before.headers.clone(), body: after };
+    let group = match args.keep_group {
+        true => letter.group.clone(),
+        false => regrouped(found, &letter, &before, &after)?,
+    };
     let note = Note { at: Clock::wall().now(), by: audit::by(), text: args.note.clone() };
-    let (body, attributes) = letter.death.edited(&letter.stored(), after.clone(), note);
+    let (body, attributes) = letter.death.edited(&letter.stored(), after.body.clone(), note);
     Audit::of(found).write("edit", &args.note, &letter)?;
-    letters.replace(&letter, body, attributes).await?;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Ok((letter, text(before), text(after)))
+    letters.replace(&letter, Edited { group: group.clone(), body, attributes }).await?;
+    Ok(Done { letter, group, before: before.body, after: after.body })
+}
+
+/// The group of an edited event: another one if it is of another key now, or the order of that key would not be kept.
+fn regrouped(found: &Found, letter: &Letter, before: &Webhook, after: &Webhook) -> anyhow::Result<GroupId> {
+    let Some(config) = &found.config else {
+        bail!(
+            "which group the edited event belongs to is in the template of its route: give --config FILE, or --keep-group"
+        );
+    };
+    let route = match &letter.death.route {
+        Some(path) => Some(config.routes.by_path(path).with_context(|| {
+            let file = config.file.display();
+            format!(
+                "its route {path:?} is not in {file}, so its group is not known: give --keep-group, or another --config"
+            )
+        })?),
+        // It died before its route was known, or has none.
+        None => config.routes.by_group(&letter.group),
+    };
+    let Some(route) = route else { return Ok(letter.group.clone()) };
+    let group = route.group_of(after);
+    match group == route.group_of(before) {
+        true => Ok(letter.group.clone()),
+        false => Ok(group),
+    }
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
@@ -67,33 +115,6 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-/// `/customer/mail="a@b.c"`: the value is JSON, or else text.
-fn set(json: &mut Value, text: &str) -> anyhow::Result<()> {
-    let Some((pointer, value)) = text.split_once('=').filter(|(pointer, _)| pointer.starts_with('/')) else {
-        bail!("{text:?} is no /json/pointer=VALUE");
-    };
-    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-    if let Some(place) = json.pointer_mut(pointer) {
-        *place = value;
-        return Ok(());
-    }
-    let (parent, key) = pointer.rsplit_once('/').unwrap_or_default();
-    let key = key.replace("~1", "/").replace("~0", "~");
-    match json.pointer_mut(parent) {
-        Some(Value::Object(object)) => {
-            object.insert(key, value);
-            Ok(())
-        }
-        _ => bail!("there is no {parent:?} in the body to put {key:?} into"),
-    }
-}
-
-/// JSON line by line, so that a change is seen.
-fn lines(body: &str) -> String {
-    let pretty = serde_json::from_str::<Value>(body).ok().and_then(|json| serde_json::to_string_pretty(&json).ok());
-    pretty.unwrap_or_else(|| body.to_owned())
-}
-
 pub(super) async fn drop(args: DlqDrop, output: &Output) -> anyhow::Result<Exit> {
     let filter = Filter::new(args.filter.clone(), args.ids.clone());
     if filter.is_everything() {
@@ -101,20 +122,27 @@ pub(super) async fn drop(args: DlqDrop, output: &Output) -> anyhow::Result<Exit>
     }
     let place = args.place.clone();
     let dropped = with_letters(&place, None, |found, letters| Box::pin(drop_all(found, letters, filter, args.note)));
-    let Some(dropped) = dropped.await? else { return Ok(interrupted(output)) };
+    let Some((dropped, known)) = dropped.await? else { return Ok(interrupted(output)) };
     match output.is_json() {
         true => output.json(&serde_json::json!({ "dropped": dropped })),
         false => output.line(format!("dropped: {dropped}; `towpath dlq audit --json` still has them whole")),
     }
+    known?;
     if dropped == 0 { Ok(Exit::Findings) } else { Ok(Exit::Done) }
 }
 
-async fn drop_all(found: &Found, letters: &mut dyn Letters, filter: Filter, note: String) -> anyhow::Result<u64> {
+/// How many were dropped, and whether something was asked for that there is not.
+async fn drop_all(
+    found: &Found,
+    letters: &mut dyn Letters,
+    mut filter: Filter,
+    note: String,
+) -> anyhow::Result<(u64, anyhow::Result<()>)> {
     let (audit, mut dropped) = (Audit::of(found), 0);
     loop {
         let page = letters.next().await?;
         if page.is_empty() {
-            return Ok(dropped);
+            return Ok((dropped, filter.check(found)));
         }
         for letter in page.into_iter().filter(|letter| filter.wants(letter)) {
             audit.write("drop", &note, &letter)?;

@@ -1,14 +1,21 @@
-//! Which letters are meant.
+//! Which letters are meant, and whether what was asked for exists at all.
 
+use std::collections::BTreeSet;
+
+use anyhow::bail;
 use towpath_core::clock::{Clock, Timestamp};
+use towpath_core::dead_letter::REASONS;
 use towpath_core::message::webhook;
 
 use crate::args;
+use crate::known::Known;
 use crate::letters::Letter;
+use crate::place::Found;
 
 /// Ids and conditions; a letter must be one of the ids, if there are any, and meet every condition.
 pub(super) struct Filter {
-    ids: Vec<String>,
+    /// Each with whether a letter was met that it names.
+    ids: Vec<(String, bool)>,
     route: Option<String>,
     group: Option<String>,
     reason: Option<String>,
@@ -16,6 +23,14 @@ pub(super) struct Filter {
     since: Option<Timestamp>,
     until: Option<Timestamp>,
     text: Option<String>,
+    met: Met,
+}
+
+/// What the letters that were looked at have.
+#[derive(Default)]
+struct Met {
+    routes: BTreeSet<String>,
+    reasons: BTreeSet<String>,
 }
 
 impl Filter {
@@ -23,20 +38,29 @@ impl Filter {
         let now = Clock::wall().now();
         let args::Filter { route, group, reason, status, since, until, text } = args;
         let (since, until) = (since.map(|moment| moment.at(now)), until.map(|moment| moment.at(now)));
-        Filter { ids, route, group, reason, status, since, until, text }
+        let ids = ids.into_iter().map(|id| (id, false)).collect();
+        Filter { ids, route, group, reason, status, since, until, text, met: Met::default() }
     }
 
     /// Whether every letter is meant.
     pub(super) fn is_everything(&self) -> bool {
-        let Filter { ids, route, group, reason, status, since, until, text } = self;
+        let Filter { ids, route, group, reason, status, since, until, text, met: _ } = self;
         let conditions = [route, group, reason, text].into_iter().any(Option::is_some);
         ids.is_empty() && !conditions && status.is_none() && since.is_none() && until.is_none()
     }
 
-    pub(super) fn wants(&self, letter: &Letter) -> bool {
+    /// Whether this letter is meant. Every letter of a look passes here once, so that [`Filter::check`] knows what there is.
+    pub(super) fn wants(&mut self, letter: &Letter) -> bool {
         let death = &letter.death;
+        let mut named = self.ids.is_empty();
+        for (_, met) in self.ids.iter_mut().filter(|(id, _)| letter.named(id)) {
+            *met = true;
+            named = true;
+        }
+        self.met.routes.extend(death.route.clone());
+        self.met.reasons.insert(death.reason.clone());
         let is = |wanted: &Option<String>, found: Option<&str>| wanted.is_none() || wanted.as_deref() == found;
-        (self.ids.is_empty() || self.ids.iter().any(|id| letter.named(id)))
+        named
             && is(&self.route, death.route.as_deref())
             && self.group.as_ref().is_none_or(|pattern| matches(pattern, letter.group.as_str()))
             && is(&self.reason, Some(&death.reason))
@@ -44,6 +68,32 @@ impl Filter {
             && self.since.is_none_or(|since| death.failed_at >= since)
             && self.until.is_none_or(|until| death.failed_at <= until)
             && self.text.as_ref().is_none_or(|text| body(letter).contains(text.as_str()))
+    }
+
+    /// Fails if an id, the route or the reason is of no letter and not known otherwise either: a typo must not read as
+    /// "no letters". To be asked after a whole look. Routes that left the config are known by their letters.
+    pub(super) fn check(&self, found: &Found) -> anyhow::Result<()> {
+        if let Some((id, _)) = self.ids.iter().find(|(_, met)| !met) {
+            bail!("there is no dead letter {id}: `towpath dlq list` shows those that are there");
+        }
+        if let Some(route) = &self.route {
+            let configured = found.config.iter().flat_map(|config| config.routes.iter());
+            let routes = configured.map(|route| route.path.clone()).chain(self.met.routes.clone());
+            Known::new("route", routes).check(route).map_err(|error| without_config(error, found))?;
+        }
+        if let Some(reason) = &self.reason {
+            let reasons = REASONS.into_iter().map(str::to_owned).chain(self.met.reasons.clone());
+            Known::new("reason", reasons).check(reason)?;
+        }
+        Ok(())
+    }
+}
+
+/// Says why so little is known where no config was read.
+pub(super) fn without_config(error: anyhow::Error, found: &Found) -> anyhow::Error {
+    match found.config {
+        Some(_) => error,
+        None => anyhow::anyhow!("{error} (there is no config here, so only letters were looked at: give --config)"),
     }
 }
 

@@ -1,30 +1,32 @@
 //! `dlq list`, `dlq show`.
 
+use anyhow::Context as _;
 use serde_json::{Value, json};
 use towpath_core::dead_letter::{DEAD_LETTER_ATTRIBUTE, carried_notes};
 use towpath_core::message::webhook;
 
 use super::filter::Filter;
-use super::{interrupted, one, short, with_letters};
+use super::{interrupted, one, short, shown, with_letters};
 use crate::args::{DlqList, LetterPlace};
 use crate::letters::{Letter, Letters};
 use crate::output::{Exit, Output};
+use crate::place::Found;
 use crate::redact::is_key;
 
 pub(super) async fn list(args: DlqList, output: &Output) -> anyhow::Result<Exit> {
     let filter = Filter::new(args.filter, Vec::new());
     let limit = args.limit;
-    let listed = with_letters(&args.place, None, |_, letters| Box::pin(collect(letters, filter, limit)));
+    let listed = with_letters(&args.place, None, |found, letters| Box::pin(collect(found, letters, filter, limit)));
     let Some((letters, looked_at, all)) = listed.await? else { return Ok(interrupted(output)) };
     if output.is_json() {
-        let row = |letter: &Letter| json!({ "id": letter.id, "group": letter.group, "letter": letter.death });
+        let row = |letter: &Letter| json!({ "id": letter.first_id(), "letter_id": letter.id, "group": letter.group, "letter": letter.death });
         output.json(&letters.iter().map(row).collect::<Vec<Value>>());
     } else if letters.is_empty() {
         output.line("no dead letters");
     } else {
         let row = |letter: &Letter| {
             let detail: String = letter.death.detail.chars().take(80).collect();
-            let (id, at) = (short(letter.id.as_str()), letter.death.failed_at.to_string());
+            let (id, at) = (short(&letter.death.id), letter.death.failed_at.to_string());
             vec![id, at, letter.death.reason.clone(), letter.group.to_string(), detail]
         };
         let rows: Vec<Vec<String>> = letters.iter().map(row).collect();
@@ -41,7 +43,12 @@ pub(super) async fn list(args: DlqList, output: &Output) -> anyhow::Result<Exit>
 }
 
 /// The letters that are wanted, how many were looked at, and about how many there are.
-async fn collect(letters: &mut dyn Letters, filter: Filter, limit: usize) -> anyhow::Result<(Vec<Letter>, u64, u64)> {
+async fn collect(
+    place: &Found,
+    letters: &mut dyn Letters,
+    mut filter: Filter,
+    limit: usize,
+) -> anyhow::Result<(Vec<Letter>, u64, u64)> {
     let (mut found, mut looked_at) = (Vec::new(), 0);
     let all = letters.count().await?;
     while found.len() < limit {
@@ -53,39 +60,49 @@ async fn collect(letters: &mut dyn Letters, filter: Filter, limit: usize) -> any
         found.extend(page.into_iter().filter(|letter| filter.wants(letter)));
     }
     found.truncate(limit);
+    if found.is_empty() {
+        filter.check(place)?;
+    }
     Ok((found, looked_at, all))
 }
 
-pub(super) async fn show(id: &str, place: &LetterPlace, output: &Output) -> anyhow::Result<Exit> {
+pub(super) async fn show(id: &str, body: bool, place: &LetterPlace, output: &Output) -> anyhow::Result<Exit> {
     let id = id.to_owned();
     let found = with_letters(place, None, |_, letters| Box::pin(async move { one(letters, &id).await }));
     let Some(letter) = found.await? else { return Ok(interrupted(output)) };
-    print(&letter, output);
+    match body {
+        true => {
+            let webhook = webhook(&letter.body, &letter.attributes).context("the letter's body cannot be unpacked")?;
+            output.bytes(&webhook.body);
+        }
+        false => print(&letter, output),
+    }
     Ok(Exit::Done)
 }
 
 fn print(letter: &Letter, output: &Output) {
     let webhook = webhook(&letter.body, &letter.attributes).unwrap_or_default();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let shown = |(name, value): &(String, Vec<u8>)| match is_key(name) {
         true => (name.clone(), format!("(hidden, {} bytes)", value.len())),
-        false => (name.clone(), text(value)),
+        false => (name.clone(), shown::readable(value)),
     };
     let headers: Vec<(String, String)> = webhook.headers.iter().map(shown).collect();
-    let body = text(&webhook.body);
     let (death, notes) = (&letter.death, carried_notes(&letter.attributes));
     if output.is_json() {
         let names = letter.attributes.keys().filter(|name| *name != DEAD_LETTER_ATTRIBUTE);
-        output.json(&json!({
-            "id": letter.id, "webhook_id": letter.webhook_id(), "group": letter.group, "letter": death, "notes": notes,
-            "headers": headers, "body": body, "attributes": names.collect::<Vec<_>>(),
-        }));
+        let mut all = json!({
+            "id": letter.first_id(), "letter_id": letter.id, "group": letter.group, "letter": death, "notes": notes,
+            "headers": headers, "attributes": names.collect::<Vec<_>>(),
+        });
+        if let Some(all) = all.as_object_mut() {
+            all.extend(shown::field("body", &webhook.body));
+        }
+        output.json(&all);
         return;
     }
-    let line = |name: &str, value: &str| output.line(format!("{name:<12}{value}"));
-    line("id", letter.id.as_str());
-    line("original", &death.id);
-    line("webhook-id", letter.webhook_id().as_str());
+    let line = |name: &str, value: &str| output.line(format!("{name:<10}{value}"));
+    line("id", &death.id);
+    line("letter", letter.id.as_str());
     line("group", letter.group.as_str());
     line("reason", &death.reason);
     line("detail", &death.detail);
@@ -103,6 +120,9 @@ fn print(letter: &Letter, output: &Output) {
     if !death.excerpt.is_empty() {
         line("answer", &death.excerpt);
     }
+    if !death.cut.is_empty() {
+        line("cut away", &format!("{}, so that the letter fits into its queue", death.cut.join(", ")));
+    }
     for function in &death.trace {
         line("at", function);
     }
@@ -113,5 +133,5 @@ fn print(letter: &Letter, output: &Output) {
     for (name, value) in headers {
         output.line(format!("{name}: {value}"));
     }
-    output.line(format!("\n{body}"));
+    output.line(format!("\n{}", shown::readable(&webhook.body)));
 }

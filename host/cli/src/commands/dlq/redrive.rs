@@ -34,6 +34,9 @@ struct Plan {
     targets: BTreeSet<String>,
 }
 
+/// What was done, and whether something was asked for that there is not.
+type Done<T> = (T, anyhow::Result<()>);
+
 /// What came of it.
 #[derive(Debug, Default, Serialize)]
 struct Report {
@@ -53,23 +56,25 @@ pub(super) async fn run(args: DlqRedrive, output: &Output) -> anyhow::Result<Exi
     let to = args.to.clone();
     if args.plan {
         let planned = with_letters(&place, to.as_deref(), |found, letters| Box::pin(plan(found, letters, filter)));
-        let Some(plan) = planned.await? else { return Ok(interrupted(output)) };
+        let Some((plan, known)) = planned.await? else { return Ok(interrupted(output)) };
+        known?;
         show(&plan, output);
         return Ok(Exit::Done);
     }
     let shown = *output;
     let work =
         with_letters(&place, to.as_deref(), |found, letters| Box::pin(redrive(found, letters, filter, args, shown)));
-    let Some(report) = work.await? else {
+    let Some((report, known)) = work.await? else {
         output.note("what was sent back is sent back; run the same command again for the rest");
         return Ok(Exit::Interrupted);
     };
     tell(&report, output);
+    known?;
     let fine = report.moved.failed.is_empty() && report.died_again == 0 && !report.stopped;
     Ok(if fine { Exit::Done } else { Exit::Findings })
 }
 
-async fn plan(found: &Found, letters: &mut dyn Letters, filter: Filter) -> anyhow::Result<Plan> {
+async fn plan(found: &Found, letters: &mut dyn Letters, mut filter: Filter) -> anyhow::Result<Done<Plan>> {
     let mut plan = Plan::default();
     let (mut groups, mut parked) = (HashSet::new(), BTreeMap::<_, u64>::new());
     loop {
@@ -102,16 +107,16 @@ async fn plan(found: &Found, letters: &mut dyn Letters, filter: Filter) -> anyho
         // A letter that never met a target may be for any.
         plan.held_targets = held.filter(|name| plan.targets.is_empty() || plan.targets.contains(name)).collect();
     }
-    Ok(plan)
+    Ok((plan, filter.check(found)))
 }
 
 async fn redrive(
     found: &Found,
     letters: &mut dyn Letters,
-    filter: Filter,
+    mut filter: Filter,
     args: DlqRedrive,
     output: Output,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<Done<Report>> {
     let (audit, count) = (Audit::of(found), letters.count().await?);
     let bar = output.progress(count, "redrive");
     let mut pace = Pace::new(args.rate.map(|rate| rate.per_second()));
@@ -141,13 +146,14 @@ async fn redrive(
             if args.max_failures.is_some_and(|most| failures > most) {
                 report.stopped = true;
                 bar.finish_and_clear();
-                return Ok(report);
+                // What was not looked at may have what was asked for.
+                return Ok((report, Ok(())));
             }
         }
         advance(&bar, looked_at);
     }
     bar.finish_and_clear();
-    Ok(report)
+    Ok((report, filter.check(found)))
 }
 
 fn advance(bar: &ProgressBar, by: u64) {

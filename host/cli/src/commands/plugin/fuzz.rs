@@ -99,8 +99,7 @@ fn is_runtime(function: &str) -> bool {
 }
 
 fn save(message: &Message, case: &std::path::Path) -> anyhow::Result<()> {
-    let text = |(name, value): &(String, Vec<u8>)| (name.clone(), String::from_utf8_lossy(value).into_owned());
-    let mut event = Event::of("fuzz", message.headers.iter().map(text).collect(), &message.body);
+    let mut event = Event::of("fuzz", message.headers.clone(), &message.body);
     event.group = Some(message.group.0.clone());
     event.write(case).context("saving a finding")
 }

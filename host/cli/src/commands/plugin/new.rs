@@ -130,7 +130,7 @@ fn recorded(folder: &Path) -> anyhow::Result<Vec<(String, Event)>> {
             Ok(event) => event,
             Err(_) => {
                 let body = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
-                let json = [("content-type".to_owned(), "application/json".to_owned())];
+                let json = [("content-type".to_owned(), b"application/json".to_vec())];
                 Event::of("test", json.into(), body.trim_ascii())
             }
         };

@@ -58,7 +58,7 @@ fn event(args: &PluginRun) -> anyhow::Result<(Event, PathBuf)> {
     for header in &args.header {
         let (name, value) =
             header.split_once(':').with_context(|| format!("{header:?} is no header: write NAME:VALUE"))?;
-        headers.push((name.trim().to_owned(), value.trim().to_owned()));
+        headers.push((name.trim().to_owned(), value.trim().as_bytes().to_vec()));
     }
     Ok((Event::of("test", headers, &body), file))
 }

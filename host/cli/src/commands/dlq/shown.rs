@@ -1,0 +1,78 @@
+//! A body as it is shown: everything that differs looks different.
+
+use serde_json::{Map, Value};
+
+/// Bytes as text; what is not UTF-8 stands as `\xff`.
+pub(super) fn readable(bytes: &[u8]) -> String {
+    let chunk = |chunk: std::str::Utf8Chunk<'_>| format!("{}{}", chunk.valid(), chunk.invalid().escape_ascii());
+    bytes.utf8_chunks().map(chunk).collect()
+}
+
+/// A text in lines, for a diff: one without line ends gets some behind commas and brackets. Nothing else changes, so what is
+/// shown is what is stored.
+pub(super) fn lines(text: &str) -> String {
+    if text.contains('\n') {
+        return text.to_owned();
+    }
+    let mut lines = String::with_capacity(text.len() * 2);
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    let line_end = |lines: &mut String, depth: usize| {
+        lines.push('\n');
+        lines.push_str(&"  ".repeat(depth.min(40)));
+    };
+    for character in text.chars() {
+        if in_string {
+            lines.push(character);
+            in_string = escaped || character != '"';
+            escaped = character == '\\' && !escaped;
+            continue;
+        }
+        if matches!(character, '}' | ']') {
+            depth = depth.saturating_sub(1);
+            line_end(&mut lines, depth);
+        }
+        lines.push(character);
+        match character {
+            '"' => in_string = true,
+            '{' | '[' => {
+                depth += 1;
+                line_end(&mut lines, depth);
+            }
+            ',' => line_end(&mut lines, depth),
+            _ => {}
+        }
+    }
+    lines
+}
+
+/// A body as a field of JSON: as text, or, where that would lose something, in base64 under another name.
+pub(super) fn field(name: &str, bytes: &[u8]) -> Map<String, Value> {
+    use base64::Engine as _;
+    let (name, text) = match std::str::from_utf8(bytes) {
+        Ok(text) => (name.to_owned(), text.to_owned()),
+        Err(_) => (format!("{name}_base64"), base64::engine::general_purpose::STANDARD.encode(bytes)),
+    };
+    Map::from_iter([(name, Value::from(text))])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_broken_where_json_has_commas_and_brackets_and_nothing_else_changes() {
+        let text = r#"{"a": [1.10,"x,\"]y"],"b":{}}"#;
+        let shown = lines(text);
+        assert_eq!(shown, "{\n  \"a\": [\n    1.10,\n    \"x,\\\"]y\"\n  ],\n  \"b\":{\n    \n  }\n}");
+        assert_eq!(shown.split('\n').map(str::trim_start).collect::<String>(), text);
+        assert_eq!(lines("two\nlines, {}"), "two\nlines, {}");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_told_apart() {
+        assert_eq!(readable(b"caf\xe9 \xff"), "caf\\xe9 \\xff");
+        assert_ne!(readable(b"\xe9"), readable(b"\xff"));
+        assert_eq!(field("body", b"x")["body"], "x");
+        assert_eq!(field("body", b"\xff")["body_base64"], "/w==");
+    }
+}

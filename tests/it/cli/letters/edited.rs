@@ -1,0 +1,160 @@
+//! `dlq edit`: what changes is what was asked for, and the order of the group that the event belongs to then.
+
+use towpath_core::envelope::{self, Webhook};
+use towpath_core::queue::{NewMessage, Queue as _};
+
+use super::{Station, ids, stations};
+use crate::cli::{err, out};
+
+/// What people and machines round, sort or mend.
+const AWKWARD: &str = "\u{FEFF}{ \"z\" : 1.10,\r\n \"k\":\"A\", \"id\":9007199254740993,\t\"big\":123456789012345678901234567890, \"f\":1e400, \
+    \"s\":\"\\ud83d \\u0041\", \"z\":1.10 }\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_changes_the_value_that_it_names_and_no_other_byte() {
+    for station in stations(&["A1"]).await {
+        let id = ids(&station.json(&["list"], &[0]).await)[0].clone();
+        std::fs::write(station.rig.path().join("new.json"), AWKWARD).unwrap();
+        let keep = ["--keep-group", "--note", "x"];
+        station.dlq(&[&["edit", &id, "--body", "new.json"], &keep[..]].concat(), &[0]).await;
+        let said =
+            station.dlq(&[&["edit", &id, "--set", "/z=2.50", "--set", "/new/=1"], &keep[..]].concat(), &[2]).await;
+        assert!(err(&said).contains("there is no \"/new\" in the body"), "{}", err(&said));
+        let said = station.dlq(&[&["edit", &id, "--set", "/id=9007199254740995"], &keep[..]].concat(), &[0]).await;
+        let changed: Vec<String> =
+            out(&said).lines().filter(|line| line.trim().starts_with(['-', '+'])).map(str::to_owned).collect();
+        assert!(changed.iter().all(|line| line.contains("\"id\"")) && changed.len() == 2, "{}", out(&said));
+        let expected = AWKWARD.replace("9007199254740993", "9007199254740995");
+        assert_eq!(out(&station.dlq(&["show", &id, "--body"], &[0]).await), expected);
+        assert_eq!(station.json(&["show", &id], &[0]).await["body"], expected);
+        station.fine_from_now_on();
+        station.redrive(&["--all"], &[0]).await;
+        station.work().await;
+        assert_eq!(station.target.bodies()[1..], [expected], "what was shown is what is sent");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_body_that_is_no_text_is_shown_and_sent_as_it_is() {
+    for station in stations(&["A1"]).await {
+        let id = ids(&station.json(&["list"], &[0]).await)[0].clone();
+        let body = b"{\"k\":\"A\",\"x\":\"caf\xe9 \x9b\"}";
+        std::fs::write(station.rig.path().join("new.json"), body).unwrap();
+        station.dlq(&["edit", &id, "--body", "new.json", "--keep-group", "--note", "x"], &[0]).await;
+        assert_eq!(station.dlq(&["show", &id, "--body"], &[0]).await.stdout, body);
+        let shown = station.json(&["show", &id], &[0]).await;
+        assert!(shown["body"].is_null() && shown["body_base64"].is_string(), "{shown}");
+        station.fine_from_now_on();
+        station.redrive(&["--all"], &[0]).await;
+        station.work().await;
+        assert_eq!(station.target.calls()[1].body.as_ref(), body);
+    }
+}
+
+/// A letter of group `g/A` by its key, as an ingest would have stored it.
+async fn keyed(station: &Station) -> String {
+    let webhook = Webhook { headers: Vec::new(), body: b"{\"k\":\"A\",\"n\":1}".to_vec() };
+    let (group, dedup_id) = ("g/A".into(), "keyed".to_owned());
+    let message = NewMessage { group, dedup_id, body: envelope::encode(&webhook), attributes: Default::default() };
+    station.rig.events.send(message).await.unwrap();
+    station.work().await;
+    ids(&station.json(&["list", "--text", "\"n\""], &[0]).await)[0].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_gets_another_key_goes_to_the_group_of_that_key() {
+    for station in stations(&["A1", "B1"]).await {
+        let id = keyed(&station).await;
+        let same = station.json(&["edit", &id, "--set", "/n=2", "--note", "x"], &[0]).await;
+        assert_eq!((&same["group"], &same["group_before"]), (&"g/A".into(), &serde_json::Value::Null));
+        let kept = station.json(&["edit", &id, "--set", "/k=C", "--keep-group", "--note", "x"], &[0]).await;
+        assert_eq!(kept["group"], "g/A", "as was asked for");
+        let said = out(&station.dlq(&["edit", &id, "--set", "/k=B", "--note", "x"], &[0]).await);
+        assert!(said.contains("group: g/A → g/B") && said.contains("--keep-group"), "{said}");
+        let of_b = station.json(&["list", "--group", "g/B"], &[0]).await;
+        assert_eq!(ids(&of_b).len(), 2, "behind the letter that was there");
+        assert_eq!(ids(&of_b)[1], id);
+        // The group that it left is whole, and the one that it came into: both are redriven in order.
+        station.fine_from_now_on();
+        assert_eq!(station.redrive(&["--group", "g/B"], &[0]).await["moved"], 2);
+        assert_eq!(station.redrive(&["--all"], &[0]).await["moved"], 1);
+        assert_eq!(station.rig.dead_letters.depth().await.unwrap().groups, 0);
+        station.work().await;
+        let bodies = station.target.bodies();
+        let at = |body: &str| bodies.iter().rposition(|sent| sent == body).unwrap();
+        assert!(at("B1") < at("{\"k\":\"B\",\"n\":2}"), "{bodies:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_template_of_its_route_an_edit_asks_for_keep_group() {
+    for station in stations(&["A1"]).await {
+        let id = ids(&station.json(&["list"], &[0]).await)[0].clone();
+        std::fs::write(station.rig.path().join("new.json"), "{}").unwrap();
+        let config = station.rig.path().join("towpath.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, text.replace("path = \"g\"", "path = \"other\"")).unwrap();
+        let edit = ["edit", &id, "--body", "new.json", "--note", "x"];
+        let other = station.dlq(&edit, &[2]).await;
+        assert!(
+            err(&other).contains("its route \"g\" is not in") && err(&other).contains("--keep-group"),
+            "{}",
+            err(&other)
+        );
+        std::fs::remove_file(&config).unwrap();
+        let none = station.dlq(&edit, &[2]).await;
+        assert!(err(&none).contains("give --config FILE, or --keep-group"), "{}", err(&none));
+        station.dlq(&[&edit[..], &["--keep-group"]].concat(), &[0]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_is_noted_and_survives_the_redrive() {
+    for station in stations(&["A1", "A2"]).await {
+        let id = ids(&station.json(&["list"], &[0]).await)[0].clone();
+        let refused = station.dlq(&["edit", &id, "--set", "/a=1", "--note", "x"], &[2]).await;
+        assert!(err(&refused).contains("the body is not JSON"), "{}", err(&refused));
+        std::fs::write(station.rig.path().join("new.json"), "{\"a\": {\"b\": 1}}").unwrap();
+        station.dlq(&["edit", &id, "--body", "new.json", "--note", "ticket 1"], &[0]).await;
+        station.dlq(&["edit", &id, "--set", "/a/b=2", "--set", "/a/c=x y", "--note", "ticket 2"], &[0]).await;
+        assert_eq!(
+            ids(&station.json(&["list", "--text", "x y"], &[0]).await),
+            [id.as_str()],
+            "its id is the same for life"
+        );
+        let shown = station.json(&["show", &id], &[0]).await;
+        let body = "{\"a\": {\"b\": 2,\"c\":\"x y\"}}";
+        assert_eq!(shown["body"], body);
+        let notes: Vec<&str> =
+            shown["notes"].as_array().unwrap().iter().map(|note| note["text"].as_str().unwrap()).collect();
+        assert_eq!(notes, ["ticket 1", "ticket 2"]);
+        assert_eq!(station.rig.letters().await.len(), 2);
+        let audit = station.json(&["audit"], &[0]).await;
+        assert_eq!((&audit[0]["action"], &audit[0]["note"]), (&"edit".into(), &"ticket 1".into()));
+        station.fine_from_now_on();
+        assert_eq!(station.redrive(&["--all"], &[0]).await["moved"], 2);
+        station.work().await;
+        assert_eq!(station.target.bodies()[2..], [body, "A2"], "in the first order");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_whose_old_letter_cannot_be_deleted_says_so_and_can_be_made_again() {
+    let station = stations(&["A1"]).await.remove(1);
+    assert!(station.sqs);
+    let id = ids(&station.json(&["list"], &[0]).await)[0].clone();
+    let folder = station.rig.path();
+    for body in ["one", "two"] {
+        std::fs::write(folder.join("new.json"), body).unwrap();
+        station.refused.set(&["DeleteMessageBatch"]);
+        let failed = station.dlq(&["edit", &id, "--body", "new.json", "--note", "x"], &[2]).await;
+        assert!(err(&failed).contains("the old one is still there too: drop it"), "{}", err(&failed));
+        assert!(err(&failed).ends_with("is not available: AccessDeniedException\n"), "{}", err(&failed));
+    }
+    station.refused.set(&[]);
+    station.dlq(&["edit", &id, "--body", "new.json", "--note", "x"], &[0]).await;
+    let letters = station.rig.dead_letters.browse(None, 100).await.unwrap();
+    let bodies: Vec<Vec<u8>> =
+        letters.iter().map(|letter| towpath_core::envelope::decode(&letter.body).unwrap().body).collect();
+    assert_eq!(bodies, [b"one", b"two", b"two"], "every edit is there, the first letter is not");
+}
