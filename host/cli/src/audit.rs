@@ -71,11 +71,6 @@ impl Audit {
         Audit(folder.join("audit.jsonl"))
     }
 
-    /// The one in the folder of a store.
-    pub(crate) fn in_folder(folder: &Path) -> Audit {
-        Audit(folder.join("audit.jsonl"))
-    }
-
     /// Writes an entry to the disk. What cannot be written down is not done.
     pub(crate) fn write(&self, action: &str, note: &str, letter: &Letter) -> anyhow::Result<()> {
         // A redrive of thousands is not synced line by line: nothing of it is lost that is not in a queue.

@@ -189,9 +189,9 @@ impl DeadLetter {
         }
     }
 
-    /// The message that carries this letter with an enveloped webhook.
-    pub fn carried_by(&self, group: GroupId, body: String) -> NewMessage {
-        let attributes = Attributes::from([(DEAD_LETTER_ATTRIBUTE.to_owned(), self.attribute())]);
+    /// The message that carries this letter with an enveloped webhook and its attributes.
+    pub fn carried_by(&self, group: GroupId, body: String, mut attributes: Attributes) -> NewMessage {
+        attributes.insert(DEAD_LETTER_ATTRIBUTE.to_owned(), self.attribute());
         NewMessage { group, dedup_id: self.id.clone(), body, attributes }
     }
 

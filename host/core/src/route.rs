@@ -83,9 +83,76 @@ impl Route {
             || self.dedup.as_ref().is_some_and(is)
     }
 
-    /// The group of a webhook: always a valid group id.
-    pub fn group_of(&self, webhook: &Webhook) -> GroupId {
-        self.group.expand(&mut Source::new(webhook))
+    /// A message that came to the queue past ingest, with the attributes that ingest would have stored with it.
+    pub fn identified<'a>(&self, received: &'a Received) -> Cow<'a, Received> {
+        let Received { body, attributes, .. } = received;
+        let known = [WEBHOOK_ID_ATTRIBUTE, ORIGIN_ATTRIBUTE].iter().any(|name| attributes.contains_key(*name));
+        if self.dedup.is_none() || known || envelope::is_envelope(body) {
+            return Cow::Borrowed(received);
+        }
+        let own = webhook(body, attributes).map(|webhook| self.keys(&webhook).attributes()).unwrap_or_default();
+        let mut received = received.clone();
+        received.attributes.extend(own);
+        Cow::Owned(received)
+    }
+
+    /// The `webhook-id` of every webhook of this route and group with this deduplication key. Neither a path nor a group
+    /// holds a zero byte, so different keys have different input.
+    fn webhook_id(&self, group: &GroupId, key: &[u8]) -> String {
+        let parts = [self.path.as_bytes(), b"\0", group.as_str().as_bytes(), b"\0", key];
+        let digest = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize();
+        let mut id = hex::encode(digest);
+        id.truncate(WEBHOOK_ID_DIGITS);
+        id.insert_str(0, "msg_");
+        id
+    }
+}
+
+/// How many hexadecimal digits a derived `webhook-id` has: 128 bits.
+const WEBHOOK_ID_DIGITS: usize = 32;
+
+/// What a webhook is stored under.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Keys {
+    /// Its group: always a valid group id.
+    pub group: GroupId,
+    /// What makes it the same event as another, if the route names that and the webhook has it.
+    pub dedup: Option<Dedup>,
+    /// Keys that could not be read.
+    pub problems: Vec<KeyProblem>,
+}
+
+/// What tells that two webhooks are the same event.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dedup {
+    /// The deduplication id for the queue: the value, or its hash if it is no valid id.
+    pub id: String,
+    /// What the target sees as `webhook-id`: the same whenever the event is sent.
+    pub webhook_id: String,
+}
+
+/// A key that could not be read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyProblem {
+    /// The key of the route: `group` or `dedup`.
+    pub key: &'static str,
+    /// Where its value should have been.
+    pub selector: Selector,
+    /// Why it could not be read.
+    pub why: Unreadable,
+}
+
+impl fmt::Display for KeyProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.key, self.selector, self.why)
+    }
+}
+
+impl Keys {
+    /// The attributes that the message carries for its target.
+    pub fn attributes(&self) -> Attributes {
+        let id = self.dedup.as_ref().map(|dedup| Attribute::text(dedup.webhook_id.clone()));
+        id.map(|id| (WEBHOOK_ID_ATTRIBUTE.to_owned(), id)).into_iter().collect()
     }
 }
 

@@ -120,8 +120,8 @@ fn redriven(store: &Path, letter: &str) -> String {
     entry.map_or_else(|| letter.to_owned(), |entry| entry.letter.id)
 }
 
-/// Looks for a message in the queues of a store, by its own id and by the one under which it was first stored, which
-/// comes with the place.
+/// Looks for a message in the queues of a store: by its own id, the one that its target sees, and the one under which it
+/// was first stored, which comes with the place.
 async fn find(queues: &Queues, id: &str) -> anyhow::Result<Option<(String, Place)>> {
     for queue in [&queues.events, &queues.dead_letters] {
         let mut after: Option<String> = None;
@@ -134,7 +134,8 @@ async fn find(queues: &Queues, id: &str) -> anyhow::Result<Option<(String, Place
                 let first = origin_of(&message.attributes).map(|origin| origin.id.0);
                 let first = death.as_ref().map(|death| death.message_id().0).or(first);
                 let first = first.unwrap_or_else(|| message.id.0.clone());
-                if !message.id.as_str().starts_with(id) && !first.starts_with(id) {
+                let shown = webhook_id(&message.id, &message.attributes);
+                if ![message.id.as_str(), first.as_str(), shown.as_str()].iter().any(|own| own.starts_with(id)) {
                     continue;
                 }
                 let place = match death {

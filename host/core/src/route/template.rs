@@ -111,7 +111,7 @@ impl Template {
     pub(super) fn expand(&self, webhook: &Webhook) -> (GroupId, Vec<KeyProblem>) {
         let mut problems = Vec::new();
         let mut values = Vec::new();
-        for selector in self.parts.iter().filter_map(Part::selector) {
+        for selector in self.selectors() {
             let (value, problem) = Key::read(selector, webhook).into_parts();
             problems.extend(problem.map(|why| KeyProblem { key: "group", selector: selector.clone(), why }));
             values.push(value.unwrap_or_default());
@@ -125,20 +125,15 @@ impl Template {
 
     /// Where its values stand.
     pub(super) fn selectors(&self) -> impl Iterator<Item = &Selector> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Literal(_) => None,
-            Part::Value(selector) => Some(selector),
-        })
+        self.parts.iter().filter_map(Part::selector)
     }
 
-    fn join(&self, values: &[String], write: impl Fn(&str) -> String) -> String {
-        let parts = self.parts.iter().zip(values);
-        parts
-            .map(|(part, value)| match part {
-                Part::Literal(literal) => literal.clone(),
-                Part::Value(_) => write(value),
-            })
-            .collect()
+    fn join(&self, mut values: impl Iterator<Item = String>) -> String {
+        let parts = self.parts.iter().map(|part| match part {
+            Part::Literal(literal) => literal.clone(),
+            Part::Value(_) => values.next().unwrap_or_default(),
+        });
+        parts.collect()
     }
 
     /// Whether this template can have made the group. Every message's path goes through here, so it

@@ -100,8 +100,8 @@ fn regrouped(found: &Found, letter: &Letter, before: &Webhook, after: &Webhook) 
         None => config.routes.by_group(&letter.group),
     };
     let Some(route) = route else { return Ok(letter.group.clone()) };
-    let group = route.group_of(after);
-    match group == route.group_of(before) {
+    let group = route.keys(after).group;
+    match group == route.keys(before).group {
         true => Ok(letter.group.clone()),
         false => Ok(group),
     }

@@ -91,8 +91,8 @@ fn print(letter: &Letter, output: &Output) {
     if output.is_json() {
         let names = letter.attributes.keys().filter(|name| *name != DEAD_LETTER_ATTRIBUTE);
         let mut all = json!({
-            "id": letter.first_id(), "letter_id": letter.id, "group": letter.group, "letter": death, "notes": notes,
-            "headers": headers, "attributes": names.collect::<Vec<_>>(),
+            "id": letter.first_id(), "letter_id": letter.id, "webhook_id": letter.webhook_id(), "group": letter.group,
+            "letter": death, "notes": notes, "headers": headers, "attributes": names.collect::<Vec<_>>(),
         });
         if let Some(all) = all.as_object_mut() {
             all.extend(shown::field("body", &webhook.body));
@@ -100,9 +100,10 @@ fn print(letter: &Letter, output: &Output) {
         output.json(&all);
         return;
     }
-    let line = |name: &str, value: &str| output.line(format!("{name:<10}{value}"));
+    let line = |name: &str, value: &str| output.line(format!("{name:<12}{value}"));
     line("id", &death.id);
     line("letter", letter.id.as_str());
+    line("webhook-id", letter.webhook_id().as_str());
     line("group", letter.group.as_str());
     line("reason", &death.reason);
     line("detail", &death.detail);
