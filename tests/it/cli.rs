@@ -190,6 +190,64 @@ fn config_check_shows_all_mistakes_and_loads_the_plugins() {
 }
 
 #[test]
+fn config_check_tells_wrong_shapes_wrong_values_and_broken_plugins_in_one_run() {
+    let folder = project();
+    std::fs::write(folder.path().join("plugins/crm/plugin.wasm"), "garbage").unwrap();
+    let config = "[queue]\nconcurrency = 0\n[[route]]\npath = \"crm\"\ngroup = \"crm\"\nplugn = \"crm\"\nmax_age = \"1s\"\n\
+        [plugin.crm]\npath = \"plugins/crm\"\nconfig = 5\n[plugin.erp]\npath = \"nowhere\"\n\
+        [target.sss]\nurl = \"https://${HOST}\"\ntimeout = \"0s\"\n";
+    std::fs::write(folder.path().join("bad.toml"), config).unwrap();
+    let mut command = Command::new(binary("towpath"));
+    command.args(["config", "check", "-c", "bad.toml", "--json"]).current_dir(folder.path());
+    let bad = command.env("TOWPATH_LOG", "loud").output().unwrap();
+    assert_eq!(bad.status.code(), Some(1));
+    let mistakes: serde_json::Value = serde_json::from_str(&out(&bad)).unwrap();
+    let mut found: Vec<String> = mistakes
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|mistake| format!("{} {}", mistake["at"].as_str().unwrap(), mistake["line"]))
+        .collect();
+    found.sort();
+    let expected = [
+        "TOWPATH_LOG null",
+        "plugin.crm 8",
+        "plugin.crm.config 10",
+        "plugin.erp 11",
+        "queue.concurrency 2",
+        "route[0] 3",
+        "route[0].max_age 7",
+        "route[0].plugn 6",
+        "target.sss.timeout 15",
+        "target.sss.url 14",
+    ];
+    assert_eq!(found, expected, "{mistakes:#}");
+    std::fs::write(folder.path().join("broken.toml"), "[queue\n").unwrap();
+    let broken = towpath(folder.path(), &["config", "check", "-c", "broken.toml"]);
+    assert!(broken.status.code() == Some(1) && out(&broken).contains("is not valid TOML"), "{}", out(&broken));
+}
+
+#[test]
+fn a_target_that_no_plugin_describes_is_a_warning() {
+    let folder = project();
+    let file = folder.path().join("towpath.toml");
+    let config = std::fs::read_to_string(&file).unwrap() + "[target.old]\nurl = \"https://old.example\"\n";
+    std::fs::write(&file, config).unwrap();
+    let check = towpath(folder.path(), &["config", "check"]);
+    assert_eq!((check.status.code(), out(&check).contains("is fine")), (Some(0), true));
+    assert!(err(&check).contains("warning: target.old: no plugin describes it"), "{}", err(&check));
+    assert!(!err(&check).contains("target.sss"), "{}", err(&check));
+}
+
+#[test]
+fn a_host_whose_plugin_does_not_load_ends_with_the_code_for_it() {
+    let folder = project();
+    std::fs::write(folder.path().join("plugins/crm/plugin.wasm"), "garbage").unwrap();
+    let serve = towpath(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(serve.status.code(), Some(3), "{}", err(&serve));
+}
+
+#[test]
 fn the_config_of_the_readme_lacks_its_secrets_alone() {
     let readme = include_str!("../../README.md");
     let config = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();

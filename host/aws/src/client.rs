@@ -7,7 +7,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use towpath_core::config::Secrets;
+use towpath_core::config::{Form, Secrets};
 
 /// How long one attempt of an API call may take; a receive gets its wait on top.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,7 +34,8 @@ pub async fn sqs(queue_url: &str) -> aws_sdk_sqs::Client {
         return aws_sdk_sqs::Client::new(&sdk_config(region(queue_url)).await);
     };
     // An endpoint of `towpath serve` may want a token: it is the access key id.
-    let token = Secrets::from_env().get("sqs-endpoint").map_or_else(|_| "local".into(), |token| token.expose());
+    let token =
+        Secrets::from_env().get("sqs-endpoint", Form::Header).map_or_else(|_| "local".into(), |token| token.expose());
     let credentials = Credentials::new(&*token, "local", None, None, "towpath");
     let http = Builder::new().build_http();
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();

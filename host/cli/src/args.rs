@@ -31,8 +31,12 @@ Examples:
   towpath plugin build && towpath plugin test build all plugins and run their cases
   towpath dlq list --json                     what died, and why
 
-Exit codes: 0 all is well; 1 something was found (a case differs, the config has mistakes); 2 the command \
-could not do its work; 3 a plugin is broken (it does not build or load); 130 interrupted.";
+Exit codes:
+  0    done; a host that was told to stop has drained
+  1    done, and something was found: a case differs, the config has mistakes
+  2    wrong usage, or the command could not do its work; a part of a host broke
+  3    a plugin does not build or load
+  130  interrupted before it was done; a host was told twice to stop";
 
 /// Carries every SaaS webhook to your system, in order, and never loses one.
 #[derive(Parser, Debug)]
@@ -172,8 +176,8 @@ Examples:
   towpath serve
   towpath serve --config /etc/towpath.toml --listen 0.0.0.0:8080
 
-SIGTERM and Ctrl-C drain: what runs is finished, the rest given back. A second Ctrl-C quits at once; \
-nothing that was answered 202 is lost either way.")]
+SIGTERM, SIGHUP and Ctrl-C drain: what runs is finished, the rest given back. A second SIGTERM or Ctrl-C, a \
+second or more after the first, quits at once; nothing that was answered 202 is lost either way.")]
 pub struct Serve {
     /// The config
     #[command(flatten)]

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use towpath_core::clock::Clock;
-use towpath_core::config::{Config, IngestConfig, Secret, Secrets, env};
+use towpath_core::config::{Config, Form, IngestConfig, Secret, Secrets, env};
 use towpath_core::deliver::Deliverer;
 use towpath_core::holds::Watched;
 use towpath_core::pipeline::Pipeline;
@@ -100,18 +100,18 @@ pub(crate) async fn load_config(args: &ConfigFile, secrets: &Secrets) -> anyhow:
     Ok(Config::parse(&text, &file, secrets)?)
 }
 
-/// Loads the plugins of a config, from their folders and its registry. All that is wrong is told at once. What comes
+/// Loads the plugins of a config, from their folders and its registry, for these targets. All that is wrong is told at once. What comes
 /// from a registry is to be watched for new versions.
 pub(crate) async fn load_plugins(
     engine: &Engine,
     config: &Config,
+    targets: Vec<String>,
     clock: Clock,
 ) -> anyhow::Result<Result<(Plugins, Option<Watch>), Failures>> {
     let registry = match &config.registry {
         Some(at) => Some(aws::registry(at).await?),
         None => None,
     };
-    let targets = config.targets.keys().cloned().collect();
     Ok(registry::open(engine, &config.plugins, targets, registry, clock).await)
 }
 
@@ -151,7 +151,8 @@ impl Parts {
         clock: Clock,
     ) -> anyhow::Result<Parts> {
         let engine = engine(concurrency)?;
-        let (plugins, watch) = load_plugins(&engine, &config, clock).await??;
+        let targets = config.targets.keys().cloned().collect();
+        let (plugins, watch) = load_plugins(&engine, &config, targets, clock).await??;
         let mut deliverer = Deliverer::new(config.targets, holds, clock).context("preparing delivery")?;
         if deliverer.needs_aws_credentials() {
             deliverer = deliverer.sign_with(aws::credentials().await?);
@@ -285,20 +286,24 @@ const TOKEN: &str = "sqs-endpoint";
 
 /// The token of the SQS endpoint, if there is one. Beyond this machine there must be.
 pub(crate) fn endpoint_token(at: SocketAddr, secrets: &Secrets) -> anyhow::Result<Option<Secret>> {
-    let token = secrets.get(TOKEN).ok();
-    if token.is_none() && !at.ip().is_loopback() {
-        bail!(
-            "others can reach {at}: set TOWPATH_SECRET_SQS_ENDPOINT to a token, which clients then use as their access key id"
-        );
+    if !secrets.is_set(TOKEN) {
+        if !at.ip().is_loopback() {
+            bail!(
+                "others can reach {at}: set TOWPATH_SECRET_SQS_ENDPOINT to a token, which clients then use as their access key id"
+            );
+        }
+        return Ok(None);
     }
     let fits = |token: &Secret| {
         let token = token.expose();
         (16..=128).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
-    if !token.as_ref().is_none_or(fits) {
+    // One that is set and cannot be used must not open the endpoint to everybody.
+    let token = secrets.get(TOKEN, Form::Header).ok().filter(fits);
+    let Some(token) = token else {
         bail!("TOWPATH_SECRET_SQS_ENDPOINT must have 16–128 letters, digits and _: it is used as an access key id");
-    }
-    Ok(token)
+    };
+    Ok(Some(token))
 }
 
 /// What is stored in a queue; nothing if it cannot be read.

@@ -1,5 +1,6 @@
 //! `towpath`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use towpath::{Exit, Output};
 use towpath_core::config::env;
 use towpath_telemetry::{Telemetry, TelemetryError, logs};
 use tracing::level_filters::LevelFilter;
+use tracing::warn;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -30,10 +32,16 @@ fn main() -> ExitCode {
             return Exit::Failed.into();
         }
     };
-    let exit = runtime.block_on(towpath::run(args, &output, Arc::clone(&telemetry))).unwrap_or_else(|error| {
-        output.error(&error);
-        Exit::of(&error)
-    });
+    let command = AssertUnwindSafe(|| runtime.block_on(towpath::run(args, &output, Arc::clone(&telemetry))));
+    let exit = match catch_unwind(command) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => {
+            output.error(&error);
+            Exit::of(&error)
+        }
+        // Its message is out already.
+        Err(_) => Exit::Failed,
+    };
     // A guest that still runs must not hold up the exit.
     runtime.shutdown_background();
     // What was told last goes out.
@@ -43,10 +51,11 @@ fn main() -> ExitCode {
 
 /// The demo narrates; it logs only if it is asked to. `plugin run` shows all that the plugin logs, `plugin fuzz` nothing of it.
 fn start_telemetry(args: &Args) -> Result<Arc<Telemetry>, TelemetryError> {
+    let given = env::log_level();
     let level = match (&args.log, &args.command) {
         (Some(level), _) => level.parse().unwrap_or(LevelFilter::INFO),
         (None, Command::Demo(_)) => LevelFilter::OFF,
-        (None, _) => env::log_level().parse().unwrap_or(LevelFilter::INFO),
+        (None, _) => given.clone().unwrap_or(LevelFilter::INFO),
     };
     let plugins = match &args.command {
         Command::Plugin(Plugin::Run(_)) => LevelFilter::TRACE,
@@ -67,5 +76,8 @@ fn start_telemetry(args: &Args) -> Result<Arc<Telemetry>, TelemetryError> {
     };
     let story = logs::json(telemetry.story.clone(), logs::story(), true);
     tracing_subscriber::registry().with(logs).with(story).with(telemetry.spans()).init();
+    if let (Err(problem), None) = (given, &args.log) {
+        warn!(problem, "TOWPATH_LOG cannot be used, logging at info");
+    }
     Ok(Arc::new(telemetry))
 }

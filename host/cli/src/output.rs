@@ -3,11 +3,13 @@
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use console::{Style, style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use similar::{ChangeTag, TextDiff};
+use towpath_core::registry::Failures;
 
 /// How a command ended. These are the exit codes of every command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,20 +28,28 @@ pub enum Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(match exit {
+        ExitCode::from(exit.code())
+    }
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
             Exit::Done => 0,
             Exit::Findings => 1,
             Exit::Failed => 2,
             Exit::Broken => 3,
             Exit::Interrupted => 130,
-        })
+        }
     }
-}
 
-impl Exit {
     /// How a command ends that failed with this.
     pub fn of(error: &anyhow::Error) -> Exit {
-        if error.is::<Broken>() { Exit::Broken } else { Exit::Failed }
+        match error.is::<Broken>() || error.is::<Failures>() {
+            true => Exit::Broken,
+            false => Exit::Failed,
+        }
     }
 }
 
@@ -52,6 +62,9 @@ impl Display for Broken {
         f.write_str(&self.0)
     }
 }
+
+/// Whether a write to standard output found that nobody reads it.
+static CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Writes lines, tables and JSON to standard output, errors and progress to standard error. Colours only
 /// on a terminal.
@@ -77,7 +90,15 @@ impl Output {
 
     /// One line. Writing to a pipe that was closed is no error worth telling.
     pub(crate) fn line(&self, text: impl Display) {
-        let _ = writeln!(std::io::stdout().lock(), "{}", harmless(&text.to_string()));
+        let written = writeln!(std::io::stdout().lock(), "{}", harmless(&text.to_string()));
+        if written.is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+            CLOSED.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether nobody reads standard output any more, as with `towpath tail | head`: a command that only shows can end.
+    pub(crate) fn is_closed(&self) -> bool {
+        CLOSED.load(Ordering::Relaxed)
     }
 
     /// One line for people: nothing if JSON is asked for.

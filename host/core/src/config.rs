@@ -3,6 +3,7 @@
 mod check;
 mod collect;
 pub mod env;
+mod lines;
 mod secrets;
 mod shape;
 
@@ -12,7 +13,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use secrets::{Secret, SecretStore, Secrets};
+pub use secrets::{Form, Secret, SecretStore, Secrets};
+
+use lines::Lines;
 
 use crate::deliver::Target;
 use crate::plugin::Settings;
@@ -150,6 +153,23 @@ pub struct Mistake {
     pub problem: String,
     /// What to do about it; may be empty.
     pub hint: String,
+    /// The line of the file that it is on, as far as that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+}
+
+/// A config as far as it could be read, and all that is wrong with it.
+#[derive(Debug)]
+pub struct Draft {
+    /// What counts if nothing is wrong. Else keys that are wrong have their defaults, and tables that are wrong may be
+    /// missing.
+    pub config: Config,
+    /// What is wrong, in no order that matters.
+    pub mistakes: Vec<Mistake>,
+    /// What does no harm and is hardly meant.
+    pub warnings: Vec<Mistake>,
+    /// The names of all targets that were written, well or badly.
+    pub targets: Vec<String>,
 }
 
 /// Why there is no config.
@@ -193,17 +213,36 @@ impl Config {
 
     /// Checks the text of a config file: JSON if its name ends in `.json`, else TOML.
     pub fn parse(text: &str, file: &Path, secrets: &Secrets) -> Result<Config, ConfigError> {
+        let Draft { config, mistakes, .. } = Config::draft(text, file, secrets)?;
+        match mistakes.is_empty() {
+            true => Ok(config),
+            false => Err(ConfigError::Mistakes { file: file.to_owned(), mistakes }),
+        }
+    }
+
+    /// As [`Config::parse`], for whoever finds more mistakes in it. Fails only where the text is no TOML, or no JSON.
+    pub fn draft(text: &str, file: &Path, secrets: &Secrets) -> Result<Draft, ConfigError> {
         let syntax = |format, source| ConfigError::Syntax { file: file.to_owned(), format, source };
         let table = match file.extension().is_some_and(|extension| extension == "json") {
             true => serde_json::from_str::<toml::Table>(text).map_err(|source| syntax("JSON", source.into()))?,
             false => text.parse::<toml::Table>().map_err(|source| syntax("TOML", source.into()))?,
         };
-        let (raw, mut mistakes) = collect::shapes(table);
-        let config = check::check(raw, file, secrets, &mut mistakes);
-        match mistakes.is_empty() {
-            true => Ok(config),
-            false => Err(ConfigError::Mistakes { file: file.to_owned(), mistakes }),
+        let mut draft = check::check(table, file, secrets);
+        let lines = Lines::of(text);
+        for mistake in draft.mistakes.iter_mut().chain(&mut draft.warnings) {
+            mistake.line = lines.find(&mistake.at);
         }
+        Ok(draft)
+    }
+}
+
+impl Mistake {
+    /// Its line and its hint, as far as there are any: `line 6; hint: …`.
+    pub fn help(&self) -> Option<String> {
+        let line = self.line.map(|line| format!("line {line}"));
+        let hint = (!self.hint.is_empty()).then(|| format!("hint: {}", self.hint));
+        let parts: Vec<String> = line.into_iter().chain(hint).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 }
 
@@ -218,10 +257,10 @@ struct Listed<'a>(&'a [Mistake]);
 
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Mistake { at, problem, hint } in self.0 {
-            write!(f, "\n  {at}: {problem}")?;
-            if !hint.is_empty() {
-                write!(f, "\n    hint: {hint}")?;
+        for mistake in self.0 {
+            write!(f, "\n  {}: {}", mistake.at, mistake.problem)?;
+            if let Some(help) = mistake.help() {
+                write!(f, "\n    {help}")?;
             }
         }
         Ok(())

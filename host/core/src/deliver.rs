@@ -19,8 +19,10 @@ use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 pub use auth::{Auth, AwsCredentials, ClientAuth, ClientCredentials, Oauth2, SigV4, Signing};
+pub(crate) use clients::is_identity;
 pub use clients::{ClientError, Reach, certificates};
 pub use gates::{BreakerPolicy, Closed, Gate, Limits};
+pub(crate) use request::is_forbidden;
 pub use request::{BadRequest, Grant};
 pub use target::{Statuses, Target};
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use self::hmac::{Hmac, Stamp, Unit, Written};
 pub use self::standard_webhooks::StandardWebhooks;
-pub(crate) use self::standard_webhooks::symmetric_key;
+pub(crate) use self::standard_webhooks::{Key, symmetric_key};
 pub use self::token::Token;
 
 use crate::clock::Timestamp;
@@ -77,8 +77,8 @@ pub enum Unverified {
         /// How far they may.
         tolerance_s: u64,
     },
-    /// The secret itself is unusable.
-    #[error("the secret for it is no {0}: set it as the sender shows it")]
+    /// None of its secrets can be used.
+    #[error("no secret for it can be used: {0}; set it as the sender shows it")]
     Secret(&'static str),
 }
 

@@ -19,10 +19,14 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let level = env::log_level().parse().unwrap_or(LevelFilter::INFO);
+    let level = env::log_level();
     let telemetry = Arc::new(Telemetry::of_function()?);
-    let logs = logs::json(std::io::stdout, Targets::new().with_default(level), false);
+    let logs =
+        logs::json(std::io::stdout, Targets::new().with_default(level.clone().unwrap_or(LevelFilter::INFO)), false);
     tracing_subscriber::registry().with(logs).init();
+    if let Err(problem) = level {
+        tracing::warn!(problem, "TOWPATH_LOG cannot be used, logging at info");
+    }
     let (ingest, prefix) =
         start().await.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "cannot start"))?;
     // The function is frozen once it has answered.

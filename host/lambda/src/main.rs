@@ -29,10 +29,14 @@ const HOLDS_MEMORY: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let level = env::log_level().parse().unwrap_or(LevelFilter::INFO);
+    let level = env::log_level();
     let telemetry = Telemetry::of_function()?;
-    let logs = logs::json(std::io::stdout, Targets::new().with_default(level), false);
+    let logs =
+        logs::json(std::io::stdout, Targets::new().with_default(level.clone().unwrap_or(LevelFilter::INFO)), false);
     tracing_subscriber::registry().with(logs).with(telemetry.spans()).init();
+    if let Err(problem) = level {
+        tracing::warn!(problem, "TOWPATH_LOG cannot be used, logging at info");
+    }
     let telemetry = &telemetry;
     let host = start().await.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "cannot start"))?;
     let host = &host;

@@ -76,6 +76,40 @@ async fn a_message_is_followed_from_its_storage_to_its_end() {
     assert!(!kept.contains("odd") && !kept.contains("not now"), "neither bodies nor answers are kept");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_that_nobody_reads_any_more_ends_and_no_command_panics_on_a_closed_pipe() {
+    let target = moody().await;
+    let folder = project(&target.url, Guest::forward());
+    let server = Server::start(folder.path(), &["serve"]);
+    let mut tail = Command::new(binary("towpath"))
+        .arg("tail")
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    post(&server, "{\"k\":1}").await;
+    let mut reader = BufReader::new(tail.stdout.take().unwrap());
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    drop(reader);
+    while tail.try_wait().unwrap().is_none() {
+        post(&server, "{\"k\":1}").await;
+    }
+    let tail = tail.wait_with_output().unwrap();
+    assert!(tail.status.success() && !err(&tail).contains("panicked"), "{}", err(&tail));
+    for args in ["--help", "completions bash", "dlq list --json", "status", "config check"] {
+        let script = format!("\"$0\" {args} | :");
+        let piped = Command::new("sh")
+            .args(["-c", &script])
+            .arg(binary("towpath"))
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(!err(&piped).contains("panicked"), "{args}: {}", err(&piped));
+    }
+}
+
 #[test]
 fn a_delivery_that_was_told_before_its_storage_comes_behind_it_and_is_told_once() {
     let folder = tempfile::TempDir::new().unwrap();

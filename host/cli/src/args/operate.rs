@@ -17,7 +17,7 @@ Examples:
   AWS_PROFILE=staging towpath poll            region, credentials and endpoint as
                                               any AWS SDK finds them
 
-The config names the queues: queue.url and queue.dead_letter_url. SIGTERM and Ctrl-C drain: what runs is \
+The config names the queues: queue.url and queue.dead_letter_url. SIGTERM, SIGHUP and Ctrl-C drain: what runs is \
 finished, the rest given back, tail to head. /healthz answers 200 while the process lives; /readyz answers 503 \
 while it drains and while the queue does not answer.")]
 pub struct Poll {

@@ -1,7 +1,10 @@
 //! `config check`: all mistakes at once.
 
+use std::collections::BTreeMap;
+
 use towpath_core::clock::Clock;
-use towpath_core::config::{Config, ConfigError, Mistake, Secrets};
+use towpath_core::config::{Config, ConfigError, Draft, Mistake, Secrets, env};
+use towpath_core::plugin::{Code, Plugins};
 
 use crate::args::ConfigFile;
 use crate::aws;
@@ -17,24 +20,77 @@ pub(super) async fn run(
     let secrets = if skip_secrets { Secrets::placeholders() } else { Secrets::from_env() };
     let file = config_file(args);
     let text = aws::read_config(&file).await?;
-    let config = match Config::parse(&text, &file, &secrets) {
-        Ok(config) => config,
-        Err(ConfigError::Mistakes { mistakes, .. }) => return Ok(tell(&mistakes, output)),
+    let mut draft = match Config::draft(&text, &file, &secrets) {
+        Ok(draft) => draft,
+        Err(error @ ConfigError::Syntax { .. }) => return Ok(tell(&[syntax(error)], output)),
         Err(error) => return Err(error.into()),
     };
-    if skip_plugins {
-        return Ok(fine(&config, output));
-    }
-    match load_plugins(&engine(1)?, &config, Clock::wall()).await? {
-        Ok(_) => Ok(fine(&config, output)),
-        Err(wrong) => {
-            let mistake = |(name, error): (String, _)| Mistake {
-                at: format!("plugin.{name}"),
-                problem: format!("{:#}", anyhow::Error::new(error)),
-                hint: String::new(),
-            };
-            Ok(tell(&wrong.0.into_iter().map(mistake).collect::<Vec<_>>(), output))
+    draft.mistakes.extend(log_level());
+    if !skip_plugins {
+        match load(&mut draft).await? {
+            Ok(plugins) => draft.warnings.extend(unused(&draft.config, &plugins)),
+            Err(mistakes) => draft.mistakes.extend(mistakes),
         }
+    }
+    for warning in &draft.warnings {
+        output.note(format!("warning: {}: {}", warning.at, warning.problem));
+        warning.help().into_iter().for_each(|help| output.note(format!("  {help}")));
+    }
+    match draft.mistakes.is_empty() {
+        true => Ok(fine(&draft.config, output)),
+        false => Ok(tell(&draft.mistakes, output)),
+    }
+}
+
+/// Loads those plugins whose tables say well enough what they are.
+async fn load(draft: &mut Draft) -> anyhow::Result<Result<Plugins, Vec<Mistake>>> {
+    let wrong =
+        |at: &str| draft.mistakes.iter().any(|mistake| mistake.at == at || mistake.at.starts_with(&format!("{at}.")));
+    let sound = |name: &str| {
+        let name = name.split('@').next().unwrap_or_default();
+        let keys = ["path", "version", "sha256", "limits"].map(|key| format!("plugin.{name}.{key}"));
+        !draft.mistakes.iter().any(|mistake| mistake.at == format!("plugin.{name}"))
+            && !keys.iter().any(|key| wrong(key))
+    };
+    let registry = !wrong("registry");
+    let plugins = draft.config.plugins.clone().into_iter();
+    let plugins =
+        plugins.filter(|(name, settings)| sound(name) && (registry || matches!(settings.code, Code::Path(_))));
+    draft.config.plugins = plugins.collect::<BTreeMap<_, _>>();
+    let loaded = load_plugins(&engine(1)?, &draft.config, draft.targets.clone(), Clock::wall()).await?;
+    let mistake = |(name, error): (String, _)| {
+        let at = format!("plugin.{name}");
+        Mistake { at, problem: format!("{:#}", anyhow::Error::new(error)), hint: String::new(), line: None }
+    };
+    Ok(loaded.map(|(plugins, _)| plugins).map_err(|failures| failures.0.into_iter().map(mistake).collect()))
+}
+
+/// Targets that no plugin may name.
+fn unused(config: &Config, plugins: &Plugins) -> Vec<Mistake> {
+    let plugins: Vec<_> = config.plugins.keys().filter_map(|name| plugins.get(name)).collect();
+    let described = |target: &String| plugins.iter().any(|plugin| plugin.description().targets.contains(target));
+    let warning = |target: &String| Mistake {
+        at: format!("target.{target}"),
+        problem: "no plugin describes it: nothing is ever sent there".to_owned(),
+        hint: "a plugin lists its targets; `towpath plugin inspect` shows them".to_owned(),
+        line: None,
+    };
+    config.targets.keys().filter(|target| !described(target)).map(warning).collect()
+}
+
+fn log_level() -> Option<Mistake> {
+    let problem = env::log_level().err()?;
+    let hint = "error, warn, info, debug or trace".to_owned();
+    Some(Mistake { at: "TOWPATH_LOG".to_owned(), problem, hint, line: None })
+}
+
+/// A file that is no TOML, or no JSON.
+fn syntax(error: ConfigError) -> Mistake {
+    Mistake {
+        at: "syntax".to_owned(),
+        problem: format!("{:#}", anyhow::Error::new(error)),
+        hint: String::new(),
+        line: None,
     }
 }
 
@@ -53,11 +109,9 @@ fn tell(mistakes: &[Mistake], output: &Output) -> Exit {
         output.json(&mistakes);
         return Exit::Findings;
     }
-    for Mistake { at, problem, hint } in mistakes {
-        output.line(format!("{}: {problem}", console::style(at).bold()));
-        if !hint.is_empty() {
-            output.line(format!("  hint: {hint}"));
-        }
+    for mistake in mistakes {
+        output.line(format!("{}: {}", console::style(&mistake.at).bold(), mistake.problem));
+        mistake.help().into_iter().for_each(|help| output.line(format!("  {help}")));
     }
     output.line(format!("\nmistakes: {}", mistakes.len()));
     Exit::Findings

@@ -93,10 +93,11 @@ async fn file(source: &Source, args: &Tail, filter: &Filter, output: &Output) ->
     if !is_there {
         output.note(format!("{} is not there yet: it comes with the first message", path.display()));
     }
-    loop {
+    while !output.is_closed() {
         file.lines()?.iter().filter_map(|line| Entry::read(line)).for_each(|entry| show(&entry, filter, output));
         sleep(LOOK).await;
     }
+    Ok(())
 }
 
 async fn standard_input(filter: &Filter, output: &Output) -> anyhow::Result<()> {
@@ -109,6 +110,9 @@ async fn standard_input(filter: &Filter, output: &Output) -> anyhow::Result<()> 
     while let Some(line) = lines.recv().await {
         if let Some(entry) = Entry::read(&line) {
             show(&entry, filter, output);
+        }
+        if output.is_closed() {
+            break;
         }
     }
     Ok(())
@@ -123,10 +127,11 @@ async fn cloudwatch(args: &Tail, filter: &Filter, output: &Output) -> anyhow::Re
     if args.no_follow {
         return Ok(());
     }
-    loop {
+    while !output.is_closed() {
         sleep(LOOK_AT_CLOUDWATCH).await;
         logs.of_hosts().await?.iter().for_each(|entry| show(entry, filter, output));
     }
+    Ok(())
 }
 
 fn last(lines: Vec<String>, count: usize, filter: &Filter, output: &Output) {

@@ -1,9 +1,12 @@
 //! From shapes to a checked config: references, ranges, addresses, overlaps.
 
+mod agreement;
 mod auth;
 mod plugins;
+mod queue_url;
 mod routes;
 mod targets;
+mod variables;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -11,8 +14,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use super::shape::{self, Shape};
-use super::{Config, IngestConfig, Mistake, QueueConfig, RegistryConfig, RegistryUrl, S3Url, Secret, Secrets};
+use toml::Table;
+
+use self::queue_url::QueueUrl;
+use super::collect::{self, Found};
+use super::shape;
+use super::{Config, Draft, Form, IngestConfig, QueueConfig, RegistryConfig, RegistryUrl, S3Url, Secret, Secrets};
 use crate::deliver::Target;
 use crate::plugin::Settings;
 use crate::queue::MAX_MESSAGE_BYTES;
@@ -27,20 +34,26 @@ const SHORTEST_KEEP: Duration = Duration::from_secs(3600);
 struct Checker<'a> {
     folder: &'a Path,
     secrets: &'a Secrets,
-    mistakes: &'a mut Vec<Mistake>,
-    named: &'a BTreeMap<&'static str, Vec<String>>,
+    found: Found,
+    named: BTreeMap<&'static str, Vec<String>>,
 }
 
-/// Checks everything; the config that is returned counts only if no mistake was added.
-pub(super) fn check(shape: Shape, file: &Path, secrets: &Secrets, mistakes: &mut Vec<Mistake>) -> Config {
+/// Checks everything that is in a file.
+pub(super) fn check(table: Table, file: &Path, secrets: &Secrets) -> Draft {
+    let mut found = Found::default();
+    if table.is_empty() {
+        found.wrong("", "the file is empty", "`towpath plugin new NAME` writes a plugin with a config to begin with");
+    }
+    variables::find(&table, &mut found);
+    let shape = collect::shapes(table, &mut found);
     let folder = file.parent().unwrap_or(Path::new(""));
-    let mut checker = Checker { folder, secrets, mistakes, named: &shape.named };
+    let mut checker = Checker { folder, secrets, found, named: shape.named };
     let queue = checker.queue(shape.queue);
     let keep_dead_letters = checker.dead_letters(shape.dead_letters, &queue);
     let ingest = checker.ingest(shape.ingest, &queue);
     let holds = checker.holds(shape.holds, &queue);
     let registry = checker.registry(shape.registry);
-    let routes = checker.routes(shape.routes, &queue);
+    let routes = checker.routes(shape.routes, &queue, &ingest);
     let has_registry = registry.is_some();
     let plugins = shape.plugins.into_iter();
     let plugins = plugins.map(|(name, plugin)| (name.clone(), checker.plugin(name, plugin, has_registry))).collect();
@@ -50,46 +63,55 @@ pub(super) fn check(shape: Shape, file: &Path, secrets: &Secrets, mistakes: &mut
     checker.plugin_secrets(&targets, &plugins);
     let secrets_prefix = shape.secrets.map(|secrets| secrets.prefix);
     let routes = Routes::new(routes);
-    Config {
-        file: file.to_owned(),
-        queue,
-        keep_dead_letters,
-        ingest,
-        holds,
-        registry,
-        secrets_prefix,
-        routes,
-        plugins,
-        targets,
-    }
+    let file = file.to_owned();
+    let config =
+        Config { file, queue, keep_dead_letters, ingest, holds, registry, secrets_prefix, routes, plugins, targets };
+    checker.agreement(&config);
+    let warnings = checker.warnings(&config);
+    let targets = checker.named.remove("target").unwrap_or_default();
+    Draft { config, mistakes: checker.found.mistakes, warnings, targets }
 }
 
 impl Checker<'_> {
     fn wrong(&mut self, at: impl Into<String>, problem: impl Into<String>, hint: impl Into<String>) {
-        self.mistakes.push(Mistake { at: at.into(), problem: problem.into(), hint: hint.into() });
+        self.found.wrong(at, problem, hint);
     }
 
     fn queue(&mut self, queue: shape::Queue) -> QueueConfig {
         let pairs = [("url", &queue.url, "dead_letter_url"), ("dead_letter_url", &queue.dead_letter_url, "url")];
         for (key, url, other) in pairs {
             let Some(url) = url else { continue };
-            if !url.ends_with(".fifo") {
-                let hint = "order needs a FIFO queue, and a FIFO queue's dead-letter queue is FIFO too";
-                self.wrong(
-                    format!("queue.{key}"),
-                    format!("{url:?} is no FIFO queue: its name does not end in .fifo"),
-                    hint,
-                );
+            match QueueUrl::read(url) {
+                Err(problem) => {
+                    let hint =
+                        "the queue's URL, such as \"https://sqs.eu-west-1.amazonaws.com/123456789012/events.fifo\"";
+                    self.wrong(format!("queue.{key}"), problem, hint);
+                }
+                Ok(queue) if !queue.is_fifo() => {
+                    let hint = "order needs a FIFO queue, and a FIFO queue's dead-letter queue is FIFO too";
+                    let problem = format!("{url:?} is not a FIFO queue: its name must end in .fifo");
+                    self.wrong(format!("queue.{key}"), problem, hint);
+                }
+                Ok(_) => {}
             }
             if queue.url.is_none() || queue.dead_letter_url.is_none() {
                 self.wrong(format!("queue.{other}"), "missing", "give both, or neither for the local queue");
             }
+        }
+        if let (Some(url), Some(dead)) = (&queue.url, &queue.dead_letter_url)
+            && QueueUrl::same(url, dead)
+        {
+            let hint = "use two queues: a dead letter would be received again as an event, for ever";
+            self.wrong("queue.dead_letter_url", "is the same queue as queue.url", hint);
         }
         let concurrency = queue.concurrency.unwrap_or(16);
         if !(1..=1000).contains(&concurrency) {
             self.wrong("queue.concurrency", format!("{concurrency} is not in 1–1000"), "16 is the default");
         }
         let store = self.folder.join(queue.store.unwrap_or_else(|| ".towpath".into()));
+        if store.is_file() {
+            self.wrong("queue.store", format!("{} is a file", store.display()), "name a folder");
+        }
         QueueConfig { url: queue.url, dead_letter_url: queue.dead_letter_url, store, concurrency }
     }
 
@@ -112,12 +134,11 @@ impl Checker<'_> {
     fn ingest(&mut self, ingest: shape::Ingest, queue: &QueueConfig) -> IngestConfig {
         let listen = ingest.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
         let prefix = ingest.prefix.unwrap_or_else(|| "/hooks".to_owned());
-        let whole = prefix.is_empty() || prefix.starts_with('/') && !prefix.ends_with('/');
-        if !whole || prefix.contains(['{', '}', '?', '#']) {
+        if !prefix.is_empty() && !prefix.strip_prefix('/').is_some_and(is_path) {
             self.wrong(
                 "ingest.prefix",
                 format!("{prefix:?} is no path such as \"/hooks\""),
-                "start it with / and end it without, or leave it empty",
+                "start it with / and end it without, or leave it empty; letters, digits, -, _, . and / are allowed",
             );
         }
         // SQS takes 1 MiB with everything; the local queue has room for the envelope's overhead.
@@ -174,8 +195,8 @@ impl Checker<'_> {
         }
     }
 
-    fn secret(&mut self, at: String, name: &str) -> Option<Secret> {
-        let secret = self.secrets.get(name);
+    fn secret(&mut self, at: String, name: &str, form: Form) -> Option<Secret> {
+        let secret = self.secrets.get(name, form);
         secret.map_err(|(problem, hint)| self.wrong(at, problem, hint)).ok()
     }
 
@@ -199,9 +220,19 @@ impl Checker<'_> {
         if !names.iter().any(|known| known == name) {
             let hint = match names.is_empty() {
                 true => format!("add [{kind}.{name}]"),
-                false => format!("known are: {}", names.join(", ")),
+                false => {
+                    let meant = collect::meant(name, names.iter().map(String::as_str));
+                    format!("{meant}known are: {}", names.join(", "))
+                }
             };
             self.wrong(at, format!("there is no {kind} {name:?}"), hint);
         }
     }
+}
+
+/// Whether a text is a path as it can stand in a URL: segments of letters, digits, `-`, `_` and `.`, with slashes between.
+fn is_path(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let segment = |part: &str| !part.is_empty() && part != "." && part != ".." && part.chars().all(plain);
+    text.split('/').all(segment)
 }

@@ -1,74 +1,109 @@
 //! From TOML to shapes, table by table, going on after a mistake so that all are shown at once.
 
+use std::collections::BTreeSet;
+
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use super::Mistake;
 use super::shape::Shape;
 
+/// How alike a word must be to a known one to be taken for a slip of the pen.
+const ALIKE: f64 = 0.6;
+
+/// What is wrong so far.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) mistakes: Vec<Mistake>,
+    /// The keys whose values were left out, and those that are missing. What stands in for them is not judged.
+    broken: BTreeSet<String>,
+}
+
+impl Found {
+    /// Notes a mistake, unless it is about a key that was left out, or follows from one that was.
+    pub(super) fn wrong(&mut self, at: impl Into<String>, problem: impl Into<String>, hint: impl Into<String>) {
+        let at = at.into();
+        let follows = |broken: &String| is_within(&at, broken) || is_within(broken, &at);
+        if !self.broken.iter().any(follows) {
+            self.mistakes.push(Mistake { at, problem: problem.into(), hint: hint.into(), line: None });
+        }
+    }
+
+    /// Notes a mistake about a key, whose value is left out from now on.
+    pub(super) fn break_off(&mut self, key: &str, at: &str, problem: String, hint: &str) {
+        if self.broken.insert(key.to_owned()) {
+            self.mistakes.push(Mistake { at: at.to_owned(), problem, hint: hint.to_owned(), line: None });
+        }
+    }
+
+    /// Whether nothing was found at this key or below it.
+    pub(super) fn is_sound(&self, at: &str) -> bool {
+        !self.mistakes.iter().any(|mistake| is_within(&mistake.at, at))
+    }
+}
+
+/// Whether a key is another one, or below it.
+fn is_within(key: &str, above: &str) -> bool {
+    key.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
 /// Reads every table; what is wrong is left out and listed.
-pub(super) fn shapes(mut file: Table) -> (Shape, Vec<Mistake>) {
-    let mut mistakes = Vec::new();
+pub(super) fn shapes(mut file: Table, found: &mut Found) -> Shape {
     let mut shape = Shape {
-        queue: take_table(&mut file, "queue", &mut mistakes).unwrap_or_default(),
-        dead_letters: take_table(&mut file, "dead_letters", &mut mistakes).unwrap_or_default(),
-        ingest: take_table(&mut file, "ingest", &mut mistakes).unwrap_or_default(),
-        holds: take_table(&mut file, "holds", &mut mistakes).unwrap_or_default(),
-        registry: take_table(&mut file, "registry", &mut mistakes).unwrap_or_default(),
-        secrets: take_table(&mut file, "secrets", &mut mistakes),
+        queue: take_table(&mut file, "queue", found).unwrap_or_default(),
+        dead_letters: take_table(&mut file, "dead_letters", found).unwrap_or_default(),
+        ingest: take_table(&mut file, "ingest", found).unwrap_or_default(),
+        holds: take_table(&mut file, "holds", found).unwrap_or_default(),
+        registry: take_table(&mut file, "registry", found).unwrap_or_default(),
+        secrets: take_table(&mut file, "secrets", found),
         ..Shape::default()
     };
-    for (index, route) in take_routes(&mut file, &mut mistakes).into_iter().enumerate() {
-        if let Some(route) = read(route, &format!("route[{index}]"), &mut mistakes) {
+    for (index, route) in take_routes(&mut file, found).into_iter().enumerate() {
+        if let Some(route) = read(route, &format!("route[{index}]"), found) {
             shape.routes.push((index, route));
         }
     }
-    for (name, plugin) in take_named(&mut file, "plugin", &mut shape, &mut mistakes) {
-        if let Some(plugin) = read(plugin, &format!("plugin.{name}"), &mut mistakes) {
+    for (name, plugin) in take_named(&mut file, "plugin", &mut shape, found) {
+        if let Some(plugin) = read(plugin, &format!("plugin.{name}"), found) {
             shape.plugins.insert(name, plugin);
         }
     }
-    for (name, target) in take_named(&mut file, "target", &mut shape, &mut mistakes) {
-        if let Some(target) = read(target, &format!("target.{name}"), &mut mistakes) {
+    for (name, target) in take_named(&mut file, "target", &mut shape, found) {
+        if let Some(target) = read(target, &format!("target.{name}"), found) {
             shape.targets.insert(name, target);
         }
     }
     for (key, _) in file {
+        let known = ["queue", "dead_letters", "ingest", "holds", "registry", "secrets", "route", "plugin", "target"];
         let hint = "known are [queue], [dead_letters], [ingest], [holds], [registry], [secrets], [[route]], \
             [plugin.NAME] and [target.NAME]";
-        mistakes.push(Mistake { at: key, problem: "unknown table".into(), hint: hint.into() });
+        let hint = format!("{}{hint}", meant(&key, known));
+        found.wrong(key, "unknown table", hint);
     }
-    (shape, mistakes)
+    shape
 }
 
-fn take_table<T: DeserializeOwned>(file: &mut Table, key: &str, mistakes: &mut Vec<Mistake>) -> Option<T> {
-    read(file.remove(key)?, key, mistakes)
+fn take_table<T: DeserializeOwned>(file: &mut Table, key: &str, found: &mut Found) -> Option<T> {
+    read(file.remove(key)?, key, found)
 }
 
-fn take_routes(file: &mut Table, mistakes: &mut Vec<Mistake>) -> Vec<Value> {
+fn take_routes(file: &mut Table, found: &mut Found) -> Vec<Value> {
     match file.remove("route") {
         None => Vec::new(),
         Some(Value::Array(routes)) => routes,
         Some(_) => {
-            let hint = "write [[route]] with two pairs of brackets";
-            mistakes.push(Mistake { at: "route".into(), problem: "not a list of tables".into(), hint: hint.into() });
+            found.wrong("route", "not a list of tables", "write [[route]] with two pairs of brackets");
             Vec::new()
         }
     }
 }
 
-fn take_named(
-    file: &mut Table,
-    key: &'static str,
-    shape: &mut Shape,
-    mistakes: &mut Vec<Mistake>,
-) -> Vec<(String, Value)> {
+fn take_named(file: &mut Table, key: &'static str, shape: &mut Shape, found: &mut Found) -> Vec<(String, Value)> {
     let tables = match file.remove(key) {
         None => Table::new(),
         Some(Value::Table(tables)) => tables,
         Some(_) => {
-            let hint = format!("write [{key}.NAME]");
-            mistakes.push(Mistake { at: key.into(), problem: "not a table of tables".into(), hint });
+            found.wrong(key, "not a table of tables", format!("write [{key}.NAME]"));
             Table::new()
         }
     };
@@ -76,36 +111,76 @@ fn take_named(
     tables.into_iter().collect()
 }
 
-/// Reads one table. serde stops at the first mistake, so the key that is wrong is taken out and the rest
-/// read again, until nothing is wrong or what is wrong cannot be taken out.
-fn read<T: DeserializeOwned>(mut value: Value, at: &str, mistakes: &mut Vec<Mistake>) -> Option<T> {
-    let mut sound = true;
-    let mut removed = Vec::new();
+/// Reads one table. serde stops at the first mistake, so the key that is wrong is taken out, or one that is missing put
+/// in, and the rest read again, until nothing is wrong. `None` if nothing can be made of it.
+fn read<T: DeserializeOwned>(value: Value, at: &str, found: &mut Found) -> Option<T> {
+    read_below(value, at, None, found)
+}
+
+/// Reads a table whose key `scheme` says which other keys it has.
+pub(super) fn read_scheme<T: DeserializeOwned>(value: Value, at: &str, found: &mut Found) -> Option<T> {
+    let hint = "write { scheme = \"…\", … }";
+    let Value::Table(mut table) = value else {
+        found.wrong(at, format!("invalid type: {}, expected a table", value.type_str()), hint);
+        return None;
+    };
+    let scheme = match table.remove("scheme") {
+        Some(Value::String(scheme)) => scheme,
+        Some(other) => {
+            found.wrong(format!("{at}.scheme"), format!("invalid type: {}, expected text", other.type_str()), hint);
+            return None;
+        }
+        None => {
+            found.wrong(at, "missing field `scheme`", hint);
+            return None;
+        }
+    };
+    let tagged = Table::from_iter([(scheme.clone(), Value::Table(table))]);
+    read_below(Value::Table(tagged), at, Some(&scheme), found)
+}
+
+/// Reads a value; with a tag it is below that, which no key path shows.
+fn read_below<T: DeserializeOwned>(mut value: Value, at: &str, tag: Option<&str>, found: &mut Found) -> Option<T> {
+    let full = |path: &[String]| match tag {
+        Some(_) => full(at, path.get(1..).unwrap_or_default()),
+        None => full(at, path),
+    };
+    let mut stand_ins = BTreeSet::new();
     loop {
         let error = match serde_path_to_error::deserialize::<_, T>(value.clone()) {
-            Ok(read) => return sound.then_some(read),
+            Ok(read) => return Some(read),
             Err(error) => error,
         };
-        sound = false;
         let mut path: Vec<String> = error.path().iter().map(ToString::to_string).filter(|s| s != "?").collect();
+        // What a scheme is called here may be another name of it.
+        if let (Some(tag), Some(first)) = (tag, path.first_mut()) {
+            tag.clone_into(first);
+        }
         let problem = error.inner().to_string();
         let problem = problem.lines().next().unwrap_or_default().trim().to_owned();
         if let Some(field) = quoted_after(&problem, "missing field `") {
-            // A key that was taken out because its value was wrong is not missing.
-            if !removed.contains(&join(&path, Some(field))) {
-                let hint = format!("add {field} = …");
-                mistakes.push(Mistake { at: full(at, &path), problem, hint });
-            }
-            return None;
-        }
-        if let Some(field) = quoted_after(&problem, "unknown field `")
-            && path.last().is_none_or(|last| last != field)
-        {
+            let table = full(&path);
             path.push(field.to_owned());
+            let hint = format!("add {field} = …");
+            found.break_off(&full(&path), &table, problem.clone(), &hint);
+            // A text stands in for it, so that the rest is judged too.
+            if !stand_ins.insert(path.clone()) || !put(&mut value, &path) {
+                return None;
+            }
+            continue;
         }
-        let (problem, hint) = split_hint(&problem);
-        mistakes.push(Mistake { at: full(at, &path), problem, hint });
-        removed.push(join(&path, None));
+        let (problem, hint) = with_hint(&problem);
+        if let Some(field) = quoted_after(&problem, "unknown field `") {
+            if path.last().is_none_or(|last| last != field) {
+                path.push(field.to_owned());
+            }
+            found.wrong(full(&path), problem, hint);
+        } else if quoted_after(&problem, "unknown variant `").is_some_and(|variant| tag == Some(variant)) {
+            found.wrong(format!("{at}.scheme"), problem, hint);
+            return None;
+        } else {
+            found.break_off(&full(&path), &full(&path), problem, &hint);
+        }
         if !remove(&mut value, &path) {
             return None;
         }
@@ -118,16 +193,22 @@ fn quoted_after<'a>(problem: &'a str, intro: &str) -> Option<&'a str> {
 }
 
 /// `unknown field `x`, expected one of …` is a problem and a hint.
-fn split_hint(problem: &str) -> (String, String) {
-    match problem.split_once(", expected ") {
-        Some((problem, expected)) => (problem.to_owned(), format!("expected {expected}")),
-        None => (problem.to_owned(), String::new()),
-    }
+fn with_hint(problem: &str) -> (String, String) {
+    let Some((problem, expected)) = problem.split_once(", expected ") else {
+        return (problem.to_owned(), String::new());
+    };
+    let known = expected.split('`').skip(1).step_by(2);
+    let word = quoted_after(problem, "unknown field `").or_else(|| quoted_after(problem, "unknown variant `"));
+    let guess = word.map_or(String::new(), |word| meant(word, known));
+    (problem.to_owned(), format!("{guess}expected {expected}"))
 }
 
-fn join(path: &[String], field: Option<&str>) -> String {
-    let parts: Vec<&str> = path.iter().map(String::as_str).chain(field).collect();
-    parts.join(".")
+/// `did you mean "path"? `, if a known word is much like this one.
+pub(super) fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let alike = |known: &'a str| (strsim::normalized_damerau_levenshtein(word, known), known);
+    let closest =
+        known.into_iter().map(alike).filter(|(alike, _)| *alike >= ALIKE).max_by(|(a, _), (b, _)| a.total_cmp(b));
+    closest.map_or(String::new(), |(_, known)| format!("did you mean {known:?}? "))
 }
 
 fn full(at: &str, path: &[String]) -> String {
@@ -135,6 +216,16 @@ fn full(at: &str, path: &[String]) -> String {
         true => format!("{at}{part}"),
         false => format!("{at}.{part}"),
     })
+}
+
+/// Puts a text at a path that has none; false if there is no table for it.
+fn put(value: &mut Value, path: &[String]) -> bool {
+    let Value::Table(table) = value else { return false };
+    match path.split_first() {
+        None => false,
+        Some((key, [])) => table.insert(key.clone(), Value::String(String::new())).is_none(),
+        Some((key, rest)) => table.get_mut(key).is_some_and(|inner| put(inner, rest)),
+    }
 }
 
 /// Takes the value at a path out of its table; a path into a list takes the whole list out.

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use tracing::level_filters::LevelFilter;
+
 /// The config file: `TOWPATH_CONFIG`, or `towpath.toml` in the folder of the Lambda function's code
 /// (`LAMBDA_TASK_ROOT`), or in the working folder.
 #[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
 pub fn config_file() -> PathBuf {
-    if let Some(file) = std::env::var_os("TOWPATH_CONFIG") {
+    if let Some(file) = std::env::var_os("TOWPATH_CONFIG").filter(|file| !file.is_empty()) {
         return file.into();
     }
     let root = std::env::var_os("LAMBDA_TASK_ROOT").map(PathBuf::from).unwrap_or_default();
@@ -19,10 +21,17 @@ pub fn user() -> Option<String> {
     ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok()).filter(|user| !user.is_empty())
 }
 
-/// How much is logged: `TOWPATH_LOG`, one of `error`, `warn`, `info` (the default), `debug` and `trace`.
+/// How much is logged: `TOWPATH_LOG`, one of `error`, `warn`, `info` (the default), `debug` and `trace`, or `off`. Fails
+/// with what is wrong with another value.
 #[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
-pub fn log_level() -> String {
-    std::env::var("TOWPATH_LOG").unwrap_or_else(|_| "info".to_owned())
+pub fn log_level() -> Result<LevelFilter, String> {
+    match std::env::var_os("TOWPATH_LOG").filter(|level| !level.is_empty()) {
+        None => Ok(LevelFilter::INFO),
+        Some(level) => {
+            let parsed = level.to_str().and_then(|level| level.parse().ok());
+            parsed.ok_or_else(|| format!("{:?} is not a log level", level.to_string_lossy()))
+        }
+    }
 }
 
 /// The name of the Lambda function that this runs as: `AWS_LAMBDA_FUNCTION_NAME`.

@@ -11,12 +11,13 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use toml::Value;
 
 use crate::signature;
-pub(super) use auth::{Auth, Auths, ClientAuth};
+pub(super) use auth::{Auth, ClientAuth};
 pub(super) use verify::{At, Unit, Verify};
 
-/// The whole file; tables with mistakes are missing.
+/// The whole file; what is wrong in it is missing, or stands as an empty text.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
     pub(super) queue: Queue,
@@ -66,7 +67,8 @@ pub(super) struct Route {
     pub(super) plugin: String,
     pub(super) shadow: Option<String>,
     pub(super) canary: Option<String>,
-    pub(super) verify: Option<Verify>,
+    /// A [`Verify`].
+    pub(super) verify: Option<Value>,
     #[serde(default)]
     pub(super) on_dead_letter: OnDeadLetter,
     pub(super) max_age: Option<Span>,
@@ -115,8 +117,8 @@ pub(super) struct Limits {
 #[serde(deny_unknown_fields)]
 pub(super) struct Target {
     pub(super) url: String,
-    #[serde(default)]
-    pub(super) auth: Auths,
+    /// One [`Auth`], or several.
+    pub(super) auth: Option<Value>,
     pub(super) timeout: Option<Span>,
     #[serde(default)]
     pub(super) retry: Retry,

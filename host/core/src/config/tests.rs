@@ -1,4 +1,5 @@
 mod access;
+mod agreement;
 
 use std::path::Path;
 use std::time::Duration;
@@ -104,25 +105,37 @@ fn all_mistakes_are_shown_at_once_with_their_key_paths() {
         retry = { on = ["200", "5xx"], base = "0s" }
         [target.inner]
         url = "http://10.0.0.1/api?x=1"
-        auth = { scheme = "bearer", secret = "nobody" }
+        auth = [{ scheme = "bearer", secret = "nobody" }, { scheme = "basic", secret = 5 }]
+        timeout = 10
         [targets.sss]
         url = "https://sss.example"
     "#;
     let expected = [
         "ingest.listen: invalid socket address syntax",
+        "ingest.prefix: \"hooks/\" is no path such as \"/hooks\"",
         "route[0].colour: unknown field `colour`",
+        "route[0].group: \"json:id\" is neither \"json:/pointer\" nor \"header:name\"",
         "route[0].max_age: \"soon\" is no duration such as \"10s\", \"15m\" or \"3d\": expected number at 0",
+        "route[1].plugin: there is no plugin \"missing\"",
         "route[1].verify.scheme: unknown variant `md5`",
+        "route[1].max_age: must be between 1m and 13d",
         "route[2]: missing field `plugin`",
+        "route[2].path: \"b\" is the path of route[1] too",
+        "route[2].group: \"b\" overlaps with \"b\" of route[1]",
+        "plugin.crm.sha256: not 64 hex digits",
         "plugin.crm.limits.memory: invalid value: string \"lots\"",
+        "plugin.crm.limits.timeout: must be between 10ms and 60s",
         "targets: unknown table",
-        "queue.url: \"https://sqs.eu-west-1.amazonaws.com/1/plain\" is no FIFO queue: its name does not end in .fifo",
+        "queue.url: \"https://sqs.eu-west-1.amazonaws.com/1/plain\" is not a FIFO queue: its name must end in .fifo",
         "queue.dead_letter_url: missing",
         "queue.concurrency: 0 is not in 1–1000",
         "target.sss.url: \"ftp://sss\" is no http or https URL",
         "target.sss.retry.on[0]: \"200\" is no status from 3xx to 5xx",
         "target.sss.retry: base must be positive and cap not smaller than base",
-        "target.inner.auth.secret: the secret \"nobody\" is not set",
+        "target.inner.timeout: invalid type: integer `10`",
+        "target.inner.auth[0].secret: the secret \"nobody\" is not set",
+        "target.inner.auth[1].secret: invalid type: integer `5`",
+        "target.inner.auth[1]: missing field `user`",
         "target.inner.url: a base URL has no user, password, query or fragment",
         "target.inner.url: \"http://10.0.0.1/api?x=1\" is a private or local address",
     ];
@@ -134,7 +147,26 @@ fn all_mistakes_are_shown_at_once_with_their_key_paths() {
 }
 
 #[test]
-fn what_can_only_be_seen_in_a_well_shaped_config_is_seen() {
+fn a_mistake_tells_its_line_and_what_was_probably_meant() {
+    let text = "[[route]]\npath = 'a'\ngruop = 'a'\ngroup = 'a'\nplugin = 'crn'\nverify = { scheme = 'gitlab' }\n\n\
+        [plugin.crm]\npath = 'p'\n[tagret.sss]\nurl = 'https://sss.example'\n";
+    let Err(ConfigError::Mistakes { mistakes, .. }) = parse(text) else { panic!("it has mistakes") };
+    let found =
+        |at: &str| mistakes.iter().find(|mistake| mistake.at == at).unwrap_or_else(|| panic!("{at}: {mistakes:#?}"));
+    for (at, line, hint) in [
+        ("route[0].gruop", 3, "did you mean \"group\"? expected one of"),
+        ("route[0].plugin", 5, "did you mean \"crm\"? known are: crm"),
+        ("route[0].verify.scheme", 6, "did you mean \"github\"? expected one of"),
+        ("tagret", 10, "did you mean \"target\"? known are"),
+    ] {
+        assert_eq!(found(at).line, Some(line), "{at}");
+        assert!(found(at).hint.starts_with(hint), "{at}: {}", found(at).hint);
+    }
+    assert_eq!(mistakes.len(), 4, "{mistakes:#?}");
+}
+
+#[test]
+fn values_are_held_against_what_they_may_be() {
     let text = r#"
         [ingest]
         body_limit = "2MiB"
@@ -181,7 +213,9 @@ fn garbage_is_an_error_and_never_a_panic() {
         assert!(parse(text).is_err(), "{text:?}");
     }
     assert!(matches!(parse("[queue"), Err(ConfigError::Syntax { .. })));
-    assert!(parse("").is_ok(), "an empty config has no mistakes, only nothing to do");
+    for empty in ["", "\n", "# nothing yet\n"] {
+        assert_eq!(mistakes(empty), [": the file is empty"], "{empty:?}");
+    }
 }
 
 #[test]

@@ -170,6 +170,11 @@ pub fn certificates(pem: &str) -> Option<Vec<Certificate>> {
     Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|found| !found.is_empty())
 }
 
+/// Whether a text holds a certificate chain and its private key.
+pub(crate) fn is_identity(pem: &str) -> bool {
+    Identity::from_pem(pem.as_bytes()).is_ok()
+}
+
 fn plain(max_age: Duration) -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("towpath/", env!("CARGO_PKG_VERSION")))

@@ -201,10 +201,15 @@ fn plugin_header(target: &Target, name: &str) -> Result<HeaderName, BadRequest> 
         return Err(BadRequest::HeaderName(name.to_owned()));
     };
     let of_auth = target.auth.iter().any(|auth| auth.headers().contains(&parsed));
-    if of_auth || parsed.as_str() == IDEMPOTENCY_KEY || FORBIDDEN.contains(&parsed.as_str()) {
+    if of_auth || is_forbidden(&parsed) {
         return Err(BadRequest::ForbiddenHeader(name.to_owned()));
     }
     Ok(parsed)
+}
+
+/// Whether a header is the connection's, or the host's own.
+pub(crate) fn is_forbidden(name: &HeaderName) -> bool {
+    name.as_str() == IDEMPOTENCY_KEY || FORBIDDEN.contains(&name.as_str())
 }
 
 /// A secret goes where both say so: the plugin's table has it, and the target takes it.

@@ -47,14 +47,40 @@ impl StandardWebhooks {
             return Err(Unverified::Malformed(signature_name, "signature v1,… or v1a,…"));
         }
         let pieces: [&[u8]; 5] = [id, b".", stamp, b".", evidence.body];
-        let mut matches = false;
+        let (mut matches, mut usable, mut problem) = (false, false, None);
         for secret in secrets {
-            matches |= signatures.one_is_of(secret, &pieces)?;
+            // While secrets are rotated, one that is malformed must not refuse what another proves.
+            match Key::read(secret) {
+                Ok(key) => {
+                    usable = true;
+                    matches |= signatures.one_is_of(&key, &pieces);
+                }
+                Err(what) => problem = Some(what),
+            }
         }
-        match matches {
-            true => evidence.fresh(signed_at, self.tolerance),
-            false => Err(Unverified::Mismatch(signature_name)),
+        match (matches, problem) {
+            (true, _) => evidence.fresh(signed_at, self.tolerance),
+            (false, Some(problem)) if !usable => Err(Unverified::Secret(problem)),
+            (false, _) => Err(Unverified::Mismatch(signature_name)),
         }
+    }
+}
+
+/// What a secret verifies with.
+pub(crate) enum Key {
+    Symmetric(Vec<u8>),
+    Public(UnparsedPublicKey<Vec<u8>>),
+}
+
+impl Key {
+    /// The key in a secret, or why there is none.
+    pub(crate) fn read(secret: &str) -> Result<Key, &'static str> {
+        let Some(public) = secret.trim().strip_prefix("whpk_") else {
+            return symmetric_key(secret).map(Key::Symmetric).ok_or("it is not base64 behind whsec_");
+        };
+        let public = BASE64.decode(public).ok().filter(|key| key.len() == 32);
+        let public = public.ok_or("it is not a public key of 32 bytes in base64 behind whpk_")?;
+        Ok(Key::Public(UnparsedPublicKey::new(&ED25519, public)))
     }
 }
 
@@ -92,15 +118,16 @@ impl Signatures {
         self.0.iter().filter(move |(found, _)| *found == version).map(|(_, digest)| digest.as_slice())
     }
 
-    fn one_is_of(&self, secret: &str, pieces: &[&[u8]]) -> Result<bool, Unverified> {
-        if let Some(key) = secret.trim().strip_prefix("whpk_") {
-            let key = BASE64.decode(key).ok().filter(|key| key.len() == 32);
-            let key = UnparsedPublicKey::new(&ED25519, key.ok_or(Unverified::Secret("public key whpk_…"))?);
-            let signed = pieces.concat();
-            return Ok(self.of(Version::Asymmetric).any(|signature| key.verify(&signed, signature).is_ok()));
+    fn one_is_of(&self, key: &Key, pieces: &[&[u8]]) -> bool {
+        match key {
+            Key::Public(key) => {
+                let signed = pieces.concat();
+                self.of(Version::Asymmetric).any(|signature| key.verify(&signed, signature).is_ok())
+            }
+            Key::Symmetric(key) => {
+                let mac = Algorithm::Sha256.mac(key, pieces);
+                self.of(Version::Symmetric).fold(false, |matches, digest| same(digest, &mac) | matches)
+            }
         }
-        let key = symmetric_key(secret).ok_or(Unverified::Secret("base64 behind whsec_"))?;
-        let mac = Algorithm::Sha256.mac(&key, pieces);
-        Ok(self.of(Version::Symmetric).fold(false, |matches, digest| same(digest, &mac) | matches))
     }
 }

@@ -248,7 +248,10 @@ fn a_timestamp_that_was_changed_is_no_signature_any_more() {
 
 #[test]
 fn a_secret_of_the_wrong_form_is_told() {
-    for (secret, says) in [("no base64!", "base64 behind whsec_"), ("whpk_AAAA", "public key whpk_…")] {
+    for (secret, says) in [
+        ("no base64!", "it is not base64 behind whsec_"),
+        ("whpk_AAAA", "it is not a public key of 32 bytes in base64 behind whpk_"),
+    ] {
         let case = cases().remove(2);
         let secrets = vec![Secret::new(secret)];
         let verification = Verification { scheme: case.scheme, secrets, names: Vec::new(), at_ingest: false };
@@ -256,5 +259,24 @@ fn a_secret_of_the_wrong_form_is_told() {
         let webhook = Webhook { headers: headers.collect(), body: Vec::new() };
         let checked = verification.check(Evidence::arriving(&webhook, Timestamp(0)));
         assert_eq!(checked, Err(Unverified::Secret(says)));
+    }
+}
+
+#[test]
+fn one_malformed_secret_of_two_does_not_refuse_what_the_other_proves() {
+    for case in cases() {
+        for malformed in ["", "whsec_!", "whpk_AAAA", "to\nken", "\u{0}"] {
+            let good = case.secrets.iter().map(|secret| Secret::new(*secret));
+            for first in [true, false] {
+                let mut secrets: Vec<Secret> = good.clone().collect();
+                secrets.insert(if first { 0 } else { secrets.len() }, Secret::new(malformed));
+                let scheme = case.scheme.clone();
+                let verification = Verification { scheme, secrets, names: Vec::new(), at_ingest: false };
+                let headers = case.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
+                let webhook = Webhook { headers: headers.collect(), body: case.body.as_bytes().to_vec() };
+                let evidence = Evidence::arriving(&webhook, Timestamp(case.arrived * 1000));
+                assert_eq!(verification.check(evidence), Ok(()), "{} beside {malformed:?}", case.name);
+            }
+        }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
+use toml::Value;
 use url::Url;
 
-use super::super::shape;
+use super::super::collect::read_scheme;
+use super::super::{Form, shape};
 use super::Checker;
-use crate::deliver::{Auth, ClientAuth, ClientCredentials, Oauth2, Reach, SigV4, Signing, guard};
+use crate::deliver::{Auth, ClientAuth, ClientCredentials, Oauth2, Reach, SigV4, Signing, guard, is_forbidden};
 use crate::signature::{Algorithm, Encoding, Signed};
 
 /// What Standard Webhooks signs. Source: its specification, "Signature scheme".
@@ -15,13 +17,22 @@ const STANDARD_WEBHOOKS: &str = "{header:webhook-id}.{timestamp}.{body}";
 
 impl Checker<'_> {
     /// The schemes that are put on a request, and how the target is reached with the certificate that it is shown.
-    pub(super) fn auths(&mut self, at: &str, auths: shape::Auths, mut reach: Reach) -> (Vec<Auth>, Reach) {
+    pub(super) fn auths(&mut self, at: &str, auths: Option<Value>, mut reach: Reach) -> (Vec<Auth>, Reach) {
+        let auths = match auths {
+            None => Vec::new(),
+            Some(Value::Array(auths)) => auths,
+            Some(auth) => vec![auth],
+        };
         let mut schemes = Vec::<Auth>::new();
-        let several = auths.0.len() > 1;
-        for (index, auth) in auths.0.into_iter().enumerate() {
+        let several = auths.len() > 1;
+        for (index, auth) in auths.into_iter().enumerate() {
             let at = if several { format!("{at}[{index}]") } else { at.to_owned() };
+            let Some(auth) = read_scheme(auth, &at, &mut self.found) else { continue };
             if let shape::Auth::Mtls { secret } = auth {
-                reach.identity = self.secret(format!("{at}.secret"), &secret);
+                if reach.identity.is_some() {
+                    self.wrong(&at, "another mtls is there already", "a connection shows one certificate");
+                }
+                reach.identity = self.secret(format!("{at}.secret"), &secret, Form::Identity);
                 continue;
             }
             let Some(scheme) = self.auth(&at, auth, &reach) else { continue };
@@ -38,19 +49,20 @@ impl Checker<'_> {
     fn auth(&mut self, at: &str, auth: shape::Auth, target: &Reach) -> Option<Auth> {
         let secret_at = format!("{at}.secret");
         match auth {
-            shape::Auth::Bearer { secret } => Some(Auth::Bearer(self.secret(secret_at, &secret)?)),
+            shape::Auth::Bearer { secret } => Some(Auth::Bearer(self.secret(secret_at, &secret, Form::Header)?)),
             shape::Auth::Basic { user, secret } => {
-                if user.contains(':') {
-                    self.wrong(format!("{at}.user"), format!("{user:?} is no user name: it has no colon"), "");
-                }
-                Some(Auth::Basic { user, secret: self.secret(secret_at, &secret)? })
+                self.user(at, &user);
+                Some(Auth::Basic { user, secret: self.secret(secret_at, &secret, Form::Password)? })
             }
             shape::Auth::Header { name, secret } => {
-                let secret = self.secret(secret_at, &secret);
+                let secret = self.secret(secret_at, &secret, Form::Header);
                 Some(Auth::Header(self.http_header(&format!("{at}.name"), &name)?, secret?))
             }
             shape::Auth::Hmac { header, prefix, algorithm, encoding, signed, secret } => {
-                let secrets = self.secrets(&secret_at, &secret.indexed());
+                let secrets = self.secrets(&secret_at, &secret.indexed(), Form::Key);
+                if HeaderValue::from_str(&prefix).is_err() {
+                    self.wrong(format!("{at}.prefix"), format!("{prefix:?} cannot stand in a header"), "");
+                }
                 let header = self.http_header(&format!("{at}.header"), &header)?;
                 let template = signed.unwrap_or_else(|| "{timestamp}.{body}".to_owned());
                 let signed = template.parse::<Signed>();
@@ -67,7 +79,7 @@ impl Checker<'_> {
                 algorithm: Algorithm::Sha256,
                 encoding: Encoding::Base64,
                 signed: STANDARD_WEBHOOKS.parse().unwrap_or_else(|_| Signed::body()),
-                secrets: self.secrets(&secret_at, &secret.indexed()),
+                secrets: self.secrets(&secret_at, &secret.indexed(), Form::SigningKey),
                 is_encoded: true,
             })),
             shape::Auth::Oauth2 {
@@ -82,14 +94,17 @@ impl Checker<'_> {
                 mtls,
                 allow_private,
             } => {
-                let secret = self.secret(secret_at, &secret);
+                let secret = self.secret(secret_at, &secret, Form::Password);
                 let reach = Reach {
                     allow_private: allow_private.unwrap_or(target.allow_private),
                     ca: ca.and_then(|ca| self.ca(&format!("{at}.ca"), ca)),
-                    identity: mtls.and_then(|secret| self.secret(format!("{at}.mtls"), &secret)),
+                    identity: mtls.and_then(|secret| self.secret(format!("{at}.mtls"), &secret, Form::Identity)),
                     proxy: proxy.and_then(|proxy| self.url(&format!("{at}.proxy"), &proxy)),
                     max_age: target.max_age,
                 };
+                if client_id.is_empty() || client_id.contains(char::is_control) {
+                    self.wrong(format!("{at}.client_id"), format!("{client_id:?} cannot be a client's id"), "");
+                }
                 let token_url = self.token_url(&format!("{at}.token_url"), &token_url, reach.allow_private)?;
                 let client_auth = match client_auth {
                     shape::ClientAuth::Basic => ClientAuth::Basic,
@@ -101,7 +116,9 @@ impl Checker<'_> {
                 Some(Auth::Oauth2(Arc::new(Oauth2::new(credentials))))
             }
             shape::Auth::AwsSigv4 { service, region } => {
-                if service.is_empty() || region.is_empty() {
+                let plain =
+                    |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+                if !plain(&service) || !plain(&region) {
                     let hint = "service = \"execute-api\", region = \"eu-west-1\", for example";
                     self.wrong(at, "a signature names a service and a region", hint);
                 }
@@ -111,8 +128,14 @@ impl Checker<'_> {
         }
     }
 
+    /// A header that a scheme may set.
     fn http_header(&mut self, at: &str, name: &str) -> Option<HeaderName> {
-        self.header_name(at, name).and_then(|name| HeaderName::try_from(name).ok())
+        let name = HeaderName::try_from(self.header_name(at, name)?).ok()?;
+        if is_forbidden(&name) {
+            let hint = "it belongs to the connection, or the host sets it itself: name another one";
+            self.wrong(at, format!("the header {:?} cannot hold a proof", name.as_str()), hint);
+        }
+        Some(name)
     }
 
     fn token_url(&mut self, at: &str, text: &str, allow_private: bool) -> Option<Url> {

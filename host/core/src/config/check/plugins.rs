@@ -4,15 +4,22 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::shape;
+use super::super::{Form, shape};
 use super::Checker;
 use crate::plugin::{Code, Limits, Settings};
 use crate::registry::{CURRENT, Reference, is_name};
 use crate::route::Route;
 
+/// From one page of WebAssembly's memory to all that it can address.
+const MEMORY: std::ops::RangeInclusive<usize> = 64 * 1024..=4 * 1024 * 1024 * 1024;
+
 impl Checker<'_> {
     pub(super) fn plugin(&mut self, name: String, plugin: shape::Plugin, has_registry: bool) -> Settings {
         let at = format!("plugin.{name}");
+        if !is_name(&name) {
+            let hint = "1–100 letters, digits, -, _, . and +; NAME@VERSION is for routes: shadow, canary";
+            self.wrong(&at, format!("{name:?} cannot be the name of a plugin"), hint);
+        }
         if let Some(digest) = &plugin.sha256
             && (digest.len() != 64 || hex::decode(digest).is_err())
         {
@@ -27,12 +34,16 @@ impl Checker<'_> {
         if limits.timeout < Duration::from_millis(10) || limits.timeout > Duration::from_secs(60) {
             self.wrong(format!("{at}.limits.timeout"), "must be between 10ms and 60s", "2s is the default");
         }
+        if !MEMORY.contains(&limits.memory) {
+            self.wrong(format!("{at}.limits.memory"), "must be between 64KiB and 4GiB", "64MiB is the default");
+        }
         if limits.fuel == 0 {
             self.wrong(format!("{at}.limits.fuel"), "must be positive", "500_000_000 is the default");
         }
         let names = plugin.secrets.iter().enumerate();
-        let secrets =
-            names.filter_map(|(i, name)| Some((name.clone(), self.secret(format!("{at}.secrets[{i}]"), name)?)));
+        let secrets = names.filter_map(|(i, name)| {
+            Some((name.clone(), self.secret(format!("{at}.secrets[{i}]"), name, Form::Header)?))
+        });
         let secrets = secrets.collect();
         let code = self.code(&name, plugin.path, plugin.version, has_registry);
         Settings {

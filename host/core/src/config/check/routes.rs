@@ -2,18 +2,32 @@
 
 use std::time::Duration;
 
-use super::super::{QueueConfig, shape};
-use super::Checker;
+use super::super::collect::read_scheme;
+use super::super::{IngestConfig, QueueConfig, shape};
+use super::{Checker, is_path};
 use crate::decide::OnDeadLetter;
 use crate::queue::MAX_RETENTION;
 use crate::registry::{CANDIDATE, Reference};
 use crate::route::{Canary, OnMissingKey, Rollout, Route, Selector, Share, Template};
 
+/// What a host answers itself, whatever the routes.
+const OWN: [&str; 3] = ["healthz", "readyz", "metrics"];
+
 impl Checker<'_> {
-    pub(super) fn routes(&mut self, shapes: Vec<(usize, shape::Route)>, queue: &QueueConfig) -> Vec<Route> {
+    pub(super) fn routes(
+        &mut self,
+        shapes: Vec<(usize, shape::Route)>,
+        queue: &QueueConfig,
+        ingest: &IngestConfig,
+    ) -> Vec<Route> {
         let mut routes: Vec<(usize, Route)> = Vec::new();
         for (index, shape) in shapes {
             let Some(route) = self.route(&format!("route[{index}]"), shape, queue) else { continue };
+            if ingest.prefix.is_empty() && OWN.contains(&route.path.as_str()) {
+                let hint = "give the route another path, or ingest a prefix such as \"/hooks\"";
+                let problem = format!("without ingest.prefix /{} is the host's own", route.path);
+                self.wrong(format!("route[{index}].path"), problem, hint);
+            }
             for (earlier, other) in &routes {
                 if route.path == other.path {
                     let problem = format!("{:?} is the path of route[{earlier}] too", route.path);
@@ -36,8 +50,7 @@ impl Checker<'_> {
 
     fn route(&mut self, at: &str, route: shape::Route, queue: &QueueConfig) -> Option<Route> {
         let path = route.path.trim_matches('/').to_owned();
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-        if path.is_empty() || !path.chars().all(plain) || path.split('/').any(|part| part.is_empty() || part == "..") {
+        if !is_path(&path) {
             self.wrong(
                 format!("{at}.path"),
                 format!("{:?} is no path", route.path),
@@ -51,10 +64,9 @@ impl Checker<'_> {
             let hint = "a queue forgets a message after 14 days at most: give up before that, to dead-letter it";
             self.wrong(format!("{at}.max_age"), "must be between 1m and 13d", hint);
         }
-        let verify = match route.verify {
-            None => None,
-            Some(verify) => self.verify(&format!("{at}.verify"), verify),
-        };
+        let verify_at = format!("{at}.verify");
+        let verify = route.verify.and_then(|verify| read_scheme(verify, &verify_at, &mut self.found));
+        let verify = verify.and_then(|verify| self.verify(&verify_at, verify));
         let dedup = route.dedup.map(|dedup| dedup.parse::<Selector>().map_err(|error| (error.to_string(), dedup)));
         let dedup = match dedup.transpose() {
             Ok(dedup) => dedup,
@@ -97,6 +109,10 @@ impl Checker<'_> {
             let base = shadow.split('@').next().unwrap_or_default();
             self.reference(format!("{at}.shadow"), "plugin", base);
             let well_formed = !shadow.contains('@') || shadow.parse::<Reference>().is_ok();
+            if shadow == plugin {
+                let hint = format!("a plugin agrees with itself: shadow = \"{plugin}@{CANDIDATE}\", for example");
+                self.wrong(format!("{at}.shadow"), "is the route's own plugin", hint);
+            }
             if !well_formed {
                 let hint = format!("shadow = \"{base}@{CANDIDATE}\", for example");
                 self.wrong(format!("{at}.shadow"), format!("{shadow:?} is no plugin and version"), hint);

@@ -6,10 +6,14 @@ use super::super::shape;
 use super::Checker;
 use crate::backoff::Backoff;
 use crate::deliver::{BreakerPolicy, Limits, Reach, Statuses, Target, certificates, guard};
+use crate::queue::MAX_VISIBILITY;
 
 impl Checker<'_> {
     pub(super) fn target(&mut self, name: String, target: shape::Target) -> Option<Target> {
         let at = format!("target.{name}");
+        if name.is_empty() || name.contains(char::is_control) {
+            self.wrong(&at, format!("{name:?} cannot be the name of a target"), "plugins name it, and so do people");
+        }
         let max_age = target.connection_max_age.map_or(Reach::default().max_age, |span| span.0);
         if max_age < Duration::from_secs(1) || max_age > Duration::from_secs(24 * 3600) {
             let hint = "60s is the default: so long a name that has moved may still be called at its old address";
@@ -40,6 +44,10 @@ impl Checker<'_> {
             );
         }
         let limits = self.limits(&at, target.concurrency, target.rate);
+        if backoff.cap > MAX_VISIBILITY {
+            let hint = "a queue hides a message for 12 hours at most: after that it is tried again in any case";
+            self.wrong(format!("{at}.retry.cap"), "must be at most 12h", hint);
+        }
         let breaker = self.breaker(&at, target.breaker);
         let url = self.url(&format!("{at}.url"), &target.url)?;
         if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
@@ -49,6 +57,11 @@ impl Checker<'_> {
         if !target.allow_private && guard::is_private_host(&url) {
             let problem = format!("{:?} is a private or local address", target.url);
             self.wrong(format!("{at}.url"), problem, "if that is meant, set allow_private = true");
+        }
+        if url.scheme() == "http" && (reach.ca.is_some() || reach.identity.is_some()) {
+            let key = if reach.ca.is_some() { "ca" } else { "auth" };
+            let hint = "certificates are shown in TLS: make the URL https, or leave them out";
+            self.wrong(format!("{at}.{key}"), "has no effect on an http URL", hint);
         }
         Some(Target {
             name,
@@ -116,6 +129,10 @@ impl Checker<'_> {
         if policy.base.is_zero() || policy.cap < policy.base {
             let hint = "failures = 10, base = \"1s\", cap = \"30s\" are the defaults; failures = 0 never opens it";
             self.wrong(format!("{at}.breaker"), "base must be positive and cap not smaller than base", hint);
+        }
+        if policy.cap > MAX_VISIBILITY {
+            let hint = "a message waits for 12 hours at most before it looks again whether the target is back";
+            self.wrong(format!("{at}.breaker.cap"), "must be at most 12h", hint);
         }
         policy
     }

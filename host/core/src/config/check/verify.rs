@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use super::super::{Secret, shape};
+use super::super::{Form, Secret, shape};
 use super::Checker;
 use crate::signature::Signed;
 use crate::verify::{Hmac, Scheme, Stamp, StandardWebhooks, TOLERANCE, Token, Unit, Verification, Written};
 
 /// The longest tolerance: who may send a webhook again an hour later needs no signature of his own.
 const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Timestamps are in whole seconds.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 impl Checker<'_> {
     pub(super) fn verify(&mut self, at: &str, verify: shape::Verify) -> Option<Verification> {
@@ -53,6 +56,14 @@ impl Checker<'_> {
                 let tolerance = self.tolerance(at, tolerance);
                 let header = self.header_name(&format!("{at}.header"), &header);
                 let stamp = timestamp.and_then(|name| self.header_name(&format!("{at}.timestamp"), &name));
+                if stamp.is_some() && stamp == header {
+                    let hint = "the signature and the time have a header each; Stripe's way is scheme = \"stripe\"";
+                    self.wrong(format!("{at}.timestamp"), "is the header of the signature", hint);
+                }
+                if prefix.contains([',', ' ']) {
+                    let hint = "several signatures stand between commas or spaces: the prefix is what each begins with";
+                    self.wrong(format!("{at}.prefix"), format!("{prefix:?} never stands before a signature"), hint);
+                }
                 let stamp = stamp.map(|header| Stamp { header, unit: unit(timestamp_unit) });
                 let signed = self.signed(at, signed, stamp.is_some());
                 let scheme = header.zip(signed).map(|(header, signed)| {
@@ -63,9 +74,10 @@ impl Checker<'_> {
                 (scheme, secret, place)
             }
             shape::Verify::Basic { user, secret, at: place } => {
-                if user.is_empty() || user.contains(':') {
-                    self.wrong(format!("{at}.user"), format!("{user:?} is no user name: it has no colon"), "");
+                if user.is_empty() {
+                    self.wrong(format!("{at}.user"), "empty", "the name that the sender shows");
                 }
+                self.user(at, &user);
                 (Some(Scheme::Token(Token::Basic { user })), secret, place)
             }
             shape::Verify::Bearer { secret, at } => (Some(Scheme::Token(Token::Bearer)), secret, at),
@@ -74,14 +86,20 @@ impl Checker<'_> {
                 (name.map(|name| Scheme::Token(Token::Header(name))), secret, place)
             }
         };
+        let form = match &scheme {
+            Some(Scheme::StandardWebhooks(_)) => Form::VerifyingKey,
+            Some(Scheme::Token(Token::Basic { .. })) => Form::Password,
+            Some(Scheme::Token(Token::Bearer | Token::Header(_))) => Form::Header,
+            Some(Scheme::Hmac(_)) | None => Form::Key,
+        };
         let names = names.indexed();
-        let secrets = self.secrets(&format!("{at}.secret"), &names);
+        let secrets = self.secrets(&format!("{at}.secret"), &names, form);
         let names = names.into_iter().map(|(_, name)| name).collect();
         Some(Verification { scheme: scheme?, secrets, names, at_ingest: place == shape::At::Ingest })
     }
 
     /// The secrets of these names, each with its place in their list: one at least.
-    pub(super) fn secrets(&mut self, at: &str, names: &[(String, String)]) -> Vec<Secret> {
+    pub(super) fn secrets(&mut self, at: &str, names: &[(String, String)], form: Form) -> Vec<Secret> {
         if names.is_empty() {
             self.wrong(
                 at,
@@ -89,7 +107,20 @@ impl Checker<'_> {
                 "name one secret at least; the first is the new one while they are rotated",
             );
         }
-        names.iter().filter_map(|(index, name)| self.secret(format!("{at}{index}"), name)).collect()
+        for (position, (index, name)) in names.iter().enumerate() {
+            if names.iter().take(position).any(|(_, before)| before == name) {
+                self.wrong(format!("{at}{index}"), format!("{name:?} is there twice"), "name each secret once");
+            }
+        }
+        names.iter().filter_map(|(index, name)| self.secret(format!("{at}{index}"), name, form)).collect()
+    }
+
+    /// The user of `basic`. RFC 7617, section 2.
+    pub(super) fn user(&mut self, at: &str, user: &str) {
+        if user.contains(':') || user.contains(char::is_control) {
+            let hint = "a name without colons and control characters: a colon separates it from the password";
+            self.wrong(format!("{at}.user"), format!("{user:?} cannot be a user name"), hint);
+        }
     }
 
     /// A header's name in lower case.
@@ -105,7 +136,7 @@ impl Checker<'_> {
 
     fn tolerance(&mut self, at: &str, tolerance: Option<shape::Span>) -> Duration {
         let tolerance = tolerance.map_or(TOLERANCE, |span| span.0);
-        if tolerance.is_zero() || tolerance > LONGEST {
+        if !(SHORTEST..=LONGEST).contains(&tolerance) {
             self.wrong(format!("{at}.tolerance"), "must be between 1s and 1h", "5m is the default");
         }
         tolerance

@@ -1,13 +1,12 @@
-//! `auth` of a target as it is written: a scheme, or a list of schemes that go together.
+//! `auth` of a target as it is written.
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::{Algorithm, Encoding, Names};
 
 /// One scheme.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "scheme", deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in super::super) enum Auth {
     Bearer {
         secret: String,
@@ -63,20 +62,4 @@ pub(in super::super) enum ClientAuth {
     #[default]
     Basic,
     Post,
-}
-
-/// None, one, or several.
-#[derive(Debug, Default)]
-pub(in super::super) struct Auths(pub(in super::super) Vec<Auth>);
-
-impl<'de> Deserialize<'de> for Auths {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Auths, D::Error> {
-        let schemes = match toml::Value::deserialize(deserializer)? {
-            toml::Value::Array(schemes) => schemes,
-            scheme => vec![scheme],
-        };
-        let read =
-            |scheme| Auth::deserialize(scheme).map_err(|error: toml::de::Error| D::Error::custom(error.message()));
-        schemes.into_iter().map(read).collect::<Result<_, _>>().map(Auths)
-    }
 }

@@ -6,7 +6,7 @@ use super::{Algorithm, Encoding, Names, Span};
 
 /// Every scheme has its own keys; a key of another one is a mistake.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "scheme", deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in super::super) enum Verify {
     Github {
         secret: Names,
