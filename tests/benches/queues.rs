@@ -211,7 +211,9 @@ fn poll_over_the_endpoint(criterion: &mut Criterion) {
                 delivered(&pipeline, before + count).await;
                 let elapsed = started.elapsed();
                 stop.cancel();
-                while tasks.join_next().await.is_some() {}
+                while let Some(ended) = tasks.join_next().await {
+                    ended.unwrap().unwrap();
+                }
                 assert_eq!(events.depth().await.unwrap().messages, 0);
                 elapsed
             })
@@ -250,7 +252,8 @@ fn redrive_under_traffic(criterion: &mut Criterion) {
     runtime.block_on(async {
         // A host at work, and an ingest that never rests.
         let queue = Arc::new(rig.events.clone());
-        tasks.spawn(poll::run(queue, pipeline, Options::default(), Arc::default(), stop.clone()));
+        let driver = poll::run(queue, pipeline, Options::default(), Arc::default(), stop.clone());
+        tasks.spawn(async { driver.await.unwrap() });
         let (events, stopped) = (rig.events.clone(), stop.clone());
         tasks.spawn(async move {
             while !stopped.is_cancelled() {

@@ -98,7 +98,8 @@ async fn while_plugins_spin_to_the_end_of_their_time_the_groups_of_others_go_on(
         stop.cancel();
         spinning
     };
-    let ((), totals) = tokio::join!(poll, others);
+    let (polled, totals) = tokio::join!(poll, others);
+    polled.unwrap();
     assert_eq!((totals.retried, totals.dead), (0, 0), "the fifty were delivered while all four were spinning");
     assert_eq!(pipeline.totals().retried, 4, "over its time with fuel left is the host's trouble, and tried again");
 }

@@ -7,6 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use tower::ServiceExt as _;
 use towpath_core::envelope;
+use towpath_core::poll::Health;
 use towpath_ingest::{Ingest, router};
 use towpath_local::Browsed;
 use towpath_tests::rig::Rig;
@@ -143,11 +144,14 @@ async fn odd_bodies_are_stored_like_any_other() {
 
 #[tokio::test]
 async fn health_and_readiness_tell_draining_apart_from_dead() {
-    let (_rig, ingest, router) = front_door().await;
+    let rig = Rig::new().await;
+    let ingest = Ingest::new(rig.config(CONFIG).routes, Arc::new(rig.events.clone()), LIMIT);
+    let health = Arc::new(Health::default());
+    let router = router(Arc::new(ingest.ready_with(Arc::clone(&health))), "/hooks");
     let get = |path: &str| Request::get(path).body(Body::empty()).unwrap();
     assert_eq!(answer(&router, get("/healthz")).await.0, StatusCode::OK);
     assert_eq!(answer(&router, get("/readyz")).await.0, StatusCode::OK);
-    ingest.drain();
+    health.drain();
     assert_eq!(answer(&router, get("/healthz")).await.0, StatusCode::OK);
     assert_eq!(answer(&router, get("/readyz")).await.0, StatusCode::SERVICE_UNAVAILABLE);
 }

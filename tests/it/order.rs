@@ -98,7 +98,9 @@ async fn run(plans: Vec<Plan>, workers: usize, crashes: Vec<usize>, seed: u64) -
     };
     prop_assert!(tokio::time::timeout(Duration::from_secs(120), drained).await.is_ok(), "messages are stuck");
     stop.cancel();
-    while tasks.join_next().await.is_some() {}
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap().unwrap();
+    }
 
     let mut dead = BTreeMap::new();
     for letter in rig.letters().await {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use towpath_core::poll::{self, Options};
+use towpath_core::tasks::Failure;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
 use towpath_tests::target::{Answer, Target};
@@ -20,7 +21,7 @@ struct Driver {
     rig: Rig,
     queue: Arc<Watched>,
     stop: CancellationToken,
-    tasks: JoinSet<()>,
+    tasks: JoinSet<Result<(), Failure>>,
 }
 
 impl Driver {
@@ -45,7 +46,7 @@ impl Driver {
     async fn stop(&mut self) {
         self.stop.cancel();
         while let Some(ended) = self.tasks.join_next().await {
-            ended.unwrap();
+            ended.unwrap().unwrap();
         }
     }
 
@@ -213,7 +214,9 @@ async fn what_failed_comes_again_and_goes_through_in_order() {
     tasks.spawn(poll::run(Arc::new(rig.events.clone()), pipeline.clone(), quick(), Arc::default(), stop.clone()));
     target.called(4).await;
     stop.cancel();
-    while tasks.join_next().await.is_some() {}
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap().unwrap();
+    }
     assert_eq!(target.bodies(), ["1", "1", "1", "2"]);
     assert_eq!(pipeline.totals().delivered, 2);
 }

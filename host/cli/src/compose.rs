@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use towpath_core::clock::Clock;
 use towpath_core::config::{Config, Form, IngestConfig, Secret, Secrets, env};
@@ -15,7 +14,7 @@ use towpath_core::deliver::Deliverer;
 use towpath_core::holds::Watched;
 use towpath_core::pipeline::Pipeline;
 use towpath_core::plugin::{Engine, LoadError, Plugin, Plugins, Settings};
-use towpath_core::poll;
+use towpath_core::poll::{self, Health};
 use towpath_core::registry::{self, Failures, Watch};
 use towpath_core::route::Routes;
 use towpath_core::telemetry::{self, Stored};
@@ -26,6 +25,7 @@ use towpath_telemetry::Telemetry;
 use tracing::info;
 
 use crate::args::ConfigFile;
+use crate::supervisor::Supervisor;
 use crate::{aws, server, upkeep};
 
 /// The names of the queues in a store.
@@ -171,11 +171,12 @@ pub(crate) struct Station {
     listen: IngestConfig,
     keep_dead_letters: Option<Duration>,
     concurrency: usize,
+    health: Arc<Health>,
 }
 
 impl Station {
-    /// Puts the parts together.
-    pub(crate) async fn new(config: Config) -> anyhow::Result<Station> {
+    /// Puts the parts together. Ingest is ready while `health` says so.
+    pub(crate) async fn new(config: Config, health: Arc<Health>) -> anyhow::Result<Station> {
         if config.queue.url.is_some() {
             bail!(
                 "{} names an SQS queue: serve and dev run the local one; leave url and dead_letter_url out",
@@ -194,22 +195,21 @@ impl Station {
         let pipeline = Pipeline::new(routes.clone(), plugins, deliverer, dead_letters, source, clock);
         let listen = ingest;
         let ingest = Ingest::new(routes, Arc::new(queues.events.clone()), listen.body_limit);
-        let ingest = Arc::new(ingest.keeping_refused(Arc::new(queues.refused.clone())));
+        let ingest = ingest.ready_with(Arc::clone(&health)).keeping_refused(Arc::new(queues.refused.clone()));
+        let ingest = Arc::new(ingest);
         let (pipeline, watch) = (Arc::new(pipeline), watch.map(Arc::new));
-        Ok(Station { engine, queues, pipeline, ingest, watch, listen, keep_dead_letters, concurrency })
+        Ok(Station { engine, queues, pipeline, ingest, watch, listen, keep_dead_letters, concurrency, health })
     }
 
-    /// Starts ingest and pipeline; both end when `stop` is cancelled. Returns the address it listens on.
-    pub(crate) async fn start(&self, stop: &CancellationToken, tasks: &mut JoinSet<()>) -> anyhow::Result<SocketAddr> {
-        let address = self.start_ingest(stop, tasks).await?;
+    /// Starts ingest and pipeline; both end when the host stops. Returns the address it listens on.
+    pub(crate) async fn start(&self, host: &mut Supervisor) -> anyhow::Result<SocketAddr> {
+        let address = self.start_ingest(host).await?;
         let options = poll::Options { concurrency: self.concurrency, ..poll::Options::default() };
         let queue = Arc::new(self.queues.events.clone());
-        tasks.spawn(poll::run(queue, Arc::clone(&self.pipeline), options, Arc::default(), stop.clone()));
+        let (pipeline, health) = (Arc::clone(&self.pipeline), Arc::clone(&self.health));
+        host.tasks.spawn_fallible("pipeline", poll::run(queue, pipeline, options, health, host.stop.clone()));
         if let Some(watch) = self.watch.clone() {
-            let stop = stop.clone();
-            tasks.spawn(async move {
-                stop.run_until_cancelled(watch.run()).await;
-            });
+            watch_registry(watch, host);
         }
         Ok(address)
     }
@@ -231,11 +231,7 @@ impl Station {
     }
 
     /// Starts ingest alone, for a pipeline that runs elsewhere.
-    pub(crate) async fn start_ingest(
-        &self,
-        stop: &CancellationToken,
-        tasks: &mut JoinSet<()>,
-    ) -> anyhow::Result<SocketAddr> {
+    pub(crate) async fn start_ingest(&self, host: &mut Supervisor) -> anyhow::Result<SocketAddr> {
         let listen = self.listen.listen;
         let listener = TcpListener::bind(listen).await;
         let listener = listener.with_context(|| {
@@ -243,13 +239,8 @@ impl Station {
         })?;
         let address = listener.local_addr().context("listening")?;
         let router = router(Arc::clone(&self.ingest), &self.listen.prefix);
-        let (ingest, stopped) = (Arc::clone(&self.ingest), stop.clone());
-        tasks.spawn(async move {
-            stopped.cancelled().await;
-            ingest.drain();
-        });
-        tasks.spawn(server::serve(listener, router, stop.clone()));
-        tasks.spawn(upkeep::run(self.queues.clone(), self.keep_dead_letters, stop.clone()));
+        host.tasks.spawn("ingest", server::serve(listener, router, host.stop.clone()));
+        host.tasks.spawn("upkeep", upkeep::run(self.queues.clone(), self.keep_dead_letters, host.stop.clone()));
         let prefix = &self.listen.prefix;
         info!(address = %address, prefix, "listening");
         Ok(address)
@@ -257,21 +248,20 @@ impl Station {
 }
 
 impl Station {
-    /// Offers the queues of the store to clients of SQS until `stop` is cancelled. Returns the address.
+    /// Offers the queues of the store to clients of SQS until the host stops. Returns the address.
     pub(crate) async fn start_sqs(
         &self,
         at: SocketAddr,
         token: Option<Secret>,
-        stop: &CancellationToken,
-        tasks: &mut JoinSet<()>,
+        host: &mut Supervisor,
     ) -> anyhow::Result<SocketAddr> {
         let in_use = vec![EVENTS.to_owned(), DEAD_LETTERS.to_owned(), REFUSED.to_owned()];
         let endpoint = Endpoint::new(self.queues.events.store().clone(), in_use, token).await?;
         let listener = TcpListener::bind(at).await;
         let listener = listener.with_context(|| format!("listening on {at} for SQS: --sqs takes another address"))?;
         let address = listener.local_addr().context("listening for SQS")?;
-        let stop = stop.clone();
-        tasks.spawn(async move {
+        let stop = host.stop.clone();
+        host.tasks.spawn("SQS endpoint", async move {
             // Clients that wait for messages are broken off: they ask again elsewhere.
             let serve = server::serve(listener, endpoint::router(endpoint), CancellationToken::new());
             stop.run_until_cancelled(serve).await;
@@ -279,6 +269,14 @@ impl Station {
         info!(address = %address, "SQS endpoint");
         Ok(address)
     }
+}
+
+/// Looks for new versions of plugins until the host stops.
+pub(crate) fn watch_registry(watch: Arc<Watch>, host: &mut Supervisor) {
+    let stop = host.stop.clone();
+    host.tasks.spawn("registry watch", async move {
+        stop.run_until_cancelled(watch.run()).await;
+    });
 }
 
 /// The secret that clients of the SQS endpoint show: their access key id.
@@ -313,4 +311,42 @@ fn stored(label: &'static str, queue: &LocalQueue) -> Option<Stored> {
     let letters = standing.letters.into_iter().filter(|_| label == DEAD_LETTERS_LABEL);
     let letters = letters.map(|letter| (letter.route, letter.reason, letter.messages)).collect();
     Some(Stored { queue: label, messages: standing.messages, oldest, letters })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
+    use tempfile::TempDir;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn ingest_is_not_ready_once_the_pipeline_gets_nothing_from_its_store() {
+        let folder = TempDir::new().expect("folder");
+        let text = "[ingest]\nlisten = \"127.0.0.1:0\"\n";
+        let file = folder.path().join("towpath.toml");
+        let config = Config::parse(text, &file, &Secrets::of([])).expect("config");
+        let mut host = Supervisor::new();
+        let station = Station::new(config, Arc::clone(&host.health)).await.expect("station");
+        station.start(&mut host).await.expect("ingest");
+        let (stop, store) = (host.stop.clone(), station.queues.events.store().file().to_owned());
+        let front = router(Arc::clone(&station.ingest), "/hooks");
+        let ready = async || {
+            let request = Request::get("/readyz").body(Body::empty()).expect("request");
+            front.clone().oneshot(request).await.expect("infallible").status()
+        };
+        let looked = async {
+            assert_eq!(ready().await, StatusCode::OK);
+            let store = rusqlite::Connection::open(store).expect("store");
+            store.execute_batch("ALTER TABLE messages RENAME TO gone").expect("renamed");
+            while ready().await == StatusCode::OK {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            stop.cancel();
+        };
+        let (ended, ()) = tokio::join!(host.run(), looked);
+        assert!(ended.is_ok(), "{ended:?}");
+    }
 }

@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use towpath_core::clock::Clock;
+use towpath_core::poll::Health;
 use towpath_core::queue::{Handle, MAX_BATCH, MessageId, Queue as _, Receive};
 use towpath_local::{LocalQueue, Taken};
 use tracing::{info, warn};
@@ -46,11 +47,18 @@ pub(crate) struct Mapping {
     arn: String,
     settings: Settings,
     config: Arc<FunctionConfig>,
+    health: Arc<Health>,
 }
 
 impl Mapping {
-    pub(crate) fn new(queue: LocalQueue, arn: String, settings: Settings, config: FunctionConfig) -> Mapping {
-        Mapping { queue, arn, settings, config: Arc::new(config) }
+    pub(crate) fn new(
+        queue: LocalQueue,
+        arn: String,
+        settings: Settings,
+        config: FunctionConfig,
+        health: Arc<Health>,
+    ) -> Mapping {
+        Mapping { queue, arn, settings, config: Arc::new(config), health }
     }
 
     /// Runs until `stop` is cancelled. Fails if a function does not start.
@@ -81,11 +89,13 @@ impl Mapping {
             let batch = match self.queue.take(receive).await {
                 Ok(batch) => batch,
                 Err(error) => {
+                    self.health.failed();
                     warn!(error = %error, "receive failed");
                     tokio::time::sleep(WAIT).await;
                     continue;
                 }
             };
+            self.health.succeeded();
             if batch.is_empty() {
                 continue;
             }

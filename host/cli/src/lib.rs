@@ -26,6 +26,7 @@ mod set;
 mod signals;
 mod sss;
 mod story;
+mod supervisor;
 pub mod toolchain;
 mod upkeep;
 mod watch;

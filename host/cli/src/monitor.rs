@@ -8,14 +8,12 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use towpath_core::poll::Health;
+use towpath_core::tasks::Tasks;
 use towpath_telemetry::Telemetry;
 
 use crate::server;
-
-/// Why a process takes no work, if it takes none.
-pub(crate) type Ready = Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
 
 /// The type of Prometheus' text format.
 const METRICS: &str = "text/plain; version=0.0.4";
@@ -24,13 +22,13 @@ const METRICS: &str = "text/plain; version=0.0.4";
 /// drain can be watched to its end.
 pub(crate) async fn listen(
     address: SocketAddr,
-    ready: Ready,
+    health: Arc<Health>,
     telemetry: Arc<Telemetry>,
-    tasks: &mut JoinSet<()>,
+    tasks: &mut Tasks,
 ) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
     let address = listener.local_addr().context("listening")?;
-    let ready = async move || match ready() {
+    let ready = async move || match health.ready() {
         Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     };
@@ -42,6 +40,6 @@ pub(crate) async fn listen(
     };
     let router = Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready));
     let router = router.route("/metrics", get(metrics));
-    tasks.spawn(server::serve(listener, router, CancellationToken::new()));
+    tasks.spawn("metrics server", server::serve(listener, router, CancellationToken::new()));
     Ok(address)
 }

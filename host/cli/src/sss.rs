@@ -14,6 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use towpath_core::tasks::Tasks;
 
 /// How long a slow answer takes: longer than any sensible timeout.
 const SLOW: Duration = Duration::from_secs(60);
@@ -87,25 +88,24 @@ pub(crate) struct Sss(Arc<Shared>);
 
 struct Shared {
     script: Mutex<(Chaos, Instant)>,
-    calls: Mutex<Vec<Call>>,
-    show: Option<Show>,
+    show: Show,
 }
 
 impl Sss {
     /// Starts on a free port and runs until `stop` is cancelled. `show` is told of every call.
     pub(crate) async fn start(
         chaos: Chaos,
-        show: Option<Show>,
+        show: Show,
         stop: CancellationToken,
-        tasks: &mut tokio::task::JoinSet<()>,
+        tasks: &mut Tasks,
     ) -> anyhow::Result<(Sss, SocketAddr)> {
-        let shared = Shared { script: Mutex::new((chaos, Instant::now())), calls: Mutex::default(), show };
+        let shared = Shared { script: Mutex::new((chaos, Instant::now())), show };
         let sss = Sss(Arc::new(shared));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("starting the fake SSS")?;
         let address = listener.local_addr().context("starting the fake SSS")?;
         let router = Router::new().fallback(answer).with_state(sss.clone());
         let serve = crate::server::serve(listener, router, CancellationToken::new());
-        tasks.spawn(async move {
+        tasks.spawn("fake target", async move {
             stop.run_until_cancelled(serve).await;
         });
         Ok((sss, address))
@@ -116,22 +116,14 @@ impl Sss {
         *self.0.script.lock().unwrap_or_else(PoisonError::into_inner) = (chaos, Instant::now());
     }
 
-    /// What it was asked for and answered 2xx, in order.
-    pub(crate) fn accepted(&self) -> Vec<Call> {
-        let calls = self.0.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.iter().filter(|call| (200..300).contains(&call.status)).cloned().collect()
-    }
-
     fn mood(&self) -> Option<Mood> {
         let script = self.0.script.lock().unwrap_or_else(PoisonError::into_inner);
         script.0.mood(script.1.elapsed())
     }
 
-    fn record(&self, call: Call) {
-        if let Some(show) = &self.0.show {
-            show(&call);
-        }
-        self.0.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+    /// Tells of a call. Nothing is kept: `dev` runs for days.
+    fn tell(&self, call: &Call) {
+        (self.0.show)(call);
     }
 }
 
@@ -140,11 +132,11 @@ async fn answer(State(sss): State<Sss>, method: Method, uri: Uri, headers: Heade
     let call = |status| Call { method: method.to_string(), path: uri.path().to_owned(), webhook_id, status, body };
     match sss.mood() {
         None => {
-            sss.record(call(200));
+            sss.tell(&call(200));
             (StatusCode::OK, "{}\n").into_response()
         }
         Some(Mood::Status(status)) => {
-            sss.record(call(status.as_u16()));
+            sss.tell(&call(status.as_u16()));
             let body = format!("the fake SSS answers {status}\n");
             match status {
                 StatusCode::TOO_MANY_REQUESTS => (status, [("retry-after", "1")], body).into_response(),
@@ -152,12 +144,12 @@ async fn answer(State(sss): State<Sss>, method: Method, uri: Uri, headers: Heade
             }
         }
         Some(Mood::Slow) => {
-            sss.record(call(0));
+            sss.tell(&call(0));
             tokio::time::sleep(SLOW).await;
             (StatusCode::OK, "{}\n").into_response()
         }
         Some(Mood::Reset) => {
-            sss.record(call(0));
+            sss.tell(&call(0));
             let broken = futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("reset by script"))]);
             Body::from_stream(broken).into_response()
         }

@@ -27,6 +27,7 @@ pub mod queue;
 pub mod registry;
 pub mod route;
 pub mod signature;
+pub mod tasks;
 pub mod telemetry;
 pub mod trace;
 pub mod verdict;

@@ -33,6 +33,7 @@ use crate::places::Place;
 use crate::plugin::Plugins;
 use crate::queue::{GroupId, MAX_RETENTION, Queue, Received};
 use crate::route::{Route, Routes};
+use crate::tasks::panic_text;
 use crate::verdict::Verdict;
 use crate::verify::Verification;
 use crate::{telemetry, trace};
@@ -265,7 +266,7 @@ impl Line for Pipeline {
             self.settle(received, message, &seat, lease, fresh, place).instrument(span).await
         };
         AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
-            error!(message_id = %received.id, panic = call::panic_text(&*panic), "the host panicked, the message is kept");
+            error!(message_id = %received.id, panic = panic_text(&*panic), "the host panicked, the message is kept");
             Settlement::Retry(self.backoff.base)
         })
     }
@@ -299,7 +300,7 @@ fn read(received: &Received, source: &str) -> Result<Message, Outcome> {
 
 /// A bug of the host. It is decided on like any other trouble: the message is tried again, and in the end buried.
 fn panicked(panic: &(dyn Any + Send)) -> Outcome {
-    let problem = format!("the host panicked: {}", call::panic_text(panic));
+    let problem = format!("the host panicked: {}", panic_text(panic));
     error!(problem, "this is a bug of towpath");
     Outcome::Broken(problem)
 }

@@ -71,11 +71,6 @@ impl Places {
         self.0.close();
     }
 
-    /// Whether nobody waits any more.
-    pub fn are_closed(&self) -> bool {
-        self.0.is_closed()
-    }
-
     /// How many places are taken.
     pub fn taken(&self) -> usize {
         self.0.taken()

@@ -1,6 +1,8 @@
 //! The poll driver: receives from a queue, runs the pipeline, settles. `serve` and `dev` run it over the
 //! local queue.
 
+#[cfg(test)]
+mod broken;
 mod deleter;
 mod health;
 mod keeper;
@@ -11,12 +13,12 @@ mod receiver;
 mod scripted;
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -24,6 +26,7 @@ use crate::clock::{Clock, Moment};
 use crate::pipeline::{GroupRun, Lease, Line, Settlement};
 use crate::places::{Place, Places};
 use crate::queue::{Handle, MAX_VISIBILITY, Queue, Received};
+use crate::tasks::{Failure, Tasks};
 use deleter::{Deleter, Deleting};
 use keeper::Keeper;
 
@@ -60,35 +63,43 @@ const GROUPS_A_REQUEST: usize = 4;
 const UNANSWERED_DELETES: usize = 4;
 
 /// Polls until `stop` is cancelled, then finishes the messages that are being worked on and gives the
-/// rest back, tail to head.
+/// rest back, tail to head. If a receiver or the deleter breaks, the others do the same at once and that is the error:
+/// a driver never goes on with a part of itself missing.
 pub async fn run<L: Line>(
     queue: Arc<dyn Queue>,
     line: Arc<L>,
     options: Options,
     health: Arc<Health>,
     stop: CancellationToken,
-) {
+) -> Result<(), Failure> {
+    // A failure stops this driver; what becomes of the process is for whoever runs it to say.
+    let stop = stop.child_token();
     let all = options.concurrency.max(1);
     let requests = all.div_ceil(GROUPS_A_REQUEST);
     let places = Places::new(all, line.targets());
     let taken = places.clone();
     let at_work = Arc::new(move || taken.taken());
     let (deleter, deletes) = Deleter::new(Arc::clone(&queue), requests, at_work.clone());
-    let mut deletes = JoinSet::from_iter([deletes.run()]);
+    let mut tasks = Tasks::new(stop.clone());
+    tasks.spawn("deleter", deletes.run());
     info!(queue = queue.name(), groups = all, receives = requests, "polling");
-    let worker = Arc::new(Worker { queue, line, deleter, places, options, stop });
-    let mut receivers: JoinSet<()> =
-        (0..requests).map(|_| receiver::run(Arc::clone(&worker), Arc::clone(&health))).collect();
-    let (places, stop) = (worker.places.clone(), worker.stop.clone());
-    drop(worker);
-    loop {
-        tokio::select! {
-            // Groups that wait are given back at a stop; those that are at work finish their message.
-            () = stop.cancelled(), if !places.are_closed() => places.close(),
-            ended = receivers.join_next() => if ended.is_none() { break },
-        }
+    let worker = Arc::new(Worker { queue, line, deleter, places, options, stop: stop.clone() });
+    for _ in 0..requests {
+        tasks.spawn("receiver", receiver::run(Arc::clone(&worker), Arc::clone(&health)));
     }
-    while deletes.join_next().await.is_some() {}
+    let places = worker.places.clone();
+    // The deleter ends with the last receiver.
+    drop(worker);
+    let closing = async {
+        stop.cancelled().await;
+        // Groups that wait are given back; those that are at work finish their message.
+        places.close();
+        std::future::pending::<Infallible>().await
+    };
+    tokio::select! {
+        ended = tasks.join() => ended,
+        never = closing => match never {},
+    }
 }
 
 /// How much room a group takes that waits: one for each message, and for each 64 KiB of it.

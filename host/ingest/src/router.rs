@@ -1,6 +1,6 @@
 //! The routes of the front door.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 use towpath_core::envelope::{self, Webhook};
+use towpath_core::poll::Health;
 use towpath_core::queue::{NewMessage, Queue, QueueError};
 use towpath_core::route::{Keys, OnMissingKey, Route, Routes};
 use towpath_core::telemetry::{self, STORY};
@@ -30,7 +31,7 @@ pub struct Ingest {
     pub(crate) kept: Mutex<Kept>,
     accepted: AtomicU64,
     pub(crate) refused: AtomicU64,
-    draining: AtomicBool,
+    health: Arc<Health>,
 }
 
 impl Ingest {
@@ -44,7 +45,7 @@ impl Ingest {
             kept: Mutex::default(),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
-            draining: AtomicBool::new(false),
+            health: Arc::default(),
         }
     }
 
@@ -52,6 +53,12 @@ impl Ingest {
     #[must_use]
     pub fn keeping_refused(self, queue: Arc<dyn Queue>) -> Ingest {
         Ingest { refused_queue: Some(queue), ..self }
+    }
+
+    /// Answers `/readyz` by this: with the health of the pipeline behind it, where it runs in the same process.
+    #[must_use]
+    pub fn ready_with(self, health: Arc<Health>) -> Ingest {
+        Ingest { health, ..self }
     }
 
     /// How many webhooks were answered 401 or 422.
@@ -62,11 +69,6 @@ impl Ingest {
     /// How many webhooks were answered 202.
     pub fn accepted(&self) -> u64 {
         self.accepted.load(Ordering::Relaxed)
-    }
-
-    /// From now on `/readyz` says no: a load balancer sends nothing more.
-    pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
     }
 }
 
@@ -92,9 +94,9 @@ pub fn router(ingest: Arc<Ingest>, prefix: &str) -> Router {
 }
 
 async fn ready(State(ingest): State<Arc<Ingest>>) -> Response {
-    match ingest.draining.load(Ordering::Relaxed) {
-        false => "ready\n".into_response(),
-        true => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n").into_response(),
+    match ingest.health.ready() {
+        Ok(()) => "ready\n".into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
 }
 
@@ -129,19 +131,21 @@ async fn take(ingest: &Ingest, route: &Route, request: Request) -> Response {
     if route.on_missing_key == OnMissingKey::Refuse && !keys.problems.is_empty() {
         return ingest.refuse(route, &webhook, &keys, Refusal::MissingKey(&keys.problems)).await;
     }
-    store(ingest, route, &webhook, keys).await
+    store(ingest, route, webhook, keys).await
 }
 
-async fn store(ingest: &Ingest, route: &Route, webhook: &Webhook, keys: Keys) -> Response {
+async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys) -> Response {
     let attributes = keys.attributes();
     let Keys { group, dedup, problems } = keys;
     let (dedup_id, webhook_id) = dedup.map(|dedup| (dedup.id, dedup.webhook_id)).unzip();
     let message = NewMessage {
         group: group.clone(),
         dedup_id: dedup_id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
-        body: envelope::encode(webhook),
+        body: envelope::encode(&webhook),
         attributes,
     };
+    // A disk may stall: until it has stored them, what waits is there once.
+    drop(webhook);
     match ingest.queue.send(message).await {
         Ok(sent) => {
             ingest.accepted.fetch_add(1, Ordering::Relaxed);
@@ -162,9 +166,7 @@ async fn store(ingest: &Ingest, route: &Route, webhook: &Webhook, keys: Keys) ->
         Err(failure) => {
             let cause = std::error::Error::source(&failure).map(ToString::to_string).unwrap_or_default();
             error!(route = route.path, error = %failure, cause, "webhook could not be stored, the sender is asked to try again");
-            let mut answer = problem(StatusCode::SERVICE_UNAVAILABLE, "the event could not be stored: send it again");
-            answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
-            answer
+            again("the event could not be stored: send it again")
         }
     }
 }
@@ -182,6 +184,7 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<
             Err(match cause {
                 cause if cause.contains("length limit exceeded") => too_large(),
                 cause if cause.contains("took too long") => problem(StatusCode::REQUEST_TIMEOUT, &cause),
+                cause if cause.contains("wait to be stored") => again(&cause),
                 _ => problem(StatusCode::BAD_REQUEST, "the body broke off"),
             })
         }
@@ -191,6 +194,13 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<
 /// All headers in order, names in lower case, values byte for byte.
 fn headers(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+/// Asks the sender to send it again.
+fn again(detail: &str) -> Response {
+    let mut answer = problem(StatusCode::SERVICE_UNAVAILABLE, detail);
+    answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+    answer
 }
 
 pub(crate) fn problem(status: StatusCode, detail: &str) -> Response {

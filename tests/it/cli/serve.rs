@@ -31,11 +31,22 @@ impl Server {
         Server::start_with(folder, args, &[])
     }
 
+    /// `serve` as `nohup` starts it.
+    fn ignoring_hangups(folder: &Path) -> Server {
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(binary("towpath")).arg("serve");
+        Server::spawn(folder, command)
+    }
+
     /// With these environment variables.
     pub(crate) fn start_with(folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> Server {
-        let mut process = Command::new(binary("towpath"))
-            .args(args)
-            .envs(variables.iter().copied())
+        let mut command = Command::new(binary("towpath"));
+        command.args(args).envs(variables.iter().copied());
+        Server::spawn(folder, command)
+    }
+
+    fn spawn(folder: &Path, mut command: Command) -> Server {
+        let mut process = command
             .args(["--listen", "127.0.0.1:0"])
             .current_dir(folder)
             .stdout(Stdio::piped())
@@ -212,25 +223,53 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_answered_202() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigterm_drains_and_a_second_signal_quits() {
+async fn one_signal_drains_whichever_it_is_and_however_often_it_comes_within_a_second() {
+    let target = Target::answering(|_| Answer::Wait).await;
+    let folder = project(&target.url, Guest::forward());
+    for (calls, signals) in
+        [(1, ["-TERM", "-TERM"]), (2, ["-INT", "-TERM"]), (3, ["-HUP", "-HUP"]), (4, ["-TERM", "-HUP"])]
+    {
+        let mut server = Server::start(folder.path(), &["serve"]);
+        post(&client(), &server.url, "{}").await.expect("accepted");
+        target.called(calls).await;
+        server.signal(signals[0]);
+        server.signal(signals[1]);
+        server.logs("stopping: draining");
+        target.release();
+        server.logs("stopped");
+        assert_eq!(server.process.wait().unwrap().code(), Some(0), "{signals:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_after_a_second_quits_and_a_hangup_never_does() {
     let target = Target::answering(|_| Answer::Wait).await;
     let folder = project(&target.url, Guest::forward());
     let mut server = Server::start(folder.path(), &["serve"]);
     post(&client(), &server.url, "{}").await.expect("accepted");
     target.called(1).await;
-    server.signal("-TERM");
-    server.logs("stopping; once more quits at once");
-    target.release();
-    server.logs("stopped");
-    assert_eq!(server.process.wait().unwrap().code(), Some(0));
-
-    let mut server = Server::start(folder.path(), &["serve"]);
-    post(&client(), &server.url, "{}").await.expect("accepted");
-    target.called(2).await;
     server.signal("-INT");
-    server.logs("stopping; once more quits at once");
-    server.signal("-INT");
+    server.logs("stopping: draining");
+    // Until a second has passed each is only logged.
+    while server.process.try_wait().unwrap().is_none() {
+        server.signal("-HUP");
+        server.logs("signal=\"SIGHUP\"");
+        server.signal("-INT");
+        server.logs("signal=\"Ctrl-C\"");
+    }
     assert_eq!(server.process.wait().unwrap().code(), Some(130));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_started_to_outlive_its_terminal_does() {
+    let target = Target::fine().await;
+    let folder = project(&target.url, Guest::forward());
+    let server = Server::ignoring_hangups(folder.path());
+    server.signal("-HUP");
+    post(&client(), &server.url, "{}").await.expect("accepted");
+    target.called(1).await;
+    let mut server = server;
+    assert!(server.process.try_wait().unwrap().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ use towpath_core::pipeline::{Lease, Line, Settlement};
 use towpath_core::places::{Away, Place};
 use towpath_core::poll::{self, Options};
 use towpath_core::queue::{NewMessage, Queue as _, Received};
+use towpath_core::tasks::Failure;
 use towpath_local::{LocalQueue, QueueSettings, Store};
 
 /// How long a message's plugin takes.
@@ -102,7 +103,7 @@ struct World {
     events: LocalQueue,
     targets: Arc<Targets>,
     stop: CancellationToken,
-    driver: JoinSet<()>,
+    driver: JoinSet<Result<(), Failure>>,
 }
 
 impl World {
@@ -126,7 +127,9 @@ impl World {
 
     async fn end(mut self) -> u32 {
         self.stop.cancel();
-        while self.driver.join_next().await.is_some() {}
+        while let Some(ended) = self.driver.join_next().await {
+            ended.unwrap().unwrap();
+        }
         *self.targets.sent_away.lock().unwrap()
     }
 }

@@ -153,7 +153,9 @@ impl World {
         self.machines.start(host, |Start { service, clock, stop }| {
             let target = Target { host, service: service.clone(), books, leases };
             let options = Options { wait: Duration::from_secs(1), visibility: VISIBILITY, concurrency, clock };
-            poll::run(Arc::new(Remote { service, queue }), Arc::new(target), options, Arc::default(), stop)
+            let queue = Arc::new(Remote { service, queue });
+            let driver = poll::run(queue, Arc::new(target), options, Arc::default(), stop);
+            async { driver.await.unwrap() }
         });
     }
 

@@ -3,11 +3,11 @@
 mod ledger;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use console::style;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use towpath_core::config::{Config, Secrets};
@@ -19,8 +19,8 @@ use crate::args::Demo;
 use crate::compose::Station;
 use crate::event::{self, Event};
 use crate::output::{Exit, Output};
-use crate::signals;
-use crate::sss::{Chaos, Sss};
+use crate::sss::{Call, Chaos, Sss};
+use crate::supervisor::Supervisor;
 use ledger::Ledger;
 
 /// The plugins of the demo, in the order of its table.
@@ -33,50 +33,81 @@ const RELEASE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(args: Demo, output: &Output) -> anyhow::Result<Exit> {
-    let stop = CancellationToken::new();
-    let mut tasks = JoinSet::new();
-    let story = async {
-        let exit = tell(&args, output, &stop, &mut tasks).await;
-        stop.cancel();
-        while tasks.join_next().await.is_some() {}
-        exit
-    };
-    tokio::select! {
-        result = signals::watch(stop.clone()) => { result?; Ok(Exit::Interrupted) }
-        exit = story => exit,
-    }
-}
-
-async fn tell(args: &Demo, output: &Output, stop: &CancellationToken, tasks: &mut JoinSet<()>) -> anyhow::Result<Exit> {
-    let (sss, address) = Sss::start(Chaos::default(), None, stop.clone(), tasks).await?;
+    let mut host = Supervisor::new();
+    let taken = Taken::default();
+    let notes = taken.clone();
+    let show = Box::new(move |call: &Call| notes.note(call));
+    let (sss, address) = Sss::start(Chaos::default(), show, host.stop.clone(), &mut host.tasks).await?;
     let text = config_text(&args.plugins, &args.store, address.port())?;
     let config = Config::parse(&text, Path::new("demo.toml"), &Secrets::of([]))?;
-    let station = Station::new(config).await?;
-    let mut ledger = Ledger::open(&station.queues).await?;
+    let station = Station::new(config, Arc::clone(&host.health)).await?;
+    let ledger = Ledger::open(&station.queues).await?;
     output.headline("Towpath demo: recorded webhooks → queue → WebAssembly plugins → a fake SSS");
     output.say(format!("store: {} (kept)", args.store.display()));
     if ledger.resumed() > 0 {
         output.say(format!("{} messages wait from a run that was interrupted: they go first", ledger.resumed()));
     }
-    let here = station.start(stop, tasks).await?;
-    let mut sender = Sender { url: format!("http://{here}/hooks"), client: client()?, stop: stop.clone() };
+    let here = station.start(&mut host).await?;
+    let stop = host.stop.clone();
+    let sender = Sender { url: format!("http://{here}/hooks"), client: client()?, stop: stop.clone() };
+    let story = async {
+        let exit = tell(&args, output, &Stage { sss, taken, station, stop: stop.clone() }, sender, ledger).await;
+        stop.cancel();
+        exit
+    };
+    let (ended, exit) = tokio::join!(host.run(), story);
+    ended.and(exit)
+}
+
+/// The calls that the fake SSS answered 2xx, in order.
+#[derive(Clone, Default)]
+struct Taken(Arc<Mutex<Vec<Call>>>);
+
+impl Taken {
+    fn note(&self, call: &Call) {
+        if (200..300).contains(&call.status) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(call.clone());
+        }
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What the story is played on.
+struct Stage {
+    sss: Sss,
+    taken: Taken,
+    station: Station,
+    stop: CancellationToken,
+}
+
+async fn tell(
+    args: &Demo,
+    output: &Output,
+    stage: &Stage,
+    mut sender: Sender,
+    mut ledger: Ledger,
+) -> anyhow::Result<Exit> {
+    let Stage { sss, taken, station, stop } = stage;
     let started = Instant::now();
 
     output.headline("1. Events come in, are mapped by their plugins and delivered in order");
     let recorded = recorded(&args.plugins)?;
     sender.post(&recorded.good, &mut ledger).await?;
-    wait_until(&sss, stop, |calls| calls >= 1).await?;
+    wait_until(taken, stop, |calls| calls >= 1).await?;
     output.say(format!("   first delivery after {} ms", started.elapsed().as_millis()));
-    drain(&station, stop).await?;
+    drain(station, stop).await?;
     if stop.is_cancelled() {
         return interrupted(output);
     }
-    output.say(format!("   {} events in, {} requests at SSS", recorded.good.len(), sss.accepted().len()));
+    output.say(format!("   {} events in, {} requests at SSS", recorded.good.len(), taken.calls().len()));
 
     let away = humantime::format_duration(RELEASE);
     output.headline(format!("2. SSS goes away for its release ({away}); events keep coming"));
     sss.play(format!("503:{away}").parse().map_err(anyhow::Error::msg)?);
-    let before = sss.accepted().len();
+    let before = taken.calls().len();
     for _ in 0..3 {
         sender.post(&recorded.good, &mut ledger).await?;
     }
@@ -85,15 +116,15 @@ async fn tell(args: &Demo, output: &Output, stop: &CancellationToken, tasks: &mu
         "   answered 202 all the same; {} wait in {} groups, none is lost",
         waiting.messages, waiting.groups
     ));
-    drain(&station, stop).await?;
+    drain(station, stop).await?;
     if stop.is_cancelled() {
         return interrupted(output);
     }
-    output.say(format!("   SSS is back: {} requests drained, in order", sss.accepted().len() - before));
+    output.say(format!("   SSS is back: {} requests drained, in order", taken.calls().len() - before));
 
     output.headline("3. A poison event arrives in the middle of its group");
     sender.post(&recorded.poison, &mut ledger).await?;
-    drain(&station, stop).await?;
+    drain(station, stop).await?;
     if stop.is_cancelled() {
         return interrupted(output);
     }
@@ -102,7 +133,7 @@ async fn tell(args: &Demo, output: &Output, stop: &CancellationToken, tasks: &mu
         output.say(format!("   it is in the dead-letter queue: {} ({detail})", style(reason).yellow()));
     }
     output.say("   its neighbours before and behind it were delivered");
-    let verdict = ledger.check(&station, &sss.accepted()).await?;
+    let verdict = ledger.check(station, &taken.calls()).await?;
     output.headline("What came of it");
     output.table(&["PLUGIN", "RECEIVED", "DELIVERED", "SKIPPED", "DEAD"], &verdict.rows(&PLUGINS));
     output.line("");
@@ -175,9 +206,9 @@ async fn drain(station: &Station, stop: &CancellationToken) -> anyhow::Result<()
     timeout(PATIENCE, empty).await.context("the queue did not drain in time")?
 }
 
-async fn wait_until(sss: &Sss, stop: &CancellationToken, enough: impl Fn(usize) -> bool) -> anyhow::Result<()> {
+async fn wait_until(taken: &Taken, stop: &CancellationToken, enough: impl Fn(usize) -> bool) -> anyhow::Result<()> {
     let reached = async {
-        while !stop.is_cancelled() && !enough(sss.accepted().len()) {
+        while !stop.is_cancelled() && !enough(taken.calls().len()) {
             sleep(Duration::from_millis(1)).await;
         }
     };

@@ -1,9 +1,8 @@
 //! `dev`: serve, with hot reload and a fake target.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use towpath_core::config::{Config, Secrets};
 use towpath_core::plugin::Code;
 use towpath_local::endpoint;
@@ -15,8 +14,8 @@ use crate::compose::{DEAD_LETTERS, EVENTS, Station, endpoint_token, load_config}
 use crate::lambda::{FunctionConfig, Mapping, Settings, Source};
 use crate::output::{Exit, Output};
 use crate::reload::Reloader;
-use crate::signals;
 use crate::sss::{Call, Chaos, Sss};
+use crate::supervisor::Supervisor;
 use crate::toolchain;
 
 pub(super) async fn run(args: Dev, output: &Output, telemetry: &Telemetry) -> anyhow::Result<Exit> {
@@ -32,10 +31,9 @@ pub(super) async fn run(args: Dev, output: &Output, telemetry: &Telemetry) -> an
     if let Some(listen) = args.listen {
         config.ingest.listen = listen;
     }
-    let stop = CancellationToken::new();
-    let mut tasks = JoinSet::new();
+    let mut host = Supervisor::new();
     if !args.real_targets {
-        redirect(&mut config, args.chaos, &stop, &mut tasks, *output).await?;
+        redirect(&mut config, args.chaos, &mut host, *output).await?;
     }
     let prefix = config.ingest.prefix.clone();
     let paths: Vec<String> = config.routes.iter().map(|route| route.path.clone()).collect();
@@ -47,7 +45,7 @@ pub(super) async fn run(args: Dev, output: &Output, telemetry: &Telemetry) -> an
         plugins: plugins.clone(),
         targets: config.targets.clone(),
     });
-    let station = Station::new(config).await?;
+    let station = Station::new(config, Arc::clone(&host.health)).await?;
     station.keep_story(telemetry)?;
     let reloader = Reloader {
         engine: station.engine.clone(),
@@ -57,60 +55,46 @@ pub(super) async fn run(args: Dev, output: &Output, telemetry: &Telemetry) -> an
         build: (!args.no_build).then_some(toolchain::build),
     };
     let address = match function {
-        Some(_) => station.start_ingest(&stop, &mut tasks).await?,
-        None => station.start(&stop, &mut tasks).await?,
+        Some(_) => station.start_ingest(&mut host).await?,
+        None => station.start(&mut host).await?,
     };
     for path in paths {
         output.say(format!("POST http://{address}{prefix}/{path}"));
     }
-    let sqs = station.start_sqs(args.sqs, token, &stop, &mut tasks).await?;
+    let sqs = station.start_sqs(args.sqs, token, &mut host).await?;
     output.say(format!("SQS  http://{sqs}"));
-    let mapping = match (function, args.lambda) {
+    match (function, args.lambda) {
         (Some(source), Some(bootstrap)) => {
             let settings = Settings { bootstrap, concurrency: args.lambda_concurrency, timeout: args.lambda_timeout };
             let url = |name| endpoint::queue_url(&sqs.to_string(), name);
             let config = FunctionConfig::write(&source, &url(EVENTS), &url(DEAD_LETTERS))?;
-            Some(Mapping::new(station.queues.events.clone(), endpoint::arn(EVENTS), settings, config))
+            let events = station.queues.events.clone();
+            let mapping = Mapping::new(events, endpoint::arn(EVENTS), settings, config, Arc::clone(&host.health));
+            host.tasks.spawn_fallible("event source mapping", mapping.run(host.stop.clone()));
         }
-        _ => None,
-    };
-    let work = async {
-        match mapping {
-            Some(mapping) => mapping.run(stop.clone()).await?,
-            None => reload(reloader, &stop).await,
+        _ => {
+            let stop = host.stop.clone();
+            host.tasks.spawn("hot reload", async move {
+                if let Some(Err(problem)) = stop.run_until_cancelled(reloader.run()).await {
+                    error!(problem = format!("{problem:#}"), "no hot reload");
+                }
+                stop.cancelled().await;
+            });
         }
-        stop.cancelled().await;
-        while tasks.join_next().await.is_some() {}
-        anyhow::Ok(())
-    };
-    tokio::select! {
-        result = signals::watch(stop.clone()) => result?,
-        result = work => result?,
     }
+    let ended = host.run().await;
     info!("stopped");
-    Ok(Exit::Done)
-}
-
-async fn reload(reloader: Reloader, stop: &CancellationToken) {
-    if let Some(Err(problem)) = stop.run_until_cancelled(reloader.run()).await {
-        error!(problem = format!("{problem:#}"), "no hot reload");
-    }
+    ended.map(|()| Exit::Done)
 }
 
 /// Points every target at the fake SSS, which shows what it gets.
-async fn redirect(
-    config: &mut Config,
-    chaos: Chaos,
-    stop: &CancellationToken,
-    tasks: &mut JoinSet<()>,
-    output: Output,
-) -> anyhow::Result<()> {
+async fn redirect(config: &mut Config, chaos: Chaos, host: &mut Supervisor, output: Output) -> anyhow::Result<()> {
     let show = move |call: &Call| {
         let body = String::from_utf8_lossy(&call.body);
         let body: String = body.chars().filter(|c| !c.is_control()).take(160).collect();
         output.say(format!("{} {} {} {body}", call.status, call.method, call.path));
     };
-    let (_, address) = Sss::start(chaos, Some(Box::new(show)), stop.clone(), tasks).await?;
+    let (_, address) = Sss::start(chaos, Box::new(show), host.stop.clone(), &mut host.tasks).await?;
     for (name, target) in &mut config.targets {
         let url = format!("http://{address}/{name}");
         target.url = url.parse().unwrap_or_else(|_| target.url.clone());

@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use towpath_core::clock::Clock;
 use towpath_core::holds::Watched;
 use towpath_core::pipeline::Pipeline;
-use towpath_core::poll::{self, Health, Options};
+use towpath_core::poll::{self, Options};
 use towpath_telemetry::Telemetry;
 use tracing::info;
 
 use crate::args::Poll;
-use crate::compose::{HOLDS_MEMORY, Parts, config_file};
+use crate::compose::{HOLDS_MEMORY, Parts, config_file, watch_registry};
 use crate::output::{Exit, Output};
-use crate::{aws, monitor, signals};
+use crate::supervisor::Supervisor;
+use crate::{aws, monitor};
 
 pub(super) async fn run(args: Poll, output: &Output, telemetry: Arc<Telemetry>) -> anyhow::Result<Exit> {
     let file = config_file(&args.config);
@@ -36,37 +35,24 @@ pub(super) async fn run(args: Poll, output: &Output, telemetry: Arc<Telemetry>) 
     let source = queue.name().to_owned();
     let Parts { routes, plugins, watch, deliverer, .. } = parts;
     let pipeline = Arc::new(Pipeline::new(routes, plugins, deliverer, dead_letters, source, clock));
-    let (stop, health, mut tasks) = (CancellationToken::new(), Arc::new(Health::default()), JoinSet::new());
+    let mut host = Supervisor::new();
     if let Some(file) = &args.story {
         telemetry
             .story
             .open(file)
             .with_context(|| format!("opening {}: --story takes another file", file.display()))?;
     }
-    let (stopping, known) = (stop.clone(), Arc::clone(&health));
-    let ready = move || match (stopping.is_cancelled(), known.is_ready()) {
-        (true, _) => Err("draining"),
-        (false, false) => Err("the queue does not answer"),
-        (false, true) => Ok(()),
-    };
-    let listening = monitor::listen(args.health, Arc::new(ready), telemetry, &mut tasks).await;
+    let listening = monitor::listen(args.health, Arc::clone(&host.health), telemetry, &mut host.lasting).await;
     let address = listening.context("--health takes another address")?;
     output.say(format!("polling {url}\nhealth: http://{address}/healthz, /readyz and /metrics"));
     if let Some(watch) = watch {
-        let stop = stop.clone();
-        tasks.spawn(async move {
-            stop.run_until_cancelled(watch.run()).await;
-        });
+        watch_registry(Arc::new(watch), &mut host);
     }
-    let mut workers = JoinSet::new();
     for _ in 0..args.workers {
-        let (queue, pipeline) = (Arc::clone(&queue), Arc::clone(&pipeline));
-        workers.spawn(poll::run(queue, pipeline, options, Arc::clone(&health), stop.clone()));
+        let (queue, pipeline, health) = (Arc::clone(&queue), Arc::clone(&pipeline), Arc::clone(&host.health));
+        host.tasks.spawn_fallible("pipeline", poll::run(queue, pipeline, options, health, host.stop.clone()));
     }
-    tokio::select! {
-        result = signals::watch(stop.clone()) => result?,
-        () = async { while workers.join_next().await.is_some() {} } => {}
-    }
+    let ended = host.run().await;
     let totals = pipeline.totals();
     info!(
         delivered = totals.delivered,
@@ -76,5 +62,5 @@ pub(super) async fn run(args: Poll, output: &Output, telemetry: Arc<Telemetry>) 
         shadow_differed = totals.shadow_differed,
         "stopped"
     );
-    Ok(Exit::Done)
+    ended.map(|()| Exit::Done)
 }

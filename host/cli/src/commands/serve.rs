@@ -3,16 +3,17 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use towpath_core::config::Secrets;
+use towpath_core::poll::Health;
+use towpath_core::tasks::Tasks;
 use towpath_telemetry::Telemetry;
 use tracing::{info, warn};
 
 use crate::args::Serve;
 use crate::compose::{Station, endpoint_token, load_config};
+use crate::monitor;
 use crate::output::{Exit, Output};
-use crate::{monitor, signals};
+use crate::supervisor::Supervisor;
 
 pub(super) async fn run(args: Serve, output: &Output, telemetry: Arc<Telemetry>) -> anyhow::Result<Exit> {
     let secrets = Secrets::from_env();
@@ -23,31 +24,25 @@ pub(super) async fn run(args: Serve, output: &Output, telemetry: Arc<Telemetry>)
     }
     let prefix = config.ingest.prefix.clone();
     let paths: Vec<String> = config.routes.iter().map(|route| route.path.clone()).collect();
-    let station = Station::new(config).await?;
+    let mut host = Supervisor::new();
+    let station = Station::new(config, Arc::clone(&host.health)).await?;
     station.keep_story(&telemetry)?;
     station.show_stored();
-    let stop = CancellationToken::new();
-    let mut tasks = JoinSet::new();
     let address = match args.ingest_only {
-        true => station.start_ingest(&stop, &mut tasks).await?,
-        false => station.start(&stop, &mut tasks).await?,
+        true => station.start_ingest(&mut host).await?,
+        false => station.start(&mut host).await?,
     };
     for path in paths {
         output.say(format!("POST http://{address}{prefix}/{path}"));
     }
     if let Some((at, token)) = sqs {
-        let address = station.start_sqs(at, token, &stop, &mut tasks).await?;
+        let address = station.start_sqs(at, token, &mut host).await?;
         output.say(format!("SQS  http://{address}"));
     }
-    // It is there to the end of a drain.
-    let mut watched = JoinSet::new();
-    if let Some(address) = metrics(args.metrics, telemetry, &stop, &mut watched).await? {
+    if let Some(address) = metrics(args.metrics, telemetry, Arc::clone(&host.health), &mut host.lasting).await? {
         output.say(format!("metrics http://{address}/metrics"));
     }
-    tokio::select! {
-        result = signals::watch(stop.clone()) => result?,
-        () = async { while tasks.join_next().await.is_some() {} } => {}
-    }
+    let ended = host.run().await;
     let totals = station.pipeline.totals();
     let (accepted, refused) = (station.ingest.accepted(), station.ingest.refused());
     info!(
@@ -60,7 +55,7 @@ pub(super) async fn run(args: Serve, output: &Output, telemetry: Arc<Telemetry>)
         shadow_differed = totals.shadow_differed,
         "stopped"
     );
-    Ok(Exit::Done)
+    ended.map(|()| Exit::Done)
 }
 
 /// Where metrics are, unless somebody says otherwise: the port of OpenTelemetry's exporters for Prometheus.
@@ -70,12 +65,10 @@ const METRICS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4A
 async fn metrics(
     asked: Option<SocketAddr>,
     telemetry: Arc<Telemetry>,
-    stop: &CancellationToken,
-    tasks: &mut JoinSet<()>,
+    health: Arc<Health>,
+    tasks: &mut Tasks,
 ) -> anyhow::Result<Option<SocketAddr>> {
-    let stopping = stop.clone();
-    let ready = move || if stopping.is_cancelled() { Err("draining") } else { Ok(()) };
-    let listening = monitor::listen(asked.unwrap_or(METRICS), Arc::new(ready), telemetry, tasks).await;
+    let listening = monitor::listen(asked.unwrap_or(METRICS), health, telemetry, tasks).await;
     match (listening, asked) {
         (Ok(address), _) => Ok(Some(address)),
         (Err(error), Some(_)) => Err(error.context("--metrics takes another address")),

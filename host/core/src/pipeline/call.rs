@@ -5,7 +5,6 @@
 //! timer. Which of them a guest is turns out when it runs, and a call can be begun again: it is a pure
 //! function in a fresh instance.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,10 +53,4 @@ fn called(plugin: &Plugin, transformed: &Transformed, started: Instant) {
     let took = started.elapsed();
     plugin.set_slow(took > SLOW);
     telemetry::called(plugin, transformed, took);
-}
-
-/// What a panic said.
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

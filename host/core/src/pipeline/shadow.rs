@@ -15,6 +15,7 @@ use crate::outcome::Fault;
 use crate::plugin::{Plugin, Plugins};
 use crate::queue::Received;
 use crate::route::{Route, Routes};
+use crate::tasks::panic_text;
 use crate::telemetry;
 use crate::verdict::{Request, Verdict};
 
@@ -66,7 +67,7 @@ impl Pipeline {
         let differs = match called {
             Ok(Ok((_, transformed))) => difference(&witness.verdict, &transformed.verdict),
             Ok(Err(problem)) => Some(problem),
-            Err(panic) => Some(format!("the host panicked: {}", call::panic_text(&*panic))),
+            Err(panic) => Some(format!("the host panicked: {}", panic_text(&*panic))),
         };
         self.tally.count_shadow(differs.is_some());
         telemetry::compared(name, differs.is_none());

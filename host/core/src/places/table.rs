@@ -198,10 +198,6 @@ impl Table {
         self.left.notify_waiters();
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.lock().closed
-    }
-
     pub(super) fn taken(&self) -> usize {
         self.all.saturating_sub(self.lock().free)
     }

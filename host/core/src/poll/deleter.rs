@@ -11,6 +11,7 @@ use tracing::warn;
 
 use super::keeper::Deleted;
 use crate::queue::{Handle, MAX_BATCH, MessageId, Queue, QueueError, Received};
+use crate::tasks::log_panic;
 
 /// How long a delete waits for others to go with it: little beside a round trip to SQS.
 const LINGER: Duration = Duration::from_micros(500);
@@ -100,11 +101,15 @@ impl Requests {
             requests.spawn(request(Arc::clone(&self.queue), jobs));
             // What comes until one of them is answered waits, and goes out together.
             while requests.len() >= self.most {
-                requests.join_next().await;
+                requests.join_next().await.into_iter().for_each(|ended| log_panic("delete", ended));
             }
-            while requests.try_join_next().is_some() {}
+            while let Some(ended) = requests.try_join_next() {
+                log_panic("delete", ended);
+            }
         }
-        while requests.join_next().await.is_some() {}
+        while let Some(ended) = requests.join_next().await {
+            log_panic("delete", ended);
+        }
     }
 }
 

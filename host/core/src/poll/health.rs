@@ -1,5 +1,6 @@
-//! Whether the queue can be received from: what a load balancer or an orchestrator asks.
+//! Whether a host takes work: what a load balancer or an orchestrator asks.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,26 +9,42 @@ use tokio::time::Instant;
 /// A queue that has not answered for so long is no passing trouble.
 const TOLERATED: Duration = Duration::from_secs(10);
 
-/// Since when every receive has failed, if the last one did.
+/// What is known of a host: since when every receive has failed, if the last one did, and whether it is shutting down.
 #[derive(Debug, Default)]
-pub struct Health(Mutex<Option<Instant>>);
+pub struct Health {
+    failing_since: Mutex<Option<Instant>>,
+    draining: AtomicBool,
+}
 
 impl Health {
-    /// Whether the queue answers: false once receives have done nothing but fail for ten seconds.
-    pub fn is_ready(&self) -> bool {
-        self.failing_since().is_none_or(|since| since.elapsed() < TOLERATED)
+    /// Whether the host takes work, or why not: it is shutting down, or its receives have all failed for ten seconds.
+    pub fn ready(&self) -> Result<(), &'static str> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err("draining");
+        }
+        match self.failing_since().is_none_or(|since| since.elapsed() < TOLERATED) {
+            true => Ok(()),
+            false => Err("the queue does not answer"),
+        }
     }
 
-    pub(super) fn failed(&self) {
+    /// From now on the host is not ready: a load balancer sends nothing more.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// A receive failed.
+    pub fn failed(&self) {
         self.failing_since().get_or_insert_with(Instant::now);
     }
 
-    pub(super) fn succeeded(&self) {
+    /// A receive was answered.
+    pub fn succeeded(&self) {
         *self.failing_since() = None;
     }
 
     fn failing_since(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.failing_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -41,10 +58,12 @@ mod tests {
         health.failed();
         tokio::time::advance(Duration::from_secs(9)).await;
         health.failed();
-        assert!(health.is_ready());
+        assert!(health.ready().is_ok());
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(!health.is_ready());
+        assert_eq!(health.ready(), Err("the queue does not answer"));
         health.succeeded();
-        assert!(health.is_ready());
+        assert!(health.ready().is_ok());
+        health.drain();
+        assert_eq!(health.ready(), Err("draining"));
     }
 }

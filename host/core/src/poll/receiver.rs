@@ -10,6 +10,7 @@ use tracing::{debug, warn};
 use super::{Health, Worker, by_group};
 use crate::pipeline::Line;
 use crate::queue::{MAX_BATCH, Queue, QueueError, Receive};
+use crate::tasks::log_panic;
 
 /// How long to wait after a receive that failed, doubled up to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
@@ -47,7 +48,9 @@ pub(super) async fn run<L: Line>(worker: Arc<Worker<L>>, health: Arc<Health>) {
         let asked = super::planted::asked(asked, options.clock);
         attempt = Attempt::new(queue.as_ref());
         health.succeeded();
-        while groups.try_join_next().is_some() {}
+        while let Some(ended) = groups.try_join_next() {
+            log_panic("group", ended);
+        }
         if received.is_empty() {
             continue;
         }
@@ -64,7 +67,9 @@ pub(super) async fn run<L: Line>(worker: Arc<Worker<L>>, health: Arc<Health>) {
             let _ = has_begun.await;
         }
     }
-    while groups.join_next().await.is_some() {}
+    while let Some(ended) = groups.join_next().await {
+        log_panic("group", ended);
+    }
 }
 
 /// One receive, tried until it is answered. It keeps its id, so that messages whose answer was lost on the

@@ -205,13 +205,13 @@ fn a_token_endpoint_is_reached_in_its_own_way() {
             ),
         )
     };
-    let config = parse(&oauth2(", proxy = 'http://q.example'")).expect("a config");
+    let config = unfilled(&oauth2(", proxy = 'http://q.example'")).expect("a config");
     let target = &config.targets["t"];
     let [Auth::Oauth2(oauth)] = target.auth.as_slice() else { panic!("{:?}", target.auth) };
     assert!(oauth.reach().allow_private && oauth.reach().identity.is_none() && target.reach.identity.is_some());
     let proxies = [&target.reach, oauth.reach()].map(|reach| reach.proxy.as_ref().map(url::Url::as_str));
     assert_eq!(proxies, [Some("http://p.example/"), Some("http://q.example/")]);
     assert_eq!([target.reach.max_age, oauth.reach().max_age], [std::time::Duration::from_secs(7); 2]);
-    let found = mistakes(&oauth2(", allow_private = false"));
-    assert!(found.len() == 1 && found[0].starts_with("target.t.auth[0].token_url"), "{found:?}");
+    let found = unfilled(&oauth2(", allow_private = false")).expect_err("a private address").to_string();
+    assert!(found.contains("has 1 mistake") && found.contains("target.t.auth[0].token_url"), "{found}");
 }
