@@ -1,6 +1,6 @@
 //! The logs of functions, as CloudWatch keeps them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use aws_sdk_cloudwatchlogs::Client;
 use towpath_core::clock::Timestamp;
@@ -33,7 +33,8 @@ pub struct Logs {
     client: Client,
     groups: Vec<String>,
     from: Timestamp,
-    seen: HashSet<String>,
+    /// What was read already of what is looked at again, and when it was logged.
+    seen: HashMap<String, Timestamp>,
 }
 
 /// Lines of hosts: `towpath.story`, `towpath_core::…`.
@@ -50,7 +51,7 @@ pub fn about(id: &str) -> String {
 impl Logs {
     /// These groups from then on.
     pub async fn of(groups: Vec<String>, from: Timestamp) -> Logs {
-        Logs { client: Client::new(&sdk_config(None).await), groups, from, seen: HashSet::new() }
+        Logs { client: Client::new(&sdk_config(None).await), groups, from, seen: HashMap::new() }
     }
 
     /// The lines that fit a pattern and were not read before, in the order in which they were logged.
@@ -65,7 +66,7 @@ impl Logs {
                     ask.send().await.map_err(|error| LogsError { group: group.clone(), problem: in_words(&error) })?;
                 for event in answer.events.unwrap_or_default() {
                     let at = Timestamp(event.timestamp.and_then(|at| u64::try_from(at).ok()).unwrap_or_default());
-                    if self.seen.insert(event.event_id.unwrap_or_default()) {
+                    if self.seen.insert(event.event_id.unwrap_or_default(), at).is_none() {
                         lines.push(Line { at, text: event.message.unwrap_or_default() });
                     }
                 }
@@ -77,9 +78,15 @@ impl Logs {
         }
         lines.sort_by_key(|line| line.at);
         if let Some(last) = lines.last() {
-            self.from = self.from.max(Timestamp(last.at.0.saturating_sub(AGAIN_MS)));
+            self.look_from(Timestamp(last.at.0.saturating_sub(AGAIN_MS)));
         }
         Ok(lines)
+    }
+
+    /// Looks at nothing before this moment any more, and forgets what was read of that.
+    fn look_from(&mut self, from: Timestamp) {
+        self.from = self.from.max(from);
+        self.seen.retain(|_, at| *at >= self.from);
     }
 }
 
@@ -93,5 +100,15 @@ mod tests {
         assert_eq!(pattern.matches('"').count(), 8);
         assert!(pattern.contains("$.span.webhook_id = \"8f3cx*\""), "{pattern}");
         assert!(about("msg_5f2c-1").contains("$.fields.webhook_id = \"msg_5f2c-1*\""));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_looked_at_again_is_forgotten() {
+        let mut logs = Logs::of(Vec::new(), Timestamp(0)).await;
+        logs.seen = (0..100).map(|at| (at.to_string(), Timestamp(at))).collect();
+        logs.look_from(Timestamp(90));
+        assert_eq!(logs.seen.len(), 10);
+        logs.look_from(Timestamp(80));
+        assert_eq!((logs.from, logs.seen.len()), (Timestamp(90), 10), "it goes forward only");
     }
 }

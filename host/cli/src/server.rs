@@ -21,14 +21,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
+use towpath_core::tasks::log_panic;
 use tracing::{debug, warn};
 
 use connections::{Connections, Seat};
 use tracked::Tracked;
 
-/// The most connections at a time, where the system allows so many open files. What they sent of bodies that are not
-/// whole yet is bounded for all together.
+/// The most connections at a time, where the system allows so many open files.
 const MAX_CONNECTIONS: usize = 2048;
+
+/// The most bytes of bodies, of all connections together: from when they arrive until their requests are answered.
+const MAX_HELD: usize = 128 * 1024 * 1024;
 
 /// How long a client may take to send the head of its next request. Load balancers keep connections for a minute and
 /// must not find them closed just then.
@@ -45,7 +48,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `stop`; then what runs is finished and nothing new is taken.
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let connections = Connections::new(capacity());
+    let connections = Connections::new(capacity(), MAX_HELD);
     let mut tasks = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -64,11 +67,15 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         };
         let Some(seat) = stop.run_until_cancelled(connections.seat()).await else { break };
         tasks.spawn(talk(tcp, router.clone(), seat, stop.clone()));
-        while tasks.try_join_next().is_some() {}
+        while let Some(ended) = tasks.try_join_next() {
+            log_panic("connection", ended);
+        }
     }
     drop(listener);
     connections.close_idle();
-    while tasks.join_next().await.is_some() {}
+    while let Some(ended) = tasks.join_next().await {
+        log_panic("connection", ended);
+    }
 }
 
 /// As many connections as files may be open, less some for the store, targets and queues.

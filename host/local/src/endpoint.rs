@@ -22,7 +22,7 @@ mod tags;
 use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{self, DefaultBodyLimit, FromRequest as _, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
@@ -117,10 +117,16 @@ impl Request {
     }
 }
 
-async fn act(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap, body: Bytes) -> Response {
-    if endpoint.token.as_ref().is_some_and(|token| !token.is(shown_token(&headers))) {
+async fn act(State(endpoint): State<Arc<Endpoint>>, request: extract::Request) -> Response {
+    // Before anything of the body is read: a stranger gets no memory.
+    if endpoint.token.as_ref().is_some_and(|token| !token.is(shown_token(request.headers()))) {
         return ApiError::no_token().into_response();
     }
+    let headers = request.headers().clone();
+    let body = match Bytes::from_request(request, &()).await {
+        Ok(body) => body,
+        Err(rejection) => return rejection.into_response(),
+    };
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let Some(action) = target.strip_prefix("AmazonSQS.") else {
         return ApiError::no_action().into_response();

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use towpath_tests::guest::{Guest, Request};
 use towpath_tests::leaks::{KEY, MARK, TOKEN};
 use towpath_tests::target::{Answer, Target};
@@ -212,6 +214,13 @@ async fn with_a_token_the_endpoint_lets_in_who_shows_it_and_nobody_else() {
         let text = answer.text().await.unwrap();
         assert_eq!(text.contains("InvalidClientTokenId"), status == 403, "{text}");
     }
+    // A stranger is told so before anything of a body is read.
+    let mut stream = TcpStream::connect(endpoint.trim_start_matches("http://").trim_end_matches('/')).await.unwrap();
+    let head = "POST / HTTP/1.1\r\nhost: a\r\nx-amz-target: AmazonSQS.ListQueues\r\ncontent-length: 8000000\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 403");
     // The commands show it by themselves, and say what is wrong where it is not set.
     let url = format!("{endpoint}000000000000/events-dead.fifo");
     let stats = |variables: &[(&str, &str)]| {

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use towpath_tests::guest::Guest;
 use towpath_tests::target::Target;
 
@@ -87,6 +88,27 @@ async fn bodies_that_never_end_fill_no_memory() {
     let all = join_all(open(addresses, 600, ALMOST).await.into_iter().map(send)).await;
     let grown = server.status("VmRSS").saturating_sub(before);
     assert!(grown < 512 * 1024, "{grown} KiB for {} connections", all.len());
+    healthy(&server, addresses[1]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_bodies_that_wait_for_the_disk_fill_no_memory_and_are_stored_once_it_answers() {
+    let (folder, _target, server, addresses) = flooded().await;
+    healthy(&server, addresses[1]).await;
+    let before = server.status("VmRSS");
+    // Who holds the lock of the file keeps every send waiting.
+    let store = rusqlite::Connection::open(folder.path().join(".towpath/towpath.db")).unwrap();
+    store.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (body, client) = ("x".repeat(900_000), client());
+    let post = || client.post(&server.url).body(body.clone()).send();
+    let mut posts: JoinSet<_> = (0..600).map(|_| post()).collect();
+    // Half a gibibyte is under way; some is answered 503 by now, or the memory is full.
+    let first = posts.join_next().await.unwrap().unwrap();
+    assert!(first.is_ok_and(|answer| answer.status() == 503));
+    let grown = server.status("VmRSS").saturating_sub(before);
+    assert!(grown < 512 * 1024, "{grown} KiB");
+    store.execute_batch("ROLLBACK").unwrap();
+    drop(posts);
     healthy(&server, addresses[1]).await;
 }
 

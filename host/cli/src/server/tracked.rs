@@ -1,4 +1,4 @@
-//! The body of a request, which tells when it is whole, and is not waited for without end.
+//! The body of a request: it is read while there is room for it, tells when it is whole, and is not waited for for ever.
 
 use std::io;
 use std::pin::Pin;
@@ -16,7 +16,6 @@ pub(super) struct Tracked {
     body: Incoming,
     seat: Arc<Seat>,
     deadline: Pin<Box<Sleep>>,
-    held: usize,
 }
 
 impl Tracked {
@@ -24,13 +23,7 @@ impl Tracked {
         if body.is_end_stream() {
             seat.work();
         }
-        Tracked { body, seat, deadline: Box::pin(tokio::time::sleep(timeout)), held: 0 }
-    }
-}
-
-impl Drop for Tracked {
-    fn drop(&mut self) {
-        self.seat.release(self.held);
+        Tracked { body, seat, deadline: Box::pin(tokio::time::sleep(timeout)) }
     }
 }
 
@@ -39,18 +32,20 @@ impl Body for Tracked {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+        let has_room = self.seat.poll_room(cx).is_ready();
+        if has_room && let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
+            self.seat.hold(bytes);
             if frame.is_none() || self.body.is_end_stream() {
                 self.seat.work();
-            } else {
-                self.held += bytes;
-                self.seat.hold(bytes);
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)));
         }
         ready!(self.deadline.as_mut().poll(cx));
-        Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, "the body took too long"))))
+        Poll::Ready(Some(Err(match has_room {
+            true => io::Error::new(io::ErrorKind::TimedOut, "the body took too long"),
+            false => io::Error::new(io::ErrorKind::ResourceBusy, "too many bodies wait to be stored"),
+        })))
     }
 
     fn is_end_stream(&self) -> bool {
