@@ -164,7 +164,8 @@ fn trace_says_what_came_of_a_message_last_and_which_ids_it_means() {
         r#""message_id":"9a9a","webhook_id":"8f3c2b1a""#,
     );
     let other = (r#""message":"stored","message_id":"8f3c9999""#, "");
-    let cases: [(&[(&str, &str)], &str, i32, &str); 6] = [
+    type Lines<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(Lines<'_>, &str, i32, &str); 6] = [
         (&[stored], "8f3c", 0, "what came of it is not in this log"),
         (&[stored, pass], "8f3c", 0, "its last try was unavailable"),
         (&[stored, pass, dead], "8f3c", 0, "it went to the dead-letter queue: refused"),

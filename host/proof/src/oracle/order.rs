@@ -146,10 +146,8 @@ mod tests {
             let at = SECOND * u32::try_from(at).expect("small");
             let (id, webhook_id) = (format!("m{number}"), number.to_string());
             let accepted = if number < 90 { Duration::ZERO } else { SECOND * (pause + 1) };
-            books.records.accepted.insert(
-                event,
-                Accepted { at: accepted, id: webhook_id.clone(), webhook_id: webhook_id.clone(), failed: 0 },
-            );
+            let told = Accepted { at: accepted, id: id.clone(), webhook_id: webhook_id.clone(), failed: 0 };
+            books.records.accepted.insert(event, told);
             if word.starts_with('d') || refused {
                 let reason = if refused { "refused" } else { "plugin-trap" };
                 books.letters.push(Letter { id, reason: reason.to_owned() });
