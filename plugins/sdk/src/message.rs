@@ -96,7 +96,10 @@ mod tests {
     fn a_byte_order_mark_and_lone_surrogates_are_read() {
         let read = |body: &str| message(body.as_bytes()).json::<Vec<String>>().ok();
         assert_eq!(read("\u{feff}[\"a\"]"), Some(vec!["a".to_owned()]));
-        assert_eq!(read(r#"["cut \ud83d", "\ud83d\udef6"]"#), Some(vec!["cut \u{fffd}".to_owned(), "\u{1f6f6}".to_owned()]));
+        assert_eq!(
+            read(r#"["cut \ud83d", "\ud83d\udef6"]"#),
+            Some(vec!["cut \u{fffd}".to_owned(), "\u{1f6f6}".to_owned()])
+        );
         assert_eq!(read(r#"["\ud83d", 1]"#), None, "what is wrong otherwise stays wrong");
         let refused = message(br#"["\ud83d", 1]"#).json::<Vec<String>>();
         let Err(Stop::Reject(reason)) = refused else { panic!("{refused:?}") };
