@@ -11,6 +11,7 @@ use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
@@ -97,11 +98,22 @@ pub(crate) struct Syncer {
     syncs: Syncs,
     /// Whether the last one failed, or panicked.
     failed: bool,
+    /// Until when nothing is written again, after that failed too.
+    rests_until: Option<Instant>,
+    rest: Duration,
 }
+
+/// How long a disk that cannot be written again is left alone: that is the whole log, and every send would try.
+const REST: Duration = Duration::from_secs(1);
 
 impl Syncer {
     pub(crate) fn new(disk: impl Disk + 'static, syncs: Syncs) -> Syncer {
-        Syncer { disk: Box::new(disk), syncs, failed: false }
+        Syncer { disk: Box::new(disk), syncs, failed: false, rests_until: None, rest: REST }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn without_rest(self) -> Syncer {
+        Syncer { rest: Duration::ZERO, ..self }
     }
 
     /// Sees to it that all that was committed until now is on the disk.
@@ -117,8 +129,12 @@ impl Syncer {
     }
 
     fn rewrite(&mut self) -> io::Result<()> {
+        if self.rests_until.is_some_and(|until| Instant::now() < until) {
+            return Err(io::Error::other("a sync failed, and so did writing everything again, a moment ago"));
+        }
         let _moving = self.syncs.begin_again();
         let rewritten = self.disk.rewrite();
+        self.rests_until = rewritten.is_err().then(|| Instant::now() + self.rest);
         match rewritten {
             Ok(()) => info!("everything is written again after a sync that failed, accepting sends"),
             // Before anybody moves again.
@@ -181,7 +197,6 @@ impl Disk for Log {
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Arc, Mutex, mpsc};
-    use std::time::Duration;
 
     use tempfile::TempDir;
     use tokio::task::JoinSet;

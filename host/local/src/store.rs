@@ -100,7 +100,7 @@ impl Store {
     #[cfg(test)]
     pub(crate) fn on(&self, disk: impl crate::disk::Disk + 'static) {
         let writing = self.shared.writing().expect("it is open");
-        *lock(&writing.syncer) = Syncer::new(disk, self.shared.syncs.clone());
+        *lock(&writing.syncer) = Syncer::new(disk, self.shared.syncs.clone()).without_rest();
     }
 
     #[cfg(test)]

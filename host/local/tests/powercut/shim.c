@@ -18,6 +18,7 @@
 
 #define FILES 4096
 #define INODES 256
+#define MOST (512UL << 20)
 
 // A record of the trace: this, the path, the data.
 struct record {
@@ -31,7 +32,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char folder[512], fails[16];
 static long fail_from, fail_once, counted;
 static int trace = -1;
-static uint64_t records;
+static uint64_t records, written_in_all;
 
 #define REAL(type, name, ...) static type (*real_##name)(__VA_ARGS__)
 REAL(int, open, const char *, int, ...);
@@ -79,6 +80,8 @@ static void put(char operation, uint64_t inode, uint64_t offset, const char *pat
     struct iovec parts[3] = { { &record, sizeof record }, { (void *)path, record.path_length }, { (void *)data, length } };
     if (writev(trace, parts, 3) != (ssize_t)(sizeof record + record.path_length + length)) abort();
     records++;
+    // A store that writes without end shall not fill the disk of whoever tests it.
+    if ((written_in_all += length) > MOST) abort();
     errno = before;
 }
 
