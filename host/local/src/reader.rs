@@ -58,6 +58,12 @@ impl Readers {
         }
         Ok(found)
     }
+
+    /// Keeps whoever looks from beginning, until this is dropped.
+    #[cfg(test)]
+    pub(crate) fn keep_waiting(&self) -> impl Sized + '_ {
+        lock(&self.idle)
+    }
 }
 
 impl Reader {

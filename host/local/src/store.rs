@@ -35,7 +35,7 @@ pub(crate) struct Shared {
     file: PathBuf,
     /// From so many pages on the log is moved to the file.
     log_pages: u32,
-    readers: Readers,
+    pub(crate) readers: Readers,
     /// Opened with the store, or with the first change of one that is looked at.
     writing: OnceLock<Writing>,
     opening: Mutex<()>,

@@ -81,10 +81,12 @@ impl Wake for CouldGoOn {
 }
 
 /// Lets a look-up read the store, and not go on from there.
-async fn only_read<T>(find: &mut Pin<&mut impl Future<Output = T>>) {
+async fn only_read<T>(store: &Store, find: &mut Pin<&mut impl Future<Output = T>>) {
     let could = Arc::new(CouldGoOn::default());
     let waker = Waker::from(Arc::clone(&could));
+    let kept_waiting = store.shared.readers.keep_waiting();
     assert!(find.as_mut().poll(&mut Context::from_waker(&waker)).is_pending(), "it reads");
+    drop(kept_waiting);
     could.0.notified().await;
 }
 
@@ -95,7 +97,7 @@ async fn a_queue_that_was_removed_while_it_was_looked_up_does_not_live_on() {
     let old = queue(&store, "q.fifo", None).await;
     store.shared.queues.forget("q.fifo", old.id);
     let mut find = pin!(store.find("q.fifo"));
-    only_read(&mut find).await;
+    only_read(&store, &mut find).await;
     store.remove(old).await.expect("remove");
     let found = find.await.expect("read").expect("it was there when it was read");
     is_gone(found.send(message("A1")).await);
@@ -109,7 +111,7 @@ async fn a_look_up_that_comes_late_does_not_take_the_place_of_the_next_queue() {
     let old = queue(&store, "q.fifo", None).await;
     store.shared.queues.forget("q.fifo", old.id);
     let mut find = pin!(store.find("q.fifo"));
-    only_read(&mut find).await;
+    only_read(&store, &mut find).await;
     store.remove(old).await.expect("remove");
     let new = queue(&store, "q.fifo", None).await;
     let late = find.await.expect("read").expect("it was there when it was read");
@@ -126,7 +128,7 @@ async fn a_look_up_that_comes_late_does_not_bring_old_settings_back() {
     let queue = queue(&store, "q.fifo", None).await;
     store.shared.queues.forget("q.fifo", queue.id);
     let mut find = pin!(store.find("q.fifo"));
-    only_read(&mut find).await;
+    only_read(&store, &mut find).await;
     let settings = QueueSettings { max_message_bytes: 1, ..QueueSettings::default() };
     let set = store.set_queue("q.fifo", settings).await.expect("set");
     let late = find.await.expect("read").expect("queue");
