@@ -48,7 +48,7 @@ pub struct Chaos {
     pub folder: Option<PathBuf>,
     /// A bug that is to be found
     #[cfg(feature = "faults")]
-    #[arg(long, value_name = "BUG", value_parser = ["ack-before-delivery", "release-head-first"])]
+    #[arg(long, value_name = "BUG", value_parser = ["ack-before-delivery", "release-head-first", "lease-from-answer"])]
     pub planted: Option<String>,
 }
 
