@@ -1,0 +1,226 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use towpath_core::clock::Clock;
+use towpath_core::queue::{GroupId, NewMessage, Receive};
+
+use crate::store::lock;
+use crate::{Extras, LocalQueue, QueueSettings, Store};
+
+use super::*;
+
+/// Longer than any answer takes.
+const WAIT: Duration = Duration::from_secs(20);
+
+async fn queue(folder: &TempDir) -> LocalQueue {
+    let store = Store::open(folder.path(), Clock::wall()).expect("store");
+    store.set_queue("q.fifo", QueueSettings::default()).await.expect("queue")
+}
+
+fn message(n: u32) -> NewMessage {
+    NewMessage {
+        group: GroupId(format!("g{}", n % 7)),
+        dedup_id: n.to_string(),
+        body: n.to_string(),
+        attributes: Default::default(),
+    }
+}
+
+/// What a disk has after a power cut: what it had at its last sync.
+struct Cut {
+    store: PathBuf,
+    image: Arc<TempDir>,
+    syncs_left: u32,
+    gone: Arc<AtomicBool>,
+    /// Nobody answers once the power is gone.
+    never: mpsc::Receiver<()>,
+}
+
+impl Disk for Cut {
+    fn sync(&mut self) -> io::Result<()> {
+        if self.syncs_left == 0 {
+            self.gone.store(true, Ordering::SeqCst);
+            let _ = self.never.recv();
+            return Err(io::Error::other("no power"));
+        }
+        self.syncs_left -= 1;
+        // The log first: what is moved from it meanwhile is in it.
+        for name in ["towpath.db-wal", "towpath.db"] {
+            std::fs::copy(self.store.join(name), self.image.path().join(name))?;
+        }
+        Ok(())
+    }
+
+    fn rewrite(&mut self) -> io::Result<()> {
+        Err(io::Error::other("no power"))
+    }
+}
+
+#[tokio::test]
+async fn what_was_answered_before_a_power_cut_is_there_after_it() {
+    let (folder, image) = (TempDir::new().expect("folder"), Arc::new(TempDir::new().expect("folder")));
+    let queue = queue(&folder).await;
+    let ((power, never), gone) = (mpsc::channel(), Arc::new(AtomicBool::new(false)));
+    let (store, on) = (folder.path().to_owned(), Arc::clone(&image));
+    queue.store().on(Cut { store, image: on, syncs_left: 9, gone: Arc::clone(&gone), never });
+    let answered = Arc::new(Mutex::new(Vec::new()));
+    let mut senders = JoinSet::new();
+    for sender in 0..8 {
+        let (queue, answered) = (queue.clone(), Arc::clone(&answered));
+        senders.spawn(async move {
+            for n in (0..100).map(|n| n * 8 + sender) {
+                match queue.send_with(message(n), Extras::default()).await {
+                    Ok(_) => lock(&answered).push(n),
+                    Err(_) => return,
+                }
+            }
+        });
+    }
+    // All goes on beside a sync that never ends, until each sender waits for it.
+    let stored = || async { queue.depth().await.expect("depth").messages };
+    while !gone.load(Ordering::SeqCst) || stored().await < lock(&answered).len() as u64 + 8 {
+        assert!(lock(&answered).len() < 800, "nobody waits for the disk");
+        tokio::task::yield_now().await;
+    }
+    let taken = queue.take(Receive { max: 10, ..Receive::default() }).await.expect("receive");
+    assert!(!taken.is_empty());
+    drop(power);
+    while senders.join_next().await.is_some() {}
+
+    let found = self::queue(&image).await.browse(None, 10_000).await.expect("messages");
+    let found: Vec<u32> = found.iter().map(|message| message.body.parse().expect("a number")).collect();
+    let answered = lock(&answered).clone();
+    assert!(answered.len() >= 9, "there were as many syncs");
+    assert!(answered.iter().all(|n| found.contains(n)), "answered {answered:?}, found {found:?}");
+}
+
+/// A disk whose operations end like this, one after another, and what was asked of it.
+struct Failing {
+    ends: std::vec::IntoIter<bool>,
+    asked: Arc<Mutex<Vec<&'static str>>>,
+}
+
+impl Failing {
+    fn next(&mut self, operation: &'static str) -> io::Result<()> {
+        lock(&self.asked).push(operation);
+        if self.ends.next().expect("no more operations") { Ok(()) } else { Err(io::Error::other("bad sector")) }
+    }
+}
+
+impl Disk for Failing {
+    fn sync(&mut self) -> io::Result<()> {
+        self.next("sync")
+    }
+
+    fn rewrite(&mut self) -> io::Result<()> {
+        self.next("rewrite")
+    }
+}
+
+#[tokio::test]
+async fn after_a_sync_that_failed_nothing_is_promised_until_all_is_written_anew() {
+    let folder = TempDir::new().expect("folder");
+    let (queue, asked) = (queue(&folder).await, Arc::default());
+    let ends = vec![true, false, false, true, true].into_iter();
+    queue.store().on(Failing { ends, asked: Arc::clone(&asked) });
+    let mut sent = Vec::new();
+    for n in 0..5 {
+        sent.push(queue.send_with(message(n), Extras::default()).await.map_err(|error| {
+            let cause = std::error::Error::source(&error).expect("a cause").to_string();
+            assert_eq!(cause, "bad sector: the disk fails, or is full");
+        }));
+    }
+    let kept: Vec<bool> = sent.iter().map(Result::is_ok).collect();
+    assert_eq!(kept, [true, false, false, true, true]);
+    assert_eq!(*lock(&asked), ["sync", "sync", "rewrite", "rewrite", "sync"]);
+}
+
+/// A disk that panics once.
+struct Panics(Arc<Mutex<Vec<&'static str>>>);
+
+impl Disk for Panics {
+    fn sync(&mut self) -> io::Result<()> {
+        lock(&self.0).push("sync");
+        panic!("on purpose")
+    }
+
+    fn rewrite(&mut self) -> io::Result<()> {
+        lock(&self.0).push("rewrite");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn after_a_sync_that_panicked_all_is_written_anew_too() {
+    let folder = TempDir::new().expect("folder");
+    let (queue, asked) = (queue(&folder).await, Arc::default());
+    queue.store().on(Panics(Arc::clone(&asked)));
+    queue.send_with(message(1), Extras::default()).await.expect_err("its sync panicked");
+    let second = timeout(WAIT, queue.send_with(message(2), Extras::default())).await;
+    second.expect("somebody is at work").expect("send");
+    assert_eq!(*lock(&asked), ["sync", "rewrite"]);
+}
+
+#[tokio::test]
+async fn a_log_that_is_rewritten_stays_and_is_in_the_file() {
+    let folder = TempDir::new().expect("folder");
+    let queue = queue(&folder).await;
+    queue.send_with(message(1), Extras::default()).await.expect("send");
+    let (file, log) = (folder.path().join("towpath.db"), folder.path().join("towpath.db-wal"));
+    let before = std::fs::read(&log).expect("log");
+    Log::of(&file).expect("log").rewrite().expect("rewritten");
+    assert_eq!(std::fs::read(&log).expect("log"), before);
+    let alone = TempDir::new().expect("folder");
+    std::fs::copy(&file, alone.path().join("towpath.db")).expect("copy");
+    assert_eq!(self::queue(&alone).await.depth().await.expect("depth").messages, 1);
+    queue.send_with(message(2), Extras::default()).await.expect("the store goes on");
+
+    let reader = Connection::open_with_flags(&file, schema::flags()).expect("file");
+    reader.execute_batch("BEGIN; SELECT * FROM messages;").expect("a reader");
+    queue.send_with(message(3), Extras::default()).await.expect("send");
+    Log::of(&file).expect("log").rewrite().expect("nobody waits for somebody who reads for long");
+}
+
+#[tokio::test]
+async fn after_a_sync_that_failed_nobody_moves_the_log_until_all_is_written_again() {
+    let folder = TempDir::new().expect("folder");
+    let queue = queue(&folder).await;
+    let (syncs, moved) = (queue.store().syncs(), || Some(()));
+    assert_eq!(syncs.moving(moved), Some(()));
+    syncs.failed("file", &io::Error::other("bad sector"));
+    assert_eq!((syncs.moving(moved), syncs.try_moving(moved)), (None, None));
+    queue.send_with(message(1), Extras::default()).await.expect("all is written again before it");
+    assert_eq!((syncs.moving(moved), syncs.try_moving(moved)), (Some(()), Some(())));
+
+    let ends = vec![false].into_iter();
+    queue.store().on(Failing { ends, asked: Arc::default() });
+    syncs.failed("file", &io::Error::other("bad sector"));
+    queue.send_with(message(2), Extras::default()).await.expect_err("nothing is promised");
+    assert_eq!(syncs.moving(moved), None);
+}
+
+#[tokio::test]
+async fn a_store_that_is_closed_after_a_sync_that_failed_leaves_its_log() {
+    for failed in [false, true] {
+        let folder = TempDir::new().expect("folder");
+        let queue = queue(&folder).await;
+        queue.send_with(message(1), Extras::default()).await.expect("send");
+        if failed {
+            queue.store().syncs().failed("file", &io::Error::other("bad sector"));
+        }
+        let (log, open) = (folder.path().join("towpath.db-wal"), Arc::downgrade(&queue.store().shared));
+        drop(queue);
+        // It may close on a thread of its own.
+        let closed = async {
+            while open.strong_count() > 0 || (!failed && log.exists()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(WAIT, closed).await.expect("it is closed");
+        assert_eq!(log.exists(), failed);
+        assert_eq!(self::queue(&folder).await.depth().await.expect("depth").messages, 1);
+    }
+}
