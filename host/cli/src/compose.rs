@@ -340,7 +340,7 @@ mod tests {
         let looked = async {
             assert_eq!(ready().await, StatusCode::OK);
             let store = rusqlite::Connection::open(store).expect("store");
-            store.execute_batch("ALTER TABLE messages RENAME TO gone").expect("renamed");
+            store.execute_batch("ALTER TABLE groups RENAME TO gone").expect("renamed");
             while ready().await == StatusCode::OK {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
