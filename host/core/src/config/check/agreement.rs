@@ -6,11 +6,14 @@ use url::{Host, Url};
 
 use super::super::{Config, Mistake};
 use super::Checker;
+use super::routes::SHORTEST_MAX_AGE;
 use crate::deliver::Target;
 
 impl Checker<'_> {
     pub(super) fn agreement(&mut self, config: &Config) {
-        let longest = config.routes.iter().map(|route| route.max_age).max();
+        // A max_age that is a mistake itself says nothing about the targets.
+        let ages = config.routes.iter().map(|route| route.max_age);
+        let longest = ages.filter(|max_age| *max_age >= SHORTEST_MAX_AGE).max();
         for (name, target) in &config.targets {
             if is_reached_at(config.ingest.listen, &target.url) && config.queue.url.is_none() {
                 let hint = "its messages would come in again, for ever: the target is another server";

@@ -13,6 +13,9 @@ use crate::route::{Canary, OnMissingKey, Rollout, Route, Selector, Share, Templa
 /// What a host answers itself, whatever the routes.
 const OWN: [&str; 3] = ["healthz", "readyz", "metrics"];
 
+/// The shortest `max_age` of a route.
+pub(super) const SHORTEST_MAX_AGE: Duration = Duration::from_secs(60);
+
 impl Checker<'_> {
     pub(super) fn routes(
         &mut self,
@@ -60,7 +63,7 @@ impl Checker<'_> {
         self.reference(format!("{at}.plugin"), "plugin", &route.plugin);
         let max_age = route.max_age.map_or(Duration::from_secs(3 * 24 * 3600), |span| span.0);
         let longest = MAX_RETENTION - Duration::from_secs(24 * 3600);
-        if max_age < Duration::from_secs(60) || max_age > longest {
+        if max_age < SHORTEST_MAX_AGE || max_age > longest {
             let hint = "a queue forgets a message after 14 days at most: give up before that, to dead-letter it";
             self.wrong(format!("{at}.max_age"), "must be between 1m and 13d", hint);
         }
