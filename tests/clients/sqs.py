@@ -110,7 +110,7 @@ def every_answer_has_a_request_id():
 
 def the_trace_of_a_request_goes_with_its_message():
     url, trace = queue(), "Root=1-3152b799-8954dae64eda91bc9a23a7e8;Parent=7fa8c0f79203be72;Sampled=1"
-    add = lambda request, **_: request.headers.add_header("X-Amzn-Trace-Id", trace)
+    add = lambda request, **_: request.headers.__setitem__("X-Amzn-Trace-Id", trace)
     sqs.meta.events.register("before-send.sqs.SendMessage", add)
     send(url, "traced")
     sqs.meta.events.unregister("before-send.sqs.SendMessage", add)

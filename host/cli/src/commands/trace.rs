@@ -86,8 +86,12 @@ async fn look(args: &Trace) -> anyhow::Result<Found> {
     let entries = lines.iter().filter_map(|line| Entry::read(line)).collect();
     match story.parent().filter(|store| store.join("towpath.db").is_file()) {
         Some(store) => {
-            let found = find(&Queues::look(store).await?, asked).await?;
-            let (first, place) = found.unwrap_or_else(|| (redriven(store, asked), Place::Gone));
+            let queues = Queues::look(store).await?;
+            if let Some((first, place)) = find(&queues, asked).await? {
+                return told_of(asked, first, entries, place);
+            }
+            let first = redriven(store, asked);
+            let place = find(&queues, &first).await?.map_or(Place::Gone, |(_, place)| place);
             told_of(asked, first, entries, place)
         }
         None => told_of(asked, asked.to_owned(), entries, Place::Unknown),

@@ -142,7 +142,8 @@ async fn an_edit_is_noted_and_survives_the_redrive() {
 async fn an_edit_whose_old_letter_cannot_be_deleted_says_so_and_can_be_made_again() {
     let station = stations(&["A1"]).await.remove(1);
     assert!(station.sqs);
-    let id = ids(&station.json(&["list"], &[0]).await)[0].clone();
+    // Both letters share the message's id.
+    let id = station.json(&["list"], &[0]).await[0]["letter_id"].as_str().unwrap().to_owned();
     let folder = station.rig.path();
     for body in ["one", "two"] {
         std::fs::write(folder.join("new.json"), body).unwrap();

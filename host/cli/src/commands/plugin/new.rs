@@ -20,7 +20,7 @@ const COMMON: [File; 4] = [
     ("cases/malformed-cut-off/message.json", include_str!("../../../templates/malformed.json.txt")),
 ];
 
-const RUST: [File; 13] = [
+const RUST: [File; 14] = [
     ("Cargo.toml", include_str!("../../../templates/rust/Cargo.toml.txt")),
     ("src/lib.rs", include_str!("../../../templates/rust/lib.rs.txt")),
     ("sdk/Cargo.toml", include_str!("../../../../../plugins/sdk/Cargo.toml")),
@@ -30,6 +30,7 @@ const RUST: [File; 13] = [
     ("sdk/src/message.rs", include_str!("../../../../../plugins/sdk/src/message.rs")),
     ("sdk/src/request.rs", include_str!("../../../../../plugins/sdk/src/request.rs")),
     ("sdk/src/stop.rs", include_str!("../../../../../plugins/sdk/src/stop.rs")),
+    ("sdk/src/surrogates.rs", include_str!("../../../../../plugins/sdk/src/surrogates.rs")),
     ("sdk/contract/world.wit", WIT),
     ("cases/won/expected.json", include_str!("../../../templates/rust/won.json")),
     ("cases/viewed-is-skipped/expected.json", include_str!("../../../templates/rust/viewed.json")),
