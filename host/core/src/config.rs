@@ -228,11 +228,18 @@ impl Config {
             false => text.parse::<toml::Table>().map_err(|source| syntax("TOML", source.into()))?,
         };
         let mut draft = check::check(table, file, secrets);
+        draft.locate(text);
+        Ok(draft)
+    }
+}
+
+impl Draft {
+    /// Finds the lines of all mistakes and warnings in the text of the file.
+    pub fn locate(&mut self, text: &str) {
         let lines = Lines::of(text);
-        for mistake in draft.mistakes.iter_mut().chain(&mut draft.warnings) {
+        for mistake in self.mistakes.iter_mut().chain(&mut self.warnings) {
             mistake.line = lines.find(&mistake.at);
         }
-        Ok(draft)
     }
 }
 

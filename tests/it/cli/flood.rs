@@ -102,9 +102,10 @@ async fn whole_bodies_that_wait_for_the_disk_fill_no_memory_and_are_stored_once_
     let (body, client) = ("x".repeat(900_000), client());
     let post = || client.post(&server.url).body(body.clone()).send();
     let mut posts: JoinSet<_> = (0..600).map(|_| post()).collect();
-    // Half a gibibyte is under way; some is answered 503 by now, or the memory is full.
+    // Half a gibibyte is under way: some of it is answered 503, or its connection is closed to make room. Nothing can be stored.
     let first = posts.join_next().await.unwrap().unwrap();
-    assert!(first.is_ok_and(|answer| answer.status() == 503));
+    let first = first.map(|answer| answer.status().as_u16());
+    assert!(matches!(first, Ok(503) | Err(_)), "{first:?}");
     let grown = server.status("VmRSS").saturating_sub(before);
     assert!(grown < 512 * 1024, "{grown} KiB");
     store.execute_batch("ROLLBACK").unwrap();

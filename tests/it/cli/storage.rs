@@ -245,7 +245,7 @@ async fn what_waits_longer_than_a_queue_of_sqs_keeps_it_becomes_a_dead_letter_an
     age(15);
     let dead = || {
         let listed = towpath(folder.path(), &["dlq", "list", "--json"]);
-        serde_json::from_str::<Value>(&out(&listed)).unwrap()[0]["reason"].as_str().map(str::to_owned)
+        serde_json::from_str::<Value>(&out(&listed)).unwrap()[0]["letter"]["reason"].as_str().map(str::to_owned)
     };
     let server = Server::start(folder.path(), &["serve"]);
     let until = std::time::Instant::now() + Duration::from_secs(30);

@@ -32,6 +32,7 @@ pub(super) async fn run(
             Err(mistakes) => draft.mistakes.extend(mistakes),
         }
     }
+    draft.locate(&text);
     for warning in &draft.warnings {
         output.note(format!("warning: {}: {}", warning.at, warning.problem));
         warning.help().into_iter().for_each(|help| output.note(format!("  {help}")));
