@@ -28,7 +28,11 @@ fn resume(per_second: Option<f64>) -> Change {
 /// A pipeline that asks for the holds at every message.
 fn pipeline(rig: &Rig, text: &str, holds: Arc<dyn Holds>) -> Arc<Pipeline> {
     rig.write("guest", Guest::forward());
-    rig.pipeline_with(text, Arc::new(rig.dead_letters.clone()), Some(Watched::new(holds, Duration::ZERO)))
+    rig.pipeline_with(
+        text,
+        Arc::new(rig.dead_letters.clone()),
+        Some(Watched::new(holds, Duration::ZERO, Clock::wall())),
+    )
 }
 
 /// Lets what was given back come again at once.
@@ -180,6 +184,22 @@ async fn a_message_that_only_met_an_open_breaker_does_not_die_of_age() {
     let settlement = pipeline.group(towpath_core::pipeline::Lease::of(MINUTE)).next(old).await;
     assert!(matches!(settlement, Settlement::Retry(_)), "{settlement:?}");
     assert!(rig.letters().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_message_that_waits_because_holds_are_unreadable_does_not_die_of_age() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    let nowhere = S3Server::start().await;
+    let holds = Arc::new(s3(&nowhere));
+    drop(nowhere);
+    let pipeline = pipeline(&rig, &one_route(&target.url), holds);
+    rig.send("g/a", "1").await;
+    let mut old = rig.receive().await.remove(0);
+    old.sent_at = old.sent_at - MINUTE * 60 * 24 * 12;
+    let settlement = pipeline.group(towpath_core::pipeline::Lease::of(MINUTE)).next(&old).await;
+    assert!(matches!(settlement, Settlement::Retry(_)), "{settlement:?}");
+    assert!(rig.letters().await.is_empty() && target.calls().is_empty());
 }
 
 fn s3(server: &S3Server) -> S3Holds {

@@ -185,7 +185,7 @@ impl Station {
         }
         let queues = Queues::open(&config.queue.store).await?;
         let clock = Clock::wall();
-        let holds = Watched::new(Arc::new(queues.events.store().clone()), HOLDS_MEMORY_HERE);
+        let holds = Watched::new(Arc::new(queues.events.store().clone()), HOLDS_MEMORY_HERE, clock);
         let (ingest, concurrency) = (config.ingest.clone(), config.queue.concurrency);
         let keep_dead_letters = config.keep_dead_letters;
         let parts = Parts::new(config, concurrency, Some(holds), clock).await?;

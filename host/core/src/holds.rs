@@ -8,13 +8,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, timeout};
-use tracing::{info, warn};
+use tokio::time::timeout;
+use tracing::{error, info, warn};
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Moment, Timestamp};
+use crate::telemetry;
 
-/// How long reading the state may take before the last known one counts on.
+/// How long reading the state may take before the last known one is used.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How old the last known state may be: from then on a target that was not on hold may be on hold by now.
+const TRUSTED: Duration = Duration::from_secs(60);
 
 /// A target that must not be called.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -130,26 +134,61 @@ pub trait Holds: Send + Sync + 'static {
     async fn reports(&self, targets: &[String]) -> Result<Vec<BreakerReport>, HoldsError>;
 }
 
-/// The state with a short memory, so that asking costs nothing. If it cannot be read, the last known one
-/// counts on; as long as it was never read, nobody knows that a target may be called.
+/// What is known about targets, and whether that is recent.
+#[derive(Clone, PartialEq, Debug)]
+pub struct View {
+    state: Arc<HoldState>,
+    is_current: bool,
+}
+
+impl View {
+    /// The hold on a target that is in force now, as far as is known: what was on hold stays on hold.
+    pub fn hold(&self, target: &str, now: Timestamp) -> Option<&Hold> {
+        self.state.hold(target, now)
+    }
+
+    /// How a target is drained, if it is.
+    pub fn drain(&self, target: &str) -> Option<&Drain> {
+        self.state.drains.get(target)
+    }
+
+    /// Whether a target that is not on hold here may be called. If the state could not be read for a minute, nobody knows.
+    pub fn is_current(&self) -> bool {
+        self.is_current
+    }
+}
+
+/// The state with a short memory, so that asking costs nothing. If it cannot be read, the last known one is used for a
+/// minute.
 #[derive(Clone)]
 pub struct Watched {
     holds: Arc<dyn Holds>,
     memory: Duration,
+    clock: Clock,
     known: Arc<Mutex<Known>>,
     reading: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
 struct Known {
-    state: Option<Arc<HoldState>>,
-    fresh_until: Option<Instant>,
+    state: Arc<HoldState>,
+    /// When the state was asked for; `None` if it never could be read.
+    read: Option<Moment>,
+    /// When it was read, or could not be, the last time.
+    tried: Option<Moment>,
+}
+
+impl Known {
+    fn view(&self) -> View {
+        let is_current = self.read.is_some_and(|read| read.elapsed() < TRUSTED);
+        View { state: Arc::clone(&self.state), is_current }
+    }
 }
 
 impl Watched {
-    /// Watches; what was read counts for so long.
-    pub fn new(holds: Arc<dyn Holds>, memory: Duration) -> Watched {
-        Watched { holds, memory, known: Arc::default(), reading: Arc::default() }
+    /// Watches; what was read is used for so long before it is read again.
+    pub fn new(holds: Arc<dyn Holds>, memory: Duration, clock: Clock) -> Watched {
+        Watched { holds, memory, clock, known: Arc::default(), reading: Arc::default() }
     }
 
     /// Where the state is kept.
@@ -157,38 +196,56 @@ impl Watched {
         &*self.holds
     }
 
-    /// The state as far as it is known; `None` if it never could be read.
-    pub async fn state(&self) -> Option<Arc<HoldState>> {
-        if let Some(fresh) = self.fresh() {
-            return fresh;
+    /// The state as far as it is known.
+    pub async fn state(&self) -> View {
+        if let Some(view) = self.remembered() {
+            return view;
         }
-        // One reads; the others go by what was known before, if anything was.
+        // One reads. The others go on with what was read a moment ago, never with what is older than that.
         let _reading = match self.reading.try_lock() {
             Ok(reading) => reading,
-            Err(_) if self.known().state.is_some() => return self.known().state.clone(),
-            Err(_) => self.reading.lock().await,
+            Err(_) => match self.read_within(self.memory + PATIENCE) {
+                Some(view) => return view,
+                None => self.reading.lock().await,
+            },
         };
-        if let Some(fresh) = self.fresh() {
-            return fresh;
+        if let Some(view) = self.remembered() {
+            return view;
         }
-        let read = timeout(PATIENCE, self.holds.read()).await;
-        let mut known = self.known();
-        known.fresh_until = Some(Instant::now() + self.memory);
-        match read {
+        let asked = self.clock.moment();
+        let problem = match timeout(PATIENCE, self.holds.read()).await {
             Ok(Ok(state)) => {
-                tell(known.state.as_deref(), &state);
-                known.state = Some(Arc::new(state));
+                let mut known = self.known();
+                tell(known.read.is_some().then_some(&*known.state), &state);
+                *known = Known { state: Arc::new(state), read: Some(asked), tried: Some(asked) };
+                return View { state: Arc::clone(&known.state), is_current: true };
             }
-            Ok(Err(error)) => warn!(error = %error, "the last known holds count on"),
-            Err(_) => warn!("reading the holds took too long, the last known ones count on"),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "reading took too long".to_owned(),
+        };
+        telemetry::holds_unreadable();
+        let mut known = self.known();
+        known.tried = Some(self.clock.moment());
+        let view = known.view();
+        match view.is_current {
+            true => warn!(problem, "holds unreadable, using last known state"),
+            false => error!(problem, "holds unreadable, no target is called until they can be read"),
         }
-        known.state.clone()
+        view
     }
 
     /// The state if it was read, or tried to be read, a short while ago.
-    fn fresh(&self) -> Option<Option<Arc<HoldState>>> {
+    fn remembered(&self) -> Option<View> {
         let known = self.known();
-        known.fresh_until.is_some_and(|until| Instant::now() < until).then(|| known.state.clone())
+        let tried = known.tried.as_ref()?;
+        (tried.elapsed() < self.memory).then(|| known.view())
+    }
+
+    /// The state if it was read within so long.
+    fn read_within(&self, age: Duration) -> Option<View> {
+        let known = self.known();
+        let read = known.read.as_ref()?;
+        (read.elapsed() < age).then(|| known.view())
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -217,35 +274,5 @@ fn tell(before: Option<&HoldState>, now: &HoldState) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hold(since: u64, until: Option<u64>) -> Hold {
-        Hold { since: Timestamp(since), until: until.map(Timestamp), reason: "release".into(), by: "ops".into() }
-    }
-
-    #[test]
-    fn a_hold_ends_by_itself_and_a_longer_one_keeps_its_beginning() {
-        let mut state = HoldState::default();
-        Change::Hold("sss".into(), hold(10, Some(20))).apply(&mut state);
-        assert!(state.hold("sss", Timestamp(19)).is_some());
-        assert!(state.hold("sss", Timestamp(20)).is_none());
-        Change::Hold("sss".into(), hold(15, None)).apply(&mut state);
-        assert_eq!(state.hold("sss", Timestamp(99)).map(|hold| hold.since), Some(Timestamp(10)));
-        Change::Hold("sss".into(), hold(5, Some(7))).apply(&mut state);
-        Change::Hold("sss".into(), hold(30, None)).apply(&mut state);
-        assert_eq!(state.hold("sss", Timestamp(99)).map(|hold| hold.since), Some(Timestamp(30)), "it was over");
-    }
-
-    #[test]
-    fn a_resume_ends_the_hold_and_a_hold_ends_the_drain() {
-        let mut state = HoldState::default();
-        Change::Hold("sss".into(), hold(10, None)).apply(&mut state);
-        let drain = Drain { at: Timestamp(20), per_second: 10.0 };
-        Change::Resume("sss".into(), Some(drain)).apply(&mut state);
-        assert!(state.hold("sss", Timestamp(20)).is_none());
-        assert_eq!(state.drains["sss"], drain);
-        Change::Hold("sss".into(), hold(30, None)).apply(&mut state);
-        assert!(state.drains.is_empty());
-    }
-}
+#[path = "holds/tests.rs"]
+mod tests;

@@ -44,6 +44,7 @@ struct Metrics {
     shadows: Counter<u64>,
     webhooks: Counter<u64>,
     unreadable_keys: Counter<u64>,
+    holds_failures: Counter<u64>,
 }
 
 /// Made with the first count: whoever reads is there by then.
@@ -116,6 +117,7 @@ impl Metrics {
             shadows: counter("towpath.shadows", "{message}", "Messages that a shadow saw, by whether it agreed"),
             webhooks: counter("towpath.webhooks", "{webhook}", "Webhooks that came, by what was answered"),
             unreadable_keys: counter("towpath.keys.unreadable", "{key}", "Keys of webhooks that could not be read"),
+            holds_failures: counter("towpath.holds.failures", "{read}", "Reads of the holds that failed"),
         }
     }
 }
@@ -240,6 +242,11 @@ pub(crate) fn buried(route: &str, reason: &'static str, stored: bool) {
 pub fn removed(route: &str, reason: &str) {
     let labels = [KeyValue::new("reason", reason.to_owned()), KeyValue::new("route", route.to_owned())];
     METRICS.dead_letters_removed.add(1, &labels);
+}
+
+/// The holds could not be read.
+pub(crate) fn holds_unreadable() {
+    METRICS.holds_failures.add(1, &[]);
 }
 
 /// A request to a target was made.

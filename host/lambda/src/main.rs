@@ -78,7 +78,7 @@ async fn start() -> anyhow::Result<Host> {
     let queue: Arc<dyn Queue> = Arc::new(SqsQueue::new(client::sqs(&url).await, url));
     let dead_letters = Arc::new(SqsQueue::new(client::sqs(&dead_letter_url).await, dead_letter_url));
     let holds = match holds {
-        Some(url) => Some(Watched::new(Arc::new(S3Holds::new(client::s3().await, url)), HOLDS_MEMORY)),
+        Some(url) => Some(Watched::new(Arc::new(S3Holds::new(client::s3().await, url)), HOLDS_MEMORY, clock)),
         None => None,
     };
     let mut deliverer = Deliverer::new(targets, holds, clock).context("preparing delivery")?;

@@ -26,7 +26,7 @@ pub(super) async fn run(args: Poll, output: &Output, telemetry: Arc<Telemetry>) 
     let queue = aws::queue(&url).await?;
     let dead_letters = aws::queue(dead_letter_url).await?;
     let holds = match config.holds.clone() {
-        Some(url) => Some(Watched::new(aws::holds(url).await?, HOLDS_MEMORY)),
+        Some(url) => Some(Watched::new(aws::holds(url).await?, HOLDS_MEMORY, clock)),
         None => None,
     };
     let (concurrency, wait, visibility) = (config.queue.concurrency, args.wait, args.visibility);

@@ -17,7 +17,7 @@ pub use limit::Limits;
 
 use super::Target;
 use crate::clock::{Clock, Timestamp};
-use crate::holds::{BreakerReport, HoldState, Watched};
+use crate::holds::{BreakerReport, View, Watched};
 use crate::places::{Away, Entered, Place};
 use breaker::{Breaker, Moved, Probe, Refusal};
 use drain::Drains;
@@ -44,6 +44,8 @@ pub struct Closed {
 pub enum Gate {
     /// Somebody said that it must not be called.
     Hold,
+    /// Nobody knows whether it is on hold.
+    Unknown,
     /// It was away, and is left alone for a while.
     Breaker,
     /// What waited is sent to it one after another.
@@ -119,11 +121,11 @@ impl Gates {
         latest: Instant,
         place: &'a mut Place,
     ) -> Result<Leave<'a>, NoLeave> {
-        let state = self.open(targets).await?;
+        let view = self.open(targets).await?;
         let limits = async {
             let mut slots = Vec::new();
             for (name, wanted) in targets {
-                let drain = state.as_ref().and_then(|state| state.drains.get(*name));
+                let drain = view.as_ref().and_then(|view| view.drain(name));
                 if let Some(drain) = drain.filter(|drain| stored_at <= drain.at)
                     && let Err(after) = self.drains.turn(name, drain, latest).await
                 {
@@ -164,27 +166,28 @@ impl Gates {
     }
 
     /// The holds that are known, if none of these targets is on hold or has an open breaker.
-    async fn open(&self, targets: &BTreeMap<&str, Wanted<'_>>) -> Result<Option<Arc<HoldState>>, Closed> {
-        let state = match &self.holds {
+    async fn open(&self, targets: &BTreeMap<&str, Wanted<'_>>) -> Result<Option<View>, Closed> {
+        let view = match &self.holds {
             None => None,
-            Some(holds) => match holds.state().await {
-                Some(state) => Some(state),
-                None => return Err(unknown(targets)),
-            },
+            Some(holds) => Some(holds.state().await),
         };
         for Wanted { target, .. } in targets.values() {
             if target.hold {
                 return Err(closed(target, Gate::Hold, "on hold by the config".to_owned(), None));
             }
-            if let Some(hold) = state.as_ref().and_then(|state| state.hold(&target.name, self.clock.now())) {
+            if let Some(hold) = view.as_ref().and_then(|view| view.hold(&target.name, self.clock.now())) {
                 let left = hold.until.map(|until| until.since(self.clock.now()));
                 return Err(closed(target, Gate::Hold, format!("on hold since {}", hold.since), left));
+            }
+            if view.as_ref().is_some_and(|view| !view.is_current()) {
+                let why = "nobody knows whether it is on hold: the holds cannot be read".to_owned();
+                return Err(closed(target, Gate::Unknown, why, None));
             }
             if let Some(refusal) = self.known.get(&target.name).and_then(|known| known.breaker.refuses()) {
                 return Err(refused(target, refusal));
             }
         }
-        Ok(state)
+        Ok(view)
     }
 
     /// Tells the breaker of a target what came of a call.
@@ -220,10 +223,4 @@ fn closed(target: &Target, gate: Gate, why: String, after: Option<Duration>) -> 
 
 fn refused(target: &Target, refusal: Refusal) -> Closed {
     closed(target, Gate::Breaker, "its breaker is open".to_owned(), Some(refusal.after))
-}
-
-fn unknown(targets: &BTreeMap<&str, Wanted<'_>>) -> Closed {
-    let target = targets.keys().next().map(|target| (*target).to_owned()).unwrap_or_default();
-    let why = "nobody knows whether it is on hold: the holds cannot be read".to_owned();
-    Closed { target, gate: Gate::Hold, why, after: None }
 }
