@@ -154,14 +154,14 @@ variable "dead_letter_retention" {
 }
 
 variable "max_receive_count" {
-  description = "After how many receives the queue itself moves a message. Receives are not attempts: what waits behind another is received too. The host decides by age; this is the backstop."
+  description = "After how many receives the queue itself moves a message. Every look at a message that waits is a receive, and the host plans its waits so that these last 13 days: with fewer than 1000 looks are rarer, with fewer than 64 they cannot last."
   type        = number
   default     = 1000
   nullable    = false
 
   validation {
-    condition     = var.max_receive_count >= 1 && var.max_receive_count <= 1000
-    error_message = "max_receive_count is 1 to 1000."
+    condition     = var.max_receive_count >= 64 && var.max_receive_count <= 1000
+    error_message = "max_receive_count is 64 to 1000: with fewer receives a message cannot wait for 13 days."
   }
 }
 

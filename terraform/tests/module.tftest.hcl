@@ -289,7 +289,7 @@ run "hand_written_values" {
     timeout                     = 30
     visibility_timeout          = 300
     dead_letter_retention       = 4
-    max_receive_count           = 5
+    max_receive_count           = 500
     deduplication_scope         = "queue"
     paused                      = true
   }
@@ -315,7 +315,7 @@ run "hand_written_values" {
     error_message = "The mapping is as it was, and paused."
   }
   assert {
-    condition     = jsondecode(aws_sqs_queue_redrive_policy.this.redrive_policy).maxReceiveCount == 5 && aws_lambda_function.host.reserved_concurrent_executions == 2
+    condition     = jsondecode(aws_sqs_queue_redrive_policy.this.redrive_policy).maxReceiveCount == 500 && aws_lambda_function.host.reserved_concurrent_executions == 2
     error_message = "Receives and concurrency are as they were."
   }
   assert {

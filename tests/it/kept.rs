@@ -10,7 +10,7 @@ use towpath_core::dead_letter::DeadLetter;
 use towpath_core::message::{Note, ORIGIN_ATTRIBUTE, Origin};
 use towpath_core::pipeline::{Lease, Settlement};
 use towpath_core::queue::{
-    Attribute, GroupId, Handle, MAX_VISIBILITY, NewMessage, Queue, QueueError, Receive, Received, Sent,
+    Attribute, GroupId, Handle, MAX_VISIBILITY, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent,
 };
 use towpath_core::telemetry::STORY;
 use towpath_local::LocalQueue;
@@ -80,6 +80,10 @@ impl Queue for Panicking {
         Ok(Vec::new())
     }
 
+    async fn limits(&self) -> Result<QueueLimits, QueueError> {
+        Ok(QueueLimits::LOCAL)
+    }
+
     async fn has_group(&self, _: &GroupId) -> Result<Option<bool>, QueueError> {
         Ok(None)
     }
@@ -122,6 +126,10 @@ impl Queue for PanicsWhenAsked {
 
     async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError> {
         self.0.receive(request).await
+    }
+
+    async fn limits(&self) -> Result<QueueLimits, QueueError> {
+        Ok(QueueLimits::LOCAL)
     }
 
     async fn has_group(&self, _: &GroupId) -> Result<Option<bool>, QueueError> {

@@ -258,6 +258,42 @@ async fn a_high_receive_count_is_no_reason_to_give_a_message_up() {
     assert!(setup.sqs.sent().is_empty());
 }
 
+/// A record that was stored a day ago, and received so often.
+fn old(name: &str, receives: &str) -> Value {
+    let mut record = record_of("forward", name, receives);
+    let sent_at = record["attributes"]["SentTimestamp"].as_str().unwrap().parse::<u64>().unwrap() - 24 * 3600 * 1000;
+    record["attributes"]["SentTimestamp"] = json!(sent_at.to_string());
+    record
+}
+
+#[tokio::test]
+async fn what_was_received_often_waits_so_long_that_its_receives_last() {
+    for attributes_fail in [false, true] {
+        let mut setup = setup(failing(&["A1"]).await).await;
+        if attributes_fail {
+            setup.sqs.fail("GetQueueAttributes");
+        }
+        let batch = event(vec![old("A1", "700"), old("A2", "700")]);
+        assert_eq!(setup.function.invoke(&batch, MINUTE).await, Ok(failures(&["A1", "A2"])));
+        let waits: Vec<u64> = setup.sqs.visibility_changes().into_iter().map(|(_, seconds)| seconds).collect();
+        // 12 days are left, for 110 receives, or for 200 if it is assumed that there are 1,000.
+        let expected = if attributes_fail { 1000..1300 } else { 1900..2300 };
+        assert!(waits.len() == 2 && waits.iter().all(|wait| expected.contains(wait)), "{waits:?}");
+        assert!(setup.sqs.sent().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_message_at_its_last_receive_is_a_dead_letter_before_the_queue_moves_it() {
+    let mut setup = setup(failing(&["A1"]).await).await;
+    let batch = event(vec![old("A1", "900"), old("B1", "899")]);
+    assert_eq!(setup.function.invoke(&batch, MINUTE).await, Ok(failures(&[])));
+    let sent = setup.sqs.sent();
+    assert_eq!(sent.len(), 1);
+    let letter = sent[0]["MessageAttributes"]["towpath-dead-letter"]["StringValue"].as_str().unwrap();
+    assert!(letter.contains("\"max-receives\"") && letter.contains("maxReceiveCount"), "{letter}");
+}
+
 #[tokio::test]
 async fn direct_bodies_and_envelopes_are_both_read() {
     let mut setup = setup(Target::fine().await).await;

@@ -34,3 +34,4 @@ mod secrets;
 mod telemetry;
 mod tokens;
 mod verify;
+mod waits;

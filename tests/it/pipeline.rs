@@ -239,14 +239,14 @@ async fn misfits_dead_letter_with_what_does_not_fit() {
     assert_eq!(target.bodies(), ["what do ya want for nothing?"]);
 }
 
-/// A message that is older than its route allows, and a young one behind it.
-async fn expired(guest: Guest, answer: Answer, config: Edit<'_>) -> (Vec<Settlement>, Vec<DeadLetter>) {
+/// A message of this age, and a young one behind it.
+async fn aged(days: u64, guest: Guest, answer: Answer, config: Edit<'_>) -> (Vec<Settlement>, Vec<DeadLetter>) {
     let rig = Rig::new().await;
     rig.write("guest", guest);
     let target = Target::answering(move |_| answer.clone()).await;
     let pipeline = rig.pipeline(&config(one_route(&target.url)));
     let head = received("g/1", "head");
-    let head = Received { sent_at: head.sent_at - Duration::from_secs(4 * 24 * 3600), ..head };
+    let head = Received { sent_at: head.sent_at - Duration::from_secs(days * 24 * 3600), ..head };
     let mut run = pipeline.group(Lease::of(MAX_VISIBILITY));
     let settlements = vec![run.next(&head).await, run.next(&received("g/1", "mate")).await];
     (settlements, rig.letters().await)
@@ -263,20 +263,24 @@ async fn past_its_age_a_message_is_tried_once_more_and_then_given_up_and_its_mat
     };
     let same = |config: String| config;
     let fine = Answer::Status(200, String::new());
-    let cases: [(&str, Guest, Answer, Edit<'_>, &str); 4] = [
-        ("unavailable", Guest::forward(), Answer::Status(503, String::new()), &same, "expired"),
-        ("deferred", Guest::retry("later", 1000), fine.clone(), &same, "expired"),
-        ("held", Guest::forward(), fine.clone(), &|config| config + "\nhold = true", "expired"),
-        ("starved", spin(), fine, &slow, "plugin-timeout"),
+    let hold = |config: String| config + "\nhold = true";
+    let cases: [(&str, u64, Guest, Answer, Edit<'_>, &str); 4] = [
+        ("unavailable", 4, Guest::forward(), Answer::Status(503, String::new()), &same, "expired"),
+        ("deferred", 4, Guest::retry("later", 1000), fine.clone(), &same, "expired"),
+        ("held", 13, Guest::forward(), fine.clone(), &hold, "waited-too-long"),
+        ("starved", 4, spin(), fine.clone(), &slow, "plugin-timeout"),
     ];
-    for (name, guest, answer, config, reason) in cases {
-        let (settlements, letters) = expired(guest, answer, config).await;
+    for (name, days, guest, answer, config, reason) in cases {
+        let (settlements, letters) = aged(days, guest, answer, config).await;
         assert_eq!(settlements[0], Settlement::Buried, "{name}");
         assert_eq!(letters[0].reason, reason, "{name}");
         // The mate is young: it fails the same way, and waits.
         assert!(matches!(settlements[1], Settlement::Retry(_)), "{name}");
         assert_eq!(letters.len(), 1, "{name}");
     }
+    let (settlements, letters) = aged(12, Guest::forward(), fine, &hold).await;
+    assert!(settlements.iter().all(|settlement| matches!(settlement, Settlement::Retry(_))), "{settlements:?}");
+    assert!(letters.is_empty(), "a hold outlasts max_age");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use serde_json::Value;
 use towpath_core::clock::Timestamp;
 use towpath_core::pipeline::{Lease, Pipeline, Settlement};
 use towpath_core::poll::by_group;
-use towpath_core::queue::{Handle, MAX_BATCH, MAX_VISIBILITY, MessageId, Queue, Received};
+use towpath_core::queue::{Handle, LONGEST_WAIT, MAX_BATCH, MessageId, Queue, Received};
 use towpath_core::registry::Watch;
 use tracing::{error, info, warn};
 
@@ -23,9 +23,6 @@ const ANSWER_MARGIN: Duration = Duration::from_millis(500);
 
 /// Giving messages back must fit between the end of the work and the answer.
 const SETTLE_MARGIN: Duration = Duration::from_secs(1);
-
-/// The longest that an invocation can have held a message already.
-const MAX_INVOCATION: Duration = Duration::from_secs(15 * 60);
 
 /// The answer of `ReportBatchItemFailures`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -65,6 +62,10 @@ impl Host {
         let records = records(event, self.pipeline.clock.now())?;
         let ids: Vec<MessageId> = records.iter().map(|record| record.id.clone()).collect();
         let messages = readable(records);
+        // What comes for the first time has receives enough: a function that starts does not wait for an answer.
+        if messages.iter().any(|message| message.receive_count > 1) {
+            self.pipeline.limits.ask_if_due(&*self.queue).await;
+        }
         let results = Results::default();
         let lease = Lease::since(began, total.saturating_sub(SETTLE_MARGIN));
         let work = join_all(by_group(messages).into_iter().map(|group| self.group(group, lease.clone(), &results)));
@@ -95,8 +96,7 @@ impl Host {
                     }
                 }
                 Settlement::Retry(after) => {
-                    let after = after.min(MAX_VISIBILITY - MAX_INVOCATION);
-                    give_back.push((message.handle.clone(), after));
+                    give_back.push((message.handle.clone(), after.min(LONGEST_WAIT)));
                 }
             }
         }

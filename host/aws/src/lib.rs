@@ -19,4 +19,4 @@ mod sqs;
 pub use artifacts::S3Artifacts;
 pub use holds::S3Holds;
 pub use secrets::SecretsManager;
-pub use sqs::{SqsDepth, SqsQueue};
+pub use sqs::{SqsDepth, SqsQueue, limits};

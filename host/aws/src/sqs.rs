@@ -1,5 +1,6 @@
 //! SQS as the host's queue.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use aws_sdk_sqs::types::{
 };
 use towpath_core::clock::Clock;
 use towpath_core::queue::{
-    Attribute, AttributeValue, GroupId, Handle, MAX_MESSAGE_BYTES, MessageId, NewMessage, Queue, QueueError, Receive,
-    Received, Sent,
+    Attribute, AttributeValue, GroupId, Handle, MAX_MESSAGE_BYTES, MAX_RETENTION, MessageId, NewMessage, Queue,
+    QueueError, QueueLimits, Receive, Received, Sent,
 };
 
 use crate::client::ATTEMPT_TIMEOUT;
@@ -32,6 +33,8 @@ pub struct SqsDepth {
     /// Messages that are not visible yet.
     pub delayed: u64,
 }
+
+type Attributes = HashMap<QueueAttributeName, String>;
 
 /// A queue of SQS.
 pub struct SqsQueue {
@@ -58,8 +61,7 @@ impl SqsQueue {
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
         ];
         let asked = names.iter().cloned().chain([QueueAttributeName::MaximumMessageSize]).collect();
-        let ask = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(asked));
-        let attributes = ask.send().await.map_err(|error| self.failed(error))?.attributes.unwrap_or_default();
+        let attributes = self.attributes(asked).await?;
         let most = attributes.get(&QueueAttributeName::MaximumMessageSize).and_then(|most| most.parse().ok());
         if let Some(most) = most {
             self.most.store(most, Ordering::Relaxed);
@@ -75,6 +77,11 @@ impl SqsQueue {
             self.most.store(*most, Ordering::Relaxed);
         }
         error
+    }
+
+    async fn attributes(&self, names: Vec<QueueAttributeName>) -> Result<Attributes, QueueError> {
+        let ask = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names));
+        Ok(ask.send().await.map_err(|error| self.failed(error))?.attributes.unwrap_or_default())
     }
 
     fn failed<E>(&self, error: SdkError<E>) -> QueueError
@@ -99,6 +106,19 @@ impl SqsQueue {
             }
         };
         (0..count).map(entry).collect()
+    }
+}
+
+/// What a queue with these attributes allows a message that waits.
+pub fn limits<'a>(attribute: impl Fn(&'static str) -> Option<&'a str>) -> QueueLimits {
+    let retention = attribute("MessageRetentionPeriod").and_then(|seconds| seconds.parse().ok());
+    let redrive = attribute("RedrivePolicy").and_then(|policy| serde_json::from_str::<serde_json::Value>(policy).ok());
+    // A number, or a number in quotes.
+    let receives = redrive.as_ref().and_then(|redrive| redrive.get("maxReceiveCount"));
+    let receives = receives.and_then(|count| count.as_u64().or_else(|| count.as_str()?.parse().ok()));
+    QueueLimits {
+        retention: retention.map_or(MAX_RETENTION, Duration::from_secs),
+        max_receives: receives.and_then(|count| u32::try_from(count).ok()),
     }
 }
 
@@ -199,6 +219,12 @@ impl Queue for SqsQueue {
             Ok(deleted) => self.entries(handles.len(), &deleted.failed),
             Err(error) => self.all(handles.len(), error),
         }
+    }
+
+    async fn limits(&self) -> Result<QueueLimits, QueueError> {
+        let names = vec![QueueAttributeName::MessageRetentionPeriod, QueueAttributeName::RedrivePolicy];
+        let attributes = self.attributes(names).await?;
+        Ok(limits(|name| attributes.get(&name.into()).map(String::as_str)))
     }
 
     async fn has_group(&self, _: &GroupId) -> Result<Option<bool>, QueueError> {
@@ -318,6 +344,18 @@ mod tests {
         for (millis, whole) in [(0, 0), (1, 1), (3999, 4), (4000, 4), (4001, 5)] {
             assert_eq!(seconds(Duration::from_millis(millis)), whole, "{millis} ms");
         }
+    }
+
+    #[test]
+    fn limits_are_read_from_the_attributes_of_a_queue() {
+        let day = Duration::from_secs(24 * 3600);
+        let of =
+            |policy: Option<&'static str>| limits(|name| if name == "RedrivePolicy" { policy } else { Some("345600") });
+        let quoted = r#"{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:1:dead.fifo","maxReceiveCount":"1000"}"#;
+        assert_eq!(of(Some(quoted)), QueueLimits { retention: 4 * day, max_receives: Some(1000) });
+        assert_eq!(of(Some(r#"{"maxReceiveCount":5}"#)).max_receives, Some(5));
+        assert_eq!(of(None), QueueLimits { retention: 4 * day, max_receives: None });
+        assert_eq!(limits(|_| None), QueueLimits::LOCAL);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use towpath_core::holds::Watched;
 use towpath_core::pipeline::Pipeline;
 use towpath_core::plugin::{Engine, LoadError, Plugin, Plugins, Settings};
 use towpath_core::poll::{self, Health};
+use towpath_core::queue::Queue as _;
 use towpath_core::registry::{self, Failures, Watch};
 use towpath_core::route::Routes;
 use towpath_core::telemetry::{self, Stored};
@@ -193,6 +194,7 @@ impl Station {
         let dead_letters = Arc::new(queues.dead_letters.clone());
         let source = EVENTS.to_owned();
         let pipeline = Pipeline::new(routes.clone(), plugins, deliverer, dead_letters, source, clock);
+        pipeline.limits.set(queues.events.limits().await?);
         let listen = ingest;
         let ingest = Ingest::new(routes, Arc::new(queues.events.clone()), listen.body_limit);
         let ingest = ingest.ready_with(Arc::clone(&health)).keeping_refused(Arc::new(queues.refused.clone()));

@@ -8,6 +8,7 @@ use towpath_core::clock::Timestamp;
 use towpath_core::config::{Config, Secrets};
 use towpath_core::deliver::Target;
 use towpath_core::holds::Holds;
+use towpath_core::queue::{Queue as _, QueueLimits};
 
 use crate::args::Place as Args;
 use crate::aws;
@@ -61,6 +62,15 @@ impl Found {
     /// A target of the config.
     pub(crate) fn target(&self, name: &str) -> Option<&Target> {
         self.config.as_ref().and_then(|config| config.targets.get(name))
+    }
+
+    /// What the queue of events allows a message that waits; nothing is known where no config names that queue.
+    pub(crate) async fn limits(&self) -> anyhow::Result<QueueLimits> {
+        match &self.place {
+            Place::Local(queues) => Ok(queues.events.limits().await?),
+            Place::Sqs { events: Some(url), .. } => Ok(aws::queue(url).await?.limits().await?),
+            Place::Sqs { events: None, .. } => bail!("no config names queue.url"),
+        }
     }
 
     /// Where holds are kept here.

@@ -17,7 +17,7 @@ use crate::queue::{Attribute, Attributes, GroupId, MessageId, NewMessage, Receiv
 pub const DEAD_LETTER_ATTRIBUTE: &str = "towpath-dead-letter";
 
 /// Every reason that a [`DeadLetter`] of this version can have.
-pub const REASONS: [&str; 14] = [
+pub const REASONS: [&str; 15] = [
     "bad-request",
     "expired",
     "max-receives",
@@ -32,6 +32,7 @@ pub const REASONS: [&str; 14] = [
     "rejected",
     "unreadable",
     "unverified",
+    "waited-too-long",
 ];
 
 /// The most attributes that SQS takes.

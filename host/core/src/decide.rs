@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::backoff::Backoff;
-use crate::deliver::{Closed, Gate};
+use crate::deliver::Closed;
 use crate::outcome::{Attempt, FaultKind, Outcome};
-use crate::queue::{GroupId, MAX_RETENTION, MAX_VISIBILITY};
+use crate::queue::{GroupId, QueueLimits};
 
 /// What is done with a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,7 +33,7 @@ pub enum OnDeadLetter {
     /// Dead-letter the message and go on with its group.
     #[default]
     Continue,
-    /// Keep the message, and its group waiting behind it, until [`LAST_CALL`].
+    /// Keep the message, and its group waiting behind it, until the queue's [last call](QueueLimits::last_call).
     Block,
     /// Dead-letter the message, and what comes behind it in its group too, until they are sent back together.
     Park,
@@ -46,8 +46,12 @@ pub struct Facts<'a> {
     pub group: &'a GroupId,
     /// How long ago the message was stored.
     pub age: Duration,
-    /// How old it may grow.
+    /// How long it may be tried.
     pub max_age: Duration,
+    /// How often it was received, this time included.
+    pub receive_count: u32,
+    /// What its queue allows a message that waits.
+    pub limits: QueueLimits,
     /// How often in a row the group's head failed, this time included.
     pub failures: u32,
     /// What happens instead of dead-lettering.
@@ -56,16 +60,21 @@ pub struct Facts<'a> {
     pub backoff: Backoff,
 }
 
-/// The longest a held message waits before it is looked at again: a resume is felt within a minute.
+/// The longest a held message waits before it is looked at again, where its queue does not count looks: a resume is felt
+/// within a minute.
 pub const HELD_CAP: Duration = Duration::from_secs(60);
 
-/// A day before a queue forgets a message, `block` blocks no more: a dead letter is better than nothing.
-pub const LAST_CALL: Duration = MAX_RETENTION.saturating_sub(Duration::from_secs(24 * 60 * 60));
+/// The reason of a message that its queue would move at the next receive.
+pub const OUT_OF_RECEIVES: &str = "max-receives";
+
+/// The reason of a message that only ever waited for a gate, until its queue would have deleted it.
+pub const WAITED_TOO_LONG: &str = "waited-too-long";
 
 /// The shortest wait before another try, whatever a target or plugin asks for.
 pub const MIN_RETRY: Duration = Duration::from_secs(1);
 
-/// Decides. A message that was never tried is never dead-lettered.
+/// Decides. Waiting dead-letters nothing: a message that was not tried in this pass is given up only when its queue would
+/// take it away otherwise.
 pub fn decide(outcome: &Outcome, facts: Facts<'_>) -> Decision {
     let wait = || facts.backoff.after(facts.failures, facts.group);
     match outcome {
@@ -75,14 +84,7 @@ pub fn decide(outcome: &Outcome, facts: Facts<'_>) -> Decision {
             let wait = asked.unwrap_or_else(|| backoff.after(facts.failures, facts.group));
             retry_or(facts, wait, "expired", || last_attempt(attempts))
         }
-        Outcome::Held(Closed { target, gate, why, after }) => {
-            let wait = after.map_or_else(wait, |after| after.max(MIN_RETRY)).min(HELD_CAP);
-            // An operator's hold may outlast a message. A gate that opens by itself lets every message be
-            // tried first.
-            let max_age = if *gate == Gate::Hold { facts.max_age } else { facts.max_age.max(LAST_CALL) };
-            let facts = Facts { max_age, ..facts };
-            retry_or(facts, wait, "expired", || format!("target {target} was not called: {why}"))
-        }
+        Outcome::Held(closed) => wait_for_gate(facts, closed),
         Outcome::Deferred { reason, after } => {
             let asked = after.map(|after| after.clamp(MIN_RETRY, facts.backoff.cap.max(MIN_RETRY)));
             let detail = || format!("the plugin asked for a retry: {}: {}", reason.code, reason.message);
@@ -100,20 +102,59 @@ pub fn decide(outcome: &Outcome, facts: Facts<'_>) -> Decision {
     }
 }
 
-fn retry_or(facts: Facts<'_>, wait: Duration, code: &'static str, detail: impl FnOnce() -> String) -> Decision {
-    if facts.age < facts.max_age {
-        return Decision::Retry(wait.min(MAX_VISIBILITY));
+fn wait_for_gate(facts: Facts<'_>, closed: &Closed) -> Decision {
+    let wait =
+        closed.after.map_or_else(|| facts.backoff.after(facts.failures, facts.group), |after| after.max(MIN_RETRY));
+    let Closed { target, why, .. } = closed;
+    let age = facts.age();
+    if facts.age >= facts.limits.last_call() {
+        let detail =
+            format!("given up after {age}, before the queue deletes it; target {target} was not called: {why}");
+        return Decision::DeadLetter(Death { code: WAITED_TOO_LONG, detail });
     }
-    let age = humantime::format_duration(Duration::from_secs(facts.age.as_secs()));
+    retry(facts, wait.min(HELD_CAP), || format!("target {target} was not called: {why}"))
+}
+
+fn retry_or(facts: Facts<'_>, wait: Duration, code: &'static str, detail: impl FnOnce() -> String) -> Decision {
+    if facts.age < facts.max_age.min(facts.limits.last_call()) {
+        return retry(facts, wait, detail);
+    }
+    let age = facts.age();
     give_up(facts, code, format!("given up after {age}; the last try: {}", detail()))
 }
 
+/// Another try, if the queue hands the message out once more.
+fn retry(facts: Facts<'_>, wait: Duration, detail: impl FnOnce() -> String) -> Decision {
+    if facts.limits.is_last_receive(facts.receive_count) {
+        let receives = facts.receive_count;
+        let detail = format!(
+            "given up after {}: it was received {receives} times, and the queue's maxReceiveCount allows no more; {}",
+            facts.age(),
+            detail()
+        );
+        return Decision::DeadLetter(Death { code: OUT_OF_RECEIVES, detail });
+    }
+    Decision::Retry(facts.wait(wait))
+}
+
 fn give_up(facts: Facts<'_>, code: &'static str, detail: String) -> Decision {
-    match facts.on_dead_letter {
-        OnDeadLetter::Block if facts.age < LAST_CALL => {
-            Decision::Retry(facts.backoff.after(facts.failures, facts.group))
-        }
-        _ => Decision::DeadLetter(Death { code, detail }),
+    let blocks = facts.on_dead_letter == OnDeadLetter::Block && facts.age < facts.limits.last_call();
+    if blocks && !facts.limits.is_last_receive(facts.receive_count) {
+        return Decision::Retry(facts.wait(facts.backoff.after(facts.failures, facts.group)));
+    }
+    Decision::DeadLetter(Death { code, detail })
+}
+
+impl Facts<'_> {
+    /// A wait that the queue can bear: neither so short that the receives run out, nor so long that it outlasts the queue.
+    pub fn wait(&self, wanted: Duration) -> Duration {
+        let least = self.limits.least_wait(self.age, self.receive_count);
+        wanted.max(least).min(self.limits.longest_wait(self.age))
+    }
+
+    /// The age in words.
+    fn age(&self) -> humantime::FormattedDuration {
+        humantime::format_duration(Duration::from_secs(self.age.as_secs()))
     }
 }
 

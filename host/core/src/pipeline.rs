@@ -4,9 +4,12 @@ mod burial;
 mod call;
 mod failures;
 mod group;
+mod limits;
 mod shadow;
 mod story;
 mod tally;
+#[cfg(test)]
+mod waits;
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -20,6 +23,7 @@ use tracing::{Instrument as _, error, warn};
 
 pub use crate::lease::Lease;
 pub use group::{GroupRun, Line, Settlement};
+pub use limits::KnownLimits;
 pub use tally::{Tally, Totals};
 
 use crate::backoff::Backoff;
@@ -61,6 +65,8 @@ pub struct Pipeline {
     pub clock: Clock,
     /// The wait before another try where no target has one of its own.
     pub backoff: Backoff,
+    /// What the queue that messages come from allows those that wait.
+    pub limits: KnownLimits,
     tally: Tally,
     failures: Arc<Failures>,
 }
@@ -77,7 +83,8 @@ impl Pipeline {
     ) -> Pipeline {
         let (backoff, tally, failures) = (Backoff::default(), Tally::default(), Arc::<Failures>::default());
         failures.show(clock);
-        Pipeline { routes, plugins, deliverer, dead_letters, source, clock, backoff, tally, failures }
+        let limits = KnownLimits::new(clock);
+        Pipeline { routes, plugins, deliverer, dead_letters, source, clock, backoff, limits, tally, failures }
     }
 
     /// Begins with a group that has no place of a driver. Its messages go through [`GroupRun::next`] one after another.
@@ -210,6 +217,8 @@ impl Pipeline {
             age: self.clock.now().since(received.sent_at),
             max_age: route.map_or(MAX_RETENTION, |route| route.max_age),
             failures,
+            receive_count: received.receive_count,
+            limits: self.limits.get(),
             on_dead_letter: route.map_or(OnDeadLetter::Continue, |route| route.on_dead_letter),
             backoff: self.backoff,
         }
@@ -246,7 +255,7 @@ impl Pipeline {
         };
         telemetry::buried(seen.route.unwrap_or_default(), reason, false);
         error!(reason, problem, "dead-letter send failed, the message is kept");
-        Settlement::Retry(facts.backoff.after(facts.failures, facts.group).min(UNBURIED_CAP))
+        Settlement::Retry(facts.wait(facts.backoff.after(facts.failures, facts.group).min(UNBURIED_CAP)))
     }
 }
 
@@ -267,8 +276,13 @@ impl Line for Pipeline {
         };
         AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
             error!(message_id = %received.id, panic = panic_text(&*panic), "the host panicked, the message is kept");
-            Settlement::Retry(self.backoff.base)
+            Settlement::Retry(self.facts(received, None, 1).wait(self.backoff.base))
         })
+    }
+
+    fn least_wait(&self, received: &Received) -> Duration {
+        let age = self.clock.now().since(received.sent_at);
+        self.limits.get().least_wait(age, received.receive_count)
     }
 }
 

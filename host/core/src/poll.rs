@@ -25,7 +25,7 @@ use tracing::{info, warn};
 use crate::clock::{Clock, Moment};
 use crate::pipeline::{GroupRun, Lease, Line, Settlement};
 use crate::places::{Place, Places};
-use crate::queue::{Handle, MAX_VISIBILITY, Queue, Received};
+use crate::queue::{Handle, MAX_VISIBILITY, Queue, Received, hidden_at_most};
 use crate::tasks::{Failure, Tasks};
 use deleter::{Deleter, Deleting};
 use keeper::Keeper;
@@ -166,7 +166,9 @@ impl<L: Line> Worker<L> {
             give_back = self.messages(&messages, &keeper, asked, place.unwrap_or_else(Place::alone)) => give_back,
         };
         // All work on the group has ended. Tail to head, so that nobody overtakes.
-        let give_back: Vec<(Handle, Duration)> = give_back.into_iter().rev().collect();
+        let most = hidden_at_most(asked.elapsed());
+        let hidden = |(handle, after): (Handle, Duration)| (handle, after.min(most));
+        let give_back: Vec<(Handle, Duration)> = give_back.into_iter().rev().map(hidden).collect();
         if give_back.is_empty() {
             return;
         }

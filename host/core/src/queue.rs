@@ -1,5 +1,7 @@
 //! The queue as the host sees it: SQS FIFO, or the local queue that behaves like it.
 
+mod limits;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,6 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+
+pub use limits::{LONGEST_WAIT, QueueLimits, hidden_at_most};
 
 use crate::clock::Timestamp;
 
@@ -268,6 +272,9 @@ pub trait Queue: Send + Sync + 'static {
     /// Makes messages invisible for so long from now on, in the order given; zero gives them back at
     /// once. One answer an entry, in order.
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>>;
+
+    /// How long a message can wait here.
+    async fn limits(&self) -> Result<QueueLimits, QueueError>;
 
     /// Whether messages of this group are stored; `None` if the queue cannot tell, as SQS cannot.
     async fn has_group(&self, group: &GroupId) -> Result<Option<bool>, QueueError>;

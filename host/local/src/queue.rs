@@ -8,7 +8,8 @@ use rusqlite::params;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use towpath_core::clock::Timestamp;
 use towpath_core::queue::{
-    GroupId, Handle, MAX_BATCH, MAX_VISIBILITY, MAX_WAIT, NewMessage, Queue, QueueError, Receive, Received, Sent,
+    GroupId, Handle, MAX_BATCH, MAX_VISIBILITY, MAX_WAIT, NewMessage, Queue, QueueError, QueueLimits, Receive,
+    Received, Sent,
 };
 
 use crate::queues::Seen;
@@ -153,6 +154,12 @@ impl Queue for LocalQueue {
             })
             .await;
         spread(done, handles.len())
+    }
+
+    async fn limits(&self) -> Result<QueueLimits, QueueError> {
+        let settings = self.settings();
+        let max_receives = settings.redrive.as_ref().map(|redrive| redrive.max_receive_count);
+        Ok(QueueLimits { retention: settings.retention, max_receives })
     }
 
     async fn has_group(&self, group: &GroupId) -> Result<Option<bool>, QueueError> {

@@ -15,6 +15,8 @@ pub struct Limits {
     /// Messages that a receive looks at to find a group that is free: the first of the queue. Source: "Amazon SQS FIFO queue
     /// quotas".
     pub window: u32,
+    /// The most receives of a message: the queue moves it at the next one. Source: `maxReceiveCount` of `SetQueueAttributes`.
+    pub receives: u32,
     /// Requests a second for each operation, high throughput, in the largest regions. Source: the same.
     pub requests: f64,
     /// Invocations at the same time: `maximum_concurrency` of the mapping. Source: "Configuring scaling behavior for SQS event
@@ -27,8 +29,15 @@ pub struct Limits {
 }
 
 /// As published in 2025.
-pub const AWS: Limits =
-    Limits { in_flight: 120_000, window: 120_000, requests: 70_000.0, functions: 1000, batch: 10, posts: 10_000.0 };
+pub const AWS: Limits = Limits {
+    in_flight: 120_000,
+    window: 120_000,
+    receives: 1000,
+    requests: 70_000.0,
+    functions: 1000,
+    batch: 10,
+    posts: 10_000.0,
+};
 
 /// Prices of `us-east-1`, in dollars, without free tiers, as published in 2025.
 mod prices {
@@ -57,13 +66,24 @@ pub struct Load {
     pub overhead_s: f64,
     /// The share of the groups whose target is on hold.
     pub held: f64,
-    /// How long a held message waits before it is looked at again, in seconds.
-    pub hold_wait_s: f64,
+    /// How long a held message waits before it is looked at again, in seconds: by its age in seconds, and how often it was
+    /// received.
+    pub hold_wait_s: fn(f64, u32) -> f64,
 }
 
 /// A hundred thousand groups, and a target that takes 200 ms.
 pub const LOAD: Load =
-    Load { groups: 100_000, per_second: 5_000.0, target_s: 0.2, overhead_s: 0.01, held: 0.0, hold_wait_s: 60.0 };
+    Load { groups: 100_000, per_second: 5_000.0, target_s: 0.2, overhead_s: 0.01, held: 0.0, hold_wait_s: growing };
+
+/// A look each minute: what it costs to look as often as one would like.
+pub fn each_minute(_: f64, _: u32) -> f64 {
+    60.0
+}
+
+/// As it is documented: a minute, and about 0.7 % of the age once that is more.
+pub fn growing(age_s: f64, _: u32) -> f64 {
+    (age_s * 0.007).max(60.0)
+}
 
 impl Limits {
     /// Messages a second where enough groups have messages: groups of an invocation run side by side.
@@ -101,7 +121,8 @@ impl Limits {
     /// How many groups may be held at the same time: of each, a batch waits in flight.
     pub fn most_held_groups(&self, load: &Load) -> f64 {
         // What came for a group while it waited is received with its head.
-        let waiting = (load.per_second / f64::from(load.groups) * load.hold_wait_s).clamp(1.0, f64::from(self.batch));
+        let wait = (load.hold_wait_s)(0.0, 1);
+        let waiting = (load.per_second / f64::from(load.groups) * wait).clamp(1.0, f64::from(self.batch));
         f64::from(self.in_flight) / waiting
     }
 }

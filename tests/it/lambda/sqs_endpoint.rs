@@ -80,6 +80,10 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Str
     };
     let answer = match action.as_str() {
         "SendMessage" => json!({ "MessageId": "new-id", "MD5OfMessageBody": md5_is_not_checked() }),
+        "GetQueueAttributes" => json!({ "Attributes": {
+            "MessageRetentionPeriod": "1209600",
+            "RedrivePolicy": "{\"deadLetterTargetArn\":\"arn:aws:sqs:eu-west-1:1:dead.fifo\",\"maxReceiveCount\":900}",
+        } }),
         _ => json!({ "Successful": ids(&request), "Failed": [] }),
     };
     shared.calls.lock().unwrap().push((action, request));

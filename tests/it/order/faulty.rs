@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
-use towpath_core::queue::{GroupId, Handle, NewMessage, Queue, QueueError, Receive, Received, Sent};
+use towpath_core::queue::{GroupId, Handle, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent};
 use towpath_local::LocalQueue;
 
 /// Until when the queue keeps messages for whoever has their handles. Clones share it.
@@ -179,6 +179,10 @@ impl Queue for Faulty {
         self.wait(self.under_way * 3).await;
         self.way().await;
         results
+    }
+
+    async fn limits(&self) -> Result<QueueLimits, QueueError> {
+        self.queue.limits().await
     }
 
     async fn has_group(&self, group: &GroupId) -> Result<Option<bool>, QueueError> {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use towpath_core::pipeline::{Lease, Line, Settlement};
 use towpath_core::places::{Away, Place};
 use towpath_core::poll::{self, Options};
-use towpath_core::queue::{GroupId, Handle, NewMessage, Queue, QueueError, Receive, Received, Sent};
+use towpath_core::queue::{GroupId, Handle, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent};
 use towpath_local::{LocalQueue, QueueSettings, Store};
 
 use super::Plan;
@@ -265,6 +265,10 @@ impl Queue for Remote {
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
         let changes = changes.to_vec();
         self.ask(|queue| async move { queue.change_visibility(&changes).await }).await
+    }
+
+    async fn limits(&self) -> Result<QueueLimits, QueueError> {
+        self.ask(|queue| async move { queue.limits().await }).await
     }
 
     async fn has_group(&self, group: &GroupId) -> Result<Option<bool>, QueueError> {

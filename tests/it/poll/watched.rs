@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use towpath_core::queue::{GroupId, Handle, NewMessage, Queue, QueueError, Receive, Received, Sent};
+use towpath_core::queue::{GroupId, Handle, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent};
 use towpath_local::LocalQueue;
 
 /// What is settled is told.
@@ -78,6 +78,10 @@ impl Queue for Watched {
 
     fn loses_answers(&self) -> bool {
         self.trouble == Trouble::FirstReceiveIsLost || self.queue.loses_answers()
+    }
+
+    async fn limits(&self) -> Result<QueueLimits, QueueError> {
+        self.queue.limits().await
     }
 
     async fn has_group(&self, group: &GroupId) -> Result<Option<bool>, QueueError> {

@@ -4,8 +4,11 @@ mod checks;
 
 use anyhow::{Context as _, bail};
 use console::style;
+use towpath_aws::limits;
 use towpath_aws::operate::{Mapping, Operator};
+use towpath_core::clock::Clock;
 use towpath_core::config::{Config, Secrets};
+use towpath_core::decide::HELD_CAP;
 use towpath_core::registry::{Registry, TARGETS};
 
 use crate::args::{ConfigFile, Deploy};
@@ -105,11 +108,20 @@ pub(super) async fn switch(args: &ConfigFile, on: bool, output: &Output) -> anyh
         let ids: Vec<&str> = mappings.iter().map(|mapping| mapping.id.as_str()).collect();
         output.json(&serde_json::json!({ "mappings": ids, "enabled": on }));
     }
+    let limits = limits(|name| queue.get(name).map(String::as_str));
+    let now = Clock::wall().now();
     output.say(match on {
-        true => "resumed: what waited goes on, in order, as soon as Lambda has switched the mapping on",
-        false => {
-            "paused: messages are stored and wait, in order, until `towpath resume`; batches under way are finished"
-        }
+        true => format!(
+            "resumed: what waited goes on, in order, as soon as Lambda has switched the mapping on; what waits for a retry or a held \
+            target by {} at the latest",
+            now + limits.look_within(limits.last_call(), HELD_CAP)
+        ),
+        false => format!(
+            "paused: messages are stored and wait, in order, until `towpath resume`; batches under way are finished. SQS deletes a \
+            message {} after it was stored: one that is stored now on {}",
+            humantime::format_duration(limits.retention),
+            now + limits.retention
+        ),
     });
     Ok(Exit::Done)
 }

@@ -1,11 +1,15 @@
 //! `hold`, `resume`: take a target away for a release, and give it back.
 
 use anyhow::Context as _;
-use towpath_core::clock::Clock;
+use serde::Serialize;
+use towpath_core::clock::{Clock, Timestamp};
 use towpath_core::config::env;
-use towpath_core::holds::{Change, Drain, Hold};
+use towpath_core::decide::HELD_CAP;
+use towpath_core::holds::{Change, Drain, Hold, HoldState};
+use towpath_core::queue::QueueLimits;
 
 use crate::args;
+use crate::compose::HOLDS_MEMORY;
 use crate::known::Known;
 use crate::output::{Exit, Output};
 use crate::place::Found;
@@ -43,7 +47,8 @@ pub(super) async fn resume(args: args::Resume, output: &Output) -> anyhow::Resul
     let target = args.target.unwrap_or_default();
     let found = Found::find(&args.place).await?;
     check(&found, &target)?;
-    let drain = args.rate.map(|rate| Drain { at: Clock::wall().now(), per_second: rate.per_second() });
+    let now = Clock::wall().now();
+    let drain = args.rate.map(|rate| Drain { at: now, per_second: rate.per_second() });
     let holds = found.holds().await?;
     let before = holds.read().await?;
     if found.config.is_none() {
@@ -52,11 +57,15 @@ pub(super) async fn resume(args: args::Resume, output: &Output) -> anyhow::Resul
             .check(&target)
             .context("no config is here: give --config")?;
     }
-    let was_held = before.hold(&target, Clock::wall().now()).is_some();
+    let was_held = before.hold(&target, now).cloned();
     let held_by_config = found.target(&target).is_some_and(|target| target.hold);
     let state = holds.change(Change::Resume(target.clone(), drain)).await?;
+    let looks = match was_held {
+        Some(hold) => Some(Looks::after(&found, &hold, now).await),
+        None => None,
+    };
     if output.is_json() {
-        output.json(&state);
+        output.json(&Resumed { state, looks });
     }
     if held_by_config {
         let file = found.config.as_ref().map(|config| config.file.display().to_string()).unwrap_or_default();
@@ -65,14 +74,47 @@ pub(super) async fn resume(args: args::Resume, output: &Output) -> anyhow::Resul
         ));
         return Ok(Exit::Findings);
     }
-    output.say(match was_held {
-        true => format!("{target} is resumed; what waited comes within a minute, in order"),
-        false => format!("{target} was not on hold"),
+    output.say(match looks {
+        None => format!("{target} was not on hold"),
+        Some(Looks { by, older_by }) if by == older_by => {
+            format!("{target} is resumed; what waited comes by {by}, in order")
+        }
+        Some(Looks { by, older_by }) => format!(
+            "{target} is resumed; what waited since the hold began comes by {by}, in order, what had waited before by {older_by} at the \
+            latest"
+        ),
     });
     if let Some(rate) = args.rate {
         output.say(format!("what was stored before now is drained at {rate}, by each running host"));
     }
     Ok(Exit::Done)
+}
+
+/// What `resume` prints as JSON.
+#[derive(Serialize)]
+struct Resumed {
+    #[serde(flatten)]
+    state: HoldState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    looks: Option<Looks>,
+}
+
+/// When hosts look again at what waits for a target that was on hold.
+#[derive(Clone, Copy, Serialize)]
+struct Looks {
+    /// The latest time for messages that were stored while it was on hold.
+    by: Timestamp,
+    /// The latest time for messages that had already waited when the hold began.
+    older_by: Timestamp,
+}
+
+impl Looks {
+    async fn after(found: &Found, hold: &Hold, now: Timestamp) -> Looks {
+        // Whoever may not ask the queue is told what holds for the queue of the Terraform module.
+        let limits = found.limits().await.unwrap_or(QueueLimits::ASSUMED);
+        let within = |waited| HOLDS_MEMORY + limits.look_within(waited, HELD_CAP);
+        Looks { by: now + within(now.since(hold.since)), older_by: now + within(limits.last_call()) }
+    }
 }
 
 /// A target that the config does not have is a typo. Without a config nobody knows.

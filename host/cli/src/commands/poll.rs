@@ -7,6 +7,7 @@ use towpath_core::clock::Clock;
 use towpath_core::holds::Watched;
 use towpath_core::pipeline::Pipeline;
 use towpath_core::poll::{self, Options};
+use towpath_core::queue::Queue;
 use towpath_telemetry::Telemetry;
 use tracing::info;
 
@@ -24,6 +25,10 @@ pub(super) async fn run(args: Poll, output: &Output, telemetry: Arc<Telemetry>) 
     };
     let (url, clock) = (url.clone(), Clock::wall());
     let queue = aws::queue(&url).await?;
+    let limits = queue.limits().await.with_context(|| format!("asking the queue {url}"))?;
+    if let Some(problem) = limits.problem().filter(|_| limits.cannot_last()) {
+        bail!("the queue {url} does not let messages wait: {problem}");
+    }
     let dead_letters = aws::queue(dead_letter_url).await?;
     let holds = match config.holds.clone() {
         Some(url) => Some(Watched::new(aws::holds(url).await?, HOLDS_MEMORY, clock)),
@@ -35,7 +40,9 @@ pub(super) async fn run(args: Poll, output: &Output, telemetry: Arc<Telemetry>) 
     let source = queue.name().to_owned();
     let Parts { routes, plugins, watch, deliverer, .. } = parts;
     let pipeline = Arc::new(Pipeline::new(routes, plugins, deliverer, dead_letters, source, clock));
+    pipeline.limits.set(limits);
     let mut host = Supervisor::new();
+    watch_limits(Arc::clone(&queue), Arc::clone(&pipeline), &mut host);
     if let Some(file) = &args.story {
         telemetry
             .story
@@ -63,4 +70,12 @@ pub(super) async fn run(args: Poll, output: &Output, telemetry: Arc<Telemetry>) 
         "stopped"
     );
     ended.map(|()| Exit::Done)
+}
+
+/// Waits follow what the queue allows, also when somebody sets it anew.
+fn watch_limits(queue: Arc<dyn Queue>, pipeline: Arc<Pipeline>, host: &mut Supervisor) {
+    let stop = host.stop.clone();
+    host.tasks.spawn("queue limits", async move {
+        stop.run_until_cancelled(pipeline.limits.watch(&*queue)).await;
+    });
 }

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 use towpath_core::clock::{Clock, Timestamp};
+use towpath_core::decide::HELD_CAP;
 use towpath_core::holds::{BreakerReport, Drain, Hold, HoldState};
-use towpath_core::queue::MAX_RETENTION;
+use towpath_core::queue::{MAX_RETENTION, QueueLimits};
 use towpath_local::GroupDepth;
 
 use crate::args;
@@ -32,6 +33,9 @@ struct Target {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     hold: Option<Hold>,
+    /// Within how many seconds hosts look at a message again that has waited since the hold began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    looked_at_within_s: Option<u64>,
     held_by_config: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     drain: Option<Drain>,
@@ -44,6 +48,10 @@ pub(super) async fn run(args: args::Status, output: &Output) -> anyhow::Result<E
     let (state, reports, holds_problem) = match known(&found).await {
         Ok((state, reports)) => (state, reports, None),
         Err(problem) => (HoldState::default(), Vec::new(), Some(format!("{problem:#}"))),
+    };
+    let limits = match state.holds.is_empty() {
+        true => QueueLimits::LOCAL,
+        false => found.limits().await.unwrap_or(QueueLimits::ASSUMED),
     };
     let (queue, dead_letters, groups) = match &found.place {
         Place::Local(queues) => {
@@ -67,7 +75,7 @@ pub(super) async fn run(args: args::Status, output: &Output) -> anyhow::Result<E
             (queue, aws::waiting(dead_letters).await?, None)
         }
     };
-    let targets = targets(&found, &state, &reports, queue.as_ref());
+    let targets = targets(&found, &state, &reports, limits, queue.as_ref());
     let status = Status { targets, queue, dead_letters, groups, holds_problem };
     match output.is_json() {
         true => output.json(&status),
@@ -94,7 +102,13 @@ fn names(found: &Found, state: &HoldState) -> Vec<String> {
     names
 }
 
-fn targets(found: &Found, state: &HoldState, reports: &[BreakerReport], queue: Option<&Waiting>) -> Vec<Target> {
+fn targets(
+    found: &Found,
+    state: &HoldState,
+    reports: &[BreakerReport],
+    limits: QueueLimits,
+    queue: Option<&Waiting>,
+) -> Vec<Target> {
     let now = Clock::wall().now();
     let target = |name: String| {
         let hold = state.hold(&name, now).cloned();
@@ -107,7 +121,9 @@ fn targets(found: &Found, state: &HoldState, reports: &[BreakerReport], queue: O
             (_, _, _, Some(_)) => "draining",
             _ => "ok",
         };
-        Target { name, state: state_of, hold, held_by_config, drain, breaker }
+        let within = |hold: &Hold| limits.look_within(now.since(hold.since), HELD_CAP).as_secs();
+        let looked_at_within_s = hold.as_ref().map(within);
+        Target { name, state: state_of, hold, looked_at_within_s, held_by_config, drain, breaker }
     };
     names(found, state).into_iter().map(target).collect()
 }
@@ -158,6 +174,10 @@ fn why(target: &Target, now: Timestamp) -> String {
         let by = if hold.by.is_empty() { String::new() } else { format!(" by {}", hold.by) };
         let reason = if hold.reason.is_empty() { String::new() } else { format!(": {}", hold.reason) };
         parts.push(format!("for {}{by}{until}{reason}", age(hold.since, now)));
+    }
+    if let Some(seconds) = target.looked_at_within_s {
+        let within = humantime::format_duration(std::time::Duration::from_secs(seconds));
+        parts.push(format!("what waits is looked at every {within}"));
     }
     if target.held_by_config {
         parts.push("hold = true in the config".to_owned());

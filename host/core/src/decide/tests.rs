@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::dead_letter::REASONS;
+use crate::deliver::Gate;
 use crate::outcome::{Fault, OUTCOMES};
+use crate::queue::LONGEST_WAIT;
 use crate::verdict::Reason;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -44,7 +46,8 @@ fn held(gate: Gate, after: Option<u64>) -> Outcome {
 
 fn facts(group: &GroupId, age: Duration, failures: u32) -> Facts<'_> {
     let (on_dead_letter, backoff) = (OnDeadLetter::Continue, Backoff::default());
-    Facts { group, age, max_age: MAX_AGE, failures, on_dead_letter, backoff }
+    let (receive_count, limits) = (1, QueueLimits::LOCAL);
+    Facts { group, age, max_age: MAX_AGE, receive_count, limits, failures, on_dead_letter, backoff }
 }
 
 /// What a decision is, for the table.
@@ -80,9 +83,10 @@ fn the_table_of_the_design() {
         ("retry-after at once", unavailable(Some(0)), 1, Is::Between(1, 1), Is::Dead("expired")),
         ("retry-after next year", unavailable(Some(31_000_000)), 1, Is::Between(900, 900), Is::Dead("expired")),
         ("refused", Outcome::Refused(attempt(404)), 1, Is::Dead("refused"), Is::Dead("refused")),
-        ("held", held(Gate::Hold, None), 1, Is::Between(1, 2), Is::Dead("expired")),
-        ("held for long", held(Gate::Hold, None), 50, Is::Between(60, 60), Is::Dead("expired")),
-        ("held until tomorrow", held(Gate::Hold, Some(86_400)), 1, Is::Between(60, 60), Is::Dead("expired")),
+        ("held", held(Gate::Hold, None), 1, Is::Between(1, 2), Is::Between(1, 2)),
+        ("held for long", held(Gate::Hold, None), 50, Is::Between(60, 60), Is::Between(60, 60)),
+        ("held until tomorrow", held(Gate::Hold, Some(86_400)), 1, Is::Between(60, 60), Is::Between(60, 60)),
+        ("holds unreadable", held(Gate::Unknown, None), 50, Is::Between(60, 60), Is::Between(60, 60)),
         ("breaker open", held(Gate::Breaker, Some(7)), 50, Is::Between(7, 7), Is::Between(7, 7)),
         ("drained", held(Gate::Drain, Some(0)), 50, Is::Between(1, 1), Is::Between(1, 1)),
         ("skipped", Outcome::Skipped(reason()), 1, Is::Ack, Is::Ack),
@@ -114,7 +118,8 @@ fn the_table_of_the_design() {
                 Is::Dead(_) => assert!(matches!(blocking, Decision::Retry(_)), "{name} with block: {blocking:?}"),
                 _ => assert_eq!(decision, blocking, "{name}"),
             }
-            let last = decide(&outcome, Facts { on_dead_letter: OnDeadLetter::Block, age: LAST_CALL, ..facts });
+            let last_call = facts.limits.last_call();
+            let last = decide(&outcome, Facts { on_dead_letter: OnDeadLetter::Block, age: last_call, ..facts });
             if let Is::Dead(_) = expected {
                 assert!(matches!(last, Decision::DeadLetter(_)), "{name} at its last call: {last:?}");
             }
@@ -129,4 +134,71 @@ fn a_death_by_age_tells_what_the_last_try_met() {
         panic!("must be given up")
     };
     assert_eq!(death.detail, "given up after 1h; the last try: sss: POST /t: 503");
+}
+
+fn every_wait() -> Vec<(&'static str, Outcome)> {
+    let days = 30 * 86_400;
+    let slow = Backoff { base: Duration::from_secs(days), cap: Duration::from_secs(days) };
+    let capped = |retry_after| Outcome::Unavailable { attempts: attempt(503), retry_after, backoff: slow };
+    vec![
+        ("unavailable", unavailable(None)),
+        ("a cap of a month", capped(None)),
+        ("retry-after a month", capped(Some(Duration::from_secs(days)))),
+        ("deferred", deferred(Some(1))),
+        ("starved", fault(FaultKind::Timeout)),
+        ("broken", Outcome::Broken("bug".into())),
+        ("hold", held(Gate::Hold, None)),
+        ("unknown", held(Gate::Unknown, None)),
+        ("breaker", held(Gate::Breaker, Some(1))),
+        ("drain", held(Gate::Drain, Some(1))),
+    ]
+}
+
+#[test]
+fn what_waits_is_given_up_before_its_queue_deletes_or_moves_it_and_says_so() {
+    let group = GroupId::from("g");
+    let limits = QueueLimits { max_receives: Some(1000), ..QueueLimits::LOCAL };
+    let facts = Facts { limits, max_age: limits.retention, ..facts(&group, MINUTE, 1) };
+    for (name, outcome) in every_wait() {
+        let gate = matches!(outcome, Outcome::Held(_));
+        let on_time = decide(&outcome, facts);
+        assert!(matches!(on_time, Decision::Retry(wait) if wait <= LONGEST_WAIT), "{name}: {on_time:?}");
+        for on_dead_letter in [OnDeadLetter::Continue, OnDeadLetter::Block] {
+            let old = Facts { age: limits.last_call(), on_dead_letter, ..facts };
+            let expected = match name {
+                _ if gate => WAITED_TOO_LONG,
+                "starved" => "plugin-timeout",
+                _ => "expired",
+            };
+            assert!(
+                is(decide(&outcome, old), &Is::Dead(expected)),
+                "{name}, {on_dead_letter:?}: {:?}",
+                decide(&outcome, old)
+            );
+            let often = Facts { receive_count: 1000, on_dead_letter, ..facts };
+            assert!(is(decide(&outcome, often), &Is::Dead(OUT_OF_RECEIVES)), "{name}: {:?}", decide(&outcome, often));
+        }
+        let soon = Facts { age: limits.last_call() - MINUTE, ..facts };
+        assert!(
+            matches!(decide(&outcome, soon), Decision::Retry(wait) if wait <= MINUTE),
+            "{name}: back at the last call"
+        );
+    }
+}
+
+#[test]
+fn waits_grow_with_receives_wherever_they_come_from() {
+    let group = GroupId::from("g");
+    let limits = QueueLimits { max_receives: Some(1000), ..QueueLimits::LOCAL };
+    let day = Duration::from_secs(86_400);
+    let often = Facts { limits, max_age: limits.retention, age: day, receive_count: 800, ..facts(&group, day, 1) };
+    let least = limits.least_wait(day, 800);
+    assert!(least > 15 * MINUTE, "{least:?}");
+    for (name, outcome) in every_wait() {
+        let decision = decide(&outcome, often);
+        assert!(matches!(decision, Decision::Retry(wait) if wait >= least), "{name}: {decision:?}");
+    }
+    let blocks = Facts { on_dead_letter: OnDeadLetter::Block, ..often };
+    let decision = decide(&Outcome::Refused(attempt(404)), blocks);
+    assert!(matches!(decision, Decision::Retry(wait) if wait >= least), "block: {decision:?}");
 }

@@ -35,6 +35,11 @@ pub trait Line: Send + Sync + 'static {
         fresh: bool,
         place: &mut Place,
     ) -> impl Future<Output = Settlement> + Send;
+
+    /// How long a message that waits behind another must wait at least, so that its queue does not run out of receives.
+    fn least_wait(&self, _: &Received) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// The messages of one group, one after another. After one that must be tried again the rest is blocked.
@@ -56,7 +61,9 @@ impl<L: Line> GroupRun<'_, L> {
     pub async fn next(&mut self, received: &Received) -> Settlement {
         if let Some(after) = self.blocked {
             debug!(message_id = %received.id, group = %received.group, "message waits behind another");
-            return Settlement::Retry(after);
+            // Each receive of the head is one of those behind it, unless they stay hidden for longer.
+            let least = if after.is_zero() { Duration::ZERO } else { self.line.least_wait(received) };
+            return Settlement::Retry(after.max(least));
         }
         let settlement = self.line.take(received, &self.lease, self.fresh, &mut self.place).await;
         self.fresh = false;

@@ -11,7 +11,7 @@ use super::scripted::message;
 use super::{Health, Options, run};
 use crate::pipeline::{Lease, Line, Settlement};
 use crate::places::Place;
-use crate::queue::{GroupId, Handle, NewMessage, Queue, QueueError, Receive, Received, Sent};
+use crate::queue::{GroupId, Handle, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent};
 use crate::tasks::Failure;
 
 /// Hands out these messages, one a receive, and panics where it is told to.
@@ -50,6 +50,10 @@ impl Queue for Clumsy {
                 Ok(Vec::new())
             }
         }
+    }
+
+    async fn limits(&self) -> Result<QueueLimits, QueueError> {
+        Ok(QueueLimits::LOCAL)
     }
 
     async fn has_group(&self, _: &GroupId) -> Result<Option<bool>, QueueError> {

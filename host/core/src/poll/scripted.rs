@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::queue::{GroupId, Handle, NewMessage, Queue, QueueError, Receive, Received, Sent};
+use crate::queue::{GroupId, Handle, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent};
 
 /// What comes of a heartbeat.
 #[derive(Debug)]
@@ -50,6 +50,10 @@ impl Queue for Scripted {
     }
 
     async fn receive(&self, _: Receive) -> Result<Vec<Received>, QueueError> {
+        Err(unavailable())
+    }
+
+    async fn limits(&self) -> Result<QueueLimits, QueueError> {
         Err(unavailable())
     }
 

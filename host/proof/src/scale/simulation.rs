@@ -14,6 +14,12 @@ pub struct Outcome {
     pub in_flight: u32,
     /// The most invocations at the same time.
     pub functions: u32,
+    /// Messages that the queue moved by itself, after too many receives.
+    pub moved: u32,
+    /// When it moved the first, in seconds.
+    pub first_moved_s: Option<f64>,
+    /// The most receives of one message.
+    pub receives: u32,
 }
 
 /// What happens next: a message comes, an invocation ends, or a held group is looked at again.
@@ -24,13 +30,25 @@ enum Event {
     Again(u32, u32),
 }
 
+/// A message: its place in the order of the queue, when it came, and how often it was received.
+#[derive(Clone, Copy)]
+struct Message {
+    number: u32,
+    sent: u64,
+    receives: u32,
+}
+
 struct Queue {
     /// The messages of each group, by the order in which they came.
-    groups: Vec<VecDeque<u32>>,
+    groups: Vec<VecDeque<Message>>,
     /// Groups that are free, by their heads.
     free: BTreeSet<(u32, u32)>,
     /// How many messages wait, by their order: a Fenwick tree.
     waiting: Vec<u32>,
+    /// How often a message may be received.
+    most: u32,
+    moved: u32,
+    receives: u32,
 }
 
 /// Simulates so many seconds, with this seed.
@@ -41,6 +59,9 @@ pub fn simulate(limits: &Limits, load: &Load, seconds: u32, seed: u64) -> Outcom
         groups: vec![VecDeque::new(); load.groups as usize],
         free: BTreeSet::new(),
         waiting: vec![0; most + 1],
+        most: limits.receives,
+        moved: 0,
+        receives: 0,
     };
     let mut outcome = Outcome { delivered: vec![0; seconds as usize + 1], ..Outcome::default() };
     let mut events = BinaryHeap::from([Reverse((0_u64, Event::Arrival))]);
@@ -55,7 +76,7 @@ pub fn simulate(limits: &Limits, load: &Load, seconds: u32, seed: u64) -> Outcom
         match event {
             Event::Arrival => {
                 if (next as usize) < most {
-                    queue.send(random.u32(..load.groups), next);
+                    queue.send(random.u32(..load.groups), next, now);
                     next += 1;
                 }
                 // Poisson: the waits between arrivals are exponential.
@@ -67,7 +88,8 @@ pub fn simulate(limits: &Limits, load: &Load, seconds: u32, seed: u64) -> Outcom
                 for (group, count) in batch {
                     if held(group) {
                         // Given back until later: in flight all the while, and nothing of its group is received.
-                        events.push(Reverse((now + micros(load.hold_wait_s), Event::Again(group, count))));
+                        let wait = queue.wait(group, now, load.hold_wait_s);
+                        events.push(Reverse((now + micros(wait), Event::Again(group, count))));
                         continue;
                     }
                     flying -= count;
@@ -96,16 +118,20 @@ pub fn simulate(limits: &Limits, load: &Load, seconds: u32, seed: u64) -> Outcom
         }
         outcome.in_flight = outcome.in_flight.max(flying);
         outcome.functions = outcome.functions.max(busy);
+        if queue.moved > 0 {
+            outcome.first_moved_s.get_or_insert(now as f64 / 1e6);
+        }
     }
+    (outcome.moved, outcome.receives) = (queue.moved, queue.receives);
     outcome.delivered.truncate(seconds as usize);
     outcome
 }
 
 impl Queue {
-    fn send(&mut self, group: u32, message: u32) {
+    fn send(&mut self, group: u32, message: u32, now: u64) {
         self.count(message, 1);
         let Some(messages) = self.groups.get_mut(group as usize) else { return };
-        messages.push_back(message);
+        messages.push_back(Message { number: message, sent: now, receives: 0 });
         // A group that has messages is free already, or locked and stays so.
         if messages.len() == 1 {
             self.free.insert((message, group));
@@ -122,27 +148,54 @@ impl Queue {
                 break;
             }
             self.free.remove(&(head, group));
-            let waiting = self.groups.get(group as usize).map_or(0, VecDeque::len);
-            let count = left.min(u32::try_from(waiting).unwrap_or(u32::MAX));
+            let count = self.take(group, left);
+            if count == 0 {
+                continue;
+            }
             batch.push((group, count));
             left -= count;
         }
         batch
     }
 
+    /// Receives up to so many messages of a group; those that were received too often are moved, and the next are received.
+    fn take(&mut self, group: u32, most: u32) -> u32 {
+        let mut taken = 0;
+        while taken < most {
+            let Some(messages) = self.groups.get_mut(group as usize) else { break };
+            let Some(message) = messages.get_mut(taken as usize) else { break };
+            if message.receives >= self.most {
+                let moved = messages.remove(taken as usize).map_or(0, |message| message.number);
+                self.count(moved, -1);
+                self.moved += 1;
+                continue;
+            }
+            message.receives += 1;
+            self.receives = self.receives.max(message.receives);
+            taken += 1;
+        }
+        taken
+    }
+
+    /// How long a group that is held waits: as long as its head must.
+    fn wait(&self, group: u32, now: u64, wait_s: fn(f64, u32) -> f64) -> f64 {
+        let head = self.groups.get(group as usize).and_then(VecDeque::front);
+        head.map_or(0.0, |head| wait_s(now.saturating_sub(head.sent) as f64 / 1e6, head.receives))
+    }
+
     fn delete(&mut self, group: u32, count: u32) {
         for _ in 0..count {
             let message = self.groups.get_mut(group as usize).and_then(VecDeque::pop_front);
             if let Some(message) = message {
-                self.count(message, -1);
+                self.count(message.number, -1);
             }
         }
         self.release(group);
     }
 
     fn release(&mut self, group: u32) {
-        if let Some(head) = self.groups.get(group as usize).and_then(|messages| messages.front().copied()) {
-            self.free.insert((head, group));
+        if let Some(head) = self.groups.get(group as usize).and_then(|messages| messages.front()) {
+            self.free.insert((head.number, group));
         }
     }
 

@@ -60,6 +60,26 @@ fn held_groups_wait_in_flight_and_the_cap_ends_them() {
     assert!(AWS.most_held_groups(&load) >= f64::from(AWS.in_flight / AWS.batch));
 }
 
+/// Two weeks, with a message for each of three groups every hour; all are on hold.
+const TWO_WEEKS: (Load, u32) = (Load { groups: 3, per_second: 3.0 / 3600.0, held: 1.0, ..LOAD }, 14 * 24 * 3600);
+
+#[test]
+fn a_look_each_minute_uses_up_the_receives_within_a_day_and_the_queue_moves_what_waits() {
+    let (load, seconds) = TWO_WEEKS;
+    let outcome = simulate(&AWS, &Load { hold_wait_s: each_minute, ..load }, seconds, 5);
+    let first = outcome.first_moved_s.expect("it is moved");
+    assert!(about(first, 1000.0 * 60.0 + 3600.0), "after {first} s");
+    assert!(outcome.moved > 500, "{}", outcome.moved);
+}
+
+#[test]
+fn looks_that_grow_with_the_age_leave_what_waits_for_two_weeks_where_it_is() {
+    let (load, seconds) = TWO_WEEKS;
+    let outcome = simulate(&AWS, &load, seconds, 5);
+    assert_eq!(outcome.moved, 0, "{} receives", outcome.receives);
+    assert!((500..950).contains(&outcome.receives), "{}", outcome.receives);
+}
+
 #[test]
 fn the_costs_are_those_of_the_table() {
     let parts = cost(&LOAD, 10.0);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
+use towpath_aws::limits;
 use towpath_aws::operate::{Alarm, Function, Mapping};
 use towpath_core::config::Config;
 use towpath_core::plugin::WASMTIME;
@@ -44,9 +45,6 @@ const MARGIN: Duration = Duration::from_secs(2);
 
 /// What is left for headers in a message.
 const HEADERS: u64 = 24 * 1024;
-
-/// Fewer receives than this dead-letter messages that only waited behind another.
-const FEW_RECEIVES: u64 = 100;
 
 /// Does everything that the config needs hold?
 pub(super) fn all(config: &Config, deployed: &Deployed) -> Vec<Row> {
@@ -96,10 +94,12 @@ fn queue(config: &Config, deployed: &Deployed) -> Vec<String> {
         ));
     }
     let longest = config.routes.iter().map(|route| route.max_age).max().unwrap_or_default();
-    let retention = number(attributes, "MessageRetentionPeriod");
-    if retention <= longest.as_secs() {
+    let limits = limits(|name| attributes.get(name).map(String::as_str));
+    if limits.last_call() < longest {
         problems.push(format!(
-            "it forgets messages after {retention} s, a route's max_age is {} s: what waits would be lost; set 1209600",
+            "it deletes messages after {} s, a route's max_age is {} s: what waits would be a dead letter before that; set \
+            MessageRetentionPeriod to 1209600",
+            limits.retention.as_secs(),
             longest.as_secs()
         ));
     }
@@ -112,12 +112,7 @@ fn queue(config: &Config, deployed: &Deployed) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let receives = redrive.get("maxReceiveCount").and_then(|count| count.as_u64().or(count.as_str()?.parse().ok()));
-    if let Some(receives) = receives.filter(|receives| *receives < FEW_RECEIVES) {
-        problems.push(format!(
-            "its maxReceiveCount is {receives}: receives are not attempts, what waits behind another would die untried; set 1000"
-        ));
-    }
+    problems.extend(limits.problem());
     problems
 }
 
