@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 /// What a target answers.
 #[derive(Clone, Debug)]
@@ -61,6 +62,7 @@ pub struct Target {
     /// Its base URL.
     pub url: String,
     shared: Arc<Shared>,
+    ends: CancellationToken,
     server: JoinSet<()>,
 }
 
@@ -81,8 +83,10 @@ impl Target {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         let mut server = JoinSet::new();
-        server.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Target { url, shared, server }
+        let ends = CancellationToken::new();
+        let served = axum::serve(listener, router).with_graceful_shutdown(ends.clone().cancelled_owned());
+        server.spawn(async move { served.await.unwrap() });
+        Target { url, shared, ends, server }
     }
 
     /// From now on it answers as this script says.
@@ -90,9 +94,10 @@ impl Target {
         *self.shared.script.lock().unwrap() = Box::new(script);
     }
 
-    /// Ends it: from now on connections to its address are refused.
+    /// Ends it when all that it was asked is answered: connections that are kept open end too, and new ones are refused.
     pub async fn stop(&mut self) {
-        self.server.shutdown().await;
+        self.ends.cancel();
+        self.server.join_next().await.unwrap().unwrap();
     }
 
     /// What it was asked for, in order.
