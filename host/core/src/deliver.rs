@@ -40,6 +40,9 @@ use clients::Clients;
 use gates::{Gates, NoLeave, Wanted};
 use request::Prepared;
 
+/// How long a turn is waited for where the lease may be too short for the calls.
+const SHORT_WAIT: Duration = Duration::from_secs(5);
+
 /// Makes requests to the targets of a config. Connections are kept and reused.
 #[derive(Debug)]
 pub struct Deliverer {
@@ -108,8 +111,7 @@ impl Deliverer {
         for Prepared { target, .. } in &delivery.requests {
             targets.entry(target.name.as_str()).or_insert(Wanted { target, requests: 0 }).requests += 1;
         }
-        // What a call may take is not spent on waiting for a turn.
-        let latest = deadline.checked_sub(delivery.worst_case()).unwrap_or(deadline);
+        let latest = latest_begin(Instant::now(), deadline, delivery.worst_case());
         let passed = self.gates.pass(&targets, stored_at, latest, place).await;
         drop(targets);
         let _leave = match passed {
@@ -201,6 +203,13 @@ impl Deliverer {
     }
 }
 
+/// Until when a turn is waited for. What the calls may take is left for them; where the lease is too short for the worst of
+/// it in any case, a short wait is allowed all the same, or these calls would wait for ever.
+fn latest_begin(now: Instant, deadline: Instant, worst_case: Duration) -> Instant {
+    let leaves_time = deadline.checked_sub(worst_case).filter(|latest| *latest > now);
+    leaves_time.unwrap_or_else(|| deadline.min(now + SHORT_WAIT))
+}
+
 /// Why a request has no whole answer.
 enum Trouble {
     /// It was not made: the lease was over.
@@ -230,5 +239,21 @@ impl Delivery {
     /// How long it takes if every request uses up its target's timeout.
     pub fn worst_case(&self) -> Duration {
         self.requests.iter().map(|request| request.target.timeout).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_is_waited_for_even_where_the_lease_is_too_short_for_the_worst_of_the_calls() {
+        let now = Instant::now();
+        let seconds = |seconds| now + Duration::from_secs(seconds);
+        let latest = |left, worst| latest_begin(now, seconds(left), Duration::from_secs(worst));
+        assert_eq!(latest(60, 10), seconds(50));
+        assert_eq!(latest(30, 30), seconds(5));
+        assert_eq!(latest(30, 90), seconds(5));
+        assert_eq!(latest(2, 30), seconds(2), "never past the lease");
     }
 }

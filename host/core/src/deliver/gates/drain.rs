@@ -1,7 +1,7 @@
 //! Turns: a target that was resumed at a rate gets what waited one after another, evenly spaced.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -23,34 +23,64 @@ struct Turns {
     next: Instant,
 }
 
+/// A turn that was taken, and is given back unless it is used.
+#[derive(Debug)]
+struct Turn<'a> {
+    drains: &'a Drains,
+    target: &'a str,
+    at: Instant,
+    /// What `next` became with it.
+    then: Instant,
+    used: bool,
+}
+
 impl Drains {
     /// Waits for a turn. If there is none soon enough it is not taken, and the error says when to ask again.
     pub(super) async fn turn(&self, target: &str, drain: &Drain, deadline: Instant) -> Result<(), Duration> {
-        let at = self.take(target, drain, deadline)?;
-        sleep_until(at).await;
+        let mut turn = self.take(target, drain, deadline)?;
+        sleep_until(turn.at).await;
+        turn.used = true;
         Ok(())
     }
 
-    fn take(&self, target: &str, drain: &Drain, deadline: Instant) -> Result<Instant, Duration> {
+    fn take<'a>(&'a self, target: &'a str, drain: &Drain, deadline: Instant) -> Result<Turn<'a>, Duration> {
         let now = Instant::now();
         // A rate of nothing would never end; the command refuses it, a file may hold it.
         let space = Duration::try_from_secs_f64(1.0 / drain.per_second).unwrap_or(WAIT);
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.lock();
         let turns = all.entry(target.to_owned()).or_insert(Turns { of: drain.at, next: now });
         if turns.of != drain.at {
             *turns = Turns { of: drain.at, next: now };
         }
-        let turn = turns.next.max(now);
-        if turn > deadline.min(now + WAIT) {
-            return Err(turn - now);
+        let at = turns.next.max(now);
+        if at > deadline.min(now + WAIT) {
+            return Err(at - now);
         }
-        turns.next = turn + space;
-        Ok(turn)
+        turns.next = at + space;
+        Ok(Turn { drains: self, target, at, then: at + space, used: false })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Turns>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.used {
+            return;
+        }
+        // Somebody who has a later turn keeps it, and this one is lost.
+        if let Some(turns) = self.drains.lock().get_mut(self.target).filter(|turns| turns.next == self.then) {
+            turns.next = self.at;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -68,5 +98,20 @@ mod tests {
         assert_eq!(drains.turn("other", &drain, soon).await, Ok(()));
         let later = Drain { at: Timestamp(2), ..drain };
         assert_eq!(drains.turn("sss", &later, soon).await, Ok(()), "another resume begins anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_is_not_waited_for_goes_to_the_next() {
+        let drains = Drains::default();
+        let drain = Drain { at: Timestamp(1), per_second: 1.0 };
+        let started = Instant::now();
+        let far = started + Duration::from_secs(60);
+        drains.turn("sss", &drain, far).await.expect("a turn");
+        for _ in 0..20 {
+            let gave_up = timeout(Duration::from_millis(10), drains.turn("sss", &drain, far)).await;
+            assert!(gave_up.is_err(), "it is not its turn yet");
+        }
+        drains.turn("sss", &drain, far).await.expect("a turn");
+        assert_eq!(started.elapsed(), Duration::from_secs(1));
     }
 }
