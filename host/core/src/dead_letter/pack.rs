@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::{DEAD_LETTER_ATTRIBUTE, DeadLetter, MAX_ATTRIBUTES, as_envelope, clip, legal};
+use super::{DEAD_LETTER_ATTRIBUTE, DeadLetter, MAX_ATTRIBUTES, as_envelope, clip, legal, own};
 use crate::envelope::{self, Webhook};
 use crate::message::is_own;
 use crate::queue::{Attribute, Attributes, NewMessage, Received};
@@ -123,7 +123,10 @@ impl Carried {
         let mut attributes = received.attributes.clone();
         attributes.remove(DEAD_LETTER_ATTRIBUTE);
         match envelope::decode(&received.body) {
-            Ok(webhook) if envelope::is_envelope(&received.body) => Carried::Envelope(webhook, attributes),
+            Ok(webhook) if envelope::is_envelope(&received.body) => {
+                let too_many = attributes.len() >= MAX_ATTRIBUTES;
+                Carried::Envelope(webhook, if too_many { own(&attributes) } else { attributes })
+            }
             _ => Carried::Direct(received.body.clone(), attributes),
         }
     }

@@ -112,6 +112,15 @@ fn headers_of_a_direct_message_are_cut_as_well_and_ten_of_them_without_an_envelo
 }
 
 #[test]
+fn a_full_set_of_foreign_attributes_beside_an_envelope_does_not_keep_its_letter_out() {
+    let headers = vec![("x-long".to_owned(), vec![b'l'; 3000])];
+    let received = received(envelope::encode(&Webhook { headers, body: b"{}".to_vec() }), 10);
+    let packed = letter(&received).pack(&received, 2000, |_| false).expect("it fits without its header");
+    assert!(packed.attributes.len() <= MAX_ATTRIBUTES && packed.size() <= 2000, "{}", packed.size());
+    assert_eq!(envelope::decode(&packed.body).expect("an envelope").body, b"{}");
+}
+
+#[test]
 fn an_edited_direct_message_keeps_its_headers_whatever_its_body_becomes() {
     let attributes = received(String::new(), 2).attributes;
     let stored = Stored { id: &"l-1".into(), group: &"g".into(), body: "{}", attributes: &attributes };
