@@ -5,6 +5,9 @@ locals {
     local.has_ingest ? { ingest = aws_lambda_function.ingest[0].function_name } : {},
   )
 
+  # Half of what SQS keeps them for, and no more than the week that an alarm can look back.
+  dead_letters_left_days = max(1, min(7, floor(var.dead_letter_retention / 2)))
+
   # What an error of a function means.
   function_errors = {
     host   = { errors = "batches come again as a whole", throttles = "messages wait, and count as received" }
@@ -22,14 +25,15 @@ locals {
       metric      = "ApproximateAgeOfOldestMessage"
       queue       = aws_sqs_queue.this.name
       threshold   = var.oldest_message_alarm
-      minutes     = 3
+      periods     = 3
     }
-    "oldest-dead-letter" = {
-      description = "SQS deletes dead letters after ${var.dead_letter_retention} days, and the oldest has waited for most of that: `towpath dlq redrive` or `towpath dlq drop`."
-      metric      = "ApproximateAgeOfOldestMessage"
+    # Not by ApproximateAgeOfOldestMessage: it leaves out what was received more than three times, and who looks at a letter receives it.
+    "dead-letters-left" = {
+      description = "There have been dead letters for ${local.dead_letters_left_days} days, and SQS deletes each after ${var.dead_letter_retention}: `towpath dlq redrive` or `towpath dlq drop`."
+      metric      = "ApproximateNumberOfMessagesVisible"
       queue       = aws_sqs_queue.dead_letters.name
-      # Four of 14 days are left.
-      threshold = floor(var.dead_letter_retention * 86400 * 5 / 7)
+      period      = 3600
+      periods     = 24 * local.dead_letters_left_days
     }
     "deduplicated" = {
       description = "Sends were taken for duplicates. That is right for a sender that tries again; if there are many, a route's dedup may not name an event."
@@ -48,7 +52,8 @@ locals {
         description = alarm.description
         statistic   = try(alarm.statistic, "Maximum")
         threshold   = try(alarm.threshold, 0)
-        minutes     = try(alarm.minutes, 1)
+        period      = try(alarm.period, 60)
+        periods     = try(alarm.periods, 1)
       }
     },
     {
@@ -59,7 +64,8 @@ locals {
         description = "Dead letters cannot be stored: their messages are kept and come again. May the host write to the dead-letter queue?"
         statistic   = "Sum"
         threshold   = 0
-        minutes     = 3
+        period      = 60
+        periods     = 3
       }
     },
     merge([
@@ -71,7 +77,8 @@ locals {
           description = "${metric} of ${name}: ${local.function_errors[room][lower(metric)]}. Its log group says more."
           statistic   = "Sum"
           threshold   = 0
-          minutes     = 1
+          period      = 60
+          periods     = 1
         }
       }
     ]...),
@@ -89,8 +96,8 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   dimensions  = each.value.dimensions
 
   statistic           = each.value.statistic
-  period              = 60
-  evaluation_periods  = each.value.minutes
+  period              = each.value.period
+  evaluation_periods  = each.value.periods
   comparison_operator = "GreaterThanThreshold"
   threshold           = each.value.threshold
   treat_missing_data  = "notBreaching"
