@@ -214,7 +214,7 @@ fn garbage_is_an_error_and_never_a_panic() {
     }
     assert!(matches!(parse("[queue"), Err(ConfigError::Syntax { .. })));
     for empty in ["", "\n", "# nothing yet\n"] {
-        assert_eq!(mistakes(empty), [": the file is empty"], "{empty:?}");
+        assert_eq!(mistakes(empty), ["conf/towpath.toml: the file is empty"], "{empty:?}");
     }
 }
 
