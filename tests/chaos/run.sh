@@ -10,7 +10,8 @@ cargo build --quiet -p towpath --features faults
 # The next build without the feature puts its own binary in this place.
 cp "$target/debug/towpath" "$target/debug/towpath-faults"
 towpath=$target/debug/towpath-faults
-cargo build --quiet -p towpath-lambda
+# Together, as for the tests.
+cargo build --quiet -p towpath-lambda -p towpath-lambda-ingest
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -1,4 +1,4 @@
-//! The binaries under test, each built by itself, so that its features are its own.
+//! The binaries under test, built by themselves, so that their features are their own: the command, and the two functions.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -14,16 +14,27 @@ pub fn binary(package: &'static str) -> PathBuf {
     built.entry(package).or_insert_with(|| build(package)).clone()
 }
 
+/// What runs on Lambda, without the compiler of the command.
+const FUNCTIONS: [&str; 2] = ["towpath-lambda", "towpath-lambda-ingest"];
+
 fn build(package: &str) -> PathBuf {
+    let mut packages = vec![package];
+    if FUNCTIONS.contains(&package) {
+        // Together, as they are packed: the SDK of AWS is built once for both.
+        packages = FUNCTIONS.to_vec();
+    }
     let cargo = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--offline", "-p", package, "--message-format", "json"])
+        .args(["build", "--quiet", "--offline", "--message-format", "json"])
+        .args(packages.iter().flat_map(|package| ["-p", package]))
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
     assert!(cargo.status.success(), "{package} does not build");
+    let id = format!("#{package}@");
     let lines = cargo.stdout.split(|byte| *byte == b'\n');
     let messages = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-    let mut executables = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
+    let own = messages.filter(|message| message["package_id"].as_str().is_some_and(|text| text.contains(&id)));
+    let mut executables = own.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
     executables.next_back().expect("an executable")
 }
