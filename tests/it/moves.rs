@@ -112,3 +112,26 @@ async fn a_sweep_removes_what_is_past_its_retention_and_nothing_else() {
     let left = source.receive(Receive::default()).await.unwrap();
     assert_eq!(left.iter().map(|message| message.body.as_str()).collect::<Vec<_>>(), ["A2"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_task_waits_while_the_disk_is_full_and_ends_when_there_is_room() {
+    let Setup { store, source, dead, _folder } = setup().await;
+    for name in ["A1", "A2"] {
+        let (group, dedup_id, body) = ("A".into(), name.to_owned(), name.repeat(100_000));
+        dead.send(NewMessage { group, dedup_id, body, attributes: Default::default() }).await.unwrap();
+    }
+    // No larger than it is.
+    store.limit_pages(1).await.unwrap();
+    let task = store.start_move(&dead, Some(&source), Some(500)).await.unwrap();
+    let moving = store.run_move(task.id);
+    let room = async {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let task = store.moves(&dead, 1).await.unwrap().remove(0);
+        assert_eq!((task.status, task.moved), (MoveStatus::Running, 0));
+        store.limit_pages(100_000).await.unwrap();
+    };
+    let (ended, ()) = tokio::join!(moving, room);
+    let ended = ended.unwrap();
+    assert_eq!((ended.status, ended.moved), (MoveStatus::Completed, 2));
+    assert_eq!(bodies(&source).await, ["A1".repeat(100_000), "A2".repeat(100_000)]);
+}

@@ -5,9 +5,7 @@ use towpath_core::clock::Timestamp;
 use towpath_core::queue::{Attributes, GroupId, MessageId, QueueError};
 
 use crate::queue::LocalQueue;
-use crate::send::{millis, sequence, timestamp};
-use crate::store::failed;
-use crate::writer::Durability;
+use crate::send::{sequence, timestamp};
 
 /// A message that was looked at.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -123,40 +121,5 @@ impl LocalQueue {
             rows.collect::<rusqlite::Result<Vec<_>>>()
         };
         self.store.read(read).await
-    }
-
-    /// Removes every message and every remembered deduplication id.
-    pub async fn purge(&self) -> Result<(), QueueError> {
-        let queue = self.id;
-        let purge = move |connection: &rusqlite::Connection| crate::queues::purge(connection, queue);
-        self.store.run(Durability::Synced, move |connection| purge(connection).map_err(failed)).await
-    }
-
-    /// Removes messages that are past their retention, up to `max`; returns how many. Receives do not
-    /// need it: it gives the space of a queue that nobody reads back.
-    pub async fn sweep(&self, max: usize) -> Result<u64, QueueError> {
-        let (queue, retention) = (self.id, self.settings().retention);
-        let before = millis(self.store.clock.now() - retention);
-        let max = i64::try_from(max).unwrap_or(i64::MAX);
-        let sweep = move |connection: &rusqlite::Connection| {
-            // Messages stand in the order in which their retention began, so the expired are in front.
-            let sql = "SELECT seq, grp, retained_from FROM messages WHERE queue = ?1 ORDER BY seq LIMIT ?2";
-            let mut statement = connection.prepare_cached(sql)?;
-            let rows = statement.query_map(params![queue, max], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
-            })?;
-            let mut removed = 0;
-            for row in rows.collect::<rusqlite::Result<Vec<_>>>()? {
-                let (seq, group, retained_from) = row;
-                if retained_from > before {
-                    break;
-                }
-                connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([seq])?;
-                crate::receive::refresh(connection, group, retention)?;
-                removed += 1;
-            }
-            Ok(removed)
-        };
-        self.store.run(Durability::Written, move |connection| sweep(connection).map_err(failed)).await
     }
 }

@@ -8,6 +8,7 @@ use towpath_core::queue::QueueError;
 
 use crate::browse::Depth;
 use crate::error::failed;
+use crate::expired::Expired;
 use crate::queue::LocalQueue;
 use crate::send::{millis, timestamp};
 
@@ -28,6 +29,18 @@ CREATE TRIGGER messages_discounted AFTER DELETE ON messages BEGIN
     UPDATE counts SET messages = messages - 1
     WHERE queue = OLD.queue AND route = coalesce(OLD.route, '') AND reason = coalesce(OLD.reason, '');
 END;
+";
+
+/// Since version 5: what makes a count go when its last message goes. Letters may name any number of routes and reasons.
+pub(crate) const WITHOUT_ZEROS: &str = "
+DROP TRIGGER messages_discounted;
+CREATE TRIGGER messages_discounted AFTER DELETE ON messages BEGIN
+    UPDATE counts SET messages = messages - 1
+    WHERE queue = OLD.queue AND route = coalesce(OLD.route, '') AND reason = coalesce(OLD.reason, '');
+    DELETE FROM counts
+    WHERE queue = OLD.queue AND route = coalesce(OLD.route, '') AND reason = coalesce(OLD.reason, '') AND messages <= 0;
+END;
+DELETE FROM counts WHERE messages <= 0;
 ";
 
 /// The columns of messages that they are kept by.
@@ -95,23 +108,42 @@ impl LocalQueue {
         self.store.read_now(|connection| standing(connection, queue)).map_err(failed)
     }
 
-    /// Counts. Of messages only those are looked at that cannot be received now.
+    /// Counts. What is past its retention is not counted, removed or not. Of messages only those are looked at that are past
+    /// it, were received, or cannot be received now.
     pub async fn depth(&self) -> Result<Depth, QueueError> {
-        let (queue, now, settings) = (self.id, millis(self.store.clock.now()), self.settings());
-        let delays = settings.fifo && !settings.delay.is_zero();
+        let (queue, clock, settings) = (self.id, self.store.clock, self.settings());
         self.store
             .read(move |connection| {
-                let Standing { messages, oldest, .. } = standing(connection, queue)?;
+                let now = clock.now();
+                let expired = Expired::of(connection, queue, now - settings.retention)?;
+                let counted = Counted { connection, queue, now: millis(now), expired };
                 let groups = "SELECT count(*) FROM groups WHERE queue = ?1";
                 let groups = connection.prepare_cached(groups)?.query_row([queue], |row| row.get(0))?;
-                let (invisible, mut delayed) = hidden(connection, queue, now)?;
-                if delays {
-                    delayed = delayed_behind(connection, queue, now)?;
+                let messages = messages(connection, queue)?.saturating_sub(expired.count(connection)?);
+                let oldest = first_since(connection, queue, expired.first_kept)?;
+                let (mut invisible, mut delayed) = counted.hidden()?;
+                if settings.fifo {
+                    invisible = counted.in_flight()?;
+                    if !settings.delay.is_zero() {
+                        delayed = counted.delayed_behind()?;
+                    }
                 }
                 Ok(Depth { messages, invisible, delayed, oldest, groups })
             })
             .await
     }
+}
+
+/// How many messages a queue holds, those that are past their retention among them.
+pub(crate) fn messages(connection: &Connection, queue: i64) -> rusqlite::Result<u64> {
+    let sql = "SELECT coalesce(sum(messages), 0) FROM counts WHERE queue = ?1";
+    connection.prepare_cached(sql)?.query_row([queue], |row| row.get(0))
+}
+
+/// When the first message from this place on was sent.
+fn first_since(connection: &Connection, queue: i64, seq: i64) -> rusqlite::Result<Option<Timestamp>> {
+    let sql = "SELECT sent_at FROM messages WHERE queue = ?1 AND seq >= ?2 ORDER BY seq LIMIT 1";
+    Ok(connection.prepare_cached(sql)?.query_row([queue, seq], |row| row.get(0)).optional()?.map(timestamp))
 }
 
 fn standing(connection: &Connection, queue: i64) -> rusqlite::Result<Standing> {
@@ -126,24 +158,49 @@ fn standing(connection: &Connection, queue: i64) -> rusqlite::Result<Standing> {
     if others > 0 {
         letters.push(LetterCount { route: String::new(), reason: "other".to_owned(), messages: others });
     }
-    let first = "SELECT sent_at FROM messages WHERE queue = ?1 ORDER BY seq LIMIT 1";
-    let oldest = connection.prepare_cached(first)?.query_row([queue], |row| row.get(0)).optional()?.map(timestamp);
+    let oldest = first_since(connection, queue, 0)?;
     Ok(Standing { messages, oldest, letters })
 }
 
-/// Messages in front of their groups that cannot be received now: those that were received before, and those that were not.
-fn hidden(connection: &Connection, queue: i64, now: i64) -> rusqlite::Result<(u64, u64)> {
-    let sql = "SELECT count(*) FILTER (WHERE m.receive_count > 0), count(*) FILTER (WHERE m.receive_count = 0)
-        FROM groups g CROSS JOIN messages m ON m.grp = g.id
-        WHERE g.queue = ?1 AND g.ready_at > ?2 AND m.seq < coalesce(
-            (SELECT v.seq FROM messages v WHERE v.grp = g.id AND v.visible_at <= ?2 ORDER BY v.seq LIMIT 1),
-            9223372036854775807)";
-    connection.prepare_cached(sql)?.query_row(params![queue, now], |row| Ok((row.get(0)?, row.get(1)?)))
+/// What is counted of the messages that are not past their retention.
+struct Counted<'a> {
+    connection: &'a Connection,
+    queue: i64,
+    now: i64,
+    expired: Expired,
 }
 
-/// Messages at the end of a queue that were sent with a delay.
-fn delayed_behind(connection: &Connection, queue: i64, now: i64) -> rusqlite::Result<u64> {
-    let sql = "SELECT count(*) FROM messages WHERE queue = ?1 AND seq > coalesce((SELECT seq FROM messages
-        WHERE queue = ?1 AND (visible_at <= ?2 OR receive_count > 0) ORDER BY seq DESC LIMIT 1), 0)";
-    connection.prepare_cached(sql)?.query_row(params![queue, now], |row| row.get(0))
+impl Counted<'_> {
+    /// Messages in front of their groups that cannot be received now: those that were received before, and those that were
+    /// not.
+    fn hidden(&self) -> rusqlite::Result<(u64, u64)> {
+        let sql = "SELECT count(*) FILTER (WHERE m.receive_count > 0), count(*) FILTER (WHERE m.receive_count = 0)
+            FROM groups g CROSS JOIN messages m ON m.grp = g.id
+            WHERE g.queue = ?1 AND g.ready_at > ?2 AND m.retained_from > ?3 AND m.seq < coalesce(
+                (SELECT v.seq FROM messages v WHERE v.grp = g.id AND v.visible_at <= ?2 ORDER BY v.seq LIMIT 1),
+                9223372036854775807)";
+        let values = params![self.queue, self.now, self.expired.before];
+        self.connection.prepare_cached(sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// Messages of a FIFO queue that were received and are still invisible, wherever they are in their groups: a group whose
+    /// head was given back can be received, and others of it are in flight all the same. What was received is always in
+    /// front of what was not.
+    fn in_flight(&self) -> rusqlite::Result<u64> {
+        let sql = "SELECT count(*) FROM groups g CROSS JOIN messages m ON m.grp = g.id
+            WHERE g.queue = ?1 AND m.visible_at > ?2 AND m.retained_from > ?3 AND m.seq < coalesce(
+                (SELECT n.seq FROM messages n WHERE n.grp = g.id AND n.receive_count = 0 ORDER BY n.seq LIMIT 1),
+                9223372036854775807)";
+        let values = params![self.queue, self.now, self.expired.before];
+        self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))
+    }
+
+    /// Messages at the end of a queue that were sent with a delay.
+    fn delayed_behind(&self) -> rusqlite::Result<u64> {
+        let sql = "SELECT count(*) FROM messages WHERE queue = ?1 AND retained_from > ?3 AND seq > coalesce(
+            (SELECT seq FROM messages WHERE queue = ?1 AND (visible_at <= ?2 OR receive_count > 0)
+            ORDER BY seq DESC LIMIT 1), 0)";
+        let values = params![self.queue, self.now, self.expired.before];
+        self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))
+    }
 }

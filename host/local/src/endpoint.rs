@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
 use axum::extract::{self, DefaultBodyLimit, FromRequest as _, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -44,13 +44,17 @@ pub use receive::SENDER;
 /// The longest request: a batch of 1 MiB whose every character is escaped.
 const MAX_REQUEST: usize = 8 * 1024 * 1024;
 
-/// The endpoint. It runs the move tasks that it starts, until it is dropped.
+/// The media type of every answer.
+const AWS_JSON: &str = "application/x-amz-json-1.0";
+
+/// The endpoint. It runs the move tasks that it starts and empties the queues that it deletes, until it is dropped.
 pub struct Endpoint {
     store: Store,
-    /// Queues that a running host works with: their messages may be purged, they are not deleted.
+    /// Queues that a running host works with. Clients send to them and receive from them as from any other; they do not set,
+    /// purge, move or delete them, which could take accepted events away unseen.
     in_use: Vec<String>,
     token: Option<Secret>,
-    moves: Mutex<JoinSet<()>>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Endpoint {
@@ -58,7 +62,7 @@ impl Endpoint {
     /// With a token it lets in those alone whose access key id, or bearer token, it is.
     pub async fn new(store: Store, in_use: Vec<String>, token: Option<Secret>) -> Result<Arc<Endpoint>, StoreError> {
         let unfinished = store.unfinished_moves().await?;
-        let endpoint = Endpoint { store, in_use, token, moves: Mutex::default() };
+        let endpoint = Endpoint { store, in_use, token, tasks: Mutex::default() };
         unfinished.into_iter().for_each(|task| endpoint.go_on(task));
         Ok(Arc::new(endpoint))
     }
@@ -66,12 +70,25 @@ impl Endpoint {
     /// Moves in the background. What stops it is in the task's own row.
     fn go_on(&self, task: i64) {
         let store = self.store.clone();
-        let mut moves = lock(&self.moves);
-        while moves.try_join_next().is_some() {}
-        moves.spawn(async move {
-            // It can be asked for with ListMessageMoveTasks; it goes on when the endpoint starts again.
+        self.spawn(async move {
+            // It can be asked for with ListMessageMoveTasks.
             let _ = store.run_move(task).await;
         });
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = lock(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    /// Refuses what would take messages of a queue that a running host works with.
+    fn not_in_use(&self, queue: &LocalQueue, instead: &str) -> Result<(), ApiError> {
+        if self.in_use.contains(&queue.name) {
+            let message = format!("A running host works with the queue {}: {instead}.", queue.name);
+            return Err(ApiError::unsupported(message));
+        }
+        Ok(())
     }
 
     async fn queue(&self, url: Option<&str>) -> Result<LocalQueue, ApiError> {
@@ -125,7 +142,10 @@ async fn act(State(endpoint): State<Arc<Endpoint>>, request: extract::Request) -
     let headers = request.headers().clone();
     let body = match Bytes::from_request(request, &()).await {
         Ok(body) => body,
-        Err(rejection) => return rejection.into_response(),
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            return ApiError::too_large(MAX_REQUEST).into_response();
+        }
+        Err(rejection) => return ApiError::malformed(rejection.body_text()).into_response(),
     };
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let Some(action) = target.strip_prefix("AmazonSQS.") else {
@@ -143,7 +163,7 @@ async fn act(State(endpoint): State<Arc<Endpoint>>, request: extract::Request) -
         Err(error) => Err(ApiError::malformed(error)),
     };
     match answer {
-        Ok(answer) => ([(header::CONTENT_TYPE, "application/x-amz-json-1.0")], Json(answer)).into_response(),
+        Ok(answer) => ([(header::CONTENT_TYPE, AWS_JSON)], Json(answer)).into_response(),
         Err(error) => error.into_response(),
     }
 }

@@ -11,7 +11,7 @@ const MAX_ATTRIBUTES: usize = 10;
 /// The longest name of an attribute.
 const MAX_NAME: usize = 256;
 
-/// What is wrong with a message.
+/// What is wrong with a message, or with the id of a receive.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub(crate) enum Wrong {
     #[error("The request must contain the parameter MessageGroupId.")]
@@ -28,6 +28,10 @@ pub(crate) enum Wrong {
         "Value {0} for parameter MessageDeduplicationId is invalid. Reason: MessageDeduplicationId can only include alphanumeric and punctuation characters. 1 to 128 in length."
     )]
     DedupId(String),
+    #[error(
+        "Value {0} for parameter ReceiveRequestAttemptId is invalid. Reason: ReceiveRequestAttemptId can only include alphanumeric and punctuation characters. 1 to 128 in length."
+    )]
+    AttemptId(String),
     #[error("The request must contain the parameter MessageBody.")]
     NoBody,
     #[error(
@@ -132,7 +136,8 @@ fn check_ids(group: &str, dedup_id: &str, fifo: bool) -> Result<(), Wrong> {
 
 /// Checks the name of an attribute. Letters with diacritics are not in the documentation, and SQS takes them.
 fn check_name(name: &str) -> Result<(), Wrong> {
-    let fits = |c: char| "_.-".contains(c) || (c.is_alphanumeric() && c <= '\u{17F}');
+    let latin = |c: char| ('\u{C0}'..='\u{17F}').contains(&c) && c.is_alphabetic();
+    let fits = |c: char| "_.-".contains(c) || c.is_ascii_alphanumeric() || latin(c);
     let lower = name.to_lowercase();
     let reserved = ["aws.", "amazon.", "."].iter().any(|prefix| lower.starts_with(prefix)) || name.ends_with('.');
     match name {

@@ -4,11 +4,17 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+use tokio::time::{Instant, sleep};
 use towpath_core::clock::Timestamp;
 use towpath_core::queue::{MessageId, QueueError};
+use tracing::{error, warn};
 
+use crate::counts;
+use crate::error::Trouble;
+use crate::expired::Expired;
 use crate::queue::LocalQueue;
+use crate::queues::{SETTINGS_OF_ALL, settings};
 use crate::send::{self, Row, millis, timestamp};
 use crate::settings::QueueSettings;
 use crate::store::{Store, failed};
@@ -22,6 +28,12 @@ const KEPT: i64 = 10;
 
 /// How often a running task makes a step. A step is one transaction.
 const PACE: Duration = Duration::from_millis(100);
+
+/// A task that stood still makes up for so much of the time at once, and no more: nobody asked for a higher rate.
+const MOST_CREDIT: Duration = Duration::from_secs(1);
+
+/// How long a task waits before it makes a step again that the store could not do.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A move task.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -119,8 +131,10 @@ impl Store {
         }
         let (from, to) = (source.clone(), destination.cloned());
         let (clock, per_second) = (self.clock, per_second.map(|rate| rate.clamp(1, MAX_MOVES_PER_SECOND)));
-        let begin = move |connection: &Connection, _: &QueueSettings| {
-            begin(connection, &from, to.as_ref(), per_second, clock.now()).map_err(failed)
+        let begin = move |connection: &Connection, settings: &QueueSettings| {
+            let now = clock.now();
+            let expired = Expired::of(connection, from.id, now - settings.retention).map_err(failed)?;
+            begin(connection, &from, to.as_ref(), per_second, expired, now).map_err(failed)
         };
         let started = source.run(Durability::Synced, begin).await?;
         started.map_err(|refused| match refused {
@@ -130,23 +144,44 @@ impl Store {
     }
 
     /// Moves until the task has ended. Every step is one transaction: no message is ever in both queues or
-    /// in none. A task goes with its source queue.
+    /// in none. A task goes with its source queue. While the disk is full, or fails, it waits; it fails of what would be the
+    /// same the next time.
     pub async fn run_move(&self, id: i64) -> Result<MoveTask, MoveError> {
-        let started = tokio::time::Instant::now();
-        let mut asked = 0;
+        let mut pace = Pace::new(Instant::now());
         loop {
-            let (store, clock) = (self.clone(), self.clock);
-            let elapsed = started.elapsed() + PACE;
-            let step = move |connection: &Connection| step(connection, id, elapsed, asked, clock.now());
-            let step = self.run(Durability::Synced, move |connection| step(connection).map_err(failed)).await?;
-            let (task, destinations) = step.ok_or(MoveError::NoSuchTask)?;
-            destinations.into_iter().for_each(|queue| store.wake(queue));
-            if task.status != MoveStatus::Running {
-                return Ok(task);
+            let (credit, clock) = (pace.credit(Instant::now()), self.clock);
+            let step = move |connection: &Connection| step(connection, id, credit, clock.now()).map_err(failed);
+            match self.run(Durability::Synced, step).await {
+                Ok(None) => return Err(MoveError::NoSuchTask),
+                Ok(Some((task, destinations))) => {
+                    destinations.into_iter().for_each(|queue| self.wake(queue));
+                    if task.status != MoveStatus::Running {
+                        return Ok(task);
+                    }
+                    pace.spend(allowance(task.per_second, credit), task.per_second);
+                    sleep(PACE).await;
+                }
+                Err(error) => {
+                    if !may_pass(&error) && self.end_move(id, &error).await.is_ok() {
+                        error!(task = id, error = &error as &dyn std::error::Error, "move task failed");
+                        return Err(error.into());
+                    }
+                    warn!(task = id, error = &error as &dyn std::error::Error, "move task waits for the store");
+                    sleep(AGAIN).await;
+                }
             }
-            asked = allowance(task.per_second, elapsed);
-            tokio::time::sleep(PACE).await;
         }
+    }
+
+    /// Ends a task that cannot go on.
+    async fn end_move(&self, id: i64, problem: &QueueError) -> Result<(), QueueError> {
+        let cause = std::error::Error::source(problem).map(|cause| format!(": {cause}")).unwrap_or_default();
+        let failure = format!("{problem}{cause}");
+        let end = move |connection: &Connection| {
+            let sql = "UPDATE moves SET status = 'FAILED', failure = ?2 WHERE id = ?1 AND status = 'RUNNING'";
+            connection.execute(sql, params![id, failure]).map(drop).map_err(failed)
+        };
+        self.run(Durability::Synced, end).await
     }
 
     /// Stops a task of this queue; what it moved stays moved. Returns how many that were.
@@ -184,10 +219,59 @@ impl Store {
     }
 }
 
-/// How many messages a task may have moved after so long.
-fn allowance(per_second: Option<u32>, elapsed: Duration) -> u64 {
-    let per_second = u64::from(per_second.unwrap_or(MAX_MOVES_PER_SECOND));
-    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).saturating_mul(per_second) / 1000
+/// How many messages a task may move in so much time.
+fn allowance(per_second: Option<u32>, credit: Duration) -> u32 {
+    let messages = credit.as_nanos() * u128::from(per_second.unwrap_or(MAX_MOVES_PER_SECOND));
+    u32::try_from(messages / Duration::from_secs(1).as_nanos()).unwrap_or(u32::MAX)
+}
+
+/// The time that a task has not moved messages for yet.
+struct Pace {
+    credit: Duration,
+    counted: Instant,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Pace {
+        Pace { credit: PACE, counted: now }
+    }
+
+    fn credit(&mut self, now: Instant) -> Duration {
+        self.credit = (self.credit + now.duration_since(self.counted)).min(MOST_CREDIT);
+        self.counted = now;
+        self.credit
+    }
+
+    /// Whether so many were there or not: what a step did not need is not for the next one.
+    fn spend(&mut self, messages: u32, per_second: Option<u32>) {
+        let spent = Duration::from_secs(1) * messages / per_second.unwrap_or(MAX_MOVES_PER_SECOND).max(1);
+        self.credit = self.credit.saturating_sub(spent);
+    }
+}
+
+/// Whether a step that failed so can succeed later: when there is room again, or somebody else is done.
+fn may_pass(error: &QueueError) -> bool {
+    let QueueError::Unavailable { source, .. } = error else { return false };
+    match source.downcast_ref::<Trouble>().map(|Trouble(error)| error.sqlite_error_code()) {
+        // The commit failed, or the sync of it.
+        None => true,
+        Some(code) => matches!(
+            code,
+            Some(
+                ErrorCode::DiskFull
+                    | ErrorCode::SystemIoFailure
+                    | ErrorCode::ReadOnly
+                    | ErrorCode::CannotOpen
+                    | ErrorCode::PermissionDenied
+                    | ErrorCode::OutOfMemory
+                    | ErrorCode::DatabaseBusy
+                    | ErrorCode::DatabaseLocked
+                    | ErrorCode::SchemaChanged
+                    | ErrorCode::OperationInterrupted
+                    | ErrorCode::FileLockingProtocolFailed
+            )
+        ),
+    }
 }
 
 enum Refused {
@@ -200,14 +284,15 @@ fn begin(
     from: &LocalQueue,
     to: Option<&LocalQueue>,
     per_second: Option<u32>,
+    expired: Expired,
     now: Timestamp,
 ) -> rusqlite::Result<Result<MoveTask, Refused>> {
     let running = "SELECT 1 FROM moves WHERE source = ?1 AND status = 'RUNNING'";
     if connection.query_row(running, [from.id], |_| Ok(())).optional()?.is_some() {
         return Ok(Err(Refused::Running));
     }
-    let mut statement = connection.prepare_cached("SELECT settings FROM queues")?;
-    let settings = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut statement = connection.prepare_cached(SETTINGS_OF_ALL)?;
+    let settings = statement.query_map([], |row| row.get::<_, String>(2))?.collect::<rusqlite::Result<Vec<_>>>()?;
     let names_it = |text: &String| {
         let settings: QueueSettings = serde_json::from_str(text).unwrap_or_default();
         settings.redrive.is_some_and(|policy| policy.dead_letter_queue == from.name)
@@ -221,10 +306,11 @@ fn begin(
     connection.execute(old, [from.id, KEPT - 1])?;
     let sql = "INSERT INTO moves
             (handle, source, destination, destination_name, per_second, status, started_at, to_move, moved, last_seq)
-        SELECT ?2, ?1, ?3, ?4, ?5, 'RUNNING', ?6, count(*), 0, coalesce(max(seq), 0) FROM messages WHERE queue = ?1";
+        SELECT ?2, ?1, ?3, ?4, ?5, 'RUNNING', ?6, ?7, 0, coalesce(max(seq), 0) FROM messages WHERE queue = ?1";
     let handle = uuid::Uuid::new_v4().to_string();
     let (to, name) = (to.map(|queue| queue.id), to.map(|queue| queue.name.as_str()));
-    connection.execute(sql, params![from.id, handle, to, name, per_second, millis(now)])?;
+    let to_move = counts::messages(connection, from.id)?.saturating_sub(expired.count(connection)?);
+    connection.execute(sql, params![from.id, handle, to, name, per_second, millis(now), to_move])?;
     let sql = format!("SELECT {TASK} FROM moves WHERE id = ?1");
     Ok(Ok(connection.query_row(&sql, [connection.last_insert_rowid()], task)?))
 }
@@ -233,8 +319,7 @@ fn begin(
 fn step(
     connection: &Connection,
     id: i64,
-    elapsed: Duration,
-    asked: u64,
+    credit: Duration,
     now: Timestamp,
 ) -> rusqlite::Result<Option<(MoveTask, Vec<i64>)>> {
     let read = format!("SELECT {TASK} FROM moves WHERE id = ?1");
@@ -244,7 +329,7 @@ fn step(
     }
     let sql = "SELECT source, destination, last_seq FROM moves WHERE id = ?1";
     let (from, to, last) = connection.query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let room = i64::try_from(allowance(before.per_second, elapsed).saturating_sub(asked)).unwrap_or(i64::MAX);
+    let room = i64::from(allowance(before.per_second, credit));
     let mut mover = Mover { connection, from, to, now, queues: HashMap::new(), moved: 0 };
     let ended = mover.run(last, room)?;
     let (status, failure) = match ended {
@@ -290,15 +375,21 @@ struct Letter {
 }
 
 impl Mover<'_> {
-    /// Moves what can be received: nothing overtakes a message of its group that somebody holds.
+    /// Moves what can be received: nothing overtakes a message of its group that somebody holds, and nothing comes back that
+    /// is past its retention.
     fn run(&mut self, last: i64, room: i64) -> rusqlite::Result<Ended> {
+        let Some(kept_there) = settings(self.connection, self.from)? else {
+            return Ok(Ended::Failed("AWS.SimpleQueueService.NonExistentQueue"));
+        };
         let sql = "SELECT m.seq, m.grp, coalesce(m.group_tag, iif(g.name = m.id, '', g.name)), m.source, m.trace, m.attributes, m.body
             FROM messages m JOIN groups g ON g.id = m.grp
-            WHERE m.queue = ?1 AND m.seq <= ?2 AND m.visible_at <= ?3 AND NOT EXISTS
-                (SELECT 1 FROM messages b WHERE b.grp = m.grp AND b.seq < m.seq AND b.visible_at > ?3)
+            WHERE m.queue = ?1 AND m.seq <= ?2 AND m.visible_at <= ?3 AND m.retained_from > ?5 AND NOT EXISTS
+                (SELECT 1 FROM messages b
+                WHERE b.grp = m.grp AND b.seq < m.seq AND b.visible_at > ?3 AND b.retained_from > ?5)
             ORDER BY m.seq LIMIT ?4";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map(params![self.from, last, millis(self.now), room], |row| {
+        let before = millis(self.now - kept_there.retention);
+        let rows = statement.query_map(params![self.from, last, millis(self.now), room, before], |row| {
             Ok(Letter {
                 seq: row.get(0)?,
                 group_row: row.get(1)?,
@@ -311,9 +402,6 @@ impl Mover<'_> {
         })?;
         let letters = rows.collect::<rusqlite::Result<Vec<_>>>()?;
         let all = i64::try_from(letters.len()).unwrap_or(i64::MAX) < room;
-        let Some(kept_there) = settings(self.connection, self.from)? else {
-            return Ok(Ended::Failed("AWS.SimpleQueueService.NonExistentQueue"));
-        };
         for letter in letters {
             if self.to.is_none() && letter.source.is_none() {
                 return Ok(Ended::Failed("CouldNotDetermineMessageSource"));
@@ -333,6 +421,7 @@ impl Mover<'_> {
                 id: &id,
                 dedup_id: id.as_str(),
                 source: None,
+                kept_since: self.now,
                 trace: letter.trace.as_deref(),
                 attributes: &letter.attributes,
                 body: &letter.body,
@@ -353,7 +442,7 @@ impl Mover<'_> {
         let id = match (self.to, &key) {
             (Some(to), _) => Some(to),
             (None, Some(name)) => {
-                let sql = "SELECT id FROM queues WHERE name = ?1";
+                let sql = "SELECT id FROM queues WHERE name = ?1 AND settings <> ''";
                 self.connection.query_row(sql, [name], |row| row.get(0)).optional()?
             }
             (None, None) => None,
@@ -365,12 +454,6 @@ impl Mover<'_> {
         self.queues.insert(key, found.clone());
         Ok(found)
     }
-}
-
-fn settings(connection: &Connection, queue: i64) -> rusqlite::Result<Option<QueueSettings>> {
-    let sql = "SELECT settings FROM queues WHERE id = ?1";
-    let text: Option<String> = connection.query_row(sql, [queue], |row| row.get(0)).optional()?;
-    Ok(text.map(|text| serde_json::from_str(&text).unwrap_or_default()))
 }
 
 /// The columns that [`task`] reads, in its order.
@@ -390,4 +473,37 @@ fn task(row: &rusqlite::Row<'_>) -> rusqlite::Result<MoveTask> {
         to_move: row.get(7)?,
         destination: row.get(8)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_stood_still_makes_up_for_a_second_and_no_more() {
+        let began = Instant::now();
+        let mut pace = Pace::new(began);
+        let mut moves = |after: Duration, rate: u32| {
+            let room = allowance(Some(rate), pace.credit(began + after));
+            pace.spend(room, Some(rate));
+            room
+        };
+        assert_eq!(moves(Duration::ZERO, 500), 50);
+        assert_eq!(moves(PACE, 500), 50);
+        assert_eq!(moves(Duration::from_secs(60), 500), 500);
+        assert_eq!(moves(Duration::from_secs(60) + PACE, 500), 50);
+    }
+
+    #[test]
+    fn a_task_that_moves_less_than_a_message_a_step_keeps_its_rate() {
+        let began = Instant::now();
+        let mut pace = Pace::new(began);
+        let mut moved = 0;
+        for step in 0..100 {
+            let room = allowance(Some(3), pace.credit(began + PACE * step));
+            pace.spend(room, Some(3));
+            moved += room;
+        }
+        assert!((29..=30).contains(&moved), "{moved} in ten seconds");
+    }
 }

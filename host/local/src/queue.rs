@@ -11,6 +11,7 @@ use towpath_core::queue::{
     GroupId, Handle, MAX_BATCH, MAX_VISIBILITY, MAX_WAIT, NewMessage, Queue, QueueError, QueueLimits, Receive,
     Received, Sent,
 };
+use towpath_core::route::is_id;
 
 use crate::queues::Seen;
 use crate::receive::{Batch, Taken};
@@ -200,7 +201,10 @@ fn check_receive(request: &Receive) -> Result<(), QueueError> {
     if request.visibility.is_some_and(|visibility| visibility > MAX_VISIBILITY) {
         return invalid("a message is invisible for at most 12 hours".to_owned());
     }
-    Ok(())
+    match &request.attempt_id {
+        Some(id) if !is_id(id) => Err(limits::Wrong::AttemptId(id.clone()).into()),
+        _ => Ok(()),
+    }
 }
 
 /// One answer an entry; if the store failed, that is everyone's answer.

@@ -73,7 +73,7 @@ impl Known {
 
     /// Takes note of a queue. A number is never used again, so of two queues of one name the one with the higher is the
     /// later.
-    fn note(&self, name: &str, id: i64, text: String) -> Result<Arc<Seen>, QueueError> {
+    pub(crate) fn note(&self, name: &str, id: i64, text: String) -> Result<Arc<Seen>, QueueError> {
         let mut known = lock(&self.0);
         match known.get(name) {
             Some((found, seen)) if *found == id => Ok(Arc::clone(seen)),
@@ -222,8 +222,8 @@ impl Store {
     /// All queues with their settings, in the order of their names.
     pub(crate) async fn all_queues(&self) -> Result<Vec<(String, QueueSettings)>, QueueError> {
         let read = |connection: &Connection| {
-            let mut statement = connection.prepare_cached("SELECT name, settings FROM queues ORDER BY name")?;
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<Vec<_>>>()
+            let mut statement = connection.prepare_cached(SETTINGS_OF_ALL)?;
+            statement.query_map([], |row| Ok((row.get(1)?, row.get(2)?)))?.collect::<rusqlite::Result<Vec<_>>>()
         };
         let rows: Vec<(String, String)> = self.read(read).await?;
         rows.into_iter().map(|(name, text)| Ok((name, parse(&text)?))).collect()
@@ -231,9 +231,15 @@ impl Store {
 
     /// Removes a queue and all that is in it. Who still uses it is told that it is gone.
     pub async fn remove(&self, queue: LocalQueue) -> Result<(), QueueError> {
+        self.take_away(queue).await?;
+        self.finish_purges().await
+    }
+
+    /// Removes a queue; what is in it is out of everybody's reach, and left to [`Store::finish_purges`].
+    pub(crate) async fn take_away(&self, queue: LocalQueue) -> Result<(), QueueError> {
         let (store, id, name) = (self.clone(), queue.id, queue.name.clone());
         let remove = move |connection: &Connection, _: &QueueSettings| {
-            remove(connection, id, &name, store.clock.now()).map_err(failed)?;
+            take_away(connection, id, &name, store.clock.now()).map_err(failed)?;
             // Long polls look again, and find out.
             store.wake(id);
             Ok(())
@@ -312,10 +318,20 @@ impl LocalQueue {
     }
 }
 
-const SETTINGS: &str = "SELECT settings FROM queues WHERE id = ?1";
+/// A queue that is being removed has no settings, and a name that no client can say.
+const SETTINGS: &str = "SELECT settings FROM queues WHERE id = ?1 AND settings <> ''";
+
+/// Number, name and settings of each queue.
+pub(crate) const SETTINGS_OF_ALL: &str = "SELECT id, name, settings FROM queues WHERE settings <> '' ORDER BY name";
+
+/// The settings of the queue with this number, if it is there.
+pub(crate) fn settings(connection: &Connection, queue: i64) -> rusqlite::Result<Option<QueueSettings>> {
+    let text: Option<String> = connection.prepare_cached(SETTINGS)?.query_row([queue], |row| row.get(0)).optional()?;
+    Ok(text.map(|text| serde_json::from_str(&text).unwrap_or_default()))
+}
 
 fn row(connection: &Connection, name: &str) -> rusqlite::Result<Option<(i64, String)>> {
-    let sql = "SELECT id, settings FROM queues WHERE name = ?1";
+    let sql = "SELECT id, settings FROM queues WHERE name = ?1 AND settings <> ''";
     connection.query_row(sql, [name], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
@@ -351,19 +367,10 @@ fn removed_recently(connection: &Connection, name: &str, now: Timestamp) -> rusq
     Ok(at.is_some_and(|at| timestamp(at) <= now && now < timestamp(at) + REMOVED))
 }
 
-fn remove(connection: &Connection, id: i64, name: &str, now: Timestamp) -> rusqlite::Result<()> {
-    purge(connection, id)?;
-    connection.execute("DELETE FROM queues WHERE id = ?1", [id])?;
+fn take_away(connection: &Connection, id: i64, name: &str, now: Timestamp) -> rusqlite::Result<()> {
+    connection.execute("UPDATE queues SET name = 'removed/' || id, settings = '' WHERE id = ?1", [id])?;
     connection.execute("DELETE FROM moves WHERE source = ?1", [id])?;
     connection.execute("DELETE FROM removed WHERE removed_at <= ?1", [millis(now - REMOVED)])?;
     let sql = "INSERT OR REPLACE INTO removed (name, removed_at) VALUES (?1, ?2)";
     connection.execute(sql, params![name, millis(now)]).map(drop)
-}
-
-/// Removes every message of a queue and every remembered deduplication id.
-pub(crate) fn purge(connection: &Connection, queue: i64) -> rusqlite::Result<()> {
-    for table in ["messages", "groups", "dedup", "attempts", "counts"] {
-        connection.execute(&format!("DELETE FROM {table} WHERE queue = ?1"), [queue])?;
-    }
-    Ok(())
 }

@@ -60,7 +60,8 @@ pub(crate) fn receive(
     now: Timestamp,
 ) -> Result<Batch, QueueError> {
     let visible_at = millis(now + request.visibility.unwrap_or(settings.visibility));
-    if let Some(attempt) = &request.attempt_id
+    let attempt = request.attempt_id.as_ref().filter(|_| settings.fifo);
+    if let Some(attempt) = attempt
         && let Some(messages) = replay(connection, queue, settings, attempt, visible_at, now).map_err(failed)?
     {
         return Ok(Batch { messages, next_ready: None, touched: Vec::new() });
@@ -85,7 +86,7 @@ pub(crate) fn receive(
     }
     let Taker { messages, touched, .. } = taker;
     // There is nothing to hand out again of an answer without messages.
-    if let Some(attempt) = request.attempt_id.as_ref().filter(|_| !messages.is_empty()) {
+    if let Some(attempt) = attempt.filter(|_| !messages.is_empty()) {
         remember(connection, queue, attempt, &messages, visible_at, now).map_err(failed)?;
     }
     let next_ready = match messages.is_empty() {
@@ -203,6 +204,9 @@ impl Taker<'_> {
             id: &id,
             dedup_id: id.as_str(),
             source: Some(stored.source.as_deref().unwrap_or(&source)),
+            // A FIFO queue keeps a dead letter as long as any message, a standard one counts on. Source: "Setting up
+            // dead-letter queues" in the developer guide of SQS.
+            kept_since: if settings.fifo { self.now } else { timestamp(stored.retained_from) },
             trace: stored.trace.as_deref(),
             attributes: &stored.attributes,
             body: &stored.body,

@@ -42,19 +42,13 @@ pub(crate) fn remember(
     }
     let receipts = messages.iter().filter_map(|message| Receipt::read(&message.received.handle, queue).ok());
     let replays: Vec<Replay> = receipts.map(|r| Replay { seq: r.seq, nonce: r.nonce, visible_at }).collect();
-    store(connection, queue, attempt, &replays, now)
+    let sql = "INSERT OR REPLACE INTO attempts (queue, attempt_id, expires_at, received) VALUES (?1, ?2, ?3, ?4)";
+    let values = params![queue, attempt, millis(now + REPLAY), text(&replays)];
+    connection.prepare_cached(sql)?.execute(values).map(drop)
 }
 
-fn store(
-    connection: &Connection,
-    queue: i64,
-    attempt: &str,
-    replays: &[Replay],
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    let text = serde_json::to_string(replays).unwrap_or_default();
-    let sql = "INSERT OR REPLACE INTO attempts (queue, attempt_id, expires_at, received) VALUES (?1, ?2, ?3, ?4)";
-    connection.prepare_cached(sql)?.execute(params![queue, attempt, millis(now + REPLAY), text]).map(drop)
+fn text(replays: &[Replay]) -> String {
+    serde_json::to_string(replays).unwrap_or_default()
 }
 
 /// The answer of an earlier receive, if it had one and nothing of it was deleted or changed since. Its
@@ -101,6 +95,8 @@ pub(crate) fn replay(
         connection.prepare_cached(sql)?.execute([replay.seq, visible_at])?;
         refresh(connection, group, settings.retention)?;
     }
-    store(connection, queue, attempt, &replays, now)?;
+    // The five minutes are those of the first receive.
+    let sql = "UPDATE attempts SET received = ?3 WHERE queue = ?1 AND attempt_id = ?2";
+    connection.prepare_cached(sql)?.execute(params![queue, attempt, text(&replays)])?;
     Ok(Some(messages))
 }

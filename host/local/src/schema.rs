@@ -10,7 +10,7 @@ use crate::counts;
 use crate::error::StoreError;
 
 /// The version of the tables; a file of another version is refused.
-pub(crate) const VERSION: i64 = 4;
+pub(crate) const VERSION: i64 = 5;
 
 /// `groups` holds one row for each group that has messages: its head, and when that head can be received
 /// (or expires). All that a receive looks for is the front of `groups_ready`. A message of a standard queue
@@ -150,11 +150,25 @@ ALTER TABLE messages ADD COLUMN received_before INTEGER NOT NULL DEFAULT 0;
 UPDATE messages SET received_before = receive_count WHERE source IS NOT NULL;
 ";
 
+/// What version 5 brought. Messages that a queue moved to a standard dead-letter queue keep the age that they had, so that the
+/// expired are not all in front: they are found by an index of their own. A deduplication id knows the group that it was sent
+/// with. A purge is recorded, and so is how far it reaches until it is done. Counts that are 0 are removed.
+const SINCE_5: &str = "
+CREATE INDEX messages_moved ON messages (queue, retained_from) WHERE source IS NOT NULL;
+ALTER TABLE dedup ADD COLUMN sent_group TEXT;
+CREATE TABLE purges (
+    queue INTEGER PRIMARY KEY,
+    purged_at INTEGER NOT NULL,
+    last_seq INTEGER
+) STRICT;
+";
+
 /// What makes a new store.
-const NEW: [&str; 5] = [TABLES, SINCE_2, counts::COLUMNS, counts::TABLES, SINCE_4];
+const NEW: [&str; 7] = [TABLES, SINCE_2, counts::COLUMNS, counts::TABLES, SINCE_4, SINCE_5, counts::WITHOUT_ZEROS];
 
 /// What leads from each version to the next, from version 1 on.
-const UPGRADES: [&[&str]; 3] = [&[TO_2, SINCE_2], &[counts::COLUMNS, counts::TABLES, counts::FILL], &[SINCE_4]];
+const UPGRADES: [&[&str]; 4] =
+    [&[TO_2, SINCE_2], &[counts::COLUMNS, counts::TABLES, counts::FILL], &[SINCE_4], &[SINCE_5, counts::WITHOUT_ZEROS]];
 
 /// How long a process waits between two tries to write while another one writes, and how often it tries: for
 /// ten seconds or more. SQLite's own waits grow to a tenth of a second; a process that writes without a rest
@@ -237,6 +251,7 @@ mod tests {
     const V1: &str = include_str!("schema/v1.sql");
     const V2: &str = include_str!("schema/v2.sql");
     const V3: &str = include_str!("schema/v3.sql");
+    const V4: &str = include_str!("schema/v4.sql");
 
     /// An older store with a message of the group `g` and this besides.
     fn older(tables: &str, version: u32, rows: &str) -> TempDir {
@@ -260,7 +275,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_of_an_older_version_goes_on_with_what_it_holds() {
-        for (tables, version) in [(V1, 1), (V2, 2), (V3, 3)] {
+        for (tables, version) in [(V1, 1), (V2, 2), (V3, 3), (V4, 4)] {
             let folder = older(tables, version, "");
             let store = Store::open(folder.path(), Clock::wall()).expect("it opens");
             let queue = store.find("events.fifo").await.expect("read").expect("its queue");
@@ -336,7 +351,7 @@ mod tests {
         };
         let new = opened("", 0);
         assert!(new.len() > 50, "{new:?}");
-        for (tables, version) in [(V1, 1), (V2, 2), (V3, 3)] {
+        for (tables, version) in [(V1, 1), (V2, 2), (V3, 3), (V4, 4)] {
             assert_eq!(opened(tables, version), new, "version {version}");
         }
     }

@@ -47,12 +47,8 @@ pub(crate) fn send(
     extras: &Extras,
     now: Timestamp,
 ) -> Result<Sent, QueueError> {
-    let scope = match settings.dedup_scope {
-        DedupScope::Queue => "",
-        DedupScope::MessageGroup => message.group.as_str(),
-    };
     if settings.fifo
-        && let Some(first) = duplicate_of(connection, queue, scope, &message.dedup_id, now).map_err(failed)?
+        && let Some(first) = duplicate_of(connection, queue, settings, message, now).map_err(failed)?
     {
         return Ok(first);
     }
@@ -60,7 +56,7 @@ pub(crate) fn send(
     if !settings.fifo {
         return Ok(Sent { id, sequence: None });
     }
-    remember(connection, queue, scope, &message.dedup_id, &id, seq, now).map_err(failed)?;
+    remember(connection, queue, settings, message, &id, seq, now).map_err(failed)?;
     Ok(Sent { id, sequence: Some(sequence(seq)) })
 }
 
@@ -81,6 +77,7 @@ pub(crate) fn store(
         id: &id,
         dedup_id: &message.dedup_id,
         source: None,
+        kept_since: now,
         trace: extras.trace.as_deref(),
         attributes: &attributes,
         body: &message.body,
@@ -101,6 +98,8 @@ pub(crate) struct Row<'a> {
     pub(crate) id: &'a MessageId,
     pub(crate) dedup_id: &'a str,
     pub(crate) source: Option<&'a str>,
+    /// Since when it counts as kept.
+    pub(crate) kept_since: Timestamp,
     pub(crate) trace: Option<&'a str>,
     pub(crate) attributes: &'a str,
     pub(crate) body: &'a str,
@@ -134,7 +133,7 @@ pub(crate) fn insert(
     let sql = "INSERT INTO messages
         (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, source, group_tag, trace, attributes, body,
         nonce, received_at, first_received_at, route, reason)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, -?5, -?5, ?13, ?14)";
+        VALUES (?1, ?2, ?3, ?4, ?5, ?15, ?6, ?7, ?8, ?9, ?10, ?11, ?12, -?5, -?5, ?13, ?14)";
     let (route, reason) = counts::letter(row.attributes, row.source).unzip();
     let values = params![
         row.queue,
@@ -150,11 +149,12 @@ pub(crate) fn insert(
         row.body,
         fastrand::i64(1 << 56..),
         route,
-        reason
+        reason,
+        millis(row.kept_since)
     ];
     let seq = connection.prepare_cached(sql)?.insert(values)?;
     if found.is_none() {
-        let ready = visible_at.min(millis(now + settings.retention));
+        let ready = visible_at.min(millis(row.kept_since + settings.retention));
         connection
             .prepare_cached("UPDATE groups SET head = ?2, ready_at = ?3 WHERE id = ?1")?
             .execute(params![group, seq, ready])?;
@@ -162,28 +162,42 @@ pub(crate) fn insert(
     Ok(seq)
 }
 
+/// The scope of ids that count in the whole queue. No group has this name.
+const WHOLE_QUEUE: &str = "";
+
+fn scope<'a>(settings: &QueueSettings, message: &'a NewMessage) -> &'a str {
+    match settings.dedup_scope {
+        DedupScope::Queue => WHOLE_QUEUE,
+        DedupScope::MessageGroup => message.group.as_str(),
+    }
+}
+
+/// The message that this one repeats. It may have been sent when the queue had the other scope: an id of this group counts,
+/// however it was remembered; one of another group counts in the whole queue only.
 fn duplicate_of(
     connection: &Connection,
     queue: i64,
-    scope: &str,
-    dedup_id: &str,
+    settings: &QueueSettings,
+    message: &NewMessage,
     now: Timestamp,
 ) -> rusqlite::Result<Option<Sent>> {
     let sql = "SELECT message_id, seq FROM dedup
-        WHERE queue = ?1 AND scope = ?2 AND dedup_id = ?3 AND expires_at > ?4";
+        WHERE queue = ?1 AND scope IN ('', ?2) AND dedup_id = ?3 AND expires_at > ?4
+            AND (scope = ?2 OR ?5 = '' OR coalesce(sent_group, ?2) = ?2) LIMIT 1";
     let sent = |row: &rusqlite::Row<'_>| {
         let (id, seq): (String, i64) = (row.get(0)?, row.get(1)?);
         Ok(Sent { id: MessageId(id), sequence: Some(sequence(seq)) })
     };
-    connection.prepare_cached(sql)?.query_row(params![queue, scope, dedup_id, millis(now)], sent).optional()
+    let values = params![queue, message.group.as_str(), message.dedup_id, millis(now), scope(settings, message)];
+    connection.prepare_cached(sql)?.query_row(values, sent).optional()
 }
 
 /// Remembers a deduplication id, and forgets a few that are over: more than come, so none pile up.
 fn remember(
     connection: &Connection,
     queue: i64,
-    scope: &str,
-    dedup_id: &str,
+    settings: &QueueSettings,
+    message: &NewMessage,
     id: &MessageId,
     seq: i64,
     now: Timestamp,
@@ -196,9 +210,12 @@ fn remember(
         let forget = "DELETE FROM dedup WHERE queue = ?1 AND scope = ?2 AND dedup_id = ?3";
         connection.prepare_cached(forget)?.execute(key)?;
     }
-    let sql = "INSERT OR REPLACE INTO dedup (queue, scope, dedup_id, expires_at, message_id, seq)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let values = params![queue, scope, dedup_id, millis(now + DEDUP), id.as_str(), seq];
+    let sql = "INSERT OR REPLACE INTO dedup (queue, scope, dedup_id, expires_at, message_id, seq, sent_group)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let scope = scope(settings, message);
+    // A group that is the scope need not be written twice.
+    let group = Some(message.group.as_str()).filter(|group| *group != scope);
+    let values = params![queue, scope, message.dedup_id, millis(now + DEDUP), id.as_str(), seq, group];
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }

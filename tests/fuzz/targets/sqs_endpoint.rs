@@ -69,7 +69,7 @@ fuzz_target!(|bytes: &[u8]| {
     SERVER.runtime.block_on(async {
         let answer = SERVER.router.clone().oneshot(request).await.expect("an answer");
         let status = answer.status().as_u16();
-        assert!(matches!(status, 200 | 400 | 404 | 503), "{action}: {status}");
+        assert!(matches!(status, 200 | 400 | 403 | 404 | 503), "{action}: {status}");
         let body = to_bytes(answer.into_body(), usize::MAX).await.expect("a body");
         let json: Value = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(json.get("__type").is_some(), status != 200, "{json}");

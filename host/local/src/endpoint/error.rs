@@ -2,10 +2,12 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use towpath_core::queue::QueueError;
 
+use super::AWS_JSON;
 use crate::StoreError;
 use crate::limits::Wrong;
 
@@ -14,6 +16,12 @@ const NO_TOKEN: &str = "InvalidClientTokenId";
 
 /// How AWS says that something does not exist that is no queue of the request itself.
 const NO_RESOURCE: &str = "ResourceNotFoundException";
+
+/// How SQS says that a queue was purged a moment ago.
+const PURGED: &str = "AWS.SimpleQueueService.PurgeQueueInProgress";
+
+/// How AWS says that a request is too long for it.
+const TOO_LARGE: &str = "RequestEntityTooLarge";
 
 /// The code and shape of a handle that is none.
 const NO_HANDLE: &str = "ReceiptHandleIsInvalid";
@@ -92,6 +100,15 @@ impl ApiError {
         let message =
             "You must wait 60 seconds after deleting a queue before you can create another with the same name.";
         ApiError::sender("QueueDeletedRecently", "AWS.SimpleQueueService.QueueDeletedRecently", message)
+    }
+
+    pub(crate) fn purged_recently(name: &str) -> ApiError {
+        let message = format!("Only one PurgeQueue operation on {name} is allowed every 60 seconds.");
+        ApiError::sender("PurgeQueueInProgress", PURGED, message)
+    }
+
+    pub(crate) fn too_large(most: usize) -> ApiError {
+        ApiError::sender(TOO_LARGE, TOO_LARGE, format!("A request cannot be longer than {most} bytes."))
     }
 
     pub(crate) fn unsupported(message: impl Into<String>) -> ApiError {
@@ -220,7 +237,8 @@ impl From<StoreError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, fault) = match (self.sender, self.code) {
-            (true, NO_TOKEN) => (StatusCode::FORBIDDEN, "Sender"),
+            (true, NO_TOKEN | PURGED) => (StatusCode::FORBIDDEN, "Sender"),
+            (true, TOO_LARGE) => (StatusCode::PAYLOAD_TOO_LARGE, "Sender"),
             (true, NO_RESOURCE | NO_HANDLE | NO_ACTION) => (StatusCode::NOT_FOUND, "Sender"),
             (true, _) => (StatusCode::BAD_REQUEST, "Sender"),
             (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "Receiver"),
@@ -230,6 +248,7 @@ impl IntoResponse for ApiError {
             false => "com.amazonaws.sqs",
         };
         let body = json!({ "__type": format!("{namespace}#{}", self.shape), "message": self.message });
-        (status, [("x-amzn-query-error", format!("{};{fault}", self.code))], Json(body)).into_response()
+        let code = [("x-amzn-query-error", format!("{};{fault}", self.code))];
+        (status, code, [(CONTENT_TYPE, AWS_JSON)], Json(body)).into_response()
     }
 }

@@ -6,26 +6,27 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use towpath_core::queue::QueueError;
 
+use super::numbers::number;
 use super::{ApiError, Endpoint, Request, answer, names};
 use crate::moves::{MAX_MOVES_PER_SECOND, MoveError, MoveStatus, MoveTask};
 use crate::queue::LocalQueue;
 
 /// The most tasks that a list tells. Source: the `ListMessageMoveTasks` API.
-const MAX_RESULTS: usize = 10;
+const MAX_RESULTS: i64 = 10;
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct Start {
     source_arn: Option<String>,
     destination_arn: Option<String>,
-    max_number_of_messages_per_second: Option<u32>,
+    max_number_of_messages_per_second: Option<i64>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct List {
     source_arn: Option<String>,
-    max_results: Option<usize>,
+    max_results: Option<i64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -58,15 +59,14 @@ impl Endpoint {
     pub(super) async fn start_move(&self, request: &Request) -> Result<Value, ApiError> {
         let start: Start = request.read()?;
         let source = self.queue_of("SourceArn", start.source_arn.as_deref()).await?;
+        self.not_in_use(&source, "use towpath dlq redrive, which keeps an audit")?;
         let destination = match &start.destination_arn {
             Some(arn) => Some(self.queue_of("DestinationArn", Some(arn)).await?),
             None => None,
         };
-        let per_second = start.max_number_of_messages_per_second;
-        if let Some(wrong) = per_second.filter(|rate| !(1..=MAX_MOVES_PER_SECOND).contains(rate)) {
-            let reason = "Must be between 1 and 500, if provided.";
-            return Err(ApiError::value("MaxNumberOfMessagesPerSecond", wrong, reason));
-        }
+        let (rate, reason) = (start.max_number_of_messages_per_second, "Must be between 1 and 500, if provided.");
+        let per_second = number("MaxNumberOfMessagesPerSecond", rate, 1, i64::from(MAX_MOVES_PER_SECOND), reason)?;
+        let per_second = per_second.and_then(|rate| u32::try_from(rate).ok());
         let task = self.store.start_move(&source, destination.as_ref(), per_second).await?;
         self.go_on(task.id);
         answer(json!({ "TaskHandle": handle(&task, &source.name) }))
@@ -75,11 +75,9 @@ impl Endpoint {
     pub(super) async fn list_moves(&self, request: &Request) -> Result<Value, ApiError> {
         let list: List = request.read()?;
         let source = self.queue_of("SourceArn", list.source_arn.as_deref()).await?;
-        let most = list.max_results.unwrap_or(1);
-        if !(1..=MAX_RESULTS).contains(&most) {
-            return Err(ApiError::value("MaxResults", most, "Must be between 1 and 10, if provided."));
-        }
-        let tasks = self.store.moves(&source, most).await?;
+        let reason = "Must be between 1 and 10, if provided.";
+        let most = number("MaxResults", list.max_results, 1, MAX_RESULTS, reason)?.unwrap_or(1);
+        let tasks = self.store.moves(&source, usize::try_from(most).unwrap_or(1)).await?;
         let results: Vec<Value> = tasks.iter().map(|task| describe(task, &source.name)).collect();
         answer(json!({ "Results": results }))
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tracing::warn;
 
 use super::attributes::{self, Texts};
 use super::{ApiError, Endpoint, Request, names, nothing, redrive, tags};
@@ -15,7 +16,7 @@ const PAGE: usize = 1000;
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct Create {
-    queue_name: String,
+    queue_name: Option<String>,
     attributes: Texts,
     #[serde(alias = "tags")]
     tags: BTreeMap<String, String>,
@@ -35,13 +36,14 @@ struct Named {
 struct List {
     queue_url: Option<String>,
     queue_name_prefix: String,
-    max_results: Option<usize>,
+    max_results: Option<i64>,
     next_token: Option<String>,
 }
 
 impl Endpoint {
     pub(super) async fn create_queue(&self, request: &Request) -> Result<Value, ApiError> {
-        let Create { queue_name: name, attributes, tags } = request.read()?;
+        let Create { queue_name, attributes, tags } = request.read()?;
+        let name = queue_name.ok_or_else(|| ApiError::missing("QueueName"))?;
         let fifo = attributes::wants_fifo(&attributes)?;
         names::check(&name, fifo)?;
         tags::check(&name, &tags)?;
@@ -61,13 +63,14 @@ impl Endpoint {
 
     pub(super) async fn delete_queue(&self, request: &Request) -> Result<Value, ApiError> {
         let queue = self.queue(request.read::<Named>()?.queue_url.as_deref()).await?;
-        if self.in_use.contains(&queue.name) {
-            return Err(ApiError::unsupported(format!(
-                "A running host works with the queue {}: stop it first, or use PurgeQueue.",
-                queue.name
-            )));
-        }
-        self.store.remove(queue).await?;
+        self.not_in_use(&queue, "stop it first")?;
+        self.store.take_away(queue).await?;
+        let store = self.store.clone();
+        self.spawn(async move {
+            if let Err(error) = store.finish_purges().await {
+                warn!(error = &error as &dyn std::error::Error, "cannot empty a deleted queue, trying again later");
+            }
+        });
         nothing()
     }
 
@@ -116,6 +119,7 @@ impl Endpoint {
     pub(super) async fn set_queue_attributes(&self, request: &Request) -> Result<Value, ApiError> {
         let Named { queue_url, attributes, .. } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
+        self.not_in_use(&queue, "its attributes follow from the config")?;
         let texts = attributes.clone();
         let changed = queue.change(move |settings| attributes::apply(&texts, settings)).await?;
         changed.map_err(|unchanged| match unchanged {
@@ -127,20 +131,23 @@ impl Endpoint {
 
     pub(super) async fn purge_queue(&self, request: &Request) -> Result<Value, ApiError> {
         let queue = self.queue(request.read::<Named>()?.queue_url.as_deref()).await?;
-        queue.current_settings().await?;
-        queue.purge().await?;
-        nothing()
+        self.not_in_use(&queue, "use towpath dlq drop, which keeps an audit, or stop it first")?;
+        match queue.purge_again().await? {
+            true => nothing(),
+            false => Err(ApiError::purged_recently(&queue.name)),
+        }
     }
 }
 
 /// One page of queues; the token is the last name of the page before.
 fn page(key: &str, names_found: Vec<String>, list: &List, host: &str) -> Result<Value, ApiError> {
-    if list.max_results.is_some_and(|max| !(1..=PAGE).contains(&max)) {
-        return Err(ApiError::invalid("MaxResults must be an integer between 1 and 1000."));
-    }
+    let most = match list.max_results.map(usize::try_from) {
+        None => PAGE,
+        Some(Ok(max)) if (1..=PAGE).contains(&max) => max,
+        Some(_) => return Err(ApiError::invalid("MaxResults must be an integer between 1 and 1000.")),
+    };
     let after = list.next_token.as_deref().unwrap_or_default();
     let mut rest = names_found.into_iter().filter(|name| name.as_str() > after).peekable();
-    let most = list.max_results.unwrap_or(PAGE);
     let page: Vec<String> = rest.by_ref().take(most).collect();
     let urls: Vec<String> = page.iter().map(|name| names::url(host, name)).collect();
     let mut answer = json!({ key: urls });

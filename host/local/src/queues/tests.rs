@@ -321,3 +321,24 @@ async fn one_receive_moves_a_bounded_number_and_a_long_poll_goes_on_until_it_fin
     assert_eq!(dead.depth().await.expect("depth").messages, 2400);
     assert_eq!(stored(&dead).await.last().map(String::as_str), Some("A99"), "in the order in which they were sent");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_move_that_can_never_go_on_fails_and_says_why() {
+    let folder = TempDir::new().expect("folder");
+    let store = store(&folder);
+    queue(&store, "source.fifo", Some("dead.fifo")).await;
+    let dead = queue(&store, "dead.fifo", None).await;
+    let to = queue(&store, "to.fifo", None).await;
+    dead.send(message("A1")).await.expect("send");
+    let task = store.start_move(&dead, Some(&to), None).await.expect("start");
+    let break_it = |connection: &rusqlite::Connection| {
+        let sql = "CREATE TRIGGER broken BEFORE INSERT ON messages BEGIN SELECT raise(ABORT, 'on purpose'); END";
+        connection.execute_batch(sql).map_err(crate::store::failed)
+    };
+    store.run(Durability::Written, break_it).await.expect("broken");
+    store.run_move(task.id).await.expect_err("it cannot go on");
+    let ended = store.moves(&dead, 1).await.expect("tasks").remove(0);
+    assert_eq!(ended.status, MoveStatus::Failed);
+    assert!(ended.failure.as_ref().is_some_and(|failure| failure.contains("on purpose")), "{:?}", ended.failure);
+    assert_eq!(stored(&dead).await, ["A1"]);
+}

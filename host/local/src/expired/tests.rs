@@ -1,0 +1,75 @@
+use std::time::Duration;
+
+use tempfile::TempDir;
+use towpath_core::clock::{Clock, Timestamp};
+use towpath_core::queue::{GroupId, NewMessage, Queue as _, Receive};
+
+use crate::settings::{KEPT_FOR_EVER, QueueSettings, RedrivePolicy};
+use crate::{LocalQueue, Store};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+async fn queue(store: &Store, name: &str, retention: Duration) -> LocalQueue {
+    let settings = QueueSettings { fifo: name.ends_with(".fifo"), retention, ..QueueSettings::default() };
+    store.set_queue(name, settings).await.expect("queue")
+}
+
+async fn send(queue: &LocalQueue, count: usize) {
+    let message = |n: usize| {
+        let (group, id) = (GroupId(format!("g{}", n % 7)), format!("m{n}"));
+        (NewMessage { group, dedup_id: id.clone(), body: id, attributes: Default::default() }, Default::default())
+    };
+    queue.send_all((0..count).map(message).collect()).await.expect("send");
+}
+
+/// How many messages are in the tables, counted or not.
+async fn stored(queue: &LocalQueue) -> u64 {
+    let (id, sql) = (queue.id, "SELECT count(*) FROM messages WHERE queue = ?1");
+    queue.store.read(move |connection| connection.query_row(sql, [id], |row| row.get(0))).await.expect("read")
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_past_its_retention_is_removed_from_every_queue_though_nobody_receives() {
+    let folder = TempDir::new().expect("folder");
+    let store = Store::open(folder.path(), Clock::tokio(Timestamp(1_700_000_000_000))).expect("store");
+    let kept = queue(&store, "kept.fifo", KEPT_FOR_EVER).await;
+    let short = queue(&store, "short.fifo", MINUTE).await;
+    let standard = queue(&store, "standard", MINUTE).await;
+    for queue in [&kept, &short, &standard] {
+        send(queue, 1100).await;
+    }
+    assert_eq!(store.tidy().await.expect("tidy"), 0);
+    tokio::time::advance(MINUTE / 2).await;
+    let young =
+        NewMessage { group: "young".into(), dedup_id: "y".into(), body: "y".into(), attributes: Default::default() };
+    short.send(young).await.expect("send");
+    tokio::time::advance(MINUTE / 2).await;
+    assert_eq!(short.sweep(100).await.expect("sweep"), 100, "no more than a transaction may");
+    assert_eq!(short.depth().await.expect("depth").messages, 1, "removed or not, they are past their retention");
+    assert_eq!(store.tidy().await.expect("tidy"), 2100);
+    assert_eq!((stored(&kept).await, stored(&short).await, stored(&standard).await), (1100, 1, 0));
+    let left = short.receive(Receive::default()).await.expect("receive");
+    assert_eq!(left.iter().map(|message| message.body.as_str()).collect::<Vec<_>>(), ["y"]);
+    assert_eq!(kept.depth().await.expect("depth").messages, 1100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_that_keep_their_age_are_found_behind_younger_messages() {
+    let folder = TempDir::new().expect("folder");
+    let store = Store::open(folder.path(), Clock::tokio(Timestamp(1_700_000_000_000))).expect("store");
+    let dead = queue(&store, "dead", MINUTE * 2).await;
+    let redrive = Some(RedrivePolicy { dead_letter_queue: "dead".to_owned(), max_receive_count: 1 });
+    let settings = QueueSettings { fifo: false, visibility: Duration::ZERO, redrive, ..QueueSettings::default() };
+    let source = store.set_queue("source", settings).await.expect("queue");
+    send(&source, 5).await;
+    tokio::time::advance(MINUTE).await;
+    send(&dead, 3).await;
+    source.receive(Receive { max: 10, ..Receive::default() }).await.expect("receive");
+    assert!(source.receive(Receive { max: 10, ..Receive::default() }).await.expect("receive").is_empty(), "moved");
+    assert_eq!(dead.depth().await.expect("depth").messages, 8);
+    tokio::time::advance(MINUTE).await;
+    assert_eq!(dead.depth().await.expect("depth").messages, 3);
+    assert_eq!((dead.sweep(2).await.expect("sweep"), stored(&dead).await), (2, 6));
+    assert_eq!((store.tidy().await.expect("tidy"), stored(&dead).await), (3, 3));
+    assert_eq!(dead.depth().await.expect("depth").messages, 3);
+}
