@@ -18,6 +18,8 @@ mod receive;
 mod redrive;
 mod settle;
 mod tags;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex};
 

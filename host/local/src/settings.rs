@@ -1,6 +1,6 @@
 //! What a queue is set to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -107,7 +107,7 @@ pub(crate) const REDRIVE_ALLOW: &str = "RedriveAllowPolicy";
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RedriveAllow {
     redrive_permission: RedrivePermission,
-    source_queue_arns: Option<Vec<String>>,
+    source_queue_arns: Option<BTreeSet<String>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
@@ -137,8 +137,9 @@ impl RedriveAllow {
 
     pub(crate) fn read(text: &str) -> Result<RedriveAllow, RedriveAllowError> {
         let policy: RedriveAllow = serde_json::from_str(text).map_err(|_| RedriveAllowError::Format)?;
-        match (policy.redrive_permission, policy.source_queue_arns.as_deref()) {
-            (RedrivePermission::ByQueue, None | Some([])) => Err(RedriveAllowError::NoQueues),
+        match (policy.redrive_permission, &policy.source_queue_arns) {
+            (RedrivePermission::ByQueue, None) => Err(RedriveAllowError::NoQueues),
+            (RedrivePermission::ByQueue, Some(arns)) if arns.is_empty() => Err(RedriveAllowError::NoQueues),
             (RedrivePermission::ByQueue, Some(arns)) if arns.len() > RedriveAllow::MAX => {
                 Err(RedriveAllowError::TooMany)
             }
@@ -147,15 +148,17 @@ impl RedriveAllow {
         }
     }
 
+    /// The ARNs of the queues that it names.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &str> {
+        self.source_queue_arns.iter().flatten().map(String::as_str)
+    }
+
     /// Whether the queue of this name may use the one with this policy, whatever region and account its ARN names.
     pub(crate) fn allows(&self, queue: &str) -> bool {
         match self.redrive_permission {
             RedrivePermission::AllowAll => true,
             RedrivePermission::DenyAll => false,
-            RedrivePermission::ByQueue => {
-                let arns = self.source_queue_arns.iter().flatten();
-                arns.into_iter().any(|arn| arn.rsplit(':').next() == Some(queue))
-            }
+            RedrivePermission::ByQueue => self.sources().any(|arn| arn.rsplit(':').next() == Some(queue)),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::redrive::{self, REDRIVE};
 use super::{ApiError, names};
 use crate::browse::Depth;
-use crate::settings::{DedupScope, QueueSettings, REDRIVE_ALLOW};
+use crate::settings::{DedupScope, QueueSettings, REDRIVE_ALLOW, RedriveAllow};
 
 /// Attributes that are kept and told, whatever they mean here.
 const FIFO: &str = "FifoQueue";
@@ -127,11 +127,23 @@ pub(super) fn difference(texts: &Texts, settings: &QueueSettings) -> Result<Opti
     for (name, text) in texts {
         let mut changed = settings.clone();
         apply_one(name, text, &mut changed)?;
-        if set(&changed) != set(settings) {
+        if !are_same(&set(&changed), &set(settings)) {
             return Ok(Some(name.clone()));
         }
     }
     Ok(None)
+}
+
+/// Whether two queues are set alike. Policies are compared by what they say, however it is written.
+fn are_same(left: &Texts, right: &Texts) -> bool {
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+    let is_same = |name: &str, one: &str, other: &str| match name {
+        POLICY => json(one) == json(other),
+        REDRIVE_ALLOW => RedriveAllow::read(one) == RedriveAllow::read(other),
+        _ => one == other,
+    };
+    left.len() == right.len()
+        && left.iter().all(|(name, one)| right.get(name).is_some_and(|other| is_same(name, one, other)))
 }
 
 /// What was set, or is so by default.

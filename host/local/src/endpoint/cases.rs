@@ -16,7 +16,7 @@ use tower::ServiceExt as _;
 use towpath_core::clock::Clock;
 
 use super::{Endpoint, router};
-use crate::Store;
+use crate::{QueueSettings, Store};
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cases");
 
@@ -26,7 +26,11 @@ struct File {
     case: Vec<Case>,
 }
 
-/// Every case begins with a standard queue, a FIFO queue and nothing else: `{standard}` and `{fifo}` are their URLs.
+/// The queue that a host works with.
+const IN_USE: &str = "in-use.fifo";
+
+/// Every case begins with a standard queue, a FIFO queue, a FIFO queue that a host works with and nothing else: `{standard}`,
+/// `{fifo}` and `{in_use}` are their URLs.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
@@ -84,8 +88,10 @@ impl Server {
         let folder = TempDir::new().expect("folder");
         let ahead: &'static AtomicU64 = Box::leak(Box::default());
         let store = Store::open(folder.path(), Clock::wall().shifted(ahead)).expect("store");
-        let endpoint = Endpoint::new(store, Vec::new(), None).await.expect("endpoint");
+        store.set_queue(IN_USE, QueueSettings::default()).await.expect("queue");
+        let endpoint = Endpoint::new(store.clone(), vec![IN_USE.to_owned()], None).await.expect("endpoint");
         let mut server = Server { router: router(endpoint), ahead, kept: BTreeMap::new(), _folder: folder };
+        server.keep("in_use", &json!(format!("http://sqs.test/000000000000/{IN_USE}")));
         for (name, body) in [
             ("standard", json!({ "QueueName": "standard" })),
             ("fifo", json!({ "QueueName": "fifo.fifo", "Attributes": { "FifoQueue": "true" } })),
@@ -159,6 +165,8 @@ impl Server {
         if let Some(message) = &step.message {
             check("message", answer["message"].as_str().unwrap_or("").to_owned(), self.filled(message));
         }
+        let kind = headers.get("content-type").map_or("", |value| value.to_str().expect("text"));
+        check("content-type", kind.to_owned(), "application/x-amz-json-1.0".to_owned());
         if headers.get("x-amzn-requestid").is_none() {
             check("x-amzn-RequestId", "none".to_owned(), "one".to_owned());
         }

@@ -9,10 +9,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use towpath_core::queue::{Attribute, AttributeValue, Attributes, GroupId, NewMessage, Sent};
 
-use super::numbers::number;
+use super::numbers::{is_number, number};
 use super::{ApiError, Endpoint, Request, batch, md5};
 use crate::limits::{self, Wrong};
-use crate::queue::LocalQueue;
 use crate::send::Extras;
 use crate::settings::QueueSettings;
 
@@ -65,12 +64,10 @@ impl Endpoint {
     pub(super) async fn send_message(&self, request: &Request) -> Result<Value, ApiError> {
         let Send { queue_url, entry } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
-        let prepare = |settings: &QueueSettings| {
-            let prepared = entry.prepare(settings, request.trace.as_deref())?;
-            limits::check(&prepared.message, settings)?;
-            Ok(prepared)
-        };
-        let Prepared { message, extras, proof } = with_settings(&queue, prepare).await?;
+        // As they are, not as this process last saw them: another one may have changed them.
+        let settings = queue.current_settings().await?;
+        let Prepared { message, extras, proof } = entry.prepare(&settings, request.trace.as_deref())?;
+        limits::check(&message, &settings)?;
         Ok(proof.with(&queue.send_with(message, extras).await?))
     }
 
@@ -82,20 +79,19 @@ impl Endpoint {
         if size > MAX_BATCH_BYTES {
             return Err(ApiError::batch_too_long(size, MAX_BATCH_BYTES));
         }
-        let prepare = |settings: &QueueSettings| {
-            if settings.fifo {
-                entries.iter().try_for_each(|entry| entry.has_ids(settings))?;
-            }
-            let one = |entry: &Entry| {
-                let prepared = entry.prepare(settings, request.trace.as_deref())?;
-                limits::check(&prepared.message, settings).map_err(ApiError::of_entry)?;
-                Ok(prepared)
-            };
-            Ok(entries.iter().map(one).collect::<Vec<_>>())
+        // As they are: an entry that is refused by what the queue was set to before would come behind its neighbours.
+        let settings = queue.current_settings().await?;
+        if settings.fifo {
+            entries.iter().try_for_each(|entry| entry.has_ids(&settings))?;
+        }
+        let prepare = |entry: &Entry| {
+            let prepared = entry.prepare(&settings, request.trace.as_deref())?;
+            limits::check(&prepared.message, &settings).map_err(ApiError::of_entry)?;
+            Ok(prepared)
         };
         let (mut messages, mut proofs) = (Vec::new(), Vec::new());
-        for prepared in with_settings(&queue, prepare).await? {
-            proofs.push(prepared.map(|Prepared { message, extras, proof }| {
+        for entry in &entries {
+            proofs.push(prepare(entry).map(|Prepared { message, extras, proof }| {
                 messages.push((message, extras));
                 proof
             }));
@@ -110,18 +106,6 @@ impl Endpoint {
     }
 }
 
-/// What this makes of the settings of a queue as they were last seen, or, if it refuses those, as they are: another process
-/// may have changed them.
-async fn with_settings<T>(
-    queue: &LocalQueue,
-    prepare: impl Fn(&QueueSettings) -> Result<T, ApiError>,
-) -> Result<T, ApiError> {
-    match prepare(&queue.settings()) {
-        Ok(prepared) => Ok(prepared),
-        Err(_) => prepare(&*queue.current_settings().await?),
-    }
-}
-
 /// A message that can be sent.
 struct Prepared {
     message: NewMessage,
@@ -133,11 +117,15 @@ impl Entry {
     /// Refuses an entry of a FIFO batch that lacks an id. With it the whole batch is refused: if the others were stored, one
     /// that is sent again would come behind them.
     fn has_ids(&self, settings: &QueueSettings) -> Result<(), ApiError> {
-        let missing = |id: &Option<String>| id.as_ref().is_none_or(String::is_empty);
-        if missing(&self.message_deduplication_id) && !settings.content_based_dedup {
-            return Err(ApiError::invalid(Wrong::NoDedupId.to_string()));
+        match self.message_deduplication_id.as_deref() {
+            None | Some("") if !settings.content_based_dedup => {
+                return Err(ApiError::invalid(Wrong::NoDedupId.to_string()));
+            }
+            // It was said, and is none: the body does not stand in for it.
+            Some("") => return Err(Wrong::DedupId(String::new()).into()),
+            _ => {}
         }
-        if missing(&self.message_group_id) {
+        if self.message_group_id.as_ref().is_none_or(String::is_empty) {
             return Err(ApiError::invalid(Wrong::NoGroup.to_string()));
         }
         Ok(())
@@ -195,7 +183,8 @@ fn system_attributes(texts: &BTreeMap<String, AttributeText>) -> Result<Attribut
             return Err(ApiError::invalid(format!("Message system attribute name '{name}' is invalid.")));
         }
         let attribute = text.read(name)?;
-        if !attribute.as_text().is_some_and(|text| !text.is_empty() && limits::is_xml(text)) {
+        let is_trace = |text: &str| !text.is_empty() && limits::is_xml(text);
+        if attribute.data_type != "String" || !attribute.as_text().is_some_and(is_trace) {
             let message = format!("Message system attribute '{name}' must contain a non-empty value of type 'String'.");
             return Err(ApiError::invalid(message));
         }
@@ -236,7 +225,7 @@ impl AttributeText {
             }
         };
         let number = |value: &AttributeValue| match value {
-            AttributeValue::Text(text) => text.is_empty() || text.trim().parse::<f64>().is_ok(),
+            AttributeValue::Text(text) => text.is_empty() || is_number(text),
             AttributeValue::Binary(_) => false,
         };
         if kind == "Number" && !number(&value) {

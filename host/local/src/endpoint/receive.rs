@@ -15,6 +15,8 @@ use crate::receive::Taken;
 /// Who sent every message, as far as clients can see.
 pub const SENDER: &str = "AIDATOWPATHLOCAL";
 
+const WAITS: &str = "Must be >= 0 and <= 20, if provided.";
+
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct Ask {
@@ -32,7 +34,6 @@ impl Endpoint {
     pub(super) async fn receive_message(&self, request: &Request) -> Result<Value, ApiError> {
         let ask: Ask = request.read()?;
         let queue = self.queue(ask.queue_url.as_deref()).await?;
-        let settings = queue.settings();
         let receive = Receive {
             max: number(
                 "MaxNumberOfMessages",
@@ -42,10 +43,12 @@ impl Endpoint {
                 "Must be between 1 and 10, if provided.",
             )?
             .map_or(1, |max| max as usize),
-            wait: seconds("WaitTimeSeconds", ask.wait_time_seconds, MAX_WAIT, "Must be >= 0 and <= 20, if provided.")?
-                .unwrap_or(settings.wait),
+            wait: match seconds("WaitTimeSeconds", ask.wait_time_seconds, MAX_WAIT, WAITS)? {
+                Some(wait) => wait,
+                None => queue.current_settings().await?.wait,
+            },
             visibility: visibility(ask.visibility_timeout)?,
-            attempt_id: ask.receive_request_attempt_id.clone().filter(|_| settings.fifo),
+            attempt_id: ask.receive_request_attempt_id.clone(),
         };
         let taken = queue.take(receive).await?;
         if taken.is_empty() {

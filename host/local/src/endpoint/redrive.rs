@@ -53,7 +53,10 @@ pub(super) fn check_allow(text: &str) -> Result<(), ApiError> {
     const CANNOT: &str = "Amazon SQS can't create the redrive allow policy";
     let wrong = |more: &str| Err(ApiError::value(REDRIVE_ALLOW, text, &format!("{CANNOT}. {more}")));
     match RedriveAllow::read(text) {
-        Ok(_) => Ok(()),
+        Ok(policy) => match policy.sources().find(|arn| names::of_arn(arn).is_none()) {
+            Some(arn) => wrong(&format!("Invalid value for sourceQueueArns: {arn} is no ARN of a queue.")),
+            None => Ok(()),
+        },
         Err(RedriveAllowError::Format) => {
             Err(ApiError::attribute_reason(REDRIVE_ALLOW, &format!("{CANNOT}, as it’s in an unsupported format.")))
         }

@@ -64,6 +64,10 @@ impl Endpoint {
         batch::check("DeleteMessageBatch", entries.iter().map(|entry| entry.id.as_str()))?;
         let entries: Vec<_> = entries.into_iter().map(|entry| (entry.handle(), entry.id)).collect();
         let handles: Vec<Handle> = entries.iter().filter_map(|(handle, _)| handle.clone().ok()).collect();
+        if handles.is_empty() {
+            // Nobody asks the queue for anything: whether it is there must be asked all the same.
+            queue.current_settings().await?;
+        }
         let mut results = of_queue(queue.delete(&handles).await)?;
         let one = |(handle, id): (Result<Handle, ApiError>, String)| (id, settled(handle, &mut results));
         Ok(batch::answer(entries.into_iter().map(one).collect()))
@@ -75,6 +79,9 @@ impl Endpoint {
         batch::check("ChangeMessageVisibilityBatch", entries.iter().map(|entry| entry.id.as_str()))?;
         let entries: Vec<_> = entries.into_iter().map(|entry| (entry.change(), entry.id)).collect();
         let changes: Vec<_> = entries.iter().filter_map(|(change, _)| change.clone().ok()).collect();
+        if changes.is_empty() {
+            queue.current_settings().await?;
+        }
         let mut results = of_queue(queue.change_visibility(&changes).await)?;
         let one = |(change, id): (Result<(Handle, Duration), ApiError>, String)| {
             (id, settled(change.map(|(handle, _)| handle), &mut results))

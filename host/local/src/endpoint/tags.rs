@@ -20,12 +20,27 @@ struct Tag {
     tag_keys: Option<Vec<String>>,
 }
 
-/// Checks the tags that the queue of this name is to have.
+/// What keys of AWS's own begin with, in any case.
+const RESERVED: &str = "aws:";
+
+/// Checks the tags of a new queue of this name.
 pub(super) fn check(name: &str, tags: &BTreeMap<String, String>) -> Result<(), ApiError> {
-    if tags.len() > MAX_TAGS {
-        return Err(ApiError::invalid(format!("Too many tags added for queue {name}.")));
+    check_count(name, tags)?;
+    check_each(tags)
+}
+
+fn check_count(name: &str, tags: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    match tags.len() {
+        count if count > MAX_TAGS => Err(ApiError::invalid(format!("Too many tags added for queue {name}."))),
+        _ => Ok(()),
     }
+}
+
+fn check_each(tags: &BTreeMap<String, String>) -> Result<(), ApiError> {
     for (key, value) in tags {
+        if key.get(..RESERVED.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED)) {
+            return Err(ApiError::invalid(format!("Tag keys cannot start with {RESERVED}, which is reserved.")));
+        }
         if key.is_empty() || key.chars().count() > MAX_KEY {
             return Err(ApiError::invalid(format!("Tag keys must be between 1 and {MAX_KEY} characters in length.")));
         }
@@ -43,10 +58,11 @@ impl Endpoint {
         let Tag { queue_url, tags, .. } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
         let tags = tags.filter(|tags| !tags.is_empty()).ok_or_else(|| ApiError::missing("Tags"))?;
+        check_each(&tags)?;
         let name = queue.name.clone();
         let tag = move |settings: &mut crate::QueueSettings| {
             settings.tags.extend(tags.clone());
-            check(&name, &settings.tags)
+            check_count(&name, &settings.tags)
         };
         queue.change(tag).await??;
         nothing()
