@@ -39,6 +39,7 @@ pub(crate) async fn run(queues: Queues, keep: Option<Duration>, stop: Cancellati
     let work = async {
         loop {
             sweep(&queues.refused).await;
+            tidy(queues.events.store()).await;
             if let Some(retention) = &mut retention
                 && let Err(problem) = retention.pass().await
             {
@@ -59,6 +60,15 @@ async fn sweep(queue: &LocalQueue) {
             Ok(removed) => info!(removed, "refused webhooks past their retention were removed"),
             Err(error) => return warn!(error = &error as &dyn std::error::Error, "sweep failed"),
         }
+    }
+}
+
+/// Removes what is past its retention in the queues that clients of the SQS endpoint own, and finishes what they broke off.
+async fn tidy(store: &Store) {
+    match store.tidy().await {
+        Ok(0) => {}
+        Ok(removed) => info!(removed, "messages past the retention of their queues were removed"),
+        Err(error) => warn!(error = &error as &dyn std::error::Error, "queues of clients cannot be tidied"),
     }
 }
 
