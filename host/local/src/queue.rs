@@ -8,8 +8,8 @@ use rusqlite::params;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use towpath_core::clock::Timestamp;
 use towpath_core::queue::{
-    GroupId, Handle, MAX_BATCH, MAX_VISIBILITY, MAX_WAIT, NewMessage, Queue, QueueError, QueueLimits, Receive,
-    Received, Sent,
+    GroupId, Handle, MAX_BATCH, MAX_RETENTION, MAX_VISIBILITY, MAX_WAIT, NewMessage, Queue, QueueError, QueueLimits,
+    Receive, Received, Sent,
 };
 use towpath_core::route::is_id;
 
@@ -157,10 +157,11 @@ impl Queue for LocalQueue {
         spread(done, handles.len())
     }
 
+    /// A queue that deletes nothing by its age lets a message wait for no longer than SQS would.
     async fn limits(&self) -> Result<QueueLimits, QueueError> {
         let settings = self.settings();
         let max_receives = settings.redrive.as_ref().map(|redrive| redrive.max_receive_count);
-        Ok(QueueLimits { retention: settings.retention, max_receives })
+        Ok(QueueLimits { retention: settings.retention.min(MAX_RETENTION), max_receives })
     }
 
     async fn has_group(&self, group: &GroupId) -> Result<Option<bool>, QueueError> {

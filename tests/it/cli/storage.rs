@@ -260,3 +260,36 @@ async fn what_waits_longer_than_a_queue_of_sqs_keeps_it_becomes_a_dead_letter_an
     server.stop();
     assert_eq!(dead().as_deref(), Some("expired"), "a dead letter is kept for ever");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_ever_waits_for_two_weeks_becomes_a_dead_letter_too() {
+    let refuses = Target::answering(|_| towpath_tests::target::Answer::Status(404, String::new())).await;
+    let cases =
+        [("hold", "hold = true", "", "waited-too-long"), ("block", "", "on_dead_letter = \"block\"", "refused")];
+    for (name, target, route, reason) in cases {
+        let folder = project(&refuses.url, Guest::forward());
+        let file = folder.path().join("towpath.toml");
+        let text = std::fs::read_to_string(&file).unwrap() + &format!("\n{target}\n");
+        std::fs::write(&file, text.replacen("[[route]]", &format!("[[route]]\n{route}"), 1)).unwrap();
+        // Sent two weeks and a day ago.
+        let then = Clock::tokio(Clock::wall().now() - Duration::from_secs(15 * 24 * 3600));
+        let store = Store::open(&folder.path().join(".towpath"), then).unwrap();
+        let settings = QueueSettings { retention: towpath_local::KEPT_FOR_EVER, ..QueueSettings::default() };
+        let events = store.queue("events.fifo", settings).await.unwrap();
+        let (group, dedup_id, body) = ("g/1".into(), "1".to_owned(), "{\"k\":1}".to_owned());
+        events.send(NewMessage { group, dedup_id, body, attributes: Default::default() }).await.unwrap();
+        drop((events, store));
+        let server = Server::start(folder.path(), &["serve"]);
+        let until = std::time::Instant::now() + Duration::from_secs(30);
+        let letter = loop {
+            let listed = towpath(folder.path(), &["dlq", "list", "--json"]);
+            let listed: Value = serde_json::from_str(&out(&listed)).unwrap();
+            if let Some(letter) = listed.get(0) {
+                break letter["letter"]["reason"].clone();
+            }
+            assert!(std::time::Instant::now() < until, "{name}: it is no dead letter");
+        };
+        assert_eq!(letter, reason, "{name}");
+        server.stop();
+    }
+}

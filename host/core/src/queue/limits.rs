@@ -124,7 +124,9 @@ impl QueueLimits {
     /// longest wait where the queue does not count.
     pub fn look_within(&self, waited: Duration, usual: Duration) -> Duration {
         let (mut age, mut receives, mut wait) = (Duration::ZERO, 1, usual);
-        while age < waited {
+        // Where nothing is counted no wait grows. Where it is, there are no more looks than receives, and none at what is deleted.
+        let waited = self.max_receives.map_or(Duration::ZERO, |_| waited.min(self.retention));
+        while age < waited && !self.is_last_receive(receives) {
             // Waits are spread over their upper half: the more looks there were, the further apart the next ones are.
             let shortest = (usual / 2).max(YOUNG);
             let next = shortest.max(self.least_wait(age, receives));

@@ -82,6 +82,23 @@ fn with_a_thousand_receives_a_look_is_never_further_away_than_a_hundredth_of_the
 }
 
 #[test]
+fn how_far_away_the_next_look_is_is_known_at_once_however_long_a_message_waited() {
+    let ages = 1000 * 365 * DAY;
+    let for_ever = QueueLimits { retention: ages, max_receives: None };
+    assert_eq!(for_ever.look_within(for_ever.last_call(), MINUTE), MINUTE);
+    assert_eq!(for_ever.look_within(Duration::MAX, MINUTE), MINUTE);
+    for most in [1, 64, 1000] {
+        let counts = QueueLimits { retention: ages, ..limits(most) };
+        assert!(
+            counts.look_within(counts.last_call(), MINUTE) <= LONGEST_WAIT,
+            "{most} receives are all that can be looked"
+        );
+        let known = limits(most).look_within(limits(most).retention, MINUTE);
+        assert_eq!(limits(most).look_within(Duration::MAX, MINUTE), known, "{most}: nothing waits past the retention");
+    }
+}
+
+#[test]
 fn a_queue_that_counts_nothing_asks_for_no_wait() {
     for age in [Duration::ZERO, DAY, 13 * DAY, 20 * DAY] {
         assert_eq!(QueueLimits::LOCAL.least_wait(age, 1_000_000), Duration::ZERO);
