@@ -17,10 +17,11 @@ use crate::queue::{Attribute, Attributes, GroupId, MessageId, NewMessage, Receiv
 pub const DEAD_LETTER_ATTRIBUTE: &str = "towpath-dead-letter";
 
 /// Every reason that a [`DeadLetter`] of this version can have.
-pub const REASONS: [&str; 15] = [
+pub const REASONS: [&str; 16] = [
     "bad-request",
     "expired",
     "max-receives",
+    "missing-key",
     "no-route",
     "parked",
     "plugin-error",
@@ -120,6 +121,7 @@ impl DeadLetter {
         source: &str,
         now: Timestamp,
     ) -> Self {
+        debug_assert!(REASONS.contains(&death.code), "REASONS lacks {}", death.code);
         let origin = origin(received);
         let attempts = outcome.attempts().to_vec();
         let last = attempts.last();
@@ -176,6 +178,7 @@ impl DeadLetter {
         detail: String,
         now: Timestamp,
     ) -> DeadLetter {
+        debug_assert!(REASONS.contains(&reason), "REASONS lacks {reason}");
         DeadLetter {
             v: 1,
             reason: reason.to_owned(),

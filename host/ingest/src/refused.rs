@@ -114,7 +114,18 @@ impl Ingest {
 
 #[cfg(test)]
 mod tests {
+    use towpath_core::dead_letter::REASONS;
+
     use super::*;
+
+    #[test]
+    fn every_reason_of_a_refusal_is_one_that_letters_are_known_by() {
+        let source = include_str!("refused.rs").split("fn reason").nth(1).expect("the reasons");
+        let arms = source.split("fn ").next().unwrap_or_default().split("=> \"").skip(1);
+        let reasons: Vec<&str> = arms.map(|arm| arm.split('"').next().expect("a reason")).collect();
+        assert!(reasons.len() >= 2 && reasons.contains(&Refusal::MissingKey(&[]).reason()), "{reasons:?}");
+        assert!(reasons.iter().all(|reason| REASONS.contains(reason)), "{reasons:?}");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_kept_in_a_day_is_bounded() {
