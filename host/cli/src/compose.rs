@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use axum::http::HeaderMap;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use towpath_core::clock::Clock;
@@ -33,6 +34,9 @@ use crate::{aws, server, upkeep};
 pub(crate) const EVENTS: &str = "events.fifo";
 pub(crate) const DEAD_LETTERS: &str = "events-dead.fifo";
 pub(crate) const REFUSED: &str = "events-refused.fifo";
+
+/// The action of SQS that is only for the client that asks.
+const RECEIVE: &str = "AmazonSQS.ReceiveMessage";
 
 /// The label of the dead letters in metrics.
 const DEAD_LETTERS_LABEL: &str = "dead-letters";
@@ -265,7 +269,10 @@ impl Station {
         let stop = host.stop.clone();
         host.tasks.spawn("SQS endpoint", async move {
             // Clients that wait for messages are broken off: they ask again elsewhere.
-            let serve = server::serve(listener, endpoint::router(endpoint), CancellationToken::new());
+            // A message that is received for a client that has gone is not there for the others.
+            let takes = |headers: &HeaderMap| headers.get("x-amz-target").is_some_and(|action| action == RECEIVE);
+            let router = endpoint::router(endpoint);
+            let serve = server::serve_unless(listener, router, CancellationToken::new(), takes);
             stop.run_until_cancelled(serve).await;
         });
         info!(address = %address, "SQS endpoint");

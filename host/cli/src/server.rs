@@ -2,17 +2,19 @@
 //!
 //! A connection costs memory, so there are so many and no more. When they are all taken, the one that has kept the
 //! server waiting longest (for a request, or for the rest of one) makes room: a healthy client is let in at once, and
-//! one that does nothing, or drips, holds nothing that anybody needs. A request that came whole is never cut off.
+//! one that does nothing, or drips, holds nothing that anybody needs. A request that came whole is never cut off, not even
+//! when its client hangs up: what is asked of the store then counts until it is done.
 
 mod connections;
 mod tracked;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{HeaderMap, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,12 +22,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 use towpath_core::tasks::log_panic;
 use tracing::{debug, warn};
 
 use connections::{Connections, Seat};
 use tracked::Tracked;
+use work::Work;
 
 /// The most connections at a time, where the system allows so many open files.
 const MAX_CONNECTIONS: usize = 2048;
@@ -48,7 +52,19 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `stop`; then what runs is finished and nothing new is taken.
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    serve_unless(listener, router, stop, |_| false).await;
+}
+
+/// Serves, and works on no request to its end once its client has hung up of whose head `only_for_client` says that its answer is all that
+/// is wanted of it.
+pub(crate) async fn serve_unless(
+    listener: TcpListener,
+    router: Router,
+    stop: CancellationToken,
+    only_for_client: fn(&HeaderMap) -> bool,
+) {
     let connections = Connections::new(capacity(), MAX_HELD);
+    let host = Host { router, stop: stop.clone(), heirs: TaskTracker::new(), only_for_client };
     let mut tasks = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -66,7 +82,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             }
         };
         let Some(seat) = stop.run_until_cancelled(connections.seat()).await else { break };
-        tasks.spawn(talk(tcp, router.clone(), seat, stop.clone()));
+        tasks.spawn(talk(tcp, seat, host.clone()));
         while let Some(ended) = tasks.try_join_next() {
             log_panic("connection", ended);
         }
@@ -76,6 +92,18 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     while let Some(ended) = tasks.join_next().await {
         log_panic("connection", ended);
     }
+    host.heirs.close();
+    host.heirs.wait().await;
+}
+
+/// What the connections of a server share.
+#[derive(Clone)]
+struct Host {
+    router: Router,
+    stop: CancellationToken,
+    /// The work whose clients have hung up.
+    heirs: TaskTracker,
+    only_for_client: fn(&HeaderMap) -> bool,
 }
 
 /// As many connections as files may be open, less some for the store, targets and queues.
@@ -86,15 +114,17 @@ fn capacity() -> usize {
 }
 
 /// One connection to its end.
-async fn talk(tcp: TcpStream, router: Router, seat: Seat, stop: CancellationToken) {
+async fn talk(tcp: TcpStream, seat: Seat, host: Host) {
     let _ = tcp.set_nodelay(true);
     let seat = Arc::new(seat);
-    let handed = Arc::clone(&seat);
+    let (handed, stop) = (Arc::clone(&seat), host.stop.clone());
     let service = service_fn(move |request: Request<Incoming>| {
-        let (router, seat) = (router.clone(), Arc::clone(&handed));
+        let (router, seat) = (host.router.clone(), Arc::clone(&handed));
+        let heirs = (!(host.only_for_client)(request.headers())).then(|| host.heirs.clone());
         async move {
             let body = |body| Body::new(Tracked::new(body, Arc::clone(&seat), BODY_TIMEOUT));
-            let answer = router.oneshot(request.map(body)).await;
+            let answer = router.oneshot(request.map(body));
+            let answer = Work::new(answer, Arc::clone(&seat), heirs).await;
             // hyper writes the answer before it lets go of this task: nobody is evicted between the two.
             seat.wait();
             answer

@@ -114,6 +114,50 @@ async fn whole_bodies_that_wait_for_the_disk_fill_no_memory_and_are_stored_once_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whole_bodies_of_clients_that_hang_up_count_until_they_are_stored() {
+    let (folder, _target, server, addresses) = flooded().await;
+    healthy(&server, addresses[1]).await;
+    let before = server.status("VmHWM");
+    let store = rusqlite::Connection::open(folder.path().join(".towpath/towpath.db")).unwrap();
+    store.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let body = "x".repeat(900_000);
+    let ingest = format!("POST /hooks/g HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let url = format!("http://{}/000000000000/events.fifo", addresses[1]);
+    let send = serde_json::json!({"QueueUrl": url, "MessageGroupId": "g/1", "MessageBody": body}).to_string();
+    let send = format!(
+        "POST / HTTP/1.1\r\nhost: a\r\nx-amz-target: AmazonSQS.SendMessage\r\ncontent-length: {}\r\n\r\n{send}",
+        send.len()
+    );
+    // Each hangs up once it has sent all, and has a look at what the server does then.
+    let mut clients = JoinSet::new();
+    for (address, request) in addresses.into_iter().zip([ingest, send]) {
+        let request: std::sync::Arc<str> = request.into();
+        for _ in 0..500 {
+            let request = std::sync::Arc::clone(&request);
+            clients.spawn(async move {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                let _ = stream.write_all(request.as_bytes()).await;
+                let _ = stream.shutdown().await;
+                let mut answer = Vec::new();
+                let _ = stream.read_to_end(&mut answer).await;
+                answer.starts_with(b"HTTP/1.1 5")
+            });
+        }
+    }
+    // Until the first one is refused, or all have hung up: nothing can be stored meanwhile.
+    while let Some(client) = clients.join_next().await {
+        if client.unwrap() {
+            break;
+        }
+    }
+    let grown = server.status("VmHWM") - before;
+    assert!(grown < 640 * 1024, "{grown} KiB");
+    store.execute_batch("ROLLBACK").unwrap();
+    drop(clients);
+    healthy(&server, addresses[1]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pipelined_requests_are_answered_in_order() {
     let (_folder, target, _server, [ingest, _]) = flooded().await;
     let mut stream = TcpStream::connect(ingest).await.unwrap();

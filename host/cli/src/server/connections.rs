@@ -143,6 +143,11 @@ impl Seat {
         }
     }
 
+    /// Whether its request is here, whole, and not yet answered.
+    pub(super) fn is_at_work(&self) -> bool {
+        lock(&self.state).place.is_none()
+    }
+
     /// Whether more of its body may be read now. If too much is held, a client that holds bytes and is slow makes room;
     /// where all of it is worked on, this one waits until some is answered.
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
