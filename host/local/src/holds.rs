@@ -1,10 +1,11 @@
 //! Holds in the local store: one row for what operators said, one for each breaker.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 use towpath_core::holds::{BreakerReport, Change, HoldState, Holds, HoldsError};
 use towpath_core::queue::QueueError;
 
+use crate::notes::{read, write};
 use crate::store::{Store, failed};
 use crate::writer::Durability;
 
@@ -58,14 +59,4 @@ fn parse(text: Option<&str>) -> Result<HoldState, QueueError> {
     let Some(text) = text else { return Ok(HoldState::default()) };
     serde_json::from_str(text)
         .map_err(|error| QueueError::Unavailable { queue: HOLDS.to_owned(), source: Box::new(error) })
-}
-
-fn read(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
-    let sql = "SELECT value FROM notes WHERE name = ?1";
-    connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()
-}
-
-fn write(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO notes (name, value) VALUES (?1, ?2)";
-    connection.prepare_cached(sql)?.execute([name, value]).map(drop)
 }

@@ -2,6 +2,7 @@
 //! both queues or in none.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_core::queue::{Attributes, GroupId, NewMessage, QueueError};
@@ -91,6 +92,56 @@ impl LocalQueue {
         self.store.run(Durability::Synced, move |connection| edit(connection).map_err(failed)).await
     }
 
+    /// Hides messages for a while from all who could receive them or send them back, but those that are gone and those that
+    /// somebody holds. Returns the ones that are hidden, as they are: they can be written down, and then removed with
+    /// [`LocalQueue::discard_hidden`].
+    pub async fn hide(&self, sequences: Vec<String>, period: Duration) -> Result<Hidden, QueueError> {
+        let (queue, retention, clock) = (self.id, self.settings().retention, self.store.clock);
+        let hide = move |connection: &Connection| {
+            let now = clock.now();
+            let until = millis(now + period);
+            let sql = format!(
+                "SELECT {BROWSED}, m.grp FROM messages m JOIN groups g ON g.id = m.grp
+                WHERE m.queue = ?1 AND m.seq = ?2 AND m.visible_at <= ?3"
+            );
+            let mut messages = Vec::new();
+            for sequence in &sequences {
+                let seq: i64 = sequence.parse().unwrap_or_default();
+                let row = |row: &rusqlite::Row<'_>| Ok((browsed(row)?, row.get("grp")?));
+                let free =
+                    connection.prepare_cached(&sql)?.query_row(params![queue, seq, millis(now)], row).optional()?;
+                let Some((message, group)) = free else { continue };
+                let sql = "UPDATE messages SET visible_at = ?2 WHERE seq = ?1";
+                connection.prepare_cached(sql)?.execute([seq, until])?;
+                refresh(connection, group, retention)?;
+                messages.push(message);
+            }
+            Ok(Hidden { messages, until })
+        };
+        self.store.run(Durability::Written, move |connection| hide(connection).map_err(failed)).await
+    }
+
+    /// Removes messages that were hidden, for good. Returns those that were still as they had been hidden.
+    pub async fn discard_hidden(&self, hidden: Hidden) -> Result<Vec<Browsed>, QueueError> {
+        let (queue, retention) = (self.id, self.settings().retention);
+        let Hidden { messages, until } = hidden;
+        let discard = move |connection: &Connection| {
+            let mut removed = Vec::new();
+            for message in &messages {
+                let sql = "DELETE FROM messages WHERE queue = ?1 AND seq = ?2 AND visible_at = ?3 AND body = ?4
+                    RETURNING grp";
+                let seq: i64 = message.sequence.parse().unwrap_or_default();
+                let values = params![queue, seq, until, message.body];
+                let group = connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()?;
+                let Some(group) = group else { continue };
+                refresh(connection, group, retention)?;
+                removed.push(message.clone());
+            }
+            Ok(removed)
+        };
+        self.store.run(Durability::Synced, move |connection| discard(connection).map_err(failed)).await
+    }
+
     /// Removes one message for good. False if it is gone, or held by somebody.
     pub async fn discard(&self, sequence: &str) -> Result<bool, QueueError> {
         let (queue, retention, clock) = (self.id, self.settings().retention, self.store.clock);
@@ -102,6 +153,15 @@ impl LocalQueue {
         };
         self.store.run(Durability::Synced, move |connection| discard(connection).map_err(failed)).await
     }
+}
+
+/// Messages that were hidden.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hidden {
+    /// The messages.
+    pub messages: Vec<Browsed>,
+    /// Until when, in milliseconds: nobody else hides a message until then.
+    until: i64,
 }
 
 /// What a move needs to know.
@@ -203,7 +263,7 @@ fn put_behind(
     connection: &Connection,
     queue: i64,
     group: &GroupId,
-    retention: std::time::Duration,
+    retention: Duration,
     moved: usize,
 ) -> rusqlite::Result<()> {
     let sql = "SELECT m.seq, m.grp FROM messages m JOIN groups g ON g.id = m.grp
