@@ -239,7 +239,8 @@ Examples:
     towpath dlq edit 1b9d6bcd --body - --note fixed
 
 If the value that the route's group is made of changes, the letter moves to the group of the new value, so that the order of \
-that group is kept: the template is in the config. The note stays on the message. The signature of an edited message is not checked again: none would fit. The \
+that group is kept: the template is in the config. A webhook-id that was derived from the route's deduplication key stays, and the \
+edit says so if the key changed; --new-webhook-id changes it too. The note stays on the message. The signature of an edited message is not checked again: none would fit. The \
 letter as it was stands in `towpath dlq audit --json`.")]
 pub struct DlqEdit {
     /// Its id, or the beginning of it
@@ -255,6 +256,10 @@ pub struct DlqEdit {
     /// Leave it in its group, even if the event is of another key now
     #[arg(long)]
     pub keep_group: bool,
+    /// Give it the webhook-id of its key, if the event is of another key now: a target that knows the old id takes it for
+    /// another event
+    #[arg(long)]
+    pub new_webhook_id: bool,
     /// Why
     #[arg(long, value_name = "TEXT")]
     pub note: String,

@@ -159,3 +159,43 @@ async fn an_edit_whose_old_letter_cannot_be_deleted_says_so_and_can_be_made_agai
         letters.iter().map(|letter| towpath_core::envelope::decode(&letter.body).unwrap().body).collect();
     assert_eq!(bodies, [b"one", b"two", b"two"], "every edit is there, the first letter is not");
 }
+
+/// A letter whose `webhook-id` was derived from its key, as an ingest would have stored it.
+async fn derived(station: &Station) -> (String, String) {
+    let config = station.rig.path().join("towpath.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replacen("path = \"g\"", "path = \"g\"\ndedup = \"json:/id\"", 1)).unwrap();
+    let webhook = Webhook { headers: Vec::new(), body: b"{\"k\":\"A\",\"id\":1}".to_vec() };
+    let keys =
+        station.rig.config(&std::fs::read_to_string(&config).unwrap()).routes.by_path("g").unwrap().keys(&webhook);
+    let (group, dedup_id, attributes) = (keys.group.clone(), "derived".to_owned(), keys.attributes());
+    let message = NewMessage { group, dedup_id, body: envelope::encode(&webhook), attributes };
+    station.rig.events.send(message).await.unwrap();
+    station.work().await;
+    let id = ids(&station.json(&["list", "--text", "\"id\""], &[0]).await)[0].clone();
+    (id, keys.dedup.unwrap().webhook_id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_that_changes_the_deduplication_key_says_that_the_webhook_id_stays_or_changes_it_if_asked() {
+    for station in stations(&["A1"]).await {
+        let (id, before) = derived(&station).await;
+        let same = out(&station.dlq(&["edit", &id, "--set", "/n=2", "--note", "x"], &[0]).await);
+        assert!(!same.contains("webhook-id"), "{same}");
+        let kept = out(&station.dlq(&["edit", &id, "--set", "/id=2", "--note", "x"], &[0]).await);
+        assert!(kept.contains(&format!("webhook-id: {before} stays")) && kept.contains("--new-webhook-id"), "{kept}");
+        let kept = station.json(&["edit", &id, "--set", "/id=3", "--note", "x"], &[0]).await;
+        let of_key = kept["webhook_id_of_key"].as_str().unwrap().to_owned();
+        assert!(kept["webhook_id"] == before && of_key.starts_with("msg_") && of_key != before, "{kept}");
+        let renewed = ["edit", &id, "--set", "/id=4", "--new-webhook-id", "--note", "x"];
+        let new = station.json(&renewed, &[0]).await;
+        let now = new["webhook_id"].as_str().unwrap().to_owned();
+        assert!(now != before && now != of_key && new["webhook_id_of_key"].is_null(), "{new}");
+        assert_eq!(station.json(&["show", &now], &[0]).await["letter"]["id"], id.as_str(), "it is known by both");
+        station.fine_from_now_on();
+        station.redrive(&["--all"], &[0]).await;
+        station.work().await;
+        assert_eq!(station.target.calls().last().unwrap().header("webhook-id"), now);
+        std::fs::remove_file(station.rig.path().join("towpath.toml")).unwrap();
+    }
+}

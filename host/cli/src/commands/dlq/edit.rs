@@ -7,8 +7,9 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 use towpath_core::clock::Clock;
 use towpath_core::envelope::Webhook;
-use towpath_core::message::{Note, webhook};
-use towpath_core::queue::GroupId;
+use towpath_core::message::{Note, WEBHOOK_ID_ATTRIBUTE, webhook};
+use towpath_core::queue::{Attribute, GroupId, MessageId};
+use towpath_core::route::Route;
 
 use super::filter::Filter;
 use super::{interrupted, one, short, shown, with_letters};
@@ -24,6 +25,17 @@ struct Done {
     group: GroupId,
     before: Vec<u8>,
     after: Vec<u8>,
+    webhook_id: WebhookId,
+}
+
+/// What an edit does about the `webhook-id` that was derived from the event's key.
+enum WebhookId {
+    /// It is still the one of the key, or was never derived.
+    Fits,
+    /// The key is another one now, of which this would be the id.
+    Kept { of_key: MessageId },
+    /// It became the one of the key.
+    New { now: MessageId },
 }
 
 pub(super) async fn edit(args: DlqEdit, output: &Output) -> anyhow::Result<Exit> {
@@ -32,7 +44,9 @@ pub(super) async fn edit(args: DlqEdit, output: &Output) -> anyhow::Result<Exit>
     }
     let place = args.place.clone();
     let edited = with_letters(&place, None, |found, letters| Box::pin(edit_one(found, letters, args)));
-    let Some(Done { letter, group, before, after }) = edited.await? else { return Ok(interrupted(output)) };
+    let Some(Done { letter, group, before, after, webhook_id }) = edited.await? else {
+        return Ok(interrupted(output));
+    };
     let moved = group != letter.group;
     if output.is_json() {
         let mut done = serde_json::json!({ "id": letter.first_id(), "group": group });
@@ -40,6 +54,14 @@ pub(super) async fn edit(args: DlqEdit, output: &Output) -> anyhow::Result<Exit>
             done.extend(shown::field("before", &before));
             done.extend(shown::field("after", &after));
             done.extend(moved.then(|| ("group_before".to_owned(), Value::from(letter.group.as_str()))));
+            let had = letter.webhook_id();
+            let (has, of_key) = match &webhook_id {
+                WebhookId::Fits => (&had, None),
+                WebhookId::Kept { of_key } => (&had, Some(of_key)),
+                WebhookId::New { now } => (now, None),
+            };
+            done.insert("webhook_id".to_owned(), Value::from(has.as_str()));
+            done.extend(of_key.map(|id| ("webhook_id_of_key".to_owned(), Value::from(id.as_str()))));
         }
         output.json(&done);
         return Ok(Exit::Done);
@@ -51,6 +73,15 @@ pub(super) async fn edit(args: DlqEdit, output: &Output) -> anyhow::Result<Exit>
             "group: {} → {group}, by its route's template; --keep-group keeps the old one",
             letter.group
         ));
+    }
+    let had = letter.webhook_id();
+    match webhook_id {
+        WebhookId::Fits => {}
+        WebhookId::Kept { .. } => output.line(format!(
+            "webhook-id: {had} stays, although it was derived from another key: a target may take the event for one that it has; \
+            --new-webhook-id gives it the id of its key"
+        )),
+        WebhookId::New { now } => output.line(format!("webhook-id: {had} → {now}, by its route's keys")),
     }
     let id = &letter.death.id;
     output.line(format!("edited {id}; `towpath dlq redrive {}` sends it back", short(id)));
@@ -71,39 +102,65 @@ async fn edit_one(found: &Found, letters: &mut dyn Letters, args: DlqEdit) -> an
         bail!("that changes nothing");
     }
     let after = Webhook { headers: before.headers.clone(), body: after };
-    let group = match args.keep_group {
-        true => letter.group.clone(),
-        false => regrouped(found, &letter, &before, &after)?,
+    let route = route(found, &letter);
+    let group = match (args.keep_group, &route) {
+        (true, _) => letter.group.clone(),
+        (false, Ok(route)) => regrouped(*route, &letter, &before, &after),
+        (false, Err(why)) => bail!("which group the edited event belongs to is not known: {why}, or --keep-group"),
     };
     let note = Note { at: Clock::wall().now(), by: audit::by(), text: args.note.clone() };
-    let (body, attributes) = letter.death.edited(&letter.stored(), after.body.clone(), note);
+    let (body, mut attributes) = letter.death.edited(&letter.stored(), after.body.clone(), note);
+    let mut webhook_id = match &route {
+        Ok(route) => webhook_id(*route, &letter, &before, &after),
+        Err(why) if args.new_webhook_id => bail!("which webhook-id the edited event gets is not known: {why}"),
+        Err(_) => WebhookId::Fits,
+    };
+    if args.new_webhook_id
+        && let WebhookId::Kept { of_key } = webhook_id
+    {
+        attributes.insert(WEBHOOK_ID_ATTRIBUTE.to_owned(), Attribute::text(of_key.as_str()));
+        webhook_id = WebhookId::New { now: of_key };
+    }
     Audit::of(found).write("edit", &args.note, &letter)?;
     letters.replace(&letter, Edited { group: group.clone(), body, attributes }).await?;
-    Ok(Done { letter, group, before: before.body, after: after.body })
+    Ok(Done { letter, group, before: before.body, after: after.body, webhook_id })
+}
+
+/// The route of a letter, if it has one; or why it is not known, and what to give.
+fn route<'a>(found: &'a Found, letter: &Letter) -> Result<Option<&'a Route>, String> {
+    let Some(config) = &found.config else {
+        return Err("the keys of its route are in the config: give --config FILE".to_owned());
+    };
+    let route =
+        match &letter.death.route {
+            Some(path) => Some(config.routes.by_path(path).ok_or_else(|| {
+                format!("its route {path:?} is not in {}: give another --config", config.file.display())
+            })?),
+            // It died before its route was known, or has none.
+            None => config.routes.by_group(&letter.group),
+        };
+    Ok(route.map(|route| &**route))
 }
 
 /// The group of an edited event: another one if it is of another key now, or the order of that key would not be kept.
-fn regrouped(found: &Found, letter: &Letter, before: &Webhook, after: &Webhook) -> anyhow::Result<GroupId> {
-    let Some(config) = &found.config else {
-        bail!(
-            "which group the edited event belongs to is in the template of its route: give --config FILE, or --keep-group"
-        );
-    };
-    let route = match &letter.death.route {
-        Some(path) => Some(config.routes.by_path(path).with_context(|| {
-            let file = config.file.display();
-            format!(
-                "its route {path:?} is not in {file}, so its group is not known: give --keep-group, or another --config"
-            )
-        })?),
-        // It died before its route was known, or has none.
-        None => config.routes.by_group(&letter.group),
-    };
-    let Some(route) = route else { return Ok(letter.group.clone()) };
-    let group = route.keys(after).group;
-    match group == route.keys(before).group {
-        true => Ok(letter.group.clone()),
-        false => Ok(group),
+fn regrouped(route: Option<&Route>, letter: &Letter, before: &Webhook, after: &Webhook) -> GroupId {
+    let group = route.map(|route| (route.keys(before).group, route.keys(after).group));
+    match group {
+        Some((before, after)) if before != after => after,
+        _ => letter.group.clone(),
+    }
+}
+
+/// Whether a derived `webhook-id` is still that of the event's key.
+fn webhook_id(route: Option<&Route>, letter: &Letter, before: &Webhook, after: &Webhook) -> WebhookId {
+    let is_derived = letter.attributes.contains_key(WEBHOOK_ID_ATTRIBUTE);
+    let Some(route) = route.filter(|_| is_derived) else { return WebhookId::Fits };
+    let id = |webhook| route.keys(webhook).dedup.map(|dedup| MessageId(dedup.webhook_id));
+    let (was, now) = (id(before), id(after));
+    match was == now {
+        true => WebhookId::Fits,
+        // Without a key there is none to derive it from: it is the message's own.
+        false => WebhookId::Kept { of_key: now.unwrap_or_else(|| letter.first_id()) },
     }
 }
 
