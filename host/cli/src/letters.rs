@@ -1,6 +1,7 @@
 //! Dead letters as the commands see them, wherever they lie: in a local store, or in a queue of SQS, where
 //! looking means receiving.
 
+mod behind;
 mod broken;
 mod journal;
 mod local;
@@ -135,6 +136,11 @@ pub(crate) trait Letters: Send {
 
     /// How many letters died since this was opened of which `is_one` says that they were sent back.
     async fn died_again(&mut self, is_one: &(dyn for<'a> Fn(&'a str) -> bool + Sync)) -> anyhow::Result<u64>;
+
+    /// Letters that were to be sent back and could not be reached any more, and why.
+    fn unreached(&self) -> Vec<(MessageId, String)> {
+        Vec::new()
+    }
 
     /// Ends the look: what it made invisible is visible again.
     async fn release(&mut self);

@@ -160,6 +160,83 @@ async fn an_edit_whose_old_letter_cannot_be_deleted_says_so_and_can_be_made_agai
     assert_eq!(bodies, [b"one", b"two", b"two"], "every edit is there, the first letter is not");
 }
 
+/// An edit of the letter with this body, to this body.
+async fn edit(station: &Station, from: &str, to: &str) {
+    let id = ids(&station.json(&["list", "--text", from], &[0]).await)[0].clone();
+    std::fs::write(station.rig.path().join("new.json"), to).unwrap();
+    station.dlq(&["edit", &id, "--body", "new.json", "--keep-group", "--note", "x"], &[0]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_letter_is_not_overtaken_however_many_its_group_has() {
+    let bodies: Vec<String> = (10..35).map(|n| format!("A{n}")).chain((10..13).map(|n| format!("B{n}"))).collect();
+    let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+    for station in stations(&bodies).await {
+        edit(&station, "A12", "A12, edited").await;
+        edit(&station, "A10", "A10, edited").await;
+        edit(&station, "B12", "B12, edited").await;
+        station.fine_from_now_on();
+        let report = station.redrive(&["--all"], &[0]).await;
+        assert_eq!((&report["moved"], &report["failed"]), (&28.into(), &serde_json::json!([])));
+        station.work().await;
+        for group in ["A", "B"] {
+            let sent: Vec<String> =
+                station.target.bodies().into_iter().skip(28).filter(|body| body.starts_with(group)).collect();
+            assert!(sent.is_sorted() && sent.len() == if group == "A" { 25 } else { 3 }, "{sent:?}");
+        }
+        assert!(station.rig.letters().await.is_empty());
+        assert_eq!(station.json(&["audit"], &[0]).await.as_array().unwrap().len(), 3 + 28);
+        assert!(
+            !station.rig.path().join(".towpath/behind-events-dead.fifo.jsonl").exists(),
+            "nothing is left to remember"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_letter_that_somebody_dropped_holds_nothing_up() {
+    let bodies: Vec<String> = (10..25).map(|n| format!("A{n}")).collect();
+    let station = stations(&bodies.iter().map(String::as_str).collect::<Vec<_>>()).await.remove(1);
+    edit(&station, "A10", "A10, edited").await;
+    // Elsewhere: nobody here is told.
+    let letters = station.rig.dead_letters.browse(None, 100).await.unwrap();
+    assert!(station.rig.dead_letters.discard(&letters.last().unwrap().sequence).await.unwrap());
+    station.fine_from_now_on();
+    assert_eq!(station.redrive(&["--all"], &[0]).await["moved"], 14);
+    station.work().await;
+    assert_eq!(station.target.bodies()[15..], bodies[1..]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_letter_of_which_nobody_here_knows_is_not_sent_behind_what_belongs_behind_it_unasked() {
+    let bodies: Vec<String> = (10..25).map(|n| format!("A{n}")).collect();
+    let station = stations(&bodies.iter().map(String::as_str).collect::<Vec<_>>()).await.remove(1);
+    edit(&station, "A10", "A10, edited").await;
+    std::fs::remove_file(station.rig.path().join(".towpath/behind-events-dead.fifo.jsonl")).unwrap();
+    station.fine_from_now_on();
+    let report = station.redrive(&["--all"], &[1]).await;
+    let failed = report["failed"].as_array().unwrap();
+    assert!(failed[0][1].as_str().unwrap().contains("edited elsewhere"), "{report}");
+    assert_eq!(report["moved"].as_u64().unwrap() as usize + failed.len(), 15);
+    let left = station.redrive(&["--all"], &[0]).await;
+    assert_eq!(left["moved"].as_u64().unwrap() as usize, failed.len(), "asked again, it goes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redrive_of_a_part_of_a_group_tells_what_it_could_not_reach() {
+    let bodies: Vec<String> = (10..25).map(|n| format!("A{n}")).collect();
+    let station = stations(&bodies.iter().map(String::as_str).collect::<Vec<_>>()).await.remove(1);
+    edit(&station, "A10", "A10, edited").await;
+    station.fine_from_now_on();
+    let report = station.redrive(&["--text", "A15"], &[1]).await;
+    assert_eq!(report["moved"], 0);
+    assert!(report["failed"][0][1].as_str().unwrap().contains("redrive its whole group"), "{report}");
+    assert_eq!(station.redrive(&["--all"], &[0]).await["moved"], 15);
+    station.work().await;
+    let sent = station.target.bodies().split_off(15);
+    assert!(sent.is_sorted() && sent.len() == 15, "{sent:?}");
+}
+
 /// A letter whose `webhook-id` was derived from its key, as an ingest would have stored it.
 async fn derived(station: &Station) -> (String, String) {
     let config = station.rig.path().join("towpath.toml");

@@ -134,8 +134,10 @@ async fn redrive(
         for chunk in wanted.chunks(pace.chunk()) {
             pace.wait(chunk.len()).await;
             for letter in chunk {
-                audit.write("redrive", "", letter)?;
-                sent.insert(letter.death.id.clone());
+                // One that has to wait for its turn is met again.
+                if sent.insert(letter.death.id.clone()) {
+                    audit.write("redrive", "", letter)?;
+                }
             }
             let Moved { moved, failed, perhaps_twice } = letters.send_back(chunk.to_vec()).await?;
             report.moved.moved += moved;
@@ -153,6 +155,7 @@ async fn redrive(
         advance(&bar, looked_at);
     }
     bar.finish_and_clear();
+    report.moved.failed.extend(letters.unreached());
     Ok((report, filter.check(found)))
 }
 
