@@ -42,7 +42,11 @@ struct Checker<'a> {
 pub(super) fn check(table: Table, file: &Path, secrets: &Secrets) -> Draft {
     let mut found = Found::default();
     if table.is_empty() {
-        found.wrong(file.display().to_string(), "the file is empty", "`towpath plugin new NAME` writes a plugin with a config to begin with");
+        found.wrong(
+            file.display().to_string(),
+            "the file is empty",
+            "`towpath plugin new NAME` writes a plugin with a config to begin with",
+        );
     }
     variables::find(&table, &mut found);
     let shape = collect::shapes(table, &mut found);
