@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -137,6 +138,7 @@ fn until_the_last_call_the_simulation_of_aws_moves_nothing() {
 #[derive(Default)]
 struct Never {
     asked: Notify,
+    answers: Notify,
 }
 
 impl Line for Never {
@@ -146,6 +148,7 @@ impl Line for Never {
 
     async fn take(&self, _: &Received, _: &Lease, _: bool, _: &mut Place) -> Settlement {
         self.asked.notify_one();
+        self.answers.notified().await;
         Settlement::Retry(MAX_VISIBILITY)
     }
 }
@@ -161,10 +164,16 @@ async fn a_wait_of_twelve_hours_is_cut_down_to_what_the_queue_takes() {
             NewMessage { group: "g".into(), dedup_id: body.into(), body: body.into(), attributes: Default::default() };
         queue.send(message).await.unwrap();
     }
-    let (stop, options) = (CancellationToken::new(), Options { wait: Duration::ZERO, ..Options::default() });
+    static AHEAD: AtomicU64 = AtomicU64::new(0);
+    let (stop, clock) = (CancellationToken::new(), Clock::wall().shifted(&AHEAD));
+    let options = Options { wait: Duration::ZERO, clock, ..Options::default() };
     let (line, mut polling) = (Arc::new(Never::default()), JoinSet::new());
     polling.spawn(poll::run(queue.clone(), Arc::clone(&line), options, Arc::default(), stop.clone()));
     line.asked.notified().await;
+    // It was held for ten seconds before it is given back.
+    AHEAD.fetch_add(10_000, Ordering::SeqCst);
+    server.pass(Duration::from_secs(10));
+    line.answers.notify_one();
     stop.cancel();
     polling.join_next().await.unwrap().unwrap().unwrap();
     server.pass(Duration::from_secs(11 * 3600));

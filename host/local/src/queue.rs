@@ -333,6 +333,10 @@ mod tests {
         assert!(receive().await.expect("receive").is_empty(), "it was kept 15 s ago");
         let deleted = in_line(&store, &AHEAD, queue.delete(&[again.received.handle])).await.remove(0);
         assert!(matches!(deleted, Err(QueueError::HandleExpired)), "it had 15 s left, 20 passed: {deleted:?}");
+        let asked = store.clock.now();
+        in_line(&store, &AHEAD, queue.send_all(vec![message("B", 1)])).await.expect("send");
+        let sent = queue.browse(None, 10).await.expect("browse").into_iter().find(|message| message.body == "B1");
+        assert!(sent.expect("it is there").sent_at.since(asked) >= Duration::from_secs(20), "it was sent when it was written");
     }
 
     #[tokio::test(start_paused = true)]

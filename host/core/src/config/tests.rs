@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::decide::OnDeadLetter;
+use crate::envelope::Webhook;
 use crate::plugin::Code;
 use crate::queue::GroupId;
 use crate::registry::Reference;
@@ -319,4 +320,41 @@ fn a_config_may_be_json() {
     assert_eq!(config.plugins.len(), 2);
     let broken = Config::parse("{", Path::new("s3://bucket/towpath.json"), &Secrets::of([])).expect_err("no JSON");
     assert!(matches!(broken, ConfigError::Syntax { format: "JSON", .. }), "{broken}");
+}
+
+#[test]
+fn the_headers_that_keys_and_proofs_are_made_of_are_needed_however_they_are_written() {
+    let text = r#"
+        [[route]]
+        path = "crm"
+        group = "crm/{header:X-Tenant}"
+        dedup = "header:X-Event-Id"
+        plugin = "crm"
+        verify = { scheme = "github", secret = "hook" }
+        [plugin.crm]
+        path = "crm.wasm"
+    "#;
+    let config = parse(text).expect("it is sound");
+    let route = config.routes.by_path("crm").expect("the route");
+    for name in ["x-tenant", "X-TENANT", "x-event-id", "X-Hub-Signature-256", "x-hub-signature-256"] {
+        assert!(route.needs_header(name), "{name}");
+    }
+    assert!(!route.needs_header("content-type"));
+}
+
+#[test]
+fn a_derived_webhook_id_is_the_same_in_every_version() {
+    let text = r#"
+        [[route]]
+        path = "crm"
+        group = "crm/{json:/customer}"
+        dedup = "json:/id"
+        plugin = "crm"
+        [plugin.crm]
+        path = "crm.wasm"
+    "#;
+    let config = parse(text).expect("it is sound");
+    let body = br#"{"customer":"a","id":"e1"}"#.to_vec();
+    let keys = config.routes.by_path("crm").expect("the route").keys(&Webhook { headers: Vec::new(), body });
+    assert_eq!(keys.dedup.map(|dedup| dedup.webhook_id).as_deref(), Some("msg_8adb72620558a90d15eb1548d53ccbaf"));
 }

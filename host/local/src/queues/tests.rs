@@ -115,9 +115,10 @@ async fn a_look_up_that_comes_late_does_not_take_the_place_of_the_next_queue() {
     store.remove(old).await.expect("remove");
     let new = queue(&store, "q.fifo", None).await;
     let late = find.await.expect("read").expect("it was there when it was read");
-    is_gone(late.send(message("A1")).await);
+    // Before anything is sent to the old one: that would tell the store of it.
     let found = store.find("q.fifo").await.expect("read").expect("the new queue");
     assert_eq!(found.id, new.id);
+    is_gone(late.send(message("A1")).await);
     found.send(message("A2")).await.expect("send");
 }
 
@@ -320,6 +321,23 @@ async fn one_receive_moves_a_bounded_number_and_a_long_poll_goes_on_until_it_fin
     assert_eq!(first.first().map(|first| first.body.as_str()), Some("A2400"));
     assert_eq!(dead.depth().await.expect("depth").messages, 2400);
     assert_eq!(stored(&dead).await.last().map(String::as_str), Some("A99"), "in the order in which they were sent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_receive_removes_a_bounded_number_of_what_is_past_its_retention() {
+    let folder = TempDir::new().expect("folder");
+    let queue = queue(&store(&folder), "q.fifo", None).await;
+    let messages = (0..2500).map(|n| (message(&format!("A{n}")), Default::default()));
+    queue.send_all(messages.collect()).await.expect("send");
+    let expired = |connection: &rusqlite::Connection, _: &QueueSettings| {
+        let sql = "UPDATE messages SET retained_from = 1 WHERE seq <= 2400";
+        connection.execute(sql, []).map_err(crate::store::failed)
+    };
+    assert_eq!(queue.run(Durability::Written, expired).await.expect("update"), 2400);
+    assert!(received(&queue).await.is_empty());
+    assert_eq!(stored(&queue).await.len(), 2000, "the writer is free for others in between");
+    let first = queue.receive(Receive { wait: WAIT, max: 1, ..Receive::default() }).await.expect("receive");
+    assert_eq!(first.first().map(|first| first.body.as_str()), Some("A2400"));
 }
 
 #[tokio::test(start_paused = true)]
