@@ -205,6 +205,7 @@ async fn what_waits_is_told_so_and_found_by_the_first_id_of_what_was_sent_again(
     let known = ["tail", "--no-follow", "--store", ".towpath"];
     for (filter, says) in [
         (["--route", "nosuch"], "there is no route \"nosuch\"; known are: g"),
+        (["--group", "nosuch"], "there is no route with a group \"nosuch\"; known are: g/{json:/k}"),
         (["--plugin", "nosuch"], "there is no plugin \"nosuch\"; known are: guest"),
         (["--target", "nosuch"], "there is no target \"nosuch\"; known are: sss"),
     ] {

@@ -261,7 +261,7 @@ async fn a_redrive_over_sqs_lets_no_letter_overtake_one_that_could_not_be_sent()
 async fn a_name_that_nothing_has_is_an_error_and_what_is_known_is_told() {
     for station in stations(&["A1", "B1"]).await {
         let note = ["--note", "x"];
-        let cases: [(&[&str], &str); 11] = [
+        let cases: [(&[&str], &str); 13] = [
             (&["redrive", "deadbeef"], "there is no dead letter deadbeef: `towpath dlq list` shows"),
             (&["redrive", "deadbeef", "--plan"], "there is no dead letter deadbeef"),
             (&["drop", "deadbeef", note[0], note[1]], "there is no dead letter deadbeef"),
@@ -269,6 +269,11 @@ async fn a_name_that_nothing_has_is_an_error_and_what_is_known_is_told() {
             (&["show", "deadbeef"], "there is no dead letter deadbeef"),
             (&["list", "--reason", "nosuch"], "there is no reason \"nosuch\"; known are: bad-request, expired, "),
             (&["list", "--route", "nosuch"], "there is no route \"nosuch\"; known are: g"),
+            (&["list", "--group", "h/A"], "there is no route with a group \"h/A\"; known are: g/{json:/k}"),
+            (
+                &["redrive", "--group", "h/*", "--plan"],
+                "there is no route with a group \"h/*\"; known are: g/{json:/k}",
+            ),
             (&["redrive", "--route", "nosuch"], "there is no route \"nosuch\"; known are: g"),
             (&["drop", "--reason", "nosuch", note[0], note[1]], "there is no reason \"nosuch\""),
             (
@@ -283,6 +288,7 @@ async fn a_name_that_nothing_has_is_an_error_and_what_is_known_is_told() {
         }
         // What is known and has no letters is no error; a route that left the config is known by its letters.
         assert_eq!(ids(&station.json(&["list", "--reason", "expired"], &[0]).await).len(), 0);
+        assert_eq!(ids(&station.json(&["list", "--group", "g/C"], &[0]).await).len(), 0);
         let config = station.rig.path().join("towpath.toml");
         let text = std::fs::read_to_string(&config).unwrap();
         std::fs::write(&config, text.replace("path = \"g\"", "path = \"h\"")).unwrap();

@@ -6,7 +6,7 @@ use towpath_core::config::Config;
 
 use super::Entry;
 use crate::args::StoryFilter;
-use crate::known::Known;
+use crate::known::{Groups, Known};
 
 /// Lines that fit all that is asked for.
 pub(crate) struct Filter {
@@ -18,19 +18,25 @@ impl Filter {
         Filter { args }
     }
 
-    /// Fails if a route, plugin or target is neither in the config nor in the lines so far: nothing would ever come of it.
+    /// Fails if a route, group, plugin or target is neither in the config nor in the lines so far: nothing would ever come of it.
     pub(crate) fn check(&self, config: &Config, entries: impl Iterator<Item = Entry>) -> anyhow::Result<()> {
-        let StoryFilter { route, plugin, target, .. } = &self.args;
-        if route.is_none() && plugin.is_none() && target.is_none() {
+        let StoryFilter { group, route, plugin, target, .. } = &self.args;
+        if [group, route, plugin, target].into_iter().all(Option::is_none) {
             return Ok(());
         }
+        let groups = group.as_deref().map(Groups);
+        let mut met = groups.is_none();
         let mut routes: BTreeSet<String> = config.routes.iter().map(|route| route.path.clone()).collect();
         let mut plugins: BTreeSet<String> = config.plugins.keys().cloned().collect();
         let mut targets: BTreeSet<String> = config.targets.keys().cloned().collect();
         for entry in entries {
+            met |= groups.as_ref().is_some_and(|groups| groups.has(entry.field("group")));
             routes.insert(entry.field("route").to_owned());
             plugins.insert(entry.field("plugin").to_owned());
             targets.extend(entry.attempts().iter().filter_map(|attempt| attempt.split(' ').next()).map(str::to_owned));
+        }
+        if let Some(groups) = groups.filter(|_| !met) {
+            groups.check(config)?;
         }
         let asked = [("route", route, routes), ("plugin", plugin, plugins), ("target", target, targets)];
         for (what, name, mut known) in asked {
@@ -44,10 +50,7 @@ impl Filter {
     pub(crate) fn wants(&self, entry: &Entry) -> bool {
         let StoryFilter { group, route, plugin, target, outcome, failed, id } = &self.args;
         let is = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
-        let in_group = group.as_deref().is_none_or(|group| match group.strip_suffix('*') {
-            Some(beginning) => entry.field("group").starts_with(beginning),
-            None => entry.field("group") == group,
-        });
+        let in_group = group.as_deref().is_none_or(|group| Groups(group).has(entry.field("group")));
         let at_target = target.as_deref().is_none_or(|target| {
             let called = entry.attempts().iter().any(|attempt| attempt.split(' ').next() == Some(target));
             called || entry.field("detail").starts_with(&format!("target {target}:"))

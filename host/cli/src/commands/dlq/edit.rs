@@ -182,6 +182,7 @@ pub(super) async fn drop(args: DlqDrop, output: &Output) -> anyhow::Result<Exit>
     let Some((dropped, known)) = dropped.await? else { return Ok(interrupted(output)) };
     match output.is_json() {
         true => output.json(&serde_json::json!({ "dropped": dropped })),
+        false if dropped == 0 => output.line("dropped: 0"),
         false => output.line(format!("dropped: {dropped}; `towpath dlq audit --json` still has them whole")),
     }
     known?;

@@ -8,7 +8,7 @@ use towpath_core::dead_letter::REASONS;
 use towpath_core::message::webhook;
 
 use crate::args;
-use crate::known::Known;
+use crate::known::{Groups, Known};
 use crate::letters::Letter;
 use crate::place::Found;
 
@@ -31,6 +31,8 @@ pub(super) struct Filter {
 struct Met {
     routes: BTreeSet<String>,
     reasons: BTreeSet<String>,
+    /// Whether one of them is of a group that was asked for.
+    group: bool,
 }
 
 impl Filter {
@@ -59,10 +61,12 @@ impl Filter {
         }
         self.met.routes.extend(death.route.clone());
         self.met.reasons.insert(death.reason.clone());
+        let in_group = self.group.as_deref().is_none_or(|group| Groups(group).has(letter.group.as_str()));
+        self.met.group |= in_group;
         let is = |wanted: &Option<String>, found: Option<&str>| wanted.is_none() || wanted.as_deref() == found;
         named
             && is(&self.route, death.route.as_deref())
-            && self.group.as_ref().is_none_or(|pattern| matches(pattern, letter.group.as_str()))
+            && in_group
             && is(&self.reason, Some(&death.reason))
             && (self.status.is_none() || self.status == death.status)
             && self.since.is_none_or(|since| death.failed_at >= since)
@@ -70,8 +74,8 @@ impl Filter {
             && self.text.as_ref().is_none_or(|text| body(letter).contains(text.as_str()))
     }
 
-    /// Fails if an id, the route or the reason is of no letter and not known otherwise either: a typo must not read as
-    /// "no letters". To be asked after a whole look. Routes that left the config are known by their letters.
+    /// Fails if an id, the route, the group or the reason is of no letter and not known otherwise either: a typo must not read
+    /// as "no letters". To be asked after a whole look. Routes that left the config are known by their letters.
     pub(super) fn check(&self, found: &Found) -> anyhow::Result<()> {
         if let Some((id, _)) = self.ids.iter().find(|(_, met)| !met) {
             bail!("there is no dead letter {id}: `towpath dlq list` shows those that are there");
@@ -80,6 +84,10 @@ impl Filter {
             let configured = found.config.iter().flat_map(|config| config.routes.iter());
             let routes = configured.map(|route| route.path.clone()).chain(self.met.routes.clone());
             Known::new("route", routes).check(route).map_err(|error| without_config(error, found))?;
+        }
+        // Groups come and go: without the templates of routes nobody knows them all.
+        if let (Some(group), Some(config), false) = (&self.group, &found.config, self.met.group) {
+            Groups(group).check(config)?;
         }
         if let Some(reason) = &self.reason {
             let reasons = REASONS.into_iter().map(str::to_owned).chain(self.met.reasons.clone());
@@ -101,12 +109,4 @@ pub(super) fn without_config(error: anyhow::Error, found: &Found) -> anyhow::Err
 pub(super) fn body(letter: &Letter) -> String {
     let body = webhook(&letter.body, &letter.attributes).map(|webhook| webhook.body).unwrap_or_default();
     String::from_utf8_lossy(&body).into_owned()
-}
-
-/// A group, or the beginning of one with a star behind it.
-fn matches(pattern: &str, group: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(beginning) => group.starts_with(beginning),
-        None => group == pattern,
-    }
 }
