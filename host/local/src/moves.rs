@@ -1,36 +1,34 @@
 //! Move tasks, as `StartMessageMoveTask` of SQS: from a dead-letter queue to another queue, or back to where
 //! each message came from.
 
-use std::collections::HashMap;
+mod pace;
+mod step;
+
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 use tokio::time::{Instant, sleep};
 use towpath_core::clock::Timestamp;
-use towpath_core::queue::{MessageId, QueueError};
+use towpath_core::queue::QueueError;
 use tracing::{error, warn};
 
 use crate::counts;
 use crate::error::Trouble;
 use crate::expired::Expired;
 use crate::queue::LocalQueue;
-use crate::queues::{SETTINGS_OF_ALL, settings};
-use crate::send::{self, Row, millis, timestamp};
+use crate::queues::SETTINGS_OF_ALL;
+use crate::send::{millis, timestamp};
 use crate::settings::QueueSettings;
 use crate::store::{Store, failed};
 use crate::writer::Durability;
+use pace::{PACE, Pace, allowance};
+use step::step;
 
 /// The most that SQS moves in a second.
 pub const MAX_MOVES_PER_SECOND: u32 = 500;
 
 /// How many tasks of a queue are kept: as many as a client can ask for. Source: the `ListMessageMoveTasks` API.
 const KEPT: i64 = 10;
-
-/// How often a running task makes a step. A step is one transaction.
-const PACE: Duration = Duration::from_millis(100);
-
-/// A task that stood still makes up for so much of the time at once, and no more: nobody asked for a higher rate.
-const MOST_CREDIT: Duration = Duration::from_secs(1);
 
 /// How long a task waits before it makes a step again that the store could not do.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -219,36 +217,6 @@ impl Store {
     }
 }
 
-/// How many messages a task may move in so much time.
-fn allowance(per_second: Option<u32>, credit: Duration) -> u32 {
-    let messages = credit.as_nanos() * u128::from(per_second.unwrap_or(MAX_MOVES_PER_SECOND));
-    u32::try_from(messages / Duration::from_secs(1).as_nanos()).unwrap_or(u32::MAX)
-}
-
-/// The time that a task has not moved messages for yet.
-struct Pace {
-    credit: Duration,
-    counted: Instant,
-}
-
-impl Pace {
-    fn new(now: Instant) -> Pace {
-        Pace { credit: PACE, counted: now }
-    }
-
-    fn credit(&mut self, now: Instant) -> Duration {
-        self.credit = (self.credit + now.duration_since(self.counted)).min(MOST_CREDIT);
-        self.counted = now;
-        self.credit
-    }
-
-    /// Whether so many were there or not: what a step did not need is not for the next one.
-    fn spend(&mut self, messages: u32, per_second: Option<u32>) {
-        let spent = Duration::from_secs(1) * messages / per_second.unwrap_or(MAX_MOVES_PER_SECOND).max(1);
-        self.credit = self.credit.saturating_sub(spent);
-    }
-}
-
 /// Whether a step that failed so can succeed later: when there is room again, or somebody else is done.
 fn may_pass(error: &QueueError) -> bool {
     let QueueError::Unavailable { source, .. } = error else { return false };
@@ -315,147 +283,6 @@ fn begin(
     Ok(Ok(connection.query_row(&sql, [connection.last_insert_rowid()], task)?))
 }
 
-/// Moves some messages: oldest first, so that each group keeps its order. Nothing if the task is gone.
-fn step(
-    connection: &Connection,
-    id: i64,
-    credit: Duration,
-    now: Timestamp,
-) -> rusqlite::Result<Option<(MoveTask, Vec<i64>)>> {
-    let read = format!("SELECT {TASK} FROM moves WHERE id = ?1");
-    let Some(before) = connection.query_row(&read, [id], task).optional()? else { return Ok(None) };
-    if before.status != MoveStatus::Running {
-        return Ok(Some((before, Vec::new())));
-    }
-    let sql = "SELECT source, destination, last_seq FROM moves WHERE id = ?1";
-    let (from, to, last) = connection.query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let room = i64::from(allowance(before.per_second, credit));
-    let mut mover = Mover { connection, from, to, now, queues: HashMap::new(), moved: 0 };
-    let ended = mover.run(last, room)?;
-    let (status, failure) = match ended {
-        Ended::Room => (MoveStatus::Running, None),
-        Ended::All => (MoveStatus::Completed, None),
-        Ended::Failed(failure) => (MoveStatus::Failed, Some(failure)),
-    };
-    let sql = "UPDATE moves SET moved = moved + ?2, status = ?3, failure = ?4 WHERE id = ?1";
-    connection.execute(sql, params![id, mover.moved, status.as_str(), failure])?;
-    let touched = mover.queues.into_values().flatten().map(|(queue, _)| queue).collect();
-    Ok(Some((connection.query_row(&read, [id], task)?, touched)))
-}
-
-/// How a step ended.
-enum Ended {
-    /// There was no room for more.
-    Room,
-    /// There were no more.
-    All,
-    /// One could not be moved.
-    Failed(&'static str),
-}
-
-struct Mover<'a> {
-    connection: &'a Connection,
-    from: i64,
-    to: Option<i64>,
-    now: Timestamp,
-    /// Destinations by name (or by nothing, where there is one for all), if they are there.
-    queues: HashMap<Option<String>, Option<(i64, QueueSettings)>>,
-    moved: u64,
-}
-
-/// A message to move.
-struct Letter {
-    seq: i64,
-    group_row: i64,
-    group: String,
-    source: Option<String>,
-    trace: Option<String>,
-    attributes: String,
-    body: String,
-}
-
-impl Mover<'_> {
-    /// Moves what can be received: nothing overtakes a message of its group that somebody holds, and nothing comes back that
-    /// is past its retention.
-    fn run(&mut self, last: i64, room: i64) -> rusqlite::Result<Ended> {
-        let Some(kept_there) = settings(self.connection, self.from)? else {
-            return Ok(Ended::Failed("AWS.SimpleQueueService.NonExistentQueue"));
-        };
-        let sql = "SELECT m.seq, m.grp, coalesce(m.group_tag, iif(g.name = m.id, '', g.name)), m.source, m.trace, m.attributes, m.body
-            FROM messages m JOIN groups g ON g.id = m.grp
-            WHERE m.queue = ?1 AND m.seq <= ?2 AND m.visible_at <= ?3 AND m.retained_from > ?5 AND NOT EXISTS
-                (SELECT 1 FROM messages b
-                WHERE b.grp = m.grp AND b.seq < m.seq AND b.visible_at > ?3 AND b.retained_from > ?5)
-            ORDER BY m.seq LIMIT ?4";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let before = millis(self.now - kept_there.retention);
-        let rows = statement.query_map(params![self.from, last, millis(self.now), room, before], |row| {
-            Ok(Letter {
-                seq: row.get(0)?,
-                group_row: row.get(1)?,
-                group: row.get(2)?,
-                source: row.get(3)?,
-                trace: row.get(4)?,
-                attributes: row.get(5)?,
-                body: row.get(6)?,
-            })
-        })?;
-        let letters = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-        let all = i64::try_from(letters.len()).unwrap_or(i64::MAX) < room;
-        for letter in letters {
-            if self.to.is_none() && letter.source.is_none() {
-                return Ok(Ended::Failed("CouldNotDetermineMessageSource"));
-            }
-            let Some((to, kept_here)) = self.destination(letter.source.clone())? else {
-                return Ok(Ended::Failed("AWS.SimpleQueueService.NonExistentQueue"));
-            };
-            // As its own source a queue would get its messages back, each behind all others.
-            if to == self.from {
-                return Ok(Ended::Failed("CouldNotDetermineMessageSource"));
-            }
-            // A moved message is a new one: new id, new count, new retention.
-            let id = MessageId(uuid::Uuid::new_v4().to_string());
-            let row = Row {
-                queue: to,
-                group: &letter.group,
-                id: &id,
-                dedup_id: id.as_str(),
-                source: None,
-                kept_since: self.now,
-                trace: letter.trace.as_deref(),
-                attributes: &letter.attributes,
-                body: &letter.body,
-            };
-            send::insert(self.connection, &row, &kept_here, Duration::ZERO, self.now)?;
-            self.connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([letter.seq])?;
-            crate::receive::refresh(self.connection, letter.group_row, kept_there.retention)?;
-            self.moved += 1;
-        }
-        Ok(if all { Ended::All } else { Ended::Room })
-    }
-
-    fn destination(&mut self, source: Option<String>) -> rusqlite::Result<Option<(i64, QueueSettings)>> {
-        let key = if self.to.is_some() { None } else { source };
-        if let Some(known) = self.queues.get(&key) {
-            return Ok(known.clone());
-        }
-        let id = match (self.to, &key) {
-            (Some(to), _) => Some(to),
-            (None, Some(name)) => {
-                let sql = "SELECT id FROM queues WHERE name = ?1 AND settings <> ''";
-                self.connection.query_row(sql, [name], |row| row.get(0)).optional()?
-            }
-            (None, None) => None,
-        };
-        let found = match id {
-            Some(id) => settings(self.connection, id)?.map(|settings| (id, settings)),
-            None => None,
-        };
-        self.queues.insert(key, found.clone());
-        Ok(found)
-    }
-}
-
 /// The columns that [`task`] reads, in its order.
 const TASK: &str = "id, handle, status, moved, failure, per_second, started_at, to_move, destination_name";
 
@@ -473,37 +300,4 @@ fn task(row: &rusqlite::Row<'_>) -> rusqlite::Result<MoveTask> {
         to_move: row.get(7)?,
         destination: row.get(8)?,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_task_that_stood_still_makes_up_for_a_second_and_no_more() {
-        let began = Instant::now();
-        let mut pace = Pace::new(began);
-        let mut moves = |after: Duration, rate: u32| {
-            let room = allowance(Some(rate), pace.credit(began + after));
-            pace.spend(room, Some(rate));
-            room
-        };
-        assert_eq!(moves(Duration::ZERO, 500), 50);
-        assert_eq!(moves(PACE, 500), 50);
-        assert_eq!(moves(Duration::from_secs(60), 500), 500);
-        assert_eq!(moves(Duration::from_secs(60) + PACE, 500), 50);
-    }
-
-    #[test]
-    fn a_task_that_moves_less_than_a_message_a_step_keeps_its_rate() {
-        let began = Instant::now();
-        let mut pace = Pace::new(began);
-        let mut moved = 0;
-        for step in 0..100 {
-            let room = allowance(Some(3), pace.credit(began + PACE * step));
-            pace.spend(room, Some(3));
-            moved += room;
-        }
-        assert!((29..=30).contains(&moved), "{moved} in ten seconds");
-    }
 }

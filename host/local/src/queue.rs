@@ -336,7 +336,10 @@ mod tests {
         let asked = store.clock.now();
         in_line(&store, &AHEAD, queue.send_all(vec![message("B", 1)])).await.expect("send");
         let sent = queue.browse(None, 10).await.expect("browse").into_iter().find(|message| message.body == "B1");
-        assert!(sent.expect("it is there").sent_at.since(asked) >= Duration::from_secs(20), "it was sent when it was written");
+        assert!(
+            sent.expect("it is there").sent_at.since(asked) >= Duration::from_secs(20),
+            "it was sent when it was written"
+        );
     }
 
     #[tokio::test(start_paused = true)]
