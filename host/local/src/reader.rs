@@ -1,5 +1,6 @@
 //! Connections that look: they never wait for the writer, keep it from nothing, and change neither the file nor its log.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -30,8 +31,8 @@ struct Reader {
 enum At {
     /// The file and its log, beside whoever writes.
     Live,
-    /// The file alone: nobody had it open, and there was no log.
-    Still,
+    /// The file alone: nobody had it open, and there was no log. It was like this then.
+    Still(Option<Version>),
     /// A copy: there is a log that nobody has open, and its index cannot be made beside it.
     Copy { _folder: TempDir },
 }
@@ -45,18 +46,24 @@ impl Readers {
     /// Looks: all that this reads stood there at one moment, committed before it was called or later.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
         let idle = lock(&self.idle).pop();
-        let reader = match idle.filter(|reader| reader.still_good(&self.file)) {
+        let reader = match idle {
             Some(reader) => reader,
             None => Reader::open(&self.file)?,
         };
-        let transaction = reader.connection.unchecked_transaction()?;
-        let found = look(&transaction)?;
-        transaction.commit()?;
-        let mut idle = lock(&self.idle);
-        if idle.len() < IDLE {
-            idle.push(reader);
+        let found = reader.look(look);
+        match reader.at {
+            At::Live if found.is_ok() => {
+                let mut idle = lock(&self.idle);
+                if idle.len() < IDLE {
+                    idle.push(reader);
+                }
+            }
+            // SQLite took it for what never changes.
+            At::Still(version) if version != Version::of(&self.file) => return Err(changed()),
+            // The next look is at what there is then.
+            At::Live | At::Still(_) | At::Copy { .. } => {}
         }
-        Ok(found)
+        found
     }
 
     /// Keeps whoever looks from beginning, until this is dropped.
@@ -67,6 +74,13 @@ impl Readers {
 }
 
 impl Reader {
+    fn look<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        let transaction = self.connection.unchecked_transaction()?;
+        let found = look(&transaction)?;
+        transaction.commit()?;
+        Ok(found)
+    }
+
     fn open(file: &Path) -> rusqlite::Result<Reader> {
         let log = std::fs::metadata(beside(file, "-wal")).map(|log| log.len());
         let opened = match log {
@@ -85,9 +99,10 @@ impl Reader {
     }
 
     fn still(file: &Path) -> rusqlite::Result<Reader> {
+        let version = Version::of(file);
         let escaped = file.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
         let connection = connect(Path::new(&format!("file:{escaped}?immutable=1")), OpenFlags::SQLITE_OPEN_URI)?;
-        Ok(Reader { connection, at: At::Still })
+        Ok(Reader { connection, at: At::Still(version) })
     }
 
     fn copy(file: &Path) -> rusqlite::Result<Reader> {
@@ -101,15 +116,28 @@ impl Reader {
         std::fs::copy(file, &copy).map_err(cannot)?;
         Ok(Reader { connection: connect(&copy, OpenFlags::empty())?, at: At::Copy { _folder: folder } })
     }
+}
 
-    /// Whether it still sees what there is: not once somebody writes beside what stood still.
-    fn still_good(&self, file: &Path) -> bool {
-        match self.at {
-            At::Live => true,
-            At::Still => !beside(file, "-wal").exists(),
-            At::Copy { .. } => false,
-        }
+/// What tells a file from what was written to it, or put in its place.
+#[derive(PartialEq, Eq)]
+struct Version {
+    inode: u64,
+    length: u64,
+    changed: (i64, i64),
+}
+
+impl Version {
+    /// Nothing if there is no file.
+    fn of(file: &Path) -> Option<Version> {
+        let found = std::fs::metadata(file).ok()?;
+        let changed = (found.ctime(), found.ctime_nsec());
+        Some(Version { inode: found.ino(), length: found.len(), changed })
     }
+}
+
+fn changed() -> rusqlite::Error {
+    let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+    rusqlite::Error::SqliteFailure(busy, Some("a host started on the store in that moment: try again".to_owned()))
 }
 
 fn connect(path: &Path, besides: OpenFlags) -> rusqlite::Result<Connection> {
@@ -212,6 +240,44 @@ mod tests {
         let host = Store::open(folder.path(), Clock::wall()).expect("a host starts");
         send(&host.find("q.fifo").await.expect("read").expect("its queue"), "2").await;
         assert_eq!(looked.depth().await.expect("depth").messages, 2);
+    }
+
+    #[tokio::test]
+    async fn what_a_host_did_between_two_looks_is_seen_though_it_left_no_log() {
+        let folder = TempDir::new().expect("folder");
+        let stopped = || async {
+            while folder.path().join("towpath.db-wal").exists() {
+                tokio::task::yield_now().await;
+            }
+        };
+        drop(filled(folder.path()).await);
+        stopped().await;
+        let store = Store::look(folder.path(), Clock::wall()).expect("store");
+        let looked = store.find("q.fifo").await.expect("read").expect("its queue");
+        assert_eq!(looked.depth().await.expect("depth").messages, 1);
+        let host = Store::open(folder.path(), Clock::wall()).expect("a host starts");
+        send(&host.find("q.fifo").await.expect("read").expect("its queue"), "2").await;
+        drop(host);
+        stopped().await;
+        assert_eq!(looked.depth().await.expect("depth").messages, 2);
+    }
+
+    #[tokio::test]
+    async fn what_changes_during_a_look_that_took_it_for_still_is_no_answer() {
+        let folder = TempDir::new().expect("folder");
+        drop(filled(folder.path()).await);
+        while folder.path().join("towpath.db-wal").exists() {
+            tokio::task::yield_now().await;
+        }
+        let store = Store::look(folder.path(), Clock::wall()).expect("store");
+        let changes = |_: &Connection| {
+            let other = Connection::open(folder.path().join("towpath.db"))?;
+            other.execute_batch("CREATE TABLE t AS SELECT randomblob(100000); PRAGMA wal_checkpoint")?;
+            Ok(())
+        };
+        let error = store.read_now(changes).expect_err("it changed").to_string();
+        assert!(error.contains("try again"), "{error}");
+        store.read_now(|_| Ok(())).expect("the next one is as good as any");
     }
 
     #[tokio::test]
