@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode, Row, Rows, Statement, params_from_iter};
 use crate::settings::QueueSettings;
 use crate::store::{FILE, Store, StoreError};
 use crate::{counts, schema};
+use tempfile::TempDir;
 use towpath_core::clock::Clock;
 
 /// The tables whose rows are saved: rows have numbers in the first four.
@@ -41,22 +42,21 @@ pub fn recover(from: &Path, to: &Path, names: &BTreeMap<i64, String>) -> Result<
         return Err(StoreError::Exists { file: saved });
     }
     drop(Store::open(to, Clock::wall())?);
-    let copy = copy(&damaged, to)?;
+    let aside = TempDir::new_in(to).map_err(|source| StoreError::Folder { folder: to.to_owned(), source })?;
+    let copy = copy(&damaged, aside.path())?;
     let failed = |file: &Path| {
         let file = file.to_owned();
         move |source| StoreError::open(file, source)
     };
     let old = Connection::open(&copy).map_err(failed(&damaged))?;
     let mut new = Connection::open(&saved).map_err(failed(&saved))?;
-    let recovered = fill(&old, &mut new, names).map_err(failed(&saved));
-    drop(old);
-    for file in with_log(&copy) {
-        let _ = std::fs::remove_file(file);
-    }
-    recovered
+    let recovered = fill(&old, &mut new, names).map_err(failed(&saved))?;
+    new.close().map_err(|(_, error)| failed(&saved)(error))?;
+    Ok(recovered)
 }
 
-/// SQLite writes to what it opens: it gets a copy, with the log of what is not in the file itself yet.
+/// SQLite writes to what it opens: it gets a copy, with the log of what is not in the file itself yet. It is in a folder that
+/// is its user's alone, and goes with it, whatever fails.
 fn copy(damaged: &Path, to: &Path) -> Result<PathBuf, StoreError> {
     let copy = to.join("damaged.db");
     for (from, to) in with_log(damaged).into_iter().zip(with_log(&copy)) {
@@ -262,6 +262,22 @@ mod tests {
 
     fn text(new: &Connection, sql: &str) -> String {
         new.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_saved_is_its_users_alone_and_nothing_else_is_left() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (folder, _, new) = saved("", &[]).await;
+        drop(new);
+        let to = folder.path().join("to");
+        assert_eq!(std::fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o700);
+        let entries = std::fs::read_dir(&to).unwrap().map(Result::unwrap);
+        let found = entries.map(|entry| (entry.file_name(), entry.metadata().unwrap().permissions().mode() & 0o777));
+        assert_eq!(found.collect::<Vec<_>>(), [("towpath.db".into(), 0o600)]);
+        // One that fails leaves no copy of webhooks either.
+        let (none, to) = (folder.path().join("none"), folder.path().join("again"));
+        recover(&none, &to, &BTreeMap::new()).unwrap_err();
+        assert!(std::fs::read_dir(&to).unwrap().all(|entry| entry.unwrap().file_name() == "towpath.db"));
     }
 
     #[tokio::test]
