@@ -5,15 +5,19 @@
 //! and only where it is moved whole it begins anew; under load that never happens by itself, so that the writer moves the
 //! last few pages, which takes less than a millisecond. Source: "Write-Ahead Logging" of SQLite, sections 2.1 and 6.
 
+use std::cell::OnceCell;
 use std::ffi::c_int;
 use std::fs::File;
+use std::io;
 use std::mem::ManuallyDrop;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 
+use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, OpenFlags};
+use tracing::warn;
 
 use crate::disk::Syncs;
 use crate::schema;
@@ -34,33 +38,63 @@ struct Progress {
     nearly: AtomicBool,
 }
 
-/// Has the log of this connection moved from a thread of its own, from so many pages on. That ends with the connection.
-/// It is also moved when it is asked for.
-pub(crate) fn beside(writer: &mut Connection, file: &Path, long: u32, syncs: &Syncs) -> rusqlite::Result<Ask> {
-    from(writer, file, c_int::try_from(long).unwrap_or(c_int::MAX), syncs).map(|(ask, _)| ask)
+/// Moves the log of a writer from a thread of its own, until it is dropped.
+pub(crate) struct Mover {
+    ask: mpsc::SyncSender<Asked>,
+    thread: Option<JoinHandle<()>>,
 }
 
-/// Asks for the log to be moved.
-#[derive(Clone)]
-pub(crate) struct Ask(mpsc::SyncSender<()>);
+/// What is asked of the thread.
+enum Asked {
+    Move,
+    End,
+}
 
-impl Ask {
-    /// If the mover is asked already that will do, and without one the writer moves what gets too long.
+impl Mover {
+    /// Moves the log of the writer on this connection, from so many pages on, or when it is asked to. Where it is in doubt
+    /// it has it written again first.
+    pub(crate) fn beside(
+        writer: &mut Connection,
+        connection: Moving,
+        long: u32,
+        syncs: &Syncs,
+        again: impl Fn() + Send + 'static,
+    ) -> rusqlite::Result<Mover> {
+        from(writer, connection, c_int::try_from(long).unwrap_or(c_int::MAX), syncs, again).map(|(mover, _)| mover)
+    }
+
+    /// If it is asked already that will do, and without a thread the writer moves what gets too long.
     pub(crate) fn ask(&self) {
-        let _ = self.0.try_send(());
+        let _ = self.ask.try_send(Asked::Move);
+    }
+}
+
+impl Drop for Mover {
+    fn drop(&mut self) {
+        // It fails if there is no thread.
+        let _ = self.ask.send(Asked::End);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
 /// The same for a log of any length.
-fn from(writer: &mut Connection, file: &Path, long: c_int, syncs: &Syncs) -> rusqlite::Result<(Ask, Arc<Progress>)> {
+fn from(
+    writer: &mut Connection,
+    moving: Moving,
+    long: c_int,
+    syncs: &Syncs,
+    again: impl Fn() + Send + 'static,
+) -> rusqlite::Result<(Mover, Arc<Progress>)> {
     let [syncs, movers_syncs] = [(); 2].map(|()| syncs.clone());
     let (ask, asked) = mpsc::sync_channel(1);
-    let (file, shared, mut next) = (file.to_owned(), Arc::new(Progress::default()), long);
-    let (ask, asker) = (Ask(ask.clone()), Ask(ask));
+    let (shared, mut next, asker) = (Arc::new(Progress::default()), long, ask.clone());
     let [progress, movers] = [(); 2].map(|()| Arc::clone(&shared));
-    let mover = std::thread::Builder::new().name("towpath-checkpoint".to_owned());
+    let thread = std::thread::Builder::new().name("towpath-checkpoint".to_owned());
     // Without a thread the writer moves everything, later than it would by itself.
-    let _ = mover.spawn(move || move_when_asked(&file, &asked, &movers, &movers_syncs));
+    let thread = thread.spawn(move || moving.when_asked(&asked, &movers, &movers_syncs, again)).ok();
+    let mover = Mover { ask, thread };
     writer.wal_hook(Some(move |log: &mut rusqlite::hooks::Wal, pages: c_int| {
         if pages < progress.length.swap(pages, Ordering::Relaxed) {
             next = long;
@@ -69,45 +103,46 @@ fn from(writer: &mut Connection, file: &Path, long: c_int, syncs: &Syncs) -> rus
         if due {
             next = pages + long / 4;
         }
-        if progress.nearly.swap(false, Ordering::Relaxed) || (due && pages >= 4 * long) {
+        let nearly = progress.nearly.swap(false, Ordering::Relaxed);
+        if (nearly || (due && pages >= 4 * long)) && !syncs.in_doubt() {
             // Moved whole it begins anew at the next commit. This one has succeeded whatever comes of it, and waits for nobody
             // who reads what is old: then it is tried again later.
             syncs.try_moving(|| {
                 log.checkpoint_v2(CheckpointMode::PASSIVE).inspect_err(|error| syncs.failed_if("file", error)).ok()
             });
         } else if due {
-            asker.ask();
+            let _ = asker.try_send(Asked::Move);
         }
         Ok(())
     }))?;
-    Ok((ask, shared))
+    Ok((mover, shared))
 }
 
-fn move_when_asked(file: &Path, asked: &mpsc::Receiver<()>, progress: &Progress, syncs: &Syncs) {
-    let mut mover = None;
-    while asked.recv().is_ok() {
-        mover = mover.or_else(|| Mover::new(file));
-        let nearly = mover.as_ref().is_some_and(|mover| mover.move_most(progress, syncs));
-        progress.nearly.store(nearly, Ordering::Relaxed);
-    }
-    if let Some(mover) = mover {
-        syncs.before_closing(&mover.connection);
-    }
+/// A connection that moves the log of the store in this file. It is opened with the store, so that it hears of every sync
+/// that fails from then on.
+pub(crate) fn connect(file: &Path) -> rusqlite::Result<Moving> {
+    let connection = schema::connect(file)?;
+    // The log is opened with the first look.
+    schema::version(&connection)?;
+    Ok(Moving { connection, path: file.to_owned(), file: OnceCell::new() })
 }
 
-struct Mover {
+pub(crate) struct Moving {
     connection: Connection,
+    path: PathBuf,
     /// Never closed: with any descriptor of a file that a process closes it loses all its locks on it, SQLite's too.
     /// Source: <https://www.sqlite.org/howtocorrupt.html>, section 2.2.
-    file: ManuallyDrop<File>,
+    file: OnceCell<ManuallyDrop<File>>,
 }
 
-impl Mover {
-    fn new(file: &Path) -> Option<Mover> {
-        // Of a file that somebody removed no new one is made.
-        let flags = schema::flags().difference(OpenFlags::SQLITE_OPEN_CREATE);
-        let connection = Connection::open_with_flags(file, flags).ok()?;
-        Some(Mover { connection, file: ManuallyDrop::new(File::open(file).ok()?) })
+impl Moving {
+    fn when_asked(self, asked: &mpsc::Receiver<Asked>, progress: &Progress, syncs: &Syncs, again: impl Fn()) {
+        while let Ok(Asked::Move) = asked.recv() {
+            if syncs.in_doubt() {
+                again();
+            }
+            progress.nearly.store(self.move_most(progress, syncs), Ordering::Relaxed);
+        }
     }
 
     /// Moves what is in the log, and what comes meanwhile, as long as that becomes less. Whether only a few pages are left.
@@ -125,15 +160,32 @@ impl Mover {
     /// Moves what is in the log. How many pages are left, or came meanwhile; nothing if it could not be moved, or must not.
     fn move_once(&self, progress: &Progress, syncs: &Syncs) -> Option<c_int> {
         let moved: c_int = syncs.moving(|| {
-            // What cannot be moved stays in the log, where it is as safe. As a function of the library it would do nothing
-            // on a connection that has not read anything yet.
+            let file = self
+                .file()
+                .inspect_err(|error| {
+                    warn!(error = error as &dyn std::error::Error, "cannot open the file to move the log")
+                })
+                .ok()?;
+            // What cannot be moved stays in the log, where it is as safe.
             let moved = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2));
-            let moved = moved.inspect_err(|error| syncs.failed_if("file", error)).ok()?;
+            let moved = moved.inspect_err(|error| {
+                warn!(error = error as &dyn std::error::Error, "cannot move the log, trying again when it is longer");
+                syncs.failed_if("file", error);
+            });
+            let moved = moved.ok()?;
             // SQLite syncs the file only where it has moved the whole log: that would all be left to the writer.
-            self.file.sync_data().inspect_err(|error| syncs.failed("file", error)).ok()?;
+            file.sync_data().inspect_err(|error| syncs.failed("file", error)).ok()?;
             Some(moved)
         })?;
         Some(progress.length.load(Ordering::Relaxed) - moved)
+    }
+
+    fn file(&self) -> io::Result<&File> {
+        if let Some(file) = self.file.get() {
+            return Ok(file);
+        }
+        let opened = File::open(&self.path)?;
+        Ok(self.file.get_or_init(|| ManuallyDrop::new(opened)))
     }
 }
 
@@ -160,13 +212,14 @@ mod tests {
         u32::from_be_bytes(bytes.get(12..16).expect("a header").try_into().expect("four bytes"))
     }
 
-    /// A writer whose log is moved from `LONG` pages on, into `moved_to`.
-    fn writer(file: &Path, moved_to: &Path) -> (Connection, Arc<Progress>) {
-        let mut writer = Connection::open_with_flags(file, schema::flags()).expect("file");
+    /// A writer whose log is moved from `LONG` pages on.
+    fn writer(file: &Path) -> (Connection, Mover, Arc<Progress>) {
+        let mut writer = schema::connect(file).expect("file");
         schema::prepare(&mut writer).expect("tables");
-        let (_, progress) = from(&mut writer, moved_to, LONG, &Syncs::default()).expect("hook");
+        let moving = connect(file).expect("file");
+        let (mover, progress) = from(&mut writer, moving, LONG, &Syncs::default(), || {}).expect("hook");
         writer.execute_batch("CREATE TABLE t (x)").expect("table");
-        (writer, progress)
+        (writer, mover, progress)
     }
 
     #[test]
@@ -174,7 +227,7 @@ mod tests {
         static WAITED: AtomicBool = AtomicBool::new(false);
         let folder = TempDir::new().expect("folder");
         let file = folder.path().join("t.db");
-        let (mut writer, _) = writer(&file, &file);
+        let (mut writer, _mover, _) = writer(&file);
         let waits = |_| {
             WAITED.store(true, Ordering::Relaxed);
             false
@@ -190,7 +243,7 @@ mod tests {
     fn the_log_is_moved_while_the_writer_does_nothing() {
         let folder = TempDir::new().expect("folder");
         let file = folder.path().join("t.db");
-        let (writer, progress) = writer(&file, &file);
+        let (writer, _mover, progress) = writer(&file);
         fill(&writer, LONG);
         let until = Instant::now() + Duration::from_secs(60);
         while !progress.nearly.load(Ordering::Relaxed) {
@@ -205,7 +258,7 @@ mod tests {
     fn the_writer_moves_what_the_mover_left_and_begins_anew() {
         let folder = TempDir::new().expect("folder");
         let (file, log) = (folder.path().join("t.db"), folder.path().join("t.db-wal"));
-        let (writer, progress) = writer(&file, &file);
+        let (writer, _mover, progress) = writer(&file);
         fill(&writer, 200);
         let before = beginnings(&log);
         progress.nearly.store(true, Ordering::Relaxed);
@@ -221,7 +274,8 @@ mod tests {
     fn a_log_that_nobody_moves_is_moved_by_the_writer() {
         let folder = TempDir::new().expect("folder");
         let (file, log) = (folder.path().join("t.db"), folder.path().join("t.db-wal"));
-        let (writer, _) = writer(&file, &folder.path().join("not-there"));
+        let (writer, mover, _) = writer(&file);
+        drop(mover);
         fill(&writer, 20 * LONG);
         let pages = std::fs::metadata(&log).expect("log").len() / PAGE;
         assert!(pages < 5 * LONG as u64, "the log has {pages} pages");

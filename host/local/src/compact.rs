@@ -1,17 +1,19 @@
 //! Giving room back: pages that are free beside the writer, a few at a time, or the whole file, written again while nobody
 //! has it open.
 
+use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 use towpath_core::queue::QueueError;
 
 use crate::error::{StoreError, failed};
-use crate::schema;
 use crate::store::{FILE, Store};
 use crate::wal::beside;
 use crate::writer::Durability;
+use crate::{folder, schema, wal};
 
 /// How large a store was, and is: its file and its log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,16 +68,33 @@ pub fn compact(folder: &Path) -> Result<Compacted, StoreError> {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse { file: file.clone() },
         _ => StoreError::open(file.clone(), error),
     };
-    let mut connection = Connection::open_with_flags(&file, schema::flags()).map_err(failed)?;
+    folder::make(folder).map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
+    // Whatever fails, the log stays for the next who opens the store.
+    let mut connection = schema::connect(&file).map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(failed)?;
     connection.execute_batch("BEGIN EXCLUSIVE; COMMIT").map_err(failed)?;
+    write_log_again(&connection, &file)?;
     let version = schema::prepare(&mut connection).map_err(failed)?;
     schema::check(&file, version)?;
     connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM").map_err(failed)?;
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(failed)?;
+    // It is empty: closing removes it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(failed)?;
     connection.close().map_err(|(_, error)| failed(error))?;
     Ok(Compacted { before, after: size(&file) })
+}
+
+/// What is in the log may be of a process whose sync failed: it goes to the disk before anything is moved. Nobody else may
+/// have the store open.
+fn write_log_again(connection: &Connection, file: &Path) -> Result<(), StoreError> {
+    let frames = connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get::<_, i64>(1));
+    let frames = frames.map_err(|error| StoreError::open(file.to_owned(), error))?;
+    // There is no log where it says -1.
+    let Ok(frames @ 1..) = u32::try_from(frames) else { return Ok(()) };
+    let log = File::options().read(true).write(true).open(beside(file, "-wal"));
+    let written = log.and_then(|log| wal::write_again(&log, frames).and_then(|()| log.sync_data()));
+    written.map_err(|source| StoreError::Rewrite { file: file.to_owned(), source })
 }
 
 fn size(file: &Path) -> u64 {

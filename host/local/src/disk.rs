@@ -5,17 +5,17 @@
 //! everybody: a webhook may be at its target before its sender is answered. A power cut takes the end of the log, never its
 //! middle. Source: <https://www.sqlite.org/pragma.html#pragma_synchronous>.
 
-use std::fs::File;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
-use tracing::{error, info};
+use tracing::{debug, error, info, warn};
 
 use crate::schema;
 use crate::store::lock;
@@ -30,22 +30,39 @@ pub(crate) trait Disk: Send {
     fn rewrite(&mut self) -> io::Result<()>;
 }
 
-/// What all share who move the log of a store to its file, and who sync one of them: whether a sync failed.
+/// What all share who move the log of a store to its file, and who sync one of them: whether log and file are in doubt.
 ///
 /// After a sync that failed Linux may take for written what is not, and later syncs succeed: nothing that was in the log
 /// or moved to the file since the last sync can be relied on. Until all of it was written again nothing is moved, so that
 /// the log does not begin again. Source: <https://wiki.postgresql.org/wiki/Fsync_Errors>.
+///
+/// A process that opens a store cannot know how the syncs of others ended before: a log that is not empty then is in doubt.
+/// Syncs that fail later, in any process, are reported to each descriptor that is open by then. So whoever moves does it with
+/// descriptors that were opened with the store. Source: `fsync(2)`.
 #[derive(Clone, Default)]
 pub(crate) struct Syncs {
-    failed: Arc<AtomicBool>,
-    /// Held by who moves.
-    moving: Arc<Mutex<()>>,
+    in_doubt: Arc<AtomicBool>,
+    /// Whether it was logged that a sync failed.
+    logged: Arc<AtomicBool>,
+    /// Held by who moves: the folder, which whoever moves in any process has locked.
+    moving: Arc<Mutex<Option<File>>>,
 }
 
 impl Syncs {
+    /// Keeps others with this folder, in other processes too, from moving while somebody here does.
+    pub(crate) fn alone_in(&self, folder: File) {
+        *lock(&self.moving) = Some(folder);
+    }
+
+    /// Takes note of a log that somebody else has written.
+    pub(crate) fn doubt(&self) {
+        self.in_doubt.store(true, Ordering::SeqCst);
+    }
+
     /// Takes note of a sync that failed, or of an error that may have been one.
     pub(crate) fn failed(&self, what: &'static str, problem: &(dyn std::error::Error + 'static)) {
-        if !self.failed.swap(true, Ordering::SeqCst) {
+        self.doubt();
+        if !self.logged.swap(true, Ordering::SeqCst) {
             error!(what, error = problem, "sync failed, refusing sends until everything is written again");
         }
     }
@@ -57,38 +74,104 @@ impl Syncs {
         }
     }
 
-    pub(crate) fn have_failed(&self) -> bool {
-        self.failed.load(Ordering::SeqCst)
+    pub(crate) fn in_doubt(&self) -> bool {
+        self.in_doubt.load(Ordering::SeqCst)
     }
 
-    /// Moves while nobody else does, unless a sync failed.
+    /// Moves while nobody else does, or nothing if somebody in another process moves, or if log and file are in doubt.
     pub(crate) fn moving<T>(&self, work: impl FnOnce() -> Option<T>) -> Option<T> {
-        let _moving = lock(&self.moving);
-        if self.have_failed() { None } else { work() }
+        self.unless_in_doubt(lock(&self.moving).as_ref(), work)
     }
 
-    /// The same, or nothing if somebody else moves.
+    /// The same, or nothing if anybody else moves.
     pub(crate) fn try_moving<T>(&self, work: impl FnOnce() -> Option<T>) -> Option<T> {
-        let _moving = match self.moving.try_lock() {
+        let moving = match self.moving.try_lock() {
             Ok(moving) => moving,
             Err(TryLockError::Poisoned(moving)) => moving.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        if self.have_failed() { None } else { work() }
+        self.unless_in_doubt(moving.as_ref(), work)
     }
 
-    /// Keeps everybody from moving, to write everything again.
-    fn begin_again(&self) -> MutexGuard<'_, ()> {
+    fn unless_in_doubt<T>(&self, folder: Option<&File>, work: impl FnOnce() -> Option<T>) -> Option<T> {
+        let alone = Alone::now(folder);
+        let _alone = alone
+            .inspect_err(|error| warn!(error = error as &dyn std::error::Error, "cannot lock the folder of the store"))
+            .ok()??;
+        if self.in_doubt() { None } else { work() }
+    }
+
+    /// Writes everything again while nobody moves.
+    fn again(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let moving = lock(&self.moving);
-        self.failed.store(false, Ordering::SeqCst);
-        moving
+        let _alone = Alone::soon(moving.as_ref())?;
+        // What fails meanwhile counts afterwards.
+        self.in_doubt.store(false, Ordering::SeqCst);
+        let doubt = Doubt(self);
+        write()?;
+        std::mem::forget(doubt);
+        if self.logged.swap(false, Ordering::SeqCst) {
+            info!("everything is written again after a sync that failed, accepting sends");
+        } else {
+            debug!("what an earlier process has written is written again");
+        }
+        Ok(())
     }
 
-    /// Says what the last connection that is closed does with the log: move and remove it, but not after a sync that
-    /// failed. Then the next who opens the store finds it whole.
+    /// Says what the last connection that is closed does with the log: move and remove it, but not if it is in doubt. Then
+    /// the next who opens the store finds it whole.
     pub(crate) fn before_closing(&self, connection: &Connection) {
         // It fails only for a connection that is broken: that moves nothing either.
-        let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, self.have_failed());
+        let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, self.in_doubt());
+    }
+}
+
+/// Dropped while others are still kept from moving, it brings the doubt back, also if something panicked.
+struct Doubt<'a>(&'a Syncs);
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        self.0.doubt();
+    }
+}
+
+/// Has the folder of a store locked.
+struct Alone<'a>(Option<&'a File>);
+
+impl<'a> Alone<'a> {
+    /// Nothing if somebody else has it locked.
+    fn now(folder: Option<&'a File>) -> io::Result<Option<Alone<'a>>> {
+        match folder.map(File::try_lock) {
+            None => Ok(Some(Alone(None))),
+            Some(Ok(())) => Ok(Some(Alone(folder))),
+            Some(Err(fs::TryLockError::WouldBlock)) => Ok(None),
+            // Not every file system has locks; there one process at a time is safe.
+            Some(Err(fs::TryLockError::Error(error))) if error.kind() == ErrorKind::Unsupported => {
+                Ok(Some(Alone(None)))
+            }
+            Some(Err(fs::TryLockError::Error(error))) => Err(error),
+        }
+    }
+
+    /// Waits as long as somebody who writes does.
+    fn soon(folder: Option<&'a File>) -> io::Result<Alone<'a>> {
+        let mut tries = 0;
+        loop {
+            match Alone::now(folder)? {
+                Some(alone) => return Ok(alone),
+                None if schema::ask_again(tries) => tries += 1,
+                None => return Err(io::Error::new(ErrorKind::WouldBlock, "another process moves the log without end")),
+            }
+        }
+    }
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        if let Some(folder) = self.0 {
+            // It fails only for a descriptor that is closed, which holds no lock.
+            let _ = folder.unlock();
+        }
     }
 }
 
@@ -119,7 +202,7 @@ impl Syncer {
     /// Sees to it that all that was committed until now is on the disk.
     pub(crate) fn sync(&mut self) -> Result<(), String> {
         // One that panics has failed too.
-        let failed = std::mem::replace(&mut self.failed, true) || self.syncs.have_failed();
+        let failed = std::mem::replace(&mut self.failed, true) || self.syncs.in_doubt();
         let synced = if failed { self.rewrite() } else { self.disk.sync() };
         self.failed = synced.is_err();
         synced.map_err(|error| {
@@ -132,14 +215,8 @@ impl Syncer {
         if self.rests_until.is_some_and(|until| Instant::now() < until) {
             return Err(io::Error::other("a sync failed, and so did writing everything again, a moment ago"));
         }
-        let _moving = self.syncs.begin_again();
-        let rewritten = self.disk.rewrite();
+        let rewritten = self.syncs.again(|| self.disk.rewrite());
         self.rests_until = rewritten.is_err().then(|| Instant::now() + self.rest);
-        match rewritten {
-            Ok(()) => info!("everything is written again after a sync that failed, accepting sends"),
-            // Before anybody moves again.
-            Err(_) => self.syncs.failed.store(true, Ordering::SeqCst),
-        }
         rewritten
     }
 }
@@ -165,6 +242,11 @@ impl Log {
         let log = File::options().read(true).write(true).open(wal::beside(file, "-wal"))?;
         Ok(Log { log, file: file.to_owned(), behind: None })
     }
+
+    /// Whether nothing was ever written to it since it was made, or cut off.
+    pub(crate) fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.log.metadata()?.len() == 0)
+    }
 }
 
 impl Disk for Log {
@@ -179,11 +261,14 @@ impl Disk for Log {
             None => Behind { index: Index::of(&self.file)?, file: ManuallyDrop::new(File::open(&self.file)?) },
         };
         let Behind { file, index } = self.behind.insert(behind);
-        let mut connection = Connection::open_with_flags(&self.file, schema::flags()).map_err(sqlite)?;
+        let mut connection = schema::connect(&self.file).map_err(sqlite)?;
         connection.busy_handler(Some(schema::ask_again)).map_err(sqlite)?;
         // Whoever may write keeps the log as it is.
         connection.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
-        wal::write_again(&self.log, index)?;
+        // A sync that failed by another descriptor is reported by these too, once. That is past: all is written after it.
+        let _ = self.log.sync_data();
+        let _ = file.sync_data();
+        wal::write_again(&self.log, index.committed()?)?;
         self.log.sync_data()?;
         index.forget_moved()?;
         connection.execute_batch("ROLLBACK").map_err(sqlite)?;

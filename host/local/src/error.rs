@@ -40,6 +40,14 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
+    /// Its log cannot be written again, which comes before anything else is done with it.
+    #[error("cannot write the log of the store {} again", file.display())]
+    Rewrite {
+        /// The file of the store.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// There is one already.
     #[error("there is a store already: {}", file.display())]
     Exists {

@@ -77,6 +77,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_store_that_is_compacted_is_its_users_alone_too() {
+        let folder = TempDir::new().expect("folder");
+        let file = folder.path().join("towpath.db");
+        drop(Store::open(folder.path(), Clock::wall()).expect("store"));
+        std::fs::set_permissions(&file, Permissions::from_mode(0o644)).expect("loose");
+        crate::compact(folder.path()).expect("compacted");
+        assert_eq!(mode(&file), 0o600);
+    }
+
+    #[tokio::test]
     async fn a_store_that_others_may_read_is_tightened_and_a_folder_with_other_things_is_not() {
         for (beside, expected) in [("story.jsonl", 0o700), ("towpath.toml", 0o755)] {
             let above = TempDir::new().expect("folder");

@@ -201,11 +201,28 @@ pub(crate) fn check(file: &Path, found: i64) -> Result<(), StoreError> {
     }
 }
 
+/// A connection to this file, which is made if it is missing. By itself it never moves the log, not even when it is closed:
+/// that is for those who know that the log is whole.
+pub(crate) fn connect(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(file, flags())?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(connection)
+}
+
 /// Prepares a connection, and a new file.
 pub(crate) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
+    set(connection)?;
+    make(connection)
+}
+
+/// Sets what is to be set on a connection, and opens the log.
+pub(crate) fn set(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_handler(Some(ask_again))?;
-    // Of a new file: it can give pages back. An older one can once it was compacted.
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    // A new file can give pages back, an older one once it was compacted. SQLite would write to one that can already.
+    if connection.query_row("PRAGMA page_count", [], |row| row.get::<_, u32>(0))? == 0 {
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     // SQLite keeps the old mode, and says so, where it cannot change it.
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
@@ -217,13 +234,18 @@ pub(crate) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     // Or statements with a bound LIMIT are planned anew each time that they run.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // The log is opened with the first look.
+    version(connection).map(drop)
+}
+
+/// Makes the tables, or brings those of an older version to this one. The version that the file has then.
+pub(crate) fn make(connection: &mut Connection) -> rusqlite::Result<i64> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let version = upgrade(&transaction)?;
     transaction.commit()?;
     Ok(version)
 }
 
-/// Makes the tables, or brings those of an older version to this one. The version that the file has then.
 fn upgrade(connection: &Connection) -> rusqlite::Result<i64> {
     let found = version(connection)?;
     match usize::try_from(found) {

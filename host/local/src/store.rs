@@ -2,6 +2,7 @@
 //! wait while the disk is synced share the next sync.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -11,7 +12,7 @@ use tokio::sync::oneshot;
 use towpath_core::clock::{Clock, Timestamp};
 use towpath_core::queue::QueueError;
 
-use crate::checkpoint::Ask;
+use crate::checkpoint::Mover;
 use crate::disk::{Log, Syncer, Syncs};
 pub(crate) use crate::error::{StoreError, Trouble, failed, unavailable};
 use crate::lane::Lane;
@@ -50,9 +51,10 @@ pub(crate) struct Shared {
 
 /// What writes.
 struct Writing {
+    /// Ended before the writer is closed, which is then the last.
+    mover: Mover,
     writer: Mutex<Writer>,
-    syncer: Mutex<Syncer>,
-    mover: Ask,
+    syncer: Arc<Mutex<Syncer>>,
 }
 
 impl Store {
@@ -241,14 +243,26 @@ impl Writing {
         let folder = file.parent().unwrap_or(Path::new(""));
         folder::make(folder).map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
         let failed = |source| StoreError::open(file.to_owned(), source);
-        let mut connection = Connection::open_with_flags(file, schema::flags()).map_err(failed)?;
-        let version = schema::prepare(&mut connection).map_err(failed)?;
-        schema::check(file, version)?;
-        let mover = checkpoint::beside(&mut connection, file, log_pages, syncs).map_err(failed)?;
-        let writer = Writer::new(connection).map_err(failed)?;
-        let log = Log::of(file).map_err(|source| StoreError::Log { file: file.to_owned(), source })?;
+        let mut connection = schema::connect(file).map_err(failed)?;
+        schema::set(&mut connection).map_err(failed)?;
+        let cannot_open = |source| StoreError::Log { file: file.to_owned(), source };
+        let log = Log::of(file).map_err(cannot_open)?;
+        let movers = checkpoint::connect(file).map_err(failed)?;
+        // All descriptors are open: they hear of syncs that fail from now on.
+        if !log.is_empty().map_err(cannot_open)? {
+            syncs.doubt();
+        }
+        syncs.alone_in(File::open(folder).map_err(cannot_open)?);
+        let syncer = Arc::new(Mutex::new(Syncer::new(log, syncs.clone())));
+        let again = Arc::clone(&syncer);
+        // An error is logged, and this is tried again.
+        let again = move || drop(lock(&again).sync());
+        let mover = Mover::beside(&mut connection, movers, log_pages, syncs, again).map_err(failed)?;
         folder::sync(folder).map_err(|source| StoreError::Sync { folder: folder.to_owned(), source })?;
-        Ok(Writing { writer: Mutex::new(writer), syncer: Mutex::new(Syncer::new(log, syncs.clone())), mover })
+        let version = schema::make(&mut connection).map_err(failed)?;
+        schema::check(file, version)?;
+        let writer = Writer::new(connection).map_err(failed)?;
+        Ok(Writing { mover, writer: Mutex::new(writer), syncer })
     }
 }
 

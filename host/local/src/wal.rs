@@ -32,7 +32,7 @@ impl Index {
     }
 
     /// How many frames are committed. Only who may write knows that it stays so.
-    fn committed(&self) -> io::Result<u32> {
+    pub(crate) fn committed(&self) -> io::Result<u32> {
         let [first, second] = INDEX_COPIES.map(|copy| self.number(copy + COMMITTED));
         let (first, second) = (first?, second?);
         if first == second { Ok(first) } else { Err(io::Error::other("the index of the log is being written")) }
@@ -58,10 +58,9 @@ pub(crate) fn beside(file: &Path, suffix: &str) -> std::path::PathBuf {
     name.into()
 }
 
-/// Writes all that is committed in the log again, in place. Its bytes come from the system's memory, which after a failed
-/// sync may have dropped them for what the disk has: each frame must bear out its checksum before it is written.
-pub(crate) fn write_again(log: &File, index: &Index) -> io::Result<()> {
-    let frames = index.committed()?;
+/// Writes the log again, in place, as far as it is committed: so many frames. Its bytes come from the system's memory, which
+/// after a failed sync may have dropped them for what the disk has: each frame must bear out its checksum before it is written.
+pub(crate) fn write_again(log: &File, frames: u32) -> io::Result<()> {
     if frames == 0 {
         return Ok(());
     }
@@ -91,8 +90,8 @@ pub(crate) fn write_again(log: &File, index: &Index) -> io::Result<()> {
 
 fn lost() -> io::Error {
     io::Error::other(
-        "a sync failed, and the system has dropped what was to be written: stop towpath, check the disk, and start it again; \
-         what was answered is safe",
+        "a sync failed, and the system has dropped what was to be written: stop all that runs on the store, check the disk, and \
+         start it again; what was answered is safe",
     )
 }
 
@@ -144,7 +143,7 @@ mod tests {
         let (_connection, log, index) = store(&folder);
         let before = std::fs::read(folder.path().join("t.db-wal")).expect("log");
         assert!(index.committed().expect("index") >= 10);
-        write_again(&log, &index).expect("written");
+        write_again(&log, index.committed().expect("index")).expect("written");
         assert_eq!(std::fs::read(folder.path().join("t.db-wal")).expect("log"), before);
     }
 
@@ -153,15 +152,16 @@ mod tests {
         let folder = TempDir::new().expect("folder");
         let (_connection, log, index) = store(&folder);
         let whole = std::fs::read(folder.path().join("t.db-wal")).expect("log");
+        let frames = index.committed().expect("index");
         for at in [0, 20, HEADER + 4, HEADER + 12, HEADER + FRAME_HEADER + 7, whole.len() - 1] {
             log.write_all_at(&[whole[at] ^ 1], at as u64).expect("written");
-            let error = write_again(&log, &index).expect_err("a byte is wrong").to_string();
+            let error = write_again(&log, frames).expect_err("a byte is wrong").to_string();
             assert!(error.contains("dropped"), "byte {at}: {error}");
             log.write_all_at(&[whole[at]], at as u64).expect("written");
         }
-        write_again(&log, &index).expect("it is whole again");
+        write_again(&log, frames).expect("it is whole again");
         log.set_len(whole.len() as u64 - 1).expect("cut");
-        write_again(&log, &index).expect_err("the end is gone");
+        write_again(&log, frames).expect_err("the end is gone");
     }
 
     #[test]

@@ -7,7 +7,9 @@ use tokio::time::timeout;
 use towpath_core::clock::Clock;
 use towpath_core::queue::{GroupId, NewMessage, Receive};
 
+use crate::error::failed;
 use crate::store::lock;
+use crate::writer::Durability;
 use crate::{Extras, LocalQueue, QueueSettings, Store};
 
 use super::*;
@@ -202,6 +204,121 @@ async fn after_a_sync_that_failed_nobody_moves_the_log_until_all_is_written_agai
     assert_eq!(syncs.moving(moved), None);
 }
 
+/// A store whose log somebody has left: a sync failed, or the process was killed.
+async fn left(folder: &TempDir) {
+    let queue = queue(folder).await;
+    queue.send_with(message(1), Extras::default()).await.expect("send");
+    queue.store().syncs().failed("log", &io::Error::other("bad sector"));
+    closed(queue).await;
+    assert!(folder.path().join("towpath.db-wal").exists());
+}
+
+async fn closed(queue: LocalQueue) {
+    let open = Arc::downgrade(&queue.store().shared);
+    drop(queue);
+    // The last who works on it may close it.
+    let closed = async {
+        while open.strong_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(WAIT, closed).await.expect("it is closed");
+}
+
+#[tokio::test]
+async fn what_another_process_left_in_the_log_is_written_again_before_anything_is_promised_or_moved() {
+    for log in [true, false] {
+        let (folder, asked) = (TempDir::new().expect("folder"), Arc::default());
+        if log {
+            left(&folder).await
+        } else {
+            closed(queue(&folder).await).await
+        }
+        // Without a log everything is in the file, and on the disk.
+        while !log && folder.path().join("towpath.db-wal").exists() {
+            tokio::task::yield_now().await;
+        }
+        let store = Store::open(folder.path(), Clock::wall()).expect("store");
+        let ends = vec![true, true].into_iter();
+        store.on(Failing { ends, asked: Arc::clone(&asked) });
+        let (syncs, moved) = (store.syncs(), || Some(()));
+        assert_eq!(syncs.moving(moved), (!log).then_some(()));
+        let queue = store.find("q.fifo").await.expect("read").expect("its queue");
+        for n in 2..4 {
+            queue.send_with(message(n), Extras::default()).await.expect("send");
+        }
+        assert_eq!(syncs.moving(moved), Some(()));
+        assert_eq!(*lock(&asked), [if log { "rewrite" } else { "sync" }, "sync"]);
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_another_process_left_is_left_again_by_who_promises_nothing() {
+    let folder = TempDir::new().expect("folder");
+    left(&folder).await;
+    let store = Store::open(folder.path(), Clock::wall()).expect("store");
+    let queue = store.find("q.fifo").await.expect("read").expect("its queue");
+    assert_eq!(queue.take(Receive { max: 1, ..Receive::default() }).await.expect("receive").len(), 1);
+    drop(store);
+    closed(queue).await;
+    assert!(folder.path().join("towpath.db-wal").exists());
+    assert_eq!(self::queue(&folder).await.depth().await.expect("depth").messages, 1);
+}
+
+#[tokio::test]
+async fn a_log_in_doubt_that_gets_long_is_written_again_though_nobody_sends() {
+    let folder = TempDir::new().expect("folder");
+    left(&folder).await;
+    let store = Store::open_with_log(folder.path(), Clock::wall(), 8).expect("store");
+    let syncs = store.syncs();
+    let grow = |connection: &Connection| {
+        connection
+            .execute_batch("CREATE TABLE IF NOT EXISTS t (x); INSERT INTO t VALUES (randomblob(9000))")
+            .map_err(failed)
+    };
+    let written_again = async {
+        while syncs.in_doubt() {
+            store.run(Durability::Written, grow).await.expect("written");
+        }
+    };
+    timeout(WAIT, written_again).await.expect("it is written again");
+}
+
+#[tokio::test]
+async fn two_processes_do_not_move_a_log_at_the_same_time() {
+    let folder = TempDir::new().expect("folder");
+    let (one, other) = (queue(&folder).await, Store::open(folder.path(), Clock::wall()).expect("store"));
+    // What it found in the log is in doubt.
+    other.set_queue("r.fifo", QueueSettings::default()).await.expect("queue");
+    let (one, other) = (one.store().syncs(), other.syncs());
+    let moved = || Some(());
+    assert_eq!(one.moving(|| Some((other.moving(moved), other.try_moving(moved)))), Some((None, None)));
+    assert_eq!((other.moving(moved), other.try_moving(moved)), (Some(()), Some(())));
+}
+
+#[tokio::test]
+async fn writing_everything_again_waits_for_another_process_that_moves() {
+    let folder = TempDir::new().expect("folder");
+    let (one, other) = (queue(&folder).await.store().syncs(), queue(&folder).await.store().syncs());
+    let (order, waits) = (Mutex::new(Vec::new()), std::sync::Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            one.moving(|| {
+                waits.wait();
+                lock(&order).push("moved");
+                Some(())
+            })
+        });
+        waits.wait();
+        let written = other.again(|| {
+            lock(&order).push("written again");
+            Ok(())
+        });
+        written.expect("written");
+    });
+    assert_eq!(*lock(&order), ["moved", "written again"]);
+}
+
 #[tokio::test]
 async fn a_store_that_is_closed_after_a_sync_that_failed_leaves_its_log() {
     for failed in [false, true] {
@@ -211,15 +328,11 @@ async fn a_store_that_is_closed_after_a_sync_that_failed_leaves_its_log() {
         if failed {
             queue.store().syncs().failed("file", &io::Error::other("bad sector"));
         }
-        let (log, open) = (folder.path().join("towpath.db-wal"), Arc::downgrade(&queue.store().shared));
-        drop(queue);
-        // It may close on a thread of its own.
-        let closed = async {
-            while open.strong_count() > 0 || (!failed && log.exists()) {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(WAIT, closed).await.expect("it is closed");
+        closed(queue).await;
+        let log = folder.path().join("towpath.db-wal");
+        while !failed && log.exists() {
+            tokio::task::yield_now().await;
+        }
         assert_eq!(log.exists(), failed);
         assert_eq!(self::queue(&folder).await.depth().await.expect("depth").messages, 1);
     }

@@ -1,7 +1,8 @@
 //! Power cuts, simulated: a process uses a store while a library that is loaded before libc writes down what it does to its
 //! files; then its disk is built as a cut at many moments may leave it, and what was answered must be there, in order.
 //!
-//! The same with disks that fail a sync once, or from then on. And with disks whose syncs lie, which must be noticed: or
+//! The same with disks that fail a sync once, or from then on; with processes that start on what one before them left, and
+//! with others that come and go on its store. And with disks whose syncs lie, which must be noticed: or
 //! this test would prove nothing. Cuts follow from the seed: `cargo test -p towpath-local --test powercut -- seed=7`, and
 //! `only=file` runs the faults alone that have this in their name.
 
@@ -40,20 +41,48 @@ struct Fault {
     /// How much of what was to be synced is lost.
     lose: f64,
     messages: u32,
-    /// Whether sends are accepted again once it is over.
+    others: Others,
+    /// Whether sends are accepted again once it is over, or by others.
     recovers: bool,
 }
 
-const FAULTS: [Fault; 8] = [
-    Fault { name: "no fault", fail: "", lose: 1.0, messages: 400, recovers: true },
-    Fault { name: "an early sync of the log", fail: "log 6 1", lose: 1.0, messages: 120, recovers: true },
-    Fault { name: "a sync of the log", fail: "log 60 1", lose: 1.0, messages: 400, recovers: true },
-    Fault { name: "a sync of the log, in part", fail: "log 90 1", lose: 0.5, messages: 400, recovers: true },
-    Fault { name: "all syncs of the log", fail: "log 60 0", lose: 1.0, messages: 400, recovers: false },
-    Fault { name: "a sync of the file", fail: "db 6 1", lose: 1.0, messages: 600, recovers: true },
-    Fault { name: "a later sync of the file, in part", fail: "db 9 1", lose: 0.5, messages: 600, recovers: true },
-    Fault { name: "all syncs of the file", fail: "db 7 0", lose: 1.0, messages: 600, recovers: false },
+/// Who else uses the store. The disk fails for the first process alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    Nobody,
+    /// Some start one after another once the first has ended.
+    After,
+    /// Some come and go meanwhile.
+    Beside,
+    /// One compacts the store once the first has ended, then some start.
+    Compact,
+}
+
+const ALONE: Fault = Fault { name: "", fail: "", lose: 1.0, messages: 400, others: Others::Nobody, recovers: true };
+const AFTER: Fault = Fault { messages: 300, others: Others::After, ..ALONE };
+const BESIDE: Fault = Fault { messages: 300, others: Others::Beside, ..ALONE };
+
+const FAULTS: [Fault; 16] = [
+    Fault { name: "no fault", ..ALONE },
+    Fault { name: "an early sync of the log", fail: "log 6 1", messages: 120, ..ALONE },
+    Fault { name: "a sync of the log", fail: "log 60 1", ..ALONE },
+    Fault { name: "a sync of the log, in part", fail: "log 90 1", lose: 0.5, ..ALONE },
+    Fault { name: "all syncs of the log", fail: "log 60 0", recovers: false, ..ALONE },
+    Fault { name: "a sync of the file", fail: "db 6 1", messages: 600, ..ALONE },
+    Fault { name: "a later sync of the file, in part", fail: "db 9 1", lose: 0.5, messages: 600, ..ALONE },
+    Fault { name: "all syncs of the file", fail: "db 7 0", messages: 600, recovers: false, ..ALONE },
+    Fault { name: "a sync of the log that kills, others after it", fail: "log 60 2", ..AFTER },
+    Fault { name: "all syncs of the log, others after it", fail: "log 60 0", ..AFTER },
+    Fault { name: "a sync of the file that kills, others after it", fail: "db 6 2", messages: 600, ..AFTER },
+    Fault { name: "no fault, others beside it", messages: 120, ..BESIDE },
+    Fault { name: "a sync of the log that kills, others beside it", fail: "log 30 2", ..BESIDE },
+    Fault { name: "all syncs of the log, others beside it", fail: "log 40 0", ..BESIDE },
+    Fault { name: "all syncs of the file, others beside it", fail: "db 5 0", messages: 600, ..BESIDE },
+    Fault { name: "a sync of the log that kills, then compacted", fail: "log 60 2", others: Others::Compact, ..AFTER },
 ];
+
+/// Messages of each other process.
+const OTHERS: u32 = 60;
 
 /// So many sends at most were synced before a sync that failed and are written in the books behind it.
 const UNDER_WAY: usize = 5;
@@ -63,12 +92,12 @@ const CUTS: usize = 16;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if let [workload, folder, messages] = &args[..]
+    if let [workload, folder, messages, process] = &args[..]
         && workload == "workload"
     {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        let messages = messages.parse().expect("a number");
-        return runtime.expect("a runtime").block_on(workload::run(Path::new(folder), messages));
+        let [messages, process] = [messages, process].map(|number| number.parse().expect("a number"));
+        return runtime.expect("a runtime").block_on(workload::run(Path::new(folder), messages, process));
     }
     let seed = args.iter().find_map(|arg| arg.strip_prefix("seed=")).map_or(1, |seed| seed.parse().expect("a seed"));
     let filters = args.iter().filter(|arg| !arg.starts_with('-') && !arg.contains('='));
@@ -86,11 +115,14 @@ fn main() {
         assert_eq!(failed > 0, !fault.fail.is_empty(), "{}: {failed} syncs failed", fault.name);
         let stored_since = stored_since(&run, since);
         assert_eq!(stored_since > UNDER_WAY, fault.recovers, "{}: {stored_since} stored since", fault.name);
-        assert_eq!(run.books.refused > 0, fault.fail.starts_with("log") || !fault.recovers, "{}", fault.name);
+        // Whoever is killed refuses nothing, and others may come where something was refused.
+        if fault.others == Others::Nobody {
+            assert_eq!(run.books.refused > 0, fault.fail.starts_with("log") || !fault.recovers, "{}", fault.name);
+        }
         let (cuts, wrong) = cut(&run.records, &run, fault.lose, false);
         assert!(wrong.is_empty(), "{} (seed {seed}): {} of {cuts} cuts: {}", fault.name, wrong.len(), wrong[0]);
         println!("powercut: {}: {} stored, {cuts} cuts, nothing wrong", fault.name, run.books.stored.len());
-        if fault.fail.is_empty() {
+        if fault.fail.is_empty() && fault.others == Others::Nobody {
             lies(&run);
         }
     }
@@ -130,16 +162,36 @@ fn library() -> PathBuf {
     library
 }
 
-/// Runs the process on a disk with this fault.
+/// Runs the process on a disk with this fault, and the others.
 fn run(library: &Path, fault: &Fault) -> Run {
     let folder = TempDir::new().expect("folder");
     let (watched, trace) = (folder.path().join("watched"), folder.path().join("trace"));
     std::fs::create_dir(&watched).expect("made");
     let watched = watched.canonicalize().expect("a path");
-    let mut child = Command::new(std::env::current_exe().expect("this program"));
-    child.arg("workload").arg(&watched).arg(fault.messages.to_string());
-    child.env("LD_PRELOAD", library).env("CUT_DIR", &watched).env("CUT_TRACE", &trace).env("CUT_FAIL", fault.fail);
-    assert!(child.status().expect("it runs").success(), "{}", fault.name);
+    let start = |process: u32, messages: u32, fail: &str| {
+        let mut child = Command::new(std::env::current_exe().expect("this program"));
+        child.arg("workload").arg(&watched).args([messages, process].map(|number| number.to_string()));
+        child.env("LD_PRELOAD", library).env("CUT_DIR", &watched).env("CUT_TRACE", &trace).env("CUT_FAIL", fail);
+        child.spawn().expect("it runs")
+    };
+    let mut number = 0;
+    let mut another = || {
+        number += 1;
+        assert!(start(number, OTHERS, "").wait().expect("it ran").success(), "{}, process {number}", fault.name);
+    };
+    let mut first = start(0, fault.messages, fault.fail);
+    if fault.others == Others::Beside {
+        while first.try_wait().expect("it runs").is_none() {
+            another();
+        }
+    }
+    assert!(first.wait().expect("it ran").success(), "{}", fault.name);
+    if fault.others == Others::Compact {
+        assert!(start(0, 0, "").wait().expect("it ran").success(), "{}", fault.name);
+    }
+    if fault.others != Others::Nobody {
+        (0..3).for_each(|_| another());
+    }
     let (records, books) = (model::read(&trace), Books::read(&watched));
     Run { folder, records, books }
 }
@@ -172,7 +224,7 @@ fn cut(records: &[Record], run: &Run, lose: f64, until_wrong: bool) -> (usize, V
     (cuts, wrong)
 }
 
-/// Random moments; behind answers; around failed syncs; around moves of the log, and where it begins again.
+/// Random moments; behind answers, above all those behind failed syncs; around failed syncs; around moves of the log, and where it begins again.
 fn moments(records: &[Record]) -> Vec<usize> {
     let last = records.len() - 1;
     let mut moments: Vec<usize> = (0..CUTS).map(|_| fastrand::usize(0..=last)).collect();
@@ -185,6 +237,9 @@ fn moments(records: &[Record]) -> Vec<usize> {
     let file = numbers(&|record| record.path.ends_with("towpath.db") && record.what != What::Create);
     let beginnings = numbers(&|record| record.data.starts_with(&[0x37, 0x7f, 0x06]) || record.what == What::Truncate);
     moments.extend(stored.first());
+    // What is answered soon behind the last failed sync of a process, by it or the next one.
+    let last_failed = failed.last().copied().unwrap_or(last);
+    moments.extend(stored.iter().filter(|moment| **moment > last_failed).step_by(2).take(CUTS / 2));
     for interesting in [stored, failed, file, beginnings] {
         for _ in 0..CUTS / 4 {
             let Some(moment) = fastrand::choice(&interesting) else { break };

@@ -1,6 +1,8 @@
 // Loaded by LD_PRELOAD: writes down what a process does to the files below $CUT_DIR, in the order in which it does it, to
 // the file $CUT_TRACE, and fails the syncs that $CUT_FAIL names: "log 3 1" is the third sync of the log alone, "db 2 0" the second
-// of the file and all after it. Nothing is really synced: what a sync is worth is for the reader of the trace to decide.
+// of the file and all after it, "log 3 2" the third of the log, which kills the process. Nothing is really synced: what a
+// sync is worth is for the reader of the trace to decide. Processes with the same trace, at the same time or one after
+// another, have one disk: what they share of it is in the file $CUT_TRACE.disk.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -26,13 +30,15 @@ struct record {
 };
 
 static struct { int tracked, seen; uint64_t inode; char path[512]; } files[FILES];
-// Failed syncs of each inode: each descriptor that was open then hears of each of them once.
-static struct { uint64_t inode; int failed; } inodes[INODES];
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct disk {
+    // Failed syncs of each inode: each descriptor that was open then hears of each of them once.
+    struct { uint64_t inode; int failed; } inodes[INODES];
+    uint64_t records, written_in_all;
+} *disk;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static char folder[512], fails[16];
-static long fail_from, fail_once, counted;
+static long fail_from, fail_how, counted;
 static int trace = -1;
-static uint64_t records, written_in_all;
 
 #define REAL(type, name, ...) static type (*real_##name)(__VA_ARGS__)
 REAL(int, open, const char *, int, ...);
@@ -51,8 +57,27 @@ __attribute__((constructor)) static void begin(void) {
     const char *where = getenv("CUT_DIR"), *to = getenv("CUT_TRACE"), *fail = getenv("CUT_FAIL");
     if (!where || !to) return;
     snprintf(folder, sizeof folder, "%s", where);
-    if (fail) sscanf(fail, "%15s %ld %ld", fails, &fail_from, &fail_once);
+    if (fail) sscanf(fail, "%15s %ld %ld", fails, &fail_from, &fail_how);
+    char shared[600];
+    snprintf(shared, sizeof shared, "%s.disk", to);
+    int fd = real_open(shared, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || real_ftruncate(fd, sizeof *disk)) abort();
+    disk = mmap(0, sizeof *disk, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (disk == MAP_FAILED) abort();
     trace = real_open(to, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+}
+
+// One thread of one process at a time.
+static void lock(void) {
+    pthread_mutex_lock(&mutex);
+    if (trace >= 0) flock(trace, LOCK_EX);
+}
+
+static void unlock(void) {
+    int before = errno;
+    if (trace >= 0) flock(trace, LOCK_UN);
+    pthread_mutex_unlock(&mutex);
+    errno = before;
 }
 
 static int inside(const char *path) {
@@ -67,8 +92,8 @@ static int ends(const char *path, const char *with) {
 
 static int *failures(uint64_t inode) {
     for (int i = 0; i < INODES; i++) {
-        if (!inodes[i].inode) inodes[i].inode = inode;
-        if (inodes[i].inode == inode) return &inodes[i].failed;
+        if (!disk->inodes[i].inode) disk->inodes[i].inode = inode;
+        if (disk->inodes[i].inode == inode) return &disk->inodes[i].failed;
     }
     abort();
 }
@@ -79,9 +104,9 @@ static void put(char operation, uint64_t inode, uint64_t offset, const char *pat
     struct record record = { operation, inode, offset, path ? strlen(path) : 0, length };
     struct iovec parts[3] = { { &record, sizeof record }, { (void *)path, record.path_length }, { (void *)data, length } };
     if (writev(trace, parts, 3) != (ssize_t)(sizeof record + record.path_length + length)) abort();
-    records++;
+    disk->records++;
     // A store that writes without end shall not fill the disk of whoever tests it.
-    if ((written_in_all += length) > MOST) abort();
+    if ((disk->written_in_all += length) > MOST) abort();
     errno = before;
 }
 
@@ -89,7 +114,7 @@ static int tracked(int fd) { return trace >= 0 && fd >= 0 && fd < FILES && files
 
 static int opened(const char *path, int flags, mode_t mode) {
     begin();
-    pthread_mutex_lock(&lock);
+    lock();
     struct stat stat;
     int existed = lstat(path, &stat) == 0, fd = real_open(path, flags, mode), before = errno;
     if (fd >= 0 && fd < FILES && trace >= 0) {
@@ -105,7 +130,7 @@ static int opened(const char *path, int flags, mode_t mode) {
         }
     }
     errno = before;
-    pthread_mutex_unlock(&lock);
+    unlock();
     return fd;
 }
 
@@ -120,11 +145,11 @@ int close(int fd) {
 }
 
 static ssize_t written(int fd, const void *data, size_t length, off_t at) {
-    pthread_mutex_lock(&lock);
+    lock();
     if (at < 0) at = fcntl(fd, F_GETFL) & O_APPEND ? lseek(fd, 0, SEEK_END) : lseek(fd, 0, SEEK_CUR);
     ssize_t done = real_pwrite(fd, data, length, at);
     if (done > 0) put('W', files[fd].inode, at, 0, data, done);
-    pthread_mutex_unlock(&lock);
+    unlock();
     return done;
 }
 ssize_t write(int fd, const void *data, size_t length) {
@@ -143,33 +168,35 @@ ssize_t pwrite64(int fd, const void *data, size_t length, off64_t at) { return p
 int ftruncate(int fd, off_t length) {
     begin();
     if (!tracked(fd)) return real_ftruncate(fd, length);
-    pthread_mutex_lock(&lock);
+    lock();
     int failed = real_ftruncate(fd, length);
     if (!failed) put('T', files[fd].inode, length, 0, 0, 0);
-    pthread_mutex_unlock(&lock);
+    unlock();
     return failed;
 }
 int ftruncate64(int fd, off64_t length) { return ftruncate(fd, length); }
 
 static int synced(int fd) {
-    pthread_mutex_lock(&lock);
-    uint64_t before = records;
-    pthread_mutex_unlock(&lock);
+    lock();
+    uint64_t before = disk->records;
+    unlock();
     // As long as a quick disk takes: others write meanwhile.
     usleep(200);
-    pthread_mutex_lock(&lock);
+    lock();
     int *failed = failures(files[fd].inode), was = *failed;
     const char *kind = ends(files[fd].path, "-wal") ? "log" : ends(files[fd].path, ".db") ? "db" : "";
     if (*kind && !strcmp(kind, fails)) {
         counted++;
-        if (fail_once ? counted == fail_from : counted >= fail_from) ++*failed;
+        if (fail_how ? counted == fail_from : counted >= fail_from) ++*failed;
     }
     int fails_here = files[fd].seen < *failed;
     files[fd].seen = *failed;
     // The first who hears of it is the one whose sync the disk failed; others hear of what is past.
     char operation = *failed != was ? 'F' : fails_here ? 'H' : 'S';
     put(operation, files[fd].inode, before, files[fd].path, 0, 0);
-    pthread_mutex_unlock(&lock);
+    // With the lock: no other thread does anything behind this.
+    if (*failed != was && fail_how == 2) _exit(0);
+    unlock();
     if (fails_here) errno = EIO;
     return fails_here ? -1 : 0;
 }
@@ -179,18 +206,18 @@ int fdatasync(int fd) { begin(); return tracked(fd) ? synced(fd) : real_fsync(fd
 int unlink(const char *path) {
     begin();
     if (trace < 0 || !inside(path)) return real_unlink(path);
-    pthread_mutex_lock(&lock);
+    lock();
     int failed = real_unlink(path);
     if (!failed) put('U', 0, 0, path, 0, 0);
-    pthread_mutex_unlock(&lock);
+    unlock();
     return failed;
 }
 int mkdir(const char *path, mode_t mode) {
     begin();
     if (trace < 0 || !inside(path)) return real_mkdir(path, mode);
-    pthread_mutex_lock(&lock);
+    lock();
     int failed = real_mkdir(path, mode);
     if (!failed) put('K', 0, 0, path, 0, 0);
-    pthread_mutex_unlock(&lock);
+    unlock();
     return failed;
 }

@@ -57,18 +57,25 @@ impl Books {
     }
 }
 
-/// Runs in the folder, which is watched; what is sent follows from the seed, and there are so many messages.
-pub(crate) async fn run(folder: &Path, messages: u32) {
-    let books = Books(Arc::new(Mutex::new(File::create(folder.join(BOOKS)).expect("books"))));
-    let store = Store::open_with_log(&folder.join("new/store"), Clock::wall(), LOG_PAGES).expect("store");
-    let events = store.set_queue("events.fifo", QueueSettings::default()).await.expect("queue");
-    let dead = store.set_queue("dead.fifo", QueueSettings::default()).await.expect("queue");
+/// Runs in the folder, which is watched; what is sent follows from the seed, and there are so many messages. Processes with
+/// the same folder have groups of their own. One without messages compacts the store.
+pub(crate) async fn run(folder: &Path, messages: u32, process: u32) {
+    let books = File::options().create(true).append(true).open(folder.join(BOOKS)).expect("books");
+    let books = Books(Arc::new(Mutex::new(books)));
+    if messages == 0 {
+        towpath_local::compact(&folder.join("new/store")).expect("compacted");
+        return;
+    }
+    // On a disk that fails already a process may not get so far; it ends, as `towpath` does.
+    let Ok(store) = Store::open_with_log(&folder.join("new/store"), Clock::wall(), LOG_PAGES) else { return };
+    let Ok(events) = store.set_queue("events.fifo", QueueSettings::default()).await else { return };
+    let Ok(dead) = store.set_queue("dead.fifo", QueueSettings::default()).await else { return };
     let mut senders = JoinSet::new();
     for sender in 0..SENDERS {
         let (books, events) = (books.clone(), events.clone());
         senders.spawn(async move {
             for n in 0..messages / SENDERS {
-                books.send(&events, &format!("g{sender}.{}", n % GROUPS_EACH), n).await;
+                books.send(&events, &format!("p{process}.{sender}.{}", n % GROUPS_EACH), n).await;
             }
         });
     }
