@@ -84,8 +84,9 @@ const FAULTS: [Fault; 16] = [
 /// Messages of each other process.
 const OTHERS: u32 = 60;
 
-/// So many sends at most were synced before a sync that failed and are written in the books behind it.
-const UNDER_WAY: usize = 5;
+/// So many sends at most were answered before a sync that failed, or before the process has heard of it, and are written in
+/// the books behind it.
+const UNDER_WAY: usize = 20;
 
 /// Cuts at random moments of a run, and of moments that are worth one.
 const CUTS: usize = 16;
@@ -115,10 +116,8 @@ fn main() {
         assert_eq!(failed > 0, !fault.fail.is_empty(), "{}: {failed} syncs failed", fault.name);
         let stored_since = stored_since(&run, since);
         assert_eq!(stored_since > UNDER_WAY, fault.recovers, "{}: {stored_since} stored since", fault.name);
-        // Whoever is killed refuses nothing, and others may come where something was refused.
-        if fault.others == Others::Nobody {
-            assert_eq!(run.books.refused > 0, fault.fail.starts_with("log") || !fault.recovers, "{}", fault.name);
-        }
+        // The sync that fails may be one that no send waits for, and those who are killed refuse nothing.
+        assert!(run.books.refused > 0 || fault.recovers, "{}: nothing is refused", fault.name);
         let (cuts, wrong) = cut(&run.records, &run, fault.lose, false);
         assert!(wrong.is_empty(), "{} (seed {seed}): {} of {cuts} cuts: {}", fault.name, wrong.len(), wrong[0]);
         println!("powercut: {}: {} stored, {cuts} cuts, nothing wrong", fault.name, run.books.stored.len());
