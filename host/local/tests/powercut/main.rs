@@ -44,6 +44,8 @@ struct Fault {
     others: Others,
     /// Whether sends are accepted again once it is over, or by others.
     recovers: bool,
+    /// Whether it is tried only if somebody asks for it, or for `faults=all`: all of them take three minutes.
+    is_long: bool,
 }
 
 /// Who else uses the store. The disk fails for the first process alone.
@@ -58,26 +60,34 @@ enum Others {
     Compact,
 }
 
-const ALONE: Fault = Fault { name: "", fail: "", lose: 1.0, messages: 400, others: Others::Nobody, recovers: true };
+const ALONE: Fault =
+    Fault { name: "", fail: "", lose: 1.0, messages: 400, others: Others::Nobody, recovers: true, is_long: false };
 const AFTER: Fault = Fault { messages: 300, others: Others::After, ..ALONE };
 const BESIDE: Fault = Fault { messages: 300, others: Others::Beside, ..ALONE };
 
 const FAULTS: [Fault; 16] = [
     Fault { name: "no fault", ..ALONE },
     Fault { name: "an early sync of the log", fail: "log 6 1", messages: 120, ..ALONE },
-    Fault { name: "a sync of the log", fail: "log 60 1", ..ALONE },
+    Fault { name: "a sync of the log", fail: "log 60 1", is_long: true, ..ALONE },
     Fault { name: "a sync of the log, in part", fail: "log 90 1", lose: 0.5, ..ALONE },
     Fault { name: "all syncs of the log", fail: "log 60 0", recovers: false, ..ALONE },
     Fault { name: "a sync of the file", fail: "db 6 1", messages: 600, ..ALONE },
-    Fault { name: "a later sync of the file, in part", fail: "db 9 1", lose: 0.5, messages: 600, ..ALONE },
-    Fault { name: "all syncs of the file", fail: "db 7 0", messages: 600, recovers: false, ..ALONE },
+    Fault {
+        name: "a later sync of the file, in part",
+        fail: "db 9 1",
+        lose: 0.5,
+        messages: 600,
+        is_long: true,
+        ..ALONE
+    },
+    Fault { name: "all syncs of the file", fail: "db 7 0", messages: 600, recovers: false, is_long: true, ..ALONE },
     Fault { name: "a sync of the log that kills, others after it", fail: "log 60 2", ..AFTER },
-    Fault { name: "all syncs of the log, others after it", fail: "log 60 0", ..AFTER },
+    Fault { name: "all syncs of the log, others after it", fail: "log 60 0", is_long: true, ..AFTER },
     Fault { name: "a sync of the file that kills, others after it", fail: "db 6 2", messages: 600, ..AFTER },
     Fault { name: "no fault, others beside it", messages: 120, ..BESIDE },
     Fault { name: "a sync of the log that kills, others beside it", fail: "log 30 2", ..BESIDE },
-    Fault { name: "all syncs of the log, others beside it", fail: "log 40 0", ..BESIDE },
-    Fault { name: "all syncs of the file, others beside it", fail: "db 5 0", messages: 600, ..BESIDE },
+    Fault { name: "all syncs of the log, others beside it", fail: "log 40 0", is_long: true, ..BESIDE },
+    Fault { name: "all syncs of the file, others beside it", fail: "db 5 0", messages: 600, is_long: true, ..BESIDE },
     Fault { name: "a sync of the log that kills, then compacted", fail: "log 60 2", others: Others::Compact, ..AFTER },
 ];
 
@@ -109,7 +119,8 @@ fn main() {
     fastrand::seed(seed);
     let only = args.iter().find_map(|arg| arg.strip_prefix("only=")).unwrap_or_default();
     let library = library();
-    for fault in FAULTS.iter().filter(|fault| fault.name.contains(only)) {
+    let all = !only.is_empty() || args.iter().any(|arg| arg == "faults=all");
+    for fault in FAULTS.iter().filter(|fault| fault.name.contains(only) && (all || !fault.is_long)) {
         let run = run(&library, fault);
         let failed = run.records.iter().filter(|record| record.what == What::SyncFailed).count();
         let since = run.records.iter().position(|record| record.what == What::SyncFailed).unwrap_or(0);
