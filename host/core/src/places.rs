@@ -2,7 +2,7 @@
 //!
 //! A group has a place while its message is with a plugin or with its targets. Which targets those are turns out only when
 //! the plugin has run; a group that has to wait for one of them waits in the waiting room, without a place, and is kept by
-//! heartbeats meanwhile. While there are several targets none of them may have all places: see [`Table::may`].
+//! heartbeats meanwhile. While there are several targets none of them may have all places: see `table.rs`.
 
 mod table;
 
