@@ -167,7 +167,7 @@ def test_api_gateway_sends_each_route_where_it_belongs(aws, applied):
 def test_alarms_are_silent_until_something_happens(aws, applied):
     alarms = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix="towpath-example")["MetricAlarms"]
     assert {alarm["AlarmName"].removeprefix("towpath-example-") for alarm in alarms} == {
-        "dead-letters", "oldest-message", "oldest-dead-letter", "deduplicated",
+        "dead-letters", "oldest-message", "dead-letters-left", "deduplicated",
         "dead-letters-not-stored", "host-errors", "host-throttles", "ingest-errors", "ingest-throttles",
     }
     assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}

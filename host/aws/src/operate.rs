@@ -54,7 +54,7 @@ pub struct Function {
     pub reserved_concurrency: Option<i32>,
 }
 
-/// What an alarm watches: namespace, metric, and the value of each dimension.
+/// What an alarm watches: namespace, metric, the value of each dimension, and for how long.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Alarm {
     /// `AWS/SQS` …
@@ -63,6 +63,8 @@ pub struct Alarm {
     pub metric: String,
     /// The values of its dimensions.
     pub of: Vec<String>,
+    /// How many seconds the trouble lasts before it tells.
+    pub after_s: i64,
 }
 
 /// Clients of the services that operators ask.
@@ -152,6 +154,8 @@ impl Operator {
                 namespace: alarm.namespace().unwrap_or_default().to_owned(),
                 metric: alarm.metric_name().unwrap_or_default().to_owned(),
                 of: alarm.dimensions().iter().filter_map(|d| d.value()).map(str::to_owned).collect(),
+                after_s: i64::from(alarm.period().unwrap_or_default())
+                    * i64::from(alarm.evaluation_periods().unwrap_or_default()),
             }));
         }
         Ok(alarms)

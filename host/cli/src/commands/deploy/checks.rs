@@ -269,6 +269,9 @@ fn plugins(deployed: &Deployed) -> Vec<String> {
     problems
 }
 
+/// An alarm that tells later than this is none: there may be another one that tells what has lasted for days.
+const SOON_S: i64 = 3600;
+
 fn alarms(config: &Config, deployed: &Deployed) -> Vec<String> {
     let name =
         |url: &Option<String>| url.as_deref().and_then(|url| url.rsplit('/').next()).unwrap_or_default().to_owned();
@@ -282,7 +285,10 @@ fn alarms(config: &Config, deployed: &Deployed) -> Vec<String> {
     ];
     let missing = wanted.into_iter().filter(|(namespace, metric, of, _)| {
         !deployed.alarms.iter().any(|alarm| {
-            alarm.namespace == *namespace && alarm.metric == *metric && alarm.of.iter().any(|value| value == *of)
+            alarm.namespace == *namespace
+                && alarm.metric == *metric
+                && alarm.after_s <= SOON_S
+                && alarm.of.iter().any(|value| value == *of)
         })
     });
     missing.map(|(.., what)| format!("no alarm watches {what}")).collect()
