@@ -110,7 +110,7 @@ struct Looks {
 
 impl Looks {
     async fn after(found: &Found, hold: &Hold, now: Timestamp) -> Looks {
-        // Whoever may not ask the queue is told what holds for the queue of the Terraform module.
+        // Without permission to read the queue's attributes, the Terraform module's settings are assumed.
         let limits = found.limits().await.unwrap_or(QueueLimits::ASSUMED);
         let within = |waited| HOLDS_MEMORY + limits.look_within(waited, HELD_CAP);
         Looks { by: now + within(now.since(hold.since)), older_by: now + within(limits.last_call()) }

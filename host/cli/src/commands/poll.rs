@@ -72,7 +72,7 @@ pub(super) async fn run(args: Poll, output: &Output, telemetry: Arc<Telemetry>) 
     ended.map(|()| Exit::Done)
 }
 
-/// Waits follow what the queue allows, also when somebody sets it anew.
+/// Waits follow the limits of the queue, also after they are changed.
 fn watch_limits(queue: Arc<dyn Queue>, pipeline: Arc<Pipeline>, host: &mut Supervisor) {
     let stop = host.stop.clone();
     host.tasks.spawn("queue limits", async move {

@@ -62,8 +62,8 @@ impl SqsLetters {
         }
     }
 
-    /// Sends a letter back if it is its turn. One that belongs behind another that was not met yet is stored anew behind
-    /// that: `None`, it will be met again.
+    /// Sends a letter back if it is its turn. If it belongs behind a letter that this run has not met yet, it is stored again
+    /// behind that letter and `None` is returned: the run meets it a second time.
     async fn send_in_turn(&mut self, letter: &Letter, now: Timestamp) -> anyhow::Result<Option<bool>> {
         let Some(events) = self.events.clone() else {
             bail!("where to is not known: give --to URL, or a config with queue.url");
