@@ -36,7 +36,7 @@ def dispatch(self, environ, start_response):
     here = f"http://127.0.0.1:{environ['SERVER_PORT']}"
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
     alarms = boto3.client("cloudwatch", endpoint_url=here, region_name=region, **keys).describe_alarms()["MetricAlarms"]
-    names = ("AlarmName", "Namespace", "MetricName", "Dimensions")
+    names = ("AlarmName", "Namespace", "MetricName", "Dimensions", "Period", "EvaluationPeriods")
     body = cbor2.dumps({"MetricAlarms": [{name: alarm[name] for name in names} for alarm in alarms]})
     start_response("200 OK", [("content-type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor")])
     return [body]
