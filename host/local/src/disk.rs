@@ -8,6 +8,7 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::mem::ManuallyDrop;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
@@ -23,6 +24,9 @@ use crate::wal::{self, Index};
 
 /// The disk as far as a store relies on it.
 pub(crate) trait Disk: Send {
+    /// Fails where the files are no longer where whoever opens the store looks for them.
+    fn in_place(&self) -> io::Result<()>;
+
     /// Syncs all that was written to the log.
     fn sync(&mut self) -> io::Result<()>;
 
@@ -201,6 +205,8 @@ impl Syncer {
 
     /// Sees to it that all that was committed until now is on the disk.
     pub(crate) fn sync(&mut self) -> Result<(), String> {
+        // Nothing is in doubt for it: where they come back all goes on.
+        self.disk.in_place().map_err(|error| error.to_string())?;
         // One that panics has failed too.
         let failed = std::mem::replace(&mut self.failed, true) || self.syncs.in_doubt();
         let synced = if failed { self.rewrite() } else { self.disk.sync() };
@@ -225,6 +231,8 @@ impl Syncer {
 pub(crate) struct Log {
     log: File,
     file: PathBuf,
+    /// Of the file and the log, when they were opened.
+    identity: [Identity; 2],
     /// Opened once they are needed.
     behind: Option<Behind>,
 }
@@ -240,7 +248,7 @@ impl Log {
     /// The log beside this file, which a connection has open.
     pub(crate) fn of(file: &Path) -> io::Result<Log> {
         let log = File::options().read(true).write(true).open(wal::beside(file, "-wal"))?;
-        Ok(Log { log, file: file.to_owned(), behind: None })
+        Ok(Log { log, file: file.to_owned(), identity: identities(file)?, behind: None })
     }
 
     /// Whether nothing was ever written to it since it was made, or cut off.
@@ -249,7 +257,29 @@ impl Log {
     }
 }
 
+/// What a file is, whatever its name: device and inode.
+type Identity = (u64, u64);
+
+/// Of the file of a store and of its log, as their names stand for now.
+fn identities(file: &Path) -> io::Result<[Identity; 2]> {
+    let of = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    Ok([of(file)?, of(&wal::beside(file, "-wal"))?])
+}
+
 impl Disk for Log {
+    fn in_place(&self) -> io::Result<()> {
+        // Files that are removed while they are open can be written and synced, and are gone with the process.
+        match identities(&self.file) {
+            Ok(found) if found == self.identity => Ok(()),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Err(io::Error::other(format!(
+                "{}, or its log, was moved, removed or replaced while it is in use, so that nothing that is written to it would \
+                 be found again: put the folder back, or stop all that runs on it and start it again",
+                self.file.display()
+            ))),
+        }
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         self.log.sync_data()
     }

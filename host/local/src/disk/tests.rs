@@ -42,6 +42,10 @@ struct Cut {
 }
 
 impl Disk for Cut {
+    fn in_place(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         if self.syncs_left == 0 {
             self.gone.store(true, Ordering::SeqCst);
@@ -113,6 +117,10 @@ impl Failing {
 }
 
 impl Disk for Failing {
+    fn in_place(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         self.next("sync")
     }
@@ -144,6 +152,10 @@ async fn after_a_sync_that_failed_nothing_is_promised_until_all_is_written_anew(
 struct Panics(Arc<Mutex<Vec<&'static str>>>);
 
 impl Disk for Panics {
+    fn in_place(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         lock(&self.0).push("sync");
         panic!("on purpose")
@@ -336,4 +348,34 @@ async fn a_store_that_is_closed_after_a_sync_that_failed_leaves_its_log() {
         assert_eq!(log.exists(), failed);
         assert_eq!(self::queue(&folder).await.depth().await.expect("depth").messages, 1);
     }
+}
+
+#[tokio::test]
+async fn nothing_is_answered_whose_files_are_not_where_the_next_process_looks() {
+    let folder = TempDir::new().expect("folder");
+    let (here, away) = (folder.path().join("store"), folder.path().join("away"));
+    let store = Store::open(&here, Clock::wall()).expect("store");
+    let queue = store.set_queue("q.fifo", QueueSettings::default()).await.expect("queue");
+    let refused = async |n| {
+        let error = queue.send_with(message(n), Extras::default()).await.expect_err("nobody would find it");
+        let cause = std::error::Error::source(&error).expect("a cause").to_string();
+        assert!(cause.contains("moved, removed or replaced") && cause.contains("put the folder back"), "{cause}");
+    };
+    fs::rename(&here, &away).expect("moved");
+    refused(1).await;
+    refused(2).await;
+    fs::rename(&away, &here).expect("moved back");
+    queue.send_with(message(3), Extras::default()).await.expect("all is where it was");
+
+    for name in ["towpath.db", "towpath.db-wal"] {
+        let name = here.join(name);
+        fs::rename(&name, &away).expect("moved");
+        refused(4).await;
+        fs::copy(&away, &name).expect("another file with the same bytes");
+        refused(5).await;
+        fs::rename(&away, &name).expect("moved back");
+        queue.send_with(message(6), Extras::default()).await.expect("all is where it was");
+    }
+    fs::remove_dir_all(&here).expect("removed");
+    refused(7).await;
 }
