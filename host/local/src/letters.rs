@@ -1,7 +1,6 @@
 //! What operators do with dead letters: send back, edit, drop. Each is one transaction: no letter is ever in
 //! both queues or in none.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -29,14 +28,15 @@ impl LocalQueue {
     /// Moves letters of this queue to the end of another, each as the message that stands beside it.
     pub async fn send_back(&self, to: &LocalQueue, letters: Vec<(String, NewMessage)>) -> Result<SentBack, QueueError> {
         let mover = Mover::new(self, to);
-        let work = move |connection: &Connection| {
+        let work = move |connection: &Connection, here: &QueueSettings| {
             let mut moved = 0;
+            let there = mover.to.read(connection)?;
             for (sequence, message) in &letters {
-                moved += mover.one(connection, sequence, message)?;
+                moved += mover.one(connection, (here, &there), sequence, message)?;
             }
             Ok(moved)
         };
-        sent_back(self.store.run(Durability::Synced, work).await)
+        sent_back(self.run(Durability::Synced, work).await)
     }
 
     /// Moves all letters of a group, each as the message that `message` makes of it, and puts what waits for
@@ -49,19 +49,20 @@ impl LocalQueue {
         message: impl Fn(Browsed) -> NewMessage + Send + 'static,
     ) -> Result<SentBack, QueueError> {
         let (mover, group) = (Mover::new(self, to), group.clone());
-        let work = move |connection: &Connection| {
-            if in_flight(connection, mover.to, &group, millis(mover.store.clock.now())).map_err(failed)? {
+        let work = move |connection: &Connection, here: &QueueSettings| {
+            if in_flight(connection, mover.to.id, &group, millis(mover.store.clock.now())).map_err(failed)? {
                 return Err(busy());
             }
             let mut moved = 0;
+            let there = mover.to.read(connection)?;
             for letter in of_group(connection, mover.from, &group).map_err(failed)? {
                 let sequence = letter.sequence.clone();
-                moved += mover.one(connection, &sequence, &message(letter))?;
+                moved += mover.one(connection, (here, &there), &sequence, &message(letter))?;
             }
-            put_behind(connection, mover.to, &group, mover.there.retention, moved).map_err(failed)?;
+            put_behind(connection, mover.to.id, &group, there.retention, moved).map_err(failed)?;
             Ok(moved)
         };
-        sent_back(self.store.run(Durability::Synced, work).await)
+        sent_back(self.run(Durability::Synced, work).await)
     }
 
     /// Gives a message another body, other attributes and perhaps another group, with the sequence number that it has. False
@@ -74,9 +75,9 @@ impl LocalQueue {
         attributes: &Attributes,
     ) -> Result<bool, QueueError> {
         let attributes = serde_json::to_string(attributes).unwrap_or_default();
-        let (queue, retention, group) = (self.id, self.settings().retention, group.clone());
+        let (queue, group) = (self.id, group.clone());
         let sequence = sequence.parse::<i64>().unwrap_or_default();
-        let edit = move |connection: &Connection| {
+        let edit = move |connection: &Connection, retention: Duration| {
             let before = "SELECT grp FROM messages WHERE queue = ?1 AND seq = ?2";
             let before: Option<i64> = connection.query_row(before, [queue, sequence], |row| row.get(0)).optional()?;
             let Some(before) = before else { return Ok(false) };
@@ -89,15 +90,15 @@ impl LocalQueue {
             }
             Ok(true)
         };
-        self.store.run(Durability::Synced, move |connection| edit(connection).map_err(failed)).await
+        self.run(Durability::Synced, move |connection, now| edit(connection, now.retention).map_err(failed)).await
     }
 
     /// Hides messages for a while from all who could receive them or send them back, but those that are gone and those that
     /// somebody holds. Returns the ones that are hidden, as they are: they can be written down, and then removed with
     /// [`LocalQueue::discard_hidden`].
     pub async fn hide(&self, sequences: Vec<String>, period: Duration) -> Result<Hidden, QueueError> {
-        let (queue, retention, clock) = (self.id, self.settings().retention, self.store.clock);
-        let hide = move |connection: &Connection| {
+        let (queue, clock) = (self.id, self.store.clock);
+        let hide = move |connection: &Connection, retention: Duration| {
             let now = clock.now();
             let until = millis(now + period);
             let sql = format!(
@@ -118,14 +119,14 @@ impl LocalQueue {
             }
             Ok(Hidden { messages, until })
         };
-        self.store.run(Durability::Written, move |connection| hide(connection).map_err(failed)).await
+        self.run(Durability::Written, move |connection, now| hide(connection, now.retention).map_err(failed)).await
     }
 
     /// Removes messages that were hidden, for good. Returns those that were still as they had been hidden.
     pub async fn discard_hidden(&self, hidden: Hidden) -> Result<Vec<Browsed>, QueueError> {
-        let (queue, retention) = (self.id, self.settings().retention);
+        let queue = self.id;
         let Hidden { messages, until } = hidden;
-        let discard = move |connection: &Connection| {
+        let discard = move |connection: &Connection, retention: Duration| {
             let mut removed = Vec::new();
             for message in &messages {
                 let sql = "DELETE FROM messages WHERE queue = ?1 AND seq = ?2 AND visible_at = ?3 AND body = ?4
@@ -139,19 +140,19 @@ impl LocalQueue {
             }
             Ok(removed)
         };
-        self.store.run(Durability::Synced, move |connection| discard(connection).map_err(failed)).await
+        self.run(Durability::Synced, move |connection, now| discard(connection, now.retention).map_err(failed)).await
     }
 
     /// Removes one message for good. False if it is gone, or held by somebody.
     pub async fn discard(&self, sequence: &str) -> Result<bool, QueueError> {
-        let (queue, retention, clock) = (self.id, self.settings().retention, self.store.clock);
+        let (queue, clock) = (self.id, self.store.clock);
         let sequence = sequence.to_owned();
-        let discard = move |connection: &Connection| {
+        let discard = move |connection: &Connection, retention: Duration| {
             let now = millis(clock.now());
             let Letter::Taken { group } = take(connection, queue, &sequence, now)? else { return Ok(false) };
             refresh(connection, group, retention).map(|_| true)
         };
-        self.store.run(Durability::Synced, move |connection| discard(connection).map_err(failed)).await
+        self.run(Durability::Synced, move |connection, now| discard(connection, now.retention).map_err(failed)).await
     }
 }
 
@@ -168,28 +169,32 @@ pub struct Hidden {
 struct Mover {
     store: Store,
     from: i64,
-    to: i64,
-    here: Arc<QueueSettings>,
-    there: Arc<QueueSettings>,
+    to: LocalQueue,
 }
 
 impl Mover {
     fn new(from: &LocalQueue, to: &LocalQueue) -> Mover {
-        Mover { store: from.store.clone(), from: from.id, to: to.id, here: from.settings(), there: to.settings() }
+        Mover { store: from.store.clone(), from: from.id, to: to.clone() }
     }
 
-    /// Moves one letter: 1, or 0 if it is gone.
-    fn one(&self, connection: &Connection, sequence: &str, message: &NewMessage) -> Result<usize, QueueError> {
+    /// Moves one letter between queues of these settings: 1, or 0 if it is gone.
+    fn one(
+        &self,
+        connection: &Connection,
+        (here, there): (&QueueSettings, &QueueSettings),
+        sequence: &str,
+        message: &NewMessage,
+    ) -> Result<usize, QueueError> {
         let now = self.store.clock.now();
         match take(connection, self.from, sequence, millis(now)).map_err(failed)? {
             Letter::Gone => return Ok(0),
             // What was moved before it is undone with the whole.
             Letter::Held => return Err(busy()),
-            Letter::Taken { group } => drop(refresh(connection, group, self.here.retention).map_err(failed)?),
+            Letter::Taken { group } => drop(refresh(connection, group, here.retention).map_err(failed)?),
         }
         // The transaction sees to it that it is moved once; deduplication could only swallow it.
-        send::store(connection, self.to, &self.there, message, &Extras::default(), now).map_err(failed)?;
-        self.store.wake(self.to);
+        send::store(connection, self.to.id, there, message, &Extras::default(), now).map_err(failed)?;
+        self.store.wake(self.to.id);
         Ok(1)
     }
 }

@@ -308,7 +308,8 @@ impl LocalQueue {
         QueueError::NoSuchQueue { queue: self.name.clone() }
     }
 
-    fn read(&self, connection: &Connection) -> Result<Arc<QueueSettings>, QueueError> {
+    /// The settings in this transaction.
+    pub(crate) fn read(&self, connection: &Connection) -> Result<Arc<QueueSettings>, QueueError> {
         let mut statement = connection.prepare_cached(SETTINGS).map_err(failed)?;
         let mut rows = statement.query([self.id]).map_err(failed)?;
         match rows.next().map_err(failed)? {
