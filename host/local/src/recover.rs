@@ -16,7 +16,7 @@ use towpath_core::clock::Clock;
 
 /// The tables whose rows are saved: rows have numbers in the first four.
 const NUMBERED: [&str; 4] = ["queues", "groups", "messages", "moves"];
-const NAMED: [&str; 2] = ["notes", "dedup"];
+const NAMED: [&str; 4] = ["notes", "dedup", "removed", "purges"];
 
 /// What was saved.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -80,7 +80,7 @@ fn fill(old: &Connection, new: &mut Connection, names: &BTreeMap<i64, String>) -
         recovered.gaps += if table == "messages" { gaps } else { 0 };
     }
     for table in NAMED {
-        // Without these a duplicate may come through, or a hold be forgotten; nothing is lost.
+        // Without these a duplicate may come through, a hold be forgotten, or a purge not be finished; nothing is lost.
         let columns = columns(old, &into, table)?;
         let Ok(mut rows) = old.prepare(&format!("SELECT {columns} FROM {table}")) else { continue };
         let Ok(mut rows) = rows.query([]) else { continue };
@@ -289,6 +289,17 @@ mod tests {
         let ready =
             "SELECT group_concat(ready_at <= (SELECT min(sent_at) FROM messages WHERE grp = groups.id)) FROM groups";
         assert_eq!(text(&new, ready), "1,1");
+    }
+
+    #[tokio::test]
+    async fn a_purge_that_was_not_finished_is_finished_in_the_new_store() {
+        let (folder, recovered, new) = saved("INSERT INTO purges VALUES (1, 1, 4)", &[]).await;
+        drop(new);
+        assert_eq!(recovered.messages, 6);
+        let store = Store::open(&folder.path().join("to"), Clock::wall()).unwrap();
+        store.tidy().await.unwrap();
+        let queue = store.find("events.fifo").await.unwrap().unwrap();
+        assert_eq!(queue.depth().await.unwrap().messages, 2);
     }
 
     #[tokio::test]
