@@ -40,7 +40,7 @@ Exit codes:
 
 /// Carries every SaaS webhook to your system, in order, and never loses one.
 #[derive(Parser, Debug)]
-#[command(name = "towpath", version, about, after_help = EXAMPLES, propagate_version = true)]
+#[command(name = "towpath", version, about, after_help = EXAMPLES)]
 pub struct Args {
     /// What to do
     #[command(subcommand)]

@@ -72,7 +72,7 @@ async fn what_waits_becomes_cases_without_what_is_personal() {
         rig.send(group, body).await;
     }
     let store = rig.path().display().to_string();
-    let saved = record(&rig, &["--store", &store, "--group", "g/"]).await;
+    let saved = record(&rig, &["--store", &store, "--group", "g/*"]).await;
     assert_eq!(saved.as_array().unwrap().len(), 2);
     let (text, event) = read(rig.path(), &saved[0]);
     assert!(!text.contains("Ada") && !text.contains("ada@"), "{text}");
@@ -87,7 +87,7 @@ async fn what_waits_becomes_cases_without_what_is_personal() {
     assert_eq!(rig.events.depth().await.unwrap().messages, 3, "nothing was taken");
     // JSON with a line break behind it, as curl sends a file, stays as it is.
     rig.send("i/d", "{}\n").await;
-    let saved = record(&rig, &["--store", &store, "--group", "i/"]).await;
+    let saved = record(&rig, &["--store", &store, "--group", "i/d"]).await;
     assert_eq!(read(rig.path(), &saved[0]).1["body_text"], "{}\n");
 }
 
@@ -105,6 +105,17 @@ async fn dead_letters_become_cases() {
     assert!(!text.contains("Ada"), "{text}");
     assert_eq!(event["body"]["id"], 7);
     assert_eq!(rig.letters().await.len(), 1, "the letter stays");
+    // Groups are named as everywhere: one, or with a star, and one that no route can make is a typo.
+    std::fs::write(rig.path().join("towpath.toml"), one_route(&target.url)).unwrap();
+    for (group, code) in [("g/a", 0), ("g/*", 0), ("g/b", 1), ("h/a", 2), ("h/*", 2)] {
+        for dead in [&["--dead"][..], &[]] {
+            let args = [&["record", "--to", "cases", "--store", &store, "--group", group], dead].concat();
+            let output = towpath(rig.path(), &args);
+            let code = if dead.is_empty() { code.max(1) } else { code };
+            assert_eq!(output.status.code(), Some(code), "{args:?}: {}", err(&output));
+            assert_eq!(err(&output).contains("known are: g/{json:/k}"), code == 2, "{}", err(&output));
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

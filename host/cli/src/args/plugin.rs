@@ -364,8 +364,8 @@ pub struct Record {
     /// How many at most
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: u64,
-    /// Only messages of groups that begin with this
-    #[arg(long, value_name = "TEXT")]
+    /// Only messages of this group; a star at the end stands for anything
+    #[arg(long)]
     pub group: Option<String>,
     /// Replace what this JSON pointer finds in the body, such as /customer/*/name
     #[arg(long, value_name = "POINTER")]

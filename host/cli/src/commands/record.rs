@@ -14,6 +14,7 @@ use towpath_local::LocalQueue;
 use super::dlq::with_letters;
 use crate::args::{LetterPlace, Record};
 use crate::event::Event;
+use crate::known::Groups;
 use crate::letters::Letters;
 use crate::output::{Exit, Output};
 use crate::place::{Found, Place};
@@ -39,11 +40,13 @@ struct Recorder<'a> {
     args: &'a Record,
     redactor: Redactor,
     saved: Vec<Saved>,
+    /// Whether a message of a group that is wanted was there.
+    met: bool,
 }
 
 pub(super) async fn run(args: Record, output: &Output) -> anyhow::Result<Exit> {
     let redactor = Redactor::new(redact::key(Path::new(KEY))?, &args.redact, args.keep_patterns)?;
-    let mut recorder = Recorder { args: &args, redactor, saved: Vec::new() };
+    let mut recorder = Recorder { args: &args, redactor, saved: Vec::new(), met: false };
     match (args.listen, args.dead) {
         (Some(address), _) => recorder.listen(address, output).await?,
         (None, true) => recorder.dead_letters().await?,
@@ -68,7 +71,8 @@ impl Recorder<'_> {
 
     /// Writes one message, if it is wanted. The same event makes the same case.
     fn save(&mut self, message: &Message) -> anyhow::Result<()> {
-        let wanted = self.args.group.as_ref().is_none_or(|begin| message.group.as_str().starts_with(begin.as_str()));
+        let wanted = is_wanted(self.args.group.as_deref(), message);
+        self.met |= wanted;
         if !wanted || self.is_full() {
             return Ok(());
         }
@@ -94,8 +98,15 @@ impl Recorder<'_> {
     async fn dead_letters(&mut self) -> anyhow::Result<()> {
         let place = LetterPlace { place: self.args.place.clone(), refused: false };
         let limit = self.args.limit;
-        let read = with_letters(&place, None, |_, letters| Box::pin(dead(letters, limit))).await?;
-        read.unwrap_or_default().iter().try_for_each(|message| self.save(message))
+        let group = self.args.group.clone();
+        let read = with_letters(&place, None, |found, letters| {
+            Box::pin(async move {
+                let messages = dead(letters, limit).await?;
+                let met = messages.iter().any(|message| is_wanted(group.as_deref(), message));
+                check_group(group.as_deref(), met, found).map(|()| messages)
+            })
+        });
+        read.await?.unwrap_or_default().iter().try_for_each(|message| self.save(message))
     }
 
     async fn waiting(&mut self) -> anyhow::Result<()> {
@@ -114,7 +125,19 @@ impl Recorder<'_> {
                 }
             }
         }
-        Ok(())
+        check_group(self.args.group.as_deref(), self.met, &found)
+    }
+}
+
+fn is_wanted(group: Option<&str>, message: &Message) -> bool {
+    group.is_none_or(|group| Groups(group).has(message.group.as_str()))
+}
+
+/// Fails if no message of such a group was met, and no route can make one.
+fn check_group(group: Option<&str>, met: bool, found: &Found) -> anyhow::Result<()> {
+    match (group, &found.config) {
+        (Some(group), Some(config)) if !met => Groups(group).check(config),
+        _ => Ok(()),
     }
 }
 
