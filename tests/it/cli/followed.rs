@@ -193,14 +193,17 @@ async fn what_waits_is_told_so_and_found_by_the_first_id_of_what_was_sent_again(
     let id = post(&server, "{\"k\":1}").await;
     server.logs("message is in the dead-letter queue");
     server.stop();
-    let redriven = towpath(folder.path(), &["dlq", "redrive", "--all", "--store", ".towpath"]);
-    assert!(redriven.status.success(), "{}", err(&redriven));
+    for did in [&["edit", &id, "--set", "/k=2", "--note", "n"][..], &["redrive", "--all"]] {
+        let did = towpath(folder.path(), &[&["dlq"], did, &["--store", ".towpath"]].concat());
+        assert!(did.status.success(), "{}", err(&did));
+    }
     let audit = out(&towpath(folder.path(), &["dlq", "audit", "--json", "--store", ".towpath"]));
     let letter = serde_json::from_str::<Value>(&audit).unwrap()[0]["id"].as_str().unwrap().to_owned();
     assert_ne!(letter, id);
     for known in [&id, &letter] {
         let story = out(&towpath(folder.path(), &["trace", known, "--store", ".towpath"]));
         assert!(story.contains("it waits in the queue, since") && story.contains("stored"), "{known}: {story}");
+        assert!(story.contains("group g/2 (was g/1)"), "it is in the group of what it says now: {story}");
     }
     let known = ["tail", "--no-follow", "--store", ".towpath"];
     for (filter, says) in [

@@ -56,9 +56,13 @@ async fn trace(args: &Trace, output: &Output) -> anyhow::Result<Exit> {
     }
     let field = |name: &str| entries.iter().map(|entry| entry.field(name)).find(|text| !text.is_empty());
     let mut head = vec![style(field("message_id").unwrap_or(&id)).bold().to_string()];
-    for (name, label) in [("webhook_id", "webhook-id"), ("group", "group"), ("route", "route"), ("plugin", "plugin")] {
-        head.extend(field(name).map(|text| format!("{label} {text}")));
-    }
+    let fields = [
+        ("webhook-id", field("webhook_id").map(str::to_owned)),
+        ("group", group(&entries, &place)),
+        ("route", field("route").map(str::to_owned)),
+        ("plugin", field("plugin").map(str::to_owned)),
+    ];
+    head.extend(fields.into_iter().filter_map(|(label, text)| text.map(|text| format!("{label} {text}"))));
     output.line(head.join("  "));
     let mut stored = HashSet::new();
     for entry in &entries {
@@ -69,6 +73,20 @@ async fn trace(args: &Trace, output: &Output) -> anyhow::Result<Exit> {
     }
     output.line(format!("{:<12}  {}", "now", told(&place, last_pass(&entries))));
     Ok(Exit::Done)
+}
+
+/// The group that the message is in, and the one that it came to if an edit has moved it.
+fn group(entries: &[Entry], place: &Place) -> Option<String> {
+    let waits_in = match place {
+        Place::Waits { group, .. } => Some(group.as_str()),
+        Place::Dead(..) | Place::Gone | Place::Unknown => None,
+    };
+    let mut groups = entries.iter().map(|entry| entry.field("group")).chain(waits_in).filter(|group| !group.is_empty());
+    let first = groups.next()?;
+    match groups.next_back() {
+        Some(last) if last != first => Some(format!("{last} (was {first})")),
+        _ => Some(first.to_owned()),
+    }
 }
 
 /// Reads the story, and looks into the queues where there is a store.
