@@ -177,8 +177,15 @@ async fn plugin_faults_dead_letter_with_their_kind() {
         ("the host's own header", header("webhook-id", "m-9"), "bad-request"),
         ("the idempotency key", header("Idempotency-Key", "x"), "bad-request"),
     ];
+    // Time for all fuel, whatever else the machine does.
+    let patient = |config: String| {
+        config.replace(
+            "path = \"guest.wasm\"",
+            "path = \"guest.wasm\"\nlimits = { timeout = \"60s\", fuel = 10_000_000 }",
+        )
+    };
     for (name, guest, reason) in cases {
-        let (settlement, letter) = one(guest, &target, |config| config).await;
+        let (settlement, letter) = one(guest, &target, patient).await;
         assert_eq!(settlement, Settlement::Buried, "{name}");
         assert_eq!(letter.expect(name).reason, reason, "{name}");
     }

@@ -29,7 +29,9 @@ fn message() -> Message {
 fn load_bytes(folder: &Path, bytes: &[u8]) -> Result<Plugin, LoadError> {
     let file = folder.join("guest.wasm");
     std::fs::write(&file, bytes).unwrap();
-    Plugin::load(&Engine::new().unwrap(), Settings::at("guest", file))
+    // Time for all fuel, whatever else the machine does.
+    let limits = Limits { timeout: Duration::from_secs(60), fuel: 10_000_000, ..Limits::default() };
+    Plugin::load(&Engine::new().unwrap(), Settings { limits, ..Settings::at("guest", file) })
 }
 
 fn load(guest: Guest) -> Plugin {

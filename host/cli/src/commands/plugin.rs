@@ -13,6 +13,7 @@ mod run;
 pub(crate) mod test;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use towpath_core::plugin::{COMPONENT, Engine, LoadError, Plugin as Loaded, Settings};
@@ -118,11 +119,16 @@ fn component(path: &Path) -> anyhow::Result<PathBuf> {
     Ok(file)
 }
 
+/// How long a call may take where nothing waits for it. Fuel is the same on every machine, time is not: a verdict must not
+/// depend on what else a machine does.
+const OFFLINE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Loads a plugin by its folder or file, with the config that its cases have.
 fn load(engine: &Engine, path: &Path) -> anyhow::Result<Loaded> {
     let absolute = path.canonicalize().with_context(|| format!("there is no {}", path.display()))?;
     let name = absolute.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut settings = Settings::at(name, component(&absolute)?);
+    settings.limits.timeout = OFFLINE_TIMEOUT;
     let config = absolute.join("cases/config.json");
     if config.is_file() {
         settings.config = std::fs::read_to_string(&config).with_context(|| format!("reading {}", config.display()))?;
