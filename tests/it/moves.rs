@@ -135,3 +135,26 @@ async fn a_task_waits_while_the_disk_is_full_and_ends_when_there_is_room() {
     assert_eq!((ended.status, ended.moved), (MoveStatus::Completed, 2));
     assert_eq!(bodies(&source).await, ["A1".repeat(100_000), "A2".repeat(100_000)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_came_round_a_ring_to_its_own_source_is_not_moved_onto_it() {
+    let Setup { store, source, dead, _folder } = setup().await;
+    let redrive = RedrivePolicy { dead_letter_queue: "source.fifo".to_owned(), max_receive_count: 1 };
+    let settings = QueueSettings { redrive: Some(redrive), ..QueueSettings::default() };
+    store.set_queue("dead.fifo", settings).await.unwrap();
+    send(&source, &["A1", "A2"]).await;
+    for queue in [&source, &dead] {
+        for found in [2, 0] {
+            let received = queue.receive(Receive { max: 10, ..Receive::default() }).await.unwrap();
+            assert_eq!(received.len(), found);
+            tokio::time::advance(Duration::from_secs(60)).await;
+        }
+    }
+    let ids = async || source.browse(None, 10).await.unwrap().into_iter().map(|message| message.id).collect::<Vec<_>>();
+    let before = ids().await;
+    let task = store.start_move(&source, None, Some(500)).await.unwrap();
+    let ended = store.run_move(task.id).await.unwrap();
+    assert_eq!((ended.status, ended.moved), (MoveStatus::Failed, 0));
+    assert_eq!(ended.failure.as_deref(), Some("CouldNotDetermineMessageSource"));
+    assert_eq!((bodies(&source).await, ids().await), (vec!["A1".to_owned(), "A2".to_owned()], before));
+}

@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use towpath_core::pipeline::Settlement;
+use towpath_core::pipeline::{Lease, Settlement};
 use towpath_tests::guest::Guest;
-use towpath_tests::rig::{Rig, one_route};
+use towpath_tests::rig::{Rig, one_route, received};
 use towpath_tests::target::Target;
 use towpath_tests::wire::{Authority, Script, Stream, Wire};
+
+/// Longer than anything here takes, and much shorter than five minutes.
+const WAIT: Duration = Duration::from_secs(20);
 
 /// What became of a message to a target at this URL, with these keys of the target.
 async fn deliver(url: &str, keys: &str) -> (Rig, Vec<Settlement>) {
@@ -121,6 +124,21 @@ async fn the_status_decides_whatever_becomes_of_the_body() {
         let (_rig, settlements) = deliver(&format!("http://{}", wire.address), "").await;
         assert_eq!(settlements, [Settlement::Retry(Duration::from_secs(7))], "{name}");
         assert_eq!(wire.requests(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_body_as_long_as_for_an_answer() {
+    let endless = BODIES.into_iter().filter(|(.., then)| !matches!(then, Then::Breaks));
+    for (status, body) in endless.flat_map(|body| ["200 OK", "404 Not Found"].map(|status| (status, body))) {
+        let wire = answering(status, body).await;
+        let (rig, url) = (Rig::new().await, format!("http://{}", wire.address));
+        rig.write("guest", Guest::forward());
+        let pipeline = rig.pipeline(&one_route(&url).replace("timeout = \"300ms\"", "timeout = \"5m\""));
+        let lease = Lease::of(Duration::from_secs(3600));
+        let settled = tokio::time::timeout(WAIT, pipeline.group(lease).next(&received("g/1", "{}"))).await;
+        let settled = settled.unwrap_or_else(|_| panic!("{status}, {}: it waits for the body", body.0));
+        assert_eq!(settled == Settlement::Ack, status == "200 OK", "{status}, {}: {settled:?}", body.0);
     }
 }
 

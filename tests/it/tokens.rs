@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::Notify;
 use towpath_core::pipeline::{Lease, Settlement};
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, TOKEN, one_route, received};
@@ -109,6 +110,68 @@ async fn the_letter_tells_what_is_wrong_with_a_token_endpoint_and_no_secret() {
     nobody.stop().await;
     let detail = letter(&nobody.url).await;
     assert!(detail.contains("the token endpoint: cannot connect: Connection refused"), "{detail}");
+}
+
+#[tokio::test]
+async fn the_letter_does_not_have_the_pair_that_a_token_endpoint_repeats() {
+    let endpoint = Target::answering(|call| {
+        let pair = call.header("authorization").trim_start_matches("Basic ");
+        Answer::Status(400, format!("{{\"error\":\"invalid_request\",\"error_description\":\"what is {pair}?\"}}"))
+    });
+    let endpoint = endpoint.await;
+    let detail = letter(&endpoint.url).await;
+    assert!(detail.contains("invalid_request (what is ***?)"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_token_is_as_old_as_the_question() {
+    // While a thread is busy a paused clock goes on only where it is told to.
+    tokio::time::pause();
+    let (busy, done) = std::sync::mpsc::channel::<()>();
+    let thread = tokio::task::spawn_blocking(move || done.recv());
+    let (rig, target) = (Rig::new().await, Target::fine().await);
+    rig.write("guest", Guest::forward());
+    let signals = Arc::new([Notify::new(), Notify::new()]);
+    let script = {
+        let signals = Arc::clone(&signals);
+        let granting = answering("{\"access_token\":\"planted-5ecret-access\",\"expires_in\":200}");
+        move |stream: Box<dyn Stream>| -> BoxFuture<'static, ()> {
+            let (signals, granting) = (Arc::clone(&signals), Arc::clone(&granting));
+            Box::pin(async move {
+                let [asked, answer] = &*signals;
+                asked.notify_one();
+                answer.notified().await;
+                granting(stream).await;
+            })
+        }
+    };
+    let endpoint = Wire::start(None, Arc::new(script)).await;
+    let auth = format!(
+        "auth = {{ scheme = 'oauth2', token_url = 'http://{}', client_id = 'c', secret = 'token' }}",
+        endpoint.address
+    );
+    let text = one_route(&target.url).replace("timeout = \"300ms\"", "timeout = \"5m\"");
+    let pipeline = rig.pipeline(&format!("{text}\n{auth}"));
+    let deliver = async || {
+        let lease = Lease::of(Duration::from_secs(3600));
+        assert_eq!(pipeline.group(lease).next(&received("g/1", "{}")).await, Settlement::Ack);
+    };
+    let answers = async || {
+        let [asked, answer] = &*signals;
+        asked.notified().await;
+        tokio::time::advance(Duration::from_secs(100)).await;
+        answer.notify_one();
+    };
+    tokio::join!(deliver(), answers());
+    // It lasts 200 s from the question on, and is fetched anew after 180.
+    tokio::time::advance(Duration::from_secs(79)).await;
+    deliver().await;
+    assert_eq!(endpoint.requests(), 1);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    tokio::join!(deliver(), answers());
+    assert_eq!((endpoint.requests(), target.calls().len()), (2, 3));
+    drop(busy);
+    let _ = thread.await;
 }
 
 /// What the letter of a message says that was too old to be tried again without a token from here.

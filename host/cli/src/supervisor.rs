@@ -119,6 +119,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_broke_first_is_what_the_host_fails_with() {
+        let mut host = host();
+        let stop = host.stop.clone();
+        host.tasks.spawn("server", async move {
+            stop.cancelled().await;
+            panic!("it cannot go on without the pipeline");
+        });
+        host.tasks.spawn("pipeline", async {});
+        let error = host.run().await.expect_err("it broke");
+        assert_eq!(format!("{error:#}"), "the task \"pipeline\" ended early");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_host_with_a_broken_task_does_not_wait_for_ever_for_the_others() {
         let (mut host, began) = (host(), Instant::now());
         host.tasks.spawn("stuck", std::future::pending());

@@ -139,6 +139,19 @@ async fn holds_that_cannot_be_read_are_used_for_a_minute_and_then_nobody_knows()
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_read_is_as_old_as_the_question() {
+    let (watched, place, _) = watched();
+    // Asked at 0, answered at 1.
+    assert!(may_call(&watched.state().await));
+    place.broken.store(true, Ordering::Relaxed);
+    let almost = Duration::from_millis(999);
+    tokio::time::advance(MINUTE - Duration::from_secs(2) - almost).await;
+    assert!(may_call(&watched.state().await), "just before a minute is over");
+    tokio::time::advance(almost).await;
+    assert!(!may_call(&watched.state().await), "it may be on hold since the moment behind the question");
+}
+
+#[tokio::test(start_paused = true)]
 async fn holds_that_were_never_read_allow_nothing_and_are_not_asked_for_at_every_message() {
     let (watched, place, _) = watched();
     place.broken.store(true, Ordering::Relaxed);
