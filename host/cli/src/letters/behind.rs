@@ -1,5 +1,5 @@
-//! Letters in a queue of SQS that were stored again, and so lie behind their place: nothing can be changed where it is there. Which
-//! they are, and where they belong, is in a file, so that a redrive lets nothing overtake them.
+//! Letters that were stored again on SQS, which cannot change a message in place: they now lie behind others that they came
+//! before. A file notes which they are and where they belong, so that no other letter overtakes them in a redrive.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
