@@ -205,8 +205,6 @@ impl Syncer {
 
     /// Sees to it that all that was committed until now is on the disk.
     pub(crate) fn sync(&mut self) -> Result<(), String> {
-        // Nothing is in doubt for it: where they come back all goes on.
-        self.disk.in_place().map_err(|error| error.to_string())?;
         // One that panics has failed too.
         let failed = std::mem::replace(&mut self.failed, true) || self.syncs.in_doubt();
         let synced = if failed { self.rewrite() } else { self.disk.sync() };
@@ -214,7 +212,9 @@ impl Syncer {
         synced.map_err(|error| {
             self.syncs.failed("log", &error);
             format!("{error}: the disk fails, or is full")
-        })
+        })?;
+        // Nothing is in doubt for files that were moved: where they come back all goes on.
+        self.disk.in_place().map_err(|error| error.to_string())
     }
 
     fn rewrite(&mut self) -> io::Result<()> {
@@ -231,8 +231,8 @@ impl Syncer {
 pub(crate) struct Log {
     log: File,
     file: PathBuf,
-    /// Of the file and the log, when they were opened.
-    identity: [Identity; 2],
+    /// Of the file, the log and its index, when they were opened.
+    identity: [Identity; 3],
     /// Opened once they are needed.
     behind: Option<Behind>,
 }
@@ -260,20 +260,21 @@ impl Log {
 /// What a file is, whatever its name: device and inode.
 type Identity = (u64, u64);
 
-/// Of the file of a store and of its log, as their names stand for now.
-fn identities(file: &Path) -> io::Result<[Identity; 2]> {
+/// Of the file of a store, of its log and of the log's index, as their names stand for now.
+fn identities(file: &Path) -> io::Result<[Identity; 3]> {
     let of = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
-    Ok([of(file)?, of(&wal::beside(file, "-wal"))?])
+    Ok([of(file)?, of(&wal::beside(file, "-wal"))?, of(&wal::beside(file, "-shm"))?])
 }
 
 impl Disk for Log {
     fn in_place(&self) -> io::Result<()> {
-        // Files that are removed while they are open can be written and synced, and are gone with the process.
+        // Files that are removed while they are open can be written and synced, and are gone with the process. With another index
+        // two processes would write the log without knowing of each other: it has the locks.
         match identities(&self.file) {
             Ok(found) if found == self.identity => Ok(()),
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Err(io::Error::other(format!(
-                "{}, or its log, was moved, removed or replaced while it is in use, so that nothing that is written to it would \
+                "{}, or a file beside it, was moved, removed or replaced while it is in use, so that nothing that is written to it would \
                  be found again: put the folder back, or stop all that runs on it and start it again",
                 self.file.display()
             ))),
@@ -285,6 +286,7 @@ impl Disk for Log {
     }
 
     fn rewrite(&mut self) -> io::Result<()> {
+        self.in_place()?;
         let sqlite = io::Error::other::<rusqlite::Error>;
         let behind = match self.behind.take() {
             Some(behind) => behind,

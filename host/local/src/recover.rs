@@ -221,6 +221,11 @@ fn regroup(into: &Connection) -> rusqlite::Result<u64> {
             (SELECT ifnull(max(max(source, ifnull(destination, 0))), 0) FROM moves)) WHERE name = 'queues'",
         [],
     )?;
+    // A purge reaches no message that is still to come.
+    into.execute(
+        "UPDATE purges SET last_seq = min(last_seq, (SELECT seq FROM sqlite_sequence WHERE name = 'messages'))",
+        [],
+    )?;
     into.pragma_update(None, "user_version", schema::VERSION)?;
     Ok(u64::try_from(nameless).unwrap_or_default())
 }
@@ -300,6 +305,22 @@ mod tests {
         store.tidy().await.unwrap();
         let queue = store.find("events.fifo").await.unwrap().unwrap();
         assert_eq!(queue.depth().await.unwrap().messages, 2);
+    }
+
+    #[tokio::test]
+    async fn a_purge_of_more_than_was_saved_takes_nothing_that_comes_later() {
+        for last in ["1000000", "9223372036854775807"] {
+            let (folder, _, new) = saved(&format!("INSERT INTO purges VALUES (1, 1, {last})"), &[]).await;
+            drop(new);
+            let store = Store::open(&folder.path().join("to"), Clock::wall()).unwrap();
+            let queue = store.find("events.fifo").await.unwrap().unwrap();
+            let (group, dedup_id) = ("g/0".into(), "later".to_owned());
+            let later = NewMessage { group, dedup_id, body: "later".into(), attributes: Default::default() };
+            queue.send(later).await.unwrap();
+            store.tidy().await.unwrap();
+            let left = queue.browse(None, 10).await.unwrap().into_iter().map(|message| message.body);
+            assert_eq!(left.collect::<Vec<_>>(), ["later"]);
+        }
     }
 
     #[tokio::test]

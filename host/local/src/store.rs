@@ -246,8 +246,8 @@ impl Writing {
         let mut connection = schema::connect(file).map_err(failed)?;
         schema::set(&mut connection).map_err(failed)?;
         let cannot_open = |source| StoreError::Log { file: file.to_owned(), source };
-        let log = Log::of(file).map_err(cannot_open)?;
         let movers = checkpoint::connect(file).map_err(failed)?;
+        let log = Log::of(file).map_err(cannot_open)?;
         // All descriptors are open: they hear of syncs that fail from now on.
         if !log.is_empty().map_err(cannot_open)? {
             syncs.doubt();
@@ -255,7 +255,7 @@ impl Writing {
         syncs.alone_in(File::open(folder).map_err(cannot_open)?);
         let syncer = Arc::new(Mutex::new(Syncer::new(log, syncs.clone())));
         let again = Arc::clone(&syncer);
-        // An error is logged, and this is tried again.
+        // An error is logged, or told to whoever sends next, and this is tried again.
         let again = move || drop(lock(&again).sync());
         let mover = Mover::beside(&mut connection, movers, log_pages, syncs, again).map_err(failed)?;
         folder::sync(folder).map_err(|source| StoreError::Sync { folder: folder.to_owned(), source })?;

@@ -367,7 +367,7 @@ async fn nothing_is_answered_whose_files_are_not_where_the_next_process_looks() 
     fs::rename(&away, &here).expect("moved back");
     queue.send_with(message(3), Extras::default()).await.expect("all is where it was");
 
-    for name in ["towpath.db", "towpath.db-wal"] {
+    for name in ["towpath.db", "towpath.db-wal", "towpath.db-shm"] {
         let name = here.join(name);
         fs::rename(&name, &away).expect("moved");
         refused(4).await;
