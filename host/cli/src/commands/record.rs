@@ -101,9 +101,8 @@ impl Recorder<'_> {
         let group = self.args.group.clone();
         let read = with_letters(&place, None, |found, letters| {
             Box::pin(async move {
-                let messages = dead(letters, limit).await?;
-                let met = messages.iter().any(|message| is_wanted(group.as_deref(), message));
-                check_group(group.as_deref(), met, found).map(|()| messages)
+                let messages = dead(letters, limit, group.as_deref()).await?;
+                check_group(group.as_deref(), !messages.is_empty(), found).map(|()| messages)
             })
         });
         read.await?.unwrap_or_default().iter().try_for_each(|message| self.save(message))
@@ -141,15 +140,16 @@ fn check_group(group: Option<&str>, met: bool, found: &Found) -> anyhow::Result<
     }
 }
 
-/// The messages of dead letters as their plugins saw them.
-async fn dead(letters: &mut dyn Letters, limit: u64) -> anyhow::Result<Vec<Message>> {
+/// The messages of dead letters of this group as their plugins saw them.
+async fn dead(letters: &mut dyn Letters, limit: u64, group: Option<&str>) -> anyhow::Result<Vec<Message>> {
     let mut messages = Vec::new();
     loop {
         let page = letters.next().await?;
         if page.is_empty() || messages.len() as u64 >= limit.saturating_mul(10) {
             return Ok(messages);
         }
-        messages.extend(page.iter().filter_map(crate::letters::Letter::seen));
+        let seen = page.iter().filter_map(crate::letters::Letter::seen);
+        messages.extend(seen.filter(|message| is_wanted(group, message)));
     }
 }
 

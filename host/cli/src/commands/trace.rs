@@ -25,7 +25,7 @@ enum Place {
     /// In the queue.
     Waits { receives: u32, group: String, stored: String },
     /// In the dead-letter queue.
-    Dead(Box<DeadLetter>, String),
+    Dead { death: Box<DeadLetter>, letter: String, group: String },
     /// In neither queue of its store.
     Gone,
     /// Only a log was read, which cannot tell.
@@ -77,11 +77,16 @@ async fn trace(args: &Trace, output: &Output) -> anyhow::Result<Exit> {
 
 /// The group that the message is in, and the one that it came to if an edit has moved it.
 fn group(entries: &[Entry], place: &Place) -> Option<String> {
-    let waits_in = match place {
-        Place::Waits { group, .. } => Some(group.as_str()),
-        Place::Dead(..) | Place::Gone | Place::Unknown => None,
+    let is_in = match place {
+        Place::Waits { group, .. } | Place::Dead { group, .. } => Some(group.as_str()),
+        Place::Gone | Place::Unknown => None,
     };
-    let mut groups = entries.iter().map(|entry| entry.field("group")).chain(waits_in).filter(|group| !group.is_empty());
+    let mut stored = HashSet::new();
+    // What was posted again was not stored again, whatever group it would have come to.
+    let told = entries.iter().filter(|entry| entry.what() != "stored" || stored.insert(entry.field("message_id")));
+    let groups: Vec<&str> =
+        told.map(|entry| entry.field("group")).chain(is_in).filter(|group| !group.is_empty()).collect();
+    let mut groups = groups.into_iter();
     let first = groups.next()?;
     match groups.next_back() {
         Some(last) if last != first => Some(format!("{last} (was {first})")),
@@ -161,7 +166,7 @@ async fn find(queues: &Queues, id: &str) -> anyhow::Result<Option<(String, Place
                     continue;
                 }
                 let place = match death {
-                    Some(death) => Place::Dead(Box::new(death), message.id.0),
+                    Some(death) => Place::Dead { death: Box::new(death), letter: message.id.0, group: message.group.0 },
                     None => Place::Waits {
                         receives: message.receive_count,
                         group: message.group.0,
@@ -186,7 +191,7 @@ fn told(place: &Place, last: Option<&Entry>) -> String {
         Place::Waits { receives, stored, .. } => {
             format!("it waits in the queue, since {stored}, received {receives} times")
         }
-        Place::Dead(death, _) => {
+        Place::Dead { death, .. } => {
             let DeadLetter { reason, detail, id, .. } = &**death;
             format!("it is in the dead-letter queue: {reason}: {detail}; `towpath dlq show {id}`")
         }
@@ -219,7 +224,9 @@ fn now(place: &Place, last: Option<&Entry>) -> Value {
         Place::Waits { receives, group, stored } => {
             json!({ "state": "waits", "receives": receives, "group": group, "stored": stored })
         }
-        Place::Dead(death, letter) => json!({ "state": "dead", "letter": letter, "death": death }),
+        Place::Dead { death, letter, group } => {
+            json!({ "state": "dead", "letter": letter, "group": group, "death": death })
+        }
         Place::Gone | Place::Unknown => match last.map(|entry| (entry.field("decision"), entry.what())) {
             Some(("ack", outcome)) => json!({ "state": outcome }),
             Some(("dead-letter", reason)) => json!({ "state": "dead-lettered", "reason": reason }),
