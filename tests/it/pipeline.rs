@@ -176,6 +176,12 @@ async fn plugin_faults_dead_letter_with_their_kind() {
         ("host header", header("host", "evil.test"), "bad-request"),
         ("the host's own header", header("webhook-id", "m-9"), "bad-request"),
         ("the idempotency key", header("Idempotency-Key", "x"), "bad-request"),
+        ("another path behind a proxy", header("X-Original-URL", "/admin"), "bad-request"),
+        ("another method", header("X-HTTP-Method-Override", "DELETE"), "bad-request"),
+        ("another client, with underscores", header("X_Forwarded_For", "127.0.0.1"), "bad-request"),
+        ("a proxy for a CGI program", header("Proxy", "http://evil.test"), "bad-request"),
+        ("the host's own header, with an underscore", header("webhook_id", "m-9"), "bad-request"),
+        ("a path behind a decoding proxy", deliver(Request { path: "/..%3f/admin", ..request }), "bad-request"),
     ];
     // Time for all fuel, whatever else the machine does.
     let patient = |config: String| {
@@ -190,6 +196,19 @@ async fn plugin_faults_dead_letter_with_their_kind() {
         assert_eq!(letter.expect(name).reason, reason, "{name}");
     }
     assert!(target.calls().is_empty(), "nothing was sent");
+}
+
+#[tokio::test]
+async fn a_target_may_take_headers_that_tell_another_path_or_client() {
+    let target = Target::fine().await;
+    let leave = |config: String| format!("{config}\nplugin_headers = ['x-forwarded-for']");
+    for (name, expected) in [("X-Forwarded-For", Settlement::Ack), ("X-Forwarded-Host", Settlement::Buried)] {
+        let request = Request { header: Some((name, "198.51.100.7")), ..Request::default() };
+        let (settlement, _) = one(Guest::deliver(&[request]), &target, leave).await;
+        assert_eq!(settlement, expected, "{name}");
+    }
+    let calls = target.calls();
+    assert_eq!((calls.len(), calls[0].header("x-forwarded-for")), (1, "198.51.100.7"));
 }
 
 #[tokio::test]

@@ -22,8 +22,8 @@ pub use auth::{Auth, AwsCredentials, ClientAuth, ClientCredentials, Oauth2, SigV
 pub(crate) use clients::is_identity;
 pub use clients::{ClientError, Reach, certificates};
 pub use gates::{BreakerPolicy, Closed, Gate, Limits};
-pub(crate) use request::is_forbidden;
 pub use request::{BadRequest, Grant};
+pub(crate) use request::{is_forbidden, steers};
 pub use target::{Statuses, Target};
 
 use crate::clock::{Clock, Timestamp};

@@ -128,6 +128,8 @@ pub(super) struct Target {
     pub(super) proxy: Option<String>,
     #[serde(default)]
     pub(super) plugin_secrets: Vec<String>,
+    #[serde(default)]
+    pub(super) plugin_headers: Vec<String>,
     pub(super) connection_max_age: Option<Span>,
     pub(super) concurrency: Option<usize>,
     pub(super) rate: Option<f64>,

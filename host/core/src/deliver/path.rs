@@ -19,12 +19,15 @@ pub(super) fn join(base: &Url, path: &str) -> Option<Url> {
 }
 
 /// Whether a path has a segment that leads upwards, or a control character, in any layer of encoding. Servers take `\`
-/// for a slash, and what follows a `;` for no part of the segment.
+/// for a slash, some full-width characters for plain ones, what follows a `;` and blanks at the end for no part of the segment, and
+/// what follows a `?` or `#` that they decode for no part of the path. Some decode `%u002e`, which is no percent encoding.
 fn climbs(path: &str) -> bool {
-    let upwards = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    let upwards = |segment: &str| matches!(segment.split(';').next().map(str::trim_end), Some("." | ".."));
     let mut text = path.to_owned();
     loop {
-        if text.split(['/', '\\']).any(upwards) || text.chars().any(char::is_control) {
+        text = text.chars().map(plain).collect();
+        if text.split(['/', '\\', '?', '#']).any(upwards) || text.chars().any(char::is_control) || has_percent_u(&text)
+        {
             return true;
         }
         // Each round makes the text shorter, or changes nothing.
@@ -33,6 +36,28 @@ fn climbs(path: &str) -> bool {
             return false;
         }
         text = decoded.into_owned();
+    }
+}
+
+/// Whether a text has `%u` and four hexadecimal digits.
+fn has_percent_u(text: &str) -> bool {
+    let digits =
+        |at: usize| text.get(at + 2..).into_iter().flat_map(str::chars).take_while(char::is_ascii_hexdigit).take(4);
+    text.match_indices(['%'])
+        .any(|(at, _)| matches!(text.get(at + 1..at + 2), Some("u" | "U")) && digits(at).count() == 4)
+}
+
+/// The character that some servers take this one for. Source: the compatibility decompositions of Unicode.
+fn plain(character: char) -> char {
+    match character {
+        '\u{ff0e}' | '\u{2024}' | '\u{fe52}' => '.',
+        '\u{ff0f}' | '\u{2044}' | '\u{2215}' => '/',
+        '\u{ff3c}' | '\u{fe68}' => '\\',
+        '\u{ff1b}' => ';',
+        '\u{ff1f}' | '\u{fe56}' => '?',
+        '\u{ff03}' | '\u{fe5f}' => '#',
+        '\u{ff05}' | '\u{fe6a}' => '%',
+        other => other,
     }
 }
 
@@ -76,6 +101,20 @@ mod tests {
             ("https://sss.test/api", "/a%00", None),
             ("https://sss.test/api", "/%ff", None),
             ("https://sss.test/api", "/a#b", None),
+            ("https://sss.test/api", "/..%3f/x", None),
+            ("https://sss.test/api", "/..%23/", None),
+            ("https://sss.test/api", "/%2e%2e%3f/y", None),
+            ("https://sss.test/api", "/%2e%2e%253fy", None),
+            ("https://sss.test/api", "/a/.%23b", None),
+            ("https://sss.test/api", "/..%3b%3f", None),
+            ("https://sss.test/api", "/%ef%bc%8e%ef%bc%8e/admin", None),
+            ("https://sss.test/api", "/%e2%80%a4./admin", None),
+            ("https://sss.test/api", "/%u002e%u002e/admin", None),
+            ("https://sss.test/api", "/a%25u002e", None),
+            ("https://sss.test/api", "/..%20/admin", None),
+            ("https://sss.test/api", "/100%25up", Some("https://sss.test/api/100%25up")),
+            ("https://sss.test", "/caf%c3%a9/100%20%ef%bc%81", Some("https://sss.test/caf%c3%a9/100%20%ef%bc%81")),
+            ("https://sss.test", "/what%3f/c%23", Some("https://sss.test/what%3f/c%23")),
             ("https://sss.test/api", "/\u{ff0e}\u{ff0e}/admin", None),
             ("https://sss.test/api", "/\u{2025}/admin", None),
         ];

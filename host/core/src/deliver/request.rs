@@ -11,7 +11,7 @@ use url::Url;
 
 use super::auth::{self, AwsCredentials, Proof, Sealing};
 use super::clients::Clients;
-use super::{Target, path};
+use super::{Auth, Target, path};
 use crate::clock::Timestamp;
 use crate::config::Secret;
 use crate::message::Message;
@@ -36,6 +36,72 @@ const FORBIDDEN: [&str; 15] = [
     "webhook-timestamp",
     "webhook-id",
     "user-agent",
+];
+
+/// Headers by which proxies and frameworks take a request for one of another path, method, host, client or user, and those that
+/// begin so. A plugin's path and method are checked: these would get around that. Sources: RFC 7239, RFC 9440, httpoxy.org, and the
+/// documentation of nginx, Apache, Envoy, IIS, Rack, Symfony, Next.js, Kubernetes, oauth2-proxy and the large content delivery networks.
+const STEERING: [&str; 41] = [
+    "forwarded",
+    "via",
+    "proxy",
+    "x-forwarded",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-true-client-ip",
+    "true-client-ip",
+    "client-ip",
+    "proxy-client-ip",
+    "wl-proxy-client-ip",
+    "fastly-client-ip",
+    "fly-client-ip",
+    "do-connecting-ip",
+    "x-azure-clientip",
+    "x-azure-socketip",
+    "x-appengine-user-ip",
+    "x-originating-ip",
+    "remote-user",
+    "client-cert",
+    "client-cert-chain",
+    "x-host",
+    "x-http-host-override",
+    "x-http-path-override",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-original-uri",
+    "x-original-path",
+    "x-original-host",
+    "x-original-method",
+    "x-original-for",
+    "x-original-remote-addr",
+    "x-rewrite-url",
+    "x-override-url",
+    "x-matched-path",
+    "x-script-name",
+    "x-scheme",
+    "x-url-scheme",
+    "front-end-https",
+];
+const STEERING_BEGINNINGS: [&str; 17] = [
+    "x-forwarded-",
+    "x-original-forwarded-",
+    "x-real-",
+    "x-remote-",
+    "x-auth-request-",
+    "x-webauth-",
+    "x-ssl-client-",
+    "x-goog-authenticated-user-",
+    "x-ms-client-",
+    "x-arr-",
+    "x-envoy-",
+    "x-accel-",
+    "x-sendfile",
+    "x-middleware-",
+    "x-invoke-",
+    "cf-connecting-",
+    "impersonate-",
 ];
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -75,6 +141,17 @@ pub enum BadRequest {
     /// A header of the connection, the host or the target's auth.
     #[error("the header {0:?} is set by the host and not by a plugin")]
     ForbiddenHeader(String),
+    /// A header that would send the request elsewhere behind the target's front.
+    #[error(
+        "the header {header:?} can change the path, method, host, client or user of a request behind the target {target:?}: if that \
+        is meant, add it to plugin_headers of that target"
+    )]
+    SteeringHeader {
+        /// The header's name.
+        header: String,
+        /// The target's.
+        target: String,
+    },
     /// A newline, for example.
     #[error("the value of the header {0:?} has characters that no header can have")]
     HeaderValue(String),
@@ -200,16 +277,31 @@ fn plugin_header(target: &Target, name: &str) -> Result<HeaderName, BadRequest> 
     let Ok(parsed) = HeaderName::try_from(name) else {
         return Err(BadRequest::HeaderName(name.to_owned()));
     };
-    let of_auth = target.auth.iter().any(|auth| auth.headers().contains(&parsed));
+    let of_auth = target.auth.iter().flat_map(Auth::headers).any(|own| as_read(&own) == as_read(&parsed));
     if of_auth || is_forbidden(&parsed) {
         return Err(BadRequest::ForbiddenHeader(name.to_owned()));
+    }
+    if steers(&parsed) && !target.plugin_headers.contains(&parsed) {
+        return Err(BadRequest::SteeringHeader { header: name.to_owned(), target: target.name.clone() });
     }
     Ok(parsed)
 }
 
+/// A name as servers read it that hand headers on as variables (CGI, WSGI, PHP, Rack): there `_` and `-` are the same.
+fn as_read(name: &HeaderName) -> String {
+    name.as_str().replace('_', "-")
+}
+
+/// Whether a header can send a request elsewhere.
+pub(crate) fn steers(name: &HeaderName) -> bool {
+    let name = as_read(name);
+    STEERING.contains(&name.as_str()) || STEERING_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+}
+
 /// Whether a header is the connection's, or the host's own.
 pub(crate) fn is_forbidden(name: &HeaderName) -> bool {
-    name.as_str() == IDEMPOTENCY_KEY || FORBIDDEN.contains(&name.as_str())
+    let name = as_read(name);
+    name == IDEMPOTENCY_KEY || FORBIDDEN.contains(&name.as_str())
 }
 
 /// A secret goes where both say so: the plugin's table has it, and the target takes it.

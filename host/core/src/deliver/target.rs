@@ -1,8 +1,9 @@
 //! Targets: the HTTP destinations of the config.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
+use http::HeaderName;
 use url::Url;
 
 use super::{Auth, BreakerPolicy, Limits, Reach};
@@ -21,6 +22,8 @@ pub struct Target {
     pub reach: Reach,
     /// The secrets that plugins may send to it, by name.
     pub plugin_secrets: BTreeSet<String>,
+    /// The headers that plugins may set although they can send a request elsewhere behind the target's front.
+    pub plugin_headers: HashSet<HeaderName>,
     /// The longest that the status of an answer may take.
     pub timeout: Duration,
     /// The statuses that are tried again.

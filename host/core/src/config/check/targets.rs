@@ -1,11 +1,14 @@
 //! `[target.NAME]`.
 
+use std::collections::HashSet;
 use std::time::Duration;
+
+use http::HeaderName;
 
 use super::super::shape;
 use super::Checker;
 use crate::backoff::Backoff;
-use crate::deliver::{BreakerPolicy, Limits, Reach, Statuses, Target, certificates, guard};
+use crate::deliver::{BreakerPolicy, Limits, Reach, Statuses, Target, certificates, guard, is_forbidden, steers};
 use crate::queue::MAX_VISIBILITY;
 
 impl Checker<'_> {
@@ -44,6 +47,7 @@ impl Checker<'_> {
             );
         }
         let limits = self.limits(&at, target.concurrency, target.rate);
+        let plugin_headers = self.plugin_headers(&format!("{at}.plugin_headers"), &target.plugin_headers);
         if backoff.cap > MAX_VISIBILITY {
             let hint = "a queue hides a message for 12 hours at most: after that it is tried again in any case";
             self.wrong(format!("{at}.retry.cap"), "must be at most 12h", hint);
@@ -69,6 +73,7 @@ impl Checker<'_> {
             auth,
             reach,
             plugin_secrets: target.plugin_secrets.into_iter().collect(),
+            plugin_headers,
             timeout,
             retry_on,
             breaker_on,
@@ -77,6 +82,22 @@ impl Checker<'_> {
             limits,
             hold: target.hold,
         })
+    }
+
+    /// Headers that plugins may set only where the target allows it.
+    fn plugin_headers(&mut self, at: &str, names: &[String]) -> HashSet<HeaderName> {
+        let mut headers = HashSet::new();
+        for name in names {
+            match HeaderName::try_from(name) {
+                Ok(header) if is_forbidden(&header) => {
+                    self.wrong(at, format!("{name:?} is set by the host and never by a plugin"), "remove it");
+                }
+                Ok(header) if steers(&header) => drop(headers.insert(header)),
+                Ok(_) => self.wrong(at, format!("{name:?} need not be listed: any plugin may set it"), "remove it"),
+                Err(_) => self.wrong(at, format!("{name:?} is no header name"), ""),
+            }
+        }
+        headers
     }
 
     pub(super) fn url(&mut self, at: &str, text: &str) -> Option<url::Url> {

@@ -133,6 +133,9 @@ fn a_target_that_cannot_be_right_is_told() {
         ("retry = { on = [true] }".to_owned(), "t.retry.on[0]: expected a status such as 429"),
         ("breaker = { on = ['4xx', '404-401'] }".to_owned(), "t.breaker.on[1]: \"404-401\" is no status"),
         ("plugin_secrets = ['other']".to_owned(), "t.plugin_secrets: no plugin has the secret \"other\""),
+        ("plugin_headers = ['x-team']".to_owned(), "t.plugin_headers: \"x-team\" need not be listed"),
+        ("plugin_headers = ['Host']".to_owned(), "t.plugin_headers: \"Host\" is set by the host and never by a plugin"),
+        ("plugin_headers = ['x a']".to_owned(), "t.plugin_headers: \"x a\" is no header name"),
     ];
     for (case, says) in cases {
         let found = mistakes(&with("", &case));
