@@ -10,20 +10,39 @@ pub fn is_private_host(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => is_private(IpAddr::V4(address)),
         Some(Host::Ipv6(address)) => is_private(IpAddr::V6(address)),
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            name == "localhost" || name.ends_with(".localhost")
-        }
+        Some(Host::Domain(name)) => is_private_name(name),
         None => true,
     }
 }
 
-/// Whether an address is not one of the public internet.
+/// Names that lead to something private, themselves and all below them: those of IANA's special-use names that resolve somewhere,
+/// `internal`, which ICANN keeps for private use, services of a Kubernetes cluster, and metadata services of clouds that have other names.
+const PRIVATE_NAMES: [&str; 9] = [
+    "localhost",
+    "local",
+    "internal",
+    "home.arpa",
+    "svc",
+    "metadata.platformequinix.com",
+    "metadata.packet.net",
+    "metadata.tencentyun.com",
+    "api.metadata.cloud.ibm.com",
+];
+
+fn is_private_name(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    let below = |parent: &&str| name.strip_suffix(*parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    // What has no dot is looked for in the network around: `metadata`, `instance-data`, a container.
+    !name.contains('.') || PRIVATE_NAMES.iter().any(below)
+}
+
+/// Whether an address is not one of the public internet. Sources: IANA's registries of special-purpose addresses, of IPv6 address
+/// space and of IPv4 multicast.
 pub fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_private_v4(v4),
-        IpAddr::V6(v6) => match v6.to_ipv4() {
-            Some(v4) => is_private_v4(v4) || v6.is_loopback(),
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => is_private_v4(v4),
             None => is_private_v6(v6),
         },
     }
@@ -38,26 +57,33 @@ fn is_private_v4(address: Ipv4Addr) -> bool {
         || address.is_multicast()
         || address.is_documentation()
         || a == 0
-        || address.octets().starts_with(&[192, 0, 0]) // protocol assignments, RFC 6890: a cloud's metadata too
-        || address.octets().starts_with(&[192, 88, 99]) // 6to4 relays, RFC 7526
-        || (a == 100 && (64..128).contains(&b)) // shared address space, RFC 6598
-        || (a == 198 && (b == 18 || b == 19)) // benchmarking, RFC 2544
         || a >= 240
+        || (a == 100 && (64..128).contains(&b)) // shared address space, RFC 6598: a cloud's metadata too
+        || (a == 198 && (b == 18 || b == 19)) // benchmarking, RFC 2544
+        || address.octets().starts_with(&[192, 0, 0]) // protocol assignments, RFC 6890: a cloud's metadata too
+        || address.octets().starts_with(&[192, 31, 196]) // AS112, RFC 7535
+        || address.octets().starts_with(&[192, 52, 193]) // AMT, RFC 7450
+        || address.octets().starts_with(&[192, 88, 99]) // 6to4 relays, RFC 7526
+        || address.octets().starts_with(&[192, 175, 48]) // AS112, RFC 7534
+        || address == Ipv4Addr::new(168, 63, 129, 16) // Azure's host, from within its machines
+        || address.octets().starts_with(&[161, 26]) // services of IBM Cloud, from within it
+        || (a == 166 && (8..12).contains(&b)) // services of IBM Cloud too
 }
 
+/// Of IPv6 only 2000::/3 is given to the public internet: all ways of writing IPv4 addresses but one lie beside it, as do local
+/// addresses, multicast and whatever comes next.
 fn is_private_v6(address: Ipv6Addr) -> bool {
-    address.is_loopback()
-        || address.is_unspecified()
-        || address.is_multicast()
-        || address.is_unique_local()
-        || address.is_unicast_link_local()
-        || matches!(address.segments(), [0x64, 0xff9b, ..]) // NAT64 leads back to IPv4, RFC 6052 and RFC 8215
-        || matches!(address.segments(), [0x2002, ..]) // 6to4 too, RFC 3056
-        || matches!(address.segments(), [0x2001, 0..=0x1ff, ..]) // Teredo and other protocols, RFC 2928
-        || matches!(address.segments(), [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..]) // documentation, RFC 3849 and RFC 9637
-        || matches!(address.segments(), [0x100, 0, 0, 0 | 1, ..]) // discarded, RFC 6666 and RFC 9780
-        || matches!(address.segments(), [0x5f00, ..]) // segment routing, RFC 9602
-        || matches!(address.segments(), [0xfec0..=0xfeff, ..]) // site-local, RFC 3879
+    let segments = address.segments();
+    // The one: a translator's well-known prefix, RFC 6052. Where there is one, it leads to this address.
+    if let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = segments {
+        return is_private_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
+    }
+    !matches!(segments, [0x2000..=0x3fff, ..])
+        || matches!(segments, [0x2001, 0..=0x1ff, ..]) // Teredo and other protocols, RFC 2928
+        || matches!(segments, [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..]) // documentation, RFC 3849 and RFC 9637
+        || matches!(segments, [0x2002, ..]) // 6to4 leads to IPv4, RFC 3056
+        || matches!(segments, [0x2620, 0x4f, 0x8000, ..]) // AS112, RFC 7534
+        || matches!(segments, [_, _, _, _, 0 | 0x200, 0x5efe, ..]) // ISATAP leads to IPv4, RFC 5214
 }
 
 /// A resolver that keeps public addresses only, so that a name cannot be pointed inwards later.
@@ -98,6 +124,26 @@ mod tests {
             "fe80::1",
             "::ffff:10.0.0.1",
             "64:ff9b::a00:1",
+            "64:ff9b::a9fe:a9fe",
+            "::ffff:0:a00:1",
+            "::ffff:0:808:808",
+            "2001:470::5efe:a00:1",
+            "2001:470::200:5efe:a00:1",
+            "2620:4f:8000::1",
+            "4000::1",
+            "fc00::1",
+            "febf::1",
+            "fed0::1",
+            "5f00::1",
+            "100:0:0:1::1",
+            "::ffff:168.63.129.16",
+            "168.63.129.16",
+            "100.100.100.200",
+            "161.26.0.10",
+            "166.8.0.1",
+            "192.31.196.1",
+            "192.52.193.1",
+            "192.175.48.1",
             "64:ff9b:1::1",
             "2002:a00:1::",
             "2001::1",
@@ -119,10 +165,41 @@ mod tests {
         for address in private {
             assert!(is_private(address.parse().expect(address)), "{address}");
         }
-        for address in
-            ["1.1.1.1", "8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2001:4860:4860::8888", "192.0.1.1"]
-        {
+        for address in [
+            "1.1.1.1",
+            "8.8.8.8",
+            "172.32.0.1",
+            "100.128.0.1",
+            "2606:4700::1111",
+            "2001:4860:4860::8888",
+            "192.0.1.1",
+            "64:ff9b::808:808",
+            "166.12.0.1",
+        ] {
             assert!(!is_private(address.parse().expect(address)), "{address}");
+        }
+    }
+
+    #[test]
+    fn names_of_private_services_are_private() {
+        for name in [
+            "localhost",
+            "a.localhost.",
+            "metadata.google.internal",
+            "printer.local",
+            "x.home.arpa",
+            "metadata",
+            "redis",
+            "kubernetes.default.svc",
+            "kubernetes.default.svc.cluster.local",
+            "metadata.tencentyun.com",
+        ] {
+            let url: Url = format!("https://{name}/x").parse().expect(name);
+            assert!(is_private_host(&url), "{name}");
+        }
+        for name in ["sss.example", "not.localhosts", "internal.example", "my.locals", "platformequinix.com"] {
+            let url: Url = format!("https://{name}/x").parse().expect(name);
+            assert!(!is_private_host(&url), "{name}");
         }
     }
 }
