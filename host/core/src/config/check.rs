@@ -36,6 +36,8 @@ struct Checker<'a> {
     secrets: &'a Secrets,
     found: Found,
     named: BTreeMap<&'static str, Vec<String>>,
+    /// Secrets that can be guessed, by name, and where one is named.
+    weak: BTreeMap<String, String>,
 }
 
 /// Checks everything that is in a file.
@@ -51,7 +53,7 @@ pub(super) fn check(table: Table, file: &Path, secrets: &Secrets) -> Draft {
     variables::find(&table, &mut found);
     let shape = collect::shapes(table, &mut found);
     let folder = file.parent().unwrap_or(Path::new(""));
-    let mut checker = Checker { folder, secrets, found, named: shape.named };
+    let mut checker = Checker { folder, secrets, found, named: shape.named, weak: BTreeMap::new() };
     let queue = checker.queue(shape.queue);
     let keep_dead_letters = checker.dead_letters(shape.dead_letters, &queue);
     let ingest = checker.ingest(shape.ingest, &queue);
@@ -200,6 +202,9 @@ impl Checker<'_> {
     }
 
     fn secret(&mut self, at: String, name: &str, form: Form) -> Option<Secret> {
+        if self.secrets.is_weak(name, form) {
+            self.weak.insert(name.to_owned(), at.clone());
+        }
         let secret = self.secrets.get(name, form);
         secret.map_err(|(problem, hint)| self.wrong(at, problem, hint)).ok()
     }

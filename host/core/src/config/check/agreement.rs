@@ -59,6 +59,12 @@ impl Checker<'_> {
             let hint = "anybody on the way reads them: make the URL https";
             warnings.push(warning(format!("target.{name}.url"), "secrets are sent over http", hint));
         }
+        for (name, at) in &self.weak {
+            let problem =
+                format!("the secret {name:?} looks short or predictable: it seems to have fewer than 128 bits");
+            let hint = "if it is yours to choose, take a random one, as `openssl rand -hex 32` makes it";
+            warnings.push(warning(at.clone(), &problem, hint));
+        }
         warnings
     }
 }
