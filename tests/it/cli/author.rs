@@ -105,6 +105,9 @@ fn what_is_tested_is_never_older_than_its_sources() {
     std::fs::File::open(&source).unwrap().set_modified(built + std::time::Duration::from_secs(1)).unwrap();
     let (_, said) = run(&plugin, &["plugin", "test"], 3);
     assert!(said.contains("cargo could not build it"), "{said}");
+    // Sources that nobody has read need not be built to look at the component: its case fails as before.
+    let (checked, said) = run(&plugin, &["plugin", "check", "--no-build"], 1);
+    assert!(said.contains("newer than its component") && checked.contains("FAILED cases"), "{said}{checked}");
 }
 
 fn imports_the_contract_alone(plugin: &Path) {

@@ -273,10 +273,18 @@ pub struct PluginRun {
 Checks the world and the version of the contract, imports, a trial start, the targets against the config, size, \
 what a call uses of the limits, and all cases. Exit code 1 if something is wrong, 3 if it does not load.
 
+The component runs in the sandbox. A build does not: sources that are newer than their component are built first, and that \
+runs what they bring on this machine as you: build scripts and macros of Rust, scripts of npm packages, of Python the set-up of \
+packages. For sources that you have not read use --no-build, or a throwaway machine.
+
 Examples:
   towpath plugin check
-  towpath plugin check plugins/github -c towpath.toml")]
+  towpath plugin check plugins/github -c towpath.toml
+  towpath plugin check --no-build downloaded/crm      run nothing but the component, in its sandbox")]
 pub struct PluginCheck {
+    /// Build nothing: check the component that is there, older than its sources or not
+    #[arg(long)]
+    pub no_build: bool,
     /// Folders of plugins [default: this folder, or those below plugins/]
     pub folders: Vec<PathBuf>,
     /// The config whose targets count [default: towpath.toml, if there is one]

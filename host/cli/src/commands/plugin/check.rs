@@ -15,6 +15,7 @@ use crate::case::Update;
 use crate::compose::engine;
 use crate::event::{self, Event};
 use crate::output::{Exit, Output};
+use crate::toolchain;
 
 /// A component of this size is more than a language's whole runtime.
 const MAX_SIZE: u64 = 64 * 1024 * 1024;
@@ -36,7 +37,11 @@ pub(super) fn run(args: &PluginCheck, output: &Output) -> anyhow::Result<Exit> {
     let engine = engine(1)?;
     let mut rows = Vec::new();
     for folder in folders(&args.folders)? {
-        build_if_stale(&folder, output)?;
+        if !args.no_build {
+            build_if_stale(&folder, output)?;
+        } else if folder.join(COMPONENT).is_file() && toolchain::is_stale(&folder) {
+            output.note(format!("{} has sources that are newer than its component", folder.display()));
+        }
         let plugin = load(&engine, &folder)?;
         rows.extend(check(&engine, &plugin, &folder, targets.as_deref(), output)?);
     }
