@@ -102,9 +102,8 @@ impl Lane {
     async fn process(&mut self) -> anyhow::Result<()> {
         let world = Arc::clone(&self.world);
         if self.only_freezes {
-            let polling = world.serving()..world.functions().unwrap_or(world.hosts());
-            let host = self.random.usize(polling);
-            return self.freeze(host).await;
+            // All that poll at once: each has its chance to have asked for messages just then.
+            return self.freeze(&world.polling().collect::<Vec<_>>()).await;
         }
         let host = self.random.usize(..world.hosts());
         match self.random.u32(..if self.functions { 5 } else { 4 }) {
@@ -130,23 +129,28 @@ impl Lane {
                 sleep(length).await;
                 Ok(())
             }
-            _ => self.freeze(host).await,
+            _ => self.freeze(&[host]).await,
         }
     }
 
-    /// Stops a host, and lets it go on later.
-    async fn freeze(&mut self, host: usize) -> anyhow::Result<()> {
+    /// Stops hosts, and lets them go on later.
+    async fn freeze(&mut self, hosts: &[usize]) -> anyhow::Result<()> {
         let world = Arc::clone(&self.world);
         // The first one has the queue: while it is stopped nothing happens.
-        let polls = (world.serving()..world.functions().unwrap_or(world.hosts())).contains(&host);
-        let long = host > 0 && !polls && self.random.u32(..4) == 0;
-        let length = self.begin("frozen", &format!(" host {host}"), if long { FROZEN_LONG } else { FROZEN });
-        let Some(process) = world.host(host).await else { return Ok(()) };
-        let from = world.journal.elapsed();
-        process.freeze();
+        let may_be_long = hosts.iter().all(|host| *host > 0 && !world.polling().contains(host));
+        let long = may_be_long && self.random.u32(..4) == 0;
+        let length = self.begin("frozen", &format!(" hosts {hosts:?}"), if long { FROZEN_LONG } else { FROZEN });
+        let mut frozen = Vec::new();
+        for host in hosts {
+            let Some(process) = world.host(*host).await else { continue };
+            frozen.push((host, world.journal.elapsed(), process));
+        }
+        frozen.iter().for_each(|(_, _, process)| process.freeze());
         sleep(length).await;
-        world.journal.paused(host, from);
-        process.thaw();
+        for (host, from, process) in frozen {
+            world.journal.paused(*host, from);
+            process.thaw();
+        }
         Ok(())
     }
 

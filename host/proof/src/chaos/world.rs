@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -132,6 +133,11 @@ impl World {
 
     pub(super) fn serving(&self) -> usize {
         self.serving
+    }
+
+    /// The hosts that poll.
+    pub(super) fn polling(&self) -> Range<usize> {
+        self.serving..self.functions.unwrap_or(self.hosts.len())
     }
 
     /// A host, for as long as nobody else shall touch it.
