@@ -125,7 +125,7 @@ async fn the_letter_does_not_have_the_pair_that_a_token_endpoint_repeats() {
 
 #[tokio::test]
 async fn a_token_is_as_old_as_the_question() {
-    // While a thread is busy a paused clock goes on only where it is told to.
+    // With a blocking task running, the paused clock moves only when the test advances it.
     tokio::time::pause();
     let (busy, done) = std::sync::mpsc::channel::<()>();
     let thread = tokio::task::spawn_blocking(move || done.recv());
@@ -163,7 +163,7 @@ async fn a_token_is_as_old_as_the_question() {
         answer.notify_one();
     };
     tokio::join!(deliver(), answers_late);
-    // It lasts 200 s from the question on, and is fetched anew after 180.
+    // It is valid for 200 s from the request, and is fetched again after 180 s.
     tokio::time::advance(Duration::from_secs(79)).await;
     deliver().await;
     assert_eq!(endpoint.requests(), 1);

@@ -24,7 +24,7 @@ use crate::wal::{self, Index};
 
 /// The disk as far as a store relies on it.
 pub(crate) trait Disk: Send {
-    /// Fails where the files are no longer where whoever opens the store looks for them.
+    /// Fails if the files are no longer at the paths where the next process would open them.
     fn in_place(&self) -> io::Result<()>;
 
     /// Syncs all that was written to the log.

@@ -255,7 +255,7 @@ impl Writing {
         syncs.alone_in(File::open(folder).map_err(cannot_open)?);
         let syncer = Arc::new(Mutex::new(Syncer::new(log, syncs.clone())));
         let again = Arc::clone(&syncer);
-        // An error is logged, or told to whoever sends next, and this is tried again.
+        // An error is logged or returned to the next sender, and the mover tries again later.
         let again = move || drop(lock(&again).sync());
         let mover = Mover::beside(&mut connection, movers, log_pages, syncs, again).map_err(failed)?;
         folder::sync(folder).map_err(|source| StoreError::Sync { folder: folder.to_owned(), source })?;
