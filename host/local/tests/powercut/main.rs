@@ -94,8 +94,8 @@ const FAULTS: [Fault; 16] = [
 /// Messages of each other process.
 const OTHERS: u32 = 60;
 
-/// So many sends at most were answered before a sync that failed, or before the process has heard of it, and are written in
-/// the books behind it.
+/// At most this many sends were answered before a failed sync, or before the process learned of it, and yet are recorded after it
+/// in the books.
 const UNDER_WAY: usize = 20;
 
 /// Cuts at random moments of a run, and of moments that are worth one.
