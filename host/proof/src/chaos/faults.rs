@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Settings;
-use super::world::World;
+use super::world::{QUEUE, World};
 use crate::proxy::Line;
 use crate::receiver::Mood;
 
@@ -29,7 +29,11 @@ const FROZEN: (u64, u64) = (4500, 7000);
 /// Rarely one that serves, or runs functions, is stopped for longer than its own messages are: 30 s and 18 s.
 const FROZEN_LONG: (u64, u64) = (30_500, 33_000);
 
-/// The planted bug that only a host that stands still shows.
+/// An answer of the queue is held back for longer than a host that polls has its messages for its own, and for less than its client
+/// waits: 4 s, and 6 s from a request that waits for a second at most.
+const LATE: (u64, u64) = (4500, 4900);
+
+/// The planted bug that only a late answer of the queue shows.
 const LEASE_FROM_ANSWER: &str = "lease-from-answer";
 
 /// So few bytes have room that nothing can be stored.
@@ -40,9 +44,9 @@ pub(super) fn start(world: &Arc<World>, settings: &Settings, end: Instant) -> Jo
     let lane = |kind: Kind| {
         let seed = settings.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(kind as u64);
         let functions = settings.bootstrap.is_some();
-        let only_freezes = settings.planted.as_deref() == Some(LEASE_FROM_ANSWER);
+        let only_late = settings.planted.as_deref() == Some(LEASE_FROM_ANSWER);
         let (world, random, done) = (Arc::clone(world), Rng::with_seed(seed), Done::new());
-        Lane { kind, world, random, functions, only_freezes, end, done }
+        Lane { kind, world, random, functions, only_late, end, done }
     };
     let operation = if settings.clocks { Kind::OperationAndClocks } else { Kind::Operation };
     [Kind::Process, Kind::Network, operation].map(|kind| lane(kind).run()).into_iter().collect()
@@ -62,7 +66,8 @@ struct Lane {
     world: Arc<World>,
     random: Rng,
     functions: bool,
-    only_freezes: bool,
+    /// Nothing but late answers of the queue.
+    only_late: bool,
     end: Instant,
     done: Done,
 }
@@ -76,6 +81,8 @@ impl Lane {
                 return self.done;
             }
             let made = match self.kind {
+                Kind::Network if self.only_late || self.random.u32(..8) == 0 => self.late().await,
+                _ if self.only_late => return self.done,
                 Kind::Process => self.process().await,
                 Kind::Network => self.network().await,
                 Kind::Operation | Kind::OperationAndClocks => self.operation().await,
@@ -101,10 +108,6 @@ impl Lane {
     /// Kills, ends and stops hosts.
     async fn process(&mut self) -> anyhow::Result<()> {
         let world = Arc::clone(&self.world);
-        if self.only_freezes {
-            // All that poll at once: each has its chance to have asked for messages just then.
-            return self.freeze(&world.polling().collect::<Vec<_>>()).await;
-        }
         let host = self.random.usize(..world.hosts());
         match self.random.u32(..if self.functions { 5 } else { 4 }) {
             0 | 1 => {
@@ -129,28 +132,34 @@ impl Lane {
                 sleep(length).await;
                 Ok(())
             }
-            _ => self.freeze(&[host]).await,
+            _ => self.freeze(host).await,
         }
     }
 
-    /// Stops hosts, and lets them go on later.
-    async fn freeze(&mut self, hosts: &[usize]) -> anyhow::Result<()> {
+    /// Stops a host, and lets it go on later.
+    async fn freeze(&mut self, host: usize) -> anyhow::Result<()> {
         let world = Arc::clone(&self.world);
         // The first one has the queue: while it is stopped nothing happens.
-        let may_be_long = hosts.iter().all(|host| *host > 0 && !world.polling().contains(host));
+        let may_be_long = host > 0 && !world.polling().contains(&host);
         let long = may_be_long && self.random.u32(..4) == 0;
-        let length = self.begin("frozen", &format!(" hosts {hosts:?}"), if long { FROZEN_LONG } else { FROZEN });
-        let mut frozen = Vec::new();
-        for host in hosts {
-            let Some(process) = world.host(*host).await else { continue };
-            frozen.push((host, world.journal.elapsed(), process));
-        }
-        frozen.iter().for_each(|(_, _, process)| process.freeze());
+        let length = self.begin("frozen", &format!(" host {host}"), if long { FROZEN_LONG } else { FROZEN });
+        let Some(process) = world.host(host).await else { return Ok(()) };
+        let from = world.journal.elapsed();
+        process.freeze();
         sleep(length).await;
-        for (host, from, process) in frozen {
-            world.journal.paused(*host, from);
-            process.thaw();
+        world.journal.paused(host, from);
+        process.thaw();
+        Ok(())
+    }
+
+    /// Holds the queue's answers to hosts that poll back until the messages in them have become visible to others.
+    async fn late(&mut self) -> anyhow::Result<()> {
+        let length = self.begin("late answers", " of the queue", LATE);
+        if let Some((_, queue)) = self.world.lines.iter().find(|(name, _)| *name == QUEUE) {
+            queue.set(Line::Stalled);
         }
+        sleep(length).await;
+        self.world.calm();
         Ok(())
     }
 

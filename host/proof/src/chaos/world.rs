@@ -21,6 +21,9 @@ use crate::receiver::{Mood, Receiver};
 /// How long hosts have to begin.
 const START: Duration = Duration::from_secs(60);
 
+/// The line between hosts that poll and their queue.
+pub(super) const QUEUE: &str = "queue";
+
 /// How often a call goes wrong when nothing else is the matter: one in so many.
 const SHAKY: u32 = 40;
 
@@ -56,7 +59,7 @@ impl World {
         }
         let lines = [
             ("target", Proxy::start(target.address).await?),
-            ("queue", Proxy::start(sqs).await?),
+            (QUEUE, Proxy::start(sqs).await?),
             ("dead-letter queue", Proxy::start(sqs).await?),
         ];
         let [(_, to_target), (_, queue), (_, dead_letters)] = &lines;
