@@ -51,8 +51,10 @@ locals {
     ])
   }
 
+  # Nothing is verified before it is stored here, so no value of an event may decide what is stored once: whoever knows the value of
+  # an event that is to come would take its place. Its webhook-id tells the target of a repeat.
   direct_dedup = {
-    for path, route in local.direct_routes : path => (
+    for path, route in local.direct_routes : path => route.verify != null ? "$context.requestId" : (
       route.dedup == null ? (var.content_based_deduplication ? null : "$context.requestId") : (
         startswith(route.dedup, "header:")
         ? "$request.header.${trimprefix(route.dedup, "header:")}"

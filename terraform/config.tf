@@ -14,7 +14,8 @@ locals {
         shadow         = route.shadow
         canary         = route.canary
         verify = route.verify == null ? null : merge(
-          { for k, v in route.verify : k => v if v != null && k != "secrets" },
+          # API Gateway writes to the queue by itself: there is no door of ours to verify at.
+          { for k, v in merge(route.verify, route.ingress == "direct" ? { at = "pipeline" } : {}) : k => v if v != null && k != "secrets" },
           route.verify.secrets == null ? {} : { secret = route.verify.secrets },
         )
       } : key => value if value != null
@@ -64,14 +65,19 @@ locals {
   body_limit = max(1, floor(coalesce(aws_sqs_queue.this.max_message_size, 262144) / 4) * 3 - 24576)
 
   config = jsonencode({
-    queue    = { url = aws_sqs_queue.this.url, dead_letter_url = aws_sqs_queue.dead_letters.url }
-    ingest   = { prefix = var.path_prefix, body_limit = local.body_limit }
-    holds    = { url = "s3://${local.bucket}/${local.holds_key}" }
-    secrets  = { prefix = var.secrets_prefix }
-    registry = { for key, value in { url = "s3://${local.bucket}/${local.registry_prefix}", public_key = var.plugin_public_key } : key => value if value != null }
-    route    = local.config_routes
-    plugin   = local.config_plugins
-    target   = local.config_targets
+    queue = { for key, value in {
+      url             = aws_sqs_queue.this.url
+      dead_letter_url = aws_sqs_queue.dead_letters.url
+      refused_url     = one(aws_sqs_queue.refused[*].url)
+    } : key => value if value != null }
+    dead_letters = { for key, value in { note_key = var.note_key } : key => value if value != null }
+    ingest       = { prefix = var.path_prefix, body_limit = local.body_limit }
+    holds        = { url = "s3://${local.bucket}/${local.holds_key}" }
+    secrets      = { prefix = var.secrets_prefix }
+    registry     = { for key, value in { url = "s3://${local.bucket}/${local.registry_prefix}", public_key = var.plugin_public_key } : key => value if value != null }
+    route        = local.config_routes
+    plugin       = local.config_plugins
+    target       = local.config_targets
   })
 }
 

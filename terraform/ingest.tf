@@ -1,4 +1,4 @@
-# The function that stores webhooks whole. It reads no secrets but those that it verifies with, and calls nobody but the queue.
+# The function that stores webhooks whole. It reads no secrets but those that it verifies with, and calls nobody but the queues.
 resource "aws_cloudwatch_log_group" "ingest" {
   count = local.has_ingest ? 1 : 0
 
@@ -29,6 +29,15 @@ data "aws_iam_policy_document" "ingest" {
     sid       = "ReadConfig"
     actions   = ["s3:GetObject"]
     resources = ["${local.bucket_arn}/${local.config_key}"]
+  }
+
+  dynamic "statement" {
+    for_each = aws_sqs_queue.refused
+    content {
+      sid       = "KeepRefused"
+      actions   = ["sqs:SendMessage", "sqs:GetQueueAttributes"]
+      resources = [statement.value.arn]
+    }
   }
 
   dynamic "statement" {

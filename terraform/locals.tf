@@ -27,14 +27,23 @@ locals {
       flatten([for target in values(var.targets) : [for auth in target.auth : compact(concat([auth.secret], coalesce(auth.secrets, [])))]]),
       flatten([for verify in local.verifications : compact(concat([verify.secret], coalesce(verify.secrets, [])))]),
       flatten([for plugin in values(var.plugins) : coalesce(plugin.secrets, [])]),
+      compact([var.note_key]),
     ) : split("#", name)[0]
   ])
 
   # Those that the ingest function verifies with.
   ingest_secret_names = distinct([
-    for name in flatten([for verify in local.verifications : compact(concat([verify.secret], coalesce(verify.secrets, []))) if verify.at == "ingest"]) :
+    for name in flatten([for verify in local.verifications_at_ingest : compact(concat([verify.secret], coalesce(verify.secrets, [])))]) :
     split("#", name)[0]
   ])
 
   verifications = [for route in var.routes : route.verify if route.verify != null]
+
+  verifications_at_ingest = [
+    for route in values(local.ingest_routes) : route.verify
+    if route.verify != null && try(coalesce(route.verify.at, "ingest"), "") == "ingest"
+  ]
+
+  # Whether the ingest function can refuse a webhook, and so needs a place to keep it.
+  can_refuse = length(local.verifications_at_ingest) > 0 || anytrue([for route in values(local.ingest_routes) : route.on_missing_key == "refuse"])
 }

@@ -28,6 +28,11 @@ output "dead_letter_queue_arn" {
   value       = aws_sqs_queue.dead_letters.arn
 }
 
+output "refused_queue_url" {
+  description = "The queue of what the ingest function refused, if a route can refuse: `towpath dlq list --refused`."
+  value       = one(aws_sqs_queue.refused[*].url)
+}
+
 output "config_url" {
   description = "The config, for `towpath -c`."
   value       = "s3://${local.bucket}/${local.config_key}"

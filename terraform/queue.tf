@@ -27,6 +27,21 @@ resource "aws_sqs_queue" "dead_letters" {
   tags                    = var.tags
 }
 
+# What the ingest function refuses: strangers fill it, so it is kept for a day, and the function stops at 10,000.
+resource "aws_sqs_queue" "refused" {
+  count = local.can_refuse ? 1 : 0
+
+  name       = "${var.name}-refused.fifo"
+  fifo_queue = true
+
+  deduplication_scope       = "messageGroup"
+  fifo_throughput_limit     = "perMessageGroupId"
+  message_retention_seconds = 86400
+  max_message_size          = var.max_message_size == null ? null : max(var.max_message_size, 262144)
+  sqs_managed_sse_enabled   = true
+  tags                      = var.tags
+}
+
 # Resources of their own: as attributes the two queues would depend on each other.
 resource "aws_sqs_queue_redrive_policy" "this" {
   queue_url = aws_sqs_queue.this.id

@@ -11,8 +11,9 @@ variable "routes" {
     - ingress: "lambda" stores every header and body byte for byte through the ingest function. "direct" lets API Gateway write to
       the queue without code: for JSON bodies up to 256 KiB whose headers, if the plugin needs any, are always there.
     - headers: with "direct", the headers that are kept, at most 9. One that is missing makes API Gateway refuse the request.
-    - verify: as in towpath.toml; several secrets are in secrets instead of secret. With at = "ingest" the ingest function checks
-      too, and may read these secrets.
+    - verify: as in towpath.toml; several secrets are in secrets instead of secret. The ingest function verifies, and may read these
+      secrets, unless at = "pipeline". With ingress = "direct" only the host verifies, and dedup does not decide what is stored
+      once: a stranger could take the place of an event that is to come. A repeat has the same webhook-id for the target.
     - on_missing_key ("fallback" or "refuse"), with ingress = "lambda": what happens to a webhook without its keys.
     - on_dead_letter ("continue" or "block"), max_age, shadow, canary: as in towpath.toml.
   EOT

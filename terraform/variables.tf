@@ -245,6 +245,12 @@ variable "plugin_public_key" {
   default     = null
 }
 
+variable "note_key" {
+  description = "The secret whose value proves operators' edits of dead letters, such as 32 random bytes in hex: `towpath dlq edit` and the host need it. Without it dead letters cannot be edited."
+  type        = string
+  default     = null
+}
+
 variable "secrets_prefix" {
   description = "Stands before the names of secrets in Secrets Manager."
   type        = string

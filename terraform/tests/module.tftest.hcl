@@ -161,8 +161,8 @@ run "roles" {
     error_message = "The host reads the secrets that the config names."
   }
   assert {
-    condition     = toset(flatten([for statement in data.aws_iam_policy_document.ingest[0].statement : statement.actions])) == toset(["sqs:SendMessage", "s3:GetObject", "logs:CreateLogStream", "logs:PutLogEvents"])
-    error_message = "The ingest function stores, and reads its config."
+    condition     = toset(flatten([for statement in data.aws_iam_policy_document.ingest[0].statement : statement.actions])) == toset(["sqs:SendMessage", "sqs:GetQueueAttributes", "secretsmanager:GetSecretValue", "s3:GetObject", "logs:CreateLogStream", "logs:PutLogEvents"])
+    error_message = "The ingest function stores, verifies, and reads its config."
   }
   assert {
     condition     = length(aws_iam_role_policies_exclusive.host) == 1 && length(aws_iam_role_policy_attachments_exclusive.host[0].policy_arns) == 0
@@ -202,11 +202,16 @@ run "api" {
 run "config" {
   assert {
     condition = jsondecode(aws_s3_object.config.content) == {
-      queue    = { url = "https://sqs.eu-west-1.amazonaws.com/123456789012/q.fifo", dead_letter_url = "https://sqs.eu-west-1.amazonaws.com/123456789012/q.fifo" }
-      ingest   = { prefix = "/hooks", body_limit = 172032 }
-      holds    = { url = "s3://b/holds.json" }
-      secrets  = { prefix = "towpath/" }
-      registry = { url = "s3://b/plugins" }
+      queue = {
+        url             = "https://sqs.eu-west-1.amazonaws.com/123456789012/q.fifo"
+        dead_letter_url = "https://sqs.eu-west-1.amazonaws.com/123456789012/q.fifo"
+        refused_url     = "https://sqs.eu-west-1.amazonaws.com/123456789012/q.fifo"
+      }
+      dead_letters = {}
+      ingest       = { prefix = "/hooks", body_limit = 172032 }
+      holds        = { url = "s3://b/holds.json" }
+      secrets      = { prefix = "towpath/" }
+      registry     = { url = "s3://b/plugins" }
       route = [
         { path = "approval", group = "approval/{json:/workflow/id}", plugin = "approval", dedup = "header:x-event-id", verify = { scheme = "hmac-sha256", header = "x-signature", secret = "hook" } },
         { path = "stripe", group = "stripe/{header:x-shop}-{json:/account/id}", plugin = "stripe", dedup = "json:/data/id" },

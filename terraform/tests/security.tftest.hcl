@@ -38,10 +38,11 @@ variables {
   ingest_zip = "versions.tf"
 
   routes = [
-    { path = "a", group = "a/x", plugin = "p", verify = { scheme = "github", secrets = ["new", "old#key"], at = "ingest" } },
-    { path = "b", group = "b/x", plugin = "p", verify = { scheme = "stripe", secret = "stripe", tolerance = "1m" } },
+    { path = "a", group = "a/x", plugin = "p", verify = { scheme = "github", secrets = ["new", "old#key"] } },
+    { path = "b", group = "b/x", plugin = "p", verify = { scheme = "stripe", secret = "stripe", tolerance = "1m", at = "pipeline" } },
   ]
-  plugins = { p = { secrets = ["api"] } }
+  note_key = "notes"
+  plugins  = { p = { secrets = ["api"] } }
   targets = {
     sss = {
       url            = "https://sss.example.com"
@@ -55,8 +56,8 @@ variables {
 run "config" {
   assert {
     condition = jsondecode(aws_s3_object.config.content).route == [
-      { path = "a", group = "a/x", plugin = "p", verify = { scheme = "github", secret = ["new", "old#key"], at = "ingest" } },
-      { path = "b", group = "b/x", plugin = "p", verify = { scheme = "stripe", secret = "stripe", tolerance = "1m" } },
+      { path = "a", group = "a/x", plugin = "p", verify = { scheme = "github", secret = ["new", "old#key"] } },
+      { path = "b", group = "b/x", plugin = "p", verify = { scheme = "stripe", secret = "stripe", tolerance = "1m", at = "pipeline" } },
     ]
     error_message = "Several secrets are a list, one is a name."
   }
@@ -71,7 +72,7 @@ run "config" {
 
 run "secrets" {
   assert {
-    condition     = toset(local.secret_names) == toset(["api", "new", "old", "s1", "s2", "stripe", "token"])
+    condition     = toset(local.secret_names) == toset(["api", "new", "notes", "old", "s1", "s2", "stripe", "token"])
     error_message = "The host may read every secret that is named."
   }
   assert {
@@ -84,13 +85,50 @@ run "secrets" {
   }
 }
 
+run "what_is_refused_has_a_queue_of_its_own" {
+  assert {
+    condition     = aws_sqs_queue.refused[0].fifo_queue && aws_sqs_queue.refused[0].message_retention_seconds == 86400
+    error_message = "It is kept for a day."
+  }
+  assert {
+    condition     = jsondecode(aws_s3_object.config.content).queue.refused_url == aws_sqs_queue.refused[0].url
+    error_message = "The functions and commands know it."
+  }
+  assert {
+    condition     = one([for statement in data.aws_iam_policy_document.ingest[0].statement : statement.resources if statement.sid == "KeepRefused"]) == toset([aws_sqs_queue.refused[0].arn])
+    error_message = "The ingest function may send there."
+  }
+  assert {
+    condition     = jsondecode(aws_s3_object.config.content).dead_letters.note_key == "notes"
+    error_message = "The host and `dlq edit` name the same key."
+  }
+}
+
+run "an_event_of_a_direct_route_that_verifies_takes_nobodys_place" {
+  variables {
+    routes = [{ path = "a", group = "a/x", plugin = "p", ingress = "direct", dedup = "json:/id", headers = ["X-Hub-Signature-256"], verify = { scheme = "github", secret = "s" } }]
+  }
+  assert {
+    condition     = aws_apigatewayv2_integration.direct["a"].request_parameters.MessageDeduplicationId == "$context.requestId"
+    error_message = "Nothing is proven before it is stored."
+  }
+  assert {
+    condition     = jsondecode(aws_s3_object.config.content).route[0].verify.at == "pipeline"
+    error_message = "No door of ours verifies it."
+  }
+  assert {
+    condition     = length(aws_sqs_queue.refused) == 0
+    error_message = "Nothing is refused, so nothing is kept."
+  }
+}
+
 run "an_ingest_that_verifies_nothing_reads_no_secret" {
   variables {
-    routes = [{ path = "b", group = "b/x", plugin = "p", verify = { scheme = "stripe", secret = "stripe" } }]
+    routes = [{ path = "b", group = "b/x", plugin = "p", verify = { scheme = "stripe", secret = "stripe", at = "pipeline" } }]
   }
   assert {
     condition     = !contains([for statement in data.aws_iam_policy_document.ingest[0].statement : statement.sid], "Secrets")
-    error_message = "Without at = \"ingest\" it has nothing to verify with."
+    error_message = "With at = \"pipeline\" it has nothing to verify with."
   }
 }
 

@@ -18,10 +18,12 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 use towpath_tests::binary::binary;
 use towpath_tests::guest::Guest;
-use towpath_tests::leaks;
+use towpath_tests::leaks::{self, KEY, TOKEN};
 
 fn towpath(folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(binary("towpath"));
+    // The secrets of rigs.
+    command.env("TOWPATH_SECRET_KEY", KEY).env("TOWPATH_SECRET_TOKEN", TOKEN);
     let output = command.args(args).current_dir(folder).env_remove("TOWPATH_CONFIG").output().unwrap();
     leaks::check(&format!("towpath {args:?}"), &[&output.stdout[..], &output.stderr[..]].concat());
     output

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use towpath_core::clock::Timestamp;
+use towpath_core::config::Secret;
 use towpath_core::dead_letter::DeadLetter;
 use towpath_core::message::{Note, ORIGIN_ATTRIBUTE, Origin};
+use towpath_core::note_keys::NoteKeys;
 use towpath_core::pipeline::{Lease, Settlement};
 use towpath_core::queue::{
     Attribute, GroupId, Handle, MAX_VISIBILITY, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent,
@@ -15,7 +17,7 @@ use towpath_core::queue::{
 use towpath_core::telemetry::STORY;
 use towpath_local::LocalQueue;
 use towpath_tests::guest::Guest;
-use towpath_tests::rig::{Rig, one_route, received};
+use towpath_tests::rig::{Rig, TOKEN, one_route, received};
 use towpath_tests::target::{Answer, Target};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
@@ -175,7 +177,7 @@ async fn a_letter_that_dies_again_after_a_redrive_is_a_letter_again() {
     assert!(first.is_empty());
     // Sent back at once, with its origin, as a redrive does: well within five minutes of its death.
     let died = DeadLetter::read(&letter.attributes).expect("letter");
-    let origin = Origin { id: died.message_id(), sent_at: died.sent_at, notes: Vec::new() };
+    let origin = Origin { id: died.message_id(), sent_at: died.sent_at, notes: Vec::new(), mac: None };
     let origin = Attribute::text(serde_json::to_string(&origin).expect("json"));
     let attributes = [(ORIGIN_ATTRIBUTE.to_owned(), origin)].into();
     let again = NewMessage { group: letter.group, dedup_id: "redrive-1".to_owned(), body: letter.body, attributes };
@@ -194,18 +196,31 @@ async fn only_a_message_that_an_operator_edited_goes_without_a_signature() {
     let rig = Rig::new().await;
     rig.write("guest", Guest::forward());
     let verify = "verify = { scheme = \"hmac-sha256\", header = \"x-sig\", secret = \"key\" }\nplugin = \"guest\"";
-    let pipeline = rig.pipeline(&one_route(&target.url).replace("plugin = \"guest\"", verify));
-    let note = Note { at: Timestamp(1), by: "ops".to_owned(), text: "ticket 1".to_owned() };
-    let cases = [("redriven", Vec::new(), Settlement::Buried), ("edited", vec![note], Settlement::Ack)];
-    for (body, notes, settled) in cases {
+    let config = one_route(&target.url).replace("plugin = \"guest\"", verify);
+    let pipeline = rig.pipeline(&format!("{config}\n[dead_letters]\nnote_key = \"token\"\n"));
+    let (keys, others) = (NoteKeys::new(vec![Secret::new(TOKEN)]), NoteKeys::new(vec![Secret::new("other")]));
+    let note = || vec![Note { at: Timestamp(1), by: "ops".to_owned(), text: "ticket 1".to_owned(), unverified: false }];
+    // What the MAC is for, and under which keys: on a queue everybody who may send can write a note.
+    let cases = [
+        ("redriven", Vec::new(), None, Settlement::Buried),
+        ("noted", note(), None, Settlement::Buried),
+        ("edited", note(), Some((&keys, "edited")), Settlement::Ack),
+        ("changed", note(), Some((&keys, "edited")), Settlement::Buried),
+        ("forged", note(), Some((&others, "forged")), Settlement::Buried),
+        ("empty", Vec::new(), Some((&keys, "empty")), Settlement::Buried),
+    ];
+    for (body, notes, sealed, settled) in cases {
         let mut message = received(&format!("g/{body}"), body);
-        let origin = Origin { id: "m-0".into(), sent_at: message.sent_at, notes };
+        let mut origin = Origin { id: "m-0".into(), sent_at: message.sent_at, notes, mac: None };
+        origin.mac = sealed.and_then(|(keys, body)| keys.seal(&origin, &message.group, "g", body.as_bytes()));
         let origin = Attribute::text(serde_json::to_string(&origin).expect("json"));
         message.attributes.insert(ORIGIN_ATTRIBUTE.to_owned(), origin);
         assert_eq!(pipeline.group(Lease::of(MAX_VISIBILITY)).next(&message).await, settled, "{body}");
     }
     assert_eq!(target.bodies(), ["edited"]);
-    assert_eq!(rig.letters().await[0].reason, "unverified");
+    let letters = rig.letters().await;
+    assert!(letters.iter().all(|letter| letter.reason == "unverified" && !letter.is_verified()), "{letters:?}");
+    assert!(letters[1].detail.contains("none of the note keys vouches for its note"), "{}", letters[1].detail);
 }
 
 #[tokio::test]

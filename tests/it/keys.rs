@@ -10,9 +10,10 @@ use axum::http::{Request, StatusCode};
 use serde_json::Value;
 use tower::ServiceExt as _;
 use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::dead_letter::{DeadLetter, Stored};
+use towpath_core::dead_letter::{DeadLetter, Seal, Stored};
 use towpath_core::envelope;
 use towpath_core::message::Note;
+use towpath_core::note_keys::NoteKeys;
 use towpath_core::pipeline::Settlement;
 use towpath_core::queue::Queue as _;
 use towpath_ingest::{Ingest, router};
@@ -242,8 +243,9 @@ async fn a_webhook_id_outlives_death_an_edit_a_redrive_and_a_change_of_the_confi
     let letter = DeadLetter::read(&kept.attributes).unwrap();
     assert_eq!(letter.id, answer["id"], "the letter is found by the id that the sender was told");
     let stored = Stored { id: &kept.id, group: &kept.group, body: &kept.body, attributes: &kept.attributes };
-    let note = Note { at: Timestamp(1), by: "ops".to_owned(), text: "the key was wrong".to_owned() };
-    let (body, attributes) = letter.edited(&stored, br#"{"k":1,"id":"e-9"}"#.to_vec(), note);
+    let note = Note { at: Timestamp(1), by: "ops".to_owned(), text: "the key was wrong".to_owned(), unverified: false };
+    let seal = Seal { keys: &NoteKeys::default(), group: &kept.group, route: "g" };
+    let (body, attributes) = letter.edited(&stored, br#"{"k":1,"id":"e-9"}"#.to_vec(), note, &seal);
     rig.events.send(letter.send_back(&Stored { body: &body, attributes: &attributes, ..stored })).await.unwrap();
     target.answer(|_| Answer::Status(200, String::new()));
     // The route has no deduplication key any more.

@@ -31,6 +31,7 @@ mod poll;
 mod registry;
 mod released;
 mod secrets;
+mod strangers;
 mod telemetry;
 mod tokens;
 mod verify;

@@ -112,6 +112,7 @@ impl Rig {
         let source = "arn:test:events.fifo".to_owned();
         let mut pipeline = Pipeline::new(config.routes, plugins, deliverer, dead_letters, source, self.clock);
         pipeline.backoff = self.backoff;
+        pipeline.note_keys = config.note_keys;
         Arc::new(pipeline)
     }
 

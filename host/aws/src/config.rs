@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use towpath_core::config::{Config, ConfigError, RegistryConfig, RegistryUrl, S3Url, Secrets};
+use towpath_core::note_keys::NoteKeys;
 use towpath_core::registry::{Artifacts, Folder, Registry};
 
 use crate::{S3Artifacts, SecretsManager, client, object};
@@ -51,6 +52,17 @@ pub async fn load_front_door(place: &Path) -> Result<Config, LoadError> {
     let store = secrets_manager(&config).await;
     let secrets = Secrets::from_store(store, names).await.and_placeholders();
     Ok(Config::parse(&text, place, &secrets)?)
+}
+
+/// The note keys of a config whose other secrets are not read.
+pub async fn note_keys(config: &Config) -> Result<NoteKeys, String> {
+    let names = &config.note_key_names;
+    let secrets = match config.secrets_prefix {
+        _ if names.is_empty() => return Ok(NoteKeys::default()),
+        Some(_) => Secrets::from_store(secrets_manager(config).await, names.clone()).await,
+        None => Secrets::from_env(),
+    };
+    NoteKeys::of(names, &secrets)
 }
 
 async fn secrets_manager(config: &Config) -> Arc<SecretsManager> {

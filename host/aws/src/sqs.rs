@@ -1,6 +1,6 @@
 //! SQS as the host's queue.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use aws_sdk_sqs::types::{
 };
 use towpath_core::clock::Clock;
 use towpath_core::queue::{
-    Attribute, AttributeValue, GroupId, Handle, MAX_MESSAGE_BYTES, MAX_RETENTION, MessageId, NewMessage, Queue,
-    QueueError, QueueLimits, Receive, Received, Sent,
+    Attribute, AttributeValue, GroupId, Handle, Holdings, MAX_MESSAGE_BYTES, MAX_RETENTION, MessageId, NewMessage,
+    Queue, QueueError, QueueLimits, Receive, Received, Sent,
 };
 
 use crate::client::ATTEMPT_TIMEOUT;
@@ -225,6 +225,12 @@ impl Queue for SqsQueue {
         let names = vec![QueueAttributeName::MessageRetentionPeriod, QueueAttributeName::RedrivePolicy];
         let attributes = self.attributes(names).await?;
         Ok(limits(|name| attributes.get(&name.into()).map(String::as_str)))
+    }
+
+    async fn holdings(&self) -> Result<Option<Holdings>, QueueError> {
+        let depth = self.depth().await?;
+        let messages = u64::from(depth.visible + depth.invisible + depth.delayed);
+        Ok(Some(Holdings { messages, bytes: BTreeMap::new() }))
     }
 
     async fn has_group(&self, _: &GroupId) -> Result<Option<bool>, QueueError> {

@@ -29,6 +29,9 @@ pub(crate) struct Entry {
     pub(crate) id: MessageId,
     pub(crate) group: GroupId,
     pub(crate) note: String,
+    /// Whether the letter was never verified, and whoever did this accepted that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) accepted_unverified: bool,
     pub(crate) letter: DeadLetter,
     /// The body as it was; absent for a redrive, which changes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,6 +50,7 @@ impl Entry {
             id: letter.id.clone(),
             group: letter.group.clone(),
             note: note.to_owned(),
+            accepted_unverified: action == "edit" && !letter.death.is_verified(),
             letter: letter.death.clone(),
             body: whole.then(|| letter.body.clone()),
             attributes: if whole { letter.attributes.clone() } else { Attributes::new() },

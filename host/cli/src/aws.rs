@@ -10,6 +10,7 @@ use towpath_core::clock::Clock;
 use towpath_core::config::{Config, RegistryConfig, S3Url, Secrets};
 use towpath_core::deliver::AwsCredentials;
 use towpath_core::holds::Holds;
+use towpath_core::note_keys::NoteKeys;
 use towpath_core::queue::Queue;
 use towpath_core::registry::Registry;
 
@@ -49,6 +50,11 @@ pub(crate) async fn read_config(place: &Path) -> anyhow::Result<String> {
 /// A config with its secrets: from Secrets Manager if it has `[secrets]`, else from the environment.
 pub(crate) async fn config_with_secrets(place: &Path) -> anyhow::Result<Config> {
     Ok(config::load(place, |_| Some(Secrets::from_env())).await?)
+}
+
+/// What proves operators' notes: the secrets of `dead_letters.note_key`, and no others.
+pub(crate) async fn note_keys(config: &Config) -> anyhow::Result<NoteKeys> {
+    config::note_keys(config).await.map_err(anyhow::Error::msg).context("reading dead_letters.note_key")
 }
 
 /// Log groups of CloudWatch.

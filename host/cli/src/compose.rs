@@ -13,6 +13,7 @@ use towpath_core::clock::Clock;
 use towpath_core::config::{Config, Form, IngestConfig, Secret, Secrets, env};
 use towpath_core::deliver::Deliverer;
 use towpath_core::holds::Watched;
+use towpath_core::note_keys::NoteKeys;
 use towpath_core::pipeline::Pipeline;
 use towpath_core::plugin::{Engine, LoadError, Plugin, Plugins, Settings};
 use towpath_core::poll::{self, Health};
@@ -96,6 +97,16 @@ impl Queues {
             refused: store.look_for(REFUSED).await?,
         })
     }
+}
+
+/// The name of the key that a store makes for itself, for operators' notes on its messages.
+const NOTE_KEY: &str = "note-key";
+
+/// What proves operators' notes in a store: the keys of the config, which other hosts have too, or else its own.
+pub(crate) async fn note_keys(store: &Store, configured: &NoteKeys) -> anyhow::Result<NoteKeys> {
+    let new = NoteKeys::new_key().context("making the key for operators' notes")?;
+    let own = store.note_or(NOTE_KEY, new).await.context("reading the key for operators' notes")?;
+    Ok(configured.clone().and(Secret::new(own)))
 }
 
 /// Loads a config, which may be in S3.
@@ -193,11 +204,13 @@ impl Station {
         let holds = Watched::new(Arc::new(queues.events.store().clone()), HOLDS_MEMORY_HERE, clock);
         let (ingest, concurrency) = (config.ingest.clone(), config.queue.concurrency);
         let keep_dead_letters = config.keep_dead_letters;
+        let note_keys = note_keys(queues.events.store(), &config.note_keys).await?;
         let parts = Parts::new(config, concurrency, Some(holds), clock).await?;
         let Parts { engine, routes, plugins, watch, deliverer } = parts;
         let dead_letters = Arc::new(queues.dead_letters.clone());
         let source = EVENTS.to_owned();
-        let pipeline = Pipeline::new(routes.clone(), plugins, deliverer, dead_letters, source, clock);
+        let mut pipeline = Pipeline::new(routes.clone(), plugins, deliverer, dead_letters, source, clock);
+        pipeline.note_keys = note_keys;
         pipeline.limits.set(queues.events.limits().await?);
         let listen = ingest;
         let ingest = Ingest::new(routes, Arc::new(queues.events.clone()), listen.body_limit);

@@ -157,21 +157,26 @@ pub(crate) async fn open(found: &Found, to: Option<&str>, refused: bool) -> anyh
             Some(_) => bail!("--to is for queues of SQS: letters of a local store go back to its own queue"),
             None => Ok(Box::new(LocalLetters::new(queues.events.clone(), queues.dead_letters.clone()))),
         },
-        Place::Sqs { .. } if refused => {
-            bail!(
-                "--refused is for a local store: on Lambda the front door logs and counts what it refuses, and keeps nothing"
-            )
-        }
-        Place::Sqs { events, dead_letters } => {
-            let events = to.or(events.as_deref());
-            let events = match events {
-                Some(url) => Some(aws::queue(url).await?),
-                None => None,
+        Place::Sqs { events, .. } if refused => {
+            let refused = found.config.as_ref().and_then(|config| config.queue.refused_url.clone());
+            let Some(refused) = refused else {
+                bail!(
+                    "no config names queue.refused_url, the queue that keeps what the front door refuses: give --config FILE"
+                );
             };
-            let dead = aws::queue(dead_letters).await?;
-            Ok(Box::new(SqsLetters::new(events, dead, dead_letters.clone())))
+            open_sqs(to.or(events.as_deref()), refused).await
         }
+        Place::Sqs { events, dead_letters } => open_sqs(to.or(events.as_deref()), dead_letters.clone()).await,
     }
+}
+
+async fn open_sqs(events: Option<&str>, dead_letters: String) -> anyhow::Result<Box<dyn Letters>> {
+    let events = match events {
+        Some(url) => Some(aws::queue(url).await?),
+        None => None,
+    };
+    let dead = aws::queue(&dead_letters).await?;
+    Ok(Box::new(SqsLetters::new(events, dead, dead_letters)))
 }
 
 /// Why a message is in a dead-letter queue: its letter, or else the queue itself moved it there.

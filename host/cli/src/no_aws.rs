@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use towpath_core::config::{Config, RegistryConfig, RegistryUrl, S3Url};
+use towpath_core::config::{Config, RegistryConfig, RegistryUrl, S3Url, Secrets};
 use towpath_core::deliver::AwsCredentials;
 use towpath_core::holds::Holds;
+use towpath_core::note_keys::NoteKeys;
 use towpath_core::queue::Queue;
 use towpath_core::registry::{Folder, Registry};
 
@@ -41,6 +42,11 @@ pub(crate) async fn read_config(place: &Path) -> anyhow::Result<String> {
 
 pub(crate) async fn config_with_secrets(_: &Path) -> anyhow::Result<Config> {
     bail!(CURE)
+}
+
+pub(crate) async fn note_keys(config: &Config) -> anyhow::Result<NoteKeys> {
+    let keys = NoteKeys::of(&config.note_key_names, &Secrets::from_env());
+    keys.map_err(anyhow::Error::msg).context("reading dead_letters.note_key")
 }
 
 pub(crate) struct Logs;

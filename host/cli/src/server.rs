@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 use towpath_core::tasks::log_panic;
+use towpath_ingest::Source;
 use tracing::{debug, warn};
 
 use connections::{Connections, Seat};
@@ -116,9 +117,13 @@ fn capacity() -> usize {
 /// One connection to its end.
 async fn talk(tcp: TcpStream, seat: Seat, host: Host) {
     let _ = tcp.set_nodelay(true);
+    let source = tcp.peer_addr().ok().map(|peer| Source::from(peer.ip()));
     let seat = Arc::new(seat);
     let (handed, stop) = (Arc::clone(&seat), host.stop.clone());
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(source) = source {
+            request.extensions_mut().insert(source);
+        }
         let (router, seat) = (host.router.clone(), Arc::clone(&handed));
         let heirs = (!(host.only_for_client)(request.headers())).then(|| host.heirs.clone());
         async move {

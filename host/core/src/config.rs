@@ -18,6 +18,7 @@ pub use secrets::{Form, Secret, SecretStore, Secrets};
 use lines::Lines;
 
 use crate::deliver::Target;
+use crate::note_keys::NoteKeys;
 use crate::plugin::Settings;
 use crate::registry::PublicKey;
 use crate::route::Routes;
@@ -31,6 +32,10 @@ pub struct Config {
     pub queue: QueueConfig,
     /// `[dead_letters]` `keep`: how long dead letters of the local store are kept; absent for ever.
     pub keep_dead_letters: Option<Duration>,
+    /// `[dead_letters]` `note_key`: what proves operators' notes.
+    pub note_keys: NoteKeys,
+    /// The names of its secrets.
+    pub note_key_names: Vec<String>,
     /// `[ingest]`.
     pub ingest: IngestConfig,
     /// `[holds]` `url`: the object in S3 where holds are kept; absent for the local store.
@@ -54,6 +59,8 @@ pub struct QueueConfig {
     pub url: Option<String>,
     /// The SQS dead-letter queue; absent for the local queue.
     pub dead_letter_url: Option<String>,
+    /// The SQS queue for what the front door refuses; absent for the local queue, or to keep nothing.
+    pub refused_url: Option<String>,
     /// The local queue's folder.
     pub store: PathBuf,
     /// How many groups are worked on at the same time.

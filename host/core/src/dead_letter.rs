@@ -9,12 +9,16 @@ pub use pack::TooLarge;
 use crate::clock::Timestamp;
 use crate::decide::Death;
 use crate::envelope::{self, Webhook};
-use crate::message::{Note, ORIGIN_ATTRIBUTE, Origin, is_own, origin, webhook};
+use crate::message::{Note, ORIGIN_ATTRIBUTE, Origin, is_own, origin, origin_of, webhook};
+use crate::note_keys::NoteKeys;
 use crate::outcome::{Attempt, Outcome};
 use crate::queue::{Attribute, Attributes, GroupId, MessageId, NewMessage, Received};
 
 /// The attribute that carries a [`DeadLetter`] as JSON.
 pub const DEAD_LETTER_ATTRIBUTE: &str = "towpath-dead-letter";
+
+/// The reason of a message that did not prove where it comes from. Its letter holds nobody back: anybody could have sent it.
+pub const UNVERIFIED: &str = "unverified";
 
 /// Every reason that a [`DeadLetter`] of this version can have.
 pub const REASONS: [&str; 16] = [
@@ -32,7 +36,7 @@ pub const REASONS: [&str; 16] = [
     "refused",
     "rejected",
     "unreadable",
-    "unverified",
+    UNVERIFIED,
     "waited-too-long",
 ];
 
@@ -83,6 +87,9 @@ pub struct DeadLetter {
     /// Whether its route parks what comes behind it: then its group goes back as a whole.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub parks: bool,
+    /// Whether it had proved where it comes from, or its route asks for no proof.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verified: bool,
     /// The id under which the message first was stored.
     pub id: String,
     /// Its sequence number.
@@ -109,6 +116,8 @@ pub struct Seen<'a> {
     pub digest: Option<&'a str>,
     /// Whether its route parks what comes behind a dead letter.
     pub parks: bool,
+    /// Whether it proved where it comes from, or need not.
+    pub verified: bool,
 }
 
 impl DeadLetter {
@@ -143,6 +152,7 @@ impl DeadLetter {
             digest: seen.digest.map(str::to_owned),
             cut: Vec::new(),
             parks: seen.parks,
+            verified: seen.verified,
             id: origin.id.0,
             sequence: received.sequence.clone(),
             receive_count: received.receive_count,
@@ -205,25 +215,29 @@ impl DeadLetter {
     pub fn send_back(&self, stored: &Stored<'_>) -> NewMessage {
         let mut attributes = stored.attributes.clone();
         attributes.remove(DEAD_LETTER_ATTRIBUTE);
-        let notes = carried_notes(&attributes);
-        let origin = Origin { id: self.message_id(), sent_at: self.sent_at, notes };
+        let (notes, mac) = origin_of(&attributes).map(|origin| (origin.notes, origin.mac)).unwrap_or_default();
+        let origin = Origin { id: self.message_id(), sent_at: self.sent_at, notes, mac };
         let (body, attributes) = with_origin(stored.body, attributes, &origin);
         let dedup_id = format!("redrive-{}", stored.id);
         NewMessage { group: stored.group.clone(), dedup_id, body, attributes }
     }
 
-    /// Body and attributes of this letter with another webhook body and a note that stays on the message.
-    pub fn edited(&self, stored: &Stored<'_>, body: Vec<u8>, note: Note) -> (String, Attributes) {
-        let mut notes = carried_notes(stored.attributes);
+    /// Body and attributes of this letter with another webhook body and a note that stays on the message. Notes that it
+    /// carries already stay if the keys vouch for them: the new MAC must not vouch for what somebody else wrote.
+    pub fn edited(&self, stored: &Stored<'_>, body: Vec<u8>, note: Note, seal: &Seal<'_>) -> (String, Attributes) {
+        let note = Note { text: legal(note.text), by: legal(note.by), ..note };
+        let before = webhook(stored.body, stored.attributes).unwrap_or_default();
+        let carried = origin_of(stored.attributes).filter(|carried| seal.vouches(stored.group, carried, &before.body));
+        let mut notes = carried.map(|carried| carried.notes).unwrap_or_default();
         notes.push(note);
-        let origin = Origin { id: self.message_id(), sent_at: self.sent_at, notes };
+        let mut origin = Origin { id: self.message_id(), sent_at: self.sent_at, notes, mac: None };
+        origin.mac = seal.keys.seal(&origin, seal.group, seal.route, &body);
         let was_envelope = envelope::is_envelope(stored.body);
         // A direct body stays one if it can: as text that SQS takes and nobody reads as an envelope.
         let text = std::str::from_utf8(&body).ok().filter(|text| !was_envelope && is_direct(text));
         let (body, attributes) = match text {
             Some(text) => (text.to_owned(), stored.attributes.clone()),
             None => {
-                let before = webhook(stored.body, stored.attributes).unwrap_or_default();
                 let attributes = if was_envelope { stored.attributes.clone() } else { own(stored.attributes) };
                 (envelope::encode(&Webhook { body, ..before }), attributes)
             }
@@ -234,6 +248,18 @@ impl DeadLetter {
     /// Reads the attribute of a received dead letter.
     pub fn read(attributes: &Attributes) -> Option<DeadLetter> {
         serde_json::from_str(attributes.get(DEAD_LETTER_ATTRIBUTE)?.as_text()?).ok()
+    }
+
+    /// Whether its message proved where it comes from. A letter of an earlier version does not say so: what a plugin or a
+    /// target has seen was verified before.
+    pub fn is_verified(&self) -> bool {
+        let seen = ["bad-request", "refused", "rejected"].contains(&self.reason.as_str());
+        self.verified || seen || self.reason.starts_with("plugin-")
+    }
+
+    /// Whether it holds back what comes behind it in its group, on a route that parks.
+    pub fn holds_its_group(&self) -> bool {
+        self.reason != UNVERIFIED
     }
 
     /// The id of the message that died.
@@ -255,10 +281,26 @@ pub struct Stored<'a> {
     pub attributes: &'a Attributes,
 }
 
-/// The notes that a message carries.
+/// The notes that a message carries, proven or not.
 pub fn carried_notes(attributes: &Attributes) -> Vec<Note> {
-    let text = attributes.get(ORIGIN_ATTRIBUTE).and_then(Attribute::as_text);
-    text.and_then(|text| serde_json::from_str::<Origin>(text).ok()).map(|origin| origin.notes).unwrap_or_default()
+    origin_of(attributes).map(|origin| origin.notes).unwrap_or_default()
+}
+
+/// What an edit proves its note with.
+#[derive(Clone, Copy, Debug)]
+pub struct Seal<'a> {
+    /// The keys.
+    pub keys: &'a NoteKeys,
+    /// The group that the letter has after the edit.
+    pub group: &'a GroupId,
+    /// The path of its route.
+    pub route: &'a str,
+}
+
+impl Seal<'_> {
+    fn vouches(&self, group: &GroupId, carried: &Origin, body: &[u8]) -> bool {
+        self.keys.vouch(carried, group, self.route, body)
+    }
 }
 
 /// Sets where a message first came from. If there are too many attributes already, its headers move into an

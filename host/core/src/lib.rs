@@ -17,6 +17,7 @@ pub mod holds;
 pub mod json;
 mod lease;
 pub mod message;
+pub mod note_keys;
 pub mod outcome;
 pub mod pipeline;
 pub mod places;

@@ -27,6 +27,9 @@ pub struct Origin {
     /// What operators did to it since: no signature fits a body that was edited.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// What proves the notes: see [`NoteKeys`](crate::note_keys::NoteKeys).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
 }
 
 /// What an operator did to a dead letter, and why. It stays on the message.
@@ -38,6 +41,9 @@ pub struct Note {
     pub by: String,
     /// Why.
     pub text: String,
+    /// Whether the message was never verified, and the operator accepted it all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unverified: bool,
 }
 
 /// One queued webhook.
@@ -98,6 +104,7 @@ pub fn origin(received: &Received) -> Origin {
         id: received.id.clone(),
         sent_at: received.sent_at,
         notes: Vec::new(),
+        mac: None,
     })
 }
 
@@ -186,7 +193,7 @@ mod tests {
     #[test]
     fn a_message_that_was_sent_again_keeps_its_first_id_and_time() {
         let mut received = received("{}".into());
-        let origin = Origin { id: "m-1".into(), sent_at: Timestamp(1), notes: Vec::new() };
+        let origin = Origin { id: "m-1".into(), sent_at: Timestamp(1), notes: Vec::new(), mac: None };
         let text = serde_json::to_string(&origin).expect("json");
         received.attributes.insert(ORIGIN_ATTRIBUTE.into(), Attribute::text(text));
         let message = Message::read(&received, "q").expect("readable");

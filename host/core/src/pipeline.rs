@@ -28,10 +28,11 @@ pub use tally::{Tally, Totals};
 
 use crate::backoff::Backoff;
 use crate::clock::Clock;
-use crate::dead_letter::{DeadLetter, Seen};
+use crate::dead_letter::{DeadLetter, Seen, UNVERIFIED, carried_notes};
 use crate::decide::{Death, Decision, Facts, OnDeadLetter, decide};
 use crate::deliver::Deliverer;
-use crate::message::{Message, origin};
+use crate::message::Message;
+use crate::note_keys::NoteKeys;
 use crate::outcome::Outcome;
 use crate::places::Place;
 use crate::plugin::Plugins;
@@ -67,6 +68,8 @@ pub struct Pipeline {
     pub backoff: Backoff,
     /// What the queue that messages come from allows those that wait.
     pub limits: KnownLimits,
+    /// What vouches for operators' notes. No signature fits a body that was edited.
+    pub note_keys: NoteKeys,
     tally: Tally,
     failures: Arc<Failures>,
 }
@@ -83,8 +86,20 @@ impl Pipeline {
     ) -> Pipeline {
         let (backoff, tally, failures) = (Backoff::default(), Tally::default(), Arc::<Failures>::default());
         failures.show(clock);
-        let limits = KnownLimits::new(clock);
-        Pipeline { routes, plugins, deliverer, dead_letters, source, clock, backoff, limits, tally, failures }
+        let (limits, note_keys) = (KnownLimits::new(clock), NoteKeys::default());
+        Pipeline {
+            routes,
+            plugins,
+            deliverer,
+            dead_letters,
+            source,
+            clock,
+            backoff,
+            limits,
+            note_keys,
+            tally,
+            failures,
+        }
     }
 
     /// Begins with a group that has no place of a driver. Its messages go through [`GroupRun::next`] one after another.
@@ -108,11 +123,15 @@ impl Pipeline {
         place: &mut Place,
     ) -> Settlement {
         let (route, plugin, began) = (seat.route, seat.plugin.as_ref(), Instant::now());
-        let mut witness = None;
-        let pass = AssertUnwindSafe(self.pass(received, message, seat, (lease, fresh, place), &mut witness));
+        let mut passed = Passed { verified: route.is_some_and(|route| route.verify.is_none()), witness: None };
+        let pass = AssertUnwindSafe(self.pass(received, message, seat, (lease, fresh, place), &mut passed));
         let outcome = pass.catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic));
         let failures = self.failures.next(&received.group, &outcome, received.receive_count);
-        let facts = self.facts(received, route, failures);
+        let mut facts = self.facts(received, route, failures);
+        if !passed.verified {
+            // Or anybody who can post could stop a group.
+            facts.on_dead_letter = OnDeadLetter::Continue;
+        }
         let decision = decide(&outcome, facts);
         Story { outcome: &outcome, decision: &decision, facts, began }.tell(seat);
         self.tally.count(&outcome, &decision);
@@ -125,6 +144,7 @@ impl Pipeline {
                     plugin: seat.name(),
                     digest: plugin.as_ref().map(|plugin| plugin.digest()),
                     parks: facts.on_dead_letter == OnDeadLetter::Park,
+                    verified: passed.verified,
                 };
                 self.bury(received, &outcome, death, seen, facts, lease).await
             }
@@ -141,7 +161,7 @@ impl Pipeline {
             Settlement::Retry(_) => {}
         }
         // What comes again is compared then.
-        if let (Settlement::Ack | Settlement::Buried, Some(witness)) = (settlement, witness) {
+        if let (Settlement::Ack | Settlement::Buried, Some(witness)) = (settlement, passed.witness) {
             self.compare(seat, witness, lease).await;
         }
         settlement
@@ -154,12 +174,30 @@ impl Pipeline {
         message: Result<Message, Outcome>,
         seat: &Seat<'_>,
         (lease, fresh, place): (&Lease, bool, &mut Place),
-        witness: &mut Option<Witness>,
+        passed: &mut Passed,
     ) -> Outcome {
         if !lease.holds() {
             return Outcome::Blocked;
         }
         let Some(route) = seat.route else { return no_route(&received.group) };
+        // First of all: what is not verified, or cannot be, is told nothing of its group and changes nothing for it.
+        let message = match (message, &route.verify) {
+            (Ok(message), _) => Ok(message),
+            (Err(Outcome::Misfit { detail, .. }), Some(_)) => {
+                return unverified(format!("it cannot be read: {detail}"));
+            }
+            (Err(outcome), _) => Err(outcome),
+        };
+        if let (Some(verify), Ok(message)) = (&route.verify, &message) {
+            let is_vouched = self.note_keys.vouch_for(received, &route.path, &message.body);
+            if !is_vouched && let Err(error) = verify.check_anew(message.into(), lease.deadline()).await {
+                return unverified(match carried_notes(&received.attributes).is_empty() {
+                    true => error.to_string(),
+                    false => format!("{error}; it was edited, and none of the note keys vouches for its note"),
+                });
+            }
+            passed.verified = true;
+        }
         if route.on_dead_letter == OnDeadLetter::Park {
             match self.dead_letters.has_group(&received.group).await {
                 Ok(Some(true)) => return parked(),
@@ -171,12 +209,6 @@ impl Pipeline {
             Ok(message) => message,
             Err(outcome) => return outcome,
         };
-        let edited = !origin(received).notes.is_empty();
-        if let Some(verify) = route.verify.as_ref().filter(|_| !edited)
-            && let Err(error) = verify.check_anew((&message).into(), lease.deadline()).await
-        {
-            return Outcome::Misfit { code: "unverified", detail: error.to_string() };
-        }
         // A secret that was sent along is nobody's business from here on.
         if let Some(name) = route.verify.as_ref().and_then(Verification::secret_header) {
             message.headers.retain(|(header, _)| header != name);
@@ -192,7 +224,7 @@ impl Pipeline {
             Err(problem) => return Outcome::Broken(problem),
         };
         if seat.shadow.is_some() {
-            *witness = Some(Witness { message: message.clone(), verdict: transformed.verdict.clone() });
+            passed.witness = Some(Witness { message: message.clone(), verdict: transformed.verdict.clone() });
         }
         let requests = match transformed.verdict {
             Ok(Verdict::Deliver(requests)) => requests,
@@ -259,6 +291,13 @@ impl Pipeline {
     }
 }
 
+/// What is known of a message by the time that its pass ends, also where that is a panic.
+struct Passed {
+    /// Whether it proved where it comes from, or its route asks for no proof.
+    verified: bool,
+    witness: Option<Witness>,
+}
+
 impl Line for Pipeline {
     fn targets(&self) -> usize {
         self.deliverer.targets()
@@ -317,6 +356,11 @@ fn panicked(panic: &(dyn Any + Send)) -> Outcome {
     let problem = format!("the host panicked: {}", panic_text(panic));
     error!(problem, "this is a bug of towpath");
     Outcome::Broken(problem)
+}
+
+/// Whoever can post could have sent it. It is a dead letter whatever its route says, and nobody waits for it.
+fn unverified(detail: String) -> Outcome {
+    Outcome::Misfit { code: UNVERIFIED, detail }
 }
 
 fn no_route(group: &GroupId) -> Outcome {

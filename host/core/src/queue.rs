@@ -146,6 +146,15 @@ impl NewMessage {
     }
 }
 
+/// That a sender proved what it sent, at a time that it signed: the same proof can come again until then.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Proof {
+    /// A digest of all that was signed.
+    pub id: String,
+    /// When it is too old to prove anything.
+    pub until: Timestamp,
+}
+
 /// What a queue answers to a send.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sent {
@@ -153,6 +162,15 @@ pub struct Sent {
     pub id: MessageId,
     /// The queue's sequence number, if it gives one.
     pub sequence: Option<String>,
+}
+
+/// What a queue holds.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Holdings {
+    /// How many messages, about.
+    pub messages: u64,
+    /// About how many bytes they take, dead letters by their route; a queue of SQS does not tell.
+    pub bytes: BTreeMap<String, u64>,
 }
 
 /// A message as it was received.
@@ -258,6 +276,17 @@ pub trait Queue: Send + Sync + 'static {
     /// minutes succeeds and returns the first message's id.
     async fn send(&self, message: NewMessage) -> Result<Sent, QueueError>;
 
+    /// As [`Queue::send`], and a queue that can remembers the proof for as long as it is good, in the same transaction: what
+    /// comes with a proof that is stored already is a duplicate, whatever its deduplication id. SQS cannot.
+    async fn send_proven(&self, message: NewMessage, _: Proof) -> Result<Sent, QueueError> {
+        self.send(message).await
+    }
+
+    /// What it holds, as far as it can tell.
+    async fn holdings(&self) -> Result<Option<Holdings>, QueueError> {
+        Ok(None)
+    }
+
     /// Receives up to `max` messages; messages of one group stand together, in order.
     async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError>;
 
@@ -277,5 +306,6 @@ pub trait Queue: Send + Sync + 'static {
     async fn limits(&self) -> Result<QueueLimits, QueueError>;
 
     /// Whether messages of this group are stored; `None` if the queue cannot tell, as SQS cannot.
+    /// Dead letters that were never verified do not count: anybody could have caused them.
     async fn has_group(&self, group: &GroupId) -> Result<Option<bool>, QueueError>;
 }

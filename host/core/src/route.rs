@@ -63,7 +63,9 @@ impl Route {
     pub fn keys(&self, webhook: &Webhook) -> Keys {
         let (group, mut problems) = self.group.expand(webhook);
         let dedup = self.dedup.as_ref().and_then(|selector| match Key::read(selector, webhook) {
-            Key::Sound(key) => Some(Dedup { id: written(&key), webhook_id: self.webhook_id(&group, &key) }),
+            Key::Sound(key) => {
+                Some(Dedup { id: self.dedup_id(&key, webhook), webhook_id: self.webhook_id(&group, &key) })
+            }
             // Two events that are cut off at the same place are not the same event.
             Key::Doubtful(_, why) | Key::None(why) => {
                 problems.push(KeyProblem { key: "dedup", selector: selector.clone(), why });
@@ -71,6 +73,36 @@ impl Route {
             }
         });
         Keys { group, dedup, problems }
+    }
+
+    /// The deduplication id of a key. What is stored before it is verified must not take the place of what is.
+    fn dedup_id(&self, key: &[u8], webhook: &Webhook) -> String {
+        match self.verify.as_ref().filter(|verification| !verification.at_ingest) {
+            Some(verification) => verification.bind(key, webhook),
+            None => written(key),
+        }
+    }
+
+    /// Keys of the route that are made of headers that its proof leaves out, though it covers others: the key, and the header.
+    pub fn unsigned_headers(&self) -> Vec<(&'static str, &str)> {
+        let signed = self.verify.as_ref().map(Verification::signed_headers).unwrap_or_default();
+        if signed.is_empty() {
+            // The sender signs none: there is no better one.
+            return Vec::new();
+        }
+        let selectors = self.group.selectors().map(|selector| ("group", selector));
+        let selectors = selectors.chain(self.dedup.iter().map(|selector| ("dedup", selector)));
+        let headers = selectors.filter_map(|(key, selector)| match selector {
+            Selector::Header(name) => Some((key, name.as_str())),
+            Selector::Json(_) => None,
+        });
+        headers.filter(|(_, name)| !signed.contains(name)).collect()
+    }
+
+    /// Whether the front door refuses webhooks of this route.
+    pub fn can_refuse(&self) -> bool {
+        let verifies = self.verify.as_ref().is_some_and(|verification| verification.at_ingest);
+        verifies || self.on_missing_key == OnMissingKey::Refuse
     }
 
     /// Whether verification, the group or the deduplication id is made of this header: without it a message that is sent
@@ -125,7 +157,8 @@ pub struct Keys {
 /// What tells that two webhooks are the same event.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dedup {
-    /// The deduplication id for the queue: the value, or its hash if it is no valid id.
+    /// The deduplication id for the queue: the value, or its hash if it is no valid id; a hash of it and of the proof on a route
+    /// that is verified in the pipeline only.
     pub id: String,
     /// What the target sees as `webhook-id`: the same whenever the event is sent.
     pub webhook_id: String,

@@ -9,6 +9,7 @@ mod token;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::hmac::{Hmac, Stamp, Unit, Written};
@@ -20,6 +21,7 @@ use crate::clock::Timestamp;
 use crate::config::Secret;
 use crate::envelope::Webhook;
 use crate::message::Message;
+use crate::queue::Proof;
 
 /// How far the timestamp of a signature may lie from the time of arrival if nothing else is said: what Stripe, Slack
 /// and Standard Webhooks recommend.
@@ -97,15 +99,25 @@ impl<'a> Evidence<'a> {
         self.header(name).ok_or_else(|| Unverified::Missing(name.to_owned()))
     }
 
-    /// Whether a signature of this time is fresh: measured against the arrival, so that nothing that waited in the
+    /// Whether a signature of this time is fresh, and what it proves then: measured against the arrival, so that nothing that waited in the
     /// queue, or came back from the dead letters, is too old.
-    fn fresh(&self, signed_at: Timestamp, tolerance: Duration) -> Result<(), Unverified> {
+    fn fresh(&self, signed_at: Timestamp, tolerance: Duration, signed: &[&[u8]]) -> Result<Proof, Unverified> {
         let off = Duration::from_millis(self.arrived.0.abs_diff(signed_at.0));
         match off > tolerance {
             true => Err(Unverified::Expired { off_s: off.as_secs(), tolerance_s: tolerance.as_secs() }),
-            false => Ok(()),
+            false => Ok(Proof { id: digest([signed.concat().as_slice()]), until: signed_at + tolerance }),
         }
     }
+}
+
+/// The SHA-256 of these parts and their lengths.
+fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    hex::encode(hash.finalize())
 }
 
 impl<'a> From<&'a Message> for Evidence<'a> {
@@ -117,15 +129,16 @@ impl<'a> From<&'a Message> for Evidence<'a> {
 impl Verification {
     /// Checks a webhook; comparisons take the same time wherever they differ.
     pub fn check(&self, evidence: Evidence<'_>) -> Result<(), Unverified> {
-        self.check_with(evidence, &self.exposed())
+        self.prove(evidence, &self.exposed()).map(drop)
     }
 
-    /// As [`Verification::check`], and secrets that were rotated meanwhile are asked for anew, until `deadline`.
-    pub async fn check_anew(&self, evidence: Evidence<'_>, deadline: Instant) -> Result<(), Unverified> {
+    /// As [`Verification::check`], and secrets that were rotated meanwhile are refreshed, until `deadline`. The proof, if it
+    /// says when it was made: it can be sent again until it is too old.
+    pub async fn check_anew(&self, evidence: Evidence<'_>, deadline: Instant) -> Result<Option<Proof>, Unverified> {
         let seen = self.exposed();
-        match self.check_with(evidence, &seen) {
+        match self.prove(evidence, &seen) {
             Err(Unverified::Mismatch(_) | Unverified::Secret(_)) if self.is_renewed(&seen, deadline).await => {
-                self.check(evidence)
+                self.prove(evidence, &self.exposed())
             }
             result => result,
         }
@@ -148,6 +161,23 @@ impl Verification {
         }
     }
 
+    /// The headers that the proof covers beside its own, in lower case: nobody can change them. Most senders sign none.
+    pub fn signed_headers(&self) -> Vec<&str> {
+        match &self.scheme {
+            Scheme::Hmac(scheme) => scheme.signed.headers().collect(),
+            Scheme::StandardWebhooks(_) => StandardWebhooks::SIGNED.to_vec(),
+            Scheme::Token(_) => Vec::new(),
+        }
+    }
+
+    /// A deduplication id for this key that only who has the proof can make: for a webhook that is stored before it is
+    /// verified. A stranger who knows the key of an event that is to come must not be able to take its place.
+    pub fn bind(&self, key: &[u8], webhook: &Webhook) -> String {
+        let proof = webhook.headers.iter().filter(|(name, _)| self.needs_header(name));
+        let parts = proof.flat_map(|(name, value)| [name.as_bytes(), value.as_slice()]).chain([key, &webhook.body]);
+        digest(parts)
+    }
+
     /// The `WWW-Authenticate` of a 401, RFC 9110 section 11.6.1.
     pub fn challenge(&self) -> &'static str {
         match self.scheme {
@@ -157,11 +187,12 @@ impl Verification {
         }
     }
 
-    fn check_with(&self, evidence: Evidence<'_>, secrets: &[Arc<str>]) -> Result<(), Unverified> {
+    fn prove(&self, evidence: Evidence<'_>, secrets: &[Arc<str>]) -> Result<Option<Proof>, Unverified> {
         match &self.scheme {
             Scheme::Hmac(scheme) => scheme.check(evidence, secrets),
-            Scheme::StandardWebhooks(scheme) => scheme.check(evidence, secrets),
-            Scheme::Token(scheme) => scheme.check(evidence, secrets),
+            Scheme::StandardWebhooks(scheme) => scheme.check(evidence, secrets).map(Some),
+            // Whoever has the token can send what they want.
+            Scheme::Token(scheme) => scheme.check(evidence, secrets).map(|()| None),
         }
     }
 

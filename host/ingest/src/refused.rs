@@ -1,49 +1,31 @@
 //! What the front door refuses: webhooks that fail the verification of their route, or lack its keys.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::http::{StatusCode, header};
 use axum::response::Response;
+use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use towpath_core::clock::Clock;
 use towpath_core::dead_letter::DeadLetter;
 use towpath_core::envelope::{self, Webhook};
+use towpath_core::queue::Proof;
 use towpath_core::route::{KeyProblem, Keys, Route};
 use towpath_core::verify::{Evidence, Unverified, Verification};
 use tracing::warn;
 
+use crate::budget::{Answer, Ask, Source};
 use crate::router::{Ingest, problem};
 
-/// The most that is kept in a day: who posts without a secret must not fill the disk.
-const KEPT_A_DAY: usize = 64 * 1024 * 1024;
-const DAY: Duration = Duration::from_secs(24 * 3600);
+/// What a row of the store takes beside its texts, about.
+const ROW: u64 = 512;
 
 /// How long a secret that may have been rotated is waited for. A sender gives up after ten seconds or so.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How much was kept since when.
-#[derive(Default)]
-pub(crate) struct Kept {
-    since: Option<Instant>,
-    bytes: usize,
-}
-
-impl Kept {
-    /// Whether so much more may be kept; if so, it counts.
-    fn take(&mut self, bytes: usize, now: Instant) -> bool {
-        if self.since.is_none_or(|since| now - since >= DAY) {
-            *self = Kept { since: Some(now), bytes: 0 };
-        }
-        let fits = self.bytes + bytes <= KEPT_A_DAY;
-        self.bytes += if fits { bytes } else { 0 };
-        fits
-    }
-}
-
 /// Verifies a webhook that arrives now.
-pub(crate) async fn check(verification: &Verification, webhook: &Webhook) -> Result<(), Unverified> {
+pub(crate) async fn check(verification: &Verification, webhook: &Webhook) -> Result<Option<Proof>, Unverified> {
     let evidence = Evidence::arriving(webhook, Clock::wall().now());
     verification.check_anew(evidence, Instant::now() + PATIENCE).await
 }
@@ -91,24 +73,69 @@ impl Refusal<'_> {
 
 impl Ingest {
     /// Answers 401 or 422, after the webhook was counted and, where there is a store, kept with the reason.
-    pub(crate) async fn refuse(&self, route: &Route, webhook: &Webhook, keys: &Keys, refusal: Refusal<'_>) -> Response {
+    pub(crate) async fn refuse(
+        &self,
+        route: &Route,
+        webhook: &Webhook,
+        keys: &Keys,
+        refusal: Refusal<'_>,
+        from: Option<Source>,
+    ) -> Response {
         self.refused.fetch_add(1, Ordering::Relaxed);
-        let kept = self.keep(route, webhook, keys, &refusal).await;
+        let kept = self.keep(route, webhook, keys, &refusal, from).await;
         warn!(route = route.path, reason = refusal.reason(), detail = refusal.detail(), kept, "webhook refused");
         refusal.answer()
     }
 
-    async fn keep(&self, route: &Route, webhook: &Webhook, keys: &Keys, refusal: &Refusal<'_>) -> bool {
-        let Some(queue) = &self.refused_queue else { return false };
-        let body = envelope::encode(webhook);
-        if !self.kept.lock().unwrap_or_else(PoisonError::into_inner).take(body.len(), Instant::now()) {
-            return false;
-        }
+    /// Keeps it, unless the same failure of the same webhook is kept already, or there is no room: what came of that.
+    async fn keep(
+        &self,
+        route: &Route,
+        webhook: &Webhook,
+        keys: &Keys,
+        refusal: &Refusal<'_>,
+        source: Option<Source>,
+    ) -> &'static str {
+        let Some(queue) = &self.refused_queue else { return "no" };
         let (id, now) = (uuid::Uuid::new_v4().to_string(), Clock::wall().now());
         let (reason, detail) = (refusal.reason(), refusal.detail());
         let letter = DeadLetter::refused_at_ingest(id, &route.path, &route.plugin, reason, detail, now);
-        let sent = queue.send(letter.carried_by(keys.group.clone(), body, keys.attributes())).await;
-        sent.inspect_err(|error| warn!(error = %error, "what was refused could not be kept")).is_ok()
+        let mut message = letter.carried_by(keys.group.clone(), envelope::encode(webhook), keys.attributes());
+        let parts = [
+            route.path.as_bytes(),
+            b"\0",
+            letter.reason.as_bytes(),
+            b"\0",
+            letter.detail.as_bytes(),
+            b"\0",
+            &webhook.body,
+        ];
+        let failure = hex::encode(parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize());
+        // Also where another process keeps the same one.
+        message.dedup_id.clone_from(&failure);
+        if self.budget.is_stale(Instant::now()) {
+            let held = queue.holdings().await.unwrap_or_else(|error| {
+                warn!(error = %error, "what is kept of refused webhooks is not known, counting from what was");
+                None
+            });
+            self.budget.refresh(held, Instant::now());
+        }
+        let routes = self.routes.iter().filter(|route| route.can_refuse()).count();
+        let bytes = message.size() as u64 + ROW;
+        let ask = Ask { route: &route.path, routes, source, failure: &failure, bytes };
+        match self.budget.take(ask, Instant::now()) {
+            Answer::Folded => return "before",
+            Answer::Full => return "no room",
+            Answer::Keep => {}
+        }
+        match queue.send(message).await {
+            Ok(_) => "yes",
+            Err(error) => {
+                warn!(error = %error, "what was refused could not be kept");
+                self.budget.give_back(&failure);
+                "failed"
+            }
+        }
     }
 }
 
@@ -125,15 +152,5 @@ mod tests {
         let reasons: Vec<&str> = arms.map(|arm| arm.split('"').next().expect("a reason")).collect();
         assert!(reasons.len() >= 2 && reasons.contains(&Refusal::MissingKey(&[]).reason()), "{reasons:?}");
         assert!(reasons.iter().all(|reason| REASONS.contains(reason)), "{reasons:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_kept_in_a_day_is_bounded() {
-        let mut kept = Kept::default();
-        assert!(kept.take(KEPT_A_DAY - 10, Instant::now()));
-        assert!(!kept.take(11, Instant::now()));
-        assert!(kept.take(10, Instant::now()), "what did not fit was not counted");
-        tokio::time::advance(DAY).await;
-        assert!(kept.take(11, Instant::now()));
     }
 }

@@ -1,7 +1,7 @@
 //! The routes of the front door.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -12,12 +12,13 @@ use axum::routing::{get, post};
 use serde_json::json;
 use towpath_core::envelope::{self, Webhook};
 use towpath_core::poll::Health;
-use towpath_core::queue::{NewMessage, Queue, QueueError};
+use towpath_core::queue::{NewMessage, Proof, Queue, QueueError};
 use towpath_core::route::{Keys, OnMissingKey, Route, Routes};
 use towpath_core::telemetry::{self, STORY};
 use tracing::{error, info, warn};
 
-use crate::refused::{self, Kept, Refusal};
+use crate::budget::{Budget, Source};
+use crate::refused::{self, Refusal};
 
 /// What the front door needs.
 pub struct Ingest {
@@ -28,7 +29,7 @@ pub struct Ingest {
     /// The longest body that is taken, in bytes.
     pub body_limit: usize,
     pub(crate) refused_queue: Option<Arc<dyn Queue>>,
-    pub(crate) kept: Mutex<Kept>,
+    pub(crate) budget: Budget,
     accepted: AtomicU64,
     pub(crate) refused: AtomicU64,
     health: Arc<Health>,
@@ -42,14 +43,14 @@ impl Ingest {
             queue,
             body_limit,
             refused_queue: None,
-            kept: Mutex::default(),
+            budget: Budget::default(),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             health: Arc::default(),
         }
     }
 
-    /// Keeps in this queue what is answered 401 or 422, 64 MiB a day at most.
+    /// Keeps in this queue what is answered 401 or 422: 64 MiB at most, of which each route and each sender has a share.
     #[must_use]
     pub fn keeping_refused(self, queue: Arc<dyn Queue>) -> Ingest {
         Ingest { refused_queue: Some(queue), ..self }
@@ -77,7 +78,7 @@ impl Ingest {
 /// | answer | when |
 /// |---|---|
 /// | 202 `{"id": …, "webhook_id": …, "group": …, "sequence": …}` | the webhook is stored |
-/// | 401 | the webhook fails the verification of a route with `at = "ingest"` |
+/// | 401 | the webhook fails the verification of its route |
 /// | 404 | no route has the path |
 /// | 408 | the server in front says that the body took too long |
 /// | 413 | the body is longer than the limit |
@@ -115,38 +116,50 @@ async fn accept(State(ingest): State<Arc<Ingest>>, Path(path): Path<String>, req
 
 async fn take(ingest: &Ingest, route: &Route, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    let from = parts.extensions.get::<Source>().copied();
     let body = match read_body(&parts.headers, body, ingest.body_limit).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };
     let webhook = Webhook { headers: headers(&parts.headers), body };
-    if let Some(verification) = route.verify.as_ref().filter(|verification| verification.at_ingest)
-        && let Err(why) = refused::check(verification, &webhook).await
-    {
-        let refusal = Refusal::Unverified(verification, why);
-        return ingest.refuse(route, &webhook, &route.keys(&webhook), refusal).await;
+    let mut proof = None;
+    if let Some(verification) = route.verify.as_ref().filter(|verification| verification.at_ingest) {
+        proof = match refused::check(verification, &webhook).await {
+            Ok(proof) => proof,
+            Err(why) => {
+                let refusal = Refusal::Unverified(verification, why);
+                return ingest.refuse(route, &webhook, &route.keys(&webhook), refusal, from).await;
+            }
+        };
     }
     let keys = route.keys(&webhook);
     keys.problems.iter().for_each(|problem| telemetry::unreadable_key(&route.path, problem));
     if route.on_missing_key == OnMissingKey::Refuse && !keys.problems.is_empty() {
-        return ingest.refuse(route, &webhook, &keys, Refusal::MissingKey(&keys.problems)).await;
+        return ingest.refuse(route, &webhook, &keys, Refusal::MissingKey(&keys.problems), from).await;
     }
-    store(ingest, route, webhook, keys).await
+    // A proof is for one route: another may have the same secret.
+    let proof = proof.map(|proof| Proof { id: format!("{}/{}", route.path, proof.id), ..proof });
+    store(ingest, route, webhook, keys, proof).await
 }
 
-async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys) -> Response {
+async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, proof: Option<Proof>) -> Response {
     let attributes = keys.attributes();
     let Keys { group, dedup, problems } = keys;
     let (dedup_id, webhook_id) = dedup.map(|dedup| (dedup.id, dedup.webhook_id)).unzip();
     let message = NewMessage {
         group: group.clone(),
-        dedup_id: dedup_id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+        // Without a key of its own an event is the same as another if what was signed is, its time with it.
+        dedup_id: dedup_id.or_else(|| proof.as_ref().map(proof_id)).unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
         body: envelope::encode(&webhook),
         attributes,
     };
     // A disk may stall: until it has stored them, what waits is there once.
     drop(webhook);
-    match ingest.queue.send(message).await {
+    let sent = match proof {
+        Some(proof) => ingest.queue.send_proven(message, proof).await,
+        None => ingest.queue.send(message).await,
+    };
+    match sent {
         Ok(sent) => {
             ingest.accepted.fetch_add(1, Ordering::Relaxed);
             let (message_id, route, sequence) = (&sent.id, &route.path, sent.sequence.as_deref());
@@ -169,6 +182,11 @@ async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys) -> 
             again("the event could not be stored: send it again")
         }
     }
+}
+
+/// A proof as a deduplication id: its digest.
+fn proof_id(proof: &Proof) -> String {
+    proof.id.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, Response> {

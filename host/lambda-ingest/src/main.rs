@@ -2,15 +2,18 @@
 //! stored. What comes in is a payload of version 2.0 of an HTTP API, or of a function URL.
 
 use std::future::ready;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use axum::extract::Request;
 use axum::middleware;
 use axum::response::Response;
-use lambda_http::Error;
+use lambda_http::request::RequestContext;
+use lambda_http::{Error, RequestExt as _};
 use towpath_aws::{SqsQueue, client, config};
 use towpath_core::config::{Config, env};
-use towpath_ingest::{Ingest, router};
+use towpath_ingest::{Ingest, Source, router};
 use towpath_telemetry::{Telemetry, logs};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -34,15 +37,34 @@ async fn main() -> Result<(), Error> {
         telemetry.flush();
         ready(answer)
     });
-    lambda_http::run(router(Arc::new(ingest), &prefix).layer(flush)).await
+    let from = middleware::map_request(|mut request: Request| {
+        let source = request.request_context_ref().and_then(source);
+        if let Some(source) = source {
+            request.extensions_mut().insert(source);
+        }
+        ready(request)
+    });
+    lambda_http::run(router(Arc::new(ingest), &prefix).layer(flush).layer(from)).await
+}
+
+/// Who sent a request, as API Gateway saw it.
+fn source(context: &RequestContext) -> Option<Source> {
+    let RequestContext::ApiGatewayV2(context) = context else { return None };
+    let address: IpAddr = context.http.source_ip.as_deref()?.parse().ok()?;
+    Some(address.into())
 }
 
 async fn start() -> anyhow::Result<(Ingest, String)> {
     let file = env::config_file();
     let Config { queue, ingest, routes, .. } = config::load_front_door(&file).await.context("loading the config")?;
-    let Some(url) = queue.url else {
+    let Some(url) = queue.url.clone() else {
         bail!("on Lambda the config needs [queue] with url");
     };
-    let queue = SqsQueue::new(client::sqs(&url).await, url);
-    Ok((Ingest::new(routes, Arc::new(queue), ingest.body_limit), ingest.prefix))
+    let events = SqsQueue::new(client::sqs(&url).await, url);
+    let front = Ingest::new(routes, Arc::new(events), ingest.body_limit);
+    let front = match queue.refused_url {
+        Some(url) => front.keeping_refused(Arc::new(SqsQueue::new(client::sqs(&url).await, url))),
+        None => front,
+    };
+    Ok((front, ingest.prefix))
 }

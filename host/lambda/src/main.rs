@@ -62,7 +62,7 @@ fn of_this_machine(config: &Config) -> Option<Secrets> {
 
 /// Everything that can be wrong is found here, before the first message: during initialisation.
 async fn start() -> anyhow::Result<Host> {
-    let Config { queue, targets, plugins: settings, holds, registry, routes, .. } =
+    let Config { queue, targets, plugins: settings, holds, registry, routes, note_keys, .. } =
         config::load(&env::config_file(), of_this_machine).await.context("loading the config")?;
     let (Some(url), Some(dead_letter_url)) = (queue.url, queue.dead_letter_url) else {
         bail!("on Lambda the config needs [queue] with url and dead_letter_url");
@@ -86,7 +86,8 @@ async fn start() -> anyhow::Result<Host> {
         deliverer = deliverer.sign_with(client::credentials().await.context("finding credentials for aws-sigv4")?);
     }
     let source = queue.name().to_owned();
-    let pipeline = Pipeline::new(routes, plugins, deliverer, dead_letters, source, clock);
+    let mut pipeline = Pipeline::new(routes, plugins, deliverer, dead_letters, source, clock);
+    pipeline.note_keys = note_keys;
     Ok(Host { pipeline, queue, watch })
 }
 

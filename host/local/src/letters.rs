@@ -40,13 +40,13 @@ impl LocalQueue {
     }
 
     /// Moves all letters of a group, each as the message that `message` makes of it, and puts what waits for
-    /// the group in the other queue behind them: it goes on where it was stopped. Nothing of the group is
-    /// being worked on meanwhile, or it is [`SentBack::Busy`].
+    /// the group in the other queue behind them: it goes on where it was stopped. Letters that it makes no message of stay.
+    /// Nothing of the group is being worked on meanwhile, or it is [`SentBack::Busy`].
     pub async fn send_group_back(
         &self,
         to: &LocalQueue,
         group: &GroupId,
-        message: impl Fn(Browsed) -> NewMessage + Send + 'static,
+        message: impl Fn(Browsed) -> Option<NewMessage> + Send + 'static,
     ) -> Result<SentBack, QueueError> {
         let (mover, group) = (Mover::new(self, to), group.clone());
         let work = move |connection: &Connection, here: &QueueSettings| {
@@ -57,7 +57,8 @@ impl LocalQueue {
             let there = mover.to.read(connection)?;
             for letter in of_group(connection, mover.from, &group).map_err(failed)? {
                 let sequence = letter.sequence.clone();
-                moved += mover.one(connection, (here, &there), &sequence, &message(letter))?;
+                let Some(message) = message(letter) else { continue };
+                moved += mover.one(connection, (here, &there), &sequence, &message)?;
             }
             put_behind(connection, mover.to.id, &group, there.retention, moved).map_err(failed)?;
             Ok(moved)

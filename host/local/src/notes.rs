@@ -12,6 +12,21 @@ impl Store {
         self.read(move |connection| read(connection, name)).await
     }
 
+    /// The text of this name; if there is none, `text` is kept under it first. Whoever else does so at the same time gets the
+    /// same text.
+    pub async fn note_or(&self, name: &'static str, text: String) -> Result<String, QueueError> {
+        if let Some(kept) = self.note(name).await? {
+            return Ok(kept);
+        }
+        let keep = move |connection: &Connection| {
+            if let Some(kept) = read(connection, name)? {
+                return Ok(kept);
+            }
+            write(connection, name, &text).map(|()| text.clone())
+        };
+        self.run(Durability::Synced, move |connection| keep(connection).map_err(failed)).await
+    }
+
     /// Keeps a text under this name, on the disk before this returns; with none, nothing is kept any more.
     pub async fn set_note(&self, name: &'static str, text: Option<String>) -> Result<(), QueueError> {
         let set = move |connection: &Connection| match &text {

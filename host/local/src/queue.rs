@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use rusqlite::params;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use towpath_core::clock::Timestamp;
+use towpath_core::dead_letter::UNVERIFIED;
 use towpath_core::queue::{
-    GroupId, Handle, MAX_BATCH, MAX_RETENTION, MAX_VISIBILITY, MAX_WAIT, NewMessage, Queue, QueueError, QueueLimits,
-    Receive, Received, Sent,
+    GroupId, Handle, Holdings, MAX_BATCH, MAX_RETENTION, MAX_VISIBILITY, MAX_WAIT, NewMessage, Proof, Queue,
+    QueueError, QueueLimits, Receive, Received, Sent,
 };
 use towpath_core::route::is_id;
 
@@ -20,7 +21,7 @@ use crate::settings::QueueSettings;
 use crate::store::Store;
 use crate::waker::Empty;
 use crate::writer::Durability;
-use crate::{limits, receive, send, settle};
+use crate::{counts, limits, receive, send, settle};
 
 /// One queue of a store. Cheap to clone.
 #[derive(Clone)]
@@ -131,6 +132,15 @@ impl Queue for LocalQueue {
         self.send_with(message, Extras::default()).await
     }
 
+    async fn send_proven(&self, message: NewMessage, proof: Proof) -> Result<Sent, QueueError> {
+        self.send_with(message, Extras { proof: Some(proof), ..Extras::default() }).await
+    }
+
+    async fn holdings(&self) -> Result<Option<Holdings>, QueueError> {
+        let queue = self.id;
+        self.store.read(move |connection| counts::holdings(connection, queue)).await.map(Some)
+    }
+
     async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError> {
         Ok(self.take(request).await?.into_iter().map(|taken| taken.received).collect())
     }
@@ -166,9 +176,12 @@ impl Queue for LocalQueue {
 
     async fn has_group(&self, group: &GroupId) -> Result<Option<bool>, QueueError> {
         let (queue, group) = (self.id, group.0.clone());
-        let sql = "SELECT 1 FROM groups WHERE queue = ?1 AND name = ?2";
+        let sql = "SELECT 1 FROM messages m JOIN groups g ON g.id = m.grp
+            WHERE g.queue = ?1 AND g.name = ?2 AND m.reason IS NOT ?3 LIMIT 1";
         // What was sent and answered is committed, and so is seen.
-        self.store.read(move |connection| connection.prepare_cached(sql)?.exists(params![queue, group]).map(Some)).await
+        self.store
+            .read(move |connection| connection.prepare_cached(sql)?.exists(params![queue, group, UNVERIFIED]).map(Some))
+            .await
     }
 
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest, Sha256};
 use towpath_core::clock::Timestamp;
-use towpath_core::queue::{MessageId, NewMessage, QueueError, Sent};
+use towpath_core::queue::{MessageId, NewMessage, Proof, QueueError, Sent};
 
 use crate::counts;
 use crate::settings::{DedupScope, QueueSettings};
@@ -36,6 +36,8 @@ pub struct Extras {
     pub delay: Option<Duration>,
     /// The system attribute `AWSTraceHeader`.
     pub trace: Option<String>,
+    /// What its sender proved, from whoever checked it.
+    pub proof: Option<Proof>,
 }
 
 /// Stores a message behind the others of its group.
@@ -50,14 +52,27 @@ pub(crate) fn send(
     if settings.fifo
         && let Some(first) = duplicate_of(connection, queue, settings, message, now).map_err(failed)?
     {
+        // The sender may have signed it anew.
+        if let Some(proof) = &extras.proof {
+            remember_proof(connection, queue, proof, &first, now).map_err(failed)?;
+        }
+        return Ok(first);
+    }
+    if let Some(proof) = &extras.proof
+        && let Some(first) = proven_by(connection, queue, proof, now).map_err(failed)?
+    {
         return Ok(first);
     }
     let (id, seq) = store(connection, queue, settings, message, extras, now).map_err(failed)?;
     if !settings.fifo {
         return Ok(Sent { id, sequence: None });
     }
-    remember(connection, queue, settings, message, &id, seq, now).map_err(failed)?;
-    Ok(Sent { id, sequence: Some(sequence(seq)) })
+    let sent = Sent { id, sequence: Some(sequence(seq)) };
+    remember(connection, queue, settings, message, &sent, now).map_err(failed)?;
+    if let Some(proof) = &extras.proof {
+        remember_proof(connection, queue, proof, &sent, now).map_err(failed)?;
+    }
+    Ok(sent)
 }
 
 /// Stores a message whatever its deduplication id.
@@ -162,8 +177,9 @@ pub(crate) fn insert(
     Ok(seq)
 }
 
-/// The scope of ids that count in the whole queue. No group has this name.
+/// The scope of ids that count in the whole queue, and of proofs. No group has these names.
 const WHOLE_QUEUE: &str = "";
+const PROOFS: &str = " proofs";
 
 fn scope<'a>(settings: &QueueSettings, message: &'a NewMessage) -> &'a str {
     match settings.dedup_scope {
@@ -184,24 +200,73 @@ fn duplicate_of(
     let sql = "SELECT message_id, seq FROM dedup
         WHERE queue = ?1 AND scope IN ('', ?2) AND dedup_id = ?3 AND expires_at > ?4
             AND (scope = ?2 OR ?5 = '' OR coalesce(sent_group, ?2) = ?2) LIMIT 1";
-    let sent = |row: &rusqlite::Row<'_>| {
-        let (id, seq): (String, i64) = (row.get(0)?, row.get(1)?);
-        Ok(Sent { id: MessageId(id), sequence: Some(sequence(seq)) })
-    };
     let values = params![queue, message.group.as_str(), message.dedup_id, millis(now), scope(settings, message)];
-    connection.prepare_cached(sql)?.query_row(values, sent).optional()
+    connection.prepare_cached(sql)?.query_row(values, first).optional()
 }
 
-/// Remembers a deduplication id, and forgets a few that are over: more than come, so none pile up.
+/// The message that came with this proof before.
+fn proven_by(connection: &Connection, queue: i64, proof: &Proof, now: Timestamp) -> rusqlite::Result<Option<Sent>> {
+    let sql = "SELECT message_id, seq FROM dedup
+        WHERE queue = ?1 AND scope = ?2 AND dedup_id = ?3 AND expires_at > ?4";
+    connection.prepare_cached(sql)?.query_row(params![queue, PROOFS, proof.id, millis(now)], first).optional()
+}
+
+/// The message that was stored under an id first.
+fn first(row: &rusqlite::Row<'_>) -> rusqlite::Result<Sent> {
+    let (id, seq): (String, i64) = (row.get(0)?, row.get(1)?);
+    Ok(Sent { id: MessageId(id), sequence: Some(sequence(seq)) })
+}
+
+/// Remembers a proof until it proves nothing any more.
+fn remember_proof(
+    connection: &Connection,
+    queue: i64,
+    proof: &Proof,
+    sent: &Sent,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let key = Remembered { scope: PROOFS, id: &proof.id, group: None, until: proof.until };
+    key.keep(connection, queue, sent, now)
+}
+
+/// Remembers a deduplication id.
 fn remember(
     connection: &Connection,
     queue: i64,
     settings: &QueueSettings,
     message: &NewMessage,
-    id: &MessageId,
-    seq: i64,
+    sent: &Sent,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
+    let scope = scope(settings, message);
+    // A group that is the scope need not be written twice.
+    let group = Some(message.group.as_str()).filter(|group| *group != scope);
+    let key = Remembered { scope, id: &message.dedup_id, group, until: now + DEDUP };
+    key.keep(connection, queue, sent, now)
+}
+
+/// What makes a later send the same as one that was stored.
+struct Remembered<'a> {
+    scope: &'a str,
+    id: &'a str,
+    group: Option<&'a str>,
+    until: Timestamp,
+}
+
+impl Remembered<'_> {
+    fn keep(&self, connection: &Connection, queue: i64, sent: &Sent, now: Timestamp) -> rusqlite::Result<()> {
+        forget_some(connection, now)?;
+        let sql = "INSERT OR REPLACE INTO dedup (queue, scope, dedup_id, expires_at, message_id, seq, sent_group)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let Remembered { scope, id, group, until } = self;
+        let seq: i64 = sent.sequence.as_deref().and_then(|sequence| sequence.parse().ok()).unwrap_or_default();
+        let values = params![queue, scope, id, millis(*until), sent.id.as_str(), seq, group];
+        connection.prepare_cached(sql)?.execute(values).map(drop)
+    }
+}
+
+/// Forgets a few ids that are over: more than come, so none pile up.
+fn forget_some(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     let over = "SELECT queue, scope, dedup_id FROM dedup WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 4";
     let mut over = connection.prepare_cached(over)?;
     let over = over.query_map([millis(now)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
@@ -210,13 +275,6 @@ fn remember(
         let forget = "DELETE FROM dedup WHERE queue = ?1 AND scope = ?2 AND dedup_id = ?3";
         connection.prepare_cached(forget)?.execute(key)?;
     }
-    let sql = "INSERT OR REPLACE INTO dedup (queue, scope, dedup_id, expires_at, message_id, seq, sent_group)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    let scope = scope(settings, message);
-    // A group that is the scope need not be written twice.
-    let group = Some(message.group.as_str()).filter(|group| *group != scope);
-    let values = params![queue, scope, message.dedup_id, millis(now + DEDUP), id.as_str(), seq, group];
-    connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 

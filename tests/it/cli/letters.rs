@@ -36,7 +36,11 @@ async fn stations(bodies: &[&str]) -> Vec<Station> {
         let rig = Rig::new().await;
         let target = Target::answering(|_| Answer::Status(404, "no such ticket".to_owned())).await;
         rig.write("guest", Guest::forward());
-        std::fs::write(rig.path().join("towpath.toml"), one_route(&target.url)).unwrap();
+        let mut config = one_route(&target.url);
+        if sqs {
+            config += "[dead_letters]\nnote_key = \"token\"\n";
+        }
+        std::fs::write(rig.path().join("towpath.toml"), config).unwrap();
         for body in bodies {
             rig.send(&format!("g/{}", &body[..1]), body).await;
         }

@@ -240,8 +240,9 @@ Examples:
 
 If the value that the route's group is made of changes, the letter moves to the group of the new value, so that the order of \
 that group is kept: the template is in the config. A webhook-id that was derived from the route's deduplication key stays, and the \
-edit says so if the key changed; --new-webhook-id changes it too. The note stays on the message. The signature of an edited message is not checked again: none would fit. The \
-letter as it was stands in `towpath dlq audit --json`.")]
+edit says so if the key changed; --new-webhook-id changes it too. The note stays on the message. The signature of an edited message is not checked again, for none would fit: a MAC \
+proves the edit instead. A local store makes its own key for it; for SQS, name one in the config: [dead_letters] note_key. A letter that never proved \
+where it comes from is edited only with --accept-unverified. The letter as it was stands in `towpath dlq audit --json`.")]
 pub struct DlqEdit {
     /// Its id, or the beginning of it
     #[arg(value_parser = NonEmptyStringValueParser::new())]
@@ -260,6 +261,10 @@ pub struct DlqEdit {
     /// another event
     #[arg(long)]
     pub new_webhook_id: bool,
+    /// Edit it although it did not prove where it comes from: once it is sent back it is delivered without a proof. The audit
+    /// keeps who accepted it, and the note says why
+    #[arg(long)]
+    pub accept_unverified: bool,
     /// Why
     #[arg(long, value_name = "TEXT")]
     pub note: String,

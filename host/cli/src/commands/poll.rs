@@ -36,10 +36,13 @@ pub(super) async fn run(args: Poll, output: &Output, telemetry: Arc<Telemetry>) 
     };
     let (concurrency, wait, visibility) = (config.queue.concurrency, args.wait, args.visibility);
     let options = Options { concurrency, wait, visibility, clock };
+    let note_keys = config.note_keys.clone();
     let parts = Parts::new(config, options.concurrency * args.workers, holds, clock).await?;
     let source = queue.name().to_owned();
     let Parts { routes, plugins, watch, deliverer, .. } = parts;
-    let pipeline = Arc::new(Pipeline::new(routes, plugins, deliverer, dead_letters, source, clock));
+    let mut pipeline = Pipeline::new(routes, plugins, deliverer, dead_letters, source, clock);
+    pipeline.note_keys = note_keys;
+    let pipeline = Arc::new(pipeline);
     pipeline.limits.set(limits);
     let mut host = Supervisor::new();
     watch_limits(Arc::clone(&queue), Arc::clone(&pipeline), &mut host);

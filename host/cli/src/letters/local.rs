@@ -49,9 +49,9 @@ impl LocalLetters {
             let page = self.dead.browse(after.as_deref(), PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.sequence.clone());
-            parking.extend(
-                page.into_iter().map(browsed_letter).filter(|letter| letter.death.parks).map(|letter| letter.group),
-            );
+            let letters = page.into_iter().map(browsed_letter);
+            let parks = |letter: &Letter| letter.death.parks && letter.death.holds_its_group();
+            parking.extend(letters.filter(parks).map(|letter| letter.group));
         }
         self.parking = Some(parking.clone());
         Ok(parking)
@@ -76,7 +76,11 @@ impl LocalLetters {
                 self.dead.send_back(&self.events, messages).await
             }
             What::Group(group) => {
-                self.dead.send_group_back(&self.events, group, |browsed| browsed_letter(browsed).message()).await
+                let message = |browsed| {
+                    let letter = browsed_letter(browsed);
+                    letter.death.holds_its_group().then(|| letter.message())
+                };
+                self.dead.send_group_back(&self.events, group, message).await
             }
         };
         Ok(sent?)
@@ -134,8 +138,11 @@ impl Letters for LocalLetters {
     async fn send_back(&mut self, letters: Vec<Letter>) -> anyhow::Result<Moved> {
         let mut moved = Moved::default();
         let parking = self.parking().await?;
-        let (parked, single): (Vec<Letter>, Vec<Letter>) =
-            letters.into_iter().partition(|letter| letter.death.parks || parking.contains(&letter.group));
+        // One that was never verified has no place in its group.
+        let (parked, single): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(|letter| {
+            let parks = letter.death.parks || parking.contains(&letter.group);
+            parks && letter.death.holds_its_group()
+        });
         // A group that was parked goes back as a whole, with its letters that nobody asked for.
         for letter in parked {
             if self.done.contains(&letter.group) || !self.broken.lets(&letter, &mut moved) {

@@ -21,6 +21,7 @@ use super::collect::{self, Found};
 use super::shape;
 use super::{Config, Draft, Form, IngestConfig, QueueConfig, RegistryConfig, RegistryUrl, S3Url, Secret, Secrets};
 use crate::deliver::Target;
+use crate::note_keys::NoteKeys;
 use crate::plugin::Settings;
 use crate::queue::MAX_MESSAGE_BYTES;
 use crate::route::Routes;
@@ -55,7 +56,14 @@ pub(super) fn check(table: Table, file: &Path, secrets: &Secrets) -> Draft {
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut checker = Checker { folder, secrets, found, named: shape.named, weak: BTreeMap::new() };
     let queue = checker.queue(shape.queue);
-    let keep_dead_letters = checker.dead_letters(shape.dead_letters, &queue);
+    let shape::DeadLetters { keep, note_key } = shape.dead_letters;
+    let keep_dead_letters = checker.keep(keep, &queue);
+    let note_key = note_key.map(shape::Names::indexed).unwrap_or_default();
+    let note_keys = match note_key.is_empty() {
+        true => NoteKeys::default(),
+        false => NoteKeys::new(checker.secrets("dead_letters.note_key", &note_key, Form::Key)),
+    };
+    let note_key_names = note_key.into_iter().map(|(_, name)| name).collect();
     let ingest = checker.ingest(shape.ingest, &queue);
     let holds = checker.holds(shape.holds, &queue);
     let registry = checker.registry(shape.registry);
@@ -70,8 +78,20 @@ pub(super) fn check(table: Table, file: &Path, secrets: &Secrets) -> Draft {
     let secrets_prefix = shape.secrets.map(|secrets| secrets.prefix);
     let routes = Routes::new(routes);
     let file = file.to_owned();
-    let config =
-        Config { file, queue, keep_dead_letters, ingest, holds, registry, secrets_prefix, routes, plugins, targets };
+    let config = Config {
+        file,
+        queue,
+        keep_dead_letters,
+        note_keys,
+        note_key_names,
+        ingest,
+        holds,
+        registry,
+        secrets_prefix,
+        routes,
+        plugins,
+        targets,
+    };
     checker.agreement(&config);
     let warnings = checker.warnings(&config);
     let targets = checker.named.remove("target").unwrap_or_default();
@@ -87,19 +107,7 @@ impl Checker<'_> {
         let pairs = [("url", &queue.url, "dead_letter_url"), ("dead_letter_url", &queue.dead_letter_url, "url")];
         for (key, url, other) in pairs {
             let Some(url) = url else { continue };
-            match QueueUrl::read(url) {
-                Err(problem) => {
-                    let hint =
-                        "the queue's URL, such as \"https://sqs.eu-west-1.amazonaws.com/123456789012/events.fifo\"";
-                    self.wrong(format!("queue.{key}"), problem, hint);
-                }
-                Ok(queue) if !queue.is_fifo() => {
-                    let hint = "order needs a FIFO queue, and a FIFO queue's dead-letter queue is FIFO too";
-                    let problem = format!("{url:?} is not a FIFO queue: its name must end in .fifo");
-                    self.wrong(format!("queue.{key}"), problem, hint);
-                }
-                Ok(_) => {}
-            }
+            self.queue_url(key, url);
             if queue.url.is_none() || queue.dead_letter_url.is_none() {
                 self.wrong(format!("queue.{other}"), "missing", "give both, or neither for the local queue");
             }
@@ -110,6 +118,20 @@ impl Checker<'_> {
             let hint = "use two queues: a dead letter would be received again as an event, for ever";
             self.wrong("queue.dead_letter_url", "is the same queue as queue.url", hint);
         }
+        if let Some(refused) = &queue.refused_url {
+            self.queue_url("refused_url", refused);
+            let others = [("url", &queue.url), ("dead_letter_url", &queue.dead_letter_url)];
+            if queue.url.is_none() {
+                let hint = "the local store has a queue of its own for it: leave it out";
+                self.wrong("queue.refused_url", "is for queues of SQS", hint);
+            }
+            for (key, _) in
+                others.iter().filter(|(_, url)| url.as_ref().is_some_and(|url| QueueUrl::same(url, refused)))
+            {
+                let hint = "use a queue of its own: what was refused must not be received as an event or a dead letter";
+                self.wrong("queue.refused_url", format!("is the same queue as queue.{key}"), hint);
+            }
+        }
         let concurrency = queue.concurrency.unwrap_or(16);
         if !(1..=1000).contains(&concurrency) {
             self.wrong("queue.concurrency", format!("{concurrency} is not in 1–1000"), "16 is the default");
@@ -118,11 +140,27 @@ impl Checker<'_> {
         if store.is_file() {
             self.wrong("queue.store", format!("{} is a file", store.display()), "name a folder");
         }
-        QueueConfig { url: queue.url, dead_letter_url: queue.dead_letter_url, store, concurrency }
+        let shape::Queue { url, dead_letter_url, refused_url, .. } = queue;
+        QueueConfig { url, dead_letter_url, refused_url, store, concurrency }
     }
 
-    fn dead_letters(&mut self, dead_letters: shape::DeadLetters, queue: &QueueConfig) -> Option<Duration> {
-        let keep = dead_letters.keep?.0;
+    fn queue_url(&mut self, key: &str, url: &str) {
+        match QueueUrl::read(url) {
+            Err(problem) => {
+                let hint = "the queue's URL, such as \"https://sqs.eu-west-1.amazonaws.com/123456789012/events.fifo\"";
+                self.wrong(format!("queue.{key}"), problem, hint);
+            }
+            Ok(queue) if !queue.is_fifo() => {
+                let hint = "order needs a FIFO queue, and a FIFO queue's dead-letter queue is FIFO too";
+                let problem = format!("{url:?} is not a FIFO queue: its name must end in .fifo");
+                self.wrong(format!("queue.{key}"), problem, hint);
+            }
+            Ok(_) => {}
+        }
+    }
+
+    fn keep(&mut self, keep: Option<shape::Span>, queue: &QueueConfig) -> Option<Duration> {
+        let keep = keep?.0;
         if queue.url.is_some() {
             self.wrong(
                 "dead_letters.keep",

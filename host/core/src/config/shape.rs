@@ -38,6 +38,7 @@ pub(super) struct Shape {
 pub(super) struct Queue {
     pub(super) url: Option<String>,
     pub(super) dead_letter_url: Option<String>,
+    pub(super) refused_url: Option<String>,
     pub(super) store: Option<PathBuf>,
     pub(super) concurrency: Option<usize>,
 }
@@ -46,6 +47,7 @@ pub(super) struct Queue {
 #[serde(deny_unknown_fields)]
 pub(super) struct DeadLetters {
     pub(super) keep: Option<Span>,
+    pub(super) note_key: Option<Names>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -131,10 +131,11 @@ fn a_full_set_of_foreign_attributes_beside_an_envelope_does_not_keep_its_letter_
 fn an_edited_direct_message_keeps_its_headers_whatever_its_body_becomes() {
     let attributes = received(String::new(), 2).attributes;
     let stored = Stored { id: &"l-1".into(), group: &"g".into(), body: "{}", attributes: &attributes };
-    let note = Note { at: Timestamp(1), by: "ops".into(), text: "why".into() };
+    let note = Note { at: Timestamp(1), by: "ops".into(), text: "why".into(), unverified: false };
+    let seal = Seal { keys: &NoteKeys::default(), group: stored.group, route: "crm" };
     let bodies: [&[u8]; 4] = [b"{\"a\":1}", b"\xff\x00", b"{\"v\":1,\"headers\":[]}", b"\x01"];
     for body in bodies {
-        let (text, attributes) = DeadLetter::default().edited(&stored, body.to_vec(), note.clone());
+        let (text, attributes) = DeadLetter::default().edited(&stored, body.to_vec(), note.clone(), &seal);
         let webhook = webhook(&text, &attributes).expect("a webhook");
         assert_eq!(webhook.body, body);
         let names: Vec<&str> = webhook.headers.iter().map(|(name, _)| name.as_str()).collect();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Evidence, Unverified, same};
 use crate::clock::Timestamp;
+use crate::queue::Proof;
 use crate::signature::{Algorithm, Encoding, Signed};
 
 /// Where a signature stands, how it is made and over what. Senders differ in nothing else.
@@ -64,7 +65,7 @@ struct Found<'a> {
 }
 
 impl Hmac {
-    pub(super) fn check(&self, evidence: Evidence<'_>, secrets: &[Arc<str>]) -> Result<(), Unverified> {
+    pub(super) fn check(&self, evidence: Evidence<'_>, secrets: &[Arc<str>]) -> Result<Option<Proof>, Unverified> {
         let found = self.find(evidence)?;
         if found.digests.is_empty() {
             return Err(Unverified::Malformed(self.header.clone(), "signature of the expected form"));
@@ -81,8 +82,8 @@ impl Hmac {
             return Err(Unverified::Mismatch(self.header.clone()));
         }
         match found.stamp {
-            Some((_, signed_at)) => evidence.fresh(signed_at, self.tolerance),
-            None => Ok(()),
+            Some((_, signed_at)) => evidence.fresh(signed_at, self.tolerance, &pieces).map(Some),
+            None => Ok(None),
         }
     }
 

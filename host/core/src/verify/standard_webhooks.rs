@@ -12,6 +12,7 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 
 use super::hmac::Unit;
 use super::{Evidence, Unverified, same};
+use crate::queue::Proof;
 use crate::signature::{Algorithm, Encoding};
 
 /// Keys are shown with and without padding.
@@ -32,11 +33,14 @@ const HEADERS: [&str; 6] =
     ["webhook-id", "webhook-timestamp", "webhook-signature", "svix-id", "svix-timestamp", "svix-signature"];
 
 impl StandardWebhooks {
+    /// The headers that are signed, beside the time.
+    pub(super) const SIGNED: [&str; 2] = ["webhook-id", "svix-id"];
+
     pub(super) fn needs_header(name: &str) -> bool {
         HEADERS.iter().any(|needed| needed.eq_ignore_ascii_case(name))
     }
 
-    pub(super) fn check(&self, evidence: Evidence<'_>, secrets: &[Arc<str>]) -> Result<(), Unverified> {
+    pub(super) fn check(&self, evidence: Evidence<'_>, secrets: &[Arc<str>]) -> Result<Proof, Unverified> {
         let is_svix = evidence.header("webhook-id").is_none() && evidence.header("svix-id").is_some();
         let name = |part| format!("{}-{part}", if is_svix { "svix" } else { "webhook" });
         let (stamp_name, signature_name) = (name("timestamp"), name("signature"));
@@ -59,7 +63,7 @@ impl StandardWebhooks {
             }
         }
         match (matches, problem) {
-            (true, _) => evidence.fresh(signed_at, self.tolerance),
+            (true, _) => evidence.fresh(signed_at, self.tolerance, &pieces),
             (false, Some(problem)) if !usable => Err(Unverified::Secret(problem)),
             (false, _) => Err(Unverified::Mismatch(signature_name)),
         }

@@ -171,7 +171,7 @@ impl Entry {
         let proof = Proof::of(&message, &system);
         let said = system.get(TRACE).and_then(Attribute::as_text);
         let trace = said.or(trace.filter(|trace| limits::is_xml(trace))).map(str::to_owned);
-        Ok(Prepared { message, extras: Extras { delay: delay.map(Duration::from_secs), trace }, proof })
+        Ok(Prepared { message, extras: Extras { delay: delay.map(Duration::from_secs), trace, proof: None }, proof })
     }
 }
 

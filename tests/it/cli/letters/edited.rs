@@ -103,8 +103,48 @@ async fn without_the_template_of_its_route_an_edit_asks_for_keep_group() {
         );
         std::fs::remove_file(&config).unwrap();
         let none = station.dlq(&edit, &[2]).await;
-        assert!(err(&none).contains("give --config FILE, or --keep-group"), "{}", err(&none));
-        station.dlq(&[&edit[..], &["--keep-group"]].concat(), &[0]).await;
+        let says = if station.sqs { "[dead_letters] note_key" } else { "give --config FILE, or --keep-group" };
+        assert!(err(&none).contains(says), "{}", err(&none));
+        // Who made the edit is proven with the key of a store; SQS has none.
+        station.dlq(&[&edit[..], &["--keep-group"]].concat(), &[if station.sqs { 2 } else { 0 }]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_verified_is_edited_only_by_somebody_who_says_so() {
+    for station in stations(&["A1"]).await {
+        let config = station.rig.path().join("towpath.toml");
+        let text = std::fs::read_to_string(&config).unwrap().replace("[dead_letters]\nnote_key = \"token\"\n", "");
+        let verify = "plugin = \"guest\"\nverify = { scheme = \"github\", secret = \"key\" }";
+        let text = text.replace("plugin = \"guest\"", verify) + "[dead_letters]\nnote_key = \"token\"\n";
+        std::fs::write(&config, text).unwrap();
+        let id = keyed(&station).await;
+        let edit = ["edit", &id, "--set", "/n=2", "--note", "known by phone"];
+        let refused = station.dlq(&edit, &[2]).await;
+        assert!(err(&refused).contains("never proved where it comes from (unverified)"), "{}", err(&refused));
+        assert!(err(&refused).contains("--accept-unverified"), "{}", err(&refused));
+        // What died after it was verified, or needed no proof, needs no such word.
+        let other = ids(&station.json(&["list", "--reason", "refused"], &[0]).await)[0].clone();
+        std::fs::write(station.rig.path().join("new.json"), "{\"k\":\"A\"}").unwrap();
+        station.dlq(&["edit", &other, "--body", "new.json", "--keep-group", "--note", "x"], &[0]).await;
+        // A redrive as it is does not let it in.
+        station.fine_from_now_on();
+        station.redrive(&["--reason", "unverified"], &[0]).await;
+        station.work().await;
+        assert_eq!(station.target.calls().len(), 1);
+        station.dlq(&[&edit[..], &["--accept-unverified"]].concat(), &[0]).await;
+        let audit = station.json(&["audit"], &[0]).await;
+        let edits: Vec<bool> = audit
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|entry| entry["action"] == "edit")
+            .map(|entry| entry["accepted_unverified"] == true)
+            .collect();
+        assert_eq!(edits, [false, true], "{audit}");
+        station.redrive(&["--reason", "unverified"], &[0]).await;
+        station.work().await;
+        assert_eq!(station.target.bodies()[1..], ["{\"k\":\"A\",\"n\":2}"]);
     }
 }
 

@@ -6,8 +6,10 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 use towpath_core::clock::Clock;
+use towpath_core::dead_letter::Seal;
 use towpath_core::envelope::Webhook;
 use towpath_core::message::{Note, WEBHOOK_ID_ATTRIBUTE, webhook};
+use towpath_core::note_keys::NoteKeys;
 use towpath_core::queue::{Attribute, GroupId, MessageId};
 use towpath_core::route::Route;
 
@@ -17,7 +19,8 @@ use crate::args::{DlqDrop, DlqEdit};
 use crate::audit::{self, Audit};
 use crate::letters::{Edited, Letter, Letters};
 use crate::output::{Exit, Output};
-use crate::place::Found;
+use crate::place::{Found, Place};
+use crate::{aws, compose};
 
 /// What an edit did.
 struct Done {
@@ -90,6 +93,15 @@ pub(super) async fn edit(args: DlqEdit, output: &Output) -> anyhow::Result<Exit>
 
 async fn edit_one(found: &Found, letters: &mut dyn Letters, args: DlqEdit) -> anyhow::Result<Done> {
     let letter = one(letters, &args.id).await?;
+    if !letter.death.is_verified() && !args.accept_unverified {
+        bail!(
+            "{} never proved where it comes from ({}): if the sender is known by other means, --accept-unverified edits it \
+            all the same, and --note says why. Without an edit, `towpath dlq redrive` verifies it again",
+            short(&letter.death.id),
+            letter.death.reason
+        );
+    }
+    let keys = note_keys(found).await?;
     let before = webhook(&letter.body, &letter.attributes).context("the letter's body cannot be unpacked")?;
     let mut after = match &args.body {
         Some(file) => read(file)?,
@@ -108,8 +120,12 @@ async fn edit_one(found: &Found, letters: &mut dyn Letters, args: DlqEdit) -> an
         (false, Ok(route)) => regrouped(*route, &letter, &before, &after),
         (false, Err(why)) => bail!("which group the edited event belongs to is not known: {why}, or --keep-group"),
     };
-    let note = Note { at: Clock::wall().now(), by: audit::by(), text: args.note.clone() };
-    let (body, mut attributes) = letter.death.edited(&letter.stored(), after.body.clone(), note);
+    let unverified = !letter.death.is_verified();
+    let note = Note { at: Clock::wall().now(), by: audit::by(), text: args.note.clone(), unverified };
+    let path = route.as_ref().ok().and_then(|route| route.as_ref().map(|route| route.path.as_str()));
+    let path = path.or(letter.death.route.as_deref()).unwrap_or_default();
+    let seal = Seal { keys: &keys, group: &group, route: path };
+    let (body, mut attributes) = letter.death.edited(&letter.stored(), after.body.clone(), note, &seal);
     let mut webhook_id = match &route {
         Ok(route) => webhook_id(*route, &letter, &before, &after),
         Err(why) if args.new_webhook_id => bail!("which webhook-id the edited event gets is not known: {why}"),
@@ -124,6 +140,22 @@ async fn edit_one(found: &Found, letters: &mut dyn Letters, args: DlqEdit) -> an
     Audit::of(found).write("edit", &args.note, &letter)?;
     letters.replace(&letter, Edited { group: group.clone(), body, attributes }).await?;
     Ok(Done { letter, group, before: before.body, after: after.body, webhook_id })
+}
+
+/// What proves an edit here.
+async fn note_keys(found: &Found) -> anyhow::Result<NoteKeys> {
+    let configured = match &found.config {
+        Some(config) => aws::note_keys(config).await?,
+        None => NoteKeys::default(),
+    };
+    match &found.place {
+        Place::Local(queues) => compose::note_keys(queues.events.store(), &configured).await,
+        Place::Sqs { .. } if configured.is_empty() => bail!(
+            "an edit must prove that an operator made it, or hosts would verify the signature, which no longer fits: name a \
+            secret of 32 random bytes in the config, [dead_letters] note_key = \"NAME\", here and for the hosts"
+        ),
+        Place::Sqs { .. } => Ok(configured),
+    }
 }
 
 /// The route of a letter, if it has one; or why it is not known, and what to give.

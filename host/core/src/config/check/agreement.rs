@@ -55,6 +55,21 @@ impl Checker<'_> {
                 warnings.push(warning(format!("plugin.{name}.secrets"), &problem, hint));
             }
         }
+        for (index, route) in config.routes.iter().enumerate() {
+            let Some(verification) = &route.verify else { continue };
+            if !verification.at_ingest && route.dedup.is_some() {
+                let hint = "leave at out to verify at the front door, where a repeat is seen by its key";
+                let problem = "verified in the pipeline only: a repeat that is signed anew is stored again, for a key that is not \
+                    proven yet must not take the place of one that is";
+                warnings.push(warning(format!("route[{index}].verify.at"), problem, hint));
+            }
+            for (key, name) in route.unsigned_headers() {
+                let problem =
+                    format!("the header {name:?} is not signed: a webhook that is sent again can have another one");
+                let hint = "take a value of the body, or a header that the signature covers";
+                warnings.push(warning(format!("route[{index}].{key}"), &problem, hint));
+            }
+        }
         for (name, _) in config.targets.iter().filter(|(_, target)| sends_secrets_in_clear(target)) {
             let hint = "anybody on the way reads them: make the URL https";
             warnings.push(warning(format!("target.{name}.url"), "secrets are sent over http", hint));

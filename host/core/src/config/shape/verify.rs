@@ -85,9 +85,11 @@ pub(in super::super) enum Verify {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(in super::super) enum At {
+    /// At the front door, and in the pipeline again.
     #[default]
-    Pipeline,
     Ingest,
+    /// In the pipeline only: whatever comes is stored.
+    Pipeline,
 }
 
 /// What a timestamp counts.

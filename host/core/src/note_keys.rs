@@ -1,0 +1,131 @@
+//! Operators' notes: what proves that an operator left them, and nobody else who may send to the queue.
+
+use std::sync::Arc;
+
+use ring::rand::{self, SystemRandom};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::config::{Form, Secret, Secrets};
+use crate::message::{Note, Origin, origin_of};
+use crate::queue::{GroupId, MessageId, Received};
+use crate::registry::KeyError;
+use crate::signature::Algorithm;
+
+/// The keys of the MACs on notes: the first one makes them, each of them checks them. Without a key no note is trusted.
+#[derive(Clone, Debug, Default)]
+pub struct NoteKeys(Vec<Secret>);
+
+/// What a MAC covers. A note belongs to one event of one group and route, and to the body that the operator saw.
+#[derive(Serialize)]
+struct Covered<'a> {
+    /// So that no MAC for anything else under the same key fits.
+    purpose: &'static str,
+    id: &'a MessageId,
+    sent_at: u64,
+    group: &'a str,
+    route: &'a str,
+    body: String,
+    notes: &'a [Note],
+}
+
+impl NoteKeys {
+    /// These keys, the newest first.
+    pub fn new(keys: Vec<Secret>) -> NoteKeys {
+        NoteKeys(keys)
+    }
+
+    /// The secrets of these names, or what is wrong with one.
+    pub fn of(names: &[String], secrets: &Secrets) -> Result<NoteKeys, String> {
+        let key = |name: &String| secrets.get(name, Form::Key).map_err(|(problem, hint)| format!("{problem}: {hint}"));
+        names.iter().map(key).collect::<Result<_, _>>().map(NoteKeys)
+    }
+
+    /// These keys, and behind them one more.
+    #[must_use]
+    pub fn and(mut self, key: Secret) -> NoteKeys {
+        self.0.push(key);
+        self
+    }
+
+    /// A new key, of the system's random numbers.
+    pub fn new_key() -> Result<String, KeyError> {
+        let key: [u8; 32] = rand::generate(&SystemRandom::new()).map_err(|_| KeyError::Random)?.expose();
+        Ok(hex::encode(key))
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The MAC for the notes of this origin on a message of this group and route with this body. None without a key.
+    pub fn seal(&self, origin: &Origin, group: &GroupId, route: &str, body: &[u8]) -> Option<String> {
+        let key = self.0.first()?.expose();
+        Some(hex::encode(mac(&key, origin, group, route, body)))
+    }
+
+    /// Whether one of the keys made the MAC of the notes that a message carries, for this route and this body.
+    pub fn vouch_for(&self, received: &Received, route: &str, body: &[u8]) -> bool {
+        let Some(origin) = origin_of(&received.attributes).filter(|origin| !origin.notes.is_empty()) else {
+            return false;
+        };
+        self.vouch(&origin, &received.group, route, body)
+    }
+
+    pub(crate) fn vouch(&self, origin: &Origin, group: &GroupId, route: &str, body: &[u8]) -> bool {
+        let Some(given) = origin.mac.as_deref().and_then(|text| hex::decode(text).ok()) else { return false };
+        let keys: Vec<Arc<str>> = self.0.iter().map(Secret::expose).collect();
+        keys.iter().fold(false, |vouched, key| {
+            let right = mac(key, origin, group, route, body);
+            vouched | bool::from(subtle::ConstantTimeEq::ct_eq(right.as_slice(), given.as_slice()))
+        })
+    }
+}
+
+fn mac(key: &str, origin: &Origin, group: &GroupId, route: &str, body: &[u8]) -> Vec<u8> {
+    let Origin { id, sent_at, notes, .. } = origin;
+    let body = hex::encode(Sha256::digest(body));
+    let (purpose, sent_at, group) = ("towpath-notes-1", sent_at.0, group.as_str());
+    // A struct of texts and numbers always serialises.
+    let covered = serde_json::to_vec(&Covered { purpose, id, sent_at, group, route, body, notes }).unwrap_or_default();
+    Algorithm::Sha256.mac(key.as_bytes(), &[&covered])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    fn origin(mac: Option<String>) -> Origin {
+        let note = Note { at: Timestamp(2), by: "ann".into(), text: "typo".into(), unverified: false };
+        Origin { id: "m-1".into(), sent_at: Timestamp(1), notes: vec![note], mac }
+    }
+
+    #[test]
+    fn a_mac_fits_its_own_event_group_route_body_and_notes_and_no_other() {
+        let keys = NoteKeys::new(vec![Secret::new("new"), Secret::new("old")]);
+        let old = NoteKeys::new(vec![Secret::new("old")]);
+        let group = GroupId::from("g");
+        let sealed = origin(old.seal(&origin(None), &group, "crm", b"body"));
+        assert!(keys.vouch(&sealed, &group, "crm", b"body"), "an older key still checks");
+        assert!(!NoteKeys::new(vec![Secret::new("new")]).vouch(&sealed, &group, "crm", b"body"), "another key");
+        assert!(!NoteKeys::default().vouch(&sealed, &group, "crm", b"body"), "no key");
+        assert!(!keys.vouch(&origin(None), &group, "crm", b"body"), "no MAC");
+        assert!(!keys.vouch(&origin(Some(String::new())), &group, "crm", b"body"), "an empty one");
+        assert!(!keys.vouch(&sealed, &"h".into(), "crm", b"body"), "group");
+        assert!(!keys.vouch(&sealed, &group, "erp", b"body"), "route");
+        assert!(!keys.vouch(&sealed, &group, "crm", b"another"), "body");
+        let changed: [fn(&mut Origin); 4] = [
+            |origin| origin.id = "m-2".into(),
+            |origin| origin.sent_at = Timestamp(3),
+            |origin| origin.notes[0].text = "ok".into(),
+            |origin| origin.notes[0].unverified = true,
+        ];
+        for (case, change) in changed.into_iter().enumerate() {
+            let mut forged = sealed.clone();
+            change(&mut forged);
+            assert!(!keys.vouch(&forged, &group, "crm", b"body"), "case {case}");
+        }
+    }
+}
