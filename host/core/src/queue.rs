@@ -155,6 +155,15 @@ pub struct Proof {
     pub until: Timestamp,
 }
 
+/// What is known of a webhook that arrives, beside its message.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Arrival {
+    /// What its sender proved, where that can come again.
+    pub proof: Option<Proof>,
+    /// The group that an earlier version gave it, where that is another one.
+    pub former_group: Option<GroupId>,
+}
+
 /// What a queue answers to a send.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sent {
@@ -276,9 +285,10 @@ pub trait Queue: Send + Sync + 'static {
     /// minutes succeeds and returns the first message's id.
     async fn send(&self, message: NewMessage) -> Result<Sent, QueueError>;
 
-    /// As [`Queue::send`], and a queue that can remembers the proof for as long as it is good, in the same transaction: what
-    /// comes with a proof that is stored already is a duplicate, whatever its deduplication id. SQS cannot.
-    async fn send_proven(&self, message: NewMessage, _: Proof) -> Result<Sent, QueueError> {
+    /// Stores a webhook that arrives, as [`Queue::send`] does. In the same transaction a queue that can remembers its proof for as
+    /// long as that is good: what comes with a proof that is stored already is a duplicate, whatever its deduplication id.
+    /// And it puts the webhook behind what an earlier version stored for the same key. SQS can do neither.
+    async fn arrive(&self, message: NewMessage, _: Arrival) -> Result<Sent, QueueError> {
         self.send(message).await
     }
 

@@ -21,6 +21,7 @@ use crate::message::{ORIGIN_ATTRIBUTE, WEBHOOK_ID_ATTRIBUTE, webhook};
 use crate::queue::{Attribute, Attributes, GroupId, Received};
 use crate::verify::Verification;
 use key::{Key, written};
+use template::Expanded;
 
 /// The longest a group id or deduplication id can be. Source: the `SendMessage` API of SQS.
 pub const MAX_ID: usize = 128;
@@ -61,7 +62,7 @@ pub enum OnMissingKey {
 impl Route {
     /// Reads the keys of a webhook.
     pub fn keys(&self, webhook: &Webhook) -> Keys {
-        let (group, mut problems) = self.group.expand(webhook);
+        let Expanded { group, former, mut problems } = self.group.expand(webhook);
         let dedup = self.dedup.as_ref().and_then(|selector| match Key::read(selector, webhook) {
             Key::Sound(key) => {
                 Some(Dedup { id: self.dedup_id(&key, webhook), webhook_id: self.webhook_id(&group, &key) })
@@ -72,7 +73,7 @@ impl Route {
                 None
             }
         });
-        Keys { group, dedup, problems }
+        Keys { group, former_group: former, dedup, problems }
     }
 
     /// The deduplication id of a key. What is stored before it is verified must not take the place of what is.
@@ -148,6 +149,8 @@ const WEBHOOK_ID_DIGITS: usize = 32;
 pub struct Keys {
     /// Its group: always a valid group id.
     pub group: GroupId,
+    /// The group that earlier versions gave it, where that is another one: what waits there comes first.
+    pub former_group: Option<GroupId>,
     /// What makes it the same event as another, if the route names that and the webhook has it.
     pub dedup: Option<Dedup>,
     /// Keys that could not be read.

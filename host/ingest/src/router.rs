@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use serde_json::json;
 use towpath_core::envelope::{self, Webhook};
 use towpath_core::poll::Health;
-use towpath_core::queue::{NewMessage, Proof, Queue, QueueError};
+use towpath_core::queue::{Arrival, NewMessage, Proof, Queue, QueueError};
 use towpath_core::route::{Keys, OnMissingKey, Route, Routes};
 use towpath_core::telemetry::{self, STORY};
 use tracing::{error, info, warn};
@@ -144,7 +144,7 @@ async fn take(ingest: &Ingest, route: &Route, request: Request) -> Response {
 
 async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, proof: Option<Proof>) -> Response {
     let attributes = keys.attributes();
-    let Keys { group, dedup, problems } = keys;
+    let Keys { group, former_group, dedup, problems } = keys;
     let (dedup_id, webhook_id) = dedup.map(|dedup| (dedup.id, dedup.webhook_id)).unzip();
     let message = NewMessage {
         group: group.clone(),
@@ -155,11 +155,7 @@ async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, pro
     };
     // A disk may stall: until it has stored them, what waits is there once.
     drop(webhook);
-    let sent = match proof {
-        Some(proof) => ingest.queue.send_proven(message, proof).await,
-        None => ingest.queue.send(message).await,
-    };
-    match sent {
+    match ingest.queue.arrive(message, Arrival { proof, former_group }).await {
         Ok(sent) => {
             ingest.accepted.fetch_add(1, Ordering::Relaxed);
             let (message_id, route, sequence) = (&sent.id, &route.path, sent.sequence.as_deref());

@@ -17,6 +17,7 @@ pub mod endpoint;
 mod error;
 mod expired;
 mod folder;
+mod former;
 mod handle;
 mod holds;
 mod lane;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use towpath_core::clock::Timestamp;
 use towpath_core::dead_letter::UNVERIFIED;
 use towpath_core::queue::{
-    GroupId, Handle, Holdings, MAX_BATCH, MAX_RETENTION, MAX_VISIBILITY, MAX_WAIT, NewMessage, Proof, Queue,
+    Arrival, GroupId, Handle, Holdings, MAX_BATCH, MAX_RETENTION, MAX_VISIBILITY, MAX_WAIT, NewMessage, Queue,
     QueueError, QueueLimits, Receive, Received, Sent,
 };
 use towpath_core::route::is_id;
@@ -132,8 +132,8 @@ impl Queue for LocalQueue {
         self.send_with(message, Extras::default()).await
     }
 
-    async fn send_proven(&self, message: NewMessage, proof: Proof) -> Result<Sent, QueueError> {
-        self.send_with(message, Extras { proof: Some(proof), ..Extras::default() }).await
+    async fn arrive(&self, message: NewMessage, arrival: Arrival) -> Result<Sent, QueueError> {
+        self.send_with(message, Extras { arrival, ..Extras::default() }).await
     }
 
     async fn holdings(&self) -> Result<Option<Holdings>, QueueError> {

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::counts;
 use crate::error::StoreError;
+use crate::former;
 
 /// The version of the tables; a file of another version is refused.
 pub(crate) const VERSION: i64 = 5;
@@ -242,6 +243,9 @@ pub(crate) fn set(connection: &mut Connection) -> rusqlite::Result<()> {
 pub(crate) fn make(connection: &mut Connection) -> rusqlite::Result<i64> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let version = upgrade(&transaction)?;
+    if version == VERSION {
+        transaction.execute_batch(former::BEGIN)?;
+    }
     transaction.commit()?;
     Ok(version)
 }

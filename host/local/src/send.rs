@@ -6,9 +6,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest, Sha256};
 use towpath_core::clock::Timestamp;
-use towpath_core::queue::{MessageId, NewMessage, Proof, QueueError, Sent};
+use towpath_core::queue::{Arrival, MessageId, NewMessage, Proof, QueueError, Sent};
 
 use crate::counts;
+use crate::former;
 use crate::settings::{DedupScope, QueueSettings};
 use crate::store::failed;
 
@@ -36,8 +37,8 @@ pub struct Extras {
     pub delay: Option<Duration>,
     /// The system attribute `AWSTraceHeader`.
     pub trace: Option<String>,
-    /// What its sender proved, from whoever checked it.
-    pub proof: Option<Proof>,
+    /// What the front door knows of it.
+    pub arrival: Arrival,
 }
 
 /// Stores a message behind the others of its group.
@@ -53,23 +54,34 @@ pub(crate) fn send(
         && let Some(first) = duplicate_of(connection, queue, settings, message, now).map_err(failed)?
     {
         // The sender may have signed it anew.
-        if let Some(proof) = &extras.proof {
+        if let Some(proof) = &extras.arrival.proof {
             remember_proof(connection, queue, proof, &first, now).map_err(failed)?;
         }
         return Ok(first);
     }
-    if let Some(proof) = &extras.proof
+    if let Some(proof) = &extras.arrival.proof
         && let Some(first) = proven_by(connection, queue, proof, now).map_err(failed)?
     {
         return Ok(first);
     }
-    let (id, seq) = store(connection, queue, settings, message, extras, now).map_err(failed)?;
+    let behind = match &extras.arrival.former_group {
+        Some(former) => former::goes_on(connection, queue, &message.group, former).map_err(failed)?.then_some(former),
+        None => None,
+    };
+    let stored = match behind {
+        Some(former) => Cow::Owned(NewMessage { group: former.clone(), ..message.clone() }),
+        None => Cow::Borrowed(message),
+    };
+    let (id, seq) = store(connection, queue, settings, &stored, extras, now).map_err(failed)?;
+    if behind.is_some() {
+        former::extend(connection, seq).map_err(failed)?;
+    }
     if !settings.fifo {
         return Ok(Sent { id, sequence: None });
     }
     let sent = Sent { id, sequence: Some(sequence(seq)) };
     remember(connection, queue, settings, message, &sent, now).map_err(failed)?;
-    if let Some(proof) = &extras.proof {
+    if let Some(proof) = &extras.arrival.proof {
         remember_proof(connection, queue, proof, &sent, now).map_err(failed)?;
     }
     Ok(sent)

@@ -127,8 +127,20 @@ impl<'a> Key<'a> {
     }
 }
 
-/// A key as it is written in an id: itself if it can be, or else its hash.
+/// A key as it is written in an id: itself if it can be, or else its hash. One that begins as hashes do is hashed too, so that no
+/// key is written as another one's hash is.
 pub(super) fn written(key: &[u8]) -> String {
+    match std::str::from_utf8(key) {
+        Ok(text) if is_id(text) && !text.starts_with(HASH_MARK) => text.to_owned(),
+        _ => stable_hash(key),
+    }
+}
+
+/// What every hash begins with.
+const HASH_MARK: char = '~';
+
+/// A key as earlier versions wrote it.
+pub(super) fn written_before(key: &[u8]) -> String {
     match std::str::from_utf8(key) {
         Ok(text) if is_id(text) => text.to_owned(),
         _ => stable_hash(key),
@@ -139,6 +151,6 @@ pub(super) fn written(key: &[u8]) -> String {
 pub(super) fn stable_hash(value: &[u8]) -> String {
     let mut text = hex::encode(Sha256::digest(value));
     text.truncate(HASH_LENGTH - 1);
-    text.insert(0, '~');
+    text.insert(0, HASH_MARK);
     text
 }

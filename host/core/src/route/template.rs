@@ -1,9 +1,10 @@
 //! Group templates: literals, `{json:/pointer}` and `{header:name}`.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::str::FromStr;
 
-use super::key::{Key, stable_hash, written};
+use super::key::{Key, stable_hash, written, written_before};
 use super::{HASH_LENGTH, KeyProblem, MAX_ID, Selector};
 use crate::envelope::Webhook;
 use crate::json::PointerError;
@@ -15,6 +16,15 @@ use crate::queue::GroupId;
 pub struct Template {
     text: String,
     parts: Vec<Part>,
+}
+
+/// What a template makes of a webhook.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Expanded {
+    pub(super) group: GroupId,
+    /// The group that earlier versions would have made of it, where that is another one.
+    pub(super) former: Option<GroupId>,
+    pub(super) problems: Vec<KeyProblem>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -106,9 +116,10 @@ impl Template {
     }
 
     /// The group id of a webhook, and what could not be read for it. A value that is missing, or not allowed in a group
-    /// id, is replaced by a stable hash; so are all values if the id would be too long. Never fails: a message that
-    /// cannot be ordered by its key is still stored. All messages without the key share one group.
-    pub(super) fn expand(&self, webhook: &Webhook) -> (GroupId, Vec<KeyProblem>) {
+    /// id, is replaced by a stable hash; so is one that could be read in two ways where it stands, and so are all values if
+    /// the id would be too long. Never fails: a message that cannot be ordered by its key is still stored. All messages without
+    /// the key share one group. Other values have other groups: an id can be taken apart in one way only.
+    pub(super) fn expand(&self, webhook: &Webhook) -> Expanded {
         let mut problems = Vec::new();
         let mut values = Vec::new();
         for selector in self.selectors() {
@@ -116,11 +127,41 @@ impl Template {
             problems.extend(problem.map(|why| KeyProblem { key: "group", selector: selector.clone(), why }));
             values.push(value.unwrap_or_default());
         }
-        let mut group = self.join(values.iter().map(|value| written(value)));
-        if group.len() > MAX_ID {
-            group = self.join(values.iter().map(|value| stable_hash(value)));
+        let group = self.written(&values, |at, value| {
+            let text = written(value);
+            if self.is_ambiguous(at, &text) { stable_hash(value) } else { text }
+        });
+        let former = self.written(&values, |_, value| written_before(value));
+        let former = (former != group).then_some(former);
+        Expanded { group, former, problems }
+    }
+
+    fn written(&self, values: &[Cow<'_, [u8]>], write: impl Fn(usize, &[u8]) -> String) -> GroupId {
+        let group = self.join(values.iter().enumerate().map(|(at, value)| write(at, value)));
+        match group.len() > MAX_ID {
+            true => GroupId(self.join(values.iter().map(|value| stable_hash(value)))),
+            false => GroupId(group),
         }
-        (GroupId(group), problems)
+    }
+
+    /// Whether the end of this value cannot be told: the literal behind it stands in it, or begins in it. The last value ends
+    /// where the id does.
+    fn is_ambiguous(&self, at: usize, text: &str) -> bool {
+        let mut parts = self.parts.iter().skip_while({
+            let mut before = 0;
+            move |part| {
+                let skip = before <= at;
+                before += usize::from(matches!(part, Part::Value(_)));
+                skip
+            }
+        });
+        let Some(Part::Literal(literal)) = parts.next() else { return false };
+        if parts.next().is_none() {
+            return false;
+        }
+        let whole = format!("{text}{literal}");
+        // As it is looked for in a group: with one character before it at least.
+        whole.get(1..).and_then(|rest| rest.find(literal.as_str())) != Some(text.len() - 1)
     }
 
     /// Where its values stand.
@@ -223,130 +264,4 @@ fn meet(left: &[Token], right: &[Token]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::route::is_id;
-
-    fn expand(template: &str, headers: &[(&str, &[u8])], body: &[u8]) -> (String, Vec<String>) {
-        let template: Template = template.parse().expect("template");
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
-        let webhook = Webhook { headers, body: body.to_vec() };
-        let (GroupId(group), problems) = template.expand(&webhook);
-        assert!(is_id(&group), "{group:?} is a group id");
-        assert!(template.matches(&group), "{group:?} leads back to {template:?}");
-        (group, problems.iter().map(ToString::to_string).collect())
-    }
-
-    fn group(template: &str, headers: &[(&str, &[u8])], body: &str) -> String {
-        let (group, problems) = expand(template, headers, body.as_bytes());
-        assert_eq!(problems, [""; 0], "{body}");
-        group
-    }
-
-    #[test]
-    fn values_stand_as_they_are_where_a_group_id_allows_it() {
-        assert_eq!(group("fixed", &[], ""), "fixed");
-        assert_eq!(group("a/{json:/w/id}", &[], r#"{"w":{"id":"W-7"}}"#), "a/W-7");
-        assert_eq!(group("a/{json:/id}/{header:x-k}", &[("x-k", b"k")], r#"{"id":42}"#), "a/42/k");
-        assert_eq!(group("a/{json:/id}", &[], r#"{"id":[1,{"b":2.0}]}"#), r#"a/[1,{"b":2.0}]"#);
-    }
-
-    #[test]
-    fn different_values_have_different_groups_however_they_are_written() {
-        let numbers = ["100000000000000000001", "100000000000000000002", "1.1", "1.10", "1e400", "1E400", "0", "-0"];
-        let strings = [r#""\ud83d""#, r#""\ud83e""#, r#""x\ud83d""#, "\"caf\u{e9}\"", "\"two words\"", "\"\t\""];
-        let all = numbers.iter().chain(&strings);
-        let groups: HashSet<String> = all.map(|id| group("a/{json:/id}", &[], &format!(r#"{{"id":{id}}}"#))).collect();
-        assert_eq!(groups.len(), numbers.len() + strings.len());
-        assert!(groups.contains("a/100000000000000000001") && groups.contains("a/1.10"), "{groups:?}");
-        let not_utf8 = |byte: u8| {
-            let body = [b"{\"id\":\"caf".as_slice(), &[byte], b"\"}"].concat();
-            let header = [b"caf".as_slice(), &[byte]].concat();
-            let ids = ["a/{json:/id}", "a/{header:x-k}"].map(|template| expand(template, &[("x-k", &header)], &body));
-            assert_eq!(ids[0], ids[1], "in a header as in a body");
-            ids[0].clone()
-        };
-        assert_ne!(not_utf8(0xe8), not_utf8(0xe9));
-    }
-
-    #[test]
-    fn what_is_missing_or_not_allowed_becomes_a_stable_hash() {
-        let missing = "a/~e3b0c44298fc1c149afbf4c8";
-        let cases: [(&[u8], &str, &str); 9] = [
-            (b"{}", missing, "missing"),
-            (br#"{"id":null}"#, missing, "null"),
-            (br#"{"id":""}"#, missing, "empty"),
-            (b"not json", missing, "the body is not JSON from byte 0 on"),
-            (b"", missing, "the body is not JSON from byte 0 on"),
-            (br#"{"id":7"#, missing, "the body is not JSON from byte 7 on"),
-            (br#"{"id":7,"x":"#, "a/7", "the body is not JSON from byte 12 on"),
-            (br#"{"id":NaN}"#, "a/NaN", "the value is not JSON"),
-            (br#"{"id":"\x41"}"#, r#"a/"\x41""#, "the value is not JSON"),
-        ];
-        for (body, expected, why) in cases {
-            let expected = (expected.to_owned(), vec![format!("group json:/id: {why}")]);
-            assert_eq!(expand("a/{json:/id}", &[], body), expected, "{}", String::from_utf8_lossy(body));
-        }
-        for headers in [[].as_slice(), &[("x-k", b"".as_slice())]] {
-            assert_eq!(expand("a/{header:x-k}", headers, b"").0, missing);
-        }
-        assert_eq!(group("a/{json:/id}", &[], r#"{"id":"two words"}"#), "a/~a03f1d611645eb53ad16c1af");
-        let long = "x".repeat(127);
-        assert_eq!(group("a/{json:/id}", &[], &format!(r#"{{"id":"{long}"}}"#)).len(), 2 + HASH_LENGTH);
-    }
-
-    #[test]
-    fn one_mebibyte_of_brackets_has_a_group() {
-        expand("a/{json:/id}/{json:/0/0/id}", &[], "[".repeat(1024 * 1024).as_bytes());
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        let cases = [
-            ("", TemplateError::Empty),
-            ("a/{json:/id", TemplateError::Braces("a/{json:/id".into())),
-            ("a}", TemplateError::Braces("a}".into())),
-            ("a/{id}", TemplateError::Selector("id".into())),
-            ("a b", TemplateError::Literal("a b".into())),
-            ("a/{json:/a~b}", TemplateError::Pointer(PointerError::Tilde("/a~b".into()))),
-            ("{json:/a}{json:/b}", TemplateError::Adjacent),
-        ];
-        for (text, error) in cases {
-            assert_eq!(text.parse::<Template>(), Err(error), "{text:?}");
-        }
-        assert_eq!("x".repeat(129).parse::<Template>(), Err(TemplateError::TooLong));
-    }
-
-    #[test]
-    fn overlap_is_found_exactly() {
-        let cases = [
-            ("a", "a", true),
-            ("a", "b", false),
-            ("a/{json:/x}", "a/b", true),
-            ("a/{json:/x}", "a/", false),
-            ("a/{json:/x}", "b/{json:/x}", false),
-            ("{json:/x}/b", "a/{json:/y}", true),
-            ("a/{json:/x}", "a/{json:/x}/tail", true),
-            ("{json:/x}-end", "{json:/y}-fin", false),
-        ];
-        for (a, b, expected) in cases {
-            let (left, right): (Template, Template) = (a.parse().expect(a), b.parse().expect(b));
-            assert_eq!(left.overlaps(&right), expected, "{a} and {b}");
-            assert_eq!(right.overlaps(&left), expected, "{b} and {a}");
-        }
-    }
-
-    #[test]
-    fn matching_a_group_is_overlapping_with_it() {
-        let templates = ["a", "a/{json:/x}", "{json:/x}/b", "a/{json:/x}/b/{json:/y}", "{json:/x}ab{json:/y}ab"];
-        let groups =
-            ["a", "a/", "a/1", "a/b", "/b", "1/b", "a/1/b/2", "a/1/b/", "a//b/b/b", "xabyab", "xabab", "abxab", "ab"];
-        for template in templates {
-            let template: Template = template.parse().expect(template);
-            for group in groups {
-                let literal: Template = group.parse().expect(group);
-                assert_eq!(template.matches(group), template.overlaps(&literal), "{} and {group}", template.as_str());
-            }
-        }
-    }
-}
+mod tests;

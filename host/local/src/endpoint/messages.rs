@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use towpath_core::queue::{Attribute, AttributeValue, Attributes, GroupId, NewMessage, Sent};
+use towpath_core::queue::{Arrival, Attribute, AttributeValue, Attributes, GroupId, NewMessage, Sent};
 
 use super::numbers::{is_number, number};
 use super::{ApiError, Endpoint, Request, batch, md5};
@@ -171,7 +171,11 @@ impl Entry {
         let proof = Proof::of(&message, &system);
         let said = system.get(TRACE).and_then(Attribute::as_text);
         let trace = said.or(trace.filter(|trace| limits::is_xml(trace))).map(str::to_owned);
-        Ok(Prepared { message, extras: Extras { delay: delay.map(Duration::from_secs), trace, proof: None }, proof })
+        Ok(Prepared {
+            message,
+            extras: Extras { delay: delay.map(Duration::from_secs), trace, arrival: Arrival::default() },
+            proof,
+        })
     }
 }
 
