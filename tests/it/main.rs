@@ -28,6 +28,7 @@ mod order;
 mod pipeline;
 mod plugin;
 mod poll;
+mod rebinding;
 mod registry;
 mod released;
 mod secrets;
