@@ -110,7 +110,7 @@ async fn a_stranger_neither_parks_nor_blocks_what_is_real() {
 }
 
 #[tokio::test]
-async fn what_was_not_verified_stays_when_a_parked_group_goes_back() {
+async fn the_letter_of_a_stranger_parks_nobody_and_that_of_a_real_event_does() {
     let rig = Rig::new().await;
     let group = "g/1".into();
     rig.write("guest", Guest::forward());

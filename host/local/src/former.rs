@@ -101,6 +101,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_key_that_has_its_own_group_stays_there_while_others_drain() {
+        let folder = TempDir::new().expect("folder");
+        let store = Store::open(folder.path(), Clock::wall()).expect("store");
+        let queue = store.queue("events.fifo", QueueSettings::default()).await.expect("queue");
+        arrive(&queue, "other", None).await;
+        store.set_note(NOTE, None).await.expect("note");
+        drop((queue, store));
+        let store = Store::open(folder.path(), Clock::wall()).expect("store");
+        let queue = store.find("events.fifo").await.expect("look").expect("queue");
+        arrive(&queue, "new", Some("old")).await;
+        arrive(&queue, "old", None).await;
+        arrive(&queue, "new", Some("old")).await;
+        assert_eq!(groups(&queue).await, ["other", "new", "old", "new"]);
+    }
+
+    #[tokio::test]
     async fn in_a_new_store_no_key_shares_a_group() {
         let folder = TempDir::new().expect("folder");
         let store = Store::open(folder.path(), Clock::wall()).expect("store");

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 use towpath_core::queue::{Queue as _, Receive};
+use towpath_core::signature::{Algorithm, Encoding};
 use towpath_local::{LocalQueue, QueueSettings};
 use towpath_tests::binary::binary;
 use towpath_tests::endpoint::SqsServer;
 use towpath_tests::guest::Guest;
-use towpath_tests::rig::{Rig, one_route};
+use towpath_tests::rig::{KEY, Rig, one_route};
 use towpath_tests::target::{Answer, Target};
 
 use super::serve::client;
@@ -266,6 +267,36 @@ async fn without_a_config_only_targets_that_were_held_are_known() {
     let held = run(&rig, &["hold", "sss", "--store", "."]).await;
     assert!(held.status.success() && err(&held).contains("nobody checked"), "{}", err(&held));
     assert!(out(&run(&rig, &["resume", "sss", "--store", "."]).await).contains("sss is resumed"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_was_never_verified_stays_when_its_parked_group_goes_back() {
+    let target = Target::answering(|_| Answer::Status(404, String::new())).await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let keys = "plugin = \"guest\"\non_dead_letter = \"park\"\nverify = { scheme = \"github\", secret = \"key\" }";
+    let config = one_route(&target.url).replace("plugin = \"guest\"", keys);
+    std::fs::write(rig.path().join("towpath.toml"), &config).unwrap();
+    let pipeline = rig.pipeline(&config);
+    rig.send("g/A", "stranger").await;
+    for body in ["A1", "A2"] {
+        let mac = Algorithm::Sha256.mac(KEY.as_bytes(), &[body.as_bytes()]);
+        let signature = format!("sha256={}", Encoding::Hex.encode(&mac));
+        rig.send_webhook("g/A", &[("x-hub-signature-256", &signature)], body.as_bytes()).await;
+    }
+    rig.run(&pipeline).await;
+    let reasons = async || rig.letters().await.into_iter().map(|letter| letter.reason).collect::<Vec<_>>();
+    assert_eq!(reasons().await, ["unverified", "refused", "parked"]);
+    target.answer(|_| Answer::Status(200, String::new()));
+    let redriven = run(&rig, &["dlq", "redrive", "--reason", "refused", "--store", "."]).await;
+    assert!(out(&redriven).contains("sent back: 2"), "{}{}", out(&redriven), err(&redriven));
+    assert_eq!(reasons().await, ["unverified"]);
+    // Alone, it is verified again.
+    let alone = run(&rig, &["dlq", "redrive", "--all", "--store", "."]).await;
+    assert!(out(&alone).contains("sent back: 1"), "{}{}", out(&alone), err(&alone));
+    rig.run(&pipeline).await;
+    assert_eq!(target.bodies()[1..], ["A1", "A2"]);
+    assert_eq!(reasons().await, ["unverified"]);
 }
 
 /// Scenario 31.
