@@ -169,7 +169,7 @@ pub(crate) async fn open(found: &Found, to: Option<&str>, refused: bool) -> anyh
                 None => None,
             };
             let dead = aws::queue(dead_letters).await?;
-            Ok(Box::new(SqsLetters::new(events, dead, dead_letters.clone())))
+            Ok(Box::new(SqsLetters::new(events, dead, dead_letters.clone())?))
         }
     }
 }
