@@ -117,7 +117,17 @@ async fn who_does_not_know_the_path_of_the_runtime_api_can_neither_take_nor_answ
         respond("{}")
     );
     let function = answering(folder.path(), &wait);
-    let args = ["dev", "--sqs", "127.0.0.1:0", "--real-targets", "--lambda-concurrency", "1", "--lambda"];
+    let args = [
+        "dev",
+        "--sqs",
+        "127.0.0.1:0",
+        "--real-targets",
+        "--lambda-timeout",
+        "60s",
+        "--lambda-concurrency",
+        "1",
+        "--lambda",
+    ];
     let server = Server::start(folder.path(), &[&args[..], &[&function.display().to_string()]].concat());
     post(&server, "{}").await;
     let wait = async {
