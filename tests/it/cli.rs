@@ -1,12 +1,14 @@
 //! The command line as a user meets it: help, wrong input, exit codes, and a kill in the middle.
 
 mod author;
+mod browser;
 mod contained;
 mod flood;
 mod followed;
 mod function;
 mod letters;
 mod operate;
+mod private;
 mod record;
 mod releases;
 pub(super) mod serve;

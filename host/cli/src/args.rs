@@ -7,12 +7,14 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 mod dlq;
+mod names;
 mod operate;
 mod plugin;
 mod proof;
 mod story;
 
 pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, LetterPlace, Moment};
+pub use names::Names;
 pub use operate::{Deploy, Hold, Pause, Place, Poll, Resume, Status};
 pub use plugin::{
     Plugin, PluginCheck, PluginDiff, PluginFuzz, PluginNew, PluginPin, PluginPublish, PluginRollback, PluginRun,
@@ -195,6 +197,9 @@ pub struct Serve {
     /// Where /metrics, /healthz and /readyz are [default: 127.0.0.1:9464, if nobody else listens there]
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
+    /// Who may call
+    #[command(flatten)]
+    pub names: Names,
 }
 
 /// `dev`.
@@ -227,7 +232,8 @@ pub struct Dev {
     /// Reload built components only; build nothing
     #[arg(long)]
     pub no_build: bool,
-    /// Give the messages to this built Lambda function instead of the pipeline in this process
+    /// Give the messages to this built Lambda function instead of the pipeline in this process. Its
+    /// AWS_LAMBDA_RUNTIME_API is a URL with a path that nobody else knows
     #[arg(long, value_name = "PATH")]
     pub lambda: Option<PathBuf>,
     /// How many invocations run at the same time
@@ -236,9 +242,13 @@ pub struct Dev {
     /// How long an invocation may take; messages that come back do so after six times as long at the latest
     #[arg(long, value_name = "TIME", default_value = "10s", requires = "lambda", value_parser = crate::args::operate::lambda_timeout)]
     pub lambda_timeout: Duration,
-    /// Where clients of SQS reach the queues; beyond this machine TOWPATH_SECRET_SQS_ENDPOINT must be set
+    /// Where clients of SQS reach the queues, with the access key id that is printed: TOWPATH_SECRET_SQS_ENDPOINT,
+    /// or a new one for each run. Beyond this machine it must be set
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9324")]
     pub sqs: SocketAddr,
+    /// Who may call
+    #[command(flatten)]
+    pub names: Names,
 }
 
 /// `send`.

@@ -109,9 +109,9 @@ impl Audit {
     }
 
     /// All entries, oldest first.
-    pub(crate) fn read(&self) -> Vec<Entry> {
-        let text = std::fs::read_to_string(&self.0).unwrap_or_default();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    pub(crate) fn read(&self) -> anyhow::Result<Vec<Entry>> {
+        let text = private::read(&self.0).with_context(|| format!("reading {}", self.0.display()))?;
+        Ok(text.unwrap_or_default().lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
 }
 

@@ -28,6 +28,7 @@ use towpath_telemetry::Telemetry;
 use tracing::info;
 
 use crate::args::ConfigFile;
+use crate::server::{Guard, HostName};
 use crate::supervisor::Supervisor;
 use crate::{aws, server, upkeep};
 
@@ -188,11 +189,12 @@ pub(crate) struct Station {
     keep_dead_letters: Option<Duration>,
     concurrency: usize,
     health: Arc<Health>,
+    guard: Guard,
 }
 
 impl Station {
-    /// Puts the parts together. Ingest is ready while `health` says so.
-    pub(crate) async fn new(config: Config, health: Arc<Health>) -> anyhow::Result<Station> {
+    /// Puts the parts together. Ingest is ready while `health` says so. What listens is called by these names, too.
+    pub(crate) async fn new(config: Config, names: &[HostName], health: Arc<Health>) -> anyhow::Result<Station> {
         if config.queue.url.is_some() {
             bail!(
                 "{} names an SQS queue: serve and dev run the local one; leave url and dead_letter_url out",
@@ -217,7 +219,8 @@ impl Station {
         let ingest = ingest.ready_with(Arc::clone(&health)).keeping_refused(Arc::new(queues.refused.clone()));
         let ingest = Arc::new(ingest);
         let (pipeline, watch) = (Arc::new(pipeline), watch.map(Arc::new));
-        Ok(Station { engine, queues, pipeline, ingest, watch, listen, keep_dead_letters, concurrency, health })
+        let guard = Guard::of(names);
+        Ok(Station { engine, queues, pipeline, ingest, watch, listen, keep_dead_letters, concurrency, health, guard })
     }
 
     /// Starts ingest and pipeline; both end when the host stops. Returns the address it listens on.
@@ -258,7 +261,8 @@ impl Station {
         })?;
         let address = listener.local_addr().context("listening")?;
         let router = router(Arc::clone(&self.ingest), &self.listen.prefix);
-        host.tasks.spawn("ingest", server::serve(listener, router, host.stop.clone()));
+        let guard = self.guard.clone().for_any_host().for_pages_of(&self.listen.allow_origins);
+        host.tasks.spawn("ingest", server::serve(listener, router, guard, host.stop.clone()));
         host.tasks.spawn("upkeep", upkeep::run(self.queues.clone(), self.keep_dead_letters, host.stop.clone()));
         let prefix = &self.listen.prefix;
         info!(address = %address, prefix, "listening");
@@ -274,6 +278,7 @@ impl Station {
         token: Option<Secret>,
         host: &mut Supervisor,
     ) -> anyhow::Result<SocketAddr> {
+        let guard = if token.is_some() { self.guard.clone().for_any_host() } else { self.guard.clone() };
         let in_use = vec![EVENTS.to_owned(), DEAD_LETTERS.to_owned(), REFUSED.to_owned()];
         let endpoint = Endpoint::new(self.queues.events.store().clone(), in_use, token).await?;
         let listener = TcpListener::bind(at).await;
@@ -285,7 +290,7 @@ impl Station {
             // A message that is received for a client that has gone is not there for the others.
             let takes = |headers: &HeaderMap| headers.get("x-amz-target").is_some_and(|action| action == RECEIVE);
             let router = endpoint::router(endpoint);
-            let serve = server::serve_unless(listener, router, CancellationToken::new(), takes);
+            let serve = server::serve_unless(listener, router, guard, CancellationToken::new(), takes);
             stop.run_until_cancelled(serve).await;
         });
         info!(address = %address, "SQS endpoint");
@@ -303,6 +308,9 @@ pub(crate) fn watch_registry(watch: Arc<Watch>, host: &mut Supervisor) {
 
 /// The secret that clients of the SQS endpoint show: their access key id.
 const TOKEN: &str = "sqs-endpoint";
+
+/// The variable that it is in.
+pub(crate) const ENDPOINT_TOKEN: &str = "TOWPATH_SECRET_SQS_ENDPOINT";
 
 /// The token of the SQS endpoint, if there is one. Beyond this machine there must be.
 pub(crate) fn endpoint_token(at: SocketAddr, secrets: &Secrets) -> anyhow::Result<Option<Secret>> {
@@ -324,6 +332,11 @@ pub(crate) fn endpoint_token(at: SocketAddr, secrets: &Secrets) -> anyhow::Resul
         bail!("TOWPATH_SECRET_SQS_ENDPOINT must have 16–128 letters, digits and _: it is used as an access key id");
     };
     Ok(Some(token))
+}
+
+/// A token that nobody can guess, for as long as this process lives.
+pub(crate) fn made_token() -> String {
+    format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
 }
 
 /// What is stored in a queue; nothing if it cannot be read.
@@ -351,7 +364,7 @@ mod tests {
         let file = folder.path().join("towpath.toml");
         let config = Config::parse(text, &file, &Secrets::of([])).expect("config");
         let mut host = Supervisor::new();
-        let station = Station::new(config, Arc::clone(&host.health)).await.expect("station");
+        let station = Station::new(config, &[], Arc::clone(&host.health)).await.expect("station");
         station.start(&mut host).await.expect("ingest");
         let (stop, store) = (host.stop.clone(), station.queues.events.store().file().to_owned());
         let front = router(Arc::clone(&station.ingest), "/hooks");

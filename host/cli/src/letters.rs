@@ -176,7 +176,7 @@ async fn open_sqs(events: Option<&str>, dead_letters: String) -> anyhow::Result<
         None => None,
     };
     let dead = aws::queue(&dead_letters).await?;
-    Ok(Box::new(SqsLetters::new(events, dead, dead_letters)))
+    Ok(Box::new(SqsLetters::new(events, dead, dead_letters)?))
 }
 
 /// Why a message is in a dead-letter queue: its letter, or else the queue itself moved it there.

@@ -13,7 +13,7 @@ use towpath_core::poll::Health;
 use towpath_core::tasks::Tasks;
 use towpath_telemetry::Telemetry;
 
-use crate::server;
+use crate::server::{self, Guard};
 
 /// The type of Prometheus' text format.
 const METRICS: &str = "text/plain; version=0.0.4";
@@ -22,6 +22,7 @@ const METRICS: &str = "text/plain; version=0.0.4";
 /// drain can be watched to its end.
 pub(crate) async fn listen(
     address: SocketAddr,
+    guard: Guard,
     health: Arc<Health>,
     telemetry: Arc<Telemetry>,
     tasks: &mut Tasks,
@@ -40,6 +41,6 @@ pub(crate) async fn listen(
     };
     let router = Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready));
     let router = router.route("/metrics", get(metrics));
-    tasks.spawn("metrics server", server::serve(listener, router, CancellationToken::new()));
+    tasks.spawn("metrics server", server::serve(listener, router, guard, CancellationToken::new()));
     Ok(address)
 }

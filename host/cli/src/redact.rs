@@ -2,14 +2,15 @@
 //! equal replacements, so that a mapping can still be tested; without the key nobody finds out what they were.
 
 use std::borrow::Cow;
-use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use regex_lite::{Captures, Regex};
 use towpath_core::json::{children, text};
 use towpath_core::plugin::digest;
+use towpath_core::private;
+
+use crate::compose::made_token;
 
 /// What is nested deeper is replaced as a whole.
 const DEEPEST: usize = 100;
@@ -146,19 +147,14 @@ impl Redactor {
 
 /// The key in this file, made when it is first needed, for its owner only. Who has it can find out what short values were.
 pub(crate) fn key(file: &Path) -> anyhow::Result<String> {
-    if let Ok(key) = std::fs::read_to_string(file) {
+    if let Some(key) = private::read(file).with_context(|| format!("reading {}", file.display()))? {
         return Ok(key.trim().to_owned());
     }
-    let key = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let key = made_token();
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        private::make_folder(folder).with_context(|| format!("making {}", folder.display()))?;
     }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut made = options.open(file).with_context(|| format!("making {}", file.display()))?;
-    writeln!(made, "{key}").with_context(|| format!("writing {}", file.display()))?;
+    private::write(file, format!("{key}\n").as_bytes()).with_context(|| format!("making {}", file.display()))?;
     Ok(key)
 }
 

@@ -6,6 +6,7 @@
 //! when its client hangs up: what is asked of the store then counts until it is done.
 
 mod connections;
+mod guard;
 mod tracked;
 mod work;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
+use axum::middleware;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -29,6 +31,7 @@ use towpath_ingest::Source;
 use tracing::{debug, warn};
 
 use connections::{Connections, Seat};
+pub(crate) use guard::{Guard, HostName};
 use tracked::Tracked;
 use work::Work;
 
@@ -51,9 +54,9 @@ const MAX_HEAD: usize = 64 * 1024;
 /// How long nothing is accepted after the system had no room for another connection.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `stop`; then what runs is finished and nothing new is taken.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    serve_unless(listener, router, stop, |_| false).await;
+/// Serves whom the guard lets in, until `stop`; then what runs is finished and nothing new is taken.
+pub(crate) async fn serve(listener: TcpListener, router: Router, guard: Guard, stop: CancellationToken) {
+    serve_unless(listener, router, guard, stop, |_| false).await;
 }
 
 /// Serves, and works on no request to its end once its client has hung up of whose head `only_for_client` says that its answer is all that
@@ -61,9 +64,11 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
 pub(crate) async fn serve_unless(
     listener: TcpListener,
     router: Router,
+    guard: Guard,
     stop: CancellationToken,
     only_for_client: fn(&HeaderMap) -> bool,
 ) {
+    let router = router.layer(middleware::from_fn_with_state(guard, guard::guard));
     let connections = Connections::new(capacity(), MAX_HELD);
     let host = Host { router, stop: stop.clone(), heirs: TaskTracker::new(), only_for_client };
     let mut tasks = JoinSet::new();
@@ -190,7 +195,7 @@ mod tests {
         };
         tokio::select! {
             answer = client => answer,
-            () = serve(listener, router, CancellationToken::new()) => unreachable!("it serves for ever"),
+            () = serve(listener, router, Guard::default().for_any_host(), CancellationToken::new()) => unreachable!("it serves for ever"),
         }
     }
 

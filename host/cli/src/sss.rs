@@ -16,6 +16,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use towpath_core::tasks::Tasks;
 
+use crate::server::Guard;
+
 /// How long a slow answer takes: longer than any sensible timeout.
 const SLOW: Duration = Duration::from_secs(60);
 
@@ -104,7 +106,7 @@ impl Sss {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("starting the fake SSS")?;
         let address = listener.local_addr().context("starting the fake SSS")?;
         let router = Router::new().fallback(answer).with_state(sss.clone());
-        let serve = crate::server::serve(listener, router, CancellationToken::new());
+        let serve = crate::server::serve(listener, router, Guard::default(), CancellationToken::new());
         tasks.spawn("fake target", async move {
             stop.run_until_cancelled(serve).await;
         });

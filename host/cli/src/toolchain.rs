@@ -4,6 +4,8 @@ mod js;
 mod python;
 mod rust;
 
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -92,7 +94,11 @@ pub(crate) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
     let component = folder.join(COMPONENT);
     // Written beside and renamed, so that a host that reloads never reads half a file.
     let partial = folder.join(format!("{COMPONENT}.partial"));
-    std::fs::copy(&built, &partial).with_context(|| format!("copying {}", built.display()))?;
+    if partial.symlink_metadata().is_ok() {
+        std::fs::remove_file(&partial).with_context(|| format!("removing {}", partial.display()))?;
+    }
+    let copied = File::create_new(&partial).and_then(|mut new| io::copy(&mut File::open(&built)?, &mut new));
+    copied.with_context(|| format!("copying {} to {}", built.display(), partial.display()))?;
     std::fs::rename(&partial, &component).with_context(|| format!("writing {}", component.display()))?;
     Ok(component)
 }

@@ -76,6 +76,8 @@ pub struct IngestConfig {
     pub prefix: String,
     /// The longest body that is taken, in bytes.
     pub body_limit: usize,
+    /// The origins of web pages that may post, such as `https://forms.example.com`.
+    pub allow_origins: Vec<String>,
 }
 
 /// `[registry]`.

@@ -1,41 +1,125 @@
 //! Files and folders that are their user's alone, whatever the umask says: they hold webhooks.
+//!
+//! The last name of a path is never a symbolic link that is followed, and never anything but a file, or a folder: who can write to the
+//! folder above could otherwise choose what is overwritten, or where webhooks are copied to.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+use tempfile::TempDir;
 use tracing::warn;
 
 const FILE: u32 = 0o600;
 const FOLDER: u32 = 0o700;
 
+/// A pipe that somebody put in a file's place fails to open, and nobody waits for its other end.
+const FLAGS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
+
 /// Makes a folder, and those above it, where they are missing.
 pub fn make_folder(path: &Path) -> io::Result<()> {
-    let existed = path.is_dir();
-    DirBuilder::new().recursive(true).mode(FOLDER).create(path)?;
-    if !existed {
-        tighten_folder(path);
+    refuse_link(path)?;
+    let missing = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    for folder in missing.collect::<Vec<_>>().into_iter().rev() {
+        match DirBuilder::new().mode(FOLDER).create(folder) {
+            // A umask may take what its owner needs.
+            Ok(()) if mode(folder)? != FOLDER => std::fs::set_permissions(folder, Permissions::from_mode(FOLDER))?,
+            Err(error) if error.kind() != ErrorKind::AlreadyExists || !folder.is_dir() => return Err(error),
+            _ => {}
+        }
     }
-    Ok(())
+    match path.as_os_str().is_empty() || path.is_dir() {
+        true => Ok(()),
+        false => Err(io::Error::new(ErrorKind::NotADirectory, format!("{} is not a folder", path.display()))),
+    }
 }
 
 /// Makes an empty file, unless there is one. That is tightened, and not opened.
 pub fn make(path: &Path) -> io::Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(FILE).open(path) {
-        Ok(_) => {}
+    match create(path) {
+        Ok(_) => return Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
     }
-    tighten(path);
+    refuse_link(path)?;
+    match std::fs::symlink_metadata(path)?.is_file() {
+        true => tighten(path),
+        false => return Err(no_file(path)),
+    }
     Ok(())
+}
+
+/// Makes a file that is not there yet.
+pub fn create(path: &Path) -> io::Result<File> {
+    made(OpenOptions::new().write(true), path)
+}
+
+/// Makes a file that is not there yet, with this in it.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    create(path)?.write_all(bytes)
+}
+
+/// Copies a file to one that is not there yet.
+pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    io::copy(&mut opened(OpenOptions::new().read(true), from)?, &mut create(to)?).map(drop)
 }
 
 /// Opens a file to append to it, and makes it if it is missing.
 pub fn append(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).append(true).mode(FILE).open(path)?;
-    tighten(path);
-    Ok(file)
+    match made(OpenOptions::new().append(true), path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => tight(OpenOptions::new().append(true), path),
+        made => made,
+    }
+}
+
+/// Opens a file to read it and to write to it.
+pub fn update(path: &Path) -> io::Result<File> {
+    tight(OpenOptions::new().read(true).write(true), path)
+}
+
+/// Reads a file; `None` if there is none. The end of one that a crash has torn may be no text.
+pub fn read(path: &Path) -> io::Result<Option<String>> {
+    match tight(OpenOptions::new().read(true), path) {
+        Ok(mut file) => {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A folder that is removed with this, in the system's folder for such or in another.
+pub fn passing_folder(prefix: &str, inside: Option<&Path>) -> io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix).permissions(Permissions::from_mode(FOLDER));
+    let folder = match inside {
+        Some(above) => builder.tempdir_in(above),
+        None => builder.tempdir(),
+    }?;
+    if mode(folder.path())? != FOLDER {
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(FOLDER))?;
+    }
+    Ok(folder)
+}
+
+/// Fails if this is a symbolic link.
+pub fn refuse_link(path: &Path) -> io::Result<()> {
+    // A slash at its end would follow it.
+    let path: PathBuf = path.components().collect();
+    match std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
+        true => Err(io::Error::new(
+            ErrorKind::InvalidInput,
+            format!(
+                "{} is a symbolic link, which is not followed: remove it, or name what it points to",
+                path.display()
+            ),
+        )),
+        false => Ok(()),
+    }
 }
 
 /// Takes the rights of all others on a file, if it is there.
@@ -48,14 +132,55 @@ pub fn tighten_folder(path: &Path) {
     set(path, FOLDER);
 }
 
-fn set(path: &Path, mode: u32) {
-    let Ok(found) = std::fs::metadata(path) else { return };
-    if !(found.is_file() || found.is_dir()) || found.permissions().mode() & 0o777 & !mode == 0 {
+/// Makes a file that is not there yet. Its rights are those of its owner: a umask may take them.
+fn made(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.create_new(true).mode(FILE).open(path)?;
+    if file.metadata()?.permissions().mode() & 0o777 != FILE {
+        file.set_permissions(Permissions::from_mode(FILE))?;
+    }
+    Ok(file)
+}
+
+fn opened(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let flags = FLAGS.bits().cast_signed();
+    let file = options.custom_flags(flags).open(path).map_err(|error| match refuse_link(path) {
+        Err(link) => link,
+        Ok(()) if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => no_file(path),
+        Ok(()) => error,
+    })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(no_file(path)) }
+}
+
+/// Opens a file that is there, and takes the rights of all others on it.
+fn tight(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = opened(options, path)?;
+    if file.metadata()?.permissions().mode() & 0o777 & !FILE != 0 {
+        warn_if_loose(path, file.set_permissions(Permissions::from_mode(FILE)));
+    }
+    Ok(file)
+}
+
+fn set(path: &Path, right: u32) {
+    let Ok(found) = std::fs::symlink_metadata(path) else { return };
+    if !(found.is_file() || found.is_dir()) || found.permissions().mode() & 0o777 & !right == 0 {
         return;
     }
-    if let Err(error) = std::fs::set_permissions(path, Permissions::from_mode(mode)) {
+    warn_if_loose(path, std::fs::set_permissions(path, Permissions::from_mode(right)));
+}
+
+fn warn_if_loose(path: &Path, tightened: io::Result<()>) {
+    if let Err(error) = tightened {
         warn!(path = %path.display(), error = &error as &dyn std::error::Error, "cannot keep others from reading it");
     }
+}
+
+fn mode(path: &Path) -> io::Result<u32> {
+    Ok(std::fs::symlink_metadata(path)?.permissions().mode() & 0o777)
+}
+
+fn no_file(path: &Path) -> io::Error {
+    let problem = format!("{} is not a regular file: remove it, or name another", path.display());
+    io::Error::new(ErrorKind::InvalidInput, problem)
 }
 
 /// Puts a folder on the disk: the names in it, not what is in its files.
@@ -68,38 +193,4 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use tempfile::TempDir;
-
-    use super::*;
-
-    fn mode(path: &Path) -> u32 {
-        std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777
-    }
-
-    #[test]
-    fn files_and_folders_are_their_users_alone_new_or_not() {
-        let folder = TempDir::new().expect("folder");
-        let (made, file) = (folder.path().join("a/b"), folder.path().join("a/b/file"));
-        make_folder(&made).expect("made");
-        assert_eq!([mode(&folder.path().join("a")), mode(&made)], [0o700; 2]);
-        for open in [make as fn(&Path) -> io::Result<()>, |path| append(path).map(drop)] {
-            open(&file).expect("made");
-            assert_eq!(mode(&file), 0o600);
-            std::fs::set_permissions(&file, Permissions::from_mode(0o664)).expect("loose");
-            open(&file).expect("opened");
-            assert_eq!(mode(&file), 0o600);
-            std::fs::remove_file(&file).expect("removed");
-        }
-    }
-
-    #[test]
-    fn a_folder_that_was_there_is_left_alone_until_it_is_said() {
-        let folder = TempDir::new().expect("folder");
-        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("loose");
-        make_folder(folder.path()).expect("there");
-        assert_eq!(mode(folder.path()), 0o755);
-        tighten_folder(folder.path());
-        assert_eq!(mode(folder.path()), 0o700);
-    }
-}
+mod tests;

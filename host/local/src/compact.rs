@@ -1,12 +1,12 @@
 //! Giving room back: pages that are free beside the writer, a few at a time, or the whole file, written again while nobody
 //! has it open.
 
-use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
+use towpath_core::private;
 use towpath_core::queue::QueueError;
 
 use crate::error::{StoreError, failed};
@@ -60,6 +60,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// fails if anybody has the store open.
 pub fn compact(folder: &Path) -> Result<Compacted, StoreError> {
     let file = folder.join(FILE);
+    folder::refuse_links(folder).map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
     if !file.is_file() {
         return Err(StoreError::Missing { folder: folder.to_owned() });
     }
@@ -92,7 +93,7 @@ fn write_log_again(connection: &Connection, file: &Path) -> Result<(), StoreErro
     let frames = frames.map_err(|error| StoreError::open(file.to_owned(), error))?;
     // There is no log where it says -1.
     let Ok(frames @ 1..) = u32::try_from(frames) else { return Ok(()) };
-    let log = File::options().read(true).write(true).open(beside(file, "-wal"));
+    let log = private::update(&beside(file, "-wal"));
     let written = log.and_then(|log| wal::write_again(&log, frames).and_then(|()| log.sync_data()));
     written.map_err(|source| StoreError::Rewrite { file: file.to_owned(), source })
 }

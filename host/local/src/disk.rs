@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
+use towpath_core::private;
 use tracing::{debug, error, info, warn};
 
 use crate::schema;
@@ -247,7 +248,7 @@ struct Behind {
 impl Log {
     /// The log beside this file, which a connection has open.
     pub(crate) fn of(file: &Path) -> io::Result<Log> {
-        let log = File::options().read(true).write(true).open(wal::beside(file, "-wal"))?;
+        let log = private::update(&wal::beside(file, "-wal"))?;
         Ok(Log { log, file: file.to_owned(), identity: identities(file)?, behind: None })
     }
 

@@ -8,8 +8,8 @@ use towpath_core::queue::QueueError;
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The folder cannot be made.
-    #[error("cannot create {}", folder.display())]
+    /// The folder cannot be made, or something in it is not what it should be.
+    #[error("cannot use the folder {} for a store", folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,

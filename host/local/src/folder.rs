@@ -1,7 +1,7 @@
 //! The folder of a store: it and what is in it are its user's alone, and on the disk before anything is promised.
 
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use towpath_core::private;
 
@@ -12,6 +12,7 @@ use crate::wal::beside;
 pub(crate) fn make(folder: &Path) -> io::Result<()> {
     private::make_folder(folder)?;
     let file = folder.join(FILE);
+    refuse_links(folder)?;
     // It is not opened if it is there: closing it would lose the locks that SQLite has on it for others in this process.
     private::make(&file)?;
     private::tighten(&beside(&file, "-wal"));
@@ -20,6 +21,21 @@ pub(crate) fn make(folder: &Path) -> io::Result<()> {
         private::tighten_folder(folder);
     }
     Ok(())
+}
+
+/// Fails if the folder, or a file of the store in it, is a symbolic link: somebody who planted it would have the store elsewhere.
+pub(crate) fn refuse_links(folder: &Path) -> io::Result<()> {
+    private::refuse_link(folder)?;
+    let file = folder.join(FILE);
+    ["", "-wal", "-shm"].into_iter().try_for_each(|suffix| private::refuse_link(&beside(&file, suffix)))
+}
+
+/// The file with all links above it followed: of those SQLite follows none where it is told not to follow the file itself.
+pub(crate) fn resolved(file: &Path) -> PathBuf {
+    let name = file.file_name().unwrap_or_default();
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // What cannot be resolved cannot be opened either.
+    folder.canonicalize().map_or_else(|_| file.to_owned(), |folder| folder.join(name))
 }
 
 /// Puts the names of the folder's files on the disk, and its own name, and those of the folders above it that may be new.
@@ -73,6 +89,58 @@ mod tests {
         }
         for name in ["towpath.db", "towpath.db-wal", "towpath.db-shm"] {
             assert_eq!(mode(&folder.join(name)), 0o600, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_link_planted_at_a_path_of_the_store_is_an_error_that_names_it() {
+        for (name, before) in
+            [("", false), ("/towpath.db", false), ("/towpath.db-wal", true), ("/towpath.db-shm", true)]
+        {
+            let above = TempDir::new().expect("folder");
+            let (folder, elsewhere) = (above.path().join("store"), above.path().join("elsewhere"));
+            if before {
+                drop(Store::open(&folder, Clock::wall()).expect("store"));
+            }
+            let planted = above.path().join(format!("store{name}"));
+            match name {
+                "" => std::fs::create_dir(&elsewhere).expect("made"),
+                _ => private::make_folder(&folder).expect("made"),
+            }
+            let _ = std::fs::remove_file(&planted);
+            std::os::unix::fs::symlink(&elsewhere, &planted).expect("planted");
+            let said = |error: crate::StoreError| std::error::Error::source(&error).expect("a cause").to_string();
+            let errors = [
+                Store::open(&folder, Clock::wall()).err(),
+                Store::look(&folder, Clock::wall()).err(),
+                crate::compact(&folder).err(),
+                crate::recover(&folder, &above.path().join("saved"), &Default::default()).err(),
+                crate::recover(&above.path().join("damaged"), &folder, &Default::default()).err(),
+            ];
+            for (number, error) in errors.into_iter().enumerate() {
+                let error = said(error.unwrap_or_else(|| panic!("{number} follows the link {name:?}")));
+                let named = format!("{} is a symbolic link", planted.display());
+                assert!(error.contains(&named), "{number}: {error}");
+            }
+            let made = elsewhere.is_file() || elsewhere.is_dir() && elsewhere.read_dir().expect("read").count() > 0;
+            assert!(!made, "{name:?}: nothing is made where the link points to");
+        }
+    }
+
+    /// What is checked may be replaced before it is opened: SQLite does not follow the link either.
+    #[test]
+    fn sqlite_follows_no_link_at_the_end_and_those_above_it() {
+        let above = TempDir::new().expect("folder");
+        let (real, link) = (above.path().join("real"), above.path().join("link"));
+        std::fs::create_dir(&real).expect("made");
+        std::os::unix::fs::symlink(&real, &link).expect("linked");
+        let _store = Store::open(&link.join("store"), Clock::wall()).expect("a folder above may be a link");
+        let planted = real.join("planted.db");
+        std::os::unix::fs::symlink(real.join("store/towpath.db"), &planted).expect("planted");
+        for file in [&planted, &link.join("planted.db")] {
+            assert!(crate::schema::connect(file).is_err(), "{}", file.display());
+            let readers = crate::reader::Readers::of(file);
+            assert!(readers.read(crate::schema::version).is_err(), "{}", file.display());
         }
     }
 

@@ -7,10 +7,11 @@ use std::sync::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tempfile::TempDir;
+use towpath_core::private;
 
-use crate::schema;
 use crate::store::lock;
 use crate::wal::beside;
+use crate::{folder, schema};
 
 /// So many are kept for the next who look.
 const IDLE: usize = 4;
@@ -86,7 +87,7 @@ impl Reader {
         let opened = match log {
             // SQLite would make one.
             Err(_) => return Reader::still(file),
-            Ok(_) => connect(file, OpenFlags::empty()),
+            Ok(_) => connect(&folder::resolved(file), OpenFlags::empty()),
         };
         match (opened, log.unwrap_or_default()) {
             (Ok(connection), _) => Ok(Reader { connection, at: At::Live }),
@@ -100,6 +101,7 @@ impl Reader {
 
     fn still(file: &Path) -> rusqlite::Result<Reader> {
         let version = Version::of(file);
+        let file = folder::resolved(file);
         let escaped = file.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
         let connection = connect(Path::new(&format!("file:{escaped}?immutable=1")), OpenFlags::SQLITE_OPEN_URI)?;
         Ok(Reader { connection, at: At::Still(version) })
@@ -110,11 +112,14 @@ impl Reader {
             let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
             rusqlite::Error::SqliteFailure(code, Some(format!("cannot copy it to look at it: {error}")))
         };
-        let folder = TempDir::new().map_err(cannot)?;
+        let folder = private::passing_folder("towpath-look-", None).map_err(cannot)?;
         let copy = folder.path().join("look.db");
-        std::fs::copy(beside(file, "-wal"), beside(&copy, "-wal")).map_err(cannot)?;
-        std::fs::copy(file, &copy).map_err(cannot)?;
-        Ok(Reader { connection: connect(&copy, OpenFlags::empty())?, at: At::Copy { _folder: folder } })
+        private::copy(&beside(file, "-wal"), &beside(&copy, "-wal")).map_err(cannot)?;
+        private::copy(file, &copy).map_err(cannot)?;
+        Ok(Reader {
+            connection: connect(&folder::resolved(&copy), OpenFlags::empty())?,
+            at: At::Copy { _folder: folder },
+        })
     }
 }
 
@@ -141,8 +146,8 @@ fn changed() -> rusqlite::Error {
 }
 
 fn connect(path: &Path, besides: OpenFlags) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | besides;
-    let mut connection = Connection::open_with_flags(path, flags)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let mut connection = Connection::open_with_flags(path, flags | besides)?;
     connection.busy_handler(Some(schema::ask_again))?;
     // As the last one to close the store it leaves the log as it is.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;

@@ -10,9 +10,9 @@ use rusqlite::{Connection, ErrorCode, Row, Rows, Statement, params_from_iter};
 
 use crate::settings::QueueSettings;
 use crate::store::{FILE, Store, StoreError};
-use crate::{counts, schema};
-use tempfile::TempDir;
+use crate::{counts, folder, schema};
 use towpath_core::clock::Clock;
+use towpath_core::private;
 
 /// The tables whose rows are saved: rows have numbers in the first four.
 const NUMBERED: [&str; 4] = ["queues", "groups", "messages", "moves"];
@@ -38,18 +38,24 @@ pub struct Recovered {
 /// told for their number.
 pub fn recover(from: &Path, to: &Path, names: &BTreeMap<i64, String>) -> Result<Recovered, StoreError> {
     let (damaged, saved) = (from.join(FILE), to.join(FILE));
+    let cannot = |folder: &Path| {
+        let folder = folder.to_owned();
+        move |source| StoreError::Folder { folder, source }
+    };
+    folder::refuse_links(from).map_err(cannot(from))?;
+    folder::refuse_links(to).map_err(cannot(to))?;
     if saved.exists() {
         return Err(StoreError::Exists { file: saved });
     }
     drop(Store::open(to, Clock::wall())?);
-    let aside = TempDir::new_in(to).map_err(|source| StoreError::Folder { folder: to.to_owned(), source })?;
+    let aside = private::passing_folder("recover-", Some(to)).map_err(cannot(to))?;
     let copy = copy(&damaged, aside.path())?;
     let failed = |file: &Path| {
         let file = file.to_owned();
         move |source| StoreError::open(file, source)
     };
     let old = Connection::open(&copy).map_err(failed(&damaged))?;
-    let mut new = Connection::open(&saved).map_err(failed(&saved))?;
+    let mut new = Connection::open_with_flags(folder::resolved(&saved), schema::flags()).map_err(failed(&saved))?;
     let recovered = fill(&old, &mut new, names).map_err(failed(&saved))?;
     new.close().map_err(|(_, error)| failed(&saved)(error))?;
     Ok(recovered)
@@ -61,7 +67,7 @@ fn copy(damaged: &Path, to: &Path) -> Result<PathBuf, StoreError> {
     let copy = to.join("damaged.db");
     for (from, to) in with_log(damaged).into_iter().zip(with_log(&copy)) {
         if from.exists() || from == damaged {
-            std::fs::copy(&from, to).map_err(|source| StoreError::Folder { folder: from, source })?;
+            private::copy(&from, &to).map_err(|source| StoreError::Folder { folder: from, source })?;
         }
     }
     Ok(copy)

@@ -6,9 +6,8 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::counts;
 use crate::error::StoreError;
-use crate::former;
+use crate::{counts, folder, former};
 
 /// The version of the tables; a file of another version is refused.
 pub(crate) const VERSION: i64 = 5;
@@ -184,7 +183,10 @@ pub(crate) fn ask_again(tries: i32) -> bool {
 
 /// A connection has one user at a time: a mutex for each of its calls would cost for nothing.
 pub(crate) fn flags() -> OpenFlags {
-    OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX
+    OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW
 }
 
 /// The version of a file.
@@ -205,7 +207,7 @@ pub(crate) fn check(file: &Path, found: i64) -> Result<(), StoreError> {
 /// A connection to this file, which is made if it is missing. By itself it never moves the log, not even when it is closed:
 /// that is for those who know that the log is whole.
 pub(crate) fn connect(file: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(file, flags())?;
+    let connection = Connection::open_with_flags(folder::resolved(file), flags())?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(connection)

@@ -74,6 +74,7 @@ impl Store {
     pub fn look(folder: &Path, clock: Clock) -> Result<Store, StoreError> {
         let store = Store::new(folder, clock, checkpoint::LONG);
         let file = &store.shared.file;
+        folder::refuse_links(folder).map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
         if !file.is_file() {
             return Err(StoreError::Missing { folder: folder.to_owned() });
         }

@@ -7,6 +7,8 @@ use std::mem::ManuallyDrop;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use towpath_core::private;
+
 /// The header of the log, and that of each frame.
 const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
@@ -27,7 +29,7 @@ pub(crate) struct Index {
 impl Index {
     /// The index of the store in this file, which a connection has open.
     pub(crate) fn of(file: &Path) -> io::Result<Index> {
-        let file = File::options().read(true).write(true).open(beside(file, "-shm"))?;
+        let file = private::update(&beside(file, "-shm"))?;
         Ok(Index { file: ManuallyDrop::new(file) })
     }
 

@@ -42,6 +42,8 @@ pub fn before(path: &Path) -> PathBuf {
 impl Open {
     fn at(path: &Path) -> io::Result<Open> {
         let file = private::append(path)?;
+        // An older version may have left the one before it to everybody.
+        private::tighten(&before(path));
         let written = file.metadata()?.len();
         Ok(Open { path: path.to_owned(), file, written })
     }
@@ -49,7 +51,7 @@ impl Open {
     fn line(&mut self, line: &[u8], max: u64) -> io::Result<()> {
         if self.written >= max {
             // Somebody else may have done it already.
-            if fs::metadata(&self.path).is_ok_and(|there| there.len() >= max) {
+            if fs::symlink_metadata(&self.path).is_ok_and(|there| there.len() >= max) {
                 fs::rename(&self.path, before(&self.path))?;
             }
             *self = Open::at(&self.path)?;

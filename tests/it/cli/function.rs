@@ -65,7 +65,7 @@ async fn the_built_function_carries_what_ingest_stores() {
 fn answering(folder: &Path, answer: &str) -> PathBuf {
     let script = format!(
         "#!/usr/bin/env python3\nimport os\nfrom urllib.request import Request, urlopen\n\
-        base = 'http://' + os.environ['AWS_LAMBDA_RUNTIME_API'] + '/2018-06-01/runtime/invocation/'\n\
+        base = os.environ['AWS_LAMBDA_RUNTIME_API'] + '/2018-06-01/runtime/invocation/'\n\
         while True:\n    with urlopen(base + 'next') as event:\n        \
         id = event.headers['lambda-runtime-aws-request-id']\n        event.read()\n    {answer}\n"
     );
@@ -99,6 +99,71 @@ async fn an_answer_deletes_the_batch_or_gives_it_back() {
         until(&queue(folder.path(), "events.fifo").await, left).await;
     }
     assert!(target.calls().is_empty(), "the function alone handles messages");
+}
+
+/// Another user of the machine finds the port, and plays the function.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_know_the_path_of_the_runtime_api_can_neither_take_nor_answer_an_invocation() {
+    let target = Target::fine().await;
+    let folder = project(&target.url, Guest::forward());
+    let told = folder.path().join("told.txt");
+    // The function answers once somebody has written to this.
+    let go = told.with_added_extension("go");
+    assert!(std::process::Command::new("mkfifo").arg(&go).status().unwrap().success());
+    let wait = format!(
+        "open('{0}.new', 'w').write(base + ' ' + id)\n    os.rename('{0}.new', '{0}')\n    \
+        open('{0}.go').read()\n    {1}",
+        told.display(),
+        respond("{}")
+    );
+    let function = answering(folder.path(), &wait);
+    let args = [
+        "dev",
+        "--sqs",
+        "127.0.0.1:0",
+        "--real-targets",
+        "--lambda-timeout",
+        "60s",
+        "--lambda-concurrency",
+        "1",
+        "--lambda",
+    ];
+    let server = Server::start(folder.path(), &[&args[..], &[&function.display().to_string()]].concat());
+    post(&server, "{}").await;
+    let wait = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
+        while !told.exists() {
+            ticks.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), wait).await.expect("it is invoked");
+    let told_text = std::fs::read_to_string(&told).unwrap();
+    let (base, id) = told_text.split_once(' ').unwrap();
+    let (address, path) = base.trim_start_matches("http://").split_once('/').unwrap();
+    let (key, rest) = path.split_once('/').unwrap();
+    assert!(key.len() >= 32 && rest.starts_with("2018-06-01/"), "{base}");
+    let attacks = ["", "/x", "/00000000000000000000000000000000", &format!("/{}", &key[1..])];
+    for prefix in attacks {
+        let of = |what: &str| format!("http://{address}{prefix}/2018-06-01/runtime/{what}");
+        let answer = format!("invocation/{id}/response");
+        for what in [answer.as_str(), &format!("invocation/{id}/error"), "init/error"] {
+            let sent = client().post(of(what)).body("{\"batchItemFailures\":[]}").send().await.unwrap();
+            assert_eq!(sent.status(), 404, "{prefix} {what}");
+        }
+        assert_eq!(client().get(of("invocation/next")).send().await.unwrap().status(), 404, "{prefix}");
+    }
+    // Nobody finds it out in the command line either, and a page that guesses it is still a page.
+    let command = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    assert!(!command.into_iter().any(|line| String::from_utf8_lossy(&line).contains(key)));
+    let page = client().post(format!("{base}{id}/response")).header("origin", "http://evil.example").body("{}");
+    assert_eq!(page.send().await.unwrap().status(), 403);
+    let events = queue(folder.path(), "events.fifo").await;
+    assert_eq!(events.depth().await.unwrap().messages, 1, "nobody answered");
+    std::fs::write(go, "").unwrap();
+    until(&events, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

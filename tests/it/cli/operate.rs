@@ -21,13 +21,13 @@ use super::{err, out, towpath};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running `towpath poll`. It is killed when it is dropped.
-struct Poller {
+pub(super) struct Poller {
     process: Child,
-    health: String,
+    pub(super) health: String,
 }
 
 impl Poller {
-    async fn start(folder: &Path, args: &[&str]) -> Poller {
+    pub(super) async fn start(folder: &Path, args: &[&str]) -> Poller {
         let mut process = Command::new(binary("towpath"))
             .arg("poll")
             .args(args)
@@ -90,13 +90,13 @@ impl<R: std::io::Read> FirstLines for BufReader<R> {
 }
 
 /// Queues behind an endpoint, and a folder with a config for them.
-struct Setup {
+pub(super) struct Setup {
     server: SqsServer,
     events: LocalQueue,
-    rig: Rig,
+    pub(super) rig: Rig,
 }
 
-async fn setup(target: &Target) -> Setup {
+pub(super) async fn setup(target: &Target) -> Setup {
     let server = SqsServer::start().await;
     let dead = server.store.queue("events-dead.fifo", QueueSettings::default()).await.unwrap();
     let events = server.store.queue("events.fifo", QueueSettings::default()).await.unwrap();

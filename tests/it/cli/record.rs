@@ -28,13 +28,13 @@ async fn record(rig: &Rig, args: &[&str]) -> Value {
 }
 
 /// A recorder that listens. It is killed when it is dropped.
-struct Recorder {
+pub(super) struct Recorder {
     process: Child,
-    url: String,
+    pub(super) url: String,
 }
 
 impl Recorder {
-    fn start(folder: &Path, args: &[&str]) -> Recorder {
+    pub(super) fn start(folder: &Path, args: &[&str]) -> Recorder {
         let mut command = Command::new(towpath_tests::binary::binary("towpath"));
         command.args(["record", "--to", "cases", "--listen", "127.0.0.1:0"]).args(args).current_dir(folder);
         let mut process = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();

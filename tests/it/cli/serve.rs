@@ -38,6 +38,13 @@ impl Server {
         Server::spawn(folder, command)
     }
 
+    /// `serve` under this umask.
+    pub(crate) fn under_umask(folder: &Path, umask: &str) -> Server {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("umask {umask}; exec \"$@\""), "sh"]).arg(binary("towpath")).arg("serve");
+        Server::spawn(folder, command)
+    }
+
     /// With these environment variables.
     pub(crate) fn start_with(folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> Server {
         let mut command = Command::new(binary("towpath"));

@@ -39,6 +39,24 @@ async fn a_folder_keeps_the_contract() {
     keeps_the_contract(Arc::new(Folder::new(folder.path()))).await;
 }
 
+/// A registry is shared: one who may write to it plants links where another one writes.
+#[tokio::test]
+async fn a_folder_is_written_to_through_no_planted_link() {
+    for (name, stops) in [(".lock", true), ("crm/pointers/current.json.new", false)] {
+        let folder = TempDir::new().unwrap();
+        let victim = folder.path().join("victim");
+        std::fs::write(&victim, "untouched").unwrap();
+        std::fs::create_dir_all(folder.path().join("crm/pointers")).unwrap();
+        std::os::unix::fs::symlink(&victim, folder.path().join(name)).unwrap();
+        let put = Folder::new(folder.path()).put("crm/pointers/current.json", b"x".to_vec(), None).await;
+        match put {
+            Err(error) => assert!(stops && error.to_string().contains(".lock is a symbolic link"), "{name}: {error}"),
+            Ok(done) => assert!(done && !stops, "{name}"),
+        }
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "untouched", "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_bucket_keeps_the_contract() {
     let server = S3Server::start().await;

@@ -39,6 +39,9 @@ pub struct Poll {
     /// Keep the story of messages in this file, for `towpath tail` and `towpath trace`
     #[arg(long, value_name = "FILE")]
     pub story: Option<PathBuf>,
+    /// Who may call
+    #[command(flatten)]
+    pub names: super::Names,
 }
 
 pub(super) fn workers(text: &str) -> Result<usize, String> {

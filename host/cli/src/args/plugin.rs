@@ -369,6 +369,9 @@ pub struct Record {
     /// Hand what is posted on to this ingest, and answer what it answers, until Ctrl-C
     #[arg(long, value_name = "URL", requires = "listen", value_parser = super::url)]
     pub forward: Option<String>,
+    /// Who may post, with --listen
+    #[command(flatten)]
+    pub names: super::Names,
     /// How many at most
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: u64,

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
-use tempfile::TempDir;
 use towpath_core::clock::Timestamp;
 use towpath_core::message::Message;
 use towpath_core::plugin::{Plugin, Settings as PluginSettings};
+use towpath_core::private;
 use towpath_proof::bench::{self, Loop, Report, Row, Settings};
 
 use crate::args::Bench;
@@ -23,7 +23,7 @@ pub(super) async fn run(args: Bench, output: &Output) -> anyhow::Result<Exit> {
     {
         ensure!(!args.rows.contains(&row) || file.is_some(), "that row needs {option} FILE");
     }
-    let folder = TempDir::with_prefix("towpath-bench-").context("making a folder for the run")?;
+    let folder = private::passing_folder("towpath-bench-", None).context("making a folder for the run")?;
     let settings = Settings {
         binary: std::env::current_exe().context("finding this binary")?,
         bootstrap: args.bootstrap.as_deref().map(found).transpose()?,

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use console::style;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+use towpath_core::private;
 use towpath_proof::chaos::{self, Report, Settings};
 
 use crate::args::Chaos;
@@ -85,7 +86,7 @@ struct Place {
 impl Place {
     fn of(folder: Option<PathBuf>) -> anyhow::Result<Place> {
         let Some(folder) = folder else {
-            let passing = TempDir::with_prefix("towpath-chaos-").context("making a folder for the run")?;
+            let passing = private::passing_folder("towpath-chaos-", None).context("making a folder for the run")?;
             return Ok(Place { folder: passing.path().to_owned(), passing: Some(passing) });
         };
         if folder.join("store").exists() {

@@ -40,7 +40,7 @@ pub(super) async fn run(args: Demo, output: &Output) -> anyhow::Result<Exit> {
     let (sss, address) = Sss::start(Chaos::default(), show, host.stop.clone(), &mut host.tasks).await?;
     let text = config_text(&args.plugins, &args.store, address.port())?;
     let config = Config::parse(&text, Path::new("demo.toml"), &Secrets::of([]))?;
-    let station = Station::new(config, Arc::clone(&host.health)).await?;
+    let station = Station::new(config, &[], Arc::clone(&host.health)).await?;
     let ledger = Ledger::open(&station.queues).await?;
     output.headline("Towpath demo: recorded webhooks → queue → WebAssembly plugins → a fake SSS");
     output.say(format!("store: {} (kept)", args.store.display()));

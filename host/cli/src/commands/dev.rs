@@ -1,16 +1,17 @@
 //! `dev`: serve, with hot reload and a fake target.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use towpath_core::config::{Config, Secrets};
+use towpath_core::config::{Config, Secret, Secrets};
 use towpath_core::plugin::Code;
 use towpath_local::endpoint;
 use towpath_telemetry::Telemetry;
 use tracing::{error, info};
 
 use crate::args::Dev;
-use crate::compose::{DEAD_LETTERS, EVENTS, Station, endpoint_token, load_config};
+use crate::compose::{DEAD_LETTERS, ENDPOINT_TOKEN, EVENTS, Station, endpoint_token, load_config, made_token};
 use crate::lambda::{FunctionConfig, Mapping, Settings, Source};
 use crate::output::{Exit, Output};
 use crate::reload::Reloader;
@@ -20,7 +21,7 @@ use crate::toolchain;
 
 pub(super) async fn run(args: Dev, output: &Output, telemetry: &Telemetry) -> anyhow::Result<Exit> {
     let secrets = Secrets::from_env();
-    let token = endpoint_token(args.sqs, &secrets)?;
+    let given = endpoint_token(args.sqs, &secrets)?;
     let mut config = load_config(&args.config, &secrets).await?;
     // The watcher tells absolute paths.
     for settings in config.plugins.values_mut() {
@@ -45,7 +46,7 @@ pub(super) async fn run(args: Dev, output: &Output, telemetry: &Telemetry) -> an
         plugins: plugins.clone(),
         targets: config.targets.clone(),
     });
-    let station = Station::new(config, Arc::clone(&host.health)).await?;
+    let station = Station::new(config, &args.names.allowed, Arc::clone(&host.health)).await?;
     station.keep_story(telemetry)?;
     let reloader = Reloader {
         engine: station.engine.clone(),
@@ -61,13 +62,19 @@ pub(super) async fn run(args: Dev, output: &Output, telemetry: &Telemetry) -> an
     for path in paths {
         output.say(format!("POST http://{address}{prefix}/{path}"));
     }
-    let sqs = station.start_sqs(args.sqs, token, &mut host).await?;
+    let is_given = given.is_some();
+    let token = given.unwrap_or_else(|| Secret::new(made_token()));
+    let sqs = station.start_sqs(args.sqs, Some(token.clone()), &mut host).await?;
     output.say(format!("SQS  http://{sqs}"));
+    if !is_given {
+        output.say(format!("to use it, paste: {}", exports(sqs, &token)));
+    }
     match (function, args.lambda) {
         (Some(source), Some(bootstrap)) => {
             let settings = Settings { bootstrap, concurrency: args.lambda_concurrency, timeout: args.lambda_timeout };
-            let url = |name| endpoint::queue_url(&sqs.to_string(), name);
-            let config = FunctionConfig::write(&source, &url(EVENTS), &url(DEAD_LETTERS))?;
+            let here = from_here(sqs).to_string();
+            let url = |name| endpoint::queue_url(&here, name);
+            let config = FunctionConfig::write(&source, &url(EVENTS), &url(DEAD_LETTERS), token)?;
             let events = station.queues.events.clone();
             let mapping = Mapping::new(events, endpoint::arn(EVENTS), settings, config, Arc::clone(&host.health));
             host.tasks.spawn_fallible("event source mapping", mapping.run(host.stop.clone()));
@@ -85,6 +92,26 @@ pub(super) async fn run(args: Dev, output: &Output, telemetry: &Telemetry) -> an
     let ended = host.run().await;
     info!("stopped");
     ended.map(|()| Exit::Done)
+}
+
+/// Where this machine reaches what listens at an address: at one of its own, if it listens at all of them.
+fn from_here(mut at: SocketAddr) -> SocketAddr {
+    match at.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => at.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => at.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    at
+}
+
+/// What a shell needs so that the aws CLI, every SDK and the commands of towpath use the endpoint. The token is shown here alone: a page
+/// in a browser and other users of the machine do not have it.
+fn exports(sqs: SocketAddr, token: &Secret) -> String {
+    let (token, region) = (token.expose(), endpoint::REGION);
+    format!(
+        "export AWS_ENDPOINT_URL_SQS=http://{sqs} AWS_REGION={region} AWS_DEFAULT_REGION={region} \
+         AWS_ACCESS_KEY_ID={token} AWS_SECRET_ACCESS_KEY=x {ENDPOINT_TOKEN}={token}"
+    )
 }
 
 /// Points every target at the fake SSS, which shows what it gets.

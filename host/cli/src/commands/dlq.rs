@@ -78,7 +78,7 @@ async fn one(letters: &mut dyn Letters, id: &str) -> anyhow::Result<Letter> {
 }
 
 async fn audit(place: &Place, output: &Output) -> anyhow::Result<Exit> {
-    let entries = Audit::of(&Found::find(place).await?).read();
+    let entries = Audit::of(&Found::find(place).await?).read()?;
     if output.is_json() {
         output.json(&entries);
         return Ok(Exit::Done);

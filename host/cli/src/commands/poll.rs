@@ -14,6 +14,7 @@ use tracing::info;
 use crate::args::Poll;
 use crate::compose::{HOLDS_MEMORY, Parts, config_file, watch_registry};
 use crate::output::{Exit, Output};
+use crate::server::Guard;
 use crate::supervisor::Supervisor;
 use crate::{aws, monitor};
 
@@ -52,7 +53,8 @@ pub(super) async fn run(args: Poll, output: &Output, telemetry: Arc<Telemetry>) 
             .open(file)
             .with_context(|| format!("opening {}: --story takes another file", file.display()))?;
     }
-    let listening = monitor::listen(args.health, Arc::clone(&host.health), telemetry, &mut host.lasting).await;
+    let guard = Guard::of(&args.names.allowed);
+    let listening = monitor::listen(args.health, guard, Arc::clone(&host.health), telemetry, &mut host.lasting).await;
     let address = listening.context("--health takes another address")?;
     output.say(format!("polling {url}\nhealth: http://{address}/healthz, /readyz and /metrics"));
     if let Some(watch) = watch {

@@ -13,6 +13,7 @@ use crate::args::Serve;
 use crate::compose::{Station, endpoint_token, load_config};
 use crate::monitor;
 use crate::output::{Exit, Output};
+use crate::server::Guard;
 use crate::supervisor::Supervisor;
 
 pub(super) async fn run(args: Serve, output: &Output, telemetry: Arc<Telemetry>) -> anyhow::Result<Exit> {
@@ -25,7 +26,7 @@ pub(super) async fn run(args: Serve, output: &Output, telemetry: Arc<Telemetry>)
     let prefix = config.ingest.prefix.clone();
     let paths: Vec<String> = config.routes.iter().map(|route| route.path.clone()).collect();
     let mut host = Supervisor::new();
-    let station = Station::new(config, Arc::clone(&host.health)).await?;
+    let station = Station::new(config, &args.names.allowed, Arc::clone(&host.health)).await?;
     station.keep_story(&telemetry)?;
     station.show_stored();
     let address = match args.ingest_only {
@@ -39,7 +40,8 @@ pub(super) async fn run(args: Serve, output: &Output, telemetry: Arc<Telemetry>)
         let address = station.start_sqs(at, token, &mut host).await?;
         output.say(format!("SQS  http://{address}"));
     }
-    if let Some(address) = metrics(args.metrics, telemetry, Arc::clone(&host.health), &mut host.lasting).await? {
+    let guard = Guard::of(&args.names.allowed);
+    if let Some(address) = metrics(args.metrics, guard, telemetry, Arc::clone(&host.health), &mut host.lasting).await? {
         output.say(format!("metrics http://{address}/metrics"));
     }
     let ended = host.run().await;
@@ -64,11 +66,12 @@ const METRICS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4A
 /// Offers metrics. A second `serve` on a machine goes without, unless it is told where.
 async fn metrics(
     asked: Option<SocketAddr>,
+    guard: Guard,
     telemetry: Arc<Telemetry>,
     health: Arc<Health>,
     tasks: &mut Tasks,
 ) -> anyhow::Result<Option<SocketAddr>> {
-    let listening = monitor::listen(asked.unwrap_or(METRICS), health, telemetry, tasks).await;
+    let listening = monitor::listen(asked.unwrap_or(METRICS), guard, health, telemetry, tasks).await;
     match (listening, asked) {
         (Ok(address), _) => Ok(Some(address)),
         (Err(error), Some(_)) => Err(error.context("--metrics takes another address")),

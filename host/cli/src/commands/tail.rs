@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use towpath_core::config::{Config, Secrets};
+use towpath_core::private;
 
 use crate::args::{StoryPlace, Tail};
 use crate::compose::{STORY, load_config};
@@ -61,6 +62,7 @@ impl Source {
             }
             (None, Some(store)) => {
                 let file = store.join(STORY);
+                private::refuse_link(&file)?;
                 if !file.exists() && !store.join("towpath.db").is_file() {
                     bail!("there is no store in {}: has `towpath serve` run there?", store.display());
                 }
@@ -69,7 +71,9 @@ impl Source {
             }
             (None, None) => {
                 let config = config.context("finding the story: give --store DIR, --file FILE or --config FILE")?;
-                Ok(Source { file: config.queue.store.join(STORY), config: Some(config) })
+                let file = config.queue.store.join(STORY);
+                private::refuse_link(&file)?;
+                Ok(Source { file, config: Some(config) })
             }
         }
     }

@@ -113,7 +113,7 @@ async fn look(args: &Trace) -> anyhow::Result<Found> {
             if let Some((first, place)) = find(&queues, asked).await? {
                 return told_of(asked, first, entries, place);
             }
-            let first = redriven(store, asked);
+            let first = redriven(store, asked)?;
             let place = find(&queues, &first).await?.map_or(Place::Gone, |(_, place)| place);
             told_of(asked, first, entries, place)
         }
@@ -141,10 +141,10 @@ fn told_of(asked: &str, first: String, entries: Vec<Entry>, place: Place) -> any
 }
 
 /// The first id of a letter that is not in its queue any more: the audit log knows what it was.
-fn redriven(store: &Path, letter: &str) -> String {
-    let entries = Audit::in_folder(store).read();
+fn redriven(store: &Path, letter: &str) -> anyhow::Result<String> {
+    let entries = Audit::in_folder(store).read()?;
     let entry = entries.into_iter().rev().find(|entry| entry.id.as_str().starts_with(letter));
-    entry.map_or_else(|| letter.to_owned(), |entry| entry.letter.id)
+    Ok(entry.map_or_else(|| letter.to_owned(), |entry| entry.letter.id))
 }
 
 /// Looks for a message in the queues of a store: by its own id, the one that its target sees, and the one under which it

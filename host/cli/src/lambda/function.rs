@@ -24,6 +24,8 @@ use towpath_core::clock::Clock;
 use towpath_local::endpoint;
 
 use super::{Answer, FunctionConfig};
+use crate::compose::ENDPOINT_TOKEN;
+use crate::server::{Guard, serve};
 
 /// How long a function may take to start. Source: Lambda's limit for the init phase.
 const INIT: Duration = Duration::from_secs(10);
@@ -64,21 +66,24 @@ impl Function {
         let (invocations, receiver) = mpsc::channel(1);
         let (sender, said) = mpsc::unbounded_channel();
         let api = Arc::new(Api { invocations: Mutex::new(receiver), said: sender });
-        let invocation = "/2018-06-01/runtime/invocation";
+        // Other users of this machine reach the port, and could answer for the function: they do not know the path.
+        let base = format!("/{}", uuid::Uuid::new_v4().simple());
+        let invocation = format!("{base}/2018-06-01/runtime/invocation");
         let router = Router::new()
             .route(&format!("{invocation}/next"), get(next))
             .route(&format!("{invocation}/{{id}}/response"), post(response))
             .route(&format!("{invocation}/{{id}}/error"), post(error))
-            .route("/2018-06-01/runtime/init/error", post(init_error))
+            .route(&format!("{base}/2018-06-01/runtime/init/error"), post(init_error))
             .layer(axum::extract::DefaultBodyLimit::max(8 * 1024 * 1024))
             .with_state(api);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("starting the Runtime API")?;
         let address = listener.local_addr().context("starting the Runtime API")?;
         let mut server = JoinSet::new();
-        server.spawn(crate::server::serve(listener, router, CancellationToken::new()));
+        server.spawn(serve(listener, router, Guard::default(), CancellationToken::new()));
         let process = Command::new(bootstrap)
             .env("TOWPATH_CONFIG", config.file())
-            .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
+            .env(ENDPOINT_TOKEN, &*config.token().expose())
+            .env("AWS_LAMBDA_RUNTIME_API", format!("http://{address}{base}"))
             .env("AWS_LAMBDA_FUNCTION_NAME", "towpath")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")

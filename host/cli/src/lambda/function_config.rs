@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use toml::{Table, Value};
-use towpath_core::config::{RegistryConfig, RegistryUrl};
+use towpath_core::config::{RegistryConfig, RegistryUrl, Secret};
 use towpath_core::deliver::Target;
 use towpath_core::plugin::{Settings, find, precompile};
+use towpath_core::private;
 
 /// What the function's config is made from.
 pub(crate) struct Source {
@@ -21,12 +22,18 @@ pub(crate) struct Source {
 /// A folder with the config and its plugins. It is removed with this.
 pub(crate) struct FunctionConfig {
     folder: tempfile::TempDir,
+    token: Secret,
 }
 
 impl FunctionConfig {
-    /// Writes the config that the function reads.
-    pub(crate) fn write(source: &Source, url: &str, dead_letter_url: &str) -> anyhow::Result<FunctionConfig> {
-        let folder = tempfile::TempDir::with_prefix("towpath-lambda-").context("making a folder for the function")?;
+    /// Writes the config that the function reads. The queues are at an endpoint that wants this token.
+    pub(crate) fn write(
+        source: &Source,
+        url: &str,
+        dead_letter_url: &str,
+        token: Secret,
+    ) -> anyhow::Result<FunctionConfig> {
+        let folder = private::passing_folder("towpath-lambda-", None).context("making a folder for the function")?;
         let text =
             std::fs::read_to_string(&source.file).with_context(|| format!("reading {}", source.file.display()))?;
         let mut file: Table = text.parse().context("reading the config")?;
@@ -61,8 +68,12 @@ impl FunctionConfig {
             set(&mut file, "target", name, "allow_private", Some(target.reach.allow_private.into()));
         }
         let path = folder.path().join("towpath.toml");
-        std::fs::write(&path, file.to_string()).with_context(|| format!("writing {}", path.display()))?;
-        Ok(FunctionConfig { folder })
+        private::write(&path, file.to_string().as_bytes()).with_context(|| format!("writing {}", path.display()))?;
+        Ok(FunctionConfig { folder, token })
+    }
+
+    pub(super) fn token(&self) -> &Secret {
+        &self.token
     }
 
     pub(super) fn file(&self) -> PathBuf {
@@ -83,12 +94,12 @@ fn set(file: &mut Table, kind: &str, name: &str, key: &str, value: Option<Value>
 fn compile(wasm: &Path, native: &Path) -> anyhow::Result<()> {
     let manifest = native.with_added_extension("json");
     if wasm.extension().is_some_and(|extension| extension == "cwasm") {
-        std::fs::copy(wasm, native).context("copying")?;
-        std::fs::copy(wasm.with_added_extension("json"), manifest).context("copying its manifest")?;
-        return Ok(());
+        let copy = |from: &Path, to: &Path| private::write(to, &std::fs::read(from)?);
+        copy(wasm, native).context("copying")?;
+        return copy(&wasm.with_added_extension("json"), &manifest).context("copying its manifest");
     }
     let bytes = std::fs::read(wasm).with_context(|| format!("reading {}", wasm.display()))?;
     let (code, described) = precompile(&bytes, None)?;
-    std::fs::write(native, code).context("writing")?;
-    std::fs::write(manifest, serde_json::to_vec(&described).context("writing its manifest")?).context("writing")
+    private::write(native, &code).context("writing")?;
+    private::write(&manifest, &serde_json::to_vec(&described).context("writing its manifest")?).context("writing")
 }

@@ -53,8 +53,8 @@ pub(super) enum Turn {
 
 impl Behind {
     /// Those in this file that can be in the queue still.
-    pub(super) fn read(path: PathBuf, now: Timestamp) -> Behind {
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
+    pub(super) fn read(path: PathBuf, now: Timestamp) -> anyhow::Result<Behind> {
+        let text = private::read(&path).with_context(|| format!("reading {}", path.display()))?.unwrap_or_default();
         let mut letters = HashMap::new();
         // The last line may be torn.
         for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
@@ -63,7 +63,7 @@ impl Behind {
                 false => letters.insert(line.letter.clone(), line),
             };
         }
-        Behind { path, letters, met: HashSet::new(), stored: HashMap::new() }
+        Ok(Behind { path, letters, met: HashSet::new(), stored: HashMap::new() })
     }
 
     /// A letter was handed out.

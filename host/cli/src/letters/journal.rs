@@ -60,7 +60,7 @@ impl Journal {
         if let Some(folder) = path.parent() {
             private::make_folder(folder).with_context(|| format!("making {}", folder.display()))?;
         }
-        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let text = private::read(path).with_context(|| format!("reading {}", path.display()))?.unwrap_or_default();
         // The last line may be torn by the cut.
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
         let known = lines.map(|line| (line.letter, (line.step, line.at))).collect();

@@ -47,11 +47,11 @@ pub(crate) struct SqsLetters {
 }
 
 impl SqsLetters {
-    pub(crate) fn new(events: Option<Arc<dyn Queue>>, dead: Arc<dyn Queue>, url: String) -> SqsLetters {
+    pub(crate) fn new(events: Option<Arc<dyn Queue>>, dead: Arc<dyn Queue>, url: String) -> anyhow::Result<SqsLetters> {
         let clock = Clock::wall();
-        let behind = Behind::read(file(&url, "behind"), clock.now());
+        let behind = Behind::read(file(&url, "behind"), clock.now())?;
         let (held, seen, broken, sent) = (Vec::new(), HashSet::new(), Broken::default(), HashMap::new());
-        SqsLetters { events, dead, url, held, seen, broken, behind, sent, journal: None, clock }
+        Ok(SqsLetters { events, dead, url, held, seen, broken, behind, sent, journal: None, clock })
     }
 
     /// The journal of redrives, to be put back.

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use toml::Table;
+use url::Url;
 
 use self::queue_url::QueueUrl;
 use super::collect::{self, Found};
@@ -195,7 +196,17 @@ impl Checker<'_> {
             let hint = format!("a message holds at most 1 MiB, so here a body holds 1–{most} bytes");
             self.wrong("ingest.body_limit", format!("{body_limit} bytes cannot be stored"), hint);
         }
-        IngestConfig { listen, prefix, body_limit }
+        let allow_origins = ingest.allow_origins;
+        for (number, origin) in allow_origins.iter().enumerate() {
+            if !is_origin(origin) {
+                self.wrong(
+                    format!("ingest.allow_origins[{number}]"),
+                    format!("{origin:?} is no origin of web pages such as \"https://forms.example.com\""),
+                    "write it as browsers do: scheme, host in lower case, and a port that is not the scheme's own; nothing behind it",
+                );
+            }
+        }
+        IngestConfig { listen, prefix, body_limit, allow_origins }
     }
 
     fn holds(&mut self, holds: shape::Holds, queue: &QueueConfig) -> Option<S3Url> {
@@ -275,6 +286,13 @@ impl Checker<'_> {
             self.wrong(at, format!("there is no {kind} {name:?}"), hint);
         }
     }
+}
+
+/// Whether a text is the origin of web pages as browsers write it (RFC 6454, section 6.2).
+fn is_origin(text: &str) -> bool {
+    let written = |url: &Url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text;
+    // The parser takes a star for a part of a name.
+    !text.contains('*') && Url::parse(text).is_ok_and(|url| written(&url))
 }
 
 /// Whether a text is a path as it can stand in a URL: segments of letters, digits, `-`, `_` and `.`, with slashes between.

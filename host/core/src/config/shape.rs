@@ -56,6 +56,8 @@ pub(super) struct Ingest {
     pub(super) listen: Option<SocketAddr>,
     pub(super) prefix: Option<String>,
     pub(super) body_limit: Option<ByteSize>,
+    #[serde(default)]
+    pub(super) allow_origins: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -54,7 +54,11 @@ impl Engine {
     pub fn with_cache(slots: usize) -> wasmtime::Result<Engine> {
         let mut config = config(Some(host_triple()))?;
         match Cache::new(CacheConfig::new()) {
-            Ok(cache) => drop(config.cache(Some(cache))),
+            Ok(cache) => {
+                // What lies there is native code that runs: nobody else may write it.
+                crate::private::tighten_folder(cache.directory());
+                config.cache(Some(cache));
+            }
             Err(error) => tracing::debug!(error = format!("{error:#}"), "compiled plugins are not kept"),
         }
         Engine::start(config, slots)

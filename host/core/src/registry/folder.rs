@@ -1,13 +1,16 @@
 //! A registry in a folder, for one machine or a shared disk.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use rustix::fs::OFlags;
 
 use super::{Artifacts, ArtifactsError, Tag};
 use crate::plugin::digest;
+use crate::private;
 
 /// The file that is locked while an object is replaced.
 const LOCK: &str = ".lock";
@@ -38,14 +41,20 @@ impl Folder {
         let folder = file.parent().unwrap_or(&self.0);
         fs::create_dir_all(folder)?;
         // Whoever else writes waits here; the system lets go of the lock when the file is closed, or its process dies.
-        let lock = File::create(self.0.join(LOCK))?;
+        let lock = shared(&self.0.join(LOCK), OpenOptions::new().create(true).truncate(false))?;
         lock.lock()?;
         if self.read(key)?.map(|(_, tag)| tag).as_ref() != state {
             return Ok(false);
         }
         let unfinished = file.with_added_extension("new");
-        fs::write(&unfinished, bytes)?;
-        File::open(&unfinished)?.sync_all()?;
+        // It is there where a process died; only who has the lock makes one.
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut new = shared(&unfinished, OpenOptions::new().create_new(true))?;
+        new.write_all(bytes)?;
+        new.sync_all()?;
         fs::rename(&unfinished, &file)?;
         File::open(folder)?.sync_all()?;
         Ok(true)
@@ -75,6 +84,13 @@ impl Folder {
         let done = tokio::task::spawn_blocking(move || work(&folder)).await;
         done.map_err(io::Error::from).and_then(|result| result).map_err(|error| Folder::failed(&self.0, &error))
     }
+}
+
+/// Opens a file to write to it. A registry is for all that its folder is for, so the umask decides who reads it; a link that one of them
+/// planted is not followed.
+fn shared(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    private::refuse_link(path)?;
+    options.write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path)
 }
 
 #[async_trait]

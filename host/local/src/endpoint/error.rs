@@ -128,7 +128,8 @@ impl ApiError {
 
     pub(crate) fn no_token() -> ApiError {
         let message = "The security token included in the request is invalid: this endpoint takes requests whose access \
-            key id, or bearer token, is the secret sqs-endpoint.";
+            key id, or bearer token, is the secret sqs-endpoint: TOWPATH_SECRET_SQS_ENDPOINT, or what `towpath dev` \
+            printed when it started.";
         ApiError::sender(NO_TOKEN, NO_TOKEN, message)
     }
 

@@ -1,6 +1,5 @@
 //! `plugin publish`: from a folder to a version that hosts pick up.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,6 +8,7 @@ use serde::Serialize;
 use towpath_core::clock::Clock;
 use towpath_core::config::{Config, RegistryConfig, RegistryUrl, Secrets, env};
 use towpath_core::plugin::{CONTRACT, Plugin, precompile};
+use towpath_core::private;
 use towpath_core::registry::{
     Built, Chosen, Move, PublicKey, PublishError, Registry, Release, SigningKey, TARGETS, is_name,
 };
@@ -202,12 +202,8 @@ fn check_key(key: Option<&SigningKey>, wanted: Option<&PublicKey>) -> anyhow::Re
 
 pub(super) fn keygen(file: &Path, output: &Output) -> anyhow::Result<Exit> {
     let (key, text) = SigningKey::generate()?;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let made = options.open(file).with_context(|| format!("making {}: it must not be there yet", file.display()));
-    writeln!(made?, "{text}").with_context(|| format!("writing {}", file.display()))?;
+    let written = private::write(file, format!("{text}\n").as_bytes());
+    written.with_context(|| format!("making {}: it must not be there yet", file.display()))?;
     let public = key.public().to_string();
     if output.is_json() {
         output.json(&serde_json::json!({ "file": file, "public_key": public }));

@@ -16,7 +16,8 @@ use towpath_core::message::Message;
 
 use super::Recorder;
 use crate::output::Output;
-use crate::{server, signals};
+use crate::server::{self, Guard};
+use crate::signals;
 
 /// How long answers may take to get out at the end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -66,8 +67,9 @@ impl Recorder<'_> {
         let (sender, mut posted) = mpsc::channel(16);
         let router = Router::new().fallback(take).with_state(Front { recorder: sender, onward });
         output.note(format!("recording what is posted to http://{}/hooks/PATH", listener.local_addr()?));
+        let guard = Guard::of(&self.args.names.allowed);
         let enough = CancellationToken::new();
-        let server = server::serve(listener, router, enough.clone());
+        let server = server::serve(listener, router, guard, enough.clone());
         tokio::pin!(server);
         let stop = signals::first();
         tokio::pin!(stop);

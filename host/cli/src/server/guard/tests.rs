@@ -1,0 +1,161 @@
+//! What browsers send on behalf of pages, and what others send.
+
+use super::*;
+
+fn asked(guard: &Guard, target: &str, headers: &[(&str, &str)]) -> Result<(), u16> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let name: axum::http::HeaderName = name.parse().expect("a name");
+        map.append(name, axum::http::HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
+    }
+    let refused = guard.check(&target.parse().expect("a target"), &map);
+    refused.map_err(|refusal| match refusal {
+        Refusal::NoHost | Refusal::Host(_) => 421,
+        Refusal::Origin(_) | Refusal::Site => 403,
+    })
+}
+
+fn guard() -> Guard {
+    Guard::of(&["Host.Docker.Internal.".parse().expect("a name")])
+}
+
+#[test]
+fn only_names_of_this_host_are_answered() {
+    let cases: [(&str, &[&str], Result<(), u16>); 44] = [
+        ("/", &["localhost"], Ok(())),
+        ("/", &["localhost:9324"], Ok(())),
+        ("/", &["LOCALHOST.:9324"], Ok(())),
+        ("/", &["console.localhost"], Ok(())),
+        ("/", &["127.0.0.1"], Ok(())),
+        ("/", &["127.0.0.1:9324"], Ok(())),
+        ("/", &["10.1.2.3:8081"], Ok(())),
+        ("/", &["[::1]"], Ok(())),
+        ("/", &["[::1]:9324"], Ok(())),
+        ("/", &["host.docker.internal:9324"], Ok(())),
+        ("/", &["HOST.docker.internal."], Ok(())),
+        ("http://localhost:9324/x", &["localhost:9324"], Ok(())),
+        ("http://127.0.0.1/x", &[], Ok(())),
+        ("/", &["evil.example"], Err(421)),
+        ("/", &["evil.example:9324"], Err(421)),
+        ("/", &["localhost.evil.example"], Err(421)),
+        ("/", &["evillocalhost"], Err(421)),
+        ("/", &["127.0.0.1.evil.example"], Err(421)),
+        ("/", &["docker.internal"], Err(421)),
+        ("/", &["x.host.docker.internal"], Err(421)),
+        ("/", &[], Err(421)),
+        ("/", &[""], Err(421)),
+        ("/", &["localhost", "localhost"], Err(421)),
+        ("/", &["localhost", "evil.example"], Err(421)),
+        ("/", &["evil.example", "localhost"], Err(421)),
+        ("/", &["localhost, evil.example"], Err(421)),
+        ("/", &["evil.example@localhost"], Err(421)),
+        ("/", &["localhost:9324:1"], Err(421)),
+        ("/", &["localhost:+80"], Err(421)),
+        ("/", &["localhost:99999"], Err(421)),
+        ("/", &["localhost:x"], Err(421)),
+        ("/", &["local host"], Err(421)),
+        ("/", &["%6cocalhost"], Err(421)),
+        ("/", &["localhost/evil"], Err(421)),
+        ("/", &["localhost.."], Err(421)),
+        ("/", &[".localhost"], Err(421)),
+        ("/", &["ｌocalhost"], Err(421)),
+        ("/", &["[::1"], Err(421)),
+        ("/", &["[::1]x"], Err(421)),
+        ("/", &["[localhost]"], Err(421)),
+        ("/", &["http://localhost"], Err(421)),
+        ("http://evil.example/x", &["localhost"], Err(421)),
+        ("http://localhost/x", &["evil.example"], Err(421)),
+        ("http://evil.example/x", &[], Err(421)),
+    ];
+    for (target, hosts, expected) in cases {
+        let headers: Vec<(&str, &str)> = hosts.iter().map(|host| ("host", *host)).collect();
+        assert_eq!(asked(&guard(), target, &headers), expected, "{target} {hosts:?}");
+        assert_eq!(asked(&guard().for_any_host(), target, &headers), Ok(()), "{target} {hosts:?}");
+    }
+}
+
+#[test]
+fn only_pages_that_were_served_by_this_host_may_call() {
+    let cases: [(&[&str], &str, Result<(), u16>); 17] = [
+        (&["http://localhost:9324"], "localhost:9324", Ok(())),
+        (&["http://127.0.0.1:9324"], "127.0.0.1:9324", Ok(())),
+        (&["https://host.docker.internal"], "host.docker.internal", Ok(())),
+        (&["null"], "localhost:9324", Err(403)),
+        (&[""], "localhost:9324", Err(403)),
+        (&["http://localhost:3000"], "localhost:9324", Err(403)),
+        (&["http://127.0.0.1:9324"], "localhost:9324", Err(403)),
+        (&["https://localhost:9324"], "localhost", Err(403)),
+        (&["http://evil.example"], "localhost:9324", Err(403)),
+        (&["http://evil.example:9324"], "localhost:9324", Err(403)),
+        (&["http://evil.example@localhost:9324"], "localhost:9324", Err(403)),
+        (&["http://localhost:9324/"], "localhost:9324", Err(403)),
+        (&["file://"], "localhost", Err(403)),
+        (&["chrome-extension://abcdef"], "localhost:9324", Err(403)),
+        (&["http://localhost:9324", "http://evil.example"], "localhost:9324", Err(403)),
+        (&["http://localhost:9324", "http://localhost:9324"], "localhost:9324", Err(403)),
+        (&["http://localhost:9324, http://evil.example"], "localhost:9324", Err(403)),
+    ];
+    for (origins, host, expected) in cases {
+        let mut headers = vec![("host", host)];
+        headers.extend(origins.iter().map(|origin| ("origin", *origin)));
+        assert_eq!(asked(&guard(), "/", &headers), expected, "{origins:?} at {host}");
+        assert_eq!(asked(&guard().for_any_host(), "/", &headers), expected, "{origins:?} at any {host}");
+    }
+    // Where any name is answered, a page of a name that was pointed here is as foreign as any other.
+    let rebound =
+        [("host", "evil.example:8080"), ("origin", "http://evil.example:8080"), ("sec-fetch-site", "same-origin")];
+    assert_eq!(asked(&guard().for_any_host(), "/", &rebound), Err(403));
+}
+
+#[test]
+fn what_a_browser_says_of_the_site_of_a_page_counts_where_it_says_it() {
+    for (sites, expected) in [
+        (&["none"][..], Ok(())),
+        (&["same-origin"], Ok(())),
+        (&["same-site"], Err(403)),
+        (&["cross-site"], Err(403)),
+        (&["Cross-Site"], Err(403)),
+        (&[""], Err(403)),
+        (&["none", "cross-site"], Err(403)),
+    ] {
+        let mut headers = vec![("host", "localhost")];
+        headers.extend(sites.iter().map(|site| ("sec-fetch-site", *site)));
+        assert_eq!(asked(&guard(), "/", &headers), expected, "{sites:?}");
+        assert_eq!(asked(&guard().for_any_host(), "/", &headers), expected, "{sites:?}");
+    }
+}
+
+#[test]
+fn pages_that_are_named_may_post() {
+    let guard = Guard::default().for_any_host().for_pages_of(&["https://forms.example.com".to_owned()]);
+    let of = |origin| [("host", "hooks.example.com"), ("origin", origin), ("sec-fetch-site", "same-site")];
+    assert_eq!(asked(&guard, "/", &of("https://forms.example.com")), Ok(()));
+    for origin in ["http://forms.example.com", "https://forms.example.com:8443", "https://x.forms.example.com", "null"]
+    {
+        assert_eq!(asked(&guard, "/", &of(origin)), Err(403), "{origin}");
+    }
+}
+
+#[test]
+fn what_is_no_name_is_not_allowed() {
+    for wrong in ["", "*", "*.ngrok.app", "http://x", "x:80", "127.0.0.1", "[::1]", "a..b", "a b"] {
+        assert!(wrong.parse::<HostName>().is_err(), "{wrong:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_does_not_fill_the_log() {
+    let guard = guard();
+    let state = || {
+        let logged = guard.logged.lock().expect("not poisoned");
+        (logged.last, logged.without)
+    };
+    for _ in 0..1000 {
+        guard.log(&Refusal::Site);
+    }
+    let (first, without) = state();
+    assert_eq!(without, 999, "one line, and so many without");
+    tokio::time::advance(LOG_EVERY).await;
+    guard.clone().log(&Refusal::Site);
+    assert!(state().0 > first && state().1 == 0, "the next line tells of them");
+}
