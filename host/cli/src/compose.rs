@@ -14,7 +14,7 @@ use towpath_core::config::{Config, Form, IngestConfig, Secret, Secrets, env};
 use towpath_core::deliver::Deliverer;
 use towpath_core::holds::Watched;
 use towpath_core::pipeline::Pipeline;
-use towpath_core::plugin::{Engine, LoadError, Plugin, Plugins, Settings};
+use towpath_core::plugin::{Cache, Engine, LoadError, Plugin, Plugins, Settings};
 use towpath_core::poll::{self, Health};
 use towpath_core::queue::Queue as _;
 use towpath_core::registry::{self, Failures, Watch};
@@ -24,7 +24,7 @@ use towpath_ingest::{Ingest, router};
 use towpath_local::endpoint::{self, Endpoint};
 use towpath_local::{DedupScope, KEPT_FOR_EVER, LocalQueue, QueueSettings, Store};
 use towpath_telemetry::Telemetry;
-use tracing::info;
+use tracing::{debug, info, warn};
 
 use crate::args::ConfigFile;
 use crate::supervisor::Supervisor;
@@ -131,11 +131,23 @@ pub(crate) fn load_plugin<'a>(
     Ok(plugin)
 }
 
-/// A new plugin engine for so many calls at a time, and for those that load a plugin meanwhile.
+/// A new plugin engine for so many calls at a time, and for those that load a plugin meanwhile. It keeps what it compiles in this
+/// user's cache folder, unless others could write there.
 pub(crate) fn engine(concurrency: usize) -> anyhow::Result<Engine> {
-    Engine::with_cache(concurrency + SPARE_SLOTS)
+    let engine = Engine::with_slots(concurrency + SPARE_SLOTS)
         .map_err(|error| anyhow::anyhow!("{error:#}"))
-        .context("starting the plugin engine")
+        .context("starting the plugin engine")?;
+    let (Some(cache), Some(state)) = (env::cache_folder(), env::state_folder()) else {
+        debug!("compiled plugins are not kept: this user has no home");
+        return Ok(engine);
+    };
+    match Cache::open(&cache.join("towpath/compiled"), &state.join("towpath/compiled.key")) {
+        Ok(cache) => Ok(engine.with_cache(cache)),
+        Err(error) => {
+            warn!(problem = format!("{:#}", anyhow::Error::new(error)), "compiled plugins are not kept");
+            Ok(engine)
+        }
+    }
 }
 
 /// What every host is made of, whatever its queue.

@@ -6,6 +6,8 @@
 
 mod artifact;
 mod bindings;
+#[cfg(feature = "compile")]
+mod cache;
 mod call;
 mod engine;
 mod guest;
@@ -20,7 +22,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-pub use artifact::{Artifact, COMPONENT, PRECOMPILED, find};
+pub use artifact::{Artifact, COMPONENT, MAX_COMPONENT, MAX_MANIFEST, MAX_NATIVE, PRECOMPILED, find};
+#[cfg(feature = "compile")]
+pub use cache::{Cache, CacheError};
 pub use call::Transformed;
 pub use engine::{Engine, WASMTIME, host_triple};
 pub use load::{CONTRACT, LoadError, Problem};

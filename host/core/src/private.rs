@@ -1,8 +1,8 @@
 //! Files and folders that are their user's alone, whatever the umask says: they hold webhooks.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use tracing::warn;
@@ -36,6 +36,18 @@ pub fn append(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().create(true).append(true).mode(FILE).open(path)?;
     tighten(path);
     Ok(file)
+}
+
+/// Whether a file or folder is this user's, and nobody else may read or write it; else what is wrong.
+pub fn only_mine(found: &Metadata) -> Result<(), &'static str> {
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return Err("belongs to another user");
+    }
+    match found.permissions().mode() & 0o077 {
+        0 => Ok(()),
+        mode if mode & 0o022 != 0 => Err("can be written by other users"),
+        _ => Err("can be read by other users"),
+    }
 }
 
 /// Takes the rights of all others on a file, if it is there.
