@@ -17,7 +17,7 @@ use towpath_core::pipeline::Pipeline;
 use towpath_core::plugin::{Cache, Engine, LoadError, Plugin, Plugins, Settings};
 use towpath_core::poll::{self, Health};
 use towpath_core::queue::Queue as _;
-use towpath_core::registry::{self, Failures, Watch};
+use towpath_core::registry::{self, Failures, Sequences, Watch};
 use towpath_core::route::Routes;
 use towpath_core::telemetry::{self, Stored};
 use towpath_ingest::{Ingest, router};
@@ -43,6 +43,9 @@ const DEAD_LETTERS_LABEL: &str = "dead-letters";
 
 /// The story of messages, in the folder of the store.
 pub(crate) const STORY: &str = "story.jsonl";
+
+/// The pointers of the registry that this machine's hosts saw, in the folder of the store.
+const POINTERS: &str = "pointers.json";
 
 /// How long what the front door refused is kept.
 const KEEP_REFUSED: Duration = Duration::from_secs(24 * 3600);
@@ -111,10 +114,11 @@ pub(crate) async fn load_plugins(
     engine: &Engine,
     config: &Config,
     targets: Vec<String>,
+    sequences: Option<Sequences>,
     clock: Clock,
 ) -> anyhow::Result<Result<(Plugins, Option<Watch>), Failures>> {
     let registry = match &config.registry {
-        Some(at) => Some(aws::registry(at).await?),
+        Some(at) => Some(aws::registry(at).await?.remembering(sequences.unwrap_or_default())),
         None => None,
     };
     Ok(registry::open(engine, &config.plugins, targets, registry, clock).await)
@@ -169,7 +173,8 @@ impl Parts {
     ) -> anyhow::Result<Parts> {
         let engine = engine(concurrency)?;
         let targets = config.targets.keys().cloned().collect();
-        let (plugins, watch) = load_plugins(&engine, &config, targets, clock).await??;
+        let sequences = Sequences::kept_in(config.queue.store.join(POINTERS)).context("loading the plugins")?;
+        let (plugins, watch) = load_plugins(&engine, &config, targets, Some(sequences), clock).await??;
         let mut deliverer = Deliverer::new(config.targets, holds, clock).context("preparing delivery")?;
         if deliverer.needs_aws_credentials() {
             deliverer = deliverer.sign_with(aws::credentials().await?);

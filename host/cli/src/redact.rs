@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use regex_lite::{Captures, Regex};
 use towpath_core::json::{children, text};
 use towpath_core::plugin::digest;
+use towpath_core::regular::{self, MAX_KEY};
 
 /// What is nested deeper is replaced as a whole.
 const DEEPEST: usize = 100;
@@ -146,7 +147,7 @@ impl Redactor {
 
 /// The key in this file, made when it is first needed, for its owner only. Who has it can find out what short values were.
 pub(crate) fn key(file: &Path) -> anyhow::Result<String> {
-    if let Ok(key) = std::fs::read_to_string(file) {
+    if let Ok(key) = regular::read_text(file, MAX_KEY) {
         return Ok(key.trim().to_owned());
     }
     let key = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());

@@ -47,6 +47,8 @@ pub struct Settings {
     pub optional: bool,
     /// What its digest must be: of the `.wasm` file, or of a `.cwasm` file's manifest.
     pub sha256: Option<String>,
+    /// The lowest sequence that its signed pointer in the registry may have.
+    pub min_sequence: u64,
     /// What one call may use.
     pub limits: Limits,
     /// The plugin's own config as JSON.
@@ -63,6 +65,7 @@ impl Settings {
             code: Code::Path(path.into()),
             optional: false,
             sha256: None,
+            min_sequence: 0,
             limits: Limits::default(),
             config: "{}".to_owned(),
             secrets: BTreeMap::new(),

@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use toml::{Table, Value};
 use towpath_core::config::{RegistryConfig, RegistryUrl};
 use towpath_core::deliver::Target;
-use towpath_core::plugin::{Settings, find, precompile};
+use towpath_core::plugin::{MAX_COMPONENT, MAX_MANIFEST, MAX_NATIVE, Settings, find, precompile};
+use towpath_core::regular::{self, MAX_CONFIG};
 
 /// What the function's config is made from.
 pub(crate) struct Source {
@@ -27,8 +28,8 @@ impl FunctionConfig {
     /// Writes the config that the function reads.
     pub(crate) fn write(source: &Source, url: &str, dead_letter_url: &str) -> anyhow::Result<FunctionConfig> {
         let folder = tempfile::TempDir::with_prefix("towpath-lambda-").context("making a folder for the function")?;
-        let text =
-            std::fs::read_to_string(&source.file).with_context(|| format!("reading {}", source.file.display()))?;
+        let text = regular::read_text(&source.file, MAX_CONFIG)
+            .with_context(|| format!("reading {}", source.file.display()))?;
         let mut file: Table = text.parse().context("reading the config")?;
         let mut queue = Table::new();
         queue.insert("url".to_owned(), url.into());
@@ -83,12 +84,16 @@ fn set(file: &mut Table, kind: &str, name: &str, key: &str, value: Option<Value>
 fn compile(wasm: &Path, native: &Path) -> anyhow::Result<()> {
     let manifest = native.with_added_extension("json");
     if wasm.extension().is_some_and(|extension| extension == "cwasm") {
-        std::fs::copy(wasm, native).context("copying")?;
-        std::fs::copy(wasm.with_added_extension("json"), manifest).context("copying its manifest")?;
-        return Ok(());
+        std::fs::write(native, read(wasm, MAX_NATIVE)?).context("copying")?;
+        let described = read(&wasm.with_added_extension("json"), MAX_MANIFEST)?;
+        return std::fs::write(manifest, described).context("copying its manifest");
     }
-    let bytes = std::fs::read(wasm).with_context(|| format!("reading {}", wasm.display()))?;
+    let bytes = read(wasm, MAX_COMPONENT)?;
     let (code, described) = precompile(&bytes, None)?;
     std::fs::write(native, code).context("writing")?;
     std::fs::write(manifest, serde_json::to_vec(&described).context("writing its manifest")?).context("writing")
+}
+
+fn read(file: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
+    regular::read(file, limit).with_context(|| format!("reading {}", file.display()))
 }
