@@ -35,7 +35,7 @@ async fn of_every_kind_of_object_no_more_is_read_than_its_bound() {
         let file = File::create(folder.path().join("object")).unwrap();
         for length in [bound.bytes + 1, 3 << 30] {
             file.set_len(length).unwrap();
-            let problem = artifacts.get("object", bound).await.unwrap_err().to_string();
+            let problem = artifacts.get("object", bound).await.map(drop).unwrap_err().to_string();
             assert!(problem.contains(&format!("object: it is larger than {} bytes", bound.bytes)), "{kind}: {problem}");
         }
         let key = format!("new {kind}");
@@ -164,7 +164,7 @@ async fn a_bucket_that_lies_or_drips_costs_no_more_than_the_bound() {
         let bound = if said.starts_with("took") { bound } else { Bound { time: Duration::from_secs(60), ..bound } };
         let got =
             tokio::time::timeout(Duration::from_secs(90), artifacts.get("crm/pointers/current.json", bound)).await;
-        let problem = got.expect("it ends").unwrap_err().to_string();
+        let problem = got.expect("it ends").map(drop).unwrap_err().to_string();
         assert!(problem.contains(said), "{answer:?}: {problem}");
         let sent = sent.load(Ordering::Relaxed);
         assert!(sent < 16 * 1024 * 1024, "{answer:?}: {sent} bytes were read");
