@@ -33,7 +33,7 @@ fn what_was_put_there_is_found_by_a_later_host() {
 #[test]
 fn an_entry_that_is_not_the_components_own_is_not_used_and_is_overwritten() {
     type Attack = fn(&Path, &Path);
-    let cases: [(&str, Attack); 9] = [
+    let cases: [(&str, Attack); 10] = [
         ("copied over another's", |other, own| assert!(fs::copy(other, own).is_ok())),
         ("a flipped byte of the code", |_, own| change(own, |entry| *entry.last_mut().expect("a byte") ^= 1)),
         ("a flipped byte of the MAC", |_, own| change(own, |entry| entry[MAGIC.len()] ^= 1)),
@@ -44,6 +44,10 @@ fn an_entry_that_is_not_the_components_own_is_not_used_and_is_overwritten() {
         ("a link to another's", |other, own| {
             fs::remove_file(own).expect("removed");
             std::os::unix::fs::symlink(other, own).expect("a link");
+        }),
+        ("a link to itself elsewhere", |_, own| {
+            fs::rename(own, own.with_extension("moved")).expect("moved");
+            std::os::unix::fs::symlink(own.with_extension("moved"), own).expect("a link");
         }),
         ("a pipe", |_, own| {
             fs::remove_file(own).expect("removed");
