@@ -25,11 +25,12 @@ locals {
   config_plugins = {
     for name, plugin in var.plugins : name => {
       for key, value in {
-        version = plugin.version
-        sha256  = plugin.sha256
-        secrets = plugin.secrets
-        config  = plugin.config == null ? null : jsondecode(plugin.config)
-        limits  = plugin.limits == null ? null : { for k, v in plugin.limits : k => v if v != null }
+        version      = plugin.version
+        sha256       = plugin.sha256
+        min_sequence = plugin.min_sequence
+        secrets      = plugin.secrets
+        config       = plugin.config == null ? null : jsondecode(plugin.config)
+        limits       = plugin.limits == null ? null : { for k, v in plugin.limits : k => v if v != null }
       } : key => value if value != null
     }
   }

@@ -111,12 +111,14 @@ variable "plugins" {
     - sha256: the digest that its component must have.
     - limits: memory ("64MiB"), fuel and timeout ("2s") of one call.
     - secrets: names that it may put into headers.
+    - min_sequence: with plugin_public_key, the lowest sequence that its pointer may have.
   EOT
   type = map(object({
-    version = optional(string)
-    config  = optional(string)
-    sha256  = optional(string)
-    secrets = optional(list(string))
+    version      = optional(string)
+    config       = optional(string)
+    sha256       = optional(string)
+    min_sequence = optional(number)
+    secrets      = optional(list(string))
     limits = optional(object({
       memory  = optional(string)
       fuel    = optional(number)

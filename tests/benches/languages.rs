@@ -15,7 +15,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::Value;
 use towpath_core::clock::Timestamp;
 use towpath_core::message::Message;
-use towpath_core::plugin::{Engine, Limits, Plugin, Settings, precompile};
+use towpath_core::plugin::{Cache, Engine, Limits, Plugin, Settings, precompile};
 
 /// A plugin of each language with one of its cases.
 const PLUGINS: [(&str, &str); 3] = [("approval", "submitted"), ("js-calendly", "booked"), ("python-shopify", "paid")];
@@ -90,7 +90,9 @@ fn languages(criterion: &mut Criterion) {
         group.bench_function(format!("{name}: load precompiled, check and start"), |bencher| {
             bencher.iter(|| Plugin::load(&engine, Settings::at(name, &file)).unwrap());
         });
-        let cached = Engine::with_cache(64).unwrap();
+        let kept = tempfile::TempDir::new().unwrap();
+        let cache = Cache::open(&kept.path().join("compiled"), &kept.path().join("key")).unwrap();
+        let cached = Engine::with_slots(64).unwrap().with_cache(cache);
         Plugin::load(&cached, Settings::at(name, folder(name))).unwrap();
         group.bench_function(
             format!("{name}: load a component that was compiled before, check and start"),

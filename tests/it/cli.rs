@@ -55,7 +55,7 @@ fn project() -> TempDir {
 #[test]
 fn every_command_has_help_with_an_example() {
     let folder = TempDir::new().unwrap();
-    let commands: [&[&str]; 36] = [
+    let commands: [&[&str]; 37] = [
         &[],
         &["demo"],
         &["serve"],
@@ -74,6 +74,7 @@ fn every_command_has_help_with_an_example() {
         &["plugin", "rollback"],
         &["plugin", "promote"],
         &["plugin", "pin"],
+        &["plugin", "sign-pointer"],
         &["plugin", "keygen"],
         &["pause"],
         &["deploy", "check"],

@@ -11,6 +11,7 @@ mod architecture;
 mod auth;
 mod cli;
 mod clients;
+mod compiled;
 mod contract_local;
 mod contract_sqs;
 mod delivery;

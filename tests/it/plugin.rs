@@ -11,7 +11,7 @@ use towpath_core::plugin::{Engine, Limits, LoadError, Manifest, Plugin, Settings
 use towpath_core::verdict::Verdict;
 use towpath_tests::guest::{Guest, Request};
 
-fn message() -> Message {
+pub(super) fn message() -> Message {
     Message {
         id: "m-1".into(),
         group: "g".into(),

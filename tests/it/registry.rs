@@ -1,5 +1,7 @@
 //! The registry: what is published, picked up, refused, rolled back, shadowed and canaried.
 
+mod bounds;
+mod pointers;
 mod rollout;
 mod store;
 
@@ -7,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use towpath_core::clock::Clock;
+use towpath_core::clock::{Clock, Timestamp};
 use towpath_core::deliver::Deliverer;
 use towpath_core::pipeline::Pipeline;
 use towpath_core::plugin::Engine;
-use towpath_core::registry::{Folder, PublicKey, Registry, SigningKey, Watch, open};
+use towpath_core::registry::{Chosen, Folder, PublicKey, Registry, SigningKey, Watch, open};
 use towpath_tests::guest::Guest;
-use towpath_tests::registry::publish;
+use towpath_tests::registry::{built, publish};
 use towpath_tests::rig::Rig;
 
 /// How far ahead the clocks of these hosts are, in milliseconds. It only grows, so tests do not disturb each other.
@@ -48,10 +50,14 @@ impl Host {
     }
 
     async fn try_start(rig: Rig, config: &str, key: Option<PublicKey>) -> Result<Host, String> {
+        let registry = Registry::new(Arc::new(Folder::new(folder(&rig))), key);
+        Host::try_start_with(rig, config, registry).await
+    }
+
+    async fn try_start_with(rig: Rig, config: &str, registry: Registry) -> Result<Host, String> {
         let config = rig.config(config);
         let clock = Clock::wall().shifted(&AHEAD);
         let engine = Engine::new().unwrap();
-        let registry = Registry::new(Arc::new(Folder::new(folder(&rig))), key);
         let targets = config.targets.keys().cloned().collect();
         let opened = open(&engine, &config.plugins, targets, Some(registry), clock).await;
         let (plugins, watch) = opened.map_err(|failures| failures.to_string())?;
@@ -197,27 +203,34 @@ async fn with_a_public_key_only_what_it_signed_is_loaded() {
     publish(&registry, "crm", "current", Guest::reject("one"), Some(&key)).await.unwrap();
     let host =
         Host::try_start(rig, &config(""), Some(key.public())).await.unwrap_or_else(|problem| panic!("{problem}"));
-    for (guest, signed_by) in [("unsigned", None), ("foreign", Some(&other))] {
-        publish(&registry, "crm", "current", Guest::reject(guest), signed_by).await.unwrap();
+    let signing = registry.clone().signing(key.clone()).unwrap();
+    // Who has the key points there by mistake.
+    let point_to = async |chosen: Chosen| {
+        let seen = signing.look("crm", "current").await.unwrap();
+        let made = towpath_tests::registry::made(&chosen.version);
+        signing.advance("crm", "current", seen, chosen, made).await.unwrap();
         host.look().await;
+    };
+    for (guest, signed_by) in [("unsigned", None), ("foreign", Some(other))] {
+        let storing = match signed_by {
+            Some(key) => registry.clone().signing(key).unwrap(),
+            None => registry.clone(),
+        };
+        let (_, chosen) = storing.store(built("crm", Guest::reject(guest)), "test", Timestamp(1)).await.unwrap();
+        point_to(chosen).await;
         assert_eq!(host.reason().await, "one", "{guest}");
     }
     // A signed release of another plugin, under this one's name.
-    publish(&registry, "erp", "current", Guest::reject("erp"), Some(&key)).await.unwrap();
-    let pointers = folder(&host.rig);
-    let (pointer, _) = registry.pointer("erp", "current").await.unwrap().unwrap();
-    let version = pointer.current.version;
-    let (from, to) = (pointers.join("erp/versions").join(&version), pointers.join("crm/versions").join(&version));
-    std::fs::create_dir_all(&to).unwrap();
-    for entry in std::fs::read_dir(&from).unwrap() {
+    let erp = publish(&registry, "erp", "current", Guest::reject("erp"), Some(&key)).await.unwrap();
+    let versions = |name: &str| folder(&host.rig).join(name).join("versions").join(&erp.version);
+    std::fs::create_dir_all(versions("crm")).unwrap();
+    for entry in std::fs::read_dir(versions("erp")).unwrap() {
         let path = entry.unwrap().path();
-        std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+        std::fs::copy(&path, versions("crm").join(path.file_name().unwrap())).unwrap();
     }
-    std::fs::copy(pointers.join("erp/pointers/current.json"), pointers.join("crm/pointers/current.json")).unwrap();
-    host.look().await;
+    point_to(erp.clone()).await;
     assert_eq!(host.reason().await, "one");
-    publish(&registry, "crm", "mended", Guest::reject("signed"), Some(&key)).await.unwrap();
-    std::fs::copy(pointers.join("crm/pointers/mended.json"), pointers.join("crm/pointers/current.json")).unwrap();
+    publish(&registry, "crm", "current", Guest::reject("signed"), Some(&key)).await.unwrap();
     host.look().await;
     assert_eq!(host.reason().await, "signed");
 }

@@ -30,7 +30,7 @@ pub fn made(version: &str) -> Move {
     Move { version: version.to_owned(), how: "publish".to_owned(), at: Timestamp(1), by: "test".to_owned() }
 }
 
-/// Publishes a guest to a channel.
+/// Publishes a guest to a channel, signed if there is a key.
 pub async fn publish(
     registry: &Registry,
     name: &str,
@@ -38,8 +38,12 @@ pub async fn publish(
     guest: Guest,
     key: Option<&SigningKey>,
 ) -> Result<Chosen, PublishError> {
+    let registry = match key {
+        Some(key) => registry.clone().signing(key.clone()).unwrap(),
+        None => registry.clone(),
+    };
     let seen = registry.look(name, channel).await?;
-    let (_, chosen) = registry.store(built(name, guest), key, "test", Timestamp(1)).await?;
+    let (_, chosen) = registry.store(built(name, guest), "test", Timestamp(1)).await?;
     registry.advance(name, channel, seen, chosen.clone(), made(&chosen.version)).await?;
     Ok(chosen)
 }

@@ -36,15 +36,7 @@ impl S3Server {
 
     /// A client of it.
     pub fn client(&self) -> aws_sdk_s3::Client {
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("x", "x", None, None, "test"))
-            .endpoint_url(&self.url)
-            .force_path_style(true)
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .build();
-        aws_sdk_s3::Client::from_conf(config)
+        client_of(&self.url)
     }
 
     /// The paths of its objects.
@@ -56,6 +48,19 @@ impl S3Server {
     pub async fn stop(&mut self) {
         self.server.shutdown().await;
     }
+}
+
+/// A client of a server at this URL.
+pub fn client_of(url: &str) -> aws_sdk_s3::Client {
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("x", "x", None, None, "test"))
+        .endpoint_url(url)
+        .force_path_style(true)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    aws_sdk_s3::Client::from_conf(config)
 }
 
 async fn answer(State(objects): State<Objects>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {

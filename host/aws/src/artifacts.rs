@@ -5,7 +5,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use towpath_core::config::S3Url;
-use towpath_core::registry::{Artifacts, ArtifactsError, Tag};
+use towpath_core::registry::{Artifacts, ArtifactsError, Bound, LIST_TIME, MAX_NAMES, Tag};
 
 use crate::error::in_words;
 use crate::object;
@@ -26,6 +26,26 @@ impl S3Artifacts {
         format!("{}/{key}", self.url.key)
     }
 
+    async fn names(&self, folder: &str) -> Result<Vec<String>, ArtifactsError> {
+        // Without a folder, what is directly in the registry.
+        let prefix = format!("{}/", self.key(folder).trim_end_matches('/'));
+        let list = self.client.list_objects_v2().bucket(&self.url.bucket).prefix(&prefix).delimiter("/");
+        let mut pages = list.into_paginator().send();
+        let mut names = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| self.failed(&error))?;
+            let folders = page.common_prefixes().iter().filter_map(|folder| folder.prefix());
+            let objects = page.contents().iter().filter_map(|object| object.key());
+            let below = folders.chain(objects).filter_map(|key| key.strip_prefix(&prefix));
+            names.extend(below.map(|name| name.trim_end_matches('/').to_owned()));
+            if names.len() > MAX_NAMES {
+                let problem = format!("{folder} has more than {MAX_NAMES} names: remove what is not in use");
+                return Err(self.error(problem));
+            }
+        }
+        Ok(names)
+    }
+
     fn failed<E>(&self, error: &SdkError<E>) -> ArtifactsError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -44,15 +64,19 @@ impl Artifacts for S3Artifacts {
         self.url.to_string()
     }
 
-    async fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Tag)>, ArtifactsError> {
-        let found =
-            object::get(&self.client, &self.url.bucket, self.key(key)).await.map_err(|problem| self.error(problem))?;
+    async fn get(&self, key: &str, bound: Bound) -> Result<Option<(Vec<u8>, Tag)>, ArtifactsError> {
+        let found = object::get(&self.client, &self.url.bucket, self.key(key), bound).await;
+        let found = found.map_err(|problem| self.error(problem))?;
         let Some((bytes, tag)) = found else { return Ok(None) };
         let tag = tag.ok_or_else(|| self.error("an object has no ETag".to_owned()))?;
         Ok(Some((bytes, Tag(tag))))
     }
 
-    async fn put(&self, key: &str, bytes: Vec<u8>, state: Option<&Tag>) -> Result<bool, ArtifactsError> {
+    async fn put(&self, key: &str, bytes: Vec<u8>, state: Option<&Tag>, bound: Bound) -> Result<bool, ArtifactsError> {
+        if bytes.len() as u64 > bound.bytes {
+            let problem = format!("{key} would be larger than {} bytes, the most that hosts read of it", bound.bytes);
+            return Err(self.error(problem));
+        }
         let put = self.client.put_object().bucket(&self.url.bucket).key(self.key(key)).body(ByteStream::from(bytes));
         let put = match state {
             Some(Tag(tag)) => put.if_match(tag),
@@ -69,18 +93,7 @@ impl Artifacts for S3Artifacts {
     }
 
     async fn list(&self, folder: &str) -> Result<Vec<String>, ArtifactsError> {
-        // Without a folder, what is directly in the registry.
-        let prefix = format!("{}/", self.key(folder).trim_end_matches('/'));
-        let list = self.client.list_objects_v2().bucket(&self.url.bucket).prefix(&prefix).delimiter("/");
-        let mut pages = list.into_paginator().send();
-        let mut names = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.failed(&error))?;
-            let folders = page.common_prefixes().iter().filter_map(|folder| folder.prefix());
-            let objects = page.contents().iter().filter_map(|object| object.key());
-            let below = folders.chain(objects).filter_map(|key| key.strip_prefix(&prefix));
-            names.extend(below.map(|name| name.trim_end_matches('/').to_owned()));
-        }
-        Ok(names)
+        let listed = tokio::time::timeout(LIST_TIME, self.names(folder)).await;
+        listed.unwrap_or_else(|_| Err(self.error(format!("listing {folder} took longer than {LIST_TIME:?}"))))
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use towpath_core::config::{Config, ConfigError, RegistryConfig, RegistryUrl, S3Url, Secrets};
 use towpath_core::note_keys::NoteKeys;
 use towpath_core::registry::{Artifacts, Folder, Registry};
+use towpath_core::regular::{self, MAX_CONFIG};
 
 use crate::{S3Artifacts, SecretsManager, client, object};
 
@@ -30,11 +31,11 @@ pub enum LoadError {
 pub async fn read(place: &Path) -> Result<String, LoadError> {
     let Some(url) = place.to_str().filter(|place| place.starts_with("s3://")) else {
         let failed = |source| ConfigError::Read { file: place.to_owned(), source };
-        return Ok(std::fs::read_to_string(place).map_err(failed)?);
+        return Ok(regular::read_text(place, MAX_CONFIG).map_err(failed)?);
     };
     let failed = |problem| LoadError::S3 { url: url.to_owned(), problem };
     let S3Url { bucket, key } = url.parse().map_err(failed)?;
-    let found = object::get(&client::s3().await, &bucket, key).await.map_err(failed)?;
+    let found = object::get(&client::s3().await, &bucket, key, object::SETTINGS).await.map_err(failed)?;
     let (bytes, _) = found.ok_or_else(|| failed("there is no such object".to_owned()))?;
     String::from_utf8(bytes).map_err(|error| failed(error.to_string()))
 }

@@ -40,7 +40,7 @@ impl S3Holds {
 
     /// The object's bytes and its version; `None` if it is not there.
     async fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Option<String>)>, HoldsError> {
-        object::get(&self.client, &self.url.bucket, key).await.map_err(|problem| self.error(problem))
+        object::get(&self.client, &self.url.bucket, key, object::SETTINGS).await.map_err(|problem| self.error(problem))
     }
 
     async fn state(&self) -> Result<(HoldState, Option<String>), HoldsError> {

@@ -1,22 +1,54 @@
 //! Objects in S3.
 
+use std::time::Duration;
+
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use towpath_core::registry::Bound;
+use towpath_core::regular::MAX_CONFIG;
 
 use crate::error::in_words;
 
-/// An object's bytes and its version; `None` if it is not there. The error says why it is not to be had.
+/// What reading a config may cost, or what operators said of targets.
+pub(crate) const SETTINGS: Bound = Bound { bytes: MAX_CONFIG, time: Duration::from_secs(20) };
+
+/// An object's bytes and its version; `None` if it is not there. The error says why it is not to be had. One that is more than
+/// its bound is an error, whatever the server says of its length; so is a server that drips.
 pub(crate) async fn get(
     client: &Client,
     bucket: &str,
     key: impl Into<String>,
+    bound: Bound,
 ) -> Result<Option<(Vec<u8>, Option<String>)>, String> {
-    let object = match client.get_object().bucket(bucket).key(key).send().await {
-        Ok(object) => object,
-        Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
-        Err(error) => return Err(in_words(&error)),
+    let key = key.into();
+    let got = async {
+        let object = match client.get_object().bucket(bucket).key(&key).send().await {
+            Ok(object) => object,
+            Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
+            Err(error) => return Err(in_words(&error)),
+        };
+        let version = object.e_tag.clone();
+        Ok(Some((read(object, bound).await?, version)))
     };
-    let version = object.e_tag;
-    let bytes = object.body.collect().await.map_err(|error| error.to_string())?;
-    Ok(Some((bytes.to_vec(), version)))
+    let got = tokio::time::timeout(bound.time, got).await;
+    got.unwrap_or_else(|_| Err(format!("it took longer than {:?}", bound.time)))
+        .map_err(|problem| format!("{key}: {problem}"))
+}
+
+async fn read(object: GetObjectOutput, bound: Bound) -> Result<Vec<u8>, String> {
+    let too_large = || format!("it is larger than {} bytes, the most that is read of it", bound.bytes);
+    let said = object.content_length.and_then(|length| u64::try_from(length).ok()).unwrap_or_default();
+    if said > bound.bytes {
+        return Err(too_large());
+    }
+    let mut body = object.body;
+    let mut bytes = Vec::with_capacity(usize::try_from(said).unwrap_or_default());
+    while let Some(chunk) = body.try_next().await.map_err(|error| error.to_string())? {
+        if (bytes.len() + chunk.len()) as u64 > bound.bytes {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
 }

@@ -18,7 +18,7 @@ pub use names::Names;
 pub use operate::{Deploy, Hold, Pause, Place, Poll, Resume, Status};
 pub use plugin::{
     Plugin, PluginCheck, PluginDiff, PluginFuzz, PluginNew, PluginPin, PluginPublish, PluginRollback, PluginRun,
-    PluginTest, Record, RegistryPlace,
+    PluginSignPointer, PluginTest, Record, RegistryPlace, Signing,
 };
 pub use proof::{Bench, Chaos};
 pub use story::{StoryFilter, StoryPlace, Tail, Trace};

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use towpath_core::json::{Name, children};
 use towpath_core::outcome::Fault;
 use towpath_core::plugin::{Plugin, Transformed};
+use towpath_core::regular::{self, MAX_EVENT};
 use towpath_core::verdict::{HeaderValue, Payload, Request, Verdict};
 
 use crate::event::{self, Event};
@@ -85,7 +86,7 @@ impl Case {
         let ran = |ended| Ran { ended, fault, fuel, time };
         let found = describe(&transformed);
         let file = self.folder.join(EXPECTED);
-        let expected = match std::fs::read_to_string(&file) {
+        let expected = match regular::read_text(&file, MAX_EVENT) {
             Ok(text) => serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))?,
             Err(_) => Value::Null,
         };

@@ -15,17 +15,17 @@ use towpath_core::deliver::Deliverer;
 use towpath_core::holds::Watched;
 use towpath_core::note_keys::NoteKeys;
 use towpath_core::pipeline::Pipeline;
-use towpath_core::plugin::{Engine, LoadError, Plugin, Plugins, Settings};
+use towpath_core::plugin::{Cache, Engine, LoadError, Plugin, Plugins, Settings};
 use towpath_core::poll::{self, Health};
 use towpath_core::queue::Queue as _;
-use towpath_core::registry::{self, Failures, Watch};
+use towpath_core::registry::{self, Failures, Sequences, Watch};
 use towpath_core::route::Routes;
 use towpath_core::telemetry::{self, Stored};
 use towpath_ingest::{Ingest, router};
 use towpath_local::endpoint::{self, Endpoint};
 use towpath_local::{DedupScope, KEPT_FOR_EVER, LocalQueue, QueueSettings, Store};
 use towpath_telemetry::Telemetry;
-use tracing::info;
+use tracing::{debug, info, warn};
 
 use crate::args::ConfigFile;
 use crate::server::{Guard, HostName};
@@ -45,6 +45,9 @@ const DEAD_LETTERS_LABEL: &str = "dead-letters";
 
 /// The story of messages, in the folder of the store.
 pub(crate) const STORY: &str = "story.jsonl";
+
+/// The pointers of the registry that this machine's hosts saw, in the folder of the store.
+const POINTERS: &str = "pointers.json";
 
 /// How long what the front door refused is kept.
 const KEEP_REFUSED: Duration = Duration::from_secs(24 * 3600);
@@ -123,10 +126,11 @@ pub(crate) async fn load_plugins(
     engine: &Engine,
     config: &Config,
     targets: Vec<String>,
+    sequences: Option<Sequences>,
     clock: Clock,
 ) -> anyhow::Result<Result<(Plugins, Option<Watch>), Failures>> {
     let registry = match &config.registry {
-        Some(at) => Some(aws::registry(at).await?),
+        Some(at) => Some(aws::registry(at).await?.remembering(sequences.unwrap_or_default())),
         None => None,
     };
     Ok(registry::open(engine, &config.plugins, targets, registry, clock).await)
@@ -143,11 +147,23 @@ pub(crate) fn load_plugin<'a>(
     Ok(plugin)
 }
 
-/// A new plugin engine for so many calls at a time, and for those that load a plugin meanwhile.
+/// A new plugin engine for so many calls at a time, and for those that load a plugin meanwhile. It keeps what it compiles in this
+/// user's cache folder, unless others could write there.
 pub(crate) fn engine(concurrency: usize) -> anyhow::Result<Engine> {
-    Engine::with_cache(concurrency + SPARE_SLOTS)
+    let engine = Engine::with_slots(concurrency + SPARE_SLOTS)
         .map_err(|error| anyhow::anyhow!("{error:#}"))
-        .context("starting the plugin engine")
+        .context("starting the plugin engine")?;
+    let (Some(cache), Some(state)) = (env::cache_folder(), env::state_folder()) else {
+        debug!("compiled plugins are not kept: this user has no home");
+        return Ok(engine);
+    };
+    match Cache::open(&cache.join("towpath/compiled"), &state.join("towpath/compiled.key")) {
+        Ok(cache) => Ok(engine.with_cache(cache)),
+        Err(error) => {
+            warn!(problem = format!("{:#}", anyhow::Error::new(error)), "compiled plugins are not kept");
+            Ok(engine)
+        }
+    }
 }
 
 /// What every host is made of, whatever its queue.
@@ -169,7 +185,8 @@ impl Parts {
     ) -> anyhow::Result<Parts> {
         let engine = engine(concurrency)?;
         let targets = config.targets.keys().cloned().collect();
-        let (plugins, watch) = load_plugins(&engine, &config, targets, clock).await??;
+        let sequences = Sequences::kept_in(config.queue.store.join(POINTERS)).context("loading the plugins")?;
+        let (plugins, watch) = load_plugins(&engine, &config, targets, Some(sequences), clock).await??;
         let mut deliverer = Deliverer::new(config.targets, holds, clock).context("preparing delivery")?;
         if deliverer.needs_aws_credentials() {
             deliverer = deliverer.sign_with(aws::credentials().await?);

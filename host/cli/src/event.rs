@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use towpath_core::clock::Timestamp;
 use towpath_core::message::Message;
+use towpath_core::regular::{self, MAX_EVENT};
 
 /// The file's name in a case's folder.
 pub(crate) const FILE: &str = "message.json";
@@ -97,7 +98,7 @@ impl Event {
 
     /// Reads a recorded event.
     pub(crate) fn read(file: &Path) -> anyhow::Result<Event> {
-        let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        let text = regular::read_text(file, MAX_EVENT).with_context(|| format!("reading {}", file.display()))?;
         let event: Event =
             serde_json::from_str(&text).with_context(|| format!("{} is no recorded event", file.display()))?;
         event.body().and(event.headers()).with_context(|| format!("{} is no recorded event", file.display()))?;

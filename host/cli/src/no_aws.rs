@@ -11,6 +11,7 @@ use towpath_core::holds::Holds;
 use towpath_core::note_keys::NoteKeys;
 use towpath_core::queue::Queue;
 use towpath_core::registry::{Folder, Registry};
+use towpath_core::regular::{self, MAX_CONFIG};
 
 use crate::place::Waiting;
 use crate::story::Entry;
@@ -37,7 +38,7 @@ pub(crate) async fn read_config(place: &Path) -> anyhow::Result<String> {
     if place.starts_with("s3:") {
         bail!(CURE);
     }
-    std::fs::read_to_string(place).with_context(|| format!("cannot read {}", place.display()))
+    regular::read_text(place, MAX_CONFIG).with_context(|| format!("cannot read {}", place.display()))
 }
 
 pub(crate) async fn config_with_secrets(_: &Path) -> anyhow::Result<Config> {

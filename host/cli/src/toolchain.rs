@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
-use towpath_core::plugin::{COMPONENT, Manifest, PRECOMPILED, precompile};
+use towpath_core::plugin::{COMPONENT, MAX_COMPONENT, Manifest, PRECOMPILED, precompile};
+use towpath_core::regular::{self, MAX_CONFIG};
 
 /// The contract, as the toolchains read it.
 pub(crate) const WIT: &str = include_str!("../../../wit/1.0.0/world.wit");
@@ -35,7 +36,7 @@ pub enum Language {
 impl Language {
     /// The language of the sources in a folder; `None` if there are none that make a plugin.
     pub(crate) fn of(folder: &Path) -> Option<Language> {
-        let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+        let text = |name: &str| regular::read_text(&folder.join(name), MAX_CONFIG).unwrap_or_default();
         if text("Cargo.toml").contains("cdylib") {
             return Some(Language::Rust);
         }
@@ -106,7 +107,7 @@ pub(crate) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
 /// Compiles the component in a folder to native code, beside it: for this machine, or for another target triple.
 pub(crate) fn write_precompiled(folder: &Path, target: Option<&str>) -> anyhow::Result<Manifest> {
     let component = folder.join(COMPONENT);
-    let wasm = std::fs::read(&component).with_context(|| format!("reading {}", component.display()))?;
+    let wasm = regular::read(&component, MAX_COMPONENT).with_context(|| format!("reading {}", component.display()))?;
     let (cwasm, manifest) = precompile(&wasm, target)?;
     let file = folder.join(PRECOMPILED);
     std::fs::write(&file, cwasm).with_context(|| format!("writing {}", file.display()))?;

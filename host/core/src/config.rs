@@ -21,6 +21,7 @@ use crate::deliver::Target;
 use crate::note_keys::NoteKeys;
 use crate::plugin::Settings;
 use crate::registry::PublicKey;
+use crate::regular;
 use crate::route::Routes;
 
 /// A checked config.
@@ -215,8 +216,8 @@ pub enum ConfigError {
 impl Config {
     /// Reads and checks a config file. Relative paths in it are relative to its folder.
     pub fn load(file: &Path, secrets: &Secrets) -> Result<Config, ConfigError> {
-        let text =
-            std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+        let text = regular::read_text(file, regular::MAX_CONFIG)
+            .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
         Config::parse(&text, file, secrets)
     }
 

@@ -26,6 +26,7 @@ pub mod poll;
 pub mod private;
 pub mod queue;
 pub mod registry;
+pub mod regular;
 pub mod route;
 pub mod signature;
 pub mod tasks;

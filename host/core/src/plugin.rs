@@ -6,6 +6,8 @@
 
 mod artifact;
 mod bindings;
+#[cfg(feature = "compile")]
+mod cache;
 mod call;
 mod engine;
 mod guest;
@@ -20,7 +22,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-pub use artifact::{Artifact, COMPONENT, PRECOMPILED, find};
+pub use artifact::{Artifact, COMPONENT, MAX_COMPONENT, MAX_MANIFEST, MAX_NATIVE, PRECOMPILED, find};
+#[cfg(feature = "compile")]
+pub use cache::{Cache, CacheError};
 pub use call::Transformed;
 pub use engine::{Engine, WASMTIME, host_triple};
 pub use load::{CONTRACT, LoadError, Problem};
@@ -43,6 +47,8 @@ pub struct Settings {
     pub optional: bool,
     /// What its digest must be: of the `.wasm` file, or of a `.cwasm` file's manifest.
     pub sha256: Option<String>,
+    /// The lowest sequence that its signed pointer in the registry may have.
+    pub min_sequence: u64,
     /// What one call may use.
     pub limits: Limits,
     /// The plugin's own config as JSON.
@@ -59,6 +65,7 @@ impl Settings {
             code: Code::Path(path.into()),
             optional: false,
             sha256: None,
+            min_sequence: 0,
             limits: Limits::default(),
             config: "{}".to_owned(),
             secrets: BTreeMap::new(),

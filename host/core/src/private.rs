@@ -3,9 +3,9 @@
 //! The last name of a path is never a symbolic link that is followed, and never anything but a file, or a folder: who can write to the
 //! folder above could otherwise choose what is overwritten, or where webhooks are copied to.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -119,6 +119,18 @@ pub fn refuse_link(path: &Path) -> io::Result<()> {
             ),
         )),
         false => Ok(()),
+    }
+}
+
+/// Whether a file or folder is this user's, and nobody else may read or write it; else what is wrong.
+pub fn only_mine(found: &Metadata) -> Result<(), &'static str> {
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return Err("belongs to another user");
+    }
+    match found.permissions().mode() & 0o077 {
+        0 => Ok(()),
+        mode if mode & 0o022 != 0 => Err("can be written by other users"),
+        _ => Err("can be read by other users"),
     }
 }
 

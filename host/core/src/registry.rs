@@ -5,27 +5,30 @@
 //!                      /TARGET.cwasm          the same, compiled for a target triple
 //!                      /manifest.json         digests of all of them, and where they come from
 //!                      /manifest.sig          an Ed25519 signature of manifest.json, in base64
-//! NAME/pointers/current.json                  the version that runs, and those that ran before it
+//! NAME/pointers/current.json                  the version that runs, those that ran before it, and a signature
 //!              /candidate.json                another one, for shadow and canary
 //! ```
 //!
 //! A registry is a bucket's prefix or a folder: [`Artifacts`]. What is loaded from one was vouched for byte by
 //! byte: a pointer names the digest of a manifest, a manifest those of its files, and where a public key is
-//! configured a signature stands for the manifest.
+//! configured a signature stands for the manifest and one for the pointer, whose sequence only grows. Every object has a
+//! [`Bound`].
 
 mod artifacts;
 mod folder;
 mod key;
 mod load;
+mod lock;
 mod pointer;
 mod publish;
 mod reference;
 mod release;
+mod sequences;
 mod watch;
 
 use std::sync::Arc;
 
-pub use artifacts::{Artifacts, ArtifactsError, Tag};
+pub use artifacts::{Artifacts, ArtifactsError, Bound, LIST_TIME, MAX_NAMES, Tag};
 pub use folder::Folder;
 pub use key::{KeyError, PublicKey, SigningKey};
 pub use load::{Failures, open};
@@ -33,9 +36,10 @@ pub use pointer::{Chosen, Move, Pointer};
 pub use publish::{Built, PublishError, Seen};
 pub use reference::{CANDIDATE, CURRENT, Reference, is_name};
 pub use release::{Release, TARGETS};
+pub use sequences::{Sequences, SequencesError};
 pub use watch::Watch;
 
-use crate::plugin::{Artifact, ManifestError, digest};
+use crate::plugin::{Artifact, LoadError, ManifestError, digest};
 
 /// Why something of a registry cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +83,34 @@ pub enum RegistryError {
         /// `it is missing`, or `it does not fit`.
         problem: &'static str,
     },
+    /// Nobody vouches for where it points.
+    #[error(
+        "{key} is not a pointer that the key of the config signed: {problem}. Look at it with `towpath plugin versions {name}`; \
+        if it is right, run `towpath plugin sign-pointer {name} --channel {channel} --key FILE`"
+    )]
+    Unsigned {
+        /// The pointer.
+        key: String,
+        /// The plugin.
+        name: String,
+        /// The channel.
+        channel: String,
+        /// What is wrong with its signature.
+        problem: &'static str,
+    },
+    /// Signed, and not the newest.
+    #[error(
+        "{key} is an older pointer: its sequence is {found}, and {wanted} was seen before or is the config's min_sequence. Did \
+        somebody put it back? `towpath plugin publish`, `promote`, `rollback` or `pin` with the key makes a newer one"
+    )]
+    Older {
+        /// The pointer.
+        key: String,
+        /// Its sequence.
+        found: u64,
+        /// The lowest that is taken.
+        wanted: u64,
+    },
     /// A manifest of another plugin or version, under this one's name.
     #[error("{key} is the manifest of {found}: it was put where it does not belong")]
     Misplaced {
@@ -107,17 +139,51 @@ pub enum RegistryError {
     },
 }
 
-/// A registry, and whose releases of it are used.
+impl RegistryError {
+    /// Whether whoever may write to the registry can bring it about. What is wrong with a release that was vouched for is not
+    /// of that kind.
+    pub(crate) fn is_of_the_place(&self) -> bool {
+        match self {
+            RegistryError::NotCompiled { .. } => false,
+            RegistryError::Compiled { source, .. } => !matches!(source, ManifestError::Mismatch { .. }),
+            _ => true,
+        }
+    }
+
+    /// Whether somebody may be at work who should not be.
+    fn is_suspicious(&self) -> bool {
+        matches!(self, RegistryError::Unsigned { .. } | RegistryError::Older { .. })
+    }
+}
+
+/// A registry, and whose releases and pointers of it are used.
 #[derive(Clone)]
 pub struct Registry {
     artifacts: Arc<dyn Artifacts>,
     key: Option<PublicKey>,
+    signer: Option<SigningKey>,
+    sequences: Sequences,
 }
 
 impl Registry {
-    /// The registry at this place. With a key, only releases that were signed with it.
+    /// The registry at this place. With a key, only releases and pointers that were signed with it.
     pub fn new(artifacts: Arc<dyn Artifacts>, key: Option<PublicKey>) -> Registry {
-        Registry { artifacts, key }
+        Registry { artifacts, key, signer: None, sequences: Sequences::default() }
+    }
+
+    /// The same registry, with the key to sign releases and pointers with. What it did not sign is then not used.
+    pub fn signing(self, signer: SigningKey) -> Result<Registry, KeyError> {
+        let found = signer.public();
+        match &self.key {
+            Some(wanted) if *wanted != found => Err(KeyError::Other { wanted: wanted.clone(), found }),
+            _ => Ok(Registry { key: Some(found), signer: Some(signer), ..self }),
+        }
+    }
+
+    /// The same registry, which takes no pointer that is older than what these saw.
+    #[must_use]
+    pub fn remembering(self, sequences: Sequences) -> Registry {
+        Registry { sequences, ..self }
     }
 
     /// Where it is.
@@ -125,38 +191,86 @@ impl Registry {
         self.artifacts.place()
     }
 
-    /// The pointer of a channel, with the tag to replace it by.
+    /// The pointer of a channel, with the tag to replace it by. With a key, one that it signed.
     pub async fn pointer(&self, name: &str, channel: &str) -> Result<Option<(Pointer, Tag)>, RegistryError> {
+        let Some((pointer, tag)) = self.unverified(name, channel).await? else { return Ok(None) };
+        self.check_signature(&pointer, name, channel)?;
+        Ok(Some((pointer, tag)))
+    }
+
+    fn check_signature(&self, pointer: &Pointer, name: &str, channel: &str) -> Result<(), RegistryError> {
+        let Some(public_key) = &self.key else { return Ok(()) };
+        pointer.verified_by(public_key, name, channel).map_err(|problem| RegistryError::Unsigned {
+            key: pointer_key(name, channel),
+            name: name.to_owned(),
+            channel: channel.to_owned(),
+            problem,
+        })
+    }
+
+    /// A pointer that anybody may have written.
+    async fn unverified(&self, name: &str, channel: &str) -> Result<Option<(Pointer, Tag)>, RegistryError> {
         let key = pointer_key(name, channel);
-        let Some((bytes, tag)) = self.artifacts.get(&key).await? else { return Ok(None) };
+        let Some((bytes, tag)) = self.artifacts.get(&key, Bound::POINTER).await? else { return Ok(None) };
         let read = serde_json::from_slice::<Pointer>(&bytes).map_err(|error| error.to_string());
         let pointer = read.and_then(Pointer::checked).map_err(|problem| RegistryError::Unreadable { key, problem })?;
         Ok(Some((pointer, tag)))
     }
 
-    /// What a reference means now, and what else was good before it: the one to run comes first.
-    pub async fn resolve(&self, reference: &Reference) -> Result<Vec<Chosen>, RegistryError> {
-        if let Some((pointer, _)) = self.pointer(&reference.name, &reference.tag).await? {
+    /// What a reference means now, and what else was good before it: the one to run comes first. With a key, a pointer with a
+    /// lower sequence than this one, or than one that was seen before, is an error.
+    pub async fn resolve(&self, reference: &Reference, min_sequence: u64) -> Result<Vec<Chosen>, RegistryError> {
+        let Reference { name, tag } = reference;
+        if let Some((pointer, _)) = self.pointer(name, tag).await? {
+            if self.key.is_some() {
+                self.check_sequence(reference, pointer.sequence, min_sequence).await?;
+            }
             return Ok(std::iter::once(pointer.current).chain(pointer.previous.into_iter().rev()).collect());
         }
-        match self.artifacts.get(&version_key(&reference.name, &reference.tag, MANIFEST)).await? {
-            Some((manifest, _)) => {
-                Ok(vec![Chosen { version: reference.tag.clone(), manifest_sha256: digest(&manifest) }])
-            }
-            None => Err(self.missing(&reference.name, reference.to_string())),
+        match self.artifacts.get(&version_key(name, tag, MANIFEST), Bound::MANIFEST).await? {
+            Some((manifest, _)) => Ok(vec![Chosen { version: tag.clone(), manifest_sha256: digest(&manifest) }]),
+            None => Err(self.missing(name, reference.to_string())),
+        }
+    }
+
+    async fn check_sequence(&self, reference: &Reference, found: u64, floor: u64) -> Result<(), RegistryError> {
+        let older = |wanted| {
+            let key = pointer_key(&reference.name, &reference.tag);
+            Err(RegistryError::Older { key, found, wanted })
+        };
+        if found < floor {
+            return older(floor);
+        }
+        let (sequences, pointer) = (self.sequences.clone(), format!("{} {reference}", self.place()));
+        // It writes a file when the pointer is new.
+        let taken = tokio::task::spawn_blocking(move || sequences.take(&pointer, found)).await;
+        match taken {
+            Ok(Err(seen)) => older(seen),
+            Ok(Ok(())) => Ok(()),
+            Err(stopped) => Err(ArtifactsError { place: self.place(), problem: stopped.to_string() }.into()),
+        }
+    }
+
+    /// Whether a start may run the version before one that does not load for this reason. With a key only if that one was vouched
+    /// for, and is no good: else whoever can damage a release could bring back what it replaced.
+    pub(crate) fn allows_fallback(&self, problem: &LoadError) -> bool {
+        match problem {
+            LoadError::Registry(error) => self.key.is_none() || !error.is_of_the_place(),
+            _ => true,
         }
     }
 
     /// The manifest of a version, if everything that vouches for it does.
     pub async fn release(&self, name: &str, chosen: &Chosen) -> Result<Release, RegistryError> {
         let key = version_key(name, &chosen.version, MANIFEST);
-        let bytes = self.get(name, &key).await?;
+        let bytes = self.get(name, &key, Bound::MANIFEST).await?;
         let found = digest(&bytes);
         if found != chosen.manifest_sha256 {
             return Err(RegistryError::Digest { key, found, wanted: chosen.manifest_sha256.clone() });
         }
         if let Some(public_key) = &self.key {
-            let signature = self.artifacts.get(&version_key(name, &chosen.version, SIGNATURE)).await?;
+            let signature =
+                self.artifacts.get(&version_key(name, &chosen.version, SIGNATURE), Bound::SIGNATURE).await?;
             let problem = match signature {
                 None => Some("it is missing"),
                 Some((signature, _)) if public_key.verifies(&bytes, &signature) => None,
@@ -189,14 +303,14 @@ impl Registry {
         let build =
             build.ok_or_else(|| RegistryError::NotCompiled { version: version.clone(), target: target.to_owned() })?;
         let key = version_key(name, version, &release::native_file(target));
-        let bytes = self.get(name, &key).await?;
+        let bytes = self.get(name, &key, Bound::NATIVE).await?;
         Artifact::native(bytes, build).map_err(|source| RegistryError::Compiled { key, source })
     }
 
     /// The component of a release.
     pub async fn component(&self, release: &Release) -> Result<Vec<u8>, RegistryError> {
         let key = version_key(&release.name, &release.version, crate::plugin::COMPONENT);
-        let bytes = self.get(&release.name, &key).await?;
+        let bytes = self.get(&release.name, &key, Bound::COMPONENT).await?;
         let found = digest(&bytes);
         match found == release.wasm_sha256 {
             true => Ok(bytes),
@@ -210,7 +324,7 @@ impl Registry {
         for version in self.artifacts.list(&format!("{name}/versions")).await? {
             let key = version_key(name, &version, MANIFEST);
             // Without a manifest it is being published, or that broke off.
-            let Some((manifest, _)) = self.artifacts.get(&key).await? else { continue };
+            let Some((manifest, _)) = self.artifacts.get(&key, Bound::MANIFEST).await? else { continue };
             let chosen = Chosen { version: version.clone(), manifest_sha256: digest(&manifest) };
             versions.push((version, self.release(name, &chosen).await));
         }
@@ -223,20 +337,21 @@ impl Registry {
         Ok(self.artifacts.list("").await?.into_iter().filter(|name| is_name(name)).collect())
     }
 
-    /// The channels of a plugin that point somewhere, by name.
-    pub async fn channels(&self, name: &str) -> Result<Vec<(String, Pointer)>, RegistryError> {
+    /// The channels of a plugin that point somewhere, by name: each with why no host would follow it, if none would.
+    pub async fn channels(&self, name: &str) -> Result<Vec<(String, Pointer, Option<RegistryError>)>, RegistryError> {
         let mut channels = Vec::new();
         for file in self.artifacts.list(&format!("{name}/pointers")).await? {
             let Some(channel) = file.strip_suffix(".json") else { continue };
-            if let Some((pointer, _)) = self.pointer(name, channel).await? {
-                channels.push((channel.to_owned(), pointer));
+            if let Some((pointer, _)) = self.unverified(name, channel).await? {
+                let problem = self.check_signature(&pointer, name, channel).err();
+                channels.push((channel.to_owned(), pointer, problem));
             }
         }
         Ok(channels)
     }
 
-    async fn get(&self, name: &str, key: &str) -> Result<Vec<u8>, RegistryError> {
-        let found = self.artifacts.get(key).await?;
+    async fn get(&self, name: &str, key: &str, bound: Bound) -> Result<Vec<u8>, RegistryError> {
+        let found = self.artifacts.get(key, bound).await?;
         found.map(|(bytes, _)| bytes).ok_or_else(|| self.missing(name, key.to_owned()))
     }
 

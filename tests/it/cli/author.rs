@@ -331,22 +331,27 @@ fn what_was_compiled_is_kept_in_the_cache_of_the_user_and_without_one_it_is_comp
     let test_with = |cache: &Path| {
         let mut command = std::process::Command::new(towpath_tests::binary::binary("towpath"));
         command.args(["plugin", "test", "plugins/crm"]).current_dir(folder.path()).env("XDG_CACHE_HOME", cache);
-        let output = command.output().unwrap();
+        let output = command.env("XDG_STATE_HOME", folder.path().join("state")).output().unwrap();
         assert!(output.status.success(), "{}", err(&output));
+        err(&output)
     };
     test_with(&cache);
     let kept = files(&cache);
     assert_eq!(kept.len(), 1, "{kept:?}");
     test_with(&cache);
     assert_eq!(files(&cache), kept, "nothing was compiled anew");
-    test_with(&folder.path().join("towpath.toml/no-folder"));
+    let said = test_with(&folder.path().join("towpath.toml/no-folder"));
+    assert!(said.contains("compiled plugins are not kept"), "{said}");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(cache.join("towpath/compiled"), open).unwrap();
+    let said = test_with(&cache);
+    assert!(said.contains("can be written by other users") && said.contains("chmod 700"), "{said}");
 }
 
-/// The compiled code below a folder; the cache keeps statistics beside it.
+/// The files below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let files = entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] });
-    files.filter(|file| file.extension().is_none()).collect()
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 #[test]

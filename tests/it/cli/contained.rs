@@ -231,3 +231,21 @@ async fn with_a_token_the_endpoint_lets_in_who_shows_it_and_nobody_else() {
     let refused = stats(&[]);
     assert!(refused.status.code() == Some(2) && err(&refused).contains("sqs-endpoint"), "{}", err(&refused));
 }
+
+#[test]
+fn pipes_among_the_files_of_a_plugin_stop_no_command() {
+    for name in ["Cargo.toml", "plugin.wasm", "cases/config.json", "cases/one/message.json", "cases/one/expected.json"]
+    {
+        let folder = super::project();
+        let file = folder.path().join("plugins/crm").join(name);
+        // Some are there, some are not.
+        std::fs::remove_file(&file).ok();
+        assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+        let at = folder.path().to_owned();
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || done.send(towpath(&at, &["plugin", "check", "--no-build", "plugins/crm"])));
+        let checked = ended.recv_timeout(std::time::Duration::from_secs(120));
+        let checked = checked.unwrap_or_else(|_| panic!("a pipe as {name} stops it"));
+        assert!(checked.status.code().is_some(), "{name}: {}", err(&checked));
+    }
+}

@@ -135,11 +135,61 @@ fn signatures_are_made_where_the_config_wants_them() {
     assert!(err(&unsigned).contains("give --key FILE"), "{}", err(&unsigned));
     json(at, &["plugin", "keygen", "other.key"]);
     let foreign = towpath(at, &["plugin", "publish", "guest", "--key", "other.key"]);
-    assert!(err(&foreign).contains("hosts would refuse it"), "{}", err(&foreign));
-    publish(at, &["--key", "release.key"]);
+    assert!(err(&foreign).contains("hosts would refuse them"), "{}", err(&foreign));
+    let one = publish(at, &["--key", "release.key"]);
     assert_eq!(towpath(at, &["config", "check"]).status.code(), Some(0));
+    write(at, "/two");
+    let two = publish(at, &["--key", "release.key", "--as", "candidate"]);
+    let moves: [&[&str]; 4] = [&["promote"], &["rollback"], &["pin"], &["sign-pointer"]];
+    for command in moves {
+        let done = towpath(at, &[&["plugin"], command, &["guest"]].concat());
+        assert_eq!(done.status.code(), Some(2), "{command:?}: {}", out(&done));
+        assert!(err(&done).contains("give --key FILE, or set"), "{command:?}: {}", err(&done));
+        let foreign = towpath(at, &[&["plugin"], command, &["guest", "--key", "other.key"]].concat());
+        assert!(err(&foreign).contains("hosts would refuse them"), "{command:?}: {}", err(&foreign));
+    }
+    assert_eq!(current(at), one);
+    json(at, &["plugin", "promote", "guest", "--key", "release.key"]);
+    assert_eq!(current(at), two);
+    let mut by_variable = std::process::Command::new(towpath_tests::binary::binary("towpath"));
+    by_variable.args(["plugin", "rollback", "guest"]).env("TOWPATH_SIGNING_KEY_FILE", "release.key").current_dir(at);
+    assert!(by_variable.output().unwrap().status.success());
+    assert_eq!(current(at), one);
     let unreadable = towpath(at, &["plugin", "publish", "guest", "--key", "towpath.toml"]);
     assert!(err(&unreadable).contains("not an Ed25519 signing key"), "{}", err(&unreadable));
+}
+
+#[test]
+fn a_pointer_that_nobody_signed_is_shown_and_signed_after_a_look() {
+    let folder = project("https://sss.example");
+    let at = folder.path();
+    write(at, "/one");
+    let made = json(at, &["plugin", "keygen", "release.key"]);
+    let one = publish(at, &["--key", "release.key"]);
+    // As it was before pointers were signed.
+    let file = at.join("registry/guest/pointers/current.json");
+    let mut pointer: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    pointer.as_object_mut().unwrap().retain(|key, _| !["signature", "sequence"].contains(&key.as_str()));
+    std::fs::write(&file, pointer.to_string()).unwrap();
+    let config = std::fs::read_to_string(at.join("towpath.toml")).unwrap();
+    let public_key = format!("[registry]\npublic_key = {}\n", made["public_key"]);
+    std::fs::write(at.join("towpath.toml"), config.replace("[registry]\n", &public_key)).unwrap();
+    let checked = towpath(at, &["config", "check"]);
+    assert_eq!(checked.status.code(), Some(1));
+    let cure = "towpath plugin sign-pointer guest --channel current --key FILE";
+    assert!(out(&checked).contains(cure), "{}", out(&checked));
+    let shown = towpath(at, &["plugin", "versions", "guest"]);
+    assert_eq!(shown.status.code(), Some(1));
+    assert!(out(&shown).contains(&one) && out(&shown).contains("current (not signed)"), "{}", out(&shown));
+    assert!(err(&shown).contains(cure), "{}", err(&shown));
+    for command in ["publish", "rollback", "pin"] {
+        let done = towpath(at, &["plugin", command, "guest", "--key", "release.key"]);
+        assert!(err(&done).contains(cure), "{command}: {}", err(&done));
+    }
+    let signed = json(at, &["plugin", "sign-pointer", "guest", "--key", "release.key"]);
+    assert_eq!(signed["current"]["version"], one.as_str());
+    assert_eq!(towpath(at, &["config", "check"]).status.code(), Some(0));
+    assert_eq!(current(at), one);
 }
 
 #[test]
@@ -163,6 +213,30 @@ fn wrong_input_is_told_with_what_to_do() {
     std::fs::remove_file(at.join("towpath.toml")).unwrap();
     let nowhere = towpath(at, &["plugin", "versions", "guest"]);
     assert!(err(&nowhere).contains("--registry names it"), "{}", err(&nowhere));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_remembers_the_newest_pointer_beside_its_store() {
+    let folder = project("https://sss.example");
+    let at = folder.path();
+    let made = json(at, &["plugin", "keygen", "release.key"]);
+    let config = std::fs::read_to_string(at.join("towpath.toml")).unwrap();
+    let public_key = format!("[registry]\npublic_key = {}\n", made["public_key"]);
+    std::fs::write(at.join("towpath.toml"), config.replace("[registry]\n", &public_key)).unwrap();
+    write(at, "/one");
+    publish(at, &["--key", "release.key"]);
+    let pointer = at.join("registry/guest/pointers/current.json");
+    let older = std::fs::read(&pointer).unwrap();
+    write(at, "/two");
+    publish(at, &["--key", "release.key"]);
+    drop(Server::start(at, &["serve"]));
+    std::fs::write(&pointer, older).unwrap();
+    let again = towpath(at, &["serve"]);
+    assert_eq!(again.status.code(), Some(3), "{}", err(&again));
+    assert!(err(&again).contains("is an older pointer"), "{}", err(&again));
+    std::fs::write(at.join(".towpath/pointers.json"), "{").unwrap();
+    let damaged = towpath(at, &["serve"]);
+    assert!(err(&damaged).contains("pointers.json") && err(&damaged).contains("delete it"), "{}", err(&damaged));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use towpath_aws::S3Artifacts;
 use towpath_core::clock::Timestamp;
 use towpath_core::config::S3Url;
-use towpath_core::registry::{Artifacts, Folder, PublishError, Registry, RegistryError};
+use towpath_core::registry::{Artifacts, Bound, Folder, PublishError, Registry, RegistryError};
 use towpath_tests::guest::Guest;
 use towpath_tests::registry::{built, made, publish};
 use towpath_tests::s3::S3Server;
@@ -14,21 +14,21 @@ use towpath_tests::s3::S3Server;
 /// The same for a folder and for a bucket.
 async fn keeps_the_contract(artifacts: Arc<dyn Artifacts>) {
     let key = "crm/pointers/current.json";
-    assert!(artifacts.get(key).await.unwrap().is_none());
+    assert!(artifacts.get(key, Bound::POINTER).await.unwrap().is_none());
     assert!(artifacts.list("crm/versions").await.unwrap().is_empty());
     assert!(artifacts.list("").await.unwrap().is_empty());
-    assert!(artifacts.put(key, b"1".to_vec(), None).await.unwrap());
+    assert!(artifacts.put(key, b"1".to_vec(), None, Bound::POINTER).await.unwrap());
     assert!(artifacts.list("").await.unwrap().contains(&"crm".to_owned()), "what is directly in the registry");
-    assert!(!artifacts.put(key, b"2".to_vec(), None).await.unwrap(), "it is there already");
-    let (bytes, tag) = artifacts.get(key).await.unwrap().unwrap();
+    assert!(!artifacts.put(key, b"2".to_vec(), None, Bound::POINTER).await.unwrap(), "it is there already");
+    let (bytes, tag) = artifacts.get(key, Bound::POINTER).await.unwrap().unwrap();
     assert_eq!(bytes, b"1");
-    assert!(artifacts.put(key, b"2".to_vec(), Some(&tag)).await.unwrap());
-    assert!(!artifacts.put(key, b"3".to_vec(), Some(&tag)).await.unwrap(), "somebody else replaced it");
-    assert_eq!(artifacts.get(key).await.unwrap().unwrap().0, b"2");
+    assert!(artifacts.put(key, b"2".to_vec(), Some(&tag), Bound::POINTER).await.unwrap());
+    assert!(!artifacts.put(key, b"3".to_vec(), Some(&tag), Bound::POINTER).await.unwrap(), "somebody else replaced it");
+    assert_eq!(artifacts.get(key, Bound::POINTER).await.unwrap().unwrap().0, b"2");
     let other = "crm/versions/1/plugin.wasm";
-    assert!(!artifacts.put(other, b"x".to_vec(), Some(&tag)).await.unwrap(), "it is not there");
-    assert!(artifacts.put(other, b"x".to_vec(), None).await.unwrap());
-    assert!(artifacts.put("crm/versions/2/plugin.wasm", b"y".to_vec(), None).await.unwrap());
+    assert!(!artifacts.put(other, b"x".to_vec(), Some(&tag), Bound::POINTER).await.unwrap(), "it is not there");
+    assert!(artifacts.put(other, b"x".to_vec(), None, Bound::POINTER).await.unwrap());
+    assert!(artifacts.put("crm/versions/2/plugin.wasm", b"y".to_vec(), None, Bound::POINTER).await.unwrap());
     assert_eq!(artifacts.list("crm/versions").await.unwrap(), ["1", "2"]);
     assert_eq!(artifacts.list("crm/pointers").await.unwrap(), ["current.json"]);
 }
@@ -48,7 +48,8 @@ async fn a_folder_is_written_to_through_no_planted_link() {
         std::fs::write(&victim, "untouched").unwrap();
         std::fs::create_dir_all(folder.path().join("crm/pointers")).unwrap();
         std::os::unix::fs::symlink(&victim, folder.path().join(name)).unwrap();
-        let put = Folder::new(folder.path()).put("crm/pointers/current.json", b"x".to_vec(), None).await;
+        let put =
+            Folder::new(folder.path()).put("crm/pointers/current.json", b"x".to_vec(), None, Bound::POINTER).await;
         match put {
             Err(error) => assert!(stops && error.to_string().contains(".lock is a symbolic link"), "{name}: {error}"),
             Ok(done) => assert!(done && !stops, "{name}"),
@@ -76,8 +77,8 @@ async fn of_two_publishers_one_gets_a_conflict_and_its_version_does_not_run() {
         let (one, two) =
             (registry.look("crm", "current").await.unwrap(), registry.look("crm", "current").await.unwrap());
         let code = |n: u32| Guest::reject(&format!("{first}-{n}"));
-        let (_, a) = registry.store(built("crm", code(1)), None, "a", Timestamp(1)).await.unwrap();
-        let (_, b) = registry.store(built("crm", code(2)), None, "b", Timestamp(1)).await.unwrap();
+        let (_, a) = registry.store(built("crm", code(1)), "a", Timestamp(1)).await.unwrap();
+        let (_, b) = registry.store(built("crm", code(2)), "b", Timestamp(1)).await.unwrap();
         registry.advance("crm", "current", one, a.clone(), made(&a.version)).await.unwrap();
         let refused = registry.advance("crm", "current", two, b.clone(), made(&b.version)).await;
         assert!(matches!(refused, Err(PublishError::Conflict { .. })), "{refused:?}");
@@ -105,8 +106,8 @@ async fn a_pinned_channel_stays_until_it_is_let_go() {
 async fn the_same_component_is_the_same_version_and_nothing_of_it_is_stored_twice() {
     let folder = TempDir::new().unwrap();
     let registry = registry(&folder);
-    let (first, one) = registry.store(built("crm", Guest::reject("one")), None, "a", Timestamp(1)).await.unwrap();
-    let (again, two) = registry.store(built("crm", Guest::reject("one")), None, "b", Timestamp(2)).await.unwrap();
+    let (first, one) = registry.store(built("crm", Guest::reject("one")), "a", Timestamp(1)).await.unwrap();
+    let (again, two) = registry.store(built("crm", Guest::reject("one")), "b", Timestamp(2)).await.unwrap();
     assert_eq!((first, one), (again, two));
 }
 
@@ -119,7 +120,7 @@ async fn a_rollback_to_where_a_channel_never_was_is_refused() {
     assert!(matches!(nothing, Err(PublishError::NothingBefore { .. })), "{nothing:?}");
     let unknown = registry.roll_back("crm", "current", Some("9.9.9"), made).await;
     assert!(matches!(unknown, Err(PublishError::Registry(RegistryError::Missing { .. }))), "{unknown:?}");
-    let (_, other) = registry.store(built("crm", Guest::reject("two")), None, "a", Timestamp(1)).await.unwrap();
+    let (_, other) = registry.store(built("crm", Guest::reject("two")), "a", Timestamp(1)).await.unwrap();
     let never = registry.roll_back("crm", "current", Some(&other.version), made).await;
     assert!(matches!(never, Err(PublishError::NotBefore { .. })), "{never:?}");
 }

@@ -58,7 +58,7 @@ async fn load(draft: &mut Draft) -> anyhow::Result<Result<Plugins, Vec<Mistake>>
     let plugins =
         plugins.filter(|(name, settings)| sound(name) && (registry || matches!(settings.code, Code::Path(_))));
     draft.config.plugins = plugins.collect::<BTreeMap<_, _>>();
-    let loaded = load_plugins(&engine(1)?, &draft.config, draft.targets.clone(), Clock::wall()).await?;
+    let loaded = load_plugins(&engine(1)?, &draft.config, draft.targets.clone(), None, Clock::wall()).await?;
     let mistake = |(name, error): (String, _)| {
         let at = format!("plugin.{name}");
         Mistake { at, problem: format!("{:#}", anyhow::Error::new(error)), hint: String::new(), line: None }

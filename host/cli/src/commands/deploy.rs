@@ -65,7 +65,7 @@ async fn look(config: &Config, config_at: String) -> anyhow::Result<Deployed> {
     let mut released = Vec::new();
     for (name, settings) in &config.plugins {
         if let (towpath_core::plugin::Code::Registry(reference), Some(registry)) = (&settings.code, &registry) {
-            let found = release(registry, reference).await;
+            let found = release(registry, reference, settings.min_sequence).await;
             released.push(Released { plugin: name.clone(), optional: settings.optional, found });
         }
     }
@@ -76,8 +76,9 @@ async fn look(config: &Config, config_at: String) -> anyhow::Result<Deployed> {
 async fn release(
     registry: &Registry,
     reference: &towpath_core::registry::Reference,
+    min_sequence: u64,
 ) -> Result<towpath_core::registry::Release, String> {
-    let chosen = registry.resolve(reference).await.map_err(|error| error.to_string())?;
+    let chosen = registry.resolve(reference, min_sequence).await.map_err(|error| error.to_string())?;
     let chosen = chosen.first().ok_or("nothing is published")?;
     let release = registry.release(&reference.name, chosen).await.map_err(|error| error.to_string())?;
     let lacking: Vec<&str> =

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use towpath_core::plugin::{COMPONENT, Engine, LoadError, Plugin as Loaded, Settings};
+use towpath_core::regular::{self, MAX_CONFIG};
 
 use crate::args::Plugin;
 use crate::output::{Broken, Exit, Output};
@@ -35,8 +36,11 @@ pub(super) async fn run(command: Plugin, output: &Output) -> anyhow::Result<Exit
         Plugin::Publish(publish) => publish::run(publish, output).await,
         Plugin::Versions { name, registry } => release::versions(&name, &registry, output).await,
         Plugin::Rollback(rollback) => release::rollback(rollback, output).await,
-        Plugin::Promote { name, from, to, registry } => release::promote(&name, &from, &to, &registry, output).await,
+        Plugin::Promote { name, from, to, registry, signing } => {
+            release::promote(&name, &from, &to, (&registry, &signing), output).await
+        }
         Plugin::Pin(pin) => release::pin(pin, output).await,
+        Plugin::SignPointer(sign) => release::sign_pointer(sign, output).await,
         Plugin::Keygen { file } => publish::keygen(&file, output),
     }
 }
@@ -131,7 +135,8 @@ fn load(engine: &Engine, path: &Path) -> anyhow::Result<Loaded> {
     settings.limits.timeout = OFFLINE_TIMEOUT;
     let config = absolute.join("cases/config.json");
     if config.is_file() {
-        settings.config = std::fs::read_to_string(&config).with_context(|| format!("reading {}", config.display()))?;
+        settings.config =
+            regular::read_text(&config, MAX_CONFIG).with_context(|| format!("reading {}", config.display()))?;
     }
     Loaded::load(engine, settings).context(Broken(format!("loading {}", path.display())))
 }

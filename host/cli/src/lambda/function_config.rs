@@ -8,8 +8,9 @@ use anyhow::Context as _;
 use toml::{Table, Value};
 use towpath_core::config::{RegistryConfig, RegistryUrl, Secret};
 use towpath_core::deliver::Target;
-use towpath_core::plugin::{Settings, find, precompile};
+use towpath_core::plugin::{MAX_COMPONENT, MAX_MANIFEST, MAX_NATIVE, Settings, find, precompile};
 use towpath_core::private;
+use towpath_core::regular::{self, MAX_CONFIG};
 
 /// What the function's config is made from.
 pub(crate) struct Source {
@@ -34,8 +35,8 @@ impl FunctionConfig {
         token: Secret,
     ) -> anyhow::Result<FunctionConfig> {
         let folder = private::passing_folder("towpath-lambda-", None).context("making a folder for the function")?;
-        let text =
-            std::fs::read_to_string(&source.file).with_context(|| format!("reading {}", source.file.display()))?;
+        let text = regular::read_text(&source.file, MAX_CONFIG)
+            .with_context(|| format!("reading {}", source.file.display()))?;
         let mut file: Table = text.parse().context("reading the config")?;
         let mut queue = Table::new();
         queue.insert("url".to_owned(), url.into());
@@ -94,12 +95,16 @@ fn set(file: &mut Table, kind: &str, name: &str, key: &str, value: Option<Value>
 fn compile(wasm: &Path, native: &Path) -> anyhow::Result<()> {
     let manifest = native.with_added_extension("json");
     if wasm.extension().is_some_and(|extension| extension == "cwasm") {
-        let copy = |from: &Path, to: &Path| private::write(to, &std::fs::read(from)?);
-        copy(wasm, native).context("copying")?;
-        return copy(&wasm.with_added_extension("json"), &manifest).context("copying its manifest");
+        private::write(native, &read(wasm, MAX_NATIVE)?).context("copying")?;
+        let described = read(&wasm.with_added_extension("json"), MAX_MANIFEST)?;
+        return private::write(&manifest, &described).context("copying its manifest");
     }
-    let bytes = std::fs::read(wasm).with_context(|| format!("reading {}", wasm.display()))?;
+    let bytes = read(wasm, MAX_COMPONENT)?;
     let (code, described) = precompile(&bytes, None)?;
     private::write(native, &code).context("writing")?;
     private::write(&manifest, &serde_json::to_vec(&described).context("writing its manifest")?).context("writing")
+}
+
+fn read(file: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
+    regular::read(file, limit).with_context(|| format!("reading {}", file.display()))
 }

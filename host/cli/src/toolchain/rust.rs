@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
+use towpath_core::regular::{self, MAX_CONFIG};
 
 /// The target that plugins are built for.
 const TARGET: &str = "wasm32-wasip2";
@@ -13,7 +14,7 @@ const TARGET: &str = "wasm32-wasip2";
 const COMPONENT_TARGET: &str = "wasm32-wasip1";
 
 pub(super) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
-    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).context("reading Cargo.toml")?;
+    let manifest = regular::read_text(&folder.join("Cargo.toml"), MAX_CONFIG).context("reading Cargo.toml")?;
     let manifest: toml::Table = manifest.parse().context("Cargo.toml is not TOML")?;
     let metadata = manifest.get("package").and_then(|package| package.get("metadata"));
     let by_component = metadata.is_some_and(|metadata| metadata.get("component").is_some());

@@ -71,7 +71,8 @@ pub(super) fn check(table: Table, file: &Path, secrets: &Secrets) -> Draft {
     let routes = checker.routes(shape.routes, &queue, &ingest);
     let has_registry = registry.is_some();
     let plugins = shape.plugins.into_iter();
-    let plugins = plugins.map(|(name, plugin)| (name.clone(), checker.plugin(name, plugin, has_registry))).collect();
+    let plugins =
+        plugins.map(|(name, plugin)| (name.clone(), checker.plugin(name, plugin, registry.as_ref()))).collect();
     let plugins = checker.candidates(plugins, &routes, has_registry);
     let targets = shape.targets.into_iter().filter_map(|(name, t)| Some((name.clone(), checker.target(name, t)?)));
     let targets: BTreeMap<String, Target> = targets.collect();

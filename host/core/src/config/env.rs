@@ -15,6 +15,30 @@ pub fn config_file() -> PathBuf {
     root.join("towpath.toml")
 }
 
+/// Where this user's programs keep what they can make again: `XDG_CACHE_HOME`, or the system's usual folder in the user's home.
+pub fn cache_folder() -> Option<PathBuf> {
+    users_folder("XDG_CACHE_HOME", ".cache", "Library/Caches")
+}
+
+/// Where this user's programs keep what is theirs to remember: `XDG_STATE_HOME`, or the system's usual folder in the user's home.
+pub fn state_folder() -> Option<PathBuf> {
+    users_folder("XDG_STATE_HOME", ".local/state", "Library/Application Support")
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
+fn users_folder(variable: &str, below_home: &str, on_macos: &str) -> Option<PathBuf> {
+    // The specification says that relative paths are ignored: https://specifications.freedesktop.org/basedir-spec/latest/
+    let named = std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let below = if cfg!(target_os = "macos") { on_macos } else { below_home };
+    named.or_else(|| Some(std::env::home_dir().filter(|home| home.is_absolute())?.join(below)))
+}
+
+/// The file of the key that releases and pointers are signed with: `TOWPATH_SIGNING_KEY_FILE`.
+#[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
+pub fn signing_key_file() -> Option<PathBuf> {
+    std::env::var_os("TOWPATH_SIGNING_KEY_FILE").filter(|file| !file.is_empty()).map(PathBuf::from)
+}
+
 /// Who runs this: `USER` or `LOGNAME`.
 #[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
 pub fn user() -> Option<String> {

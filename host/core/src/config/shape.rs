@@ -101,6 +101,7 @@ pub(super) struct Plugin {
     pub(super) path: Option<PathBuf>,
     pub(super) version: Option<String>,
     pub(super) sha256: Option<String>,
+    pub(super) min_sequence: Option<u64>,
     #[serde(default)]
     pub(super) limits: Limits,
     #[serde(default)]

@@ -293,6 +293,10 @@ fn what_cannot_come_from_a_registry_is_a_mistake() {
         ),
         (REGISTRY.replace("s3:", "https:"), "registry.url: \"https://bucket/plugins/\" is neither a folder nor a URL"),
         (REGISTRY.replace("[registry]", "[registry]\npublic_key = \"x\""), "registry.public_key: not an Ed25519"),
+        (
+            REGISTRY.replace("[plugin.crm]", "[plugin.crm]\nmin_sequence = 7"),
+            "plugin.crm.min_sequence: there is no signed pointer",
+        ),
         (REGISTRY.replace("url = \"s3://bucket/plugins/\"", ""), "plugin.crm.path: missing"),
         (
             REGISTRY.replace("[plugin.crm]", "[plugin.crm]\npath = \"x\"\nversion = \"1\""),

@@ -5,12 +5,22 @@ use std::path::{Path, PathBuf};
 
 use super::load::LoadError;
 use super::manifest::{Manifest, ManifestError, sha256};
+use crate::regular;
 
 /// The file name of a built component in a plugin's folder.
 pub const COMPONENT: &str = "plugin.wasm";
 
 /// The file name of a precompiled plugin in a plugin's folder; its manifest is this with `.json` behind.
 pub const PRECOMPILED: &str = "plugin.cwasm";
+
+/// The largest component, in bytes: twice a whole runtime of Python with its libraries.
+pub const MAX_COMPONENT: u64 = 128 * 1024 * 1024;
+
+/// The most native code of one plugin, in bytes: a component grows threefold or so.
+pub const MAX_NATIVE: u64 = 512 * 1024 * 1024;
+
+/// The longest manifest, in bytes.
+pub const MAX_MANIFEST: u64 = 1024 * 1024;
 
 /// A plugin's code, with the digest of the component that it comes from.
 pub struct Artifact {
@@ -36,14 +46,15 @@ impl Artifact {
 /// The file that a plugin's path names: the file itself, or what is built in the folder. A host that can
 /// compile prefers the component, the other one the precompiled file.
 pub fn find(path: &Path) -> Result<PathBuf, LoadError> {
-    if path.is_file() {
+    // What is neither a file nor a folder is refused when it is opened, and by its name.
+    if path.exists() && !path.is_dir() {
         return Ok(path.to_owned());
     }
     let order = match cfg!(feature = "compile") {
         true => [COMPONENT, PRECOMPILED],
         false => [PRECOMPILED, COMPONENT],
     };
-    let found = order.iter().map(|name| path.join(name)).find(|file| file.is_file());
+    let found = order.iter().map(|name| path.join(name)).find(|file| file.exists());
     found.ok_or_else(|| match path.is_dir() {
         true => LoadError::NotBuilt(path.to_owned()),
         false => LoadError::Missing(path.to_owned()),
@@ -53,14 +64,14 @@ pub fn find(path: &Path) -> Result<PathBuf, LoadError> {
 /// Reads a plugin's file and checks it against the pin and, if it is precompiled, its manifest.
 pub(super) fn read(path: &Path, pin: Option<&str>) -> Result<Artifact, LoadError> {
     let file = find(path)?;
-    let bytes = read_file(&file)?;
     if file.extension().is_none_or(|extension| extension != "cwasm") {
-        let artifact = Artifact::wasm(bytes);
+        let artifact = Artifact::wasm(read_file(&file, MAX_COMPONENT)?);
         check_pin(pin, &artifact.digest)?;
         return Ok(artifact);
     }
+    let bytes = read_file(&file, MAX_NATIVE)?;
     let manifest_file = file.with_added_extension("json");
-    let text = read_file(&manifest_file)?;
+    let text = read_file(&manifest_file, MAX_MANIFEST)?;
     let wrong = |source| LoadError::Manifest { file: manifest_file.clone(), source };
     let manifest = Manifest::read(&text).map_err(wrong)?;
     let artifact = Artifact::native(bytes, &manifest).map_err(wrong)?;
@@ -76,6 +87,6 @@ pub(super) fn check_pin(pin: Option<&str>, found: &str) -> Result<(), LoadError>
     }
 }
 
-fn read_file(file: &Path) -> Result<Vec<u8>, LoadError> {
-    std::fs::read(file).map_err(|source: io::Error| LoadError::Read { file: file.to_owned(), source })
+fn read_file(file: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
+    regular::read(file, limit).map_err(|source: io::Error| LoadError::Read { file: file.to_owned(), source })
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::Linker;
-#[cfg(feature = "compile")]
-use wasmtime::{Cache, CacheConfig};
 use wasmtime::{Config, Enabled, PoolingAllocationConfig};
 
+#[cfg(feature = "compile")]
+use super::cache::Cache;
 use super::guest::{self, Guest};
 
 /// How often the clock of all guests ticks. A guest runs over its wall clock by at most this much.
@@ -32,6 +32,8 @@ pub(super) const SETTINGS: &str = "fuel,epochs,baseline-cpu";
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     pub(super) linker: Arc<Linker<Guest>>,
+    #[cfg(feature = "compile")]
+    pub(super) cache: Option<Arc<Cache>>,
 }
 
 impl Engine {
@@ -47,21 +49,12 @@ impl Engine {
         Engine::start(config(Some(host_triple()))?, slots)
     }
 
-    /// As [`Engine::with_slots`], and what was compiled once is kept in this user's cache folder
-    /// (`~/.cache/wasmtime` on Linux): the next start does not compile it again. Native code that somebody ships beside
-    /// a component is never run in its place, for it is outside the sandbox. A user without a home has no cache.
+    /// The same engine, which keeps what it compiles: the next start does not compile it again. Native code that somebody ships
+    /// beside a component is never run in its place, for it is outside the sandbox.
     #[cfg(feature = "compile")]
-    pub fn with_cache(slots: usize) -> wasmtime::Result<Engine> {
-        let mut config = config(Some(host_triple()))?;
-        match Cache::new(CacheConfig::new()) {
-            Ok(cache) => {
-                // What lies there is native code that runs: nobody else may write it.
-                crate::private::tighten_folder(cache.directory());
-                config.cache(Some(cache));
-            }
-            Err(error) => tracing::debug!(error = format!("{error:#}"), "compiled plugins are not kept"),
-        }
-        Engine::start(config, slots)
+    #[must_use]
+    pub fn with_cache(self, cache: Cache) -> Engine {
+        Engine { cache: Some(Arc::new(cache)), ..self }
     }
 
     fn start(mut config: Config, slots: usize) -> wasmtime::Result<Engine> {
@@ -69,7 +62,12 @@ impl Engine {
         let wasmtime = wasmtime::Engine::new(&config)?;
         let linker = Arc::new(guest::linker(&wasmtime)?);
         start_ticker(&wasmtime)?;
-        Ok(Engine { wasmtime, linker })
+        Ok(Engine {
+            wasmtime,
+            linker,
+            #[cfg(feature = "compile")]
+            cache: None,
+        })
     }
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+#[cfg(feature = "compile")]
+use tracing::warn;
 use wasmtime::component::Component;
 
 use super::artifact::{self, Artifact, check_pin};
@@ -138,7 +140,7 @@ impl Plugin {
 
     fn of(engine: &Engine, settings: Settings, artifact: Artifact) -> Result<Plugin, LoadError> {
         let Artifact { bytes, digest, native } = artifact;
-        let component = if native { deserialize(engine, &bytes)? } else { compile(engine, &bytes)? };
+        let component = if native { deserialize(engine, &bytes)? } else { compile(engine, &bytes, &digest)? };
         check_contract(engine, &component, &settings.name)?;
         let pre = engine.linker.instantiate_pre(&component).map_err(shape)?;
         let component = TransformerPre::new(pre).map_err(shape)?;
@@ -163,19 +165,34 @@ impl Plugin {
     }
 }
 
+/// The component, from the engine's cache where it has one that knows it by this digest.
 #[cfg(feature = "compile")]
-fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
-    Component::from_binary(&engine.wasmtime, bytes).map_err(|error| LoadError::Component(format!("{error:#}")))
+fn compile(engine: &Engine, bytes: &[u8], digest: &str) -> Result<Component, LoadError> {
+    let kept = engine.cache.as_ref().and_then(|cache| cache.get(&engine.wasmtime, digest));
+    match kept.map(|native| deserialize(engine, &native)) {
+        Some(Ok(component)) => return Ok(component),
+        Some(Err(error)) => {
+            warn!(digest, error = %error, "compiled plugin in the cache does not load, compiling it again")
+        }
+        None => {}
+    }
+    let wrong = |error: wasmtime::Error| LoadError::Component(format!("{error:#}"));
+    let component = Component::from_binary(&engine.wasmtime, bytes).map_err(wrong)?;
+    if let Some(cache) = &engine.cache {
+        cache.put(&engine.wasmtime, digest, &component.serialize().map_err(wrong)?);
+    }
+    Ok(component)
 }
 
 #[cfg(not(feature = "compile"))]
-fn compile(_: &Engine, _: &[u8]) -> Result<Component, LoadError> {
+fn compile(_: &Engine, _: &[u8], _: &str) -> Result<Component, LoadError> {
     Err(LoadError::NoCompiler)
 }
 
-#[expect(unsafe_code, reason = "native code is loaded; its manifest has vouched for every byte")]
+#[expect(unsafe_code, reason = "native code is loaded; a manifest or a MAC has vouched for every byte")]
 fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
-    // SAFETY: the bytes have the digest that was recorded when this version of wasmtime compiled them.
+    // SAFETY: wasmtime compiled these very bytes. Of a file that its manifest says, by digests of all that it was compiled from
+    // and with; of the cache a MAC over the same, by a key that only this user's hosts have.
     unsafe { Component::deserialize(&engine.wasmtime, bytes) }
         .map_err(|error| LoadError::Component(format!("{error:#}")))
 }

@@ -1,16 +1,16 @@
 //! A registry in a folder, for one machine or a shared disk.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use rustix::fs::OFlags;
 
-use super::{Artifacts, ArtifactsError, Tag};
+use super::artifacts::MAX_NAMES;
+use super::lock::lock;
+use super::{Artifacts, ArtifactsError, Bound, Tag};
 use crate::plugin::digest;
-use crate::private;
+use crate::regular;
 
 /// The file that is locked while an object is replaced.
 const LOCK: &str = ".lock";
@@ -25,37 +25,41 @@ impl Folder {
         Folder(folder.into())
     }
 
-    fn read(&self, key: &str) -> io::Result<Option<(Vec<u8>, Tag)>> {
-        match fs::read(self.0.join(key)) {
+    fn read(&self, key: &str, bound: Bound) -> io::Result<Option<(Vec<u8>, Tag)>> {
+        match regular::read(&self.0.join(key), bound.bytes) {
             Ok(bytes) => {
                 let tag = Tag(digest(&bytes));
                 Ok(Some((bytes, tag)))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => Err(io::Error::new(error.kind(), format!("{key}: {error}"))),
         }
     }
 
-    fn write(&self, key: &str, bytes: &[u8], state: Option<&Tag>) -> io::Result<bool> {
+    fn write(&self, key: &str, bytes: &[u8], state: Option<&Tag>, bound: Bound) -> io::Result<bool> {
+        if bytes.len() as u64 > bound.bytes {
+            let problem = format!("{key} would be larger than {} bytes, the most that hosts read of it", bound.bytes);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
+        }
         let file = self.0.join(key);
         let folder = file.parent().unwrap_or(&self.0);
         fs::create_dir_all(folder)?;
-        // Whoever else writes waits here; the system lets go of the lock when the file is closed, or its process dies.
-        let lock = shared(&self.0.join(LOCK), OpenOptions::new().create(true).truncate(false))?;
-        lock.lock()?;
-        if self.read(key)?.map(|(_, tag)| tag).as_ref() != state {
+        // Whoever else writes waits here.
+        let _lock = lock(&self.0.join(LOCK), bound.time)?;
+        if self.read(key, bound)?.map(|(_, tag)| tag).as_ref() != state {
             return Ok(false);
         }
-        let unfinished = file.with_added_extension("new");
-        // It is there where a process died; only who has the lock makes one.
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        // A name that nobody can have put a link or a pipe at.
+        let unfinished = file.with_added_extension(format!("{}.new", uuid::Uuid::new_v4().simple()));
+        let written = File::create_new(&unfinished).and_then(|mut new| {
+            new.write_all(bytes)?;
+            new.sync_all()?;
+            fs::rename(&unfinished, &file)
+        });
+        if let Err(error) = written {
+            drop(fs::remove_file(&unfinished));
+            return Err(error);
         }
-        let mut new = shared(&unfinished, OpenOptions::new().create_new(true))?;
-        new.write_all(bytes)?;
-        new.sync_all()?;
-        fs::rename(&unfinished, &file)?;
         File::open(folder)?.sync_all()?;
         Ok(true)
     }
@@ -66,8 +70,13 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let names = entries.map(|entry| entry.map(|entry| entry.file_name().into_string()));
+        let names = entries.take(MAX_NAMES + 1).map(|entry| entry.map(|entry| entry.file_name().into_string()));
         let mut names: Vec<String> = names.collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect();
+        if names.len() > MAX_NAMES {
+            return Err(io::Error::other(format!(
+                "{folder} has more than {MAX_NAMES} names: remove what is not in use"
+            )));
+        }
         names.sort();
         Ok(names)
     }
@@ -86,27 +95,20 @@ impl Folder {
     }
 }
 
-/// Opens a file to write to it. A registry is for all that its folder is for, so the umask decides who reads it; a link that one of them
-/// planted is not followed.
-fn shared(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    private::refuse_link(path)?;
-    options.write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path)
-}
-
 #[async_trait]
 impl Artifacts for Folder {
     fn place(&self) -> String {
         self.0.display().to_string()
     }
 
-    async fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Tag)>, ArtifactsError> {
+    async fn get(&self, key: &str, bound: Bound) -> Result<Option<(Vec<u8>, Tag)>, ArtifactsError> {
         let key = key.to_owned();
-        self.off_thread(move |folder| folder.read(&key)).await
+        self.off_thread(move |folder| folder.read(&key, bound)).await
     }
 
-    async fn put(&self, key: &str, bytes: Vec<u8>, state: Option<&Tag>) -> Result<bool, ArtifactsError> {
+    async fn put(&self, key: &str, bytes: Vec<u8>, state: Option<&Tag>, bound: Bound) -> Result<bool, ArtifactsError> {
         let (key, state) = (key.to_owned(), state.cloned());
-        self.off_thread(move |folder| folder.write(&key, &bytes, state.as_ref())).await
+        self.off_thread(move |folder| folder.write(&key, &bytes, state.as_ref(), bound)).await
     }
 
     async fn list(&self, folder: &str) -> Result<Vec<String>, ArtifactsError> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,7 +13,7 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 const LENGTH: usize = 32;
 
 /// Why a key cannot be used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum KeyError {
     /// Not a public key.
     #[error("not an Ed25519 public key: 32 bytes in base64, as `towpath plugin keygen` prints it")]
@@ -23,9 +24,19 @@ pub enum KeyError {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random,
+    /// The key of somebody else.
+    #[error(
+        "the config wants releases and pointers signed by {wanted}, this key is that of {found}: hosts would refuse them"
+    )]
+    Other {
+        /// The config's.
+        wanted: PublicKey,
+        /// This key's.
+        found: PublicKey,
+    },
 }
 
-/// The key that releases are checked with. Written in base64.
+/// The key that releases and pointers are checked with. Written in base64.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey([u8; LENGTH]);
 
@@ -58,8 +69,9 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// The key that releases are signed with. It never prints.
-pub struct SigningKey(Ed25519KeyPair);
+/// The key that releases and pointers are signed with. It never prints.
+#[derive(Clone)]
+pub struct SigningKey(Arc<Ed25519KeyPair>);
 
 impl SigningKey {
     /// A new key, and the text of the file to keep it in.
@@ -87,7 +99,7 @@ impl FromStr for SigningKey {
 
     fn from_str(text: &str) -> Result<SigningKey, KeyError> {
         let document = BASE64.decode(text.trim()).map_err(|_| KeyError::Signing)?;
-        Ed25519KeyPair::from_pkcs8(&document).map(SigningKey).map_err(|_| KeyError::Signing)
+        Ed25519KeyPair::from_pkcs8(&document).map(Arc::new).map(SigningKey).map_err(|_| KeyError::Signing)
     }
 }
 

@@ -91,9 +91,10 @@ async fn newest(
 ) -> Result<(Plugin, Option<Chosen>), LoadError> {
     let registry = registry.ok_or(LoadError::NoRegistry)?;
     let mut first = None;
-    for chosen in registry.resolve(reference).await? {
+    for chosen in registry.resolve(reference, settings.min_sequence).await? {
         match version(engine, settings, &chosen, targets, registry).await {
             Ok(plugin) => return Ok((plugin, Some(chosen))),
+            Err(problem) if !registry.allows_fallback(&problem) => return Err(first.unwrap_or(problem)),
             Err(problem) => {
                 let (plugin, version) = (&settings.name, chosen.version);
                 error!(

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::is_name;
+use super::{PublicKey, SigningKey, is_name};
 use crate::clock::Timestamp;
 
 /// How many versions that were good before are remembered, and how many moves.
@@ -22,7 +22,7 @@ pub struct Chosen {
 pub struct Move {
     /// Where it went.
     pub version: String,
-    /// `publish`, `rollback`, `promote`, `pin` or `unpin`.
+    /// `publish`, `rollback`, `promote`, `pin`, `unpin` or `sign`.
     pub how: String,
     /// When.
     pub at: Timestamp,
@@ -48,12 +48,30 @@ pub struct Pointer {
     /// The last moves, the last one last.
     #[serde(default)]
     pub moves: Vec<Move>,
+    /// Grows with every move, so that hosts know an older pointer when they see one: milliseconds since 1970, or one more than
+    /// before, whichever is larger. 0 where pointers are not signed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sequence: u64,
+    /// An Ed25519 signature, in base64: see [`Pointer::signed_by`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
+
+/// What a signature of a pointer is made over begins like this; one of a manifest never does.
+const SIGNED: &str = "towpath pointer 1";
 
 impl Pointer {
     /// A pointer that was never anywhere else.
     pub fn at(chosen: Chosen, made: Move) -> Pointer {
-        Pointer { v: 1, current: chosen, previous: Vec::new(), pinned: false, moves: vec![made] }
+        Pointer {
+            v: 1,
+            current: chosen,
+            previous: Vec::new(),
+            pinned: false,
+            moves: vec![made],
+            sequence: 0,
+            signature: None,
+        }
     }
 
     /// The pointer, if it is of a version that this host knows, and leaves the registry nowhere.
@@ -95,12 +113,48 @@ impl Pointer {
         self.moved(made)
     }
 
-    fn moved(mut self, made: Move) -> Pointer {
+    /// The same pointer with a higher sequence, signed as that of this plugin and channel.
+    pub(super) fn signed_by(
+        mut self,
+        key: &SigningKey,
+        name: &str,
+        channel: &str,
+    ) -> Result<Pointer, serde_json::Error> {
+        let now = self.moves.last().map_or(0, |made| made.at.0);
+        self.sequence = self.sequence.saturating_add(1).max(now);
+        self.signature = Some(key.sign(&self.signed_bytes(name, channel)?));
+        Ok(self)
+    }
+
+    /// Whether this key signed all of it as that of this plugin and channel; else what is wrong.
+    pub(super) fn verified_by(&self, key: &PublicKey, name: &str, channel: &str) -> Result<(), &'static str> {
+        let signature = self.signature.as_ref().ok_or("it is not signed")?;
+        let wrong = "it was altered, is that of another plugin or channel, or was signed with another key";
+        let bytes = self.signed_bytes(name, channel).map_err(|_| wrong)?;
+        if key.verifies(&bytes, signature.as_bytes()) { Ok(()) } else { Err(wrong) }
+    }
+
+    /// What is signed: a line that says what it is, one with the name, one with the channel, and the pointer without its
+    /// signature as compact JSON, with its keys in the order of the fields above.
+    fn signed_bytes(&self, name: &str, channel: &str) -> Result<Vec<u8>, serde_json::Error> {
+        let mut bytes = format!("{SIGNED}\n{name}\n{channel}\n").into_bytes();
+        serde_json::to_writer(&mut bytes, &Pointer { signature: None, ..self.clone() })?;
+        Ok(bytes)
+    }
+
+    /// The same pointer after one more move.
+    pub(super) fn moved(mut self, made: Move) -> Pointer {
+        // What was signed is another pointer.
+        self.signature = None;
         self.moves.push(made);
         self.moves.drain(..self.moves.len().saturating_sub(MEMORY));
         self.previous.drain(..self.previous.len().saturating_sub(MEMORY));
         self
     }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[cfg(test)]
@@ -151,5 +205,48 @@ mod tests {
         pointer.previous.push(chosen("../../other"));
         assert!(pointer.clone().checked().is_err());
         assert!(Pointer { v: 2, previous: Vec::new(), ..pointer }.checked().is_err());
+    }
+
+    #[test]
+    fn a_signature_is_for_all_of_one_pointer_in_one_place() {
+        let (key, _) = SigningKey::generate().expect("a key");
+        let (other, _) = SigningKey::generate().expect("a key");
+        let pointer = Pointer::at(chosen("1"), made("1")).advanced(chosen("2"), made("2"));
+        let signed = pointer.clone().signed_by(&key, "crm", "current").expect("signed");
+        let text = serde_json::to_vec_pretty(&signed).expect("JSON");
+        let read: Pointer = serde_json::from_slice(&text).expect("a pointer");
+        assert_eq!(read.verified_by(&key.public(), "crm", "current"), Ok(()));
+        assert_eq!(pointer.verified_by(&key.public(), "crm", "current"), Err("it is not signed"));
+        type Change = fn(&mut Pointer);
+        let changes: [(&str, Change); 8] = [
+            ("version", |pointer| pointer.current.version = "1".to_owned()),
+            ("digest", |pointer| pointer.current.manifest_sha256.push('0')),
+            ("previous", |pointer| pointer.previous.clear()),
+            ("pinned", |pointer| pointer.pinned = true),
+            ("moves", |pointer| drop(pointer.moves.pop())),
+            ("sequence", |pointer| pointer.sequence += 1),
+            ("signature", |pointer| pointer.signature = Some("AAAA".to_owned())),
+            ("no signature", |pointer| pointer.signature = None),
+        ];
+        for (what, change) in changes {
+            let mut changed = read.clone();
+            change(&mut changed);
+            assert!(changed.verified_by(&key.public(), "crm", "current").is_err(), "{what}");
+        }
+        for (name, channel) in [("erp", "current"), ("crm", "candidate")] {
+            assert!(read.verified_by(&key.public(), name, channel).is_err(), "{name}@{channel}");
+        }
+        assert!(read.verified_by(&other.public(), "crm", "current").is_err(), "another key");
+    }
+
+    #[test]
+    fn a_sequence_only_grows_whatever_the_clock_says() {
+        let (key, _) = SigningKey::generate().expect("a key");
+        let at = |millis| Move { at: Timestamp(millis), ..made("1") };
+        let sign = |pointer: Pointer| pointer.signed_by(&key, "crm", "current").expect("signed");
+        let first = sign(Pointer::at(chosen("1"), at(1000)));
+        let back = sign(first.clone().advanced(chosen("2"), at(10)));
+        let later = sign(back.clone().with_pin(true, at(5000)));
+        assert_eq!([first.sequence, back.sequence, later.sequence], [1000, 1001, 5000]);
     }
 }

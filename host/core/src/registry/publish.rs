@@ -3,8 +3,7 @@
 use super::reference::CURRENT;
 use super::release::{native_file, version};
 use super::{
-    Chosen, MANIFEST, Move, Pointer, Registry, RegistryError, Release, SIGNATURE, SigningKey, Tag, pointer_key,
-    version_key,
+    Bound, Chosen, MANIFEST, Move, Pointer, Registry, RegistryError, Release, SIGNATURE, Tag, pointer_key, version_key,
 };
 use crate::clock::Timestamp;
 use crate::plugin::{COMPONENT, Description, Manifest, digest};
@@ -59,6 +58,17 @@ pub enum PublishError {
         /// What was to become of it.
         published: String,
     },
+    /// Hosts take no pointer that is not signed.
+    #[error(
+        "pointers of this registry are signed, and moving {channel} of {name} takes the key: give --key FILE, or set \
+        TOWPATH_SIGNING_KEY_FILE"
+    )]
+    NoKey {
+        /// The plugin.
+        name: String,
+        /// The channel.
+        channel: String,
+    },
     /// Nothing to go back to.
     #[error(
         "nothing is remembered that {channel} of {name} was at before {version}: name a version, \
@@ -100,21 +110,16 @@ pub enum PublishError {
 pub struct Seen(Option<(Pointer, Tag)>);
 
 impl Registry {
-    /// Stores a release, whole: component, compiled code, manifest, signature. One that is there already stays as
-    /// it is, and is signed if it was not. Returns it, and what a pointer says of it.
-    pub async fn store(
-        &self,
-        built: Built,
-        key: Option<&SigningKey>,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<(Release, Chosen), PublishError> {
+    /// Stores a release, whole: component, compiled code, manifest, and with a key its signature. One that is there already stays
+    /// as it is, and is signed if it was not. Returns it, and what a pointer says of it.
+    pub async fn store(&self, built: Built, by: &str, now: Timestamp) -> Result<(Release, Chosen), PublishError> {
         let builds: Vec<Manifest> = built.native.iter().map(|(_, manifest)| manifest.clone()).collect();
         let (name, version) = (built.name, version(&built.description.version, &builds));
-        let mut files = vec![(COMPONENT.to_owned(), built.wasm.clone())];
-        files.extend(built.native.into_iter().map(|(code, manifest)| (native_file(&manifest.target), code)));
-        for (file, bytes) in files {
-            self.store_file(&version_key(&name, &version, &file), bytes).await?;
+        let mut files = vec![(COMPONENT.to_owned(), built.wasm.clone(), Bound::COMPONENT)];
+        let native = built.native.into_iter();
+        files.extend(native.map(|(code, manifest)| (native_file(&manifest.target), code, Bound::NATIVE)));
+        for (file, bytes, bound) in files {
+            self.store_file(&version_key(&name, &version, &file), bytes, bound).await?;
         }
         let release = Release {
             v: 1,
@@ -132,45 +137,50 @@ impl Registry {
         let manifest_key = version_key(&name, &version, MANIFEST);
         let mut manifest = serde_json::to_vec_pretty(&release)
             .map_err(|error| RegistryError::Unreadable { key: manifest_key.clone(), problem: error.to_string() })?;
-        if !self.put_new(&manifest_key, manifest.clone()).await? {
-            manifest = self.get(&name, &manifest_key).await?;
+        if !self.put_new(&manifest_key, manifest.clone(), Bound::MANIFEST).await? {
+            manifest = self.get(&name, &manifest_key, Bound::MANIFEST).await?;
         }
         let stored: Release = serde_json::from_slice(&manifest)
             .map_err(|error| RegistryError::Unreadable { key: manifest_key, problem: error.to_string() })?;
         if stored.wasm_sha256 != release.wasm_sha256 || stored.builds.len() != release.builds.len() {
             return Err(PublishError::Taken { name, version });
         }
-        if let Some(key) = key {
+        if let Some(key) = &self.signer {
             let signature_key = version_key(&name, &version, SIGNATURE);
-            let state = self.artifacts.get(&signature_key).await.map_err(RegistryError::from)?.map(|(_, tag)| tag);
             let signature = key.sign(&manifest).into_bytes();
-            self.artifacts.put(&signature_key, signature, state.as_ref()).await.map_err(RegistryError::from)?;
+            self.store_file(&signature_key, signature, Bound::SIGNATURE).await?;
         }
         Ok((stored, Chosen { version, manifest_sha256: digest(&manifest) }))
     }
 
     /// Stores a file of a release. One that is there is looked at: an upload that broke off, or was damaged since, is
     /// done again.
-    async fn store_file(&self, key: &str, bytes: Vec<u8>) -> Result<(), RegistryError> {
-        if self.put_new(key, bytes.clone()).await? {
+    async fn store_file(&self, key: &str, bytes: Vec<u8>, bound: Bound) -> Result<(), RegistryError> {
+        if self.put_new(key, bytes.clone(), bound).await? {
             return Ok(());
         }
-        match self.artifacts.get(key).await? {
+        match self.artifacts.get(key, bound).await? {
             Some((there, _)) if there == bytes => Ok(()),
             there => {
-                self.artifacts.put(key, bytes, there.map(|(_, tag)| tag).as_ref()).await?;
+                self.artifacts.put(key, bytes, there.map(|(_, tag)| tag).as_ref(), bound).await?;
                 Ok(())
             }
         }
     }
 
-    async fn put_new(&self, key: &str, bytes: Vec<u8>) -> Result<bool, RegistryError> {
-        Ok(self.artifacts.put(key, bytes, None).await?)
+    async fn put_new(&self, key: &str, bytes: Vec<u8>, bound: Bound) -> Result<bool, RegistryError> {
+        Ok(self.artifacts.put(key, bytes, None, bound).await?)
     }
 
-    /// Where a channel is now. What is decided on it is done only if it is still there then.
-    pub async fn look(&self, name: &str, channel: &str) -> Result<Seen, RegistryError> {
-        Ok(Seen(self.pointer(name, channel).await?))
+    /// Where a channel is now. What is decided on it is done only if it is still there then. Fails if it could not be moved
+    /// for want of the key.
+    pub async fn look(&self, name: &str, channel: &str) -> Result<Seen, PublishError> {
+        let seen = self.pointer(name, channel).await?;
+        let is_signed = seen.as_ref().is_some_and(|(pointer, _)| pointer.signature.is_some());
+        match self.signer.is_none() && (is_signed || self.key.is_some()) {
+            true => Err(PublishError::NoKey { name: name.to_owned(), channel: channel.to_owned() }),
+            false => Ok(Seen(seen)),
+        }
     }
 
     /// Moves a channel on to a version. A pinned one stays.
@@ -226,7 +236,7 @@ impl Registry {
 
     /// What a pointer says of a version that is in the registry.
     async fn version(&self, name: &str, version: &str) -> Result<Chosen, RegistryError> {
-        let manifest = self.artifacts.get(&version_key(name, version, MANIFEST)).await?;
+        let manifest = self.artifacts.get(&version_key(name, version, MANIFEST), Bound::MANIFEST).await?;
         let (manifest, _) = manifest.ok_or_else(|| self.missing(name, format!("version {version} of {name}")))?;
         Ok(Chosen { version: version.to_owned(), manifest_sha256: digest(&manifest) })
     }
@@ -254,7 +264,35 @@ impl Registry {
             CURRENT => format!("plugin {name}"),
             _ => format!("channel {channel} of {name}"),
         };
-        Ok(self.pointer(name, channel).await?.ok_or_else(|| self.missing(name, what))?)
+        Ok(self.look(name, channel).await?.0.ok_or_else(|| self.missing(name, what))?)
+    }
+
+    /// Signs a pointer that was not, or was altered, as it is now: whoever does has looked at it. What it points to must be
+    /// signed; what it was at before and is not is forgotten.
+    pub async fn sign_pointer(
+        &self,
+        name: &str,
+        channel: &str,
+        made: impl Fn(&str) -> Move,
+    ) -> Result<Pointer, PublishError> {
+        let Some(signer) = &self.signer else {
+            return Err(PublishError::NoKey { name: name.to_owned(), channel: channel.to_owned() });
+        };
+        let found = self.unverified(name, channel).await?;
+        let (mut pointer, tag) = found.ok_or_else(|| self.missing(name, format!("channel {channel} of {name}")))?;
+        self.release(name, &pointer.current).await?;
+        if pointer.verified_by(&signer.public(), name, channel).is_err() {
+            // Whoever altered it could have left no number above its own.
+            pointer.sequence = 0;
+        }
+        let mut previous = Vec::new();
+        for chosen in std::mem::take(&mut pointer.previous) {
+            if self.release(name, &chosen).await.is_ok() {
+                previous.push(chosen);
+            }
+        }
+        let made = made(&pointer.current.version);
+        self.swap(name, channel, Pointer { previous, ..pointer }.moved(made), Some(tag)).await
     }
 
     async fn swap(
@@ -265,9 +303,14 @@ impl Registry {
         tag: Option<Tag>,
     ) -> Result<Pointer, PublishError> {
         let key = pointer_key(name, channel);
-        let bytes = serde_json::to_vec_pretty(&pointer)
-            .map_err(|error| RegistryError::Unreadable { key: key.clone(), problem: error.to_string() })?;
-        match self.artifacts.put(&key, bytes, tag.as_ref()).await.map_err(RegistryError::from)? {
+        let unwritable =
+            |error: serde_json::Error| RegistryError::Unreadable { key: key.clone(), problem: error.to_string() };
+        let pointer = match &self.signer {
+            Some(signer) => pointer.signed_by(signer, name, channel).map_err(unwritable)?,
+            None => pointer,
+        };
+        let bytes = serde_json::to_vec_pretty(&pointer).map_err(unwritable)?;
+        match self.artifacts.put(&key, bytes, tag.as_ref(), Bound::POINTER).await.map_err(RegistryError::from)? {
             true => Ok(pointer),
             false => Err(PublishError::Conflict { name: name.to_owned(), channel: channel.to_owned() }),
         }

@@ -114,6 +114,9 @@ impl Watch {
                 }
                 // A candidate that was never published.
                 Err(RegistryError::Missing { .. }) if settings.optional => {}
+                Err(problem) if problem.is_suspicious() => {
+                    error!(plugin = name, problem = %problem, "the pointer is not used, the last good version keeps running");
+                }
                 Err(problem) => {
                     warn!(plugin = name, problem = %problem, "cannot look for a new version, the last good one keeps running");
                 }
@@ -128,7 +131,9 @@ impl Watch {
         running: &BTreeMap<String, Chosen>,
     ) -> Result<Option<Newer>, RegistryError> {
         let Code::Registry(reference) = &settings.code else { return Ok(None) };
-        let Some(chosen) = self.registry.resolve(reference).await?.into_iter().next() else { return Ok(None) };
+        let Some(chosen) = self.registry.resolve(reference, settings.min_sequence).await?.into_iter().next() else {
+            return Ok(None);
+        };
         if running.get(&settings.name) == Some(&chosen) {
             return Ok(None);
         }

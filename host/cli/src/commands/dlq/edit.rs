@@ -11,6 +11,7 @@ use towpath_core::envelope::Webhook;
 use towpath_core::message::{Note, WEBHOOK_ID_ATTRIBUTE, webhook};
 use towpath_core::note_keys::NoteKeys;
 use towpath_core::queue::{Attribute, GroupId, MessageId};
+use towpath_core::regular::{self, MAX_EVENT};
 use towpath_core::route::Route;
 
 use super::filter::Filter;
@@ -200,7 +201,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     match file == Path::new("-") {
         true => std::io::stdin().read_to_end(&mut bytes).map(|_| bytes).context("reading standard input"),
-        false => std::fs::read(file).with_context(|| format!("reading {}", file.display())),
+        false => regular::read(file, MAX_EVENT).with_context(|| format!("reading {}", file.display())),
     }
 }
 

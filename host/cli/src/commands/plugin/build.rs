@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
-use towpath_core::plugin::{Manifest, PRECOMPILED, can_compile_for};
+use towpath_core::plugin::{MAX_COMPONENT, Manifest, PRECOMPILED, can_compile_for};
 use towpath_core::registry::TARGETS;
+use towpath_core::regular;
 
 use super::{built, folders as plugin_folders};
 use crate::output::{Broken, Exit, Output};
@@ -34,7 +35,8 @@ pub(super) fn run(folders: &[PathBuf], native: bool, target: Option<&str>, outpu
     let mut all = Vec::new();
     for folder in &folders {
         let component = built(folder)?;
-        let wasm = std::fs::read(&component).with_context(|| format!("reading {}", component.display()))?;
+        let wasm =
+            regular::read(&component, MAX_COMPONENT).with_context(|| format!("reading {}", component.display()))?;
         let precompiled = match native {
             true => Some(
                 toolchain::write_precompiled(folder, target)

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use towpath_core::plugin::{Description, Plugin, digest};
+use towpath_core::plugin::{Description, MAX_COMPONENT, Plugin, digest};
+use towpath_core::regular;
 use wasmparser::{KnownCustom, Parser, Payload};
 
 use super::{component, load};
@@ -34,7 +35,7 @@ struct Import {
 pub(super) fn run(path: &Path, output: &Output) -> anyhow::Result<Exit> {
     let plugin = load(&engine(1)?, path)?;
     let file = component(path)?;
-    let bytes = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    let bytes = regular::read(&file, MAX_COMPONENT).with_context(|| format!("reading {}", file.display()))?;
     let review = review(&plugin, file.display().to_string(), &bytes);
     if output.is_json() {
         output.json(&review);

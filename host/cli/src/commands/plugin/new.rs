@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use towpath_core::regular::{self, MAX_EVENT};
 
 use crate::args::PluginNew;
 use crate::event::{self, Event};
@@ -130,7 +131,7 @@ fn recorded(folder: &Path) -> anyhow::Result<Vec<(String, Event)>> {
         let event = match Event::read(&file) {
             Ok(event) => event,
             Err(_) => {
-                let body = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+                let body = regular::read(&file, MAX_EVENT).with_context(|| format!("reading {}", file.display()))?;
                 let json = [("content-type".to_owned(), b"application/json".to_vec())];
                 Event::of("test", json.into(), body.trim_ascii())
             }

@@ -7,15 +7,16 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 use towpath_core::clock::Clock;
 use towpath_core::config::{Config, RegistryConfig, RegistryUrl, Secrets, env};
-use towpath_core::plugin::{CONTRACT, Plugin, precompile};
+use towpath_core::plugin::{CONTRACT, MAX_COMPONENT, Plugin, precompile};
 use towpath_core::private;
 use towpath_core::registry::{
-    Built, Chosen, Move, PublicKey, PublishError, Registry, Release, SigningKey, TARGETS, is_name,
+    Built, Chosen, Move, PublicKey, PublishError, Reference, Registry, Release, SigningKey, TARGETS, is_name,
 };
+use towpath_core::regular::{self, MAX_KEY};
 
 use super::check::check;
 use super::{build_if_stale, check_folder, component, is_plugin, load};
-use crate::args::{ConfigFile, PluginPublish, RegistryPlace};
+use crate::args::{ConfigFile, PluginPublish, RegistryPlace, Signing};
 use crate::compose::{config_file, engine, load_config};
 use crate::known::Known;
 use crate::output::{Broken, Exit, Output};
@@ -33,10 +34,9 @@ struct Published<'a> {
 pub(super) async fn run(args: PluginPublish, output: &Output) -> anyhow::Result<Exit> {
     let folder = folder(&args.plugin)?;
     let place = place(args.to, &args.config).await?;
-    let key = args.key.as_deref().map(read_key).transpose()?;
-    check_key(key.as_ref(), place.public_key.as_ref())?;
     check_name("channel", &args.channel)?;
-    let registry = aws::registry(&RegistryConfig { url: place.url, public_key: None }).await?;
+    let registry = aws::registry(&RegistryConfig { url: place.url, public_key: place.public_key }).await?;
+    let (registry, signed) = signing(registry, &args.signing)?;
     build_if_stale(&folder, output)?;
     let engine = engine(1)?;
     let plugin = load(&engine, &folder)?;
@@ -53,7 +53,7 @@ pub(super) async fn run(args: PluginPublish, output: &Output) -> anyhow::Result<
     let built = compile(&plugin, &folder, output)?;
     let (by, now) = (env::user().unwrap_or_default(), Clock::wall().now());
     output.note(format!("storing in {}", registry.place()));
-    let (release, chosen) = match registry.store(built, key.as_ref(), &by, now).await {
+    let (release, chosen) = match registry.store(built, &by, now).await {
         Ok(stored) => stored,
         Err(error) => return refused(error, output),
     };
@@ -62,7 +62,7 @@ pub(super) async fn run(args: PluginPublish, output: &Output) -> anyhow::Result<
         return refused(error, output);
     }
     if output.is_json() {
-        output.json(&Published { release: &release, channel: &args.channel, signed: key.is_some() });
+        output.json(&Published { release: &release, channel: &args.channel, signed });
     }
     let Release { name, version, wasm_sha256, .. } = &release;
     output.say(format!("\n{name}@{} is {version}, sha256 {wasm_sha256}", args.channel));
@@ -110,6 +110,12 @@ async fn registry(args: &RegistryPlace) -> anyhow::Result<Registry> {
     }
 }
 
+/// The registry with the key that is given, and whether there is one.
+pub(super) fn signing(registry: Registry, args: &Signing) -> anyhow::Result<(Registry, bool)> {
+    let Some(file) = args.key.clone().or_else(env::signing_key_file) else { return Ok((registry, false)) };
+    Ok((registry.signing(read_key(&file)?)?, true))
+}
+
 /// The registry that these arguments mean, which has this plugin.
 pub(super) async fn registry_of(name: &str, args: &RegistryPlace) -> anyhow::Result<Registry> {
     check_name("plugin", name)?;
@@ -129,7 +135,7 @@ pub(super) fn refused(error: PublishError, output: &Output) -> anyhow::Result<Ex
             output.error(&error.into());
             Ok(Exit::Findings)
         }
-        PublishError::Registry(_) | PublishError::Taken { .. } => Err(error.into()),
+        PublishError::Registry(_) | PublishError::Taken { .. } | PublishError::NoKey { .. } => Err(error.into()),
     }
 }
 
@@ -151,7 +157,7 @@ pub(super) fn check_name(what: &str, name: &str) -> anyhow::Result<()> {
 
 fn compile(plugin: &Plugin, folder: &Path, output: &Output) -> anyhow::Result<Built> {
     let file = component(folder)?;
-    let wasm = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    let wasm = regular::read(&file, MAX_COMPONENT).with_context(|| format!("reading {}", file.display()))?;
     let mut native = Vec::new();
     for target in TARGETS {
         output.note(format!("compiling for {target}"));
@@ -184,20 +190,8 @@ fn commit(folder: &Path) -> Option<String> {
 }
 
 fn read_key(file: &Path) -> anyhow::Result<SigningKey> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    let text = regular::read_text(file, MAX_KEY).with_context(|| format!("reading {}", file.display()))?;
     text.parse().with_context(|| format!("reading {}", file.display()))
-}
-
-/// What hosts would refuse is not published.
-fn check_key(key: Option<&SigningKey>, wanted: Option<&PublicKey>) -> anyhow::Result<()> {
-    match (key.map(SigningKey::public), wanted) {
-        (_, None) => Ok(()),
-        (Some(public), Some(wanted)) if public == *wanted => Ok(()),
-        (Some(public), Some(wanted)) => {
-            bail!("the config wants releases signed by {wanted}, this key is that of {public}: hosts would refuse it")
-        }
-        (None, Some(_)) => bail!("the config wants signed releases: give --key FILE"),
-    }
 }
 
 pub(super) fn keygen(file: &Path, output: &Output) -> anyhow::Result<Exit> {
@@ -223,6 +217,6 @@ pub(super) fn made(how: &'static str) -> impl Fn(&str) -> Move {
 pub(super) async fn chosen(registry: &Registry, name: &str, tag: &str) -> anyhow::Result<Chosen> {
     check_name("plugin", name)?;
     check_name("version", tag)?;
-    let found = registry.resolve(&towpath_core::registry::Reference::new(name, tag)).await?;
+    let found = registry.resolve(&Reference::new(name, tag), 0).await?;
     found.into_iter().next().with_context(|| format!("{name} has no {tag}"))
 }

@@ -1,10 +1,10 @@
-//! What becomes of released versions: `plugin versions`, `rollback`, `promote` and `pin`.
+//! What becomes of released versions: `plugin versions`, `rollback`, `promote`, `pin` and `sign-pointer`.
 
 use serde::Serialize;
-use towpath_core::registry::{Pointer, Release};
+use towpath_core::registry::{Pointer, RegistryError, Release};
 
-use super::publish::{check_name, chosen, made, refused, registry_of};
-use crate::args::{PluginPin, PluginRollback, RegistryPlace};
+use super::publish::{check_name, chosen, made, refused, registry_of, signing};
+use crate::args::{PluginPin, PluginRollback, PluginSignPointer, RegistryPlace, Signing};
 use crate::output::{Exit, Output};
 
 /// One version.
@@ -22,9 +22,13 @@ struct Row {
 pub(super) async fn versions(name: &str, place: &RegistryPlace, output: &Output) -> anyhow::Result<Exit> {
     let registry = registry_of(name, place).await?;
     let channels = registry.channels(name).await?;
+    let label = |(channel, pointer, problem): &(String, Pointer, Option<RegistryError>)| {
+        let pinned = if pointer.pinned { " (pinned)" } else { "" };
+        let unsigned = if problem.is_some() { " (not signed)" } else { "" };
+        format!("{channel}{pinned}{unsigned}")
+    };
     let at = |version: &str| {
-        let here = channels.iter().filter(|(_, pointer)| pointer.current.version == version);
-        here.map(|(channel, pointer)| channel.clone() + if pointer.pinned { " (pinned)" } else { "" }).collect()
+        channels.iter().filter(|(_, pointer, _)| pointer.current.version == version).map(label).collect()
     };
     let rows: Vec<Row> = registry
         .versions(name)
@@ -38,13 +42,16 @@ pub(super) async fn versions(name: &str, place: &RegistryPlace, output: &Output)
             }
         })
         .collect();
+    let unfollowed = channels.iter().filter_map(|(_, _, problem)| problem.as_ref());
     let broken = rows.iter().any(|row| row.problem.is_some() && !row.channels.is_empty());
+    let broken = broken || unfollowed.clone().next().is_some();
     if output.is_json() {
         output.json(&rows);
     } else {
         let cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
         output.table(&["VERSION", "CHANNELS", "PUBLISHED", "BY", "CASES", "COMMIT", "SHA256"], &cells);
     }
+    unfollowed.for_each(|problem| output.note(problem));
     Ok(if broken { Exit::Findings } else { Exit::Done })
 }
 
@@ -72,7 +79,7 @@ fn cells(row: &Row) -> Vec<String> {
 
 pub(super) async fn rollback(args: PluginRollback, output: &Output) -> anyhow::Result<Exit> {
     check_name("channel", &args.channel)?;
-    let registry = registry_of(&args.name, &args.registry).await?;
+    let (registry, _) = signing(registry_of(&args.name, &args.registry).await?, &args.signing)?;
     let moved = registry.roll_back(&args.name, &args.channel, args.to.as_deref(), made("rollback")).await;
     match moved {
         Ok(pointer) => Ok(told(&args.name, &args.channel, &pointer, output)),
@@ -84,11 +91,11 @@ pub(super) async fn promote(
     name: &str,
     from: &str,
     to: &str,
-    place: &RegistryPlace,
+    (place, key): (&RegistryPlace, &Signing),
     output: &Output,
 ) -> anyhow::Result<Exit> {
     check_name("channel", to)?;
-    let registry = registry_of(name, place).await?;
+    let (registry, _) = signing(registry_of(name, place).await?, key)?;
     let seen = registry.look(name, to).await?;
     let chosen = chosen(&registry, name, from).await?;
     // What no host would load is not promoted.
@@ -102,7 +109,7 @@ pub(super) async fn promote(
 
 pub(super) async fn pin(args: PluginPin, output: &Output) -> anyhow::Result<Exit> {
     check_name("channel", &args.channel)?;
-    let registry = registry_of(&args.name, &args.registry).await?;
+    let (registry, _) = signing(registry_of(&args.name, &args.registry).await?, &args.signing)?;
     let to = match &args.to {
         Some(version) => Some(chosen(&registry, &args.name, version).await?),
         None => None,
@@ -117,6 +124,21 @@ pub(super) async fn pin(args: PluginPin, output: &Output) -> anyhow::Result<Exit
     }
 }
 
+pub(super) async fn sign_pointer(args: PluginSignPointer, output: &Output) -> anyhow::Result<Exit> {
+    check_name("channel", &args.channel)?;
+    let (registry, _) = signing(registry_of(&args.name, &args.registry).await?, &args.signing)?;
+    match registry.sign_pointer(&args.name, &args.channel, made("sign")).await {
+        Ok(pointer) => {
+            let previous: Vec<&str> = pointer.previous.iter().rev().map(|chosen| chosen.version.as_str()).collect();
+            if !previous.is_empty() {
+                output.note(format!("a rollback goes to {}", previous.join(", then ")));
+            }
+            Ok(told(&args.name, &args.channel, &pointer, output))
+        }
+        Err(error) => refused(error, output),
+    }
+}
+
 fn told(name: &str, channel: &str, pointer: &Pointer, output: &Output) -> Exit {
     if output.is_json() {
         output.json(pointer);
@@ -124,6 +146,9 @@ fn told(name: &str, channel: &str, pointer: &Pointer, output: &Output) -> Exit {
     }
     let pinned = if pointer.pinned { ", pinned" } else { "" };
     output.say(format!("{name}@{channel} is {}{pinned}", pointer.current.version));
+    if pointer.signature.is_some() {
+        output.say(format!("signed, with sequence {}", pointer.sequence));
+    }
     output.say("running hosts pick it up within 30 seconds");
     Exit::Done
 }

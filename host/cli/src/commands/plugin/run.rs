@@ -7,6 +7,8 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::{build_if_stale, load};
+use towpath_core::regular::{self, MAX_EVENT};
+
 use crate::args::PluginRun;
 use crate::case;
 use crate::compose::engine;
@@ -53,7 +55,7 @@ fn event(args: &PluginRun) -> anyhow::Result<(Event, PathBuf)> {
         return Ok((Event::read(file)?, file.clone()));
     }
     let file = args.body.clone().unwrap_or_default();
-    let body = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    let body = regular::read(&file, MAX_EVENT).with_context(|| format!("reading {}", file.display()))?;
     let mut headers = Vec::new();
     for header in &args.header {
         let (name, value) =

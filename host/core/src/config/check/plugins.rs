@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::{Form, shape};
+use super::super::{Form, RegistryConfig, shape};
 use super::Checker;
 use crate::plugin::{Code, Limits, Settings};
 use crate::registry::{CURRENT, Reference, is_name};
@@ -14,7 +14,12 @@ use crate::route::Route;
 const MEMORY: std::ops::RangeInclusive<usize> = 64 * 1024..=4 * 1024 * 1024 * 1024;
 
 impl Checker<'_> {
-    pub(super) fn plugin(&mut self, name: String, plugin: shape::Plugin, has_registry: bool) -> Settings {
+    pub(super) fn plugin(
+        &mut self,
+        name: String,
+        plugin: shape::Plugin,
+        registry: Option<&RegistryConfig>,
+    ) -> Settings {
         let at = format!("plugin.{name}");
         if !is_name(&name) {
             let hint = "1–100 letters, digits, -, _, . and +; NAME@VERSION is for routes: shadow, canary";
@@ -24,6 +29,11 @@ impl Checker<'_> {
             && (digest.len() != 64 || hex::decode(digest).is_err())
         {
             self.wrong(format!("{at}.sha256"), "not 64 hex digits", "`towpath plugin build` prints the digest");
+        }
+        let is_signed = registry.is_some_and(|registry| registry.public_key.is_some());
+        if plugin.min_sequence.is_some() && (plugin.path.is_some() || !is_signed) {
+            let hint = "it is for plugins of a registry with public_key; leave it out";
+            self.wrong(format!("{at}.min_sequence"), "there is no signed pointer", hint);
         }
         let defaults = Limits::default();
         let limits = Limits {
@@ -45,10 +55,11 @@ impl Checker<'_> {
             Some((name.clone(), self.secret(format!("{at}.secrets[{i}]"), name, Form::Header)?))
         });
         let secrets = secrets.collect();
-        let code = self.code(&name, plugin.path, plugin.version, has_registry);
+        let code = self.code(&name, plugin.path, plugin.version, registry.is_some());
         Settings {
             code,
             optional: false,
+            min_sequence: plugin.min_sequence.unwrap_or_default(),
             sha256: plugin.sha256.map(|digest| digest.to_ascii_lowercase()),
             limits,
             config: serde_json::Value::Object(plugin.config).to_string(),
@@ -97,7 +108,14 @@ impl Checker<'_> {
                 }
                 let Some(base) = plugins.get(name) else { continue };
                 let code = Code::Registry(Reference::new(name, tag));
-                let candidate = Settings { name: full.to_owned(), code, optional: true, sha256: None, ..base.clone() };
+                let candidate = Settings {
+                    name: full.to_owned(),
+                    code,
+                    optional: true,
+                    sha256: None,
+                    min_sequence: 0,
+                    ..base.clone()
+                };
                 plugins.insert(full.to_owned(), candidate);
             }
         }

@@ -10,6 +10,7 @@ use super::Checker;
 use crate::backoff::Backoff;
 use crate::deliver::{BreakerPolicy, Limits, Reach, Statuses, Target, certificates, guard, is_forbidden, steers};
 use crate::queue::MAX_VISIBILITY;
+use crate::regular;
 
 impl Checker<'_> {
     pub(super) fn target(&mut self, name: String, target: shape::Target) -> Option<Target> {
@@ -116,7 +117,8 @@ impl Checker<'_> {
             true => Ok(ca),
             false => {
                 let file = self.folder.join(&ca);
-                std::fs::read_to_string(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))
+                regular::read_text(&file, regular::MAX_CONFIG)
+                    .map_err(|error| format!("cannot read {}: {error}", file.display()))
             }
         };
         match pem {

@@ -1,0 +1,195 @@
+//! Signed pointers: who may say which release runs, and what an older word of theirs is worth.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use towpath_core::clock::Timestamp;
+use towpath_core::registry::{Chosen, Folder, Pointer, PublicKey, PublishError, Registry, Sequences, SigningKey};
+use towpath_tests::guest::Guest;
+use towpath_tests::registry::{built, made, publish};
+use towpath_tests::rig::Rig;
+
+use super::{Host, config, damage, file, folder, registry};
+
+fn key() -> SigningKey {
+    SigningKey::generate().unwrap().0
+}
+
+fn of_hosts(rig: &Rig, key: &PublicKey) -> Registry {
+    Registry::new(Arc::new(Folder::new(folder(rig))), Some(key.clone()))
+}
+
+fn pointer_file(rig: &Rig, name: &str, channel: &str) -> PathBuf {
+    folder(rig).join(name).join("pointers").join(channel).with_added_extension("json")
+}
+
+/// What the pointer is that a host reads, changed as wanted and not signed again.
+fn alter(rig: &Rig, change: impl FnOnce(&mut Pointer)) {
+    let file = pointer_file(rig, "crm", "current");
+    let mut pointer = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    change(&mut pointer);
+    std::fs::write(file, serde_json::to_vec(&pointer).unwrap()).unwrap();
+}
+
+async fn resolved(registry: &Registry, min_sequence: u64) -> Result<Chosen, String> {
+    let found = registry.resolve(&"crm".parse().unwrap(), min_sequence).await;
+    found.map(|all| all[0].clone()).map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn an_older_signed_pointer_that_is_put_back_is_not_followed() {
+    let (rig, key) = (Rig::new().await, key());
+    let registry = registry(&rig);
+    publish(&registry, "crm", "current", Guest::reject("one"), Some(&key)).await.unwrap();
+    let older = std::fs::read(pointer_file(&rig, "crm", "current")).unwrap();
+    publish(&registry, "crm", "current", Guest::reject("two"), Some(&key)).await.unwrap();
+    let remembered = rig.path().join("pointers.json");
+    let hosts = || of_hosts(&rig, &key.public()).remembering(Sequences::kept_in(&remembered).unwrap());
+    let first = hosts();
+    let (again, cold) = (hosts(), of_hosts(&rig, &key.public()));
+    let host = Host::try_start_with(rig, &config(""), first).await.unwrap_or_else(|problem| panic!("{problem}"));
+    assert_eq!(host.reason().await, "two");
+    std::fs::write(pointer_file(&host.rig, "crm", "current"), &older).unwrap();
+    host.look().await;
+    assert_eq!(host.reason().await, "two", "the newer one stays");
+    // Neither a restart nor another host of this machine takes it.
+    let remembering = again.remembering(Sequences::kept_in(&remembered).unwrap());
+    let problem = resolved(&remembering, 0).await.unwrap_err();
+    assert!(problem.contains("is an older pointer") && problem.contains("with the key makes a newer one"), "{problem}");
+    // Who remembers nothing takes it, unless the config has a floor: a function that starts.
+    assert!(resolved(&cold, 0).await.is_ok());
+    assert!(resolved(&of_hosts(&host.rig, &key.public()), 2).await.unwrap_err().contains("2 was seen before or is"));
+    // Whoever has the key moves it on from there.
+    let signing = registry.clone().signing(key.clone()).unwrap();
+    let now = |version: &str| towpath_core::registry::Move { at: Timestamp(1_000), ..made(version) };
+    signing.pin("crm", "current", None, true, now).await.unwrap();
+    host.look().await;
+    assert_eq!(host.reason().await, "one", "a rollback by who may is followed");
+    std::fs::write(pointer_file(&host.rig, "crm", "current"), &older).unwrap();
+    let text = config("").replace("[plugin.crm]", "[plugin.crm]\nmin_sequence = 2");
+    let text = text.replace("[registry]", &format!("[registry]\npublic_key = \"{}\"", key.public()));
+    let floored = Host::try_start(host.rig, &text, Some(key.public())).await.err().unwrap();
+    assert!(floored.contains("is an older pointer"), "{floored}");
+}
+
+#[tokio::test]
+async fn a_pointer_that_the_key_did_not_sign_for_this_place_is_not_followed() {
+    type Attack = fn(&Rig, &SigningKey);
+    let to = |rig: &Rig| pointer_file(rig, "crm", "current");
+    let attacks: [(&str, Attack); 6] = [
+        ("unsigned", |rig, _| alter(rig, |pointer| pointer.signature = None)),
+        ("altered version", |rig, _| alter(rig, |pointer| pointer.current = pointer.previous[0].clone())),
+        ("altered history", |rig, _| alter(rig, |pointer| pointer.pinned = true)),
+        ("altered sequence", |rig, _| alter(rig, |pointer| pointer.sequence = u64::MAX)),
+        ("of another plugin", |rig, _| {
+            std::fs::copy(pointer_file(rig, "erp", "current"), pointer_file(rig, "crm", "current")).unwrap();
+        }),
+        ("of another channel", |rig, _| {
+            std::fs::copy(pointer_file(rig, "crm", "candidate"), pointer_file(rig, "crm", "current")).unwrap();
+        }),
+    ];
+    for (name, attack) in attacks {
+        let (rig, key) = (Rig::new().await, key());
+        let registry = registry(&rig);
+        publish(&registry, "crm", "current", Guest::reject("one"), Some(&key)).await.unwrap();
+        publish(&registry, "crm", "candidate", Guest::reject("candidate"), Some(&key)).await.unwrap();
+        publish(&registry, "erp", "current", Guest::reject("one"), Some(&key)).await.unwrap();
+        publish(&registry, "crm", "current", Guest::reject("two"), Some(&key)).await.unwrap();
+        let public = key.public();
+        let host = Host::try_start(rig, &config(""), Some(public.clone())).await.unwrap_or_else(|e| panic!("{e}"));
+        attack(&host.rig, &key);
+        host.look().await;
+        assert_eq!(host.reason().await, "two", "{name}");
+        let problem = resolved(&of_hosts(&host.rig, &public), 0).await.unwrap_err();
+        assert!(problem.contains("plugin sign-pointer crm --channel current --key FILE"), "{name}: {problem}");
+        // Nobody carries what it says on into a pointer that is signed.
+        let signing = registry.clone().signing(key.clone()).unwrap();
+        assert!(signing.look("crm", "current").await.is_err(), "{name}");
+        assert!(signing.roll_back("crm", "current", None, made).await.is_err(), "{name}");
+        assert!(signing.pin("crm", "current", None, true, made).await.is_err(), "{name}");
+        assert!(to(&host.rig).is_file());
+        let problem = Host::try_start(host.rig, &config(""), Some(public)).await.err().unwrap();
+        assert!(problem.contains("sign-pointer"), "{name}: {problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_signed_pointer_is_moved_by_nobody_without_the_key() {
+    let (rig, key) = (Rig::new().await, key());
+    let registry = registry(&rig);
+    let one = publish(&registry, "crm", "current", Guest::reject("one"), Some(&key)).await.unwrap();
+    publish(&registry, "crm", "current", Guest::reject("two"), Some(&key)).await.unwrap();
+    let before = std::fs::read(pointer_file(&rig, "crm", "current")).unwrap();
+    let no_key =
+        |moved: Result<(), PublishError>| assert!(matches!(moved, Err(PublishError::NoKey { .. })), "{moved:?}");
+    // Also where no config says that there is a key.
+    for registry in [registry.clone(), of_hosts(&rig, &key.public())] {
+        no_key(registry.look("crm", "current").await.map(drop));
+        no_key(registry.roll_back("crm", "current", None, made).await.map(drop));
+        no_key(registry.pin("crm", "current", Some(one.clone()), true, made).await.map(drop));
+        no_key(registry.sign_pointer("crm", "current", made).await.map(drop));
+    }
+    no_key(of_hosts(&rig, &key.public()).look("crm", "new").await.map(drop));
+    assert_eq!(std::fs::read(pointer_file(&rig, "crm", "current")).unwrap(), before);
+    let other = of_hosts(&rig, &key.public()).signing(SigningKey::generate().unwrap().0).err().unwrap();
+    assert!(other.to_string().contains("hosts would refuse them"), "{other}");
+    let signing = registry.clone().signing(key.clone()).unwrap();
+    assert_eq!(signing.roll_back("crm", "current", None, made).await.unwrap().current, one);
+    assert_eq!(resolved(&of_hosts(&rig, &key.public()), 0).await.unwrap(), one);
+}
+
+#[tokio::test]
+async fn a_pointer_from_before_there_were_signatures_is_signed_once() {
+    let (rig, key) = (Rig::new().await, key());
+    let registry = registry(&rig);
+    // As the version before this one left it: signed releases, and one that never was.
+    let (_, unsigned) = registry.store(built("crm", Guest::reject("unsigned")), "test", Timestamp(1)).await.unwrap();
+    let one = publish(&registry, "crm", "current", Guest::reject("one"), Some(&key)).await.unwrap();
+    let two = publish(&registry, "crm", "current", Guest::reject("two"), Some(&key)).await.unwrap();
+    alter(&rig, |pointer| {
+        pointer.previous.push(unsigned.clone());
+        pointer.signature = None;
+        pointer.sequence = u64::MAX;
+    });
+    let hosts = of_hosts(&rig, &key.public());
+    assert!(resolved(&hosts, 0).await.is_err());
+    let signing = registry.clone().signing(key.clone()).unwrap();
+    let (_, _, problem) = signing.channels("crm").await.unwrap().remove(0);
+    assert!(problem.is_some(), "it is shown, and that it is not signed");
+    let signed = signing.sign_pointer("crm", "current", made).await.unwrap();
+    assert_eq!((&signed.current, &signed.previous), (&two, &vec![one]), "what is not signed is forgotten");
+    assert!(signed.sequence < 10, "nor does anybody else choose its sequence");
+    assert_eq!(resolved(&hosts, 0).await.unwrap(), two);
+    // What it points to must be signed.
+    alter(&rig, |pointer| pointer.current = unsigned);
+    assert!(signing.sign_pointer("crm", "current", made).await.is_err());
+}
+
+#[tokio::test]
+async fn who_damages_a_signed_release_does_not_bring_back_the_one_before_it() {
+    for damaged in ["plugin.wasm", "manifest.json", "manifest.sig", "gone", "too large"] {
+        let (rig, key) = (Rig::new().await, key());
+        let registry = registry(&rig);
+        publish(&registry, "crm", "current", Guest::reject("one"), Some(&key)).await.unwrap();
+        let two = publish(&registry, "crm", "current", Guest::reject("two"), Some(&key)).await.unwrap();
+        match damaged {
+            "gone" => std::fs::remove_dir_all(folder(&rig).join("crm/versions").join(&two.version)).unwrap(),
+            "too large" => {
+                let component = std::fs::File::create(file(&rig, &two.version, "plugin.wasm")).unwrap();
+                component.set_len(3 << 30).unwrap();
+            }
+            name => damage(&file(&rig, &two.version, name)),
+        }
+        let started = Host::try_start(rig, &config(""), Some(key.public())).await;
+        assert!(started.is_err(), "{damaged}");
+    }
+    // One that was vouched for, and is no good, is another matter.
+    let (rig, key) = (Rig::new().await, key());
+    let registry = registry(&rig);
+    publish(&registry, "crm", "current", Guest::reject("one"), Some(&key)).await.unwrap();
+    let broken = Guest::reject("two").with_targets(&["nowhere"]);
+    publish(&registry, "crm", "current", broken, Some(&key)).await.unwrap();
+    let host =
+        Host::try_start(rig, &config(""), Some(key.public())).await.unwrap_or_else(|problem| panic!("{problem}"));
+    assert_eq!(host.reason().await, "one");
+}
