@@ -229,7 +229,7 @@ impl Queue for SqsQueue {
 
     async fn holdings(&self) -> Result<Option<Holdings>, QueueError> {
         let depth = self.depth().await?;
-        let messages = u64::from(depth.visible + depth.invisible + depth.delayed);
+        let messages = depth.visible + depth.invisible + depth.delayed;
         Ok(Some(Holdings { messages, bytes: BTreeMap::new() }))
     }
 
