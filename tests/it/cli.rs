@@ -4,6 +4,7 @@ mod author;
 mod contained;
 mod flood;
 mod followed;
+mod foreign;
 mod function;
 mod letters;
 mod operate;
