@@ -14,6 +14,7 @@ mod clients;
 mod contract_local;
 mod contract_sqs;
 mod delivery;
+mod echoes;
 mod fit;
 mod holds;
 mod hostile;
