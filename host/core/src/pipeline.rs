@@ -39,7 +39,6 @@ use crate::queue::{GroupId, MAX_RETENTION, Queue, Received};
 use crate::route::{Route, Routes};
 use crate::tasks::panic_text;
 use crate::verdict::Verdict;
-use crate::verify::Verification;
 use crate::{telemetry, trace};
 use failures::{Failures, Head};
 use shadow::{Seat, Witness};
@@ -124,6 +123,7 @@ impl Pipeline {
                     route: route.map(|route| route.path.as_str()),
                     plugin: seat.name(),
                     digest: plugin.as_ref().map(|plugin| plugin.digest()),
+                    secret_header: route.and_then(|route| route.secret_header()),
                     parks: facts.on_dead_letter == OnDeadLetter::Park,
                 };
                 self.bury(received, &outcome, death, seen, facts, lease).await
@@ -178,7 +178,7 @@ impl Pipeline {
             return Outcome::Misfit { code: "unverified", detail: error.to_string() };
         }
         // A secret that was sent along is nobody's business from here on.
-        if let Some(name) = route.verify.as_ref().and_then(Verification::secret_header) {
+        if let Some(name) = route.secret_header() {
             message.headers.retain(|(header, _)| header != name);
         }
         let Some(plugin) = &seat.plugin else {

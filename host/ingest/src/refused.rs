@@ -106,7 +106,7 @@ impl Ingest {
         }
         let (id, now) = (uuid::Uuid::new_v4().to_string(), Clock::wall().now());
         let (reason, detail) = (refusal.reason(), refusal.detail());
-        let letter = DeadLetter::refused_at_ingest(id, &route.path, &route.plugin, reason, detail, now);
+        let letter = DeadLetter::refused_at_ingest(id, route, reason, detail, now);
         let sent = queue.send(letter.carried_by(keys.group.clone(), body, keys.attributes())).await;
         sent.inspect_err(|error| warn!(error = %error, "what was refused could not be kept")).is_ok()
     }
