@@ -5,6 +5,7 @@ mod browser;
 mod contained;
 mod flood;
 mod followed;
+mod foreign;
 mod function;
 mod letters;
 mod operate;

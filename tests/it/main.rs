@@ -15,6 +15,7 @@ mod compiled;
 mod contract_local;
 mod contract_sqs;
 mod delivery;
+mod echoes;
 mod fit;
 mod holds;
 mod hostile;

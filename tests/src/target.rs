@@ -46,6 +46,12 @@ impl Call {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
+
+    /// All its headers as text.
+    pub fn pairs(&self) -> Vec<(String, String)> {
+        let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        self.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+    }
 }
 
 /// What is answered to which call.

@@ -14,6 +14,7 @@ use towpath_core::queue::{Attributes, GroupId, MessageId};
 
 use crate::letters::Letter;
 use crate::place::{Found, Place};
+use crate::secret_headers::SecretHeaders;
 
 /// One line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,6 +42,13 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// As it may be shown: in the file the letter is whole.
+    pub(crate) fn hidden(self, secrets: &SecretHeaders) -> Entry {
+        let secrets = secrets.clone().and(self.letter.secret_header.as_deref());
+        let body = self.body.map(|body| secrets.hidden_in_body(body));
+        Entry { body, attributes: secrets.hidden_in_attributes(self.attributes), ..self }
+    }
+
     fn new(action: &str, note: &str, letter: &Letter, whole: bool) -> Entry {
         Entry {
             at: Clock::wall().now(),

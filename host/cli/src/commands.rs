@@ -61,7 +61,7 @@ pub async fn run(args: Args, output: &Output, telemetry: Arc<Telemetry>) -> anyh
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "towpath", &mut script);
-            output.line(String::from_utf8_lossy(&script).trim_end());
+            output.bytes(&script);
             Ok(Exit::Done)
         }
     }

@@ -11,6 +11,7 @@ use anyhow::bail;
 use async_trait::async_trait;
 use serde::Serialize;
 use towpath_core::clock::Timestamp;
+use towpath_core::config::Config;
 use towpath_core::dead_letter::{DeadLetter, Stored};
 use towpath_core::message::{Message, webhook_id};
 use towpath_core::queue::{Attributes, GroupId, Handle, MessageId, NewMessage, Received};
@@ -51,8 +52,9 @@ impl Letter {
         self.death.send_back(&self.stored())
     }
 
-    /// The message as the plugin saw it; `None` if it cannot be unpacked, of which it died.
-    pub(crate) fn seen(&self) -> Option<Message> {
+    /// The message as the plugin saw it, without the secret that was sent along; `None` if it cannot be unpacked, of which it
+    /// died.
+    pub(crate) fn seen(&self, config: Option<&Config>) -> Option<Message> {
         let death = &self.death;
         let received = Received {
             id: death.message_id(),
@@ -66,7 +68,15 @@ impl Letter {
             trace: None,
             handle: Handle(String::new()),
         };
-        Message::read(&received, &death.source).ok()
+        let mut message = Message::read(&received, &death.source).ok()?;
+        // Letters of older hosts do not name the header.
+        let routes = config.map(|config| &config.routes);
+        let of_config =
+            routes.zip(death.route.as_deref()).and_then(|(routes, path)| routes.by_path(path)?.secret_header());
+        for secret in death.secret_header.as_deref().into_iter().chain(of_config) {
+            message.headers.retain(|(name, _)| name != secret);
+        }
+        Some(message)
     }
 
     /// What the target sees as `webhook-id`.

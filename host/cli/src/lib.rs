@@ -21,6 +21,7 @@ mod place;
 mod rate;
 mod redact;
 mod reload;
+mod secret_headers;
 mod server;
 mod set;
 mod signals;

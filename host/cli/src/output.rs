@@ -1,7 +1,8 @@
-//! The only place that writes to the terminal.
+//! The only place that writes to the terminal. All text counts as foreign here: events, answers and plugins write what they like, and
+//! it is in most of what a command says. Line ends and colours are made here and nowhere else.
 
 use std::fmt::Display;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{BufRead, BufReader, IsTerminal as _, Read, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use console::{Style, style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use similar::{ChangeTag, TextDiff};
+use towpath_core::foreign::{self, Foreign};
 use towpath_core::registry::Failures;
 
 /// How a command ended. These are the exit codes of every command.
@@ -66,6 +68,30 @@ impl Display for Broken {
 /// Whether a write to standard output found that nobody reads it.
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
+/// The most characters of a cell of a table, of a block, and of an error.
+const MAX_CELL: usize = 500;
+const MAX_BLOCK: usize = 32 * 1024;
+const MAX_ERROR: usize = 64 * 1024;
+
+/// The longest line of another program that is handed on in one piece.
+pub(crate) const MAX_RELAYED: u64 = 1024 * 1024;
+
+/// A part of a line, in a style of ours.
+pub(crate) type Span = (Style, String);
+
+/// A part of a line without a style.
+pub(crate) fn plain(text: impl Display) -> Span {
+    (Style::new(), text.to_string())
+}
+
+/// Whether a check passed.
+pub(crate) fn mark(ok: bool) -> Span {
+    match ok {
+        true => (Style::new().green(), "ok".to_owned()),
+        false => (Style::new().red().bold(), "FAILED".to_owned()),
+    }
+}
+
 /// Writes lines, tables and JSON to standard output, errors and progress to standard error. Colours only
 /// on a terminal.
 #[derive(Clone, Copy, Debug)]
@@ -88,12 +114,39 @@ impl Output {
         self.json
     }
 
-    /// One line. Writing to a pipe that was closed is no error worth telling.
-    pub(crate) fn line(&self, text: impl Display) {
-        let written = writeln!(std::io::stdout().lock(), "{}", harmless(&text.to_string()));
+    /// Writes what is harmless already. Writing to a pipe that was closed is no error worth telling.
+    fn write(&self, text: impl Display) {
+        let written = writeln!(std::io::stdout().lock(), "{text}");
         if written.is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
             CLOSED.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// One line, whatever is in it.
+    pub(crate) fn line(&self, text: impl Display) {
+        self.write(Foreign::line(&text.to_string()));
+    }
+
+    /// One line of parts in styles.
+    pub(crate) fn spans<const N: usize>(&self, spans: [Span; N]) {
+        let painted = spans.map(|(style, text)| style.apply_to(Foreign::line(&text).to_string()).to_string());
+        self.write(painted.concat());
+    }
+
+    /// Text in several lines that are our own, such as a table of TOML: what is foreign in them ends no line.
+    pub(crate) fn lines(&self, text: &str) {
+        text.lines().for_each(|line| self.line(line));
+    }
+
+    /// Foreign text in its own lines, each behind this indent: no line of it can be taken for one of ours. What is very long is
+    /// cut off.
+    pub(crate) fn block(&self, indent: &str, text: &str) {
+        self.write(Foreign::block(text.trim_end_matches('\n'), indent).at_most(MAX_BLOCK));
+    }
+
+    /// The same, whole: a body is what somebody asked for.
+    pub(crate) fn body(&self, indent: &str, text: &str) {
+        self.write(Foreign::block(text.trim_end_matches('\n'), indent));
     }
 
     /// Whether nobody reads standard output any more, as with `towpath tail | head`: a command that only shows can end.
@@ -108,26 +161,41 @@ impl Output {
         }
     }
 
-    /// A line in bold for people.
+    /// As [`Output::spans`], for people.
+    pub(crate) fn say_spans<const N: usize>(&self, spans: [Span; N]) {
+        if !self.json {
+            self.spans(spans);
+        }
+    }
+
+    /// As [`Output::block`], for people.
+    pub(crate) fn say_block(&self, indent: &str, text: &str) {
+        if !self.json {
+            self.block(indent, text);
+        }
+    }
+
+    /// A line in bold for people, after an empty one.
     pub(crate) fn headline(&self, text: impl Display) {
-        self.say(format!("\n{}", style(text).bold()));
+        self.say("");
+        self.say_spans([(Style::new().bold(), text.to_string())]);
     }
 
     /// Pretty JSON.
     pub(crate) fn json(&self, value: &impl serde::Serialize) {
-        self.line(escaped(&serde_json::to_string_pretty(value).unwrap_or_default()));
+        self.write(foreign::json(&serde_json::to_string_pretty(value).unwrap_or_default()));
     }
 
     /// JSON in one line.
     pub(crate) fn json_line(&self, value: &impl serde::Serialize) {
-        self.line(escaped(&serde_json::to_string(value).unwrap_or_default()));
+        self.write(foreign::json(&serde_json::to_string(value).unwrap_or_default()));
     }
 
     /// Bytes as they are, for a file or another command; a terminal gets them as text.
     pub(crate) fn bytes(&self, bytes: &[u8]) {
         let mut stdout = std::io::stdout().lock();
         let _ = match stdout.is_terminal() {
-            true => writeln!(stdout, "{}", harmless(&String::from_utf8_lossy(bytes))),
+            true => writeln!(stdout, "{}", Foreign::block(&String::from_utf8_lossy(bytes), "")),
             false => stdout.write_all(bytes),
         };
         let _ = stdout.flush();
@@ -135,17 +203,37 @@ impl Output {
 
     /// An error with its causes, once.
     pub fn error(&self, error: &anyhow::Error) {
-        let text = format!("{} {error:#}", style("error:").red().bold().for_stderr());
-        let _ = writeln!(std::io::stderr().lock(), "{}", harmless(&text));
+        let begin = style("error:").red().bold().for_stderr();
+        let _ = writeln!(std::io::stderr().lock(), "{begin} {}", indented(&format!("{error:#}")));
     }
 
     /// A line on standard error: what goes on beside the result.
     pub(crate) fn note(&self, text: impl Display) {
-        let _ = writeln!(std::io::stderr().lock(), "{}", harmless(&text.to_string()));
+        let _ = writeln!(std::io::stderr().lock(), "{}", Foreign::line(&text.to_string()));
     }
 
-    /// A table with a header; columns are as wide as their widest cell.
+    /// Hands on to standard error what another program writes, line by line, until it ends.
+    pub(crate) fn relay(&self, program: impl Read) {
+        let mut reader = BufReader::new(program);
+        let mut line = Vec::new();
+        while reader.by_ref().take(MAX_RELAYED).read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            self.relayed(&line);
+            line.clear();
+        }
+    }
+
+    /// A line of another program.
+    pub(crate) fn relayed(&self, line: &[u8]) {
+        let text = String::from_utf8_lossy(line);
+        let text = text.trim_end_matches(['\n', '\r']);
+        let shown = Foreign::line(text).at_most(usize::MAX);
+        let _ = writeln!(std::io::stderr().lock(), "{shown}");
+    }
+
+    /// A table with a header; columns are as wide as their widest cell, and a row is one line.
     pub(crate) fn table(&self, header: &[&str], rows: &[Vec<String>]) {
+        let shown = |cell: &String| Foreign::line(cell).at_most(MAX_CELL).to_string();
+        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
         let width = |column: usize| {
             let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
             cells.chain(header.get(column).map(|name| name.chars().count())).max().unwrap_or(0)
@@ -154,7 +242,7 @@ impl Output {
         let write = |cells: &[String], paint: &Style| {
             let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
             let line = padded.collect::<Vec<_>>().join("  ");
-            self.line(paint.apply_to(line.trim_end()));
+            self.write(paint.apply_to(line.trim_end()));
         };
         let names: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
         write(&names, &Style::new().dim());
@@ -167,10 +255,10 @@ impl Output {
         for group in diff.grouped_ops(3) {
             for change in group.iter().flat_map(|operation| diff.iter_changes(operation)) {
                 let text = change.value().trim_end_matches('\n');
-                self.say(match change.tag() {
-                    ChangeTag::Delete => style(format!("    - {text}")).red(),
-                    ChangeTag::Insert => style(format!("    + {text}")).green(),
-                    ChangeTag::Equal => style(format!("      {text}")).dim(),
+                self.say_spans(match change.tag() {
+                    ChangeTag::Delete => [(Style::new().red(), format!("    - {text}"))],
+                    ChangeTag::Insert => [(Style::new().green(), format!("    + {text}"))],
+                    ChangeTag::Equal => [(Style::new().dim(), format!("      {text}"))],
                 });
             }
         }
@@ -189,46 +277,15 @@ impl Output {
     }
 }
 
-/// JSON in which what [`harmless`] would replace is escaped, so that whoever reads it gets what was there. Beside line ends
-/// such characters stand only in its strings.
-fn escaped(json: &str) -> String {
-    let escape = |c: char| match c {
-        '\n' => "\n".to_owned(),
-        c if c.is_control() || is_bidirectional(c) => format!("\\u{:04x}", u32::from(c)),
-        c => c.to_string(),
-    };
-    json.chars().map(escape).collect()
-}
-
-/// A text without what could do something to a terminal: events, answers and plugins write what they like. Line breaks,
-/// tabs and colours stay.
-fn harmless(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(character) = rest.chars().next() {
-        let colour = colour(rest);
-        let kept = colour.unwrap_or(character.len_utf8());
-        match character {
-            '\n' | '\t' => plain.push(character),
-            _ if colour.is_some() => plain.push_str(rest.get(..kept).unwrap_or_default()),
-            _ if character.is_control() || is_bidirectional(character) => plain.push(char::REPLACEMENT_CHARACTER),
-            _ => plain.push(character),
-        }
-        rest = rest.get(kept..).unwrap_or_default();
-    }
-    plain
-}
-
-/// How long the colour is that a text begins with: `ESC [ 1;31 m`.
-fn colour(text: &str) -> Option<usize> {
-    let parameters = text.strip_prefix("\u{1b}[")?;
-    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
-    parameters.get(end..)?.starts_with('m').then_some(2 + end + 1)
-}
-
-/// Characters that turn the order of others around, so that a text reads as another.
-fn is_bidirectional(character: char) -> bool {
-    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// An error's text. Some errors are lists; whoever wrote what is in them, no line of theirs begins where one of ours does.
+fn indented(text: &str) -> String {
+    let shown = Foreign::block(text, "").at_most(MAX_ERROR).to_string();
+    let mut lines = shown.lines();
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(first, |text, line| match line.is_empty() || line.starts_with("  ") {
+        true => text + "\n" + line,
+        false => text + "\n  " + line,
+    })
 }
 
 #[cfg(test)]
@@ -236,26 +293,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_foreign_does_anything_to_a_terminal() {
-        let cases = [
-            ("plain\ttext\nand \u{1F6F6}", "plain\ttext\nand \u{1F6F6}"),
-            ("\u{1b}[1;31mred\u{1b}[0m", "\u{1b}[1;31mred\u{1b}[0m"),
-            ("\u{1b}]0;title\u{7}", "\u{fffd}]0;title\u{fffd}"),
-            ("\u{1b}[2J\u{1b}[H", "\u{fffd}[2J\u{fffd}[H"),
-            ("a\rb\u{8}\u{9b}5n\u{0}", "a\u{fffd}b\u{fffd}\u{fffd}5n\u{fffd}"),
-            ("\u{1b}[", "\u{fffd}["),
-            ("\u{202e}txt.exe", "\u{fffd}txt.exe"),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(harmless(text), expected, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn json_says_all_and_does_nothing_to_a_terminal() {
-        let text = "a\u{7f}b\u{9b}5n \u{202e}txt\u{1b}[31m\u{0}\u{1F6F6}\n\t";
-        let json = escaped(&serde_json::to_string_pretty(&[text]).expect("JSON"));
-        assert_eq!(harmless(&json), json);
-        assert_eq!(serde_json::from_str::<Vec<String>>(&json).expect("JSON"), [text]);
+    fn nothing_foreign_in_an_error_begins_a_line() {
+        let text = "x has 1 mistake:\n  a: wrong\nerror: forged\n\n\u{1b}[2Jx\r\u{202e}";
+        let shown = "x has 1 mistake:\n  a: wrong\n  error: forged\n\n  \\u{1b}[2Jx\\r\\u{202e}";
+        assert_eq!(indented(text), shown);
+        assert_eq!(indented(""), "");
     }
 }

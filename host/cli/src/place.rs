@@ -42,12 +42,12 @@ impl Found {
     /// Finds the place that the arguments mean. A command that looks changes nothing, and makes no store.
     pub(crate) async fn find(args: &Args) -> anyhow::Result<Found> {
         if let Some(url) = &args.queue_url {
-            let config = config_beside(args).await?;
+            let config = Found::config_of(args).await?;
             let events = config.as_ref().and_then(|config| config.queue.url.clone());
             return Ok(Found { place: Place::Sqs { events, dead_letters: url.clone() }, config });
         }
         if let Some(folder) = &args.store {
-            let config = config_beside(args).await?;
+            let config = Found::config_of(args).await?;
             return Ok(Found { place: Place::Local(Queues::look(folder).await?), config });
         }
         let config =
@@ -57,6 +57,15 @@ impl Found {
             _ => Place::Local(Queues::look(&config.queue.store).await?),
         };
         Ok(Found { place, config: Some(config) })
+    }
+
+    /// The config of a place that was named without one. One that nobody asked for may be missing, or broken, which is when
+    /// letters are looked at; one that was named must be there.
+    pub(crate) async fn config_of(args: &Args) -> anyhow::Result<Option<Config>> {
+        match config(args).await {
+            Err(error) if args.config.config.is_some() => Err(error),
+            read => Ok(read.ok()),
+        }
     }
 
     /// A target of the config.
@@ -90,13 +99,4 @@ impl Found {
 
 async fn config(args: &Args) -> anyhow::Result<Config> {
     load_config(&args.config, &Secrets::placeholders()).await
-}
-
-/// The config of a place that was named without one. One that nobody asked for may be missing, or broken, which is when
-/// letters are looked at; one that was named must be there.
-async fn config_beside(args: &Args) -> anyhow::Result<Option<Config>> {
-    match config(args).await {
-        Err(error) if args.config.config.is_some() => Err(error),
-        read => Ok(read.ok()),
-    }
 }

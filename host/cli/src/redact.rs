@@ -12,32 +12,19 @@ use towpath_core::private;
 
 use crate::compose::made_token;
 
+use crate::secret_headers::SecretHeaders;
+
 /// What is nested deeper is replaced as a whole.
 const DEEPEST: usize = 100;
-
-/// Headers whose values let others in, by parts of their names.
-const KEYS: [&str; 7] = ["authorization", "cookie", "token", "secret", "api-key", "apikey", "password"];
-
-/// Headers whose values prove who sent a message.
-const PROOFS: [&str; 2] = ["signature", "hmac"];
-
-/// Whether a header's value may let others in. Nobody needs to see it to find out why a message died.
-pub(crate) fn is_key(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    KEYS.iter().any(|part| name.contains(part))
-}
-
-fn is_proof(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    PROOFS.iter().any(|part| name.contains(part))
-}
 
 /// Replaces what it knows.
 pub(crate) struct Redactor {
     key: String,
     pointers: Vec<Vec<String>>,
     patterns: Vec<(Regex, Kind)>,
-    keep_headers: bool,
+    keep_proofs: bool,
+    /// The headers that hold secrets: these are replaced whatever else is kept.
+    pub(crate) secrets: SecretHeaders,
 }
 
 #[derive(Clone, Copy)]
@@ -56,7 +43,7 @@ impl Redactor {
             true => Vec::new(),
             false => patterns().context("preparing the patterns")?,
         };
-        Ok(Redactor { key, pointers, patterns, keep_headers: keep_patterns })
+        Ok(Redactor { key, pointers, patterns, keep_proofs: keep_patterns, secrets: SecretHeaders::default() })
     }
 
     /// A body without what is personal in it, as it stands otherwise: not a space is moved. One in which pointers cannot be
@@ -74,7 +61,7 @@ impl Redactor {
 
     /// A header's value.
     pub(crate) fn header(&self, name: &str, value: &[u8]) -> Vec<u8> {
-        match !self.keep_headers && (is_key(name) || is_proof(name)) {
+        match self.secrets.has(name) || (!self.keep_proofs && self.secrets.has_proof(name)) {
             true => format!("redacted-{}", self.hash(value, 8)).into_bytes(),
             false => self.bytes(value),
         }
@@ -271,6 +258,9 @@ mod tests {
         for name in ["Authorization", "stripe-signature", "x-hub-signature-256", "x-shopify-hmac-sha256", "cookie"] {
             assert!(redactor(&[]).header(name, b"t=1,v1=abc").starts_with(b"redacted-"), "{name}");
         }
+        let kept = Redactor::new("key".to_owned(), &[], true).expect("a redactor");
+        assert!(kept.header("x-hook-key", b"s3cret").starts_with(b"redacted-"), "no flag writes a secret into a case");
+        assert_eq!(kept.header("stripe-signature", b"t=1"), b"t=1");
         assert_eq!(redactor(&[]).header("content-type", b"application/json"), b"application/json");
         assert_eq!(
             redactor(&[]).header("x", b"caf\xe9 ada@mail.example")[..5],

@@ -4,9 +4,11 @@
 mod filter;
 mod follow;
 
-use console::{StyledObject, style};
+use console::Style;
 use serde_json::{Map, Value};
 use towpath_core::telemetry::STORY;
+
+use crate::output::Span;
 
 pub(crate) use filter::Filter;
 pub(crate) use follow::File;
@@ -80,9 +82,9 @@ impl Entry {
     }
 
     /// What happened, in a column of its own and in a colour.
-    pub(crate) fn painted(&self) -> StyledObject<String> {
-        let what = style(format!("{:<11}", self.what()));
-        if self.is_failure() { what.yellow() } else { what.green() }
+    pub(crate) fn painted(&self) -> Span {
+        let colour = if self.is_failure() { Style::new().yellow() } else { Style::new().green() };
+        (colour, format!("{:<11}", self.what()))
     }
 
     /// Whether it is about something that did not go well.

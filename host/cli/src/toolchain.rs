@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
+use towpath_core::foreign::Foreign;
 use towpath_core::plugin::{COMPONENT, MAX_COMPONENT, Manifest, PRECOMPILED, precompile};
 use towpath_core::regular::{self, MAX_CONFIG};
 
@@ -21,6 +22,9 @@ const WORLD: &str = "transformer";
 
 /// Where a plugin's own tools and generated files are, below its folder.
 const TOOLS: &str = ".towpath";
+
+/// How much of what a tool said is shown.
+const MAX_SAID: usize = 32 * 1024;
 
 /// The language that a plugin is written in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -136,9 +140,14 @@ fn run(folder: &Path, tool: &str, args: &[&str], missing: &str) -> anyhow::Resul
     if output.status.success() {
         return Ok(());
     }
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
+    let said = said(&[output.stdout, output.stderr].concat());
+    bail!("{tool} {} failed:\n{said}", args.first().unwrap_or(&""));
+}
+
+/// What a tool said, as a part of an error.
+fn said(bytes: &[u8]) -> String {
+    let said = String::from_utf8_lossy(bytes);
     // Traces of the tool itself tell the author nothing.
     let said = said.split("\nStack backtrace:").next().unwrap_or_default().trim_end();
-    bail!("{tool} {} failed:\n{said}", args.first().unwrap_or(&""));
+    Foreign::block(said, "  ").at_most(MAX_SAID).to_string()
 }

@@ -13,6 +13,7 @@ use crate::message::{Note, ORIGIN_ATTRIBUTE, Origin, is_own, origin, origin_of, 
 use crate::note_keys::NoteKeys;
 use crate::outcome::{Attempt, Outcome};
 use crate::queue::{Attribute, Attributes, GroupId, MessageId, NewMessage, Received};
+use crate::route::Route;
 
 /// The attribute that carries a [`DeadLetter`] as JSON.
 pub const DEAD_LETTER_ATTRIBUTE: &str = "towpath-dead-letter";
@@ -84,6 +85,9 @@ pub struct DeadLetter {
     /// What was cut away so that the letter fits into its queue: `story`, `excerpt`, `detail`, `3 headers`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cut: Vec<String>,
+    /// The header in which its route had a secret sent along: nobody is shown its value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_header: Option<String>,
     /// Whether its route parks what comes behind it: then its group goes back as a whole.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub parks: bool,
@@ -114,6 +118,8 @@ pub struct Seen<'a> {
     pub plugin: Option<&'a str>,
     /// The digest of its component.
     pub digest: Option<&'a str>,
+    /// The header in which its route has a secret sent along.
+    pub secret_header: Option<&'a str>,
     /// Whether its route parks what comes behind a dead letter.
     pub parks: bool,
     /// Whether it proved where it comes from, or need not.
@@ -151,6 +157,7 @@ impl DeadLetter {
             plugin: seen.plugin.map(str::to_owned),
             digest: seen.digest.map(str::to_owned),
             cut: Vec::new(),
+            secret_header: seen.secret_header.map(str::to_owned),
             parks: seen.parks,
             verified: seen.verified,
             id: origin.id.0,
@@ -180,21 +187,15 @@ impl DeadLetter {
 
     /// The letter of a webhook that the front door refused: it never was a message, and is kept to be looked at, or sent
     /// on after all.
-    pub fn refused_at_ingest(
-        id: String,
-        route: &str,
-        plugin: &str,
-        reason: &str,
-        detail: String,
-        now: Timestamp,
-    ) -> DeadLetter {
+    pub fn refused_at_ingest(id: String, route: &Route, reason: &str, detail: String, now: Timestamp) -> DeadLetter {
         debug_assert!(REASONS.contains(&reason), "REASONS lacks {reason}");
         DeadLetter {
             v: 1,
             reason: reason.to_owned(),
             detail,
-            route: Some(route.to_owned()),
-            plugin: Some(plugin.to_owned()),
+            route: Some(route.path.clone()),
+            plugin: Some(route.plugin.clone()),
+            secret_header: route.secret_header().map(str::to_owned),
             id,
             source: "ingest".to_owned(),
             sent_at: now,

@@ -5,6 +5,7 @@ mod auth;
 mod clients;
 mod gates;
 pub mod guard;
+mod mask;
 mod path;
 mod request;
 mod retry_after;
@@ -38,7 +39,11 @@ use answer::describe;
 use auth::Proof;
 use clients::Clients;
 use gates::{Gates, NoLeave, Wanted};
+use mask::Mask;
 use request::Prepared;
+
+/// How much of what went wrong is kept: more than a token endpoint is quoted with.
+const PROBLEM: usize = 512;
 
 /// How long a turn is waited for where the lease may be too short for the calls.
 const SHORT_WAIT: Duration = Duration::from_secs(5);
@@ -120,15 +125,20 @@ impl Deliverer {
             Err(NoLeave::Stopped) => return Outcome::Blocked,
         };
         let mut attempts = Vec::with_capacity(delivery.requests.len());
+        // What earlier requests proved may come back in a later answer.
+        let mut proven = Vec::new();
         for request in delivery.requests {
             let target = Arc::clone(&request.target);
-            let Some((mut attempt, mut retry_after, proof)) = self.attempt(&request, lease).await else {
+            let Some((mut attempt, mut retry_after, proof)) = self.attempt(&request, lease, &proven).await else {
                 return lapsed(&target);
             };
-            if attempt.status == Some(401) && timeout_at(deadline, proof.is_outdated()).await.unwrap_or(false) {
+            let again = attempt.status == Some(401) && timeout_at(deadline, proof.is_outdated()).await.unwrap_or(false);
+            proven.extend(proof.values().cloned());
+            if again {
                 attempts.push(attempt);
-                let Some(again) = self.attempt(&request, lease).await else { return lapsed(&target) };
-                (attempt, retry_after, _) = again;
+                let Some(second) = self.attempt(&request, lease, &proven).await else { return lapsed(&target) };
+                (attempt, retry_after) = (second.0, second.1);
+                proven.extend(second.2.values().cloned());
             }
             let status = attempt.status;
             attempts.push(attempt);
@@ -143,8 +153,13 @@ impl Deliverer {
         Outcome::Delivered(attempts)
     }
 
-    /// None if the lease was over before the request went out.
-    async fn attempt(&self, request: &Prepared, lease: &Lease) -> Option<(Attempt, Option<Duration>, Proof)> {
+    /// None if the lease was over before the request went out. `proven` must not be kept, nor what this attempt proves.
+    async fn attempt(
+        &self,
+        request: &Prepared,
+        lease: &Lease,
+        proven: &[Arc<str>],
+    ) -> Option<(Attempt, Option<Duration>, Proof)> {
         // Renewing connections is the host's time, and not the target's.
         let client = self.clients.get(&request.target.name).map(|clients| clients.target.client());
         let started = Instant::now();
@@ -159,7 +174,9 @@ impl Deliverer {
         };
         let (mut retry_after, mut proof) = (None, Proof::default());
         let limit = lease.deadline().min(started + request.target.timeout);
-        match timeout_at(limit, self.send(request, client, lease, &mut proof, limit)).await {
+        let sent = timeout_at(limit, self.send(request, client, lease, &mut proof, limit)).await;
+        let mask = || Mask::of(proven.iter().map(Arc::as_ref).chain(proof.values().map(Arc::as_ref)));
+        match sent {
             Ok(Ok(response)) => {
                 let status = response.status();
                 attempt.status = Some(status.as_u16());
@@ -167,10 +184,10 @@ impl Deliverer {
                 if status.is_success() {
                     answer::drain(response, limit).await;
                 } else {
-                    attempt.excerpt = answer::excerpt(response, limit).await;
+                    attempt.excerpt = answer::excerpt(response, limit, &mask()).await;
                 }
             }
-            Ok(Err(Trouble::Failed(problem))) => attempt.error = Some(problem),
+            Ok(Err(Trouble::Failed(problem))) => attempt.error = Some(answer::shown(&problem, &mask(), PROBLEM)),
             Ok(Err(Trouble::Lapsed)) => return None,
             Err(_) => attempt.error = Some(format!("timed out after {} ms", (limit - started).as_millis())),
         }

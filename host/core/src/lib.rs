@@ -13,6 +13,7 @@ pub mod deliver;
 pub mod envelope;
 #[cfg(feature = "faults")]
 pub mod faults;
+pub mod foreign;
 pub mod holds;
 pub mod json;
 mod lease;

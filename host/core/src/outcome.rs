@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backoff::Backoff;
 use crate::deliver::Closed;
+use crate::foreign::Foreign;
 use crate::verdict::Reason;
 
 /// Every word that the story of a message uses for what happened: that it was stored, the outcomes of passes (see
@@ -168,13 +169,13 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.kind.code(), self.message)?;
+        write!(f, "{}: {}", self.kind.code(), Foreign::line(&self.message))?;
         for function in &self.trace {
-            write!(f, "\n    at {function}")?;
+            write!(f, "\n    at {}", Foreign::line(function))?;
         }
         let stderr = self.stderr.trim_end();
         if !stderr.is_empty() {
-            write!(f, "\n  stderr:\n    {}", stderr.replace('\n', "\n    "))?;
+            write!(f, "\n  stderr:\n{}", Foreign::block(stderr, "    "))?;
         }
         Ok(())
     }

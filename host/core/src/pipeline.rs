@@ -40,7 +40,6 @@ use crate::queue::{GroupId, MAX_RETENTION, Queue, Received};
 use crate::route::{Route, Routes};
 use crate::tasks::panic_text;
 use crate::verdict::Verdict;
-use crate::verify::Verification;
 use crate::{telemetry, trace};
 use failures::{Failures, Head};
 use shadow::{Seat, Witness};
@@ -143,6 +142,7 @@ impl Pipeline {
                     route: route.map(|route| route.path.as_str()),
                     plugin: seat.name(),
                     digest: plugin.as_ref().map(|plugin| plugin.digest()),
+                    secret_header: route.and_then(|route| route.secret_header()),
                     parks: facts.on_dead_letter == OnDeadLetter::Park,
                     verified: passed.verified,
                 };
@@ -210,7 +210,7 @@ impl Pipeline {
             Err(outcome) => return outcome,
         };
         // A secret that was sent along is nobody's business from here on.
-        if let Some(name) = route.verify.as_ref().and_then(Verification::secret_header) {
+        if let Some(name) = route.secret_header() {
             message.headers.retain(|(header, _)| header != name);
         }
         let Some(plugin) = &seat.plugin else {

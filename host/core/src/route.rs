@@ -106,6 +106,12 @@ impl Route {
         verifies || self.on_missing_key == OnMissingKey::Refuse
     }
 
+    /// The header in which a secret is sent along, if `verify` wants one (in lower case). From verification on it is nobody's
+    /// business.
+    pub fn secret_header(&self) -> Option<&str> {
+        self.verify.as_ref().and_then(Verification::secret_header)
+    }
+
     /// Whether verification, the group or the deduplication id is made of this header: without it a message that is sent
     /// again is not the same.
     pub fn needs_header(&self, name: &str) -> bool {

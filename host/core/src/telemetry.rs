@@ -2,7 +2,9 @@
 //! `telemetry`'s; where nobody does, counting costs next to nothing.
 //!
 //! Counts are made where things end: a message in the pipeline, an attempt in the delivery, a call in the plugin step. Labels
-//! have few values: ids, groups and paths are in logs and spans.
+//! have few values: ids, groups and paths are in logs and spans. What others choose is capped.
+
+mod capped;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -11,9 +13,11 @@ use std::time::Duration;
 use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram, Meter};
 use opentelemetry::{KeyValue, global};
 
+use crate::dead_letter::REASONS;
 use crate::outcome::Attempt;
 use crate::plugin::{Plugin, Transformed};
 use crate::route::KeyProblem;
+use capped::{Capped, OTHER};
 
 /// The name of the meter.
 const METER: &str = "towpath";
@@ -28,6 +32,17 @@ const AGES: [f64; 12] = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800
 const FUEL: [f64; 9] = [1e4, 1e5, 5e5, 1e6, 5e6, 1e7, 5e7, 1e8, 5e8];
 const BYTES: [f64; 8] =
     [65_536.0, 262_144.0, 1_048_576.0, 2_097_152.0, 4_194_304.0, 16_777_216.0, 33_554_432.0, 67_108_864.0];
+
+/// The codes of a build of a plugin, and the statuses of a target, that are told apart: more than anybody has an alert for.
+const MOST_CODES: usize = 20;
+const MOST_STATUSES: usize = 20;
+
+/// The routes of dead letters that are told apart: letters may be older than the config, or be sent by a client of the queue.
+const MOST_ROUTES: usize = 200;
+
+static CODES: LazyLock<Capped> = LazyLock::new(|| Capped::at(MOST_CODES));
+static STATUSES: LazyLock<Capped> = LazyLock::new(|| Capped::at(MOST_STATUSES));
+static ROUTES: LazyLock<Capped> = LazyLock::new(|| Capped::at(MOST_ROUTES));
 
 struct Metrics {
     messages: Counter<u64>,
@@ -214,10 +229,12 @@ pub fn unreadable_key(route: &str, problem: &KeyProblem) {
 pub(crate) fn passed(labels: Labels<'_>, outcome: &'static str, decision: &'static str, reason: &str, took: Duration) {
     let Labels { route, plugin, digest } = labels;
     let metrics = &*METRICS;
+    // Each build has codes of its own: a release that renames them is not counted as `other`.
+    let reason = CODES.value(&format!("{plugin}@{digest}"), reason);
     let ended = [
         KeyValue::new("outcome", outcome),
         KeyValue::new("decision", decision),
-        KeyValue::new("reason", reason.to_owned()),
+        KeyValue::new("reason", reason),
         KeyValue::new("route", route.to_owned()),
         KeyValue::new("plugin", plugin.to_owned()),
         KeyValue::new("digest", digest.to_owned()),
@@ -240,7 +257,8 @@ pub(crate) fn buried(route: &str, reason: &'static str, stored: bool) {
 
 /// A dead letter was removed because a rule of the config says so.
 pub fn removed(route: &str, reason: &str) {
-    let labels = [KeyValue::new("reason", reason.to_owned()), KeyValue::new("route", route.to_owned())];
+    let reason = if REASONS.contains(&reason) { reason } else { OTHER };
+    let labels = [KeyValue::new("reason", reason.to_owned()), KeyValue::new("route", ROUTES.value("", route))];
     METRICS.dead_letters_removed.add(1, &labels);
 }
 
@@ -251,7 +269,7 @@ pub(crate) fn holds_unreadable() {
 
 /// A request to a target was made.
 pub(crate) fn attempted(attempt: &Attempt, took: Duration) {
-    let status = status(attempt);
+    let status = STATUSES.value(&attempt.target, &status(attempt));
     let target = KeyValue::new("target", attempt.target.clone());
     METRICS.attempts.add(1, &[target.clone(), KeyValue::new("status", status)]);
     METRICS.attempt_duration.record(took.as_secs_f64(), &[target]);

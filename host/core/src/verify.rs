@@ -152,6 +152,15 @@ impl Verification {
         }
     }
 
+    /// The header that the proof stands in, where the scheme has one of its own.
+    pub fn proof_header(&self) -> Option<&str> {
+        match &self.scheme {
+            Scheme::Hmac(scheme) => Some(&scheme.header),
+            Scheme::StandardWebhooks(_) => None,
+            Scheme::Token(token) => Some(token.header()),
+        }
+    }
+
     /// Whether the proof stands in this header, or covers it.
     pub fn needs_header(&self, name: &str) -> bool {
         match &self.scheme {

@@ -99,7 +99,7 @@ impl Ingest {
         let Some(queue) = &self.refused_queue else { return "no" };
         let (id, now) = (uuid::Uuid::new_v4().to_string(), Clock::wall().now());
         let (reason, detail) = (refusal.reason(), refusal.detail());
-        let letter = DeadLetter::refused_at_ingest(id, &route.path, &route.plugin, reason, detail, now);
+        let letter = DeadLetter::refused_at_ingest(id, route, reason, detail, now);
         let mut message = letter.carried_by(keys.group.clone(), envelope::encode(webhook), keys.attributes());
         let parts = [
             route.path.as_bytes(),

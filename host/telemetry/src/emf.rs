@@ -15,6 +15,7 @@ use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, HistogramDataPoint, MetricData, ResourceMetrics};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use serde_json::{Map, Value, json};
+use towpath_core::foreign;
 
 /// The namespace in CloudWatch.
 const NAMESPACE: &str = "Towpath";
@@ -93,7 +94,7 @@ fn line(at: u64, (dimensions, properties): Labels, figures: Vec<Figure>) -> Stri
     line.insert("_aws".to_owned(), json!({ "Timestamp": at, "CloudWatchMetrics": directive }));
     line.extend(dimensions.into_iter().chain(properties).map(|(key, value)| (key, Value::from(value))));
     line.extend(figures.into_iter().map(|(name, _, value)| (name, value)));
-    Value::Object(line).to_string()
+    foreign::json(&Value::Object(line).to_string()).into_owned()
 }
 
 /// The points of a metric with their attributes; those that count nothing are left out.

@@ -1,4 +1,7 @@
-//! Lines: text for people, JSON for machines. A line that cannot be written, on a full disk perhaps, is gone and nothing else.
+//! Lines: text for people, JSON for machines. Whatever is logged, a line is one line, and does nothing to a terminal.
+//! A line that cannot be written, on a full disk perhaps, is gone and nothing else.
+
+mod one_line;
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Subscriber};
@@ -7,6 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, fmt};
 
+use one_line::{Escaped, OneLine};
 use towpath_core::telemetry::STORY;
 
 /// A layer that writes lines.
@@ -18,8 +22,8 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let lines =
-        fmt::layer().json().with_span_list(false).with_writer(writer).with_ansi(false).log_internal_errors(false);
+    let lines = fmt::layer().json().with_span_list(false).with_writer(Escaped(writer));
+    let lines = lines.with_ansi(false).log_internal_errors(false);
     match times {
         true => lines.with_filter(filter).boxed(),
         false => lines.without_time().with_filter(filter).boxed(),
@@ -37,7 +41,8 @@ where
         _ => LevelFilter::OFF,
     };
     let filter = filter.with_target(STORY, story);
-    fmt::layer().with_writer(writer).with_ansi(colours).log_internal_errors(false).compact().with_filter(filter).boxed()
+    let lines = fmt::layer().with_writer(writer).with_ansi(colours).log_internal_errors(false);
+    lines.compact().fmt_fields(OneLine).with_filter(filter).boxed()
 }
 
 /// The story of messages, and what is as bad as a warning: what `towpath tail` and `towpath trace` read.

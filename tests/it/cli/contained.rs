@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use towpath_tests::guest::{Guest, Request};
-use towpath_tests::leaks::{KEY, MARK, TOKEN};
+use towpath_tests::leaks::{self, ECHOES, KEY, MARK, TOKEN, echo};
 use towpath_tests::target::{Answer, Target};
 use towpath_tests::wire::Wire;
 
@@ -82,7 +82,8 @@ fn config(target: &str, endpoint: &str) -> String {
     };
     [
         route("github", "scheme = 'github'", "guest"),
-        route("header", "scheme = 'header', name = 'x-token'", "guest"),
+        // Of its name alone nobody would know that it holds a secret.
+        route("header", "scheme = 'header', name = 'x-visitor'", "guest"),
         route("basic", "scheme = 'basic', user = 'me', at = 'ingest'", "guest"),
         route("broken", "scheme = 'bearer'", "broken"),
         "[plugin.guest]\npath = 'guest.wasm'\nsecrets = ['token']\n".to_owned(),
@@ -101,10 +102,16 @@ fn config(target: &str, endpoint: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_log_letter_error_or_output_shows_a_secret_not_even_at_trace() {
-    // Each request is refused, with all that came with it in the answer: that is what a careless target does.
-    let target = Target::answering(|call| {
-        let status = if call.path.ends_with("ok") { 200 } else { 404 };
-        Answer::Status(status, "no".to_owned())
+    // What is refused is answered with all that ever came of proofs, written in another way each time: that is what a careless target
+    // does.
+    let (mut sent, mut refused) = (Vec::new(), 0);
+    let target = Target::answering(move |call| {
+        sent.extend(call.pairs().into_iter().filter(|(name, _)| ["authorization", "x-key"].contains(&name.as_str())));
+        if call.path.ends_with("ok") {
+            return Answer::Status(200, String::new());
+        }
+        refused += 1;
+        Answer::Status(404, echo(ECHOES[refused % ECHOES.len()], &sent))
     })
     .await;
     let token = format!("{{\"access_token\":\"{MARK}-access\",\"expires_in\":60}}");
@@ -127,8 +134,8 @@ async fn no_log_letter_error_or_output_shows_a_secret_not_even_at_trace() {
     let posts = [
         ("github", "x-hub-signature-256", signature, 202),
         ("github", "x-hub-signature-256", "sha256=00".to_owned(), 202),
-        ("header", "x-token", KEY.to_owned(), 202),
-        ("header", "x-token", format!("{KEY}x"), 202),
+        ("header", "x-visitor", KEY.to_owned(), 202),
+        ("header", "x-visitor", format!("{KEY}x"), 202),
         ("broken", "authorization", format!("Bearer {KEY}"), 202),
     ];
     for (path, header, value, status) in &posts {
@@ -161,10 +168,37 @@ async fn no_log_letter_error_or_output_shows_a_secret_not_even_at_trace() {
     {
         towpath(folder.path(), command);
     }
+    // A letter says itself which header it is: without a config too.
+    let elsewhere = TempDir::new().unwrap();
+    let store = folder.path().join(".towpath").display().to_string();
+    for (place, config) in [(elsewhere.path(), &[][..]), (folder.path(), &["--config", "towpath.toml"])] {
+        let place_of = [&["--store", &store], config].concat();
+        let list = towpath(place, &[&["dlq", "list", "--route", "header", "--json"], &place_of[..]].concat());
+        let listed: Value = serde_json::from_str(&out(&list)).unwrap();
+        let id = listed[0]["id"].as_str().unwrap();
+        for json in [&["--json"][..], &[]] {
+            let shown = towpath(place, &[&["dlq", "show", id], json, &place_of].concat());
+            assert!(out(&shown).contains("(hidden,") && out(&shown).contains("x-visitor"), "{}", out(&shown));
+        }
+        let record = ["record", "--dead", "--to", "cases", "--keep-patterns", "--limit", "100"];
+        let recorded = towpath(place, &[&record, &place_of[..]].concat());
+        assert!(recorded.status.success(), "{}", err(&recorded));
+        assert_eq!(err(&recorded).contains("no config is at hand"), config.is_empty(), "{}", err(&recorded));
+        for case in std::fs::read_dir(place.join("cases")).unwrap() {
+            leaks::check("a case", &std::fs::read(case.unwrap().path().join("message.json")).unwrap());
+        }
+        let new = folder.path().join("guest.wasm").display().to_string();
+        let diff = towpath(place, &[&["dlq", "diff", "--plugin", &new, "--name", "guest"], &place_of[..]].concat());
+        assert!(diff.status.success(), "{}", err(&diff));
+    }
+    let dropped = towpath(folder.path(), &["dlq", "drop", "--route", "header", "--note", "seen"]);
+    assert!(dropped.status.success(), "{}", err(&dropped));
+    let audit = out(&towpath(elsewhere.path(), &["dlq", "audit", "--json", "--store", &store]));
+    assert!(audit.contains("(hidden,"), "{audit}");
     // Sent on after all, it is verified again: its password is the wrong user's.
     let sent_on = towpath(folder.path(), &["dlq", "redrive", "--refused", "--reason", "unverified"]);
     assert!(sent_on.status.success(), "{}", err(&sent_on));
-    dead(folder.path(), 6);
+    dead(folder.path(), 4);
     assert_eq!(out(&towpath(folder.path(), &["dlq", "list", "--refused", "--json"])).trim(), "[]");
     // Nothing but what senders sent along is in the store: the host writes none of its own secrets there.
     let store = std::fs::read(folder.path().join(".towpath/towpath.db")).unwrap();

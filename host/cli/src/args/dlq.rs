@@ -18,7 +18,12 @@ pub enum Dlq {
     /// List dead letters, oldest first
     List(DlqList),
     /// Show one dead letter whole: why, attempts, headers, body
-    #[command(after_help = "Examples:\n  towpath dlq show 1b9d6bcd\n  towpath dlq show 1b9d6bcd --body > body.json")]
+    #[command(after_help = format!("\
+Examples:
+  towpath dlq show 1b9d6bcd
+  towpath dlq show 1b9d6bcd --body > body.json
+
+{SECRETS}"))]
     Show {
         /// Its id, or the beginning of it
         #[arg(value_parser = NonEmptyStringValueParser::new())]
@@ -47,7 +52,13 @@ pub enum Dlq {
     Drop(DlqDrop),
     /// Show who redrove, edited or dropped what, and why
     #[command(
-        after_help = "Example:\n  towpath dlq audit --json\n\nWhat was dropped or edited stands there whole, as it was."
+        after_help = format!("\
+Example:
+  towpath dlq audit --json
+
+What was dropped or edited stands there as it was, and whole in audit.jsonl: in the store's folder, or in .towpath here for SQS.
+
+{SECRETS}")
     )]
     Audit {
         /// Where
@@ -136,6 +147,10 @@ impl FromStr for Moment {
     }
 }
 
+const SECRETS: &str = "\
+Values of headers that hold secrets are hidden: those with usual names, those that the routes and targets of the config name, and \
+the one that the letter's route had a secret sent along in. Where a store or queue is named without its config, give --config too.";
+
 const SQS: &str = "\
 On SQS looking means receiving: letters that were looked at are given back at the end, and each look counts as \
 a receive. Of one group SQS hands out ten letters at most; those behind them come when these are gone.";
@@ -211,6 +226,8 @@ Examples:
 
 Shown is what the plugin of the config says now, and what the new build says.
 
+{SECRETS}
+
 {SQS}"))]
 pub struct DlqDiff {
     /// Their ids, or the beginnings of them
@@ -242,7 +259,7 @@ If the value that the route's group is made of changes, the letter moves to the 
 that group is kept: the template is in the config. A webhook-id that was derived from the route's deduplication key stays, and the \
 edit says so if the key changed; --new-webhook-id changes it too. The note stays on the message. The signature of an edited message is not checked again, for none would fit: a MAC \
 proves the edit instead. A local store makes its own key for it; for SQS, name one in the config: [dead_letters] note_key. A letter that never proved \
-where it comes from is edited only with --accept-unverified. The letter as it was stands in `towpath dlq audit --json`.")]
+where it comes from is edited only with --accept-unverified. The letter as it was stands in `towpath dlq audit --json`, and whole in audit.jsonl beside the store.")]
 pub struct DlqEdit {
     /// Its id, or the beginning of it
     #[arg(value_parser = NonEmptyStringValueParser::new())]
@@ -280,7 +297,7 @@ Examples:
   towpath dlq drop 1b9d6bcd --note \"test event\"
   towpath dlq drop --reason rejected --until 30d --note \"too old to matter\"
 
-What was dropped stands whole in `towpath dlq audit --json`.")]
+What was dropped stands in `towpath dlq audit --json`, and whole in audit.jsonl beside the store.")]
 pub struct DlqDrop {
     /// Their ids, or the beginnings of them
     #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]

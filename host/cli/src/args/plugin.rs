@@ -270,7 +270,10 @@ Examples:
 Mail addresses, phone and card numbers, tokens, and the values of signature and authorization headers are \
 replaced, and what --redact points to (a JSON pointer; `*` is every item or key). Equal values get equal \
 replacements, by a key in .towpath/redact.key. Look at the result before it is committed: what is \
-personal in free text is not known here.")]
+personal in free text is not known here.
+
+No value of a header that holds a secret is written: of those with usual names, and of those that the routes and targets of the \
+config name. The config is towpath.toml here, or what --config names.")]
 pub struct Record {
     /// The folder that gets the cases
     #[arg(long, value_name = "DIR")]
@@ -299,7 +302,7 @@ pub struct Record {
     /// Replace what this JSON pointer finds in the body, such as /customer/*/name
     #[arg(long, value_name = "POINTER")]
     pub redact: Vec<String>,
-    /// Replace nothing but what --redact points to
+    /// Replace nothing but what --redact points to, and values of headers that hold secrets
     #[arg(long)]
     pub keep_patterns: bool,
 }

@@ -58,7 +58,7 @@ fn tell(report: &Report, output: &Output) -> Exit {
     if output.is_json() {
         output.json(report);
     } else {
-        output.line(bench::markdown(report));
+        output.lines(&bench::markdown(report));
     }
     let wrong = report.figures.iter().filter(|figure| figure.lost + figure.disordered > 0).count();
     if wrong > 0 {

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use console::style;
+use console::Style;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use towpath_core::private;
 use towpath_proof::chaos::{self, Report, Settings};
 
 use crate::args::Chaos;
-use crate::output::{Exit, Output};
+use crate::output::{Exit, Output, plain};
 use crate::signals;
 
 pub(super) async fn run(args: Chaos, output: &Output) -> anyhow::Result<Exit> {
@@ -67,7 +67,8 @@ fn tell(report: &Report, place: Place, output: &Output) -> Exit {
     }
     for (violation, group, detail) in report.verdict.violations.iter().take(50) {
         let group = group.map(|group| format!("group {group}: ")).unwrap_or_default();
-        output.say(format!("{} {violation:?}: {group}{detail}", style("WRONG:").red().bold()));
+        let told = plain(format!(" {violation:?}: {group}{detail}"));
+        output.say_spans([(Style::new().red().bold(), "WRONG:".to_owned()), told]);
     }
     for (group, history) in &report.histories {
         output.headline(format!("group {group}"));

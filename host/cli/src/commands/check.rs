@@ -9,7 +9,7 @@ use towpath_core::plugin::{Code, Plugins};
 use crate::args::ConfigFile;
 use crate::aws;
 use crate::compose::{config_file, engine, load_plugins};
-use crate::output::{Exit, Output};
+use crate::output::{Exit, Output, plain};
 
 pub(super) async fn run(
     args: &ConfigFile,
@@ -111,9 +111,10 @@ fn tell(mistakes: &[Mistake], output: &Output) -> Exit {
         return Exit::Findings;
     }
     for mistake in mistakes {
-        output.line(format!("{}: {}", console::style(&mistake.at).bold(), mistake.problem));
+        output.spans([(console::Style::new().bold(), mistake.at.clone()), plain(format!(": {}", mistake.problem))]);
         mistake.help().into_iter().for_each(|help| output.line(format!("  {help}")));
     }
-    output.line(format!("\nmistakes: {}", mistakes.len()));
+    output.line("");
+    output.line(format!("mistakes: {}", mistakes.len()));
     Exit::Findings
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use console::style;
+use console::Style;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use towpath_core::config::{Config, Secrets};
@@ -18,7 +18,7 @@ use super::send::{client, post};
 use crate::args::Demo;
 use crate::compose::Station;
 use crate::event::{self, Event};
-use crate::output::{Exit, Output};
+use crate::output::{Exit, Output, plain};
 use crate::sss::{Call, Chaos, Sss};
 use crate::supervisor::Supervisor;
 use ledger::Ledger;
@@ -130,7 +130,11 @@ async fn tell(
     }
     if let Some(letter) = ledger.last_letter(&station.queues).await? {
         let DeadLetter { reason, detail, .. } = letter;
-        output.say(format!("   it is in the dead-letter queue: {} ({detail})", style(reason).yellow()));
+        output.say_spans([
+            plain("   it is in the dead-letter queue: "),
+            (Style::new().yellow(), reason),
+            plain(format!(" ({detail})")),
+        ]);
     }
     output.say("   its neighbours before and behind it were delivered");
     let verdict = ledger.check(station, &taken.calls()).await?;
@@ -139,14 +143,16 @@ async fn tell(
     output.line("");
     output.line(verdict.line());
     for problem in &verdict.problems {
-        output.line(format!("{} {problem}", style("WRONG:").red().bold()));
+        output.spans([(Style::new().red().bold(), "WRONG:".to_owned()), plain(format!(" {problem}"))]);
     }
-    output.say(format!("\nlook at the dead letters: towpath dlq list --store {}", args.store.display()));
+    output.say("");
+    output.say(format!("look at the dead letters: towpath dlq list --store {}", args.store.display()));
     Ok(if verdict.problems.is_empty() { Exit::Done } else { Exit::Findings })
 }
 
 fn interrupted(output: &Output) -> anyhow::Result<Exit> {
-    output.say("\ninterrupted: what waits is in the store, the next run resumes it");
+    output.say("");
+    output.say("interrupted: what waits is in the store, the next run resumes it");
     Ok(Exit::Interrupted)
 }
 

@@ -3,7 +3,6 @@
 mod checks;
 
 use anyhow::{Context as _, bail};
-use console::style;
 use towpath_aws::limits;
 use towpath_aws::operate::{Mapping, Operator};
 use towpath_core::clock::Clock;
@@ -14,7 +13,7 @@ use towpath_core::registry::{Registry, TARGETS};
 use crate::args::{ConfigFile, Deploy};
 use crate::aws;
 use crate::compose::{config_file, load_config};
-use crate::output::{Exit, Output};
+use crate::output::{Exit, Output, mark, plain};
 use checks::{Deployed, Released, Row};
 
 pub(super) async fn run(command: Deploy, output: &Output) -> anyhow::Result<Exit> {
@@ -31,14 +30,14 @@ async fn check(args: &ConfigFile, output: &Output) -> anyhow::Result<Exit> {
         output.json(&rows);
     }
     for Row { check, problem, .. } in &rows {
-        let mark = if problem.is_none() { style("ok").green() } else { style("FAILED").red().bold() };
-        output.say(format!("  {mark} {check}"));
+        output.say_spans([plain("  "), mark(problem.is_none()), plain(format!(" {check}"))]);
         if let Some(problem) = problem {
             output.say(format!("     {problem}"));
         }
     }
     let failed = rows.iter().filter(|row| row.problem.is_some()).count();
-    output.say(format!("\n{} checks, {failed} failed", rows.len()));
+    output.say("");
+    output.say(format!("{} checks, {failed} failed", rows.len()));
     Ok(if failed == 0 { Exit::Done } else { Exit::Findings })
 }
 

@@ -16,6 +16,7 @@ use crate::audit::Audit;
 use crate::letters::{self, Letter, Letters};
 use crate::output::{Exit, Output};
 use crate::place::Found;
+use crate::secret_headers::SecretHeaders;
 
 pub(super) async fn run(args: Dlq, output: &Output) -> anyhow::Result<Exit> {
     match args {
@@ -78,9 +79,11 @@ async fn one(letters: &mut dyn Letters, id: &str) -> anyhow::Result<Letter> {
 }
 
 async fn audit(place: &Place, output: &Output) -> anyhow::Result<Exit> {
-    let entries = Audit::of(&Found::find(place).await?).read()?;
+    let found = Found::find(place).await?;
+    let entries = Audit::of(&found).read()?;
     if output.is_json() {
-        output.json(&entries);
+        let secrets = SecretHeaders::of(found.config.as_ref());
+        output.json(&entries.into_iter().map(|entry| entry.hidden(&secrets)).collect::<Vec<_>>());
         return Ok(Exit::Done);
     }
     if entries.is_empty() {

@@ -56,7 +56,8 @@ pub(super) async fn run(args: Poll, output: &Output, telemetry: Arc<Telemetry>) 
     let guard = Guard::of(&args.names.allowed);
     let listening = monitor::listen(args.health, guard, Arc::clone(&host.health), telemetry, &mut host.lasting).await;
     let address = listening.context("--health takes another address")?;
-    output.say(format!("polling {url}\nhealth: http://{address}/healthz, /readyz and /metrics"));
+    output.say(format!("polling {url}"));
+    output.say(format!("health: http://{address}/healthz, /readyz and /metrics"));
     if let Some(watch) = watch {
         watch_registry(Arc::new(watch), &mut host);
     }

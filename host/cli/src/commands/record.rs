@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use serde::Serialize;
+use towpath_core::config::Config;
 use towpath_core::message::Message;
 use towpath_core::plugin::digest;
 use towpath_core::queue::{Handle, Queue as _, Received};
@@ -19,6 +20,7 @@ use crate::letters::Letters;
 use crate::output::{Exit, Output};
 use crate::place::{Found, Place};
 use crate::redact::{self, Redactor};
+use crate::secret_headers::SecretHeaders;
 
 /// Where the key of the replacements is.
 const KEY: &str = ".towpath/redact.key";
@@ -49,8 +51,8 @@ pub(super) async fn run(args: Record, output: &Output) -> anyhow::Result<Exit> {
     let mut recorder = Recorder { args: &args, redactor, saved: Vec::new(), met: false };
     match (args.listen, args.dead) {
         (Some(address), _) => recorder.listen(address, output).await?,
-        (None, true) => recorder.dead_letters().await?,
-        (None, false) => recorder.waiting().await?,
+        (None, true) => recorder.dead_letters(output).await?,
+        (None, false) => recorder.waiting(output).await?,
     }
     let saved = recorder.saved;
     if output.is_json() {
@@ -95,21 +97,35 @@ impl Recorder<'_> {
         Ok(())
     }
 
-    async fn dead_letters(&mut self) -> anyhow::Result<()> {
+    /// From now on replaces the values of all headers that the config says are secrets.
+    fn know(&mut self, config: Option<&Config>, output: &Output) {
+        self.redactor.secrets = SecretHeaders::of(config);
+        if config.is_none() {
+            output.note(
+                "no config is at hand: headers with secrets are known by usual names only; --config names the others",
+            );
+        }
+    }
+
+    async fn dead_letters(&mut self, output: &Output) -> anyhow::Result<()> {
         let place = LetterPlace { place: self.args.place.clone(), refused: false };
         let limit = self.args.limit;
         let group = self.args.group.clone();
         let read = with_letters(&place, None, |found, letters| {
             Box::pin(async move {
-                let messages = dead(letters, limit, group.as_deref()).await?;
+                let messages = dead(found, letters, limit, group.as_deref()).await?;
                 check_group(group.as_deref(), !messages.is_empty(), found).map(|()| messages)
             })
         });
-        read.await?.unwrap_or_default().iter().try_for_each(|message| self.save(message))
+        let messages = read.await?.unwrap_or_default();
+        let config = Found::config_of(&self.args.place).await?;
+        self.know(config.as_ref(), output);
+        messages.iter().try_for_each(|message| self.save(message))
     }
 
-    async fn waiting(&mut self) -> anyhow::Result<()> {
+    async fn waiting(&mut self, output: &Output) -> anyhow::Result<()> {
         let found = Found::find(&self.args.place).await?;
+        self.know(found.config.as_ref(), output);
         let Place::Local(queues) = &found.place else {
             bail!("what waits on SQS can only be received, not looked at: use --dead, or --listen beside the ingest");
         };
@@ -141,14 +157,19 @@ fn check_group(group: Option<&str>, met: bool, found: &Found) -> anyhow::Result<
 }
 
 /// The messages of dead letters of this group as their plugins saw them.
-async fn dead(letters: &mut dyn Letters, limit: u64, group: Option<&str>) -> anyhow::Result<Vec<Message>> {
+async fn dead(
+    found: &Found,
+    letters: &mut dyn Letters,
+    limit: u64,
+    group: Option<&str>,
+) -> anyhow::Result<Vec<Message>> {
     let mut messages = Vec::new();
     loop {
         let page = letters.next().await?;
         if page.is_empty() || messages.len() as u64 >= limit.saturating_mul(10) {
             return Ok(messages);
         }
-        let seen = page.iter().filter_map(crate::letters::Letter::seen);
+        let seen = page.iter().filter_map(|letter| letter.seen(found.config.as_ref()));
         messages.extend(seen.filter(|message| is_wanted(group, message)));
     }
 }

@@ -12,7 +12,7 @@ use towpath_core::private;
 
 use crate::args::{StoryPlace, Tail};
 use crate::compose::{STORY, load_config};
-use crate::output::{Exit, Output};
+use crate::output::{Exit, Output, plain};
 use crate::story::{Entry, File, Filter};
 use crate::{aws, signals};
 
@@ -158,5 +158,6 @@ fn show(entry: &Entry, filter: &Filter, output: &Output) {
     }
     let id = entry.field("message_id");
     let (id, group) = (id.get(..8).unwrap_or(id), entry.field("group"));
-    output.line(format!("{}  {}  {id}  {group}  {}", entry.time(), entry.painted(), entry.detail()));
+    let rest = format!("  {id}  {group}  {}", entry.detail());
+    output.spans([plain(format!("{}  ", entry.time())), entry.painted(), plain(rest)]);
 }

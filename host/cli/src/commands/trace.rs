@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use anyhow::bail;
-use console::style;
+use console::Style;
 use serde_json::{Value, json};
 use towpath_core::dead_letter::DeadLetter;
 use towpath_core::message::{origin_of, webhook_id};
@@ -13,7 +13,7 @@ use super::tail::Source;
 use crate::args::Trace;
 use crate::audit::Audit;
 use crate::compose::Queues;
-use crate::output::{Exit, Output};
+use crate::output::{Exit, Output, plain};
 use crate::story::{Entry, File, from_storage};
 use crate::{aws, signals};
 
@@ -55,21 +55,21 @@ async fn trace(args: &Trace, output: &Output) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let field = |name: &str| entries.iter().map(|entry| entry.field(name)).find(|text| !text.is_empty());
-    let mut head = vec![style(field("message_id").unwrap_or(&id)).bold().to_string()];
+    let head = field("message_id").unwrap_or(&id).to_owned();
     let fields = [
         ("webhook-id", field("webhook_id").map(str::to_owned)),
         ("group", group(&entries, &place)),
         ("route", field("route").map(str::to_owned)),
         ("plugin", field("plugin").map(str::to_owned)),
     ];
-    head.extend(fields.into_iter().filter_map(|(label, text)| text.map(|text| format!("{label} {text}"))));
-    output.line(head.join("  "));
+    let fields = fields.into_iter().filter_map(|(label, text)| text.map(|text| format!("  {label} {text}")));
+    output.spans([(Style::new().bold(), head), plain(fields.collect::<String>())]);
     let mut stored = HashSet::new();
     for entry in &entries {
         let again = entry.what() == "stored" && !stored.insert(entry.field("message_id"));
         let detail =
             if again { "posted again: a duplicate, answered with the first id".to_owned() } else { entry.detail() };
-        output.line(format!("{}  {}  {detail}", entry.time(), entry.painted()));
+        output.spans([plain(format!("{}  ", entry.time())), entry.painted(), plain(format!("  {detail}"))]);
     }
     output.line(format!("{:<12}  {}", "now", told(&place, last_pass(&entries))));
     Ok(Exit::Done)

@@ -14,6 +14,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, mpsc};
@@ -25,10 +26,14 @@ use towpath_local::endpoint;
 
 use super::{Answer, FunctionConfig};
 use crate::compose::ENDPOINT_TOKEN;
+use crate::output::{MAX_RELAYED, Output};
 use crate::server::{Guard, serve};
 
 /// How long a function may take to start. Source: Lambda's limit for the init phase.
 const INIT: Duration = Duration::from_secs(10);
+
+/// How long the log of a process that ended is waited for.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What the function asks and says.
 enum Said {
@@ -57,6 +62,8 @@ pub(super) struct Function {
     process: Child,
     invocations: mpsc::Sender<Invocation>,
     said: mpsc::UnboundedReceiver<Said>,
+    /// What hands on its log.
+    logs: JoinSet<()>,
     _server: JoinSet<()>,
 }
 
@@ -80,7 +87,7 @@ impl Function {
         let address = listener.local_addr().context("starting the Runtime API")?;
         let mut server = JoinSet::new();
         server.spawn(serve(listener, router, Guard::default(), CancellationToken::new()));
-        let process = Command::new(bootstrap)
+        let mut process = Command::new(bootstrap)
             .env("TOWPATH_CONFIG", config.file())
             .env(ENDPOINT_TOKEN, &*config.token().expose())
             .env("AWS_LAMBDA_RUNTIME_API", format!("http://{address}{base}"))
@@ -91,11 +98,15 @@ impl Function {
             .env("AWS_LAMBDA_LOG_STREAM_NAME", "dev")
             .env("AWS_REGION", endpoint::REGION)
             .stdin(Stdio::null())
-            .stdout(std::io::stderr())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("starting {}: `cargo build -p towpath-lambda` builds it", bootstrap.display()))?;
-        let mut function = Function { process, invocations, said, _server: server };
+        let mut logs = JoinSet::new();
+        process.stdout.take().into_iter().for_each(|log| drop(logs.spawn(relay(log))));
+        process.stderr.take().into_iter().for_each(|log| drop(logs.spawn(relay(log))));
+        let mut function = Function { process, invocations, said, logs, _server: server };
         let ready = tokio::select! {
             said = function.said.recv() => match said {
                 Some(Said::InitError(problem)) => Err(problem),
@@ -107,6 +118,9 @@ impl Function {
             }),
             () = tokio::time::sleep(INIT) => Err("it was not ready in time".to_owned()),
         };
+        if ready.is_err() {
+            function.logged().await;
+        }
         Ok(ready.map(|()| function))
     }
 
@@ -132,7 +146,26 @@ impl Function {
                 }
             }
         };
-        timeout(limit, answered).await.unwrap_or(Answer::TimedOut)
+        let answer = timeout(limit, answered).await.unwrap_or(Answer::TimedOut);
+        if answer == Answer::Exited {
+            self.logged().await;
+        }
+        answer
+    }
+
+    /// Waits until the last words of a process that ended are out. One that it started may keep its output open.
+    async fn logged(&mut self) {
+        let all = async { while self.logs.join_next().await.is_some() {} };
+        let _ = timeout(LAST_WORDS, all).await;
+    }
+}
+
+/// Hands on what a function logs, line by line: it is foreign.
+async fn relay(log: impl AsyncRead + Unpin) {
+    let (output, mut log, mut line) = (Output::new(false), BufReader::new(log), Vec::new());
+    while (&mut log).take(MAX_RELAYED).read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+        output.relayed(&line);
+        line.clear();
     }
 }
 

@@ -7,6 +7,8 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 use towpath_core::regular::{self, MAX_CONFIG};
 
+use crate::output::Output;
+
 /// The target that plugins are built for.
 const TARGET: &str = "wasm32-wasip2";
 
@@ -24,14 +26,22 @@ pub(super) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
     };
     check_tools(folder, by_component)?;
     let target = if by_component { COMPONENT_TARGET } else { TARGET };
-    let cargo = Command::new("cargo")
+    let mut cargo = Command::new("cargo")
         .args(args)
         .args(["--message-format", "json-render-diagnostics", "--config", &without_paths(folder, target)?])
         .current_dir(folder)
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .context("running cargo")?;
+    // What crates and their build scripts say is shown as it comes, and is foreign.
+    let said = cargo.stderr.take();
+    let cargo = std::thread::scope(|scope| {
+        scope.spawn(|| said.map(|said| Output::new(false).relay(said)));
+        cargo.wait_with_output()
+    });
+    let cargo = cargo.context("running cargo")?;
     if !cargo.status.success() {
         bail!("cargo could not build it: see above");
     }
@@ -46,7 +56,7 @@ fn without_paths(folder: &Path, target: &str) -> anyhow::Result<String> {
     let output = Command::new("cargo").args(args).current_dir(folder).stdin(Stdio::null()).output();
     let output = output.context("running cargo metadata")?;
     if !output.status.success() {
-        bail!("cargo does not understand the crate:\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
+        bail!("cargo does not understand the crate:\n{}", super::said(&output.stderr));
     }
     let metadata: Value = serde_json::from_slice(&output.stdout).context("reading what cargo metadata said")?;
     let packages = metadata.get("packages").and_then(Value::as_array).into_iter().flatten();

@@ -5,11 +5,18 @@ use std::time::Duration;
 use reqwest::Response;
 use tokio::time::{Instant, timeout_at};
 
+use super::mask::Mask;
+use crate::foreign::Foreign;
+
 /// The most that is read of a body. Beyond it the connection is closed.
 pub(super) const MAX_RESPONSE: usize = 64 * 1024;
 
 /// How much of a body is kept with a failed attempt.
 const EXCERPT: usize = 1024;
+
+/// So much more is read, so that a secret is known where the excerpt ends in the middle of it: six bytes of one, escaped three
+/// times over, are fewer.
+const MARGIN: usize = 1024;
 
 /// How long the body of a success may take. A connection whose body has been read to its end can be used again; one whose
 /// body takes longer than a new connection is not worth the wait.
@@ -28,11 +35,18 @@ pub(super) async fn drain(response: Response, limit: Instant) {
     .await;
 }
 
-/// The beginning of the body of a failure, as one line of text: as much of it as came.
-pub(super) async fn excerpt(response: Response, limit: Instant) -> String {
-    let kept = beginning(response, EXCERPT, limit).await;
-    let text = String::from_utf8_lossy(&kept);
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
+/// The beginning of the body of a failure: as much of it as came.
+pub(super) async fn excerpt(response: Response, limit: Instant, mask: &Mask) -> String {
+    let kept = beginning(response, EXCERPT + MARGIN, limit).await;
+    shown(&String::from_utf8_lossy(&kept), mask, EXCERPT)
+}
+
+/// What others say as one line, without what proved who the host is. Of a text that is longer than `most` bytes, the beginning.
+pub(super) fn shown(text: &str, mask: &Mask, most: usize) -> String {
+    let hidden = mask.hide(text, most);
+    // An answer in lines stays readable.
+    let flowing = hidden.replace(|c: char| c.is_ascii_whitespace(), " ");
+    Foreign::line(flowing.trim()).at_most(most).to_string()
 }
 
 /// The beginning of the body of a failure, at most so many bytes: as much of it as came.

@@ -59,11 +59,14 @@ pub(super) struct Sealing<'a> {
     pub(super) limit: Instant,
 }
 
-/// What proved who the host is in one attempt, to find out after a 401 whether another one would be better.
+/// What proved who the host is in one attempt: to find out after a 401 whether another one would be better, and to know it where
+/// it comes back.
 #[derive(Default)]
 pub(super) struct Proof {
     secrets: Vec<(Secret, Arc<str>)>,
     tokens: Vec<(Arc<Oauth2>, Arc<str>)>,
+    /// What was made of secrets: signatures, and pairs of user and password.
+    made: Vec<Arc<str>>,
 }
 
 impl Proof {
@@ -72,6 +75,17 @@ impl Proof {
         let value = secret.expose();
         self.secrets.push((secret.clone(), Arc::clone(&value)));
         value
+    }
+
+    /// Notes what was made of a secret.
+    fn made(&mut self, value: &str) {
+        self.made.push(value.into());
+    }
+
+    /// All that an answer must not be kept with.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Arc<str>> {
+        let secrets = self.secrets.iter().map(|(_, value)| value);
+        secrets.chain(self.tokens.iter().map(|(_, value)| value)).chain(&self.made)
     }
 
     /// Whether there is a new proof now: a secret that was rotated, or a token that can be had anew.
@@ -108,11 +122,14 @@ impl Auth {
             Auth::Bearer(secret) => (AUTHORIZATION, format!("Bearer {}", proof.expose(secret))),
             Auth::Basic { user, secret } => {
                 let pair = BASE64.encode(format!("{user}:{}", proof.expose(secret)));
+                proof.made(&pair);
                 (AUTHORIZATION, format!("Basic {pair}"))
             }
             Auth::Header(name, secret) => (name.clone(), proof.expose(secret).to_string()),
             Auth::Oauth2(oauth2) => {
                 let pool = sealing.tokens.ok_or("there is no client for the token endpoint")?;
+                // A target may be its own token endpoint.
+                proof.made(&oauth2.client_secret());
                 let token = oauth2.token(pool, sealing.limit).await?;
                 proof.tokens.push((Arc::clone(oauth2), Arc::clone(&token)));
                 (AUTHORIZATION, format!("Bearer {token}"))
@@ -121,7 +138,7 @@ impl Auth {
                 let value = signing.sign(headers, sealing, proof)?;
                 (signing.header.clone(), value)
             }
-            Auth::SigV4(sigv4) => return sigv4.sign(headers, sealing).await,
+            Auth::SigV4(sigv4) => return sigv4.sign(headers, sealing, proof).await,
         };
         headers.insert(name, sensitive(&value)?);
         Ok(())

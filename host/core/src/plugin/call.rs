@@ -8,6 +8,7 @@ use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
 
 use super::guest::{self, Guest};
 use super::{Limits, Plugin, v1};
+use crate::foreign::Foreign;
 use crate::message::Message;
 use crate::outcome::{Fault, FaultKind};
 use crate::verdict::Verdict;
@@ -112,9 +113,15 @@ fn kind(error: &wasmtime::Error, exceeded: Option<&'static str>) -> (FaultKind, 
 /// How wasmtime words it; the error's type is not public. A test calls a guest that does it.
 const HOSTCALL_FUEL: &str = "fuel allocated for hostcalls has been exhausted";
 
+/// The longest name of a function that is kept: the component says what it is, and generic ones are long.
+const MAX_NAME: usize = 300;
+
 fn functions(backtrace: &WasmBacktrace) -> Vec<String> {
     let name = |frame: &wasmtime::FrameInfo| match frame.func_name() {
-        Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+        Some(name) => {
+            let name = format!("{:#}", rustc_demangle::demangle(name));
+            Foreign::line(&name).at_most(MAX_NAME).to_string()
+        }
         None => format!("function {}", frame.func_index()),
     };
     backtrace.frames().iter().map(name).collect()

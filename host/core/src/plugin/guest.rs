@@ -13,6 +13,7 @@ use super::engine::{MAX_TABLE, TICK};
 use super::sandbox::{self, HasMonotonic, Monotonic, MonotonicView, Stderr};
 use super::{Engine, Limits};
 use crate::clock::Timestamp;
+use crate::foreign::Foreign;
 
 /// The most that a guest may hand to the host in one go, its verdict included.
 pub(super) const MAX_OUTPUT: usize = 1024 * 1024;
@@ -161,7 +162,8 @@ impl log::Host for Guest {
         let fields = fields.iter().map(|(key, value)| format!(" {key}={value}"));
         let mut line = fields.fold(message, |line, field| line + &field);
         line.truncate(line.floor_char_boundary(MAX_LOG_LINE));
-        self.logged.push(Logged::Line(level, line.replace(char::is_control, " ")));
+        let line = Foreign::line(&line).at_most(MAX_LOG_LINE).to_string();
+        self.logged.push(Logged::Line(level, line));
     }
 }
 

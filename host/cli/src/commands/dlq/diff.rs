@@ -17,6 +17,7 @@ use crate::known::Known;
 use crate::letters::Letters;
 use crate::output::{Exit, Output};
 use crate::place::Found;
+use crate::secret_headers::SecretHeaders;
 
 /// One letter through both builds.
 #[derive(Debug, Serialize)]
@@ -52,7 +53,8 @@ pub(super) async fn run(args: DlqDiff, output: &Output) -> anyhow::Result<Exit> 
         }
     }
     let delivered = rows.iter().filter(|row| kind(&row.new) == "deliver").count();
-    output.line(format!("\nletters {}, changed {changed}, would be delivered {delivered}", rows.len()));
+    output.line("");
+    output.line(format!("letters {}, changed {changed}, would be delivered {delivered}", rows.len()));
     Ok(Exit::Done)
 }
 
@@ -87,13 +89,17 @@ async fn compare(
             if !wanted || letter.death.plugin.as_ref() != Some(&name) {
                 continue;
             }
-            let Some(message) = letter.seen() else { continue };
+            let config = found.config.as_ref();
+            let Some(message) = letter.seen(config) else { continue };
             let verdict = |plugin: &Plugin| {
                 let described = case::describe(&plugin.transform(&message, plugin.limits()));
                 described.get("verdict").cloned().unwrap_or_default()
             };
-            let (now, new) = (olds.get(&name).map(&verdict), verdict(&new));
+            let (mut now, mut new) = (olds.get(&name).map(&verdict), verdict(&new));
             let changed = now.as_ref() != Some(&new);
+            // Compared is all of it, shown is what may be.
+            let secrets = SecretHeaders::of(config).and(letter.death.secret_header.as_deref());
+            now.iter_mut().chain([&mut new]).for_each(|verdict| secrets.hide_in_verdict(verdict, &message));
             let (group, reason) = (letter.group.0.clone(), letter.death.reason.clone());
             rows.push(Row { id: letter.first_id(), group, reason, changed, now, new });
         }

@@ -216,7 +216,7 @@ pub(super) async fn drop(args: DlqDrop, output: &Output) -> anyhow::Result<Exit>
     match output.is_json() {
         true => output.json(&serde_json::json!({ "dropped": dropped })),
         false if dropped == 0 => output.line("dropped: 0"),
-        false => output.line(format!("dropped: {dropped}; `towpath dlq audit --json` still has them whole")),
+        false => output.line(format!("dropped: {dropped}; `towpath dlq audit --json` still has them, and audit.jsonl beside the store has them whole")),
     }
     known?;
     if dropped == 0 { Ok(Exit::Findings) } else { Ok(Exit::Done) }

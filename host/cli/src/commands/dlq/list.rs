@@ -11,7 +11,7 @@ use crate::args::{DlqList, LetterPlace};
 use crate::letters::{Letter, Letters};
 use crate::output::{Exit, Output};
 use crate::place::Found;
-use crate::redact::is_key;
+use crate::secret_headers::SecretHeaders;
 
 pub(super) async fn list(args: DlqList, output: &Output) -> anyhow::Result<Exit> {
     let filter = Filter::new(args.filter, Vec::new());
@@ -68,24 +68,24 @@ async fn collect(
 
 pub(super) async fn show(id: &str, body: bool, place: &LetterPlace, output: &Output) -> anyhow::Result<Exit> {
     let id = id.to_owned();
-    let found = with_letters(place, None, |_, letters| Box::pin(async move { one(letters, &id).await }));
-    let Some(letter) = found.await? else { return Ok(interrupted(output)) };
+    let found = with_letters(place, None, |found, letters| {
+        Box::pin(async move { Ok((one(letters, &id).await?, SecretHeaders::of(found.config.as_ref()))) })
+    });
+    let Some((letter, secrets)) = found.await? else { return Ok(interrupted(output)) };
+    let secrets = secrets.and(letter.death.secret_header.as_deref());
     match body {
         true => {
             let webhook = webhook(&letter.body, &letter.attributes).context("the letter's body cannot be unpacked")?;
             output.bytes(&webhook.body);
         }
-        false => print(&letter, output),
+        false => print(&letter, &secrets, output),
     }
     Ok(Exit::Done)
 }
 
-fn print(letter: &Letter, output: &Output) {
-    let webhook = webhook(&letter.body, &letter.attributes).unwrap_or_default();
-    let shown = |(name, value): &(String, Vec<u8>)| match is_key(name) {
-        true => (name.clone(), format!("(hidden, {} bytes)", value.len())),
-        false => (name.clone(), shown::readable(value)),
-    };
+fn print(letter: &Letter, secrets: &SecretHeaders, output: &Output) {
+    let webhook = secrets.hidden(webhook(&letter.body, &letter.attributes).unwrap_or_default());
+    let shown = |(name, value): &(String, Vec<u8>)| (name.clone(), shown::readable(value));
     let headers: Vec<(String, String)> = webhook.headers.iter().map(shown).collect();
     let (death, notes) = (&letter.death, carried_notes(&letter.attributes));
     if output.is_json() {
@@ -128,11 +128,13 @@ fn print(letter: &Letter, output: &Output) {
         line("at", function);
     }
     if !death.stderr.is_empty() {
-        output.line(format!("stderr\n{}", death.stderr.trim_end()));
+        output.line("stderr");
+        output.block("  ", death.stderr.trim_end());
     }
     output.line("");
     for (name, value) in headers {
         output.line(format!("{name}: {value}"));
     }
-    output.line(format!("\n{}", shown::readable(&webhook.body)));
+    output.line("");
+    output.body("  ", &shown::readable(&webhook.body));
 }

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use console::style;
 use serde::Serialize;
 use towpath_core::config::{Config, Secrets};
 use towpath_core::plugin::{COMPONENT, Engine, Plugin};
@@ -14,7 +13,7 @@ use crate::args::PluginCheck;
 use crate::case::Update;
 use crate::compose::engine;
 use crate::event::{self, Event};
-use crate::output::{Exit, Output};
+use crate::output::{Exit, Output, mark, plain};
 use crate::toolchain;
 
 /// A component of this size is more than a language's whole runtime.
@@ -66,8 +65,7 @@ pub(super) fn check(
             Ok(detail) => (true, detail),
             Err(detail) => (false, detail),
         };
-        let mark = if ok { style("ok").green() } else { style("FAILED").red().bold() };
-        output.say(format!("  {mark} {check}: {detail}"));
+        output.say_spans([plain("  "), mark(ok), plain(format!(" {check}: {detail}"))]);
         rows.push(Row { plugin: plugin.name().to_owned(), check, ok, detail });
     }
     Ok(rows)

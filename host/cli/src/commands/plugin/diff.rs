@@ -42,6 +42,7 @@ pub(super) fn run(args: &PluginDiff, output: &Output) -> anyhow::Result<Exit> {
         output.headline(&row.event);
         output.diff(&case::pretty(&row.old), &case::pretty(&row.new));
     }
-    output.say(format!("\n{} events, {changed} verdicts change", rows.len()));
+    output.say("");
+    output.say(format!("{} events, {changed} verdicts change", rows.len()));
     Ok(if changed > 0 { Exit::Findings } else { Exit::Done })
 }

@@ -43,18 +43,24 @@ pub(super) fn run(path: &Path, output: &Output) -> anyhow::Result<Exit> {
     }
     let Review { description, .. } = &review;
     output.line(format!("{} {}: {}", description.name, description.version, description.summary));
-    output.line(format!("\nfile       {} ({} KiB)", review.file, review.bytes.div_ceil(1024)));
+    output.line("");
+    output.line(format!("file       {} ({} KiB)", review.file, review.bytes.div_ceil(1024)));
     output.line(format!("sha256     {}", review.sha256));
     output.line(format!("contract   {}", review.contract));
     output.line(format!("made with  {}", review.producers.join(", ")));
     output.line(format!("targets    {}", description.targets.join(", ")));
-    output.line("\nexports");
+    output.line("");
+    output.line("exports");
     review.exports.iter().for_each(|export| output.line(format!("  {export}")));
-    output.line("\nimports, and what the host gives for them");
+    output.line("");
+    output.line("imports, and what the host gives for them");
     let rows: Vec<Vec<String>> =
         review.imports.iter().map(|import| vec![format!("  {}", import.name), import.given.to_owned()]).collect();
     output.table(&["  import", "given"], &rows);
-    output.line("\nIt reaches no network, file, environment, argument, secret or clock of the host. What it answers goes to the");
+    output.line("");
+    output.line(
+        "It reaches no network, file, environment, argument, secret or clock of the host. What it answers goes to the",
+    );
     output.line(
         "targets above only, joined to their base URLs; secrets are put in by the host where the config lists them.",
     );

@@ -99,14 +99,17 @@ pub(super) fn run(args: &PluginNew, output: &Output) -> anyhow::Result<Exit> {
     for (case, event) in &events {
         event.write(&free(&folder.join("cases"), case))?;
     }
-    output.say(format!("{name}/ is a plugin with {} cases. Next:\n", events.len() + 3));
+    output.say(format!("{name}/ is a plugin with {} cases. Next:", events.len() + 3));
+    output.say("");
     output.say(format!("  cd {name}"));
     output.say("  towpath plugin test             build it and run its cases");
     if !events.is_empty() {
         output.say("  towpath plugin test --update    once the mapping fits your events: write what it says");
     }
     output.say("  towpath plugin test --watch     the same at every change");
-    output.say(format!("\nThen, in towpath.toml:\n{}", CONFIG.replace("{{name}}", name)));
+    output.say("");
+    output.say("Then, in towpath.toml:");
+    CONFIG.replace("{{name}}", name).lines().for_each(|line| output.say(line));
     Ok(Exit::Done)
 }
 

@@ -65,7 +65,8 @@ pub(super) async fn run(args: PluginPublish, output: &Output) -> anyhow::Result<
         output.json(&Published { release: &release, channel: &args.channel, signed });
     }
     let Release { name, version, wasm_sha256, .. } = &release;
-    output.say(format!("\n{name}@{} is {version}, sha256 {wasm_sha256}", args.channel));
+    output.say("");
+    output.say(format!("{name}@{} is {version}, sha256 {wasm_sha256}", args.channel));
     output.say("running hosts pick it up within 30 seconds");
     Ok(Exit::Done)
 }
@@ -202,8 +203,10 @@ pub(super) fn keygen(file: &Path, output: &Output) -> anyhow::Result<Exit> {
     if output.is_json() {
         output.json(&serde_json::json!({ "file": file, "public_key": public }));
     }
-    output.say(format!("{} is the key to sign with; keep it secret\n", file.display()));
-    output.say(format!("[registry]\npublic_key = \"{public}\""));
+    output.say(format!("{} is the key to sign with; keep it secret", file.display()));
+    output.say("");
+    output.say("[registry]");
+    output.say(format!("public_key = \"{public}\""));
     Ok(Exit::Done)
 }
 

@@ -35,17 +35,21 @@ pub(super) fn run(args: &PluginRun, output: &Output) -> anyhow::Result<Exit> {
         output.json(&shown);
     } else {
         let verdict = case::describe(&transformed).get("verdict").cloned().unwrap_or_default();
-        output.line(case::pretty(&verdict));
+        output.lines(&case::pretty(&verdict));
         if !trace.is_empty() {
-            output.line("\nwhere it was, innermost first:");
+            output.line("");
+            output.line("where it was, innermost first:");
             trace.iter().for_each(|function| output.line(format!("  {function}")));
         }
         if !transformed.printed.is_empty() {
-            output.line(format!("\nwhat it printed (the last 16 KiB):\n{}", transformed.printed.trim_end()));
+            output.line("");
+            output.line("what it printed (the last 16 KiB):");
+            output.block("  ", &transformed.printed);
         }
         let limits = plugin.limits();
         let part = transformed.fuel as f64 * 100.0 / limits.fuel as f64;
-        output.line(format!("\n{} fuel ({part:.2} % of the limit), {time:.2?}", transformed.fuel));
+        output.line("");
+        output.line(format!("{} fuel ({part:.2} % of the limit), {time:.2?}", transformed.fuel));
     }
     Ok(if fault.is_some() { Exit::Findings } else { Exit::Done })
 }

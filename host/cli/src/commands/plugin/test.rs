@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use console::style;
+use console::Style;
 use serde::Serialize;
 use towpath_core::plugin::Engine;
 
@@ -12,7 +12,7 @@ use crate::args::PluginTest;
 use crate::case::{self, Ended, Update};
 use crate::compose::engine;
 use crate::junit;
-use crate::output::{Exit, Output};
+use crate::output::{Exit, Output, mark, plain};
 use crate::toolchain::{Language, is_source};
 use crate::watch::Watch;
 
@@ -120,7 +120,8 @@ fn summary(rows: &[Row], updates: bool, output: &Output) -> Exit {
         return Exit::Findings;
     }
     let updated = if updated > 0 { format!(", {updated} updated") } else { String::new() };
-    output.say(format!("\n{passed} passed, {failed} failed{updated}"));
+    output.say("");
+    output.say(format!("{passed} passed, {failed} failed{updated}"));
     if failed > 0 {
         output.note(match updates {
             true => "a failure of the plugin is not written as an expectation: mend it, or say --accept-faults if it should fail so",
@@ -147,12 +148,13 @@ pub(super) fn test(
     for case in case::cases(folder)?.into_iter().filter(wanted) {
         let ran = case.run(&plugin, update).with_context(|| format!("{name}: {}", case.name))?;
         let (result, mark) = match &ran.ended {
-            Ended::Passed => ("passed", style("ok").green()),
-            Ended::Updated => ("updated", style("updated").yellow()),
-            Ended::Differs { .. } => ("failed", style("FAILED").red().bold()),
+            Ended::Passed => ("passed", mark(true)),
+            Ended::Updated => ("updated", (Style::new().yellow(), "updated".to_owned())),
+            Ended::Differs { .. } => ("failed", mark(false)),
         };
         let time_ms = ran.time.as_secs_f64() * 1_000.0;
-        output.say(format!("  {mark} {} {}", case.name, style(format!("({} fuel, {time_ms:.2} ms)", ran.fuel)).dim()));
+        let used = (Style::new().dim(), format!("({} fuel, {time_ms:.2} ms)", ran.fuel));
+        output.say_spans([plain("  "), mark, plain(format!(" {} ", case.name)), used]);
         let difference = match ran.ended {
             Ended::Differs { expected, found } => Some((expected, found)),
             Ended::Passed | Ended::Updated => None,
@@ -166,7 +168,7 @@ pub(super) fn test(
         // A fault that is expected needs no explanation.
         let fault = ran.fault.filter(|_| difference.is_some()).map(|fault| fault.to_string());
         if let Some(fault) = &fault {
-            output.say(format!("    {}", fault.replace('\n', "\n    ")));
+            output.say_block("    ", fault);
         }
         rows.push(Row { plugin: name.clone(), case: case.name, result, fuel: ran.fuel, time_ms, difference, fault });
     }

@@ -16,6 +16,7 @@ use towpath_core::message::Message;
 
 use super::Recorder;
 use crate::output::Output;
+use crate::place::Found;
 use crate::server::{self, Guard};
 use crate::signals;
 
@@ -57,6 +58,8 @@ impl Recorder<'_> {
     /// Takes what is posted until there is enough, or Ctrl-C. Whoever hands on does so until Ctrl-C: events come through
     /// here.
     pub(super) async fn listen(&mut self, address: SocketAddr, output: &Output) -> anyhow::Result<()> {
+        let config = Found::config_of(&self.args.place).await?;
+        self.know(config.as_ref(), output);
         if !address.ip().is_loopback() {
             output.note("anybody who reaches this address can write cases: bind 127.0.0.1 behind a tunnel instead");
         }

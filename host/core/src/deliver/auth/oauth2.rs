@@ -97,6 +97,10 @@ impl Oauth2 {
         &self.client.reach
     }
 
+    pub(super) fn client_secret(&self) -> Arc<str> {
+        self.client.secret.expose()
+    }
+
     /// A token that is good for a while. Of those who need one at the same time one fetches it.
     pub(super) async fn token(&self, pool: &Pool, limit: Instant) -> Result<Arc<str>, String> {
         let Ok(mut state) = timeout_at(limit, self.state.lock()).await else {

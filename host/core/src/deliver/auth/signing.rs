@@ -41,6 +41,7 @@ impl Signing {
                 false => secret.as_bytes().to_vec(),
             };
             let digest = self.encoding.encode(&self.algorithm.mac(&key, &pieces));
+            proof.made(&digest);
             Some(format!("{}{digest}", self.prefix))
         };
         // Of two that are rotated one may be malformed: the other still signs.

@@ -11,7 +11,7 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use http::header::HeaderMap;
 
-use super::Sealing;
+use super::{Proof, Sealing};
 
 /// What a signature sets.
 pub(super) const HEADERS: [&str; 4] = ["authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"];
@@ -26,10 +26,17 @@ pub struct SigV4 {
 }
 
 impl SigV4 {
-    pub(super) async fn sign(&self, headers: &mut HeaderMap, sealing: &Sealing<'_>) -> Result<(), String> {
+    pub(super) async fn sign(
+        &self,
+        headers: &mut HeaderMap,
+        sealing: &Sealing<'_>,
+        proof: &mut Proof,
+    ) -> Result<(), String> {
         let provider = sealing.credentials.ok_or("this host has no AWS credentials to sign with")?;
         let credentials = provider.provide_credentials().await;
-        let identity = credentials.map_err(|error| format!("no AWS credentials to sign with: {error}"))?.into();
+        let credentials = credentials.map_err(|error| format!("no AWS credentials to sign with: {error}"))?;
+        let session = credentials.session_token().map(str::to_owned);
+        let identity = credentials.into();
         let mut settings = SigningSettings::default();
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         if self.service == "s3" {
@@ -53,7 +60,10 @@ impl SigV4 {
             SignableBody::Bytes(sealing.body),
         );
         let signable = signable.map_err(|error| format!("cannot sign: {error}"))?;
-        let (instructions, _) = sign(signable, &params).map_err(|error| format!("cannot sign: {error}"))?.into_parts();
+        let signed = sign(signable, &params).map_err(|error| format!("cannot sign: {error}"))?;
+        let (instructions, signature) = signed.into_parts();
+        proof.made(&signature);
+        session.iter().for_each(|token| proof.made(token));
         let request = http::Request::builder().method(sealing.method).uri(sealing.url.as_str()).body(());
         let mut request = request.map_err(|error| format!("cannot sign: {error}"))?;
         instructions.apply_to_request_http1x(&mut request);

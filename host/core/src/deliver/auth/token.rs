@@ -7,14 +7,15 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::value::RawValue;
 
+use super::super::answer;
+use super::super::mask::Mask;
+
 /// No token counts for longer, whatever its endpoint says.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// How much of an endpoint's own words is shown.
+/// How much of an endpoint's own words is shown, and how much is read to know the secrets in that.
 const SHOWN: usize = 200;
-
-/// So many characters in a row of a secret are never shown. Endpoints quote what they were sent, in part or in whole.
-const TELLING: usize = 6;
+const READ: usize = 2048;
 
 /// A token, and how long it is good if its endpoint says so.
 #[derive(PartialEq, Eq, Debug)]
@@ -38,8 +39,11 @@ impl Answer<'_> {
     /// The token, or what is wrong in words that may be shown: no part of these secrets is in them.
     pub(super) fn read(&self, secrets: &[&str]) -> Result<Granted, String> {
         self.granted().map_err(|problem| {
-            let problem = shown(&without(&problem, secrets));
-            format!("the token endpoint answered {}{problem}", self.status.as_u16())
+            let read = problem.get(..problem.floor_char_boundary(READ)).unwrap_or_default();
+            let shown = answer::shown(read, &Mask::of(secrets.iter().copied()), SHOWN);
+            // What was said stands behind a space, or behind a colon or comma.
+            let space = if problem.starts_with(' ') { " " } else { "" };
+            format!("the token endpoint answered {}{space}{shown}", self.status.as_u16())
         })
     }
 
@@ -106,41 +110,6 @@ fn lifetime(raw: &RawValue) -> Option<Duration> {
 /// The value of a string.
 fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str::<String>(raw.get()).ok().map(Cow::Owned)
-}
-
-/// One line of a bounded length.
-fn shown(text: &str) -> String {
-    let line: String = text.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    match text.chars().count() > SHOWN {
-        true => line + "…",
-        false => line,
-    }
-}
-
-/// The text with `***` in place of whatever it shares with a secret.
-fn without(text: &str, secrets: &[&str]) -> String {
-    let folded = |text: &str| text.chars().map(|c| c.to_ascii_lowercase()).collect::<Vec<char>>();
-    // Of a longer one only the beginning is shown.
-    let text: Vec<char> = text.chars().take(4 * SHOWN).collect();
-    let lower: Vec<char> = text.iter().map(char::to_ascii_lowercase).collect();
-    let mut hidden = vec![false; text.len()];
-    for secret in secrets.iter().map(|secret| folded(secret)).filter(|secret| !secret.is_empty()) {
-        let window = secret.len().min(TELLING);
-        for (at, piece) in lower.windows(window).enumerate() {
-            if secret.windows(window).any(|part| part == piece) {
-                hidden.iter_mut().skip(at).take(window).for_each(|hidden| *hidden = true);
-            }
-        }
-    }
-    let mut shown = String::new();
-    for (c, hidden) in text.into_iter().zip(hidden) {
-        match hidden {
-            false => shown.push(c),
-            true if shown.ends_with("***") => {}
-            true => shown.push_str("***"),
-        }
-    }
-    shown
 }
 
 #[cfg(test)]
@@ -239,6 +208,5 @@ mod tests {
             let problem = read(401, &body).expect_err("an error");
             assert!(problem.contains("is ***") && problem.ends_with(" right?)"), "{problem}");
         }
-        assert_eq!(without("short: abc", &["abc", ""]), "short: ***");
     }
 }
