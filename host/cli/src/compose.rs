@@ -13,7 +13,6 @@ use towpath_core::clock::Clock;
 use towpath_core::config::{Config, Form, IngestConfig, Secret, Secrets, env};
 use towpath_core::deliver::Deliverer;
 use towpath_core::holds::Watched;
-use towpath_core::note_keys::NoteKeys;
 use towpath_core::pipeline::Pipeline;
 use towpath_core::plugin::{Cache, Engine, LoadError, Plugin, Plugins, Settings};
 use towpath_core::poll::{self, Health};
@@ -30,7 +29,7 @@ use tracing::{debug, info, warn};
 use crate::args::ConfigFile;
 use crate::server::{Guard, HostName};
 use crate::supervisor::Supervisor;
-use crate::{aws, server, upkeep};
+use crate::{aws, note_keys, server, upkeep};
 
 /// The names of the queues in a store.
 pub(crate) const EVENTS: &str = "events.fifo";
@@ -101,16 +100,6 @@ impl Queues {
             refused: store.look_for(REFUSED).await?,
         })
     }
-}
-
-/// The name of the key that a store makes for itself, for operators' notes on its messages.
-const NOTE_KEY: &str = "note-key";
-
-/// What proves operators' notes in a store: the keys of the config, which other hosts have too, or else its own.
-pub(crate) async fn note_keys(store: &Store, configured: &NoteKeys) -> anyhow::Result<NoteKeys> {
-    let new = NoteKeys::new_key().context("making the key for operators' notes")?;
-    let own = store.note_or(NOTE_KEY, new).await.context("reading the key for operators' notes")?;
-    Ok(configured.clone().and(Secret::new(own)))
 }
 
 /// Loads a config, which may be in S3.
@@ -223,7 +212,7 @@ impl Station {
         let holds = Watched::new(Arc::new(queues.events.store().clone()), HOLDS_MEMORY_HERE, clock);
         let (ingest, concurrency) = (config.ingest.clone(), config.queue.concurrency);
         let keep_dead_letters = config.keep_dead_letters;
-        let note_keys = note_keys(queues.events.store(), &config.note_keys).await?;
+        let note_keys = note_keys::of_store(queues.events.store(), &config.note_keys).await?;
         let parts = Parts::new(config, concurrency, Some(holds), clock).await?;
         let Parts { engine, routes, plugins, watch, deliverer } = parts;
         let dead_letters = Arc::new(queues.dead_letters.clone());

@@ -16,6 +16,7 @@ mod known;
 mod lambda;
 mod letters;
 mod monitor;
+mod note_keys;
 mod output;
 mod place;
 mod rate;

@@ -21,7 +21,7 @@ use crate::audit::{self, Audit};
 use crate::letters::{Edited, Letter, Letters};
 use crate::output::{Exit, Output};
 use crate::place::{Found, Place};
-use crate::{aws, compose};
+use crate::{aws, note_keys};
 
 /// What an edit did.
 struct Done {
@@ -102,7 +102,7 @@ async fn edit_one(found: &Found, letters: &mut dyn Letters, args: DlqEdit) -> an
             letter.death.reason
         );
     }
-    let keys = note_keys(found).await?;
+    let keys = keys(found).await?;
     let before = webhook(&letter.body, &letter.attributes).context("the letter's body cannot be unpacked")?;
     let mut after = match &args.body {
         Some(file) => read(file)?,
@@ -144,13 +144,13 @@ async fn edit_one(found: &Found, letters: &mut dyn Letters, args: DlqEdit) -> an
 }
 
 /// What proves an edit here.
-async fn note_keys(found: &Found) -> anyhow::Result<NoteKeys> {
+async fn keys(found: &Found) -> anyhow::Result<NoteKeys> {
     let configured = match &found.config {
         Some(config) => aws::note_keys(config).await?,
         None => NoteKeys::default(),
     };
     match &found.place {
-        Place::Local(queues) => compose::note_keys(queues.events.store(), &configured).await,
+        Place::Local(queues) => note_keys::of_store(queues.events.store(), &configured).await,
         Place::Sqs { .. } if configured.is_empty() => bail!(
             "an edit must prove that an operator made it, or hosts would verify the signature, which no longer fits: name a \
             secret of 32 random bytes in the config, [dead_letters] note_key = \"NAME\", here and for the hosts"
