@@ -202,6 +202,6 @@ async fn the_safety_net_of_refused_webhooks_has_room_for_others_when_one_sender_
         from(anew.clone(), &address, body).await;
     }
     let held = rig.refused.holdings().await.unwrap().expect("it tells");
-    let bytes = held.bytes["g"];
+    let bytes = held.routes["g"].bytes;
     assert!(bytes < 64 * 1024 * 1024 && bytes > 60 * 1024 * 1024, "{bytes} bytes of 64 MiB");
 }

@@ -230,7 +230,7 @@ impl Queue for SqsQueue {
     async fn holdings(&self) -> Result<Option<Holdings>, QueueError> {
         let depth = self.depth().await?;
         let messages = depth.visible + depth.invisible + depth.delayed;
-        Ok(Some(Holdings { messages, bytes: BTreeMap::new() }))
+        Ok(Some(Holdings { messages, routes: BTreeMap::new() }))
     }
 
     async fn has_group(&self, _: &GroupId) -> Result<Option<bool>, QueueError> {

@@ -196,6 +196,8 @@ impl DeadLetter {
             route: Some(route.path.clone()),
             plugin: Some(route.plugin.clone()),
             secret_header: route.secret_header().map(str::to_owned),
+            // The door verifies before it reads keys.
+            verified: reason != UNVERIFIED && route.verify.as_ref().is_none_or(|verification| verification.at_ingest),
             id,
             source: "ingest".to_owned(),
             sent_at: now,

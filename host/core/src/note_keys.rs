@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ring::rand::{self, SystemRandom};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::{Form, Secret, Secrets};
 use crate::message::{Note, Origin, origin_of};
@@ -71,6 +72,19 @@ impl NoteKeys {
             return false;
         };
         self.vouch(&origin, &received.group, route, body)
+    }
+
+    /// As [`NoteKeys::vouch_for`], and keys that were rotated meanwhile are refreshed, until `deadline`.
+    pub async fn vouch_anew(&self, received: &Received, route: &str, body: &[u8], deadline: Instant) -> bool {
+        let carries = origin_of(&received.attributes).is_some_and(|origin| origin.mac.is_some());
+        if !carries || self.vouch_for(received, route, body) {
+            return carries;
+        }
+        let mut renewed = false;
+        for key in &self.0 {
+            renewed |= timeout_at(deadline, key.is_renewed(&key.expose())).await.unwrap_or(false);
+        }
+        renewed && self.vouch_for(received, route, body)
     }
 
     pub(crate) fn vouch(&self, origin: &Origin, group: &GroupId, route: &str, body: &[u8]) -> bool {

@@ -28,7 +28,7 @@ pub use tally::{Tally, Totals};
 
 use crate::backoff::Backoff;
 use crate::clock::Clock;
-use crate::dead_letter::{DeadLetter, Seen, UNVERIFIED, carried_notes};
+use crate::dead_letter::{DeadLetter, Seen, carried_notes};
 use crate::decide::{Death, Decision, Facts, OnDeadLetter, decide};
 use crate::deliver::Deliverer;
 use crate::message::Message;
@@ -189,7 +189,7 @@ impl Pipeline {
             (Err(outcome), _) => Err(outcome),
         };
         if let (Some(verify), Ok(message)) = (&route.verify, &message) {
-            let is_vouched = self.note_keys.vouch_for(received, &route.path, &message.body);
+            let is_vouched = self.note_keys.vouch_anew(received, &route.path, &message.body, lease.deadline()).await;
             if !is_vouched && let Err(error) = verify.check_anew(message.into(), lease.deadline()).await {
                 return unverified(match carried_notes(&received.attributes).is_empty() {
                     true => error.to_string(),
@@ -360,7 +360,7 @@ fn panicked(panic: &(dyn Any + Send)) -> Outcome {
 
 /// Whoever can post could have sent it. It is a dead letter whatever its route says, and nobody waits for it.
 fn unverified(detail: String) -> Outcome {
-    Outcome::Misfit { code: UNVERIFIED, detail }
+    Outcome::Misfit { code: "unverified", detail }
 }
 
 fn no_route(group: &GroupId) -> Outcome {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 pub use limits::{LONGEST_WAIT, QueueLimits, hidden_at_most};
 
@@ -155,6 +156,15 @@ pub struct Proof {
     pub until: Timestamp,
 }
 
+impl Proof {
+    /// The same proof, for one route.
+    #[must_use]
+    pub fn of_route(self, route: &str) -> Proof {
+        let digest = Sha256::new().chain_update(route).chain_update(b"\0").chain_update(&self.id).finalize();
+        Proof { id: hex::encode(digest), ..self }
+    }
+}
+
 /// What is known of a webhook that arrives, beside its message.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Arrival {
@@ -173,13 +183,22 @@ pub struct Sent {
     pub sequence: Option<String>,
 }
 
+/// What a queue holds of one route.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Held {
+    /// How many messages.
+    pub messages: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
 /// What a queue holds.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Holdings {
     /// How many messages, about.
     pub messages: u64,
-    /// About how many bytes they take, dead letters by their route; a queue of SQS does not tell.
-    pub bytes: BTreeMap<String, u64>,
+    /// How many of its dead letters are of which route, and about how many bytes they take; a queue of SQS does not tell.
+    pub routes: BTreeMap<String, Held>,
 }
 
 /// A message as it was received.

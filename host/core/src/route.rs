@@ -73,7 +73,13 @@ impl Route {
                 None
             }
         });
-        Keys { group, former_group: former, dedup, problems }
+        let proof_id = match &self.verify {
+            Some(verification) if !verification.at_ingest && verification.signs_time() => {
+                Some(verification.bind(b"", webhook))
+            }
+            _ => None,
+        };
+        Keys { group, former_group: former, dedup, proof_id, problems }
     }
 
     /// The deduplication id of a key. What is stored before it is verified must not take the place of what is.
@@ -159,6 +165,8 @@ pub struct Keys {
     pub former_group: Option<GroupId>,
     /// What makes it the same event as another, if the route names that and the webhook has it.
     pub dedup: Option<Dedup>,
+    /// What tells a repeat where nothing else does: the signed time and all that was signed with it.
+    pub proof_id: Option<String>,
     /// Keys that could not be read.
     pub problems: Vec<KeyProblem>,
 }

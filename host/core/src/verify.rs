@@ -27,6 +27,9 @@ use crate::queue::Proof;
 /// and Standard Webhooks recommend.
 pub const TOLERANCE: Duration = Duration::from_secs(300);
 
+/// What the front door took is stored a moment later, by the queue's clock: the pipeline must not find it too old then.
+const SLACK: Duration = Duration::from_secs(60);
+
 /// `verify` of a route.
 #[derive(Clone, Debug)]
 pub struct Verification {
@@ -57,6 +60,8 @@ pub struct Evidence<'a> {
     headers: &'a [(String, Vec<u8>)],
     body: &'a [u8],
     arrived: Timestamp,
+    /// How much later it may seem to have arrived.
+    slack: Duration,
 }
 
 /// Why a webhook is not verified. It never tells a value of a header.
@@ -87,7 +92,7 @@ pub enum Unverified {
 impl<'a> Evidence<'a> {
     /// A webhook that arrives now.
     pub fn arriving(webhook: &'a Webhook, now: Timestamp) -> Evidence<'a> {
-        Evidence { headers: &webhook.headers, body: &webhook.body, arrived: now }
+        Evidence { headers: &webhook.headers, body: &webhook.body, arrived: now, slack: Duration::ZERO }
     }
 
     /// The first header of this name (in lower case), if there is one.
@@ -103,9 +108,9 @@ impl<'a> Evidence<'a> {
     /// queue, or came back from the dead letters, is too old.
     fn fresh(&self, signed_at: Timestamp, tolerance: Duration, signed: &[&[u8]]) -> Result<Proof, Unverified> {
         let off = Duration::from_millis(self.arrived.0.abs_diff(signed_at.0));
-        match off > tolerance {
+        match off > tolerance + self.slack {
             true => Err(Unverified::Expired { off_s: off.as_secs(), tolerance_s: tolerance.as_secs() }),
-            false => Ok(Proof { id: digest([signed.concat().as_slice()]), until: signed_at + tolerance }),
+            false => Ok(Proof { id: digest([signed.concat().as_slice()]), until: signed_at + tolerance + SLACK }),
         }
     }
 }
@@ -122,7 +127,7 @@ fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
 
 impl<'a> From<&'a Message> for Evidence<'a> {
     fn from(message: &'a Message) -> Evidence<'a> {
-        Evidence { headers: &message.headers, body: &message.body, arrived: message.sent_at }
+        Evidence { headers: &message.headers, body: &message.body, arrived: message.sent_at, slack: SLACK }
     }
 }
 
@@ -179,9 +184,20 @@ impl Verification {
         }
     }
 
+    /// Whether the proof says when it was made.
+    pub fn signs_time(&self) -> bool {
+        match &self.scheme {
+            Scheme::Hmac(scheme) => scheme.signed.has_timestamp(),
+            Scheme::StandardWebhooks(_) => true,
+            Scheme::Token(_) => false,
+        }
+    }
+
     /// A deduplication id for this key that only who has the proof can make: for a webhook that is stored before it is
-    /// verified. A stranger who knows the key of an event that is to come must not be able to take its place.
+    /// verified. A stranger who knows the key of an event that is to come must not be able to take its place. Where the time is
+    /// signed the proof alone tells a repeat, whatever key stands beside it.
     pub fn bind(&self, key: &[u8], webhook: &Webhook) -> String {
+        let key = if self.signs_time() { b"" } else { key };
         let proof = webhook.headers.iter().filter(|(name, _)| self.needs_header(name));
         let parts = proof.flat_map(|(name, value)| [name.as_bytes(), value.as_slice()]).chain([key, &webhook.body]);
         digest(parts)
@@ -197,6 +213,8 @@ impl Verification {
     }
 
     fn prove(&self, evidence: Evidence<'_>, secrets: &[Arc<str>]) -> Result<Option<Proof>, Unverified> {
+        let slack = if self.at_ingest { evidence.slack } else { Duration::ZERO };
+        let evidence = Evidence { slack, ..evidence };
         match &self.scheme {
             Scheme::Hmac(scheme) => scheme.check(evidence, secrets),
             Scheme::StandardWebhooks(scheme) => scheme.check(evidence, secrets).map(Some),

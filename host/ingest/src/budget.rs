@@ -8,11 +8,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use towpath_core::queue::Holdings;
+use towpath_core::queue::{Held, Holdings};
 
 /// The most bytes that are kept, as they lie in the store, and the most webhooks. What is refused is kept for a day.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
 const MOST_MESSAGES: u64 = 10_000;
+
+/// What every webhook counts as at least: shares of bytes are shares of webhooks too.
+const LEAST_BYTES: u64 = MOST_BYTES / MOST_MESSAGES;
 
 /// The share of a sender in what its route may keep: one in so many. Senders behind one proxy are one sender.
 const SENDERS: u64 = 4;
@@ -82,24 +85,29 @@ struct State {
 impl Budget {
     /// Whether it is time to ask the queue what it holds.
     pub(crate) fn is_stale(&self, now: Instant) -> bool {
-        let read = self.state().read;
-        read.is_none_or(|read| now - read >= REFRESH)
+        let mut state = self.state();
+        let is_stale = state.read.is_none_or(|read| now - read >= REFRESH);
+        if is_stale {
+            // Of all that find it so one asks.
+            state.read = Some(now);
+        }
+        is_stale
     }
 
     /// Takes over what the queue says of itself. One that cannot tell holds what this process kept.
-    pub(crate) fn refresh(&self, held: Option<Holdings>, now: Instant) {
+    pub(crate) fn refresh(&self, held: Option<Holdings>) {
         let mut state = self.state();
-        state.read = Some(now);
-        if let Some(held) = held {
+        if let Some(Holdings { messages, routes }) = held {
             // A queue that does not tell bytes tells messages.
-            let bytes = if held.bytes.is_empty() && held.messages > 0 { state.held.bytes.clone() } else { held.bytes };
-            state.held = Holdings { messages: held.messages, bytes };
+            let routes = if routes.is_empty() && messages > 0 { state.held.routes.clone() } else { routes };
+            state.held = Holdings { messages, routes };
         }
     }
 
     /// Whether so much may be kept; if so, it counts.
     pub(crate) fn take(&self, ask: Ask<'_>, now: Instant) -> Answer {
         let mut state = self.state();
+        let bytes = ask.bytes.max(LEAST_BYTES);
         if state.failures.get(&ask.failure.to_owned()).is_some_and(|since| now - *since < DAY) {
             return Answer::Folded;
         }
@@ -109,30 +117,47 @@ impl Budget {
             Some((since, bytes)) if now - *since < DAY => (*since, *bytes),
             _ => (now, 0),
         };
-        let kept: u64 = state.held.bytes.values().sum();
-        let by_route = state.held.bytes.get(ask.route).copied().unwrap_or_default();
-        let fits = kept + ask.bytes <= MOST_BYTES
+        let kept: u64 = state.held.routes.values().map(charge).sum();
+        let by_route = state.held.routes.get(ask.route).map(charge).unwrap_or_default();
+        let fits = kept + bytes <= MOST_BYTES
             && state.held.messages < MOST_MESSAGES
-            && by_route + ask.bytes <= of_route
-            && by_source + ask.bytes <= of_route / SENDERS;
+            && by_route + bytes <= of_route
+            && by_source + bytes <= of_route / SENDERS;
         if !fits {
             return Answer::Full;
         }
         state.held.messages += 1;
-        *state.held.bytes.entry(ask.route.to_owned()).or_default() += ask.bytes;
-        state.sources.put(source, (since, by_source + ask.bytes));
+        let held = state.held.routes.entry(ask.route.to_owned()).or_default();
+        held.messages += 1;
+        held.bytes += bytes;
+        state.sources.put(source, (since, by_source + bytes));
         state.failures.put(ask.failure.to_owned(), now);
         Answer::Keep
     }
 
-    /// What was taken could not be kept: it may be tried again.
-    pub(crate) fn give_back(&self, failure: &str) {
-        self.state().failures.remove(&failure.to_owned());
+    /// What was taken could not be kept: it does not count, and may be tried again.
+    pub(crate) fn give_back(&self, ask: Ask<'_>) {
+        let mut state = self.state();
+        let bytes = ask.bytes.max(LEAST_BYTES);
+        state.failures.remove(&ask.failure.to_owned());
+        state.held.messages = state.held.messages.saturating_sub(1);
+        if let Some(held) = state.held.routes.get_mut(ask.route) {
+            *held = Held { messages: held.messages.saturating_sub(1), bytes: held.bytes.saturating_sub(bytes) };
+        }
+        let source = (ask.route.to_owned(), ask.source);
+        if let Some((since, kept)) = state.sources.get(&source).copied() {
+            state.sources.put(source, (since, kept.saturating_sub(bytes)));
+        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is held counts as.
+fn charge(held: &Held) -> u64 {
+    held.bytes.max(held.messages * LEAST_BYTES)
 }
 
 /// The last values by key, so many at most.
@@ -203,11 +228,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_sender_of_tiny_webhooks_uses_up_its_own_share_and_no_more() {
+        let (budget, now) = (Budget::default(), Instant::now());
+        let fill = |source: &str| {
+            let take = |n: &u64| budget.take(ask("a", source, &format!("{source} {n}"), 100), now) == Answer::Keep;
+            (0..20_000).take_while(take).count()
+        };
+        assert_eq!(fill("203.0.113.1"), 1250, "a quarter of half of 10,000");
+        assert_eq!(fill("203.0.113.2"), 1250);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_same_failure_is_kept_once_a_day_and_what_could_not_be_kept_may_be_tried_again() {
         let budget = Budget::default();
         let take = |failure| budget.take(ask("a", "203.0.113.1", failure, 10), Instant::now());
         assert_eq!((take("one"), take("one"), take("two")), (Answer::Keep, Answer::Folded, Answer::Keep));
-        budget.give_back("one");
+        budget.give_back(ask("a", "203.0.113.1", "one", 10));
+        assert_eq!(budget.state().held.messages, 1);
         assert_eq!(take("one"), Answer::Keep);
         tokio::time::advance(DAY).await;
         assert_eq!(take("two"), Answer::Keep);
@@ -217,14 +254,16 @@ mod tests {
     async fn what_the_queue_says_of_itself_counts_and_so_does_what_was_kept_since() {
         let (budget, start) = (Budget::default(), Instant::now());
         assert!(budget.is_stale(start));
-        let held = |mib: u64| Holdings { messages: 1, bytes: [("a".to_owned(), mib * MIB)].into() };
-        budget.refresh(Some(held(31)), start);
-        assert!(!budget.is_stale(start) && budget.is_stale(start + REFRESH));
+        let of_a = |mib: u64| [("a".to_owned(), Held { messages: 1, bytes: mib * MIB })].into();
+        let held = |mib: u64| Holdings { messages: 1, routes: of_a(mib) };
+        budget.refresh(Some(held(31)));
+        assert!(!budget.is_stale(start), "one asks for all");
         let take = |failure, mib| budget.take(ask("a", "203.0.113.1", failure, mib * MIB), start);
         assert_eq!((take("one", 2), take("one", 1), take("two", 1)), (Answer::Full, Answer::Keep, Answer::Full));
-        budget.refresh(Some(held(0)), start);
+        assert!(budget.is_stale(start + REFRESH));
+        budget.refresh(Some(held(0)));
         assert_eq!(take("two", 1), Answer::Keep, "it was removed, or sent on");
-        budget.refresh(Some(Holdings { messages: MOST_MESSAGES, bytes: Default::default() }), start);
+        budget.refresh(Some(Holdings { messages: MOST_MESSAGES, routes: Default::default() }));
         assert_eq!(take("three", 0), Answer::Full);
     }
 

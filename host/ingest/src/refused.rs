@@ -101,12 +101,16 @@ impl Ingest {
         let (reason, detail) = (refusal.reason(), refusal.detail());
         let letter = DeadLetter::refused_at_ingest(id, route, reason, detail, now);
         let mut message = letter.carried_by(keys.group.clone(), envelope::encode(webhook), keys.attributes());
+        // A stranger's copy of the body must not stand for the real one.
+        let proof = route.verify.as_ref().map(|verification| verification.bind(b"", webhook)).unwrap_or_default();
         let parts = [
             route.path.as_bytes(),
             b"\0",
             letter.reason.as_bytes(),
             b"\0",
             letter.detail.as_bytes(),
+            b"\0",
+            proof.as_bytes(),
             b"\0",
             &webhook.body,
         ];
@@ -118,7 +122,7 @@ impl Ingest {
                 warn!(error = %error, "what is kept of refused webhooks is not known, counting from what was");
                 None
             });
-            self.budget.refresh(held, Instant::now());
+            self.budget.refresh(held);
         }
         let routes = self.routes.iter().filter(|route| route.can_refuse()).count();
         let bytes = message.size() as u64 + ROW;
@@ -132,7 +136,7 @@ impl Ingest {
             Ok(_) => "yes",
             Err(error) => {
                 warn!(error = %error, "what was refused could not be kept");
-                self.budget.give_back(&failure);
+                self.budget.give_back(ask);
                 "failed"
             }
         }

@@ -138,18 +138,21 @@ async fn take(ingest: &Ingest, route: &Route, request: Request) -> Response {
         return ingest.refuse(route, &webhook, &keys, Refusal::MissingKey(&keys.problems), from).await;
     }
     // A proof is for one route: another may have the same secret.
-    let proof = proof.map(|proof| Proof { id: format!("{}/{}", route.path, proof.id), ..proof });
+    let proof = proof.map(|proof| proof.of_route(&route.path));
     store(ingest, route, webhook, keys, proof).await
 }
 
 async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, proof: Option<Proof>) -> Response {
     let attributes = keys.attributes();
-    let Keys { group, former_group, dedup, problems } = keys;
+    let Keys { group, former_group, dedup, proof_id, problems } = keys;
     let (dedup_id, webhook_id) = dedup.map(|dedup| (dedup.id, dedup.webhook_id)).unzip();
     let message = NewMessage {
         group: group.clone(),
         // Without a key of its own an event is the same as another if what was signed is, its time with it.
-        dedup_id: dedup_id.or_else(|| proof.as_ref().map(proof_id)).unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+        dedup_id: dedup_id
+            .or(proof_id)
+            .or_else(|| proof.as_ref().map(|proof| proof.id.clone()))
+            .unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
         body: envelope::encode(&webhook),
         attributes,
     };
@@ -178,11 +181,6 @@ async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, pro
             again("the event could not be stored: send it again")
         }
     }
-}
-
-/// A proof as a deduplication id: its digest.
-fn proof_id(proof: &Proof) -> String {
-    proof.id.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, Response> {

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_core::clock::Timestamp;
 use towpath_core::dead_letter::{DEAD_LETTER_ATTRIBUTE, DeadLetter};
-use towpath_core::queue::{Holdings, QueueError};
+use towpath_core::queue::{Held, Holdings, QueueError};
 
 use crate::browse::Depth;
 use crate::error::failed;
@@ -106,7 +106,7 @@ const ROW: u64 = 512;
 
 /// What a queue holds, by the routes of its dead letters.
 pub(crate) fn holdings(connection: &Connection, queue: i64) -> rusqlite::Result<Holdings> {
-    // Lengths are in the heads of rows: no body is read for them.
+    // Lengths are in the heads of rows; a route stands behind the body, so what is kept is read once.
     let sql = "SELECT coalesce(route, ''), count(*), coalesce(sum(octet_length(body) + octet_length(attributes)), 0)
         FROM messages WHERE queue = ?1 GROUP BY 1";
     let mut held = Holdings::default();
@@ -115,7 +115,7 @@ pub(crate) fn holdings(connection: &Connection, queue: i64) -> rusqlite::Result<
     while let Some(row) = rows.next()? {
         let (route, messages, bytes): (String, u64, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         held.messages += messages;
-        held.bytes.insert(route, bytes + messages * ROW);
+        held.routes.insert(route, Held { messages, bytes: bytes + messages * ROW });
     }
     Ok(held)
 }

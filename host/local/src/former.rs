@@ -2,6 +2,7 @@
 //! so for as long as something is, those keys stay with it.
 
 use rusqlite::{Connection, params};
+use towpath_core::dead_letter::UNVERIFIED;
 use towpath_core::queue::GroupId;
 
 use crate::notes;
@@ -24,15 +25,30 @@ pub(crate) fn goes_on(
     former: &GroupId,
 ) -> rusqlite::Result<bool> {
     let last: i64 = notes::read(connection, NOTE)?.and_then(|text| text.parse().ok()).unwrap_or_default();
+    if last == 0 {
+        return Ok(false);
+    }
+    // Dead letters of it, behind which it is parked, go back there.
+    let letters =
+        "SELECT 1 FROM queues q JOIN groups g ON g.queue = q.id AND g.name = ?2 JOIN messages m ON m.grp = g.id
+        WHERE q.id <> ?1 AND m.seq <= ?3 AND m.reason <> ?4 LIMIT 1";
+    let parked = params![queue, former.as_str(), last, UNVERIFIED];
+    let is_parked = connection.prepare_cached(letters)?.exists(parked)?;
     let is_left = "SELECT 1 FROM messages WHERE queue = ?1 AND seq <= ?2 LIMIT 1";
-    if last == 0 || !connection.prepare_cached(is_left)?.exists([queue, last])? {
+    if !is_parked && !connection.prepare_cached(is_left)?.exists([queue, last])? {
         return Ok(false);
     }
     let has = |group: &GroupId| {
         let sql = "SELECT 1 FROM groups WHERE queue = ?1 AND name = ?2";
         connection.prepare_cached(sql)?.exists(params![queue, group.as_str()])
     };
-    Ok(!has(group)? && has(former)?)
+    Ok(!has(group)? && (is_parked || has(former)?))
+}
+
+/// A message got another number. If it may stand in a group of an old name, it still may.
+pub(crate) fn renumbered(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
+    let last: i64 = notes::read(connection, NOTE)?.and_then(|text| text.parse().ok()).unwrap_or_default();
+    if from <= last && to > last { extend(connection, to) } else { Ok(()) }
 }
 
 /// A message was stored under a former name.
@@ -44,10 +60,11 @@ pub(crate) fn extend(connection: &Connection, seq: i64) -> rusqlite::Result<()> 
 mod tests {
     use tempfile::TempDir;
     use towpath_core::clock::Clock;
+    use towpath_core::dead_letter::DeadLetter;
     use towpath_core::queue::{Arrival, NewMessage, Queue as _, Receive};
 
     use super::*;
-    use crate::{LocalQueue, QueueSettings, Store};
+    use crate::{Browsed, LocalQueue, QueueSettings, SentBack, Store};
 
     async fn arrive(queue: &LocalQueue, group: &str, former: Option<&str>) {
         let message = NewMessage {
@@ -114,6 +131,57 @@ mod tests {
         arrive(&queue, "old", None).await;
         arrive(&queue, "new", Some("old")).await;
         assert_eq!(groups(&queue).await, ["other", "new", "old", "new"]);
+    }
+
+    /// A store that an earlier version has left with an event and a dead letter of the group `old`.
+    async fn left_behind(folder: &TempDir) -> (Store, LocalQueue, LocalQueue) {
+        let store = Store::open(folder.path(), Clock::wall()).expect("store");
+        let queue = store.queue("events.fifo", QueueSettings::default()).await.expect("queue");
+        let dead = store.queue("dead.fifo", QueueSettings::default()).await.expect("queue");
+        arrive(&queue, "old", None).await;
+        let death = DeadLetter { v: 1, reason: "refused".to_owned(), id: "m".to_owned(), ..DeadLetter::default() };
+        dead.send(death.carried_by("old".into(), "x".to_owned(), Default::default())).await.expect("letter");
+        store.set_note(NOTE, None).await.expect("note");
+        drop((queue, dead, store));
+        let store = Store::open(folder.path(), Clock::wall()).expect("store");
+        let queue = store.find("events.fifo").await.expect("look").expect("queue");
+        let dead = store.find("dead.fifo").await.expect("look").expect("queue");
+        (store, queue, dead)
+    }
+
+    #[tokio::test]
+    async fn a_key_waits_with_its_dead_letters_and_behind_what_they_were_sent_back_before() {
+        let folder = TempDir::new().expect("folder");
+        let (_store, queue, dead) = left_behind(&folder).await;
+        work(&queue).await;
+        arrive(&queue, "new", Some("old")).await;
+        assert_eq!(groups(&queue).await, ["old"], "it is parked with its dead letter");
+        let back = |letter: Browsed| {
+            let Browsed { group, body, .. } = letter;
+            Some(NewMessage { group, dedup_id: "back".to_owned(), body, attributes: Default::default() })
+        };
+        let moved = dead.send_group_back(&queue, &"old".into(), back).await.expect("moved");
+        assert_eq!(moved, SentBack::Moved(1));
+        arrive(&queue, "new", Some("old")).await;
+        assert_eq!(groups(&queue).await, ["old"; 3], "what was sent back has other numbers now");
+    }
+
+    #[tokio::test]
+    async fn a_store_that_was_recovered_knows_what_may_be_from_before() {
+        for noted in [true, false] {
+            let folder = TempDir::new().expect("folder");
+            let (store, queue, _) = left_behind(&folder).await;
+            if !noted {
+                store.set_note(NOTE, None).await.expect("note");
+            }
+            drop((queue, store));
+            let to = folder.path().join("saved");
+            crate::recover(folder.path(), &to, &Default::default()).expect("saved");
+            let store = Store::open(&to, Clock::wall()).expect("store");
+            let queue = store.find("events.fifo").await.expect("look").expect("queue");
+            arrive(&queue, "new", Some("old")).await;
+            assert_eq!(groups(&queue).await, ["old", "old"], "noted: {noted}");
+        }
     }
 
     #[tokio::test]

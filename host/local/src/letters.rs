@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_core::queue::{Attributes, GroupId, NewMessage, QueueError};
 
 use crate::browse::{BROWSED, Browsed, browsed};
+use crate::former;
 use crate::queue::LocalQueue;
 use crate::receive::refresh;
 use crate::send::{self, Extras, millis};
@@ -194,7 +195,9 @@ impl Mover {
             Letter::Taken { group } => drop(refresh(connection, group, here.retention).map_err(failed)?),
         }
         // The transaction sees to it that it is moved once; deduplication could only swallow it.
-        send::store(connection, self.to.id, there, message, &Extras::default(), now).map_err(failed)?;
+        let stored = send::store(connection, self.to.id, there, message, &Extras::default(), now);
+        let (_, seq) = stored.map_err(failed)?;
+        former::renumbered(connection, sequence.parse().unwrap_or(i64::MAX), seq).map_err(failed)?;
         self.store.wake(self.to.id);
         Ok(1)
     }
@@ -285,7 +288,8 @@ fn put_behind(
             SELECT queue, grp, id, dedup_id, sent_at, retained_from, visible_at, receive_count,
                 received_before, route, reason,
                 first_received_at, source, group_tag, trace, attributes, body FROM messages WHERE seq = ?1";
-        connection.prepare_cached(copy)?.execute([seq])?;
+        let copied = connection.prepare_cached(copy)?.insert([seq])?;
+        former::renumbered(connection, seq, copied)?;
         connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([seq])?;
         refresh(connection, grp, retention)?;
     }

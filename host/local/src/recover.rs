@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, Row, Rows, Statement, params_from_iter};
 
+use crate::former;
 use crate::settings::QueueSettings;
 use crate::store::{FILE, Store, StoreError};
 use crate::{counts, folder, schema};
@@ -85,6 +86,7 @@ fn fill(old: &Connection, new: &mut Connection, names: &BTreeMap<i64, String>) -
         let gaps = by_number(old, &into, table)?;
         recovered.gaps += if table == "messages" { gaps } else { 0 };
     }
+    into.execute("DELETE FROM notes", [])?;
     for table in NAMED {
         // Without these a duplicate may come through, a hold be forgotten, or a purge not be finished; nothing is lost.
         let columns = columns(old, &into, table)?;
@@ -96,6 +98,8 @@ fn fill(old: &Connection, new: &mut Connection, names: &BTreeMap<i64, String>) -
     }
     recovered.nameless_queues = name_queues(&into, names)?;
     recovered.nameless = regroup(&into)?;
+    // If it could not be saved, all that was may be from before.
+    into.execute_batch(former::BEGIN)?;
     recovered.messages = into.query_row("SELECT count(*) FROM messages", [], |row| row.get(0))?;
     into.commit()?;
     Ok(recovered)

@@ -124,7 +124,8 @@ impl Mover<'_> {
                 attributes: &letter.attributes,
                 body: &letter.body,
             };
-            send::insert(self.connection, &row, &kept_here, Duration::ZERO, self.now)?;
+            let seq = send::insert(self.connection, &row, &kept_here, Duration::ZERO, self.now)?;
+            crate::former::renumbered(self.connection, letter.seq, seq)?;
             self.connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([letter.seq])?;
             crate::receive::refresh(self.connection, letter.group_row, kept_there.retention)?;
             self.moved += 1;

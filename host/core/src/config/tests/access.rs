@@ -21,7 +21,7 @@ fn with(verify: &str, target: &str) -> String {
 #[test]
 fn every_verification_scheme_is_read() {
     let cases = [
-        "scheme = 'github', secret = 'hook', at = 'ingest'",
+        "scheme = 'github', secret = 'hook', at = 'pipeline'",
         "scheme = 'shopify', secret = ['hook', 'sss-token']",
         "scheme = 'stripe', secret = 'hook', tolerance = '1m'",
         "scheme = 'stripe', secret = 'hook', header = 'Calendly-Webhook-Signature'",
@@ -40,7 +40,7 @@ fn every_verification_scheme_is_read() {
         let route = config.routes.iter().next().expect("route");
         let verification = route.verify.as_ref().expect(case);
         assert_eq!(verification.secrets.len(), if case.contains('[') { 2 } else { 1 }, "{case}");
-        assert_eq!(verification.at_ingest, case.contains("ingest"), "{case}");
+        assert_eq!(verification.at_ingest, !case.contains("pipeline"), "{case}");
     }
 }
 
