@@ -71,7 +71,7 @@ locals {
       dead_letter_url = aws_sqs_queue.dead_letters.url
       refused_url     = one(aws_sqs_queue.refused[*].url)
     } : key => value if value != null }
-    dead_letters = { for key, value in { note_key = var.note_key } : key => value if value != null }
+    dead_letters = { for key, value in { note_key = var.note_keys } : key => value if length(value) > 0 }
     ingest       = { prefix = var.path_prefix, body_limit = local.body_limit }
     holds        = { url = "s3://${local.bucket}/${local.holds_key}" }
     secrets      = { prefix = var.secrets_prefix }

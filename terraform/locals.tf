@@ -27,7 +27,7 @@ locals {
       flatten([for target in values(var.targets) : [for auth in target.auth : compact(concat([auth.secret], coalesce(auth.secrets, [])))]]),
       flatten([for verify in local.verifications : compact(concat([verify.secret], coalesce(verify.secrets, [])))]),
       flatten([for plugin in values(var.plugins) : coalesce(plugin.secrets, [])]),
-      compact([var.note_key]),
+      var.note_keys,
     ) : split("#", name)[0]
   ])
 

@@ -184,7 +184,7 @@ variable "content_based_deduplication" {
 }
 
 variable "deduplication_scope" {
-  description = "Where a deduplication id counts: \"messageGroup\", with the throughput of each group, or \"queue\", with that of the queue. A change makes a new queue."
+  description = "Where a deduplication id counts: \"messageGroup\", with the throughput of each group, or \"queue\", with that of the queue: then events of two routes with the same id are one event, also where one of the routes verifies nothing. A change makes a new queue."
   type        = string
   default     = "messageGroup"
   nullable    = false
@@ -245,10 +245,11 @@ variable "plugin_public_key" {
   default     = null
 }
 
-variable "note_key" {
-  description = "The secret whose value proves operators' edits of dead letters, such as 32 random bytes in hex: `towpath dlq edit` and the host need it. Without it dead letters cannot be edited."
-  type        = string
-  default     = null
+variable "note_keys" {
+  description = "The secrets whose values prove operators' edits of dead letters, such as 32 random bytes in hex: `towpath dlq edit` and the host need them. The first one signs; name the old one behind it until what was edited is delivered. Without any dead letters cannot be edited."
+  type        = list(string)
+  default     = []
+  nullable    = false
 }
 
 variable "secrets_prefix" {

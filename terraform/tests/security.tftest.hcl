@@ -41,8 +41,8 @@ variables {
     { path = "a", group = "a/x", plugin = "p", verify = { scheme = "github", secrets = ["new", "old#key"] } },
     { path = "b", group = "b/x", plugin = "p", verify = { scheme = "stripe", secret = "stripe", tolerance = "1m", at = "pipeline" } },
   ]
-  note_key = "notes"
-  plugins  = { p = { secrets = ["api"] } }
+  note_keys = ["notes"]
+  plugins   = { p = { secrets = ["api"] } }
   targets = {
     sss = {
       url            = "https://sss.example.com"
@@ -99,7 +99,7 @@ run "what_is_refused_has_a_queue_of_its_own" {
     error_message = "The ingest function may send there."
   }
   assert {
-    condition     = jsondecode(aws_s3_object.config.content).dead_letters.note_key == "notes"
+    condition     = jsondecode(aws_s3_object.config.content).dead_letters.note_key == ["notes"]
     error_message = "The host and `dlq edit` name the same key."
   }
 }
