@@ -176,8 +176,11 @@ impl Queue for LocalQueue {
 
     async fn has_group(&self, group: &GroupId) -> Result<Option<bool>, QueueError> {
         let (queue, group) = (self.id, group.0.clone());
-        let sql = "SELECT 1 FROM messages m JOIN groups g ON g.id = m.grp
-            WHERE g.queue = ?1 AND g.name = ?2 AND m.reason IS NOT ?3 LIMIT 1";
+        // The head tells, unless a stranger caused it: then letters with other reasons are looked for on both sides of theirs.
+        let sql = "SELECT 1 FROM groups g WHERE g.queue = ?1 AND g.name = ?2 AND (
+            (SELECT m.reason IS NOT ?3 FROM messages m WHERE m.seq = g.head)
+            OR EXISTS (SELECT 1 FROM messages m WHERE m.grp = g.id AND m.reason IS NOT NULL AND m.reason < ?3)
+            OR EXISTS (SELECT 1 FROM messages m WHERE m.grp = g.id AND m.reason IS NOT NULL AND m.reason > ?3))";
         // What was sent and answered is committed, and so is seen.
         self.store
             .read(move |connection| connection.prepare_cached(sql)?.exists(params![queue, group, UNVERIFIED]).map(Some))

@@ -163,6 +163,9 @@ CREATE TABLE purges (
 ) STRICT;
 ";
 
+/// Dead letters by group and reason, which versions that do not know it keep up to date too.
+const LETTERS: &str = "CREATE INDEX IF NOT EXISTS messages_letters ON messages (grp, reason) WHERE reason IS NOT NULL;";
+
 /// What makes a new store.
 const NEW: [&str; 7] = [TABLES, SINCE_2, counts::COLUMNS, counts::TABLES, SINCE_4, SINCE_5, counts::WITHOUT_ZEROS];
 
@@ -247,6 +250,7 @@ pub(crate) fn make(connection: &mut Connection) -> rusqlite::Result<i64> {
     let version = upgrade(&transaction)?;
     if version == VERSION {
         transaction.execute_batch(former::BEGIN)?;
+        transaction.execute_batch(LETTERS)?;
     }
     transaction.commit()?;
     Ok(version)
