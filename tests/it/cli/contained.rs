@@ -81,9 +81,9 @@ fn config(target: &str, endpoint: &str) -> String {
         )
     };
     [
-        route("github", "scheme = 'github'", "guest"),
+        route("github", "scheme = 'github', at = 'pipeline'", "guest"),
         // Of its name alone nobody would know that it holds a secret.
-        route("header", "scheme = 'header', name = 'x-visitor'", "guest"),
+        route("header", "scheme = 'header', name = 'x-visitor', at = 'pipeline'", "guest"),
         route("basic", "scheme = 'basic', user = 'me', at = 'ingest'", "guest"),
         route("broken", "scheme = 'bearer'", "broken"),
         "[plugin.guest]\npath = 'guest.wasm'\nsecrets = ['token']\n".to_owned(),
