@@ -8,15 +8,15 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+#[cfg(target_os = "linux")]
 use rustix::fs::OFlags;
 use tempfile::TempDir;
 use tracing::warn;
 
+use crate::regular::{self, Links};
+
 const FILE: u32 = 0o600;
 const FOLDER: u32 = 0o700;
-
-/// A pipe that somebody put in a file's place fails to open, and nobody waits for its other end.
-const FLAGS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
 
 /// Makes a folder, and those above it, where they are missing.
 pub fn make_folder(path: &Path) -> io::Result<()> {
@@ -43,11 +43,8 @@ pub fn make(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
     }
-    refuse_link(path)?;
-    match std::fs::symlink_metadata(path)?.is_file() {
-        true => tighten(path),
-        false => return Err(no_file(path)),
-    }
+    regular::is_regular(path, std::fs::symlink_metadata(path)?.file_type())?;
+    tighten(path);
     Ok(())
 }
 
@@ -63,7 +60,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Copies a file to one that is not there yet.
 pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    io::copy(&mut opened(OpenOptions::new().read(true), from)?, &mut create(to)?).map(drop)
+    io::copy(&mut regular::open(OpenOptions::new().read(true), from, Links::Refuse)?, &mut create(to)?).map(drop)
 }
 
 /// Opens a file to append to it, and makes it if it is missing.
@@ -110,15 +107,9 @@ pub fn passing_folder(prefix: &str, inside: Option<&Path>) -> io::Result<TempDir
 pub fn refuse_link(path: &Path) -> io::Result<()> {
     // A slash at its end would follow it.
     let path: PathBuf = path.components().collect();
-    match std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
-        true => Err(io::Error::new(
-            ErrorKind::InvalidInput,
-            format!(
-                "{} is a symbolic link, which is not followed: remove it, or name what it points to",
-                path.display()
-            ),
-        )),
-        false => Ok(()),
+    match std::fs::symlink_metadata(&path) {
+        Ok(found) if found.is_symlink() => regular::is_regular(&path, found.file_type()),
+        _ => Ok(()),
     }
 }
 
@@ -153,19 +144,9 @@ fn made(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn opened(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let flags = FLAGS.bits().cast_signed();
-    let file = options.custom_flags(flags).open(path).map_err(|error| match refuse_link(path) {
-        Err(link) => link,
-        Ok(()) if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => no_file(path),
-        Ok(()) => error,
-    })?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(no_file(path)) }
-}
-
 /// Opens a file that is there, and takes the rights of all others on it.
 fn tight(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let file = opened(options, path)?;
+    let file = regular::open(options, path, Links::Refuse)?;
     if file.metadata()?.permissions().mode() & 0o777 & !FILE != 0 {
         warn_if_loose(path, file.set_permissions(Permissions::from_mode(FILE)));
     }
@@ -173,11 +154,39 @@ fn tight(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
 }
 
 fn set(path: &Path, right: u32) {
-    let Ok(found) = std::fs::symlink_metadata(path) else { return };
-    if !(found.is_file() || found.is_dir()) || found.permissions().mode() & 0o777 & !right == 0 {
-        return;
+    match set_unopened(path, right) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        tightened => warn_if_loose(path, tightened),
     }
-    warn_if_loose(path, std::fs::set_permissions(path, Permissions::from_mode(right)));
+}
+
+/// Neither follows a link nor opens the file: to close a database that SQLite has open in this process would drop SQLite's locks (POSIX,
+/// `fcntl`).
+#[cfg(target_os = "linux")]
+fn set_unopened(path: &Path, right: u32) -> io::Result<()> {
+    use std::os::fd::AsRawFd as _;
+
+    // `fchmodat` takes AT_SYMLINK_NOFOLLOW only as `fchmodat2`, since Linux 6.6. O_PATH names the file without opening it.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW;
+    let named = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    match is_loose(&named.metadata()?, right) {
+        true => std::fs::set_permissions(format!("/proc/self/fd/{}", named.as_raw_fd()), Permissions::from_mode(right)),
+        false => Ok(()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_unopened(path: &Path, right: u32) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, Mode};
+
+    match is_loose(&std::fs::symlink_metadata(path)?, right) {
+        true => Ok(rustix::fs::chmodat(CWD, path, Mode::from_bits_truncate(right as _), AtFlags::SYMLINK_NOFOLLOW)?),
+        false => Ok(()),
+    }
+}
+
+fn is_loose(found: &Metadata, right: u32) -> bool {
+    (found.is_file() || found.is_dir()) && found.permissions().mode() & 0o777 & !right != 0
 }
 
 fn warn_if_loose(path: &Path, tightened: io::Result<()>) {
@@ -188,11 +197,6 @@ fn warn_if_loose(path: &Path, tightened: io::Result<()>) {
 
 fn mode(path: &Path) -> io::Result<u32> {
     Ok(std::fs::symlink_metadata(path)?.permissions().mode() & 0o777)
-}
-
-fn no_file(path: &Path) -> io::Error {
-    let problem = format!("{} is not a regular file: remove it, or name another", path.display());
-    io::Error::new(ErrorKind::InvalidInput, problem)
 }
 
 /// Puts a folder on the disk: the names in it, not what is in its files.

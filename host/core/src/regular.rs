@@ -1,6 +1,6 @@
-//! Reading files that others may have put there: regular files only, and no more bytes than a limit.
+//! Opening files that others may have put there: regular files only, and reading no more of them than a limit.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -25,32 +25,35 @@ pub enum Links {
     Refuse,
 }
 
-/// Opens a regular file to read it, and says how long it is. Anything else is an error, and nothing waits: a pipe that nobody
-/// writes to would never open, and a device would never end. What is open is what is checked, so that it cannot be exchanged
-/// in between.
-pub fn open(path: &Path, links: Links) -> io::Result<(File, u64)> {
+/// Opens a regular file. Anything else is an error that names it, and nothing waits: a pipe that nobody writes to would never open,
+/// and a device would never end. What is open is what is checked, so that it cannot be exchanged in between.
+pub fn open(options: &mut OpenOptions, path: &Path, links: Links) -> io::Result<File> {
     let follow = if links == Links::Refuse { OFlags::NOFOLLOW } else { OFlags::empty() };
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY | follow;
-    let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
-    let file = opened.map_err(|error| match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-        Some(rustix::io::Errno::LOOP) if links == Links::Refuse => irregular("a symbolic link"),
-        Some(rustix::io::Errno::NXIO) => irregular("a socket or a device"),
-        _ => error,
+    let file = options.custom_flags(flags.bits().cast_signed()).open(path).map_err(|error| {
+        let found = if links == Links::Refuse { fs::symlink_metadata(path) } else { fs::metadata(path) };
+        // What the system says of a link or a pipe ("too many levels", "no such device") helps nobody.
+        found.ok().and_then(|found| is_regular(path, found.file_type()).err()).unwrap_or(error)
     })?;
-    let found = file.metadata()?;
-    let kind = found.file_type();
-    match kind.is_file() {
-        true => Ok((file, found.len())),
-        false if kind.is_dir() => Err(irregular("a folder")),
-        false if kind.is_fifo() => Err(irregular("a pipe")),
-        false => Err(irregular("a socket or a device")),
-    }
+    is_regular(path, file.metadata()?.file_type())?;
+    Ok(file)
+}
+
+/// Fails if it is anything but a regular file, and says what.
+pub(crate) fn is_regular(path: &Path, kind: FileType) -> io::Result<()> {
+    let (what, cure) = match kind {
+        _ if kind.is_file() => return Ok(()),
+        _ if kind.is_symlink() => ("a symbolic link, which is not followed", "name what it points to"),
+        _ if kind.is_dir() => ("a folder, not a regular file", "name another"),
+        _ if kind.is_fifo() => ("a pipe, not a regular file", "name another"),
+        _ => ("a socket or a device, not a regular file", "name another"),
+    };
+    Err(io::Error::new(ErrorKind::InvalidInput, format!("{} is {what}: remove it, or {cure}", path.display())))
 }
 
 /// Reads a regular file of at most `limit` bytes. A longer one is an error, however long it says it is.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let (file, length) = open(path, Links::Follow)?;
-    read_open(file, length, limit)
+    read_open(open(OpenOptions::new().read(true), path, Links::Follow)?, limit)
 }
 
 /// As [`read`], of a file that must be UTF-8.
@@ -60,7 +63,8 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
 }
 
 /// Reads a file that [`open`] opened.
-pub(crate) fn read_open(file: File, length: u64, limit: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_open(file: File, limit: u64) -> io::Result<Vec<u8>> {
+    let length = file.metadata()?.len();
     if length > limit {
         return Err(too_large(limit));
     }
@@ -71,10 +75,6 @@ pub(crate) fn read_open(file: File, length: u64, limit: u64) -> io::Result<Vec<u
         true => Err(too_large(limit)),
         false => Ok(bytes),
     }
-}
-
-fn irregular(what: &str) -> io::Error {
-    io::Error::new(ErrorKind::InvalidInput, format!("it is {what}, and only regular files are read"))
 }
 
 fn too_large(limit: u64) -> io::Error {
@@ -140,7 +140,8 @@ mod tests {
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
         std::fs::write(&file, "x").expect("written");
         std::os::unix::fs::symlink(&file, &link).expect("a link");
-        assert!(open(&link, Links::Follow).is_ok());
-        assert!(open(&link, Links::Refuse).expect_err("a link").to_string().contains("a symbolic link"));
+        let opened = |links| open(OpenOptions::new().read(true), &link, links).map_err(|error| error.to_string());
+        assert!(opened(Links::Follow).is_ok());
+        assert!(opened(Links::Refuse).expect_err("a link").contains("link is a symbolic link"));
     }
 }

@@ -14,11 +14,12 @@ use super::{err, towpath};
 type Headers = &'static [(&'static str, &'static str)];
 
 /// What a page of another site sends, and what answers it.
-const PAGES: [(&str, Headers, u16); 6] = [
+const PAGES: [(&str, Headers, u16); 7] = [
     ("a name that was pointed here", &[("host", "evil.example:9324"), ("sec-fetch-site", "same-origin")], 421),
     ("a simple request", &[("origin", "https://evil.example")], 403),
     ("a frame without an origin", &[("origin", "null")], 403),
     ("an image", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")], 403),
+    ("a frame", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")], 403),
     ("another port of this machine", &[("origin", "http://127.0.0.1:1"), ("sec-fetch-site", "same-site")], 403),
     ("a name under localhost", &[("origin", "http://x.localhost:3000"), ("sec-fetch-site", "cross-site")], 403),
 ];

@@ -3,7 +3,8 @@
 //! A page whose author points the name of its own site at 127.0.0.1 (DNS rebinding) is of the same origin as what listens there, and
 //! reads its answers. Its requests still name that site in `Host`. A page of any other origin reads no answers, but its simple requests
 //! are sent; they say where they come from in `Origin` and `Sec-Fetch-Site` (<https://www.w3.org/TR/fetch-metadata/>). No preflight is
-//! granted: requests that need one are never sent.
+//! granted: requests that need one are never sent. A link to a listener works: the page that has it reads no answer, and no GET changes
+//! anything.
 
 mod name;
 
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
@@ -46,8 +47,8 @@ struct Logged {
 /// Why a request is refused.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Refusal {
-    /// There is none, more than one, or one that is no name and no address.
-    NoHost,
+    /// There is more than one, or one that is no name and no address.
+    BadHost,
     /// It is not a name of this host.
     Host(String),
     /// A page of this origin made it.
@@ -62,8 +63,9 @@ impl Guard {
         Guard { names: names.into(), ..Guard::default() }
     }
 
-    /// Whatever name clients call: for those who show a token, which no page has, and for ingest, which stands behind proxies and
-    /// tunnels. Pages are still only those that were served by a name of this host.
+    /// Whatever name clients call: for those who show a token, which no page has, and for ingest, which stands behind proxies, load
+    /// balancers and tunnels. A page whose name was pointed here can send a GET then, and read the answer; what it posts has an `Origin`,
+    /// which is refused. So without a token nothing may be served that is not for everybody.
     pub(crate) fn for_any_host(self) -> Guard {
         Guard { any_host: true, ..self }
     }
@@ -73,7 +75,7 @@ impl Guard {
         Guard { pages: Some(origins.into()), ..self }
     }
 
-    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+    fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
         let host = self.host(uri, headers);
         if !self.any_host {
             host.as_ref().map_err(Clone::clone)?;
@@ -86,14 +88,17 @@ impl Guard {
             if self.pages.as_ref().is_some_and(|pages| pages.contains(&origin.text)) {
                 return Ok(());
             }
-            host.ok().filter(|host| origin.is_of(host)).ok_or_else(foreign)?;
+            host.ok().flatten().filter(|host| origin.is_of(host)).ok_or_else(foreign)?;
+        }
+        if follows_link(method, headers) {
+            return Ok(());
         }
         let mut sites = headers.get_all("sec-fetch-site").iter();
         sites.all(|site| OWN_SITES.contains(&site.as_bytes())).then_some(()).ok_or(Refusal::Site)
     }
 
-    /// What the request calls this host, if that is a name of it.
-    fn host(&self, uri: &Uri, headers: &HeaderMap) -> Result<Authority, Refusal> {
+    /// What the request calls this host, if that is a name of it. Health checks of HTTP/1.0 call it nothing; every browser does.
+    fn host(&self, uri: &Uri, headers: &HeaderMap) -> Result<Option<Authority>, Refusal> {
         let mut said = headers.get_all(header::HOST).iter().map(|host| host.to_str().ok().and_then(Authority::read));
         // Of HTTP/2 the one, of HTTP/1.1 the other: where both are there, both count.
         let target = uri.authority().map(|authority| Authority::read(authority.as_str()));
@@ -101,10 +106,11 @@ impl Guard {
             (Some(Some(host)), None, None) => host,
             (Some(Some(host)), None, Some(Some(target))) if host == target => host,
             (None, None, Some(Some(target))) => target,
-            _ => return Err(Refusal::NoHost),
+            (None, None, None) => return Ok(None),
+            _ => return Err(Refusal::BadHost),
         };
         match host.is_local() || self.names.iter().any(|name| host.is(name)) {
-            true => Ok(host),
+            true => Ok(Some(host)),
             false => Err(Refusal::Host(host.to_string())),
         }
     }
@@ -121,9 +127,9 @@ impl Guard {
 
     fn says(&self, refusal: &Refusal) -> String {
         match refusal {
-            Refusal::NoHost => {
-                "the request must have one Host: localhost, an IP address, or a name that towpath was started with, as \
-                --allow-host NAME"
+            Refusal::BadHost => {
+                "the request has more than one Host, or one that is not valid: send localhost, an IP address, or a name that towpath \
+                was started with, as --allow-host NAME"
                     .to_owned()
             }
             Refusal::Host(name) => format!(
@@ -142,12 +148,24 @@ impl Guard {
     }
 }
 
+/// Whether somebody followed a link to this, in a window of its own: a frame is a document of another kind.
+fn follows_link(method: &Method, headers: &HeaderMap) -> bool {
+    let is_only = |name: &str, value: &str| {
+        let mut values = headers.get_all(name).iter();
+        values.next().is_some_and(|said| said == value) && values.next().is_none()
+    };
+    let reads = *method == Method::GET || *method == Method::HEAD;
+    reads && is_only("sec-fetch-mode", "navigate") && is_only("sec-fetch-dest", "document")
+}
+
 /// Answers what is refused; everything else goes on.
 pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let Err(refusal) = guard.check(request.uri(), request.headers()) else { return next.run(request).await };
+    let Err(refusal) = guard.check(request.method(), request.uri(), request.headers()) else {
+        return next.run(request).await;
+    };
     guard.log(&refusal);
     let status = match refusal {
-        Refusal::NoHost | Refusal::Host(_) => StatusCode::MISDIRECTED_REQUEST,
+        Refusal::BadHost | Refusal::Host(_) => StatusCode::MISDIRECTED_REQUEST,
         Refusal::Origin(_) | Refusal::Site => StatusCode::FORBIDDEN,
     };
     let problem = guard.says(&refusal);

@@ -122,9 +122,9 @@ impl Cache {
     }
 
     fn read(&self, file: &Path, bound: &Bound) -> io::Result<Vec<u8>> {
-        let (opened, length) = regular::open(file, Links::Refuse)?;
+        let opened = regular::open(OpenOptions::new().read(true), file, Links::Refuse)?;
         let used = opened.try_clone()?;
-        let entry = regular::read_open(opened, length, MAX_NATIVE)?;
+        let entry = regular::read_open(opened, MAX_NATIVE)?;
         let (mac, native) = entry
             .strip_prefix(MAGIC)
             .and_then(|rest| rest.split_at_checked(MAC_LENGTH))

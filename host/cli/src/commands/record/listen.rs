@@ -61,7 +61,10 @@ impl Recorder<'_> {
         let config = Found::config_of(&self.args.place).await?;
         self.know(config.as_ref(), output);
         if !address.ip().is_loopback() {
-            output.note("anybody who reaches this address can write cases: bind 127.0.0.1 behind a tunnel instead");
+            output.note(
+                "anybody who reaches this address can write cases: bind 127.0.0.1 behind a tunnel instead, and name the tunnel with \
+                --allow-host NAME",
+            );
         }
         let onward = self.args.forward.as_deref().map(Onward::to).transpose()?;
         let hands_on = onward.is_some();

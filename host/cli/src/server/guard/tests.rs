@@ -3,14 +3,18 @@
 use super::*;
 
 fn asked(guard: &Guard, target: &str, headers: &[(&str, &str)]) -> Result<(), u16> {
+    asked_by(&Method::GET, guard, target, headers)
+}
+
+fn asked_by(method: &Method, guard: &Guard, target: &str, headers: &[(&str, &str)]) -> Result<(), u16> {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         let name: axum::http::HeaderName = name.parse().expect("a name");
         map.append(name, axum::http::HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
     }
-    let refused = guard.check(&target.parse().expect("a target"), &map);
+    let refused = guard.check(method, &target.parse().expect("a target"), &map);
     refused.map_err(|refusal| match refusal {
-        Refusal::NoHost | Refusal::Host(_) => 421,
+        Refusal::BadHost | Refusal::Host(_) => 421,
         Refusal::Origin(_) | Refusal::Site => 403,
     })
 }
@@ -35,6 +39,8 @@ fn only_names_of_this_host_are_answered() {
         ("/", &["HOST.docker.internal."], Ok(())),
         ("http://localhost:9324/x", &["localhost:9324"], Ok(())),
         ("http://127.0.0.1/x", &[], Ok(())),
+        // A health check of HTTP/1.0.
+        ("/", &[], Ok(())),
         ("/", &["evil.example"], Err(421)),
         ("/", &["evil.example:9324"], Err(421)),
         ("/", &["localhost.evil.example"], Err(421)),
@@ -42,7 +48,6 @@ fn only_names_of_this_host_are_answered() {
         ("/", &["127.0.0.1.evil.example"], Err(421)),
         ("/", &["docker.internal"], Err(421)),
         ("/", &["x.host.docker.internal"], Err(421)),
-        ("/", &[], Err(421)),
         ("/", &[""], Err(421)),
         ("/", &["localhost", "localhost"], Err(421)),
         ("/", &["localhost", "evil.example"], Err(421)),
@@ -123,6 +128,49 @@ fn what_a_browser_says_of_the_site_of_a_page_counts_where_it_says_it() {
         assert_eq!(asked(&guard(), "/", &headers), expected, "{sites:?}");
         assert_eq!(asked(&guard().for_any_host(), "/", &headers), expected, "{sites:?}");
     }
+}
+
+#[test]
+fn a_request_without_a_host_is_still_refused_if_a_page_sent_it() {
+    assert_eq!(asked(&guard(), "/", &[("origin", "http://localhost")]), Err(403));
+    assert_eq!(asked(&guard(), "/", &[("sec-fetch-site", "cross-site")]), Err(403));
+}
+
+#[test]
+fn a_link_on_a_page_of_another_site_works_and_nothing_else_of_that_page_does() {
+    const LINK: [(&str, &str); 4] = [
+        ("host", "localhost"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+    ];
+    for guard in [guard(), guard().for_any_host()] {
+        for method in [Method::GET, Method::HEAD] {
+            assert_eq!(asked_by(&method, &guard, "/metrics", &LINK), Ok(()), "{method}");
+        }
+        for method in [Method::POST, Method::OPTIONS, Method::DELETE] {
+            assert_eq!(asked_by(&method, &guard, "/metrics", &LINK), Err(403), "{method}");
+        }
+        for (name, value) in [
+            ("sec-fetch-mode", "no-cors"),
+            ("sec-fetch-mode", "cors"),
+            ("sec-fetch-dest", "iframe"),
+            ("sec-fetch-dest", "object"),
+            ("sec-fetch-dest", "image"),
+            ("sec-fetch-dest", "empty"),
+        ] {
+            let changed = LINK.map(|(known, said)| (known, if known == name { value } else { said }));
+            assert_eq!(asked(&guard, "/metrics", &changed), Err(403), "{name}: {value}");
+            let twice = [&LINK[..], &[(name, value)]].concat();
+            assert_eq!(asked(&guard, "/metrics", &twice), Err(403), "{name}: {value} too");
+            let without: Vec<_> = LINK.into_iter().filter(|(known, _)| *known != name).collect();
+            assert_eq!(asked(&guard, "/metrics", &without), Err(403), "no {name}");
+        }
+        let posted = [&LINK[..], &[("origin", "https://evil.example")]].concat();
+        assert_eq!(asked(&guard, "/metrics", &posted), Err(403));
+    }
+    let rebound = LINK.map(|(name, said)| (name, if name == "host" { "evil.example" } else { said }));
+    assert_eq!(asked(&guard(), "/metrics", &rebound), Err(421));
 }
 
 #[test]

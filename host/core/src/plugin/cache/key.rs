@@ -33,13 +33,13 @@ impl Key {
     fn read(file: &Path) -> Result<Option<Key>, CacheError> {
         let unusable = |source| CacheError::KeyFile { file: file.to_owned(), source };
         let unsafe_for = |problem: &str| CacheError::Key { file: file.to_owned(), problem: problem.to_owned() };
-        let (opened, length) = match regular::open(file, Links::Refuse) {
+        let opened = match regular::open(OpenOptions::new().read(true), file, Links::Refuse) {
             Ok(opened) => opened,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unusable(error)),
         };
         private::only_mine(&opened.metadata().map_err(unusable)?).map_err(unsafe_for)?;
-        let bytes = regular::read_open(opened, length, regular::MAX_KEY).map_err(unusable)?;
+        let bytes = regular::read_open(opened, regular::MAX_KEY).map_err(unusable)?;
         let key = bytes.try_into().map_err(|_| unsafe_for("is no key of 32 bytes"))?;
         Ok(Some(Key(key)))
     }
