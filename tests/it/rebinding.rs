@@ -33,7 +33,7 @@ const SET_UP: &str = r#"
 "#;
 
 const CURE: &str = "this test needs namespaces for networks and mounts, and they are not allowed here. In Docker, use \
-    `--security-opt seccomp=unconfined --security-opt apparmor=unconfined`, or `--cap-add SYS_ADMIN --cap-add NET_ADMIN`; on Ubuntu, \
+    `--security-opt seccomp=unconfined --security-opt apparmor=unconfined`; on Ubuntu, \
     `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, or run it as root; elsewhere, see `sysctl user.max_user_namespaces`. To \
     leave DNS rebinding untested, set TOWPATH_TEST_NO_NAMESPACES=1 (not in CI)";
 
