@@ -29,7 +29,7 @@ use tracing::{debug, info, warn};
 use crate::args::ConfigFile;
 use crate::server::{Guard, HostName};
 use crate::supervisor::Supervisor;
-use crate::{aws, note_keys, server, upkeep};
+use crate::{aws, note_keys, pointers, server, upkeep};
 
 /// The names of the queues in a store.
 pub(crate) const EVENTS: &str = "events.fifo";
@@ -44,9 +44,6 @@ const DEAD_LETTERS_LABEL: &str = "dead-letters";
 
 /// The story of messages, in the folder of the store.
 pub(crate) const STORY: &str = "story.jsonl";
-
-/// The pointers of the registry that this machine's hosts saw, in the folder of the store.
-const POINTERS: &str = "pointers.json";
 
 /// How long what the front door refused is kept.
 const KEEP_REFUSED: Duration = Duration::from_secs(24 * 3600);
@@ -174,8 +171,7 @@ impl Parts {
     ) -> anyhow::Result<Parts> {
         let engine = engine(concurrency)?;
         let targets = config.targets.keys().cloned().collect();
-        let sequences = Sequences::kept_in(config.queue.store.join(POINTERS)).context("loading the plugins")?;
-        let (plugins, watch) = load_plugins(&engine, &config, targets, Some(sequences), clock).await??;
+        let (plugins, watch) = load_plugins(&engine, &config, targets, pointers::of_host(&config)?, clock).await??;
         let mut deliverer = Deliverer::new(config.targets, holds, clock).context("preparing delivery")?;
         if deliverer.needs_aws_credentials() {
             deliverer = deliverer.sign_with(aws::credentials().await?);

@@ -19,6 +19,7 @@ mod monitor;
 mod note_keys;
 mod output;
 mod place;
+mod pointers;
 mod rate;
 mod redact;
 mod reload;

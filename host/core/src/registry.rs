@@ -15,6 +15,7 @@
 //! [`Bound`].
 
 mod artifacts;
+mod error;
 mod folder;
 mod key;
 mod load;
@@ -26,135 +27,22 @@ mod release;
 mod sequences;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use artifacts::{Artifacts, ArtifactsError, Bound, LIST_TIME, MAX_NAMES, Tag};
+pub use error::{PublishError, RegistryError};
 pub use folder::Folder;
 pub use key::{KeyError, PublicKey, SigningKey};
 pub use load::{Failures, open};
-pub use pointer::{Chosen, Move, Pointer};
-pub use publish::{Built, PublishError, Seen};
+pub use pointer::{Channel, Chosen, Move, Pointer};
+pub use publish::{Built, Seen};
 pub use reference::{CANDIDATE, CURRENT, Reference, is_name};
 pub use release::{Release, TARGETS};
 pub use sequences::{Sequences, SequencesError};
 pub use watch::Watch;
 
-use crate::plugin::{Artifact, LoadError, ManifestError, digest};
-
-/// Why something of a registry cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
-    /// The registry cannot be read or written.
-    #[error(transparent)]
-    Artifacts(#[from] ArtifactsError),
-    /// Nothing published.
-    #[error("{place} has no {what}: `towpath plugin versions {name}` shows what there is")]
-    Missing {
-        /// The registry.
-        place: String,
-        /// What is missing.
-        what: String,
-        /// The plugin.
-        name: String,
-    },
-    /// An object that is not what it should be.
-    #[error("{key} is not readable: {problem}")]
-    Unreadable {
-        /// The object.
-        key: String,
-        /// Why.
-        problem: String,
-    },
-    /// Changed or damaged.
-    #[error("{key} is not what was published: its digest is {found}, it should be {wanted}")]
-    Digest {
-        /// The object.
-        key: String,
-        /// What it is.
-        found: String,
-        /// What was published.
-        wanted: String,
-    },
-    /// Nobody vouches for it.
-    #[error("the signature of {key} is not by the key of the config: {problem}")]
-    Signature {
-        /// The manifest.
-        key: String,
-        /// `it is missing`, or `it does not fit`.
-        problem: &'static str,
-    },
-    /// Nobody vouches for where it points.
-    #[error(
-        "{key} is not a pointer that the key of the config signed: {problem}. Look at it with `towpath plugin versions {name}`; \
-        if it is right, run `towpath plugin sign-pointer {name} --channel {channel} --key FILE`"
-    )]
-    Unsigned {
-        /// The pointer.
-        key: String,
-        /// The plugin.
-        name: String,
-        /// The channel.
-        channel: String,
-        /// What is wrong with its signature.
-        problem: &'static str,
-    },
-    /// Signed, and not the newest.
-    #[error(
-        "{key} is an older pointer: its sequence is {found}, and {wanted} was seen before or is the config's min_sequence. Did \
-        somebody put it back? `towpath plugin publish`, `promote`, `rollback` or `pin` with the key makes a newer one"
-    )]
-    Older {
-        /// The pointer.
-        key: String,
-        /// Its sequence.
-        found: u64,
-        /// The lowest that is taken.
-        wanted: u64,
-    },
-    /// A manifest of another plugin or version, under this one's name.
-    #[error("{key} is the manifest of {found}: it was put where it does not belong")]
-    Misplaced {
-        /// The manifest.
-        key: String,
-        /// What it says it is.
-        found: String,
-    },
-    /// Not compiled for this host.
-    #[error(
-        "{version} is not compiled for {target}: publish it again, with `towpath plugin publish` of the host's version"
-    )]
-    NotCompiled {
-        /// The version.
-        version: String,
-        /// This host's target triple.
-        target: String,
-    },
-    /// Compiled by something else than this host.
-    #[error("{key}")]
-    Compiled {
-        /// The object.
-        key: String,
-        /// What does not fit.
-        source: ManifestError,
-    },
-}
-
-impl RegistryError {
-    /// Whether whoever may write to the registry can bring it about. What is wrong with a release that was vouched for is not
-    /// of that kind.
-    pub(crate) fn is_of_the_place(&self) -> bool {
-        match self {
-            RegistryError::NotCompiled { .. } => false,
-            RegistryError::Compiled { source, .. } => !matches!(source, ManifestError::Mismatch { .. }),
-            _ => true,
-        }
-    }
-
-    /// Whether somebody may be at work who should not be.
-    fn is_suspicious(&self) -> bool {
-        matches!(self, RegistryError::Unsigned { .. } | RegistryError::Older { .. })
-    }
-}
+use crate::plugin::{Artifact, LoadError, digest};
 
 /// A registry, and whose releases and pointers of it are used.
 #[derive(Clone)]
@@ -163,12 +51,16 @@ pub struct Registry {
     key: Option<PublicKey>,
     signer: Option<SigningKey>,
     sequences: Sequences,
+    floors: BTreeMap<String, u64>,
+    /// Whether the config says that hosts take what the key signed.
+    is_configured: bool,
 }
 
 impl Registry {
     /// The registry at this place. With a key, only releases and pointers that were signed with it.
     pub fn new(artifacts: Arc<dyn Artifacts>, key: Option<PublicKey>) -> Registry {
-        Registry { artifacts, key, signer: None, sequences: Sequences::default() }
+        let (is_configured, sequences, floors) = (key.is_some(), Sequences::default(), BTreeMap::new());
+        Registry { artifacts, key, signer: None, sequences, floors, is_configured }
     }
 
     /// The same registry, with the key to sign releases and pointers with. What it did not sign is then not used.
@@ -184,6 +76,12 @@ impl Registry {
     #[must_use]
     pub fn remembering(self, sequences: Sequences) -> Registry {
         Registry { sequences, ..self }
+    }
+
+    /// The same registry, which takes no pointer of these plugins with a lower sequence.
+    #[must_use]
+    pub fn with_floors(self, floors: BTreeMap<String, u64>) -> Registry {
+        Registry { floors, ..self }
     }
 
     /// Where it is.
@@ -233,7 +131,19 @@ impl Registry {
         }
     }
 
+    /// The lowest sequence that a signed pointer may have.
+    fn lowest(&self, reference: &Reference) -> u64 {
+        let floor = self.floors.get(&reference.name).copied().unwrap_or_default();
+        floor.max(self.sequences.highest(&self.remembered(reference)))
+    }
+
+    /// What a pointer is remembered by.
+    fn remembered(&self, reference: &Reference) -> String {
+        format!("{} {reference}", self.place())
+    }
+
     async fn check_sequence(&self, reference: &Reference, found: u64, floor: u64) -> Result<(), RegistryError> {
+        let floor = floor.max(self.floors.get(&reference.name).copied().unwrap_or_default());
         let older = |wanted| {
             let key = pointer_key(&reference.name, &reference.tag);
             Err(RegistryError::Older { key, found, wanted })
@@ -241,7 +151,7 @@ impl Registry {
         if found < floor {
             return older(floor);
         }
-        let (sequences, pointer) = (self.sequences.clone(), format!("{} {reference}", self.place()));
+        let (sequences, pointer) = (self.sequences.clone(), self.remembered(reference));
         // It writes a file when the pointer is new.
         let taken = tokio::task::spawn_blocking(move || sequences.take(&pointer, found)).await;
         match taken {
@@ -337,17 +247,32 @@ impl Registry {
         Ok(self.artifacts.list("").await?.into_iter().filter(|name| is_name(name)).collect())
     }
 
-    /// The channels of a plugin that point somewhere, by name: each with why no host would follow it, if none would.
-    pub async fn channels(&self, name: &str) -> Result<Vec<(String, Pointer, Option<RegistryError>)>, RegistryError> {
+    /// The channels of a plugin, by name: each with why no host would follow it, if none would.
+    pub async fn channels(&self, name: &str) -> Result<Vec<Channel>, RegistryError> {
         let mut channels = Vec::new();
         for file in self.artifacts.list(&format!("{name}/pointers")).await? {
-            let Some(channel) = file.strip_suffix(".json") else { continue };
-            if let Some((pointer, _)) = self.unverified(name, channel).await? {
-                let problem = self.check_signature(&pointer, name, channel).err();
-                channels.push((channel.to_owned(), pointer, problem));
-            }
+            let Some(channel) = file.strip_suffix(".json").filter(|channel| is_name(channel)) else { continue };
+            // One that nobody can read hides none of the others.
+            let (pointer, problem) = match self.unverified(name, channel).await {
+                Ok(Some((pointer, _))) => {
+                    let problem = self.check(&pointer, name, channel).await.err();
+                    (Some(pointer), problem)
+                }
+                Ok(None) => continue,
+                Err(error) => (None, Some(error)),
+            };
+            channels.push(Channel { name: channel.to_owned(), pointer, problem });
         }
         Ok(channels)
+    }
+
+    /// With a key, fails unless it signed the pointer, and none that is newer was seen.
+    async fn check(&self, pointer: &Pointer, name: &str, channel: &str) -> Result<(), RegistryError> {
+        self.check_signature(pointer, name, channel)?;
+        match &self.key {
+            Some(_) => self.check_sequence(&Reference::new(name, channel), pointer.sequence, 0).await,
+            None => Ok(()),
+        }
     }
 
     async fn get(&self, name: &str, key: &str, bound: Bound) -> Result<Vec<u8>, RegistryError> {

@@ -52,12 +52,16 @@ pub(crate) fn sync(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// What else hosts and commands put beside a store: how the names begin.
+const BESIDE: [&str; 4] = [FILE, "pointers.json", "redact.key", "recover-"];
+
 /// Whether there is nothing in the folder but what belongs to a store.
 fn is_its_own(folder: &Path) -> io::Result<bool> {
     for entry in std::fs::read_dir(folder)? {
         let name = entry?.file_name();
         let name = name.to_string_lossy();
-        if !name.starts_with(FILE) && !name.ends_with(".jsonl") && !name.contains(".jsonl.") {
+        let is_own = BESIDE.iter().any(|start| name.starts_with(start));
+        if !is_own && !name.ends_with(".jsonl") && !name.contains(".jsonl.") {
             return Ok(false);
         }
     }
@@ -156,7 +160,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_that_others_may_read_is_tightened_and_a_folder_with_other_things_is_not() {
-        for (beside, expected) in [("story.jsonl", 0o700), ("towpath.toml", 0o755)] {
+        let own = ["story.jsonl", "story.jsonl.1", "pointers.json", "pointers.json.lock", "redact.key", "recover-a1b2"];
+        for (beside, expected) in own.map(|name| (name, 0o700)).into_iter().chain([("towpath.toml", 0o755)]) {
             let above = TempDir::new().expect("folder");
             let folder = above.path().join("store");
             let open = Store::open(&folder, Clock::wall()).expect("store");

@@ -1,14 +1,23 @@
 //! `plugin publish` and what becomes of released versions, with a registry in a folder, and hosts that use it.
 
 use std::path::Path;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use towpath_tests::binary::binary;
 use towpath_tests::guest::{Guest, Request};
 use towpath_tests::target::Target;
 
 use super::serve::{Server, client};
-use super::{err, out, towpath};
+use super::{err, out};
+
+/// A command of a user whose home is the project: what it remembers of pointers is this test's alone.
+fn towpath(folder: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(binary("towpath"));
+    command.env("XDG_STATE_HOME", folder.join("state")).env("XDG_CACHE_HOME", folder.join("cache"));
+    command.args(args).current_dir(folder).env_remove("TOWPATH_CONFIG").output().unwrap()
+}
 
 /// A project whose plugin comes from the registry in a folder beside it.
 fn project(target: &str) -> TempDir {
@@ -151,8 +160,9 @@ fn signatures_are_made_where_the_config_wants_them() {
     assert_eq!(current(at), one);
     json(at, &["plugin", "promote", "guest", "--key", "release.key"]);
     assert_eq!(current(at), two);
-    let mut by_variable = std::process::Command::new(towpath_tests::binary::binary("towpath"));
+    let mut by_variable = Command::new(binary("towpath"));
     by_variable.args(["plugin", "rollback", "guest"]).env("TOWPATH_SIGNING_KEY_FILE", "release.key").current_dir(at);
+    by_variable.env("XDG_STATE_HOME", at.join("state"));
     assert!(by_variable.output().unwrap().status.success());
     assert_eq!(current(at), one);
     let unreadable = towpath(at, &["plugin", "publish", "guest", "--key", "towpath.toml"]);
@@ -182,7 +192,7 @@ fn a_pointer_that_nobody_signed_is_shown_and_signed_after_a_look() {
     assert_eq!(shown.status.code(), Some(1));
     assert!(out(&shown).contains(&one) && out(&shown).contains("current (not signed)"), "{}", out(&shown));
     assert!(err(&shown).contains(cure), "{}", err(&shown));
-    for command in ["publish", "rollback", "pin"] {
+    for command in ["rollback", "pin"] {
         let done = towpath(at, &["plugin", command, "guest", "--key", "release.key"]);
         assert!(err(&done).contains(cure), "{command}: {}", err(&done));
     }
@@ -190,6 +200,21 @@ fn a_pointer_that_nobody_signed_is_shown_and_signed_after_a_look() {
     assert_eq!(signed["current"]["version"], one.as_str());
     assert_eq!(towpath(at, &["config", "check"]).status.code(), Some(0));
     assert_eq!(current(at), one);
+    // One that nobody can read hides no version, and is replaced by whoever publishes with the key.
+    std::fs::write(&file, "{").unwrap();
+    let shown = towpath(at, &["plugin", "versions", "guest"]);
+    assert_eq!(shown.status.code(), Some(1), "{}", err(&shown));
+    assert!(out(&shown).contains(&one) && out(&shown).contains("is not readable"), "{}", out(&shown));
+    assert_eq!(publish(at, &["--key", "release.key"]), one);
+    assert_eq!(current(at), one);
+    // What was put back is not carried on, also if the registry is named beside the config.
+    let older = std::fs::read(&file).unwrap();
+    json(at, &["plugin", "pin", "guest", "--key", "release.key"]);
+    std::fs::write(&file, older).unwrap();
+    for more in [&["--key", "release.key"][..], &["--key", "release.key", "--registry", "registry"]] {
+        let done = towpath(at, &[&["plugin", "pin", "guest"], more].concat());
+        assert!(err(&done).contains("is an older pointer"), "{}", err(&done));
+    }
 }
 
 #[test]

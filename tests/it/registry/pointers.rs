@@ -55,12 +55,15 @@ async fn an_older_signed_pointer_that_is_put_back_is_not_followed() {
     // Neither a restart nor another host of this machine takes it.
     let remembering = again.remembering(Sequences::kept_in(&remembered).unwrap());
     let problem = resolved(&remembering, 0).await.unwrap_err();
-    assert!(problem.contains("is an older pointer") && problem.contains("with the key makes a newer one"), "{problem}");
+    assert!(
+        problem.contains("is an older pointer") && problem.contains("look at `towpath plugin versions`"),
+        "{problem}"
+    );
     // Who remembers nothing takes it, unless the config has a floor: a function that starts.
     assert!(resolved(&cold, 0).await.is_ok());
     assert!(resolved(&of_hosts(&host.rig, &key.public()), 2).await.unwrap_err().contains("2 was seen before or is"));
-    // Whoever has the key moves it on from there.
-    let signing = registry.clone().signing(key.clone()).unwrap();
+    // Whoever has the key and saw nothing newer moves it on from there.
+    let signing = of_hosts(&host.rig, &key.public()).signing(key.clone()).unwrap();
     let now = |version: &str| towpath_core::registry::Move { at: Timestamp(1_000), ..made(version) };
     signing.pin("crm", "current", None, true, now).await.unwrap();
     host.look().await;
@@ -154,8 +157,8 @@ async fn a_pointer_from_before_there_were_signatures_is_signed_once() {
     let hosts = of_hosts(&rig, &key.public());
     assert!(resolved(&hosts, 0).await.is_err());
     let signing = registry.clone().signing(key.clone()).unwrap();
-    let (_, _, problem) = signing.channels("crm").await.unwrap().remove(0);
-    assert!(problem.is_some(), "it is shown, and that it is not signed");
+    let shown = signing.channels("crm").await.unwrap().remove(0);
+    assert!(shown.problem.is_some(), "it is shown, and that it is not signed");
     let signed = signing.sign_pointer("crm", "current", made).await.unwrap();
     assert_eq!((&signed.current, &signed.previous), (&two, &vec![one]), "what is not signed is forgotten");
     assert!(signed.sequence < 10, "nor does anybody else choose its sequence");
@@ -192,4 +195,67 @@ async fn who_damages_a_signed_release_does_not_bring_back_the_one_before_it() {
     let host =
         Host::try_start(rig, &config(""), Some(key.public())).await.unwrap_or_else(|problem| panic!("{problem}"));
     assert_eq!(host.reason().await, "one");
+}
+
+#[tokio::test]
+async fn who_saw_a_newer_pointer_carries_no_older_one_on() {
+    let (rig, key) = (Rig::new().await, key());
+    let registry = of_hosts(&rig, &key.public()).signing(key.clone()).unwrap();
+    let one = publish(&registry, "crm", "current", Guest::reject("one"), Some(&key)).await.unwrap();
+    let older = std::fs::read(pointer_file(&rig, "crm", "current")).unwrap();
+    let two = publish(&registry, "crm", "current", Guest::reject("two"), Some(&key)).await.unwrap();
+    let newest = registry.pointer("crm", "current").await.unwrap().unwrap().0.sequence;
+    let put_back = || std::fs::write(pointer_file(&rig, "crm", "current"), &older).unwrap();
+    put_back();
+    // One who remembers, and one whose config says what hosts take.
+    let floors = [("crm".to_owned(), newest)].into();
+    let floored = of_hosts(&rig, &key.public()).signing(key.clone()).unwrap().with_floors(floors);
+    for registry in [&registry, &floored] {
+        let refused = |problem: Result<(), PublishError>| {
+            assert!(problem.unwrap_err().to_string().contains("is an older pointer"))
+        };
+        refused(registry.look("crm", "current").await.map(drop));
+        refused(registry.pin("crm", "current", None, true, made).await.map(drop));
+        refused(registry.roll_back("crm", "current", None, made).await.map(drop));
+        refused(registry.sign_pointer("crm", "current", made).await.map(drop));
+        let shown = registry.channels("crm").await.unwrap().remove(0);
+        assert!(shown.problem.unwrap().to_string().contains("is an older pointer"));
+    }
+    // Whoever names the release goes on, above all that hosts saw, and without what the older one remembers.
+    let pinned = registry.pin("crm", "current", Some(two.clone()), true, made).await.unwrap();
+    assert_eq!((&pinned.current, pinned.previous.len(), pinned.pinned), (&two, 0, true));
+    assert!(pinned.sequence > newest);
+    put_back();
+    let seen = floored.look_to_replace("crm", "current").await.unwrap();
+    assert!(seen.replaces.is_some());
+    let moved = floored.advance("crm", "current", seen, one, made("one")).await.unwrap();
+    assert!(moved.sequence > newest && moved.previous.is_empty());
+}
+
+#[tokio::test]
+async fn whoever_publishes_with_the_key_of_the_config_replaces_what_it_did_not_sign() {
+    let old = key();
+    for before in ["unsigned", "another key", "garbage"] {
+        let (rig, key) = (Rig::new().await, key());
+        let signer = if before == "another key" { Some(&old) } else { None };
+        let first = publish(&registry(&rig), "crm", "current", Guest::reject("one"), signer).await.unwrap();
+        if before == "garbage" {
+            std::fs::write(pointer_file(&rig, "crm", "current"), "{").unwrap();
+        }
+        let signing = of_hosts(&rig, &key.public()).signing(key.clone()).unwrap();
+        let seen = signing.look_to_replace("crm", "current").await.unwrap();
+        // The same component: what it says is as before, and it is signed now.
+        let (_, again) = signing.store(built("crm", Guest::reject("one")), "test", Timestamp(2)).await.unwrap();
+        assert_eq!(again, first, "{before}");
+        let moved = signing.advance("crm", "current", seen, again, made("one")).await.unwrap();
+        assert!(moved.previous.is_empty(), "{before}");
+        let hosts = of_hosts(&rig, &key.public());
+        let chosen = resolved(&hosts, 0).await.unwrap();
+        assert!(hosts.release("crm", &chosen).await.is_ok(), "{before}");
+    }
+    // Not with a key that no config names: hosts would refuse what they follow now.
+    let rig = Rig::new().await;
+    publish(&registry(&rig), "crm", "current", Guest::reject("one"), Some(&old)).await.unwrap();
+    let stray = registry(&rig).signing(key()).unwrap();
+    assert!(stray.look_to_replace("crm", "current").await.is_err());
 }

@@ -6,7 +6,10 @@ use tempfile::TempDir;
 use towpath_aws::S3Artifacts;
 use towpath_core::clock::Timestamp;
 use towpath_core::config::S3Url;
-use towpath_core::registry::{Artifacts, Bound, Folder, PublishError, Registry, RegistryError};
+use towpath_core::plugin::Manifest;
+use towpath_core::registry::{
+    Artifacts, ArtifactsError, Bound, Folder, PublishError, Registry, RegistryError, Release, SigningKey, Tag,
+};
 use towpath_tests::guest::Guest;
 use towpath_tests::registry::{built, made, publish};
 use towpath_tests::s3::S3Server;
@@ -123,4 +126,79 @@ async fn a_rollback_to_where_a_channel_never_was_is_refused() {
     let (_, other) = registry.store(built("crm", Guest::reject("two")), "a", Timestamp(1)).await.unwrap();
     let never = registry.roll_back("crm", "current", Some(&other.version), made).await;
     assert!(matches!(never, Err(PublishError::NotBefore { .. })), "{never:?}");
+}
+
+/// Who may write to the registry knows the version that is going to be published, and writes its manifest first.
+#[tokio::test]
+async fn no_manifest_that_somebody_else_wrote_is_signed() {
+    type Attack = fn(&mut Release);
+    let attacks: [(&str, Attack); 6] = [
+        ("native code", |release| {
+            let target = release.builds[0].target.clone();
+            release.builds[0] = Manifest::seal(&Guest::reject("one").build(), b"theirs", &target);
+        }),
+        ("compiler", |release| release.builds[0].wasmtime.push('1')),
+        ("target", |release| release.builds.swap(0, 1)),
+        ("component", |release| release.wasm_sha256 = "0".repeat(64)),
+        ("description", |release| release.description.version.push('1')),
+        ("name", |release| release.name.push('1')),
+    ];
+    let (key, _) = SigningKey::generate().unwrap();
+    for (what, attack) in attacks {
+        let folder = TempDir::new().unwrap();
+        let signing = registry(&folder).signing(key.clone()).unwrap();
+        let (ours, _) = registry(&folder).store(built("crm", Guest::reject("one")), "a", Timestamp(1)).await.unwrap();
+        let file = folder.path().join("crm/versions").join(&ours.version).join("manifest.json");
+        let mut planted = ours.clone();
+        attack(&mut planted);
+        let planted = serde_json::to_vec(&planted).unwrap();
+        std::fs::write(&file, &planted).unwrap();
+        // Without a key nobody can tell whose it is.
+        let refused = registry(&folder).store(built("crm", Guest::reject("one")), "b", Timestamp(2)).await;
+        let refused = refused.expect_err(what).to_string();
+        assert!(refused.contains("another manifest") && refused.contains("publish again"), "{what}: {refused}");
+        assert_eq!(std::fs::read(&file).unwrap(), planted, "{what}");
+        // With one, what it did not sign is replaced.
+        let (stored, chosen) = signing.store(built("crm", Guest::reject("one")), "b", Timestamp(2)).await.expect(what);
+        assert_eq!(stored, Release { published_by: "b".to_owned(), published_at: Timestamp(2), ..ours.clone() });
+        assert_eq!(signing.release("crm", &chosen).await.expect(what), stored, "{what}");
+        // Signed, and still another: that takes somebody who looks.
+        std::fs::write(&file, &planted).unwrap();
+        std::fs::write(file.with_file_name("manifest.sig"), key.sign(&planted)).unwrap();
+        let refused = signing.store(built("crm", Guest::reject("one")), "b", Timestamp(2)).await;
+        assert!(matches!(refused, Err(PublishError::Taken { .. })), "{what}: {refused:?}");
+    }
+}
+
+/// Somebody who is always faster.
+struct Raced(Folder);
+
+#[async_trait::async_trait]
+impl Artifacts for Raced {
+    fn place(&self) -> String {
+        self.0.place()
+    }
+
+    async fn get(&self, key: &str, bound: Bound) -> Result<Option<(Vec<u8>, Tag)>, ArtifactsError> {
+        self.0.get(key, bound).await
+    }
+
+    async fn put(&self, key: &str, bytes: Vec<u8>, tag: Option<&Tag>, bound: Bound) -> Result<bool, ArtifactsError> {
+        if tag.is_none() {
+            self.0.put(key, b"theirs".to_vec(), None, bound).await?;
+        }
+        Ok(tag.is_none() && self.0.put(key, bytes, tag, bound).await?)
+    }
+
+    async fn list(&self, folder: &str) -> Result<Vec<String>, ArtifactsError> {
+        self.0.list(folder).await
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_else_stores_meanwhile_is_not_taken_for_ours() {
+    let folder = TempDir::new().unwrap();
+    let registry = Registry::new(Arc::new(Raced(Folder::new(folder.path()))), None);
+    let refused = registry.store(built("crm", Guest::reject("one")), "a", Timestamp(1)).await;
+    assert!(matches!(refused, Err(PublishError::Meanwhile { .. })), "{refused:?}");
 }

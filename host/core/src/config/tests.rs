@@ -280,6 +280,10 @@ fn plugins_without_a_path_come_from_the_registry_with_what_routes_try_of_them() 
     assert_eq!(live.code, Code::Registry(Reference::new("crm", "current")));
     assert_eq!(candidate.code, Code::Registry(Reference::new("crm", "candidate")));
     assert_eq!((live.optional, candidate.optional, candidate.limits.fuel), (false, true, 7));
+    let key = crate::registry::SigningKey::generate().expect("a key").0.public();
+    let floored = REGISTRY.replace("[registry]", &format!("[registry]\npublic_key = \"{key}\""));
+    let floored = parse(&floored.replace("[plugin.crm]", "[plugin.crm]\nmin_sequence = 7")).expect("config");
+    assert_eq!(floored.plugins["crm@candidate"].min_sequence, 7, "an old candidate is no way in");
     let pinned = REGISTRY.replace("[plugin.crm]", "[plugin.crm]\nversion = \"1.0.0-abc\"");
     assert_eq!(parse(&pinned).expect("config").plugins["crm"].code, Code::Registry(Reference::new("crm", "1.0.0-abc")));
 }

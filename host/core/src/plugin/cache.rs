@@ -2,10 +2,9 @@
 
 mod key;
 
-use std::fs::{self, DirEntry, OpenOptions};
+use std::fs::{self, DirEntry};
 use std::hash::{Hash as _, Hasher};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -150,14 +149,13 @@ impl Cache {
             return Err(io::Error::from(ErrorKind::FileTooLarge));
         }
         let unfinished = self.folder.join(format!("{}.{NEW}", uuid::Uuid::new_v4().simple()));
-        let written =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished).and_then(|mut file| {
-                file.write_all(MAGIC)?;
-                file.write_all(&self.key.mac(bound, native))?;
-                file.write_all(native)?;
-                drop(file);
-                fs::rename(&unfinished, self.folder.join(bound.file()))
-            });
+        let written = private::create(&unfinished).and_then(|mut file| {
+            file.write_all(MAGIC)?;
+            file.write_all(&self.key.mac(bound, native))?;
+            file.write_all(native)?;
+            drop(file);
+            fs::rename(&unfinished, self.folder.join(bound.file()))
+        });
         if written.is_err() {
             drop(fs::remove_file(&unfinished));
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PublicKey, SigningKey, is_name};
+use super::{PublicKey, RegistryError, SigningKey, is_name};
 use crate::clock::Timestamp;
 
 /// How many versions that were good before are remembered, and how many moves.
@@ -55,6 +55,17 @@ pub struct Pointer {
     /// An Ed25519 signature, in base64: see [`Pointer::signed_by`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
+}
+
+/// A channel of a plugin, as it stands in the registry.
+#[derive(Debug)]
+pub struct Channel {
+    /// Its name.
+    pub name: String,
+    /// Where it points, if that can be read.
+    pub pointer: Option<Pointer>,
+    /// Why no host would follow it.
+    pub problem: Option<RegistryError>,
 }
 
 /// What a signature of a pointer is made over begins like this; one of a manifest never does.

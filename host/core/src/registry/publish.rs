@@ -1,9 +1,10 @@
 //! Publishing: everything is stored before the pointer moves, and the pointer moves only from where it was seen.
 
-use super::reference::CURRENT;
+use super::reference::{CURRENT, Reference};
 use super::release::{native_file, version};
 use super::{
-    Bound, Chosen, MANIFEST, Move, Pointer, Registry, RegistryError, Release, SIGNATURE, Tag, pointer_key, version_key,
+    Bound, Chosen, MANIFEST, Move, Pointer, PublishError, Registry, RegistryError, Release, SIGNATURE, Tag,
+    pointer_key, version_key,
 };
 use crate::clock::Timestamp;
 use crate::plugin::{COMPONENT, Description, Manifest, digest};
@@ -27,100 +28,32 @@ pub struct Built {
     pub commit: Option<String>,
 }
 
-/// Why a pointer was not moved.
-#[derive(Debug, thiserror::Error)]
-pub enum PublishError {
-    /// The registry.
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-    /// Somebody else moved it meanwhile.
-    #[error(
-        "somebody else moved {channel} of {name} meanwhile: look at `towpath plugin versions {name}`, then do this again"
-    )]
-    Conflict {
-        /// The plugin.
-        name: String,
-        /// The channel.
-        channel: String,
-    },
-    /// It stays where it is.
-    #[error(
-        "{channel} of {name} is pinned to {version}, it stays there; {published} is in the registry: \
-        `towpath plugin pin {name} --off` lets it move"
-    )]
-    Pinned {
-        /// The plugin.
-        name: String,
-        /// The channel.
-        channel: String,
-        /// Where it is pinned to.
-        version: String,
-        /// What was to become of it.
-        published: String,
-    },
-    /// Hosts take no pointer that is not signed.
-    #[error(
-        "pointers of this registry are signed, and moving {channel} of {name} takes the key: give --key FILE, or set \
-        TOWPATH_SIGNING_KEY_FILE"
-    )]
-    NoKey {
-        /// The plugin.
-        name: String,
-        /// The channel.
-        channel: String,
-    },
-    /// Nothing to go back to.
-    #[error(
-        "nothing is remembered that {channel} of {name} was at before {version}: name a version, \
-        `towpath plugin rollback {name} --to VERSION`"
-    )]
-    NothingBefore {
-        /// The plugin.
-        name: String,
-        /// The channel.
-        channel: String,
-        /// Where it is.
-        version: String,
-    },
-    /// A version to which it is no way back.
-    #[error(
-        "{wanted} is not among the last versions that {channel} of {name} was at: `towpath plugin pin {name} --to {wanted}` \
-        moves it there all the same"
-    )]
-    NotBefore {
-        /// The plugin.
-        name: String,
-        /// The channel.
-        channel: String,
-        /// The version.
-        wanted: String,
-    },
-    /// The version is there with other content.
-    #[error("{name} {version} is in the registry with another component: was its object changed?")]
-    Taken {
-        /// The plugin.
-        name: String,
-        /// The version.
-        version: String,
-    },
+/// What a manifest that is stored takes the place of.
+enum Replaced {
+    /// It is there already.
+    Nothing,
+    /// Another one, or none.
+    This(Option<Tag>),
 }
 
 /// Where a pointer was when somebody decided to move it.
 #[derive(Debug)]
-pub struct Seen(Option<(Pointer, Tag)>);
+pub struct Seen {
+    /// What is carried on.
+    pointer: Option<Pointer>,
+    /// The object that is replaced.
+    tag: Option<Tag>,
+    /// Why what the pointer remembers is not carried on, if it is not.
+    pub replaces: Option<RegistryError>,
+}
 
 impl Registry {
-    /// Stores a release, whole: component, compiled code, manifest, and with a key its signature. One that is there already stays
-    /// as it is, and is signed if it was not. Returns it, and what a pointer says of it.
+    /// Stores a release, whole: component, compiled code, manifest, and with a key its signature. A manifest that is there already stays
+    /// if it says the same as this one would, and is signed if it was not; nobody else's word is signed. Returns the release, and what
+    /// a pointer says of it.
     pub async fn store(&self, built: Built, by: &str, now: Timestamp) -> Result<(Release, Chosen), PublishError> {
         let builds: Vec<Manifest> = built.native.iter().map(|(_, manifest)| manifest.clone()).collect();
         let (name, version) = (built.name, version(&built.description.version, &builds));
-        let mut files = vec![(COMPONENT.to_owned(), built.wasm.clone(), Bound::COMPONENT)];
-        let native = built.native.into_iter();
-        files.extend(native.map(|(code, manifest)| (native_file(&manifest.target), code, Bound::NATIVE)));
-        for (file, bytes, bound) in files {
-            self.store_file(&version_key(&name, &version, &file), bytes, bound).await?;
-        }
         let release = Release {
             v: 1,
             name: name.clone(),
@@ -134,37 +67,68 @@ impl Registry {
             published_at: now,
             published_by: by.to_owned(),
         };
-        let manifest_key = version_key(&name, &version, MANIFEST);
-        let mut manifest = serde_json::to_vec_pretty(&release)
-            .map_err(|error| RegistryError::Unreadable { key: manifest_key.clone(), problem: error.to_string() })?;
-        if !self.put_new(&manifest_key, manifest.clone(), Bound::MANIFEST).await? {
-            manifest = self.get(&name, &manifest_key, Bound::MANIFEST).await?;
+        let (release, manifest, replaced) = self.settle(release).await?;
+        let mut files = vec![(COMPONENT.to_owned(), built.wasm, Bound::COMPONENT)];
+        let native = built.native.into_iter();
+        files.extend(native.map(|(code, manifest)| (native_file(&manifest.target), code, Bound::NATIVE)));
+        for (file, bytes, bound) in files {
+            self.store_file(&version_key(&name, &version, &file), bytes, bound).await?;
         }
-        let stored: Release = serde_json::from_slice(&manifest)
-            .map_err(|error| RegistryError::Unreadable { key: manifest_key, problem: error.to_string() })?;
-        if stored.wasm_sha256 != release.wasm_sha256 || stored.builds.len() != release.builds.len() {
-            return Err(PublishError::Taken { name, version });
+        let manifest_key = version_key(&name, &version, MANIFEST);
+        if let Replaced::This(tag) = replaced {
+            self.replace(&manifest_key, manifest.clone(), tag.as_ref(), Bound::MANIFEST).await?;
         }
         if let Some(key) = &self.signer {
             let signature_key = version_key(&name, &version, SIGNATURE);
             let signature = key.sign(&manifest).into_bytes();
             self.store_file(&signature_key, signature, Bound::SIGNATURE).await?;
         }
-        Ok((stored, Chosen { version, manifest_sha256: digest(&manifest) }))
+        Ok((release, Chosen { version, manifest_sha256: digest(&manifest) }))
+    }
+
+    /// The release that is to stand in the registry, its manifest, and what that replaces. It is this one, unless there is one that
+    /// differs in nothing but who published it and when. One that differs in more is overwritten only if nobody vouches for it.
+    async fn settle(&self, ours: Release) -> Result<(Release, Vec<u8>, Replaced), PublishError> {
+        let (name, version) = (&ours.name, &ours.version);
+        let key = version_key(name, version, MANIFEST);
+        let unwritable =
+            |error: serde_json::Error| RegistryError::Unreadable { key: key.clone(), problem: error.to_string() };
+        let manifest = serde_json::to_vec_pretty(&ours).map_err(unwritable)?;
+        let Some((found, tag)) = self.artifacts.get(&key, Bound::MANIFEST).await.map_err(RegistryError::from)? else {
+            return Ok((ours, manifest, Replaced::This(None)));
+        };
+        if let Some(theirs) = ours.found_again(&found) {
+            return Ok((theirs, found, Replaced::Nothing));
+        }
+        let signature = self.artifacts.get(&version_key(name, version, SIGNATURE), Bound::SIGNATURE).await;
+        let signature = signature.map_err(RegistryError::from)?;
+        let is_worthless = self
+            .key
+            .as_ref()
+            .is_some_and(|key| !signature.is_some_and(|(signature, _)| key.verifies(&found, &signature)));
+        match is_worthless {
+            true => Ok((ours, manifest, Replaced::This(Some(tag)))),
+            false => Err(PublishError::Taken { name: name.clone(), version: version.clone() }),
+        }
     }
 
     /// Stores a file of a release. One that is there is looked at: an upload that broke off, or was damaged since, is
     /// done again.
-    async fn store_file(&self, key: &str, bytes: Vec<u8>, bound: Bound) -> Result<(), RegistryError> {
+    async fn store_file(&self, key: &str, bytes: Vec<u8>, bound: Bound) -> Result<(), PublishError> {
         if self.put_new(key, bytes.clone(), bound).await? {
             return Ok(());
         }
-        match self.artifacts.get(key, bound).await? {
+        match self.artifacts.get(key, bound).await.map_err(RegistryError::from)? {
             Some((there, _)) if there == bytes => Ok(()),
-            there => {
-                self.artifacts.put(key, bytes, there.map(|(_, tag)| tag).as_ref(), bound).await?;
-                Ok(())
-            }
+            there => self.replace(key, bytes, there.map(|(_, tag)| tag).as_ref(), bound).await,
+        }
+    }
+
+    /// Stores an object in the place of this one.
+    async fn replace(&self, key: &str, bytes: Vec<u8>, tag: Option<&Tag>, bound: Bound) -> Result<(), PublishError> {
+        match self.artifacts.put(key, bytes, tag, bound).await.map_err(RegistryError::from)? {
+            true => Ok(()),
+            false => Err(PublishError::Meanwhile { key: key.to_owned() }),
         }
     }
 
@@ -173,13 +137,37 @@ impl Registry {
     }
 
     /// Where a channel is now. What is decided on it is done only if it is still there then. Fails if it could not be moved
-    /// for want of the key.
+    /// for want of the key, and if a newer one was seen.
     pub async fn look(&self, name: &str, channel: &str) -> Result<Seen, PublishError> {
-        let seen = self.pointer(name, channel).await?;
-        let is_signed = seen.as_ref().is_some_and(|(pointer, _)| pointer.signature.is_some());
+        let Some((pointer, tag)) = self.pointer(name, channel).await? else {
+            self.demand_key(None, name, channel)?;
+            return Ok(Seen { pointer: None, tag: None, replaces: None });
+        };
+        self.demand_key(Some(&pointer), name, channel)?;
+        self.check(&pointer, name, channel).await?;
+        Ok(Seen { pointer: Some(pointer), tag: Some(tag), replaces: None })
+    }
+
+    /// As [`Registry::look`], by whoever names the release that is to run. With the key of the config they may also replace a pointer that no host
+    /// would follow: one that is older than what was seen, or that the key did not sign, or that cannot be read. Nothing of it is
+    /// carried on.
+    pub async fn look_to_replace(&self, name: &str, channel: &str) -> Result<Seen, PublishError> {
+        // Before the look: what is put there after it is not replaced.
+        let found =
+            self.artifacts.get(&pointer_key(name, channel), Bound::POINTER).await.map_err(RegistryError::from)?;
+        let may = self.signer.is_some() && self.is_configured;
+        let worthless = match self.look(name, channel).await {
+            Err(PublishError::Registry(error)) if may && error.is_of_the_pointer() => error,
+            seen => return seen,
+        };
+        Ok(Seen { pointer: None, tag: found.map(|(_, tag)| tag), replaces: Some(worthless) })
+    }
+
+    fn demand_key(&self, seen: Option<&Pointer>, name: &str, channel: &str) -> Result<(), PublishError> {
+        let is_signed = seen.is_some_and(|pointer| pointer.signature.is_some());
         match self.signer.is_none() && (is_signed || self.key.is_some()) {
             true => Err(PublishError::NoKey { name: name.to_owned(), channel: channel.to_owned() }),
-            false => Ok(Seen(seen)),
+            false => Ok(()),
         }
     }
 
@@ -192,13 +180,13 @@ impl Registry {
         to: Chosen,
         made: Move,
     ) -> Result<Pointer, PublishError> {
-        let (pointer, tag) = match seen.0 {
-            None => (Pointer::at(to, made), None),
-            Some((pointer, _)) if pointer.pinned => {
+        let (pointer, tag) = match (seen.pointer, seen.tag) {
+            (None, tag) => (Pointer::at(to, made), tag),
+            (Some(pointer), _) if pointer.pinned => {
                 let (version, published) = (pointer.current.version, to.version);
                 return Err(PublishError::Pinned { name: name.into(), channel: channel.into(), version, published });
             }
-            Some((pointer, tag)) => (pointer.advanced(to, made), Some(tag)),
+            (Some(pointer), tag) => (pointer.advanced(to, made), tag),
         };
         self.swap(name, channel, pointer, tag).await
     }
@@ -250,6 +238,13 @@ impl Registry {
         pinned: bool,
         made: impl Fn(&str) -> Move,
     ) -> Result<Pointer, PublishError> {
+        if let Some(to) = &to {
+            let seen = self.look_to_replace(name, channel).await?;
+            if seen.replaces.is_some() {
+                let pointer = Pointer::at(to.clone(), made(&to.version)).with_pin(pinned, made(&to.version));
+                return self.swap(name, channel, pointer, seen.tag).await;
+            }
+        }
         let (mut pointer, tag) = self.there(name, channel).await?;
         if let Some(to) = to.filter(|to| *to != pointer.current) {
             let made = made(&to.version);
@@ -264,7 +259,8 @@ impl Registry {
             CURRENT => format!("plugin {name}"),
             _ => format!("channel {channel} of {name}"),
         };
-        Ok(self.look(name, channel).await?.0.ok_or_else(|| self.missing(name, what))?)
+        let seen = self.look(name, channel).await?;
+        Ok(seen.pointer.zip(seen.tag).ok_or_else(|| self.missing(name, what))?)
     }
 
     /// Signs a pointer that was not, or was altered, as it is now: whoever does has looked at it. What it points to must be
@@ -281,9 +277,11 @@ impl Registry {
         let found = self.unverified(name, channel).await?;
         let (mut pointer, tag) = found.ok_or_else(|| self.missing(name, format!("channel {channel} of {name}")))?;
         self.release(name, &pointer.current).await?;
-        if pointer.verified_by(&signer.public(), name, channel).is_err() {
+        match pointer.verified_by(&signer.public(), name, channel) {
             // Whoever altered it could have left no number above its own.
-            pointer.sequence = 0;
+            Err(_) => pointer.sequence = 0,
+            // An older one that was put back would become the newest.
+            Ok(()) => self.check(&pointer, name, channel).await?,
         }
         let mut previous = Vec::new();
         for chosen in std::mem::take(&mut pointer.previous) {
@@ -306,12 +304,21 @@ impl Registry {
         let unwritable =
             |error: serde_json::Error| RegistryError::Unreadable { key: key.clone(), problem: error.to_string() };
         let pointer = match &self.signer {
-            Some(signer) => pointer.signed_by(signer, name, channel).map_err(unwritable)?,
+            // Hosts have seen what was seen here.
+            Some(signer) => {
+                let sequence = pointer.sequence.max(self.lowest(&Reference::new(name, channel)));
+                Pointer { sequence, ..pointer }.signed_by(signer, name, channel).map_err(unwritable)?
+            }
             None => pointer,
         };
         let bytes = serde_json::to_vec_pretty(&pointer).map_err(unwritable)?;
         match self.artifacts.put(&key, bytes, tag.as_ref(), Bound::POINTER).await.map_err(RegistryError::from)? {
-            true => Ok(pointer),
+            true => {
+                if pointer.signature.is_some() {
+                    self.check(&pointer, name, channel).await?;
+                }
+                Ok(pointer)
+            }
             false => Err(PublishError::Conflict { name: name.to_owned(), channel: channel.to_owned() }),
         }
     }

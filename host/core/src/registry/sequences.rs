@@ -1,9 +1,8 @@
 //! What a host remembers of signed pointers: the highest sequence of each, so that an older one is not taken for news.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -42,7 +41,14 @@ pub struct Sequences(Arc<Shared>);
 struct Shared {
     /// Where they outlive the process; without it they are forgotten with it.
     file: Option<PathBuf>,
-    highest: Mutex<BTreeMap<String, u64>>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    highest: BTreeMap<String, u64>,
+    /// Whether the file does not have all of it, because it could not be written.
+    is_unkept: bool,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -61,27 +67,36 @@ impl Sequences {
             Ok(highest) => highest,
             Err(error) => return Err(SequencesError { file, problem: error.to_string() }),
         };
-        Ok(Sequences(Arc::new(Shared { file: Some(file), highest: Mutex::new(highest) })))
+        Ok(Sequences(Arc::new(Shared { file: Some(file), memory: Mutex::new(Memory { highest, is_unkept: false }) })))
     }
 
-    /// Takes a sequence of a pointer, if none that is higher was seen; else that one. It blocks when the sequence is new.
+    /// The highest sequence of a pointer that was seen, or 0.
+    pub(super) fn highest(&self, pointer: &str) -> u64 {
+        let memory = self.0.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.highest.get(pointer).copied().unwrap_or_default()
+    }
+
+    /// Takes a sequence of a pointer, if none that is higher was seen; else that one. It blocks when the file does not have the
+    /// sequence.
     pub(super) fn take(&self, pointer: &str, sequence: u64) -> Result<(), u64> {
-        let mut highest = self.0.highest.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = highest.get(pointer).copied();
-        match seen {
+        let mut memory = self.0.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        match memory.highest.get(pointer).copied() {
             Some(seen) if sequence < seen => return Err(seen),
-            Some(seen) if sequence == seen => return Ok(()),
-            _ => drop(highest.insert(pointer.to_owned(), sequence)),
+            Some(seen) if sequence == seen && !memory.is_unkept => return Ok(()),
+            _ => drop(memory.highest.insert(pointer.to_owned(), sequence)),
         }
         let Some(file) = &self.0.file else { return Ok(()) };
-        match keep(file, &highest) {
+        match keep(file, &memory.highest) {
             // Another host that uses this file may have seen more.
             Ok(kept) => {
                 let seen = kept.get(pointer).copied().unwrap_or_default();
-                *highest = kept;
+                *memory = Memory { highest: kept, is_unkept: false };
                 if sequence < seen { Err(seen) } else { Ok(()) }
             }
+            // It is tried again at the next look, and told once.
+            Err(_) if memory.is_unkept => Ok(()),
             Err(error) => {
+                memory.is_unkept = true;
                 let (file, problem) = (file.display(), error.to_string());
                 warn!(file = %file, problem, "cannot remember the newest pointer, after a restart an older one would be taken");
                 Ok(())
@@ -95,7 +110,9 @@ fn keep(file: &Path, seen: &BTreeMap<String, u64>) -> io::Result<BTreeMap<String
     if let Some(folder) = file.parent() {
         private::make_folder(folder)?;
     }
-    let _lock = lock(&file.with_added_extension("lock"), PATIENCE)?;
+    let beside = file.with_added_extension("lock");
+    private::make(&beside)?;
+    let _lock = lock(&beside, PATIENCE)?;
     let mut highest = read(file)?;
     for (pointer, sequence) in seen {
         let kept = highest.entry(pointer.clone()).or_default();
@@ -103,7 +120,7 @@ fn keep(file: &Path, seen: &BTreeMap<String, u64>) -> io::Result<BTreeMap<String
     }
     let text = serde_json::to_vec_pretty(&Kept { v: 1, highest: highest.clone() })?;
     let unfinished = file.with_added_extension(uuid::Uuid::new_v4().simple().to_string());
-    let mut written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    let mut written = private::create(&unfinished)?;
     let renamed =
         written.write_all(&text).and_then(|()| written.sync_all()).and_then(|()| fs::rename(&unfinished, file));
     if renamed.is_err() {
@@ -127,6 +144,8 @@ fn read(file: &Path) -> io::Result<BTreeMap<String, u64>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use tempfile::TempDir;
 
     use super::*;
@@ -148,6 +167,10 @@ mod tests {
         assert_eq!(restarted.take("erp@current", 0), Err(1));
         let names: Vec<_> = fs::read_dir(folder.path().join("store")).expect("folder").collect();
         assert_eq!(names.len(), 2, "the file and its lock: {names:?}");
+        for name in names.into_iter().flatten() {
+            let mode = name.metadata().expect("it is there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name:?}");
+        }
     }
 
     #[test]
@@ -164,5 +187,10 @@ mod tests {
         fs::write(folder.path().join("nowhere"), "").expect("written");
         assert_eq!(nowhere.take("crm@current", 2), Ok(()));
         assert_eq!(nowhere.take("crm@current", 1), Err(2), "remembered as long as it runs");
+        // It is kept as soon as that is possible, also if nothing moved since.
+        fs::remove_file(folder.path().join("nowhere")).expect("out of the way");
+        assert_eq!(nowhere.take("crm@current", 2), Ok(()));
+        let restarted = Sequences::kept_in(folder.path().join("nowhere/pointers.json")).expect("kept");
+        assert_eq!(restarted.take("crm@current", 1), Err(2));
     }
 }

@@ -1,13 +1,14 @@
 //! `plugin publish`: from a folder to a version that hosts pick up.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use towpath_core::clock::Clock;
-use towpath_core::config::{Config, RegistryConfig, RegistryUrl, Secrets, env};
-use towpath_core::plugin::{CONTRACT, MAX_COMPONENT, Plugin, precompile};
+use towpath_core::config::{RegistryConfig, RegistryUrl, Secrets, env};
+use towpath_core::plugin::{CONTRACT, Code, MAX_COMPONENT, Plugin, precompile};
 use towpath_core::private;
 use towpath_core::registry::{
     Built, Chosen, Move, PublicKey, PublishError, Reference, Registry, Release, SigningKey, TARGETS, is_name,
@@ -20,7 +21,7 @@ use crate::args::{ConfigFile, PluginPublish, RegistryPlace, Signing};
 use crate::compose::{config_file, engine, load_config};
 use crate::known::Known;
 use crate::output::{Broken, Exit, Output};
-use crate::{aws, case};
+use crate::{aws, case, pointers};
 
 /// What was published.
 #[derive(Serialize)]
@@ -33,19 +34,22 @@ struct Published<'a> {
 
 pub(super) async fn run(args: PluginPublish, output: &Output) -> anyhow::Result<Exit> {
     let folder = folder(&args.plugin)?;
-    let place = place(args.to, &args.config).await?;
+    let mut place = place(args.to, "--to", &args.config).await?;
     check_name("channel", &args.channel)?;
-    let registry = aws::registry(&RegistryConfig { url: place.url, public_key: place.public_key }).await?;
-    let (registry, signed) = signing(registry, &args.signing)?;
+    let targets = place.targets.take();
+    let (registry, signed) = signing(open(place).await?, &args.signing)?;
     build_if_stale(&folder, output)?;
     let engine = engine(1)?;
     let plugin = load(&engine, &folder)?;
     check_name("plugin", plugin.name())?;
     // Where the channel is before the checks: what happens to it meanwhile is a conflict.
-    let seen = registry.look(plugin.name(), &args.channel).await?;
+    let seen = registry.look_to_replace(plugin.name(), &args.channel).await?;
+    if let Some(problem) = &seen.replaces {
+        output.note(format!("what {} was at before is forgotten: {problem}", args.channel));
+    }
     let quiet = Output::new(true);
     let shown = if output.is_json() { &quiet } else { output };
-    let rows = check(&engine, &plugin, &folder, place.targets.as_deref(), shown)?;
+    let rows = check(&engine, &plugin, &folder, targets.as_deref(), shown)?;
     if !rows.iter().all(|row| row.ok) {
         output.note(format!("{} is not published: it must pass `towpath plugin check`", plugin.name()));
         return Ok(Exit::Findings);
@@ -76,39 +80,41 @@ struct Place {
     url: RegistryUrl,
     public_key: Option<PublicKey>,
     targets: Option<Vec<String>>,
+    /// The lowest sequences that hosts take, by plugin of the registry.
+    floors: BTreeMap<String, u64>,
 }
 
-async fn place(to: Option<RegistryUrl>, args: &ConfigFile) -> anyhow::Result<Place> {
+/// The registry of this option, or that of the config. Also of the one that the option names hosts take only what the config says.
+async fn place(to: Option<RegistryUrl>, option: &str, args: &ConfigFile) -> anyhow::Result<Place> {
     let config = match to.is_none() || args.config.is_some() || config_file(args).is_file() {
-        true => Some(load_config(args, &Secrets::placeholders()).await.context("finding the registry: --to names it")?),
+        true => {
+            let config = load_config(args, &Secrets::placeholders()).await;
+            Some(config.with_context(|| format!("finding the registry: {option} names it"))?)
+        }
         false => None,
     };
+    let floors = config.iter().flat_map(|config| config.plugins.values()).filter_map(|plugin| match &plugin.code {
+        Code::Registry(reference) => Some((reference.name.clone(), plugin.min_sequence)),
+        Code::Path(_) => None,
+    });
+    let floors = floors.collect();
     let targets = config.as_ref().map(|config| config.targets.keys().cloned().collect());
     let of_config = config.and_then(|config| config.registry);
-    let (url, public_key) = match (to, of_config) {
-        (Some(url), Some(config)) if config.url == url => (url, config.public_key),
-        (Some(url), _) => (url, None),
-        (None, Some(config)) => (config.url, config.public_key),
-        (None, None) => bail!("the config has no registry: give --to s3://bucket/prefix or --to FOLDER"),
-    };
-    Ok(Place { url, public_key, targets })
+    match (to, of_config) {
+        (Some(url), Some(config)) if config.url == url => {
+            Ok(Place { url, public_key: config.public_key, targets, floors })
+        }
+        (Some(url), _) => Ok(Place { url, public_key: None, targets, floors: BTreeMap::new() }),
+        (None, Some(config)) => Ok(Place { url: config.url, public_key: config.public_key, targets, floors }),
+        (None, None) => bail!("the config has no registry: give {option} s3://bucket/prefix or {option} FOLDER"),
+    }
 }
 
-/// The registry that these arguments mean.
-async fn registry(args: &RegistryPlace) -> anyhow::Result<Registry> {
-    let of_config = match &args.registry {
-        None => {
-            let config: Config = load_config(&args.config, &Secrets::placeholders())
-                .await
-                .context("finding the registry: --registry names it")?;
-            config.registry
-        }
-        Some(url) => Some(RegistryConfig { url: url.clone(), public_key: None }),
-    };
-    match of_config {
-        Some(at) => aws::registry(&at).await,
-        None => bail!("the config has no registry: give --registry s3://bucket/prefix or --registry FOLDER"),
-    }
+/// The registry of a place, for whoever moves its pointers: none goes on from one that is older than this user saw, or than the config
+/// takes.
+async fn open(place: Place) -> anyhow::Result<Registry> {
+    let registry = aws::registry(&RegistryConfig { url: place.url, public_key: place.public_key }).await?;
+    Ok(registry.remembering(pointers::of_user()?).with_floors(place.floors))
 }
 
 /// The registry with the key that is given, and whether there is one.
@@ -120,7 +126,7 @@ pub(super) fn signing(registry: Registry, args: &Signing) -> anyhow::Result<(Reg
 /// The registry that these arguments mean, which has this plugin.
 pub(super) async fn registry_of(name: &str, args: &RegistryPlace) -> anyhow::Result<Registry> {
     check_name("plugin", name)?;
-    let registry = registry(args).await?;
+    let registry = open(place(args.registry.clone(), "--registry", &args.config).await?).await?;
     let known = Known::new("plugin", registry.plugins().await?);
     known.check(name).with_context(|| format!("looking for it in the registry {}", registry.place()))?;
     Ok(registry)
@@ -130,6 +136,7 @@ pub(super) async fn registry_of(name: &str, args: &RegistryPlace) -> anyhow::Res
 pub(super) fn refused(error: PublishError, output: &Output) -> anyhow::Result<Exit> {
     match &error {
         PublishError::Conflict { .. }
+        | PublishError::Meanwhile { .. }
         | PublishError::Pinned { .. }
         | PublishError::NothingBefore { .. }
         | PublishError::NotBefore { .. } => {

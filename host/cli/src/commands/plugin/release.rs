@@ -1,7 +1,7 @@
 //! What becomes of released versions: `plugin versions`, `rollback`, `promote`, `pin` and `sign-pointer`.
 
 use serde::Serialize;
-use towpath_core::registry::{Pointer, RegistryError, Release};
+use towpath_core::registry::{Channel, Pointer, RegistryError, Release};
 
 use super::publish::{check_name, chosen, made, refused, registry_of, signing};
 use crate::args::{PluginPin, PluginRollback, PluginSignPointer, RegistryPlace, Signing};
@@ -22,14 +22,25 @@ struct Row {
 pub(super) async fn versions(name: &str, place: &RegistryPlace, output: &Output) -> anyhow::Result<Exit> {
     let registry = registry_of(name, place).await?;
     let channels = registry.channels(name).await?;
-    let label = |(channel, pointer, problem): &(String, Pointer, Option<RegistryError>)| {
-        let pinned = if pointer.pinned { " (pinned)" } else { "" };
-        let unsigned = if problem.is_some() { " (not signed)" } else { "" };
-        format!("{channel}{pinned}{unsigned}")
+    let label = |channel: &Channel| {
+        let pinned = if channel.pointer.as_ref().is_some_and(|pointer| pointer.pinned) { " (pinned)" } else { "" };
+        let unfollowed = match &channel.problem {
+            None => "",
+            Some(RegistryError::Older { .. }) => " (older)",
+            Some(_) => " (not signed)",
+        };
+        format!("{}{pinned}{unfollowed}", channel.name)
     };
-    let at = |version: &str| {
-        channels.iter().filter(|(_, pointer, _)| pointer.current.version == version).map(label).collect()
+    let is_at = |channel: &&Channel, version: &str| {
+        channel.pointer.as_ref().is_some_and(|pointer| pointer.current.version == version)
     };
+    let at = |version: &str| channels.iter().filter(|channel| is_at(channel, version)).map(label).collect();
+    let unreadable = channels.iter().filter(|channel| channel.pointer.is_none()).map(|channel| Row {
+        version: "-".to_owned(),
+        channels: vec![channel.name.clone()],
+        release: None,
+        problem: channel.problem.as_ref().map(ToString::to_string),
+    });
     let rows: Vec<Row> = registry
         .versions(name)
         .await?
@@ -41,8 +52,9 @@ pub(super) async fn versions(name: &str, place: &RegistryPlace, output: &Output)
                 Err(error) => Row { version, channels, release: None, problem: Some(error.to_string()) },
             }
         })
+        .chain(unreadable)
         .collect();
-    let unfollowed = channels.iter().filter_map(|(_, _, problem)| problem.as_ref());
+    let unfollowed = channels.iter().filter_map(|channel| channel.problem.as_ref());
     let broken = rows.iter().any(|row| row.problem.is_some() && !row.channels.is_empty());
     let broken = broken || unfollowed.clone().next().is_some();
     if output.is_json() {

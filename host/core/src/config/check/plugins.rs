@@ -108,14 +108,7 @@ impl Checker<'_> {
                 }
                 let Some(base) = plugins.get(name) else { continue };
                 let code = Code::Registry(Reference::new(name, tag));
-                let candidate = Settings {
-                    name: full.to_owned(),
-                    code,
-                    optional: true,
-                    sha256: None,
-                    min_sequence: 0,
-                    ..base.clone()
-                };
+                let candidate = Settings { name: full.to_owned(), code, optional: true, sha256: None, ..base.clone() };
                 plugins.insert(full.to_owned(), candidate);
             }
         }

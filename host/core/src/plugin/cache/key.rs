@@ -1,8 +1,7 @@
 //! The key of the cache: this user's secret, made by the first host that needs one.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -52,7 +51,7 @@ impl Key {
             private::make_folder(folder)?;
         }
         let unfinished = file.with_added_extension(uuid::Uuid::new_v4().simple().to_string());
-        let mut written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+        let mut written = private::create(&unfinished)?;
         let linked = written.write_all(&key).and_then(|()| fs::hard_link(&unfinished, file));
         drop(fs::remove_file(&unfinished));
         match linked {

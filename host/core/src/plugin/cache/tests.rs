@@ -1,6 +1,6 @@
 //! What is put into the cache folder by somebody else is never given out.
 
-use std::fs::Permissions;
+use std::fs::{OpenOptions, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
 use tempfile::TempDir;
