@@ -2,7 +2,7 @@
 
 mod key;
 
-use std::fs::{self, DirEntry};
+use std::fs::{self, DirEntry, OpenOptions};
 use std::hash::{Hash as _, Hasher};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! The key of the cache: this user's secret, made by the first host that needs one.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 
