@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import zipfile
+from collections import defaultdict
 
 import pytest
 
@@ -96,6 +97,8 @@ def test_the_functions_find_their_config_and_know_no_secret(aws, applied):
         assert not [name for name in variables if "SECRET" in name or "TOKEN" in name]
     bucket, key = applied["config_url"].removeprefix("s3://").split("/", 1)
     config = json.loads(aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+    refused = config["queue"].pop("refused_url")
+    assert refused == applied["queue_url"].replace("-events.fifo", "-refused.fifo")
     assert config["queue"] == {"url": applied["queue_url"], "dead_letter_url": applied["dead_letter_queue_url"]}
     assert [route["path"] for route in config["route"]] == ["approval", "github", "stripe"]
     assert config["target"]["sss"]["auth"] == [{"scheme": "bearer", "secret": "sss-token"}]
@@ -115,7 +118,10 @@ def test_the_roles_allow_what_is_needed_and_nothing_on_everything(aws, applied):
             "sqs:SendMessage", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "logs:CreateLogStream",
             "logs:PutLogEvents", "secretsmanager:GetSecretValue",
         },
-        "towpath-example-ingest": {"sqs:SendMessage", "s3:GetObject", "logs:CreateLogStream", "logs:PutLogEvents"},
+        "towpath-example-ingest": {
+            "sqs:SendMessage", "sqs:GetQueueAttributes", "s3:GetObject", "logs:CreateLogStream", "logs:PutLogEvents",
+            "secretsmanager:GetSecretValue",
+        },
         "towpath-example-api": {"sqs:SendMessage"},
     }
     for role, actions in wanted.items():
@@ -125,7 +131,10 @@ def test_the_roles_allow_what_is_needed_and_nothing_on_everything(aws, applied):
         as_list = lambda value: value if isinstance(value, list) else [value]
         assert {action for s in statements for action in as_list(s["Action"])} == actions, role
         assert "*" not in [resource for s in statements for resource in as_list(s["Resource"])], role
-        by_action = {action: as_list(s["Resource"]) for s in statements for action in as_list(s["Action"])}
+        by_action = defaultdict(list)
+        for s in statements:
+            for action in as_list(s["Action"]):
+                by_action[action] += as_list(s["Resource"])
         if "sqs:ReceiveMessage" in actions:
             assert by_action["sqs:ReceiveMessage"] == [applied["queue_arn"]]
             assert by_action["sqs:SendMessage"] == [applied["dead_letter_queue_arn"]]
@@ -133,6 +142,12 @@ def test_the_roles_allow_what_is_needed_and_nothing_on_everything(aws, applied):
                 "towpath-example/approval-webhook-??????",
                 "towpath-example/sss-token-??????",
             ]
+        elif "sqs:GetQueueAttributes" in actions:
+            refused = applied["queue_arn"].replace("-events.fifo", "-refused.fifo")
+            assert sorted(by_action["sqs:SendMessage"]) == sorted([applied["queue_arn"], refused])
+            assert by_action["sqs:GetQueueAttributes"] == [refused]
+            secrets = by_action["secretsmanager:GetSecretValue"]
+            assert [arn.rsplit(":", 1)[1] for arn in secrets] == ["towpath-example/approval-webhook-??????"]
         else:
             assert by_action["sqs:SendMessage"] == [applied["queue_arn"]]
 
