@@ -260,9 +260,17 @@ async fn misfits_dead_letter_with_what_does_not_fit() {
     let mut settled = [Settlement::Buried; 6];
     settled[5] = Settlement::Ack;
     assert_eq!(rig.run(&pipeline).await, settled);
-    let reasons: Vec<_> = rig.letters().await.into_iter().map(|letter| letter.reason).collect();
-    assert_eq!(reasons, ["no-route", "unreadable", "unreadable", "unverified", "unverified"]);
+    let letters = rig.letters().await;
+    let reasons: Vec<_> = letters.iter().map(|letter| letter.reason.as_str()).collect();
+    assert_eq!(reasons, ["no-route", "unverified", "unverified", "unverified", "unverified"]);
+    // What cannot be read proves nothing either.
+    assert!(letters[1].detail.contains("cannot be read: the envelope is not valid JSON"), "{}", letters[1].detail);
+    assert!(letters[2].detail.contains("cannot be read: the envelope has version 9"), "{}", letters[2].detail);
     assert_eq!(target.bodies(), ["what do ya want for nothing?"]);
+    // Where no proof is asked for it is unreadable.
+    rig.send_raw("g/6", "{\"v\":1,\"headers\":[".to_owned()).await;
+    assert_eq!(rig.run(&rig.pipeline(&one_route(&target.url))).await, [Settlement::Buried]);
+    assert_eq!(rig.letters().await[5].reason, "unreadable");
 }
 
 /// A message of this age, and a young one behind it.
