@@ -52,7 +52,7 @@ pub struct Pointer {
     /// before, whichever is larger. 0 where pointers are not signed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub sequence: u64,
-    /// An Ed25519 signature, in base64: see [`Pointer::signed_by`].
+    /// An Ed25519 signature, in base64: over everything else in the pointer, its plugin and its channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
 }
