@@ -83,6 +83,8 @@ def test_a_plugin_is_released_shadowed_promoted_refused_and_rolled_back(aws, tow
 
         # Released, between two messages.
         code, _, wrong = towpath("plugin", "promote", "crm", "-c", site.config_url)
+        assert code == 2 and "--key" in wrong, "pointers are signed, too"
+        code, _, wrong = towpath("plugin", "promote", "crm", "-c", site.config_url, *signed)
         assert code == 0, wrong
         wait_until(lambda: digests(function)["crm"] == two["wasm_sha256"], "the new version is picked up", 30)
         assert function.invoke(batch(won(3))) == {"batchItemFailures": []}
@@ -92,14 +94,19 @@ def test_a_plugin_is_released_shadowed_promoted_refused_and_rolled_back(aws, tow
         write(towpath, crm, "damaged", "3.0.0")
         three = publish(towpath, crm, site, "--as", "next", *signed)
         flip(site, three["version"], "x86_64-unknown-linux-gnu.cwasm")
-        assert towpath("plugin", "promote", "crm", "--from", "next", "-c", site.config_url)[0] == 0
+        assert towpath("plugin", "promote", "crm", "--from", "next", "-c", site.config_url, *signed)[0] == 0
         refused = "the new version cannot be loaded, the last good one keeps running"
         wait_until(lambda: logged(refused), "the damage is seen")
         assert "changed or damaged" in logged(refused)[0]["fields"]["problem"]
         assert function.invoke(batch(won(4))) == {"batchItemFailures": []}
         assert site.target.bodies()[-1]["state"] == "gained"
 
-    # A function that starts now goes back to the version before.
+    def roll_back(to):
+        code, said, wrong = towpath("plugin", "rollback", "crm", "-c", site.config_url, *signed)
+        assert code == 0 and to["version"] in said, said + wrong
+
+    # A function that starts takes no older release by itself: somebody with the key says so.
+    roll_back(two)
     site.target.__init__(TOKEN)
     site.config["target"]["sss"]["url"] = site.target.url
     site.put_config()
@@ -107,9 +114,7 @@ def test_a_plugin_is_released_shadowed_promoted_refused_and_rolled_back(aws, tow
         function.ready()
         assert digests(function)["crm"] == two["wasm_sha256"]
 
-        for back_to in (two, one):
-            code, said, wrong = towpath("plugin", "rollback", "crm", "-c", site.config_url)
-            assert code == 0 and back_to["version"] in said, said + wrong
+        roll_back(one)
         wait_until(lambda: digests(function)["crm"] == one["wasm_sha256"], "the rollback is picked up", 30)
         assert function.invoke(batch(won(5))) == {"batchItemFailures": []}
         assert site.target.bodies()[-1]["state"] == "won"
