@@ -175,6 +175,66 @@ async fn without_a_key_what_was_signed_tells_a_repeat_where_the_sender_signs_the
 }
 
 #[tokio::test]
+async fn one_post_to_two_routes_with_one_secret_is_two_events() {
+    let rig = Rig::new().await;
+    let verify = "verify = { scheme = \"slack\", secret = \"key\" }";
+    let other = format!("[[route]]\npath = 'h'\ngroup = 'h/{{json:/k}}'\nplugin = 'guest'\n{verify}\n");
+    let config = other + &with("http://127.0.0.1:9", verify);
+    let (router, signed) = (front_door(&rig, &config), slack("{}", 0));
+    for path in ["g", "h"] {
+        let request = Request::post(format!("/hooks/{path}"));
+        let request = signed.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        let answer = router.clone().oneshot(request.body(Body::from("{}")).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::ACCEPTED, "{path}");
+    }
+    assert_eq!(rig.events.browse(None, 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn where_only_the_pipeline_verifies_a_repeat_is_known_by_its_proof() {
+    for dedup in ["", "dedup = \"header:x-id\"\n"] {
+        let rig = Rig::new().await;
+        let verify = format!("{dedup}verify = {{ scheme = \"slack\", secret = \"key\", at = \"pipeline\" }}");
+        let router = front_door(&rig, &with("http://127.0.0.1:9", &verify));
+        let signed = slack("{}", 0);
+        let (_, first) = post(&router, &and(&signed, &[("x-id", "1")]), "{}").await;
+        let (_, again) = post(&router, &and(&signed, &[("x-id", "2")]), "{}").await;
+        assert_eq!(again["id"], first["id"], "{dedup:?}");
+        let (_, forged) = post(&router, &[("x-id", "1")], "{}").await;
+        assert_ne!(forged["id"], first["id"], "{dedup:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_of_its_body_does_not_stand_for_the_real_one_in_the_safety_net() {
+    let rig = Rig::new().await;
+    // Our secret is wrong: that is what the net is for.
+    let config = with("http://127.0.0.1:9", "verify = { scheme = \"github\", secret = \"token\" }");
+    let (router, body) = (front_door(&rig, &config), "{\"k\":1}");
+    let (junk, right) = (format!("sha256={}", "0".repeat(64)), github(body));
+    for signature in [&junk, &right, &right] {
+        assert_eq!(post(&router, &[("x-hub-signature-256", signature)], body).await.0, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(rig.refused.browse(None, 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_the_door_took_at_the_edge_of_its_tolerance_is_not_too_old_a_moment_later() {
+    for (verify, delivered) in [("", 1), (", at = \"pipeline\"", 0)] {
+        let target = Target::fine().await;
+        let rig = Rig::new().await;
+        rig.write("guest", Guest::forward());
+        let verify = format!("verify = {{ scheme = \"slack\", secret = \"key\"{verify} }}");
+        let pipeline = rig.pipeline(&with(&target.url, &verify));
+        let signed = slack("{}", -330);
+        let headers: Vec<(&str, &str)> = and(&signed, &[]);
+        rig.send_webhook("g/1", &headers, b"{}").await;
+        rig.run(&pipeline).await;
+        assert_eq!(target.calls().len(), delivered, "{verify}");
+    }
+}
+
+#[tokio::test]
 async fn the_safety_net_of_refused_webhooks_has_room_for_others_when_one_sender_floods_it() {
     let rig = Rig::new().await;
     let config = with("http://127.0.0.1:9", "verify = { scheme = \"github\", secret = \"key\" }");

@@ -30,7 +30,7 @@ pub(crate) struct Entry {
     pub(crate) id: MessageId,
     pub(crate) group: GroupId,
     pub(crate) note: String,
-    /// Whether the letter was never verified, and whoever did this accepted that.
+    /// Whether the letter was never verified and the operator passed `--accept-unverified`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) accepted_unverified: bool,
     pub(crate) letter: DeadLetter,

@@ -133,7 +133,7 @@ pub(crate) fn load_plugin<'a>(
     Ok(plugin)
 }
 
-/// A new plugin engine for so many calls at a time, and for those that load a plugin meanwhile. It keeps what it compiles in this
+/// A new plugin engine for `concurrency` calls at a time, with spare slots for loading plugins. It keeps what it compiles in this
 /// user's cache folder, unless others could write there.
 pub(crate) fn engine(concurrency: usize) -> anyhow::Result<Engine> {
     let engine = Engine::with_slots(concurrency + SPARE_SLOTS)
@@ -336,7 +336,7 @@ pub(crate) fn endpoint_token(at: SocketAddr, secrets: &Secrets) -> anyhow::Resul
     Ok(Some(token))
 }
 
-/// A token that nobody can guess, for as long as this process lives.
+/// A random token, or key, of 244 bits.
 pub(crate) fn made_token() -> String {
     format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
 }

@@ -5,12 +5,13 @@ use towpath_core::config::Secret;
 use towpath_core::note_keys::NoteKeys;
 use towpath_local::Store;
 
+use crate::compose::made_token;
+
 /// The name of the key that a store makes for itself.
 const NOTE_KEY: &str = "note-key";
 
 /// The keys of the config, which other hosts have too, and behind them the store's own.
 pub(crate) async fn of_store(store: &Store, configured: &NoteKeys) -> anyhow::Result<NoteKeys> {
-    let new = NoteKeys::new_key().context("making the key for operators' notes")?;
-    let own = store.note_or(NOTE_KEY, new).await.context("reading the key for operators' notes")?;
+    let own = store.note_or(NOTE_KEY, made_token()).await.context("reading the key for operators' notes")?;
     Ok(configured.clone().and(Secret::new(own)))
 }

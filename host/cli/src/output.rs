@@ -277,7 +277,8 @@ impl Output {
     }
 }
 
-/// An error's text. Some errors are lists; whoever wrote what is in them, no line of theirs begins where one of ours does.
+/// An error's text. Some errors are lists with foreign text in them: their later lines are indented, so that none can pass for one of
+/// ours.
 fn indented(text: &str) -> String {
     let shown = Foreign::block(text, "").at_most(MAX_ERROR).to_string();
     let mut lines = shown.lines();

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ring::rand::{self, SystemRandom};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout_at};
@@ -10,7 +9,6 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::{Form, Secret, Secrets};
 use crate::message::{Note, Origin, origin_of};
 use crate::queue::{GroupId, MessageId, Received};
-use crate::registry::KeyError;
 use crate::signature::Algorithm;
 
 /// The keys of the MACs on notes: the first one makes them, each of them checks them. Without a key no note is trusted.
@@ -49,12 +47,6 @@ impl NoteKeys {
         self
     }
 
-    /// A new key, of the system's random numbers.
-    pub fn new_key() -> Result<String, KeyError> {
-        let key: [u8; 32] = rand::generate(&SystemRandom::new()).map_err(|_| KeyError::Random)?.expose();
-        Ok(hex::encode(key))
-    }
-
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -66,35 +58,41 @@ impl NoteKeys {
         Some(hex::encode(mac(&key, origin, group, route, body)))
     }
 
-    /// Whether one of the keys made the MAC of the notes that a message carries, for this route and this body.
-    pub fn vouch_for(&self, received: &Received, route: &str, body: &[u8]) -> bool {
+    /// Whether one of the keys made the MAC of the notes that a message carries, for this route and this body. Keys that were
+    /// rotated meanwhile are refreshed, until `deadline`.
+    pub async fn vouch_for(&self, received: &Received, route: &str, body: &[u8], deadline: Instant) -> bool {
         let Some(origin) = origin_of(&received.attributes).filter(|origin| !origin.notes.is_empty()) else {
             return false;
         };
-        self.vouch(&origin, &received.group, route, body)
-    }
-
-    /// As [`NoteKeys::vouch_for`], and keys that were rotated meanwhile are refreshed, until `deadline`.
-    pub async fn vouch_anew(&self, received: &Received, route: &str, body: &[u8], deadline: Instant) -> bool {
-        let carries = origin_of(&received.attributes).is_some_and(|origin| origin.mac.is_some());
-        if !carries || self.vouch_for(received, route, body) {
-            return carries;
+        let seen = self.exposed();
+        if vouch(&seen, &origin, &received.group, route, body) {
+            return true;
+        }
+        if origin.mac.is_none() {
+            return false;
         }
         let mut renewed = false;
-        for key in &self.0 {
-            renewed |= timeout_at(deadline, key.is_renewed(&key.expose())).await.unwrap_or(false);
+        for (key, seen) in self.0.iter().zip(&seen) {
+            renewed |= timeout_at(deadline, key.is_renewed(seen)).await.unwrap_or(false);
         }
-        renewed && self.vouch_for(received, route, body)
+        renewed && self.vouch(&origin, &received.group, route, body)
     }
 
     pub(crate) fn vouch(&self, origin: &Origin, group: &GroupId, route: &str, body: &[u8]) -> bool {
-        let Some(given) = origin.mac.as_deref().and_then(|text| hex::decode(text).ok()) else { return false };
-        let keys: Vec<Arc<str>> = self.0.iter().map(Secret::expose).collect();
-        keys.iter().fold(false, |vouched, key| {
-            let right = mac(key, origin, group, route, body);
-            vouched | bool::from(subtle::ConstantTimeEq::ct_eq(right.as_slice(), given.as_slice()))
-        })
+        vouch(&self.exposed(), origin, group, route, body)
     }
+
+    fn exposed(&self) -> Vec<Arc<str>> {
+        self.0.iter().map(Secret::expose).collect()
+    }
+}
+
+fn vouch(keys: &[Arc<str>], origin: &Origin, group: &GroupId, route: &str, body: &[u8]) -> bool {
+    let Some(given) = origin.mac.as_deref().and_then(|text| hex::decode(text).ok()) else { return false };
+    keys.iter().fold(false, |vouched, key| {
+        let right = mac(key, origin, group, route, body);
+        vouched | bool::from(subtle::ConstantTimeEq::ct_eq(right.as_slice(), given.as_slice()))
+    })
 }
 
 fn mac(key: &str, origin: &Origin, group: &GroupId, route: &str, body: &[u8]) -> Vec<u8> {
@@ -108,12 +106,55 @@ fn mac(key: &str, origin: &Origin, group: &GroupId, route: &str, body: &[u8]) ->
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+
     use super::*;
     use crate::clock::Timestamp;
+    use crate::config::SecretStore;
+    use crate::message::ORIGIN_ATTRIBUTE;
+    use crate::queue::Attribute;
 
     fn origin(mac: Option<String>) -> Origin {
         let note = Note { at: Timestamp(2), by: "ann".into(), text: "typo".into(), unverified: false };
         Origin { id: "m-1".into(), sent_at: Timestamp(1), notes: vec![note], mac }
+    }
+
+    /// A store in which the key is rotated after the first look.
+    struct Rotated(AtomicBool);
+
+    #[async_trait]
+    impl SecretStore for Rotated {
+        async fn fetch(&self, _: &str) -> Result<String, String> {
+            Ok(if self.0.swap(true, Ordering::Relaxed) { "new" } else { "old" }.to_owned())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_was_rotated_is_refreshed_before_a_note_is_refused() {
+        let names = ["notes".to_owned()];
+        let secrets = Secrets::from_store(Arc::new(Rotated(AtomicBool::new(false))), names.clone()).await;
+        let keys = NoteKeys::of(&names, &secrets).expect("a key");
+        let (group, editor) = (GroupId::from("g"), NoteKeys::new(vec![Secret::new("new")]));
+        let sealed = origin(editor.seal(&origin(None), &group, "crm", b"body"));
+        let text = serde_json::to_string(&sealed).expect("JSON");
+        let received = Received {
+            id: "m-2".into(),
+            group,
+            dedup_id: None,
+            sequence: None,
+            receive_count: 1,
+            sent_at: Timestamp(1),
+            body: "body".to_owned(),
+            attributes: [(ORIGIN_ATTRIBUTE.to_owned(), Attribute::text(text))].into(),
+            trace: None,
+            handle: "h".into(),
+        };
+        let soon = Instant::now() + Duration::from_secs(10);
+        assert!(!keys.vouch_for(&received, "crm", b"another", soon).await, "no key fits another body");
+        assert!(keys.vouch_for(&received, "crm", b"body", soon).await);
     }
 
     #[test]

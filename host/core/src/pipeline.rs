@@ -189,7 +189,7 @@ impl Pipeline {
             (Err(outcome), _) => Err(outcome),
         };
         if let (Some(verify), Ok(message)) = (&route.verify, &message) {
-            let is_vouched = self.note_keys.vouch_anew(received, &route.path, &message.body, lease.deadline()).await;
+            let is_vouched = self.note_keys.vouch_for(received, &route.path, &message.body, lease.deadline()).await;
             if !is_vouched && let Err(error) = verify.check_anew(message.into(), lease.deadline()).await {
                 return unverified(match carried_notes(&received.attributes).is_empty() {
                     true => error.to_string(),

@@ -18,9 +18,6 @@ use tracing::warn;
 use crate::budget::{Answer, Ask, Source};
 use crate::router::{Ingest, problem};
 
-/// What a row of the store takes beside its texts, about.
-const ROW: u64 = 512;
-
 /// How long a secret that may have been rotated is waited for. A sender gives up after ten seconds or so.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -125,7 +122,7 @@ impl Ingest {
             self.budget.refresh(held);
         }
         let routes = self.routes.iter().filter(|route| route.can_refuse()).count();
-        let bytes = message.size() as u64 + ROW;
+        let bytes = message.size() as u64;
         let ask = Ask { route: &route.path, routes, source, failure: &failure, bytes };
         match self.budget.take(ask, Instant::now()) {
             Answer::Folded => return "before",

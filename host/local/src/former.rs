@@ -89,17 +89,22 @@ mod tests {
         queue.delete(&[received[0].handle.clone()]).await.remove(0).expect("delete");
     }
 
-    #[tokio::test]
-    async fn a_key_stays_behind_what_an_earlier_version_stored_of_it_and_then_has_its_own_group() {
-        let folder = TempDir::new().expect("folder");
+    /// A store in which an earlier version has left an event of this group.
+    async fn upgraded(folder: &TempDir, group: &str) -> (Store, LocalQueue) {
         let store = Store::open(folder.path(), Clock::wall()).expect("store");
         let queue = store.queue("events.fifo", QueueSettings::default()).await.expect("queue");
-        // As the earlier version did.
-        arrive(&queue, "old", None).await;
+        arrive(&queue, group, None).await;
         store.set_note(NOTE, None).await.expect("note");
         drop((queue, store));
         let store = Store::open(folder.path(), Clock::wall()).expect("store");
         let queue = store.find("events.fifo").await.expect("look").expect("queue");
+        (store, queue)
+    }
+
+    #[tokio::test]
+    async fn a_key_stays_behind_what_an_earlier_version_stored_of_it_and_then_has_its_own_group() {
+        let folder = TempDir::new().expect("folder");
+        let (_store, queue) = upgraded(&folder, "old").await;
         arrive(&queue, "new", Some("old")).await;
         work(&queue).await;
         arrive(&queue, "new", Some("old")).await;
@@ -120,13 +125,7 @@ mod tests {
     #[tokio::test]
     async fn a_key_that_has_its_own_group_stays_there_while_others_drain() {
         let folder = TempDir::new().expect("folder");
-        let store = Store::open(folder.path(), Clock::wall()).expect("store");
-        let queue = store.queue("events.fifo", QueueSettings::default()).await.expect("queue");
-        arrive(&queue, "other", None).await;
-        store.set_note(NOTE, None).await.expect("note");
-        drop((queue, store));
-        let store = Store::open(folder.path(), Clock::wall()).expect("store");
-        let queue = store.find("events.fifo").await.expect("look").expect("queue");
+        let (_store, queue) = upgraded(&folder, "other").await;
         arrive(&queue, "new", Some("old")).await;
         arrive(&queue, "old", None).await;
         arrive(&queue, "new", Some("old")).await;

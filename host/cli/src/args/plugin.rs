@@ -99,7 +99,7 @@ Example:
   towpath plugin keygen release.key
   towpath plugin publish crm --to s3://bucket/plugins --key release.key
 
-Whoever publishes, promotes, rolls back or pins needs it.
+`publish`, `promote`, `rollback` and `pin` need it.
 
 The file is secret. What is printed goes into the config: [registry] public_key = \"…\".")]
     Keygen {

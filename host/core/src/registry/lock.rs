@@ -2,13 +2,10 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::OFlags;
-
-use crate::private;
+use crate::regular::{self, Links};
 
 /// How often a lock that somebody holds is tried again.
 const EVERY: Duration = Duration::from_millis(10);
@@ -16,9 +13,7 @@ const EVERY: Duration = Duration::from_millis(10);
 /// Locks this file, which is made if it is missing. The system lets go of the lock when the file is closed, or its process dies.
 /// One that is held for longer than `patience` is an error; so is a pipe in its place, which would wait for ever.
 pub(super) fn lock(path: &Path, patience: Duration) -> io::Result<File> {
-    private::refuse_link(path)?;
-    let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
-    let file = OpenOptions::new().write(true).create(true).truncate(false).custom_flags(flags).open(path)?;
+    let file = regular::open(OpenOptions::new().write(true).create(true).truncate(false), path, Links::Refuse)?;
     let started = Instant::now();
     loop {
         match file.try_lock() {

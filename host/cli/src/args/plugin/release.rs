@@ -26,6 +26,20 @@ pub struct Signing {
     pub key: Option<PathBuf>,
 }
 
+/// A channel that is moved, and what the move is signed with.
+#[derive(ClapArgs, Debug, Clone)]
+pub struct ChannelPlace {
+    /// The channel
+    #[arg(long, default_value = "current")]
+    pub channel: String,
+    /// The registry
+    #[command(flatten)]
+    pub registry: RegistryPlace,
+    /// The key
+    #[command(flatten)]
+    pub signing: Signing,
+}
+
 /// `plugin publish`.
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
@@ -71,15 +85,9 @@ pub struct PluginRollback {
     /// The version to go back to [default: the one before]
     #[arg(long, value_name = "VERSION")]
     pub to: Option<String>,
-    /// The channel
-    #[arg(long, default_value = "current")]
-    pub channel: String,
-    /// The registry
+    /// What moves
     #[command(flatten)]
-    pub registry: RegistryPlace,
-    /// The key
-    #[command(flatten)]
-    pub signing: Signing,
+    pub at: ChannelPlace,
 }
 
 /// `plugin pin`.
@@ -100,15 +108,9 @@ pub struct PluginPin {
     /// Let it move again
     #[arg(long)]
     pub off: bool,
-    /// The channel
-    #[arg(long, default_value = "current")]
-    pub channel: String,
-    /// The registry
+    /// What moves
     #[command(flatten)]
-    pub registry: RegistryPlace,
-    /// The key
-    #[command(flatten)]
-    pub signing: Signing,
+    pub at: ChannelPlace,
 }
 
 /// `plugin sign-pointer`.
@@ -123,13 +125,7 @@ be signed; versions before it that are not are forgotten. To point elsewhere, ro
 pub struct PluginSignPointer {
     /// The plugin's name in the registry
     pub name: String,
-    /// The channel
-    #[arg(long, default_value = "current")]
-    pub channel: String,
-    /// The registry
+    /// What moves
     #[command(flatten)]
-    pub registry: RegistryPlace,
-    /// The key
-    #[command(flatten)]
-    pub signing: Signing,
+    pub at: ChannelPlace,
 }

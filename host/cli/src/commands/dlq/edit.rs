@@ -47,6 +47,7 @@ pub(super) async fn edit(args: DlqEdit, output: &Output) -> anyhow::Result<Exit>
         bail!("what is to change? give --set /json/pointer=VALUE, or --body FILE");
     }
     let place = args.place.clone();
+    let refused = if place.refused { " --refused" } else { "" };
     let edited = with_letters(&place, None, |found, letters| Box::pin(edit_one(found, letters, args)));
     let Some(Done { letter, group, before, after, webhook_id }) = edited.await? else {
         return Ok(interrupted(output));
@@ -88,7 +89,7 @@ pub(super) async fn edit(args: DlqEdit, output: &Output) -> anyhow::Result<Exit>
         WebhookId::New { now } => output.line(format!("webhook-id: {had} → {now}, by its route's keys")),
     }
     let id = &letter.death.id;
-    output.line(format!("edited {id}; `towpath dlq redrive {}` sends it back", short(id)));
+    output.line(format!("edited {id}; `towpath dlq redrive{refused} {}` sends it back", short(id)));
     Ok(Exit::Done)
 }
 
@@ -97,7 +98,7 @@ async fn edit_one(found: &Found, letters: &mut dyn Letters, args: DlqEdit) -> an
     if !letter.death.is_verified() && !args.accept_unverified {
         bail!(
             "{} never proved where it comes from ({}): if the sender is known by other means, --accept-unverified edits it \
-            all the same, and --note says why. Without an edit, `towpath dlq redrive` verifies it again",
+            all the same, and --note says why. `towpath dlq redrive` sends it back unedited, and it is verified again",
             short(&letter.death.id),
             letter.death.reason
         );

@@ -110,7 +110,7 @@ async fn place(to: Option<RegistryUrl>, option: &str, args: &ConfigFile) -> anyh
     }
 }
 
-/// The registry of a place, for whoever moves its pointers: none goes on from one that is older than this user saw, or than the config
+/// The registry of a place, for commands that move its pointers: none goes on from one that is older than this user saw, or than the config
 /// takes.
 async fn open(place: Place) -> anyhow::Result<Registry> {
     let registry = aws::registry(&RegistryConfig { url: place.url, public_key: place.public_key }).await?;

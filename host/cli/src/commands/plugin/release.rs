@@ -90,11 +90,11 @@ fn cells(row: &Row) -> Vec<String> {
 }
 
 pub(super) async fn rollback(args: PluginRollback, output: &Output) -> anyhow::Result<Exit> {
-    check_name("channel", &args.channel)?;
-    let (registry, _) = signing(registry_of(&args.name, &args.registry).await?, &args.signing)?;
-    let moved = registry.roll_back(&args.name, &args.channel, args.to.as_deref(), made("rollback")).await;
+    check_name("channel", &args.at.channel)?;
+    let (registry, _) = signing(registry_of(&args.name, &args.at.registry).await?, &args.at.signing)?;
+    let moved = registry.roll_back(&args.name, &args.at.channel, args.to.as_deref(), made("rollback")).await;
     match moved {
-        Ok(pointer) => Ok(told(&args.name, &args.channel, &pointer, output)),
+        Ok(pointer) => Ok(told(&args.name, &args.at.channel, &pointer, output)),
         Err(error) => refused(error, output),
     }
 }
@@ -120,8 +120,8 @@ pub(super) async fn promote(
 }
 
 pub(super) async fn pin(args: PluginPin, output: &Output) -> anyhow::Result<Exit> {
-    check_name("channel", &args.channel)?;
-    let (registry, _) = signing(registry_of(&args.name, &args.registry).await?, &args.signing)?;
+    check_name("channel", &args.at.channel)?;
+    let (registry, _) = signing(registry_of(&args.name, &args.at.registry).await?, &args.at.signing)?;
     let to = match &args.to {
         Some(version) => Some(chosen(&registry, &args.name, version).await?),
         None => None,
@@ -130,22 +130,22 @@ pub(super) async fn pin(args: PluginPin, output: &Output) -> anyhow::Result<Exit
         registry.release(&args.name, to).await?;
     }
     let how = if args.off { "unpin" } else { "pin" };
-    match registry.pin(&args.name, &args.channel, to, !args.off, made(how)).await {
-        Ok(pointer) => Ok(told(&args.name, &args.channel, &pointer, output)),
+    match registry.pin(&args.name, &args.at.channel, to, !args.off, made(how)).await {
+        Ok(pointer) => Ok(told(&args.name, &args.at.channel, &pointer, output)),
         Err(error) => refused(error, output),
     }
 }
 
 pub(super) async fn sign_pointer(args: PluginSignPointer, output: &Output) -> anyhow::Result<Exit> {
-    check_name("channel", &args.channel)?;
-    let (registry, _) = signing(registry_of(&args.name, &args.registry).await?, &args.signing)?;
-    match registry.sign_pointer(&args.name, &args.channel, made("sign")).await {
+    check_name("channel", &args.at.channel)?;
+    let (registry, _) = signing(registry_of(&args.name, &args.at.registry).await?, &args.at.signing)?;
+    match registry.sign_pointer(&args.name, &args.at.channel, made("sign")).await {
         Ok(pointer) => {
             let previous: Vec<&str> = pointer.previous.iter().rev().map(|chosen| chosen.version.as_str()).collect();
             if !previous.is_empty() {
                 output.note(format!("a rollback goes to {}", previous.join(", then ")));
             }
-            Ok(told(&args.name, &args.channel, &pointer, output))
+            Ok(told(&args.name, &args.at.channel, &pointer, output))
         }
         Err(error) => refused(error, output),
     }

@@ -202,7 +202,7 @@ async fn a_page_does_not_fill_the_log() {
         guard.log(&Refusal::Site);
     }
     let (first, without) = state();
-    assert_eq!(without, 999, "one line, and so many without");
+    assert_eq!(without, 999, "one request is logged, the other 999 are only counted");
     tokio::time::advance(LOG_EVERY).await;
     guard.clone().log(&Refusal::Site);
     assert!(state().0 > first && state().1 == 0, "the next line tells of them");
