@@ -166,19 +166,20 @@ async fn a_wait_of_twelve_hours_is_cut_down_to_what_the_queue_takes() {
     }
     static AHEAD: AtomicU64 = AtomicU64::new(0);
     let (stop, clock) = (CancellationToken::new(), Clock::wall().shifted(&AHEAD));
-    let options = Options { wait: Duration::ZERO, clock, ..Options::default() };
+    let visibility = Duration::from_secs(3600);
+    let options = Options { wait: Duration::ZERO, visibility, clock, ..Options::default() };
     let (line, mut polling) = (Arc::new(Never::default()), JoinSet::new());
     polling.spawn(poll::run(queue.clone(), Arc::clone(&line), options, Arc::default(), stop.clone()));
     line.asked.notified().await;
-    // It was held for ten seconds before it is given back.
-    AHEAD.fetch_add(10_000, Ordering::SeqCst);
-    server.pass(Duration::from_secs(10));
+    // It was held for a quarter of an hour before it is given back: less than it takes to the first heartbeat.
+    AHEAD.fetch_add(15 * 60 * 1000, Ordering::SeqCst);
+    server.pass(Duration::from_secs(15 * 60));
     line.answers.notify_one();
     stop.cancel();
     polling.join_next().await.unwrap().unwrap().unwrap();
-    server.pass(Duration::from_secs(11 * 3600));
+    server.pass(Duration::from_secs(11 * 3600 + 30 * 60));
     let received = queue.receive(Receive::default()).await.unwrap();
-    assert!(received.is_empty(), "the queue refused the wait, they came back after 30 s");
-    server.pass(Duration::from_secs(3600));
+    assert!(received.is_empty(), "the queue refused the wait, they came back when their visibility ended");
+    server.pass(Duration::from_secs(15 * 60));
     assert_eq!(queue.receive(Receive::default()).await.unwrap().len(), 2);
 }
