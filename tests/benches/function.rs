@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::time::Instant;
-use towpath_core::plugin::precompile;
+use towpath_plugin::precompile;
 use towpath_tests::runtime_api::Function;
 
 const STARTS: usize = 41;

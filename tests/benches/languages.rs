@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::Value;
-use towpath_core::clock::Timestamp;
-use towpath_core::message::Message;
-use towpath_core::plugin::{Cache, Engine, Limits, Plugin, Settings, precompile};
+use towpath_config::plugin::{Limits, Settings};
+use towpath_plugin::{Cache, Engine, Plugin, precompile};
+use towpath_types::clock::Timestamp;
+use towpath_types::message::Message;
 
 /// A plugin of each language with one of its cases.
 const PLUGINS: [(&str, &str); 3] = [("approval", "submitted"), ("js-calendly", "booked"), ("python-shopify", "paid")];
@@ -36,7 +37,7 @@ fn message(plugin: &str, case: &str) -> Message {
         receive_count: 1,
         sent_at: Timestamp(0),
         source: "bench".to_owned(),
-        trace: None,
+        aws_trace: None,
         headers: event["headers"].as_array().unwrap().iter().map(header).collect(),
         body: event["body"].to_string().into_bytes(),
     }

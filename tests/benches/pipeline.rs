@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
-use towpath_core::message::Message;
-use towpath_core::pipeline::{Lease, Settlement};
-use towpath_core::plugin::{Engine, Plugin, Settings};
-use towpath_core::queue::{MAX_VISIBILITY, Received};
+use towpath_config::plugin::Settings;
+use towpath_engine::pipeline::Settlement;
+use towpath_plugin::{Engine, Plugin};
+use towpath_runtime::lease::Lease;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route, received};
+use towpath_types::message::Message;
+use towpath_types::queue::{MAX_VISIBILITY, Received};
 
 /// One small approval event, as in `plugins/approval/cases/submitted`.
 const EVENT: &str = r#"{"event":"approval.submitted","event_id":"evt-9001","occurred_at":"2026-03-02T09:14:58Z","workflow":{"id":"WF-1042","title":"Discount of 12 % for Nordhafen Logistik","applicant":{"id":"u-311"},"amount":{"value":1250000,"currency":"JPY"}}}"#;

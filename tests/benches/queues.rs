@@ -18,17 +18,17 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use towpath_aws::{SqsQueue, client};
-use towpath_core::dead_letter::{DEAD_LETTER_ATTRIBUTE, DeadLetter};
-use towpath_core::message::Message;
-use towpath_core::pipeline::Pipeline;
-use towpath_core::plugin::Plugin;
-use towpath_core::poll::{self, Options};
-use towpath_core::queue::{Attribute, Handle, NewMessage, Queue, Receive};
+use towpath_engine::pipeline::Pipeline;
+use towpath_engine::poll::{self, Options};
 use towpath_local::{DedupScope, LocalQueue, QueueSettings};
+use towpath_plugin::Plugin;
 use towpath_tests::binary::binary;
 use towpath_tests::endpoint::SqsServer;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
+use towpath_types::dead_letter::{DEAD_LETTER_ATTRIBUTE, DeadLetter};
+use towpath_types::message::Message;
+use towpath_types::queue::{Attribute, Handle, NewMessage, Queue, Receive};
 
 /// Clients at the same time.
 const CLIENTS: u64 = 8;
@@ -89,7 +89,7 @@ async fn round_trips(client: reqwest::Client, url: String, queue_url: String, co
 }
 
 fn endpoint(criterion: &mut Criterion) {
-    towpath_core::deliver::install_crypto();
+    towpath_runtime::install_crypto();
     let runtime = runtime();
     let server = runtime.block_on(SqsServer::start());
     runtime.block_on(queue(&server, "bench.fifo"));

@@ -7,10 +7,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_util::future::join_all;
-use towpath_core::config::{Config, Secret, Secrets};
-use towpath_core::deliver::Auth;
-use towpath_core::pipeline::{Lease, Pipeline, Settlement};
-use towpath_core::signature::Algorithm;
+use towpath_config::signature::Algorithm;
+use towpath_config::target::Auth;
+use towpath_config::{Config, Secret, Secrets};
+use towpath_engine::pipeline::{Pipeline, Settlement};
+use towpath_runtime::lease::Lease;
 use towpath_tests::guest::{Guest, Request};
 use towpath_tests::rig::{KEY, Rig, TOKEN, one_route};
 use towpath_tests::target::{Answer, Call, Target};
@@ -25,7 +26,7 @@ async fn rig(target: &Target, auth: &str) -> (Rig, Arc<Pipeline>) {
 }
 
 fn hmac(key: &[u8], text: &str) -> Vec<u8> {
-    Algorithm::Sha256.mac(key, &[text.as_bytes()])
+    towpath_verify::mac(Algorithm::Sha256, key, &[text.as_bytes()])
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -138,7 +139,7 @@ fn aws_signature(call: &Call, secret: &str) -> String {
     let body = call.header("x-amz-content-sha256");
     let canonical = format!("{}\n{path}\n{query}\n{headers}\n{names}\n{body}", call.method);
     let at = call.header("x-amz-date");
-    let text = format!("AWS4-HMAC-SHA256\n{at}\n{scope}\n{}", towpath_core::plugin::digest(canonical.as_bytes()));
+    let text = format!("AWS4-HMAC-SHA256\n{at}\n{scope}\n{}", towpath_plugin::digest(canonical.as_bytes()));
     let start = format!("AWS4{secret}").into_bytes();
     hex(&hmac(&scope.split('/').fold(start, |key, part| hmac(&key, part)), &text))
 }
@@ -157,7 +158,7 @@ async fn aws_signatures_are_those_of_the_specification() {
     assert!(authorization.contains("/eu-west-1/execute-api/aws4_request"), "{authorization}");
     assert!(authorization.ends_with(&format!("Signature={}", aws_signature(call, TOKEN))), "{authorization}");
     assert_ne!(aws_signature(call, TOKEN), aws_signature(call, KEY));
-    assert_eq!(call.header("x-amz-content-sha256"), towpath_core::plugin::digest(b"{\"k\":1}"));
+    assert_eq!(call.header("x-amz-content-sha256"), towpath_plugin::digest(b"{\"k\":1}"));
     assert_eq!(call.header("x-amz-security-token"), "session");
 }
 

@@ -275,7 +275,7 @@ fn wrong_input_says_what_to_do() {
     std::fs::write(here.join("odd.json"), "{\"boddy\": 1}").unwrap();
     std::fs::create_dir(here.join("empty")).unwrap();
     std::fs::write(here.join("local.toml"), "[target.sss]\nurl = \"https://sss.example\"\n").unwrap();
-    drop(towpath_local::Store::open(&here.join("store"), towpath_core::clock::Clock::wall()).unwrap());
+    drop(towpath_local::Store::open(&here.join("store"), towpath_types::clock::Clock::wall()).unwrap());
     let cases: [(&[&str], &str); 56] = [
         (&["serve"], "cannot read towpath.toml"),
         (&["serve", "-c", "sqs.toml"], "leave url and dead_letter_url out"),

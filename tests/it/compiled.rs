@@ -4,9 +4,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use towpath_core::plugin::{Cache, Engine, Plugin, Settings, digest, precompile};
-use towpath_core::verdict::Verdict;
+use towpath_config::plugin::Settings;
+use towpath_plugin::{Cache, Engine, Plugin, digest, precompile};
 use towpath_tests::guest::Guest;
+use towpath_types::verdict::Verdict;
 
 /// How many bytes of an entry go before the code: what it is, and the MAC.
 const HEAD: usize = "towpath compiled 1\n".len() + 32;
@@ -100,7 +101,7 @@ fn a_plugin_at_a_path_is_a_regular_file_of_bounded_size() {
         let settings = Settings::at("guest", at(name));
         std::thread::spawn(move || {
             let loaded = Plugin::load(&Engine::new().unwrap(), settings);
-            done.send(loaded.map(drop).map_err(|error| error.in_words()))
+            done.send(loaded.map(drop).map_err(|error| towpath_registry::LoadError::from(error).in_words()))
         });
         let loaded = loaded.recv_timeout(std::time::Duration::from_secs(30)).expect("it does not wait");
         let problem = loaded.expect_err(name);

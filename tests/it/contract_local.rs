@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tempfile::TempDir;
-use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::queue::Queue;
 use towpath_local::{DedupScope, QueueSettings, RedrivePolicy, Store};
 use towpath_tests::contract::{self, Maker, VISIBILITY, Wanted};
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::Queue;
 
 struct Local {
     store: Store,
@@ -43,7 +43,8 @@ impl Maker for Local {
 
 fn local() -> Local {
     let folder = TempDir::new().expect("folder");
-    let store = Store::open(folder.path(), Clock::tokio(Timestamp(1_700_000_000_000))).expect("store");
+    let store =
+        Store::open(folder.path(), towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000))).expect("store");
     Local { store, _folder: folder, made: AtomicUsize::new(0) }
 }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 use towpath_aws::{SqsQueue, client};
-use towpath_core::queue::Queue;
 use towpath_tests::contract::{self, Maker, VISIBILITY, Wanted};
 use towpath_tests::endpoint::SqsServer;
+use towpath_types::queue::Queue;
 
 struct Sqs {
     server: SqsServer,

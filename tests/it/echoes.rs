@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use towpath_core::pipeline::{Lease, Pipeline, Settlement};
+use towpath_engine::pipeline::{Pipeline, Settlement};
+use towpath_runtime::lease::Lease;
 use towpath_tests::guest::{Guest, Request};
 use towpath_tests::leaks::{self, ECHOES, echo};
 use towpath_tests::rig::{Rig, TOKEN, one_route, received};

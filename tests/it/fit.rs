@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use towpath_aws::{SqsQueue, client};
-use towpath_core::dead_letter::DeadLetter;
-use towpath_core::envelope;
-use towpath_core::pipeline::Settlement;
-use towpath_core::queue::Queue;
+use towpath_engine::pipeline::Settlement;
 use towpath_local::{LocalQueue, QueueSettings};
 use towpath_tests::endpoint::SqsServer;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
 use towpath_tests::target::{Answer, Target};
+use towpath_types::dead_letter::DeadLetter;
+use towpath_types::envelope;
+use towpath_types::queue::Queue;
 
 const LIMIT: usize = 4096;
 

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use towpath_aws::S3Holds;
-use towpath_core::clock::Clock;
-use towpath_core::holds::{BreakerReport, Change, Drain, Hold, Holds, Watched};
-use towpath_core::pipeline::{Pipeline, Settlement};
-use towpath_core::queue::Queue;
+use towpath_deliver::holds::Watched;
+use towpath_engine::pipeline::{Pipeline, Settlement};
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
 use towpath_tests::s3::S3Server;
 use towpath_tests::target::{Answer, Target};
+use towpath_types::clock::Clock;
+use towpath_types::holds::{BreakerReport, Change, Drain, Hold, Holds};
+use towpath_types::queue::Queue;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -38,8 +39,8 @@ fn pipeline(rig: &Rig, text: &str, holds: Arc<dyn Holds>) -> Arc<Pipeline> {
 /// Lets what was given back come again at once.
 async fn again(rig: &Rig, pipeline: &Pipeline) -> Vec<Settlement> {
     let mut settlements = Vec::new();
-    for group in towpath_core::poll::by_group(rig.receive().await) {
-        let mut run = pipeline.group(towpath_core::pipeline::Lease::of(MINUTE));
+    for group in towpath_engine::poll::by_group(rig.receive().await) {
+        let mut run = pipeline.group(towpath_runtime::lease::Lease::of(MINUTE));
         for message in &group {
             let settlement = run.next(message).await;
             match settlement {
@@ -181,7 +182,7 @@ async fn a_message_that_only_met_an_open_breaker_does_not_die_of_age() {
     let mut old = rig.receive().await;
     let old = old.iter_mut().find(|message| message.group.as_str() == "g/second").unwrap();
     old.sent_at = old.sent_at - MINUTE * 10;
-    let settlement = pipeline.group(towpath_core::pipeline::Lease::of(MINUTE)).next(old).await;
+    let settlement = pipeline.group(towpath_runtime::lease::Lease::of(MINUTE)).next(old).await;
     assert!(matches!(settlement, Settlement::Retry(_)), "{settlement:?}");
     assert!(rig.letters().await.is_empty());
 }
@@ -197,7 +198,7 @@ async fn a_message_that_waits_because_holds_are_unreadable_does_not_die_of_age()
     rig.send("g/a", "1").await;
     let mut old = rig.receive().await.remove(0);
     old.sent_at = old.sent_at - MINUTE * 60 * 24 * 12;
-    let settlement = pipeline.group(towpath_core::pipeline::Lease::of(MINUTE)).next(&old).await;
+    let settlement = pipeline.group(towpath_runtime::lease::Lease::of(MINUTE)).next(&old).await;
     assert!(matches!(settlement, Settlement::Retry(_)), "{settlement:?}");
     assert!(rig.letters().await.is_empty() && target.calls().is_empty());
 }

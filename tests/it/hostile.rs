@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use towpath_core::pipeline::Settlement;
-use towpath_core::poll::{self, Options};
+use towpath_engine::pipeline::Settlement;
+use towpath_engine::poll::{self, Options};
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::Rig;
 use towpath_tests::target::Target;

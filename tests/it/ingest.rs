@@ -6,11 +6,11 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use tower::ServiceExt as _;
-use towpath_core::envelope;
-use towpath_core::poll::Health;
-use towpath_ingest::{Ingest, router};
+use towpath_intake::{Ingest, router};
 use towpath_local::Browsed;
+use towpath_runtime::health::Health;
 use towpath_tests::rig::Rig;
+use towpath_types::envelope;
 
 const LIMIT: usize = 64 * 1024;
 

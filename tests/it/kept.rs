@@ -5,20 +5,21 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use towpath_core::clock::Timestamp;
-use towpath_core::config::Secret;
-use towpath_core::dead_letter::DeadLetter;
-use towpath_core::message::{Note, ORIGIN_ATTRIBUTE, Origin};
-use towpath_core::note_keys::NoteKeys;
-use towpath_core::pipeline::{Lease, Settlement};
-use towpath_core::queue::{
-    Attribute, GroupId, Handle, MAX_VISIBILITY, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent,
-};
-use towpath_core::telemetry::STORY;
+use towpath_config::Secret;
+use towpath_engine::pipeline::Settlement;
 use towpath_local::LocalQueue;
+use towpath_metrics::STORY;
+use towpath_runtime::lease::Lease;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, TOKEN, one_route, received};
 use towpath_tests::target::{Answer, Target};
+use towpath_types::clock::Timestamp;
+use towpath_types::dead_letter::DeadLetter;
+use towpath_types::message::{Note, ORIGIN_ATTRIBUTE, Origin};
+use towpath_types::queue::{
+    Attribute, GroupId, Handle, MAX_VISIBILITY, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent,
+};
+use towpath_verify::note_keys::NoteKeys;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;

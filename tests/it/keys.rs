@@ -9,18 +9,18 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use serde_json::Value;
 use tower::ServiceExt as _;
-use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::dead_letter::{DeadLetter, Seal, Stored};
-use towpath_core::envelope;
-use towpath_core::message::Note;
-use towpath_core::note_keys::NoteKeys;
-use towpath_core::pipeline::Settlement;
-use towpath_core::queue::Queue as _;
-use towpath_ingest::{Ingest, router};
+use towpath_engine::pipeline::Settlement;
+use towpath_intake::{Ingest, router};
 use towpath_local::Browsed;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
 use towpath_tests::target::{Answer, Target};
+use towpath_types::clock::{Clock, Timestamp};
+use towpath_types::dead_letter::{DeadLetter, Stored};
+use towpath_types::envelope;
+use towpath_types::message::Note;
+use towpath_types::queue::Queue as _;
+use towpath_verify::note_keys::{NoteKeys, Seal};
 
 /// The rig's route, with a deduplication key.
 fn config(url: &str) -> String {
@@ -245,7 +245,7 @@ async fn a_webhook_id_outlives_death_an_edit_a_redrive_and_a_change_of_the_confi
     let stored = Stored { id: &kept.id, group: &kept.group, body: &kept.body, attributes: &kept.attributes };
     let note = Note { at: Timestamp(1), by: "ops".to_owned(), text: "the key was wrong".to_owned(), unverified: false };
     let seal = Seal { keys: &NoteKeys::default(), group: &kept.group, route: "g" };
-    let (body, attributes) = letter.edited(&stored, br#"{"k":1,"id":"e-9"}"#.to_vec(), note, &seal);
+    let (body, attributes) = seal.edit(&letter, &stored, br#"{"k":1,"id":"e-9"}"#.to_vec(), note);
     rig.events.send(letter.send_back(&Stored { body: &body, attributes: &attributes, ..stored })).await.unwrap();
     target.answer(|_| Answer::Status(200, String::new()));
     // The route has no deduplication key any more.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use towpath_core::plugin::precompile;
+use towpath_plugin::precompile;
 use towpath_tests::guest::Guest;
 use towpath_tests::runtime_api::Function;
 use towpath_tests::target::{Answer, Call, Target};

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use towpath_aws::lambda::Host;
-use towpath_core::clock::Clock;
-use towpath_core::pipeline::{Lease, Settlement};
+use towpath_engine::lambda::Host;
+use towpath_engine::pipeline::Settlement;
+use towpath_runtime::lease::Lease;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route, received};
 use towpath_tests::target::{Answer, Target};
+use towpath_types::clock::Clock;
 
 const HOUR: u64 = 3_600_000;
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tempfile::TempDir;
-use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::queue::{NewMessage, Queue, Receive};
 use towpath_local::{LocalQueue, MoveError, MoveStatus, QueueSettings, RedrivePolicy, Store};
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::{NewMessage, Queue, Receive};
 
 struct Setup {
     store: Store,
@@ -16,7 +16,7 @@ struct Setup {
 
 async fn setup() -> Setup {
     let folder = TempDir::new().unwrap();
-    let store = Store::open(folder.path(), Clock::tokio(Timestamp(1_700_000_000_000))).unwrap();
+    let store = Store::open(folder.path(), towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000))).unwrap();
     let dead = store.queue("dead.fifo", QueueSettings::default()).await.unwrap();
     let redrive = RedrivePolicy { dead_letter_queue: "dead.fifo".to_owned(), max_receive_count: 1 };
     let settings = QueueSettings { redrive: Some(redrive), ..QueueSettings::default() };

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use towpath_core::pipeline::{Lease, Settlement};
+use towpath_engine::pipeline::Settlement;
+use towpath_runtime::lease::Lease;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route, received};
 use towpath_tests::target::Target;

@@ -16,10 +16,10 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use towpath_core::backoff::Backoff;
-use towpath_core::poll::{self, Options};
+use towpath_engine::poll::{self, Options};
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
+use towpath_types::backoff::Backoff;
 
 use faulty::{Faulty, Leases};
 use witness::Witness;

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use towpath_core::dead_letter::DeadLetter;
-use towpath_core::pipeline::{Lease, Settlement};
-use towpath_core::queue::{MAX_VISIBILITY, Received};
+use towpath_engine::pipeline::Settlement;
+use towpath_runtime::lease::Lease;
 use towpath_tests::guest::{Guest, Request};
 use towpath_tests::rig::{Rig, one_route, received};
 use towpath_tests::target::{Answer, Target};
+use towpath_types::dead_letter::DeadLetter;
+use towpath_types::queue::{MAX_VISIBILITY, Received};
 
 /// A change to the text of a config.
 type Edit<'a> = &'a dyn Fn(String) -> String;

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use towpath_core::clock::Timestamp;
-use towpath_core::message::Message;
-use towpath_core::outcome::{Fault, FaultKind};
-use towpath_core::plugin::{Engine, Limits, LoadError, Manifest, Plugin, Settings, Transformed, digest, precompile};
-use towpath_core::verdict::Verdict;
+use towpath_config::plugin::{Limits, Settings};
+use towpath_plugin::{Engine, LoadError, Manifest, Plugin, Transformed, digest, precompile};
 use towpath_tests::guest::{Guest, Request};
+use towpath_types::clock::Timestamp;
+use towpath_types::message::Message;
+use towpath_types::outcome::{Fault, FaultKind};
+use towpath_types::verdict::Verdict;
 
 pub(super) fn message() -> Message {
     Message {
@@ -20,7 +21,7 @@ pub(super) fn message() -> Message {
         receive_count: 1,
         sent_at: Timestamp(1_700_000_000_000),
         source: "q".into(),
-        trace: None,
+        aws_trace: None,
         headers: vec![("a".into(), b"\xff".to_vec())],
         body: b"{}".to_vec(),
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use towpath_core::poll::{self, Options};
-use towpath_core::tasks::Failure;
+use towpath_engine::poll::{self, Options};
+use towpath_runtime::tasks::Failure;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
 use towpath_tests::target::{Answer, Target};
@@ -117,7 +117,7 @@ async fn a_stop_finishes_what_runs_and_gives_the_rest_back_at_once() {
     assert_eq!(target.bodies(), ["1"]);
     // Another worker gets the rest at once and in order.
     let rest = driver.rig.receive().await;
-    let bodies: Vec<Vec<u8>> = rest.iter().map(|m| towpath_core::envelope::decode(&m.body).unwrap().body).collect();
+    let bodies: Vec<Vec<u8>> = rest.iter().map(|m| towpath_types::envelope::decode(&m.body).unwrap().body).collect();
     assert_eq!(bodies, [b"2".to_vec(), b"3".to_vec()]);
 }
 

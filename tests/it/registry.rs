@@ -9,14 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::deliver::Deliverer;
-use towpath_core::pipeline::Pipeline;
-use towpath_core::plugin::Engine;
-use towpath_core::registry::{Chosen, Folder, PublicKey, Registry, SigningKey, Watch, open};
+use towpath_config::registry::PublicKey;
+use towpath_deliver::Deliverer;
+use towpath_engine::pipeline::Pipeline;
+use towpath_plugin::Engine;
+use towpath_registry::{Chosen, Folder, Registry, SigningKey, Watch, open};
 use towpath_tests::guest::Guest;
 use towpath_tests::registry::{built, publish};
 use towpath_tests::rig::Rig;
+use towpath_types::clock::{Clock, Timestamp};
 
 /// How far ahead the clocks of these hosts are, in milliseconds. It only grows, so tests do not disturb each other.
 static AHEAD: AtomicU64 = AtomicU64::new(0);

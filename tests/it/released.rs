@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use towpath_core::plugin::digest;
+use towpath_plugin::digest;
 use towpath_tests::binary::binary;
 
 fn root() -> PathBuf {

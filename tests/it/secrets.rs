@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use towpath_core::clock::Clock;
-use towpath_core::config::{Config, SecretStore, Secrets};
-use towpath_core::deliver::Deliverer;
-use towpath_core::pipeline::{Lease, Pipeline, Settlement};
-use towpath_core::plugin::{Engine, Plugin, Plugins};
+use towpath_config::{Config, SecretStore, Secrets};
+use towpath_deliver::Deliverer;
+use towpath_engine::pipeline::{Pipeline, Settlement};
+use towpath_plugin::{Engine, Plugin, Plugins};
+use towpath_runtime::lease::Lease;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route, received};
 use towpath_tests::target::{Answer, Target};
+use towpath_types::clock::Clock;
 
 /// A store with one value for every name, which counts how often it is asked.
 #[derive(Default)]

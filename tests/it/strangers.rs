@@ -7,14 +7,14 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use serde_json::Value;
 use tower::ServiceExt as _;
-use towpath_core::clock::Clock;
-use towpath_core::pipeline::Settlement;
-use towpath_core::queue::Queue as _;
-use towpath_core::signature::Algorithm;
-use towpath_ingest::{Ingest, Source, router};
+use towpath_config::signature::Algorithm;
+use towpath_engine::pipeline::Settlement;
+use towpath_intake::{Ingest, Source, router};
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{KEY, Rig, one_route};
 use towpath_tests::target::Target;
+use towpath_types::clock::Clock;
+use towpath_types::queue::Queue as _;
 
 /// A config whose one route has these keys.
 fn with(url: &str, keys: &str) -> String {
@@ -37,7 +37,7 @@ async fn post(router: &Router, headers: &[(&str, &str)], body: &str) -> (StatusC
 
 fn mac(pieces: &[&str]) -> String {
     let pieces: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_bytes()).collect();
-    Algorithm::Sha256.mac(KEY.as_bytes(), &pieces).iter().map(|byte| format!("{byte:02x}")).collect()
+    towpath_verify::mac(Algorithm::Sha256, KEY.as_bytes(), &pieces).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn github(body: &str) -> String {

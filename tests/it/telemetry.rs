@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use towpath_core::plugin::precompile;
+use towpath_plugin::precompile;
 use towpath_tests::guest::Guest;
 use towpath_tests::runtime_api::Function;
 use towpath_tests::target::{Answer, Target};
@@ -185,7 +185,7 @@ fn every_metric_is_in_the_table_and_nothing_else() {
         let quoted = text.split(quote).skip(1).step_by(2).filter(|text| text.starts_with("towpath."));
         quoted.map(str::to_owned).filter(|name| name != "towpath.story").collect()
     };
-    let source = fs::read_to_string(format!("{root}/host/core/src/telemetry.rs")).unwrap();
+    let source = fs::read_to_string(format!("{root}/host/metrics/src/lib.rs")).unwrap();
     let source: String = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     let table = fs::read_to_string(format!("{root}/host/docs/telemetry.md")).unwrap();
     let table: String = table

@@ -6,15 +6,16 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use tower::ServiceExt as _;
-use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::dead_letter::{DeadLetter, Stored};
-use towpath_core::pipeline::{Lease, Settlement};
-use towpath_core::queue::{Attribute, NewMessage, Queue as _};
-use towpath_core::signature::Algorithm;
-use towpath_ingest::{Ingest, router};
+use towpath_config::signature::Algorithm;
+use towpath_engine::pipeline::Settlement;
+use towpath_intake::{Ingest, router};
+use towpath_runtime::lease::Lease;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{KEY, Rig, TOKEN, one_route};
 use towpath_tests::target::Target;
+use towpath_types::clock::{Clock, Timestamp};
+use towpath_types::dead_letter::{DeadLetter, Stored};
+use towpath_types::queue::{Attribute, NewMessage, Queue as _};
 
 /// A config whose one route verifies so.
 fn verified(url: &str, verify: &str) -> String {
@@ -22,7 +23,7 @@ fn verified(url: &str, verify: &str) -> String {
 }
 
 fn github(body: &str) -> String {
-    format!("sha256={}", hex(&Algorithm::Sha256.mac(KEY.as_bytes(), &[body.as_bytes()])))
+    format!("sha256={}", hex(&towpath_verify::mac(Algorithm::Sha256, KEY.as_bytes(), &[body.as_bytes()])))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -59,7 +60,7 @@ async fn a_signature_does_not_grow_old_in_the_queue() {
     let pipeline = rig.pipeline(&verified(&target.url, "scheme = \"slack\", secret = \"key\", tolerance = \"1s\""));
     let at = Clock::wall().now().0 / 1000;
     let send = async |group: &str, at: u64| {
-        let signed = Algorithm::Sha256.mac(KEY.as_bytes(), &[format!("v0:{at}:{{}}").as_bytes()]);
+        let signed = towpath_verify::mac(Algorithm::Sha256, KEY.as_bytes(), &[format!("v0:{at}:{{}}").as_bytes()]);
         let (at, signature) = (at.to_string(), format!("v0={}", hex(&signed)));
         rig.send_webhook(group, &[("x-slack-request-timestamp", &at), ("x-slack-signature", &signature)], b"{}").await;
     };

@@ -10,17 +10,19 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use towpath_aws::{SqsQueue, client};
-use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::holds::{BreakerReport, Change, HoldState, Holds, HoldsError, Watched};
-use towpath_core::pipeline::{Lease, Line, Pipeline, Settlement};
-use towpath_core::places::Place;
-use towpath_core::poll::{self, Options};
-use towpath_core::queue::{MAX_VISIBILITY, NewMessage, Queue, QueueLimits, Receive, Received};
+use towpath_deliver::holds::Watched;
+use towpath_deliver::places::Place;
+use towpath_engine::pipeline::{Line, Pipeline, Settlement};
+use towpath_engine::poll::{self, Options};
 use towpath_local::{DedupScope, LocalQueue, QueueSettings, RedrivePolicy};
 use towpath_proof::scale::{AWS, LOAD, Load, simulate};
+use towpath_runtime::lease::Lease;
 use towpath_tests::endpoint::SqsServer;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
+use towpath_types::clock::{Clock, Timestamp};
+use towpath_types::holds::{BreakerReport, Change, HoldState, Holds, HoldsError};
+use towpath_types::queue::{MAX_VISIBILITY, NewMessage, Queue, QueueLimits, Receive, Received};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -91,15 +93,18 @@ async fn drain(queue: &LocalQueue, pipeline: &Pipeline) -> (u32, Duration) {
 #[tokio::test(start_paused = true)]
 async fn what_waits_for_two_weeks_is_a_dead_letter_with_its_reason_before_the_queue_takes_it_away() {
     for unreadable in [false, true] {
-        let rig = Rig::with_clock(Clock::tokio(Timestamp(1_700_000_000_000))).await;
+        let rig = Rig::with_clock(towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000))).await;
         let redrive = RedrivePolicy { dead_letter_queue: "events-dead.fifo".to_owned(), max_receive_count: 200 };
         let settings =
             QueueSettings { dedup_scope: DedupScope::MessageGroup, redrive: Some(redrive), ..QueueSettings::default() };
         let queue = rig.store.set_queue("events.fifo", settings).await.unwrap();
         rig.write("guest", Guest::forward());
         let hold = if unreadable { "" } else { "\nhold = true" };
-        let holds =
-            Watched::new(Arc::new(Unreadable), Duration::from_secs(10), Clock::tokio(Timestamp(1_700_000_000_000)));
+        let holds = Watched::new(
+            Arc::new(Unreadable),
+            Duration::from_secs(10),
+            towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000)),
+        );
         let config = one_route("http://127.0.0.1:9") + hold;
         let pipeline = rig.pipeline_with(&config, Arc::new(rig.dead_letters.clone()), unreadable.then_some(holds));
         pipeline.limits.ask_if_due(&queue).await;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use towpath_core::queue::{Attribute, Attributes, Handle, NewMessage, Queue, Receive, Received};
+use towpath_types::queue::{Attribute, Attributes, Handle, NewMessage, Queue, Receive, Received};
 
 pub use dead_letters::{
     a_message_received_too_often_moves_and_its_group_goes_on, retention_restarts_at_the_move_and_ends_in_flight,

@@ -11,9 +11,9 @@ use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse as _;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
-use towpath_core::clock::Clock;
 use towpath_local::Store;
 use towpath_local::endpoint::{Endpoint, router};
+use towpath_types::clock::Clock;
 
 /// The endpoint. It ends when it is dropped.
 pub struct SqsServer {

@@ -1,8 +1,9 @@
 //! Guests in a registry: published as `towpath plugin publish` does it, without the command line.
 
-use towpath_core::clock::Timestamp;
-use towpath_core::plugin::{Engine, Plugin, Settings, precompile};
-use towpath_core::registry::{Built, Chosen, Move, PublishError, Registry, SigningKey, TARGETS};
+use towpath_config::plugin::Settings;
+use towpath_plugin::{Engine, Plugin, precompile};
+use towpath_registry::{Built, Chosen, Move, PublishError, Registry, SigningKey, TARGETS};
+use towpath_types::clock::Timestamp;
 
 use crate::guest::Guest;
 

@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use aws_sdk_sqs::config::Credentials;
 use tempfile::TempDir;
-use towpath_core::backoff::Backoff;
-use towpath_core::clock::Clock;
-use towpath_core::config::{Config, Secrets};
-use towpath_core::dead_letter::DeadLetter;
-use towpath_core::deliver::{AwsCredentials, Deliverer};
-use towpath_core::envelope::{self, Webhook};
-use towpath_core::holds::Watched;
-use towpath_core::pipeline::{Lease, Pipeline, Settlement};
-use towpath_core::plugin::{Engine, Plugin, Plugins};
-use towpath_core::queue::{MAX_VISIBILITY, NewMessage, Queue, Receive, Received};
+use towpath_config::{Config, Secrets};
+use towpath_deliver::holds::Watched;
+use towpath_deliver::{AwsCredentials, Deliverer};
+use towpath_engine::pipeline::{Pipeline, Settlement};
 use towpath_local::{DedupScope, LocalQueue, QueueSettings, Store};
+use towpath_plugin::{Engine, Plugin, Plugins};
+use towpath_runtime::lease::Lease;
+use towpath_types::backoff::Backoff;
+use towpath_types::clock::Clock;
+use towpath_types::dead_letter::DeadLetter;
+use towpath_types::envelope::{self, Webhook};
+use towpath_types::queue::{MAX_VISIBILITY, NewMessage, Queue, Receive, Received};
 
 use crate::guest::Guest;
 use crate::leaks;
@@ -102,7 +103,7 @@ impl Rig {
     /// A pipeline by a config that was read, and perhaps changed.
     pub fn pipeline_of(&self, config: Config, dead_letters: Arc<dyn Queue>, holds: Option<Watched>) -> Arc<Pipeline> {
         let engine = Engine::new().unwrap();
-        let load = |settings: &towpath_core::plugin::Settings| Plugin::load(&engine, settings.clone()).unwrap();
+        let load = |settings: &towpath_config::plugin::Settings| Plugin::load(&engine, settings.clone()).unwrap();
         let plugins = Plugins::new(config.plugins.values().map(load));
         let mut deliverer = Deliverer::new(config.targets, holds, self.clock).unwrap();
         if deliverer.needs_aws_credentials() {
@@ -112,7 +113,7 @@ impl Rig {
         let source = "arn:test:events.fifo".to_owned();
         let mut pipeline = Pipeline::new(config.routes, plugins, deliverer, dead_letters, source, self.clock);
         pipeline.backoff = self.backoff;
-        pipeline.note_keys = config.note_keys;
+        pipeline.note_keys = towpath_verify::note_keys::NoteKeys::new(config.note_keys);
         Arc::new(pipeline)
     }
 
@@ -147,7 +148,7 @@ impl Rig {
     /// Takes what there is through a pipeline, group by group as a driver does; what is acked is deleted.
     pub async fn run(&self, pipeline: &Pipeline) -> Vec<Settlement> {
         let mut settlements = Vec::new();
-        for group in towpath_core::poll::by_group(self.receive().await) {
+        for group in towpath_engine::poll::by_group(self.receive().await) {
             let mut run = pipeline.group(Lease::of(MAX_VISIBILITY));
             for message in &group {
                 let settlement = run.next(message).await;

@@ -123,7 +123,7 @@ impl Authority {
 
     /// A TLS server of this name; with `clients` it lets in only those whose certificate it issued.
     pub fn server(&self, name: &str, clients: bool) -> TlsAcceptor {
-        towpath_core::deliver::install_crypto();
+        towpath_runtime::install_crypto();
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
         let chain = vec![CertificateDer::from(certificate)];

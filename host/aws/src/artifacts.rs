@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
-use towpath_core::config::S3Url;
-use towpath_core::registry::{Artifacts, ArtifactsError, Bound, LIST_TIME, MAX_NAMES, Tag};
+use towpath_config::S3Url;
+use towpath_types::artifacts::{Artifacts, ArtifactsError, Bound, LIST_TIME, MAX_NAMES, Tag};
 
 use crate::error::in_words;
 use crate::object;

@@ -7,7 +7,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use towpath_core::config::{Form, Secrets};
+use towpath_config::{Form, Secrets};
 
 /// How long one attempt of an API call may take; a receive gets its wait on top.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);

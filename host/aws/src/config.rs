@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use towpath_core::config::{Config, ConfigError, RegistryConfig, RegistryUrl, S3Url, Secrets};
-use towpath_core::note_keys::NoteKeys;
-use towpath_core::registry::{Artifacts, Folder, Registry};
-use towpath_core::regular::{self, MAX_CONFIG};
+use towpath_config::{Config, ConfigError, S3Url, Secrets};
+use towpath_files::regular::{self, MAX_CONFIG};
 
-use crate::{S3Artifacts, SecretsManager, client, object};
+use crate::{SecretsManager, client, object};
 
 /// Why there is no config.
 #[derive(Debug, thiserror::Error)]
@@ -55,15 +53,12 @@ pub async fn load_front_door(place: &Path) -> Result<Config, LoadError> {
     Ok(Config::parse(&text, place, &secrets)?)
 }
 
-/// The note keys of a config whose other secrets are not read.
-pub async fn note_keys(config: &Config) -> Result<NoteKeys, String> {
-    let names = &config.note_key_names;
-    let secrets = match config.secrets_prefix {
-        _ if names.is_empty() => return Ok(NoteKeys::default()),
-        Some(_) => Secrets::from_store(secrets_manager(config).await, names.clone()).await,
+/// The secrets of these names, of a config whose other secrets are not read.
+pub async fn secrets(config: &Config, names: &[String]) -> Secrets {
+    match config.secrets_prefix {
+        Some(_) => Secrets::from_store(secrets_manager(config).await, names.to_vec()).await,
         None => Secrets::from_env(),
-    };
-    NoteKeys::of(names, &secrets)
+    }
 }
 
 async fn secrets_manager(config: &Config) -> Arc<SecretsManager> {
@@ -84,13 +79,4 @@ pub async fn load(place: &Path, otherwise: impl Fn(&Config) -> Option<Secrets>) 
         (None, names) => Secrets::from_store(secrets_manager(&config).await, names).await,
     };
     Ok(Config::parse(&text, place, &secrets)?)
-}
-
-/// The registry of a config.
-pub async fn registry(config: &RegistryConfig) -> Registry {
-    let artifacts: Arc<dyn Artifacts> = match &config.url {
-        RegistryUrl::S3(url) => Arc::new(S3Artifacts::new(client::s3().await, url.clone())),
-        RegistryUrl::Folder(folder) => Arc::new(Folder::new(folder)),
-    };
-    Registry::new(artifacts, config.public_key.clone())
 }

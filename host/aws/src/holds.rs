@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
-use towpath_core::config::S3Url;
-use towpath_core::holds::{BreakerReport, Change, HoldState, Holds, HoldsError};
+use towpath_config::S3Url;
+use towpath_types::holds::{BreakerReport, Change, HoldState, Holds, HoldsError};
 
 use crate::error::in_words;
 use crate::object;

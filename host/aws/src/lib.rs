@@ -1,13 +1,10 @@
-//! Everything that talks to AWS: Lambda events and their answers, SQS as the host's queue, holds, configs and the
-//! plugin registry in S3, and Secrets Manager.
+//! Everything that talks to AWS: SQS as the host's queue, holds, configs and the plugin registry in S3, and Secrets Manager.
 
 mod artifacts;
 pub mod client;
 pub mod config;
 mod error;
-pub mod event;
 mod holds;
-pub mod lambda;
 #[cfg(feature = "operate")]
 pub mod logs;
 mod object;

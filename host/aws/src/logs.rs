@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_cloudwatchlogs::Client;
-use towpath_core::clock::Timestamp;
+use towpath_types::clock::Timestamp;
 
 use crate::client::sdk_config;
 use crate::error::in_words;
@@ -37,7 +37,7 @@ pub struct Logs {
     seen: HashMap<String, Timestamp>,
 }
 
-/// Lines of hosts: `towpath.story`, `towpath_core::…`.
+/// Lines of hosts: `towpath.story`, `towpath_engine::…`.
 pub const OF_HOSTS: &str = r#"{ $.target = "towpath*" }"#;
 
 /// Lines about one message. Source of the syntax: "Filter pattern syntax" in the user guide of CloudWatch Logs.

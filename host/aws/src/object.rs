@@ -5,8 +5,8 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use towpath_core::registry::Bound;
-use towpath_core::regular::MAX_CONFIG;
+use towpath_files::regular::MAX_CONFIG;
+use towpath_types::artifacts::Bound;
 
 use crate::error::in_words;
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
 use serde_json::Value;
-use towpath_core::config::SecretStore;
+use towpath_config::SecretStore;
 
 use crate::error::in_words;
 

@@ -13,15 +13,14 @@ use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
     MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName,
 };
-use towpath_core::clock::Clock;
-use towpath_core::queue::{
+use towpath_types::clock::Clock;
+use towpath_types::queue::{
     Attribute, AttributeValue, GroupId, Handle, Holdings, MAX_MESSAGE_BYTES, MAX_RETENTION, MessageId, NewMessage,
-    Queue, QueueError, QueueLimits, Receive, Received, Sent,
+    Queue, QueueError, QueueLimits, Receive, Received, Sent, sent_at,
 };
 
 use crate::client::ATTEMPT_TIMEOUT;
 use crate::error::in_words;
-use crate::event::sent_at;
 
 /// About how many messages a queue holds, as SQS tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::config::env;
-use towpath_core::dead_letter::DeadLetter;
-use towpath_core::private;
-use towpath_core::queue::{Attributes, GroupId, MessageId};
+use towpath_config::env;
+use towpath_files::private;
+use towpath_types::clock::{Clock, Timestamp};
+use towpath_types::dead_letter::DeadLetter;
+use towpath_types::queue::{Attributes, GroupId, MessageId};
 
 use crate::letters::Letter;
 use crate::place::{Found, Place};

@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use towpath_aws::{S3Holds, SqsQueue, client, config, logs};
-use towpath_core::clock::Clock;
-use towpath_core::config::{Config, RegistryConfig, S3Url, Secrets};
-use towpath_core::deliver::AwsCredentials;
-use towpath_core::holds::Holds;
-use towpath_core::note_keys::NoteKeys;
-use towpath_core::queue::Queue;
-use towpath_core::registry::Registry;
+use towpath_config::{Config, S3Url, Secrets};
+use towpath_deliver::AwsCredentials;
+use towpath_types::clock::Clock;
+use towpath_types::holds::Holds;
+use towpath_types::queue::Queue;
+use towpath_verify::note_keys::NoteKeys;
 
 use crate::place::Waiting;
 use crate::story::Entry;
@@ -54,7 +53,12 @@ pub(crate) async fn config_with_secrets(place: &Path) -> anyhow::Result<Config> 
 
 /// What proves operators' notes: the secrets of `dead_letters.note_key`, and no others.
 pub(crate) async fn note_keys(config: &Config) -> anyhow::Result<NoteKeys> {
-    config::note_keys(config).await.map_err(anyhow::Error::msg).context("reading dead_letters.note_key")
+    let names = &config.note_key_names;
+    if names.is_empty() {
+        return Ok(NoteKeys::default());
+    }
+    let secrets = config::secrets(config, names).await;
+    NoteKeys::of(names, &secrets).map_err(anyhow::Error::msg).context("reading dead_letters.note_key")
 }
 
 /// Log groups of CloudWatch.
@@ -80,9 +84,4 @@ impl Logs {
         let lines = self.0.next(pattern).await?;
         Ok(lines.into_iter().filter_map(|line| Some(Entry::read(&line.text)?.at(|| line.at.to_string()))).collect())
     }
-}
-
-/// A registry.
-pub(crate) async fn registry(at: &RegistryConfig) -> anyhow::Result<Registry> {
-    Ok(config::registry(at).await)
 }

@@ -8,11 +8,11 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
-use towpath_core::json::{Name, children};
-use towpath_core::outcome::Fault;
-use towpath_core::plugin::{Plugin, Transformed};
-use towpath_core::regular::{self, MAX_EVENT};
-use towpath_core::verdict::{HeaderValue, Payload, Request, Verdict};
+use towpath_files::regular::{self, MAX_EVENT};
+use towpath_plugin::{Plugin, Transformed};
+use towpath_types::json::{Name, children};
+use towpath_types::outcome::Fault;
+use towpath_types::verdict::{HeaderValue, Payload, Request, Verdict};
 
 use crate::event::{self, Event};
 

@@ -9,21 +9,24 @@ use anyhow::{Context as _, bail};
 use axum::http::HeaderMap;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use towpath_core::clock::Clock;
-use towpath_core::config::{Config, Form, IngestConfig, Secret, Secrets, env};
-use towpath_core::deliver::Deliverer;
-use towpath_core::holds::Watched;
-use towpath_core::pipeline::Pipeline;
-use towpath_core::plugin::{Cache, Engine, LoadError, Plugin, Plugins, Settings};
-use towpath_core::poll::{self, Health};
-use towpath_core::queue::Queue as _;
-use towpath_core::registry::{self, Failures, Sequences, Watch};
-use towpath_core::route::Routes;
-use towpath_core::telemetry::{self, Stored};
-use towpath_ingest::{Ingest, router};
+use towpath_config::plugin::Settings;
+use towpath_config::route::Routes;
+use towpath_config::{Config, Form, IngestConfig, Secret, Secrets, env};
+use towpath_deliver::Deliverer;
+use towpath_deliver::holds::Watched;
+use towpath_engine::pipeline::Pipeline;
+use towpath_engine::poll::{self};
+use towpath_intake::{Ingest, router};
 use towpath_local::endpoint::{self, Endpoint};
 use towpath_local::{DedupScope, KEPT_FOR_EVER, LocalQueue, QueueSettings, Store};
+use towpath_metrics::{self as metrics, Stored};
+use towpath_plugin::{Cache, Engine, LoadError, Plugin, Plugins};
+use towpath_registry::{Failures, Sequences, Watch};
+use towpath_runtime::health::Health;
 use towpath_telemetry::Telemetry;
+use towpath_types::clock::Clock;
+use towpath_types::queue::Queue as _;
+use towpath_verify::note_keys::NoteKeys;
 use tracing::{debug, info, warn};
 
 use crate::args::ConfigFile;
@@ -116,10 +119,10 @@ pub(crate) async fn load_plugins(
     clock: Clock,
 ) -> anyhow::Result<Result<(Plugins, Option<Watch>), Failures>> {
     let registry = match &config.registry {
-        Some(at) => Some(aws::registry(at).await?.remembering(sequences.unwrap_or_default())),
+        Some(at) => Some(towpath_compose::registry(at).await?.remembering(sequences.unwrap_or_default())),
         None => None,
     };
-    Ok(registry::open(engine, &config.plugins, targets, registry, clock).await)
+    Ok(towpath_registry::open(engine, &config.plugins, targets, registry, clock).await)
 }
 
 /// Loads one plugin from its path and checks that the targets that it names are there.
@@ -208,7 +211,7 @@ impl Station {
         let holds = Watched::new(Arc::new(queues.events.store().clone()), HOLDS_MEMORY_HERE, clock);
         let (ingest, concurrency) = (config.ingest.clone(), config.queue.concurrency);
         let keep_dead_letters = config.keep_dead_letters;
-        let note_keys = note_keys::of_store(queues.events.store(), &config.note_keys).await?;
+        let note_keys = note_keys::of_store(queues.events.store(), NoteKeys::new(config.note_keys.clone())).await?;
         let parts = Parts::new(config, concurrency, Some(holds), clock).await?;
         let Parts { engine, routes, plugins, watch, deliverer } = parts;
         let dead_letters = Arc::new(queues.dead_letters.clone());
@@ -241,7 +244,7 @@ impl Station {
     /// Shows what is stored to those who read metrics.
     pub(crate) fn show_stored(&self) {
         let queues = self.queues.clone();
-        telemetry::show_stored(move || {
+        metrics::show_stored(move || {
             let queues =
                 [("events", &queues.events), (DEAD_LETTERS_LABEL, &queues.dead_letters), ("refused", &queues.refused)];
             queues.into_iter().filter_map(|(label, queue)| stored(label, queue)).collect()

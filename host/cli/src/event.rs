@@ -8,9 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use towpath_core::clock::Timestamp;
-use towpath_core::message::Message;
-use towpath_core::regular::{self, MAX_EVENT};
+use towpath_files::regular::{self, MAX_EVENT};
+use towpath_types::clock::Timestamp;
+use towpath_types::message::Message;
 
 /// The file's name in a case's folder.
 pub(crate) const FILE: &str = "message.json";
@@ -133,7 +133,7 @@ impl Event {
             receive_count: 1,
             sent_at: self.sent_at()?,
             source: format!("file:{}", file.file_name().unwrap_or_default().to_string_lossy()),
-            trace: None,
+            aws_trace: None,
             headers: self.headers()?.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect(),
             body: self.body()?,
         })

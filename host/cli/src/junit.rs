@@ -2,7 +2,23 @@
 
 use std::fmt::Write as _;
 
-use crate::commands::plugin::test::Row;
+use serde::Serialize;
+
+/// How one case ended.
+#[derive(Serialize)]
+pub(crate) struct Row {
+    pub(crate) plugin: String,
+    pub(crate) case: String,
+    pub(crate) result: &'static str,
+    pub(crate) fuel: u64,
+    pub(crate) time_ms: f64,
+    /// Expected and found, as text, if they differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) difference: Option<(String, String)>,
+    /// How the plugin failed, where, and what it printed, if that is not what was expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fault: Option<String>,
+}
 
 /// A test suite for each plugin, a test case for each case.
 pub(crate) fn report(rows: &[Row]) -> String {

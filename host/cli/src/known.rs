@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::bail;
-use towpath_core::config::Config;
-use towpath_core::route::Template;
+use towpath_config::Config;
+use towpath_config::route::Template;
 
 /// Names of one kind, such as routes, that are known.
 pub(crate) struct Known {
@@ -69,7 +69,7 @@ impl Groups<'_> {
 mod tests {
     use std::path::Path;
 
-    use towpath_core::config::Secrets;
+    use towpath_config::Secrets;
 
     use super::*;
 

@@ -14,10 +14,10 @@ use anyhow::bail;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use towpath_core::clock::Clock;
-use towpath_core::poll::Health;
-use towpath_core::queue::{Handle, MAX_BATCH, MessageId, Queue as _, Receive};
 use towpath_local::{LocalQueue, Taken};
+use towpath_runtime::health::Health;
+use towpath_types::clock::Clock;
+use towpath_types::queue::{Handle, MAX_BATCH, MessageId, Queue as _, Receive};
 use tracing::{info, warn};
 
 use answer::Answer;

@@ -10,11 +10,11 @@ mod sqs;
 use anyhow::bail;
 use async_trait::async_trait;
 use serde::Serialize;
-use towpath_core::clock::Timestamp;
-use towpath_core::config::Config;
-use towpath_core::dead_letter::{DeadLetter, Stored};
-use towpath_core::message::{Message, webhook_id};
-use towpath_core::queue::{Attributes, GroupId, Handle, MessageId, NewMessage, Received};
+use towpath_config::Config;
+use towpath_types::clock::Timestamp;
+use towpath_types::dead_letter::{DeadLetter, Stored};
+use towpath_types::message::{Message, webhook_id};
+use towpath_types::queue::{Attributes, GroupId, Handle, MessageId, NewMessage, Received};
 
 pub(crate) use local::{LocalLetters, browsed_letter};
 pub(crate) use sqs::SqsLetters;

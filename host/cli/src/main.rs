@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Parser as _;
 use towpath::args::{Args, Command, Plugin};
 use towpath::{Exit, Output};
-use towpath_core::config::env;
+use towpath_config::env;
 use towpath_telemetry::{Telemetry, TelemetryError, logs};
 use tracing::level_filters::LevelFilter;
 use tracing::warn;

@@ -9,8 +9,8 @@ use axum::http::{StatusCode, header};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use towpath_core::poll::Health;
-use towpath_core::tasks::Tasks;
+use towpath_runtime::health::Health;
+use towpath_runtime::tasks::Tasks;
 use towpath_telemetry::Telemetry;
 
 use crate::server::{self, Guard};

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use towpath_core::config::{Config, RegistryConfig, RegistryUrl, S3Url, Secrets};
-use towpath_core::deliver::AwsCredentials;
-use towpath_core::holds::Holds;
-use towpath_core::note_keys::NoteKeys;
-use towpath_core::queue::Queue;
-use towpath_core::registry::{Folder, Registry};
-use towpath_core::regular::{self, MAX_CONFIG};
+use towpath_config::{Config, S3Url, Secrets};
+use towpath_deliver::AwsCredentials;
+use towpath_files::regular::{self, MAX_CONFIG};
+use towpath_types::holds::Holds;
+use towpath_types::queue::Queue;
+use towpath_verify::note_keys::NoteKeys;
 
 use crate::place::Waiting;
 use crate::story::Entry;
@@ -63,12 +62,5 @@ impl Logs {
 
     pub(crate) async fn about(&mut self, _: &str) -> anyhow::Result<Vec<Entry>> {
         bail!(CURE)
-    }
-}
-
-pub(crate) async fn registry(at: &RegistryConfig) -> anyhow::Result<Registry> {
-    match &at.url {
-        RegistryUrl::Folder(folder) => Ok(Registry::new(Arc::new(Folder::new(folder)), at.public_key.clone())),
-        RegistryUrl::S3(_) => bail!(CURE),
     }
 }

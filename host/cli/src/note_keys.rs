@@ -1,9 +1,9 @@
 //! What proves operators' notes on the messages of a store.
 
 use anyhow::Context as _;
-use towpath_core::config::Secret;
-use towpath_core::note_keys::NoteKeys;
+use towpath_config::Secret;
 use towpath_local::Store;
+use towpath_verify::note_keys::NoteKeys;
 
 use crate::compose::made_token;
 
@@ -11,7 +11,7 @@ use crate::compose::made_token;
 const NOTE_KEY: &str = "note-key";
 
 /// The keys of the config, which other hosts have too, and behind them the store's own.
-pub(crate) async fn of_store(store: &Store, configured: &NoteKeys) -> anyhow::Result<NoteKeys> {
+pub(crate) async fn of_store(store: &Store, configured: NoteKeys) -> anyhow::Result<NoteKeys> {
     let own = store.note_or(NOTE_KEY, made_token()).await.context("reading the key for operators' notes")?;
-    Ok(configured.clone().and(Secret::new(own)))
+    Ok(configured.and(Secret::new(own)))
 }

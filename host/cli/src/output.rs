@@ -10,8 +10,8 @@ use std::time::Duration;
 use console::{Style, style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use similar::{ChangeTag, TextDiff};
-use towpath_core::foreign::{self, Foreign};
-use towpath_core::registry::Failures;
+use towpath_registry::Failures;
+use towpath_types::foreign::{self, Foreign};
 
 /// How a command ended. These are the exit codes of every command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
-use towpath_core::clock::Timestamp;
-use towpath_core::config::{Config, Secrets};
-use towpath_core::deliver::Target;
-use towpath_core::holds::Holds;
-use towpath_core::queue::{Queue as _, QueueLimits};
+use towpath_config::target::Target;
+use towpath_config::{Config, Secrets};
+use towpath_types::clock::Timestamp;
+use towpath_types::holds::Holds;
+use towpath_types::queue::{Queue as _, QueueLimits};
 
 use crate::args::Place as Args;
 use crate::aws;

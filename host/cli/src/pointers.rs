@@ -1,8 +1,8 @@
 //! Where it is remembered which signed pointers of a registry were seen.
 
 use anyhow::Context as _;
-use towpath_core::config::{Config, env};
-use towpath_core::registry::Sequences;
+use towpath_config::{Config, env};
+use towpath_registry::Sequences;
 use tracing::warn;
 
 /// The name of the file.

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use regex_lite::{Captures, Regex};
-use towpath_core::json::{children, text};
-use towpath_core::plugin::digest;
-use towpath_core::private;
+use towpath_files::private;
+use towpath_plugin::digest;
+use towpath_types::json::{children, text};
 
 use crate::compose::made_token;
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use towpath_core::pipeline::Pipeline;
-use towpath_core::plugin::{COMPONENT, Engine, Settings};
+use towpath_config::plugin::Settings;
+use towpath_engine::pipeline::Pipeline;
+use towpath_plugin::{COMPONENT, Engine};
 use tracing::{error, info};
 
 use crate::compose::load_plugin;

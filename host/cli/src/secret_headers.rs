@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use towpath_core::config::Config;
-use towpath_core::deliver::Auth;
-use towpath_core::envelope::{self, Webhook};
-use towpath_core::message::Message;
-use towpath_core::queue::{Attribute, AttributeValue, Attributes};
+use towpath_config::Config;
+use towpath_config::target::Auth;
+use towpath_types::envelope::{self, Webhook};
+use towpath_types::message::Message;
+use towpath_types::queue::{Attribute, AttributeValue, Attributes};
 
 /// Parts of names of headers that let others in.
 const KEYS: [&str; 15] = [
@@ -148,7 +148,7 @@ mod tests {
     use std::path::Path;
 
     use serde_json::json;
-    use towpath_core::config::Secrets;
+    use towpath_config::Secrets;
 
     use super::*;
 
@@ -205,9 +205,9 @@ mod tests {
             dedup_id: None,
             sequence: None,
             receive_count: 1,
-            sent_at: towpath_core::clock::Timestamp(0),
+            sent_at: towpath_types::clock::Timestamp(0),
             source: String::new(),
-            trace: None,
+            aws_trace: None,
             headers: vec![("x-visitor".to_owned(), b"s3cret".to_vec())],
             body: Vec::new(),
         };

@@ -26,8 +26,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
-use towpath_core::tasks::log_panic;
-use towpath_ingest::Source;
+use towpath_intake::Source;
+use towpath_runtime::tasks::log_panic;
 use tracing::{debug, warn};
 
 use connections::{Connections, Seat};
@@ -168,10 +168,10 @@ mod tests {
 
     use tempfile::TempDir;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use towpath_core::clock::Clock;
-    use towpath_core::config::{Config, Secrets};
-    use towpath_ingest::Ingest;
+    use towpath_config::{Config, Secrets};
+    use towpath_intake::Ingest;
     use towpath_local::{QueueSettings, Store};
+    use towpath_types::clock::Clock;
 
     use super::*;
 
@@ -185,7 +185,7 @@ mod tests {
         let ingest = Ingest::new(config.routes, Arc::new(queue), 1024);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("listen");
         let address = listener.local_addr().expect("address");
-        let router = towpath_ingest::router(Arc::new(ingest), "/hooks");
+        let router = towpath_intake::router(Arc::new(ingest), "/hooks");
         let client = async {
             let mut stream = TcpStream::connect(address).await.expect("connect");
             stream.write_all(bytes).await.expect("write");

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, anyhow, bail};
 use serde_json::value::RawValue;
-use towpath_core::json::{Missing, Pointer, children, find};
+use towpath_types::json::{Missing, Pointer, children, find};
 
 /// A value to set.
 #[derive(Clone, PartialEq, Eq, Debug)]

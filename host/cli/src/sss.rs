@@ -14,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use towpath_core::tasks::Tasks;
+use towpath_runtime::tasks::Tasks;
 
 use crate::server::Guard;
 

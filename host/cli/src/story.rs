@@ -6,7 +6,7 @@ mod follow;
 
 use console::Style;
 use serde_json::{Map, Value};
-use towpath_core::telemetry::STORY;
+use towpath_metrics::STORY;
 
 use crate::output::Span;
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use towpath_core::poll::Health;
-use towpath_core::tasks::{Failure, Tasks};
+use towpath_runtime::health::Health;
+use towpath_runtime::tasks::{Failure, Tasks};
 use tracing::{error, warn};
 
 use crate::signals;

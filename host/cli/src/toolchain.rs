@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
-use towpath_core::foreign::Foreign;
-use towpath_core::plugin::{COMPONENT, MAX_COMPONENT, Manifest, PRECOMPILED, precompile};
-use towpath_core::regular::{self, MAX_CONFIG};
+use towpath_files::regular::{self, MAX_CONFIG};
+use towpath_plugin::{COMPONENT, Manifest, PRECOMPILED, precompile};
+use towpath_types::artifacts::MAX_COMPONENT;
+use towpath_types::foreign::Foreign;
 
 /// The contract, as the toolchains read it.
 pub(crate) const WIT: &str = include_str!("../../../wit/1.0.0/world.wit");

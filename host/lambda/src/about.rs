@@ -1,8 +1,8 @@
 //! `{"towpath": "about"}`: an invocation by hand that asks what is deployed. `towpath deploy check` does.
 
 use serde_json::{Value, json};
-use towpath_core::pipeline::Pipeline;
-use towpath_core::plugin::{CONTRACT, WASMTIME, host_triple};
+use towpath_engine::pipeline::Pipeline;
+use towpath_plugin::{CONTRACT, WASMTIME, host_triple};
 
 /// Whether an event asks for this. One with records never does: this answer names no failure, so Lambda would delete them.
 pub(crate) fn is_asked(event: &Value) -> bool {

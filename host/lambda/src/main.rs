@@ -8,17 +8,17 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
-use towpath_aws::lambda::Host;
 use towpath_aws::{S3Holds, SqsQueue, client, config};
-use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::config::{Config, Secrets, env};
-use towpath_core::deliver::Deliverer;
-use towpath_core::holds::Watched;
-use towpath_core::pipeline::Pipeline;
-use towpath_core::plugin::Engine;
-use towpath_core::queue::Queue;
-use towpath_core::registry;
+use towpath_config::{Config, Secrets, env};
+use towpath_deliver::Deliverer;
+use towpath_deliver::holds::Watched;
+use towpath_engine::lambda::Host;
+use towpath_engine::pipeline::Pipeline;
+use towpath_plugin::Engine;
 use towpath_telemetry::{Telemetry, logs};
+use towpath_types::clock::{Clock, Timestamp};
+use towpath_types::queue::Queue;
+use towpath_verify::note_keys::NoteKeys;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -70,11 +70,11 @@ async fn start() -> anyhow::Result<Host> {
     let clock = Clock::wall();
     let engine = Engine::new().map_err(|error| anyhow::anyhow!("{error:#}")).context("starting the plugin engine")?;
     let registry = match &registry {
-        Some(at) => Some(config::registry(at).await),
+        Some(at) => Some(towpath_compose::registry(at).await?),
         None => None,
     };
     let names = targets.keys().cloned().collect();
-    let (plugins, watch) = registry::open(&engine, &settings, names, registry, clock).await?;
+    let (plugins, watch) = towpath_registry::open(&engine, &settings, names, registry, clock).await?;
     let queue: Arc<dyn Queue> = Arc::new(SqsQueue::new(client::sqs(&url).await, url));
     let dead_letters = Arc::new(SqsQueue::new(client::sqs(&dead_letter_url).await, dead_letter_url));
     let holds = match holds {
@@ -87,7 +87,7 @@ async fn start() -> anyhow::Result<Host> {
     }
     let source = queue.name().to_owned();
     let mut pipeline = Pipeline::new(routes, plugins, deliverer, dead_letters, source, clock);
-    pipeline.note_keys = note_keys;
+    pipeline.note_keys = NoteKeys::new(note_keys);
     Ok(Host { pipeline, queue, watch })
 }
 

@@ -8,9 +8,9 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
-use towpath_core::clock::Clock;
-use towpath_core::queue::{Handle, NewMessage, Queue, Receive};
 use towpath_local::{DedupScope, LocalQueue, QueueSettings, Store};
+use towpath_types::clock::Clock;
+use towpath_types::queue::{Handle, NewMessage, Queue, Receive};
 
 /// How many sends the one producer keeps under way, as an ingest with so many senders does.
 const IN_FLIGHT: u64 = 64;

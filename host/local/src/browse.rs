@@ -1,8 +1,8 @@
 //! Looking without touching: no receive is counted, nothing becomes invisible.
 
 use rusqlite::params;
-use towpath_core::clock::Timestamp;
-use towpath_core::queue::{Attributes, GroupId, MessageId, QueueError};
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::{Attributes, GroupId, MessageId, QueueError};
 
 use crate::queue::LocalQueue;
 use crate::send::{sequence, timestamp};

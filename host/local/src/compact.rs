@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
-use towpath_core::private;
-use towpath_core::queue::QueueError;
+use towpath_files::private;
+use towpath_types::queue::QueueError;
 
 use crate::error::{StoreError, failed};
 use crate::store::{FILE, Store};
@@ -106,8 +106,8 @@ fn size(file: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
-    use towpath_core::clock::Clock;
-    use towpath_core::queue::{NewMessage, Queue as _};
+    use towpath_types::clock::Clock;
+    use towpath_types::queue::{NewMessage, Queue as _};
 
     use super::*;
     use crate::QueueSettings;

@@ -2,9 +2,9 @@
 //! themselves, so that nobody has to look at every message to know.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use towpath_core::clock::Timestamp;
-use towpath_core::dead_letter::{DEAD_LETTER_ATTRIBUTE, DeadLetter};
-use towpath_core::queue::{Held, Holdings, QueueError};
+use towpath_types::clock::Timestamp;
+use towpath_types::dead_letter::{DEAD_LETTER_ATTRIBUTE, DeadLetter};
+use towpath_types::queue::{Held, Holdings, QueueError};
 
 use crate::browse::Depth;
 use crate::error::failed;

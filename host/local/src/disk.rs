@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
-use towpath_core::private;
+use towpath_files::private;
 use tracing::{debug, error, info, warn};
 
 use crate::schema;

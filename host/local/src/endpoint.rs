@@ -34,7 +34,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::task::JoinSet;
-use towpath_core::config::Secret;
+use towpath_config::Secret;
 
 use crate::queue::LocalQueue;
 use crate::store::{Store, StoreError, lock};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
-use towpath_core::queue::QueueError;
+use towpath_types::queue::QueueError;
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]

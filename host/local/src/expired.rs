@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use towpath_core::clock::Timestamp;
-use towpath_core::queue::QueueError;
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::QueueError;
 
 use crate::queue::LocalQueue;
 use crate::queues::SETTINGS_OF_ALL;

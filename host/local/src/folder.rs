@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use towpath_core::private;
+use towpath_files::private;
 
 use crate::store::FILE;
 use crate::wal::beside;
@@ -74,7 +74,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use tempfile::TempDir;
-    use towpath_core::clock::Clock;
+    use towpath_types::clock::Clock;
 
     use super::*;
     use crate::Store;

@@ -2,8 +2,8 @@
 //! so for as long as something is, those keys stay with it.
 
 use rusqlite::{Connection, params};
-use towpath_core::dead_letter::UNVERIFIED;
-use towpath_core::queue::GroupId;
+use towpath_types::dead_letter::UNVERIFIED;
+use towpath_types::queue::GroupId;
 
 use crate::notes;
 
@@ -59,9 +59,9 @@ pub(crate) fn extend(connection: &Connection, seq: i64) -> rusqlite::Result<()> 
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
-    use towpath_core::clock::Clock;
-    use towpath_core::dead_letter::DeadLetter;
-    use towpath_core::queue::{Arrival, NewMessage, Queue as _, Receive};
+    use towpath_types::clock::Clock;
+    use towpath_types::dead_letter::DeadLetter;
+    use towpath_types::queue::{Arrival, NewMessage, Queue as _, Receive};
 
     use super::*;
     use crate::{Browsed, LocalQueue, QueueSettings, SentBack, Store};

@@ -1,6 +1,6 @@
 //! Receipt handles: which message, and which receive of it.
 
-use towpath_core::queue::{Handle, QueueError};
+use towpath_types::queue::{Handle, QueueError};
 
 /// A handle as it was given out: a later receive of the message has another nonce.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

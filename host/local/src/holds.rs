@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use towpath_core::holds::{BreakerReport, Change, HoldState, Holds, HoldsError};
-use towpath_core::queue::QueueError;
+use towpath_types::holds::{BreakerReport, Change, HoldState, Holds, HoldsError};
+use towpath_types::queue::QueueError;
 
 use crate::notes::{read, write};
 use crate::store::{Store, failed};

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use towpath_core::queue::{Attributes, GroupId, NewMessage, QueueError};
+use towpath_types::queue::{Attributes, GroupId, NewMessage, QueueError};
 
 use crate::browse::{BROWSED, Browsed, browsed};
 use crate::former;

@@ -1,7 +1,7 @@
 //! What a message may hold, as SQS words it. Source: the `SendMessage` API and the quotas of SQS.
 
-use towpath_core::queue::{AttributeValue, NewMessage, QueueError};
-use towpath_core::route::is_id;
+use towpath_types::queue::is_id;
+use towpath_types::queue::{AttributeValue, NewMessage, QueueError};
 
 use crate::settings::QueueSettings;
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 use tokio::time::{Instant, sleep};
-use towpath_core::clock::Timestamp;
-use towpath_core::queue::QueueError;
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::QueueError;
 use tracing::{error, warn};
 
 use crate::counts;

@@ -1,7 +1,7 @@
 //! Small texts that a store keeps by name beside its messages: what operators and hosts must know of each other.
 
 use rusqlite::{Connection, OptionalExtension as _};
-use towpath_core::queue::QueueError;
+use towpath_types::queue::QueueError;
 
 use crate::store::{Store, failed};
 use crate::writer::Durability;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use towpath_core::clock::Timestamp;
-use towpath_core::queue::QueueError;
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::QueueError;
 
 use crate::queue::LocalQueue;
 use crate::receive::refresh;

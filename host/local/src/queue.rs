@@ -6,13 +6,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::params;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use towpath_core::clock::Timestamp;
-use towpath_core::dead_letter::UNVERIFIED;
-use towpath_core::queue::{
+use towpath_types::clock::Timestamp;
+use towpath_types::dead_letter::UNVERIFIED;
+use towpath_types::queue::is_id;
+use towpath_types::queue::{
     Arrival, GroupId, Handle, Holdings, MAX_BATCH, MAX_RETENTION, MAX_VISIBILITY, MAX_WAIT, NewMessage, Queue,
     QueueError, QueueLimits, Receive, Received, Sent,
 };
-use towpath_core::route::is_id;
 
 use crate::queues::Seen;
 use crate::receive::{Batch, Taken};
@@ -244,7 +244,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use tempfile::TempDir;
-    use towpath_core::clock::Clock;
+    use towpath_types::clock::Clock;
 
     use super::*;
 

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tempfile::TempDir;
-use towpath_core::private;
+use towpath_files::private;
 
 use crate::store::lock;
 use crate::wal::beside;
@@ -161,8 +161,8 @@ fn connect(path: &Path, besides: OpenFlags) -> rusqlite::Result<Connection> {
 mod tests {
     use std::time::SystemTime;
 
-    use towpath_core::clock::Clock;
-    use towpath_core::queue::{NewMessage, Queue as _};
+    use towpath_types::clock::Clock;
+    use towpath_types::queue::{NewMessage, Queue as _};
 
     use super::*;
     use crate::{LocalQueue, QueueSettings, Store, StoreError};

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use towpath_core::clock::Timestamp;
-use towpath_core::queue::{GroupId, MessageId, QueueError, Receive, Received};
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::{GroupId, MessageId, QueueError, Receive, Received};
 
 use crate::handle::Receipt;
 use crate::replay::{remember, replay};

@@ -12,8 +12,8 @@ use crate::former;
 use crate::settings::QueueSettings;
 use crate::store::{FILE, Store, StoreError};
 use crate::{counts, folder, schema};
-use towpath_core::clock::Clock;
-use towpath_core::private;
+use towpath_files::private;
+use towpath_types::clock::Clock;
 
 /// The tables whose rows are saved: rows have numbers in the first four.
 const NUMBERED: [&str; 4] = ["queues", "groups", "messages", "moves"];
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
     use tempfile::TempDir;
-    use towpath_core::queue::{NewMessage, Queue as _, Receive};
+    use towpath_types::queue::{NewMessage, Queue as _, Receive};
 
     /// A store with six messages of two groups, three of them taken, on which this was run; and the result of saving it.
     async fn saved(damage: &str, names: &[(i64, &str)]) -> (TempDir, Recovered, Connection) {

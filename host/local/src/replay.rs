@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
-use towpath_core::clock::Timestamp;
-use towpath_core::queue::GroupId;
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::GroupId;
 
 use crate::handle::Receipt;
 use crate::receive::{STORED, Taken, refresh, stored, taken};

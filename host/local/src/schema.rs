@@ -273,8 +273,8 @@ fn upgrade(connection: &Connection) -> rusqlite::Result<i64> {
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
-    use towpath_core::clock::Clock;
-    use towpath_core::queue::{Queue as _, Receive};
+    use towpath_types::clock::Clock;
+    use towpath_types::queue::{Queue as _, Receive};
 
     use super::*;
     use crate::Store;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest, Sha256};
-use towpath_core::clock::Timestamp;
-use towpath_core::queue::{Arrival, MessageId, NewMessage, Proof, QueueError, Sent};
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::{Arrival, MessageId, NewMessage, Proof, QueueError, Sent};
 
 use crate::counts;
 use crate::former;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use towpath_core::clock::Timestamp;
-use towpath_core::queue::{MAX_MESSAGE_BYTES, MAX_RETENTION};
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::{MAX_MESSAGE_BYTES, MAX_RETENTION};
 
 /// The retention of a queue that no message is removed from by its age.
 pub const KEPT_FOR_EVER: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);

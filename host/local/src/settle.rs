@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use towpath_core::clock::Timestamp;
-use towpath_core::queue::{Handle, MAX_VISIBILITY, QueueError};
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::{Handle, MAX_VISIBILITY, QueueError};
 
 use crate::handle::Receipt;
 use crate::receive::refresh;

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
-use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::queue::QueueError;
+use towpath_types::clock::{Clock, Timestamp};
+use towpath_types::queue::QueueError;
 
 use crate::checkpoint::Mover;
 use crate::disk::{Log, Syncer, Syncs};

@@ -1,7 +1,7 @@
 //! What tells long polls that there may be something to receive.
 
 use tokio::sync::{Mutex, watch};
-use towpath_core::clock::Timestamp;
+use towpath_types::clock::Timestamp;
 
 /// What long polls of a queue share.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use std::mem::ManuallyDrop;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use towpath_core::private;
+use towpath_files::private;
 
 /// The header of the log, and that of each frame.
 const HEADER: usize = 32;

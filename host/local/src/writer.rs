@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
-use towpath_core::queue::QueueError;
+use towpath_types::queue::QueueError;
 
 use crate::store::unavailable;
 

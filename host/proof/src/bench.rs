@@ -2,6 +2,7 @@
 //! by hand, a bare loop, and the limit.
 
 mod beside;
+mod figure;
 mod invocations;
 mod lab;
 mod meter;
@@ -9,9 +10,9 @@ mod pauses;
 mod report;
 mod rows;
 mod scenario;
+mod settings;
 mod usage;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -22,28 +23,12 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
+pub use figure::{Figure, Row};
 use lab::Lab;
 pub use pauses::Pauses;
 pub use report::{html, markdown};
-pub use rows::{Figure, Row};
 use scenario::Scenario;
-
-/// What is run.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The binary `towpath`.
-    pub binary: PathBuf,
-    /// The function `bootstrap`; without it its row is left out.
-    pub bootstrap: Option<PathBuf>,
-    /// `tests/baseline/runtime.py`; without it its row is left out.
-    pub python: Option<PathBuf>,
-    /// Where everything is kept.
-    pub folder: PathBuf,
-    /// The base scenario and nothing else.
-    pub quick: bool,
-    /// These rows and no others; without any, all of them.
-    pub rows: Vec<Row>,
-}
+pub use settings::Settings;
 
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]

@@ -2,9 +2,9 @@
 
 mod faults;
 mod sender;
+mod settings;
 mod world;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,40 +12,15 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::event::Kind;
 use crate::journal::Journal;
 use crate::oracle::{Books, Verdict};
 use sender::Sender;
+pub use settings::Settings;
 use world::World;
 
 /// How long everything may take to drain once nothing is in the way any more: the longest visibility, the longest wait
 /// of a target, and the time to work.
 const DRAIN: Duration = Duration::from_secs(120);
-
-/// What is run.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The binary `towpath`.
-    pub binary: PathBuf,
-    /// Where everything is kept; what is there is not looked at.
-    pub folder: PathBuf,
-    /// What decides on events and faults.
-    pub seed: u64,
-    /// How long there are faults.
-    pub length: Duration,
-    /// How many groups.
-    pub groups: u32,
-    /// About how many events a second.
-    pub rate: u32,
-    /// How many `serve` and how many `poll`.
-    pub hosts: (usize, usize),
-    /// The function `bootstrap`: then `dev` runs it over the queue, as one more host.
-    pub bootstrap: Option<PathBuf>,
-    /// Whether the binary was built with the feature `faults`: then its clocks are put forward and back.
-    pub clocks: bool,
-    /// A bug of a binary with that feature, that is to be found.
-    pub planted: Option<String>,
-}
 
 /// What came of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -144,15 +119,4 @@ async fn drain(world: &World, stop: &CancellationToken) -> anyhow::Result<u64> {
         result?;
     }
     Ok(waiting)
-}
-
-/// What the events of a run are: most are to be delivered.
-fn kind(random: &mut fastrand::Rng) -> Kind {
-    match random.u32(..100) {
-        0..=91 => Kind::Deliver,
-        92..=93 => Kind::Refuse,
-        94..=96 => Kind::Skip,
-        97..=98 => Kind::Reject,
-        _ => Kind::Trap,
-    }
 }

@@ -6,7 +6,7 @@ use opentelemetry_otlp::{MetricExporter, Protocol, SpanExporter, WithExportConfi
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader};
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use towpath_core::deliver::install_crypto;
+use towpath_runtime::install_crypto;
 
 use crate::TelemetryError;
 

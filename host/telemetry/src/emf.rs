@@ -15,7 +15,7 @@ use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, HistogramDataPoint, MetricData, ResourceMetrics};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use serde_json::{Map, Value, json};
-use towpath_core::foreign;
+use towpath_types::foreign;
 
 /// The namespace in CloudWatch.
 const NAMESPACE: &str = "Towpath";

@@ -11,7 +11,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, fmt};
 
 use one_line::{Escaped, OneLine};
-use towpath_core::telemetry::STORY;
+use towpath_metrics::STORY;
 
 /// A layer that writes lines.
 pub type Lines<S> = Box<dyn Layer<S> + Send + Sync>;

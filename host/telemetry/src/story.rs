@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use towpath_core::private;
+use towpath_files::private;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// A file is set aside at this size. Two are kept: some hundred thousand passes.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use towpath_core::config::{Config, ConfigError, Secrets};
+use towpath_config::{Config, ConfigError, Secrets};
 
 fuzz_target!(|text: &str| {
     for file in ["towpath.toml", "towpath.json"] {

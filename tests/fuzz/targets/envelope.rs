@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use towpath_core::envelope::{decode, encode, is_envelope};
+use towpath_types::envelope::{decode, encode, is_envelope};
 
 fuzz_target!(|text: &str| {
     let Ok(webhook) = decode(text) else {

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use towpath_core::foreign::{Foreign, json};
+use towpath_types::foreign::{Foreign, json};
 
 /// What may do something to a screen or a log.
 fn acts(c: char) -> bool {

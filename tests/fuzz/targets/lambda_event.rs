@@ -3,9 +3,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use towpath_aws::event::records;
-use towpath_core::clock::Timestamp;
-use towpath_core::message::Message;
+use towpath_engine::lambda::event::records;
+use towpath_types::clock::Timestamp;
+use towpath_types::message::Message;
 
 fuzz_target!(|text: &[u8]| {
     let Ok(event) = serde_json::from_slice::<Value>(text) else { return };

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
-use towpath_core::clock::Clock;
+use towpath_types::clock::Clock;
 use towpath_local::endpoint::{Endpoint, router};
 use towpath_local::{QueueSettings, Store};
 

@@ -282,7 +282,7 @@ fn inspect_tells_what_a_plugin_is_and_what_it_is_given() {
     assert_eq!(review["description"]["targets"], json!(["sss"]));
     assert!(review["exports"].to_string().contains("towpath:plugin/transform@1.0.0"));
     let bytes = std::fs::read(folder.path().join("plugins/crm/plugin.wasm")).unwrap();
-    assert_eq!(review["sha256"], towpath_core::plugin::digest(&bytes));
+    assert_eq!(review["sha256"], towpath_plugin::digest(&bytes));
     let (shown, _) = run(folder.path(), &["plugin", "inspect", "plugins/crm"], 0);
     assert!(shown.contains("It reaches no network"), "{shown}");
 }

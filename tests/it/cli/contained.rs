@@ -128,7 +128,7 @@ async fn no_log_letter_error_or_output_shows_a_secret_not_even_at_trace() {
     let server = Server::start_with(folder.path(), &["--log", "trace", "serve"], &secrets);
     let (client, base) = (client(), server.url.rsplit_once('/').unwrap().0.to_owned());
     let signature = {
-        let mac = towpath_core::signature::Algorithm::Sha256.mac(KEY.as_bytes(), &[b"{}"]);
+        let mac = towpath_verify::mac(towpath_config::signature::Algorithm::Sha256, KEY.as_bytes(), &[b"{}"]);
         format!("sha256={}", mac.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
     };
     let posts = [

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use towpath_core::foreign::Foreign;
 use towpath_tests::guest::{Guest, Request};
 use towpath_tests::rig::{Rig, one_route};
 use towpath_tests::target::{Answer, Target};
+use towpath_types::foreign::Foreign;
 
 use super::{err, out, towpath};
 

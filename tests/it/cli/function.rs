@@ -4,12 +4,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use towpath_core::clock::Clock;
-use towpath_core::dead_letter::DeadLetter;
 use towpath_local::{LocalQueue, Store};
 use towpath_tests::binary::binary;
 use towpath_tests::guest::Guest;
 use towpath_tests::target::{Answer, Target};
+use towpath_types::clock::Clock;
+use towpath_types::dead_letter::DeadLetter;
 
 use super::serve::{Server, client, project};
 use super::{err, towpath};

@@ -4,15 +4,16 @@ use std::process::Output;
 
 use serde_json::Value;
 use tokio::task::JoinSet;
-use towpath_core::dead_letter::DeadLetter;
-use towpath_core::pipeline::{Lease, Settlement};
-use towpath_core::poll::by_group;
-use towpath_core::queue::{Queue as _, Receive};
+use towpath_engine::pipeline::Settlement;
+use towpath_engine::poll::by_group;
 use towpath_local::endpoint::{Endpoint, router};
+use towpath_runtime::lease::Lease;
 use towpath_tests::endpoint::Refused;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
 use towpath_tests::target::{Answer, Target};
+use towpath_types::dead_letter::DeadLetter;
+use towpath_types::queue::{Queue as _, Receive};
 
 use super::{err, out, towpath};
 
@@ -319,7 +320,7 @@ async fn a_dropped_letter_is_written_down_whole() {
             (&"drop".into(), &"test event".into(), &"g/A".into())
         );
         let body = audit[0]["body"].as_str().unwrap();
-        assert_eq!(towpath_core::envelope::decode(body).unwrap().body, b"A1");
+        assert_eq!(towpath_types::envelope::decode(body).unwrap().body, b"A1");
         assert_eq!(station.dlq(&["drop", "--group", "g/A", "--note", "x"], &[1]).await.status.code(), Some(1));
     }
 }

@@ -6,14 +6,14 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use towpath_core::queue::{Queue as _, Receive};
-use towpath_core::signature::{Algorithm, Encoding};
+use towpath_config::signature::{Algorithm, Encoding};
 use towpath_local::{LocalQueue, QueueSettings};
 use towpath_tests::binary::binary;
 use towpath_tests::endpoint::SqsServer;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{KEY, Rig, one_route};
 use towpath_tests::target::{Answer, Target};
+use towpath_types::queue::{Queue as _, Receive};
 
 use super::serve::client;
 use super::{err, out, towpath};
@@ -280,7 +280,7 @@ async fn a_letter_that_was_never_verified_stays_when_its_parked_group_goes_back(
     let pipeline = rig.pipeline(&config);
     rig.send("g/A", "stranger").await;
     for body in ["A1", "A2"] {
-        let mac = Algorithm::Sha256.mac(KEY.as_bytes(), &[body.as_bytes()]);
+        let mac = towpath_verify::mac(Algorithm::Sha256, KEY.as_bytes(), &[body.as_bytes()]);
         let signature = format!("sha256={}", Encoding::Hex.encode(&mac));
         rig.send_webhook("g/A", &[("x-hub-signature-256", &signature)], body.as_bytes()).await;
     }

@@ -162,7 +162,7 @@ async fn post(client: &reqwest::Client, url: &str, body: &str) -> Option<String>
 }
 
 pub(crate) fn client() -> reqwest::Client {
-    towpath_core::deliver::install_crypto();
+    towpath_runtime::install_crypto();
     reqwest::Client::new()
 }
 

@@ -9,12 +9,12 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use towpath_core::clock::Clock;
-use towpath_core::queue::{NewMessage, Queue as _};
 use towpath_local::{DedupScope, QueueSettings, Store};
 use towpath_tests::binary::binary;
 use towpath_tests::guest::Guest;
 use towpath_tests::target::{Call, Target};
+use towpath_types::clock::Clock;
+use towpath_types::queue::{NewMessage, Queue as _};
 
 use super::serve::{Server, client, project};
 use super::{err, out, towpath};
@@ -272,7 +272,7 @@ async fn what_only_ever_waits_for_two_weeks_becomes_a_dead_letter_too() {
         let text = std::fs::read_to_string(&file).unwrap() + &format!("\n{target}\n");
         std::fs::write(&file, text.replacen("[[route]]", &format!("[[route]]\n{route}"), 1)).unwrap();
         // Sent two weeks and a day ago.
-        let then = Clock::tokio(Clock::wall().now() - Duration::from_secs(15 * 24 * 3600));
+        let then = towpath_runtime::time::tokio_clock(Clock::wall().now() - Duration::from_secs(15 * 24 * 3600));
         let store = Store::open(&folder.path().join(".towpath"), then).unwrap();
         let settings = QueueSettings { retention: towpath_local::KEPT_FOR_EVER, ..QueueSettings::default() };
         let events = store.queue("events.fifo", settings).await.unwrap();

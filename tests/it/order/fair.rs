@@ -8,13 +8,14 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::pipeline::{Lease, Line, Settlement};
-use towpath_core::places::{Away, Place};
-use towpath_core::poll::{self, Options};
-use towpath_core::queue::{NewMessage, Queue as _, Received};
-use towpath_core::tasks::Failure;
+use towpath_deliver::places::{Away, Place};
+use towpath_engine::pipeline::{Line, Settlement};
+use towpath_engine::poll::{self, Options};
 use towpath_local::{LocalQueue, QueueSettings, Store};
+use towpath_runtime::lease::Lease;
+use towpath_runtime::tasks::Failure;
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::{NewMessage, Queue as _, Received};
 
 /// How long a message's plugin takes.
 const PLUGIN: Duration = Duration::from_millis(1);
@@ -109,7 +110,7 @@ struct World {
 impl World {
     async fn start(concurrency: usize) -> World {
         let folder = TempDir::new().unwrap();
-        let clock = Clock::tokio(Timestamp(1_700_000_000_000));
+        let clock = towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000));
         let store = Store::open(folder.path(), clock).unwrap();
         let events = store.queue("events.fifo", QueueSettings::default()).await.unwrap();
         let (targets, stop, mut driver) = (Arc::<Targets>::default(), CancellationToken::new(), JoinSet::new());

@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio::time::{advance, sleep};
 use tokio_util::sync::CancellationToken;
-use towpath_core::clock::{Clock, Timestamp};
+use towpath_types::clock::{Clock, Timestamp};
 
 use super::books::Pauses;
 
@@ -103,7 +103,7 @@ impl Machines {
     /// The clock of the service.
     pub(super) fn clock(&self) -> Clock {
         let _entered = self.service.enter();
-        Clock::tokio(ORIGIN)
+        towpath_runtime::time::tokio_clock(ORIGIN)
     }
 
     /// Starts a host.
@@ -115,7 +115,7 @@ impl Machines {
         let (runtime, stop) = (runtime(), CancellationToken::new());
         let clock = {
             let _entered = runtime.enter();
-            Clock::tokio(ORIGIN + self.elapsed).shifted(ahead)
+            towpath_runtime::time::tokio_clock(ORIGIN + self.elapsed).shifted(ahead)
         };
         let work = work(Start { service: self.service.handle().clone(), clock, stop: stop.clone() });
         let work = runtime.spawn(work);

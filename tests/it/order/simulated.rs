@@ -11,11 +11,12 @@ use tempfile::TempDir;
 use tokio::runtime::Handle as Runtime;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
-use towpath_core::pipeline::{Lease, Line, Settlement};
-use towpath_core::places::{Away, Place};
-use towpath_core::poll::{self, Options};
-use towpath_core::queue::{GroupId, Handle, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent};
+use towpath_deliver::places::{Away, Place};
+use towpath_engine::pipeline::{Line, Settlement};
+use towpath_engine::poll::{self, Options};
 use towpath_local::{LocalQueue, QueueSettings, Store};
+use towpath_runtime::lease::Lease;
+use towpath_types::queue::{GroupId, Handle, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent};
 
 use super::Plan;
 use super::books::{Answer, Books};

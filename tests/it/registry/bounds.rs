@@ -10,12 +10,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use towpath_aws::S3Artifacts;
-use towpath_core::config::S3Url;
-use towpath_core::registry::{Artifacts, Bound, Folder, SigningKey};
+use towpath_config::S3Url;
+use towpath_registry::{Folder, SigningKey};
 use towpath_tests::guest::Guest;
 use towpath_tests::registry::publish;
 use towpath_tests::rig::Rig;
 use towpath_tests::s3::client_of;
+use towpath_types::artifacts::{Artifacts, Bound};
 
 use super::{Host, config, file, folder, registry};
 

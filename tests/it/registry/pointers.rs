@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use towpath_core::clock::Timestamp;
-use towpath_core::registry::{Chosen, Folder, Pointer, PublicKey, PublishError, Registry, Sequences, SigningKey};
+use towpath_config::registry::PublicKey;
+use towpath_registry::{Chosen, Folder, Pointer, PublishError, Registry, Sequences, SigningKey};
 use towpath_tests::guest::Guest;
 use towpath_tests::registry::{built, made, publish};
 use towpath_tests::rig::Rig;
+use towpath_types::clock::Timestamp;
 
 use super::{Host, config, damage, file, folder, registry};
 
@@ -64,7 +65,7 @@ async fn an_older_signed_pointer_that_is_put_back_is_not_followed() {
     assert!(resolved(&of_hosts(&host.rig, &key.public()), 2).await.unwrap_err().contains("2 was seen before or is"));
     // Whoever has the key and saw nothing newer moves it on from there.
     let signing = of_hosts(&host.rig, &key.public()).signing(key.clone()).unwrap();
-    let now = |version: &str| towpath_core::registry::Move { at: Timestamp(1_000), ..made(version) };
+    let now = |version: &str| towpath_registry::Move { at: Timestamp(1_000), ..made(version) };
     signing.pin("crm", "current", None, true, now).await.unwrap();
     host.look().await;
     assert_eq!(host.reason().await, "one", "a rollback by who may is followed");

@@ -1,7 +1,7 @@
 //! Shadows and canaries: another build on real traffic.
 
-use towpath_core::pipeline::Settlement;
-use towpath_core::plugin::LoadError;
+use towpath_engine::pipeline::Settlement;
+use towpath_plugin::LoadError;
 use towpath_tests::guest::{Guest, Request};
 use towpath_tests::registry::publish;
 use towpath_tests::rig::Rig;

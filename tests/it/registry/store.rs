@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use towpath_aws::S3Artifacts;
-use towpath_core::clock::Timestamp;
-use towpath_core::config::S3Url;
-use towpath_core::plugin::Manifest;
-use towpath_core::registry::{
-    Artifacts, ArtifactsError, Bound, Folder, PublishError, Registry, RegistryError, Release, SigningKey, Tag,
-};
+use towpath_config::S3Url;
+use towpath_plugin::Manifest;
+use towpath_registry::{Folder, PublishError, Registry, RegistryError, Release, SigningKey};
 use towpath_tests::guest::Guest;
 use towpath_tests::registry::{built, made, publish};
 use towpath_tests::s3::S3Server;
+use towpath_types::artifacts::{Artifacts, ArtifactsError, Bound, Tag};
+use towpath_types::clock::Timestamp;
 
 /// The same for a folder and for a bucket.
 async fn keeps_the_contract(artifacts: Arc<dyn Artifacts>) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towpath_core::queue::{Attributes, NewMessage};
+use towpath_types::queue::{Attributes, NewMessage};
 
 use super::{Maker, Wanted, delete, message, received};
 

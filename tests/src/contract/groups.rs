@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towpath_core::queue::Receive;
+use towpath_types::queue::Receive;
 
 use super::{Maker, VISIBILITY, Wanted, delete, extend, receive, received, send};
 

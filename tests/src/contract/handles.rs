@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towpath_core::queue::{
+use towpath_types::queue::{
     Attribute, AttributeValue, Handle, MAX_VISIBILITY, MAX_WAIT, NewMessage, Queue, QueueError, Receive,
 };
 

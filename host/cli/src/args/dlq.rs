@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args as ClapArgs, Subcommand};
-use towpath_core::clock::Timestamp;
+use towpath_types::clock::Timestamp;
 
 use super::Place;
 use crate::rate::Rate;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
-use towpath_core::outcome::OUTCOMES;
+use towpath_types::outcome::OUTCOMES;
 
 use super::ConfigFile;
 

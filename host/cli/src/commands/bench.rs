@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
-use towpath_core::clock::Timestamp;
-use towpath_core::message::Message;
-use towpath_core::plugin::{Plugin, Settings as PluginSettings};
-use towpath_core::private;
+use towpath_config::plugin::Settings as PluginSettings;
+use towpath_files::private;
+use towpath_plugin::Plugin;
 use towpath_proof::bench::{self, Loop, Report, Row, Settings};
+use towpath_types::clock::Timestamp;
+use towpath_types::message::Message;
 
 use crate::args::Bench;
 use crate::compose::engine;
@@ -95,7 +96,7 @@ async fn child(kind: &str, args: &Bench) -> anyhow::Result<Exit> {
             receive_count: 1,
             sent_at: Timestamp(0),
             source: "bench".to_owned(),
-            trace: None,
+            aws_trace: None,
             headers: Vec::new(),
             body: body.as_bytes().to_vec(),
         };

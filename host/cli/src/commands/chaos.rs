@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use console::Style;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use towpath_core::private;
+use towpath_files::private;
 use towpath_proof::chaos::{self, Report, Settings};
 
 use crate::args::Chaos;

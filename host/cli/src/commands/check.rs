@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use towpath_core::clock::Clock;
-use towpath_core::config::{Config, ConfigError, Draft, Mistake, Secrets, env};
-use towpath_core::plugin::{Code, Plugins};
+use towpath_config::plugin::Code;
+use towpath_config::{Config, ConfigError, Draft, Mistake, Secrets, env};
+use towpath_plugin::Plugins;
+use towpath_types::clock::Clock;
 
 use crate::args::ConfigFile;
 use crate::aws;

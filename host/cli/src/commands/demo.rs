@@ -10,9 +10,9 @@ use anyhow::{Context as _, bail};
 use console::Style;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use towpath_core::config::{Config, Secrets};
-use towpath_core::dead_letter::DeadLetter;
-use towpath_core::plugin::COMPONENT;
+use towpath_config::{Config, Secrets};
+use towpath_plugin::COMPONENT;
+use towpath_types::dead_letter::DeadLetter;
 
 use super::send::{client, post};
 use crate::args::Demo;

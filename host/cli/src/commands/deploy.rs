@@ -5,13 +5,12 @@ mod checks;
 use anyhow::{Context as _, bail};
 use towpath_aws::limits;
 use towpath_aws::operate::{Mapping, Operator};
-use towpath_core::clock::Clock;
-use towpath_core::config::{Config, Secrets};
-use towpath_core::decide::HELD_CAP;
-use towpath_core::registry::{Registry, TARGETS};
+use towpath_config::{Config, Secrets};
+use towpath_engine::decide::HELD_CAP;
+use towpath_registry::{Registry, TARGETS};
+use towpath_types::clock::Clock;
 
 use crate::args::{ConfigFile, Deploy};
-use crate::aws;
 use crate::compose::{config_file, load_config};
 use crate::output::{Exit, Output, mark, plain};
 use checks::{Deployed, Released, Row};
@@ -58,12 +57,12 @@ async fn look(config: &Config, config_at: String) -> anyhow::Result<Deployed> {
     }
     let alarms = operator.alarms().await?;
     let registry = match &config.registry {
-        Some(at) => Some(aws::registry(at).await?),
+        Some(at) => Some(towpath_compose::registry(at).await?),
         None => None,
     };
     let mut released = Vec::new();
     for (name, settings) in &config.plugins {
-        if let (towpath_core::plugin::Code::Registry(reference), Some(registry)) = (&settings.code, &registry) {
+        if let (towpath_config::plugin::Code::Registry(reference), Some(registry)) = (&settings.code, &registry) {
             let found = release(registry, reference, settings.min_sequence).await;
             released.push(Released { plugin: name.clone(), optional: settings.optional, found });
         }
@@ -74,9 +73,9 @@ async fn look(config: &Config, config_at: String) -> anyhow::Result<Deployed> {
 /// The release that a reference means now, if a host would load it.
 async fn release(
     registry: &Registry,
-    reference: &towpath_core::registry::Reference,
+    reference: &towpath_config::registry::Reference,
     min_sequence: u64,
-) -> Result<towpath_core::registry::Release, String> {
+) -> Result<towpath_registry::Release, String> {
     let chosen = registry.resolve(reference, min_sequence).await.map_err(|error| error.to_string())?;
     let chosen = chosen.first().ok_or("nothing is published")?;
     let release = registry.release(&reference.name, chosen).await.map_err(|error| error.to_string())?;

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use towpath_core::config::{Config, Secret, Secrets};
-use towpath_core::plugin::Code;
+use towpath_config::plugin::Code;
+use towpath_config::{Config, Secret, Secrets};
 use towpath_local::endpoint;
 use towpath_telemetry::Telemetry;
 use tracing::{error, info};

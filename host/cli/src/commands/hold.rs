@@ -2,11 +2,11 @@
 
 use anyhow::Context as _;
 use serde::Serialize;
-use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::config::env;
-use towpath_core::decide::HELD_CAP;
-use towpath_core::holds::{Change, Drain, Hold, HoldState};
-use towpath_core::queue::QueueLimits;
+use towpath_config::env;
+use towpath_engine::decide::HELD_CAP;
+use towpath_types::clock::{Clock, Timestamp};
+use towpath_types::holds::{Change, Drain, Hold, HoldState};
+use towpath_types::queue::QueueLimits;
 
 use crate::args;
 use crate::compose::HOLDS_MEMORY;

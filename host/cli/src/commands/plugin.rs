@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use towpath_core::plugin::{COMPONENT, Engine, LoadError, Plugin as Loaded, Settings};
-use towpath_core::regular::{self, MAX_CONFIG};
+use towpath_config::plugin::Settings;
+use towpath_files::regular::{self, MAX_CONFIG};
+use towpath_plugin::{COMPONENT, Engine, LoadError, Plugin as Loaded};
 
 use crate::args::Plugin;
 use crate::output::{Broken, Exit, Output};

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use towpath_core::clock::Clock;
-use towpath_core::holds::Watched;
-use towpath_core::pipeline::Pipeline;
-use towpath_core::poll::{self, Options};
-use towpath_core::queue::Queue;
+use towpath_deliver::holds::Watched;
+use towpath_engine::pipeline::Pipeline;
+use towpath_engine::poll::{self, Options};
 use towpath_telemetry::Telemetry;
+use towpath_types::clock::Clock;
+use towpath_types::queue::Queue;
+use towpath_verify::note_keys::NoteKeys;
 use tracing::info;
 
 use crate::args::Poll;
@@ -37,7 +38,7 @@ pub(super) async fn run(args: Poll, output: &Output, telemetry: Arc<Telemetry>) 
     };
     let (concurrency, wait, visibility) = (config.queue.concurrency, args.wait, args.visibility);
     let options = Options { concurrency, wait, visibility, clock };
-    let note_keys = config.note_keys.clone();
+    let note_keys = NoteKeys::new(config.note_keys.clone());
     let parts = Parts::new(config, options.concurrency * args.workers, holds, clock).await?;
     let source = queue.name().to_owned();
     let Parts { routes, plugins, watch, deliverer, .. } = parts;

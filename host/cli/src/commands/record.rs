@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use serde::Serialize;
-use towpath_core::config::Config;
-use towpath_core::message::Message;
-use towpath_core::plugin::digest;
-use towpath_core::queue::{Handle, Queue as _, Received};
+use towpath_config::Config;
 use towpath_local::LocalQueue;
+use towpath_plugin::digest;
+use towpath_types::message::Message;
+use towpath_types::queue::{Handle, Queue as _, Received};
 
 use super::dlq::with_letters;
 use crate::args::{LetterPlace, Record};

@@ -53,7 +53,7 @@ pub(super) async fn run(args: Send, output: &Output) -> anyhow::Result<Exit> {
 
 /// A client for posting to a local ingest.
 pub(super) fn client() -> anyhow::Result<reqwest::Client> {
-    towpath_core::deliver::install_crypto();
+    towpath_runtime::install_crypto();
     let as_answered = reqwest::redirect::Policy::none();
     reqwest::Client::builder().redirect(as_answered).build().context("preparing the HTTP client")
 }

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use towpath_core::config::Secrets;
-use towpath_core::poll::Health;
-use towpath_core::tasks::Tasks;
+use towpath_config::Secrets;
+use towpath_runtime::health::Health;
+use towpath_runtime::tasks::Tasks;
 use towpath_telemetry::Telemetry;
 use tracing::{info, warn};
 

@@ -1,11 +1,11 @@
 //! `status`: targets with their holds and breakers, what waits, and how long already.
 
 use serde::Serialize;
-use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::decide::HELD_CAP;
-use towpath_core::holds::{BreakerReport, Drain, Hold, HoldState};
-use towpath_core::queue::{MAX_RETENTION, QueueLimits};
+use towpath_engine::decide::HELD_CAP;
 use towpath_local::GroupDepth;
+use towpath_types::clock::{Clock, Timestamp};
+use towpath_types::holds::{BreakerReport, Drain, Hold, HoldState};
+use towpath_types::queue::{MAX_RETENTION, QueueLimits};
 
 use crate::args;
 use crate::aws;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use serde_json::json;
-use towpath_core::config::Secrets;
+use towpath_config::Secrets;
 use towpath_local::{Compacted, Recovered};
 
 use crate::args::ConfigFile;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
-use towpath_core::config::{Config, Secrets};
-use towpath_core::private;
+use towpath_config::{Config, Secrets};
+use towpath_files::private;
 
 use crate::args::{StoryPlace, Tail};
 use crate::compose::{STORY, load_config};

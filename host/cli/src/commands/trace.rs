@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::bail;
 use console::Style;
 use serde_json::{Value, json};
-use towpath_core::dead_letter::DeadLetter;
-use towpath_core::message::{origin_of, webhook_id};
+use towpath_types::dead_letter::DeadLetter;
+use towpath_types::message::{origin_of, webhook_id};
 
 use super::tail::Source;
 use crate::args::Trace;

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use serde_json::Value;
-use towpath_core::queue::MessageId;
+use towpath_types::queue::MessageId;
 
 /// How an invocation ended.
 #[derive(Clone, PartialEq, Eq, Debug)]

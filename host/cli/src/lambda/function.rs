@@ -21,10 +21,11 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use towpath_core::clock::Clock;
 use towpath_local::endpoint;
+use towpath_types::clock::Clock;
 
-use super::{Answer, FunctionConfig};
+use super::FunctionConfig;
+use super::answer::Answer;
 use crate::compose::ENDPOINT_TOKEN;
 use crate::output::{MAX_RELAYED, Output};
 use crate::server::{Guard, serve};

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use toml::{Table, Value};
-use towpath_core::config::{RegistryConfig, RegistryUrl, Secret};
-use towpath_core::deliver::Target;
-use towpath_core::plugin::{MAX_COMPONENT, MAX_MANIFEST, MAX_NATIVE, Settings, find, precompile};
-use towpath_core::private;
-use towpath_core::regular::{self, MAX_CONFIG};
+use towpath_config::plugin::Settings;
+use towpath_config::target::Target;
+use towpath_config::{RegistryConfig, RegistryUrl, Secret};
+use towpath_files::private;
+use towpath_files::regular::{self, MAX_CONFIG};
+use towpath_plugin::{find, precompile};
+use towpath_types::artifacts::{MAX_COMPONENT, MAX_MANIFEST, MAX_NATIVE};
 
 /// What the function's config is made from.
 pub(crate) struct Source {

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
-use towpath_core::queue::{Attribute, AttributeValue};
 use towpath_local::{Taken, endpoint};
+use towpath_types::queue::{Attribute, AttributeValue};
 
 /// The record; all its attributes are text.
 pub(super) fn record(taken: &Taken, arn: &str) -> Value {
@@ -48,8 +48,8 @@ fn attribute(attribute: &Attribute) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use towpath_core::clock::Timestamp;
-    use towpath_core::queue::{Attributes, GroupId, Received};
+    use towpath_types::clock::Timestamp;
+    use towpath_types::queue::{Attributes, GroupId, Received};
 
     use super::*;
 

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use towpath_core::clock::Timestamp;
-use towpath_core::private;
-use towpath_core::queue::{GroupId, MAX_RETENTION, MessageId};
+use towpath_files::private;
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::{GroupId, MAX_RETENTION, MessageId};
 
 use super::Letter;
 

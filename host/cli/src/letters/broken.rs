@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use towpath_core::queue::GroupId;
+use towpath_types::queue::GroupId;
 
 use super::{Letter, Moved};
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use towpath_core::clock::Timestamp;
-use towpath_core::private;
-use towpath_core::queue::MessageId;
+use towpath_files::private;
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::MessageId;
 
 /// Within this a queue swallows the second send of a letter. Source: deduplication of SQS; a minute less, for
 /// clocks differ.

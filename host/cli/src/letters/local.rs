@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::bail;
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
-use towpath_core::queue::GroupId;
 use towpath_local::{Browsed, LocalQueue, SentBack};
+use towpath_types::queue::GroupId;
 
 use super::broken::Broken;
 use super::{Edited, Key, Letter, Letters, Moved, death};

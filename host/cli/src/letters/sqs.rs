@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use async_trait::async_trait;
-use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::dead_letter::{DEAD_LETTER_ATTRIBUTE, carried_notes};
-use towpath_core::queue::{
+use towpath_types::clock::{Clock, Timestamp};
+use towpath_types::dead_letter::{DEAD_LETTER_ATTRIBUTE, carried_notes};
+use towpath_types::queue::{
     Attributes, GroupId, Handle, MAX_BATCH, MessageId, NewMessage, Queue, QueueError, Receive, Received,
 };
 use tracing::warn;

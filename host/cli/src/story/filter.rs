@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use towpath_core::config::Config;
+use towpath_config::Config;
 
 use super::Entry;
 use crate::args::StoryFilter;

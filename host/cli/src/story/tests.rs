@@ -27,7 +27,7 @@ fn a_pass_is_told_with_its_attempts_and_what_comes_next() {
 #[test]
 fn what_else_a_host_says_of_a_message_is_told_with_its_fields() {
     let line = r#"{"level":"ERROR","fields":{"message":"message is in the dead-letter queue","reason":"refused","n":3},
-        "target":"towpath_core::pipeline","span":{"message_id":"8f3c"}}"#;
+        "target":"towpath_engine::pipeline","span":{"message_id":"8f3c"}}"#;
     let said = Entry::read(line).expect("an entry");
     assert_eq!((said.what().as_str(), said.is_failure()), ("error", true));
     assert_eq!(said.detail(), "message is in the dead-letter queue, n=3, reason=refused");

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
-use towpath_core::regular::{self, MAX_CONFIG};
+use towpath_files::regular::{self, MAX_CONFIG};
 
 use crate::output::Output;
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use towpath_core::clock::Timestamp;
-use towpath_core::telemetry;
 use towpath_local::{Browsed, LocalQueue, Store};
+use towpath_metrics as telemetry;
+use towpath_types::clock::Timestamp;
 use tracing::warn;
 
 use super::STEP;
@@ -168,9 +168,9 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use tempfile::TempDir;
-    use towpath_core::clock::Clock;
-    use towpath_core::queue::{NewMessage, Queue as _, Receive};
     use towpath_local::{KEPT_FOR_EVER, QueueSettings};
+    use towpath_types::clock::Clock;
+    use towpath_types::queue::{NewMessage, Queue as _, Receive};
 
     use super::*;
 

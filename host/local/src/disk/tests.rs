@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use towpath_core::clock::Clock;
-use towpath_core::queue::{GroupId, NewMessage, Receive};
+use towpath_types::clock::Clock;
+use towpath_types::queue::{GroupId, NewMessage, Receive};
 
 use crate::error::failed;
 use crate::store::lock;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
-use towpath_core::queue::MAX_BATCH;
+use towpath_types::queue::MAX_BATCH;
 
 use super::ApiError;
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
-use towpath_core::clock::Clock;
+use towpath_types::clock::Clock;
 
 use super::{Endpoint, router};
 use crate::{QueueSettings, Store};
@@ -245,7 +245,7 @@ fn no_case_has_the_name_of_another() {
 async fn every_answer_has_an_id_of_its_own() {
     let folder = TempDir::new().expect("folder");
     let store = Store::open(folder.path(), Clock::wall()).expect("store");
-    let secret = Some(towpath_core::config::Secret::new("a-token-of-16-letters"));
+    let secret = Some(towpath_config::Secret::new("a-token-of-16-letters"));
     let guarded = Endpoint::new(store.clone(), Vec::new(), secret).await.expect("endpoint");
     let open = Endpoint::new(store, Vec::new(), None).await.expect("endpoint");
     let mut ids = std::collections::BTreeSet::new();

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use towpath_core::queue::QueueError;
+use towpath_types::queue::QueueError;
 
 use super::AWS_JSON;
 use crate::StoreError;

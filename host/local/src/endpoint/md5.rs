@@ -2,7 +2,7 @@
 //! the developer guide of SQS.
 
 use md5::{Digest as _, Md5};
-use towpath_core::queue::{AttributeValue, Attributes};
+use towpath_types::queue::{AttributeValue, Attributes};
 
 /// Of a body.
 pub fn of_body(body: &str) -> String {

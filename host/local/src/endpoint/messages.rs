@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use towpath_core::queue::{Arrival, Attribute, AttributeValue, Attributes, GroupId, NewMessage, Sent};
+use towpath_types::queue::{Arrival, Attribute, AttributeValue, Attributes, GroupId, NewMessage, Sent};
 
 use super::numbers::{is_number, number};
 use super::{ApiError, Endpoint, Request, batch, md5};

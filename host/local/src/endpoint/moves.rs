@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use towpath_core::queue::QueueError;
+use towpath_types::queue::QueueError;
 
 use super::numbers::number;
 use super::{ApiError, Endpoint, Request, answer, names};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towpath_core::queue::MAX_VISIBILITY;
+use towpath_types::queue::MAX_VISIBILITY;
 
 use super::ApiError;
 

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use towpath_core::queue::{Attribute, AttributeValue, MAX_BATCH, MAX_WAIT, Receive};
+use towpath_types::queue::{Attribute, AttributeValue, MAX_BATCH, MAX_WAIT, Receive};
 
 use super::attributes::is_all;
 use super::messages::TRACE;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use towpath_core::queue::{Handle, Queue as _, QueueError};
+use towpath_types::queue::{Handle, Queue as _, QueueError};
 
 use super::numbers::visibility;
 use super::{ApiError, Endpoint, Request, batch, nothing};

@@ -7,8 +7,8 @@ use axum::http::Request;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
-use towpath_core::clock::Clock;
-use towpath_core::queue::{Queue as _, Receive};
+use towpath_types::clock::Clock;
+use towpath_types::queue::{Queue as _, Receive};
 
 use super::{Endpoint, router};
 use crate::{QueueSettings, Store};

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use tempfile::TempDir;
-use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::queue::{GroupId, NewMessage, Queue as _, Receive};
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::{GroupId, NewMessage, Queue as _, Receive};
 
 use crate::settings::{KEPT_FOR_EVER, QueueSettings, RedrivePolicy};
 use crate::{LocalQueue, Store};
@@ -31,7 +31,8 @@ async fn stored(queue: &LocalQueue) -> u64 {
 #[tokio::test(start_paused = true)]
 async fn what_is_past_its_retention_is_removed_from_every_queue_though_nobody_receives() {
     let folder = TempDir::new().expect("folder");
-    let store = Store::open(folder.path(), Clock::tokio(Timestamp(1_700_000_000_000))).expect("store");
+    let store =
+        Store::open(folder.path(), towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000))).expect("store");
     let kept = queue(&store, "kept.fifo", KEPT_FOR_EVER).await;
     let short = queue(&store, "short.fifo", MINUTE).await;
     let standard = queue(&store, "standard", MINUTE).await;
@@ -56,7 +57,8 @@ async fn what_is_past_its_retention_is_removed_from_every_queue_though_nobody_re
 #[tokio::test(start_paused = true)]
 async fn dead_letters_that_keep_their_age_are_found_behind_younger_messages() {
     let folder = TempDir::new().expect("folder");
-    let store = Store::open(folder.path(), Clock::tokio(Timestamp(1_700_000_000_000))).expect("store");
+    let store =
+        Store::open(folder.path(), towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000))).expect("store");
     let dead = queue(&store, "dead", MINUTE * 2).await;
     let redrive = Some(RedrivePolicy { dead_letter_queue: "dead".to_owned(), max_receive_count: 1 });
     let settings = QueueSettings { fifo: false, visibility: Duration::ZERO, redrive, ..QueueSettings::default() };

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use towpath_core::clock::Timestamp;
-use towpath_core::queue::MessageId;
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::MessageId;
 
 use super::pace::allowance;
 use super::{MoveStatus, MoveTask, TASK, task};

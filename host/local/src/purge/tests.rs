@@ -1,7 +1,7 @@
 use rusqlite::Connection;
 use tempfile::TempDir;
-use towpath_core::clock::Clock;
-use towpath_core::queue::{GroupId, NewMessage, Queue as _, QueueError, Receive};
+use towpath_types::clock::Clock;
+use towpath_types::queue::{GroupId, NewMessage, Queue as _, QueueError, Receive};
 
 use super::{STEP, remove_messages};
 use crate::error::failed;

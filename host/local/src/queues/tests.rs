@@ -8,8 +8,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::queue::{GroupId, NewMessage, Queue as _, QueueError, Receive};
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::{GroupId, NewMessage, Queue as _, QueueError, Receive};
 
 use crate::moves::MoveStatus;
 use crate::settings::{QueueSettings, RedrivePolicy};
@@ -19,7 +19,7 @@ use crate::{LocalQueue, Store};
 const WAIT: Duration = Duration::from_secs(20);
 
 fn store(folder: &TempDir) -> Store {
-    Store::open(folder.path(), Clock::tokio(Timestamp(1_700_000_000_000))).expect("store")
+    Store::open(folder.path(), towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000))).expect("store")
 }
 
 /// A queue whose messages come back at once.

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::JoinSet;
-use towpath_core::clock::Clock;
-use towpath_core::queue::{GroupId, NewMessage, Queue as _, Receive};
 use towpath_local::{LocalQueue, QueueSettings, Store};
+use towpath_types::clock::Clock;
+use towpath_types::queue::{GroupId, NewMessage, Queue as _, Receive};
 
 /// The log is moved from so many pages on: several times in a run.
 const LOG_PAGES: u32 = 400;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
+use super::figure::{Figure, Row, percentile};
 use super::lab::{Lab, PATIENCE};
 use super::meter::Meter;
-use super::rows::{Figure, Row, percentile};
 use super::scenario::Scenario;
 use super::usage::Usage;
 

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
-use super::Settings;
 use super::meter::Meter;
 use super::scenario::Scenario;
+use super::settings::Settings;
 use crate::mapping::{self, CONFIG};
 use crate::process::{Process, Recipe, free_port, ready, write};
 use crate::runtime_api::{Function, environment};

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use super::rows::{Figure, Row};
+use super::figure::{Figure, Row};
 use super::scenario::Scenario;
 use super::{Pauses, Report, Settings};
 use crate::scale;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Settings, kind};
+use super::settings::Settings;
 use crate::event::{Event, Kind};
 use crate::journal::Journal;
 
@@ -109,5 +109,16 @@ impl Shared {
             failed += 1;
             sleep(PAUSE).await;
         }
+    }
+}
+
+/// What the events of a run are: most are to be delivered.
+fn kind(random: &mut fastrand::Rng) -> Kind {
+    match random.u32(..100) {
+        0..=91 => Kind::Deliver,
+        92..=93 => Kind::Refuse,
+        94..=96 => Kind::Skip,
+        97..=98 => Kind::Reject,
+        _ => Kind::Trap,
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::Settings;
+use super::settings::Settings;
 use crate::journal::Journal;
 use crate::mapping::{self, CONFIG};
 use crate::oracle::Letter;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::{self, Debug, Write as _};
 use std::io::{self, Write};
 
-use towpath_core::foreign::{Foreign, json};
+use towpath_types::foreign::{Foreign, json};
 use tracing::Metadata;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::field::RecordFields;

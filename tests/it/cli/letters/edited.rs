@@ -1,7 +1,7 @@
 //! `dlq edit`: what changes is what was asked for, and the order of the group that the event belongs to then.
 
-use towpath_core::envelope::{self, Webhook};
-use towpath_core::queue::{NewMessage, Queue as _};
+use towpath_types::envelope::{self, Webhook};
+use towpath_types::queue::{NewMessage, Queue as _};
 
 use super::{Station, ids, stations};
 use crate::cli::{err, out};
@@ -196,7 +196,7 @@ async fn an_edit_whose_old_letter_cannot_be_deleted_says_so_and_can_be_made_agai
     station.dlq(&["edit", &id, "--body", "new.json", "--note", "x"], &[0]).await;
     let letters = station.rig.dead_letters.browse(None, 100).await.unwrap();
     let bodies: Vec<Vec<u8>> =
-        letters.iter().map(|letter| towpath_core::envelope::decode(&letter.body).unwrap().body).collect();
+        letters.iter().map(|letter| towpath_types::envelope::decode(&letter.body).unwrap().body).collect();
     assert_eq!(bodies, [b"one", b"two", b"two"], "every edit is there, the first letter is not");
 }
 
@@ -283,8 +283,8 @@ async fn derived(station: &Station) -> (String, String) {
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replacen("path = \"g\"", "path = \"g\"\ndedup = \"json:/id\"", 1)).unwrap();
     let webhook = Webhook { headers: Vec::new(), body: b"{\"k\":\"A\",\"id\":1}".to_vec() };
-    let keys =
-        station.rig.config(&std::fs::read_to_string(&config).unwrap()).routes.by_path("g").unwrap().keys(&webhook);
+    let config = station.rig.config(&std::fs::read_to_string(&config).unwrap());
+    let keys = towpath_route::keys(config.routes.by_path("g").unwrap(), &webhook);
     let (group, dedup_id, attributes) = (keys.group.clone(), "derived".to_owned(), keys.attributes());
     let message = NewMessage { group, dedup_id, body: envelope::encode(&webhook), attributes };
     station.rig.events.send(message).await.unwrap();

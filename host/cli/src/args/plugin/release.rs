@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use towpath_core::config::RegistryUrl;
+use towpath_config::RegistryUrl;
 
 use super::super::ConfigFile;
 

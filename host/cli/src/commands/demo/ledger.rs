@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use towpath_core::dead_letter::DeadLetter;
 use towpath_local::{Browsed, LocalQueue};
+use towpath_types::dead_letter::DeadLetter;
 
 use crate::compose::{Queues, Station};
 use crate::sss::Call;

@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 use towpath_aws::limits;
 use towpath_aws::operate::{Alarm, Function, Mapping};
-use towpath_core::config::Config;
-use towpath_core::plugin::WASMTIME;
-use towpath_core::registry::Release;
+use towpath_config::Config;
+use towpath_plugin::WASMTIME;
+use towpath_registry::Release;
 
 /// What is deployed.
 pub(super) struct Deployed {

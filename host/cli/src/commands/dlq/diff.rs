@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use serde_json::Value;
-use towpath_core::plugin::{Code, Engine, Plugin, Settings};
-use towpath_core::queue::MessageId;
+use towpath_config::plugin::{Code, Settings};
+use towpath_plugin::{Engine, Plugin};
+use towpath_types::queue::MessageId;
 
 use super::filter::{Filter, without_config};
 use super::{interrupted, short, with_letters};

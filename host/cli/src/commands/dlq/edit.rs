@@ -5,14 +5,15 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
-use towpath_core::clock::Clock;
-use towpath_core::dead_letter::Seal;
-use towpath_core::envelope::Webhook;
-use towpath_core::message::{Note, WEBHOOK_ID_ATTRIBUTE, webhook};
-use towpath_core::note_keys::NoteKeys;
-use towpath_core::queue::{Attribute, GroupId, MessageId};
-use towpath_core::regular::{self, MAX_EVENT};
-use towpath_core::route::Route;
+use towpath_config::route::Route;
+use towpath_files::regular::{self, MAX_EVENT};
+use towpath_route::keys;
+use towpath_types::clock::Clock;
+use towpath_types::envelope::Webhook;
+use towpath_types::message::{Note, WEBHOOK_ID_ATTRIBUTE, webhook};
+use towpath_types::queue::{Attribute, GroupId, MessageId};
+use towpath_verify::note_keys::NoteKeys;
+use towpath_verify::note_keys::Seal;
 
 use super::filter::Filter;
 use super::{interrupted, one, short, shown, with_letters};
@@ -103,7 +104,7 @@ async fn edit_one(found: &Found, letters: &mut dyn Letters, args: DlqEdit) -> an
             letter.death.reason
         );
     }
-    let keys = keys(found).await?;
+    let keys = trusted_keys(found).await?;
     let before = webhook(&letter.body, &letter.attributes).context("the letter's body cannot be unpacked")?;
     let mut after = match &args.body {
         Some(file) => read(file)?,
@@ -127,7 +128,7 @@ async fn edit_one(found: &Found, letters: &mut dyn Letters, args: DlqEdit) -> an
     let path = route.as_ref().ok().and_then(|route| route.as_ref().map(|route| route.path.as_str()));
     let path = path.or(letter.death.route.as_deref()).unwrap_or_default();
     let seal = Seal { keys: &keys, group: &group, route: path };
-    let (body, mut attributes) = letter.death.edited(&letter.stored(), after.body.clone(), note, &seal);
+    let (body, mut attributes) = seal.edit(&letter.death, &letter.stored(), after.body.clone(), note);
     let mut webhook_id = match &route {
         Ok(route) => webhook_id(*route, &letter, &before, &after),
         Err(why) if args.new_webhook_id => bail!("which webhook-id the edited event gets is not known: {why}"),
@@ -145,13 +146,13 @@ async fn edit_one(found: &Found, letters: &mut dyn Letters, args: DlqEdit) -> an
 }
 
 /// What proves an edit here.
-async fn keys(found: &Found) -> anyhow::Result<NoteKeys> {
+async fn trusted_keys(found: &Found) -> anyhow::Result<NoteKeys> {
     let configured = match &found.config {
         Some(config) => aws::note_keys(config).await?,
         None => NoteKeys::default(),
     };
     match &found.place {
-        Place::Local(queues) => note_keys::of_store(queues.events.store(), &configured).await,
+        Place::Local(queues) => note_keys::of_store(queues.events.store(), configured).await,
         Place::Sqs { .. } if configured.is_empty() => bail!(
             "an edit must prove that an operator made it, or hosts would verify the signature, which no longer fits: name a \
             secret of 32 random bytes in the config, [dead_letters] note_key = \"NAME\", here and for the hosts"
@@ -178,7 +179,7 @@ fn route<'a>(found: &'a Found, letter: &Letter) -> Result<Option<&'a Route>, Str
 
 /// The group of an edited event: another one if it is of another key now, or the order of that key would not be kept.
 fn regrouped(route: Option<&Route>, letter: &Letter, before: &Webhook, after: &Webhook) -> GroupId {
-    let group = route.map(|route| (route.keys(before).group, route.keys(after).group));
+    let group = route.map(|route| (keys(route, before).group, keys(route, after).group));
     match group {
         Some((before, after)) if before != after => after,
         _ => letter.group.clone(),
@@ -189,7 +190,7 @@ fn regrouped(route: Option<&Route>, letter: &Letter, before: &Webhook, after: &W
 fn webhook_id(route: Option<&Route>, letter: &Letter, before: &Webhook, after: &Webhook) -> WebhookId {
     let is_derived = letter.attributes.contains_key(WEBHOOK_ID_ATTRIBUTE);
     let Some(route) = route.filter(|_| is_derived) else { return WebhookId::Fits };
-    let id = |webhook| route.keys(webhook).dedup.map(|dedup| MessageId(dedup.webhook_id));
+    let id = |webhook| keys(route, webhook).dedup.map(|dedup| MessageId(dedup.webhook_id));
     let (was, now) = (id(before), id(after));
     match was == now {
         true => WebhookId::Fits,

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::bail;
-use towpath_core::clock::{Clock, Timestamp};
-use towpath_core::dead_letter::REASONS;
-use towpath_core::message::webhook;
+use towpath_types::clock::{Clock, Timestamp};
+use towpath_types::dead_letter::REASONS;
+use towpath_types::message::webhook;
 
 use crate::args;
 use crate::known::{Groups, Known};

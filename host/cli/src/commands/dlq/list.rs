@@ -2,8 +2,8 @@
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use towpath_core::dead_letter::{DEAD_LETTER_ATTRIBUTE, carried_notes};
-use towpath_core::message::webhook;
+use towpath_types::dead_letter::{DEAD_LETTER_ATTRIBUTE, carried_notes};
+use towpath_types::message::webhook;
 
 use super::filter::Filter;
 use super::{interrupted, one, short, shown, with_letters};

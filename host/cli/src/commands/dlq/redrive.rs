@@ -7,7 +7,7 @@ use anyhow::bail;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
-use towpath_core::clock::{Clock, Timestamp};
+use towpath_types::clock::{Clock, Timestamp};
 
 use super::filter::Filter;
 use super::{interrupted, with_letters};

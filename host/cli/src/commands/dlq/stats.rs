@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use towpath_core::clock::Timestamp;
+use towpath_types::clock::Timestamp;
 
 use super::{interrupted, with_letters};
 use crate::args::LetterPlace;

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
-use towpath_core::plugin::{MAX_COMPONENT, Manifest, PRECOMPILED, can_compile_for};
-use towpath_core::registry::TARGETS;
-use towpath_core::regular;
+use towpath_files::regular;
+use towpath_plugin::{Manifest, PRECOMPILED, can_compile_for};
+use towpath_registry::TARGETS;
+use towpath_types::artifacts::MAX_COMPONENT;
 
 use super::{built, folders as plugin_folders};
 use crate::output::{Broken, Exit, Output};
@@ -44,7 +45,7 @@ pub(super) fn run(folders: &[PathBuf], native: bool, target: Option<&str>, outpu
             ),
             false => None,
         };
-        let sha256 = towpath_core::plugin::digest(&wasm);
+        let sha256 = towpath_plugin::digest(&wasm);
         output.say(format!("{}  {} KiB  sha256 {sha256}", component.display(), wasm.len().div_ceil(1024)));
         if let Some(manifest) = &precompiled {
             output.say(format!(

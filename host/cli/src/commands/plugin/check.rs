@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::Serialize;
-use towpath_core::config::{Config, Secrets};
-use towpath_core::plugin::{COMPONENT, Engine, Plugin};
+use towpath_config::{Config, Secrets};
+use towpath_plugin::{COMPONENT, Engine, Plugin};
 
 use super::test::test;
 use super::{build_if_stale, folders, load};

@@ -27,7 +27,7 @@ pub(super) fn run(args: &PluginDiff, output: &Output) -> anyhow::Result<Exit> {
     let mut rows = Vec::new();
     for file in event::find(&args.events)? {
         let message = Event::read(&file)?.message(&file)?;
-        let verdict = |plugin: &towpath_core::plugin::Plugin| {
+        let verdict = |plugin: &towpath_plugin::Plugin| {
             let described = case::describe(&plugin.transform(&message, plugin.limits()));
             described.get("verdict").cloned().unwrap_or_default()
         };

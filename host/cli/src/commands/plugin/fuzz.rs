@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use fastrand::Rng;
 use serde::Serialize;
-use towpath_core::message::Message;
-use towpath_core::outcome::{Fault, FaultKind};
-use towpath_core::plugin::{Plugin, digest};
+use towpath_plugin::{Plugin, digest};
+use towpath_types::message::Message;
+use towpath_types::outcome::{Fault, FaultKind};
 
 use super::{build_if_stale, load, mutate};
 use crate::args::PluginFuzz;

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use towpath_core::plugin::{Description, MAX_COMPONENT, Plugin, digest};
-use towpath_core::regular;
+use towpath_files::regular;
+use towpath_plugin::{Description, Plugin, digest};
+use towpath_types::artifacts::MAX_COMPONENT;
 use wasmparser::{KnownCustom, Parser, Payload};
 
 use super::{component, load};

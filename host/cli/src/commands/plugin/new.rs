@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use towpath_core::regular::{self, MAX_EVENT};
+use towpath_files::regular::{self, MAX_EVENT};
 
 use crate::args::PluginNew;
 use crate::event::{self, Event};

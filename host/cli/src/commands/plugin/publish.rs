@@ -6,14 +6,15 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
-use towpath_core::clock::Clock;
-use towpath_core::config::{RegistryConfig, RegistryUrl, Secrets, env};
-use towpath_core::plugin::{CONTRACT, Code, MAX_COMPONENT, Plugin, precompile};
-use towpath_core::private;
-use towpath_core::registry::{
-    Built, Chosen, Move, PublicKey, PublishError, Reference, Registry, Release, SigningKey, TARGETS, is_name,
-};
-use towpath_core::regular::{self, MAX_KEY};
+use towpath_config::plugin::Code;
+use towpath_config::registry::{PublicKey, Reference, is_name};
+use towpath_config::{RegistryConfig, RegistryUrl, Secrets, env};
+use towpath_files::private;
+use towpath_files::regular::{self, MAX_KEY};
+use towpath_plugin::{CONTRACT, Plugin, precompile};
+use towpath_registry::{Built, Chosen, Move, PublishError, Registry, Release, SigningKey, TARGETS};
+use towpath_types::artifacts::MAX_COMPONENT;
+use towpath_types::clock::Clock;
 
 use super::check::check;
 use super::{build_if_stale, check_folder, component, is_plugin, load};
@@ -21,7 +22,7 @@ use crate::args::{ConfigFile, PluginPublish, RegistryPlace, Signing};
 use crate::compose::{config_file, engine, load_config};
 use crate::known::Known;
 use crate::output::{Broken, Exit, Output};
-use crate::{aws, case, pointers};
+use crate::{case, pointers};
 
 /// What was published.
 #[derive(Serialize)]
@@ -113,7 +114,7 @@ async fn place(to: Option<RegistryUrl>, option: &str, args: &ConfigFile) -> anyh
 /// The registry of a place, for commands that move its pointers: none goes on from one that is older than this user saw, or than the config
 /// takes.
 async fn open(place: Place) -> anyhow::Result<Registry> {
-    let registry = aws::registry(&RegistryConfig { url: place.url, public_key: place.public_key }).await?;
+    let registry = towpath_compose::registry(&RegistryConfig { url: place.url, public_key: place.public_key }).await?;
     Ok(registry.remembering(pointers::of_user()?).with_floors(place.floors))
 }
 

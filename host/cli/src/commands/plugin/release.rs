@@ -1,7 +1,7 @@
 //! What becomes of released versions: `plugin versions`, `rollback`, `promote`, `pin` and `sign-pointer`.
 
 use serde::Serialize;
-use towpath_core::registry::{Channel, Pointer, RegistryError, Release};
+use towpath_registry::{Channel, Pointer, RegistryError, Release};
 
 use super::publish::{check_name, chosen, made, refused, registry_of, signing};
 use crate::args::{PluginPin, PluginRollback, PluginSignPointer, RegistryPlace, Signing};

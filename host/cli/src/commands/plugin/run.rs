@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::{build_if_stale, load};
-use towpath_core::regular::{self, MAX_EVENT};
+use towpath_files::regular::{self, MAX_EVENT};
 
 use crate::args::PluginRun;
 use crate::case;

@@ -4,33 +4,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use console::Style;
-use serde::Serialize;
-use towpath_core::plugin::Engine;
+use towpath_plugin::Engine;
 
 use super::{build_if_stale, built, folders, load};
 use crate::args::PluginTest;
 use crate::case::{self, Ended, Update};
 use crate::compose::engine;
-use crate::junit;
+use crate::junit::{self, Row};
 use crate::output::{Exit, Output, mark, plain};
 use crate::toolchain::{Language, is_source};
 use crate::watch::Watch;
-
-/// How one case ended.
-#[derive(Serialize)]
-pub(crate) struct Row {
-    pub(crate) plugin: String,
-    pub(crate) case: String,
-    pub(crate) result: &'static str,
-    fuel: u64,
-    pub(crate) time_ms: f64,
-    /// Expected and found, as text, if they differ.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) difference: Option<(String, String)>,
-    /// How the plugin failed, where, and what it printed, if that is not what was expected.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) fault: Option<String>,
-}
 
 pub(super) async fn run(args: PluginTest, output: &Output) -> anyhow::Result<Exit> {
     let folders = folders(&args.folders)?;

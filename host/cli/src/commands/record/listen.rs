@@ -11,8 +11,8 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use towpath_core::clock::Clock;
-use towpath_core::message::Message;
+use towpath_types::clock::Clock;
+use towpath_types::message::Message;
 
 use super::Recorder;
 use crate::output::Output;
@@ -141,7 +141,7 @@ impl Front {
             receive_count: 1,
             sent_at: Clock::wall().now(),
             source: "record".to_owned(),
-            trace: None,
+            aws_trace: None,
             headers: headers.collect(),
             body: body.to_vec(),
         };

@@ -1,9 +1,9 @@
 //! What must not overtake, on a local store.
 
-use towpath_core::clock::Clock;
-use towpath_core::dead_letter::DEAD_LETTER_ATTRIBUTE;
-use towpath_core::queue::{Attribute, Attributes, Handle, NewMessage, Queue as _, Receive};
 use towpath_local::{QueueSettings, Store};
+use towpath_types::clock::Clock;
+use towpath_types::dead_letter::DEAD_LETTER_ATTRIBUTE;
+use towpath_types::queue::{Attribute, Attributes, Handle, NewMessage, Queue as _, Receive};
 
 use super::*;
 
@@ -13,7 +13,7 @@ async fn letters(folder: &tempfile::TempDir, bodies: &[&str]) -> LocalLetters {
     let dead = store.queue("dead.fifo", QueueSettings::default()).await.expect("a queue");
     let events = store.queue("events.fifo", QueueSettings::default()).await.expect("a queue");
     for body in bodies {
-        let letter = towpath_core::dead_letter::DeadLetter {
+        let letter = towpath_types::dead_letter::DeadLetter {
             v: 1,
             id: format!("first-{body}"),
             parks: body.ends_with('*'),

@@ -1,0 +1,5 @@
+//! Puts a host together.
+
+mod registry;
+
+pub use registry::registry;

@@ -1,0 +1,120 @@
+//! What only shows when tables are held against each other.
+
+use std::net::{IpAddr, SocketAddr};
+
+use url::{Host, Url};
+
+use super::super::{Config, Mistake};
+use super::Checker;
+use super::routes::SHORTEST_MAX_AGE;
+use crate::target::Target;
+
+impl Checker<'_> {
+    pub(super) fn agreement(&mut self, config: &Config) {
+        // A max_age that is a mistake itself says nothing about the targets.
+        let ages = config.routes.iter().map(|route| route.max_age);
+        let longest = ages.filter(|max_age| *max_age >= SHORTEST_MAX_AGE).max();
+        for (name, target) in &config.targets {
+            if is_reached_at(config.ingest.listen, &target.url) && config.queue.url.is_none() {
+                let hint = "its messages would come in again, for ever: the target is another server";
+                self.wrong(format!("target.{name}.url"), "is where ingest listens", hint);
+            }
+            if longest.is_some_and(|longest| target.backoff.base >= longest) {
+                let hint = "nothing would be tried twice: make base shorter, or max_age longer";
+                let problem = "is not shorter than the max_age of any route";
+                self.wrong(format!("target.{name}.retry.base"), problem, hint);
+            }
+        }
+    }
+
+    /// What does no harm and is hardly meant.
+    pub(super) fn warnings(&self, config: &Config) -> Vec<Mistake> {
+        let warning = |at: String, problem: &str, hint: &str| Mistake {
+            at,
+            problem: problem.to_owned(),
+            hint: hint.to_owned(),
+            line: None,
+        };
+        let mut warnings = Vec::new();
+        if config.routes.iter().next().is_none() && self.found.is_sound("route") {
+            let hint = "add [[route]] with path, group and plugin";
+            warnings.push(warning("route".to_owned(), "there is none: no webhook is accepted", hint));
+        }
+        let used = |name: &str| {
+            let by = |route: &crate::route::Route| route.plugin == name || route.rollout.plugins().any(|p| p == name);
+            config.routes.iter().any(|route| by(route)) || name.contains('@')
+        };
+        for name in config.plugins.keys().filter(|name| !used(name) && self.found.is_sound("route")) {
+            warnings.push(warning(format!("plugin.{name}"), "no route uses it", "it is loaded all the same"));
+        }
+        for (name, plugin) in &config.plugins {
+            let taken = |secret: &str| config.targets.values().any(|target| target.plugin_secrets.contains(secret));
+            for secret in plugin.secrets.keys().filter(|secret| !taken(secret) && self.found.is_sound("target")) {
+                let problem = format!("no target takes the secret {secret:?} from plugins");
+                let hint = "add it to plugin_secrets of the target that it is for";
+                warnings.push(warning(format!("plugin.{name}.secrets"), &problem, hint));
+            }
+        }
+        for (index, route) in config.routes.iter().enumerate() {
+            let Some(verification) = &route.verify else { continue };
+            if !verification.at_ingest && route.dedup.is_some() {
+                let hint = "leave at out to verify at the front door, where a repeat is seen by its key";
+                let problem = "verified in the pipeline only: a repeat that is signed anew is stored again, for a key that is not \
+                    proven yet must not take the place of one that is";
+                warnings.push(warning(format!("route[{index}].verify.at"), problem, hint));
+            }
+            for (key, name) in route.unsigned_headers() {
+                let problem =
+                    format!("the header {name:?} is not signed: a webhook that is sent again can have another one");
+                let hint = "take a value of the body, or a header that the signature covers";
+                warnings.push(warning(format!("route[{index}].{key}"), &problem, hint));
+            }
+        }
+        for (name, _) in config.targets.iter().filter(|(_, target)| sends_secrets_in_clear(target)) {
+            let hint = "anybody on the way reads them: make the URL https";
+            warnings.push(warning(format!("target.{name}.url"), "secrets are sent over http", hint));
+        }
+        for (name, at) in &self.weak {
+            let problem =
+                format!("the secret {name:?} looks short or predictable: it seems to have fewer than 128 bits");
+            let hint = "if it is yours to choose, take a random one, as `openssl rand -hex 32` makes it";
+            warnings.push(warning(at.clone(), &problem, hint));
+        }
+        warnings
+    }
+}
+
+fn sends_secrets_in_clear(target: &Target) -> bool {
+    target.url.scheme() == "http" && !target.reach.allow_private && !target.auth.is_empty()
+}
+
+/// Whether a request to this URL comes to a server that listens here on this machine.
+fn is_reached_at(listen: SocketAddr, url: &Url) -> bool {
+    let address = match url.host() {
+        Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+        Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+        Some(Host::Domain("localhost")) => Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
+        Some(Host::Domain(_)) | None => None,
+    };
+    let here = |ip: IpAddr| ip.is_loopback() || ip.is_unspecified();
+    url.scheme() == "http"
+        && url.port_or_known_default() == Some(listen.port())
+        && address.is_some_and(|ip| ip == listen.ip() || here(ip) && here(listen.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ones_own_address_is_known_however_it_is_written() {
+        let reached = |listen: &str, url: &str| is_reached_at(listen.parse().unwrap(), &url.parse().unwrap());
+        for url in ["http://127.0.0.1:8080/x", "http://localhost:8080", "http://[::1]:8080", "http://0.0.0.0:8080"] {
+            assert!(reached("127.0.0.1:8080", url) && reached("0.0.0.0:8080", url), "{url}");
+        }
+        assert!(reached("10.0.0.5:8080", "http://10.0.0.5:8080/hooks/a") && reached("0.0.0.0:80", "http://127.1/"));
+        for url in ["http://127.0.0.1:8081", "http://10.0.0.5:8080", "http://sss.example:8080"] {
+            assert!(!reached("127.0.0.1:8080", url), "{url}");
+        }
+    }
+}

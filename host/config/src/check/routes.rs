@@ -1,0 +1,126 @@
+//! `[[route]]`.
+
+use std::time::Duration;
+
+use super::super::collect::read_scheme;
+use super::super::{IngestConfig, QueueConfig, shape};
+use super::{Checker, is_path};
+use crate::registry::{CANDIDATE, Reference};
+use crate::route::{Canary, OnDeadLetter, Rollout, Route, Selector, Share, Template};
+use towpath_types::queue::MAX_RETENTION;
+
+/// What a host answers itself, whatever the routes.
+const OWN: [&str; 3] = ["healthz", "readyz", "metrics"];
+
+/// The shortest `max_age` of a route.
+pub(super) const SHORTEST_MAX_AGE: Duration = Duration::from_secs(60);
+
+impl Checker<'_> {
+    pub(super) fn routes(
+        &mut self,
+        shapes: Vec<(usize, shape::Route)>,
+        queue: &QueueConfig,
+        ingest: &IngestConfig,
+    ) -> Vec<Route> {
+        let mut routes: Vec<(usize, Route)> = Vec::new();
+        for (index, shape) in shapes {
+            let Some(route) = self.route(&format!("route[{index}]"), shape, queue) else { continue };
+            if ingest.prefix.is_empty() && OWN.contains(&route.path.as_str()) {
+                let hint = "give the route another path, or ingest a prefix such as \"/hooks\"";
+                let problem = format!("without ingest.prefix /{} is the host's own", route.path);
+                self.wrong(format!("route[{index}].path"), problem, hint);
+            }
+            for (earlier, other) in &routes {
+                if route.path == other.path {
+                    let problem = format!("{:?} is the path of route[{earlier}] too", route.path);
+                    self.wrong(format!("route[{index}].path"), problem, "give every route a path of its own");
+                }
+                if route.group.overlaps(&other.group) {
+                    let problem = format!(
+                        "{:?} overlaps with {:?} of route[{earlier}]",
+                        route.group.as_str(),
+                        other.group.as_str()
+                    );
+                    let hint = "start every template with a literal of its own, such as the route's name and a slash";
+                    self.wrong(format!("route[{index}].group"), problem, hint);
+                }
+            }
+            routes.push((index, route));
+        }
+        routes.into_iter().map(|(_, route)| route).collect()
+    }
+
+    fn route(&mut self, at: &str, route: shape::Route, queue: &QueueConfig) -> Option<Route> {
+        let path = route.path.trim_matches('/').to_owned();
+        if !is_path(&path) {
+            self.wrong(
+                format!("{at}.path"),
+                format!("{:?} is no path", route.path),
+                "use letters, digits, -, _, . and /",
+            );
+        }
+        self.reference(format!("{at}.plugin"), "plugin", &route.plugin);
+        let max_age = route.max_age.map_or(Duration::from_secs(3 * 24 * 3600), |span| span.0);
+        let longest = MAX_RETENTION - Duration::from_secs(24 * 3600);
+        if max_age < SHORTEST_MAX_AGE || max_age > longest {
+            let hint = "a queue forgets a message after 14 days at most: give up before that, to dead-letter it";
+            self.wrong(format!("{at}.max_age"), "must be between 1m and 13d", hint);
+        }
+        let verify_at = format!("{at}.verify");
+        let verify = route.verify.and_then(|verify| read_scheme(verify, &verify_at, &mut self.found));
+        let verify = verify.and_then(|verify| self.verify(&verify_at, verify));
+        let dedup = route.dedup.map(|dedup| dedup.parse::<Selector>().map_err(|error| (error.to_string(), dedup)));
+        let dedup = match dedup.transpose() {
+            Ok(dedup) => dedup,
+            Err((problem, _)) => {
+                self.wrong(format!("{at}.dedup"), problem, "dedup = \"header:x-event-id\" or \"json:/id\"");
+                None
+            }
+        };
+        let group = match route.group.parse::<Template>() {
+            Ok(group) => group,
+            Err(error) => {
+                self.wrong(
+                    format!("{at}.group"),
+                    error.to_string(),
+                    "group = \"crm/{json:/customer/id}\", for example",
+                );
+                return None;
+            }
+        };
+        let (on_missing_key, on_dead_letter) = (route.on_missing_key, route.on_dead_letter);
+        if on_dead_letter == OnDeadLetter::Park && queue.url.is_some() {
+            let hint = "only the local queue can tell whether a group has dead letters: use \"block\" or \"continue\"";
+            self.wrong(format!("{at}.on_dead_letter"), "\"park\" does not work with SQS", hint);
+        }
+        let rollout = self.rollout(at, &route.plugin, route.shadow, route.canary);
+        let plugin = route.plugin;
+        Some(Route { path, group, dedup, on_missing_key, plugin, rollout, verify, on_dead_letter, max_age })
+    }
+
+    fn rollout(&mut self, at: &str, plugin: &str, shadow: Option<String>, canary: Option<String>) -> Rollout {
+        let shadow = shadow.filter(|shadow| {
+            let base = shadow.split('@').next().unwrap_or_default();
+            self.reference(format!("{at}.shadow"), "plugin", base);
+            let well_formed = !shadow.contains('@') || shadow.parse::<Reference>().is_ok();
+            if shadow == plugin {
+                let hint = format!("a plugin agrees with itself: shadow = \"{plugin}@{CANDIDATE}\", for example");
+                self.wrong(format!("{at}.shadow"), "is the route's own plugin", hint);
+            }
+            if !well_formed {
+                let hint = format!("shadow = \"{base}@{CANDIDATE}\", for example");
+                self.wrong(format!("{at}.shadow"), format!("{shadow:?} is no plugin and version"), hint);
+            }
+            well_formed
+        });
+        let canary = canary.and_then(|share| match share.parse::<Share>() {
+            Ok(share) => Some(Canary { plugin: format!("{plugin}@{CANDIDATE}"), share }),
+            Err(problem) => {
+                let hint = format!("canary = \"5%\" gives every twentieth group to {plugin}@{CANDIDATE}");
+                self.wrong(format!("{at}.canary"), problem, hint);
+                None
+            }
+        });
+        Rollout { shadow, canary }
+    }
+}

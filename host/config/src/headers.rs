@@ -1,0 +1,109 @@
+//! Which headers of a request are whose.
+
+use http::HeaderName;
+
+/// Headers that belong to the connection or to the host. Source of the first group: RFC 9110 section
+/// 7.6.1 and RFC 9112.
+const FORBIDDEN: [&str; 15] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "expect",
+    "host",
+    "content-length",
+    "webhook-timestamp",
+    "webhook-id",
+    "user-agent",
+];
+
+/// Headers by which proxies and frameworks take a request for one of another path, method, host, client or user, and those that
+/// begin so. A plugin's path and method are checked: these would get around that. Sources: RFC 7239, RFC 9440, httpoxy.org, and the
+/// documentation of nginx, Apache, Envoy, IIS, Rack, Symfony, Next.js, Kubernetes, oauth2-proxy and the large content delivery networks.
+const STEERING: [&str; 41] = [
+    "forwarded",
+    "via",
+    "proxy",
+    "x-forwarded",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-true-client-ip",
+    "true-client-ip",
+    "client-ip",
+    "proxy-client-ip",
+    "wl-proxy-client-ip",
+    "fastly-client-ip",
+    "fly-client-ip",
+    "do-connecting-ip",
+    "x-azure-clientip",
+    "x-azure-socketip",
+    "x-appengine-user-ip",
+    "x-originating-ip",
+    "remote-user",
+    "client-cert",
+    "client-cert-chain",
+    "x-host",
+    "x-http-host-override",
+    "x-http-path-override",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-original-uri",
+    "x-original-path",
+    "x-original-host",
+    "x-original-method",
+    "x-original-for",
+    "x-original-remote-addr",
+    "x-rewrite-url",
+    "x-override-url",
+    "x-matched-path",
+    "x-script-name",
+    "x-scheme",
+    "x-url-scheme",
+    "front-end-https",
+];
+const STEERING_BEGINNINGS: [&str; 17] = [
+    "x-forwarded-",
+    "x-original-forwarded-",
+    "x-real-",
+    "x-remote-",
+    "x-auth-request-",
+    "x-webauth-",
+    "x-ssl-client-",
+    "x-goog-authenticated-user-",
+    "x-ms-client-",
+    "x-arr-",
+    "x-envoy-",
+    "x-accel-",
+    "x-sendfile",
+    "x-middleware-",
+    "x-invoke-",
+    "cf-connecting-",
+    "impersonate-",
+];
+
+/// The header with the idempotency key.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// A name as servers read it that hand headers on as variables (CGI, WSGI, PHP, Rack): there `_` and `-` are the same.
+pub fn as_read(name: &HeaderName) -> String {
+    name.as_str().replace('_', "-")
+}
+
+/// Whether a header can send a request elsewhere.
+pub fn steers(name: &HeaderName) -> bool {
+    let name = as_read(name);
+    STEERING.contains(&name.as_str()) || STEERING_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+}
+
+/// Whether a header is the connection's, or the host's own.
+pub fn is_forbidden(name: &HeaderName) -> bool {
+    let name = as_read(name);
+    name == IDEMPOTENCY_KEY || FORBIDDEN.contains(&name.as_str())
+}

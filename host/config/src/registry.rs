@@ -1,0 +1,160 @@
+//! `[registry]`, its public key, and references into it: `crm`, `crm@candidate`, `crm@1.2.0-3f2a9c1b7d04`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::s3::S3Url;
+
+/// The channel that a plain name means.
+pub const CURRENT: &str = "current";
+
+/// The channel that a canary takes.
+pub const CANDIDATE: &str = "candidate";
+
+/// A plugin of a registry: its name, and a channel or a version.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Reference {
+    /// The plugin's name in the registry.
+    pub name: String,
+    /// A channel such as `current`, or a version.
+    pub tag: String,
+}
+
+impl Reference {
+    /// A channel or version of a plugin.
+    pub fn new(name: impl Into<String>, tag: impl Into<String>) -> Reference {
+        Reference { name: name.into(), tag: tag.into() }
+    }
+}
+
+impl FromStr for Reference {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Reference, String> {
+        let (name, tag) = text.split_once('@').unwrap_or((text, CURRENT));
+        match is_name(name) && is_name(tag) {
+            true => Ok(Reference::new(name, tag)),
+            false => Err(format!("{text:?} is no plugin of a registry such as \"crm\" or \"crm@candidate\"")),
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.tag)
+    }
+}
+
+/// Whether a text can be the name of a plugin, channel or version: 1–100 letters, digits, `-`, `_`, `.` and `+`, not
+/// beginning with a dot. It becomes a part of keys and paths.
+pub fn is_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte);
+    (1..=100).contains(&text.len()) && !text.starts_with('.') && text.bytes().all(plain)
+}
+
+/// `[registry]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RegistryConfig {
+    /// Where it is.
+    pub url: RegistryUrl,
+    /// The key that every release must be signed with.
+    pub public_key: Option<PublicKey>,
+}
+
+/// Where a registry is: `s3://bucket/prefix`, or a folder.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RegistryUrl {
+    /// A prefix in a bucket; the key does not end with a slash.
+    S3(S3Url),
+    /// A folder.
+    Folder(PathBuf),
+}
+
+impl std::str::FromStr for RegistryUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<RegistryUrl, String> {
+        if text.starts_with("s3://") {
+            let parsed = text.trim_end_matches('/').parse();
+            return parsed
+                .map(RegistryUrl::S3)
+                .map_err(|_| format!("{text:?} is no registry such as \"s3://bucket/plugins\""));
+        }
+        match text.contains("://") || text.is_empty() {
+            true => Err(format!("{text:?} is neither a folder nor a URL such as \"s3://bucket/plugins\"")),
+            false => Ok(RegistryUrl::Folder(text.into())),
+        }
+    }
+}
+
+impl fmt::Display for RegistryUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RegistryUrl::S3(url) => url.fmt(f),
+            RegistryUrl::Folder(folder) => folder.display().fmt(f),
+        }
+    }
+}
+
+/// The length of a public key, in bytes.
+const LENGTH: usize = 32;
+
+/// Not a public key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("not an Ed25519 public key: 32 bytes in base64, as `towpath plugin keygen` prints it")]
+pub struct NotAPublicKey;
+
+/// The key that releases and pointers are checked with. Written in base64.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicKey([u8; LENGTH]);
+
+impl PublicKey {
+    /// The key of these bytes.
+    pub fn of(bytes: [u8; LENGTH]) -> PublicKey {
+        PublicKey(bytes)
+    }
+
+    /// Its 32 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = NotAPublicKey;
+
+    fn from_str(text: &str) -> Result<PublicKey, NotAPublicKey> {
+        let bytes = BASE64.decode(text.trim()).map_err(|_| NotAPublicKey)?;
+        bytes.try_into().map(PublicKey).map_err(|_| NotAPublicKey)
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&BASE64.encode(self.0))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_never_leaves_its_registry() {
+        assert_eq!("crm".parse(), Ok(Reference::new("crm", CURRENT)));
+        assert_eq!("crm@1.2.0-3f2a".parse(), Ok(Reference::new("crm", "1.2.0-3f2a")));
+        for wrong in ["", "@", "crm@", "../crm", "crm@..", "a/b", "crm@a@b", "crm@a/b", &"x".repeat(101)] {
+            assert!(wrong.parse::<Reference>().is_err(), "{wrong:?}");
+        }
+    }
+}

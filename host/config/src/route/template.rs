@@ -1,0 +1,179 @@
+//! Group templates: literals, `{json:/pointer}` and `{header:name}`.
+
+use std::collections::HashSet;
+use std::str::FromStr;
+
+use super::{HASH_LENGTH, Selector, TemplateError};
+use towpath_types::queue::MAX_ID;
+
+/// A group template such as `approval/{json:/workflow/id}`. Expanded it gives a group id; matched
+/// against a group id each placeholder stands for one or more characters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Template {
+    text: String,
+    parts: Vec<Part>,
+}
+
+/// A part of a template.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// This text.
+    Literal(String),
+    /// A value of the webhook.
+    Value(Selector),
+}
+
+impl Part {
+    fn selector(&self) -> Option<&Selector> {
+        match self {
+            Part::Literal(_) => None,
+            Part::Value(selector) => Some(selector),
+        }
+    }
+}
+
+impl FromStr for Template {
+    type Err = TemplateError;
+
+    fn from_str(text: &str) -> Result<Template, TemplateError> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (literal, value) = match rest.split_once('{') {
+                Some((literal, tail)) => (literal, Some(tail)),
+                None => (rest, None),
+            };
+            if literal.contains('}') {
+                return Err(TemplateError::Braces(text.to_owned()));
+            }
+            if !literal.is_empty() {
+                if !literal.bytes().all(|byte| byte.is_ascii_graphic()) {
+                    return Err(TemplateError::Literal(literal.to_owned()));
+                }
+                parts.push(Part::Literal(literal.to_owned()));
+            }
+            let Some(tail) = value else { break };
+            let Some((selector, after)) = tail.split_once('}') else {
+                return Err(TemplateError::Braces(text.to_owned()));
+            };
+            if matches!(parts.last(), Some(Part::Value(_))) {
+                return Err(TemplateError::Adjacent);
+            }
+            parts.push(Part::Value(selector.parse()?));
+            rest = after;
+        }
+        if parts.is_empty() {
+            return Err(TemplateError::Empty);
+        }
+        let template = Template { text: text.to_owned(), parts };
+        if template.longest_hashed() > MAX_ID {
+            return Err(TemplateError::TooLong);
+        }
+        Ok(template)
+    }
+}
+
+impl Template {
+    /// The template as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Its parts, in order.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Where its values stand.
+    pub fn selectors(&self) -> impl Iterator<Item = &Selector> {
+        self.parts.iter().filter_map(Part::selector)
+    }
+
+    /// Whether this template can have made the group. Every message's path goes through here, so it
+    /// walks the group once: literals stand where they are first found, with something before each.
+    pub fn matches(&self, group: &str) -> bool {
+        let mut rest = group;
+        let mut open = false;
+        let mut parts = self.parts.iter().peekable();
+        while let Some(part) = parts.next() {
+            let Part::Literal(literal) = part else {
+                open = true;
+                continue;
+            };
+            let last = parts.peek().is_none();
+            let at = match (open, last) {
+                (false, _) => rest.starts_with(literal).then_some(0),
+                (true, true) => rest.len().checked_sub(literal.len()).filter(|at| *at > 0 && rest.ends_with(literal)),
+                (true, false) => rest.get(1..).and_then(|tail| tail.find(literal)).map(|at| at + 1),
+            };
+            let Some(after) = at.and_then(|at| rest.get(at + literal.len()..)) else { return false };
+            rest = after;
+            open = false;
+        }
+        open != rest.is_empty()
+    }
+
+    /// Whether some group could have been made by both templates.
+    pub fn overlaps(&self, other: &Template) -> bool {
+        meet(&self.tokens(), &other.tokens())
+    }
+
+    fn tokens(&self) -> Vec<Token> {
+        let mut tokens = Vec::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(literal) => tokens.extend(literal.chars().map(Token::Char)),
+                Part::Value(_) => tokens.extend([Token::One, Token::Many]),
+            }
+        }
+        tokens
+    }
+
+    fn longest_hashed(&self) -> usize {
+        let lengths = self.parts.iter().map(|part| match part {
+            Part::Literal(literal) => literal.len(),
+            Part::Value(_) => HASH_LENGTH,
+        });
+        lengths.sum()
+    }
+}
+
+/// One step of a pattern: this character, any one character, any number of characters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Token {
+    Char(char),
+    One,
+    Many,
+}
+
+/// Whether some text is matched by both patterns: a walk over the pairs of positions.
+fn meet(left: &[Token], right: &[Token]) -> bool {
+    let mut seen = HashSet::new();
+    let mut open = vec![(0, 0)];
+    while let Some((i, j)) = open.pop() {
+        if !seen.insert((i, j)) {
+            continue;
+        }
+        match (left.get(i), right.get(j)) {
+            (None, None) => return true,
+            (Some(Token::Many), other) => {
+                open.push((i + 1, j));
+                if other.is_some() {
+                    open.push((i, j + 1));
+                }
+            }
+            (other, Some(Token::Many)) => {
+                open.push((i, j + 1));
+                if other.is_some() {
+                    open.push((i + 1, j));
+                }
+            }
+            (Some(a), Some(b)) if a == b || *a == Token::One || *b == Token::One => open.push((i + 1, j + 1)),
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,293 @@
+//! Secrets: references in the config, values from the environment or a store of secrets. Values never print.
+
+mod form;
+mod webhook_key;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+pub use form::Form;
+pub use webhook_key::{WebhookKey, symmetric_key};
+
+/// A secret is asked for anew at most so often, however often it is refused.
+const REFRESH_EVERY: Duration = Duration::from_secs(30);
+
+/// Where the values of secrets are kept and can change: Secrets Manager.
+#[async_trait]
+pub trait SecretStore: Send + Sync + 'static {
+    /// The value of this secret now, or why it is not to be had.
+    async fn fetch(&self, name: &str) -> Result<String, String>;
+}
+
+/// The value of a secret. It prints as `Secret(..)`. Clones share the value: a refresh is seen by all.
+#[derive(Clone)]
+pub struct Secret(Arc<Cell>);
+
+struct Cell {
+    value: RwLock<Arc<str>>,
+    /// Its name in the store that it came from; `None` if it never changes.
+    store: Option<(Arc<dyn SecretStore>, String)>,
+    asked: tokio::sync::Mutex<Option<Instant>>,
+    /// What it is for: a new value must do for all of it.
+    forms: Mutex<Vec<Form>>,
+}
+
+impl Secret {
+    /// A value that never changes.
+    pub fn new(value: impl Into<Arc<str>>) -> Secret {
+        Secret::of(value.into(), None)
+    }
+
+    fn of(value: Arc<str>, store: Option<(Arc<dyn SecretStore>, String)>) -> Secret {
+        let (value, asked) = (RwLock::new(value), tokio::sync::Mutex::new(None));
+        Secret(Arc::new(Cell { value, store, asked, forms: Mutex::default() }))
+    }
+
+    /// The value, for the one place that sends or checks it.
+    pub fn expose(&self) -> Arc<str> {
+        Arc::clone(&self.0.value.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether this is its value, found out in a time that tells nothing of where they differ.
+    pub fn is(&self, value: &[u8]) -> bool {
+        subtle::ConstantTimeEq::ct_eq(self.expose().as_bytes(), value).into()
+    }
+
+    /// Notes what it is for, and why its value can never do for that.
+    fn used_as(&self, form: Form) -> Result<(), &'static str> {
+        let mut forms = self.0.forms.lock().unwrap_or_else(PoisonError::into_inner);
+        if !forms.contains(&form) {
+            forms.push(form);
+        }
+        form.problem(&self.expose()).map_or(Ok(()), Err)
+    }
+
+    /// Why a new value cannot be used.
+    fn problem(&self, value: &str) -> Option<&'static str> {
+        let forms = self.0.forms.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nothing is done with an empty one, whatever it is for.
+        Form::Key.problem(value).or_else(|| forms.iter().find_map(|form| form.problem(value)))
+    }
+
+    /// Whether the secret has another value than `seen`, which did not do. Asks the store that it came from, at
+    /// most every 30 s; a value that does not change is asked for nowhere. A new value that cannot be used is logged,
+    /// and the old one stays.
+    pub async fn is_renewed(&self, seen: &str) -> bool {
+        let Some((store, name)) = &self.0.store else { return false };
+        let mut asked = self.0.asked.lock().await;
+        // Somebody else may have asked while this waited.
+        if *self.expose() != *seen {
+            return true;
+        }
+        if asked.is_some_and(|asked| asked.elapsed() < REFRESH_EVERY) {
+            return false;
+        }
+        *asked = Some(Instant::now());
+        let value = match store.fetch(name).await {
+            Ok(value) => without_line_break(name, &value),
+            Err(problem) => {
+                warn!(secret = name, problem, "the secret could not be refreshed, keeping its old value");
+                return false;
+            }
+        };
+        if *value == *seen {
+            return false;
+        }
+        if let Some(problem) = self.problem(&value) {
+            error!(
+                secret = name,
+                problem, "the secret was rotated to a value that cannot be used, keeping its old value"
+            );
+            return false;
+        }
+        info!(secret = name, "secret rotated, using its new value");
+        *self.0.value.write().unwrap_or_else(PoisonError::into_inner) = value;
+        true
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Secret) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Eq for Secret {}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// The values of secrets by name.
+#[derive(Clone, Debug)]
+pub struct Secrets(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    /// `None` is a value that is not text.
+    Environment(BTreeMap<String, Option<Secret>>),
+    Store {
+        known: BTreeMap<String, Secret>,
+        problems: BTreeMap<String, String>,
+        only_these: bool,
+    },
+    Placeholders(Arc<Mutex<BTreeSet<String>>>),
+}
+
+impl Secrets {
+    /// From the environment: the secret `sss-token` is `TOWPATH_SECRET_SSS_TOKEN`.
+    #[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
+    pub fn from_env() -> Secrets {
+        let pairs = std::env::vars_os().filter_map(|(name, value)| {
+            let key = name.to_str()?.strip_prefix(PREFIX)?.to_owned();
+            let name = key.to_ascii_lowercase().replace('_', "-");
+            let secret = value.to_str().map(|value| Secret::new(without_line_break(&name, value)));
+            Some((key, secret))
+        });
+        Secrets(Source::Environment(pairs.collect()))
+    }
+
+    /// These values by name, as if from the environment.
+    pub fn of(values: impl IntoIterator<Item = (String, String)>) -> Secrets {
+        let secret =
+            |(name, value): (String, String)| (key(&name), Some(Secret::new(without_line_break(&name, &value))));
+        let known = values.into_iter().map(secret);
+        Secrets(Source::Environment(known.collect()))
+    }
+
+    /// The secrets of these names from a store, asked for side by side. One that is not to be had is a mistake
+    /// of the config that names it.
+    pub async fn from_store(store: Arc<dyn SecretStore>, names: impl IntoIterator<Item = String>) -> Secrets {
+        let fetched = names.into_iter().map(|name| async { (store.fetch(&name).await, name) });
+        let (mut known, mut problems) = (BTreeMap::new(), BTreeMap::new());
+        for (value, name) in join_all(fetched).await {
+            match value {
+                Ok(value) => {
+                    let value = without_line_break(&name, &value);
+                    let secret = Secret::of(value, Some((Arc::clone(&store), name.clone())));
+                    known.insert(name, secret);
+                }
+                Err(problem) => drop(problems.insert(name, problem)),
+            }
+        }
+        Secrets(Source::Store { known, problems, only_these: false })
+    }
+
+    /// Placeholders for all that was not asked for: for a host that uses a part of the config, and may read no more.
+    #[must_use]
+    pub fn and_placeholders(self) -> Secrets {
+        match self.0 {
+            Source::Store { known, problems, .. } => Secrets(Source::Store { known, problems, only_these: true }),
+            other => Secrets(other),
+        }
+    }
+
+    /// A placeholder for every name: to check a config where its secrets are not at hand, and to find out which
+    /// it names. Nothing that uses secrets may be run with it.
+    pub fn placeholders() -> Secrets {
+        Secrets(Source::Placeholders(Arc::default()))
+    }
+
+    /// The names that placeholders were asked for.
+    pub fn asked(&self) -> BTreeSet<String> {
+        match &self.0 {
+            Source::Placeholders(asked) => asked.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Source::Environment(_) | Source::Store { .. } => BTreeSet::new(),
+        }
+    }
+
+    /// The secret of this name for this use, or what is wrong and what to do about it.
+    pub fn get(&self, name: &str, form: Form) -> Result<Secret, (String, String)> {
+        let placeholder = || Ok(Secret::new("placeholder"));
+        let secret = match &self.0 {
+            Source::Placeholders(asked) => {
+                asked.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+                return placeholder();
+            }
+            Source::Environment(values) => {
+                let hint = format!("set the environment variable {}", variable(name));
+                match values.get(&key(name)) {
+                    Some(Some(secret)) => secret,
+                    Some(None) => return Err((format!("the secret {name:?} cannot be used: it is not UTF-8"), hint)),
+                    None => return Err((format!("the secret {name:?} is not set"), hint)),
+                }
+            }
+            Source::Store { known, problems, only_these } => match (known.get(name), problems.get(name)) {
+                (Some(secret), _) => secret,
+                (None, None) if *only_these => return placeholder(),
+                (None, problem) => {
+                    let problem = problem.map_or("nobody asked for it", String::as_str);
+                    let hint = "is it in Secrets Manager under secrets.prefix and its name, and may the role read it?";
+                    return Err((format!("the secret {name:?} is not available: {problem}"), hint.to_owned()));
+                }
+            },
+        };
+        secret.used_as(form).map_err(|problem| {
+            let place = match &self.0 {
+                Source::Environment(_) => format!("the environment variable {}", variable(name)),
+                Source::Store { .. } | Source::Placeholders(_) => "Secrets Manager".to_owned(),
+            };
+            let hint = format!("put its value into {place} as whoever issued it shows it");
+            (format!("the secret {name:?} cannot be used: {problem}"), hint)
+        })?;
+        Ok(secret.clone())
+    }
+
+    /// Whether the value of this name can be guessed. Nothing is known of placeholders.
+    pub fn is_weak(&self, name: &str, form: Form) -> bool {
+        let secret = match &self.0 {
+            Source::Environment(values) => values.get(&key(name)).and_then(Option::as_ref),
+            Source::Store { known, .. } => known.get(name),
+            Source::Placeholders(_) => None,
+        };
+        secret.is_some_and(|secret| form.is_weak(&secret.expose()))
+    }
+
+    /// Whether there is a value of this name, whatever it is.
+    pub fn is_set(&self, name: &str) -> bool {
+        match &self.0 {
+            Source::Environment(values) => values.contains_key(&key(name)),
+            Source::Store { known, .. } => known.contains_key(name),
+            Source::Placeholders(_) => false,
+        }
+    }
+}
+
+/// A value without the line break that editors and shells put at the end of a file: one, and nothing else.
+fn without_line_break(name: &str, value: &str) -> Arc<str> {
+    let Some(trimmed) = value.strip_suffix("\r\n").or_else(|| value.strip_suffix('\n')) else { return value.into() };
+    // PEM ends like this, as it should.
+    if !value.starts_with("-----BEGIN") {
+        warn!(secret = name, "the secret ends in a line break, which is left out");
+    }
+    trimmed.into()
+}
+
+impl fmt::Debug for dyn SecretStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretStore")
+    }
+}
+
+/// The environment variable that a secret is read from.
+pub(super) fn variable(name: &str) -> String {
+    format!("{PREFIX}{}", key(name))
+}
+
+const PREFIX: &str = "TOWPATH_SECRET_";
+
+fn key(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests;

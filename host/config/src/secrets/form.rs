@@ -1,0 +1,157 @@
+//! Which values of a secret can do what it is for.
+
+use std::collections::BTreeSet;
+
+use super::webhook_key::{WebhookKey, symmetric_key};
+use crate::pem::is_identity;
+
+/// What a secret is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// It stands in a header, as it is: of what the host sends, or of what is sent to it.
+    Header,
+    /// A password, or the secret of an OAuth2 client: encoded before it is sent.
+    Password,
+    /// The key of an HMAC, byte for byte.
+    Key,
+    /// `whsec_…`, which Standard Webhooks signs with.
+    SigningKey,
+    /// `whsec_…` or `whpk_…`, which Standard Webhooks verifies with.
+    VerifyingKey,
+    /// A certificate chain and its private key, as PEM.
+    Identity,
+}
+
+impl Form {
+    /// Why this value can never do, without showing it.
+    pub(super) fn problem(self, value: &str) -> Option<&'static str> {
+        if value.trim().is_empty() {
+            return Some(if value.is_empty() { "it is empty" } else { "it is blank" });
+        }
+        let control = value.chars().any(char::is_control).then_some("it has a control character, such as a line break");
+        let spaced = (value.trim() != value).then_some("it begins or ends with a space, which is lost in a header");
+        match self {
+            Form::Header => control.or(spaced),
+            Form::Password => control,
+            Form::Key => None,
+            Form::SigningKey => symmetric_key(value).is_none().then_some("it is not base64 behind whsec_"),
+            Form::VerifyingKey => WebhookKey::read(value).err(),
+            Form::Identity => {
+                (!is_identity(value)).then_some("it holds no certificate chain with its private key, both as PEM")
+            }
+        }
+    }
+
+    /// Whether somebody who tries can find it: it has fewer than 128 bits, as far as its length and its characters tell.
+    pub(super) fn is_weak(self, value: &str) -> bool {
+        match self {
+            Form::Identity => false,
+            Form::VerifyingKey if value.trim().starts_with("whpk_") => false,
+            Form::SigningKey | Form::VerifyingKey => {
+                symmetric_key(value).is_some_and(|key| key.len() * 8 < STRONG_BITS)
+            }
+            Form::Header | Form::Password | Form::Key => bits(value) < STRONG_BITS as f64,
+        }
+    }
+}
+
+const STRONG_BITS: usize = 128;
+
+/// How many bits a text has at most, as far as can be seen: its length, in characters of the alphabet that it seems to be of. What
+/// repeats itself counts once, and what hardly varies or counts up or down is no random text.
+fn bits(value: &str) -> f64 {
+    let characters: Vec<char> = value.chars().collect();
+    let is = |class: fn(&char) -> bool| characters.iter().all(class);
+    let alphabet: f64 = match () {
+        () if is(char::is_ascii_digit) => 10.0,
+        () if is(|c| matches!(c, '0'..='9' | 'a'..='f' | '-')) || is(|c| matches!(c, '0'..='9' | 'A'..='F' | '-')) => {
+            16.0
+        }
+        () if is(|c| !c.is_ascii_uppercase() && c.is_ascii_alphanumeric()) => 36.0,
+        () if is(|c| !c.is_ascii_lowercase() && c.is_ascii_alphanumeric()) => 36.0,
+        () if is(|c| c.is_ascii_alphanumeric() || "+/-_=".contains(*c)) => 64.0,
+        () => 96.0,
+    };
+    let length = period(&characters) as f64;
+    let distinct = characters.iter().collect::<BTreeSet<_>>().len() as f64;
+    let expected = alphabet * (1.0 - (1.0 - 1.0 / alphabet).powf(length));
+    let counts = |pair: &&[char]| matches!(pair, [a, b] if u32::from(*a).abs_diff(u32::from(*b)) <= 1);
+    let counted = characters.windows(2).filter(counts).count();
+    match distinct < expected / 2.0 || 2 * counted > characters.len() {
+        true => 0.0,
+        false => length * alphabet.log2(),
+    }
+}
+
+/// The length of the shortest beginning that the whole is made of, if it is repeated; else the whole length.
+fn period(characters: &[char]) -> usize {
+    let repeats = |length: &usize| characters.iter().zip(characters.iter().skip(*length)).all(|(a, b)| a == b);
+    (1..=characters.len() / 2).find(repeats).unwrap_or(characters.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_guessed_is_weak_and_what_providers_issue_is_not() {
+        let weak = [
+            (Form::Key, "hunter2"),
+            (Form::Key, "correct horse"),
+            (Form::Header, "changeme-changeme"),
+            (Form::Password, "0123456789abcdef"),
+            (Form::Key, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+            (Form::Key, "abababababababababababababababababababab"),
+            (Form::Key, "0123456789abcdef0123456789abcdef"),
+            (Form::Key, "abcdefghijklmnopqrstuvwxyz0123456789"),
+            (Form::Header, "passwordpasswordpasswordpassword"),
+            (Form::SigningKey, "whsec_c2hvcnQ="),
+            (Form::VerifyingKey, "whsec_c2hvcnQgYW5kIHdlYWs="),
+        ];
+        for (form, value) in weak {
+            assert!(form.is_weak(value), "{value}");
+        }
+        let strong = [
+            (Form::Key, "5257a869e7ecebeda32affa62cdca3fa"),
+            (Form::Key, "8f742231b10e8888abcd99yyyzzz85a5"),
+            (Form::Key, "f47ac10b-58cc-4372-a567-0e02b2c3d479"),
+            (Form::Header, "8Jq2-7wLxB0dGrpcyZpvyBh_"),
+            (Form::Header, "q7RkXw2LmVt9ZsYb4NcHgA"),
+            (Form::Key, "k3v9q2m8x7c1z6b4n5t0w3r8y"),
+            (Form::Key, "MFRGG43FMZQW4ZBAORSXG5BBNN"),
+            (Form::VerifyingKey, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+            (Form::VerifyingKey, "whpk_A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="),
+            (Form::Identity, "-----BEGIN CERTIFICATE-----"),
+        ];
+        for (form, value) in strong {
+            assert!(!form.is_weak(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_can_never_be_sent_or_used_is_a_problem_and_nothing_else_is() {
+        let every = [Form::Header, Form::Password, Form::Key, Form::SigningKey, Form::VerifyingKey];
+        let cases: [(&str, &[Form]); 14] = [
+            ("", &every),
+            (" ", &every),
+            ("\t \u{a0}", &every),
+            ("dG9rZW4", &[]),
+            ("to\nken", &[Form::Header, Form::Password, Form::SigningKey, Form::VerifyingKey]),
+            ("to\u{7f}ken", &[Form::Header, Form::Password, Form::SigningKey, Form::VerifyingKey]),
+            ("pass word", &[Form::SigningKey, Form::VerifyingKey]),
+            ("päßword", &[Form::SigningKey, Form::VerifyingKey]),
+            ("dG9rZW4 ", &[Form::Header]),
+            ("whsec_dG9rZW4=", &[]),
+            ("whsec_", &[Form::SigningKey, Form::VerifyingKey]),
+            ("whsec_dG9r!", &[Form::SigningKey, Form::VerifyingKey]),
+            ("whpk_A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=", &[Form::SigningKey]),
+            ("whpk_AAAA", &[Form::SigningKey, Form::VerifyingKey]),
+        ];
+        for (value, wrong) in cases {
+            for form in every {
+                assert_eq!(form.problem(value).is_some(), wrong.contains(&form), "{value:?} as {form:?}");
+            }
+        }
+        assert!(Form::Identity.problem("-----BEGIN CERTIFICATE-----\n").is_some());
+    }
+}

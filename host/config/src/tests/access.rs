@@ -1,0 +1,220 @@
+//! Who gets in, and what is shown to whom: `verify` and targets.
+
+use std::path::Path;
+
+use super::{Config, ConfigError, Secrets, mistakes, parse};
+use crate::target::Auth;
+
+/// A config whose secrets are not at hand.
+fn unfilled(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("conf/towpath.toml"), &Secrets::placeholders())
+}
+
+/// A config with this `verify` and these keys in its target, besides its URL.
+fn with(verify: &str, target: &str) -> String {
+    format!(
+        "[[route]]\npath = \"a\"\ngroup = \"a/x\"\nplugin = \"p\"\n{verify}\n[plugin.p]\npath = \"p\"\nsecrets = [\"hook\"]
+        [target.t]\nurl = \"https://t.example\"\n{target}"
+    )
+}
+
+#[test]
+fn every_verification_scheme_is_read() {
+    let cases = [
+        "scheme = 'github', secret = 'hook', at = 'pipeline'",
+        "scheme = 'shopify', secret = ['hook', 'sss-token']",
+        "scheme = 'stripe', secret = 'hook', tolerance = '1m'",
+        "scheme = 'stripe', secret = 'hook', header = 'Calendly-Webhook-Signature'",
+        "scheme = 'slack', secret = 'hook'",
+        "scheme = 'hubspot', secret = 'hook', url = 'https://hooks.example.com/hooks/a'",
+        "scheme = 'standard-webhooks', secret = 'hook'",
+        "scheme = 'hmac', secret = 'hook', header = 'x', algorithm = 'sha512', encoding = 'base64'",
+        "scheme = 'hmac', secret = 'hook', header = 'x', timestamp = 'y', timestamp_unit = 'ms', signed = 'v0:{timestamp}:{body}'",
+        "scheme = 'basic', user = 'u', secret = 'hook'",
+        "scheme = 'bearer', secret = 'hook'",
+        "scheme = 'header', name = 'X-Gitlab-Token', secret = 'hook'",
+    ];
+    for case in cases {
+        let config =
+            unfilled(&with(&format!("verify = {{ {case} }}"), "")).unwrap_or_else(|error| panic!("{case}: {error}"));
+        let route = config.routes.iter().next().expect("route");
+        let verification = route.verify.as_ref().expect(case);
+        assert_eq!(verification.secrets.len(), if case.contains('[') { 2 } else { 1 }, "{case}");
+        assert_eq!(verification.at_ingest, !case.contains("pipeline"), "{case}");
+    }
+}
+
+#[test]
+fn a_verification_that_cannot_be_right_is_told() {
+    let cases = [
+        ("scheme = 'git', secret = 'hook'", "unknown variant `git`"),
+        ("scheme = 'github'", "missing field `secret`"),
+        ("scheme = 'github', secret = 'none'", "the secret \"none\" is not set"),
+        ("scheme = 'github', secret = []", "an empty list"),
+        ("scheme = 'github', secret = 1", "expected the name of a secret, or a list of names"),
+        ("scheme = 'github', secret = 'hook', prefix = 'x'", "unknown field `prefix`"),
+        ("scheme = 'github', secret = 'hook', at = 'door'", "unknown variant `door`"),
+        ("scheme = 'slack', secret = 'hook', tolerance = '2h'", "must be between 1s and 1h"),
+        ("scheme = 'hubspot', secret = 'hook', url = 'hooks.example.com'", "is no https URL"),
+        ("scheme = 'hmac', secret = 'hook', header = 'a b'", "is no header name"),
+        ("scheme = 'hmac', secret = 'hook', header = 'x', algorithm = 'md5'", "unknown variant `md5`"),
+        ("scheme = 'hmac', secret = 'hook', header = 'x', signed = '{timestamp}'", "leaves out {body}"),
+        (
+            "scheme = 'hmac', secret = 'hook', header = 'x', signed = '{timestamp}.{body}'",
+            "missing, though it is signed",
+        ),
+        (
+            "scheme = 'hmac', secret = 'hook', header = 'x', timestamp = 'y', signed = '{body}'",
+            "leaves out {timestamp}",
+        ),
+        ("scheme = 'hmac', secret = 'hook', header = 'x', tolerance = '1m'", "no timestamp to measure"),
+        ("scheme = 'basic', user = 'a:b', secret = 'hook'", "cannot be a user name"),
+    ];
+    for (case, says) in cases {
+        let found = mistakes(&with(&format!("verify = {{ {case} }}"), ""));
+        assert!(
+            found.len() == 1 && found[0].starts_with("route[0].verify") && found[0].contains(says),
+            "{case}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn every_way_to_prove_oneself_to_a_target_is_read() {
+    let cases = [
+        ("{ scheme = 'bearer', secret = 'hook' }", 1),
+        ("{ scheme = 'basic', user = 'u', secret = 'hook' }", 1),
+        ("{ scheme = 'header', name = 'x', secret = 'hook' }", 1),
+        ("{ scheme = 'hmac', header = 'x', secret = ['hook', 'sss-token'] }", 1),
+        ("{ scheme = 'standard-webhooks', secret = 'hook' }", 1),
+        ("{ scheme = 'oauth2', token_url = 'https://id.example/token', client_id = 'c', secret = 'hook' }", 1),
+        ("{ scheme = 'aws-sigv4', service = 'execute-api', region = 'eu-west-1' }", 1),
+        ("[{ scheme = 'mtls', secret = 'hook' }, { scheme = 'bearer', secret = 'hook' }]", 1),
+        ("[{ scheme = 'standard-webhooks', secret = 'hook' }, { scheme = 'bearer', secret = 'hook' }]", 2),
+        ("[]", 0),
+    ];
+    for (case, schemes) in cases {
+        let config = unfilled(&with("", &format!("auth = {case}"))).unwrap_or_else(|error| panic!("{case}: {error}"));
+        let target = &config.targets["t"];
+        assert_eq!((target.auth.len(), target.reach.identity.is_some()), (schemes, case.contains("mtls")), "{case}");
+    }
+}
+
+#[test]
+fn a_target_that_cannot_be_right_is_told() {
+    let oauth2 = |url| format!("auth = {{ scheme = 'oauth2', token_url = '{url}', client_id = 'c', secret = 'hook' }}");
+    let cases = [
+        ("auth = { scheme = 'magic' }".to_owned(), "t.auth.scheme: unknown variant `magic`"),
+        ("auth = [{ scheme = 'bearer' }]".to_owned(), "t.auth: missing field `secret`"),
+        ("auth = 'bearer'".to_owned(), "t.auth: invalid type"),
+        (
+            "auth = [{ scheme = 'bearer', secret = 'hook' }, { scheme = 'basic', user = 'u', secret = 'hook' }]"
+                .to_owned(),
+            "t.auth[1]: the header \"authorization\" is set by another scheme already",
+        ),
+        (oauth2("http://id.example/token"), "t.auth.token_url: \"http://id.example/token\" is not https"),
+        (oauth2("https://169.254.169.254/"), "t.auth.token_url: \"https://169.254.169.254/\" is a private"),
+        ("auth = { scheme = 'aws-sigv4', service = '', region = 'x' }".to_owned(), "names a service and a region"),
+        ("auth = { scheme = 'hmac', header = 'x', signed = 'x', secret = 'hook' }".to_owned(), "leaves out {body}"),
+        ("ca = 'none.pem'".to_owned(), "t.ca: cannot read conf/none.pem"),
+        ("ca = '-----BEGIN CERTIFICATE-----'".to_owned(), "t.ca: holds no certificate"),
+        ("proxy = 'localhost:3128'".to_owned(), "t.proxy: \"localhost:3128\" is no http or https URL"),
+        (oauth2("https://id.example/', ca = 'none.pem"), "t.auth.ca: cannot read conf/none.pem"),
+        (oauth2("https://id.example/', proxy = 'localhost:3128"), "t.auth.proxy: \"localhost:3128\" is no http"),
+        (oauth2("https://id.example/', mtls = 'none"), "t.auth.mtls: the secret \"none\" is not set"),
+        (oauth2("https://id.example/', identity = 'hook"), "t.auth.identity: unknown field `identity`"),
+        ("connection_max_age = '0s'".to_owned(), "t.connection_max_age: must be between 1s and 24h"),
+        ("connection_max_age = '2d'".to_owned(), "t.connection_max_age: must be between 1s and 24h"),
+        ("concurrency = 0".to_owned(), "t.concurrency: must be between 1 and 1000"),
+        ("rate = 0".to_owned(), "t.rate: must be between 0.01 and 100000"),
+        ("rate = nan".to_owned(), "t.rate: must be between 0.01 and 100000"),
+        ("rate = '10/s'".to_owned(), "t.rate: invalid type"),
+        ("retry = { on = ['default', 200] }".to_owned(), "t.retry.on[1]: \"200\" is no status from 3xx to 5xx"),
+        ("retry = { on = [true] }".to_owned(), "t.retry.on[0]: expected a status such as 429"),
+        ("breaker = { on = ['4xx', '404-401'] }".to_owned(), "t.breaker.on[1]: \"404-401\" is no status"),
+        ("plugin_secrets = ['other']".to_owned(), "t.plugin_secrets: no plugin has the secret \"other\""),
+        ("plugin_headers = ['x-team']".to_owned(), "t.plugin_headers: \"x-team\" need not be listed"),
+        ("plugin_headers = ['Host']".to_owned(), "t.plugin_headers: \"Host\" is set by the host and never by a plugin"),
+        ("plugin_headers = ['x a']".to_owned(), "t.plugin_headers: \"x a\" is no header name"),
+    ];
+    for (case, says) in cases {
+        let found = mistakes(&with("", &case));
+        assert!(found.len() == 1 && found[0].contains(says), "{case}: {found:?}");
+    }
+}
+
+#[test]
+fn no_way_of_writing_a_private_address_gets_past_the_check() {
+    let hosts = [
+        "127.0.0.1",
+        "127.1",
+        "0x7f.1",
+        "2130706433",
+        "017700000001",
+        "0",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::127.0.0.1]",
+        "169.254.169.254",
+        "0xa9fea9fe",
+        "[fd00:ec2::254]",
+        "[fe80::1]",
+        "10.0.0.1",
+        "100.100.100.200",
+        "192.0.0.192",
+        "localhost",
+        "LOCALHOST",
+        "a.localhost",
+        "localhost.",
+        "\u{ff11}27.0.0.1",
+        "127\u{3002}0.0.1",
+    ];
+    for host in hosts {
+        let text = with("", "").replace("https://t.example", &format!("https://{host}/"));
+        let found = mistakes(&text);
+        assert!(found.len() == 1 && found[0].contains("is a private or local address"), "{host}: {found:?}");
+    }
+}
+
+#[test]
+fn what_a_target_retries_and_its_breaker_counts_is_said_in_short() {
+    let on = |keys: &str| {
+        let config = parse(&with("", keys)).unwrap_or_else(|error| panic!("{keys}: {error}"));
+        let target = &config.targets["t"];
+        let in_both = |status: &u16| (target.retry_on.contains(*status), target.breaker_on.contains(*status));
+        [401, 404, 429, 503].map(|status| in_both(&status))
+    };
+    let (no, both, retried, counted) = ((false, false), (true, true), (true, false), (false, true));
+    assert_eq!(on(""), [no, no, both, both]);
+    assert_eq!(on("retry = { on = ['default', 401, '403-404'] }"), [retried, retried, both, both]);
+    assert_eq!(on("retry = { on = ['5xx'] }"), [no, no, no, both], "what is refused is no trouble of the target");
+    assert_eq!(
+        on("retry = { on = ['default', 404] }\nbreaker = { on = [404, 401] }"),
+        [counted, both, retried, retried]
+    );
+    assert_eq!(on("breaker = { on = [] }"), [no, no, retried, retried]);
+}
+
+#[test]
+fn a_token_endpoint_is_reached_in_its_own_way() {
+    let oauth2 = |keys: &str| {
+        let auth = "scheme = 'oauth2', token_url = 'https://10.0.0.1/', client_id = 'c', secret = 'hook'";
+        with(
+            "",
+            &format!(
+                "allow_private = true\nproxy = 'http://p.example'\nconnection_max_age = '7s'
+            auth = [{{ {auth}{keys} }}, {{ scheme = 'mtls', secret = 'hook' }}]"
+            ),
+        )
+    };
+    let config = unfilled(&oauth2(", proxy = 'http://q.example'")).expect("a config");
+    let target = &config.targets["t"];
+    let [Auth::Oauth2(oauth)] = target.auth.as_slice() else { panic!("{:?}", target.auth) };
+    assert!(oauth.reach.allow_private && oauth.reach.identity.is_none() && target.reach.identity.is_some());
+    let proxies = [&target.reach, &oauth.reach].map(|reach| reach.proxy.as_ref().map(url::Url::as_str));
+    assert_eq!(proxies, [Some("http://p.example/"), Some("http://q.example/")]);
+    assert_eq!([target.reach.max_age, oauth.reach.max_age], [std::time::Duration::from_secs(7); 2]);
+    let found = unfilled(&oauth2(", allow_private = false")).expect_err("a private address").to_string();
+    assert!(found.contains("has 1 mistake") && found.contains("target.t.auth[0].token_url"), "{found}");
+}

@@ -1,0 +1,36 @@
+//! Requests signed with a shared key: Standard Webhooks, or an HMAC as a target wants it.
+
+use http::HeaderMap;
+
+use super::{Proof, Sealing};
+use towpath_config::secrets::symmetric_key;
+use towpath_config::target::Signing;
+use towpath_verify::mac;
+
+pub(super) fn sign(
+    signing: &Signing,
+    headers: &HeaderMap,
+    sealing: &Sealing<'_>,
+    proof: &mut Proof,
+) -> Result<String, String> {
+    let timestamp = (sealing.now.0 / 1000).to_string();
+    let header = |name: &str| headers.get(name).map(http::HeaderValue::as_bytes);
+    let pieces = signing.signed.pieces(sealing.body, timestamp.as_bytes(), header);
+    let pieces = pieces.map_err(|name| format!("the signature covers the header {name:?}, which is not set"))?;
+    let one = |secret| {
+        let secret = proof.expose(secret);
+        let key = match signing.is_encoded {
+            true => symmetric_key(&secret)?,
+            false => secret.as_bytes().to_vec(),
+        };
+        let digest = signing.encoding.encode(&mac(signing.algorithm, &key, &pieces));
+        proof.made(&digest);
+        Some(format!("{}{digest}", signing.prefix))
+    };
+    // Of two that are rotated one may be malformed: the other still signs.
+    let signatures: Vec<String> = signing.secrets.iter().filter_map(one).collect();
+    match signatures.is_empty() {
+        true => Err("no signing secret is base64 behind whsec_".to_owned()),
+        false => Ok(signatures.join(signing.separator)),
+    }
+}

@@ -1,0 +1,197 @@
+//! Gates: whether a target may be called now. An operator's hold, a breaker and a drain each may say no.
+
+mod breaker;
+mod drain;
+mod limit;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout};
+use tracing::{info, warn};
+
+use crate::holds::{View, Watched};
+use crate::places::{Away, Entered, Place};
+use breaker::{Breaker, Moved, Probe, Refusal};
+use drain::Drains;
+use limit::Limit;
+use towpath_config::target::Target;
+use towpath_types::clock::{Clock, Timestamp};
+use towpath_types::holds::BreakerReport;
+use towpath_types::outcome::{Closed, Gate};
+
+/// How long telling others of a breaker may take.
+const REPORT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A target of a verdict.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) target: &'a Target,
+    /// How many requests the verdict has for it.
+    pub(super) requests: u32,
+}
+
+/// Why there is no leave to call.
+#[derive(Debug)]
+pub(super) enum NoLeave {
+    /// A gate is closed.
+    Closed(Closed),
+    /// The driver stops, and nobody waits any more.
+    Stopped,
+}
+
+impl From<Closed> for NoLeave {
+    fn from(closed: Closed) -> NoLeave {
+        NoLeave::Closed(closed)
+    }
+}
+
+/// What is kept for a target.
+#[derive(Debug)]
+struct Known {
+    breaker: Arc<Breaker>,
+    limit: Limit,
+}
+
+/// The gates of all targets.
+#[derive(Debug)]
+pub(super) struct Gates {
+    holds: Option<Watched>,
+    known: BTreeMap<String, Known>,
+    drains: Drains,
+    clock: Clock,
+}
+
+/// Leave to call some targets, kept until they were called. What it holds of their breakers, limits and places is given back
+/// with it.
+#[derive(Debug)]
+pub(super) struct Leave<'a> {
+    _probes: Vec<Probe>,
+    _slots: Vec<OwnedSemaphorePermit>,
+    _entered: Entered<'a>,
+}
+
+impl Gates {
+    pub(super) fn new<'a>(targets: impl Iterator<Item = &'a Target>, holds: Option<Watched>, clock: Clock) -> Gates {
+        let known = |target: &Target| Known {
+            breaker: Arc::new(Breaker::new(target.breaker)),
+            limit: Limit::new(target.limits),
+        };
+        let known = targets.map(|target| (target.name.clone(), known(target))).collect();
+        Gates { holds, known, drains: Drains::default(), clock }
+    }
+
+    /// Leave to call all these targets, each so often, for a message that was stored then. It is waited for, without a place,
+    /// where a target has no room now or is being drained, but not past `latest`.
+    pub(super) async fn pass<'a>(
+        &self,
+        targets: &BTreeMap<&str, Wanted<'_>>,
+        stored_at: Timestamp,
+        latest: Instant,
+        place: &'a mut Place,
+    ) -> Result<Leave<'a>, NoLeave> {
+        let view = self.open(targets).await?;
+        let limits = async {
+            let mut slots = Vec::new();
+            for (name, wanted) in targets {
+                let drain = view.as_ref().and_then(|view| view.drain(name));
+                if let Some(drain) = drain.filter(|drain| stored_at <= drain.at)
+                    && let Err(after) = self.drains.turn(name, drain, latest).await
+                {
+                    let why = "it is being drained at a rate".to_owned();
+                    return Err(closed(wanted.target, Gate::Drain, why, Some(after)));
+                }
+                if let Some(known) = self.known.get(*name) {
+                    slots.extend(known.limit.pass(wanted.requests).await);
+                }
+            }
+            Ok(slots)
+        };
+        let names: Vec<&str> = targets.keys().copied().collect();
+        let crowded = |after| {
+            let target = targets.values().next().map(|wanted| wanted.target.name.clone()).unwrap_or_default();
+            let why = "too many messages wait for it".to_owned();
+            NoLeave::Closed(Closed { target, gate: Gate::Crowd, why, after })
+        };
+        let (slots, entered) = match place.enter(&names, latest, limits).await {
+            Ok(entered) => entered.map_err(NoLeave::Closed)?,
+            Err(Away::Crowded(after)) => return Err(crowded(Some(after))),
+            Err(Away::Late) => return Err(crowded(None)),
+            Err(Away::Closed) => return Err(NoLeave::Stopped),
+        };
+        if entered.waited {
+            // Meanwhile somebody may have put a target on hold.
+            self.open(targets).await?;
+        }
+        let mut probes = Vec::new();
+        for (name, wanted) in targets {
+            let Some(known) = self.known.get(*name) else { continue };
+            match known.breaker.pass() {
+                Ok(probe) => probes.extend(probe),
+                Err(refusal) => return Err(refused(wanted.target, refusal).into()),
+            }
+        }
+        Ok(Leave { _probes: probes, _slots: slots, _entered: entered })
+    }
+
+    /// The holds that are known, if none of these targets is on hold or has an open breaker.
+    async fn open(&self, targets: &BTreeMap<&str, Wanted<'_>>) -> Result<Option<View>, Closed> {
+        let view = match &self.holds {
+            None => None,
+            Some(holds) => Some(holds.state().await),
+        };
+        for Wanted { target, .. } in targets.values() {
+            if target.hold {
+                return Err(closed(target, Gate::Hold, "on hold by the config".to_owned(), None));
+            }
+            if let Some(hold) = view.as_ref().and_then(|view| view.hold(&target.name, self.clock.now())) {
+                let left = hold.until.map(|until| until.since(self.clock.now()));
+                return Err(closed(target, Gate::Hold, format!("on hold since {}", hold.since), left));
+            }
+            if view.as_ref().is_some_and(|view| !view.is_current()) {
+                let why = "nobody knows whether it is on hold: the holds cannot be read".to_owned();
+                return Err(closed(target, Gate::Unknown, why, None));
+            }
+            if let Some(refusal) = self.known.get(&target.name).and_then(|known| known.breaker.refuses()) {
+                return Err(refused(target, refusal));
+            }
+        }
+        Ok(view)
+    }
+
+    /// Tells the breaker of a target what came of a call.
+    pub(super) async fn record(&self, target: &str, available: bool) {
+        let Some(Known { breaker, .. }) = self.known.get(target) else { return };
+        let (open, probe_in) = match breaker.record(available) {
+            None => return,
+            Some(Moved::Opened { failures, probe_in }) => {
+                let seconds = probe_in.as_secs_f64();
+                warn!(target_name = target, failures, probe_in_s = seconds, "target is away, its breaker is open");
+                (true, Some(probe_in))
+            }
+            Some(Moved::Closed) => {
+                info!(target_name = target, "target is back, its breaker is closed");
+                (false, None)
+            }
+        };
+        let Some(holds) = &self.holds else { return };
+        let at = self.clock.now();
+        let probe_at = probe_in.map(|wait| at + wait);
+        let report = BreakerReport { target: target.to_owned(), open, at, probe_at };
+        match timeout(REPORT_PATIENCE, holds.holds().report(report)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(error = %error, "the breaker's state is not shown in status"),
+            Err(_) => warn!("telling the breaker's state took too long, status does not show it"),
+        }
+    }
+}
+
+fn closed(target: &Target, gate: Gate, why: String, after: Option<Duration>) -> Closed {
+    Closed { target: target.name.clone(), gate, why, after }
+}
+
+fn refused(target: &Target, refusal: Refusal) -> Closed {
+    closed(target, Gate::Breaker, "its breaker is open".to_owned(), Some(refusal.after))
+}

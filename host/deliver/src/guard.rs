@@ -1,0 +1,24 @@
+//! The SSRF guard: a target resolves to public addresses unless its config allows private ones.
+
+use std::net::SocketAddr;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use towpath_config::network::is_private;
+
+/// A resolver that keeps public addresses only, so that a name cannot be pointed inwards later.
+#[derive(Debug)]
+pub(super) struct PublicOnly;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<SocketAddr> = found.filter(|address| !is_private(address.ip())).collect();
+            if public.is_empty() {
+                let error = "the name has no public address; if that is meant, set allow_private = true for the target";
+                return Err(error.into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        })
+    }
+}

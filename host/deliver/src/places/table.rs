@@ -1,0 +1,364 @@
+//! Who has a place, who waits for one, and who is next.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+/// Why a group does not get to its targets now. Nothing of it was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Away {
+    /// The waiting room is full, and of those who wait for this target it is the last. It is worth coming back after so long.
+    Crowded(Duration),
+    /// It waited as long as it may.
+    Late,
+    /// The driver stops.
+    Closed,
+}
+
+/// The targets of a message, by name and in order; none as long as its plugin has not run.
+pub(super) type Aim = Arc<[String]>;
+
+/// While there are several targets, one may have this many times the places that are free. So one target alone gets three
+/// quarters of all, two get three sevenths each, and there is always a place left for a target that has none. This is the
+/// rule of dynamic thresholds by which switches share their memory among queues (Choudhury and Hahne, 1998).
+const SHARE: usize = 3;
+
+/// How many messages may wait for each place: so many more leases are kept by heartbeats.
+const SEATS: usize = 16;
+
+/// The shortest and the longest that a group is sent away for when there is no seat.
+const AWAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// While the waiting room is full a receive is worth its cost only so often: most of what it brings has to go back.
+const LOOK: Duration = Duration::from_millis(25);
+
+#[derive(Debug)]
+pub(super) struct Table {
+    all: usize,
+    seats: usize,
+    /// Whether there are several targets.
+    shared: bool,
+    state: Mutex<State>,
+    /// Told when somebody leaves the waiting room.
+    left: Notify,
+    /// When a full waiting room is looked past again.
+    next_look: tokio::sync::Mutex<Instant>,
+}
+
+#[derive(Debug)]
+struct State {
+    free: usize,
+    /// The places of groups whose targets are not known yet.
+    undecided: usize,
+    /// The places that each target has.
+    used: BTreeMap<String, usize>,
+    newcomers: VecDeque<(u64, oneshot::Sender<Grant>)>,
+    /// Those who may call their targets and wait for a place.
+    ready: BTreeMap<Aim, VecDeque<(u64, oneshot::Sender<Grant>)>>,
+    /// All who wait without a place, in the order in which they came.
+    room: BTreeMap<u64, Guest>,
+    /// Seats that are taken.
+    seated: usize,
+    next: u64,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Guest {
+    aim: Aim,
+    weight: usize,
+    since: Instant,
+    away: oneshot::Sender<Away>,
+}
+
+/// A place that somebody has. Dropped, it is free.
+#[derive(Debug)]
+pub(super) struct Grant {
+    table: Arc<Table>,
+    /// Whom it counts for; `None` once it was given back.
+    aim: Option<Aim>,
+}
+
+/// A seat in the waiting room.
+#[derive(Debug)]
+pub(super) struct Seat {
+    table: Arc<Table>,
+    number: u64,
+    pub(super) away: oneshot::Receiver<Away>,
+}
+
+impl Table {
+    pub(super) fn new(all: usize, shared: bool) -> Table {
+        let state = State {
+            free: all,
+            undecided: 0,
+            used: BTreeMap::new(),
+            newcomers: VecDeque::new(),
+            ready: BTreeMap::new(),
+            room: BTreeMap::new(),
+            seated: 0,
+            next: 0,
+            closed: false,
+        };
+        let next_look = tokio::sync::Mutex::new(Instant::now());
+        let seats = all.saturating_mul(SEATS);
+        Table { all, seats, shared, state: Mutex::new(state), left: Notify::new(), next_look }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a group whose targets are not known yet; `None` once closed.
+    pub(super) fn newcomer(self: &Arc<Table>) -> Option<oneshot::Receiver<Grant>> {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.lock();
+        if state.closed {
+            return None;
+        }
+        let number = state.number();
+        state.newcomers.push_back((number, sender));
+        self.seat(&mut state);
+        Some(receiver)
+    }
+
+    /// A place for a group that may call its targets. Without one it is next in the line of those with the same targets.
+    pub(super) fn ready(self: &Arc<Table>, aim: &Aim) -> oneshot::Receiver<Grant> {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.lock();
+        let number = state.number();
+        if !state.closed {
+            state.ready.entry(Arc::clone(aim)).or_default().push_back((number, sender));
+            self.seat(&mut state);
+        }
+        receiver
+    }
+
+    /// Whether another place may go to these targets.
+    fn may(&self, state: &State, aim: &Aim) -> bool {
+        let (free, load) = (state.free, state.load(aim));
+        match self.shared {
+            false => free > 0,
+            // The last one is for a target that has none.
+            true => free > 0 && (load == 0 || free > 1 && load < SHARE * free),
+        }
+    }
+
+    /// Gives what is free to those who may have it: first to the targets that have the fewest places, and of those to
+    /// whoever has waited longest.
+    fn seat(self: &Arc<Table>, state: &mut State) {
+        let nobody = Aim::default();
+        loop {
+            let newcomer = state.newcomers.front().map(|(number, _)| (state.undecided, *number, &nobody));
+            let ready = state.ready.iter().filter_map(|(aim, line)| Some((state.load(aim), line.front()?.0, aim)));
+            let next = ready.chain(newcomer).filter(|(_, _, aim)| self.may(state, aim)).min();
+            let Some(aim) = next.map(|(_, _, aim)| Arc::clone(aim)) else { return };
+            let Some(waiting) = state.first(&aim) else { return };
+            state.take(&aim);
+            if let Err(mut grant) = waiting.send(Grant { table: Arc::clone(self), aim: Some(aim) })
+                && let Some(aim) = grant.aim.take()
+            {
+                // Nobody waits for it any more.
+                state.give_back(&aim);
+            }
+        }
+    }
+
+    /// A seat for somebody who waits without a place. If all are taken, the last of those who wait for the most wanted
+    /// targets has to go, and perhaps that is the one who asks.
+    pub(super) fn sit(self: &Arc<Table>, aim: &Aim, weight: usize) -> Result<Seat, Away> {
+        let weight = weight.clamp(1, self.heaviest());
+        let (sender, away) = oneshot::channel();
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Away::Closed);
+        }
+        while state.seated + weight > self.seats {
+            let Some((wanted, seats)) = state.most_wanted() else { break };
+            let own = state.room.values().filter(|guest| guest.aim == *aim).map(|guest| guest.weight).sum::<usize>();
+            if wanted == *aim || own + weight >= seats {
+                return Err(Away::Crowded(state.away(aim)));
+            }
+            let after = state.away(&wanted);
+            let last = state.room.iter().rev().find(|(_, guest)| guest.aim == wanted).map(|(number, _)| *number);
+            let Some(guest) = last.and_then(|last| state.leave(last)) else { break };
+            // One that was dropped meanwhile needs no word.
+            let _ = guest.away.send(Away::Crowded(after));
+        }
+        let number = state.number();
+        state.seated += weight;
+        state.room.insert(number, Guest { aim: Arc::clone(aim), weight, since: Instant::now(), away: sender });
+        Ok(Seat { table: Arc::clone(self), number, away })
+    }
+
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.newcomers.clear();
+        state.ready.clear();
+        state.seated = 0;
+        for guest in std::mem::take(&mut state.room).into_values() {
+            let _ = guest.away.send(Away::Closed);
+        }
+        drop(state);
+        self.left.notify_waiters();
+    }
+
+    pub(super) fn taken(&self) -> usize {
+        self.all.saturating_sub(self.lock().free)
+    }
+
+    /// What somebody takes who brings very much, so that nobody is too heavy for ever.
+    fn heaviest(&self) -> usize {
+        (self.seats / 4).max(1)
+    }
+
+    /// Whether there may be no seat for whoever comes next.
+    pub(super) fn full(&self) -> bool {
+        let state = self.lock();
+        !state.closed && state.seated + self.heaviest() > self.seats
+    }
+
+    /// Waits until the waiting room is not full.
+    pub(super) async fn until_room(&self) {
+        loop {
+            let left = self.left.notified();
+            tokio::pin!(left);
+            // From here on nobody's leaving is missed.
+            left.as_mut().enable();
+            if !self.full() {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    /// Waits for a look past a full waiting room.
+    pub(super) async fn look(&self) {
+        let mut next = self.next_look.lock().await;
+        sleep_until(*next).await;
+        *next = Instant::now() + LOOK;
+    }
+}
+
+impl State {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// How many places the busiest of these targets has.
+    fn load(&self, aim: &Aim) -> usize {
+        match aim.is_empty() {
+            true => self.undecided,
+            false => {
+                aim.iter().map(|target| self.used.get(target).copied().unwrap_or_default()).max().unwrap_or_default()
+            }
+        }
+    }
+
+    /// Who has waited longest for a place for these targets.
+    fn first(&mut self, aim: &Aim) -> Option<oneshot::Sender<Grant>> {
+        if aim.is_empty() {
+            return self.newcomers.pop_front().map(|(_, waiting)| waiting);
+        }
+        let line = self.ready.get_mut(aim)?;
+        let first = line.pop_front();
+        if line.is_empty() {
+            self.ready.remove(aim);
+        }
+        first.map(|(_, waiting)| waiting)
+    }
+
+    fn take(&mut self, aim: &Aim) {
+        self.free = self.free.saturating_sub(1);
+        if aim.is_empty() {
+            self.undecided += 1;
+        }
+        for target in aim.iter() {
+            *self.used.entry(target.clone()).or_default() += 1;
+        }
+    }
+
+    fn give_back(&mut self, aim: &Aim) {
+        self.free += 1;
+        if aim.is_empty() {
+            self.undecided = self.undecided.saturating_sub(1);
+        }
+        for target in aim.iter() {
+            if let Some(used) = self.used.get_mut(target) {
+                *used = used.saturating_sub(1);
+            }
+        }
+    }
+
+    /// The targets that the most seats are taken for, and how many.
+    fn most_wanted(&self) -> Option<(Aim, usize)> {
+        let mut seats = BTreeMap::<&Aim, usize>::new();
+        for guest in self.room.values() {
+            *seats.entry(&guest.aim).or_default() += guest.weight;
+        }
+        seats.into_iter().max_by_key(|(_, seats)| *seats).map(|(aim, seats)| (Arc::clone(aim), seats))
+    }
+
+    fn leave(&mut self, number: u64) -> Option<Guest> {
+        let guest = self.room.remove(&number)?;
+        self.seated = self.seated.saturating_sub(guest.weight);
+        Some(guest)
+    }
+
+    /// How long it takes about until somebody who came now would have had its turn: as long as whoever is first has waited.
+    fn away(&self, aim: &Aim) -> Duration {
+        let first = self.room.values().find(|guest| guest.aim == *aim);
+        first.map_or(AWAY.0, |first| first.since.elapsed().clamp(AWAY.0, AWAY.1))
+    }
+}
+
+impl Grant {
+    /// The same place for these targets, if they may have one now. Otherwise it is free.
+    pub(super) fn aim(mut self, aim: &Aim) -> Option<Grant> {
+        let table = Arc::clone(&self.table);
+        let mut state = table.lock();
+        if let Some(before) = self.aim.take() {
+            state.give_back(&before);
+        }
+        if table.may(&state, aim) {
+            state.take(aim);
+            self.aim = Some(Arc::clone(aim));
+        }
+        table.seat(&mut state);
+        drop(state);
+        self.aim.is_some().then_some(self)
+    }
+
+    /// The same place, for no target.
+    pub(super) fn land(&mut self) {
+        let nobody = Aim::default();
+        let mut state = self.table.lock();
+        if let Some(before) = self.aim.replace(Arc::clone(&nobody)) {
+            state.give_back(&before);
+        }
+        state.take(&nobody);
+        self.table.seat(&mut state);
+    }
+}
+
+impl Drop for Grant {
+    fn drop(&mut self) {
+        let Some(aim) = self.aim.take() else { return };
+        let mut state = self.table.lock();
+        state.give_back(&aim);
+        self.table.seat(&mut state);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if self.table.lock().leave(self.number).is_some() {
+            self.table.left.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Connections to one endpoint, or to several that are reached in the same way.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy};
+use tokio::time::Instant;
+use towpath_config::target::Reach;
+use tracing::warn;
+
+use super::guard;
+
+/// How long a connection without a request is kept.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Why there is no client for an endpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The secret of `mtls` is no certificate and key.
+    #[error("{endpoint}: the secret of mtls must hold a certificate chain and its private key, both as PEM")]
+    Identity {
+        /// The target, or its token endpoint.
+        endpoint: String,
+    },
+    /// The authority is no certificate.
+    #[error("{endpoint}: ca holds no certificate as PEM")]
+    Ca {
+        /// The target, or its token endpoint.
+        endpoint: String,
+    },
+    /// What the TLS library says, or the proxy's URL.
+    #[error("{endpoint}: preparing its connections")]
+    Build {
+        /// The target, or its token endpoint.
+        endpoint: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+}
+
+/// Makes a client without connections.
+type Make = Box<dyn Fn() -> Result<Client, ClientError> + Send + Sync>;
+
+/// A client whose connections have a maximum age. The library closes idle connections, but one that is never idle lives for
+/// ever, at an address that its name may have left. So the whole client is replaced: requests under way end on the old
+/// one, which is closed with the last of them; the next ones connect again, and every connect looks the name up.
+pub(crate) struct Pool {
+    make: Make,
+    max_age: Duration,
+    current: Mutex<(Client, Instant)>,
+}
+
+impl Pool {
+    pub(super) fn new(
+        max_age: Duration,
+        make: impl Fn() -> Result<Client, ClientError> + Send + Sync + 'static,
+    ) -> Result<Pool, ClientError> {
+        let current = Mutex::new((make()?, Instant::now()));
+        Ok(Pool { make: Box::new(make), max_age, current })
+    }
+
+    /// The client for a request that is sent now.
+    pub(super) fn client(&self) -> Client {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let (client, since) = &mut *current;
+        if since.elapsed() >= self.max_age {
+            *since = Instant::now();
+            match (self.make)() {
+                Ok(renewed) => *client = renewed,
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    warn!(error, "connections could not be renewed, keeping the old ones");
+                }
+            }
+        }
+        client.clone()
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("max_age", &self.max_age).finish_non_exhaustive()
+    }
+}
+
+/// A client without connections.
+pub(super) fn client(reach: &Reach, endpoint: &str) -> Result<Client, ClientError> {
+    let endpoint = || endpoint.to_owned();
+    let failed = |source| ClientError::Build { endpoint: endpoint(), source };
+    let mut builder = plain(reach.max_age);
+    builder = match &reach.proxy {
+        // The proxy resolves the endpoint's name; whom it may reach is the proxy's to say.
+        Some(proxy) => builder.proxy(Proxy::all(proxy.as_str()).map_err(failed)?),
+        None => builder.no_proxy(),
+    };
+    if !reach.allow_private && reach.proxy.is_none() {
+        builder = builder.dns_resolver(Arc::new(guard::PublicOnly));
+    }
+    if let Some(pem) = &reach.ca {
+        let found = Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|found| !found.is_empty());
+        builder = builder.tls_certs_only(found.ok_or_else(|| ClientError::Ca { endpoint: endpoint() })?);
+    }
+    if let Some(secret) = &reach.identity {
+        let identity = Identity::from_pem(secret.expose().as_bytes());
+        builder = builder.identity(identity.map_err(|_| ClientError::Identity { endpoint: endpoint() })?);
+    }
+    builder.build().map_err(failed)
+}
+
+fn plain(max_age: Duration) -> ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("towpath/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .pool_idle_timeout(IDLE.min(max_age))
+        .tcp_nodelay(true)
+}
+
+#[cfg(test)]
+#[path = "pool/tests.rs"]
+mod tests;

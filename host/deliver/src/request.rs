@@ -1,0 +1,211 @@
+//! From a plugin's request to one that can be sent: everything that can be wrong with it is found here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Method;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
+use url::Url;
+
+use super::auth::{self, AwsCredentials, Proof, Sealing};
+use super::clients::Clients;
+use super::path;
+use towpath_config::plugin::Grant;
+use towpath_config::target::{Auth, Target};
+use towpath_config::{Secret, headers};
+use towpath_metrics::trace;
+use towpath_types::clock::Timestamp;
+use towpath_types::message::Message;
+use towpath_types::verdict::{self, Payload, Request};
+
+/// The longest idempotency key.
+const MAX_KEY: usize = 255;
+
+/// What is wrong with a request.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRequest {
+    /// The config has no such target.
+    #[error("there is no target {0:?} in the config")]
+    UnknownTarget(String),
+    /// The plugin does not list the target.
+    #[error("the target {0:?} is not among those that the plugin describes")]
+    UndescribedTarget(String),
+    /// No method that the host makes.
+    #[error("the method {0:?} is not one of GET, POST, PUT, PATCH and DELETE")]
+    Method(String),
+    /// No path, or one that leaves its base.
+    #[error(
+        "the path {0:?} must start with a single /, stay below the target's URL and hold no space or control character"
+    )]
+    Path(String),
+    /// No header name.
+    #[error("{0:?} is no header name")]
+    HeaderName(String),
+    /// A header of the connection, the host or the target's auth.
+    #[error("the header {0:?} is set by the host and not by a plugin")]
+    ForbiddenHeader(String),
+    /// A header that would send the request elsewhere behind the target's front.
+    #[error(
+        "the header {header:?} can change the path, method, host, client or user of a request behind the target {target:?}: if that \
+        is meant, add it to plugin_headers of that target"
+    )]
+    SteeringHeader {
+        /// The header's name.
+        header: String,
+        /// The target's.
+        target: String,
+    },
+    /// A newline, for example.
+    #[error("the value of the header {0:?} has characters that no header can have")]
+    HeaderValue(String),
+    /// The plugin may not use the secret.
+    #[error("the secret {0:?} is not among the secrets of the plugin's table in the config")]
+    Secret(String),
+    /// The target does not take the secret from plugins.
+    #[error("the secret {secret:?} is not among the plugin_secrets of the target {target:?}")]
+    UnacceptedSecret {
+        /// The secret's name.
+        secret: String,
+        /// The target's.
+        target: String,
+    },
+    /// No key.
+    #[error("an idempotency key has 1–{MAX_KEY} visible characters")]
+    IdempotencyKey,
+}
+
+/// A request that was checked.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) target: Arc<Target>,
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    /// Headers whose values are secrets that the plugin named.
+    secrets: Vec<(HeaderName, Secret)>,
+}
+
+impl Prepared {
+    pub(super) fn new(
+        targets: &BTreeMap<String, Arc<Target>>,
+        position: usize,
+        request: Request,
+        message: &Message,
+        grant: &Grant<'_>,
+    ) -> Result<Prepared, BadRequest> {
+        let Request { target, method, path, headers, body, idempotency_key } = request;
+        if !grant.targets.contains(&target) {
+            return Err(BadRequest::UndescribedTarget(target));
+        }
+        let target = Arc::clone(targets.get(&target).ok_or(BadRequest::UnknownTarget(target))?);
+        let method = parse_method(&method)?;
+        let url = path::join(&target.url, &path).ok_or(BadRequest::Path(path))?;
+        let mut all = HeaderMap::with_capacity(headers.len() + 5);
+        let mut secrets = Vec::new();
+        for (name, value) in headers {
+            match value {
+                verdict::HeaderValue::Text(text) => {
+                    let header = plugin_header(&target, &name)?;
+                    let value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| BadRequest::HeaderValue(name))?;
+                    all.append(header, value);
+                }
+                verdict::HeaderValue::Secret(secret) => {
+                    secrets.push((plugin_header(&target, &name)?, plugin_secret(&target, secret, grant)?));
+                }
+            }
+        }
+        let inherited = message.header("content-type").filter(|_| body == Payload::Unchanged);
+        if let Some(content_type) = inherited.and_then(|value| HeaderValue::from_bytes(value).ok()) {
+            all.entry(header::CONTENT_TYPE).or_insert(content_type);
+        }
+        let key = idempotency_key.unwrap_or_else(|| format!("{}/{position}", message.id));
+        all.insert(headers::IDEMPOTENCY_KEY, key_value(&key)?);
+        // Queue ids are always visible ASCII.
+        let id =
+            HeaderValue::from_str(message.id.as_str()).map_err(|_| BadRequest::HeaderValue("webhook-id".into()))?;
+        all.insert("webhook-id", id);
+        // A plugin that says more of the trace has the last word on all of it.
+        if !all.contains_key(trace::TRACEPARENT)
+            && let Some((parent, state)) =
+                trace::told(trace::brought(&message.headers, message.aws_trace.as_deref()).as_ref())
+        {
+            let told = [(trace::TRACEPARENT, parent), (trace::TRACESTATE, state)];
+            for (name, value) in told.into_iter().filter(|(_, value)| !value.is_empty()) {
+                all.extend(HeaderValue::from_str(&value).ok().map(|value| (HeaderName::from_static(name), value)));
+            }
+        }
+        let body = match body {
+            Payload::Unchanged => Bytes::copy_from_slice(&message.body),
+            Payload::Bytes(bytes) => bytes,
+            Payload::Empty => Bytes::new(),
+        };
+        Ok(Prepared { target, method, url, headers: all, body, secrets })
+    }
+
+    /// The headers to send now, with all that proves who sends them. An error says what is missing for that.
+    pub(super) async fn sealed(
+        &self,
+        now: Timestamp,
+        clients: &Clients,
+        credentials: Option<&AwsCredentials>,
+        proof: &mut Proof,
+        limit: Instant,
+    ) -> Result<HeaderMap, String> {
+        let mut headers = self.headers.clone();
+        headers.insert("webhook-timestamp", HeaderValue::from(now.0 / 1000));
+        for (name, secret) in &self.secrets {
+            headers.append(name, auth::sensitive(&proof.expose(secret))?);
+        }
+        let Prepared { target, method, url, body, .. } = self;
+        let tokens = clients.tokens.as_ref();
+        let sealing = Sealing { method, url, body, now, tokens, credentials, limit };
+        auth::seal(&target.auth, &mut headers, &sealing, proof).await?;
+        Ok(headers)
+    }
+}
+
+fn parse_method(method: &str) -> Result<Method, BadRequest> {
+    match method {
+        "GET" => Ok(Method::GET),
+        "POST" => Ok(Method::POST),
+        "PUT" => Ok(Method::PUT),
+        "PATCH" => Ok(Method::PATCH),
+        "DELETE" => Ok(Method::DELETE),
+        _ => Err(BadRequest::Method(method.to_owned())),
+    }
+}
+
+/// The name of a header that a plugin may set.
+fn plugin_header(target: &Target, name: &str) -> Result<HeaderName, BadRequest> {
+    let Ok(parsed) = HeaderName::try_from(name) else {
+        return Err(BadRequest::HeaderName(name.to_owned()));
+    };
+    let of_auth =
+        target.auth.iter().flat_map(Auth::headers).any(|own| headers::as_read(&own) == headers::as_read(&parsed));
+    if of_auth || headers::is_forbidden(&parsed) {
+        return Err(BadRequest::ForbiddenHeader(name.to_owned()));
+    }
+    if headers::steers(&parsed) && !target.plugin_headers.contains(&parsed) {
+        return Err(BadRequest::SteeringHeader { header: name.to_owned(), target: target.name.clone() });
+    }
+    Ok(parsed)
+}
+
+/// A secret goes where both say so: the plugin's table has it, and the target takes it.
+fn plugin_secret(target: &Target, name: String, grant: &Grant<'_>) -> Result<Secret, BadRequest> {
+    let Some(secret) = grant.secrets.get(&name) else {
+        return Err(BadRequest::Secret(name));
+    };
+    if !target.plugin_secrets.contains(&name) {
+        return Err(BadRequest::UnacceptedSecret { secret: name, target: target.name.clone() });
+    }
+    Ok(secret.clone())
+}
+
+fn key_value(key: &str) -> Result<HeaderValue, BadRequest> {
+    let fits = !key.is_empty() && key.len() <= MAX_KEY && key.bytes().all(|byte| byte.is_ascii_graphic());
+    HeaderValue::from_str(key).ok().filter(|_| fits).ok_or(BadRequest::IdempotencyKey)
+}

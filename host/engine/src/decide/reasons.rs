@@ -1,0 +1,81 @@
+//! Every reason of a dead letter is listed, and nothing else is.
+
+use std::time::Duration;
+
+use towpath_config::route::OnDeadLetter;
+use towpath_types::backoff::Backoff;
+use towpath_types::clock::Timestamp;
+use towpath_types::dead_letter::{DeadLetter, REASONS};
+use towpath_types::outcome::{Closed, Fault, FaultKind, Gate, Outcome};
+use towpath_types::queue::{GroupId, MAX_RETENTION, QueueLimits};
+use towpath_types::verdict::Reason;
+
+use super::{Decision, Facts, decide};
+
+/// One outcome of every kind. A new kind has to be added before this compiles.
+fn outcomes() -> Vec<Outcome> {
+    let reason = || Reason { code: "later".to_owned(), message: String::new() };
+    let closed = Closed { target: "sss".to_owned(), gate: Gate::Hold, why: String::new(), after: None };
+    let mut all = vec![
+        Outcome::Delivered(Vec::new()),
+        Outcome::Unavailable { attempts: Vec::new(), retry_after: None, backoff: Backoff::default() },
+        Outcome::Refused(Vec::new()),
+        Outcome::Held(closed),
+        Outcome::Skipped(reason()),
+        Outcome::Rejected(reason()),
+        Outcome::Deferred { reason: reason(), after: None },
+        Outcome::Blocked,
+        Outcome::Broken(String::new()),
+    ];
+    use FaultKind::{BadRequest, Error, Fuel, Limit, Timeout, Trap};
+    let faults = [Error, Trap, Limit, Fuel, Timeout, BadRequest];
+    all.extend(faults.map(|kind| Outcome::Faulted(Fault::new(kind, ""))));
+    for outcome in &all {
+        match outcome {
+            Outcome::Delivered(_) | Outcome::Unavailable { .. } | Outcome::Refused(_) | Outcome::Held(_) => {}
+            Outcome::Skipped(_) | Outcome::Rejected(_) | Outcome::Deferred { .. } => {}
+            Outcome::Blocked | Outcome::Broken(_) | Outcome::Misfit { .. } => {}
+            Outcome::Faulted(fault) => match fault.kind {
+                Error | Trap | Limit | Fuel | Timeout | BadRequest => {}
+            },
+        }
+    }
+    all
+}
+
+#[test]
+fn every_reason_that_a_message_can_die_of_is_listed_and_no_other() {
+    let group = GroupId::from("g");
+    let facts = |age, max_receives| Facts {
+        group: &group,
+        age,
+        max_age: MAX_RETENTION,
+        receive_count: 1,
+        limits: QueueLimits { max_receives, ..QueueLimits::LOCAL },
+        failures: 1,
+        on_dead_letter: OnDeadLetter::Continue,
+        backoff: Backoff::default(),
+    };
+    let mut reasons = Vec::new();
+    for outcome in outcomes() {
+        // The first is too old, the second at its last receive.
+        for facts in [facts(MAX_RETENTION, None), facts(Duration::ZERO, Some(1))] {
+            if let Decision::DeadLetter(death) = decide(&outcome, facts) {
+                reasons.push(death.code);
+            }
+        }
+    }
+    // What a message that cannot be processed dies of is written where that is found out.
+    let pipeline = include_str!("../pipeline.rs");
+    let misfits = pipeline.split("Misfit { code: ").skip(1).map(|code| code.split('"').nth(1).expect("a code"));
+    let misfits: Vec<&str> = misfits.collect();
+    assert!(misfits.len() >= 4, "{misfits:?}");
+    reasons.extend(misfits);
+    let moved = DeadLetter::moved_by_the_queue("m".into(), 1, String::new(), Timestamp(0));
+    reasons.push(REASONS.iter().find(|reason| **reason == moved.reason).expect("listed"));
+    // What only the front door refuses a webhook for: the front door has the test.
+    reasons.push("missing-key");
+    reasons.sort_unstable();
+    reasons.dedup();
+    assert_eq!(reasons, REASONS);
+}

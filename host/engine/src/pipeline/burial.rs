@@ -1,0 +1,36 @@
+//! Storing a dead letter, cut down to what its queue takes.
+
+use towpath_config::route::Route;
+use towpath_types::dead_letter::DeadLetter;
+use towpath_types::queue::{Queue, QueueError, Received};
+
+/// What a queue takes that refuses a letter without telling its limit. Source: the default `MaximumMessageSize` of SQS until
+/// 2025.
+const USUAL_LIMIT: usize = 256 * 1024;
+
+/// Stores a letter. If the queue takes less than was known, the letter is cut down further; if it fits in no way, the
+/// message must be kept.
+pub(super) async fn store(
+    queue: &dyn Queue,
+    letter: &DeadLetter,
+    received: &Received,
+    route: Option<&Route>,
+) -> Result<(), String> {
+    let keeps = |name: &str| route.is_none_or(|route| route.needs_header(name));
+    let mut most = queue.max_message_bytes();
+    loop {
+        let message = letter.pack(received, most, keeps).map_err(|error| error.to_string())?;
+        let refused = match queue.send(message).await {
+            Ok(_) => return Ok(()),
+            Err(refused) => refused,
+        };
+        let less = match &refused {
+            QueueError::TooLong { most: limit, .. } => limit.unwrap_or(USUAL_LIMIT),
+            _ => return Err(format!("{refused:?}")),
+        };
+        if less >= most {
+            return Err(format!("{refused:?}"));
+        }
+        most = less;
+    }
+}

@@ -1,0 +1,144 @@
+//! Which groups wait on a head that failed, how often in a row and on what, as far as this process knows.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use towpath_metrics::{self as metrics, Standing};
+use towpath_types::clock::{Clock, Timestamp};
+use towpath_types::outcome::Outcome;
+use towpath_types::queue::GroupId;
+
+/// Beyond so many groups everything is forgotten: the backoffs begin anew, nothing is lost.
+const MAX_GROUPS: usize = 100_000;
+
+/// What a receive count is worth at most where nothing else is known: it counts receives, and a message
+/// that waited behind another has many without one try.
+const MAX_FROM_RECEIVES: u32 = 6;
+
+/// A head that was not tried again for so long after its time was done with elsewhere, or its group belongs to another process
+/// now.
+const OVERDUE: Duration = Duration::from_secs(120);
+
+#[derive(Debug, Default)]
+pub(super) struct Failures(Mutex<HashMap<GroupId, Row>>);
+
+/// Failures in a row. To be held is no failure: the waits of a long hold must not be those after it.
+#[derive(Clone, Debug)]
+struct Row {
+    held: bool,
+    count: u32,
+    /// The target that it waits for; empty if it is none.
+    target: Arc<str>,
+    head: Head,
+}
+
+/// The head of a group that waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    /// When it was stored.
+    pub(super) sent_at: Timestamp,
+    /// When it is tried again.
+    pub(super) next_try: Timestamp,
+}
+
+impl Failures {
+    /// What the count would be if this pass fails.
+    pub(super) fn next(&self, group: &GroupId, outcome: &Outcome, receive_count: u32) -> u32 {
+        let held = matches!(outcome, Outcome::Held(_));
+        match self.known().get(group) {
+            Some(row) if row.held == held => row.count.saturating_add(1),
+            Some(_) => 1,
+            None => receive_count.clamp(1, MAX_FROM_RECEIVES),
+        }
+    }
+
+    pub(super) fn set(&self, group: &GroupId, outcome: &Outcome, count: u32, head: Head) {
+        let (held, target) = match outcome {
+            Outcome::Held(closed) => (true, closed.target.as_str()),
+            other => (false, other.attempts().last().map_or("", |attempt| attempt.target.as_str())),
+        };
+        let mut known = self.known();
+        if known.len() >= MAX_GROUPS {
+            known.clear();
+        }
+        known.insert(group.clone(), Row { held, count, target: target.into(), head });
+    }
+
+    /// A success. Kept as zero only where there were failures, so that quiet groups cost nothing.
+    pub(super) fn clear(&self, group: &GroupId) {
+        if let Some(row) = self.known().get_mut(group) {
+            row.count = 0;
+        }
+    }
+
+    /// Has it shown among the metrics, for as long as it is there.
+    pub(super) fn show(self: &Arc<Self>, clock: Clock) {
+        let failures = Arc::downgrade(self);
+        metrics::show(move || failures.upgrade().map(|failures| failures.standing(clock.now())).unwrap_or_default());
+    }
+
+    /// What waits now.
+    fn standing(&self, now: Timestamp) -> Standing {
+        let mut standing = Standing { held: BTreeMap::new(), blocked: BTreeMap::new(), oldest: Duration::ZERO };
+        for row in self.known().values().filter(|row| row.count > 0 && now < row.head.next_try + OVERDUE) {
+            let waiting = if row.held { &mut standing.held } else { &mut standing.blocked };
+            *waiting.entry(Arc::clone(&row.target)).or_default() += 1;
+            standing.oldest = standing.oldest.max(now.since(row.head.sent_at));
+        }
+        standing
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<GroupId, Row>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use towpath_types::outcome::{Closed, Gate};
+
+    const HEAD: Head = Head { sent_at: Timestamp(1000), next_try: Timestamp(60_000) };
+
+    #[test]
+    fn a_mate_that_waited_behind_a_failing_head_does_not_inherit_its_backoff() {
+        let (failures, group) = (Failures::default(), GroupId::from("g"));
+        let failed = Outcome::Broken("broken".to_owned());
+        assert_eq!(failures.next(&group, &failed, 1), 1);
+        assert_eq!(
+            failures.next(&group, &failed, 50),
+            MAX_FROM_RECEIVES,
+            "a cold process goes by receives, within bounds"
+        );
+        failures.set(&group, &failed, 9, HEAD);
+        assert_eq!(failures.next(&group, &failed, 1), 10);
+        failures.clear(&group);
+        assert_eq!(failures.next(&group, &failed, 50), 1);
+    }
+
+    #[test]
+    fn the_waits_of_a_hold_are_not_those_after_it() {
+        let (failures, group) = (Failures::default(), GroupId::from("g"));
+        let held =
+            Outcome::Held(Closed { target: "sss".to_owned(), gate: Gate::Hold, why: String::new(), after: None });
+        failures.set(&group, &held, 40, HEAD);
+        assert_eq!(failures.next(&group, &held, 1), 41);
+        assert_eq!(failures.next(&group, &Outcome::Broken(String::new()), 41), 1);
+    }
+
+    #[test]
+    fn what_waits_is_counted_by_target_until_it_is_done_with_or_long_overdue() {
+        let failures = Failures::default();
+        let held = Closed { target: "sss".to_owned(), gate: Gate::Hold, why: String::new(), after: None };
+        failures.set(&"held".into(), &Outcome::Held(held), 1, HEAD);
+        failures.set(&"broken".into(), &Outcome::Broken(String::new()), 3, Head { sent_at: Timestamp(500), ..HEAD });
+        failures.set(&"done".into(), &Outcome::Broken(String::new()), 3, HEAD);
+        failures.clear(&"done".into());
+        let Standing { held, blocked, oldest } = failures.standing(Timestamp(61_000));
+        assert_eq!(held, BTreeMap::from([("sss".into(), 1)]));
+        assert_eq!(blocked, BTreeMap::from([("".into(), 1)]));
+        assert_eq!(oldest, Duration::from_millis(60_500));
+        assert_eq!(failures.standing(Timestamp(60_000) + OVERDUE), Standing::default());
+    }
+}

@@ -1,0 +1,122 @@
+//! What is told of a pass when it is over: to operators, to those who follow messages, and in numbers.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tracing::{debug, error, info, warn};
+
+use super::shadow::Seat;
+use crate::decide::{Decision, Facts};
+use towpath_metrics::{self as metrics, Labels};
+use towpath_types::outcome::{Attempt, Fault, Outcome};
+
+/// The story of one pass.
+pub(super) struct Story<'a> {
+    pub(super) outcome: &'a Outcome,
+    pub(super) decision: &'a Decision,
+    pub(super) facts: Facts<'a>,
+    pub(super) began: Instant,
+}
+
+impl Story<'_> {
+    /// Tells it.
+    pub(super) fn tell(&self, seat: &Seat<'_>) {
+        let Story { outcome, decision, facts, began } = self;
+        log(outcome, decision, *facts);
+        let took = began.elapsed();
+        let (decided, after) = match decision {
+            Decision::Ack => ("ack", Duration::ZERO),
+            Decision::Retry(after) => ("retry", *after),
+            Decision::DeadLetter(_) => ("dead-letter", Duration::ZERO),
+        };
+        metrics::passed(labels(seat), outcome.code(), decided, code(outcome), took);
+        if **outcome == Outcome::Blocked {
+            return;
+        }
+        info!(
+            target: metrics::STORY,
+            outcome = outcome.code(),
+            decision = decided,
+            reason = code(outcome),
+            detail = detail(outcome),
+            attempts = %attempts(outcome),
+            retry_after_s = after.as_secs_f64(),
+            failures = facts.failures,
+            age_s = facts.age.as_secs_f64(),
+            took_ms = took.as_secs_f64() * 1e3,
+            "pass"
+        );
+    }
+}
+
+/// The attempts as JSON; made only if somebody reads the line.
+fn attempts(outcome: &Outcome) -> Value {
+    outcome.attempts().iter().map(shown).collect()
+}
+
+/// An attempt without what the target answered, which may be personal.
+fn shown(attempt: &Attempt) -> Value {
+    let Attempt { target, method, path, status, error, millis, .. } = attempt;
+    json!({ "target": target, "method": method, "path": path, "status": status, "error": error, "ms": millis })
+}
+
+/// The route, the plugin and its digest.
+pub(super) fn labels<'a>(seat: &'a Seat<'_>) -> Labels<'a> {
+    Labels {
+        route: seat.route.map_or("", |route| route.path.as_str()),
+        plugin: seat.name().unwrap_or_default(),
+        digest: seat.plugin.as_ref().map_or("", |plugin| plugin.short_digest()),
+    }
+}
+
+/// The code that a plugin gave, if it gave one.
+fn code(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Skipped(reason) | Outcome::Rejected(reason) | Outcome::Deferred { reason, .. } => &reason.code,
+        _ => "",
+    }
+}
+
+/// What an operator is told: trouble, and what was skipped.
+fn log(outcome: &Outcome, decision: &Decision, facts: Facts<'_>) {
+    let code = outcome.code();
+    match (outcome, decision) {
+        (Outcome::Skipped(reason), _) => info!(reason = reason.code, detail = reason.message, "message skipped"),
+        (_, Decision::Ack) => debug!(outcome = code, "message delivered"),
+        (Outcome::Held(closed), Decision::Retry(after)) => {
+            // What closed the gate is logged when it closes; here it would be said once for every message.
+            debug!(
+                target_name = closed.target,
+                why = closed.why,
+                retry_after_s = after.as_secs_f64(),
+                "message is held"
+            );
+        }
+        (Outcome::Blocked, _) => debug!("too little time is left, the message is given back untried"),
+        (_, Decision::Retry(after)) if facts.age >= facts.max_age => {
+            // Only a route that blocks comes here: nobody but an operator gets the group going again.
+            let (age_s, seconds) = (facts.age.as_secs(), after.as_secs_f64());
+            let detail = detail(outcome);
+            error!(outcome = code, detail, age_s, retry_after_s = seconds, "message blocks its group past its max_age");
+        }
+        (_, Decision::Retry(after)) => {
+            let seconds = after.as_secs_f64();
+            let detail = detail(outcome);
+            warn!(outcome = code, detail, retry_after_s = seconds, "message will be tried again");
+        }
+        (Outcome::Faulted(fault), _) => warn!(fault = %Fault::to_string(fault), "plugin failed"),
+        (_, Decision::DeadLetter(_)) => {}
+    }
+}
+
+fn detail(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Held(closed) => format!("target {}: {}", closed.target, closed.why),
+        Outcome::Deferred { reason, .. } => format!("{}: {}", reason.code, reason.message),
+        Outcome::Faulted(fault) => fault.message.clone(),
+        Outcome::Broken(problem) => problem.clone(),
+        Outcome::Misfit { detail, .. } => detail.clone(),
+        other => other.attempts().last().map(ToString::to_string).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,38 @@
+//! Bugs on purpose, in builds with the feature `faults` only: what is to find them is tried with them.
+
+use std::time::Duration;
+
+use super::Worker;
+use crate::pipeline::{GroupRun, Line, Settlement};
+use towpath_deliver::places::Place;
+use towpath_runtime::lease::Lease;
+use towpath_types::clock::{Clock, Moment};
+use towpath_types::faults::{self, Bug};
+use towpath_types::queue::{Handle, MAX_VISIBILITY, Received};
+
+/// From when a lease counts, with a bug or without.
+pub(super) fn asked(asked: Moment, clock: Clock) -> Moment {
+    if faults::planted() == Some(Bug::LeaseFromAnswer) { clock.moment() } else { asked }
+}
+
+/// Works on the messages of a group with a bug.
+pub(super) async fn messages<L: Line>(worker: &Worker<L>, messages: &[Received], bug: Bug) -> Vec<(Handle, Duration)> {
+    for message in messages {
+        if bug == Bug::AckBeforeDelivery {
+            worker.deleter.delete(message).answer().await;
+        }
+        let settled = GroupRun::new(&*worker.line, Lease::of(MAX_VISIBILITY), Place::alone()).next(message).await;
+        match (bug, settled) {
+            // One that is not in here.
+            (Bug::AckBeforeDelivery | Bug::LeaseFromAnswer, _) => {}
+            (Bug::ReleaseHeadFirst, Settlement::Ack | Settlement::Buried) => {
+                worker.deleter.delete(message).answer().await;
+            }
+            // Those behind it are still worked on.
+            (Bug::ReleaseHeadFirst, Settlement::Retry(after)) => {
+                worker.queue.change_visibility(&[(message.handle.clone(), after)]).await;
+            }
+        }
+    }
+    Vec::new()
+}

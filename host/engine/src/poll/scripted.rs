@@ -1,0 +1,82 @@
+//! A queue for unit tests: nothing comes from it, and it answers heartbeats as it was told to.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::{GroupId, Handle, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent};
+
+/// What comes of a heartbeat.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Never,
+    Unavailable,
+    NotInFlight,
+    KeptAfter(Duration),
+    /// The first one fails; how many were asked for.
+    KeptAtSecond(AtomicUsize),
+}
+
+pub(super) struct Scripted(pub(super) Answer);
+
+/// A message with this handle.
+pub(super) fn message(handle: &str) -> Received {
+    Received {
+        id: "m-1".into(),
+        group: "g".into(),
+        dedup_id: None,
+        sequence: None,
+        receive_count: 1,
+        sent_at: Timestamp(0),
+        body: String::new(),
+        attributes: Default::default(),
+        trace: None,
+        handle: handle.into(),
+    }
+}
+
+fn unavailable() -> QueueError {
+    QueueError::Unavailable { queue: "scripted".to_owned(), source: "on purpose".into() }
+}
+
+#[async_trait::async_trait]
+impl Queue for Scripted {
+    fn name(&self) -> &str {
+        "scripted"
+    }
+
+    async fn send(&self, _: NewMessage) -> Result<Sent, QueueError> {
+        Err(unavailable())
+    }
+
+    async fn receive(&self, _: Receive) -> Result<Vec<Received>, QueueError> {
+        Err(unavailable())
+    }
+
+    async fn limits(&self) -> Result<QueueLimits, QueueError> {
+        Err(unavailable())
+    }
+
+    async fn has_group(&self, _: &GroupId) -> Result<Option<bool>, QueueError> {
+        Err(unavailable())
+    }
+
+    async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
+        handles.iter().map(|_| Err(unavailable())).collect()
+    }
+
+    async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
+        let answer: fn() -> Result<(), QueueError> = match &self.0 {
+            Answer::Never => std::future::pending().await,
+            Answer::Unavailable => || Err(unavailable()),
+            Answer::NotInFlight => || Err(QueueError::NotInFlight),
+            Answer::KeptAtSecond(asked) if asked.fetch_add(1, Ordering::Relaxed) == 0 => || Err(unavailable()),
+            Answer::KeptAtSecond(_) => || Ok(()),
+            Answer::KeptAfter(wait) => {
+                tokio::time::sleep(*wait).await;
+                || Ok(())
+            }
+        };
+        changes.iter().map(|_| answer()).collect()
+    }
+}

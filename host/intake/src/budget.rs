@@ -1,0 +1,277 @@
+//! How much of what is refused is kept: it is filled by strangers. One bound for all, a share for each route and for each sender,
+//! so that nobody uses up what others need.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use towpath_types::queue::{Held, Holdings};
+
+/// The most bytes that are kept, as they lie in the store, and the most webhooks. What is refused is kept for a day.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
+const MOST_MESSAGES: u64 = 10_000;
+
+/// What every webhook counts as at least: shares of bytes are shares of webhooks too.
+const LEAST_BYTES: u64 = MOST_BYTES / MOST_MESSAGES;
+
+/// The share of a sender in what its route may keep: one in so many. Senders behind one proxy are one sender.
+const SENDERS: u64 = 4;
+
+/// How long what the queue says of itself is taken for true; what this process keeps meanwhile is added to it.
+const REFRESH: Duration = Duration::from_secs(10);
+
+/// How many senders and how many failures are remembered.
+const MOST_REMEMBERED: usize = 4096;
+
+/// After this what a sender kept is gone from the queue.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Who sent a webhook: an address, or all addresses of a network of IPv6, which one customer has.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Source(IpAddr);
+
+impl From<IpAddr> for Source {
+    fn from(address: IpAddr) -> Source {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Source(address.into()),
+            IpAddr::V6(address) => {
+                let network = u128::from(address) >> 64 << 64;
+                Source(Ipv6Addr::from(network).into())
+            }
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) route: &'a str,
+    /// How many routes have a share.
+    pub(crate) routes: usize,
+    pub(crate) source: Option<Source>,
+    /// What tells the same failure of the same webhook.
+    pub(crate) failure: &'a str,
+    pub(crate) bytes: u64,
+}
+
+/// The answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Answer {
+    /// It may be kept, and counts.
+    Keep,
+    /// The same failure was kept already.
+    Folded,
+    /// There is no room.
+    Full,
+}
+
+/// What is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Budget(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// What the queue said when, and what was kept since.
+    held: Holdings,
+    read: Option<Instant>,
+    /// What each sender kept of each route since it was first seen.
+    sources: Recent<(String, Option<Source>), (Instant, u64)>,
+    failures: Recent<String, Instant>,
+}
+
+impl Budget {
+    /// Whether it is time to ask the queue what it holds.
+    pub(crate) fn is_stale(&self, now: Instant) -> bool {
+        let mut state = self.state();
+        let is_stale = state.read.is_none_or(|read| now - read >= REFRESH);
+        if is_stale {
+            // Of all that find it so one asks.
+            state.read = Some(now);
+        }
+        is_stale
+    }
+
+    /// Takes over what the queue says of itself. One that cannot tell holds what this process kept.
+    pub(crate) fn refresh(&self, held: Option<Holdings>) {
+        let mut state = self.state();
+        if let Some(Holdings { messages, routes }) = held {
+            // A queue that does not tell bytes tells messages.
+            let routes = if routes.is_empty() && messages > 0 { state.held.routes.clone() } else { routes };
+            state.held = Holdings { messages, routes };
+        }
+    }
+
+    /// Whether so much may be kept; if so, it counts.
+    pub(crate) fn take(&self, ask: Ask<'_>, now: Instant) -> Answer {
+        let mut state = self.state();
+        let bytes = ask.bytes.max(LEAST_BYTES);
+        if state.failures.get(&ask.failure.to_owned()).is_some_and(|since| now - *since < DAY) {
+            return Answer::Folded;
+        }
+        let of_route = MOST_BYTES / ask.routes.max(1) as u64;
+        let source = (ask.route.to_owned(), ask.source);
+        let (since, by_source) = match state.sources.get(&source) {
+            Some((since, bytes)) if now - *since < DAY => (*since, *bytes),
+            _ => (now, 0),
+        };
+        let kept: u64 = state.held.routes.values().map(charge).sum();
+        let by_route = state.held.routes.get(ask.route).map(charge).unwrap_or_default();
+        let fits = kept + bytes <= MOST_BYTES
+            && state.held.messages < MOST_MESSAGES
+            && by_route + bytes <= of_route
+            && by_source + bytes <= of_route / SENDERS;
+        if !fits {
+            return Answer::Full;
+        }
+        state.held.messages += 1;
+        let held = state.held.routes.entry(ask.route.to_owned()).or_default();
+        held.messages += 1;
+        held.bytes += bytes;
+        state.sources.put(source, (since, by_source + bytes));
+        state.failures.put(ask.failure.to_owned(), now);
+        Answer::Keep
+    }
+
+    /// What was taken could not be kept: it does not count, and may be tried again.
+    pub(crate) fn give_back(&self, ask: Ask<'_>) {
+        let mut state = self.state();
+        let bytes = ask.bytes.max(LEAST_BYTES);
+        state.failures.remove(&ask.failure.to_owned());
+        state.held.messages = state.held.messages.saturating_sub(1);
+        if let Some(held) = state.held.routes.get_mut(ask.route) {
+            *held = Held { messages: held.messages.saturating_sub(1), bytes: held.bytes.saturating_sub(bytes) };
+        }
+        let source = (ask.route.to_owned(), ask.source);
+        if let Some((since, kept)) = state.sources.get(&source).copied() {
+            state.sources.put(source, (since, kept.saturating_sub(bytes)));
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is held counts as.
+fn charge(held: &Held) -> u64 {
+    held.bytes.max(held.messages * LEAST_BYTES)
+}
+
+/// The last values by key, so many at most.
+#[derive(Debug)]
+struct Recent<K, V> {
+    values: HashMap<K, V>,
+    order: VecDeque<K>,
+}
+
+impl<K, V> Default for Recent<K, V> {
+    fn default() -> Self {
+        Recent { values: HashMap::new(), order: VecDeque::new() }
+    }
+}
+
+impl<K: Clone + Eq + Hash, V> Recent<K, V> {
+    fn get(&self, key: &K) -> Option<&V> {
+        self.values.get(key)
+    }
+
+    fn put(&mut self, key: K, value: V) {
+        if self.values.insert(key.clone(), value).is_some() {
+            return;
+        }
+        self.order.push_back(key);
+        if self.order.len() > MOST_REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.values.remove(&oldest);
+        }
+    }
+
+    fn remove(&mut self, key: &K) {
+        if self.values.remove(key).is_some() {
+            self.order.retain(|kept| kept != key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1024 * 1024;
+
+    fn ask<'a>(route: &'a str, source: &str, failure: &'a str, bytes: u64) -> Ask<'a> {
+        let source = source.parse::<IpAddr>().expect("address").into();
+        Ask { route, routes: 2, source: Some(source), failure, bytes }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sender_uses_up_its_own_share_and_a_route_its_own_and_no_more() {
+        let (budget, now) = (Budget::default(), Instant::now());
+        let fill = |route, source: &str| {
+            let take = |n: &u64| {
+                let failure = format!("{route} {source} {n}");
+                budget.take(ask(route, source, &failure, MIB), now) == Answer::Keep
+            };
+            (0..100).take_while(take).count()
+        };
+        assert_eq!(fill("a", "203.0.113.1"), 8, "a quarter of half of 64 MiB");
+        assert_eq!(fill("a", "2001:db8::1"), 8, "another sender");
+        assert_eq!(fill("a", "2001:db8::2"), 0, "the same network is the same sender");
+        assert_eq!(fill("a", "::ffff:203.0.113.1"), 0, "the first one, written in another way");
+        assert_eq!(fill("a", "203.0.113.2") + fill("a", "203.0.113.3"), 16);
+        assert_eq!(fill("a", "203.0.113.4"), 0, "the route's share is used up");
+        assert_eq!(fill("b", "203.0.113.1"), 8, "the other route has its own");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sender_of_tiny_webhooks_uses_up_its_own_share_and_no_more() {
+        let (budget, now) = (Budget::default(), Instant::now());
+        let fill = |source: &str| {
+            let take = |n: &u64| budget.take(ask("a", source, &format!("{source} {n}"), 100), now) == Answer::Keep;
+            (0..20_000).take_while(take).count()
+        };
+        assert_eq!(fill("203.0.113.1"), 1250, "a quarter of half of 10,000");
+        assert_eq!(fill("203.0.113.2"), 1250);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_failure_is_kept_once_a_day_and_what_could_not_be_kept_may_be_tried_again() {
+        let budget = Budget::default();
+        let take = |failure| budget.take(ask("a", "203.0.113.1", failure, 10), Instant::now());
+        assert_eq!((take("one"), take("one"), take("two")), (Answer::Keep, Answer::Folded, Answer::Keep));
+        budget.give_back(ask("a", "203.0.113.1", "one", 10));
+        assert_eq!(budget.state().held.messages, 1);
+        assert_eq!(take("one"), Answer::Keep);
+        tokio::time::advance(DAY).await;
+        assert_eq!(take("two"), Answer::Keep);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_queue_says_of_itself_counts_and_so_does_what_was_kept_since() {
+        let (budget, start) = (Budget::default(), Instant::now());
+        assert!(budget.is_stale(start));
+        let of_a = |mib: u64| [("a".to_owned(), Held { messages: 1, bytes: mib * MIB })].into();
+        let held = |mib: u64| Holdings { messages: 1, routes: of_a(mib) };
+        budget.refresh(Some(held(31)));
+        assert!(!budget.is_stale(start), "one asks for all");
+        let take = |failure, mib| budget.take(ask("a", "203.0.113.1", failure, mib * MIB), start);
+        assert_eq!((take("one", 2), take("one", 1), take("two", 1)), (Answer::Full, Answer::Keep, Answer::Full));
+        assert!(budget.is_stale(start + REFRESH));
+        budget.refresh(Some(held(0)));
+        assert_eq!(take("two", 1), Answer::Keep, "it was removed, or sent on");
+        budget.refresh(Some(Holdings { messages: MOST_MESSAGES, routes: Default::default() }));
+        assert_eq!(take("three", 0), Answer::Full);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut recent = Recent::default();
+        (0..MOST_REMEMBERED + 10).for_each(|n| recent.put(n, n));
+        assert_eq!((recent.values.len(), recent.order.len()), (MOST_REMEMBERED, MOST_REMEMBERED));
+        assert_eq!((recent.get(&9), recent.get(&10)), (None, Some(&10)));
+    }
+}

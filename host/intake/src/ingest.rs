@@ -1,0 +1,71 @@
+//! What the front door needs, and how it answers what goes wrong.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use towpath_config::route::Routes;
+use towpath_runtime::health::Health;
+use towpath_types::queue::Queue;
+
+use crate::budget::Budget;
+
+/// What the front door needs.
+pub struct Ingest {
+    /// The routes of the config.
+    pub routes: Routes,
+    /// Where messages are stored.
+    pub queue: Arc<dyn Queue>,
+    /// The longest body that is taken, in bytes.
+    pub body_limit: usize,
+    pub(crate) refused_queue: Option<Arc<dyn Queue>>,
+    pub(crate) budget: Budget,
+    pub(crate) accepted: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) health: Arc<Health>,
+}
+
+impl Ingest {
+    /// A front door to this queue.
+    pub fn new(routes: Routes, queue: Arc<dyn Queue>, body_limit: usize) -> Ingest {
+        Ingest {
+            routes,
+            queue,
+            body_limit,
+            refused_queue: None,
+            budget: Budget::default(),
+            accepted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            health: Arc::default(),
+        }
+    }
+
+    /// Keeps in this queue what is answered 401 or 422: 64 MiB at most, of which each route and each sender has a share.
+    #[must_use]
+    pub fn keeping_refused(self, queue: Arc<dyn Queue>) -> Ingest {
+        Ingest { refused_queue: Some(queue), ..self }
+    }
+
+    /// Answers `/readyz` by this: with the health of the pipeline behind it, where it runs in the same process.
+    #[must_use]
+    pub fn ready_with(self, health: Arc<Health>) -> Ingest {
+        Ingest { health, ..self }
+    }
+
+    /// How many webhooks were answered 401 or 422.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// How many webhooks were answered 202.
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+}
+
+pub(crate) fn problem(status: StatusCode, detail: &str) -> Response {
+    let body = json!({ "error": detail });
+    (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+}

@@ -1,0 +1,10 @@
+//! The front door: `POST /hooks/{path}` stores a webhook in a queue and answers when it is stored.
+
+mod budget;
+mod ingest;
+mod refused;
+mod router;
+
+pub use budget::Source;
+pub use ingest::Ingest;
+pub use router::router;

@@ -1,0 +1,167 @@
+//! What the front door refuses: webhooks that fail the verification of their route, or lack its keys.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+use towpath_config::route::Route;
+use towpath_config::verify::Verification;
+use towpath_route::{KeyProblem, Keys};
+use towpath_types::clock::Clock;
+use towpath_types::dead_letter::{DeadLetter, Seen, UNVERIFIED};
+use towpath_types::envelope::{self, Webhook};
+use towpath_types::queue::Proof;
+use towpath_verify::{Evidence, Unverified, bind, challenge, check_anew};
+use tracing::warn;
+
+use crate::budget::{Answer, Ask, Source};
+use crate::ingest::{Ingest, problem};
+
+/// How long a secret that may have been rotated is waited for. A sender gives up after ten seconds or so.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Verifies a webhook that arrives now.
+pub(crate) async fn check(verification: &Verification, webhook: &Webhook) -> Result<Option<Proof>, Unverified> {
+    let evidence = Evidence::arriving(webhook, Clock::wall().now());
+    check_anew(verification, evidence, Instant::now() + PATIENCE).await
+}
+
+/// Why a webhook is refused.
+pub(crate) enum Refusal<'a> {
+    /// It fails the verification.
+    Unverified(&'a Verification, Unverified),
+    /// It lacks keys, on a route that says `on_missing_key = "refuse"`.
+    MissingKey(&'a [KeyProblem]),
+}
+
+impl Refusal<'_> {
+    /// The reason of its letter.
+    fn reason(&self) -> &'static str {
+        match self {
+            Refusal::Unverified(..) => "unverified",
+            Refusal::MissingKey(_) => "missing-key",
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Refusal::Unverified(_, why) => why.to_string(),
+            Refusal::MissingKey(problems) => problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        }
+    }
+
+    fn answer(&self) -> Response {
+        match self {
+            Refusal::Unverified(verification, why) => {
+                let mut answer = problem(StatusCode::UNAUTHORIZED, &format!("not verified: {why}"));
+                // RFC 9110 section 15.5.2: a 401 names the way to do it right.
+                let challenge = header::HeaderValue::from_static(challenge(verification));
+                answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+                answer
+            }
+            Refusal::MissingKey(_) => {
+                let detail = format!("a key of the event cannot be read: {}", self.detail());
+                problem(StatusCode::UNPROCESSABLE_ENTITY, &detail)
+            }
+        }
+    }
+}
+
+impl Ingest {
+    /// Answers 401 or 422, after the webhook was counted and, where there is a store, kept with the reason.
+    pub(crate) async fn refuse(
+        &self,
+        route: &Route,
+        webhook: &Webhook,
+        keys: &Keys,
+        refusal: Refusal<'_>,
+        from: Option<Source>,
+    ) -> Response {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let kept = self.keep(route, webhook, keys, &refusal, from).await;
+        warn!(route = route.path, reason = refusal.reason(), detail = refusal.detail(), kept, "webhook refused");
+        refusal.answer()
+    }
+
+    /// Keeps it, unless the same failure of the same webhook is kept already, or there is no room: what came of that.
+    async fn keep(
+        &self,
+        route: &Route,
+        webhook: &Webhook,
+        keys: &Keys,
+        refusal: &Refusal<'_>,
+        source: Option<Source>,
+    ) -> &'static str {
+        let Some(queue) = &self.refused_queue else { return "no" };
+        let (id, now) = (uuid::Uuid::new_v4().to_string(), Clock::wall().now());
+        let (reason, detail) = (refusal.reason(), refusal.detail());
+        let seen = Seen {
+            route: Some(&route.path),
+            plugin: Some(&route.plugin),
+            secret_header: route.secret_header(),
+            // The door verifies before it reads keys.
+            verified: reason != UNVERIFIED && route.verify.as_ref().is_none_or(|verification| verification.at_ingest),
+            ..Seen::default()
+        };
+        let letter = DeadLetter::refused_at_ingest(id, seen, reason, detail, now);
+        let mut message = letter.carried_by(keys.group.clone(), envelope::encode(webhook), keys.attributes());
+        // A stranger's copy of the body must not stand for the real one.
+        let proof = route.verify.as_ref().map(|verification| bind(verification, b"", webhook)).unwrap_or_default();
+        let parts = [
+            route.path.as_bytes(),
+            b"\0",
+            letter.reason.as_bytes(),
+            b"\0",
+            letter.detail.as_bytes(),
+            b"\0",
+            proof.as_bytes(),
+            b"\0",
+            &webhook.body,
+        ];
+        let failure = hex::encode(parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize());
+        // Also where another process keeps the same one.
+        message.dedup_id.clone_from(&failure);
+        if self.budget.is_stale(Instant::now()) {
+            let held = queue.holdings().await.unwrap_or_else(|error| {
+                warn!(error = %error, "what is kept of refused webhooks is not known, counting from what was");
+                None
+            });
+            self.budget.refresh(held);
+        }
+        let routes = self.routes.iter().filter(|route| route.can_refuse()).count();
+        let bytes = message.size() as u64;
+        let ask = Ask { route: &route.path, routes, source, failure: &failure, bytes };
+        match self.budget.take(ask, Instant::now()) {
+            Answer::Folded => return "before",
+            Answer::Full => return "no room",
+            Answer::Keep => {}
+        }
+        match queue.send(message).await {
+            Ok(_) => "yes",
+            Err(error) => {
+                warn!(error = %error, "what was refused could not be kept");
+                self.budget.give_back(ask);
+                "failed"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use towpath_types::dead_letter::REASONS;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_of_a_refusal_is_one_that_letters_are_known_by() {
+        let source = include_str!("refused.rs").split("fn reason").nth(1).expect("the reasons");
+        let arms = source.split("fn ").next().unwrap_or_default().split("=> \"").skip(1);
+        let reasons: Vec<&str> = arms.map(|arm| arm.split('"').next().expect("a reason")).collect();
+        assert!(reasons.len() >= 2 && reasons.contains(&Refusal::MissingKey(&[]).reason()), "{reasons:?}");
+        assert!(reasons.iter().all(|reason| REASONS.contains(reason)), "{reasons:?}");
+    }
+}

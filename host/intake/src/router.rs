@@ -1,0 +1,164 @@
+//! The routes of the front door.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::json;
+use towpath_config::route::{OnMissingKey, Route};
+use towpath_metrics::{self as metrics, STORY};
+use towpath_route::{Keys, keys};
+use towpath_types::envelope::{self, Webhook};
+use towpath_types::queue::{Arrival, NewMessage, Proof, QueueError};
+use tracing::{error, info, warn};
+
+use crate::budget::Source;
+use crate::ingest::{Ingest, problem};
+use crate::refused::{self, Refusal};
+
+/// The router: `POST {prefix}/{path}`, `GET /healthz`, `GET /readyz`.
+///
+/// | answer | when |
+/// |---|---|
+/// | 202 `{"id": …, "webhook_id": …, "group": …, "sequence": …}` | the webhook is stored |
+/// | 401 | the webhook fails the verification of its route |
+/// | 404 | no route has the path |
+/// | 408 | the server in front says that the body took too long |
+/// | 413 | the body is longer than the limit |
+/// | 422 | a key cannot be read, on a route with `on_missing_key = "refuse"` |
+/// | 400 | the body broke off, or is not HTTP |
+/// | 503 with `Retry-After` | it could not be stored: send it again |
+pub fn router(ingest: Arc<Ingest>, prefix: &str) -> Router {
+    let hooks = format!("{prefix}/{{*path}}");
+    Router::new()
+        .route(&hooks, post(accept))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .with_state(ingest)
+}
+
+async fn ready(State(ingest): State<Arc<Ingest>>) -> Response {
+    match ingest.health.ready() {
+        Ok(()) => "ready\n".into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    }
+}
+
+async fn accept(State(ingest): State<Arc<Ingest>>, Path(path): Path<String>, request: Request) -> Response {
+    let route = ingest.routes.by_path(path.trim_end_matches('/'));
+    let answer = match route {
+        Some(route) => take(&ingest, route, request).await,
+        None => {
+            info!(path, "webhook for a path without a route");
+            problem(StatusCode::NOT_FOUND, "no route has this path")
+        }
+    };
+    metrics::webhook(route.map_or("", |route| route.path.as_str()), answer.status().as_u16());
+    answer
+}
+
+async fn take(ingest: &Ingest, route: &Route, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let from = parts.extensions.get::<Source>().copied();
+    let body = match read_body(&parts.headers, body, ingest.body_limit).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    let webhook = Webhook { headers: headers(&parts.headers), body };
+    let mut proof = None;
+    if let Some(verification) = route.verify.as_ref().filter(|verification| verification.at_ingest) {
+        proof = match refused::check(verification, &webhook).await {
+            Ok(proof) => proof,
+            Err(why) => {
+                let refusal = Refusal::Unverified(verification, why);
+                return ingest.refuse(route, &webhook, &keys(route, &webhook), refusal, from).await;
+            }
+        };
+    }
+    let keys = keys(route, &webhook);
+    keys.problems.iter().for_each(|problem| metrics::unreadable_key(&route.path, problem.key, problem.why.code()));
+    if route.on_missing_key == OnMissingKey::Refuse && !keys.problems.is_empty() {
+        return ingest.refuse(route, &webhook, &keys, Refusal::MissingKey(&keys.problems), from).await;
+    }
+    // A proof is for one route: another may have the same secret.
+    let proof = proof.map(|proof| proof.of_route(&route.path));
+    store(ingest, route, webhook, keys, proof).await
+}
+
+async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, proof: Option<Proof>) -> Response {
+    let attributes = keys.attributes();
+    let Keys { group, former_group, dedup, proof_id, problems } = keys;
+    let (dedup_id, webhook_id) = dedup.map(|dedup| (dedup.id, dedup.webhook_id)).unzip();
+    let message = NewMessage {
+        group: group.clone(),
+        // Without a key of its own an event is the same as another if what was signed is, its time with it.
+        dedup_id: dedup_id
+            .or(proof_id)
+            .or_else(|| proof.as_ref().map(|proof| proof.id.clone()))
+            .unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+        body: envelope::encode(&webhook),
+        attributes,
+    };
+    // A disk may stall: until it has stored them, what waits is there once.
+    drop(webhook);
+    match ingest.queue.arrive(message, Arrival { proof, former_group }).await {
+        Ok(sent) => {
+            ingest.accepted.fetch_add(1, Ordering::Relaxed);
+            let (message_id, route, sequence) = (&sent.id, &route.path, sent.sequence.as_deref());
+            info!(target: STORY, %message_id, webhook_id, %group, route, sequence, "stored");
+            for problem in problems {
+                warn!(%message_id, %group, route, detail = %problem, "key unreadable, using the fallback");
+            }
+            let webhook_id = webhook_id.as_deref().unwrap_or(sent.id.as_str());
+            let body = json!({ "id": sent.id, "webhook_id": webhook_id, "group": group, "sequence": sent.sequence });
+            (StatusCode::ACCEPTED, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+        }
+        // The body fits; headers can still make a message too large for the queue.
+        Err(QueueError::Invalid(detail) | QueueError::TooLong { said: detail, .. }) => {
+            error!(route = route.path, detail, "webhook refused by the queue");
+            problem(StatusCode::PAYLOAD_TOO_LARGE, "body and headers together are too large")
+        }
+        Err(failure) => {
+            let cause = std::error::Error::source(&failure).map(ToString::to_string).unwrap_or_default();
+            error!(route = route.path, error = %failure, cause, "webhook could not be stored, the sender is asked to try again");
+            again("the event could not be stored: send it again")
+        }
+    }
+}
+
+async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, Response> {
+    let too_large = || problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is longer than {limit} bytes"));
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    match to_bytes(body, limit).await {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            Err(match cause {
+                cause if cause.contains("length limit exceeded") => too_large(),
+                cause if cause.contains("took too long") => problem(StatusCode::REQUEST_TIMEOUT, &cause),
+                cause if cause.contains("wait to be stored") => again(&cause),
+                _ => problem(StatusCode::BAD_REQUEST, "the body broke off"),
+            })
+        }
+    }
+}
+
+/// All headers in order, names in lower case, values byte for byte.
+fn headers(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+/// Asks the sender to send it again.
+fn again(detail: &str) -> Response {
+    let mut answer = problem(StatusCode::SERVICE_UNAVAILABLE, detail);
+    answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+    answer
+}

@@ -1,0 +1,145 @@
+//! Where a message's trace goes on: what the webhook brought, and what its target is told.
+//!
+//! A webhook brings `traceparent` ([W3C Trace Context](https://www.w3.org/TR/trace-context/)) as a header, or AWS's own
+//! `AWSTraceHeader` as a system attribute of SQS
+//! ([X-Ray](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader)).
+
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+/// The header of the trace.
+pub const TRACEPARENT: &str = "traceparent";
+
+/// The header of what systems on the way say to each other.
+pub const TRACESTATE: &str = "tracestate";
+
+/// What more of `tracestate` there is, is not passed on: so much everybody must. Source: section 3.3.1.5.
+const MAX_STATE: usize = 512;
+
+/// The trace that a webhook came with: its own header counts more than what the queue was told.
+pub fn brought(headers: &[(String, Vec<u8>)], aws: Option<&str>) -> Option<SpanContext> {
+    let all = |wanted| {
+        let headers = headers.iter().filter(move |(name, _)| name.eq_ignore_ascii_case(wanted));
+        headers.filter_map(|(_, value)| std::str::from_utf8(value).ok())
+    };
+    let state = || state(&all(TRACESTATE).collect::<Vec<_>>().join(","));
+    all(TRACEPARENT).next().and_then(|header| parse(header, state)).or_else(|| aws.and_then(parse_aws))
+}
+
+/// What the systems before say to those behind. One that cannot be read is none, and harms nothing else.
+fn state(text: &str) -> TraceState {
+    Some(text).filter(|text| text.len() <= MAX_STATE).and_then(|text| text.parse().ok()).unwrap_or(TraceState::NONE)
+}
+
+/// Makes this span, which nobody entered yet, go on with that trace. Without a collector it changes nothing.
+pub fn follow(span: &tracing::Span, parent: &SpanContext) {
+    let parent = Context::new().with_remote_span_context(parent.clone());
+    // A span that nobody collects cannot follow.
+    let _ = span.set_parent(parent);
+}
+
+/// What a target is told, `traceparent` and `tracestate`: the span that runs now where spans are collected, else what the
+/// webhook brought.
+pub fn told(brought: Option<&SpanContext>) -> Option<(String, String)> {
+    let context = tracing::Span::current().context();
+    let span = context.span();
+    let own = Some(span.span_context()).filter(|own| own.is_valid());
+    own.or(brought).map(|span| (write(span), span.trace_state().header()))
+}
+
+fn write(span: &SpanContext) -> String {
+    format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags().to_u8())
+}
+
+/// `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01`. Later versions may have more behind it.
+fn parse(text: &str, state: impl Fn() -> TraceState) -> Option<SpanContext> {
+    let mut parts = text.trim().split('-');
+    let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let known = version.len() == 2 && version != "ff" && (version != "00" || parts.next().is_none());
+    let lower =
+        |part: &str, length| part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if !known || !lower(version, 2) || !lower(trace, 32) || !lower(span, 16) || !lower(flags, 2) {
+        return None;
+    }
+    let sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
+    context(trace, span, sampled, state())
+}
+
+/// `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1`.
+fn parse_aws(text: &str) -> Option<SpanContext> {
+    let part = |name: &str| text.split(';').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
+    let (time, random) = part("Root")?.strip_prefix("1-")?.split_once('-')?;
+    context(&format!("{time}{random}"), part("Parent")?, part("Sampled") == Some("1"), TraceState::NONE)
+}
+
+fn context(trace: &str, span: &str, sampled: bool, state: TraceState) -> Option<SpanContext> {
+    let trace = Some(trace).filter(|trace| trace.len() == 32).and_then(|trace| TraceId::from_hex(trace).ok())?;
+    let span = Some(span).filter(|span| span.len() == 16).and_then(|span| SpanId::from_hex(span).ok())?;
+    let flags = if sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+    Some(SpanContext::new(trace, span, flags, true, state)).filter(SpanContext::is_valid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    #[test]
+    fn a_traceparent_is_read_as_the_standard_says() {
+        let cases = [
+            (PARENT, true),
+            ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", true),
+            ("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-later", true),
+            ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more", false),
+            ("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", false),
+            ("00-00000000000000000000000000000000-b7ad6b7169203331-01", false),
+            ("00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01", false),
+            ("00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", false),
+            ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331", false),
+            ("00-0af7651916cd43dd8448eb211c8031-b7ad6b7169203331-01", false),
+            ("", false),
+        ];
+        for (text, valid) in cases {
+            assert_eq!(parse(text, TraceState::default).is_some(), valid, "{text}");
+        }
+        assert_eq!(
+            parse(PARENT, TraceState::default).as_ref().map(write).as_deref(),
+            Some(PARENT),
+            "and written again"
+        );
+    }
+
+    #[test]
+    fn a_trace_header_of_aws_is_the_same_trace() {
+        let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+        let expected = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";
+        assert_eq!(parse_aws(header).as_ref().map(write).as_deref(), Some(expected));
+        for wrong in ["Root=1-5759e988-bd862e3fe1be46a994272793", "Root=2-5759e988-bd86;Parent=53995c3f42cd8ad8", "x"] {
+            assert_eq!(parse_aws(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn without_a_collector_a_target_is_told_what_the_webhook_brought() {
+        let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+        let told = |states: &[&str]| {
+            let mut headers = vec![header("traceparent", PARENT)];
+            headers.extend(states.iter().map(|state| header("tracestate", state)));
+            told(brought(&headers, None).as_ref()).expect("a trace")
+        };
+        let parent = PARENT.to_owned();
+        assert_eq!(told(&[]), (parent.clone(), String::new()));
+        assert_eq!(
+            told(&["congo=t61rcWkgMzE", "rojo=00f067"]),
+            (parent.clone(), "congo=t61rcWkgMzE,rojo=00f067".to_owned())
+        );
+        for unreadable in ["congo", "UPPER CASE=x", &format!("a={}", "x".repeat(512))] {
+            assert_eq!(told(&[unreadable]), (parent.clone(), String::new()), "{unreadable}");
+        }
+        assert_eq!(super::told(None), None);
+        let alone = [header("tracestate", "congo=t61rcWkgMzE")];
+        assert_eq!(brought(&alone, None), None, "it means nothing without the other");
+    }
+}

@@ -1,0 +1,84 @@
+//! A plugin's files: which one is meant, and is it whole?
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::error::LoadError;
+use super::manifest::{Manifest, ManifestError, sha256};
+use towpath_files::regular;
+use towpath_types::artifacts::{MAX_COMPONENT, MAX_MANIFEST, MAX_NATIVE};
+
+/// The file name of a built component in a plugin's folder.
+pub const COMPONENT: &str = "plugin.wasm";
+
+/// The file name of a precompiled plugin in a plugin's folder; its manifest is this with `.json` behind.
+pub const PRECOMPILED: &str = "plugin.cwasm";
+
+/// A plugin's code, with the digest of the component that it comes from.
+pub struct Artifact {
+    pub(super) bytes: Vec<u8>,
+    pub(super) digest: String,
+    pub(super) native: bool,
+}
+
+impl Artifact {
+    /// A component.
+    pub fn wasm(bytes: Vec<u8>) -> Artifact {
+        Artifact { digest: sha256(&bytes), bytes, native: false }
+    }
+
+    /// Native code, if its manifest vouches for it on this host. Whether the manifest is to be trusted is the
+    /// caller's business.
+    pub fn native(bytes: Vec<u8>, manifest: &Manifest) -> Result<Artifact, ManifestError> {
+        manifest.vouches_for(&bytes)?;
+        Ok(Artifact { bytes, digest: manifest.wasm_sha256.clone(), native: true })
+    }
+}
+
+/// The file that a plugin's path names: the file itself, or what is built in the folder. A host that can
+/// compile prefers the component, the other one the precompiled file.
+pub fn find(path: &Path) -> Result<PathBuf, LoadError> {
+    // What is neither a file nor a folder is refused when it is opened, and by its name.
+    if path.exists() && !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let order = match cfg!(feature = "compile") {
+        true => [COMPONENT, PRECOMPILED],
+        false => [PRECOMPILED, COMPONENT],
+    };
+    let found = order.iter().map(|name| path.join(name)).find(|file| file.exists());
+    found.ok_or_else(|| match path.is_dir() {
+        true => LoadError::NotBuilt(path.to_owned()),
+        false => LoadError::Missing(path.to_owned()),
+    })
+}
+
+/// Reads a plugin's file and checks it against the pin and, if it is precompiled, its manifest.
+pub(super) fn read(path: &Path, pin: Option<&str>) -> Result<Artifact, LoadError> {
+    let file = find(path)?;
+    if file.extension().is_none_or(|extension| extension != "cwasm") {
+        let artifact = Artifact::wasm(read_file(&file, MAX_COMPONENT)?);
+        check_pin(pin, &artifact.digest)?;
+        return Ok(artifact);
+    }
+    let bytes = read_file(&file, MAX_NATIVE)?;
+    let manifest_file = file.with_added_extension("json");
+    let text = read_file(&manifest_file, MAX_MANIFEST)?;
+    let wrong = |source| LoadError::Manifest { file: manifest_file.clone(), source };
+    let manifest = Manifest::read(&text).map_err(wrong)?;
+    let artifact = Artifact::native(bytes, &manifest).map_err(wrong)?;
+    check_pin(pin, &manifest.digest)?;
+    Ok(artifact)
+}
+
+/// Whether this is what the config pins.
+pub(super) fn check_pin(pin: Option<&str>, found: &str) -> Result<(), LoadError> {
+    match pin {
+        Some(pin) if pin != found => Err(LoadError::Pin { pinned: pin.to_owned(), found: found.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
+fn read_file(file: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
+    regular::read(file, limit).map_err(|source: io::Error| LoadError::Read { file: file.to_owned(), source })
+}

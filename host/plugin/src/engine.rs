@@ -1,0 +1,115 @@
+//! The WebAssembly engine: its settings, its linker, and the thread that makes its clock tick.
+
+use std::sync::Arc;
+
+use wasmtime::component::Linker;
+use wasmtime::{Config, Enabled, PoolingAllocationConfig};
+
+#[cfg(feature = "compile")]
+use super::cache::Cache;
+use super::guest::{self, Guest};
+use super::host::{MAX_TABLE, TICK, host_triple};
+
+/// What is cleaned by writing zeroes instead of being given back to the system, of each slot, where the system can tell which
+/// pages were written to. Where it cannot (Linux before 6.7), zeroing all of it would take longer than the call.
+const KEPT_MEMORY: usize = 1024 * 1024;
+const KEPT_TABLE: usize = 64 * 1024;
+
+/// The engine that all plugins of a process share. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    pub(super) wasmtime: wasmtime::Engine,
+    pub(super) linker: Arc<Linker<Guest>>,
+    #[cfg(feature = "compile")]
+    pub(super) cache: Option<Arc<Cache>>,
+}
+
+impl Engine {
+    /// An engine for this machine's architecture, with the CPU features that every machine of it has, and
+    /// with room for a few dozen calls at a time.
+    pub fn new() -> wasmtime::Result<Engine> {
+        Engine::with_slots(64)
+    }
+
+    /// An engine in which so many calls can run at the same time. One more is told that the host is
+    /// starved. A slot costs address space, and memory only once it was used.
+    pub fn with_slots(slots: usize) -> wasmtime::Result<Engine> {
+        Engine::start(config(Some(host_triple()))?, slots)
+    }
+
+    /// The same engine, which keeps what it compiles: the next start does not compile it again. Native code that somebody ships
+    /// beside a component is never run in its place, for it is outside the sandbox.
+    #[cfg(feature = "compile")]
+    #[must_use]
+    pub fn with_cache(self, cache: Cache) -> Engine {
+        Engine { cache: Some(Arc::new(cache)), ..self }
+    }
+
+    fn start(mut config: Config, slots: usize) -> wasmtime::Result<Engine> {
+        config.allocation_strategy(pool(u32::try_from(slots).unwrap_or(u32::MAX)));
+        let wasmtime = wasmtime::Engine::new(&config)?;
+        let linker = Arc::new(guest::linker(&wasmtime)?);
+        start_ticker(&wasmtime)?;
+        Ok(Engine {
+            wasmtime,
+            linker,
+            #[cfg(feature = "compile")]
+            cache: None,
+        })
+    }
+}
+
+/// Compiles a component for a target triple, into what [`Engine::new`] there can load.
+#[cfg(feature = "compile")]
+pub(super) fn precompile(wasm: &[u8], triple: &str) -> wasmtime::Result<Vec<u8>> {
+    compiler(triple)?.precompile_component(wasm)
+}
+
+#[cfg(feature = "compile")]
+pub(super) fn compiler(triple: &str) -> wasmtime::Result<wasmtime::Engine> {
+    wasmtime::Engine::new(&config(Some(triple))?)
+}
+
+fn config(triple: Option<&str>) -> wasmtime::Result<Config> {
+    let mut config = Config::new();
+    config.wasm_component_model(true).consume_fuel(true).epoch_interruption(true);
+    if let Some(triple) = triple {
+        config.target(triple)?;
+    }
+    Ok(config)
+}
+
+/// Instances live in slots that are kept and cleaned, not mapped anew for each message: that halves what a
+/// call costs, and unmapping would interrupt the other cores.
+fn pool(slots: u32) -> PoolingAllocationConfig {
+    let (memory, table) = match PoolingAllocationConfig::is_pagemap_scan_available() {
+        true => (KEPT_MEMORY, KEPT_TABLE),
+        false => (0, 0),
+    };
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(slots)
+        // A component is several core instances: the plugin, and what adapts it to WASI.
+        .total_core_instances(slots.saturating_mul(8))
+        .total_memories(slots.saturating_mul(2))
+        .total_tables(slots.saturating_mul(8))
+        .total_stacks(slots)
+        .table_elements(MAX_TABLE)
+        .linear_memory_keep_resident(memory)
+        .table_keep_resident(table)
+        .pagemap_scan(Enabled::Auto)
+        .max_unused_warm_slots(slots.min(64));
+    pool
+}
+
+/// A plain thread: a guest that spins can starve every timer of tokio. It ends with the engine.
+fn start_ticker(engine: &wasmtime::Engine) -> std::io::Result<()> {
+    let engine = engine.weak();
+    let tick = move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(TICK);
+        }
+    };
+    std::thread::Builder::new().name("towpath-ticker".to_owned()).spawn(tick).map(drop)
+}

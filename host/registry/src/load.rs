@@ -1,0 +1,127 @@
+//! Loading the plugins of a config, from folders and from the registry, side by side.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use futures_util::future::join_all;
+use tokio::sync::Semaphore;
+use tracing::{error, info, warn};
+
+use super::version::{LoadError, version};
+use super::{Chosen, Reference, Registry, Watch};
+use towpath_config::plugin::{Code, Settings};
+use towpath_plugin::{Engine, Plugin, Plugins};
+use towpath_types::clock::Clock;
+
+/// Which plugins could not be loaded, by their names in the config, and why.
+#[derive(Debug)]
+pub struct Failures(pub Vec<(String, LoadError)>);
+
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("plugins could not be loaded:")?;
+        self.0.iter().try_for_each(|(name, error)| write!(f, "\n  plugin.{name}: {}", error.in_words()))
+    }
+}
+
+impl std::error::Error for Failures {}
+
+/// The plugins of a config, and which versions of the registry they are, by their names in the config.
+type Loaded = (Vec<Plugin>, BTreeMap<String, Chosen>);
+
+/// Loads the plugins of a config, whose targets these are, and what keeps those of a registry up to date.
+pub async fn open(
+    engine: &Engine,
+    settings: &BTreeMap<String, Settings>,
+    targets: Vec<String>,
+    registry: Option<Registry>,
+    clock: Clock,
+) -> Result<(Plugins, Option<Watch>), Failures> {
+    let (plugins, running) = load(engine, settings.values(), &targets, registry.as_ref()).await?;
+    let plugins = Plugins::new(plugins);
+    let watch = registry.map(|registry| {
+        let settings = settings.values().cloned();
+        Watch::new(registry, engine.clone(), plugins.clone(), targets, settings, running, clock)
+    });
+    Ok((plugins, watch))
+}
+
+/// Loads plugins. One of a registry whose current version cannot be loaded starts with the last one before it that can;
+/// one that need not be there may be missing. All that is wrong otherwise is told at once.
+async fn load<'a>(
+    engine: &Engine,
+    plugins: impl IntoIterator<Item = &'a Settings>,
+    targets: &[String],
+    registry: Option<&Registry>,
+) -> Result<Loaded, Failures> {
+    // More than one for each core would only make threads.
+    let cores = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from));
+    let cores = &cores;
+    let loads = plugins.into_iter().map(|settings| async move {
+        let loaded = match &settings.code {
+            Code::Path(_) => at_path(engine, settings, targets, cores).await.map(|plugin| (plugin, None)),
+            Code::Registry(reference) => newest(engine, settings, reference, targets, registry).await,
+        };
+        (settings, loaded)
+    });
+    let (mut loaded, mut failures) = (Loaded::default(), Vec::new());
+    for (settings, result) in join_all(loads).await {
+        match result {
+            Ok((plugin, chosen)) => {
+                let digest = plugin.short_digest();
+                let version = chosen.as_ref().map_or(plugin.description().version.as_str(), |c| c.version.as_str());
+                info!(plugin = settings.name, version, digest, "plugin loaded");
+                loaded.1.extend(chosen.map(|chosen| (settings.name.clone(), chosen)));
+                loaded.0.push(plugin);
+            }
+            Err(error) if settings.optional => {
+                let problem = error.in_words();
+                warn!(plugin = settings.name, problem, "no candidate, its route goes on without one");
+            }
+            Err(error) => failures.push((settings.name.clone(), error)),
+        }
+    }
+    if failures.is_empty() { Ok(loaded) } else { Err(Failures(failures)) }
+}
+
+async fn newest(
+    engine: &Engine,
+    settings: &Settings,
+    reference: &Reference,
+    targets: &[String],
+    registry: Option<&Registry>,
+) -> Result<(Plugin, Option<Chosen>), LoadError> {
+    let registry = registry.ok_or(LoadError::NoRegistry)?;
+    let mut first = None;
+    for chosen in registry.resolve(reference, settings.min_sequence).await? {
+        match version(engine, settings, &chosen, targets, registry).await {
+            Ok(plugin) => return Ok((plugin, Some(chosen))),
+            Err(problem) if !registry.allows_fallback(&problem) => return Err(first.unwrap_or(problem)),
+            Err(problem) => {
+                let (plugin, version) = (&settings.name, chosen.version);
+                error!(
+                    plugin,
+                    version,
+                    problem = problem.in_words(),
+                    "version cannot be loaded, the one before it is tried"
+                );
+                first.get_or_insert(problem);
+            }
+        }
+    }
+    Err(first.unwrap_or(LoadError::NoRegistry))
+}
+
+async fn at_path(
+    engine: &Engine,
+    settings: &Settings,
+    targets: &[String],
+    cores: &Semaphore,
+) -> Result<Plugin, LoadError> {
+    let _core = cores.acquire().await;
+    let (engine, settings) = (engine.clone(), settings.clone());
+    let plugin = tokio::task::spawn_blocking(move || Plugin::load(&engine, settings)).await;
+    let plugin = plugin.map_err(|_| LoadError::Stopped)??;
+    plugin.check_targets(targets.iter().map(String::as_str))?;
+    Ok(plugin)
+}

@@ -1,0 +1,29 @@
+//! A lock between processes: a file that one of them holds.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use towpath_files::regular::{self, Links};
+
+/// How often a lock that somebody holds is tried again.
+const EVERY: Duration = Duration::from_millis(10);
+
+/// Locks this file, which is made if it is missing. The system lets go of the lock when the file is closed, or its process dies.
+/// One that is held for longer than `patience` is an error; so is a pipe in its place, which would wait for ever.
+pub(super) fn lock(path: &Path, patience: Duration) -> io::Result<File> {
+    let file = regular::open(OpenOptions::new().write(true).create(true).truncate(false), path, Links::Refuse)?;
+    let started = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if started.elapsed() < patience => std::thread::sleep(EVERY),
+            Err(TryLockError::WouldBlock) => {
+                let problem = format!("somebody has held the lock {} for {patience:?}", path.display());
+                return Err(io::Error::new(ErrorKind::TimedOut, problem));
+            }
+        }
+    }
+}

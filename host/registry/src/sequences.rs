@@ -1,0 +1,196 @@
+//! What a host remembers of signed pointers: the highest sequence of each, so that an older one is not taken for news.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use super::lock::lock;
+use towpath_files::{private, regular};
+
+/// The longest file, in bytes: some ten thousand pointers.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// How long another process may take to write the file.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why what was remembered cannot be read. A host does not go on without it: it would take an older pointer.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot read {}, which remembers the pointers of the registry that were seen ({problem}): if nobody put older ones there \
+    since, delete it",
+    file.display()
+)]
+pub struct SequencesError {
+    /// The file.
+    pub file: PathBuf,
+    /// Why.
+    pub problem: String,
+}
+
+/// The highest sequences that were seen. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Sequences(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Where they outlive the process; without it they are forgotten with it.
+    file: Option<PathBuf>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    highest: BTreeMap<String, u64>,
+    /// Whether the file does not have all of it, because it could not be written.
+    is_unkept: bool,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    v: u32,
+    /// By registry, plugin and channel.
+    highest: BTreeMap<String, u64>,
+}
+
+impl Sequences {
+    /// Those that this file remembers, which is made with the first one. It blocks.
+    pub fn kept_in(file: impl Into<PathBuf>) -> Result<Sequences, SequencesError> {
+        let file = file.into();
+        let highest = match read(&file) {
+            Ok(highest) => highest,
+            Err(error) => return Err(SequencesError { file, problem: error.to_string() }),
+        };
+        Ok(Sequences(Arc::new(Shared { file: Some(file), memory: Mutex::new(Memory { highest, is_unkept: false }) })))
+    }
+
+    /// The highest sequence of a pointer that was seen, or 0.
+    pub(super) fn highest(&self, pointer: &str) -> u64 {
+        let memory = self.0.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.highest.get(pointer).copied().unwrap_or_default()
+    }
+
+    /// Takes a sequence of a pointer, if none that is higher was seen; else that one. It blocks when the file does not have the
+    /// sequence.
+    pub(super) fn take(&self, pointer: &str, sequence: u64) -> Result<(), u64> {
+        let mut memory = self.0.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        match memory.highest.get(pointer).copied() {
+            Some(seen) if sequence < seen => return Err(seen),
+            Some(seen) if sequence == seen && !memory.is_unkept => return Ok(()),
+            _ => drop(memory.highest.insert(pointer.to_owned(), sequence)),
+        }
+        let Some(file) = &self.0.file else { return Ok(()) };
+        match keep(file, &memory.highest) {
+            // Another host that uses this file may have seen more.
+            Ok(kept) => {
+                let seen = kept.get(pointer).copied().unwrap_or_default();
+                *memory = Memory { highest: kept, is_unkept: false };
+                if sequence < seen { Err(seen) } else { Ok(()) }
+            }
+            // It is tried again at the next look, and told once.
+            Err(_) if memory.is_unkept => Ok(()),
+            Err(error) => {
+                memory.is_unkept = true;
+                let (file, problem) = (file.display(), error.to_string());
+                warn!(file = %file, problem, "cannot remember the newest pointer, after a restart an older one would be taken");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Adds these to the file: of each pointer the higher one stays.
+fn keep(file: &Path, seen: &BTreeMap<String, u64>) -> io::Result<BTreeMap<String, u64>> {
+    if let Some(folder) = file.parent() {
+        private::make_folder(folder)?;
+    }
+    let beside = file.with_added_extension("lock");
+    private::make(&beside)?;
+    let _lock = lock(&beside, PATIENCE)?;
+    let mut highest = read(file)?;
+    for (pointer, sequence) in seen {
+        let kept = highest.entry(pointer.clone()).or_default();
+        *kept = (*kept).max(*sequence);
+    }
+    let text = serde_json::to_vec_pretty(&Kept { v: 1, highest: highest.clone() })?;
+    let unfinished = file.with_added_extension(uuid::Uuid::new_v4().simple().to_string());
+    let mut written = private::create(&unfinished)?;
+    let renamed =
+        written.write_all(&text).and_then(|()| written.sync_all()).and_then(|()| fs::rename(&unfinished, file));
+    if renamed.is_err() {
+        drop(fs::remove_file(&unfinished));
+    }
+    renamed.map(|()| highest)
+}
+
+fn read(file: &Path) -> io::Result<BTreeMap<String, u64>> {
+    let bytes = match regular::read(file, MAX_FILE) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(error),
+    };
+    let kept: Kept = serde_json::from_slice(&bytes)?;
+    match kept.v {
+        1 => Ok(kept.highest),
+        v => Err(io::Error::other(format!("it has version {v}, this host reads version 1: upgrade the host"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_lower_sequence_is_refused_also_after_a_restart_and_by_another_host() {
+        let folder = TempDir::new().expect("folder");
+        let file = folder.path().join("store/pointers.json");
+        let first = Sequences::kept_in(&file).expect("none yet");
+        let second = Sequences::kept_in(&file).expect("none yet");
+        assert_eq!(first.take("crm@current", 5), Ok(()));
+        assert_eq!(first.take("crm@current", 5), Ok(()), "the same is looked at again and again");
+        assert_eq!(first.take("crm@current", 4), Err(5));
+        assert_eq!(first.take("erp@current", 1), Ok(()), "each has its own");
+        assert_eq!(second.take("crm@current", 3), Err(5), "another process with the same file");
+        assert_eq!(second.take("crm@current", 7), Ok(()));
+        let restarted = Sequences::kept_in(&file).expect("kept");
+        assert_eq!(restarted.take("crm@current", 6), Err(7));
+        assert_eq!(restarted.take("erp@current", 0), Err(1));
+        let names: Vec<_> = fs::read_dir(folder.path().join("store")).expect("folder").collect();
+        assert_eq!(names.len(), 2, "the file and its lock: {names:?}");
+        for name in names.into_iter().flatten() {
+            let mode = name.metadata().expect("it is there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_an_error_and_one_that_cannot_be_written_is_not() {
+        let folder = TempDir::new().expect("folder");
+        let file = folder.path().join("pointers.json");
+        fs::write(&file, "{").expect("written");
+        let error = Sequences::kept_in(&file).expect_err("damaged").to_string();
+        assert!(error.contains("delete it"), "{error}");
+        fs::File::create(&file).and_then(|file| file.set_len(3 << 30)).expect("sparse");
+        assert!(Sequences::kept_in(&file).expect_err("endless").to_string().contains("larger than"));
+        // A file is where its folder should be.
+        let nowhere = Sequences::kept_in(folder.path().join("nowhere/pointers.json")).expect("none yet");
+        fs::write(folder.path().join("nowhere"), "").expect("written");
+        assert_eq!(nowhere.take("crm@current", 2), Ok(()));
+        assert_eq!(nowhere.take("crm@current", 1), Err(2), "remembered as long as it runs");
+        // It is kept as soon as that is possible, also if nothing moved since.
+        fs::remove_file(folder.path().join("nowhere")).expect("out of the way");
+        assert_eq!(nowhere.take("crm@current", 2), Ok(()));
+        let restarted = Sequences::kept_in(folder.path().join("nowhere/pointers.json")).expect("kept");
+        assert_eq!(restarted.take("crm@current", 1), Err(2));
+    }
+}

@@ -1,0 +1,60 @@
+//! Loading one version of a plugin.
+
+use towpath_config::plugin::{Code, Settings};
+use towpath_plugin::{Engine, Plugin};
+
+use super::{Chosen, Registry, RegistryError};
+
+/// Why a plugin of a config is not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Its code is not good.
+    #[error(transparent)]
+    Plugin(#[from] towpath_plugin::LoadError),
+    /// Its release in the registry is not to be had, or not to be trusted.
+    #[error(transparent)]
+    Registry(Box<RegistryError>),
+    /// It is in a registry, and the config has none.
+    #[error("it has no path, and the config no registry: add path, or [registry]")]
+    NoRegistry,
+    /// The process is ending.
+    #[error("the host is stopping")]
+    Stopped,
+}
+
+impl LoadError {
+    /// The error and what caused it, in one line.
+    pub fn in_words(&self) -> String {
+        let first: &dyn std::error::Error = self;
+        let causes = std::iter::successors(Some(first), |cause: &&dyn std::error::Error| (*cause).source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+}
+
+impl From<RegistryError> for LoadError {
+    fn from(error: RegistryError) -> LoadError {
+        LoadError::Registry(Box::new(error))
+    }
+}
+
+/// Loads one version of a plugin.
+pub(super) async fn version(
+    engine: &Engine,
+    settings: &Settings,
+    chosen: &Chosen,
+    targets: &[String],
+    registry: &Registry,
+) -> Result<Plugin, LoadError> {
+    let name = match &settings.code {
+        Code::Registry(reference) => reference.name.as_str(),
+        Code::Path(_) => settings.name.as_str(),
+    };
+    let release = registry.release(name, chosen).await?;
+    let code = registry.code(&release).await?;
+    let (engine, settings) = (engine.clone(), settings.clone());
+    // Compiling takes a while.
+    let load = move || Plugin::from_artifact(&engine, settings, code);
+    let plugin = tokio::task::spawn_blocking(load).await.map_err(|_| LoadError::Stopped)??;
+    plugin.check_targets(targets.iter().map(String::as_str))?;
+    Ok(plugin)
+}

@@ -1,0 +1,146 @@
+//! Picking up new versions while messages flow. A version that cannot be loaded leaves the last good one running.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, error, info, warn};
+
+use super::version::{LoadError, version};
+use super::{Chosen, Registry, RegistryError};
+use towpath_config::plugin::{Code, Settings};
+use towpath_plugin::{Engine, Plugins};
+use towpath_types::clock::{Clock, Moment};
+
+/// How often pointers are looked at. A version is picked up within this and the time it takes to load it.
+const EVERY: Duration = Duration::from_secs(15);
+
+/// How long a driver waits for a look before it goes on with what it has.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The plugins of a registry, kept up to date.
+pub struct Watch {
+    registry: Registry,
+    engine: Engine,
+    plugins: Plugins,
+    targets: Vec<String>,
+    watched: Vec<Settings>,
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// When it was last looked. By both clocks: a function is frozen between invocations.
+    looked: Moment,
+    /// What runs, by names in the config.
+    running: BTreeMap<String, Chosen>,
+    /// What could not be loaded, by names in the config: said once.
+    failed: BTreeMap<String, Chosen>,
+}
+
+impl Watch {
+    /// Watches those of these plugins that come from a registry, beginning with what was loaded.
+    pub(super) fn new(
+        registry: Registry,
+        engine: Engine,
+        plugins: Plugins,
+        targets: Vec<String>,
+        settings: impl IntoIterator<Item = Settings>,
+        running: BTreeMap<String, Chosen>,
+        clock: Clock,
+    ) -> Watch {
+        let watched = settings.into_iter().filter(|settings| matches!(settings.code, Code::Registry(_))).collect();
+        let looked = clock.moment();
+        let state = Mutex::new(State { looked, running, failed: BTreeMap::new() });
+        Watch { registry, engine, plugins, targets, watched, clock, state }
+    }
+
+    /// Looks every 15 s, until it is dropped.
+    pub async fn run(&self) -> Infallible {
+        loop {
+            sleep(EVERY).await;
+            self.look(EVERY / 2).await;
+        }
+    }
+
+    /// Looks now, if it was not done in the last 15 s. For a driver that was asleep: it goes on after 5 s at the latest.
+    pub async fn look_if_due(&self) {
+        if timeout(PATIENCE, self.look(EVERY)).await.is_err() {
+            warn!(registry = self.registry.place(), "looking for new versions takes long, what was loaded counts on");
+        }
+    }
+
+    /// Looks, unless that was done within `recent`.
+    async fn look(&self, recent: Duration) {
+        let mut state = self.state.lock().await;
+        if state.looked.elapsed() < recent {
+            return;
+        }
+        // A look that fails or is broken off is not begun again at once.
+        state.looked = self.clock.moment();
+        let running = &state.running;
+        let looks = self.watched.iter().map(|settings| async move { (settings, self.newer(settings, running).await) });
+        for (settings, found) in join_all(looks).await {
+            let name = &settings.name;
+            match found {
+                Ok(None) => {}
+                Ok(Some((chosen, Ok(plugin)))) => {
+                    let digest = plugin.short_digest().to_owned();
+                    self.plugins.replace(*plugin);
+                    info!(plugin = name, version = chosen.version, digest, "plugin swapped");
+                    state.failed.remove(name);
+                    state.running.insert(name.clone(), chosen);
+                }
+                Ok(Some((chosen, Err(problem)))) => {
+                    let running = state.running.get(name).map(|running| running.version.as_str());
+                    let version = &chosen.version;
+                    let told = state.failed.get(name) == Some(&chosen);
+                    let problem = problem.in_words();
+                    match told {
+                        false => error!(
+                            plugin = name,
+                            version,
+                            running,
+                            problem,
+                            "the new version cannot be loaded, the last good one keeps running"
+                        ),
+                        true => {
+                            debug!(plugin = name, version, problem, "the new version still cannot be loaded")
+                        }
+                    }
+                    state.failed.insert(name.clone(), chosen);
+                }
+                // A candidate that was never published.
+                Err(RegistryError::Missing { .. }) if settings.optional => {}
+                Err(problem) if problem.is_suspicious() => {
+                    error!(plugin = name, problem = %problem, "the pointer is not used, the last good version keeps running");
+                }
+                Err(problem) => {
+                    warn!(plugin = name, problem = %problem, "cannot look for a new version, the last good one keeps running");
+                }
+            }
+        }
+    }
+
+    /// The version that a plugin should run, loaded, if it runs another one.
+    async fn newer(
+        &self,
+        settings: &Settings,
+        running: &BTreeMap<String, Chosen>,
+    ) -> Result<Option<Newer>, RegistryError> {
+        let Code::Registry(reference) = &settings.code else { return Ok(None) };
+        let Some(chosen) = self.registry.resolve(reference, settings.min_sequence).await?.into_iter().next() else {
+            return Ok(None);
+        };
+        if running.get(&settings.name) == Some(&chosen) {
+            return Ok(None);
+        }
+        let loaded = version(&self.engine, settings, &chosen, &self.targets, &self.registry).await;
+        Ok(Some((chosen, loaded.map(Box::new))))
+    }
+}
+
+type Newer = (Chosen, Result<Box<towpath_plugin::Plugin>, LoadError>);

@@ -1,0 +1,80 @@
+//! From a group template and a webhook to a group id.
+
+use std::borrow::Cow;
+
+use towpath_config::route::{Part, Template};
+use towpath_types::envelope::Webhook;
+use towpath_types::queue::GroupId;
+use towpath_types::queue::MAX_ID;
+
+use crate::key::{Key, stable_hash, written, written_before};
+use crate::problem::KeyProblem;
+
+/// What a template makes of a webhook.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Expanded {
+    pub(super) group: GroupId,
+    /// The group that earlier versions would have made of it, where that is another one.
+    pub(super) former: Option<GroupId>,
+    pub(super) problems: Vec<KeyProblem>,
+}
+
+/// The group id of a webhook, and what could not be read for it. A value that is missing, or not allowed in a group
+/// id, is replaced by a stable hash; so is one that could be read in two ways where it stands, and so are all values if
+/// the id would be too long. Never fails: a message that cannot be ordered by its key is still stored. All messages without
+/// the key share one group. Other values have other groups: an id can be taken apart in one way only.
+pub(super) fn expand(template: &Template, webhook: &Webhook) -> Expanded {
+    let mut problems = Vec::new();
+    let mut values = Vec::new();
+    for selector in template.selectors() {
+        let (value, problem) = Key::read(selector, webhook).into_parts();
+        problems.extend(problem.map(|why| KeyProblem { key: "group", selector: selector.clone(), why }));
+        values.push(value.unwrap_or_default());
+    }
+    let group = joined(template, &values, |at, value| {
+        let text = written(value);
+        if is_ambiguous(template, at, &text) { stable_hash(value) } else { text }
+    });
+    let former = joined(template, &values, |_, value| written_before(value));
+    let former = (former != group).then_some(former);
+    Expanded { group, former, problems }
+}
+
+fn joined(template: &Template, values: &[Cow<'_, [u8]>], write: impl Fn(usize, &[u8]) -> String) -> GroupId {
+    let group = join(template, values.iter().enumerate().map(|(at, value)| write(at, value)));
+    match group.len() > MAX_ID {
+        true => GroupId(join(template, values.iter().map(|value| stable_hash(value)))),
+        false => GroupId(group),
+    }
+}
+
+/// Whether the end of this value cannot be told: the literal behind it stands in it, or begins in it. The last value ends
+/// where the id does.
+fn is_ambiguous(template: &Template, at: usize, text: &str) -> bool {
+    let mut parts = template.parts().iter().skip_while({
+        let mut before = 0;
+        move |part| {
+            let skip = before <= at;
+            before += usize::from(matches!(part, Part::Value(_)));
+            skip
+        }
+    });
+    let Some(Part::Literal(literal)) = parts.next() else { return false };
+    if parts.next().is_none() {
+        return false;
+    }
+    let whole = format!("{text}{literal}");
+    // As it is looked for in a group: with one character before it at least.
+    whole.get(1..).and_then(|rest| rest.find(literal.as_str())) != Some(text.len() - 1)
+}
+
+fn join(template: &Template, mut values: impl Iterator<Item = String>) -> String {
+    let parts = template.parts().iter().map(|part| match part {
+        Part::Literal(literal) => literal.clone(),
+        Part::Value(_) => values.next().unwrap_or_default(),
+    });
+    parts.collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! From a webhook to what it is stored under: its group, its deduplication id, its `webhook-id`.
+
+mod expand;
+mod key;
+mod problem;
+
+use std::borrow::Cow;
+
+use sha2::{Digest, Sha256};
+use towpath_config::route::Route;
+use towpath_types::envelope::{self, Webhook};
+use towpath_types::message::{ORIGIN_ATTRIBUTE, WEBHOOK_ID_ATTRIBUTE, webhook};
+use towpath_types::queue::{Attribute, Attributes, GroupId, Received};
+use towpath_verify::bind;
+
+pub use key::Unreadable;
+pub use problem::KeyProblem;
+
+use expand::{Expanded, expand};
+use key::{Key, written};
+
+/// Reads the keys of a webhook.
+pub fn keys(route: &Route, webhook: &Webhook) -> Keys {
+    let Expanded { group, former, mut problems } = expand(&route.group, webhook);
+    let dedup = route.dedup.as_ref().and_then(|selector| match Key::read(selector, webhook) {
+        Key::Sound(key) => {
+            Some(Dedup { id: dedup_id(route, &key, webhook), webhook_id: webhook_id(route, &group, &key) })
+        }
+        // Two events that are cut off at the same place are not the same event.
+        Key::Doubtful(_, why) | Key::None(why) => {
+            problems.push(KeyProblem { key: "dedup", selector: selector.clone(), why });
+            None
+        }
+    });
+    let proof_id = match &route.verify {
+        Some(verification) if !verification.at_ingest && verification.signs_time() => {
+            Some(bind(verification, b"", webhook))
+        }
+        _ => None,
+    };
+    Keys { group, former_group: former, dedup, proof_id, problems }
+}
+
+/// The deduplication id of a key. What is stored before it is verified must not take the place of what is.
+fn dedup_id(route: &Route, key: &[u8], webhook: &Webhook) -> String {
+    match route.verify.as_ref().filter(|verification| !verification.at_ingest) {
+        Some(verification) => bind(verification, key, webhook),
+        None => written(key),
+    }
+}
+
+/// A message that came to the queue past ingest, with the attributes that ingest would have stored with it.
+pub fn identified<'a>(route: &Route, received: &'a Received) -> Cow<'a, Received> {
+    let Received { body, attributes, .. } = received;
+    let known = [WEBHOOK_ID_ATTRIBUTE, ORIGIN_ATTRIBUTE].iter().any(|name| attributes.contains_key(*name));
+    if route.dedup.is_none() || known || envelope::is_envelope(body) {
+        return Cow::Borrowed(received);
+    }
+    let own = webhook(body, attributes).map(|webhook| keys(route, &webhook).attributes()).unwrap_or_default();
+    let mut received = received.clone();
+    received.attributes.extend(own);
+    Cow::Owned(received)
+}
+
+/// The `webhook-id` of every webhook of this route and group with this deduplication key. Neither a path nor a group
+/// holds a zero byte, so different keys have different input.
+fn webhook_id(route: &Route, group: &GroupId, key: &[u8]) -> String {
+    let parts = [route.path.as_bytes(), b"\0", group.as_str().as_bytes(), b"\0", key];
+    let digest = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize();
+    let mut id = hex::encode(digest);
+    id.truncate(WEBHOOK_ID_DIGITS);
+    id.insert_str(0, "msg_");
+    id
+}
+
+/// How many hexadecimal digits a derived `webhook-id` has: 128 bits.
+const WEBHOOK_ID_DIGITS: usize = 32;
+
+/// What a webhook is stored under.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Keys {
+    /// Its group: always a valid group id.
+    pub group: GroupId,
+    /// The group that earlier versions gave it, where that is another one: what waits there comes first.
+    pub former_group: Option<GroupId>,
+    /// What makes it the same event as another, if the route names that and the webhook has it.
+    pub dedup: Option<Dedup>,
+    /// What tells a repeat where nothing else does: the signed time and all that was signed with it.
+    pub proof_id: Option<String>,
+    /// Keys that could not be read.
+    pub problems: Vec<KeyProblem>,
+}
+
+/// What tells that two webhooks are the same event.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dedup {
+    /// The deduplication id for the queue: the value, or its hash if it is no valid id; a hash of it and of the proof on a route
+    /// that is verified in the pipeline only.
+    pub id: String,
+    /// What the target sees as `webhook-id`: the same whenever the event is sent.
+    pub webhook_id: String,
+}
+
+impl Keys {
+    /// The attributes that the message carries for its target.
+    pub fn attributes(&self) -> Attributes {
+        let id = self.dedup.as_ref().map(|dedup| Attribute::text(dedup.webhook_id.clone()));
+        id.map(|id| (WEBHOOK_ID_ATTRIBUTE.to_owned(), id)).into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

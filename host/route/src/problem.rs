@@ -1,0 +1,24 @@
+//! Keys that could not be read.
+
+use std::fmt;
+
+use towpath_config::route::Selector;
+
+use crate::key::Unreadable;
+
+/// A key that could not be read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyProblem {
+    /// The key of the route: `group` or `dedup`.
+    pub key: &'static str,
+    /// Where its value should have been.
+    pub selector: Selector,
+    /// Why it could not be read.
+    pub why: Unreadable,
+}
+
+impl fmt::Display for KeyProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.key, self.selector, self.why)
+    }
+}

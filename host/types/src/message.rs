@@ -1,0 +1,199 @@
+//! The message as plugins see it: a received one with its webhook unpacked.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::envelope::{self, EnvelopeError, Webhook};
+use crate::queue::{AttributeValue, Attributes, GroupId, MessageId, Received};
+
+/// The attribute that carries an [`Origin`] as JSON: set when a dead letter is sent back.
+pub const ORIGIN_ATTRIBUTE: &str = "towpath-origin";
+
+/// The attribute that carries the `webhook-id` of a message whose route names a deduplication key.
+pub const WEBHOOK_ID_ATTRIBUTE: &str = "towpath-webhook-id";
+
+/// Attributes whose names begin so are the host's own and never become headers.
+const OWN_ATTRIBUTES: &str = "towpath-";
+
+/// Where a message that was sent again first came from.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Origin {
+    /// The id under which it first was stored.
+    pub id: MessageId,
+    /// When it first was stored.
+    pub sent_at: Timestamp,
+    /// What operators did to it since: no signature fits a body that was edited.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
+    /// What proves the notes: a MAC by a key that the config names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+}
+
+/// What an operator did to a dead letter, and why. It stays on the message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Note {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub text: String,
+    /// Whether the message was never verified, and the operator accepted it all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unverified: bool,
+}
+
+/// One queued webhook.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// What its target sees as `webhook-id`: stable over retries and redrives.
+    pub id: MessageId,
+    /// Its group.
+    pub group: GroupId,
+    /// The deduplication id, if the queue tells.
+    pub dedup_id: Option<String>,
+    /// The sequence number, if the queue tells.
+    pub sequence: Option<String>,
+    /// How often it was received, from 1.
+    pub receive_count: u32,
+    /// When it first was stored.
+    pub sent_at: Timestamp,
+    /// The queue's name.
+    pub source: String,
+    /// `AWSTraceHeader`, if the queue tells: the trace that the queue was told of.
+    pub aws_trace: Option<String>,
+    /// The request headers, in order, names in lower case.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The request body.
+    pub body: Vec<u8>,
+}
+
+impl Message {
+    /// Unpacks what was received from the queue `source`. An envelope brings its headers; a direct body
+    /// has its string and binary attributes as headers.
+    pub fn read(received: &Received, source: &str) -> Result<Message, EnvelopeError> {
+        let webhook = webhook(&received.body, &received.attributes)?;
+        let origin = origin(received);
+        Ok(Message {
+            id: webhook_id(&received.id, &received.attributes),
+            group: received.group.clone(),
+            dedup_id: received.dedup_id.clone(),
+            sequence: received.sequence.clone(),
+            receive_count: received.receive_count,
+            sent_at: origin.sent_at,
+            source: source.to_owned(),
+            aws_trace: received.trace.clone(),
+            headers: webhook.headers,
+            body: webhook.body,
+        })
+    }
+
+    /// The first header of this name (in lower case), if there is one.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_slice())
+    }
+}
+
+/// Where a received message first came from: itself, unless it was sent again.
+pub fn origin(received: &Received) -> Origin {
+    origin_of(&received.attributes).unwrap_or_else(|| Origin {
+        id: received.id.clone(),
+        sent_at: received.sent_at,
+        notes: Vec::new(),
+        mac: None,
+    })
+}
+
+/// What these attributes say of where their message first came from; nothing unless it was sent again.
+pub fn origin_of(attributes: &Attributes) -> Option<Origin> {
+    let carried = attributes.get(ORIGIN_ATTRIBUTE).and_then(|attribute| attribute.as_text());
+    carried.and_then(|text| serde_json::from_str(text).ok())
+}
+
+/// What a target sees as `webhook-id`: the one that was derived from the event's own key where the message was stored, or
+/// else the id under which it first was stored.
+pub fn webhook_id(id: &MessageId, attributes: &Attributes) -> MessageId {
+    let carried = attributes.get(WEBHOOK_ID_ATTRIBUTE).and_then(|attribute| attribute.as_text());
+    match carried {
+        Some(carried) => MessageId(carried.to_owned()),
+        None => origin_of(attributes).map_or_else(|| id.clone(), |origin| origin.id),
+    }
+}
+
+/// The webhook in a queued body: an envelope, or a direct body with its attributes as headers.
+pub fn webhook(body: &str, attributes: &Attributes) -> Result<Webhook, EnvelopeError> {
+    let mut webhook = envelope::decode(body)?;
+    if !envelope::is_envelope(body) {
+        webhook.headers = attribute_headers(attributes);
+    }
+    Ok(webhook)
+}
+
+/// Whether an attribute is the host's own, and never becomes a header.
+pub fn is_own(attribute: &str) -> bool {
+    attribute.starts_with(OWN_ATTRIBUTES)
+}
+
+fn attribute_headers(attributes: &Attributes) -> Vec<(String, Vec<u8>)> {
+    let foreign = attributes.iter().filter(|(name, _)| !is_own(name));
+    foreign
+        .map(|(name, attribute)| {
+            let value = match &attribute.value {
+                AttributeValue::Text(text) => text.clone().into_bytes(),
+                AttributeValue::Binary(bytes) => bytes.clone(),
+            };
+            (name.to_ascii_lowercase(), value)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::{Attribute, Handle};
+
+    fn received(body: String) -> Received {
+        Received {
+            id: "m-2".into(),
+            group: "g".into(),
+            dedup_id: None,
+            sequence: None,
+            receive_count: 1,
+            sent_at: Timestamp(5),
+            body,
+            attributes: Default::default(),
+            trace: None,
+            handle: Handle::from("h"),
+        }
+    }
+
+    #[test]
+    fn an_envelope_brings_its_own_headers() {
+        let webhook = Webhook { headers: vec![("a".into(), b"1".to_vec())], body: b"x".to_vec() };
+        let mut received = received(envelope::encode(&webhook));
+        received.attributes.insert("b".into(), Attribute::text("2"));
+        let message = Message::read(&received, "q").expect("readable");
+        assert_eq!(message.headers, webhook.headers);
+        assert_eq!(message.header("A"), Some(b"1".as_slice()));
+    }
+
+    #[test]
+    fn a_direct_body_has_its_attributes_as_headers_and_never_the_hosts_own() {
+        let mut received = received("{}".into());
+        received.attributes.insert("X-GitHub-Event".into(), Attribute::text("push"));
+        received.attributes.insert("towpath-anything".into(), Attribute::text("secret"));
+        let message = Message::read(&received, "q").expect("readable");
+        assert_eq!(message.headers, [("x-github-event".to_owned(), b"push".to_vec())]);
+    }
+
+    #[test]
+    fn a_message_that_was_sent_again_keeps_its_first_id_and_time() {
+        let mut received = received("{}".into());
+        let origin = Origin { id: "m-1".into(), sent_at: Timestamp(1), notes: Vec::new(), mac: None };
+        let text = serde_json::to_string(&origin).expect("json");
+        received.attributes.insert(ORIGIN_ATTRIBUTE.into(), Attribute::text(text));
+        let message = Message::read(&received, "q").expect("readable");
+        assert_eq!((message.id.as_str(), message.sent_at), ("m-1", Timestamp(1)));
+    }
+}

@@ -1,0 +1,241 @@
+//! What came of a message in one pass: the values that the pipeline's steps hand on.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::backoff::Backoff;
+use crate::foreign::Foreign;
+use crate::verdict::Reason;
+
+/// Every word that the story of a message uses for what happened: that it was stored, the outcomes of passes (see
+/// [`Outcome::code`]), and the levels of what else a host says about it.
+pub const OUTCOMES: [&str; 25] = [
+    "stored",
+    "delivered",
+    "skipped",
+    "unavailable",
+    "refused",
+    "held",
+    "rejected",
+    "deferred",
+    "plugin-error",
+    "plugin-trap",
+    "plugin-limit",
+    "plugin-fuel",
+    "plugin-timeout",
+    "bad-request",
+    "no-route",
+    "unreadable",
+    "unverified",
+    "parked",
+    "blocked",
+    "broken",
+    "error",
+    "warn",
+    "info",
+    "debug",
+    "trace",
+];
+
+/// What came of a message in this pass.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Every request was answered 2xx.
+    Delivered(Vec<Attempt>),
+    /// A target could not be reached, took too long, or answered a status that may pass.
+    Unavailable {
+        /// All attempts; the last is the one that failed.
+        attempts: Vec<Attempt>,
+        /// What the target asked for in `Retry-After`.
+        retry_after: Option<Duration>,
+        /// The target's own backoff.
+        backoff: Backoff,
+    },
+    /// A target answered a status that will not pass. The last attempt is the one.
+    Refused(Vec<Attempt>),
+    /// A target of the verdict must not be called now, so nothing of it was sent.
+    Held(Closed),
+    /// The plugin has nothing to do for it.
+    Skipped(Reason),
+    /// The plugin finds it wrong.
+    Rejected(Reason),
+    /// The plugin asks to be called again.
+    Deferred {
+        /// Why.
+        reason: Reason,
+        /// After about so long.
+        after: Option<Duration>,
+    },
+    /// The plugin failed.
+    Faulted(Fault),
+    /// It cannot be processed at all.
+    Misfit {
+        /// `no-route`, `unreadable` or `unverified`.
+        code: &'static str,
+        /// What is wrong, for the operator.
+        detail: String,
+    },
+    /// It was not tried: one before it in its group failed, or the time left would not have sufficed.
+    Blocked,
+    /// The host itself failed on it, by a panic for example.
+    Broken(String),
+}
+
+impl Outcome {
+    /// A constant for logs and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Outcome::Delivered(_) => "delivered",
+            Outcome::Unavailable { .. } => "unavailable",
+            Outcome::Refused(_) => "refused",
+            Outcome::Held(_) => "held",
+            Outcome::Skipped(_) => "skipped",
+            Outcome::Rejected(_) => "rejected",
+            Outcome::Deferred { .. } => "deferred",
+            Outcome::Faulted(fault) => fault.kind.code(),
+            Outcome::Misfit { code, .. } => code,
+            Outcome::Blocked => "blocked",
+            Outcome::Broken(_) => "broken",
+        }
+    }
+
+    /// The attempts that were made, in order.
+    pub fn attempts(&self) -> &[Attempt] {
+        match self {
+            Outcome::Delivered(attempts) | Outcome::Refused(attempts) | Outcome::Unavailable { attempts, .. } => {
+                attempts
+            }
+            _ => &[],
+        }
+    }
+}
+
+/// A target that must not be called now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Closed {
+    /// The target.
+    pub target: String,
+    /// Which gate.
+    pub gate: Gate,
+    /// Why, for the operator.
+    pub why: String,
+    /// When it is worth asking again, if that is known.
+    pub after: Option<Duration>,
+}
+
+/// The gates of a target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Gate {
+    /// Somebody said that it must not be called.
+    Hold,
+    /// Nobody knows whether it is on hold.
+    Unknown,
+    /// It was away, and is left alone for a while.
+    Breaker,
+    /// What waited is sent to it one after another.
+    Drain,
+    /// As many messages as may wait for it do already.
+    Crowd,
+}
+
+/// One HTTP request to a target and what came of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The target's name.
+    pub target: String,
+    /// The method.
+    pub method: String,
+    /// The path without its query, which may hold personal data.
+    pub path: String,
+    /// What was answered, if anything was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Why nothing was answered, or not to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+    /// The beginning of the answer's body, if the attempt failed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub excerpt: String,
+}
+
+impl fmt::Display for Attempt {
+    /// `sss: POST /tickets: 404`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} {}: ", self.target, self.method, self.path)?;
+        match (self.status, &self.error) {
+            (Some(status), None) => write!(f, "{status}"),
+            (Some(status), Some(error)) => write!(f, "{status}, then {error}"),
+            (None, error) => f.write_str(error.as_deref().unwrap_or("no answer")),
+        }
+    }
+}
+
+/// How a plugin failed, and what an author needs to find out why.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Fault {
+    /// The kind.
+    pub kind: FaultKind,
+    /// What happened.
+    pub message: String,
+    /// The guest's functions on the stack, innermost first.
+    pub trace: Vec<String>,
+    /// The end of what the guest wrote to stderr: a panic message, usually.
+    pub stderr: String,
+}
+
+impl Fault {
+    /// A fault without a stack.
+    pub fn new(kind: FaultKind, message: impl Into<String>) -> Fault {
+        Fault { kind, message: message.into(), trace: Vec::new(), stderr: String::new() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.code(), Foreign::line(&self.message))?;
+        for function in &self.trace {
+            write!(f, "\n    at {}", Foreign::line(function))?;
+        }
+        let stderr = self.stderr.trim_end();
+        if !stderr.is_empty() {
+            write!(f, "\n  stderr:\n{}", Foreign::block(stderr, "    "))?;
+        }
+        Ok(())
+    }
+}
+
+/// The kinds of plugin faults.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultKind {
+    /// It returned an error, or an empty list of requests.
+    Error,
+    /// It trapped.
+    Trap,
+    /// It wanted more memory, or gave back more, than it may.
+    Limit,
+    /// It ran out of fuel, and would again.
+    Fuel,
+    /// It ran past the wall clock with fuel left: the host is starved.
+    Timeout,
+    /// It asked for a request that the host does not make.
+    BadRequest,
+}
+
+impl FaultKind {
+    /// The dead-letter reason.
+    pub fn code(self) -> &'static str {
+        match self {
+            FaultKind::Error => "plugin-error",
+            FaultKind::Trap => "plugin-trap",
+            FaultKind::Limit => "plugin-limit",
+            FaultKind::Fuel => "plugin-fuel",
+            FaultKind::Timeout => "plugin-timeout",
+            FaultKind::BadRequest => "bad-request",
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Standard Webhooks: `webhook-id`, `webhook-timestamp` and `webhook-signature`; Svix's own names of them too.
+//!
+//! Source: `https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md`.
+
+use std::sync::Arc;
+
+use ring::signature::{ED25519, UnparsedPublicKey};
+
+use super::hmac::read_time;
+use super::mac::mac;
+use super::{Evidence, Unverified, same};
+use towpath_config::secrets::WebhookKey;
+use towpath_config::signature::{Algorithm, Encoding};
+use towpath_config::verify::{StandardWebhooks, Unit};
+use towpath_types::queue::Proof;
+
+pub(super) fn check(
+    scheme: &StandardWebhooks,
+    evidence: Evidence<'_>,
+    secrets: &[Arc<str>],
+) -> Result<Proof, Unverified> {
+    let is_svix = evidence.header("webhook-id").is_none() && evidence.header("svix-id").is_some();
+    let name = |part| format!("{}-{part}", if is_svix { "svix" } else { "webhook" });
+    let (stamp_name, signature_name) = (name("timestamp"), name("signature"));
+    let (id, stamp) = (evidence.expect(&name("id"))?, evidence.expect(&stamp_name)?);
+    let signed_at = read_time(Unit::Seconds, stamp).ok_or(Unverified::Malformed(stamp_name, "timestamp in seconds"))?;
+    let signatures = Signatures::read(evidence.expect(&signature_name)?);
+    if signatures.0.is_empty() {
+        return Err(Unverified::Malformed(signature_name, "signature v1,… or v1a,…"));
+    }
+    let pieces: [&[u8]; 5] = [id, b".", stamp, b".", evidence.body];
+    let (mut matches, mut usable, mut problem) = (false, false, None);
+    for secret in secrets {
+        // While secrets are rotated, one that is malformed must not refuse what another proves.
+        match WebhookKey::read(secret) {
+            Ok(key) => {
+                usable = true;
+                matches |= signatures.one_is_of(&key, &pieces);
+            }
+            Err(what) => problem = Some(what),
+        }
+    }
+    match (matches, problem) {
+        (true, _) => evidence.fresh(signed_at, scheme.tolerance, &pieces),
+        (false, Some(problem)) if !usable => Err(Unverified::Secret(problem)),
+        (false, _) => Err(Unverified::Mismatch(signature_name)),
+    }
+}
+
+/// Versions and signatures.
+struct Signatures(Vec<(Version, Vec<u8>)>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Symmetric,
+    Asymmetric,
+}
+
+impl Signatures {
+    fn read(value: &[u8]) -> Signatures {
+        let one = |text: &[u8]| {
+            let (version, digest) = match (text.strip_prefix(b"v1,"), text.strip_prefix(b"v1a,")) {
+                (Some(digest), _) => (Version::Symmetric, digest),
+                (_, Some(digest)) => (Version::Asymmetric, digest),
+                // Other versions may stand beside these.
+                (None, None) => return None,
+            };
+            Some((version, Encoding::Base64.decode(digest)?))
+        };
+        // An elliptic curve is dear, and nobody rotates this many keys at a time.
+        Signatures(value.split(|byte| *byte == b' ').filter_map(one).take(16).collect())
+    }
+
+    fn of(&self, version: Version) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().filter(move |(found, _)| *found == version).map(|(_, digest)| digest.as_slice())
+    }
+
+    fn one_is_of(&self, key: &WebhookKey, pieces: &[&[u8]]) -> bool {
+        match key {
+            WebhookKey::Public(key) => {
+                let (key, signed) = (UnparsedPublicKey::new(&ED25519, key), pieces.concat());
+                self.of(Version::Asymmetric).any(|signature| key.verify(&signed, signature).is_ok())
+            }
+            WebhookKey::Symmetric(key) => {
+                let mac = mac(Algorithm::Sha256, key, pieces);
+                self.of(Version::Symmetric).fold(false, |matches, digest| same(digest, &mac) | matches)
+            }
+        }
+    }
+}

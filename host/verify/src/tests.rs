@@ -1,0 +1,295 @@
+use towpath_config::verify::{Hmac, Stamp, StandardWebhooks, TOLERANCE, Unit, Written};
+
+use super::*;
+use towpath_config::signature::{Algorithm, Encoding};
+
+/// A webhook, and whether it passes.
+struct Case {
+    name: &'static str,
+    scheme: Scheme,
+    secrets: &'static [&'static str],
+    headers: &'static [(&'static str, &'static str)],
+    body: &'static str,
+    /// In seconds since 1970.
+    arrived: u64,
+}
+
+impl Case {
+    fn check_with(&self, headers: &[(&str, &str)], body: &str, arrived_ms: u64) -> Result<(), Unverified> {
+        let secrets = self.secrets.iter().map(|secret| Secret::new(*secret)).collect();
+        let verification = Verification { scheme: self.scheme.clone(), secrets, names: Vec::new(), at_ingest: false };
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+        let webhook = Webhook { headers, body: body.as_bytes().to_vec() };
+        check(&verification, Evidence::arriving(&webhook, Timestamp(arrived_ms)))
+    }
+
+    fn check(&self) -> Result<(), Unverified> {
+        self.check_with(self.headers, self.body, self.arrived * 1000)
+    }
+}
+
+const SLACK_BODY: &str = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
+
+/// One webhook of every scheme that passes. Where the provider publishes a vector it is that one; the others were made
+/// with Python's `hmac` and `cryptography`.
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn cases() -> Vec<Case> {
+    let standard_webhooks = || Scheme::StandardWebhooks(StandardWebhooks { tolerance: TOLERANCE });
+    let hmac = |algorithm, encoding, signed: &str, stamp: Option<(&str, Unit)>| {
+        let stamp = stamp.map(|(header, unit)| Stamp { header: header.to_owned(), unit });
+        let written = Written::Plain { prefix: "v1=".to_owned(), stamp };
+        let signed = signed.parse().expect("template");
+        let header = "x-signature".to_owned();
+        Scheme::Hmac(Hmac { header, written, algorithm, encoding, signed, tolerance: TOLERANCE })
+    };
+    vec![
+        Case {
+            // Its documentation, "Testing the webhook payload validation".
+            name: "github",
+            scheme: Scheme::github(),
+            secrets: &["It's a Secret to Everybody"],
+            headers: &[(
+                "x-hub-signature-256",
+                "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17",
+            )],
+            body: "Hello, World!",
+            arrived: 0,
+        },
+        Case {
+            // Its documentation, "Verifying requests from Slack".
+            name: "slack",
+            scheme: Scheme::slack(TOLERANCE),
+            secrets: &["8f742231b10e8888abcd99yyyzzz85a5"],
+            headers: &[
+                ("x-slack-request-timestamp", "1531420618"),
+                ("x-slack-signature", "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503"),
+            ],
+            body: SLACK_BODY,
+            arrived: 1_531_420_618,
+        },
+        Case {
+            // The vector of Standard Webhooks' own libraries.
+            name: "standard-webhooks",
+            scheme: standard_webhooks(),
+            secrets: &["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+            headers: &[
+                ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
+                ("webhook-timestamp", "1614265330"),
+                ("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
+            ],
+            body: "{\"test\": 2432232314}",
+            arrived: 1_614_265_330,
+        },
+        Case {
+            name: "standard-webhooks, asymmetric, beside other versions, by Svix's names",
+            scheme: standard_webhooks(),
+            secrets: &["whpk_A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="],
+            headers: &[
+                ("svix-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
+                ("svix-timestamp", "1614265330"),
+                (
+                    "svix-signature",
+                    "v2,AAAA v1,AAAA v1a,yoUrgEkc12aGqm0n4Sydmdz55xJfTz4AsAgieHFjmkR7LJtqVCZOQYzvvHjI5kAey+r4iaBGxTFRrl2iBQxtDQ==",
+                ),
+            ],
+            body: "{\"test\": 2432232314}",
+            arrived: 1_614_265_330,
+        },
+        Case {
+            name: "stripe, with a second signature of a secret that is rotated",
+            scheme: Scheme::stripe(None, TOLERANCE),
+            secrets: &["whsec_test"],
+            headers: &[(
+                "stripe-signature",
+                "t=1492774577,v1=00,v1=7656fc2882a7ca0a651666b36bf2f2f22ee204f54f608f227498a2419f2890b2,v0=6f",
+            )],
+            body: "{\"id\":\"evt_1\"}",
+            arrived: 1_492_774_577,
+        },
+        Case {
+            name: "shopify",
+            scheme: Scheme::shopify(),
+            secrets: &["hush"],
+            headers: &[("x-shopify-hmac-sha256", "qBvrsZF7RfB1iS6BX6IHqJTp5L911P7intnPeTPsH0I=")],
+            body: "{\"id\":820982911946154508}",
+            arrived: 0,
+        },
+        Case {
+            name: "hubspot",
+            scheme: Scheme::hubspot("https://hooks.example.com/hooks/hubspot", TOLERANCE),
+            secrets: &["yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy"],
+            headers: &[
+                ("x-hubspot-request-timestamp", "1700000000000"),
+                ("x-hubspot-signature-v3", "ggek1j4tSq2wp5HRdZfTcbCylyshYo64cocvAO3v4NU="),
+            ],
+            body: "[{\"eventId\":1}]",
+            arrived: 1_700_000_000,
+        },
+        Case {
+            // RFC 2202, test case 2.
+            name: "hmac of another hash",
+            scheme: hmac(Algorithm::Sha1, Encoding::Hex, "{body}", None),
+            secrets: &["Jefe"],
+            headers: &[("x-signature", "v1=effcdf6ae5eb2fa2d27416d5f184df9c259a7c79")],
+            body: "what do ya want for nothing?",
+            arrived: 0,
+        },
+        Case {
+            // RFC 4231, test case 2, with its text in a header and in the body.
+            name: "hmac over a header too, in a list of signatures, with the second of two secrets",
+            scheme: hmac(Algorithm::Sha256, Encoding::Hex, "{header:x-id} {body}", None),
+            secrets: &["new", "Jefe"],
+            headers: &[
+                ("x-id", "what do ya"),
+                ("x-signature", "v1=00, v1=5BDCC146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
+            ],
+            body: "want for nothing?",
+            arrived: 0,
+        },
+        Case {
+            // RFC 7617, section 2.
+            name: "basic",
+            scheme: Scheme::Token(Token::Basic { user: "Aladdin".to_owned() }),
+            secrets: &["open sesame"],
+            headers: &[("authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")],
+            body: "",
+            arrived: 0,
+        },
+        Case {
+            name: "bearer, in the other case",
+            scheme: Scheme::Token(Token::Bearer),
+            secrets: &["mF_9.B5f-4.1JqM"],
+            headers: &[("authorization", "bearer mF_9.B5f-4.1JqM")],
+            body: "",
+            arrived: 0,
+        },
+        Case {
+            name: "header",
+            scheme: Scheme::Token(Token::Header("x-gitlab-token".to_owned())),
+            secrets: &["mF_9.B5f"],
+            headers: &[("x-gitlab-token", "mF_9.B5f")],
+            body: "",
+            arrived: 0,
+        },
+    ]
+}
+
+#[test]
+fn every_scheme_lets_its_own_webhook_pass() {
+    for case in cases() {
+        assert_eq!(case.check(), Ok(()), "{}", case.name);
+    }
+}
+
+#[test]
+fn nothing_passes_with_another_secret() {
+    for case in cases() {
+        let other = Case { secrets: &["whsec_AAAA"], ..case };
+        assert!(matches!(other.check(), Err(Unverified::Mismatch(_))), "{}: {:?}", other.name, other.check());
+        let none = Case { secrets: &[], ..other };
+        assert!(matches!(none.check(), Err(Unverified::Mismatch(_))), "{}: {:?}", none.name, none.check());
+    }
+}
+
+#[test]
+fn nothing_that_is_signed_passes_with_another_body() {
+    for case in cases().iter().filter(|case| !matches!(case.scheme, Scheme::Token(_))) {
+        let checked = case.check_with(case.headers, &format!("{} ", case.body), case.arrived * 1000);
+        assert!(matches!(checked, Err(Unverified::Mismatch(_))), "{}: {checked:?}", case.name);
+    }
+}
+
+#[test]
+fn every_header_is_needed_and_must_be_what_it_should() {
+    for case in cases() {
+        for (index, (name, value)) in case.headers.iter().enumerate() {
+            let mut headers = case.headers.to_vec();
+            headers.remove(index);
+            let checked = case.check_with(&headers, case.body, case.arrived * 1000);
+            // Without Svix's id the other headers of that family are not looked at.
+            assert!(matches!(checked, Err(Unverified::Missing(_))), "{} without {name}: {checked:?}", case.name);
+            let broken = ["", "x", &value[..value.len() / 2], &value.replace(['1', 'Q', 'm', 'w'], "b")];
+            for broken in broken {
+                headers.insert(index, (name, broken));
+                let checked = case.check_with(&headers, case.body, case.arrived * 1000);
+                assert!(checked.is_err(), "{} with {name}: {broken}", case.name);
+                assert!(!checked.expect_err("checked").to_string().contains(value), "{} tells {name}", case.name);
+                headers.remove(index);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_signature_is_good_for_five_minutes_around_its_time() {
+    let timed = ["slack", "standard-webhooks", "stripe", "hubspot"];
+    for case in cases() {
+        let is_timed = timed.iter().any(|name| case.name.starts_with(name));
+        let check = |off| case.check_with(case.headers, case.body, (case.arrived * 1000).saturating_add_signed(off));
+        for (off, good) in [(300_000, true), (-300_000, true), (300_001, false), (-300_001, false)] {
+            let expired = matches!(check(off), Err(Unverified::Expired { off_s: 300, tolerance_s: 300 }));
+            let wanted = if is_timed && !good { expired } else { check(off).is_ok() };
+            assert!(wanted, "{} {off} ms off: {:?}", case.name, check(off));
+        }
+    }
+}
+
+#[test]
+fn a_timestamp_that_was_changed_is_no_signature_any_more() {
+    let later = [("t=1492774577", "t=1492774578"), ("1531420618", "1531420619"), ("1614265330", "1614265331")];
+    for case in cases() {
+        let changed = |value: &str| later.iter().fold(value.to_owned(), |value, (from, to)| value.replace(from, to));
+        let headers: Vec<(&str, String)> = case.headers.iter().map(|(name, value)| (*name, changed(value))).collect();
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        if headers != case.headers {
+            let checked = case.check_with(&headers, case.body, case.arrived * 1000);
+            assert!(matches!(checked, Err(Unverified::Mismatch(_))), "{}: {checked:?}", case.name);
+        }
+    }
+}
+
+#[test]
+fn a_secret_of_the_wrong_form_is_told() {
+    for (secret, says) in [
+        ("no base64!", "it is not base64 behind whsec_"),
+        ("whpk_AAAA", "it is not a public key of 32 bytes in base64 behind whpk_"),
+    ] {
+        let case = cases().remove(2);
+        let secrets = vec![Secret::new(secret)];
+        let verification = Verification { scheme: case.scheme, secrets, names: Vec::new(), at_ingest: false };
+        let headers = case.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
+        let webhook = Webhook { headers: headers.collect(), body: Vec::new() };
+        let checked = check(&verification, Evidence::arriving(&webhook, Timestamp(0)));
+        assert_eq!(checked, Err(Unverified::Secret(says)));
+    }
+}
+
+#[test]
+fn one_malformed_secret_of_two_does_not_refuse_what_the_other_proves() {
+    for case in cases() {
+        for malformed in ["", "whsec_!", "whpk_AAAA", "to\nken", "\u{0}"] {
+            let good = case.secrets.iter().map(|secret| Secret::new(*secret));
+            for first in [true, false] {
+                let mut secrets: Vec<Secret> = good.clone().collect();
+                secrets.insert(if first { 0 } else { secrets.len() }, Secret::new(malformed));
+                let scheme = case.scheme.clone();
+                let verification = Verification { scheme, secrets, names: Vec::new(), at_ingest: false };
+                let headers = case.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
+                let webhook = Webhook { headers: headers.collect(), body: case.body.as_bytes().to_vec() };
+                let evidence = Evidence::arriving(&webhook, Timestamp(case.arrived * 1000));
+                assert_eq!(check(&verification, evidence), Ok(()), "{} beside {malformed:?}", case.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_malformed_secret_beside_a_wrong_one_is_no_excuse_for_a_wrong_signature() {
+    let case = cases().remove(2);
+    let secrets = vec![Secret::new("whsec_!"), Secret::new("whsec_d3JvbmcgYnV0IHdlbGwgZm9ybWVkIHNlY3JldA==")];
+    let verification = Verification { scheme: case.scheme, secrets, names: Vec::new(), at_ingest: false };
+    let headers = case.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
+    let webhook = Webhook { headers: headers.collect(), body: case.body.as_bytes().to_vec() };
+    let checked = check(&verification, Evidence::arriving(&webhook, Timestamp(case.arrived * 1000)));
+    assert!(matches!(checked, Err(Unverified::Mismatch(_))), "{checked:?}");
+}
