@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use towpath_config::Config;
-use towpath_config::target::Auth;
+use towpath_config::target::{Auth, Target};
 use towpath_types::envelope::{self, Webhook};
 use towpath_types::message::Message;
 use towpath_types::queue::{Attribute, AttributeValue, Attributes};
@@ -54,7 +54,7 @@ impl SecretHeaders {
             headers.secrets.extend(route.secret_header().map(as_read));
             headers.proofs.extend(route.verify.as_ref().and_then(|verify| verify.proof_header()).map(as_read));
         }
-        let auth = config.targets.values().flat_map(|target| &target.auth).flat_map(Auth::headers);
+        let auth = config.targets.values().filter_map(Target::http).flat_map(|http| &http.auth).flat_map(Auth::headers);
         headers.secrets.extend(auth.map(|name| as_read(name.as_str())));
         headers
     }

@@ -262,7 +262,8 @@ impl Checker<'_> {
     fn plugin_secrets(&mut self, targets: &BTreeMap<String, Target>, plugins: &BTreeMap<String, Settings>) {
         for (name, target) in targets {
             let unknown = |secret: &&String| !plugins.values().any(|plugin| plugin.secrets.contains_key(*secret));
-            for secret in target.plugin_secrets.iter().filter(unknown) {
+            let listed = target.http().into_iter().flat_map(|http| &http.plugin_secrets);
+            for secret in listed.filter(unknown) {
                 let hint = format!("add secrets = [{secret:?}] to the plugin that sends it");
                 self.wrong(
                     format!("target.{name}.plugin_secrets"),

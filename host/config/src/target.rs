@@ -18,6 +18,34 @@ use crate::Secret;
 pub struct Target {
     /// Its name.
     pub name: String,
+    /// What it is, and how it is reached.
+    pub kind: Kind,
+    /// The longest that an attempt may take before it is answered.
+    pub timeout: Duration,
+    /// The statuses that are retried.
+    pub retry_on: Statuses,
+    /// The statuses that its breaker counts as failures.
+    pub breaker_on: Statuses,
+    /// How long to wait between attempts.
+    pub backoff: Backoff,
+    /// When it is left alone for a while.
+    pub breaker: BreakerPolicy,
+    /// How much it is called at most.
+    pub limits: Limits,
+    /// Whether it is on hold.
+    pub hold: bool,
+}
+
+/// The kinds of targets.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// An HTTP service.
+    Http(Http),
+}
+
+/// An HTTP service.
+#[derive(Clone, Debug)]
+pub struct Http {
     /// Its base URL; a request's path is appended to it.
     pub url: Url,
     /// How the host proves who it is.
@@ -28,20 +56,15 @@ pub struct Target {
     pub plugin_secrets: BTreeSet<String>,
     /// The headers that plugins may set although they can send a request elsewhere behind the target's front.
     pub plugin_headers: HashSet<HeaderName>,
-    /// The longest that the status of an answer may take.
-    pub timeout: Duration,
-    /// The statuses that are tried again.
-    pub retry_on: Statuses,
-    /// The statuses that its breaker counts as failures.
-    pub breaker_on: Statuses,
-    /// How long to wait between tries.
-    pub backoff: Backoff,
-    /// When it is left alone for a while.
-    pub breaker: BreakerPolicy,
-    /// How much it is called at most.
-    pub limits: Limits,
-    /// Whether it must not be called now.
-    pub hold: bool,
+}
+
+impl Target {
+    /// What it is as an HTTP service.
+    pub fn http(&self) -> Option<&Http> {
+        match &self.kind {
+            Kind::Http(http) => Some(http),
+        }
+    }
 }
 
 /// How an endpoint is reached.

@@ -16,7 +16,7 @@ use opentelemetry::{KeyValue, global};
 
 use capped::{Capped, OTHER};
 use towpath_types::dead_letter::REASONS;
-use towpath_types::outcome::Attempt;
+use towpath_types::outcome::{Answer, Attempt};
 
 /// The name of the meter.
 const METER: &str = "towpath";
@@ -265,17 +265,17 @@ pub fn holds_unreadable() {
 
 /// A request to a target was made.
 pub fn attempted(attempt: &Attempt, took: Duration) {
-    let status = STATUSES.value(&attempt.target, &status(attempt));
+    let status = STATUSES.value(&attempt.target, &status(&attempt.answer));
     let target = KeyValue::new("target", attempt.target.clone());
     METRICS.attempts.add(1, &[target.clone(), KeyValue::new("status", status)]);
     METRICS.attempt_duration.record(took.as_secs_f64(), &[target]);
 }
 
-/// The label of an answer. What was not answered to its end has the status `none`.
-fn status(attempt: &Attempt) -> String {
-    match (attempt.status, &attempt.error) {
-        (Some(status), None) => status.to_string(),
-        _ => "none".to_owned(),
+/// The label of an answer. One that is missing, or broke off, has the status `none`.
+fn status(answer: &Answer) -> String {
+    match answer {
+        Answer::Status { status, .. } => status.to_string(),
+        Answer::Broken { .. } | Answer::None { .. } => "none".to_owned(),
     }
 }
 
@@ -310,13 +310,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_broke_off_has_no_status() {
-        let attempt = |status, error: Option<&str>| {
-            let (target, method, path) = ("sss".to_owned(), "POST".to_owned(), "/".to_owned());
-            let error = error.map(str::to_owned);
-            self::status(&Attempt { target, method, path, status, error, millis: 1, excerpt: String::new() })
-        };
-        assert_eq!(attempt(Some(503), None), "503");
-        assert_eq!(attempt(Some(200), Some("the answer broke off")), "none");
-        assert_eq!(attempt(None, Some("cannot connect")), "none");
+        assert_eq!(status(&Answer::Status { status: 503, excerpt: String::new() }), "503");
+        assert_eq!(status(&Answer::Broken { status: 200, problem: "the answer broke off".to_owned() }), "none");
+        assert_eq!(status(&Answer::None { problem: "cannot connect".to_owned() }), "none");
     }
 }

@@ -10,7 +10,9 @@ use wasmtime::component::Component;
 use super::artifact::{self, Artifact, check_pin};
 use super::bindings::TransformerPre;
 use super::error::LoadError;
-use super::host::{CONTRACT, host_triple};
+use super::host::CONTRACT;
+#[cfg(feature = "compile")]
+use super::host::host_triple;
 use super::{Engine, Plugin, call, guest, v1};
 use towpath_config::plugin::Settings;
 use towpath_types::clock::Timestamp;

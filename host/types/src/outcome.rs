@@ -140,8 +140,9 @@ pub enum Gate {
     Crowd,
 }
 
-/// One HTTP request to a target and what came of it.
+/// One request to a target, and its answer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(from = "StoredAttempt", into = "StoredAttempt")]
 pub struct Attempt {
     /// The target's name.
     pub target: String,
@@ -149,27 +150,106 @@ pub struct Attempt {
     pub method: String,
     /// The path without its query, which may hold personal data.
     pub path: String,
-    /// What was answered, if anything was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// Why nothing was answered, or not to the end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+    /// What the target answered.
+    pub answer: Answer,
     /// How long it took, in milliseconds.
     pub millis: u64,
-    /// The beginning of the answer's body, if the attempt failed.
+}
+
+/// What a target answered to a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// A status; with the beginning of the body, unless it is a success.
+    Status {
+        /// The status.
+        status: u16,
+        /// The beginning of the body; empty for a success.
+        excerpt: String,
+    },
+    /// A status, and then the connection broke.
+    Broken {
+        /// The status.
+        status: u16,
+        /// What broke.
+        problem: String,
+    },
+    /// Nothing: no connection, no answer in time.
+    None {
+        /// Why.
+        problem: String,
+    },
+}
+
+impl Answer {
+    /// The status, if there is one.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Answer::Status { status, .. } | Answer::Broken { status, .. } => Some(*status),
+            Answer::None { .. } => None,
+        }
+    }
+
+    /// Why there is no answer, or no whole one.
+    pub fn problem(&self) -> Option<&str> {
+        match self {
+            Answer::Status { .. } => None,
+            Answer::Broken { problem, .. } | Answer::None { problem } => Some(problem),
+        }
+    }
+
+    /// The beginning of the body; empty if nothing is kept of it.
+    pub fn excerpt(&self) -> &str {
+        match self {
+            Answer::Status { excerpt, .. } => excerpt,
+            Answer::Broken { .. } | Answer::None { .. } => "",
+        }
+    }
+}
+
+/// An attempt as dead letters store it.
+#[derive(Serialize, Deserialize)]
+struct StoredAttempt {
+    target: String,
+    method: String,
+    path: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    millis: u64,
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub excerpt: String,
+    excerpt: String,
+}
+
+impl From<StoredAttempt> for Attempt {
+    fn from(stored: StoredAttempt) -> Attempt {
+        let StoredAttempt { target, method, path, status, error, millis, excerpt } = stored;
+        let answer = match (status, error) {
+            (Some(status), None) => Answer::Status { status, excerpt },
+            (Some(status), Some(problem)) => Answer::Broken { status, problem },
+            (None, problem) => Answer::None { problem: problem.unwrap_or_else(|| "no answer".to_owned()) },
+        };
+        Attempt { target, method, path, answer, millis }
+    }
+}
+
+impl From<Attempt> for StoredAttempt {
+    fn from(attempt: Attempt) -> StoredAttempt {
+        let Attempt { target, method, path, answer, millis } = attempt;
+        let (status, error) = (answer.status(), answer.problem().map(str::to_owned));
+        let excerpt = answer.excerpt().to_owned();
+        StoredAttempt { target, method, path, status, error, millis, excerpt }
+    }
 }
 
 impl fmt::Display for Attempt {
     /// `sss: POST /tickets: 404`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} {}: ", self.target, self.method, self.path)?;
-        match (self.status, &self.error) {
-            (Some(status), None) => write!(f, "{status}"),
-            (Some(status), Some(error)) => write!(f, "{status}, then {error}"),
-            (None, error) => f.write_str(error.as_deref().unwrap_or("no answer")),
+        match &self.answer {
+            Answer::Status { status, .. } => write!(f, "{status}"),
+            Answer::Broken { status, problem } => write!(f, "{status}, then {problem}"),
+            Answer::None { problem } => f.write_str(problem),
         }
     }
 }
@@ -236,6 +316,39 @@ impl FaultKind {
             FaultKind::Fuel => "plugin-fuel",
             FaultKind::Timeout => "plugin-timeout",
             FaultKind::BadRequest => "bad-request",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_is_stored_as_earlier_versions_stored_it() {
+        let cases = [
+            (
+                Answer::Status { status: 404, excerpt: "gone".to_owned() },
+                r#"{"target":"sss","method":"POST","path":"/t","status":404,"millis":3,"excerpt":"gone"}"#,
+            ),
+            (
+                Answer::Status { status: 204, excerpt: String::new() },
+                r#"{"target":"sss","method":"POST","path":"/t","status":204,"millis":3}"#,
+            ),
+            (
+                Answer::Broken { status: 200, problem: "cut".to_owned() },
+                r#"{"target":"sss","method":"POST","path":"/t","status":200,"error":"cut","millis":3}"#,
+            ),
+            (
+                Answer::None { problem: "timed out".to_owned() },
+                r#"{"target":"sss","method":"POST","path":"/t","error":"timed out","millis":3}"#,
+            ),
+        ];
+        for (answer, stored) in cases {
+            let (target, method, path) = ("sss".to_owned(), "POST".to_owned(), "/t".to_owned());
+            let attempt = Attempt { target, method, path, answer, millis: 3 };
+            assert_eq!(serde_json::to_string(&attempt).expect("JSON"), stored);
+            assert_eq!(serde_json::from_str::<Attempt>(stored).expect(stored), attempt);
         }
     }
 }

@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use towpath_config::plugin::Code;
+use towpath_config::target::Kind;
 use towpath_config::{Config, Secret, Secrets};
 use towpath_local::endpoint;
 use towpath_telemetry::Telemetry;
@@ -124,8 +126,9 @@ async fn redirect(config: &mut Config, chaos: Chaos, host: &mut Supervisor, outp
     let (_, address) = Sss::start(chaos, Box::new(show), host.stop.clone(), &mut host.tasks).await?;
     for (name, target) in &mut config.targets {
         let url = format!("http://{address}/{name}");
-        target.url = url.parse().unwrap_or_else(|_| target.url.clone());
-        target.reach.allow_private = true;
+        let Kind::Http(http) = &mut target.kind;
+        http.url = url.parse().with_context(|| format!("the name of the target {name:?} cannot be part of a URL"))?;
+        http.reach.allow_private = true;
     }
     info!(address = %address, "every target is the fake SSS");
     Ok(())

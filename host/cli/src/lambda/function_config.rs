@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use toml::{Table, Value};
 use towpath_config::plugin::Settings;
-use towpath_config::target::Target;
+use towpath_config::target::{Kind, Target};
 use towpath_config::{RegistryConfig, RegistryUrl, Secret};
 use towpath_files::private;
 use towpath_files::regular::{self, MAX_CONFIG};
@@ -67,8 +67,9 @@ impl FunctionConfig {
             set(&mut file, "plugin", name, "sha256", None);
         }
         for (name, target) in &source.targets {
-            set(&mut file, "target", name, "url", Some(target.url.to_string().into()));
-            set(&mut file, "target", name, "allow_private", Some(target.reach.allow_private.into()));
+            let Kind::Http(http) = &target.kind;
+            set(&mut file, "target", name, "url", Some(http.url.to_string().into()));
+            set(&mut file, "target", name, "allow_private", Some(http.reach.allow_private.into()));
         }
         let path = folder.path().join("towpath.toml");
         private::write(&path, file.to_string().as_bytes()).with_context(|| format!("writing {}", path.display()))?;

@@ -7,7 +7,7 @@ use url::{Host, Url};
 use super::super::{Config, Mistake};
 use super::Checker;
 use super::routes::SHORTEST_MAX_AGE;
-use crate::target::Target;
+use crate::target::{Http, Target};
 
 impl Checker<'_> {
     pub(super) fn agreement(&mut self, config: &Config) {
@@ -15,7 +15,9 @@ impl Checker<'_> {
         let ages = config.routes.iter().map(|route| route.max_age);
         let longest = ages.filter(|max_age| *max_age >= SHORTEST_MAX_AGE).max();
         for (name, target) in &config.targets {
-            if is_reached_at(config.ingest.listen, &target.url) && config.queue.url.is_none() {
+            if target.http().is_some_and(|http| is_reached_at(config.ingest.listen, &http.url))
+                && config.queue.url.is_none()
+            {
                 let hint = "its messages would come in again, for ever: the target is another server";
                 self.wrong(format!("target.{name}.url"), "is where ingest listens", hint);
             }
@@ -48,7 +50,7 @@ impl Checker<'_> {
             warnings.push(warning(format!("plugin.{name}"), "no route uses it", "it is loaded all the same"));
         }
         for (name, plugin) in &config.plugins {
-            let taken = |secret: &str| config.targets.values().any(|target| target.plugin_secrets.contains(secret));
+            let taken = |secret: &str| https(config).any(|http| http.plugin_secrets.contains(secret));
             for secret in plugin.secrets.keys().filter(|secret| !taken(secret) && self.found.is_sound("target")) {
                 let problem = format!("no target takes the secret {secret:?} from plugins");
                 let hint = "add it to plugin_secrets of the target that it is for";
@@ -84,8 +86,12 @@ impl Checker<'_> {
     }
 }
 
+fn https(config: &Config) -> impl Iterator<Item = &Http> {
+    config.targets.values().filter_map(Target::http)
+}
+
 fn sends_secrets_in_clear(target: &Target) -> bool {
-    target.url.scheme() == "http" && !target.reach.allow_private && !target.auth.is_empty()
+    target.http().is_some_and(|http| http.url.scheme() == "http" && !http.reach.allow_private && !http.auth.is_empty())
 }
 
 /// Whether a request to this URL comes to a server that listens here on this machine.

@@ -10,7 +10,7 @@ use super::Checker;
 use crate::headers::{is_forbidden, steers};
 use crate::network;
 use crate::pem::has_certificates;
-use crate::target::{BreakerPolicy, Limits, Reach, Statuses, Target};
+use crate::target::{BreakerPolicy, Http, Kind, Limits, Reach, Statuses, Target};
 use towpath_files::regular;
 use towpath_types::backoff::Backoff;
 use towpath_types::queue::MAX_VISIBILITY;
@@ -71,21 +71,9 @@ impl Checker<'_> {
             let hint = "certificates are shown in TLS: make the URL https, or leave them out";
             self.wrong(format!("{at}.{key}"), "has no effect on an http URL", hint);
         }
-        Some(Target {
-            name,
-            url,
-            auth,
-            reach,
-            plugin_secrets: target.plugin_secrets.into_iter().collect(),
-            plugin_headers,
-            timeout,
-            retry_on,
-            breaker_on,
-            backoff,
-            breaker,
-            limits,
-            hold: target.hold,
-        })
+        let plugin_secrets = target.plugin_secrets.into_iter().collect();
+        let kind = Kind::Http(Http { url, auth, reach, plugin_secrets, plugin_headers });
+        Some(Target { name, kind, timeout, retry_on, breaker_on, backoff, breaker, limits, hold: target.hold })
     }
 
     /// Headers that plugins may set only where the target allows it.

@@ -96,6 +96,7 @@ fn every_way_to_prove_oneself_to_a_target_is_read() {
     for (case, schemes) in cases {
         let config = unfilled(&with("", &format!("auth = {case}"))).unwrap_or_else(|error| panic!("{case}: {error}"));
         let target = &config.targets["t"];
+        let target = target.http().expect("http");
         assert_eq!((target.auth.len(), target.reach.identity.is_some()), (schemes, case.contains("mtls")), "{case}");
     }
 }
@@ -210,6 +211,7 @@ fn a_token_endpoint_is_reached_in_its_own_way() {
     };
     let config = unfilled(&oauth2(", proxy = 'http://q.example'")).expect("a config");
     let target = &config.targets["t"];
+    let target = target.http().expect("http");
     let [Auth::Oauth2(oauth)] = target.auth.as_slice() else { panic!("{:?}", target.auth) };
     assert!(oauth.reach.allow_private && oauth.reach.identity.is_none() && target.reach.identity.is_some());
     let proxies = [&target.reach, &oauth.reach].map(|reach| reach.proxy.as_ref().map(url::Url::as_str));

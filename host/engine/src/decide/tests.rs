@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use towpath_types::dead_letter::REASONS;
 use towpath_types::outcome::Gate;
-use towpath_types::outcome::{Fault, OUTCOMES};
+use towpath_types::outcome::{Answer, Fault, OUTCOMES};
 use towpath_types::queue::LONGEST_WAIT;
 use towpath_types::verdict::Reason;
 
@@ -15,10 +15,8 @@ fn attempt(status: u16) -> Vec<Attempt> {
         target: "sss".into(),
         method: "POST".into(),
         path: "/t".into(),
-        status: Some(status),
-        error: None,
+        answer: Answer::Status { status, excerpt: String::new() },
         millis: 1,
-        excerpt: String::new(),
     }]
 }
 

@@ -57,7 +57,8 @@ fn attempts(outcome: &Outcome) -> Value {
 
 /// An attempt without what the target answered, which may be personal.
 fn shown(attempt: &Attempt) -> Value {
-    let Attempt { target, method, path, status, error, millis, .. } = attempt;
+    let Attempt { target, method, path, answer, millis } = attempt;
+    let (status, error) = (answer.status(), answer.problem());
     json!({ "target": target, "method": method, "path": path, "status": status, "error": error, "ms": millis })
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::outcome::Answer;
 use crate::queue::{Handle, MAX_MESSAGE_BYTES};
 
 fn received(body: String, attributes: usize) -> Received {
@@ -22,10 +23,8 @@ fn letter(received: &Received) -> DeadLetter {
         target: "sss".into(),
         method: "POST".into(),
         path: "/t".into(),
-        status: Some(404),
-        error: None,
+        answer: Answer::Status { status: 404, excerpt: "no such ticket \u{FFFF}".repeat(60) },
         millis: 3,
-        excerpt: "no such ticket \u{FFFF}".repeat(60),
     };
     let death = Death { code: "refused", detail: "d".repeat(5000) };
     let outcome = Outcome::Refused(vec![attempt]);

@@ -1,6 +1,5 @@
 //! From a plugin's request to one that can be sent: everything that can be wrong with it is found here.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,10 +9,9 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::auth::{self, AwsCredentials, Proof, Sealing};
-use super::clients::Clients;
-use super::path;
+use super::{HttpTarget, path};
 use towpath_config::plugin::Grant;
-use towpath_config::target::{Auth, Target};
+use towpath_config::target::Auth;
 use towpath_config::{Secret, headers};
 use towpath_metrics::trace;
 use towpath_types::clock::Timestamp;
@@ -78,8 +76,8 @@ pub enum BadRequest {
 
 /// A request that was checked.
 #[derive(Debug)]
-pub(super) struct Prepared {
-    pub(super) target: Arc<Target>,
+pub(crate) struct Prepared {
+    pub(crate) target: Arc<HttpTarget>,
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
@@ -89,20 +87,16 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    pub(super) fn new(
-        targets: &BTreeMap<String, Arc<Target>>,
+    pub(crate) fn new(
+        target: Arc<HttpTarget>,
         position: usize,
         request: Request,
         message: &Message,
         grant: &Grant<'_>,
     ) -> Result<Prepared, BadRequest> {
-        let Request { target, method, path, headers, body, idempotency_key } = request;
-        if !grant.targets.contains(&target) {
-            return Err(BadRequest::UndescribedTarget(target));
-        }
-        let target = Arc::clone(targets.get(&target).ok_or(BadRequest::UnknownTarget(target))?);
+        let Request { method, path, headers, body, idempotency_key, .. } = request;
         let method = parse_method(&method)?;
-        let url = path::join(&target.url, &path).ok_or(BadRequest::Path(path))?;
+        let url = path::join(&target.http().url, &path).ok_or(BadRequest::Path(path))?;
         let mut all = HeaderMap::with_capacity(headers.len() + 5);
         let mut secrets = Vec::new();
         for (name, value) in headers {
@@ -149,7 +143,6 @@ impl Prepared {
     pub(super) async fn sealed(
         &self,
         now: Timestamp,
-        clients: &Clients,
         credentials: Option<&AwsCredentials>,
         proof: &mut Proof,
         limit: Instant,
@@ -160,9 +153,9 @@ impl Prepared {
             headers.append(name, auth::sensitive(&proof.expose(secret))?);
         }
         let Prepared { target, method, url, body, .. } = self;
-        let tokens = clients.tokens.as_ref();
+        let tokens = target.clients.tokens.as_ref();
         let sealing = Sealing { method, url, body, now, tokens, credentials, limit };
-        auth::seal(&target.auth, &mut headers, &sealing, proof).await?;
+        auth::seal(&target.http().auth, &mut headers, &sealing, proof).await?;
         Ok(headers)
     }
 }
@@ -179,28 +172,32 @@ fn parse_method(method: &str) -> Result<Method, BadRequest> {
 }
 
 /// The name of a header that a plugin may set.
-fn plugin_header(target: &Target, name: &str) -> Result<HeaderName, BadRequest> {
+fn plugin_header(target: &HttpTarget, name: &str) -> Result<HeaderName, BadRequest> {
     let Ok(parsed) = HeaderName::try_from(name) else {
         return Err(BadRequest::HeaderName(name.to_owned()));
     };
-    let of_auth =
-        target.auth.iter().flat_map(Auth::headers).any(|own| headers::as_read(&own) == headers::as_read(&parsed));
+    let of_auth = target
+        .http()
+        .auth
+        .iter()
+        .flat_map(Auth::headers)
+        .any(|own| headers::as_read(&own) == headers::as_read(&parsed));
     if of_auth || headers::is_forbidden(&parsed) {
         return Err(BadRequest::ForbiddenHeader(name.to_owned()));
     }
-    if headers::steers(&parsed) && !target.plugin_headers.contains(&parsed) {
-        return Err(BadRequest::SteeringHeader { header: name.to_owned(), target: target.name.clone() });
+    if headers::steers(&parsed) && !target.http().plugin_headers.contains(&parsed) {
+        return Err(BadRequest::SteeringHeader { header: name.to_owned(), target: target.settings.name.clone() });
     }
     Ok(parsed)
 }
 
 /// A secret goes where both say so: the plugin's table has it, and the target takes it.
-fn plugin_secret(target: &Target, name: String, grant: &Grant<'_>) -> Result<Secret, BadRequest> {
+fn plugin_secret(target: &HttpTarget, name: String, grant: &Grant<'_>) -> Result<Secret, BadRequest> {
     let Some(secret) = grant.secrets.get(&name) else {
         return Err(BadRequest::Secret(name));
     };
-    if !target.plugin_secrets.contains(&name) {
-        return Err(BadRequest::UnacceptedSecret { secret: name, target: target.name.clone() });
+    if !target.http().plugin_secrets.contains(&name) {
+        return Err(BadRequest::UnacceptedSecret { secret: name, target: target.settings.name.clone() });
     }
     Ok(secret.clone())
 }

@@ -38,7 +38,7 @@ pub(super) struct Sealing<'a> {
 /// What proved who the host is in one attempt: to find out after a 401 whether another one would be better, and to know it where
 /// it comes back.
 #[derive(Default)]
-pub(super) struct Proof {
+pub(crate) struct Proof {
     secrets: Vec<(Secret, Arc<str>)>,
     tokens: Vec<(Arc<Oauth2>, Arc<str>)>,
     /// What was made of secrets: signatures, and pairs of user and password.
@@ -59,13 +59,13 @@ impl Proof {
     }
 
     /// All that an answer must not be kept with.
-    pub(super) fn values(&self) -> impl Iterator<Item = &Arc<str>> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Arc<str>> {
         let secrets = self.secrets.iter().map(|(_, value)| value);
         secrets.chain(self.tokens.iter().map(|(_, value)| value)).chain(&self.made)
     }
 
     /// Whether there is a new proof now: a secret that was rotated, or a token that can be had anew.
-    pub(super) async fn is_outdated(&self) -> bool {
+    pub(crate) async fn is_outdated(&self) -> bool {
         let mut outdated = false;
         for (secret, seen) in &self.secrets {
             outdated |= secret.is_renewed(seen).await;
