@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use towpath_aws::{SqsQueue, client};
 use towpath_deliver::holds::Watched;
 use towpath_deliver::places::Place;
-use towpath_engine::pipeline::{Line, Pipeline, Settlement};
+use towpath_engine::pipeline::{Line, Pipeline, Settlement, Turn};
 use towpath_engine::poll::{self, Options};
 use towpath_local::{DedupScope, LocalQueue, QueueSettings, RedrivePolicy};
 use towpath_proof::scale::{AWS, LOAD, Load, simulate};
@@ -151,7 +151,7 @@ impl Line for Never {
         1
     }
 
-    async fn take(&self, _: &Received, _: &Lease, _: bool, _: &mut Place) -> Settlement {
+    async fn take(&self, _: &Received, _: &mut Turn) -> Settlement {
         self.asked.notify_one();
         self.answers.notified().await;
         Settlement::Retry(MAX_VISIBILITY)

@@ -156,6 +156,7 @@ impl Rig {
                     self.events.delete(std::slice::from_ref(&message.handle)).await.remove(0).unwrap();
                 }
                 settlements.push(settlement);
+                run.settled().await;
             }
         }
         settlements

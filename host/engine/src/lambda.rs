@@ -105,6 +105,7 @@ impl Host {
                     give_back.push((message.handle.clone(), after.min(LONGEST_WAIT)));
                 }
             }
+            run.settled().await;
         }
         give_back.reverse();
         self.give_back(&give_back).await;

@@ -4,6 +4,8 @@
 //! and no command line.
 
 pub mod decide;
+pub mod facts;
 pub mod lambda;
+pub mod next_try;
 pub mod pipeline;
 pub mod poll;

@@ -1,10 +1,12 @@
-//! The spine: one message, one line. Group ► route ► verify ► plugin ► deliver ► decide ► dead letter.
+//! The spine: one message, one line. Route ► unpack ► verify ► plugin ► deliver ► decide ► dead letter; then the driver settles, and a
+//! shadow is compared.
 
 mod burial;
 mod call;
 mod failures;
 mod group;
 mod limits;
+mod routing;
 mod shadow;
 mod story;
 mod tally;
@@ -21,21 +23,24 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use tracing::{Instrument as _, error, warn};
 
-pub use group::{GroupRun, Line, Settlement};
+pub use group::{GroupRun, Line, Settlement, Turn};
 pub use limits::KnownLimits;
 pub use tally::{Tally, Totals};
 use towpath_runtime::lease::Lease;
 
-use crate::decide::{Decision, Facts, decide};
+use crate::decide::{Decision, decide};
+use crate::facts::Facts;
+use crate::next_try::{self, Wait, next_try};
 use failures::{Failures, Head};
-use shadow::{Seat, Witness};
+use routing::Routing;
+pub use shadow::Comparison;
 use story::{Story, labels};
 use towpath_config::route::OnDeadLetter;
 use towpath_config::route::{Route, Routes};
 use towpath_deliver::Deliverer;
 use towpath_deliver::places::Place;
 use towpath_metrics::{self as metrics, trace};
-use towpath_plugin::Plugins;
+use towpath_plugin::{Plugin, Plugins};
 use towpath_route::identified;
 use towpath_runtime::tasks::panic_text;
 use towpath_types::backoff::Backoff;
@@ -43,15 +48,11 @@ use towpath_types::clock::Clock;
 use towpath_types::dead_letter::Death;
 use towpath_types::dead_letter::{DeadLetter, Seen, carried_notes};
 use towpath_types::message::Message;
-use towpath_types::outcome::Outcome;
+use towpath_types::outcome::{Fault, Outcome};
 use towpath_types::queue::{GroupId, MAX_RETENTION, Queue, Received};
 use towpath_types::verdict::Verdict;
 use towpath_verify::check_anew;
 use towpath_verify::note_keys::NoteKeys;
-
-/// The longest wait of a message whose dead letter could not be stored. How often its target failed before says nothing of
-/// the dead-letter queue.
-const UNBURIED_CAP: Duration = Duration::from_secs(60);
 
 /// Everything a message passes through. Shared by all groups.
 pub struct Pipeline {
@@ -115,19 +116,19 @@ impl Pipeline {
         self.tally.totals()
     }
 
-    /// One message to its end. The spine returns no `Result`: a failing message is a value.
-    async fn settle(
+    /// One message to its end: a pass, a decision, and what the decision asks for. The spine returns no `Result`: a failing message
+    /// is a value.
+    async fn process(
         &self,
         received: &Received,
         message: Result<Message, Outcome>,
-        seat: &Seat<'_>,
-        lease: &Lease,
-        fresh: bool,
-        place: &mut Place,
+        routing: &Routing<'_>,
+        turn: &mut Turn,
     ) -> Settlement {
-        let (route, plugin, began) = (seat.route, seat.plugin.as_ref(), Instant::now());
+        let began = Instant::now();
+        let route = routing.route;
         let mut passed = Passed { verified: route.is_some_and(|route| route.verify.is_none()), witness: None };
-        let pass = AssertUnwindSafe(self.pass(received, message, seat, (lease, fresh, place), &mut passed));
+        let pass = AssertUnwindSafe(self.pass(received, message, routing, turn, &mut passed));
         let outcome = pass.catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic));
         let failures = self.failures.next(&received.group, &outcome, received.receive_count);
         let mut facts = self.facts(received, route, failures);
@@ -136,7 +137,7 @@ impl Pipeline {
             facts.on_dead_letter = OnDeadLetter::Continue;
         }
         let decision = decide(&outcome, facts);
-        Story { outcome: &outcome, decision: &decision, facts, began }.tell(seat);
+        Story { outcome: &outcome, decision: &decision, facts, began }.tell(routing);
         self.tally.count(&outcome, &decision);
         let settlement = match decision {
             Decision::Ack => Settlement::Ack,
@@ -144,29 +145,27 @@ impl Pipeline {
             Decision::DeadLetter(death) => {
                 let seen = Seen {
                     route: route.map(|route| route.path.as_str()),
-                    plugin: seat.name(),
-                    digest: plugin.as_ref().map(|plugin| plugin.digest()),
+                    plugin: routing.name(),
+                    digest: routing.plugin.as_ref().map(|plugin| plugin.digest()),
                     secret_header: route.and_then(|route| route.secret_header()),
                     parks: facts.on_dead_letter == OnDeadLetter::Park,
                     verified: passed.verified,
                 };
-                self.bury(received, &outcome, death, seen, facts, lease).await
+                self.bury(received, &outcome, death, seen, facts, &turn.lease).await
             }
         };
         match settlement {
             Settlement::Ack | Settlement::Buried => {
                 self.failures.clear(&received.group);
-                metrics::done(labels(seat).route, facts.age);
+                metrics::done(labels(routing).route, facts.age);
+                turn.comparison = passed.witness.and_then(|witness| witness.with(routing.shadow.as_ref()));
             }
+            // What comes again is compared then.
             Settlement::Retry(after) if outcome != Outcome::Blocked => {
                 let head = Head { sent_at: received.sent_at, next_try: self.clock.now() + after };
                 self.failures.set(&received.group, &outcome, failures, head);
             }
             Settlement::Retry(_) => {}
-        }
-        // What comes again is compared then.
-        if let (Settlement::Ack | Settlement::Buried, Some(witness)) = (settlement, passed.witness) {
-            self.compare(seat, witness, lease).await;
         }
         settlement
     }
@@ -176,14 +175,15 @@ impl Pipeline {
         &self,
         received: &Received,
         message: Result<Message, Outcome>,
-        seat: &Seat<'_>,
-        (lease, fresh, place): (&Lease, bool, &mut Place),
+        routing: &Routing<'_>,
+        turn: &mut Turn,
         passed: &mut Passed,
     ) -> Outcome {
+        let Turn { lease, place, is_fresh, .. } = turn;
         if !lease.holds() {
             return Outcome::Blocked;
         }
-        let Some(route) = seat.route else { return no_route(&received.group) };
+        let Some(route) = routing.route else { return no_route(&received.group) };
         // First of all: what is not verified, or cannot be, is told nothing of its group and changes nothing for it.
         let message = match (message, &route.verify) {
             (Ok(message), _) => Ok(message),
@@ -217,17 +217,17 @@ impl Pipeline {
         if let Some(name) = route.secret_header() {
             message.headers.retain(|(header, _)| header != name);
         }
-        let Some(plugin) = &seat.plugin else {
+        let Some(plugin) = &routing.plugin else {
             return Outcome::Broken(format!("the plugin {:?} is not loaded", route.plugin));
         };
-        if !fresh && lease.left() < plugin.limits().timeout {
+        if !*is_fresh && lease.left() < plugin.limits().timeout {
             return Outcome::Blocked;
         }
         let (message, transformed) = match call::call(plugin, message, lease.left()).await {
             Ok(called) => called,
             Err(problem) => return Outcome::Broken(problem),
         };
-        if seat.shadow.is_some() {
+        if routing.shadow.is_some() {
             passed.witness = Some(Witness { message: message.clone(), verdict: transformed.verdict.clone() });
         }
         let requests = match transformed.verdict {
@@ -241,7 +241,7 @@ impl Pipeline {
             Ok(delivery) => delivery,
             Err(fault) => return Outcome::Faulted(fault),
         };
-        if !fresh && lease.left() < delivery.worst_case() {
+        if !*is_fresh && lease.left() < delivery.worst_case() {
             return Outcome::Blocked;
         }
         self.deliverer.deliver(delivery, received.sent_at, lease, place).await
@@ -291,7 +291,7 @@ impl Pipeline {
         };
         metrics::buried(seen.route.unwrap_or_default(), reason, false);
         error!(reason, problem, "dead-letter send failed, the message is kept");
-        Settlement::Retry(facts.wait(facts.backoff.after(facts.failures, facts.group).min(UNBURIED_CAP)))
+        Settlement::Retry(next_try(facts, Wait::Unburied))
     }
 }
 
@@ -302,35 +302,54 @@ struct Passed {
     witness: Option<Witness>,
 }
 
+/// What the plugin saw, and what it said.
+struct Witness {
+    message: Message,
+    verdict: Result<Verdict, Fault>,
+}
+
+impl Witness {
+    fn with(self, shadow: Option<&Arc<Plugin>>) -> Option<Comparison> {
+        let Witness { message, verdict } = self;
+        Some(Comparison { shadow: Arc::clone(shadow?), message, verdict, span: tracing::Span::current() })
+    }
+}
+
 impl Line for Pipeline {
     fn targets(&self) -> usize {
         self.deliverer.targets()
     }
 
     /// It never panics and never fails: a message on which the host itself breaks is kept.
-    async fn take(&self, received: &Received, lease: &Lease, fresh: bool, place: &mut Place) -> Settlement {
+    async fn take(&self, received: &Received, turn: &mut Turn) -> Settlement {
         let work = async {
-            let seat = Seat::of(received, &self.routes, &self.plugins);
-            let identified = seat.route.map_or(Cow::Borrowed(received), |route| identified(route, received));
+            let routing = Routing::of(received, &self.routes, &self.plugins);
+            let identified = routing.route.map_or(Cow::Borrowed(received), |route| identified(route, received));
             let received = &*identified;
             let message = read(received, &self.source);
-            let span = span(received, message.as_ref().ok(), &seat);
-            self.settle(received, message, &seat, lease, fresh, place).instrument(span).await
+            let span = span(received, message.as_ref().ok(), &routing);
+            self.process(received, message, &routing, turn).instrument(span).await
         };
         AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
             error!(message_id = %received.id, panic = panic_text(&*panic), "the host panicked, the message is kept");
-            Settlement::Retry(self.facts(received, None, 1).wait(self.backoff.base))
+            Settlement::Retry(next_try(self.facts(received, None, 1), Wait::Panicked))
         })
     }
 
-    fn least_wait(&self, received: &Received) -> Duration {
+    async fn compare(&self, comparison: Comparison, lease: &Lease) {
+        if let Some(agrees) = comparison.run(lease).await {
+            self.tally.count_shadow(!agrees);
+        }
+    }
+
+    fn behind(&self, head: Duration, received: &Received) -> Duration {
         let age = self.clock.now().since(received.sent_at);
-        self.limits.get().least_wait(age, received.receive_count)
+        next_try::behind(head, self.limits.get(), age, received.receive_count)
     }
 }
 
 /// The span of a message: what is logged meanwhile carries its fields, and its trace goes on in it.
-fn span(received: &Received, message: Option<&Message>, seat: &Seat<'_>) -> tracing::Span {
+fn span(received: &Received, message: Option<&Message>, routing: &Routing<'_>) -> tracing::Span {
     // Of the highest level: a log that tells of trouble only tells whose trouble it is.
     let span = tracing::error_span!(
         "message",
@@ -338,9 +357,9 @@ fn span(received: &Received, message: Option<&Message>, seat: &Seat<'_>) -> trac
         // What the target is told, where that is another: of a message that was sent again.
         webhook_id = message.filter(|message| message.id != received.id).map(|message| message.id.as_str()),
         group = %received.group,
-        route = seat.route.map(|route| route.path.as_str()),
-        plugin = seat.name(),
-        digest = seat.plugin.as_ref().map(|plugin| plugin.short_digest()),
+        route = routing.route.map(|route| route.path.as_str()),
+        plugin = routing.name(),
+        digest = routing.plugin.as_ref().map(|plugin| plugin.short_digest()),
     );
     if let Some(brought) = message.and_then(|message| trace::brought(&message.headers, message.aws_trace.as_deref())) {
         trace::follow(&span, &brought);

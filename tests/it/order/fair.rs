@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use towpath_deliver::places::{Away, Place};
-use towpath_engine::pipeline::{Line, Settlement};
+use towpath_engine::pipeline::{Line, Settlement, Turn};
 use towpath_engine::poll::{self, Options};
 use towpath_local::{LocalQueue, QueueSettings, Store};
 use towpath_runtime::lease::Lease;
@@ -37,7 +37,8 @@ impl Line for Targets {
         3
     }
 
-    async fn take(&self, received: &Received, _: &Lease, _: bool, place: &mut Place) -> Settlement {
+    async fn take(&self, received: &Received, turn: &mut Turn) -> Settlement {
+        let place = &mut turn.place;
         let _inside = Inside::of(self);
         sleep(PLUGIN).await;
         let target = received.body.split('/').next().unwrap();

@@ -12,7 +12,7 @@ use tokio::runtime::Handle as Runtime;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use towpath_deliver::places::{Away, Place};
-use towpath_engine::pipeline::{Line, Settlement};
+use towpath_engine::pipeline::{Line, Settlement, Turn};
 use towpath_engine::poll::{self, Options};
 use towpath_local::{LocalQueue, QueueSettings, Store};
 use towpath_runtime::lease::Lease;
@@ -189,7 +189,8 @@ impl Line for Target {
         2
     }
 
-    async fn take(&self, received: &Received, lease: &Lease, _: bool, place: &mut Place) -> Settlement {
+    async fn take(&self, received: &Received, turn: &mut Turn) -> Settlement {
+        let (lease, place) = (&turn.lease, &mut turn.place);
         let number: usize = received.body.parse().unwrap();
         // Some wait for a gate before they may go to one of two targets, without a place and kept by heartbeats.
         let (target, opens_after) = (["even", "odd"][number % 2], Duration::from_millis(number as u64 % 5 * 1500));

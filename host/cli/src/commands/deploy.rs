@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use towpath_aws::limits;
 use towpath_aws::operate::{Mapping, Operator};
 use towpath_config::{Config, Secrets};
-use towpath_engine::decide::HELD_CAP;
+use towpath_engine::next_try::HELD_CAP;
 use towpath_registry::{Registry, TARGETS};
 use towpath_types::clock::Clock;
 

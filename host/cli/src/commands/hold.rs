@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use serde::Serialize;
 use towpath_config::env;
-use towpath_engine::decide::HELD_CAP;
+use towpath_engine::next_try::HELD_CAP;
 use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::holds::{Change, Drain, Hold, HoldState};
 use towpath_types::queue::QueueLimits;

@@ -1,7 +1,7 @@
 //! `status`: targets with their holds and breakers, what waits, and how long already.
 
 use serde::Serialize;
-use towpath_engine::decide::HELD_CAP;
+use towpath_engine::next_try::HELD_CAP;
 use towpath_local::GroupDepth;
 use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::holds::{BreakerReport, Drain, Hold, HoldState};

@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+use towpath_types::backoff::Backoff;
+use towpath_types::queue::{GroupId, QueueLimits};
+
 use super::*;
 use towpath_types::dead_letter::REASONS;
 use towpath_types::outcome::Gate;

@@ -1,80 +1,57 @@
-//! Which builds of its plugin a message meets: the route's own or the canary, and a shadow beside it.
-//!
-//! A shadow sees what the live one saw, after the message is done with, and nothing of its verdict is sent. Where
-//! the verdicts differ is logged and counted, without a byte of what is in them.
+//! The shadow: another build of the plugin sees what the live one saw, after the message is settled, and nothing of its verdict is
+//! sent. Where the verdicts differ is logged and counted, without a byte of what is in them.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use tracing::{Instrument as _, debug, warn};
-
-use super::{Lease, Pipeline, call};
-use towpath_config::route::{Route, Routes};
 use towpath_metrics as metrics;
-use towpath_plugin::{Plugin, Plugins};
+use towpath_plugin::Plugin;
+use towpath_runtime::lease::Lease;
 use towpath_runtime::tasks::panic_text;
 use towpath_types::message::Message;
 use towpath_types::outcome::Fault;
-use towpath_types::queue::Received;
 use towpath_types::verdict::{Request, Verdict};
+use tracing::{Instrument as _, Span, debug, info_span, warn};
 
-/// The route of a message, and the builds of its plugin that it meets.
-pub(super) struct Seat<'a> {
-    pub(super) route: Option<&'a Arc<Route>>,
-    pub(super) plugin: Option<Arc<Plugin>>,
-    pub(super) shadow: Option<Arc<Plugin>>,
-}
+use super::call;
 
-/// What a shadow is compared with.
-pub(super) struct Witness {
+/// A shadow that is still to be run, and what it is compared with.
+pub struct Comparison {
+    pub(super) shadow: Arc<Plugin>,
     pub(super) message: Message,
     pub(super) verdict: Result<Verdict, Fault>,
+    /// The message's span.
+    pub(super) span: Span,
 }
 
-impl<'a> Seat<'a> {
-    pub(super) fn of(received: &Received, routes: &'a Routes, plugins: &Plugins) -> Seat<'a> {
-        let route = routes.by_group(&received.group);
-        let canary = route.and_then(|route| plugins.get(route.rollout.canary_for(&received.group)?));
-        let is_canary = canary.is_some();
-        let plugin = canary.or_else(|| plugins.get(&route?.plugin));
-        let shadow = route.and_then(|route| plugins.get(route.rollout.shadow.as_deref()?));
-        // A candidate is not compared with itself.
-        let shadow = shadow.filter(|_| !is_canary);
-        Seat { route, plugin, shadow }
+impl Comparison {
+    /// Runs the shadow, unless too little time is left for it. Whether the verdicts agree, if it was run.
+    pub(super) async fn run(self, lease: &Lease) -> Option<bool> {
+        let span = self.span.clone();
+        self.compare(lease).instrument(span).await
     }
 
-    /// The plugin's name, which is known even if it is not loaded.
-    pub(super) fn name(&self) -> Option<&str> {
-        let loaded = self.plugin.as_ref().map(|plugin| plugin.name());
-        loaded.or_else(|| self.route.map(|route| route.plugin.as_str()))
-    }
-}
-
-impl Pipeline {
-    /// Runs the shadow of a message that is done with. Whatever it does, the message stays done with; if there is too
-    /// little time it is not run.
-    pub(super) async fn compare(&self, seat: &Seat<'_>, witness: Witness, lease: &Lease) {
-        let Some(shadow) = &seat.shadow else { return };
-        if lease.left() < shadow.limits().timeout {
-            debug!(shadow = shadow.name(), "too little time is left for the shadow");
-            return;
-        }
+    async fn compare(self, lease: &Lease) -> Option<bool> {
+        let Comparison { shadow, message, verdict, .. } = self;
         let (name, digest) = (shadow.name(), shadow.short_digest());
-        let span = tracing::info_span!("shadow", shadow = name, digest);
-        let call = call::call(shadow, witness.message, lease.left()).instrument(span);
-        let called = AssertUnwindSafe(call).catch_unwind().await;
-        let differs = match called {
-            Ok(Ok((_, transformed))) => difference(&witness.verdict, &transformed.verdict),
+        if lease.left() < shadow.limits().timeout {
+            debug!(shadow = name, "too little time is left for the shadow");
+            return None;
+        }
+        let span = info_span!("shadow", shadow = name, digest);
+        let call = call::call(&shadow, message, lease.left()).instrument(span);
+        let differs = match AssertUnwindSafe(call).catch_unwind().await {
+            Ok(Ok((_, transformed))) => difference(&verdict, &transformed.verdict),
             Ok(Err(problem)) => Some(problem),
             Err(panic) => Some(format!("the host panicked: {}", panic_text(&*panic))),
         };
-        self.tally.count_shadow(differs.is_some());
         metrics::compared(name, differs.is_none());
-        match differs {
+        match &differs {
             None => debug!(shadow = name, shadow_digest = digest, "the shadow agrees"),
             Some(differs) => warn!(shadow = name, shadow_digest = digest, differs, "the shadow differs"),
         }
+        Some(differs.is_none())
     }
 }
 

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::shadow::Seat;
-use crate::decide::{Decision, Facts};
+use super::routing::Routing;
+use crate::decide::Decision;
+use crate::facts::Facts;
 use towpath_metrics::{self as metrics, Labels};
 use towpath_types::outcome::{Attempt, Fault, Outcome};
 
@@ -21,7 +22,7 @@ pub(super) struct Story<'a> {
 
 impl Story<'_> {
     /// Tells it.
-    pub(super) fn tell(&self, seat: &Seat<'_>) {
+    pub(super) fn tell(&self, routing: &Routing<'_>) {
         let Story { outcome, decision, facts, began } = self;
         log(outcome, decision, *facts);
         let took = began.elapsed();
@@ -30,7 +31,7 @@ impl Story<'_> {
             Decision::Retry(after) => ("retry", *after),
             Decision::DeadLetter(_) => ("dead-letter", Duration::ZERO),
         };
-        metrics::passed(labels(seat), outcome.code(), decided, code(outcome), took);
+        metrics::passed(labels(routing), outcome.code(), decided, code(outcome), took);
         if **outcome == Outcome::Blocked {
             return;
         }
@@ -63,11 +64,11 @@ fn shown(attempt: &Attempt) -> Value {
 }
 
 /// The route, the plugin and its digest.
-pub(super) fn labels<'a>(seat: &'a Seat<'_>) -> Labels<'a> {
+pub(super) fn labels<'a>(routing: &'a Routing<'_>) -> Labels<'a> {
     Labels {
-        route: seat.route.map_or("", |route| route.path.as_str()),
-        plugin: seat.name().unwrap_or_default(),
-        digest: seat.plugin.as_ref().map_or("", |plugin| plugin.short_digest()),
+        route: routing.route.map_or("", |route| route.path.as_str()),
+        plugin: routing.name().unwrap_or_default(),
+        digest: routing.plugin.as_ref().map_or("", |plugin| plugin.short_digest()),
     }
 }
 

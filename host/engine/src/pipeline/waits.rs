@@ -119,7 +119,7 @@ impl Line for Spine {
         1
     }
 
-    async fn take(&self, received: &Received, _: &Lease, _: bool, _: &mut Place) -> Settlement {
+    async fn take(&self, received: &Received, _: &mut Turn) -> Settlement {
         let now = self.now.load(Ordering::Relaxed);
         let outcome = (self.trouble)(now, received.receive_count);
         let failures = self.failures.next(&received.group, &outcome, received.receive_count);
@@ -147,9 +147,9 @@ impl Line for Spine {
         if reason.is_none() { Settlement::Ack } else { Settlement::Buried }
     }
 
-    fn least_wait(&self, received: &Received) -> Duration {
+    fn behind(&self, head: Duration, received: &Received) -> Duration {
         let age = Timestamp(self.now.load(Ordering::Relaxed)).since(received.sent_at);
-        self.limits.least_wait(age, received.receive_count)
+        next_try::behind(head, self.limits, age, received.receive_count)
     }
 }
 
@@ -279,11 +279,11 @@ fn a_mate_waits_for_longer_than_its_head_if_it_has_fewer_receives_left() {
         fn targets(&self) -> usize {
             1
         }
-        async fn take(&self, _: &Received, _: &Lease, fresh: bool, _: &mut Place) -> Settlement {
-            Settlement::Retry(if fresh { Duration::from_secs(60) } else { Duration::ZERO })
+        async fn take(&self, _: &Received, turn: &mut Turn) -> Settlement {
+            Settlement::Retry(if turn.is_fresh { Duration::from_secs(60) } else { Duration::ZERO })
         }
-        fn least_wait(&self, received: &Received) -> Duration {
-            Duration::from_secs(u64::from(received.receive_count))
+        fn behind(&self, head: Duration, received: &Received) -> Duration {
+            head.max(Duration::from_secs(u64::from(received.receive_count)))
         }
     }
     let mut queue = Model { limits: sqs(1000), groups: vec![Vec::new()], receives: 0, taken: Vec::new() };
@@ -294,8 +294,4 @@ fn a_mate_waits_for_longer_than_its_head_if_it_has_fewer_receives_left() {
     let waits = batch.iter().map(|received| run.next(received).now_or_never().expect("nothing is awaited"));
     let waits: Vec<_> = waits.map(|settlement| format!("{settlement:?}")).collect();
     assert_eq!(waits, ["Retry(60s)", "Retry(900s)", "Retry(60s)"]);
-    let mut run = GroupRun::new(&Always, Lease::of(MAX_VISIBILITY), Place::alone());
-    run.block();
-    let back = run.next(&batch[1]).now_or_never().expect("nothing is awaited");
-    assert_eq!(back, Settlement::Retry(Duration::ZERO), "what is given back untried comes back at once");
 }

@@ -8,10 +8,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::scripted::message;
-use super::{Health, Options, run};
-use crate::pipeline::{Line, Settlement};
-use towpath_deliver::places::Place;
-use towpath_runtime::lease::Lease;
+use super::{Options, run};
+use crate::pipeline::{Line, Settlement, Turn};
+use towpath_runtime::health::Health;
 use towpath_runtime::tasks::Failure;
 use towpath_types::queue::{GroupId, Handle, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent};
 
@@ -80,7 +79,7 @@ impl Line for Notes {
         1
     }
 
-    async fn take(&self, received: &Received, _: &Lease, _: bool, _: &mut Place) -> Settlement {
+    async fn take(&self, received: &Received, _: &mut Turn) -> Settlement {
         let handle = received.handle.0.clone();
         assert_ne!(handle, "panics");
         self.0.lock().expect("no panic while locked").push(handle);

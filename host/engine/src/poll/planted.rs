@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Worker;
+use super::worker::Worker;
 use crate::pipeline::{GroupRun, Line, Settlement};
 use towpath_deliver::places::Place;
 use towpath_runtime::lease::Lease;

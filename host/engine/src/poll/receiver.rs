@@ -7,8 +7,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
-use super::{Health, Worker, by_group};
+use super::batch::by_group;
+use super::worker::Worker;
 use crate::pipeline::Line;
+use towpath_runtime::health::Health;
 use towpath_runtime::tasks::log_panic;
 use towpath_types::queue::{MAX_BATCH, Queue, QueueError, Receive};
 
