@@ -274,8 +274,8 @@ run "alarms_of_the_host" {
 
 run "dashboard" {
   assert {
-    condition     = alltrue([for title in ["What waits", "Dead letters", "What died, and why", "Messages by outcome, a minute", "Groups held by target"] : contains([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.title], title)])
-    error_message = "The dashboard answers what waits, what died, and why."
+    condition     = alltrue([for title in ["Messages in the queue", "Dead letters in the queue", "Dead letters by reason, route and build", "Messages by outcome, per minute", "Groups held by target"] : contains([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.title], title)])
+    error_message = "The dashboard shows waiting messages, and dead letters with their reasons."
   }
 }
 

@@ -188,7 +188,7 @@ def test_alarms_are_silent_until_something_happens(aws, applied):
     assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}
     dashboard = aws.client("cloudwatch").get_dashboard(DashboardName=applied["dashboard_name"])
     titles = {widget["properties"]["title"] for widget in json.loads(dashboard["DashboardBody"])["widgets"]}
-    assert {"What waits", "Dead letters", "What died, and why"} <= titles
+    assert {"Messages in the queue", "Dead letters in the queue", "Dead letters by reason, route and build"} <= titles
 
 
 def test_the_bucket_keeps_versions_and_shows_nobody_anything(aws, applied):
