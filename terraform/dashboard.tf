@@ -26,7 +26,7 @@ locals {
     EOT
   }
 
-  # What the host itself counts: host/docs/telemetry.md has the names. Each widget is one search over all values of the labels.
+  # What the host itself counts: docs/operate/telemetry.md has the names. Each widget is one search over all values of the labels.
   host_metrics = {
     "Messages by outcome, a minute"         = { metric = "towpath.messages", labels = "decision,outcome,plugin,route", stat = "Sum" }
     "Dead letters by reason, a minute"      = { metric = "towpath.dead_letters", labels = "reason,route", stat = "Sum" }
