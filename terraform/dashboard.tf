@@ -26,7 +26,7 @@ locals {
     EOT
   }
 
-  # Metrics of the host: host/docs/telemetry.md describes them. Each widget is one search over all values of the labels.
+  # Metrics of the host: docs/operate/telemetry.md describes them. Each widget is one search over all values of the labels.
   host_metrics = {
     "Messages by outcome, per minute"         = { metric = "towpath.messages", labels = "decision,outcome,plugin,route", stat = "Sum" }
     "Dead letters by reason, per minute"      = { metric = "towpath.dead_letters", labels = "reason,route", stat = "Sum" }
