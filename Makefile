@@ -1,4 +1,4 @@
-# The two commands that matter: `make demo` and `make test`. Both do all set-up.
+# Start with `make demo` or `make test`. Both set up everything they need.
 
 CARGO ?= cargo
 
@@ -6,13 +6,14 @@ ARCH ?= arm64
 
 .PHONY: bench-parts chaos lambda test-aws test-arm64 fuzz supply-chain demo test lint fmt docs bench wasm component plugins clean
 
-# Faults by a seed, and books that must add up; then bugs that are planted, and must be found: `make chaos SEED=7 MINUTES=30`.
+# Inject faults derived from a seed and check the target's record; then plant bugs, which must be found:
+# `make chaos SEED=7 MINUTES=30`.
 SEED ?= 1
 MINUTES ?= 1
 chaos:
 	@tests/chaos/run.sh $(SEED) $(MINUTES)
 
-# The demo needs nothing of AWS, whose SDK takes minutes to build.
+# Without the AWS feature: the demo does not need the AWS SDK, which takes minutes to build.
 demo: wasm
 	$(CARGO) build -p towpath --no-default-features
 	$(CARGO) run --quiet -p towpath --no-default-features -- plugin build plugins/approval plugins/github plugins/stripe
@@ -24,7 +25,7 @@ test: plugins
 	cd plugins && $(CARGO) test --quiet -p towpath-plugin
 	$(CARGO) run --quiet -p towpath -- plugin test
 
-# The plugins as components, and the target that they are built for.
+# Build the plugins as components, and install their compiler target.
 plugins: wasm
 	$(CARGO) build -p towpath
 	$(CARGO) run --quiet -p towpath -- plugin build
@@ -32,32 +33,32 @@ plugins: wasm
 wasm:
 	@host/rust-target.sh
 
-# cargo component, and the target that it builds for: for crates that ask for it.
+# Install cargo component and its compiler targets, for crates that are built with it.
 component:
 	@host/rust-target.sh wasm32-wasip2 wasm32-wasip1
 	@$(CARGO) component --version || $(CARGO) install --locked cargo-component --version 0.21.1
 
-# The two functions for Lambda, as zips in dist/: `make lambda ARCH=arm64` or `ARCH=x86_64`.
+# Build the two Lambda functions as zips in dist/: `make lambda ARCH=arm64` or `ARCH=x86_64`.
 lambda:
 	@host/lambda/package.sh $(ARCH)
 
-# The Terraform module, and the functions against AWS's APIs as moto has them. Needs terraform; TF_PLUGIN_DIR names a
-# filesystem mirror with the provider, for a machine that cannot download it.
+# Test the Terraform module, and the functions against moto's mock of the AWS APIs. Needs terraform. On a machine that cannot download
+# the provider, set TF_PLUGIN_DIR to a filesystem mirror that has it.
 test-aws: plugins
 	@tests/aws/run.sh
 
-# The zips for arm64, run once by qemu-user.
+# Build the arm64 zips and run them once with qemu-user.
 test-arm64: wasm
 	@host/lambda/package.sh arm64
 	@tests/aws/run.sh arm64
 
-# Fuzzes all that comes from outside: `make fuzz SECONDS=300`.
+# Fuzz every parser of outside input, SECONDS for each target: `make fuzz SECONDS=300`.
 SECONDS ?= 60
 fuzz:
 	@tests/fuzz/run.sh $(SECONDS)
 
-# Licences, bans, duplicates and sources of every crate, crates that nobody uses, and advisories where their database
-# can be reached.
+# Check licences, bans, duplicates and sources of every crate, look for unused crates, and check advisories if their database can be
+# reached.
 supply-chain:
 	@$(CARGO) deny --version > /dev/null 2>&1 || $(CARGO) install --locked cargo-deny --version 0.20.2
 	@$(CARGO) machete --version > /dev/null 2>&1 || $(CARGO) install --locked cargo-machete --version 0.9.2
@@ -65,7 +66,7 @@ supply-chain:
 	cd plugins && $(CARGO) deny --config ../deny.toml check licenses bans sources 2> /dev/null
 	$(CARGO) machete
 	@if $(CARGO) deny fetch db 2> /dev/null; then $(CARGO) deny check advisories; \
-		else echo "advisories: NOT CHECKED, their database cannot be reached from here"; fi
+		else echo "advisories: NOT CHECKED, the advisory database cannot be reached"; fi
 
 fmt:
 	$(CARGO) fmt --all
@@ -80,11 +81,11 @@ lint:
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
-# What a message costs, beside others: writes BENCHMARKS.md. Ten minutes, and some more for the build.
+# Benchmark the cost per message against alternatives and the theoretical limit, and write BENCHMARKS.md. Takes ten minutes plus the build.
 bench: wasm
 	@tests/bench/run.sh
 
-# Single parts, by criterion.
+# Benchmark single parts with criterion.
 bench-parts:
 	$(CARGO) bench --workspace
 

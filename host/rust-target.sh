@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Makes sure that the active Rust toolchain can build for wasm32-wasip2, or for the targets that are named: those of plugins
-# (wasm32-wasip1, -wasip2) and those of Lambda (x86_64-, aarch64-unknown-linux-gnu, whose cross linker must be there).
+# Makes sure that the active Rust toolchain can build for the given targets (default: wasm32-wasip2): those of plugins
+# (wasm32-wasip1, -wasip2) and those of Lambda (x86_64-, aarch64-unknown-linux-gnu, whose cross linker must be installed).
 #
 #   host/rust-target.sh [TARGET…]
 #
-# 1. Nothing to do if a program links.
-# 2. Else `rustup target add`.
-# 3. Else, where that cannot reach its server: std is built from the distribution's rust-src of exactly
-#    rustc's version, with the distribution's wasi-libc. Needs apt-get, cargo with a reachable crate
-#    registry and about 1 GiB of temporary disk; takes two minutes on 2 cores and installs no package.
+# 1. If a program links, there is nothing to do.
+# 2. Otherwise it runs `rustup target add`.
+# 3. If rustup cannot reach its server, it builds std from the distribution's rust-src of exactly rustc's version, with the
+#    distribution's wasi-libc. This needs apt-get, cargo with a reachable crate registry and about 1 GiB of temporary disk,
+#    takes two minutes on 2 cores, and installs no package.
 #
 # Environment: WASM_SUITE, the Debian suite to take rust-src from (default trixie-backports);
 #              WASM_SKIP_RUSTUP=1 skips step 2.
@@ -22,7 +22,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 say() { echo "rust-target: $*"; }
 
-usable() { # a real program, so std, the C runtime and the linker are all there
+usable() { # links a real program, which needs std, the C runtime and the linker
   echo 'fn main() { println!("{}", std::env::args().count()); }' > "$work/p.rs"
   local linker=()
   case $1 in
@@ -32,7 +32,7 @@ usable() { # a real program, so std, the C runtime and the linker are all there
   rustc --edition 2021 --target "$1" "${linker[@]}" -o "$work/p.wasm" "$work/p.rs" > /dev/null 2>&1
 }
 
-lacking() { # those of the wanted targets that cannot be built for
+lacking() { # sets targets to the wanted targets that cannot be built for
   targets=()
   for target in "${wanted[@]}"; do usable "$target" || targets+=("$target"); done
 }
@@ -42,22 +42,22 @@ if [ ${#targets[@]} = 0 ]; then exit 0; fi
 say "rustc $version lacks ${targets[*]}"
 
 if [ -z "${WASM_SKIP_RUSTUP:-}" ] && command -v rustup > /dev/null; then
-  say "adding it with rustup"
+  say "adding ${targets[*]} with rustup"
   timeout 30 rustup target add "${targets[@]}" > "$work/rustup.log" 2>&1 || true
   lacking
   if [ ${#targets[@]} = 0 ]; then
     say "done"
     exit 0
   fi
-  say "rustup could not add it; building std from the distribution's rust-src instead"
+  say "rustup failed; building std from the distribution's rust-src instead"
 fi
 
 if ! command -v apt-get > /dev/null; then
-  say "no apt-get here: install ${targets[*]} for rustc $version by hand, then run this again" >&2
+  say "cannot continue without apt-get: install ${targets[*]} for rustc $version by hand, then run this again" >&2
   exit 1
 fi
 
-# Mirror and key come from the machine's own apt configuration.
+# Take the mirror and its key from the machine's own apt configuration.
 src=/etc/apt/sources.list.d/debian.sources
 if [ -f "$src" ]; then
   uri=$(awk '/^URIs:/{print $2; exit}' "$src")
@@ -65,7 +65,7 @@ if [ -f "$src" ]; then
 else
   uri=$(awk '$1=="deb"{for(i=2;i<=NF;i++) if($i~/:\/\//){print $i; exit}}' /etc/apt/sources.list)
 fi
-[ -n "${uri:-}" ] || { say "no mirror in the apt configuration" >&2; exit 1; }
+[ -n "${uri:-}" ] || { say "no mirror found in the apt configuration" >&2; exit 1; }
 mkdir -p "$work"/{lists/partial,cache/archives/partial,deb}
 echo "deb [signed-by=${key:-/usr/share/keyrings/debian-archive-keyring.gpg}] $uri $suite main" > "$work/suite.list"
 apt=(apt-get -qq -o Dir::Etc::SourceList="$work/suite.list" -o Dir::Etc::SourceParts=/dev/null
@@ -76,10 +76,10 @@ say "fetching rust-src $version and wasi-libc from $suite"
 (cd "$work/deb" && "${apt[@]}" download "rust-src=$version*" wasi-libc)
 for deb in "$work"/deb/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
 library=$(echo "$work"/root/usr/src/rustc-"$version"/library)
-[ -f "$library/sysroot/Cargo.toml" ] || { say "rust-src holds no $library" >&2; exit 1; }
+[ -f "$library/sysroot/Cargo.toml" ] || { say "rust-src does not contain $library" >&2; exit 1; }
 
 say "building std for ${targets[*]} (a minute or two each)"
-# std is a shared library too, where there are any.
+# std is also built as a shared library, so it needs the cross linker.
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 (cd "$library" && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$work/target" \
   CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 CARGO_PROFILE_RELEASE_OPT_LEVEL=s RUSTFLAGS='-Zforce-unstable-if-unmarked -Cembed-bitcode=yes' \
@@ -96,10 +96,10 @@ for target in "${targets[@]}"; do
       cp "$work/root/usr/lib/$target/$file" "$lib.new/self-contained/"
     done ;;
   esac
-  # Debian's wasi-libc brings printf into every program, 9 KiB: whoever measures components wants to know.
+  # Marks this std: Debian's wasi-libc adds printf, 9 KiB, to every program, which matters when component sizes are measured.
   touch "$lib.new/built-here"
   rm -rf "$lib"
   mv "$lib.new" "$lib"
   usable "$target" || { say "$target still does not link" >&2; exit 1; }
-  say "done; crates that were built for it against another std need: cargo clean --target $target"
+  say "done; if crates were built for it against another std, run: cargo clean --target $target"
 done

@@ -1,42 +1,42 @@
-# Somebody is told at once; silence is no alarm.
+# Alarms notify at once. Missing data is not an alarm.
 locals {
   functions = merge(
     { host = aws_lambda_function.host.function_name },
     local.has_ingest ? { ingest = aws_lambda_function.ingest[0].function_name } : {},
   )
 
-  # Half of what SQS keeps them for, and no more than the week that an alarm can look back.
+  # Half of the retention, so that time is left to act, and at most 7 days, which is as far as an alarm can look back.
   dead_letters_left_days = max(1, min(7, floor(var.dead_letter_retention / 2)))
 
-  # What an error of a function means.
+  # What an error or a throttle means for messages.
   function_errors = {
-    host   = { errors = "batches come again as a whole", throttles = "messages wait, and count as received" }
-    ingest = { errors = "senders are told to try again", throttles = "senders are told to try again" }
+    host   = { errors = "whole batches are retried", throttles = "messages wait, and each attempt counts as a receive" }
+    ingest = { errors = "senders get an error and must retry", throttles = "senders get an error and must retry" }
   }
 
   queue_alarms = {
     "dead-letters" = {
-      description = "Messages died. `towpath dlq stats` says why, `towpath dlq redrive` sends them back."
+      description = "There are dead letters. `towpath dlq stats` shows why; after the cause is fixed, `towpath dlq redrive` sends them back."
       metric      = "ApproximateNumberOfMessagesVisible"
       queue       = aws_sqs_queue.dead_letters.name
     }
     "oldest-message" = {
-      description = "A message has waited for ${var.oldest_message_alarm} s. `towpath status` says for which target: is it on hold, or away?"
+      description = "A message has waited for more than ${var.oldest_message_alarm} s. `towpath status` shows the target: is it on hold, or down?"
       metric      = "ApproximateAgeOfOldestMessage"
       queue       = aws_sqs_queue.this.name
       threshold   = var.oldest_message_alarm
       periods     = 3
     }
-    # Not by ApproximateAgeOfOldestMessage: it leaves out what was received more than three times, and who looks at a letter receives it.
+    # Not by ApproximateAgeOfOldestMessage, which ignores messages received more than three times: every look at a dead letter is a receive.
     "dead-letters-left" = {
-      description = "There have been dead letters for ${local.dead_letters_left_days} days, and SQS deletes each after ${var.dead_letter_retention}: `towpath dlq redrive` or `towpath dlq drop`."
+      description = "There have been dead letters for ${local.dead_letters_left_days} days, and SQS deletes each after ${var.dead_letter_retention} days. Run `towpath dlq redrive` or `towpath dlq drop`."
       metric      = "ApproximateNumberOfMessagesVisible"
       queue       = aws_sqs_queue.dead_letters.name
       period      = 3600
       periods     = 24 * local.dead_letters_left_days
     }
     "deduplicated" = {
-      description = "Sends were taken for duplicates. That is right for a sender that tries again; if there are many, a route's dedup may not name an event."
+      description = "SQS dropped sends as duplicates. That is expected when a sender retries. If there are many, a route's dedup may not identify single events."
       metric      = "NumberOfDeduplicatedSentMessages"
       queue       = aws_sqs_queue.this.name
       statistic   = "Sum"
@@ -61,7 +61,7 @@ locals {
         namespace   = "Towpath"
         metric      = "towpath.dead_letter.failures"
         dimensions  = { service = aws_lambda_function.host.function_name }
-        description = "Dead letters cannot be stored: their messages are kept and come again. May the host write to the dead-letter queue?"
+        description = "Dead letters cannot be stored; their messages are kept and retried. Check that the host may send to the dead-letter queue."
         statistic   = "Sum"
         threshold   = 0
         period      = 60
@@ -74,7 +74,7 @@ locals {
           namespace   = "AWS/Lambda"
           metric      = metric
           dimensions  = { FunctionName = name }
-          description = "${metric} of ${name}: ${local.function_errors[room][lower(metric)]}. Its log group says more."
+          description = "${metric} of ${name}: ${local.function_errors[room][lower(metric)]}. See its log group."
           statistic   = "Sum"
           threshold   = 0
           period      = 60

@@ -35,7 +35,7 @@ locals {
   api_endpoint      = var.api_id == null ? aws_apigatewayv2_api.this[0].api_endpoint : data.aws_apigatewayv2_api.existing[0].api_endpoint
   api_execution_arn = var.api_id == null ? aws_apigatewayv2_api.this[0].execution_arn : data.aws_apigatewayv2_api.existing[0].execution_arn
 
-  # A template's pieces: [kind, reference, literal]; what is not there is null.
+  # The parts of a group template: [kind, reference, literal]; absent parts are null.
   group_pieces = {
     for path, route in local.direct_routes :
     path => regexall("\\{(json|header):([^}]*)\\}|([^{]+)", route.group)
@@ -51,8 +51,8 @@ locals {
     ])
   }
 
-  # Nothing is verified before it is stored here, so no value of an event may decide what is stored once: whoever knows the value of
-  # an event that is to come would take its place. Its webhook-id tells the target of a repeat.
+  # Nothing is verified before it is stored here. So with verify no value of an event may serve as deduplication id: someone who knows
+  # the value of a future event could take its place. The target recognizes a repeat by its webhook-id.
   direct_dedup = {
     for path, route in local.direct_routes : path => route.verify != null ? "$context.requestId" : (
       route.dedup == null ? (var.content_based_deduplication ? null : "$context.requestId") : (
@@ -63,7 +63,7 @@ locals {
     )
   }
 
-  # One JSON text for all attributes: API Gateway maps no header to one attribute.
+  # All attributes are one JSON text, because API Gateway cannot map a header to a single attribute.
   direct_attributes = {
     for path, route in local.direct_routes : path => length(route.headers) == 0 ? null : "{${join(",", [
       for header in route.headers :
@@ -72,7 +72,7 @@ locals {
   }
 }
 
-# Without code: API Gateway sends the body as it is.
+# Direct ingress: API Gateway sends the body unchanged, without code.
 data "aws_iam_policy_document" "assume_api" {
   statement {
     actions = ["sts:AssumeRole"]

@@ -1,4 +1,4 @@
-# Plugins, config and holds.
+# The bucket for plugins, config and holds.
 resource "aws_s3_bucket" "this" {
   count = var.bucket == null ? 1 : 0
 

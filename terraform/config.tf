@@ -1,6 +1,6 @@
-# What both functions read when they start. A change of it starts them anew, through their environment.
+# The config, which both functions read when they start. A change restarts them, because its digest is in their environment.
 locals {
-  # JSON has nulls and the config has not.
+  # The config does not accept null, so keys that are not set are left out.
   config_routes = [
     for route in var.routes : {
       for key, value in {
@@ -14,7 +14,7 @@ locals {
         shadow         = route.shadow
         canary         = route.canary
         verify = route.verify == null ? null : merge(
-          # API Gateway writes to the queue by itself: there is no door of ours to verify at.
+          # On direct routes API Gateway writes to the queue itself, so only the pipeline can verify.
           { for k, v in merge(route.verify, route.ingress == "direct" ? { at = "pipeline" } : {}) : k => v if v != null && k != "secrets" },
           route.verify.secrets == null ? {} : { secret = route.verify.secrets },
         )
@@ -35,7 +35,7 @@ locals {
     }
   }
 
-  # The schemes of each target, with a list of secrets where there are several.
+  # The auth schemes of each target. Several secrets become a list in `secret`.
   auths = {
     for name, target in var.targets : name => [
       for auth in target.auth : merge(
@@ -62,7 +62,7 @@ locals {
     }
   }
 
-  # What fits into a message as base64, beside 24 KiB of headers: a larger body is told so, and not refused by the queue.
+  # The largest body that fits into a message as base64 next to 24 KiB of headers. Ingest answers 413 to a larger one, before the queue rejects it.
   body_limit = max(1, floor(coalesce(aws_sqs_queue.this.max_message_size, 262144) / 4) * 3 - 24576)
 
   config = jsonencode({
@@ -89,6 +89,6 @@ resource "aws_s3_object" "config" {
   content_type = "application/json"
   tags         = var.tags
 
-  # A bucket that is not yet private must not hold it.
+  # The config must not be in a bucket that is not private yet.
   depends_on = [aws_s3_bucket_public_access_block.this, aws_s3_bucket_ownership_controls.this]
 }

@@ -1,24 +1,24 @@
-# What waits, what died, why.
+# Queue depth, dead letters, retries, releases, and the host's own metrics.
 locals {
   host_log = aws_cloudwatch_log_group.host.name
 
   log_queries = {
-    "What died, and why"                             = <<-EOT
+    "Dead letters by reason, route and build" = <<-EOT
       filter fields.message = "message is in the dead-letter queue"
       | stats count(*) as letters, max(@timestamp) as last by fields.reason as reason, span.route as route, span.plugin as plugin, span.digest as digest
       | sort letters desc
     EOT
-    "What is tried again, and why"                   = <<-EOT
+    "Retries by outcome and route"            = <<-EOT
       filter fields.message = "message will be tried again"
       | stats count(*) as tries, max(@timestamp) as last by fields.outcome as outcome, fields.detail as detail, span.route as route
       | sort tries desc
     EOT
-    "Where shadows differ"                           = <<-EOT
+    "Shadow differences"                      = <<-EOT
       filter fields.message = "the shadow differs"
       | stats count(*) as messages, max(@timestamp) as last by fields.differs as differs, fields.shadow as shadow, fields.shadow_digest as digest
       | sort messages desc
     EOT
-    "Which builds run, and what could not be loaded" = <<-EOT
+    "Plugin loads, swaps and load failures"   = <<-EOT
       filter fields.message in ["plugin loaded", "plugin swapped", "the new version cannot be loaded, the last good one keeps running", "version cannot be loaded, the one before it is tried"]
       | display @timestamp, fields.message, fields.plugin, fields.version, fields.digest, fields.problem
       | sort @timestamp desc
@@ -26,17 +26,17 @@ locals {
     EOT
   }
 
-  # What the host itself counts: host/docs/telemetry.md has the names. Each widget is one search over all values of the labels.
+  # Metrics of the host: docs/operate/telemetry.md describes them. Each widget is one search over all values of the labels.
   host_metrics = {
-    "Messages by outcome, a minute"         = { metric = "towpath.messages", labels = "decision,outcome,plugin,route", stat = "Sum" }
-    "Dead letters by reason, a minute"      = { metric = "towpath.dead_letters", labels = "reason,route", stat = "Sum" }
-    "Requests by target and status"         = { metric = "towpath.attempts", labels = "status,target", stat = "Sum" }
-    "Requests by target, p99, s"            = { metric = "towpath.attempt.duration", labels = "target", stat = "p99" }
-    "From storage to its end, p99, s"       = { metric = "towpath.message.age", labels = "route", stat = "p99" }
-    "Groups held by target"                 = { metric = "towpath.groups.held", labels = "target", stat = "Maximum" }
-    "Groups blocked by target"              = { metric = "towpath.groups.blocked", labels = "target", stat = "Maximum" }
-    "Calls by plugin, p99, s"               = { metric = "towpath.plugin.duration", labels = "plugin", stat = "p99" }
-    "Oldest head that is held or failed, s" = { metric = "towpath.head.age", labels = "", stat = "Maximum" }
+    "Messages by outcome, per minute"         = { metric = "towpath.messages", labels = "decision,outcome,plugin,route", stat = "Sum" }
+    "Dead letters by reason, per minute"      = { metric = "towpath.dead_letters", labels = "reason,route", stat = "Sum" }
+    "Requests by target and status"           = { metric = "towpath.attempts", labels = "status,target", stat = "Sum" }
+    "Request duration by target, p99, s"      = { metric = "towpath.attempt.duration", labels = "target", stat = "p99" }
+    "Message age when done, p99, s"           = { metric = "towpath.message.age", labels = "route", stat = "p99" }
+    "Groups held by target"                   = { metric = "towpath.groups.held", labels = "target", stat = "Maximum" }
+    "Groups blocked by target"                = { metric = "towpath.groups.blocked", labels = "target", stat = "Maximum" }
+    "Call duration by plugin, p99, s"         = { metric = "towpath.plugin.duration", labels = "plugin", stat = "p99" }
+    "Age of oldest held or failed message, s" = { metric = "towpath.head.age", labels = "", stat = "Maximum" }
   }
   host_searches = {
     for title, search in local.host_metrics : title => join(" ", [
@@ -47,10 +47,10 @@ locals {
 
   metric_widgets = [
     {
-      title = "What waits"
+      title = "Messages in the queue"
       metrics = [
         ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.this.name, { label = "waiting" }],
-        ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", aws_sqs_queue.this.name, { label = "in flight or given back" }],
+        ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", aws_sqs_queue.this.name, { label = "in flight or delayed" }],
       ]
     },
     {
@@ -58,15 +58,15 @@ locals {
       metrics = [["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", aws_sqs_queue.this.name, { stat = "Maximum", label = "oldest" }]]
     },
     {
-      title   = "Dead letters"
-      metrics = [["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.dead_letters.name, { label = "in the dead-letter queue" }]]
+      title   = "Dead letters in the queue"
+      metrics = [["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.dead_letters.name, { label = "dead letters" }]]
     },
     {
-      title = "In and out, a minute"
+      title = "Messages in and out, per minute"
       metrics = [
         ["AWS/SQS", "NumberOfMessagesSent", "QueueName", aws_sqs_queue.this.name, { stat = "Sum", label = "stored" }],
         ["AWS/SQS", "NumberOfDeduplicatedSentMessages", "QueueName", aws_sqs_queue.this.name, { stat = "Sum", label = "duplicates" }],
-        ["AWS/SQS", "NumberOfMessagesDeleted", "QueueName", aws_sqs_queue.this.name, { stat = "Sum", label = "done with" }],
+        ["AWS/SQS", "NumberOfMessagesDeleted", "QueueName", aws_sqs_queue.this.name, { stat = "Sum", label = "deleted" }],
       ]
     },
     {

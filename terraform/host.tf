@@ -52,7 +52,7 @@ data "aws_iam_policy_document" "host" {
   }
 
   statement {
-    # Without it S3 says "forbidden" of an object that is not there.
+    # Without it S3 answers "forbidden" for a missing object.
     sid       = "TellMissingFromForbidden"
     actions   = ["s3:ListBucket"]
     resources = [local.bucket_arn]
@@ -75,7 +75,7 @@ data "aws_iam_policy_document" "host" {
     content {
       sid     = "Secrets"
       actions = ["secretsmanager:GetSecretValue"]
-      # Secrets Manager ends an ARN with six characters of its own.
+      # Secrets Manager appends six random characters to an ARN.
       resources = [
         for name in local.secret_names :
         "arn:${local.partition}:secretsmanager:${local.region}:${local.account}:secret:${var.secrets_prefix}${name}-??????"
@@ -95,7 +95,7 @@ data "aws_iam_policy_document" "host" {
   dynamic "statement" {
     for_each = var.vpc == null ? [] : [1]
     content {
-      # These actions know no resources. Source: AWSLambdaVPCAccessExecutionRole.
+      # These actions do not support resource-level permissions. Source: AWSLambdaVPCAccessExecutionRole.
       sid = "NetworkInterfaces"
       actions = [
         "ec2:AssignPrivateIpAddresses",
@@ -163,7 +163,7 @@ resource "aws_lambda_function" "host" {
 
   tags = var.tags
 
-  # A function that starts without its permissions fails, and one without its log group makes another.
+  # Without its permissions a function fails to start; without its log group it creates another one.
   depends_on = [aws_iam_role_policy.host, aws_cloudwatch_log_group.host]
 }
 
@@ -173,7 +173,7 @@ resource "aws_lambda_event_source_mapping" "host" {
   enabled          = !var.paused
   batch_size       = var.batch_size
 
-  # Not to be set: without it Lambda deletes the messages that the host gives back.
+  # Deliberately not a variable: without it Lambda deletes the messages that the host reports as failed.
   function_response_types = ["ReportBatchItemFailures"]
 
   scaling_config {
@@ -182,6 +182,6 @@ resource "aws_lambda_event_source_mapping" "host" {
 
   tags = var.tags
 
-  # The dead-letter queue must be there before the first message is received.
+  # The dead-letter queue must exist before the first message is received.
   depends_on = [aws_sqs_queue_redrive_policy.this]
 }

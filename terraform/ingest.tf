@@ -1,4 +1,4 @@
-# The function that stores webhooks whole. It reads no secrets but those that it verifies with, and calls nobody but the queues.
+# The function that stores webhooks unchanged. It reads only the config and the secrets that it verifies with, and sends only to the queues.
 resource "aws_cloudwatch_log_group" "ingest" {
   count = local.has_ingest ? 1 : 0
 
@@ -104,7 +104,7 @@ resource "aws_lambda_function" "ingest" {
   architectures    = [var.architecture]
 
   memory_size = 256
-  # API Gateway waits 30 s at most; a sender that is told sooner tries again sooner.
+  # API Gateway waits 30 s at most. The sooner a sender gets an error, the sooner it retries.
   timeout = 15
 
   environment {
@@ -112,7 +112,7 @@ resource "aws_lambda_function" "ingest" {
       TOWPATH_CONFIG        = "s3://${aws_s3_object.config.bucket}/${aws_s3_object.config.key}"
       TOWPATH_CONFIG_SHA256 = sha256(local.config)
       TOWPATH_LOG           = var.log_level
-      # Paths are those of the config, whatever the stage is called.
+      # Match paths as the config has them, whatever the stage is called.
       AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH = "true"
     }
   }

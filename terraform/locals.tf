@@ -31,7 +31,7 @@ locals {
     ) : split("#", name)[0]
   ])
 
-  # Those that the ingest function verifies with.
+  # The names of the secrets that the ingest function verifies with.
   ingest_secret_names = distinct([
     for name in flatten([for verify in local.verifications_at_ingest : compact(concat([verify.secret], coalesce(verify.secrets, [])))]) :
     split("#", name)[0]
@@ -44,6 +44,6 @@ locals {
     if route.verify != null && try(coalesce(route.verify.at, "ingest"), "") == "ingest"
   ]
 
-  # Whether the ingest function can refuse a webhook, and so needs a place to keep it.
+  # Whether the ingest function can answer 401 or 422, and so needs a queue to keep those webhooks.
   can_refuse = length(local.verifications_at_ingest) > 0 || anytrue([for route in values(local.ingest_routes) : route.on_missing_key == "refuse"])
 }

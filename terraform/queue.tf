@@ -21,13 +21,14 @@ resource "aws_sqs_queue" "dead_letters" {
   deduplication_scope       = var.deduplication_scope
   fifo_throughput_limit     = var.deduplication_scope == "messageGroup" ? "perMessageGroupId" : "perQueue"
   message_retention_seconds = var.dead_letter_retention * 86400
-  # A letter is its message and why it died: what fits into the queue must fit here.
+  # A dead letter is its message plus the reason: whatever fits into the queue must fit here.
   max_message_size        = var.max_message_size == null ? null : max(var.max_message_size, 262144)
   sqs_managed_sse_enabled = true
   tags                    = var.tags
 }
 
-# What the ingest function refuses: strangers fill it, so it is kept for a day, and the function stops at 10,000.
+# Webhooks that the ingest function answered with 401 or 422. Strangers can fill it, so it keeps them for a day, and the function
+# stops at 10,000.
 resource "aws_sqs_queue" "refused" {
   count = local.can_refuse ? 1 : 0
 
@@ -42,7 +43,7 @@ resource "aws_sqs_queue" "refused" {
   tags                      = var.tags
 }
 
-# Resources of their own: as attributes the two queues would depend on each other.
+# Separate resources, because as attributes they would make the two queues depend on each other.
 resource "aws_sqs_queue_redrive_policy" "this" {
   queue_url = aws_sqs_queue.this.id
   redrive_policy = jsonencode({

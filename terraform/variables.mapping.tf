@@ -1,20 +1,20 @@
-# What comes in, what maps it, and where it goes.
+# Routes, plugins and targets.
 
 variable "routes" {
   description = <<-EOT
-    What comes in, and which plugin maps it. The first whose group can have made a message's group counts.
-    - path: POST {path_prefix}/{path}.
-    - group: the order key: a fixed text, or with placeholders: "crm/{json:/customer/id}", "shop/{header:x-shop}".
-    - dedup: "header:NAME" or "json:/POINTER": the same value twice in five minutes and one group is stored once. Without it
-      every POST is a message of its own.
-    - plugin: the name of a plugin.
-    - ingress: "lambda" stores every header and body byte for byte through the ingest function. "direct" lets API Gateway write to
-      the queue without code: for JSON bodies up to 256 KiB whose headers, if the plugin needs any, are always there.
-    - headers: with "direct", the headers that are kept, at most 9. One that is missing makes API Gateway refuse the request.
-    - verify: as in towpath.toml; several secrets are in secrets instead of secret. The ingest function verifies, and may read these
-      secrets, unless at = "pipeline". With ingress = "direct" only the host verifies, and dedup does not decide what is stored
-      once: a stranger could take the place of an event that is to come. A repeat has the same webhook-id for the target.
-    - on_missing_key ("fallback" or "refuse"), with ingress = "lambda": what happens to a webhook without its keys.
+    The webhooks to accept, and the plugin that maps each. A message belongs to the first route whose group template matches its group.
+    - path: the webhook is posted to {path_prefix}/{path}.
+    - group: the order key: fixed text, or text with placeholders: "crm/{json:/customer/id}", "shop/{header:x-shop}".
+    - dedup: "header:NAME" or "json:/POINTER". A value that occurs twice in one group within five minutes is stored once. Without
+      dedup every POST is a new message.
+    - plugin: a key of plugins.
+    - ingress: "lambda" stores all headers and the body byte for byte, through the ingest function. With "direct", API Gateway writes
+      to the queue without code: for JSON bodies up to 256 KiB, if every request has the headers that the plugin needs.
+    - headers: with "direct", the headers to keep, at most 9. API Gateway rejects a request that lacks one.
+    - verify: as in towpath.toml, but two or more secrets go into secrets instead of secret. The ingest function verifies, and may
+      read these secrets, unless at = "pipeline". With ingress = "direct" only the host verifies, and then dedup does not decide
+      what is stored once, because a stranger could take the place of a future event. A repeat has the same webhook-id for the target.
+    - on_missing_key ("fallback" or "refuse"), with ingress = "lambda": what to do with a webhook whose keys are missing.
     - on_dead_letter ("continue" or "block"), max_age, shadow, canary: as in towpath.toml.
   EOT
   type = list(object({
@@ -51,19 +51,19 @@ variable "routes" {
 
   validation {
     condition     = length(var.routes) > 0
-    error_message = "routes needs at least one route."
+    error_message = "routes must contain at least one route."
   }
   validation {
     condition     = alltrue([for route in var.routes : can(regex("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", route.path))])
-    error_message = "A route's path is letters, digits, -, _ and . between slashes, without a slash at either end."
+    error_message = "A route's path must be letters, digits, -, _ and . between slashes, without a slash at either end."
   }
   validation {
     condition     = length(distinct(var.routes[*].path)) == length(var.routes)
-    error_message = "Every route needs a path of its own."
+    error_message = "Two routes have the same path: every path must be unique."
   }
   validation {
     condition     = alltrue([for route in var.routes : contains(["lambda", "direct"], route.ingress)])
-    error_message = "A route's ingress is \"lambda\" or \"direct\"."
+    error_message = "A route's ingress must be \"lambda\" or \"direct\"."
   }
   validation {
     condition     = alltrue([for route in var.routes : contains(keys(var.plugins), route.plugin)])
@@ -71,47 +71,47 @@ variable "routes" {
   }
   validation {
     condition     = alltrue([for route in var.routes : route.on_dead_letter == null || contains(["continue", "block"], coalesce(route.on_dead_letter, "continue"))])
-    error_message = "on_dead_letter is \"continue\" or \"block\"; \"park\" is for the local queue."
+    error_message = "on_dead_letter must be \"continue\" or \"block\"; \"park\" is only for the local queue."
   }
   validation {
     condition     = alltrue([for route in var.routes : route.on_missing_key == null || contains(["fallback", "refuse"], coalesce(route.on_missing_key, "fallback"))])
-    error_message = "on_missing_key is \"fallback\" or \"refuse\"."
+    error_message = "on_missing_key must be \"fallback\" or \"refuse\"."
   }
   validation {
     condition     = alltrue([for route in var.routes : route.dedup == null || can(regex("^(header:[A-Za-z0-9-]+|json:/.+)$", route.dedup))])
-    error_message = "dedup is \"header:NAME\" or \"json:/POINTER\"."
+    error_message = "dedup must be \"header:NAME\" or \"json:/POINTER\"."
   }
   validation {
     condition     = alltrue([for route in var.routes : route.verify == null ? true : (route.verify.secret == null) != (route.verify.secrets == null)])
-    error_message = "A route's verify has either secret or secrets."
+    error_message = "A route's verify must have either secret or secrets, not both."
   }
   validation {
     condition     = alltrue([for route in var.routes : route.verify == null ? true : route.verify.at != "ingest" || route.ingress == "lambda"])
-    error_message = "verify with at = \"ingest\" needs ingress = \"lambda\": API Gateway checks no signatures. The host does, in the pipeline."
+    error_message = "verify with at = \"ingest\" needs ingress = \"lambda\", because API Gateway does not check signatures. For direct routes leave at out: the host verifies in the pipeline."
   }
   validation {
     condition     = alltrue([for route in var.routes : route.ingress == "lambda" || can(regex("^([^{}]|\\{header:[A-Za-z0-9-]+\\}|\\{json:(/[A-Za-z0-9_-]+)+\\})+$", route.group))])
-    error_message = "With direct ingress a group has literals, {header:NAME} and {json:/plain/keys} only."
+    error_message = "With ingress = \"direct\", a group may contain only literals, {header:NAME} and {json:/plain/keys}."
   }
   validation {
     condition     = alltrue([for route in var.routes : length(route.headers) <= 9 && (route.ingress == "direct" || length(route.headers) == 0)])
-    error_message = "headers is for direct ingress, which keeps 9 at most; the ingest function keeps all of them."
+    error_message = "headers is only for ingress = \"direct\", with at most 9 names; the ingest function keeps all headers."
   }
   validation {
     condition     = alltrue(flatten([for route in var.routes : [for header in route.headers : !can(regex("(?i)^(authorization|content-encoding|host|x-amz-.*|towpath-.*)$", header))]]))
-    error_message = "API Gateway does not hand over authorization, content-encoding, host and x-amz-*: use the ingest function for that route. Names with towpath- are the host's own."
+    error_message = "API Gateway does not pass on authorization, content-encoding, host and x-amz-*: use ingress = \"lambda\" for that route. Names that begin with towpath- are reserved for the host."
   }
 }
 
 variable "plugins" {
   description = <<-EOT
-    The plugins that routes name, by their names in the registry.
-    - version: a channel, or a version that is pinned. Default: the channel "current".
-    - config: handed to the plugin, as JSON.
-    - sha256: the digest that its component must have.
+    The plugins that routes use, by their names in the registry.
+    - version: a channel, or a version to pin. Default: the channel "current".
+    - config: passed to the plugin, as JSON.
+    - sha256: the digest that the component must have.
     - limits: memory ("64MiB"), fuel and timeout ("2s") of one call.
-    - secrets: names that it may put into headers.
-    - min_sequence: with plugin_public_key, the lowest sequence that its pointer may have.
+    - secrets: names of secrets that the plugin may put into headers.
+    - min_sequence: with plugin_public_key, the lowest sequence that the plugin's pointer may have.
   EOT
   type = map(object({
     version      = optional(string)
@@ -129,17 +129,17 @@ variable "plugins" {
 
   validation {
     condition     = alltrue([for plugin in values(var.plugins) : plugin.config == null || can(keys(jsondecode(coalesce(plugin.config, "{}"))))])
-    error_message = "A plugin's config is a JSON object: config = jsonencode({ team = \"west\" })."
+    error_message = "A plugin's config must be a JSON object: config = jsonencode({ team = \"west\" })."
   }
 }
 
 variable "targets" {
   description = <<-EOT
-    Where plugins send to, by name. Secrets are names of secrets in Secrets Manager, without secrets_prefix.
-    - auth: schemes as in towpath.toml, such as [{ scheme = "bearer", secret = "…" }]. Two signing secrets are in secrets instead of
-      secret. For aws-sigv4, host_policy allows what is called.
-    - ca: the certificates of the authorities that count, as PEM; the system's without it.
-    - plugin_secrets: the secrets that plugins may send to it.
+    The systems that plugins send requests to, by name. Secrets are given by their names in Secrets Manager, without secrets_prefix.
+    - auth: schemes as in towpath.toml, such as [{ scheme = "bearer", secret = "…" }]. Two signing secrets go into secrets instead of
+      secret. For aws-sigv4, allow the calls in host_policy.
+    - ca: the only trusted certificate authorities, as PEM. Default: the system's.
+    - plugin_secrets: the secrets that plugins may send to this target.
     - timeout, retry, breaker, allow_private, hold, proxy: as in towpath.toml.
   EOT
   type = map(object({
@@ -184,6 +184,6 @@ variable "targets" {
 
   validation {
     condition     = alltrue([for target in values(var.targets) : can(regex("^https?://", target.url))])
-    error_message = "A target's url begins with https:// or http://."
+    error_message = "A target's url must begin with https:// or http://."
   }
 }

@@ -1,5 +1,5 @@
 terraform {
-  # Validations that look at more than one variable need 1.9.
+  # Validations that refer to other variables need 1.9.
   required_version = ">= 1.9"
 
   required_providers {

@@ -1,4 +1,4 @@
-# The rules that the host rests on, one run for each: a change that breaks one must not pass.
+# The settings that the host relies on. A change that breaks one must fail here.
 
 mock_provider "aws" {
   mock_data "aws_iam_policy_document" {
@@ -37,7 +37,7 @@ mock_provider "aws" {
 }
 
 variables {
-  # Any file will do: nothing is uploaded.
+  # Any file works: nothing is uploaded.
   host_zip   = "versions.tf"
   ingest_zip = "versions.tf"
 
@@ -56,7 +56,7 @@ run "queue" {
   }
   assert {
     condition     = aws_sqs_queue.this.deduplication_scope == "messageGroup" && aws_sqs_queue.this.fifo_throughput_limit == "perMessageGroupId"
-    error_message = "Deduplication and throughput are those of a group."
+    error_message = "Deduplication and throughput are per group."
   }
   assert {
     condition     = aws_sqs_queue.this.content_based_deduplication == false
@@ -98,15 +98,15 @@ run "dead_letters" {
 run "mapping" {
   assert {
     condition     = aws_lambda_event_source_mapping.host.function_response_types == toset(["ReportBatchItemFailures"])
-    error_message = "Partial batch responses are not to be switched off."
+    error_message = "Partial batch responses cannot be switched off."
   }
   assert {
     condition     = length(aws_lambda_event_source_mapping.host.filter_criteria) == 0
-    error_message = "A filter deletes what it does not match."
+    error_message = "There is no filter, because it deletes what it does not match."
   }
   assert {
     condition     = aws_lambda_event_source_mapping.host.maximum_batching_window_in_seconds == null
-    error_message = "A FIFO queue takes no batching window."
+    error_message = "There is no batching window, because FIFO queues do not support one."
   }
   assert {
     condition     = aws_lambda_event_source_mapping.host.batch_size == 10 && aws_lambda_event_source_mapping.host.enabled
@@ -125,11 +125,11 @@ run "host" {
   }
   assert {
     condition     = length([for name in keys(aws_lambda_function.host.environment[0].variables) : name if strcontains(name, "SECRET")]) == 0
-    error_message = "No secret stands in the environment."
+    error_message = "No secret is in the environment."
   }
   assert {
     condition     = aws_lambda_function.host.environment[0].variables["TOWPATH_CONFIG_SHA256"] == sha256(aws_s3_object.config.content)
-    error_message = "A change of the config starts the function anew."
+    error_message = "A change of the config restarts the function."
   }
   assert {
     condition     = aws_cloudwatch_log_group.host.retention_in_days == 30 && aws_cloudwatch_log_group.ingest[0].retention_in_days == 30
@@ -152,7 +152,7 @@ run "roles" {
   }
   assert {
     condition     = !contains(flatten([for statement in data.aws_iam_policy_document.host.statement : statement.resources]), "*")
-    error_message = "Nothing is allowed on everything."
+    error_message = "No action is allowed on every resource."
   }
   assert {
     condition = toset(flatten([for statement in data.aws_iam_policy_document.host.statement : statement.resources if statement.sid == "Secrets"])) == toset([
@@ -187,7 +187,7 @@ run "api" {
       MessageDeduplicationId = "$request.body.data.id"
       MessageAttributes      = "{\"stripe-signature\":{\"DataType\":\"String\",\"StringValue\":\"$${request.header.Stripe-Signature}\"},\"content-type\":{\"DataType\":\"String\",\"StringValue\":\"$${request.header.Content-Type}\"}}"
     })
-    error_message = "The direct integration says body, group, deduplication id and headers."
+    error_message = "The direct integration maps body, group, deduplication id and headers."
   }
   assert {
     condition     = aws_apigatewayv2_integration.direct["stripe"].integration_subtype == "SQS-SendMessage"
@@ -195,7 +195,7 @@ run "api" {
   }
   assert {
     condition     = output.hook_urls["stripe"] == "${aws_apigatewayv2_api.this[0].api_endpoint}/hooks/stripe"
-    error_message = "The outputs say where to post to."
+    error_message = "The output has the URL to post to."
   }
 }
 
@@ -219,14 +219,14 @@ run "config" {
       plugin = { approval = { config = { team = "west" }, secrets = ["api#key"] }, stripe = {} }
       target = { sss = { url = "https://sss.example.com", auth = [{ scheme = "bearer", secret = "token" }] } }
     }
-    error_message = "The config says what the variables say, without nulls."
+    error_message = "The config has the values of the variables, without nulls."
   }
 }
 
 run "bucket" {
   assert {
     condition     = aws_s3_bucket_versioning.this[0].versioning_configuration[0].status == "Enabled"
-    error_message = "The bucket keeps versions."
+    error_message = "The bucket is versioned."
   }
   assert {
     condition     = aws_s3_bucket_public_access_block.this[0].block_public_acls && aws_s3_bucket_public_access_block.this[0].block_public_policy && aws_s3_bucket_public_access_block.this[0].ignore_public_acls && aws_s3_bucket_public_access_block.this[0].restrict_public_buckets
@@ -241,7 +241,7 @@ run "bucket" {
 run "alarms" {
   assert {
     condition     = alltrue([for alarm in values(aws_cloudwatch_metric_alarm.this) : alarm.treat_missing_data == "notBreaching"])
-    error_message = "Silence is no alarm."
+    error_message = "Missing data is not an alarm."
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["dead-letters"].threshold == 0 && aws_cloudwatch_metric_alarm.this["dead-letters"].metric_name == "ApproximateNumberOfMessagesVisible"
@@ -249,19 +249,19 @@ run "alarms" {
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["oldest-message"].metric_name == "ApproximateAgeOfOldestMessage" && aws_cloudwatch_metric_alarm.this["oldest-message"].threshold == 900
-    error_message = "Waiting is watched."
+    error_message = "An old message is an alarm."
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["dead-letters-left"].metric_name == "ApproximateNumberOfMessagesVisible" && aws_cloudwatch_metric_alarm.this["dead-letters-left"].period * aws_cloudwatch_metric_alarm.this["dead-letters-left"].evaluation_periods == 7 * 86400 && aws_cloudwatch_metric_alarm.this["dead-letters-left"].dimensions["QueueName"] == aws_sqs_queue.dead_letters.name
-    error_message = "Somebody is told of dead letters before SQS deletes them."
+    error_message = "Dead letters are an alarm before SQS deletes them."
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["deduplicated"].metric_name == "NumberOfDeduplicatedSentMessages" && aws_cloudwatch_metric_alarm.this["deduplicated"].statistic == "Sum"
-    error_message = "Duplicates are watched."
+    error_message = "Deduplicated sends are an alarm."
   }
   assert {
     condition     = toset([for alarm in values(aws_cloudwatch_metric_alarm.this) : "${alarm.metric_name} ${alarm.dimensions["FunctionName"]}" if alarm.namespace == "AWS/Lambda"]) == toset(["Errors towpath-host", "Throttles towpath-host", "Errors towpath-ingest", "Throttles towpath-ingest"])
-    error_message = "Errors and throttles of both functions are watched."
+    error_message = "Errors and throttles of both functions are alarms."
   }
 }
 
@@ -274,8 +274,8 @@ run "alarms_of_the_host" {
 
 run "dashboard" {
   assert {
-    condition     = alltrue([for title in ["What waits", "Dead letters", "What died, and why", "Messages by outcome, a minute", "Groups held by target"] : contains([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.title], title)])
-    error_message = "The dashboard answers what waits, what died, and why."
+    condition     = alltrue([for title in ["Messages in the queue", "Dead letters in the queue", "Dead letters by reason, route and build", "Messages by outcome, per minute", "Groups held by target"] : contains([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.title], title)])
+    error_message = "The dashboard shows waiting messages, and dead letters with their reasons."
   }
 }
 
@@ -301,11 +301,11 @@ run "hand_written_values" {
 
   assert {
     condition     = aws_apigatewayv2_route.direct["sqs-hook"].route_key == "POST /sqs-hook" && aws_apigatewayv2_route.direct["sqs-hook"].api_id == "existing"
-    error_message = "An API that is there gets the route."
+    error_message = "An existing API gets the route."
   }
   assert {
     condition     = length(aws_apigatewayv2_api.this) == 0 && length(aws_lambda_function.ingest) == 0
-    error_message = "Nothing is made that is not needed."
+    error_message = "Nothing is created that is not needed."
   }
   assert {
     condition     = !contains(keys(aws_apigatewayv2_integration.direct["sqs-hook"].request_parameters), "MessageDeduplicationId") && aws_sqs_queue.this.content_based_deduplication
@@ -347,12 +347,12 @@ run "messages_of_another_size" {
 
   assert {
     condition     = aws_sqs_queue.this.max_message_size == 131072 && jsondecode(aws_s3_object.config.content).ingest.body_limit == 73728
-    error_message = "A body that is taken fits into a message."
+    error_message = "A body that ingest accepts fits into a message."
   }
 
   assert {
     condition     = aws_sqs_queue.dead_letters.max_message_size == 262144
-    error_message = "A dead letter is its message and why it died: its queue takes no less."
+    error_message = "A dead letter is its message plus the reason: its queue takes no less."
   }
 }
 

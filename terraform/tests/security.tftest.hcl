@@ -1,4 +1,4 @@
-# Who may read which secret, and what the config says of them. Nothing is made: the provider is a mock.
+# Who may read which secret, and what the config says about them. Nothing is created: the provider is a mock.
 mock_provider "aws" {
   mock_data "aws_region" {
     defaults = { id = "eu-west-1" }
@@ -59,14 +59,14 @@ run "config" {
       { path = "a", group = "a/x", plugin = "p", verify = { scheme = "github", secret = ["new", "old#key"] } },
       { path = "b", group = "b/x", plugin = "p", verify = { scheme = "stripe", secret = "stripe", tolerance = "1m", at = "pipeline" } },
     ]
-    error_message = "Several secrets are a list, one is a name."
+    error_message = "Several secrets become a list, one stays a name."
   }
   assert {
     condition = jsondecode(aws_s3_object.config.content).target == {
       sss = { url = "https://sss.example.com", auth = [{ scheme = "bearer", secret = "token" }, { scheme = "standard-webhooks", secret = ["s1", "s2"] }], plugin_secrets = ["api"] }
       iam = { url = "https://iam.example.com", auth = [{ scheme = "aws-sigv4", service = "execute-api", region = "eu-west-1" }] }
     }
-    error_message = "Schemes go together."
+    error_message = "A target can have several auth schemes."
   }
 }
 
@@ -77,26 +77,26 @@ run "secrets" {
   }
   assert {
     condition     = toset(local.ingest_secret_names) == toset(["new", "old"])
-    error_message = "The ingest function may read those that it verifies with, and no others."
+    error_message = "The ingest function may read only the secrets that it verifies with."
   }
   assert {
     condition     = one([for statement in data.aws_iam_policy_document.ingest[0].statement : statement.resources if statement.sid == "Secrets"]) == toset(["arn:aws:secretsmanager:eu-west-1:123456789012:secret:towpath/new-??????", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:towpath/old-??????"])
-    error_message = "Its role says so."
+    error_message = "The role of the ingest function allows exactly these secrets."
   }
 }
 
 run "what_is_refused_has_a_queue_of_its_own" {
   assert {
     condition     = aws_sqs_queue.refused[0].fifo_queue && aws_sqs_queue.refused[0].message_retention_seconds == 86400
-    error_message = "It is kept for a day."
+    error_message = "The queue keeps messages for a day."
   }
   assert {
     condition     = jsondecode(aws_s3_object.config.content).queue.refused_url == aws_sqs_queue.refused[0].url
-    error_message = "The functions and commands know it."
+    error_message = "The config names the queue."
   }
   assert {
     condition     = one([for statement in data.aws_iam_policy_document.ingest[0].statement : statement.resources if statement.sid == "KeepRefused"]) == toset([aws_sqs_queue.refused[0].arn])
-    error_message = "The ingest function may send there."
+    error_message = "The ingest function may send to the queue."
   }
   assert {
     condition     = jsondecode(aws_s3_object.config.content).dead_letters.note_key == ["notes"]
@@ -110,15 +110,15 @@ run "an_event_of_a_direct_route_that_verifies_takes_nobodys_place" {
   }
   assert {
     condition     = aws_apigatewayv2_integration.direct["a"].request_parameters.MessageDeduplicationId == "$context.requestId"
-    error_message = "Nothing is proven before it is stored."
+    error_message = "An unverified value must not be the deduplication id."
   }
   assert {
     condition     = jsondecode(aws_s3_object.config.content).route[0].verify.at == "pipeline"
-    error_message = "No door of ours verifies it."
+    error_message = "Only the pipeline verifies a direct route."
   }
   assert {
     condition     = length(aws_sqs_queue.refused) == 0
-    error_message = "Nothing is refused, so nothing is kept."
+    error_message = "Without an ingest function there is no queue for unauthorized webhooks."
   }
 }
 

@@ -1,6 +1,6 @@
-"""The zips for arm64, run once by qemu-user: a webhook goes in at one function and out at the other.
+"""Runs the arm64 zips once with qemu-user: the ingest function stores a webhook and the host function delivers it.
 
-`make test-arm64` names this file; pytest does not find it by itself.
+`make test-arm64` passes this file to pytest, which does not collect it by itself.
 """
 
 import os
@@ -20,7 +20,7 @@ QEMU = ["qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"]
 def unpacked(name, folder):
     archive = zipfile.ZipFile(ROOT / f"dist/towpath-{name}-arm64.zip")
     assert archive.namelist() == ["bootstrap"]
-    assert archive.getinfo("bootstrap").external_attr >> 16 & 0o111 == 0o111, "it can be executed"
+    assert archive.getinfo("bootstrap").external_attr >> 16 & 0o111 == 0o111, "bootstrap must be executable"
     archive.extract("bootstrap", folder)
     os.chmod(folder / "bootstrap", 0o755)
     return str(folder / "bootstrap")

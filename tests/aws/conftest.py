@@ -1,4 +1,4 @@
-"""What the tests share: moto's server, the built binaries, clients of AWS."""
+"""Fixtures that the tests share: moto's server, the built binaries, AWS clients."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def free_port():
 
 
 class Aws:
-    """moto's server, and how to reach it."""
+    """moto's server, and the environment that points clients to it."""
 
     def __init__(self, port):
         self.url = f"http://127.0.0.1:{port}"
@@ -36,7 +36,7 @@ class Aws:
         }
 
     def tell(self, path, body):
-        """Tells moto itself something."""
+        """Calls moto's own control API."""
         request = urllib.request.Request(f"{self.url}/moto-api/{path}", json.dumps(body).encode(), {"content-type": "application/json"})
         assert urllib.request.urlopen(request).status in (200, 201)
 
@@ -60,7 +60,7 @@ def aws(tmp_path_factory):
         except OSError:
             assert server.poll() is None and time.monotonic() < deadline, "moto's server did not start"
     aws = Aws(port)
-    # Functions answer what a test tells them to: there is no container runtime here.
+    # Without Docker, moto's functions return the answers that a test sets.
     aws.tell("config", {"lambda": {"use_docker": False}})
     yield aws
     server.kill()
@@ -70,13 +70,13 @@ def aws(tmp_path_factory):
 def built(variable, what):
     """A binary that `make test-aws` built."""
     path = os.environ.get(variable)
-    assert path and Path(path).is_file(), f"{variable} names no {what}: run `make test-aws`"
+    assert path and Path(path).is_file(), f"{variable} is not the path of a built {what}: run `make test-aws`"
     return path
 
 
 @pytest.fixture(scope="session")
 def towpath(aws):
-    """Runs `towpath`; gives its exit code and what it wrote."""
+    """Runs `towpath`; returns its exit code, stdout and stderr."""
     binary = built("TOWPATH_BIN", "towpath")
 
     def run(*arguments, cwd=ROOT):
@@ -100,6 +100,6 @@ def ingest():
 
 
 def log_lines(path):
-    """What a function said in its log; its metrics are lines too."""
+    """The log lines of a function, without the lines that are metrics."""
     lines = [json.loads(line) for line in Path(path).read_text().splitlines() if line.startswith("{")]
     return [line for line in lines if "fields" in line]

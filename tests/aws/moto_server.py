@@ -1,7 +1,7 @@
-"""moto's server, with two things that it lacks and the tests need.
+"""moto's server, with two additions that the tests need.
 
-- `RedriveAllowPolicy` of a queue: the real provider of Terraform waits until it can read back what it wrote.
-- CloudWatch's `DescribeAlarms` over CBOR, which is what the Rust SDK speaks: it is answered from moto's own alarms.
+- `RedriveAllowPolicy` of a queue: Terraform's real provider waits until it can read back what it wrote.
+- CloudWatch's `DescribeAlarms` over CBOR, which the Rust SDK uses. The answer comes from moto's own alarms.
 """
 
 import sys
@@ -22,7 +22,7 @@ def attributes(self):
 
 Queue.attributes = property(attributes)
 Queue.redrive_allow_policy = None
-# The names that may be asked for.
+# The attribute names that clients may request.
 Queue.KMS_ATTRIBUTES = [*Queue.KMS_ATTRIBUTES, "RedriveAllowPolicy"]
 
 _dispatch = DomainDispatcherApplication.__call__

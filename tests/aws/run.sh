@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# What only AWS's own tools can check, against moto's server on this machine.
+# Tests that need AWS's own tools, against moto's server on this machine.
 #
 #   tests/aws/run.sh          the Terraform module with its real provider, and the built functions over the Lambda Runtime API
-#   tests/aws/run.sh arm64    the arm64 zips of dist/, run by qemu-user
+#   tests/aws/run.sh arm64    the arm64 zips in dist/, run with qemu-user
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 built=${CARGO_TARGET_DIR:-target}/debug
@@ -17,7 +17,7 @@ if [ "${1:-}" = arm64 ]; then
   cargo build --quiet -p towpath
   tests=(tests/aws/arm64.py)
 else
-  command -v terraform > /dev/null || { echo "test-aws: terraform is missing: install 1.9 or later" >&2; exit 1; }
+  command -v terraform > /dev/null || { echo "test-aws: terraform not found: install 1.9 or later" >&2; exit 1; }
   mirror=(${TF_PLUGIN_DIR:+"-plugin-dir=$TF_PLUGIN_DIR"})
   export TF_CLI_CONFIG_FILE=/dev/null TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1
 
@@ -34,13 +34,13 @@ else
 
   echo "== functions"
   cargo build --quiet -p towpath
-  # By themselves: beside the command line they would be built with its compiler.
+  # A separate build: together with the command line, feature unification would link the compiler into the functions.
   cargo build --quiet -p towpath-lambda -p towpath-lambda-ingest
   tests=(tests/aws)
 fi
 export TOWPATH_BIN=$built/towpath TOWPATH_BOOTSTRAP=$built/bootstrap TOWPATH_INGEST=$built/ingest
 
-# The virtual environment lies beside what cargo builds: it is made once.
+# The virtual environment is in cargo's target folder. It is made again only if requirements.txt changes.
 venv=${CARGO_TARGET_DIR:-$PWD/target}/aws-tests
 if ! cmp -s tests/aws/requirements.txt "$venv/requirements.txt"; then
   echo "== python packages"

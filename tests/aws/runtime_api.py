@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 class Function:
-    """A built function: started as Lambda would start it, ended with `close`."""
+    """A built function, started as Lambda starts it, and stopped by `close`."""
 
     def __init__(self, command, environment, log):
         self.events, self.answers = queue.Queue(), queue.Queue()
@@ -74,12 +74,12 @@ class Function:
         self.process = subprocess.Popen(command, env=environment, stdout=self.log, stderr=self.log)
 
     def ready(self):
-        """Waits for the first /next; fails with what the function said instead."""
+        """Waits for the first /next; fails with the function's error if it sends one instead."""
         kind, body = self.answers.get(timeout=60)
         assert kind == "next", body
 
     def invoke(self, event):
-        """What the function answers to an event."""
+        """Invokes the function with an event, and returns its answer."""
         self.events.put(json.dumps(event).encode())
         kind, body = self.answers.get(timeout=60)
         assert kind == "response", body

@@ -1,4 +1,4 @@
-"""A small set-up of Towpath on moto: a bucket, queues, secrets, a target, a plugin with versions."""
+"""A small Towpath deployment on moto: a bucket, queues, secrets, a target, a plugin with versions."""
 
 import base64
 import json
@@ -7,12 +7,12 @@ import time
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-# No log may show it, nor any other token of these tests.
+# Neither this token nor any other of these tests may appear in a log.
 TOKEN = "planted-5ecret-one"
 
 
 class Target:
-    """SSS: records what it gets, and answers 200 to those who know its token."""
+    """SSS: records every request, and answers 200 if the token is right."""
 
     def __init__(self, token):
         self.token, self.calls, self.status = token, [], 200
@@ -49,7 +49,7 @@ class Target:
 
 
 class Site:
-    """The set-up, with a config in the bucket."""
+    """The deployment, with its config in the bucket."""
 
     def __init__(self, aws, route=None, registry=None):
         self.aws, self.s3 = aws, aws.client("s3")
@@ -57,7 +57,7 @@ class Site:
         self.s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         self.prefix = f"{self.bucket}/"
         aws.client("secretsmanager").create_secret(Name=f"{self.prefix}sss", SecretString=json.dumps({"token": TOKEN}))
-        # The host asks a queue whose URL is on this machine in this region.
+        # The host uses this region for a queue whose URL is on this machine.
         self.sqs = sqs = aws.client("sqs", "us-east-1")
         fifo = {"FifoQueue": "true"}
         self.queue = sqs.create_queue(QueueName=f"{self.bucket}-events.fifo", Attributes=fifo)["QueueUrl"]
@@ -89,20 +89,20 @@ class Site:
         return {**self.aws.environment, "TOWPATH_CONFIG": self.config_url, "AWS_MAX_ATTEMPTS": "1"}
 
     def rotate(self, token):
-        """The target wants another token from now on, and Secrets Manager has it."""
+        """Rotates the token, at the target and in Secrets Manager."""
         self.target.token = token
         value = json.dumps({"token": token})
         self.aws.client("secretsmanager").put_secret_value(SecretId=f"{self.prefix}sss", SecretString=value)
 
     def letters(self):
-        """What is in the dead-letter queue: the packed reasons."""
+        """The parsed `towpath-dead-letter` attributes of the messages in the dead-letter queue."""
         got = self.sqs.receive_message(QueueUrl=self.dead, MessageAttributeNames=["All"], MaxNumberOfMessages=10)
         messages = got.get("Messages", [])
         return [json.loads(m["MessageAttributes"]["towpath-dead-letter"]["StringValue"]) for m in messages]
 
 
 def record(body, group="crm"):
-    """A record of an SQS event, stored this moment."""
+    """A record of an SQS event, stored just now."""
     return {
         "messageId": str(uuid.uuid4()),
         "receiptHandle": "handle",
@@ -120,7 +120,7 @@ def record(body, group="crm"):
 
 
 def won(number):
-    """What the CRM says of a deal that was won."""
+    """The CRM's event for a deal that was won."""
     return json.dumps({"kind": "deal.won", "id": f"d-{number}", "title": "Ten boats"})
 
 
@@ -129,7 +129,7 @@ def batch(*bodies):
 
 
 def post(path, body, headers):
-    """A request as an HTTP API hands it to a function, payload version 2.0."""
+    """A request as an HTTP API passes it to a function, payload version 2.0."""
     return {
         "version": "2.0",
         "routeKey": f"POST {path}",
@@ -148,7 +148,7 @@ def post(path, body, headers):
 
 
 def wait_until(condition, what, seconds=45):
-    """Waits for a condition: a host looks for new versions every 15 seconds."""
+    """Waits for a condition. The default timeout allows for hosts that check for new versions every 15 seconds."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"

@@ -1,4 +1,4 @@
-"""The built functions over the Lambda Runtime API, with S3, Secrets Manager and SQS as moto has them."""
+"""The built functions over the Lambda Runtime API, with moto's S3, Secrets Manager and SQS."""
 
 import base64
 import hmac
@@ -15,14 +15,14 @@ from setup_site import TOKEN, Site, batch, post, record, wait_until, won
 
 @pytest.fixture(scope="module")
 def crm(towpath, tmp_path_factory):
-    """A plugin in the making, whose versions say other words for "won"."""
+    """A plugin under development; each version uses another word for "won"."""
     folder = tmp_path_factory.mktemp("plugins")
     assert towpath("plugin", "new", "crm", cwd=folder)[0] == 0
     return folder / "crm"
 
 
 def write(towpath, crm, word, version):
-    """Makes a version that says this word."""
+    """Writes and tests a version that uses this word."""
     source, manifest = crm / "src/lib.rs", crm / "Cargo.toml"
     lines = source.read_text().splitlines(keepends=True)
     changed = [f'            "deal.won" => "{word}",\n' if '"deal.won" =>' in line else line for line in lines]
@@ -40,12 +40,12 @@ def publish(towpath, crm, site, *more):
 
 
 def digests(function):
-    """The builds that a function says it has, by plugin."""
+    """The digest of each plugin that a function has loaded."""
     return {plugin["name"]: plugin["digest"] for plugin in function.invoke({"towpath": "about"})["plugins"]}
 
 
 def flip(site, version, file):
-    """Damages an object of a version."""
+    """Flips a bit in an object of a version."""
     key = f"plugins/crm/versions/{version}/{file}"
     body = bytearray(site.s3.get_object(Bucket=site.bucket, Key=key)["Body"].read())
     body[len(body) // 2] ^= 1
@@ -71,7 +71,7 @@ def test_a_plugin_is_released_shadowed_promoted_refused_and_rolled_back(aws, tow
         assert function.invoke(batch(won(1))) == {"batchItemFailures": []}
         assert site.target.bodies() == [{"state": "won", "title": "Ten boats"}]
 
-        # A candidate as a shadow: it sees the next message, and nothing of its verdict is sent.
+        # The candidate runs as a shadow: it sees the next message, and none of its requests are sent.
         write(towpath, crm, "gained", "2.0.0")
         two = publish(towpath, crm, site, "--as", "candidate", *signed)
         wait_until(lambda: digests(function).get("crm@candidate") == two["wasm_sha256"], "the candidate is loaded")
@@ -81,16 +81,16 @@ def test_a_plugin_is_released_shadowed_promoted_refused_and_rolled_back(aws, tow
         totals = function.invoke({"towpath": "about"})["totals"]
         assert (totals["delivered"], totals["shadow_differed"], totals["shadow_agreed"]) == (2, 1, 0)
 
-        # Released, between two messages.
+        # The candidate is promoted between two messages.
         code, _, wrong = towpath("plugin", "promote", "crm", "-c", site.config_url)
-        assert code == 2 and "--key" in wrong, "pointers are signed, too"
+        assert code == 2 and "--key" in wrong, "pointers are signed too"
         code, _, wrong = towpath("plugin", "promote", "crm", "-c", site.config_url, *signed)
         assert code == 0, wrong
         wait_until(lambda: digests(function)["crm"] == two["wasm_sha256"], "the new version is picked up", 30)
         assert function.invoke(batch(won(3))) == {"batchItemFailures": []}
         assert site.target.bodies()[-1]["state"] == "gained"
 
-        # One that was damaged after it was signed: the last good one keeps running.
+        # A version is damaged after it was signed: the last good version keeps running.
         write(towpath, crm, "damaged", "3.0.0")
         three = publish(towpath, crm, site, "--as", "next", *signed)
         flip(site, three["version"], "x86_64-unknown-linux-gnu.cwasm")
@@ -105,7 +105,7 @@ def test_a_plugin_is_released_shadowed_promoted_refused_and_rolled_back(aws, tow
         code, said, wrong = towpath("plugin", "rollback", "crm", "-c", site.config_url, *signed)
         assert code == 0 and to["version"] in said, said + wrong
 
-    # A function that starts takes no older release by itself: somebody with the key says so.
+    # A function that starts does not fall back to an older release by itself: someone with the key must roll back.
     roll_back(two)
     site.target.__init__(TOKEN)
     site.config["target"]["sss"]["url"] = site.target.url
@@ -119,7 +119,7 @@ def test_a_plugin_is_released_shadowed_promoted_refused_and_rolled_back(aws, tow
         assert function.invoke(batch(won(5))) == {"batchItemFailures": []}
         assert site.target.bodies()[-1]["state"] == "won"
 
-        # Logs and dead letters name the build.
+        # Log lines and dead letters name the build.
         site.target.status = 404
         assert function.invoke(batch(won(6))) == {"batchItemFailures": []}
         letter = site.letters()[0]
@@ -175,7 +175,7 @@ def test_ingest_stores_a_webhook_whole_and_the_host_delivers_it(aws, towpath, bo
         function.ready()
         answer = function.invoke(post("/sqs-hook", body, headers))
         assert answer["statusCode"] == 202, answer
-        # The sender tries again: a duplicate is stored once.
+        # The sender retries: the duplicate is not stored again.
         assert function.invoke(post("/sqs-hook", body, headers))["statusCode"] == 202
         assert function.invoke(post("/nowhere", body, headers))["statusCode"] == 404
         binary = bytes(range(256))
@@ -209,7 +209,7 @@ def test_ingest_asks_the_sender_to_try_again_if_it_cannot_store(aws, ingest, tmp
 def test_ingest_verifies_at_the_door_with_its_own_secrets_alone_and_asks_for_a_rotated_one(aws, ingest, tmp_path):
     site = Site(aws, {"verify": {"scheme": "github", "secret": "sss#token", "at": "ingest"}})
     site.target.close()
-    # What only the host needs is neither asked for nor missed.
+    # The ingest function neither fetches nor needs a secret that only the host uses.
     site.config["target"]["sss"]["auth"]["secret"] = "not-for-ingest"
     site.put_config()
 

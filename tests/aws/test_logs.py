@@ -1,4 +1,4 @@
-"""`towpath tail` and `towpath trace` over the logs of functions, as CloudWatch keeps them."""
+"""`towpath tail` and `towpath trace` on the logs of functions in CloudWatch."""
 
 import json
 import time

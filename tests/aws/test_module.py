@@ -1,6 +1,6 @@
-"""The module with the real provider against moto: applied, read back, checked by `towpath deploy check`, destroyed.
+"""Applies the module with the real provider against moto, reads it back, runs `towpath deploy check`, and destroys it.
 
-moto is good for shapes, not for the behaviour of FIFO queues: that is tested on Towpath's own endpoint.
+moto shows what was created, not how FIFO queues behave. That is tested on Towpath's own SQS endpoint.
 """
 
 import json
@@ -24,7 +24,7 @@ provider "aws" {{
   s3_use_path_style           = true
 }}
 
-# moto denies by a bucket's policy without looking at its conditions.
+# moto applies the Deny of a bucket policy without evaluating its conditions.
 module "towpath" {{
   bucket_tls_only = false
 }}
@@ -59,7 +59,7 @@ def applied(aws, tmp_path_factory):
     terraform(example, aws, "destroy", "-auto-approve", "-input=false", "-no-color", *zips)
     queues = aws.client("sqs").list_queues(QueueNamePrefix="towpath-example").get("QueueUrls", [])
     functions = [f["FunctionName"] for f in aws.client("lambda").list_functions()["Functions"]]
-    assert (queues, functions) == ([], []), "a destroy leaves nothing"
+    assert (queues, functions) == ([], []), "destroy must remove everything"
 
 
 def attributes(aws, url):
@@ -188,7 +188,7 @@ def test_alarms_are_silent_until_something_happens(aws, applied):
     assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}
     dashboard = aws.client("cloudwatch").get_dashboard(DashboardName=applied["dashboard_name"])
     titles = {widget["properties"]["title"] for widget in json.loads(dashboard["DashboardBody"])["widgets"]}
-    assert {"What waits", "Dead letters", "What died, and why"} <= titles
+    assert {"Messages in the queue", "Dead letters in the queue", "Dead letters by reason, route and build"} <= titles
 
 
 def test_the_bucket_keeps_versions_and_shows_nobody_anything(aws, applied):
@@ -204,11 +204,11 @@ def test_logs_are_kept_for_as_long_as_was_said(aws, applied):
     assert {group["logGroupName"].rsplit("-", 1)[1]: group["retentionInDays"] for group in groups} == {"host": 30, "ingest": 30}
 
 
-# In this order: what is right, what is wrong, and the switch.
+# The order matters: first a correct deployment, then broken ones, then pause and resume.
 
 
 def describe(aws, towpath, digests, version=None):
-    """What the function answers when it is asked next what it is."""
+    """Sets the answer of the function to the next `about` invocation."""
     code, said, _ = towpath("--version")
     assert code == 0
     about = {
@@ -238,7 +238,7 @@ def test_deploy_check_finds_nothing_wrong_with_what_the_module_made(aws, applied
 
 def test_deploy_check_tells_what_is_wrong_and_the_cure(aws, applied, towpath, released):
     def failed(digests=released, version=None):
-        # Each answer is given once.
+        # moto returns each answer once.
         describe(aws, towpath, digests, version)
         code, said, wrong = towpath("--json", "deploy", "check", "-c", applied["config_url"])
         rows = {row["check"]: row["problem"] for row in json.loads(said) if "problem" in row}

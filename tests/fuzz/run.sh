@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes every target for so many seconds, as many at a time as there are cores: tests/fuzz/run.sh SECONDS [TARGET…]
-# A finding is left in tests/fuzz/artifacts, and said with the command that runs it again.
+# Fuzzes each target for SECONDS, with one target per core at a time: tests/fuzz/run.sh SECONDS [TARGET…]
+# Findings are saved in tests/fuzz/artifacts, and printed with the command that reproduces them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -9,9 +9,9 @@ shift
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/fuzz"
 cargo fuzz --version > /dev/null 2>&1 || cargo install --locked cargo-fuzz --version 0.13.1
 
-# Without a sanitizer the toolchain of the project does: what is fuzzed is safe Rust, which panics where it is wrong.
+# No sanitizer, so the project's stable toolchain works. The fuzzed code is safe Rust, which panics on errors.
 export options="--fuzz-dir tests/fuzz --sanitizer none"
-# shellcheck disable=SC2086 # these are several words
+# shellcheck disable=SC2086 # $options must be split into words
 cargo fuzz build $options
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(cargo fuzz list --fuzz-dir tests/fuzz)
@@ -19,7 +19,7 @@ targets=("$@")
 fuzz() {
     local target=$1 found new log
     new=$(mktemp -d) log=$(mktemp)
-    # What is new goes elsewhere: the corpus in the repository stays small.
+    # New inputs go to a temporary folder, so the corpus in the repository stays small.
     if cargo fuzz run $options "$target" "$new" "tests/fuzz/corpus/$target" -- \
         -max_total_time="$seconds" -max_len=16384 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 > "$log" 2>&1; then
         found=ok

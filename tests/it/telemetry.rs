@@ -187,7 +187,7 @@ fn every_metric_is_in_the_table_and_nothing_else() {
     };
     let source = fs::read_to_string(format!("{root}/host/metrics/src/lib.rs")).unwrap();
     let source: String = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-    let table = fs::read_to_string(format!("{root}/host/docs/telemetry.md")).unwrap();
+    let table = fs::read_to_string(format!("{root}/docs/operate/telemetry.md")).unwrap();
     let table: String = table
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))

@@ -138,7 +138,7 @@ pub fn cost(load: &Load, batch: f64) -> Vec<(&'static str, f64)> {
     vec![
         ("HTTP API", prices::API),
         ("ingest function", prices::INVOCATIONS + 1e6 * ingest_gb * ingest_s * prices::GB_SECOND),
-        ("SQS: a send, and a receive and a delete for each batch", prices::SQS * (1.0 + 2.0 * invocations)),
+        ("SQS: a send each, a receive and a delete per batch", prices::SQS * (1.0 + 2.0 * invocations)),
         ("host function", invocations * (prices::INVOCATIONS + 1e6 * host_gb * host_s * prices::GB_SECOND)),
         // A KB for each of a million is a GB.
         ("logs and metrics", (event_kb + invocations * invocation_kb) * prices::LOGS),
@@ -150,36 +150,35 @@ pub fn markdown() -> String {
     let (limits, load) = (AWS, LOAD);
     let mut text = String::from(
         "\n## Scale on AWS, by arithmetic\n\n\
-        Nothing here was measured on AWS: these are its limits as they were published in 2025, and what follows; compare them with AWS's pages before\n\
-        you rely on them. `host/proof/src/scale.rs` has the formulas and their\n\
-        sources; a simulation of 100,000 groups and 1,000 functions by the rules of FIFO queues checks them (`cargo test -p towpath-proof scale`).\n\
-        The target takes 200 ms, an invocation 10 ms besides.\n\n\
-        | what ends first | formula | messages a second |\n|---|---|---|\n",
+        Nothing in this section was measured on AWS. It follows from the limits that AWS published in 2025; check them against AWS's pages before you\n\
+        rely on them. `host/proof/src/scale.rs` has the formulas and their sources. A simulation of 100,000 groups and 1,000 functions by the rules of\n\
+        FIFO queues checks them (`cargo test -p towpath-proof scale`). The target takes 200 ms, and the rest of an invocation 10 ms.\n\n\
+        | what limits | formula | messages per second |\n|---|---|---|\n",
     );
     let rows = [
         (
-            "functions, where a batch has ten groups: the best case",
+            "functions, ten groups in each batch: the best case",
             "functions × 10 / (10 ms + 200 ms)",
             limits.by_functions(&load),
         ),
         (
-            "functions with one message each: from here on batches grow",
+            "functions, one message each: above this rate batches grow",
             "functions / (10 ms + 200 ms)",
             limits.by_single_messages(&load),
         ),
         (
-            "functions, where every group is behind by ten: the worst",
+            "functions, ten messages of one group in each batch: the worst case",
             "functions × 10 / (10 ms + 10 × 200 ms)",
             limits.by_groups(&load),
         ),
         ("one group, in order", "10 / (10 ms + 10 × 200 ms)", limits.by_one_group(&load)),
         ("messages in flight", "120,000 / (10 ms + 200 ms)", limits.by_flight(&load)),
         (
-            "requests to SQS, a send each",
-            "70,000 where high throughput is highest, 2,400 in small regions",
+            "requests to SQS, one send per message",
+            "70,000 in regions with the highest throughput, 2,400 in small regions",
             limits.requests,
         ),
-        ("HTTP API", "10,000 by default, raised on request", limits.posts),
+        ("HTTP API", "10,000 by default, can be raised on request", limits.posts),
     ];
     for (what, formula, rate) in rows {
         let _ = writeln!(text, "| {what} | {formula} | {} |", thousands(rate));
@@ -187,14 +186,15 @@ pub fn markdown() -> String {
     let held = Load { held: 0.1, per_second: 1000.0, ..load };
     let _ = writeln!(
         text,
-        "\nThere is no batching window: a queue that is not behind hands out one message an invocation, which decides what a million costs (below). From\n\
-        {} a second on all functions are busy and batches grow, up to {} a second at best. **Overload is not linear:** a receive hands out all\n\
-        that waits of a group together, so the further groups are behind, the fewer are in a batch, and the rate falls to {} a second. Keep\n\
-        peaks below the best case, or give targets that are slow a queue of their own.\n\n\
-        **A hold has a length.** A receive looks at the first 120,000 messages only. What waits for a target on hold fills them: at 1,000 messages a\n\
-        second of which a tenth is for that target, after 120,000 / 100 = {:.0} s nothing behind is found, and all other groups stand still until the\n\
-        hold ends; nothing is lost. A target that may be away for longer than that wants a queue, and a deployment, of its own. Of every held group\n\
-        up to ten messages wait in flight, so between {} and {} groups can be held at the same time.",
+        "\nThere is no batching window, so a queue without a backlog hands out one message per invocation. This decides what a million events cost\n\
+        (below). Above {} a second all functions are busy and batches grow, up to {} a second at best.\n\n\
+        **Overload is not linear.** A receive takes the waiting messages of a group together, up to a batch of ten. The longer the backlog of each group,\n\
+        the fewer groups are in a batch, until the rate falls to {} a second. Keep peaks below the best case, or give slow targets a queue of\n\
+        their own.\n\n\
+        **A hold cannot last forever.** A receive looks only at the first 120,000 messages, and messages for a target on hold fill them. At 1,000 messages\n\
+        a second, a tenth of them for that target, this takes 120,000 / 100 = {:.0} s. After that no message behind them is found, and all other groups\n\
+        stand still until the hold ends; nothing is lost. If a target may be down for longer, give it its own queue and deployment. Each held group has\n\
+        up to ten messages in flight, so between {} and {} groups can be held at the same time.",
         thousands(limits.by_single_messages(&load)),
         thousands(limits.by_functions(&load)),
         thousands(limits.by_groups(&load)),
@@ -202,13 +202,13 @@ pub fn markdown() -> String {
         thousands(f64::from(limits.in_flight) / f64::from(limits.batch)),
         thousands(f64::from(limits.in_flight)),
     );
-    text += "\n| a million events cost | ten an invocation | one an invocation |\n|---|---|---|\n";
+    text += "\n| cost of a million events | ten per invocation | one per invocation |\n|---|---|---|\n";
     let (ten, one) = (cost(&load, 10.0), cost(&load, 1.0));
     for ((part, ten), (_, one)) in ten.iter().zip(&one) {
         let _ = writeln!(text, "| {part} | $ {ten:.2} | $ {one:.2} |");
     }
     let sum = |parts: &[(&str, f64)]| parts.iter().map(|(_, cost)| cost).sum::<f64>();
-    let _ = writeln!(text, "| together | **$ {:.2}** | **$ {:.2}** |", sum(&ten), sum(&one));
+    let _ = writeln!(text, "| total | **$ {:.2}** | **$ {:.2}** |", sum(&ten), sum(&one));
     text += "\nPrices of us-east-1 as published in 2025, without free tiers: 256 MB for the host, 128 MB and 5 ms for ingest, bodies below 64 KB.\n";
     text
 }

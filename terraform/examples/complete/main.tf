@@ -1,4 +1,4 @@
-# Everything that the module can do, on made-up names. `terraform apply -var host_zip=… -var ingest_zip=…`
+# Every feature of the module, with made-up names. `terraform apply -var host_zip=… -var ingest_zip=…`
 terraform {
   required_version = ">= 1.9"
 
@@ -27,18 +27,18 @@ variable "architecture" {
 }
 
 variable "public_key" {
-  description = "What `towpath plugin keygen` printed, if releases are signed."
+  description = "The public key printed by `towpath plugin keygen`, if releases are signed."
   type        = string
   default     = null
 }
 
 variable "target_url" {
-  description = "Where SSS is."
+  description = "URL of SSS."
   type        = string
   default     = "https://sss.example.com/api"
 }
 
-# Made empty here, filled by hand: a value in Terraform would stand in its state.
+# Created empty, and filled by hand: a value set by Terraform would be in its state.
 resource "aws_secretsmanager_secret" "this" {
   for_each = toset(["approval-webhook", "sss-token"])
 
@@ -68,7 +68,7 @@ module "towpath" {
       canary = "5%"
     },
     {
-      # Every POST in one order, through the ingest function.
+      # One group: every POST in order, through the ingest function.
       path           = "github"
       group          = "github"
       dedup          = "header:x-github-delivery"
@@ -78,7 +78,7 @@ module "towpath" {
       shadow         = "github@candidate"
     },
     {
-      # Without code: the plugin needs two headers, and they are always there.
+      # Direct: the plugin needs two headers, and every request has them.
       path    = "stripe"
       group   = "stripe/{json:/account}"
       dedup   = "json:/id"

@@ -1,5 +1,5 @@
-# An HTTP API that is there already, and the values of a pipeline that was written by hand: one path without a prefix, one
-# group, content-based deduplication, one message a batch, dead letters for four days.
+# An existing HTTP API, and the settings of a hand-written pipeline: one path without a prefix, one group, content-based
+# deduplication, one message per batch, dead letters kept for four days.
 terraform {
   required_version = ">= 1.9"
 
@@ -12,7 +12,7 @@ terraform {
 }
 
 variable "api_id" {
-  description = "The HTTP API."
+  description = "Id of the existing HTTP API."
   type        = string
 }
 
@@ -48,6 +48,6 @@ module "towpath" {
 }
 
 output "hook_urls" {
-  description = "Where senders post to."
+  description = "The URLs that senders post to, by route path."
   value       = module.towpath.hook_urls
 }

@@ -42,9 +42,9 @@ impl Row {
             Row::Function => "Lambda host",
             Row::Python => "Python forwarder",
             Row::Bare => "bare reqwest loop",
-            Row::Limit => "limit: loop and plugin call",
-            Row::CoreLimit => "limit of one core, ten at a time",
-            Row::Ingest => "ingest alone",
+            Row::Limit => "limit: loop with plugin call",
+            Row::CoreLimit => "limit on one core, ten at a time",
+            Row::Ingest => "ingest only",
             Row::Beside => "`serve`, two targets",
         }
     }
@@ -89,14 +89,14 @@ impl Report {
         let cpu = |row, scenario| of(row, scenario).map(|figure| figure.cpu_us);
         let rate = |row, scenario| of(row, scenario).map(|figure| figure.per_second);
         for scenario in [base, "target takes 20 ms"] {
-            let name = format!("Lambda host beside Python, messages a second, {scenario}: ≥ 8 ×");
+            let name = format!("Lambda host vs Python, messages per second, {scenario}: ≥ 8 ×");
             goal(&name, ratio(rate(Row::Function, scenario), rate(Row::Python, scenario)), 8.0, true);
         }
-        let name = "Lambda host beside Python, messages a second per core (CPU time): ≥ 8 ×";
+        let name = "Lambda host vs Python, messages per second of CPU time: ≥ 8 ×";
         goal(name, ratio(cpu(Row::Python, base), cpu(Row::Function, base)), 8.0, true);
         for scenario in [base, "target takes 20 ms"] {
             for (row, what) in [(Row::Serve, "serve"), (Row::Poll, "poll"), (Row::Function, "Lambda host")] {
-                let name = format!("{what}, of the limit, {scenario}: ≥ 0.70");
+                let name = format!("{what}, share of the limit, {scenario}: ≥ 0.70");
                 let limit = row.limit().and_then(|limit| rate(limit, scenario));
                 goal(&name, ratio(rate(row, scenario), limit), 0.7, true);
             }
@@ -105,7 +105,7 @@ impl Report {
             let latency = of(row, base).and_then(|figure| figure.latency_ms);
             goal(&format!("{what} at half load, p99 / p50: ≤ 3"), latency.map(|(half, most)| most / half), 3.0, false);
             goal(
-                &format!("{what}, 10,000 groups beside 1, CPU a message: ≤ 1.5"),
+                &format!("{what}, CPU per message, 10,000 groups vs 1: ≤ 1.5"),
                 ratio(cpu(row, "10,000 groups"), cpu(row, "1 group")),
                 1.5,
                 false,
@@ -113,11 +113,11 @@ impl Report {
         }
         let most = |scenario: Scenario| of(Row::Beside, scenario.name)?.latency_ms.map(|(_, most)| most);
         let [alone, beside] = Scenario::beside();
-        let name = "a quick target beside a slow one, p99 beside p99 alone: ≤ 2";
+        let name = "a fast target next to a slow one, p99 vs p99 alone: ≤ 2";
         goal(name, ratio(most(beside), most(alone)), 2.0, false);
         let peak = |scenario| of(Row::Serve, scenario).map(|figure| figure.peak_mb);
         goal(
-            "serve, memory with 1,000,000 queued beside 1,000: ≤ 1.25",
+            "serve, peak memory, 1,000,000 queued vs 1,000: ≤ 1.25",
             ratio(peak("1,000,000 wait"), peak("1,000 wait")),
             1.25,
             false,
@@ -129,28 +129,28 @@ impl Report {
 /// `BENCHMARKS.md`: ratios within the run, machine and versions named.
 pub fn markdown(report: &Report) -> String {
     let mut text = String::from(
-        "# Benchmarks\n\n`make bench` measures all of this anew and writes this file. Figures of different machines do not\ncompare; ratios within one run do.\n\n",
+        "# Benchmarks\n\n`make bench` runs all of these and writes this file. Do not compare figures of different machines; compare\nratios within one run.\n\n",
     );
     let _ = writeln!(
         text,
-        "{}. {}. Everything runs on one machine over loopback: hosts, target and what sends share its cores.\n",
+        "{}. {}. Everything runs on one machine over loopback: hosts, target and senders share its cores.\n",
         report.machine,
         report.versions.join(", ")
     );
     let Pauses { per_second, percent, most_ms } = report.pauses;
     let _ = writeln!(
         text,
-        "The machine stops by itself: a core that is idle otherwise pauses {per_second:.1} times a second for a millisecond or more, {percent:.2} % of\nthe time, {most_ms:.0} ms at most. That is in all latencies.\n"
+        "The machine itself pauses: an otherwise idle core stalls {per_second:.1} times a second for a millisecond or more, {percent:.2} % of\nthe time, {most_ms:.0} ms at most. All latencies include this.\n"
     );
     text += METHOD;
     text += "\n## Goals\n\n| goal | measured | |\n|---|---|---|\n";
     for (goal, measured, reached) in report.goals() {
-        let _ = writeln!(text, "| {goal} | {measured} | {} |", if reached { "reached" } else { "**missed**" });
+        let _ = writeln!(text, "| {goal} | {measured} | {} |", if reached { "met" } else { "**missed**" });
     }
     let base = report.scenarios().first().copied().unwrap_or_default();
     for scenario in report.scenarios() {
         let _ = writeln!(text, "\n## {scenario}\n");
-        text += "| | messages/s | of the limit | CPU µs a message | beside Python, CPU | peak MB | lost, twice, out of order |\n|---|---|---|---|---|---|---|\n";
+        text += "| | messages/s | share of limit | CPU µs per message | Python's CPU ÷ this | peak MB | lost, duplicated, out of order |\n|---|---|---|---|---|---|---|\n";
         for figure in report.figures.iter().filter(|figure| figure.scenario == scenario) {
             let limit = figure.row.limit().and_then(|limit| report.figure(limit, scenario));
             let python = report.figure(Row::Python, scenario).filter(|_| figure.row != Row::Ingest);
@@ -173,9 +173,9 @@ pub fn markdown(report: &Report) -> String {
             for figure in report.figures.iter().filter(timed) {
                 if let Some((half, most)) = figure.latency_ms {
                     let what = match figure.row {
-                        Row::Ingest => "an answer",
-                        Row::Beside => "from post to target, at 300 events a second,",
-                        _ => "from post to target, at half of what can be taken and carried at the same time,",
+                        Row::Ingest => "time to answer,",
+                        Row::Beside => "from POST to delivery, at 300 events a second,",
+                        _ => "from POST to delivery, at half load,",
                     };
                     let _ = writeln!(text, "- {}: {what} p50 {half:.1} ms, p99 {most:.1} ms", figure.row.title());
                 }
@@ -186,24 +186,25 @@ pub fn markdown(report: &Report) -> String {
 }
 
 const METHOD: &str = "\
-- Each row carries the same events by the same mapping, a component that forwards the body, to the same target; the target checks each event's
-  number, and counts what is lost, comes twice or out of order.
-- `serve` and `poll` find their messages stored and drain them, sixteen groups at a time; the first message to the last is what counts. CPU time
-  and memory are those of the process that carries, `poll`'s without its queue.
-- The Lambda host gets ten messages an invocation, one invocation at a time, as the Python forwarder does: the handler that teams write, one
-  `urllib` POST a record (`tests/baseline`). What failed comes again at once: of the host's batch that event, of Python's, which knows no partial
-  answer, all ten.
-- The bare loop makes the same requests with reqwest, sixteen at a time, without queue or plugin. The limit is that loop with the plugin's call
-  before each request: nobody who does that work can be faster. The limit of the Lambda host and of Python is the same loop on one core, as a
-  function of up to 1,769 MB has it, with ten requests at a time, for an invocation has ten messages of a FIFO queue at most.
-- Half load is half of what the row took and carried at the same time, from post to target, for 5 s.
-- Two targets: 300 events a second go to a quick target for 10 s, by itself and while 100 groups wait for another target that takes 4 s.
-- The base is measured in three rounds, all rows by turns, for the machine is slower for minutes at times: a row's figures are those of its middle
-  round, its latencies those with the middle p99; what was lost or out of order in any round is told.
+- Every row sends the same events through the same mapping, a component that forwards the body, to the same target. The target checks each
+  event's number, and counts events that are lost, duplicated or out of order.
+- `serve` and `poll` find their messages already stored and drain them, 16 groups at a time. The time runs from the first message to the
+  last. CPU time and memory are those of the process that delivers; `poll`'s are without its queue.
+- The Lambda host gets ten messages per invocation, one invocation at a time. So does the Python forwarder, the handler that teams write: one
+  `urllib` POST per record (`tests/baseline`). Failed messages are redelivered at once: for the host only the failed event, for Python, which
+  knows no partial batch response, all ten.
+- The bare loop makes the same requests with reqwest, 16 at a time, without queue or plugin. The limit is that loop with the plugin's call
+  before each request: nothing that does this work can be faster. The limit of the Lambda host and of Python is the same loop on one core,
+  which is what a function of up to 1,769 MB has, with ten requests at a time, because an invocation has at most ten messages of a FIFO queue.
+- Half load runs for 5 s, at half the rate that the row reached while it received and delivered at the same time. Latency is from POST to
+  delivery.
+- Two targets: 300 events a second go to a fast target for 10 s, once alone, and once while 100 groups wait for another target that takes 4 s.
+- The base scenario is measured in three rounds, with all rows in turn, because the machine is slower for minutes at times. A row's figures
+  are those of its median round, its latencies those with the median p99. Lost and out-of-order events are the worst of all rounds.
 
-What stands between a row and the limit: a queue that outlives a crash (a message is stored, leased and deleted), order, retries, metrics, and the
-story of each message. Where the limit itself is below 8 × Python, a request is most of the work and no host can reach that: what Python loses is
-the time that a target takes, which it waits for event by event.
+What separates a row from the limit is a queue that survives a crash (each message is stored, leased and deleted), ordering, retries,
+metrics, and the history of each message. Where the limit itself is below 8 × Python, most of the work is the request, and no host can reach
+that ratio. Python loses the time that a target takes, because it waits for one event after another.
 ";
 
 /// The same as bars.
@@ -215,8 +216,8 @@ pub fn html(report: &Report) -> String {
     for scenario in report.scenarios() {
         let figures: Vec<&Figure> = report.figures.iter().filter(|figure| figure.scenario == scenario).collect();
         let _ = write!(text, "<h2>{scenario}</h2>");
-        text += &bars("messages a second", &figures, |figure| figure.per_second);
-        text += &bars("CPU time a message, µs", &figures, |figure| figure.cpu_us);
+        text += &bars("messages per second", &figures, |figure| figure.per_second);
+        text += &bars("CPU time per message, µs", &figures, |figure| figure.cpu_us);
         text += &bars("peak memory, MB", &figures, |figure| figure.peak_mb);
     }
     text
