@@ -32,7 +32,7 @@ impl LocalQueue {
     }
 
     /// The same, unless the last purge is less than 60 seconds ago: then it is false.
-    pub(crate) async fn purge_again(&self) -> Result<bool, QueueError> {
+    pub async fn purge_again(&self) -> Result<bool, QueueError> {
         let begun = self.begin_purge(Some(BETWEEN)).await?;
         if begun {
             self.store.finish_purges().await?;
@@ -71,7 +71,7 @@ pub(crate) struct Rest {
 
 impl Store {
     /// Goes on with all purges and removals until they are done.
-    pub(crate) async fn finish_purges(&self) -> Result<(), QueueError> {
+    pub async fn finish_purges(&self) -> Result<(), QueueError> {
         for rest in self.rests().await? {
             let (queue, last) = (rest.queue, rest.last.unwrap_or(i64::MAX));
             // First the ids: whoever sends one of them anew meanwhile sends a new message, which stays.

@@ -96,7 +96,7 @@ impl Known {
 
 /// Why a queue is not made or set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub(crate) enum Refused {
+pub enum Refused {
     /// A queue of this name was removed just now.
     #[error("a queue of this name was removed less than 60 seconds ago")]
     RemovedRecently,
@@ -112,7 +112,7 @@ pub(crate) enum Refused {
 }
 
 /// Why settings were not changed.
-pub(crate) enum Unchanged<E> {
+pub enum Unchanged<E> {
     /// What was to be changed is wrong by itself.
     Wrong(E),
     /// What it rests on does not allow it.
@@ -120,7 +120,7 @@ pub(crate) enum Unchanged<E> {
 }
 
 /// What came of making a queue.
-pub(crate) enum Made {
+pub enum Made {
     /// It was made.
     New,
     /// There is one already, with these settings.
@@ -172,7 +172,7 @@ impl Store {
     }
 
     /// Makes a queue for a client of SQS, unless there is one.
-    pub(crate) async fn make_queue(&self, name: &str, settings: QueueSettings) -> Result<Made, QueueError> {
+    pub async fn make_queue(&self, name: &str, settings: QueueSettings) -> Result<Made, QueueError> {
         let (name, clock) = (name.to_owned(), self.clock);
         let make = move |connection: &Connection| {
             let now = clock.now();
@@ -220,7 +220,7 @@ impl Store {
     }
 
     /// All queues with their settings, in the order of their names.
-    pub(crate) async fn all_queues(&self) -> Result<Vec<(String, QueueSettings)>, QueueError> {
+    pub async fn all_queues(&self) -> Result<Vec<(String, QueueSettings)>, QueueError> {
         let read = |connection: &Connection| {
             let mut statement = connection.prepare_cached(SETTINGS_OF_ALL)?;
             statement.query_map([], |row| Ok((row.get(1)?, row.get(2)?)))?.collect::<rusqlite::Result<Vec<_>>>()
@@ -236,7 +236,7 @@ impl Store {
     }
 
     /// Removes a queue; what is in it is out of everybody's reach, and left to [`Store::finish_purges`].
-    pub(crate) async fn take_away(&self, queue: LocalQueue) -> Result<(), QueueError> {
+    pub async fn take_away(&self, queue: LocalQueue) -> Result<(), QueueError> {
         let (store, id, name) = (self.clone(), queue.id, queue.name.clone());
         let remove = move |connection: &Connection, _: &QueueSettings| {
             take_away(connection, id, &name, store.clock.now()).map_err(failed)?;
@@ -253,7 +253,7 @@ impl Store {
 
 impl LocalQueue {
     /// The settings that the store holds for this queue.
-    pub(crate) async fn current_settings(&self) -> Result<Arc<QueueSettings>, QueueError> {
+    pub async fn current_settings(&self) -> Result<Arc<QueueSettings>, QueueError> {
         let id = self.id;
         let read = move |connection: &Connection| {
             connection.prepare_cached(SETTINGS)?.query_row([id], |row| row.get::<_, String>(0)).optional()
@@ -263,7 +263,7 @@ impl LocalQueue {
     }
 
     /// Changes the settings, if what they rest on allows it.
-    pub(crate) async fn change<E: Send + 'static>(
+    pub async fn change<E: Send + 'static>(
         &self,
         change: impl Fn(&mut QueueSettings) -> Result<(), E> + Send + 'static,
     ) -> Result<Result<(), Unchanged<E>>, QueueError> {

@@ -17,7 +17,7 @@ use crate::store::failed;
 const DEDUP: Duration = Duration::from_secs(5 * 60);
 
 /// The deduplication id of a body: its SHA-256, attributes left out. Source: `ContentBasedDeduplication`.
-pub(crate) fn content_dedup_id(body: &str) -> String {
+pub fn content_dedup_id(body: &str) -> String {
     hex::encode(Sha256::digest(body.as_bytes()))
 }
 
