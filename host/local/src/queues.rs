@@ -2,9 +2,10 @@
 //! queue reads its settings in its own transaction, and fails if the queue is gone.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, RwLock};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::QueueError;
@@ -12,7 +13,7 @@ use towpath_types::queue::QueueError;
 use crate::queue::LocalQueue;
 use crate::send::{millis, timestamp};
 use crate::settings::QueueSettings;
-use crate::store::{Store, StoreError, failed, lock, unavailable};
+use crate::store::{Store, StoreError, failed, unavailable};
 use crate::writer::Durability;
 
 #[cfg(test)]
@@ -42,18 +43,18 @@ impl Seen {
     }
 
     pub(crate) fn settings(&self) -> Arc<QueueSettings> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).1)
+        Arc::clone(&self.0.read().1)
     }
 
     /// The settings in this text, which is what the store holds now.
     fn read(&self, text: &str) -> Result<Arc<QueueSettings>, QueueError> {
-        let seen = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.0.read();
         if seen.0 == text {
             return Ok(Arc::clone(&seen.1));
         }
         drop(seen);
         let settings = Arc::new(parse(text)?);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = (text.to_owned(), Arc::clone(&settings));
+        *self.0.write() = (text.to_owned(), Arc::clone(&settings));
         Ok(settings)
     }
 }
@@ -68,13 +69,13 @@ pub(crate) struct Known(Mutex<HashMap<String, (i64, Arc<Seen>)>>);
 
 impl Known {
     fn get(&self, name: &str) -> Option<(i64, Arc<Seen>)> {
-        lock(&self.0).get(name).cloned()
+        self.0.lock().get(name).cloned()
     }
 
     /// Takes note of a queue. A number is never used again, so of two queues of one name the one with the higher is the
     /// later.
     pub(crate) fn note(&self, name: &str, id: i64, text: String) -> Result<Arc<Seen>, QueueError> {
-        let mut known = lock(&self.0);
+        let mut known = self.0.lock();
         match known.get(name) {
             Some((found, seen)) if *found == id => Ok(Arc::clone(seen)),
             Some((found, _)) if *found > id => Ok(Arc::new(Seen::new(text)?)),
@@ -87,7 +88,7 @@ impl Known {
     }
 
     fn forget(&self, name: &str, id: i64) {
-        let mut known = lock(&self.0);
+        let mut known = self.0.lock();
         if known.get(name).is_some_and(|(found, _)| *found == id) {
             known.remove(name);
         }
