@@ -20,7 +20,7 @@ use rusqlite::{Connection, ErrorCode};
 use towpath_files::private;
 use tracing::{debug, error, info, warn};
 
-use crate::schema;
+use crate::connection;
 use crate::wal::{self, Index};
 
 /// The disk as far as a store relies on it.
@@ -160,7 +160,7 @@ impl<'a> Alone<'a> {
         loop {
             match Alone::now(folder)? {
                 Some(alone) => return Ok(alone),
-                None if schema::ask_again(tries) => tries += 1,
+                None if connection::ask_again(tries) => tries += 1,
                 None => return Err(io::Error::new(ErrorKind::WouldBlock, "another process moves the log without end")),
             }
         }
@@ -290,8 +290,8 @@ impl Disk for Log {
             None => Behind { index: Index::of(&self.file)?, file: ManuallyDrop::new(File::open(&self.file)?) },
         };
         let Behind { file, index } = self.behind.insert(behind);
-        let mut connection = schema::connect(&self.file).map_err(sqlite)?;
-        connection.busy_handler(Some(schema::ask_again)).map_err(sqlite)?;
+        let mut connection = connection::connect(&self.file).map_err(sqlite)?;
+        connection.busy_handler(Some(connection::ask_again)).map_err(sqlite)?;
         // Whoever may write keeps the log as it is.
         connection.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
         // A sync that failed by another descriptor is reported by these too, once. That is past: all is written after it.

@@ -1,19 +1,19 @@
 //! The queues of a store: made, set, found, listed, removed. What counts is what the store holds: every operation on a
 //! queue reads its settings in its own transaction, and fails if the queue is gone.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::QueueError;
 
+use crate::error::{StoreError, failed, unavailable};
 use crate::queue::LocalQueue;
-use crate::send::{millis, timestamp};
+use crate::seen::{SETTINGS_OF_ALL, parse};
 use crate::settings::QueueSettings;
-use crate::store::{Store, StoreError, failed, unavailable};
+use crate::store::Store;
+use crate::values::{millis, timestamp};
 use crate::writer::Durability;
 
 #[cfg(test)]
@@ -24,76 +24,6 @@ const NOWHERE: i64 = 0;
 
 /// How long after its removal no queue of the same name is made for a client. Source: the `DeleteQueue` API.
 const REMOVED: Duration = Duration::from_secs(60);
-
-/// A queue's settings as this process last read them, with the text that they were read from. Shared by all who use the queue.
-#[derive(Debug)]
-pub(crate) struct Seen(RwLock<(String, Arc<QueueSettings>)>);
-
-impl Default for Seen {
-    /// Nothing was read, and nothing is as if it had been.
-    fn default() -> Seen {
-        Seen(RwLock::new((String::new(), Arc::default())))
-    }
-}
-
-impl Seen {
-    fn new(text: String) -> Result<Seen, QueueError> {
-        let settings = Arc::new(parse(&text)?);
-        Ok(Seen(RwLock::new((text, settings))))
-    }
-
-    pub(crate) fn settings(&self) -> Arc<QueueSettings> {
-        Arc::clone(&self.0.read().1)
-    }
-
-    /// The settings in this text, which is what the store holds now.
-    fn read(&self, text: &str) -> Result<Arc<QueueSettings>, QueueError> {
-        let seen = self.0.read();
-        if seen.0 == text {
-            return Ok(Arc::clone(&seen.1));
-        }
-        drop(seen);
-        let settings = Arc::new(parse(text)?);
-        *self.0.write() = (text.to_owned(), Arc::clone(&settings));
-        Ok(settings)
-    }
-}
-
-fn parse(text: &str) -> Result<QueueSettings, QueueError> {
-    serde_json::from_str(text).map_err(|error| unavailable(format!("the settings of a queue cannot be read: {error}")))
-}
-
-/// The queues that this process knows, by name. One that is gone may still be here: whoever uses it is told.
-#[derive(Default)]
-pub(crate) struct Known(Mutex<HashMap<String, (i64, Arc<Seen>)>>);
-
-impl Known {
-    fn get(&self, name: &str) -> Option<(i64, Arc<Seen>)> {
-        self.0.lock().get(name).cloned()
-    }
-
-    /// Takes note of a queue. A number is never used again, so of two queues of one name the one with the higher is the
-    /// later.
-    pub(crate) fn note(&self, name: &str, id: i64, text: String) -> Result<Arc<Seen>, QueueError> {
-        let mut known = self.0.lock();
-        match known.get(name) {
-            Some((found, seen)) if *found == id => Ok(Arc::clone(seen)),
-            Some((found, _)) if *found > id => Ok(Arc::new(Seen::new(text)?)),
-            _ => {
-                let seen = Arc::new(Seen::new(text)?);
-                known.insert(name.to_owned(), (id, Arc::clone(&seen)));
-                Ok(seen)
-            }
-        }
-    }
-
-    fn forget(&self, name: &str, id: i64) {
-        let mut known = self.0.lock();
-        if known.get(name).is_some_and(|(found, _)| *found == id) {
-            known.remove(name);
-        }
-    }
-}
 
 /// Why a queue is not made or set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -253,16 +183,6 @@ impl Store {
 }
 
 impl LocalQueue {
-    /// The settings that the store holds for this queue.
-    pub async fn current_settings(&self) -> Result<Arc<QueueSettings>, QueueError> {
-        let id = self.id;
-        let read = move |connection: &Connection| {
-            connection.prepare_cached(SETTINGS)?.query_row([id], |row| row.get::<_, String>(0)).optional()
-        };
-        let text = self.store.read(read).await?.ok_or_else(|| self.gone())?;
-        self.seen.read(&text)
-    }
-
     /// Changes the settings, if what they rest on allows it.
     pub async fn change<E: Send + 'static>(
         &self,
@@ -290,46 +210,6 @@ impl LocalQueue {
         self.current_settings().await?;
         Ok(changed)
     }
-
-    /// Runs an operation in a transaction in which the queue is there, with its settings in that transaction.
-    pub(crate) async fn run<T, F>(&self, durability: Durability, operation: F) -> Result<T, QueueError>
-    where
-        T: Send + 'static,
-        F: Fn(&Connection, &QueueSettings) -> Result<T, QueueError> + Send + 'static,
-    {
-        let queue = self.clone();
-        let operation = move |connection: &Connection| operation(connection, &*queue.read(connection)?);
-        self.store.run(durability, operation).await
-    }
-
-    /// That the queue is gone; it is known no longer.
-    fn gone(&self) -> QueueError {
-        self.store.shared.queues.forget(&self.name, self.id);
-        self.store.let_sleep(self.id);
-        QueueError::NoSuchQueue { queue: self.name.clone() }
-    }
-
-    /// The settings in this transaction.
-    pub(crate) fn read(&self, connection: &Connection) -> Result<Arc<QueueSettings>, QueueError> {
-        let mut statement = connection.prepare_cached(SETTINGS).map_err(failed)?;
-        let mut rows = statement.query([self.id]).map_err(failed)?;
-        match rows.next().map_err(failed)? {
-            Some(row) => self.seen.read(row.get_ref(0).and_then(|text| Ok(text.as_str()?)).map_err(failed)?),
-            None => Err(self.gone()),
-        }
-    }
-}
-
-/// A queue that is being removed has no settings, and a name that no client can say.
-const SETTINGS: &str = "SELECT settings FROM queues WHERE id = ?1 AND settings <> ''";
-
-/// Number, name and settings of each queue.
-pub(crate) const SETTINGS_OF_ALL: &str = "SELECT id, name, settings FROM queues WHERE settings <> '' ORDER BY name";
-
-/// The settings of the queue with this number, if it is there.
-pub(crate) fn settings(connection: &Connection, queue: i64) -> rusqlite::Result<Option<QueueSettings>> {
-    let text: Option<String> = connection.prepare_cached(SETTINGS)?.query_row([queue], |row| row.get(0)).optional()?;
-    Ok(text.map(|text| serde_json::from_str(&text).unwrap_or_default()))
 }
 
 fn row(connection: &Connection, name: &str) -> rusqlite::Result<Option<(i64, String)>> {

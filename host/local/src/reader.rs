@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use towpath_files::private;
 
 use crate::wal::beside;
-use crate::{folder, schema};
+use crate::{connection, folder};
 
 /// So many are kept for the next who look.
 const IDLE: usize = 4;
@@ -147,7 +147,7 @@ fn changed() -> rusqlite::Error {
 fn connect(path: &Path, besides: OpenFlags) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut connection = Connection::open_with_flags(path, flags | besides)?;
-    connection.busy_handler(Some(schema::ask_again))?;
+    connection.busy_handler(Some(connection::ask_again))?;
     // As the last one to close the store it leaves the log as it is.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(16);

@@ -15,16 +15,14 @@ use towpath_types::queue::QueueError;
 
 use crate::checkpoint::Mover;
 use crate::disk::{Log, Syncer, Syncs};
-pub(crate) use crate::error::{StoreError, Trouble, failed, unavailable};
+use crate::error::{StoreError, Trouble, failed, unavailable};
+use crate::folder::FILE;
 use crate::lane::Lane;
-use crate::queues::Known;
 use crate::reader::Readers;
+use crate::seen::Known;
 use crate::waker::Waker;
 use crate::writer::{Durability, Job, Work, Writer};
-use crate::{checkpoint, folder, schema};
-
-/// The file of a store in its folder.
-pub(crate) const FILE: &str = "towpath.db";
+use crate::{checkpoint, connection, folder, schema};
 
 /// A file with queues in it. Cheap to clone.
 #[derive(Clone)]
@@ -79,7 +77,7 @@ impl Store {
         if !file.is_file() {
             return Err(StoreError::Missing { folder: folder.to_owned() });
         }
-        let version = store.shared.readers.read(schema::version);
+        let version = store.shared.readers.read(connection::version);
         schema::check(file, version.map_err(|source| StoreError::open(file.clone(), source))?)?;
         Ok(store)
     }
@@ -245,8 +243,8 @@ impl Writing {
         let folder = file.parent().unwrap_or(Path::new(""));
         folder::make(folder).map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
         let failed = |source| StoreError::open(file.to_owned(), source);
-        let mut connection = schema::connect(file).map_err(failed)?;
-        schema::set(&mut connection).map_err(failed)?;
+        let mut connection = connection::connect(file).map_err(failed)?;
+        connection::set(&mut connection).map_err(failed)?;
         let cannot_open = |source| StoreError::Log { file: file.to_owned(), source };
         let movers = checkpoint::connect(file).map_err(failed)?;
         let log = Log::of(file).map_err(cannot_open)?;

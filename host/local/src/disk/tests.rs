@@ -191,7 +191,7 @@ async fn a_log_that_is_rewritten_stays_and_is_in_the_file() {
     assert_eq!(self::queue(&alone).await.depth().await.expect("depth").messages, 1);
     queue.send_with(message(2), Extras::default()).await.expect("the store goes on");
 
-    let reader = Connection::open_with_flags(&file, schema::flags()).expect("file");
+    let reader = Connection::open_with_flags(&file, connection::flags()).expect("file");
     reader.execute_batch("BEGIN; SELECT * FROM messages;").expect("a reader");
     queue.send_with(message(3), Extras::default()).await.expect("send");
     Log::of(&file).expect("log").rewrite().expect("nobody waits for somebody who reads for long");
