@@ -10,7 +10,7 @@ use std::process::Command;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// Every room, and the rooms that it may use.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("types", &[]),
     ("files", &[]),
     ("runtime", &["types"]),
@@ -23,7 +23,8 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("registry", &["types", "files", "config", "plugin"]),
     ("deliver", &["types", "config", "verify", "metrics", "runtime"]),
     ("engine", &["types", "config", "verify", "route", "plugin", "registry", "deliver", "metrics", "runtime"]),
-    ("local", &["types", "files", "config"]),
+    ("local", &["types", "files"]),
+    ("sqs", &["types", "config", "local"]),
     ("aws", &["types", "files", "config"]),
     ("telemetry", &["types", "files", "config", "metrics", "runtime"]),
     ("compose", &LIBRARIES),
@@ -34,7 +35,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
 ];
 
 /// What a room that puts others together may use.
-const LIBRARIES: [&str; 15] = [
+const LIBRARIES: [&str; 16] = [
     "types",
     "files",
     "runtime",
@@ -48,11 +49,12 @@ const LIBRARIES: [&str; 15] = [
     "deliver",
     "engine",
     "local",
+    "sqs",
     "aws",
     "telemetry",
 ];
 
-const BINARY: [&str; 17] = [
+const BINARY: [&str; 18] = [
     "types",
     "files",
     "runtime",
@@ -66,6 +68,7 @@ const BINARY: [&str; 17] = [
     "deliver",
     "engine",
     "local",
+    "sqs",
     "aws",
     "telemetry",
     "compose",

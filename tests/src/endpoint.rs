@@ -12,7 +12,7 @@ use axum::response::IntoResponse as _;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use towpath_local::Store;
-use towpath_local::endpoint::{Endpoint, router};
+use towpath_sqs::{Endpoint, router};
 use towpath_types::clock::Clock;
 
 /// The endpoint. It ends when it is dropped.

@@ -17,12 +17,12 @@ use towpath_deliver::holds::Watched;
 use towpath_engine::pipeline::Pipeline;
 use towpath_engine::poll::{self};
 use towpath_intake::{Ingest, router};
-use towpath_local::endpoint::{self, Endpoint};
 use towpath_local::{DedupScope, KEPT_FOR_EVER, LocalQueue, QueueSettings, Store};
 use towpath_metrics::{self as metrics, Stored};
 use towpath_plugin::{Cache, Engine, LoadError, Plugin, Plugins};
 use towpath_registry::{Failures, Sequences, Watch};
 use towpath_runtime::health::Health;
+use towpath_sqs::Endpoint;
 use towpath_telemetry::Telemetry;
 use towpath_types::clock::Clock;
 use towpath_types::queue::Queue as _;
@@ -294,7 +294,7 @@ impl Station {
             // Clients that wait for messages are broken off: they ask again elsewhere.
             // A message that is received for a client that has gone is not there for the others.
             let takes = |headers: &HeaderMap| headers.get("x-amz-target").is_some_and(|action| action == RECEIVE);
-            let router = endpoint::router(endpoint);
+            let router = towpath_sqs::router(endpoint);
             let serve = server::serve_unless(listener, router, guard, CancellationToken::new(), takes);
             stop.run_until_cancelled(serve).await;
         });

@@ -5,7 +5,7 @@ use towpath_types::clock::Timestamp;
 use towpath_types::queue::{Attributes, GroupId, MessageId, QueueError};
 
 use crate::queue::LocalQueue;
-use crate::send::{sequence, timestamp};
+use crate::values::{sequence, timestamp};
 
 /// A message that was looked at.
 #[derive(Clone, PartialEq, Eq, Debug)]

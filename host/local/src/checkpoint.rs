@@ -19,8 +19,8 @@ use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
 use tracing::warn;
 
+use crate::connection;
 use crate::disk::Syncs;
-use crate::schema;
 
 /// From so many pages of 4 KiB on the log is moved: 64 MiB. Most of them are the same few pages again and again, which are
 /// moved once.
@@ -121,9 +121,9 @@ fn from(
 /// A connection that moves the log of the store in this file. It is opened with the store, so that it hears of every sync
 /// that fails from then on.
 pub(crate) fn connect(file: &Path) -> rusqlite::Result<Moving> {
-    let connection = schema::connect(file)?;
+    let connection = connection::connect(file)?;
     // The log is opened with the first look.
-    schema::version(&connection)?;
+    connection::version(&connection)?;
     Ok(Moving { connection, path: file.to_owned(), file: OnceCell::new() })
 }
 
@@ -196,6 +196,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::schema;
 
     const PAGE: u64 = 4096;
     const LONG: c_int = 1000;
@@ -214,7 +215,7 @@ mod tests {
 
     /// A writer whose log is moved from `LONG` pages on.
     fn writer(file: &Path) -> (Connection, Mover, Arc<Progress>) {
-        let mut writer = schema::connect(file).expect("file");
+        let mut writer = connection::connect(file).expect("file");
         schema::prepare(&mut writer).expect("tables");
         let moving = connect(file).expect("file");
         let (mover, progress) = from(&mut writer, moving, LONG, &Syncs::default(), || {}).expect("hook");
@@ -233,7 +234,7 @@ mod tests {
             false
         };
         writer.busy_handler(Some(waits)).expect("handler");
-        let reader = Connection::open_with_flags(&file, schema::flags()).expect("file");
+        let reader = Connection::open_with_flags(&file, connection::flags()).expect("file");
         reader.execute_batch("BEGIN; SELECT * FROM t;").expect("a reader");
         fill(&writer, 6 * LONG);
         assert!(!WAITED.load(Ordering::Relaxed));

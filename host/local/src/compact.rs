@@ -10,10 +10,11 @@ use towpath_files::private;
 use towpath_types::queue::QueueError;
 
 use crate::error::{StoreError, failed};
-use crate::store::{FILE, Store};
+use crate::folder::FILE;
+use crate::store::Store;
 use crate::wal::beside;
 use crate::writer::Durability;
-use crate::{folder, schema, wal};
+use crate::{connection, folder, schema, wal};
 
 /// How large a store was, and is: its file and its log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,7 +72,7 @@ pub fn compact(folder: &Path) -> Result<Compacted, StoreError> {
     };
     folder::make(folder).map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
     // Whatever fails, the log stays for the next who opens the store.
-    let mut connection = schema::connect(&file).map_err(failed)?;
+    let mut connection = connection::connect(&file).map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(failed)?;
     connection.execute_batch("BEGIN EXCLUSIVE; COMMIT").map_err(failed)?;

@@ -3,67 +3,13 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_types::clock::Timestamp;
-use towpath_types::dead_letter::{DEAD_LETTER_ATTRIBUTE, DeadLetter};
 use towpath_types::queue::{Held, Holdings, QueueError};
 
 use crate::browse::Depth;
 use crate::error::failed;
 use crate::expired::Expired;
 use crate::queue::LocalQueue;
-use crate::send::{millis, timestamp};
-
-/// The table of the counts, and what keeps it. A message that is no dead letter has no route and no reason here.
-pub(crate) const TABLES: &str = "
-CREATE TABLE counts (
-    queue INTEGER NOT NULL,
-    route TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    messages INTEGER NOT NULL,
-    PRIMARY KEY (queue, route, reason)
-) STRICT, WITHOUT ROWID;
-CREATE TRIGGER messages_counted AFTER INSERT ON messages BEGIN
-    INSERT INTO counts VALUES (NEW.queue, coalesce(NEW.route, ''), coalesce(NEW.reason, ''), 1)
-    ON CONFLICT DO UPDATE SET messages = messages + 1;
-END;
-CREATE TRIGGER messages_discounted AFTER DELETE ON messages BEGIN
-    UPDATE counts SET messages = messages - 1
-    WHERE queue = OLD.queue AND route = coalesce(OLD.route, '') AND reason = coalesce(OLD.reason, '');
-END;
-";
-
-/// Since version 5: what makes a count go when its last message goes. Letters may name any number of routes and reasons.
-pub(crate) const WITHOUT_ZEROS: &str = "
-DROP TRIGGER messages_discounted;
-CREATE TRIGGER messages_discounted AFTER DELETE ON messages BEGIN
-    UPDATE counts SET messages = messages - 1
-    WHERE queue = OLD.queue AND route = coalesce(OLD.route, '') AND reason = coalesce(OLD.reason, '');
-    DELETE FROM counts
-    WHERE queue = OLD.queue AND route = coalesce(OLD.route, '') AND reason = coalesce(OLD.reason, '') AND messages <= 0;
-END;
-DELETE FROM counts WHERE messages <= 0;
-";
-
-/// The columns of messages that they are kept by.
-pub(crate) const COLUMNS: &str = "
-ALTER TABLE messages ADD COLUMN route TEXT;
-ALTER TABLE messages ADD COLUMN reason TEXT;
-";
-
-/// Fills columns and counts of a store that had none.
-pub(crate) const FILL: &str = "
-UPDATE messages SET
-    route = coalesce(CAST(attributes ->> '$.\"towpath-dead-letter\".value.text' ->> '$.route' AS TEXT), ''),
-    reason = attributes ->> '$.\"towpath-dead-letter\".value.text' ->> '$.reason'
-WHERE CASE WHEN json_valid(attributes) THEN
-    CASE WHEN json_valid(attributes ->> '$.\"towpath-dead-letter\".value.text') THEN
-        json_type(attributes ->> '$.\"towpath-dead-letter\".value.text', '$.reason') = 'text'
-    END
-END;
-UPDATE messages SET route = '', reason = 'max-receives' WHERE source IS NOT NULL AND reason IS NULL;
-DELETE FROM counts;
-INSERT INTO counts
-SELECT queue, coalesce(route, ''), coalesce(reason, ''), count(*) FROM messages GROUP BY 1, 2, 3;
-";
+use crate::values::{millis, timestamp};
 
 /// The most routes and reasons that are told apart; what is beyond them is told as one.
 const MOST: usize = 200;
@@ -88,17 +34,6 @@ pub struct Standing {
     pub oldest: Option<Timestamp>,
     /// Dead letters, the most of one kind first.
     pub letters: Vec<LetterCount>,
-}
-
-/// Why a message is a dead letter, if it is one: its route and its reason.
-pub(crate) fn letter(attributes: &str, source: Option<&str>) -> Option<(String, String)> {
-    let read = || {
-        let attributes = serde_json::from_str(attributes).ok()?;
-        let DeadLetter { route, reason, .. } = DeadLetter::read(&attributes)?;
-        Some((route.unwrap_or_default(), reason))
-    };
-    let told = attributes.contains(DEAD_LETTER_ATTRIBUTE).then(read).flatten();
-    told.or_else(|| source.map(|_| (String::new(), "max-receives".to_owned())))
 }
 
 /// What a row takes beside its texts, about: its numbers, its ids, and its places in indexes.

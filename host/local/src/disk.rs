@@ -10,17 +10,17 @@ use std::io::{self, ErrorKind};
 use std::mem::ManuallyDrop;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 use towpath_files::private;
 use tracing::{debug, error, info, warn};
 
-use crate::schema;
-use crate::store::lock;
+use crate::connection;
 use crate::wal::{self, Index};
 
 /// The disk as far as a store relies on it.
@@ -56,7 +56,7 @@ pub(crate) struct Syncs {
 impl Syncs {
     /// Keeps others with this folder, in other processes too, from moving while somebody here does.
     pub(crate) fn alone_in(&self, folder: File) {
-        *lock(&self.moving) = Some(folder);
+        *self.moving.lock() = Some(folder);
     }
 
     /// Takes note of a log that somebody else has written.
@@ -85,16 +85,12 @@ impl Syncs {
 
     /// Moves while nobody else does, or nothing if somebody in another process moves, or if log and file are in doubt.
     pub(crate) fn moving<T>(&self, work: impl FnOnce() -> Option<T>) -> Option<T> {
-        self.unless_in_doubt(lock(&self.moving).as_ref(), work)
+        self.unless_in_doubt(self.moving.lock().as_ref(), work)
     }
 
     /// The same, or nothing if anybody else moves.
     pub(crate) fn try_moving<T>(&self, work: impl FnOnce() -> Option<T>) -> Option<T> {
-        let moving = match self.moving.try_lock() {
-            Ok(moving) => moving,
-            Err(TryLockError::Poisoned(moving)) => moving.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
+        let moving = self.moving.try_lock()?;
         self.unless_in_doubt(moving.as_ref(), work)
     }
 
@@ -108,7 +104,7 @@ impl Syncs {
 
     /// Writes everything again while nobody moves.
     fn again(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        let moving = lock(&self.moving);
+        let moving = self.moving.lock();
         let _alone = Alone::soon(moving.as_ref())?;
         // What fails meanwhile counts afterwards.
         self.in_doubt.store(false, Ordering::SeqCst);
@@ -164,7 +160,7 @@ impl<'a> Alone<'a> {
         loop {
             match Alone::now(folder)? {
                 Some(alone) => return Ok(alone),
-                None if schema::ask_again(tries) => tries += 1,
+                None if connection::ask_again(tries) => tries += 1,
                 None => return Err(io::Error::new(ErrorKind::WouldBlock, "another process moves the log without end")),
             }
         }
@@ -294,8 +290,8 @@ impl Disk for Log {
             None => Behind { index: Index::of(&self.file)?, file: ManuallyDrop::new(File::open(&self.file)?) },
         };
         let Behind { file, index } = self.behind.insert(behind);
-        let mut connection = schema::connect(&self.file).map_err(sqlite)?;
-        connection.busy_handler(Some(schema::ask_again)).map_err(sqlite)?;
+        let mut connection = connection::connect(&self.file).map_err(sqlite)?;
+        connection.busy_handler(Some(connection::ask_again)).map_err(sqlite)?;
         // Whoever may write keeps the log as it is.
         connection.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
         // A sync that failed by another descriptor is reported by these too, once. That is past: all is written after it.

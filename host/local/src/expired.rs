@@ -7,12 +7,13 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::QueueError;
 
+use crate::error::failed;
 use crate::queue::LocalQueue;
-use crate::queues::SETTINGS_OF_ALL;
-use crate::receive::refresh;
-use crate::send::millis;
+use crate::rows::refresh;
+use crate::seen::SETTINGS_OF_ALL;
 use crate::settings::QueueSettings;
-use crate::store::{Store, failed};
+use crate::store::Store;
+use crate::values::millis;
 use crate::writer::Durability;
 
 #[cfg(test)]

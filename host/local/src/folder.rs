@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use towpath_files::private;
 
-use crate::store::FILE;
 use crate::wal::beside;
+
+/// The file of a store in its folder.
+pub(crate) const FILE: &str = "towpath.db";
 
 /// Makes the folder and an empty file for the store where they are missing, and takes the rights of all others on them.
 pub(crate) fn make(folder: &Path) -> io::Result<()> {
@@ -142,9 +144,9 @@ mod tests {
         let planted = real.join("planted.db");
         std::os::unix::fs::symlink(real.join("store/towpath.db"), &planted).expect("planted");
         for file in [&planted, &link.join("planted.db")] {
-            assert!(crate::schema::connect(file).is_err(), "{}", file.display());
+            assert!(crate::connection::connect(file).is_err(), "{}", file.display());
             let readers = crate::reader::Readers::of(file);
-            assert!(readers.read(crate::schema::version).is_err(), "{}", file.display());
+            assert!(readers.read(crate::connection::version).is_err(), "{}", file.display());
         }
     }
 

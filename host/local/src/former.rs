@@ -10,12 +10,6 @@ use crate::notes;
 /// The note with the last sequence number that may stand in a group of an old name.
 const NOTE: &str = "former-groups";
 
-/// Notes it once, when a store is opened by a version that names groups as this one does.
-pub(crate) const BEGIN: &str = "
-INSERT OR IGNORE INTO notes (name, value)
-SELECT 'former-groups', CAST(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0) AS TEXT);
-";
-
 /// Whether a message of this group is stored under the former name of it: only there is something of its key, and that
 /// may be from before.
 pub(crate) fn goes_on(

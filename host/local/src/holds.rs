@@ -5,8 +5,9 @@ use rusqlite::Connection;
 use towpath_types::holds::{BreakerReport, Change, HoldState, Holds, HoldsError};
 use towpath_types::queue::QueueError;
 
+use crate::error::failed;
 use crate::notes::{read, write};
-use crate::store::{Store, failed};
+use crate::store::Store;
 use crate::writer::Durability;
 
 /// The row of what operators said; breakers have their targets' names behind a prefix.

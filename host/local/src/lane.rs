@@ -1,6 +1,6 @@
 //! Work that is done by one thread at a time, all that waits together.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 /// What waits, and whether somebody is at work.
 pub(crate) struct Lane<J> {
@@ -16,14 +16,14 @@ impl<J> Default for Lane<J> {
 impl<J> Lane<J> {
     /// Puts these at the end. Whether nobody is at work: then the caller sees to it that somebody takes them.
     pub(crate) fn put(&self, jobs: impl IntoIterator<Item = J>) -> bool {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         waiting.0.extend(jobs);
         !waiting.0.is_empty() && !std::mem::replace(&mut waiting.1, true)
     }
 
     /// All that waits. Nothing if there is nothing: then whoever asks is at work no longer.
     pub(crate) fn take(&self) -> Option<Vec<J>> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         waiting.1 = !waiting.0.is_empty();
         waiting.1.then(|| std::mem::take(&mut waiting.0))
     }

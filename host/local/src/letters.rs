@@ -7,12 +7,14 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_types::queue::{Attributes, GroupId, NewMessage, QueueError};
 
 use crate::browse::{BROWSED, Browsed, browsed};
+use crate::error::failed;
 use crate::former;
 use crate::queue::LocalQueue;
-use crate::receive::refresh;
-use crate::send::{self, Extras, millis};
+use crate::rows::refresh;
+use crate::send::{self, Extras};
 use crate::settings::QueueSettings;
-use crate::store::{Store, failed};
+use crate::store::Store;
+use crate::values::millis;
 use crate::writer::Durability;
 
 /// What came of sending letters back.

@@ -13,7 +13,8 @@ const MAX_NAME: usize = 256;
 
 /// What is wrong with a message, or with the id of a receive.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub(crate) enum Wrong {
+#[expect(missing_docs, reason = "the message of each variant says what it is")]
+pub enum Wrong {
     #[error("The request must contain the parameter MessageGroupId.")]
     NoGroup,
     #[error(
@@ -68,7 +69,7 @@ pub(crate) enum Wrong {
 
 impl Wrong {
     /// The error code of SQS.
-    pub(crate) fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Wrong::NoGroup | Wrong::NoBody => "MissingParameter",
             Wrong::Contents => "InvalidMessageContents",
@@ -87,7 +88,7 @@ impl From<Wrong> for QueueError {
 }
 
 /// Checks a message against the limits.
-pub(crate) fn check(message: &NewMessage, settings: &QueueSettings) -> Result<(), Wrong> {
+pub fn check(message: &NewMessage, settings: &QueueSettings) -> Result<(), Wrong> {
     let NewMessage { group, dedup_id, body, attributes } = message;
     check_ids(group.as_str(), dedup_id, settings.fifo)?;
     if body.is_empty() {
@@ -151,6 +152,6 @@ fn check_name(name: &str) -> Result<(), Wrong> {
 }
 
 /// `#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF`.
-pub(crate) fn is_xml(text: &str) -> bool {
+pub fn is_xml(text: &str) -> bool {
     text.chars().all(|c| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{FFFD}' | '\u{10000}'..))
 }

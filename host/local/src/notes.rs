@@ -3,7 +3,8 @@
 use rusqlite::{Connection, OptionalExtension as _};
 use towpath_types::queue::QueueError;
 
-use crate::store::{Store, failed};
+use crate::error::failed;
+use crate::store::Store;
 use crate::writer::Durability;
 
 impl Store {

@@ -8,11 +8,12 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::QueueError;
 
+use crate::error::failed;
 use crate::queue::LocalQueue;
-use crate::receive::refresh;
-use crate::send::{millis, timestamp};
+use crate::rows::refresh;
 use crate::settings::QueueSettings;
-use crate::store::{Store, failed};
+use crate::store::Store;
+use crate::values::{millis, timestamp};
 use crate::writer::Durability;
 
 #[cfg(test)]
@@ -32,7 +33,7 @@ impl LocalQueue {
     }
 
     /// The same, unless the last purge is less than 60 seconds ago: then it is false.
-    pub(crate) async fn purge_again(&self) -> Result<bool, QueueError> {
+    pub async fn purge_again(&self) -> Result<bool, QueueError> {
         let begun = self.begin_purge(Some(BETWEEN)).await?;
         if begun {
             self.store.finish_purges().await?;
@@ -71,7 +72,7 @@ pub(crate) struct Rest {
 
 impl Store {
     /// Goes on with all purges and removals until they are done.
-    pub(crate) async fn finish_purges(&self) -> Result<(), QueueError> {
+    pub async fn finish_purges(&self) -> Result<(), QueueError> {
         for rest in self.rests().await? {
             let (queue, last) = (rest.queue, rest.last.unwrap_or(i64::MAX));
             // First the ids: whoever sends one of them anew meanwhile sends a new message, which stays.
@@ -182,7 +183,7 @@ fn remove_messages(connection: &Connection, queue: i64, last: i64, has_queue: bo
         connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([seq])?;
         groups.insert(*group);
     }
-    let settings = crate::queues::settings(connection, queue)?;
+    let settings = crate::seen::settings(connection, queue)?;
     if let Some(settings) = settings.filter(|_| has_queue) {
         groups.into_iter().try_for_each(|group| refresh(connection, group, settings.retention).map(drop))?;
     }

@@ -1,18 +1,19 @@
 //! The queues of a store: made, set, found, listed, removed. What counts is what the store holds: every operation on a
 //! queue reads its settings in its own transaction, and fails if the queue is gone.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::QueueError;
 
+use crate::error::{StoreError, failed, unavailable};
 use crate::queue::LocalQueue;
-use crate::send::{millis, timestamp};
+use crate::seen::{SETTINGS_OF_ALL, parse};
 use crate::settings::QueueSettings;
-use crate::store::{Store, StoreError, failed, lock, unavailable};
+use crate::store::Store;
+use crate::values::{millis, timestamp};
 use crate::writer::Durability;
 
 #[cfg(test)]
@@ -24,79 +25,9 @@ const NOWHERE: i64 = 0;
 /// How long after its removal no queue of the same name is made for a client. Source: the `DeleteQueue` API.
 const REMOVED: Duration = Duration::from_secs(60);
 
-/// A queue's settings as this process last read them, with the text that they were read from. Shared by all who use the queue.
-#[derive(Debug)]
-pub(crate) struct Seen(RwLock<(String, Arc<QueueSettings>)>);
-
-impl Default for Seen {
-    /// Nothing was read, and nothing is as if it had been.
-    fn default() -> Seen {
-        Seen(RwLock::new((String::new(), Arc::default())))
-    }
-}
-
-impl Seen {
-    fn new(text: String) -> Result<Seen, QueueError> {
-        let settings = Arc::new(parse(&text)?);
-        Ok(Seen(RwLock::new((text, settings))))
-    }
-
-    pub(crate) fn settings(&self) -> Arc<QueueSettings> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).1)
-    }
-
-    /// The settings in this text, which is what the store holds now.
-    fn read(&self, text: &str) -> Result<Arc<QueueSettings>, QueueError> {
-        let seen = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if seen.0 == text {
-            return Ok(Arc::clone(&seen.1));
-        }
-        drop(seen);
-        let settings = Arc::new(parse(text)?);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = (text.to_owned(), Arc::clone(&settings));
-        Ok(settings)
-    }
-}
-
-fn parse(text: &str) -> Result<QueueSettings, QueueError> {
-    serde_json::from_str(text).map_err(|error| unavailable(format!("the settings of a queue cannot be read: {error}")))
-}
-
-/// The queues that this process knows, by name. One that is gone may still be here: whoever uses it is told.
-#[derive(Default)]
-pub(crate) struct Known(Mutex<HashMap<String, (i64, Arc<Seen>)>>);
-
-impl Known {
-    fn get(&self, name: &str) -> Option<(i64, Arc<Seen>)> {
-        lock(&self.0).get(name).cloned()
-    }
-
-    /// Takes note of a queue. A number is never used again, so of two queues of one name the one with the higher is the
-    /// later.
-    pub(crate) fn note(&self, name: &str, id: i64, text: String) -> Result<Arc<Seen>, QueueError> {
-        let mut known = lock(&self.0);
-        match known.get(name) {
-            Some((found, seen)) if *found == id => Ok(Arc::clone(seen)),
-            Some((found, _)) if *found > id => Ok(Arc::new(Seen::new(text)?)),
-            _ => {
-                let seen = Arc::new(Seen::new(text)?);
-                known.insert(name.to_owned(), (id, Arc::clone(&seen)));
-                Ok(seen)
-            }
-        }
-    }
-
-    fn forget(&self, name: &str, id: i64) {
-        let mut known = lock(&self.0);
-        if known.get(name).is_some_and(|(found, _)| *found == id) {
-            known.remove(name);
-        }
-    }
-}
-
 /// Why a queue is not made or set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub(crate) enum Refused {
+pub enum Refused {
     /// A queue of this name was removed just now.
     #[error("a queue of this name was removed less than 60 seconds ago")]
     RemovedRecently,
@@ -112,7 +43,7 @@ pub(crate) enum Refused {
 }
 
 /// Why settings were not changed.
-pub(crate) enum Unchanged<E> {
+pub enum Unchanged<E> {
     /// What was to be changed is wrong by itself.
     Wrong(E),
     /// What it rests on does not allow it.
@@ -120,7 +51,7 @@ pub(crate) enum Unchanged<E> {
 }
 
 /// What came of making a queue.
-pub(crate) enum Made {
+pub enum Made {
     /// It was made.
     New,
     /// There is one already, with these settings.
@@ -172,7 +103,7 @@ impl Store {
     }
 
     /// Makes a queue for a client of SQS, unless there is one.
-    pub(crate) async fn make_queue(&self, name: &str, settings: QueueSettings) -> Result<Made, QueueError> {
+    pub async fn make_queue(&self, name: &str, settings: QueueSettings) -> Result<Made, QueueError> {
         let (name, clock) = (name.to_owned(), self.clock);
         let make = move |connection: &Connection| {
             let now = clock.now();
@@ -220,7 +151,7 @@ impl Store {
     }
 
     /// All queues with their settings, in the order of their names.
-    pub(crate) async fn all_queues(&self) -> Result<Vec<(String, QueueSettings)>, QueueError> {
+    pub async fn all_queues(&self) -> Result<Vec<(String, QueueSettings)>, QueueError> {
         let read = |connection: &Connection| {
             let mut statement = connection.prepare_cached(SETTINGS_OF_ALL)?;
             statement.query_map([], |row| Ok((row.get(1)?, row.get(2)?)))?.collect::<rusqlite::Result<Vec<_>>>()
@@ -236,7 +167,7 @@ impl Store {
     }
 
     /// Removes a queue; what is in it is out of everybody's reach, and left to [`Store::finish_purges`].
-    pub(crate) async fn take_away(&self, queue: LocalQueue) -> Result<(), QueueError> {
+    pub async fn take_away(&self, queue: LocalQueue) -> Result<(), QueueError> {
         let (store, id, name) = (self.clone(), queue.id, queue.name.clone());
         let remove = move |connection: &Connection, _: &QueueSettings| {
             take_away(connection, id, &name, store.clock.now()).map_err(failed)?;
@@ -252,18 +183,8 @@ impl Store {
 }
 
 impl LocalQueue {
-    /// The settings that the store holds for this queue.
-    pub(crate) async fn current_settings(&self) -> Result<Arc<QueueSettings>, QueueError> {
-        let id = self.id;
-        let read = move |connection: &Connection| {
-            connection.prepare_cached(SETTINGS)?.query_row([id], |row| row.get::<_, String>(0)).optional()
-        };
-        let text = self.store.read(read).await?.ok_or_else(|| self.gone())?;
-        self.seen.read(&text)
-    }
-
     /// Changes the settings, if what they rest on allows it.
-    pub(crate) async fn change<E: Send + 'static>(
+    pub async fn change<E: Send + 'static>(
         &self,
         change: impl Fn(&mut QueueSettings) -> Result<(), E> + Send + 'static,
     ) -> Result<Result<(), Unchanged<E>>, QueueError> {
@@ -289,46 +210,6 @@ impl LocalQueue {
         self.current_settings().await?;
         Ok(changed)
     }
-
-    /// Runs an operation in a transaction in which the queue is there, with its settings in that transaction.
-    pub(crate) async fn run<T, F>(&self, durability: Durability, operation: F) -> Result<T, QueueError>
-    where
-        T: Send + 'static,
-        F: Fn(&Connection, &QueueSettings) -> Result<T, QueueError> + Send + 'static,
-    {
-        let queue = self.clone();
-        let operation = move |connection: &Connection| operation(connection, &*queue.read(connection)?);
-        self.store.run(durability, operation).await
-    }
-
-    /// That the queue is gone; it is known no longer.
-    fn gone(&self) -> QueueError {
-        self.store.shared.queues.forget(&self.name, self.id);
-        self.store.let_sleep(self.id);
-        QueueError::NoSuchQueue { queue: self.name.clone() }
-    }
-
-    /// The settings in this transaction.
-    pub(crate) fn read(&self, connection: &Connection) -> Result<Arc<QueueSettings>, QueueError> {
-        let mut statement = connection.prepare_cached(SETTINGS).map_err(failed)?;
-        let mut rows = statement.query([self.id]).map_err(failed)?;
-        match rows.next().map_err(failed)? {
-            Some(row) => self.seen.read(row.get_ref(0).and_then(|text| Ok(text.as_str()?)).map_err(failed)?),
-            None => Err(self.gone()),
-        }
-    }
-}
-
-/// A queue that is being removed has no settings, and a name that no client can say.
-const SETTINGS: &str = "SELECT settings FROM queues WHERE id = ?1 AND settings <> ''";
-
-/// Number, name and settings of each queue.
-pub(crate) const SETTINGS_OF_ALL: &str = "SELECT id, name, settings FROM queues WHERE settings <> '' ORDER BY name";
-
-/// The settings of the queue with this number, if it is there.
-pub(crate) fn settings(connection: &Connection, queue: i64) -> rusqlite::Result<Option<QueueSettings>> {
-    let text: Option<String> = connection.prepare_cached(SETTINGS)?.query_row([queue], |row| row.get(0)).optional()?;
-    Ok(text.map(|text| serde_json::from_str(&text).unwrap_or_default()))
 }
 
 fn row(connection: &Connection, name: &str) -> rusqlite::Result<Option<(i64, String)>> {

@@ -2,16 +2,15 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
+use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tempfile::TempDir;
 use towpath_files::private;
 
-use crate::store::lock;
 use crate::wal::beside;
-use crate::{folder, schema};
+use crate::{connection, folder};
 
 /// So many are kept for the next who look.
 const IDLE: usize = 4;
@@ -46,7 +45,7 @@ impl Readers {
 
     /// Looks: all that this reads stood there at one moment, committed before it was called or later.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-        let idle = lock(&self.idle).pop();
+        let idle = self.idle.lock().pop();
         let reader = match idle {
             Some(reader) => reader,
             None => Reader::open(&self.file)?,
@@ -54,7 +53,7 @@ impl Readers {
         let found = reader.look(look);
         match reader.at {
             At::Live if found.is_ok() => {
-                let mut idle = lock(&self.idle);
+                let mut idle = self.idle.lock();
                 if idle.len() < IDLE {
                     idle.push(reader);
                 }
@@ -70,7 +69,7 @@ impl Readers {
     /// Keeps whoever looks from beginning, until this is dropped.
     #[cfg(test)]
     pub(crate) fn keep_waiting(&self) -> impl Sized + '_ {
-        lock(&self.idle)
+        self.idle.lock()
     }
 }
 
@@ -148,7 +147,7 @@ fn changed() -> rusqlite::Error {
 fn connect(path: &Path, besides: OpenFlags) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut connection = Connection::open_with_flags(path, flags | besides)?;
-    connection.busy_handler(Some(schema::ask_again))?;
+    connection.busy_handler(Some(connection::ask_again))?;
     // As the last one to close the store it leaves the log as it is.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(16);

@@ -5,35 +5,18 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_types::clock::Timestamp;
-use towpath_types::queue::{GroupId, MessageId, QueueError, Receive, Received};
+use towpath_types::queue::{GroupId, MessageId, QueueError, Receive};
 
+use crate::error::failed;
 use crate::handle::Receipt;
 use crate::replay::{remember, replay};
-use crate::send::{self, Row, millis, sequence, timestamp};
+use crate::rows::{self, Row, refresh};
 use crate::settings::QueueSettings;
-use crate::store::failed;
-
-/// The columns that [`stored`] reads, in its order, of the table `m`.
-pub(crate) const STORED: &str = "m.seq, m.id, m.dedup_id, m.sent_at, m.retained_from, m.visible_at, m.receive_count,
-    m.received_before, m.first_received_at, m.source, m.group_tag, m.trace, m.attributes, m.body";
+use crate::taken::{STORED, Stored, Taken, stored, taken};
+use crate::values::{millis, timestamp};
 
 /// So many messages are removed past their retention or moved to a dead-letter queue in one transaction: nobody waits for more.
 const MAX_PUT_AWAY: usize = 500;
-
-/// A received message with what only a client of SQS asks for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Taken {
-    /// The message.
-    pub received: Received,
-    /// When it was received for the first time.
-    pub first_received_at: Timestamp,
-    /// The group id that it was sent with, if it was.
-    pub group_tag: Option<GroupId>,
-    /// The name of the queue that moved it here, if one did.
-    pub source: Option<String>,
-    /// The system attribute `AWSTraceHeader`.
-    pub trace: Option<String>,
-}
 
 /// What a receive found.
 pub(crate) struct Batch {
@@ -126,25 +109,6 @@ struct Taker<'a> {
     put_away: usize,
 }
 
-/// A message as it stands in its table.
-pub(crate) struct Stored {
-    seq: i64,
-    id: String,
-    dedup_id: String,
-    sent_at: i64,
-    retained_from: i64,
-    visible_at: i64,
-    pub(crate) receive_count: u32,
-    /// How many of its receives were in queues that moved it on.
-    received_before: u32,
-    pub(crate) first_received_at: Option<i64>,
-    source: Option<String>,
-    group_tag: Option<String>,
-    trace: Option<String>,
-    attributes: String,
-    body: String,
-}
-
 impl Taker<'_> {
     /// Whether this transaction may go on. A group that it leaves is still ready, and the next one goes on with it.
     fn has_room(&self, max: usize) -> bool {
@@ -211,7 +175,7 @@ impl Taker<'_> {
             attributes: &stored.attributes,
             body: &stored.body,
         };
-        let seq = send::insert(self.connection, &row, &settings, Duration::ZERO, self.now)?;
+        let seq = rows::insert(self.connection, &row, &settings, Duration::ZERO, self.now)?;
         let sql = "UPDATE messages SET receive_count = ?2, received_before = ?2, sent_at = ?3 WHERE seq = ?1";
         self.connection.prepare_cached(sql)?.execute(params![seq, stored.receive_count, stored.sent_at])?;
         self.remove(stored.seq)?;
@@ -236,66 +200,4 @@ impl Taker<'_> {
         self.messages.push(taken(stored, group.clone(), count, first, handle, self.settings.fifo));
         Ok(())
     }
-}
-
-pub(crate) fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
-    Ok(Stored {
-        seq: row.get(0)?,
-        id: row.get(1)?,
-        dedup_id: row.get(2)?,
-        sent_at: row.get(3)?,
-        retained_from: row.get(4)?,
-        visible_at: row.get(5)?,
-        receive_count: row.get(6)?,
-        received_before: row.get(7)?,
-        first_received_at: row.get::<_, Option<i64>>(8)?.filter(|at| *at > 0),
-        source: row.get(9)?,
-        group_tag: row.get(10)?,
-        trace: row.get(11)?,
-        attributes: row.get(12)?,
-        body: row.get(13)?,
-    })
-}
-
-pub(crate) fn taken(
-    stored: Stored,
-    group: GroupId,
-    receive_count: u32,
-    first_received_at: Timestamp,
-    receipt: Receipt,
-    fifo: bool,
-) -> Taken {
-    let group_tag = if fifo { Some(group.clone()) } else { stored.group_tag.map(GroupId) };
-    let received = Received {
-        id: MessageId(stored.id),
-        group: group_tag.clone().unwrap_or(group),
-        dedup_id: fifo.then_some(stored.dedup_id),
-        sequence: fifo.then(|| sequence(stored.seq)),
-        receive_count,
-        // As old as its place in the queue, at least.
-        sent_at: timestamp(stored.sent_at.min(stored.retained_from)),
-        body: stored.body,
-        attributes: serde_json::from_str(&stored.attributes).unwrap_or_default(),
-        trace: stored.trace.clone(),
-        handle: receipt.write(),
-    };
-    Taken { received, first_received_at, group_tag, source: stored.source, trace: stored.trace }
-}
-
-/// Brings a group's row up to date with its head, or removes it with its last message. Whether there is one left.
-pub(crate) fn refresh(connection: &Connection, group: i64, retention: Duration) -> rusqlite::Result<bool> {
-    let sql = "SELECT seq, visible_at, retained_from FROM messages WHERE grp = ?1 ORDER BY seq LIMIT 1";
-    let head: Option<(i64, i64, i64)> = connection
-        .prepare_cached(sql)?
-        .query_row([group], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
-    match head {
-        None => connection.prepare_cached("DELETE FROM groups WHERE id = ?1")?.execute([group])?,
-        Some((seq, visible_at, retained_from)) => {
-            let ready_at = visible_at.min(millis(timestamp(retained_from) + retention));
-            let sql = "UPDATE groups SET head = ?2, ready_at = ?3 WHERE id = ?1";
-            connection.prepare_cached(sql)?.execute([group, seq, ready_at])?
-        }
-    };
-    Ok(head.is_some())
 }

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, Row, Rows, Statement, params_from_iter};
 
-use crate::former;
+use crate::error::StoreError;
+use crate::folder::FILE;
 use crate::settings::QueueSettings;
-use crate::store::{FILE, Store, StoreError};
-use crate::{counts, folder, schema};
+use crate::store::Store;
+use crate::{connection, folder, schema};
 use towpath_files::private;
 use towpath_types::clock::Clock;
 
@@ -56,7 +57,7 @@ pub fn recover(from: &Path, to: &Path, names: &BTreeMap<i64, String>) -> Result<
         move |source| StoreError::open(file, source)
     };
     let old = Connection::open(&copy).map_err(failed(&damaged))?;
-    let mut new = Connection::open_with_flags(folder::resolved(&saved), schema::flags()).map_err(failed(&saved))?;
+    let mut new = Connection::open_with_flags(folder::resolved(&saved), connection::flags()).map_err(failed(&saved))?;
     let recovered = fill(&old, &mut new, names).map_err(failed(&saved))?;
     new.close().map_err(|(_, error)| failed(&saved)(error))?;
     Ok(recovered)
@@ -99,7 +100,7 @@ fn fill(old: &Connection, new: &mut Connection, names: &BTreeMap<i64, String>) -
     recovered.nameless_queues = name_queues(&into, names)?;
     recovered.nameless = regroup(&into)?;
     // If it could not be saved, all that was may be from before.
-    into.execute_batch(former::BEGIN)?;
+    into.execute_batch(schema::FORMER_GROUPS)?;
     recovered.messages = into.query_row("SELECT count(*) FROM messages", [], |row| row.get(0))?;
     into.commit()?;
     Ok(recovered)
@@ -220,7 +221,7 @@ fn regroup(into: &Connection) -> rusqlite::Result<u64> {
     into.execute("DELETE FROM groups WHERE id NOT IN (SELECT grp FROM messages)", [])?;
     into.execute("UPDATE groups SET head = (SELECT min(seq) FROM messages WHERE grp = groups.id)", [])?;
     into.execute("UPDATE groups SET ready_at = (SELECT visible_at FROM messages WHERE seq = groups.head)", [])?;
-    into.execute_batch(counts::FILL)?;
+    into.execute_batch(schema::counts::FILL)?;
     // The next message comes behind all that there ever were; no queue gets a number that anything still refers to.
     into.execute(
         "UPDATE sqlite_sequence SET seq = max(seq, (SELECT ifnull(max(seq), 0) FROM messages)) WHERE name = 'messages'",

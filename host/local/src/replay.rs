@@ -8,9 +8,10 @@ use towpath_types::clock::Timestamp;
 use towpath_types::queue::GroupId;
 
 use crate::handle::Receipt;
-use crate::receive::{STORED, Taken, refresh, stored, taken};
-use crate::send::{millis, timestamp};
+use crate::rows::refresh;
 use crate::settings::QueueSettings;
+use crate::taken::{STORED, Taken, stored, taken};
+use crate::values::{millis, timestamp};
 
 /// How long a receive attempt id is remembered. Source: `ReceiveRequestAttemptId` of SQS.
 const REPLAY: Duration = Duration::from_secs(5 * 60);

@@ -1,13 +1,14 @@
 //! The tables. All times are milliseconds since 1970-01-01T00:00:00Z.
 
+pub(crate) mod counts;
+
 use std::cmp::Ordering;
 use std::path::Path;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
+use crate::connection::{set, version};
 use crate::error::StoreError;
-use crate::{counts, folder, former};
 
 /// The version of the tables; a file of another version is refused.
 pub(crate) const VERSION: i64 = 5;
@@ -166,36 +167,19 @@ CREATE TABLE purges (
 /// Dead letters by group and reason, which versions that do not know it keep up to date too.
 const LETTERS: &str = "CREATE INDEX IF NOT EXISTS messages_letters ON messages (grp, reason) WHERE reason IS NOT NULL;";
 
+/// Since when groups are named as now: the last sequence number that may stand in a group of an old name, noted once, when a
+/// store is opened by a version that names groups so. `former.rs` reads it.
+pub(crate) const FORMER_GROUPS: &str = "
+INSERT OR IGNORE INTO notes (name, value)
+SELECT 'former-groups', CAST(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0) AS TEXT);
+";
+
 /// What makes a new store.
 const NEW: [&str; 7] = [TABLES, SINCE_2, counts::COLUMNS, counts::TABLES, SINCE_4, SINCE_5, counts::WITHOUT_ZEROS];
 
 /// What leads from each version to the next, from version 1 on.
 const UPGRADES: [&[&str]; 4] =
     [&[TO_2, SINCE_2], &[counts::COLUMNS, counts::TABLES, counts::FILL], &[SINCE_4], &[SINCE_5, counts::WITHOUT_ZEROS]];
-
-/// How long a process waits between two tries to write while another one writes, and how often it tries: for
-/// ten seconds or more. SQLite's own waits grow to a tenth of a second; a process that writes without a rest
-/// would never be met in one of its short pauses.
-const PAUSE: std::time::Duration = std::time::Duration::from_micros(200);
-const TRIES: i32 = 50_000;
-
-pub(crate) fn ask_again(tries: i32) -> bool {
-    std::thread::sleep(PAUSE);
-    tries < TRIES
-}
-
-/// A connection has one user at a time: a mutex for each of its calls would cost for nothing.
-pub(crate) fn flags() -> OpenFlags {
-    OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_NOFOLLOW
-}
-
-/// The version of a file.
-pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
-}
 
 /// Whether a file has the version that this program reads.
 pub(crate) fn check(file: &Path, found: i64) -> Result<(), StoreError> {
@@ -207,41 +191,10 @@ pub(crate) fn check(file: &Path, found: i64) -> Result<(), StoreError> {
     }
 }
 
-/// A connection to this file, which is made if it is missing. By itself it never moves the log, not even when it is closed:
-/// that is for those who know that the log is whole.
-pub(crate) fn connect(file: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(folder::resolved(file), flags())?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    Ok(connection)
-}
-
 /// Prepares a connection, and a new file.
 pub(crate) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     set(connection)?;
     make(connection)
-}
-
-/// Sets what is to be set on a connection, and opens the log.
-pub(crate) fn set(connection: &mut Connection) -> rusqlite::Result<()> {
-    connection.busy_handler(Some(ask_again))?;
-    // A new file can give pages back, an older one once it was compacted. SQLite would write to one that can already.
-    if connection.query_row("PRAGMA page_count", [], |row| row.get::<_, u32>(0))? == 0 {
-        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    }
-    // SQLite keeps the old mode, and says so, where it cannot change it.
-    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-    if mode != "wal" {
-        let cannot = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
-        return Err(rusqlite::Error::SqliteFailure(cannot, Some(format!("its journal mode stays {mode}"))));
-    }
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "cache_size", -65_536)?;
-    // Or statements with a bound LIMIT are planned anew each time that they run.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    // The log is opened with the first look.
-    version(connection).map(drop)
 }
 
 /// Makes the tables, or brings those of an older version to this one. The version that the file has then.
@@ -249,7 +202,7 @@ pub(crate) fn make(connection: &mut Connection) -> rusqlite::Result<i64> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let version = upgrade(&transaction)?;
     if version == VERSION {
-        transaction.execute_batch(former::BEGIN)?;
+        transaction.execute_batch(FORMER_GROUPS)?;
         transaction.execute_batch(LETTERS)?;
     }
     transaction.commit()?;

@@ -8,16 +8,17 @@ use sha2::{Digest, Sha256};
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::{Arrival, MessageId, NewMessage, Proof, QueueError, Sent};
 
-use crate::counts;
+use crate::error::failed;
 use crate::former;
+use crate::rows::{Row, insert};
 use crate::settings::{DedupScope, QueueSettings};
-use crate::store::failed;
+use crate::values::{millis, sequence};
 
 /// How long a deduplication id is remembered. Source: `MessageDeduplicationId` of SQS.
 const DEDUP: Duration = Duration::from_secs(5 * 60);
 
 /// The deduplication id of a body: its SHA-256, attributes left out. Source: `ContentBasedDeduplication`.
-pub(crate) fn content_dedup_id(body: &str) -> String {
+pub fn content_dedup_id(body: &str) -> String {
     hex::encode(Sha256::digest(body.as_bytes()))
 }
 
@@ -111,82 +112,6 @@ pub(crate) fn store(
     };
     let seq = insert(connection, &row, settings, extras.delay.unwrap_or(settings.delay), now)?;
     Ok((id, seq))
-}
-
-/// A sequence number: 20 digits, so that it sorts as text too.
-pub(crate) fn sequence(seq: i64) -> String {
-    format!("{seq:020}")
-}
-
-/// A message to insert.
-pub(crate) struct Row<'a> {
-    pub(crate) queue: i64,
-    pub(crate) group: &'a str,
-    pub(crate) id: &'a MessageId,
-    pub(crate) dedup_id: &'a str,
-    pub(crate) source: Option<&'a str>,
-    /// Since when it counts as kept.
-    pub(crate) kept_since: Timestamp,
-    pub(crate) trace: Option<&'a str>,
-    pub(crate) attributes: &'a str,
-    pub(crate) body: &'a str,
-}
-
-/// Inserts a message; the group is made if this is its first.
-pub(crate) fn insert(
-    connection: &Connection,
-    row: &Row<'_>,
-    settings: &QueueSettings,
-    delay: Duration,
-    now: Timestamp,
-) -> rusqlite::Result<i64> {
-    let (at, visible_at) = (millis(now), millis(now + delay));
-    let (name, tag) = match settings.fifo {
-        true => (row.group, None),
-        false => (row.id.as_str(), Some(row.group).filter(|group| !group.is_empty())),
-    };
-    let group = "SELECT id FROM groups WHERE queue = ?1 AND name = ?2";
-    let found: Option<i64> =
-        connection.prepare_cached(group)?.query_row(params![row.queue, name], |row| row.get(0)).optional()?;
-    let group = match found {
-        Some(group) => group,
-        None => {
-            let sql = "INSERT INTO groups (queue, name, head, ready_at) VALUES (?1, ?2, 0, 0)";
-            connection.prepare_cached(sql)?.insert(params![row.queue, name])?
-        }
-    };
-    // What its first receive sets has its size already, as a nonce that nobody has and times that are none: SQLite writes a
-    // row that keeps its size in place, and one that does not with its whole body.
-    let sql = "INSERT INTO messages
-        (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, source, group_tag, trace, attributes, body,
-        nonce, received_at, first_received_at, route, reason)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?15, ?6, ?7, ?8, ?9, ?10, ?11, ?12, -?5, -?5, ?13, ?14)";
-    let (route, reason) = counts::letter(row.attributes, row.source).unzip();
-    let values = params![
-        row.queue,
-        group,
-        row.id.as_str(),
-        row.dedup_id,
-        at,
-        visible_at,
-        row.source,
-        tag,
-        row.trace,
-        row.attributes,
-        row.body,
-        fastrand::i64(1 << 56..),
-        route,
-        reason,
-        millis(row.kept_since)
-    ];
-    let seq = connection.prepare_cached(sql)?.insert(values)?;
-    if found.is_none() {
-        let ready = visible_at.min(millis(row.kept_since + settings.retention));
-        connection
-            .prepare_cached("UPDATE groups SET head = ?2, ready_at = ?3 WHERE id = ?1")?
-            .execute(params![group, seq, ready])?;
-    }
-    Ok(seq)
 }
 
 /// The scope of ids that count in the whole queue, and of proofs. No group has these names.
@@ -288,14 +213,4 @@ fn forget_some(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> 
         connection.prepare_cached(forget)?.execute(key)?;
     }
     Ok(())
-}
-
-/// A time as SQLite keeps it.
-pub(crate) fn millis(at: Timestamp) -> i64 {
-    i64::try_from(at.0).unwrap_or(i64::MAX)
-}
-
-/// A time as SQLite kept it.
-pub(crate) fn timestamp(millis: i64) -> Timestamp {
-    Timestamp(u64::try_from(millis).unwrap_or_default())
 }

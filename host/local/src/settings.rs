@@ -100,12 +100,12 @@ pub struct RedrivePolicy {
 }
 
 /// The attribute of SQS that says which queues may use a queue as their dead-letter queue.
-pub(crate) const REDRIVE_ALLOW: &str = "RedriveAllowPolicy";
+pub const REDRIVE_ALLOW: &str = "RedriveAllowPolicy";
 
 /// `RedriveAllowPolicy` of SQS.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct RedriveAllow {
+pub struct RedriveAllow {
     redrive_permission: RedrivePermission,
     source_queue_arns: Option<BTreeSet<String>>,
 }
@@ -120,7 +120,7 @@ enum RedrivePermission {
 
 /// What is wrong with a `RedriveAllowPolicy`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum RedriveAllowError {
+pub enum RedriveAllowError {
     /// It is no such policy.
     Format,
     /// `byQueue` without queues.
@@ -135,7 +135,8 @@ impl RedriveAllow {
     /// The most source queues that can be named. Source: the `SetQueueAttributes` API.
     const MAX: usize = 10;
 
-    pub(crate) fn read(text: &str) -> Result<RedriveAllow, RedriveAllowError> {
+    /// Reads the text of the attribute.
+    pub fn read(text: &str) -> Result<RedriveAllow, RedriveAllowError> {
         let policy: RedriveAllow = serde_json::from_str(text).map_err(|_| RedriveAllowError::Format)?;
         match (policy.redrive_permission, &policy.source_queue_arns) {
             (RedrivePermission::ByQueue, None) => Err(RedriveAllowError::NoQueues),
@@ -149,12 +150,12 @@ impl RedriveAllow {
     }
 
     /// The ARNs of the queues that it names.
-    pub(crate) fn sources(&self) -> impl Iterator<Item = &str> {
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
         self.source_queue_arns.iter().flatten().map(String::as_str)
     }
 
     /// Whether the queue of this name may use the one with this policy, whatever region and account its ARN names.
-    pub(crate) fn allows(&self, queue: &str) -> bool {
+    pub fn allows(&self, queue: &str) -> bool {
         match self.redrive_permission {
             RedrivePermission::AllowAll => true,
             RedrivePermission::DenyAll => false,

@@ -6,11 +6,11 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::{Handle, MAX_VISIBILITY, QueueError};
 
+use crate::error::failed;
 use crate::handle::Receipt;
-use crate::receive::refresh;
-use crate::send::{millis, timestamp};
+use crate::rows::refresh;
 use crate::settings::QueueSettings;
-use crate::store::failed;
+use crate::values::{millis, timestamp};
 
 struct Held {
     group: i64,

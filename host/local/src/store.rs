@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 use towpath_types::clock::{Clock, Timestamp};
@@ -14,16 +15,14 @@ use towpath_types::queue::QueueError;
 
 use crate::checkpoint::Mover;
 use crate::disk::{Log, Syncer, Syncs};
-pub(crate) use crate::error::{StoreError, Trouble, failed, unavailable};
+use crate::error::{StoreError, Trouble, failed, unavailable};
+use crate::folder::FILE;
 use crate::lane::Lane;
-use crate::queues::Known;
 use crate::reader::Readers;
+use crate::seen::Known;
 use crate::waker::Waker;
 use crate::writer::{Durability, Job, Work, Writer};
-use crate::{checkpoint, folder, schema};
-
-/// The file of a store in its folder.
-pub(crate) const FILE: &str = "towpath.db";
+use crate::{checkpoint, connection, folder, schema};
 
 /// A file with queues in it. Cheap to clone.
 #[derive(Clone)]
@@ -78,7 +77,7 @@ impl Store {
         if !file.is_file() {
             return Err(StoreError::Missing { folder: folder.to_owned() });
         }
-        let version = store.shared.readers.read(schema::version);
+        let version = store.shared.readers.read(connection::version);
         schema::check(file, version.map_err(|source| StoreError::open(file.clone(), source))?)?;
         Ok(store)
     }
@@ -103,7 +102,7 @@ impl Store {
     #[cfg(test)]
     pub(crate) fn on(&self, disk: impl crate::disk::Disk + 'static) {
         let writing = self.shared.writing().expect("it is open");
-        *lock(&writing.syncer) = Syncer::new(disk, self.shared.syncs.clone()).without_rest();
+        *writing.syncer.lock() = Syncer::new(disk, self.shared.syncs.clone()).without_rest();
     }
 
     #[cfg(test)]
@@ -137,12 +136,12 @@ impl Store {
     }
 
     pub(crate) fn waker(&self, queue: i64) -> Arc<Waker> {
-        Arc::clone(lock(&self.shared.wakers).entry(queue).or_default())
+        Arc::clone(self.shared.wakers.lock().entry(queue).or_default())
     }
 
     /// Wakes the long polls of a queue.
     pub(crate) fn wake(&self, queue: i64) {
-        let waker = lock(&self.shared.wakers).get(&queue).cloned();
+        let waker = self.shared.wakers.lock().get(&queue).cloned();
         if let Some(waker) = waker {
             waker.changes.send_modify(|count| *count += 1);
         }
@@ -150,7 +149,7 @@ impl Store {
 
     /// Forgets what long polls of a queue share that is gone.
     pub(crate) fn let_sleep(&self, queue: i64) {
-        lock(&self.shared.wakers).remove(&queue);
+        self.shared.wakers.lock().remove(&queue);
     }
 
     /// Runs an operation in a transaction and answers when that is committed, and on the disk where that is promised. An
@@ -190,7 +189,7 @@ impl Store {
 impl Shared {
     /// What writes, which is opened if it is not.
     fn writing(&self) -> Result<&Writing, StoreError> {
-        let _opening = lock(&self.opening);
+        let _opening = self.opening.lock();
         match self.writing.get() {
             Some(writing) => Ok(writing),
             None => {
@@ -205,7 +204,7 @@ impl Shared {
         while let Some(mut jobs) = self.pending.take() {
             let committed = unbroken(|| {
                 let writing = self.writing().map_err(|error| chain(&error))?;
-                let committed = lock(&writing.writer).commit(&mut jobs);
+                let committed = writing.writer.lock().commit(&mut jobs);
                 committed
                     .inspect_err(|error| self.syncs.failed_if("log", error))
                     .map_err(|error| Trouble(error).to_string())
@@ -224,7 +223,7 @@ impl Shared {
         while let Some(jobs) = self.committed.take() {
             let synced = unbroken(|| {
                 let writing = self.writing().map_err(|error| chain(&error))?;
-                lock(&writing.syncer).sync()
+                writing.syncer.lock().sync()
             });
             jobs.into_iter().for_each(|job| job.reply(synced.clone()));
         }
@@ -234,7 +233,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         if let Some(writing) = self.writing.get() {
-            self.syncs.before_closing(lock(&writing.writer).connection());
+            self.syncs.before_closing(writing.writer.lock().connection());
         }
     }
 }
@@ -244,8 +243,8 @@ impl Writing {
         let folder = file.parent().unwrap_or(Path::new(""));
         folder::make(folder).map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
         let failed = |source| StoreError::open(file.to_owned(), source);
-        let mut connection = schema::connect(file).map_err(failed)?;
-        schema::set(&mut connection).map_err(failed)?;
+        let mut connection = connection::connect(file).map_err(failed)?;
+        connection::set(&mut connection).map_err(failed)?;
         let cannot_open = |source| StoreError::Log { file: file.to_owned(), source };
         let movers = checkpoint::connect(file).map_err(failed)?;
         let log = Log::of(file).map_err(cannot_open)?;
@@ -257,7 +256,7 @@ impl Writing {
         let syncer = Arc::new(Mutex::new(Syncer::new(log, syncs.clone())));
         let again = Arc::clone(&syncer);
         // An error is logged or returned to the next sender, and the mover tries again later.
-        let again = move || drop(lock(&again).sync());
+        let again = move || drop(again.lock().sync());
         let mover = Mover::beside(&mut connection, movers, log_pages, syncs, again).map_err(failed)?;
         folder::sync(folder).map_err(|source| StoreError::Sync { folder: folder.to_owned(), source })?;
         let version = schema::make(&mut connection).map_err(failed)?;
@@ -276,10 +275,6 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// What comes of this, a panic too: whoever unwound here would leave a lane that nobody works on any more.
 fn unbroken(work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the store broke off".to_owned()))
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

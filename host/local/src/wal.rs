@@ -126,12 +126,12 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::schema;
+    use crate::{connection, schema};
 
     /// A store with rows in its log.
     fn store(folder: &TempDir) -> (Connection, File, Index) {
         let file = folder.path().join("t.db");
-        let mut connection = Connection::open_with_flags(&file, schema::flags()).expect("file");
+        let mut connection = Connection::open_with_flags(&file, connection::flags()).expect("file");
         schema::prepare(&mut connection).expect("tables");
         connection.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (randomblob(40000))").expect("rows");
         let log = File::options().read(true).write(true).open(beside(&file, "-wal")).expect("log");
@@ -171,7 +171,7 @@ mod tests {
         let folder = TempDir::new().expect("folder");
         let (connection, _log, index) = store(&folder);
         // One who reads keeps the end of the log from being moved.
-        let reader = Connection::open_with_flags(folder.path().join("t.db"), schema::flags()).expect("file");
+        let reader = Connection::open_with_flags(folder.path().join("t.db"), connection::flags()).expect("file");
         reader.execute_batch("BEGIN; SELECT * FROM t;").expect("a reader");
         connection.execute_batch("INSERT INTO t VALUES (1)").expect("a row");
         let moved =

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use towpath_types::queue::QueueError;
 
-use crate::store::unavailable;
+use crate::error::unavailable;
 
 /// How much an operation promises.
 #[derive(Clone, Copy, PartialEq, Eq)]

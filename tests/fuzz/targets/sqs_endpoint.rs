@@ -11,9 +11,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
-use towpath_types::clock::Clock;
-use towpath_local::endpoint::{Endpoint, router};
 use towpath_local::{QueueSettings, Store};
+use towpath_sqs::{Endpoint, router};
+use towpath_types::clock::Clock;
 
 const ACTIONS: [&str; 22] = [
     "CreateQueue",

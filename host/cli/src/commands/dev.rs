@@ -8,7 +8,6 @@ use anyhow::Context as _;
 use towpath_config::plugin::Code;
 use towpath_config::target::Kind;
 use towpath_config::{Config, Secret, Secrets};
-use towpath_local::endpoint;
 use towpath_telemetry::Telemetry;
 use tracing::{error, info};
 
@@ -75,10 +74,10 @@ pub(super) async fn run(args: Dev, output: &Output, telemetry: &Telemetry) -> an
         (Some(source), Some(bootstrap)) => {
             let settings = Settings { bootstrap, concurrency: args.lambda_concurrency, timeout: args.lambda_timeout };
             let here = from_here(sqs).to_string();
-            let url = |name| endpoint::queue_url(&here, name);
+            let url = |name| towpath_sqs::queue_url(&here, name);
             let config = FunctionConfig::write(&source, &url(EVENTS), &url(DEAD_LETTERS), token)?;
             let events = station.queues.events.clone();
-            let mapping = Mapping::new(events, endpoint::arn(EVENTS), settings, config, Arc::clone(&host.health));
+            let mapping = Mapping::new(events, towpath_sqs::arn(EVENTS), settings, config, Arc::clone(&host.health));
             host.tasks.spawn_fallible("event source mapping", mapping.run(host.stop.clone()));
         }
         _ => {
@@ -109,7 +108,7 @@ fn from_here(mut at: SocketAddr) -> SocketAddr {
 /// What a shell needs so that the aws CLI, every SDK and the commands of towpath use the endpoint. The token is shown here alone: a page
 /// in a browser and other users of the machine do not have it.
 fn exports(sqs: SocketAddr, token: &Secret) -> String {
-    let (token, region) = (token.expose(), endpoint::REGION);
+    let (token, region) = (token.expose(), towpath_sqs::REGION);
     format!(
         "export AWS_ENDPOINT_URL_SQS=http://{sqs} AWS_REGION={region} AWS_DEFAULT_REGION={region} \
          AWS_ACCESS_KEY_ID={token} AWS_SECRET_ACCESS_KEY=x {ENDPOINT_TOKEN}={token}"

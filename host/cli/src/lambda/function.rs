@@ -21,7 +21,6 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use towpath_local::endpoint;
 use towpath_types::clock::Clock;
 
 use super::FunctionConfig;
@@ -97,7 +96,7 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/towpath")
             .env("AWS_LAMBDA_LOG_STREAM_NAME", "dev")
-            .env("AWS_REGION", endpoint::REGION)
+            .env("AWS_REGION", towpath_sqs::REGION)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -176,7 +175,7 @@ async fn next(State(api): State<Arc<Api>>) -> Response {
     let Some(invocation) = api.invocations.lock().await.recv().await else {
         return StatusCode::GONE.into_response();
     };
-    let arn = format!("arn:aws:lambda:{}:000000000000:function:towpath", endpoint::REGION);
+    let arn = format!("arn:aws:lambda:{}:000000000000:function:towpath", towpath_sqs::REGION);
     let headers = [
         ("lambda-runtime-aws-request-id", invocation.id),
         ("lambda-runtime-deadline-ms", invocation.deadline_ms.to_string()),

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
-use towpath_local::{Taken, endpoint};
+use towpath_local::Taken;
 use towpath_types::queue::{Attribute, AttributeValue};
 
 /// The record; all its attributes are text.
@@ -14,7 +14,7 @@ pub(super) fn record(taken: &Taken, arn: &str) -> Value {
         ("SentTimestamp", Some(message.sent_at.0.to_string())),
         ("SequenceNumber", message.sequence.clone()),
         ("MessageGroupId", taken.group_tag.as_ref().map(|group| group.0.clone())),
-        ("SenderId", Some(endpoint::SENDER.to_owned())),
+        ("SenderId", Some(towpath_sqs::SENDER.to_owned())),
         ("MessageDeduplicationId", message.dedup_id.clone()),
         ("ApproximateFirstReceiveTimestamp", Some(taken.first_received_at.0.to_string())),
         ("AWSTraceHeader", taken.trace.clone()),
@@ -27,12 +27,12 @@ pub(super) fn record(taken: &Taken, arn: &str) -> Value {
         "body": message.body,
         "attributes": attributes.collect::<Map<_, _>>(),
         "messageAttributes": message_attributes.collect::<Map<_, _>>(),
-        "md5OfBody": endpoint::md5_of_body(&message.body),
+        "md5OfBody": towpath_sqs::md5_of_body(&message.body),
         "eventSource": "aws:sqs",
         "eventSourceARN": arn,
-        "awsRegion": endpoint::REGION,
+        "awsRegion": towpath_sqs::REGION,
     });
-    if let (Some(md5), Value::Object(record)) = (endpoint::md5_of_attributes(&message.attributes), &mut record) {
+    if let (Some(md5), Value::Object(record)) = (towpath_sqs::md5_of_attributes(&message.attributes), &mut record) {
         record.insert("md5OfMessageAttributes".to_owned(), json!(md5));
     }
     record

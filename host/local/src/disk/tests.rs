@@ -1,5 +1,5 @@
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -8,7 +8,6 @@ use towpath_types::clock::Clock;
 use towpath_types::queue::{GroupId, NewMessage, Receive};
 
 use crate::error::failed;
-use crate::store::lock;
 use crate::writer::Durability;
 use crate::{Extras, LocalQueue, QueueSettings, Store};
 
@@ -79,7 +78,7 @@ async fn what_was_answered_before_a_power_cut_is_there_after_it() {
         senders.spawn(async move {
             for n in (0..100).map(|n| n * 8 + sender) {
                 match queue.send_with(message(n), Extras::default()).await {
-                    Ok(_) => lock(&answered).push(n),
+                    Ok(_) => answered.lock().push(n),
                     Err(_) => return,
                 }
             }
@@ -87,8 +86,8 @@ async fn what_was_answered_before_a_power_cut_is_there_after_it() {
     }
     // All goes on beside a sync that never ends, until each sender waits for it.
     let stored = || async { queue.depth().await.expect("depth").messages };
-    while !gone.load(Ordering::SeqCst) || stored().await < lock(&answered).len() as u64 + 8 {
-        assert!(lock(&answered).len() < 800, "nobody waits for the disk");
+    while !gone.load(Ordering::SeqCst) || stored().await < answered.lock().len() as u64 + 8 {
+        assert!(answered.lock().len() < 800, "nobody waits for the disk");
         tokio::task::yield_now().await;
     }
     let taken = queue.take(Receive { max: 10, ..Receive::default() }).await.expect("receive");
@@ -98,7 +97,7 @@ async fn what_was_answered_before_a_power_cut_is_there_after_it() {
 
     let found = self::queue(&image).await.browse(None, 10_000).await.expect("messages");
     let found: Vec<u32> = found.iter().map(|message| message.body.parse().expect("a number")).collect();
-    let answered = lock(&answered).clone();
+    let answered = answered.lock().clone();
     assert!(answered.len() >= 9, "there were as many syncs");
     assert!(answered.iter().all(|n| found.contains(n)), "answered {answered:?}, found {found:?}");
 }
@@ -111,7 +110,7 @@ struct Failing {
 
 impl Failing {
     fn next(&mut self, operation: &'static str) -> io::Result<()> {
-        lock(&self.asked).push(operation);
+        self.asked.lock().push(operation);
         if self.ends.next().expect("no more operations") { Ok(()) } else { Err(io::Error::other("bad sector")) }
     }
 }
@@ -145,7 +144,7 @@ async fn after_a_sync_that_failed_nothing_is_promised_until_all_is_written_anew(
     }
     let kept: Vec<bool> = sent.iter().map(Result::is_ok).collect();
     assert_eq!(kept, [true, false, false, true, true]);
-    assert_eq!(*lock(&asked), ["sync", "sync", "rewrite", "rewrite", "sync"]);
+    assert_eq!(*asked.lock(), ["sync", "sync", "rewrite", "rewrite", "sync"]);
 }
 
 /// A disk that panics once.
@@ -157,12 +156,12 @@ impl Disk for Panics {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        lock(&self.0).push("sync");
+        self.0.lock().push("sync");
         panic!("on purpose")
     }
 
     fn rewrite(&mut self) -> io::Result<()> {
-        lock(&self.0).push("rewrite");
+        self.0.lock().push("rewrite");
         Ok(())
     }
 }
@@ -175,7 +174,7 @@ async fn after_a_sync_that_panicked_all_is_written_anew_too() {
     queue.send_with(message(1), Extras::default()).await.expect_err("its sync panicked");
     let second = timeout(WAIT, queue.send_with(message(2), Extras::default())).await;
     second.expect("somebody is at work").expect("send");
-    assert_eq!(*lock(&asked), ["sync", "rewrite"]);
+    assert_eq!(*asked.lock(), ["sync", "rewrite"]);
 }
 
 #[tokio::test]
@@ -192,7 +191,7 @@ async fn a_log_that_is_rewritten_stays_and_is_in_the_file() {
     assert_eq!(self::queue(&alone).await.depth().await.expect("depth").messages, 1);
     queue.send_with(message(2), Extras::default()).await.expect("the store goes on");
 
-    let reader = Connection::open_with_flags(&file, schema::flags()).expect("file");
+    let reader = Connection::open_with_flags(&file, connection::flags()).expect("file");
     reader.execute_batch("BEGIN; SELECT * FROM messages;").expect("a reader");
     queue.send_with(message(3), Extras::default()).await.expect("send");
     Log::of(&file).expect("log").rewrite().expect("nobody waits for somebody who reads for long");
@@ -260,7 +259,7 @@ async fn what_another_process_left_in_the_log_is_written_again_before_anything_i
             queue.send_with(message(n), Extras::default()).await.expect("send");
         }
         assert_eq!(syncs.moving(moved), Some(()));
-        assert_eq!(*lock(&asked), [if log { "rewrite" } else { "sync" }, "sync"]);
+        assert_eq!(*asked.lock(), [if log { "rewrite" } else { "sync" }, "sync"]);
     }
 }
 
@@ -317,18 +316,18 @@ async fn writing_everything_again_waits_for_another_process_that_moves() {
         scope.spawn(|| {
             one.moving(|| {
                 waits.wait();
-                lock(&order).push("moved");
+                order.lock().push("moved");
                 Some(())
             })
         });
         waits.wait();
         let written = other.again(|| {
-            lock(&order).push("written again");
+            order.lock().push("written again");
             Ok(())
         });
         written.expect("written");
     });
-    assert_eq!(*lock(&order), ["moved", "written again"]);
+    assert_eq!(*order.lock(), ["moved", "written again"]);
 }
 
 #[tokio::test]

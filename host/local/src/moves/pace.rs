@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::MAX_MOVES_PER_SECOND;
+use super::task::MAX_MOVES_PER_SECOND;
 
 /// How often a running task makes a step. A step is one transaction.
 pub(super) const PACE: Duration = Duration::from_millis(100);

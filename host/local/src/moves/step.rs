@@ -8,10 +8,12 @@ use towpath_types::clock::Timestamp;
 use towpath_types::queue::MessageId;
 
 use super::pace::allowance;
-use super::{MoveStatus, MoveTask, TASK, task};
-use crate::queues::settings;
-use crate::send::{self, Row, millis};
+use super::task::{MoveStatus, MoveTask, TASK, task};
+use crate::former;
+use crate::rows::{self, Row, refresh};
+use crate::seen::settings;
 use crate::settings::QueueSettings;
+use crate::values::millis;
 
 /// Moves some messages: oldest first, so that each group keeps its order. Nothing if the task is gone.
 pub(super) fn step(
@@ -124,10 +126,10 @@ impl Mover<'_> {
                 attributes: &letter.attributes,
                 body: &letter.body,
             };
-            let seq = send::insert(self.connection, &row, &kept_here, Duration::ZERO, self.now)?;
-            crate::former::renumbered(self.connection, letter.seq, seq)?;
+            let seq = rows::insert(self.connection, &row, &kept_here, Duration::ZERO, self.now)?;
+            former::renumbered(self.connection, letter.seq, seq)?;
             self.connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([letter.seq])?;
-            crate::receive::refresh(self.connection, letter.group_row, kept_there.retention)?;
+            refresh(self.connection, letter.group_row, kept_there.retention)?;
             self.moved += 1;
         }
         Ok(if all { Ended::All } else { Ended::Room })

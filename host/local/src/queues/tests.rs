@@ -312,7 +312,7 @@ async fn one_receive_moves_a_bounded_number_and_a_long_poll_goes_on_until_it_fin
     queue.send_all(messages.collect()).await.expect("send");
     let received_once = |connection: &rusqlite::Connection, _: &QueueSettings| {
         let sql = "UPDATE messages SET receive_count = 1 WHERE seq <= 2400";
-        connection.execute(sql, []).map_err(crate::store::failed)
+        connection.execute(sql, []).map_err(crate::error::failed)
     };
     assert_eq!(queue.run(Durability::Written, received_once).await.expect("update"), 2400);
     assert!(received(&queue).await.is_empty());
@@ -331,7 +331,7 @@ async fn one_receive_removes_a_bounded_number_of_what_is_past_its_retention() {
     queue.send_all(messages.collect()).await.expect("send");
     let expired = |connection: &rusqlite::Connection, _: &QueueSettings| {
         let sql = "UPDATE messages SET retained_from = 1 WHERE seq <= 2400";
-        connection.execute(sql, []).map_err(crate::store::failed)
+        connection.execute(sql, []).map_err(crate::error::failed)
     };
     assert_eq!(queue.run(Durability::Written, expired).await.expect("update"), 2400);
     assert!(received(&queue).await.is_empty());
@@ -352,7 +352,7 @@ async fn a_move_that_can_never_go_on_fails_and_says_why() {
     let task = store.start_move(&dead, Some(&to), None).await.expect("start");
     let break_it = |connection: &rusqlite::Connection| {
         let sql = "CREATE TRIGGER broken BEFORE INSERT ON messages BEGIN SELECT raise(ABORT, 'on purpose'); END";
-        connection.execute_batch(sql).map_err(crate::store::failed)
+        connection.execute_batch(sql).map_err(crate::error::failed)
     };
     store.run(Durability::Written, break_it).await.expect("broken");
     store.run_move(task.id).await.expect_err("it cannot go on");

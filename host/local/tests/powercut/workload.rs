@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use towpath_local::{LocalQueue, QueueSettings, Store};
 use towpath_types::clock::Clock;
@@ -38,7 +39,7 @@ impl Books {
     /// One line, written at once.
     fn line(&self, what: &str, queue: &str, group: &str, n: u32) {
         let line = format!("{what} {queue} {group} {n}\n");
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes()).expect("books");
+        self.0.lock().write_all(line.as_bytes()).expect("books");
     }
 
     async fn send(&self, queue: &LocalQueue, group: &str, n: u32) {

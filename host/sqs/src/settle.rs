@@ -6,8 +6,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use towpath_types::queue::{Handle, Queue as _, QueueError};
 
-use super::numbers::visibility;
-use super::{ApiError, Endpoint, Request, batch, nothing};
+use crate::batch;
+use crate::endpoint::Endpoint;
+use crate::error::ApiError;
+use crate::numbers::visibility;
+use crate::request::{Request, nothing};
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
@@ -44,21 +47,21 @@ impl Entry {
 }
 
 impl Endpoint {
-    pub(super) async fn delete_message(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn delete_message(&self, request: &Request) -> Result<Value, ApiError> {
         let One { queue_url, entry } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
         let handle = entry.handle()?;
         only(queue.delete(std::slice::from_ref(&handle)).await, &handle)
     }
 
-    pub(super) async fn change_visibility(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn change_visibility(&self, request: &Request) -> Result<Value, ApiError> {
         let One { queue_url, entry } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
         let (handle, wait) = entry.change()?;
         only(queue.change_visibility(&[(handle.clone(), wait)]).await, &handle)
     }
 
-    pub(super) async fn delete_message_batch(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn delete_message_batch(&self, request: &Request) -> Result<Value, ApiError> {
         let Many { queue_url, entries } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
         batch::check("DeleteMessageBatch", entries.iter().map(|entry| entry.id.as_str()))?;
@@ -73,7 +76,7 @@ impl Endpoint {
         Ok(batch::answer(entries.into_iter().map(one).collect()))
     }
 
-    pub(super) async fn change_visibility_batch(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn change_visibility_batch(&self, request: &Request) -> Result<Value, ApiError> {
         let Many { queue_url, entries } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
         batch::check("ChangeMessageVisibilityBatch", entries.iter().map(|entry| entry.id.as_str()))?;

@@ -5,11 +5,9 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use towpath_local::StoreError;
+use towpath_local::limits::Wrong;
 use towpath_types::queue::QueueError;
-
-use super::AWS_JSON;
-use crate::StoreError;
-use crate::limits::Wrong;
 
 /// How AWS says that a request is by nobody that it knows.
 const NO_TOKEN: &str = "InvalidClientTokenId";
@@ -28,6 +26,9 @@ const NO_HANDLE: &str = "ReceiptHandleIsInvalid";
 
 /// The shape of an answer to a request that names no action.
 const NO_ACTION: &str = "UnknownOperationException";
+
+/// The media type of every answer.
+pub(crate) const AWS_JSON: &str = "application/x-amz-json-1.0";
 
 /// An error as a client sees it.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,12 +1,12 @@
 //! Queue attributes: from the text of SQS to settings, and back.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::redrive::{self, REDRIVE};
-use super::{ApiError, names};
-use crate::browse::Depth;
-use crate::settings::{DedupScope, QueueSettings, REDRIVE_ALLOW, RedriveAllow};
+use crate::error::ApiError;
+use crate::names;
+use crate::redrive::{self, REDRIVE};
+use crate::request::Texts;
+use towpath_local::{DedupScope, Depth, QueueSettings, REDRIVE_ALLOW, RedriveAllow};
 
 /// Attributes that are kept and told, whatever they mean here.
 const FIFO: &str = "FifoQueue";
@@ -21,16 +21,13 @@ const BY_CONTENT: &str = "ContentBasedDeduplication";
 /// Attributes that a queue may have and need not tell.
 const OPTIONAL: [&str; 9] = [FIFO, POLICY, KMS_KEY, KMS_REUSE, THROUGHPUT, SCOPE, BY_CONTENT, REDRIVE, REDRIVE_ALLOW];
 
-/// Attributes as a client sends them.
-pub(super) type Texts = BTreeMap<String, String>;
-
 /// The settings of a new queue: the defaults of SQS, retention included.
-pub(super) fn defaults(fifo: bool) -> QueueSettings {
+pub(crate) fn defaults(fifo: bool) -> QueueSettings {
     QueueSettings { fifo, retention: Duration::from_secs(4 * 24 * 3600), ..QueueSettings::default() }
 }
 
 /// Whether a queue with these attributes is to be FIFO. A queue of which that is said to be false is none of SQS.
-pub(super) fn wants_fifo(texts: &Texts) -> Result<bool, ApiError> {
+pub(crate) fn wants_fifo(texts: &Texts) -> Result<bool, ApiError> {
     match texts.get(FIFO) {
         None => Ok(false),
         Some(text) if boolean(FIFO, text)? => Ok(true),
@@ -39,7 +36,7 @@ pub(super) fn wants_fifo(texts: &Texts) -> Result<bool, ApiError> {
 }
 
 /// Changes settings as the attributes say. Source: the `SetQueueAttributes` API.
-pub(super) fn apply(texts: &Texts, settings: &mut QueueSettings) -> Result<(), ApiError> {
+pub(crate) fn apply(texts: &Texts, settings: &mut QueueSettings) -> Result<(), ApiError> {
     let own_key = texts.get(KMS_KEY).is_some_and(|key| !key.is_empty());
     if own_key && texts.get(SSE).is_some_and(|text| text.eq_ignore_ascii_case("true")) {
         return Err(ApiError::two_encryptions());
@@ -123,7 +120,7 @@ fn boolean(name: &str, text: &str) -> Result<bool, ApiError> {
 }
 
 /// The first attribute that these texts would change.
-pub(super) fn difference(texts: &Texts, settings: &QueueSettings) -> Result<Option<String>, ApiError> {
+pub(crate) fn difference(texts: &Texts, settings: &QueueSettings) -> Result<Option<String>, ApiError> {
     for (name, text) in texts {
         let mut changed = settings.clone();
         apply_one(name, text, &mut changed)?;
@@ -184,7 +181,7 @@ fn set(settings: &QueueSettings) -> Texts {
 }
 
 /// Everything that `GetQueueAttributes` tells.
-pub(super) fn all(name: &str, settings: &QueueSettings, depth: Depth) -> Texts {
+pub(crate) fn all(name: &str, settings: &QueueSettings, depth: Depth) -> Texts {
     let visible = depth.messages.saturating_sub(depth.invisible + depth.delayed);
     let mut texts = set(settings);
     let mut add = |name: &str, text: String| texts.insert(name.to_owned(), text);
@@ -198,7 +195,7 @@ pub(super) fn all(name: &str, settings: &QueueSettings, depth: Depth) -> Texts {
 }
 
 /// The attributes that were asked for, by name or all of them.
-pub(super) fn asked(mut texts: Texts, asked: &[String]) -> Result<Texts, ApiError> {
+pub(crate) fn asked(mut texts: Texts, asked: &[String]) -> Result<Texts, ApiError> {
     let unknown = |name: &&String| !is_all(name) && !texts.contains_key(*name) && !OPTIONAL.contains(&name.as_str());
     if let Some(name) = asked.iter().find(unknown) {
         return Err(ApiError::attribute_name(name));
@@ -210,6 +207,6 @@ pub(super) fn asked(mut texts: Texts, asked: &[String]) -> Result<Texts, ApiErro
 }
 
 /// Whether a name in a list of attributes means all of them.
-pub(super) fn is_all(name: &str) -> bool {
+pub(crate) fn is_all(name: &str) -> bool {
     matches!(name, "All" | "*")
 }

@@ -1,4 +1,4 @@
-//! The table of `host/local/cases`: requests, and what SQS answers to them. Each case names its source.
+//! The table of `host/sqs/cases`: requests, and what SQS answers to them. Each case names its source.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,10 +13,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
+use towpath_local::{QueueSettings, Store};
 use towpath_types::clock::Clock;
 
-use super::{Endpoint, router};
-use crate::{QueueSettings, Store};
+use crate::{Endpoint, router};
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cases");
 
@@ -257,7 +257,7 @@ async fn every_answer_has_an_id_of_its_own() {
         (&open, Request::post("/").body(Body::empty()), 404),
         (&open, Request::post("/").header("x-amz-target", "AmazonSQS.Nonsense").body(Body::empty()), 400),
         (&open, Request::post("/").header("x-amz-target", "AmazonSQS.ListQueues").body(Body::from("{")), 400),
-        (&open, Request::post("/").body(Body::from(vec![b'x'; super::MAX_REQUEST + 1])), 413),
+        (&open, Request::post("/").body(Body::from(vec![b'x'; crate::router::MAX_REQUEST + 1])), 413),
         (&guarded, Request::post("/").header("x-amz-target", "AmazonSQS.ListQueues").body(Body::empty()), 403),
     ];
     let count = requests.len();

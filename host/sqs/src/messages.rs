@@ -7,19 +7,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use towpath_local::limits::{self, Wrong};
+use towpath_local::{Extras, QueueSettings, content_dedup_id};
 use towpath_types::queue::{Arrival, Attribute, AttributeValue, Attributes, GroupId, NewMessage, Sent};
 
-use super::numbers::{is_number, number};
-use super::{ApiError, Endpoint, Request, batch, md5};
-use crate::limits::{self, Wrong};
-use crate::send::Extras;
-use crate::settings::QueueSettings;
+use crate::endpoint::Endpoint;
+use crate::error::ApiError;
+use crate::numbers::{is_number, number};
+use crate::request::Request;
+use crate::{batch, md5};
 
 /// The most bytes of a batch, whatever the limit of the queue. Source: quotas of SQS.
 const MAX_BATCH_BYTES: usize = 1_048_576;
 
 /// The one system attribute that a sender may set.
-pub(super) const TRACE: &str = "AWSTraceHeader";
+pub(crate) const TRACE: &str = "AWSTraceHeader";
 
 /// The longest delay of a message. Source: `DelaySeconds` of SQS.
 const MAX_DELAY: i64 = 900;
@@ -61,7 +63,7 @@ struct SendBatch {
 }
 
 impl Endpoint {
-    pub(super) async fn send_message(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn send_message(&self, request: &Request) -> Result<Value, ApiError> {
         let Send { queue_url, entry } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
         // As they are, not as this process last saw them: another one may have changed them.
@@ -71,7 +73,7 @@ impl Endpoint {
         Ok(proof.with(&queue.send_with(message, extras).await?))
     }
 
-    pub(super) async fn send_message_batch(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn send_message_batch(&self, request: &Request) -> Result<Value, ApiError> {
         let SendBatch { queue_url, entries } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
         batch::check("SendMessageBatch", entries.iter().map(|entry| entry.id.as_str()))?;
@@ -161,7 +163,7 @@ impl Entry {
         let message = NewMessage {
             group: GroupId(self.message_group_id.clone().unwrap_or_default()),
             dedup_id: match &self.message_deduplication_id {
-                None if settings.content_based_dedup => crate::send::content_dedup_id(&body),
+                None if settings.content_based_dedup => content_dedup_id(&body),
                 id => id.clone().unwrap_or_default(),
             },
             body,

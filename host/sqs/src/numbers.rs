@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use towpath_types::queue::MAX_VISIBILITY;
 
-use super::ApiError;
+use crate::error::ApiError;
 
 /// A number within its bounds, if there is one.
-pub(super) fn number(
+pub(crate) fn number(
     name: &str,
     given: Option<i64>,
     least: i64,
@@ -20,7 +20,7 @@ pub(super) fn number(
     }
 }
 
-pub(super) fn seconds(
+pub(crate) fn seconds(
     name: &str,
     given: Option<i64>,
     most: Duration,
@@ -31,7 +31,7 @@ pub(super) fn seconds(
 }
 
 /// A visibility timeout, if there is one.
-pub(super) fn visibility(given: Option<i64>) -> Result<Option<Duration>, ApiError> {
+pub(crate) fn visibility(given: Option<i64>) -> Result<Option<Duration>, ApiError> {
     seconds("VisibilityTimeout", given, MAX_VISIBILITY, "Must be >= 0 and <= 43200, if provided.")
 }
 
@@ -43,7 +43,7 @@ const LARGEST_POWER: i64 = 126;
 
 /// Whether a text is the value of an attribute of the type `Number`: decimal, with up to 38 digits but for zeros in front and
 /// at the end, from 10^-128 to 10^126.
-pub(super) fn is_number(text: &str) -> bool {
+pub(crate) fn is_number(text: &str) -> bool {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let (decimal, exponent) = match unsigned.split_once(['e', 'E']) {
         Some((decimal, exponent)) => (decimal, Some(exponent)),

@@ -1,27 +1,6 @@
-//! An SQS-compatible endpoint over a store: AWS JSON 1.0, for the aws CLI and every SDK. It checks no signatures;
-//! who is to be let in shows a token, if there is one.
-//!
-//! Source: the API reference of SQS, `https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/`.
+//! The HTTP of the endpoint: who is let in, and which action a request asks for.
 
-mod attributes;
-mod batch;
-#[cfg(test)]
-mod cases;
-mod error;
-mod md5;
-mod messages;
-mod moves;
-mod names;
-mod numbers;
-mod queues;
-mod receive;
-mod redrive;
-mod settle;
-mod tags;
-#[cfg(test)]
-mod tests;
-
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{self, DefaultBodyLimit, FromRequest as _, State};
@@ -30,75 +9,14 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::task::JoinSet;
-use towpath_config::Secret;
 
-use crate::queue::LocalQueue;
-use crate::store::{Store, StoreError, lock};
-use error::ApiError;
-pub use md5::{of_attributes as md5_of_attributes, of_body as md5_of_body};
-pub use names::{REGION, arn, url as queue_url};
-pub use receive::SENDER;
+use crate::endpoint::Endpoint;
+use crate::error::{AWS_JSON, ApiError};
+use crate::request::Request;
 
 /// The longest request: a batch of 1 MiB whose every character is escaped.
-const MAX_REQUEST: usize = 8 * 1024 * 1024;
-
-/// The media type of every answer.
-const AWS_JSON: &str = "application/x-amz-json-1.0";
-
-/// The endpoint. It runs the move tasks that it starts and empties the queues that it deletes, until it is dropped.
-pub struct Endpoint {
-    store: Store,
-    /// Queues that a running host works with. Clients send to them and receive from them as from any other; they do not set,
-    /// purge, move or delete them, which could take accepted events away unseen.
-    in_use: Vec<String>,
-    token: Option<Secret>,
-    tasks: Mutex<JoinSet<()>>,
-}
-
-impl Endpoint {
-    /// An endpoint over this store. Move tasks that were cut off by the end of another process go on.
-    /// With a token it lets in those alone whose access key id, or bearer token, it is.
-    pub async fn new(store: Store, in_use: Vec<String>, token: Option<Secret>) -> Result<Arc<Endpoint>, StoreError> {
-        let unfinished = store.unfinished_moves().await?;
-        let endpoint = Endpoint { store, in_use, token, tasks: Mutex::default() };
-        unfinished.into_iter().for_each(|task| endpoint.go_on(task));
-        Ok(Arc::new(endpoint))
-    }
-
-    /// Moves in the background. What stops it is in the task's own row.
-    fn go_on(&self, task: i64) {
-        let store = self.store.clone();
-        self.spawn(async move {
-            // It can be asked for with ListMessageMoveTasks.
-            let _ = store.run_move(task).await;
-        });
-    }
-
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = lock(&self.tasks);
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(task);
-    }
-
-    /// Refuses what would take messages of a queue that a running host works with.
-    fn not_in_use(&self, queue: &LocalQueue, instead: &str) -> Result<(), ApiError> {
-        if self.in_use.contains(&queue.name) {
-            let message = format!("A running host works with the queue {}: {instead}.", queue.name);
-            return Err(ApiError::unsupported(message));
-        }
-        Ok(())
-    }
-
-    async fn queue(&self, url: Option<&str>) -> Result<LocalQueue, ApiError> {
-        let url = url.ok_or_else(|| ApiError::missing("QueueUrl"))?;
-        let name = names::of_url(url).ok_or_else(ApiError::no_queue)?;
-        self.store.find(name).await?.ok_or_else(ApiError::no_queue)
-    }
-}
+pub(crate) const MAX_REQUEST: usize = 8 * 1024 * 1024;
 
 /// The router: every action is a POST to any path, named by a header. Every answer has an id of its own, whatever it says.
 pub fn router(endpoint: Arc<Endpoint>) -> Router {
@@ -119,21 +37,6 @@ async fn with_request_id(mut response: Response) -> Response {
 
 async fn hint() -> &'static str {
     "Towpath's SQS endpoint. For example:\n  aws sqs list-queues --endpoint-url http://HOST:PORT --region us-east-1\n"
-}
-
-/// A request with what answers need to know of it.
-struct Request {
-    /// What the client calls this endpoint.
-    host: String,
-    /// What the header `X-Amzn-Trace-Id` says.
-    trace: Option<String>,
-    body: Value,
-}
-
-impl Request {
-    fn read<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
-        serde_json::from_value(self.body.clone()).map_err(ApiError::malformed)
-    }
 }
 
 async fn act(State(endpoint): State<Arc<Endpoint>>, request: extract::Request) -> Response {
@@ -214,14 +117,4 @@ async fn dispatch(endpoint: &Endpoint, action: &str, request: Request) -> Result
         "CancelMessageMoveTask" => endpoint.cancel_move(&request).await,
         other => Err(ApiError::unknown_action(other)),
     }
-}
-
-/// An answer as JSON.
-fn answer(value: impl Serialize) -> Result<Value, ApiError> {
-    serde_json::to_value(value).map_err(ApiError::malformed)
-}
-
-/// An answer without content.
-fn nothing() -> Result<Value, ApiError> {
-    Ok(Value::Object(Default::default()))
 }

@@ -4,12 +4,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use towpath_types::queue::QueueError;
+use towpath_local::{LocalQueue, MAX_MOVES_PER_SECOND, MoveError, MoveStatus, MoveTask};
+use towpath_types::queue::{Queue as _, QueueError};
 
-use super::numbers::number;
-use super::{ApiError, Endpoint, Request, answer, names};
-use crate::moves::{MAX_MOVES_PER_SECOND, MoveError, MoveStatus, MoveTask};
-use crate::queue::LocalQueue;
+use crate::endpoint::Endpoint;
+use crate::error::ApiError;
+use crate::names;
+use crate::numbers::number;
+use crate::request::{Request, answer};
 
 /// The most tasks that a list tells. Source: the `ListMessageMoveTasks` API.
 const MAX_RESULTS: i64 = 10;
@@ -56,7 +58,7 @@ impl Endpoint {
         }
     }
 
-    pub(super) async fn start_move(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn start_move(&self, request: &Request) -> Result<Value, ApiError> {
         let start: Start = request.read()?;
         let source = self.queue_of("SourceArn", start.source_arn.as_deref()).await?;
         self.not_in_use(&source, "use towpath dlq redrive, which keeps an audit")?;
@@ -69,20 +71,20 @@ impl Endpoint {
         let per_second = per_second.and_then(|rate| u32::try_from(rate).ok());
         let task = self.store.start_move(&source, destination.as_ref(), per_second).await?;
         self.go_on(task.id);
-        answer(json!({ "TaskHandle": handle(&task, &source.name) }))
+        answer(json!({ "TaskHandle": handle(&task, source.name()) }))
     }
 
-    pub(super) async fn list_moves(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn list_moves(&self, request: &Request) -> Result<Value, ApiError> {
         let list: List = request.read()?;
         let source = self.queue_of("SourceArn", list.source_arn.as_deref()).await?;
         let reason = "Must be between 1 and 10, if provided.";
         let most = number("MaxResults", list.max_results, 1, MAX_RESULTS, reason)?.unwrap_or(1);
         let tasks = self.store.moves(&source, usize::try_from(most).unwrap_or(1)).await?;
-        let results: Vec<Value> = tasks.iter().map(|task| describe(task, &source.name)).collect();
+        let results: Vec<Value> = tasks.iter().map(|task| describe(task, source.name())).collect();
         answer(json!({ "Results": results }))
     }
 
-    pub(super) async fn cancel_move(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn cancel_move(&self, request: &Request) -> Result<Value, ApiError> {
         let text = request.read::<Cancel>()?.task_handle.ok_or_else(|| ApiError::missing("TaskHandle"))?;
         let bytes = BASE64.decode(&text).unwrap_or_default();
         let Ok(TaskHandle { task_id, source_arn }) = serde_json::from_slice(&bytes) else {

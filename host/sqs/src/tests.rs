@@ -7,11 +7,11 @@ use axum::http::Request;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
+use towpath_local::{QueueSettings, Store};
 use towpath_types::clock::Clock;
 use towpath_types::queue::{Queue as _, Receive};
 
-use super::{Endpoint, router};
-use crate::{QueueSettings, Store};
+use crate::{Endpoint, router};
 
 const NAME: &str = "q.fifo";
 

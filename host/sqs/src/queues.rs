@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use towpath_types::queue::Queue as _;
 use tracing::warn;
 
-use super::attributes::{self, Texts};
-use super::{ApiError, Endpoint, Request, names, nothing, redrive, tags};
-use crate::queues::{Made, Unchanged};
+use crate::attributes;
+use crate::endpoint::Endpoint;
+use crate::error::ApiError;
+use crate::request::Texts;
+use crate::request::{Request, nothing};
+use crate::{names, redrive, tags};
+use towpath_local::{Made, Unchanged};
 
 /// The most queues that a list tells at a time. Source: the `ListQueues` API.
 const PAGE: usize = 1000;
@@ -41,7 +46,7 @@ struct List {
 }
 
 impl Endpoint {
-    pub(super) async fn create_queue(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn create_queue(&self, request: &Request) -> Result<Value, ApiError> {
         let Create { queue_name, attributes, tags } = request.read()?;
         let name = queue_name.ok_or_else(|| ApiError::missing("QueueName"))?;
         let fifo = attributes::wants_fifo(&attributes)?;
@@ -61,7 +66,7 @@ impl Endpoint {
         }
     }
 
-    pub(super) async fn delete_queue(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn delete_queue(&self, request: &Request) -> Result<Value, ApiError> {
         let queue = self.queue(request.read::<Named>()?.queue_url.as_deref()).await?;
         self.not_in_use(&queue, "stop it first")?;
         self.store.take_away(queue).await?;
@@ -74,7 +79,7 @@ impl Endpoint {
         nothing()
     }
 
-    pub(super) async fn get_queue_url(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn get_queue_url(&self, request: &Request) -> Result<Value, ApiError> {
         let name = request.read::<Named>()?.queue_name.ok_or_else(|| ApiError::missing("QueueName"))?;
         if name.is_empty() {
             return Err(ApiError::invalid(
@@ -86,7 +91,7 @@ impl Endpoint {
         Ok(json!({ "QueueUrl": names::url(&request.host, &name) }))
     }
 
-    pub(super) async fn list_queues(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn list_queues(&self, request: &Request) -> Result<Value, ApiError> {
         let list: List = request.read()?;
         let mut found = self.store.queue_names().await?;
         found.retain(|name| name.starts_with(&list.queue_name_prefix));
@@ -98,25 +103,25 @@ impl Endpoint {
         Ok(answer)
     }
 
-    pub(super) async fn list_dead_letter_source_queues(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn list_dead_letter_source_queues(&self, request: &Request) -> Result<Value, ApiError> {
         let list: List = request.read()?;
         let dead = self.queue(list.queue_url.as_deref()).await?;
         dead.current_settings().await?;
         let mut found = self.store.all_queues().await?;
-        found.retain(|(_, settings)| settings.redrive.as_ref().is_some_and(|it| it.dead_letter_queue == dead.name));
+        found.retain(|(_, settings)| settings.redrive.as_ref().is_some_and(|it| it.dead_letter_queue == dead.name()));
         page("queueUrls", found.into_iter().map(|(name, _)| name).collect(), &list, &request.host)
     }
 
-    pub(super) async fn get_queue_attributes(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn get_queue_attributes(&self, request: &Request) -> Result<Value, ApiError> {
         let Named { queue_url, attribute_names, .. } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
         let settings = queue.current_settings().await?;
-        let texts = attributes::all(&queue.name, &settings, queue.depth().await?);
+        let texts = attributes::all(queue.name(), &settings, queue.depth().await?);
         let texts = attributes::asked(texts, &attribute_names)?;
         if texts.is_empty() { nothing() } else { Ok(json!({ "Attributes": texts })) }
     }
 
-    pub(super) async fn set_queue_attributes(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn set_queue_attributes(&self, request: &Request) -> Result<Value, ApiError> {
         let Named { queue_url, attributes, .. } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
         self.not_in_use(&queue, "its attributes follow from the config")?;
@@ -129,12 +134,12 @@ impl Endpoint {
         nothing()
     }
 
-    pub(super) async fn purge_queue(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn purge_queue(&self, request: &Request) -> Result<Value, ApiError> {
         let queue = self.queue(request.read::<Named>()?.queue_url.as_deref()).await?;
         self.not_in_use(&queue, "use towpath dlq drop, which keeps an audit, or stop it first")?;
         match queue.purge_again().await? {
             true => nothing(),
-            false => Err(ApiError::purged_recently(&queue.name)),
+            false => Err(ApiError::purged_recently(queue.name())),
         }
     }
 }

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use towpath_types::queue::Queue as _;
 
-use super::{ApiError, Endpoint, Request, nothing};
+use crate::endpoint::Endpoint;
+use crate::error::ApiError;
+use crate::request::{Request, nothing};
 
 /// The most tags of a queue, and the most characters of a key and a value. Source: quotas of SQS.
 const MAX_TAGS: usize = 50;
@@ -24,7 +27,7 @@ struct Tag {
 const RESERVED: &str = "aws:";
 
 /// Checks the tags of a new queue of this name.
-pub(super) fn check(name: &str, tags: &BTreeMap<String, String>) -> Result<(), ApiError> {
+pub(crate) fn check(name: &str, tags: &BTreeMap<String, String>) -> Result<(), ApiError> {
     check_count(name, tags)?;
     check_each(tags)
 }
@@ -54,13 +57,13 @@ fn check_each(tags: &BTreeMap<String, String>) -> Result<(), ApiError> {
 }
 
 impl Endpoint {
-    pub(super) async fn tag_queue(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn tag_queue(&self, request: &Request) -> Result<Value, ApiError> {
         let Tag { queue_url, tags, .. } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
         let tags = tags.filter(|tags| !tags.is_empty()).ok_or_else(|| ApiError::missing("Tags"))?;
         check_each(&tags)?;
-        let name = queue.name.clone();
-        let tag = move |settings: &mut crate::QueueSettings| {
+        let name = queue.name().to_owned();
+        let tag = move |settings: &mut towpath_local::QueueSettings| {
             settings.tags.extend(tags.clone());
             check_count(&name, &settings.tags)
         };
@@ -68,11 +71,11 @@ impl Endpoint {
         nothing()
     }
 
-    pub(super) async fn untag_queue(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn untag_queue(&self, request: &Request) -> Result<Value, ApiError> {
         let Tag { queue_url, tag_keys, .. } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
         let keys = tag_keys.filter(|keys| !keys.is_empty()).ok_or_else(|| ApiError::missing("TagKeys"))?;
-        let untag = move |settings: &mut crate::QueueSettings| {
+        let untag = move |settings: &mut towpath_local::QueueSettings| {
             settings.tags.retain(|key, _| !keys.contains(key));
             Ok::<(), ApiError>(())
         };
@@ -80,7 +83,7 @@ impl Endpoint {
         nothing()
     }
 
-    pub(super) async fn list_queue_tags(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn list_queue_tags(&self, request: &Request) -> Result<Value, ApiError> {
         let queue = self.queue(request.read::<Tag>()?.queue_url.as_deref()).await?;
         let settings = queue.current_settings().await?;
         if settings.tags.is_empty() { nothing() } else { Ok(json!({ "Tags": settings.tags })) }

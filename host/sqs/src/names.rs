@@ -1,6 +1,6 @@
 //! URLs and ARNs of queues. Account and region stand there because clients expect some.
 
-use super::ApiError;
+use crate::error::ApiError;
 
 /// The region that stands in ARNs.
 pub const REGION: &str = "us-east-1";
@@ -13,7 +13,7 @@ pub fn url(host: &str, name: &str) -> String {
 }
 
 /// The name of the queue with this URL, whatever its host and account.
-pub(super) fn of_url(url: &str) -> Option<&str> {
+pub(crate) fn of_url(url: &str) -> Option<&str> {
     url.trim_end_matches('/').rsplit('/').next().filter(|name| !name.is_empty())
 }
 
@@ -23,7 +23,7 @@ pub fn arn(name: &str) -> String {
 }
 
 /// The name of the queue with this ARN, whatever its region and account.
-pub(super) fn of_arn(arn: &str) -> Option<&str> {
+pub(crate) fn of_arn(arn: &str) -> Option<&str> {
     let parts: Vec<&str> = arn.split(':').collect();
     match parts.as_slice() {
         ["arn", partition, "sqs", _, _, name] if partition.starts_with("aws") && !name.is_empty() => Some(name),
@@ -32,7 +32,7 @@ pub(super) fn of_arn(arn: &str) -> Option<&str> {
 }
 
 /// Checks the name of a queue. Source: the `CreateQueue` API.
-pub(super) fn check(name: &str, fifo: bool) -> Result<(), ApiError> {
+pub(crate) fn check(name: &str, fifo: bool) -> Result<(), ApiError> {
     let stem = if fifo { name.strip_suffix(".fifo") } else { Some(name) };
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if stem.is_some_and(|stem| !stem.is_empty() && stem.chars().all(fits)) && name.len() <= 80 {

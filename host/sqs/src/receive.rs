@@ -4,13 +4,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use towpath_local::Taken;
 use towpath_types::queue::{Attribute, AttributeValue, MAX_BATCH, MAX_WAIT, Receive};
 
-use super::attributes::is_all;
-use super::messages::TRACE;
-use super::numbers::{number, seconds, visibility};
-use super::{ApiError, Endpoint, Request, md5, names, nothing};
-use crate::receive::Taken;
+use crate::attributes::is_all;
+use crate::endpoint::Endpoint;
+use crate::error::ApiError;
+use crate::messages::TRACE;
+use crate::numbers::{number, seconds, visibility};
+use crate::request::{Request, nothing};
+use crate::{md5, names};
 
 /// Who sent every message, as far as clients can see.
 pub const SENDER: &str = "AIDATOWPATHLOCAL";
@@ -31,7 +34,7 @@ struct Ask {
 }
 
 impl Endpoint {
-    pub(super) async fn receive_message(&self, request: &Request) -> Result<Value, ApiError> {
+    pub(crate) async fn receive_message(&self, request: &Request) -> Result<Value, ApiError> {
         let ask: Ask = request.read()?;
         let queue = self.queue(ask.queue_url.as_deref()).await?;
         let receive = Receive {

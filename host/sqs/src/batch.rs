@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 use towpath_types::queue::MAX_BATCH;
 
-use super::ApiError;
+use crate::error::ApiError;
 
 /// Checks the ids of a batch's entries.
-pub(super) fn check<'a>(action: &str, ids: impl ExactSizeIterator<Item = &'a str>) -> Result<(), ApiError> {
+pub(crate) fn check<'a>(action: &str, ids: impl ExactSizeIterator<Item = &'a str>) -> Result<(), ApiError> {
     if ids.len() == 0 {
         return Err(ApiError::empty_batch(action));
     }
@@ -29,7 +29,7 @@ pub(super) fn check<'a>(action: &str, ids: impl ExactSizeIterator<Item = &'a str
 }
 
 /// The answer: what each entry came to. A list without entries is left out, as at SQS.
-pub(super) fn answer(entries: Vec<(String, Result<Value, ApiError>)>) -> Value {
+pub(crate) fn answer(entries: Vec<(String, Result<Value, ApiError>)>) -> Value {
     let (mut successful, mut failed) = (Vec::new(), Vec::new());
     for (id, result) in entries {
         match result {

@@ -2,20 +2,20 @@
 
 use serde_json::Value;
 
-use super::attributes::Texts;
-use super::{ApiError, names};
-use crate::queues::{Refused, Unchanged};
-use crate::settings::{REDRIVE_ALLOW, RedriveAllow, RedriveAllowError, RedrivePolicy};
+use crate::error::ApiError;
+use crate::names;
+use crate::request::Texts;
+use towpath_local::{REDRIVE_ALLOW, RedriveAllow, RedriveAllowError, RedrivePolicy, Refused, Unchanged};
 
 /// The name of the attribute.
-pub(super) const REDRIVE: &str = "RedrivePolicy";
+pub(crate) const REDRIVE: &str = "RedrivePolicy";
 
 /// The fields of a redrive policy.
 const TARGET: &str = "deadLetterTargetArn";
 const COUNT: &str = "maxReceiveCount";
 
 /// Reads a redrive policy.
-pub(super) fn policy(text: &str, fifo: bool) -> Result<RedrivePolicy, ApiError> {
+pub(crate) fn policy(text: &str, fifo: bool) -> Result<RedrivePolicy, ApiError> {
     let wrong = |reason: &str| ApiError::value(REDRIVE, text, reason);
     let Ok(Value::Object(policy)) = serde_json::from_str::<Value>(text) else {
         return Err(ApiError::attribute_reason(REDRIVE, "Redrive policy is not a valid JSON map."));
@@ -49,7 +49,7 @@ fn target_of(arn: &str) -> Result<&str, &'static str> {
 }
 
 /// Checks a redrive allow policy.
-pub(super) fn check_allow(text: &str) -> Result<(), ApiError> {
+pub(crate) fn check_allow(text: &str) -> Result<(), ApiError> {
     const CANNOT: &str = "Amazon SQS can't create the redrive allow policy";
     let wrong = |more: &str| Err(ApiError::value(REDRIVE_ALLOW, text, &format!("{CANNOT}. {more}")));
     match RedriveAllow::read(text) {
@@ -71,7 +71,7 @@ pub(super) fn check_allow(text: &str) -> Result<(), ApiError> {
 }
 
 /// Why the store did not take these attributes.
-pub(super) fn refused(refused: Refused, attributes: &Texts) -> ApiError {
+pub(crate) fn refused(refused: Refused, attributes: &Texts) -> ApiError {
     let policy = attributes.get(REDRIVE).map(String::as_str).unwrap_or_default();
     let wrong = |reason: &str| ApiError::value(REDRIVE, policy, reason);
     match refused {

@@ -1,0 +1,371 @@
+//! The local queue as the host's [`Queue`].
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::params;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use towpath_types::dead_letter::UNVERIFIED;
+use towpath_types::queue::is_id;
+use towpath_types::queue::{
+    Arrival, GroupId, Handle, Holdings, MAX_BATCH, MAX_RETENTION, MAX_VISIBILITY, MAX_WAIT, NewMessage, Queue,
+    QueueError, QueueLimits, Receive, Received, Sent,
+};
+
+use crate::queue::LocalQueue;
+use crate::receive::Batch;
+use crate::send::Extras;
+use crate::settings::QueueSettings;
+use crate::taken::Taken;
+use crate::waker::Empty;
+use crate::writer::Durability;
+use crate::{counts, limits, receive, send, settle};
+
+impl LocalQueue {
+    /// Sends with what only a client of SQS may say.
+    pub async fn send_with(&self, message: NewMessage, extras: Extras) -> Result<Sent, QueueError> {
+        let mut sent = self.send_all(vec![(message, extras)]).await?;
+        sent.pop().unwrap_or_else(|| Err(QueueError::Invalid("nothing to send".to_owned())))
+    }
+
+    /// Sends several messages in one transaction, in order; one answer a message.
+    pub async fn send_all(
+        &self,
+        messages: Vec<(NewMessage, Extras)>,
+    ) -> Result<Vec<Result<Sent, QueueError>>, QueueError> {
+        let (queue, store) = (self.id, self.store.clone());
+        let send = move |connection: &rusqlite::Connection, settings: &QueueSettings| {
+            let now = store.clock.now();
+            let one = |(message, extras): &(NewMessage, Extras)| {
+                let message = send::with_dedup_id(message, settings);
+                match limits::check(&message, settings) {
+                    Ok(()) => Ok(Ok(send::send(connection, queue, settings, &message, extras, now)?)),
+                    Err(wrong) => Ok(Err(wrong.into())),
+                }
+            };
+            let sent = messages.iter().map(one).collect();
+            store.wake(queue);
+            sent
+        };
+        self.run(Durability::Synced, send).await
+    }
+
+    /// Receives with what only a client of SQS asks for.
+    pub async fn take(&self, request: Receive) -> Result<Vec<Taken>, QueueError> {
+        check_receive(&request)?;
+        let deadline = Instant::now() + request.wait;
+        let waker = self.store.waker(self.id);
+        let mut changes = waker.changes.subscribe();
+        let mut found = self.look(&request).await?;
+        loop {
+            if !found.messages.is_empty() || Instant::now() >= deadline {
+                return Ok(found.messages);
+            }
+            let ready = found.next_ready.map(|at| Instant::now() + at.since(self.now()) + TICK);
+            let until = ready.map_or(deadline, |ready| ready.min(deadline));
+            if timeout_at(until, changes.changed()).await.is_ok_and(|changed| changed.is_err()) {
+                sleep_until(until).await;
+            }
+            // All that wait are woken together, and look one after another: what one finds empty is empty for all.
+            let mut seen = waker.empty.lock().await;
+            let version = *changes.borrow_and_update();
+            found = match &*seen {
+                Some(empty) if empty.still(version, self.now()) => Batch::nothing(empty.next_ready),
+                _ => self.look(&request).await?,
+            };
+            *seen = found.messages.is_empty().then_some(Empty { version, next_ready: found.next_ready });
+        }
+    }
+
+    /// Takes what can be received now.
+    async fn look(&self, request: &Receive) -> Result<Batch, QueueError> {
+        let (queue, asked, store) = (self.id, request.clone(), self.store.clone());
+        let look = move |connection: &rusqlite::Connection, settings: &QueueSettings| {
+            let found = receive::receive(connection, queue, settings, &asked, store.clock.now())?;
+            found.touched.iter().for_each(|queue| store.wake(*queue));
+            Ok(found)
+        };
+        self.run(Durability::Written, look).await
+    }
+}
+
+#[async_trait]
+impl Queue for LocalQueue {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn max_message_bytes(&self) -> usize {
+        self.settings().max_message_bytes
+    }
+
+    async fn send(&self, message: NewMessage) -> Result<Sent, QueueError> {
+        self.send_with(message, Extras::default()).await
+    }
+
+    async fn arrive(&self, message: NewMessage, arrival: Arrival) -> Result<Sent, QueueError> {
+        self.send_with(message, Extras { arrival, ..Extras::default() }).await
+    }
+
+    async fn holdings(&self) -> Result<Option<Holdings>, QueueError> {
+        let queue = self.id;
+        self.store.read(move |connection| counts::holdings(connection, queue)).await.map(Some)
+    }
+
+    async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError> {
+        Ok(self.take(request).await?.into_iter().map(|taken| taken.received).collect())
+    }
+
+    /// In one process: a receive that fails has taken nothing, or, if its commit panicked late, what comes back by itself.
+    fn loses_answers(&self) -> bool {
+        false
+    }
+
+    async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
+        let (queue, owned, store) = (self.id, handles.to_vec(), self.store.clone());
+        let done = self
+            .run(Durability::Written, move |connection, settings| {
+                let now = store.clock.now();
+                let one = |handle| settle::delete(connection, queue, settings, handle, now);
+                let results: Vec<_> = owned.iter().map(one).collect();
+                // What was not behind any of them is as receivable as before.
+                if results.iter().any(|more| matches!(more, Ok(true))) {
+                    store.wake(queue);
+                }
+                settle::unless_broken(results.into_iter().map(|done| done.map(drop)).collect())
+            })
+            .await;
+        spread(done, handles.len())
+    }
+
+    /// A queue that deletes nothing by its age lets a message wait for no longer than SQS would.
+    async fn limits(&self) -> Result<QueueLimits, QueueError> {
+        let settings = self.settings();
+        let max_receives = settings.redrive.as_ref().map(|redrive| redrive.max_receive_count);
+        Ok(QueueLimits { retention: settings.retention.min(MAX_RETENTION), max_receives })
+    }
+
+    async fn has_group(&self, group: &GroupId) -> Result<Option<bool>, QueueError> {
+        let (queue, group) = (self.id, group.0.clone());
+        // The head tells, unless a stranger caused it: then letters with other reasons are looked for on both sides of theirs.
+        let sql = "SELECT 1 FROM groups g WHERE g.queue = ?1 AND g.name = ?2 AND (
+            (SELECT m.reason IS NOT ?3 FROM messages m WHERE m.seq = g.head)
+            OR EXISTS (SELECT 1 FROM messages m WHERE m.grp = g.id AND m.reason IS NOT NULL AND m.reason < ?3)
+            OR EXISTS (SELECT 1 FROM messages m WHERE m.grp = g.id AND m.reason IS NOT NULL AND m.reason > ?3))";
+        // What was sent and answered is committed, and so is seen.
+        self.store
+            .read(move |connection| connection.prepare_cached(sql)?.exists(params![queue, group, UNVERIFIED]).map(Some))
+            .await
+    }
+
+    async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
+        let (queue, owned, store) = (self.id, changes.to_vec(), self.store.clone());
+        let done = self
+            .run(Durability::Written, move |connection, settings| {
+                let now = store.clock.now();
+                let one = |(handle, wait): &(Handle, Duration)| {
+                    settle::change_visibility(connection, queue, settings, handle, *wait, now)
+                };
+                let results = owned.iter().map(one).collect();
+                store.wake(queue);
+                settle::unless_broken(results)
+            })
+            .await;
+        spread(done, changes.len())
+    }
+}
+
+/// Times are kept in whole milliseconds: one more makes sure that a moment has come.
+const TICK: Duration = Duration::from_millis(1);
+
+fn check_receive(request: &Receive) -> Result<(), QueueError> {
+    let invalid = |problem: String| Err(QueueError::Invalid(problem));
+    if !(1..=MAX_BATCH).contains(&request.max) {
+        return invalid(format!("a receive takes 1–{MAX_BATCH} messages, not {}", request.max));
+    }
+    if request.wait > MAX_WAIT {
+        return invalid(format!("a receive waits at most {} s", MAX_WAIT.as_secs()));
+    }
+    if request.visibility.is_some_and(|visibility| visibility > MAX_VISIBILITY) {
+        return invalid("a message is invisible for at most 12 hours".to_owned());
+    }
+    match &request.attempt_id {
+        Some(id) if !is_id(id) => Err(limits::Wrong::AttemptId(id.clone()).into()),
+        _ => Ok(()),
+    }
+}
+
+/// One answer an entry; if the store failed, that is everyone's answer.
+fn spread(done: Result<Vec<Result<(), QueueError>>, QueueError>, entries: usize) -> Vec<Result<(), QueueError>> {
+    match done {
+        Ok(results) => results,
+        Err(QueueError::NoSuchQueue { queue }) => {
+            (0..entries).map(|_| Err(QueueError::NoSuchQueue { queue: queue.clone() })).collect()
+        }
+        Err(error) => {
+            let text = error.to_string();
+            let again = || QueueError::Unavailable { queue: "local".to_owned(), source: text.clone().into() };
+            (0..entries).map(|_| Err(again())).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use tempfile::TempDir;
+    use towpath_types::clock::Clock;
+
+    use super::*;
+    use crate::Store;
+
+    const WAIT: Duration = Duration::from_secs(20);
+
+    async fn queue(folder: &TempDir) -> LocalQueue {
+        let store = Store::open(folder.path(), Clock::wall()).expect("store");
+        store.set_queue("q.fifo", QueueSettings::default()).await.expect("queue")
+    }
+
+    fn message(group: &str, n: u32) -> (NewMessage, Extras) {
+        let (group, dedup_id) = (GroupId::from(group), format!("{group}{n}"));
+        let message = NewMessage { group, dedup_id: dedup_id.clone(), body: dedup_id, attributes: Default::default() };
+        (message, Extras::default())
+    }
+
+    fn waiting(max: usize) -> Receive {
+        Receive { max, wait: WAIT, ..Receive::default() }
+    }
+
+    /// Lets everybody else do what they can now. Time stands still, so nobody's wait ends.
+    async fn settled(queue: &LocalQueue) {
+        for _ in 0..20 {
+            queue.depth().await.expect("depth");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_first_receive_does_not_write_the_body_again_and_is_the_first() {
+        static AHEAD: AtomicU64 = AtomicU64::new(0);
+        let folder = TempDir::new().expect("folder");
+        let store = Store::open(folder.path(), Clock::wall().shifted(&AHEAD)).expect("store");
+        let queue = store.set_queue("q.fifo", QueueSettings::default()).await.expect("queue");
+        let (mut large, extras) = message("A", 1);
+        large.body = "x".repeat(200_000);
+        queue.send_all(vec![(large, extras)]).await.expect("send");
+        let log = || std::fs::metadata(folder.path().join("towpath.db-wal")).expect("log").len();
+        let before = log();
+        let first = queue.take(Receive::default()).await.expect("receive").remove(0);
+        let written = log() - before;
+        assert!(written > 0 && written < 100_000, "{written} bytes");
+        assert!(first.first_received_at.0 > 0);
+        let mut handle = first.received.handle;
+        for count in 2..=3 {
+            queue.change_visibility(&[(handle, Duration::ZERO)]).await.remove(0).expect("given back");
+            AHEAD.fetch_add(1000, Ordering::Relaxed);
+            let again = queue.take(Receive::default()).await.expect("receive").remove(0);
+            assert_eq!((again.first_received_at, again.received.receive_count), (first.first_received_at, count));
+            handle = again.received.handle;
+        }
+    }
+
+    /// Has an operation wait in line for the writer while 20 s pass.
+    async fn in_line<T>(store: &Store, ahead: &AtomicU64, operation: impl Future<Output = T>) -> T {
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let released = std::sync::Mutex::new(released);
+        let slow = store.run(Durability::Written, move |_| {
+            let _ = begun.send(());
+            let _ = released.lock().map(|released| released.recv());
+            Ok(())
+        });
+        let behind_it = async {
+            let begun = tokio::task::spawn_blocking(move || has_begun.recv());
+            begun.await.expect("not cancelled").expect("the writer is busy");
+            let mut operation = std::pin::pin!(operation);
+            tokio::select! {
+                biased;
+                _ = &mut operation => panic!("the writer is busy"),
+                () = std::future::ready(()) => {}
+            }
+            ahead.fetch_add(20_000, Ordering::SeqCst);
+            release.send(()).expect("the writer waits");
+            operation.await
+        };
+        let (busy, done) = tokio::join!(slow, behind_it);
+        busy.expect("written");
+        done
+    }
+
+    #[tokio::test]
+    async fn time_is_taken_when_an_operation_is_written_and_not_when_it_is_queued() {
+        static AHEAD: AtomicU64 = AtomicU64::new(0);
+        let folder = TempDir::new().expect("folder");
+        let store = Store::open(folder.path(), Clock::wall().shifted(&AHEAD)).expect("store");
+        let queue = store.set_queue("q.fifo", QueueSettings::default()).await.expect("queue");
+        queue.send_all(vec![message("A", 1)]).await.expect("send");
+        let thirty = Duration::from_secs(30);
+        let receive = || queue.take(Receive { visibility: Some(thirty), ..Receive::default() });
+        let taken = in_line(&store, &AHEAD, receive()).await.expect("receive").remove(0);
+        AHEAD.fetch_add(15_000, Ordering::SeqCst);
+        assert!(receive().await.expect("receive").is_empty(), "it was received 15 s ago, and asked for 35 s ago");
+        let held = [(taken.received.handle, thirty)];
+        in_line(&store, &AHEAD, queue.change_visibility(&held))
+            .await
+            .remove(0)
+            .expect_err("it had 15 s left, 20 passed");
+        let again = receive().await.expect("receive").remove(0);
+        let held = [(again.received.handle.clone(), thirty)];
+        in_line(&store, &AHEAD, queue.change_visibility(&held)).await.remove(0).expect("it had 30 s left");
+        AHEAD.fetch_add(15_000, Ordering::SeqCst);
+        assert!(receive().await.expect("receive").is_empty(), "it was kept 15 s ago");
+        let deleted = in_line(&store, &AHEAD, queue.delete(&[again.received.handle])).await.remove(0);
+        assert!(matches!(deleted, Err(QueueError::HandleExpired)), "it had 15 s left, 20 passed: {deleted:?}");
+        let asked = store.clock.now();
+        in_line(&store, &AHEAD, queue.send_all(vec![message("B", 1)])).await.expect("send");
+        let sent = queue.browse(None, 10).await.expect("browse").into_iter().find(|message| message.body == "B1");
+        assert!(
+            sent.expect("it is there").sent_at.since(asked) >= Duration::from_secs(20),
+            "it was sent when it was written"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_is_woken_by_the_delete_that_another_message_of_the_group_stands_behind() {
+        let folder = TempDir::new().expect("folder");
+        let queue = queue(&folder).await;
+        queue.send_all(vec![message("A", 1), message("A", 2)]).await.expect("send");
+        let first = queue.take(waiting(1)).await.expect("receive").remove(0);
+        let mut waiter = tokio::task::JoinSet::new();
+        let clone = queue.clone();
+        waiter.spawn(async move { clone.take(waiting(10)).await.expect("receive") });
+        settled(&queue).await;
+        let began = Instant::now();
+        queue.delete(&[first.received.handle]).await.remove(0).expect("delete");
+        let woken = waiter.join_next().await.expect("a waiter").expect("task");
+        assert_eq!(woken.first().map(|taken| taken.received.body.as_str()), Some("A2"));
+        assert!(began.elapsed() < WAIT / 2, "it came at the end of the wait");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_one_of_several_that_wait_leaves_behind_the_next_one_takes_at_once() {
+        let folder = TempDir::new().expect("folder");
+        let queue = queue(&folder).await;
+        let mut waiters: tokio::task::JoinSet<_> = (0..3)
+            .map(|_| {
+                let queue = queue.clone();
+                async move { queue.take(waiting(1)).await.expect("receive") }
+            })
+            .collect();
+        settled(&queue).await;
+        let began = Instant::now();
+        queue.send_all(vec![message("A", 1), message("B", 1)]).await.expect("send");
+        for _ in 0..2 {
+            let taken = waiters.join_next().await.expect("a waiter").expect("task");
+            assert_eq!(taken.len(), 1);
+        }
+        assert!(began.elapsed() < WAIT / 2, "one came at the end of its wait");
+        let empty = waiters.join_next().await.expect("a waiter").expect("task");
+        assert!(empty.is_empty() && began.elapsed() >= WAIT - Duration::from_secs(1), "there is nothing for the third");
+    }
+}

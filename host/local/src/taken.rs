@@ -1,0 +1,90 @@
+//! A received message, from its row.
+
+use rusqlite::Row;
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::{GroupId, MessageId, Received};
+
+use crate::handle::Receipt;
+use crate::values::{sequence, timestamp};
+
+/// A received message with what only a client of SQS asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Taken {
+    /// The message.
+    pub received: Received,
+    /// When it was received for the first time.
+    pub first_received_at: Timestamp,
+    /// The group id that it was sent with, if it was.
+    pub group_tag: Option<GroupId>,
+    /// The name of the queue that moved it here, if one did.
+    pub source: Option<String>,
+    /// The system attribute `AWSTraceHeader`.
+    pub trace: Option<String>,
+}
+
+/// A message as it stands in its table.
+pub(crate) struct Stored {
+    pub(crate) seq: i64,
+    pub(crate) id: String,
+    pub(crate) dedup_id: String,
+    pub(crate) sent_at: i64,
+    pub(crate) retained_from: i64,
+    pub(crate) visible_at: i64,
+    pub(crate) receive_count: u32,
+    /// How many of its receives were in queues that moved it on.
+    pub(crate) received_before: u32,
+    pub(crate) first_received_at: Option<i64>,
+    pub(crate) source: Option<String>,
+    pub(crate) group_tag: Option<String>,
+    pub(crate) trace: Option<String>,
+    pub(crate) attributes: String,
+    pub(crate) body: String,
+}
+
+/// The columns that [`stored`] reads, in its order, of the table `m`.
+pub(crate) const STORED: &str = "m.seq, m.id, m.dedup_id, m.sent_at, m.retained_from, m.visible_at, m.receive_count,
+    m.received_before, m.first_received_at, m.source, m.group_tag, m.trace, m.attributes, m.body";
+
+pub(crate) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    Ok(Stored {
+        seq: row.get(0)?,
+        id: row.get(1)?,
+        dedup_id: row.get(2)?,
+        sent_at: row.get(3)?,
+        retained_from: row.get(4)?,
+        visible_at: row.get(5)?,
+        receive_count: row.get(6)?,
+        received_before: row.get(7)?,
+        first_received_at: row.get::<_, Option<i64>>(8)?.filter(|at| *at > 0),
+        source: row.get(9)?,
+        group_tag: row.get(10)?,
+        trace: row.get(11)?,
+        attributes: row.get(12)?,
+        body: row.get(13)?,
+    })
+}
+
+pub(crate) fn taken(
+    stored: Stored,
+    group: GroupId,
+    receive_count: u32,
+    first_received_at: Timestamp,
+    receipt: Receipt,
+    fifo: bool,
+) -> Taken {
+    let group_tag = if fifo { Some(group.clone()) } else { stored.group_tag.map(GroupId) };
+    let received = Received {
+        id: MessageId(stored.id),
+        group: group_tag.clone().unwrap_or(group),
+        dedup_id: fifo.then_some(stored.dedup_id),
+        sequence: fifo.then(|| sequence(stored.seq)),
+        receive_count,
+        // As old as its place in the queue, at least.
+        sent_at: timestamp(stored.sent_at.min(stored.retained_from)),
+        body: stored.body,
+        attributes: serde_json::from_str(&stored.attributes).unwrap_or_default(),
+        trace: stored.trace.clone(),
+        handle: receipt.write(),
+    };
+    Taken { received, first_received_at, group_tag, source: stored.source, trace: stored.trace }
+}
