@@ -13,7 +13,7 @@ use towpath_config::{Config, Secret, Secrets};
 use towpath_engine::pipeline::{Pipeline, Settlement};
 use towpath_runtime::lease::Lease;
 use towpath_tests::guest::{Guest, Request};
-use towpath_tests::rig::{KEY, Rig, TOKEN, one_route};
+use towpath_tests::rig::{KEY, Rig, TOKEN, http, one_route};
 use towpath_tests::target::{Answer, Call, Target};
 
 /// A rig whose target proves itself so, with one message in it.
@@ -98,7 +98,7 @@ async fn a_secret_that_cannot_be_used_is_no_reason_to_give_a_message_up() {
     // No config holds such a secret, and no rotation brings one.
     let mut config = rig.config(&one_route(&target.url));
     let secret = Secret::new("planted-5ecret\nwith a line break");
-    config.targets.get_mut("sss").unwrap().auth = vec![Auth::Bearer(secret)];
+    http(&mut config, "sss").auth = vec![Auth::Bearer(secret)];
     let pipeline = rig.pipeline_of(config, Arc::new(rig.dead_letters.clone()), None);
     rig.send("g/1", "{}").await;
     let settlements = rig.run(&pipeline).await;
@@ -116,7 +116,7 @@ async fn one_malformed_signing_secret_of_two_leaves_the_signature_of_the_other()
     let secrets = Secrets::of(secrets.map(|(name, value)| (name.to_owned(), value)));
     let text = format!("{}\n{auth}", one_route(&target.url));
     let mut config = Config::parse(&text, &rig.path().join("towpath.toml"), &secrets).unwrap();
-    let auth = &mut config.targets.get_mut("sss").unwrap().auth;
+    let auth = &mut http(&mut config, "sss").auth;
     let Auth::Signed(signing) = &mut auth[0] else { panic!("it signs") };
     signing.secrets.insert(0, Secret::new("planted-5ecret!"));
     let pipeline = rig.pipeline_of(config, Arc::new(rig.dead_letters.clone()), None);

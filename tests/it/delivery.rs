@@ -15,7 +15,7 @@ use towpath_engine::pipeline::Settlement;
 use towpath_engine::poll::{self, Options};
 use towpath_runtime::lease::Lease;
 use towpath_tests::guest::{Guest, Request};
-use towpath_tests::rig::{Rig, TOKEN, one_route, received};
+use towpath_tests::rig::{Rig, TOKEN, http, one_route, received};
 use towpath_tests::target::{Answer, Target};
 use towpath_tests::wire::{Stream, Wire};
 
@@ -171,7 +171,7 @@ async fn a_name_that_resolves_inwards_is_not_called_unless_allowed() {
             one_route("https://sss.example").replace("allow_private = true", &format!("allow_private = {allowed}"));
         let mut config = rig.config(&text);
         let inwards = target.url.replace("127.0.0.1", "localhost");
-        config.targets.get_mut("sss").unwrap().url = inwards.parse().unwrap();
+        http(&mut config, "sss").url = inwards.parse().unwrap();
         let pipeline = rig.pipeline_of(config, Arc::new(rig.dead_letters.clone()), None);
         rig.send(&format!("g/{allowed}"), "{}").await;
         assert_eq!(rig.run(&pipeline).await == [Settlement::Ack], allowed);

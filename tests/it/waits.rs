@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use towpath_aws::{SqsQueue, client};
 use towpath_deliver::holds::Watched;
-use towpath_deliver::places::Place;
 use towpath_engine::pipeline::{Line, Pipeline, Settlement, Turn};
 use towpath_engine::poll::{self, Options};
 use towpath_local::{DedupScope, LocalQueue, QueueSettings, RedrivePolicy};

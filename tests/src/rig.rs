@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aws_sdk_sqs::config::Credentials;
 use tempfile::TempDir;
+use towpath_config::target::{Http, Kind};
 use towpath_config::{Config, Secrets};
 use towpath_deliver::holds::Watched;
 use towpath_deliver::{AwsCredentials, Deliverer};
@@ -208,4 +209,10 @@ pub fn one_route(url: &str) -> String {
         timeout = "300ms"
         "#
     )
+}
+
+/// A target of a config as an HTTP service, to change it.
+pub fn http<'a>(config: &'a mut Config, target: &str) -> &'a mut Http {
+    let Kind::Http(http) = &mut config.targets.get_mut(target).unwrap().kind;
+    http
 }

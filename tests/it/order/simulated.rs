@@ -11,11 +11,10 @@ use tempfile::TempDir;
 use tokio::runtime::Handle as Runtime;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
-use towpath_deliver::places::{Away, Place};
+use towpath_deliver::places::Away;
 use towpath_engine::pipeline::{Line, Settlement, Turn};
 use towpath_engine::poll::{self, Options};
 use towpath_local::{LocalQueue, QueueSettings, Store};
-use towpath_runtime::lease::Lease;
 use towpath_types::queue::{GroupId, Handle, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent};
 
 use super::Plan;

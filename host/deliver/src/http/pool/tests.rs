@@ -56,7 +56,7 @@ async fn pass(time: Duration) {
 
 #[tokio::test]
 async fn a_connection_that_is_never_idle_is_replaced_at_its_maximum_age_and_the_name_looked_up_again() {
-    super::super::install_crypto();
+    towpath_runtime::install_crypto();
     let mut servers = JoinSet::new();
     let (old, new) = (server("old", &mut servers).await, server("new", &mut servers).await);
     let moving = Moving(Arc::new(Mutex::new(old)), Arc::default());
@@ -77,7 +77,7 @@ async fn a_connection_that_is_never_idle_is_replaced_at_its_maximum_age_and_the_
 
 #[tokio::test]
 async fn a_connect_that_failed_is_followed_by_one_that_looks_the_name_up_again() {
-    super::super::install_crypto();
+    towpath_runtime::install_crypto();
     let mut servers = JoinSet::new();
     let new = server("new", &mut servers).await;
     let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port").local_addr().expect("an address");
@@ -93,7 +93,7 @@ async fn a_connect_that_failed_is_followed_by_one_that_looks_the_name_up_again()
 
 #[tokio::test]
 async fn connections_that_cannot_be_renewed_are_kept() {
-    super::super::install_crypto();
+    towpath_runtime::install_crypto();
     let made = AtomicUsize::new(0);
     let make = move || match made.fetch_add(1, Ordering::Relaxed) {
         0 => Ok(plain(AGE).build().expect("a client")),
