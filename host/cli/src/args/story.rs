@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use towpath_operate::story::Filter;
 use towpath_types::outcome::OUTCOMES;
 
 use super::ConfigFile;
@@ -50,6 +51,14 @@ pub struct StoryFilter {
     /// Only those of this message
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub id: Option<String>,
+}
+
+impl StoryFilter {
+    /// The same without a command line.
+    pub fn wanted(&self) -> Filter {
+        let StoryFilter { group, route, plugin, target, outcome, failed, id } = self.clone();
+        Filter { group, route, plugin, target, outcome, failed, id }
+    }
 }
 
 /// `tail`.

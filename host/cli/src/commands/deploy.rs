@@ -7,11 +7,11 @@ use towpath_aws::limits;
 use towpath_aws::operate::{Mapping, Operator};
 use towpath_config::{Config, Secrets};
 use towpath_engine::decide::HELD_CAP;
+use towpath_operate::config;
 use towpath_registry::{Registry, TARGETS};
 use towpath_types::clock::Clock;
 
 use crate::args::{ConfigFile, Deploy};
-use crate::compose::{config_file, load_config};
 use crate::output::{Exit, Output, mark, plain};
 use checks::{Deployed, Released, Row};
 
@@ -22,8 +22,8 @@ pub(super) async fn run(command: Deploy, output: &Output) -> anyhow::Result<Exit
 }
 
 async fn check(args: &ConfigFile, output: &Output) -> anyhow::Result<Exit> {
-    let config = load_config(args, &Secrets::placeholders()).await?;
-    let deployed = look(&config, config_file(args).to_string_lossy().into_owned()).await?;
+    let config = config::load(&args.file(), &Secrets::placeholders()).await?;
+    let deployed = look(&config, args.file().to_string_lossy().into_owned()).await?;
     let rows = checks::all(&config, &deployed);
     if output.is_json() {
         output.json(&rows);
@@ -89,7 +89,7 @@ async fn release(
 
 /// Lets the mapping of the config's queue take messages, or lets them wait.
 pub(super) async fn switch(args: &ConfigFile, on: bool, output: &Output) -> anyhow::Result<Exit> {
-    let config = load_config(args, &Secrets::placeholders()).await?;
+    let config = config::load(&args.file(), &Secrets::placeholders()).await?;
     let Some(url) = &config.queue.url else {
         bail!("{} names no SQS queue: on one machine stop `towpath serve`, or hold its targets", config.file.display());
     };

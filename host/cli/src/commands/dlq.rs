@@ -10,13 +10,13 @@ mod stats;
 
 use anyhow::{Context as _, bail};
 use futures_util::future::BoxFuture;
+use towpath_operate::audit::{self, Audit};
+use towpath_operate::letters::{self, Letter, Letters};
+use towpath_operate::place::Found;
+use towpath_operate::secret_headers::SecretHeaders;
 
 use crate::args::{Dlq, LetterPlace, Place};
-use crate::audit::Audit;
-use crate::letters::{self, Letter, Letters};
 use crate::output::{Exit, Output};
-use crate::place::Found;
-use crate::secret_headers::SecretHeaders;
 
 pub(super) async fn run(args: Dlq, output: &Output) -> anyhow::Result<Exit> {
     match args {
@@ -27,7 +27,7 @@ pub(super) async fn run(args: Dlq, output: &Output) -> anyhow::Result<Exit> {
         Dlq::Diff(args) => diff::run(args, output).await,
         Dlq::Edit(args) => edit::edit(args, output).await,
         Dlq::Drop(args) => edit::drop(args, output).await,
-        Dlq::Audit { place } => audit(&place, output).await,
+        Dlq::Audit { place } => history(&place, output).await,
     }
 }
 
@@ -37,11 +37,11 @@ pub(super) async fn with_letters<T>(
     to: Option<&str>,
     work: impl for<'a> FnOnce(&'a Found, &'a mut dyn Letters) -> BoxFuture<'a, anyhow::Result<T>>,
 ) -> anyhow::Result<Option<T>> {
-    let found = Found::find(&place.place).await?;
-    let mut letters = letters::open(&found, to, place.refused).await?;
+    let found = Found::find(&place.place.wanted()).await?;
+    let mut letters = letters::open(&found.backend, to, place.refused).await?;
     let result = tokio::select! {
         result = work(&found, &mut *letters) => result.map(Some),
-        signal = crate::signals::first() => signal.map(|()| None).map_err(Into::into),
+        signal = towpath_compose::signals::first() => signal.map(|()| None).map_err(Into::into),
     };
     letters.release().await;
     result
@@ -78,8 +78,8 @@ async fn one(letters: &mut dyn Letters, id: &str) -> anyhow::Result<Letter> {
     found.pop().with_context(|| format!("there is no dead letter {id}: `towpath dlq list` shows those that are there"))
 }
 
-async fn audit(place: &Place, output: &Output) -> anyhow::Result<Exit> {
-    let found = Found::find(place).await?;
+async fn history(place: &Place, output: &Output) -> anyhow::Result<Exit> {
+    let found = Found::find(&place.wanted()).await?;
     let entries = Audit::of(&found).read()?;
     if output.is_json() {
         let secrets = SecretHeaders::of(found.config.as_ref());
@@ -90,7 +90,7 @@ async fn audit(place: &Place, output: &Output) -> anyhow::Result<Exit> {
         output.line("nobody redrove, edited or dropped a letter here");
         return Ok(Exit::Done);
     }
-    let row = |entry: &crate::audit::Entry| {
+    let row = |entry: &audit::Entry| {
         vec![
             entry.at.to_string(),
             entry.by.clone(),

@@ -3,19 +3,19 @@
 use anyhow::Context as _;
 use serde::Serialize;
 use towpath_config::env;
+use towpath_deliver::holds::MEMORY;
 use towpath_engine::decide::HELD_CAP;
+use towpath_operate::known::Known;
+use towpath_operate::place::Found;
 use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::holds::{Change, Drain, Hold, HoldState};
 use towpath_types::queue::QueueLimits;
 
 use crate::args;
-use crate::compose::HOLDS_MEMORY;
-use crate::known::Known;
 use crate::output::{Exit, Output};
-use crate::place::Found;
 
 pub(super) async fn hold(args: args::Hold, output: &Output) -> anyhow::Result<Exit> {
-    let found = Found::find(&args.place).await?;
+    let found = Found::find(&args.place.wanted()).await?;
     check(&found, &args.target)?;
     if found.config.is_none() {
         output.note(format!("no config is here, so nobody checked that there is a target {}: --config", args.target));
@@ -45,7 +45,7 @@ pub(super) async fn hold(args: args::Hold, output: &Output) -> anyhow::Result<Ex
 
 pub(super) async fn resume(args: args::Resume, output: &Output) -> anyhow::Result<Exit> {
     let target = args.target.unwrap_or_default();
-    let found = Found::find(&args.place).await?;
+    let found = Found::find(&args.place.wanted()).await?;
     check(&found, &target)?;
     let now = Clock::wall().now();
     let drain = args.rate.map(|rate| Drain { at: now, per_second: rate.per_second() });
@@ -111,8 +111,8 @@ struct Looks {
 impl Looks {
     async fn after(found: &Found, hold: &Hold, now: Timestamp) -> Looks {
         // Without permission to read the queue's attributes, the Terraform module's settings are assumed.
-        let limits = found.limits().await.unwrap_or(QueueLimits::ASSUMED);
-        let within = |waited| HOLDS_MEMORY + limits.look_within(waited, HELD_CAP);
+        let limits = found.backend.limits().await.unwrap_or(QueueLimits::ASSUMED);
+        let within = |waited| MEMORY + limits.look_within(waited, HELD_CAP);
         Looks { by: now + within(now.since(hold.since)), older_by: now + within(limits.last_call()) }
     }
 }

@@ -3,14 +3,14 @@
 use serde::Serialize;
 use towpath_engine::decide::HELD_CAP;
 use towpath_local::GroupDepth;
+use towpath_operate::place::{Backend, Found};
+use towpath_operate::waiting::Waiting;
 use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::holds::{BreakerReport, Drain, Hold, HoldState};
 use towpath_types::queue::{MAX_RETENTION, QueueLimits};
 
 use crate::args;
-use crate::aws;
 use crate::output::{Exit, Output};
-use crate::place::{Found, Place, Waiting};
 
 /// Everything that is shown.
 #[derive(Serialize)]
@@ -44,36 +44,19 @@ struct Target {
 }
 
 pub(super) async fn run(args: args::Status, output: &Output) -> anyhow::Result<Exit> {
-    let found = Found::find(&args.place).await?;
+    let found = Found::find(&args.place.wanted()).await?;
     let (state, reports, holds_problem) = match known(&found).await {
         Ok((state, reports)) => (state, reports, None),
         Err(problem) => (HoldState::default(), Vec::new(), Some(format!("{problem:#}"))),
     };
     let limits = match state.holds.is_empty() {
         true => QueueLimits::LOCAL,
-        false => found.limits().await.unwrap_or(QueueLimits::ASSUMED),
+        false => found.backend.limits().await.unwrap_or(QueueLimits::ASSUMED),
     };
-    let (queue, dead_letters, groups) = match &found.place {
-        Place::Local(queues) => {
-            let waiting = async |queue: &towpath_local::LocalQueue| -> anyhow::Result<Waiting> {
-                let depth = queue.depth().await?;
-                Ok(Waiting {
-                    messages: depth.messages,
-                    invisible: depth.invisible,
-                    groups: Some(depth.groups),
-                    oldest: depth.oldest,
-                })
-            };
-            let groups = queues.events.groups(args.groups).await?;
-            (Some(waiting(&queues.events).await?), waiting(&queues.dead_letters).await?, Some(groups))
-        }
-        Place::Sqs { events, dead_letters } => {
-            let queue = match events {
-                Some(url) => Some(aws::waiting(url).await?),
-                None => None,
-            };
-            (queue, aws::waiting(dead_letters).await?, None)
-        }
+    let (queue, dead_letters) = (found.backend.events().await?, found.backend.dead_letters().await?);
+    let groups = match &found.backend {
+        Backend::Local(queues) => Some(queues.events.groups(args.groups).await?),
+        Backend::Sqs { .. } => None,
     };
     let targets = targets(&found, &state, &reports, limits, queue.as_ref());
     let status = Status { targets, queue, dead_letters, groups, holds_problem };

@@ -5,16 +5,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use console::Style;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
+use towpath_compose::signals;
 use towpath_config::{Config, Secrets};
 use towpath_files::private;
+use towpath_operate::aws;
+use towpath_operate::config;
+use towpath_operate::queues::STORY;
+use towpath_operate::story::{Entry, File, Filter};
 
 use crate::args::{StoryPlace, Tail};
-use crate::compose::{STORY, load_config};
-use crate::output::{Exit, Output, plain};
-use crate::story::{Entry, File, Filter};
-use crate::{aws, signals};
+use crate::output::{Exit, Output, Span, plain};
 
 /// How often a file is looked at, and CloudWatch, which is paid for by the request.
 const LOOK: Duration = Duration::from_millis(200);
@@ -24,7 +27,7 @@ const LOOK_AT_CLOUDWATCH: Duration = Duration::from_secs(3);
 const BEFORE: Duration = Duration::from_secs(600);
 
 pub(super) async fn run(args: Tail, output: &Output) -> anyhow::Result<Exit> {
-    let filter = Filter::new(args.filter.clone());
+    let filter = args.filter.wanted();
     let work = async {
         match (&args.place, args.place.file.as_deref()) {
             (place, _) if !place.log_group.is_empty() => cloudwatch(&args, &filter, output).await,
@@ -48,7 +51,7 @@ pub(super) struct Source {
 impl Source {
     /// The one that is meant. A place that was named must be there; the config's store may come later.
     pub(super) async fn of(place: &StoryPlace) -> anyhow::Result<Source> {
-        let config = load_config(&place.config, &Secrets::placeholders()).await;
+        let config = config::load(&place.config.file(), &Secrets::placeholders()).await;
         let config_was_named = place.config.config.is_some();
         match (&place.file, &place.store) {
             (Some(file), _) => {
@@ -159,5 +162,11 @@ fn show(entry: &Entry, filter: &Filter, output: &Output) {
     let id = entry.field("message_id");
     let (id, group) = (id.get(..8).unwrap_or(id), entry.field("group"));
     let rest = format!("  {id}  {group}  {}", entry.detail());
-    output.spans([plain(format!("{}  ", entry.time())), entry.painted(), plain(rest)]);
+    output.spans([plain(format!("{}  ", entry.time())), painted(entry), plain(rest)]);
+}
+
+/// What happened, in a column of its own and in a colour.
+pub(super) fn painted(entry: &Entry) -> Span {
+    let colour = if entry.is_failure() { Style::new().yellow() } else { Style::new().green() };
+    (colour, format!("{:<11}", entry.what()))
 }

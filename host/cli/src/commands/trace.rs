@@ -6,16 +6,17 @@ use std::path::Path;
 use anyhow::bail;
 use console::Style;
 use serde_json::{Value, json};
+use towpath_compose::signals;
+use towpath_operate::audit::Audit;
+use towpath_operate::aws;
+use towpath_operate::queues::Queues;
+use towpath_operate::story::{Entry, File, from_storage};
 use towpath_types::dead_letter::DeadLetter;
 use towpath_types::message::{origin_of, webhook_id};
 
-use super::tail::Source;
+use super::tail::{Source, painted};
 use crate::args::Trace;
-use crate::audit::Audit;
-use crate::compose::Queues;
 use crate::output::{Exit, Output, plain};
-use crate::story::{Entry, File, from_storage};
-use crate::{aws, signals};
 
 /// So many messages are looked at in one go.
 const PAGE: usize = 500;
@@ -69,7 +70,7 @@ async fn trace(args: &Trace, output: &Output) -> anyhow::Result<Exit> {
         let again = entry.what() == "stored" && !stored.insert(entry.field("message_id"));
         let detail =
             if again { "posted again: a duplicate, answered with the first id".to_owned() } else { entry.detail() };
-        output.spans([plain(format!("{}  ", entry.time())), entry.painted(), plain(format!("  {detail}"))]);
+        output.spans([plain(format!("{}  ", entry.time())), painted(entry), plain(format!("  {detail}"))]);
     }
     output.line(format!("{:<12}  {}", "now", told(&place, last_pass(&entries))));
     Ok(Exit::Done)

@@ -5,7 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use serde_json::Value;
+use towpath_compose::engine;
 use towpath_config::plugin::{Code, Settings};
+use towpath_operate::known::Known;
+use towpath_operate::letters::Letters;
+use towpath_operate::place::Found;
+use towpath_operate::secret_headers::SecretHeaders;
 use towpath_plugin::{Engine, Plugin};
 use towpath_types::queue::MessageId;
 
@@ -13,12 +18,7 @@ use super::filter::{Filter, without_config};
 use super::{interrupted, short, with_letters};
 use crate::args::DlqDiff;
 use crate::case;
-use crate::compose::engine;
-use crate::known::Known;
-use crate::letters::Letters;
 use crate::output::{Exit, Output};
-use crate::place::Found;
-use crate::secret_headers::SecretHeaders;
 
 /// One letter through both builds.
 #[derive(Debug, Serialize)]

@@ -7,6 +7,10 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 use towpath_config::route::Route;
 use towpath_files::regular::{self, MAX_EVENT};
+use towpath_operate::audit::{self, Audit};
+use towpath_operate::letters::{Edited, Letter, Letters};
+use towpath_operate::place::{Backend, Found};
+use towpath_operate::{aws, note_keys};
 use towpath_route::keys;
 use towpath_types::clock::Clock;
 use towpath_types::envelope::Webhook;
@@ -18,11 +22,7 @@ use towpath_verify::note_keys::Seal;
 use super::filter::Filter;
 use super::{interrupted, one, short, shown, with_letters};
 use crate::args::{DlqDrop, DlqEdit};
-use crate::audit::{self, Audit};
-use crate::letters::{Edited, Letter, Letters};
 use crate::output::{Exit, Output};
-use crate::place::{Found, Place};
-use crate::{aws, note_keys};
 
 /// What an edit did.
 struct Done {
@@ -151,13 +151,13 @@ async fn trusted_keys(found: &Found) -> anyhow::Result<NoteKeys> {
         Some(config) => aws::note_keys(config).await?,
         None => NoteKeys::default(),
     };
-    match &found.place {
-        Place::Local(queues) => note_keys::of_store(queues.events.store(), configured).await,
-        Place::Sqs { .. } if configured.is_empty() => bail!(
+    match &found.backend {
+        Backend::Local(queues) => note_keys::of_store(queues.events.store(), configured).await,
+        Backend::Sqs { .. } if configured.is_empty() => bail!(
             "an edit must prove that an operator made it, or hosts would verify the signature, which no longer fits: name a \
             secret of 32 random bytes in the config, [dead_letters] note_key = \"NAME\", here and for the hosts"
         ),
-        Place::Sqs { .. } => Ok(configured),
+        Backend::Sqs { .. } => Ok(configured),
     }
 }
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use anyhow::bail;
+use towpath_operate::known::{Groups, Known};
+use towpath_operate::letters::Letter;
+use towpath_operate::place::Found;
 use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::dead_letter::REASONS;
 use towpath_types::message::webhook;
 
 use crate::args;
-use crate::known::{Groups, Known};
-use crate::letters::Letter;
-use crate::place::Found;
 
 /// Ids and conditions; a letter must be one of the ids, if there are any, and meet every condition.
 pub(super) struct Filter {

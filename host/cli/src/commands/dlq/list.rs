@@ -2,16 +2,16 @@
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
+use towpath_operate::letters::{Letter, Letters};
+use towpath_operate::place::Found;
+use towpath_operate::secret_headers::SecretHeaders;
 use towpath_types::dead_letter::{DEAD_LETTER_ATTRIBUTE, carried_notes};
 use towpath_types::message::webhook;
 
 use super::filter::Filter;
 use super::{interrupted, one, short, shown, with_letters};
 use crate::args::{DlqList, LetterPlace};
-use crate::letters::{Letter, Letters};
 use crate::output::{Exit, Output};
-use crate::place::Found;
-use crate::secret_headers::SecretHeaders;
 
 pub(super) async fn list(args: DlqList, output: &Output) -> anyhow::Result<Exit> {
     let filter = Filter::new(args.filter, Vec::new());

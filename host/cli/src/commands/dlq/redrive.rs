@@ -7,15 +7,15 @@ use anyhow::bail;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
+use towpath_operate::audit::Audit;
+use towpath_operate::letters::{Letter, Letters, Moved};
+use towpath_operate::place::Found;
 use towpath_types::clock::{Clock, Timestamp};
 
 use super::filter::Filter;
 use super::{interrupted, with_letters};
 use crate::args::DlqRedrive;
-use crate::audit::Audit;
-use crate::letters::{Letter, Letters, Moved};
 use crate::output::{Exit, Output};
-use crate::place::Found;
 
 /// What would be sent back.
 #[derive(Debug, Default, Serialize)]

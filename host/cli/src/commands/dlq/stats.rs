@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use towpath_operate::letters::Letters;
 use towpath_types::clock::Timestamp;
 
 use super::{interrupted, with_letters};
 use crate::args::LetterPlace;
-use crate::letters::Letters;
 use crate::output::{Exit, Output};
 
 /// One route and reason.

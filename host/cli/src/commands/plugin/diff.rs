@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use towpath_compose::engine;
 
 use super::{build_if_stale, load};
 use crate::args::PluginDiff;
 use crate::case;
-use crate::compose::engine;
 use crate::event::{self, Event};
 use crate::output::{Exit, Output};
 

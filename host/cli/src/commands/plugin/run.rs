@@ -5,15 +5,15 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use serde_json::json;
+use towpath_files::regular::{self, MAX_EVENT};
 
 use super::{build_if_stale, load};
-use towpath_files::regular::{self, MAX_EVENT};
 
 use crate::args::PluginRun;
 use crate::case;
-use crate::compose::engine;
 use crate::event::Event;
 use crate::output::{Exit, Output};
+use towpath_compose::engine;
 
 pub(super) fn run(args: &PluginRun, output: &Output) -> anyhow::Result<Exit> {
     build_if_stale(&args.plugin, output)?;

@@ -1,0 +1,21 @@
+//! What an operator does: look at queues and letters, send back, edit, drop, hold, follow. Functions take plain arguments and return plain
+//! data; nothing here prints, and nothing knows a command line.
+
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(not(feature = "aws"))]
+#[path = "no_aws.rs"]
+pub mod aws;
+
+pub mod audit;
+pub mod config;
+pub mod known;
+pub mod letters;
+pub mod note_keys;
+pub mod place;
+pub mod queues;
+pub mod redact;
+pub mod secret_headers;
+pub mod story;
+pub mod token;
+pub mod waiting;
