@@ -9,7 +9,6 @@ mod lambda;
 mod output;
 mod rate;
 mod reload;
-mod set;
 mod sss;
 pub mod toolchain;
 mod watch;

@@ -9,6 +9,10 @@ pub mod aws;
 
 pub mod audit;
 pub mod config;
+#[cfg(feature = "aws")]
+pub mod deploy;
+pub mod dlq;
+pub mod hold;
 pub mod known;
 pub mod letters;
 pub mod note_keys;
@@ -16,6 +20,11 @@ pub mod place;
 pub mod queues;
 pub mod redact;
 pub mod secret_headers;
+pub mod set;
+pub mod status;
 pub mod story;
+pub mod tail;
 pub mod token;
+pub mod trace;
+pub mod verdict;
 pub mod waiting;

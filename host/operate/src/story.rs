@@ -3,12 +3,14 @@
 
 mod filter;
 mod follow;
+mod source;
 
 use serde_json::{Map, Value};
 use towpath_metrics::STORY;
 
 pub use filter::Filter;
 pub use follow::File;
+pub use source::{Source, StoryPlace};
 
 /// What hosts say for those who read the whole log.
 const REPEATS: [&str; 3] = ["message will be tried again", "message skipped", "message delivered"];

@@ -2,16 +2,14 @@
 
 mod diff;
 mod edit;
-mod filter;
 mod list;
 mod redrive;
 mod shown;
 mod stats;
 
-use anyhow::{Context as _, bail};
 use futures_util::future::BoxFuture;
 use towpath_operate::audit::{self, Audit};
-use towpath_operate::letters::{self, Letter, Letters};
+use towpath_operate::letters::{self, Letters};
 use towpath_operate::place::Found;
 use towpath_operate::secret_headers::SecretHeaders;
 
@@ -51,31 +49,6 @@ pub(super) async fn with_letters<T>(
 fn interrupted(output: &Output) -> Exit {
     output.note("interrupted");
     Exit::Interrupted
-}
-
-/// The one letter whose id, or whose message's first id, begins so.
-async fn one(letters: &mut dyn Letters, id: &str) -> anyhow::Result<Letter> {
-    let mut found: Vec<Letter> = Vec::new();
-    loop {
-        let page = letters.next().await?;
-        if page.is_empty() {
-            break;
-        }
-        found.extend(page.into_iter().filter(|letter| letter.named(id)));
-        if let Some(whole) = found.iter().position(|letter| letter.id.as_str() == id) {
-            return Ok(found.swap_remove(whole));
-        }
-    }
-    if found.len() > 1 {
-        // Copies of one message share its id; only their own ids in the queue tell them apart.
-        let ids: Vec<&str> = found.iter().map(|letter| letter.id.as_str()).collect();
-        bail!(
-            "{id} names {} dead letters, which are {} in their queue: give one of these ids",
-            ids.len(),
-            ids.join(", ")
-        );
-    }
-    found.pop().with_context(|| format!("there is no dead letter {id}: `towpath dlq list` shows those that are there"))
 }
 
 async fn history(place: &Place, output: &Output) -> anyhow::Result<Exit> {

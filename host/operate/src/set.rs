@@ -31,7 +31,7 @@ impl FromStr for Set {
 
 impl Set {
     /// The body with the value in it.
-    pub(crate) fn apply(&self, body: &[u8]) -> anyhow::Result<Vec<u8>> {
+    pub fn apply(&self, body: &[u8]) -> anyhow::Result<Vec<u8>> {
         match find(body, &self.pointer) {
             Ok(found) => splice(body, found.span.start, found.span.end, &self.value),
             Err(Missing::Broken(broken)) => Err(anyhow!("{broken}: --body replaces it whole")),

@@ -33,11 +33,13 @@ pub(super) struct Released {
 }
 
 /// One check.
-#[derive(Serialize)]
-pub(super) struct Row {
-    pub(super) check: &'static str,
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// What was looked at.
+    pub check: &'static str,
+    /// What is not as it must be, with the cure.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) problem: Option<String>,
+    pub problem: Option<String>,
 }
 
 /// The host must answer this long before an invocation ends.
