@@ -10,7 +10,7 @@ use std::process::Command;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// Every room, and the rooms that it may use.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("types", &[]),
     ("files", &[]),
     ("runtime", &["types"]),
@@ -27,7 +27,8 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("sqs", &["types", "config", "local"]),
     ("aws", &["types", "files", "config"]),
     ("telemetry", &["types", "files", "config", "metrics", "runtime"]),
-    ("compose", &LIBRARIES),
+    ("operate", &LIBRARIES),
+    ("compose", &COMPOSE),
     ("cli", &BINARY),
     ("lambda", &BINARY),
     ("lambda-ingest", &["config", "intake", "aws", "telemetry"]),
@@ -54,7 +55,8 @@ const LIBRARIES: [&str; 16] = [
     "telemetry",
 ];
 
-const BINARY: [&str; 18] = [
+/// A host looks after its store as an operator does.
+const COMPOSE: [&str; 17] = [
     "types",
     "files",
     "runtime",
@@ -71,6 +73,27 @@ const BINARY: [&str; 18] = [
     "sqs",
     "aws",
     "telemetry",
+    "operate",
+];
+
+const BINARY: [&str; 19] = [
+    "types",
+    "files",
+    "runtime",
+    "metrics",
+    "config",
+    "verify",
+    "route",
+    "intake",
+    "plugin",
+    "registry",
+    "deliver",
+    "engine",
+    "local",
+    "sqs",
+    "aws",
+    "telemetry",
+    "operate",
     "compose",
     "proof",
 ];
@@ -189,6 +212,10 @@ fn light_rooms_are_built_without_heavy_crates() {
         assert!(!has(&ingest, heavy), "the ingest function is built with {heavy}");
     }
     assert!(has(&ingest, "lambda_http") && has(&ingest, "aws-sdk-sqs"), "{ingest}");
+    let host = tree("towpath-lambda", &[]);
+    for heavy in ["rusqlite", "axum"] {
+        assert!(!has(&host, heavy), "the host function is built with {heavy}");
+    }
     let types = tree("towpath-types", &[]);
     for heavy in ["tokio", "reqwest", "aws", "axum", "wasmtime"] {
         assert!(!has(&types, heavy), "towpath-types is built with {heavy}");

@@ -196,6 +196,19 @@ fn config_check_shows_all_mistakes_and_loads_the_plugins() {
 }
 
 #[test]
+fn a_command_that_fails_says_so_in_json_where_json_is_asked_for() {
+    let folder = TempDir::new().unwrap();
+    let text = towpath(folder.path(), &["status", "-c", "nowhere.toml"]);
+    assert_eq!((text.status.code(), out(&text).as_str()), (Some(2), ""), "{}", err(&text));
+    let json = towpath(folder.path(), &["status", "-c", "nowhere.toml", "--json"]);
+    assert_eq!((json.status.code(), err(&json)), (Some(2), err(&text)));
+    let failure: serde_json::Value = serde_json::from_str(&out(&json)).unwrap();
+    assert!(failure["error"].as_str().unwrap().starts_with("finding the queue"), "{failure}");
+    let causes: Vec<&str> = failure["causes"].as_array().unwrap().iter().map(|cause| cause.as_str().unwrap()).collect();
+    assert!(causes.join(": ").contains("nowhere.toml"), "{failure}");
+}
+
+#[test]
 fn config_check_tells_wrong_shapes_wrong_values_and_broken_plugins_in_one_run() {
     let folder = project();
     std::fs::write(folder.path().join("plugins/crm/plugin.wasm"), "garbage").unwrap();

@@ -157,6 +157,13 @@ pub struct ConfigFile {
     pub config: Option<PathBuf>,
 }
 
+impl ConfigFile {
+    /// The file that is meant.
+    pub fn file(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(towpath_config::env::config_file)
+    }
+}
+
 /// `demo`.
 #[derive(ClapArgs, Debug)]
 #[command(

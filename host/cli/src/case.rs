@@ -1,18 +1,14 @@
 //! Golden cases: a recorded event, and what the plugin must make of it.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use towpath_files::regular::{self, MAX_EVENT};
-use towpath_plugin::{Plugin, Transformed};
-use towpath_types::json::{Name, children};
+use towpath_operate::verdict::describe;
+use towpath_plugin::Plugin;
 use towpath_types::outcome::Fault;
-use towpath_types::verdict::{HeaderValue, Payload, Request, Verdict};
 
 use crate::event::{self, Event};
 
@@ -118,85 +114,4 @@ impl Case {
 
 pub(crate) fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
-}
-
-/// A call's result as the JSON of `expected.json`.
-pub(crate) fn describe(transformed: &Transformed) -> Value {
-    let verdict = match &transformed.verdict {
-        Ok(Verdict::Deliver(requests)) => json!({ "deliver": requests.iter().map(request).collect::<Vec<_>>() }),
-        Ok(Verdict::Skip(reason)) => json!({ "skip": reason }),
-        Ok(Verdict::Reject(reason)) => json!({ "reject": reason }),
-        Ok(Verdict::Retry { reason, after }) => {
-            json!({ "retry": { "reason": reason, "after_ms": after.map(|after| after.as_millis() as u64) } })
-        }
-        Err(fault) => json!({ "fault": { "kind": fault.kind, "message": fault.message } }),
-    };
-    json!({ "verdict": verdict, "fuel": transformed.fuel })
-}
-
-fn request(request: &Request) -> Value {
-    let header = |(name, value): &(String, HeaderValue)| match value {
-        HeaderValue::Text(text) => json!([name, text]),
-        HeaderValue::Secret(secret) => json!([name, { "secret": secret }]),
-    };
-    let (key, value) = match &request.body {
-        Payload::Unchanged => ("body", json!("unchanged")),
-        Payload::Empty => ("body", Value::Null),
-        Payload::Bytes(bytes) => match (serde_json::from_slice::<Value>(bytes), std::str::from_utf8(bytes)) {
-            (Ok(json), Ok(text)) if !json.is_string() && says_all(&json, text.as_bytes()) => ("body", json),
-            (_, Ok(text)) => ("body_text", json!(text)),
-            _ => ("body_base64", json!(BASE64.encode(bytes))),
-        },
-    };
-    let mut described = Map::from_iter([
-        ("target".to_owned(), json!(request.target)),
-        ("method".to_owned(), json!(request.method)),
-        ("path".to_owned(), json!(request.path)),
-        ("headers".to_owned(), request.headers.iter().map(header).collect()),
-        (key.to_owned(), value),
-    ]);
-    if let Some(idempotency_key) = &request.idempotency_key {
-        described.insert("idempotency_key".to_owned(), json!(idempotency_key));
-    }
-    Value::Object(described)
-}
-
-/// Whether a value that was read from this text has everything in it: no number was rounded or written otherwise, and no key
-/// stood there twice. Else two bodies that differ would pass for one.
-fn says_all(json: &Value, text: &[u8]) -> bool {
-    let children: Vec<(Name<'_>, Range<usize>)> = children(text).map_while(Result::ok).collect();
-    let says = |(name, span): &(Name<'_>, Range<usize>)| {
-        let value = match name {
-            Name::Member(name) => name.as_deref().and_then(|name| json.get(std::str::from_utf8(name).ok()?)),
-            Name::Element(at) => json.get(at),
-        };
-        value.zip(text.get(span.clone())).is_some_and(|(value, text)| says_all(value, text))
-    };
-    match json {
-        Value::Number(number) => number.to_string().as_bytes() == text.trim_ascii(),
-        Value::Array(items) => children.len() == items.len() && children.iter().all(says),
-        Value::Object(fields) => children.len() == fields.len() && children.iter().all(says),
-        Value::Null | Value::Bool(_) | Value::String(_) => true,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_is_shown_as_json_only_if_that_tells_all_of_it() {
-        let cases = [
-            (r#"{"b": [1, -2.5, "x"], "a": {"n": null}}"#, true),
-            ("18446744073709551615", true),
-            ("100000000000000000001", false),
-            (r#"{"a":[1.10]}"#, false),
-            (r#"{"a":1,"a":1}"#, false),
-            ("1E2", false),
-        ];
-        for (text, expected) in cases {
-            let json: Value = serde_json::from_str(text).expect(text);
-            assert_eq!(says_all(&json, text.as_bytes()), expected, "{text}");
-        }
-    }
 }

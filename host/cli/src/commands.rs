@@ -43,7 +43,7 @@ pub async fn run(args: Args, output: &Output, telemetry: Arc<Telemetry>) -> anyh
         #[cfg(feature = "aws")]
         Command::Deploy(command) => deploy::run(command, output).await,
         #[cfg(not(feature = "aws"))]
-        Command::Deploy(_) => anyhow::bail!(crate::aws::CURE),
+        Command::Deploy(_) => anyhow::bail!(towpath_operate::aws::CURE),
         Command::Status(status) => status::run(status, output).await,
         Command::Send(send) => send::run(send, output).await,
         Command::Record(record) => record::run(record, output).await,
@@ -74,5 +74,5 @@ async fn switch(config: &ConfigFile, on: bool, output: &Output) -> anyhow::Resul
 
 #[cfg(not(feature = "aws"))]
 async fn switch(_: &ConfigFile, _: bool, _: &Output) -> anyhow::Result<Exit> {
-    anyhow::bail!(crate::aws::CURE)
+    anyhow::bail!(towpath_operate::aws::CURE)
 }

@@ -21,14 +21,14 @@ fn main() -> ExitCode {
     let telemetry = match start_telemetry(&args) {
         Ok(telemetry) => telemetry,
         Err(error) => {
-            output.error(&anyhow::Error::new(error).context("starting telemetry"));
+            output.failure(&anyhow::Error::new(error).context("starting telemetry"));
             return Exit::Failed.into();
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            output.error(&anyhow::Error::new(error).context("starting the runtime"));
+            output.failure(&anyhow::Error::new(error).context("starting the runtime"));
             return Exit::Failed.into();
         }
     };
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     let exit = match catch_unwind(command) {
         Ok(Ok(exit)) => exit,
         Ok(Err(error)) => {
-            output.error(&error);
+            output.failure(&error);
             Exit::of(&error)
         }
         // Its message is out already.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use console::{Style, style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 use towpath_registry::Failures;
 use towpath_types::foreign::{self, Foreign};
@@ -55,6 +56,13 @@ impl Exit {
     }
 }
 
+/// A failure as JSON.
+#[derive(Serialize)]
+struct Failure {
+    error: String,
+    causes: Vec<String>,
+}
+
 /// The context of an error that is a plugin's: what was done with it.
 #[derive(Debug)]
 pub(crate) struct Broken(pub(crate) String);
@@ -67,6 +75,9 @@ impl Display for Broken {
 
 /// Whether a write to standard output found that nobody reads it.
 static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Whether anything was written to standard output.
+static WRITTEN: AtomicBool = AtomicBool::new(false);
 
 /// The most characters of a cell of a table, of a block, and of an error.
 const MAX_CELL: usize = 500;
@@ -116,6 +127,7 @@ impl Output {
 
     /// Writes what is harmless already. Writing to a pipe that was closed is no error worth telling.
     fn write(&self, text: impl Display) {
+        WRITTEN.store(true, Ordering::Relaxed);
         let written = writeln!(std::io::stdout().lock(), "{text}");
         if written.is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
             CLOSED.store(true, Ordering::Relaxed);
@@ -182,17 +194,18 @@ impl Output {
     }
 
     /// Pretty JSON.
-    pub(crate) fn json(&self, value: &impl serde::Serialize) {
+    pub(crate) fn json(&self, value: &impl Serialize) {
         self.write(foreign::json(&serde_json::to_string_pretty(value).unwrap_or_default()));
     }
 
     /// JSON in one line.
-    pub(crate) fn json_line(&self, value: &impl serde::Serialize) {
+    pub(crate) fn json_line(&self, value: &impl Serialize) {
         self.write(foreign::json(&serde_json::to_string(value).unwrap_or_default()));
     }
 
     /// Bytes as they are, for a file or another command; a terminal gets them as text.
     pub(crate) fn bytes(&self, bytes: &[u8]) {
+        WRITTEN.store(true, Ordering::Relaxed);
         let mut stdout = std::io::stdout().lock();
         let _ = match stdout.is_terminal() {
             true => writeln!(stdout, "{}", Foreign::block(&String::from_utf8_lossy(bytes), "")),
@@ -205,6 +218,15 @@ impl Output {
     pub fn error(&self, error: &anyhow::Error) {
         let begin = style("error:").red().bold().for_stderr();
         let _ = writeln!(std::io::stderr().lock(), "{begin} {}", indented(&format!("{error:#}")));
+    }
+
+    /// What a command failed with. Where JSON is asked for, whoever reads it is told, too, unless the result is there already.
+    pub fn failure(&self, error: &anyhow::Error) {
+        self.error(error);
+        if self.json && !WRITTEN.load(Ordering::Relaxed) {
+            let causes = error.chain().skip(1).map(ToString::to_string).collect();
+            self.json(&Failure { error: error.to_string(), causes });
+        }
     }
 
     /// A line on standard error: what goes on beside the result.

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use towpath_compose::load_plugin;
 use towpath_config::plugin::Settings;
 use towpath_engine::pipeline::Pipeline;
 use towpath_plugin::{COMPONENT, Engine};
 use tracing::{error, info};
 
-use crate::compose::load_plugin;
 use crate::toolchain::is_source;
 use crate::watch::Watch;
 

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use towpath_runtime::tasks::Tasks;
 
-use crate::server::Guard;
+use towpath_compose::server::Guard;
 
 /// How long a slow answer takes: longer than any sensible timeout.
 const SLOW: Duration = Duration::from_secs(60);
@@ -106,7 +106,7 @@ impl Sss {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("starting the fake SSS")?;
         let address = listener.local_addr().context("starting the fake SSS")?;
         let router = Router::new().fallback(answer).with_state(sss.clone());
-        let serve = crate::server::serve(listener, router, Guard::default(), CancellationToken::new());
+        let serve = towpath_compose::server::serve(listener, router, Guard::default(), CancellationToken::new());
         tasks.spawn("fake target", async move {
             stop.run_until_cancelled(serve).await;
         });

@@ -1,5 +1,46 @@
-//! Puts a host together.
+//! Puts a host together, once: for Lambda, and (feature `process`) for `serve`, `dev` and `poll`, whose tasks it supervises. It prints
+//! nothing.
 
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(not(feature = "aws"))]
+#[path = "no_aws.rs"]
+pub mod aws;
+
+#[cfg(feature = "aws")]
+mod function;
+mod parts;
+pub mod pointers;
 mod registry;
 
+#[cfg(feature = "process")]
+pub mod endpoint;
+#[cfg(feature = "process")]
+pub mod monitor;
+#[cfg(feature = "process")]
+mod plugins;
+#[cfg(feature = "process")]
+mod poller;
+#[cfg(feature = "process")]
+pub mod server;
+#[cfg(feature = "process")]
+pub mod signals;
+#[cfg(feature = "process")]
+mod station;
+#[cfg(feature = "process")]
+mod supervisor;
+#[cfg(feature = "process")]
+mod upkeep;
+
+#[cfg(feature = "aws")]
+pub use function::function;
+pub use parts::{Parts, load_plugins};
+#[cfg(feature = "process")]
+pub use plugins::{engine, load_plugin};
+#[cfg(feature = "process")]
+pub use poller::{Poller, Polling};
 pub use registry::registry;
+#[cfg(feature = "process")]
+pub use station::Station;
+#[cfg(feature = "process")]
+pub use supervisor::Supervisor;

@@ -10,6 +10,9 @@ use towpath_types::clock::{Clock, Moment, Timestamp};
 use towpath_types::holds::{Drain, Hold, HoldState, Holds};
 use tracing::{error, info, warn};
 
+/// How long holds that are kept elsewhere count once they were read: a hold or a resume is felt after this.
+pub const MEMORY: Duration = Duration::from_secs(10);
+
 /// How long reading the state may take before the last known one is used.
 const PATIENCE: Duration = Duration::from_secs(2);
 

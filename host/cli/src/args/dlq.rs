@@ -6,11 +6,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args as ClapArgs, Subcommand};
+use towpath_operate::dlq::filter::Conditions;
+use towpath_operate::set::Set;
+use towpath_types::clock::Clock;
 use towpath_types::clock::Timestamp;
 
 use super::Place;
 use crate::rate::Rate;
-use crate::set::Set;
 
 /// `dlq`.
 #[derive(Subcommand, Debug)]
@@ -102,6 +104,16 @@ pub struct Filter {
     /// Only those whose body contains this
     #[arg(long)]
     pub text: Option<String>,
+}
+
+impl Filter {
+    /// The same without a command line.
+    pub fn wanted(&self) -> Conditions {
+        let now = Clock::wall().now();
+        let Filter { route, group, reason, status, since, until, text } = self.clone();
+        let (since, until) = (since.map(|moment| moment.at(now)), until.map(|moment| moment.at(now)));
+        Conditions { route, group, reason, status, since, until, text }
+    }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

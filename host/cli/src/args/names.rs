@@ -2,7 +2,7 @@
 
 use clap::Args as ClapArgs;
 
-use crate::server::HostName;
+use towpath_compose::server::HostName;
 
 /// Names besides those of this machine.
 #[derive(ClapArgs, Debug, Clone, Default)]

@@ -93,6 +93,15 @@ pub struct Place {
     pub queue_url: Option<String>,
 }
 
+impl Place {
+    /// The same without a command line.
+    pub fn wanted(&self) -> towpath_operate::place::Place {
+        let (config, config_was_named) = (self.config.file(), self.config.config.is_some());
+        let (store, queue_url) = (self.store.clone(), self.queue_url.clone());
+        towpath_operate::place::Place { config, config_was_named, store, queue_url }
+    }
+}
+
 /// `hold`.
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\

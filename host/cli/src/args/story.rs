@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use towpath_operate::story::{self, Filter};
 use towpath_types::outcome::OUTCOMES;
 
 use super::ConfigFile;
@@ -24,6 +25,14 @@ pub struct StoryPlace {
     /// A log group of CloudWatch, such as /aws/lambda/towpath-host
     #[arg(long, value_name = "NAME")]
     pub log_group: Vec<String>,
+}
+
+impl StoryPlace {
+    /// The same without a command line and CloudWatch.
+    pub fn wanted(&self) -> story::StoryPlace {
+        let (config, config_was_named) = (self.config.file(), self.config.config.is_some());
+        story::StoryPlace { config, config_was_named, store: self.store.clone(), file: self.file.clone() }
+    }
 }
 
 /// Which lines are wanted.
@@ -50,6 +59,14 @@ pub struct StoryFilter {
     /// Only those of this message
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub id: Option<String>,
+}
+
+impl StoryFilter {
+    /// The same without a command line.
+    pub fn wanted(&self) -> Filter {
+        let StoryFilter { group, route, plugin, target, outcome, failed, id } = self.clone();
+        Filter { group, route, plugin, target, outcome, failed, id }
+    }
 }
 
 /// `tail`.

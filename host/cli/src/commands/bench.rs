@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
+use towpath_compose::engine;
+use towpath_compose::signals;
 use towpath_config::plugin::Settings as PluginSettings;
 use towpath_files::private;
 use towpath_plugin::Plugin;
@@ -11,9 +13,7 @@ use towpath_types::clock::Timestamp;
 use towpath_types::message::Message;
 
 use crate::args::Bench;
-use crate::compose::engine;
 use crate::output::{Exit, Output};
-use crate::signals;
 
 pub(super) async fn run(args: Bench, output: &Output) -> anyhow::Result<Exit> {
     if let Some(kind) = &args.child {

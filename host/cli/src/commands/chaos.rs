@@ -7,12 +7,12 @@ use anyhow::{Context as _, bail};
 use console::Style;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+use towpath_compose::signals;
 use towpath_files::private;
 use towpath_proof::chaos::{self, Report, Settings};
 
 use crate::args::Chaos;
 use crate::output::{Exit, Output, plain};
-use crate::signals;
 
 pub(super) async fn run(args: Chaos, output: &Output) -> anyhow::Result<Exit> {
     let place = Place::of(args.folder)?;

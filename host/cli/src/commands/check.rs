@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use towpath_compose::{engine, load_plugins};
 use towpath_config::plugin::Code;
 use towpath_config::{Config, ConfigError, Draft, Mistake, Secrets, env};
+use towpath_operate::aws;
 use towpath_plugin::Plugins;
 use towpath_types::clock::Clock;
 
 use crate::args::ConfigFile;
-use crate::aws;
-use crate::compose::{config_file, engine, load_plugins};
 use crate::output::{Exit, Output, plain};
 
 pub(super) async fn run(
@@ -19,7 +19,7 @@ pub(super) async fn run(
     output: &Output,
 ) -> anyhow::Result<Exit> {
     let secrets = if skip_secrets { Secrets::placeholders() } else { Secrets::from_env() };
-    let file = config_file(args);
+    let file = args.file();
     let text = aws::read_config(&file).await?;
     let mut draft = match Config::draft(&text, &file, &secrets) {
         Ok(draft) => draft,

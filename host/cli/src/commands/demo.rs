@@ -10,17 +10,17 @@ use anyhow::{Context as _, bail};
 use console::Style;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use towpath_compose::Station;
+use towpath_compose::Supervisor;
 use towpath_config::{Config, Secrets};
 use towpath_plugin::COMPONENT;
 use towpath_types::dead_letter::DeadLetter;
 
 use super::send::{client, post};
 use crate::args::Demo;
-use crate::compose::Station;
 use crate::event::{self, Event};
 use crate::output::{Exit, Output, plain};
 use crate::sss::{Call, Chaos, Sss};
-use crate::supervisor::Supervisor;
 use ledger::Ledger;
 
 /// The plugins of the demo, in the order of its table.

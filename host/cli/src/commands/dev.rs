@@ -5,25 +5,27 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use towpath_compose::endpoint as sqs;
+use towpath_compose::{Station, Supervisor};
 use towpath_config::plugin::Code;
 use towpath_config::target::Kind;
 use towpath_config::{Config, Secret, Secrets};
+use towpath_operate::queues::{DEAD_LETTERS, EVENTS};
+use towpath_operate::{config, token};
 use towpath_telemetry::Telemetry;
 use tracing::{error, info};
 
 use crate::args::Dev;
-use crate::compose::{DEAD_LETTERS, ENDPOINT_TOKEN, EVENTS, Station, endpoint_token, load_config, made_token};
 use crate::lambda::{FunctionConfig, Mapping, Settings, Source};
 use crate::output::{Exit, Output};
 use crate::reload::Reloader;
 use crate::sss::{Call, Chaos, Sss};
-use crate::supervisor::Supervisor;
 use crate::toolchain;
 
 pub(super) async fn run(args: Dev, output: &Output, telemetry: &Telemetry) -> anyhow::Result<Exit> {
     let secrets = Secrets::from_env();
-    let given = endpoint_token(args.sqs, &secrets)?;
-    let mut config = load_config(&args.config, &secrets).await?;
+    let given = sqs::token(args.sqs, &secrets)?;
+    let mut config = config::load(&args.config.file(), &secrets).await?;
     // The watcher tells absolute paths.
     for settings in config.plugins.values_mut() {
         if let Some(Ok(path)) = settings.code.path().map(Path::canonicalize) {
@@ -64,7 +66,7 @@ pub(super) async fn run(args: Dev, output: &Output, telemetry: &Telemetry) -> an
         output.say(format!("POST http://{address}{prefix}/{path}"));
     }
     let is_given = given.is_some();
-    let token = given.unwrap_or_else(|| Secret::new(made_token()));
+    let token = given.unwrap_or_else(|| Secret::new(token::made()));
     let sqs = station.start_sqs(args.sqs, Some(token.clone()), &mut host).await?;
     output.say(format!("SQS  http://{sqs}"));
     if !is_given {
@@ -108,10 +110,10 @@ fn from_here(mut at: SocketAddr) -> SocketAddr {
 /// What a shell needs so that the aws CLI, every SDK and the commands of towpath use the endpoint. The token is shown here alone: a page
 /// in a browser and other users of the machine do not have it.
 fn exports(sqs: SocketAddr, token: &Secret) -> String {
-    let (token, region) = (token.expose(), towpath_sqs::REGION);
+    let (token, region, variable) = (token.expose(), towpath_sqs::REGION, sqs::VARIABLE);
     format!(
         "export AWS_ENDPOINT_URL_SQS=http://{sqs} AWS_REGION={region} AWS_DEFAULT_REGION={region} \
-         AWS_ACCESS_KEY_ID={token} AWS_SECRET_ACCESS_KEY=x {ENDPOINT_TOKEN}={token}"
+         AWS_ACCESS_KEY_ID={token} AWS_SECRET_ACCESS_KEY=x {variable}={token}"
     )
 }
 

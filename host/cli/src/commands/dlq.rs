@@ -2,21 +2,19 @@
 
 mod diff;
 mod edit;
-mod filter;
 mod list;
 mod redrive;
 mod shown;
 mod stats;
 
-use anyhow::{Context as _, bail};
 use futures_util::future::BoxFuture;
+use towpath_operate::audit::{self, Audit};
+use towpath_operate::letters::{self, Letters};
+use towpath_operate::place::Found;
+use towpath_operate::secret_headers::SecretHeaders;
 
 use crate::args::{Dlq, LetterPlace, Place};
-use crate::audit::Audit;
-use crate::letters::{self, Letter, Letters};
 use crate::output::{Exit, Output};
-use crate::place::Found;
-use crate::secret_headers::SecretHeaders;
 
 pub(super) async fn run(args: Dlq, output: &Output) -> anyhow::Result<Exit> {
     match args {
@@ -27,7 +25,7 @@ pub(super) async fn run(args: Dlq, output: &Output) -> anyhow::Result<Exit> {
         Dlq::Diff(args) => diff::run(args, output).await,
         Dlq::Edit(args) => edit::edit(args, output).await,
         Dlq::Drop(args) => edit::drop(args, output).await,
-        Dlq::Audit { place } => audit(&place, output).await,
+        Dlq::Audit { place } => history(&place, output).await,
     }
 }
 
@@ -37,11 +35,11 @@ pub(super) async fn with_letters<T>(
     to: Option<&str>,
     work: impl for<'a> FnOnce(&'a Found, &'a mut dyn Letters) -> BoxFuture<'a, anyhow::Result<T>>,
 ) -> anyhow::Result<Option<T>> {
-    let found = Found::find(&place.place).await?;
-    let mut letters = letters::open(&found, to, place.refused).await?;
+    let found = Found::find(&place.place.wanted()).await?;
+    let mut letters = letters::open(&found.backend, to, place.refused).await?;
     let result = tokio::select! {
         result = work(&found, &mut *letters) => result.map(Some),
-        signal = crate::signals::first() => signal.map(|()| None).map_err(Into::into),
+        signal = towpath_compose::signals::first() => signal.map(|()| None).map_err(Into::into),
     };
     letters.release().await;
     result
@@ -53,33 +51,8 @@ fn interrupted(output: &Output) -> Exit {
     Exit::Interrupted
 }
 
-/// The one letter whose id, or whose message's first id, begins so.
-async fn one(letters: &mut dyn Letters, id: &str) -> anyhow::Result<Letter> {
-    let mut found: Vec<Letter> = Vec::new();
-    loop {
-        let page = letters.next().await?;
-        if page.is_empty() {
-            break;
-        }
-        found.extend(page.into_iter().filter(|letter| letter.named(id)));
-        if let Some(whole) = found.iter().position(|letter| letter.id.as_str() == id) {
-            return Ok(found.swap_remove(whole));
-        }
-    }
-    if found.len() > 1 {
-        // Copies of one message share its id; only their own ids in the queue tell them apart.
-        let ids: Vec<&str> = found.iter().map(|letter| letter.id.as_str()).collect();
-        bail!(
-            "{id} names {} dead letters, which are {} in their queue: give one of these ids",
-            ids.len(),
-            ids.join(", ")
-        );
-    }
-    found.pop().with_context(|| format!("there is no dead letter {id}: `towpath dlq list` shows those that are there"))
-}
-
-async fn audit(place: &Place, output: &Output) -> anyhow::Result<Exit> {
-    let found = Found::find(place).await?;
+async fn history(place: &Place, output: &Output) -> anyhow::Result<Exit> {
+    let found = Found::find(&place.wanted()).await?;
     let entries = Audit::of(&found).read()?;
     if output.is_json() {
         let secrets = SecretHeaders::of(found.config.as_ref());
@@ -90,7 +63,7 @@ async fn audit(place: &Place, output: &Output) -> anyhow::Result<Exit> {
         output.line("nobody redrove, edited or dropped a letter here");
         return Ok(Exit::Done);
     }
-    let row = |entry: &crate::audit::Entry| {
+    let row = |entry: &audit::Entry| {
         vec![
             entry.at.to_string(),
             entry.by.clone(),

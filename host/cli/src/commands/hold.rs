@@ -1,30 +1,17 @@
 //! `hold`, `resume`: take a target away for a release, and give it back.
 
-use anyhow::Context as _;
-use serde::Serialize;
-use towpath_config::env;
-use towpath_engine::next_try::HELD_CAP;
-use towpath_types::clock::{Clock, Timestamp};
-use towpath_types::holds::{Change, Drain, Hold, HoldState};
-use towpath_types::queue::QueueLimits;
+use towpath_operate::hold::{self, Looks};
+use towpath_operate::place::Found;
 
 use crate::args;
-use crate::compose::HOLDS_MEMORY;
-use crate::known::Known;
 use crate::output::{Exit, Output};
-use crate::place::Found;
 
 pub(super) async fn hold(args: args::Hold, output: &Output) -> anyhow::Result<Exit> {
-    let found = Found::find(&args.place).await?;
-    check(&found, &args.target)?;
+    let found = Found::find(&args.place.wanted()).await?;
     if found.config.is_none() {
         output.note(format!("no config is here, so nobody checked that there is a target {}: --config", args.target));
     }
-    let now = Clock::wall().now();
-    let until = args.length.map(|length| now + length);
-    let by = env::user().unwrap_or_default();
-    let hold = Hold { since: now, until, reason: args.reason.unwrap_or_default(), by };
-    let state = found.holds().await?.change(Change::Hold(args.target.clone(), hold)).await?;
+    let state = hold::hold(&found, &args.target, args.length, args.reason).await?;
     if output.is_json() {
         output.json(&state);
         return Ok(Exit::Done);
@@ -45,36 +32,19 @@ pub(super) async fn hold(args: args::Hold, output: &Output) -> anyhow::Result<Ex
 
 pub(super) async fn resume(args: args::Resume, output: &Output) -> anyhow::Result<Exit> {
     let target = args.target.unwrap_or_default();
-    let found = Found::find(&args.place).await?;
-    check(&found, &target)?;
-    let now = Clock::wall().now();
-    let drain = args.rate.map(|rate| Drain { at: now, per_second: rate.per_second() });
-    let holds = found.holds().await?;
-    let before = holds.read().await?;
-    if found.config.is_none() {
-        // Without a config these are all the targets that can be known.
-        Known::new("target", before.holds.keys().chain(before.drains.keys()).cloned())
-            .check(&target)
-            .context("no config is here: give --config")?;
-    }
-    let was_held = before.hold(&target, now).cloned();
-    let held_by_config = found.target(&target).is_some_and(|target| target.hold);
-    let state = holds.change(Change::Resume(target.clone(), drain)).await?;
-    let looks = match was_held {
-        Some(hold) => Some(Looks::after(&found, &hold, now).await),
-        None => None,
-    };
+    let found = Found::find(&args.place.wanted()).await?;
+    let resumed = hold::resume(&found, &target, args.rate.map(|rate| rate.per_second())).await?;
     if output.is_json() {
-        output.json(&Resumed { state, looks });
+        output.json(&resumed);
     }
-    if held_by_config {
-        let file = found.config.as_ref().map(|config| config.file.display().to_string()).unwrap_or_default();
+    if let Some(file) = &resumed.held_by {
         output.note(format!(
-            "{target} stays on hold: {file} says `hold = true`; remove that and restart the hosts, and it is resumed"
+            "{target} stays on hold: {} says `hold = true`; remove that and restart the hosts, and it is resumed",
+            file.display()
         ));
         return Ok(Exit::Findings);
     }
-    output.say(match looks {
+    output.say(match resumed.looks {
         None => format!("{target} was not on hold"),
         Some(Looks { by, older_by }) if by == older_by => {
             format!("{target} is resumed; what waited comes by {by}, in order")
@@ -88,38 +58,4 @@ pub(super) async fn resume(args: args::Resume, output: &Output) -> anyhow::Resul
         output.say(format!("what was stored before now is drained at {rate}, by each running host"));
     }
     Ok(Exit::Done)
-}
-
-/// What `resume` prints as JSON.
-#[derive(Serialize)]
-struct Resumed {
-    #[serde(flatten)]
-    state: HoldState,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    looks: Option<Looks>,
-}
-
-/// When hosts look again at what waits for a target that was on hold.
-#[derive(Clone, Copy, Serialize)]
-struct Looks {
-    /// The latest time for messages that were stored while it was on hold.
-    by: Timestamp,
-    /// The latest time for messages that had already waited when the hold began.
-    older_by: Timestamp,
-}
-
-impl Looks {
-    async fn after(found: &Found, hold: &Hold, now: Timestamp) -> Looks {
-        // Without permission to read the queue's attributes, the Terraform module's settings are assumed.
-        let limits = found.limits().await.unwrap_or(QueueLimits::ASSUMED);
-        let within = |waited| HOLDS_MEMORY + limits.look_within(waited, HELD_CAP);
-        Looks { by: now + within(now.since(hold.since)), older_by: now + within(limits.last_call()) }
-    }
-}
-
-/// A target that the config does not have is a typo. Without a config nobody knows.
-fn check(found: &Found, target: &str) -> anyhow::Result<()> {
-    let Some(config) = &found.config else { return Ok(()) };
-    let known = Known::new("target", config.targets.keys().cloned());
-    known.check(target).with_context(|| format!("looking for it in {}", config.file.display()))
 }

@@ -8,6 +8,11 @@ use anyhow::bail;
 use serde::Serialize;
 use towpath_config::Config;
 use towpath_local::LocalQueue;
+use towpath_operate::known::Groups;
+use towpath_operate::letters::Letters;
+use towpath_operate::place::{Backend, Found};
+use towpath_operate::redact::{self, Redactor};
+use towpath_operate::secret_headers::SecretHeaders;
 use towpath_plugin::digest;
 use towpath_types::message::Message;
 use towpath_types::queue::{Handle, Queue as _, Received};
@@ -15,12 +20,7 @@ use towpath_types::queue::{Handle, Queue as _, Received};
 use super::dlq::with_letters;
 use crate::args::{LetterPlace, Record};
 use crate::event::Event;
-use crate::known::Groups;
-use crate::letters::Letters;
 use crate::output::{Exit, Output};
-use crate::place::{Found, Place};
-use crate::redact::{self, Redactor};
-use crate::secret_headers::SecretHeaders;
 
 /// Where the key of the replacements is.
 const KEY: &str = ".towpath/redact.key";
@@ -118,15 +118,15 @@ impl Recorder<'_> {
             })
         });
         let messages = read.await?.unwrap_or_default();
-        let config = Found::config_of(&self.args.place).await?;
+        let config = self.args.place.wanted().config().await?;
         self.know(config.as_ref(), output);
         messages.iter().try_for_each(|message| self.save(message))
     }
 
     async fn waiting(&mut self, output: &Output) -> anyhow::Result<()> {
-        let found = Found::find(&self.args.place).await?;
+        let found = Found::find(&self.args.place.wanted()).await?;
         self.know(found.config.as_ref(), output);
-        let Place::Local(queues) = &found.place else {
+        let Backend::Local(queues) = &found.backend else {
             bail!("what waits on SQS can only be received, not looked at: use --dead, or --listen beside the ingest");
         };
         let mut after: Option<String> = None;

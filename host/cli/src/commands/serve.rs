@@ -3,23 +3,24 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use towpath_compose::endpoint;
+use towpath_compose::monitor;
+use towpath_compose::server::Guard;
+use towpath_compose::{Station, Supervisor};
 use towpath_config::Secrets;
+use towpath_operate::config;
 use towpath_runtime::health::Health;
 use towpath_runtime::tasks::Tasks;
 use towpath_telemetry::Telemetry;
 use tracing::{info, warn};
 
 use crate::args::Serve;
-use crate::compose::{Station, endpoint_token, load_config};
-use crate::monitor;
 use crate::output::{Exit, Output};
-use crate::server::Guard;
-use crate::supervisor::Supervisor;
 
 pub(super) async fn run(args: Serve, output: &Output, telemetry: Arc<Telemetry>) -> anyhow::Result<Exit> {
     let secrets = Secrets::from_env();
-    let sqs = args.sqs.map(|at| anyhow::Ok((at, endpoint_token(at, &secrets)?))).transpose()?;
-    let mut config = load_config(&args.config, &secrets).await?;
+    let sqs = args.sqs.map(|at| anyhow::Ok((at, endpoint::token(at, &secrets)?))).transpose()?;
+    let mut config = config::load(&args.config.file(), &secrets).await?;
     if let Some(listen) = args.listen {
         config.ingest.listen = listen;
     }

@@ -1,141 +1,20 @@
 //! `status`: targets with their holds and breakers, what waits, and how long already.
 
-use serde::Serialize;
-use towpath_engine::next_try::HELD_CAP;
-use towpath_local::GroupDepth;
+use towpath_operate::place::Found;
+use towpath_operate::status::{Status, Target, status};
 use towpath_types::clock::{Clock, Timestamp};
-use towpath_types::holds::{BreakerReport, Drain, Hold, HoldState};
-use towpath_types::queue::{MAX_RETENTION, QueueLimits};
 
 use crate::args;
-use crate::aws;
 use crate::output::{Exit, Output};
-use crate::place::{Found, Place, Waiting};
-
-/// Everything that is shown.
-#[derive(Serialize)]
-struct Status {
-    targets: Vec<Target>,
-    queue: Option<Waiting>,
-    dead_letters: Waiting,
-    /// The groups with the most messages; SQS cannot tell them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    groups: Option<Vec<GroupDepth>>,
-    /// Why the holds are not known, if they are not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    holds_problem: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Target {
-    name: String,
-    /// `ok`, `held`, `breaker open` or `draining`.
-    state: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hold: Option<Hold>,
-    /// Within how many seconds hosts look at a message again that has waited since the hold began.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    looked_at_within_s: Option<u64>,
-    held_by_config: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    drain: Option<Drain>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    breaker: Option<BreakerReport>,
-}
 
 pub(super) async fn run(args: args::Status, output: &Output) -> anyhow::Result<Exit> {
-    let found = Found::find(&args.place).await?;
-    let (state, reports, holds_problem) = match known(&found).await {
-        Ok((state, reports)) => (state, reports, None),
-        Err(problem) => (HoldState::default(), Vec::new(), Some(format!("{problem:#}"))),
-    };
-    let limits = match state.holds.is_empty() {
-        true => QueueLimits::LOCAL,
-        false => found.limits().await.unwrap_or(QueueLimits::ASSUMED),
-    };
-    let (queue, dead_letters, groups) = match &found.place {
-        Place::Local(queues) => {
-            let waiting = async |queue: &towpath_local::LocalQueue| -> anyhow::Result<Waiting> {
-                let depth = queue.depth().await?;
-                Ok(Waiting {
-                    messages: depth.messages,
-                    invisible: depth.invisible,
-                    groups: Some(depth.groups),
-                    oldest: depth.oldest,
-                })
-            };
-            let groups = queues.events.groups(args.groups).await?;
-            (Some(waiting(&queues.events).await?), waiting(&queues.dead_letters).await?, Some(groups))
-        }
-        Place::Sqs { events, dead_letters } => {
-            let queue = match events {
-                Some(url) => Some(aws::waiting(url).await?),
-                None => None,
-            };
-            (queue, aws::waiting(dead_letters).await?, None)
-        }
-    };
-    let targets = targets(&found, &state, &reports, limits, queue.as_ref());
-    let status = Status { targets, queue, dead_letters, groups, holds_problem };
+    let found = Found::find(&args.place.wanted()).await?;
+    let status = status(&found, args.groups).await?;
     match output.is_json() {
         true => output.json(&status),
         false => show(&status, output),
     }
     Ok(Exit::Done)
-}
-
-async fn known(found: &Found) -> anyhow::Result<(HoldState, Vec<BreakerReport>)> {
-    let holds = found.holds().await?;
-    let state = holds.read().await?;
-    let names = names(found, &state);
-    let reports = holds.reports(&names).await?;
-    Ok((state, reports))
-}
-
-/// The targets of the config, and those that only the holds name.
-fn names(found: &Found, state: &HoldState) -> Vec<String> {
-    let config = found.config.iter().flat_map(|config| config.targets.keys().cloned());
-    let mut names: Vec<String> =
-        config.chain(state.holds.keys().cloned()).chain(state.drains.keys().cloned()).collect();
-    names.sort();
-    names.dedup();
-    names
-}
-
-fn targets(
-    found: &Found,
-    state: &HoldState,
-    reports: &[BreakerReport],
-    limits: QueueLimits,
-    queue: Option<&Waiting>,
-) -> Vec<Target> {
-    let now = Clock::wall().now();
-    let target = |name: String| {
-        let hold = state.hold(&name, now).cloned();
-        let held_by_config = found.target(&name).is_some_and(|target| target.hold);
-        let breaker = reports.iter().find(|report| report.target == name && report.open).cloned();
-        let drain = state.drains.get(&name).copied().filter(|drain| is_going_on(*drain, queue, now));
-        let state_of = match (&hold, held_by_config, &breaker, &drain) {
-            (Some(_), ..) | (_, true, ..) => "held",
-            (_, _, Some(_), _) => "breaker open",
-            (_, _, _, Some(_)) => "draining",
-            _ => "ok",
-        };
-        let within = |hold: &Hold| limits.look_within(now.since(hold.since), HELD_CAP).as_secs();
-        let looked_at_within_s = hold.as_ref().map(within);
-        Target { name, state: state_of, hold, looked_at_within_s, held_by_config, drain, breaker }
-    };
-    names(found, state).into_iter().map(target).collect()
-}
-
-/// Whether messages from before a drain may still wait. Where the queue does not tell how old its oldest message is, as SQS
-/// does not, they may as long as anything waits that SQS would not have forgotten.
-fn is_going_on(drain: Drain, queue: Option<&Waiting>, now: Timestamp) -> bool {
-    match queue {
-        Some(Waiting { oldest: Some(oldest), .. }) => *oldest <= drain.at,
-        Some(Waiting { messages: 0, .. }) => false,
-        _ => now.since(drain.at) < MAX_RETENTION,
-    }
 }
 
 fn show(status: &Status, output: &Output) {

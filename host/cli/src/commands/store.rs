@@ -7,15 +7,15 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 use towpath_config::Secrets;
 use towpath_local::{Compacted, Recovered};
+use towpath_operate::config;
 
 use crate::args::ConfigFile;
-use crate::compose::load_config;
 use crate::output::{Exit, Output};
 
 pub(super) async fn compact(store: Option<PathBuf>, config: &ConfigFile, output: &Output) -> anyhow::Result<Exit> {
     let store = match store {
         Some(store) => store,
-        None => load_config(config, &Secrets::placeholders()).await?.queue.store,
+        None => config::load(&config.file(), &Secrets::placeholders()).await?.queue.store,
     };
     let Compacted { before, after } = tokio::task::spawn_blocking(move || towpath_local::compact(&store)).await??;
     if output.is_json() {

@@ -21,13 +21,13 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use towpath_compose::endpoint as sqs;
+use towpath_compose::server::{Guard, serve};
 use towpath_types::clock::Clock;
 
 use super::FunctionConfig;
 use super::answer::Answer;
-use crate::compose::ENDPOINT_TOKEN;
 use crate::output::{MAX_RELAYED, Output};
-use crate::server::{Guard, serve};
 
 /// How long a function may take to start. Source: Lambda's limit for the init phase.
 const INIT: Duration = Duration::from_secs(10);
@@ -89,7 +89,7 @@ impl Function {
         server.spawn(serve(listener, router, Guard::default(), CancellationToken::new()));
         let mut process = Command::new(bootstrap)
             .env("TOWPATH_CONFIG", config.file())
-            .env(ENDPOINT_TOKEN, &*config.token().expose())
+            .env(sqs::VARIABLE, &*config.token().expose())
             .env("AWS_LAMBDA_RUNTIME_API", format!("http://{address}{base}"))
             .env("AWS_LAMBDA_FUNCTION_NAME", "towpath")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")

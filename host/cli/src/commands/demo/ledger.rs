@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use towpath_compose::Station;
 use towpath_local::{Browsed, LocalQueue};
+use towpath_operate::queues::Queues;
 use towpath_types::dead_letter::DeadLetter;
 
-use crate::compose::{Queues, Station};
 use crate::sss::Call;
 
 /// Everything that was answered 202, in this run or in one that was interrupted, in order.

@@ -1,26 +1,24 @@
 //! `dlq list`, `dlq show`.
 
 use anyhow::Context as _;
-use serde_json::{Value, json};
-use towpath_types::dead_letter::{DEAD_LETTER_ATTRIBUTE, carried_notes};
+use towpath_operate::dlq::filter::Filter;
+use towpath_operate::dlq::list::{self, Listed, Row, Whole};
+use towpath_operate::dlq::one;
+use towpath_operate::letters::Letter;
+use towpath_operate::secret_headers::SecretHeaders;
 use towpath_types::message::webhook;
 
-use super::filter::Filter;
-use super::{interrupted, one, short, shown, with_letters};
+use super::{interrupted, short, shown, with_letters};
 use crate::args::{DlqList, LetterPlace};
-use crate::letters::{Letter, Letters};
 use crate::output::{Exit, Output};
-use crate::place::Found;
-use crate::secret_headers::SecretHeaders;
 
 pub(super) async fn list(args: DlqList, output: &Output) -> anyhow::Result<Exit> {
-    let filter = Filter::new(args.filter, Vec::new());
+    let filter = Filter::new(args.filter.wanted(), Vec::new());
     let limit = args.limit;
-    let listed = with_letters(&args.place, None, |found, letters| Box::pin(collect(found, letters, filter, limit)));
-    let Some((letters, looked_at, all)) = listed.await? else { return Ok(interrupted(output)) };
+    let listed = with_letters(&args.place, None, |found, letters| Box::pin(list::list(found, letters, filter, limit)));
+    let Some(Listed { letters, looked_at, all }) = listed.await? else { return Ok(interrupted(output)) };
     if output.is_json() {
-        let row = |letter: &Letter| json!({ "id": letter.first_id(), "letter_id": letter.id, "group": letter.group, "letter": letter.death });
-        output.json(&letters.iter().map(row).collect::<Vec<Value>>());
+        output.json(&letters.iter().map(Row::of).collect::<Vec<Row<'_>>>());
     } else if letters.is_empty() {
         output.line("no dead letters");
     } else {
@@ -42,30 +40,6 @@ pub(super) async fn list(args: DlqList, output: &Output) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-/// The letters that are wanted, how many were looked at, and about how many there are.
-async fn collect(
-    place: &Found,
-    letters: &mut dyn Letters,
-    mut filter: Filter,
-    limit: usize,
-) -> anyhow::Result<(Vec<Letter>, u64, u64)> {
-    let (mut found, mut looked_at) = (Vec::new(), 0);
-    let all = letters.count().await?;
-    while found.len() < limit {
-        let page = letters.next().await?;
-        if page.is_empty() {
-            break;
-        }
-        looked_at += page.len() as u64;
-        found.extend(page.into_iter().filter(|letter| filter.wants(letter)));
-    }
-    found.truncate(limit);
-    if found.is_empty() {
-        filter.check(place)?;
-    }
-    Ok((found, looked_at, all))
-}
-
 pub(super) async fn show(id: &str, body: bool, place: &LetterPlace, output: &Output) -> anyhow::Result<Exit> {
     let id = id.to_owned();
     let found = with_letters(place, None, |found, letters| {
@@ -84,22 +58,12 @@ pub(super) async fn show(id: &str, body: bool, place: &LetterPlace, output: &Out
 }
 
 fn print(letter: &Letter, secrets: &SecretHeaders, output: &Output) {
-    let webhook = secrets.hidden(webhook(&letter.body, &letter.attributes).unwrap_or_default());
-    let shown = |(name, value): &(String, Vec<u8>)| (name.clone(), shown::readable(value));
-    let headers: Vec<(String, String)> = webhook.headers.iter().map(shown).collect();
-    let (death, notes) = (&letter.death, carried_notes(&letter.attributes));
+    let whole = Whole::of(letter, secrets, shown::readable);
     if output.is_json() {
-        let names = letter.attributes.keys().filter(|name| *name != DEAD_LETTER_ATTRIBUTE);
-        let mut all = json!({
-            "id": letter.first_id(), "letter_id": letter.id, "webhook_id": letter.webhook_id(), "group": letter.group,
-            "letter": death, "notes": notes, "headers": headers, "attributes": names.collect::<Vec<_>>(),
-        });
-        if let Some(all) = all.as_object_mut() {
-            all.extend(shown::field("body", &webhook.body));
-        }
-        output.json(&all);
+        output.json(&whole);
         return;
     }
+    let death = &letter.death;
     let line = |name: &str, value: &str| output.line(format!("{name:<12}{value}"));
     line("id", &death.id);
     line("letter", letter.id.as_str());
@@ -112,7 +76,7 @@ fn print(letter: &Letter, secrets: &SecretHeaders, output: &Output) {
     line("plugin", &format!("{} ({digest})", death.plugin.as_deref().unwrap_or("-")));
     line("sent at", &death.sent_at.to_string());
     line("failed at", &death.failed_at.to_string());
-    for note in &notes {
+    for note in &whole.notes {
         line("edited", &format!("{} by {}: {}", note.at, note.by, note.text));
     }
     for attempt in &death.attempts {
@@ -132,9 +96,9 @@ fn print(letter: &Letter, secrets: &SecretHeaders, output: &Output) {
         output.block("  ", death.stderr.trim_end());
     }
     output.line("");
-    for (name, value) in headers {
+    for (name, value) in &whole.headers {
         output.line(format!("{name}: {value}"));
     }
     output.line("");
-    output.body("  ", &shown::readable(&webhook.body));
+    output.body("  ", &shown::readable(&whole.bytes));
 }

@@ -1,7 +1,5 @@
 //! A body as it is shown: everything that differs looks different.
 
-use serde_json::{Map, Value};
-
 /// Bytes as text; what is not UTF-8 stands as `\xff`.
 pub(super) fn readable(bytes: &[u8]) -> String {
     let chunk = |chunk: std::str::Utf8Chunk<'_>| format!("{}{}", chunk.valid(), chunk.invalid().escape_ascii());
@@ -45,16 +43,6 @@ pub(super) fn lines(text: &str) -> String {
     lines
 }
 
-/// A body as a field of JSON: as text, or, where that would lose something, in base64 under another name.
-pub(super) fn field(name: &str, bytes: &[u8]) -> Map<String, Value> {
-    use base64::Engine as _;
-    let (name, text) = match std::str::from_utf8(bytes) {
-        Ok(text) => (name.to_owned(), text.to_owned()),
-        Err(_) => (format!("{name}_base64"), base64::engine::general_purpose::STANDARD.encode(bytes)),
-    };
-    Map::from_iter([(name, Value::from(text))])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,7 +60,5 @@ mod tests {
     fn bytes_that_are_no_text_are_told_apart() {
         assert_eq!(readable(b"caf\xe9 \xff"), "caf\\xe9 \\xff");
         assert_ne!(readable(b"\xe9"), readable(b"\xff"));
-        assert_eq!(field("body", b"x")["body"], "x");
-        assert_eq!(field("body", b"\xff")["body_base64"], "/w==");
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::Serialize;
+use towpath_compose::engine;
 use towpath_config::{Config, Secrets};
 use towpath_plugin::{COMPONENT, Engine, Plugin};
 
@@ -11,7 +12,6 @@ use super::test::test;
 use super::{build_if_stale, folders, load};
 use crate::args::PluginCheck;
 use crate::case::Update;
-use crate::compose::engine;
 use crate::event::{self, Event};
 use crate::output::{Exit, Output, mark, plain};
 use crate::toolchain;

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use towpath_compose::engine;
+use towpath_operate::verdict::describe;
 
 use super::{build_if_stale, load};
 use crate::args::PluginDiff;
 use crate::case;
-use crate::compose::engine;
 use crate::event::{self, Event};
 use crate::output::{Exit, Output};
 
@@ -28,7 +29,7 @@ pub(super) fn run(args: &PluginDiff, output: &Output) -> anyhow::Result<Exit> {
     for file in event::find(&args.events)? {
         let message = Event::read(&file)?.message(&file)?;
         let verdict = |plugin: &towpath_plugin::Plugin| {
-            let described = case::describe(&plugin.transform(&message, plugin.limits()));
+            let described = describe(&plugin.transform(&message, plugin.limits()));
             described.get("verdict").cloned().unwrap_or_default()
         };
         let (old, new) = (verdict(&old), verdict(&new));

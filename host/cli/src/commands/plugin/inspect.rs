@@ -4,13 +4,13 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use serde::Serialize;
+use towpath_compose::engine;
 use towpath_files::regular;
 use towpath_plugin::{Description, Plugin, digest};
 use towpath_types::artifacts::MAX_COMPONENT;
 use wasmparser::{KnownCustom, Parser, Payload};
 
 use super::{component, load};
-use crate::compose::engine;
 use crate::output::{Exit, Output};
 
 /// The whole review.

@@ -6,11 +6,14 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
+use towpath_compose::{engine, pointers};
 use towpath_config::plugin::Code;
 use towpath_config::registry::{PublicKey, Reference, is_name};
 use towpath_config::{RegistryConfig, RegistryUrl, Secrets, env};
 use towpath_files::private;
 use towpath_files::regular::{self, MAX_KEY};
+use towpath_operate::config;
+use towpath_operate::known::Known;
 use towpath_plugin::{CONTRACT, Plugin, precompile};
 use towpath_registry::{Built, Chosen, Move, PublishError, Registry, Release, SigningKey, TARGETS};
 use towpath_types::artifacts::MAX_COMPONENT;
@@ -19,10 +22,8 @@ use towpath_types::clock::Clock;
 use super::check::check;
 use super::{build_if_stale, check_folder, component, is_plugin, load};
 use crate::args::{ConfigFile, PluginPublish, RegistryPlace, Signing};
-use crate::compose::{config_file, engine, load_config};
-use crate::known::Known;
+use crate::case;
 use crate::output::{Broken, Exit, Output};
-use crate::{case, pointers};
 
 /// What was published.
 #[derive(Serialize)]
@@ -87,9 +88,9 @@ struct Place {
 
 /// The registry of this option, or that of the config. Also of the one that the option names hosts take only what the config says.
 async fn place(to: Option<RegistryUrl>, option: &str, args: &ConfigFile) -> anyhow::Result<Place> {
-    let config = match to.is_none() || args.config.is_some() || config_file(args).is_file() {
+    let config = match to.is_none() || args.config.is_some() || args.file().is_file() {
         true => {
-            let config = load_config(args, &Secrets::placeholders()).await;
+            let config = config::load(&args.file(), &Secrets::placeholders()).await;
             Some(config.with_context(|| format!("finding the registry: {option} names it"))?)
         }
         false => None,

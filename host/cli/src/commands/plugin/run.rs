@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use serde_json::json;
+use towpath_files::regular::{self, MAX_EVENT};
 
 use super::{build_if_stale, load};
-use towpath_files::regular::{self, MAX_EVENT};
+use towpath_compose::engine;
+use towpath_operate::verdict::describe;
 
 use crate::args::PluginRun;
 use crate::case;
-use crate::compose::engine;
 use crate::event::Event;
 use crate::output::{Exit, Output};
 
@@ -26,7 +27,7 @@ pub(super) fn run(args: &PluginRun, output: &Output) -> anyhow::Result<Exit> {
     let fault = transformed.verdict.as_ref().err();
     let trace = fault.map(|fault| fault.trace.clone()).unwrap_or_default();
     if output.is_json() {
-        let mut shown = case::describe(&transformed);
+        let mut shown = describe(&transformed);
         if let Some(shown) = shown.as_object_mut() {
             shown.insert("time_ms".to_owned(), json!(time.as_secs_f64() * 1_000.0));
             shown.insert("printed".to_owned(), json!(transformed.printed));
@@ -34,7 +35,7 @@ pub(super) fn run(args: &PluginRun, output: &Output) -> anyhow::Result<Exit> {
         }
         output.json(&shown);
     } else {
-        let verdict = case::describe(&transformed).get("verdict").cloned().unwrap_or_default();
+        let verdict = describe(&transformed).get("verdict").cloned().unwrap_or_default();
         output.lines(&case::pretty(&verdict));
         if !trace.is_empty() {
             output.line("");

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use console::Style;
+use towpath_compose::engine;
 use towpath_plugin::Engine;
 
 use super::{build_if_stale, built, folders, load};
 use crate::args::PluginTest;
 use crate::case::{self, Ended, Update};
-use crate::compose::engine;
 use crate::junit::{self, Row};
 use crate::output::{Exit, Output, mark, plain};
 use crate::toolchain::{Language, is_source};

@@ -11,14 +11,13 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use towpath_compose::server::{self, Guard};
+use towpath_compose::signals;
 use towpath_types::clock::Clock;
 use towpath_types::message::Message;
 
 use super::Recorder;
 use crate::output::Output;
-use crate::place::Found;
-use crate::server::{self, Guard};
-use crate::signals;
 
 /// How long answers may take to get out at the end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -58,7 +57,7 @@ impl Recorder<'_> {
     /// Takes what is posted until there is enough, or Ctrl-C. Whoever hands on does so until Ctrl-C: events come through
     /// here.
     pub(super) async fn listen(&mut self, address: SocketAddr, output: &Output) -> anyhow::Result<()> {
-        let config = Found::config_of(&self.args.place).await?;
+        let config = self.args.place.wanted().config().await?;
         self.know(config.as_ref(), output);
         if !address.ip().is_loopback() {
             output.note(

@@ -1,0 +1,96 @@
+//! A host over queues of SQS on a server, for `poll`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use towpath_config::Config;
+use towpath_deliver::holds::{MEMORY, Watched};
+use towpath_engine::pipeline::Pipeline;
+use towpath_engine::poll::{self, Options};
+use towpath_operate::aws;
+use towpath_registry::Watch;
+use towpath_types::clock::Clock;
+use towpath_types::queue::Queue;
+
+use crate::parts::Parts;
+use crate::plugins::engine;
+use crate::pointers;
+use crate::supervisor::Supervisor;
+
+/// How a queue is polled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Polling {
+    /// How many receive at the same time; each works on `queue.concurrency` groups.
+    pub workers: usize,
+    /// How long one receive waits.
+    pub wait: Duration,
+    /// How long messages stand still after this process was killed.
+    pub visibility: Duration,
+}
+
+/// A host over queues of SQS, put together and not yet started.
+pub struct Poller {
+    /// The URL of the queue.
+    pub url: String,
+    /// The line.
+    pub pipeline: Arc<Pipeline>,
+    queue: Arc<dyn Queue>,
+    watch: Option<Arc<Watch>>,
+    options: Options,
+    workers: usize,
+}
+
+impl Poller {
+    /// Puts the parts together. Fails if the queues do not answer, or do not let messages wait.
+    pub async fn new(config: Config, polling: Polling) -> anyhow::Result<Poller> {
+        let (Some(url), Some(dead_letter_url)) = (&config.queue.url, &config.queue.dead_letter_url) else {
+            bail!(
+                "{} names no SQS queue: add queue.url and queue.dead_letter_url, or run `towpath serve`",
+                config.file.display()
+            );
+        };
+        let (url, clock) = (url.clone(), Clock::wall());
+        let queue = aws::queue(&url).await?;
+        let limits = queue.limits().await.with_context(|| format!("asking the queue {url}"))?;
+        if let Some(problem) = limits.problem().filter(|_| limits.cannot_last()) {
+            bail!("the queue {url} does not let messages wait: {problem}");
+        }
+        let dead_letters = aws::queue(dead_letter_url).await?;
+        let holds = match config.holds.clone() {
+            Some(url) => Some(Watched::new(aws::holds(url).await?, MEMORY, clock)),
+            None => None,
+        };
+        let Polling { workers, wait, visibility } = polling;
+        let concurrency = config.queue.concurrency;
+        let options = Options { concurrency, wait, visibility, clock };
+        let sequences = pointers::of_host(&config)?;
+        let parts = Parts::new(engine(concurrency * workers)?, config, sequences, holds, clock).await?;
+        let (pipeline, watch) = parts.pipeline(dead_letters, queue.name().to_owned());
+        pipeline.limits.set(limits);
+        let (pipeline, watch) = (Arc::new(pipeline), watch.map(Arc::new));
+        Ok(Poller { url, pipeline, queue, watch, options, workers })
+    }
+
+    /// Starts receiving; it ends when the host stops.
+    pub fn start(&self, host: &mut Supervisor) {
+        self.watch_limits(host);
+        if let Some(watch) = self.watch.clone() {
+            host.watch_registry(watch);
+        }
+        for _ in 0..self.workers {
+            let (queue, pipeline, health) =
+                (Arc::clone(&self.queue), Arc::clone(&self.pipeline), Arc::clone(&host.health));
+            let stop = host.stop.clone();
+            host.tasks.spawn_fallible("pipeline", poll::run(queue, pipeline, self.options, health, stop));
+        }
+    }
+
+    /// Waits follow the limits of the queue, also after they are changed.
+    fn watch_limits(&self, host: &mut Supervisor) {
+        let (queue, pipeline, stop) = (Arc::clone(&self.queue), Arc::clone(&self.pipeline), host.stop.clone());
+        host.tasks.spawn("queue limits", async move {
+            stop.run_until_cancelled(pipeline.limits.watch(&*queue)).await;
+        });
+    }
+}

@@ -1,0 +1,187 @@
+//! A host with a store on one machine, for `serve` and `dev`: store, queues, plugins, pipeline, ingest.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::net::TcpListener;
+use towpath_config::{Config, IngestConfig, Secret};
+use towpath_deliver::holds::Watched;
+use towpath_engine::pipeline::Pipeline;
+use towpath_engine::poll;
+use towpath_intake::{Ingest, router};
+use towpath_local::LocalQueue;
+use towpath_metrics::{self as metrics, Stored};
+use towpath_operate::note_keys;
+use towpath_operate::queues::{EVENTS, Queues, STORY};
+use towpath_plugin::Engine;
+use towpath_registry::Watch;
+use towpath_runtime::health::Health;
+use towpath_telemetry::Telemetry;
+use towpath_types::clock::Clock;
+use towpath_types::queue::Queue as _;
+use tracing::info;
+
+use crate::parts::Parts;
+use crate::plugins::engine;
+use crate::server::{self, Guard, HostName};
+use crate::supervisor::Supervisor;
+use crate::{endpoint, pointers, upkeep};
+
+/// The label of the dead letters in metrics.
+const DEAD_LETTERS_LABEL: &str = "dead-letters";
+
+/// How long holds of the store that were read count: a hold or a resume is felt after this.
+const HOLDS_MEMORY_HERE: Duration = Duration::from_secs(1);
+
+/// Everything that runs on one machine, put together and not yet started.
+pub struct Station {
+    /// What runs plugins.
+    pub engine: Engine,
+    /// The queues of its store.
+    pub queues: Queues,
+    /// The line.
+    pub pipeline: Arc<Pipeline>,
+    /// The front door.
+    pub ingest: Arc<Ingest>,
+    watch: Option<Arc<Watch>>,
+    listen: IngestConfig,
+    keep_dead_letters: Option<Duration>,
+    concurrency: usize,
+    health: Arc<Health>,
+    guard: Guard,
+}
+
+impl Station {
+    /// Puts the parts together. Ingest is ready while `health` says so. What listens is called by these names, too.
+    pub async fn new(config: Config, names: &[HostName], health: Arc<Health>) -> anyhow::Result<Station> {
+        if config.queue.url.is_some() {
+            bail!(
+                "{} names an SQS queue: serve and dev run the local one; leave url and dead_letter_url out",
+                config.file.display()
+            );
+        }
+        let queues = Queues::open(&config.queue.store).await?;
+        let clock = Clock::wall();
+        let holds = Watched::new(Arc::new(queues.events.store().clone()), HOLDS_MEMORY_HERE, clock);
+        let (listen, concurrency) = (config.ingest.clone(), config.queue.concurrency);
+        let keep_dead_letters = config.keep_dead_letters;
+        let sequences = pointers::of_host(&config)?;
+        let mut parts = Parts::new(engine(concurrency)?, config, sequences, Some(holds), clock).await?;
+        parts.note_keys = note_keys::of_store(queues.events.store(), parts.note_keys).await?;
+        let (engine, routes) = (parts.engine.clone(), parts.routes.clone());
+        let (pipeline, watch) = parts.pipeline(Arc::new(queues.dead_letters.clone()), EVENTS.to_owned());
+        pipeline.limits.set(queues.events.limits().await?);
+        let ingest = Ingest::new(routes, Arc::new(queues.events.clone()), listen.body_limit);
+        let ingest = ingest.ready_with(Arc::clone(&health)).keeping_refused(Arc::new(queues.refused.clone()));
+        let ingest = Arc::new(ingest);
+        let (pipeline, watch) = (Arc::new(pipeline), watch.map(Arc::new));
+        let guard = Guard::of(names);
+        Ok(Station { engine, queues, pipeline, ingest, watch, listen, keep_dead_letters, concurrency, health, guard })
+    }
+
+    /// Starts ingest and pipeline; both end when the host stops. Returns the address it listens on.
+    pub async fn start(&self, host: &mut Supervisor) -> anyhow::Result<SocketAddr> {
+        let address = self.start_ingest(host).await?;
+        let options = poll::Options { concurrency: self.concurrency, ..poll::Options::default() };
+        let queue = Arc::new(self.queues.events.clone());
+        let (pipeline, health) = (Arc::clone(&self.pipeline), Arc::clone(&self.health));
+        host.tasks.spawn_fallible("pipeline", poll::run(queue, pipeline, options, health, host.stop.clone()));
+        if let Some(watch) = self.watch.clone() {
+            host.watch_registry(watch);
+        }
+        Ok(address)
+    }
+
+    /// Shows what is stored to those who read metrics.
+    pub fn show_stored(&self) {
+        let queues = self.queues.clone();
+        metrics::show_stored(move || {
+            let queues =
+                [("events", &queues.events), (DEAD_LETTERS_LABEL, &queues.dead_letters), ("refused", &queues.refused)];
+            queues.into_iter().filter_map(|(label, queue)| stored(label, queue)).collect()
+        });
+    }
+
+    /// Keeps the story of messages beside the store, for `towpath tail` and `towpath trace`.
+    pub fn keep_story(&self, telemetry: &Telemetry) -> anyhow::Result<()> {
+        let file = self.queues.events.store().file().with_file_name(STORY);
+        telemetry.story.open(&file).with_context(|| format!("opening {}", file.display()))
+    }
+
+    /// Starts ingest alone, for a pipeline that runs elsewhere.
+    pub async fn start_ingest(&self, host: &mut Supervisor) -> anyhow::Result<SocketAddr> {
+        let listen = self.listen.listen;
+        let listener = TcpListener::bind(listen).await;
+        let listener = listener.with_context(|| {
+            format!("listening on {listen}: is another towpath running there? --listen takes another address")
+        })?;
+        let address = listener.local_addr().context("listening")?;
+        let router = router(Arc::clone(&self.ingest), &self.listen.prefix);
+        let guard = self.guard.clone().for_any_host().for_pages_of(&self.listen.allow_origins);
+        host.tasks.spawn("ingest", server::serve(listener, router, guard, host.stop.clone()));
+        host.tasks.spawn("upkeep", upkeep::run(self.queues.clone(), self.keep_dead_letters, host.stop.clone()));
+        let prefix = &self.listen.prefix;
+        info!(address = %address, prefix, "listening");
+        Ok(address)
+    }
+
+    /// Offers the queues of the store to clients of SQS until the host stops. Returns the address.
+    pub async fn start_sqs(
+        &self,
+        at: SocketAddr,
+        token: Option<Secret>,
+        host: &mut Supervisor,
+    ) -> anyhow::Result<SocketAddr> {
+        endpoint::start(&self.queues, self.guard.clone(), at, token, host).await
+    }
+}
+
+/// What is stored in a queue; nothing if it cannot be read.
+fn stored(label: &'static str, queue: &LocalQueue) -> Option<Stored> {
+    let standing = queue.standing().ok()?;
+    let oldest = standing.oldest.map(|oldest| queue.store().now().since(oldest));
+    let letters = standing.letters.into_iter().filter(|_| label == DEAD_LETTERS_LABEL);
+    let letters = letters.map(|letter| (letter.route, letter.reason, letter.messages)).collect();
+    Some(Stored { queue: label, messages: standing.messages, oldest, letters })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
+    use tempfile::TempDir;
+    use tower::ServiceExt as _;
+    use towpath_config::Secrets;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn ingest_is_not_ready_once_the_pipeline_gets_nothing_from_its_store() {
+        let folder = TempDir::new().expect("folder");
+        let text = "[ingest]\nlisten = \"127.0.0.1:0\"\n";
+        let file = folder.path().join("towpath.toml");
+        let config = Config::parse(text, &file, &Secrets::of([])).expect("config");
+        let mut host = Supervisor::new();
+        let station = Station::new(config, &[], Arc::clone(&host.health)).await.expect("station");
+        station.start(&mut host).await.expect("ingest");
+        let (stop, store) = (host.stop.clone(), station.queues.events.store().file().to_owned());
+        let front = router(Arc::clone(&station.ingest), "/hooks");
+        let ready = async || {
+            let request = Request::get("/readyz").body(Body::empty()).expect("request");
+            front.clone().oneshot(request).await.expect("infallible").status()
+        };
+        let looked = async {
+            assert_eq!(ready().await, StatusCode::OK);
+            let store = rusqlite::Connection::open(store).expect("store");
+            store.execute_batch("ALTER TABLE groups RENAME TO gone").expect("renamed");
+            while ready().await == StatusCode::OK {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            stop.cancel();
+        };
+        let (ended, ()) = tokio::join!(host.run(), looked);
+        assert!(ended.is_ok(), "{ended:?}");
+    }
+}

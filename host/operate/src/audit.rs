@@ -1,0 +1,136 @@
+//! Who did what to dead letters, and why: a line of JSON each, written before it is done. A letter that is
+//! dropped or edited stands there whole, as it was.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use towpath_config::env;
+use towpath_files::private;
+use towpath_types::clock::{Clock, Timestamp};
+use towpath_types::dead_letter::DeadLetter;
+use towpath_types::queue::{Attributes, GroupId, MessageId};
+
+use crate::letters::Letter;
+use crate::place::{Backend, Found};
+use crate::secret_headers::SecretHeaders;
+
+/// One line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// `edit`, `drop` or `redrive`.
+    pub action: String,
+    /// `retention` for what a rule of the config did; absent for what somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The letter's id in the dead-letter queue.
+    pub id: MessageId,
+    /// The letter's group.
+    pub group: GroupId,
+    /// Why, in the operator's words.
+    pub note: String,
+    /// Whether the letter was never verified and the operator passed `--accept-unverified`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub accepted_unverified: bool,
+    /// Why the letter was there.
+    pub letter: DeadLetter,
+    /// The body as it was; absent for a redrive, which changes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The attributes as they were, with the body.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
+}
+
+impl Entry {
+    /// As it may be shown: in the file the letter is whole.
+    pub fn hidden(self, secrets: &SecretHeaders) -> Entry {
+        let secrets = secrets.clone().and(self.letter.secret_header.as_deref());
+        let body = self.body.map(|body| secrets.hidden_in_body(body));
+        Entry { body, attributes: secrets.hidden_in_attributes(self.attributes), ..self }
+    }
+
+    fn new(action: &str, note: &str, letter: &Letter, whole: bool) -> Entry {
+        Entry {
+            at: Clock::wall().now(),
+            by: by(),
+            action: action.to_owned(),
+            reason: None,
+            id: letter.id.clone(),
+            group: letter.group.clone(),
+            note: note.to_owned(),
+            accepted_unverified: action == "edit" && !letter.death.is_verified(),
+            letter: letter.death.clone(),
+            body: whole.then(|| letter.body.clone()),
+            attributes: if whole { letter.attributes.clone() } else { Attributes::new() },
+        }
+    }
+}
+
+/// The file: in the folder of a local store, or in `.towpath` here for a queue of SQS.
+pub struct Audit(PathBuf);
+
+impl Audit {
+    /// That of a place.
+    pub fn of(found: &Found) -> Audit {
+        let folder = match &found.backend {
+            Backend::Local(queues) => queues.events.store().file().parent().map(PathBuf::from).unwrap_or_default(),
+            Backend::Sqs { .. } => PathBuf::from(".towpath"),
+        };
+        Audit::in_folder(&folder)
+    }
+
+    /// That of the store in this folder.
+    pub fn in_folder(folder: &Path) -> Audit {
+        Audit(folder.join("audit.jsonl"))
+    }
+
+    /// Writes an entry to the disk. What cannot be written down is not done.
+    pub fn write(&self, action: &str, note: &str, letter: &Letter) -> anyhow::Result<()> {
+        // A redrive of thousands is not synced line by line: nothing of it is lost that is not in a queue.
+        let whole = action != "redrive";
+        self.append(&[Entry::new(action, note, letter, whole)], whole)
+    }
+
+    /// Writes down that these letters are removed because this rule of the config says so.
+    pub fn retention(&self, rule: &str, letters: &[Letter]) -> anyhow::Result<()> {
+        let entry = |letter| Entry {
+            by: "towpath".to_owned(),
+            reason: Some("retention".to_owned()),
+            ..Entry::new("drop", rule, letter, true)
+        };
+        self.append(&letters.iter().map(entry).collect::<Vec<_>>(), true)
+    }
+
+    fn append(&self, entries: &[Entry], sync: bool) -> anyhow::Result<()> {
+        let line = |entry| serde_json::to_string(entry).unwrap_or_default() + "\n";
+        let text: String = entries.iter().map(line).collect();
+        let write = || {
+            let (folder, new) = (self.0.parent().unwrap_or(Path::new(".")), !self.0.exists());
+            private::make_folder(folder)?;
+            let mut file = private::append(&self.0)?;
+            file.write_all(text.as_bytes())?;
+            if sync {
+                file.sync_data()?;
+            }
+            if new { private::sync_folder(folder) } else { Ok(()) }
+        };
+        write().with_context(|| format!("writing {}; nothing was done", self.0.display()))
+    }
+
+    /// All entries, oldest first.
+    pub fn read(&self) -> anyhow::Result<Vec<Entry>> {
+        let text = private::read(&self.0).with_context(|| format!("reading {}", self.0.display()))?;
+        Ok(text.unwrap_or_default().lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    }
+}
+
+/// Who runs this.
+pub fn by() -> String {
+    env::user().unwrap_or_else(|| "unknown".to_owned())
+}

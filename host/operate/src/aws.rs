@@ -1,0 +1,76 @@
+//! What the commands need of AWS.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use towpath_aws::{S3Holds, SqsQueue, client, config, logs};
+use towpath_config::{Config, S3Url};
+use towpath_types::clock::Clock;
+use towpath_types::holds::Holds;
+use towpath_types::queue::Queue;
+use towpath_verify::note_keys::NoteKeys;
+
+use crate::story::Entry;
+use crate::waiting::Waiting;
+
+/// The queue with this URL; fails if it does not answer.
+pub async fn queue(url: &str) -> anyhow::Result<Arc<dyn Queue>> {
+    let queue = SqsQueue::new(client::sqs(url).await, url);
+    queue.depth().await.with_context(|| format!("asking the queue {url}"))?;
+    Ok(Arc::new(queue))
+}
+
+/// How much waits in a queue.
+pub async fn waiting(url: &str) -> anyhow::Result<Waiting> {
+    let queue = SqsQueue::new(client::sqs(url).await, url);
+    let depth = queue.depth().await.with_context(|| format!("asking the queue {url}"))?;
+    let messages = depth.visible + depth.invisible + depth.delayed;
+    Ok(Waiting { messages, invisible: depth.invisible, groups: None, oldest: None })
+}
+
+/// The holds in this object.
+pub async fn holds(url: S3Url) -> anyhow::Result<Arc<dyn Holds>> {
+    Ok(Arc::new(S3Holds::new(client::s3().await, url)))
+}
+
+/// The text of a config, which may be in S3.
+pub async fn read_config(place: &Path) -> anyhow::Result<String> {
+    Ok(config::read(place).await?)
+}
+
+/// What proves operators' notes: the secrets of `dead_letters.note_key`, and no others.
+pub async fn note_keys(config: &Config) -> anyhow::Result<NoteKeys> {
+    let names = &config.note_key_names;
+    if names.is_empty() {
+        return Ok(NoteKeys::default());
+    }
+    let secrets = config::secrets(config, names).await;
+    NoteKeys::of(names, &secrets).map_err(anyhow::Error::msg).context("reading dead_letters.note_key")
+}
+
+/// Log groups of CloudWatch.
+pub struct Logs(logs::Logs);
+
+impl Logs {
+    /// These groups, from so long ago on.
+    pub async fn of(groups: Vec<String>, back: Duration) -> anyhow::Result<Logs> {
+        Ok(Logs(logs::Logs::of(groups, Clock::wall().now() - back).await))
+    }
+
+    /// What hosts logged since the last time.
+    pub async fn of_hosts(&mut self) -> anyhow::Result<Vec<Entry>> {
+        self.entries(logs::OF_HOSTS).await
+    }
+
+    /// What they logged about one message.
+    pub async fn about(&mut self, id: &str) -> anyhow::Result<Vec<Entry>> {
+        self.entries(&logs::about(id)).await
+    }
+
+    async fn entries(&mut self, pattern: &str) -> anyhow::Result<Vec<Entry>> {
+        let lines = self.0.next(pattern).await?;
+        Ok(lines.into_iter().filter_map(|line| Some(Entry::read(&line.text)?.at(|| line.at.to_string()))).collect())
+    }
+}

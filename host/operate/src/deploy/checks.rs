@@ -1,0 +1,297 @@
+//! What must hold of a deployment, each with the cure. Rules: `terraform/README.md`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use towpath_aws::limits;
+use towpath_aws::operate::{Alarm, Function, Mapping};
+use towpath_config::Config;
+use towpath_plugin::WASMTIME;
+use towpath_registry::Release;
+
+/// What is deployed.
+pub(super) struct Deployed {
+    /// Where the config was read from.
+    pub(super) config_at: String,
+    pub(super) queue: BTreeMap<String, String>,
+    pub(super) dead_letters: BTreeMap<String, String>,
+    pub(super) mappings: Vec<Mapping>,
+    pub(super) function: Option<Function>,
+    /// What the function says of itself, or why it does not.
+    pub(super) about: Option<Result<Value, String>>,
+    pub(super) alarms: Vec<Alarm>,
+    pub(super) released: Vec<Released>,
+}
+
+/// What the registry has of a plugin.
+pub(super) struct Released {
+    pub(super) plugin: String,
+    pub(super) optional: bool,
+    pub(super) found: Result<Release, String>,
+}
+
+/// One check.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// What was looked at.
+    pub check: &'static str,
+    /// What is not as it must be, with the cure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// The host must answer this long before an invocation ends.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// What is left for headers in a message.
+const HEADERS: u64 = 24 * 1024;
+
+/// Does everything that the config needs hold?
+pub(super) fn all(config: &Config, deployed: &Deployed) -> Vec<Row> {
+    let checks: [(&'static str, Vec<String>); 6] = [
+        ("queue", queue(config, deployed)),
+        ("dead-letter queue", dead_letters(deployed)),
+        ("mapping", mapping(deployed)),
+        ("function", function(config, deployed)),
+        ("plugins", plugins(deployed)),
+        ("alarms", alarms(config, deployed)),
+    ];
+    let row = |(check, problems): (_, Vec<String>)| {
+        let problem = (!problems.is_empty()).then(|| problems.join("; "));
+        Row { check, problem }
+    };
+    checks.into_iter().map(row).collect()
+}
+
+fn number(attributes: &BTreeMap<String, String>, name: &str) -> u64 {
+    attributes.get(name).and_then(|value| value.parse().ok()).unwrap_or_default()
+}
+
+fn queue(config: &Config, deployed: &Deployed) -> Vec<String> {
+    let attributes = &deployed.queue;
+    let mut problems = Vec::new();
+    let is = |name: &str, wanted: &str| attributes.get(name).is_some_and(|value| value == wanted);
+    if !is("FifoQueue", "true") {
+        problems.push("it is no FIFO queue: order needs one".to_owned());
+    }
+    let timeout =
+        deployed.function.as_ref().map_or(0, |function| u64::try_from(function.timeout_s).unwrap_or_default());
+    let visibility = number(attributes, "VisibilityTimeout");
+    if visibility < 6 * timeout {
+        problems.push(format!(
+            "its visibility timeout is {visibility} s: a batch comes again while it is worked on; set at least {} s, \
+            six times the function's timeout",
+            6 * timeout
+        ));
+    }
+    let largest = number(attributes, "MaximumMessageSize");
+    // In base64, with headers. Source: the envelope.
+    let needed = (config.ingest.body_limit as u64 + HEADERS) / 3 * 4;
+    if needed > largest {
+        problems.push(format!(
+            "its messages hold {largest} bytes, a body of ingest.body_limit needs {needed}: lower the limit, or raise \
+            MaximumMessageSize"
+        ));
+    }
+    let longest = config.routes.iter().map(|route| route.max_age).max().unwrap_or_default();
+    let limits = limits(|name| attributes.get(name).map(String::as_str));
+    if limits.last_call() < longest {
+        problems.push(format!(
+            "it deletes messages after {} s, a route's max_age is {} s: what waits would be a dead letter before that; set \
+            MessageRetentionPeriod to 1209600",
+            limits.retention.as_secs(),
+            longest.as_secs()
+        ));
+    }
+    let redrive: Value =
+        attributes.get("RedrivePolicy").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let target = redrive.get("deadLetterTargetArn").and_then(Value::as_str);
+    if target.is_none() || target != deployed.dead_letters.get("QueueArn").map(String::as_str) {
+        problems.push(
+            "its redrive policy does not name the config's dead-letter queue: an unreadable record would come for ever"
+                .to_owned(),
+        );
+    }
+    problems.extend(limits.problem());
+    problems
+}
+
+fn dead_letters(deployed: &Deployed) -> Vec<String> {
+    let attributes = &deployed.dead_letters;
+    let mut problems = Vec::new();
+    if attributes.get("FifoQueue").is_none_or(|value| value != "true") {
+        problems.push("it is no FIFO queue: that of a FIFO queue must be one".to_owned());
+    }
+    problems.extend(smaller(&deployed.queue, attributes));
+    let retention = number(attributes, "MessageRetentionPeriod");
+    if retention < 4 * 24 * 3600 {
+        problems.push(format!("it forgets letters after {retention} s: set at least 345600, four days"));
+    }
+    problems
+}
+
+/// A message and what is said of its death must fit into the dead-letter queue, or the message blocks its group.
+fn smaller(queue: &BTreeMap<String, String>, dead_letters: &BTreeMap<String, String>) -> Option<String> {
+    let (queue, dead) = (number(queue, "MaximumMessageSize"), number(dead_letters, "MaximumMessageSize"));
+    (dead < queue).then(|| {
+        format!(
+            "its messages hold {dead} bytes, the queue's {queue}: a message that is larger dead cannot be stored, and blocks \
+            its group; raise MaximumMessageSize to {queue} at least"
+        )
+    })
+}
+
+fn mapping(deployed: &Deployed) -> Vec<String> {
+    let [mapping] = deployed.mappings.as_slice() else {
+        return vec![match deployed.mappings.len() {
+            0 => "nothing takes messages from the queue: is the function deployed?".to_owned(),
+            many => format!("{many} functions take messages from the queue: each gets a part; leave one"),
+        }];
+    };
+    let mut problems = Vec::new();
+    if !mapping.partial_responses {
+        problems.push(
+            "ReportBatchItemFailures is not on: MESSAGES THAT THE HOST GIVES BACK ARE DELETED; pause it now, and set \
+            function_response_types"
+                .to_owned(),
+        );
+    }
+    if mapping.filters > 0 {
+        problems.push(format!("it has {} filters, which delete what they do not match: remove them", mapping.filters));
+    }
+    if mapping.window_s > 0 {
+        problems.push(format!("it collects messages for {} s: a FIFO queue takes no window", mapping.window_s));
+    }
+    if mapping.state != "Enabled" {
+        problems.push(format!("it is {}: messages wait; `towpath resume` lets it go on", mapping.state));
+    }
+    let reserved = deployed.function.as_ref().and_then(|function| function.reserved_concurrency);
+    match (mapping.maximum_concurrency, reserved) {
+        (Some(most), Some(reserved)) if reserved < most => problems.push(format!(
+            "it runs {most} invocations, {reserved} are reserved for the function: throttled batches count as received"
+        )),
+        _ => {}
+    }
+    problems
+}
+
+fn function(config: &Config, deployed: &Deployed) -> Vec<String> {
+    let Some(function) = &deployed.function else { return vec!["there is none".to_owned()] };
+    let mut problems = Vec::new();
+    if function.runtime != "provided.al2023" {
+        problems.push(format!("its runtime is {:?}: the host needs provided.al2023", function.runtime));
+    }
+    let plugin = config.plugins.values().map(|plugin| plugin.limits.timeout).max().unwrap_or_default();
+    let target = config.targets.values().map(|target| target.timeout).max().unwrap_or_default();
+    let needed = plugin + target + MARGIN;
+    if u64::try_from(function.timeout_s).unwrap_or_default() < needed.as_secs() {
+        problems.push(format!(
+            "its timeout is {} s, one message may take {} s (plugin {} s, target {} s): raise it, and the queue's visibility \
+            timeout with it",
+            function.timeout_s,
+            needed.as_secs(),
+            plugin.as_secs(),
+            target.as_secs()
+        ));
+    }
+    match function.variables.get("TOWPATH_CONFIG") {
+        Some(at) if deployed.config_at.starts_with("s3://") && *at != deployed.config_at => {
+            problems.push(format!("it reads {at}, this is {}: which one is meant?", deployed.config_at));
+        }
+        _ => {}
+    }
+    let secrets: Vec<&str> =
+        function.variables.keys().filter(|name| name.starts_with("TOWPATH_SECRET_")).map(String::as_str).collect();
+    if !secrets.is_empty() {
+        problems.push(format!("{} stand in its environment: put them into Secrets Manager", secrets.join(", ")));
+    }
+    match &deployed.about {
+        Some(Ok(about)) => problems.extend(about_host(about)),
+        Some(Err(problem)) => problems.push(problem.clone()),
+        None => {}
+    }
+    problems
+}
+
+fn about_host(about: &Value) -> Vec<String> {
+    let says = |key: &str| about.get(key).and_then(Value::as_str).unwrap_or("nothing").to_owned();
+    let mut problems = Vec::new();
+    let (host, wasmtime) = (says("towpath"), says("wasmtime"));
+    if host != env!("CARGO_PKG_VERSION") {
+        problems.push(format!(
+            "it is towpath {host}, this is {}: publish plugins with the host's version, or deploy this one",
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
+    if wasmtime != WASMTIME {
+        problems.push(format!(
+            "it runs wasmtime {wasmtime}, this towpath compiles for {WASMTIME}: it would refuse what is published from here"
+        ));
+    }
+    problems
+}
+
+fn plugins(deployed: &Deployed) -> Vec<String> {
+    let running: BTreeMap<&str, &str> = match &deployed.about {
+        Some(Ok(about)) => {
+            let plugins = about.get("plugins").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            plugins
+                .iter()
+                .filter_map(|plugin| Some((plugin.get("name")?.as_str()?, plugin.get("digest")?.as_str()?)))
+                .collect()
+        }
+        _ => BTreeMap::new(),
+    };
+    let mut problems = Vec::new();
+    for Released { plugin, optional, found } in &deployed.released {
+        match found {
+            Err(problem) if !optional => problems.push(format!("{plugin}: {problem}")),
+            Err(_) => {}
+            Ok(release) => {
+                let other = release.builds.iter().find(|build| build.wasmtime != WASMTIME);
+                if let Some(build) = other {
+                    problems.push(format!(
+                        "{plugin}: {} is compiled for wasmtime {}: publish it again",
+                        release.version, build.wasmtime
+                    ));
+                }
+                match running.get(plugin.as_str()) {
+                    Some(digest) if *digest != release.wasm_sha256 => problems.push(format!(
+                        "{plugin}: {} is released, the host runs another build: its log says why it keeps it, or it has not \
+                        looked yet (30 s)",
+                        release.version
+                    )),
+                    _ => {}
+                }
+            }
+        }
+    }
+    problems
+}
+
+/// An alarm that tells later than this is none: there may be another one that tells what has lasted for days.
+const SOON_S: i64 = 3600;
+
+fn alarms(config: &Config, deployed: &Deployed) -> Vec<String> {
+    let name =
+        |url: &Option<String>| url.as_deref().and_then(|url| url.rsplit('/').next()).unwrap_or_default().to_owned();
+    let (queue, dead) = (name(&config.queue.url), name(&config.queue.dead_letter_url));
+    let function = deployed.function.as_ref().map(|function| function.name.clone()).unwrap_or_default();
+    let wanted = [
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", &dead, "dead letters"),
+        ("AWS/SQS", "ApproximateAgeOfOldestMessage", &queue, "the age of the oldest message"),
+        ("AWS/Lambda", "Errors", &function, "errors of the function"),
+        ("AWS/Lambda", "Throttles", &function, "throttles of the function"),
+    ];
+    let missing = wanted.into_iter().filter(|(namespace, metric, of, _)| {
+        !deployed.alarms.iter().any(|alarm| {
+            alarm.namespace == *namespace
+                && alarm.metric == *metric
+                && alarm.after_s <= SOON_S
+                && alarm.of.iter().any(|value| value == *of)
+        })
+    });
+    missing.map(|(.., what)| format!("no alarm watches {what}")).collect()
+}

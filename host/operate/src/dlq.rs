@@ -1,0 +1,40 @@
+//! What is done about letters. Looking changes nothing but, on SQS, a count.
+
+mod body;
+pub mod diff;
+pub mod edit;
+pub mod filter;
+pub mod list;
+pub mod redrive;
+pub mod stats;
+
+use anyhow::{Context as _, bail};
+
+use crate::letters::{Letter, Letters};
+
+pub use body::field;
+
+/// The one letter whose id, or whose message's first id, begins so.
+pub async fn one(letters: &mut dyn Letters, id: &str) -> anyhow::Result<Letter> {
+    let mut found: Vec<Letter> = Vec::new();
+    loop {
+        let page = letters.next().await?;
+        if page.is_empty() {
+            break;
+        }
+        found.extend(page.into_iter().filter(|letter| letter.named(id)));
+        if let Some(whole) = found.iter().position(|letter| letter.id.as_str() == id) {
+            return Ok(found.swap_remove(whole));
+        }
+    }
+    if found.len() > 1 {
+        // Copies of one message share its id; only their own ids in the queue tell them apart.
+        let ids: Vec<&str> = found.iter().map(|letter| letter.id.as_str()).collect();
+        bail!(
+            "{id} names {} dead letters, which are {} in their queue: give one of these ids",
+            ids.len(),
+            ids.join(", ")
+        );
+    }
+    found.pop().with_context(|| format!("there is no dead letter {id}: `towpath dlq list` shows those that are there"))
+}

@@ -1,0 +1,112 @@
+//! Each dead letter through another build of its plugin. Nothing is sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+use serde_json::Value;
+use towpath_config::plugin::{Code, Settings};
+use towpath_plugin::{Engine, Plugin};
+use towpath_types::queue::MessageId;
+
+use super::filter::{Filter, without_config};
+use crate::known::Known;
+use crate::letters::Letters;
+use crate::place::Found;
+use crate::secret_headers::SecretHeaders;
+use crate::verdict::describe;
+
+/// Another build of a plugin.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewBuild {
+    /// A folder with a component, or a component.
+    pub at: PathBuf,
+    /// The plugin whose letters are meant; by default the one of its own name.
+    pub name: Option<String>,
+}
+
+/// One letter through both builds.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    /// The letter.
+    pub id: MessageId,
+    /// Its group.
+    pub group: String,
+    /// What it died of.
+    pub reason: String,
+    /// Whether the builds differ.
+    pub changed: bool,
+    /// What the plugin of the config says now; absent without a config.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub now: Option<Value>,
+    /// What the new build says.
+    pub new: Value,
+}
+
+/// Takes the wanted letters through both builds. Nothing is sent.
+pub async fn compare(
+    found: &Found,
+    letters: &mut dyn Letters,
+    mut filter: Filter,
+    engine: Engine,
+    new: NewBuild,
+) -> anyhow::Result<Vec<Row>> {
+    let configured = found.config.as_ref().map(|config| &config.plugins);
+    let mut olds = BTreeMap::new();
+    for (name, settings) in configured.into_iter().flatten() {
+        // A build that does not load any more is one of the reasons to come here.
+        if let Ok(plugin) = Plugin::load(&engine, settings.clone()) {
+            olds.insert(name.clone(), plugin);
+        }
+    }
+    let (name, new) = load_new(&engine, found, &new)?;
+    let mut known: BTreeSet<String> = configured.into_iter().flat_map(|plugins| plugins.keys().cloned()).collect();
+    let mut rows = Vec::new();
+    loop {
+        let page = letters.next().await?;
+        if page.is_empty() {
+            filter.check(found)?;
+            Known::new("plugin", known).check(&name).map_err(|error| without_config(error, found))?;
+            return Ok(rows);
+        }
+        for letter in page {
+            let wanted = filter.wants(&letter);
+            known.extend(letter.death.plugin.clone());
+            if !wanted || letter.death.plugin.as_ref() != Some(&name) {
+                continue;
+            }
+            let config = found.config.as_ref();
+            let Some(message) = letter.seen(config) else { continue };
+            let verdict = |plugin: &Plugin| {
+                let described = describe(&plugin.transform(&message, plugin.limits()));
+                described.get("verdict").cloned().unwrap_or_default()
+            };
+            let (mut now, mut new) = (olds.get(&name).map(&verdict), verdict(&new));
+            let changed = now.as_ref() != Some(&new);
+            // Compared is all of it, shown is what may be.
+            let secrets = SecretHeaders::of(config).and(letter.death.secret_header.as_deref());
+            now.iter_mut().chain([&mut new]).for_each(|verdict| secrets.hide_in_verdict(verdict, &message));
+            let (group, reason) = (letter.group.0.clone(), letter.death.reason.clone());
+            rows.push(Row { id: letter.first_id(), group, reason, changed, now, new });
+        }
+    }
+}
+
+/// The new build, with the settings that the config has for the plugin of its name.
+fn load_new(engine: &Engine, found: &Found, args: &NewBuild) -> anyhow::Result<(String, Plugin)> {
+    if !args.at.exists() {
+        bail!("there is no {}: give a folder with plugin.wasm, or a .wasm file", args.at.display());
+    }
+    let load =
+        |settings: Settings| Plugin::load(engine, settings).with_context(|| format!("loading {}", args.at.display()));
+    let plugin = load(Settings::at("new", &args.at))?;
+    let name = args.name.clone().unwrap_or_else(|| plugin.description().name.clone());
+    match found.config.as_ref().and_then(|config| config.plugins.get(&name)) {
+        Some(configured) => {
+            let settings = Settings { code: Code::Path(args.at.clone()), sha256: None, ..configured.clone() };
+            Ok((name, load(settings)?))
+        }
+        None => Ok((name, plugin)),
+    }
+}

@@ -1,0 +1,175 @@
+//! Dead letters go back to the queue that they came from, in order.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::{Instant, sleep_until};
+use towpath_types::clock::{Clock, Timestamp};
+
+use super::filter::Filter;
+use crate::audit::Audit;
+use crate::letters::{Letter, Letters, Moved};
+use crate::place::Found;
+
+/// What would be sent back.
+#[derive(Debug, Default, Serialize)]
+pub struct Plan {
+    /// How many letters.
+    pub letters: u64,
+    /// Of how many groups.
+    pub groups: usize,
+    /// When the oldest of their messages was stored.
+    pub oldest: Option<Timestamp>,
+    /// Letters by reason.
+    pub reasons: BTreeMap<String, u64>,
+    /// Letters that go along because they were parked behind one of these.
+    pub parked_along: u64,
+    /// Targets of these letters that are on hold: what is sent back waits there.
+    pub held_targets: BTreeSet<String>,
+    /// The targets that these letters met.
+    #[serde(skip)]
+    targets: BTreeSet<String>,
+}
+
+/// What was done, and whether something was asked for that there is not.
+pub type Done<T> = (T, anyhow::Result<()>);
+
+/// What came of it.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// What went back, and what did not.
+    #[serde(flatten)]
+    pub moved: Moved,
+    /// Letters that were sent back and died again while this ran.
+    pub died_again: u64,
+    /// Whether it stopped at the most failures that were allowed.
+    pub stopped: bool,
+}
+
+/// How fast, and until when.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Limits {
+    /// So many letters a second.
+    pub per_second: Option<f64>,
+    /// It stops when more than so many failed.
+    pub max_failures: Option<u64>,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// It begins; there are about so many letters.
+    Of(u64),
+    /// So many more were looked at.
+    LookedAt(u64),
+}
+
+/// What a redrive of the wanted letters would do. Nothing is sent.
+pub async fn plan(found: &Found, letters: &mut dyn Letters, mut filter: Filter) -> anyhow::Result<Done<Plan>> {
+    let mut plan = Plan::default();
+    let (mut groups, mut parked) = (HashSet::new(), BTreeMap::<_, u64>::new());
+    loop {
+        let page = letters.next().await?;
+        if page.is_empty() {
+            break;
+        }
+        for letter in page {
+            if !filter.wants(&letter) {
+                if letter.is_parked() {
+                    *parked.entry(letter.group).or_default() += 1;
+                }
+                continue;
+            }
+            plan.letters += 1;
+            plan.oldest = Some(plan.oldest.map_or(letter.death.sent_at, |oldest| oldest.min(letter.death.sent_at)));
+            *plan.reasons.entry(letter.death.reason).or_default() += 1;
+            plan.targets.extend(letter.death.attempts.into_iter().map(|attempt| attempt.target));
+            groups.insert(letter.group);
+        }
+    }
+    plan.groups = groups.len();
+    plan.parked_along = parked.into_iter().filter(|(group, _)| groups.contains(group)).map(|(_, count)| count).sum();
+    // A place without holds has none.
+    if let Ok(holds) = found.holds().await {
+        let (state, now) = (holds.read().await?, Clock::wall().now());
+        let configured = found.config.iter().flat_map(|config| config.targets.values());
+        let configured = configured.filter(|target| target.hold).map(|target| target.name.clone());
+        let held = state.holds.keys().filter(|name| state.hold(name, now).is_some()).cloned().chain(configured);
+        // A letter that never met a target may be for any.
+        plan.held_targets = held.filter(|name| plan.targets.is_empty() || plan.targets.contains(name)).collect();
+    }
+    Ok((plan, filter.check(found)))
+}
+
+/// Sends the wanted letters back; each is written down before.
+pub async fn redrive(
+    found: &Found,
+    letters: &mut dyn Letters,
+    mut filter: Filter,
+    limits: Limits,
+    mut progress: impl FnMut(Progress) + Send,
+) -> anyhow::Result<Done<Report>> {
+    let (audit, count) = (Audit::of(found), letters.count().await?);
+    progress(Progress::Of(count));
+    let mut pace = Pace::new(limits.per_second);
+    let mut report = Report::default();
+    let mut sent: HashSet<String> = HashSet::new();
+    // From here on it is watched what dies.
+    letters.died_again(&|_| false).await?;
+    loop {
+        let page = letters.next().await?;
+        if page.is_empty() {
+            break;
+        }
+        let looked_at = page.len() as u64;
+        let wanted: Vec<Letter> = page.into_iter().filter(|letter| filter.wants(letter)).collect();
+        for chunk in wanted.chunks(pace.chunk()) {
+            pace.wait(chunk.len()).await;
+            for letter in chunk {
+                // One that has to wait for its turn is met again.
+                if sent.insert(letter.death.id.clone()) {
+                    audit.write("redrive", "", letter)?;
+                }
+            }
+            let Moved { moved, failed, perhaps_twice } = letters.send_back(chunk.to_vec()).await?;
+            report.moved.moved += moved;
+            report.moved.failed.extend(failed);
+            report.moved.perhaps_twice.extend(perhaps_twice);
+            report.died_again += letters.died_again(&|id| sent.contains(id)).await?;
+            let failures = report.moved.failed.len() as u64 + report.died_again;
+            if limits.max_failures.is_some_and(|most| failures > most) {
+                report.stopped = true;
+                // What was not looked at may have what was asked for.
+                return Ok((report, Ok(())));
+            }
+        }
+        progress(Progress::LookedAt(looked_at));
+    }
+    report.moved.failed.extend(letters.unreached());
+    Ok((report, filter.check(found)))
+}
+
+/// So many letters a second, in small portions.
+struct Pace {
+    per_second: Option<f64>,
+    next: Instant,
+}
+
+impl Pace {
+    fn new(per_second: Option<f64>) -> Pace {
+        Pace { per_second, next: Instant::now() }
+    }
+
+    /// How many letters go at once: what a tenth of a second has room for, and one at least.
+    fn chunk(&self) -> usize {
+        self.per_second.map_or(100, |rate| (rate / 10.0).clamp(1.0, 100.0) as usize)
+    }
+
+    async fn wait(&mut self, letters: usize) {
+        let Some(rate) = self.per_second else { return };
+        sleep_until(self.next).await;
+        let space = Duration::try_from_secs_f64(letters as f64 / rate).unwrap_or(Duration::MAX);
+        self.next = Instant::now().checked_add(space).unwrap_or(self.next);
+    }
+}

@@ -1,0 +1,61 @@
+//! How many letters there are of what, since when.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use towpath_types::clock::Timestamp;
+
+use crate::letters::Letters;
+
+/// One route and reason.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// The route; `-` if it is not known.
+    pub route: String,
+    /// The reason.
+    pub reason: String,
+    /// How many letters.
+    pub letters: u64,
+    /// When the first of them died.
+    pub first: Timestamp,
+    /// When the last of them died.
+    pub last: Timestamp,
+}
+
+/// What was counted.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stats {
+    /// By route and reason.
+    pub rows: Vec<Row>,
+    /// How many letters were looked at.
+    pub looked_at: u64,
+    /// About how many there are.
+    pub all: u64,
+}
+
+/// Counts the letters.
+pub async fn count(letters: &mut dyn Letters) -> anyhow::Result<Stats> {
+    let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
+    let (mut looked_at, all) = (0, letters.count().await?);
+    loop {
+        let page = letters.next().await?;
+        if page.is_empty() {
+            return Ok(Stats { rows: rows.into_values().collect(), looked_at, all });
+        }
+        looked_at += page.len() as u64;
+        for letter in page {
+            let death = letter.death;
+            let (route, reason) = (death.route.unwrap_or_else(|| "-".to_owned()), death.reason);
+            let row = rows.entry((route.clone(), reason.clone())).or_insert(Row {
+                route,
+                reason,
+                letters: 0,
+                first: death.failed_at,
+                last: death.failed_at,
+            });
+            row.letters += 1;
+            row.first = row.first.min(death.failed_at);
+            row.last = row.last.max(death.failed_at);
+        }
+    }
+}

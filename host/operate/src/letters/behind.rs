@@ -1,0 +1,132 @@
+//! Letters that were stored again on SQS, which cannot change a message in place: they now lie behind others that they came
+//! before. A file notes which they are and where they belong, so that no other letter overtakes them in a redrive.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use towpath_files::private;
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::{GroupId, MAX_RETENTION, MessageId};
+
+use super::letter::Letter;
+
+/// The place of a letter in its group: the numbers that its message had in its first queue.
+pub(super) type Order = (Timestamp, Option<String>);
+
+pub(super) fn order(letter: &Letter) -> Order {
+    (letter.death.sent_at, letter.death.sequence.clone())
+}
+
+/// One line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Line {
+    /// The first id of its message.
+    letter: MessageId,
+    group: GroupId,
+    order: Order,
+    at: Timestamp,
+    /// It is in the queue no more.
+    gone: bool,
+}
+
+/// The letters that lie behind their place.
+pub(super) struct Behind {
+    path: PathBuf,
+    letters: HashMap<MessageId, Line>,
+    /// Those that were handed out in this run, since they were stored last: all that lies before them was, too.
+    met: HashSet<MessageId>,
+    /// Those that this run stored again, with how many it had stored then.
+    stored: HashMap<MessageId, usize>,
+}
+
+/// Whether a letter may be sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Turn {
+    /// Nothing that lies behind it belongs before it.
+    Its,
+    /// This letter belongs before it, and was not met yet.
+    After(MessageId),
+}
+
+impl Behind {
+    /// Those in this file that can be in the queue still.
+    pub(super) fn read(path: PathBuf, now: Timestamp) -> anyhow::Result<Behind> {
+        let text = private::read(&path).with_context(|| format!("reading {}", path.display()))?.unwrap_or_default();
+        let mut letters = HashMap::new();
+        // The last line may be torn.
+        for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
+            match line.gone || now.since(line.at) > MAX_RETENTION {
+                true => letters.remove(&line.letter),
+                false => letters.insert(line.letter.clone(), line),
+            };
+        }
+        Ok(Behind { path, letters, met: HashSet::new(), stored: HashMap::new() })
+    }
+
+    /// A letter was handed out.
+    pub(super) fn meet(&mut self, letter: &Letter) {
+        self.met.insert(letter.first_id());
+    }
+
+    /// Whether this letter, which was handed out, may be sent. What would have been handed out before it, and was not, is gone:
+    /// somebody else sent or dropped it.
+    pub(super) fn turn(&mut self, letter: &Letter, now: Timestamp) -> anyhow::Result<Turn> {
+        let (own, order) = (letter.first_id(), order(letter));
+        let stored = self.stored.get(&own).copied();
+        let before = self.letters.values().filter(|line| line.group == letter.group && line.letter != own);
+        let before = before.filter(|line| line.order < order && !self.met.contains(&line.letter));
+        let (gone, there): (Vec<&Line>, Vec<&Line>) = before.partition(|line| {
+            stored.is_some_and(|stored| self.stored.get(&line.letter).is_none_or(|other| *other < stored))
+        });
+        let first = there.into_iter().min_by(|one, other| one.order.cmp(&other.order));
+        let turn = first.map_or(Turn::Its, |line| Turn::After(line.letter.clone()));
+        let gone: Vec<MessageId> = gone.into_iter().map(|line| line.letter.clone()).collect();
+        gone.iter().try_for_each(|letter| self.gone(letter, now))?;
+        Ok(turn)
+    }
+
+    /// A letter is about to be stored again, at the end of this group.
+    pub(super) fn store(&mut self, letter: &Letter, group: &GroupId, now: Timestamp) -> anyhow::Result<()> {
+        let (id, order) = (letter.first_id(), order(letter));
+        let line = Line { letter: id.clone(), group: group.clone(), order, at: now, gone: false };
+        self.write(&line)?;
+        self.letters.insert(id.clone(), line);
+        self.met.remove(&id);
+        self.stored.insert(id, self.stored.len() + 1);
+        Ok(())
+    }
+
+    /// A letter is in the queue no more.
+    pub(super) fn gone(&mut self, letter: &MessageId, now: Timestamp) -> anyhow::Result<()> {
+        let Some(line) = self.letters.remove(letter) else { return Ok(()) };
+        self.write(&Line { gone: true, at: now, ..line })
+    }
+
+    /// Letters that this run stored again and did not meet since: they wait behind others that were not sent.
+    pub(super) fn left(&self) -> Vec<MessageId> {
+        let left =
+            self.stored.keys().filter(|letter| self.letters.contains_key(*letter) && !self.met.contains(*letter));
+        left.cloned().collect()
+    }
+
+    /// Removes the file if nothing is left to remember.
+    pub(super) fn close(&self) {
+        if self.letters.is_empty() {
+            // If it stays, it says that nothing is behind its place.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+
+    fn write(&self, line: &Line) -> anyhow::Result<()> {
+        let text = serde_json::to_string(line).context("writing down where a letter belongs")?;
+        let write = || {
+            private::make_folder(self.path.parent().unwrap_or(Path::new(".")))?;
+            // A line that was torn ends here.
+            private::append(&self.path)?.write_all(format!("\n{text}\n").as_bytes())
+        };
+        write().with_context(|| format!("writing {}", self.path.display()))
+    }
+}

@@ -1,0 +1,111 @@
+//! One dead letter, wherever it lies.
+
+use towpath_config::Config;
+use towpath_types::clock::Timestamp;
+use towpath_types::dead_letter::{DeadLetter, Stored};
+use towpath_types::message::{Message, webhook_id};
+use towpath_types::queue::{Attributes, GroupId, Handle, MessageId, NewMessage, Received};
+
+/// One dead letter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Letter {
+    /// Its id in the dead-letter queue. People are shown [`Letter::first_id`], which an edit or a redrive leaves as it is.
+    pub id: MessageId,
+    /// Its group.
+    pub group: GroupId,
+    /// Its body, as it is stored.
+    pub body: String,
+    /// What its queue keeps beside the body.
+    pub attributes: Attributes,
+    /// Why it is there.
+    pub death: DeadLetter,
+    /// How its queue names it: a sequence number, or the handle of a receive.
+    pub(super) key: Key,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Key {
+    Sequence(String),
+    Handle(Handle),
+}
+
+impl Letter {
+    /// What is stored of it.
+    pub fn stored(&self) -> Stored<'_> {
+        Stored { id: &self.id, group: &self.group, body: &self.body, attributes: &self.attributes }
+    }
+
+    /// The message that goes back to the queue that the letter came from.
+    pub fn message(&self) -> NewMessage {
+        self.death.send_back(&self.stored())
+    }
+
+    /// The message as the plugin saw it, without the secret that was sent along; `None` if it cannot be unpacked, of which it
+    /// died.
+    pub fn seen(&self, config: Option<&Config>) -> Option<Message> {
+        let death = &self.death;
+        let received = Received {
+            id: death.message_id(),
+            group: self.group.clone(),
+            dedup_id: None,
+            sequence: death.sequence.clone(),
+            receive_count: death.receive_count.max(1),
+            sent_at: Timestamp(death.sent_at.0),
+            body: self.body.clone(),
+            attributes: self.attributes.clone(),
+            trace: None,
+            handle: Handle(String::new()),
+        };
+        let mut message = Message::read(&received, &death.source).ok()?;
+        // Letters of older hosts do not name the header.
+        let routes = config.map(|config| &config.routes);
+        let of_config =
+            routes.zip(death.route.as_deref()).and_then(|(routes, path)| routes.by_path(path)?.secret_header());
+        for secret in death.secret_header.as_deref().into_iter().chain(of_config) {
+            message.headers.retain(|(name, _)| name != secret);
+        }
+        Some(message)
+    }
+
+    /// What the target sees as `webhook-id`.
+    pub fn webhook_id(&self) -> MessageId {
+        webhook_id(&self.death.message_id(), &self.attributes)
+    }
+
+    /// Whether it waits here only because one before it in its group died.
+    pub fn is_parked(&self) -> bool {
+        self.death.reason == "parked"
+    }
+
+    /// Its sequence number; empty for one of SQS.
+    pub fn sequence(&self) -> &str {
+        match &self.key {
+            Key::Sequence(sequence) => sequence,
+            Key::Handle(_) => "",
+        }
+    }
+
+    /// The id under which its message was first stored: what ingest answered and targets get as `webhook-id`.
+    pub fn first_id(&self) -> MessageId {
+        self.death.message_id()
+    }
+
+    /// Whether one of its ids begins so.
+    pub fn named(&self, id: &str) -> bool {
+        [self.id.as_str(), &self.death.id, self.webhook_id().as_str()].iter().any(|own| own.starts_with(id))
+    }
+}
+
+/// Why a message is in a dead-letter queue: its letter, or else the queue itself moved it there.
+pub(super) fn death(
+    attributes: &Attributes,
+    id: &MessageId,
+    receive_count: u32,
+    source: Option<&str>,
+    sent_at: Timestamp,
+) -> DeadLetter {
+    DeadLetter::read(attributes).unwrap_or_else(|| {
+        let source = source.unwrap_or_default().to_owned();
+        DeadLetter::moved_by_the_queue(id.clone(), receive_count, source, sent_at)
+    })
+}

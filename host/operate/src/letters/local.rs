@@ -1,0 +1,207 @@
+//! Dead letters of a local store: looking touches nothing, moving is a transaction.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use anyhow::bail;
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep};
+use towpath_local::{Browsed, LocalQueue, SentBack};
+use towpath_types::queue::GroupId;
+
+use super::broken::Broken;
+use super::letter::{Key, Letter, death};
+use super::queue::{Edited, Letters, Moved};
+
+/// How many letters are read at a time, and moved in one transaction.
+const PAGE: usize = 100;
+
+/// How long a group that is being worked on is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) struct LocalLetters {
+    events: LocalQueue,
+    dead: LocalQueue,
+    /// The sequence number up to which was looked.
+    after: Option<String>,
+    /// The sequence number up to which [`Letters::died_again`] looked, once it was asked.
+    watched: Option<String>,
+    /// Groups of which a letter parks, once they were looked for: they go back as a whole.
+    parking: Option<HashSet<GroupId>>,
+    /// Parked groups that went back as a whole.
+    done: HashSet<GroupId>,
+    broken: Broken,
+}
+
+impl LocalLetters {
+    pub(super) fn new(events: LocalQueue, dead: LocalQueue) -> LocalLetters {
+        let (done, broken) = (HashSet::new(), Broken::default());
+        LocalLetters { events, dead, after: None, watched: None, parking: None, done, broken }
+    }
+
+    /// The groups that go back as a whole. A letter that died before its route parked would overtake itself if it went
+    /// alone: what parks behind it would send it to the dead-letter queue again.
+    async fn parking(&mut self) -> anyhow::Result<HashSet<GroupId>> {
+        if let Some(parking) = &self.parking {
+            return Ok(parking.clone());
+        }
+        let (mut parking, mut after) = (HashSet::new(), None);
+        loop {
+            let page = self.dead.browse(after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.sequence.clone());
+            let letters = page.into_iter().map(browsed_letter);
+            let parks = |letter: &Letter| letter.death.parks && letter.death.holds_its_group();
+            parking.extend(letters.filter(parks).map(|letter| letter.group));
+        }
+        self.parking = Some(parking.clone());
+        Ok(parking)
+    }
+
+    /// Waits a while for what holds a letter, or works on its group.
+    async fn patiently(&self, what: What<'_>) -> anyhow::Result<usize> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.at_once(&what).await? {
+                SentBack::Moved(moved) => return Ok(moved),
+                SentBack::Busy if Instant::now() < until => sleep(Duration::from_millis(50)).await,
+                SentBack::Busy => bail!("its group is being worked on, or looked at by somebody: try again"),
+            }
+        }
+    }
+
+    async fn at_once(&self, what: &What<'_>) -> anyhow::Result<SentBack> {
+        let sent = match what {
+            What::Letters(letters) => {
+                let messages = letters.iter().map(|letter| (letter.sequence().to_owned(), letter.message())).collect();
+                self.dead.send_back(&self.events, messages).await
+            }
+            What::Group(group) => {
+                let message = |browsed| {
+                    let letter = browsed_letter(browsed);
+                    letter.death.holds_its_group().then(|| letter.message())
+                };
+                self.dead.send_group_back(&self.events, group, message).await
+            }
+        };
+        Ok(sent?)
+    }
+
+    /// All of them in one transaction if nothing stops it; else group by group, so that one busy group stops no other.
+    async fn send_single(&mut self, letters: Vec<Letter>, moved: &mut Moved) {
+        if let Ok(SentBack::Moved(count)) = self.at_once(&What::Letters(&letters)).await {
+            moved.moved += count as u64;
+            return;
+        }
+        for letters in by_group(letters) {
+            match self.patiently(What::Letters(&letters)).await {
+                Ok(count) => moved.moved += count as u64,
+                Err(problem) => self.broken.close(&letters, &problem, moved),
+            }
+        }
+    }
+}
+
+/// What goes back in one transaction.
+enum What<'a> {
+    Letters(&'a [Letter]),
+    Group(&'a GroupId),
+}
+
+/// Letters by their groups, both in the order in which they were read.
+fn by_group(letters: Vec<Letter>) -> Vec<Vec<Letter>> {
+    let mut groups: Vec<Vec<Letter>> = Vec::new();
+    let mut places: HashMap<GroupId, usize> = HashMap::new();
+    for letter in letters {
+        let place = *places.entry(letter.group.clone()).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.push(letter),
+            None => groups.push(vec![letter]),
+        }
+    }
+    groups
+}
+
+#[async_trait]
+impl Letters for LocalLetters {
+    async fn count(&self) -> anyhow::Result<u64> {
+        Ok(self.dead.depth().await?.messages)
+    }
+
+    async fn next(&mut self) -> anyhow::Result<Vec<Letter>> {
+        let page = self.dead.browse(self.after.as_deref(), PAGE).await?;
+        if let Some(last) = page.last() {
+            self.after = Some(last.sequence.clone());
+        }
+        Ok(page.into_iter().map(browsed_letter).collect())
+    }
+
+    async fn send_back(&mut self, letters: Vec<Letter>) -> anyhow::Result<Moved> {
+        let mut moved = Moved::default();
+        let parking = self.parking().await?;
+        // One that was never verified has no place in its group.
+        let (parked, single): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(|letter| {
+            let parks = letter.death.parks || parking.contains(&letter.group);
+            parks && letter.death.holds_its_group()
+        });
+        // A group that was parked goes back as a whole, with its letters that nobody asked for.
+        for letter in parked {
+            if self.done.contains(&letter.group) || !self.broken.lets(&letter, &mut moved) {
+                continue;
+            }
+            match self.patiently(What::Group(&letter.group)).await {
+                Ok(count) => {
+                    moved.moved += count as u64;
+                    self.done.insert(letter.group);
+                }
+                Err(problem) => self.broken.close(std::slice::from_ref(&letter), &problem, &mut moved),
+            }
+        }
+        let single: Vec<Letter> = single.into_iter().filter(|letter| self.broken.lets(letter, &mut moved)).collect();
+        self.send_single(single, &mut moved).await;
+        Ok(moved)
+    }
+
+    async fn replace(&mut self, letter: &Letter, edited: Edited) -> anyhow::Result<()> {
+        let Edited { group, body, attributes } = edited;
+        if !self.dead.edit(letter.sequence(), &group, body, &attributes).await? {
+            bail!("the letter {} is gone", letter.id);
+        }
+        Ok(())
+    }
+
+    async fn discard(&mut self, letter: &Letter) -> anyhow::Result<()> {
+        if !self.dead.discard(letter.sequence()).await? {
+            bail!("the letter {} is gone, or somebody looks at it", letter.id);
+        }
+        Ok(())
+    }
+
+    async fn died_again(&mut self, is_one: &(dyn for<'a> Fn(&'a str) -> bool + Sync)) -> anyhow::Result<u64> {
+        let Some(mut after) = self.watched.clone() else {
+            self.watched = Some(self.dead.last_sequence().await?);
+            return Ok(0);
+        };
+        let mut died = 0;
+        loop {
+            let page = self.dead.browse(Some(&after), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.sequence.clone();
+            died += page.into_iter().map(browsed_letter).filter(|letter| is_one(&letter.death.id)).count() as u64;
+        }
+        self.watched = Some(after);
+        Ok(died)
+    }
+
+    async fn release(&mut self) {}
+}
+
+/// The letter that a message is.
+pub fn browsed_letter(browsed: Browsed) -> Letter {
+    let Browsed { id, group, sequence, sent_at, receive_count, source, attributes, body, .. } = browsed;
+    let death = death(&attributes, &id, receive_count, source.as_deref(), sent_at);
+    Letter { id, group, body, attributes, death, key: Key::Sequence(sequence) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,30 @@
+//! What an operator does: look at queues and letters, send back, edit, drop, hold, follow. Functions take plain arguments and return plain
+//! data; nothing here prints, and nothing knows a command line.
+
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(not(feature = "aws"))]
+#[path = "no_aws.rs"]
+pub mod aws;
+
+pub mod audit;
+pub mod config;
+#[cfg(feature = "aws")]
+pub mod deploy;
+pub mod dlq;
+pub mod hold;
+pub mod known;
+pub mod letters;
+pub mod note_keys;
+pub mod place;
+pub mod queues;
+pub mod redact;
+pub mod secret_headers;
+pub mod set;
+pub mod status;
+pub mod story;
+pub mod tail;
+pub mod token;
+pub mod trace;
+pub mod verdict;
+pub mod waiting;

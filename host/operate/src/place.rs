@@ -1,0 +1,139 @@
+//! Which queues and holds a command is about: a local store, or queues of SQS and an object in S3.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use towpath_config::target::Target;
+use towpath_config::{Config, Secrets};
+use towpath_types::holds::Holds;
+use towpath_types::queue::{Queue as _, QueueLimits};
+
+use crate::queues::Queues;
+use crate::waiting::Waiting;
+use crate::{aws, config};
+
+/// What somebody said of where the queues are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// The config.
+    pub config: PathBuf,
+    /// Whether somebody named that config: then it must be there.
+    pub config_was_named: bool,
+    /// The folder of a local store, instead of the config's queue.
+    pub store: Option<PathBuf>,
+    /// The URL of a dead-letter queue of SQS, instead of the config's.
+    pub queue_url: Option<String>,
+}
+
+impl Place {
+    /// The config of a place that was named without one. One that nobody asked for may be missing, or broken, which is when
+    /// letters are looked at; one that was named must be there.
+    pub async fn config(&self) -> anyhow::Result<Option<Config>> {
+        match self.load().await {
+            Err(error) if self.config_was_named => Err(error),
+            read => Ok(read.ok()),
+        }
+    }
+
+    async fn load(&self) -> anyhow::Result<Config> {
+        config::load(&self.config, &Secrets::placeholders()).await
+    }
+}
+
+/// What the queues are.
+pub enum Backend {
+    /// Those of a store on this machine.
+    Local(Queues),
+    /// Queues of SQS, by their URLs.
+    Sqs {
+        /// What is to be delivered; `None` if no config names it.
+        events: Option<String>,
+        /// What could not be.
+        dead_letters: String,
+        /// What the front door refused; `None` if no config names it.
+        refused: Option<String>,
+    },
+}
+
+impl Backend {
+    /// What the queue of events allows a message that waits; nothing is known where no config names that queue.
+    pub async fn limits(&self) -> anyhow::Result<QueueLimits> {
+        match self {
+            Backend::Local(queues) => Ok(queues.events.limits().await?),
+            Backend::Sqs { events: Some(url), .. } => Ok(aws::queue(url).await?.limits().await?),
+            Backend::Sqs { events: None, .. } => bail!("no config names queue.url"),
+        }
+    }
+
+    /// What waits to be delivered, if that queue is known.
+    pub async fn events(&self) -> anyhow::Result<Option<Waiting>> {
+        match self {
+            Backend::Local(queues) => Waiting::of(&queues.events).await.map(Some),
+            Backend::Sqs { events: Some(url), .. } => aws::waiting(url).await.map(Some),
+            Backend::Sqs { events: None, .. } => Ok(None),
+        }
+    }
+
+    /// What waits for somebody to look at it.
+    pub async fn dead_letters(&self) -> anyhow::Result<Waiting> {
+        match self {
+            Backend::Local(queues) => Waiting::of(&queues.dead_letters).await,
+            Backend::Sqs { dead_letters, .. } => aws::waiting(dead_letters).await,
+        }
+    }
+}
+
+/// The queues of a place, with the config that names them, if one does.
+pub struct Found {
+    /// The queues.
+    pub backend: Backend,
+    /// The config.
+    pub config: Option<Config>,
+}
+
+impl Found {
+    /// Finds the queues of a place. This changes nothing, and makes no store.
+    pub async fn find(place: &Place) -> anyhow::Result<Found> {
+        if let Some(url) = &place.queue_url {
+            let config = place.config().await?;
+            let queue = config.as_ref().map(|config| &config.queue);
+            let events = queue.and_then(|queue| queue.url.clone());
+            let refused = queue.and_then(|queue| queue.refused_url.clone());
+            return Ok(Found { backend: Backend::Sqs { events, dead_letters: url.clone(), refused }, config });
+        }
+        if let Some(folder) = &place.store {
+            let config = place.config().await?;
+            return Ok(Found { backend: Backend::Local(Queues::look(folder).await?), config });
+        }
+        let config =
+            place.load().await.context("finding the queue: give --store DIR, --queue-url URL or --config FILE")?;
+        let queue = &config.queue;
+        let backend = match (&queue.url, &queue.dead_letter_url) {
+            (events @ Some(_), Some(dead)) => {
+                Backend::Sqs { events: events.clone(), dead_letters: dead.clone(), refused: queue.refused_url.clone() }
+            }
+            _ => Backend::Local(Queues::look(&queue.store).await?),
+        };
+        Ok(Found { backend, config: Some(config) })
+    }
+
+    /// A target of the config.
+    pub fn target(&self, name: &str) -> Option<&Target> {
+        self.config.as_ref().and_then(|config| config.targets.get(name))
+    }
+
+    /// Where holds are kept here.
+    pub async fn holds(&self) -> anyhow::Result<Arc<dyn Holds>> {
+        let url = self.config.as_ref().and_then(|config| config.holds.clone());
+        match (&self.backend, url) {
+            (Backend::Local(queues), None) => Ok(Arc::new(queues.events.store().clone())),
+            (_, Some(url)) => aws::holds(url).await,
+            (Backend::Sqs { .. }, None) => {
+                bail!(
+                    "with SQS, holds are kept in S3: add [holds] with url = \"s3://bucket/towpath/holds.json\" to the config"
+                )
+            }
+        }
+    }
+}

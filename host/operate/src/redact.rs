@@ -1,0 +1,277 @@
+//! Redaction of recorded events: what is personal or secret is replaced by something of the same kind. Equal values get
+//! equal replacements, so that a mapping can still be tested; without the key nobody finds out what they were.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use regex_lite::{Captures, Regex};
+use towpath_files::private;
+use towpath_plugin::digest;
+use towpath_types::json::{children, text};
+
+use crate::secret_headers::SecretHeaders;
+use crate::token;
+
+/// What is nested deeper is replaced as a whole.
+const DEEPEST: usize = 100;
+
+/// Replaces what it knows.
+pub struct Redactor {
+    key: String,
+    pointers: Vec<Vec<String>>,
+    patterns: Vec<(Regex, Kind)>,
+    keep_proofs: bool,
+    /// The headers that hold secrets: these are replaced whatever else is kept.
+    pub secrets: SecretHeaders,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Token,
+    Mail,
+    Card,
+    Phone,
+}
+
+impl Redactor {
+    /// A redactor with this key. `pointers` are JSON pointers in which `*` is every item or key.
+    pub fn new(key: String, pointers: &[String], keep_patterns: bool) -> anyhow::Result<Redactor> {
+        let pointers = pointers.iter().map(|pointer| segments(pointer)).collect::<anyhow::Result<_>>()?;
+        let patterns = match keep_patterns {
+            true => Vec::new(),
+            false => patterns().context("preparing the patterns")?,
+        };
+        Ok(Redactor { key, pointers, patterns, keep_proofs: keep_patterns, secrets: SecretHeaders::default() })
+    }
+
+    /// A body without what is personal in it, as it stands otherwise: not a space is moved. One in which pointers cannot be
+    /// followed although it looks like JSON is replaced as a whole: nobody knows what they would have found.
+    pub fn body(&self, body: &[u8]) -> Vec<u8> {
+        let mut redacted = body.to_vec();
+        for pointer in &self.pointers {
+            match self.at(&redacted, pointer, 0) {
+                Some(done) => redacted = done,
+                None => return format!("redacted-{}", self.hash(body, 8)).into_bytes(),
+            }
+        }
+        self.bytes(&redacted)
+    }
+
+    /// A header's value.
+    pub fn header(&self, name: &str, value: &[u8]) -> Vec<u8> {
+        match self.secrets.has(name) || (!self.keep_proofs && self.secrets.has_proof(name)) {
+            true => format!("redacted-{}", self.hash(value, 8)).into_bytes(),
+            false => self.bytes(value),
+        }
+    }
+
+    /// Bytes by the patterns; those that are no text stay.
+    fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let chunk = |chunk: std::str::Utf8Chunk<'_>| [self.text(chunk.valid()).as_bytes(), chunk.invalid()].concat();
+        bytes.utf8_chunks().flat_map(chunk).collect()
+    }
+
+    /// A text by the patterns.
+    pub fn text(&self, text: &str) -> String {
+        let replace = |text: String, (pattern, kind): &(Regex, Kind)| {
+            pattern.replace_all(&text, |found: &Captures<'_>| self.replaced(&found[0], *kind)).into_owned()
+        };
+        self.patterns.iter().fold(text.to_owned(), replace)
+    }
+
+    fn replaced(&self, found: &str, kind: Kind) -> String {
+        match kind {
+            Kind::Token => format!("token-{}", self.hash(found.as_bytes(), 16)),
+            Kind::Mail => format!("user-{}@example.com", self.hash(found.as_bytes(), 8)),
+            Kind::Card if !is_card(found) => found.to_owned(),
+            Kind::Card | Kind::Phone => self.digits(found),
+        }
+    }
+
+    /// What a pointer finds in JSON, replaced where it stands. `None` if the JSON breaks off on the way.
+    fn at(&self, json: &[u8], pointer: &[String], depth: usize) -> Option<Vec<u8>> {
+        let Some((segment, rest)) = pointer.split_first() else { return self.value(json, depth) };
+        let mut result = Vec::with_capacity(json.len());
+        let mut done = 0;
+        for child in children(json) {
+            let (name, span) = child.ok()?;
+            if segment == "*" || name.is(segment) {
+                result.extend_from_slice(json.get(done..span.start)?);
+                result.extend(self.at(json.get(span.clone())?, rest, depth + 1)?);
+                done = span.end;
+            }
+        }
+        result.extend_from_slice(json.get(done..)?);
+        Some(result)
+    }
+
+    /// A JSON value with all texts and numbers in it replaced; true, false and null say nothing of anybody. What it is its first
+    /// byte tells: a number may be too large to be read, a text may not be one.
+    fn value(&self, json: &[u8], depth: usize) -> Option<Vec<u8>> {
+        let replaced = |text: &[u8]| format!("\"redacted-{}\"", self.hash(text, 8)).into_bytes();
+        match (json.first(), std::str::from_utf8(json)) {
+            (Some(b'[' | b'{'), _) if depth < DEEPEST => self.at(json, &["*".to_owned()], depth),
+            (_, Ok("true" | "false" | "null")) => Some(json.to_vec()),
+            (Some(b'-' | b'0'..=b'9'), Ok(number)) => Some(self.digits(number).into_bytes()),
+            _ => Some(replaced(&text(json).unwrap_or(Cow::Borrowed(json)))),
+        }
+    }
+
+    /// Other digits in the same places; the first is none that a JSON number cannot begin with.
+    fn digits(&self, text: &str) -> String {
+        let hash = self.hash(text.chars().filter(char::is_ascii_digit).collect::<String>().as_bytes(), 64);
+        let mut digits = hash.bytes().map(|byte| char::from(b'1' + byte % 9)).cycle();
+        text.chars().map(|c| if c.is_ascii_digit() { digits.next().unwrap_or('1') } else { c }).collect()
+    }
+
+    fn hash(&self, value: &[u8], length: usize) -> String {
+        let hash = digest(&[self.key.as_bytes(), b"\0", value].concat());
+        hash.get(..length).unwrap_or(&hash).to_owned()
+    }
+}
+
+/// The key in this file, made when it is first needed, for its owner only. Who has it can find out what short values were.
+pub fn key(file: &Path) -> anyhow::Result<String> {
+    if let Some(key) = private::read(file).with_context(|| format!("reading {}", file.display()))? {
+        return Ok(key.trim().to_owned());
+    }
+    let key = token::made();
+    if let Some(folder) = file.parent() {
+        private::make_folder(folder).with_context(|| format!("making {}", folder.display()))?;
+    }
+    private::write(file, format!("{key}\n").as_bytes()).with_context(|| format!("making {}", file.display()))?;
+    Ok(key)
+}
+
+/// In this order: a token may hold an address, a phone number may look like a part of a card's.
+fn patterns() -> Result<Vec<(Regex, Kind)>, regex_lite::Error> {
+    let patterns = [
+        // Keys of well-known services, JSON web tokens, bearer values.
+        (
+            r"\b(?:sk|pk|rk|whsec|xox[abeprs]|gh[opsu]|github_pat|glpat|shpat|AKIA|SG)[-_.]?[A-Za-z0-9_.-]{12,}",
+            Kind::Token,
+        ),
+        (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?", Kind::Token),
+        (r"[A-Za-z0-9._%+'-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", Kind::Mail),
+        (r"\b\d(?:[ -]?\d){12,18}\b", Kind::Card),
+        (r"\+\d(?:[ ().-]{0,2}\d){6,14}\b", Kind::Phone),
+    ];
+    patterns.into_iter().map(|(pattern, kind)| Ok((Regex::new(pattern)?, kind))).collect()
+}
+
+/// Whether digits have the check digit of a card number (Luhn).
+fn is_card(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).rev().map(|digit| u32::from(digit - b'0'));
+    let sum: u32 =
+        digits.enumerate().map(|(at, digit)| if at % 2 == 0 { digit } else { digit * 2 / 10 + digit * 2 % 10 }).sum();
+    sum.is_multiple_of(10)
+}
+
+fn segments(pointer: &str) -> anyhow::Result<Vec<String>> {
+    let Some(rest) = pointer.strip_prefix('/') else {
+        bail!("{pointer:?} is no JSON pointer: write /customer/name, with * for every item");
+    };
+    Ok(rest.split('/').map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn redactor(pointers: &[&str]) -> Redactor {
+        let pointers: Vec<String> = pointers.iter().map(|pointer| (*pointer).to_owned()).collect();
+        Redactor::new("key".to_owned(), &pointers, false).expect("a redactor")
+    }
+
+    #[test]
+    fn what_is_personal_is_replaced_by_its_kind_and_the_rest_stays() {
+        let cases = [
+            ("mail ada.l+x@mail.example.org!", "ada"),
+            ("call +44 20 7946 0018 now", "7946"),
+            ("card 4242 4242 4242 4242", "4242 4242 4242 4242"),
+            ("key sk_live_51Habcdefghijklmnop", "51Habc"),
+            ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl", "eyJ"),
+            ("hook whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ"),
+        ];
+        for (text, secret) in cases {
+            let redacted = redactor(&[]).text(text);
+            assert!(!redacted.contains(secret), "{redacted}");
+            assert_eq!(redacted, redactor(&[]).text(text), "equal values stay equal");
+        }
+        let plain = "2026-03-02T09:14:40+01:00 order 820982911946154507 #9999 v1.2.3 wf-2201";
+        assert_eq!(redactor(&[]).text(plain), plain);
+        assert_eq!(redactor(&[]).text("+44 20 7946 0018").len(), 16, "of the same shape");
+    }
+
+    #[test]
+    fn a_pointer_finds_what_it_names_and_not_a_space_is_moved() {
+        let body = br#"{ "b": {"name": "Ada",  "age": 36}, "a": [ {"name":"Bob"}, {"name":"Ada"} ], "ok": true }"#;
+        let redacted = redactor(&["/b/name", "/a/*/name", "/b/age", "/ok", "/none"]).body(body);
+        let redacted = String::from_utf8(redacted).expect("text");
+        assert!(!redacted.contains("Ada") && !redacted.contains("Bob"), "{redacted}");
+        let json: Value = serde_json::from_str(&redacted).expect("JSON");
+        assert_eq!(json["b"]["name"], json["a"][1]["name"]);
+        assert_ne!(json["b"]["name"], json["a"][0]["name"]);
+        assert!(json["b"]["age"].is_u64() && json["b"]["age"] != 36, "{redacted}");
+        assert_eq!(json["ok"], true);
+        assert!(redacted.starts_with("{ \"b\": {\"name\": \"redacted-") && redacted.ends_with("} ], \"ok\": true }"));
+    }
+
+    #[test]
+    fn a_pointer_to_an_object_replaces_all_that_is_in_it() {
+        let redacted = redactor(&["/who"]).body(br#"{"who":{"name":"Ada","tags":["x1"],"n":1.5},"id":7}"#);
+        let json: Value = serde_json::from_slice(&redacted).expect("JSON");
+        assert!(!String::from_utf8_lossy(&redacted).contains("Ada"));
+        assert!(json["who"]["tags"][0].as_str().is_some_and(|tag| tag.starts_with("redacted-")));
+        assert!(json["who"]["n"].is_f64() && json["id"] == 7);
+    }
+
+    #[test]
+    fn nothing_that_a_pointer_names_escapes_by_being_odd() {
+        let cases: [(&str, &[u8]); 8] = [
+            ("a byte order mark", b"\xef\xbb\xbf{\"who\":\"Ada\"}"),
+            ("half a surrogate pair", b"{\"who\":\"Ada \\ud83d\",\"x\\ud83d\":1}"),
+            ("a number out of range", b"{\"who\":[\"Ada\",1e400],\"n\":1.10}"),
+            ("the same key twice", b"{\"who\":\"Ada\",\"who\":\"Ada B\"}"),
+            ("not UTF-8", b"{\"who\":\"Ada\",\"x\":\"\xff\"}"),
+            ("broken off", b"{\"who\":\"Ada\",\"x\":"),
+            ("no JSON at all", b"{\"who\": 'Ada'}"),
+            ("no text but a mail address", b"\xff Ada@mail.example \xfe"),
+        ];
+        for (name, body) in cases {
+            let redacted = redactor(&["/who"]).body(body);
+            let shown = String::from_utf8_lossy(&redacted);
+            assert!(!shown.contains("Ada") && !shown.contains("1e400"), "{name}: {shown}");
+            assert_eq!(body.starts_with(b"\xef\xbb\xbf"), redacted.starts_with(b"\xef\xbb\xbf"), "{name}");
+        }
+        let deep = format!("{{\"who\":{}\"Ada\"{},\"n\":1.10}}", "[".repeat(5000), "]".repeat(5000));
+        let redacted = redactor(&["/who"]).body(deep.as_bytes());
+        assert!(redacted.ends_with(b"\"n\":1.10}") && redacted.len() < 1000, "what is not named stays");
+    }
+
+    #[test]
+    fn headers_that_let_others_in_are_replaced_whole() {
+        for name in ["Authorization", "stripe-signature", "x-hub-signature-256", "x-shopify-hmac-sha256", "cookie"] {
+            assert!(redactor(&[]).header(name, b"t=1,v1=abc").starts_with(b"redacted-"), "{name}");
+        }
+        let kept = Redactor::new("key".to_owned(), &[], true).expect("a redactor");
+        assert!(kept.header("x-hook-key", b"s3cret").starts_with(b"redacted-"), "no flag writes a secret into a case");
+        assert_eq!(kept.header("stripe-signature", b"t=1"), b"t=1");
+        assert_eq!(redactor(&[]).header("content-type", b"application/json"), b"application/json");
+        assert_eq!(
+            redactor(&[]).header("x", b"caf\xe9 ada@mail.example")[..5],
+            *b"caf\xe9 ",
+            "bytes that are no text stay"
+        );
+    }
+
+    #[test]
+    fn another_key_makes_other_replacements() {
+        let other = Redactor::new("other".to_owned(), &[], false).expect("a redactor");
+        assert_ne!(other.text("a@b.example"), redactor(&[]).text("a@b.example"));
+        assert!(Redactor::new(String::new(), &["name".to_owned()], false).is_err());
+    }
+}

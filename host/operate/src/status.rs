@@ -1,0 +1,124 @@
+//! Targets with their holds and breakers, what waits, and how long already.
+
+use serde::Serialize;
+use towpath_engine::next_try::HELD_CAP;
+use towpath_local::GroupDepth;
+use towpath_types::clock::{Clock, Timestamp};
+use towpath_types::holds::{BreakerReport, Drain, Hold, HoldState};
+use towpath_types::queue::{MAX_RETENTION, QueueLimits};
+
+use crate::place::{Backend, Found};
+use crate::waiting::Waiting;
+
+/// Everything that an operator asks first.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// The targets of the config, and those that only the holds name.
+    pub targets: Vec<Target>,
+    /// What waits to be delivered.
+    pub queue: Option<Waiting>,
+    /// What could not be delivered.
+    pub dead_letters: Waiting,
+    /// The groups with the most messages; SQS cannot tell them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<GroupDepth>>,
+    /// Why the holds are not known, if they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holds_problem: Option<String>,
+}
+
+/// A target, and whether it gets anything.
+#[derive(Debug, Serialize)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// `ok`, `held`, `breaker open` or `draining`.
+    pub state: &'static str,
+    /// What an operator said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+    /// Within how many seconds hosts look at a message again that has waited since the hold began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looked_at_within_s: Option<u64>,
+    /// Whether the config holds it.
+    pub held_by_config: bool,
+    /// A drain that is going on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain: Option<Drain>,
+    /// Its breaker, if that is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerReport>,
+}
+
+/// How a place is; with so many groups, those with the most messages.
+pub async fn status(found: &Found, groups: usize) -> anyhow::Result<Status> {
+    let (state, reports, holds_problem) = match known(found).await {
+        Ok((state, reports)) => (state, reports, None),
+        Err(problem) => (HoldState::default(), Vec::new(), Some(format!("{problem:#}"))),
+    };
+    let limits = match state.holds.is_empty() {
+        true => QueueLimits::LOCAL,
+        false => found.backend.limits().await.unwrap_or(QueueLimits::ASSUMED),
+    };
+    let (queue, dead_letters) = (found.backend.events().await?, found.backend.dead_letters().await?);
+    let groups = match &found.backend {
+        Backend::Local(queues) => Some(queues.events.groups(groups).await?),
+        Backend::Sqs { .. } => None,
+    };
+    let targets = targets(found, &state, &reports, limits, queue.as_ref());
+    Ok(Status { targets, queue, dead_letters, groups, holds_problem })
+}
+
+async fn known(found: &Found) -> anyhow::Result<(HoldState, Vec<BreakerReport>)> {
+    let holds = found.holds().await?;
+    let state = holds.read().await?;
+    let names = names(found, &state);
+    let reports = holds.reports(&names).await?;
+    Ok((state, reports))
+}
+
+/// The targets of the config, and those that only the holds name.
+fn names(found: &Found, state: &HoldState) -> Vec<String> {
+    let config = found.config.iter().flat_map(|config| config.targets.keys().cloned());
+    let mut names: Vec<String> =
+        config.chain(state.holds.keys().cloned()).chain(state.drains.keys().cloned()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn targets(
+    found: &Found,
+    state: &HoldState,
+    reports: &[BreakerReport],
+    limits: QueueLimits,
+    queue: Option<&Waiting>,
+) -> Vec<Target> {
+    let now = Clock::wall().now();
+    let target = |name: String| {
+        let hold = state.hold(&name, now).cloned();
+        let held_by_config = found.target(&name).is_some_and(|target| target.hold);
+        let breaker = reports.iter().find(|report| report.target == name && report.open).cloned();
+        let drain = state.drains.get(&name).copied().filter(|drain| is_going_on(*drain, queue, now));
+        let state_of = match (&hold, held_by_config, &breaker, &drain) {
+            (Some(_), ..) | (_, true, ..) => "held",
+            (_, _, Some(_), _) => "breaker open",
+            (_, _, _, Some(_)) => "draining",
+            _ => "ok",
+        };
+        let within = |hold: &Hold| limits.look_within(now.since(hold.since), HELD_CAP).as_secs();
+        let looked_at_within_s = hold.as_ref().map(within);
+        Target { name, state: state_of, hold, looked_at_within_s, held_by_config, drain, breaker }
+    };
+    names(found, state).into_iter().map(target).collect()
+}
+
+/// Whether messages from before a drain may still wait. Where the queue does not tell how old its oldest message is, as SQS
+/// does not, they may as long as anything waits that SQS would not have forgotten.
+fn is_going_on(drain: Drain, queue: Option<&Waiting>, now: Timestamp) -> bool {
+    match queue {
+        Some(Waiting { oldest: Some(oldest), .. }) => *oldest <= drain.at,
+        Some(Waiting { messages: 0, .. }) => false,
+        _ => now.since(drain.at) < MAX_RETENTION,
+    }
+}

@@ -1,0 +1,192 @@
+//! The story of messages, as hosts log it: one line for each webhook that is stored, one for each pass, and what else they have to
+//! say meanwhile. It is read from `story.jsonl`, from a log in JSON, or from CloudWatch.
+
+mod filter;
+mod follow;
+mod source;
+
+use serde_json::{Map, Value};
+use towpath_metrics::STORY;
+
+pub use filter::Filter;
+pub use follow::File;
+pub use source::{Source, StoryPlace};
+
+/// What hosts say for those who read the whole log.
+const REPEATS: [&str; 3] = ["message will be tried again", "message skipped", "message delivered"];
+
+/// One line.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Entry {
+    /// When, as the log has it; empty if it has no times.
+    pub at: String,
+    level: String,
+    target: String,
+    fields: Map<String, Value>,
+    span: Map<String, Value>,
+}
+
+impl Entry {
+    /// Reads a line; `None` if it is none of a host.
+    pub fn read(line: &str) -> Option<Entry> {
+        let Value::Object(mut line) = serde_json::from_str(line).ok()? else { return None };
+        let mut object = |name: &str| match line.remove(name) {
+            Some(Value::Object(object)) => Some(object),
+            _ => None,
+        };
+        let (fields, span) = (object("fields")?, object("span").unwrap_or_default());
+        // The pass itself says the same.
+        let said = fields.get("message").and_then(Value::as_str).unwrap_or_default();
+        if REPEATS.contains(&said) {
+            return None;
+        }
+        let mut text = |name: &str| line.remove(name).and_then(|text| text.as_str().map(str::to_owned));
+        let (at, level) = (text("timestamp").unwrap_or_default(), text("level")?);
+        Some(Entry { at, level, target: text("target")?, fields, span })
+    }
+
+    /// A field of the line or of the message's span.
+    pub fn field(&self, name: &str) -> &str {
+        let of = |fields: &'static str| match fields {
+            "line" => self.fields.get(name),
+            _ => self.span.get(name),
+        };
+        ["line", "span"].into_iter().find_map(of).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn number(&self, name: &str) -> f64 {
+        self.fields.get(name).and_then(Value::as_f64).unwrap_or_default()
+    }
+
+    /// What happened: `stored`, the outcome of a pass, or the level of anything else.
+    pub fn what(&self) -> String {
+        match (self.target.as_str(), self.field("message")) {
+            (STORY, "stored") => "stored".to_owned(),
+            (STORY, _) => self.field("outcome").to_owned(),
+            _ => self.level.to_ascii_lowercase(),
+        }
+    }
+
+    /// Whether a pass ended here: what came of it last is how the message is.
+    pub fn is_pass(&self) -> bool {
+        self.target == STORY && self.field("message") != "stored"
+    }
+
+    /// The id under which its message was first stored.
+    pub fn first_id(&self) -> &str {
+        match self.field("webhook_id") {
+            "" => self.field("message_id"),
+            first => first,
+        }
+    }
+
+    /// Whether it is about something that did not go well.
+    pub fn is_failure(&self) -> bool {
+        !matches!(self.what().as_str(), "stored" | "delivered" | "skipped" | "info" | "debug" | "trace")
+    }
+
+    /// Whether it is about the message with this id, or the beginning of it: the queue's, or the one that targets are told.
+    pub fn is_about(&self, id: &str) -> bool {
+        !id.is_empty() && ["message_id", "webhook_id"].iter().any(|name| self.field(name).starts_with(id))
+    }
+
+    /// The attempts of a pass: `sss POST /tickets 503 in 12 ms`.
+    pub fn attempts(&self) -> Vec<String> {
+        let attempts: Vec<Value> = serde_json::from_str(self.field("attempts")).unwrap_or_default();
+        attempts.iter().map(attempt).collect()
+    }
+
+    /// What there is to say beside what happened.
+    pub fn detail(&self) -> String {
+        let mut parts = self.attempts();
+        match (self.target.as_str(), self.field("message")) {
+            (STORY, "stored") => parts.push(match self.field("sequence") {
+                "" => String::new(),
+                sequence => format!("as {sequence}"),
+            }),
+            (STORY, _) => {
+                let reason = self.field("reason");
+                parts.extend((!reason.is_empty()).then(|| reason.to_owned()));
+                if parts.is_empty() {
+                    parts.push(self.field("detail").to_owned());
+                }
+                match self.field("decision") {
+                    "retry" => parts.push(format!("again in {}", seconds(self.number("retry_after_s")))),
+                    "dead-letter" => parts.push("to the dead-letter queue".to_owned()),
+                    _ => parts.push(format!("{} after it was stored", seconds(self.number("age_s")))),
+                }
+            }
+            (_, message) => {
+                parts.push(message.to_owned());
+                let shown = ["message", "message_id", "group"];
+                let fields = self.fields.iter().filter(|(name, _)| !shown.contains(&name.as_str()));
+                parts.extend(fields.map(|(name, value)| match value.as_str() {
+                    Some(text) => format!("{name}={text}"),
+                    None => format!("{name}={value}"),
+                }));
+            }
+        }
+        parts.retain(|part| !part.is_empty());
+        parts.join(", ")
+    }
+
+    /// The line as JSON.
+    pub fn json(&self) -> Value {
+        let mut all = self.span.clone();
+        all.remove("name");
+        all.extend(self.fields.clone());
+        if let Some(attempts) =
+            all.get("attempts").and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok())
+        {
+            all.insert("attempts".to_owned(), attempts);
+        }
+        all.insert("at".to_owned(), self.at.clone().into());
+        all.insert("level".to_owned(), self.level.clone().into());
+        Value::Object(all)
+    }
+
+    /// The time of day with milliseconds.
+    pub fn time(&self) -> &str {
+        self.at.get(11..23).unwrap_or(&self.at)
+    }
+
+    /// Gives it a time, if its log has none.
+    pub fn at(mut self, at: impl FnOnce() -> String) -> Entry {
+        if self.at.is_empty() {
+            self.at = at();
+        }
+        self
+    }
+}
+
+/// The story of one message from its beginning. Whoever stored it is told so, and says so, when others may have taken it already.
+pub fn from_storage(mut entries: Vec<Entry>) -> Vec<Entry> {
+    if let Some(stored) = entries.iter().position(|entry| entry.what() == "stored") {
+        let stored = entries.remove(stored);
+        entries.insert(0, stored);
+    }
+    entries
+}
+
+fn attempt(attempt: &Value) -> String {
+    let text = |name: &str| attempt.get(name).and_then(Value::as_str).unwrap_or_default();
+    let status = attempt.get("status").and_then(Value::as_u64).map(|status| status.to_string());
+    let answer = match (status, text("error")) {
+        (Some(status), "") => status,
+        (Some(status), error) => format!("{status}, then {error}"),
+        (None, error) => error.to_owned(),
+    };
+    let millis = attempt.get("ms").and_then(Value::as_u64).unwrap_or_default();
+    format!("{} {} {} {answer} in {millis} ms", text("target"), text("method"), text("path"))
+}
+
+fn seconds(seconds: f64) -> String {
+    match seconds {
+        seconds if seconds < 10.0 => format!("{:.0} ms", seconds * 1e3),
+        seconds => humantime::format_duration(std::time::Duration::from_secs(seconds as u64)).to_string(),
+    }
+}
+
+#[cfg(test)]
+#[path = "story/tests.rs"]
+mod tests;

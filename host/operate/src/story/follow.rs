@@ -1,0 +1,76 @@
+//! Reading lines from files that grow, and are set aside when they are full.
+
+use std::fs;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use towpath_telemetry::story::before;
+
+/// A file that is followed.
+pub struct File {
+    path: PathBuf,
+    open: Option<fs::File>,
+    /// A line that is not whole yet.
+    rest: Vec<u8>,
+}
+
+impl File {
+    /// Opens it at its beginning. It need not be there yet.
+    pub fn open(path: &Path) -> anyhow::Result<File> {
+        let open = match fs::File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            opened => Some(opened.with_context(|| format!("reading {}", path.display()))?),
+        };
+        Ok(File { path: path.to_owned(), open, rest: Vec::new() })
+    }
+
+    /// All lines so far, behind those of the file that was set aside before it. What is written later is for
+    /// [`lines`](File::lines): no line is read twice, none is left out.
+    pub fn whole(&mut self) -> anyhow::Result<Vec<String>> {
+        let mut lines = self.aside()?;
+        lines.extend(self.lines()?);
+        Ok(lines)
+    }
+
+    fn aside(&self) -> anyhow::Result<Vec<String>> {
+        let mut aside = File::open(&before(&self.path))?;
+        // It may have been set aside since it was opened.
+        if aside.inode() == self.inode() {
+            return Ok(Vec::new());
+        }
+        aside.read()?;
+        Ok(aside.take())
+    }
+
+    /// The lines that were written since.
+    pub fn lines(&mut self) -> anyhow::Result<Vec<String>> {
+        self.read()?;
+        // Set aside: what was written last is read, then the new one from its beginning.
+        let there = fs::metadata(&self.path).ok().map(|there| there.ino());
+        if there.is_some() && there != self.inode() {
+            self.open = fs::File::open(&self.path).ok();
+            self.read()?;
+        }
+        Ok(self.take())
+    }
+
+    fn inode(&self) -> Option<u64> {
+        self.open.as_ref().and_then(|file| file.metadata().ok()).map(|here| here.ino())
+    }
+
+    /// What was read, as far as its lines are whole.
+    fn take(&mut self) -> Vec<String> {
+        let whole = self.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let lines: Vec<u8> = self.rest.drain(..whole).collect();
+        String::from_utf8_lossy(&lines).lines().map(str::to_owned).collect()
+    }
+
+    fn read(&mut self) -> anyhow::Result<()> {
+        if let Some(file) = &mut self.open {
+            file.read_to_end(&mut self.rest).with_context(|| format!("reading {}", self.path.display()))?;
+        }
+        Ok(())
+    }
+}

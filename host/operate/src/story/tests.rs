@@ -1,0 +1,108 @@
+use super::*;
+
+const PASS: &str = r#"{"timestamp":"2026-03-02T09:15:01.250000Z","level":"INFO","fields":{"message":"pass","outcome":"unavailable",
+    "decision":"retry","reason":"","detail":"","attempts":"[{\"target\":\"sss\",\"method\":\"POST\",\"path\":\"/t\",\"status\":503,\"error\":null,\"ms\":12}]",
+    "retry_after_s":1.5,"age_s":0.25},"target":"towpath.story",
+    "span":{"digest":"6bbc45","group":"approval/7","message_id":"8f3c2b1a-9d","plugin":"approval","route":"approval","name":"message"}}"#;
+
+fn entry(change: impl Fn(&str) -> String) -> Entry {
+    Entry::read(&change(PASS)).expect("an entry")
+}
+
+#[test]
+fn a_pass_is_told_with_its_attempts_and_what_comes_next() {
+    let pass = entry(str::to_owned);
+    assert_eq!((pass.what().as_str(), pass.time(), pass.is_failure()), ("unavailable", "09:15:01.250", true));
+    assert_eq!(pass.detail(), "sss POST /t 503 in 12 ms, again in 1500 ms");
+    let delivered =
+        entry(|line| line.replace("unavailable", "delivered").replace("retry\"", "ack\"").replace("503", "200"));
+    assert!(!delivered.is_failure());
+    assert_eq!(delivered.detail(), "sss POST /t 200 in 12 ms, 250 ms after it was stored");
+    let broken = entry(|line| line.replace("503", "200").replace("\\\"error\\\":null", "\\\"error\\\":\\\"cut\\\""));
+    assert!(broken.detail().contains("200, then cut"), "{}", broken.detail());
+    assert_eq!(pass.json()["attempts"][0]["status"], 503);
+}
+
+#[test]
+fn what_else_a_host_says_of_a_message_is_told_with_its_fields() {
+    let line = r#"{"level":"ERROR","fields":{"message":"message is in the dead-letter queue","reason":"refused","n":3},
+        "target":"towpath_engine::pipeline","span":{"message_id":"8f3c"}}"#;
+    let said = Entry::read(line).expect("an entry");
+    assert_eq!((said.what().as_str(), said.is_failure()), ("error", true));
+    assert_eq!(said.detail(), "message is in the dead-letter queue, n=3, reason=refused");
+    let stored = r#"{"level":"INFO","fields":{"message":"stored","message_id":"8f3c","group":"g","route":"r"},"target":"towpath.story"}"#;
+    let stored = Entry::read(stored).expect("an entry").at(|| "2026-03-02T09:15:01.250Z".to_owned());
+    assert_eq!((stored.what().as_str(), stored.time(), stored.is_failure()), ("stored", "09:15:01.250", false));
+    assert!(stored.is_about("8f3c") && !stored.is_about("") && !stored.is_about("8f3d"));
+    for other in ["START RequestId: 1", "{}", "[1]", r#"{"_aws":{},"level":"INFO"}"#] {
+        assert_eq!(Entry::read(other), None, "{other}");
+    }
+}
+
+#[test]
+fn a_filter_wants_what_fits_all_that_is_asked_for() {
+    let pass = entry(str::to_owned);
+    let some = |text: &str| Some(text.to_owned());
+    let any = Filter::default();
+    let cases = [
+        (any.clone(), true),
+        (Filter { group: some("approval/*"), target: some("sss"), failed: true, ..any.clone() }, true),
+        (Filter { group: some("approval"), ..any.clone() }, false),
+        (Filter { target: some("ss"), ..any.clone() }, false),
+        (
+            Filter { route: some("approval"), plugin: some("approval"), outcome: some("unavailable"), ..any.clone() },
+            true,
+        ),
+        (Filter { plugin: some("crm"), ..any.clone() }, false),
+        (Filter { outcome: some("delivered"), ..any.clone() }, false),
+        (Filter { id: some("8f3c"), ..any.clone() }, true),
+        (Filter { id: some("9d"), ..any }, false),
+    ];
+    for (args, wanted) in cases {
+        assert_eq!(args.wants(&pass), wanted, "{args:?}");
+    }
+}
+
+#[test]
+fn a_file_is_followed_over_its_end() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let path = folder.path().join("story.jsonl");
+    let write = |text: &str| {
+        use std::io::Write as _;
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+        file.and_then(|mut file| file.write_all(text.as_bytes())).expect("written");
+    };
+    let open = || File::open(&path).expect("a file, or none yet");
+    let mut early = open();
+    write("one\nhal");
+    let mut file = open();
+    assert_eq!(early.lines().expect("lines"), ["one"]);
+    assert_eq!(file.whole().expect("lines"), ["one"]);
+    write("f\ntwo\n");
+    assert_eq!(early.lines().expect("lines"), ["half", "two"]);
+    assert_eq!(file.lines().expect("lines"), ["half", "two"]);
+    write("last\n");
+    let mut late = open();
+    std::fs::rename(&path, towpath_telemetry::story::before(&path)).expect("set aside");
+    write("first\n");
+    assert_eq!(file.lines().expect("lines"), ["last", "first"]);
+    let all = ["one", "half", "two", "last", "first"];
+    assert_eq!(open().whole().expect("lines"), all);
+    assert_eq!(late.whole().expect("lines"), all, "set aside since it was opened, and read once");
+    assert_eq!(late.lines().expect("lines"), [""; 0]);
+    assert!(File::open(&path.join("below")).is_err(), "what cannot be opened is said, and not waited for");
+}
+
+#[test]
+fn a_story_begins_with_its_storage_whoever_was_first_to_tell() {
+    let stored = |id: &str| {
+        let line = r#"{"level":"INFO","fields":{"message":"stored","sequence":"ID"},"target":"towpath.story"}"#;
+        Entry::read(&line.replace("ID", id)).expect("an entry")
+    };
+    let (failed, delivered) = (entry(str::to_owned), entry(|line| line.replace("unavailable", "delivered")));
+    let told = vec![failed.clone(), stored("1"), delivered.clone(), stored("1, sent again")];
+    let story = [stored("1"), failed.clone(), delivered, stored("1, sent again")];
+    assert_eq!(from_storage(told), story);
+    assert_eq!(from_storage(story.to_vec()), story);
+    assert_eq!(from_storage(vec![failed.clone()]), [failed], "nobody here stored it");
+}

@@ -1,0 +1,108 @@
+//! What hosts do with each message, as it happens.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::bail;
+use tokio::time::sleep;
+
+use crate::aws;
+use crate::story::{Entry, File, Filter, Source};
+
+/// How often a file is looked at, and CloudWatch, which is paid for by the request.
+const LOOK: Duration = Duration::from_millis(200);
+const LOOK_AT_CLOUDWATCH: Duration = Duration::from_secs(3);
+
+/// How far back the last lines of CloudWatch are looked for.
+const BEFORE: Duration = Duration::from_secs(600);
+
+/// What is told.
+#[derive(Debug)]
+pub enum Told<'a> {
+    /// A line that is wanted.
+    Line(&'a Entry),
+    /// This file is not there yet: it comes with the first message.
+    NotYet(&'a Path),
+    /// Nothing happened for a while.
+    Nothing,
+}
+
+/// What is followed, and how.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Tail {
+    /// Which lines.
+    pub filter: Filter,
+    /// It begins with so many of the last lines.
+    pub lines: usize,
+    /// It ends there.
+    pub no_follow: bool,
+}
+
+impl Tail {
+    /// Follows the file of a source; `was_named` is one that must be there to be read to its end. It ends when `tell` says false.
+    pub async fn file(
+        &self,
+        source: &Source,
+        was_named: bool,
+        mut tell: impl FnMut(Told<'_>) -> bool,
+    ) -> anyhow::Result<()> {
+        let path = &source.file;
+        let mut file = File::open(path)?;
+        let is_there = path.exists();
+        if self.no_follow && !is_there && was_named {
+            bail!("there is no {}", path.display());
+        }
+        let lines = file.whole()?;
+        if let Some(config) = &source.config {
+            self.filter.check(config, lines.iter().filter_map(|line| Entry::read(line)))?;
+        }
+        let mut goes_on = self.last(&lines).iter().all(|entry| tell(Told::Line(entry)));
+        if self.no_follow {
+            return Ok(());
+        }
+        if !is_there {
+            goes_on &= tell(Told::NotYet(path));
+        }
+        while goes_on {
+            let lines = file.lines()?;
+            let mut entries =
+                lines.iter().filter_map(|line| Entry::read(line)).filter(|entry| self.filter.wants(entry));
+            goes_on = entries.all(|entry| tell(Told::Line(&entry)));
+            sleep(LOOK).await;
+            goes_on &= tell(Told::Nothing);
+        }
+        Ok(())
+    }
+
+    /// Follows log groups of CloudWatch. It ends when `tell` says false.
+    pub async fn cloudwatch(&self, groups: Vec<String>, mut tell: impl FnMut(Told<'_>) -> bool) -> anyhow::Result<()> {
+        let mut logs = aws::Logs::of(groups, BEFORE).await?;
+        let lines = logs.of_hosts().await?;
+        let entries = lines.into_iter().filter(|entry| self.filter.wants(entry)).collect::<Vec<_>>();
+        let from = entries.len().saturating_sub(self.lines);
+        let mut goes_on = entries.iter().skip(from).all(|entry| tell(Told::Line(entry)));
+        if self.no_follow {
+            return Ok(());
+        }
+        while goes_on {
+            sleep(LOOK_AT_CLOUDWATCH).await;
+            let entries = logs.of_hosts().await?;
+            let mut entries = entries.iter().filter(|entry| self.filter.wants(entry));
+            goes_on = entries.all(|entry| tell(Told::Line(entry))) && tell(Told::Nothing);
+        }
+        Ok(())
+    }
+
+    /// The last lines that are wanted, oldest first.
+    fn last(&self, lines: &[String]) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for line in lines.iter().rev() {
+            if entries.len() == self.lines {
+                break;
+            }
+            entries.extend(Entry::read(line).filter(|entry| self.filter.wants(entry)));
+        }
+        entries.reverse();
+        entries
+    }
+}

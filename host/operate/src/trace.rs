@@ -1,0 +1,195 @@
+//! The whole story of one message.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::bail;
+use serde_json::{Value, json};
+use towpath_types::dead_letter::DeadLetter;
+use towpath_types::message::{origin_of, webhook_id};
+
+use crate::audit::Audit;
+use crate::aws;
+use crate::queues::Queues;
+use crate::story::{Entry, File, Source, StoryPlace, from_storage};
+
+/// So many messages are looked at in one go.
+const PAGE: usize = 500;
+
+/// Where a message is now.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Place {
+    /// In the queue.
+    Waits {
+        /// How often it was received.
+        receives: u32,
+        /// Its group.
+        group: String,
+        /// When it was stored.
+        stored: String,
+    },
+    /// In the dead-letter queue.
+    Dead {
+        /// Why.
+        death: Box<DeadLetter>,
+        /// Its id there.
+        letter: String,
+        /// Its group.
+        group: String,
+    },
+    /// In neither queue of its store.
+    Gone,
+    /// Only a log was read, which cannot tell.
+    Unknown,
+}
+
+/// All that was found of a message.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Traced {
+    /// The id under which it was first stored.
+    pub id: String,
+    /// What hosts said of it.
+    pub entries: Vec<Entry>,
+    /// Where it is now.
+    pub place: Place,
+}
+
+impl Traced {
+    /// Reads the story that hosts keep beside their store, or in a file, and looks into the queues where there is a store.
+    pub async fn of(asked: &str, at: &StoryPlace) -> anyhow::Result<Traced> {
+        let story = Source::of(at).await?.file;
+        if at.file.is_some() && !story.exists() {
+            bail!("there is no {}", story.display());
+        }
+        let lines = File::open(&story)?.whole()?;
+        let entries = lines.iter().filter_map(|line| Entry::read(line)).collect();
+        match story.parent().filter(|store| store.join("towpath.db").is_file()) {
+            Some(store) => {
+                let queues = Queues::look(store).await?;
+                if let Some((first, place)) = find(&queues, asked).await? {
+                    return told_of(asked, first, entries, place);
+                }
+                let first = redriven(store, asked)?;
+                let place = find(&queues, &first).await?.map_or(Place::Gone, |(_, place)| place);
+                told_of(asked, first, entries, place)
+            }
+            None => told_of(asked, asked.to_owned(), entries, Place::Unknown),
+        }
+    }
+
+    /// Reads the story in log groups of CloudWatch, so far back.
+    pub async fn of_logs(asked: &str, groups: Vec<String>, back: Duration) -> anyhow::Result<Traced> {
+        let mut logs = aws::Logs::of(groups, back).await?;
+        told_of(asked, asked.to_owned(), logs.about(asked).await?, Place::Unknown)
+    }
+
+    /// How the last pass ended. What was said later, such as that the same event was posted again, changes nothing of it.
+    pub fn last_pass(&self) -> Option<&Entry> {
+        self.entries.iter().rev().find(|entry| entry.is_pass())
+    }
+
+    /// The group that the message is in, and the one that it came to if an edit has moved it.
+    pub fn group(&self) -> Option<String> {
+        group(&self.entries, &self.place)
+    }
+
+    /// All of it as JSON.
+    pub fn json(&self) -> Value {
+        let story: Vec<Value> = self.entries.iter().map(Entry::json).collect();
+        json!({ "story": story, "now": now(&self.place, self.last_pass()) })
+    }
+}
+
+fn group(entries: &[Entry], place: &Place) -> Option<String> {
+    let is_in = match place {
+        Place::Waits { group, .. } | Place::Dead { group, .. } => Some(group.as_str()),
+        Place::Gone | Place::Unknown => None,
+    };
+    let mut stored = HashSet::new();
+    // What was posted again was not stored again, whatever group it would have come to.
+    let told = entries.iter().filter(|entry| entry.what() != "stored" || stored.insert(entry.field("message_id")));
+    let groups: Vec<&str> =
+        told.map(|entry| entry.field("group")).chain(is_in).filter(|group| !group.is_empty()).collect();
+    let mut groups = groups.into_iter();
+    let first = groups.next()?;
+    match groups.next_back() {
+        Some(last) if last != first => Some(format!("{last} (was {first})")),
+        _ => Some(first.to_owned()),
+    }
+}
+
+/// Picks what is about one message, by any id that it had: lines of a message that was sent again name its first id too.
+fn told_of(asked: &str, first: String, entries: Vec<Entry>, place: Place) -> anyhow::Result<Traced> {
+    let about = |id: &str| entries.iter().filter(|entry| entry.is_about(id)).collect::<Vec<_>>();
+    let ids: BTreeSet<&str> = about(&first).into_iter().map(Entry::first_id).collect();
+    if ids.len() > 1 {
+        let ids = ids.into_iter().collect::<Vec<_>>().join(", ");
+        bail!("{asked} is the beginning of more than one message's id: {ids}; give more of it");
+    }
+    let id = ids.first().map_or(first, |id| (*id).to_owned());
+    let entries = from_storage(about(&id).into_iter().cloned().collect());
+    if entries.is_empty() && matches!(place, Place::Gone | Place::Unknown) {
+        bail!(
+            "nothing is known of {asked}: is it the whole id, or its beginning, and is this where its host logs? \
+            `towpath tail` and `towpath dlq list` show ids"
+        );
+    }
+    Ok(Traced { id, entries, place })
+}
+
+/// The first id of a letter that is not in its queue any more: the audit log knows what it was.
+fn redriven(store: &Path, letter: &str) -> anyhow::Result<String> {
+    let entries = Audit::in_folder(store).read()?;
+    let entry = entries.into_iter().rev().find(|entry| entry.id.as_str().starts_with(letter));
+    Ok(entry.map_or_else(|| letter.to_owned(), |entry| entry.letter.id))
+}
+
+/// Looks for a message in the queues of a store: by its own id, the one that its target sees, and the one under which it
+/// was first stored, which comes with the place.
+async fn find(queues: &Queues, id: &str) -> anyhow::Result<Option<(String, Place)>> {
+    for queue in [&queues.events, &queues.dead_letters] {
+        let mut after: Option<String> = None;
+        loop {
+            let page = queue.browse(after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.sequence.clone());
+            for message in page {
+                let death = DeadLetter::read(&message.attributes);
+                let first = origin_of(&message.attributes).map(|origin| origin.id.0);
+                let first = death.as_ref().map(|death| death.message_id().0).or(first);
+                let first = first.unwrap_or_else(|| message.id.0.clone());
+                let shown = webhook_id(&message.id, &message.attributes);
+                if ![message.id.as_str(), first.as_str(), shown.as_str()].iter().any(|own| own.starts_with(id)) {
+                    continue;
+                }
+                let place = match death {
+                    Some(death) => Place::Dead { death: Box::new(death), letter: message.id.0, group: message.group.0 },
+                    None => Place::Waits {
+                        receives: message.receive_count,
+                        group: message.group.0,
+                        stored: message.sent_at.to_string(),
+                    },
+                };
+                return Ok(Some((first, place)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn now(place: &Place, last: Option<&Entry>) -> Value {
+    match place {
+        Place::Waits { receives, group, stored } => {
+            json!({ "state": "waits", "receives": receives, "group": group, "stored": stored })
+        }
+        Place::Dead { death, letter, group } => {
+            json!({ "state": "dead", "letter": letter, "group": group, "death": death })
+        }
+        Place::Gone | Place::Unknown => match last.map(|entry| (entry.field("decision"), entry.what())) {
+            Some(("ack", outcome)) => json!({ "state": outcome }),
+            Some(("dead-letter", reason)) => json!({ "state": "dead-lettered", "reason": reason }),
+            _ => json!({ "state": "unknown" }),
+        },
+    }
+}
