@@ -221,6 +221,10 @@ fn light_rooms_are_built_without_heavy_crates() {
         assert!(!has(&types, heavy), "towpath-types is built with {heavy}");
     }
     assert!(has(&types, "serde_json"), "{types}");
+    let local = tree("towpath-local", &[]);
+    for heavy in ["axum", "hyper", "reqwest", "wasmtime"] {
+        assert!(!has(&local, heavy), "towpath-local is built with {heavy}");
+    }
     for room in ["towpath-config", "towpath-verify", "towpath-route"] {
         let tree = tree(room, &[]);
         for heavy in ["reqwest", "aws-config", "axum", "wasmtime", "rusqlite"] {

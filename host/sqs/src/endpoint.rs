@@ -1,4 +1,4 @@
-//! A store with what clients may do with it, and the tasks that go on behind their backs.
+//! What the endpoint holds: the store, the queues that clients may not change, the token, and its background tasks.
 
 use std::sync::Arc;
 

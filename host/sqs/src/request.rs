@@ -1,4 +1,4 @@
-//! What clients ask, and answers to it, as JSON.
+//! Requests and answers as JSON.
 
 use std::collections::BTreeMap;
 

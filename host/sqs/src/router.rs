@@ -1,4 +1,4 @@
-//! The HTTP of the endpoint: who is let in, and which action a request asks for.
+//! The HTTP side: checking the token, and calling the action that a request names.
 
 use std::sync::Arc;
 
