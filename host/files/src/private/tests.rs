@@ -8,7 +8,7 @@ use super::*;
 
 type Opens = fn(&Path) -> io::Result<()>;
 
-/// All that open a file which may be there already.
+/// Everything that opens a file which may exist.
 const OPENS: [(&str, Opens); 4] = [
     ("make", make),
     ("append", |path| append(path).map(drop)),
@@ -45,7 +45,7 @@ fn a_folder_that_was_there_is_left_alone_until_it_is_said() {
     assert_eq!(mode(folder.path()).expect("there"), FOLDER);
 }
 
-/// The umask belongs to the process: the test runs itself again under another one.
+/// The umask is per process: the test runs itself again under another one.
 #[test]
 fn no_umask_gives_others_rights_or_takes_the_owners() {
     const NAME: &str = "private::tests::under_this_umask";
@@ -93,7 +93,7 @@ fn a_planted_link_is_an_error_that_names_it_and_what_it_points_to_stays_as_it_is
         (fs::read_to_string(&others).expect("there").as_str(), mode(&others).expect("there")),
         ("theirs", 0o644)
     );
-    // One that points nowhere makes nothing there.
+    // A dangling link creates no file at its destination.
     let (nowhere, dangling) = (folder.path().join("nowhere"), folder.path().join("dangling"));
     symlink(&nowhere, &dangling).expect("planted");
     for (name, open) in OPENS {
