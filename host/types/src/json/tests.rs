@@ -7,7 +7,7 @@ fn pointer(text: &str) -> Pointer {
     text.parse().expect(text)
 }
 
-/// What a pointer finds, as it is written; whole documents only.
+/// What a pointer finds, as written; complete documents only.
 fn found<'a>(document: &'a [u8], to: &str) -> Option<&'a [u8]> {
     match find(document, &pointer(to)) {
         Ok(Found { span, broken: None }) => Some(document.get(span).expect("in the document")),
@@ -216,7 +216,7 @@ fn a_pointer_is_read_as_the_standard_says() {
     assert_eq!(pointer("").parent(), None);
 }
 
-/// Any JSON, with few and odd names so that pointers meet.
+/// Any JSON, with few and unusual names so that pointers collide.
 fn json() -> impl Strategy<Value = Value> {
     let name = prop_oneof!["[ab]{0,2}", "[0-9]{1,2}", Just("~/\"\\\n🛶".to_owned())];
     let leaf = prop_oneof![
@@ -234,7 +234,7 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Every value in a document, with the pointer to it.
+/// Every value of a document, with its pointer.
 fn values(document: &Value) -> Vec<(String, Value)> {
     let mut all = vec![(String::new(), document.clone())];
     let mut next = 0;
@@ -285,7 +285,7 @@ proptest! {
         let compact = json.to_string();
         let pretty = serde_json::to_string_pretty(&json).expect("json");
         for document in [&compact, &pretty, &escaped(&compact)] {
-            // A number that is parsed and printed may change, so both sides are what serde_json reads.
+            // Parsing and printing may change a number, so both sides are what serde_json reads.
             let json: Value = serde_json::from_str(document).expect("json");
             for (to, expected) in values(&json) {
                 let value = found(document.as_bytes(), &to).expect(&to);

@@ -10,7 +10,7 @@ fn limits(max_receives: u32) -> QueueLimits {
     QueueLimits { max_receives: Some(max_receives), ..QueueLimits::LOCAL }
 }
 
-/// A message that waits, by receives.
+/// A waiting message, by receives.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     age: Duration,
@@ -18,7 +18,7 @@ struct Waiting {
     longest: Duration,
 }
 
-/// Lets a message wait until the last call or its last receive. `wanted` is how long it would wait by itself.
+/// Lets a message wait until the last call or its last receive. `wanted` is its own wait.
 fn wait(limits: QueueLimits, age: Duration, receives: u32, mut wanted: impl FnMut() -> Duration) -> Waiting {
     let mut waiting = Waiting { age, receives, longest: Duration::ZERO };
     while waiting.age < limits.last_call() && !limits.is_last_receive(waiting.receives) {
@@ -44,7 +44,7 @@ proptest! {
         let waited = wait(limits, age, receives, || wanted.next().unwrap_or_default());
         prop_assert!(waited.longest <= LONGEST_WAIT);
         prop_assert!(waited.receives <= most, "the queue would move it: {:?}", waited);
-        // As many waits as there are receives left beside the spare ones, the longest each.
+        // As many waits as receives are left after the spare ones, each as long as allowed.
         let planned = (most - most / SPARE).saturating_sub(receives);
         if limits.last_call() - age <= LONGEST_WAIT * planned {
             prop_assert!(waited.age >= limits.last_call(), "{:?} of {}", waited, most);
@@ -69,7 +69,7 @@ fn with_a_thousand_receives_a_look_is_never_further_away_than_a_hundredth_of_the
     for (after, within) in [(HOUR, MINUTE), (8 * HOUR, 5 * MINUTE), (DAY, 13 * MINUTE), (3 * DAY, 40 * MINUTE)] {
         let longest = limits(1000).look_within(after, MINUTE);
         assert!(longest <= within, "{longest:?} after {after:?}");
-        // What is told is what a message that waited for so long may have to wait.
+        // The bound covers the longest wait of a message that has waited this long.
         let mut receives = 1;
         let mut age = Duration::ZERO;
         while age < after {
