@@ -37,7 +37,7 @@ pub(crate) async fn get(
 }
 
 async fn read(object: GetObjectOutput, bound: Bound) -> Result<Vec<u8>, String> {
-    let too_large = || format!("it is larger than {} bytes, the most that is read of it", bound.bytes);
+    let too_large = || format!("larger than {} bytes (the limit)", bound.bytes);
     let said = object.content_length.and_then(|length| u64::try_from(length).ok()).unwrap_or_default();
     if said > bound.bytes {
         return Err(too_large());
