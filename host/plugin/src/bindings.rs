@@ -1,4 +1,4 @@
-//! The bindings that are generated from `wit/`. Nothing but this folder sees them.
+//! The bindings generated from `wit/`, private to this room.
 #![allow(
     unreachable_pub,
     rust_2018_idioms,
