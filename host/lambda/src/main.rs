@@ -1,4 +1,4 @@
-//! `bootstrap`: the Lambda host. It puts the parts together and hands them to the runtime.
+//! `bootstrap`: the Lambda host. It assembles the parts and hands them to the runtime.
 
 mod about;
 
@@ -24,7 +24,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// How long holds that were read count: a hold or a resume is felt after this.
+/// How long holds are cached, and so the delay until a hold or a resume takes effect.
 const HOLDS_MEMORY: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
@@ -35,7 +35,7 @@ async fn main() -> Result<(), Error> {
         logs::json(std::io::stdout, Targets::new().with_default(level.clone().unwrap_or(LevelFilter::INFO)), false);
     tracing_subscriber::registry().with(logs).with(telemetry.spans()).init();
     if let Err(problem) = level {
-        tracing::warn!(problem, "TOWPATH_LOG cannot be used, logging at info");
+        tracing::warn!(problem, "TOWPATH_LOG is invalid, logging at info");
     }
     let telemetry = &telemetry;
     let host = start().await.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "cannot start"))?;
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Error> {
         ));
     match &host.watch {
         None => serve.await,
-        // Beside batches that take long; it sleeps with the function between them.
+        // Checks for new versions during long batches; it is frozen with the function between them.
         Some(watch) => tokio::select! {
             result = serve => result,
             never = watch.run() => match never {},
@@ -54,13 +54,13 @@ async fn main() -> Result<(), Error> {
     }
 }
 
-/// A function that is tried beside a queue of this machine has no Secrets Manager. On Lambda the environment, which is
-/// shown to everybody who may look at the function, is never read for secrets.
+/// For a function that is tried with a queue on this machine, which has no Secrets Manager. On Lambda secrets are never
+/// read from the environment, which is visible to everybody who may look at the function.
 fn of_this_machine(config: &Config) -> Option<Secrets> {
     config.queue.url.as_deref().is_some_and(client::is_local).then(Secrets::from_env)
 }
 
-/// Everything that can be wrong is found here, before the first message: during initialisation.
+/// Finds every problem during initialisation, before the first message.
 async fn start() -> anyhow::Result<Host> {
     let Config { queue, targets, plugins: settings, holds, registry, routes, note_keys, .. } =
         config::load(&env::config_file(), of_this_machine).await.context("loading the config")?;
