@@ -251,8 +251,8 @@ fn a_changed_timestamp_invalidates_the_signature() {
 #[test]
 fn a_secret_of_the_wrong_form_is_reported() {
     for (secret, says) in [
-        ("no base64!", "it is not base64 behind whsec_"),
-        ("whpk_AAAA", "it is not a public key of 32 bytes in base64 behind whpk_"),
+        ("no base64!", "it is not base64 after whsec_"),
+        ("whpk_AAAA", "it is not a public key of 32 bytes in base64 after whpk_"),
     ] {
         let case = cases().remove(2);
         let secrets = vec![Secret::new(secret)];
