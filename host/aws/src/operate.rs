@@ -80,7 +80,7 @@ impl Operator {
         let asked =
             self.sqs.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All).send().await;
         let attributes =
-            asked.map_err(|error| OperateError { what: "look at the queue", problem: in_words(&error) })?;
+            asked.map_err(|error| OperateError { what: "inspect the queue", problem: in_words(&error) })?;
         let attributes = attributes.attributes.unwrap_or_default().into_iter();
         Ok(attributes.map(|(name, value)| (name.as_str().to_owned(), value)).collect())
     }
@@ -112,10 +112,10 @@ impl Operator {
     /// A function by its name or ARN.
     pub async fn function(&self, name: &str) -> Result<Function, OperateError> {
         let asked = self.lambda.get_function_configuration().function_name(name).send().await;
-        let found = asked.map_err(|error| OperateError { what: "look at the function", problem: in_words(&error) })?;
+        let found = asked.map_err(|error| OperateError { what: "inspect the function", problem: in_words(&error) })?;
         let reserved = self.lambda.get_function_concurrency().function_name(name).send().await;
         let reserved = reserved
-            .map_err(|error| OperateError { what: "look at the function's concurrency", problem: in_words(&error) })?;
+            .map_err(|error| OperateError { what: "inspect the function's concurrency", problem: in_words(&error) })?;
         Ok(Function {
             name: found.function_name.unwrap_or_default(),
             runtime: found.runtime.map(|runtime| runtime.as_str().to_owned()).unwrap_or_default(),

@@ -128,7 +128,7 @@ impl Checker<'_> {
             for (key, _) in
                 others.iter().filter(|(_, url)| url.as_ref().is_some_and(|url| QueueUrl::same(url, refused)))
             {
-                let hint = "use a separate queue: a webhook that was turned away must not be received as an event or a dead letter";
+                let hint = "use a separate queue: webhooks that were turned away must not be received as events or dead letters";
                 self.wrong("queue.refused_url", format!("is the same queue as queue.{key}"), hint);
             }
         }
@@ -201,7 +201,7 @@ impl Checker<'_> {
                 self.wrong(
                     format!("ingest.allow_origins[{number}]"),
                     format!("{origin:?} is not an origin such as \"https://forms.example.com\""),
-                    "write it as browsers do: scheme, host in lower case, and the port if it is not the default; nothing after that",
+                    "write it as browsers do: scheme, host in lower case, a port if it is not the default, nothing more",
                 );
             }
         }

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_that_lead_inwards_are_private() {
+    fn addresses_of_internal_networks_are_private() {
         let private = [
             "127.0.0.1",
             "10.1.2.3",

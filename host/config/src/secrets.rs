@@ -223,7 +223,7 @@ impl Secrets {
                 (None, None) if *only_these => return placeholder(),
                 (None, problem) => {
                     let problem = problem.map_or("it was not fetched", String::as_str);
-                    let hint = "check that Secrets Manager has it under secrets.prefix and its name, and that the role may read it";
+                    let hint = "check that Secrets Manager has it as secrets.prefix plus its name, and that the role may read it";
                     return Err((format!("the secret {name:?} is not available: {problem}"), hint.to_owned()));
                 }
             },

@@ -171,7 +171,7 @@ mod tests {
             ("{timestamp}", "leaves out {body}"),
             ("{body}{id}", "{id} is none of"),
             ("{body}{header:a b}", "{header:a b} is none of"),
-            ("{body", "not closed"),
+            ("{body", "unclosed {"),
         ];
         for (text, says) in cases {
             let error = text.parse::<Signed>().expect_err(text);

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statuses_are_added_one_by_one_as_a_class_as_a_range_or_as_the_default() {
+    fn statuses_are_given_singly_as_a_class_a_range_or_the_default() {
         let cases: [(&str, &[u16], &[u16]); 5] = [
             ("404", &[404], &[403, 405]),
             ("5xx", &[500, 599], &[499]),

@@ -245,7 +245,7 @@ fn holds_breakers_and_parking_are_checked_against_the_queue() {
     assert_eq!(mistakes(holds), ["holds.url: is for SQS queues only"]);
     assert_eq!(mistakes(target), ["target.sss.breaker: base must be positive, and cap must not be smaller than base"]);
     let wrong = holds.replace("holds.json", "");
-    assert!(mistakes(&format!("{queue}{wrong}"))[0].starts_with("holds.url: \"s3://bucket/\" is no object"));
+    assert!(mistakes(&format!("{queue}{wrong}"))[0].starts_with("holds.url: \"s3://bucket/\" is not an object"));
     let good = format!("{queue}{holds}{}", target.replace("1m", "5s"));
     let config = parse(&good).expect("config");
     assert_eq!(config.holds.map(|url| url.to_string()).as_deref(), Some("s3://bucket/holds.json"));
@@ -303,13 +303,13 @@ fn an_impossible_registry_reference_is_a_mistake() {
         (REGISTRY.replace("url = \"s3://bucket/plugins/\"", ""), "plugin.crm.path: missing"),
         (
             REGISTRY.replace("[plugin.crm]", "[plugin.crm]\npath = \"x\"\nversion = \"1\""),
-            "plugin.crm.version: there is a path",
+            "plugin.crm.version: conflicts with path",
         ),
         (
             REGISTRY.replace("[plugin.crm]", "[plugin.crm]\nversion = \"../1\""),
-            "plugin.crm.version: crm@../1 can be in no",
+            "plugin.crm.version: crm@../1 is not a valid name",
         ),
-        (REGISTRY.replace("2.5%", "2.5"), "route[0].canary: \"2.5\" is no share"),
+        (REGISTRY.replace("2.5%", "2.5"), "route[0].canary: \"2.5\" is not a share"),
         (REGISTRY.replace("crm@candidate", "erp@candidate"), "route[0].shadow: there is no plugin \"erp\""),
         (REGISTRY.replace("crm@candidate", "crm@a/b"), "route[0].shadow: \"crm@a/b\" is not a plugin with a version"),
     ];

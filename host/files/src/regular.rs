@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_refused_at_once() {
+    fn only_regular_files_are_opened_and_nothing_blocks() {
         let folder = TempDir::new().expect("folder");
         let at = |name: &str| folder.path().join(name);
         assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().expect("mkfifo").success());
@@ -125,14 +125,14 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_file_that_is_longer_than_it_says_is_not_read_to_its_end() {
+    fn a_file_longer_than_its_reported_size_is_not_read_to_its_end() {
         // The system reports a size of 0 for these.
         let error = read(Path::new("/proc/self/maps"), 8).expect_err("it is longer");
         assert_eq!(error.kind(), ErrorKind::FileTooLarge);
     }
 
     #[test]
-    fn a_link_is_refused_where_it_could_be_somebody_elses() {
+    fn a_link_is_an_error_where_others_could_have_placed_it() {
         let folder = TempDir::new().expect("folder");
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
         std::fs::write(&file, "x").expect("written");

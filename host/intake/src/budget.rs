@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_sender_uses_up_its_own_share_and_a_route_its_own_and_no_more() {
+    async fn a_sender_and_a_route_can_use_up_only_their_own_share() {
         let (budget, now) = (Budget::default(), Instant::now());
         let fill = |route, source: &str| {
             let take = |n: &u64| {
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_sender_of_tiny_webhooks_uses_up_its_own_share_and_no_more() {
+    async fn a_sender_of_tiny_webhooks_can_use_up_only_its_own_share() {
         let (budget, now) = (Budget::default(), Instant::now());
         let fill = |source: &str| {
             let take = |n: &u64| budget.take(ask("a", source, &format!("{source} {n}"), 100), now) == Answer::Keep;
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_same_failure_is_kept_once_a_day_and_what_could_not_be_kept_may_be_tried_again() {
+    async fn the_same_failure_is_kept_once_a_day_and_retried_if_storing_fails() {
         let budget = Budget::default();
         let take = |failure| budget.take(ask("a", "203.0.113.1", failure, 10), Instant::now());
         assert_eq!((take("one"), take("one"), take("two")), (Answer::Keep, Answer::Folded, Answer::Keep));
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_the_queue_says_of_itself_counts_and_so_does_what_was_kept_since() {
+    async fn usage_is_the_queues_figure_plus_what_was_kept_since() {
         let (budget, start) = (Budget::default(), Instant::now());
         assert!(budget.is_stale(start));
         let of_a = |mib: u64| [("a".to_owned(), Held { messages: 1, bytes: mib * MIB })].into();
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn memory_is_bounded() {
         let mut recent = Recent::default();
         (0..MOST_REMEMBERED + 10).for_each(|n| recent.put(n, n));
         assert_eq!((recent.values.len(), recent.order.len()), (MOST_REMEMBERED, MOST_REMEMBERED));

@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_of_a_refusal_is_one_that_letters_are_known_by() {
+    fn every_refusal_has_a_known_dead_letter_reason() {
         let source = include_str!("refused.rs").split("fn reason").nth(1).expect("the reasons");
         let arms = source.split("fn ").next().unwrap_or_default().split("=> \"").skip(1);
         let reasons: Vec<&str> = arms.map(|arm| arm.split('"').next().expect("a reason")).collect();

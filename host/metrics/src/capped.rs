@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_who_invents_values_changes_nothing_for_others() {
+    fn an_owner_that_invents_values_does_not_affect_others() {
         let capped = Capped::at(3);
         let of =
             |owner: &str, values: &[&str]| values.iter().map(|value| capped.value(owner, value)).collect::<Vec<_>>();

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_collector_a_target_is_told_what_the_webhook_brought() {
+    fn without_a_collector_the_webhooks_own_trace_is_sent_to_the_target() {
         let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
         let told = |states: &[&str]| {
             let mut headers = vec![header("traceparent", PARENT)];

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_remembered_once_and_not_for_ever() {
+    fn a_version_is_recorded_once_and_eventually_forgotten() {
         let mut pointer = Pointer::at(chosen("0"), made("0"));
         for n in 1..50 {
             pointer = pointer.advanced(chosen(&n.to_string()), made("n"));
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_for_all_of_one_pointer_in_one_place() {
+    fn a_signature_covers_one_whole_pointer_in_one_place() {
         let (key, _) = SigningKey::generate().expect("a key");
         let (other, _) = SigningKey::generate().expect("a key");
         let pointer = Pointer::at(chosen("1"), made("1")).advanced(chosen("2"), made("2"));

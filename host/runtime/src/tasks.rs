@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tasks_that_end_after_the_stop_are_no_failure_unless_they_panic() {
+    async fn tasks_that_end_after_the_stop_fail_only_by_panicking() {
         let stop = CancellationToken::new();
         let mut tasks = Tasks::new(stop.clone());
         let stopped = stop.clone();

@@ -44,7 +44,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[tokio::test(start_paused = true)]
-    async fn the_clock_that_says_longer_decides_how_long_ago_a_moment_was() {
+    async fn the_clock_with_the_longer_elapsed_time_wins() {
         static AHEAD: AtomicU64 = AtomicU64::new(10_000);
         let clock = tokio_clock(Timestamp(1_700_000_000_000)).shifted(&AHEAD);
         let moment = clock.moment();

@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_in_comes_out_byte_for_byte() {
+    fn a_webhook_round_trips_byte_for_byte() {
         type Headers = Vec<(&'static str, &'static [u8])>;
         let cases: [(&str, Headers, &[u8]); 5] = [
             ("nothing", vec![], b""),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_envelope_is_direct() {
+    fn any_other_body_is_direct() {
         for text in ["", "hello", "{\"v\":1,\"event\":\"x\"}", "{\"v\":,\"headers\":[]}", "[[["] {
             assert_eq!(decode(text).expect(text).body, text.as_bytes());
         }

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_was_sent_again_keeps_its_first_id_and_time() {
+    fn a_redriven_message_keeps_its_original_id_and_time() {
         let mut received = received("{}".into());
         let origin = Origin { id: "m-1".into(), sent_at: Timestamp(1), notes: Vec::new(), mac: None };
         let text = serde_json::to_string(&origin).expect("json");

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_that_was_rotated_is_refreshed_before_a_note_is_refused() {
+    async fn a_rotated_key_is_refreshed_before_a_note_is_rejected() {
         let names = ["notes".to_owned()];
         let secrets = Secrets::from_store(Arc::new(Rotated(AtomicBool::new(false))), names.clone()).await;
         let keys = NoteKeys::of(&names, &secrets).expect("a key");
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mac_fits_its_own_event_group_route_body_and_notes_and_no_other() {
+    fn a_mac_matches_only_its_own_event_group_route_body_and_notes() {
         let keys = NoteKeys::new(vec![Secret::new("new"), Secret::new("old")]);
         let old = NoteKeys::new(vec![Secret::new("old")]);
         let group = GroupId::from("g");

@@ -59,8 +59,8 @@ impl Checker<'_> {
             let Some(verification) = &route.verify else { continue };
             if !verification.at_ingest && route.dedup.is_some() {
                 let hint = "leave at out to verify at the front door, where a repeat is recognised by its key";
-                let problem = "verified in the pipeline only: a repeat that is signed anew is stored again, for a key that is not \
-                    proven yet must not take the place of one that is";
+                let problem = "verified only in the pipeline: a repeat with a new signature is stored again, because an unverified \
+                    key must not take the place of a verified one";
                 warnings.push(warning(format!("route[{index}].verify.at"), problem, hint));
             }
             for (key, name) in route.unsigned_headers() {

@@ -132,10 +132,10 @@ mod tests {
         for (text, says) in [
             ("arn:aws:sqs:eu-west-1:1:a.fifo", "is an ARN"),
             ("events.fifo", "is not a URL"),
-            ("https://sqs.eu-west-1.amazonaws.com", "is not the URL of a queue"),
-            ("https://sqs.eu-west-1.amazonaws.com/1/a.fifo?x=1", "is not the URL of a queue"),
-            ("ftp://host/1/a.fifo", "is not the URL of a queue"),
-            ("https:///a.fifo/", "is not the URL of a queue"),
+            ("https://sqs.eu-west-1.amazonaws.com", "is not a queue URL"),
+            ("https://sqs.eu-west-1.amazonaws.com/1/a.fifo?x=1", "is not a queue URL"),
+            ("ftp://host/1/a.fifo", "is not a queue URL"),
+            ("https:///a.fifo/", "is not a queue URL"),
         ] {
             let problem = QueueUrl::read(text).err();
             assert!(problem.as_ref().is_some_and(|problem| problem.contains(says)), "{text}: {problem:?}");

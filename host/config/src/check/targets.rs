@@ -170,7 +170,7 @@ impl Checker<'_> {
                 shape::Status::Text(text) => text.clone(),
             };
             if !statuses.add(&text) {
-                let hint = "write 429, \"500-504\", \"5xx\", or \"default\" for 408, 425, 429 and 5xx; 2xx is always a success";
+                let hint = "write 429, \"500-504\", \"5xx\", or \"default\" for 408, 425, 429 and 5xx; 2xx is success";
                 self.wrong(format!("{at}[{index}]"), format!("{text:?} is not a status from 3xx to 5xx"), hint);
             }
         }

@@ -57,7 +57,10 @@ fn a_contradiction_is_reported_once() {
             verify("scheme = 'hmac', header = 'x', timestamp = 'X'"),
             "route[0].verify.timestamp: is the header of the signature",
         ),
-        (verify("scheme = 'hmac', header = 'x', prefix = 'v1, '"), "route[0].verify.prefix: \"v1, \" cannot be the prefix"),
+        (
+            verify("scheme = 'hmac', header = 'x', prefix = 'v1, '"),
+            "route[0].verify.prefix: \"v1, \" cannot be the prefix",
+        ),
         (verify("scheme = 'basic', user = ''"), "route[0].verify.user: empty"),
         (verify("scheme = 'hubspot', url = 'https://${HOST}/a'"), "route[0].verify.url: \"${HOST}\" in"),
         (
@@ -66,10 +69,13 @@ fn a_contradiction_is_reported_once() {
         ),
         (
             format!("{ROUTE}[plugin.'p@candidate']\npath = 'p'\n"),
-            "plugin.p@candidate: \"p@candidate\" cannot be the name",
+            "plugin.p@candidate: \"p@candidate\" is not a valid plugin name",
         ),
         (target("retry = { cap = '13h' }"), "target.t.retry.cap: must be at most 12h"),
-        (target("retry = { base = '10m', cap = '5m' }"), "target.t.retry: base must be positive and cap not smaller"),
+        (
+            target("retry = { base = '10m', cap = '5m' }"),
+            "target.t.retry: base must be positive, and cap must not be smaller",
+        ),
         (target("breaker = { cap = '1d' }"), "target.t.breaker.cap: must be at most 12h"),
         (target("breaker = { base = '1m', cap = '1s' }"), "target.t.breaker: base must be positive"),
         (
@@ -82,7 +88,7 @@ fn a_contradiction_is_reported_once() {
         ),
         (
             target("auth = { scheme = 'hmac', header = 'x', prefix = \"a\\n\", secret = 'hook' }"),
-            "target.t.auth.prefix: \"a\\n\" cannot stand",
+            "target.t.auth.prefix: \"a\\n\" is not allowed",
         ),
         (
             target("auth = { scheme = 'hmac', header = 'x', secret = ['hook', 'hook'] }"),
@@ -90,7 +96,7 @@ fn a_contradiction_is_reported_once() {
         ),
         (
             target("auth = { scheme = 'oauth2', token_url = 'https://id.example', client_id = '', secret = 'hook' }"),
-            "target.t.auth.client_id: \"\" cannot",
+            "target.t.auth.client_id: \"\" is not a valid",
         ),
         (
             target("").replace("https://t.example", "https://${HOST}/api"),
@@ -164,7 +170,7 @@ fn an_unusable_secret_is_a_mistake_that_names_but_never_shows_it() {
 fn what_is_probably_unintended_is_only_a_warning() {
     let draft = |text: &str| Config::draft(text, Path::new("towpath.toml"), &Secrets::placeholders()).expect("TOML");
     for (text, says) in [
-        (TARGET.to_owned(), "route: there is none"),
+        (TARGET.to_owned(), "route: there is no route"),
         (format!("{ROUTE}[plugin.q]\npath = 'q'\n"), "plugin.q: no route uses it"),
         (
             ROUTE.replace("[plugin.p]", "[plugin.p]\nsecrets = ['s']"),

@@ -20,6 +20,6 @@ pub enum CacheError {
     #[error("cannot use the key of the cache, {}: set XDG_STATE_HOME to a folder that this user owns", file.display())]
     KeyFile { file: PathBuf, source: io::Error },
     /// Others may know the key.
-    #[error("the key of the cache, {}, {problem}: delete it; a new one is created and plugins are compiled again", file.display())]
+    #[error("the key of the cache, {}, {problem}: delete it; a new one will be created", file.display())]
     Key { file: PathBuf, problem: String },
 }

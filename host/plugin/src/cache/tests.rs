@@ -31,7 +31,7 @@ fn an_entry_is_found_by_a_later_host() {
 }
 
 #[test]
-fn an_entry_that_is_not_the_components_own_is_not_used_and_is_overwritten() {
+fn an_entry_that_fails_its_mac_is_ignored_and_overwritten() {
     type Attack = fn(&Path, &Path);
     let cases: [(&str, Attack); 10] = [
         ("copied over another's", |other, own| assert!(fs::copy(other, own).is_ok())),

@@ -132,7 +132,7 @@ fn only_an_ambiguous_value_has_another_group_than_before() {
 }
 
 #[test]
-fn what_is_missing_or_not_allowed_becomes_a_stable_hash() {
+fn a_missing_or_invalid_value_becomes_a_stable_hash() {
     let missing = "a/~e3b0c44298fc1c149afbf4c8";
     let cases: [(&[u8], &str, &str); 9] = [
         (b"{}", missing, "missing"),

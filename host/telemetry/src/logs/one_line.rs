@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_for_people_is_one_line_whatever_its_fields_hold() {
+    fn a_text_line_is_one_line_whatever_its_fields_contain() {
         for colours in [false, true] {
             let text = written(|kept| text(move || kept.clone(), wanted(), colours));
             let lines: Vec<&str> = text.split('\n').collect();
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_json_line_does_nothing_to_a_terminal_and_says_all() {
+    fn a_json_line_is_complete_and_cannot_affect_a_terminal() {
         let text = written(|kept| super::super::json(move || kept.clone(), wanted(), true));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4, "{text}");
