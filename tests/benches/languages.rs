@@ -1,7 +1,6 @@
 //! Plugins of each language: what it takes to load one, to call it, and how much memory it needs. `towpath plugin build`
 //! must have run.
 #![allow(
-    missing_docs,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,

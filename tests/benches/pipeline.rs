@@ -1,5 +1,5 @@
 //! What one message costs: the plugin call by itself, and the host around plugin call and HTTP exchange.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by panicking")]
 
 use std::path::Path;
 use std::time::Duration;

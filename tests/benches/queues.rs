@@ -1,11 +1,5 @@
 //! Queues over HTTP: the SQS endpoint, `poll` over it beside the sum of its parts, and a redrive under traffic.
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a benchmark fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
 
 use std::process::Command;
 use std::sync::Arc;

@@ -203,7 +203,7 @@ fn what_is_no_plugin_is_refused_by_name() {
         ("garbage", b"not wasm".to_vec(), "not a WebAssembly component"),
         ("nothing", Vec::new(), "not a WebAssembly component"),
         ("a core module", text("(module)"), "not a WebAssembly component"),
-        ("an empty component", text("(component)"), "no Towpath plugin (it exports nothing)"),
+        ("an empty component", text("(component)"), "not a Towpath plugin (it exports nothing)"),
         ("another world", export("wasi:http/handler@0.2.0"), "it exports wasi:http/handler@0.2.0"),
         ("another version", export("towpath:plugin/transform@2.1.0"), "speaks towpath:plugin 2.1.0"),
         ("a forbidden import", import, "wasi:sockets/tcp@0.2.0"),

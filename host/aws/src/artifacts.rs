@@ -10,7 +10,7 @@ use towpath_types::artifacts::{Artifacts, ArtifactsError, Bound, LIST_TIME, MAX_
 use crate::error::in_words;
 use crate::object;
 
-/// Objects below a prefix of a bucket.
+/// Objects under a prefix of a bucket.
 pub struct S3Artifacts {
     client: Client,
     url: S3Url,
@@ -27,7 +27,7 @@ impl S3Artifacts {
     }
 
     async fn names(&self, folder: &str) -> Result<Vec<String>, ArtifactsError> {
-        // Without a folder, what is directly in the registry.
+        // With an empty `folder`, what is directly in the registry.
         let prefix = format!("{}/", self.key(folder).trim_end_matches('/'));
         let list = self.client.list_objects_v2().bucket(&self.url.bucket).prefix(&prefix).delimiter("/");
         let mut pages = list.into_paginator().send();
@@ -39,7 +39,7 @@ impl S3Artifacts {
             let below = folders.chain(objects).filter_map(|key| key.strip_prefix(&prefix));
             names.extend(below.map(|name| name.trim_end_matches('/').to_owned()));
             if names.len() > MAX_NAMES {
-                let problem = format!("{folder} has more than {MAX_NAMES} names: remove what is not in use");
+                let problem = format!("{folder} has more than {MAX_NAMES} names: remove what is no longer used");
                 return Err(self.error(problem));
             }
         }
@@ -74,7 +74,7 @@ impl Artifacts for S3Artifacts {
 
     async fn put(&self, key: &str, bytes: Vec<u8>, state: Option<&Tag>, bound: Bound) -> Result<bool, ArtifactsError> {
         if bytes.len() as u64 > bound.bytes {
-            let problem = format!("{key} would be larger than {} bytes, the most that hosts read of it", bound.bytes);
+            let problem = format!("{key} is larger than {} bytes (the limit)", bound.bytes);
             return Err(self.error(problem));
         }
         let put = self.client.put_object().bucket(&self.url.bucket).key(self.key(key)).body(ByteStream::from(bytes));
@@ -85,7 +85,7 @@ impl Artifacts for S3Artifacts {
         match put.send().await {
             Ok(_) => Ok(true),
             Err(error) => match error.code() {
-                // The last one: it was deleted meanwhile.
+                // `NoSuchKey`: the object was deleted concurrently.
                 Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey") => Ok(false),
                 _ => Err(self.failed(&error)),
             },

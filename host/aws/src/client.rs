@@ -9,11 +9,11 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use towpath_config::{Form, Secrets};
 
-/// How long one attempt of an API call may take; a receive gets its wait on top.
+/// Timeout of one attempt of an API call; a receive adds its wait.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Region, credentials and endpoint as the SDK finds them: by its own environment variables, profiles
-/// and roles. Only the HTTP client and the timeouts are ours, and the region where an URL tells it.
+/// Region, credentials and endpoint as the SDK finds them: its own environment variables, profiles and roles. We set
+/// only the HTTP client, the timeouts, and the region where the queue's URL contains it.
 pub(crate) async fn sdk_config(region: Option<&str>) -> SdkConfig {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let timeouts = TimeoutConfig::builder()
@@ -27,13 +27,13 @@ pub(crate) async fn sdk_config(region: Option<&str>) -> SdkConfig {
     config.load().await
 }
 
-/// A client for the queue with this URL. A queue on this machine is asked where its URL says, with made-up
-/// credentials; one on AWS in the region that its URL names.
+/// A client for the queue with this URL. For a queue on this machine it uses the endpoint in the URL with dummy
+/// credentials; for one on AWS the region in the URL.
 pub async fn sqs(queue_url: &str) -> aws_sdk_sqs::Client {
     let Some(origin) = loopback(queue_url) else {
         return aws_sdk_sqs::Client::new(&sdk_config(region(queue_url)).await);
     };
-    // An endpoint of `towpath serve` may want a token: it is the access key id.
+    // The endpoint of `towpath serve` may require a token, sent as access key id.
     let token =
         Secrets::from_env().get("sqs-endpoint", Form::Header).map_or_else(|_| "local".into(), |token| token.expose());
     let credentials = Credentials::new(&*token, "local", None, None, "towpath");
@@ -56,17 +56,15 @@ pub fn is_local(queue_url: &str) -> bool {
     loopback(queue_url).is_some()
 }
 
-/// Credentials as the SDK finds them, kept and renewed by it; `None` if there are none to be found anywhere.
+/// Credentials as the SDK finds them, cached and refreshed by it; `None` if there are none.
 pub async fn credentials() -> Option<SharedCredentialsProvider> {
     sdk_config(None).await.credentials_provider()
 }
 
-/// A client of Secrets Manager.
 pub async fn secrets_manager() -> aws_sdk_secretsmanager::Client {
     aws_sdk_secretsmanager::Client::new(&sdk_config(None).await)
 }
 
-/// A client of S3.
 pub async fn s3() -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::new(&sdk_config(None).await)
 }
@@ -76,7 +74,7 @@ pub(crate) fn region(queue_url: &str) -> Option<&str> {
     queue_url.strip_prefix("https://sqs.")?.split_once(".amazonaws.com").map(|(region, _)| region)
 }
 
-/// The scheme, host and port of a URL of this machine.
+/// Scheme, host and port of a URL on this machine.
 fn loopback(queue_url: &str) -> Option<&str> {
     let rest = queue_url.strip_prefix("http://")?;
     let authority = rest.split('/').next()?;
@@ -91,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_tells_where_its_queue_is() {
+    fn a_url_names_region_or_machine_of_its_queue() {
         assert_eq!(region("https://sqs.eu-west-1.amazonaws.com/1/q.fifo"), Some("eu-west-1"));
         assert_eq!(region("http://127.0.0.1:9324/1/q.fifo"), None);
         for url in ["http://127.0.0.1:9324/1/q.fifo", "http://localhost:9324/1/q", "http://[::1]:9324/1/q"] {

@@ -9,20 +9,14 @@ use towpath_files::regular::{self, MAX_CONFIG};
 
 use crate::{SecretsManager, client, object};
 
-/// Why there is no config.
+/// Why a config cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The config itself.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// It is in S3, and cannot be had.
+    /// The object in S3 cannot be read.
     #[error("cannot read {url}: {problem}")]
-    S3 {
-        /// The object.
-        url: String,
-        /// Why.
-        problem: String,
-    },
+    S3 { url: String, problem: String },
 }
 
 /// Reads the text of a config: a file, or an object such as `s3://bucket/towpath.json`.
@@ -38,8 +32,7 @@ pub async fn read(place: &Path) -> Result<String, LoadError> {
     String::from_utf8(bytes).map_err(|error| failed(error.to_string()))
 }
 
-/// Loads a config for the front door: of its secrets, those that webhooks are verified with at ingest are fetched, and no
-/// others.
+/// Loads a config for the front door: fetches only the secrets that verify webhooks at ingest.
 pub async fn load_front_door(place: &Path) -> Result<Config, LoadError> {
     let text = read(place).await?;
     let config = Config::parse(&text, place, &Secrets::placeholders())?;
@@ -53,7 +46,7 @@ pub async fn load_front_door(place: &Path) -> Result<Config, LoadError> {
     Ok(Config::parse(&text, place, &secrets)?)
 }
 
-/// The secrets of these names, of a config whose other secrets are not read.
+/// The secrets of these names, for a config whose other secrets are not read.
 pub async fn secrets(config: &Config, names: &[String]) -> Secrets {
     match config.secrets_prefix {
         Some(_) => Secrets::from_store(secrets_manager(config).await, names.to_vec()).await,
@@ -66,8 +59,8 @@ async fn secrets_manager(config: &Config) -> Arc<SecretsManager> {
     Arc::new(SecretsManager::new(client::secrets_manager().await, prefix))
 }
 
-/// Loads a config: it is checked, the secrets that it names are fetched from Secrets Manager side by side, and it is
-/// checked again with them. One without `[secrets]` takes those that `otherwise` gives, if it gives any.
+/// Loads and checks a config, fetches the secrets that it names from Secrets Manager concurrently, and checks it again
+/// with them. A config without `[secrets]` uses those that `otherwise` returns, if any.
 pub async fn load(place: &Path, otherwise: impl Fn(&Config) -> Option<Secrets>) -> Result<Config, LoadError> {
     let text = read(place).await?;
     let placeholders = Secrets::placeholders();

@@ -1,11 +1,11 @@
-//! Errors of the SDK in words: its own text leaves out what went wrong, or shows whole responses.
+//! SDK errors in words: the SDK's own text omits the cause, or shows whole responses.
 
 use std::error::Error;
 use std::iter::successors;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 
-/// What a service answered, as `CODE: message`; or why it could not be asked, cause by cause.
+/// The service's error as `CODE: message`; or why it could not be reached, with all causes.
 pub(crate) fn in_words<E>(error: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + Error + 'static,

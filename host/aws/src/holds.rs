@@ -1,4 +1,4 @@
-//! Holds in S3: one object for what operators said, and one beside it for each breaker.
+//! Holds in S3: one object for the operators' decisions, and one per breaker.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use towpath_types::holds::{BreakerReport, Change, HoldState, Holds, HoldsError};
 use crate::error::in_words;
 use crate::object;
 
-/// How often a change is tried when others change the object at the same time.
+/// Attempts at a change while others change the object concurrently.
 const TRIES: u32 = 8;
 
 /// The state of holds in S3.
@@ -22,7 +22,6 @@ pub struct S3Holds {
 }
 
 impl S3Holds {
-    /// The state in this object.
     pub fn new(client: Client, url: S3Url) -> S3Holds {
         S3Holds { client, url }
     }
@@ -38,7 +37,7 @@ impl S3Holds {
         HoldsError { place: self.url.to_string(), problem }
     }
 
-    /// The object's bytes and its version; `None` if it is not there.
+    /// The object's bytes and version; `None` if there is none.
     async fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Option<String>)>, HoldsError> {
         object::get(&self.client, &self.url.bucket, key, object::SETTINGS).await.map_err(|problem| self.error(problem))
     }
@@ -80,7 +79,7 @@ impl Holds for S3Holds {
                 Err(error) => return Err(self.failed(error)),
             }
         }
-        Err(self.error(format!("others changed it {TRIES} times while this was tried; try again")))
+        Err(self.error(format!("{TRIES} attempts failed because others changed it at the same time; try again")))
     }
 
     async fn report(&self, report: BreakerReport) -> Result<(), HoldsError> {

@@ -1,4 +1,4 @@
-//! Everything that talks to AWS: SQS as the host's queue, holds, configs and the plugin registry in S3, and Secrets Manager.
+//! Everything that talks to AWS: SQS as the host's queue; holds, configs and the plugin registry in S3; Secrets Manager.
 
 mod artifacts;
 pub mod client;

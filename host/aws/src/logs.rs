@@ -1,4 +1,4 @@
-//! The logs of functions, as CloudWatch keeps them.
+//! The logs of functions, in CloudWatch.
 
 use std::collections::HashMap;
 
@@ -8,10 +8,9 @@ use towpath_types::clock::Timestamp;
 use crate::client::sdk_config;
 use crate::error::in_words;
 
-/// How far back is looked again: what was logged comes to be found seconds later, and not in order.
+/// Each read overlaps the previous one by this much: CloudWatch returns lines seconds late, and out of order.
 const AGAIN_MS: u64 = 30_000;
 
-/// Why a log cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the log group {group}: {problem}")]
 pub struct LogsError {
@@ -19,42 +18,38 @@ pub struct LogsError {
     problem: String,
 }
 
-/// A line of a log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Line {
-    /// When it was logged.
     pub at: Timestamp,
-    /// What.
     pub text: String,
 }
 
-/// Log groups that are read from some moment on.
+/// Log groups, read from some moment on.
 pub struct Logs {
     client: Client,
     groups: Vec<String>,
     from: Timestamp,
-    /// What was read already of what is looked at again, and when it was logged.
+    /// Lines already returned from the overlap, with their times.
     seen: HashMap<String, Timestamp>,
 }
 
-/// Lines of hosts: `towpath.story`, `towpath_engine::…`.
+/// Log lines of hosts: `towpath.story`, `towpath_engine::…`.
 pub const OF_HOSTS: &str = r#"{ $.target = "towpath*" }"#;
 
-/// Lines about one message. Source of the syntax: "Filter pattern syntax" in the user guide of CloudWatch Logs.
+/// Log lines about one message. Source of the syntax: "Filter pattern syntax" in the user guide of CloudWatch Logs.
 pub fn about(id: &str) -> String {
-    // Letters and digits, and what ids of queues and derived ones have besides.
+    // Letters, digits, and the other characters of queue ids and derived ids.
     let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
     let fields = ["$.span.message_id", "$.span.webhook_id", "$.fields.message_id", "$.fields.webhook_id"];
     format!("{{ {} }}", fields.map(|field| format!("{field} = \"{id}*\"")).join(" || "))
 }
 
 impl Logs {
-    /// These groups from then on.
     pub async fn of(groups: Vec<String>, from: Timestamp) -> Logs {
         Logs { client: Client::new(&sdk_config(None).await), groups, from, seen: HashMap::new() }
     }
 
-    /// The lines that fit a pattern and were not read before, in the order in which they were logged.
+    /// The new lines that match a pattern, in the order in which they were logged.
     pub async fn next(&mut self, pattern: &str) -> Result<Vec<Line>, LogsError> {
         let mut lines = Vec::new();
         for group in &self.groups {
@@ -83,7 +78,7 @@ impl Logs {
         Ok(lines)
     }
 
-    /// Looks at nothing before this moment any more, and forgets what was read of that.
+    /// Moves the start of the overlap to this moment, and forgets lines returned from before it.
     fn look_from(&mut self, from: Timestamp) {
         self.from = self.from.max(from);
         self.seen.retain(|_, at| *at >= self.from);
@@ -95,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_cannot_end_its_pattern() {
+    fn an_id_cannot_escape_from_its_pattern() {
         let pattern = about("8f3c\" || $.x = \"*");
         assert_eq!(pattern.matches('"').count(), 8);
         assert!(pattern.contains("$.span.webhook_id = \"8f3cx*\""), "{pattern}");
@@ -103,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_looked_at_again_is_forgotten() {
+    async fn lines_before_the_overlap_are_forgotten() {
         let mut logs = Logs::of(Vec::new(), Timestamp(0)).await;
         logs.seen = (0..100).map(|at| (at.to_string(), Timestamp(at))).collect();
         logs.look_from(Timestamp(90));

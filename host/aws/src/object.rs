@@ -10,11 +10,11 @@ use towpath_types::artifacts::Bound;
 
 use crate::error::in_words;
 
-/// What reading a config may cost, or what operators said of targets.
+/// Limits for reading a config, or the operators' decisions on targets.
 pub(crate) const SETTINGS: Bound = Bound { bytes: MAX_CONFIG, time: Duration::from_secs(20) };
 
-/// An object's bytes and its version; `None` if it is not there. The error says why it is not to be had. One that is more than
-/// its bound is an error, whatever the server says of its length; so is a server that drips.
+/// An object's bytes and version; `None` if there is none. An object past its bound is an error, whatever length the
+/// server announces; so is a slow server.
 pub(crate) async fn get(
     client: &Client,
     bucket: &str,
@@ -37,7 +37,7 @@ pub(crate) async fn get(
 }
 
 async fn read(object: GetObjectOutput, bound: Bound) -> Result<Vec<u8>, String> {
-    let too_large = || format!("it is larger than {} bytes, the most that is read of it", bound.bytes);
+    let too_large = || format!("larger than {} bytes (the limit)", bound.bytes);
     let said = object.content_length.and_then(|length| u64::try_from(length).ok()).unwrap_or_default();
     if said > bound.bytes {
         return Err(too_large());

@@ -1,4 +1,4 @@
-//! What is deployed, as AWS tells it: queues, mapping, function, alarms. And the mapping's switch.
+//! Inspects a deployment through AWS: queues, mapping, function, alarms. Also enables and disables the mapping.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,6 @@ use serde_json::Value;
 use crate::client::sdk_config;
 use crate::error::in_words;
 
-/// Why something could not be asked for or done.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {what}: {problem}")]
 pub struct OperateError {
@@ -23,34 +22,31 @@ pub struct OperateError {
 /// An event source mapping.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Mapping {
-    /// Its id.
     pub id: String,
-    /// The function that it feeds.
+    /// The function that it invokes.
     pub function: String,
     /// `Enabled`, `Disabled`, `Enabling` …
     pub state: String,
-    /// Whether the function's answer can name single messages.
+    /// Whether `ReportBatchItemFailures` is on.
     pub partial_responses: bool,
-    /// How many filters delete what they do not match.
+    /// Number of filters, which delete all messages that they do not match.
     pub filters: usize,
-    /// How long it collects messages, in seconds.
+    /// The batching window, in seconds.
     pub window_s: i32,
-    /// The most invocations at the same time, if that is limited.
+    /// The most concurrent invocations, if limited.
     pub maximum_concurrency: Option<i32>,
 }
 
-/// A function.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Function {
-    /// Its name.
     pub name: String,
     /// `provided.al2023` …
     pub runtime: String,
-    /// How long an invocation may take, in seconds.
+    /// The timeout of an invocation, in seconds.
     pub timeout_s: i32,
     /// Its environment.
     pub variables: BTreeMap<String, String>,
-    /// The concurrency that is kept for it.
+    /// Its reserved concurrency.
     pub reserved_concurrency: Option<i32>,
 }
 
@@ -59,15 +55,14 @@ pub struct Function {
 pub struct Alarm {
     /// `AWS/SQS` …
     pub namespace: String,
-    /// The metric's name.
     pub metric: String,
     /// The values of its dimensions.
     pub of: Vec<String>,
-    /// How many seconds the trouble lasts before it tells.
+    /// How long a problem must last before the alarm fires, in seconds.
     pub after_s: i64,
 }
 
-/// Clients of the services that operators ask.
+/// Clients of the services that operators need.
 pub struct Operator {
     sqs: Sqs,
     lambda: Lambda,
@@ -75,23 +70,22 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// As the SDK finds credentials; in the region of the queue with this URL, if it names one.
+    /// Uses the SDK's credentials, and the region of the queue with this URL, if it names one.
     pub async fn new(queue_url: &str) -> Operator {
         let config = sdk_config(crate::client::region(queue_url)).await;
         Operator { sqs: Sqs::new(&config), lambda: Lambda::new(&config), cloudwatch: CloudWatch::new(&config) }
     }
 
-    /// All attributes of a queue.
     pub async fn queue(&self, url: &str) -> Result<BTreeMap<String, String>, OperateError> {
         let asked =
             self.sqs.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All).send().await;
         let attributes =
-            asked.map_err(|error| OperateError { what: "look at the queue", problem: in_words(&error) })?;
+            asked.map_err(|error| OperateError { what: "inspect the queue", problem: in_words(&error) })?;
         let attributes = attributes.attributes.unwrap_or_default().into_iter();
         Ok(attributes.map(|(name, value)| (name.as_str().to_owned(), value)).collect())
     }
 
-    /// The mappings that take messages from a queue.
+    /// The mappings that receive from a queue.
     pub async fn mappings(&self, queue_arn: &str) -> Result<Vec<Mapping>, OperateError> {
         let asked = self.lambda.list_event_source_mappings().event_source_arn(queue_arn).send().await;
         let listed =
@@ -118,10 +112,10 @@ impl Operator {
     /// A function by its name or ARN.
     pub async fn function(&self, name: &str) -> Result<Function, OperateError> {
         let asked = self.lambda.get_function_configuration().function_name(name).send().await;
-        let found = asked.map_err(|error| OperateError { what: "look at the function", problem: in_words(&error) })?;
+        let found = asked.map_err(|error| OperateError { what: "inspect the function", problem: in_words(&error) })?;
         let reserved = self.lambda.get_function_concurrency().function_name(name).send().await;
         let reserved = reserved
-            .map_err(|error| OperateError { what: "look at the function's concurrency", problem: in_words(&error) })?;
+            .map_err(|error| OperateError { what: "inspect the function's concurrency", problem: in_words(&error) })?;
         Ok(Function {
             name: found.function_name.unwrap_or_default(),
             runtime: found.runtime.map(|runtime| runtime.as_str().to_owned()).unwrap_or_default(),
@@ -131,9 +125,9 @@ impl Operator {
         })
     }
 
-    /// What the running host says of itself. It is invoked for that, with no message.
+    /// Invokes the running host, without messages, to ask for its versions and plugins.
     pub async fn about(&self, function: &str) -> Result<Value, OperateError> {
-        let failed = |problem| OperateError { what: "ask the function what it is", problem };
+        let failed = |problem| OperateError { what: "ask the function for its version", problem };
         let payload = Blob::new(br#"{"towpath":"about"}"#.as_slice());
         let asked = self.lambda.invoke().function_name(function).payload(payload).send().await;
         let answered = asked.map_err(|error| failed(in_words(&error)))?;
@@ -144,7 +138,6 @@ impl Operator {
         serde_json::from_slice(&payload).map_err(|error| failed(format!("its answer is not JSON: {error}")))
     }
 
-    /// What the alarms of the account watch.
     pub async fn alarms(&self) -> Result<Vec<Alarm>, OperateError> {
         let mut pages = self.cloudwatch.describe_alarms().into_paginator().send();
         let mut alarms = Vec::new();
@@ -161,9 +154,11 @@ impl Operator {
         Ok(alarms)
     }
 
-    /// Lets a mapping take messages, or lets it be.
+    /// Enables or disables a mapping.
     pub async fn switch(&self, mapping: &str, on: bool) -> Result<(), OperateError> {
         let asked = self.lambda.update_event_source_mapping().uuid(mapping).enabled(on).send().await;
-        asked.map(drop).map_err(|error| OperateError { what: "switch the mapping", problem: in_words(&error) })
+        asked
+            .map(drop)
+            .map_err(|error| OperateError { what: "enable or disable the mapping", problem: in_words(&error) })
     }
 }

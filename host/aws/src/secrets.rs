@@ -7,7 +7,7 @@ use towpath_config::SecretStore;
 
 use crate::error::in_words;
 
-/// Secrets by a prefix and their names. The name `sss#token` is the key `token` of the JSON object in the secret `sss`.
+/// Secrets by prefix and name. The name `sss#token` is the key `token` of the JSON object in the secret `sss`.
 pub struct SecretsManager {
     client: Client,
     prefix: String,
@@ -33,6 +33,6 @@ impl SecretStore for SecretsManager {
         let Some(key) = key else { return Ok(text) };
         let object: Value = serde_json::from_str(&text).map_err(|_| "it is not JSON")?;
         let value = object.get(key).and_then(Value::as_str);
-        value.map(str::to_owned).ok_or_else(|| format!("it has no text {key:?}"))
+        value.map(str::to_owned).ok_or_else(|| format!("it has no string {key:?}"))
     }
 }

@@ -22,14 +22,14 @@ use towpath_types::queue::{
 use crate::client::ATTEMPT_TIMEOUT;
 use crate::error::in_words;
 
-/// About how many messages a queue holds, as SQS tells it.
+/// SQS's approximate message counts of a queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SqsDepth {
     /// Messages that can be received, or wait behind others of their group.
     pub visible: u64,
-    /// Messages in flight.
+    /// In flight.
     pub invisible: u64,
-    /// Messages that are not visible yet.
+    /// Delayed.
     pub delayed: u64,
 }
 
@@ -40,19 +40,18 @@ pub struct SqsQueue {
     client: Client,
     url: String,
     name: String,
-    /// The most bytes that a message may have, as far as it is known: from its attributes, or from a refusal.
+    /// The size limit of a message in bytes, as far as known: from the queue's attributes, or from a rejected send.
     most: AtomicUsize,
 }
 
 impl SqsQueue {
-    /// The queue with this URL.
     pub fn new(client: Client, url: impl Into<String>) -> SqsQueue {
         let url = url.into();
         let name = arn(&url).unwrap_or_else(|| url.clone());
         SqsQueue { client, url, name, most: AtomicUsize::new(MAX_MESSAGE_BYTES) }
     }
 
-    /// About how many messages the queue holds, and how large they may be from now on. Fails if there is no such queue.
+    /// The approximate number of messages. Also updates the size limit. Fails if there is no such queue.
     pub async fn depth(&self) -> Result<SqsDepth, QueueError> {
         let names = [
             QueueAttributeName::ApproximateNumberOfMessages,
@@ -70,7 +69,7 @@ impl SqsQueue {
         Ok(SqsDepth { visible, invisible, delayed })
     }
 
-    /// Keeps what a refusal tells of the queue's limit.
+    /// Records the size limit from a rejected send.
     fn learn(&self, error: QueueError) -> QueueError {
         if let QueueError::TooLong { most: Some(most), .. } = &error {
             self.most.store(*most, Ordering::Relaxed);
@@ -92,7 +91,7 @@ impl SqsQueue {
         known(&code, &message).unwrap_or_else(|| self.odd(&in_words(&error)))
     }
 
-    /// One answer an entry: those that failed by their ids, which are positions, all others done.
+    /// One result per entry: entries fail by id, which is their position; all others succeeded.
     fn entries(&self, count: usize, failed: &[BatchResultErrorEntry]) -> Vec<Result<(), QueueError>> {
         let entry = |index: usize| match failed.iter().find(|entry| entry.id == index.to_string()) {
             None => Ok(()),
@@ -108,7 +107,7 @@ impl SqsQueue {
     }
 }
 
-/// What a queue with these attributes allows a message that waits.
+/// How long a message can wait in a queue with these attributes.
 pub fn limits<'a>(attribute: impl Fn(&'static str) -> Option<&'a str>) -> QueueLimits {
     let retention = attribute("MessageRetentionPeriod").and_then(|seconds| seconds.parse().ok());
     let redrive = attribute("RedrivePolicy").and_then(|policy| serde_json::from_str::<serde_json::Value>(policy).ok());
@@ -121,13 +120,12 @@ pub fn limits<'a>(attribute: impl Fn(&'static str) -> Option<&'a str>) -> QueueL
     }
 }
 
-/// A visibility timeout. SQS counts whole seconds; rounded up, a lease never ends, and a backoff is never over, before it
-/// was decided to.
+/// A visibility timeout. SQS counts whole seconds; rounding up makes sure that no lease or backoff ends early.
 fn seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(i32::MAX)
 }
 
-/// Errors whose meaning is known. The SDK models few of them, so code and text are read.
+/// Errors with a known meaning. The SDK models few of them, so code and text are matched.
 fn known(code: &str, message: &str) -> Option<QueueError> {
     match code.rsplit_once('.').map_or(code, |(_, code)| code) {
         "ReceiptHandleIsInvalid" => Some(QueueError::HandleInvalid),
@@ -325,14 +323,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_is_named_by_its_arn_where_its_url_tells_it() {
+    fn a_queue_is_named_by_its_arn_if_its_url_contains_it() {
         let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/events.fifo";
         assert_eq!(arn(url).as_deref(), Some("arn:aws:sqs:eu-west-1:123456789012:events.fifo"));
         assert_eq!(arn("http://127.0.0.1:9324/000000000000/events.fifo"), None);
     }
 
     #[tokio::test]
-    async fn a_message_without_the_time_of_its_sending_is_young() {
+    async fn a_message_without_a_sent_time_counts_as_young() {
         let url = "http://127.0.0.1:9/000000000000/events.fifo";
         let queue = SqsQueue::new(crate::client::sqs(url).await, url);
         let before = Clock::wall().now();
@@ -345,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_visibility_timeout_is_never_shorter_than_it_was_asked_for() {
+    fn a_visibility_timeout_is_never_shorter_than_requested() {
         for (millis, whole) in [(0, 0), (1, 1), (3999, 4), (4000, 4), (4001, 5)] {
             assert_eq!(seconds(Duration::from_millis(millis)), whole, "{millis} ms");
         }

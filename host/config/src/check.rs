@@ -1,4 +1,4 @@
-//! From shapes to a checked config: references, ranges, addresses, overlaps.
+//! Checks shapes and turns them into a config: references, ranges, addresses, overlaps.
 
 mod agreement;
 mod auth;
@@ -26,10 +26,10 @@ use crate::route::Routes;
 use crate::target::Target;
 use towpath_types::queue::MAX_MESSAGE_BYTES;
 
-/// A body of this size still fits into a message when it is base64 in an envelope, with headers.
+/// The largest body that, as base64 in an envelope with headers, still fits into a message.
 const MAX_SQS_BODY: usize = MAX_MESSAGE_BYTES / 4 * 3 - 24 * 1024;
 
-/// Somebody must have the time to see a dead letter.
+/// Operators need time to notice a dead letter.
 const SHORTEST_KEEP: Duration = Duration::from_secs(3600);
 
 struct Checker<'a> {
@@ -37,18 +37,17 @@ struct Checker<'a> {
     secrets: &'a Secrets,
     found: Found,
     named: BTreeMap<&'static str, Vec<String>>,
-    /// Secrets that can be guessed, by name, and where one is named.
+    /// Guessable secrets, by name, with the key that names them.
     weak: BTreeMap<String, String>,
 }
 
-/// Checks everything that is in a file.
 pub(super) fn check(table: Table, file: &Path, secrets: &Secrets) -> Draft {
     let mut found = Found::default();
     if table.is_empty() {
         found.wrong(
             file.display().to_string(),
             "the file is empty",
-            "`towpath plugin new NAME` writes a plugin with a config to begin with",
+            "`towpath plugin new NAME` creates a plugin with a config to start from",
         );
     }
     variables::find(&table, &mut found);
@@ -116,20 +115,20 @@ impl Checker<'_> {
         if let (Some(url), Some(dead)) = (&queue.url, &queue.dead_letter_url)
             && QueueUrl::same(url, dead)
         {
-            let hint = "use two queues: a dead letter would be received again as an event, for ever";
+            let hint = "use two queues: a dead letter would be received as an event again, forever";
             self.wrong("queue.dead_letter_url", "is the same queue as queue.url", hint);
         }
         if let Some(refused) = &queue.refused_url {
             self.queue_url("refused_url", refused);
             let others = [("url", &queue.url), ("dead_letter_url", &queue.dead_letter_url)];
             if queue.url.is_none() {
-                let hint = "the local store has a queue of its own for it: leave it out";
-                self.wrong("queue.refused_url", "is for queues of SQS", hint);
+                let hint = "the local store has its own queue for this: leave it out";
+                self.wrong("queue.refused_url", "is for SQS queues only", hint);
             }
             for (key, _) in
                 others.iter().filter(|(_, url)| url.as_ref().is_some_and(|url| QueueUrl::same(url, refused)))
             {
-                let hint = "use a queue of its own: what was refused must not be received as an event or a dead letter";
+                let hint = "use a separate queue: webhooks that were turned away must not be received as events or dead letters";
                 self.wrong("queue.refused_url", format!("is the same queue as queue.{key}"), hint);
             }
         }
@@ -139,7 +138,7 @@ impl Checker<'_> {
         }
         let store = self.folder.join(queue.store.unwrap_or_else(|| ".towpath".into()));
         if store.is_file() {
-            self.wrong("queue.store", format!("{} is a file", store.display()), "name a folder");
+            self.wrong("queue.store", format!("{} is a file", store.display()), "give a folder");
         }
         let shape::Queue { url, dead_letter_url, refused_url, .. } = queue;
         QueueConfig { url, dead_letter_url, refused_url, store, concurrency }
@@ -152,7 +151,7 @@ impl Checker<'_> {
                 self.wrong(format!("queue.{key}"), problem, hint);
             }
             Ok(queue) if !queue.is_fifo() => {
-                let hint = "order needs a FIFO queue, and a FIFO queue's dead-letter queue is FIFO too";
+                let hint = "ordering needs a FIFO queue, and the dead-letter queue of a FIFO queue must be FIFO too";
                 let problem = format!("{url:?} is not a FIFO queue: its name must end in .fifo");
                 self.wrong(format!("queue.{key}"), problem, hint);
             }
@@ -165,12 +164,12 @@ impl Checker<'_> {
         if queue.url.is_some() {
             self.wrong(
                 "dead_letters.keep",
-                "is for the local store",
+                "is for the local store only",
                 "SQS deletes dead letters at the end of the queue's retention, 14 days at most: leave it out",
             );
         }
         if keep < SHORTEST_KEEP {
-            let hint = "a dead letter that is removed is lost: leave it out to keep them until somebody drops them";
+            let hint = "a removed dead letter is lost: leave it out to keep them until an operator drops them";
             self.wrong("dead_letters.keep", "must be at least 1h", hint);
         }
         Some(keep)
@@ -182,27 +181,27 @@ impl Checker<'_> {
         if !prefix.is_empty() && !prefix.strip_prefix('/').is_some_and(is_path) {
             self.wrong(
                 "ingest.prefix",
-                format!("{prefix:?} is no path such as \"/hooks\""),
-                "start it with / and end it without, or leave it empty; letters, digits, -, _, . and / are allowed",
+                format!("{prefix:?} is not a path such as \"/hooks\""),
+                "begin with / and do not end with one, or leave it empty; letters, digits, -, _, . and / are allowed",
             );
         }
-        // SQS takes 1 MiB with everything; the local queue has room for the envelope's overhead.
+        // SQS allows 1 MiB in total; the local queue adds room for the envelope's overhead.
         let (default, most) = match queue.url {
             Some(_) => (MAX_SQS_BODY, MAX_SQS_BODY),
             None => (MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES),
         };
         let body_limit = ingest.body_limit.map_or(default, |size| usize::try_from(size.0).unwrap_or(usize::MAX));
         if body_limit == 0 || body_limit > most {
-            let hint = format!("a message holds at most 1 MiB, so here a body holds 1–{most} bytes");
-            self.wrong("ingest.body_limit", format!("{body_limit} bytes cannot be stored"), hint);
+            let hint = format!("a message has at most 1 MiB, so a body here has 1–{most} bytes");
+            self.wrong("ingest.body_limit", format!("{body_limit} bytes do not fit into a message"), hint);
         }
         let allow_origins = ingest.allow_origins;
         for (number, origin) in allow_origins.iter().enumerate() {
             if !is_origin(origin) {
                 self.wrong(
                     format!("ingest.allow_origins[{number}]"),
-                    format!("{origin:?} is no origin of web pages such as \"https://forms.example.com\""),
-                    "write it as browsers do: scheme, host in lower case, and a port that is not the scheme's own; nothing behind it",
+                    format!("{origin:?} is not an origin such as \"https://forms.example.com\""),
+                    "write it as browsers do: scheme, host in lower case, a port if it is not the default, nothing more",
                 );
             }
         }
@@ -211,11 +210,7 @@ impl Checker<'_> {
 
     fn holds(&mut self, holds: shape::Holds, queue: &QueueConfig) -> Option<S3Url> {
         if holds.url.is_some() && queue.url.is_none() {
-            self.wrong(
-                "holds.url",
-                "is for queues of SQS",
-                "with the local queue holds are kept in its store: leave it out",
-            );
+            self.wrong("holds.url", "is for SQS queues only", "the local store keeps its own holds: leave it out");
         }
         let url = holds.url?.parse();
         url.map_err(|problem: String| {
@@ -228,7 +223,7 @@ impl Checker<'_> {
         let public_key = registry.public_key.and_then(|key| {
             key.parse()
                 .map_err(|error: crate::registry::NotAPublicKey| {
-                    self.wrong("registry.public_key", error.to_string(), "it is not the signing key")
+                    self.wrong("registry.public_key", error.to_string(), "give the public key, not the signing key")
                 })
                 .ok()
         });
@@ -258,7 +253,7 @@ impl Checker<'_> {
         secret.map_err(|(problem, hint)| self.wrong(at, problem, hint)).ok()
     }
 
-    /// A secret that a target takes from plugins is one that a plugin has.
+    /// A secret that a target accepts from plugins must belong to a plugin.
     fn plugin_secrets(&mut self, targets: &BTreeMap<String, Target>, plugins: &BTreeMap<String, Settings>) {
         for (name, target) in targets {
             let unknown = |secret: &&String| !plugins.values().any(|plugin| plugin.secrets.contains_key(*secret));
@@ -289,14 +284,14 @@ impl Checker<'_> {
     }
 }
 
-/// Whether a text is the origin of web pages as browsers write it (RFC 6454, section 6.2).
+/// Whether a text is a web origin as browsers write it (RFC 6454, section 6.2).
 fn is_origin(text: &str) -> bool {
     let written = |url: &Url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text;
-    // The parser takes a star for a part of a name.
+    // The parser accepts a star as part of a name.
     !text.contains('*') && Url::parse(text).is_ok_and(|url| written(&url))
 }
 
-/// Whether a text is a path as it can stand in a URL: segments of letters, digits, `-`, `_` and `.`, with slashes between.
+/// Whether a text is a valid URL path here: segments of letters, digits, `-`, `_` and `.`, separated by slashes.
 fn is_path(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let segment = |part: &str| !part.is_empty() && part != "." && part != ".." && part.chars().all(plain);

@@ -1,4 +1,4 @@
-//! From TOML to shapes, table by table, going on after a mistake so that all are shown at once.
+//! Parses TOML into shapes, table by table, continuing after mistakes so that all are shown at once.
 
 use std::collections::BTreeSet;
 
@@ -8,19 +8,19 @@ use toml::{Table, Value};
 use super::Mistake;
 use super::shape::Shape;
 
-/// How alike a word must be to a known one to be taken for a slip of the pen.
+/// How similar a word must be to a known one to be suggested.
 const ALIKE: f64 = 0.6;
 
-/// What is wrong so far.
+/// The mistakes so far.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) mistakes: Vec<Mistake>,
-    /// The keys whose values were left out, and those that are missing. What stands in for them is not judged.
+    /// Keys whose values were left out, and missing ones. Their stand-ins are not checked.
     broken: BTreeSet<String>,
 }
 
 impl Found {
-    /// Notes a mistake, unless it is about a key that was left out, or follows from one that was.
+    /// Records a mistake, unless it concerns a key that was left out, or follows from one.
     pub(super) fn wrong(&mut self, at: impl Into<String>, problem: impl Into<String>, hint: impl Into<String>) {
         let at = at.into();
         let follows = |broken: &String| is_within(&at, broken) || is_within(broken, &at);
@@ -29,25 +29,25 @@ impl Found {
         }
     }
 
-    /// Notes a mistake about a key, whose value is left out from now on.
+    /// Records a mistake about a key, and leaves its value out.
     pub(super) fn break_off(&mut self, key: &str, at: &str, problem: String, hint: &str) {
         if self.broken.insert(key.to_owned()) {
             self.mistakes.push(Mistake { at: at.to_owned(), problem, hint: hint.to_owned(), line: None });
         }
     }
 
-    /// Whether nothing was found at this key or below it.
+    /// Whether nothing is wrong at this key or below it.
     pub(super) fn is_sound(&self, at: &str) -> bool {
         !self.mistakes.iter().any(|mistake| is_within(&mistake.at, at))
     }
 }
 
-/// Whether a key is another one, or below it.
+/// Whether a key equals another one, or is below it.
 fn is_within(key: &str, above: &str) -> bool {
     key.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// Reads every table; what is wrong is left out and listed.
+/// Reads every table; leaves out and lists what is wrong.
 pub(super) fn shapes(mut file: Table, found: &mut Found) -> Shape {
     let mut shape = Shape {
         queue: take_table(&mut file, "queue", found).unwrap_or_default(),
@@ -103,7 +103,7 @@ fn take_named(file: &mut Table, key: &'static str, shape: &mut Shape, found: &mu
         None => Table::new(),
         Some(Value::Table(tables)) => tables,
         Some(_) => {
-            found.wrong(key, "not a table of tables", format!("write [{key}.NAME]"));
+            found.wrong(key, "must be a table of tables", format!("write [{key}.NAME]"));
             Table::new()
         }
     };
@@ -111,13 +111,13 @@ fn take_named(file: &mut Table, key: &'static str, shape: &mut Shape, found: &mu
     tables.into_iter().collect()
 }
 
-/// Reads one table. serde stops at the first mistake, so the key that is wrong is taken out, or one that is missing put
-/// in, and the rest read again, until nothing is wrong. `None` if nothing can be made of it.
+/// Reads one table. serde stops at the first mistake, so the wrong key is removed, or a missing one added, and the rest
+/// is read again until nothing is wrong. `None` if nothing remains usable.
 fn read<T: DeserializeOwned>(value: Value, at: &str, found: &mut Found) -> Option<T> {
     read_below(value, at, None, found)
 }
 
-/// Reads a table whose key `scheme` says which other keys it has.
+/// Reads a table whose key `scheme` decides which other keys it has.
 pub(super) fn read_scheme<T: DeserializeOwned>(value: Value, at: &str, found: &mut Found) -> Option<T> {
     let hint = "write { scheme = \"…\", … }";
     let Value::Table(mut table) = value else {
@@ -139,7 +139,7 @@ pub(super) fn read_scheme<T: DeserializeOwned>(value: Value, at: &str, found: &m
     read_below(Value::Table(tagged), at, Some(&scheme), found)
 }
 
-/// Reads a value; with a tag it is below that, which no key path shows.
+/// Reads a value. With a tag, serde's paths have an extra level, which no key path shows.
 fn read_below<T: DeserializeOwned>(mut value: Value, at: &str, tag: Option<&str>, found: &mut Found) -> Option<T> {
     let full = |path: &[String]| match tag {
         Some(_) => full(at, path.get(1..).unwrap_or_default()),
@@ -152,7 +152,7 @@ fn read_below<T: DeserializeOwned>(mut value: Value, at: &str, tag: Option<&str>
             Err(error) => error,
         };
         let mut path: Vec<String> = error.path().iter().map(ToString::to_string).filter(|s| s != "?").collect();
-        // What a scheme is called here may be another name of it.
+        // The scheme may be written under another of its names.
         if let (Some(tag), Some(first)) = (tag, path.first_mut()) {
             tag.clone_into(first);
         }
@@ -163,7 +163,7 @@ fn read_below<T: DeserializeOwned>(mut value: Value, at: &str, tag: Option<&str>
             path.push(field.to_owned());
             let hint = format!("add {field} = …");
             found.break_off(&full(&path), &table, problem.clone(), &hint);
-            // A text stands in for it, so that the rest is judged too.
+            // A text stands in for it, so that the rest is checked too.
             if !stand_ins.insert(path.clone()) || !put(&mut value, &path) {
                 return None;
             }
@@ -192,7 +192,7 @@ fn quoted_after<'a>(problem: &'a str, intro: &str) -> Option<&'a str> {
     rest.split_once('`').map(|(field, _)| field)
 }
 
-/// `unknown field `x`, expected one of …` is a problem and a hint.
+/// Splits `unknown field `x`, expected one of …` into problem and hint.
 fn with_hint(problem: &str) -> (String, String) {
     let Some((problem, expected)) = problem.split_once(", expected ") else {
         return (problem.to_owned(), String::new());
@@ -203,7 +203,7 @@ fn with_hint(problem: &str) -> (String, String) {
     (problem.to_owned(), format!("{guess}expected {expected}"))
 }
 
-/// `did you mean "path"? `, if a known word is much like this one.
+/// `did you mean "path"? `, if a known word is similar to this one.
 pub(super) fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let alike = |known: &'a str| (strsim::normalized_damerau_levenshtein(word, known), known);
     let closest =
@@ -218,7 +218,7 @@ fn full(at: &str, path: &[String]) -> String {
     })
 }
 
-/// Puts a text at a path that has none; false if there is no table for it.
+/// Inserts a text at a path without a value; false if there is no table for it.
 fn put(value: &mut Value, path: &[String]) -> bool {
     let Value::Table(table) = value else { return false };
     match path.split_first() {
@@ -228,7 +228,7 @@ fn put(value: &mut Value, path: &[String]) -> bool {
     }
 }
 
-/// Takes the value at a path out of its table; a path into a list takes the whole list out.
+/// Removes the value at a path from its table; a path into a list removes the whole list.
 fn remove(value: &mut Value, path: &[String]) -> bool {
     let Some((key, rest)) = path.split_first() else { return false };
     let Value::Table(table) = value else { return false };

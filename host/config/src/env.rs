@@ -1,4 +1,4 @@
-//! The environment variables that the host itself reads. No other room looks at the environment.
+//! The environment variables that the host reads. No other room reads the environment.
 
 use std::path::PathBuf;
 
@@ -15,38 +15,39 @@ pub fn config_file() -> PathBuf {
     root.join("towpath.toml")
 }
 
-/// Where this user's programs keep what they can make again: `XDG_CACHE_HOME`, or the system's usual folder in the user's home.
+/// The user's cache folder: `XDG_CACHE_HOME`, or the platform's default in the home folder.
 pub fn cache_folder() -> Option<PathBuf> {
     users_folder("XDG_CACHE_HOME", ".cache", "Library/Caches")
 }
 
-/// Where this user's programs keep what is theirs to remember: `XDG_STATE_HOME`, or the system's usual folder in the user's home.
+/// The user's state folder: `XDG_STATE_HOME`, or the platform's default in the home folder.
 pub fn state_folder() -> Option<PathBuf> {
     users_folder("XDG_STATE_HOME", ".local/state", "Library/Application Support")
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
 fn users_folder(variable: &str, below_home: &str, on_macos: &str) -> Option<PathBuf> {
-    // The specification says that relative paths are ignored: https://specifications.freedesktop.org/basedir-spec/latest/
+    // Relative paths are ignored, as the specification requires:
+    // https://specifications.freedesktop.org/basedir-spec/latest/
     let named = std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute());
     let below = if cfg!(target_os = "macos") { on_macos } else { below_home };
     named.or_else(|| Some(std::env::home_dir().filter(|home| home.is_absolute())?.join(below)))
 }
 
-/// The file of the key that releases and pointers are signed with: `TOWPATH_SIGNING_KEY_FILE`.
+/// The key file for signing releases and pointers: `TOWPATH_SIGNING_KEY_FILE`.
 #[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
 pub fn signing_key_file() -> Option<PathBuf> {
     std::env::var_os("TOWPATH_SIGNING_KEY_FILE").filter(|file| !file.is_empty()).map(PathBuf::from)
 }
 
-/// Who runs this: `USER` or `LOGNAME`.
+/// The user: `USER` or `LOGNAME`.
 #[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
 pub fn user() -> Option<String> {
     ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok()).filter(|user| !user.is_empty())
 }
 
-/// How much is logged: `TOWPATH_LOG`, one of `error`, `warn`, `info` (the default), `debug` and `trace`, or `off`. Fails
-/// with what is wrong with another value.
+/// The log level: `TOWPATH_LOG`, one of `error`, `warn`, `info` (the default), `debug`, `trace` and `off`. Any other
+/// value is an error.
 #[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
 pub fn log_level() -> Result<LevelFilter, String> {
     match std::env::var_os("TOWPATH_LOG").filter(|level| !level.is_empty()) {
@@ -58,13 +59,13 @@ pub fn log_level() -> Result<LevelFilter, String> {
     }
 }
 
-/// The name of the Lambda function that this runs as: `AWS_LAMBDA_FUNCTION_NAME`.
+/// The name of the running Lambda function: `AWS_LAMBDA_FUNCTION_NAME`.
 #[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
 pub fn function_name() -> Option<String> {
     std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok().filter(|name| !name.is_empty())
 }
 
-/// Whether a collector is named: `OTEL_EXPORTER_OTLP_ENDPOINT`, which its client reads itself.
+/// Whether a collector is configured: `OTEL_EXPORTER_OTLP_ENDPOINT`, which its client reads itself.
 #[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
 pub fn has_collector() -> bool {
     std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|endpoint| !endpoint.is_empty())

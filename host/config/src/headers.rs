@@ -1,4 +1,4 @@
-//! Which headers of a request are whose.
+//! Who may set which request headers.
 
 use http::HeaderName;
 
@@ -22,9 +22,10 @@ const FORBIDDEN: [&str; 15] = [
     "user-agent",
 ];
 
-/// Headers by which proxies and frameworks take a request for one of another path, method, host, client or user, and those that
-/// begin so. A plugin's path and method are checked: these would get around that. Sources: RFC 7239, RFC 9440, httpoxy.org, and the
-/// documentation of nginx, Apache, Envoy, IIS, Rack, Symfony, Next.js, Kubernetes, oauth2-proxy and the large content delivery networks.
+/// Headers (and prefixes of headers) that make proxies and frameworks see another path, method, host, client or user. A
+/// plugin's path and method are checked, and these would bypass that. Sources: RFC 7239, RFC 9440, httpoxy.org, and the
+/// documentation of nginx, Apache, Envoy, IIS, Rack, Symfony, Next.js, Kubernetes, oauth2-proxy and the large content
+/// delivery networks.
 const STEERING: [&str; 41] = [
     "forwarded",
     "via",
@@ -88,21 +89,21 @@ const STEERING_BEGINNINGS: [&str; 17] = [
     "impersonate-",
 ];
 
-/// The header with the idempotency key.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// A name as servers read it that hand headers on as variables (CGI, WSGI, PHP, Rack): there `_` and `-` are the same.
+/// A header name as seen by servers that pass headers on as variables (CGI, WSGI, PHP, Rack): they do not distinguish
+/// `_` and `-`.
 pub fn as_read(name: &HeaderName) -> String {
     name.as_str().replace('_', "-")
 }
 
-/// Whether a header can send a request elsewhere.
+/// Whether a header can redirect a request behind the target's front.
 pub fn steers(name: &HeaderName) -> bool {
     let name = as_read(name);
     STEERING.contains(&name.as_str()) || STEERING_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
 }
 
-/// Whether a header is the connection's, or the host's own.
+/// Whether a header belongs to the connection, or to the host itself.
 pub fn is_forbidden(name: &HeaderName) -> bool {
     let name = as_read(name);
     name == IDEMPOTENCY_KEY || FORBIDDEN.contains(&name.as_str())

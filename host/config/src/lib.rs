@@ -1,4 +1,4 @@
-//! `towpath.toml`, or the same as JSON: read once, checked whole, every mistake shown with its key path.
+//! `towpath.toml`, or the same as JSON: read once, checked completely, every mistake shown with its key path.
 
 mod check;
 mod collect;
@@ -34,26 +34,24 @@ use crate::route::Routes;
 use crate::target::Target;
 use towpath_files::regular;
 
-/// A checked config.
 #[derive(Debug)]
 pub struct Config {
-    /// The file it was read from.
     pub file: PathBuf,
     /// `[queue]`.
     pub queue: QueueConfig,
-    /// `[dead_letters]` `keep`: how long dead letters of the local store are kept; absent for ever.
+    /// `[dead_letters]` `keep`: retention of dead letters in the local store; absent means forever.
     pub keep_dead_letters: Option<Duration>,
-    /// `[dead_letters]` `note_key`: what proves operators' notes.
+    /// `[dead_letters]` `note_key`: authenticates operators' notes.
     pub note_keys: Vec<Secret>,
-    /// The names of its secrets.
+    /// The names of these secrets.
     pub note_key_names: Vec<String>,
     /// `[ingest]`.
     pub ingest: IngestConfig,
-    /// `[holds]` `url`: the object in S3 where holds are kept; absent for the local store.
+    /// `[holds]` `url`: the object in S3 that stores holds; absent for the local store.
     pub holds: Option<S3Url>,
-    /// `[registry]`: where plugins without a path come from.
+    /// `[registry]`: the source of plugins without a path.
     pub registry: Option<RegistryConfig>,
-    /// `[secrets]` `prefix`: what stands before a secret's name in Secrets Manager; absent for the environment.
+    /// `[secrets]` `prefix`: prefix of secret names in Secrets Manager; absent for the environment.
     pub secrets_prefix: Option<String>,
     /// `[[route]]`, in order.
     pub routes: Routes,
@@ -70,11 +68,11 @@ pub struct QueueConfig {
     pub url: Option<String>,
     /// The SQS dead-letter queue; absent for the local queue.
     pub dead_letter_url: Option<String>,
-    /// The SQS queue for what the front door refuses; absent for the local queue, or to keep nothing.
+    /// The SQS queue for webhooks that the front door turned away; absent for the local queue, or to keep none.
     pub refused_url: Option<String>,
     /// The local queue's folder.
     pub store: PathBuf,
-    /// How many groups are worked on at the same time.
+    /// How many groups are processed concurrently.
     pub concurrency: usize,
 }
 
@@ -83,71 +81,54 @@ pub struct QueueConfig {
 pub struct IngestConfig {
     /// The address to listen on.
     pub listen: SocketAddr,
-    /// What stands before a route's path: starts with `/` and does not end with one, or is empty.
+    /// The prefix of all route paths: begins with `/` and does not end with one, or is empty.
     pub prefix: String,
-    /// The longest body that is taken, in bytes.
+    /// The longest accepted body, in bytes.
     pub body_limit: usize,
-    /// The origins of web pages that may post, such as `https://forms.example.com`.
+    /// The web origins that may post, such as `https://forms.example.com`.
     pub allow_origins: Vec<String>,
 }
 
-/// One mistake: where, what, and what would be right.
+/// One mistake: where it is, what it is, and how to fix it.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct Mistake {
     /// The key path, such as `route[0].verify.secret`.
     pub at: String,
-    /// What is wrong.
     pub problem: String,
-    /// What to do about it; may be empty.
+    /// How to fix it; may be empty.
     pub hint: String,
-    /// The line of the file that it is on, as far as that is known.
+    /// The line in the file, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
 }
 
-/// A config as far as it could be read, and all that is wrong with it.
+/// A config as far as it could be read, with all its mistakes.
 #[derive(Debug)]
 pub struct Draft {
-    /// What counts if nothing is wrong. Else keys that are wrong have their defaults, and tables that are wrong may be
-    /// missing.
+    /// Valid only without mistakes. Otherwise wrong keys have their defaults, and wrong tables may be missing.
     pub config: Config,
-    /// What is wrong, in no order that matters.
+    /// All mistakes, in no particular order.
     pub mistakes: Vec<Mistake>,
-    /// What does no harm and is hardly meant.
+    /// What does no harm but is probably not intended.
     pub warnings: Vec<Mistake>,
-    /// The names of all targets that were written, well or badly.
+    /// The names of all targets in the file, valid or not.
     pub targets: Vec<String>,
 }
 
 /// Why there is no config.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file cannot be read.
     #[error("cannot read {}", file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is no TOML, or no JSON.
+    Read { file: PathBuf, source: std::io::Error },
     #[error("{} is not valid {format}", file.display())]
     Syntax {
-        /// The file.
         file: PathBuf,
         /// `TOML` or `JSON`.
         format: &'static str,
-        /// Where and why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The file has mistakes.
     #[error("{} has {}:{}", file.display(), count(mistakes.len()), Listed(mistakes))]
-    Mistakes {
-        /// The file.
-        file: PathBuf,
-        /// All of them.
-        mistakes: Vec<Mistake>,
-    },
+    Mistakes { file: PathBuf, mistakes: Vec<Mistake> },
 }
 
 impl Config {
@@ -158,7 +139,7 @@ impl Config {
         Config::parse(&text, file, secrets)
     }
 
-    /// Checks the text of a config file: JSON if its name ends in `.json`, else TOML.
+    /// Checks the text of a config file: JSON if the file's name ends in `.json`, else TOML.
     pub fn parse(text: &str, file: &Path, secrets: &Secrets) -> Result<Config, ConfigError> {
         let Draft { config, mistakes, .. } = Config::draft(text, file, secrets)?;
         match mistakes.is_empty() {
@@ -167,7 +148,7 @@ impl Config {
         }
     }
 
-    /// As [`Config::parse`], for whoever finds more mistakes in it. Fails only where the text is no TOML, or no JSON.
+    /// Like [`Config::parse`], for callers that check more. Fails only if the text is not TOML or JSON at all.
     pub fn draft(text: &str, file: &Path, secrets: &Secrets) -> Result<Draft, ConfigError> {
         let syntax = |format, source| ConfigError::Syntax { file: file.to_owned(), format, source };
         let table = match file.extension().is_some_and(|extension| extension == "json") {
@@ -181,7 +162,7 @@ impl Config {
 }
 
 impl Draft {
-    /// Finds the lines of all mistakes and warnings in the text of the file.
+    /// Sets the lines of all mistakes and warnings from the text of the file.
     pub fn locate(&mut self, text: &str) {
         let lines = Lines::of(text);
         for mistake in self.mistakes.iter_mut().chain(&mut self.warnings) {
@@ -191,7 +172,7 @@ impl Draft {
 }
 
 impl Mistake {
-    /// Its line and its hint, as far as there are any: `line 6; hint: …`.
+    /// The line and the hint, if there are any: `line 6; hint: …`.
     pub fn help(&self) -> Option<String> {
         let line = self.line.map(|line| format!("line {line}"));
         let hint = (!self.hint.is_empty()).then(|| format!("hint: {}", self.hint));

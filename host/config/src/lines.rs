@@ -1,15 +1,15 @@
-//! On which line of a TOML file each key is.
+//! Maps the keys of a TOML file to its lines.
 
 use std::collections::BTreeMap;
 
 use toml::de::{DeTable, DeValue};
 
-/// Lines by key paths, such as `route[0].verify.secret`.
+/// Lines by key path, such as `route[0].verify.secret`.
 #[derive(Debug, Default)]
 pub(super) struct Lines(BTreeMap<String, usize>);
 
 impl Lines {
-    /// The lines of a file; none if it is not TOML.
+    /// The lines of a file; empty if it is not TOML.
     pub(super) fn of(text: &str) -> Lines {
         let mut lines = Lines::default();
         if let Ok(file) = DeTable::parse(text) {
@@ -20,7 +20,7 @@ impl Lines {
         lines
     }
 
-    /// The line of a key, or of the table above it that is written.
+    /// The line of a key, or of the closest table above it in the file.
     pub(super) fn find(&self, at: &str) -> Option<usize> {
         let mut at = at;
         loop {
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_found_on_its_line_and_one_that_is_missing_on_that_of_its_table() {
+    fn a_key_has_its_own_line_and_a_missing_one_that_of_its_table() {
         let text = "[queue]\nurl = 'a'\n\n[[route]]\npath = 'a'\n[[route]]\nverify = { secret = [\n 'a',\n 'b'] }\n";
         let lines = Lines::of(text);
         for (at, line) in [

@@ -1,4 +1,4 @@
-//! Which addresses and names are not those of the public internet.
+//! Tells private and local addresses and names from those of the public internet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -14,8 +14,8 @@ pub fn is_private_host(url: &Url) -> bool {
     }
 }
 
-/// Names that lead to something private, themselves and all below them: those of IANA's special-use names that resolve somewhere,
-/// `internal`, which ICANN keeps for private use, services of a Kubernetes cluster, and metadata services of clouds that have other names.
+/// Names, including all below them, that resolve to something private: IANA's special-use names, `internal`, which
+/// ICANN reserves for private use, services of a Kubernetes cluster, and other names of cloud metadata services.
 const PRIVATE_NAMES: [&str; 9] = [
     "localhost",
     "local",
@@ -31,12 +31,12 @@ const PRIVATE_NAMES: [&str; 9] = [
 fn is_private_name(name: &str) -> bool {
     let name = name.trim_end_matches('.');
     let below = |parent: &&str| name.strip_suffix(*parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    // What has no dot is looked for in the network around: `metadata`, `instance-data`, a container.
+    // A name without a dot is resolved in the local network: `metadata`, `instance-data`, a container.
     !name.contains('.') || PRIVATE_NAMES.iter().any(below)
 }
 
-/// Whether an address is not one of the public internet. Sources: IANA's registries of special-purpose addresses, of IPv6 address
-/// space and of IPv4 multicast.
+/// Whether an address is not on the public internet. Sources: IANA's registries of special-purpose addresses, of IPv6
+/// address space and of IPv4 multicast.
 pub fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_private_v4(v4),
@@ -57,23 +57,24 @@ fn is_private_v4(address: Ipv4Addr) -> bool {
         || address.is_documentation()
         || a == 0
         || a >= 240
-        || (a == 100 && (64..128).contains(&b)) // shared address space, RFC 6598: a cloud's metadata too
+        || (a == 100 && (64..128).contains(&b)) // shared address space, RFC 6598; also cloud metadata
         || (a == 198 && (b == 18 || b == 19)) // benchmarking, RFC 2544
-        || address.octets().starts_with(&[192, 0, 0]) // protocol assignments, RFC 6890: a cloud's metadata too
+        || address.octets().starts_with(&[192, 0, 0]) // protocol assignments, RFC 6890; also cloud metadata
         || address.octets().starts_with(&[192, 31, 196]) // AS112, RFC 7535
         || address.octets().starts_with(&[192, 52, 193]) // AMT, RFC 7450
         || address.octets().starts_with(&[192, 88, 99]) // 6to4 relays, RFC 7526
         || address.octets().starts_with(&[192, 175, 48]) // AS112, RFC 7534
-        || address == Ipv4Addr::new(168, 63, 129, 16) // Azure's host, from within its machines
-        || address.octets().starts_with(&[161, 26]) // services of IBM Cloud, from within it
-        || (a == 166 && (8..12).contains(&b)) // services of IBM Cloud too
+        || address == Ipv4Addr::new(168, 63, 129, 16) // Azure's host, as seen from its machines
+        || address.octets().starts_with(&[161, 26]) // IBM Cloud services, as seen from inside
+        || (a == 166 && (8..12).contains(&b)) // IBM Cloud services as well
 }
 
-/// Of IPv6 only 2000::/3 is given to the public internet: all ways of writing IPv4 addresses but one lie beside it, as do local
-/// addresses, multicast and whatever comes next.
+/// Only 2000::/3 of IPv6 is assigned to the public internet. All embeddings of IPv4 addresses but one are outside of
+/// it, as are local addresses, multicast, and future assignments.
 fn is_private_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
-    // The one: a translator's well-known prefix, RFC 6052. Where there is one, it leads to this address.
+    // The exception: a translator's well-known prefix, RFC 6052. Where there is a translator, it leads to this IPv4
+    // address.
     if let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = segments {
         return is_private_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
     }
@@ -90,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_that_lead_inwards_are_private() {
+    fn addresses_of_internal_networks_are_private() {
         let private = [
             "127.0.0.1",
             "10.1.2.3",

@@ -1,4 +1,4 @@
-//! `[plugin.NAME]`: where the code of a plugin is, and what it may use.
+//! `[plugin.NAME]`: where a plugin's code is, and its limits.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,15 +12,13 @@ use crate::registry::Reference;
 pub struct Settings {
     /// Its name in the config.
     pub name: String,
-    /// Where its code is.
     pub code: Code,
-    /// Whether the host runs without it: the candidate of a route.
+    /// Whether the host can run without it: the candidate of a route.
     pub optional: bool,
-    /// What its digest must be: of the `.wasm` file, or of a `.cwasm` file's manifest.
+    /// The required digest: of the `.wasm` file, or the one in a `.cwasm` file's manifest.
     pub sha256: Option<String>,
-    /// The lowest sequence that its signed pointer in the registry may have.
+    /// The lowest accepted sequence of its signed pointer in the registry.
     pub min_sequence: u64,
-    /// What one call may use.
     pub limits: Limits,
     /// The plugin's own config as JSON.
     pub config: String,
@@ -29,7 +27,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// A plugin at this path with everything else as by default.
+    /// A plugin at this path, with defaults for everything else.
     pub fn at(name: impl Into<String>, path: impl Into<PathBuf>) -> Settings {
         Settings {
             name: name.into(),
@@ -44,7 +42,6 @@ impl Settings {
     }
 }
 
-/// Where the code of a plugin is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Code {
     /// A folder with a built component, or a `.wasm` or `.cwasm` file.
@@ -54,7 +51,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// The path, if it is not in a registry.
+    /// The path, unless it comes from a registry.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Code::Path(path) => Some(path),
@@ -63,15 +60,15 @@ impl Code {
     }
 }
 
-/// What one call of a plugin may use. What cannot be set here: 1 MiB out, 16 requests, 64 log lines of
-/// 4 KiB, and 16 KiB of stderr are kept.
+/// The limits of one plugin call. Not configurable: 1 MiB of output, 16 requests, 64 log lines of 4 KiB, and 16 KiB of
+/// kept stderr.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Linear memory, in bytes.
     pub memory: usize,
-    /// Fuel: about one unit an instruction. The same call uses the same on every machine.
+    /// Fuel, about one unit per instruction. The same call uses the same amount on every machine.
     pub fuel: u64,
-    /// The wall clock, as the backstop: fuel should run out well before.
+    /// The wall-clock limit, as a backstop: fuel should run out well before.
     pub timeout: Duration,
 }
 
@@ -82,11 +79,11 @@ impl Default for Limits {
     }
 }
 
-/// What the requests of a plugin may use.
+/// What a plugin's requests may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant<'a> {
-    /// The targets it may name: those that it describes.
+    /// The targets that it declares.
     pub targets: &'a [String],
-    /// The secrets it may put into headers, by name.
+    /// The secrets that it may put into headers, by name.
     pub secrets: &'a BTreeMap<String, Secret>,
 }

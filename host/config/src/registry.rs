@@ -12,10 +12,10 @@ use crate::s3::S3Url;
 /// The channel that a plain name means.
 pub const CURRENT: &str = "current";
 
-/// The channel that a canary takes.
+/// The channel that canaries use.
 pub const CANDIDATE: &str = "candidate";
 
-/// A plugin of a registry: its name, and a channel or a version.
+/// A plugin in a registry: its name, and a channel or a version.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Reference {
     /// The plugin's name in the registry.
@@ -25,7 +25,6 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// A channel or version of a plugin.
     pub fn new(name: impl Into<String>, tag: impl Into<String>) -> Reference {
         Reference { name: name.into(), tag: tag.into() }
     }
@@ -38,7 +37,7 @@ impl FromStr for Reference {
         let (name, tag) = text.split_once('@').unwrap_or((text, CURRENT));
         match is_name(name) && is_name(tag) {
             true => Ok(Reference::new(name, tag)),
-            false => Err(format!("{text:?} is no plugin of a registry such as \"crm\" or \"crm@candidate\"")),
+            false => Err(format!("{text:?} is not a plugin reference such as \"crm\" or \"crm@candidate\"")),
         }
     }
 }
@@ -49,8 +48,8 @@ impl fmt::Display for Reference {
     }
 }
 
-/// Whether a text can be the name of a plugin, channel or version: 1–100 letters, digits, `-`, `_`, `.` and `+`, not
-/// beginning with a dot. It becomes a part of keys and paths.
+/// Whether a text is a valid name of a plugin, channel or version: 1–100 letters, digits, `-`, `_`, `.` and `+`, not
+/// beginning with a dot. It becomes part of object keys and paths.
 pub fn is_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte);
     (1..=100).contains(&text.len()) && !text.starts_with('.') && text.bytes().all(plain)
@@ -59,18 +58,16 @@ pub fn is_name(text: &str) -> bool {
 /// `[registry]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RegistryConfig {
-    /// Where it is.
     pub url: RegistryUrl,
-    /// The key that every release must be signed with.
+    /// The key that must have signed every release.
     pub public_key: Option<PublicKey>,
 }
 
-/// Where a registry is: `s3://bucket/prefix`, or a folder.
+/// `s3://bucket/prefix`, or a folder.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RegistryUrl {
     /// A prefix in a bucket; the key does not end with a slash.
     S3(S3Url),
-    /// A folder.
     Folder(PathBuf),
 }
 
@@ -82,7 +79,7 @@ impl std::str::FromStr for RegistryUrl {
             let parsed = text.trim_end_matches('/').parse();
             return parsed
                 .map(RegistryUrl::S3)
-                .map_err(|_| format!("{text:?} is no registry such as \"s3://bucket/plugins\""));
+                .map_err(|_| format!("{text:?} is not a registry such as \"s3://bucket/plugins\""));
         }
         match text.contains("://") || text.is_empty() {
             true => Err(format!("{text:?} is neither a folder nor a URL such as \"s3://bucket/plugins\"")),
@@ -103,22 +100,19 @@ impl fmt::Display for RegistryUrl {
 /// The length of a public key, in bytes.
 const LENGTH: usize = 32;
 
-/// Not a public key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("not an Ed25519 public key: 32 bytes in base64, as `towpath plugin keygen` prints it")]
 pub struct NotAPublicKey;
 
-/// The key that releases and pointers are checked with. Written in base64.
+/// The key that verifies releases and pointers, written in base64.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey([u8; LENGTH]);
 
 impl PublicKey {
-    /// The key of these bytes.
     pub fn of(bytes: [u8; LENGTH]) -> PublicKey {
         PublicKey(bytes)
     }
 
-    /// Its 32 bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

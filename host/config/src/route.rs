@@ -1,4 +1,4 @@
-//! `[[route]]`: which webhooks it takes, how they are grouped, and who maps them.
+//! `[[route]]`: which webhooks it takes, how they are grouped, and which plugin maps them.
 
 mod rollout;
 mod selector;
@@ -19,23 +19,22 @@ use crate::verify::Verification;
 /// One `[[route]]` of the config.
 #[derive(Debug)]
 pub struct Route {
-    /// The path below the ingest prefix, without slashes around it.
+    /// The path below the ingest prefix, without leading or trailing slashes.
     pub path: String,
-    /// The group template.
     pub group: Template,
-    /// Where the deduplication id is; without it every POST is its own message.
+    /// Where the deduplication key is; without it every POST is a separate message.
     pub dedup: Option<Selector>,
-    /// What happens to a webhook whose group or deduplication id cannot be read.
+    /// What happens to a webhook whose group or deduplication key cannot be read.
     pub on_missing_key: OnMissingKey,
     /// The plugin's name.
     pub plugin: String,
-    /// How another build of it is tried on real traffic.
+    /// How another build of the plugin is tried on real traffic.
     pub rollout: Rollout,
-    /// How messages prove where they come from.
+    /// How webhooks are verified.
     pub verify: Option<Verification>,
     /// What happens instead of dead-lettering.
     pub on_dead_letter: OnDeadLetter,
-    /// How old a message may grow before it is given up.
+    /// The age at which a message is given up.
     pub max_age: Duration,
 }
 
@@ -43,32 +42,32 @@ pub struct Route {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnMissingKey {
-    /// It is stored: in the group of all that lack this value, and without deduplication.
+    /// Store it: in the group of all webhooks that lack this value, and without deduplication.
     #[default]
     Fallback,
-    /// The front door answers 422.
+    /// Answer 422 at the front door.
     Refuse,
 }
 
-/// What a route says about giving up.
+/// What a route does when it gives up on a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnDeadLetter {
-    /// Dead-letter the message and go on with its group.
+    /// Dead-letter the message and continue with its group.
     #[default]
     Continue,
-    /// Keep the message, and its group waiting behind it, until the queue's last call.
+    /// Keep the message, blocking its group, until the queue's last call.
     Block,
-    /// Dead-letter the message, and what comes behind it in its group too, until they are sent back together.
+    /// Dead-letter the message and all later ones of its group, until they are redriven together.
     Park,
 }
 
 impl Route {
-    /// Keys of the route that are made of headers that its proof leaves out, though it covers others: the key, and the header.
+    /// Route keys that come from headers outside the signature, if it covers any: the key, and the header.
     pub fn unsigned_headers(&self) -> Vec<(&'static str, &str)> {
         let signed = self.verify.as_ref().map(Verification::signed_headers).unwrap_or_default();
         if signed.is_empty() {
-            // The sender signs none: there is no better one.
+            // The sender signs no headers at all, so there is no better choice.
             return Vec::new();
         }
         let selectors = self.group.selectors().map(|selector| ("group", selector));
@@ -80,20 +79,20 @@ impl Route {
         headers.filter(|(_, name)| !signed.contains(name)).collect()
     }
 
-    /// Whether the front door refuses webhooks of this route.
+    /// Whether the front door turns away webhooks of this route.
     pub fn can_refuse(&self) -> bool {
         let verifies = self.verify.as_ref().is_some_and(|verification| verification.at_ingest);
         verifies || self.on_missing_key == OnMissingKey::Refuse
     }
 
-    /// The header in which a secret is sent along, if `verify` wants one (in lower case). From verification on it is nobody's
-    /// business.
+    /// The header (in lower case) that carries a secret, if `verify` expects one. After verification nobody else may
+    /// see it.
     pub fn secret_header(&self) -> Option<&str> {
         self.verify.as_ref().and_then(Verification::secret_header)
     }
 
-    /// Whether verification, the group or the deduplication id is made of this header: without it a message that is sent
-    /// again is not the same.
+    /// Whether verification, the group or the deduplication key depends on this header: a replayed message without it
+    /// would not be the same.
     pub fn needs_header(&self, name: &str) -> bool {
         let is =
             |selector: &Selector| matches!(selector, Selector::Header(header) if header.eq_ignore_ascii_case(name));
@@ -108,12 +107,12 @@ impl Route {
 pub struct Routes(Vec<Arc<Route>>);
 
 impl Routes {
-    /// Routes that were checked not to overlap.
+    /// Routes must have been checked for overlaps.
     pub fn new(routes: Vec<Route>) -> Routes {
         Routes(routes.into_iter().map(Arc::new).collect())
     }
 
-    /// The first route whose template can have made this group.
+    /// The first route whose template can have produced this group.
     pub fn by_group(&self, group: &GroupId) -> Option<&Arc<Route>> {
         self.0.iter().find(|route| route.group.matches(group.as_str()))
     }
@@ -123,11 +122,10 @@ impl Routes {
         self.0.iter().find(|route| route.path == path)
     }
 
-    /// Every route.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.0.iter()
     }
 }
 
-/// How long the hash of a key is: a tilde and 96 bits in hex.
+/// The length of a hashed key: a tilde and 96 bits in hex.
 pub const HASH_LENGTH: usize = 25;

@@ -1,13 +1,11 @@
-//! Where an object of S3 is.
+//! The location of an object in S3.
 
 use std::fmt;
 
 /// `s3://bucket/key`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct S3Url {
-    /// The bucket.
     pub bucket: String,
-    /// The object's key.
     pub key: String,
 }
 
@@ -20,7 +18,7 @@ impl std::str::FromStr for S3Url {
             Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() && !key.ends_with('/') => {
                 Ok(S3Url { bucket: bucket.to_owned(), key: key.to_owned() })
             }
-            _ => Err(format!("{text:?} is no object such as \"s3://bucket/towpath/holds.json\"")),
+            _ => Err(format!("{text:?} is not an object such as \"s3://bucket/towpath/holds.json\"")),
         }
     }
 }

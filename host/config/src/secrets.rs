@@ -1,4 +1,4 @@
-//! Secrets: references in the config, values from the environment or a store of secrets. Values never print.
+//! Secrets: references in the config, values from the environment or a secret store. Values are never printed.
 
 mod form;
 mod webhook_key;
@@ -16,17 +16,17 @@ use tracing::{error, info, warn};
 pub use form::Form;
 pub use webhook_key::{WebhookKey, symmetric_key};
 
-/// A secret is asked for anew at most so often, however often it is refused.
+/// The shortest interval between two refreshes of a secret, however often it is rejected.
 const REFRESH_EVERY: Duration = Duration::from_secs(30);
 
-/// Where the values of secrets are kept and can change: Secrets Manager.
+/// Where the values of secrets are stored and can change: Secrets Manager.
 #[async_trait]
 pub trait SecretStore: Send + Sync + 'static {
-    /// The value of this secret now, or why it is not to be had.
+    /// The current value of this secret, or why it is not available.
     async fn fetch(&self, name: &str) -> Result<String, String>;
 }
 
-/// The value of a secret. It prints as `Secret(..)`. Clones share the value: a refresh is seen by all.
+/// The value of a secret. Prints as `Secret(..)`. Clones share the value, so a refresh reaches all of them.
 #[derive(Clone)]
 pub struct Secret(Arc<Cell>);
 
@@ -35,7 +35,7 @@ struct Cell {
     /// Its name in the store that it came from; `None` if it never changes.
     store: Option<(Arc<dyn SecretStore>, String)>,
     asked: tokio::sync::Mutex<Option<Instant>>,
-    /// What it is for: a new value must do for all of it.
+    /// Its uses: a new value must suit all of them.
     forms: Mutex<Vec<Form>>,
 }
 
@@ -50,17 +50,17 @@ impl Secret {
         Secret(Arc::new(Cell { value, store, asked, forms: Mutex::default() }))
     }
 
-    /// The value, for the one place that sends or checks it.
+    /// The value, for the code that sends or checks it.
     pub fn expose(&self) -> Arc<str> {
         Arc::clone(&self.0.value.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether this is its value, found out in a time that tells nothing of where they differ.
+    /// Whether this is its value, compared in constant time.
     pub fn is(&self, value: &[u8]) -> bool {
         subtle::ConstantTimeEq::ct_eq(self.expose().as_bytes(), value).into()
     }
 
-    /// Notes what it is for, and why its value can never do for that.
+    /// Records a use, or says why the value does not suit it.
     fn used_as(&self, form: Form) -> Result<(), &'static str> {
         let mut forms = self.0.forms.lock().unwrap_or_else(PoisonError::into_inner);
         if !forms.contains(&form) {
@@ -72,17 +72,16 @@ impl Secret {
     /// Why a new value cannot be used.
     fn problem(&self, value: &str) -> Option<&'static str> {
         let forms = self.0.forms.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nothing is done with an empty one, whatever it is for.
+        // An empty value suits no use.
         Form::Key.problem(value).or_else(|| forms.iter().find_map(|form| form.problem(value)))
     }
 
-    /// Whether the secret has another value than `seen`, which did not do. Asks the store that it came from, at
-    /// most every 30 s; a value that does not change is asked for nowhere. A new value that cannot be used is logged,
-    /// and the old one stays.
+    /// Whether the secret now has another value than `seen`, which was rejected. Asks the store at most every 30 s; a
+    /// value without a store never changes. If a new value cannot be used, that is logged and the old one stays.
     pub async fn is_renewed(&self, seen: &str) -> bool {
         let Some((store, name)) = &self.0.store else { return false };
         let mut asked = self.0.asked.lock().await;
-        // Somebody else may have asked while this waited.
+        // Another task may have refreshed it while this one waited.
         if *self.expose() != *seen {
             return true;
         }
@@ -93,7 +92,7 @@ impl Secret {
         let value = match store.fetch(name).await {
             Ok(value) => without_line_break(name, &value),
             Err(problem) => {
-                warn!(secret = name, problem, "the secret could not be refreshed, keeping its old value");
+                warn!(secret = name, problem, "secret could not be refreshed, keeping its old value");
                 return false;
             }
         };
@@ -101,10 +100,7 @@ impl Secret {
             return false;
         }
         if let Some(problem) = self.problem(&value) {
-            error!(
-                secret = name,
-                problem, "the secret was rotated to a value that cannot be used, keeping its old value"
-            );
+            error!(secret = name, problem, "secret rotated to an unusable value, keeping its old value");
             return false;
         }
         info!(secret = name, "secret rotated, using its new value");
@@ -133,7 +129,7 @@ pub struct Secrets(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    /// `None` is a value that is not text.
+    /// `None` is a value that is not UTF-8.
     Environment(BTreeMap<String, Option<Secret>>),
     Store {
         known: BTreeMap<String, Secret>,
@@ -164,8 +160,8 @@ impl Secrets {
         Secrets(Source::Environment(known.collect()))
     }
 
-    /// The secrets of these names from a store, asked for side by side. One that is not to be had is a mistake
-    /// of the config that names it.
+    /// The secrets of these names, fetched from a store concurrently. One that is not available becomes a mistake of
+    /// the config that names it.
     pub async fn from_store(store: Arc<dyn SecretStore>, names: impl IntoIterator<Item = String>) -> Secrets {
         let fetched = names.into_iter().map(|name| async { (store.fetch(&name).await, name) });
         let (mut known, mut problems) = (BTreeMap::new(), BTreeMap::new());
@@ -182,7 +178,8 @@ impl Secrets {
         Secrets(Source::Store { known, problems, only_these: false })
     }
 
-    /// Placeholders for all that was not asked for: for a host that uses a part of the config, and may read no more.
+    /// Uses placeholders for all secrets that were not fetched: for a host that uses part of the config, and may read
+    /// no other secrets.
     #[must_use]
     pub fn and_placeholders(self) -> Secrets {
         match self.0 {
@@ -191,13 +188,13 @@ impl Secrets {
         }
     }
 
-    /// A placeholder for every name: to check a config where its secrets are not at hand, and to find out which
-    /// it names. Nothing that uses secrets may be run with it.
+    /// A placeholder for every name: to check a config without its secrets, and to find out which ones it names.
+    /// Nothing that uses secrets may run with it.
     pub fn placeholders() -> Secrets {
         Secrets(Source::Placeholders(Arc::default()))
     }
 
-    /// The names that placeholders were asked for.
+    /// The names for which placeholders were requested.
     pub fn asked(&self) -> BTreeSet<String> {
         match &self.0 {
             Source::Placeholders(asked) => asked.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -205,7 +202,7 @@ impl Secrets {
         }
     }
 
-    /// The secret of this name for this use, or what is wrong and what to do about it.
+    /// The secret of this name for this use, or the problem and a hint.
     pub fn get(&self, name: &str, form: Form) -> Result<Secret, (String, String)> {
         let placeholder = || Ok(Secret::new("placeholder"));
         let secret = match &self.0 {
@@ -225,8 +222,8 @@ impl Secrets {
                 (Some(secret), _) => secret,
                 (None, None) if *only_these => return placeholder(),
                 (None, problem) => {
-                    let problem = problem.map_or("nobody asked for it", String::as_str);
-                    let hint = "is it in Secrets Manager under secrets.prefix and its name, and may the role read it?";
+                    let problem = problem.map_or("it was not fetched", String::as_str);
+                    let hint = "check that Secrets Manager has it as secrets.prefix plus its name, and that the role may read it";
                     return Err((format!("the secret {name:?} is not available: {problem}"), hint.to_owned()));
                 }
             },
@@ -236,13 +233,13 @@ impl Secrets {
                 Source::Environment(_) => format!("the environment variable {}", variable(name)),
                 Source::Store { .. } | Source::Placeholders(_) => "Secrets Manager".to_owned(),
             };
-            let hint = format!("put its value into {place} as whoever issued it shows it");
+            let hint = format!("put its value into {place} exactly as its issuer shows it");
             (format!("the secret {name:?} cannot be used: {problem}"), hint)
         })?;
         Ok(secret.clone())
     }
 
-    /// Whether the value of this name can be guessed. Nothing is known of placeholders.
+    /// Whether the value of this name can be guessed. Unknown for placeholders.
     pub fn is_weak(&self, name: &str, form: Form) -> bool {
         let secret = match &self.0 {
             Source::Environment(values) => values.get(&key(name)).and_then(Option::as_ref),
@@ -252,7 +249,7 @@ impl Secrets {
         secret.is_some_and(|secret| form.is_weak(&secret.expose()))
     }
 
-    /// Whether there is a value of this name, whatever it is.
+    /// Whether there is a value of this name.
     pub fn is_set(&self, name: &str) -> bool {
         match &self.0 {
             Source::Environment(values) => values.contains_key(&key(name)),
@@ -262,12 +259,12 @@ impl Secrets {
     }
 }
 
-/// A value without the line break that editors and shells put at the end of a file: one, and nothing else.
+/// The value without one final line break, which editors and shells add.
 fn without_line_break(name: &str, value: &str) -> Arc<str> {
     let Some(trimmed) = value.strip_suffix("\r\n").or_else(|| value.strip_suffix('\n')) else { return value.into() };
-    // PEM ends like this, as it should.
+    // PEM ends with a line break.
     if !value.starts_with("-----BEGIN") {
-        warn!(secret = name, "the secret ends in a line break, which is left out");
+        warn!(secret = name, "secret ends in a line break, which is ignored");
     }
     trimmed.into()
 }
@@ -278,7 +275,7 @@ impl fmt::Debug for dyn SecretStore {
     }
 }
 
-/// The environment variable that a secret is read from.
+/// The environment variable of a secret.
 pub(super) fn variable(name: &str) -> String {
     format!("{PREFIX}{}", key(name))
 }

@@ -1,4 +1,4 @@
-//! The shape of `towpath.toml` as it is written: every table, every key, before any check.
+//! The shape of `towpath.toml` as written: every table and key, before any check.
 
 mod auth;
 mod verify;
@@ -17,7 +17,7 @@ use crate::route::{OnDeadLetter, OnMissingKey};
 pub(super) use auth::Auth;
 pub(super) use verify::{At, Verify};
 
-/// The whole file; what is wrong in it is missing, or stands as an empty text.
+/// The whole file. Wrong values are missing, or replaced by an empty text.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
     pub(super) queue: Queue,
@@ -29,7 +29,7 @@ pub(super) struct Shape {
     pub(super) routes: Vec<(usize, Route)>,
     pub(super) plugins: BTreeMap<String, Plugin>,
     pub(super) targets: BTreeMap<String, Target>,
-    /// Names that were written, well or badly: a reference to them is no second mistake.
+    /// All names in the file, valid or not: a reference to an invalid entry is not a second mistake.
     pub(super) named: BTreeMap<&'static str, Vec<String>>,
 }
 
@@ -71,7 +71,6 @@ pub(super) struct Route {
     pub(super) plugin: String,
     pub(super) shadow: Option<String>,
     pub(super) canary: Option<String>,
-    /// A [`Verify`].
     pub(super) verify: Option<Value>,
     #[serde(default)]
     pub(super) on_dead_letter: OnDeadLetter,
@@ -105,7 +104,6 @@ pub(super) struct Limits {
 #[serde(deny_unknown_fields)]
 pub(super) struct Target {
     pub(super) url: String,
-    /// One [`Auth`], or several.
     pub(super) auth: Option<Value>,
     pub(super) timeout: Option<Span>,
     #[serde(default)]
@@ -181,7 +179,7 @@ pub(super) enum Names {
 }
 
 impl Names {
-    /// The names, each with what stands behind the key path of the whole.
+    /// The names, each with its suffix to the key path.
     pub(super) fn indexed(self) -> Vec<(String, String)> {
         match self {
             Names::One(name) => vec![(String::new(), name)],
@@ -199,7 +197,7 @@ impl<'de> Deserialize<'de> for Span {
         let text = String::deserialize(deserializer)?;
         let parsed = humantime::parse_duration(&text);
         parsed.map(Span).map_err(|error| {
-            D::Error::custom(format!("{text:?} is no duration such as \"10s\", \"15m\" or \"3d\": {error}"))
+            D::Error::custom(format!("{text:?} is not a duration such as \"10s\", \"15m\" or \"3d\": {error}"))
         })
     }
 }

@@ -1,4 +1,4 @@
-//! How a signature with a shared key is described: the hash, how the digest is written, and what is signed.
+//! Describes signatures with a shared key: the hash, the encoding of the digest, and what is signed.
 
 use std::str::FromStr;
 
@@ -6,22 +6,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 
-/// The hash that an HMAC is made with.
+/// The hash of an HMAC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Algorithm {
-    /// SHA-1: still unbroken inside an HMAC, for senders that have nothing else.
+    /// SHA-1 is still secure inside an HMAC; for senders that have nothing else.
     Sha1,
-    /// SHA-256, what nearly everybody uses.
+    /// The usual choice.
     #[default]
     Sha256,
-    /// SHA-384.
     Sha384,
-    /// SHA-512.
     Sha512,
 }
 
-/// How a digest is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
@@ -33,7 +30,6 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// Bytes as text.
     pub fn encode(self, bytes: &[u8]) -> String {
         match self {
             Encoding::Hex => hex::encode(bytes),
@@ -41,7 +37,7 @@ impl Encoding {
         }
     }
 
-    /// Text as bytes; `None` if it is not written so, or empty.
+    /// `None` if the text is empty or not encoded like this.
     pub fn decode(self, text: &[u8]) -> Option<Vec<u8>> {
         let bytes = match self {
             Encoding::Hex => hex::decode(text).ok(),
@@ -71,7 +67,7 @@ impl Part {
 }
 
 impl Signed {
-    /// The body and nothing else.
+    /// Only the body.
     pub fn body() -> Signed {
         Signed(vec![Part::Body])
     }
@@ -97,7 +93,6 @@ impl Signed {
         Signed(vec![Part::literal(literal), Part::Body, Part::Timestamp])
     }
 
-    /// Whether the timestamp is part of it.
     pub fn has_timestamp(&self) -> bool {
         self.0.contains(&Part::Timestamp)
     }
@@ -110,7 +105,7 @@ impl Signed {
         })
     }
 
-    /// What the template names, in order; the name of the header that is not there, if one is not.
+    /// The signed bytes in order; or the name of the first header that is missing.
     pub fn pieces<'a>(
         &'a self,
         body: &'a [u8],
@@ -134,7 +129,7 @@ impl FromStr for Signed {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some((literal, after)) = rest.split_once('{') {
-            let (name, after) = after.split_once('}').ok_or_else(|| format!("a {{ is not closed in {text:?}"))?;
+            let (name, after) = after.split_once('}').ok_or_else(|| format!("unclosed {{ in {text:?}"))?;
             if !literal.is_empty() {
                 parts.push(Part::Literal(literal.to_owned()));
             }
@@ -153,7 +148,7 @@ impl FromStr for Signed {
         }
         match parts.contains(&Part::Body) {
             true => Ok(Signed(parts)),
-            false => Err(format!("{text:?} leaves out {{body}}: such a signature proves nothing of what was sent")),
+            false => Err(format!("{text:?} leaves out {{body}}: such a signature proves nothing about the content")),
         }
     }
 }
@@ -171,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_cannot_be_right_says_why() {
+    fn an_invalid_template_says_why() {
         let cases = [
             ("{timestamp}", "leaves out {body}"),
             ("{body}{id}", "{id} is none of"),
             ("{body}{header:a b}", "{header:a b} is none of"),
-            ("{body", "not closed"),
+            ("{body", "unclosed {"),
         ];
         for (text, says) in cases {
             let error = text.parse::<Signed>().expect_err(text);

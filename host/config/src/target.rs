@@ -16,7 +16,6 @@ use crate::Secret;
 /// `[target.NAME]`.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Its name.
     pub name: String,
     /// What it is, and how it is reached.
     pub kind: Kind,
@@ -48,13 +47,13 @@ pub enum Kind {
 pub struct Http {
     /// Its base URL; a request's path is appended to it.
     pub url: Url,
-    /// How the host proves who it is.
+    /// How the host authenticates to it.
     pub auth: Vec<Auth>,
     /// How connections to it are made.
     pub reach: Reach,
     /// The secrets that plugins may send to it, by name.
     pub plugin_secrets: BTreeSet<String>,
-    /// The headers that plugins may set although they can send a request elsewhere behind the target's front.
+    /// Headers that plugins may set although they can redirect a request behind the target's front.
     pub plugin_headers: HashSet<HeaderName>,
 }
 
@@ -72,13 +71,13 @@ impl Target {
 pub struct Reach {
     /// Whether its name may resolve to private and local addresses.
     pub allow_private: bool,
-    /// The only authorities whose certificates count, as PEM; absent for those of the system.
+    /// The only trusted authorities, as PEM; absent for the system's.
     pub ca: Option<String>,
-    /// The client certificate and its key as PEM, for an endpoint that wants to see one.
+    /// The client certificate and its key as PEM, if the endpoint requires one.
     pub identity: Option<Secret>,
-    /// The proxy that it is reached through.
+    /// The proxy to use.
     pub proxy: Option<Url>,
-    /// The longest that a connection is used for new requests: a name that has moved is looked up again by then.
+    /// The longest that a connection is used for new requests, so that a DNS change takes effect.
     pub max_age: Duration,
 }
 
@@ -92,27 +91,27 @@ impl Default for Reach {
 /// When a breaker opens, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BreakerPolicy {
-    /// It opens after so many failures in a row; 0 never.
+    /// Opens after this many consecutive failures; 0 means never.
     pub failures: u32,
-    /// The first wait before a probe. It doubles with every probe that fails.
+    /// The first wait before a probe; doubles with every failed probe.
     pub base: Duration,
     /// The longest wait before a probe.
     pub cap: Duration,
 }
 
 impl Default for BreakerPolicy {
-    /// Ten failures in a row; a second, up to half a minute.
+    /// Ten consecutive failures; 1 s up to 30 s.
     fn default() -> BreakerPolicy {
         BreakerPolicy { failures: 10, base: Duration::from_secs(1), cap: Duration::from_secs(30) }
     }
 }
 
-/// What the config says of a target. Whatever is absent is not limited.
+/// Limits on calls to a target; absent means unlimited.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Limits {
-    /// How many messages are with it at the same time. The requests of a message go one after another.
+    /// Concurrent messages. The requests of one message are sequential.
     pub concurrency: Option<usize>,
-    /// How many requests a second.
+    /// Requests per second.
     pub rate: Option<f64>,
 }
 
@@ -121,14 +120,14 @@ pub struct Limits {
 pub struct Statuses(BTreeSet<u16>);
 
 impl Default for Statuses {
-    /// 408, 425, 429 and 5xx: those that may pass.
+    /// 408, 425, 429 and 5xx: the transient ones.
     fn default() -> Statuses {
         Statuses([408, 425, 429].into_iter().chain(500..600).collect())
     }
 }
 
 impl Statuses {
-    /// No status at all.
+    /// The empty set.
     pub fn none() -> Statuses {
         Statuses(BTreeSet::new())
     }
@@ -149,19 +148,18 @@ impl Statuses {
         true
     }
 
-    /// Those that are in both.
+    /// The intersection.
     #[must_use]
     pub fn and(&self, other: &Statuses) -> Statuses {
         Statuses(self.0.intersection(&other.0).copied().collect())
     }
 
-    /// Whether the status is in the set.
     pub fn contains(&self, status: u16) -> bool {
         self.0.contains(&status)
     }
 }
 
-/// A status of three digits that is no success.
+/// A three-digit status other than 1xx and 2xx.
 fn status(text: &str) -> Option<u16> {
     text.parse::<u16>().ok().filter(|status| (300..600).contains(status) && text.len() == 3)
 }
@@ -171,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statuses_are_added_one_by_one_as_a_class_as_a_range_or_as_the_default() {
+    fn statuses_are_given_singly_as_a_class_a_range_or_the_default() {
         let cases: [(&str, &[u16], &[u16]); 5] = [
             ("404", &[404], &[403, 405]),
             ("5xx", &[500, 599], &[499]),

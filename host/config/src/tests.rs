@@ -112,15 +112,15 @@ fn all_mistakes_are_shown_at_once_with_their_key_paths() {
     "#;
     let expected = [
         "ingest.listen: invalid socket address syntax",
-        "ingest.prefix: \"hooks/\" is no path such as \"/hooks\"",
+        "ingest.prefix: \"hooks/\" is not a path such as \"/hooks\"",
         "route[0].colour: unknown field `colour`",
         "route[0].group: \"json:id\" is neither \"json:/pointer\" nor \"header:name\"",
-        "route[0].max_age: \"soon\" is no duration such as \"10s\", \"15m\" or \"3d\": expected number at 0",
+        "route[0].max_age: \"soon\" is not a duration such as \"10s\", \"15m\" or \"3d\": expected number at 0",
         "route[1].plugin: there is no plugin \"missing\"",
         "route[1].verify.scheme: unknown variant `md5`",
         "route[1].max_age: must be between 1m and 13d",
         "route[2]: missing field `plugin`",
-        "route[2].path: \"b\" is the path of route[1] too",
+        "route[2].path: \"b\" is also the path of route[1]",
         "route[2].group: \"b\" overlaps with \"b\" of route[1]",
         "plugin.crm.sha256: not 64 hex digits",
         "plugin.crm.limits.memory: invalid value: string \"lots\"",
@@ -129,14 +129,14 @@ fn all_mistakes_are_shown_at_once_with_their_key_paths() {
         "queue.url: \"https://sqs.eu-west-1.amazonaws.com/1/plain\" is not a FIFO queue: its name must end in .fifo",
         "queue.dead_letter_url: missing",
         "queue.concurrency: 0 is not in 1–1000",
-        "target.sss.url: \"ftp://sss\" is no http or https URL",
-        "target.sss.retry.on[0]: \"200\" is no status from 3xx to 5xx",
-        "target.sss.retry: base must be positive and cap not smaller than base",
+        "target.sss.url: \"ftp://sss\" is not an http or https URL",
+        "target.sss.retry.on[0]: \"200\" is not a status from 3xx to 5xx",
+        "target.sss.retry: base must be positive, and cap must not be smaller than base",
         "target.inner.timeout: invalid type: integer `10`",
         "target.inner.auth[0].secret: the secret \"nobody\" is not set",
         "target.inner.auth[1].secret: invalid type: integer `5`",
         "target.inner.auth[1]: missing field `user`",
-        "target.inner.url: a base URL has no user, password, query or fragment",
+        "target.inner.url: a base URL must not have a user, password, query or fragment",
         "target.inner.url: \"http://10.0.0.1/api?x=1\" is a private or local address",
     ];
     let found = mistakes(text);
@@ -147,7 +147,7 @@ fn all_mistakes_are_shown_at_once_with_their_key_paths() {
 }
 
 #[test]
-fn a_mistake_tells_its_line_and_what_was_probably_meant() {
+fn a_mistake_has_its_line_and_a_suggestion() {
     let text = "[[route]]\npath = 'a'\ngruop = 'a'\ngroup = 'a'\nplugin = 'crn'\nverify = { scheme = 'gitlab' }\n\n\
         [plugin.crm]\npath = 'p'\n[tagret.sss]\nurl = 'https://sss.example'\n";
     let Err(ConfigError::Mistakes { mistakes, .. }) = parse(text) else { panic!("it has mistakes") };
@@ -166,7 +166,7 @@ fn a_mistake_tells_its_line_and_what_was_probably_meant() {
 }
 
 #[test]
-fn values_are_held_against_what_they_may_be() {
+fn values_are_checked_against_their_ranges() {
     let text = r#"
         [ingest]
         body_limit = "2MiB"
@@ -191,13 +191,13 @@ fn values_are_held_against_what_they_may_be() {
         limits = { timeout = "10m", fuel = 0 }
     "#;
     let expected = [
-        "ingest.prefix: \"hooks/\" is no path such as \"/hooks\"",
-        "ingest.body_limit: 2097152 bytes cannot be stored",
+        "ingest.prefix: \"hooks/\" is not a path such as \"/hooks\"",
+        "ingest.body_limit: 2097152 bytes do not fit into a message",
         "route[0].group: \"json:id\" is neither \"json:/pointer\" nor \"header:name\"",
         "route[1].plugin: there is no plugin \"missing\"",
         "route[1].max_age: must be between 1m and 13d",
         "route[1].dedup: \"id\" is neither \"json:/pointer\" nor \"header:name\"",
-        "route[2].path: \"b\" is the path of route[1] too",
+        "route[2].path: \"b\" is also the path of route[1]",
         "route[2].group: \"b/1\" overlaps with \"b/{json:/id}\" of route[1]",
         "plugin.crm.sha256: not 64 hex digits",
         "plugin.crm.limits.timeout: must be between 10ms and 60s",
@@ -219,7 +219,7 @@ fn garbage_is_an_error_and_never_a_panic() {
 }
 
 #[test]
-fn keys_are_read_where_a_pointer_says_and_a_route_may_not_do_without_them() {
+fn keys_are_selected_by_pointer_and_required() {
     let route = |key: &str| {
         format!("[[route]]\npath = \"a\"\ngroup = \"a\"\nplugin = \"a\"\n{key}\n[plugin.a]\npath = \"a\"\n")
     };
@@ -242,10 +242,10 @@ fn holds_breakers_and_parking_are_checked_against_the_queue() {
     let holds = "[holds]\nurl = \"s3://bucket/holds.json\"\n";
     let target = "[target.sss]\nurl = \"https://sss.example\"\nbreaker = { failures = 3, base = \"1m\" }\n";
     assert_eq!(mistakes(&format!("{queue}{route}")), ["route[0].on_dead_letter: \"park\" does not work with SQS"]);
-    assert_eq!(mistakes(holds), ["holds.url: is for queues of SQS"]);
-    assert_eq!(mistakes(target), ["target.sss.breaker: base must be positive and cap not smaller than base"]);
+    assert_eq!(mistakes(holds), ["holds.url: is for SQS queues only"]);
+    assert_eq!(mistakes(target), ["target.sss.breaker: base must be positive, and cap must not be smaller than base"]);
     let wrong = holds.replace("holds.json", "");
-    assert!(mistakes(&format!("{queue}{wrong}"))[0].starts_with("holds.url: \"s3://bucket/\" is no object"));
+    assert!(mistakes(&format!("{queue}{wrong}"))[0].starts_with("holds.url: \"s3://bucket/\" is not an object"));
     let good = format!("{queue}{holds}{}", target.replace("1m", "5s"));
     let config = parse(&good).expect("config");
     assert_eq!(config.holds.map(|url| url.to_string()).as_deref(), Some("s3://bucket/holds.json"));
@@ -271,7 +271,7 @@ const REGISTRY: &str = r#"
 "#;
 
 #[test]
-fn plugins_without_a_path_come_from_the_registry_with_what_routes_try_of_them() {
+fn plugins_without_a_path_come_from_the_registry_with_their_candidates() {
     let config = parse(REGISTRY).expect("config");
     assert_eq!(config.registry.expect("registry").url.to_string(), "s3://bucket/plugins");
     assert_eq!(config.secrets_prefix.as_deref(), Some("towpath/"));
@@ -288,30 +288,30 @@ fn plugins_without_a_path_come_from_the_registry_with_what_routes_try_of_them() 
 }
 
 #[test]
-fn what_cannot_come_from_a_registry_is_a_mistake() {
+fn an_impossible_registry_reference_is_a_mistake() {
     let cases = [
         (
             REGISTRY.replace("s3://bucket/plugins/", "s3://bucket"),
-            "registry.url: \"s3://bucket\" is no registry such as",
+            "registry.url: \"s3://bucket\" is not a registry such as",
         ),
         (REGISTRY.replace("s3:", "https:"), "registry.url: \"https://bucket/plugins/\" is neither a folder nor a URL"),
         (REGISTRY.replace("[registry]", "[registry]\npublic_key = \"x\""), "registry.public_key: not an Ed25519"),
         (
             REGISTRY.replace("[plugin.crm]", "[plugin.crm]\nmin_sequence = 7"),
-            "plugin.crm.min_sequence: there is no signed pointer",
+            "plugin.crm.min_sequence: this plugin has no signed pointer",
         ),
         (REGISTRY.replace("url = \"s3://bucket/plugins/\"", ""), "plugin.crm.path: missing"),
         (
             REGISTRY.replace("[plugin.crm]", "[plugin.crm]\npath = \"x\"\nversion = \"1\""),
-            "plugin.crm.version: there is a path",
+            "plugin.crm.version: conflicts with path",
         ),
         (
             REGISTRY.replace("[plugin.crm]", "[plugin.crm]\nversion = \"../1\""),
-            "plugin.crm.version: crm@../1 can be in no",
+            "plugin.crm.version: crm@../1 is not a valid name",
         ),
-        (REGISTRY.replace("2.5%", "2.5"), "route[0].canary: \"2.5\" is no share"),
+        (REGISTRY.replace("2.5%", "2.5"), "route[0].canary: \"2.5\" is not a share"),
         (REGISTRY.replace("crm@candidate", "erp@candidate"), "route[0].shadow: there is no plugin \"erp\""),
-        (REGISTRY.replace("crm@candidate", "crm@a/b"), "route[0].shadow: \"crm@a/b\" is no plugin and version"),
+        (REGISTRY.replace("crm@candidate", "crm@a/b"), "route[0].shadow: \"crm@a/b\" is not a plugin with a version"),
     ];
     for (text, expected) in cases {
         let found = mistakes(&text);
@@ -330,7 +330,7 @@ fn a_config_may_be_json() {
 }
 
 #[test]
-fn the_headers_that_keys_and_proofs_are_made_of_are_needed_however_they_are_written() {
+fn headers_used_by_keys_and_verification_are_required_in_every_spelling() {
     let text = r#"
         [[route]]
         path = "crm"

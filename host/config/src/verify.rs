@@ -1,4 +1,4 @@
-//! `verify` of a route: how its webhooks prove where they come from.
+//! `verify` of a route: how its webhooks are verified.
 
 mod presets;
 
@@ -9,63 +9,59 @@ use serde::Deserialize;
 use crate::Secret;
 use crate::signature::{Algorithm, Encoding, Signed};
 
-/// How far the timestamp of a signature may lie from the time of arrival if nothing else is said: what Stripe, Slack
-/// and Standard Webhooks recommend.
+/// The default for how far the timestamp of a signature may be from the time of arrival: what Stripe, Slack and
+/// Standard Webhooks recommend.
 pub const TOLERANCE: Duration = Duration::from_secs(300);
 
 /// `verify` of a route.
 #[derive(Clone, Debug)]
 pub struct Verification {
-    /// How.
     pub scheme: Scheme,
-    /// Each of these will do: the new one and the old one, while a secret is rotated.
+    /// Any one of them is enough: during rotation the new one and the old one.
     pub secrets: Vec<Secret>,
-    /// The names of its secrets.
+    /// The names of these secrets.
     pub names: Vec<String>,
-    /// Whether the front door checks too, and refuses what fails with a 401.
+    /// Whether the front door verifies too, and answers 401 to what fails.
     pub at_ingest: bool,
 }
 
-/// A way to verify.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Scheme {
-    /// An HMAC over the body and more: GitHub, Stripe, Slack, Shopify, HubSpot and nearly everybody else.
+    /// An HMAC over the body and more: GitHub, Stripe, Slack, Shopify, HubSpot and most others.
     Hmac(Hmac),
     /// Standard Webhooks: symmetric (v1) and asymmetric (v1a) signatures.
     StandardWebhooks(StandardWebhooks),
-    /// A secret that is sent along: `basic`, `bearer`, or in a header of its own.
+    /// A secret that the sender sends along: `basic`, `bearer`, or in a header of its own.
     Token(Token),
 }
 
-/// Where a signature stands, how it is made and over what. Senders differ in nothing else.
+/// Where a signature is, how it is made and over what: everything in which senders differ.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hmac {
     /// The header with the signature, in lower case.
     pub header: String,
-    /// How it stands there.
+    /// Its format in the header.
     pub written: Written,
-    /// The hash.
     pub algorithm: Algorithm,
     /// How the digest is written.
     pub encoding: Encoding,
-    /// What is signed.
     pub signed: Signed,
-    /// How far the timestamp may lie from the arrival, if there is one.
+    /// How far the timestamp, if there is one, may be from the arrival.
     pub tolerance: Duration,
 }
 
-/// How signatures stand in their header.
+/// The format of signatures in their header.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Written {
-    /// One or several, between commas or spaces, each behind this prefix, such as `sha256=`. The timestamp, if one is
-    /// signed, has a header of its own.
+    /// One or several, separated by commas or spaces, each with this prefix, such as `sha256=`. The timestamp, if one
+    /// is signed, is in a separate header.
     Plain {
-        /// What stands before each signature; may be empty.
+        /// The prefix of each signature; may be empty.
         prefix: String,
         /// Where the timestamp is.
         stamp: Option<Stamp>,
     },
-    /// `t=1492774577,v1=5257a8…,v1=…`: Stripe's way, with the timestamp in seconds.
+    /// `t=1492774577,v1=5257a8…,v1=…`: Stripe's format, with the timestamp in seconds.
     Pairs,
 }
 
@@ -74,18 +70,15 @@ pub enum Written {
 pub struct Stamp {
     /// The header, in lower case.
     pub header: String,
-    /// What it counts since 1970.
     pub unit: Unit,
 }
 
-/// What a timestamp counts.
+/// The unit of a timestamp since 1970.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 pub enum Unit {
-    /// Seconds.
     #[default]
     #[serde(rename = "s")]
     Seconds,
-    /// Milliseconds.
     #[serde(rename = "ms")]
     Milliseconds,
 }
@@ -93,11 +86,11 @@ pub enum Unit {
 /// The scheme. A secret is `whsec_<base64>` for `v1`, or the public key `whpk_<base64>` for `v1a`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StandardWebhooks {
-    /// How far the timestamp may lie from the arrival.
+    /// How far the timestamp may be from the arrival.
     pub tolerance: Duration,
 }
 
-/// Where the secret stands.
+/// Where the secret is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Token {
     /// `Authorization: Basic <base64 of user:secret>`, RFC 7617.
@@ -112,7 +105,7 @@ pub enum Token {
 }
 
 impl Verification {
-    /// The header that holds the secret itself, if it is sent along (in lower case).
+    /// The header (in lower case) that contains the secret itself, if it is sent along.
     pub fn secret_header(&self) -> Option<&str> {
         match &self.scheme {
             Scheme::Token(token) => Some(token.header()),
@@ -120,7 +113,7 @@ impl Verification {
         }
     }
 
-    /// The header that the proof stands in, where the scheme has one of its own.
+    /// The header that contains the proof, if the scheme has a separate one.
     pub fn proof_header(&self) -> Option<&str> {
         match &self.scheme {
             Scheme::Hmac(scheme) => Some(&scheme.header),
@@ -129,7 +122,7 @@ impl Verification {
         }
     }
 
-    /// Whether the proof stands in this header, or covers it.
+    /// Whether the proof is in this header, or covers it.
     pub fn needs_header(&self, name: &str) -> bool {
         match &self.scheme {
             Scheme::Hmac(scheme) => scheme.needs_header(name),
@@ -138,7 +131,7 @@ impl Verification {
         }
     }
 
-    /// The headers that the proof covers beside its own, in lower case: nobody can change them. Most senders sign none.
+    /// Other headers that the proof covers, in lower case: they cannot be changed. Most senders sign none.
     pub fn signed_headers(&self) -> Vec<&str> {
         match &self.scheme {
             Scheme::Hmac(scheme) => scheme.signed.headers().collect(),
@@ -147,7 +140,7 @@ impl Verification {
         }
     }
 
-    /// Whether the proof says when it was made.
+    /// Whether the proof includes its time.
     pub fn signs_time(&self) -> bool {
         match &self.scheme {
             Scheme::Hmac(scheme) => scheme.signed.has_timestamp(),
@@ -172,7 +165,7 @@ const HEADERS: [&str; 6] =
     ["webhook-id", "webhook-timestamp", "webhook-signature", "svix-id", "svix-timestamp", "svix-signature"];
 
 impl StandardWebhooks {
-    /// The headers that are signed, beside the time.
+    /// The signed headers, besides the time.
     const SIGNED: [&str; 2] = ["webhook-id", "svix-id"];
 
     fn needs_header(name: &str) -> bool {
@@ -181,7 +174,7 @@ impl StandardWebhooks {
 }
 
 impl Token {
-    /// The header that it stands in, in lower case.
+    /// The header that contains it, in lower case.
     pub fn header(&self) -> &str {
         match self {
             Token::Basic { .. } | Token::Bearer => "authorization",

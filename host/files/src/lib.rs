@@ -1,4 +1,4 @@
-//! Opening files safely: those that others may have put there, and those that nobody else may read.
+//! Opening files safely: those that others may have created, and those that nobody else may read.
 
 pub mod private;
 pub mod regular;

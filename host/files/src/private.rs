@@ -1,7 +1,7 @@
-//! Files and folders that are their user's alone, whatever the umask says: they hold webhooks.
+//! Files and folders for their owner only, whatever the umask: they hold webhooks.
 //!
-//! The last name of a path is never a symbolic link that is followed, and never anything but a file, or a folder: who can write to the
-//! folder above could otherwise choose what is overwritten, or where webhooks are copied to.
+//! The last component of a path is never a followed symbolic link, and never anything but a file or a folder. Otherwise
+//! whoever can write to the parent folder could choose what is overwritten, or where webhooks are copied to.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -18,13 +18,13 @@ use crate::regular::{self, Links};
 const FILE: u32 = 0o600;
 const FOLDER: u32 = 0o700;
 
-/// Makes a folder, and those above it, where they are missing.
+/// Creates a folder and its missing parents.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     refuse_link(path)?;
     let missing = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
     for folder in missing.collect::<Vec<_>>().into_iter().rev() {
         match DirBuilder::new().mode(FOLDER).create(folder) {
-            // A umask may take what its owner needs.
+            // A umask may remove the owner's rights.
             Ok(()) if mode(folder)? != FOLDER => std::fs::set_permissions(folder, Permissions::from_mode(FOLDER))?,
             Err(error) if error.kind() != ErrorKind::AlreadyExists || !folder.is_dir() => return Err(error),
             _ => {}
@@ -36,7 +36,7 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes an empty file, unless there is one. That is tightened, and not opened.
+/// Creates an empty file. An existing one is not opened, only made private.
 pub fn make(path: &Path) -> io::Result<()> {
     match create(path) {
         Ok(_) => return Ok(()),
@@ -48,22 +48,22 @@ pub fn make(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a file that is not there yet.
+/// Creates a file; fails if it exists.
 pub fn create(path: &Path) -> io::Result<File> {
     made(OpenOptions::new().write(true), path)
 }
 
-/// Makes a file that is not there yet, with this in it.
+/// Creates a file with this content; fails if it exists.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     create(path)?.write_all(bytes)
 }
 
-/// Copies a file to one that is not there yet.
+/// Copies to a new file; fails if the destination exists.
 pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     io::copy(&mut regular::open(OpenOptions::new().read(true), from, Links::Refuse)?, &mut create(to)?).map(drop)
 }
 
-/// Opens a file to append to it, and makes it if it is missing.
+/// Opens a file to append to it; creates it if it is missing.
 pub fn append(path: &Path) -> io::Result<File> {
     match made(OpenOptions::new().append(true), path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => tight(OpenOptions::new().append(true), path),
@@ -71,12 +71,12 @@ pub fn append(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Opens a file to read it and to write to it.
+/// Opens an existing file for reading and writing.
 pub fn update(path: &Path) -> io::Result<File> {
     tight(OpenOptions::new().read(true).write(true), path)
 }
 
-/// Reads a file; `None` if there is none. The end of one that a crash has torn may be no text.
+/// Reads a file; `None` if there is none. Invalid UTF-8 is replaced: a crash may have torn its end.
 pub fn read(path: &Path) -> io::Result<Option<String>> {
     match tight(OpenOptions::new().read(true), path) {
         Ok(mut file) => {
@@ -89,7 +89,7 @@ pub fn read(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// A folder that is removed with this, in the system's folder for such or in another.
+/// A private temporary folder, removed on drop, in the system's temporary folder or in `inside`.
 pub fn passing_folder(prefix: &str, inside: Option<&Path>) -> io::Result<TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(prefix).permissions(Permissions::from_mode(FOLDER));
@@ -105,7 +105,7 @@ pub fn passing_folder(prefix: &str, inside: Option<&Path>) -> io::Result<TempDir
 
 /// Fails if this is a symbolic link.
 pub fn refuse_link(path: &Path) -> io::Result<()> {
-    // A slash at its end would follow it.
+    // With a trailing slash the link would be followed.
     let path: PathBuf = path.components().collect();
     match std::fs::symlink_metadata(&path) {
         Ok(found) if found.is_symlink() => regular::is_regular(&path, found.file_type()),
@@ -113,7 +113,7 @@ pub fn refuse_link(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether a file or folder is this user's, and nobody else may read or write it; else what is wrong.
+/// Whether only this user can read and write a file or folder; else what is wrong.
 pub fn only_mine(found: &Metadata) -> Result<(), &'static str> {
     if found.uid() != rustix::process::geteuid().as_raw() {
         return Err("belongs to another user");
@@ -125,17 +125,17 @@ pub fn only_mine(found: &Metadata) -> Result<(), &'static str> {
     }
 }
 
-/// Takes the rights of all others on a file, if it is there.
+/// Removes everybody else's rights on a file, if it exists.
 pub fn tighten(path: &Path) {
     set(path, FILE);
 }
 
-/// Takes the rights of all others on a folder.
+/// Removes everybody else's rights on a folder.
 pub fn tighten_folder(path: &Path) {
     set(path, FOLDER);
 }
 
-/// Makes a file that is not there yet. Its rights are those of its owner: a umask may take them.
+/// Creates a file; fails if it exists. Restores the owner's rights, which a umask may remove.
 fn made(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let file = options.create_new(true).mode(FILE).open(path)?;
     if file.metadata()?.permissions().mode() & 0o777 != FILE {
@@ -144,7 +144,7 @@ fn made(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens a file that is there, and takes the rights of all others on it.
+/// Opens an existing file and removes everybody else's rights on it.
 fn tight(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let file = regular::open(options, path, Links::Refuse)?;
     if file.metadata()?.permissions().mode() & 0o777 & !FILE != 0 {
@@ -160,8 +160,8 @@ fn set(path: &Path, right: u32) {
     }
 }
 
-/// Neither follows a link nor opens the file: to close a database that SQLite has open in this process would drop SQLite's locks (POSIX,
-/// `fcntl`).
+/// Neither follows a link nor opens the file: closing a database that SQLite has open in this process would drop
+/// SQLite's locks (POSIX, `fcntl`).
 #[cfg(target_os = "linux")]
 fn set_unopened(path: &Path, right: u32) -> io::Result<()> {
     use std::os::fd::AsRawFd as _;
@@ -191,7 +191,7 @@ fn is_loose(found: &Metadata, right: u32) -> bool {
 
 fn warn_if_loose(path: &Path, tightened: io::Result<()>) {
     if let Err(error) = tightened {
-        warn!(path = %path.display(), error = &error as &dyn std::error::Error, "cannot keep others from reading it");
+        warn!(path = %path.display(), error = &error as &dyn std::error::Error, "other users may be able to read it");
     }
 }
 
@@ -199,10 +199,10 @@ fn mode(path: &Path) -> io::Result<u32> {
     Ok(std::fs::symlink_metadata(path)?.permissions().mode() & 0o777)
 }
 
-/// Puts a folder on the disk: the names in it, not what is in its files.
+/// Fsyncs a folder: the names in it, not the contents of its files.
 pub fn sync_folder(path: &Path) -> io::Result<()> {
     match File::open(path)?.sync_all() {
-        // Not every file system has this for folders, and those that have not need none.
+        // Not every file system supports this for folders; those that do not need none.
         Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
         synced => synced,
     }

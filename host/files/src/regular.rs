@@ -1,4 +1,4 @@
-//! Opening files that others may have put there: regular files only, and reading no more of them than a limit.
+//! Opening files that others may have created: regular files only, up to a size limit.
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
@@ -7,69 +7,66 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// The longest config, of the host or of a plugin, and the longest file of certificates, in bytes.
+/// Limit for a config (of the host or of a plugin) and for a certificate file, in bytes.
 pub const MAX_CONFIG: u64 = 4 * 1024 * 1024;
 
-/// The longest recorded event, body or expectation of a case, in bytes.
+/// Limit for a recorded event, a body, or the expectation of a case, in bytes.
 pub const MAX_EVENT: u64 = 32 * 1024 * 1024;
 
-/// The longest file with a key, in bytes.
+/// Limit for a key file, in bytes.
 pub const MAX_KEY: u64 = 16 * 1024;
 
-/// Whether a symbolic link is followed to the file that it names.
+/// Whether a symbolic link is followed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Links {
-    /// It is followed.
     Follow,
-    /// It is an error.
+    /// A link is an error.
     Refuse,
 }
 
-/// Opens a regular file. Anything else is an error that names it, and nothing waits: a pipe that nobody writes to would never open,
-/// and a device would never end. What is open is what is checked, so that it cannot be exchanged in between.
+/// Opens a regular file. Anything else is an error that names it. Never blocks: opening a pipe without a writer would
+/// hang, and a device would never end. The check is on the open file, so the path cannot be swapped in between.
 pub fn open(options: &mut OpenOptions, path: &Path, links: Links) -> io::Result<File> {
     let follow = if links == Links::Refuse { OFlags::NOFOLLOW } else { OFlags::empty() };
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY | follow;
     let file = options.custom_flags(flags.bits().cast_signed()).open(path).map_err(|error| {
         let found = if links == Links::Refuse { fs::symlink_metadata(path) } else { fs::metadata(path) };
-        // What the system says of a link or a pipe ("too many levels", "no such device") helps nobody.
+        // The system's own error for a link or a pipe ("too many levels", "no such device") helps nobody.
         found.ok().and_then(|found| is_regular(path, found.file_type()).err()).unwrap_or(error)
     })?;
     is_regular(path, file.metadata()?.file_type())?;
     Ok(file)
 }
 
-/// Fails if it is anything but a regular file, and says what.
 pub fn is_regular(path: &Path, kind: FileType) -> io::Result<()> {
     let (what, cure) = match kind {
         _ if kind.is_file() => return Ok(()),
-        _ if kind.is_symlink() => ("a symbolic link, which is not followed", "name what it points to"),
-        _ if kind.is_dir() => ("a folder, not a regular file", "name another"),
-        _ if kind.is_fifo() => ("a pipe, not a regular file", "name another"),
-        _ => ("a socket or a device, not a regular file", "name another"),
+        _ if kind.is_symlink() => ("a symbolic link, which is not followed", "use the path that it points to"),
+        _ if kind.is_dir() => ("a folder, not a regular file", "use another path"),
+        _ if kind.is_fifo() => ("a pipe, not a regular file", "use another path"),
+        _ => ("a socket or a device, not a regular file", "use another path"),
     };
     Err(io::Error::new(ErrorKind::InvalidInput, format!("{} is {what}: remove it, or {cure}", path.display())))
 }
 
-/// Reads a regular file of at most `limit` bytes. A longer one is an error, however long it says it is.
+/// Reads a regular file of at most `limit` bytes. The limit holds whatever size the system reports.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_open(open(OpenOptions::new().read(true), path, Links::Follow)?, limit)
 }
 
-/// As [`read`], of a file that must be UTF-8.
+/// Like [`read`], for a file that must be UTF-8.
 pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
-    let not_text = |_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8");
+    let not_text = |_| io::Error::new(ErrorKind::InvalidData, "not UTF-8");
     String::from_utf8(read(path, limit)?).map_err(not_text)
 }
 
-/// Reads a file that [`open`] opened.
 pub fn read_open(file: File, limit: u64) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
     if length > limit {
         return Err(too_large(limit));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-    // It may grow while it is read.
+    // The file may grow while it is read.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > limit {
         true => Err(too_large(limit)),
@@ -78,7 +75,7 @@ pub fn read_open(file: File, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 fn too_large(limit: u64) -> io::Error {
-    io::Error::new(ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes, the most that is read of it"))
+    io::Error::new(ErrorKind::FileTooLarge, format!("larger than {limit} bytes (the limit)"))
 }
 
 #[cfg(test)]
@@ -91,7 +88,7 @@ mod tests {
 
     use super::*;
 
-    /// What reading says, unless it takes for ever.
+    /// The error of [`read`]; fails if it blocks.
     fn problem(path: &Path, limit: u64) -> String {
         let (done, said) = mpsc::channel();
         let path = path.to_owned();
@@ -100,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_refused_at_once() {
+    fn only_regular_files_are_opened_and_nothing_blocks() {
         let folder = TempDir::new().expect("folder");
         let at = |name: &str| folder.path().join(name);
         assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().expect("mkfifo").success());
@@ -128,14 +125,14 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_file_that_is_longer_than_it_says_is_not_read_to_its_end() {
-        // The system says that these have no bytes.
+    fn a_file_longer_than_its_reported_size_is_not_read_to_its_end() {
+        // The system reports a size of 0 for these.
         let error = read(Path::new("/proc/self/maps"), 8).expect_err("it is longer");
         assert_eq!(error.kind(), ErrorKind::FileTooLarge);
     }
 
     #[test]
-    fn a_link_is_refused_where_it_could_be_somebody_elses() {
+    fn a_link_is_an_error_where_others_could_have_placed_it() {
         let folder = TempDir::new().expect("folder");
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
         std::fs::write(&file, "x").expect("written");

@@ -1,5 +1,5 @@
-//! How much of what is refused is kept: it is filled by strangers. One bound for all, a share for each route and for each sender,
-//! so that nobody uses up what others need.
+//! Bounds what is kept of webhooks that were turned away, because strangers fill that store: one bound for all, with a
+//! share for each route and for each sender, so that nobody uses up what others need.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -10,26 +10,26 @@ use std::time::Duration;
 use tokio::time::Instant;
 use towpath_types::queue::{Held, Holdings};
 
-/// The most bytes that are kept, as they lie in the store, and the most webhooks. What is refused is kept for a day.
+/// The most bytes (as stored) and the most webhooks that are kept. They are kept for a day.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
 const MOST_MESSAGES: u64 = 10_000;
 
-/// What every webhook counts as at least: shares of bytes are shares of webhooks too.
+/// The minimum charge per webhook, so that shares of bytes are also shares of webhooks.
 const LEAST_BYTES: u64 = MOST_BYTES / MOST_MESSAGES;
 
-/// The share of a sender in what its route may keep: one in so many. Senders behind one proxy are one sender.
+/// A sender may use this fraction of its route's share. Senders behind one proxy count as one.
 const SENDERS: u64 = 4;
 
-/// How long what the queue says of itself is taken for true; what this process keeps meanwhile is added to it.
+/// How long the queue's own figures are cached; what this process keeps meanwhile is added.
 const REFRESH: Duration = Duration::from_secs(10);
 
-/// How many senders and how many failures are remembered.
+/// The most senders, and the most failures, that are remembered.
 const MOST_REMEMBERED: usize = 4096;
 
-/// After this what a sender kept is gone from the queue.
+/// After a day what a sender kept is gone from the queue.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Who sent a webhook: an address, or all addresses of a network of IPv6, which one customer has.
+/// The sender of a webhook: an IPv4 address, or an IPv6 network, because one customer has all its addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Source(IpAddr);
 
@@ -45,26 +45,23 @@ impl From<IpAddr> for Source {
     }
 }
 
-/// What is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ask<'a> {
     pub(crate) route: &'a str,
     /// How many routes have a share.
     pub(crate) routes: usize,
     pub(crate) source: Option<Source>,
-    /// What tells the same failure of the same webhook.
+    /// Identifies the same failure of the same webhook.
     pub(crate) failure: &'a str,
     pub(crate) bytes: u64,
 }
 
-/// The answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Answer {
-    /// It may be kept, and counts.
+    /// It may be kept, and is charged.
     Keep,
     /// The same failure was kept already.
     Folded,
-    /// There is no room.
     Full,
 }
 
@@ -74,7 +71,7 @@ pub(crate) struct Budget(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// What the queue said when, and what was kept since.
+    /// The queue's last known figures, plus what was kept since.
     held: Holdings,
     read: Option<Instant>,
     /// What each sender kept of each route since it was first seen.
@@ -83,28 +80,28 @@ struct State {
 }
 
 impl Budget {
-    /// Whether it is time to ask the queue what it holds.
+    /// Whether it is time to ask the queue for its figures.
     pub(crate) fn is_stale(&self, now: Instant) -> bool {
         let mut state = self.state();
         let is_stale = state.read.is_none_or(|read| now - read >= REFRESH);
         if is_stale {
-            // Of all that find it so one asks.
+            // Of all concurrent callers only the first one asks.
             state.read = Some(now);
         }
         is_stale
     }
 
-    /// Takes over what the queue says of itself. One that cannot tell holds what this process kept.
+    /// Adopts the queue's figures. For a queue that has none, this process's own count stays.
     pub(crate) fn refresh(&self, held: Option<Holdings>) {
         let mut state = self.state();
         if let Some(Holdings { messages, routes }) = held {
-            // A queue that does not tell bytes tells messages.
+            // A queue that reports messages but no bytes: keep the count by route.
             let routes = if routes.is_empty() && messages > 0 { state.held.routes.clone() } else { routes };
             state.held = Holdings { messages, routes };
         }
     }
 
-    /// Whether so much may be kept; if so, it counts.
+    /// Whether this webhook may be kept; if so, charges it.
     pub(crate) fn take(&self, ask: Ask<'_>, now: Instant) -> Answer {
         let mut state = self.state();
         let bytes = ask.bytes.max(LEAST_BYTES);
@@ -135,7 +132,7 @@ impl Budget {
         Answer::Keep
     }
 
-    /// What was taken could not be kept: it does not count, and may be tried again.
+    /// Undoes [`Budget::take`] after storing failed: not charged, and may be tried again.
     pub(crate) fn give_back(&self, ask: Ask<'_>) {
         let mut state = self.state();
         let bytes = ask.bytes.max(LEAST_BYTES);
@@ -155,12 +152,12 @@ impl Budget {
     }
 }
 
-/// What is held counts as.
+/// The charge for what is held.
 fn charge(held: &Held) -> u64 {
     held.bytes.max(held.messages * LEAST_BYTES)
 }
 
-/// The last values by key, so many at most.
+/// The most recent values by key, up to a limit.
 #[derive(Debug)]
 struct Recent<K, V> {
     values: HashMap<K, V>,
@@ -209,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_sender_uses_up_its_own_share_and_a_route_its_own_and_no_more() {
+    async fn a_sender_and_a_route_can_use_up_only_their_own_share() {
         let (budget, now) = (Budget::default(), Instant::now());
         let fill = |route, source: &str| {
             let take = |n: &u64| {
@@ -228,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_sender_of_tiny_webhooks_uses_up_its_own_share_and_no_more() {
+    async fn a_sender_of_tiny_webhooks_can_use_up_only_its_own_share() {
         let (budget, now) = (Budget::default(), Instant::now());
         let fill = |source: &str| {
             let take = |n: &u64| budget.take(ask("a", source, &format!("{source} {n}"), 100), now) == Answer::Keep;
@@ -239,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_same_failure_is_kept_once_a_day_and_what_could_not_be_kept_may_be_tried_again() {
+    async fn the_same_failure_is_kept_once_a_day_and_retried_if_storing_fails() {
         let budget = Budget::default();
         let take = |failure| budget.take(ask("a", "203.0.113.1", failure, 10), Instant::now());
         assert_eq!((take("one"), take("one"), take("two")), (Answer::Keep, Answer::Folded, Answer::Keep));
@@ -251,7 +248,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_the_queue_says_of_itself_counts_and_so_does_what_was_kept_since() {
+    async fn usage_is_the_queues_figure_plus_what_was_kept_since() {
         let (budget, start) = (Budget::default(), Instant::now());
         assert!(budget.is_stale(start));
         let of_a = |mib: u64| [("a".to_owned(), Held { messages: 1, bytes: mib * MIB })].into();
@@ -268,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn memory_is_bounded() {
         let mut recent = Recent::default();
         (0..MOST_REMEMBERED + 10).for_each(|n| recent.put(n, n));
         assert_eq!((recent.values.len(), recent.order.len()), (MOST_REMEMBERED, MOST_REMEMBERED));

@@ -1,4 +1,4 @@
-//! What the front door needs, and how it answers what goes wrong.
+//! What the front door needs, and its error answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,11 +14,10 @@ use crate::budget::Budget;
 
 /// What the front door needs.
 pub struct Ingest {
-    /// The routes of the config.
     pub routes: Routes,
     /// Where messages are stored.
     pub queue: Arc<dyn Queue>,
-    /// The longest body that is taken, in bytes.
+    /// The longest accepted body, in bytes.
     pub body_limit: usize,
     pub(crate) refused_queue: Option<Arc<dyn Queue>>,
     pub(crate) budget: Budget,
@@ -28,7 +27,6 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// A front door to this queue.
     pub fn new(routes: Routes, queue: Arc<dyn Queue>, body_limit: usize) -> Ingest {
         Ingest {
             routes,
@@ -42,24 +40,25 @@ impl Ingest {
         }
     }
 
-    /// Keeps in this queue what is answered 401 or 422: 64 MiB at most, of which each route and each sender has a share.
+    /// Keeps what is answered 401 or 422 in this queue: at most 64 MiB, of which each route and each sender has a
+    /// share.
     #[must_use]
     pub fn keeping_refused(self, queue: Arc<dyn Queue>) -> Ingest {
         Ingest { refused_queue: Some(queue), ..self }
     }
 
-    /// Answers `/readyz` by this: with the health of the pipeline behind it, where it runs in the same process.
+    /// Answers `/readyz` from this: the health of the pipeline, where it runs in the same process.
     #[must_use]
     pub fn ready_with(self, health: Arc<Health>) -> Ingest {
         Ingest { health, ..self }
     }
 
-    /// How many webhooks were answered 401 or 422.
+    /// Number of webhooks answered 401 or 422.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// How many webhooks were answered 202.
+    /// Number of webhooks answered 202.
     pub fn accepted(&self) -> u64 {
         self.accepted.load(Ordering::Relaxed)
     }

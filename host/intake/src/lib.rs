@@ -1,4 +1,4 @@
-//! The front door: `POST /hooks/{path}` stores a webhook in a queue and answers when it is stored.
+//! The front door: `POST /hooks/{path}` stores a webhook in a queue, and answers once it is stored.
 
 mod budget;
 mod ingest;

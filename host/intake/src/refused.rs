@@ -1,4 +1,4 @@
-//! What the front door refuses: webhooks that fail the verification of their route, or lack its keys.
+//! What the front door turns away: webhooks that fail the verification of their route, or lack its keys.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use tracing::warn;
 use crate::budget::{Answer, Ask, Source};
 use crate::ingest::{Ingest, problem};
 
-/// How long a secret that may have been rotated is waited for. A sender gives up after ten seconds or so.
+/// How long to wait for the refresh of a secret that may have been rotated. Senders give up after about ten seconds.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Verifies a webhook that arrives now.
@@ -29,16 +29,15 @@ pub(crate) async fn check(verification: &Verification, webhook: &Webhook) -> Res
     check_anew(verification, evidence, Instant::now() + PATIENCE).await
 }
 
-/// Why a webhook is refused.
+/// Why a webhook is turned away.
 pub(crate) enum Refusal<'a> {
-    /// It fails the verification.
     Unverified(&'a Verification, Unverified),
-    /// It lacks keys, on a route that says `on_missing_key = "refuse"`.
+    /// It lacks keys, on a route with `on_missing_key = "refuse"`.
     MissingKey(&'a [KeyProblem]),
 }
 
 impl Refusal<'_> {
-    /// The reason of its letter.
+    /// The reason in its letter.
     fn reason(&self) -> &'static str {
         match self {
             Refusal::Unverified(..) => "unverified",
@@ -57,7 +56,7 @@ impl Refusal<'_> {
         match self {
             Refusal::Unverified(verification, why) => {
                 let mut answer = problem(StatusCode::UNAUTHORIZED, &format!("not verified: {why}"));
-                // RFC 9110 section 15.5.2: a 401 names the way to do it right.
+                // RFC 9110 section 15.5.2: a 401 must name the authentication scheme to use.
                 let challenge = header::HeaderValue::from_static(challenge(verification));
                 answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
                 answer
@@ -71,7 +70,7 @@ impl Refusal<'_> {
 }
 
 impl Ingest {
-    /// Answers 401 or 422, after the webhook was counted and, where there is a store, kept with the reason.
+    /// Answers 401 or 422, after counting the webhook and, where there is a store, keeping it with the reason.
     pub(crate) async fn refuse(
         &self,
         route: &Route,
@@ -82,11 +81,12 @@ impl Ingest {
     ) -> Response {
         self.refused.fetch_add(1, Ordering::Relaxed);
         let kept = self.keep(route, webhook, keys, &refusal, from).await;
-        warn!(route = route.path, reason = refusal.reason(), detail = refusal.detail(), kept, "webhook refused");
+        warn!(route = route.path, reason = refusal.reason(), detail = refusal.detail(), kept, "webhook turned away");
         refusal.answer()
     }
 
-    /// Keeps it, unless the same failure of the same webhook is kept already, or there is no room: what came of that.
+    /// Keeps the webhook, unless the same failure of it is kept already or its share is used up. Returns the log field
+    /// `kept`.
     async fn keep(
         &self,
         route: &Route,
@@ -102,13 +102,13 @@ impl Ingest {
             route: Some(&route.path),
             plugin: Some(&route.plugin),
             secret_header: route.secret_header(),
-            // The door verifies before it reads keys.
+            // Keys are read only after verification.
             verified: reason != UNVERIFIED && route.verify.as_ref().is_none_or(|verification| verification.at_ingest),
             ..Seen::default()
         };
         let letter = DeadLetter::refused_at_ingest(id, seen, reason, detail, now);
         let mut message = letter.carried_by(keys.group.clone(), envelope::encode(webhook), keys.attributes());
-        // A stranger's copy of the body must not stand for the real one.
+        // A stranger's copy of the body must not suppress the real one.
         let proof = route.verify.as_ref().map(|verification| bind(verification, b"", webhook)).unwrap_or_default();
         let parts = [
             route.path.as_bytes(),
@@ -122,11 +122,11 @@ impl Ingest {
             &webhook.body,
         ];
         let failure = hex::encode(parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize());
-        // Also where another process keeps the same one.
+        // Deduplicates across processes.
         message.dedup_id.clone_from(&failure);
         if self.budget.is_stale(Instant::now()) {
             let held = queue.holdings().await.unwrap_or_else(|error| {
-                warn!(error = %error, "what is kept of refused webhooks is not known, counting from what was");
+                warn!(error = %error, "size of the refused queue unreadable, using last known state");
                 None
             });
             self.budget.refresh(held);
@@ -142,7 +142,7 @@ impl Ingest {
         match queue.send(message).await {
             Ok(_) => "yes",
             Err(error) => {
-                warn!(error = %error, "what was refused could not be kept");
+                warn!(error = %error, "webhook turned away could not be kept");
                 self.budget.give_back(ask);
                 "failed"
             }
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_of_a_refusal_is_one_that_letters_are_known_by() {
+    fn every_refusal_has_a_known_dead_letter_reason() {
         let source = include_str!("refused.rs").split("fn reason").nth(1).expect("the reasons");
         let arms = source.split("fn ").next().unwrap_or_default().split("=> \"").skip(1);
         let reasons: Vec<&str> = arms.map(|arm| arm.split('"').next().expect("a reason")).collect();

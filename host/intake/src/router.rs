@@ -28,11 +28,11 @@ use crate::refused::{self, Refusal};
 /// | 202 `{"id": …, "webhook_id": …, "group": …, "sequence": …}` | the webhook is stored |
 /// | 401 | the webhook fails the verification of its route |
 /// | 404 | no route has the path |
-/// | 408 | the server in front says that the body took too long |
+/// | 408 | the server in front timed out reading the body |
 /// | 413 | the body is longer than the limit |
 /// | 422 | a key cannot be read, on a route with `on_missing_key = "refuse"` |
-/// | 400 | the body broke off, or is not HTTP |
-/// | 503 with `Retry-After` | it could not be stored: send it again |
+/// | 400 | the body is incomplete, or is not valid HTTP |
+/// | 503 with `Retry-After` | it could not be stored: the sender should retry |
 pub fn router(ingest: Arc<Ingest>, prefix: &str) -> Router {
     let hooks = format!("{prefix}/{{*path}}");
     Router::new()
@@ -85,7 +85,7 @@ async fn take(ingest: &Ingest, route: &Route, request: Request) -> Response {
     if route.on_missing_key == OnMissingKey::Refuse && !keys.problems.is_empty() {
         return ingest.refuse(route, &webhook, &keys, Refusal::MissingKey(&keys.problems), from).await;
     }
-    // A proof is for one route: another may have the same secret.
+    // A proof is valid for one route: another one may have the same secret.
     let proof = proof.map(|proof| proof.of_route(&route.path));
     store(ingest, route, webhook, keys, proof).await
 }
@@ -96,7 +96,8 @@ async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, pro
     let (dedup_id, webhook_id) = dedup.map(|dedup| (dedup.id, dedup.webhook_id)).unzip();
     let message = NewMessage {
         group: group.clone(),
-        // Without a key of its own an event is the same as another if what was signed is, its time with it.
+        // Without a deduplication key, webhooks are the same event if everything that was signed, including the time,
+        // is the same.
         dedup_id: dedup_id
             .or(proof_id)
             .or_else(|| proof.as_ref().map(|proof| proof.id.clone()))
@@ -104,13 +105,13 @@ async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, pro
         body: envelope::encode(&webhook),
         attributes,
     };
-    // A disk may stall: until it has stored them, what waits is there once.
+    // A disk may stall: while the send waits for it, only one copy of the webhook is in memory.
     drop(webhook);
     match ingest.queue.arrive(message, Arrival { proof, former_group }).await {
         Ok(sent) => {
             ingest.accepted.fetch_add(1, Ordering::Relaxed);
             let (message_id, route, sequence) = (&sent.id, &route.path, sent.sequence.as_deref());
-            info!(target: STORY, %message_id, webhook_id, %group, route, sequence, "stored");
+            info!(target: STORY, event = "webhook-stored", %message_id, webhook_id, %group, route, sequence, "stored");
             for problem in problems {
                 warn!(%message_id, %group, route, detail = %problem, "key unreadable, using the fallback");
             }
@@ -118,14 +119,14 @@ async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, pro
             let body = json!({ "id": sent.id, "webhook_id": webhook_id, "group": group, "sequence": sent.sequence });
             (StatusCode::ACCEPTED, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
         }
-        // The body fits; headers can still make a message too large for the queue.
+        // The body fits, but headers can still make the message too large for the queue.
         Err(QueueError::Invalid(detail) | QueueError::TooLong { said: detail, .. }) => {
-            error!(route = route.path, detail, "webhook refused by the queue");
+            error!(route = route.path, detail, "the queue rejected the webhook");
             problem(StatusCode::PAYLOAD_TOO_LARGE, "body and headers together are too large")
         }
         Err(failure) => {
             let cause = std::error::Error::source(&failure).map(ToString::to_string).unwrap_or_default();
-            error!(route = route.path, error = %failure, cause, "webhook could not be stored, the sender is asked to try again");
+            error!(route = route.path, error = %failure, cause, "webhook could not be stored, sender asked to retry");
             again("the event could not be stored: send it again")
         }
     }
@@ -145,7 +146,7 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<
                 cause if cause.contains("length limit exceeded") => too_large(),
                 cause if cause.contains("took too long") => problem(StatusCode::REQUEST_TIMEOUT, &cause),
                 cause if cause.contains("wait to be stored") => again(&cause),
-                _ => problem(StatusCode::BAD_REQUEST, "the body broke off"),
+                _ => problem(StatusCode::BAD_REQUEST, "the body is incomplete"),
             })
         }
     }
@@ -156,7 +157,7 @@ fn headers(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
 }
 
-/// Asks the sender to send it again.
+/// Asks the sender to retry.
 fn again(detail: &str) -> Response {
     let mut answer = problem(StatusCode::SERVICE_UNAVAILABLE, detail);
     answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));

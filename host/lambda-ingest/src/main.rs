@@ -1,5 +1,5 @@
-//! `ingest`: the front door behind API Gateway. It stores each webhook whole in the queue and answers when it is
-//! stored. What comes in is a payload of version 2.0 of an HTTP API, or of a function URL.
+//! `ingest`: the front door behind API Gateway. It stores each webhook in the queue and answers once it is stored.
+//! Requests use payload version 2.0 of an HTTP API, or of a function URL.
 
 use std::future::ready;
 use std::net::IpAddr;
@@ -28,7 +28,7 @@ async fn main() -> Result<(), Error> {
         logs::json(std::io::stdout, Targets::new().with_default(level.clone().unwrap_or(LevelFilter::INFO)), false);
     tracing_subscriber::registry().with(logs).init();
     if let Err(problem) = level {
-        tracing::warn!(problem, "TOWPATH_LOG cannot be used, logging at info");
+        tracing::warn!(problem, "TOWPATH_LOG is invalid, logging at info");
     }
     let (ingest, prefix) =
         start().await.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "cannot start"))?;
@@ -47,7 +47,7 @@ async fn main() -> Result<(), Error> {
     lambda_http::run(router(Arc::new(ingest), &prefix).layer(flush).layer(from)).await
 }
 
-/// Who sent a request, as API Gateway saw it.
+/// The sender's address, as seen by API Gateway.
 fn source(context: &RequestContext) -> Option<Source> {
     let RequestContext::ApiGatewayV2(context) = context else { return None };
     let address: IpAddr = context.http.source_ip.as_deref()?.parse().ok()?;

@@ -1,15 +1,16 @@
-//! `{"towpath": "about"}`: an invocation by hand that asks what is deployed. `towpath deploy check` does.
+//! `{"towpath": "about"}`: a manual invocation that asks what is deployed, as `towpath deploy check` does.
 
 use serde_json::{Value, json};
 use towpath_engine::pipeline::Pipeline;
 use towpath_plugin::{CONTRACT, WASMTIME, host_triple};
 
-/// Whether an event asks for this. One with records never does: this answer names no failure, so Lambda would delete them.
+/// Whether an event is such a question. One with records never is: the answer reports no failures, so Lambda would
+/// delete them.
 pub(crate) fn is_asked(event: &Value) -> bool {
     event.get("towpath").and_then(Value::as_str) == Some("about") && event.get("Records").is_none()
 }
 
-/// The versions of host, engine and contract, the plugins that are loaded, and what came of messages in this process.
+/// The versions of host, engine and contract, the loaded plugins, and the totals of this process.
 pub(crate) fn answer(pipeline: &Pipeline) -> Value {
     let plugins = pipeline.plugins.all();
     let plugins = plugins.iter().map(|plugin| {

@@ -23,7 +23,7 @@ async fn main() -> Result<(), Error> {
         logs::json(std::io::stdout, Targets::new().with_default(level.clone().unwrap_or(LevelFilter::INFO)), false);
     tracing_subscriber::registry().with(logs).with(telemetry.spans()).init();
     if let Err(problem) = level {
-        tracing::warn!(problem, "TOWPATH_LOG cannot be used, logging at info");
+        tracing::warn!(problem, "TOWPATH_LOG is invalid, logging at info");
     }
     let telemetry = &telemetry;
     let host = start().await.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "cannot start"))?;
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Error> {
         ));
     match &host.watch {
         None => serve.await,
-        // Beside batches that take long; it sleeps with the function between them.
+        // Checks for new versions during long batches; it is frozen with the function between them.
         Some(watch) => tokio::select! {
             result = serve => result,
             never = watch.run() => match never {},
@@ -42,13 +42,13 @@ async fn main() -> Result<(), Error> {
     }
 }
 
-/// A function that is tried beside a queue of this machine has no Secrets Manager. On Lambda the environment, which is
-/// shown to everybody who may look at the function, is never read for secrets.
+/// For a function that is tried with a queue on this machine, which has no Secrets Manager. On Lambda secrets are never
+/// read from the environment, which is visible to everybody who may look at the function.
 fn of_this_machine(config: &Config) -> Option<Secrets> {
     config.queue.url.as_deref().is_some_and(client::is_local).then(Secrets::from_env)
 }
 
-/// Everything that can be wrong is found here, before the first message: during initialisation.
+/// Finds every problem during initialisation, before the first message.
 async fn start() -> anyhow::Result<Host> {
     let config = config::load(&env::config_file(), of_this_machine).await.context("loading the config")?;
     towpath_compose::function(config).await

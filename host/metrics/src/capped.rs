@@ -1,13 +1,13 @@
-//! Labels whose values are not ours: the code that a plugin gives, the status that a target answers. A metric has 2,000 sets of
-//! labels at most; who invents values must not push those of others into the overflow.
+//! Caps for labels whose values others choose: a plugin's reason code, a target's status. A metric has at most 2,000
+//! label sets; whoever invents values must not push those of others into the overflow.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-/// What stands for every value beyond the first ones.
+/// Replaces every value past the cap.
 pub(super) const OTHER: &str = "other";
 
-/// The first values of each owner stay as they are.
+/// Keeps the first values of each owner.
 #[derive(Debug)]
 pub(super) struct Capped {
     most: usize,
@@ -15,14 +15,14 @@ pub(super) struct Capped {
 }
 
 impl Capped {
-    /// So many values for each owner.
+    /// Keeps up to `most` values for each owner.
     pub(super) fn at(most: usize) -> Capped {
         Capped { most, known: Mutex::default() }
     }
 
-    /// A value as it is counted. Owners are named by the config, so they are few.
+    /// The value to use as a label. Owners are named by the config, so there are few.
     pub(super) fn value(&self, owner: &str, value: &str) -> String {
-        // What says nothing is not a value.
+        // An empty value is always kept and takes no slot.
         if value.is_empty() {
             return String::new();
         }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_who_invents_values_changes_nothing_for_others() {
+    fn an_owner_that_invents_values_does_not_affect_others() {
         let capped = Capped::at(3);
         let of =
             |owner: &str, values: &[&str]| values.iter().map(|value| capped.value(owner, value)).collect::<Vec<_>>();
@@ -60,6 +60,6 @@ mod tests {
             capped.value("loud", &n.to_string());
         }
         let kept: usize = capped.known.lock().expect("a lock").values().map(HashSet::len).sum();
-        assert_eq!(kept, 5, "what is not counted is not kept");
+        assert_eq!(kept, 5, "values past the cap are not remembered");
     }
 }

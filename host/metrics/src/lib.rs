@@ -1,8 +1,8 @@
-//! Metrics: every name and every label, in one place. Who reads them, Prometheus, CloudWatch or a collector, is the room
-//! `telemetry`'s; where nobody does, counting costs next to nothing.
+//! Metrics: every name and label, in one place. Exporters (Prometheus, CloudWatch, a collector) live in the room
+//! `telemetry`; without one, recording costs next to nothing.
 //!
-//! Counts are made where things end: a message in the pipeline, an attempt in the delivery, a call in the plugin step. Labels
-//! have few values: ids, groups and paths are in logs and spans. What others choose is capped.
+//! Each count is recorded where the event ends: a message in the pipeline, an attempt in delivery, a call in the plugin
+//! step. Labels have few values: ids, groups and paths go into logs and spans. Labels that others choose are capped.
 
 mod capped;
 pub mod trace;
@@ -18,25 +18,24 @@ use capped::{Capped, OTHER};
 use towpath_types::dead_letter::REASONS;
 use towpath_types::outcome::{Answer, Attempt};
 
-/// The name of the meter.
 const METER: &str = "towpath";
 
-/// From a millisecond to an invocation's longest: plugins take microseconds, targets up to minutes.
+/// From 0.1 ms to a minute: plugins take microseconds, targets up to minutes.
 const SECONDS: [f64; 14] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
-/// From delivery at once to days on hold.
+/// From immediate delivery to days on hold.
 const AGES: [f64; 12] = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 21_600.0, 86_400.0];
 
-/// Up to the default limits, which are 500,000,000 units and 64 MiB.
+/// Up to the default limits: 500,000,000 units and 64 MiB.
 const FUEL: [f64; 9] = [1e4, 1e5, 5e5, 1e6, 5e6, 1e7, 5e7, 1e8, 5e8];
 const BYTES: [f64; 8] =
     [65_536.0, 262_144.0, 1_048_576.0, 2_097_152.0, 4_194_304.0, 16_777_216.0, 33_554_432.0, 67_108_864.0];
 
-/// The codes of a build of a plugin, and the statuses of a target, that are told apart: more than anybody has an alert for.
+/// Distinct codes per plugin build and statuses per target: more than anybody alerts on.
 const MOST_CODES: usize = 20;
 const MOST_STATUSES: usize = 20;
 
-/// The routes of dead letters that are told apart: letters may be older than the config, or be sent by a client of the queue.
+/// Distinct routes of dead letters: a letter may be older than the config, or be sent by any client of the queue.
 const MOST_ROUTES: usize = 200;
 
 static CODES: LazyLock<Capped> = LazyLock::new(|| Capped::at(MOST_CODES));
@@ -61,32 +60,32 @@ struct Metrics {
     holds_failures: Counter<u64>,
 }
 
-/// Made with the first count: whoever reads is there by then.
+/// Created with the first count, when the exporter is already installed.
 static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics::of(&global::meter(METER)));
 
-/// Where the story of messages is logged: one line a pass, and one for each webhook that is stored. `towpath tail` and
-/// `towpath trace` read it.
+/// The log target of message stories: one line per pass, and one per stored webhook. `towpath tail` and `towpath trace`
+/// read it.
 pub const STORY: &str = "towpath.story";
 
-/// What waits in a process now.
+/// What is waiting in this process now.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Standing {
     /// Groups whose head waits because its target must not be called, by target.
     pub held: BTreeMap<Arc<str>, u64>,
-    /// Groups whose head failed, by the target that it failed at; by nothing if it was none.
+    /// Groups whose head failed, by the target at which it failed; the empty name if no target was involved.
     pub blocked: BTreeMap<Arc<str>, u64>,
-    /// How old the oldest of these heads is.
+    /// The age of the oldest of these heads.
     pub oldest: Duration,
 }
 
-/// What every metric of a message is labelled with.
+/// Labels of every message metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Labels<'a> {
     /// The route's path; empty if none matches.
     pub route: &'a str,
-    /// The plugin's name; empty without one.
+    /// The plugin's name; empty if there is none.
     pub plugin: &'a str,
-    /// The beginning of its digest.
+    /// The first characters of its digest.
     pub digest: &'a str,
 }
 
@@ -104,39 +103,42 @@ impl Metrics {
             histogram.with_boundaries(bounds.to_vec()).build()
         };
         Metrics {
-            messages: counter("towpath.messages", "{message}", "Passes of messages, by what came of them"),
-            message_duration: seconds("towpath.message.duration", &SECONDS, "How long a pass took"),
-            message_age: seconds("towpath.message.age", &AGES, "How old a message was when it was done with"),
+            messages: counter("towpath.messages", "{message}", "Message passes, by outcome and decision"),
+            message_duration: seconds("towpath.message.duration", &SECONDS, "Duration of a pass"),
+            message_age: seconds(
+                "towpath.message.age",
+                &AGES,
+                "Age of a message when it was acknowledged or dead-lettered",
+            ),
             dead_letters: counter("towpath.dead_letters", "{message}", "Messages stored in the dead-letter queue"),
             dead_letter_failures: counter(
                 "towpath.dead_letter.failures",
                 "{message}",
-                "Dead letters that could not be stored: the messages are kept",
+                "Dead letters that could not be stored; their messages stay in the queue",
             ),
             dead_letters_removed: counter(
                 "towpath.dead_letters.removed",
                 "{message}",
-                "Dead letters removed because dead_letters.keep says so",
+                "Dead letters removed by dead_letters.keep",
             ),
-            attempts: counter("towpath.attempts", "{request}", "Requests to targets, by what was answered"),
-            attempt_duration: seconds("towpath.attempt.duration", &SECONDS, "How long a request to a target took"),
-            plugin_duration: seconds("towpath.plugin.duration", &SECONDS, "How long a call of a plugin took"),
-            plugin_fuel: amount("towpath.plugin.fuel", "{unit}", &FUEL, "Fuel that a call of a plugin used"),
-            plugin_memory: amount(
-                "towpath.plugin.memory",
-                "By",
-                &BYTES,
-                "The most linear memory of a call of a plugin",
+            attempts: counter("towpath.attempts", "{request}", "Requests to targets, by status"),
+            attempt_duration: seconds("towpath.attempt.duration", &SECONDS, "Duration of a request to a target"),
+            plugin_duration: seconds("towpath.plugin.duration", &SECONDS, "Duration of a plugin call"),
+            plugin_fuel: amount("towpath.plugin.fuel", "{unit}", &FUEL, "Fuel used by a plugin call"),
+            plugin_memory: amount("towpath.plugin.memory", "By", &BYTES, "Peak linear memory of a plugin call"),
+            shadows: counter("towpath.shadows", "{message}", "Messages processed by a shadow, by whether it agreed"),
+            webhooks: counter("towpath.webhooks", "{webhook}", "Webhooks received, by status"),
+            unreadable_keys: counter(
+                "towpath.keys.unreadable",
+                "{key}",
+                "Group and deduplication keys that could not be read",
             ),
-            shadows: counter("towpath.shadows", "{message}", "Messages that a shadow saw, by whether it agreed"),
-            webhooks: counter("towpath.webhooks", "{webhook}", "Webhooks that came, by what was answered"),
-            unreadable_keys: counter("towpath.keys.unreadable", "{key}", "Keys of webhooks that could not be read"),
-            holds_failures: counter("towpath.holds.failures", "{read}", "Reads of the holds that failed"),
+            holds_failures: counter("towpath.holds.failures", "{read}", "Failed reads of the holds"),
         }
     }
 }
 
-/// Shows what waits whenever somebody looks.
+/// Registers gauges of what is waiting; `standing` runs at every collection.
 pub fn show(standing: impl Fn() -> Standing + Clone + Send + Sync + 'static) {
     let meter = global::meter(METER);
     let gauge = |name: &'static str, text: &'static str| {
@@ -148,40 +150,39 @@ pub fn show(standing: impl Fn() -> Standing + Clone + Send + Sync + 'static) {
         }
     };
     let (held, blocked) = (standing.clone(), standing.clone());
-    gauge("towpath.groups.held", "Groups whose head waits because its target must not be called")
+    gauge("towpath.groups.held", "Groups held because the target of their head must not be called")
         .with_callback(move |observer| by_target(held().held, observer))
         .build();
-    gauge("towpath.groups.blocked", "Groups whose head failed and waits for another try")
+    gauge("towpath.groups.blocked", "Groups whose head failed and waits for its retry")
         .with_callback(move |observer| by_target(blocked().blocked, observer))
         .build();
     let oldest = meter.f64_observable_gauge("towpath.head.age").with_unit("s");
     oldest
-        .with_description("How old the oldest head is that is held or failed")
+        .with_description("Age of the oldest head that is held or failed")
         .with_callback(move |observer| observer.observe(standing().oldest.as_secs_f64(), &[]))
         .build();
 }
 
-/// What is stored in a queue now.
+/// What a queue stores now.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Stored {
-    /// The label of the queue.
+    /// The value of the label `queue`.
     pub queue: &'static str,
-    /// How many messages it has.
     pub messages: u64,
-    /// How old the first of them is.
+    /// The age of its oldest message.
     pub oldest: Option<Duration>,
-    /// How many of them are dead letters, by route and reason.
+    /// Its dead letters, by route and reason.
     pub letters: Vec<(String, String, u64)>,
 }
 
-/// Shows what is stored whenever somebody looks. What cannot be known is left out.
+/// Registers gauges of stored messages; `stored` runs at every collection. A queue that cannot be read is left out.
 pub fn show_stored(stored: impl Fn() -> Vec<Stored> + Clone + Send + Sync + 'static) {
     let meter = global::meter(METER);
     let (ages, letters) = (stored.clone(), stored.clone());
     meter
         .u64_observable_gauge("towpath.queue.messages")
         .with_unit("{message}")
-        .with_description("Messages that are stored in a queue, in flight or not")
+        .with_description("Messages stored in a queue, in flight or not")
         .with_callback(move |observer| {
             stored().iter().for_each(|queue| observer.observe(queue.messages, &[KeyValue::new("queue", queue.queue)]));
         })
@@ -189,7 +190,7 @@ pub fn show_stored(stored: impl Fn() -> Vec<Stored> + Clone + Send + Sync + 'sta
     meter
         .f64_observable_gauge("towpath.queue.age")
         .with_unit("s")
-        .with_description("How old the first message of a queue is; 0 if it is empty")
+        .with_description("Age of the oldest message of a queue; 0 if it is empty")
         .with_callback(move |observer| {
             for queue in ages() {
                 let age = queue.oldest.unwrap_or_default().as_secs_f64();
@@ -200,7 +201,7 @@ pub fn show_stored(stored: impl Fn() -> Vec<Stored> + Clone + Send + Sync + 'sta
     meter
         .u64_observable_gauge("towpath.dead_letters.waiting")
         .with_unit("{message}")
-        .with_description("Dead letters that wait for somebody to redrive or drop them")
+        .with_description("Dead letters waiting to be redriven or dropped")
         .with_callback(move |observer| {
             for (route, reason, count) in letters().into_iter().flat_map(|queue| queue.letters) {
                 observer.observe(count, &[KeyValue::new("route", route), KeyValue::new("reason", reason)]);
@@ -214,18 +215,17 @@ pub fn webhook(route: &str, status: u16) {
     METRICS.webhooks.add(1, &[KeyValue::new("route", route.to_owned()), KeyValue::new("status", i64::from(status))]);
 }
 
-/// A webhook came whose group or deduplication key cannot be read.
-/// `key` is `group` or `dedup`, `reason` why it cannot be read.
+/// The group or deduplication key of a webhook could not be read. `key` is `group` or `dedup`.
 pub fn unreadable_key(route: &str, key: &'static str, reason: &'static str) {
     let labels = [KeyValue::new("key", key), KeyValue::new("reason", reason), KeyValue::new("route", route.to_owned())];
     METRICS.unreadable_keys.add(1, &labels);
 }
 
-/// A pass of a message is over. `reason` is the plugin's code, or empty.
+/// A pass of a message ended. `reason` is the plugin's code, or empty.
 pub fn passed(labels: Labels<'_>, outcome: &'static str, decision: &'static str, reason: &str, took: Duration) {
     let Labels { route, plugin, digest } = labels;
     let metrics = &*METRICS;
-    // Each build has codes of its own: a release that renames them is not counted as `other`.
+    // Caps apply per build: after a release that renames its codes the new ones are not counted as `other`.
     let reason = CODES.value(&format!("{plugin}@{digest}"), reason);
     let ended = [
         KeyValue::new("outcome", outcome),
@@ -239,31 +239,29 @@ pub fn passed(labels: Labels<'_>, outcome: &'static str, decision: &'static str,
     metrics.message_duration.record(took.as_secs_f64(), &[KeyValue::new("route", route.to_owned())]);
 }
 
-/// A message is done with.
+/// A message was acknowledged or dead-lettered.
 pub fn done(route: &str, age: Duration) {
     METRICS.message_age.record(age.as_secs_f64(), &[KeyValue::new("route", route.to_owned())]);
 }
 
-/// A dead letter was stored, or could not be.
+/// A dead letter was stored, or storing it failed.
 pub fn buried(route: &str, reason: &'static str, stored: bool) {
     let labels = [KeyValue::new("reason", reason), KeyValue::new("route", route.to_owned())];
     let counter = if stored { &METRICS.dead_letters } else { &METRICS.dead_letter_failures };
     counter.add(1, &labels);
 }
 
-/// A dead letter was removed because a rule of the config says so.
+/// A dead letter was removed by a rule of the config.
 pub fn removed(route: &str, reason: &str) {
     let reason = if REASONS.contains(&reason) { reason } else { OTHER };
     let labels = [KeyValue::new("reason", reason.to_owned()), KeyValue::new("route", ROUTES.value("", route))];
     METRICS.dead_letters_removed.add(1, &labels);
 }
 
-/// The holds could not be read.
 pub fn holds_unreadable() {
     METRICS.holds_failures.add(1, &[]);
 }
 
-/// A request to a target was made.
 pub fn attempted(attempt: &Attempt, took: Duration) {
     let status = STATUSES.value(&attempt.target, &status(&attempt.answer));
     let target = KeyValue::new("target", attempt.target.clone());
@@ -279,18 +277,16 @@ fn status(answer: &Answer) -> String {
     }
 }
 
-/// What a call of a plugin used.
+/// What a plugin call used.
 #[derive(Clone, Copy, Debug)]
 pub struct Used {
-    /// Units of fuel.
     pub fuel: u64,
-    /// Linear memory at its largest, in bytes.
+    /// Peak linear memory, in bytes.
     pub memory: u64,
-    /// The wall clock.
+    /// Wall-clock time.
     pub took: Duration,
 }
 
-/// A plugin was called.
 pub fn called(plugin: &str, used: Used) {
     let label = [KeyValue::new("plugin", plugin.to_owned())];
     let metrics = &*METRICS;
@@ -299,7 +295,7 @@ pub fn called(plugin: &str, used: Used) {
     metrics.plugin_memory.record(used.memory, &label);
 }
 
-/// A shadow saw a message.
+/// A shadow processed a message.
 pub fn compared(plugin: &str, agreed: bool) {
     METRICS.shadows.add(1, &[KeyValue::new("plugin", plugin.to_owned()), KeyValue::new("agreed", agreed)]);
 }

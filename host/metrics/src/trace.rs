@@ -1,4 +1,4 @@
-//! Where a message's trace goes on: what the webhook brought, and what its target is told.
+//! Trace propagation: from the webhook to the request to its target.
 //!
 //! A webhook brings `traceparent` ([W3C Trace Context](https://www.w3.org/TR/trace-context/)) as a header, or AWS's own
 //! `AWSTraceHeader` as a system attribute of SQS
@@ -8,16 +8,15 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-/// The header of the trace.
 pub const TRACEPARENT: &str = "traceparent";
 
-/// The header of what systems on the way say to each other.
+/// The vendor-specific companion of [`TRACEPARENT`].
 pub const TRACESTATE: &str = "tracestate";
 
-/// What more of `tracestate` there is, is not passed on: so much everybody must. Source: section 3.3.1.5.
+/// A longer `tracestate` is dropped: every system must propagate at least 512 characters. Source: section 3.3.1.5.
 const MAX_STATE: usize = 512;
 
-/// The trace that a webhook came with: its own header counts more than what the queue was told.
+/// The trace context that came with a webhook: its own header wins over the queue's attribute.
 pub fn brought(headers: &[(String, Vec<u8>)], aws: Option<&str>) -> Option<SpanContext> {
     let all = |wanted| {
         let headers = headers.iter().filter(move |(name, _)| name.eq_ignore_ascii_case(wanted));
@@ -27,20 +26,20 @@ pub fn brought(headers: &[(String, Vec<u8>)], aws: Option<&str>) -> Option<SpanC
     all(TRACEPARENT).next().and_then(|header| parse(header, state)).or_else(|| aws.and_then(parse_aws))
 }
 
-/// What the systems before say to those behind. One that cannot be read is none, and harms nothing else.
+/// Parses `tracestate`. An unreadable one is dropped; `traceparent` is still used.
 fn state(text: &str) -> TraceState {
     Some(text).filter(|text| text.len() <= MAX_STATE).and_then(|text| text.parse().ok()).unwrap_or(TraceState::NONE)
 }
 
-/// Makes this span, which nobody entered yet, go on with that trace. Without a collector it changes nothing.
+/// Makes `parent` the remote parent of a span that was not entered yet. Without a collector this does nothing.
 pub fn follow(span: &tracing::Span, parent: &SpanContext) {
     let parent = Context::new().with_remote_span_context(parent.clone());
-    // A span that nobody collects cannot follow.
+    // Fails only for a span that is not collected.
     let _ = span.set_parent(parent);
 }
 
-/// What a target is told, `traceparent` and `tracestate`: the span that runs now where spans are collected, else what the
-/// webhook brought.
+/// The `traceparent` and `tracestate` to send to a target: the current span's where spans are collected, else the
+/// webhook's own.
 pub fn told(brought: Option<&SpanContext>) -> Option<(String, String)> {
     let context = tracing::Span::current().context();
     let span = context.span();
@@ -52,7 +51,7 @@ fn write(span: &SpanContext) -> String {
     format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags().to_u8())
 }
 
-/// `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01`. Later versions may have more behind it.
+/// `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01`. Later versions may append fields.
 fn parse(text: &str, state: impl Fn() -> TraceState) -> Option<SpanContext> {
     let mut parts = text.trim().split('-');
     let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
@@ -122,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_collector_a_target_is_told_what_the_webhook_brought() {
+    fn without_a_collector_the_webhooks_own_trace_is_sent_to_the_target() {
         let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
         let told = |states: &[&str]| {
             let mut headers = vec![header("traceparent", PARENT)];

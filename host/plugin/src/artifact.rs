@@ -1,4 +1,4 @@
-//! A plugin's files: which one is meant, and is it whole?
+//! A plugin's files: which one to load, and whether it is intact.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use towpath_types::artifacts::{MAX_COMPONENT, MAX_MANIFEST, MAX_NATIVE};
 /// The file name of a built component in a plugin's folder.
 pub const COMPONENT: &str = "plugin.wasm";
 
-/// The file name of a precompiled plugin in a plugin's folder; its manifest is this with `.json` behind.
+/// The file name of a precompiled plugin in a plugin's folder; its manifest has the suffix `.json`.
 pub const PRECOMPILED: &str = "plugin.cwasm";
 
-/// A plugin's code, with the digest of the component that it comes from.
+/// A plugin's code, with the digest of the component it comes from.
 pub struct Artifact {
     pub(super) bytes: Vec<u8>,
     pub(super) digest: String,
@@ -22,23 +22,22 @@ pub struct Artifact {
 }
 
 impl Artifact {
-    /// A component.
     pub fn wasm(bytes: Vec<u8>) -> Artifact {
         Artifact { digest: sha256(&bytes), bytes, native: false }
     }
 
-    /// Native code, if its manifest vouches for it on this host. Whether the manifest is to be trusted is the
-    /// caller's business.
+    /// Native code, if its manifest matches it and this host. Whether the manifest itself can be trusted is up to the
+    /// caller.
     pub fn native(bytes: Vec<u8>, manifest: &Manifest) -> Result<Artifact, ManifestError> {
         manifest.vouches_for(&bytes)?;
         Ok(Artifact { bytes, digest: manifest.wasm_sha256.clone(), native: true })
     }
 }
 
-/// The file that a plugin's path names: the file itself, or what is built in the folder. A host that can
-/// compile prefers the component, the other one the precompiled file.
+/// The file that a plugin's path means: the file itself, or what is built in the folder. A host that can compile
+/// prefers the component, any other host the precompiled file.
 pub fn find(path: &Path) -> Result<PathBuf, LoadError> {
-    // What is neither a file nor a folder is refused when it is opened, and by its name.
+    // Anything that is neither a file nor a folder is rejected, by its name, when it is opened.
     if path.exists() && !path.is_dir() {
         return Ok(path.to_owned());
     }
@@ -71,7 +70,6 @@ pub(super) fn read(path: &Path, pin: Option<&str>) -> Result<Artifact, LoadError
     Ok(artifact)
 }
 
-/// Whether this is what the config pins.
 pub(super) fn check_pin(pin: Option<&str>, found: &str) -> Result<(), LoadError> {
     match pin {
         Some(pin) if pin != found => Err(LoadError::Pin { pinned: pin.to_owned(), found: found.to_owned() }),

@@ -1,6 +1,5 @@
-//! The bindings that are generated from `wit/`. Nothing but this folder sees them.
+//! The bindings generated from `wit/`, private to this room.
 #![allow(
-    missing_docs,
     unreachable_pub,
     rust_2018_idioms,
     clippy::all,

@@ -1,4 +1,4 @@
-//! Compiled plugins in this user's cache folder, each under a MAC over the component that it was compiled from.
+//! Compiled plugins in this user's cache folder, each under a MAC that binds it to its component.
 
 mod error;
 mod key;
@@ -19,20 +19,20 @@ use towpath_files::private;
 use towpath_files::regular::{self, Links};
 use towpath_types::artifacts::MAX_NATIVE;
 
-/// What all entries may have together, in bytes. Those that were not used for longest are removed.
+/// Size limit of all entries, in bytes. The least recently used ones are evicted.
 const MAX_ALL: u64 = 2 * 1024 * 1024 * 1024;
 
-/// An entry that is still not whole after this time never will be: whoever wrote it is gone.
+/// An entry that is still incomplete after this long was abandoned by its writer.
 const UNFINISHED: Duration = Duration::from_secs(3600);
 
 const MAC_LENGTH: usize = 32;
 
-/// What entries are called behind their names, and what those that are being written are.
+/// Extensions of entries, complete and unfinished.
 const ENTRY: &str = "compiled";
 const NEW: &str = "new";
 
-/// A folder of compiled plugins. What is read from it is native code, which no sandbox holds: it is used only if its MAC says
-/// that this user's host compiled it from this very component, with this compiler and these settings.
+/// A folder of compiled plugins. Its content is native code, which no sandbox contains: it is used only if its MAC
+/// proves that this user's host compiled it from this component, with this compiler and these settings.
 pub struct Cache {
     folder: PathBuf,
     key: Key,
@@ -40,32 +40,33 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The cache in this folder, under the key in this file; both are made where they are missing. The folder must be this
-    /// user's and closed to others, and so must the key.
+    /// Opens the cache in this folder, with the key in this file; creates both if they are missing. Folder and key must
+    /// belong to this user and be private.
     pub fn open(folder: &Path, key_file: &Path) -> Result<Cache, CacheError> {
         let unusable = |source| CacheError::Folder { folder: folder.to_owned(), source };
         let open = |problem: String| CacheError::Open { folder: folder.to_owned(), problem };
-        // Of a link whoever may write above it says where it leads.
+        // Whoever can write to its parent could point a link anywhere.
         if folder.is_symlink() {
-            return Err(open("is a symbolic link: remove it, then a folder is made".to_owned()));
+            return Err(open("is a symbolic link: remove it, and a folder will be created".to_owned()));
         }
         private::make_folder(folder).map_err(unusable)?;
         let found = fs::symlink_metadata(folder).map_err(unusable)?;
         if !found.is_dir() {
-            return Err(open("is no folder: remove it".to_owned()));
+            return Err(open("is not a folder: remove it".to_owned()));
         }
         private::only_mine(&found)
             .map_err(|problem| open(format!("{problem}: run `chmod 700` on it as its owner, or remove it")))?;
         Ok(Cache { folder: folder.to_owned(), key: Key::open(key_file)?, max_all: MAX_ALL })
     }
 
-    /// What was compiled from the component with this digest, by this engine. Whatever else is in its place is as good as
-    /// nothing, and said.
+    /// The code that this engine compiled from the component with this digest. An invalid entry counts as missing, and
+    /// is logged.
     pub(super) fn get(&self, engine: &wasmtime::Engine, digest: &str) -> Option<Vec<u8>> {
         self.find(&Bound::to(engine, digest))
     }
 
-    /// Keeps what this engine compiled from the component with this digest. That it cannot is no error: it is compiled again.
+    /// Stores the code that this engine compiled from the component with this digest. Failing to is not an error: it
+    /// will be compiled again.
     pub(super) fn put(&self, engine: &wasmtime::Engine, digest: &str, native: &[u8]) {
         self.keep(&Bound::to(engine, digest), native);
     }
@@ -77,7 +78,7 @@ impl Cache {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => {
                 let (file, problem) = (file.display(), error.to_string());
-                warn!(file = %file, problem, "compiled plugin in the cache is not used, compiling it again");
+                warn!(file = %file, problem, "invalid entry in the plugin cache, compiling again");
                 None
             }
         }
@@ -90,22 +91,22 @@ impl Cache {
         let (mac, native) = entry
             .strip_prefix(MAGIC)
             .and_then(|rest| rest.split_at_checked(MAC_LENGTH))
-            .ok_or_else(|| foreign("it is cut off, or was written by something else"))?;
+            .ok_or_else(|| foreign("it is truncated, or not a cache entry"))?;
         if !self.key.verifies(bound, native, mac) {
-            return Err(foreign("it is not what this user's host compiled from this plugin"));
+            return Err(foreign("its MAC is wrong: this user's host did not compile it from this plugin"));
         }
-        // The time of its last use, by which entries are removed. A file system that refuses that only removes worse.
+        // Records its last use, for eviction. Where the file system does not support it, eviction is only less precise.
         drop(used.set_modified(SystemTime::now()));
         Ok(native.to_vec())
     }
 
     fn keep(&self, bound: &Bound, native: &[u8]) {
         if let Err(error) = self.write(bound, native).and_then(|()| self.tidy()) {
-            debug!(folder = %self.folder.display(), error = %error, "compiled plugin is not kept");
+            debug!(folder = %self.folder.display(), error = %error, "compiled plugin could not be cached");
         }
     }
 
-    /// Whoever reads meanwhile reads the old entry or the new one. There is no sync: what a power cut leaves has another MAC.
+    /// Concurrent readers see the old entry or the new one. No fsync: what a power cut leaves behind fails its MAC.
     fn write(&self, bound: &Bound, native: &[u8]) -> io::Result<()> {
         let whole = (MAGIC.len() + MAC_LENGTH + native.len()) as u64;
         if whole > MAX_NATIVE.min(self.max_all) {
@@ -125,7 +126,7 @@ impl Cache {
         written
     }
 
-    /// Removes what was not used for longest until the rest fits, and what was never finished.
+    /// Evicts the least recently used entries until the rest fits, and removes abandoned ones.
     fn tidy(&self) -> io::Result<()> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(&self.folder)?.filter_map(Result::ok) {
@@ -174,7 +175,7 @@ impl Bound {
     }
 }
 
-/// Collects what is hashed. The digest is asked for, never the 64 bits.
+/// Collects the hashed bytes. Only the digest is read, never the 64-bit hash.
 struct Hashing(Sha256);
 
 impl Hasher for Hashing {

@@ -1,4 +1,4 @@
-//! One call of a plugin, and what a failed one means.
+//! One call of a plugin, and the meaning of a failed one.
 
 use std::sync::Arc;
 
@@ -14,21 +14,21 @@ use towpath_types::message::Message;
 use towpath_types::outcome::{Fault, FaultKind};
 use towpath_types::verdict::Verdict;
 
-/// What a call gave and used.
+/// The result of a call, and what it used.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Transformed {
     /// The verdict, or how the plugin failed.
     pub verdict: Result<Verdict, Fault>,
-    /// The fuel that the call used, instantiation included.
+    /// Fuel used, including instantiation.
     pub fuel: u64,
-    /// The most linear memory that it had, in bytes.
+    /// Peak linear memory, in bytes.
     pub memory: u64,
-    /// The end of what it printed to stdout and stderr.
+    /// The end of its stdout and stderr.
     pub printed: String,
 }
 
 impl Plugin {
-    /// Maps a message in a fresh instance, within `limits`. It blocks: call it off the async threads.
+    /// Maps a message in a fresh instance, within `limits`. Blocks: do not call it on an async thread.
     pub fn transform(&self, message: &Message, limits: Limits) -> Transformed {
         let (transformed, store) = self.run(message, limits);
         if let Some(store) = store {
@@ -37,8 +37,8 @@ impl Plugin {
         transformed
     }
 
-    /// Maps a message, or returns `None` if that took longer than `limits` allow. Such a call leaves nothing behind, not
-    /// even what it logged: it is made again with more time.
+    /// Maps a message, or returns `None` if that would exceed `limits`. Such a call has no effects, not even log lines:
+    /// repeat it with more time.
     pub fn try_transform(&self, message: &Message, limits: Limits) -> Option<Transformed> {
         let (transformed, store) = self.run(message, limits);
         if transformed.verdict.as_ref().is_err_and(|fault| fault.kind == FaultKind::Timeout) {
@@ -50,14 +50,14 @@ impl Plugin {
         Some(transformed)
     }
 
-    /// One call, and what its guest held, if it came that far.
+    /// One call, and its guest's state, if it got that far.
     fn run(&self, message: &Message, limits: Limits) -> (Transformed, Option<Store<Guest>>) {
         let config = Arc::clone(&self.config);
         let store = guest::store(&self.engine.wasmtime, limits, config, message.id.as_str(), message.sent_at);
         let mut store = match store {
             Ok(store) => store,
             Err(error) => {
-                let fault = Fault::new(FaultKind::Trap, format!("no store for the plugin: {error:#}"));
+                let fault = Fault::new(FaultKind::Trap, format!("cannot create the plugin's store: {error:#}"));
                 return (Transformed { verdict: Err(fault), fuel: 0, memory: 0, printed: String::new() }, None);
             }
         };
@@ -77,12 +77,12 @@ impl Plugin {
     }
 }
 
-/// The result of a guest's call. Nothing that a guest can call ever waits (ADR 5), so a call ends when it is first polled.
+/// The result of a guest's call. No host function ever waits (ADR 5), so a call completes at its first poll.
 pub(super) fn at_once<T>(call: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
-    call.now_or_never().unwrap_or_else(|| Err(wasmtime::Error::msg("the plugin waits for what never comes")))
+    call.now_or_never()
+        .unwrap_or_else(|| Err(wasmtime::Error::msg("the plugin waits for something that never happens")))
 }
 
-/// What an error of a call means.
 pub(super) fn fault(error: &wasmtime::Error, store: &Store<Guest>) -> Fault {
     let trace = error.downcast_ref::<WasmBacktrace>().map(functions).unwrap_or_default();
     let (kind, message) = kind(error, store.data().exceeded);
@@ -91,30 +91,32 @@ pub(super) fn fault(error: &wasmtime::Error, store: &Store<Guest>) -> Fault {
 
 fn kind(error: &wasmtime::Error, exceeded: Option<&'static str>) -> (FaultKind, String) {
     if let Some(limit) = exceeded {
-        return (FaultKind::Limit, format!("the plugin wanted more {limit} than its limit"));
+        return (FaultKind::Limit, format!("the plugin exceeded its {limit} limit"));
     }
     if error.is::<PoolConcurrencyLimitError>() {
         return (FaultKind::Timeout, "the plugin engine has no free slot".to_owned());
     }
     if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
-        return (FaultKind::Limit, "the plugin holds more resources of the host than its limit".to_owned());
+        return (FaultKind::Limit, "the plugin exceeded its limit of host resources".to_owned());
     }
     let root = error.root_cause().to_string();
     if root.contains(HOSTCALL_FUEL) {
-        return (FaultKind::Limit, format!("the plugin gave back more than {} bytes", guest::MAX_OUTPUT));
+        return (FaultKind::Limit, format!("the plugin returned more than {} bytes", guest::MAX_OUTPUT));
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => (FaultKind::Fuel, "the plugin ran out of fuel".to_owned()),
-        Some(Trap::Interrupt) => (FaultKind::Timeout, "the plugin ran past its wall clock with fuel left".to_owned()),
+        Some(Trap::Interrupt) => {
+            (FaultKind::Timeout, "the plugin exceeded its wall-clock limit with fuel left".to_owned())
+        }
         Some(trap) => (FaultKind::Trap, trap.to_string()),
         None => (FaultKind::Trap, root),
     }
 }
 
-/// How wasmtime words it; the error's type is not public. A test calls a guest that does it.
+/// wasmtime's text for this error, whose type is private. A test with a real guest guards it.
 const HOSTCALL_FUEL: &str = "fuel allocated for hostcalls has been exhausted";
 
-/// The longest name of a function that is kept: the component says what it is, and generic ones are long.
+/// Limit for function names: the component chooses them, and generic ones are long.
 const MAX_NAME: usize = 300;
 
 fn functions(backtrace: &WasmBacktrace) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! The WebAssembly engine: its settings, its linker, and the thread that makes its clock tick.
+//! The WebAssembly engine: its settings, its linker, and the ticker of its epoch.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use super::cache::Cache;
 use super::guest::{self, Guest};
 use super::host::{MAX_TABLE, TICK, host_triple};
 
-/// What is cleaned by writing zeroes instead of being given back to the system, of each slot, where the system can tell which
-/// pages were written to. Where it cannot (Linux before 6.7), zeroing all of it would take longer than the call.
+/// Up to this many bytes per slot are zeroed instead of returned to the system, where the system can tell which pages
+/// were written. Where it cannot (Linux before 6.7), zeroing would take longer than the call.
 const KEPT_MEMORY: usize = 1024 * 1024;
 const KEPT_TABLE: usize = 64 * 1024;
 
-/// The engine that all plugins of a process share. Cheap to clone.
+/// The engine shared by all plugins of a process. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
@@ -25,20 +25,20 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine for this machine's architecture, with the CPU features that every machine of it has, and
-    /// with room for a few dozen calls at a time.
+    /// An engine for this architecture, using only CPU features that all its machines have, with slots for a few dozen
+    /// concurrent calls.
     pub fn new() -> wasmtime::Result<Engine> {
         Engine::with_slots(64)
     }
 
-    /// An engine in which so many calls can run at the same time. One more is told that the host is
-    /// starved. A slot costs address space, and memory only once it was used.
+    /// An engine for this many concurrent calls. One more call fails because the host is starved. A slot costs address
+    /// space, and memory only after its first use.
     pub fn with_slots(slots: usize) -> wasmtime::Result<Engine> {
         Engine::start(config(Some(host_triple()))?, slots)
     }
 
-    /// The same engine, which keeps what it compiles: the next start does not compile it again. Native code that somebody ships
-    /// beside a component is never run in its place, for it is outside the sandbox.
+    /// The same engine with a cache, so that the next start need not compile again. Native code that somebody ships
+    /// with a component is never used instead, because it runs outside the sandbox.
     #[cfg(feature = "compile")]
     #[must_use]
     pub fn with_cache(self, cache: Cache) -> Engine {
@@ -59,7 +59,7 @@ impl Engine {
     }
 }
 
-/// Compiles a component for a target triple, into what [`Engine::new`] there can load.
+/// Compiles a component for a target triple, into a form that [`Engine::new`] there can load.
 #[cfg(feature = "compile")]
 pub(super) fn precompile(wasm: &[u8], triple: &str) -> wasmtime::Result<Vec<u8>> {
     compiler(triple)?.precompile_component(wasm)
@@ -79,8 +79,8 @@ fn config(triple: Option<&str>) -> wasmtime::Result<Config> {
     Ok(config)
 }
 
-/// Instances live in slots that are kept and cleaned, not mapped anew for each message: that halves what a
-/// call costs, and unmapping would interrupt the other cores.
+/// Instances live in slots that are kept and cleaned, not mapped for each message: that halves the cost of a call, and
+/// unmapping would interrupt the other cores.
 fn pool(slots: u32) -> PoolingAllocationConfig {
     let (memory, table) = match PoolingAllocationConfig::is_pagemap_scan_available() {
         true => (KEPT_MEMORY, KEPT_TABLE),
@@ -88,7 +88,7 @@ fn pool(slots: u32) -> PoolingAllocationConfig {
     };
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
-        // A component is several core instances: the plugin, and what adapts it to WASI.
+        // A component has several core instances: the plugin, and its WASI adapter.
         .total_core_instances(slots.saturating_mul(8))
         .total_memories(slots.saturating_mul(2))
         .total_tables(slots.saturating_mul(8))
@@ -101,7 +101,7 @@ fn pool(slots: u32) -> PoolingAllocationConfig {
     pool
 }
 
-/// A plain thread: a guest that spins can starve every timer of tokio. It ends with the engine.
+/// A plain thread, because a guest that spins can starve all tokio timers. It ends with the engine.
 fn start_ticker(engine: &wasmtime::Engine) -> std::io::Result<()> {
     let engine = engine.weak();
     let tick = move || {

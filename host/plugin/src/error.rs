@@ -1,4 +1,4 @@
-//! Why a plugin is not loaded.
+//! Why a plugin cannot be loaded.
 
 use std::path::PathBuf;
 
@@ -7,90 +7,71 @@ use towpath_types::outcome::Fault;
 use super::host::CONTRACT;
 use super::manifest::ManifestError;
 
-/// One mistake in a plugin's config, found by the plugin.
+/// A mistake in a plugin's config, reported by the plugin.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Problem {
-    /// Where, as a JSON pointer.
+    /// A JSON pointer.
     pub at: String,
-    /// What.
     pub message: String,
 }
 
-/// Why a plugin is not loaded.
+/// Why a plugin cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// Nothing there.
     #[error("there is no plugin at {}", .0.display())]
     Missing(PathBuf),
     /// A folder without a component.
     #[error("no plugin is built in {dir}: run `towpath plugin build {dir}`", dir = .0.display())]
     NotBuilt(PathBuf),
-    /// A file cannot be read.
     #[error("cannot read {}", file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Another file than the config pins.
+    Read { file: PathBuf, source: std::io::Error },
+    /// The component is not the one that the config pins.
     #[error("the digest is {found}, the config pins {pinned}: is this the build that was reviewed?")]
-    Pin {
-        /// What the config says.
-        pinned: String,
-        /// What was found.
-        found: String,
-    },
-    /// The manifest does not vouch for it.
+    Pin { pinned: String, found: String },
+    /// The manifest does not match.
     #[error("{}", file.display())]
     Manifest {
         /// The manifest.
         file: PathBuf,
-        /// Why.
         source: ManifestError,
     },
-    /// It has no path.
+    /// The config gives it neither a path nor a registry.
     #[error("it has no path, and the config no registry: add path, or [registry]")]
     NoPath,
     /// This host has no compiler.
     #[error("this host loads precompiled plugins only: run `towpath plugin build --precompile`")]
     NoCompiler,
-    /// No component.
+    /// Not a component.
     #[error("not a WebAssembly component: {0}")]
     Component(String),
-    /// Another contract, or none.
+    /// It implements another contract, or none.
     #[error(
         "plugin {plugin} {speaks}, this host speaks towpath:plugin {CONTRACT}: rebuild the plugin or upgrade the host"
     )]
     Contract {
-        /// The plugin.
         plugin: String,
-        /// What it speaks.
+        /// Its own version, in words.
         speaks: String,
     },
-    /// Something that no plugin gets.
-    #[error("the plugin imports {0}, which no plugin is given")]
+    /// An import that plugins are not allowed.
+    #[error("the plugin imports {0}, which plugins are not allowed")]
     ForbiddenImport(String),
-    /// Its types are not those of the contract.
+    /// Its types differ from the contract.
     #[error("the plugin does not fit the contract: {0}")]
     Shape(String),
-    /// It fails as soon as it is used.
+    /// It fails in a trial call.
     #[error("the plugin fails in its {step}: {fault}")]
     Trial {
         /// `start`, `describe` or `check-config`.
         step: &'static str,
-        /// How.
         fault: Box<Fault>,
     },
-    /// It does not like its config.
-    #[error("the plugin's config is wrong:{}", list(.0))]
+    /// The plugin rejects its config.
+    #[error("the plugin rejects its config:{}", list(.0))]
     Config(Vec<Problem>),
-    /// It wants targets that the config does not have.
-    #[error("the plugin delivers to {wanted:?}, which is no target of the config: add [target.{wanted}]")]
-    UnknownTarget {
-        /// The target.
-        wanted: String,
-    },
+    /// It needs a target that the config does not have.
+    #[error("the plugin delivers to {wanted:?}, but the config has no such target: add [target.{wanted}]")]
+    UnknownTarget { wanted: String },
 }
 
 fn list(problems: &[Problem]) -> String {

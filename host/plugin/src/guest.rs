@@ -1,4 +1,4 @@
-//! The host's side of one call: what a guest's store holds, and the functions that a guest may import.
+//! The host's side of one call: the state in a guest's store, and the functions that a guest may import.
 
 use std::sync::Arc;
 
@@ -15,21 +15,21 @@ use towpath_config::plugin::Limits;
 use towpath_types::clock::Timestamp;
 use towpath_types::foreign::Foreign;
 
-/// The most that a guest may hand to the host in one go, its verdict included.
+/// The most bytes that a guest may pass to the host at once, including its verdict.
 pub(super) const MAX_OUTPUT: usize = 1024 * 1024;
 
-/// How often a guest may call the host. Fuel does not count what the host does for it, and only what is counted is the
-/// same at every try.
+/// The most host calls of a guest. Fuel does not cover the host's work, and a fixed count is deterministic across
+/// retries.
 const MAX_HOST_CALLS: u32 = 10_000;
 
-/// The most of the host's resources, such as streams, that a guest may hold at a time.
+/// The most host resources, such as streams, that a guest may hold at a time.
 const MAX_RESOURCES: usize = 1024;
 
-/// How many log lines of a call are written, and how long one is.
+/// The most log lines per call that are written, and their length.
 const MAX_LOG_LINES: usize = 64;
 const MAX_LOG_LINE: usize = 4 * 1024;
 
-/// What the store of one call holds.
+/// The state of one call.
 pub(super) struct Guest {
     wasi: WasiCtx,
     table: ResourceTable,
@@ -37,9 +37,9 @@ pub(super) struct Guest {
     pub(super) stderr: Stderr,
     pub(super) memory_left: usize,
     table_left: usize,
-    /// Which limit was hit, if one was.
+    /// The limit that was hit, if any.
     pub(super) exceeded: Option<&'static str>,
-    /// What it logged. It is written when the call is over, and not if the call is made again.
+    /// Written after the call, and dropped if the call is repeated.
     logged: Vec<Logged>,
     host_calls: u32,
     config: Arc<str>,
@@ -86,8 +86,8 @@ fn bounded_table() -> ResourceTable {
     table
 }
 
-/// A linker with all that a guest may import. Sockets are linked too, by WASI's own helper; the
-/// allow-list of [`super::load`] keeps every component out that imports them.
+/// A linker with everything that a guest may import. WASI's helper also links sockets; the allow-list in
+/// [`super::load`] rejects components that import them.
 pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -106,7 +106,7 @@ impl WasiView for Guest {
 }
 
 impl Guest {
-    /// Writes what it logged.
+    /// Writes the guest's log lines.
     pub(super) fn write_log(&self) {
         self.logged.iter().for_each(Logged::write);
     }
@@ -116,8 +116,8 @@ impl Guest {
         if self.host_calls <= MAX_HOST_CALLS {
             return Ok(());
         }
-        self.exceeded = Some("calls of the host");
-        Err(wasmtime::Error::msg("the limit of host calls is reached"))
+        self.exceeded = Some("host call");
+        Err(wasmtime::Error::msg("limit of host calls reached"))
     }
 }
 
@@ -126,7 +126,7 @@ impl ResourceLimiter for Guest {
         let wanted = desired.saturating_sub(current);
         let Some(left) = self.memory_left.checked_sub(wanted) else {
             self.exceeded = Some("memory");
-            return Err(wasmtime::Error::msg("the memory limit is reached"));
+            return Err(wasmtime::Error::msg("memory limit reached"));
         };
         self.memory_left = left;
         Ok(true)
@@ -135,8 +135,8 @@ impl ResourceLimiter for Guest {
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let wanted = desired.saturating_sub(current);
         let Some(left) = self.table_left.checked_sub(wanted) else {
-            self.exceeded = Some("table");
-            return Err(wasmtime::Error::msg("the table limit is reached"));
+            self.exceeded = Some("table size");
+            return Err(wasmtime::Error::msg("table limit reached"));
         };
         self.table_left = left;
         Ok(true)
@@ -167,10 +167,9 @@ impl log::Host for Guest {
     }
 }
 
-/// A line that a guest logged.
 enum Logged {
     Line(log::Level, String),
-    /// There were more lines than are kept.
+    /// More lines than the limit.
     Dropped,
 }
 
@@ -183,7 +182,7 @@ impl Logged {
             Logged::Line(log::Level::Warn, line) => warn!(target: "plugin", plugin_says = line),
             Logged::Line(log::Level::Error, line) => error!(target: "plugin", plugin_says = line),
             Logged::Dropped => {
-                warn!(lines = MAX_LOG_LINES, "the plugin logs too much, the rest of this call is dropped");
+                warn!(lines = MAX_LOG_LINES, "plugin log limit reached, dropping the rest of this call's lines");
             }
         }
     }

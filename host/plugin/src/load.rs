@@ -1,4 +1,4 @@
-//! Loading a plugin: everything that can be wrong with one is found here, before the first message.
+//! Loading a plugin: finds every problem with it before the first message.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,22 +17,22 @@ use super::{Engine, Plugin, call, guest, v1};
 use towpath_config::plugin::Settings;
 use towpath_types::clock::Timestamp;
 
-/// Whether this build can compile components; else it loads precompiled ones only.
+/// Whether this build can compile components; else it loads only precompiled ones.
 pub const COMPILES: bool = cfg!(feature = "compile");
 
-/// What a component may import: the contract, and the parts of WASI that `wasm32-wasip2` links.
+/// The allowed imports: the contract, and the parts of WASI that `wasm32-wasip2` links.
 const ALLOWED: [&str; 6] =
     ["towpath:plugin/", "wasi:io/", "wasi:cli/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/"];
 
 impl Plugin {
-    /// Loads a plugin from its path. It takes a tenth of a second or so to compile one; it blocks.
+    /// Loads a plugin from its path. Blocks; compiling takes about a tenth of a second.
     pub fn load(engine: &Engine, settings: Settings) -> Result<Plugin, LoadError> {
         let path = settings.code.path().ok_or(LoadError::NoPath)?;
         let artifact = artifact::read(path, settings.sha256.as_deref())?;
         Plugin::of(engine, settings, artifact)
     }
 
-    /// Loads a plugin from code that was vouched for. A pin is of the component. It blocks.
+    /// Loads a plugin from verified code. A pin applies to the component. Blocks.
     pub fn from_artifact(engine: &Engine, settings: Settings, artifact: Artifact) -> Result<Plugin, LoadError> {
         check_pin(settings.sha256.as_deref(), &artifact.digest)?;
         Plugin::of(engine, settings, artifact)
@@ -57,7 +57,7 @@ impl Plugin {
         })
     }
 
-    /// Checks that all targets that the plugin describes are there.
+    /// Checks that the config has all targets that the plugin declares.
     pub fn check_targets<'a>(&self, known: impl Iterator<Item = &'a str> + Clone) -> Result<(), LoadError> {
         let mut wanted = self.description.targets.iter();
         let unknown = wanted.find(|wanted| !known.clone().any(|known| known == wanted.as_str()));
@@ -65,14 +65,14 @@ impl Plugin {
     }
 }
 
-/// The component, from the engine's cache where it has one that knows it by this digest.
+/// The component, from the engine's cache if it has one under this digest.
 #[cfg(feature = "compile")]
 fn compile(engine: &Engine, bytes: &[u8], digest: &str) -> Result<Component, LoadError> {
     let kept = engine.cache.as_ref().and_then(|cache| cache.get(&engine.wasmtime, digest));
     match kept.map(|native| deserialize(engine, &native)) {
         Some(Ok(component)) => return Ok(component),
         Some(Err(error)) => {
-            warn!(digest, error = %error, "compiled plugin in the cache does not load, compiling it again")
+            warn!(digest, error = %error, "plugin in the cache cannot be loaded, compiling again")
         }
         None => {}
     }
@@ -89,15 +89,15 @@ fn compile(_: &Engine, _: &[u8], _: &str) -> Result<Component, LoadError> {
     Err(LoadError::NoCompiler)
 }
 
-#[expect(unsafe_code, reason = "native code is loaded; a manifest or a MAC has vouched for every byte")]
+#[expect(unsafe_code, reason = "native code is loaded; a manifest or a MAC has authenticated every byte")]
 fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
-    // SAFETY: wasmtime compiled these very bytes. Of a file that its manifest says, by digests of all that it was compiled from
-    // and with; of the cache a MAC over the same, by a key that only this user's hosts have.
+    // SAFETY: wasmtime compiled exactly these bytes. For a file its manifest proves it, by digests of all that it was
+    // compiled from and with; for the cache a MAC over the same, by a key that only this user's hosts have.
     unsafe { Component::deserialize(&engine.wasmtime, bytes) }
         .map_err(|error| LoadError::Component(format!("{error:#}")))
 }
 
-/// Linking checks nothing about versions, so the names of exports and imports are read.
+/// Linking does not check versions, so the names of exports and imports are checked.
 fn check_contract(engine: &Engine, component: &Component, plugin: &str) -> Result<(), LoadError> {
     let types = component.component_type();
     let exports: Vec<String> = types.exports(&engine.wasmtime).map(|(name, _)| name.to_owned()).collect();
@@ -110,7 +110,7 @@ fn check_contract(engine: &Engine, component: &Component, plugin: &str) -> Resul
         }
         None => {
             let exports = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
-            let speaks = format!("is no Towpath plugin (it exports {exports})");
+            let speaks = format!("is not a Towpath plugin (it exports {exports})");
             return Err(LoadError::Contract { plugin: plugin.to_owned(), speaks });
         }
     }
@@ -127,7 +127,7 @@ fn is_allowed(import: &str) -> bool {
     }
 }
 
-/// Types are checked at the first instantiation only, so there is one, with the calls that tell the most.
+/// Types are only checked at instantiation, so instantiate once, with the calls that reveal the most.
 fn trial(
     engine: &Engine,
     component: &TransformerPre<guest::Guest>,
@@ -157,8 +157,8 @@ fn shape(error: wasmtime::Error) -> LoadError {
     LoadError::Shape(format!("{error:#}"))
 }
 
-/// Precompiles a component for a target triple (this machine's, if none is given): the `.cwasm` and its
-/// manifest. Fails with what the compiler says.
+/// Precompiles a component for a target triple (by default this machine's): the `.cwasm` and its manifest. The error is
+/// the compiler's.
 #[cfg(feature = "compile")]
 pub fn precompile(wasm: &[u8], triple: Option<&str>) -> Result<(Vec<u8>, super::Manifest), LoadError> {
     let triple = triple.unwrap_or(host_triple());

@@ -1,59 +1,58 @@
-//! The manifest of a precompiled plugin. A `.cwasm` is trusted code: a flipped bit in one loads silently
-//! or ends the process, so it is loaded only under a manifest that vouches for it byte for byte.
+//! The manifest of a precompiled plugin. A `.cwasm` is trusted code: with one flipped bit it may load silently or crash
+//! the process, so it is loaded only if a manifest matches it byte for byte.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::host::{SETTINGS, WASMTIME, host_triple};
 
-/// What stands in `NAME.cwasm.json` beside `NAME.cwasm`.
+/// The content of `NAME.cwasm.json` next to `NAME.cwasm`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// The version of this format: 1.
     pub v: u32,
-    /// The SHA-256 of the component that was compiled, in hex.
+    /// The SHA-256 of the compiled component, in hex.
     pub wasm_sha256: String,
     /// The SHA-256 of the `.cwasm` file, in hex.
     pub cwasm_sha256: String,
-    /// The version of wasmtime, whole.
+    /// The full version of wasmtime.
     pub wasmtime: String,
     /// The target triple.
     pub target: String,
     /// The engine's settings.
     pub settings: String,
-    /// The SHA-256 over all the other fields: see [`Manifest::seal`].
+    /// The SHA-256 over all other fields: see [`Manifest::seal`].
     pub digest: String,
 }
 
 /// Why a precompiled plugin is not loaded.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// No manifest's JSON.
+    /// Malformed JSON.
     #[error("the manifest is not readable: {0}")]
     Json(String),
     /// The manifest was changed or damaged.
     #[error("the manifest's digest does not match its content: it was changed or damaged; precompile the plugin again")]
     Digest,
-    /// It is for another file.
+    /// It belongs to another file.
     #[error("the .cwasm file is not the one of its manifest: it was changed or damaged; precompile the plugin again")]
     Cwasm,
     /// It was made for another host.
     #[error(
-        "compiled for {what} {found:?}, this host has {here:?}: precompile the plugin again with the host's own towpath"
+        "compiled for {what} {found:?}, but this host has {here:?}: precompile the plugin again with the host's own towpath"
     )]
     Mismatch {
-        /// What differs.
         what: &'static str,
-        /// What the manifest says.
+        /// In the manifest.
         found: String,
-        /// What this host needs.
+        /// Required by this host.
         here: String,
     },
 }
 
 impl Manifest {
-    /// The manifest of a component that was compiled for a target by this build of the host.
+    /// The manifest of a component that this build of the host compiled for a target.
     pub fn seal(wasm: &[u8], cwasm: &[u8], target: &str) -> Manifest {
         let mut manifest = Manifest {
             v: 1,
@@ -68,12 +67,11 @@ impl Manifest {
         manifest
     }
 
-    /// Reads a manifest.
     pub fn read(text: &[u8]) -> Result<Manifest, ManifestError> {
         serde_json::from_slice(text).map_err(|error| ManifestError::Json(error.to_string()))
     }
 
-    /// Checks that it is whole, and vouches for this `.cwasm` on this host.
+    /// Checks that it is intact, and that it matches this `.cwasm` and this host.
     pub fn vouches_for(&self, cwasm: &[u8]) -> Result<(), ManifestError> {
         if self.digest != self.content_digest() {
             return Err(ManifestError::Digest);

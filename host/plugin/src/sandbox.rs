@@ -1,5 +1,5 @@
-//! What a guest finds where it expects a world: a clock that stands, seeded random numbers, a stderr of
-//! which the end is kept. Nothing here waits, so that a guest cannot sleep in the host.
+//! The guest's world: a fixed clock, seeded random numbers, and a stderr of which the end is kept. Nothing here waits,
+//! so a guest cannot sleep in the host.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,10 +21,10 @@ use towpath_types::clock::Timestamp;
 /// How much of stderr is kept.
 const STDERR: usize = 16 * 1024;
 
-/// The most random bytes that a guest gets in one call.
+/// The most random bytes per guest call.
 const MAX_RANDOM: u64 = 64 * 1024;
 
-/// The WASI context of one call: nothing from the host's world, and everything from the message.
+/// The WASI context of one call: nothing comes from the host, everything from the message.
 pub(super) fn context(message_id: &str, now: Timestamp, stderr: &Stderr) -> WasiCtx {
     let seed: [u8; 32] = Sha256::digest(message_id.as_bytes()).into();
     let mut wasi = WasiCtx::builder();
@@ -38,7 +38,7 @@ pub(super) fn context(message_id: &str, now: Timestamp, stderr: &Stderr) -> Wasi
     wasi.build()
 }
 
-/// A wall clock that stands.
+/// A wall clock that never advances.
 struct Standing(Timestamp);
 
 impl HostWallClock for Standing {
@@ -51,7 +51,7 @@ impl HostWallClock for Standing {
     }
 }
 
-/// A monotonic clock that moves only when the guest sleeps, and then at once.
+/// A monotonic clock that advances only when the guest sleeps, and then immediately.
 #[derive(Default)]
 pub(super) struct Monotonic {
     now: u64,
@@ -64,7 +64,7 @@ impl HasData for HasMonotonic {
     type Data<'a> = MonotonicView<'a>;
 }
 
-/// The clock and the table that its pollables live in.
+/// The clock, and the table of its pollables.
 pub(super) struct MonotonicView<'a> {
     pub(super) clock: &'a mut Monotonic,
     pub(super) table: &'a mut ResourceTable,
@@ -132,7 +132,7 @@ impl Pollable for Stderr {
 impl OutputStream for Stderr {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // As a slice it is copied at once; a guest may print megabytes.
+        // Copying a slice is fast; a guest may print megabytes.
         tail.extend(bytes.get(bytes.len().saturating_sub(STDERR)..).unwrap_or_default());
         let excess = tail.len().saturating_sub(STDERR);
         tail.drain(..excess);

@@ -1,4 +1,4 @@
-//! Version 1 of the contract: between the host's types and the generated ones.
+//! Version 1 of the contract: maps between the host's types and the generated ones.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use towpath_types::message::Message;
 use towpath_types::outcome::{Fault, FaultKind};
 use towpath_types::verdict::{HeaderValue, Payload, Reason, Request, Verdict};
 
-/// The most requests of one verdict.
+/// The most requests per verdict.
 const MAX_REQUESTS: usize = 16;
 
-/// How long the code and the message of a reason are at most.
+/// Length limits for the code and the message of a reason.
 const MAX_CODE: usize = 64;
 const MAX_REASON: usize = 1024;
 
@@ -39,11 +39,11 @@ pub(super) fn verdict(answer: Result<types::Verdict, types::Reason>) -> Result<V
             Err(Fault::new(FaultKind::Error, format!("{code}: {message}")))
         }
         Ok(types::Verdict::Deliver(requests)) if requests.is_empty() => {
-            Err(Fault::new(FaultKind::Error, "the plugin delivers an empty list of requests: it should skip"))
+            Err(Fault::new(FaultKind::Error, "the plugin returned an empty list of requests: it should skip"))
         }
         Ok(types::Verdict::Deliver(requests)) if requests.len() > MAX_REQUESTS => {
             let count = requests.len();
-            Err(Fault::new(FaultKind::Limit, format!("{count} requests in one verdict, {MAX_REQUESTS} are allowed")))
+            Err(Fault::new(FaultKind::Limit, format!("{count} requests in one verdict, the limit is {MAX_REQUESTS}")))
         }
         Ok(types::Verdict::Deliver(requests)) => Ok(Verdict::Deliver(requests.into_iter().map(request).collect())),
         Ok(types::Verdict::Skip(why)) => Ok(Verdict::Skip(reason(why))),
@@ -86,7 +86,7 @@ fn request(request: types::Request) -> Request {
     }
 }
 
-/// A reason whose code can be a metric label, whatever the plugin wrote.
+/// Sanitises a reason, so that its code can be a metric label whatever the plugin wrote.
 fn reason(reason: types::Reason) -> Reason {
     let label = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' };
     let code: String = reason.code.to_lowercase().chars().take(MAX_CODE).map(label).collect();

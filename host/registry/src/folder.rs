@@ -11,15 +11,14 @@ use towpath_files::regular;
 use towpath_plugin::digest;
 use towpath_types::artifacts::{Artifacts, ArtifactsError, Bound, MAX_NAMES, Tag};
 
-/// The file that is locked while an object is replaced.
+/// Locked while an object is replaced.
 const LOCK: &str = ".lock";
 
-/// Objects as files below a folder.
 #[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// The registry in this folder. It is made with the first object.
+    /// The registry in this folder, which is created with the first object.
     pub fn new(folder: impl Into<PathBuf>) -> Folder {
         Folder(folder.into())
     }
@@ -37,18 +36,18 @@ impl Folder {
 
     fn write(&self, key: &str, bytes: &[u8], state: Option<&Tag>, bound: Bound) -> io::Result<bool> {
         if bytes.len() as u64 > bound.bytes {
-            let problem = format!("{key} would be larger than {} bytes, the most that hosts read of it", bound.bytes);
+            let problem = format!("{key} is larger than {} bytes (the limit)", bound.bytes);
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
         }
         let file = self.0.join(key);
         let folder = file.parent().unwrap_or(&self.0);
         fs::create_dir_all(folder)?;
-        // Whoever else writes waits here.
+        // Serialises writers of all processes.
         let _lock = lock(&self.0.join(LOCK), bound.time)?;
         if self.read(key, bound)?.map(|(_, tag)| tag).as_ref() != state {
             return Ok(false);
         }
-        // A name that nobody can have put a link or a pipe at.
+        // An unpredictable name: nobody can have placed a link or a pipe there.
         let unfinished = file.with_added_extension(format!("{}.new", uuid::Uuid::new_v4().simple()));
         let written = File::create_new(&unfinished).and_then(|mut new| {
             new.write_all(bytes)?;
@@ -73,7 +72,7 @@ impl Folder {
         let mut names: Vec<String> = names.collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect();
         if names.len() > MAX_NAMES {
             return Err(io::Error::other(format!(
-                "{folder} has more than {MAX_NAMES} names: remove what is not in use"
+                "{folder} has more than {MAX_NAMES} names: remove what is no longer used"
             )));
         }
         names.sort();

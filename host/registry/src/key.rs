@@ -1,4 +1,4 @@
-//! Ed25519 keys (RFC 8032): who may release plugins.
+//! Ed25519 keys (RFC 8032): they decide who may release plugins.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,46 +11,42 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
 use towpath_config::registry::PublicKey;
 
-/// Why a key cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum KeyError {
     /// Not a signing key.
     #[error("not an Ed25519 signing key: PKCS#8 in base64, as `towpath plugin keygen` writes it")]
     Signing,
-    /// The system gives no random numbers.
-    #[error("the system gives no random numbers")]
+    #[error("the system's random number generator failed")]
     Random,
-    /// The key of somebody else.
-    #[error(
-        "the config wants releases and pointers signed by {wanted}, this key is that of {found}: hosts would refuse them"
-    )]
+    /// The key is not the one in the config.
+    #[error("the config requires signatures by {wanted}, but this key is {found}: hosts would reject them")]
     Other {
-        /// The config's.
+        /// The key in the config.
         wanted: PublicKey,
-        /// This key's.
+        /// The public key of this one.
         found: PublicKey,
     },
 }
 
-/// Whether this is the key's signature, in base64, of these bytes.
+/// Whether this is the key's signature (in base64) of these bytes.
 pub(super) fn verifies(key: &PublicKey, bytes: &[u8], signature: &[u8]) -> bool {
     let signature = BASE64.decode(signature.trim_ascii());
     signature.is_ok_and(|signature| UnparsedPublicKey::new(&ED25519, key.as_bytes()).verify(bytes, &signature).is_ok())
 }
 
-/// The key that releases and pointers are signed with. It never prints.
+/// Signs releases and pointers. Never printed.
 #[derive(Clone)]
 pub struct SigningKey(Arc<Ed25519KeyPair>);
 
 impl SigningKey {
-    /// A new key, and the text of the file to keep it in.
+    /// A new key, and the text of its key file.
     pub fn generate() -> Result<(SigningKey, String), KeyError> {
         let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| KeyError::Random)?;
         let text = BASE64.encode(document.as_ref());
         Ok((text.parse()?, text))
     }
 
-    /// What its signatures are checked with.
+    /// The key that verifies its signatures.
     pub fn public(&self) -> PublicKey {
         let mut bytes = [0; 32];
         bytes.iter_mut().zip(self.0.public_key().as_ref()).for_each(|(to, from)| *to = *from);

@@ -1,4 +1,4 @@
-//! The plugin registry: releases of plugins that never change, and pointers that say which one runs.
+//! The plugin registry: immutable releases of plugins, and pointers that say which one runs.
 //!
 //! ```text
 //! NAME/versions/VERSION/plugin.wasm           the component
@@ -9,10 +9,9 @@
 //!              /candidate.json                another one, for shadow and canary
 //! ```
 //!
-//! A registry is a bucket's prefix or a folder: [`Artifacts`]. What is loaded from one was vouched for byte by
-//! byte: a pointer names the digest of a manifest, a manifest those of its files, and where a public key is
-//! configured a signature stands for the manifest and one for the pointer, whose sequence only grows. Every object has a
-//! [`Bound`].
+//! A registry is a bucket's prefix or a folder: [`Artifacts`]. Everything that is loaded is verified byte by byte: a
+//! pointer contains the digest of a manifest, a manifest the digests of its files. Where a public key is configured,
+//! the manifest and the pointer must be signed, and the pointer's sequence only grows. Every object has a [`Bound`].
 
 mod error;
 mod folder;
@@ -44,7 +43,7 @@ use towpath_config::registry::{PublicKey, Reference, is_name};
 use towpath_plugin::{Artifact, COMPILES, digest};
 use towpath_types::artifacts::{Artifacts, ArtifactsError, Bound, Tag};
 
-/// A registry, and whose releases and pointers of it are used.
+/// A registry, and which signatures it requires.
 #[derive(Clone)]
 pub struct Registry {
     artifacts: Arc<dyn Artifacts>,
@@ -52,18 +51,18 @@ pub struct Registry {
     signer: Option<SigningKey>,
     sequences: Sequences,
     floors: BTreeMap<String, u64>,
-    /// Whether the config says that hosts take what the key signed.
+    /// Whether the config contains the key, so that hosts require its signature.
     is_configured: bool,
 }
 
 impl Registry {
-    /// The registry at this place. With a key, only releases and pointers that were signed with it.
+    /// The registry at this place. With a key, only releases and pointers signed with it are used.
     pub fn new(artifacts: Arc<dyn Artifacts>, key: Option<PublicKey>) -> Registry {
         let (is_configured, sequences, floors) = (key.is_some(), Sequences::default(), BTreeMap::new());
         Registry { artifacts, key, signer: None, sequences, floors, is_configured }
     }
 
-    /// The same registry, with the key to sign releases and pointers with. What it did not sign is then not used.
+    /// Adds the key to sign releases and pointers with. Whatever it did not sign is then not used.
     pub fn signing(self, signer: SigningKey) -> Result<Registry, KeyError> {
         let found = signer.public();
         match &self.key {
@@ -72,24 +71,23 @@ impl Registry {
         }
     }
 
-    /// The same registry, which takes no pointer that is older than what these saw.
+    /// Rejects pointers older than those recorded in `sequences`.
     #[must_use]
     pub fn remembering(self, sequences: Sequences) -> Registry {
         Registry { sequences, ..self }
     }
 
-    /// The same registry, which takes no pointer of these plugins with a lower sequence.
+    /// Rejects pointers of these plugins with a lower sequence.
     #[must_use]
     pub fn with_floors(self, floors: BTreeMap<String, u64>) -> Registry {
         Registry { floors, ..self }
     }
 
-    /// Where it is.
     pub fn place(&self) -> String {
         self.artifacts.place()
     }
 
-    /// The pointer of a channel, with the tag to replace it by. With a key, one that it signed.
+    /// The pointer of a channel, with the tag to replace it by. With a key, only one that it signed.
     pub async fn pointer(&self, name: &str, channel: &str) -> Result<Option<(Pointer, Tag)>, RegistryError> {
         let Some((pointer, tag)) = self.unverified(name, channel).await? else { return Ok(None) };
         self.check_signature(&pointer, name, channel)?;
@@ -106,7 +104,7 @@ impl Registry {
         })
     }
 
-    /// A pointer that anybody may have written.
+    /// A pointer whose signature was not checked.
     async fn unverified(&self, name: &str, channel: &str) -> Result<Option<(Pointer, Tag)>, RegistryError> {
         let key = pointer_key(name, channel);
         let Some((bytes, tag)) = self.artifacts.get(&key, Bound::POINTER).await? else { return Ok(None) };
@@ -115,8 +113,8 @@ impl Registry {
         Ok(Some((pointer, tag)))
     }
 
-    /// What a reference means now, and what else was good before it: the one to run comes first. With a key, a pointer with a
-    /// lower sequence than this one, or than one that was seen before, is an error.
+    /// The versions that a reference allows, the current one first, then earlier good ones. With a key, a pointer with
+    /// a lower sequence than `min_sequence`, or than one that was seen before, is an error.
     pub async fn resolve(&self, reference: &Reference, min_sequence: u64) -> Result<Vec<Chosen>, RegistryError> {
         let Reference { name, tag } = reference;
         if let Some((pointer, _)) = self.pointer(name, tag).await? {
@@ -131,13 +129,13 @@ impl Registry {
         }
     }
 
-    /// The lowest sequence that a signed pointer may have.
+    /// The lowest accepted sequence of a signed pointer.
     fn lowest(&self, reference: &Reference) -> u64 {
         let floor = self.floors.get(&reference.name).copied().unwrap_or_default();
         floor.max(self.sequences.highest(&self.remembered(reference)))
     }
 
-    /// What a pointer is remembered by.
+    /// The key of a pointer in [`Sequences`].
     fn remembered(&self, reference: &Reference) -> String {
         format!("{} {reference}", self.place())
     }
@@ -152,7 +150,7 @@ impl Registry {
             return older(floor);
         }
         let (sequences, pointer) = (self.sequences.clone(), self.remembered(reference));
-        // It writes a file when the pointer is new.
+        // This writes a file when the pointer is new.
         let taken = tokio::task::spawn_blocking(move || sequences.take(&pointer, found)).await;
         match taken {
             Ok(Err(seen)) => older(seen),
@@ -161,8 +159,9 @@ impl Registry {
         }
     }
 
-    /// Whether a start may run the version before one that does not load for this reason. With a key only if that one was vouched
-    /// for, and is no good: else whoever can damage a release could bring back what it replaced.
+    /// Whether a start may fall back to the version before one that fails to load for this reason. With a key, only if
+    /// the release was correctly signed and is itself broken: otherwise whoever can damage a release could bring back
+    /// the version that it replaced.
     pub(crate) fn allows_fallback(&self, problem: &LoadError) -> bool {
         match problem {
             LoadError::Registry(error) => self.key.is_none() || !error.is_of_the_place(),
@@ -170,7 +169,7 @@ impl Registry {
         }
     }
 
-    /// The manifest of a version, if everything that vouches for it does.
+    /// The manifest of a version, if its digest and signature are valid.
     pub async fn release(&self, name: &str, chosen: &Chosen) -> Result<Release, RegistryError> {
         let key = version_key(name, &chosen.version, MANIFEST);
         let bytes = self.get(name, &key, Bound::MANIFEST).await?;
@@ -184,7 +183,7 @@ impl Registry {
             let problem = match signature {
                 None => Some("it is missing"),
                 Some((signature, _)) if key::verifies(public_key, &bytes, &signature) => None,
-                Some(_) => Some("it does not fit"),
+                Some(_) => Some("it does not match"),
             };
             if let Some(problem) = problem {
                 return Err(RegistryError::Signature { key, problem });
@@ -192,7 +191,7 @@ impl Registry {
         }
         let release: Release = serde_json::from_slice(&bytes)
             .map_err(|error| RegistryError::Unreadable { key: key.clone(), problem: error.to_string() })?;
-        // A signed manifest that was copied elsewhere is still signed.
+        // A signed manifest that was copied elsewhere still has a valid signature.
         match release.name == name && release.version == chosen.version {
             true => Ok(release),
             false => {
@@ -202,7 +201,7 @@ impl Registry {
         }
     }
 
-    /// The code of a release for this host: the component where it can be compiled, else what was compiled of it.
+    /// The code of a release for this host: the component if this host can compile it, else the precompiled code.
     pub async fn code(&self, release: &Release) -> Result<Artifact, RegistryError> {
         let Release { name, version, .. } = release;
         if COMPILES {
@@ -217,7 +216,6 @@ impl Registry {
         Artifact::native(bytes, build).map_err(|source| RegistryError::Compiled { key, source })
     }
 
-    /// The component of a release.
     pub async fn component(&self, release: &Release) -> Result<Vec<u8>, RegistryError> {
         let key = version_key(&release.name, &release.version, towpath_plugin::COMPONENT);
         let bytes = self.get(&release.name, &key, Bound::COMPONENT).await?;
@@ -228,12 +226,12 @@ impl Registry {
         }
     }
 
-    /// The versions of a plugin, oldest first. One whose manifest is not good is listed with what is wrong.
+    /// The versions of a plugin, oldest first. One with an invalid manifest is listed with its error.
     pub async fn versions(&self, name: &str) -> Result<Vec<(String, Result<Release, RegistryError>)>, RegistryError> {
         let mut versions = Vec::new();
         for version in self.artifacts.list(&format!("{name}/versions")).await? {
             let key = version_key(name, &version, MANIFEST);
-            // Without a manifest it is being published, or that broke off.
+            // Without a manifest a publish is still running, or was interrupted.
             let Some((manifest, _)) = self.artifacts.get(&key, Bound::MANIFEST).await? else { continue };
             let chosen = Chosen { version: version.clone(), manifest_sha256: digest(&manifest) };
             versions.push((version, self.release(name, &chosen).await));
@@ -242,17 +240,17 @@ impl Registry {
         Ok(versions)
     }
 
-    /// The names of the plugins that were published.
+    /// The names of all published plugins.
     pub async fn plugins(&self) -> Result<Vec<String>, RegistryError> {
         Ok(self.artifacts.list("").await?.into_iter().filter(|name| is_name(name)).collect())
     }
 
-    /// The channels of a plugin, by name: each with why no host would follow it, if none would.
+    /// The channels of a plugin, by name, each with the reason why no host would follow it, if any.
     pub async fn channels(&self, name: &str) -> Result<Vec<Channel>, RegistryError> {
         let mut channels = Vec::new();
         for file in self.artifacts.list(&format!("{name}/pointers")).await? {
             let Some(channel) = file.strip_suffix(".json").filter(|channel| is_name(channel)) else { continue };
-            // One that nobody can read hides none of the others.
+            // An unreadable channel must not hide the others.
             let (pointer, problem) = match self.unverified(name, channel).await {
                 Ok(Some((pointer, _))) => {
                     let problem = self.check(&pointer, name, channel).await.err();
@@ -266,7 +264,7 @@ impl Registry {
         Ok(channels)
     }
 
-    /// With a key, fails unless it signed the pointer, and none that is newer was seen.
+    /// With a key, fails unless it signed the pointer and no newer one was seen.
     async fn check(&self, pointer: &Pointer, name: &str, channel: &str) -> Result<(), RegistryError> {
         self.check_signature(pointer, name, channel)?;
         match &self.key {

@@ -1,4 +1,4 @@
-//! Loading the plugins of a config, from folders and from the registry, side by side.
+//! Loads the plugins of a config concurrently, from folders and from the registry.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use towpath_config::plugin::{Code, Settings};
 use towpath_plugin::{Engine, Plugin, Plugins};
 use towpath_types::clock::Clock;
 
-/// Which plugins could not be loaded, by their names in the config, and why.
+/// The plugins that could not be loaded, by their names in the config, and why.
 #[derive(Debug)]
 pub struct Failures(pub Vec<(String, LoadError)>);
 
@@ -26,10 +26,11 @@ impl fmt::Display for Failures {
 
 impl std::error::Error for Failures {}
 
-/// The plugins of a config, and which versions of the registry they are, by their names in the config.
+/// The plugins of a config, and their registry versions, by their names in the config.
 type Loaded = (Vec<Plugin>, BTreeMap<String, Chosen>);
 
-/// Loads the plugins of a config, whose targets these are, and what keeps those of a registry up to date.
+/// Loads the plugins of a config and checks them against its targets. Returns them with the watch that keeps those of a
+/// registry up to date.
 pub async fn open(
     engine: &Engine,
     settings: &BTreeMap<String, Settings>,
@@ -46,15 +47,15 @@ pub async fn open(
     Ok((plugins, watch))
 }
 
-/// Loads plugins. One of a registry whose current version cannot be loaded starts with the last one before it that can;
-/// one that need not be there may be missing. All that is wrong otherwise is told at once.
+/// Loads plugins. If the current version of a registry plugin cannot be loaded, falls back to the last earlier one that
+/// can. Optional plugins may be missing. All other errors are returned together.
 async fn load<'a>(
     engine: &Engine,
     plugins: impl IntoIterator<Item = &'a Settings>,
     targets: &[String],
     registry: Option<&Registry>,
 ) -> Result<Loaded, Failures> {
-    // More than one for each core would only make threads.
+    // Loading is CPU-bound: more than one per core would only add threads.
     let cores = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from));
     let cores = &cores;
     let loads = plugins.into_iter().map(|settings| async move {
@@ -70,13 +71,13 @@ async fn load<'a>(
             Ok((plugin, chosen)) => {
                 let digest = plugin.short_digest();
                 let version = chosen.as_ref().map_or(plugin.description().version.as_str(), |c| c.version.as_str());
-                info!(plugin = settings.name, version, digest, "plugin loaded");
+                info!(event = "plugin-loaded", plugin = settings.name, version, digest, "plugin loaded");
                 loaded.1.extend(chosen.map(|chosen| (settings.name.clone(), chosen)));
                 loaded.0.push(plugin);
             }
             Err(error) if settings.optional => {
                 let problem = error.in_words();
-                warn!(plugin = settings.name, problem, "no candidate, its route goes on without one");
+                warn!(plugin = settings.name, problem, "candidate not loaded, its route runs without one");
             }
             Err(error) => failures.push((settings.name.clone(), error)),
         }
@@ -100,6 +101,7 @@ async fn newest(
             Err(problem) => {
                 let (plugin, version) = (&settings.name, chosen.version);
                 error!(
+                    event = "plugin-fallback",
                     plugin,
                     version,
                     problem = problem.in_words(),

@@ -1,4 +1,4 @@
-//! A lock between processes: a file that one of them holds.
+//! A lock between processes: an exclusively locked file.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use towpath_files::regular::{self, Links};
 
-/// How often a lock that somebody holds is tried again.
+/// The interval between attempts to take the lock.
 const EVERY: Duration = Duration::from_millis(10);
 
-/// Locks this file, which is made if it is missing. The system lets go of the lock when the file is closed, or its process dies.
-/// One that is held for longer than `patience` is an error; so is a pipe in its place, which would wait for ever.
+/// Locks this file, which is created if it is missing. The system releases the lock when the file is closed or its
+/// process dies. A lock that is held for longer than `patience` is an error; so is a pipe in its place, which would
+/// block forever.
 pub(super) fn lock(path: &Path, patience: Duration) -> io::Result<File> {
     let file = regular::open(OpenOptions::new().write(true).create(true).truncate(false), path, Links::Refuse)?;
     let started = Instant::now();
@@ -21,7 +22,8 @@ pub(super) fn lock(path: &Path, patience: Duration) -> io::Result<File> {
             Err(TryLockError::Error(error)) => return Err(error),
             Err(TryLockError::WouldBlock) if started.elapsed() < patience => std::thread::sleep(EVERY),
             Err(TryLockError::WouldBlock) => {
-                let problem = format!("somebody has held the lock {} for {patience:?}", path.display());
+                let problem =
+                    format!("the lock {} is held by another process; gave up after {patience:?}", path.display());
                 return Err(io::Error::new(ErrorKind::TimedOut, problem));
             }
         }

@@ -1,4 +1,4 @@
-//! Pointers: which version a channel means, which it meant before, and who moved it.
+//! Pointers: which version a channel means, which versions it meant before, and who moved it.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,13 +6,12 @@ use super::key::verifies;
 use super::{PublicKey, RegistryError, SigningKey, is_name};
 use towpath_types::clock::Timestamp;
 
-/// How many versions that were good before are remembered, and how many moves.
+/// How many earlier versions, and how many moves, are kept.
 const MEMORY: usize = 20;
 
 /// A version, and the digest of its manifest.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Chosen {
-    /// The version.
     pub version: String,
     /// The SHA-256 of its `manifest.json`, in hex.
     pub manifest_sha256: String,
@@ -21,59 +20,56 @@ pub struct Chosen {
 /// One move of a pointer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Move {
-    /// Where it went.
+    /// The destination.
     pub version: String,
     /// `publish`, `rollback`, `promote`, `pin`, `unpin` or `sign`.
     pub how: String,
-    /// When.
     pub at: Timestamp,
-    /// Who did it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub by: String,
 }
 
-/// What stands in `NAME/pointers/CHANNEL.json`.
+/// The content of `NAME/pointers/CHANNEL.json`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Pointer {
     /// The version of this format: 1.
     pub v: u32,
-    /// What runs.
+    /// The version that runs.
     pub current: Chosen,
-    /// What ran before, the last one last. A rollback goes back along it, and a host that starts and finds the
-    /// current one broken does too.
+    /// Earlier versions, the most recent one last. A rollback goes back along them; so does a host that cannot load the
+    /// current version at its start.
     #[serde(default)]
     pub previous: Vec<Chosen>,
-    /// Whether a publish leaves it where it is.
+    /// Whether a publish leaves it unchanged.
     #[serde(default)]
     pub pinned: bool,
-    /// The last moves, the last one last.
+    /// The last moves, the most recent one last.
     #[serde(default)]
     pub moves: Vec<Move>,
-    /// Grows with every move, so that hosts know an older pointer when they see one: milliseconds since 1970, or one more than
-    /// before, whichever is larger. 0 where pointers are not signed.
+    /// Grows with every move, so that hosts recognise an older pointer: milliseconds since 1970, or the previous value
+    /// plus one, whichever is larger. 0 where pointers are not signed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub sequence: u64,
-    /// An Ed25519 signature, in base64: over everything else in the pointer, its plugin and its channel.
+    /// An Ed25519 signature, in base64, over the rest of the pointer, its plugin and its channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
 }
 
-/// A channel of a plugin, as it stands in the registry.
+/// A channel of a plugin in the registry.
 #[derive(Debug)]
 pub struct Channel {
-    /// Its name.
     pub name: String,
-    /// Where it points, if that can be read.
+    /// The pointer, if it can be read.
     pub pointer: Option<Pointer>,
     /// Why no host would follow it.
     pub problem: Option<RegistryError>,
 }
 
-/// What a signature of a pointer is made over begins like this; one of a manifest never does.
+/// Prefix of the bytes that are signed for a pointer; those for a manifest never begin like this.
 const SIGNED: &str = "towpath pointer 1";
 
 impl Pointer {
-    /// A pointer that was never anywhere else.
+    /// A new pointer, without history.
     pub fn at(chosen: Chosen, made: Move) -> Pointer {
         Pointer {
             v: 1,
@@ -86,31 +82,32 @@ impl Pointer {
         }
     }
 
-    /// The pointer, if it is of a version that this host knows, and leaves the registry nowhere.
+    /// Checks that this host knows the pointer's format, and that no version in it is a path out of the registry.
     pub(super) fn checked(self) -> Result<Pointer, String> {
         if self.v != 1 {
-            return Err(format!("it has version {}, this host reads version 1: upgrade the host", self.v));
+            return Err(format!("it has format version {}, but this host reads version 1: upgrade the host", self.v));
         }
         let mut all = std::iter::once(&self.current).chain(&self.previous);
         match all.find(|chosen| !is_name(&chosen.version)) {
-            Some(wrong) => Err(format!("{:?} is no version", wrong.version)),
+            Some(wrong) => Err(format!("{:?} is not a version", wrong.version)),
             None => Ok(self),
         }
     }
 
-    /// The same pointer moved on to another version.
+    /// The pointer after a move to another version.
     pub fn advanced(mut self, to: Chosen, made: Move) -> Pointer {
         if to.version != self.current.version {
             self.previous.retain(|chosen| chosen.version != to.version);
             self.previous.push(std::mem::replace(&mut self.current, to));
         } else {
-            // The same version with another manifest: what was there is not good any more.
+            // The same version with another manifest replaces the old one, which is not kept as an earlier good
+            // version.
             self.current = to;
         }
         self.moved(made)
     }
 
-    /// The same pointer moved back to a version that it was at before; what came after it is forgotten.
+    /// The pointer after a move back to an earlier version; later ones are forgotten.
     pub fn returned(mut self, to: &str, made: Move) -> Option<Pointer> {
         let position = self.previous.iter().rposition(|chosen| chosen.version == to)?;
         let chosen = self.previous.get(position)?.clone();
@@ -119,13 +116,13 @@ impl Pointer {
         Some(self.moved(made))
     }
 
-    /// The same pointer, pinned or not.
+    /// The pointer after it was pinned or unpinned.
     pub fn with_pin(mut self, pinned: bool, made: Move) -> Pointer {
         self.pinned = pinned;
         self.moved(made)
     }
 
-    /// The same pointer with a higher sequence, signed as that of this plugin and channel.
+    /// The pointer with a higher sequence, signed for this plugin and channel.
     pub(super) fn signed_by(
         mut self,
         key: &SigningKey,
@@ -138,25 +135,25 @@ impl Pointer {
         Ok(self)
     }
 
-    /// Whether this key signed all of it as that of this plugin and channel; else what is wrong.
+    /// Whether this key signed all of it, for this plugin and channel; else what is wrong.
     pub(super) fn verified_by(&self, key: &PublicKey, name: &str, channel: &str) -> Result<(), &'static str> {
         let signature = self.signature.as_ref().ok_or("it is not signed")?;
-        let wrong = "it was altered, is that of another plugin or channel, or was signed with another key";
+        let wrong = "it was altered, belongs to another plugin or channel, or was signed with another key";
         let bytes = self.signed_bytes(name, channel).map_err(|_| wrong)?;
         if verifies(key, &bytes, signature.as_bytes()) { Ok(()) } else { Err(wrong) }
     }
 
-    /// What is signed: a line that says what it is, one with the name, one with the channel, and the pointer without its
-    /// signature as compact JSON, with its keys in the order of the fields above.
+    /// The signed bytes: a line with the purpose, one with the name, one with the channel, and the pointer without its
+    /// signature as compact JSON, with keys in the order of the fields above.
     fn signed_bytes(&self, name: &str, channel: &str) -> Result<Vec<u8>, serde_json::Error> {
         let mut bytes = format!("{SIGNED}\n{name}\n{channel}\n").into_bytes();
         serde_json::to_writer(&mut bytes, &Pointer { signature: None, ..self.clone() })?;
         Ok(bytes)
     }
 
-    /// The same pointer after one more move.
+    /// Records a move.
     pub(super) fn moved(mut self, made: Move) -> Pointer {
-        // What was signed is another pointer.
+        // The signature covers the pointer before the move.
         self.signature = None;
         self.moves.push(made);
         self.moves.drain(..self.moves.len().saturating_sub(MEMORY));
@@ -186,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rollback_forgets_what_it_turned_away_from() {
+    fn a_rollback_forgets_later_versions() {
         let pointer = Pointer::at(chosen("1"), made("1")).advanced(chosen("2"), made("2"));
         let pointer = pointer.advanced(chosen("3"), made("3"));
         assert_eq!(previous(&pointer), ["1", "2"]);
@@ -199,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_remembered_once_and_not_for_ever() {
+    fn a_version_is_recorded_once_and_eventually_forgotten() {
         let mut pointer = Pointer::at(chosen("0"), made("0"));
         for n in 1..50 {
             pointer = pointer.advanced(chosen(&n.to_string()), made("n"));
@@ -212,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pointer_that_leaves_its_registry_is_none() {
+    fn a_pointer_out_of_its_registry_is_invalid() {
         let mut pointer = Pointer::at(chosen("1"), made("1"));
         pointer.previous.push(chosen("../../other"));
         assert!(pointer.clone().checked().is_err());
@@ -220,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_for_all_of_one_pointer_in_one_place() {
+    fn a_signature_covers_one_whole_pointer_in_one_place() {
         let (key, _) = SigningKey::generate().expect("a key");
         let (other, _) = SigningKey::generate().expect("a key");
         let pointer = Pointer::at(chosen("1"), made("1")).advanced(chosen("2"), made("2"));

@@ -1,4 +1,5 @@
-//! Publishing: everything is stored before the pointer moves, and the pointer moves only from where it was seen.
+//! Publishing: everything is stored before the pointer moves, and the pointer moves only if it did not change
+//! meanwhile.
 
 use super::key::verifies;
 use super::release::{native_file, version};
@@ -11,48 +12,46 @@ use towpath_plugin::{COMPONENT, Description, Manifest, digest};
 use towpath_types::artifacts::{Bound, Tag};
 use towpath_types::clock::Timestamp;
 
-/// A component that was checked and compiled, ready to be published.
+/// A checked and compiled component, ready to be published.
 #[derive(Clone, Debug)]
 pub struct Built {
     /// The plugin's name in the registry.
     pub name: String,
-    /// What it says of itself.
+    /// What the plugin declares.
     pub description: Description,
-    /// The contract that it speaks.
+    /// The version of the contract that it implements.
     pub contract: String,
-    /// The component.
     pub wasm: Vec<u8>,
-    /// What it was compiled to, each with its manifest.
+    /// Native code with its manifest, for each target.
     pub native: Vec<(Vec<u8>, Manifest)>,
-    /// How many golden cases it passed.
+    /// Number of golden cases that it passed.
     pub cases: u32,
-    /// The git commit.
     pub commit: Option<String>,
 }
 
-/// What a manifest that is stored takes the place of.
+/// What storing a manifest replaces.
 enum Replaced {
-    /// It is there already.
+    /// It is stored already.
     Nothing,
-    /// Another one, or none.
+    /// Another manifest, or none.
     This(Option<Tag>),
 }
 
-/// Where a pointer was when somebody decided to move it.
+/// The state of a pointer when an operator decided to move it.
 #[derive(Debug)]
 pub struct Seen {
-    /// What is carried on.
+    /// The pointer whose history is kept.
     pointer: Option<Pointer>,
-    /// The object that is replaced.
+    /// The object to replace.
     tag: Option<Tag>,
-    /// Why what the pointer remembers is not carried on, if it is not.
+    /// Why the history of the pointer is discarded, if it is.
     pub replaces: Option<RegistryError>,
 }
 
 impl Registry {
-    /// Stores a release, whole: component, compiled code, manifest, and with a key its signature. A manifest that is there already stays
-    /// if it says the same as this one would, and is signed if it was not; nobody else's word is signed. Returns the release, and what
-    /// a pointer says of it.
+    /// Stores a complete release: component, native code, manifest, and with a key its signature. An equivalent
+    /// manifest that exists stays, and is signed if it was not; a manifest of anybody else is never signed. Returns the
+    /// release, and the pointer entry for it.
     pub async fn store(&self, built: Built, by: &str, now: Timestamp) -> Result<(Release, Chosen), PublishError> {
         let builds: Vec<Manifest> = built.native.iter().map(|(_, manifest)| manifest.clone()).collect();
         let (name, version) = (built.name, version(&built.description.version, &builds));
@@ -88,8 +87,8 @@ impl Registry {
         Ok((release, Chosen { version, manifest_sha256: digest(&manifest) }))
     }
 
-    /// The release that is to stand in the registry, its manifest, and what that replaces. It is this one, unless there is one that
-    /// differs in nothing but who published it and when. One that differs in more is overwritten only if nobody vouches for it.
+    /// The release to store, its manifest, and what that replaces. An existing manifest is used if it differs only in
+    /// who published it and when. One that differs in more is overwritten only if it is not signed.
     async fn settle(&self, ours: Release) -> Result<(Release, Vec<u8>, Replaced), PublishError> {
         let (name, version) = (&ours.name, &ours.version);
         let key = version_key(name, version, MANIFEST);
@@ -114,8 +113,8 @@ impl Registry {
         }
     }
 
-    /// Stores a file of a release. One that is there is looked at: an upload that broke off, or was damaged since, is
-    /// done again.
+    /// Stores a file of a release. An existing file is checked: an incomplete upload, or one that was damaged since, is
+    /// repeated.
     async fn store_file(&self, key: &str, bytes: Vec<u8>, bound: Bound) -> Result<(), PublishError> {
         if self.put_new(key, bytes.clone(), bound).await? {
             return Ok(());
@@ -126,7 +125,7 @@ impl Registry {
         }
     }
 
-    /// Stores an object in the place of this one.
+    /// Replaces an object if it still has this tag.
     async fn replace(&self, key: &str, bytes: Vec<u8>, tag: Option<&Tag>, bound: Bound) -> Result<(), PublishError> {
         match self.artifacts.put(key, bytes, tag, bound).await.map_err(RegistryError::from)? {
             true => Ok(()),
@@ -138,8 +137,8 @@ impl Registry {
         Ok(self.artifacts.put(key, bytes, None, bound).await?)
     }
 
-    /// Where a channel is now. What is decided on it is done only if it is still there then. Fails if it could not be moved
-    /// for want of the key, and if a newer one was seen.
+    /// Reads where a channel is. A move that is decided on it succeeds only if the channel did not change meanwhile.
+    /// Fails if the channel cannot be moved without the key, or if a newer pointer was seen.
     pub async fn look(&self, name: &str, channel: &str) -> Result<Seen, PublishError> {
         let Some((pointer, tag)) = self.pointer(name, channel).await? else {
             self.demand_key(None, name, channel)?;
@@ -150,11 +149,11 @@ impl Registry {
         Ok(Seen { pointer: Some(pointer), tag: Some(tag), replaces: None })
     }
 
-    /// As [`Registry::look`], by whoever names the release that is to run. With the key of the config they may also replace a pointer that no host
-    /// would follow: one that is older than what was seen, or that the key did not sign, or that cannot be read. Nothing of it is
-    /// carried on.
+    /// Like [`Registry::look`], for commands that name the release to run. With the configured key they may also
+    /// replace a pointer that no host would follow: one that is older than the last one seen, not signed by the key, or
+    /// unreadable. Its history is discarded.
     pub async fn look_to_replace(&self, name: &str, channel: &str) -> Result<Seen, PublishError> {
-        // Before the look: what is put there after it is not replaced.
+        // Before the check: a pointer that is stored after it is not replaced.
         let found =
             self.artifacts.get(&pointer_key(name, channel), Bound::POINTER).await.map_err(RegistryError::from)?;
         let may = self.signer.is_some() && self.is_configured;
@@ -173,7 +172,7 @@ impl Registry {
         }
     }
 
-    /// Moves a channel on to a version. A pinned one stays.
+    /// Moves a channel on to a version. A pinned channel stays.
     pub async fn advance(
         &self,
         name: &str,
@@ -193,8 +192,8 @@ impl Registry {
         self.swap(name, channel, pointer, tag).await
     }
 
-    /// Moves a channel back: to a version that it was at, or to the one before. What it was pinned to it leaves too. A version
-    /// that it was rolled back from is one that it was at.
+    /// Moves a channel back to a version that it was at, or to the one before, and unpins it. A version that it was
+    /// rolled back from counts as one that it was at.
     pub async fn roll_back(
         &self,
         name: &str,
@@ -219,19 +218,19 @@ impl Registry {
         if !pointer.moves.iter().any(|step| step.version == to) {
             return Err(PublishError::NotBefore { name: name_of, channel: channel_of, wanted: to });
         }
-        // Nobody remembers the digest that it had then: what vouches for it now must.
+        // The digest that it had then is not recorded, so its signature must be valid now.
         self.release(name, &chosen).await?;
         self.swap(name, channel, pointer.advanced(chosen, made(&to)), Some(tag)).await
     }
 
-    /// What a pointer says of a version that is in the registry.
+    /// The pointer entry for a version in the registry.
     async fn version(&self, name: &str, version: &str) -> Result<Chosen, RegistryError> {
         let manifest = self.artifacts.get(&version_key(name, version, MANIFEST), Bound::MANIFEST).await?;
         let (manifest, _) = manifest.ok_or_else(|| self.missing(name, format!("version {version} of {name}")))?;
         Ok(Chosen { version: version.to_owned(), manifest_sha256: digest(&manifest) })
     }
 
-    /// Pins a channel to where it is, or to another version; or lets it move again.
+    /// Pins a channel to its current version, or to another one; or unpins it.
     pub async fn pin(
         &self,
         name: &str,
@@ -265,8 +264,8 @@ impl Registry {
         Ok(seen.pointer.zip(seen.tag).ok_or_else(|| self.missing(name, what))?)
     }
 
-    /// Signs a pointer that was not, or was altered, as it is now: whoever does has looked at it. What it points to must be
-    /// signed; what it was at before and is not is forgotten.
+    /// Signs an unsigned or altered pointer as it is now, on behalf of an operator who has inspected it. The release
+    /// that it points to must be signed; earlier versions that are not are forgotten.
     pub async fn sign_pointer(
         &self,
         name: &str,
@@ -280,9 +279,9 @@ impl Registry {
         let (mut pointer, tag) = found.ok_or_else(|| self.missing(name, format!("channel {channel} of {name}")))?;
         self.release(name, &pointer.current).await?;
         match pointer.verified_by(&signer.public(), name, channel) {
-            // Whoever altered it could have left no number above its own.
+            // An attacker could have stored any sequence: take none from a pointer that was not signed.
             Err(_) => pointer.sequence = 0,
-            // An older one that was put back would become the newest.
+            // Otherwise an older pointer that was put back would become the newest.
             Ok(()) => self.check(&pointer, name, channel).await?,
         }
         let mut previous = Vec::new();
@@ -306,7 +305,7 @@ impl Registry {
         let unwritable =
             |error: serde_json::Error| RegistryError::Unreadable { key: key.clone(), problem: error.to_string() };
         let pointer = match &self.signer {
-            // Hosts have seen what was seen here.
+            // Hosts have seen every sequence that was seen here.
             Some(signer) => {
                 let sequence = pointer.sequence.max(self.lowest(&Reference::new(name, channel)));
                 Pointer { sequence, ..pointer }.signed_by(signer, name, channel).map_err(unwritable)?

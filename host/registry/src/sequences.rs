@@ -1,4 +1,4 @@
-//! What a host remembers of signed pointers: the highest sequence of each, so that an older one is not taken for news.
+//! The highest sequence seen of each signed pointer, so that a host never accepts an older one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,33 +13,31 @@ use tracing::warn;
 use super::lock::lock;
 use towpath_files::{private, regular};
 
-/// The longest file, in bytes: some ten thousand pointers.
+/// Limit for the file, in bytes: some ten thousand pointers.
 const MAX_FILE: u64 = 1024 * 1024;
 
-/// How long another process may take to write the file.
+/// How long to wait while another process writes the file.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Why what was remembered cannot be read. A host does not go on without it: it would take an older pointer.
+/// Why the recorded sequences cannot be read. A host does not start without them: it could accept an older pointer.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot read {}, which remembers the pointers of the registry that were seen ({problem}): if nobody put older ones there \
-    since, delete it",
+    "cannot read {}, the record of registry pointers seen so far ({problem}): delete it, but first make sure that nobody \
+    put older pointers into the registry",
     file.display()
 )]
 pub struct SequencesError {
-    /// The file.
     pub file: PathBuf,
-    /// Why.
     pub problem: String,
 }
 
-/// The highest sequences that were seen. Clones are the same.
+/// The highest sequences seen. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Sequences(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Where they outlive the process; without it they are forgotten with it.
+    /// Where they survive the process, if anywhere.
     file: Option<PathBuf>,
     memory: Mutex<Memory>,
 }
@@ -47,7 +45,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Memory {
     highest: BTreeMap<String, u64>,
-    /// Whether the file does not have all of it, because it could not be written.
+    /// Whether the file is missing entries because it could not be written.
     is_unkept: bool,
 }
 
@@ -60,7 +58,7 @@ struct Kept {
 }
 
 impl Sequences {
-    /// Those that this file remembers, which is made with the first one. It blocks.
+    /// Those recorded in this file, which is created with the first one. Blocks.
     pub fn kept_in(file: impl Into<PathBuf>) -> Result<Sequences, SequencesError> {
         let file = file.into();
         let highest = match read(&file) {
@@ -70,14 +68,13 @@ impl Sequences {
         Ok(Sequences(Arc::new(Shared { file: Some(file), memory: Mutex::new(Memory { highest, is_unkept: false }) })))
     }
 
-    /// The highest sequence of a pointer that was seen, or 0.
+    /// The highest sequence seen of a pointer, or 0.
     pub(super) fn highest(&self, pointer: &str) -> u64 {
         let memory = self.0.memory.lock().unwrap_or_else(PoisonError::into_inner);
         memory.highest.get(pointer).copied().unwrap_or_default()
     }
 
-    /// Takes a sequence of a pointer, if none that is higher was seen; else that one. It blocks when the file does not have the
-    /// sequence.
+    /// Accepts a sequence unless a higher one was seen, which is then the error. Blocks if the file must be written.
     pub(super) fn take(&self, pointer: &str, sequence: u64) -> Result<(), u64> {
         let mut memory = self.0.memory.lock().unwrap_or_else(PoisonError::into_inner);
         match memory.highest.get(pointer).copied() {
@@ -87,25 +84,25 @@ impl Sequences {
         }
         let Some(file) = &self.0.file else { return Ok(()) };
         match keep(file, &memory.highest) {
-            // Another host that uses this file may have seen more.
+            // Another host that shares the file may have seen more.
             Ok(kept) => {
                 let seen = kept.get(pointer).copied().unwrap_or_default();
                 *memory = Memory { highest: kept, is_unkept: false };
                 if sequence < seen { Err(seen) } else { Ok(()) }
             }
-            // It is tried again at the next look, and told once.
+            // Writing is retried at the next check; the warning is logged once.
             Err(_) if memory.is_unkept => Ok(()),
             Err(error) => {
                 memory.is_unkept = true;
                 let (file, problem) = (file.display(), error.to_string());
-                warn!(file = %file, problem, "cannot remember the newest pointer, after a restart an older one would be taken");
+                warn!(file = %file, problem, "cannot record the newest pointer, a restart would accept an older one");
                 Ok(())
             }
         }
     }
 }
 
-/// Adds these to the file: of each pointer the higher one stays.
+/// Merges these into the file; the higher sequence of each pointer wins.
 fn keep(file: &Path, seen: &BTreeMap<String, u64>) -> io::Result<BTreeMap<String, u64>> {
     if let Some(folder) = file.parent() {
         private::make_folder(folder)?;
@@ -138,7 +135,9 @@ fn read(file: &Path) -> io::Result<BTreeMap<String, u64>> {
     let kept: Kept = serde_json::from_slice(&bytes)?;
     match kept.v {
         1 => Ok(kept.highest),
-        v => Err(io::Error::other(format!("it has version {v}, this host reads version 1: upgrade the host"))),
+        v => {
+            Err(io::Error::other(format!("it has format version {v}, but this host reads version 1: upgrade the host")))
+        }
     }
 }
 
@@ -151,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lower_sequence_is_refused_also_after_a_restart_and_by_another_host() {
+    fn a_lower_sequence_is_rejected_even_after_a_restart_and_by_another_host() {
         let folder = TempDir::new().expect("folder");
         let file = folder.path().join("store/pointers.json");
         let first = Sequences::kept_in(&file).expect("none yet");
@@ -182,12 +181,12 @@ mod tests {
         assert!(error.contains("delete it"), "{error}");
         fs::File::create(&file).and_then(|file| file.set_len(3 << 30)).expect("sparse");
         assert!(Sequences::kept_in(&file).expect_err("endless").to_string().contains("larger than"));
-        // A file is where its folder should be.
+        // A file in the place of its folder.
         let nowhere = Sequences::kept_in(folder.path().join("nowhere/pointers.json")).expect("none yet");
         fs::write(folder.path().join("nowhere"), "").expect("written");
         assert_eq!(nowhere.take("crm@current", 2), Ok(()));
         assert_eq!(nowhere.take("crm@current", 1), Err(2), "remembered as long as it runs");
-        // It is kept as soon as that is possible, also if nothing moved since.
+        // It is written as soon as that is possible, even if no pointer moved since.
         fs::remove_file(folder.path().join("nowhere")).expect("out of the way");
         assert_eq!(nowhere.take("crm@current", 2), Ok(()));
         let restarted = Sequences::kept_in(folder.path().join("nowhere/pointers.json")).expect("kept");

@@ -1,29 +1,27 @@
-//! Loading one version of a plugin.
+//! Loads one version of a plugin.
 
 use towpath_config::plugin::{Code, Settings};
 use towpath_plugin::{Engine, Plugin};
 
 use super::{Chosen, Registry, RegistryError};
 
-/// Why a plugin of a config is not loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// Its code is not good.
+    /// The code is invalid.
     #[error(transparent)]
     Plugin(#[from] towpath_plugin::LoadError),
-    /// Its release in the registry is not to be had, or not to be trusted.
+    /// Its release is missing, or not trusted.
     #[error(transparent)]
     Registry(Box<RegistryError>),
-    /// It is in a registry, and the config has none.
+    /// The config has neither a path for it nor a registry.
     #[error("it has no path, and the config no registry: add path, or [registry]")]
     NoRegistry,
-    /// The process is ending.
     #[error("the host is stopping")]
     Stopped,
 }
 
 impl LoadError {
-    /// The error and what caused it, in one line.
+    /// The error and its causes, in one line.
     pub fn in_words(&self) -> String {
         let first: &dyn std::error::Error = self;
         let causes = std::iter::successors(Some(first), |cause: &&dyn std::error::Error| (*cause).source());
@@ -37,7 +35,6 @@ impl From<RegistryError> for LoadError {
     }
 }
 
-/// Loads one version of a plugin.
 pub(super) async fn version(
     engine: &Engine,
     settings: &Settings,

@@ -1,4 +1,4 @@
-//! Picking up new versions while messages flow. A version that cannot be loaded leaves the last good one running.
+//! Picks up new versions while messages flow. If one cannot be loaded, the last good version keeps running.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -15,10 +15,10 @@ use towpath_config::plugin::{Code, Settings};
 use towpath_plugin::{Engine, Plugins};
 use towpath_types::clock::{Clock, Moment};
 
-/// How often pointers are looked at. A version is picked up within this and the time it takes to load it.
+/// How often pointers are checked. A new version runs after at most this long, plus the time to load it.
 const EVERY: Duration = Duration::from_secs(15);
 
-/// How long a driver waits for a look before it goes on with what it has.
+/// How long a driver waits for a check before it continues with the loaded plugins.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The plugins of a registry, kept up to date.
@@ -33,16 +33,16 @@ pub struct Watch {
 }
 
 struct State {
-    /// When it was last looked. By both clocks: a function is frozen between invocations.
+    /// The last check, by both clocks: a function is frozen between invocations.
     looked: Moment,
-    /// What runs, by names in the config.
+    /// The running versions, by names in the config.
     running: BTreeMap<String, Chosen>,
-    /// What could not be loaded, by names in the config: said once.
+    /// Versions that could not be loaded, by names in the config: each is logged as an error once.
     failed: BTreeMap<String, Chosen>,
 }
 
 impl Watch {
-    /// Watches those of these plugins that come from a registry, beginning with what was loaded.
+    /// Watches those plugins that come from a registry, starting from the loaded versions.
     pub(super) fn new(
         registry: Registry,
         engine: Engine,
@@ -58,7 +58,7 @@ impl Watch {
         Watch { registry, engine, plugins, targets, watched, clock, state }
     }
 
-    /// Looks every 15 s, until it is dropped.
+    /// Checks every 15 s until it is dropped.
     pub async fn run(&self) -> Infallible {
         loop {
             sleep(EVERY).await;
@@ -66,20 +66,24 @@ impl Watch {
         }
     }
 
-    /// Looks now, if it was not done in the last 15 s. For a driver that was asleep: it goes on after 5 s at the latest.
+    /// Checks now, unless the last check was less than 15 s ago. For drivers that may have been frozen. After 5 s the
+    /// check is abandoned and the loaded plugins are used.
     pub async fn look_if_due(&self) {
         if timeout(PATIENCE, self.look(EVERY)).await.is_err() {
-            warn!(registry = self.registry.place(), "looking for new versions takes long, what was loaded counts on");
+            warn!(
+                registry = self.registry.place(),
+                "check for new versions abandoned after 5 s, using the loaded plugins"
+            );
         }
     }
 
-    /// Looks, unless that was done within `recent`.
+    /// Checks, unless the last check was within `recent`.
     async fn look(&self, recent: Duration) {
         let mut state = self.state.lock().await;
         if state.looked.elapsed() < recent {
             return;
         }
-        // A look that fails or is broken off is not begun again at once.
+        // A check that fails or is cancelled is not repeated at once.
         state.looked = self.clock.moment();
         let running = &state.running;
         let looks = self.watched.iter().map(|settings| async move { (settings, self.newer(settings, running).await) });
@@ -90,7 +94,7 @@ impl Watch {
                 Ok(Some((chosen, Ok(plugin)))) => {
                     let digest = plugin.short_digest().to_owned();
                     self.plugins.replace(*plugin);
-                    info!(plugin = name, version = chosen.version, digest, "plugin swapped");
+                    info!(event = "plugin-swapped", plugin = name, version = chosen.version, digest, "plugin swapped");
                     state.failed.remove(name);
                     state.running.insert(name.clone(), chosen);
                 }
@@ -101,6 +105,7 @@ impl Watch {
                     let problem = problem.in_words();
                     match told {
                         false => error!(
+                            event = "plugin-load-failed",
                             plugin = name,
                             version,
                             running,
@@ -116,16 +121,16 @@ impl Watch {
                 // A candidate that was never published.
                 Err(RegistryError::Missing { .. }) if settings.optional => {}
                 Err(problem) if problem.is_suspicious() => {
-                    error!(plugin = name, problem = %problem, "the pointer is not used, the last good version keeps running");
+                    error!(plugin = name, problem = %problem, "pointer rejected, the last good version keeps running");
                 }
                 Err(problem) => {
-                    warn!(plugin = name, problem = %problem, "cannot look for a new version, the last good one keeps running");
+                    warn!(plugin = name, problem = %problem, "check for a new version failed, the last good one keeps running");
                 }
             }
         }
     }
 
-    /// The version that a plugin should run, loaded, if it runs another one.
+    /// The version that a plugin should run, loaded, if it differs from the running one.
     async fn newer(
         &self,
         settings: &Settings,

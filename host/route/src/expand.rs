@@ -1,4 +1,4 @@
-//! From a group template and a webhook to a group id.
+//! Expands a group template with a webhook's values into a group id.
 
 use std::borrow::Cow;
 
@@ -10,19 +10,19 @@ use towpath_types::queue::MAX_ID;
 use crate::key::{Key, stable_hash, written, written_before};
 use crate::problem::KeyProblem;
 
-/// What a template makes of a webhook.
+/// The result of expanding a template.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Expanded {
     pub(super) group: GroupId,
-    /// The group that earlier versions would have made of it, where that is another one.
+    /// The group of earlier versions, if it differs.
     pub(super) former: Option<GroupId>,
     pub(super) problems: Vec<KeyProblem>,
 }
 
-/// The group id of a webhook, and what could not be read for it. A value that is missing, or not allowed in a group
-/// id, is replaced by a stable hash; so is one that could be read in two ways where it stands, and so are all values if
-/// the id would be too long. Never fails: a message that cannot be ordered by its key is still stored. All messages without
-/// the key share one group. Other values have other groups: an id can be taken apart in one way only.
+/// The group id of a webhook, and the keys that could not be read for it. A value is replaced by a stable hash if it is
+/// missing, not allowed in a group id, or ambiguous in its place; all values are if the id would be too long. Never
+/// fails: a message that cannot be ordered by its key is still stored, and all messages without the key share one
+/// group. Different values have different groups: an id can be parsed in only one way.
 pub(super) fn expand(template: &Template, webhook: &Webhook) -> Expanded {
     let mut problems = Vec::new();
     let mut values = Vec::new();
@@ -48,7 +48,7 @@ fn joined(template: &Template, values: &[Cow<'_, [u8]>], write: impl Fn(usize, &
     }
 }
 
-/// Whether the end of this value cannot be told: the literal behind it stands in it, or begins in it. The last value ends
+/// Whether the end of this value is ambiguous: the literal after it occurs in it, or begins in it. The last value ends
 /// where the id does.
 fn is_ambiguous(template: &Template, at: usize, text: &str) -> bool {
     let mut parts = template.parts().iter().skip_while({
@@ -64,7 +64,7 @@ fn is_ambiguous(template: &Template, at: usize, text: &str) -> bool {
         return false;
     }
     let whole = format!("{text}{literal}");
-    // As it is looked for in a group: with one character before it at least.
+    // As a group is matched: with at least one character before it.
     whole.get(1..).and_then(|rest| rest.find(literal.as_str())) != Some(text.len() - 1)
 }
 

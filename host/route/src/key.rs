@@ -1,4 +1,4 @@
-//! Keys: what a header, or a value in the body, says of the webhook that it came with.
+//! Keys: values from a header, or from the body, of a webhook.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,6 @@ pub enum Unreadable {
     /// The value is `null`.
     #[error("null")]
     Null,
-    /// The value is empty.
     #[error("empty")]
     Empty,
     /// The value is not JSON, such as `NaN`.
@@ -42,20 +41,17 @@ impl Unreadable {
     }
 }
 
-/// What was read for a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Key<'a> {
-    /// The key.
     Sound(Cow<'a, [u8]>),
-    /// Something is there, in a body or value that is broken. It keeps events of one entity in one group; whether two
-    /// of them are the same event it cannot tell.
+    /// There is a value, but it or the body around it is broken. It is good enough to keep the events of one entity in
+    /// one group, but not to decide whether two of them are the same event.
     Doubtful(Cow<'a, [u8]>, Unreadable),
-    /// Nothing.
     None(Unreadable),
 }
 
 impl<'a> Key<'a> {
-    /// Reads a key. Of several headers with the name the first counts.
+    /// Reads a key. Of several headers with the same name the first one wins.
     pub(super) fn read(selector: &Selector, webhook: &'a Webhook) -> Key<'a> {
         match selector {
             Selector::Header(name) => match webhook.headers.iter().find(|(n, _)| n == name) {
@@ -71,7 +67,7 @@ impl<'a> Key<'a> {
         }
     }
 
-    /// The key that a JSON value is: what a string says, or anything else as it is written.
+    /// The key in a JSON value: the content of a string, or anything else as written.
     fn of(value: &'a [u8], broken: Option<Broken>) -> Key<'a> {
         if value == b"null" {
             return Key::None(Unreadable::Null);
@@ -84,7 +80,7 @@ impl<'a> Key<'a> {
         }
     }
 
-    /// The key's bytes, and what is wrong with it.
+    /// The key's bytes, and what is wrong with them.
     pub(super) fn into_parts(self) -> (Option<Cow<'a, [u8]>>, Option<Unreadable>) {
         match self {
             Key::Sound(bytes) => (Some(bytes), None),
@@ -94,8 +90,8 @@ impl<'a> Key<'a> {
     }
 }
 
-/// A key as it is written in an id: itself if it can be, or else its hash. One that begins as hashes do is hashed too, so that no
-/// key is written as another one's hash is.
+/// A key as written in an id: verbatim if allowed, or else its hash. A key that begins like a hash is hashed too, so no
+/// key can look like another key's hash.
 pub(super) fn written(key: &[u8]) -> String {
     match std::str::from_utf8(key) {
         Ok(text) if is_id(text) && !text.starts_with(HASH_MARK) => text.to_owned(),
@@ -103,7 +99,7 @@ pub(super) fn written(key: &[u8]) -> String {
     }
 }
 
-/// What every hash begins with.
+/// The prefix of every hash.
 const HASH_MARK: char = '~';
 
 /// A key as earlier versions wrote it.
@@ -114,7 +110,7 @@ pub(super) fn written_before(key: &[u8]) -> String {
     }
 }
 
-/// A short text that stands for any value: the same value gives the same text on every machine.
+/// A short text in place of a value; the same on every machine.
 pub(super) fn stable_hash(value: &[u8]) -> String {
     let mut text = hex::encode(Sha256::digest(value));
     text.truncate(HASH_LENGTH - 1);

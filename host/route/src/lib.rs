@@ -1,4 +1,4 @@
-//! From a webhook to what it is stored under: its group, its deduplication id, its `webhook-id`.
+//! Maps a webhook to the keys that it is stored under: group, deduplication id, `webhook-id`.
 
 mod expand;
 mod key;
@@ -19,7 +19,6 @@ pub use problem::KeyProblem;
 use expand::{Expanded, expand};
 use key::{Key, written};
 
-/// Reads the keys of a webhook.
 pub fn keys(route: &Route, webhook: &Webhook) -> Keys {
     let Expanded { group, former, mut problems } = expand(&route.group, webhook);
     let dedup = route.dedup.as_ref().and_then(|selector| match Key::read(selector, webhook) {
@@ -41,7 +40,7 @@ pub fn keys(route: &Route, webhook: &Webhook) -> Keys {
     Keys { group, former_group: former, dedup, proof_id, problems }
 }
 
-/// The deduplication id of a key. What is stored before it is verified must not take the place of what is.
+/// The deduplication id of a key. Unverified webhooks must not take the place of verified ones.
 fn dedup_id(route: &Route, key: &[u8], webhook: &Webhook) -> String {
     match route.verify.as_ref().filter(|verification| !verification.at_ingest) {
         Some(verification) => bind(verification, key, webhook),
@@ -49,7 +48,7 @@ fn dedup_id(route: &Route, key: &[u8], webhook: &Webhook) -> String {
     }
 }
 
-/// A message that came to the queue past ingest, with the attributes that ingest would have stored with it.
+/// A message that did not come through ingest, with the attributes that ingest would have stored.
 pub fn identified<'a>(route: &Route, received: &'a Received) -> Cow<'a, Received> {
     let Received { body, attributes, .. } = received;
     let known = [WEBHOOK_ID_ATTRIBUTE, ORIGIN_ATTRIBUTE].iter().any(|name| attributes.contains_key(*name));
@@ -62,8 +61,8 @@ pub fn identified<'a>(route: &Route, received: &'a Received) -> Cow<'a, Received
     Cow::Owned(received)
 }
 
-/// The `webhook-id` of every webhook of this route and group with this deduplication key. Neither a path nor a group
-/// holds a zero byte, so different keys have different input.
+/// The `webhook-id` of all webhooks of this route and group with this deduplication key. Paths and groups contain no
+/// zero byte, so different keys have different input.
 fn webhook_id(route: &Route, group: &GroupId, key: &[u8]) -> String {
     let parts = [route.path.as_bytes(), b"\0", group.as_str().as_bytes(), b"\0", key];
     let digest = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize();
@@ -73,31 +72,30 @@ fn webhook_id(route: &Route, group: &GroupId, key: &[u8]) -> String {
     id
 }
 
-/// How many hexadecimal digits a derived `webhook-id` has: 128 bits.
+/// Hexadecimal digits of a derived `webhook-id`: 128 bits.
 const WEBHOOK_ID_DIGITS: usize = 32;
 
 /// What a webhook is stored under.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Keys {
-    /// Its group: always a valid group id.
+    /// Always a valid group id.
     pub group: GroupId,
-    /// The group that earlier versions gave it, where that is another one: what waits there comes first.
+    /// The group of earlier versions, if it differs: messages that wait there come first.
     pub former_group: Option<GroupId>,
-    /// What makes it the same event as another, if the route names that and the webhook has it.
+    /// What identifies the event, if the route names a key and the webhook has it.
     pub dedup: Option<Dedup>,
-    /// What tells a repeat where nothing else does: the signed time and all that was signed with it.
+    /// Identifies a repeat where nothing else does: the signed time and all that was signed with it.
     pub proof_id: Option<String>,
-    /// Keys that could not be read.
     pub problems: Vec<KeyProblem>,
 }
 
-/// What tells that two webhooks are the same event.
+/// What makes two webhooks the same event.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dedup {
-    /// The deduplication id for the queue: the value, or its hash if it is no valid id; a hash of it and of the proof on a route
-    /// that is verified in the pipeline only.
+    /// The deduplication id for the queue: the value, or its hash if it is not a valid id. On a route that is verified
+    /// only in the pipeline, a hash of the value and the proof.
     pub id: String,
-    /// What the target sees as `webhook-id`: the same whenever the event is sent.
+    /// What the target receives as `webhook-id`: the same each time the event is sent.
     pub webhook_id: String,
 }
 

@@ -6,14 +6,12 @@ use towpath_config::route::Selector;
 
 use crate::key::Unreadable;
 
-/// A key that could not be read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyProblem {
     /// The key of the route: `group` or `dedup`.
     pub key: &'static str,
     /// Where its value should have been.
     pub selector: Selector,
-    /// Why it could not be read.
     pub why: Unreadable,
 }
 

@@ -1,4 +1,4 @@
-//! Whether a host takes work: what a load balancer or an orchestrator asks.
+//! Readiness, as load balancers and orchestrators ask for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A queue that has not answered for so long is no passing trouble.
+/// After this long without an answer from the queue the host is not ready.
 const TOLERATED: Duration = Duration::from_secs(10);
 
-/// What is known of a host: since when every receive has failed, if the last one did, and whether it is shutting down.
+/// Since when every receive has failed (if the last one did), and whether the host is shutting down.
 #[derive(Debug, Default)]
 pub struct Health {
     failing_since: Mutex<Option<Instant>>,
@@ -17,7 +17,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether the host takes work, or why not: it is shutting down, or its receives have all failed for ten seconds.
+    /// Ok if the host takes work. `Err` says why not: it is draining, or all receives have failed for ten seconds.
     pub fn ready(&self) -> Result<(), &'static str> {
         if self.draining.load(Ordering::Relaxed) {
             return Err("draining");
@@ -28,17 +28,15 @@ impl Health {
         }
     }
 
-    /// From now on the host is not ready: a load balancer sends nothing more.
+    /// Makes the host not ready for good, so that load balancers stop sending.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// A receive failed.
     pub fn failed(&self) {
         self.failing_since().get_or_insert_with(Instant::now);
     }
 
-    /// A receive was answered.
     pub fn succeeded(&self) {
         *self.failing_since() = None;
     }

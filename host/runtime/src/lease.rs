@@ -1,4 +1,4 @@
-//! The lease on a group: for how long its messages are this host's alone.
+//! The lease on a group: how long this host owns its messages.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,74 +9,71 @@ use towpath_types::clock::Moment;
 
 use crate::time::wall_clock;
 
-/// How long a driver has for a group. Clones are the same lease.
+/// How long a driver owns a group. Clones share the same lease.
 #[derive(Clone, Debug)]
 pub struct Lease {
     began: Moment,
     total: Duration,
-    /// What heartbeats renew, if there are any: without the next one the lease ends with it.
+    /// Set where heartbeats extend the lease: without the next heartbeat the lease ends with the term.
     term: Option<Term>,
 }
 
 impl Lease {
-    /// A lease that begins now.
     pub fn of(total: Duration) -> Lease {
         Lease::since(wall_clock().moment(), total)
     }
 
-    /// A lease that began then.
     pub fn since(began: Moment, total: Duration) -> Lease {
         Lease { began, total, term: None }
     }
 
-    /// A lease that began then, and holds only while its term is renewed.
+    /// A lease that began at `began` and holds only while `term` is renewed.
     pub fn renewed(began: Moment, total: Duration, term: Term) -> Lease {
         Lease { began, total, term: Some(term) }
     }
 
-    /// What is left of it if it is renewed. Nothing is begun that could take longer.
+    /// The time left, assuming renewal. Nothing may begin that could take longer.
     pub fn left(&self) -> Duration {
         self.began.left_of(self.total)
     }
 
-    /// When a timer should end what is awaited. A timer knows one clock only: what has an effect asks
-    /// [`Lease::holds`] right before.
+    /// Until when a timer should let something run. Timers follow one clock only, so check [`Lease::holds`] right
+    /// before anything that has an effect.
     pub fn deadline(&self) -> Instant {
         Instant::now() + self.left()
     }
 
-    /// Whether something may be begun now that others can see: a request to a target, a dead letter. A process that stood
-    /// still finds out here.
+    /// Whether a visible effect (a request to a target, a dead letter) may begin now. A process that was suspended
+    /// finds out here that its lease is over.
     pub fn holds(&self) -> bool {
         !self.left().is_zero() && self.term.as_ref().is_none_or(|term| !term.left().is_zero())
     }
 }
 
-/// How long the queue keeps messages from others without another heartbeat. Clones are the same term.
+/// How long the queue hides messages without another heartbeat. Clones share the same term.
 #[derive(Clone, Debug)]
 pub struct Term {
-    /// When the receive or the last heartbeat that succeeded was asked for.
+    /// When the receive, or the last successful heartbeat, was requested.
     since: Arc<Mutex<Moment>>,
     length: Duration,
 }
 
 impl Term {
-    /// A term of this length, from then on.
     pub fn new(since: Moment, length: Duration) -> Term {
         Term { since: Arc::new(Mutex::new(since)), length }
     }
 
-    /// A heartbeat that was asked for then succeeded.
+    /// Renews the term from when a successful heartbeat was requested.
     pub fn renew(&self, asked: Moment) {
         *self.since.lock().unwrap_or_else(PoisonError::into_inner) = asked;
     }
 
-    /// When the receive or the last heartbeat that succeeded was asked for.
+    /// When the receive, or the last successful heartbeat, was requested.
     pub fn since(&self) -> Moment {
         *self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is left of it; zero once it is over.
+    /// The time left; zero once the term is over.
     pub fn left(&self) -> Duration {
         self.since().left_of(self.length)
     }
@@ -101,7 +98,7 @@ mod tests {
         tokio::time::advance(MINUTE - Duration::from_millis(1)).await;
         assert!(lease.holds());
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert!(!lease.holds(), "a minute is over, though the wall clock says that it has not begun");
+        assert!(!lease.holds(), "a minute has passed, although the wall clock was set back");
         let lease = Lease::since(clock.moment(), MINUTE);
         AHEAD.store(60_000, Ordering::SeqCst);
         assert!(!lease.holds(), "the machine was suspended for a minute");
@@ -115,13 +112,13 @@ mod tests {
         tokio::time::advance(MINUTE / 2).await;
         let asked = clock.moment();
         tokio::time::advance(MINUTE / 2).await;
-        assert!(!lease.holds(), "no heartbeat came");
+        assert!(!lease.holds(), "there was no heartbeat");
         term.renew(asked);
-        assert!(lease.holds(), "it counts from when it was asked for");
+        assert!(lease.holds(), "the term counts from the request");
         tokio::time::advance(MINUTE / 2).await;
         assert!(!lease.holds());
         tokio::time::advance(MINUTE / 2).await;
         term.renew(clock.moment());
-        assert!(!lease.holds(), "it has an end");
+        assert!(!lease.holds(), "the lease ends despite heartbeats");
     }
 }

@@ -1,12 +1,12 @@
-//! What rooms need of the process they run in: leases, named tasks, time, and the TLS provider.
+//! What rooms need from the process they run in: leases, supervised tasks, clocks, and the TLS provider.
 
 pub mod health;
 pub mod lease;
 pub mod tasks;
 pub mod time;
 
-/// Makes ring the process's cryptography for TLS. Once is enough, more is no harm.
+/// Installs ring as the process-wide TLS crypto provider. Calling it again does nothing.
 pub fn install_crypto() {
-    // An error says that one is installed already.
+    // An error means that a provider is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -1,4 +1,4 @@
-//! Named tasks that belong together: if one of them stops before it was told to, all of them stop.
+//! Supervised, named tasks: if one stops before shutdown was requested, all of them stop.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -10,31 +10,18 @@ use tracing::error;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Why tasks had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The task returned although nobody had told it to stop.
+    /// The task returned before shutdown was requested.
     #[error("the task {0:?} ended early")]
     Ended(&'static str),
-    /// The task panicked.
     #[error("the task {task:?} panicked: {panic}")]
-    Panicked {
-        /// The task.
-        task: &'static str,
-        /// What it said.
-        panic: String,
-    },
-    /// The task returned an error.
+    Panicked { task: &'static str, panic: String },
     #[error("the task {task:?} failed")]
-    Failed {
-        /// The task.
-        task: &'static str,
-        /// Why.
-        source: BoxError,
-    },
+    Failed { task: &'static str, source: BoxError },
 }
 
-/// Tasks that run until one token is cancelled. They are aborted when this is dropped.
+/// Tasks that run until `stop` is cancelled. Dropping this aborts them.
 pub struct Tasks {
     stop: CancellationToken,
     running: JoinSet<Result<(), BoxError>>,
@@ -42,12 +29,11 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// No tasks yet. Each of those that are added must end once `stop` is cancelled, and not before.
+    /// Each task that is added must return once `stop` is cancelled, and not before.
     pub fn new(stop: CancellationToken) -> Tasks {
         Tasks { stop, running: JoinSet::new(), names: HashMap::new() }
     }
 
-    /// Starts a task that cannot fail.
     pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.spawn_fallible(name, async {
             task.await;
@@ -55,7 +41,6 @@ impl Tasks {
         });
     }
 
-    /// Starts a task that may return an error.
     pub fn spawn_fallible<E: Into<BoxError>>(
         &mut self,
         name: &'static str,
@@ -79,14 +64,14 @@ impl Tasks {
         })
     }
 
-    /// Waits until all tasks have ended. A failure cancels `stop`, so that the others finish what they are doing; the
-    /// first is returned, or the first panic.
+    /// Waits until all tasks have ended. A failure cancels `stop`, so the others finish their current work. Returns the
+    /// first failure, but prefers the first panic.
     pub async fn join(mut self) -> Result<(), Failure> {
         let mut first = Ok(());
         while let Some(ended) = self.next().await {
             if let Err(failure) = ended {
                 self.stop.cancel();
-                // What waited for a task that panicked may be seen to end before it.
+                // A task that waited for a panicked one may be seen to end before it.
                 if !matches!((&first, &failure), (Err(Failure::Panicked { .. }), _) | (Err(_), Failure::Ended(_))) {
                     first = Err(failure);
                 }
@@ -96,7 +81,7 @@ impl Tasks {
     }
 }
 
-/// Logs the panic of a task whose end does not stop the others, such as one connection or one group.
+/// Logs a panic in a task that the others do not depend on, such as one connection or one group.
 pub fn log_panic(task: &'static str, ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && !error.is_cancelled()
@@ -112,17 +97,16 @@ fn panic_of(error: JoinError) -> String {
     }
 }
 
-/// What a panic said.
 pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it said nothing")
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no panic message")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Two tasks: one that ends as `how` says, and one that waits for the stop.
+    /// Two tasks: one that ends as `how` says, and one that waits for `stop`.
     async fn joined(how: impl Future<Output = Result<(), BoxError>> + Send + 'static) -> Result<(), Failure> {
         let stop = CancellationToken::new();
         let mut tasks = Tasks::new(stop.clone());
@@ -143,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tasks_that_end_after_the_stop_are_no_failure_unless_they_panic() {
+    async fn tasks_that_end_after_the_stop_fail_only_by_panicking() {
         let stop = CancellationToken::new();
         let mut tasks = Tasks::new(stop.clone());
         let stopped = stop.clone();
@@ -152,6 +136,6 @@ mod tests {
         assert!(tasks.join().await.is_ok());
         let mut tasks = Tasks::new(stop.clone());
         tasks.spawn("clumsy", async { panic!("while draining") });
-        assert!(tasks.join().await.is_err(), "what was to be drained may not be");
+        assert!(tasks.join().await.is_err(), "a panic while draining is reported");
     }
 }

@@ -1,14 +1,14 @@
-//! Waiting by both clocks, and clocks that move with tokio's paused time in tests.
+//! Waiting by both clocks, and clocks that follow tokio's paused time in tests.
 
 use std::time::{Duration, Instant};
 
 use towpath_types::clock::{Clock, Moment, Timestamp};
 
-/// How often [`reaches`] looks at the wall clock: a timer runs by the monotonic clock and does not fire early when the
-/// machine wakes.
+/// How often [`reaches`] checks the wall clock: a timer follows the monotonic clock and does not fire early after a
+/// suspend.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The machine's clocks. Where a test pauses tokio's time, the monotonic one is paused too.
+/// The machine's clocks. Under tokio's paused time (tests) the monotonic one is paused too.
 pub fn wall_clock() -> Clock {
     Clock::wall().measured_by(monotonic)
 }
@@ -22,8 +22,7 @@ fn monotonic() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Waits until a period that began at `moment` is over, by either clock. After a machine was suspended it returns within a
-/// second.
+/// Waits until a period that began at `moment` has passed by either clock. After a suspend it returns within a second.
 pub async fn reaches(moment: &Moment, period: Duration) {
     loop {
         let left = moment.left_of(period);
@@ -45,13 +44,13 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[tokio::test(start_paused = true)]
-    async fn the_clock_that_says_longer_decides_how_long_ago_a_moment_was() {
+    async fn the_clock_with_the_longer_elapsed_time_wins() {
         static AHEAD: AtomicU64 = AtomicU64::new(10_000);
         let clock = tokio_clock(Timestamp(1_700_000_000_000)).shifted(&AHEAD);
         let moment = clock.moment();
         assert_eq!(moment.elapsed(), Duration::ZERO);
         tokio::time::advance(Duration::from_secs(3)).await;
-        assert_eq!(moment.elapsed(), Duration::from_secs(3), "both clocks went on");
+        assert_eq!(moment.elapsed(), Duration::from_secs(3), "both clocks advanced");
         AHEAD.store(15_000, Ordering::SeqCst);
         assert_eq!(moment.elapsed(), Duration::from_secs(8), "the monotonic clock stood still for 5 s");
         AHEAD.store(0, Ordering::SeqCst);
@@ -66,13 +65,13 @@ mod tests {
         let clock = tokio_clock(Timestamp(1_700_000_000_000)).shifted(&AHEAD);
         let (moment, began) = (clock.moment(), Instant::now());
         reaches(&moment, HOUR).await;
-        assert_eq!(began.elapsed(), HOUR, "nothing stood still");
+        assert_eq!(began.elapsed(), HOUR, "nothing was suspended");
         let (moment, began) = (clock.moment(), Instant::now());
         let wakes = async {
             tokio::time::sleep(Duration::from_millis(500)).await;
             AHEAD.store(3_600_000, Ordering::SeqCst);
         };
         tokio::join!(reaches(&moment, HOUR), wakes);
-        assert!(began.elapsed() <= Duration::from_secs(2), "an hour was slept through: {:?}", began.elapsed());
+        assert!(began.elapsed() <= Duration::from_secs(2), "it slept through an hour: {:?}", began.elapsed());
     }
 }

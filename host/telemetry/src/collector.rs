@@ -10,7 +10,7 @@ use towpath_runtime::install_crypto;
 
 use crate::TelemetryError;
 
-/// Sends metrics every minute and spans as they come. Where to is read from the environment.
+/// Exports metrics every minute and spans as they end. The environment names the collector.
 pub(crate) fn add(
     meters: MeterProviderBuilder,
     resource: &Resource,

@@ -1,8 +1,10 @@
-//! Metrics as lines of a function's log that CloudWatch reads: the
-//! [embedded metric format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
+//! Metrics as log lines of a function, in CloudWatch's
+//! [embedded metric
+//! format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
 //!
-//! Each set of dimensions is a metric of its own, and is paid for: what has many values is written beside them, where Logs
-//! Insights finds it. Histograms are written as values with counts, as the collector for AWS writes them.
+//! Each set of dimensions is a separate, billed metric. Labels with many values are therefore written as plain
+//! properties, which Logs Insights can query. Histograms are written as values with counts, as the OpenTelemetry
+//! collector for AWS writes them.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -17,18 +19,17 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use serde_json::{Map, Value, json};
 use towpath_types::foreign;
 
-/// The namespace in CloudWatch.
+/// The CloudWatch namespace.
 const NAMESPACE: &str = "Towpath";
 
 /// The dimension that names the function.
 const SERVICE: &str = "service";
 
-/// Labels that are no dimensions, of all metrics and of `towpath.messages`: a digest is new with every release, and a
-/// reason is what a plugin says.
+/// Labels that are properties and not dimensions, for all metrics and for `towpath.messages`: a digest is new with
+/// every release, and plugins choose the reason.
 const PROPERTY: &str = "digest";
 const PROPERTY_OF_MESSAGES: (&str, &str) = ("towpath.messages", "reason");
 
-/// Writes metrics as lines.
 pub(crate) struct Emf<W> {
     out: Mutex<W>,
     service: String,
@@ -41,7 +42,7 @@ type Labels = (BTreeMap<String, String>, BTreeMap<String, String>);
 type Figure = (String, &'static str, Value);
 
 impl<W: Write + Send + 'static> Emf<W> {
-    /// Writes there, for the function of this name.
+    /// For the function named `service`.
     pub(crate) fn new(out: W, service: String) -> Emf<W> {
         Emf { out: Mutex::new(out), service }
     }
@@ -72,7 +73,7 @@ impl<W: Write + Send + 'static> Emf<W> {
         dimensions.insert(SERVICE.to_owned(), self.service.clone());
         for KeyValue { key, value, .. } in attributes {
             let (key, value) = (key.as_str(), value.as_str().into_owned());
-            // CloudWatch takes no empty dimension.
+            // CloudWatch rejects empty dimensions.
             if value.is_empty() {
                 continue;
             }
@@ -85,7 +86,7 @@ impl<W: Write + Send + 'static> Emf<W> {
 }
 
 fn line(at: u64, (dimensions, properties): Labels, figures: Vec<Figure>) -> String {
-    // And all of a function together: an alarm watches one metric, whatever its other dimensions.
+    // And the total over all dimensions: an alarm watches one metric.
     let names: Vec<&str> = dimensions.keys().map(String::as_str).collect();
     let sets = if names.len() > 1 { vec![vec![SERVICE], names] } else { vec![names] };
     let metrics: Vec<Value> = figures.iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
@@ -97,7 +98,7 @@ fn line(at: u64, (dimensions, properties): Labels, figures: Vec<Figure>) -> Stri
     foreign::json(&Value::Object(line).to_string()).into_owned()
 }
 
-/// The points of a metric with their attributes; those that count nothing are left out.
+/// The data points of a metric with their attributes, without empty ones.
 fn points(data: &AggregatedMetrics) -> Vec<(Vec<KeyValue>, Value)> {
     match data {
         AggregatedMetrics::F64(data) => of(data, |value| value),
@@ -125,7 +126,7 @@ fn of<T: Copy>(data: &MetricData<T>, number: impl Fn(T) -> f64) -> Vec<(Vec<KeyV
     }
 }
 
-/// A histogram as CloudWatch takes it: of each bucket its middle, within what was really seen.
+/// A histogram for CloudWatch: each bucket is represented by its middle, clamped to the observed range.
 fn spread<T: Copy>(point: &HistogramDataPoint<T>, number: &impl Fn(T) -> f64) -> Value {
     let min = point.min().map_or(0.0, number);
     let max = point.max().map_or(min, number);

@@ -1,12 +1,13 @@
-//! Who reads what the host tells: metrics for Prometheus, CloudWatch or a collector, spans for a collector, lines for people and
-//! machines. What is told is core's; here it is only sent on.
+//! Exports what the host records: metrics for Prometheus, CloudWatch or a collector, spans for a collector, log lines
+//! for people and machines. The names of metrics live in the room `metrics`.
 //!
 //! | reader | when |
 //! |---|---|
-//! | Prometheus | [`Telemetry::prometheus`] is asked: `/metrics` of `serve` and `poll` |
-//! | CloudWatch | on Lambda, as lines of the log, in the embedded metric format |
-//! | a collector | `OTEL_EXPORTER_OTLP_ENDPOINT` is set: metrics and spans by OTLP over HTTP, with the
-//!   [standard variables](https://opentelemetry.io/docs/specs/otel/protocol/exporter/) |
+//! | Prometheus | [`Telemetry::prometheus`] is scraped: `/metrics` of `serve` and `poll` |
+//! | CloudWatch | on Lambda, as log lines in the embedded metric format |
+//! | a collector | `OTEL_EXPORTER_OTLP_ENDPOINT` is set: OTLP over HTTP, with the [standard variables] |
+//!
+//! [standard variables]: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 
 #[cfg(feature = "otlp")]
 mod collector;
@@ -30,10 +31,10 @@ use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-/// What the service is called, unless `OTEL_SERVICE_NAME` says otherwise.
+/// The service name, unless `OTEL_SERVICE_NAME` is set.
 const SERVICE: &str = "towpath";
 
-/// How long a collector may take to answer: a function must answer itself, and sends metrics and then spans before that.
+/// Timeout of a collector: a function exports metrics and then spans before its own answer is due.
 #[cfg(feature = "prometheus")]
 const PATIENCE: Duration = Duration::from_secs(10);
 const PATIENCE_OF_FUNCTION: Duration = Duration::from_millis(200);
@@ -41,39 +42,38 @@ const PATIENCE_OF_FUNCTION: Duration = Duration::from_millis(200);
 /// A function flushes after each invocation, and never in between.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
 
-/// Why there is no telemetry.
+/// Why telemetry could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The collector's address or the like.
     #[cfg(feature = "otlp")]
-    #[error("OTEL_EXPORTER_OTLP_ENDPOINT or a variable beside it is not usable")]
+    #[error("OTEL_EXPORTER_OTLP_ENDPOINT or a related variable is invalid")]
     Otlp(#[source] opentelemetry_otlp::ExporterBuildError),
-    /// The registry of Prometheus.
     #[cfg(feature = "prometheus")]
-    #[error("metrics for Prometheus cannot be kept")]
+    #[error("cannot set up metrics for Prometheus")]
     Prometheus(#[source] opentelemetry_sdk::error::OTelSdkError),
 }
 
-/// Sends on what is told, until it is dropped.
+/// Exports telemetry until it is dropped.
 #[derive(Debug)]
 pub struct Telemetry {
     meters: SdkMeterProvider,
     spans: Option<SdkTracerProvider>,
-    /// Where the story of messages is kept on this machine.
+    /// Where the story of messages is stored on this machine.
     pub story: StoryFile,
     #[cfg(feature = "prometheus")]
     registry: prometheus::Registry,
 }
 
 impl Telemetry {
-    /// For a command that nobody watches: nothing is counted and nothing is sent.
+    /// For a command without an audience: records and exports nothing.
     #[cfg(feature = "prometheus")]
     pub fn none() -> Telemetry {
         let (meters, registry) = (SdkMeterProvider::builder().build(), prometheus::Registry::new());
         Telemetry { meters, spans: None, registry, story: StoryFile::default() }
     }
 
-    /// For a process that is asked for its metrics, and that a collector may listen to.
+    /// For a process that Prometheus scrapes, and that may export to a collector.
     #[cfg(feature = "prometheus")]
     pub fn of_process() -> Result<Telemetry, TelemetryError> {
         let registry = prometheus::Registry::new();
@@ -86,7 +86,7 @@ impl Telemetry {
         Ok(Telemetry { meters, spans, registry, story: StoryFile::default() })
     }
 
-    /// For a function: metrics are lines of its log, written by [`Telemetry::flush`].
+    /// For a function: [`Telemetry::flush`] writes metrics as log lines.
     pub fn of_function() -> Result<Telemetry, TelemetryError> {
         let name = env::function_name().unwrap_or_else(|| SERVICE.to_owned());
         let lines =
@@ -101,7 +101,7 @@ impl Telemetry {
         })
     }
 
-    /// What sends spans to a collector, if there is one.
+    /// The layer that exports spans to a collector, if there is one.
     pub fn spans<S>(&self) -> Option<impl Layer<S> + Send + Sync + use<S>>
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
@@ -110,13 +110,13 @@ impl Telemetry {
         Some(tracing_opentelemetry::layer().with_tracer(tracer).with_target(false).with_location(false))
     }
 
-    /// All metrics in the [text format](https://prometheus.io/docs/instrumenting/exposition_formats/) of Prometheus.
+    /// All metrics in the Prometheus [text format](https://prometheus.io/docs/instrumenting/exposition_formats/).
     #[cfg(feature = "prometheus")]
     pub fn prometheus(&self) -> String {
         prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 
-    /// Sends what was told so far. What cannot be sent is gone: no message waits for telemetry.
+    /// Exports everything recorded so far. What cannot be exported is dropped: no message waits for telemetry.
     pub fn flush(&self) {
         let _ = self.meters.force_flush();
         if let Some(spans) = &self.spans {
@@ -135,7 +135,7 @@ impl Drop for Telemetry {
     }
 }
 
-/// Metrics for these readers, and for a collector, if one is named.
+/// Starts metrics for these readers, and for a collector if one is configured.
 fn start(
     meters: MeterProviderBuilder,
     service: &str,

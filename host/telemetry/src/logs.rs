@@ -1,5 +1,5 @@
-//! Lines: text for people, JSON for machines. Whatever is logged, a line is one line, and does nothing to a terminal.
-//! A line that cannot be written, on a full disk perhaps, is gone and nothing else.
+//! Log lines: text for people, JSON for machines. Each event is exactly one line and cannot control a terminal. A line
+//! that cannot be written, on a full disk perhaps, is dropped.
 
 mod one_line;
 
@@ -16,7 +16,7 @@ use towpath_metrics::STORY;
 /// A layer that writes lines.
 pub type Lines<S> = Box<dyn Layer<S> + Send + Sync>;
 
-/// One JSON object a line: the story of messages too, from the level `info` on. CloudWatch has times of its own.
+/// One JSON object per line, including the story of messages from level `info`. CloudWatch adds its own times.
 pub fn json<S, W>(writer: W, filter: Targets, times: bool) -> Lines<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
@@ -30,7 +30,8 @@ where
     }
 }
 
-/// Lines for people: the story of messages from the level `debug` on only, for it repeats what they are told of trouble.
+/// Lines for people. The story of messages appears only from level `debug`, because it repeats what other lines say
+/// about failures.
 pub fn text<S, W>(writer: W, filter: Targets, colours: bool) -> Lines<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
@@ -45,7 +46,7 @@ where
     lines.compact().fmt_fields(OneLine).with_filter(filter).boxed()
 }
 
-/// The story of messages, and what is as bad as a warning: what `towpath tail` and `towpath trace` read.
+/// The story of messages, plus warnings and errors: what `towpath tail` and `towpath trace` read.
 pub fn story() -> Targets {
     Targets::new().with_default(LevelFilter::WARN).with_target(STORY, LevelFilter::INFO)
 }

@@ -1,4 +1,4 @@
-//! A build without OTLP: the front door's function is small.
+//! A build without OTLP, to keep the function of the front door small.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use crate::TelemetryError;
 
-/// Nothing more than there is.
+/// Adds nothing.
 pub(crate) fn add(
     meters: MeterProviderBuilder,
     _: &Resource,
     _: Duration,
 ) -> Result<(MeterProviderBuilder, Option<SdkTracerProvider>), TelemetryError> {
-    tracing::warn!("this build has no client for a collector: OTEL_EXPORTER_OTLP_ENDPOINT is ignored");
+    tracing::warn!("OTEL_EXPORTER_OTLP_ENDPOINT is ignored: this build cannot export to a collector");
     Ok((meters, None))
 }

@@ -1,4 +1,4 @@
-//! The file in which the story of messages is kept on one machine: it ends at some size, and the one before it is kept too.
+//! The file that stores the story of messages on one machine. It is rotated at a size limit; the previous file is kept.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use towpath_files::private;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// A file is set aside at this size. Two are kept: some hundred thousand passes.
+/// Size at which a file is rotated. Two files hold some hundred thousand passes.
 const MAX: u64 = 64 * 1024 * 1024;
 
-/// Where the story is written, once somebody says where; until then nowhere.
+/// The story file; nothing is written until one is opened.
 #[derive(Clone, Debug, Default)]
 pub struct StoryFile(Arc<Mutex<Option<Open>>>);
 
@@ -23,7 +23,7 @@ struct Open {
 }
 
 impl StoryFile {
-    /// Appends to this file from now on. Several processes may write to one.
+    /// Appends to this file from now on. Several processes may write to one file.
     pub fn open(&self, path: &Path) -> io::Result<()> {
         *self.lock() = Some(Open::at(path)?);
         Ok(())
@@ -34,7 +34,7 @@ impl StoryFile {
     }
 }
 
-/// The file that was set aside last.
+/// The previous file after a rotation.
 pub fn before(path: &Path) -> PathBuf {
     path.with_added_extension("1")
 }
@@ -42,7 +42,7 @@ pub fn before(path: &Path) -> PathBuf {
 impl Open {
     fn at(path: &Path) -> io::Result<Open> {
         let file = private::append(path)?;
-        // An older version may have left the one before it to everybody.
+        // An older version may have left the previous file readable by others.
         private::tighten(&before(path));
         let written = file.metadata()?.len();
         Ok(Open { path: path.to_owned(), file, written })
@@ -50,14 +50,14 @@ impl Open {
 
     fn line(&mut self, line: &[u8], max: u64) -> io::Result<()> {
         if self.written >= max {
-            // Somebody else may have done it already.
+            // Another process may have rotated it already.
             if fs::symlink_metadata(&self.path).is_ok_and(|there| there.len() >= max) {
                 fs::rename(&self.path, before(&self.path))?;
             }
             *self = Open::at(&self.path)?;
         }
         self.written += line.len() as u64;
-        // One write a line: those of several processes do not mix.
+        // One write per line, so that lines of several processes do not mix.
         self.file.write_all(line)
     }
 }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_is_full_is_set_aside_by_whoever_finds_it_so() {
+    fn a_full_file_is_rotated_by_the_first_process_that_notices() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("story.jsonl");
         let (mut one, mut other) = (Open::at(&path).unwrap(), Open::at(&path).unwrap());
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(read(&path), "one\ntwo\nthree\n");
         write(&mut one, "four\n");
         assert_eq!((read(&before(&path)).as_str(), read(&path).as_str()), ("one\ntwo\nthree\n", "four\n"));
-        // The other one still has the old file open, and finds it full.
+        // The other writer still has the old file open, and finds it full.
         write(&mut other, "five\n");
         write(&mut other, "six\n");
         assert_eq!(read(&path), "four\nsix\n");

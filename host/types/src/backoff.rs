@@ -1,28 +1,26 @@
-//! How long to wait between tries.
+//! How long to wait between retries.
 
 use std::time::Duration;
 
 use crate::queue::GroupId;
 
-/// `base`, doubled with every failure in a row, at most `cap`.
+/// `base`, doubled with every consecutive failure, up to `cap`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Backoff {
-    /// The wait after the first failure.
     pub base: Duration,
-    /// The longest wait.
     pub cap: Duration,
 }
 
 impl Default for Backoff {
-    /// Two seconds, up to a quarter of an hour.
+    /// Two seconds, up to 15 minutes.
     fn default() -> Backoff {
         Backoff { base: Duration::from_secs(2), cap: Duration::from_secs(15 * 60) }
     }
 }
 
 impl Backoff {
-    /// The wait after so many failures in a row (from 1), spread over its upper half by the group: the
-    /// groups that one outage stopped do not all come back in the same second.
+    /// The wait after this many consecutive failures (from 1), spread by group over the upper half of the interval, so
+    /// that groups blocked by one outage do not all retry in the same second.
     pub fn after(&self, failures: u32, group: &GroupId) -> Duration {
         let doublings = failures.saturating_sub(1).min(30);
         let full = self.base.saturating_mul(1 << doublings).min(self.cap);
@@ -30,7 +28,7 @@ impl Backoff {
     }
 }
 
-/// A number in 0..1 that depends on nothing but the group and the count (FNV-1a).
+/// A number in 0..1 that depends only on the group and the count (FNV-1a).
 fn spread(group: &GroupId, failures: u32) -> f64 {
     let bytes = group.as_str().bytes().chain(failures.to_le_bytes());
     let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));

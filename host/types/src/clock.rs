@@ -1,4 +1,4 @@
-//! What time it is, and how long ago a moment was.
+//! The current time, and how long ago a moment was.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -7,13 +7,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// A moment, in milliseconds since 1970-01-01T00:00:00Z.
+/// A point in time, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
-    /// How long ago `earlier` was; zero if it lies ahead.
+    /// Zero if `earlier` is in the future.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
@@ -43,7 +43,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Tells the time. Cheap to copy.
+/// A source of the time. Cheap to copy.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     source: Source,
@@ -63,25 +63,24 @@ impl Clock {
         Clock { source: Source::Wall, monotonic: Instant::now, ahead: None }
     }
 
-    /// A clock that reads `origin` now and advances with `monotonic`: with the time of a test, for example.
+    /// A clock that reads `origin` now and advances with `monotonic`, for example with a test's time.
     pub fn starting_at(origin: Timestamp, monotonic: fn() -> Instant) -> Clock {
         Clock { source: Source::Derived { origin, start: monotonic() }, monotonic, ahead: None }
     }
 
-    /// This clock, with `monotonic` to measure how much time passes.
+    /// This clock, with `monotonic` to measure elapsed time.
     #[must_use]
     pub fn measured_by(self, monotonic: fn() -> Instant) -> Clock {
         Clock { monotonic, ..self }
     }
 
-    /// This clock, set ahead by a number of milliseconds. A test changes the number to set the wall clock forward or back
-    /// while monotonic time goes on as it does.
+    /// This clock, ahead by a number of milliseconds. A test changes the number to move the wall clock forward or back
+    /// while monotonic time advances normally.
     #[must_use]
     pub fn shifted(self, ahead: &'static AtomicU64) -> Clock {
         Clock { ahead: Some(ahead), ..self }
     }
 
-    /// The time now.
     pub fn now(&self) -> Timestamp {
         let now = match self.source {
             Source::Wall => wall(),
@@ -93,7 +92,6 @@ impl Clock {
         }
     }
 
-    /// Now, by both clocks.
     pub fn moment(&self) -> Moment {
         Moment { clock: *self, monotonic: (self.monotonic)(), wall: self.now() }
     }
@@ -107,8 +105,8 @@ fn wall() -> Timestamp {
     Timestamp(now)
 }
 
-/// A moment by two clocks, of which neither alone can be trusted with how long ago it was: the monotonic clock stands still
-/// while a machine is suspended or a function is frozen, and the wall clock can be set back.
+/// A moment on two clocks. Neither alone can be trusted with how long ago it was: the monotonic clock stops while a
+/// machine is suspended or a function is frozen, and the wall clock can be set back.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     clock: Clock,
@@ -117,8 +115,8 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// How long ago it was, by the clock that says longer. Never too short unless the wall clock was set back while the
-    /// monotonic one stood still.
+    /// How long ago it was: the longer answer of the two clocks. Never too short, unless the wall clock was set back
+    /// while the monotonic one was stopped.
     pub fn elapsed(&self) -> Duration {
         let monotonic = (self.clock.monotonic)().saturating_duration_since(self.monotonic);
         monotonic.max(self.clock.now().since(self.wall))

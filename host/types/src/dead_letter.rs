@@ -1,4 +1,4 @@
-//! Dead letters: the message as it was, and one attribute that says why it is there.
+//! Dead letters: the original message, plus one attribute that says why it is there.
 
 mod pack;
 
@@ -15,7 +15,7 @@ use crate::queue::{Attribute, Attributes, GroupId, MessageId, NewMessage, Receiv
 /// The attribute that carries a [`DeadLetter`] as JSON.
 pub const DEAD_LETTER_ATTRIBUTE: &str = "towpath-dead-letter";
 
-/// The reason of a message that did not prove where it comes from. Its letter holds nobody back: anybody could have sent it.
+/// The reason of a message that failed verification. Its letter never blocks its group: anybody could have sent it.
 pub const UNVERIFIED: &str = "unverified";
 
 /// Every reason that a [`DeadLetter`] of this version can have.
@@ -38,22 +38,20 @@ pub const REASONS: [&str; 16] = [
     "waited-too-long",
 ];
 
-/// The most attributes that SQS takes.
+/// The SQS limit on attributes.
 const MAX_ATTRIBUTES: usize = 10;
 
-/// How much of a text is kept. What does not fit into a message would never be stored.
+/// How much of a text is kept: the letter must fit into a message.
 const MAX_DETAIL: usize = 2 * 1024;
 const MAX_STDERR: usize = 4 * 1024;
 const MAX_TRACE: usize = 16;
 
-/// Why a message is in the dead-letter queue.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The version of this format: 1.
     pub v: u32,
     /// A constant such as `refused`.
     pub reason: String,
-    /// What happened.
     pub detail: String,
     /// The status of the last answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,76 +62,72 @@ pub struct DeadLetter {
     /// The attempts of the last pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
-    /// The guest's functions on the stack when its plugin failed, innermost first.
+    /// The guest's stack when its plugin failed, innermost function first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trace: Vec<String>,
-    /// The end of what the plugin wrote to stderr.
+    /// The end of the plugin's stderr.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stderr: String,
-    /// The path of the route, if there was one.
+    /// The path of the route; absent if none matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
-    /// The plugin's name, if there was a route.
+    /// The plugin's name; absent if no route matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin: Option<String>,
     /// The digest of the plugin's component, if it was loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// What was cut away so that the letter fits into its queue: `story`, `excerpt`, `detail`, `3 headers`.
+    /// What was cut so that the letter fits into its queue: `story`, `excerpt`, `detail`, `3 headers`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cut: Vec<String>,
-    /// The header in which its route had a secret sent along: nobody is shown its value.
+    /// The header that carries the secret of its route, so that its value is never shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_header: Option<String>,
-    /// Whether its route parks what comes behind it: then its group goes back as a whole.
+    /// Whether its route parks later messages of the group: then the group is redriven as a whole.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub parks: bool,
-    /// Whether it had proved where it comes from, or its route asks for no proof.
+    /// Whether the message was verified, or its route needs no verification.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub verified: bool,
-    /// The id under which the message first was stored.
+    /// The id under which the message was first stored.
     pub id: String,
-    /// Its sequence number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<String>,
-    /// How often it was received.
     pub receive_count: u32,
-    /// The queue it comes from.
+    /// The queue that the message came from.
     pub source: String,
-    /// When it first was stored.
+    /// When the message was first stored.
     pub sent_at: Timestamp,
-    /// When it was given up.
+    /// When the message was dead-lettered.
     pub failed_at: Timestamp,
 }
 
-/// Why a message is given up.
+/// Why a message is dead-lettered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Death {
-    /// A constant such as `refused`: a metric label and what `dlq list` filters by.
+    /// A constant such as `refused`: a metric label, and what `dlq list` filters by.
     pub code: &'static str,
-    /// What happened, for the operator.
+    /// For the operator.
     pub detail: String,
 }
 
-/// Which plugin saw the message.
+/// How far a message got: its route and plugin.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen<'a> {
     /// The route's path.
     pub route: Option<&'a str>,
-    /// The plugin's name.
     pub plugin: Option<&'a str>,
-    /// The digest of its component.
+    /// The digest of the plugin's component.
     pub digest: Option<&'a str>,
-    /// The header in which its route has a secret sent along.
+    /// The header that carries the route's secret.
     pub secret_header: Option<&'a str>,
-    /// Whether its route parks what comes behind a dead letter.
+    /// Whether the route parks messages behind a dead letter.
     pub parks: bool,
-    /// Whether it proved where it comes from, or need not.
+    /// Whether it was verified, or needs no verification.
     pub verified: bool,
 }
 
 impl DeadLetter {
-    /// Describes the death of a message.
     pub fn new(
         received: &Received,
         outcome: &Outcome,
@@ -175,13 +169,13 @@ impl DeadLetter {
         }
     }
 
-    /// The letter of a message that came into the dead-letter queue without one: the queue itself moved it,
-    /// after too many receives.
+    /// The letter of a message that SQS itself moved to the dead-letter queue after too many receives: it has none of
+    /// ours.
     pub fn moved_by_the_queue(id: MessageId, receive_count: u32, source: String, sent_at: Timestamp) -> DeadLetter {
         DeadLetter {
             v: 1,
             reason: "max-receives".to_owned(),
-            detail: format!("the queue moved it: received {receive_count} times"),
+            detail: format!("moved by the queue after {receive_count} receives"),
             id: id.0,
             receive_count,
             source,
@@ -191,8 +185,8 @@ impl DeadLetter {
         }
     }
 
-    /// The letter of a webhook that the front door refused: it never was a message, and is kept to be looked at, or sent
-    /// on after all.
+    /// The letter of a webhook that the front door turned away. It never was a message, and is kept so that an operator
+    /// can inspect it or send it on.
     pub fn refused_at_ingest(id: String, seen: Seen<'_>, reason: &str, detail: String, now: Timestamp) -> DeadLetter {
         debug_assert!(REASONS.contains(&reason), "REASONS lacks {reason}");
         DeadLetter {
@@ -211,15 +205,14 @@ impl DeadLetter {
         }
     }
 
-    /// The message that carries this letter with an enveloped webhook and its attributes.
+    /// The message that carries this letter, for an enveloped webhook and its attributes.
     pub fn carried_by(&self, group: GroupId, body: String, mut attributes: Attributes) -> NewMessage {
         attributes.insert(DEAD_LETTER_ATTRIBUTE.to_owned(), self.attribute());
         NewMessage { group, dedup_id: self.id.clone(), body, attributes }
     }
 
-    /// The message to send back to the queue that this letter came from: with the ids and the time that it
-    /// first had, and a deduplication id of its own. The same letter always gets the same one, so that a
-    /// queue swallows it if it is sent twice within five minutes.
+    /// The message to send back to the original queue, with its original ids and time and its own deduplication id.
+    /// That id depends only on the letter, so sending it twice within five minutes stores it once.
     pub fn send_back(&self, stored: &Stored<'_>) -> NewMessage {
         let mut attributes = stored.attributes.clone();
         attributes.remove(DEAD_LETTER_ATTRIBUTE);
@@ -230,8 +223,8 @@ impl DeadLetter {
         NewMessage { group: stored.group.clone(), dedup_id, body, attributes }
     }
 
-    /// Body and attributes of this letter with another webhook body and these notes, which stay on the message. `seal` makes
-    /// the MAC that vouches for them.
+    /// Body and attributes of this letter with a new webhook body and these notes, which stay on the message. `seal`
+    /// makes the MAC that authenticates them.
     pub fn edited(
         &self,
         stored: &Stored<'_>,
@@ -244,7 +237,7 @@ impl DeadLetter {
         let mut origin = Origin { id: self.message_id(), sent_at: self.sent_at, notes, mac: None };
         origin.mac = seal(&origin, &body);
         let was_envelope = envelope::is_envelope(stored.body);
-        // A direct body stays one if it can: as text that SQS takes and nobody reads as an envelope.
+        // A direct body stays direct if it is text that SQS accepts and that cannot be read as an envelope.
         let text = std::str::from_utf8(&body).ok().filter(|text| !was_envelope && is_direct(text));
         let (body, attributes) = match text {
             Some(text) => (text.to_owned(), stored.attributes.clone()),
@@ -262,44 +255,40 @@ impl DeadLetter {
         serde_json::from_str(attributes.get(DEAD_LETTER_ATTRIBUTE)?.as_text()?).ok()
     }
 
-    /// Whether its message proved where it comes from. A letter of an earlier version does not say so: what a plugin or a
-    /// target has seen was verified before.
+    /// Whether its message was verified. Letters of earlier versions do not record it; there, a message that reached a
+    /// plugin or a target had been verified before.
     pub fn is_verified(&self) -> bool {
         let seen = ["bad-request", "refused", "rejected"].contains(&self.reason.as_str());
         self.verified || seen || self.reason.starts_with("plugin-")
     }
 
-    /// Whether it holds back what comes behind it in its group, on a route that parks.
+    /// Whether it blocks later messages of its group, on a route that parks.
     pub fn holds_its_group(&self) -> bool {
         self.reason != UNVERIFIED
     }
 
-    /// The id of the message that died.
+    /// The original message's id.
     pub fn message_id(&self) -> MessageId {
         MessageId(self.id.clone())
     }
 }
 
-/// A dead letter as it is stored in its queue.
+/// A dead letter as stored in its queue.
 #[derive(Clone, Copy, Debug)]
 pub struct Stored<'a> {
     /// Its id in the dead-letter queue.
     pub id: &'a MessageId,
-    /// Its group.
     pub group: &'a GroupId,
-    /// Its body.
     pub body: &'a str,
-    /// Its attributes.
     pub attributes: &'a Attributes,
 }
 
-/// The notes that a message carries, proven or not.
+/// The notes that a message carries, authenticated or not.
 pub fn carried_notes(attributes: &Attributes) -> Vec<Note> {
     origin_of(attributes).map(|origin| origin.notes).unwrap_or_default()
 }
 
-/// Sets where a message first came from. If there are too many attributes already, its headers move into an
-/// envelope.
+/// Records where a message first came from. If that makes one attribute too many, headers move into an envelope.
 fn with_origin(body: &str, mut attributes: Attributes, origin: &Origin) -> (String, Attributes) {
     let mut body = body.to_owned();
     if attributes.len() >= MAX_ATTRIBUTES && !attributes.contains_key(ORIGIN_ATTRIBUTE) {
@@ -310,8 +299,8 @@ fn with_origin(body: &str, mut attributes: Attributes, origin: &Origin) -> (Stri
     (body, attributes)
 }
 
-/// A direct message with so many attributes that ours would be one too many: its headers move into an
-/// envelope, which says the same.
+/// Moves the headers of a direct message from its attributes into an envelope, which is equivalent, to free attributes
+/// for ours.
 fn as_envelope(body: &str, attributes: &Attributes) -> (String, Attributes) {
     match webhook(body, attributes) {
         Ok(webhook) => (envelope::encode(&webhook), own(attributes)),
@@ -325,7 +314,7 @@ fn own(attributes: &Attributes) -> Attributes {
     own.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Whether a text can be a direct body: not empty, no envelope, and legal in XML, as SQS wants it.
+/// Whether a text can be a direct body: not empty, not an envelope, and legal XML, as SQS requires.
 fn is_direct(text: &str) -> bool {
     let is_legal = |c| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{FFFD}' | '\u{10000}'..);
     !text.is_empty() && !envelope::is_envelope(text) && text.chars().all(is_legal)
@@ -336,7 +325,7 @@ fn clip(mut text: String, max: usize) -> String {
     text
 }
 
-/// SQS takes text that is legal in XML: JSON escapes the control characters, these two are left.
+/// SQS accepts only text that is legal XML. JSON escapes the control characters; these two are left.
 fn legal(text: String) -> String {
     text.replace(['\u{FFFE}', '\u{FFFF}'], "\u{FFFD}")
 }

@@ -1,8 +1,8 @@
-//! The envelope: how a webhook's headers and body travel in a queue's text body without loss.
+//! The envelope: how a webhook's headers and body travel losslessly in a queue's text body.
 //!
-//! `{"v":1,"headers":[["content-type","application/json"],…],"body":"<base64>"}`. A header value that
-//! is not UTF-8 stands as `["name","<base64>","base64"]`. A queue body that does not begin like this is
-//! a direct one: the webhook's body itself, as API Gateway's SQS integration stores it.
+//! `{"v":1,"headers":[["content-type","application/json"],…],"body":"<base64>"}`. A header value that is not UTF-8 is
+//! written as `["name","<base64>","base64"]`. A queue body that does not begin like this is a direct one: the webhook's
+//! body itself, as API Gateway's SQS integration stores it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -11,28 +11,26 @@ use serde::{Deserialize, Serialize};
 /// The version that is written, and the only one that is read.
 pub const VERSION: u32 = 1;
 
-/// A webhook as it was received: headers in order with lower-case names, and the body's bytes.
+/// A webhook as received: header names are in lower case.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Webhook {
-    /// Headers in the order of their arrival.
+    /// In order of arrival.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// The body, byte for byte.
+    /// Byte for byte.
     pub body: Vec<u8>,
 }
 
-/// Why a queue body that begins like an envelope is none.
+/// Why a queue body that begins like an envelope cannot be read as one.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
-    /// Not the JSON of an envelope.
     #[error("the envelope is not valid JSON of the expected shape: {0}")]
     Json(serde_json::Error),
-    /// Another version.
     #[error("the envelope has version {0}, this host reads version {VERSION}: upgrade the host")]
     Version(u32),
     /// The body, or a header, is not base64.
     #[error("the {0} in the envelope is not base64")]
     Base64(&'static str),
-    /// The third element of a header is not known.
+    /// The third element of a header is unknown.
     #[error("a header in the envelope has the unknown encoding {0:?}")]
     Encoding(String),
 }
@@ -71,7 +69,6 @@ struct Version {
     v: u32,
 }
 
-/// Writes the envelope of a webhook.
 pub fn encode(webhook: &Webhook) -> String {
     let headers = webhook.headers.iter().map(|(name, value)| written_header(name, value)).collect();
     let written = Written { v: VERSION, headers, body: BASE64.encode(&webhook.body) };
@@ -94,15 +91,15 @@ pub fn decode(text: &str) -> Result<Webhook, EnvelopeError> {
     Ok(Webhook { headers, body })
 }
 
-/// Whether a text begins as every envelope does: `{"v":<digits>,"headers":`. A webhook's own JSON does
-/// not begin so by chance, and no other test keeps a broken envelope from passing for a direct body.
+/// Whether a text begins as every envelope does: `{"v":<digits>,"headers":`. A webhook's own JSON does not begin like
+/// this by chance. A stricter test would let a broken envelope pass for a direct body.
 pub fn is_envelope(text: &str) -> bool {
     let Some(rest) = text.strip_prefix("{\"v\":") else { return false };
     let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
     after.len() < rest.len() && after.starts_with(",\"headers\":")
 }
 
-/// A later version may have another shape: then its version is the problem, not its shape.
+/// A later version may have another shape: report the version then, not the shape.
 fn other_version(text: &str) -> Option<EnvelopeError> {
     let Version { v } = serde_json::from_str(text).ok()?;
     (v != VERSION).then_some(EnvelopeError::Version(v))
@@ -110,7 +107,7 @@ fn other_version(text: &str) -> Option<EnvelopeError> {
 
 fn written_header<'a>(name: &'a str, value: &'a [u8]) -> WrittenHeader<'a> {
     match std::str::from_utf8(value) {
-        // Two code points that are UTF-8 but not XML, so SQS refuses them.
+        // Two code points that are UTF-8 but not XML, so SQS rejects them.
         Ok(text) if !text.contains(['\u{FFFE}', '\u{FFFF}']) => WrittenHeader::Text(name, text),
         _ => WrittenHeader::Encoded(name, BASE64.encode(value), "base64"),
     }
@@ -132,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_in_comes_out_byte_for_byte() {
+    fn a_webhook_round_trips_byte_for_byte() {
         type Headers = Vec<(&'static str, &'static [u8])>;
         let cases: [(&str, Headers, &[u8]); 5] = [
             ("nothing", vec![], b""),
@@ -151,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_envelope_is_direct() {
+    fn any_other_body_is_direct() {
         for text in ["", "hello", "{\"v\":1,\"event\":\"x\"}", "{\"v\":,\"headers\":[]}", "[[["] {
             assert_eq!(decode(text).expect(text).body, text.as_bytes());
         }

@@ -1,19 +1,19 @@
-//! What a build for `towpath chaos` can be told to do wrong. No other build has this module.
+//! Faults that a build for `towpath chaos` can inject. Other builds do not have this module.
 
 use std::sync::OnceLock;
 
-/// A bug on purpose.
+/// A deliberate bug.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bug {
     /// A message is deleted before it is delivered.
     AckBeforeDelivery,
-    /// The head of a group is given back while those behind it are still worked on.
+    /// The head of a group is released while later messages of the group are still in work.
     ReleaseHeadFirst,
-    /// A lease is counted from the answer of its receive.
+    /// A lease counts from the answer of its receive, not from the request.
     LeaseFromAnswer,
 }
 
-/// The bug that is planted, if one is: `TOWPATH_FAULT_PLANTED`.
+/// The bug selected by `TOWPATH_FAULT_PLANTED`, if any.
 pub fn planted() -> Option<Bug> {
     static PLANTED: OnceLock<Option<Bug>> = OnceLock::new();
     *PLANTED.get_or_init(|| match variable("TOWPATH_FAULT_PLANTED")?.as_str() {
@@ -24,7 +24,7 @@ pub fn planted() -> Option<Bug> {
     })
 }
 
-/// By how many milliseconds the clock is wrong: what the file of `TOWPATH_FAULT_CLOCK` says now.
+/// The current clock error in milliseconds, read from the file in `TOWPATH_FAULT_CLOCK`.
 pub(crate) fn clock_offset() -> i64 {
     static FILE: OnceLock<Option<std::path::PathBuf>> = OnceLock::new();
     let Some(file) = FILE.get_or_init(|| variable("TOWPATH_FAULT_CLOCK").map(Into::into)) else { return 0 };

@@ -1,41 +1,42 @@
-//! Text that others wrote (events, answers, plugins, tools, other hosts' logs) as it may stand in a log or on a screen.
+//! Text that others wrote (events, answers, plugins, tools, other hosts' logs), made safe for logs and terminals.
 //!
-//! A terminal obeys what it reads, and a log is read line by line: a text that is written as it came can forge lines, colours
-//! and titles, turn others around, or hide what follows it. [`Foreign`] is the one way to write such a text. What a reader
-//! cannot see stands as `\n` or `\u{202e}`.
+//! A terminal obeys what it reads, and a log is read line by line: raw text can forge lines, colours and titles,
+//! reorder other text, or hide what follows it. Always write such text through [`Foreign`]. Characters that a reader
+//! cannot see are written as `\n` or `\u{202e}`.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
 use std::str::Chars;
 
-/// The most characters of a text, unless somebody says otherwise: more than anybody reads, and less than a log's line may have.
+/// The default limit, in characters: more than anybody reads, and less than a log line may have.
 const MOST: usize = 16 * 1024;
 
-/// So many marks may stand on one character: no language needs more, and hundreds cover the lines around.
+/// Combining marks allowed per character: no language needs more, and hundreds cover the neighbouring lines.
 const MARKS: usize = 4;
 
-/// A text of others. Written twice it is the same as written once.
+/// Foreign text. Escaping is idempotent.
 #[derive(Clone, Copy, Debug)]
 pub struct Foreign<'a> {
     text: &'a str,
     most: usize,
-    /// What stands before each line, if line ends stay.
+    /// Prefix of each line, where line breaks are kept.
     indent: Option<&'a str>,
 }
 
 impl<'a> Foreign<'a> {
-    /// As one line, of 16,384 characters at most.
+    /// As one line, of at most 16,384 characters.
     pub const fn line(text: &'a str) -> Foreign<'a> {
         Foreign { text, most: MOST, indent: None }
     }
 
-    /// As lines that each begin with `indent`, whole: its own line ends and tabs stay. No line of it can be taken for one that
-    /// stands further left.
+    /// As lines that each begin with `indent`, without a limit: line breaks and tabs stay. No line of it can pass for a
+    /// line with less indentation.
     pub const fn block(text: &'a str, indent: &'a str) -> Foreign<'a> {
         Foreign { text, most: usize::MAX, indent: Some(indent) }
     }
 
-    /// So many characters at most, indents and escapes included; `…` at the end says that there was more. No escape is cut.
+    /// At most this many characters, indents and escapes included; a final `…` marks a cut. Escapes are never cut in
+    /// half.
     #[must_use]
     pub const fn at_most(self, characters: usize) -> Foreign<'a> {
         Foreign { most: characters, ..self }
@@ -67,7 +68,7 @@ impl Display for Foreign<'_> {
             whole = whole.saturating_add(self.width(piece));
             whole <= self.most
         });
-        // One character is for the `…`.
+        // One character is reserved for the `…`.
         let room = if fits { self.most } else { self.most.saturating_sub(1) };
         if begin <= room {
             f.write_str(indent)?;
@@ -90,8 +91,8 @@ impl Display for Foreign<'_> {
     }
 }
 
-/// JSON in which what [`Foreign`] would escape is escaped as JSON does it: whoever parses it gets what was there, and a terminal
-/// that shows it does nothing. Line ends stay: beside them such characters stand only in strings.
+/// JSON in which everything that [`Foreign`] would escape is written as a JSON escape: parsing gives the original, and
+/// showing it does nothing to a terminal. Line breaks stay: outside of strings JSON has no other such characters.
 pub fn json(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
         return Cow::Borrowed(text);
@@ -102,7 +103,7 @@ pub fn json(text: &str) -> Cow<'_, str> {
             Piece::Kept(c) => safe.push(c),
             Piece::Escaped(c) => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
-                    // A string takes whatever is written to it.
+                    // Writing to a string cannot fail.
                     let _ = write!(safe, "\\u{unit:04x}");
                 }
             }
@@ -111,7 +112,7 @@ pub fn json(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// A character and what becomes of it.
+/// A character and how it is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Piece {
     Kept(char),
@@ -120,7 +121,7 @@ enum Piece {
 
 struct Pieces<'a> {
     chars: Chars<'a>,
-    /// How many marks stand on the last character. At the beginning there is none for them to stand on.
+    /// Marks on the last character. A mark at the very beginning has no character to combine with.
     marks: usize,
     keeps_lines: bool,
 }
@@ -147,7 +148,7 @@ impl Iterator for Pieces<'_> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
     Visible,
-    /// It stands on the character before it.
+    /// Combines with the character before it.
     Mark,
     Invisible,
 }
@@ -156,10 +157,10 @@ impl Kind {
     fn of(c: char) -> Kind {
         match c {
             ' '..='~' => Kind::Visible,
-            // Spaces that are as wide as they look.
+            // Spaces as wide as they look.
             '\u{a0}' | '\u{202f}' | '\u{3000}' => Kind::Visible,
-            // Letters and marks that Unicode wants to be invisible (Default_Ignorable_Code_Point) and that the standard
-            // library takes for any others.
+            // Letters and marks that Unicode makes invisible (Default_Ignorable_Code_Point) and that the standard
+            // library does not escape.
             '\u{34f}'
             | '\u{115f}'
             | '\u{1160}'
@@ -173,8 +174,9 @@ impl Kind {
         }
     }
 
-    /// What the standard library knows of Unicode: controls, formats (bidirectional ones, zero widths, tags), separators, private
-    /// use and what is not assigned are escaped by [`char::escape_debug`]; marks only where nothing stands before them.
+    /// What the standard library knows of Unicode. [`char::escape_debug`] escapes controls, formats (bidirectional
+    /// ones, zero widths, tags), separators, private use and unassigned code points; marks only where no character
+    /// precedes them.
     fn by_category(c: char) -> Kind {
         if c.escape_debug().len() == 1 {
             return Kind::Visible;

@@ -1,5 +1,5 @@
-//! Holds: what an operator said about targets. Where it is kept is behind [`Holds`]: a row of the local
-//! store, or an object in S3.
+//! Holds: what operators decided about targets. [`Holds`] hides where they are stored: a row of the local store, or an
+//! object in S3.
 
 use std::collections::BTreeMap;
 
@@ -11,57 +11,54 @@ use crate::clock::Timestamp;
 /// A target that must not be called.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Hold {
-    /// Since when.
     pub since: Timestamp,
-    /// Until when; for ever if absent.
+    /// The end of the hold; absent if it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// Why, in the operator's words.
+    /// The operator's reason.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// Who said so.
+    /// The operator.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub by: String,
 }
 
-/// How what waited is drained: messages stored before `at` at most so many a second, in each host process.
+/// A drain after a resume: messages stored before `at` are sent at most at this rate, in each host process.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Drain {
     /// When the target was resumed.
     pub at: Timestamp,
-    /// Messages a second.
+    /// Messages per second.
     pub per_second: f64,
 }
 
-/// What is known about targets, by their names.
+/// Holds and drains, by target.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct HoldState {
-    /// Targets on hold; some of them may be over.
+    /// Holds, including expired ones.
     #[serde(default)]
     pub holds: BTreeMap<String, Hold>,
-    /// Targets that were resumed at a rate.
+    /// Targets that were resumed with a rate.
     #[serde(default)]
     pub drains: BTreeMap<String, Drain>,
 }
 
 impl HoldState {
-    /// The hold on a target that is in force now.
+    /// The hold on a target that is in force at `now`.
     pub fn hold(&self, target: &str, now: Timestamp) -> Option<&Hold> {
         self.holds.get(target).filter(|hold| hold.until.is_none_or(|until| until > now))
     }
 }
 
-/// What an operator says.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Change {
-    /// Put the target on hold; a hold that is there is replaced, but for its beginning.
+    /// Hold the target. An existing hold is replaced but keeps its beginning.
     Hold(String, Hold),
-    /// Let it be called again, and drain what waited at this rate.
+    /// Resume the target, and drain its backlog at this rate.
     Resume(String, Option<Drain>),
 }
 
 impl Change {
-    /// Makes the change.
     pub fn apply(self, state: &mut HoldState) {
         match self {
             Change::Hold(target, mut hold) => {
@@ -82,40 +79,34 @@ impl Change {
     }
 }
 
-/// What a host says of the breaker of a target.
+/// What a host reports about the breaker of a target.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct BreakerReport {
-    /// The target.
     pub target: String,
-    /// Whether it is open.
     pub open: bool,
-    /// When that became so.
+    /// When it opened or closed.
     pub at: Timestamp,
-    /// When it is tried next, if it is open.
+    /// When the target is probed next, if the breaker is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe_at: Option<Timestamp>,
 }
 
-/// Why the state could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("the state of holds in {place} is not available: {problem}")]
 pub struct HoldsError {
-    /// Where it is kept.
     pub place: String,
-    /// What went wrong.
     pub problem: String,
 }
 
-/// Where the state is kept.
 #[async_trait]
 pub trait Holds: Send + Sync + 'static {
-    /// What is known now. Nothing stored is no error.
+    /// The current state. An empty store is not an error.
     async fn read(&self) -> Result<HoldState, HoldsError>;
 
-    /// Makes a change; nobody's change at the same time is lost. Returns what is known then.
+    /// Makes a change atomically: concurrent changes are not lost. Returns the new state.
     async fn change(&self, change: Change) -> Result<HoldState, HoldsError>;
 
-    /// Stores what a host says of a breaker; the last one of a target counts.
+    /// Stores a host's report on a breaker; the last one for a target wins.
     async fn report(&self, report: BreakerReport) -> Result<(), HoldsError>;
 
     /// The last reports on these targets.

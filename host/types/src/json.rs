@@ -1,9 +1,9 @@
-//! JSON by its bytes: finds the value that a pointer names, without parsing the rest of the document.
+//! Byte-level JSON: finds the value that a pointer names without parsing the rest of the document.
 //!
-//! What is found is the bytes that were sent: `1.10` stays `1.10`. What else is in the document does not matter: numbers
-//! that no `f64` holds, lone surrogates, bytes that are not UTF-8, a million brackets. Only the objects and arrays that
-//! the pointer passes through are read strictly; in everything else the scanner follows strings and brackets to find the
-//! end. It never recurses, and its time is linear in the document.
+//! It returns the bytes that were sent: `1.10` stays `1.10`. The rest of the document does not matter: numbers that no
+//! `f64` holds, lone surrogates, bytes that are not UTF-8, a million brackets. Only the objects and arrays on the
+//! pointer's path are read strictly; elsewhere the scanner follows strings and brackets to find the end. It never
+//! recurses, and takes linear time.
 
 mod pointer;
 mod scan;
@@ -30,7 +30,7 @@ pub struct Found {
 /// Why a pointer names no value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Missing {
-    /// The document is whole and has no value there.
+    /// The document is complete and has no value there.
     #[error("the body has no such value")]
     Absent,
     /// The document stops being JSON before a value was found.
@@ -38,7 +38,7 @@ pub enum Missing {
     Broken(#[from] Broken),
 }
 
-/// Finds the value that a pointer names. Of members with the same name the last one counts, as in the JSON readers of
+/// Finds the value that a pointer names. Among members with the same name the last one wins, as in the JSON parsers of
 /// Rust, JavaScript and Python. A byte order mark before the document is skipped.
 pub fn find(document: &[u8], pointer: &Pointer) -> Result<Found, Missing> {
     let mut span = None;
@@ -50,11 +50,11 @@ pub fn find(document: &[u8], pointer: &Pointer) -> Result<Found, Missing> {
     }
 }
 
-/// Goes through the document to its end; `span` is what was found by then.
+/// Scans the document to its end; `span` is what was found so far.
 fn walk(scanner: &mut Scanner<'_>, tokens: &[String], span: &mut Option<Range<usize>>) -> Result<(), Broken> {
     let mut path: Vec<Container> = Vec::new();
     loop {
-        // Here begins the value that the first tokens name, one token for each container of the path.
+        // The value that the first tokens name begins here; each container on the path has taken one token.
         *span = None;
         let named = path.len() == tokens.len();
         match if named { None } else { scanner.open() } {
@@ -64,11 +64,11 @@ fn walk(scanner: &mut Scanner<'_>, tokens: &[String], span: &mut Option<Range<us
                 if path.is_empty() && text(scanner.slice(&value)).is_none() {
                     return Err(Broken { at: value.start });
                 }
-                // A number at the very end may have been longer before the document was cut.
+                // A number at the very end may have lost digits if the document was cut.
                 *span = Some(value).filter(|_| named && (path.is_empty() || !scanner.is_at_end()));
             }
         }
-        // On to the next value that the tokens name.
+        // Advance to the next value that the tokens name.
         loop {
             let depth = path.len();
             let Some(container) = path.last_mut() else { return scanner.end() };
@@ -85,11 +85,11 @@ fn walk(scanner: &mut Scanner<'_>, tokens: &[String], span: &mut Option<Range<us
     }
 }
 
-/// What a value says: a string without its quotes and escapes, anything else as it is written. `None` if it is no JSON
+/// The content of a value: a string without quotes and escapes, anything else as written. `None` if it is not a JSON
 /// value: `NaN`, `007`, a string with an unknown escape.
 ///
-/// A string that is not text keeps its bytes, and a lone surrogate becomes [WTF-8](https://simonsapin.github.io/wtf-8/),
-/// so different strings stay different.
+/// A string that is not UTF-8 keeps its bytes, and a lone surrogate becomes
+/// [WTF-8](https://simonsapin.github.io/wtf-8/), so different strings stay different.
 pub fn text(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     match value.first()? {
         b'"' => serde_json::Deserializer::from_slice(value).deserialize_bytes(Unescaped).ok(),

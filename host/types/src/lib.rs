@@ -1,6 +1,7 @@
-//! The words of Towpath: message, envelope, verdict, outcome, group, clock, and the traits of what is outside.
+//! The vocabulary of Towpath: message, envelope, verdict, outcome, group, clock, and the traits of the outside world.
 //!
-//! Every other room speaks in these types. Nothing here does I/O, starts a task or knows a wire protocol beyond the envelope.
+//! All other rooms use these types. Nothing here does I/O, starts a task, or knows a wire format other than the
+//! envelope.
 
 pub mod artifacts;
 pub mod backoff;

@@ -6,26 +6,26 @@ use crate::clock::Timestamp;
 use crate::envelope::{self, EnvelopeError, Webhook};
 use crate::queue::{AttributeValue, Attributes, GroupId, MessageId, Received};
 
-/// The attribute that carries an [`Origin`] as JSON: set when a dead letter is sent back.
+/// The attribute that carries an [`Origin`] as JSON; set when a dead letter is sent back.
 pub const ORIGIN_ATTRIBUTE: &str = "towpath-origin";
 
 /// The attribute that carries the `webhook-id` of a message whose route names a deduplication key.
 pub const WEBHOOK_ID_ATTRIBUTE: &str = "towpath-webhook-id";
 
-/// Attributes whose names begin so are the host's own and never become headers.
+/// Prefix of the host's own attributes, which never become headers.
 const OWN_ATTRIBUTES: &str = "towpath-";
 
-/// Where a message that was sent again first came from.
+/// Where a redriven message first came from.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Origin {
-    /// The id under which it first was stored.
+    /// The id under which it was first stored.
     pub id: MessageId,
-    /// When it first was stored.
+    /// When it was first stored.
     pub sent_at: Timestamp,
-    /// What operators did to it since: no signature fits a body that was edited.
+    /// What operators did to it since: an edited body matches no signature.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
-    /// What proves the notes: a MAC by a key that the config names.
+    /// A MAC over the notes, by a key that the config names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
 }
@@ -33,45 +33,40 @@ pub struct Origin {
 /// What an operator did to a dead letter, and why. It stays on the message.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Note {
-    /// When.
     pub at: Timestamp,
-    /// Who.
     pub by: String,
-    /// Why.
     pub text: String,
-    /// Whether the message was never verified, and the operator accepted it all the same.
+    /// Whether the operator accepted a message that was never verified.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unverified: bool,
 }
 
-/// One queued webhook.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {
-    /// What its target sees as `webhook-id`: stable over retries and redrives.
+    /// What its target receives as `webhook-id`: stable across retries and redrives.
     pub id: MessageId,
-    /// Its group.
     pub group: GroupId,
-    /// The deduplication id, if the queue tells.
+    /// If the queue provides it.
     pub dedup_id: Option<String>,
-    /// The sequence number, if the queue tells.
+    /// If the queue provides it.
     pub sequence: Option<String>,
-    /// How often it was received, from 1.
+    /// Receives so far, from 1.
     pub receive_count: u32,
-    /// When it first was stored.
+    /// When it was first stored.
     pub sent_at: Timestamp,
     /// The queue's name.
     pub source: String,
-    /// `AWSTraceHeader`, if the queue tells: the trace that the queue was told of.
+    /// `AWSTraceHeader`, if the queue provides it: the trace that the sender gave to the queue.
     pub aws_trace: Option<String>,
-    /// The request headers, in order, names in lower case.
+    /// In order, names in lower case.
     pub headers: Vec<(String, Vec<u8>)>,
     /// The request body.
     pub body: Vec<u8>,
 }
 
 impl Message {
-    /// Unpacks what was received from the queue `source`. An envelope brings its headers; a direct body
-    /// has its string and binary attributes as headers.
+    /// Unpacks a message received from the queue `source`. An envelope brings its headers; the string and binary
+    /// attributes of a direct body become its headers.
     pub fn read(received: &Received, source: &str) -> Result<Message, EnvelopeError> {
         let webhook = webhook(&received.body, &received.attributes)?;
         let origin = origin(received);
@@ -89,7 +84,7 @@ impl Message {
         })
     }
 
-    /// The first header of this name (in lower case), if there is one.
+    /// The first header of this name (in lower case).
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_slice())
     }
@@ -105,14 +100,14 @@ pub fn origin(received: &Received) -> Origin {
     })
 }
 
-/// What these attributes say of where their message first came from; nothing unless it was sent again.
+/// The origin recorded in these attributes; `None` unless the message was sent again.
 pub fn origin_of(attributes: &Attributes) -> Option<Origin> {
     let carried = attributes.get(ORIGIN_ATTRIBUTE).and_then(|attribute| attribute.as_text());
     carried.and_then(|text| serde_json::from_str(text).ok())
 }
 
-/// What a target sees as `webhook-id`: the one that was derived from the event's own key where the message was stored, or
-/// else the id under which it first was stored.
+/// What a target receives as `webhook-id`: the one derived from the event's own key when the message was stored, or
+/// else the id under which it was first stored.
 pub fn webhook_id(id: &MessageId, attributes: &Attributes) -> MessageId {
     let carried = attributes.get(WEBHOOK_ID_ATTRIBUTE).and_then(|attribute| attribute.as_text());
     match carried {
@@ -188,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_was_sent_again_keeps_its_first_id_and_time() {
+    fn a_redriven_message_keeps_its_original_id_and_time() {
         let mut received = received("{}".into());
         let origin = Origin { id: "m-1".into(), sent_at: Timestamp(1), notes: Vec::new(), mac: None };
         let text = serde_json::to_string(&origin).expect("json");

@@ -1,4 +1,4 @@
-//! What came of a message in one pass: the values that the pipeline's steps hand on.
+//! The outcome of one pass of a message: the values that the steps of the pipeline return.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use crate::backoff::Backoff;
 use crate::foreign::Foreign;
 use crate::verdict::Reason;
 
-/// Every word that the story of a message uses for what happened: that it was stored, the outcomes of passes (see
-/// [`Outcome::code`]), and the levels of what else a host says about it.
+/// Every word that a message's story uses for an event: `stored`, the outcomes of passes (see [`Outcome::code`]), and
+/// the levels of other log lines about it.
 pub const OUTCOMES: [&str; 25] = [
     "stored",
     "delivered",
@@ -39,47 +39,45 @@ pub const OUTCOMES: [&str; 25] = [
     "trace",
 ];
 
-/// What came of a message in this pass.
+/// The outcome of a message in one pass.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// Every request was answered 2xx.
+    /// All requests were answered 2xx.
     Delivered(Vec<Attempt>),
-    /// A target could not be reached, took too long, or answered a status that may pass.
+    /// A target could not be reached, timed out, or answered a status that is worth a retry.
     Unavailable {
-        /// All attempts; the last is the one that failed.
+        /// All attempts; the last one failed.
         attempts: Vec<Attempt>,
-        /// What the target asked for in `Retry-After`.
+        /// The target's `Retry-After`.
         retry_after: Option<Duration>,
         /// The target's own backoff.
         backoff: Backoff,
     },
-    /// A target answered a status that will not pass. The last attempt is the one.
+    /// A target answered with a status that a retry does not change. The last attempt is the refused one.
     Refused(Vec<Attempt>),
-    /// A target of the verdict must not be called now, so nothing of it was sent.
+    /// A target of the verdict must not be called now, so no request was sent.
     Held(Closed),
     /// The plugin has nothing to do for it.
     Skipped(Reason),
-    /// The plugin finds it wrong.
+    /// The plugin considers the message invalid.
     Rejected(Reason),
     /// The plugin asks to be called again.
     Deferred {
-        /// Why.
         reason: Reason,
-        /// After about so long.
+        /// The approximate wait.
         after: Option<Duration>,
     },
-    /// The plugin failed.
     Faulted(Fault),
-    /// It cannot be processed at all.
+    /// The message cannot be processed at all.
     Misfit {
         /// `no-route`, `unreadable` or `unverified`.
         code: &'static str,
-        /// What is wrong, for the operator.
+        /// For the operator.
         detail: String,
     },
-    /// It was not tried: one before it in its group failed, or the time left would not have sufficed.
+    /// Not attempted: an earlier message of its group failed, or too little time was left.
     Blocked,
-    /// The host itself failed on it, by a panic for example.
+    /// The host itself failed, by a panic for example.
     Broken(String),
 }
 
@@ -101,7 +99,7 @@ impl Outcome {
         }
     }
 
-    /// The attempts that were made, in order.
+    /// All attempts, in order.
     pub fn attempts(&self) -> &[Attempt] {
         match self {
             Outcome::Delivered(attempts) | Outcome::Refused(attempts) | Outcome::Unavailable { attempts, .. } => {
@@ -115,28 +113,26 @@ impl Outcome {
 /// A target that must not be called now.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Closed {
-    /// The target.
     pub target: String,
-    /// Which gate.
     pub gate: Gate,
-    /// Why, for the operator.
+    /// For the operator.
     pub why: String,
-    /// When it is worth asking again, if that is known.
+    /// When to check again, if known.
     pub after: Option<Duration>,
 }
 
 /// The gates of a target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Gate {
-    /// Somebody said that it must not be called.
+    /// An operator put the target on hold.
     Hold,
-    /// Nobody knows whether it is on hold.
+    /// Whether it is on hold is unknown.
     Unknown,
-    /// It was away, and is left alone for a while.
+    /// The target failed and is left alone for a while.
     Breaker,
-    /// What waited is sent to it one after another.
+    /// The backlog is sent at a limited rate.
     Drain,
-    /// As many messages as may wait for it do already.
+    /// The maximum number of messages already waits for it.
     Crowd,
 }
 
@@ -144,11 +140,9 @@ pub enum Gate {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(from = "StoredAttempt", into = "StoredAttempt")]
 pub struct Attempt {
-    /// The target's name.
     pub target: String,
-    /// The method.
     pub method: String,
-    /// The path without its query, which may hold personal data.
+    /// Without the query, which may hold personal data.
     pub path: String,
     /// What the target answered.
     pub answer: Answer,
@@ -254,16 +248,14 @@ impl fmt::Display for Attempt {
     }
 }
 
-/// How a plugin failed, and what an author needs to find out why.
+/// How a plugin failed, with what its author needs to debug it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Fault {
-    /// The kind.
     pub kind: FaultKind,
-    /// What happened.
     pub message: String,
     /// The guest's functions on the stack, innermost first.
     pub trace: Vec<String>,
-    /// The end of what the guest wrote to stderr: a panic message, usually.
+    /// The end of the guest's stderr: usually a panic message.
     pub stderr: String,
 }
 
@@ -288,19 +280,17 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The kinds of plugin faults.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     /// It returned an error, or an empty list of requests.
     Error,
-    /// It trapped.
     Trap,
-    /// It wanted more memory, or gave back more, than it may.
+    /// It asked for more memory, or returned more, than allowed.
     Limit,
-    /// It ran out of fuel, and would again.
+    /// It ran out of fuel; a retry would too.
     Fuel,
-    /// It ran past the wall clock with fuel left: the host is starved.
+    /// It ran past the wall-clock limit with fuel left: the host is starved of CPU.
     Timeout,
     /// It asked for a request that the host does not make.
     BadRequest,

@@ -1,28 +1,25 @@
-//! What a plugin says of a message. The host's own types: generated bindings are mapped to them.
+//! What a plugin decides about a message. These are the host's own types; generated bindings are mapped to them.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// What is to be done with a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
     /// Make these requests in order; never empty.
     Deliver(Vec<Request>),
-    /// Nothing is to be done.
     Skip(Reason),
-    /// Call again later, about after so long.
+    /// Call the plugin again later.
     Retry {
-        /// Why.
         reason: Reason,
-        /// In about how long; `None` leaves it to the backoff.
+        /// The approximate wait; `None` leaves it to the backoff.
         after: Option<Duration>,
     },
-    /// The message is wrong.
+    /// The message is invalid.
     Reject(Reason),
 }
 
-/// Why, as a short code for metrics and a sentence for people.
+/// A short code for metrics, and a sentence for people.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Reason {
     /// `[a-z0-9-]`, at most 64 characters.
@@ -36,34 +33,27 @@ pub struct Reason {
 pub struct Request {
     /// A target's name.
     pub target: String,
-    /// The HTTP method.
     pub method: String,
-    /// Path and query, joined to the target's base URL.
+    /// Path and query, appended to the target's base URL.
     pub path: String,
-    /// Headers, in order.
+    /// In order.
     pub headers: Vec<(String, HeaderValue)>,
-    /// The body.
     pub body: Payload,
-    /// The idempotency key, if it is not to be the default.
+    /// The idempotency key, if it differs from the default.
     pub idempotency_key: Option<String>,
 }
 
-/// The value of a header of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum HeaderValue {
-    /// This text.
     Text(String),
-    /// The secret of this name.
+    /// The name of a secret.
     Secret(String),
 }
 
-/// The body of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Payload {
-    /// The message's own.
+    /// The message's own body.
     Unchanged,
-    /// These bytes.
     Bytes(Bytes),
-    /// None.
     Empty,
 }

@@ -1,4 +1,4 @@
-//! Signatures that are an HMAC.
+//! HMAC signatures.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use towpath_config::verify::{Hmac, Stamp, Unit, Written};
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::Proof;
 
-/// What a header says: the timestamp as it is signed, and signatures.
+/// What a header contains: the timestamp as it was signed, and signatures.
 struct Found<'a> {
     stamp: Option<(&'a [u8], Timestamp)>,
     digests: Vec<Vec<u8>>,
@@ -21,7 +21,7 @@ pub(super) fn check(scheme: &Hmac, evidence: Evidence<'_>, secrets: &[Arc<str>])
     let stamp = found.stamp.map(|(text, _)| text).unwrap_or_default();
     let pieces = scheme.signed.pieces(evidence.body, stamp, |name| evidence.header(name));
     let pieces = pieces.map_err(|name| Unverified::Missing(name.to_owned()))?;
-    // Every pair is compared, so that the time does not tell which secret it was.
+    // Every pair is compared, so that the time does not reveal which secret matched.
     let matches = secrets.iter().fold(false, |matches, secret| {
         let mac = crate::mac::mac(scheme.algorithm, secret.as_bytes(), &pieces);
         found.digests.iter().fold(matches, |matches, digest| same(digest, &mac) | matches)
@@ -61,7 +61,7 @@ fn stamp_of<'a>(stamp: &Stamp, evidence: Evidence<'a>) -> Result<(&'a [u8], Time
     Ok((text, read_time(stamp.unit, text).ok_or_else(malformed)?))
 }
 
-/// A timestamp as digits; `None` for all else.
+/// A timestamp in digits; anything else is `None`.
 pub(super) fn read_time(unit: Unit, text: &[u8]) -> Option<Timestamp> {
     let digits = std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
     let number = digits.parse::<u64>().ok()?;

@@ -1,5 +1,5 @@
-//! Does a webhook come from whom it says it comes from? Checked in the pipeline, before any plugin sees it; at the
-//! front door too where the route says so.
+//! Does a webhook come from its claimed sender? Checked in the pipeline, before any plugin sees it; and at the front
+//! door, where the route asks for it.
 
 mod hmac;
 mod mac;
@@ -21,7 +21,8 @@ use towpath_types::envelope::Webhook;
 use towpath_types::message::Message;
 use towpath_types::queue::Proof;
 
-/// What the front door took is stored a moment later, by the queue's clock: the pipeline must not find it too old then.
+/// The queue stamps a webhook slightly after the front door accepted it, by its own clock; the pipeline must not reject
+/// it as expired then.
 const SLACK: Duration = Duration::from_secs(60);
 
 /// What is verified: a webhook as it arrived, and when.
@@ -30,42 +31,41 @@ pub struct Evidence<'a> {
     headers: &'a [(String, Vec<u8>)],
     body: &'a [u8],
     arrived: Timestamp,
-    /// How much later it may seem to have arrived.
+    /// Added to the tolerance for late arrival.
     slack: Duration,
 }
 
-/// Why a webhook is not verified. It never tells a value of a header.
+/// Why a webhook is not verified. Never contains a header's value.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Unverified {
-    /// A header is not there.
     #[error("the header {0:?} is missing")]
     Missing(String),
-    /// The header is there but is not what it should be.
+    /// The header is present but malformed.
     #[error("the header {0:?} holds no {1}")]
     Malformed(String, &'static str),
-    /// The signature, or the token, is another one.
-    #[error("what the header {0:?} holds does not match: is the secret the right one?")]
+    /// The signature or token does not match.
+    #[error("the header {0:?} does not match: check that the secret is the right one")]
     Mismatch(String),
-    /// The signature is right, and too old or from the future: perhaps somebody sent a recorded webhook again.
-    #[error("it was signed {off_s} s before or after it arrived, {tolerance_s} s are tolerated")]
+    /// The signature matches, but is too old or from the future: perhaps a recorded webhook was replayed.
+    #[error("signed {off_s} s before or after its arrival, which exceeds the tolerance of {tolerance_s} s")]
     Expired {
-        /// How far apart the two times lie, in seconds.
+        /// Difference between the two times, in seconds.
         off_s: u64,
-        /// How far they may.
+        /// The allowed difference.
         tolerance_s: u64,
     },
-    /// None of its secrets can be used.
-    #[error("no secret for it can be used: {0}; set it as the sender shows it")]
+    /// None of its secrets is usable.
+    #[error("none of its secrets is usable: {0}; set the secret exactly as the sender shows it")]
     Secret(&'static str),
 }
 
 impl<'a> Evidence<'a> {
-    /// A webhook that arrives now.
+    /// A webhook that arrives at `now`.
     pub fn arriving(webhook: &'a Webhook, now: Timestamp) -> Evidence<'a> {
         Evidence { headers: &webhook.headers, body: &webhook.body, arrived: now, slack: Duration::ZERO }
     }
 
-    /// The first header of this name (in lower case), if there is one.
+    /// The first header of this name (in lower case).
     fn header(&self, name: &str) -> Option<&'a [u8]> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
     }
@@ -74,8 +74,8 @@ impl<'a> Evidence<'a> {
         self.header(name).ok_or_else(|| Unverified::Missing(name.to_owned()))
     }
 
-    /// Whether a signature of this time is fresh, and what it proves then: measured against the arrival, so that nothing that waited in the
-    /// queue, or came back from the dead letters, is too old.
+    /// Checks that a signature of this time is fresh, and returns the proof. It is measured against the arrival: time
+    /// spent in the queue or as a dead letter does not count.
     fn fresh(&self, signed_at: Timestamp, tolerance: Duration, signed: &[&[u8]]) -> Result<Proof, Unverified> {
         let off = Duration::from_millis(self.arrived.0.abs_diff(signed_at.0));
         match off > tolerance + self.slack {
@@ -101,13 +101,13 @@ impl<'a> From<&'a Message> for Evidence<'a> {
     }
 }
 
-/// Checks a webhook; comparisons take the same time wherever they differ.
+/// Checks a webhook. Comparisons take constant time.
 pub fn check(verification: &Verification, evidence: Evidence<'_>) -> Result<(), Unverified> {
     prove(verification, evidence, &exposed(verification)).map(drop)
 }
 
-/// As [`check`], and secrets that were rotated meanwhile are refreshed, until `deadline`. The proof, if it
-/// says when it was made: it can be sent again until it is too old.
+/// Like [`check`], but refreshes rotated secrets, until `deadline`. Returns the proof if it carries a signed time: it
+/// can be replayed until it expires.
 pub async fn check_anew(
     verification: &Verification,
     evidence: Evidence<'_>,
@@ -122,9 +122,9 @@ pub async fn check_anew(
     }
 }
 
-/// A deduplication id for this key that only who has the proof can make: for a webhook that is stored before it is
-/// verified. A stranger who knows the key of an event that is to come must not be able to take its place. Where the time is
-/// signed the proof alone tells a repeat, whatever key stands beside it.
+/// A deduplication id for this key that only a holder of the proof can make, for webhooks that are stored before they
+/// are verified. Otherwise a stranger who knows the key of a future event could take its place. Where the time is
+/// signed, the proof alone identifies a repeat, whatever the key next to it.
 pub fn bind(verification: &Verification, key: &[u8], webhook: &Webhook) -> String {
     let key = if verification.signs_time() { b"" } else { key };
     let proof = webhook.headers.iter().filter(|(name, _)| verification.needs_header(name));
@@ -151,7 +151,7 @@ fn prove(
     match &verification.scheme {
         Scheme::Hmac(scheme) => hmac::check(scheme, evidence, secrets),
         Scheme::StandardWebhooks(scheme) => standard_webhooks::check(scheme, evidence, secrets).map(Some),
-        // Whoever has the token can send what they want.
+        // Whoever has the token can send anything: it proves nothing about the content.
         Scheme::Token(token) => token::check(token, evidence, secrets).map(|()| None),
     }
 }
@@ -168,7 +168,7 @@ async fn is_renewed(verification: &Verification, seen: &[Arc<str>], deadline: In
     renewed
 }
 
-/// Whether two texts are equal, in a time that tells nothing of where they differ.
+/// Compares two texts in constant time.
 fn same(one: &[u8], other: &[u8]) -> bool {
     subtle::ConstantTimeEq::ct_eq(one, other).into()
 }

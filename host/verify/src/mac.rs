@@ -3,7 +3,7 @@
 use hmac::{KeyInit, Mac};
 use towpath_config::signature::Algorithm;
 
-/// The HMAC of these pieces, one behind the other.
+/// The HMAC of the concatenated pieces.
 pub fn mac(algorithm: Algorithm, key: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
     match algorithm {
         Algorithm::Sha1 => of::<hmac::Hmac<sha1::Sha1>>(key, pieces),

@@ -1,4 +1,4 @@
-//! Operators' notes: what proves that an operator left them, and nobody else who may send to the queue.
+//! Authentication of operators' notes: proof that an operator left them, and not just anyone who can send to the queue.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use towpath_types::dead_letter::{DeadLetter, Stored};
 use towpath_types::message::{Note, Origin, origin_of, webhook};
 use towpath_types::queue::{Attributes, GroupId, MessageId, Received};
 
-/// The keys of the MACs on notes: the first one makes them, each of them checks them. Without a key no note is trusted.
+/// The MAC keys for notes: the first one signs, all of them verify. Without a key no note is trusted.
 #[derive(Clone, Debug, Default)]
 pub struct NoteKeys(Vec<Secret>);
 
 /// What a MAC covers. A note belongs to one event of one group and route, and to the body that the operator saw.
 #[derive(Serialize)]
 struct Covered<'a> {
-    /// So that no MAC for anything else under the same key fits.
+    /// Domain separation: a MAC made for another purpose with the same key never matches.
     purpose: &'static str,
     id: &'a MessageId,
     sent_at: u64,
@@ -30,37 +30,36 @@ struct Covered<'a> {
 }
 
 impl NoteKeys {
-    /// These keys, the newest first.
+    /// Newest first.
     pub fn new(keys: Vec<Secret>) -> NoteKeys {
         NoteKeys(keys)
     }
 
-    /// The secrets of these names, or what is wrong with one.
+    /// The secrets of these names, or the problem with one of them.
     pub fn of(names: &[String], secrets: &Secrets) -> Result<NoteKeys, String> {
         let key = |name: &String| secrets.get(name, Form::Key).map_err(|(problem, hint)| format!("{problem}: {hint}"));
         names.iter().map(key).collect::<Result<_, _>>().map(NoteKeys)
     }
 
-    /// These keys, and behind them one more.
+    /// Adds a key as the last one.
     #[must_use]
     pub fn and(mut self, key: Secret) -> NoteKeys {
         self.0.push(key);
         self
     }
 
-    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The MAC for the notes of this origin on a message of this group and route with this body. None without a key.
+    /// The MAC over this origin's notes, for a message of this group and route with this body. `None` without a key.
     pub fn seal(&self, origin: &Origin, group: &GroupId, route: &str, body: &[u8]) -> Option<String> {
         let key = self.0.first()?.expose();
         Some(hex::encode(mac(&key, origin, group, route, body)))
     }
 
-    /// Whether one of the keys made the MAC of the notes that a message carries, for this route and this body. Keys that were
-    /// rotated meanwhile are refreshed, until `deadline`.
+    /// Whether one of the keys made the MAC over the notes of a message, for this route and body. Refreshes rotated
+    /// keys, until `deadline`.
     pub async fn vouch_for(&self, received: &Received, route: &str, body: &[u8], deadline: Instant) -> bool {
         let Some(origin) = origin_of(&received.attributes).filter(|origin| !origin.notes.is_empty()) else {
             return false;
@@ -88,20 +87,19 @@ impl NoteKeys {
     }
 }
 
-/// What an edit vouches for its note with.
+/// What authenticates the note of an edit.
 #[derive(Clone, Copy, Debug)]
 pub struct Seal<'a> {
-    /// The keys.
     pub keys: &'a NoteKeys,
-    /// The group that the letter has after the edit.
+    /// The group of the letter after the edit.
     pub group: &'a GroupId,
     /// The path of its route.
     pub route: &'a str,
 }
 
 impl Seal<'_> {
-    /// Body and attributes of a letter with another webhook body and a note that stays on the message. Notes that it carries
-    /// already stay if the keys vouch for them: the new MAC must not vouch for what somebody else wrote.
+    /// Body and attributes of a letter with a new webhook body and a note that stays on the message. Earlier notes are
+    /// kept only if the keys authenticate them: the new MAC must not vouch for what somebody else wrote.
     pub fn edit(&self, letter: &DeadLetter, stored: &Stored<'_>, body: Vec<u8>, note: Note) -> (String, Attributes) {
         let before = webhook(stored.body, stored.attributes).unwrap_or_default();
         let vouched = |origin: &Origin| self.keys.vouch(origin, stored.group, self.route, &before.body);
@@ -147,7 +145,7 @@ mod tests {
         Origin { id: "m-1".into(), sent_at: Timestamp(1), notes: vec![note], mac }
     }
 
-    /// A store in which the key is rotated after the first look.
+    /// A store in which the key is rotated after the first fetch.
     struct Rotated(AtomicBool);
 
     #[async_trait]
@@ -158,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_that_was_rotated_is_refreshed_before_a_note_is_refused() {
+    async fn a_rotated_key_is_refreshed_before_a_note_is_rejected() {
         let names = ["notes".to_owned()];
         let secrets = Secrets::from_store(Arc::new(Rotated(AtomicBool::new(false))), names.clone()).await;
         let keys = NoteKeys::of(&names, &secrets).expect("a key");
@@ -183,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mac_fits_its_own_event_group_route_body_and_notes_and_no_other() {
+    fn a_mac_matches_only_its_own_event_group_route_body_and_notes() {
         let keys = NoteKeys::new(vec![Secret::new("new"), Secret::new("old")]);
         let old = NoteKeys::new(vec![Secret::new("old")]);
         let group = GroupId::from("g");

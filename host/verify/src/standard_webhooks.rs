@@ -1,4 +1,4 @@
-//! Standard Webhooks: `webhook-id`, `webhook-timestamp` and `webhook-signature`; Svix's own names of them too.
+//! Standard Webhooks: `webhook-id`, `webhook-timestamp` and `webhook-signature`, also under Svix's names.
 //!
 //! Source: `https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md`.
 
@@ -31,7 +31,7 @@ pub(super) fn check(
     let pieces: [&[u8]; 5] = [id, b".", stamp, b".", evidence.body];
     let (mut matches, mut usable, mut problem) = (false, false, None);
     for secret in secrets {
-        // While secrets are rotated, one that is malformed must not refuse what another proves.
+        // During rotation a malformed secret must not fail a webhook that another one proves.
         match WebhookKey::read(secret) {
             Ok(key) => {
                 usable = true;
@@ -62,12 +62,12 @@ impl Signatures {
             let (version, digest) = match (text.strip_prefix(b"v1,"), text.strip_prefix(b"v1a,")) {
                 (Some(digest), _) => (Version::Symmetric, digest),
                 (_, Some(digest)) => (Version::Asymmetric, digest),
-                // Other versions may stand beside these.
+                // Signatures of other versions may be listed too.
                 (None, None) => return None,
             };
             Some((version, Encoding::Base64.decode(digest)?))
         };
-        // An elliptic curve is dear, and nobody rotates this many keys at a time.
+        // Elliptic-curve checks are expensive, and nobody rotates this many keys at once.
         Signatures(value.split(|byte| *byte == b' ').filter_map(one).take(16).collect())
     }
 

@@ -30,8 +30,8 @@ impl Case {
 
 const SLACK_BODY: &str = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
 
-/// One webhook of every scheme that passes. Where the provider publishes a vector it is that one; the others were made
-/// with Python's `hmac` and `cryptography`.
+/// One valid webhook per scheme. Where the provider publishes a test vector it is that one; the others were made with
+/// Python's `hmac` and `cryptography`.
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn cases() -> Vec<Case> {
     let standard_webhooks = || Scheme::StandardWebhooks(StandardWebhooks { tolerance: TOLERANCE });
@@ -44,7 +44,7 @@ fn cases() -> Vec<Case> {
     };
     vec![
         Case {
-            // Its documentation, "Testing the webhook payload validation".
+            // GitHub's documentation, "Testing the webhook payload validation".
             name: "github",
             scheme: Scheme::github(),
             secrets: &["It's a Secret to Everybody"],
@@ -56,7 +56,7 @@ fn cases() -> Vec<Case> {
             arrived: 0,
         },
         Case {
-            // Its documentation, "Verifying requests from Slack".
+            // Slack's documentation, "Verifying requests from Slack".
             name: "slack",
             scheme: Scheme::slack(TOLERANCE),
             secrets: &["8f742231b10e8888abcd99yyyzzz85a5"],
@@ -68,7 +68,7 @@ fn cases() -> Vec<Case> {
             arrived: 1_531_420_618,
         },
         Case {
-            // The vector of Standard Webhooks' own libraries.
+            // The test vector of the Standard Webhooks libraries.
             name: "standard-webhooks",
             scheme: standard_webhooks(),
             secrets: &["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
@@ -175,7 +175,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn every_scheme_lets_its_own_webhook_pass() {
+fn every_scheme_accepts_its_own_webhook() {
     for case in cases() {
         assert_eq!(case.check(), Ok(()), "{}", case.name);
     }
@@ -200,13 +200,13 @@ fn nothing_that_is_signed_passes_with_another_body() {
 }
 
 #[test]
-fn every_header_is_needed_and_must_be_what_it_should() {
+fn every_header_is_required_and_must_be_well_formed() {
     for case in cases() {
         for (index, (name, value)) in case.headers.iter().enumerate() {
             let mut headers = case.headers.to_vec();
             headers.remove(index);
             let checked = case.check_with(&headers, case.body, case.arrived * 1000);
-            // Without Svix's id the other headers of that family are not looked at.
+            // Without Svix's id the other Svix headers are ignored.
             assert!(matches!(checked, Err(Unverified::Missing(_))), "{} without {name}: {checked:?}", case.name);
             let broken = ["", "x", &value[..value.len() / 2], &value.replace(['1', 'Q', 'm', 'w'], "b")];
             for broken in broken {
@@ -221,7 +221,7 @@ fn every_header_is_needed_and_must_be_what_it_should() {
 }
 
 #[test]
-fn a_signature_is_good_for_five_minutes_around_its_time() {
+fn a_signature_is_valid_for_five_minutes_around_its_time() {
     let timed = ["slack", "standard-webhooks", "stripe", "hubspot"];
     for case in cases() {
         let is_timed = timed.iter().any(|name| case.name.starts_with(name));
@@ -235,7 +235,7 @@ fn a_signature_is_good_for_five_minutes_around_its_time() {
 }
 
 #[test]
-fn a_timestamp_that_was_changed_is_no_signature_any_more() {
+fn a_changed_timestamp_invalidates_the_signature() {
     let later = [("t=1492774577", "t=1492774578"), ("1531420618", "1531420619"), ("1614265330", "1614265331")];
     for case in cases() {
         let changed = |value: &str| later.iter().fold(value.to_owned(), |value, (from, to)| value.replace(from, to));
@@ -249,10 +249,10 @@ fn a_timestamp_that_was_changed_is_no_signature_any_more() {
 }
 
 #[test]
-fn a_secret_of_the_wrong_form_is_told() {
+fn a_secret_of_the_wrong_form_is_reported() {
     for (secret, says) in [
-        ("no base64!", "it is not base64 behind whsec_"),
-        ("whpk_AAAA", "it is not a public key of 32 bytes in base64 behind whpk_"),
+        ("no base64!", "it is not base64 after whsec_"),
+        ("whpk_AAAA", "it is not a public key of 32 bytes in base64 after whpk_"),
     ] {
         let case = cases().remove(2);
         let secrets = vec![Secret::new(secret)];
@@ -265,7 +265,7 @@ fn a_secret_of_the_wrong_form_is_told() {
 }
 
 #[test]
-fn one_malformed_secret_of_two_does_not_refuse_what_the_other_proves() {
+fn a_malformed_secret_does_not_fail_what_another_one_proves() {
     for case in cases() {
         for malformed in ["", "whsec_!", "whpk_AAAA", "to\nken", "\u{0}"] {
             let good = case.secrets.iter().map(|secret| Secret::new(*secret));
@@ -284,7 +284,7 @@ fn one_malformed_secret_of_two_does_not_refuse_what_the_other_proves() {
 }
 
 #[test]
-fn a_malformed_secret_beside_a_wrong_one_is_no_excuse_for_a_wrong_signature() {
+fn a_wrong_signature_fails_even_if_another_secret_is_malformed() {
     let case = cases().remove(2);
     let secrets = vec![Secret::new("whsec_!"), Secret::new("whsec_d3JvbmcgYnV0IHdlbGwgZm9ybWVkIHNlY3JldA==")];
     let verification = Verification { scheme: case.scheme, secrets, names: Vec::new(), at_ingest: false };

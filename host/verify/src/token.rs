@@ -1,4 +1,4 @@
-//! A secret that the sender sends along. It proves nothing of the body: prefer a signature.
+//! A shared secret that the sender sends along. It proves nothing about the body: prefer a signature.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub(super) fn check(token: &Token, evidence: Evidence<'_>, secrets: &[Arc<str>])
     if matches { Ok(()) } else { Err(Unverified::Mismatch(header.to_owned())) }
 }
 
-/// What stands behind the name of an authentication scheme, which may be in either case.
+/// The credentials after the name of an authentication scheme, which is case-insensitive.
 fn scheme<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (begin, rest) = value.split_at_checked(name.len())?;
     begin.eq_ignore_ascii_case(name).then(|| rest.trim_ascii())

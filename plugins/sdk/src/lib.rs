@@ -40,6 +40,7 @@
 //!
 //! towpath_plugin::export!(Crm);
 //! ```
+#![deny(missing_docs)]
 
 /// The generated side of the contract; [`export!`] uses it.
 #[doc(hidden)]

@@ -182,7 +182,7 @@ fn wrong_input_of_authors_says_what_to_do() {
         (&["plugin", "test", "empty"], 2, "empty is no plugin: it has no sources"),
         (&["plugin", "inspect", "empty"], 2, "empty is no plugin: it has no sources"),
         (&["plugin", "test", "text"], 3, "not a WebAssembly component"),
-        (&["plugin", "check", "world"], 3, "is no Towpath plugin (it exports nothing)"),
+        (&["plugin", "check", "world"], 3, "is not a Towpath plugin (it exports nothing)"),
         (&["plugin", "test", "plugins/crm"], 2, "unknown field `pth`"),
         (&["plugin", "run", "plugins/crm"], 2, "--event <FILE>"),
         (&["plugin", "run", "plugins/crm", "--body", "towpath.toml", "--header", "x"], 2, "write NAME:VALUE"),

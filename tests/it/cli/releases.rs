@@ -73,7 +73,7 @@ fn a_plugin_is_published_listed_rolled_back_pinned_and_promoted() {
     assert_eq!(json(at, &["plugin", "rollback", "guest"])["current"]["version"], one.as_str());
     let again = towpath(at, &["plugin", "rollback", "guest"]);
     assert_eq!(again.status.code(), Some(1), "there is nothing before it");
-    assert!(err(&again).contains("nothing is remembered that current of guest was at before"), "{}", err(&again));
+    assert!(err(&again).contains("no version of current of guest before"), "{}", err(&again));
     // The version that it was rolled back from is one that was current, and can be so again.
     assert_eq!(json(at, &["plugin", "rollback", "guest", "--to", &two])["current"]["version"], two.as_str());
     assert_eq!(json(at, &["plugin", "rollback", "guest", "--to", &two])["current"]["version"], two.as_str());
@@ -144,7 +144,7 @@ fn signatures_are_made_where_the_config_wants_them() {
     assert!(err(&unsigned).contains("give --key FILE"), "{}", err(&unsigned));
     json(at, &["plugin", "keygen", "other.key"]);
     let foreign = towpath(at, &["plugin", "publish", "guest", "--key", "other.key"]);
-    assert!(err(&foreign).contains("hosts would refuse them"), "{}", err(&foreign));
+    assert!(err(&foreign).contains("hosts would reject them"), "{}", err(&foreign));
     let one = publish(at, &["--key", "release.key"]);
     assert_eq!(towpath(at, &["config", "check"]).status.code(), Some(0));
     write(at, "/two");
@@ -155,7 +155,7 @@ fn signatures_are_made_where_the_config_wants_them() {
         assert_eq!(done.status.code(), Some(2), "{command:?}: {}", out(&done));
         assert!(err(&done).contains("give --key FILE, or set"), "{command:?}: {}", err(&done));
         let foreign = towpath(at, &[&["plugin"], command, &["guest", "--key", "other.key"]].concat());
-        assert!(err(&foreign).contains("hosts would refuse them"), "{command:?}: {}", err(&foreign));
+        assert!(err(&foreign).contains("hosts would reject them"), "{command:?}: {}", err(&foreign));
     }
     assert_eq!(current(at), one);
     json(at, &["plugin", "promote", "guest", "--key", "release.key"]);

@@ -136,7 +136,7 @@ async fn a_signed_pointer_is_moved_by_nobody_without_the_key() {
     no_key(of_hosts(&rig, &key.public()).look("crm", "new").await.map(drop));
     assert_eq!(std::fs::read(pointer_file(&rig, "crm", "current")).unwrap(), before);
     let other = of_hosts(&rig, &key.public()).signing(SigningKey::generate().unwrap().0).err().unwrap();
-    assert!(other.to_string().contains("hosts would refuse them"), "{other}");
+    assert!(other.to_string().contains("hosts would reject them"), "{other}");
     let signing = registry.clone().signing(key.clone()).unwrap();
     assert_eq!(signing.roll_back("crm", "current", None, made).await.unwrap().current, one);
     assert_eq!(resolved(&of_hosts(&rig, &key.public()), 0).await.unwrap(), one);

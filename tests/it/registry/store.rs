@@ -155,7 +155,7 @@ async fn no_manifest_that_somebody_else_wrote_is_signed() {
         // Without a key nobody can tell whose it is.
         let refused = registry(&folder).store(built("crm", Guest::reject("one")), "b", Timestamp(2)).await;
         let refused = refused.expect_err(what).to_string();
-        assert!(refused.contains("another manifest") && refused.contains("publish again"), "{what}: {refused}");
+        assert!(refused.contains("a manifest that differs") && refused.contains("publish again"), "{what}: {refused}");
         assert_eq!(std::fs::read(&file).unwrap(), planted, "{what}");
         // With one, what it did not sign is replaced.
         let (stored, chosen) = signing.store(built("crm", Guest::reject("one")), "b", Timestamp(2)).await.expect(what);

@@ -1,4 +1,4 @@
-//! What only shows when tables are held against each other.
+//! Checks across tables.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,25 +11,25 @@ use crate::target::{Http, Target};
 
 impl Checker<'_> {
     pub(super) fn agreement(&mut self, config: &Config) {
-        // A max_age that is a mistake itself says nothing about the targets.
+        // An invalid max_age says nothing about the targets.
         let ages = config.routes.iter().map(|route| route.max_age);
         let longest = ages.filter(|max_age| *max_age >= SHORTEST_MAX_AGE).max();
         for (name, target) in &config.targets {
             if target.http().is_some_and(|http| is_reached_at(config.ingest.listen, &http.url))
                 && config.queue.url.is_none()
             {
-                let hint = "its messages would come in again, for ever: the target is another server";
-                self.wrong(format!("target.{name}.url"), "is where ingest listens", hint);
+                let hint = "messages would loop forever: the target must be another server";
+                self.wrong(format!("target.{name}.url"), "is the address that ingest listens on", hint);
             }
             if longest.is_some_and(|longest| target.backoff.base >= longest) {
-                let hint = "nothing would be tried twice: make base shorter, or max_age longer";
+                let hint = "nothing would ever be retried: make base shorter, or max_age longer";
                 let problem = "is not shorter than the max_age of any route";
                 self.wrong(format!("target.{name}.retry.base"), problem, hint);
             }
         }
     }
 
-    /// What does no harm and is hardly meant.
+    /// Configs that do no harm but are probably not intended.
     pub(super) fn warnings(&self, config: &Config) -> Vec<Mistake> {
         let warning = |at: String, problem: &str, hint: &str| Mistake {
             at,
@@ -40,46 +40,46 @@ impl Checker<'_> {
         let mut warnings = Vec::new();
         if config.routes.iter().next().is_none() && self.found.is_sound("route") {
             let hint = "add [[route]] with path, group and plugin";
-            warnings.push(warning("route".to_owned(), "there is none: no webhook is accepted", hint));
+            warnings.push(warning("route".to_owned(), "there is no route: all webhooks are rejected with 404", hint));
         }
         let used = |name: &str| {
             let by = |route: &crate::route::Route| route.plugin == name || route.rollout.plugins().any(|p| p == name);
             config.routes.iter().any(|route| by(route)) || name.contains('@')
         };
         for name in config.plugins.keys().filter(|name| !used(name) && self.found.is_sound("route")) {
-            warnings.push(warning(format!("plugin.{name}"), "no route uses it", "it is loaded all the same"));
+            warnings.push(warning(format!("plugin.{name}"), "no route uses it", "it is loaded nevertheless"));
         }
         for (name, plugin) in &config.plugins {
             let taken = |secret: &str| https(config).any(|http| http.plugin_secrets.contains(secret));
             for secret in plugin.secrets.keys().filter(|secret| !taken(secret) && self.found.is_sound("target")) {
-                let problem = format!("no target takes the secret {secret:?} from plugins");
-                let hint = "add it to plugin_secrets of the target that it is for";
+                let problem = format!("no target accepts the secret {secret:?} from plugins");
+                let hint = "add it to plugin_secrets of its target";
                 warnings.push(warning(format!("plugin.{name}.secrets"), &problem, hint));
             }
         }
         for (index, route) in config.routes.iter().enumerate() {
             let Some(verification) = &route.verify else { continue };
             if !verification.at_ingest && route.dedup.is_some() {
-                let hint = "leave at out to verify at the front door, where a repeat is seen by its key";
-                let problem = "verified in the pipeline only: a repeat that is signed anew is stored again, for a key that is not \
-                    proven yet must not take the place of one that is";
+                let hint = "leave at out to verify at the front door, where a repeat is recognised by its key";
+                let problem = "verified only in the pipeline: a repeat with a new signature is stored again, because an unverified \
+                    key must not take the place of a verified one";
                 warnings.push(warning(format!("route[{index}].verify.at"), problem, hint));
             }
             for (key, name) in route.unsigned_headers() {
-                let problem =
-                    format!("the header {name:?} is not signed: a webhook that is sent again can have another one");
-                let hint = "take a value of the body, or a header that the signature covers";
+                let problem = format!("the header {name:?} is not signed: a replayed webhook can change it");
+                let hint = "use a value in the body, or a header that the signature covers";
                 warnings.push(warning(format!("route[{index}].{key}"), &problem, hint));
             }
         }
         for (name, _) in config.targets.iter().filter(|(_, target)| sends_secrets_in_clear(target)) {
-            let hint = "anybody on the way reads them: make the URL https";
-            warnings.push(warning(format!("target.{name}.url"), "secrets are sent over http", hint));
+            let hint = "anybody on the network can read them: make the URL https";
+            warnings.push(warning(format!("target.{name}.url"), "secrets are sent over plain http", hint));
         }
         for (name, at) in &self.weak {
-            let problem =
-                format!("the secret {name:?} looks short or predictable: it seems to have fewer than 128 bits");
-            let hint = "if it is yours to choose, take a random one, as `openssl rand -hex 32` makes it";
+            let problem = format!(
+                "the secret {name:?} looks short or predictable: it seems to have less than 128 bits of entropy"
+            );
+            let hint = "if you can choose it, generate a random one with `openssl rand -hex 32`";
             warnings.push(warning(at.clone(), &problem, hint));
         }
         warnings
@@ -94,7 +94,7 @@ fn sends_secrets_in_clear(target: &Target) -> bool {
     target.http().is_some_and(|http| http.url.scheme() == "http" && !http.reach.allow_private && !http.auth.is_empty())
 }
 
-/// Whether a request to this URL comes to a server that listens here on this machine.
+/// Whether a request to this URL reaches a server that listens here on this machine.
 fn is_reached_at(listen: SocketAddr, url: &Url) -> bool {
     let address = match url.host() {
         Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ones_own_address_is_known_however_it_is_written() {
+    fn ones_own_address_is_recognised_in_every_spelling() {
         let reached = |listen: &str, url: &str| is_reached_at(listen.parse().unwrap(), &url.parse().unwrap());
         for url in ["http://127.0.0.1:8080/x", "http://localhost:8080", "http://[::1]:8080", "http://0.0.0.0:8080"] {
             assert!(reached("127.0.0.1:8080", url) && reached("0.0.0.0:8080", url), "{url}");

@@ -13,7 +13,7 @@ use crate::signature::{Algorithm, Encoding, Signed};
 use crate::target::{Auth, ClientCredentials, Reach, SigV4, Signing};
 
 impl Checker<'_> {
-    /// The schemes that are put on a request, and how the target is reached with the certificate that it is shown.
+    /// The schemes of a target, and its `reach`, with a client certificate if one of them is mtls.
     pub(super) fn auths(&mut self, at: &str, auths: Option<Value>, mut reach: Reach) -> (Vec<Auth>, Reach) {
         let auths = match auths {
             None => Vec::new(),
@@ -27,7 +27,7 @@ impl Checker<'_> {
             let Some(auth) = read_scheme(auth, &at, &mut self.found) else { continue };
             if let shape::Auth::Mtls { secret } = auth {
                 if reach.identity.is_some() {
-                    self.wrong(&at, "another mtls is there already", "a connection shows one certificate");
+                    self.wrong(&at, "mtls is given twice", "a connection presents only one certificate");
                 }
                 reach.identity = self.secret(format!("{at}.secret"), &secret, Form::Identity);
                 continue;
@@ -35,8 +35,9 @@ impl Checker<'_> {
             let Some(scheme) = self.auth(&at, auth, &reach) else { continue };
             let taken = schemes.iter().flat_map(Auth::headers).find(|name| scheme.headers().contains(name));
             if let Some(name) = taken {
-                let hint = "schemes go together if each sets headers of its own, such as bearer and standard-webhooks";
-                self.wrong(at, format!("the header {:?} is set by another scheme already", name.as_str()), hint);
+                let hint =
+                    "schemes can be combined if they set different headers, such as bearer and standard-webhooks";
+                self.wrong(at, format!("the header {:?} is already set by another scheme", name.as_str()), hint);
             }
             schemes.push(scheme);
         }
@@ -58,7 +59,7 @@ impl Checker<'_> {
             shape::Auth::Hmac { header, prefix, algorithm, encoding, signed, secret } => {
                 let secrets = self.secrets(&secret_at, &secret.indexed(), Form::Key);
                 if HeaderValue::from_str(&prefix).is_err() {
-                    self.wrong(format!("{at}.prefix"), format!("{prefix:?} cannot stand in a header"), "");
+                    self.wrong(format!("{at}.prefix"), format!("{prefix:?} is not allowed in a header"), "");
                 }
                 let header = self.http_header(&format!("{at}.header"), &header)?;
                 let template = signed.unwrap_or_else(|| "{timestamp}.{body}".to_owned());
@@ -99,7 +100,7 @@ impl Checker<'_> {
                     max_age: target.max_age,
                 };
                 if client_id.is_empty() || client_id.contains(char::is_control) {
-                    self.wrong(format!("{at}.client_id"), format!("{client_id:?} cannot be a client's id"), "");
+                    self.wrong(format!("{at}.client_id"), format!("{client_id:?} is not a valid client id"), "");
                 }
                 let token_url = self.token_url(&format!("{at}.token_url"), &token_url, reach.allow_private)?;
                 let secret = secret?;
@@ -112,7 +113,7 @@ impl Checker<'_> {
                     |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
                 if !plain(&service) || !plain(&region) {
                     let hint = "service = \"execute-api\", region = \"eu-west-1\", for example";
-                    self.wrong(at, "a signature names a service and a region", hint);
+                    self.wrong(at, "a signature needs a service and a region", hint);
                 }
                 Some(Auth::SigV4(SigV4 { service, region }))
             }
@@ -120,12 +121,12 @@ impl Checker<'_> {
         }
     }
 
-    /// A header that a scheme may set.
+    /// Checks a header that a scheme sets.
     fn http_header(&mut self, at: &str, name: &str) -> Option<HeaderName> {
         let name = HeaderName::try_from(self.header_name(at, name)?).ok()?;
         if is_forbidden(&name) {
-            let hint = "it belongs to the connection, or the host sets it itself: name another one";
-            self.wrong(at, format!("the header {:?} cannot hold a proof", name.as_str()), hint);
+            let hint = "it belongs to the connection, or the host sets it itself: use another header";
+            self.wrong(at, format!("the header {:?} cannot be used for authentication", name.as_str()), hint);
         }
         Some(name)
     }
@@ -134,10 +135,10 @@ impl Checker<'_> {
         let url = self.url(at, text)?;
         if !allow_private && network::is_private_host(&url) {
             let problem = format!("{text:?} is a private or local address");
-            self.wrong(at, problem, "if that is meant, set allow_private = true beside it, or for the target");
+            self.wrong(at, problem, "if that is intended, set allow_private = true next to it, or on the target");
         }
         if url.scheme() != "https" && !allow_private {
-            self.wrong(at, format!("{text:?} is not https: the client's secret would be readable on the way"), "");
+            self.wrong(at, format!("{text:?} is not https: the client's secret would be readable on the network"), "");
         }
         Some(url)
     }

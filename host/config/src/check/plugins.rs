@@ -1,4 +1,4 @@
-//! `[plugin.NAME]`, and the candidates that routes name.
+//! `[plugin.NAME]`, and the candidates that routes refer to.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::plugin::{Code, Limits, Settings};
 use crate::registry::{CURRENT, Reference, is_name};
 use crate::route::Route;
 
-/// From one page of WebAssembly's memory to all that it can address.
+/// From one page of WebAssembly memory to the whole address space.
 const MEMORY: std::ops::RangeInclusive<usize> = 64 * 1024..=4 * 1024 * 1024 * 1024;
 
 impl Checker<'_> {
@@ -23,7 +23,7 @@ impl Checker<'_> {
         let at = format!("plugin.{name}");
         if !is_name(&name) {
             let hint = "1–100 letters, digits, -, _, . and +; NAME@VERSION is for routes: shadow, canary";
-            self.wrong(&at, format!("{name:?} cannot be the name of a plugin"), hint);
+            self.wrong(&at, format!("{name:?} is not a valid plugin name"), hint);
         }
         if let Some(digest) = &plugin.sha256
             && (digest.len() != 64 || hex::decode(digest).is_err())
@@ -32,8 +32,8 @@ impl Checker<'_> {
         }
         let is_signed = registry.is_some_and(|registry| registry.public_key.is_some());
         if plugin.min_sequence.is_some() && (plugin.path.is_some() || !is_signed) {
-            let hint = "it is for plugins of a registry with public_key; leave it out";
-            self.wrong(format!("{at}.min_sequence"), "there is no signed pointer", hint);
+            let hint = "it applies only to plugins from a registry with public_key: leave it out";
+            self.wrong(format!("{at}.min_sequence"), "this plugin has no signed pointer", hint);
         }
         let defaults = Limits::default();
         let limits = Limits {
@@ -73,11 +73,11 @@ impl Checker<'_> {
         match (path, version) {
             (Some(path), None) => return Code::Path(self.folder.join(path)),
             (Some(_), Some(_)) => {
-                let hint = "a path is one build; leave it out to take the plugin from the registry";
-                self.wrong(format!("{at}.version"), "there is a path too", hint);
+                let hint = "a path is a single build: leave path out to use the registry";
+                self.wrong(format!("{at}.version"), "conflicts with path", hint);
             }
             (None, _) if !has_registry => {
-                let hint = "give the folder of the plugin, or a registry: [registry] url = \"s3://bucket/plugins\"";
+                let hint = "give the plugin's folder, or a registry: [registry] url = \"s3://bucket/plugins\"";
                 self.wrong(format!("{at}.path"), "missing", hint);
             }
             (None, version) => {
@@ -86,13 +86,13 @@ impl Checker<'_> {
                     return Code::Registry(Reference::new(name, tag));
                 }
                 let hint = "letters, digits, -, _, . and +; `towpath plugin versions` lists the versions";
-                self.wrong(format!("{at}.version"), format!("{name}@{tag} can be in no registry"), hint);
+                self.wrong(format!("{at}.version"), format!("{name}@{tag} is not a valid name in a registry"), hint);
             }
         }
         Code::Path(PathBuf::new())
     }
 
-    /// Adds what routes name as `NAME@VERSION`: the plugin of that name with another build.
+    /// Adds the candidates that routes name as `NAME@VERSION`: the plugin of that name with another build.
     pub(super) fn candidates(
         &mut self,
         mut plugins: BTreeMap<String, Settings>,
@@ -104,7 +104,7 @@ impl Checker<'_> {
                 let Some((name, tag)) = full.split_once('@') else { continue };
                 if !has_registry {
                     let hint = "[registry] url = \"s3://bucket/plugins\", for example";
-                    self.wrong(format!("plugin.{full}"), "is in a registry, and the config has none", hint);
+                    self.wrong(format!("plugin.{full}"), "comes from a registry, but the config has none", hint);
                 }
                 let Some(base) = plugins.get(name) else { continue };
                 let code = Code::Registry(Reference::new(name, tag));

@@ -1,19 +1,18 @@
-//! URLs of queues: which are ones, and which two are one queue.
+//! Queue URLs: which are valid, and which two mean the same queue.
 
 use url::{Host, Url};
 
-/// The URL of a queue, as far as it tells which queue that is.
+/// The parts of a queue URL that identify the queue.
 pub(super) struct QueueUrl {
     server: Server,
-    /// The account, where there is one.
+    /// The account, if the URL has one.
     account: Option<String>,
     name: String,
 }
 
-/// Who has the queue.
 #[derive(PartialEq, Eq)]
 enum Server {
-    /// SQS in this region, under whichever of its names.
+    /// SQS in this region, under any of its names.
     Aws(String),
     /// This machine, on this port.
     Loopback(Option<u16>),
@@ -22,7 +21,7 @@ enum Server {
 }
 
 impl QueueUrl {
-    /// Reads a URL; fails with what is wrong with it.
+    /// Parses a URL; the error says what is wrong.
     pub(super) fn read(text: &str) -> Result<QueueUrl, String> {
         if text.starts_with("arn:") {
             return Err(format!("{text:?} is an ARN, not a URL"));
@@ -31,11 +30,11 @@ impl QueueUrl {
         let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
         match QueueUrl::of_url(&url) {
             Some(queue) if plain && matches!(url.scheme(), "http" | "https") => Ok(queue),
-            _ => Err(format!("{text:?} is not the URL of a queue")),
+            _ => Err(format!("{text:?} is not a queue URL")),
         }
     }
 
-    /// Whether two texts, URLs or ARNs, mean the same queue.
+    /// Whether two URLs or ARNs mean the same queue.
     pub(super) fn same(one: &str, other: &str) -> bool {
         let read = |text: &str| QueueUrl::of_arn(text).or_else(|| QueueUrl::of_url(&text.parse().ok()?));
         match (read(one), read(other)) {
@@ -75,8 +74,8 @@ impl QueueUrl {
     }
 }
 
-/// The region in a name of SQS: `sqs.REGION.amazonaws.com`, `REGION.queue.amazonaws.com`, those of FIPS, of both
-/// protocols, of private links and of China.
+/// The region in a host name of SQS: `sqs.REGION.amazonaws.com`, `REGION.queue.amazonaws.com`, and those for FIPS, dual
+/// stack, private links and China.
 /// Source: "Amazon Simple Queue Service endpoints and quotas" in the AWS General Reference.
 fn aws_region(host: &str) -> Option<String> {
     let inside =
@@ -85,7 +84,7 @@ fn aws_region(host: &str) -> Option<String> {
     if !inside.split('.').any(of_sqs) {
         return None;
     }
-    // `queue.amazonaws.com` is the first region's old name.
+    // `queue.amazonaws.com` is the old name of us-east-1.
     let region =
         inside.split('.').find(|label| label.ends_with(|c: char| c.is_ascii_digit()) && !label.starts_with("vpce"));
     Some(region.unwrap_or("us-east-1").to_owned())
@@ -129,14 +128,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_of_a_queue_says_why() {
+    fn an_invalid_queue_url_says_why() {
         for (text, says) in [
             ("arn:aws:sqs:eu-west-1:1:a.fifo", "is an ARN"),
             ("events.fifo", "is not a URL"),
-            ("https://sqs.eu-west-1.amazonaws.com", "is not the URL of a queue"),
-            ("https://sqs.eu-west-1.amazonaws.com/1/a.fifo?x=1", "is not the URL of a queue"),
-            ("ftp://host/1/a.fifo", "is not the URL of a queue"),
-            ("https:///a.fifo/", "is not the URL of a queue"),
+            ("https://sqs.eu-west-1.amazonaws.com", "is not a queue URL"),
+            ("https://sqs.eu-west-1.amazonaws.com/1/a.fifo?x=1", "is not a queue URL"),
+            ("ftp://host/1/a.fifo", "is not a queue URL"),
+            ("https:///a.fifo/", "is not a queue URL"),
         ] {
             let problem = QueueUrl::read(text).err();
             assert!(problem.as_ref().is_some_and(|problem| problem.contains(says)), "{text}: {problem:?}");

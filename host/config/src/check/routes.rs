@@ -9,7 +9,7 @@ use crate::registry::{CANDIDATE, Reference};
 use crate::route::{Canary, OnDeadLetter, Rollout, Route, Selector, Share, Template};
 use towpath_types::queue::MAX_RETENTION;
 
-/// What a host answers itself, whatever the routes.
+/// Paths that the host answers itself.
 const OWN: [&str; 3] = ["healthz", "readyz", "metrics"];
 
 /// The shortest `max_age` of a route.
@@ -27,13 +27,13 @@ impl Checker<'_> {
             let Some(route) = self.route(&format!("route[{index}]"), shape, queue) else { continue };
             if ingest.prefix.is_empty() && OWN.contains(&route.path.as_str()) {
                 let hint = "give the route another path, or ingest a prefix such as \"/hooks\"";
-                let problem = format!("without ingest.prefix /{} is the host's own", route.path);
+                let problem = format!("without ingest.prefix the host itself answers /{}", route.path);
                 self.wrong(format!("route[{index}].path"), problem, hint);
             }
             for (earlier, other) in &routes {
                 if route.path == other.path {
-                    let problem = format!("{:?} is the path of route[{earlier}] too", route.path);
-                    self.wrong(format!("route[{index}].path"), problem, "give every route a path of its own");
+                    let problem = format!("{:?} is also the path of route[{earlier}]", route.path);
+                    self.wrong(format!("route[{index}].path"), problem, "give every route its own path");
                 }
                 if route.group.overlaps(&other.group) {
                     let problem = format!(
@@ -41,7 +41,7 @@ impl Checker<'_> {
                         route.group.as_str(),
                         other.group.as_str()
                     );
-                    let hint = "start every template with a literal of its own, such as the route's name and a slash";
+                    let hint = "begin every template with a unique literal, such as the route's name and a slash";
                     self.wrong(format!("route[{index}].group"), problem, hint);
                 }
             }
@@ -55,7 +55,7 @@ impl Checker<'_> {
         if !is_path(&path) {
             self.wrong(
                 format!("{at}.path"),
-                format!("{:?} is no path", route.path),
+                format!("{:?} is not a path", route.path),
                 "use letters, digits, -, _, . and /",
             );
         }
@@ -63,7 +63,8 @@ impl Checker<'_> {
         let max_age = route.max_age.map_or(Duration::from_secs(3 * 24 * 3600), |span| span.0);
         let longest = MAX_RETENTION - Duration::from_secs(24 * 3600);
         if max_age < SHORTEST_MAX_AGE || max_age > longest {
-            let hint = "a queue forgets a message after 14 days at most: give up before that, to dead-letter it";
+            let hint =
+                "a queue deletes messages after at most 14 days: give up earlier, so that they are dead-lettered";
             self.wrong(format!("{at}.max_age"), "must be between 1m and 13d", hint);
         }
         let verify_at = format!("{at}.verify");
@@ -104,12 +105,13 @@ impl Checker<'_> {
             self.reference(format!("{at}.shadow"), "plugin", base);
             let well_formed = !shadow.contains('@') || shadow.parse::<Reference>().is_ok();
             if shadow == plugin {
-                let hint = format!("a plugin agrees with itself: shadow = \"{plugin}@{CANDIDATE}\", for example");
+                let hint =
+                    format!("a plugin always agrees with itself: shadow = \"{plugin}@{CANDIDATE}\", for example");
                 self.wrong(format!("{at}.shadow"), "is the route's own plugin", hint);
             }
             if !well_formed {
                 let hint = format!("shadow = \"{base}@{CANDIDATE}\", for example");
-                self.wrong(format!("{at}.shadow"), format!("{shadow:?} is no plugin and version"), hint);
+                self.wrong(format!("{at}.shadow"), format!("{shadow:?} is not a plugin with a version"), hint);
             }
             well_formed
         });

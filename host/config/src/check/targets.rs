@@ -19,11 +19,11 @@ impl Checker<'_> {
     pub(super) fn target(&mut self, name: String, target: shape::Target) -> Option<Target> {
         let at = format!("target.{name}");
         if name.is_empty() || name.contains(char::is_control) {
-            self.wrong(&at, format!("{name:?} cannot be the name of a target"), "plugins name it, and so do people");
+            self.wrong(&at, format!("{name:?} is not a valid target name"), "use printable characters");
         }
         let max_age = target.connection_max_age.map_or(Reach::default().max_age, |span| span.0);
         if max_age < Duration::from_secs(1) || max_age > Duration::from_secs(24 * 3600) {
-            let hint = "60s is the default: so long a name that has moved may still be called at its old address";
+            let hint = "60s is the default: after a DNS change the old address may be used for this long";
             self.wrong(format!("{at}.connection_max_age"), "must be between 1s and 24h", hint);
         }
         let ca = target.ca.and_then(|ca| self.ca(&format!("{at}.ca"), ca));
@@ -46,29 +46,29 @@ impl Checker<'_> {
         if backoff.base.is_zero() || backoff.cap < backoff.base {
             self.wrong(
                 format!("{at}.retry"),
-                "base must be positive and cap not smaller than base",
+                "base must be positive, and cap must not be smaller than base",
                 "base = \"2s\", cap = \"15m\"",
             );
         }
         let limits = self.limits(&at, target.concurrency, target.rate);
         let plugin_headers = self.plugin_headers(&format!("{at}.plugin_headers"), &target.plugin_headers);
         if backoff.cap > MAX_VISIBILITY {
-            let hint = "a queue hides a message for 12 hours at most: after that it is tried again in any case";
+            let hint = "a queue hides a message for at most 12 hours; then it is retried in any case";
             self.wrong(format!("{at}.retry.cap"), "must be at most 12h", hint);
         }
         let breaker = self.breaker(&at, target.breaker);
         let url = self.url(&format!("{at}.url"), &target.url)?;
         if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
-            let hint = "the plugin adds path and query; credentials go into auth";
-            self.wrong(format!("{at}.url"), "a base URL has no user, password, query or fragment", hint);
+            let hint = "the plugin adds path and query; put credentials into auth";
+            self.wrong(format!("{at}.url"), "a base URL must not have a user, password, query or fragment", hint);
         }
         if !target.allow_private && network::is_private_host(&url) {
             let problem = format!("{:?} is a private or local address", target.url);
-            self.wrong(format!("{at}.url"), problem, "if that is meant, set allow_private = true");
+            self.wrong(format!("{at}.url"), problem, "if that is intended, set allow_private = true");
         }
         if url.scheme() == "http" && (reach.ca.is_some() || reach.identity.is_some()) {
             let key = if reach.ca.is_some() { "ca" } else { "auth" };
-            let hint = "certificates are shown in TLS: make the URL https, or leave them out";
+            let hint = "certificates need TLS: make the URL https, or leave them out";
             self.wrong(format!("{at}.{key}"), "has no effect on an http URL", hint);
         }
         let plugin_secrets = target.plugin_secrets.into_iter().collect();
@@ -76,17 +76,17 @@ impl Checker<'_> {
         Some(Target { name, kind, timeout, retry_on, breaker_on, backoff, breaker, limits, hold: target.hold })
     }
 
-    /// Headers that plugins may set only where the target allows it.
+    /// Headers that plugins may set only with the target's permission.
     fn plugin_headers(&mut self, at: &str, names: &[String]) -> HashSet<HeaderName> {
         let mut headers = HashSet::new();
         for name in names {
             match HeaderName::try_from(name) {
                 Ok(header) if is_forbidden(&header) => {
-                    self.wrong(at, format!("{name:?} is set by the host and never by a plugin"), "remove it");
+                    self.wrong(at, format!("{name:?} is set only by the host, never by a plugin"), "remove it");
                 }
                 Ok(header) if steers(&header) => drop(headers.insert(header)),
-                Ok(_) => self.wrong(at, format!("{name:?} need not be listed: any plugin may set it"), "remove it"),
-                Err(_) => self.wrong(at, format!("{name:?} is no header name"), ""),
+                Ok(_) => self.wrong(at, format!("{name:?} is always allowed: any plugin may set it"), "remove it"),
+                Err(_) => self.wrong(at, format!("{name:?} is not a header name"), ""),
             }
         }
         headers
@@ -95,15 +95,15 @@ impl Checker<'_> {
     pub(super) fn url(&mut self, at: &str, text: &str) -> Option<url::Url> {
         match text.parse::<url::Url>() {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => return Some(url),
-            Ok(_) => self.wrong(at, format!("{text:?} is no http or https URL"), ""),
-            Err(error) => self.wrong(at, format!("{text:?} is no URL: {error}"), ""),
+            Ok(_) => self.wrong(at, format!("{text:?} is not an http or https URL"), ""),
+            Err(error) => self.wrong(at, format!("{text:?} is not a URL: {error}"), ""),
         }
         None
     }
 
-    /// The certificates as PEM: written in the config, or in a file beside it.
+    /// The CA certificates as PEM: inline, or in a file next to the config.
     pub(super) fn ca(&mut self, at: &str, ca: String) -> Option<String> {
-        let hint = "the certificate of the authority as PEM: its text, or the name of a file beside the config";
+        let hint = "the authority's certificate as PEM: the text itself, or the name of a file next to the config";
         let pem = match ca.trim_start().starts_with("-----BEGIN") {
             true => Ok(ca),
             false => {
@@ -114,7 +114,7 @@ impl Checker<'_> {
         };
         match pem {
             Ok(pem) if has_certificates(&pem) => return Some(pem),
-            Ok(_) => self.wrong(at, "holds no certificate", hint),
+            Ok(_) => self.wrong(at, "contains no certificate", hint),
             Err(problem) => self.wrong(at, problem, hint),
         }
         None
@@ -122,12 +122,11 @@ impl Checker<'_> {
 
     fn limits(&mut self, at: &str, concurrency: Option<usize>, rate: Option<f64>) -> Limits {
         if concurrency.is_some_and(|concurrency| !(1..=1000).contains(&concurrency)) {
-            let hint = "so many messages may be with it at the same time, in each host process; left out, as many as there are";
+            let hint = "the most concurrent messages per host process; unlimited if left out";
             self.wrong(format!("{at}.concurrency"), "must be between 1 and 1000", hint);
         }
         if rate.is_some_and(|rate| !(0.01..=100_000.0).contains(&rate)) {
-            let hint =
-                "so many requests a second, in each host process, such as 10 or 0.5; left out, as many as there are";
+            let hint = "requests per second and host process, such as 10 or 0.5; unlimited if left out";
             self.wrong(format!("{at}.rate"), "must be between 0.01 and 100000", hint);
         }
         Limits { concurrency, rate }
@@ -141,11 +140,11 @@ impl Checker<'_> {
             cap: breaker.cap.map_or(defaults.cap, |span| span.0),
         };
         if policy.base.is_zero() || policy.cap < policy.base {
-            let hint = "failures = 10, base = \"1s\", cap = \"30s\" are the defaults; failures = 0 never opens it";
-            self.wrong(format!("{at}.breaker"), "base must be positive and cap not smaller than base", hint);
+            let hint = "failures = 10, base = \"1s\", cap = \"30s\" are the defaults; with failures = 0 it never opens";
+            self.wrong(format!("{at}.breaker"), "base must be positive, and cap must not be smaller than base", hint);
         }
         if policy.cap > MAX_VISIBILITY {
-            let hint = "a message waits for 12 hours at most before it looks again whether the target is back";
+            let hint = "a message waits for at most 12 hours before the target is checked again";
             self.wrong(format!("{at}.breaker.cap"), "must be at most 12h", hint);
         }
         policy
@@ -160,7 +159,7 @@ impl Checker<'_> {
             };
             if !statuses.add(&text) {
                 let hint = "write 429, \"500-504\", \"5xx\", or \"default\" for 408, 425, 429 and 5xx; 2xx is success";
-                self.wrong(format!("{at}[{index}]"), format!("{text:?} is no status from 3xx to 5xx"), hint);
+                self.wrong(format!("{at}[{index}]"), format!("{text:?} is not a status from 3xx to 5xx"), hint);
             }
         }
         statuses

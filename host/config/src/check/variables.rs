@@ -1,13 +1,12 @@
-//! Variables that nobody expanded: the config has none, a template that was not filled in leaves them.
+//! Unexpanded variables: the config has none, so they are left over from a template.
 
 use toml::{Table, Value};
 
 use super::super::collect::Found;
 
-/// Texts of these keys have braces of their own, or are a plugin's.
+/// The values of these keys have braces of their own, or belong to a plugin.
 const OTHERS: [&str; 3] = ["group", "signed", "config"];
 
-/// Finds every text with a variable in it.
 pub(super) fn find(table: &Table, found: &mut Found) {
     for (key, value) in table {
         look(key, value, found);
@@ -18,8 +17,8 @@ fn look(at: &str, value: &Value, found: &mut Found) {
     match value {
         Value::String(text) => {
             if let Some(variable) = variable(text) {
-                let hint = "the config expands no variables: write the value itself; secrets are named, not written";
-                // Whatever else is said of such a text is no second mistake.
+                let hint = "the config does not expand variables: write the value itself; for a secret, its name";
+                // Further mistakes about such a text are not reported.
                 found.break_off(at, at, format!("{variable:?} in {text:?} was not expanded"), hint);
             }
         }
@@ -34,7 +33,7 @@ fn look(at: &str, value: &Value, found: &mut Found) {
     }
 }
 
-/// `${NAME}`, `$(NAME)`, `{{ NAME }}`, `<%= NAME %>`, or `$NAME` where the host of a URL is.
+/// `${NAME}`, `$(NAME)`, `{{ NAME }}`, `<%= NAME %>`, or `$NAME` in the host of a URL.
 fn variable(text: &str) -> Option<&str> {
     let between = |open: &str, close: &str| {
         let start = text.find(open)?;
@@ -58,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_template_left_is_found_and_nothing_else() {
+    fn only_unexpanded_variables_are_found() {
         for (text, found) in [
             ("https://${HOST}/api", Some("${HOST}")),
             ("${QUEUE_URL}", Some("${QUEUE_URL}")),

@@ -7,7 +7,7 @@ use super::Checker;
 use crate::signature::Signed;
 use crate::verify::{Hmac, Scheme, Stamp, StandardWebhooks, TOLERANCE, Token, Verification, Written};
 
-/// The longest tolerance: who may send a webhook again an hour later needs no signature of his own.
+/// The longest tolerance: whoever can replay a webhook an hour later can do without a signature.
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Timestamps are in whole seconds.
@@ -29,7 +29,7 @@ impl Checker<'_> {
                 if !url.starts_with("https://") || url.parse::<url::Url>().is_err() {
                     let hint =
                         "HubSpot signs the URL that it was given: url = \"https://hooks.example.com/hooks/hubspot\"";
-                    self.wrong(format!("{at}.url"), format!("{url:?} is no https URL"), hint);
+                    self.wrong(format!("{at}.url"), format!("{url:?} is not an https URL"), hint);
                 }
                 (Some(Scheme::hubspot(&url, self.tolerance(at, tolerance))), secret, place)
             }
@@ -51,18 +51,18 @@ impl Checker<'_> {
             } => {
                 if tolerance.is_some() && timestamp.is_none() {
                     let hint = "timestamp = \"x-timestamp\" names the header with the time of the signature";
-                    self.wrong(format!("{at}.tolerance"), "there is no timestamp to measure", hint);
+                    self.wrong(format!("{at}.tolerance"), "needs a timestamp", hint);
                 }
                 let tolerance = self.tolerance(at, tolerance);
                 let header = self.header_name(&format!("{at}.header"), &header);
                 let stamp = timestamp.and_then(|name| self.header_name(&format!("{at}.timestamp"), &name));
                 if stamp.is_some() && stamp == header {
-                    let hint = "the signature and the time have a header each; Stripe's way is scheme = \"stripe\"";
+                    let hint = "signature and time need separate headers; for Stripe's format use scheme = \"stripe\"";
                     self.wrong(format!("{at}.timestamp"), "is the header of the signature", hint);
                 }
                 if prefix.contains([',', ' ']) {
-                    let hint = "several signatures stand between commas or spaces: the prefix is what each begins with";
-                    self.wrong(format!("{at}.prefix"), format!("{prefix:?} never stands before a signature"), hint);
+                    let hint = "signatures are separated by commas or spaces: the prefix is what each one begins with";
+                    self.wrong(format!("{at}.prefix"), format!("{prefix:?} cannot be the prefix of a signature"), hint);
                 }
                 let stamp = stamp.map(|header| Stamp { header, unit: timestamp_unit });
                 let signed = self.signed(at, signed, stamp.is_some());
@@ -97,18 +97,14 @@ impl Checker<'_> {
         Some(Verification { scheme: scheme?, secrets, names, at_ingest: place == shape::At::Ingest })
     }
 
-    /// The secrets of these names, each with its place in their list: one at least.
+    /// The secrets of these names, each with its index in the list; at least one is required.
     pub(super) fn secrets(&mut self, at: &str, names: &[(String, String)], form: Form) -> Vec<Secret> {
         if names.is_empty() {
-            self.wrong(
-                at,
-                "an empty list",
-                "name one secret at least; the first is the new one while they are rotated",
-            );
+            self.wrong(at, "an empty list", "name at least one secret; during rotation, the new one first");
         }
         for (position, (index, name)) in names.iter().enumerate() {
             if names.iter().take(position).any(|(_, before)| before == name) {
-                self.wrong(format!("{at}{index}"), format!("{name:?} is there twice"), "name each secret once");
+                self.wrong(format!("{at}{index}"), format!("{name:?} is listed twice"), "name each secret once");
             }
         }
         names.iter().filter_map(|(index, name)| self.secret(format!("{at}{index}"), name, form)).collect()
@@ -118,7 +114,7 @@ impl Checker<'_> {
     pub(super) fn user(&mut self, at: &str, user: &str) {
         if user.contains(':') || user.contains(char::is_control) {
             let hint = "a name without colons and control characters: a colon separates it from the password";
-            self.wrong(format!("{at}.user"), format!("{user:?} cannot be a user name"), hint);
+            self.wrong(format!("{at}.user"), format!("{user:?} is not a valid user name"), hint);
         }
     }
 
@@ -127,7 +123,7 @@ impl Checker<'_> {
         match http::HeaderName::try_from(name) {
             Ok(name) => Some(name.as_str().to_owned()),
             Err(_) => {
-                self.wrong(at, format!("{name:?} is no header name"), "");
+                self.wrong(at, format!("{name:?} is not a header name"), "");
                 None
             }
         }
@@ -154,8 +150,8 @@ impl Checker<'_> {
                 self.wrong(format!("{at}.signed"), format!("{template:?} leaves out {{timestamp}}"), hint);
             }
             Ok(_) => {
-                let hint = "timestamp = \"x-timestamp\" names the header that it stands in";
-                self.wrong(format!("{at}.timestamp"), "missing, though it is signed", hint);
+                let hint = "timestamp = \"x-timestamp\" names the header that contains it";
+                self.wrong(format!("{at}.timestamp"), "missing, although it is signed", hint);
             }
             Err(problem) => self.wrong(format!("{at}.signed"), problem, "signed = \"{timestamp}.{body}\", for example"),
         }

@@ -10,18 +10,16 @@ use towpath_types::queue::GroupId;
 /// How another build of a route's plugin is tried.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Rollout {
-    /// The plugin that runs beside the route's own; nothing of its verdicts is sent.
+    /// A plugin that runs in addition to the route's own; its verdicts are never delivered.
     pub shadow: Option<String>,
-    /// The plugin that takes the place of the route's own for a share of the groups.
+    /// A plugin that replaces the route's own for a share of the groups.
     pub canary: Option<Canary>,
 }
 
 /// A plugin for a share of the groups.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Canary {
-    /// The plugin's name.
     pub plugin: String,
-    /// How many of the groups it gets.
     pub share: Share,
 }
 
@@ -31,8 +29,8 @@ impl Rollout {
         self.shadow.iter().map(String::as_str).chain(self.canary.iter().map(|canary| canary.plugin.as_str()))
     }
 
-    /// The plugin that takes the place of the route's own for this group, if one does. A group always gets the same
-    /// answer, so its messages stay in order.
+    /// The plugin that replaces the route's own for this group, if any. It depends only on the group, so the group's
+    /// messages stay in order.
     pub fn canary_for(&self, group: &GroupId) -> Option<&str> {
         let canary = self.canary.as_ref()?;
         canary.share.includes(&canary.plugin, group).then_some(canary.plugin.as_str())
@@ -46,8 +44,8 @@ pub struct Share(u16);
 impl Share {
     const ALL: u16 = 10_000;
 
-    /// Whether a group is in the share that is taken for this plugin. Other plugins get other groups. A larger share
-    /// holds all groups of a smaller one.
+    /// Whether a group is in this plugin's share. Different plugins get different groups. A larger share includes all
+    /// groups of a smaller one.
     fn includes(self, plugin: &str, group: &GroupId) -> bool {
         let digest = Sha256::new().chain_update(plugin).chain_update([0]).chain_update(group.as_str()).finalize();
         let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
@@ -63,7 +61,7 @@ impl FromStr for Share {
         match percent {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and 10,000")]
             Some(percent) if (0.0..=100.0).contains(&percent) => Ok(Share((percent * 100.0).round() as u16)),
-            _ => Err(format!("{text:?} is no share from \"0%\" to \"100%\"")),
+            _ => Err(format!("{text:?} is not a share from \"0%\" to \"100%\"")),
         }
     }
 }
@@ -85,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_about_as_large_as_it_says_and_grows_without_letting_go() {
+    fn a_share_has_about_its_size_and_a_larger_one_includes_a_smaller_one() {
         let (five, twenty) = (included("5%"), included("20%"));
         assert!((400..600).contains(&five.len()), "{}", five.len());
         assert!((1800..2200).contains(&twenty.len()), "{}", twenty.len());
@@ -94,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_share_is_refused() {
+    fn an_invalid_share_is_rejected() {
         for wrong in ["", "5", "%", "101%", "-1%", "NaN%", "five%"] {
             assert!(wrong.parse::<Share>().is_err(), "{wrong:?}");
         }

@@ -1,11 +1,11 @@
-//! Selectors: where in a webhook a value is.
+//! Selectors: the location of a value in a webhook.
 
 use std::fmt;
 use std::str::FromStr;
 
 use towpath_types::json::{Pointer, PointerError};
 
-/// Where in a webhook a key is: `json:/pointer` or `header:name`.
+/// The location of a key in a webhook: `json:/pointer` or `header:name`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Selector {
     /// A JSON pointer into the body.
@@ -37,28 +37,27 @@ impl fmt::Display for Selector {
     }
 }
 
-/// Why a text is no template.
+/// Why a template is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// A `{` without its `}`, or the other way round.
     #[error("unbalanced braces in {0:?}")]
     Braces(String),
-    /// What stands between braces is not known.
+    /// The text between braces is not a selector.
     #[error("{0:?} is neither \"json:/pointer\" nor \"header:name\"")]
     Selector(String),
-    /// A pointer that is not written as RFC 6901 says.
+    /// A pointer that is not valid by RFC 6901.
     #[error(transparent)]
     Pointer(#[from] PointerError),
-    /// A literal has characters that no group id may have.
+    /// A literal has characters that are not allowed in a group id.
     #[error("{0:?} is not allowed in a group id: use letters, digits and punctuation, without spaces")]
     Literal(String),
-    /// Nothing at all.
     #[error("a group template must not be empty")]
     Empty,
     /// Two placeholders with nothing between them.
     #[error("two placeholders need a literal between them, such as \"/\"")]
     Adjacent,
-    /// With every value at its shortest the id would be longer than SQS takes.
+    /// Even with the shortest values the id could be longer than SQS allows.
     #[error("the template can expand to more than 128 characters: shorten its literals")]
     TooLong,
 }

@@ -6,18 +6,16 @@ use std::str::FromStr;
 use super::{HASH_LENGTH, Selector, TemplateError};
 use towpath_types::queue::MAX_ID;
 
-/// A group template such as `approval/{json:/workflow/id}`. Expanded it gives a group id; matched
-/// against a group id each placeholder stands for one or more characters.
+/// A group template such as `approval/{json:/workflow/id}`. Expanding it gives a group id; when it is matched against a
+/// group id, each placeholder matches one or more characters.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Template {
     text: String,
     parts: Vec<Part>,
 }
 
-/// A part of a template.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Part {
-    /// This text.
     Literal(String),
     /// A value of the webhook.
     Value(Selector),
@@ -74,23 +72,22 @@ impl FromStr for Template {
 }
 
 impl Template {
-    /// The template as it was written.
+    /// The template as written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Its parts, in order.
     pub fn parts(&self) -> &[Part] {
         &self.parts
     }
 
-    /// Where its values stand.
+    /// The selectors of its values.
     pub fn selectors(&self) -> impl Iterator<Item = &Selector> {
         self.parts.iter().filter_map(Part::selector)
     }
 
-    /// Whether this template can have made the group. Every message's path goes through here, so it
-    /// walks the group once: literals stand where they are first found, with something before each.
+    /// Whether this template can have produced the group. It runs for every message, so it scans the group once: each
+    /// literal matches at its first occurrence after at least one character.
     pub fn matches(&self, group: &str) -> bool {
         let mut rest = group;
         let mut open = false;
@@ -113,7 +110,7 @@ impl Template {
         open != rest.is_empty()
     }
 
-    /// Whether some group could have been made by both templates.
+    /// Whether both templates can produce the same group.
     pub fn overlaps(&self, other: &Template) -> bool {
         meet(&self.tokens(), &other.tokens())
     }
@@ -146,7 +143,7 @@ enum Token {
     Many,
 }
 
-/// Whether some text is matched by both patterns: a walk over the pairs of positions.
+/// Whether some text matches both patterns: a search over pairs of positions.
 fn meet(left: &[Token], right: &[Token]) -> bool {
     let mut seen = HashSet::new();
     let mut open = vec![(0, 0)];

@@ -1,29 +1,28 @@
-//! Which values of a secret can do what it is for.
+//! Which values suit which use of a secret.
 
 use std::collections::BTreeSet;
 
 use super::webhook_key::{WebhookKey, symmetric_key};
 use crate::pem::is_identity;
 
-/// What a secret is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Form {
-    /// It stands in a header, as it is: of what the host sends, or of what is sent to it.
+    /// Used verbatim in a header that the host sends or checks.
     Header,
     /// A password, or the secret of an OAuth2 client: encoded before it is sent.
     Password,
     /// The key of an HMAC, byte for byte.
     Key,
-    /// `whsec_…`, which Standard Webhooks signs with.
+    /// `whsec_…`, for signing by Standard Webhooks.
     SigningKey,
-    /// `whsec_…` or `whpk_…`, which Standard Webhooks verifies with.
+    /// `whsec_…` or `whpk_…`, for verifying by Standard Webhooks.
     VerifyingKey,
     /// A certificate chain and its private key, as PEM.
     Identity,
 }
 
 impl Form {
-    /// Why this value can never do, without showing it.
+    /// Why this value never suits this use, without revealing it.
     pub(super) fn problem(self, value: &str) -> Option<&'static str> {
         if value.trim().is_empty() {
             return Some(if value.is_empty() { "it is empty" } else { "it is blank" });
@@ -34,15 +33,15 @@ impl Form {
             Form::Header => control.or(spaced),
             Form::Password => control,
             Form::Key => None,
-            Form::SigningKey => symmetric_key(value).is_none().then_some("it is not base64 behind whsec_"),
+            Form::SigningKey => symmetric_key(value).is_none().then_some("it is not base64 after whsec_"),
             Form::VerifyingKey => WebhookKey::read(value).err(),
             Form::Identity => {
-                (!is_identity(value)).then_some("it holds no certificate chain with its private key, both as PEM")
+                (!is_identity(value)).then_some("it is not a certificate chain with its private key, both as PEM")
             }
         }
     }
 
-    /// Whether somebody who tries can find it: it has fewer than 128 bits, as far as its length and its characters tell.
+    /// Whether an attacker can guess it: less than 128 bits of entropy, judging by its length and characters.
     pub(super) fn is_weak(self, value: &str) -> bool {
         match self {
             Form::Identity => false,
@@ -57,8 +56,8 @@ impl Form {
 
 const STRONG_BITS: usize = 128;
 
-/// How many bits a text has at most, as far as can be seen: its length, in characters of the alphabet that it seems to be of. What
-/// repeats itself counts once, and what hardly varies or counts up or down is no random text.
+/// An upper bound on the entropy of a text in bits: its length in characters of its apparent alphabet. Repetitions
+/// count once; text that hardly varies, or counts up or down, is not random.
 fn bits(value: &str) -> f64 {
     let characters: Vec<char> = value.chars().collect();
     let is = |class: fn(&char) -> bool| characters.iter().all(class);
@@ -83,7 +82,7 @@ fn bits(value: &str) -> f64 {
     }
 }
 
-/// The length of the shortest beginning that the whole is made of, if it is repeated; else the whole length.
+/// The length of the shortest prefix whose repetition is the whole text; else the full length.
 fn period(characters: &[char]) -> usize {
     let repeats = |length: &usize| characters.iter().zip(characters.iter().skip(*length)).all(|(a, b)| a == b);
     (1..=characters.len() / 2).find(repeats).unwrap_or(characters.len())
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_guessed_is_weak_and_what_providers_issue_is_not() {
+    fn guessable_values_are_weak_and_values_that_providers_issue_are_not() {
         let weak = [
             (Form::Key, "hunter2"),
             (Form::Key, "correct horse"),
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_never_be_sent_or_used_is_a_problem_and_nothing_else_is() {
+    fn only_a_value_that_can_never_be_used_is_a_problem() {
         let every = [Form::Header, Form::Password, Form::Key, Form::SigningKey, Form::VerifyingKey];
         let cases: [(&str, &[Form]); 14] = [
             ("", &every),

@@ -1,9 +1,9 @@
-//! Secrets: where they come from, what is wrong with them, and that nothing shows them.
+//! Secrets: their sources, their errors, and that they are never shown.
 
 use super::*;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Answers `1`, `2`, … each time it is asked, and fails for `away`.
+/// Returns `1`, `2`, … for each fetch, and fails for `away`.
 #[derive(Default)]
 struct Counting(AtomicU32);
 
@@ -17,7 +17,7 @@ impl SecretStore for Counting {
     }
 }
 
-/// Has this value for every name.
+/// Returns this value for every name.
 struct Fixed(Mutex<String>);
 
 #[async_trait]
@@ -28,7 +28,7 @@ impl SecretStore for Fixed {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_did_not_do_is_asked_for_anew_but_not_all_the_time() {
+async fn a_rejected_secret_is_refreshed_at_a_limited_rate() {
     let secrets = Secrets::from_store(Arc::new(Counting::default()), ["token".to_owned()]).await;
     let (secret, other) =
         (secrets.get("token", Form::Key).expect("token"), secrets.get("token", Form::Key).expect("token"));
@@ -43,14 +43,14 @@ async fn a_secret_that_did_not_do_is_asked_for_anew_but_not_all_the_time() {
 }
 
 #[tokio::test]
-async fn what_a_store_does_not_give_is_told_by_name() {
+async fn an_unavailable_secret_is_reported_by_name() {
     let secrets = Secrets::from_store(Arc::new(Counting::default()), ["away".to_owned()]).await;
     let (problem, _) = secrets.get("away", Form::Key).expect_err("away");
     assert_eq!(problem, "the secret \"away\" is not available: AccessDeniedException");
 }
 
 #[test]
-fn placeholders_remember_what_they_were_asked_for() {
+fn placeholders_record_the_requested_names() {
     let secrets = Secrets::placeholders();
     assert!(secrets.get("b", Form::Header).is_ok() && secrets.clone().get("a", Form::Header).is_ok());
     assert_eq!(secrets.asked(), ["a".to_owned(), "b".to_owned()].into());
@@ -63,7 +63,7 @@ fn a_secret_is_found_under_the_name_of_its_variable() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_line_break_at_the_end_is_left_out_wherever_a_value_comes_from() {
+async fn one_final_line_break_is_ignored_whatever_the_source() {
     for (value, expected) in [
         ("token\n", "token"),
         ("token\r\n", "token"),
@@ -90,7 +90,7 @@ async fn one_line_break_at_the_end_is_left_out_wherever_a_value_comes_from() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_value_that_cannot_be_used_never_replaces_one_that_can() {
+async fn an_unusable_value_never_replaces_a_usable_one() {
     let store = Arc::new(Fixed(Mutex::new("good".to_owned())));
     let secrets = Secrets::from_store(Arc::clone(&store) as Arc<dyn SecretStore>, ["token".to_owned()]).await;
     let secret = secrets.get("token", Form::Header).expect("token");
@@ -103,7 +103,7 @@ async fn a_value_that_cannot_be_used_never_replaces_one_that_can() {
 }
 
 #[test]
-fn a_value_that_cannot_be_used_is_told_by_the_name_of_its_secret_alone() {
+fn an_unusable_value_is_reported_only_by_the_name_of_its_secret() {
     let secrets = Secrets::of([("sss-token".to_owned(), "planted\nvalue".to_owned())]);
     let (problem, hint) = secrets.get("sss-token", Form::Header).expect_err("a line break");
     assert_eq!(problem, "the secret \"sss-token\" cannot be used: it has a control character, such as a line break");

@@ -1,16 +1,15 @@
-//! The keys of Standard Webhooks as their secrets show them: `whsec_…` and `whpk_…`.
+//! Keys of Standard Webhooks as written in secrets: `whsec_…` and `whpk_…`.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-/// Keys are shown with and without padding.
+/// Keys come with and without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What a secret verifies with.
 #[derive(Clone, PartialEq, Eq)]
 pub enum WebhookKey {
     /// The key of an HMAC with SHA-256.
@@ -20,18 +19,18 @@ pub enum WebhookKey {
 }
 
 impl WebhookKey {
-    /// The key in a secret, or why there is none.
+    /// The key in a secret, or why it is invalid.
     pub fn read(secret: &str) -> Result<WebhookKey, &'static str> {
         let Some(public) = secret.trim().strip_prefix("whpk_") else {
-            return symmetric_key(secret).map(WebhookKey::Symmetric).ok_or("it is not base64 behind whsec_");
+            return symmetric_key(secret).map(WebhookKey::Symmetric).ok_or("it is not base64 after whsec_");
         };
         let public = BASE64.decode(public).ok().filter(|key| key.len() == 32);
-        let public = public.ok_or("it is not a public key of 32 bytes in base64 behind whpk_")?;
+        let public = public.ok_or("it is not a public key of 32 bytes in base64 after whpk_")?;
         Ok(WebhookKey::Public(public))
     }
 }
 
-/// The key in a secret for `v1`: base64 behind `whsec_`, which may be left out.
+/// The key in a secret for `v1`: base64, with or without the prefix `whsec_`.
 pub fn symmetric_key(secret: &str) -> Option<Vec<u8>> {
     let key = BASE64.decode(secret.trim().strip_prefix("whsec_").unwrap_or(secret.trim())).ok()?;
     (!key.is_empty()).then_some(key)

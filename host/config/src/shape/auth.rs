@@ -1,4 +1,4 @@
-//! `auth` of a target as it is written.
+//! `auth` of a target as written.
 
 use serde::Deserialize;
 
@@ -6,7 +6,6 @@ use super::Names;
 use crate::signature::{Algorithm, Encoding};
 use crate::target::ClientAuth;
 
-/// One scheme.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in super::super) enum Auth {

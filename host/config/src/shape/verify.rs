@@ -1,4 +1,4 @@
-//! `verify` of a route as it is written.
+//! `verify` of a route as written.
 
 use serde::Deserialize;
 
@@ -6,7 +6,7 @@ use super::{Names, Span};
 use crate::signature::{Algorithm, Encoding};
 use crate::verify::Unit;
 
-/// Every scheme has its own keys; a key of another one is a mistake.
+/// Every scheme has its own keys; keys of another one are mistakes.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in super::super) enum Verify {
@@ -83,13 +83,12 @@ pub(in super::super) enum Verify {
     },
 }
 
-/// Where a webhook is verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(in super::super) enum At {
-    /// At the front door, and in the pipeline again.
+    /// At the front door, and again in the pipeline.
     #[default]
     Ingest,
-    /// In the pipeline only: whatever comes is stored.
+    /// Only in the pipeline: the front door stores everything.
     Pipeline,
 }

@@ -1,4 +1,4 @@
-//! `auth` of a target: how the host proves to it who it is.
+//! `auth` of a target: how the host authenticates.
 
 use http::header::{AUTHORIZATION, HeaderName};
 use serde::Deserialize;
@@ -30,27 +30,23 @@ pub enum Auth {
     SigV4(SigV4),
 }
 
-/// A client of a token endpoint, as the config has it.
+/// The client of a token endpoint, as configured.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClientCredentials {
-    /// The token endpoint.
     pub token_url: Url,
-    /// The client's id.
     pub client_id: String,
-    /// The client's secret.
     pub secret: Secret,
-    /// What is asked for.
+    /// The requested scope.
     pub scope: Option<String>,
-    /// For whom, where an endpoint wants to know: Auth0's parameter.
+    /// The audience, where an endpoint requires it: Auth0's parameter.
     pub audience: Option<String>,
-    /// How the client says who it is.
     pub client_auth: ClientAuth,
-    /// How connections to the token endpoint are made. It is another server than the target, and is shown no certificate of
-    /// the target's.
+    /// How connections to the token endpoint are made. It is another server than the target, and never sees the
+    /// target's client certificate.
     pub reach: Reach,
 }
 
-/// How the client says who it is, RFC 6749 section 2.3.1.
+/// How the client authenticates, RFC 6749 section 2.3.1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientAuth {
@@ -66,23 +62,21 @@ pub enum ClientAuth {
 pub struct Signing {
     /// The header with the signatures.
     pub header: HeaderName,
-    /// What stands before each of them.
+    /// The prefix of each signature.
     pub prefix: String,
-    /// What stands between them.
+    /// The separator between signatures.
     pub separator: &'static str,
-    /// The hash.
     pub algorithm: Algorithm,
     /// How the digest is written.
     pub encoding: Encoding,
     /// What is signed; the timestamp is that of `webhook-timestamp`.
     pub signed: Signed,
-    /// The keys: the new one, and the old one while they are rotated.
+    /// The keys: during rotation the new one, then the old one.
     pub secrets: Vec<Secret>,
-    /// Whether a secret is base64 behind `whsec_`, as Standard Webhooks shows them, or the key itself.
+    /// Whether a secret is base64 after `whsec_`, as in Standard Webhooks, or the key itself.
     pub is_encoded: bool,
 }
 
-/// For which service, and where.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SigV4 {
     /// The service's name in signatures, such as `execute-api`, `lambda` or `es`.
@@ -91,11 +85,11 @@ pub struct SigV4 {
     pub region: String,
 }
 
-/// What a signature sets.
+/// The headers of a signature.
 const SIGV4_HEADERS: [&str; 4] = ["authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"];
 
 impl Auth {
-    /// The headers that this scheme sets. No plugin may set them.
+    /// The headers that this scheme sets. Plugins may not set them.
     pub fn headers(&self) -> Vec<HeaderName> {
         match self {
             Auth::Bearer(_) | Auth::Basic { .. } | Auth::Oauth2(_) => vec![AUTHORIZATION],
@@ -105,7 +99,7 @@ impl Auth {
         }
     }
 
-    /// Whether it covers what other schemes set: then it comes after them.
+    /// Whether its signature covers headers of other schemes, so that it must come after them.
     pub fn covers_others(&self) -> bool {
         matches!(self, Auth::Signed(_) | Auth::SigV4(_))
     }

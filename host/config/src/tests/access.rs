@@ -1,11 +1,11 @@
-//! Who gets in, and what is shown to whom: `verify` and targets.
+//! Access: `verify` of routes, and targets.
 
 use std::path::Path;
 
 use super::{Config, ConfigError, Secrets, mistakes, parse};
 use crate::target::Auth;
 
-/// A config whose secrets are not at hand.
+/// A config without its secrets.
 fn unfilled(text: &str) -> Result<Config, ConfigError> {
     Config::parse(text, Path::new("conf/towpath.toml"), &Secrets::placeholders())
 }
@@ -45,7 +45,7 @@ fn every_verification_scheme_is_read() {
 }
 
 #[test]
-fn a_verification_that_cannot_be_right_is_told() {
+fn an_invalid_verification_is_reported() {
     let cases = [
         ("scheme = 'git', secret = 'hook'", "unknown variant `git`"),
         ("scheme = 'github'", "missing field `secret`"),
@@ -55,20 +55,20 @@ fn a_verification_that_cannot_be_right_is_told() {
         ("scheme = 'github', secret = 'hook', prefix = 'x'", "unknown field `prefix`"),
         ("scheme = 'github', secret = 'hook', at = 'door'", "unknown variant `door`"),
         ("scheme = 'slack', secret = 'hook', tolerance = '2h'", "must be between 1s and 1h"),
-        ("scheme = 'hubspot', secret = 'hook', url = 'hooks.example.com'", "is no https URL"),
-        ("scheme = 'hmac', secret = 'hook', header = 'a b'", "is no header name"),
+        ("scheme = 'hubspot', secret = 'hook', url = 'hooks.example.com'", "is not an https URL"),
+        ("scheme = 'hmac', secret = 'hook', header = 'a b'", "is not a header name"),
         ("scheme = 'hmac', secret = 'hook', header = 'x', algorithm = 'md5'", "unknown variant `md5`"),
         ("scheme = 'hmac', secret = 'hook', header = 'x', signed = '{timestamp}'", "leaves out {body}"),
         (
             "scheme = 'hmac', secret = 'hook', header = 'x', signed = '{timestamp}.{body}'",
-            "missing, though it is signed",
+            "missing, although it is signed",
         ),
         (
             "scheme = 'hmac', secret = 'hook', header = 'x', timestamp = 'y', signed = '{body}'",
             "leaves out {timestamp}",
         ),
-        ("scheme = 'hmac', secret = 'hook', header = 'x', tolerance = '1m'", "no timestamp to measure"),
-        ("scheme = 'basic', user = 'a:b', secret = 'hook'", "cannot be a user name"),
+        ("scheme = 'hmac', secret = 'hook', header = 'x', tolerance = '1m'", "needs a timestamp"),
+        ("scheme = 'basic', user = 'a:b', secret = 'hook'", "is not a valid user name"),
     ];
     for (case, says) in cases {
         let found = mistakes(&with(&format!("verify = {{ {case} }}"), ""));
@@ -80,7 +80,7 @@ fn a_verification_that_cannot_be_right_is_told() {
 }
 
 #[test]
-fn every_way_to_prove_oneself_to_a_target_is_read() {
+fn every_target_authentication_is_read() {
     let cases = [
         ("{ scheme = 'bearer', secret = 'hook' }", 1),
         ("{ scheme = 'basic', user = 'u', secret = 'hook' }", 1),
@@ -102,7 +102,7 @@ fn every_way_to_prove_oneself_to_a_target_is_read() {
 }
 
 #[test]
-fn a_target_that_cannot_be_right_is_told() {
+fn an_invalid_target_is_reported() {
     let oauth2 = |url| format!("auth = {{ scheme = 'oauth2', token_url = '{url}', client_id = 'c', secret = 'hook' }}");
     let cases = [
         ("auth = { scheme = 'magic' }".to_owned(), "t.auth.scheme: unknown variant `magic`"),
@@ -111,17 +111,17 @@ fn a_target_that_cannot_be_right_is_told() {
         (
             "auth = [{ scheme = 'bearer', secret = 'hook' }, { scheme = 'basic', user = 'u', secret = 'hook' }]"
                 .to_owned(),
-            "t.auth[1]: the header \"authorization\" is set by another scheme already",
+            "t.auth[1]: the header \"authorization\" is already set by another scheme",
         ),
         (oauth2("http://id.example/token"), "t.auth.token_url: \"http://id.example/token\" is not https"),
         (oauth2("https://169.254.169.254/"), "t.auth.token_url: \"https://169.254.169.254/\" is a private"),
-        ("auth = { scheme = 'aws-sigv4', service = '', region = 'x' }".to_owned(), "names a service and a region"),
+        ("auth = { scheme = 'aws-sigv4', service = '', region = 'x' }".to_owned(), "needs a service and a region"),
         ("auth = { scheme = 'hmac', header = 'x', signed = 'x', secret = 'hook' }".to_owned(), "leaves out {body}"),
         ("ca = 'none.pem'".to_owned(), "t.ca: cannot read conf/none.pem"),
-        ("ca = '-----BEGIN CERTIFICATE-----'".to_owned(), "t.ca: holds no certificate"),
-        ("proxy = 'localhost:3128'".to_owned(), "t.proxy: \"localhost:3128\" is no http or https URL"),
+        ("ca = '-----BEGIN CERTIFICATE-----'".to_owned(), "t.ca: contains no certificate"),
+        ("proxy = 'localhost:3128'".to_owned(), "t.proxy: \"localhost:3128\" is not an http or https URL"),
         (oauth2("https://id.example/', ca = 'none.pem"), "t.auth.ca: cannot read conf/none.pem"),
-        (oauth2("https://id.example/', proxy = 'localhost:3128"), "t.auth.proxy: \"localhost:3128\" is no http"),
+        (oauth2("https://id.example/', proxy = 'localhost:3128"), "t.auth.proxy: \"localhost:3128\" is not an http"),
         (oauth2("https://id.example/', mtls = 'none"), "t.auth.mtls: the secret \"none\" is not set"),
         (oauth2("https://id.example/', identity = 'hook"), "t.auth.identity: unknown field `identity`"),
         ("connection_max_age = '0s'".to_owned(), "t.connection_max_age: must be between 1s and 24h"),
@@ -130,13 +130,16 @@ fn a_target_that_cannot_be_right_is_told() {
         ("rate = 0".to_owned(), "t.rate: must be between 0.01 and 100000"),
         ("rate = nan".to_owned(), "t.rate: must be between 0.01 and 100000"),
         ("rate = '10/s'".to_owned(), "t.rate: invalid type"),
-        ("retry = { on = ['default', 200] }".to_owned(), "t.retry.on[1]: \"200\" is no status from 3xx to 5xx"),
+        ("retry = { on = ['default', 200] }".to_owned(), "t.retry.on[1]: \"200\" is not a status from 3xx to 5xx"),
         ("retry = { on = [true] }".to_owned(), "t.retry.on[0]: expected a status such as 429"),
-        ("breaker = { on = ['4xx', '404-401'] }".to_owned(), "t.breaker.on[1]: \"404-401\" is no status"),
+        ("breaker = { on = ['4xx', '404-401'] }".to_owned(), "t.breaker.on[1]: \"404-401\" is not a status"),
         ("plugin_secrets = ['other']".to_owned(), "t.plugin_secrets: no plugin has the secret \"other\""),
-        ("plugin_headers = ['x-team']".to_owned(), "t.plugin_headers: \"x-team\" need not be listed"),
-        ("plugin_headers = ['Host']".to_owned(), "t.plugin_headers: \"Host\" is set by the host and never by a plugin"),
-        ("plugin_headers = ['x a']".to_owned(), "t.plugin_headers: \"x a\" is no header name"),
+        ("plugin_headers = ['x-team']".to_owned(), "t.plugin_headers: \"x-team\" is always allowed"),
+        (
+            "plugin_headers = ['Host']".to_owned(),
+            "t.plugin_headers: \"Host\" is set only by the host, never by a plugin",
+        ),
+        ("plugin_headers = ['x a']".to_owned(), "t.plugin_headers: \"x a\" is not a header name"),
     ];
     for (case, says) in cases {
         let found = mistakes(&with("", &case));
@@ -145,7 +148,7 @@ fn a_target_that_cannot_be_right_is_told() {
 }
 
 #[test]
-fn no_way_of_writing_a_private_address_gets_past_the_check() {
+fn a_private_address_is_found_in_every_spelling() {
     let hosts = [
         "127.0.0.1",
         "127.1",
@@ -179,7 +182,7 @@ fn no_way_of_writing_a_private_address_gets_past_the_check() {
 }
 
 #[test]
-fn what_a_target_retries_and_its_breaker_counts_is_said_in_short() {
+fn retry_and_breaker_statuses_have_short_forms() {
     let on = |keys: &str| {
         let config = parse(&with("", keys)).unwrap_or_else(|error| panic!("{keys}: {error}"));
         let target = &config.targets["t"];
@@ -198,7 +201,7 @@ fn what_a_target_retries_and_its_breaker_counts_is_said_in_short() {
 }
 
 #[test]
-fn a_token_endpoint_is_reached_in_its_own_way() {
+fn a_token_endpoint_has_its_own_reach() {
     let oauth2 = |keys: &str| {
         let auth = "scheme = 'oauth2', token_url = 'https://10.0.0.1/', client_id = 'c', secret = 'hook'";
         with(

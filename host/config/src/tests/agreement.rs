@@ -1,4 +1,4 @@
-//! What contradicts itself, or can never work.
+//! Contradictions, and configs that can never work.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ fn target(more: &str) -> String {
 }
 
 #[test]
-fn what_contradicts_itself_is_told_once() {
+fn a_contradiction_is_reported_once() {
     let queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/events.fifo";
     let dead = "https://sqs.eu-west-1.amazonaws.com/123456789012/dead.fifo";
     let prefixed =
@@ -43,12 +43,12 @@ fn what_contradicts_itself_is_told_once() {
             "queue.dead_letter_url: \"https://sqs.eu-west-1.amazonaws.com/123456789012/dead\" is not a FIFO",
         ),
         (queues("https://sqs.${REGION}.amazonaws.com/1/a.fifo", dead), "queue.url: \"${REGION}\" in"),
-        (prefixed("healthz"), "route[0].path: without ingest.prefix /healthz is the host's own"),
-        (prefixed("readyz/"), "route[0].path: without ingest.prefix /readyz"),
-        (prefixed("metrics"), "route[0].path: without ingest.prefix /metrics"),
-        ("[ingest]\nprefix = '/a//b'\n".to_owned(), "ingest.prefix: \"/a//b\" is no path"),
-        ("[ingest]\nprefix = '/a b'\n".to_owned(), "ingest.prefix: \"/a b\" is no path"),
-        (ROUTE.replace("path = 'a'", "path = 'a/./b'"), "route[0].path: \"a/./b\" is no path"),
+        (prefixed("healthz"), "route[0].path: without ingest.prefix the host itself answers /healthz"),
+        (prefixed("readyz/"), "route[0].path: without ingest.prefix the host itself answers /readyz"),
+        (prefixed("metrics"), "route[0].path: without ingest.prefix the host itself answers /metrics"),
+        ("[ingest]\nprefix = '/a//b'\n".to_owned(), "ingest.prefix: \"/a//b\" is not a path"),
+        ("[ingest]\nprefix = '/a b'\n".to_owned(), "ingest.prefix: \"/a b\" is not a path"),
+        (ROUTE.replace("path = 'a'", "path = 'a/./b'"), "route[0].path: \"a/./b\" is not a path"),
         (ROUTE.replace("plugin = 'p'\n", "plugin = 'p'\nmax_age = '14d'\n"), "route[0].max_age: must be between"),
         (ROUTE.replace("plugin = 'p'\n", "plugin = 'p'\nshadow = 'p'\n"), "route[0].shadow: is the route's own plugin"),
         (verify("scheme = 'slack', tolerance = '0s'"), "route[0].verify.tolerance: must be between 1s and 1h"),
@@ -57,7 +57,10 @@ fn what_contradicts_itself_is_told_once() {
             verify("scheme = 'hmac', header = 'x', timestamp = 'X'"),
             "route[0].verify.timestamp: is the header of the signature",
         ),
-        (verify("scheme = 'hmac', header = 'x', prefix = 'v1, '"), "route[0].verify.prefix: \"v1, \" never stands"),
+        (
+            verify("scheme = 'hmac', header = 'x', prefix = 'v1, '"),
+            "route[0].verify.prefix: \"v1, \" cannot be the prefix",
+        ),
         (verify("scheme = 'basic', user = ''"), "route[0].verify.user: empty"),
         (verify("scheme = 'hubspot', url = 'https://${HOST}/a'"), "route[0].verify.url: \"${HOST}\" in"),
         (
@@ -66,10 +69,13 @@ fn what_contradicts_itself_is_told_once() {
         ),
         (
             format!("{ROUTE}[plugin.'p@candidate']\npath = 'p'\n"),
-            "plugin.p@candidate: \"p@candidate\" cannot be the name",
+            "plugin.p@candidate: \"p@candidate\" is not a valid plugin name",
         ),
         (target("retry = { cap = '13h' }"), "target.t.retry.cap: must be at most 12h"),
-        (target("retry = { base = '10m', cap = '5m' }"), "target.t.retry: base must be positive and cap not smaller"),
+        (
+            target("retry = { base = '10m', cap = '5m' }"),
+            "target.t.retry: base must be positive, and cap must not be smaller",
+        ),
         (target("breaker = { cap = '1d' }"), "target.t.breaker.cap: must be at most 12h"),
         (target("breaker = { base = '1m', cap = '1s' }"), "target.t.breaker: base must be positive"),
         (
@@ -82,15 +88,15 @@ fn what_contradicts_itself_is_told_once() {
         ),
         (
             target("auth = { scheme = 'hmac', header = 'x', prefix = \"a\\n\", secret = 'hook' }"),
-            "target.t.auth.prefix: \"a\\n\" cannot stand",
+            "target.t.auth.prefix: \"a\\n\" is not allowed",
         ),
         (
             target("auth = { scheme = 'hmac', header = 'x', secret = ['hook', 'hook'] }"),
-            "target.t.auth.secret[1]: \"hook\" is there twice",
+            "target.t.auth.secret[1]: \"hook\" is listed twice",
         ),
         (
             target("auth = { scheme = 'oauth2', token_url = 'https://id.example', client_id = '', secret = 'hook' }"),
-            "target.t.auth.client_id: \"\" cannot",
+            "target.t.auth.client_id: \"\" is not a valid",
         ),
         (
             target("").replace("https://t.example", "https://${HOST}/api"),
@@ -100,7 +106,7 @@ fn what_contradicts_itself_is_told_once() {
         (target("proxy = 'http://{{ proxy }}:3128'"), "target.t.proxy: \"{{ proxy }}\" in"),
         (
             target("allow_private = true").replace("https://t.example", "http://localhost:8080/x"),
-            "target.t.url: is where ingest listens",
+            "target.t.url: is the address that ingest listens on",
         ),
         (format!("[secrets]\nprefix = '${{STAGE}}/'\n{ROUTE}"), "secrets.prefix: \"${STAGE}\" in"),
     ];
@@ -114,7 +120,7 @@ fn what_contradicts_itself_is_told_once() {
 }
 
 #[test]
-fn a_secret_that_can_never_be_used_is_a_mistake_that_names_it_and_shows_nothing() {
+fn an_unusable_secret_is_a_mistake_that_names_but_never_shows_it() {
     let secrets =
         [("lines", "planted\nvalue"), ("text", "planted value!"), ("empty", "\n"), ("good", "whsec_cGxhbnRlZA==\n")];
     let secrets = Secrets::of(secrets.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -161,18 +167,18 @@ fn a_secret_that_can_never_be_used_is_a_mistake_that_names_it_and_shows_nothing(
 }
 
 #[test]
-fn what_is_hardly_meant_is_a_warning_and_no_mistake() {
+fn what_is_probably_unintended_is_only_a_warning() {
     let draft = |text: &str| Config::draft(text, Path::new("towpath.toml"), &Secrets::placeholders()).expect("TOML");
     for (text, says) in [
-        (TARGET.to_owned(), "route: there is none"),
+        (TARGET.to_owned(), "route: there is no route"),
         (format!("{ROUTE}[plugin.q]\npath = 'q'\n"), "plugin.q: no route uses it"),
         (
             ROUTE.replace("[plugin.p]", "[plugin.p]\nsecrets = ['s']"),
-            "plugin.p.secrets: no target takes the secret \"s\"",
+            "plugin.p.secrets: no target accepts the secret \"s\"",
         ),
         (
             target("auth = { scheme = 'bearer', secret = 's' }").replace("https:", "http:"),
-            "target.t.url: secrets are sent over http",
+            "target.t.url: secrets are sent over plain http",
         ),
     ] {
         let draft = draft(&text);

@@ -18,8 +18,8 @@ impl Scheme {
         Scheme::Hmac(plain("x-shopify-hmac-sha256", "", Encoding::Base64))
     }
 
-    /// Stripe: `t=<seconds>,v1=<hex>` over `t`, a dot and the body; several `v1` while a secret is rotated. Others do
-    /// the same in another header, Calendly among them.
+    /// Stripe: `t=<seconds>,v1=<hex>` over `t`, a dot and the body; several `v1` during rotation. Others, such as
+    /// Calendly, use the same format in another header.
     /// Source: `https://docs.stripe.com/webhooks#verify-manually`.
     pub fn stripe(header: Option<String>, tolerance: Duration) -> Scheme {
         let header = header.unwrap_or_else(|| "stripe-signature".to_owned());
@@ -36,8 +36,8 @@ impl Scheme {
         Scheme::Hmac(Hmac { written, signed, tolerance, ..plain("x-slack-signature", "", Encoding::Hex) })
     }
 
-    /// HubSpot, version 3: `X-HubSpot-Signature-v3: <base64>` over method, URL, body and timestamp. `url` is the one
-    /// that HubSpot was given: what arrives here may have passed proxies.
+    /// HubSpot, version 3: `X-HubSpot-Signature-v3: <base64>` over method, URL, body and timestamp. `url` is the URL
+    /// registered with HubSpot: what arrives here may have passed proxies.
     /// Source: `https://developers.hubspot.com/docs/api/webhooks/validating-requests`.
     pub fn hubspot(url: &str, tolerance: Duration) -> Scheme {
         let stamp = Some(Stamp { header: "x-hubspot-request-timestamp".to_owned(), unit: Unit::Milliseconds });

@@ -8,7 +8,7 @@ use super::*;
 
 type Opens = fn(&Path) -> io::Result<()>;
 
-/// All that open a file which may be there already.
+/// Everything that opens a file which may exist.
 const OPENS: [(&str, Opens); 4] = [
     ("make", make),
     ("append", |path| append(path).map(drop)),
@@ -17,7 +17,7 @@ const OPENS: [(&str, Opens); 4] = [
 ];
 
 #[test]
-fn files_and_folders_are_their_users_alone_new_or_not() {
+fn files_and_folders_are_private_new_or_not() {
     let folder = TempDir::new().expect("folder");
     let (made, file) = (folder.path().join("a/b"), folder.path().join("a/b/file"));
     make_folder(&made).expect("made");
@@ -36,7 +36,7 @@ fn files_and_folders_are_their_users_alone_new_or_not() {
 }
 
 #[test]
-fn a_folder_that_was_there_is_left_alone_until_it_is_said() {
+fn an_existing_folder_stays_as_it_is_until_it_is_tightened() {
     let folder = TempDir::new().expect("folder");
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("loose");
     make_folder(folder.path()).expect("there");
@@ -45,7 +45,7 @@ fn a_folder_that_was_there_is_left_alone_until_it_is_said() {
     assert_eq!(mode(folder.path()).expect("there"), FOLDER);
 }
 
-/// The umask belongs to the process: the test runs itself again under another one.
+/// The umask is per process: the test runs itself again under another one.
 #[test]
 fn no_umask_gives_others_rights_or_takes_the_owners() {
     const NAME: &str = "private::tests::under_this_umask";
@@ -77,7 +77,7 @@ fn under_this_umask() {
 }
 
 #[test]
-fn a_planted_link_is_an_error_that_names_it_and_what_it_points_to_stays_as_it_is() {
+fn a_planted_link_is_an_error_and_its_destination_is_not_touched() {
     let folder = TempDir::new().expect("folder");
     let (others, link) = (folder.path().join("others"), folder.path().join("link"));
     fs::write(&others, "theirs").expect("written");
@@ -93,7 +93,7 @@ fn a_planted_link_is_an_error_that_names_it_and_what_it_points_to_stays_as_it_is
         (fs::read_to_string(&others).expect("there").as_str(), mode(&others).expect("there")),
         ("theirs", 0o644)
     );
-    // One that points nowhere makes nothing there.
+    // A dangling link creates no file at its destination.
     let (nowhere, dangling) = (folder.path().join("nowhere"), folder.path().join("dangling"));
     symlink(&nowhere, &dangling).expect("planted");
     for (name, open) in OPENS {
@@ -118,7 +118,7 @@ fn a_link_in_the_place_of_a_folder_is_an_error_and_one_above_it_is_followed() {
 }
 
 #[test]
-fn a_pipe_in_the_place_of_a_file_is_an_error_and_nobody_waits_for_it() {
+fn a_pipe_in_the_place_of_a_file_is_an_error_and_does_not_block() {
     let folder = TempDir::new().expect("folder");
     let pipe = folder.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().expect("run").success());

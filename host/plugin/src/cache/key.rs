@@ -1,4 +1,4 @@
-//! The key of the cache: this user's secret, made by the first host that needs one.
+//! The key of the cache: this user's secret, created by the first host that needs one.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -12,27 +12,27 @@ use super::error::CacheError;
 use towpath_files::private;
 use towpath_files::regular::{self, Links};
 
-/// How an entry begins. The MAC follows, then the native code.
+/// The header of an entry. The MAC follows, then the native code.
 pub(super) const MAGIC: &[u8] = b"towpath compiled 1\n";
-/// What compiled code belongs to: a component, and all that decides what it is compiled to.
+/// What compiled code is bound to: a component, and everything that determines its native code.
 pub(super) struct Bound {
     pub(super) digest: String,
     pub(super) compiler: String,
 }
 const LENGTH: usize = 32;
 
-/// What entries are authenticated with.
+/// Authenticates entries.
 pub(super) struct Key([u8; LENGTH]);
 
 impl Key {
-    /// The key in this file, or a new one if there is no such file.
+    /// Reads the key from this file, or creates it.
     pub(super) fn open(file: &Path) -> Result<Key, CacheError> {
         let unusable = |source| CacheError::KeyFile { file: file.to_owned(), source };
         match Key::read(file)? {
             Some(key) => return Ok(key),
             None => Key::make(file).map_err(unusable)?,
         }
-        // Of hosts that start at the same time one makes it.
+        // If several hosts start at once, one of them creates it.
         Key::read(file)?.ok_or_else(|| unusable(ErrorKind::NotFound.into()))
     }
 
@@ -46,14 +46,16 @@ impl Key {
         };
         private::only_mine(&opened.metadata().map_err(unusable)?).map_err(unsafe_for)?;
         let bytes = regular::read_open(opened, regular::MAX_KEY).map_err(unusable)?;
-        let key = bytes.try_into().map_err(|_| unsafe_for("is no key of 32 bytes"))?;
+        let key = bytes.try_into().map_err(|_| unsafe_for("is not a key of 32 bytes"))?;
         Ok(Some(Key(key)))
     }
 
-    /// Puts a key there whole, unless somebody else did first.
+    /// Creates the file atomically, unless it exists.
     fn make(file: &Path) -> io::Result<()> {
         let mut key = [0; LENGTH];
-        SystemRandom::new().fill(&mut key).map_err(|_| io::Error::other("the system gives no random numbers"))?;
+        SystemRandom::new()
+            .fill(&mut key)
+            .map_err(|_| io::Error::other("the system's random number generator failed"))?;
         if let Some(folder) = file.parent() {
             private::make_folder(folder)?;
         }
@@ -67,7 +69,7 @@ impl Key {
         }
     }
 
-    /// The MAC of compiled code. What has a length of its own goes before the code, so no two are the same bytes.
+    /// The MAC of compiled code. Fields of fixed length come before the code, so no two inputs are the same bytes.
     pub(super) fn mac(&self, bound: &Bound, native: &[u8]) -> Vec<u8> {
         let length = |part: &str| (part.len() as u64).to_be_bytes();
         let Bound { digest, compiler } = bound;
@@ -78,7 +80,7 @@ impl Key {
         mac.sign().as_ref().to_vec()
     }
 
-    /// Whether this is that MAC, found out in a time that tells nothing of where they differ.
+    /// Verifies the MAC in constant time.
     pub(super) fn verifies(&self, bound: &Bound, native: &[u8], mac: &[u8]) -> bool {
         self.mac(bound, native).ct_eq(mac).into()
     }

@@ -1,4 +1,4 @@
-//! What is put into the cache folder by somebody else is never given out.
+//! Code that somebody else puts into the cache folder is never used.
 
 use std::fs::{OpenOptions, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -23,7 +23,7 @@ fn refused(folder: &TempDir) -> String {
 }
 
 #[test]
-fn what_was_put_there_is_found_by_a_later_host() {
+fn an_entry_is_found_by_a_later_host() {
     let folder = TempDir::new().expect("folder");
     assert_eq!(cache(&folder).find(&bound("a", "c")), None);
     cache(&folder).keep(&bound("a", "c"), b"native");
@@ -31,7 +31,7 @@ fn what_was_put_there_is_found_by_a_later_host() {
 }
 
 #[test]
-fn an_entry_that_is_not_the_components_own_is_not_used_and_is_overwritten() {
+fn an_entry_that_fails_its_mac_is_ignored_and_overwritten() {
     type Attack = fn(&Path, &Path);
     let cases: [(&str, Attack); 10] = [
         ("copied over another's", |other, own| assert!(fs::copy(other, own).is_ok())),
@@ -87,7 +87,7 @@ fn an_entry_of_another_compiler_or_another_users_key_is_not_used() {
 }
 
 #[test]
-fn a_folder_that_others_can_use_is_not_used_and_the_cure_is_said() {
+fn a_folder_that_others_can_use_is_rejected_with_a_fix() {
     for (mode, said) in [(0o770, "written by other users"), (0o707, "written"), (0o755, "read by other users")] {
         let folder = TempDir::new().expect("folder");
         drop(cache(&folder));
@@ -102,7 +102,7 @@ fn a_folder_that_others_can_use_is_not_used_and_the_cure_is_said() {
 }
 
 #[test]
-fn a_key_that_others_may_know_is_not_used_and_the_cure_is_said() {
+fn a_key_that_others_may_know_is_rejected_with_a_fix() {
     type Change = fn(&Path);
     let cases: [(&str, Change, &str); 5] = [
         (
@@ -115,7 +115,7 @@ fn a_key_that_others_may_know_is_not_used_and_the_cure_is_said() {
             |key| fs::set_permissions(key, Permissions::from_mode(0o602)).expect("mode"),
             "written by other users",
         ),
-        ("short", |key| fs::write(key, "short").expect("written"), "no key of 32 bytes: delete it"),
+        ("short", |key| fs::write(key, "short").expect("written"), "not a key of 32 bytes: delete it"),
         (
             "endless",
             |key| OpenOptions::new().write(true).open(key).and_then(|key| key.set_len(3 << 30)).expect("sparse"),
@@ -159,7 +159,7 @@ fn hosts_that_start_at_the_same_time_share_one_key() {
 }
 
 #[test]
-fn what_was_not_used_for_longest_makes_room() {
+fn the_least_recently_used_entries_are_evicted() {
     let folder = TempDir::new().expect("folder");
     let cache = Cache { max_all: 1000, ..cache(&folder) };
     let at = |digest: &str, seconds| {

@@ -24,7 +24,7 @@ fn group(template: &str, headers: &[(&str, &[u8])], body: &str) -> String {
 }
 
 #[test]
-fn values_stand_as_they_are_where_a_group_id_allows_it() {
+fn values_are_used_verbatim_where_a_group_id_allows_it() {
     assert_eq!(group("fixed", &[], ""), "fixed");
     assert_eq!(group("a/{json:/w/id}", &[], r#"{"w":{"id":"W-7"}}"#), "a/W-7");
     assert_eq!(group("a/{json:/id}/{header:x-k}", &[("x-k", b"k")], r#"{"id":42}"#), "a/42/k");
@@ -49,7 +49,7 @@ fn different_values_have_different_groups_however_they_are_written() {
     assert_ne!(not_utf8(0xe8), not_utf8(0xe9));
 }
 
-/// Texts that are hard to tell apart: with separators, with what hashes begin with, hashes of others, too long.
+/// Texts that are easily confused: with separators, with the prefix of hashes, hashes of other values, too long.
 fn awkward() -> impl Strategy<Value = String> {
     let hash = |text: &str| stable_hash(text.as_bytes());
     prop_oneof![
@@ -110,7 +110,7 @@ proptest! {
 }
 
 #[test]
-fn only_a_value_that_could_be_read_in_two_ways_has_another_group_than_before() {
+fn only_an_ambiguous_value_has_another_group_than_before() {
     let expanded = |template: &str, x: &str, y: &str| {
         let template: Template = template.parse().expect("template");
         let body = serde_json::json!({ "x": x, "y": y }).to_string().into_bytes();
@@ -132,7 +132,7 @@ fn only_a_value_that_could_be_read_in_two_ways_has_another_group_than_before() {
 }
 
 #[test]
-fn what_is_missing_or_not_allowed_becomes_a_stable_hash() {
+fn a_missing_or_invalid_value_becomes_a_stable_hash() {
     let missing = "a/~e3b0c44298fc1c149afbf4c8";
     let cases: [(&[u8], &str, &str); 9] = [
         (b"{}", missing, "missing"),
@@ -163,7 +163,7 @@ fn one_mebibyte_of_brackets_has_a_group() {
 }
 
 #[test]
-fn matching_a_group_is_overlapping_with_it() {
+fn a_template_that_matches_a_group_overlaps_with_it() {
     let templates = ["a", "a/{json:/x}", "{json:/x}/b", "a/{json:/x}/b/{json:/y}", "{json:/x}ab{json:/y}ab"];
     let groups =
         ["a", "a/", "a/1", "a/b", "/b", "1/b", "a/1/b/2", "a/1/b/", "a//b/b/b", "xabyab", "xabab", "abxab", "ab"];

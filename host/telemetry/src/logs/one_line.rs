@@ -1,4 +1,4 @@
-//! What keeps a line of the log one line that does nothing to a terminal, whatever its fields hold.
+//! Keeps each log event on one line that cannot control a terminal, whatever its fields contain.
 
 use std::error::Error;
 use std::fmt::{self, Debug, Write as _};
@@ -11,7 +11,7 @@ use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FormatFields, MakeWriter};
 
-/// Fields of lines for people: the name in italics where there are colours, the value as one line of foreign text.
+/// Fields for people: the name in italics where there are colours, the value as one line of foreign text.
 pub(super) struct OneLine;
 
 impl<'writer> FormatFields<'writer> for OneLine {
@@ -55,7 +55,7 @@ impl Visit for Fields<'_> {
         let mut text = value.to_string();
         let mut cause = value.source();
         while let Some(deeper) = cause {
-            // A string takes whatever is written to it.
+            // Writing to a string cannot fail.
             let _ = write!(text, ": {deeper}");
             cause = deeper.source();
         }
@@ -67,7 +67,8 @@ impl Visit for Fields<'_> {
     }
 }
 
-/// A writer of JSON lines that escapes what JSON itself leaves as it is: line separators, DEL, C1, and what turns text around.
+/// A writer of JSON lines that also escapes what JSON allows verbatim: line separators, DEL, C1, and bidirectional
+/// controls.
 pub(super) struct Escaped<M>(pub(super) M);
 
 impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for Escaped<M> {
@@ -85,7 +86,7 @@ impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for Escaped<M> {
 pub(super) struct EscapedLine<W>(W);
 
 impl<W: Write> Write for EscapedLine<W> {
-    /// A whole line comes in one write, and goes out in one.
+    /// A line arrives in one write, and leaves in one.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.write_all(json(&String::from_utf8_lossy(line)).as_bytes())?;
         Ok(line.len())
@@ -120,7 +121,7 @@ mod tests {
         }
     }
 
-    /// Ends a line, forges another, with the colours of ours, and turns what follows around.
+    /// Ends a line, forges another with our colours, and reverses the text after it.
     const HOSTILE: &str =
         "x\r\n2026-01-01T00:00:00Z ERROR forged\u{1b}[31m\u{1b}]0;t\u{7}\u{9b}2J\u{85}\u{2028}\u{202e}\u{e0041}";
 
@@ -132,7 +133,7 @@ mod tests {
     #[error("inner {HOSTILE}")]
     struct Inner;
 
-    /// What is written of events with hostile fields in every way that there is.
+    /// Everything written for events with hostile fields, by every way to log them.
     fn written(layer: impl FnOnce(Kept) -> Lines<tracing_subscriber::Registry>) -> String {
         let kept = Kept::default();
         let subscriber = tracing_subscriber::registry().with(layer(kept.clone()));
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_for_people_is_one_line_whatever_its_fields_hold() {
+    fn a_text_line_is_one_line_whatever_its_fields_contain() {
         for colours in [false, true] {
             let text = written(|kept| text(move || kept.clone(), wanted(), colours));
             let lines: Vec<&str> = text.split('\n').collect();
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_json_line_does_nothing_to_a_terminal_and_says_all() {
+    fn a_json_line_is_complete_and_cannot_affect_a_terminal() {
         let text = written(|kept| super::super::json(move || kept.clone(), wanted(), true));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4, "{text}");

@@ -1,7 +1,7 @@
-//! The message that carries a letter to its queue, cut down to what the queue takes.
+//! Packs a letter into a message, cut to the size limit of its queue.
 //!
-//! Cut are, in this order: the story (attempts, stack, stderr), the excerpt of the answer, the detail, and headers that
-//! neither verification nor the route's keys are made of, the largest first. The body is never cut.
+//! Cut, in this order: the story (attempts, stack, stderr), the excerpt of the answer, the detail, and headers that
+//! neither verification nor the route's keys need, largest first. The body is never cut.
 
 use std::collections::HashSet;
 
@@ -10,29 +10,29 @@ use crate::envelope::{self, Webhook};
 use crate::message::is_own;
 use crate::queue::{Attribute, Attributes, NewMessage, Received};
 
-/// How much of the detail is left when it is cut.
+/// What is left of a detail that is cut.
 const SHORT_DETAIL: usize = 128;
 
-/// A letter that fits into its queue in no way.
+/// The letter is too large even with everything cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "the dead letter needs {needed} bytes without all that may be cut, and its queue takes {most}: raise MaximumMessageSize \
+    "the dead letter needs {needed} bytes even after cutting, and its queue allows {most}: raise MaximumMessageSize \
     of the dead-letter queue"
 )]
 pub struct TooLarge {
-    /// How large it is at its smallest.
+    /// Its smallest size.
     pub needed: usize,
-    /// The most that the queue takes.
+    /// The limit of the queue.
     pub most: usize,
 }
 
 impl DeadLetter {
-    /// The message to send to the dead-letter queue, of `most` bytes at most. `keeps` says which headers (in lower case)
-    /// must stay.
+    /// The message to send to the dead-letter queue, of at most `most` bytes. `keeps` says which headers (in lower
+    /// case) must stay.
     ///
-    /// Its dedup id is the id under which the queue held it just now. For a message that was never
-    /// redriven that is its original id; one that was redriven and dies again within five minutes must
-    /// not be swallowed as a duplicate of its first death.
+    /// Its deduplication id is the id under which the queue held the message just now. For a message that was never
+    /// redriven that is its original id; one that is dead-lettered again within five minutes of its redrive must not be
+    /// swallowed as a duplicate of its first letter.
     pub fn pack(&self, received: &Received, most: usize, keeps: impl Fn(&str) -> bool) -> Result<NewMessage, TooLarge> {
         let mut letter = self.clone();
         let whole = letter.with(received, carried(received));
@@ -75,7 +75,7 @@ impl DeadLetter {
             letter.with(received, carried.without(order.get(..count).unwrap_or_default()))
         };
         let fits = |message: &NewMessage| message.size() <= most && message.attributes.len() <= MAX_ATTRIBUTES;
-        // The fewest that must go, by halves: a webhook may have thousands of headers.
+        // The smallest number of headers to drop, by bisection: a webhook may have thousands.
         let (mut too_few, mut enough) = (0, order.len());
         while enough - too_few > 1 {
             let middle = too_few + (enough - too_few) / 2;
@@ -102,7 +102,7 @@ impl DeadLetter {
     }
 }
 
-/// Body and attributes of a message as they travel beside a letter.
+/// Body and attributes of a message as they travel with a letter.
 fn carried(received: &Received) -> (String, Attributes) {
     let mut attributes = received.attributes.clone();
     attributes.remove(DEAD_LETTER_ATTRIBUTE);
@@ -112,7 +112,7 @@ fn carried(received: &Received) -> (String, Attributes) {
     }
 }
 
-/// The same, so that headers can be taken away: they are in the envelope, or are attributes beside a direct body.
+/// The same, with headers that can be removed: they are in the envelope, or are the attributes of a direct body.
 enum Carried {
     Envelope(Webhook, Attributes),
     Direct(String, Attributes),
@@ -131,7 +131,7 @@ impl Carried {
         }
     }
 
-    /// The positions of headers that may go, the largest first.
+    /// The positions of headers that may be cut, largest first.
     fn order(&self, keeps: impl Fn(&str) -> bool) -> Vec<usize> {
         let mut sizes: Vec<(usize, usize)> = match self {
             Carried::Envelope(webhook, _) => {

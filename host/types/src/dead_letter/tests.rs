@@ -45,7 +45,7 @@ fn a_letter_keeps_body_group_and_attributes_and_says_why() {
 }
 
 #[test]
-fn ten_attributes_leave_no_room_for_ours_and_become_headers_of_an_envelope() {
+fn ten_attributes_become_headers_of_an_envelope_to_free_one_for_the_letter() {
     let received = received("{}".into(), 10);
     let packed = letter(&received).pack(&received, MAX_MESSAGE_BYTES, |_| false).expect("it fits");
     assert_eq!(packed.attributes.len(), 1);
@@ -54,7 +54,7 @@ fn ten_attributes_leave_no_room_for_ours_and_become_headers_of_an_envelope() {
 }
 
 #[test]
-fn a_letter_fits_beside_a_body_that_nearly_fills_the_message() {
+fn a_letter_fits_even_if_the_body_nearly_fills_the_message() {
     let received = received("x".repeat(MAX_MESSAGE_BYTES - 1024), 0);
     let packed = letter(&received).pack(&received, MAX_MESSAGE_BYTES, |_| false).expect("it fits");
     let total = packed.size();
@@ -63,7 +63,7 @@ fn a_letter_fits_beside_a_body_that_nearly_fills_the_message() {
 }
 
 #[test]
-fn a_letter_is_cut_down_to_its_queue_and_the_body_never_is() {
+fn a_letter_is_cut_to_fit_its_queue_but_never_its_body() {
     let headers = vec![
         ("content-type".to_owned(), b"application/json".to_vec()),
         ("x-long".to_owned(), vec![b'l'; 3000]),
@@ -111,7 +111,7 @@ fn headers_of_a_direct_message_are_cut_as_well_and_ten_of_them_without_an_envelo
 }
 
 #[test]
-fn a_full_set_of_foreign_attributes_beside_an_envelope_does_not_keep_its_letter_out() {
+fn an_envelope_with_ten_foreign_attributes_still_gets_its_letter() {
     let headers = vec![("x-long".to_owned(), vec![b'l'; 3000])];
     let received = received(envelope::encode(&Webhook { headers, body: b"{}".to_vec() }), 10);
     let packed = letter(&received).pack(&received, 2000, |_| false).expect("it fits without its header");

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Whether a character can do something to a screen or a log.
+/// Whether a character can affect a screen or a log.
 fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
@@ -10,7 +10,7 @@ fn acts(c: char) -> bool {
 }
 
 #[test]
-fn nothing_foreign_does_anything_to_a_screen_or_a_log() {
+fn foreign_text_cannot_affect_a_screen_or_a_log() {
     let cases = [
         ("plain text and \u{1F6F6} café 日本語", "plain text and \u{1F6F6} café 日本語"),
         ("a line\nand another", r"a line\nand another"),
@@ -34,7 +34,7 @@ fn nothing_foreign_does_anything_to_a_screen_or_a_log() {
 }
 
 #[test]
-fn marks_that_are_heaped_up_stay_on_their_line() {
+fn stacked_marks_stay_on_their_line() {
     let heap = format!("a{}b", "\u{301}".repeat(40));
     let shown = Foreign::line(&heap).to_string();
     assert_eq!(shown.matches('\u{301}').count(), MARKS);
@@ -42,7 +42,7 @@ fn marks_that_are_heaped_up_stay_on_their_line() {
 }
 
 #[test]
-fn a_block_keeps_its_lines_and_none_of_them_begins_further_left() {
+fn a_block_keeps_its_lines_and_indents_all_of_them() {
     let body = "{\n\t\"a\": 1,\r\n}\nreason      delivered\n\u{1b}[2Jx\n\u{301}";
     let shown = Foreign::block(body, "  ").to_string();
     assert_eq!(
@@ -53,7 +53,7 @@ fn a_block_keeps_its_lines_and_none_of_them_begins_further_left() {
 }
 
 #[test]
-fn a_clip_cuts_no_escape_and_says_that_there_was_more() {
+fn a_limit_never_cuts_an_escape_and_marks_the_cut() {
     let cases = [
         ("abcdef", 6, "abcdef"),
         ("abcdefg", 6, "abcde…"),
@@ -72,7 +72,7 @@ fn a_clip_cuts_no_escape_and_says_that_there_was_more() {
 }
 
 #[test]
-fn json_says_all_and_does_nothing_to_a_screen() {
+fn json_is_complete_and_cannot_affect_a_screen() {
     let text = "a\u{7f}b\u{9b}5n \u{202e}txt\u{1b}[31m\u{0}\u{1F6F6}\u{e0041}\u{2028}\n\té";
     let safe = json(&serde_json::to_string_pretty(&[text]).expect("JSON")).into_owned();
     assert!(!safe.chars().any(|c| acts(c) && c != '\n'), "{safe}");
@@ -82,7 +82,7 @@ fn json_says_all_and_does_nothing_to_a_screen() {
 
 proptest! {
     #[test]
-    fn whatever_is_written_is_harmless_bounded_and_the_same_when_it_is_written_again(
+    fn escaping_is_safe_bounded_and_idempotent(
         text in any::<String>(),
         marks in "[a\u{300}-\u{303}\u{200b}\u{e000}\n\t\u{1b}…]{0,40}",
         most in 0_usize..60,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A pointer that was read: `/customer/id`, or the empty one, which names the whole document.
+/// A parsed pointer: `/customer/id`, or the empty one, which names the whole document.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pointer {
     text: String,
@@ -13,21 +13,20 @@ pub struct Pointer {
 /// Why a text is not a JSON pointer.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PointerError {
-    /// It does not begin with a slash.
     #[error("{0:?} is not a JSON pointer: it must begin with /")]
     Slash(String),
-    /// A `~` that is not an escape.
     #[error("{0:?} is not a JSON pointer: write ~0 for ~ and ~1 for /")]
     Tilde(String),
 }
 
 impl Pointer {
-    /// The names and positions on the way to the value, unescaped.
+    /// The names and positions on the path to the value, unescaped.
     pub fn tokens(&self) -> &[String] {
         &self.tokens
     }
 
-    /// The pointer to the object or array that holds the value, and the value's name in it. `None` for the whole document.
+    /// The pointer to the object or array that contains the value, and the value's name in it. `None` for the whole
+    /// document.
     pub fn parent(&self) -> Option<(Pointer, &str)> {
         let (name, tokens) = self.tokens.split_last()?;
         let text = self.text.rsplit_once('/').map_or("", |(parent, _)| parent);

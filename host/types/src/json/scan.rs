@@ -1,20 +1,20 @@
-//! The scanner: from one value of a document to the next.
+//! The scanner: moves from one value of a document to the next.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// What some editors and libraries put before UTF-8. Source: RFC 8259 section 8.1, which lets readers skip it.
+/// Some editors and libraries put it before UTF-8. Source: RFC 8259 section 8.1, which lets parsers skip it.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Where a document stops being JSON.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the body is not JSON from byte {at} on")]
 pub struct Broken {
-    /// The position in the document, in bytes from 0.
+    /// The byte offset in the document.
     pub at: usize,
 }
 
-/// What a value is called in the object or array that holds it.
+/// The name of a value in the object or array that contains it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Name<'a> {
     /// The name of a member, unescaped; `None` if its escapes cannot be read.
@@ -24,7 +24,8 @@ pub enum Name<'a> {
 }
 
 impl Name<'_> {
-    /// Whether a token of a pointer means this name. A position has no leading zeros, and `-` is behind every element.
+    /// Whether a token of a pointer means this name. A position has no leading zeros, and `-` is the position after the
+    /// last element.
     pub fn is(&self, token: &str) -> bool {
         match self {
             Name::Member(name) => name.as_deref() == Some(token.as_bytes()),
@@ -36,8 +37,8 @@ impl Name<'_> {
     }
 }
 
-/// The members of an object, or the elements of an array, in their order: each name with where its value is. A value
-/// that is neither has none. Where the document breaks off the last item is an error.
+/// The members of an object, or the elements of an array, in order: each name with the span of its value. Other values
+/// have none. Where the document breaks off, the last item is an error.
 pub fn children(document: &[u8]) -> Children<'_> {
     let mut scanner = Scanner::new(document);
     let container = scanner.open();
@@ -64,15 +65,15 @@ impl<'a> Iterator for Children<'a> {
     }
 }
 
-/// An object or array that the scanner is in.
+/// An object or array that the scanner is inside of.
 #[derive(Debug)]
 pub(super) struct Container {
     close: u8,
-    /// How many children were passed.
+    /// Children passed so far.
     passed: usize,
 }
 
-/// Every step leaves the scanner behind what it read.
+/// Every step advances the scanner past what it read.
 #[derive(Debug)]
 pub(super) struct Scanner<'a> {
     document: &'a [u8],
@@ -85,7 +86,7 @@ impl<'a> Scanner<'a> {
         Scanner { document, at }
     }
 
-    /// Enters the object or array that begins here. A value that is neither is left where it is.
+    /// Enters the object or array that begins here. Any other value is left in place.
     pub(super) fn open(&mut self) -> Option<Container> {
         self.skip_space();
         let close = self.peek().ok().and_then(closing)?;
@@ -93,7 +94,7 @@ impl<'a> Scanner<'a> {
         Some(Container { close, passed: 0 })
     }
 
-    /// Goes on to the next child of a container, and stands before its value. `None` where the container ends.
+    /// Advances to the next child of a container and stops before its value. `None` at the container's end.
     pub(super) fn next(&mut self, container: &mut Container) -> Result<Option<Name<'a>>, Broken> {
         self.skip_space();
         if self.peek()? == container.close {
@@ -115,7 +116,7 @@ impl<'a> Scanner<'a> {
         Ok(Some(Name::Member(super::text(self.slice(&name)))))
     }
 
-    /// Goes over one value, whatever is in it.
+    /// Skips one value, whatever is in it.
     pub(super) fn value(&mut self) -> Result<Range<usize>, Broken> {
         self.skip_space();
         let start = self.at;
@@ -142,7 +143,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Nothing may be behind the document's value.
+    /// Nothing may follow the document's value.
     pub(super) fn end(&mut self) -> Result<(), Broken> {
         self.skip_space();
         if self.is_at_end() { Ok(()) } else { Err(Broken { at: self.at }) }
@@ -170,7 +171,7 @@ impl<'a> Scanner<'a> {
         Ok(start..self.at)
     }
 
-    /// A number, `true`, or what some libraries write in their place, such as `NaN`.
+    /// A number, `true`, or what some libraries write instead, such as `NaN`.
     fn skip_literal(&mut self) {
         let ends = |byte: &u8| is_space(*byte) || b"\"{}[],:".contains(byte);
         let rest = self.document.get(self.at..).unwrap_or_default();

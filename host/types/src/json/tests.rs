@@ -7,7 +7,7 @@ fn pointer(text: &str) -> Pointer {
     text.parse().expect(text)
 }
 
-/// What a pointer finds, as it is written; whole documents only.
+/// What a pointer finds, as written; complete documents only.
 fn found<'a>(document: &'a [u8], to: &str) -> Option<&'a [u8]> {
     match find(document, &pointer(to)) {
         Ok(Found { span, broken: None }) => Some(document.get(span).expect("in the document")),
@@ -46,7 +46,7 @@ fn a_value_is_found_as_it_is_written() {
 }
 
 #[test]
-fn what_is_not_there_is_absent() {
+fn a_missing_value_is_absent() {
     let cases = [
         (r#"{"a":1}"#, "/b"),
         (r#"{"a":1}"#, "/a/b"),
@@ -67,7 +67,7 @@ fn what_is_not_there_is_absent() {
 }
 
 #[test]
-fn nothing_else_in_the_document_matters() {
+fn the_rest_of_the_document_does_not_matter() {
     let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth)).into_bytes();
     let mixed = |depth: usize| format!("{}1{}", r#"{"id":["#.repeat(depth), "]}".repeat(depth)).into_bytes();
     let awkward: [(&str, Vec<u8>); 12] = [
@@ -100,7 +100,7 @@ fn nothing_else_in_the_document_matters() {
 }
 
 #[test]
-fn of_members_with_one_name_the_last_counts() {
+fn of_members_with_the_same_name_the_last_wins() {
     let cases = [
         (r#"{"id":1,"id":2}"#, "/id", Some("2")),
         (r#"{"id":1,"\u0069d":2}"#, "/id", Some("2")),
@@ -152,7 +152,7 @@ fn a_document_that_breaks_off_says_where_and_keeps_what_was_found() {
 }
 
 #[test]
-fn a_value_says_what_its_string_means_or_what_is_written() {
+fn a_strings_text_is_unescaped_and_other_values_are_verbatim() {
     let cases: [(&[u8], Option<&[u8]>); 14] = [
         (br#""a\u00e9\n\/""#, Some("aé\n/".as_bytes())),
         (br#""\ud83d\udef6""#, Some("🛶".as_bytes())),
@@ -216,7 +216,7 @@ fn a_pointer_is_read_as_the_standard_says() {
     assert_eq!(pointer("").parent(), None);
 }
 
-/// Any JSON, with few and odd names so that pointers meet.
+/// Any JSON, with few and unusual names so that pointers collide.
 fn json() -> impl Strategy<Value = Value> {
     let name = prop_oneof!["[ab]{0,2}", "[0-9]{1,2}", Just("~/\"\\\n🛶".to_owned())];
     let leaf = prop_oneof![
@@ -234,7 +234,7 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Every value in a document, with the pointer to it.
+/// Every value of a document, with its pointer.
 fn values(document: &Value) -> Vec<(String, Value)> {
     let mut all = vec![(String::new(), document.clone())];
     let mut next = 0;
@@ -285,7 +285,7 @@ proptest! {
         let compact = json.to_string();
         let pretty = serde_json::to_string_pretty(&json).expect("json");
         for document in [&compact, &pretty, &escaped(&compact)] {
-            // A number that is parsed and printed may change, so both sides are what serde_json reads.
+            // Parsing and printing may change a number, so both sides are what serde_json reads.
             let json: Value = serde_json::from_str(document).expect("json");
             for (to, expected) in values(&json) {
                 let value = found(document.as_bytes(), &to).expect(&to);

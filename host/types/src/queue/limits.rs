@@ -4,65 +4,65 @@ use std::time::Duration;
 
 use super::{MAX_RETENTION, MAX_VISIBILITY};
 
-/// The longest wait between two receives. A message can be hidden for [`MAX_VISIBILITY`] from its receive, and part of that
-/// has passed when it is given back: on Lambda up to six times the longest invocation, which is 90 minutes.
+/// The longest wait between two receives. A message can be hidden for [`MAX_VISIBILITY`] from its receive, and part of
+/// that has passed when it is released: on Lambda up to six times the longest invocation, which is 90 minutes.
 pub const LONGEST_WAIT: Duration = MAX_VISIBILITY.saturating_sub(Duration::from_secs(2 * 60 * 60));
 
-/// What a request may take on its way, and how far clocks may be apart, before SQS refuses to hide a message for so long.
+/// Allows for the latency of a request and for clock skew, so that SQS does not reject a long visibility timeout.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// With fewer receives a message that waits for hours is looked at noticeably late.
+/// With fewer receives, a message that has waited for hours is checked noticeably late.
 const ENOUGH_RECEIVES: u32 = 500;
 
-/// One in so many receives is kept for what nobody plans: a crash, a batch that was throttled, somebody who looks.
+/// One receive in this many is reserved for the unplanned: a crash, a throttled batch, somebody who inspects the queue.
 const SPARE: u32 = 10;
 
-/// The retention of a queue ends this part of it after the last call: a day, where it is 14.
+/// The last call comes this fraction of the retention before its end: a day of 14.
 const LAST_CALL: u32 = 14;
 
 /// The age below which waits do not grow.
 const YOUNG: Duration = Duration::from_secs(1);
 
-/// What a queue allows a message that waits.
+/// How long, and for how many receives, a queue lets a message wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct QueueLimits {
     /// The queue deletes a message at this age.
     pub retention: Duration,
-    /// The queue itself moves a message at the receive after so many (`maxReceiveCount`); `None` if it never does.
+    /// After this many receives the queue itself dead-letters a message (`maxReceiveCount`); `None` if it never does.
     pub max_receives: Option<u32>,
 }
 
-/// How long a message that was received so long ago can stay hidden from now on. A queue refuses more, and then the message
-/// comes back when its visibility timeout ends.
+/// How much longer a message that was received this long ago can stay hidden. A queue rejects more, and then the
+/// message comes back when its visibility timeout ends.
 pub fn hidden_at_most(held: Duration) -> Duration {
     MAX_VISIBILITY.saturating_sub(held.saturating_add(MARGIN))
 }
 
 impl QueueLimits {
-    /// Those of the local queue: 14 days, and any number of receives.
+    /// The local queue: 14 days, and any number of receives.
     pub const LOCAL: QueueLimits = QueueLimits { retention: MAX_RETENTION, max_receives: None };
 
-    /// What is assumed of a queue of SQS that cannot be asked: what the Terraform module sets.
+    /// Assumed for an SQS queue that cannot be asked: what the Terraform module sets.
     pub const ASSUMED: QueueLimits = QueueLimits { retention: MAX_RETENTION, max_receives: Some(1000) };
 
-    /// The age at which a message must leave the queue, as a dead letter if need be, or the queue deletes it.
+    /// The age at which a message must leave the queue, as a dead letter if need be, before the queue deletes it.
     pub fn last_call(&self) -> Duration {
         self.retention.saturating_sub(self.retention / LAST_CALL)
     }
 
-    /// Whether the queue moves a message itself at its next receive.
+    /// Whether the queue itself will dead-letter the message at its next receive.
     pub fn is_last_receive(&self, receive_count: u32) -> bool {
         self.max_receives.is_some_and(|most| receive_count >= most)
     }
 
-    /// How long a message of this age, received so often, must wait at least, so that the receives that are left last
-    /// until the last call. Zero where the queue does not count.
+    /// The shortest wait with which the remaining receives last until the last call, for a message of this age and
+    /// receive count. Zero where the queue does not count receives.
     ///
-    /// Each wait is the same share of the age, so that a message that has waited for minutes is looked at within seconds, and
-    /// one that has waited for days within the hour. With 1,000 receives it is about 0.7 % of the age.
+    /// Each wait is the same share of the age: a message that has waited for minutes is checked within seconds, one
+    /// that has waited for days within the hour. With 1,000 receives it is about 0.7 % of the age.
     pub fn least_wait(&self, age: Duration, receive_count: u32) -> Duration {
         let Some(most) = self.max_receives else { return Duration::ZERO };
-        // After the last call a message is only kept while its dead letter cannot be stored.
+        // After the last call a message stays only while its dead letter cannot be stored.
         let (end, usable) = match age < self.last_call() {
             true => (self.last_call(), most - most / SPARE),
             false => (self.retention, most),
@@ -72,8 +72,8 @@ impl QueueLimits {
         let grown = age.max(YOUNG).as_secs_f64();
         let growth = (end.as_secs_f64() / grown).max(1.0).powf(1.0 / f64::from(receives));
         let evenly = Duration::from_secs_f64(grown * (growth - 1.0));
-        // What this wait owes if each one after it is as long as it can be. Where even the spare receives cannot last any more, an
-        // even growth is the best there is.
+        // This wait, if each later one is as long as allowed. Where even the spare receives cannot last, even growth is
+        // the best option.
         let can_last = left <= LONGEST_WAIT.saturating_mul(most.saturating_sub(receive_count));
         let owed = match can_last {
             true => left.saturating_sub(LONGEST_WAIT.saturating_mul(receives - 1)),
@@ -82,7 +82,7 @@ impl QueueLimits {
         evenly.max(owed).min(self.longest_wait(age))
     }
 
-    /// How long a message of this age may wait at most: it must be received again at the last call, and before it is deleted.
+    /// The longest wait at this age: the message must be received again at the last call, and before it is deleted.
     pub fn longest_wait(&self, age: Duration) -> Duration {
         let left = match (self.last_call().saturating_sub(age), self.retention.saturating_sub(age)) {
             (Duration::ZERO, Duration::ZERO) => LONGEST_WAIT,
@@ -92,42 +92,43 @@ impl QueueLimits {
         left.min(LONGEST_WAIT).max(YOUNG)
     }
 
-    /// The least `maxReceiveCount` with which a message can wait until the last call: twice as many receives as the longest
-    /// waits need, for the first waits are short.
+    /// The smallest `maxReceiveCount` with which a message can wait until the last call: twice as many receives as the
+    /// longest waits need, because the first waits are short.
     pub fn fewest_receives(&self) -> u32 {
         let waits = self.last_call().as_secs().div_ceil(LONGEST_WAIT.as_secs());
         u32::try_from(waits * 2).unwrap_or(u32::MAX)
     }
 
-    /// Whether the queue moves a message before it could wait until the last call.
+    /// Whether the queue would dead-letter a message before the last call.
     pub fn cannot_last(&self) -> bool {
         self.max_receives.is_some_and(|receives| receives < self.fewest_receives())
     }
 
-    /// What is wrong with the queue's `maxReceiveCount`, and the cure.
+    /// What is wrong with the queue's `maxReceiveCount`, and the fix.
     pub fn problem(&self) -> Option<String> {
         let receives = self.max_receives.filter(|receives| *receives < ENOUGH_RECEIVES)?;
         let days = self.last_call().as_secs() / (24 * 60 * 60);
         Some(match self.cannot_last() {
             true => format!(
-                "its maxReceiveCount is {receives}: every look at a message that waits is a receive, so it would be moved to the \
-                dead-letter queue long before {days} days of waiting are over; set 1000"
+                "its maxReceiveCount is {receives}: each check of a waiting message is a receive, so the queue would dead-letter \
+                messages long before they have waited {days} days; set 1000"
             ),
             false => format!(
-                "its maxReceiveCount is {receives}: every look at a message that waits is a receive, so looks are far apart and a \
-                resumed target gets what waited late; set 1000"
+                "its maxReceiveCount is {receives}: each check of a waiting message is a receive, so checks are far apart and a \
+                resumed target gets its backlog late; set 1000"
             ),
         })
     }
 
-    /// How long a message that waits for a closed gate may go without a look, once it waited for so long. `usual` is the
-    /// longest wait where the queue does not count.
+    /// The longest time between two checks of a message that has waited this long for a closed gate. `usual` is the
+    /// longest wait where the queue does not count receives.
     pub fn look_within(&self, waited: Duration, usual: Duration) -> Duration {
         let (mut age, mut receives, mut wait) = (Duration::ZERO, 1, usual);
-        // Where nothing is counted no wait grows. Where it is, there are no more looks than receives, and none at what is deleted.
+        // Waits grow only where receives are counted. There, checks are no more than receives, and none comes after the
+        // deletion.
         let waited = self.max_receives.map_or(Duration::ZERO, |_| waited.min(self.retention));
         while age < waited && !self.is_last_receive(receives) {
-            // Waits are spread over their upper half: the more looks there were, the further apart the next ones are.
+            // Waits are spread over their upper half: the more checks there were, the further apart the next ones are.
             let shortest = (usual / 2).max(YOUNG);
             let next = shortest.max(self.least_wait(age, receives));
             wait = wait.max(next);

@@ -10,7 +10,7 @@ fn limits(max_receives: u32) -> QueueLimits {
     QueueLimits { max_receives: Some(max_receives), ..QueueLimits::LOCAL }
 }
 
-/// A message that waits, by receives.
+/// A waiting message, by receives.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     age: Duration,
@@ -18,7 +18,7 @@ struct Waiting {
     longest: Duration,
 }
 
-/// Lets a message wait until the last call or its last receive. `wanted` is how long it would wait by itself.
+/// Lets a message wait until the last call or its last receive. `wanted` is its own wait.
 fn wait(limits: QueueLimits, age: Duration, receives: u32, mut wanted: impl FnMut() -> Duration) -> Waiting {
     let mut waiting = Waiting { age, receives, longest: Duration::ZERO };
     while waiting.age < limits.last_call() && !limits.is_last_receive(waiting.receives) {
@@ -44,7 +44,7 @@ proptest! {
         let waited = wait(limits, age, receives, || wanted.next().unwrap_or_default());
         prop_assert!(waited.longest <= LONGEST_WAIT);
         prop_assert!(waited.receives <= most, "the queue would move it: {:?}", waited);
-        // As many waits as there are receives left beside the spare ones, the longest each.
+        // As many waits as receives are left after the spare ones, each as long as allowed.
         let planned = (most - most / SPARE).saturating_sub(receives);
         if limits.last_call() - age <= LONGEST_WAIT * planned {
             prop_assert!(waited.age >= limits.last_call(), "{:?} of {}", waited, most);
@@ -54,7 +54,7 @@ proptest! {
     }
 
     #[test]
-    fn with_the_fewest_receives_or_more_a_fresh_message_can_wait_until_the_last_call(
+    fn with_enough_receives_a_fresh_message_can_wait_until_the_last_call(
         retention in 1..=14_u32, more in 0..1000_u32, wanted in 1..=60_u64
     ) {
         let fewest = QueueLimits { retention: retention * DAY, max_receives: None }.fewest_receives();
@@ -65,11 +65,11 @@ proptest! {
 }
 
 #[test]
-fn with_a_thousand_receives_a_look_is_never_further_away_than_a_hundredth_of_the_age() {
+fn with_a_thousand_receives_the_next_check_is_within_a_hundredth_of_the_age() {
     for (after, within) in [(HOUR, MINUTE), (8 * HOUR, 5 * MINUTE), (DAY, 13 * MINUTE), (3 * DAY, 40 * MINUTE)] {
         let longest = limits(1000).look_within(after, MINUTE);
         assert!(longest <= within, "{longest:?} after {after:?}");
-        // What is told is what a message that waited for so long may have to wait.
+        // The bound covers the longest wait of a message that has waited this long.
         let mut receives = 1;
         let mut age = Duration::ZERO;
         while age < after {
@@ -82,7 +82,7 @@ fn with_a_thousand_receives_a_look_is_never_further_away_than_a_hundredth_of_the
 }
 
 #[test]
-fn how_far_away_the_next_look_is_is_known_at_once_however_long_a_message_waited() {
+fn the_bound_for_the_next_check_is_fast_to_compute_at_any_age() {
     let ages = 1000 * 365 * DAY;
     let for_ever = QueueLimits { retention: ages, max_receives: None };
     assert_eq!(for_ever.look_within(for_ever.last_call(), MINUTE), MINUTE);
@@ -99,7 +99,7 @@ fn how_far_away_the_next_look_is_is_known_at_once_however_long_a_message_waited(
 }
 
 #[test]
-fn a_queue_that_counts_nothing_asks_for_no_wait() {
+fn a_queue_that_counts_no_receives_needs_no_wait() {
     for age in [Duration::ZERO, DAY, 13 * DAY, 20 * DAY] {
         assert_eq!(QueueLimits::LOCAL.least_wait(age, 1_000_000), Duration::ZERO);
     }
@@ -125,11 +125,11 @@ fn a_message_is_hidden_for_twelve_hours_from_its_receive_at_most() {
 }
 
 #[test]
-fn too_few_receives_are_a_problem_with_a_cure() {
+fn too_few_receives_are_a_problem_with_a_fix() {
     assert_eq!(limits(1000).problem(), None);
     assert_eq!(QueueLimits::LOCAL.problem(), None);
     assert_eq!(limits(1000).fewest_receives(), 64, "13 days in waits of 10 hours, twice");
-    for (receives, says) in [(499, "late"), (64, "late"), (63, "moved"), (3, "moved")] {
+    for (receives, says) in [(499, "late"), (64, "late"), (63, "dead-letter"), (3, "dead-letter")] {
         let problem = limits(receives).problem().expect("a problem");
         assert!(problem.contains(says) && problem.contains("set 1000"), "{problem}");
     }
