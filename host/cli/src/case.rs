@@ -10,7 +10,7 @@ use towpath_operate::verdict::describe;
 use towpath_plugin::Plugin;
 use towpath_types::outcome::Fault;
 
-use crate::event::{self, Event};
+use towpath_operate::event::{self, Event};
 
 /// The file with the expectation, beside `message.json`.
 const EXPECTED: &str = "expected.json";

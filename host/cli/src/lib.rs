@@ -3,7 +3,6 @@
 pub mod args;
 mod case;
 mod commands;
-mod event;
 mod junit;
 mod lambda;
 mod output;

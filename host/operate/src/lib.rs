@@ -12,12 +12,14 @@ pub mod config;
 #[cfg(feature = "aws")]
 pub mod deploy;
 pub mod dlq;
+pub mod event;
 pub mod hold;
 pub mod known;
 pub mod letters;
 pub mod note_keys;
 pub mod place;
 pub mod queues;
+pub mod record;
 pub mod redact;
 pub mod secret_headers;
 pub mod set;

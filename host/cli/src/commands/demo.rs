@@ -13,12 +13,12 @@ use tokio_util::sync::CancellationToken;
 use towpath_compose::Station;
 use towpath_compose::Supervisor;
 use towpath_config::{Config, Secrets};
+use towpath_operate::event::{self, Event};
 use towpath_plugin::COMPONENT;
 use towpath_types::dead_letter::DeadLetter;
 
 use super::send::{client, post};
 use crate::args::Demo;
-use crate::event::{self, Event};
 use crate::output::{Exit, Output, plain};
 use crate::sss::{Call, Chaos, Sss};
 use ledger::Ledger;

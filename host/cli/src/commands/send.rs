@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use http::{HeaderName, HeaderValue};
 use serde::Serialize;
+use towpath_operate::event::{self, Event};
 
 use crate::args::Send;
-use crate::event::{self, Event};
 use crate::output::{Exit, Output};
 
 /// What came of one event.

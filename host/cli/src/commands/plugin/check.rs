@@ -6,13 +6,13 @@ use anyhow::Context as _;
 use serde::Serialize;
 use towpath_compose::engine;
 use towpath_config::{Config, Secrets};
+use towpath_operate::event::{self, Event};
 use towpath_plugin::{COMPONENT, Engine, Plugin};
 
 use super::test::test;
 use super::{build_if_stale, folders, load};
 use crate::args::PluginCheck;
 use crate::case::Update;
-use crate::event::{self, Event};
 use crate::output::{Exit, Output, mark, plain};
 use crate::toolchain;
 

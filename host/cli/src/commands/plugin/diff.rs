@@ -3,12 +3,12 @@
 use serde::Serialize;
 use serde_json::Value;
 use towpath_compose::engine;
+use towpath_operate::event::{self, Event};
 use towpath_operate::verdict::describe;
 
 use super::{build_if_stale, load};
 use crate::args::PluginDiff;
 use crate::case;
-use crate::event::{self, Event};
 use crate::output::{Exit, Output};
 
 /// One event through both builds.

@@ -9,13 +9,13 @@ use anyhow::{Context as _, bail};
 use fastrand::Rng;
 use serde::Serialize;
 use towpath_compose::engine;
+use towpath_operate::event::{self, Event};
 use towpath_plugin::{Plugin, digest};
 use towpath_types::message::Message;
 use towpath_types::outcome::{Fault, FaultKind};
 
 use super::{build_if_stale, load, mutate};
 use crate::args::PluginFuzz;
-use crate::event::{self, Event};
 use crate::output::{Exit, Output};
 
 /// After so many different findings there is enough to mend.

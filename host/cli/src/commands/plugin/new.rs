@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use towpath_files::regular::{self, MAX_EVENT};
+use towpath_operate::event::{self, Event};
 
 use crate::args::PluginNew;
-use crate::event::{self, Event};
 use crate::output::{Exit, Output};
 use crate::toolchain::{Language, WIT};
 

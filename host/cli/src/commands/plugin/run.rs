@@ -5,16 +5,16 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use serde_json::json;
+use towpath_compose::engine;
 use towpath_files::regular::{self, MAX_EVENT};
+use towpath_operate::verdict::describe;
 
 use super::{build_if_stale, load};
-use towpath_compose::engine;
-use towpath_operate::verdict::describe;
 
 use crate::args::PluginRun;
 use crate::case;
-use crate::event::Event;
 use crate::output::{Exit, Output};
+use towpath_operate::event::Event;
 
 pub(super) fn run(args: &PluginRun, output: &Output) -> anyhow::Result<Exit> {
     build_if_stale(&args.plugin, output)?;

@@ -13,10 +13,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use towpath_compose::server::{self, Guard};
 use towpath_compose::signals;
+use towpath_operate::record::Recorder;
 use towpath_types::clock::Clock;
 use towpath_types::message::Message;
 
-use super::Recorder;
+use super::know;
+use crate::args::Record;
 use crate::output::Output;
 
 /// How long answers may take to get out at the end.
@@ -53,68 +55,70 @@ struct Onward {
     base: String,
 }
 
-impl Recorder<'_> {
-    /// Takes what is posted until there is enough, or Ctrl-C. Whoever hands on does so until Ctrl-C: events come through
-    /// here.
-    pub(super) async fn listen(&mut self, address: SocketAddr, output: &Output) -> anyhow::Result<()> {
-        let config = self.args.place.wanted().config().await?;
-        self.know(config.as_ref(), output);
-        if !address.ip().is_loopback() {
-            output.note(
-                "anybody who reaches this address can write cases: bind 127.0.0.1 behind a tunnel instead, and name the tunnel with \
-                --allow-host NAME",
-            );
-        }
-        let onward = self.args.forward.as_deref().map(Onward::to).transpose()?;
-        let hands_on = onward.is_some();
-        let listener =
-            tokio::net::TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
-        let (sender, mut posted) = mpsc::channel(16);
-        let router = Router::new().fallback(take).with_state(Front { recorder: sender, onward });
-        output.note(format!("recording what is posted to http://{}/hooks/PATH", listener.local_addr()?));
-        let guard = Guard::of(&self.args.names.allowed);
-        let enough = CancellationToken::new();
-        let server = server::serve(listener, router, guard, enough.clone());
-        tokio::pin!(server);
-        let stop = signals::first();
-        tokio::pin!(stop);
-        while hands_on || !self.is_full() {
-            tokio::select! {
-                () = &mut server => return Ok(()),
-                stopped = &mut stop => {
-                    stopped?;
-                    break;
-                }
-                Some(Posted { message, saved }) = posted.recv() => {
-                    self.take(&message, hands_on, output)?;
-                    // Who posted may have gone away; the case is there.
-                    let _ = saved.send(());
-                }
+/// Takes what is posted until there is enough, or Ctrl-C. Whoever hands on does so until Ctrl-C: events come through
+/// here.
+pub(super) async fn listen(
+    recorder: &mut Recorder,
+    args: &Record,
+    address: SocketAddr,
+    output: &Output,
+) -> anyhow::Result<()> {
+    let config = args.place.wanted().config().await?;
+    know(recorder, config.as_ref(), output);
+    if !address.ip().is_loopback() {
+        output.note(
+            "anybody who reaches this address can write cases: bind 127.0.0.1 behind a tunnel instead, and name the tunnel with \
+            --allow-host NAME",
+        );
+    }
+    let onward = args.forward.as_deref().map(Onward::to).transpose()?;
+    let hands_on = onward.is_some();
+    let listener = tokio::net::TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+    let (sender, mut posted) = mpsc::channel(16);
+    let router = Router::new().fallback(take).with_state(Front { recorder: sender, onward });
+    output.note(format!("recording what is posted to http://{}/hooks/PATH", listener.local_addr()?));
+    let guard = Guard::of(&args.names.allowed);
+    let enough = CancellationToken::new();
+    let server = server::serve(listener, router, guard, enough.clone());
+    tokio::pin!(server);
+    let stop = signals::first();
+    tokio::pin!(stop);
+    while hands_on || !recorder.is_full() {
+        tokio::select! {
+            () = &mut server => return Ok(()),
+            stopped = &mut stop => {
+                stopped?;
+                break;
+            }
+            Some(Posted { message, saved }) = posted.recv() => {
+                note_down(recorder, &message, hands_on, output)?;
+                // Who posted may have gone away; the case is there.
+                let _ = saved.send(());
             }
         }
-        // What was saved is answered before the end; what else is under way is refused.
-        posted.close();
-        enough.cancel();
-        let _ = tokio::time::timeout(GRACE, server).await;
-        Ok(())
     }
+    // What was saved is answered before the end; what else is under way is refused.
+    posted.close();
+    enough.cancel();
+    let _ = tokio::time::timeout(GRACE, server).await;
+    Ok(())
+}
 
-    fn take(&mut self, message: &Message, hands_on: bool, output: &Output) -> anyhow::Result<()> {
-        let before = self.saved.len();
-        match self.save(message) {
-            Ok(()) => {}
-            // A full disk must not keep events from the ingest.
-            Err(error) if hands_on => output.error(&error.context("recording an event, which is handed on")),
-            Err(error) => return Err(error),
-        }
-        for saved in self.saved.iter().skip(before) {
-            output.say(saved.case.display());
-        }
-        if hands_on && self.is_full() && self.saved.len() > before {
-            output.note("enough is recorded; what comes is still handed on, Ctrl-C ends");
-        }
-        Ok(())
+fn note_down(recorder: &mut Recorder, message: &Message, hands_on: bool, output: &Output) -> anyhow::Result<()> {
+    let before = recorder.saved.len();
+    match recorder.save(message) {
+        Ok(()) => {}
+        // A full disk must not keep events from the ingest.
+        Err(error) if hands_on => output.error(&error.context("recording an event, which is handed on")),
+        Err(error) => return Err(error),
     }
+    for saved in recorder.saved.iter().skip(before) {
+        output.say(saved.case.display());
+    }
+    if hands_on && recorder.is_full() && recorder.saved.len() > before {
+        output.note("enough is recorded; what comes is still handed on, Ctrl-C ends");
+    }
+    Ok(())
 }
 
 async fn take(State(front): State<Front>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {

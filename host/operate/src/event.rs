@@ -13,7 +13,7 @@ use towpath_types::clock::Timestamp;
 use towpath_types::message::Message;
 
 /// The file's name in a case's folder.
-pub(crate) const FILE: &str = "message.json";
+pub const FILE: &str = "message.json";
 
 /// How values that are not UTF-8 are written.
 const ENCODING: &str = "base64";
@@ -22,19 +22,19 @@ const ENCODING: &str = "base64";
 /// `body_base64`; without any it is empty.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Event {
+pub struct Event {
     /// The message id [default: the folder's name].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) id: Option<String>,
+    pub id: Option<String>,
     /// The ingest path that it is posted to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) path: Option<String>,
+    pub path: Option<String>,
     /// The group [default: the path].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) group: Option<String>,
+    pub group: Option<String>,
     /// When it was stored, RFC 3339 [default: 1970-01-01T00:00:00Z].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) sent_at: Option<String>,
+    pub sent_at: Option<String>,
     /// The headers in order: `["name", "value"]`, or `["name", "<base64>", "base64"]` of a value that is not UTF-8, as in the
     /// envelope.
     #[serde(default)]
@@ -76,7 +76,7 @@ impl Header {
 
 impl Event {
     /// An event of this path, headers and body, as a recorder writes it: JSON stays JSON, whitespace and all.
-    pub(crate) fn of(path: &str, headers: Vec<(String, Vec<u8>)>, body: &[u8]) -> Event {
+    pub fn of(path: &str, headers: Vec<(String, Vec<u8>)>, body: &[u8]) -> Event {
         let headers = headers.into_iter().map(Header::of).collect();
         let text = std::str::from_utf8(body).ok();
         // A body with whitespace around it would not come back byte for byte.
@@ -89,7 +89,7 @@ impl Event {
     }
 
     /// Writes it as a case's message.
-    pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<()> {
+    pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         let file = folder.join(FILE);
         let text = serde_json::to_string_pretty(self).context("writing a recorded event")?;
@@ -97,7 +97,7 @@ impl Event {
     }
 
     /// Reads a recorded event.
-    pub(crate) fn read(file: &Path) -> anyhow::Result<Event> {
+    pub fn read(file: &Path) -> anyhow::Result<Event> {
         let text = regular::read_text(file, MAX_EVENT).with_context(|| format!("reading {}", file.display()))?;
         let event: Event =
             serde_json::from_str(&text).with_context(|| format!("{} is no recorded event", file.display()))?;
@@ -106,7 +106,7 @@ impl Event {
     }
 
     /// The body's bytes.
-    pub(crate) fn body(&self) -> anyhow::Result<Vec<u8>> {
+    pub fn body(&self) -> anyhow::Result<Vec<u8>> {
         match (&self.body, &self.body_text, &self.body_base64) {
             (None, None, None) => Ok(Vec::new()),
             (Some(json), None, None) => Ok(json.get().as_bytes().to_vec()),
@@ -117,12 +117,12 @@ impl Event {
     }
 
     /// The headers, byte for byte.
-    pub(crate) fn headers(&self) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    pub fn headers(&self) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         self.headers.iter().map(Header::read).collect()
     }
 
     /// The event as a plugin sees it.
-    pub(crate) fn message(&self, file: &Path) -> anyhow::Result<Message> {
+    pub fn message(&self, file: &Path) -> anyhow::Result<Message> {
         let folder = file.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
         let path = self.path.clone().unwrap_or_else(|| "test".to_owned());
         Ok(Message {
@@ -149,7 +149,7 @@ impl Event {
 }
 
 /// The recorded events that files and folders name, folders searched whole, in the order of their names.
-pub(crate) fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+pub fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for path in paths {
         if path.is_file() {
