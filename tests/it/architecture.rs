@@ -191,8 +191,7 @@ fn without_tests(code: &str) -> &str {
 
 /// What a crate is built of, without development dependencies.
 fn tree(package: &str, features: &[&str]) -> String {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let mut command = Command::new(cargo);
+    let mut command = Command::new(env!("CARGO"));
     command.current_dir(ROOT).args(["tree", "--offline", "--edges", "normal,build", "--prefix", "none", "-p", package]);
     let output = command.args(features).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
