@@ -20,10 +20,7 @@ demo: wasm
 	$(CARGO) run --quiet -p towpath --no-default-features -- demo
 
 test: plugins
-	$(CARGO) build --quiet -p towpath-lambda -p towpath-lambda-ingest
-	$(CARGO) test --workspace
-	cd plugins && $(CARGO) test --quiet -p towpath-plugin
-	$(CARGO) run --quiet -p towpath -- plugin test
+	@CARGO="$(CARGO)" tests/run.sh
 
 # Build the plugins as components, and install their compiler target.
 plugins: wasm
