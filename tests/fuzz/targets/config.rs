@@ -13,7 +13,7 @@ fuzz_target!(|text: &str| {
                 assert!(!mistakes.is_empty() && mistakes.iter().all(|mistake| !mistake.problem.is_empty()));
             }
             Ok(config) => {
-                let groups: Vec<_> = config.routes.iter().map(|route| route.keys(&Default::default()).group).collect();
+                let groups: Vec<_> = config.routes.iter().map(|route| towpath_route::keys(route, &Default::default()).group).collect();
                 assert!(groups.iter().all(|group| (1..=128).contains(&group.as_str().len())), "{groups:?}");
             }
             Err(_) => {}
