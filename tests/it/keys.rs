@@ -12,10 +12,11 @@ use tower::ServiceExt as _;
 use towpath_engine::pipeline::Settlement;
 use towpath_intake::{Ingest, router};
 use towpath_local::Browsed;
+use towpath_runtime::time::wall_clock;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
 use towpath_tests::target::{Answer, Target};
-use towpath_types::clock::{Clock, Timestamp};
+use towpath_types::clock::Timestamp;
 use towpath_types::dead_letter::{DeadLetter, Stored};
 use towpath_types::envelope;
 use towpath_types::message::Note;
@@ -179,7 +180,7 @@ static AHEAD: AtomicU64 = AtomicU64::new(0);
 #[tokio::test]
 async fn an_event_that_is_sent_again_after_five_minutes_carries_the_same_webhook_id() {
     let target = Target::fine().await;
-    let rig = Rig::with_clock(Clock::wall().shifted(&AHEAD)).await;
+    let rig = Rig::with_clock(wall_clock().shifted(&AHEAD)).await;
     rig.write("guest", Guest::forward());
     let pipeline = rig.pipeline(&config(&target.url));
     let (_, router) = front_door(&rig, &config(&target.url));

@@ -8,10 +8,10 @@ use serde_json::json;
 use towpath_engine::lambda::Host;
 use towpath_engine::pipeline::Settlement;
 use towpath_runtime::lease::Lease;
+use towpath_runtime::time::wall_clock;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route, received};
 use towpath_tests::target::{Answer, Target};
-use towpath_types::clock::Clock;
 
 const HOUR: u64 = 3_600_000;
 
@@ -26,7 +26,7 @@ async fn suspending(ahead: &'static AtomicU64, code: u16, body: &'static str) ->
 
 /// A lease of a minute, by a clock that a test sets.
 fn minute(ahead: &'static AtomicU64) -> Lease {
-    Lease::since(Clock::wall().shifted(ahead).moment(), Duration::from_secs(60))
+    Lease::since(wall_clock().shifted(ahead).moment(), Duration::from_secs(60))
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn an_invocation_that_was_frozen_past_its_deadline_begins_no_other_message
     let rig = Rig::new().await;
     rig.write("guest", Guest::forward());
     let mut pipeline = Arc::into_inner(rig.pipeline(&one_route(&target.url))).unwrap();
-    pipeline.clock = Clock::wall().shifted(&AHEAD);
+    pipeline.clock = wall_clock().shifted(&AHEAD);
     let deadline = pipeline.clock.now() + Duration::from_secs(60);
     let host = Host { pipeline, queue: Arc::new(rig.events.clone()), watch: None };
     let record = |id: &str| json!({ "messageId": id, "receiptHandle": id, "body": id, "attributes": { "MessageGroupId": "g/1" } });

@@ -14,10 +14,11 @@ use towpath_deliver::Deliverer;
 use towpath_engine::pipeline::Pipeline;
 use towpath_plugin::Engine;
 use towpath_registry::{Chosen, Folder, Registry, SigningKey, Watch, open};
+use towpath_runtime::time::wall_clock;
 use towpath_tests::guest::Guest;
 use towpath_tests::registry::{built, publish};
 use towpath_tests::rig::Rig;
-use towpath_types::clock::{Clock, Timestamp};
+use towpath_types::clock::Timestamp;
 
 /// How far ahead the clocks of these hosts are, in milliseconds. It only grows, so tests do not disturb each other.
 static AHEAD: AtomicU64 = AtomicU64::new(0);
@@ -57,7 +58,7 @@ impl Host {
 
     async fn try_start_with(rig: Rig, config: &str, registry: Registry) -> Result<Host, String> {
         let config = rig.config(config);
-        let clock = Clock::wall().shifted(&AHEAD);
+        let clock = wall_clock().shifted(&AHEAD);
         let engine = Engine::new().unwrap();
         let targets = config.targets.keys().cloned().collect();
         let opened = open(&engine, &config.plugins, targets, Some(registry), clock).await;

@@ -10,10 +10,10 @@ use towpath_deliver::Deliverer;
 use towpath_engine::pipeline::{Pipeline, Settlement};
 use towpath_plugin::{Engine, Plugin, Plugins};
 use towpath_runtime::lease::Lease;
+use towpath_runtime::time::wall_clock;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route, received};
 use towpath_tests::target::{Answer, Target};
-use towpath_types::clock::Clock;
 
 /// A store with one value for every name, which counts how often it is asked.
 #[derive(Default)]
@@ -43,9 +43,9 @@ async fn pipeline(rig: &Rig, store: &Arc<Store>, text: &str) -> Pipeline {
     let engine = Engine::new().unwrap();
     let plugins = config.plugins.values().map(|settings| Plugin::load(&engine, settings.clone()).unwrap());
     let plugins = Plugins::new(plugins);
-    let deliverer = Deliverer::new(config.targets, None, Clock::wall()).unwrap();
+    let deliverer = Deliverer::new(config.targets, None, wall_clock()).unwrap();
     let dead_letters = Arc::new(rig.dead_letters.clone());
-    Pipeline::new(config.routes, plugins, deliverer, dead_letters, "q".to_owned(), Clock::wall())
+    Pipeline::new(config.routes, plugins, deliverer, dead_letters, "q".to_owned(), wall_clock())
 }
 
 #[tokio::test]

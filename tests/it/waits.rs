@@ -16,10 +16,11 @@ use towpath_engine::poll::{self, Options};
 use towpath_local::{DedupScope, LocalQueue, QueueSettings, RedrivePolicy};
 use towpath_proof::scale::{AWS, LOAD, Load, simulate};
 use towpath_runtime::lease::Lease;
+use towpath_runtime::time::wall_clock;
 use towpath_tests::endpoint::SqsServer;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
-use towpath_types::clock::{Clock, Timestamp};
+use towpath_types::clock::Timestamp;
 use towpath_types::holds::{BreakerReport, Change, HoldState, Holds, HoldsError};
 use towpath_types::queue::{MAX_VISIBILITY, NewMessage, Queue, QueueLimits, Receive, Received};
 
@@ -169,7 +170,7 @@ async fn a_wait_of_twelve_hours_is_cut_down_to_what_the_queue_takes() {
         queue.send(message).await.unwrap();
     }
     static AHEAD: AtomicU64 = AtomicU64::new(0);
-    let (stop, clock) = (CancellationToken::new(), Clock::wall().shifted(&AHEAD));
+    let (stop, clock) = (CancellationToken::new(), wall_clock().shifted(&AHEAD));
     let visibility = Duration::from_secs(3600);
     let options = Options { wait: Duration::ZERO, visibility, clock, ..Options::default() };
     let (line, mut polling) = (Arc::new(Never::default()), JoinSet::new());

@@ -13,6 +13,7 @@ use towpath_engine::pipeline::{Pipeline, Settlement};
 use towpath_local::{DedupScope, LocalQueue, QueueSettings, Store};
 use towpath_plugin::{Engine, Plugin, Plugins};
 use towpath_runtime::lease::Lease;
+use towpath_runtime::time::wall_clock;
 use towpath_types::backoff::Backoff;
 use towpath_types::clock::Clock;
 use towpath_types::dead_letter::DeadLetter;
@@ -43,7 +44,7 @@ pub struct Rig {
 impl Rig {
     /// A fresh one.
     pub async fn new() -> Rig {
-        Rig::with_clock(Clock::wall()).await
+        Rig::with_clock(wall_clock()).await
     }
 
     /// A fresh one with this clock.
@@ -185,7 +186,7 @@ pub fn received(group: &str, body: &str) -> Received {
         dedup_id: None,
         sequence: None,
         receive_count: 1,
-        sent_at: Clock::wall().now(),
+        sent_at: wall_clock().now(),
         body: envelope::encode(&webhook),
         attributes: Default::default(),
         trace: None,

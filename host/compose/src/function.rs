@@ -8,7 +8,7 @@ use towpath_config::Config;
 use towpath_deliver::holds::{MEMORY, Watched};
 use towpath_engine::lambda::Host;
 use towpath_plugin::Engine;
-use towpath_types::clock::Clock;
+use towpath_runtime::time::wall_clock;
 use towpath_types::queue::Queue;
 
 use crate::parts::Parts;
@@ -18,7 +18,7 @@ pub async fn function(config: Config) -> anyhow::Result<Host> {
     let (Some(url), Some(dead_letter_url)) = (config.queue.url.clone(), config.queue.dead_letter_url.clone()) else {
         bail!("on Lambda the config needs [queue] with url and dead_letter_url");
     };
-    let clock = Clock::wall();
+    let clock = wall_clock();
     let engine = Engine::new().map_err(|error| anyhow::anyhow!("{error:#}")).context("starting the plugin engine")?;
     let queue: Arc<dyn Queue> = Arc::new(SqsQueue::new(client::sqs(&url).await, url));
     let dead_letters = Arc::new(SqsQueue::new(client::sqs(&dead_letter_url).await, dead_letter_url));

@@ -10,7 +10,7 @@ use towpath_engine::pipeline::Pipeline;
 use towpath_engine::poll::{self, Options};
 use towpath_operate::aws;
 use towpath_registry::Watch;
-use towpath_types::clock::Clock;
+use towpath_runtime::time::wall_clock;
 use towpath_types::queue::Queue;
 
 use crate::parts::Parts;
@@ -50,7 +50,7 @@ impl Poller {
                 config.file.display()
             );
         };
-        let (url, clock) = (url.clone(), Clock::wall());
+        let (url, clock) = (url.clone(), wall_clock());
         let queue = aws::queue(&url).await?;
         let limits = queue.limits().await.with_context(|| format!("asking the queue {url}"))?;
         if let Some(problem) = limits.problem().filter(|_| limits.cannot_last()) {

@@ -18,8 +18,8 @@ use towpath_operate::queues::{EVENTS, Queues, STORY};
 use towpath_plugin::Engine;
 use towpath_registry::Watch;
 use towpath_runtime::health::Health;
+use towpath_runtime::time::wall_clock;
 use towpath_telemetry::Telemetry;
-use towpath_types::clock::Clock;
 use towpath_types::queue::Queue as _;
 use tracing::info;
 
@@ -63,7 +63,7 @@ impl Station {
             );
         }
         let queues = Queues::open(&config.queue.store).await?;
-        let clock = Clock::wall();
+        let clock = wall_clock();
         let holds = Watched::new(Arc::new(queues.events.store().clone()), HOLDS_MEMORY_HERE, clock);
         let (listen, concurrency) = (config.ingest.clone(), config.queue.concurrency);
         let keep_dead_letters = config.keep_dead_letters;

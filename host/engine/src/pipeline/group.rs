@@ -1,11 +1,15 @@
 //! The messages of a group, one after another: what drivers work with.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use tracing::debug;
+use futures_util::FutureExt as _;
+
+use tracing::{debug, error};
 
 use towpath_deliver::places::Place;
 use towpath_runtime::lease::Lease;
+use towpath_runtime::tasks::panic_text;
 use towpath_types::queue::Received;
 
 use super::shadow::Comparison;
@@ -84,8 +88,11 @@ impl<L: Line> GroupRun<'_, L> {
 
     /// The message is settled, or its settlement is under way: what was left for afterwards is done now, within the lease.
     pub async fn settled(&mut self) {
-        if let Some(comparison) = self.turn.comparison.take() {
-            self.line.compare(comparison, &self.turn.lease).await;
+        let Some(comparison) = self.turn.comparison.take() else { return };
+        // The message is settled, and so may others be that share this task.
+        let compared = AssertUnwindSafe(self.line.compare(comparison, &self.turn.lease)).catch_unwind().await;
+        if let Err(panic) = compared {
+            error!(panic = panic_text(&*panic), "the host panicked over a shadow, its messages are settled");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use towpath_runtime::time::wall_clock;
 use towpath_types::clock::Clock;
 
 /// How a queue is polled.
@@ -22,6 +23,6 @@ impl Default for Options {
     /// 16 groups, receives of one second, 30 s of visibility, the machine's clock.
     fn default() -> Options {
         let (wait, visibility) = (Duration::from_secs(1), Duration::from_secs(30));
-        Options { concurrency: 16, wait, visibility, clock: Clock::wall() }
+        Options { concurrency: 16, wait, visibility, clock: wall_clock() }
     }
 }
