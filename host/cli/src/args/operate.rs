@@ -109,8 +109,8 @@ Examples:
   towpath hold sss --for 45m --reason \"release 4.2\"
   towpath hold sss --store .towpath
 
-Nothing is sent to a target on hold and nothing dies before its route's max_age. \
-Running hosts feel it within 10 seconds. On AWS holds are kept in S3: [holds] url in the config.")]
+Nothing is sent to a target on hold. Its messages wait, whatever their route's max_age, up to 13 days. \
+Running hosts notice a hold within 10 seconds. On AWS holds are stored in S3: [holds] url in the config.")]
 pub struct Hold {
     /// The target
     pub target: String,
