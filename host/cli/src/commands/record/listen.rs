@@ -55,8 +55,8 @@ struct Onward {
     base: String,
 }
 
-/// Takes what is posted until there is enough, or Ctrl-C. Whoever hands on does so until Ctrl-C: events come through
-/// here.
+/// Records posted webhooks until there are enough of them or Ctrl-C is pressed. A recorder that forwards them to an ingest runs until
+/// Ctrl-C, because live events pass through it.
 pub(super) async fn listen(
     recorder: &mut Recorder,
     args: &Record,
