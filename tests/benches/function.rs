@@ -76,7 +76,8 @@ fn alone(program: &Path) -> Command {
 
 async fn start(bootstrap: &Path, plugins: usize) {
     let folder = folder(plugins, "http://127.0.0.1:9", "r{n}/{json:/k}");
-    let (mut times, mut memory) = (Vec::new(), 0);
+    let mut times = Vec::new();
+    let mut memory = 0;
     for _ in 0..STARTS {
         let mut command = alone(bootstrap);
         Function::prepare(&mut command, &folder.path().join("towpath.toml"), "http://127.0.0.1:1");

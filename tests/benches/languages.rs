@@ -55,7 +55,8 @@ fn least_memory(plugin: &Plugin, message: &Message) -> usize {
         let limits = Limits { memory: pages * 64 * 1024, ..plugin.limits() };
         plugin.transform(message, limits).verdict.is_ok()
     };
-    let (mut too_few, mut enough) = (0, 1024);
+    let mut too_few = 0;
+    let mut enough = 1024;
     while enough - too_few > 1 {
         let middle = (enough + too_few) / 2;
         if fits(middle) { enough = middle } else { too_few = middle }

@@ -56,7 +56,8 @@ async fn plain_target() -> String {
 /// whole pipeline. (The sum of both measured alone would not do: an exchange in a tight loop finds every
 /// thread awake.)
 fn host_overhead(criterion: &mut Criterion) {
-    let (runtime, elsewhere) = (runtime(), server_runtime());
+    let runtime = runtime();
+    let elsewhere = server_runtime();
     let rig = runtime.block_on(Rig::new());
     let url = elsewhere.block_on(plain_target());
     rig.write("guest", Guest::forward());
@@ -69,7 +70,10 @@ fn host_overhead(criterion: &mut Criterion) {
     let client = reqwest::Client::builder().tcp_nodelay(true).build().unwrap();
     let url = format!("{url}/t");
     let bare = move || {
-        let (client, url, plugin, unpacked) = (client.clone(), url.clone(), plugin.clone(), unpacked.clone());
+        let client = client.clone();
+        let url = url.clone();
+        let plugin = plugin.clone();
+        let unpacked = unpacked.clone();
         async move {
             plugin.transform(&unpacked, plugin.limits()).verdict.unwrap();
             let request = client.post(&url).header("webhook-id", "m-1").header("idempotency-key", "m-1/0");
@@ -80,7 +84,8 @@ fn host_overhead(criterion: &mut Criterion) {
     };
     group.bench_function("plugin call and http exchange, bare", |bencher| bencher.to_async(&runtime).iter(&bare));
     let whole = move || {
-        let (pipeline, message) = (pipeline.clone(), message.clone());
+        let pipeline = pipeline.clone();
+        let message = message.clone();
         async move {
             let settlement = pipeline.group(Lease::of(MAX_VISIBILITY)).next(&message).await;
             assert_eq!(settlement, Settlement::Ack);

@@ -97,7 +97,8 @@ fn endpoint(criterion: &mut Criterion) {
                 runtime.block_on(async {
                     let mut tasks = JoinSet::new();
                     for _ in 0..clients {
-                        let (client, url) = (reqwest::Client::new(), server.url.clone());
+                        let client = reqwest::Client::new();
+                        let url = server.url.clone();
                         tasks.spawn(round_trips(client, url, server.queue_url("bench.fifo"), count.div_ceil(clients)));
                     }
                     while let Some(ended) = tasks.join_next().await {
@@ -140,7 +141,11 @@ async fn parts(sqs: Arc<SqsQueue>, plugin: Arc<Plugin>, url: String, count: u64)
     let client = reqwest::Client::builder().tcp_nodelay(true).build().unwrap();
     let mut tasks = JoinSet::new();
     for _ in 0..16 {
-        let (sqs, plugin, url, done, client) = (sqs.clone(), plugin.clone(), url.clone(), done.clone(), client.clone());
+        let sqs = sqs.clone();
+        let plugin = plugin.clone();
+        let url = url.clone();
+        let done = done.clone();
+        let client = client.clone();
         tasks.spawn(async move {
             while done.load(Ordering::Relaxed) < count {
                 let batch = sqs.receive(Receive::default()).await.unwrap();
@@ -198,7 +203,8 @@ fn poll_over_the_endpoint(criterion: &mut Criterion) {
                 let count = times * BACKLOG;
                 fill(&events, count).await;
                 let before = pipeline.totals().delivered;
-                let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+                let stop = CancellationToken::new();
+                let mut tasks = JoinSet::new();
                 let started = Instant::now();
                 let options = Options { wait: Duration::from_secs(1), ..Options::default() };
                 tasks.spawn(poll::run(sqs.clone(), pipeline.clone(), options, Arc::default(), stop.clone()));
@@ -241,14 +247,16 @@ fn redrive_under_traffic(criterion: &mut Criterion) {
     rig.write("guest", Guest::forward());
     let url = runtime.block_on(target());
     let pipeline = runtime.block_on(async { rig.pipeline(&one_route(&url).replace("300ms", "10s")) });
-    let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
     let towpath = binary("towpath");
     runtime.block_on(async {
         // A host at work, and an ingest that never rests.
         let queue = Arc::new(rig.events.clone());
         let driver = poll::run(queue, pipeline, Options::default(), Arc::default(), stop.clone());
         tasks.spawn(async { driver.await.unwrap() });
-        let (events, stopped) = (rig.events.clone(), stop.clone());
+        let events = rig.events.clone();
+        let stopped = stop.clone();
         tasks.spawn(async move {
             while !stopped.is_cancelled() {
                 fill(&events, 1).await;

@@ -271,18 +271,6 @@ fn only_the_output_module_writes_to_the_terminal() {
     }
 }
 
-#[test]
-fn no_file_has_more_than_400_lines() {
-    for folder in ["host", "plugins", "tests"] {
-        let mut found = Vec::new();
-        sources(&Path::new(ROOT).join(folder), &mut found);
-        for path in found {
-            let lines = fs::read_to_string(&path).unwrap().lines().count();
-            assert!(lines <= 400, "{} has {lines} lines", path.display());
-        }
-    }
-}
-
 /// `SECURITY.md` names tests as `module::beginning…`, or a module as `module::`.
 #[test]
 fn every_test_that_security_md_names_is_there() {

@@ -85,7 +85,8 @@ async fn standard_webhooks_signs_id_timestamp_and_body_with_the_decoded_key() {
     rig.send("g/1", "{\"k\":1}").await;
     assert_eq!(rig.run(&pipeline).await, [Settlement::Ack]);
     let call = &target.calls()[0];
-    let (id, at) = (call.header("webhook-id"), call.header("webhook-timestamp"));
+    let id = call.header("webhook-id");
+    let at = call.header("webhook-timestamp");
     let signature = BASE64.encode(hmac(KEY.as_bytes(), &format!("{id}.{at}.{{\"k\":1}}")));
     assert_eq!(call.header("webhook-signature"), format!("v1,{signature}"));
 }
@@ -133,7 +134,8 @@ fn aws_signature(call: &Call, secret: &str) -> String {
         let (_, rest) = authorization.split_once(name).unwrap();
         rest.split(',').next().unwrap().trim().to_owned()
     };
-    let (scope, names) = (part("Credential=AKIDEXAMPLE/"), part("SignedHeaders="));
+    let scope = part("Credential=AKIDEXAMPLE/");
+    let names = part("SignedHeaders=");
     let headers: String = names.split(';').map(|name| format!("{name}:{}\n", call.header(name))).collect();
     let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
     let body = call.header("x-amz-content-sha256");
@@ -249,7 +251,8 @@ async fn without_a_token_nothing_is_sent_and_nothing_dies() {
         Answer::Hang,
     ];
     for answer in answers {
-        let (endpoint, target) = (Target::answering(|_| Answer::Hang).await, Target::fine().await);
+        let endpoint = Target::answering(|_| Answer::Hang).await;
+        let target = Target::fine().await;
         let scripted = answer.clone();
         endpoint.answer(move |_| scripted.clone());
         let (rig, pipeline) = rig(&target, &oauth2(&endpoint.url)).await;

@@ -47,7 +47,8 @@ fn entry(folder: &Path, file: &Path) -> PathBuf {
 fn an_entry_of_the_cache_that_is_copied_over_another_does_not_run() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
-    let (a, b) = (guest(folder, "a"), guest(folder, "b"));
+    let a = guest(folder, "a");
+    let b = guest(folder, "b");
     assert_eq!([said(folder, &a), said(folder, &b)], ["a", "b"]);
     let own = fs::read(entry(folder, &b)).unwrap();
     fs::copy(entry(folder, &a), entry(folder, &b)).unwrap();

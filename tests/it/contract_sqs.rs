@@ -40,7 +40,8 @@ impl Sqs {
 impl Maker for Sqs {
     async fn make(&self, wanted: Wanted) -> (Arc<dyn Queue>, Arc<dyn Queue>) {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let (name, dead_name) = (format!("queue-{number}.fifo"), format!("dead-{number}.fifo"));
+        let name = format!("queue-{number}.fifo");
+        let dead_name = format!("dead-{number}.fifo");
         let mut attributes = vec![
             ("FifoQueue", "true".to_owned()),
             ("VisibilityTimeout", VISIBILITY.as_secs().to_string()),

@@ -182,7 +182,8 @@ async fn a_name_that_resolves_inwards_is_not_called_unless_allowed() {
 #[tokio::test]
 async fn an_event_goes_through_while_another_target_answers_nobody_or_has_its_limit() {
     for (limit, most) in [("", 12), ("concurrency = 1", 1), ("rate = 0.01", 1)] {
-        let (quick, slow) = (Target::fine().await, Target::answering(|_| Answer::Wait).await);
+        let quick = Target::fine().await;
+        let slow = Target::answering(|_| Answer::Wait).await;
         let rig = Rig::new().await;
         rig.write("guest", Guest::forward());
         rig.write("slow", Guest::deliver(&[Request { target: "slow", ..Request::default() }]).with_targets(&["slow"]));
@@ -196,7 +197,9 @@ async fn an_event_goes_through_while_another_target_answers_nobody_or_has_its_li
             rig.send(&format!("s/{group}"), "{}").await;
         }
         let options = Options { wait: Duration::from_millis(20), ..Options::default() };
-        let (queue, stop, mut driver) = (Arc::new(rig.events.clone()), CancellationToken::new(), JoinSet::new());
+        let queue = Arc::new(rig.events.clone());
+        let stop = CancellationToken::new();
+        let mut driver = JoinSet::new();
         driver.spawn(poll::run(queue, rig.pipeline(&text), options, Arc::default(), stop.clone()));
         slow.called(most).await;
         rig.send("g/1", "{}").await;
@@ -213,7 +216,8 @@ async fn a_group_in_a_function_does_not_sit_and_wait_for_a_limit() {
     let rig = Rig::new().await;
     rig.write("guest", Guest::forward());
     let pipeline = rig.pipeline(&(one_route(&target.url) + "\nrate = 0.01"));
-    let (first, second) = (received("g/1", "1"), received("g/2", "2"));
+    let first = received("g/1", "1");
+    let second = received("g/2", "2");
     let lease = || Lease::of(Duration::from_secs(600));
     assert_eq!(pipeline.group(lease()).next(&first).await, Settlement::Ack);
     // No bytes are under way from here on: time goes by as soon as nothing else happens.

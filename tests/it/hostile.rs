@@ -89,7 +89,8 @@ async fn while_plugins_spin_to_the_end_of_their_time_the_groups_of_others_go_on(
     for n in 0..50 {
         rig.send(&format!("good/{n}"), "{}").await;
     }
-    let (stop, queue) = (CancellationToken::new(), Arc::new(rig.events.clone()));
+    let stop = CancellationToken::new();
+    let queue = Arc::new(rig.events.clone());
     let options = Options { wait: Duration::ZERO, ..Options::default() };
     let poll = poll::run(queue, Arc::clone(&pipeline), options, Arc::default(), stop.clone());
     let others = async {

@@ -199,7 +199,8 @@ async fn only_a_message_that_an_operator_edited_goes_without_a_signature() {
     let verify = "verify = { scheme = \"hmac-sha256\", header = \"x-sig\", secret = \"key\" }\nplugin = \"guest\"";
     let config = one_route(&target.url).replace("plugin = \"guest\"", verify);
     let pipeline = rig.pipeline(&format!("{config}\n[dead_letters]\nnote_key = \"token\"\n"));
-    let (keys, others) = (NoteKeys::new(vec![Secret::new(TOKEN)]), NoteKeys::new(vec![Secret::new("other")]));
+    let keys = NoteKeys::new(vec![Secret::new(TOKEN)]);
+    let others = NoteKeys::new(vec![Secret::new("other")]);
     let note = || vec![Note { at: Timestamp(1), by: "ops".to_owned(), text: "ticket 1".to_owned(), unverified: false }];
     // What the MAC is for, and under which keys: on a queue everybody who may send can write a note.
     let cases = [

@@ -91,9 +91,12 @@ fn failures(ids: &[&str]) -> Value {
 
 /// A target at which these bodies fail for now; all others are fine.
 async fn failing(bodies: &'static [&'static str]) -> Target {
-    Target::answering(move |call| match bodies.iter().any(|body| body.as_bytes() == call.body.as_ref()) {
-        true => Answer::Status(503, String::new()),
-        false => Answer::Status(200, String::new()),
+    Target::answering(move |call| {
+        if bodies.iter().any(|body| body.as_bytes() == call.body.as_ref()) {
+            Answer::Status(503, String::new())
+        } else {
+            Answer::Status(200, String::new())
+        }
     })
     .await
 }

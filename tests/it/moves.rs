@@ -117,7 +117,9 @@ async fn a_sweep_removes_what_is_past_its_retention_and_nothing_else() {
 async fn a_task_waits_while_the_disk_is_full_and_ends_when_there_is_room() {
     let Setup { store, source, dead, _folder } = setup().await;
     for name in ["A1", "A2"] {
-        let (group, dedup_id, body) = ("A".into(), name.to_owned(), name.repeat(100_000));
+        let group = "A".into();
+        let dedup_id = name.to_owned();
+        let body = name.repeat(100_000);
         dead.send(NewMessage { group, dedup_id, body, attributes: Default::default() }).await.unwrap();
     }
     // No larger than it is.

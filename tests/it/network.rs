@@ -133,7 +133,8 @@ async fn nobody_waits_for_a_body_as_long_as_for_an_answer() {
     let endless = BODIES.into_iter().filter(|(.., then)| !matches!(then, Then::Breaks));
     for (status, body) in endless.flat_map(|body| ["200 OK", "404 Not Found"].map(|status| (status, body))) {
         let wire = answering(status, body).await;
-        let (rig, url) = (Rig::new().await, format!("http://{}", wire.address));
+        let rig = Rig::new().await;
+        let url = format!("http://{}", wire.address);
         rig.write("guest", Guest::forward());
         let pipeline = rig.pipeline(&one_route(&url).replace("timeout = \"300ms\"", "timeout = \"5m\""));
         let lease = Lease::of(Duration::from_secs(3600));
@@ -175,7 +176,8 @@ fn polite() -> Script {
 
 #[tokio::test]
 async fn only_the_given_authority_is_believed_and_only_for_the_right_name() {
-    let (ours, theirs) = (Authority::default(), Authority::default());
+    let ours = Authority::default();
+    let theirs = Authority::default();
     let cases = [
         ("the system's authorities", None, &ours, "localhost", false),
         ("the given one", Some(&ours), &ours, "localhost", true),
@@ -226,7 +228,8 @@ async fn a_proxy_is_used_where_the_config_names_it() {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
         })
     });
-    let (wire, target) = (Wire::start(None, proxy).await, Target::fine().await);
+    let wire = Wire::start(None, proxy).await;
+    let target = Target::fine().await;
     let (_rig, settlements) = deliver(&target.url, &format!("proxy = 'http://{}'", wire.address)).await;
     assert_eq!(settlements, [Settlement::Ack]);
     assert_eq!((proxied.load(Ordering::SeqCst), target.calls().len()), (1, 0));

@@ -166,7 +166,8 @@ async fn what_is_not_known_to_be_deleted_is_kept_while_the_next_is_delivered() {
 
 #[tokio::test]
 async fn the_last_of_a_group_is_kept_until_it_is_known_to_be_deleted() {
-    let (target, rig) = (Target::fine().await, Rig::new().await);
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
     rig.send("g/a", "1").await;
     let visibility = Duration::from_secs(2);
     let driver = Driver::start(rig, &target, Options { visibility, ..quick() }, Trouble::DeletesHang).await;

@@ -114,7 +114,8 @@ async fn inside() {
     ];
     for (case, allowed, script, reached) in cases {
         let before = target.calls().len();
-        let (looks, mut server) = (Arc::<AtomicUsize>::default(), JoinSet::new());
+        let looks = Arc::<AtomicUsize>::default();
+        let mut server = JoinSet::new();
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 53)).await.unwrap();
         server.spawn(answer(socket, script, Arc::clone(&looks)));
         let rig = Rig::new().await;

@@ -67,7 +67,8 @@ async fn who_knows_the_key_of_an_event_that_is_to_come_does_not_take_its_place()
         let config = with(&target.url, &keys);
         let router = front_door(&rig, &config);
         let forged = r#"{"k":1,"id":"e-1","amount":0}"#;
-        let (wrong, right) = (format!("sha256={}", "0".repeat(64)), github(body));
+        let wrong = format!("sha256={}", "0".repeat(64));
+        let right = github(body);
         // All that a stranger can copy of it, with and without a signature.
         for (headers, body) in [
             (vec![("x-id", "e-1")], forged),
@@ -135,7 +136,8 @@ async fn a_proof_is_good_for_one_event_whatever_is_not_signed_beside_it() {
     let rig = Rig::new().await;
     let keys = "dedup = \"header:x-id\"\nverify = { scheme = \"slack\", secret = \"key\" }";
     let config = with("http://127.0.0.1:9", keys);
-    let (body, signed) = (r#"{"k":1}"#, slack(r#"{"k":1}"#, 0));
+    let body = r#"{"k":1}"#;
+    let signed = slack(r#"{"k":1}"#, 0);
     let (status, first) = post(&front_door(&rig, &config), &and(&signed, &[("x-id", "1")]), body).await;
     assert_eq!(status, StatusCode::ACCEPTED);
     for id in ["2", "3", ""] {
@@ -180,7 +182,8 @@ async fn one_post_to_two_routes_with_one_secret_is_two_events() {
     let verify = "verify = { scheme = \"slack\", secret = \"key\" }";
     let other = format!("[[route]]\npath = 'h'\ngroup = 'h/{{json:/k}}'\nplugin = 'guest'\n{verify}\n");
     let config = other + &with("http://127.0.0.1:9", verify);
-    let (router, signed) = (front_door(&rig, &config), slack("{}", 0));
+    let router = front_door(&rig, &config);
+    let signed = slack("{}", 0);
     for path in ["g", "h"] {
         let request = Request::post(format!("/hooks/{path}"));
         let request = signed.iter().fold(request, |request, (name, value)| request.header(*name, value));
@@ -210,8 +213,10 @@ async fn a_copy_of_its_body_does_not_stand_for_the_real_one_in_the_safety_net() 
     let rig = Rig::new().await;
     // Our secret is wrong: that is what the net is for.
     let config = with("http://127.0.0.1:9", "verify = { scheme = \"github\", secret = \"token\" }");
-    let (router, body) = (front_door(&rig, &config), "{\"k\":1}");
-    let (junk, right) = (format!("sha256={}", "0".repeat(64)), github(body));
+    let router = front_door(&rig, &config);
+    let body = "{\"k\":1}";
+    let junk = format!("sha256={}", "0".repeat(64));
+    let right = github(body);
     for signature in [&junk, &right, &right] {
         assert_eq!(post(&router, &[("x-hub-signature-256", signature)], body).await.0, StatusCode::UNAUTHORIZED);
     }
@@ -258,7 +263,8 @@ async fn the_safety_net_of_refused_webhooks_has_room_for_others_when_one_sender_
     // A process that was started anew knows what is kept.
     let anew = front_door(&rig, &config);
     for n in 0..60 {
-        let (address, body) = (format!("198.51.100.{n}"), format!("{n}{}", "y".repeat(1024 * 1024)));
+        let address = format!("198.51.100.{n}");
+        let body = format!("{n}{}", "y".repeat(1024 * 1024));
         from(anew.clone(), &address, body).await;
     }
     let held = rig.refused.holdings().await.unwrap().expect("it tells");

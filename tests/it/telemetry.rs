@@ -39,7 +39,8 @@ fn metrics(collector: &Target) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_gets_a_span_for_each_pass_in_the_trace_of_its_webhook_and_the_metrics() {
-    let (target, collector) = (Target::fine().await, Target::fine().await);
+    let target = Target::fine().await;
+    let collector = Target::fine().await;
     let folder = project(&target.url, Guest::forward());
     let server = Server::start_with(folder.path(), &["serve"], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url)]);
     let post = client().post(&server.url).header("traceparent", PARENT).header("tracestate", "congo=t61rcWkgMzE");
@@ -65,7 +66,8 @@ async fn a_collector_gets_a_span_for_each_pass_in_the_trace_of_its_webhook_and_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_hangs_holds_up_no_message() {
-    let (target, collector) = (Target::fine().await, Target::answering(|_| Answer::Hang).await);
+    let target = Target::fine().await;
+    let collector = Target::answering(|_| Answer::Hang).await;
     let folder = project(&target.url, Guest::forward());
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "50")];
     let server = Server::start_with(folder.path(), &["serve"], &variables);
@@ -110,7 +112,8 @@ fn event() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_a_collector_keeps_waiting_answers_in_time() {
-    let (target, collector) = (Target::fine().await, Target::answering(|_| Answer::Hang).await);
+    let target = Target::fine().await;
+    let collector = Target::answering(|_| Answer::Hang).await;
     let (_folder, file) = function(&target, Guest::forward());
     let mut command = Function::command(&file, "http://127.0.0.1:1");
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url);

@@ -28,7 +28,8 @@ fn answering(body: &'static str) -> Script {
 
 #[tokio::test]
 async fn a_token_endpoint_has_its_own_authority_and_certificate_and_none_of_the_targets() {
-    let (ours, theirs) = (Authority::default(), Authority::default());
+    let ours = Authority::default();
+    let theirs = Authority::default();
     let identities = [&ours, &theirs].map(|authority| {
         let (certificate, key) = authority.issue("towpath");
         format!("{certificate}{key}")
@@ -69,7 +70,8 @@ async fn a_token_endpoint_has_its_own_authority_and_certificate_and_none_of_the_
 
 #[tokio::test]
 async fn a_targets_proxy_is_not_its_token_endpoints() {
-    let (proxy, target) = (Wire::start(None, answering("")).await, Target::fine().await);
+    let proxy = Wire::start(None, answering("")).await;
+    let target = Target::fine().await;
     let grant = "{\"access_token\":\"planted-5ecret-access\"}";
     let endpoint = Target::answering(move |_| Answer::Status(200, grant.to_owned())).await;
     let rig = Rig::new().await;
@@ -130,14 +132,16 @@ async fn a_token_is_as_old_as_the_question() {
     tokio::time::pause();
     let (busy, done) = std::sync::mpsc::channel::<()>();
     let thread = tokio::task::spawn_blocking(move || done.recv());
-    let (rig, target) = (Rig::new().await, Target::fine().await);
+    let rig = Rig::new().await;
+    let target = Target::fine().await;
     rig.write("guest", Guest::forward());
     let signals = Arc::new([Notify::new(), Notify::new()]);
     let script = {
         let signals = Arc::clone(&signals);
         let granting = answering("{\"access_token\":\"planted-5ecret-access\",\"expires_in\":200}");
         move |stream: Box<dyn Stream>| -> BoxFuture<'static, ()> {
-            let (signals, granting) = (Arc::clone(&signals), Arc::clone(&granting));
+            let signals = Arc::clone(&signals);
+            let granting = Arc::clone(&granting);
             Box::pin(async move {
                 let [asked, answer] = &*signals;
                 asked.notify_one();
@@ -179,7 +183,8 @@ async fn a_token_is_as_old_as_the_question() {
 
 /// What the letter of a message says that was too old to be tried again without a token from here.
 async fn letter(token_url: &str) -> String {
-    let (rig, target) = (Rig::new().await, Target::fine().await);
+    let rig = Rig::new().await;
+    let target = Target::fine().await;
     rig.write("guest", Guest::forward());
     let auth = format!("auth = {{ scheme = 'oauth2', token_url = '{token_url}', client_id = 'c', secret = 'token' }}");
     let pipeline = rig.pipeline(&format!("{}\n{auth}", one_route(&target.url)));

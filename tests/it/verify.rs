@@ -44,7 +44,8 @@ async fn what_is_not_verified_is_a_dead_letter_that_can_be_sent_back_once_the_se
     assert!(letter.detail.contains("does not match: check that the secret is the right one"), "{}", letter.detail);
 
     let stored = rig.dead_letters.browse(None, 1).await.unwrap().remove(0);
-    let (id, group) = (&stored.id, &stored.group);
+    let id = &stored.id;
+    let group = &stored.group;
     let back = letter.send_back(&Stored { id, group, body: &stored.body, attributes: &stored.attributes });
     rig.events.send(back).await.unwrap();
     let right = rig.pipeline(&verified(&target.url, "scheme = \"github\", secret = [\"token\", \"key\"]"));
@@ -61,7 +62,8 @@ async fn a_signature_does_not_grow_old_in_the_queue() {
     let at = Clock::wall().now().0 / 1000;
     let send = async |group: &str, at: u64| {
         let signed = towpath_verify::mac(Algorithm::Sha256, KEY.as_bytes(), &[format!("v0:{at}:{{}}").as_bytes()]);
-        let (at, signature) = (at.to_string(), format!("v0={}", hex(&signed)));
+        let at = at.to_string();
+        let signature = format!("v0={}", hex(&signed));
         rig.send_webhook(group, &[("x-slack-request-timestamp", &at), ("x-slack-signature", &signature)], b"{}").await;
     };
     send("g/fresh", at - 3600).await;

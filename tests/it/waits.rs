@@ -170,10 +170,12 @@ async fn a_wait_of_twelve_hours_is_cut_down_to_what_the_queue_takes() {
         queue.send(message).await.unwrap();
     }
     static AHEAD: AtomicU64 = AtomicU64::new(0);
-    let (stop, clock) = (CancellationToken::new(), wall_clock().shifted(&AHEAD));
+    let stop = CancellationToken::new();
+    let clock = wall_clock().shifted(&AHEAD);
     let visibility = Duration::from_secs(3600);
     let options = Options { wait: Duration::ZERO, visibility, clock, ..Options::default() };
-    let (line, mut polling) = (Arc::new(Never::default()), JoinSet::new());
+    let line = Arc::new(Never::default());
+    let mut polling = JoinSet::new();
     polling.spawn(poll::run(queue.clone(), Arc::clone(&line), options, Arc::default(), stop.clone()));
     line.asked.notified().await;
     // It was held for a quarter of an hour before it is given back: less than it takes to the first heartbeat.

@@ -74,9 +74,10 @@ impl Refused {
             let is = |refused: &&str| action.as_deref() == Some(&format!("AmazonSQS.{refused}"));
             let refuse = refused.0.lock().unwrap().iter().any(is);
             async move {
-                match refuse {
-                    true => (StatusCode::BAD_REQUEST, "{\"__type\": \"AccessDeniedException\"}").into_response(),
-                    false => next.run(request).await,
+                if refuse {
+                    (StatusCode::BAD_REQUEST, "{\"__type\": \"AccessDeniedException\"}").into_response()
+                } else {
+                    next.run(request).await
                 }
             }
         }))

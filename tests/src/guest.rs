@@ -121,10 +121,12 @@ impl Guest {
     /// where it lies about what it gives back.
     pub fn hostile(name: &str) -> Guest {
         let wat = read(&format!("guests/{name}"));
-        match name.starts_with("return-1") {
-            true => Guest::large(16).with_code(&wat),
-            false if name.starts_with("return") => Guest::forward().with_code(&wat),
-            false => Guest::code(&wat),
+        if name.starts_with("return-1") {
+            Guest::large(16).with_code(&wat)
+        } else if name.starts_with("return") {
+            Guest::forward().with_code(&wat)
+        } else {
+            Guest::code(&wat)
         }
     }
 

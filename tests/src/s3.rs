@@ -99,9 +99,12 @@ fn list(objects: &BTreeMap<String, (u64, Bytes)>, uri: &Uri) -> Response {
     let below = objects.keys().filter_map(|path| path.strip_prefix(&bucket)?.strip_prefix(&prefix));
     let names: std::collections::BTreeSet<&str> =
         below.map(|rest| rest.split_inclusive('/').next().unwrap_or_default()).collect();
-    let entry = |name: &&str| match name.ends_with('/') {
-        true => format!("<CommonPrefixes><Prefix>{prefix}{name}</Prefix></CommonPrefixes>"),
-        false => format!("<Contents><Key>{prefix}{name}</Key></Contents>"),
+    let entry = |name: &&str| {
+        if name.ends_with('/') {
+            format!("<CommonPrefixes><Prefix>{prefix}{name}</Prefix></CommonPrefixes>")
+        } else {
+            format!("<Contents><Key>{prefix}{name}</Key></Contents>")
+        }
     };
     let entries: String = names.iter().map(entry).collect();
     let body = format!(

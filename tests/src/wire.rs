@@ -35,12 +35,15 @@ impl Wire {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(AtomicUsize::new(0));
-        let (counted, mut server) = (Arc::clone(&requests), JoinSet::new());
+        let counted = Arc::clone(&requests);
+        let mut server = JoinSet::new();
         server.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let (tcp, _) = listener.accept().await.unwrap();
-                let (tls, script, counted) = (tls.clone(), Arc::clone(&script), Arc::clone(&counted));
+                let tls = tls.clone();
+                let script = Arc::clone(&script);
+                let counted = Arc::clone(&counted);
                 connections.spawn(async move {
                     let mut stream: Box<dyn Stream> = match tls {
                         None => Box::new(tcp),
@@ -82,7 +85,8 @@ impl Wire {
 
 /// Reads to the end of a request's head; false if there was none.
 async fn head(stream: &mut (impl AsyncRead + Unpin)) -> bool {
-    let (mut seen, mut byte) = (Vec::new(), [0]);
+    let mut seen = Vec::new();
+    let mut byte = [0];
     while !seen.ends_with(b"\r\n\r\n") {
         match stream.read(&mut byte).await {
             Ok(1) => seen.push(byte[0]),
@@ -131,9 +135,10 @@ impl Authority {
         let builder = ServerConfig::builder();
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.der().clone()).unwrap();
-        let builder = match clients {
-            false => builder.with_no_client_auth(),
-            true => builder.with_client_cert_verifier(WebPkiClientVerifier::builder(roots.into()).build().unwrap()),
+        let builder = if clients {
+            builder.with_client_cert_verifier(WebPkiClientVerifier::builder(roots.into()).build().unwrap())
+        } else {
+            builder.with_no_client_auth()
         };
         TlsAcceptor::from(Arc::new(builder.with_single_cert(chain, key).unwrap()))
     }

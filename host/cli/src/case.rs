@@ -77,7 +77,8 @@ impl Case {
         let message = Event::read(&file)?.message(&file)?;
         let started = Instant::now();
         let transformed = plugin.transform(&message, plugin.limits());
-        let (fuel, time) = (transformed.fuel, started.elapsed());
+        let fuel = transformed.fuel;
+        let time = started.elapsed();
         let fault = transformed.verdict.as_ref().err().cloned();
         let ran = |ended| Ran { ended, fault, fuel, time };
         let found = describe(&transformed);

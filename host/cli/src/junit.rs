@@ -35,7 +35,8 @@ pub(crate) fn report(rows: &[Row]) -> String {
             suite.len()
         );
         for row in suite {
-            let (case, time) = (escaped(&row.case), row.time_ms / 1_000.0);
+            let case = escaped(&row.case);
+            let time = row.time_ms / 1_000.0;
             let _ = write!(xml, "    <testcase classname=\"{name}\" name=\"{case}\" time=\"{time:.6}\"");
             let _ = match &row.difference {
                 None => writeln!(xml, "/>"),

@@ -67,7 +67,8 @@ impl Mapping {
         let mapping = Arc::new(self);
         let mut workers = JoinSet::new();
         for _ in 0..concurrency {
-            let (mapping, stop) = (Arc::clone(&mapping), stop.clone());
+            let mapping = Arc::clone(&mapping);
+            let stop = stop.clone();
             workers.spawn(async move { mapping.work(stop).await });
         }
         while let Some(ended) = workers.join_next().await {

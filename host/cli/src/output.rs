@@ -49,10 +49,7 @@ impl Exit {
 
     /// How a command ends that failed with this.
     pub fn of(error: &anyhow::Error) -> Exit {
-        match error.is::<Broken>() || error.is::<Failures>() {
-            true => Exit::Broken,
-            false => Exit::Failed,
-        }
+        if error.is::<Broken>() || error.is::<Failures>() { Exit::Broken } else { Exit::Failed }
     }
 }
 
@@ -97,10 +94,7 @@ pub(crate) fn plain(text: impl Display) -> Span {
 
 /// Whether a check passed.
 pub(crate) fn mark(ok: bool) -> Span {
-    match ok {
-        true => (Style::new().green(), "ok".to_owned()),
-        false => (Style::new().red().bold(), "FAILED".to_owned()),
-    }
+    if ok { (Style::new().green(), "ok".to_owned()) } else { (Style::new().red().bold(), "FAILED".to_owned()) }
 }
 
 /// Writes lines, tables and JSON to standard output, errors and progress to standard error. Colours only
@@ -207,9 +201,10 @@ impl Output {
     pub(crate) fn bytes(&self, bytes: &[u8]) {
         WRITTEN.store(true, Ordering::Relaxed);
         let mut stdout = std::io::stdout().lock();
-        let _ = match stdout.is_terminal() {
-            true => writeln!(stdout, "{}", Foreign::block(&String::from_utf8_lossy(bytes), "")),
-            false => stdout.write_all(bytes),
+        let _ = if stdout.is_terminal() {
+            writeln!(stdout, "{}", Foreign::block(&String::from_utf8_lossy(bytes), ""))
+        } else {
+            stdout.write_all(bytes)
         };
         let _ = stdout.flush();
     }
@@ -305,10 +300,10 @@ fn indented(text: &str) -> String {
     let shown = Foreign::block(text, "").at_most(MAX_ERROR).to_string();
     let mut lines = shown.lines();
     let first = lines.next().unwrap_or_default().to_owned();
-    lines.fold(first, |text, line| match line.is_empty() || line.starts_with("  ") {
-        true => text + "\n" + line,
-        false => text + "\n  " + line,
-    })
+    lines.fold(
+        first,
+        |text, line| if line.is_empty() || line.starts_with("  ") { text + "\n" + line } else { text + "\n  " + line },
+    )
 }
 
 #[cfg(test)]

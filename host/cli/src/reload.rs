@@ -62,7 +62,8 @@ impl Reloader {
         if changed == Changed::Sources {
             return;
         }
-        let (engine, targets) = (self.engine.clone(), self.targets.clone());
+        let engine = self.engine.clone();
+        let targets = self.targets.clone();
         let loaded = tokio::task::spawn_blocking(move || load_plugin(&engine, settings, targets.iter())).await;
         match loaded.map_err(anyhow::Error::from).and_then(|loaded| Ok(loaded?)) {
             Ok(plugin) => {

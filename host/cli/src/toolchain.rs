@@ -77,10 +77,8 @@ pub(crate) fn is_stale(folder: &Path) -> bool {
 fn sources(folder: &Path, below: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder.join(below)).into_iter().flatten().filter_map(Result::ok);
     let found = entries.map(|entry| below.join(entry.file_name())).filter(|path| is_source(path));
-    let found = found.flat_map(|path| match folder.join(&path).is_dir() {
-        true => sources(folder, &path),
-        false => vec![folder.join(&path)],
-    });
+    let found = found
+        .flat_map(|path| if folder.join(&path).is_dir() { sources(folder, &path) } else { vec![folder.join(&path)] });
     found.collect()
 }
 

@@ -21,9 +21,11 @@ pub fn of_user() -> anyhow::Result<Sequences> {
 /// host remembers as its user does.
 pub fn of_host(config: &Config) -> anyhow::Result<Option<Sequences>> {
     let is_signed = config.registry.as_ref().is_some_and(|registry| registry.public_key.is_some());
-    match is_signed {
-        false => Ok(None),
-        true if config.queue.store.starts_with("s3:") => of_user().map(Some),
-        true => Ok(Some(Sequences::kept_in(config.queue.store.join(FILE)).context("loading the plugins")?)),
+    if !is_signed {
+        return Ok(None);
     }
+    if config.queue.store.starts_with("s3:") {
+        return of_user().map(Some);
+    }
+    Ok(Some(Sequences::kept_in(config.queue.store.join(FILE)).context("loading the plugins")?))
 }

@@ -50,7 +50,8 @@ impl Poller {
                 config.file.display()
             );
         };
-        let (url, clock) = (url.clone(), wall_clock());
+        let url = url.clone();
+        let clock = wall_clock();
         let queue = aws::queue(&url).await?;
         let limits = queue.limits().await.with_context(|| format!("asking the queue {url}"))?;
         if let Some(problem) = limits.problem().filter(|_| limits.cannot_last()) {
@@ -68,7 +69,8 @@ impl Poller {
         let parts = Parts::new(engine(concurrency * workers)?, config, sequences, holds, clock).await?;
         let (pipeline, watch) = parts.pipeline(dead_letters, queue.name().to_owned());
         pipeline.limits.set(limits);
-        let (pipeline, watch) = (Arc::new(pipeline), watch.map(Arc::new));
+        let pipeline = Arc::new(pipeline);
+        let watch = watch.map(Arc::new);
         Ok(Poller { url, pipeline, queue, watch, options, workers })
     }
 
@@ -88,7 +90,9 @@ impl Poller {
 
     /// Waits follow the limits of the queue, also after they are changed.
     fn watch_limits(&self, host: &mut Supervisor) {
-        let (queue, pipeline, stop) = (Arc::clone(&self.queue), Arc::clone(&self.pipeline), host.stop.clone());
+        let queue = Arc::clone(&self.queue);
+        let pipeline = Arc::clone(&self.pipeline);
+        let stop = host.stop.clone();
         host.tasks.spawn("queue limits", async move {
             stop.run_until_cancelled(pipeline.limits.watch(&*queue)).await;
         });

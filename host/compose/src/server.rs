@@ -124,12 +124,14 @@ async fn talk(tcp: TcpStream, seat: Seat, host: Host) {
     let _ = tcp.set_nodelay(true);
     let source = tcp.peer_addr().ok().map(|peer| Source::from(peer.ip()));
     let seat = Arc::new(seat);
-    let (handed, stop) = (Arc::clone(&seat), host.stop.clone());
+    let handed = Arc::clone(&seat);
+    let stop = host.stop.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         if let Some(source) = source {
             request.extensions_mut().insert(source);
         }
-        let (router, seat) = (host.router.clone(), Arc::clone(&handed));
+        let router = host.router.clone();
+        let seat = Arc::clone(&handed);
         let heirs = (!(host.only_for_client)(request.headers())).then(|| host.heirs.clone());
         async move {
             let body = |body| Body::new(Tracked::new(body, Arc::clone(&seat), BODY_TIMEOUT));

@@ -65,18 +65,21 @@ impl Station {
         let queues = Queues::open(&config.queue.store).await?;
         let clock = wall_clock();
         let holds = Watched::new(Arc::new(queues.events.store().clone()), HOLDS_MEMORY_HERE, clock);
-        let (listen, concurrency) = (config.ingest.clone(), config.queue.concurrency);
+        let listen = config.ingest.clone();
+        let concurrency = config.queue.concurrency;
         let keep_dead_letters = config.keep_dead_letters;
         let sequences = pointers::of_host(&config)?;
         let mut parts = Parts::new(engine(concurrency)?, config, sequences, Some(holds), clock).await?;
         parts.note_keys = note_keys::of_store(queues.events.store(), parts.note_keys).await?;
-        let (engine, routes) = (parts.engine.clone(), parts.routes.clone());
+        let engine = parts.engine.clone();
+        let routes = parts.routes.clone();
         let (pipeline, watch) = parts.pipeline(Arc::new(queues.dead_letters.clone()), EVENTS.to_owned());
         pipeline.limits.set(queues.events.limits().await?);
         let ingest = Ingest::new(routes, Arc::new(queues.events.clone()), listen.body_limit);
         let ingest = ingest.ready_with(Arc::clone(&health)).keeping_refused(Arc::new(queues.refused.clone()));
         let ingest = Arc::new(ingest);
-        let (pipeline, watch) = (Arc::new(pipeline), watch.map(Arc::new));
+        let pipeline = Arc::new(pipeline);
+        let watch = watch.map(Arc::new);
         let guard = Guard::of(names);
         Ok(Station { engine, queues, pipeline, ingest, watch, listen, keep_dead_letters, concurrency, health, guard })
     }
@@ -86,7 +89,8 @@ impl Station {
         let address = self.start_ingest(host).await?;
         let options = poll::Options { concurrency: self.concurrency, ..poll::Options::default() };
         let queue = Arc::new(self.queues.events.clone());
-        let (pipeline, health) = (Arc::clone(&self.pipeline), Arc::clone(&self.health));
+        let pipeline = Arc::clone(&self.pipeline);
+        let health = Arc::clone(&self.health);
         host.tasks.spawn_fallible("pipeline", poll::run(queue, pipeline, options, health, host.stop.clone()));
         if let Some(watch) = self.watch.clone() {
             host.watch_registry(watch);
@@ -166,7 +170,8 @@ mod tests {
         let mut host = Supervisor::new();
         let station = Station::new(config, &[], Arc::clone(&host.health)).await.expect("station");
         station.start(&mut host).await.expect("ingest");
-        let (stop, store) = (host.stop.clone(), station.queues.events.store().file().to_owned());
+        let stop = host.stop.clone();
+        let store = station.queues.events.store().file().to_owned();
         let front = router(Arc::clone(&station.ingest), "/hooks");
         let ready = async || {
             let request = Request::get("/readyz").body(Body::empty()).expect("request");

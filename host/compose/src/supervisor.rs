@@ -59,7 +59,8 @@ impl Supervisor {
 
     /// Watches the tasks until all have ended.
     async fn watch(mut self) -> anyhow::Result<()> {
-        let (mut first, mut end) = (Ok(()), None);
+        let mut first = Ok(());
+        let mut end = None;
         while let Some(ended) = self.next(end).await {
             let Err(failure) = ended.map_err(anyhow::Error::new) else { continue };
             error!(problem = format!("{failure:#}"), "a task of the host broke, stopping");
@@ -119,7 +120,8 @@ mod tests {
             ("ended early", |host| host.lasting.spawn("pipeline", async {})),
         ];
         for (says, breaks) in cases {
-            let (mut host, began) = (host(), Instant::now());
+            let mut host = host();
+            let began = Instant::now();
             breaks(&mut host);
             let health = Arc::clone(&host.health);
             let error = host.run().await.expect_err(says);
@@ -144,7 +146,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_host_with_a_broken_task_does_not_wait_for_ever_for_the_others() {
-        let (mut host, began) = (host(), Instant::now());
+        let mut host = host();
+        let began = Instant::now();
         host.tasks.spawn("stuck", std::future::pending());
         host.tasks.spawn("pipeline", async {});
         assert!(host.run().await.is_err());
@@ -154,7 +157,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_host_that_is_stopped_drains_and_is_not_ready_meanwhile() {
         let host = host();
-        let (stop, health) = (host.stop.clone(), Arc::clone(&host.health));
+        let stop = host.stop.clone();
+        let health = Arc::clone(&host.health);
         assert!(health.ready().is_ok());
         stop.cancel();
         assert!(host.run().await.is_ok());

@@ -58,10 +58,8 @@ pub(super) fn check(table: Table, file: &Path, secrets: &Secrets) -> Draft {
     let shape::DeadLetters { keep, note_key } = shape.dead_letters;
     let keep_dead_letters = checker.keep(keep, &queue);
     let note_key = note_key.map(shape::Names::indexed).unwrap_or_default();
-    let note_keys = match note_key.is_empty() {
-        true => Vec::new(),
-        false => checker.secrets("dead_letters.note_key", &note_key, Form::Key),
-    };
+    let note_keys =
+        if note_key.is_empty() { Vec::new() } else { checker.secrets("dead_letters.note_key", &note_key, Form::Key) };
     let note_key_names = note_key.into_iter().map(|(_, name)| name).collect();
     let ingest = checker.ingest(shape.ingest, &queue);
     let holds = checker.holds(shape.holds, &queue);
@@ -272,12 +270,11 @@ impl Checker<'_> {
     fn reference(&mut self, at: String, kind: &'static str, name: &str) {
         let names = self.named.get(kind).map(Vec::as_slice).unwrap_or_default();
         if !names.iter().any(|known| known == name) {
-            let hint = match names.is_empty() {
-                true => format!("add [{kind}.{name}]"),
-                false => {
-                    let meant = collect::meant(name, names.iter().map(String::as_str));
-                    format!("{meant}known are: {}", names.join(", "))
-                }
+            let hint = if names.is_empty() {
+                format!("add [{kind}.{name}]")
+            } else {
+                let meant = collect::meant(name, names.iter().map(String::as_str));
+                format!("{meant}known are: {}", names.join(", "))
             };
             self.wrong(at, format!("there is no {kind} {name:?}"), hint);
         }

@@ -212,10 +212,10 @@ pub(super) fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
 }
 
 fn full(at: &str, path: &[String]) -> String {
-    path.iter().fold(at.to_owned(), |at, part| match part.starts_with('[') {
-        true => format!("{at}{part}"),
-        false => format!("{at}.{part}"),
-    })
+    path.iter().fold(
+        at.to_owned(),
+        |at, part| if part.starts_with('[') { format!("{at}{part}") } else { format!("{at}.{part}") },
+    )
 }
 
 /// Inserts a text at a path without a value; false if there is no table for it.

@@ -142,18 +142,16 @@ impl Config {
     /// Checks the text of a config file: JSON if the file's name ends in `.json`, else TOML.
     pub fn parse(text: &str, file: &Path, secrets: &Secrets) -> Result<Config, ConfigError> {
         let Draft { config, mistakes, .. } = Config::draft(text, file, secrets)?;
-        match mistakes.is_empty() {
-            true => Ok(config),
-            false => Err(ConfigError::Mistakes { file: file.to_owned(), mistakes }),
-        }
+        if mistakes.is_empty() { Ok(config) } else { Err(ConfigError::Mistakes { file: file.to_owned(), mistakes }) }
     }
 
     /// Like [`Config::parse`], for callers that check more. Fails only if the text is not TOML or JSON at all.
     pub fn draft(text: &str, file: &Path, secrets: &Secrets) -> Result<Draft, ConfigError> {
         let syntax = |format, source| ConfigError::Syntax { file: file.to_owned(), format, source };
-        let table = match file.extension().is_some_and(|extension| extension == "json") {
-            true => serde_json::from_str::<toml::Table>(text).map_err(|source| syntax("JSON", source.into()))?,
-            false => text.parse::<toml::Table>().map_err(|source| syntax("TOML", source.into()))?,
+        let table = if file.extension().is_some_and(|extension| extension == "json") {
+            serde_json::from_str::<toml::Table>(text).map_err(|source| syntax("JSON", source.into()))?
+        } else {
+            text.parse::<toml::Table>().map_err(|source| syntax("TOML", source.into()))?
         };
         let mut draft = check::check(table, file, secrets);
         draft.locate(text);

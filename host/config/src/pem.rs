@@ -34,7 +34,8 @@ mod tests {
 
     #[test]
     fn an_identity_is_certificates_and_a_key_and_nothing_that_the_tls_client_rejects() {
-        let (certificate, key) = (section("CERTIFICATE"), section("PRIVATE KEY"));
+        let certificate = section("CERTIFICATE");
+        let key = section("PRIVATE KEY");
         assert!(is_identity(&format!("{certificate}{certificate}{key}")));
         assert!(is_identity(&format!("{}{certificate}", section("EC PRIVATE KEY"))));
         assert!(is_identity(&format!("a comment\n{certificate}{key}")));

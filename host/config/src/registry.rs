@@ -35,9 +35,10 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Reference, String> {
         let (name, tag) = text.split_once('@').unwrap_or((text, CURRENT));
-        match is_name(name) && is_name(tag) {
-            true => Ok(Reference::new(name, tag)),
-            false => Err(format!("{text:?} is not a plugin reference such as \"crm\" or \"crm@candidate\"")),
+        if is_name(name) && is_name(tag) {
+            Ok(Reference::new(name, tag))
+        } else {
+            Err(format!("{text:?} is not a plugin reference such as \"crm\" or \"crm@candidate\""))
         }
     }
 }
@@ -81,9 +82,10 @@ impl std::str::FromStr for RegistryUrl {
                 .map(RegistryUrl::S3)
                 .map_err(|_| format!("{text:?} is not a registry such as \"s3://bucket/plugins\""));
         }
-        match text.contains("://") || text.is_empty() {
-            true => Err(format!("{text:?} is neither a folder nor a URL such as \"s3://bucket/plugins\"")),
-            false => Ok(RegistryUrl::Folder(text.into())),
+        if text.contains("://") || text.is_empty() {
+            Err(format!("{text:?} is neither a folder nor a URL such as \"s3://bucket/plugins\""))
+        } else {
+            Ok(RegistryUrl::Folder(text.into()))
         }
     }
 }

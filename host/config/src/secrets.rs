@@ -46,7 +46,8 @@ impl Secret {
     }
 
     fn of(value: Arc<str>, store: Option<(Arc<dyn SecretStore>, String)>) -> Secret {
-        let (value, asked) = (RwLock::new(value), tokio::sync::Mutex::new(None));
+        let value = RwLock::new(value);
+        let asked = tokio::sync::Mutex::new(None);
         Secret(Arc::new(Cell { value, store, asked, forms: Mutex::default() }))
     }
 
@@ -164,7 +165,8 @@ impl Secrets {
     /// the config that names it.
     pub async fn from_store(store: Arc<dyn SecretStore>, names: impl IntoIterator<Item = String>) -> Secrets {
         let fetched = names.into_iter().map(|name| async { (store.fetch(&name).await, name) });
-        let (mut known, mut problems) = (BTreeMap::new(), BTreeMap::new());
+        let mut known = BTreeMap::new();
+        let mut problems = BTreeMap::new();
         for (value, name) in join_all(fetched).await {
             match value {
                 Ok(value) => {

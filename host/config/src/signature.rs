@@ -146,9 +146,10 @@ impl FromStr for Signed {
         if !rest.is_empty() {
             parts.push(Part::Literal(rest.to_owned()));
         }
-        match parts.contains(&Part::Body) {
-            true => Ok(Signed(parts)),
-            false => Err(format!("{text:?} leaves out {{body}}: such a signature proves nothing about the content")),
+        if parts.contains(&Part::Body) {
+            Ok(Signed(parts))
+        } else {
+            Err(format!("{text:?} leaves out {{body}}: such a signature proves nothing about the content"))
         }
     }
 }

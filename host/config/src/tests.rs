@@ -275,7 +275,8 @@ fn plugins_without_a_path_come_from_the_registry_with_their_candidates() {
     let config = parse(REGISTRY).expect("config");
     assert_eq!(config.registry.expect("registry").url.to_string(), "s3://bucket/plugins");
     assert_eq!(config.secrets_prefix.as_deref(), Some("towpath/"));
-    let (live, candidate) = (&config.plugins["crm"], &config.plugins["crm@candidate"]);
+    let live = &config.plugins["crm"];
+    let candidate = &config.plugins["crm@candidate"];
     assert_eq!(live.code, Code::Registry(Reference::new("crm", "current")));
     assert_eq!(candidate.code, Code::Registry(Reference::new("crm", "candidate")));
     assert_eq!((live.optional, candidate.optional, candidate.limits.fuel), (false, true, 7));

@@ -112,9 +112,10 @@ impl Watched {
         let mut known = self.known();
         known.tried = Some(self.clock.moment());
         let view = known.view();
-        match view.is_current {
-            true => warn!(problem, "holds unreadable, using last known state"),
-            false => error!(problem, "holds unreadable, no target is called until they can be read"),
+        if view.is_current {
+            warn!(problem, "holds unreadable, using last known state")
+        } else {
+            error!(problem, "holds unreadable, no target is called until they can be read")
         }
         view
     }

@@ -108,12 +108,11 @@ impl Place {
             return Ok(passed.map(|passed| (passed, Entered { grant: None, waited })));
         };
         let aim: Aim = targets.iter().map(|target| (*target).to_owned()).collect();
-        let place = match waited {
-            false => grant.take().and_then(|place| place.aim(&aim)),
-            true => {
-                *grant = None;
-                None
-            }
+        let place = if waited {
+            *grant = None;
+            None
+        } else {
+            grant.take().and_then(|place| place.aim(&aim))
         };
         if let Some(place) = place {
             let passed = gate.await;

@@ -54,10 +54,7 @@ pub(crate) fn next_try(facts: Facts<'_>, wait: Wait) -> Duration {
 /// In how long a message is tried again that waits behind one that waits for `head`. Each receive of the head is one of those
 /// behind it, unless they stay hidden for longer; what comes back untried comes back at once.
 pub(crate) fn behind(head: Duration, limits: QueueLimits, age: Duration, receive_count: u32) -> Duration {
-    match head.is_zero() {
-        true => head,
-        false => head.max(limits.least_wait(age, receive_count)),
-    }
+    if head.is_zero() { head } else { head.max(limits.least_wait(age, receive_count)) }
 }
 
 #[cfg(test)]
@@ -69,7 +66,8 @@ mod tests {
     #[test]
     fn behind_a_head_that_was_not_tried_a_message_comes_back_at_once_and_else_no_sooner_than_its_receives_last() {
         let limits = QueueLimits { max_receives: Some(1000), ..QueueLimits::LOCAL };
-        let (head, few_left) = (Duration::from_secs(60), limits.least_wait(DAY, 990));
+        let head = Duration::from_secs(60);
+        let few_left = limits.least_wait(DAY, 990);
         assert!(few_left > head, "{few_left:?}");
         assert_eq!(behind(Duration::ZERO, limits, DAY, 990), Duration::ZERO);
         assert_eq!(behind(head, limits, DAY, 990), few_left);

@@ -88,9 +88,12 @@ impl Pipeline {
         source: String,
         clock: Clock,
     ) -> Pipeline {
-        let (backoff, tally, failures) = (Backoff::default(), Tally::default(), Arc::<Failures>::default());
+        let backoff = Backoff::default();
+        let tally = Tally::default();
+        let failures = Arc::<Failures>::default();
         failures.show(clock);
-        let (limits, note_keys) = (KnownLimits::new(clock), NoteKeys::default());
+        let limits = KnownLimits::new(clock);
+        let note_keys = NoteKeys::default();
         Pipeline {
             routes,
             plugins,
@@ -195,9 +198,10 @@ impl Pipeline {
         if let (Some(verify), Ok(message)) = (&route.verify, &message) {
             let is_vouched = self.note_keys.vouch_for(received, &route.path, &message.body, lease.deadline()).await;
             if !is_vouched && let Err(error) = check_anew(verify, message.into(), lease.deadline()).await {
-                return unverified(match carried_notes(&received.attributes).is_empty() {
-                    true => error.to_string(),
-                    false => format!("{error}; it was edited, and none of the note keys vouches for its note"),
+                return unverified(if carried_notes(&received.attributes).is_empty() {
+                    error.to_string()
+                } else {
+                    format!("{error}; it was edited, and none of the note keys vouches for its note")
                 });
             }
             passed.verified = true;

@@ -30,9 +30,10 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
             _ => {}
         }
     }
-    match path.as_os_str().is_empty() || path.is_dir() {
-        true => Ok(()),
-        false => Err(io::Error::new(ErrorKind::NotADirectory, format!("{} is not a folder", path.display()))),
+    if path.as_os_str().is_empty() || path.is_dir() {
+        Ok(())
+    } else {
+        Err(io::Error::new(ErrorKind::NotADirectory, format!("{} is not a folder", path.display())))
     }
 }
 
@@ -169,9 +170,10 @@ fn set_unopened(path: &Path, right: u32) -> io::Result<()> {
     // `fchmodat` takes AT_SYMLINK_NOFOLLOW only as `fchmodat2`, since Linux 6.6. O_PATH names the file without opening it.
     let flags = OFlags::PATH | OFlags::NOFOLLOW;
     let named = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    match is_loose(&named.metadata()?, right) {
-        true => std::fs::set_permissions(format!("/proc/self/fd/{}", named.as_raw_fd()), Permissions::from_mode(right)),
-        false => Ok(()),
+    if is_loose(&named.metadata()?, right) {
+        std::fs::set_permissions(format!("/proc/self/fd/{}", named.as_raw_fd()), Permissions::from_mode(right))
+    } else {
+        Ok(())
     }
 }
 
@@ -179,9 +181,10 @@ fn set_unopened(path: &Path, right: u32) -> io::Result<()> {
 fn set_unopened(path: &Path, right: u32) -> io::Result<()> {
     use rustix::fs::{AtFlags, CWD, Mode};
 
-    match is_loose(&std::fs::symlink_metadata(path)?, right) {
-        true => Ok(rustix::fs::chmodat(CWD, path, Mode::from_bits_truncate(right as _), AtFlags::SYMLINK_NOFOLLOW)?),
-        false => Ok(()),
+    if is_loose(&std::fs::symlink_metadata(path)?, right) {
+        Ok(rustix::fs::chmodat(CWD, path, Mode::from_bits_truncate(right as _), AtFlags::SYMLINK_NOFOLLOW)?)
+    } else {
+        Ok(())
     }
 }
 

@@ -68,10 +68,7 @@ pub fn read_open(file: File, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     // The file may grow while it is read.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > limit {
-        true => Err(too_large(limit)),
-        false => Ok(bytes),
-    }
+    if bytes.len() as u64 > limit { Err(too_large(limit)) } else { Ok(bytes) }
 }
 
 fn too_large(limit: u64) -> io::Error {
@@ -134,7 +131,8 @@ mod tests {
     #[test]
     fn a_link_is_an_error_where_others_could_have_placed_it() {
         let folder = TempDir::new().expect("folder");
-        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        let file = folder.path().join("file");
+        let link = folder.path().join("link");
         std::fs::write(&file, "x").expect("written");
         std::os::unix::fs::symlink(&file, &link).expect("a link");
         let opened = |links| open(OpenOptions::new().read(true), &link, links).map_err(|error| error.to_string());

@@ -207,7 +207,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_sender_and_a_route_can_use_up_only_their_own_share() {
-        let (budget, now) = (Budget::default(), Instant::now());
+        let budget = Budget::default();
+        let now = Instant::now();
         let fill = |route, source: &str| {
             let take = |n: &u64| {
                 let failure = format!("{route} {source} {n}");
@@ -226,7 +227,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_sender_of_tiny_webhooks_can_use_up_only_its_own_share() {
-        let (budget, now) = (Budget::default(), Instant::now());
+        let budget = Budget::default();
+        let now = Instant::now();
         let fill = |source: &str| {
             let take = |n: &u64| budget.take(ask("a", source, &format!("{source} {n}"), 100), now) == Answer::Keep;
             (0..20_000).take_while(take).count()
@@ -249,7 +251,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn usage_is_the_queues_figure_plus_what_was_kept_since() {
-        let (budget, start) = (Budget::default(), Instant::now());
+        let budget = Budget::default();
+        let start = Instant::now();
         assert!(budget.is_stale(start));
         let of_a = |mib: u64| [("a".to_owned(), Held { messages: 1, bytes: mib * MIB })].into();
         let held = |mib: u64| Holdings { messages: 1, routes: of_a(mib) };

@@ -96,8 +96,10 @@ impl Ingest {
         source: Option<Source>,
     ) -> &'static str {
         let Some(queue) = &self.refused_queue else { return "no" };
-        let (id, now) = (uuid::Uuid::new_v4().to_string(), Clock::wall().now());
-        let (reason, detail) = (refusal.reason(), refusal.detail());
+        let id = uuid::Uuid::new_v4().to_string();
+        let now = Clock::wall().now();
+        let reason = refusal.reason();
+        let detail = refusal.detail();
         let seen = Seen {
             route: Some(&route.path),
             plugin: Some(&route.plugin),

@@ -110,7 +110,9 @@ async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, pro
     match ingest.queue.arrive(message, Arrival { proof, former_group }).await {
         Ok(sent) => {
             ingest.accepted.fetch_add(1, Ordering::Relaxed);
-            let (message_id, route, sequence) = (&sent.id, &route.path, sent.sequence.as_deref());
+            let message_id = &sent.id;
+            let route = &route.path;
+            let sequence = sent.sequence.as_deref();
             info!(target: STORY, event = "webhook-stored", %message_id, webhook_id, %group, route, sequence, "stored");
             for problem in problems {
                 warn!(%message_id, %group, route, detail = %problem, "key unreadable, using the fallback");

@@ -82,7 +82,8 @@ impl LocalQueue {
     /// Up to `max` messages in the order of their sequence numbers, behind the one with number `after`.
     pub async fn browse(&self, after: Option<&str>, max: usize) -> Result<Vec<Browsed>, QueueError> {
         let after: i64 = after.and_then(|sequence| sequence.parse().ok()).unwrap_or(0);
-        let (queue, max) = (self.id, i64::try_from(max).unwrap_or(i64::MAX));
+        let queue = self.id;
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
         let sql = format!(
             "SELECT {BROWSED} FROM messages m JOIN groups g ON g.id = m.grp
             WHERE m.queue = ?1 AND m.seq > ?2 ORDER BY m.seq LIMIT ?3"
@@ -103,7 +104,8 @@ impl LocalQueue {
     /// The groups with the most messages: name, messages, when the oldest was sent, and when the head can
     /// be received next.
     pub async fn groups(&self, max: usize) -> Result<Vec<GroupDepth>, QueueError> {
-        let (queue, max) = (self.id, i64::try_from(max).unwrap_or(i64::MAX));
+        let queue = self.id;
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
         let sql = "SELECT g.name, count(*) AS messages, min(m.sent_at), g.ready_at, max(m.receive_count)
             FROM groups g JOIN messages m ON m.grp = g.id WHERE g.queue = ?1
             GROUP BY g.id ORDER BY messages DESC, g.name LIMIT ?2";

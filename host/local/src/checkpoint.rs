@@ -89,7 +89,9 @@ fn from(
 ) -> rusqlite::Result<(Mover, Arc<Progress>)> {
     let [syncs, movers_syncs] = [(); 2].map(|()| syncs.clone());
     let (ask, asked) = mpsc::sync_channel(1);
-    let (shared, mut next, asker) = (Arc::new(Progress::default()), long, ask.clone());
+    let shared = Arc::new(Progress::default());
+    let mut next = long;
+    let asker = ask.clone();
     let [progress, movers] = [(); 2].map(|()| Arc::clone(&shared));
     let thread = std::thread::Builder::new().name("towpath-checkpoint".to_owned());
     // Without a thread the writer moves everything, later than it would by itself.
@@ -258,7 +260,8 @@ mod tests {
     #[test]
     fn the_writer_moves_what_the_mover_left_and_begins_anew() {
         let folder = TempDir::new().expect("folder");
-        let (file, log) = (folder.path().join("t.db"), folder.path().join("t.db-wal"));
+        let file = folder.path().join("t.db");
+        let log = folder.path().join("t.db-wal");
         let (writer, _mover, progress) = writer(&file);
         fill(&writer, 200);
         let before = beginnings(&log);
@@ -274,7 +277,8 @@ mod tests {
     #[test]
     fn a_log_that_nobody_moves_is_moved_by_the_writer() {
         let folder = TempDir::new().expect("folder");
-        let (file, log) = (folder.path().join("t.db"), folder.path().join("t.db-wal"));
+        let file = folder.path().join("t.db");
+        let log = folder.path().join("t.db-wal");
         let (writer, mover, _) = writer(&file);
         drop(mover);
         fill(&writer, 20 * LONG);

@@ -65,7 +65,9 @@ impl LocalQueue {
     /// Counts. What is past its retention is not counted, removed or not. Of messages only those are looked at that are past
     /// it, were received, or cannot be received now.
     pub async fn depth(&self) -> Result<Depth, QueueError> {
-        let (queue, clock, settings) = (self.id, self.store.clock, self.settings());
+        let queue = self.id;
+        let clock = self.store.clock;
+        let settings = self.settings();
         self.store
             .read(move |connection| {
                 let now = clock.now();

@@ -74,7 +74,8 @@ fn remove(
     max: usize,
     now: Timestamp,
 ) -> rusqlite::Result<u64> {
-    let (before, max) = (millis(now - settings.retention), i64::try_from(max).unwrap_or(i64::MAX));
+    let before = millis(now - settings.retention);
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
     let mut expired = Vec::new();
     let front = "SELECT seq, grp, retained_from FROM messages WHERE queue = ?1 ORDER BY seq LIMIT ?2";
     let mut front = connection.prepare_cached(front)?;
@@ -104,7 +105,8 @@ fn remove(
 impl LocalQueue {
     /// Removes messages that are past their retention, up to `max`; returns how many.
     pub async fn sweep(&self, max: usize) -> Result<u64, QueueError> {
-        let (queue, store) = (self.id, self.store.clone());
+        let queue = self.id;
+        let store = self.store.clone();
         let sweep = move |connection: &Connection, settings: &QueueSettings| {
             let removed = remove(connection, queue, settings, max, store.clock.now()).map_err(failed)?;
             // What stands behind one that was in flight can be received.

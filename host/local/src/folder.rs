@@ -104,7 +104,8 @@ mod tests {
             [("", false), ("/towpath.db", false), ("/towpath.db-wal", true), ("/towpath.db-shm", true)]
         {
             let above = TempDir::new().expect("folder");
-            let (folder, elsewhere) = (above.path().join("store"), above.path().join("elsewhere"));
+            let folder = above.path().join("store");
+            let elsewhere = above.path().join("elsewhere");
             if before {
                 drop(Store::open(&folder, Clock::wall()).expect("store"));
             }
@@ -137,7 +138,8 @@ mod tests {
     #[test]
     fn sqlite_follows_no_link_at_the_end_and_those_above_it() {
         let above = TempDir::new().expect("folder");
-        let (real, link) = (above.path().join("real"), above.path().join("link"));
+        let real = above.path().join("real");
+        let link = above.path().join("link");
         std::fs::create_dir(&real).expect("made");
         std::os::unix::fs::symlink(&real, &link).expect("linked");
         let _store = Store::open(&link.join("store"), Clock::wall()).expect("a folder above may be a link");

@@ -24,7 +24,9 @@ impl Receipt {
 
 fn parse(text: &str) -> Option<Receipt> {
     let mut parts = text.strip_prefix("towpath-")?.split('-');
-    let (queue, seq, nonce) = (parts.next()?, parts.next()?, parts.next()?);
+    let queue = parts.next()?;
+    let seq = parts.next()?;
+    let nonce = parts.next()?;
     let receipt =
         Receipt { queue: queue.parse().ok()?, seq: seq.parse().ok()?, nonce: i64::from_str_radix(nonce, 16).ok()? };
     parts.next().is_none().then_some(receipt)

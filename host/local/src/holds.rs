@@ -34,7 +34,8 @@ impl Holds for Store {
     }
 
     async fn report(&self, report: BreakerReport) -> Result<(), HoldsError> {
-        let (name, text) = (format!("{BREAKER}{}", report.target), serde_json::to_string(&report).unwrap_or_default());
+        let name = format!("{BREAKER}{}", report.target);
+        let text = serde_json::to_string(&report).unwrap_or_default();
         let written = self.run(Durability::Written, move |connection| write(connection, &name, &text).map_err(failed));
         written.await.map_err(|error| self.holds_error(&error))
     }

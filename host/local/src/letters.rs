@@ -51,7 +51,8 @@ impl LocalQueue {
         group: &GroupId,
         message: impl Fn(Browsed) -> Option<NewMessage> + Send + 'static,
     ) -> Result<SentBack, QueueError> {
-        let (mover, group) = (Mover::new(self, to), group.clone());
+        let mover = Mover::new(self, to);
+        let group = group.clone();
         let work = move |connection: &Connection, here: &QueueSettings| {
             if in_flight(connection, mover.to.id, &group, millis(mover.store.clock.now())).map_err(failed)? {
                 return Err(busy());
@@ -79,7 +80,8 @@ impl LocalQueue {
         attributes: &Attributes,
     ) -> Result<bool, QueueError> {
         let attributes = serde_json::to_string(attributes).unwrap_or_default();
-        let (queue, group) = (self.id, group.clone());
+        let queue = self.id;
+        let group = group.clone();
         let sequence = sequence.parse::<i64>().unwrap_or_default();
         let edit = move |connection: &Connection, retention: Duration| {
             let before = "SELECT grp FROM messages WHERE queue = ?1 AND seq = ?2";
@@ -101,7 +103,8 @@ impl LocalQueue {
     /// somebody holds. Returns the ones that are hidden, as they are: they can be written down, and then removed with
     /// [`LocalQueue::discard_hidden`].
     pub async fn hide(&self, sequences: Vec<String>, period: Duration) -> Result<Hidden, QueueError> {
-        let (queue, clock) = (self.id, self.store.clock);
+        let queue = self.id;
+        let clock = self.store.clock;
         let hide = move |connection: &Connection, retention: Duration| {
             let now = clock.now();
             let until = millis(now + period);
@@ -149,7 +152,8 @@ impl LocalQueue {
 
     /// Removes one message for good. False if it is gone, or held by somebody.
     pub async fn discard(&self, sequence: &str) -> Result<bool, QueueError> {
-        let (queue, clock) = (self.id, self.store.clock);
+        let queue = self.id;
+        let clock = self.store.clock;
         let sequence = sequence.to_owned();
         let discard = move |connection: &Connection, retention: Duration| {
             let now = millis(clock.now());

@@ -116,7 +116,8 @@ pub fn check(message: &NewMessage, settings: &QueueSettings) -> Result<(), Wrong
     if !is_xml(body) {
         return Err(Wrong::Contents);
     }
-    let (size, most) = (message.size(), settings.max_message_bytes);
+    let size = message.size();
+    let most = settings.max_message_bytes;
     if size > most { Err(Wrong::TooLong { most }) } else { Ok(()) }
 }
 

@@ -77,8 +77,10 @@ impl Store {
                 return Err(MoveError::OtherType(to.name.clone()));
             }
         }
-        let (from, to) = (source.clone(), destination.cloned());
-        let (clock, per_second) = (self.clock, per_second.map(|rate| rate.clamp(1, MAX_MOVES_PER_SECOND)));
+        let from = source.clone();
+        let to = destination.cloned();
+        let clock = self.clock;
+        let per_second = per_second.map(|rate| rate.clamp(1, MAX_MOVES_PER_SECOND));
         let begin = move |connection: &Connection, settings: &QueueSettings| {
             let now = clock.now();
             let expired = Expired::of(connection, from.id, now - settings.retention).map_err(failed)?;
@@ -97,7 +99,8 @@ impl Store {
     pub async fn run_move(&self, id: i64) -> Result<MoveTask, MoveError> {
         let mut pace = Pace::new(Instant::now());
         loop {
-            let (credit, clock) = (pace.credit(Instant::now()), self.clock);
+            let credit = pace.credit(Instant::now());
+            let clock = self.clock;
             let step = move |connection: &Connection| step(connection, id, credit, clock.now()).map_err(failed);
             match self.run(Durability::Synced, step).await {
                 Ok(None) => return Err(MoveError::NoSuchTask),
@@ -134,7 +137,8 @@ impl Store {
 
     /// Stops a task of this queue; what it moved stays moved. Returns how many that were.
     pub async fn cancel_move(&self, source: &LocalQueue, handle: &str) -> Result<u64, MoveError> {
-        let (source, handle) = (source.id, handle.to_owned());
+        let source = source.id;
+        let handle = handle.to_owned();
         let find = "SELECT id FROM moves WHERE source = ?1 AND handle = ?2";
         let stop = "UPDATE moves SET status = 'CANCELLED' WHERE id = ?1 AND status = 'RUNNING' RETURNING moved";
         let cancel = move |connection: &Connection| {
@@ -148,7 +152,8 @@ impl Store {
 
     /// The last tasks that move from this queue, newest first.
     pub async fn moves(&self, source: &LocalQueue, max: usize) -> Result<Vec<MoveTask>, QueueError> {
-        let (source, max) = (source.id, i64::try_from(max).unwrap_or(i64::MAX));
+        let source = source.id;
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
         let read = move |connection: &Connection| {
             let sql = format!("SELECT {TASK} FROM moves WHERE source = ?1 ORDER BY id DESC LIMIT ?2");
             let mut statement = connection.prepare_cached(&sql)?;
@@ -226,7 +231,8 @@ fn begin(
             (handle, source, destination, destination_name, per_second, status, started_at, to_move, moved, last_seq)
         SELECT ?2, ?1, ?3, ?4, ?5, 'RUNNING', ?6, ?7, 0, coalesce(max(seq), 0) FROM messages WHERE queue = ?1";
     let handle = uuid::Uuid::new_v4().to_string();
-    let (to, name) = (to.map(|queue| queue.id), to.map(|queue| queue.name.as_str()));
+    let name = to.map(|queue| queue.name.as_str());
+    let to = to.map(|queue| queue.id);
     let to_move = counts::messages(connection, from.id)?.saturating_sub(expired.count(connection)?);
     connection.execute(sql, params![from.id, handle, to, name, per_second, millis(now), to_move])?;
     let sql = format!("SELECT {TASK} FROM moves WHERE id = ?1");

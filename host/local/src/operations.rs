@@ -33,7 +33,8 @@ impl LocalQueue {
         &self,
         messages: Vec<(NewMessage, Extras)>,
     ) -> Result<Vec<Result<Sent, QueueError>>, QueueError> {
-        let (queue, store) = (self.id, self.store.clone());
+        let queue = self.id;
+        let store = self.store.clone();
         let send = move |connection: &rusqlite::Connection, settings: &QueueSettings| {
             let now = store.clock.now();
             let one = |(message, extras): &(NewMessage, Extras)| {
@@ -79,7 +80,9 @@ impl LocalQueue {
 
     /// Takes what can be received now.
     async fn look(&self, request: &Receive) -> Result<Batch, QueueError> {
-        let (queue, asked, store) = (self.id, request.clone(), self.store.clone());
+        let queue = self.id;
+        let asked = request.clone();
+        let store = self.store.clone();
         let look = move |connection: &rusqlite::Connection, settings: &QueueSettings| {
             let found = receive::receive(connection, queue, settings, &asked, store.clock.now())?;
             found.touched.iter().for_each(|queue| store.wake(*queue));
@@ -122,7 +125,9 @@ impl Queue for LocalQueue {
     }
 
     async fn delete(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
-        let (queue, owned, store) = (self.id, handles.to_vec(), self.store.clone());
+        let queue = self.id;
+        let owned = handles.to_vec();
+        let store = self.store.clone();
         let done = self
             .run(Durability::Written, move |connection, settings| {
                 let now = store.clock.now();
@@ -146,7 +151,8 @@ impl Queue for LocalQueue {
     }
 
     async fn has_group(&self, group: &GroupId) -> Result<Option<bool>, QueueError> {
-        let (queue, group) = (self.id, group.0.clone());
+        let queue = self.id;
+        let group = group.0.clone();
         // The head tells, unless a stranger caused it: then letters with other reasons are looked for on both sides of theirs.
         let sql = "SELECT 1 FROM groups g WHERE g.queue = ?1 AND g.name = ?2 AND (
             (SELECT m.reason IS NOT ?3 FROM messages m WHERE m.seq = g.head)
@@ -159,7 +165,9 @@ impl Queue for LocalQueue {
     }
 
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
-        let (queue, owned, store) = (self.id, changes.to_vec(), self.store.clone());
+        let queue = self.id;
+        let owned = changes.to_vec();
+        let store = self.store.clone();
         let done = self
             .run(Durability::Written, move |connection, settings| {
                 let now = store.clock.now();
@@ -228,7 +236,8 @@ mod tests {
     }
 
     fn message(group: &str, n: u32) -> (NewMessage, Extras) {
-        let (group, dedup_id) = (GroupId::from(group), format!("{group}{n}"));
+        let dedup_id = format!("{group}{n}");
+        let group = GroupId::from(group);
         let message = NewMessage { group, dedup_id: dedup_id.clone(), body: dedup_id, attributes: Default::default() };
         (message, Extras::default())
     }

@@ -43,7 +43,8 @@ impl LocalQueue {
 
     /// Writes down that the queue is purged, and how far: all numbers to come are higher.
     async fn begin_purge(&self, between: Option<Duration>) -> Result<bool, QueueError> {
-        let (queue, clock) = (self.id, self.store.clock);
+        let queue = self.id;
+        let clock = self.store.clock;
         let begin = move |connection: &Connection, now: Timestamp| {
             let sql = "SELECT purged_at FROM purges WHERE queue = ?1";
             let last: Option<i64> = connection.query_row(sql, [queue], |row| row.get(0)).optional()?;
@@ -74,7 +75,8 @@ impl Store {
     /// Goes on with all purges and removals until they are done.
     pub async fn finish_purges(&self) -> Result<(), QueueError> {
         for rest in self.rests().await? {
-            let (queue, last) = (rest.queue, rest.last.unwrap_or(i64::MAX));
+            let queue = rest.queue;
+            let last = rest.last.unwrap_or(i64::MAX);
             // First the ids: whoever sends one of them anew meanwhile sends a new message, which stays.
             let mut after = Some((String::new(), String::new()));
             while let Some(key) = after.take() {
@@ -82,7 +84,8 @@ impl Store {
                 after = self.run(Durability::Written, forget).await?;
             }
             self.repeat(move |connection| forget_attempts(connection, queue)).await?;
-            let (store, has_queue) = (self.clone(), rest.last.is_some());
+            let store = self.clone();
+            let has_queue = rest.last.is_some();
             self.repeat(move |connection| {
                 let more = remove_messages(connection, queue, last, has_queue)?;
                 // What stands behind one that was in flight can be received.

@@ -87,7 +87,8 @@ impl Store {
         name: &str,
         settings: impl Fn(Option<QueueSettings>) -> QueueSettings + Send + 'static,
     ) -> Result<LocalQueue, StoreError> {
-        let (owned, clock) = (name.to_owned(), self.clock);
+        let owned = name.to_owned();
+        let clock = self.clock;
         let put = move |connection: &Connection| {
             let before = row(connection, &owned).map_err(failed)?.map(|(_, text)| parse(&text)).transpose()?;
             let sql = "INSERT INTO queues (name, settings) VALUES (?1, ?2)
@@ -104,7 +105,8 @@ impl Store {
 
     /// Makes a queue for a client of SQS, unless there is one.
     pub async fn make_queue(&self, name: &str, settings: QueueSettings) -> Result<Made, QueueError> {
-        let (name, clock) = (name.to_owned(), self.clock);
+        let name = name.to_owned();
+        let clock = self.clock;
         let make = move |connection: &Connection| {
             let now = clock.now();
             if let Some((_, text)) = row(connection, &name).map_err(failed)? {
@@ -168,7 +170,9 @@ impl Store {
 
     /// Removes a queue; what is in it is out of everybody's reach, and left to [`Store::finish_purges`].
     pub async fn take_away(&self, queue: LocalQueue) -> Result<(), QueueError> {
-        let (store, id, name) = (self.clone(), queue.id, queue.name.clone());
+        let store = self.clone();
+        let id = queue.id;
+        let name = queue.name.clone();
         let remove = move |connection: &Connection, _: &QueueSettings| {
             take_away(connection, id, &name, store.clock.now()).map_err(failed)?;
             // Long polls look again, and find out.

@@ -167,7 +167,9 @@ mod tests {
     use crate::{LocalQueue, QueueSettings, Store, StoreError};
 
     async fn send(queue: &LocalQueue, id: &str) {
-        let (group, dedup_id, body) = ("g".into(), id.to_owned(), id.to_owned());
+        let group = "g".into();
+        let dedup_id = id.to_owned();
+        let body = id.to_owned();
         queue.send(NewMessage { group, dedup_id, body, attributes: Default::default() }).await.expect("send");
     }
 
@@ -209,7 +211,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_look_changes_nothing_beside_a_host_and_after_one_that_was_killed_or_stopped() {
-        let (running, killed_one) = (TempDir::new().expect("folder"), TempDir::new().expect("folder"));
+        let running = TempDir::new().expect("folder");
+        let killed_one = TempDir::new().expect("folder");
         let queue = filled(running.path()).await;
         killed(running.path(), killed_one.path());
         let unreadable_index = TempDir::new().expect("folder");

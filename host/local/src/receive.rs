@@ -72,10 +72,7 @@ pub(crate) fn receive(
     if let Some(attempt) = attempt.filter(|_| !messages.is_empty()) {
         remember(connection, queue, attempt, &messages, visible_at, now).map_err(failed)?;
     }
-    let next_ready = match messages.is_empty() {
-        true => next_ready(connection, queue).map_err(failed)?,
-        false => None,
-    };
+    let next_ready = if messages.is_empty() { next_ready(connection, queue).map_err(failed)? } else { None };
     Ok(Batch { messages, next_ready, touched })
 }
 

@@ -39,7 +39,8 @@ pub struct Recovered {
 /// `from`, which is left as it is. Fails if `to` has a store already. Queues whose name cannot be read get the one that is
 /// told for their number.
 pub fn recover(from: &Path, to: &Path, names: &BTreeMap<i64, String>) -> Result<Recovered, StoreError> {
-    let (damaged, saved) = (from.join(FILE), to.join(FILE));
+    let damaged = from.join(FILE);
+    let saved = to.join(FILE);
     let cannot = |folder: &Path| {
         let folder = folder.to_owned();
         move |source| StoreError::Folder { folder, source }
@@ -123,7 +124,8 @@ fn by_number(old: &Connection, into: &Connection, table: &str) -> rusqlite::Resu
         unfit.set(unfit.get() + u64::from(!saved));
         Ok(())
     };
-    let (mut after, mut gaps) = (0, 0);
+    let mut after = 0;
+    let mut gaps = 0;
     loop {
         let (last, whole) = readable(forwards.query([after])?, &mut save)?;
         after = last.unwrap_or(after);
@@ -251,11 +253,13 @@ mod tests {
     /// A store with six messages of two groups, three of them taken, on which this was run; and the result of saving it.
     async fn saved(damage: &str, names: &[(i64, &str)]) -> (TempDir, Recovered, Connection) {
         let folder = TempDir::new().unwrap();
-        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        let from = folder.path().join("from");
+        let to = folder.path().join("to");
         let store = Store::open(&from, Clock::wall()).unwrap();
         let queue = store.queue("events.fifo", QueueSettings::default()).await.unwrap();
         for n in 0..6 {
-            let (group, dedup_id) = (format!("g/{}", n % 2).into(), n.to_string());
+            let group = format!("g/{}", n % 2).into();
+            let dedup_id = n.to_string();
             queue
                 .send(NewMessage { group, dedup_id, body: "{}".into(), attributes: Default::default() })
                 .await
@@ -291,7 +295,8 @@ mod tests {
         let found = entries.map(|entry| (entry.file_name(), entry.metadata().unwrap().permissions().mode() & 0o777));
         assert_eq!(found.collect::<Vec<_>>(), [("towpath.db".into(), 0o600)]);
         // One that fails leaves no copy of webhooks either.
-        let (none, to) = (folder.path().join("none"), folder.path().join("again"));
+        let none = folder.path().join("none");
+        let to = folder.path().join("again");
         recover(&none, &to, &BTreeMap::new()).unwrap_err();
         assert!(std::fs::read_dir(&to).unwrap().all(|entry| entry.unwrap().file_name() == "towpath.db"));
     }
@@ -325,7 +330,8 @@ mod tests {
             drop(new);
             let store = Store::open(&folder.path().join("to"), Clock::wall()).unwrap();
             let queue = store.find("events.fifo").await.unwrap().unwrap();
-            let (group, dedup_id) = ("g/0".into(), "later".to_owned());
+            let group = "g/0".into();
+            let dedup_id = "later".to_owned();
             let later = NewMessage { group, dedup_id, body: "later".into(), attributes: Default::default() };
             queue.send(later).await.unwrap();
             store.tidy().await.unwrap();
@@ -364,9 +370,11 @@ mod tests {
     #[tokio::test]
     async fn a_store_of_an_older_version_is_saved_as_one_of_this_version() {
         let folder = TempDir::new().unwrap();
-        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        let from = folder.path().join("from");
+        let to = folder.path().join("to");
         for (tables, version) in [(include_str!("schema/v1.sql"), 1), (include_str!("schema/v2.sql"), 2)] {
-            let (from, to) = (from.join(version.to_string()), to.join(version.to_string()));
+            let from = from.join(version.to_string());
+            let to = to.join(version.to_string());
             std::fs::create_dir_all(&from).unwrap();
             let old = Connection::open(from.join(FILE)).unwrap();
             let letter =

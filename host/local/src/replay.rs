@@ -86,7 +86,8 @@ pub(crate) fn replay(
             })
             .optional()?;
         let Some((stored, name, group)) = found else { return Ok(None) };
-        let (count, first) = (stored.receive_count, stored.first_received_at.map_or(now, timestamp));
+        let count = stored.receive_count;
+        let first = stored.first_received_at.map_or(now, timestamp);
         messages.push(taken(stored, GroupId(name), count, first, Receipt { queue, seq, nonce }, settings.fifo));
         groups.push(group);
     }

@@ -32,10 +32,12 @@ pub(crate) fn insert(
     delay: Duration,
     now: Timestamp,
 ) -> rusqlite::Result<i64> {
-    let (at, visible_at) = (millis(now), millis(now + delay));
-    let (name, tag) = match settings.fifo {
-        true => (row.group, None),
-        false => (row.id.as_str(), Some(row.group).filter(|group| !group.is_empty())),
+    let at = millis(now);
+    let visible_at = millis(now + delay);
+    let (name, tag) = if settings.fifo {
+        (row.group, None)
+    } else {
+        (row.id.as_str(), Some(row.group).filter(|group| !group.is_empty()))
     };
     let group = "SELECT id FROM groups WHERE queue = ?1 AND name = ?2";
     let found: Option<i64> =

@@ -34,7 +34,8 @@ mod tests {
     #[test]
     fn a_queue_is_empty_until_something_changes_or_a_message_is_due() {
         let empty = |next_ready| Empty { version: 3, next_ready };
-        let (now, later) = (Timestamp(1_000), Timestamp(1_001));
+        let now = Timestamp(1_000);
+        let later = Timestamp(1_001);
         assert!(empty(None).still(3, now));
         assert!(empty(Some(later)).still(3, now));
         assert!(!empty(Some(later)).still(3, later), "a message is due");

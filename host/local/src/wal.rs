@@ -36,7 +36,8 @@ impl Index {
     /// How many frames are committed. Only who may write knows that it stays so.
     pub(crate) fn committed(&self) -> io::Result<u32> {
         let [first, second] = INDEX_COPIES.map(|copy| self.number(copy + COMMITTED));
-        let (first, second) = (first?, second?);
+        let first = first?;
+        let second = second?;
         if first == second { Ok(first) } else { Err(io::Error::other("the index of the log is being written")) }
     }
 
@@ -68,7 +69,9 @@ pub(crate) fn write_again(log: &File, frames: u32) -> io::Result<()> {
     }
     let mut header = [0; HEADER];
     log.read_exact_at(&mut header, 0)?;
-    let (magic, page, salts) = (be(&header, 0), be(&header, 8) as usize, header.get(16..24).map(<[u8]>::to_vec));
+    let magic = be(&header, 0);
+    let page = be(&header, 8) as usize;
+    let salts = header.get(16..24).map(<[u8]>::to_vec);
     let mut sum = Checksum { big_endian: magic & 1 == 1, sums: (0, 0) };
     sum.add(header.get(..24).unwrap_or_default());
     if magic & !1 != 0x377f_0682 || sum.sums != (be(&header, 24), be(&header, 28)) {

@@ -149,7 +149,8 @@ pub fn show(standing: impl Fn() -> Standing + Clone + Send + Sync + 'static) {
             observer.observe(count, &[KeyValue::new("target", target)]);
         }
     };
-    let (held, blocked) = (standing.clone(), standing.clone());
+    let held = standing.clone();
+    let blocked = standing.clone();
     gauge("towpath.groups.held", "Groups held because the target of their head must not be called")
         .with_callback(move |observer| by_target(held().held, observer))
         .build();
@@ -178,7 +179,8 @@ pub struct Stored {
 /// Registers gauges of stored messages; `stored` runs at every collection. A queue that cannot be read is left out.
 pub fn show_stored(stored: impl Fn() -> Vec<Stored> + Clone + Send + Sync + 'static) {
     let meter = global::meter(METER);
-    let (ages, letters) = (stored.clone(), stored.clone());
+    let ages = stored.clone();
+    let letters = stored.clone();
     meter
         .u64_observable_gauge("towpath.queue.messages")
         .with_unit("{message}")

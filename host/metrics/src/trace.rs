@@ -54,7 +54,10 @@ fn write(span: &SpanContext) -> String {
 /// `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01`. Later versions may append fields.
 fn parse(text: &str, state: impl Fn() -> TraceState) -> Option<SpanContext> {
     let mut parts = text.trim().split('-');
-    let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let version = parts.next()?;
+    let trace = parts.next()?;
+    let span = parts.next()?;
+    let flags = parts.next()?;
     let known = version.len() == 2 && version != "ff" && (version != "00" || parts.next().is_none());
     let lower =
         |part: &str, length| part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

@@ -111,7 +111,8 @@ impl Audit {
         let line = |entry| serde_json::to_string(entry).unwrap_or_default() + "\n";
         let text: String = entries.iter().map(line).collect();
         let write = || {
-            let (folder, new) = (self.0.parent().unwrap_or(Path::new(".")), !self.0.exists());
+            let folder = self.0.parent().unwrap_or(Path::new("."));
+            let new = !self.0.exists();
             private::make_folder(folder)?;
             let mut file = private::append(&self.0)?;
             file.write_all(text.as_bytes())?;

@@ -31,7 +31,8 @@ async fn look(config: &Config, config_at: String, registry: Option<&Registry>) -
     let queue = operator.queue(url).await?;
     let dead_letters = operator.queue(dead_letter_url).await?;
     let mappings = operator.mappings(queue.get("QueueArn").map_or("", String::as_str)).await?;
-    let (mut function, mut about) = (None, None);
+    let mut function = None;
+    let mut about = None;
     if let Some(mapping) = mappings.first() {
         let found = operator.function(&mapping.function).await?;
         about = Some(operator.about(&found.name).await.map_err(|error| error.to_string()));
@@ -59,9 +60,10 @@ async fn release(
     let release = registry.release(&reference.name, chosen).await.map_err(|error| error.to_string())?;
     let lacking: Vec<&str> =
         TARGETS.into_iter().filter(|target| !release.builds.iter().any(|build| build.target == *target)).collect();
-    match lacking.is_empty() {
-        true => Ok(release),
-        false => Err(format!("{} is not compiled for {}", release.version, lacking.join(" and "))),
+    if lacking.is_empty() {
+        Ok(release)
+    } else {
+        Err(format!("{} is not compiled for {}", release.version, lacking.join(" and ")))
     }
 }
 

@@ -21,16 +21,18 @@ impl Known {
 
     /// Fails if the name is none of them.
     pub fn check(&self, name: &str) -> anyhow::Result<()> {
-        match self.names.contains(name) {
-            true => Ok(()),
-            false => bail!("there is no {} {name:?}; known are: {}", self.what, self.listed()),
+        if self.names.contains(name) {
+            Ok(())
+        } else {
+            bail!("there is no {} {name:?}; known are: {}", self.what, self.listed())
         }
     }
 
     fn listed(&self) -> String {
-        match self.names.is_empty() {
-            true => "none".to_owned(),
-            false => self.names.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+        if self.names.is_empty() {
+            "none".to_owned()
+        } else {
+            self.names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
         }
     }
 }
@@ -56,12 +58,11 @@ impl Groups<'_> {
             }
             None => template.matches(self.0),
         };
-        match config.routes.iter().any(|route| can_be(&route.group)) {
-            true => Ok(()),
-            false => {
-                let templates = config.routes.iter().map(|route| route.group.as_str());
-                Known::new("route with a group", templates).check(self.0)
-            }
+        if config.routes.iter().any(|route| can_be(&route.group)) {
+            Ok(())
+        } else {
+            let templates = config.routes.iter().map(|route| route.group.as_str());
+            Known::new("route with a group", templates).check(self.0)
         }
     }
 }

@@ -38,10 +38,7 @@ impl Redactor {
     /// A redactor with this key. `pointers` are JSON pointers in which `*` is every item or key.
     pub fn new(key: String, pointers: &[String], keep_patterns: bool) -> anyhow::Result<Redactor> {
         let pointers = pointers.iter().map(|pointer| segments(pointer)).collect::<anyhow::Result<_>>()?;
-        let patterns = match keep_patterns {
-            true => Vec::new(),
-            false => patterns().context("preparing the patterns")?,
-        };
+        let patterns = if keep_patterns { Vec::new() } else { patterns().context("preparing the patterns")? };
         Ok(Redactor { key, pointers, patterns, keep_proofs: keep_patterns, secrets: SecretHeaders::default() })
     }
 
@@ -60,9 +57,10 @@ impl Redactor {
 
     /// A header's value.
     pub fn header(&self, name: &str, value: &[u8]) -> Vec<u8> {
-        match self.secrets.has(name) || (!self.keep_proofs && self.secrets.has_proof(name)) {
-            true => format!("redacted-{}", self.hash(value, 8)).into_bytes(),
-            false => self.bytes(value),
+        if self.secrets.has(name) || (!self.keep_proofs && self.secrets.has_proof(name)) {
+            format!("redacted-{}", self.hash(value, 8)).into_bytes()
+        } else {
+            self.bytes(value)
         }
     }
 

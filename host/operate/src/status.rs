@@ -56,11 +56,13 @@ pub async fn status(found: &Found, groups: usize) -> anyhow::Result<Status> {
         Ok((state, reports)) => (state, reports, None),
         Err(problem) => (HoldState::default(), Vec::new(), Some(format!("{problem:#}"))),
     };
-    let limits = match state.holds.is_empty() {
-        true => QueueLimits::LOCAL,
-        false => found.backend.limits().await.unwrap_or(QueueLimits::ASSUMED),
+    let limits = if state.holds.is_empty() {
+        QueueLimits::LOCAL
+    } else {
+        found.backend.limits().await.unwrap_or(QueueLimits::ASSUMED)
     };
-    let (queue, dead_letters) = (found.backend.events().await?, found.backend.dead_letters().await?);
+    let queue = found.backend.events().await?;
+    let dead_letters = found.backend.dead_letters().await?;
     let groups = match &found.backend {
         Backend::Local(queues) => Some(queues.events.groups(groups).await?),
         Backend::Sqs { .. } => None,

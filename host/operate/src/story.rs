@@ -34,14 +34,16 @@ impl Entry {
             Some(Value::Object(object)) => Some(object),
             _ => None,
         };
-        let (fields, span) = (object("fields")?, object("span").unwrap_or_default());
+        let fields = object("fields")?;
+        let span = object("span").unwrap_or_default();
         // The pass itself says the same.
         let said = fields.get("message").and_then(Value::as_str).unwrap_or_default();
         if REPEATS.contains(&said) {
             return None;
         }
         let mut text = |name: &str| line.remove(name).and_then(|text| text.as_str().map(str::to_owned));
-        let (at, level) = (text("timestamp").unwrap_or_default(), text("level")?);
+        let at = text("timestamp").unwrap_or_default();
+        let level = text("level")?;
         Some(Entry { at, level, target: text("target")?, fields, span })
     }
 

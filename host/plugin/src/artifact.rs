@@ -41,14 +41,10 @@ pub fn find(path: &Path) -> Result<PathBuf, LoadError> {
     if path.exists() && !path.is_dir() {
         return Ok(path.to_owned());
     }
-    let order = match cfg!(feature = "compile") {
-        true => [COMPONENT, PRECOMPILED],
-        false => [PRECOMPILED, COMPONENT],
-    };
+    let order = if cfg!(feature = "compile") { [COMPONENT, PRECOMPILED] } else { [PRECOMPILED, COMPONENT] };
     let found = order.iter().map(|name| path.join(name)).find(|file| file.exists());
-    found.ok_or_else(|| match path.is_dir() {
-        true => LoadError::NotBuilt(path.to_owned()),
-        false => LoadError::Missing(path.to_owned()),
+    found.ok_or_else(|| {
+        if path.is_dir() { LoadError::NotBuilt(path.to_owned()) } else { LoadError::Missing(path.to_owned()) }
     })
 }
 

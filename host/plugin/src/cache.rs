@@ -77,7 +77,8 @@ impl Cache {
             Ok(native) => Some(native),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => {
-                let (file, problem) = (file.display(), error.to_string());
+                let file = file.display();
+                let problem = error.to_string();
                 warn!(file = %file, problem, "invalid entry in the plugin cache, compiling again");
                 None
             }

@@ -82,10 +82,8 @@ fn config(triple: Option<&str>) -> wasmtime::Result<Config> {
 /// Instances live in slots that are kept and cleaned, not mapped for each message: that halves the cost of a call, and
 /// unmapping would interrupt the other cores.
 fn pool(slots: u32) -> PoolingAllocationConfig {
-    let (memory, table) = match PoolingAllocationConfig::is_pagemap_scan_available() {
-        true => (KEPT_MEMORY, KEPT_TABLE),
-        false => (0, 0),
-    };
+    let (memory, table) =
+        if PoolingAllocationConfig::is_pagemap_scan_available() { (KEPT_MEMORY, KEPT_TABLE) } else { (0, 0) };
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
         // A component has several core instances: the plugin, and its WASI adapter.

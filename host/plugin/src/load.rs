@@ -146,9 +146,10 @@ fn trial(
     let description = described.map_err(|error| failed("describe", &error, &store))?;
     let checked = call::at_once(metadata.call_check_config(&mut store));
     let problems = checked.map_err(|error| failed("check-config", &error, &store))?;
-    match problems.is_empty() {
-        true => Ok(description),
-        false => Err(LoadError::Config(problems.into_iter().map(v1::problem).collect())),
+    if problems.is_empty() {
+        Ok(description)
+    } else {
+        Err(LoadError::Config(problems.into_iter().map(v1::problem).collect()))
     }
 }
 

@@ -126,13 +126,17 @@ pub async fn requests(
 ) -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let scenario = Scenario { messages, groups, bytes, ..Scenario::base() };
-    let (client, before) = (Client::builder().tcp_nodelay(true).build()?, Arc::new(before));
+    let client = Client::builder().tcp_nodelay(true).build()?;
+    let before = Arc::new(before);
     let next = Arc::new(AtomicU32::new(0));
     let turns: Arc<Vec<Mutex<()>>> = Arc::new((0..groups).map(|_| Mutex::default()).collect());
     let mut running = JoinSet::new();
     for _ in 0..lanes.min(groups) {
-        let (client, before, url) = (client.clone(), Arc::clone(&before), format!("{target}/t"));
-        let (next, turns) = (Arc::clone(&next), Arc::clone(&turns));
+        let client = client.clone();
+        let before = Arc::clone(&before);
+        let url = format!("{target}/t");
+        let next = Arc::clone(&next);
+        let turns = Arc::clone(&turns);
         running.spawn(async move {
             loop {
                 let event = next.fetch_add(1, Ordering::Relaxed);

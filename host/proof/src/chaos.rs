@@ -53,7 +53,8 @@ pub async fn run(settings: &Settings, say: impl Fn(&str), stop: &CancellationTok
         settings.length.as_secs()
     ));
     let end = Instant::now() + settings.length;
-    let (mut sending, mut hurting) = (sender.start(end), faults::start(&world, settings, end));
+    let mut sending = sender.start(end);
+    let mut hurting = faults::start(&world, settings, end);
     let told = stop.run_until_cancelled(async {
         while Instant::now() < end {
             sleep(Duration::from_secs(5)).await;

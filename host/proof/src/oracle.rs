@@ -208,7 +208,8 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Verdict { accepted, delivered, skipped, dead, duplicated, attempts, .. } = self;
-        let (lost, disordered) = (self.count(Violation::Lost), self.count(Violation::OutOfOrder));
+        let lost = self.count(Violation::Lost);
+        let disordered = self.count(Violation::OutOfOrder);
         let order = if disordered == 0 { "order kept".to_owned() } else { format!("{disordered} OUT OF ORDER") };
         write!(
             f,

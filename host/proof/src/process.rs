@@ -174,7 +174,8 @@ pub(crate) async fn free_port() -> anyhow::Result<SocketAddr> {
 
 /// Waits until a host that serves there takes work.
 pub(crate) async fn ready(address: SocketAddr, patience: Duration) -> anyhow::Result<()> {
-    let (client, url) = (reqwest::Client::new(), format!("http://{address}/readyz"));
+    let client = reqwest::Client::new();
+    let url = format!("http://{address}/readyz");
     let answers = async {
         while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
             sleep(Duration::from_millis(20)).await;

@@ -129,12 +129,15 @@ impl Limits {
 
 /// What a million events cost, in dollars, part by part. `batch` messages an invocation, bodies below 64 KB.
 pub fn cost(load: &Load, batch: f64) -> Vec<(&'static str, f64)> {
-    let (ingest_gb, ingest_s, host_gb) = (0.128, 0.005, 0.256);
+    let ingest_gb = 0.128;
+    let ingest_s = 0.005;
+    let host_gb = 0.256;
     let invocations = 1.0 / batch;
     let host_s = load.overhead_s + load.target_s;
     // As measured, in KB: for each event the ingest function's line, metrics and Lambda's own lines, and the line of its pass;
     // for each invocation of the host metrics and Lambda's own lines.
-    let (event_kb, invocation_kb) = (0.25 + 0.3 + 0.35 + 0.45, 2.4 + 0.2 + 0.35);
+    let event_kb = 0.25 + 0.3 + 0.35 + 0.45;
+    let invocation_kb = 2.4 + 0.2 + 0.35;
     vec![
         ("HTTP API", prices::API),
         ("ingest function", prices::INVOCATIONS + 1e6 * ingest_gb * ingest_s * prices::GB_SECOND),
@@ -147,7 +150,8 @@ pub fn cost(load: &Load, batch: f64) -> Vec<(&'static str, f64)> {
 
 /// The section of `BENCHMARKS.md`.
 pub fn markdown() -> String {
-    let (limits, load) = (AWS, LOAD);
+    let limits = AWS;
+    let load = LOAD;
     let mut text = String::from(
         "\n## Scale on AWS, by arithmetic\n\n\
         Nothing in this section was measured on AWS. It follows from the limits that AWS published in 2025; check them against AWS's pages before you\n\
@@ -203,7 +207,8 @@ pub fn markdown() -> String {
         thousands(f64::from(limits.in_flight)),
     );
     text += "\n| cost of a million events | ten per invocation | one per invocation |\n|---|---|---|\n";
-    let (ten, one) = (cost(&load, 10.0), cost(&load, 1.0));
+    let ten = cost(&load, 10.0);
+    let one = cost(&load, 1.0);
     for ((part, ten), (_, one)) in ten.iter().zip(&one) {
         let _ = writeln!(text, "| {part} | $ {ten:.2} | $ {one:.2} |");
     }

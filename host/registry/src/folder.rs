@@ -105,7 +105,8 @@ impl Artifacts for Folder {
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>, state: Option<&Tag>, bound: Bound) -> Result<bool, ArtifactsError> {
-        let (key, state) = (key.to_owned(), state.cloned());
+        let key = key.to_owned();
+        let state = state.cloned();
         self.off_thread(move |folder| folder.write(&key, &bytes, state.as_ref(), bound)).await
     }
 

@@ -58,7 +58,9 @@ pub struct Registry {
 impl Registry {
     /// The registry at this place. With a key, only releases and pointers signed with it are used.
     pub fn new(artifacts: Arc<dyn Artifacts>, key: Option<PublicKey>) -> Registry {
-        let (is_configured, sequences, floors) = (key.is_some(), Sequences::default(), BTreeMap::new());
+        let is_configured = key.is_some();
+        let sequences = Sequences::default();
+        let floors = BTreeMap::new();
         Registry { artifacts, key, signer: None, sequences, floors, is_configured }
     }
 
@@ -149,7 +151,8 @@ impl Registry {
         if found < floor {
             return older(floor);
         }
-        let (sequences, pointer) = (self.sequences.clone(), self.remembered(reference));
+        let sequences = self.sequences.clone();
+        let pointer = self.remembered(reference);
         // This writes a file when the pointer is new.
         let taken = tokio::task::spawn_blocking(move || sequences.take(&pointer, found)).await;
         match taken {
@@ -192,12 +195,11 @@ impl Registry {
         let release: Release = serde_json::from_slice(&bytes)
             .map_err(|error| RegistryError::Unreadable { key: key.clone(), problem: error.to_string() })?;
         // A signed manifest that was copied elsewhere still has a valid signature.
-        match release.name == name && release.version == chosen.version {
-            true => Ok(release),
-            false => {
-                let found = format!("{} {}", release.name, release.version);
-                Err(RegistryError::Misplaced { key, found })
-            }
+        if release.name == name && release.version == chosen.version {
+            Ok(release)
+        } else {
+            let found = format!("{} {}", release.name, release.version);
+            Err(RegistryError::Misplaced { key, found })
         }
     }
 
@@ -220,9 +222,10 @@ impl Registry {
         let key = version_key(&release.name, &release.version, towpath_plugin::COMPONENT);
         let bytes = self.get(&release.name, &key, Bound::COMPONENT).await?;
         let found = digest(&bytes);
-        match found == release.wasm_sha256 {
-            true => Ok(bytes),
-            false => Err(RegistryError::Digest { key, found, wanted: release.wasm_sha256.clone() }),
+        if found == release.wasm_sha256 {
+            Ok(bytes)
+        } else {
+            Err(RegistryError::Digest { key, found, wanted: release.wasm_sha256.clone() })
         }
     }
 

@@ -65,7 +65,8 @@ async fn load<'a>(
         };
         (settings, loaded)
     });
-    let (mut loaded, mut failures) = (Loaded::default(), Vec::new());
+    let mut loaded = Loaded::default();
+    let mut failures = Vec::new();
     for (settings, result) in join_all(loads).await {
         match result {
             Ok((plugin, chosen)) => {
@@ -99,7 +100,8 @@ async fn newest(
             Ok(plugin) => return Ok((plugin, Some(chosen))),
             Err(problem) if !registry.allows_fallback(&problem) => return Err(first.unwrap_or(problem)),
             Err(problem) => {
-                let (plugin, version) = (&settings.name, chosen.version);
+                let plugin = &settings.name;
+                let version = chosen.version;
                 error!(
                     event = "plugin-fallback",
                     plugin,
@@ -121,7 +123,8 @@ async fn at_path(
     cores: &Semaphore,
 ) -> Result<Plugin, LoadError> {
     let _core = cores.acquire().await;
-    let (engine, settings) = (engine.clone(), settings.clone());
+    let engine = engine.clone();
+    let settings = settings.clone();
     let plugin = tokio::task::spawn_blocking(move || Plugin::load(&engine, settings)).await;
     let plugin = plugin.map_err(|_| LoadError::Stopped)??;
     plugin.check_targets(targets.iter().map(String::as_str))?;

@@ -54,7 +54,8 @@ impl Registry {
     /// release, and the pointer entry for it.
     pub async fn store(&self, built: Built, by: &str, now: Timestamp) -> Result<(Release, Chosen), PublishError> {
         let builds: Vec<Manifest> = built.native.iter().map(|(_, manifest)| manifest.clone()).collect();
-        let (name, version) = (built.name, version(&built.description.version, &builds));
+        let name = built.name;
+        let version = version(&built.description.version, &builds);
         let release = Release {
             v: 1,
             name: name.clone(),
@@ -90,7 +91,8 @@ impl Registry {
     /// The release to store, its manifest, and what that replaces. An existing manifest is used if it differs only in
     /// who published it and when. One that differs in more is overwritten only if it is not signed.
     async fn settle(&self, ours: Release) -> Result<(Release, Vec<u8>, Replaced), PublishError> {
-        let (name, version) = (&ours.name, &ours.version);
+        let name = &ours.name;
+        let version = &ours.version;
         let key = version_key(name, version, MANIFEST);
         let unwritable =
             |error: serde_json::Error| RegistryError::Unreadable { key: key.clone(), problem: error.to_string() };
@@ -107,9 +109,10 @@ impl Registry {
             .key
             .as_ref()
             .is_some_and(|key| !signature.is_some_and(|(signature, _)| verifies(key, &found, &signature)));
-        match is_worthless {
-            true => Ok((ours, manifest, Replaced::This(Some(tag)))),
-            false => Err(PublishError::Taken { name: name.clone(), version: version.clone() }),
+        if is_worthless {
+            Ok((ours, manifest, Replaced::This(Some(tag))))
+        } else {
+            Err(PublishError::Taken { name: name.clone(), version: version.clone() })
         }
     }
 
@@ -127,9 +130,10 @@ impl Registry {
 
     /// Replaces an object if it still has this tag.
     async fn replace(&self, key: &str, bytes: Vec<u8>, tag: Option<&Tag>, bound: Bound) -> Result<(), PublishError> {
-        match self.artifacts.put(key, bytes, tag, bound).await.map_err(RegistryError::from)? {
-            true => Ok(()),
-            false => Err(PublishError::Meanwhile { key: key.to_owned() }),
+        if self.artifacts.put(key, bytes, tag, bound).await.map_err(RegistryError::from)? {
+            Ok(())
+        } else {
+            Err(PublishError::Meanwhile { key: key.to_owned() })
         }
     }
 
@@ -166,9 +170,10 @@ impl Registry {
 
     fn demand_key(&self, seen: Option<&Pointer>, name: &str, channel: &str) -> Result<(), PublishError> {
         let is_signed = seen.is_some_and(|pointer| pointer.signature.is_some());
-        match self.signer.is_none() && (is_signed || self.key.is_some()) {
-            true => Err(PublishError::NoKey { name: name.to_owned(), channel: channel.to_owned() }),
-            false => Ok(()),
+        if self.signer.is_none() && (is_signed || self.key.is_some()) {
+            Err(PublishError::NoKey { name: name.to_owned(), channel: channel.to_owned() })
+        } else {
+            Ok(())
         }
     }
 
@@ -184,7 +189,8 @@ impl Registry {
         let (pointer, tag) = match (seen.pointer, seen.tag) {
             (None, tag) => (Pointer::at(to, made), tag),
             (Some(pointer), _) if pointer.pinned => {
-                let (version, published) = (pointer.current.version, to.version);
+                let version = pointer.current.version;
+                let published = to.version;
                 return Err(PublishError::Pinned { name: name.into(), channel: channel.into(), version, published });
             }
             (Some(pointer), tag) => (pointer.advanced(to, made), tag),
@@ -202,7 +208,8 @@ impl Registry {
         made: impl Fn(&str) -> Move,
     ) -> Result<Pointer, PublishError> {
         let (pointer, tag) = self.there(name, channel).await?;
-        let (name_of, channel_of) = (name.to_owned(), channel.to_owned());
+        let name_of = name.to_owned();
+        let channel_of = channel.to_owned();
         let before = pointer.previous.last().map(|chosen| chosen.version.clone());
         let Some(to) = to.map(str::to_owned).or(before) else {
             let version = pointer.current.version;
@@ -313,14 +320,13 @@ impl Registry {
             None => pointer,
         };
         let bytes = serde_json::to_vec_pretty(&pointer).map_err(unwritable)?;
-        match self.artifacts.put(&key, bytes, tag.as_ref(), Bound::POINTER).await.map_err(RegistryError::from)? {
-            true => {
-                if pointer.signature.is_some() {
-                    self.check(&pointer, name, channel).await?;
-                }
-                Ok(pointer)
+        if self.artifacts.put(&key, bytes, tag.as_ref(), Bound::POINTER).await.map_err(RegistryError::from)? {
+            if pointer.signature.is_some() {
+                self.check(&pointer, name, channel).await?;
             }
-            false => Err(PublishError::Conflict { name: name.to_owned(), channel: channel.to_owned() }),
+            Ok(pointer)
+        } else {
+            Err(PublishError::Conflict { name: name.to_owned(), channel: channel.to_owned() })
         }
     }
 }

@@ -94,7 +94,8 @@ impl Sequences {
             Err(_) if memory.is_unkept => Ok(()),
             Err(error) => {
                 memory.is_unkept = true;
-                let (file, problem) = (file.display(), error.to_string());
+                let file = file.display();
+                let problem = error.to_string();
                 warn!(file = %file, problem, "cannot record the newest pointer, a restart would accept an older one");
                 Ok(())
             }

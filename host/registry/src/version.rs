@@ -48,7 +48,8 @@ pub(super) async fn version(
     };
     let release = registry.release(name, chosen).await?;
     let code = registry.code(&release).await?;
-    let (engine, settings) = (engine.clone(), settings.clone());
+    let engine = engine.clone();
+    let settings = settings.clone();
     // Compiling takes a while.
     let load = move || Plugin::from_artifact(&engine, settings, code);
     let plugin = tokio::task::spawn_blocking(load).await.map_err(|_| LoadError::Stopped)??;

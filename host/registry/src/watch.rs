@@ -103,18 +103,17 @@ impl Watch {
                     let version = &chosen.version;
                     let told = state.failed.get(name) == Some(&chosen);
                     let problem = problem.in_words();
-                    match told {
-                        false => error!(
+                    if told {
+                        debug!(plugin = name, version, problem, "the new version still cannot be loaded")
+                    } else {
+                        error!(
                             event = "plugin-load-failed",
                             plugin = name,
                             version,
                             running,
                             problem,
                             "the new version cannot be loaded, the last good one keeps running"
-                        ),
-                        true => {
-                            debug!(plugin = name, version, problem, "the new version still cannot be loaded")
-                        }
+                        )
                     }
                     state.failed.insert(name.clone(), chosen);
                 }

@@ -22,9 +22,10 @@ impl Health {
         if self.draining.load(Ordering::Relaxed) {
             return Err("draining");
         }
-        match self.failing_since().is_none_or(|since| since.elapsed() < TOLERATED) {
-            true => Ok(()),
-            false => Err("the queue does not answer"),
+        if self.failing_since().is_none_or(|since| since.elapsed() < TOLERATED) {
+            Ok(())
+        } else {
+            Err("the queue does not answer")
         }
     }
 

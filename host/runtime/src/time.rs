@@ -63,10 +63,12 @@ mod tests {
     async fn a_period_ends_by_either_clock() {
         static AHEAD: AtomicU64 = AtomicU64::new(0);
         let clock = tokio_clock(Timestamp(1_700_000_000_000)).shifted(&AHEAD);
-        let (moment, began) = (clock.moment(), Instant::now());
+        let moment = clock.moment();
+        let began = Instant::now();
         reaches(&moment, HOUR).await;
         assert_eq!(began.elapsed(), HOUR, "nothing was suspended");
-        let (moment, began) = (clock.moment(), Instant::now());
+        let moment = clock.moment();
+        let began = Instant::now();
         let wakes = async {
             tokio::time::sleep(Duration::from_millis(500)).await;
             AHEAD.store(3_600_000, Ordering::SeqCst);

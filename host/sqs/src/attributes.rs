@@ -162,7 +162,8 @@ fn set(settings: &QueueSettings) -> Texts {
         add(SCOPE, scope.to_owned());
     }
     if let Some(redrive) = &settings.redrive {
-        let (target, count) = (names::arn(&redrive.dead_letter_queue), redrive.max_receive_count);
+        let target = names::arn(&redrive.dead_letter_queue);
+        let count = redrive.max_receive_count;
         let policy = serde_json::json!({ "deadLetterTargetArn": target, "maxReceiveCount": count });
         add(REDRIVE, policy.to_string());
     }
@@ -173,9 +174,10 @@ fn set(settings: &QueueSettings) -> Texts {
     if settings.fifo {
         default(THROUGHPUT, "perQueue");
     }
-    match settings.other.contains_key(KMS_KEY) {
-        true => default(KMS_REUSE, "300"),
-        false => drop(texts.remove(KMS_REUSE)),
+    if settings.other.contains_key(KMS_KEY) {
+        default(KMS_REUSE, "300")
+    } else {
+        drop(texts.remove(KMS_REUSE))
     }
     texts
 }

@@ -30,7 +30,8 @@ pub(crate) fn check<'a>(action: &str, ids: impl ExactSizeIterator<Item = &'a str
 
 /// The answer: what each entry came to. A list without entries is left out, as at SQS.
 pub(crate) fn answer(entries: Vec<(String, Result<Value, ApiError>)>) -> Value {
-    let (mut successful, mut failed) = (Vec::new(), Vec::new());
+    let mut successful = Vec::new();
+    let mut failed = Vec::new();
     for (id, result) in entries {
         match result {
             Ok(Value::Object(mut entry)) => {

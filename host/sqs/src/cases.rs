@@ -223,7 +223,8 @@ async fn requests_are_answered_as_sqs_answers_them() {
         for (number, step) in case.step.iter().enumerate() {
             let found = server.run(step).await;
             if !found.is_empty() {
-                let (number, action) = (number + 1, &step.action);
+                let number = number + 1;
+                let action = &step.action;
                 wrong.push(format!("{}\n    step {number}, {action}\n    {}", case.name, found.join("\n    ")));
                 break;
             }

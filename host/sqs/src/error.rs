@@ -245,10 +245,8 @@ impl IntoResponse for ApiError {
             (true, _) => (StatusCode::BAD_REQUEST, "Sender"),
             (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "Receiver"),
         };
-        let namespace = match self.shape.ends_with("Exception") {
-            true => "com.amazon.coral.service",
-            false => "com.amazonaws.sqs",
-        };
+        let namespace =
+            if self.shape.ends_with("Exception") { "com.amazon.coral.service" } else { "com.amazonaws.sqs" };
         let body = json!({ "__type": format!("{namespace}#{}", self.shape), "message": self.message });
         let code = [("x-amzn-query-error", format!("{};{fault}", self.code))];
         (status, code, [(CONTENT_TYPE, AWS_JSON)], Json(body)).into_response()

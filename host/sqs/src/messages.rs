@@ -91,7 +91,8 @@ impl Endpoint {
             limits::check(&prepared.message, &settings).map_err(ApiError::of_entry)?;
             Ok(prepared)
         };
-        let (mut messages, mut proofs) = (Vec::new(), Vec::new());
+        let mut messages = Vec::new();
+        let mut proofs = Vec::new();
         for entry in &entries {
             proofs.push(prepare(entry).map(|Prepared { message, extras, proof }| {
                 messages.push((message, extras));

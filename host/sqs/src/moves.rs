@@ -66,7 +66,8 @@ impl Endpoint {
             Some(arn) => Some(self.queue_of("DestinationArn", Some(arn)).await?),
             None => None,
         };
-        let (rate, reason) = (start.max_number_of_messages_per_second, "Must be between 1 and 500, if provided.");
+        let rate = start.max_number_of_messages_per_second;
+        let reason = "Must be between 1 and 500, if provided.";
         let per_second = number("MaxNumberOfMessagesPerSecond", rate, 1, i64::from(MAX_MOVES_PER_SECOND), reason)?;
         let per_second = per_second.and_then(|rate| u32::try_from(rate).ok());
         let task = self.store.start_move(&source, destination.as_ref(), per_second).await?;

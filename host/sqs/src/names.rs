@@ -38,10 +38,9 @@ pub(crate) fn check(name: &str, fifo: bool) -> Result<(), ApiError> {
     if stem.is_some_and(|stem| !stem.is_empty() && stem.chars().all(fits)) && name.len() <= 80 {
         return Ok(());
     }
-    Err(ApiError::invalid(match fifo {
-        true => {
-            "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with .fifo suffix and be 1 to 80 in length."
-        }
-        false => "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
+    Err(ApiError::invalid(if fifo {
+        "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with .fifo suffix and be 1 to 80 in length."
+    } else {
+        "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
     }))
 }

@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn a_number_has_38_digits_and_is_between_its_bounds() {
-        let (digits, more) = ("1".repeat(38), "1".repeat(39));
+        let digits = "1".repeat(38);
+        let more = "1".repeat(39);
         let zeros = format!("{}1{}", "0".repeat(40), "0".repeat(40));
         for text in [
             "0", "-0", "0e999", "00.00", "1", "+1", "-1.5", "1.", ".5", "1e5", "1E+5", "-1e-128", "1e126", "10e125",

@@ -137,10 +137,7 @@ impl Endpoint {
     pub(crate) async fn purge_queue(&self, request: &Request) -> Result<Value, ApiError> {
         let queue = self.queue(request.read::<Named>()?.queue_url.as_deref()).await?;
         self.not_in_use(&queue, "use towpath dlq drop, which keeps an audit, or stop it first")?;
-        match queue.purge_again().await? {
-            true => nothing(),
-            false => Err(ApiError::purged_recently(queue.name())),
-        }
+        if queue.purge_again().await? { nothing() } else { Err(ApiError::purged_recently(queue.name())) }
     }
 }
 

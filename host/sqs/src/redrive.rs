@@ -24,7 +24,8 @@ pub(crate) fn policy(text: &str, fifo: bool) -> Result<RedrivePolicy, ApiError> 
         let reason = format!("Redrive policy does not contain mandatory attribute: {field}.");
         policy.get(field).ok_or_else(|| wrong(&reason))
     };
-    let (count, target) = (mandatory(COUNT)?, mandatory(TARGET)?);
+    let count = mandatory(COUNT)?;
+    let target = mandatory(TARGET)?;
     let shown = count.as_str().map_or_else(|| count.to_string(), str::to_owned);
     let max_receive_count = shown.parse().ok().filter(|count| (1..=1000).contains(count)).ok_or_else(|| {
         wrong(&format!("Invalid value for maxReceiveCount: {shown}, valid values are from 1 to 1000 both inclusive."))

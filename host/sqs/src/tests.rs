@@ -26,7 +26,8 @@ impl Here {
     async fn with(settings: QueueSettings) -> Here {
         let folder = TempDir::new().expect("folder");
         let store = || Store::open(folder.path(), Clock::wall()).expect("store");
-        let (here, there) = (store(), store());
+        let here = store();
+        let there = store();
         here.set_queue(NAME, settings).await.expect("queue");
         Here { endpoint: Endpoint::new(here, Vec::new(), None).await.expect("endpoint"), there, _folder: folder }
     }

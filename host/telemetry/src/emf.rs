@@ -72,7 +72,8 @@ impl<W: Write + Send + 'static> Emf<W> {
         let (mut dimensions, mut properties) = Labels::default();
         dimensions.insert(SERVICE.to_owned(), self.service.clone());
         for KeyValue { key, value, .. } in attributes {
-            let (key, value) = (key.as_str(), value.as_str().into_owned());
+            let key = key.as_str();
+            let value = value.as_str().into_owned();
             // CloudWatch rejects empty dimensions.
             if value.is_empty() {
                 continue;

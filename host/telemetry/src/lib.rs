@@ -69,7 +69,8 @@ impl Telemetry {
     /// For a command without an audience: records and exports nothing.
     #[cfg(feature = "prometheus")]
     pub fn none() -> Telemetry {
-        let (meters, registry) = (SdkMeterProvider::builder().build(), prometheus::Registry::new());
+        let meters = SdkMeterProvider::builder().build();
+        let registry = prometheus::Registry::new();
         Telemetry { meters, spans: None, registry, story: StoryFile::default() }
     }
 
@@ -146,10 +147,8 @@ fn start(
         resource = resource.with_service_name(service.to_owned());
     }
     let resource = resource.build();
-    let (meters, spans) = match env::has_collector() {
-        true => collector::add(meters, &resource, patience)?,
-        false => (meters, None),
-    };
+    let (meters, spans) =
+        if env::has_collector() { collector::add(meters, &resource, patience)? } else { (meters, None) };
     let meters = meters.with_resource(resource).build();
     global::set_meter_provider(meters.clone());
     Ok((meters, spans))

@@ -24,10 +24,7 @@ where
 {
     let lines = fmt::layer().json().with_span_list(false).with_writer(Escaped(writer));
     let lines = lines.with_ansi(false).log_internal_errors(false);
-    match times {
-        true => lines.with_filter(filter).boxed(),
-        false => lines.without_time().with_filter(filter).boxed(),
-    }
+    if times { lines.with_filter(filter).boxed() } else { lines.without_time().with_filter(filter).boxed() }
 }
 
 /// Lines for people. The story of messages appears only from level `debug`, because it repeats what other lines say

@@ -95,7 +95,8 @@ mod tests {
     fn a_full_file_is_rotated_by_the_first_process_that_notices() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("story.jsonl");
-        let (mut one, mut other) = (Open::at(&path).unwrap(), Open::at(&path).unwrap());
+        let mut one = Open::at(&path).unwrap();
+        let mut other = Open::at(&path).unwrap();
         let write = |open: &mut Open, line: &str| open.line(line.as_bytes(), 8).unwrap();
         write(&mut one, "one\n");
         write(&mut other, "two\n");

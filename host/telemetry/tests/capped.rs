@@ -60,7 +60,9 @@ fn values_that_plugins_targets_and_letters_invent_end_in_other_and_push_out_nobo
         let labels = Labels { route: "crm", plugin: "crm", digest: "3f2a9c1b7d04" };
         passed(labels, "skipped", "ack", &format!("invented-{n}"), Duration::ZERO);
         let answer = Answer::Status { status: 300 + n, excerpt: String::new() };
-        let (target, method, path) = ("sss".to_owned(), "POST".to_owned(), "/".to_owned());
+        let target = "sss".to_owned();
+        let method = "POST".to_owned();
+        let path = "/".to_owned();
         attempted(&Attempt { target, method, path, answer, millis: 1 }, Duration::ZERO);
         removed(&format!("route-{n}"), &format!("reason-{n}"));
     }

@@ -230,7 +230,8 @@ impl From<StoredAttempt> for Attempt {
 impl From<Attempt> for StoredAttempt {
     fn from(attempt: Attempt) -> StoredAttempt {
         let Attempt { target, method, path, answer, millis } = attempt;
-        let (status, error) = (answer.status(), answer.problem().map(str::to_owned));
+        let status = answer.status();
+        let error = answer.problem().map(str::to_owned);
         let excerpt = answer.excerpt().to_owned();
         StoredAttempt { target, method, path, status, error, millis, excerpt }
     }
@@ -335,7 +336,9 @@ mod tests {
             ),
         ];
         for (answer, stored) in cases {
-            let (target, method, path) = ("sss".to_owned(), "POST".to_owned(), "/t".to_owned());
+            let target = "sss".to_owned();
+            let method = "POST".to_owned();
+            let path = "/t".to_owned();
             let attempt = Attempt { target, method, path, answer, millis: 3 };
             assert_eq!(serde_json::to_string(&attempt).expect("JSON"), stored);
             assert_eq!(serde_json::from_str::<Attempt>(stored).expect(stored), attempt);

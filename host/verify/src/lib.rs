@@ -78,9 +78,10 @@ impl<'a> Evidence<'a> {
     /// spent in the queue or as a dead letter does not count.
     fn fresh(&self, signed_at: Timestamp, tolerance: Duration, signed: &[&[u8]]) -> Result<Proof, Unverified> {
         let off = Duration::from_millis(self.arrived.0.abs_diff(signed_at.0));
-        match off > tolerance + self.slack {
-            true => Err(Unverified::Expired { off_s: off.as_secs(), tolerance_s: tolerance.as_secs() }),
-            false => Ok(Proof { id: digest([signed.concat().as_slice()]), until: signed_at + tolerance + SLACK }),
+        if off > tolerance + self.slack {
+            Err(Unverified::Expired { off_s: off.as_secs(), tolerance_s: tolerance.as_secs() })
+        } else {
+            Ok(Proof { id: digest([signed.concat().as_slice()]), until: signed_at + tolerance + SLACK })
         }
     }
 }

@@ -121,7 +121,9 @@ fn vouch(keys: &[Arc<str>], origin: &Origin, group: &GroupId, route: &str, body:
 fn mac(key: &str, origin: &Origin, group: &GroupId, route: &str, body: &[u8]) -> Vec<u8> {
     let Origin { id, sent_at, notes, .. } = origin;
     let body = hex::encode(Sha256::digest(body));
-    let (purpose, sent_at, group) = ("towpath-notes-1", sent_at.0, group.as_str());
+    let purpose = "towpath-notes-1";
+    let sent_at = sent_at.0;
+    let group = group.as_str();
     let covered = serde_json::to_vec(&Covered { purpose, id, sent_at, group, route, body, notes });
     let covered = covered.expect("a struct of texts and numbers is always JSON");
     crate::mac(Algorithm::Sha256, key.as_bytes(), &[&covered])
@@ -160,7 +162,8 @@ mod tests {
         let names = ["notes".to_owned()];
         let secrets = Secrets::from_store(Arc::new(Rotated(AtomicBool::new(false))), names.clone()).await;
         let keys = NoteKeys::of(&names, &secrets).expect("a key");
-        let (group, editor) = (GroupId::from("g"), NoteKeys::new(vec![Secret::new("new")]));
+        let group = GroupId::from("g");
+        let editor = NoteKeys::new(vec![Secret::new("new")]);
         let sealed = origin(editor.seal(&origin(None), &group, "crm", b"body"));
         let text = serde_json::to_string(&sealed).expect("JSON");
         let received = Received {

@@ -21,15 +21,19 @@ pub(super) fn check(
 ) -> Result<Proof, Unverified> {
     let is_svix = evidence.header("webhook-id").is_none() && evidence.header("svix-id").is_some();
     let name = |part| format!("{}-{part}", if is_svix { "svix" } else { "webhook" });
-    let (stamp_name, signature_name) = (name("timestamp"), name("signature"));
-    let (id, stamp) = (evidence.expect(&name("id"))?, evidence.expect(&stamp_name)?);
+    let stamp_name = name("timestamp");
+    let signature_name = name("signature");
+    let id = evidence.expect(&name("id"))?;
+    let stamp = evidence.expect(&stamp_name)?;
     let signed_at = read_time(Unit::Seconds, stamp).ok_or(Unverified::Malformed(stamp_name, "timestamp in seconds"))?;
     let signatures = Signatures::read(evidence.expect(&signature_name)?);
     if signatures.0.is_empty() {
         return Err(Unverified::Malformed(signature_name, "signature v1,… or v1a,…"));
     }
     let pieces: [&[u8]; 5] = [id, b".", stamp, b".", evidence.body];
-    let (mut matches, mut usable, mut problem) = (false, false, None);
+    let mut matches = false;
+    let mut usable = false;
+    let mut problem = None;
     for secret in secrets {
         // During rotation a malformed secret must not fail a webhook that another one proves.
         match WebhookKey::read(secret) {
@@ -78,7 +82,8 @@ impl Signatures {
     fn one_is_of(&self, key: &WebhookKey, pieces: &[&[u8]]) -> bool {
         match key {
             WebhookKey::Public(key) => {
-                let (key, signed) = (UnparsedPublicKey::new(&ED25519, key), pieces.concat());
+                let key = UnparsedPublicKey::new(&ED25519, key);
+                let signed = pieces.concat();
                 self.of(Version::Asymmetric).any(|signature| key.verify(&signed, signature).is_ok())
             }
             WebhookKey::Symmetric(key) => {

@@ -13,7 +13,8 @@ fn acts(c: char) -> bool {
 }
 
 fuzz_target!(|input: (u16, String)| {
-    let (most, text) = (usize::from(input.0), input.1);
+    let most = usize::from(input.0);
+    let text = input.1;
     let line = Foreign::line(&text).at_most(most).to_string();
     assert!(!line.chars().any(acts), "{line:?}");
     assert!(line.chars().count() <= most);

@@ -62,7 +62,8 @@ fn flat(tree: &str) -> Vec<String> {
     let tree: String = tree.split_whitespace().collect::<Vec<_>>().join(" ");
     let Some((prefix, list)) = tree.split_once('{') else { return vec![tree.trim().to_owned()] };
     let list = list.strip_suffix('}').unwrap_or(list);
-    let (mut depth, mut parts) = (0, vec![String::new()]);
+    let mut depth = 0;
+    let mut parts = vec![String::new()];
     for c in list.chars() {
         match c {
             '{' => depth += 1,

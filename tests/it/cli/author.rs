@@ -11,7 +11,8 @@ use super::{err, out, project, towpath};
 /// Runs a command in a folder, which must end with this code; gives what it wrote to both sides.
 fn run(folder: &Path, args: &[&str], code: i32) -> (String, String) {
     let output = towpath(folder, args);
-    let (out, err) = (out(&output), err(&output));
+    let out = out(&output);
+    let err = err(&output);
     assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
     (out, err)
 }

@@ -43,7 +43,8 @@ async fn what_hostile_plugins_took_is_given_back() {
     }
     std::fs::write(folder.path().join("towpath.toml"), config).unwrap();
     let server = Server::start(folder.path(), &["serve", "--log", "error"]);
-    let (client, base) = (client(), server.url.rsplit_once('/').unwrap().0.to_owned());
+    let client = client();
+    let base = server.url.rsplit_once('/').unwrap().0.to_owned();
     let mut sent = 0;
     let mut round = async || {
         for name in guests {
@@ -104,7 +105,8 @@ fn config(target: &str, endpoint: &str) -> String {
 async fn no_log_letter_error_or_output_shows_a_secret_not_even_at_trace() {
     // What is refused is answered with all that ever came of proofs, written in another way each time: that is what a careless target
     // does.
-    let (mut sent, mut refused) = (Vec::new(), 0);
+    let mut sent = Vec::new();
+    let mut refused = 0;
     let target = Target::answering(move |call| {
         sent.extend(call.pairs().into_iter().filter(|(name, _)| ["authorization", "x-key"].contains(&name.as_str())));
         if call.path.ends_with("ok") {
@@ -126,7 +128,8 @@ async fn no_log_letter_error_or_output_shows_a_secret_not_even_at_trace() {
     std::fs::write(folder.path().join("towpath.toml"), config(&target.url, &endpoint.url)).unwrap();
     let secrets = [("TOWPATH_SECRET_KEY", KEY), ("TOWPATH_SECRET_TOKEN", TOKEN)];
     let server = Server::start_with(folder.path(), &["--log", "trace", "serve"], &secrets);
-    let (client, base) = (client(), server.url.rsplit_once('/').unwrap().0.to_owned());
+    let client = client();
+    let base = server.url.rsplit_once('/').unwrap().0.to_owned();
     let signature = {
         let mac = towpath_verify::mac(towpath_config::signature::Algorithm::Sha256, KEY.as_bytes(), &[b"{}"]);
         format!("sha256={}", mac.iter().map(|byte| format!("{byte:02x}")).collect::<String>())

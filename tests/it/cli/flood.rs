@@ -99,7 +99,8 @@ async fn whole_bodies_that_wait_for_the_disk_fill_no_memory_and_are_stored_once_
     // Who holds the lock of the file keeps every send waiting.
     let store = rusqlite::Connection::open(folder.path().join(".towpath/towpath.db")).unwrap();
     store.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let (body, client) = ("x".repeat(900_000), client());
+    let body = "x".repeat(900_000);
+    let client = client();
     let post = || client.post(&server.url).body(body.clone()).send();
     let mut posts: JoinSet<_> = (0..600).map(|_| post()).collect();
     // Half a gibibyte is under way: some of it is answered 503, or its connection is closed to make room. Nothing can be stored.

@@ -45,7 +45,8 @@ async fn stations(bodies: &[&str]) -> Vec<Station> {
         for body in bodies {
             rig.send(&format!("g/{}", &body[..1]), body).await;
         }
-        let (mut server, refused) = (JoinSet::new(), Refused::default());
+        let mut server = JoinSet::new();
+        let refused = Refused::default();
         let place = if sqs {
             let endpoint = Endpoint::new(rig.store.clone(), Vec::new(), None).await.unwrap();
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

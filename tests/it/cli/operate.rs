@@ -104,7 +104,8 @@ pub(super) async fn setup(target: &Target) -> Setup {
     rig.events = events.clone();
     rig.dead_letters = dead;
     rig.write("guest", Guest::forward());
-    let (url, dead_url) = (server.queue_url("events.fifo"), server.queue_url("events-dead.fifo"));
+    let url = server.queue_url("events.fifo");
+    let dead_url = server.queue_url("events-dead.fifo");
     let config = format!("[queue]\nurl = \"{url}\"\ndead_letter_url = \"{dead_url}\"\n");
     let config = config + &one_route(&target.url).replace("300ms", "30s");
     std::fs::write(rig.path().join("towpath.toml"), config).unwrap();
@@ -183,7 +184,8 @@ async fn a_poller_that_is_killed_loses_nothing() {
 }
 
 async fn run(rig: &Rig, args: &[&str]) -> Output {
-    let (folder, args) = (rig.path().to_owned(), args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>());
+    let folder = rig.path().to_owned();
+    let args = args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>();
     let run = move || towpath(&folder, &args.iter().map(String::as_str).collect::<Vec<_>>());
     tokio::task::spawn_blocking(run).await.unwrap()
 }

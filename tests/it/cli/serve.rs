@@ -177,7 +177,8 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_answered_202() {
     for round in 0..3 {
         let mut server = Server::start(folder.path(), &["serve"]);
         let kill_at = accepted.len() + 15 + round * 7;
-        let (url, posting) = (server.url.clone(), client.clone());
+        let url = server.url.clone();
+        let posting = client.clone();
         while accepted.len() < kill_at {
             let body = format!("{{\"k\":{},\"n\":{number}}}", number % 3);
             if let Some(id) = post(&posting, &url, &body).await {

@@ -33,7 +33,8 @@ async fn fill(folder: &Path) {
     store.queue("events-dead.fifo", settings.clone()).await.unwrap();
     let events = store.queue("events.fifo", settings).await.unwrap();
     for n in 0..MESSAGES {
-        let (group, padding) = (n % GROUPS, "x".repeat(1000));
+        let group = n % GROUPS;
+        let padding = "x".repeat(1000);
         let body = format!("{{\"k\":{group},\"n\":{n},\"p\":\"{padding}\"}}");
         let message = NewMessage {
             group: format!("g/{group}").into(),
@@ -64,7 +65,8 @@ fn numbers(target: &Target) -> BTreeMap<u64, Vec<u64>> {
     let mut groups: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     for body in target.bodies() {
         let json: Value = serde_json::from_str(&body).unwrap();
-        let (group, number) = (groups.entry(json["k"].as_u64().unwrap()).or_default(), json["n"].as_u64().unwrap());
+        let group = groups.entry(json["k"].as_u64().unwrap()).or_default();
+        let number = json["n"].as_u64().unwrap();
         // What was delivered when the damage was met may come again.
         if !group.contains(&number) {
             group.push(number);
@@ -156,7 +158,8 @@ fn as_nobody(folder: &Path, args: &[&str]) -> Output {
 async fn a_store_that_must_not_be_written_is_not_served_and_says_why() {
     let folder: TempDir = project("http://127.0.0.1:9", Guest::forward());
     fill(folder.path()).await;
-    let (store, file) = (folder.path().join(".towpath"), folder.path().join(".towpath/towpath.db"));
+    let store = folder.path().join(".towpath");
+    let file = folder.path().join(".towpath/towpath.db");
     let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     mode(folder.path(), 0o755);
     mode(&file, 0o444);
@@ -276,7 +279,9 @@ async fn what_only_ever_waits_for_two_weeks_becomes_a_dead_letter_too() {
         let store = Store::open(&folder.path().join(".towpath"), then).unwrap();
         let settings = QueueSettings { retention: towpath_local::KEPT_FOR_EVER, ..QueueSettings::default() };
         let events = store.queue("events.fifo", settings).await.unwrap();
-        let (group, dedup_id, body) = ("g/1".into(), "1".to_owned(), "{\"k\":1}".to_owned());
+        let group = "g/1".into();
+        let dedup_id = "1".to_owned();
+        let body = "{\"k\":1}".to_owned();
         events.send(NewMessage { group, dedup_id, body, attributes: Default::default() }).await.unwrap();
         drop((events, store));
         let server = Server::start(folder.path(), &["serve"]);

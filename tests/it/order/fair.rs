@@ -113,7 +113,9 @@ impl World {
         let clock = towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000));
         let store = Store::open(folder.path(), clock).unwrap();
         let events = store.queue("events.fifo", QueueSettings::default()).await.unwrap();
-        let (targets, stop, mut driver) = (Arc::<Targets>::default(), CancellationToken::new(), JoinSet::new());
+        let targets = Arc::<Targets>::default();
+        let stop = CancellationToken::new();
+        let mut driver = JoinSet::new();
         let options = Options { concurrency, clock, ..Options::default() };
         driver.spawn(poll::run(Arc::new(events.clone()), Arc::clone(&targets), options, Arc::default(), stop.clone()));
         World { _folder: folder, events, targets, stop, driver }
@@ -185,7 +187,8 @@ async fn groups_that_wait_for_a_gate_hold_no_place_and_are_given_back_at_a_stop(
     }
     let sent = Instant::now();
     assert!(world.targets.taken("quick", 20).await - sent < Duration::from_secs(1));
-    let (events, stopped) = (world.events.clone(), Instant::now());
+    let events = world.events.clone();
+    let stopped = Instant::now();
     assert_eq!(world.end().await, 30);
     assert!(stopped.elapsed() <= Duration::from_secs(1), "a stop is felt within one receive");
     let again = events.receive(Default::default()).await.unwrap();

@@ -59,7 +59,9 @@ impl Faulty {
 
     /// With which nothing is wrong.
     pub(super) fn well(queue: LocalQueue, leases: Leases) -> Faulty {
-        let (outage_length, under_way, stalled) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        let outage_length = Duration::ZERO;
+        let under_way = Duration::ZERO;
+        let stalled = Duration::ZERO;
         Faulty { queue, random: None, outage: Mutex::default(), outage_length, under_way, stalled, leases }
     }
 
@@ -164,9 +166,10 @@ impl Queue for Faulty {
         self.way().await;
         let mut results = Vec::new();
         for change in changes {
-            let mut changed = match self.is_out() {
-                true => Vec::new(),
-                false => self.queue.change_visibility(std::slice::from_ref(change)).await,
+            let mut changed = if self.is_out() {
+                Vec::new()
+            } else {
+                self.queue.change_visibility(std::slice::from_ref(change)).await
             };
             let (handle, wait) = change;
             if let Some(Ok(())) = changed.first() {

@@ -112,7 +112,8 @@ impl Machines {
         W: Future<Output = ()> + Send + 'static,
     {
         let ahead: &'static AtomicU64 = Box::leak(Box::new(AtomicU64::new(millis(AHEAD))));
-        let (runtime, stop) = (runtime(), CancellationToken::new());
+        let runtime = runtime();
+        let stop = CancellationToken::new();
         let clock = {
             let _entered = runtime.enter();
             towpath_runtime::time::tokio_clock(ORIGIN + self.elapsed).shifted(ahead)

@@ -68,10 +68,7 @@ proptest! {
             let visitor = 100 + number as u64;
             world.start(visitor, queue(&world, visitor));
             world.machines.pass(Duration::from_millis(visit.millis));
-            match visit.drains {
-                true => world.machines.drain(visitor),
-                false => world.machines.kill(visitor),
-            }
+            if visit.drains { world.machines.drain(visitor) } else { world.machines.kill(visitor) }
         }
         world.drained(Duration::from_secs(4 * 3600))?;
         world.books.judge()?;
@@ -123,7 +120,8 @@ struct World {
 impl World {
     /// An empty queue, and a target that has these plans.
     fn new(plans: &[Plan], faults: Vec<Planned>) -> World {
-        let (folder, books) = (TempDir::new().unwrap(), Books::new(plans));
+        let folder = TempDir::new().unwrap();
+        let books = Books::new(plans);
         let machines = Machines::new(faults, books.pauses.clone());
         let store = Store::open(folder.path(), machines.clock()).unwrap();
         let events = machines.at_service(store.queue("events.fifo", QueueSettings::default())).unwrap();
@@ -131,7 +129,8 @@ impl World {
     }
 
     fn send(&self, number: usize) {
-        let (body, group) = (number.to_string(), format!("g/{}", self.books.plan(number).group).into());
+        let body = number.to_string();
+        let group = format!("g/{}", self.books.plan(number).group).into();
         let message = NewMessage { group, dedup_id: body.clone(), body, attributes: Default::default() };
         self.machines.at_service(self.events.send(message)).unwrap();
     }
@@ -148,8 +147,10 @@ impl World {
     }
 
     fn start(&mut self, host: u64, queue: Faulty) {
-        let (queue, concurrency) = (Arc::new(queue), self.concurrency);
-        let (books, leases) = (self.books.clone(), self.leases.clone());
+        let queue = Arc::new(queue);
+        let concurrency = self.concurrency;
+        let books = self.books.clone();
+        let leases = self.leases.clone();
         self.machines.start(host, |Start { service, clock, stop }| {
             let target = Target { host, service: service.clone(), books, leases };
             let options = Options { wait: Duration::from_secs(1), visibility: VISIBILITY, concurrency, clock };
@@ -189,10 +190,12 @@ impl Line for Target {
     }
 
     async fn take(&self, received: &Received, turn: &mut Turn) -> Settlement {
-        let (lease, place) = (&turn.lease, &mut turn.place);
+        let lease = &turn.lease;
+        let place = &mut turn.place;
         let number: usize = received.body.parse().unwrap();
         // Some wait for a gate before they may go to one of two targets, without a place and kept by heartbeats.
-        let (target, opens_after) = (["even", "odd"][number % 2], Duration::from_millis(number as u64 % 5 * 1500));
+        let target = ["even", "odd"][number % 2];
+        let opens_after = Duration::from_millis(number as u64 % 5 * 1500);
         let gate = async {
             if !opens_after.is_zero() {
                 sleep(opens_after).await;

@@ -113,7 +113,8 @@ enum Answer {
 async fn server(answer: Answer) -> (String, Arc<AtomicU64>, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (sent, mut tasks) = (Arc::new(AtomicU64::new(0)), JoinSet::new());
+    let sent = Arc::new(AtomicU64::new(0));
+    let mut tasks = JoinSet::new();
     let counted = Arc::clone(&sent);
     tasks.spawn(async move {
         let mut connections = JoinSet::new();

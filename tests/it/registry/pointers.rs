@@ -39,7 +39,8 @@ async fn resolved(registry: &Registry, min_sequence: u64) -> Result<Chosen, Stri
 
 #[tokio::test]
 async fn an_older_signed_pointer_that_is_put_back_is_not_followed() {
-    let (rig, key) = (Rig::new().await, key());
+    let rig = Rig::new().await;
+    let key = key();
     let registry = registry(&rig);
     publish(&registry, "crm", "current", Guest::reject("one"), Some(&key)).await.unwrap();
     let older = std::fs::read(pointer_file(&rig, "crm", "current")).unwrap();
@@ -47,7 +48,8 @@ async fn an_older_signed_pointer_that_is_put_back_is_not_followed() {
     let remembered = rig.path().join("pointers.json");
     let hosts = || of_hosts(&rig, &key.public()).remembering(Sequences::kept_in(&remembered).unwrap());
     let first = hosts();
-    let (again, cold) = (hosts(), of_hosts(&rig, &key.public()));
+    let again = hosts();
+    let cold = of_hosts(&rig, &key.public());
     let host = Host::try_start_with(rig, &config(""), first).await.unwrap_or_else(|problem| panic!("{problem}"));
     assert_eq!(host.reason().await, "two");
     std::fs::write(pointer_file(&host.rig, "crm", "current"), &older).unwrap();
@@ -93,7 +95,8 @@ async fn a_pointer_that_the_key_did_not_sign_for_this_place_is_not_followed() {
         }),
     ];
     for (name, attack) in attacks {
-        let (rig, key) = (Rig::new().await, key());
+        let rig = Rig::new().await;
+        let key = key();
         let registry = registry(&rig);
         publish(&registry, "crm", "current", Guest::reject("one"), Some(&key)).await.unwrap();
         publish(&registry, "crm", "candidate", Guest::reject("candidate"), Some(&key)).await.unwrap();
@@ -119,7 +122,8 @@ async fn a_pointer_that_the_key_did_not_sign_for_this_place_is_not_followed() {
 
 #[tokio::test]
 async fn a_signed_pointer_is_moved_by_nobody_without_the_key() {
-    let (rig, key) = (Rig::new().await, key());
+    let rig = Rig::new().await;
+    let key = key();
     let registry = registry(&rig);
     let one = publish(&registry, "crm", "current", Guest::reject("one"), Some(&key)).await.unwrap();
     publish(&registry, "crm", "current", Guest::reject("two"), Some(&key)).await.unwrap();
@@ -144,7 +148,8 @@ async fn a_signed_pointer_is_moved_by_nobody_without_the_key() {
 
 #[tokio::test]
 async fn a_pointer_from_before_there_were_signatures_is_signed_once() {
-    let (rig, key) = (Rig::new().await, key());
+    let rig = Rig::new().await;
+    let key = key();
     let registry = registry(&rig);
     // As the version before this one left it: signed releases, and one that never was.
     let (_, unsigned) = registry.store(built("crm", Guest::reject("unsigned")), "test", Timestamp(1)).await.unwrap();
@@ -172,7 +177,8 @@ async fn a_pointer_from_before_there_were_signatures_is_signed_once() {
 #[tokio::test]
 async fn who_damages_a_signed_release_does_not_bring_back_the_one_before_it() {
     for damaged in ["plugin.wasm", "manifest.json", "manifest.sig", "gone", "too large"] {
-        let (rig, key) = (Rig::new().await, key());
+        let rig = Rig::new().await;
+        let key = key();
         let registry = registry(&rig);
         publish(&registry, "crm", "current", Guest::reject("one"), Some(&key)).await.unwrap();
         let two = publish(&registry, "crm", "current", Guest::reject("two"), Some(&key)).await.unwrap();
@@ -188,7 +194,8 @@ async fn who_damages_a_signed_release_does_not_bring_back_the_one_before_it() {
         assert!(started.is_err(), "{damaged}");
     }
     // One that was vouched for, and is no good, is another matter.
-    let (rig, key) = (Rig::new().await, key());
+    let rig = Rig::new().await;
+    let key = key();
     let registry = registry(&rig);
     publish(&registry, "crm", "current", Guest::reject("one"), Some(&key)).await.unwrap();
     let broken = Guest::reject("two").with_targets(&["nowhere"]);
@@ -200,7 +207,8 @@ async fn who_damages_a_signed_release_does_not_bring_back_the_one_before_it() {
 
 #[tokio::test]
 async fn who_saw_a_newer_pointer_carries_no_older_one_on() {
-    let (rig, key) = (Rig::new().await, key());
+    let rig = Rig::new().await;
+    let key = key();
     let registry = of_hosts(&rig, &key.public()).signing(key.clone()).unwrap();
     let one = publish(&registry, "crm", "current", Guest::reject("one"), Some(&key)).await.unwrap();
     let older = std::fs::read(pointer_file(&rig, "crm", "current")).unwrap();
@@ -237,7 +245,8 @@ async fn who_saw_a_newer_pointer_carries_no_older_one_on() {
 async fn whoever_publishes_with_the_key_of_the_config_replaces_what_it_did_not_sign() {
     let old = key();
     for before in ["unsigned", "another key", "garbage"] {
-        let (rig, key) = (Rig::new().await, key());
+        let rig = Rig::new().await;
+        let key = key();
         let signer = if before == "another key" { Some(&old) } else { None };
         let first = publish(&registry(&rig), "crm", "current", Guest::reject("one"), signer).await.unwrap();
         if before == "garbage" {

@@ -88,6 +88,7 @@ pub async fn two_waiting_receives_never_share_a_group(maker: &dyn Maker) {
     let (queue, _) = maker.make(Wanted::default()).await;
     let waiting = || queue.receive(Receive { wait: Duration::from_secs(1), ..Receive::default() });
     let (one, other, ()) = tokio::join!(waiting(), waiting(), send(&*queue, &["A1", "A2", "A3"]));
-    let (one, other) = (one.expect("receive"), other.expect("receive"));
+    let one = one.expect("receive");
+    let other = other.expect("receive");
     assert!(one.is_empty() != other.is_empty(), "{:?} and {:?}", super::names(&one), super::names(&other));
 }

@@ -111,7 +111,8 @@ impl Filter {
     pub fn wanted(&self) -> Conditions {
         let now = Clock::wall().now();
         let Filter { route, group, reason, status, since, until, text } = self.clone();
-        let (since, until) = (since.map(|moment| moment.at(now)), until.map(|moment| moment.at(now)));
+        let since = since.map(|moment| moment.at(now));
+        let until = until.map(|moment| moment.at(now));
         Conditions { route, group, reason, status, since, until, text }
     }
 }
@@ -147,9 +148,10 @@ impl FromStr for Moment {
 
     fn from_str(text: &str) -> Result<Moment, String> {
         if let Ok(ago) = humantime::parse_duration(text) {
-            return match ago <= LONGEST_AGO {
-                true => Ok(Moment::Ago(ago)),
-                false => Err("an age is 100 years at most".to_owned()),
+            return if ago <= LONGEST_AGO {
+                Ok(Moment::Ago(ago))
+            } else {
+                Err("an age is 100 years at most".to_owned())
             };
         }
         let time = humantime::parse_rfc3339_weak(text)

@@ -63,7 +63,8 @@ fn visibility(text: &str) -> Result<Duration, String> {
 pub(super) fn within(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
     let duration = span(text)?;
     let fits = (least..=most).contains(&duration);
-    let (least, most) = (humantime::format_duration(least), humantime::format_duration(most));
+    let least = humantime::format_duration(least);
+    let most = humantime::format_duration(most);
     if fits { Ok(duration) } else { Err(format!("it must be from {least} to {most}")) }
 }
 
@@ -96,8 +97,10 @@ pub struct Place {
 impl Place {
     /// The same without a command line.
     pub fn wanted(&self) -> towpath_operate::place::Place {
-        let (config, config_was_named) = (self.config.file(), self.config.config.is_some());
-        let (store, queue_url) = (self.store.clone(), self.queue_url.clone());
+        let config = self.config.file();
+        let config_was_named = self.config.config.is_some();
+        let store = self.store.clone();
+        let queue_url = self.queue_url.clone();
         towpath_operate::place::Place { config, config_was_named, store, queue_url }
     }
 }

@@ -30,7 +30,8 @@ pub struct StoryPlace {
 impl StoryPlace {
     /// The same without a command line and CloudWatch.
     pub fn wanted(&self) -> story::StoryPlace {
-        let (config, config_was_named) = (self.config.file(), self.config.config.is_some());
+        let config = self.config.file();
+        let config_was_named = self.config.config.is_some();
         story::StoryPlace { config, config_was_named, store: self.store.clone(), file: self.file.clone() }
     }
 }

@@ -79,7 +79,8 @@ fn found(file: &Path) -> anyhow::Result<PathBuf> {
 /// A row without a queue, in this process: its CPU time is that of its work.
 async fn child(kind: &str, args: &Bench) -> anyhow::Result<Exit> {
     let target = args.child_target.as_deref().context("--child-target is missing")?;
-    let (messages, groups) = (args.child_messages, args.child_groups);
+    let messages = args.child_messages;
+    let groups = args.child_groups;
     let requests = Loop { messages, groups, bytes: args.child_bytes, lanes: args.child_lanes };
     if kind == "bare" {
         bench::requests(target, requests, |_| Ok(())).await?;

@@ -38,10 +38,7 @@ pub(super) async fn run(
         output.note(format!("warning: {}: {}", warning.at, warning.problem));
         warning.help().into_iter().for_each(|help| output.note(format!("  {help}")));
     }
-    match draft.mistakes.is_empty() {
-        true => Ok(fine(&draft.config, output)),
-        false => Ok(tell(&draft.mistakes, output)),
-    }
+    if draft.mistakes.is_empty() { Ok(fine(&draft.config, output)) } else { Ok(tell(&draft.mistakes, output)) }
 }
 
 /// Loads those plugins whose tables say well enough what they are.
@@ -101,7 +98,8 @@ fn fine(config: &Config, output: &Output) -> Exit {
         output.json(&Vec::<Mistake>::new());
     }
     let routes = config.routes.iter().count();
-    let (plugins, targets) = (config.plugins.len(), config.targets.len());
+    let plugins = config.plugins.len();
+    let targets = config.targets.len();
     output.say(format!("{} is fine: routes {routes}, plugins {plugins}, targets {targets}", config.file.display()));
     Exit::Done
 }

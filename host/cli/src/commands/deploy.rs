@@ -45,18 +45,15 @@ pub(super) async fn switch(args: &ConfigFile, on: bool, output: &Output) -> anyh
         output.json(&switched);
     }
     let now = Clock::wall().now();
-    output.say(match on {
-        true => format!(
+    output.say(if on { format!(
             "resumed: what waited goes on, in order, as soon as Lambda has switched the mapping on; what waits for a retry or a held \
             target by {} at the latest",
             now + switched.look_within
-        ),
-        false => format!(
+        ) } else { format!(
             "paused: messages are stored and wait, in order, until `towpath resume`; batches under way are finished. SQS deletes a \
             message {} after it was stored: one that is stored now on {}",
             humantime::format_duration(switched.retention),
             now + switched.retention
-        ),
-    });
+        ) });
     Ok(Exit::Done)
 }

@@ -110,7 +110,9 @@ fn from_here(mut at: SocketAddr) -> SocketAddr {
 /// What a shell needs so that the aws CLI, every SDK and the commands of towpath use the endpoint. The token is shown here alone: a page
 /// in a browser and other users of the machine do not have it.
 fn exports(sqs: SocketAddr, token: &Secret) -> String {
-    let (token, region, variable) = (token.expose(), towpath_sqs::REGION, sqs::VARIABLE);
+    let token = token.expose();
+    let region = towpath_sqs::REGION;
+    let variable = sqs::VARIABLE;
     format!(
         "export AWS_ENDPOINT_URL_SQS=http://{sqs} AWS_REGION={region} AWS_DEFAULT_REGION={region} \
          AWS_ACCESS_KEY_ID={token} AWS_SECRET_ACCESS_KEY=x {variable}={token}"

@@ -51,7 +51,8 @@ fn know(recorder: &mut Recorder, config: Option<&Config>, output: &Output) {
 
 async fn dead_letters(recorder: &mut Recorder, args: &Record, output: &Output) -> anyhow::Result<()> {
     let place = LetterPlace { place: args.place.clone(), refused: false };
-    let (limit, group) = (args.limit, args.group.clone());
+    let limit = args.limit;
+    let group = args.group.clone();
     let read = with_letters(&place, None, |found, letters| {
         Box::pin(async move { dead(found, letters, limit, group.as_deref()).await })
     });

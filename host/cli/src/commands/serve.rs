@@ -30,10 +30,8 @@ pub(super) async fn run(args: Serve, output: &Output, telemetry: Arc<Telemetry>)
     let station = Station::new(config, &args.names.allowed, Arc::clone(&host.health)).await?;
     station.keep_story(&telemetry)?;
     station.show_stored();
-    let address = match args.ingest_only {
-        true => station.start_ingest(&mut host).await?,
-        false => station.start(&mut host).await?,
-    };
+    let address =
+        if args.ingest_only { station.start_ingest(&mut host).await? } else { station.start(&mut host).await? };
     for path in paths {
         output.say(format!("POST http://{address}{prefix}/{path}"));
     }
@@ -47,7 +45,8 @@ pub(super) async fn run(args: Serve, output: &Output, telemetry: Arc<Telemetry>)
     }
     let ended = host.run().await;
     let totals = station.pipeline.totals();
-    let (accepted, refused) = (station.ingest.accepted(), station.ingest.refused());
+    let accepted = station.ingest.accepted();
+    let refused = station.ingest.refused();
     info!(
         accepted,
         refused,

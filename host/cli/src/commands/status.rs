@@ -10,9 +10,10 @@ use crate::output::{Exit, Output};
 pub(super) async fn run(args: args::Status, output: &Output) -> anyhow::Result<Exit> {
     let found = Found::find(&args.place.wanted()).await?;
     let status = status(&found, args.groups).await?;
-    match output.is_json() {
-        true => output.json(&status),
-        false => show(&status, output),
+    if output.is_json() {
+        output.json(&status)
+    } else {
+        show(&status, output)
     }
     Ok(Exit::Done)
 }
@@ -36,9 +37,10 @@ fn show(status: &Status, output: &Output) {
     let Some(groups) = status.groups.as_ref().filter(|groups| !groups.is_empty()) else { return };
     output.line("");
     let rows = groups.iter().map(|group| {
-        let next = match group.ready_at > now {
-            true => format!("in {}", humantime::format_duration(whole(group.ready_at.since(now)))),
-            false => "now".to_owned(),
+        let next = if group.ready_at > now {
+            format!("in {}", humantime::format_duration(whole(group.ready_at.since(now))))
+        } else {
+            "now".to_owned()
         };
         let receives = group.receive_count.to_string();
         vec![group.group.to_string(), group.messages.to_string(), age(group.oldest, now), receives, next]

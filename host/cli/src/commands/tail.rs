@@ -62,7 +62,8 @@ fn show(entry: &Entry, output: &Output) {
         return output.json_line(&entry.json());
     }
     let id = entry.field("message_id");
-    let (id, group) = (id.get(..8).unwrap_or(id), entry.field("group"));
+    let id = id.get(..8).unwrap_or(id);
+    let group = entry.field("group");
     let rest = format!("  {id}  {group}  {}", entry.detail());
     output.spans([plain(format!("{}  ", entry.time())), painted(entry), plain(rest)]);
 }

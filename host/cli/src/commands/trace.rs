@@ -21,9 +21,10 @@ pub(super) async fn run(args: Trace, output: &Output) -> anyhow::Result<Exit> {
 
 async fn trace(args: &Trace, output: &Output) -> anyhow::Result<Exit> {
     let asked = args.id.as_str();
-    let traced = match args.place.log_group.is_empty() {
-        true => Traced::of(asked, &args.place.wanted()).await?,
-        false => Traced::of_logs(asked, args.place.log_group.clone(), args.since).await?,
+    let traced = if args.place.log_group.is_empty() {
+        Traced::of(asked, &args.place.wanted()).await?
+    } else {
+        Traced::of_logs(asked, args.place.log_group.clone(), args.since).await?
     };
     if output.is_json() {
         output.json(&traced.json());

@@ -162,7 +162,9 @@ impl Function {
 
 /// Hands on what a function logs, line by line: it is foreign.
 async fn relay(log: impl AsyncRead + Unpin) {
-    let (output, mut log, mut line) = (Output::new(false), BufReader::new(log), Vec::new());
+    let output = Output::new(false);
+    let mut log = BufReader::new(log);
+    let mut line = Vec::new();
     while (&mut log).take(MAX_RELAYED).read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
         output.relayed(&line);
         line.clear();

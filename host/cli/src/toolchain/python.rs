@@ -24,12 +24,11 @@ pub(super) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
         let venv = format!("{TOOLS}/venv");
         run(folder, "python3", &["-m", "venv", &venv], MISSING)?;
         let locked = format!("{TOOLS}/{REQUIREMENTS}");
-        let requirements = match folder.join(REQUIREMENTS).is_file() {
-            true => REQUIREMENTS,
-            false => {
-                std::fs::write(folder.join(&locked), LOCKED).with_context(|| format!("writing {locked}"))?;
-                &locked
-            }
+        let requirements = if folder.join(REQUIREMENTS).is_file() {
+            REQUIREMENTS
+        } else {
+            std::fs::write(folder.join(&locked), LOCKED).with_context(|| format!("writing {locked}"))?;
+            &locked
         };
         let pip = folder.join(&venv).join("bin/pip").canonicalize()?.display().to_string();
         let args = ["install", "--quiet", "--disable-pip-version-check"];

@@ -20,10 +20,8 @@ pub(super) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
     let manifest: toml::Table = manifest.parse().context("Cargo.toml is not TOML")?;
     let metadata = manifest.get("package").and_then(|package| package.get("metadata"));
     let by_component = metadata.is_some_and(|metadata| metadata.get("component").is_some());
-    let args: &[&str] = match by_component {
-        true => &["component", "build", "--release"],
-        false => &["build", "--release", "--target", TARGET],
-    };
+    let args: &[&str] =
+        if by_component { &["component", "build", "--release"] } else { &["build", "--release", "--target", TARGET] };
     check_tools(folder, by_component)?;
     let target = if by_component { COMPONENT_TARGET } else { TARGET };
     let mut cargo = Command::new("cargo")

@@ -81,7 +81,8 @@ struct State {
 impl Connections {
     /// So many connections at a time, whose bodies have so many bytes together.
     pub(super) fn new(capacity: usize, budget: usize) -> Connections {
-        let (since, parked) = (BTreeMap::new(), BTreeMap::new());
+        let since = BTreeMap::new();
+        let parked = BTreeMap::new();
         let waiting = Waiting { next: 0, since, parked, closed: false, held: 0, at_work: 0, budget };
         Connections { permits: Arc::new(Semaphore::new(capacity)), waiting: Arc::new(Mutex::new(waiting)) }
     }
@@ -228,7 +229,9 @@ mod tests {
     #[tokio::test]
     async fn who_keeps_the_server_waiting_longest_makes_room_and_who_is_worked_on_never_does() {
         let connections = Connections::new(3, BUDGET);
-        let (first, second, third) = (connections.seat().await, connections.seat().await, connections.seat().await);
+        let first = connections.seat().await;
+        let second = connections.seat().await;
+        let third = connections.seat().await;
         first.work();
         second.wait();
         connections.make_room();
@@ -256,7 +259,9 @@ mod tests {
     #[tokio::test]
     async fn a_slow_client_with_half_a_body_makes_room_and_one_that_holds_nothing_does_not() {
         let connections = Connections::new(3, BUDGET);
-        let (idle, slow, quick) = (connections.seat().await, connections.seat().await, connections.seat().await);
+        let idle = connections.seat().await;
+        let slow = connections.seat().await;
+        let quick = connections.seat().await;
         slow.hold(BUDGET);
         assert!(!has_room(&quick) && slow.evict.is_cancelled() && !idle.evict.is_cancelled());
         drop(slow);
@@ -266,7 +271,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_worked_on_counts_until_it_is_answered_and_others_wait_for_that() {
         let connections = Connections::new(3, BUDGET);
-        let (stored, next) = (connections.seat().await, connections.seat().await);
+        let stored = connections.seat().await;
+        let next = connections.seat().await;
         assert!(has_room(&stored));
         stored.hold(BUDGET);
         stored.work();
@@ -279,7 +285,9 @@ mod tests {
     #[tokio::test]
     async fn room_is_passed_on_by_those_whose_clients_send_nothing() {
         let connections = Connections::new(3, BUDGET);
-        let (stored, silent, next) = (connections.seat().await, connections.seat().await, connections.seat().await);
+        let stored = connections.seat().await;
+        let silent = connections.seat().await;
+        let next = connections.seat().await;
         stored.hold(BUDGET);
         stored.work();
         let room = |seat| std::future::poll_fn(move |cx| Seat::poll_room(seat, cx));
@@ -289,7 +297,8 @@ mod tests {
     #[tokio::test]
     async fn bodies_that_wait_for_each_other_do_not_wait_for_ever() {
         let connections = Connections::new(3, BUDGET);
-        let (one, other) = (connections.seat().await, connections.seat().await);
+        let one = connections.seat().await;
+        let other = connections.seat().await;
         one.hold(BUDGET / 2);
         other.hold(BUDGET / 2);
         // The first that asks takes the other for slow.
@@ -305,7 +314,8 @@ mod tests {
     #[tokio::test]
     async fn the_end_closes_who_waits_and_lets_the_others_finish() {
         let connections = Connections::new(2, BUDGET);
-        let (idle, busy) = (connections.seat().await, connections.seat().await);
+        let idle = connections.seat().await;
+        let busy = connections.seat().await;
         busy.work();
         connections.close_idle();
         busy.wait();

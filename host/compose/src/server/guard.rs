@@ -109,9 +109,10 @@ impl Guard {
             (None, None, None) => return Ok(None),
             _ => return Err(Refusal::BadHost),
         };
-        match host.is_local() || self.names.iter().any(|name| host.is(name)) {
-            true => Ok(Some(host)),
-            false => Err(Refusal::Host(host.to_string())),
+        if host.is_local() || self.names.iter().any(|name| host.is(name)) {
+            Ok(Some(host))
+        } else {
+            Err(Refusal::Host(host.to_string()))
         }
     }
 

@@ -42,9 +42,10 @@ impl Body for Tracked {
             return Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)));
         }
         ready!(self.deadline.as_mut().poll(cx));
-        Poll::Ready(Some(Err(match has_room {
-            true => io::Error::new(io::ErrorKind::TimedOut, "the body took too long"),
-            false => io::Error::new(io::ErrorKind::ResourceBusy, "too many bodies wait to be stored"),
+        Poll::Ready(Some(Err(if has_room {
+            io::Error::new(io::ErrorKind::TimedOut, "the body took too long")
+        } else {
+            io::Error::new(io::ErrorKind::ResourceBusy, "too many bodies wait to be stored")
         })))
     }
 

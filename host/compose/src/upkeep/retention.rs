@@ -112,7 +112,8 @@ impl Retention {
 
     /// Removes the letters up to this one that are kept since this time or longer. How many there were.
     async fn remove_up_to(&self, last: &str, since: Timestamp) -> anyhow::Result<usize> {
-        let (mut after, mut removed) = (None, 0);
+        let mut after = None;
+        let mut removed = 0;
         loop {
             let due = self.due(after.as_deref(), since).await?.into_iter().map(|letter| letter.sequence);
             let due: Vec<String> = due.take_while(|sequence| sequence.as_str() <= last).collect();
@@ -184,7 +185,9 @@ mod tests {
     }
 
     async fn dies(letters: &LocalQueue, id: &str) {
-        let (group, dedup_id, body) = ("g".into(), id.replace(' ', "-"), id.to_owned());
+        let group = "g".into();
+        let dedup_id = id.replace(' ', "-");
+        let body = id.to_owned();
         letters.send(NewMessage { group, dedup_id, body, attributes: Default::default() }).await.expect("send");
     }
 
@@ -280,7 +283,8 @@ mod tests {
         let folder = TempDir::new().expect("folder");
         let letters = letters(&folder, Clock::wall().shifted(&AHEAD)).await;
         for n in 0..STEP + 5 {
-            let (group, dedup_id) = (format!("g/{n}").as_str().into(), n.to_string());
+            let group = format!("g/{n}").as_str().into();
+            let dedup_id = n.to_string();
             let message = NewMessage { group, dedup_id, body: n.to_string(), attributes: Default::default() };
             letters.send(message).await.expect("send");
         }

@@ -65,7 +65,8 @@ impl Checker<'_> {
                 let template = signed.unwrap_or_else(|| "{timestamp}.{body}".to_owned());
                 let signed = template.parse::<Signed>();
                 let signed = signed.map_err(|problem| self.wrong(format!("{at}.signed"), problem, "")).ok()?;
-                let (separator, is_encoded) = (",", false);
+                let separator = ",";
+                let is_encoded = false;
                 let signing = Signing { header, prefix, separator, algorithm, encoding, signed, secrets, is_encoded };
                 Some(Auth::Signed(signing))
             }

@@ -52,7 +52,8 @@ impl QueueUrl {
 
     fn of_url(url: &Url) -> Option<QueueUrl> {
         let mut segments = url.path_segments()?.rev().filter(|segment| !segment.is_empty());
-        let (name, account) = (segments.next()?.to_owned(), segments.next().map(str::to_owned));
+        let name = segments.next()?.to_owned();
+        let account = segments.next().map(str::to_owned);
         let server = match url.host()? {
             Host::Ipv4(v4) if v4.is_loopback() => Server::Loopback(url.port_or_known_default()),
             Host::Ipv6(v6) if v6.is_loopback() => Server::Loopback(url.port_or_known_default()),
@@ -69,7 +70,9 @@ impl QueueUrl {
     fn of_arn(text: &str) -> Option<QueueUrl> {
         let mut parts = text.strip_prefix("arn:")?.split(':').skip(1);
         let sqs = parts.next()? == "sqs";
-        let (region, account, name) = (parts.next()?.to_owned(), parts.next()?.to_owned(), parts.next()?.to_owned());
+        let region = parts.next()?.to_owned();
+        let account = parts.next()?.to_owned();
+        let name = parts.next()?.to_owned();
         sqs.then_some(QueueUrl { server: Server::Aws(region), account: Some(account), name })
     }
 }

@@ -89,7 +89,8 @@ impl Checker<'_> {
                 return None;
             }
         };
-        let (on_missing_key, on_dead_letter) = (route.on_missing_key, route.on_dead_letter);
+        let on_missing_key = route.on_missing_key;
+        let on_dead_letter = route.on_dead_letter;
         if on_dead_letter == OnDeadLetter::Park && queue.url.is_some() {
             let hint = "only the local queue can tell whether a group has dead letters: use \"block\" or \"continue\"";
             self.wrong(format!("{at}.on_dead_letter"), "\"park\" does not work with SQS", hint);

@@ -104,13 +104,12 @@ impl Checker<'_> {
     /// The CA certificates as PEM: inline, or in a file next to the config.
     pub(super) fn ca(&mut self, at: &str, ca: String) -> Option<String> {
         let hint = "the authority's certificate as PEM: the text itself, or the name of a file next to the config";
-        let pem = match ca.trim_start().starts_with("-----BEGIN") {
-            true => Ok(ca),
-            false => {
-                let file = self.folder.join(&ca);
-                regular::read_text(&file, regular::MAX_CONFIG)
-                    .map_err(|error| format!("cannot read {}: {error}", file.display()))
-            }
+        let pem = if ca.trim_start().starts_with("-----BEGIN") {
+            Ok(ca)
+        } else {
+            let file = self.folder.join(&ca);
+            regular::read_text(&file, regular::MAX_CONFIG)
+                .map_err(|error| format!("cannot read {}: {error}", file.display()))
         };
         match pem {
             Ok(pem) if has_certificates(&pem) => return Some(pem),

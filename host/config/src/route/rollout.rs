@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn a_share_has_about_its_size_and_a_larger_one_includes_a_smaller_one() {
-        let (five, twenty) = (included("5%"), included("20%"));
+        let five = included("5%");
+        let twenty = included("20%");
         assert!((400..600).contains(&five.len()), "{}", five.len());
         assert!((1800..2200).contains(&twenty.len()), "{}", twenty.len());
         assert!(five.iter().all(|group| twenty.contains(group)));

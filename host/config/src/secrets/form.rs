@@ -76,10 +76,7 @@ fn bits(value: &str) -> f64 {
     let expected = alphabet * (1.0 - (1.0 - 1.0 / alphabet).powf(length));
     let counts = |pair: &&[char]| matches!(pair, [a, b] if u32::from(*a).abs_diff(u32::from(*b)) <= 1);
     let counted = characters.windows(2).filter(counts).count();
-    match distinct < expected / 2.0 || 2 * counted > characters.len() {
-        true => 0.0,
-        false => length * alphabet.log2(),
-    }
+    if distinct < expected / 2.0 || 2 * counted > characters.len() { 0.0 } else { length * alphabet.log2() }
 }
 
 /// The length of the shortest prefix whose repetition is the whole text; else the full length.

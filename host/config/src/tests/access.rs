@@ -189,7 +189,10 @@ fn retry_and_breaker_statuses_have_short_forms() {
         let in_both = |status: &u16| (target.retry_on.contains(*status), target.breaker_on.contains(*status));
         [401, 404, 429, 503].map(|status| in_both(&status))
     };
-    let (no, both, retried, counted) = ((false, false), (true, true), (true, false), (false, true));
+    let no = (false, false);
+    let both = (true, true);
+    let retried = (true, false);
+    let counted = (false, true);
     assert_eq!(on(""), [no, no, both, both]);
     assert_eq!(on("retry = { on = ['default', 401, '403-404'] }"), [retried, retried, both, both]);
     assert_eq!(on("retry = { on = ['5xx'] }"), [no, no, no, both], "what is refused is no trouble of the target");

@@ -54,7 +54,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_more_messages_are_with_a_target_than_it_takes() {
         let limit = Limit::new(Limits { concurrency: Some(2), rate: None });
-        let (first, _second) = (limit.pass(1).await, limit.pass(1).await);
+        let first = limit.pass(1).await;
+        let _second = limit.pass(1).await;
         assert!(limit.pass(1).now_or_never().is_none(), "two are there");
         drop(first);
         assert!(limit.pass(1).now_or_never().is_some());

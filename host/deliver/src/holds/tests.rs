@@ -35,9 +35,10 @@ impl Holds for Place {
     async fn read(&self) -> Result<HoldState, HoldsError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        match self.broken.load(Ordering::Relaxed) {
-            true => Err(self.error()),
-            false => Ok(self.state.lock().expect("state").clone()),
+        if self.broken.load(Ordering::Relaxed) {
+            Err(self.error())
+        } else {
+            Ok(self.state.lock().expect("state").clone())
         }
     }
 

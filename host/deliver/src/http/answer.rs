@@ -51,7 +51,8 @@ pub(super) fn shown(text: &str, mask: &Mask, most: usize) -> String {
 
 /// The beginning of the body of a failure, at most so many bytes: as much of it as came.
 pub(super) async fn beginning(response: Response, most: usize, limit: Instant) -> Vec<u8> {
-    let (mut left, mut kept) = (MAX_RESPONSE, Vec::new());
+    let mut left = MAX_RESPONSE;
+    let mut kept = Vec::new();
     read(response, limit.min(Instant::now() + READ), |chunk| {
         kept.extend(chunk.iter().take(most - kept.len()));
         left = left.saturating_sub(chunk.len());

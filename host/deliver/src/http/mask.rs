@@ -96,10 +96,10 @@ impl Mask {
         for (at, c) in kept.char_indices() {
             let begins = !hides;
             hides = hidden.iter().skip(at).take(c.len_utf8()).any(|hidden| *hidden);
-            match hides {
-                false => shown.push(c),
-                true if begins => shown.push_str(HIDDEN),
-                true => {}
+            if !hides {
+                shown.push(c);
+            } else if begins {
+                shown.push_str(HIDDEN);
             }
         }
         shown

@@ -139,12 +139,13 @@ impl Table {
 
     /// Whether another place may go to these targets.
     fn may(&self, state: &State, aim: &Aim) -> bool {
-        let (free, load) = (state.free, state.load(aim));
-        match self.shared {
-            false => free > 0,
-            // The last one is for a target that has none.
-            true => free > 0 && (load == 0 || free > 1 && load < SHARE * free),
+        let free = state.free;
+        let load = state.load(aim);
+        if !self.shared {
+            return free > 0;
         }
+        // The last place is kept for a target that has none.
+        free > 0 && (load == 0 || free > 1 && load < SHARE * free)
     }
 
     /// Gives what is free to those who may have it: first to the targets that have the fewest places, and of those to
@@ -252,11 +253,10 @@ impl State {
 
     /// How many places the busiest of these targets has.
     fn load(&self, aim: &Aim) -> usize {
-        match aim.is_empty() {
-            true => self.undecided,
-            false => {
-                aim.iter().map(|target| self.used.get(target).copied().unwrap_or_default()).max().unwrap_or_default()
-            }
+        if aim.is_empty() {
+            self.undecided
+        } else {
+            aim.iter().map(|target| self.used.get(target).copied().unwrap_or_default()).max().unwrap_or_default()
         }
     }
 

@@ -47,9 +47,11 @@ async fn the_only_target_may_have_all_places_and_one_of_several_leaves_some() {
 #[tokio::test(start_paused = true)]
 async fn a_target_without_a_place_finds_one_however_many_wait_for_another() {
     let places = Places::new(16, 2);
-    let (begun, mut groups) = (Arc::new(AtomicUsize::new(0)), JoinSet::new());
+    let begun = Arc::new(AtomicUsize::new(0));
+    let mut groups = JoinSet::new();
     for _ in 0..100 {
-        let (places, begun) = (places.clone(), Arc::clone(&begun));
+        let places = places.clone();
+        let begun = Arc::clone(&begun);
         groups.spawn(async move {
             let mut place = begin(&places).await;
             let _entered = place.enter(&["slow"], Instant::now() + FAR, ready(Ok::<_, ()>(()))).await;
@@ -106,7 +108,9 @@ struct Crowd {
 impl Crowd {
     async fn come(&mut self, places: &Places, targets: &[&'static str]) {
         for target in targets.iter().copied() {
-            let (places, ended, number) = (places.clone(), Arc::clone(&self.ended), self.groups.len());
+            let places = places.clone();
+            let ended = Arc::clone(&self.ended);
+            let number = self.groups.len();
             self.groups.spawn(async move {
                 let mut place = begin(&places).await;
                 let away = place.enter(&[target], Instant::now() + FAR, pending::<Result<(), ()>>()).await.err();
@@ -123,7 +127,8 @@ impl Crowd {
 
 #[tokio::test(start_paused = true)]
 async fn in_a_full_room_the_last_of_the_most_wanted_target_goes_and_the_others_stay() {
-    let (places, mut crowd) = (Places::new(1, 2), Crowd::default());
+    let places = Places::new(1, 2);
+    let mut crowd = Crowd::default();
     crowd.come(&places, &["slow"; 16]).await;
     assert_eq!(crowd.ended(), [], "sixteen seats for a place");
     let away = Some(Away::Crowded(Duration::from_secs(1)));
@@ -140,7 +145,8 @@ async fn in_a_full_room_the_last_of_the_most_wanted_target_goes_and_the_others_s
 
 #[tokio::test(start_paused = true)]
 async fn while_the_room_is_full_receives_are_rare_and_they_go_on_when_it_is_not() {
-    let (places, mut crowd) = (Places::new(1, 1), Crowd::default());
+    let places = Places::new(1, 1);
+    let mut crowd = Crowd::default();
     let hundred = async || {
         let begun = Instant::now();
         for _ in 0..100 {
@@ -166,10 +172,14 @@ async fn what_is_too_heavy_for_the_room_finds_a_seat_all_the_same() {
 
 #[tokio::test(start_paused = true)]
 async fn a_free_place_goes_to_the_target_that_has_the_fewest_and_there_to_who_waited_longest() {
-    let (places, order, mut waiting) = (Places::new(4, 4), Arc::new(Mutex::new(Vec::new())), JoinSet::new());
+    let places = Places::new(4, 4);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let mut waiting = JoinSet::new();
     let open = Arc::new(tokio::sync::Semaphore::new(0));
     for (name, target) in [("second of a", "a"), ("first of b", "b"), ("second of b", "b")] {
-        let (places, order, open) = (places.clone(), Arc::clone(&order), Arc::clone(&open));
+        let places = places.clone();
+        let order = Arc::clone(&order);
+        let open = Arc::clone(&open);
         waiting.spawn(async move {
             let mut place = begin(&places).await;
             let gate = async { open.acquire().await.map(drop) };

@@ -46,8 +46,10 @@ fn held(gate: Gate, after: Option<u64>) -> Outcome {
 }
 
 fn facts(group: &GroupId, age: Duration, failures: u32) -> Facts<'_> {
-    let (on_dead_letter, backoff) = (OnDeadLetter::Continue, Backoff::default());
-    let (receive_count, limits) = (1, QueueLimits::LOCAL);
+    let on_dead_letter = OnDeadLetter::Continue;
+    let backoff = Backoff::default();
+    let receive_count = 1;
+    let limits = QueueLimits::LOCAL;
     Facts { group, age, max_age: MAX_AGE, receive_count, limits, failures, on_dead_letter, backoff }
 }
 

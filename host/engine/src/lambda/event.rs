@@ -133,7 +133,9 @@ mod tests {
 
     #[test]
     fn a_message_is_never_from_1970() {
-        let (sent, first, now) = ("1700000000000", "1700000005000", Timestamp(1_700_000_009_000));
+        let sent = "1700000000000";
+        let first = "1700000005000";
+        let now = Timestamp(1_700_000_009_000);
         let cases = [
             ("as it should be", Some(sent), Some(first), Timestamp(1_700_000_000_000)),
             ("no time of sending", None, Some(first), Timestamp(1_700_000_005_000)),

@@ -35,7 +35,8 @@ pub(super) async fn call(
             return Ok((message, transformed));
         }
     }
-    let (plugin, span) = (Arc::clone(plugin), tracing::Span::current());
+    let plugin = Arc::clone(plugin);
+    let span = tracing::Span::current();
     let done = tokio::task::spawn_blocking(move || {
         let _entered = span.entered();
         let started = Instant::now();

@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn a_mate_that_waited_behind_a_failing_head_does_not_inherit_its_backoff() {
-        let (failures, group) = (Failures::default(), GroupId::from("g"));
+        let failures = Failures::default();
+        let group = GroupId::from("g");
         let failed = Outcome::Broken("broken".to_owned());
         assert_eq!(failures.next(&group, &failed, 1), 1);
         assert_eq!(
@@ -119,7 +120,8 @@ mod tests {
 
     #[test]
     fn the_waits_of_a_hold_are_not_those_after_it() {
-        let (failures, group) = (Failures::default(), GroupId::from("g"));
+        let failures = Failures::default();
+        let group = GroupId::from("g");
         let held =
             Outcome::Held(Closed { target: "sss".to_owned(), gate: Gate::Hold, why: String::new(), after: None });
         failures.set(&group, &held, 40, HEAD);

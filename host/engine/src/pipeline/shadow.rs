@@ -34,7 +34,8 @@ impl Comparison {
 
     async fn compare(self, lease: &Lease) -> Option<bool> {
         let Comparison { shadow, message, verdict, .. } = self;
-        let (name, digest) = (shadow.name(), shadow.short_digest());
+        let name = shadow.name();
+        let digest = shadow.short_digest();
         if lease.left() < shadow.limits().timeout {
             debug!(shadow = name, "too little time is left for the shadow");
             return None;
@@ -57,9 +58,10 @@ impl Comparison {
 
 /// In what two verdicts differ, in words that quote nothing of them; `None` if they do not.
 fn difference(live: &Result<Verdict, Fault>, shadow: &Result<Verdict, Fault>) -> Option<String> {
-    let (kind, other) = (kind(live), kind(shadow));
-    if kind != other {
-        return Some(format!("verdict: {kind} becomes {other}"));
+    let before = kind(live);
+    let after = kind(shadow);
+    if before != after {
+        return Some(format!("verdict: {before} becomes {after}"));
     }
     match (live, shadow) {
         (Ok(Verdict::Deliver(live)), Ok(Verdict::Deliver(shadow))) => {

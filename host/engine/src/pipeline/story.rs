@@ -59,7 +59,8 @@ fn attempts(outcome: &Outcome) -> Value {
 /// An attempt without what the target answered, which may be personal.
 fn shown(attempt: &Attempt) -> Value {
     let Attempt { target, method, path, answer, millis } = attempt;
-    let (status, error) = (answer.status(), answer.problem());
+    let status = answer.status();
+    let error = answer.problem();
     json!({ "target": target, "method": method, "path": path, "status": status, "error": error, "ms": millis })
 }
 
@@ -98,7 +99,8 @@ fn log(outcome: &Outcome, decision: &Decision, facts: Facts<'_>) {
         (Outcome::Blocked, _) => debug!("too little time is left, the message is given back untried"),
         (_, Decision::Retry(after)) if facts.age >= facts.max_age => {
             // Only a route that blocks comes here: nobody but an operator gets the group going again.
-            let (age_s, seconds) = (facts.age.as_secs(), after.as_secs_f64());
+            let age_s = facts.age.as_secs();
+            let seconds = after.as_secs_f64();
             let detail = detail(outcome);
             error!(outcome = code, detail, age_s, retry_after_s = seconds, "message blocks its group past its max_age");
         }

@@ -161,10 +161,13 @@ fn two_weeks(
     limits: QueueLimits,
     begins: u64,
 ) -> Vec<(String, Option<&'static str>)> {
-    let (now, failures, ended) = (AtomicU64::new(0), Failures::default(), Mutex::default());
+    let now = AtomicU64::new(0);
+    let failures = Failures::default();
+    let ended = Mutex::default();
     let spine = Spine { trouble, on_dead_letter, limits, now, failures, ended };
     let mut queue = Model { limits, groups: (0..3).map(|_| Vec::new()).collect(), receives: 0, taken: Vec::new() };
-    let (mut now, mut sent) = (0, 0);
+    let mut now = 0;
+    let mut sent = 0;
     let sends: Vec<u64> = (0..28).map(|number: u64| number.saturating_sub(1) * 12 * HOUR).collect();
     loop {
         while sends.get(sent).is_some_and(|at| *at <= now) {
@@ -208,7 +211,8 @@ fn held(gate: Gate, after: Option<u64>) -> Outcome {
 }
 
 fn away(retry_after: Option<u64>) -> Outcome {
-    let (retry_after, backoff) = (retry_after.map(Duration::from_secs), Backoff::default());
+    let retry_after = retry_after.map(Duration::from_secs);
+    let backoff = Backoff::default();
     Outcome::Unavailable { attempts: Vec::new(), retry_after, backoff }
 }
 

@@ -95,7 +95,9 @@ fn messages(handles: &[&str]) -> Mutex<VecDeque<Received>> {
 
 /// Runs a driver until the queue has been empty for a while, or until it breaks. What was worked on.
 async fn driven(queue: Clumsy, concurrency: usize) -> (Result<(), Failure>, Vec<String>) {
-    let (queue, notes, stop) = (Arc::new(queue), Arc::new(Notes::default()), CancellationToken::new());
+    let queue = Arc::new(queue);
+    let notes = Arc::new(Notes::default());
+    let stop = CancellationToken::new();
     let options = Options { concurrency, ..Options::default() };
     let health = Arc::new(Health::default());
     let driver = run(Arc::clone(&queue) as Arc<dyn Queue>, Arc::clone(&notes), options, health, stop.clone());

@@ -60,7 +60,8 @@ impl Deleter {
     /// Has a message deleted.
     pub(super) fn delete(&self, message: &Received) -> Deleting {
         let (done, deleting) = Deleting::pending();
-        let (handle, message_id) = (message.handle.clone(), message.id.clone());
+        let handle = message.handle.clone();
+        let message_id = message.id.clone();
         // Nobody there to take it is an answer too: the message comes back.
         let _ = self.0.send(Job { handle, message_id, deleted: deleting.deleted.clone(), done });
         deleting

@@ -22,7 +22,8 @@ pub struct Options {
 impl Default for Options {
     /// 16 groups, receives of one second, 30 s of visibility, the machine's clock.
     fn default() -> Options {
-        let (wait, visibility) = (Duration::from_secs(1), Duration::from_secs(30));
+        let wait = Duration::from_secs(1);
+        let visibility = Duration::from_secs(30);
         Options { concurrency: 16, wait, visibility, clock: wall_clock() }
     }
 }

@@ -100,7 +100,8 @@ impl<L: Line> Worker<L> {
             return super::planted::messages(self, messages, bug).await;
         }
         let mut run = GroupRun::new(&*self.line, Lease::renewed(asked, MAX_VISIBILITY, keeper.term()), place);
-        let (mut give_back, mut deletes) = (Vec::new(), VecDeque::new());
+        let mut give_back = Vec::new();
+        let mut deletes = VecDeque::new();
         let mut unanswered = UNANSWERED_DELETES - 1;
         for message in messages {
             if !goes_on(&self.stop, keeper, &mut deletes, unanswered).await {
@@ -159,7 +160,8 @@ mod tests {
             (Scripted(Answer::Unavailable), CancellationToken::new(), Duration::from_secs(30));
         let clock = towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000));
         let kept = || Keeper::new(&queue, clock, &[], visibility, clock.moment());
-        let (keeper, began) = (kept(), clock.moment());
+        let keeper = kept();
+        let began = clock.moment();
         assert!(goes_on(&stop, &keeper, &mut VecDeque::new(), 0).await);
         for deleted in [true, false] {
             let (answer, deleting) = Deleting::pending();

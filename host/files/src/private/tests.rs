@@ -19,7 +19,8 @@ const OPENS: [(&str, Opens); 4] = [
 #[test]
 fn files_and_folders_are_private_new_or_not() {
     let folder = TempDir::new().expect("folder");
-    let (made, file) = (folder.path().join("a/b"), folder.path().join("a/b/file"));
+    let made = folder.path().join("a/b");
+    let file = folder.path().join("a/b/file");
     make_folder(&made).expect("made");
     assert_eq!([&folder.path().join("a"), &made].map(|folder| mode(folder).expect("there")), [FOLDER; 2]);
     for open in [make as Opens, |path| append(path).map(drop)] {
@@ -63,7 +64,8 @@ fn under_this_umask() {
     let passing = passing_folder("umask-", None).expect("folder");
     assert_eq!(mode(passing.path()).expect("there"), FOLDER);
     assert_eq!(mode(passing_folder("x", Some(passing.path())).expect("folder").path()).expect("there"), FOLDER);
-    let (deep, file) = (passing.path().join("a/b/c"), passing.path().join("a/b/c/file"));
+    let deep = passing.path().join("a/b/c");
+    let file = passing.path().join("a/b/c/file");
     make_folder(&deep).expect("made");
     drop(append(&file).expect("made"));
     write(&deep.join("new"), b"x").expect("made");
@@ -79,7 +81,8 @@ fn under_this_umask() {
 #[test]
 fn a_planted_link_is_an_error_and_its_destination_is_not_touched() {
     let folder = TempDir::new().expect("folder");
-    let (others, link) = (folder.path().join("others"), folder.path().join("link"));
+    let others = folder.path().join("others");
+    let link = folder.path().join("link");
     fs::write(&others, "theirs").expect("written");
     fs::set_permissions(&others, Permissions::from_mode(0o644)).expect("loose");
     symlink(&others, &link).expect("planted");
@@ -94,7 +97,8 @@ fn a_planted_link_is_an_error_and_its_destination_is_not_touched() {
         ("theirs", 0o644)
     );
     // A dangling link creates no file at its destination.
-    let (nowhere, dangling) = (folder.path().join("nowhere"), folder.path().join("dangling"));
+    let nowhere = folder.path().join("nowhere");
+    let dangling = folder.path().join("dangling");
     symlink(&nowhere, &dangling).expect("planted");
     for (name, open) in OPENS {
         assert!(open(&dangling).expect_err(name).to_string().contains("dangling is a symbolic link"), "{name}");
@@ -106,7 +110,8 @@ fn a_planted_link_is_an_error_and_its_destination_is_not_touched() {
 #[test]
 fn a_link_in_the_place_of_a_folder_is_an_error_and_one_above_it_is_followed() {
     let folder = TempDir::new().expect("folder");
-    let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+    let real = folder.path().join("real");
+    let link = folder.path().join("link");
     fs::create_dir(&real).expect("made");
     symlink(&real, &link).expect("planted");
     for path in [link.clone(), link.join("."), folder.path().join("link/")] {

@@ -66,15 +66,19 @@ impl Disk for Cut {
 
 #[tokio::test]
 async fn what_was_answered_before_a_power_cut_is_there_after_it() {
-    let (folder, image) = (TempDir::new().expect("folder"), Arc::new(TempDir::new().expect("folder")));
+    let folder = TempDir::new().expect("folder");
+    let image = Arc::new(TempDir::new().expect("folder"));
     let queue = queue(&folder).await;
-    let ((power, never), gone) = (mpsc::channel(), Arc::new(AtomicBool::new(false)));
-    let (store, on) = (folder.path().to_owned(), Arc::clone(&image));
+    let (power, never) = mpsc::channel();
+    let gone = Arc::new(AtomicBool::new(false));
+    let store = folder.path().to_owned();
+    let on = Arc::clone(&image);
     queue.store().on(Cut { store, image: on, syncs_left: 9, gone: Arc::clone(&gone), never });
     let answered = Arc::new(Mutex::new(Vec::new()));
     let mut senders = JoinSet::new();
     for sender in 0..8 {
-        let (queue, answered) = (queue.clone(), Arc::clone(&answered));
+        let queue = queue.clone();
+        let answered = Arc::clone(&answered);
         senders.spawn(async move {
             for n in (0..100).map(|n| n * 8 + sender) {
                 match queue.send_with(message(n), Extras::default()).await {
@@ -132,7 +136,8 @@ impl Disk for Failing {
 #[tokio::test]
 async fn after_a_sync_that_failed_nothing_is_promised_until_all_is_written_anew() {
     let folder = TempDir::new().expect("folder");
-    let (queue, asked) = (queue(&folder).await, Arc::default());
+    let queue = queue(&folder).await;
+    let asked = Arc::default();
     let ends = vec![true, false, false, true, true].into_iter();
     queue.store().on(Failing { ends, asked: Arc::clone(&asked) });
     let mut sent = Vec::new();
@@ -169,7 +174,8 @@ impl Disk for Panics {
 #[tokio::test]
 async fn after_a_sync_that_panicked_all_is_written_anew_too() {
     let folder = TempDir::new().expect("folder");
-    let (queue, asked) = (queue(&folder).await, Arc::default());
+    let queue = queue(&folder).await;
+    let asked = Arc::default();
     queue.store().on(Panics(Arc::clone(&asked)));
     queue.send_with(message(1), Extras::default()).await.expect_err("its sync panicked");
     let second = timeout(WAIT, queue.send_with(message(2), Extras::default())).await;
@@ -182,7 +188,8 @@ async fn a_log_that_is_rewritten_stays_and_is_in_the_file() {
     let folder = TempDir::new().expect("folder");
     let queue = queue(&folder).await;
     queue.send_with(message(1), Extras::default()).await.expect("send");
-    let (file, log) = (folder.path().join("towpath.db"), folder.path().join("towpath.db-wal"));
+    let file = folder.path().join("towpath.db");
+    let log = folder.path().join("towpath.db-wal");
     let before = std::fs::read(&log).expect("log");
     Log::of(&file).expect("log").rewrite().expect("rewritten");
     assert_eq!(std::fs::read(&log).expect("log"), before);
@@ -201,7 +208,8 @@ async fn a_log_that_is_rewritten_stays_and_is_in_the_file() {
 async fn after_a_sync_that_failed_nobody_moves_the_log_until_all_is_written_again() {
     let folder = TempDir::new().expect("folder");
     let queue = queue(&folder).await;
-    let (syncs, moved) = (queue.store().syncs(), || Some(()));
+    let syncs = queue.store().syncs();
+    let moved = || Some(());
     assert_eq!(syncs.moving(moved), Some(()));
     syncs.failed("file", &io::Error::other("bad sector"));
     assert_eq!((syncs.moving(moved), syncs.try_moving(moved)), (None, None));
@@ -239,7 +247,8 @@ async fn closed(queue: LocalQueue) {
 #[tokio::test]
 async fn what_another_process_left_in_the_log_is_written_again_before_anything_is_promised_or_moved() {
     for log in [true, false] {
-        let (folder, asked) = (TempDir::new().expect("folder"), Arc::default());
+        let folder = TempDir::new().expect("folder");
+        let asked = Arc::default();
         if log {
             left(&folder).await
         } else {
@@ -252,7 +261,8 @@ async fn what_another_process_left_in_the_log_is_written_again_before_anything_i
         let store = Store::open(folder.path(), Clock::wall()).expect("store");
         let ends = vec![true, true].into_iter();
         store.on(Failing { ends, asked: Arc::clone(&asked) });
-        let (syncs, moved) = (store.syncs(), || Some(()));
+        let syncs = store.syncs();
+        let moved = || Some(());
         assert_eq!(syncs.moving(moved), (!log).then_some(()));
         let queue = store.find("q.fifo").await.expect("read").expect("its queue");
         for n in 2..4 {
@@ -298,10 +308,12 @@ async fn a_log_in_doubt_that_gets_long_is_written_again_though_nobody_sends() {
 #[tokio::test]
 async fn two_processes_do_not_move_a_log_at_the_same_time() {
     let folder = TempDir::new().expect("folder");
-    let (one, other) = (queue(&folder).await, Store::open(folder.path(), Clock::wall()).expect("store"));
+    let one = queue(&folder).await;
+    let other = Store::open(folder.path(), Clock::wall()).expect("store");
     // What it found in the log is in doubt.
     other.set_queue("r.fifo", QueueSettings::default()).await.expect("queue");
-    let (one, other) = (one.store().syncs(), other.syncs());
+    let one = one.store().syncs();
+    let other = other.syncs();
     let moved = || Some(());
     assert_eq!(one.moving(|| Some((other.moving(moved), other.try_moving(moved)))), Some((None, None)));
     assert_eq!((other.moving(moved), other.try_moving(moved)), (Some(()), Some(())));
@@ -310,8 +322,10 @@ async fn two_processes_do_not_move_a_log_at_the_same_time() {
 #[tokio::test]
 async fn writing_everything_again_waits_for_another_process_that_moves() {
     let folder = TempDir::new().expect("folder");
-    let (one, other) = (queue(&folder).await.store().syncs(), queue(&folder).await.store().syncs());
-    let (order, waits) = (Mutex::new(Vec::new()), std::sync::Barrier::new(2));
+    let one = queue(&folder).await.store().syncs();
+    let other = queue(&folder).await.store().syncs();
+    let order = Mutex::new(Vec::new());
+    let waits = std::sync::Barrier::new(2);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             one.moving(|| {
@@ -352,7 +366,8 @@ async fn a_store_that_is_closed_after_a_sync_that_failed_leaves_its_log() {
 #[tokio::test]
 async fn nothing_is_answered_whose_files_are_not_where_the_next_process_looks() {
     let folder = TempDir::new().expect("folder");
-    let (here, away) = (folder.path().join("store"), folder.path().join("away"));
+    let here = folder.path().join("store");
+    let away = folder.path().join("away");
     let store = Store::open(&here, Clock::wall()).expect("store");
     let queue = store.set_queue("q.fifo", QueueSettings::default()).await.expect("queue");
     let refused = async |n| {

@@ -16,7 +16,8 @@ async fn queue(store: &Store, name: &str, retention: Duration) -> LocalQueue {
 
 async fn send(queue: &LocalQueue, count: usize) {
     let message = |n: usize| {
-        let (group, id) = (GroupId(format!("g{}", n % 7)), format!("m{n}"));
+        let group = GroupId(format!("g{}", n % 7));
+        let id = format!("m{n}");
         (NewMessage { group, dedup_id: id.clone(), body: id, attributes: Default::default() }, Default::default())
     };
     queue.send_all((0..count).map(message).collect()).await.expect("send");
@@ -24,7 +25,8 @@ async fn send(queue: &LocalQueue, count: usize) {
 
 /// How many messages are in the tables, counted or not.
 async fn stored(queue: &LocalQueue) -> u64 {
-    let (id, sql) = (queue.id, "SELECT count(*) FROM messages WHERE queue = ?1");
+    let id = queue.id;
+    let sql = "SELECT count(*) FROM messages WHERE queue = ?1";
     queue.store.read(move |connection| connection.query_row(sql, [id], |row| row.get(0))).await.expect("read")
 }
 

@@ -15,7 +15,8 @@ async fn queue(folder: &TempDir) -> LocalQueue {
 }
 
 fn message(n: i64) -> NewMessage {
-    let (group, id) = (GroupId(format!("g{}", n % 7)), format!("m{n}"));
+    let group = GroupId(format!("g{}", n % 7));
+    let id = format!("m{n}");
     NewMessage { group, dedup_id: id.clone(), body: id, attributes: Default::default() }
 }
 
@@ -43,7 +44,8 @@ async fn a_purge_is_many_short_transactions_and_takes_nothing_that_comes_after_i
     // The process that began it ends here, and another one goes on.
     let late = NewMessage { dedup_id: "late".to_owned(), body: "late".to_owned(), ..message(0) };
     queue.send(late).await.expect("send");
-    let (id, last) = (queue.id, 2 * STEP + 1);
+    let id = queue.id;
+    let last = 2 * STEP + 1;
     let step = move |connection: &Connection| remove_messages(connection, id, last, true).map_err(failed);
     assert!(queue.store.run(Durability::Written, step).await.expect("a step"));
     let step = u64::try_from(STEP).expect("a number");

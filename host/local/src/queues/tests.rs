@@ -30,7 +30,8 @@ async fn queue(store: &Store, name: &str, dead_letters: Option<&str>) -> LocalQu
 }
 
 fn message(body: &str) -> NewMessage {
-    let (group, dedup_id) = (GroupId(body[..1].to_owned()), body.to_owned());
+    let group = GroupId(body[..1].to_owned());
+    let dedup_id = body.to_owned();
     NewMessage { group, dedup_id, body: body.to_owned(), attributes: Default::default() }
 }
 
@@ -172,7 +173,8 @@ async fn two_changes_at_the_same_time_are_both_made() {
 #[tokio::test]
 async fn what_another_process_set_is_felt_by_the_next_operation() {
     let folder = TempDir::new().expect("folder");
-    let (here, there) = (store(&folder), store(&folder));
+    let here = store(&folder);
+    let there = store(&folder);
     let queue = queue(&here, "q.fifo", None).await;
     let settings = QueueSettings { content_based_dedup: true, ..QueueSettings::default() };
     there.set_queue("q.fifo", settings).await.expect("set");

@@ -175,7 +175,8 @@ fn library() -> PathBuf {
 /// Runs the process on a disk with this fault, and the others.
 fn run(library: &Path, fault: &Fault) -> Run {
     let folder = TempDir::new().expect("folder");
-    let (watched, trace) = (folder.path().join("watched"), folder.path().join("trace"));
+    let watched = folder.path().join("watched");
+    let trace = folder.path().join("trace");
     std::fs::create_dir(&watched).expect("made");
     let watched = watched.canonicalize().expect("a path");
     let start = |process: u32, messages: u32, fail: &str| {
@@ -202,7 +203,8 @@ fn run(library: &Path, fault: &Fault) -> Run {
     if fault.others != Others::Nobody {
         (0..3).for_each(|_| another());
     }
-    let (records, books) = (model::read(&trace), Books::read(&watched));
+    let records = model::read(&trace);
+    let books = Books::read(&watched);
     Run { folder, records, books }
 }
 
@@ -215,7 +217,9 @@ fn stored_since(run: &Run, since: usize) -> usize {
 /// Cuts the power at many moments; how often, and what was wrong.
 fn cut(records: &[Record], run: &Run, lose: f64, until_wrong: bool) -> (usize, Vec<String>) {
     let from = run.folder.path().join("watched").canonicalize().expect("a path");
-    let (mut disk, mut cuts, mut wrong) = (Disk::new(records, lose), 0, Vec::new());
+    let mut disk = Disk::new(records, lose);
+    let mut cuts = 0;
+    let mut wrong = Vec::new();
     for moment in moments(records) {
         disk.go_to(moment);
         for left in [Left::Nothing, Left::Everything, Left::Some, Left::Some] {

@@ -37,10 +37,12 @@ pub(crate) enum What {
 /// The records of a trace.
 pub(crate) fn read(trace: &Path) -> Vec<Record> {
     let bytes = std::fs::read(trace).expect("a trace");
-    let (mut records, mut rest) = (Vec::new(), bytes.as_slice());
+    let mut records = Vec::new();
+    let mut rest = bytes.as_slice();
     while rest.len() >= 40 {
         let number = |at: usize| u64::from_ne_bytes(rest[at * 8..at * 8 + 8].try_into().expect("eight bytes"));
-        let (path, data) = (number(3) as usize, number(4) as usize);
+        let path = number(3) as usize;
+        let data = number(4) as usize;
         let what = match number(0) as u8 {
             b'C' => What::Create,
             b'W' => What::Write,
@@ -141,7 +143,8 @@ impl File {
         let mut kept: HashMap<usize, usize> = HashMap::new();
         let truncations = self.pending.iter().filter(|(_, change)| matches!(change, Change::Truncate(_))).count();
         let mut truncations = fastrand::usize(0..=truncations);
-        let (torn, most) = (fastrand::f64() * 0.3, fastrand::usize(1..=6));
+        let torn = fastrand::f64() * 0.3;
+        let most = fastrand::usize(1..=6);
         for (_, change) in &self.pending {
             match change {
                 Change::Truncate(length) if truncations > 0 => {

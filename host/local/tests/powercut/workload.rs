@@ -73,7 +73,8 @@ pub(crate) async fn run(folder: &Path, messages: u32, process: u32) {
     let Ok(dead) = store.set_queue("dead.fifo", QueueSettings::default()).await else { return };
     let mut senders = JoinSet::new();
     for sender in 0..SENDERS {
-        let (books, events) = (books.clone(), events.clone());
+        let books = books.clone();
+        let events = events.clone();
         senders.spawn(async move {
             for n in 0..messages / SENDERS {
                 books.send(&events, &format!("p{process}.{sender}.{}", n % GROUPS_EACH), n).await;

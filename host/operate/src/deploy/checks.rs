@@ -134,7 +134,8 @@ fn dead_letters(deployed: &Deployed) -> Vec<String> {
 
 /// A message and what is said of its death must fit into the dead-letter queue, or the message blocks its group.
 fn smaller(queue: &BTreeMap<String, String>, dead_letters: &BTreeMap<String, String>) -> Option<String> {
-    let (queue, dead) = (number(queue, "MaximumMessageSize"), number(dead_letters, "MaximumMessageSize"));
+    let queue = number(queue, "MaximumMessageSize");
+    let dead = number(dead_letters, "MaximumMessageSize");
     (dead < queue).then(|| {
         format!(
             "its messages hold {dead} bytes, the queue's {queue}: a message that is larger dead cannot be stored, and blocks \
@@ -218,7 +219,8 @@ fn function(config: &Config, deployed: &Deployed) -> Vec<String> {
 fn about_host(about: &Value) -> Vec<String> {
     let says = |key: &str| about.get(key).and_then(Value::as_str).unwrap_or("nothing").to_owned();
     let mut problems = Vec::new();
-    let (host, wasmtime) = (says("towpath"), says("wasmtime"));
+    let host = says("towpath");
+    let wasmtime = says("wasmtime");
     if host != env!("CARGO_PKG_VERSION") {
         problems.push(format!(
             "it is towpath {host}, this is {}: publish plugins with the host's version, or deploy this one",
@@ -277,7 +279,8 @@ const SOON_S: i64 = 3600;
 fn alarms(config: &Config, deployed: &Deployed) -> Vec<String> {
     let name =
         |url: &Option<String>| url.as_deref().and_then(|url| url.rsplit('/').next()).unwrap_or_default().to_owned();
-    let (queue, dead) = (name(&config.queue.url), name(&config.queue.dead_letter_url));
+    let queue = name(&config.queue.url);
+    let dead = name(&config.queue.dead_letter_url);
     let function = deployed.function.as_ref().map(|function| function.name.clone()).unwrap_or_default();
     let wanted = [
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible", &dead, "dead letters"),

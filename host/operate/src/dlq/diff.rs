@@ -82,12 +82,14 @@ pub async fn compare(
                 let described = describe(&plugin.transform(&message, plugin.limits()));
                 described.get("verdict").cloned().unwrap_or_default()
             };
-            let (mut now, mut new) = (olds.get(&name).map(&verdict), verdict(&new));
+            let mut now = olds.get(&name).map(&verdict);
+            let mut new = verdict(&new);
             let changed = now.as_ref() != Some(&new);
             // Compared is all of it, shown is what may be.
             let secrets = SecretHeaders::of(config).and(letter.death.secret_header.as_deref());
             now.iter_mut().chain([&mut new]).for_each(|verdict| secrets.hide_in_verdict(verdict, &message));
-            let (group, reason) = (letter.group.0.clone(), letter.death.reason.clone());
+            let group = letter.group.0.clone();
+            let reason = letter.death.reason.clone();
             rows.push(Row { id: letter.first_id(), group, reason, changed, now, new });
         }
     }

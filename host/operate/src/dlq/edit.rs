@@ -164,12 +164,13 @@ fn webhook_id(route: Option<&Route>, letter: &Letter, before: &Webhook, after: &
     let is_derived = letter.attributes.contains_key(WEBHOOK_ID_ATTRIBUTE);
     let Some(route) = route.filter(|_| is_derived) else { return WebhookId::Fits };
     let id = |webhook| keys(route, webhook).dedup.map(|dedup| MessageId(dedup.webhook_id));
-    let (was, now) = (id(before), id(after));
-    match was == now {
-        true => WebhookId::Fits,
-        // Without a key there is none to derive it from: it is the message's own.
-        false => WebhookId::Kept { of_key: now.unwrap_or_else(|| letter.first_id()) },
+    let was = id(before);
+    let now = id(after);
+    if was == now {
+        return WebhookId::Fits;
     }
+    // Without a key there is nothing to derive the id from: it is the message's own.
+    WebhookId::Kept { of_key: now.unwrap_or_else(|| letter.first_id()) }
 }
 
 /// Drops the wanted letters. How many were dropped, and whether something was asked for that there is not.
@@ -179,7 +180,8 @@ pub async fn drop(
     mut filter: Filter,
     note: String,
 ) -> anyhow::Result<(u64, anyhow::Result<()>)> {
-    let (audit, mut dropped) = (Audit::of(found), 0);
+    let audit = Audit::of(found);
+    let mut dropped = 0;
     loop {
         let page = letters.next().await?;
         if page.is_empty() {

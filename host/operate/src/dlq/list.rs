@@ -49,7 +49,8 @@ pub async fn list(
     mut filter: Filter,
     limit: usize,
 ) -> anyhow::Result<Listed> {
-    let (mut found, mut looked_at) = (Vec::new(), 0);
+    let mut found = Vec::new();
+    let mut looked_at = 0;
     let all = letters.count().await?;
     while found.len() < limit {
         let page = letters.next().await?;

@@ -68,7 +68,8 @@ pub enum Progress {
 /// What a redrive of the wanted letters would do. Nothing is sent.
 pub async fn plan(found: &Found, letters: &mut dyn Letters, mut filter: Filter) -> anyhow::Result<Done<Plan>> {
     let mut plan = Plan::default();
-    let (mut groups, mut parked) = (HashSet::new(), BTreeMap::<_, u64>::new());
+    let mut groups = HashSet::new();
+    let mut parked = BTreeMap::<_, u64>::new();
     loop {
         let page = letters.next().await?;
         if page.is_empty() {
@@ -92,7 +93,8 @@ pub async fn plan(found: &Found, letters: &mut dyn Letters, mut filter: Filter) 
     plan.parked_along = parked.into_iter().filter(|(group, _)| groups.contains(group)).map(|(_, count)| count).sum();
     // A place without holds has none.
     if let Ok(holds) = found.holds().await {
-        let (state, now) = (holds.read().await?, Clock::wall().now());
+        let state = holds.read().await?;
+        let now = Clock::wall().now();
         let configured = found.config.iter().flat_map(|config| config.targets.values());
         let configured = configured.filter(|target| target.hold).map(|target| target.name.clone());
         let held = state.holds.keys().filter(|name| state.hold(name, now).is_some()).cloned().chain(configured);
@@ -110,7 +112,8 @@ pub async fn redrive(
     limits: Limits,
     mut progress: impl FnMut(Progress) + Send,
 ) -> anyhow::Result<Done<Report>> {
-    let (audit, count) = (Audit::of(found), letters.count().await?);
+    let audit = Audit::of(found);
+    let count = letters.count().await?;
     progress(Progress::Of(count));
     let mut pace = Pace::new(limits.per_second);
     let mut report = Report::default();

@@ -36,7 +36,8 @@ pub struct Stats {
 /// Counts the letters.
 pub async fn count(letters: &mut dyn Letters) -> anyhow::Result<Stats> {
     let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
-    let (mut looked_at, all) = (0, letters.count().await?);
+    let mut looked_at = 0;
+    let all = letters.count().await?;
     loop {
         let page = letters.next().await?;
         if page.is_empty() {
@@ -45,7 +46,8 @@ pub async fn count(letters: &mut dyn Letters) -> anyhow::Result<Stats> {
         looked_at += page.len() as u64;
         for letter in page {
             let death = letter.death;
-            let (route, reason) = (death.route.unwrap_or_else(|| "-".to_owned()), death.reason);
+            let route = death.route.unwrap_or_else(|| "-".to_owned());
+            let reason = death.reason;
             let row = rows.entry((route.clone(), reason.clone())).or_insert(Row {
                 route,
                 reason,

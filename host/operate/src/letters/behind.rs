@@ -58,9 +58,10 @@ impl Behind {
         let mut letters = HashMap::new();
         // The last line may be torn.
         for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
-            match line.gone || now.since(line.at) > MAX_RETENTION {
-                true => letters.remove(&line.letter),
-                false => letters.insert(line.letter.clone(), line),
+            if line.gone || now.since(line.at) > MAX_RETENTION {
+                letters.remove(&line.letter)
+            } else {
+                letters.insert(line.letter.clone(), line)
             };
         }
         Ok(Behind { path, letters, met: HashSet::new(), stored: HashMap::new() })
@@ -74,7 +75,8 @@ impl Behind {
     /// Whether this letter, which was handed out, may be sent. What would have been handed out before it, and was not, is gone:
     /// somebody else sent or dropped it.
     pub(super) fn turn(&mut self, letter: &Letter, now: Timestamp) -> anyhow::Result<Turn> {
-        let (own, order) = (letter.first_id(), order(letter));
+        let own = letter.first_id();
+        let order = order(letter);
         let stored = self.stored.get(&own).copied();
         let before = self.letters.values().filter(|line| line.group == letter.group && line.letter != own);
         let before = before.filter(|line| line.order < order && !self.met.contains(&line.letter));
@@ -90,7 +92,8 @@ impl Behind {
 
     /// A letter is about to be stored again, at the end of this group.
     pub(super) fn store(&mut self, letter: &Letter, group: &GroupId, now: Timestamp) -> anyhow::Result<()> {
-        let (id, order) = (letter.first_id(), order(letter));
+        let id = letter.first_id();
+        let order = order(letter);
         let line = Line { letter: id.clone(), group: group.clone(), order, at: now, gone: false };
         self.write(&line)?;
         self.letters.insert(id.clone(), line);

@@ -123,7 +123,8 @@ mod tests {
         let folder = tempfile::TempDir::new().expect("folder");
         let path = folder.path().join("redrive.jsonl");
         let id = |name: &str| MessageId(name.to_owned());
-        let (then, later) = (Timestamp(1_000_000), Timestamp(1_000_000 + 10 * 60_000));
+        let then = Timestamp(1_000_000);
+        let later = Timestamp(1_000_000 + 10 * 60_000);
         let mut journal = Journal::open(&path).expect("journal");
         for name in ["sending", "sent", "deleted"] {
             journal.sending(&id(name), then).expect("write");

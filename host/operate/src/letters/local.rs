@@ -35,7 +35,8 @@ pub(super) struct LocalLetters {
 
 impl LocalLetters {
     pub(super) fn new(events: LocalQueue, dead: LocalQueue) -> LocalLetters {
-        let (done, broken) = (HashSet::new(), Broken::default());
+        let done = HashSet::new();
+        let broken = Broken::default();
         LocalLetters { events, dead, after: None, watched: None, parking: None, done, broken }
     }
 
@@ -45,7 +46,8 @@ impl LocalLetters {
         if let Some(parking) = &self.parking {
             return Ok(parking.clone());
         }
-        let (mut parking, mut after) = (HashSet::new(), None);
+        let mut parking = HashSet::new();
+        let mut after = None;
         loop {
             let page = self.dead.browse(after.as_deref(), PAGE).await?;
             let Some(last) = page.last() else { break };

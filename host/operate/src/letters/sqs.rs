@@ -51,7 +51,10 @@ impl SqsLetters {
     pub(super) fn new(events: Option<Arc<dyn Queue>>, dead: Arc<dyn Queue>, url: String) -> anyhow::Result<SqsLetters> {
         let clock = Clock::wall();
         let behind = Behind::read(file(&url, "behind"), clock.now())?;
-        let (held, seen, broken, sent) = (Vec::new(), HashSet::new(), Broken::default(), HashMap::new());
+        let held = Vec::new();
+        let seen = HashSet::new();
+        let broken = Broken::default();
+        let sent = HashMap::new();
         Ok(SqsLetters { events, dead, url, held, seen, broken, behind, sent, journal: None, clock })
     }
 
@@ -233,9 +236,10 @@ impl Letters for SqsLetters {
 
 /// What stores a letter anew. One that the queue itself moved has nothing yet that tells its first id and why it is here.
 fn stored_as(letter: &Letter, group: GroupId, body: String, attributes: Attributes, dedup_id: String) -> NewMessage {
-    match attributes.contains_key(DEAD_LETTER_ATTRIBUTE) {
-        true => NewMessage { group, dedup_id, body, attributes },
-        false => NewMessage { dedup_id, ..letter.death.carried_by(group, body, attributes) },
+    if attributes.contains_key(DEAD_LETTER_ATTRIBUTE) {
+        NewMessage { group, dedup_id, body, attributes }
+    } else {
+        NewMessage { dedup_id, ..letter.death.carried_by(group, body, attributes) }
     }
 }
 

@@ -99,7 +99,8 @@ fn a_story_begins_with_its_storage_whoever_was_first_to_tell() {
         let line = r#"{"level":"INFO","fields":{"message":"stored","sequence":"ID"},"target":"towpath.story"}"#;
         Entry::read(&line.replace("ID", id)).expect("an entry")
     };
-    let (failed, delivered) = (entry(str::to_owned), entry(|line| line.replace("unavailable", "delivered")));
+    let failed = entry(str::to_owned);
+    let delivered = entry(|line| line.replace("unavailable", "delivered"));
     let told = vec![failed.clone(), stored("1"), delivered.clone(), stored("1, sent again")];
     let story = [stored("1"), failed.clone(), delivered, stored("1, sent again")];
     assert_eq!(from_storage(told), story);

@@ -57,7 +57,8 @@ fn an_entry_that_fails_its_mac_is_ignored_and_overwritten() {
     for (name, attack) in cases {
         let folder = TempDir::new().expect("folder");
         let cache = cache(&folder);
-        let (own, other) = (bound("own", "c"), bound("other", "c"));
+        let own = bound("own", "c");
+        let other = bound("other", "c");
         cache.keep(&own, b"own code");
         cache.keep(&other, b"other code");
         attack(&cache.folder.join(other.file()), &cache.folder.join(own.file()));
@@ -78,7 +79,8 @@ fn change(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 fn an_entry_of_another_compiler_or_another_users_key_is_not_used() {
     let folder = TempDir::new().expect("folder");
     let cache_of_one = cache(&folder);
-    let (old, new) = (bound("own", "0123456789abcdef-old"), bound("own", "0123456789abcdef-new"));
+    let old = bound("own", "0123456789abcdef-old");
+    let new = bound("own", "0123456789abcdef-new");
     assert_eq!(old.file(), new.file(), "not even where its name is the same");
     cache_of_one.keep(&old, b"old code");
     assert_eq!(cache_of_one.find(&new), None);

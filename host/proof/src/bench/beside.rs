@@ -21,7 +21,8 @@ fn slow() -> Scenario {
 
 /// Measures the quick target, alone in the first of [`Scenario::beside`].
 pub(super) async fn measure(lab: &Lab, scenario: Scenario) -> anyhow::Result<Figure> {
-    let (quick, slow) = (Arc::new(Meter::start(scenario).await?), Arc::new(Meter::start(slow()).await?));
+    let quick = Arc::new(Meter::start(scenario).await?);
+    let slow = Arc::new(Meter::start(slow()).await?);
     let url = |meter: &Meter| format!("http://{}", meter.address);
     let mut host = lab.host_beside(&url(&quick), &url(&slow)).await?;
     host.start(true).await?;

@@ -30,7 +30,9 @@ const WARM: usize = 10;
 pub(crate) async fn invoke(function: &mut Function, meter: &Meter, scenario: &Scenario) -> anyhow::Result<Usage> {
     function.ready().await?;
     let mut waiting: VecDeque<u32> = (0..scenario.messages).collect();
-    let (mut invocations, mut warm, mut before) = (0, 0, Usage::default());
+    let mut invocations = 0;
+    let mut warm = 0;
+    let mut before = Usage::default();
     while !waiting.is_empty() {
         if invocations == WARM {
             (warm, before) = (scenario.messages as usize - waiting.len(), Usage::of(function.id()));

@@ -80,7 +80,9 @@ impl Lab {
 
     async fn host_with(&self, targets: &str) -> anyhow::Result<Host> {
         let run = self.runs.fetch_add(1, Ordering::Relaxed);
-        let (ingest, sqs, config) = (free_port().await?, free_port().await?, format!("serve-{run}.toml"));
+        let ingest = free_port().await?;
+        let sqs = free_port().await?;
+        let config = format!("serve-{run}.toml");
         let text = format!("[queue]\nstore = \"store-{run}\"\n{CONFIG}{targets}");
         write(&self.settings.folder, &config, &text.replace("dedup = \"json:/id\"\n", ""))?;
         let process = Process::new(self.command.with(&format!("serve-{run}"), &[]));
@@ -145,7 +147,8 @@ impl Lab {
 impl Host {
     /// Starts it, with the pipeline or without.
     pub(crate) async fn start(&mut self, pipeline: bool) -> anyhow::Result<()> {
-        let (ingest, sqs) = (self.ingest.to_string(), self.sqs.to_string());
+        let ingest = self.ingest.to_string();
+        let sqs = self.sqs.to_string();
         let mut args = vec!["serve", "-c", &self.config, "--listen", &ingest, "--sqs", &sqs];
         args.extend((!pipeline).then_some("--ingest-only"));
         self.process.recipe.args = args.into_iter().map(str::to_owned).collect();
@@ -161,13 +164,16 @@ impl Host {
         events: u32,
         per_second: Option<f64>,
     ) -> anyhow::Result<Vec<u32>> {
-        let (client, url) = (client()?, format!("http://{}/hooks/{path}", self.ingest));
+        let client = client()?;
+        let url = format!("http://{}/hooks/{path}", self.ingest);
         let began = Instant::now();
         let mut senders = JoinSet::new();
         // In a group the order of events is that of their posts: one sender has the whole group.
         let lanes = SENDERS.min(meter.groups());
         for lane in 0..lanes {
-            let (meter, client, url) = (Arc::clone(meter), client.clone(), url.clone());
+            let meter = Arc::clone(meter);
+            let client = client.clone();
+            let url = url.clone();
             senders.spawn(async move {
                 let mut took = Vec::new();
                 for event in (0..events).filter(|event| event % meter.groups() % lanes == lane) {
@@ -193,13 +199,18 @@ impl Host {
 
     /// Stores many events quickly, in batches over the endpoint.
     pub(crate) async fn pile(&self, meter: &Arc<Meter>, events: std::ops::Range<u32>) -> anyhow::Result<()> {
-        let (client, url) = (client()?, format!("http://{}/", self.sqs));
+        let client = client()?;
+        let url = format!("http://{}/", self.sqs);
         let queue = format!("http://{}/000000000000/events.fifo", self.sqs);
         let mut senders = JoinSet::new();
         // A request may have a mebibyte.
-        let (lanes, batch) = (CONCURRENCY.min(meter.groups()), (900_000 / meter.bytes().max(1) as usize).clamp(1, 10));
+        let lanes = CONCURRENCY.min(meter.groups());
+        let batch = (900_000 / meter.bytes().max(1) as usize).clamp(1, 10);
         for lane in 0..lanes {
-            let (meter, client, url, queue) = (Arc::clone(meter), client.clone(), url.clone(), queue.clone());
+            let meter = Arc::clone(meter);
+            let client = client.clone();
+            let url = url.clone();
+            let queue = queue.clone();
             let groups = meter.groups();
             let mut own = events.clone().filter(move |event| event % groups % lanes == lane);
             senders.spawn(async move {

@@ -65,7 +65,8 @@ pub(crate) struct Counts {
 impl Meter {
     /// Starts on a free port for the events of this scenario.
     pub(crate) async fn start(scenario: Scenario) -> anyhow::Result<Meter> {
-        let (messages, groups) = ((scenario.messages + scenario.backlog) as usize, scenario.groups as usize);
+        let messages = (scenario.messages + scenario.backlog) as usize;
+        let groups = scenario.groups as usize;
         let books = Arc::new(Books {
             scenario,
             began: Instant::now(),

@@ -33,7 +33,8 @@ pub(crate) fn measure() -> Pauses {
 
 /// All pauses until this time is over.
 fn watch(length: Duration) -> Vec<Duration> {
-    let (began, mut pauses) = (Instant::now(), Vec::new());
+    let began = Instant::now();
+    let mut pauses = Vec::new();
     let mut last = began;
     while last - began < length {
         let now = Instant::now();

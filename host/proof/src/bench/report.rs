@@ -227,7 +227,8 @@ fn bars(title: &str, figures: &[&Figure], value: impl Fn(&Figure) -> f64) -> Str
     let most = figures.iter().map(|figure| value(figure)).fold(f64::MIN_POSITIVE, f64::max);
     let mut text = format!("<h3>{title}</h3><svg width=\"800\" height=\"{}\">", figures.len() * 24);
     for (index, figure) in figures.iter().enumerate() {
-        let (y, width) = (index * 24, value(figure) / most * 440.0);
+        let y = index * 24;
+        let width = value(figure) / most * 440.0;
         let name = figure.row.title().replace('`', "");
         let _ = write!(
             text,

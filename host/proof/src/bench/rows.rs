@@ -76,8 +76,10 @@ impl Figure {
         let mut latencies: Vec<(f64, f64)> = rounds.iter().filter_map(|figure| figure.latency_ms).collect();
         latencies.sort_by(|one, other| one.1.total_cmp(&other.1));
         let worst = |count: fn(&Figure) -> u64| rounds.iter().map(count).max().unwrap_or_default();
-        let (lost, duplicated) = (worst(|figure| figure.lost), worst(|figure| figure.duplicated));
-        let (disordered, latency_ms) = (worst(|figure| figure.disordered), latencies.get(latencies.len() / 2).copied());
+        let lost = worst(|figure| figure.lost);
+        let duplicated = worst(|figure| figure.duplicated);
+        let disordered = worst(|figure| figure.disordered);
+        let latency_ms = latencies.get(latencies.len() / 2).copied();
         let middle = rounds.swap_remove(rounds.len().checked_sub(1)? / 2);
         Some(Figure { lost, duplicated, disordered, latency_ms, ..middle })
     }
@@ -141,9 +143,11 @@ async fn child(mut child: Process, meter: &Meter, scenario: &Scenario) -> anyhow
 async fn ingest(lab: &Lab, meter: &Arc<Meter>, scenario: Scenario, url: &str) -> anyhow::Result<Figure> {
     let mut host = lab.host(url).await?;
     host.start(false).await?;
-    let (before, began) = (Usage::of(host.process.id()), Instant::now());
+    let before = Usage::of(host.process.id());
+    let began = Instant::now();
     let took = host.post("events", meter, scenario.messages, None).await?;
-    let (length, after) = (began.elapsed(), Usage::of(host.process.id()));
+    let length = began.elapsed();
+    let after = Usage::of(host.process.id());
     host.process.kill().await;
     let counts = Counts { length, ..Counts::default() };
     let used = Usage { cpu: after.cpu.saturating_sub(before.cpu), peak: after.peak };

@@ -45,7 +45,9 @@ pub(super) fn start(world: &Arc<World>, settings: &Settings, end: Instant) -> Jo
         let seed = settings.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(kind as u64);
         let functions = settings.bootstrap.is_some();
         let only_late = settings.planted.as_deref() == Some(LEASE_FROM_ANSWER);
-        let (world, random, done) = (Arc::clone(world), Rng::with_seed(seed), Done::new());
+        let world = Arc::clone(world);
+        let random = Rng::with_seed(seed);
+        let done = Done::new();
         Lane { kind, world, random, functions, only_late, end, done }
     };
     let operation = if settings.clocks { Kind::OperationAndClocks } else { Kind::Operation };
@@ -197,9 +199,10 @@ impl Lane {
                 let length = self.begin("hold", " of the target", LENGTH);
                 world.run(&["hold", "sss", "-c", "serve.toml"]).await?;
                 sleep(length).await;
-                let resume: &[&str] = match self.random.bool() {
-                    true => &["resume", "sss", "-c", "serve.toml"],
-                    false => &["resume", "sss", "-c", "serve.toml", "--rate", "200/s"],
+                let resume: &[&str] = if self.random.bool() {
+                    &["resume", "sss", "-c", "serve.toml"]
+                } else {
+                    &["resume", "sss", "-c", "serve.toml", "--rate", "200/s"]
                 };
                 world.run(resume).await?;
             }

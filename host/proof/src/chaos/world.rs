@@ -75,7 +75,8 @@ impl World {
         mapping::publish(folder, &command, "serve.toml").await?;
         let mut hosts = Vec::new();
         for (n, address) in ingest.iter().enumerate() {
-            let (address, sqs) = (address.to_string(), sqs.to_string());
+            let address = address.to_string();
+            let sqs = sqs.to_string();
             let config = format!("host-{n}.toml");
             write(folder, &config, &serve_config(to_target.address, &n.to_string()))?;
             let mut args = vec!["serve", "-c", &config, "--listen", &address];
@@ -179,9 +180,10 @@ impl World {
 
     /// Publishes the broken mapping, or goes back to the good one: hosts that watch the registry pick it up.
     pub(super) async fn swap(&self, broken: bool) -> anyhow::Result<()> {
-        let done = match broken {
-            true => self.run(&["plugin", "publish", "broken/mapping", "-c", "serve.toml"]).await?,
-            false => self.run(&["plugin", "rollback", "mapping", "-c", "serve.toml"]).await?,
+        let done = if broken {
+            self.run(&["plugin", "publish", "broken/mapping", "-c", "serve.toml"]).await?
+        } else {
+            self.run(&["plugin", "rollback", "mapping", "-c", "serve.toml"]).await?
         };
         ensure!(done == Some(0), "the mapping could not be swapped: see commands.log");
         Ok(())

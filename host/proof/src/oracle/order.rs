@@ -72,7 +72,8 @@ struct Group<'a> {
 impl<'a> Group<'a> {
     /// Judges the next call. What is wrong with it, if something is.
     fn call(&mut self, event: Event, call: &'a Call) -> Option<String> {
-        let (wrong, late) = (self.wrong(event), self.late(event, call));
+        let wrong = self.wrong(event);
+        let late = self.late(event, call);
         if wrong.is_some() && late.is_some_and(|pause| self.excused.insert(pause)) {
             return None;
         }
@@ -144,7 +145,8 @@ mod tests {
                 _ => Some(0),
             };
             let at = SECOND * u32::try_from(at).expect("small");
-            let (id, webhook_id) = (format!("m{number}"), number.to_string());
+            let id = format!("m{number}");
+            let webhook_id = number.to_string();
             let accepted = if number < 90 { Duration::ZERO } else { SECOND * (pause + 1) };
             let told = Accepted { at: accepted, id: id.clone(), webhook_id: webhook_id.clone(), failed: 0 };
             books.records.accepted.insert(event, told);

@@ -65,7 +65,9 @@ pub fn simulate(limits: &Limits, load: &Load, seconds: u32, seed: u64) -> Outcom
     };
     let mut outcome = Outcome { delivered: vec![0; seconds as usize + 1], ..Outcome::default() };
     let mut events = BinaryHeap::from([Reverse((0_u64, Event::Arrival))]);
-    let (mut next, mut busy, mut flying) = (1_u32, 0_u32, 0_u32);
+    let mut next = 1_u32;
+    let mut busy = 0_u32;
+    let mut flying = 0_u32;
     let held = |group: u32| f64::from(group) < f64::from(load.groups) * load.held;
     let micros = |seconds: f64| (seconds * 1e6) as u64;
     let end = u64::from(seconds) * 1_000_000;
@@ -141,7 +143,8 @@ impl Queue {
     /// Up to a batch: from the groups that are free, in the order of their heads, their longest prefixes; only heads within
     /// the window are found.
     fn receive(&mut self, limits: &Limits, room: u32) -> Vec<(u32, u32)> {
-        let (mut batch, mut left) = (Vec::new(), limits.batch.min(room));
+        let mut batch = Vec::new();
+        let mut left = limits.batch.min(room);
         while left > 0 {
             let Some((head, group)) = self.free.first().copied() else { break };
             if self.before(head) >= limits.window {
@@ -209,7 +212,8 @@ impl Queue {
 
     /// How many messages wait before this one.
     fn before(&self, message: u32) -> u32 {
-        let (mut at, mut sum) = (message as usize - 1, 0);
+        let mut at = message as usize - 1;
+        let mut sum = 0;
         while at > 0 {
             sum += self.waiting.get(at).copied().unwrap_or_default();
             at &= at - 1;

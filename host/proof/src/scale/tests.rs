@@ -18,9 +18,11 @@ fn a_hundred_thousand_groups_saturate_a_thousand_functions_between_the_bounds() 
     assert!(about(rate(&below, 1, 4), 20_000.0), "batches grow: {below:?}");
     assert_eq!(below.functions, AWS.functions);
     // Beyond: the further groups fall behind, the more of one group are in a batch, one after another.
-    let (most, least) = (AWS.by_functions(&LOAD), AWS.by_groups(&LOAD));
+    let most = AWS.by_functions(&LOAD);
+    let least = AWS.by_groups(&LOAD);
     let beyond = simulate(&AWS, &Load { per_second: 80_000.0, ..LOAD }, 30, 1);
-    let (first, last) = (rate(&beyond, 1, 3), rate(&beyond, 25, 30));
+    let first = rate(&beyond, 1, 3);
+    let last = rate(&beyond, 25, 30);
     assert!(first < most && first > 2.0 * least, "{least}–{most}: {beyond:?}");
     assert!(about(last, least), "{least}: {beyond:?}");
     assert_eq!(beyond.in_flight, AWS.functions * AWS.batch, "far from the cap");

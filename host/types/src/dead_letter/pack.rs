@@ -76,19 +76,14 @@ impl DeadLetter {
         };
         let fits = |message: &NewMessage| message.size() <= most && message.attributes.len() <= MAX_ATTRIBUTES;
         // The smallest number of headers to drop, by bisection: a webhook may have thousands.
-        let (mut too_few, mut enough) = (0, order.len());
+        let mut too_few = 0;
+        let mut enough = order.len();
         while enough - too_few > 1 {
             let middle = too_few + (enough - too_few) / 2;
-            match fits(&without(middle)) {
-                true => enough = middle,
-                false => too_few = middle,
-            }
+            if fits(&without(middle)) { enough = middle } else { too_few = middle }
         }
         let message = without(enough);
-        match fits(&message) {
-            true => Ok(message),
-            false => Err(TooLarge { needed: message.size(), most }),
-        }
+        if fits(&message) { Ok(message) } else { Err(TooLarge { needed: message.size(), most }) }
     }
 
     /// The attribute that carries this letter.
@@ -106,9 +101,10 @@ impl DeadLetter {
 fn carried(received: &Received) -> (String, Attributes) {
     let mut attributes = received.attributes.clone();
     attributes.remove(DEAD_LETTER_ATTRIBUTE);
-    match attributes.len() >= MAX_ATTRIBUTES {
-        true => as_envelope(&received.body, &attributes),
-        false => (received.body.clone(), attributes),
+    if attributes.len() >= MAX_ATTRIBUTES {
+        as_envelope(&received.body, &attributes)
+    } else {
+        (received.body.clone(), attributes)
     }
 }
 

@@ -63,10 +63,8 @@ impl QueueLimits {
     pub fn least_wait(&self, age: Duration, receive_count: u32) -> Duration {
         let Some(most) = self.max_receives else { return Duration::ZERO };
         // After the last call a message stays only while its dead letter cannot be stored.
-        let (end, usable) = match age < self.last_call() {
-            true => (self.last_call(), most - most / SPARE),
-            false => (self.retention, most),
-        };
+        let (end, usable) =
+            if age < self.last_call() { (self.last_call(), most - most / SPARE) } else { (self.retention, most) };
         let left = end.saturating_sub(age);
         let receives = usable.saturating_sub(receive_count).max(1);
         let grown = age.max(YOUNG).as_secs_f64();
@@ -75,10 +73,8 @@ impl QueueLimits {
         // This wait, if each later one is as long as allowed. Where even the spare receives cannot last, even growth is
         // the best option.
         let can_last = left <= LONGEST_WAIT.saturating_mul(most.saturating_sub(receive_count));
-        let owed = match can_last {
-            true => left.saturating_sub(LONGEST_WAIT.saturating_mul(receives - 1)),
-            false => Duration::ZERO,
-        };
+        let owed =
+            if can_last { left.saturating_sub(LONGEST_WAIT.saturating_mul(receives - 1)) } else { Duration::ZERO };
         evenly.max(owed).min(self.longest_wait(age))
     }
 
@@ -108,22 +104,25 @@ impl QueueLimits {
     pub fn problem(&self) -> Option<String> {
         let receives = self.max_receives.filter(|receives| *receives < ENOUGH_RECEIVES)?;
         let days = self.last_call().as_secs() / (24 * 60 * 60);
-        Some(match self.cannot_last() {
-            true => format!(
+        Some(if self.cannot_last() {
+            format!(
                 "its maxReceiveCount is {receives}: each check of a waiting message is a receive, so the queue would dead-letter \
                 messages long before they have waited {days} days; set 1000"
-            ),
-            false => format!(
+            )
+        } else {
+            format!(
                 "its maxReceiveCount is {receives}: each check of a waiting message is a receive, so checks are far apart and a \
                 resumed target gets its backlog late; set 1000"
-            ),
+            )
         })
     }
 
     /// The longest time between two checks of a message that has waited this long for a closed gate. `usual` is the
     /// longest wait where the queue does not count receives.
     pub fn look_within(&self, waited: Duration, usual: Duration) -> Duration {
-        let (mut age, mut receives, mut wait) = (Duration::ZERO, 1, usual);
+        let mut age = Duration::ZERO;
+        let mut receives = 1;
+        let mut wait = usual;
         // Waits grow only where receives are counted. There, checks are no more than receives, and none comes after the
         // deletion.
         let waited = self.max_receives.map_or(Duration::ZERO, |_| waited.min(self.retention));

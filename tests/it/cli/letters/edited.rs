@@ -54,7 +54,8 @@ async fn an_edited_body_that_is_no_text_is_shown_and_sent_as_it_is() {
 /// A letter of group `g/A` by its key, as an ingest would have stored it.
 async fn keyed(station: &Station) -> String {
     let webhook = Webhook { headers: Vec::new(), body: b"{\"k\":\"A\",\"n\":1}".to_vec() };
-    let (group, dedup_id) = ("g/A".into(), "keyed".to_owned());
+    let group = "g/A".into();
+    let dedup_id = "keyed".to_owned();
     let message = NewMessage { group, dedup_id, body: envelope::encode(&webhook), attributes: Default::default() };
     station.rig.events.send(message).await.unwrap();
     station.work().await;
@@ -285,7 +286,9 @@ async fn derived(station: &Station) -> (String, String) {
     let webhook = Webhook { headers: Vec::new(), body: b"{\"k\":\"A\",\"id\":1}".to_vec() };
     let config = station.rig.config(&std::fs::read_to_string(&config).unwrap());
     let keys = towpath_route::keys(config.routes.by_path("g").unwrap(), &webhook);
-    let (group, dedup_id, attributes) = (keys.group.clone(), "derived".to_owned(), keys.attributes());
+    let group = keys.group.clone();
+    let dedup_id = "derived".to_owned();
+    let attributes = keys.attributes();
     let message = NewMessage { group, dedup_id, body: envelope::encode(&webhook), attributes };
     station.rig.events.send(message).await.unwrap();
     station.work().await;

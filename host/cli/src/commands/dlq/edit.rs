@@ -70,9 +70,10 @@ pub(super) async fn edit(args: DlqEdit, output: &Output) -> anyhow::Result<Exit>
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    match file == Path::new("-") {
-        true => std::io::stdin().read_to_end(&mut bytes).map(|_| bytes).context("reading standard input"),
-        false => regular::read(file, MAX_EVENT).with_context(|| format!("reading {}", file.display())),
+    if file == Path::new("-") {
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes).context("reading standard input")
+    } else {
+        regular::read(file, MAX_EVENT).with_context(|| format!("reading {}", file.display()))
     }
 }
 
@@ -84,10 +85,14 @@ pub(super) async fn drop(args: DlqDrop, output: &Output) -> anyhow::Result<Exit>
     let place = args.place.clone();
     let dropped = with_letters(&place, None, |found, letters| Box::pin(edit::drop(found, letters, filter, args.note)));
     let Some((dropped, known)) = dropped.await? else { return Ok(interrupted(output)) };
-    match output.is_json() {
-        true => output.json(&serde_json::json!({ "dropped": dropped })),
-        false if dropped == 0 => output.line("dropped: 0"),
-        false => output.line(format!("dropped: {dropped}; `towpath dlq audit --json` still has them, and audit.jsonl beside the store has them whole")),
+    if output.is_json() {
+        output.json(&serde_json::json!({ "dropped": dropped }));
+    } else if dropped == 0 {
+        output.line("dropped: 0");
+    } else {
+        output.line(format!(
+            "dropped: {dropped}; `towpath dlq audit --json` still has them, and audit.jsonl beside the store has them whole"
+        ));
     }
     known?;
     if dropped == 0 { Ok(Exit::Findings) } else { Ok(Exit::Done) }

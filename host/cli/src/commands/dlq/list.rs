@@ -24,7 +24,8 @@ pub(super) async fn list(args: DlqList, output: &Output) -> anyhow::Result<Exit>
     } else {
         let row = |letter: &Letter| {
             let detail: String = letter.death.detail.chars().take(80).collect();
-            let (id, at) = (short(&letter.death.id), letter.death.failed_at.to_string());
+            let id = short(&letter.death.id);
+            let at = letter.death.failed_at.to_string();
             vec![id, at, letter.death.reason.clone(), letter.group.to_string(), detail]
         };
         let rows: Vec<Vec<String>> = letters.iter().map(row).collect();
@@ -47,12 +48,11 @@ pub(super) async fn show(id: &str, body: bool, place: &LetterPlace, output: &Out
     });
     let Some((letter, secrets)) = found.await? else { return Ok(interrupted(output)) };
     let secrets = secrets.and(letter.death.secret_header.as_deref());
-    match body {
-        true => {
-            let webhook = webhook(&letter.body, &letter.attributes).context("the letter's body cannot be unpacked")?;
-            output.bytes(&webhook.body);
-        }
-        false => print(&letter, &secrets, output),
+    if body {
+        let webhook = webhook(&letter.body, &letter.attributes).context("the letter's body cannot be unpacked")?;
+        output.bytes(&webhook.body);
+    } else {
+        print(&letter, &secrets, output)
     }
     Ok(Exit::Done)
 }

@@ -13,7 +13,9 @@ pub(super) fn lines(text: &str) -> String {
         return text.to_owned();
     }
     let mut lines = String::with_capacity(text.len() * 2);
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    let mut depth = 0_usize;
+    let mut in_string = false;
+    let mut escaped = false;
     let line_end = |lines: &mut String, depth: usize| {
         lines.push('\n');
         lines.push_str(&"  ".repeat(depth.min(40)));

@@ -15,7 +15,8 @@ pub(super) async fn run(place: &LetterPlace, output: &Output) -> anyhow::Result<
         output.line("no dead letters");
     } else {
         let cells = |row: &Row| {
-            let (first, last) = (row.first.to_string(), row.last.to_string());
+            let first = row.first.to_string();
+            let last = row.last.to_string();
             vec![row.route.clone(), row.reason.clone(), row.letters.to_string(), first, last]
         };
         output.table(&["ROUTE", "REASON", "LETTERS", "FIRST", "LAST"], &rows.iter().map(cells).collect::<Vec<_>>());

@@ -38,12 +38,13 @@ pub(super) fn run(folders: &[PathBuf], native: bool, target: Option<&str>, outpu
         let component = built(folder)?;
         let wasm =
             regular::read(&component, MAX_COMPONENT).with_context(|| format!("reading {}", component.display()))?;
-        let precompiled = match native {
-            true => Some(
+        let precompiled = if native {
+            Some(
                 toolchain::write_precompiled(folder, target)
                     .context(Broken(format!("precompiling {}", folder.display())))?,
-            ),
-            false => None,
+            )
+        } else {
+            None
         };
         let sha256 = towpath_plugin::digest(&wasm);
         output.say(format!("{}  {} KiB  sha256 {sha256}", component.display(), wasm.len().div_ceil(1024)));

@@ -93,9 +93,10 @@ fn checks(
     output: &Output,
 ) -> anyhow::Result<Checks> {
     let described = plugin.description();
-    let named = match described.name == plugin.name() {
-        true => Ok(described.name.clone()),
-        false => Err(format!("it calls itself {:?}, its folder is {:?}", described.name, plugin.name())),
+    let named = if described.name == plugin.name() {
+        Ok(described.name.clone())
+    } else {
+        Err(format!("it calls itself {:?}, its folder is {:?}", described.name, plugin.name()))
     };
     let wanted = described.targets.join(", ");
     let targets = match targets {

@@ -24,7 +24,8 @@ pub(super) fn run(args: &PluginDiff, output: &Output) -> anyhow::Result<Exit> {
     build_if_stale(&args.old, output)?;
     build_if_stale(&args.new, output)?;
     let engine = engine(1)?;
-    let (old, new) = (load(&engine, &args.old)?, load(&engine, &args.new)?);
+    let old = load(&engine, &args.old)?;
+    let new = load(&engine, &args.new)?;
     let mut rows = Vec::new();
     for file in event::find(&args.events)? {
         let message = Event::read(&file)?.message(&file)?;
@@ -32,7 +33,8 @@ pub(super) fn run(args: &PluginDiff, output: &Output) -> anyhow::Result<Exit> {
             let described = describe(&plugin.transform(&message, plugin.limits()));
             described.get("verdict").cloned().unwrap_or_default()
         };
-        let (old, new) = (verdict(&old), verdict(&new));
+        let old = verdict(&old);
+        let new = verdict(&new);
         rows.push(Row { event: file.display().to_string(), changed: old != new, old, new });
     }
     let changed = rows.iter().filter(|row| row.changed).count();

@@ -57,7 +57,8 @@ pub(super) async fn run(args: PluginPublish, output: &Output) -> anyhow::Result<
         return Ok(Exit::Findings);
     }
     let built = compile(&plugin, &folder, output)?;
-    let (by, now) = (env::user().unwrap_or_default(), Clock::wall().now());
+    let by = env::user().unwrap_or_default();
+    let now = Clock::wall().now();
     output.note(format!("storing in {}", registry.place()));
     let (release, chosen) = match registry.store(built, &by, now).await {
         Ok(stored) => stored,
@@ -88,12 +89,11 @@ struct Place {
 
 /// The registry of this option, or that of the config. Also of the one that the option names hosts take only what the config says.
 async fn place(to: Option<RegistryUrl>, option: &str, args: &ConfigFile) -> anyhow::Result<Place> {
-    let config = match to.is_none() || args.config.is_some() || args.file().is_file() {
-        true => {
-            let config = config::load(&args.file(), &Secrets::placeholders()).await;
-            Some(config.with_context(|| format!("finding the registry: {option} names it"))?)
-        }
-        false => None,
+    let config = if to.is_none() || args.config.is_some() || args.file().is_file() {
+        let config = config::load(&args.file(), &Secrets::placeholders()).await;
+        Some(config.with_context(|| format!("finding the registry: {option} names it"))?)
+    } else {
+        None
     };
     let floors = config.iter().flat_map(|config| config.plugins.values()).filter_map(|plugin| match &plugin.code {
         Code::Registry(reference) => Some((reference.name.clone(), plugin.min_sequence)),
@@ -159,9 +159,10 @@ fn folder(plugin: &Path) -> anyhow::Result<PathBuf> {
 }
 
 pub(super) fn check_name(what: &str, name: &str) -> anyhow::Result<()> {
-    match is_name(name) {
-        true => Ok(()),
-        false => bail!("{name:?} can be no {what}'s name in a registry: use letters, digits, -, _, . and +"),
+    if is_name(name) {
+        Ok(())
+    } else {
+        bail!("{name:?} can be no {what}'s name in a registry: use letters, digits, -, _, . and +")
     }
 }
 
@@ -221,7 +222,8 @@ pub(super) fn keygen(file: &Path, output: &Output) -> anyhow::Result<Exit> {
 
 /// A move of a pointer that is made now.
 pub(super) fn made(how: &'static str) -> impl Fn(&str) -> Move {
-    let (by, at) = (env::user().unwrap_or_default(), Clock::wall().now());
+    let by = env::user().unwrap_or_default();
+    let at = Clock::wall().now();
     move |version| Move { version: version.to_owned(), how: how.to_owned(), at, by: by.clone() }
 }
 

@@ -97,7 +97,9 @@ fn all(args: &PluginTest, folders: &[PathBuf], engine: &Engine, output: &Output)
 
 fn summary(rows: &[Row], updates: bool, output: &Output) -> Exit {
     let count = |result| rows.iter().filter(|row| row.result == result).count();
-    let (passed, updated, failed) = (count("passed"), count("updated"), count("failed"));
+    let passed = count("passed");
+    let updated = count("updated");
+    let failed = count("failed");
     if rows.is_empty() {
         output.note("no case was run: a case is a folder below cases/ with message.json, see `towpath record --help`");
         return Exit::Findings;
@@ -106,9 +108,10 @@ fn summary(rows: &[Row], updates: bool, output: &Output) -> Exit {
     output.say("");
     output.say(format!("{passed} passed, {failed} failed{updated}"));
     if failed > 0 {
-        output.note(match updates {
-            true => "a failure of the plugin is not written as an expectation: mend it, or say --accept-faults if it should fail so",
-            false => "if the new verdicts are right, run it again with --update and look at git diff",
+        output.note(if updates {
+            "a failure of the plugin is not written as an expectation: mend it, or say --accept-faults if it should fail so"
+        } else {
+            "if the new verdicts are right, run it again with --update and look at git diff"
         });
         return Exit::Findings;
     }

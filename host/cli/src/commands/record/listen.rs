@@ -169,7 +169,8 @@ impl Onward {
         let request = self.client.request(method, format!("{}{path}", self.base)).headers(headers).body(body);
         let answered = async {
             let answer = request.send().await?;
-            let (status, kind) = (answer.status(), answer.headers().get(header::CONTENT_TYPE).cloned());
+            let status = answer.status();
+            let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
             let retry_after = answer.headers().get(header::RETRY_AFTER).cloned();
             Ok::<_, reqwest::Error>((status, kind, retry_after, answer.bytes().await?))
         };

@@ -145,9 +145,10 @@ impl Oauth2 {
         let response = request.send().await.map_err(|error| broken(describe(&error)))?;
         let status = response.status();
         let content_type = response.headers().get(CONTENT_TYPE).cloned();
-        let body = match status.is_success() {
-            true => answer::whole(response).await.map_err(broken)?,
-            false => answer::beginning(response, answer::MAX_RESPONSE, limit).await,
+        let body = if status.is_success() {
+            answer::whole(response).await.map_err(broken)?
+        } else {
+            answer::beginning(response, answer::MAX_RESPONSE, limit).await
         };
         let content_type = content_type.as_ref().and_then(|value| value.to_str().ok());
         let read = Answer { status, content_type, body: &body }.read(&[secret, &form_encoded(secret), &pair]);

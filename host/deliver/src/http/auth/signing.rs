@@ -19,18 +19,16 @@ pub(super) fn sign(
     let pieces = pieces.map_err(|name| format!("the signature covers the header {name:?}, which is not set"))?;
     let one = |secret| {
         let secret = proof.expose(secret);
-        let key = match signing.is_encoded {
-            true => symmetric_key(&secret)?,
-            false => secret.as_bytes().to_vec(),
-        };
+        let key = if signing.is_encoded { symmetric_key(&secret)? } else { secret.as_bytes().to_vec() };
         let digest = signing.encoding.encode(&mac(signing.algorithm, &key, &pieces));
         proof.made(&digest);
         Some(format!("{}{digest}", signing.prefix))
     };
     // Of two that are rotated one may be malformed: the other still signs.
     let signatures: Vec<String> = signing.secrets.iter().filter_map(one).collect();
-    match signatures.is_empty() {
-        true => Err("no signing secret is base64 behind whsec_".to_owned()),
-        false => Ok(signatures.join(signing.separator)),
+    if signatures.is_empty() {
+        Err("no signing secret is base64 behind whsec_".to_owned())
+    } else {
+        Ok(signatures.join(signing.separator))
     }
 }

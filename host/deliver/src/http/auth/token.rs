@@ -69,9 +69,10 @@ impl Answer<'_> {
 fn granted(fields: &Fields<'_>) -> Result<Granted, String> {
     let Some(value) = fields.get("access_token") else {
         let names = fields.keys().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
-        return Err(match names.is_empty() {
-            true => " with an empty object: it has no access_token".to_owned(),
-            false => format!(" without an access_token; its fields are {names}"),
+        return Err(if names.is_empty() {
+            " with an empty object: it has no access_token".to_owned()
+        } else {
+            format!(" without an access_token; its fields are {names}")
         });
     };
     let value = text(value).ok_or(", but its access_token is not a string")?;

@@ -81,7 +81,8 @@ impl View {
     pub(super) fn unescaped(&self) -> Option<View> {
         let mut view =
             View { bytes: Vec::with_capacity(self.bytes.len()), places: Vec::with_capacity(self.bytes.len()) };
-        let (mut at, mut any) = (0, false);
+        let mut at = 0;
+        let mut any = false;
         while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let escape = percent(rest).or_else(|| backslash(rest)).or_else(|| entity(rest));
             any |= escape.is_some();
@@ -103,7 +104,8 @@ impl View {
     /// Where these bytes stand in the text, from the first to the last.
     fn place(&self, range: Range<usize>) -> Range<usize> {
         let places = self.places.get(range).unwrap_or_default();
-        let (from, to) = (places.first().map_or(0, |first| first.start), places.last().map_or(0, |last| last.end));
+        let from = places.first().map_or(0, |first| first.start);
+        let to = places.last().map_or(0, |last| last.end);
         from..to
     }
 }

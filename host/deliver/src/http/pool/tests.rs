@@ -58,7 +58,8 @@ async fn pass(time: Duration) {
 async fn a_connection_that_is_never_idle_is_replaced_at_its_maximum_age_and_the_name_looked_up_again() {
     towpath_runtime::install_crypto();
     let mut servers = JoinSet::new();
-    let (old, new) = (server("old", &mut servers).await, server("new", &mut servers).await);
+    let old = server("old", &mut servers).await;
+    let new = server("new", &mut servers).await;
     let moving = Moving(Arc::new(Mutex::new(old)), Arc::default());
     let resolver = moving.clone();
     let make = move || Ok(plain(AGE).no_proxy().dns_resolver(Arc::new(resolver.clone())).build().expect("a client"));

@@ -21,7 +21,9 @@ fn keeper<'a>(queue: &'a Scripted, clock: Clock, asked: Moment) -> Keeper<'a> {
 #[tokio::test(start_paused = true)]
 async fn without_a_word_of_the_queue_the_lease_is_lost_before_others_could_begin() {
     for (answer, deleting) in [(Answer::Unavailable, false), (Answer::Unavailable, true), (Answer::Never, false)] {
-        let (queue, clock, started) = (Scripted(answer), clock(), Instant::now());
+        let queue = Scripted(answer);
+        let clock = clock();
+        let started = Instant::now();
         let keeper = keeper(&queue, clock, clock.moment());
         if deleting {
             keeper.deleting(&"h-1".into(), &Deleted::default());
@@ -35,7 +37,9 @@ async fn without_a_word_of_the_queue_the_lease_is_lost_before_others_could_begin
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_held_any_more_is_lost_unless_it_is_being_deleted() {
-    let (queue, clock, messages) = (Scripted(Answer::NotInFlight), clock(), ["h-1", "h-2"].map(message));
+    let queue = Scripted(Answer::NotInFlight);
+    let clock = clock();
+    let messages = ["h-1", "h-2"].map(message);
     let keeper = Keeper::new(&queue, clock, &messages, VISIBILITY, clock.moment());
     let deleted = Deleted::default();
     keeper.deleting(&messages[0].handle, &Deleted::default());
@@ -51,7 +55,8 @@ async fn what_is_not_held_any_more_is_lost_unless_it_is_being_deleted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_counts_from_the_request_of_the_receive() {
-    let (queue, clock) = (Scripted(Answer::Unavailable), clock());
+    let queue = Scripted(Answer::Unavailable);
+    let clock = clock();
     let asked = clock.moment();
     advance(VISIBILITY).await;
     let keeper = keeper(&queue, clock, asked);
@@ -62,7 +67,8 @@ async fn a_lease_counts_from_the_request_of_the_receive() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_counts_from_the_request_of_a_heartbeat() {
-    let (queue, clock) = (Scripted(Answer::KeptAfter(8 * SECOND)), clock());
+    let queue = Scripted(Answer::KeptAfter(8 * SECOND));
+    let clock = clock();
     let keeper = keeper(&queue, clock, clock.moment());
     assert!(!keeper.is_stale());
     advance(VISIBILITY / 10).await;
@@ -81,10 +87,12 @@ async fn a_lease_that_may_be_over_is_confirmed_by_a_heartbeat_or_not_at_all() {
         ("an answer after the lease", Answer::KeptAfter(VISIBILITY), false),
     ];
     for (name, answer, confirmed) in cases {
-        let (queue, clock) = (Scripted(answer), clock());
+        let queue = Scripted(answer);
+        let clock = clock();
         let asked = clock.moment();
         advance(VISIBILITY * 2).await;
-        let (keeper, began) = (keeper(&queue, clock, asked), Instant::now());
+        let keeper = keeper(&queue, clock, asked);
+        let began = Instant::now();
         assert_eq!(keeper.confirm().await, confirmed, "{name}");
         assert_eq!(keeper.keeps(), confirmed, "{name}");
         assert!(began.elapsed() <= VISIBILITY * 3 / 2, "{name}: it was tried for {:?}", began.elapsed());
@@ -93,7 +101,8 @@ async fn a_lease_that_may_be_over_is_confirmed_by_a_heartbeat_or_not_at_all() {
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_fails_once_is_asked_again() {
-    let (queue, clock) = (Scripted(Answer::KeptAtSecond(0.into())), clock());
+    let queue = Scripted(Answer::KeptAtSecond(0.into()));
+    let clock = clock();
     let asked = clock.moment();
     advance(VISIBILITY * 2).await;
     assert!(keeper(&queue, clock, asked).confirm().await);
@@ -102,7 +111,8 @@ async fn a_queue_that_fails_once_is_asked_again() {
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_was_suspended_has_lost_its_lease_within_a_second() {
     static AHEAD: AtomicU64 = AtomicU64::new(0);
-    let (queue, clock) = (Scripted(Answer::Unavailable), clock().shifted(&AHEAD));
+    let queue = Scripted(Answer::Unavailable);
+    let clock = clock().shifted(&AHEAD);
     let keeper = keeper(&queue, clock, clock.moment());
     let began = Instant::now();
     let wakes = async {
@@ -117,8 +127,10 @@ async fn a_machine_that_was_suspended_has_lost_its_lease_within_a_second() {
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_makes_no_lease_longer() {
     static AHEAD: AtomicU64 = AtomicU64::new(3_600_000);
-    let (queue, clock) = (Scripted(Answer::Unavailable), clock().shifted(&AHEAD));
-    let (keeper, began) = (keeper(&queue, clock, clock.moment()), Instant::now());
+    let queue = Scripted(Answer::Unavailable);
+    let clock = clock().shifted(&AHEAD);
+    let keeper = keeper(&queue, clock, clock.moment());
+    let began = Instant::now();
     AHEAD.store(0, Ordering::SeqCst);
     keeper.beat_until_lost().await;
     assert_eq!(began.elapsed(), VISIBILITY - VISIBILITY / 10);

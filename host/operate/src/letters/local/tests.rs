@@ -21,7 +21,8 @@ async fn letters(folder: &tempfile::TempDir, bodies: &[&str]) -> LocalLetters {
         };
         let text = serde_json::to_string(&letter).expect("JSON");
         let attributes = Attributes::from([(DEAD_LETTER_ATTRIBUTE.to_owned(), Attribute::text(text))]);
-        let (group, dedup_id) = (GroupId::from(body.get(..1).expect("a group")), format!("dead-{body}"));
+        let group = GroupId::from(body.get(..1).expect("a group"));
+        let dedup_id = format!("dead-{body}");
         dead.send(NewMessage { group, dedup_id, body: (*body).to_owned(), attributes }).await.expect("stored");
     }
     LocalLetters::new(events, dead)
@@ -30,7 +31,8 @@ async fn letters(folder: &tempfile::TempDir, bodies: &[&str]) -> LocalLetters {
 /// Sends everything back, so many letters at a time: what was sent, and what could not be.
 async fn redrive(letters: &mut LocalLetters, chunk: usize) -> (u64, Vec<String>) {
     let page = letters.next().await.expect("letters");
-    let (mut sent, mut failed) = (0, Vec::new());
+    let mut sent = 0;
+    let mut failed = Vec::new();
     for chunk in page.chunks(chunk) {
         let moved = letters.send_back(chunk.to_vec()).await.expect("sent back");
         sent += moved.moved;

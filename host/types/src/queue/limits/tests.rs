@@ -109,7 +109,8 @@ fn a_queue_that_counts_no_receives_needs_no_wait() {
 #[test]
 fn a_dead_letter_that_cannot_be_stored_has_receives_until_the_queue_deletes_it() {
     let limits = limits(1000);
-    let (mut age, mut receives) = (limits.last_call(), 900);
+    let mut age = limits.last_call();
+    let mut receives = 900;
     while age < limits.retention - HOUR {
         age += MINUTE.max(limits.least_wait(age, receives)).min(limits.longest_wait(age));
         receives += 1;
