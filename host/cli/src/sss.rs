@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,6 +11,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -115,11 +116,11 @@ impl Sss {
 
     /// From now on it answers by this script.
     pub(crate) fn play(&self, chaos: Chaos) {
-        *self.0.script.lock().unwrap_or_else(PoisonError::into_inner) = (chaos, Instant::now());
+        *self.0.script.lock() = (chaos, Instant::now());
     }
 
     fn mood(&self) -> Option<Mood> {
-        let script = self.0.script.lock().unwrap_or_else(PoisonError::into_inner);
+        let script = self.0.script.lock();
         script.0.mood(script.1.elapsed())
     }
 

@@ -5,11 +5,12 @@ mod webhook_key;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
@@ -53,7 +54,7 @@ impl Secret {
 
     /// The value, for the code that sends or checks it.
     pub fn expose(&self) -> Arc<str> {
-        Arc::clone(&self.0.value.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.value.read())
     }
 
     /// Whether this is its value, compared in constant time.
@@ -63,7 +64,7 @@ impl Secret {
 
     /// Records a use, or says why the value does not suit it.
     fn used_as(&self, form: Form) -> Result<(), &'static str> {
-        let mut forms = self.0.forms.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut forms = self.0.forms.lock();
         if !forms.contains(&form) {
             forms.push(form);
         }
@@ -72,7 +73,7 @@ impl Secret {
 
     /// Why a new value cannot be used.
     fn problem(&self, value: &str) -> Option<&'static str> {
-        let forms = self.0.forms.lock().unwrap_or_else(PoisonError::into_inner);
+        let forms = self.0.forms.lock();
         // An empty value suits no use.
         Form::Key.problem(value).or_else(|| forms.iter().find_map(|form| form.problem(value)))
     }
@@ -105,7 +106,7 @@ impl Secret {
             return false;
         }
         info!(secret = name, "secret rotated, using its new value");
-        *self.0.value.write().unwrap_or_else(PoisonError::into_inner) = value;
+        *self.0.value.write() = value;
         true
     }
 }
@@ -199,7 +200,7 @@ impl Secrets {
     /// The names for which placeholders were requested.
     pub fn asked(&self) -> BTreeSet<String> {
         match &self.0 {
-            Source::Placeholders(asked) => asked.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Source::Placeholders(asked) => asked.lock().clone(),
             Source::Environment(_) | Source::Store { .. } => BTreeSet::new(),
         }
     }
@@ -209,7 +210,7 @@ impl Secrets {
         let placeholder = || Ok(Secret::new("placeholder"));
         let secret = match &self.0 {
             Source::Placeholders(asked) => {
-                asked.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+                asked.lock().insert(name.to_owned());
                 return placeholder();
             }
             Source::Environment(values) => {

@@ -1,9 +1,10 @@
 //! The holds as the gates see them: read with a short memory, and still in force where they cannot be read.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::timeout;
 use towpath_metrics as metrics;
 use towpath_types::clock::{Clock, Moment, Timestamp};
@@ -100,7 +101,7 @@ impl Watched {
         let asked = self.clock.moment();
         let problem = match timeout(PATIENCE, self.holds.read()).await {
             Ok(Ok(state)) => {
-                let mut known = self.known();
+                let mut known = self.known.lock();
                 tell(known.read.is_some().then_some(&*known.state), &state);
                 *known = Known { state: Arc::new(state), read: Some(asked), tried: Some(asked) };
                 return View { state: Arc::clone(&known.state), is_current: true };
@@ -109,7 +110,7 @@ impl Watched {
             Err(_) => "reading took too long".to_owned(),
         };
         metrics::holds_unreadable();
-        let mut known = self.known();
+        let mut known = self.known.lock();
         known.tried = Some(self.clock.moment());
         let view = known.view();
         if view.is_current {
@@ -122,20 +123,16 @@ impl Watched {
 
     /// The state if it was read, or tried to be read, a short while ago.
     fn remembered(&self) -> Option<View> {
-        let known = self.known();
+        let known = self.known.lock();
         let tried = known.tried.as_ref()?;
         (tried.elapsed() < self.memory).then(|| known.view())
     }
 
     /// The state if it was read within so long.
     fn read_within(&self, age: Duration) -> Option<View> {
-        let known = self.known();
+        let known = self.known.lock();
         let read = known.read.as_ref()?;
         (read.elapsed() < age).then(|| known.view())
-    }
-
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

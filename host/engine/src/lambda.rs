@@ -4,12 +4,13 @@
 pub mod event;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::pipeline::{Pipeline, Settlement};
 use crate::poll::by_group;
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 use towpath_registry::Watch;
@@ -156,10 +157,10 @@ struct Results(Mutex<HashSet<MessageId>>);
 
 impl Results {
     fn ack(&self, id: &MessageId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
+        self.0.lock().insert(id.clone());
     }
 
     fn acked(&self) -> HashSet<MessageId> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }

@@ -4,9 +4,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use towpath_types::queue::{Held, Holdings};
 
@@ -82,7 +82,7 @@ struct State {
 impl Budget {
     /// Whether it is time to ask the queue for its figures.
     pub(crate) fn is_stale(&self, now: Instant) -> bool {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         let is_stale = state.read.is_none_or(|read| now - read >= REFRESH);
         if is_stale {
             // Of all concurrent callers only the first one asks.
@@ -93,7 +93,7 @@ impl Budget {
 
     /// Adopts the queue's figures. For a queue that has none, this process's own count stays.
     pub(crate) fn refresh(&self, held: Option<Holdings>) {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         if let Some(Holdings { messages, routes }) = held {
             // A queue that reports messages but no bytes: keep the count by route.
             let routes = if routes.is_empty() && messages > 0 { state.held.routes.clone() } else { routes };
@@ -103,7 +103,7 @@ impl Budget {
 
     /// Whether this webhook may be kept; if so, charges it.
     pub(crate) fn take(&self, ask: Ask<'_>, now: Instant) -> Answer {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         let bytes = ask.bytes.max(LEAST_BYTES);
         if state.failures.get(&ask.failure.to_owned()).is_some_and(|since| now - *since < DAY) {
             return Answer::Folded;
@@ -134,7 +134,7 @@ impl Budget {
 
     /// Undoes [`Budget::take`] after storing failed: not charged, and may be tried again.
     pub(crate) fn give_back(&self, ask: Ask<'_>) {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         let bytes = ask.bytes.max(LEAST_BYTES);
         state.failures.remove(&ask.failure.to_owned());
         state.held.messages = state.held.messages.saturating_sub(1);
@@ -145,10 +145,6 @@ impl Budget {
         if let Some((since, kept)) = state.sources.get(&source).copied() {
             state.sources.put(source, (since, kept.saturating_sub(bytes)));
         }
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -243,7 +239,7 @@ mod tests {
         let take = |failure| budget.take(ask("a", "203.0.113.1", failure, 10), Instant::now());
         assert_eq!((take("one"), take("one"), take("two")), (Answer::Keep, Answer::Folded, Answer::Keep));
         budget.give_back(ask("a", "203.0.113.1", "one", 10));
-        assert_eq!(budget.state().held.messages, 1);
+        assert_eq!(budget.0.lock().held.messages, 1);
         assert_eq!(take("one"), Answer::Keep);
         tokio::time::advance(DAY).await;
         assert_eq!(take("two"), Answer::Keep);

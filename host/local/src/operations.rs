@@ -282,10 +282,10 @@ mod tests {
     async fn in_line<T>(store: &Store, ahead: &AtomicU64, operation: impl Future<Output = T>) -> T {
         let (begun, has_begun) = std::sync::mpsc::channel();
         let (release, released) = std::sync::mpsc::channel::<()>();
-        let released = std::sync::Mutex::new(released);
+        let released = parking_lot::Mutex::new(released);
         let slow = store.run(Durability::Written, move |_| {
             let _ = begun.send(());
-            let _ = released.lock().map(|released| released.recv());
+            let _ = released.lock().recv();
             Ok(())
         });
         let behind_it = async {

@@ -18,8 +18,10 @@ mod sandbox;
 mod v1;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+
+use parking_lot::RwLock;
 
 pub use artifact::{Artifact, COMPONENT, PRECOMPILED, find};
 #[cfg(feature = "compile")]
@@ -134,17 +136,17 @@ impl Plugins {
 
     /// A snapshot.
     pub fn all(&self) -> Vec<Arc<Plugin>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.0.read().values().cloned().collect()
     }
 
     /// The current plugin of this name.
     pub fn get(&self, name: &str) -> Option<Arc<Plugin>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.0.read().get(name).cloned()
     }
 
     /// Replaces the plugin of the same name, from the next message on.
     pub fn replace(&self, plugin: Plugin) {
-        let mut plugins = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut plugins = self.0.write();
         plugins.insert(plugin.name().to_owned(), Arc::new(plugin));
     }
 }

@@ -2,10 +2,11 @@
 //! so a guest cannot sleep in the host.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use sha2::{Digest, Sha256};
@@ -103,7 +104,7 @@ pub(super) struct Stderr(Arc<Mutex<VecDeque<u8>>>);
 
 impl Stderr {
     pub(super) fn text(&self) -> String {
-        let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tail = self.0.lock();
         String::from_utf8_lossy(tail.make_contiguous()).into_owned()
     }
 }
@@ -131,7 +132,7 @@ impl Pollable for Stderr {
 
 impl OutputStream for Stderr {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tail = self.0.lock();
         // Copying a slice is fast; a guest may print megabytes.
         tail.extend(bytes.get(bytes.len().saturating_sub(STDERR)..).unwrap_or_default());
         let excess = tail.len().saturating_sub(STDERR);

@@ -1,10 +1,10 @@
 //! What happened, in order: what ingest answered, what the target was asked and answered, what was done to the hosts.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::event::Event;
+use parking_lot::Mutex;
 
 /// One request at the target.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -98,42 +98,38 @@ impl Journal {
     /// Ingest answered 202.
     pub fn accepted(&self, event: Event, id: String, webhook_id: String, failed: u32) {
         let at = self.elapsed();
-        self.records().accepted.insert(event, Accepted { at, id, webhook_id, failed });
+        self.records.lock().accepted.insert(event, Accepted { at, id, webhook_id, failed });
     }
 
     /// The target was asked; when is set here.
     pub fn called(&self, call: Call) {
         // The time is taken under the lock: calls stand in the order of their times.
-        let mut records = self.records();
+        let mut records = self.records.lock();
         let at = self.began.elapsed();
         records.calls.push(Call { at, ..call });
     }
 
     /// A host stood still since then, and is about to go on.
     pub fn paused(&self, host: usize, from: Duration) {
-        let mut records = self.records();
+        let mut records = self.records.lock();
         let to = self.began.elapsed();
         records.pauses.push(Pause { host, from, to });
     }
 
     /// Something was done.
     pub fn done(&self, what: impl Into<String>) {
-        let mut records = self.records();
+        let mut records = self.records.lock();
         records.incidents.push(Incident { at: self.began.elapsed(), what: what.into() });
     }
 
     /// How many events were answered 202, and how many calls the target got.
     pub fn counts(&self) -> (usize, usize) {
-        let records = self.records();
+        let records = self.records.lock();
         (records.accepted.len(), records.calls.len())
     }
 
     /// All that happened so far.
     pub fn read(&self) -> Records {
-        self.records().clone()
-    }
-
-    fn records(&self) -> MutexGuard<'_, Records> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+        self.records.lock().clone()
     }
 }

@@ -1,7 +1,7 @@
 //! The target: it takes, refuses, and misbehaves as it is told, and writes down all that it gets.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -71,13 +72,13 @@ impl Receiver {
     }
 
     pub(crate) fn set(&self, mood: Mood) {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).0 = mood;
+        self.shared.state.lock().0 = mood;
     }
 }
 
 impl Shared {
     fn next(&self) -> Option<Answer> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let (mood, random) = &mut *state;
         match *mood {
             Mood::Well => None,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
@@ -70,13 +71,13 @@ impl Sequences {
 
     /// The highest sequence seen of a pointer, or 0.
     pub(super) fn highest(&self, pointer: &str) -> u64 {
-        let memory = self.0.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = self.0.memory.lock();
         memory.highest.get(pointer).copied().unwrap_or_default()
     }
 
     /// Accepts a sequence unless a higher one was seen, which is then the error. Blocks if the file must be written.
     pub(super) fn take(&self, pointer: &str, sequence: u64) -> Result<(), u64> {
-        let mut memory = self.0.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.0.memory.lock();
         match memory.highest.get(pointer).copied() {
             Some(seen) if sequence < seen => return Err(seen),
             Some(seen) if sequence == seen && !memory.is_unkept => return Ok(()),

@@ -1,9 +1,9 @@
 //! Readiness, as load balancers and orchestrators ask for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// After this long without an answer from the queue the host is not ready.
@@ -22,7 +22,7 @@ impl Health {
         if self.draining.load(Ordering::Relaxed) {
             return Err("draining");
         }
-        if self.failing_since().is_none_or(|since| since.elapsed() < TOLERATED) {
+        if self.failing_since.lock().is_none_or(|since| since.elapsed() < TOLERATED) {
             Ok(())
         } else {
             Err("the queue does not answer")
@@ -35,15 +35,11 @@ impl Health {
     }
 
     pub fn failed(&self) {
-        self.failing_since().get_or_insert_with(Instant::now);
+        self.failing_since.lock().get_or_insert_with(Instant::now);
     }
 
     pub fn succeeded(&self) {
-        *self.failing_since() = None;
-    }
-
-    fn failing_since(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.failing_since.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.failing_since.lock() = None;
     }
 }
 

@@ -1,8 +1,9 @@
 //! The lease on a group: how long this host owns its messages.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use towpath_types::clock::Moment;
@@ -65,12 +66,12 @@ impl Term {
 
     /// Renews the term from when a successful heartbeat was requested.
     pub fn renew(&self, asked: Moment) {
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = asked;
+        *self.since.lock() = asked;
     }
 
     /// When the receive, or the last successful heartbeat, was requested.
     pub fn since(&self) -> Moment {
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.since.lock()
     }
 
     /// The time left; zero once the term is over.

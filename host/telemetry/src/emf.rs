@@ -8,7 +8,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::KeyValue;
@@ -16,6 +15,7 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, HistogramDataPoint, MetricData, ResourceMetrics};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use towpath_types::foreign;
 
@@ -146,7 +146,7 @@ fn spread<T: Copy>(point: &HistogramDataPoint<T>, number: &impl Fn(T) -> f64) ->
 impl<W: Write + Send + 'static> PushMetricExporter for Emf<W> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let text: String = self.lines(metrics, SystemTime::now()).into_iter().map(|line| line + "\n").collect();
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = self.out.lock();
         let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         written.map_err(|error| OTelSdkError::InternalFailure(error.to_string()))
     }

@@ -3,8 +3,9 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use towpath_files::private;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -25,12 +26,8 @@ struct Open {
 impl StoryFile {
     /// Appends to this file from now on. Several processes may write to one file.
     pub fn open(&self, path: &Path) -> io::Result<()> {
-        *self.lock() = Some(Open::at(path)?);
+        *self.0.lock() = Some(Open::at(path)?);
         Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -68,7 +65,7 @@ pub struct Line<'a>(&'a StoryFile);
 
 impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if let Some(open) = &mut *self.0.lock() {
+        if let Some(open) = &mut *self.0.0.lock() {
             open.line(line, MAX)?;
         }
         Ok(line.len())

@@ -2,7 +2,7 @@
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::global;
@@ -10,6 +10,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
+use parking_lot::Mutex;
 use towpath_metrics::{Labels, attempted, passed, removed};
 use towpath_types::outcome::{Answer, Attempt};
 
@@ -19,7 +20,7 @@ struct Seen(Arc<Mutex<BTreeSet<String>>>);
 
 impl PushMetricExporter for Seen {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let mut seen = self.0.lock().expect("no panic while locked");
+        let mut seen = self.0.lock();
         for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
             let AggregatedMetrics::U64(MetricData::Sum(sum)) = metric.data() else { continue };
             for label in sum.data_points().flat_map(|point| point.attributes()) {
@@ -45,7 +46,7 @@ impl PushMetricExporter for Seen {
 impl Seen {
     fn values(&self, metric: &str, label: &str) -> BTreeSet<String> {
         let prefix = format!("{metric} {label} ");
-        let seen = self.0.lock().expect("no panic while locked");
+        let seen = self.0.lock();
         seen.iter().filter_map(|entry| entry.strip_prefix(&prefix)).map(str::to_owned).collect()
     }
 }

@@ -3,11 +3,12 @@
 mod ledger;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use console::Style;
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use towpath_compose::Station;
@@ -66,12 +67,12 @@ struct Taken(Arc<Mutex<Vec<Call>>>);
 impl Taken {
     fn note(&self, call: &Call) {
         if (200..300).contains(&call.status) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(call.clone());
+            self.0.lock().push(call.clone());
         }
     }
 
     fn calls(&self) -> Vec<Call> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }
 

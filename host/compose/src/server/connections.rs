@@ -1,9 +1,10 @@
 //! The connections of a server, which of them makes room, and how many bytes of bodies they hold together.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -106,12 +107,12 @@ impl Connections {
 
     /// Closes the connection that has kept the server waiting longest, if one does.
     pub(super) fn make_room(&self) {
-        lock(&self.waiting).evict_first();
+        self.waiting.lock().evict_first();
     }
 
     /// Closes every connection that keeps the server waiting, now or later.
     pub(super) fn close_idle(&self) {
-        let mut waiting = lock(&self.waiting);
+        let mut waiting = self.waiting.lock();
         waiting.closed = true;
         std::mem::take(&mut waiting.since).into_values().for_each(|waiter| waiter.evict.cancel());
     }
@@ -120,8 +121,8 @@ impl Connections {
 impl Seat {
     /// Its request is answered, or it is new: what it held is given back, and the server waits for it from now on.
     pub(super) fn wait(&self) {
-        let mut waiting = lock(&self.waiting);
-        let mut state = lock(&self.state);
+        let mut waiting = self.waiting.lock();
+        let mut state = self.state.lock();
         give_back(&mut waiting, &mut state);
         if waiting.closed {
             // Its answer is on the way: the connection closes itself behind it.
@@ -135,8 +136,8 @@ impl Seat {
 
     /// Its request is here, whole: it is worked on, and must not be cut off. What it holds is held until the answer.
     pub(super) fn work(&self) {
-        let mut waiting = lock(&self.waiting);
-        let mut state = lock(&self.state);
+        let mut waiting = self.waiting.lock();
+        let mut state = self.state.lock();
         if let Some(place) = state.place.take() {
             waiting.since.remove(&place);
             waiting.parked.remove(&place);
@@ -146,14 +147,14 @@ impl Seat {
 
     /// Whether its request is here, whole, and not yet answered.
     pub(super) fn is_at_work(&self) -> bool {
-        lock(&self.state).place.is_none()
+        self.state.lock().place.is_none()
     }
 
     /// Whether more of its body may be read now. If too much is held, a client that holds bytes and is slow makes room;
     /// where all of it is worked on, this one waits until some is answered.
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut waiting = lock(&self.waiting);
-        let state = lock(&self.state);
+        let mut waiting = self.waiting.lock();
+        let state = self.state.lock();
         let Some(place) = state.place else { return Poll::Ready(()) };
         waiting.parked.remove(&place);
         // Alone it goes on: nobody would ever make room.
@@ -169,8 +170,8 @@ impl Seat {
 
     /// So many bytes more of its body came.
     pub(super) fn hold(&self, bytes: usize) {
-        let mut waiting = lock(&self.waiting);
-        let mut state = lock(&self.state);
+        let mut waiting = self.waiting.lock();
+        let mut state = self.state.lock();
         state.held += bytes;
         waiting.held += bytes;
         match state.place {
@@ -191,7 +192,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        give_back(&mut lock(&self.waiting), &mut lock(&self.state));
+        give_back(&mut self.waiting.lock(), &mut self.state.lock());
     }
 }
 
@@ -209,10 +210,6 @@ fn give_back(waiting: &mut Waiting, state: &mut State) {
     if held > 0 {
         waiting.wake_next();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -8,13 +8,14 @@
 
 mod name;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use parking_lot::Mutex;
 use serde_json::json;
 use tokio::time::Instant;
 use tracing::warn;
@@ -117,7 +118,7 @@ impl Guard {
     }
 
     fn log(&self, refusal: &Refusal) {
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = self.logged.lock();
         if logged.last.is_some_and(|last| last.elapsed() < LOG_EVERY) {
             logged.without += 1;
             return;

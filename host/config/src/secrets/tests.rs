@@ -23,7 +23,7 @@ struct Fixed(Mutex<String>);
 #[async_trait]
 impl SecretStore for Fixed {
     async fn fetch(&self, _: &str) -> Result<String, String> {
-        Ok(self.0.lock().expect("free").clone())
+        Ok(self.0.lock().clone())
     }
 }
 
@@ -78,11 +78,11 @@ async fn one_final_line_break_is_ignored_whatever_the_source() {
             let secret = secrets.get("token", Form::Key).expect("token");
             assert_eq!(&*secret.expose(), expected, "{value:?}");
         }
-        *store.0.lock().expect("free") = format!("new-{value}");
+        *store.0.lock() = format!("new-{value}");
         let secret = stored.get("token", Form::Key).expect("token");
         assert!(secret.is_renewed(expected).await, "{value:?}");
         assert_eq!(*secret.expose(), format!("new-{expected}"), "{value:?}");
-        *store.0.lock().expect("free") = format!("new-{expected}\n");
+        *store.0.lock() = format!("new-{expected}\n");
         tokio::time::advance(REFRESH_EVERY).await;
         let renewed = secret.is_renewed(&format!("new-{expected}")).await;
         assert!(!renewed, "{value:?}: with another line break it is the same");
@@ -95,7 +95,7 @@ async fn an_unusable_value_never_replaces_a_usable_one() {
     let secrets = Secrets::from_store(Arc::clone(&store) as Arc<dyn SecretStore>, ["token".to_owned()]).await;
     let secret = secrets.get("token", Form::Header).expect("token");
     for malformed in ["", "\n", "to\nken", "to\u{0}ken", " token"] {
-        *store.0.lock().expect("free") = malformed.to_owned();
+        *store.0.lock() = malformed.to_owned();
         tokio::time::advance(REFRESH_EVERY).await;
         assert!(!secret.is_renewed("good").await, "{malformed:?}");
         assert_eq!(&*secret.expose(), "good");

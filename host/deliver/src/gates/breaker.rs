@@ -1,8 +1,9 @@
 //! A breaker: after some failures in a row a target is left alone for a while, then tried by one message.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use towpath_config::target::BreakerPolicy;
 
@@ -50,7 +51,7 @@ impl Breaker {
 
     /// Whether there is no leave to be had now. Nothing is taken.
     pub(super) fn refuses(&self) -> Option<Refusal> {
-        match *self.lock() {
+        match *self.state.lock() {
             State::Closed { .. } => None,
             State::Open { until, .. } => {
                 let after = until.saturating_duration_since(Instant::now());
@@ -62,7 +63,7 @@ impl Breaker {
 
     /// Leave to call. A half-open breaker gives it to one.
     pub(super) fn pass(self: &Arc<Self>) -> Result<Option<Probe>, Refusal> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         match *state {
             State::Closed { .. } => Ok(None),
             State::Open { until, wait } => {
@@ -79,7 +80,7 @@ impl Breaker {
 
     /// What came of a call. Calls that were begun before the breaker opened tell nothing new.
     pub(super) fn record(&self, available: bool) -> Option<Moved> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         match (*state, available) {
             (State::Closed { failures: 0 }, true) => None,
             (State::Closed { .. }, true) => {
@@ -102,10 +103,6 @@ impl Breaker {
             (State::Open { .. }, false) => None,
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 fn open(state: &mut State, failures: u32, wait: Duration) -> Moved {
@@ -116,7 +113,7 @@ fn open(state: &mut State, failures: u32, wait: Duration) -> Moved {
 impl Drop for Probe {
     /// A probe that told nothing leaves the breaker open for the next one.
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         if let State::HalfOpen { wait } = *state {
             *state = State::Open { until: Instant::now(), wait };
         }

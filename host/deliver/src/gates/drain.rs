@@ -1,9 +1,9 @@
 //! Turns: a target that was resumed at a rate gets what waited one after another, evenly spaced.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 use towpath_types::clock::Timestamp;
@@ -47,7 +47,7 @@ impl Drains {
         let now = Instant::now();
         // A rate of nothing would never end; the command refuses it, a file may hold it.
         let space = Duration::try_from_secs_f64(1.0 / drain.per_second).unwrap_or(WAIT);
-        let mut all = self.lock();
+        let mut all = self.0.lock();
         let turns = all.entry(target.to_owned()).or_insert(Turns { of: drain.at, next: now });
         if turns.of != drain.at {
             *turns = Turns { of: drain.at, next: now };
@@ -59,10 +59,6 @@ impl Drains {
         turns.next = at + space;
         Ok(Turn { drains: self, target, at, then: at + space, used: false })
     }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Turns>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for Turn<'_> {
@@ -71,7 +67,7 @@ impl Drop for Turn<'_> {
             return;
         }
         // Somebody who has a later turn keeps it, and this one is lost.
-        if let Some(turns) = self.drains.lock().get_mut(self.target).filter(|turns| turns.next == self.then) {
+        if let Some(turns) = self.drains.0.lock().get_mut(self.target).filter(|turns| turns.next == self.then) {
             turns.next = self.at;
         }
     }

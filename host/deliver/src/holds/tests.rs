@@ -22,7 +22,7 @@ struct Place {
 
 impl Place {
     fn put(&self, target: &str) {
-        Change::Hold(target.to_owned(), hold(1, None)).apply(&mut self.state.lock().expect("state"));
+        Change::Hold(target.to_owned(), hold(1, None)).apply(&mut self.state.lock());
     }
 
     fn error(&self) -> HoldsError {
@@ -35,11 +35,7 @@ impl Holds for Place {
     async fn read(&self) -> Result<HoldState, HoldsError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        if self.broken.load(Ordering::Relaxed) {
-            Err(self.error())
-        } else {
-            Ok(self.state.lock().expect("state").clone())
-        }
+        if self.broken.load(Ordering::Relaxed) { Err(self.error()) } else { Ok(self.state.lock().clone()) }
     }
 
     async fn change(&self, _: Change) -> Result<HoldState, HoldsError> {

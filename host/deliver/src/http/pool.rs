@@ -1,9 +1,10 @@
 //! Connections to one endpoint, or to several that are reached in the same way.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy};
 use tokio::time::Instant;
 use towpath_config::target::Reach;
@@ -62,7 +63,7 @@ impl Pool {
 
     /// The client for a request that is sent now.
     pub(super) fn client(&self) -> Client {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.lock();
         let (client, since) = &mut *current;
         if since.elapsed() >= self.max_age {
             *since = Instant::now();

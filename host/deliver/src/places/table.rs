@@ -1,9 +1,10 @@
 //! Who has a place, who waits for one, and who is next.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until};
 
@@ -108,14 +109,10 @@ impl Table {
         Table { all, seats, shared, state: Mutex::new(state), left: Notify::new(), next_look }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A place for a group whose targets are not known yet; `None` once closed.
     pub(super) fn newcomer(self: &Arc<Table>) -> Option<oneshot::Receiver<Grant>> {
         let (sender, receiver) = oneshot::channel();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.closed {
             return None;
         }
@@ -128,7 +125,7 @@ impl Table {
     /// A place for a group that may call its targets. Without one it is next in the line of those with the same targets.
     pub(super) fn ready(self: &Arc<Table>, aim: &Aim) -> oneshot::Receiver<Grant> {
         let (sender, receiver) = oneshot::channel();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let number = state.number();
         if !state.closed {
             state.ready.entry(Arc::clone(aim)).or_default().push_back((number, sender));
@@ -173,7 +170,7 @@ impl Table {
     pub(super) fn sit(self: &Arc<Table>, aim: &Aim, weight: usize) -> Result<Seat, Away> {
         let weight = weight.clamp(1, self.heaviest());
         let (sender, away) = oneshot::channel();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.closed {
             return Err(Away::Closed);
         }
@@ -196,7 +193,7 @@ impl Table {
     }
 
     pub(super) fn close(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.closed = true;
         state.newcomers.clear();
         state.ready.clear();
@@ -209,7 +206,7 @@ impl Table {
     }
 
     pub(super) fn taken(&self) -> usize {
-        self.all.saturating_sub(self.lock().free)
+        self.all.saturating_sub(self.state.lock().free)
     }
 
     /// What somebody takes who brings very much, so that nobody is too heavy for ever.
@@ -219,7 +216,7 @@ impl Table {
 
     /// Whether there may be no seat for whoever comes next.
     pub(super) fn full(&self) -> bool {
-        let state = self.lock();
+        let state = self.state.lock();
         !state.closed && state.seated + self.heaviest() > self.seats
     }
 
@@ -321,7 +318,7 @@ impl Grant {
     /// The same place for these targets, if they may have one now. Otherwise it is free.
     pub(super) fn aim(mut self, aim: &Aim) -> Option<Grant> {
         let table = Arc::clone(&self.table);
-        let mut state = table.lock();
+        let mut state = table.state.lock();
         if let Some(before) = self.aim.take() {
             state.give_back(&before);
         }
@@ -337,7 +334,7 @@ impl Grant {
     /// The same place, for no target.
     pub(super) fn land(&mut self) {
         let nobody = Aim::default();
-        let mut state = self.table.lock();
+        let mut state = self.table.state.lock();
         if let Some(before) = self.aim.replace(Arc::clone(&nobody)) {
             state.give_back(&before);
         }
@@ -349,7 +346,7 @@ impl Grant {
 impl Drop for Grant {
     fn drop(&mut self) {
         let Some(aim) = self.aim.take() else { return };
-        let mut state = self.table.lock();
+        let mut state = self.table.state.lock();
         state.give_back(&aim);
         self.table.seat(&mut state);
     }
@@ -357,7 +354,7 @@ impl Drop for Grant {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if self.table.lock().leave(self.number).is_some() {
+        if self.table.state.lock().leave(self.number).is_some() {
             self.table.left.notify_waiters();
         }
     }

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 use std::future::{pending, ready};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use super::*;
@@ -114,14 +114,14 @@ impl Crowd {
             self.groups.spawn(async move {
                 let mut place = begin(&places).await;
                 let away = place.enter(&[target], Instant::now() + FAR, pending::<Result<(), ()>>()).await.err();
-                ended.lock().expect("whole").insert(number, away);
+                ended.lock().insert(number, away);
             });
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
     fn ended(&self) -> Vec<(usize, Option<Away>)> {
-        self.ended.lock().expect("whole").clone().into_iter().collect()
+        self.ended.lock().clone().into_iter().collect()
     }
 }
 
@@ -184,7 +184,7 @@ async fn a_free_place_goes_to_the_target_that_has_the_fewest_and_there_to_who_wa
             let mut place = begin(&places).await;
             let gate = async { open.acquire().await.map(drop) };
             let _entered = place.enter(&[target], Instant::now() + FAR, gate).await;
-            order.lock().expect("whole").push(name);
+            order.lock().push(name);
             pending::<()>().await;
         });
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -198,12 +198,12 @@ async fn a_free_place_goes_to_the_target_that_has_the_fewest_and_there_to_who_wa
     }
     open.add_permits(3);
     tokio::time::sleep(Duration::from_millis(1)).await;
-    assert!(order.lock().expect("whole").is_empty(), "all places are taken");
+    assert!(order.lock().is_empty(), "all places are taken");
     for _ in 0..3 {
         held.pop();
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     // The last one of a has one already, and gets another while a place is left.
-    assert_eq!(*order.lock().expect("whole"), ["first of b", "second of a"]);
+    assert_eq!(*order.lock(), ["first of b", "second of a"]);
     assert_eq!(places.taken(), 3);
 }

@@ -1,9 +1,10 @@
 //! Which groups wait on a head that failed, how often in a row and on what, as far as this process knows.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use towpath_metrics::{self as metrics, Standing};
 use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::outcome::Outcome;
@@ -46,7 +47,7 @@ impl Failures {
     /// What the count would be if this pass fails.
     pub(super) fn next(&self, group: &GroupId, outcome: &Outcome, receive_count: u32) -> u32 {
         let held = matches!(outcome, Outcome::Held(_));
-        match self.known().get(group) {
+        match self.0.lock().get(group) {
             Some(row) if row.held == held => row.count.saturating_add(1),
             Some(_) => 1,
             None => receive_count.clamp(1, MAX_FROM_RECEIVES),
@@ -58,7 +59,7 @@ impl Failures {
             Outcome::Held(closed) => (true, closed.target.as_str()),
             other => (false, other.attempts().last().map_or("", |attempt| attempt.target.as_str())),
         };
-        let mut known = self.known();
+        let mut known = self.0.lock();
         if known.len() >= MAX_GROUPS {
             known.clear();
         }
@@ -67,7 +68,7 @@ impl Failures {
 
     /// A success. Kept as zero only where there were failures, so that quiet groups cost nothing.
     pub(super) fn clear(&self, group: &GroupId) {
-        if let Some(row) = self.known().get_mut(group) {
+        if let Some(row) = self.0.lock().get_mut(group) {
             row.count = 0;
         }
     }
@@ -81,16 +82,12 @@ impl Failures {
     /// What waits now.
     fn standing(&self, now: Timestamp) -> Standing {
         let mut standing = Standing { held: BTreeMap::new(), blocked: BTreeMap::new(), oldest: Duration::ZERO };
-        for row in self.known().values().filter(|row| row.count > 0 && now < row.head.next_try + OVERDUE) {
+        for row in self.0.lock().values().filter(|row| row.count > 0 && now < row.head.next_try + OVERDUE) {
             let waiting = if row.held { &mut standing.held } else { &mut standing.blocked };
             *waiting.entry(Arc::clone(&row.target)).or_default() += 1;
             standing.oldest = standing.oldest.max(now.since(row.head.sent_at));
         }
         standing
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<GroupId, Row>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

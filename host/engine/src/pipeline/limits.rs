@@ -1,9 +1,9 @@
 //! The limits of the queue that messages come from, asked for beside the messages.
 
 use std::convert::Infallible;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
@@ -43,13 +43,13 @@ impl KnownLimits {
 
     /// The limits as far as they are known.
     pub fn get(&self) -> QueueLimits {
-        self.known().limits.unwrap_or(QueueLimits::LOCAL)
+        self.known.lock().limits.unwrap_or(QueueLimits::LOCAL)
     }
 
     /// These are the limits.
     pub fn set(&self, limits: QueueLimits) {
         let before = {
-            let mut known = self.known();
+            let mut known = self.known.lock();
             let before = known.limits;
             *known = Known { limits: Some(limits), asked: Some(self.clock.moment()), answered: true };
             before
@@ -64,7 +64,7 @@ impl KnownLimits {
     /// Asks the queue, unless that was done a short while ago.
     pub async fn ask_if_due(&self, queue: &dyn Queue) {
         {
-            let mut known = self.known();
+            let mut known = self.known.lock();
             let every = if known.answered { EVERY } else { AGAIN };
             if known.asked.is_some_and(|asked| asked.elapsed() < every) {
                 return;
@@ -76,7 +76,7 @@ impl KnownLimits {
             Ok(Err(problem)) => format!("{problem:?}"),
             Err(_) => "no answer in time".to_owned(),
         };
-        let mut known = self.known();
+        let mut known = self.known.lock();
         known.answered = false;
         match known.limits {
             Some(_) => {
@@ -98,9 +98,5 @@ impl KnownLimits {
             self.ask_if_due(queue).await;
             sleep(AGAIN).await;
         }
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

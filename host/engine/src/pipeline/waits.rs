@@ -1,10 +1,10 @@
 //! Two weeks of waiting over a queue that does what SQS does: it counts receives, moves a message after too many of them, and
 //! deletes it when its retention ends. Time is a number here.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::FutureExt as _;
+use parking_lot::Mutex;
 
 use super::*;
 use crate::decide::{OUT_OF_RECEIVES, WAITED_TOO_LONG};
@@ -143,7 +143,7 @@ impl Line for Spine {
             Decision::DeadLetter(death) => Some(death.code),
         };
         self.failures.clear(&received.group);
-        self.ended.lock().expect("ended").push((received.id.0.clone(), reason));
+        self.ended.lock().push((received.id.0.clone(), reason));
         if reason.is_none() { Settlement::Ack } else { Settlement::Buried }
     }
 
@@ -192,7 +192,7 @@ fn two_weeks(
         }
     }
     assert_eq!(queue.taken, Vec::<String>::new(), "the queue took messages away by itself");
-    let ended = spine.ended.into_inner().expect("ended");
+    let ended = spine.ended.into_inner();
     for group in 0..3 {
         let of_group = ended.iter().filter_map(|(id, _)| id.strip_prefix(&format!("{group}-")));
         let numbers: Vec<usize> = of_group.map(|number| number.parse().expect("a number")).collect();

@@ -1,9 +1,10 @@
 //! Heartbeats: every message that is held stays invisible to others while its group is worked on.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
@@ -77,7 +78,7 @@ impl<'a> Keeper<'a> {
 
     /// A message is about to be deleted.
     pub(super) fn deleting(&self, handle: &Handle, deleted: &Deleted) {
-        for (_, state) in lock(&self.held).iter_mut().filter(|(held, _)| held == handle) {
+        for (_, state) in self.held.lock().iter_mut().filter(|(held, _)| held == handle) {
             *state = State::Deleting(deleted.clone());
         }
     }
@@ -159,14 +160,10 @@ impl<'a> Keeper<'a> {
 
     /// What is held still.
     fn held(&self) -> MutexGuard<'_, Vec<(Handle, State)>> {
-        let mut held = lock(&self.held);
+        let mut held = self.held.lock();
         held.retain(|(_, state)| !matches!(state, State::Deleting(deleted) if deleted.is_done()));
         held
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The target of a benchmark: it verifies every event, and measures when it came.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -120,8 +121,8 @@ impl Meter {
     pub(crate) fn counts(&self, sent: u32) -> Counts {
         let books = &self.books;
         let times = || books.times.iter().take(sent as usize).map(|times| times.load(Ordering::Relaxed));
-        let (first, last) = *books.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut latencies = books.latencies.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (first, last) = *books.clock.lock();
+        let mut latencies = books.latencies.lock().clone();
         latencies.sort_unstable();
         Counts {
             lost: times().filter(|times| *times == 0).count() as u64,
@@ -160,13 +161,13 @@ impl Books {
             self.disordered.fetch_add(1, Ordering::Relaxed);
         }
         {
-            let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut clock = self.clock.lock();
             clock.0.get_or_insert(now);
             clock.1 = Some(now);
         }
         let took = u64::try_from((now - self.began).as_micros()).unwrap_or(u64::MAX).saturating_sub(sent_at);
         let took = u32::try_from(took).unwrap_or(u32::MAX);
-        self.latencies.lock().unwrap_or_else(PoisonError::into_inner).push(took);
+        self.latencies.lock().push(took);
         let taken = self.taken.fetch_add(1, Ordering::SeqCst) + 1;
         if taken >= self.awaited.load(Ordering::SeqCst) {
             self.enough.notify_waiters();

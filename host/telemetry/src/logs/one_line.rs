@@ -99,8 +99,9 @@ impl<W: Write> Write for EscapedLine<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
+    use parking_lot::Mutex;
     use tracing::{error, error_span};
     use tracing_subscriber::filter::{LevelFilter, Targets};
     use tracing_subscriber::layer::SubscriberExt as _;
@@ -113,7 +114,7 @@ mod tests {
 
     impl Write for Kept {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("a lock").write(bytes)
+            self.0.lock().write(bytes)
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -146,7 +147,7 @@ mod tests {
             error!("{HOSTILE}");
             error!(number = 7, yes = true, "plain");
         });
-        let kept = kept.0.lock().expect("a lock").clone();
+        let kept = kept.0.lock().clone();
         String::from_utf8(kept).expect("text")
     }
 
