@@ -7,6 +7,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use towpath_config::S3Url;
+use towpath_types::backoff::Backoff;
 use towpath_types::holds::{BreakerReport, Change, HoldState, Holds, HoldsError};
 
 use crate::error::in_words;
@@ -14,6 +15,7 @@ use crate::object;
 
 /// Attempts at a change while others change the object concurrently.
 const TRIES: u32 = 8;
+const BACKOFF: Backoff = Backoff { base: Duration::from_millis(50), cap: Duration::from_millis(400) };
 
 /// The state of holds in S3.
 pub struct S3Holds {
@@ -74,7 +76,7 @@ impl Holds for S3Holds {
             match put.send().await {
                 Ok(_) => return Ok(state),
                 Err(error) if matches!(error.code(), Some("PreconditionFailed" | "ConditionalRequestConflict")) => {
-                    tokio::time::sleep(Duration::from_millis(50) * attempt).await;
+                    tokio::time::sleep(BACKOFF.plain(attempt)).await;
                 }
                 Err(error) => return Err(self.failed(error)),
             }

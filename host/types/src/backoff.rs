@@ -19,11 +19,16 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The wait after this many consecutive failures (from 1), spread by group over the upper half of the interval, so
-    /// that groups blocked by one outage do not all retry in the same second.
-    pub fn after(&self, failures: u32, group: &GroupId) -> Duration {
+    /// The wait after this many consecutive failures (from 1).
+    pub fn plain(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(30);
-        let full = self.base.saturating_mul(1 << doublings).min(self.cap);
+        self.base.saturating_mul(1 << doublings).min(self.cap)
+    }
+
+    /// The same, spread by group over the upper half of the interval, so that groups blocked by one outage do not all
+    /// retry in the same second.
+    pub fn after(&self, failures: u32, group: &GroupId) -> Duration {
+        let full = self.plain(failures);
         full.div_f64(2.0) + full.mul_f64(spread(group, failures) / 2.0)
     }
 }
@@ -44,6 +49,7 @@ mod tests {
         let backoff = Backoff { base: Duration::from_secs(2), cap: Duration::from_secs(60) };
         for (failures, full) in [(0, 2), (1, 2), (2, 4), (5, 32), (6, 60), (u32::MAX, 60)] {
             let full = Duration::from_secs(full);
+            assert_eq!(backoff.plain(failures), full);
             for group in ["a", "b", "c"] {
                 let wait = backoff.after(failures, &group.into());
                 assert!(wait >= full / 2 && wait <= full, "{failures} failures of {group}: {wait:?}");

@@ -11,14 +11,15 @@ use tracing::warn;
 
 use super::keeper::Deleted;
 use towpath_runtime::tasks::log_panic;
+use towpath_types::backoff::Backoff;
 use towpath_types::queue::{Handle, MAX_BATCH, MessageId, Queue, QueueError, Received};
 
 /// How long a delete waits for others to go with it: little beside a round trip to SQS.
 const LINGER: Duration = Duration::from_micros(500);
 
-/// How often a delete is tried before the group is left alone, and the wait behind the first try; it doubles.
+/// How often a delete is tried before the group is left alone.
 const TRIES: u32 = 4;
-const RETRY_AFTER: Duration = Duration::from_millis(400);
+const BACKOFF: Backoff = Backoff { base: Duration::from_millis(400), cap: Duration::from_secs(2) };
 
 struct Job {
     handle: Handle,
@@ -141,6 +142,6 @@ async fn request(queue: Arc<dyn Queue>, mut jobs: Vec<Job>) {
             return;
         }
         jobs = again;
-        tokio::time::sleep(RETRY_AFTER * 2_u32.pow(tries - 1)).await;
+        tokio::time::sleep(BACKOFF.plain(tries)).await;
     }
 }

@@ -12,10 +12,11 @@ use super::worker::Worker;
 use crate::pipeline::Line;
 use towpath_runtime::health::Health;
 use towpath_runtime::tasks::log_panic;
+use towpath_types::backoff::Backoff;
 use towpath_types::queue::{MAX_BATCH, Queue, QueueError, Receive};
 
-/// How long to wait after a receive that failed, doubled up to the second.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+/// How long to wait after a receive that failed.
+const BACKOFF: Backoff = Backoff { base: Duration::from_millis(400), cap: Duration::from_secs(30) };
 
 /// Receives until it is time to stop, then waits for the groups of its batches.
 pub(super) async fn run<L: Line>(worker: Arc<Worker<L>>, health: Arc<Health>) {
@@ -92,8 +93,7 @@ impl Attempt {
     /// one is as good.
     fn failed(&mut self) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        let (base, cap) = BACKOFF;
-        base.saturating_mul(1 << self.failures.min(16)).min(cap)
+        BACKOFF.plain(self.failures)
     }
 }
 
