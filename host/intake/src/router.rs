@@ -1,5 +1,7 @@
 //! The routes of the front door.
 
+use std::error::Error;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,6 +11,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use http_body_util::LengthLimitError;
 use serde_json::json;
 use towpath_config::route::{OnMissingKey, Route};
 use towpath_metrics::{self as metrics, STORY};
@@ -127,7 +130,7 @@ async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, pro
             problem(StatusCode::PAYLOAD_TOO_LARGE, "body and headers together are too large")
         }
         Err(failure) => {
-            let cause = std::error::Error::source(&failure).map(ToString::to_string).unwrap_or_default();
+            let cause = failure.source().map(ToString::to_string).unwrap_or_default();
             error!(route = route.path, error = %failure, cause, "webhook could not be stored, sender asked to retry");
             again("the event could not be stored: send it again")
         }
@@ -142,16 +145,24 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<
     }
     match to_bytes(body, limit).await {
         Ok(bytes) => Ok(bytes.into()),
+        Err(error) if causes(&error).any(|cause| cause.is::<LengthLimitError>()) => Err(too_large()),
         Err(error) => {
-            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            let cause = causes(&error).find_map(|cause| cause.downcast_ref::<io::Error>());
             Err(match cause {
-                cause if cause.contains("length limit exceeded") => too_large(),
-                cause if cause.contains("took too long") => problem(StatusCode::REQUEST_TIMEOUT, &cause),
-                cause if cause.contains("wait to be stored") => again(&cause),
+                // The server stopped waiting for the body.
+                Some(cause) if cause.kind() == ErrorKind::TimedOut => {
+                    problem(StatusCode::REQUEST_TIMEOUT, &cause.to_string())
+                }
+                Some(cause) if cause.kind() == ErrorKind::ResourceBusy => again(&cause.to_string()),
                 _ => problem(StatusCode::BAD_REQUEST, "the body is incomplete"),
             })
         }
     }
+}
+
+/// The causes of an error, the nearest first.
+fn causes(error: &axum::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
 }
 
 /// All headers in order, names in lower case, values byte for byte.
