@@ -1,7 +1,6 @@
 //! Reports in JUnit's format, which CI systems read.
 
-use std::fmt::Write as _;
-
+use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
 /// How one case ended.
@@ -21,54 +20,43 @@ pub(crate) struct Row {
 }
 
 /// A test suite for each plugin, a test case for each case.
-pub(crate) fn report(rows: &[Row]) -> String {
-    let mut xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n".to_owned();
-    for suite in rows.chunk_by(|one, next| one.plugin == next.plugin) {
-        let Some(first) = suite.first() else { continue };
-        let failures = suite.iter().filter(|row| row.difference.is_some()).count();
-        let time: f64 = suite.iter().map(|row| row.time_ms / 1_000.0).sum();
-        let name = escaped(&first.plugin);
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            xml,
-            "  <testsuite name=\"{name}\" tests=\"{}\" failures=\"{failures}\" time=\"{time:.6}\">",
-            suite.len()
-        );
-        for row in suite {
-            let case = escaped(&row.case);
-            let time = row.time_ms / 1_000.0;
-            let _ = write!(xml, "    <testcase classname=\"{name}\" name=\"{case}\" time=\"{time:.6}\"");
-            let _ = match &row.difference {
-                None => writeln!(xml, "/>"),
-                Some((expected, found)) => writeln!(
-                    xml,
-                    ">\n      <failure message=\"the verdict differs\">expected:\n{}\nfound:\n{}\n{}</failure>\n    </testcase>",
-                    escaped(expected),
-                    escaped(found),
-                    escaped(row.fault.as_deref().unwrap_or_default())
-                ),
-            };
-        }
-        xml += "  </testsuite>\n";
+pub(crate) fn report(rows: &[Row]) -> Result<String, SerializeError> {
+    let mut report = Report::unnamed();
+    for rows in rows.chunk_by(|one, next| one.plugin == next.plugin) {
+        let Some(first) = rows.first() else { continue };
+        let mut suite = TestSuite::new(text(&first.plugin));
+        suite.extra.insert("time".into(), seconds(rows.iter().map(|row| row.time_ms).sum()).into());
+        suite.add_test_cases(rows.iter().map(case));
+        report.add_test_suite(suite);
     }
-    xml + "</testsuites>\n"
+    report.to_string()
 }
 
-/// Text in XML: marks escaped, what XML cannot hold replaced.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '&' => escaped += "&amp;",
-            '"' => escaped += "&quot;",
-            '\n' | '\t' => escaped.push(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
+fn case(row: &Row) -> TestCase {
+    let status = match &row.difference {
+        None => TestCaseStatus::success(),
+        Some((expected, found)) => {
+            let fault = row.fault.as_deref().unwrap_or_default();
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_message("the verdict differs");
+            status.set_description(text(&format!("expected:\n{expected}\nfound:\n{found}\n{fault}")));
+            status
         }
-    }
-    escaped
+    };
+    let mut case = TestCase::new(text(&row.case), status);
+    case.set_classname(text(&row.plugin));
+    case.extra.insert("time".into(), seconds(row.time_ms).into());
+    case
+}
+
+/// The library would write milliseconds, and most cases take less than one.
+fn seconds(milliseconds: f64) -> String {
+    format!("{:.6}", milliseconds / 1_000.0)
+}
+
+/// The library drops control characters, but not these two, which XML cannot hold either.
+fn text(text: &str) -> String {
+    text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
 #[cfg(test)]
@@ -76,7 +64,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_xml_cannot_hold_is_escaped_or_replaced() {
-        assert_eq!(escaped("<a b=\"1\">&\u{0}\n"), "&lt;a b=&quot;1&quot;&gt;&amp;\u{fffd}\n");
+    fn what_xml_cannot_hold_is_escaped_replaced_or_left_out() {
+        let row = |case: &str, difference| Row {
+            plugin: "<crm>".to_owned(),
+            case: case.to_owned(),
+            result: "",
+            fuel: 1,
+            time_ms: 0.25,
+            difference,
+            fault: None,
+        };
+        let differs = Some(("<a b=\"1\">".to_owned(), "&\u{0}\u{ffff}".to_owned()));
+        let expected = r#"<?xml version="1.0" encoding="UTF-8"?>
+<testsuites tests="2" skipped="0" failures="1" errors="0">
+    <testsuite name="&lt;crm&gt;" tests="2" skipped="0" errors="0" failures="1" time="0.000500">
+        <testcase name="one" classname="&lt;crm&gt;" time="0.000250"/>
+        <testcase name="two" classname="&lt;crm&gt;" time="0.000250">
+            <failure message="the verdict differs">expected:
+&lt;a b=&quot;1&quot;&gt;
+found:
+&amp;REPLACED
+</failure>
+        </testcase>
+    </testsuite>
+</testsuites>
+"#;
+        let report = report(&[row("one", None), row("two", differs)]).expect("XML");
+        assert_eq!(report, expected.replace("REPLACED", "\u{fffd}"));
     }
 }

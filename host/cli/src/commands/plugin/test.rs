@@ -23,7 +23,8 @@ pub(super) async fn run(args: PluginTest, output: &Output) -> anyhow::Result<Exi
     }
     let rows = all(&args, &folders, &engine, output)?;
     if let Some(file) = &args.junit {
-        std::fs::write(file, junit::report(&rows)).with_context(|| format!("writing {}", file.display()))?;
+        let report = junit::report(&rows).context("writing the JUnit report")?;
+        std::fs::write(file, report).with_context(|| format!("writing {}", file.display()))?;
     }
     if output.is_json() {
         output.json(&rows);
