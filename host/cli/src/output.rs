@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use console::{Style, style};
+use console::{Alignment, Style, measure_text_width, pad_str, style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
@@ -252,12 +252,12 @@ impl Output {
         let shown = |cell: &String| Foreign::line(cell).at_most(MAX_CELL).to_string();
         let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
         let width = |column: usize| {
-            let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-            cells.chain(header.get(column).map(|name| name.chars().count())).max().unwrap_or(0)
+            let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| measure_text_width(cell));
+            cells.chain(header.get(column).map(|name| measure_text_width(name))).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..header.len()).map(width).collect();
         let write = |cells: &[String], paint: &Style| {
-            let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+            let padded = cells.iter().zip(&widths).map(|(cell, width)| pad_str(cell, *width, Alignment::Left, None));
             let line = padded.collect::<Vec<_>>().join("  ");
             self.write(paint.apply_to(line.trim_end()));
         };
