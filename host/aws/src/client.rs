@@ -8,6 +8,7 @@ use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use towpath_config::{Form, Secrets};
+use url::{Host, Url};
 
 /// Timeout of one attempt of an API call; a receive adds its wait.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,7 +32,7 @@ pub(crate) async fn sdk_config(region: Option<&str>) -> SdkConfig {
 /// credentials; for one on AWS the region in the URL.
 pub async fn sqs(queue_url: &str) -> aws_sdk_sqs::Client {
     let Some(origin) = loopback(queue_url) else {
-        return aws_sdk_sqs::Client::new(&sdk_config(region(queue_url)).await);
+        return aws_sdk_sqs::Client::new(&sdk_config(region(queue_url).as_deref()).await);
     };
     // The endpoint of `towpath serve` may require a token, sent as access key id.
     let token =
@@ -70,18 +71,21 @@ pub async fn s3() -> aws_sdk_s3::Client {
 }
 
 /// `https://sqs.REGION.amazonaws.com/…`.
-pub(crate) fn region(queue_url: &str) -> Option<&str> {
-    queue_url.strip_prefix("https://sqs.")?.split_once(".amazonaws.com").map(|(region, _)| region)
+pub(crate) fn region(queue_url: &str) -> Option<String> {
+    let url = Url::parse(queue_url).ok().filter(|url| url.scheme() == "https")?;
+    let (region, _) = url.host_str()?.strip_prefix("sqs.")?.split_once(".amazonaws.com")?;
+    Some(region.to_owned())
 }
 
 /// Scheme, host and port of a URL on this machine.
-fn loopback(queue_url: &str) -> Option<&str> {
-    let rest = queue_url.strip_prefix("http://")?;
-    let authority = rest.split('/').next()?;
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-    let v4 = host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
-    let local = v4 || matches!(host, "localhost" | "[::1]");
-    local.then(|| queue_url.get(.."http://".len() + authority.len())).flatten()
+fn loopback(queue_url: &str) -> Option<String> {
+    let url = Url::parse(queue_url).ok().filter(|url| url.scheme() == "http")?;
+    let local = match url.host()? {
+        Host::Domain(name) => name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    };
+    local.then(|| url.origin().ascii_serialization())
 }
 
 #[cfg(test)]
@@ -90,11 +94,12 @@ mod tests {
 
     #[test]
     fn a_url_names_region_or_machine_of_its_queue() {
-        assert_eq!(region("https://sqs.eu-west-1.amazonaws.com/1/q.fifo"), Some("eu-west-1"));
+        let aws = region("https://sqs.eu-west-1.amazonaws.com/1/q.fifo");
+        assert_eq!(aws.as_deref(), Some("eu-west-1"));
         assert_eq!(region("http://127.0.0.1:9324/1/q.fifo"), None);
         for url in ["http://127.0.0.1:9324/1/q.fifo", "http://localhost:9324/1/q", "http://[::1]:9324/1/q"] {
             let origin = url.split("/1/").next();
-            assert_eq!(loopback(url), origin);
+            assert_eq!(loopback(url).as_deref(), origin);
         }
         for url in ["https://sqs.eu-west-1.amazonaws.com/1/q", "http://127.example.com/1/q", "http://10.0.0.1/1/q"] {
             assert_eq!(loopback(url), None, "{url}");

@@ -72,7 +72,7 @@ pub struct Operator {
 impl Operator {
     /// Uses the SDK's credentials, and the region of the queue with this URL, if it names one.
     pub async fn new(queue_url: &str) -> Operator {
-        let config = sdk_config(crate::client::region(queue_url)).await;
+        let config = sdk_config(crate::client::region(queue_url).as_deref()).await;
         Operator { sqs: Sqs::new(&config), lambda: Lambda::new(&config), cloudwatch: CloudWatch::new(&config) }
     }
 

@@ -18,6 +18,7 @@ use towpath_types::queue::{
     Attribute, AttributeValue, GroupId, Handle, Holdings, MAX_MESSAGE_BYTES, MAX_RETENTION, MessageId, NewMessage,
     Queue, QueueError, QueueLimits, Receive, Received, Sent, sent_at,
 };
+use url::Url;
 
 use crate::client::ATTEMPT_TIMEOUT;
 use crate::error::in_words;
@@ -306,15 +307,14 @@ impl SqsQueue {
 
 /// `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME` as an ARN.
 fn arn(url: &str) -> Option<String> {
-    let rest = url.strip_prefix("https://sqs.")?;
-    let (host, path) = rest.split_once('/')?;
-    let (region, domain) = host.split_once('.')?;
+    let url = Url::parse(url).ok().filter(|url| url.scheme() == "https")?;
+    let (region, domain) = url.host_str()?.strip_prefix("sqs.")?.split_once('.')?;
     let partition = match domain {
         "amazonaws.com" => "aws",
         "amazonaws.com.cn" => "aws-cn",
         _ => return None,
     };
-    let (account, name) = path.split_once('/')?;
+    let (account, name) = url.path().strip_prefix('/')?.split_once('/')?;
     Some(format!("arn:{partition}:sqs:{region}:{account}:{name}"))
 }
 
