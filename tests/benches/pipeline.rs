@@ -12,6 +12,7 @@ use towpath_plugin::{Engine, Plugin};
 use towpath_runtime::lease::Lease;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route, received};
+use towpath_tests::server::Server;
 use towpath_types::message::Message;
 use towpath_types::queue::{MAX_VISIBILITY, Received};
 
@@ -40,18 +41,6 @@ fn plugin_call(criterion: &mut Criterion) {
     });
 }
 
-/// A target that keeps nothing: one that records grows, and the later benchmark would pay for it.
-async fn plain_target() -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let router = axum::Router::new().fallback(async |body: axum::body::Bytes| body.len().to_string());
-    // It lives as long as its runtime.
-    let mut server = tokio::task::JoinSet::new();
-    server.spawn(async move { axum::serve(listener, router).await.unwrap() });
-    server.detach_all();
-    url
-}
-
 /// Two benchmarks whose difference is the host: plugin call and exchange one after the other, bare, and the
 /// whole pipeline. (The sum of both measured alone would not do: an exchange in a tight loop finds every
 /// thread awake.)
@@ -59,7 +48,8 @@ fn host_overhead(criterion: &mut Criterion) {
     let runtime = runtime();
     let elsewhere = server_runtime();
     let rig = runtime.block_on(Rig::new());
-    let url = elsewhere.block_on(plain_target());
+    // One that records grows, and the later benchmark would pay for it.
+    let url = elsewhere.block_on(Server::plain());
     rig.write("guest", Guest::forward());
     let pipeline = rig.pipeline(&one_route(&url).replace("300ms", "10s"));
     let message: Received = received("g/1", EVENT);

@@ -20,6 +20,7 @@ use towpath_tests::binary::binary;
 use towpath_tests::endpoint::SqsServer;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
+use towpath_tests::server::Server;
 use towpath_types::dead_letter::{DEAD_LETTER_ATTRIBUTE, DeadLetter};
 use towpath_types::message::Message;
 use towpath_types::queue::{Attribute, Handle, NewMessage, Queue, Receive};
@@ -112,17 +113,6 @@ fn endpoint(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A target that keeps nothing.
-async fn target() -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let router = axum::Router::new().fallback(async |body: axum::body::Bytes| body.len().to_string());
-    let mut server = JoinSet::new();
-    server.spawn(async move { axum::serve(listener, router).await.unwrap() });
-    server.detach_all();
-    url
-}
-
 async fn fill(queue: &LocalQueue, count: u64) {
     let mut messages = Vec::new();
     for _ in 0..count {
@@ -177,7 +167,7 @@ fn poll_over_the_endpoint(criterion: &mut Criterion) {
     let runtime = runtime();
     let server = runtime.block_on(SqsServer::start());
     let events = runtime.block_on(queue(&server, "events.fifo"));
-    let url = runtime.block_on(target());
+    let url = runtime.block_on(Server::plain());
     let rig = runtime.block_on(Rig::new());
     rig.write("guest", Guest::forward());
     let pipeline = runtime.block_on(async { rig.pipeline(&one_route(&url).replace("300ms", "10s")) });
@@ -245,7 +235,7 @@ fn redrive_under_traffic(criterion: &mut Criterion) {
     let runtime = runtime();
     let rig = runtime.block_on(Rig::new());
     rig.write("guest", Guest::forward());
-    let url = runtime.block_on(target());
+    let url = runtime.block_on(Server::plain());
     let pipeline = runtime.block_on(async { rig.pipeline(&one_route(&url).replace("300ms", "10s")) });
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();

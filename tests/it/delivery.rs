@@ -16,6 +16,7 @@ use towpath_engine::poll::{self, Options};
 use towpath_runtime::lease::Lease;
 use towpath_tests::guest::{Guest, Request};
 use towpath_tests::rig::{Rig, TOKEN, http, one_route, received};
+use towpath_tests::server::Server;
 use towpath_tests::target::{Answer, Target};
 use towpath_tests::wire::{Stream, Wire};
 
@@ -126,27 +127,22 @@ async fn the_connection_of_an_endless_answer_is_closed() {
 }
 
 /// A target that counts the connections that its requests come by.
-async fn counting() -> (String, Arc<Mutex<HashSet<SocketAddr>>>, JoinSet<()>) {
+async fn counting() -> (Server, Arc<Mutex<HashSet<SocketAddr>>>) {
     let peers: Arc<Mutex<HashSet<SocketAddr>>> = Arc::default();
     let seen = Arc::clone(&peers);
     let router = Router::new().fallback(move |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move {
         seen.lock().unwrap().insert(peer);
         "ok"
     });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let mut server = JoinSet::new();
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    server.spawn(async move { axum::serve(listener, service).await.unwrap() });
-    (url, peers, server)
+    (Server::start(router).await, peers)
 }
 
 #[tokio::test]
 async fn connections_are_reused_up_to_their_maximum_age() {
-    let (url, peers, _server) = counting().await;
+    let (server, peers) = counting().await;
     let rig = Rig::new().await;
     rig.write("guest", Guest::forward());
-    let pipeline = rig.pipeline(&(one_route(&url) + "\nconnection_max_age = \"10s\""));
+    let pipeline = rig.pipeline(&(one_route(&server.url) + "\nconnection_max_age = \"10s\""));
     // The pauses are shorter than what an idle connection is kept for: it is its age that ends it.
     for (round, connections) in [1, 1, 2].into_iter().enumerate() {
         for n in 0..5 {

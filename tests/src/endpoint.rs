@@ -10,10 +10,11 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse as _;
 use tempfile::TempDir;
-use tokio::task::JoinSet;
 use towpath_local::Store;
 use towpath_sqs::{Endpoint, router};
 use towpath_types::clock::Clock;
+
+use crate::server::Server;
 
 /// The endpoint. It ends when it is dropped.
 pub struct SqsServer {
@@ -22,7 +23,7 @@ pub struct SqsServer {
     /// The store beneath it.
     pub store: Store,
     ahead: &'static AtomicU64,
-    server: JoinSet<()>,
+    server: Server,
     _folder: TempDir,
 }
 
@@ -33,11 +34,8 @@ impl SqsServer {
         let ahead: &'static AtomicU64 = Box::leak(Box::default());
         let store = Store::open(folder.path(), Clock::wall().shifted(ahead)).unwrap();
         let endpoint = Endpoint::new(store.clone(), Vec::new(), None).await.unwrap();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let mut server = JoinSet::new();
-        server.spawn(async move { axum::serve(listener, router(endpoint)).await.unwrap() });
-        SqsServer { url, store, ahead, server, _folder: folder }
+        let server = Server::start(router(endpoint)).await;
+        SqsServer { url: server.url.clone(), store, ahead, server, _folder: folder }
     }
 
     /// Puts its clock forward.
@@ -47,7 +45,7 @@ impl SqsServer {
 
     /// Ends it: from now on connections to its address are refused.
     pub async fn stop(&mut self) {
-        self.server.shutdown().await;
+        self.server.stop().await;
     }
 
     /// The URL of a queue.

@@ -16,5 +16,6 @@ pub mod registry;
 pub mod rig;
 pub mod runtime_api;
 pub mod s3;
+pub mod server;
 pub mod target;
 pub mod wire;

@@ -10,7 +10,8 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use tokio::task::JoinSet;
+
+use crate::server::Server;
 
 type Objects = Arc<Mutex<BTreeMap<String, (u64, Bytes)>>>;
 
@@ -19,19 +20,15 @@ pub struct S3Server {
     /// Its URL.
     pub url: String,
     objects: Objects,
-    server: JoinSet<()>,
+    server: Server,
 }
 
 impl S3Server {
     /// Starts one.
     pub async fn start() -> S3Server {
         let objects = Objects::default();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&objects));
-        let mut server = JoinSet::new();
-        server.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        S3Server { url, objects, server }
+        let server = Server::start(Router::new().fallback(answer).with_state(Arc::clone(&objects))).await;
+        S3Server { url: server.url.clone(), objects, server }
     }
 
     /// A client of it.
@@ -46,7 +43,7 @@ impl S3Server {
 
     /// Ends it: from now on connections to its address are refused.
     pub async fn stop(&mut self) {
-        self.server.shutdown().await;
+        self.server.stop().await;
     }
 }
 

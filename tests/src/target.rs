@@ -8,10 +8,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+
+use crate::server::Server;
 
 /// What a target answers.
 #[derive(Clone, Debug)]
@@ -68,8 +67,7 @@ pub struct Target {
     /// Its base URL.
     pub url: String,
     shared: Arc<Shared>,
-    ends: CancellationToken,
-    server: JoinSet<()>,
+    server: Server,
 }
 
 impl Target {
@@ -85,14 +83,8 @@ impl Target {
             script: Mutex::new(Box::new(script)),
             release: Notify::new(),
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
-        let mut server = JoinSet::new();
-        let ends = CancellationToken::new();
-        let served = axum::serve(listener, router).with_graceful_shutdown(ends.clone().cancelled_owned());
-        server.spawn(async move { served.await.unwrap() });
-        Target { url, shared, ends, server }
+        let server = Server::start(Router::new().fallback(answer).with_state(Arc::clone(&shared))).await;
+        Target { url: server.url.clone(), shared, server }
     }
 
     /// From now on it answers as this script says.
@@ -102,8 +94,7 @@ impl Target {
 
     /// Ends it when all that it was asked is answered: connections that are kept open end too, and new ones are refused.
     pub async fn stop(&mut self) {
-        self.ends.cancel();
-        self.server.join_next().await.unwrap().unwrap();
+        self.server.finish().await;
     }
 
     /// What it was asked for, in order.

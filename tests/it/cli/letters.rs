@@ -3,7 +3,6 @@
 use std::process::Output;
 
 use serde_json::Value;
-use tokio::task::JoinSet;
 use towpath_engine::pipeline::Settlement;
 use towpath_engine::poll::by_group;
 use towpath_runtime::lease::Lease;
@@ -11,6 +10,7 @@ use towpath_sqs::{Endpoint, router};
 use towpath_tests::endpoint::Refused;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
+use towpath_tests::server::Server;
 use towpath_tests::target::{Answer, Target};
 use towpath_types::dead_letter::DeadLetter;
 use towpath_types::queue::{Queue as _, Receive};
@@ -27,7 +27,7 @@ struct Station {
     sqs: bool,
     /// What its endpoint refuses.
     refused: Refused,
-    _server: JoinSet<()>,
+    _server: Option<Server>,
 }
 
 /// Both places, each with the letters of these bodies: `A1` is of group `g/A`.
@@ -45,15 +45,12 @@ async fn stations(bodies: &[&str]) -> Vec<Station> {
         for body in bodies {
             rig.send(&format!("g/{}", &body[..1]), body).await;
         }
-        let mut server = JoinSet::new();
         let refused = Refused::default();
+        let mut server = None;
         let place = if sqs {
             let endpoint = Endpoint::new(rig.store.clone(), Vec::new(), None).await.unwrap();
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let url = format!("http://{}/000000000000/", listener.local_addr().unwrap());
-            let guarded = refused.guard(router(endpoint));
-            server.spawn(async move { axum::serve(listener, guarded).await.unwrap() });
-            vec!["--queue-url".to_owned(), url + "events-dead.fifo"]
+            let started = server.insert(Server::start(refused.guard(router(endpoint))).await);
+            vec!["--queue-url".to_owned(), format!("{}/000000000000/events-dead.fifo", started.url)]
         } else {
             vec!["--store".to_owned(), rig.path().display().to_string()]
         };

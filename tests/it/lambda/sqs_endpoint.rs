@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use towpath_tests::server::Server;
 
 #[derive(Default)]
 struct Shared {
@@ -20,18 +20,14 @@ pub(super) struct SqsEndpoint {
     /// Its URL.
     pub(super) url: String,
     shared: Arc<Shared>,
-    _server: JoinSet<()>,
+    _server: Server,
 }
 
 impl SqsEndpoint {
     pub(super) async fn start() -> SqsEndpoint {
         let shared = Arc::new(Shared::default());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
-        let mut server = JoinSet::new();
-        server.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        SqsEndpoint { url, shared, _server: server }
+        let server = Server::start(Router::new().fallback(answer).with_state(Arc::clone(&shared))).await;
+        SqsEndpoint { url: server.url.clone(), shared, _server: server }
     }
 
     /// What succeeded, by action.

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
-use tokio::task::JoinSet;
+use towpath_tests::server::Server;
 
 use super::Plan;
 use super::books::{Answer, Books};
@@ -13,18 +13,14 @@ use super::books::{Answer, Books};
 pub(super) struct Witness {
     pub(super) url: String,
     pub(super) books: Books,
-    _server: JoinSet<()>,
+    _server: Server,
 }
 
 impl Witness {
     pub(super) async fn start(plans: &[Plan]) -> Witness {
         let books = Books::new(plans);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(answer).with_state(books.clone());
-        let mut server = JoinSet::new();
-        server.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Witness { url, books, _server: server }
+        let server = Server::start(Router::new().fallback(answer).with_state(books.clone())).await;
+        Witness { url: server.url.clone(), books, _server: server }
     }
 }
 
