@@ -1,9 +1,10 @@
-//! Moving SQLite's log into its file beside the writer, so that no message waits for it.
+//! Checkpoints the WAL on a thread and connection of its own, so that no message waits for a checkpoint.
 //!
-//! By itself the connection that writes does it, at the commit that makes the log too long: the messages of that commit wait
-//! for all pages to be written and synced. Here a connection of its own does it meanwhile. While it does, the log grows on,
-//! and only where it is moved whole it begins anew; under load that never happens by itself, so that the writer moves the
-//! last few pages, which takes less than a millisecond. Source: "Write-Ahead Logging" of SQLite, sections 2.1 and 6.
+//! By default SQLite checkpoints in the commit that makes the WAL too long, and that commit waits until all pages are
+//! written and fsynced. Here another connection checkpoints while the writer continues. The WAL restarts only once it is
+//! checkpointed whole, which under load would never happen, because it grows during the checkpoint. So the writer
+//! checkpoints the last few pages, in less than a millisecond. Source: "Write-Ahead Logging" of SQLite, sections 2.1 and
+//! 6.
 
 use std::cell::OnceCell;
 use std::ffi::c_int;
@@ -22,37 +23,36 @@ use tracing::warn;
 use crate::connection;
 use crate::disk::Syncs;
 
-/// From so many pages of 4 KiB on the log is moved: 64 MiB. Most of them are the same few pages again and again, which are
-/// moved once.
+/// The WAL is checkpointed once it has this many pages of 4 KiB: about 64 MiB. Most of them are versions of the same few
+/// pages, and a checkpoint writes only the last version of each.
 pub(crate) const LONG: u32 = 16_000;
 
-/// So few pages the writer moves.
+/// The writer itself checkpoints at most about this many pages.
 const FEW: c_int = 100;
 
-/// What the writer and the mover tell each other.
+/// Shared by the writer and the checkpointer.
 #[derive(Default)]
 struct Progress {
-    /// How many pages the log has.
+    /// The pages in the WAL.
     length: AtomicI32,
-    /// Whether all but a few of them are moved.
+    /// Whether at most about [`FEW`] pages are left, which the writer is to checkpoint.
     nearly: AtomicBool,
 }
 
-/// Moves the log of a writer from a thread of its own, until it is dropped.
+/// The thread that checkpoints. Dropping it ends the thread.
 pub(crate) struct Mover {
     ask: mpsc::SyncSender<Asked>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What is asked of the thread.
 enum Asked {
     Move,
     End,
 }
 
 impl Mover {
-    /// Moves the log of the writer on this connection, from so many pages on, or when it is asked to. Where it is in doubt
-    /// it has it written again first.
+    /// Starts a thread that checkpoints the writer's WAL once it has `long` pages, or on request. If the WAL is in doubt, the
+    /// thread first calls `again` to have it rewritten.
     pub(crate) fn beside(
         writer: &mut Connection,
         connection: Moving,
@@ -63,7 +63,8 @@ impl Mover {
         from(writer, connection, c_int::try_from(long).unwrap_or(c_int::MAX), syncs, again).map(|(mover, _)| mover)
     }
 
-    /// If it is asked already that will do, and without a thread the writer moves what gets too long.
+    /// Requests a checkpoint. One pending request is enough. If the thread could not be started, the writer checkpoints a
+    /// WAL that gets too long.
     pub(crate) fn ask(&self) {
         let _ = self.ask.try_send(Asked::Move);
     }
@@ -71,7 +72,7 @@ impl Mover {
 
 impl Drop for Mover {
     fn drop(&mut self) {
-        // It fails if there is no thread.
+        // This fails if the thread could not be started.
         let _ = self.ask.send(Asked::End);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -79,7 +80,7 @@ impl Drop for Mover {
     }
 }
 
-/// The same for a log of any length.
+/// The same, and returns the shared progress for tests.
 fn from(
     writer: &mut Connection,
     moving: Moving,
@@ -87,14 +88,16 @@ fn from(
     syncs: &Syncs,
     again: impl Fn() + Send + 'static,
 ) -> rusqlite::Result<(Mover, Arc<Progress>)> {
-    let [syncs, movers_syncs] = [(); 2].map(|()| syncs.clone());
+    let syncs = syncs.clone();
+    let movers_syncs = syncs.clone();
     let (ask, asked) = mpsc::sync_channel(1);
     let shared = Arc::new(Progress::default());
     let mut next = long;
     let asker = ask.clone();
-    let [progress, movers] = [(); 2].map(|()| Arc::clone(&shared));
+    let progress = Arc::clone(&shared);
+    let movers = Arc::clone(&shared);
     let thread = std::thread::Builder::new().name("towpath-checkpoint".to_owned());
-    // Without a thread the writer moves everything, later than it would by itself.
+    // If the thread cannot be started, the writer checkpoints everything, at four times the length.
     let thread = thread.spawn(move || moving.when_asked(&asked, &movers, &movers_syncs, again)).ok();
     let mover = Mover { ask, thread };
     writer.wal_hook(Some(move |log: &mut rusqlite::hooks::Wal, pages: c_int| {
@@ -107,10 +110,13 @@ fn from(
         }
         let nearly = progress.nearly.swap(false, Ordering::Relaxed);
         if (nearly || (due && pages >= 4 * long)) && !syncs.in_doubt() {
-            // Moved whole it begins anew at the next commit. This one has succeeded whatever comes of it, and waits for nobody
-            // who reads what is old: then it is tried again later.
+            // After a whole checkpoint the WAL restarts at the next commit. This commit has already succeeded, so an
+            // error here is not its error. PASSIVE does not wait for readers of old pages; then a later commit tries
+            // again.
             syncs.try_moving(|| {
-                log.checkpoint_v2(CheckpointMode::PASSIVE).inspect_err(|error| syncs.failed_if("file", error)).ok()
+                log.checkpoint_v2(CheckpointMode::PASSIVE)
+                    .inspect_err(|error| syncs.failed_if("database file", error))
+                    .ok()
             });
         } else if due {
             let _ = asker.try_send(Asked::Move);
@@ -120,11 +126,11 @@ fn from(
     Ok((mover, shared))
 }
 
-/// A connection that moves the log of the store in this file. It is opened with the store, so that it hears of every sync
-/// that fails from then on.
+/// Opens the connection that checkpoints. It must be opened with the store: Linux reports a failed fsync only to
+/// descriptors that were open at the time. Source: `fsync(2)`.
 pub(crate) fn connect(file: &Path) -> rusqlite::Result<Moving> {
     let connection = connection::connect(file)?;
-    // The log is opened with the first look.
+    // SQLite opens the WAL at the first read.
     connection::version(&connection)?;
     Ok(Moving { connection, path: file.to_owned(), file: OnceCell::new() })
 }
@@ -132,7 +138,7 @@ pub(crate) fn connect(file: &Path) -> rusqlite::Result<Moving> {
 pub(crate) struct Moving {
     connection: Connection,
     path: PathBuf,
-    /// Never closed: with any descriptor of a file that a process closes it loses all its locks on it, SQLite's too.
+    /// Never closed. Closing any descriptor of a file drops all of this process's POSIX locks on it, SQLite's too.
     /// Source: <https://www.sqlite.org/howtocorrupt.html>, section 2.2.
     file: OnceCell<ManuallyDrop<File>>,
 }
@@ -147,7 +153,8 @@ impl Moving {
         }
     }
 
-    /// Moves what is in the log, and what comes meanwhile, as long as that becomes less. Whether only a few pages are left.
+    /// Checkpoints repeatedly, as long as each pass leaves fewer pages than the one before. Returns whether only a few
+    /// are left.
     fn move_most(&self, progress: &Progress, syncs: &Syncs) -> bool {
         let mut before = c_int::MAX;
         loop {
@@ -159,24 +166,34 @@ impl Moving {
         }
     }
 
-    /// Moves what is in the log. How many pages are left, or came meanwhile; nothing if it could not be moved, or must not.
+    /// Checkpoints once. Returns how many pages are left, including those written meanwhile. `None` if the checkpoint
+    /// failed or was skipped.
     fn move_once(&self, progress: &Progress, syncs: &Syncs) -> Option<c_int> {
         let moved: c_int = syncs.moving(|| {
             let file = self
                 .file()
                 .inspect_err(|error| {
-                    warn!(error = error as &dyn std::error::Error, "cannot open the file to move the log")
+                    warn!(
+                        event = "checkpoint-failed",
+                        error = error as &dyn std::error::Error,
+                        "cannot open the database file to checkpoint the WAL"
+                    )
                 })
                 .ok()?;
-            // What cannot be moved stays in the log, where it is as safe.
+            // Pages that cannot be checkpointed stay in the WAL, which is just as durable.
             let moved = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2));
             let moved = moved.inspect_err(|error| {
-                warn!(error = error as &dyn std::error::Error, "cannot move the log, trying again when it is longer");
-                syncs.failed_if("file", error);
+                warn!(
+                    event = "checkpoint-failed",
+                    error = error as &dyn std::error::Error,
+                    "cannot checkpoint the WAL, retrying when it is longer"
+                );
+                syncs.failed_if("database file", error);
             });
             let moved = moved.ok()?;
-            // SQLite syncs the file only where it has moved the whole log: that would all be left to the writer.
-            file.sync_data().inspect_err(|error| syncs.failed("file", error)).ok()?;
+            // SQLite fsyncs the database file only after a whole checkpoint, which is the writer's last step. Doing it
+            // here keeps that step short.
+            file.sync_data().inspect_err(|error| syncs.failed("database file", error)).ok()?;
             Some(moved)
         })?;
         Some(progress.length.load(Ordering::Relaxed) - moved)
@@ -209,13 +226,14 @@ mod tests {
         }
     }
 
-    /// How often the log began anew. Source: "The WAL-Index and WAL-File Format" of SQLite, section 1.1.
-    fn beginnings(log: &Path) -> u32 {
+    /// How often the WAL restarted: the checkpoint sequence number in its header. Source:
+    /// <https://www.sqlite.org/walformat.html>.
+    fn restarts(log: &Path) -> u32 {
         let bytes = std::fs::read(log).expect("log");
         u32::from_be_bytes(bytes.get(12..16).expect("a header").try_into().expect("four bytes"))
     }
 
-    /// A writer whose log is moved from `LONG` pages on.
+    /// A writer whose WAL is checkpointed at `LONG` pages.
     fn writer(file: &Path) -> (Connection, Mover, Arc<Progress>) {
         let mut writer = connection::connect(file).expect("file");
         schema::prepare(&mut writer).expect("tables");
@@ -226,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn no_commit_waits_for_somebody_who_reads_what_is_old() {
+    fn no_commit_waits_for_a_long_reader() {
         static WAITED: AtomicBool = AtomicBool::new(false);
         let folder = TempDir::new().expect("folder");
         let file = folder.path().join("t.db");
@@ -243,14 +261,14 @@ mod tests {
     }
 
     #[test]
-    fn the_log_is_moved_while_the_writer_does_nothing() {
+    fn the_wal_is_checkpointed_while_the_writer_is_idle() {
         let folder = TempDir::new().expect("folder");
         let file = folder.path().join("t.db");
         let (writer, _mover, progress) = writer(&file);
         fill(&writer, LONG);
         let until = Instant::now() + Duration::from_secs(60);
         while !progress.nearly.load(Ordering::Relaxed) {
-            assert!(Instant::now() < until, "nobody moved it");
+            assert!(Instant::now() < until, "nothing checkpointed it");
             std::thread::yield_now();
         }
         let moved = std::fs::metadata(&file).expect("file").len() / PAGE;
@@ -258,24 +276,24 @@ mod tests {
     }
 
     #[test]
-    fn the_writer_moves_what_the_mover_left_and_begins_anew() {
+    fn the_writer_checkpoints_the_last_pages_and_the_wal_restarts() {
         let folder = TempDir::new().expect("folder");
         let file = folder.path().join("t.db");
         let log = folder.path().join("t.db-wal");
         let (writer, _mover, progress) = writer(&file);
         fill(&writer, 200);
-        let before = beginnings(&log);
+        let before = restarts(&log);
         progress.nearly.store(true, Ordering::Relaxed);
         fill(&writer, 100);
-        assert_eq!(beginnings(&log), before, "this commit was in the log when it was moved");
+        assert_eq!(restarts(&log), before, "this commit was checkpointed with the WAL");
         fill(&writer, 100);
-        assert_ne!(beginnings(&log), before);
+        assert_ne!(restarts(&log), before);
         let rows: i64 = writer.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).expect("rows");
         assert_eq!(rows, 4);
     }
 
     #[test]
-    fn a_log_that_nobody_moves_is_moved_by_the_writer() {
+    fn without_a_checkpointer_the_writer_checkpoints_the_wal() {
         let folder = TempDir::new().expect("folder");
         let file = folder.path().join("t.db");
         let log = folder.path().join("t.db-wal");
@@ -283,6 +301,6 @@ mod tests {
         drop(mover);
         fill(&writer, 20 * LONG);
         let pages = std::fs::metadata(&log).expect("log").len() / PAGE;
-        assert!(pages < 5 * LONG as u64, "the log has {pages} pages");
+        assert!(pages < 5 * LONG as u64, "the WAL has {pages} pages");
     }
 }

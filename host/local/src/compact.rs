@@ -1,5 +1,5 @@
-//! Giving room back: pages that are free beside the writer, a few at a time, or the whole file, written again while nobody
-//! has it open.
+//! Returns free space to the file system: a few pages at a time while the store is in use, or all at once with a VACUUM
+//! while no process uses it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,18 +16,17 @@ use crate::wal::beside;
 use crate::writer::Durability;
 use crate::{connection, folder, schema, wal};
 
-/// How large a store was, and is: its file and its log.
+/// The size of a store before and after, in bytes: database file and WAL.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Compacted {
-    /// Bytes before.
     pub before: u64,
-    /// Bytes now.
     pub after: u64,
 }
 
 impl Store {
-    /// Gives up to `step` free pages of the file back, if there are `pages` of them or more, and one in `share`. Whether
-    /// it did: then there may be more. A store of an older version than 4 has to be compacted once before it can.
+    /// Returns up to `step` free pages to the file system, if at least `pages` pages, and at least one in `share`, are
+    /// free. Returns whether it did; then there may be more. A store created before version 4 must be compacted once
+    /// before it can shrink.
     pub async fn shrink(&self, pages: u32, share: u32, step: u32) -> Result<bool, QueueError> {
         let look = |connection: &Connection| {
             let number =
@@ -45,20 +44,20 @@ impl Store {
             Ok(())
         };
         self.run(Durability::Written, move |connection| give_back(connection).map_err(failed)).await?;
-        // The file ends there once the log is moved.
+        // The file gets shorter only at the next checkpoint.
         self.move_log();
         Ok(true)
     }
 }
 
-/// `PRAGMA auto_vacuum`, as SQLite tells it.
+/// The value of `PRAGMA auto_vacuum` for `INCREMENTAL`.
 const INCREMENTAL: u32 = 2;
 
-/// How long somebody is waited for who has the store open.
+/// How long to wait for another process to close the store.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Writes the file of the store in this folder again, without what is free in it. It takes as much room again meanwhile, and
-/// fails if anybody has the store open.
+/// Rewrites the store in this folder without its free pages. Needs as much disk space again while it runs, and fails if a
+/// process has the store open.
 pub fn compact(folder: &Path) -> Result<Compacted, StoreError> {
     let file = folder.join(FILE);
     folder::refuse_links(folder).map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
@@ -71,7 +70,7 @@ pub fn compact(folder: &Path) -> Result<Compacted, StoreError> {
         _ => StoreError::open(file.clone(), error),
     };
     folder::make(folder).map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
-    // Whatever fails, the log stays for the next who opens the store.
+    // If anything fails below, the WAL stays for the next process that opens the store.
     let mut connection = connection::connect(&file).map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(failed)?;
@@ -81,18 +80,18 @@ pub fn compact(folder: &Path) -> Result<Compacted, StoreError> {
     schema::check(&file, version)?;
     connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM").map_err(failed)?;
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(failed)?;
-    // It is empty: closing removes it.
+    // The WAL is empty now, so closing may remove it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(failed)?;
     connection.close().map_err(|(_, error)| failed(error))?;
     Ok(Compacted { before, after: size(&file) })
 }
 
-/// What is in the log may be of a process whose sync failed: it goes to the disk before anything is moved. Nobody else may
-/// have the store open.
+/// Writes the WAL again and fsyncs it, before anything is checkpointed: it may come from a process whose fsync failed, so
+/// that its pages look written and are not (see `disk.rs`). No other process may have the store open.
 fn write_log_again(connection: &Connection, file: &Path) -> Result<(), StoreError> {
     let frames = connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get::<_, i64>(1));
     let frames = frames.map_err(|error| StoreError::open(file.to_owned(), error))?;
-    // There is no log where it says -1.
+    // -1 means that there is no WAL.
     let Ok(frames @ 1..) = u32::try_from(frames) else { return Ok(()) };
     let log = private::update(&beside(file, "-wal"));
     let written = log.and_then(|log| wal::write_again(&log, frames).and_then(|()| log.sync_data()));
@@ -113,7 +112,7 @@ mod tests {
     use super::*;
     use crate::QueueSettings;
 
-    /// A store that was filled and emptied again, and has one message.
+    /// A store that was filled and purged, and now has one message.
     async fn emptied(folder: &Path) -> Store {
         let store = Store::open(folder, Clock::wall()).expect("store");
         let queue = store.set_queue("q.fifo", QueueSettings::default()).await.expect("queue");
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn free_pages_are_given_back_a_few_at_a_time_beside_the_writer() {
+    async fn shrink_returns_free_pages_a_few_at_a_time_while_the_store_is_open() {
         let folder = TempDir::new().expect("folder");
         let store = emptied(folder.path()).await;
         let pages = |connection: &Connection| connection.query_row("PRAGMA page_count", [], |row| row.get::<_, u32>(0));
@@ -159,13 +158,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_nobody_has_open_is_written_again_without_what_is_free() {
+    async fn compact_removes_the_free_pages_of_a_store_that_no_process_uses() {
         let folder = TempDir::new().expect("folder");
         let store = emptied(folder.path()).await;
         assert!(matches!(compact(folder.path()), Err(StoreError::InUse { .. })));
         let file = store.file().to_owned();
         drop(store);
-        // It closes on a thread of its own.
+        // The store closes on another thread.
         let compacted = loop {
             match compact(folder.path()) {
                 Err(StoreError::InUse { .. }) => tokio::task::yield_now().await,
@@ -180,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_older_store_gives_pages_back_once_it_was_compacted() {
+    async fn an_older_store_can_shrink_once_it_was_compacted() {
         let folder = TempDir::new().expect("folder");
         let old = Connection::open(folder.path().join(FILE)).expect("file");
         old.execute_batch(include_str!("schema/v1.sql")).expect("tables");

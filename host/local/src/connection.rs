@@ -1,4 +1,4 @@
-//! Connections to the file of a store, and how they are set.
+//! Opens and configures connections to a store.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,9 +8,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::folder;
 
-/// How long a process waits between two tries to write while another one writes, and how often it tries: for
-/// ten seconds or more. SQLite's own waits grow to a tenth of a second; a process that writes without a rest
-/// would never be met in one of its short pauses.
+/// The interval and number of tries for a lock that another process holds: ten seconds or more in all. SQLite's own busy
+/// timeout backs off to 100 ms, and would keep missing the short pauses of a process that writes all the time.
 const PAUSE: Duration = Duration::from_micros(200);
 const TRIES: i32 = 50_000;
 
@@ -19,7 +18,7 @@ pub(crate) fn ask_again(tries: i32) -> bool {
     tries < TRIES
 }
 
-/// A connection has one user at a time: a mutex for each of its calls would cost for nothing.
+/// `NO_MUTEX`, because one thread at a time uses a connection. `NOFOLLOW`, because a planted link could redirect the store.
 pub(crate) fn flags() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
@@ -27,13 +26,13 @@ pub(crate) fn flags() -> OpenFlags {
         | OpenFlags::SQLITE_OPEN_NOFOLLOW
 }
 
-/// The version of a file.
+/// The format version of a store.
 pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// A connection to this file, which is made if it is missing. By itself it never moves the log, not even when it is closed:
-/// that is for those who know that the log is whole.
+/// Opens a connection, and creates the file if it is missing. The connection never checkpoints by itself, not even when it is
+/// closed: only code that knows that the WAL is not in doubt may checkpoint.
 pub(crate) fn connect(file: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(folder::resolved(file), flags())?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -41,24 +40,26 @@ pub(crate) fn connect(file: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Sets what is to be set on a connection, and opens the log.
+/// Configures a connection that writes, and opens the WAL.
 pub(crate) fn set(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_handler(Some(ask_again))?;
-    // A new file can give pages back, an older one once it was compacted. SQLite would write to one that can already.
+    // Lets a new file return free pages to the file system; an existing one needs a VACUUM for that, which `compact`
+    // does. Set only on an empty file: on one that has it already, SQLite would write.
     if connection.query_row("PRAGMA page_count", [], |row| row.get::<_, u32>(0))? == 0 {
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
-    // SQLite keeps the old mode, and says so, where it cannot change it.
+    // If SQLite cannot change the mode it keeps the old one, without an error.
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
         let cannot = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
-        return Err(rusqlite::Error::SqliteFailure(cannot, Some(format!("its journal mode stays {mode}"))));
+        let problem = format!("the journal mode stays {mode} instead of WAL, which needs a local file system");
+        return Err(rusqlite::Error::SqliteFailure(cannot, Some(problem)));
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -65_536)?;
-    // Or statements with a bound LIMIT are planned anew each time that they run.
+    // Without this, SQLite prepares a statement with a bound LIMIT again at each run.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
-    // The log is opened with the first look.
+    // SQLite opens the WAL at the first read.
     version(connection).map(drop)
 }

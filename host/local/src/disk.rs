@@ -1,9 +1,11 @@
-//! Syncing SQLite's log beside the writer, so that nobody waits for the disk but those who were promised it.
+//! Fsyncs the WAL on a second thread, so that only operations that promise durability wait for the disk.
 //!
-//! The writer commits without a sync (`synchronous=NORMAL`). What `FULL` does besides, a sync of the log behind each commit, is
-//! done here, for all that was committed meanwhile, and answered after it. What is committed and not yet synced is seen by
-//! everybody: a webhook may be at its target before its sender is answered. A power cut takes the end of the log, never its
-//! middle. Source: <https://www.sqlite.org/pragma.html#pragma_synchronous>.
+//! The writer commits without an fsync (`synchronous = NORMAL`). This thread fsyncs the WAL for everything committed in the
+//! meantime, and only then are those operations acknowledged. SQLite's `FULL` has the same order: commit, fsync, acknowledge.
+//!
+//! A committed message can be received before its fsync, so a webhook may reach its target before its sender gets a response.
+//! A power cut removes the end of the WAL, never its middle, so it cannot reorder a group.
+//! Source: <https://www.sqlite.org/pragma.html#pragma_synchronous>.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -23,56 +25,67 @@ use tracing::{debug, error, info, warn};
 use crate::connection;
 use crate::wal::{self, Index};
 
-/// The disk as far as a store relies on it.
+/// What a store needs from its disk.
 pub(crate) trait Disk: Send {
-    /// Fails if the files are no longer at the paths where the next process would open them.
+    /// Fails if the store's files are no longer at their paths, where the next process opens them.
     fn in_place(&self) -> io::Result<()>;
 
-    /// Syncs all that was written to the log.
+    /// Fsyncs the WAL.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Writes all that is in the log again and syncs it, then moves all of that to the file again, and syncs that.
+    /// Repairs the store after a failed fsync: writes every committed frame of the WAL again and fsyncs it, then
+    /// checkpoints every frame again and fsyncs the database file.
     fn rewrite(&mut self) -> io::Result<()>;
 }
 
-/// What all share who move the log of a store to its file, and who sync one of them: whether log and file are in doubt.
+/// Whether the WAL and the database file are *in doubt*. Everything in this process that fsyncs or checkpoints them
+/// shares it.
 ///
-/// After a sync that failed Linux may take for written what is not, and later syncs succeed: nothing that was in the log
-/// or moved to the file since the last sync can be relied on. Until all of it was written again nothing is moved, so that
-/// the log does not begin again. Source: <https://wiki.postgresql.org/wiki/Fsync_Errors>.
+/// While they are in doubt, nothing is checkpointed and no send is acknowledged. [`Disk::rewrite`] ends the doubt; it
+/// runs before the next send is acknowledged. After a failed fsync Linux may mark pages as written that are not, and
+/// later fsyncs succeed. So nothing written to the WAL or checkpointed since the last good fsync is reliable, and a
+/// checkpoint could let SQLite restart the WAL over the only good copy. Source:
+/// <https://wiki.postgresql.org/wiki/Fsync_Errors>.
 ///
-/// A process that opens a store cannot know how the syncs of others ended before: a log that is not empty then is in doubt.
-/// Syncs that fail later, in any process, are reported to each descriptor that is open by then. So whoever moves does it with
-/// descriptors that were opened with the store. Source: `fsync(2)`.
+/// A process that opens a store with a non-empty WAL starts in doubt, because it cannot know whether an earlier fsync
+/// failed. Later failures in any process reach it through its own descriptors: Linux reports a failed fsync once to each
+/// descriptor that was open at the time. So fsyncs and checkpoints use descriptors that were opened with the store.
+/// Source: `fsync(2)`.
 #[derive(Clone, Default)]
 pub(crate) struct Syncs {
     in_doubt: Arc<AtomicBool>,
-    /// Whether it was logged that a sync failed.
+    /// Whether the failed fsync was logged; it is logged once until the repair.
     logged: Arc<AtomicBool>,
-    /// Held by who moves: the folder, which whoever moves in any process has locked.
+    /// Held during a checkpoint: the store's folder, which the checkpointing process has locked with `flock`.
     moving: Arc<Mutex<Option<File>>>,
 }
 
 impl Syncs {
-    /// Keeps others with this folder, in other processes too, from moving while somebody here does.
+    /// Sets the folder whose lock keeps other processes from checkpointing while this one does.
     pub(crate) fn alone_in(&self, folder: File) {
         *self.moving.lock() = Some(folder);
     }
 
-    /// Takes note of a log that somebody else has written.
+    /// Marks WAL and database file as in doubt.
     pub(crate) fn doubt(&self) {
         self.in_doubt.store(true, Ordering::SeqCst);
     }
 
-    /// Takes note of a sync that failed, or of an error that may have been one.
+    /// Records a failed fsync of `what`, or an error that may have been one.
     pub(crate) fn failed(&self, what: &'static str, problem: &(dyn std::error::Error + 'static)) {
         self.doubt();
         if !self.logged.swap(true, Ordering::SeqCst) {
-            error!(what, error = problem, "sync failed, refusing sends until everything is written again");
+            error!(
+                event = "fsync-failed",
+                what,
+                error = problem,
+                "fsync failed, refusing sends until the WAL is rewritten"
+            );
         }
     }
 
-    /// The same, if that is what SQLite says: what it cannot write for want of room it does not take for written.
+    /// The same for an error of SQLite, if it is an I/O error. A full disk does not count: SQLite knows what it could not
+    /// write.
     pub(crate) fn failed_if(&self, what: &'static str, problem: &rusqlite::Error) {
         if problem.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
             self.failed(what, problem);
@@ -83,12 +96,16 @@ impl Syncs {
         self.in_doubt.load(Ordering::SeqCst)
     }
 
-    /// Moves while nobody else does, or nothing if somebody in another process moves, or if log and file are in doubt.
+    /// Runs a checkpoint while this process holds the lock on the folder. Skipped, as `None`, if another process holds
+    /// it, or if the files are in doubt. Waits for a checkpoint in this process.
+    ///
+    /// Only one process may checkpoint at a time. The repair checkpoints from the first frame again; a process that
+    /// finished an older checkpoint meanwhile would record lost pages as checkpointed.
     pub(crate) fn moving<T>(&self, work: impl FnOnce() -> Option<T>) -> Option<T> {
         self.unless_in_doubt(self.moving.lock().as_ref(), work)
     }
 
-    /// The same, or nothing if anybody else moves.
+    /// The same, but also skipped if another thread of this process is checkpointing.
     pub(crate) fn try_moving<T>(&self, work: impl FnOnce() -> Option<T>) -> Option<T> {
         let moving = self.moving.try_lock()?;
         self.unless_in_doubt(moving.as_ref(), work)
@@ -97,37 +114,44 @@ impl Syncs {
     fn unless_in_doubt<T>(&self, folder: Option<&File>, work: impl FnOnce() -> Option<T>) -> Option<T> {
         let alone = Alone::now(folder);
         let _alone = alone
-            .inspect_err(|error| warn!(error = error as &dyn std::error::Error, "cannot lock the folder of the store"))
+            .inspect_err(|error| {
+                warn!(
+                    event = "checkpoint-failed",
+                    error = error as &dyn std::error::Error,
+                    "cannot lock the store's folder, skipping a checkpoint"
+                )
+            })
             .ok()??;
         if self.in_doubt() { None } else { work() }
     }
 
-    /// Writes everything again while nobody moves.
+    /// Runs the repair while no process checkpoints, and ends the doubt if it succeeds.
     fn again(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let moving = self.moving.lock();
         let _alone = Alone::soon(moving.as_ref())?;
-        // What fails meanwhile counts afterwards.
+        // Cleared before the repair, so that an fsync that fails during it leaves the files in doubt.
         self.in_doubt.store(false, Ordering::SeqCst);
         let doubt = Doubt(self);
         write()?;
         std::mem::forget(doubt);
         if self.logged.swap(false, Ordering::SeqCst) {
-            info!("everything is written again after a sync that failed, accepting sends");
+            info!(event = "fsync-repaired", "WAL rewritten after a failed fsync, accepting sends");
         } else {
-            debug!("what an earlier process has written is written again");
+            debug!("rewrote the WAL that an earlier process left");
         }
         Ok(())
     }
 
-    /// Says what the last connection that is closed does with the log: move and remove it, but not if it is in doubt. Then
-    /// the next who opens the store finds it whole.
+    /// Decides whether closing the last connection checkpoints and removes the WAL. In doubt it does not, so that the
+    /// next process finds the whole WAL and repairs it.
     pub(crate) fn before_closing(&self, connection: &Connection) {
-        // It fails only for a connection that is broken: that moves nothing either.
+        // This fails only on a broken connection, which checkpoints nothing either.
         let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, self.in_doubt());
     }
 }
 
-/// Dropped while others are still kept from moving, it brings the doubt back, also if something panicked.
+/// Restores the doubt when dropped, also by a panic. It is dropped before the lock on the folder, so no checkpoint comes
+/// in between.
 struct Doubt<'a>(&'a Syncs);
 
 impl Drop for Doubt<'_> {
@@ -136,17 +160,17 @@ impl Drop for Doubt<'_> {
     }
 }
 
-/// Has the folder of a store locked.
+/// The lock on a store's folder; `None` where there is nothing to lock.
 struct Alone<'a>(Option<&'a File>);
 
 impl<'a> Alone<'a> {
-    /// Nothing if somebody else has it locked.
+    /// `None` if another process holds the lock.
     fn now(folder: Option<&'a File>) -> io::Result<Option<Alone<'a>>> {
         match folder.map(File::try_lock) {
             None => Ok(Some(Alone(None))),
             Some(Ok(())) => Ok(Some(Alone(folder))),
             Some(Err(fs::TryLockError::WouldBlock)) => Ok(None),
-            // Not every file system has locks; there one process at a time is safe.
+            // On a file system without locks, only one process at a time may use the store.
             Some(Err(fs::TryLockError::Error(error))) if error.kind() == ErrorKind::Unsupported => {
                 Ok(Some(Alone(None)))
             }
@@ -154,14 +178,19 @@ impl<'a> Alone<'a> {
         }
     }
 
-    /// Waits as long as somebody who writes does.
+    /// Waits for the lock as long as a writer waits for another one.
     fn soon(folder: Option<&'a File>) -> io::Result<Alone<'a>> {
         let mut tries = 0;
         loop {
             match Alone::now(folder)? {
                 Some(alone) => return Ok(alone),
                 None if connection::ask_again(tries) => tries += 1,
-                None => return Err(io::Error::new(ErrorKind::WouldBlock, "another process moves the log without end")),
+                None => {
+                    return Err(io::Error::new(
+                        ErrorKind::WouldBlock,
+                        "another process has been checkpointing the WAL for ten seconds or more",
+                    ));
+                }
             }
         }
     }
@@ -170,24 +199,24 @@ impl<'a> Alone<'a> {
 impl Drop for Alone<'_> {
     fn drop(&mut self) {
         if let Some(folder) = self.0 {
-            // It fails only for a descriptor that is closed, which holds no lock.
+            // This fails only on a closed descriptor, which holds no lock.
             let _ = folder.unlock();
         }
     }
 }
 
-/// A disk, and whether it can be relied on.
+/// Fsyncs a disk, and repairs it first where needed.
 pub(crate) struct Syncer {
     disk: Box<dyn Disk>,
     syncs: Syncs,
-    /// Whether the last one failed, or panicked.
+    /// Whether the last fsync or repair failed or panicked.
     failed: bool,
-    /// Until when nothing is written again, after that failed too.
+    /// After a failed repair: no other is tried until then.
     rests_until: Option<Instant>,
     rest: Duration,
 }
 
-/// How long a disk that cannot be written again is left alone: that is the whole log, and every send would try.
+/// The pause after a failed repair. A repair writes the whole WAL, and without a pause every send would try one.
 const REST: Duration = Duration::from_secs(1);
 
 impl Syncer {
@@ -200,23 +229,23 @@ impl Syncer {
         Syncer { rest: Duration::ZERO, ..self }
     }
 
-    /// Sees to it that all that was committed until now is on the disk.
+    /// Returns once everything committed so far is on the disk.
     pub(crate) fn sync(&mut self) -> Result<(), String> {
-        // One that panics has failed too.
+        // Set before the fsync, so that one that panics counts as failed.
         let failed = std::mem::replace(&mut self.failed, true) || self.syncs.in_doubt();
         let synced = if failed { self.rewrite() } else { self.disk.sync() };
         self.failed = synced.is_err();
         synced.map_err(|error| {
-            self.syncs.failed("log", &error);
-            format!("{error}: the disk fails, or is full")
+            self.syncs.failed("WAL", &error);
+            format!("{error}: check that the disk works and has free space")
         })?;
-        // Nothing is in doubt for files that were moved: where they come back all goes on.
+        // Moved files are not in doubt: once they are back, sends succeed again without a repair.
         self.disk.in_place().map_err(|error| error.to_string())
     }
 
     fn rewrite(&mut self) -> io::Result<()> {
         if self.rests_until.is_some_and(|until| Instant::now() < until) {
-            return Err(io::Error::other("a sync failed, and so did writing everything again, a moment ago"));
+            return Err(io::Error::other("an fsync failed, and rewriting the WAL failed less than a second ago"));
         }
         let rewritten = self.syncs.again(|| self.disk.rewrite());
         self.rests_until = rewritten.is_err().then(|| Instant::now() + self.rest);
@@ -224,40 +253,40 @@ impl Syncer {
     }
 }
 
-/// The log of a store, and the file that it is moved to.
+/// The WAL of a store, and the database file that it is checkpointed to.
 pub(crate) struct Log {
     log: File,
     file: PathBuf,
-    /// Of the file, the log and its index, when they were opened.
+    /// The database file, the WAL and its index as they were when they were opened.
     identity: [Identity; 3],
-    /// Opened once they are needed.
+    /// Opened for the first repair.
     behind: Option<Behind>,
 }
 
-/// The file that the log is moved to, and the log's index.
+/// The database file and the WAL index.
 struct Behind {
-    /// Never closed, as the [`Index`].
+    /// Never closed, for the same reason as the [`Index`].
     file: ManuallyDrop<File>,
     index: Index,
 }
 
 impl Log {
-    /// The log beside this file, which a connection has open.
+    /// The WAL of this database file, which a connection must have open.
     pub(crate) fn of(file: &Path) -> io::Result<Log> {
         let log = private::update(&wal::beside(file, "-wal"))?;
         Ok(Log { log, file: file.to_owned(), identity: identities(file)?, behind: None })
     }
 
-    /// Whether nothing was ever written to it since it was made, or cut off.
+    /// Whether the WAL holds nothing: it was just created or truncated.
     pub(crate) fn is_empty(&self) -> io::Result<bool> {
         Ok(self.log.metadata()?.len() == 0)
     }
 }
 
-/// What a file is, whatever its name: device and inode.
+/// Identifies a file independent of its name: device and inode.
 type Identity = (u64, u64);
 
-/// Of the file of a store, of its log and of the log's index, as their names stand for now.
+/// The identities of the files that are now at the paths of the database file, the WAL and the WAL index.
 fn identities(file: &Path) -> io::Result<[Identity; 3]> {
     let of = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
     Ok([of(file)?, of(&wal::beside(file, "-wal"))?, of(&wal::beside(file, "-shm"))?])
@@ -265,14 +294,14 @@ fn identities(file: &Path) -> io::Result<[Identity; 3]> {
 
 impl Disk for Log {
     fn in_place(&self) -> io::Result<()> {
-        // Files that are removed while they are open can be written and synced, and are gone with the process. With another index
-        // two processes would write the log without knowing of each other: it has the locks.
+        // Files that are removed while they are open can be written and synced, and are gone with the process. With
+        // another index two processes would write the log without knowing of each other: it has the locks.
         match identities(&self.file) {
             Ok(found) if found == self.identity => Ok(()),
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Err(io::Error::other(format!(
-                "{}, or a file beside it, was moved, removed or replaced while it is in use, so that nothing that is written to it would \
-                 be found again: put the folder back, or stop all that runs on it and start it again",
+                "{}, or a file next to it, was moved, removed or replaced while in use, and the next process would not find what is \
+                 written to it: put the folder back, or stop every process that uses the store and start again",
                 self.file.display()
             ))),
         }
@@ -292,16 +321,17 @@ impl Disk for Log {
         let Behind { file, index } = self.behind.insert(behind);
         let mut connection = connection::connect(&self.file).map_err(sqlite)?;
         connection.busy_handler(Some(connection::ask_again)).map_err(sqlite)?;
-        // Whoever may write keeps the log as it is.
+        // The write lock keeps the WAL from growing or restarting during the repair.
         connection.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
-        // A sync that failed by another descriptor is reported by these too, once. That is past: all is written after it.
+        // Discard failures that other descriptors had: Linux reports each once to these too. Everything is written again
+        // below.
         let _ = self.log.sync_data();
         let _ = file.sync_data();
         wal::write_again(&self.log, index.committed()?)?;
         self.log.sync_data()?;
         index.forget_moved()?;
         connection.execute_batch("ROLLBACK").map_err(sqlite)?;
-        // What somebody who reads for long keeps from being moved stays in the log.
+        // PASSIVE does not wait for readers. Frames that a long reader still needs stay in the WAL, which is fsynced.
         connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(sqlite)?;
         file.sync_data()
     }

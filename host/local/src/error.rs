@@ -1,4 +1,4 @@
-//! What may be wrong with a store, and what to do about it.
+//! Errors of a store, and what to do about them.
 
 use std::path::PathBuf;
 
@@ -8,85 +8,32 @@ use towpath_types::queue::QueueError;
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The folder cannot be made, or something in it is not what it should be.
+    /// The folder or a file in it cannot be created or read, or is a symbolic link.
     #[error("cannot use the folder {} for a store", folder.display())]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file cannot be opened, or is no store.
+    Folder { folder: PathBuf, source: std::io::Error },
+    /// The file cannot be opened, or is not a store.
     #[error("cannot open the store {}", file.display())]
-    Open {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: Trouble,
-    },
-    /// Its folder cannot be synced: a power cut could take a new store whole.
-    #[error("cannot sync the folder {}: does the disk fail?", folder.display())]
-    Sync {
-        /// The folder, or one above it.
-        folder: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Its log cannot be opened.
-    #[error("cannot open the log of the store {}", file.display())]
-    Log {
-        /// The file of the store.
-        file: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Its log cannot be written again, which comes before anything else is done with it.
-    #[error("cannot write the log of the store {} again", file.display())]
-    Rewrite {
-        /// The file of the store.
-        file: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// There is one already.
-    #[error("there is a store already: {}", file.display())]
-    Exists {
-        /// The file.
-        file: PathBuf,
-    },
-    /// There is none to look at.
+    Open { file: PathBuf, source: Trouble },
+    /// The folder, or one above it, cannot be fsynced. A power cut could then remove a new store.
+    #[error("cannot fsync the folder {}; check the disk", folder.display())]
+    Sync { folder: PathBuf, source: std::io::Error },
+    #[error("cannot open the WAL of the store {}", file.display())]
+    Log { file: PathBuf, source: std::io::Error },
+    /// The WAL may be in doubt, and must be rewritten before anything else is done with the store.
+    #[error("cannot rewrite the WAL of the store {}", file.display())]
+    Rewrite { file: PathBuf, source: std::io::Error },
+    #[error("a store already exists: {}; use another folder", file.display())]
+    Exists { file: PathBuf },
     #[error("there is no store in {}: has `towpath serve` run there?", folder.display())]
-    Missing {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// Somebody has it open.
-    #[error("the store {} is in use: stop what runs on it first", file.display())]
-    InUse {
-        /// The file.
-        file: PathBuf,
-    },
-    /// An older version wrote it.
-    #[error("the store {} has version {found}: the next `towpath serve` on it brings it to version {expected}", file.display())]
-    Older {
-        /// The file.
-        file: PathBuf,
-        /// Its version.
-        found: i64,
-        /// Ours.
-        expected: i64,
-    },
-    /// Another version wrote it.
-    #[error("the store {} has version {found}, this towpath reads version {expected}", file.display())]
-    Version {
-        /// The file.
-        file: PathBuf,
-        /// Its version.
-        found: i64,
-        /// Ours.
-        expected: i64,
-    },
-    /// An operation failed.
+    Missing { folder: PathBuf },
+    #[error("the store {} is in use: stop every process that uses it first", file.display())]
+    InUse { file: PathBuf },
+    /// An older version of Towpath wrote the store, and it was not opened for writing, which would upgrade it.
+    #[error("the store {} has version {found}: run `towpath serve` on it to upgrade it to version {expected}", file.display())]
+    Older { file: PathBuf, found: i64, expected: i64 },
+    /// A newer version of Towpath wrote the store.
+    #[error("the store {} has version {found}, this towpath reads version {expected}: upgrade towpath", file.display())]
+    Version { file: PathBuf, found: i64, expected: i64 },
     #[error(transparent)]
     Queue(#[from] QueueError),
 }
@@ -97,7 +44,7 @@ impl StoreError {
     }
 }
 
-/// What SQLite says, and what to do about it.
+/// An error of SQLite; its text also says what to do about it.
 #[derive(Debug)]
 pub struct Trouble(pub(crate) rusqlite::Error);
 
@@ -106,21 +53,21 @@ impl std::error::Error for Trouble {}
 impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let cure = match self.0.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => ": make room on the disk; what was answered is safe",
+            Some(ErrorCode::DiskFull) => ": free disk space; acknowledged messages are safe",
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-                ": may this user write to the store and its folder?"
+                ": check that this user may write to the store and its folder"
             }
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                ": the store is damaged; stop what runs on it, and `towpath store recover` saves what can be read"
+                ": the store is damaged; stop every process that uses it; `towpath store recover` saves what can be read"
             }
-            Some(ErrorCode::SystemIoFailure) => ": the disk fails, or is full",
+            Some(ErrorCode::SystemIoFailure) => ": check that the disk works and has free space",
             _ => "",
         };
         write!(f, "{}{cure}", self.0)
     }
 }
 
-/// What SQLite says, as the queue's error.
+/// An error of SQLite as an error of the queue.
 pub(crate) fn failed(error: rusqlite::Error) -> QueueError {
     QueueError::Unavailable { queue: "local".to_owned(), source: Box::new(Trouble(error)) }
 }

@@ -1,4 +1,4 @@
-//! The folder of a store: it and what is in it are its user's alone, and on the disk before anything is promised.
+//! The folder of a store. Only its user can read it and its files, and its name is fsynced before the store is used.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -7,15 +7,17 @@ use towpath_files::private;
 
 use crate::wal::beside;
 
-/// The file of a store in its folder.
+/// The database file of a store, in its folder.
 pub(crate) const FILE: &str = "towpath.db";
 
-/// Makes the folder and an empty file for the store where they are missing, and takes the rights of all others on them.
+/// Creates the folder and an empty database file if they are missing, and removes the permissions of other users. A
+/// folder that also holds other files keeps its permissions.
 pub(crate) fn make(folder: &Path) -> io::Result<()> {
     private::make_folder(folder)?;
     let file = folder.join(FILE);
     refuse_links(folder)?;
-    // It is not opened if it is there: closing it would lose the locks that SQLite has on it for others in this process.
+    // An existing file must not be opened here. Closing any descriptor of a file drops all of this process's POSIX locks
+    // on it, SQLite's too. Source: <https://www.sqlite.org/howtocorrupt.html>, section 2.2.
     private::make(&file)?;
     private::tighten(&beside(&file, "-wal"));
     private::tighten(&beside(&file, "-shm"));
@@ -25,28 +27,30 @@ pub(crate) fn make(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Fails if the folder, or a file of the store in it, is a symbolic link: somebody who planted it would have the store elsewhere.
+/// Fails if the folder or one of the store's files is a symbolic link. Whoever planted it could redirect the store.
 pub(crate) fn refuse_links(folder: &Path) -> io::Result<()> {
     private::refuse_link(folder)?;
     let file = folder.join(FILE);
     ["", "-wal", "-shm"].into_iter().try_for_each(|suffix| private::refuse_link(&beside(&file, suffix)))
 }
 
-/// The file with all links above it followed: of those SQLite follows none where it is told not to follow the file itself.
+/// The path of the file with all links in its parent folders resolved. `SQLITE_OPEN_NOFOLLOW` rejects a link anywhere in
+/// the path, but links above the store's folder are allowed.
 pub(crate) fn resolved(file: &Path) -> PathBuf {
     let name = file.file_name().unwrap_or_default();
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // What cannot be resolved cannot be opened either.
+    // If the folder cannot be resolved, opening the original path fails and says why.
     folder.canonicalize().map_or_else(|_| file.to_owned(), |folder| folder.join(name))
 }
 
-/// Puts the names of the folder's files on the disk, and its own name, and those of the folders above it that may be new.
+/// Fsyncs the folder, then the folders above it. A new file or folder survives a power cut only once the folder that
+/// holds its name is fsynced, and any folder above may be new too. Source: `fsync(2)`.
 pub(crate) fn sync(folder: &Path) -> io::Result<()> {
     let folder = folder.canonicalize()?;
     private::sync_folder(&folder)?;
     for above in folder.ancestors().skip(1) {
         match private::sync_folder(above) {
-            // Somebody else's, so nothing in it is new.
+            // This user cannot have created anything in a folder that it may not open.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => break,
             synced => synced?,
         }
@@ -54,10 +58,10 @@ pub(crate) fn sync(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What else hosts and commands put beside a store: how the names begin.
+/// The prefixes of the files that hosts and commands put into a store's folder.
 const BESIDE: [&str; 4] = [FILE, "pointers.json", "redact.key", "recover-"];
 
-/// Whether there is nothing in the folder but what belongs to a store.
+/// Whether the folder holds nothing but files of a store.
 fn is_its_own(folder: &Path) -> io::Result<bool> {
     for entry in std::fs::read_dir(folder)? {
         let name = entry?.file_name();
@@ -86,7 +90,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_new_store_is_its_users_alone() {
+    async fn only_its_user_can_read_a_new_store() {
         let folder = TempDir::new().expect("folder");
         let folder = folder.path().join("a/store");
         let _store = Store::open(&folder, Clock::wall()).expect("store");
@@ -134,9 +138,9 @@ mod tests {
         }
     }
 
-    /// What is checked may be replaced before it is opened: SQLite does not follow the link either.
+    /// A file may be replaced between the check and the open, so SQLite itself must refuse the link too.
     #[test]
-    fn sqlite_follows_no_link_at_the_end_and_those_above_it() {
+    fn sqlite_follows_links_in_parent_folders_but_not_at_the_file() {
         let above = TempDir::new().expect("folder");
         let real = above.path().join("real");
         let link = above.path().join("link");
@@ -153,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_is_compacted_is_its_users_alone_too() {
+    async fn only_its_user_can_read_a_compacted_store() {
         let folder = TempDir::new().expect("folder");
         let file = folder.path().join("towpath.db");
         drop(Store::open(folder.path(), Clock::wall()).expect("store"));
@@ -163,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_others_may_read_is_tightened_and_a_folder_with_other_things_is_not() {
+    async fn opening_a_store_removes_others_permissions_except_on_a_folder_with_other_files() {
         let own = ["story.jsonl", "story.jsonl.1", "pointers.json", "pointers.json.lock", "redact.key", "recover-a1b2"];
         for (beside, expected) in own.map(|name| (name, 0o700)).into_iter().chain([("towpath.toml", 0o755)]) {
             let above = TempDir::new().expect("folder");

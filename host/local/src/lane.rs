@@ -1,9 +1,9 @@
-//! Work that is done by one thread at a time, all that waits together.
+//! A work queue with one worker at a time, which takes all waiting jobs at once.
 
 use parking_lot::Mutex;
 
-/// What waits, and whether somebody is at work.
 pub(crate) struct Lane<J> {
+    /// The waiting jobs, and whether a worker is running.
     waiting: Mutex<(Vec<J>, bool)>,
 }
 
@@ -14,14 +14,15 @@ impl<J> Default for Lane<J> {
 }
 
 impl<J> Lane<J> {
-    /// Puts these at the end. Whether nobody is at work: then the caller sees to it that somebody takes them.
+    /// Appends jobs. Returns true if no worker is running: the caller must start one, which calls `take` until it is `None`.
     pub(crate) fn put(&self, jobs: impl IntoIterator<Item = J>) -> bool {
         let mut waiting = self.waiting.lock();
         waiting.0.extend(jobs);
         !waiting.0.is_empty() && !std::mem::replace(&mut waiting.1, true)
     }
 
-    /// All that waits. Nothing if there is nothing: then whoever asks is at work no longer.
+    /// All waiting jobs. `None` ends the worker: the next `put` returns true. Both happen under one lock, so no job is left
+    /// behind without a worker.
     pub(crate) fn take(&self) -> Option<Vec<J>> {
         let mut waiting = self.waiting.lock();
         waiting.1 = !waiting.0.is_empty();

@@ -1,12 +1,12 @@
 //! The embedded queue: durable FIFO queues with dead-letter queues in one SQLite file, behaving as SQS
 //! FIFO does where it matters.
 //!
-//! Kill the process at any moment and nothing that was answered is lost: a send is synced to the disk
-//! before it returns, and may be received before that. Receives and deletes do not wait for a sync: a crash
-//! of the process keeps them, a power cut may undo the last ones, and then messages come again, in order.
+//! **Durability.** A send returns after its fsync, so neither a crash nor a power cut loses an acknowledged message. The
+//! message may be received before that. Receives and deletes return after the commit, without an fsync: they survive a crash
+//! of the process, but a power cut may undo the last ones. Those messages are then delivered again, in order.
 //!
-//! Every operation costs the same whatever the backlog: each touches the rows that it is about, found by
-//! index. Several processes may open one file.
+//! **Cost.** An operation reads only the rows that it needs, by index, so its cost does not grow with the backlog. Several
+//! processes may open one store.
 
 mod browse;
 mod checkpoint;

@@ -1,4 +1,4 @@
-//! Connections that look: they never wait for the writer, keep it from nothing, and change neither the file nor its log.
+//! Read-only connections. They never wait for the writer or block it, and change neither the database file nor the WAL.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -12,38 +12,37 @@ use towpath_files::private;
 use crate::wal::beside;
 use crate::{connection, folder};
 
-/// So many are kept for the next who look.
+/// At most this many idle connections are kept.
 const IDLE: usize = 4;
 
-/// The connections of a store that look.
+/// The read-only connections of a store.
 pub(crate) struct Readers {
     file: PathBuf,
     idle: Mutex<Vec<Reader>>,
 }
 
-/// A connection, and what it looks at.
 struct Reader {
     connection: Connection,
     at: At,
 }
 
-/// What a connection looks at.
+/// What a connection reads.
 enum At {
-    /// The file and its log, beside whoever writes.
+    /// The database file and the WAL, which others may write.
     Live,
-    /// The file alone: nobody had it open, and there was no log. It was like this then.
+    /// The database file alone, as immutable: no process had it open, and there was no WAL. Holds the file's version at
+    /// that time.
     Still(Option<Version>),
-    /// A copy: there is a log that nobody has open, and its index cannot be made beside it.
+    /// A copy: a process left a WAL, but SQLite cannot create the WAL index next to it, for example on a read-only folder.
     Copy { _folder: TempDir },
 }
 
 impl Readers {
-    /// For the store in this file.
     pub(crate) fn of(file: &Path) -> Readers {
         Readers { file: file.to_owned(), idle: Mutex::default() }
     }
 
-    /// Looks: all that this reads stood there at one moment, committed before it was called or later.
+    /// Reads from one snapshot, which contains at least everything committed before the call.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
         let idle = self.idle.lock().pop();
         let reader = match idle {
@@ -58,15 +57,15 @@ impl Readers {
                     idle.push(reader);
                 }
             }
-            // SQLite took it for what never changes.
+            // SQLite read the file as immutable, so a change meanwhile makes the result unreliable.
             At::Still(version) if version != Version::of(&self.file) => return Err(changed()),
-            // The next look is at what there is then.
+            // Not kept: the next read checks again whether a process has the store open.
             At::Live | At::Still(_) | At::Copy { .. } => {}
         }
         found
     }
 
-    /// Keeps whoever looks from beginning, until this is dropped.
+    /// Keeps new reads waiting until this is dropped.
     #[cfg(test)]
     pub(crate) fn keep_waiting(&self) -> impl Sized + '_ {
         self.idle.lock()
@@ -84,7 +83,7 @@ impl Reader {
     fn open(file: &Path) -> rusqlite::Result<Reader> {
         let log = std::fs::metadata(beside(file, "-wal")).map(|log| log.len());
         let opened = match log {
-            // SQLite would make one.
+            // There is no WAL, and opening the file normally would create one.
             Err(_) => return Reader::still(file),
             Ok(_) => connect(&folder::resolved(file), OpenFlags::empty()),
         };
@@ -109,7 +108,7 @@ impl Reader {
     fn copy(file: &Path) -> rusqlite::Result<Reader> {
         let cannot = |error: std::io::Error| {
             let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
-            rusqlite::Error::SqliteFailure(code, Some(format!("cannot copy it to look at it: {error}")))
+            rusqlite::Error::SqliteFailure(code, Some(format!("cannot copy the store to read it: {error}")))
         };
         let folder = private::passing_folder("towpath-look-", None).map_err(cannot)?;
         let copy = folder.path().join("look.db");
@@ -122,7 +121,7 @@ impl Reader {
     }
 }
 
-/// What tells a file from what was written to it, or put in its place.
+/// Identifies a version of a file: it differs after a write, and after the file was replaced.
 #[derive(PartialEq, Eq)]
 struct Version {
     inode: u64,
@@ -131,7 +130,7 @@ struct Version {
 }
 
 impl Version {
-    /// Nothing if there is no file.
+    /// `None` if there is no file.
     fn of(file: &Path) -> Option<Version> {
         let found = std::fs::metadata(file).ok()?;
         let changed = (found.ctime(), found.ctime_nsec());
@@ -141,17 +140,17 @@ impl Version {
 
 fn changed() -> rusqlite::Error {
     let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
-    rusqlite::Error::SqliteFailure(busy, Some("a host started on the store in that moment: try again".to_owned()))
+    rusqlite::Error::SqliteFailure(busy, Some("a host started on the store during this read: try again".to_owned()))
 }
 
 fn connect(path: &Path, besides: OpenFlags) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut connection = Connection::open_with_flags(path, flags | besides)?;
     connection.busy_handler(Some(connection::ask_again))?;
-    // As the last one to close the store it leaves the log as it is.
+    // Even the last connection to close must leave the WAL as it is.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(16);
-    // The file is opened with the first look.
+    // SQLite opens the file at the first read.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     Ok(connection)
 }
@@ -180,7 +179,7 @@ mod tests {
         queue
     }
 
-    /// All files of a store but the index of its log: bytes, and when they were written.
+    /// All files of a store except the WAL index: their bytes and modification times.
     fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>, SystemTime)> {
         let entries = std::fs::read_dir(folder).expect("folder").map(|entry| entry.expect("entry").path());
         let mut paths: Vec<PathBuf> = entries.filter(|path| !path.to_string_lossy().ends_with("-shm")).collect();
@@ -190,7 +189,7 @@ mod tests {
         paths.into_iter().map(file).collect()
     }
 
-    /// What a killed process leaves: a copy of the files while it runs.
+    /// Copies the files of a running process, as a killed one leaves them.
     fn killed(from: &Path, to: &Path) {
         for (path, bytes, _) in files(from) {
             std::fs::write(to.join(path.file_name().expect("a name")), bytes).expect("copied");
@@ -210,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_look_changes_nothing_beside_a_host_and_after_one_that_was_killed_or_stopped() {
+    async fn a_read_changes_no_file_whether_a_host_runs_was_killed_or_has_stopped() {
         let running = TempDir::new().expect("folder");
         let killed_one = TempDir::new().expect("folder");
         let queue = filled(running.path()).await;
@@ -220,7 +219,7 @@ mod tests {
         std::fs::create_dir(unreadable_index.path().join("towpath.db-shm")).expect("in the way");
         let stopped = TempDir::new().expect("folder");
         drop(filled(stopped.path()).await);
-        // It closes on a thread of its own.
+        // The store closes on another thread.
         while stopped.path().join("towpath.db-wal").exists() {
             tokio::task::yield_now().await;
         }
@@ -232,13 +231,13 @@ mod tests {
         ] {
             let before = files(folder.path());
             assert_eq!(looked_at(folder.path()).await, 1, "{name}");
-            assert!(before == files(folder.path()), "{name}: a look changed it");
+            assert!(before == files(folder.path()), "{name}: a read changed it");
         }
         send(&queue, "2").await;
     }
 
     #[tokio::test]
-    async fn what_stood_still_is_seen_to_move() {
+    async fn a_reader_of_a_stopped_store_sees_what_a_new_host_writes() {
         let folder = TempDir::new().expect("folder");
         drop(filled(folder.path()).await);
         let store = Store::look(folder.path(), Clock::wall()).expect("store");
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_host_did_between_two_looks_is_seen_though_it_left_no_log() {
+    async fn a_reader_sees_what_a_host_wrote_between_two_reads_even_without_a_wal() {
         let folder = TempDir::new().expect("folder");
         let stopped = || async {
             while folder.path().join("towpath.db-wal").exists() {
@@ -270,7 +269,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_changes_during_a_look_that_took_it_for_still_is_no_answer() {
+    async fn a_read_of_an_immutable_file_fails_if_the_file_changes_meanwhile() {
         let folder = TempDir::new().expect("folder");
         drop(filled(folder.path()).await);
         while folder.path().join("towpath.db-wal").exists() {
@@ -284,11 +283,11 @@ mod tests {
         };
         let error = store.read_now(changes).expect_err("it changed").to_string();
         assert!(error.contains("try again"), "{error}");
-        store.read_now(|_| Ok(())).expect("the next one is as good as any");
+        store.read_now(|_| Ok(())).expect("the next read succeeds");
     }
 
     #[tokio::test]
-    async fn whoever_looks_can_change_something_all_the_same() {
+    async fn a_store_that_was_opened_for_reading_can_still_write() {
         let folder = TempDir::new().expect("folder");
         drop(filled(folder.path()).await);
         let store = Store::look(folder.path(), Clock::wall()).expect("store");
@@ -298,7 +297,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn there_is_nothing_to_look_at_where_there_is_no_store_and_none_is_made() {
+    async fn reading_where_there_is_no_store_fails_and_creates_none() {
         let folder = TempDir::new().expect("folder");
         let none = folder.path().join("none");
         assert!(matches!(Store::look(&none, Clock::wall()), Err(StoreError::Missing { .. })));
@@ -308,11 +307,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_look_does_not_wait_for_who_writes() {
+    async fn a_read_does_not_wait_for_a_writer() {
         let folder = TempDir::new().expect("folder");
         let queue = filled(folder.path()).await;
         let other = Connection::open(folder.path().join("towpath.db")).expect("file");
-        other.execute_batch("BEGIN IMMEDIATE; DELETE FROM messages").expect("somebody writes");
+        other.execute_batch("BEGIN IMMEDIATE; DELETE FROM messages").expect("another writer");
         assert_eq!(queue.depth().await.expect("depth").messages, 1, "it is not committed");
         other.execute_batch("COMMIT").expect("committed");
         assert_eq!(queue.depth().await.expect("depth").messages, 0);

@@ -1,5 +1,5 @@
-//! One SQLite file, one writer at a time. Operations that wait while another commits are committed together, and those that
-//! wait while the disk is synced share the next sync.
+//! A store is one SQLite file with one writer. Operations that arrive during a commit share the next transaction, and
+//! those that arrive during an fsync share the next fsync.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -24,7 +24,7 @@ use crate::waker::Waker;
 use crate::writer::{Durability, Job, Work, Writer};
 use crate::{checkpoint, connection, folder, schema};
 
-/// A file with queues in it. Cheap to clone.
+/// A store with its queues. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) shared: Arc<Shared>,
@@ -33,43 +33,44 @@ pub struct Store {
 
 pub(crate) struct Shared {
     file: PathBuf,
-    /// From so many pages on the log is moved to the file.
+    /// The WAL is checkpointed once it has this many pages.
     log_pages: u32,
     pub(crate) readers: Readers,
-    /// Opened with the store, or with the first change of one that is looked at.
+    /// Opened with the store, or by the first write to one that was opened with [`Store::look`].
     writing: OnceLock<Writing>,
     opening: Mutex<()>,
-    /// What is to be committed.
+    /// Jobs that wait for the next transaction.
     pending: Lane<Box<dyn Job>>,
-    /// What is committed, and answered once it is on the disk.
+    /// Committed jobs that wait for the next fsync before they are acknowledged.
     committed: Lane<Box<dyn Job>>,
     syncs: Syncs,
     wakers: Mutex<HashMap<i64, Arc<Waker>>>,
     pub(crate) queues: Known,
 }
 
-/// What writes.
+/// The connections and threads that write.
 struct Writing {
-    /// Ended before the writer is closed, which is then the last.
+    /// Declared first, so that it is dropped first. The writer is then the last connection to close, and decides what
+    /// happens to the WAL.
     mover: Mover,
     writer: Mutex<Writer>,
     syncer: Arc<Mutex<Syncer>>,
 }
 
 impl Store {
-    /// Opens the store in this folder, or makes it.
+    /// Opens the store in this folder, or creates it. Upgrades a store of an older version.
     pub fn open(folder: &Path, clock: Clock) -> Result<Store, StoreError> {
         Store::open_with_log(folder, clock, checkpoint::LONG)
     }
 
-    /// The same, with a log that is moved to the file from so many pages of 4 KiB on: 64 MiB are usual.
+    /// The same, but checkpoints the WAL at this many pages of 4 KiB. The default is 64 MiB.
     pub fn open_with_log(folder: &Path, clock: Clock, pages: u32) -> Result<Store, StoreError> {
         let store = Store::new(folder, clock, pages);
         store.shared.writing()?;
         Ok(store)
     }
 
-    /// Opens the store in this folder for a look: file and log stay as they are until something is changed.
+    /// Opens the store in this folder for reading. The database file and the WAL do not change until the first write.
     pub fn look(folder: &Path, clock: Clock) -> Result<Store, StoreError> {
         let store = Store::new(folder, clock, checkpoint::LONG);
         let file = &store.shared.file;
@@ -110,12 +111,12 @@ impl Store {
         self.shared.syncs.clone()
     }
 
-    /// The file.
+    /// The database file.
     pub fn file(&self) -> &Path {
         &self.shared.file
     }
 
-    /// Limits the file to so many pages of 4 KiB; a send that does not fit fails, and nothing is lost.
+    /// Limits the database file to this many pages of 4 KiB. A send that does not fit fails, and loses nothing.
     pub async fn limit_pages(&self, pages: u32) -> Result<(), QueueError> {
         let limit = move |connection: &Connection| {
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).map_err(failed)
@@ -123,12 +124,11 @@ impl Store {
         self.run(Durability::Written, limit).await
     }
 
-    /// The time by the store's clock.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// Has the log moved to the file soon.
+    /// Requests a checkpoint.
     pub(crate) fn move_log(&self) {
         if let Some(writing) = self.shared.writing.get() {
             writing.mover.ask();
@@ -147,14 +147,16 @@ impl Store {
         }
     }
 
-    /// Forgets what long polls of a queue share that is gone.
+    /// Drops the waker of a removed queue.
     pub(crate) fn let_sleep(&self, queue: i64) {
         self.shared.wakers.lock().remove(&queue);
     }
 
-    /// Runs an operation in a transaction and answers when that is committed, and on the disk where that is promised. An
-    /// operation that fails leaves nothing behind; those that are committed with it go on, and may be run a second time for
-    /// it. It runs to its end even if the caller goes away.
+    /// Runs an operation in a transaction. Resolves after the commit; for [`Durability::Synced`], after the fsync.
+    ///
+    /// An operation that fails changes nothing, and does not affect the others in its transaction. Operations may run
+    /// twice: if one fails, the transaction is rolled back and the others run again. An operation runs to its end even if
+    /// the caller stops waiting.
     pub(crate) async fn run<T, F>(&self, durability: Durability, operation: F) -> Result<T, QueueError>
     where
         T: Send + 'static,
@@ -166,10 +168,10 @@ impl Store {
             let shared = Arc::clone(&self.shared);
             tokio::task::spawn_blocking(move || shared.write());
         }
-        answer.await.unwrap_or_else(|_| Err(unavailable("the operation broke off".into())))
+        answer.await.unwrap_or_else(|_| Err(unavailable("the operation was aborted".into())))
     }
 
-    /// Looks, beside whoever writes: at all that was committed before this was called, at least.
+    /// Reads without waiting for the writer. Sees at least everything committed before the call.
     pub(crate) async fn read<T, F>(&self, look: F) -> Result<T, QueueError>
     where
         T: Send + 'static,
@@ -177,17 +179,17 @@ impl Store {
     {
         let store = self.clone();
         let looked = tokio::task::spawn_blocking(move || store.read_now(look)).await;
-        looked.map_err(|_| unavailable("the look broke off".to_owned()))?.map_err(failed)
+        looked.map_err(|_| unavailable("the read was aborted".to_owned()))?.map_err(failed)
     }
 
-    /// The same on this thread.
+    /// The same, on the calling thread.
     pub(crate) fn read_now<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
         self.shared.readers.read(look)
     }
 }
 
 impl Shared {
-    /// What writes, which is opened if it is not.
+    /// Opens the store for writing, if it is not yet.
     fn writing(&self) -> Result<&Writing, StoreError> {
         let _opening = self.opening.lock();
         match self.writing.get() {
@@ -199,14 +201,14 @@ impl Shared {
         }
     }
 
-    /// Commits until nothing is pending.
+    /// Commits until no job is pending.
     fn write(self: &Arc<Self>) {
         while let Some(mut jobs) = self.pending.take() {
             let committed = unbroken(|| {
                 let writing = self.writing().map_err(|error| chain(&error))?;
                 let committed = writing.writer.lock().commit(&mut jobs);
                 committed
-                    .inspect_err(|error| self.syncs.failed_if("log", error))
+                    .inspect_err(|error| self.syncs.failed_if("WAL", error))
                     .map_err(|error| Trouble(error).to_string())
             });
             let to_sync = |job: &mut Box<dyn Job>| committed.is_ok() && job.durability() == Durability::Synced;
@@ -218,7 +220,7 @@ impl Shared {
         }
     }
 
-    /// Syncs until all that is committed is answered.
+    /// Fsyncs until every committed job is acknowledged.
     fn sync(&self) {
         while let Some(jobs) = self.committed.take() {
             let synced = unbroken(|| {
@@ -248,14 +250,15 @@ impl Writing {
         let cannot_open = |source| StoreError::Log { file: file.to_owned(), source };
         let movers = checkpoint::connect(file).map_err(failed)?;
         let log = Log::of(file).map_err(cannot_open)?;
-        // All descriptors are open: they hear of syncs that fail from now on.
+        // Checked only now that all descriptors are open. Linux reports a failed fsync to each descriptor that is open at
+        // the time, so every failure from here on is seen, and every earlier one may be in the WAL. Source: `fsync(2)`.
         if !log.is_empty().map_err(cannot_open)? {
             syncs.doubt();
         }
         syncs.alone_in(File::open(folder).map_err(cannot_open)?);
         let syncer = Arc::new(Mutex::new(Syncer::new(log, syncs.clone())));
         let again = Arc::clone(&syncer);
-        // An error is logged or returned to the next sender, and the mover tries again later.
+        // An error here is logged or returned to the next sender, and the checkpointer tries again later.
         let again = move || drop(again.lock().sync());
         let mover = Mover::beside(&mut connection, movers, log_pages, syncs, again).map_err(failed)?;
         folder::sync(folder).map_err(|source| StoreError::Sync { folder: folder.to_owned(), source })?;
@@ -266,15 +269,16 @@ impl Writing {
     }
 }
 
-/// An error with what caused it.
+/// An error and its causes.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// What comes of this, a panic too: whoever unwound here would leave a lane that nobody works on any more.
+/// Runs `work` and turns a panic into an error. Unwinding past here would leave the lane marked as having a worker, so no
+/// job would ever run again.
 fn unbroken(work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the store broke off".to_owned()))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the store panicked".to_owned()))
 }
 
 #[cfg(test)]
@@ -293,7 +297,7 @@ mod tests {
         let tables = "CREATE TABLE p (id INTEGER PRIMARY KEY);
             CREATE TABLE c (p REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED);";
         store.run(Durability::Synced, move |connection| execute(connection, tables)).await.unwrap();
-        // A deferred foreign key is checked at the commit: each operation by itself succeeds.
+        // A deferred foreign key is checked at the commit, so each operation succeeds by itself.
         let run = |sql: &'static str| store.run(Durability::Synced, move |connection| execute(connection, sql));
         let (bad, beside) = tokio::join!(run("INSERT INTO c VALUES (7)"), run("INSERT INTO p VALUES (1)"));
         assert!(bad.is_err(), "the commit failed");
@@ -302,10 +306,10 @@ mod tests {
             connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(failed)
         };
         let stored = store.run(Durability::Written, count).await.unwrap();
-        assert_eq!(stored, i64::from(beside.is_ok()), "what was answered is what is stored");
+        assert_eq!(stored, i64::from(beside.is_ok()), "the result matches what is stored");
     }
 
-    /// A job that does not catch what it breaks.
+    /// A job that does not catch its own panic.
     struct Panics;
 
     impl Job for Panics {
@@ -319,7 +323,7 @@ mod tests {
         }
 
         fn reply(self: Box<Self>, committed: Result<(), String>) {
-            committed.expect_err("it broke off");
+            committed.expect_err("it panicked");
         }
     }
 
@@ -329,7 +333,7 @@ mod tests {
         let store = Store::open(folder.path(), Clock::wall()).unwrap();
         let run = |sql: &'static str| store.run(Durability::Synced, move |connection| execute(connection, sql));
         run("CREATE TABLE t (x)").await.unwrap();
-        assert!(store.shared.pending.put([Box::new(Panics) as Box<dyn Job>]), "nobody is at work");
+        assert!(store.shared.pending.put([Box::new(Panics) as Box<dyn Job>]), "no worker is running");
         let (beside, ()) = tokio::join!(run("INSERT INTO t VALUES (2)"), async { store.shared.write() });
         assert!(beside.is_err());
         run("INSERT INTO t VALUES (3)").await.unwrap();
@@ -340,18 +344,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_is_told_with_what_to_do() {
+    async fn a_full_disk_error_says_what_to_do() {
         let folder = TempDir::new().unwrap();
         let store = Store::open(folder.path(), Clock::wall()).unwrap();
         store.limit_pages(40).await.unwrap();
         let fill = |connection: &Connection| execute(connection, "CREATE TABLE t AS SELECT randomblob(1000000)");
         let error = store.run(Durability::Synced, fill).await.unwrap_err();
         let cause = std::error::Error::source(&error).unwrap().to_string();
-        assert!(cause.contains("make room on the disk"), "{cause}");
+        assert!(cause.contains("free disk space"), "{cause}");
     }
 
     #[tokio::test]
-    async fn an_operation_that_fails_or_panics_leaves_nothing_and_disturbs_no_other() {
+    async fn an_operation_that_fails_or_panics_changes_nothing_and_affects_no_other() {
         let folder = TempDir::new().unwrap();
         let store = Store::open(folder.path(), Clock::wall()).unwrap();
         let table = "CREATE TABLE t (x)";

@@ -1,5 +1,6 @@
-//! SQLite's log and its index as bytes, for what SQLite itself cannot do after a failed sync: write the log again where it
-//! stands, and forget that pages of it were moved. Source: <https://www.sqlite.org/walformat.html>.
+//! SQLite's WAL and WAL index as bytes, for two steps of the repair after a failed fsync that SQLite cannot do itself:
+//! write the WAL again in place, and forget which frames were checkpointed. Source:
+//! <https://www.sqlite.org/walformat.html>.
 
 use std::fs::File;
 use std::io;
@@ -9,40 +10,40 @@ use std::path::Path;
 
 use towpath_files::private;
 
-/// The header of the log, and that of each frame.
+/// The lengths of the WAL header and of each frame's header.
 const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 
-/// The index begins with two copies of its header, which say how many frames are committed; how many of them were moved to
-/// the file stands behind them. All of it is in the machine's own byte order.
+/// Offsets in the WAL index: its two copies of the header, in each of them the number of committed frames (`mxFrame`),
+/// and after them the number of checkpointed frames (`nBackfill`). All numbers are in native byte order.
 const INDEX_COPIES: [u64; 2] = [0, 48];
 const COMMITTED: u64 = 16;
 const MOVED: u64 = 96;
 
-/// The index of the log, which every connection has in its memory.
+/// The WAL index, the `-shm` file that every connection maps into memory.
 pub(crate) struct Index {
-    /// Never closed: a process that closes any descriptor of a file loses all its locks on that file, SQLite's too.
+    /// Never closed. Closing any descriptor of a file drops all of this process's POSIX locks on it, SQLite's too.
     /// Source: <https://www.sqlite.org/howtocorrupt.html>, section 2.2.
     file: ManuallyDrop<File>,
 }
 
 impl Index {
-    /// The index of the store in this file, which a connection has open.
+    /// The WAL index of this database file, which a connection must have open.
     pub(crate) fn of(file: &Path) -> io::Result<Index> {
         let file = private::update(&beside(file, "-shm"))?;
         Ok(Index { file: ManuallyDrop::new(file) })
     }
 
-    /// How many frames are committed. Only who may write knows that it stays so.
+    /// The number of committed frames. It can change unless the caller holds SQLite's write lock.
     pub(crate) fn committed(&self) -> io::Result<u32> {
         let [first, second] = INDEX_COPIES.map(|copy| self.number(copy + COMMITTED));
         let first = first?;
         let second = second?;
-        if first == second { Ok(first) } else { Err(io::Error::other("the index of the log is being written")) }
+        if first == second { Ok(first) } else { Err(io::Error::other("the WAL index is being written")) }
     }
 
-    /// Has every frame moved to the file again, by the next who move any. Only who may write, and keeps others from moving,
-    /// may do this.
+    /// Makes the next checkpoint copy every frame again, by setting `nBackfill` to 0. The caller must hold SQLite's write
+    /// lock and keep all processes from checkpointing.
     pub(crate) fn forget_moved(&self) -> io::Result<()> {
         self.file.write_all_at(&0_u32.to_ne_bytes(), MOVED)
     }
@@ -54,15 +55,16 @@ impl Index {
     }
 }
 
-/// The file that SQLite keeps beside this one.
+/// The path of the file that SQLite keeps next to a database file.
 pub(crate) fn beside(file: &Path, suffix: &str) -> std::path::PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-/// Writes the log again, in place, as far as it is committed: so many frames. Its bytes come from the system's memory, which
-/// after a failed sync may have dropped them for what the disk has: each frame must bear out its checksum before it is written.
+/// Writes the first `frames` frames of the WAL again, in place. They are read from the page cache. After a failed fsync
+/// the kernel may have replaced a page there with older data from the disk, so each frame's checksum is verified before
+/// it is written.
 pub(crate) fn write_again(log: &File, frames: u32) -> io::Result<()> {
     if frames == 0 {
         return Ok(());
@@ -95,12 +97,12 @@ pub(crate) fn write_again(log: &File, frames: u32) -> io::Result<()> {
 
 fn lost() -> io::Error {
     io::Error::other(
-        "a sync failed, and the system has dropped what was to be written: stop all that runs on the store, check the disk, and \
-         start it again; what was answered is safe",
+        "an fsync failed, and the kernel dropped data before it was written: stop every process that uses the store, check the \
+         disk, and start again; acknowledged messages are safe",
     )
 }
 
-/// The checksum that runs over the log.
+/// The WAL's cumulative checksum.
 struct Checksum {
     big_endian: bool,
     sums: (u32, u32),
@@ -118,7 +120,7 @@ impl Checksum {
     }
 }
 
-/// A number of the log, which is big-endian.
+/// A number in the WAL, which is big-endian.
 fn be(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes)
 }
@@ -131,7 +133,7 @@ mod tests {
     use super::*;
     use crate::{connection, schema};
 
-    /// A store with rows in its log.
+    /// A store with rows in its WAL.
     fn store(folder: &TempDir) -> (Connection, File, Index) {
         let file = folder.path().join("t.db");
         let mut connection = Connection::open_with_flags(&file, connection::flags()).expect("file");
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_is_written_again_is_as_it_was() {
+    fn rewriting_the_wal_changes_no_byte() {
         let folder = TempDir::new().expect("folder");
         let (_connection, log, index) = store(&folder);
         let before = std::fs::read(folder.path().join("t.db-wal")).expect("log");
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_the_system_has_dropped_a_byte_of_is_not_written_again() {
+    fn a_wal_with_a_wrong_checksum_is_not_rewritten() {
         let folder = TempDir::new().expect("folder");
         let (_connection, log, index) = store(&folder);
         let whole = std::fs::read(folder.path().join("t.db-wal")).expect("log");
@@ -170,17 +172,17 @@ mod tests {
     }
 
     #[test]
-    fn what_was_moved_is_moved_again() {
+    fn after_forget_moved_a_checkpoint_copies_every_frame_again() {
         let folder = TempDir::new().expect("folder");
         let (connection, _log, index) = store(&folder);
-        // One who reads keeps the end of the log from being moved.
+        // A reader keeps the end of the WAL from being checkpointed.
         let reader = Connection::open_with_flags(folder.path().join("t.db"), connection::flags()).expect("file");
         reader.execute_batch("BEGIN; SELECT * FROM t;").expect("a reader");
         connection.execute_batch("INSERT INTO t VALUES (1)").expect("a row");
         let moved =
             || -> i64 { connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2)).expect("moved") };
         let before = moved();
-        // Closing it would lose SQLite's locks.
+        // Closing it would drop SQLite's locks.
         let file = File::options().read(true).write(true).open(folder.path().join("t.db")).expect("file");
         let file = ManuallyDrop::new(file);
         let last = file.metadata().expect("file").len() - 4096;
@@ -189,9 +191,9 @@ mod tests {
             file.read_exact_at(&mut page, last).map(|()| page).expect("a page")
         };
         let whole = page();
-        file.write_all_at(&[0xAA; 4096], last).expect("what a failed sync may leave");
+        file.write_all_at(&[0xAA; 4096], last).expect("what a failed fsync may leave");
         assert_eq!(moved(), before);
-        assert_ne!(page(), whole, "it counts as moved");
+        assert_ne!(page(), whole, "SQLite counts it as checkpointed");
         index.forget_moved().expect("written");
         assert_eq!(moved(), before);
         assert_eq!(page(), whole);

@@ -1,4 +1,4 @@
-//! The one connection that writes, and what is committed on it together.
+//! The one connection that writes, and the group commit on it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -8,30 +8,30 @@ use towpath_types::queue::QueueError;
 
 use crate::error::unavailable;
 
-/// How much an operation promises.
+/// What an operation guarantees when it returns.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
-    /// Written before it is answered: it outlives the process, not a power cut.
+    /// Committed: it survives a crash of the process, but a power cut may undo it.
     Written,
-    /// On the disk before it is answered.
+    /// Committed and fsynced: it also survives a power cut.
     Synced,
 }
 
-/// An operation with its caller. It may be run twice, and then the first run has left nothing behind.
+/// An operation and its waiting caller. It may run twice; the first run is rolled back before the second.
 pub(crate) trait Job: Send {
     fn durability(&self) -> Durability;
 
-    /// Whether it succeeded.
+    /// Returns whether it succeeded.
     fn run(&mut self, connection: &Connection) -> bool;
 
-    /// Tells the caller, once it is known whether the last run was committed, or why it was not.
+    /// Sends the result of the last run to the caller, or the reason why it was not committed.
     fn reply(self: Box<Self>, committed: Result<(), String>);
 }
 
 pub(crate) struct Work<T, F> {
     durability: Durability,
     operation: F,
-    /// Of the last run; nothing if it panicked, or before the first.
+    /// The result of the last run; `None` before the first, and if it panicked.
     result: Option<Result<T, QueueError>>,
     caller: oneshot::Sender<Result<T, QueueError>>,
 }
@@ -60,20 +60,19 @@ where
         let result = match (self.result, committed) {
             (_, Err(problem)) => Err(unavailable(problem)),
             (Some(result), Ok(())) => result,
-            (None, Ok(())) => Err(unavailable("the operation broke off".to_owned())),
+            (None, Ok(())) => Err(unavailable("the operation panicked".to_owned())),
         };
-        // The caller may have gone away.
+        // Sending fails if the caller no longer waits; the operation is committed all the same.
         let _ = self.caller.send(result);
     }
 }
 
-/// The one connection.
 pub(crate) struct Writer {
     connection: Connection,
 }
 
 impl Writer {
-    /// Commits wait for no sync from now on: that is `disk.rs`.
+    /// Sets `synchronous = NORMAL`: commits no longer wait for an fsync, which `disk.rs` does on another thread.
     pub(crate) fn new(connection: Connection) -> rusqlite::Result<Writer> {
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         Ok(Writer { connection })
@@ -83,10 +82,10 @@ impl Writer {
         &self.connection
     }
 
-    /// Runs and commits these. Where one fails the others go on: savepoints cost as much as small operations do, so that
-    /// only then all are run again, each in its own.
+    /// Runs and commits jobs in one transaction. A job that fails does not affect the others: all are then run again,
+    /// each in a savepoint. Savepoints cost as much as small operations, so the first run has none.
     pub(crate) fn commit(&self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
-        // One that panicked has left its transaction open.
+        // A panic in an earlier commit may have left its transaction open.
         self.roll_back();
         let committed = match self.together(jobs) {
             Ok(false) if jobs.len() > 1 => self.one_by_one(jobs),
@@ -100,7 +99,7 @@ impl Writer {
         committed
     }
 
-    /// Runs and commits these. False if one of them failed: then none of them left anything behind.
+    /// Runs and commits jobs without savepoints. Returns false if one failed; then the whole transaction was rolled back.
     fn together(&self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<bool> {
         self.execute("BEGIN IMMEDIATE")?;
         if !jobs.iter_mut().all(|job| job.run(&self.connection)) {
@@ -110,7 +109,7 @@ impl Writer {
         self.execute("COMMIT").map(|()| true)
     }
 
-    /// Runs and commits these, each in a savepoint of its own: one that fails leaves nothing behind, the others go on.
+    /// Runs and commits jobs, each in its own savepoint. A job that fails is rolled back alone.
     fn one_by_one(&self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
         self.execute("BEGIN IMMEDIATE")?;
         for job in jobs {
@@ -123,10 +122,10 @@ impl Writer {
         self.execute("COMMIT")
     }
 
-    /// Ends a transaction that is not to be committed. SQLite has ended it where it could not go on.
+    /// Rolls back an open transaction. After some errors SQLite has already done that.
     fn roll_back(&self) {
         if !self.connection.is_autocommit() {
-            // There is nothing else to do about one that fails: the next one says so when it cannot begin.
+            // If this fails, the next BEGIN fails and reports it.
             let _ = self.connection.execute_batch("ROLLBACK");
         }
     }

@@ -99,7 +99,7 @@ async fn a_damaged_page_is_told_and_all_around_it_is_saved_in_order() {
     assert_eq!(recovered.status.code(), Some(1), "{}{}", out(&recovered), err(&recovered));
     assert!(out(&recovered).contains("2 stretches of messages could not be read"), "{}", out(&recovered));
     let again = towpath(folder.path(), &["store", "recover", "damaged", ".towpath"]);
-    assert!(again.status.code() == Some(2) && err(&again).contains("there is a store already"), "{}", err(&again));
+    assert!(again.status.code() == Some(2) && err(&again).contains("a store already exists"), "{}", err(&again));
 
     let waiting: u64 = out(&recovered).split(' ').next().unwrap().parse().unwrap();
     let _server = Server::start(folder.path(), &["serve"]);
@@ -169,7 +169,7 @@ async fn a_store_that_must_not_be_written_is_not_served_and_says_why() {
     mode(&store, 0o755);
     assert_eq!(looked.status.code(), Some(0), "whoever may read may look: {}", err(&looked));
     assert_eq!(served.status.code(), Some(2), "{}", err(&served));
-    assert!(err(&served).contains("may this user write to the store and its folder?"), "{}", err(&served));
+    assert!(err(&served).contains("check that this user may write to the store and its folder"), "{}", err(&served));
     assert!(!out(&served).contains("POST"), "nothing is taken that cannot be stored");
 }
 

@@ -13,7 +13,7 @@ use crate::{Extras, LocalQueue, QueueSettings, Store};
 
 use super::*;
 
-/// Longer than any answer takes.
+/// Longer than any operation takes.
 const WAIT: Duration = Duration::from_secs(20);
 
 async fn queue(folder: &TempDir) -> LocalQueue {
@@ -30,13 +30,13 @@ fn message(n: u32) -> NewMessage {
     }
 }
 
-/// What a disk has after a power cut: what it had at its last sync.
+/// A disk that loses power: afterwards it holds what it had at its last fsync.
 struct Cut {
     store: PathBuf,
     image: Arc<TempDir>,
     syncs_left: u32,
     gone: Arc<AtomicBool>,
-    /// Nobody answers once the power is gone.
+    /// Blocks the fsync that never returns.
     never: mpsc::Receiver<()>,
 }
 
@@ -52,7 +52,7 @@ impl Disk for Cut {
             return Err(io::Error::other("no power"));
         }
         self.syncs_left -= 1;
-        // The log first: what is moved from it meanwhile is in it.
+        // The WAL first: pages that are checkpointed between the two copies are in it.
         for name in ["towpath.db-wal", "towpath.db"] {
             std::fs::copy(self.store.join(name), self.image.path().join(name))?;
         }
@@ -65,7 +65,7 @@ impl Disk for Cut {
 }
 
 #[tokio::test]
-async fn what_was_answered_before_a_power_cut_is_there_after_it() {
+async fn acknowledged_messages_survive_a_power_cut() {
     let folder = TempDir::new().expect("folder");
     let image = Arc::new(TempDir::new().expect("folder"));
     let queue = queue(&folder).await;
@@ -88,7 +88,7 @@ async fn what_was_answered_before_a_power_cut_is_there_after_it() {
             }
         });
     }
-    // All goes on beside a sync that never ends, until each sender waits for it.
+    // Commits continue during an fsync that never returns, until every sender waits for it.
     let stored = || async { queue.depth().await.expect("depth").messages };
     while !gone.load(Ordering::SeqCst) || stored().await < answered.lock().len() as u64 + 8 {
         assert!(answered.lock().len() < 800, "nobody waits for the disk");
@@ -102,11 +102,11 @@ async fn what_was_answered_before_a_power_cut_is_there_after_it() {
     let found = self::queue(&image).await.browse(None, 10_000).await.expect("messages");
     let found: Vec<u32> = found.iter().map(|message| message.body.parse().expect("a number")).collect();
     let answered = answered.lock().clone();
-    assert!(answered.len() >= 9, "there were as many syncs");
+    assert!(answered.len() >= 9, "there were nine fsyncs");
     assert!(answered.iter().all(|n| found.contains(n)), "answered {answered:?}, found {found:?}");
 }
 
-/// A disk whose operations end like this, one after another, and what was asked of it.
+/// A disk whose operations succeed or fail in this sequence, and the operations that were called.
 struct Failing {
     ends: std::vec::IntoIter<bool>,
     asked: Arc<Mutex<Vec<&'static str>>>,
@@ -134,7 +134,7 @@ impl Disk for Failing {
 }
 
 #[tokio::test]
-async fn after_a_sync_that_failed_nothing_is_promised_until_all_is_written_anew() {
+async fn after_a_failed_fsync_sends_fail_until_the_wal_is_rewritten() {
     let folder = TempDir::new().expect("folder");
     let queue = queue(&folder).await;
     let asked = Arc::default();
@@ -144,7 +144,7 @@ async fn after_a_sync_that_failed_nothing_is_promised_until_all_is_written_anew(
     for n in 0..5 {
         sent.push(queue.send_with(message(n), Extras::default()).await.map_err(|error| {
             let cause = std::error::Error::source(&error).expect("a cause").to_string();
-            assert_eq!(cause, "bad sector: the disk fails, or is full");
+            assert_eq!(cause, "bad sector: check that the disk works and has free space");
         }));
     }
     let kept: Vec<bool> = sent.iter().map(Result::is_ok).collect();
@@ -172,19 +172,19 @@ impl Disk for Panics {
 }
 
 #[tokio::test]
-async fn after_a_sync_that_panicked_all_is_written_anew_too() {
+async fn after_an_fsync_that_panicked_the_wal_is_rewritten_too() {
     let folder = TempDir::new().expect("folder");
     let queue = queue(&folder).await;
     let asked = Arc::default();
     queue.store().on(Panics(Arc::clone(&asked)));
-    queue.send_with(message(1), Extras::default()).await.expect_err("its sync panicked");
+    queue.send_with(message(1), Extras::default()).await.expect_err("its fsync panicked");
     let second = timeout(WAIT, queue.send_with(message(2), Extras::default())).await;
-    second.expect("somebody is at work").expect("send");
+    second.expect("a worker is running").expect("send");
     assert_eq!(*asked.lock(), ["sync", "rewrite"]);
 }
 
 #[tokio::test]
-async fn a_log_that_is_rewritten_stays_and_is_in_the_file() {
+async fn a_rewritten_wal_stays_and_is_checkpointed() {
     let folder = TempDir::new().expect("folder");
     let queue = queue(&folder).await;
     queue.send_with(message(1), Extras::default()).await.expect("send");
@@ -196,38 +196,38 @@ async fn a_log_that_is_rewritten_stays_and_is_in_the_file() {
     let alone = TempDir::new().expect("folder");
     std::fs::copy(&file, alone.path().join("towpath.db")).expect("copy");
     assert_eq!(self::queue(&alone).await.depth().await.expect("depth").messages, 1);
-    queue.send_with(message(2), Extras::default()).await.expect("the store goes on");
+    queue.send_with(message(2), Extras::default()).await.expect("the store still works");
 
     let reader = Connection::open_with_flags(&file, connection::flags()).expect("file");
     reader.execute_batch("BEGIN; SELECT * FROM messages;").expect("a reader");
     queue.send_with(message(3), Extras::default()).await.expect("send");
-    Log::of(&file).expect("log").rewrite().expect("nobody waits for somebody who reads for long");
+    Log::of(&file).expect("log").rewrite().expect("it does not wait for a long reader");
 }
 
 #[tokio::test]
-async fn after_a_sync_that_failed_nobody_moves_the_log_until_all_is_written_again() {
+async fn after_a_failed_fsync_nothing_is_checkpointed_until_the_wal_is_rewritten() {
     let folder = TempDir::new().expect("folder");
     let queue = queue(&folder).await;
     let syncs = queue.store().syncs();
     let moved = || Some(());
     assert_eq!(syncs.moving(moved), Some(()));
-    syncs.failed("file", &io::Error::other("bad sector"));
+    syncs.failed("database file", &io::Error::other("bad sector"));
     assert_eq!((syncs.moving(moved), syncs.try_moving(moved)), (None, None));
-    queue.send_with(message(1), Extras::default()).await.expect("all is written again before it");
+    queue.send_with(message(1), Extras::default()).await.expect("the WAL is rewritten before it");
     assert_eq!((syncs.moving(moved), syncs.try_moving(moved)), (Some(()), Some(())));
 
     let ends = vec![false].into_iter();
     queue.store().on(Failing { ends, asked: Arc::default() });
-    syncs.failed("file", &io::Error::other("bad sector"));
-    queue.send_with(message(2), Extras::default()).await.expect_err("nothing is promised");
+    syncs.failed("database file", &io::Error::other("bad sector"));
+    queue.send_with(message(2), Extras::default()).await.expect_err("the WAL is in doubt");
     assert_eq!(syncs.moving(moved), None);
 }
 
-/// A store whose log somebody has left: a sync failed, or the process was killed.
+/// A store whose WAL a process left: its fsync failed, or it was killed.
 async fn left(folder: &TempDir) {
     let queue = queue(folder).await;
     queue.send_with(message(1), Extras::default()).await.expect("send");
-    queue.store().syncs().failed("log", &io::Error::other("bad sector"));
+    queue.store().syncs().failed("WAL", &io::Error::other("bad sector"));
     closed(queue).await;
     assert!(folder.path().join("towpath.db-wal").exists());
 }
@@ -235,7 +235,7 @@ async fn left(folder: &TempDir) {
 async fn closed(queue: LocalQueue) {
     let open = Arc::downgrade(&queue.store().shared);
     drop(queue);
-    // The last who works on it may close it.
+    // A worker may still hold the store.
     let closed = async {
         while open.strong_count() > 0 {
             tokio::task::yield_now().await;
@@ -245,7 +245,7 @@ async fn closed(queue: LocalQueue) {
 }
 
 #[tokio::test]
-async fn what_another_process_left_in_the_log_is_written_again_before_anything_is_promised_or_moved() {
+async fn a_wal_left_by_another_process_is_rewritten_before_anything_is_acknowledged_or_checkpointed() {
     for log in [true, false] {
         let folder = TempDir::new().expect("folder");
         let asked = Arc::default();
@@ -254,7 +254,7 @@ async fn what_another_process_left_in_the_log_is_written_again_before_anything_i
         } else {
             closed(queue(&folder).await).await
         }
-        // Without a log everything is in the file, and on the disk.
+        // Without a WAL everything is in the database file, and on the disk.
         while !log && folder.path().join("towpath.db-wal").exists() {
             tokio::task::yield_now().await;
         }
@@ -274,7 +274,7 @@ async fn what_another_process_left_in_the_log_is_written_again_before_anything_i
 }
 
 #[tokio::test]
-async fn a_log_that_another_process_left_is_left_again_by_who_promises_nothing() {
+async fn a_process_that_fsyncs_nothing_leaves_the_wal_that_it_found() {
     let folder = TempDir::new().expect("folder");
     left(&folder).await;
     let store = Store::open(folder.path(), Clock::wall()).expect("store");
@@ -287,7 +287,7 @@ async fn a_log_that_another_process_left_is_left_again_by_who_promises_nothing()
 }
 
 #[tokio::test]
-async fn a_log_in_doubt_that_gets_long_is_written_again_though_nobody_sends() {
+async fn a_long_wal_in_doubt_is_rewritten_even_without_a_send() {
     let folder = TempDir::new().expect("folder");
     left(&folder).await;
     let store = Store::open_with_log(folder.path(), Clock::wall(), 8).expect("store");
@@ -302,15 +302,15 @@ async fn a_log_in_doubt_that_gets_long_is_written_again_though_nobody_sends() {
             store.run(Durability::Written, grow).await.expect("written");
         }
     };
-    timeout(WAIT, written_again).await.expect("it is written again");
+    timeout(WAIT, written_again).await.expect("it is rewritten");
 }
 
 #[tokio::test]
-async fn two_processes_do_not_move_a_log_at_the_same_time() {
+async fn two_processes_never_checkpoint_at_the_same_time() {
     let folder = TempDir::new().expect("folder");
     let one = queue(&folder).await;
     let other = Store::open(folder.path(), Clock::wall()).expect("store");
-    // What it found in the log is in doubt.
+    // It found a WAL, so it starts in doubt; this write has the WAL rewritten.
     other.set_queue("r.fifo", QueueSettings::default()).await.expect("queue");
     let one = one.store().syncs();
     let other = other.syncs();
@@ -320,7 +320,7 @@ async fn two_processes_do_not_move_a_log_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn writing_everything_again_waits_for_another_process_that_moves() {
+async fn a_rewrite_waits_for_another_process_that_checkpoints() {
     let folder = TempDir::new().expect("folder");
     let one = queue(&folder).await.store().syncs();
     let other = queue(&folder).await.store().syncs();
@@ -330,28 +330,28 @@ async fn writing_everything_again_waits_for_another_process_that_moves() {
         scope.spawn(|| {
             one.moving(|| {
                 waits.wait();
-                order.lock().push("moved");
+                order.lock().push("checkpointed");
                 Some(())
             })
         });
         waits.wait();
         let written = other.again(|| {
-            order.lock().push("written again");
+            order.lock().push("rewritten");
             Ok(())
         });
         written.expect("written");
     });
-    assert_eq!(*order.lock(), ["moved", "written again"]);
+    assert_eq!(*order.lock(), ["checkpointed", "rewritten"]);
 }
 
 #[tokio::test]
-async fn a_store_that_is_closed_after_a_sync_that_failed_leaves_its_log() {
+async fn a_store_that_is_closed_after_a_failed_fsync_leaves_its_wal() {
     for failed in [false, true] {
         let folder = TempDir::new().expect("folder");
         let queue = queue(&folder).await;
         queue.send_with(message(1), Extras::default()).await.expect("send");
         if failed {
-            queue.store().syncs().failed("file", &io::Error::other("bad sector"));
+            queue.store().syncs().failed("database file", &io::Error::other("bad sector"));
         }
         closed(queue).await;
         let log = folder.path().join("towpath.db-wal");
@@ -364,14 +364,15 @@ async fn a_store_that_is_closed_after_a_sync_that_failed_leaves_its_log() {
 }
 
 #[tokio::test]
-async fn nothing_is_answered_whose_files_are_not_where_the_next_process_looks() {
+async fn sends_fail_while_the_stores_files_are_not_at_their_paths() {
     let folder = TempDir::new().expect("folder");
     let here = folder.path().join("store");
     let away = folder.path().join("away");
     let store = Store::open(&here, Clock::wall()).expect("store");
     let queue = store.set_queue("q.fifo", QueueSettings::default()).await.expect("queue");
     let refused = async |n| {
-        let error = queue.send_with(message(n), Extras::default()).await.expect_err("nobody would find it");
+        let error =
+            queue.send_with(message(n), Extras::default()).await.expect_err("the next process would not find it");
         let cause = std::error::Error::source(&error).expect("a cause").to_string();
         assert!(cause.contains("moved, removed or replaced") && cause.contains("put the folder back"), "{cause}");
     };
@@ -379,7 +380,7 @@ async fn nothing_is_answered_whose_files_are_not_where_the_next_process_looks() 
     refused(1).await;
     refused(2).await;
     fs::rename(&away, &here).expect("moved back");
-    queue.send_with(message(3), Extras::default()).await.expect("all is where it was");
+    queue.send_with(message(3), Extras::default()).await.expect("the files are back");
 
     for name in ["towpath.db", "towpath.db-wal", "towpath.db-shm"] {
         let name = here.join(name);
@@ -388,7 +389,7 @@ async fn nothing_is_answered_whose_files_are_not_where_the_next_process_looks() 
         fs::copy(&away, &name).expect("another file with the same bytes");
         refused(5).await;
         fs::rename(&away, &name).expect("moved back");
-        queue.send_with(message(6), Extras::default()).await.expect("all is where it was");
+        queue.send_with(message(6), Extras::default()).await.expect("the files are back");
     }
     fs::remove_dir_all(&here).expect("removed");
     refused(7).await;
