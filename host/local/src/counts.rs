@@ -1,5 +1,4 @@
-//! How many messages each queue has, and how many of them are dead letters, by route and reason: kept by the tables
-//! themselves, so that nobody has to look at every message to know.
+//! Counts of messages, and of dead letters by route and reason. Triggers maintain them, so reading them scans no messages.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_types::clock::Timestamp;
@@ -11,37 +10,36 @@ use crate::expired::Expired;
 use crate::queue::LocalQueue;
 use crate::values::{millis, timestamp};
 
-/// The most routes and reasons that are told apart; what is beyond them is told as one.
+/// The most pairs of route and reason that are reported; the rest is reported as one, with the reason `other`.
 const MOST: usize = 200;
 
-/// The dead letters of a route that have one reason.
+/// The number of dead letters with one route and reason.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LetterCount {
     /// The route's path; empty if there was none.
     pub route: String,
     /// Such as `refused`.
     pub reason: String,
-    /// How many.
     pub messages: u64,
 }
 
-/// What a queue holds, as far as it is kept.
+/// What a queue holds, from the counts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Standing {
-    /// Messages, in flight or not.
+    /// Messages, in flight or not. Expired ones count until they are removed.
     pub messages: u64,
-    /// When the first of them was sent.
+    /// When the first message was sent.
     pub oldest: Option<Timestamp>,
-    /// Dead letters, the most of one kind first.
+    /// Dead letters, the most frequent route and reason first.
     pub letters: Vec<LetterCount>,
 }
 
-/// What a row takes beside its texts, about: its numbers, its ids, and its places in indexes.
+/// About how many bytes a row takes besides its body and attributes: numbers, ids and index entries.
 const ROW: u64 = 512;
 
-/// What a queue holds, by the routes of its dead letters.
+/// Messages and bytes in a queue, by the route of its dead letters.
 pub(crate) fn holdings(connection: &Connection, queue: i64) -> rusqlite::Result<Holdings> {
-    // Lengths are in the heads of rows; a route stands behind the body, so what is kept is read once.
+    // `octet_length` reads only the row header. `route` is stored after the body, so a row's overflow pages are read once.
     let sql = "SELECT coalesce(route, ''), count(*), coalesce(sum(octet_length(body) + octet_length(attributes)), 0)
         FROM messages WHERE queue = ?1 GROUP BY 1";
     let mut held = Holdings::default();
@@ -56,14 +54,15 @@ pub(crate) fn holdings(connection: &Connection, queue: i64) -> rusqlite::Result<
 }
 
 impl LocalQueue {
-    /// What the queue holds. It takes the same short time whatever that is, and is no `async`: for whoever reads metrics.
+    /// What the queue holds. It takes the same short time for any backlog, and is not `async`, because metrics callbacks
+    /// call it.
     pub fn standing(&self) -> Result<Standing, QueueError> {
         let queue = self.id;
         self.store.read_now(|connection| standing(connection, queue)).map_err(failed)
     }
 
-    /// Counts. What is past its retention is not counted, removed or not. Of messages only those are looked at that are past
-    /// it, were received, or cannot be received now.
+    /// Counts the messages of the queue, without expired ones. Reads only messages that are expired, were received, or
+    /// cannot be received now.
     pub async fn depth(&self) -> Result<Depth, QueueError> {
         let queue = self.id;
         let clock = self.store.clock;
@@ -90,13 +89,13 @@ impl LocalQueue {
     }
 }
 
-/// How many messages a queue holds, those that are past their retention among them.
+/// How many messages a queue holds, including expired ones.
 pub(crate) fn messages(connection: &Connection, queue: i64) -> rusqlite::Result<u64> {
     let sql = "SELECT coalesce(sum(messages), 0) FROM counts WHERE queue = ?1";
     connection.prepare_cached(sql)?.query_row([queue], |row| row.get(0))
 }
 
-/// When the first message from this place on was sent.
+/// When the first message with this sequence number or a later one was sent.
 fn first_since(connection: &Connection, queue: i64, seq: i64) -> rusqlite::Result<Option<Timestamp>> {
     let sql = "SELECT sent_at FROM messages WHERE queue = ?1 AND seq >= ?2 ORDER BY seq LIMIT 1";
     Ok(connection.prepare_cached(sql)?.query_row([queue, seq], |row| row.get(0)).optional()?.map(timestamp))
@@ -118,7 +117,7 @@ fn standing(connection: &Connection, queue: i64) -> rusqlite::Result<Standing> {
     Ok(Standing { messages, oldest, letters })
 }
 
-/// What is counted of the messages that are not past their retention.
+/// Counts of messages that are not expired.
 struct Counted<'a> {
     connection: &'a Connection,
     queue: i64,
@@ -127,8 +126,7 @@ struct Counted<'a> {
 }
 
 impl Counted<'_> {
-    /// Messages in front of their groups that cannot be received now: those that were received before, and those that were
-    /// not.
+    /// The invisible messages at the front of groups: how many were received before, and how many were not.
     fn hidden(&self) -> rusqlite::Result<(u64, u64)> {
         let sql = "SELECT count(*) FILTER (WHERE m.receive_count > 0), count(*) FILTER (WHERE m.receive_count = 0)
             FROM groups g CROSS JOIN messages m ON m.grp = g.id
@@ -139,9 +137,9 @@ impl Counted<'_> {
         self.connection.prepare_cached(sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
-    /// Messages of a FIFO queue that were received and are still invisible, wherever they are in their groups: a group whose
-    /// head was given back can be received, and others of it are in flight all the same. What was received is always in
-    /// front of what was not.
+    /// Messages of a FIFO queue that were received and are still invisible, anywhere in their groups: if the head of a
+    /// group was released, others of the group may still be in flight. Received messages always come before those that
+    /// were not.
     fn in_flight(&self) -> rusqlite::Result<u64> {
         let sql = "SELECT count(*) FROM groups g CROSS JOIN messages m ON m.grp = g.id
             WHERE g.queue = ?1 AND m.visible_at > ?2 AND m.retained_from > ?3 AND m.seq < coalesce(
@@ -151,7 +149,7 @@ impl Counted<'_> {
         self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))
     }
 
-    /// Messages at the end of a queue that were sent with a delay.
+    /// Messages at the end of a queue that are still delayed.
     fn delayed_behind(&self) -> rusqlite::Result<u64> {
         let sql = "SELECT count(*) FROM messages WHERE queue = ?1 AND retained_from > ?3 AND seq > coalesce(
             (SELECT seq FROM messages WHERE queue = ?1 AND (visible_at <= ?2 OR receive_count > 0)

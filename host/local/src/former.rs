@@ -1,5 +1,5 @@
-//! Groups as earlier versions named them. A few keys have another group now: what is still stored under the old name comes first,
-//! so for as long as something is, those keys stay with it.
+//! Upgrades to new group names. Some keys map to another group name than in earlier versions. Messages of such a key that are
+//! still stored under its old name must be delivered first, so new ones join the old group until it is empty.
 
 use rusqlite::{Connection, params};
 use towpath_types::dead_letter::UNVERIFIED;
@@ -7,11 +7,11 @@ use towpath_types::queue::GroupId;
 
 use crate::notes;
 
-/// The note with the last sequence number that may stand in a group of an old name.
+/// The note with the last sequence number that may be in a group with an old name.
 const NOTE: &str = "former-groups";
 
-/// Whether a message of this group is stored under the former name of it: only there is something of its key, and that
-/// may be from before.
+/// Whether a new message of `group` must be stored in the group `former`. It must if `former` may hold messages of the
+/// same key from before the upgrade, and `group` is empty: a key that has moved to its new name stays there.
 pub(crate) fn goes_on(
     connection: &Connection,
     queue: i64,
@@ -22,7 +22,7 @@ pub(crate) fn goes_on(
     if last == 0 {
         return Ok(false);
     }
-    // Dead letters of it, behind which it is parked, go back there.
+    // Dead letters of the old group count too: the key is parked behind them, and a redrive sends them back to that group.
     let letters =
         "SELECT 1 FROM queues q JOIN groups g ON g.queue = q.id AND g.name = ?2 JOIN messages m ON m.grp = g.id
         WHERE q.id <> ?1 AND m.seq <= ?3 AND m.reason <> ?4 LIMIT 1";
@@ -39,13 +39,13 @@ pub(crate) fn goes_on(
     Ok(!has(group)? && (is_parked || has(former)?))
 }
 
-/// A message got another number. If it may stand in a group of an old name, it still may.
+/// Follows a message that got a new sequence number: if it may be in a group with an old name, it still may.
 pub(crate) fn renumbered(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
     let last: i64 = notes::read(connection, NOTE)?.and_then(|text| text.parse().ok()).unwrap_or_default();
     if from <= last && to > last { extend(connection, to) } else { Ok(()) }
 }
 
-/// A message was stored under a former name.
+/// Extends the note to a message that was just stored under an old name.
 pub(crate) fn extend(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
     notes::write(connection, NOTE, &seq.to_string())
 }
@@ -71,19 +71,19 @@ mod tests {
         queue.arrive(message, arrival).await.expect("stored");
     }
 
-    /// The groups of what is stored, in order.
+    /// The groups of the stored messages, in order.
     async fn groups(queue: &LocalQueue) -> Vec<String> {
         let stored = queue.browse(None, 100).await.expect("look");
         stored.into_iter().map(|message| message.group.0).collect()
     }
 
-    /// Works the first message off.
+    /// Receives and deletes the first message.
     async fn work(queue: &LocalQueue) {
         let received = queue.receive(Receive { max: 1, ..Receive::default() }).await.expect("receive");
         queue.delete(&[received[0].handle.clone()]).await.remove(0).expect("delete");
     }
 
-    /// A store in which an earlier version has left an event of this group.
+    /// A store in which an earlier version left an event of this group.
     async fn upgraded(folder: &TempDir, group: &str) -> (Store, LocalQueue) {
         let store = Store::open(folder.path(), Clock::wall()).expect("store");
         let queue = store.queue("events.fifo", QueueSettings::default()).await.expect("queue");
@@ -96,19 +96,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_stays_behind_what_an_earlier_version_stored_of_it_and_then_has_its_own_group() {
+    async fn a_key_uses_its_old_group_until_that_is_empty_and_then_its_new_one_for_good() {
         let folder = TempDir::new().expect("folder");
         let (_store, queue) = upgraded(&folder, "old").await;
         arrive(&queue, "new", Some("old")).await;
         work(&queue).await;
         arrive(&queue, "new", Some("old")).await;
-        assert_eq!(groups(&queue).await, ["old", "old"], "the second one has not been worked on");
-        // Another key whose group has that name for good.
+        assert_eq!(groups(&queue).await, ["old", "old"], "the second event is still stored");
+        // Another key, whose new group name is `old`.
         arrive(&queue, "old", None).await;
         work(&queue).await;
         work(&queue).await;
         arrive(&queue, "new", Some("old")).await;
-        assert_eq!(groups(&queue).await, ["old", "new"], "nothing of its own is left there");
+        assert_eq!(groups(&queue).await, ["old", "new"], "none of its own events is left there");
         work(&queue).await;
         arrive(&queue, "old", None).await;
         work(&queue).await;
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(groups(&queue).await, ["other", "new", "old", "new"]);
     }
 
-    /// A store that an earlier version has left with an event and a dead letter of the group `old`.
+    /// A store in which an earlier version left an event and a dead letter of the group `old`.
     async fn left_behind(folder: &TempDir) -> (Store, LocalQueue, LocalQueue) {
         let store = Store::open(folder.path(), Clock::wall()).expect("store");
         let queue = store.queue("events.fifo", QueueSettings::default()).await.expect("queue");
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_waits_with_its_dead_letters_and_behind_what_they_were_sent_back_before() {
+    async fn a_key_is_parked_with_its_old_dead_letters_and_stays_behind_them_after_a_redrive() {
         let folder = TempDir::new().expect("folder");
         let (_store, queue, dead) = left_behind(&folder).await;
         work(&queue).await;
@@ -156,11 +156,11 @@ mod tests {
         let moved = dead.send_group_back(&queue, &"old".into(), back).await.expect("moved");
         assert_eq!(moved, SentBack::Moved(1));
         arrive(&queue, "new", Some("old")).await;
-        assert_eq!(groups(&queue).await, ["old"; 3], "what was sent back has other numbers now");
+        assert_eq!(groups(&queue).await, ["old"; 3], "redriven messages have new sequence numbers");
     }
 
     #[tokio::test]
-    async fn a_store_that_was_recovered_knows_what_may_be_from_before() {
+    async fn a_recovered_store_still_knows_which_messages_may_use_old_group_names() {
         for noted in [true, false] {
             let folder = TempDir::new().expect("folder");
             let (store, queue, _) = left_behind(&folder).await;
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn in_a_new_store_no_key_shares_a_group() {
+    async fn a_new_store_never_uses_old_group_names() {
         let folder = TempDir::new().expect("folder");
         let store = Store::open(folder.path(), Clock::wall()).expect("store");
         let queue = store.queue("events.fifo", QueueSettings::default()).await.expect("queue");

@@ -1,5 +1,5 @@
-//! What can be read of a damaged store, as a new one. SQLite finds damage when it reads a page; around it, row by row,
-//! all else is still there.
+//! Recovers a damaged store into a new one. SQLite finds damage only when it reads a damaged page, so the rows on all other
+//! pages can still be copied, one by one.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -16,28 +16,29 @@ use crate::{connection, folder, schema};
 use towpath_files::private;
 use towpath_types::clock::Clock;
 
-/// The tables whose rows are saved: rows have numbers in the first four.
+/// The tables that are copied by rowid, in both directions around damage.
 const NUMBERED: [&str; 4] = ["queues", "groups", "messages", "moves"];
+/// The tables that are copied up to the first damage.
 const NAMED: [&str; 4] = ["notes", "dedup", "removed", "purges"];
 
-/// What was saved.
+/// The result of a recovery.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Recovered {
-    /// Messages, of all queues.
+    /// Recovered messages, of all queues.
     pub messages: u64,
-    /// Stretches of messages that could not be read, and messages that were read and fit no store. How many were in a
-    /// stretch is not known.
+    /// Stretches of messages that could not be read, and messages that were read but violate a constraint. How many
+    /// messages a stretch had is unknown.
     pub gaps: u64,
-    /// Groups whose name could not be read: they are called `recovered/` and something that no other is called now.
+    /// Groups whose name could not be read. They get a unique name that starts with `recovered/`.
     pub nameless: u64,
-    /// Queues whose name could not be read and was not told: their numbers, and how many messages they have. They are
-    /// called `recovered-1.fifo` and so on now.
+    /// Queues whose name could not be read and was not given: number and messages of each. They are named `recovered-1.fifo`
+    /// and so on, after their numbers.
     pub nameless_queues: Vec<(i64, u64)>,
 }
 
-/// Saves what can be read of the store in the folder `from` into a new one in the folder `to`. Nothing may run on
-/// `from`, which is left as it is. Fails if `to` has a store already. Queues whose name cannot be read get the one that is
-/// told for their number.
+/// Copies all that can be read of the store in the folder `from` into a new store in the folder `to`. No process may use
+/// `from`, which is not changed. Fails if `to` already has a store. `names` gives names to queues, by number, whose own
+/// cannot be read.
 pub fn recover(from: &Path, to: &Path, names: &BTreeMap<i64, String>) -> Result<Recovered, StoreError> {
     let damaged = from.join(FILE);
     let saved = to.join(FILE);
@@ -64,8 +65,8 @@ pub fn recover(from: &Path, to: &Path, names: &BTreeMap<i64, String>) -> Result<
     Ok(recovered)
 }
 
-/// SQLite writes to what it opens: it gets a copy, with the log of what is not in the file itself yet. It is in a folder that
-/// is its user's alone, and goes with it, whatever fails.
+/// Copies the damaged store, with its WAL, for SQLite to open: SQLite writes to a store that it opens. The copy is in a
+/// private temporary folder, which is removed even if the recovery fails.
 fn copy(damaged: &Path, to: &Path) -> Result<PathBuf, StoreError> {
     let copy = to.join("damaged.db");
     for (from, to) in with_log(damaged).into_iter().zip(with_log(&copy)) {
@@ -90,7 +91,8 @@ fn fill(old: &Connection, new: &mut Connection, names: &BTreeMap<i64, String>) -
     }
     into.execute("DELETE FROM notes", [])?;
     for table in NAMED {
-        // Without these a duplicate may come through, a hold be forgotten, or a purge not be finished; nothing is lost.
+        // A lost row of these tables loses no message. It may let a duplicate through, drop a hold or leave a purge
+        // unfinished.
         let columns = columns(old, &into, table)?;
         let Ok(mut rows) = old.prepare(&format!("SELECT {columns} FROM {table}")) else { continue };
         let Ok(mut rows) = rows.query([]) else { continue };
@@ -100,15 +102,15 @@ fn fill(old: &Connection, new: &mut Connection, names: &BTreeMap<i64, String>) -
     }
     recovered.nameless_queues = name_queues(&into, names)?;
     recovered.nameless = regroup(&into)?;
-    // If it could not be saved, all that was may be from before.
+    // If that note is lost, every recovered message counts as stored under an old group name.
     into.execute_batch(schema::FORMER_GROUPS)?;
     recovered.messages = into.query_row("SELECT count(*) FROM messages", [], |row| row.get(0))?;
     into.commit()?;
     Ok(recovered)
 }
 
-/// Copies a table whose rows have numbers: forwards to a page that cannot be read, and from the next one that can be read
-/// backwards to it. Returns how many such stretches there are.
+/// Copies a table by rowid: forwards up to a damaged page, then backwards to it from the next row that can be read.
+/// Returns the number of stretches that could not be read, plus the rows that violate a constraint.
 fn by_number(old: &Connection, into: &Connection, table: &str) -> rusqlite::Result<u64> {
     let columns = columns(old, into, table)?;
     if columns.is_empty() {
@@ -117,7 +119,7 @@ fn by_number(old: &Connection, into: &Connection, table: &str) -> rusqlite::Resu
     let select = format!("SELECT rowid, {columns} FROM {table} NOT INDEXED WHERE rowid");
     let mut forwards = old.prepare(&format!("{select} > ?1 ORDER BY rowid"))?;
     let mut backwards = old.prepare(&format!("{select} > ?1 AND rowid <= ?2 ORDER BY rowid DESC"))?;
-    // A row that was read from a damaged page may be no row of such a table: it is as lost as one that was not read.
+    // A row read from a damaged page may violate the table's constraints. It is lost like one that could not be read.
     let unfit = Cell::new(0);
     let mut save = |row: &Row<'_>| {
         let saved = insert(into, table, &columns, row)?;
@@ -142,8 +144,8 @@ fn by_number(old: &Connection, into: &Connection, table: &str) -> rusqlite::Resu
     }
 }
 
-/// Saves rows as far as they can be read: the number of the last one, and whether that was all. What cannot be saved is an
-/// error, what cannot be read is not.
+/// Saves rows until one cannot be read. Returns the rowid of the last one, and whether all were read. A row that cannot
+/// be read is not an error; one that cannot be written is.
 fn readable(
     mut rows: Rows<'_>,
     save: &mut impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
@@ -161,15 +163,15 @@ fn readable(
     }
 }
 
-/// The number of a row behind a page that cannot be read, if there is one that can be found from the front.
+/// The rowid of a readable row behind a damaged page. Probes in steps that double; `None` if no probe finds one.
 fn readable_beyond(forwards: &mut Statement<'_>, after: i64) -> Option<i64> {
     let steps = (0..62).filter_map(|power| after.checked_add(1 << power));
     let mut found = steps.filter_map(|from| forwards.query([from]).ok()?.next().ok().map(|row| row?.get(0).ok()));
     found.next().flatten()
 }
 
-/// Inserts a row that was read, and says whether it fits the table; its first column is the row's number if there is one
-/// more than the table has.
+/// Inserts a row that was read. Returns false if it violates a constraint of the table. A leading column that is not in
+/// `columns` is the rowid, and is skipped.
 fn insert(into: &Connection, table: &str, columns: &str, row: &Row<'_>) -> rusqlite::Result<bool> {
     let count = columns.split(", ").count();
     let first = row.as_ref().column_count() - count;
@@ -183,7 +185,7 @@ fn insert(into: &Connection, table: &str, columns: &str, row: &Row<'_>) -> rusql
     }
 }
 
-/// The columns of a table that both stores have: an older one has fewer.
+/// The columns of a table that both stores have: a store of an older version has fewer.
 fn columns(old: &Connection, into: &Connection, table: &str) -> rusqlite::Result<String> {
     let names = |connection: &Connection| {
         let mut statement = connection.prepare(&format!("SELECT name FROM pragma_table_info('{table}')"))?;
@@ -194,7 +196,7 @@ fn columns(old: &Connection, into: &Connection, table: &str) -> rusqlite::Result
     Ok(both.join(", "))
 }
 
-/// Makes the queues that messages are in and that could not be read.
+/// Creates queues for messages whose queue could not be read. Returns those that had to be named after their number.
 fn name_queues(into: &Connection, names: &BTreeMap<i64, String>) -> rusqlite::Result<Vec<(i64, u64)>> {
     let sql = "SELECT queue, count(*) FROM messages WHERE queue NOT IN (SELECT id FROM queues) GROUP BY queue";
     let lost = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()));
@@ -210,7 +212,7 @@ fn name_queues(into: &Connection, names: &BTreeMap<i64, String>) -> rusqlite::Re
     Ok(lost.into_iter().filter(|(number, _)| !names.contains_key(number)).collect())
 }
 
-/// Makes the groups fit the messages that were saved.
+/// Rebuilds groups, counts and sequences from the recovered messages. Returns the number of groups without a readable name.
 fn regroup(into: &Connection) -> rusqlite::Result<u64> {
     let nameless = into.execute(
         "INSERT INTO groups (id, queue, name, head, ready_at)
@@ -218,13 +220,14 @@ fn regroup(into: &Connection) -> rusqlite::Result<u64> {
          WHERE grp NOT IN (SELECT id FROM groups) GROUP BY grp",
         [],
     )?;
-    // Nobody works on a message any more.
+    // No process holds a message any more, so all received ones become visible.
     into.execute("UPDATE messages SET visible_at = min(visible_at, sent_at) WHERE receive_count > 0", [])?;
     into.execute("DELETE FROM groups WHERE id NOT IN (SELECT grp FROM messages)", [])?;
     into.execute("UPDATE groups SET head = (SELECT min(seq) FROM messages WHERE grp = groups.id)", [])?;
     into.execute("UPDATE groups SET ready_at = (SELECT visible_at FROM messages WHERE seq = groups.head)", [])?;
     into.execute_batch(schema::counts::FILL)?;
-    // The next message comes behind all that there ever were; no queue gets a number that anything still refers to.
+    // Sequence numbers continue after every recovered one, and no queue gets a number that any row still refers to.
+    // Otherwise a new message could overtake old ones, and a handle or move task could reach the wrong queue.
     into.execute(
         "UPDATE sqlite_sequence SET seq = max(seq, (SELECT ifnull(max(seq), 0) FROM messages)) WHERE name = 'messages'",
         [],
@@ -234,7 +237,7 @@ fn regroup(into: &Connection) -> rusqlite::Result<u64> {
             (SELECT ifnull(max(max(source, ifnull(destination, 0))), 0) FROM moves)) WHERE name = 'queues'",
         [],
     )?;
-    // A purge reaches no message that is still to come.
+    // Damage must not let a purge reach messages that are sent later.
     into.execute(
         "UPDATE purges SET last_seq = min(last_seq, (SELECT seq FROM sqlite_sequence WHERE name = 'messages'))",
         [],
@@ -250,7 +253,7 @@ mod tests {
     use tempfile::TempDir;
     use towpath_types::queue::{NewMessage, Queue as _, Receive};
 
-    /// A store with six messages of two groups, three of them taken, on which this was run; and the result of saving it.
+    /// Recovers a store with six messages in two groups, three of them in flight, after running the SQL in `damage` on it.
     async fn saved(damage: &str, names: &[(i64, &str)]) -> (TempDir, Recovered, Connection) {
         let folder = TempDir::new().unwrap();
         let from = folder.path().join("from");
@@ -285,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_saved_is_its_users_alone_and_nothing_else_is_left() {
+    async fn only_its_user_can_read_a_recovered_store_and_no_copy_is_left() {
         use std::os::unix::fs::PermissionsExt as _;
         let (folder, _, new) = saved("", &[]).await;
         drop(new);
@@ -294,7 +297,7 @@ mod tests {
         let entries = std::fs::read_dir(&to).unwrap().map(Result::unwrap);
         let found = entries.map(|entry| (entry.file_name(), entry.metadata().unwrap().permissions().mode() & 0o777));
         assert_eq!(found.collect::<Vec<_>>(), [("towpath.db".into(), 0o600)]);
-        // One that fails leaves no copy of webhooks either.
+        // A recovery that fails leaves no copy of webhooks either.
         let none = folder.path().join("none");
         let to = folder.path().join("again");
         recover(&none, &to, &BTreeMap::new()).unwrap_err();
@@ -302,18 +305,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_taken_can_be_taken_at_once() {
+    async fn messages_that_were_in_flight_can_be_received_at_once() {
         let (_folder, recovered, new) = saved("", &[]).await;
         assert_eq!(recovered, Recovered { messages: 6, ..Recovered::default() });
         assert_eq!(text(&new, "SELECT group_concat(visible_at > sent_at) FROM messages"), "0,0,0,0,0,0");
-        assert_eq!(text(&new, "SELECT CAST(sum(receive_count) AS TEXT) FROM messages"), "3", "they were taken");
+        assert_eq!(
+            text(&new, "SELECT CAST(sum(receive_count) AS TEXT) FROM messages"),
+            "3",
+            "their receives still count"
+        );
         let ready =
             "SELECT group_concat(ready_at <= (SELECT min(sent_at) FROM messages WHERE grp = groups.id)) FROM groups";
         assert_eq!(text(&new, ready), "1,1");
     }
 
     #[tokio::test]
-    async fn a_purge_that_was_not_finished_is_finished_in_the_new_store() {
+    async fn an_unfinished_purge_is_finished_in_the_recovered_store() {
         let (folder, recovered, new) = saved("INSERT INTO purges VALUES (1, 1, 4)", &[]).await;
         drop(new);
         assert_eq!(recovered.messages, 6);
@@ -324,7 +331,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_purge_of_more_than_was_saved_takes_nothing_that_comes_later() {
+    async fn a_recovered_purge_deletes_no_message_that_is_sent_later() {
         for last in ["1000000", "9223372036854775807"] {
             let (folder, _, new) = saved(&format!("INSERT INTO purges VALUES (1, 1, {last})"), &[]).await;
             drop(new);
@@ -341,7 +348,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_row_that_fits_no_store_is_told_and_all_others_are_saved() {
+    async fn a_row_that_violates_a_constraint_counts_as_a_gap_and_all_others_are_saved() {
         let damage = "UPDATE messages SET body = NULL WHERE seq = 2; UPDATE messages SET sent_at = 'x' WHERE seq = 5";
         let (_folder, recovered, new) = saved(damage, &[]).await;
         assert_eq!((recovered.messages, recovered.gaps), (4, 2));
@@ -368,7 +375,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_of_an_older_version_is_saved_as_one_of_this_version() {
+    async fn a_store_of_an_older_version_is_recovered_as_one_of_this_version() {
         let folder = TempDir::new().unwrap();
         let from = folder.path().join("from");
         let to = folder.path().join("to");

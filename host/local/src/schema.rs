@@ -1,4 +1,4 @@
-//! The tables. All times are milliseconds since 1970-01-01T00:00:00Z.
+//! The tables of a store, and the upgrades from older versions. All times are milliseconds since 1970-01-01T00:00:00Z.
 
 pub(crate) mod counts;
 
@@ -10,15 +10,15 @@ use rusqlite::Connection;
 use crate::connection::{set, version};
 use crate::error::StoreError;
 
-/// The version of the tables; a file of another version is refused.
+/// The version of the tables. Opening a store upgrades older versions; newer ones are rejected.
 pub(crate) const VERSION: i64 = 5;
 
-/// `groups` holds one row for each group that has messages: its head, and when that head can be received
-/// (or expires). All that a receive looks for is the front of `groups_ready`. A message of a standard queue
-/// is a group of its own, named by its id; `group_tag` is the group id that it was sent with.
+/// The table `groups` has one row for each group with messages: its first message, and when that can be received or
+/// expires, whichever comes first. A receive only reads the front of the index `groups_ready`. A message of a standard
+/// queue is a group of its own, named after its id; `group_tag` is the group id that it was sent with.
 ///
-/// No number of a queue or of a move task is ever used again, since version 4: handles, long polls and move tasks that outlive
-/// a queue must not reach the next one.
+/// The numbers of queues and move tasks are never reused (since version 4). Otherwise a handle, long poll or move task
+/// that outlives its queue could reach another queue.
 const TABLES: &str = "
 CREATE TABLE queues (
     id INTEGER PRIMARY KEY,
@@ -74,7 +74,7 @@ CREATE TABLE attempts (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// What version 2 brought.
+/// Added in version 2.
 const SINCE_2: &str = "
 CREATE TABLE moves (
     id INTEGER PRIMARY KEY,
@@ -95,7 +95,7 @@ CREATE TABLE notes (
 ) STRICT;
 ";
 
-/// From version 1. Move tasks of that version were not kept by anything that ran.
+/// Upgrades version 1. Its move tasks are dropped; no running program depended on them.
 const TO_2: &str = "
 ALTER TABLE messages ADD COLUMN first_received_at INTEGER;
 ALTER TABLE messages ADD COLUMN group_tag TEXT;
@@ -103,9 +103,9 @@ ALTER TABLE messages ADD COLUMN trace TEXT;
 DROP TABLE moves;
 ";
 
-/// What version 4 brought: numbers of queues and move tasks are never used again, move tasks have handles that nobody can guess and
-/// know the name of their destination, and a message knows how often it was received before it came to its queue. Tasks of
-/// queues that are gone go; the numbers that anything still refers to count as used.
+/// Upgrades to version 4: numbers of queues and move tasks are never reused, move tasks have unguessable handles and keep
+/// the name of their destination, and a message counts its receives in earlier queues. Tasks of removed queues are
+/// deleted. A number that any row still refers to counts as used.
 const SINCE_4: &str = "
 PRAGMA defer_foreign_keys = ON;
 CREATE TABLE queues_3 AS SELECT id, name, settings FROM queues;
@@ -151,9 +151,9 @@ ALTER TABLE messages ADD COLUMN received_before INTEGER NOT NULL DEFAULT 0;
 UPDATE messages SET received_before = receive_count WHERE source IS NOT NULL;
 ";
 
-/// What version 5 brought. Messages that a queue moved to a standard dead-letter queue keep the age that they had, so that the
-/// expired are not all in front: they are found by an index of their own. A deduplication id knows the group that it was sent
-/// with. A purge is recorded, and so is how far it reaches until it is done. Counts that are 0 are removed.
+/// Upgrades to version 5. A message in a standard dead-letter queue keeps its age, so expired messages are no longer all
+/// at the front, and an index finds them. A deduplication id records the group it was sent with. A purge records how far
+/// it reaches until it is done. Counts of 0 are deleted.
 const SINCE_5: &str = "
 CREATE INDEX messages_moved ON messages (queue, retained_from) WHERE source IS NOT NULL;
 ALTER TABLE dedup ADD COLUMN sent_group TEXT;
@@ -164,24 +164,24 @@ CREATE TABLE purges (
 ) STRICT;
 ";
 
-/// Dead letters by group and reason, which versions that do not know it keep up to date too.
+/// Dead letters by group and reason. It needs no new version: SQLite also maintains it for a Towpath that does not know it.
 const LETTERS: &str = "CREATE INDEX IF NOT EXISTS messages_letters ON messages (grp, reason) WHERE reason IS NOT NULL;";
 
-/// Since when groups are named as now: the last sequence number that may stand in a group of an old name, noted once, when a
-/// store is opened by a version that names groups so. `former.rs` reads it.
+/// Notes the last sequence number that may be in a group with an old name. It is written once, when a version with the
+/// new names first opens the store. `former.rs` reads it.
 pub(crate) const FORMER_GROUPS: &str = "
 INSERT OR IGNORE INTO notes (name, value)
 SELECT 'former-groups', CAST(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0) AS TEXT);
 ";
 
-/// What makes a new store.
+/// The steps that create a new store.
 const NEW: [&str; 7] = [TABLES, SINCE_2, counts::COLUMNS, counts::TABLES, SINCE_4, SINCE_5, counts::WITHOUT_ZEROS];
 
-/// What leads from each version to the next, from version 1 on.
+/// The steps from each version to the next, starting at version 1.
 const UPGRADES: [&[&str]; 4] =
     [&[TO_2, SINCE_2], &[counts::COLUMNS, counts::TABLES, counts::FILL], &[SINCE_4], &[SINCE_5, counts::WITHOUT_ZEROS]];
 
-/// Whether a file has the version that this program reads.
+/// Checks that a store has the version that this program reads.
 pub(crate) fn check(file: &Path, found: i64) -> Result<(), StoreError> {
     let file = file.to_owned();
     match found.cmp(&VERSION) {
@@ -191,13 +191,13 @@ pub(crate) fn check(file: &Path, found: i64) -> Result<(), StoreError> {
     }
 }
 
-/// Prepares a connection, and a new file.
+/// Configures a connection that writes, and creates or upgrades the tables.
 pub(crate) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     set(connection)?;
     make(connection)
 }
 
-/// Makes the tables, or brings those of an older version to this one. The version that the file has then.
+/// Creates or upgrades the tables in one transaction. Returns the store's version afterwards; a newer one is not changed.
 pub(crate) fn make(connection: &mut Connection) -> rusqlite::Result<i64> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let version = upgrade(&transaction)?;
@@ -232,13 +232,13 @@ mod tests {
     use super::*;
     use crate::Store;
 
-    /// The tables as older versions made them.
+    /// The tables as older versions created them. Frozen.
     const V1: &str = include_str!("schema/v1.sql");
     const V2: &str = include_str!("schema/v2.sql");
     const V3: &str = include_str!("schema/v3.sql");
     const V4: &str = include_str!("schema/v4.sql");
 
-    /// An older store with a message of the group `g` and this besides.
+    /// A store of an older version, with a message in the group `g` and the given rows.
     fn older(tables: &str, version: u32, rows: &str) -> TempDir {
         let folder = TempDir::new().expect("folder");
         let connection = Connection::open(folder.path().join("towpath.db")).expect("file");
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_of_an_older_version_goes_on_with_what_it_holds() {
+    async fn an_upgraded_store_delivers_the_messages_that_it_held() {
         for (tables, version) in [(V1, 1), (V2, 2), (V3, 3), (V4, 4)] {
             let folder = older(tables, version, "");
             let store = Store::open(folder.path(), Clock::wall()).expect("it opens");
@@ -274,20 +274,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_an_upgrade_no_number_that_anything_refers_to_is_used_again() {
+    async fn an_upgraded_store_reuses_no_number_that_any_row_refers_to() {
         let rows = "INSERT INTO dedup VALUES (5, '', 'd', 0, 'm', 1);
             INSERT INTO moves VALUES (8, 1, 9, 500, 'RUNNING', 0, 1, 0, 7, NULL);
             INSERT INTO moves VALUES (10, 4, 1, 500, 'COMPLETED', 0, 1, 0, 7, NULL);";
         let folder = older(V3, 3, rows);
         let store = Store::open(folder.path(), Clock::wall()).expect("it opens");
         let made = store.queue("new.fifo", crate::QueueSettings::default()).await.expect("a queue");
-        assert_eq!(made.id, 10, "a move task still goes to queue 9");
+        assert_eq!(made.id, 10, "a move task still refers to queue 9");
         let old = store.find("events.fifo").await.expect("read").expect("its queue");
         let tasks = store.moves(&old, 10).await.expect("tasks");
         assert_eq!(tasks.iter().map(|task| task.id).collect::<Vec<_>>(), [8]);
         assert!(uuid::Uuid::parse_str(&tasks[0].handle).is_ok(), "{}", tasks[0].handle);
         let ended = store.run_move(8).await.expect("it runs");
-        assert_eq!(ended.status, crate::MoveStatus::Failed, "its destination was never there");
+        assert_eq!(ended.status, crate::MoveStatus::Failed, "its destination never existed");
     }
 
     #[tokio::test]
@@ -315,7 +315,7 @@ mod tests {
         assert_eq!((standing.messages, letters), (7, vec![("", "expired", 1), ("crm", "refused", 1)]));
     }
 
-    /// Tables, columns, indices and triggers, in an order of their own.
+    /// Tables, columns, indexes and triggers, sorted.
     fn shape(connection: &Connection) -> Vec<String> {
         let sql = "SELECT m.type || ' ' || m.name || ' ' || coalesce(c.name, '') || ' ' || coalesce(c.type, '') || ' '
                 || coalesce(m.sql LIKE '%AUTOINCREMENT%', '')

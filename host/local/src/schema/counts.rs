@@ -1,6 +1,6 @@
-//! The table of the counts, and the triggers that keep it.
+//! The table `counts`, and the triggers that maintain it.
 
-/// The table of the counts, and what keeps it. A message that is no dead letter has no route and no reason here.
+/// The table and its triggers. For messages that are not dead letters, route and reason are empty.
 pub(crate) const TABLES: &str = "
 CREATE TABLE counts (
     queue INTEGER NOT NULL,
@@ -19,7 +19,8 @@ CREATE TRIGGER messages_discounted AFTER DELETE ON messages BEGIN
 END;
 ";
 
-/// Since version 5: what makes a count go when its last message goes. Letters may name any number of routes and reasons.
+/// Since version 5: deletes a count when its last message is deleted. Dead letters may name any number of routes and
+/// reasons, so zeros would accumulate.
 pub(crate) const WITHOUT_ZEROS: &str = "
 DROP TRIGGER messages_discounted;
 CREATE TRIGGER messages_discounted AFTER DELETE ON messages BEGIN
@@ -31,13 +32,13 @@ END;
 DELETE FROM counts WHERE messages <= 0;
 ";
 
-/// The columns of messages that they are kept by.
+/// The columns of `messages` that the counts are kept by.
 pub(crate) const COLUMNS: &str = "
 ALTER TABLE messages ADD COLUMN route TEXT;
 ALTER TABLE messages ADD COLUMN reason TEXT;
 ";
 
-/// Fills columns and counts of a store that had none.
+/// Fills the columns and counts of a store that had none.
 pub(crate) const FILL: &str = "
 UPDATE messages SET
     route = coalesce(CAST(attributes ->> '$.\"towpath-dead-letter\".value.text' ->> '$.route' AS TEXT), ''),
