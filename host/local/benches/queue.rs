@@ -1,5 +1,5 @@
-//! The local queue: durable round trips, and what a receive costs with a backlog.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by panicking")]
+//! Benchmarks the local queue: durable round trips, and the cost of a receive with a backlog.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by panicking")]
 
 use std::time::{Duration, Instant};
 
@@ -12,14 +12,14 @@ use towpath_local::{DedupScope, LocalQueue, QueueSettings, Store};
 use towpath_types::clock::Clock;
 use towpath_types::queue::{Handle, NewMessage, Queue, Receive};
 
-/// How many sends the one producer keeps under way, as an ingest with so many senders does.
+/// How many sends the producer keeps in flight, like an ingest with that many concurrent senders.
 const IN_FLIGHT: u64 = 64;
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// A store in a folder on this disk (not in memory: `TMPDIR` says where).
+/// A store in a temporary folder. Set `TMPDIR` to a folder on a disk, not in memory.
 async fn queue() -> (TempDir, LocalQueue) {
     let folder = TempDir::new().unwrap();
     let store = Store::open(folder.path(), Clock::wall()).unwrap();
@@ -94,7 +94,7 @@ fn round_trips(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A store with `messages` in `groups`, written by SQL: sending a million one by one takes minutes.
+/// A store with `messages` in `groups`, filled by SQL: a million sends would take minutes.
 async fn backlog(messages: u64, groups: u64) -> (TempDir, LocalQueue) {
     let (folder, queue) = queue().await;
     let connection = Connection::open(queue.store().file()).unwrap();

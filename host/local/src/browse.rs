@@ -1,4 +1,4 @@
-//! Looking without touching: no receive is counted, nothing becomes invisible.
+//! Reads messages without receiving them: no receive is counted, and nothing becomes invisible.
 
 use rusqlite::params;
 use towpath_types::clock::Timestamp;
@@ -7,26 +7,19 @@ use towpath_types::queue::{Attributes, GroupId, MessageId, QueueError};
 use crate::queue::LocalQueue;
 use crate::values::{sequence, timestamp};
 
-/// A message that was looked at.
+/// A stored message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Browsed {
-    /// Its id.
     pub id: MessageId,
-    /// Its group.
     pub group: GroupId,
-    /// Its sequence number.
     pub sequence: String,
-    /// When it was sent.
     pub sent_at: Timestamp,
-    /// Since when it is kept in this queue.
+    /// When its retention in this queue started.
     pub kept_since: Timestamp,
-    /// How often it was received.
     pub receive_count: u32,
-    /// The queue that it came from, if the queue itself moved it.
+    /// The queue that dead-lettered the message into this one.
     pub source: Option<String>,
-    /// Its attributes.
     pub attributes: Attributes,
-    /// Its body.
     pub body: String,
 }
 
@@ -51,11 +44,11 @@ pub(crate) fn browsed(row: &rusqlite::Row<'_>) -> rusqlite::Result<Browsed> {
 /// How many messages a queue holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 pub struct Depth {
-    /// Messages that are stored, in flight or not.
+    /// Stored messages, in flight or not.
     pub messages: u64,
-    /// Messages that are in flight or wait to be tried again.
+    /// Messages that are in flight or wait for a retry.
     pub invisible: u64,
-    /// Messages that were never received and are not visible yet.
+    /// Messages that were never received and are still delayed.
     pub delayed: u64,
     /// When the first message was sent.
     pub oldest: Option<Timestamp>,
@@ -63,23 +56,21 @@ pub struct Depth {
     pub groups: u64,
 }
 
-/// What waits in one group.
+/// The messages of one group.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct GroupDepth {
-    /// The group.
     pub group: GroupId,
-    /// How many messages.
     pub messages: u64,
-    /// When the oldest was sent.
+    /// When the oldest message was sent.
     pub oldest: Timestamp,
-    /// When its head can be received next.
+    /// When the first message can next be received.
     pub ready_at: Timestamp,
-    /// The most receives of one of its messages.
+    /// The highest receive count of its messages.
     pub receive_count: u32,
 }
 
 impl LocalQueue {
-    /// Up to `max` messages in the order of their sequence numbers, behind the one with number `after`.
+    /// Up to `max` messages with sequence numbers higher than `after`, in order.
     pub async fn browse(&self, after: Option<&str>, max: usize) -> Result<Vec<Browsed>, QueueError> {
         let after: i64 = after.and_then(|sequence| sequence.parse().ok()).unwrap_or(0);
         let queue = self.id;
@@ -95,14 +86,13 @@ impl LocalQueue {
         self.store.read(read).await
     }
 
-    /// The sequence number that the last message of any queue of the store got; those to come are higher.
+    /// The last sequence number that the store gave to a message of any queue. Later ones are higher.
     pub async fn last_sequence(&self) -> Result<String, QueueError> {
         let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0)";
         self.store.read(move |connection| connection.query_row(sql, [], |row| row.get(0).map(sequence))).await
     }
 
-    /// The groups with the most messages: name, messages, when the oldest was sent, and when the head can
-    /// be received next.
+    /// Up to `max` groups, those with the most messages first.
     pub async fn groups(&self, max: usize) -> Result<Vec<GroupDepth>, QueueError> {
         let queue = self.id;
         let max = i64::try_from(max).unwrap_or(i64::MAX);

@@ -1,5 +1,5 @@
-//! Messages that are past their retention: found, counted, removed. Receives pass over them and need nobody to remove them;
-//! this keeps them out of the counts, and gives back the space of a queue that nobody reads.
+//! Messages past their retention. Receives skip and remove them anyway; this keeps them out of the counts, and frees the
+//! space of queues that nobody receives from.
 
 use std::collections::BTreeSet;
 
@@ -19,17 +19,18 @@ use crate::writer::Durability;
 #[cfg(test)]
 mod tests;
 
-/// So many messages are removed in one transaction: nobody waits for more.
+/// The most messages that one transaction removes, so that other operations do not wait for long.
 const STEP: usize = 500;
 
-/// The messages of a queue that are past their retention. Messages stand in the order in which that began, so the expired are
-/// in front; but for those that came to a standard dead-letter queue with the age that they had.
+/// The expired messages of a queue. Sequence numbers follow the start of the retention, so expired messages are at the
+/// front. The exception are messages that were dead-lettered into a standard queue, because they keep their age; they
+/// have an index.
 #[derive(Clone, Copy)]
 pub(crate) struct Expired {
     queue: i64,
-    /// What is kept since this time, or longer, is past its retention.
+    /// A message is expired if its retention started at this time or earlier.
     pub(crate) before: i64,
-    /// The first message that is not; behind all if there is none.
+    /// The first message that is not expired; `i64::MAX` if there is none.
     pub(crate) first_kept: i64,
 }
 
@@ -42,7 +43,6 @@ impl Expired {
         Ok(Expired { queue, before, first_kept: first.unwrap_or(i64::MAX) })
     }
 
-    /// How many they are.
     pub(crate) fn count(&self, connection: &Connection) -> rusqlite::Result<u64> {
         let front = "SELECT count(*) FROM messages WHERE queue = ?1 AND seq < ?2";
         let front: u64 =
@@ -55,7 +55,7 @@ impl Expired {
     }
 }
 
-/// Whether a queue has messages that are past their retention.
+/// Whether a queue has expired messages.
 fn any(connection: &Connection, queue: i64, before: i64) -> rusqlite::Result<bool> {
     let front = "SELECT retained_from FROM messages WHERE queue = ?1 ORDER BY seq LIMIT 1";
     let front: Option<i64> = connection.prepare_cached(front)?.query_row([queue], |row| row.get(0)).optional()?;
@@ -66,7 +66,7 @@ fn any(connection: &Connection, queue: i64, before: i64) -> rusqlite::Result<boo
     connection.prepare_cached(moved)?.exists([queue, before])
 }
 
-/// Removes messages that are past their retention, up to `max`; returns how many.
+/// Removes up to `max` expired messages; returns how many.
 fn remove(
     connection: &Connection,
     queue: i64,
@@ -103,13 +103,13 @@ fn remove(
 }
 
 impl LocalQueue {
-    /// Removes messages that are past their retention, up to `max`; returns how many.
+    /// Removes up to `max` expired messages; returns how many.
     pub async fn sweep(&self, max: usize) -> Result<u64, QueueError> {
         let queue = self.id;
         let store = self.store.clone();
         let sweep = move |connection: &Connection, settings: &QueueSettings| {
             let removed = remove(connection, queue, settings, max, store.clock.now()).map_err(failed)?;
-            // What stands behind one that was in flight can be received.
+            // Messages behind a removed one that was in flight can be received now.
             if removed > 0 {
                 store.wake(queue);
             }
@@ -120,8 +120,8 @@ impl LocalQueue {
 }
 
 impl Store {
-    /// Removes what is past its queue's retention, of all queues, and finishes purges and removals of queues that were broken
-    /// off. Returns how many messages were past their retention. It takes many short transactions.
+    /// Removes the expired messages of all queues, and finishes interrupted purges and removals, in many short
+    /// transactions. Returns how many messages were expired.
     pub async fn tidy(&self) -> Result<u64, QueueError> {
         self.finish_purges().await?;
         let mut removed = 0;
@@ -145,7 +145,7 @@ impl Store {
             let queues = rows.collect::<rusqlite::Result<Vec<(i64, String, String)>>>()?;
             let mut found = Vec::new();
             for (id, name, text) in queues {
-                // One whose settings cannot be read loses nothing.
+                // Without readable settings the retention is unknown, so nothing of the queue is removed.
                 let Ok(settings) = serde_json::from_str::<QueueSettings>(&text) else { continue };
                 if any(connection, id, millis(clock.now() - settings.retention))? {
                     found.push((id, name, text));

@@ -1,8 +1,8 @@
-//! Receipt handles: which message, and which receive of it.
+//! Receipt handles: they name a message, and one receive of it.
 
 use towpath_types::queue::{Handle, QueueError};
 
-/// A handle as it was given out: a later receive of the message has another nonce.
+/// A parsed receipt handle. Each receive of a message sets a new nonce, so only the handle of the last receive matches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Receipt {
     pub(crate) queue: i64,
@@ -15,7 +15,7 @@ impl Receipt {
         Handle(format!("towpath-{}-{}-{:016x}", self.queue, self.seq, self.nonce))
     }
 
-    /// Reads a handle of this queue.
+    /// Parses a handle. One of another queue is invalid: queue numbers are never reused, so it cannot reach a later queue.
     pub(crate) fn read(handle: &Handle, queue: i64) -> Result<Receipt, QueueError> {
         let receipt = parse(handle.as_str()).filter(|receipt| receipt.queue == queue);
         receipt.ok_or(QueueError::HandleInvalid)

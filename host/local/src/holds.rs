@@ -1,4 +1,4 @@
-//! Holds in the local store: one row for what operators said, one for each breaker.
+//! Holds in the local store: one row with the operators' holds, and one for each circuit breaker.
 
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -10,7 +10,7 @@ use crate::notes::{read, write};
 use crate::store::Store;
 use crate::writer::Durability;
 
-/// The row of what operators said; breakers have their targets' names behind a prefix.
+/// The note with the operators' holds, and the prefix of the notes of breakers, before the target's name.
 const HOLDS: &str = "holds";
 const BREAKER: &str = "breaker:";
 

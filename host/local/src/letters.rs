@@ -1,5 +1,4 @@
-//! What operators do with dead letters: send back, edit, drop. Each is one transaction: no letter is ever in
-//! both queues or in none.
+//! Operations on dead letters: redrive, edit, drop. Each is one transaction, so a dead letter is always in exactly one queue.
 
 use std::time::Duration;
 
@@ -17,18 +16,18 @@ use crate::store::Store;
 use crate::values::millis;
 use crate::writer::Durability;
 
-/// What came of sending letters back.
+/// The result of a redrive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SentBack {
-    /// So many were moved; letters that were gone already are not counted.
+    /// The number of moved dead letters. Those that no longer existed are not counted.
     Moved(usize),
-    /// A letter is held by somebody who looks at it, or a message of its group is being worked on. Nothing
-    /// was moved.
+    /// Nothing was moved: a dead letter, or a message of its group in the other queue, is in flight.
     Busy,
 }
 
 impl LocalQueue {
-    /// Moves letters of this queue to the end of another, each as the message that stands beside it.
+    /// Moves dead letters of this queue, given by sequence number, to the end of another queue. Each becomes the message
+    /// it is paired with.
     pub async fn send_back(&self, to: &LocalQueue, letters: Vec<(String, NewMessage)>) -> Result<SentBack, QueueError> {
         let mover = Mover::new(self, to);
         let work = move |connection: &Connection, here: &QueueSettings| {
@@ -42,9 +41,10 @@ impl LocalQueue {
         sent_back(self.run(Durability::Synced, work).await)
     }
 
-    /// Moves all letters of a group, each as the message that `message` makes of it, and puts what waits for
-    /// the group in the other queue behind them: it goes on where it was stopped. Letters that it makes no message of stay.
-    /// Nothing of the group is being worked on meanwhile, or it is [`SentBack::Busy`].
+    /// Moves all dead letters of a group to another queue, before the messages of the group that wait there. The group
+    /// then continues where it stopped, in the original order. `message` converts each dead letter; those it returns
+    /// `None` for stay. If a message of the group is in flight in either queue, nothing is moved and the result is
+    /// [`SentBack::Busy`].
     pub async fn send_group_back(
         &self,
         to: &LocalQueue,
@@ -70,8 +70,8 @@ impl LocalQueue {
         sent_back(self.run(Durability::Synced, work).await)
     }
 
-    /// Gives a message another body, other attributes and perhaps another group, with the sequence number that it has. False
-    /// if it is gone.
+    /// Replaces the body, attributes and group of a message, which keeps its sequence number. Returns false if the
+    /// message no longer exists.
     pub async fn edit(
         &self,
         sequence: &str,
@@ -99,8 +99,8 @@ impl LocalQueue {
         self.run(Durability::Synced, move |connection, now| edit(connection, now.retention).map_err(failed)).await
     }
 
-    /// Hides messages for a while from all who could receive them or send them back, but those that are gone and those that
-    /// somebody holds. Returns the ones that are hidden, as they are: they can be written down, and then removed with
+    /// Makes messages invisible for `period`, so that none can be received or redriven meanwhile. Skips messages that no
+    /// longer exist or are in flight. Returns the hidden ones, which the caller can archive and then delete with
     /// [`LocalQueue::discard_hidden`].
     pub async fn hide(&self, sequences: Vec<String>, period: Duration) -> Result<Hidden, QueueError> {
         let queue = self.id;
@@ -129,7 +129,7 @@ impl LocalQueue {
         self.run(Durability::Written, move |connection, now| hide(connection, now.retention).map_err(failed)).await
     }
 
-    /// Removes messages that were hidden, for good. Returns those that were still as they had been hidden.
+    /// Deletes hidden messages. Skips those that changed since, and returns the deleted ones.
     pub async fn discard_hidden(&self, hidden: Hidden) -> Result<Vec<Browsed>, QueueError> {
         let queue = self.id;
         let Hidden { messages, until } = hidden;
@@ -150,7 +150,7 @@ impl LocalQueue {
         self.run(Durability::Synced, move |connection, now| discard(connection, now.retention).map_err(failed)).await
     }
 
-    /// Removes one message for good. False if it is gone, or held by somebody.
+    /// Deletes one message. Returns false if it no longer exists or is in flight.
     pub async fn discard(&self, sequence: &str) -> Result<bool, QueueError> {
         let queue = self.id;
         let clock = self.store.clock;
@@ -164,16 +164,15 @@ impl LocalQueue {
     }
 }
 
-/// Messages that were hidden.
+/// Messages that [`LocalQueue::hide`] made invisible.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hidden {
-    /// The messages.
     pub messages: Vec<Browsed>,
-    /// Until when, in milliseconds: nobody else hides a message until then.
+    /// When they become visible again, in milliseconds. A message that still has this time was not received or hidden by
+    /// anyone else.
     until: i64,
 }
 
-/// What a move needs to know.
 struct Mover {
     store: Store,
     from: i64,
@@ -185,7 +184,7 @@ impl Mover {
         Mover { store: from.store.clone(), from: from.id, to: to.clone() }
     }
 
-    /// Moves one letter between queues of these settings: 1, or 0 if it is gone.
+    /// Moves one dead letter between queues with these settings. Returns 1, or 0 if it no longer exists.
     fn one(
         &self,
         connection: &Connection,
@@ -196,11 +195,11 @@ impl Mover {
         let now = self.store.clock.now();
         match take(connection, self.from, sequence, millis(now)).map_err(failed)? {
             Letter::Gone => return Ok(0),
-            // What was moved before it is undone with the whole.
+            // The error rolls back the letters moved before it.
             Letter::Held => return Err(busy()),
             Letter::Taken { group } => drop(refresh(connection, group, here.retention).map_err(failed)?),
         }
-        // The transaction sees to it that it is moved once; deduplication could only swallow it.
+        // Stored without deduplication: the transaction moves it exactly once, and deduplication could only drop it.
         let stored = send::store(connection, self.to.id, there, message, &Extras::default(), now);
         let (_, seq) = stored.map_err(failed)?;
         former::renumbered(connection, sequence.parse().unwrap_or(i64::MAX), seq).map_err(failed)?;
@@ -209,7 +208,7 @@ impl Mover {
     }
 }
 
-/// The row of a group. It is made if there is none; whoever puts a message into it has to refresh it.
+/// The row of a group, which is created if there is none. The caller must [`refresh`] it after adding a message.
 fn group_row(connection: &Connection, queue: i64, group: &GroupId) -> rusqlite::Result<i64> {
     let find = "SELECT id FROM groups WHERE queue = ?1 AND name = ?2";
     let found = connection.query_row(find, params![queue, group.as_str()], |row| row.get(0)).optional()?;
@@ -238,7 +237,7 @@ fn sent_back(result: Result<usize, QueueError>) -> Result<SentBack, QueueError> 
     }
 }
 
-/// Undoes what was done; told as [`SentBack::Busy`].
+/// An error that rolls the transaction back, and that [`sent_back`] turns into [`SentBack::Busy`].
 fn busy() -> QueueError {
     QueueError::NotInFlight
 }
@@ -249,7 +248,7 @@ enum Letter {
     Taken { group: i64 },
 }
 
-/// Takes a message out of its queue, unless somebody holds it.
+/// Deletes a message from its queue, unless it is in flight. The caller must [`refresh`] its group.
 fn take(connection: &Connection, queue: i64, sequence: &str, now: i64) -> rusqlite::Result<Letter> {
     let sequence: i64 = sequence.parse().unwrap_or_default();
     let sql = "SELECT grp, visible_at FROM messages WHERE queue = ?1 AND seq = ?2";
@@ -273,7 +272,8 @@ fn in_flight(connection: &Connection, queue: i64, group: &GroupId, now: i64) -> 
     connection.prepare_cached(sql)?.exists(params![queue, group.as_str(), now])
 }
 
-/// Puts the messages of a group that waited before the last `moved` ones behind them, as they are.
+/// Moves the messages of a group that came before its last `moved` ones behind those: each is copied under a new sequence
+/// number, and the original is deleted. The copies have no nonce, so handles from before do not match them.
 fn put_behind(
     connection: &Connection,
     queue: i64,

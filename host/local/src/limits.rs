@@ -1,19 +1,17 @@
-//! What a message may hold, as SQS words it. Source: the `SendMessage` API and the quotas of SQS.
+//! The limits of a message, with the error texts of SQS. Source: the `SendMessage` API and the quotas of SQS.
 
 use towpath_types::queue::is_id;
 use towpath_types::queue::{AttributeValue, NewMessage, QueueError};
 
 use crate::settings::QueueSettings;
 
-/// The most attributes of a message.
 const MAX_ATTRIBUTES: usize = 10;
 
-/// The longest name of an attribute.
+/// The longest name or type of an attribute, in bytes.
 const MAX_NAME: usize = 256;
 
-/// What is wrong with a message, or with the id of a receive.
+/// Why a message, or the attempt id of a receive, is invalid.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the message of each variant says what it is")]
 pub enum Wrong {
     #[error("The request must contain the parameter MessageGroupId.")]
     NoGroup,
@@ -87,7 +85,7 @@ impl From<Wrong> for QueueError {
     }
 }
 
-/// Checks a message against the limits.
+/// Checks a message against the limits of its queue.
 pub fn check(message: &NewMessage, settings: &QueueSettings) -> Result<(), Wrong> {
     let NewMessage { group, dedup_id, body, attributes } = message;
     check_ids(group.as_str(), dedup_id, settings.fifo)?;
@@ -136,7 +134,7 @@ fn check_ids(group: &str, dedup_id: &str, fifo: bool) -> Result<(), Wrong> {
     }
 }
 
-/// Checks the name of an attribute. Letters with diacritics are not in the documentation, and SQS takes them.
+/// Checks the name of an attribute. SQS accepts Latin letters with diacritics, although its documentation does not list them.
 fn check_name(name: &str) -> Result<(), Wrong> {
     let latin = |c: char| ('\u{C0}'..='\u{17F}').contains(&c) && c.is_alphabetic();
     let fits = |c: char| "_.-".contains(c) || c.is_ascii_alphanumeric() || latin(c);
@@ -152,7 +150,7 @@ fn check_name(name: &str) -> Result<(), Wrong> {
     }
 }
 
-/// `#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF`.
+/// Whether all characters are in `#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF`.
 pub fn is_xml(text: &str) -> bool {
     text.chars().all(|c| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{FFFD}' | '\u{10000}'..))
 }

@@ -1,4 +1,4 @@
-//! Move tasks, as `StartMessageMoveTask` of SQS: from a dead-letter queue to another queue, or back to where
+//! Move tasks, as `StartMessageMoveTask` of SQS: from a dead-letter queue to another queue, or back to the queue that
 //! each message came from.
 
 mod pace;
@@ -28,41 +28,35 @@ use step::step;
 pub use task::{MAX_MOVES_PER_SECOND, MoveStatus, MoveTask};
 use task::{TASK, task};
 
-/// How many tasks of a queue are kept: as many as a client can ask for. Source: the `ListMessageMoveTasks` API.
+/// How many tasks of a queue are kept: as many as a client can list. Source: the `ListMessageMoveTasks` API.
 const KEPT: i64 = 10;
 
-/// How long a task waits before it makes a step again that the store could not do.
+/// How long a task waits before it retries a step that failed.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Why a move task does not start or cannot be cancelled.
+/// Why a move task cannot be started or cancelled.
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {
-    /// One at a time.
     #[error("there is already a task running on the queue {0}: only one active task is allowed at a time")]
     Running(String),
-    /// Only dead-letter queues are moved from.
     #[error("the source queue {0} must be configured as a dead-letter queue of some queue")]
     NotDeadLetterQueue(String),
-    /// A queue is not moved onto itself.
     #[error("the source queue {0} cannot be its own destination")]
     OntoItself(String),
-    /// Messages of standard queues have no place in FIFO queues, nor the other way round.
+    /// A message of a standard queue has no place in the order of a FIFO queue, and vice versa.
     #[error("the destination {0} must be of the same type as the source queue")]
     OtherType(String),
-    /// Nothing to cancel.
     #[error("only active move tasks can be cancelled")]
     NotActive,
-    /// There is no such task.
     #[error("there is no such move task")]
     NoSuchTask,
-    /// The store failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
 }
 
 impl Store {
-    /// Begins to move what is in `source` now to `destination`, or to where each message came from, at most so many a
-    /// second. [`Store::run_move`] does the moving.
+    /// Creates a task that moves the messages now in `source` to `destination`, or to the queue that each came from, at most
+    /// `per_second`. [`Store::run_move`] runs it.
     pub async fn start_move(
         &self,
         source: &LocalQueue,
@@ -93,9 +87,9 @@ impl Store {
         })
     }
 
-    /// Moves until the task has ended. Every step is one transaction: no message is ever in both queues or
-    /// in none. A task goes with its source queue. While the disk is full, or fails, it waits; it fails of what would be the
-    /// same the next time.
+    /// Runs a task to its end. Every step is one transaction, so a message is always in exactly one queue. A task is
+    /// deleted with its source queue. While the disk is full or fails, it retries; on an error that would happen again,
+    /// it fails.
     pub async fn run_move(&self, id: i64) -> Result<MoveTask, MoveError> {
         let mut pace = Pace::new(Instant::now());
         loop {
@@ -114,17 +108,27 @@ impl Store {
                 }
                 Err(error) => {
                     if !may_pass(&error) && self.end_move(id, &error).await.is_ok() {
-                        error!(task = id, error = &error as &dyn std::error::Error, "move task failed");
+                        error!(
+                            event = "move-failed",
+                            task = id,
+                            error = &error as &dyn std::error::Error,
+                            "move task failed"
+                        );
                         return Err(error.into());
                     }
-                    warn!(task = id, error = &error as &dyn std::error::Error, "move task waits for the store");
+                    warn!(
+                        event = "move-retried",
+                        task = id,
+                        error = &error as &dyn std::error::Error,
+                        "move task cannot use the store, retrying"
+                    );
                     sleep(AGAIN).await;
                 }
             }
         }
     }
 
-    /// Ends a task that cannot go on.
+    /// Marks a task as failed.
     async fn end_move(&self, id: i64, problem: &QueueError) -> Result<(), QueueError> {
         let cause = std::error::Error::source(problem).map(|cause| format!(": {cause}")).unwrap_or_default();
         let failure = format!("{problem}{cause}");
@@ -135,7 +139,7 @@ impl Store {
         self.run(Durability::Synced, end).await
     }
 
-    /// Stops a task of this queue; what it moved stays moved. Returns how many that were.
+    /// Cancels a task of this queue. Messages that it moved stay moved; returns their number.
     pub async fn cancel_move(&self, source: &LocalQueue, handle: &str) -> Result<u64, MoveError> {
         let source = source.id;
         let handle = handle.to_owned();
@@ -150,7 +154,7 @@ impl Store {
         self.run(Durability::Synced, move |connection| cancel(connection).map_err(failed)).await?
     }
 
-    /// The last tasks that move from this queue, newest first.
+    /// The latest tasks that move from this queue, newest first.
     pub async fn moves(&self, source: &LocalQueue, max: usize) -> Result<Vec<MoveTask>, QueueError> {
         let source = source.id;
         let max = i64::try_from(max).unwrap_or(i64::MAX);
@@ -162,7 +166,7 @@ impl Store {
         self.run(Durability::Written, move |connection| read(connection).map_err(failed)).await
     }
 
-    /// The tasks that were running when the process that ran them ended.
+    /// The running tasks. At startup, those were interrupted when an earlier process ended.
     pub async fn unfinished_moves(&self) -> Result<Vec<i64>, QueueError> {
         let read = |connection: &Connection| {
             let mut statement = connection.prepare_cached("SELECT id FROM moves WHERE status = 'RUNNING'")?;
@@ -172,11 +176,12 @@ impl Store {
     }
 }
 
-/// Whether a step that failed so can succeed later: when there is room again, or somebody else is done.
+/// Whether a step that failed with this error can succeed later, for example when the disk has space again or a lock is
+/// released.
 fn may_pass(error: &QueueError) -> bool {
     let QueueError::Unavailable { source, .. } = error else { return false };
     match source.downcast_ref::<Trouble>().map(|Trouble(error)| error.sqlite_error_code()) {
-        // The commit failed, or the sync of it.
+        // Not an error of the operation: the commit or the fsync failed.
         None => true,
         Some(code) => matches!(
             code,
@@ -223,7 +228,7 @@ fn begin(
     if !settings.iter().any(names_it) {
         return Ok(Err(Refused::NotDeadLetterQueue));
     }
-    // Nobody can ask for older ones.
+    // Clients cannot list older tasks.
     let old = "DELETE FROM moves WHERE source = ?1 AND id NOT IN
         (SELECT id FROM moves WHERE source = ?1 ORDER BY id DESC LIMIT ?2)";
     connection.execute(old, [from.id, KEPT - 1])?;

@@ -1,4 +1,4 @@
-//! Small texts that a store keeps by name beside its messages: what operators and hosts must know of each other.
+//! Notes: small named texts in the store, through which hosts and operators' commands share state.
 
 use rusqlite::{Connection, OptionalExtension as _};
 use towpath_types::queue::QueueError;
@@ -8,13 +8,11 @@ use crate::store::Store;
 use crate::writer::Durability;
 
 impl Store {
-    /// The text of this name, if there is one.
     pub async fn note(&self, name: &'static str) -> Result<Option<String>, QueueError> {
         self.read(move |connection| read(connection, name)).await
     }
 
-    /// The text of this name; if there is none, `text` is kept under it first. Whoever else does so at the same time gets the
-    /// same text.
+    /// The note with this name, which is set to `text` if there is none. Concurrent callers all get the same text.
     pub async fn note_or(&self, name: &'static str, text: String) -> Result<String, QueueError> {
         if let Some(kept) = self.note(name).await? {
             return Ok(kept);
@@ -28,7 +26,7 @@ impl Store {
         self.run(Durability::Synced, move |connection| keep(connection).map_err(failed)).await
     }
 
-    /// Keeps a text under this name, on the disk before this returns; with none, nothing is kept any more.
+    /// Sets the note with this name, or removes it. Returns after the fsync.
     pub async fn set_note(&self, name: &'static str, text: Option<String>) -> Result<(), QueueError> {
         let set = move |connection: &Connection| match &text {
             Some(text) => write(connection, name, text),

@@ -22,13 +22,13 @@ use crate::writer::Durability;
 use crate::{counts, limits, receive, send, settle};
 
 impl LocalQueue {
-    /// Sends with what only a client of SQS may say.
+    /// Sends a message, with extras that only clients of the SQS endpoint and ingest use.
     pub async fn send_with(&self, message: NewMessage, extras: Extras) -> Result<Sent, QueueError> {
         let mut sent = self.send_all(vec![(message, extras)]).await?;
         sent.pop().unwrap_or_else(|| Err(QueueError::Invalid("nothing to send".to_owned())))
     }
 
-    /// Sends several messages in one transaction, in order; one answer a message.
+    /// Sends messages in one transaction, in order. Returns one result for each message.
     pub async fn send_all(
         &self,
         messages: Vec<(NewMessage, Extras)>,
@@ -51,7 +51,7 @@ impl LocalQueue {
         self.run(Durability::Synced, send).await
     }
 
-    /// Receives with what only a client of SQS asks for.
+    /// Receives messages, with the fields that only clients of the SQS endpoint need.
     pub async fn take(&self, request: Receive) -> Result<Vec<Taken>, QueueError> {
         check_receive(&request)?;
         let deadline = Instant::now() + request.wait;
@@ -67,7 +67,8 @@ impl LocalQueue {
             if timeout_at(until, changes.changed()).await.is_ok_and(|changed| changed.is_err()) {
                 sleep_until(until).await;
             }
-            // All that wait are woken together, and look one after another: what one finds empty is empty for all.
+            // All waiting polls wake together. The lock makes them query one after another, and an empty result answers
+            // the rest.
             let mut seen = waker.empty.lock().await;
             let version = *changes.borrow_and_update();
             found = match &*seen {
@@ -78,7 +79,7 @@ impl LocalQueue {
         }
     }
 
-    /// Takes what can be received now.
+    /// Receives without waiting.
     async fn look(&self, request: &Receive) -> Result<Batch, QueueError> {
         let queue = self.id;
         let asked = request.clone();
@@ -119,7 +120,8 @@ impl Queue for LocalQueue {
         Ok(self.take(request).await?.into_iter().map(|taken| taken.received).collect())
     }
 
-    /// In one process: a receive that fails has taken nothing, or, if its commit panicked late, what comes back by itself.
+    /// No response can get lost within one process. A receive that fails took nothing; if its commit panicked late, its
+    /// messages become visible again after their timeout.
     fn loses_answers(&self) -> bool {
         false
     }
@@ -133,7 +135,7 @@ impl Queue for LocalQueue {
                 let now = store.clock.now();
                 let one = |handle| settle::delete(connection, queue, settings, handle, now);
                 let results: Vec<_> = owned.iter().map(one).collect();
-                // What was not behind any of them is as receivable as before.
+                // Wake only if a deleted message had another one of its group behind it.
                 if results.iter().any(|more| matches!(more, Ok(true))) {
                     store.wake(queue);
                 }
@@ -143,7 +145,8 @@ impl Queue for LocalQueue {
         spread(done, handles.len())
     }
 
-    /// A queue that deletes nothing by its age lets a message wait for no longer than SQS would.
+    /// Reports at most the retention of SQS, also for a queue that never expires messages, so that waits are planned the
+    /// same way.
     async fn limits(&self) -> Result<QueueLimits, QueueError> {
         let settings = self.settings();
         let max_receives = settings.redrive.as_ref().map(|redrive| redrive.max_receive_count);
@@ -153,12 +156,13 @@ impl Queue for LocalQueue {
     async fn has_group(&self, group: &GroupId) -> Result<Option<bool>, QueueError> {
         let queue = self.id;
         let group = group.0.clone();
-        // The head tells, unless a stranger caused it: then letters with other reasons are looked for on both sides of theirs.
+        // The head decides, unless it is an unverified webhook, which anyone could have sent. Then the index is searched
+        // for another reason, on both sides of `unverified`.
         let sql = "SELECT 1 FROM groups g WHERE g.queue = ?1 AND g.name = ?2 AND (
             (SELECT m.reason IS NOT ?3 FROM messages m WHERE m.seq = g.head)
             OR EXISTS (SELECT 1 FROM messages m WHERE m.grp = g.id AND m.reason IS NOT NULL AND m.reason < ?3)
             OR EXISTS (SELECT 1 FROM messages m WHERE m.grp = g.id AND m.reason IS NOT NULL AND m.reason > ?3))";
-        // What was sent and answered is committed, and so is seen.
+        // A read sees every acknowledged send, because that is committed.
         self.store
             .read(move |connection| connection.prepare_cached(sql)?.exists(params![queue, group, UNVERIFIED]).map(Some))
             .await
@@ -183,7 +187,7 @@ impl Queue for LocalQueue {
     }
 }
 
-/// Times are kept in whole milliseconds: one more makes sure that a moment has come.
+/// Stored times are whole milliseconds. Waiting one more makes sure that the time has passed.
 const TICK: Duration = Duration::from_millis(1);
 
 fn check_receive(request: &Receive) -> Result<(), QueueError> {
@@ -203,7 +207,7 @@ fn check_receive(request: &Receive) -> Result<(), QueueError> {
     }
 }
 
-/// One answer an entry; if the store failed, that is everyone's answer.
+/// One result for each entry. If the store failed, every entry gets that error.
 fn spread(done: Result<Vec<Result<(), QueueError>>, QueueError>, entries: usize) -> Vec<Result<(), QueueError>> {
     match done {
         Ok(results) => results,
@@ -246,7 +250,7 @@ mod tests {
         Receive { max, wait: WAIT, ..Receive::default() }
     }
 
-    /// Lets everybody else do what they can now. Time stands still, so nobody's wait ends.
+    /// Lets all other tasks run until they wait. Time is paused, so no wait ends.
     async fn settled(queue: &LocalQueue) {
         for _ in 0..20 {
             queue.depth().await.expect("depth");
@@ -254,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_first_receive_does_not_write_the_body_again_and_is_the_first() {
+    async fn a_first_receive_does_not_rewrite_the_body_and_its_time_is_kept() {
         static AHEAD: AtomicU64 = AtomicU64::new(0);
         let folder = TempDir::new().expect("folder");
         let store = Store::open(folder.path(), Clock::wall().shifted(&AHEAD)).expect("store");
@@ -270,7 +274,7 @@ mod tests {
         assert!(first.first_received_at.0 > 0);
         let mut handle = first.received.handle;
         for count in 2..=3 {
-            queue.change_visibility(&[(handle, Duration::ZERO)]).await.remove(0).expect("given back");
+            queue.change_visibility(&[(handle, Duration::ZERO)]).await.remove(0).expect("released");
             AHEAD.fetch_add(1000, Ordering::Relaxed);
             let again = queue.take(Receive::default()).await.expect("receive").remove(0);
             assert_eq!((again.first_received_at, again.received.receive_count), (first.first_received_at, count));
@@ -278,7 +282,7 @@ mod tests {
         }
     }
 
-    /// Has an operation wait in line for the writer while 20 s pass.
+    /// Runs an operation that waits 20 s for the writer.
     async fn in_line<T>(store: &Store, ahead: &AtomicU64, operation: impl Future<Output = T>) -> T {
         let (begun, has_begun) = std::sync::mpsc::channel();
         let (release, released) = std::sync::mpsc::channel::<()>();
@@ -307,7 +311,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn time_is_taken_when_an_operation_is_written_and_not_when_it_is_queued() {
+    async fn an_operation_uses_the_time_when_it_is_written_not_when_it_was_queued() {
         static AHEAD: AtomicU64 = AtomicU64::new(0);
         let folder = TempDir::new().expect("folder");
         let store = Store::open(folder.path(), Clock::wall().shifted(&AHEAD)).expect("store");
@@ -317,7 +321,7 @@ mod tests {
         let receive = || queue.take(Receive { visibility: Some(thirty), ..Receive::default() });
         let taken = in_line(&store, &AHEAD, receive()).await.expect("receive").remove(0);
         AHEAD.fetch_add(15_000, Ordering::SeqCst);
-        assert!(receive().await.expect("receive").is_empty(), "it was received 15 s ago, and asked for 35 s ago");
+        assert!(receive().await.expect("receive").is_empty(), "it was received 15 s ago, and requested 35 s ago");
         let held = [(taken.received.handle, thirty)];
         in_line(&store, &AHEAD, queue.change_visibility(&held))
             .await
@@ -340,7 +344,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_waits_is_woken_by_the_delete_that_another_message_of_the_group_stands_behind() {
+    async fn a_delete_wakes_a_long_poll_for_the_next_message_of_the_group() {
         let folder = TempDir::new().expect("folder");
         let queue = queue(&folder).await;
         queue.send_all(vec![message("A", 1), message("A", 2)]).await.expect("send");
@@ -357,7 +361,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_one_of_several_that_wait_leaves_behind_the_next_one_takes_at_once() {
+    async fn the_next_of_several_long_polls_takes_at_once_what_the_first_one_left() {
         let folder = TempDir::new().expect("folder");
         let queue = queue(&folder).await;
         let mut waiters: tokio::task::JoinSet<_> = (0..3)

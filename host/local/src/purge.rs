@@ -1,5 +1,5 @@
-//! Purging and removing queues: many short transactions, so that nobody waits for all that a queue holds. What is broken off
-//! halfway is finished by [`Store::tidy`].
+//! Purges and removals of queues. Both delete in many short transactions, so that no other operation waits for a whole
+//! queue. A purge or removal that a crash interrupts is finished by the next [`Store::tidy`].
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,20 +19,20 @@ use crate::writer::Durability;
 #[cfg(test)]
 mod tests;
 
-/// So many rows are removed in one transaction.
+/// The most rows that one transaction deletes.
 const STEP: i64 = 500;
 
-/// How long a client waits between two purges. Source: the `PurgeQueue` API.
+/// The least time between two purges by clients. Source: the `PurgeQueue` API.
 const BETWEEN: Duration = Duration::from_secs(60);
 
 impl LocalQueue {
-    /// Removes every message that was sent before this, and every deduplication id that was remembered before.
+    /// Deletes every message and deduplication id from before the call.
     pub async fn purge(&self) -> Result<(), QueueError> {
         self.begin_purge(None).await?;
         self.store.finish_purges().await
     }
 
-    /// The same, unless the last purge is less than 60 seconds ago: then it is false.
+    /// The same, but returns false and does nothing if the last purge was less than 60 seconds ago.
     pub async fn purge_again(&self) -> Result<bool, QueueError> {
         let begun = self.begin_purge(Some(BETWEEN)).await?;
         if begun {
@@ -41,14 +41,14 @@ impl LocalQueue {
         Ok(begun)
     }
 
-    /// Writes down that the queue is purged, and how far: all numbers to come are higher.
+    /// Records the purge, and the last sequence number that it covers. Later messages get higher numbers and are kept.
     async fn begin_purge(&self, between: Option<Duration>) -> Result<bool, QueueError> {
         let queue = self.id;
         let clock = self.store.clock;
         let begin = move |connection: &Connection, now: Timestamp| {
             let sql = "SELECT purged_at FROM purges WHERE queue = ?1";
             let last: Option<i64> = connection.query_row(sql, [queue], |row| row.get(0)).optional()?;
-            // A clock that was put back must not make anybody wait for longer.
+            // If the clock was set back, nobody must wait for longer than that.
             let waits = |last: i64, between| timestamp(last) <= now && now < timestamp(last) + between;
             if last.zip(between).is_some_and(|(last, between)| waits(last, between)) {
                 return Ok(false);
@@ -63,21 +63,22 @@ impl LocalQueue {
     }
 }
 
-/// What is left to do of a purge or a removal.
+/// An unfinished purge or removal.
 #[derive(Clone, Copy)]
 pub(crate) struct Rest {
     queue: i64,
-    /// The last message that goes. Nothing for a queue that is removed: there everything goes.
+    /// The last sequence number that a purge covers. `None` for a removal, which covers everything.
     last: Option<i64>,
 }
 
 impl Store {
-    /// Goes on with all purges and removals until they are done.
+    /// Finishes all purges and removals.
     pub async fn finish_purges(&self) -> Result<(), QueueError> {
         for rest in self.rests().await? {
             let queue = rest.queue;
             let last = rest.last.unwrap_or(i64::MAX);
-            // First the ids: whoever sends one of them anew meanwhile sends a new message, which stays.
+            // Deduplication ids first. A send during the purge that repeats one is then stored as a new message;
+            // otherwise it would be dropped as a duplicate of a message that is about to be deleted.
             let mut after = Some((String::new(), String::new()));
             while let Some(key) = after.take() {
                 let forget = move |connection: &Connection| forget_ids(connection, queue, last, &key).map_err(failed);
@@ -88,7 +89,7 @@ impl Store {
             let has_queue = rest.last.is_some();
             self.repeat(move |connection| {
                 let more = remove_messages(connection, queue, last, has_queue)?;
-                // What stands behind one that was in flight can be received.
+                // Messages behind a deleted one that was in flight can be received now.
                 store.wake(queue);
                 Ok(more)
             })
@@ -113,7 +114,7 @@ impl Store {
         self.read(read).await
     }
 
-    /// Makes this step, each time in a transaction of its own, as long as there is more to do.
+    /// Repeats a step, each time in its own transaction, until it returns false.
     async fn repeat(
         &self,
         step: impl Fn(&Connection) -> rusqlite::Result<bool> + Clone + Send + 'static,
@@ -130,7 +131,7 @@ impl Store {
 impl Rest {
     fn end(self, connection: &Connection) -> rusqlite::Result<()> {
         match self.last {
-            // Another purge may have begun meanwhile: it goes further.
+            // A later purge may have started meanwhile and covers more; it must stay recorded.
             Some(last) => {
                 let done = "UPDATE purges SET last_seq = NULL WHERE queue = ?1 AND last_seq = ?2";
                 connection.execute(done, [self.queue, last]).map(drop)
@@ -147,8 +148,8 @@ impl Rest {
 /// The scope and the id of a deduplication id.
 type Key = (String, String);
 
-/// Forgets the deduplication ids of messages up to this one, as far as a transaction goes behind this key. The last key that
-/// it looked at, if there are more.
+/// Deletes the deduplication ids of messages up to `last`, in one step that starts after the key `after`. Returns the
+/// last key that it read, if there may be more.
 fn forget_ids(connection: &Connection, queue: i64, last: i64, after: &Key) -> rusqlite::Result<Option<Key>> {
     let sql = "SELECT scope, dedup_id, seq FROM dedup WHERE queue = ?1 AND (scope, dedup_id) > (?2, ?3)
         ORDER BY scope, dedup_id LIMIT ?4";
@@ -167,15 +168,15 @@ fn forget_ids(connection: &Connection, queue: i64, last: i64, after: &Key) -> ru
     Ok(ids.into_iter().next_back().filter(|_| full).map(|(key, _)| key))
 }
 
-/// Whether there are more.
+/// Deletes receive attempt ids in one step. Returns whether there may be more.
 fn forget_attempts(connection: &Connection, queue: i64) -> rusqlite::Result<bool> {
     let sql = "DELETE FROM attempts WHERE queue = ?1 AND attempt_id <= (SELECT max(attempt_id) FROM
         (SELECT attempt_id FROM attempts WHERE queue = ?1 ORDER BY attempt_id LIMIT ?2))";
     Ok(connection.prepare_cached(sql)?.execute([queue, STEP])? > 0)
 }
 
-/// Removes messages up to this one, as far as a transaction goes. Whether there are more. The groups of a queue that is being
-/// removed stay as they are.
+/// Deletes messages up to `last` in one step. Returns whether there may be more. The groups of a removed queue are not
+/// refreshed, because no operation can reach them; `remove_groups` deletes them.
 fn remove_messages(connection: &Connection, queue: i64, last: i64, has_queue: bool) -> rusqlite::Result<bool> {
     let sql = "SELECT seq, grp FROM messages WHERE queue = ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3";
     let mut statement = connection.prepare_cached(sql)?;
@@ -193,7 +194,7 @@ fn remove_messages(connection: &Connection, queue: i64, last: i64, has_queue: bo
     Ok(!rows.is_empty())
 }
 
-/// Whether there are more.
+/// Deletes groups in one step. Returns whether there may be more.
 fn remove_groups(connection: &Connection, queue: i64) -> rusqlite::Result<bool> {
     let sql = "DELETE FROM groups WHERE id IN (SELECT id FROM groups WHERE queue = ?1 LIMIT ?2)";
     Ok(connection.prepare_cached(sql)?.execute([queue, STEP])? > 0)

@@ -1,4 +1,4 @@
-//! One queue of a store, and the transactions in which it is there.
+//! One queue of a store. Each operation checks in its own transaction that the queue still exists.
 
 use std::sync::Arc;
 
@@ -22,12 +22,11 @@ pub struct LocalQueue {
 }
 
 impl LocalQueue {
-    /// What the queue was set to when this process last used it.
+    /// The settings as of this process's last operation on the queue.
     pub fn settings(&self) -> Arc<QueueSettings> {
         self.seen.settings()
     }
 
-    /// The store that the queue is in.
     pub fn store(&self) -> &Store {
         &self.store
     }
@@ -40,7 +39,7 @@ impl LocalQueue {
         self.store.clock.now()
     }
 
-    /// The settings that the store holds for this queue.
+    /// The settings that the store holds now.
     pub async fn current_settings(&self) -> Result<Arc<QueueSettings>, QueueError> {
         let id = self.id;
         let read = move |connection: &Connection| {
@@ -50,7 +49,8 @@ impl LocalQueue {
         self.seen.read(&text)
     }
 
-    /// Runs an operation in a transaction in which the queue is there, with its settings in that transaction.
+    /// Runs an operation in a transaction, with the queue's settings as of that transaction. Fails with `NoSuchQueue` if the
+    /// queue was removed.
     pub(crate) async fn run<T, F>(&self, durability: Durability, operation: F) -> Result<T, QueueError>
     where
         T: Send + 'static,
@@ -61,14 +61,14 @@ impl LocalQueue {
         self.store.run(durability, operation).await
     }
 
-    /// That the queue is gone; it is known no longer.
+    /// Forgets the removed queue in this process, and returns the error for it.
     fn gone(&self) -> QueueError {
         self.store.shared.queues.forget(&self.name, self.id);
         self.store.let_sleep(self.id);
         QueueError::NoSuchQueue { queue: self.name.clone() }
     }
 
-    /// The settings in this transaction.
+    /// The settings as of this transaction.
     pub(crate) fn read(&self, connection: &Connection) -> Result<Arc<QueueSettings>, QueueError> {
         let mut statement = connection.prepare_cached(SETTINGS).map_err(failed)?;
         let mut rows = statement.query([self.id]).map_err(failed)?;

@@ -1,5 +1,5 @@
-//! The queues of a store: made, set, found, listed, removed. What counts is what the store holds: every operation on a
-//! queue reads its settings in its own transaction, and fails if the queue is gone.
+//! Creates, finds, configures, lists and removes the queues of a store. The store is the authority: every operation on a
+//! queue reads its settings in its own transaction, and fails if the queue was removed, by this process or another.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,50 +19,45 @@ use crate::writer::Durability;
 #[cfg(test)]
 mod tests;
 
-/// The number of a queue that there is not.
+/// The number of no queue: AUTOINCREMENT starts at 1.
 const NOWHERE: i64 = 0;
 
-/// How long after its removal no queue of the same name is made for a client. Source: the `DeleteQueue` API.
+/// How long after a queue's removal a client cannot create another with its name. Source: the `DeleteQueue` API.
 const REMOVED: Duration = Duration::from_secs(60);
 
-/// Why a queue is not made or set.
+/// Why a queue was not created or changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refused {
-    /// A queue of this name was removed just now.
     #[error("a queue of this name was removed less than 60 seconds ago")]
     RemovedRecently,
-    /// There is no such dead-letter queue.
     #[error("its dead-letter queue does not exist")]
     NoDeadLetterQueue,
-    /// A queue would be its own dead-letter queue.
     #[error("a queue cannot be its own dead-letter queue")]
     OwnDeadLetterQueue,
-    /// The dead-letter queue does not take letters of this queue.
+    /// The `RedriveAllowPolicy` of the dead-letter queue does not allow this queue.
     #[error("its dead-letter queue does not allow it as a source")]
     NotAllowed,
 }
 
 /// Why settings were not changed.
 pub enum Unchanged<E> {
-    /// What was to be changed is wrong by itself.
+    /// The change itself is invalid.
     Wrong(E),
-    /// What it rests on does not allow it.
+    /// Another queue does not allow the change.
     Refused(Refused),
 }
 
-/// What came of making a queue.
+/// The result of creating a queue.
 pub enum Made {
-    /// It was made.
     New,
-    /// There is one already, with these settings.
+    /// The queue exists already, with these settings.
     Existing(Box<QueueSettings>),
-    /// It was not made.
     Refused(Refused),
 }
 
 impl Store {
-    /// The queue of this name with these settings: it is made if it is not there, and set anew if it is, but
-    /// for its tags and what means nothing here.
+    /// Creates the queue with this name, or changes its settings to these. An existing queue keeps its tags and the
+    /// attributes that have no effect here.
     pub async fn queue(&self, name: &str, settings: QueueSettings) -> Result<LocalQueue, StoreError> {
         let kept = move |before: Option<QueueSettings>| match before {
             Some(before) => QueueSettings {
@@ -76,12 +71,12 @@ impl Store {
         self.put(name, kept).await
     }
 
-    /// The queue of this name with exactly these settings.
+    /// Creates the queue with this name, or changes its settings to exactly these.
     pub async fn set_queue(&self, name: &str, settings: QueueSettings) -> Result<LocalQueue, StoreError> {
         self.put(name, move |_| settings.clone()).await
     }
 
-    /// The queue of this name with the settings that this makes of those that it had.
+    /// Creates or changes the queue with this name. `settings` gets the settings it had, if any.
     async fn put(
         &self,
         name: &str,
@@ -103,7 +98,7 @@ impl Store {
         Ok(LocalQueue::new(self.clone(), id, name.to_owned(), seen))
     }
 
-    /// Makes a queue for a client of SQS, unless there is one.
+    /// Creates a queue for a client of the SQS endpoint, unless it exists.
     pub async fn make_queue(&self, name: &str, settings: QueueSettings) -> Result<Made, QueueError> {
         let name = name.to_owned();
         let clock = self.clock;
@@ -127,8 +122,9 @@ impl Store {
         self.run(Durability::Synced, make).await
     }
 
-    /// The queue of this name, if there is one. One that was removed a moment ago may be found: whatever it is asked to do
-    /// then fails.
+    /// The queue with this name, if it exists. A queue that was just removed may still be found; its operations then fail
+    /// with
+    /// `NoSuchQueue`.
     pub async fn find(&self, name: &str) -> Result<Option<LocalQueue>, StoreError> {
         let known = self.shared.queues.get(name);
         if let Some((id, seen)) = known {
@@ -141,18 +137,18 @@ impl Store {
         Ok(Some(LocalQueue::new(self.clone(), id, name.to_owned(), seen)))
     }
 
-    /// The queue of this name; an empty one if there is none. Nothing can be sent to that.
+    /// The queue with this name, or an empty one if it does not exist. Sends to the empty one fail.
     pub async fn look_for(&self, name: &str) -> Result<LocalQueue, StoreError> {
         let nowhere = || LocalQueue::new(self.clone(), NOWHERE, name.to_owned(), Arc::default());
         Ok(self.find(name).await?.unwrap_or_else(nowhere))
     }
 
-    /// The names of all queues, in order.
+    /// The names of all queues, sorted.
     pub async fn queue_names(&self) -> Result<Vec<String>, StoreError> {
         Ok(self.all_queues().await?.into_iter().map(|(name, _)| name).collect())
     }
 
-    /// All queues with their settings, in the order of their names.
+    /// All queues with their settings, sorted by name.
     pub async fn all_queues(&self) -> Result<Vec<(String, QueueSettings)>, QueueError> {
         let read = |connection: &Connection| {
             let mut statement = connection.prepare_cached(SETTINGS_OF_ALL)?;
@@ -162,20 +158,20 @@ impl Store {
         rows.into_iter().map(|(name, text)| Ok((name, parse(&text)?))).collect()
     }
 
-    /// Removes a queue and all that is in it. Who still uses it is told that it is gone.
+    /// Removes a queue and its messages. Later operations on it fail with `NoSuchQueue`.
     pub async fn remove(&self, queue: LocalQueue) -> Result<(), QueueError> {
         self.take_away(queue).await?;
         self.finish_purges().await
     }
 
-    /// Removes a queue; what is in it is out of everybody's reach, and left to [`Store::finish_purges`].
+    /// Removes a queue at once. Its messages can no longer be reached, and [`Store::finish_purges`] deletes them.
     pub async fn take_away(&self, queue: LocalQueue) -> Result<(), QueueError> {
         let store = self.clone();
         let id = queue.id;
         let name = queue.name.clone();
         let remove = move |connection: &Connection, _: &QueueSettings| {
             take_away(connection, id, &name, store.clock.now()).map_err(failed)?;
-            // Long polls look again, and find out.
+            // Wakes its long polls, which then fail with `NoSuchQueue`.
             store.wake(id);
             Ok(())
         };
@@ -187,7 +183,7 @@ impl Store {
 }
 
 impl LocalQueue {
-    /// Changes the settings, if what they rest on allows it.
+    /// Changes the settings in one transaction, if other queues allow it.
     pub async fn change<E: Send + 'static>(
         &self,
         change: impl Fn(&mut QueueSettings) -> Result<(), E> + Send + 'static,
@@ -198,7 +194,7 @@ impl LocalQueue {
             if let Err(error) = change(&mut settings) {
                 return Ok(Err(Unchanged::Wrong(error)));
             }
-            // A dead-letter queue that was removed since must not be in the way of anything else.
+            // Checked only if it changes: a dead-letter queue that was removed since must not block other changes.
             if settings.redrive != before.redrive
                 && let Err(refused) = check_dead_letter_queue(connection, &queue.name, &settings)?
             {
@@ -210,7 +206,7 @@ impl LocalQueue {
             Ok(Ok(()))
         };
         let changed = self.run(Durability::Synced, change).await?;
-        // All who ask this process for the settings see them from now on.
+        // Updates this process's cache.
         self.current_settings().await?;
         Ok(changed)
     }
@@ -221,7 +217,7 @@ fn row(connection: &Connection, name: &str) -> rusqlite::Result<Option<(i64, Str
     connection.query_row(sql, [name], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
-/// Settings as they are stored from now on.
+/// The stored text of new settings, with the times of creation and change.
 fn written(mut settings: QueueSettings, now: Timestamp) -> Result<String, QueueError> {
     settings.modified_at = now;
     if settings.created_at.0 == 0 {
@@ -249,7 +245,7 @@ fn check_dead_letter_queue(
 fn removed_recently(connection: &Connection, name: &str, now: Timestamp) -> rusqlite::Result<bool> {
     let sql = "SELECT removed_at FROM removed WHERE name = ?1";
     let at: Option<i64> = connection.query_row(sql, [name], |row| row.get(0)).optional()?;
-    // A clock that was put back must not keep a name for longer.
+    // If the clock was set back, the name must not stay blocked for longer.
     Ok(at.is_some_and(|at| timestamp(at) <= now && now < timestamp(at) + REMOVED))
 }
 

@@ -1,4 +1,4 @@
-//! Receiving: from every ready group its longest prefix of visible messages.
+//! Receiving: takes the longest visible prefix of every ready group.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,26 +15,25 @@ use crate::settings::QueueSettings;
 use crate::taken::{STORED, Stored, Taken, stored, taken};
 use crate::values::{millis, timestamp};
 
-/// So many messages are removed past their retention or moved to a dead-letter queue in one transaction: nobody waits for more.
+/// One transaction removes or dead-letters at most this many messages. The store has one writer, so a longer transaction
+/// would delay every other operation.
 const MAX_PUT_AWAY: usize = 500;
 
-/// What a receive found.
 pub(crate) struct Batch {
     pub(crate) messages: Vec<Taken>,
-    /// When the next group can be received, if nothing could be now.
+    /// When the next group becomes ready; set only if `messages` is empty.
     pub(crate) next_ready: Option<Timestamp>,
-    /// Dead-letter queues that got messages.
+    /// The dead-letter queues that messages were moved to; their long polls must be woken.
     pub(crate) touched: Vec<i64>,
 }
 
 impl Batch {
-    /// No messages.
     pub(crate) fn nothing(next_ready: Option<Timestamp>) -> Batch {
         Batch { messages: Vec::new(), next_ready, touched: Vec::new() }
     }
 }
 
-/// Receives, in one transaction.
+/// Receives up to `request.max` messages, in the caller's transaction.
 pub(crate) fn receive(
     connection: &Connection,
     queue: i64,
@@ -51,8 +50,8 @@ pub(crate) fn receive(
     }
     let mut taker =
         Taker { connection, queue, settings, now, visible_at, messages: Vec::new(), touched: Vec::new(), put_away: 0 };
-    // A group that gave nothing had only messages past their retention, and is no longer ready. One that is
-    // received without any visibility timeout is ready again, and not twice in one batch.
+    // Each group is taken once in a batch. With a visibility timeout of 0 it is ready again at once, and would otherwise hand
+    // out the same messages twice. A group that only had expired messages is gone or no longer ready.
     let mut seen = HashSet::new();
     while taker.has_room(request.max) {
         let most = request.max - taker.messages.len() + seen.len();
@@ -68,7 +67,7 @@ pub(crate) fn receive(
         }
     }
     let Taker { messages, touched, .. } = taker;
-    // There is nothing to hand out again of an answer without messages.
+    // An empty result has nothing to replay.
     if let Some(attempt) = attempt.filter(|_| !messages.is_empty()) {
         remember(connection, queue, attempt, &messages, visible_at, now).map_err(failed)?;
     }
@@ -76,7 +75,7 @@ pub(crate) fn receive(
     Ok(Batch { messages, next_ready, touched })
 }
 
-/// The groups whose heads can be received, those that waited longest first.
+/// The groups whose heads can be received, longest-waiting first.
 fn ready_groups(
     connection: &Connection,
     queue: i64,
@@ -102,17 +101,19 @@ struct Taker<'a> {
     visible_at: i64,
     messages: Vec<Taken>,
     touched: Vec<i64>,
-    /// How many were removed because they are past their retention, or moved.
+    /// How many messages were removed as expired, or moved to a dead-letter queue.
     put_away: usize,
 }
 
 impl Taker<'_> {
-    /// Whether this transaction may go on. A group that it leaves is still ready, and the next one goes on with it.
+    /// Whether this transaction may take more. A group that it stops in stays ready, so the next receive continues there.
     fn has_room(&self, max: usize) -> bool {
         self.messages.len() < max && self.put_away < MAX_PUT_AWAY
     }
 
-    /// Takes the group's longest prefix of visible messages, as far as there is room.
+    /// Takes the group's longest visible prefix, as far as there is room. It stops at the first invisible message, so
+    /// that no message overtakes one of its group that is in flight. Source: "FIFO queue delivery logic" in the developer
+    /// guide of SQS.
     fn take(&mut self, group: i64, name: &GroupId, max: usize) -> rusqlite::Result<()> {
         let mut after = 0;
         while self.has_room(max) {
@@ -140,8 +141,8 @@ impl Taker<'_> {
         self.connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([seq]).map(drop)
     }
 
-    /// Moves a message that was received too often from this queue, as SQS does on the receive after the last allowed. What
-    /// other queues of a chain or a ring received it does not count: it is handed out at least once wherever it comes to.
+    /// Moves a message that reached `maxReceiveCount` to the dead-letter queue, at the receive after the last allowed one, as
+    /// SQS does. Only receives from this queue count, so each queue in a chain or ring hands the message out at least once.
     fn move_to_dead_letters(&mut self, stored: &Stored, group: &GroupId) -> rusqlite::Result<bool> {
         let Some(policy) = &self.settings.redrive else { return Ok(false) };
         if stored.receive_count.saturating_sub(stored.received_before) < policy.max_receive_count {
@@ -153,7 +154,8 @@ impl Taker<'_> {
             .prepare_cached(sql)?
             .query_row([&policy.dead_letter_queue], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        // Without a dead-letter queue the message stays, and in its own it is already: nothing is lost, nothing overtaken.
+        // The message stays if the dead-letter queue does not exist, or is this queue: moving it to the end of its own group
+        // would let later messages overtake it.
         let Some((dead, settings)) = found.filter(|(dead, _)| *dead != self.queue) else { return Ok(false) };
         let settings: QueueSettings = serde_json::from_str(&settings).unwrap_or_default();
         let source: String =
@@ -165,8 +167,8 @@ impl Taker<'_> {
             id: &id,
             dedup_id: id.as_str(),
             source: Some(stored.source.as_deref().unwrap_or(&source)),
-            // A FIFO queue keeps a dead letter as long as any message, a standard one counts on. Source: "Setting up
-            // dead-letter queues" in the developer guide of SQS.
+            // In a FIFO queue the retention of a dead letter starts again; in a standard queue it continues from the first
+            // send. Source: "Setting up dead-letter queues" in the developer guide of SQS.
             kept_since: if settings.fifo { self.now } else { timestamp(stored.retained_from) },
             trace: stored.trace.as_deref(),
             attributes: &stored.attributes,

@@ -1,4 +1,4 @@
-//! `ReceiveRequestAttemptId`: a receive whose answer was lost on the way is answered again.
+//! `ReceiveRequestAttemptId`: a client that lost the response to a receive repeats the id, and gets the same messages again.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::settings::QueueSettings;
 use crate::taken::{STORED, Taken, stored, taken};
 use crate::values::{millis, timestamp};
 
-/// How long a receive attempt id is remembered. Source: `ReceiveRequestAttemptId` of SQS.
+/// How long a receive attempt id is remembered. Source: `ReceiveRequestAttemptId` in the `ReceiveMessage` API.
 const REPLAY: Duration = Duration::from_secs(5 * 60);
 
-/// One message of a receive as it is remembered under its attempt id.
+/// One message of a remembered receive: its row, and the nonce and visibility that the receive set.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Replay {
     seq: i64,
@@ -24,7 +24,7 @@ struct Replay {
     visible_at: i64,
 }
 
-/// Remembers what a receive answered.
+/// Remembers the messages of a receive under its attempt id.
 pub(crate) fn remember(
     connection: &Connection,
     queue: i64,
@@ -33,7 +33,7 @@ pub(crate) fn remember(
     visible_at: i64,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    // A few that are over: more than come, so none pile up.
+    // Delete up to four expired ids for each one that is added, so that expired ids do not accumulate.
     let over = "SELECT queue, attempt_id FROM attempts WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 4";
     let mut over = connection.prepare_cached(over)?;
     let over = over.query_map([millis(now)], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -52,8 +52,8 @@ fn text(replays: &[Replay]) -> String {
     serde_json::to_string(replays).unwrap_or_default()
 }
 
-/// The answer of an earlier receive, if it had one and nothing of it was deleted or changed since. Its
-/// messages are invisible until `visible_at` then, as for any receive.
+/// The messages of an earlier receive with this attempt id, now invisible until `visible_at`. `None` if the id is unknown or
+/// expired, or if any of the messages was since deleted, received again, made visible or given another timeout.
 pub(crate) fn replay(
     connection: &Connection,
     queue: i64,
@@ -97,7 +97,7 @@ pub(crate) fn replay(
         connection.prepare_cached(sql)?.execute([replay.seq, visible_at])?;
         refresh(connection, group, settings.retention)?;
     }
-    // The five minutes are those of the first receive.
+    // A replay does not extend the five minutes: they count from the first receive.
     let sql = "UPDATE attempts SET received = ?3 WHERE queue = ?1 AND attempt_id = ?2";
     connection.prepare_cached(sql)?.execute(params![queue, attempt, text(&replays)])?;
     Ok(Some(messages))

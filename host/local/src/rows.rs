@@ -1,4 +1,6 @@
-//! The rows of messages and of their groups, which every send, receive and delete keeps true to each other.
+//! The rows of messages and groups. Invariant: `groups.head` and `groups.ready_at` describe the first message of the
+//! group, and an empty group has no row. Receives find messages only through these columns, so whatever changes a group's
+//! first message calls [`refresh`] in the same transaction.
 
 use std::time::Duration;
 
@@ -10,21 +12,20 @@ use towpath_types::queue::MessageId;
 use crate::settings::QueueSettings;
 use crate::values::{millis, timestamp};
 
-/// A message to insert.
 pub(crate) struct Row<'a> {
     pub(crate) queue: i64,
     pub(crate) group: &'a str,
     pub(crate) id: &'a MessageId,
     pub(crate) dedup_id: &'a str,
     pub(crate) source: Option<&'a str>,
-    /// Since when it counts as kept.
+    /// When the retention starts.
     pub(crate) kept_since: Timestamp,
     pub(crate) trace: Option<&'a str>,
     pub(crate) attributes: &'a str,
     pub(crate) body: &'a str,
 }
 
-/// Inserts a message; the group is made if this is its first.
+/// Inserts a message at the end of its group, and returns its sequence number. Creates the group for its first message.
 pub(crate) fn insert(
     connection: &Connection,
     row: &Row<'_>,
@@ -49,8 +50,8 @@ pub(crate) fn insert(
             connection.prepare_cached(sql)?.insert(params![row.queue, name])?
         }
     };
-    // What its first receive sets has its size already, as a nonce that nobody has and times that are none: SQLite writes a
-    // row that keeps its size in place, and one that does not with its whole body.
+    // The columns that the first receive sets are inserted with placeholders of the same size: a random nonce that no handle
+    // has, and negative times. SQLite updates a row in place if it keeps its size; otherwise it writes the whole body again.
     let sql = "INSERT INTO messages
         (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, source, group_tag, trace, attributes, body,
         nonce, received_at, first_received_at, route, reason)
@@ -83,7 +84,7 @@ pub(crate) fn insert(
     Ok(seq)
 }
 
-/// Brings a group's row up to date with its head, or removes it with its last message. Whether there is one left.
+/// Updates a group's row from its first message, or removes the row of an empty group. Returns whether a message is left.
 pub(crate) fn refresh(connection: &Connection, group: i64, retention: Duration) -> rusqlite::Result<bool> {
     let sql = "SELECT seq, visible_at, retained_from FROM messages WHERE grp = ?1 ORDER BY seq LIMIT 1";
     let head: Option<(i64, i64, i64)> = connection
@@ -101,7 +102,7 @@ pub(crate) fn refresh(connection: &Connection, group: i64, retention: Duration) 
     Ok(head.is_some())
 }
 
-/// Why a message is a dead letter, if it is one: its route and its reason.
+/// The route and reason of a dead letter. `None` for any other message.
 fn letter(attributes: &str, source: Option<&str>) -> Option<(String, String)> {
     let read = || {
         let attributes = serde_json::from_str(attributes).ok()?;

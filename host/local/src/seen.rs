@@ -1,4 +1,5 @@
-//! The settings of queues: as the store holds them, and as this process last read them.
+//! The settings of queues, and this process's cache of them. The store is the authority: each operation on a queue reads its
+//! row, because another process may have changed or removed the queue. The cache only saves parsing and lookups by name.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,24 +11,24 @@ use towpath_types::queue::QueueError;
 use crate::error::unavailable;
 use crate::settings::QueueSettings;
 
-/// A queue that is being removed has no settings, and a name that no client can say.
+/// A row with empty settings is a removed queue whose messages are still being deleted; its name is not a valid queue name.
 pub(crate) const SETTINGS: &str = "SELECT settings FROM queues WHERE id = ?1 AND settings <> ''";
 
-/// Number, name and settings of each queue.
 pub(crate) const SETTINGS_OF_ALL: &str = "SELECT id, name, settings FROM queues WHERE settings <> '' ORDER BY name";
 
-/// The settings of the queue with this number, if it is there.
+/// The settings of the queue with this number; `None` if it does not exist.
 pub(crate) fn settings(connection: &Connection, queue: i64) -> rusqlite::Result<Option<QueueSettings>> {
     let text: Option<String> = connection.prepare_cached(SETTINGS)?.query_row([queue], |row| row.get(0)).optional()?;
     Ok(text.map(|text| serde_json::from_str(&text).unwrap_or_default()))
 }
 
-/// A queue's settings as this process last read them, with the text that they were read from. Shared by all who use the queue.
+/// A queue's settings as this process last read them, and the text that they were parsed from. All handles of the queue
+/// share it.
 #[derive(Debug)]
 pub(crate) struct Seen(RwLock<(String, Arc<QueueSettings>)>);
 
 impl Default for Seen {
-    /// Nothing was read, and nothing is as if it had been.
+    /// Default settings from an empty text. No stored text is empty, so the first read replaces them.
     fn default() -> Seen {
         Seen(RwLock::new((String::new(), Arc::default())))
     }
@@ -43,7 +44,7 @@ impl Seen {
         Arc::clone(&self.0.read().1)
     }
 
-    /// The settings in this text, which is what the store holds now.
+    /// The settings in this text, which the store holds now. Parses it only if it differs from the last one.
     pub(crate) fn read(&self, text: &str) -> Result<Arc<QueueSettings>, QueueError> {
         let seen = self.0.read();
         if seen.0 == text {
@@ -57,10 +58,10 @@ impl Seen {
 }
 
 pub(crate) fn parse(text: &str) -> Result<QueueSettings, QueueError> {
-    serde_json::from_str(text).map_err(|error| unavailable(format!("the settings of a queue cannot be read: {error}")))
+    serde_json::from_str(text).map_err(|error| unavailable(format!("cannot parse the settings of a queue: {error}")))
 }
 
-/// The queues that this process knows, by name. One that is gone may still be here: whoever uses it is told.
+/// The queues that this process knows, by name. An entry may be stale: using a removed queue fails with `NoSuchQueue`.
 #[derive(Default)]
 pub(crate) struct Known(Mutex<HashMap<String, (i64, Arc<Seen>)>>);
 
@@ -69,8 +70,8 @@ impl Known {
         self.0.lock().get(name).cloned()
     }
 
-    /// Takes note of a queue. A number is never used again, so of two queues of one name the one with the higher is the
-    /// later.
+    /// Caches a queue that was read from the store. A read that returns late must not replace a newer entry: numbers are
+    /// never reused, so of two queues with one name the higher number is the newer.
     pub(crate) fn note(&self, name: &str, id: i64, text: String) -> Result<Arc<Seen>, QueueError> {
         let mut known = self.0.lock();
         match known.get(name) {

@@ -1,4 +1,4 @@
-//! Sending: deduplication, and the place at the end of the group.
+//! Sending: deduplicates a message, and stores it at the end of its group.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -14,15 +14,16 @@ use crate::rows::{Row, insert};
 use crate::settings::{DedupScope, QueueSettings};
 use crate::values::{millis, sequence};
 
-/// How long a deduplication id is remembered. Source: `MessageDeduplicationId` of SQS.
+/// How long a deduplication id is remembered. Source: `MessageDeduplicationId` in the `SendMessage` API.
 const DEDUP: Duration = Duration::from_secs(5 * 60);
 
-/// The deduplication id of a body: its SHA-256, attributes left out. Source: `ContentBasedDeduplication`.
+/// The content-based deduplication id: the SHA-256 of the body without the attributes. Source: `ContentBasedDeduplication`
+/// in the `CreateQueue` API.
 pub fn content_dedup_id(body: &str) -> String {
     hex::encode(Sha256::digest(body.as_bytes()))
 }
 
-/// A message with its deduplication id, where that follows from its body.
+/// The message, with a content-based deduplication id if it has none and the queue is set to make one.
 pub(crate) fn with_dedup_id<'a>(message: &'a NewMessage, settings: &QueueSettings) -> Cow<'a, NewMessage> {
     if !message.dedup_id.is_empty() || !settings.content_based_dedup {
         return Cow::Borrowed(message);
@@ -31,18 +32,18 @@ pub(crate) fn with_dedup_id<'a>(message: &'a NewMessage, settings: &QueueSetting
     Cow::Owned(NewMessage { dedup_id, ..message.clone() })
 }
 
-/// What a client of SQS may say beside the message.
+/// What a client of the SQS endpoint, or ingest, may send with a message.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Extras {
-    /// How long it stays invisible, instead of the queue's delay.
+    /// How long the message stays invisible; overrides the queue's delay.
     pub delay: Option<Duration>,
     /// The system attribute `AWSTraceHeader`.
     pub trace: Option<String>,
-    /// What the front door knows of it.
+    /// What ingest knows about the message.
     pub arrival: Arrival,
 }
 
-/// Stores a message behind the others of its group.
+/// Stores a message at the end of its group. A duplicate is not stored: the result names the first message.
 pub(crate) fn send(
     connection: &Connection,
     queue: i64,
@@ -54,7 +55,7 @@ pub(crate) fn send(
     if settings.fifo
         && let Some(first) = duplicate_of(connection, queue, settings, message, now).map_err(failed)?
     {
-        // The sender may have signed it anew.
+        // A sender may sign each retry again: remember the new proof too.
         if let Some(proof) = &extras.arrival.proof {
             remember_proof(connection, queue, proof, &first, now).map_err(failed)?;
         }
@@ -88,7 +89,7 @@ pub(crate) fn send(
     Ok(sent)
 }
 
-/// Stores a message whatever its deduplication id.
+/// Stores a message without checking for duplicates.
 pub(crate) fn store(
     connection: &Connection,
     queue: i64,
@@ -114,7 +115,7 @@ pub(crate) fn store(
     Ok((id, seq))
 }
 
-/// The scope of ids that count in the whole queue, and of proofs. No group has these names.
+/// The `dedup.scope` of ids that are unique in the whole queue, and that of proofs. No group can have these names.
 const WHOLE_QUEUE: &str = "";
 const PROOFS: &str = " proofs";
 
@@ -125,8 +126,8 @@ fn scope<'a>(settings: &QueueSettings, message: &'a NewMessage) -> &'a str {
     }
 }
 
-/// The message that this one repeats. It may have been sent when the queue had the other scope: an id of this group counts,
-/// however it was remembered; one of another group counts in the whole queue only.
+/// The message that this one duplicates. The first one may have been sent under the other `DeduplicationScope`: an id of the
+/// same group matches under either scope, one of another group only if the scope is now the whole queue.
 fn duplicate_of(
     connection: &Connection,
     queue: i64,
@@ -141,20 +142,19 @@ fn duplicate_of(
     connection.prepare_cached(sql)?.query_row(values, first).optional()
 }
 
-/// The message that came with this proof before.
+/// The message that was stored with this proof.
 fn proven_by(connection: &Connection, queue: i64, proof: &Proof, now: Timestamp) -> rusqlite::Result<Option<Sent>> {
     let sql = "SELECT message_id, seq FROM dedup
         WHERE queue = ?1 AND scope = ?2 AND dedup_id = ?3 AND expires_at > ?4";
     connection.prepare_cached(sql)?.query_row(params![queue, PROOFS, proof.id, millis(now)], first).optional()
 }
 
-/// The message that was stored under an id first.
 fn first(row: &rusqlite::Row<'_>) -> rusqlite::Result<Sent> {
     let (id, seq): (String, i64) = (row.get(0)?, row.get(1)?);
     Ok(Sent { id: MessageId(id), sequence: Some(sequence(seq)) })
 }
 
-/// Remembers a proof until it proves nothing any more.
+/// Remembers a proof until it expires.
 fn remember_proof(
     connection: &Connection,
     queue: i64,
@@ -166,7 +166,6 @@ fn remember_proof(
     key.keep(connection, queue, sent, now)
 }
 
-/// Remembers a deduplication id.
 fn remember(
     connection: &Connection,
     queue: i64,
@@ -176,13 +175,13 @@ fn remember(
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     let scope = scope(settings, message);
-    // A group that is the scope need not be written twice.
+    // NULL means the group is the scope itself.
     let group = Some(message.group.as_str()).filter(|group| *group != scope);
     let key = Remembered { scope, id: &message.dedup_id, group, until: now + DEDUP };
     key.keep(connection, queue, sent, now)
 }
 
-/// What makes a later send the same as one that was stored.
+/// A key that makes a later send a duplicate of a stored one.
 struct Remembered<'a> {
     scope: &'a str,
     id: &'a str,
@@ -202,13 +201,13 @@ impl Remembered<'_> {
     }
 }
 
-/// Forgets a few ids that are over: more than come, so none pile up.
+/// Deletes up to four expired ids for each id that is added, so that expired ids do not accumulate.
 fn forget_some(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     let over = "SELECT queue, scope, dedup_id FROM dedup WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 4";
     let mut over = connection.prepare_cached(over)?;
     let over = over.query_map([millis(now)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     for key in over.collect::<rusqlite::Result<Vec<(i64, String, String)>>>()? {
-        // One by one, each by its key: as one statement SQLite would look at every id of the queue.
+        // One DELETE for each key: for a single statement, SQLite would scan every id of the queue.
         let forget = "DELETE FROM dedup WHERE queue = ?1 AND scope = ?2 AND dedup_id = ?3";
         connection.prepare_cached(forget)?.execute(key)?;
     }

@@ -1,4 +1,4 @@
-//! What a queue is set to.
+//! The settings of a queue, and its redrive policies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,50 +7,45 @@ use serde::{Deserialize, Serialize};
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::{MAX_MESSAGE_BYTES, MAX_RETENTION};
 
-/// The retention of a queue that no message is removed from by its age.
+/// The retention of a queue that never expires messages.
 pub const KEPT_FOR_EVER: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
 
-/// The settings of one queue, with the defaults of SQS but for retention, which is the longest.
+/// The settings of one queue. The defaults are those of SQS, except for the retention, which is the longest that SQS allows.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct QueueSettings {
-    /// Whether messages of a group come in order. In a standard queue every message is a group of its own.
+    /// Whether the messages of a group are delivered in order. In a standard queue every message is a group of its own.
     #[serde(default = "yes")]
     pub fifo: bool,
-    /// How long a received message stays invisible, unless the receive says otherwise.
+    /// How long a received message stays invisible; a receive can override it.
     pub visibility: Duration,
-    /// How long a message is kept.
     pub retention: Duration,
-    /// How long a message stays invisible after its send, unless the send says otherwise.
+    /// How long a message stays invisible after its send; a send can override it.
     #[serde(default)]
     pub delay: Duration,
-    /// How long a receive waits, unless it says otherwise.
+    /// How long a receive waits for a message; a receive can override it.
     #[serde(default)]
     pub wait: Duration,
-    /// Among which messages a deduplication id is unique.
     pub dedup_scope: DedupScope,
-    /// Whether a message that is sent without a deduplication id gets the SHA-256 of its body as one.
+    /// Whether a message without a deduplication id gets the SHA-256 of its body as one.
     #[serde(default)]
     pub content_based_dedup: bool,
-    /// The most bytes of body and attributes together.
+    /// The limit for body and attributes together.
     pub max_message_bytes: usize,
-    /// When a message moves to a dead-letter queue by itself.
     pub redrive: Option<RedrivePolicy>,
-    /// Attributes of SQS that mean nothing here, such as `Policy`: kept and told.
+    /// Attributes of SQS that have no effect here, such as `Policy`. They are stored and returned.
     #[serde(default)]
     pub other: BTreeMap<String, String>,
-    /// Tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
-    /// When the queue was made.
     #[serde(default)]
     pub created_at: Timestamp,
-    /// When it was set anew.
+    /// When the settings last changed.
     #[serde(default)]
     pub modified_at: Timestamp,
 }
 
 impl QueueSettings {
-    /// Which queues may use this one as their dead-letter queue; nothing if that was never said.
+    /// Which queues may use this one as their dead-letter queue. `None`, the default, allows all.
     pub(crate) fn redrive_allow(&self) -> Option<RedriveAllow> {
         self.other.get(REDRIVE_ALLOW).and_then(|text| RedriveAllow::read(text).ok())
     }
@@ -84,9 +79,9 @@ impl Default for QueueSettings {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum DedupScope {
-    /// In the whole queue.
+    /// An id is unique in the whole queue.
     Queue,
-    /// Among the messages of one group.
+    /// An id is unique among the messages of one group.
     MessageGroup,
 }
 
@@ -95,11 +90,11 @@ pub enum DedupScope {
 pub struct RedrivePolicy {
     /// The name of the dead-letter queue, in the same store.
     pub dead_letter_queue: String,
-    /// A message that was received so often moves on its next receive.
+    /// A message that was received this many times is moved at its next receive.
     pub max_receive_count: u32,
 }
 
-/// The attribute of SQS that says which queues may use a queue as their dead-letter queue.
+/// The SQS attribute that says which queues may use a queue as their dead-letter queue.
 pub const REDRIVE_ALLOW: &str = "RedriveAllowPolicy";
 
 /// `RedriveAllowPolicy` of SQS.
@@ -118,16 +113,16 @@ enum RedrivePermission {
     ByQueue,
 }
 
-/// What is wrong with a `RedriveAllowPolicy`.
+/// Why a `RedriveAllowPolicy` is invalid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RedriveAllowError {
-    /// It is no such policy.
+    /// The text is not such a policy.
     Format,
-    /// `byQueue` without queues.
+    /// `byQueue` without source queues.
     NoQueues,
-    /// Queues without `byQueue`.
+    /// Source queues without `byQueue`.
     Queues,
-    /// More queues than SQS takes.
+    /// More source queues than SQS allows.
     TooMany,
 }
 
@@ -135,7 +130,7 @@ impl RedriveAllow {
     /// The most source queues that can be named. Source: the `SetQueueAttributes` API.
     const MAX: usize = 10;
 
-    /// Reads the text of the attribute.
+    /// Parses the text of the attribute.
     pub fn read(text: &str) -> Result<RedriveAllow, RedriveAllowError> {
         let policy: RedriveAllow = serde_json::from_str(text).map_err(|_| RedriveAllowError::Format)?;
         match (policy.redrive_permission, &policy.source_queue_arns) {
@@ -149,12 +144,12 @@ impl RedriveAllow {
         }
     }
 
-    /// The ARNs of the queues that it names.
+    /// The ARNs of the source queues that it names.
     pub fn sources(&self) -> impl Iterator<Item = &str> {
         self.source_queue_arns.iter().flatten().map(String::as_str)
     }
 
-    /// Whether the queue of this name may use the one with this policy, whatever region and account its ARN names.
+    /// Whether the policy allows the queue of this name as a source. The region and account of an ARN are ignored.
     pub fn allows(&self, queue: &str) -> bool {
         match self.redrive_permission {
             RedrivePermission::AllowAll => true,

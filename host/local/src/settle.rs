@@ -1,4 +1,4 @@
-//! Deleting, giving back, keeping longer.
+//! Deleting received messages, and changing how long they stay invisible.
 
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ struct Held {
     received_at: Option<i64>,
 }
 
-/// Deletes a message. A message that is gone is no error; one whose visibility ran out is. Whether its group has another.
+/// Deletes a message, and returns whether its group has another one. A message that no longer exists is not an error. In
+/// a FIFO queue, a handle whose visibility timeout has expired is: the message may be received again already.
 pub(crate) fn delete(
     connection: &Connection,
     queue: i64,
@@ -30,18 +31,20 @@ pub(crate) fn delete(
     let receipt = Receipt::read(handle, queue)?;
     let Some(held) = held(connection, receipt.seq).map_err(failed)? else { return Ok(false) };
     let latest = held.nonce == Some(receipt.nonce);
-    match settings.fifo {
-        true if !latest || held.visible_at <= millis(now) => return Err(QueueError::HandleExpired),
-        // A standard queue takes the last handle even when it is late, and overlooks an older one.
-        false if !latest => return Ok(false),
-        _ => {}
+    if settings.fifo {
+        if !latest || held.visible_at <= millis(now) {
+            return Err(QueueError::HandleExpired);
+        }
+    } else if !latest {
+        // A standard queue accepts the last handle even after its timeout, and ignores older ones, as SQS does.
+        return Ok(false);
     }
     let delete = "DELETE FROM messages WHERE seq = ?1";
     connection.prepare_cached(delete).and_then(|mut delete| delete.execute([receipt.seq])).map_err(failed)?;
     refresh(connection, held.group, settings.retention).map_err(failed)
 }
 
-/// Makes a message invisible for so long from now on; zero makes it visible.
+/// Makes a message invisible for `wait` from now on; zero makes it visible.
 pub(crate) fn change_visibility(
     connection: &Connection,
     queue: i64,
@@ -53,14 +56,16 @@ pub(crate) fn change_visibility(
     let receipt = Receipt::read(handle, queue)?;
     let held = held(connection, receipt.seq).map_err(failed)?.ok_or(QueueError::NotInFlight)?;
     let latest = held.nonce == Some(receipt.nonce);
-    match settings.fifo {
-        true if !latest || held.visible_at <= millis(now) => return Err(QueueError::NotInFlight),
-        // As for a delete: the last handle even when it is late, and nothing comes of an older one.
-        false if !latest => return Ok(()),
-        _ => {}
+    if settings.fifo {
+        if !latest || held.visible_at <= millis(now) {
+            return Err(QueueError::NotInFlight);
+        }
+    } else if !latest {
+        // As in `delete`.
+        return Ok(());
     }
     let received_at = held.received_at.map_or(now, timestamp);
-    // SQS counts in whole seconds.
+    // SQS counts whole seconds.
     if Duration::from_secs(now.since(received_at).as_secs()) + wait > MAX_VISIBILITY {
         return Err(QueueError::Invalid(format!(
             "Value {} for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [43200 seconds]",
@@ -81,7 +86,8 @@ fn held(connection: &Connection, seq: i64) -> rusqlite::Result<Option<Held>> {
     connection.prepare_cached(sql)?.query_row([seq], held).optional()
 }
 
-/// The answers of a batch, unless the store itself failed on one: then nothing of the batch is kept.
+/// The results of a batch. If the store itself failed on one entry, returns that error, so that the whole batch is rolled
+/// back.
 pub(crate) fn unless_broken(
     mut results: Vec<Result<(), QueueError>>,
 ) -> Result<Vec<Result<(), QueueError>>, QueueError> {

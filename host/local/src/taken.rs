@@ -1,4 +1,4 @@
-//! A received message, from its row.
+//! Received messages, as read from their rows.
 
 use rusqlite::Row;
 use towpath_types::clock::Timestamp;
@@ -7,22 +7,20 @@ use towpath_types::queue::{GroupId, MessageId, Received};
 use crate::handle::Receipt;
 use crate::values::{sequence, timestamp};
 
-/// A received message with what only a client of SQS asks for.
+/// A received message, with the fields that only a client of the SQS endpoint needs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Taken {
-    /// The message.
     pub received: Received,
-    /// When it was received for the first time.
     pub first_received_at: Timestamp,
-    /// The group id that it was sent with, if it was.
+    /// The group id that the message was sent with. In a standard queue it is optional and has no effect on the order.
     pub group_tag: Option<GroupId>,
-    /// The name of the queue that moved it here, if one did.
+    /// The queue that dead-lettered the message into this one.
     pub source: Option<String>,
     /// The system attribute `AWSTraceHeader`.
     pub trace: Option<String>,
 }
 
-/// A message as it stands in its table.
+/// A row of `messages`.
 pub(crate) struct Stored {
     pub(crate) seq: i64,
     pub(crate) id: String,
@@ -31,7 +29,7 @@ pub(crate) struct Stored {
     pub(crate) retained_from: i64,
     pub(crate) visible_at: i64,
     pub(crate) receive_count: u32,
-    /// How many of its receives were in queues that moved it on.
+    /// How many of the receives happened in earlier queues; `maxReceiveCount` does not count those.
     pub(crate) received_before: u32,
     pub(crate) first_received_at: Option<i64>,
     pub(crate) source: Option<String>,
@@ -79,7 +77,7 @@ pub(crate) fn taken(
         dedup_id: fifo.then_some(stored.dedup_id),
         sequence: fifo.then(|| sequence(stored.seq)),
         receive_count,
-        // As old as its place in the queue, at least.
+        // Never later than the start of its retention.
         sent_at: timestamp(stored.sent_at.min(stored.retained_from)),
         body: stored.body,
         attributes: serde_json::from_str(&stored.attributes).unwrap_or_default(),

@@ -1,27 +1,28 @@
-//! What tells long polls that there may be something to receive.
+//! Wakes long polls when a message may have become receivable.
 
 use tokio::sync::{Mutex, watch};
 use towpath_types::clock::Timestamp;
 
-/// What long polls of a queue share.
+/// Shared by all long polls of a queue in this process.
 #[derive(Default)]
 pub(crate) struct Waker {
-    /// Counts what may have made a message receivable.
+    /// Incremented by every change that may have made a message receivable.
     pub(crate) changes: watch::Sender<u64>,
-    /// What the last one found that looked and found nothing; held while one looks.
+    /// The last empty receive. Locked during a receive, so that woken polls query one after another, and one empty result
+    /// answers all of them.
     pub(crate) empty: Mutex<Option<Empty>>,
 }
 
-/// A queue that had nothing to receive.
+/// A receive that found nothing.
 pub(crate) struct Empty {
-    /// What had changed until then.
+    /// The value of `changes` at that time.
     pub(crate) version: u64,
-    /// When there will be something without another change.
+    /// When a message becomes receivable without another change.
     pub(crate) next_ready: Option<Timestamp>,
 }
 
 impl Empty {
-    /// Whether it is still so, with these changes and at this time.
+    /// Whether a receive would still find nothing, at this value of `changes` and at this time.
     pub(crate) fn still(&self, version: u64, now: Timestamp) -> bool {
         self.version == version && self.next_ready.is_none_or(|ready| ready > now)
     }

@@ -31,7 +31,7 @@ async fn stored(queue: &LocalQueue) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_past_its_retention_is_removed_from_every_queue_though_nobody_receives() {
+async fn expired_messages_are_removed_from_every_queue_without_a_receive() {
     let folder = TempDir::new().expect("folder");
     let store =
         Store::open(folder.path(), towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000))).expect("store");
@@ -47,8 +47,8 @@ async fn what_is_past_its_retention_is_removed_from_every_queue_though_nobody_re
         NewMessage { group: "young".into(), dedup_id: "y".into(), body: "y".into(), attributes: Default::default() };
     short.send(young).await.expect("send");
     tokio::time::advance(MINUTE / 2).await;
-    assert_eq!(short.sweep(100).await.expect("sweep"), 100, "no more than a transaction may");
-    assert_eq!(short.depth().await.expect("depth").messages, 1, "removed or not, they are past their retention");
+    assert_eq!(short.sweep(100).await.expect("sweep"), 100, "at most the given number");
+    assert_eq!(short.depth().await.expect("depth").messages, 1, "expired messages do not count, removed or not");
     assert_eq!(store.tidy().await.expect("tidy"), 2100);
     assert_eq!((stored(&kept).await, stored(&short).await, stored(&standard).await), (1100, 1, 0));
     let left = short.receive(Receive::default()).await.expect("receive");
@@ -57,7 +57,7 @@ async fn what_is_past_its_retention_is_removed_from_every_queue_though_nobody_re
 }
 
 #[tokio::test(start_paused = true)]
-async fn dead_letters_that_keep_their_age_are_found_behind_younger_messages() {
+async fn expired_dead_letters_that_keep_their_age_are_found_behind_younger_messages() {
     let folder = TempDir::new().expect("folder");
     let store =
         Store::open(folder.path(), towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000))).expect("store");

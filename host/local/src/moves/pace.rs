@@ -6,19 +6,19 @@ use tokio::time::Instant;
 
 use super::task::MAX_MOVES_PER_SECOND;
 
-/// How often a running task makes a step. A step is one transaction.
+/// The interval of a running task's steps. A step is one transaction.
 pub(super) const PACE: Duration = Duration::from_millis(100);
 
-/// A task that stood still makes up for so much of the time at once, and no more: nobody asked for a higher rate.
+/// A stalled task catches up at most this much time at once. Otherwise it would exceed the requested rate.
 const MOST_CREDIT: Duration = Duration::from_secs(1);
 
-/// How many messages a task may move in so much time.
+/// How many messages a task may move for this credit.
 pub(super) fn allowance(per_second: Option<u32>, credit: Duration) -> u32 {
     let messages = credit.as_nanos() * u128::from(per_second.unwrap_or(MAX_MOVES_PER_SECOND));
     u32::try_from(messages / Duration::from_secs(1).as_nanos()).unwrap_or(u32::MAX)
 }
 
-/// The time that a task has not moved messages for yet.
+/// Keeps a task to its rate. The credit is elapsed time for which it has not moved messages yet.
 pub(super) struct Pace {
     credit: Duration,
     counted: Instant,
@@ -35,7 +35,7 @@ impl Pace {
         self.credit
     }
 
-    /// Whether so many were there or not: what a step did not need is not for the next one.
+    /// Spends the allowance of a step, even if fewer messages were there to move: a step cannot save its rest for the next.
     pub(super) fn spend(&mut self, messages: u32, per_second: Option<u32>) {
         let spent = Duration::from_secs(1) * messages / per_second.unwrap_or(MAX_MOVES_PER_SECOND).max(1);
         self.credit = self.credit.saturating_sub(spent);
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_task_that_stood_still_makes_up_for_a_second_and_no_more() {
+    fn a_stalled_task_catches_up_at_most_one_second() {
         let began = Instant::now();
         let mut pace = Pace::new(began);
         let mut moves = |after: Duration, rate: u32| {
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_moves_less_than_a_message_a_step_keeps_its_rate() {
+    fn a_task_slower_than_one_message_a_step_keeps_its_rate() {
         let began = Instant::now();
         let mut pace = Pace::new(began);
         let mut moved = 0;

@@ -15,7 +15,8 @@ use crate::seen::settings;
 use crate::settings::QueueSettings;
 use crate::values::millis;
 
-/// Moves some messages: oldest first, so that each group keeps its order. Nothing if the task is gone.
+/// Moves messages, oldest first, so that each group keeps its order. Returns the task and the queues that got messages;
+/// `None` if the task no longer exists.
 pub(super) fn step(
     connection: &Connection,
     id: i64,
@@ -43,13 +44,13 @@ pub(super) fn step(
     Ok(Some((connection.query_row(&read, [id], task)?, touched)))
 }
 
-/// How a step ended.
+/// Why a step ended.
 enum Ended {
-    /// There was no room for more.
+    /// Its allowance is used up.
     Room,
-    /// There were no more.
+    /// No messages are left to move.
     All,
-    /// One could not be moved.
+    /// A message could not be moved. The text is SQS's failure reason.
     Failed(&'static str),
 }
 
@@ -58,7 +59,8 @@ struct Mover<'a> {
     from: i64,
     to: Option<i64>,
     now: Timestamp,
-    /// Destinations by name (or by nothing, where there is one for all), if they are there.
+    /// Cached destinations: by the source name, or `None` if the task has one destination. The value is `None` if the
+    /// queue does not exist.
     queues: HashMap<Option<String>, Option<(i64, QueueSettings)>>,
     moved: u64,
 }
@@ -75,8 +77,8 @@ struct Letter {
 }
 
 impl Mover<'_> {
-    /// Moves what can be received: nothing overtakes a message of its group that somebody holds, and nothing comes back that
-    /// is past its retention.
+    /// Moves visible messages up to the sequence number `last`. Stops a group at a message in flight, so that none
+    /// overtakes it, and skips expired messages.
     fn run(&mut self, last: i64, room: i64) -> rusqlite::Result<Ended> {
         let Some(kept_there) = settings(self.connection, self.from)? else {
             return Ok(Ended::Failed("AWS.SimpleQueueService.NonExistentQueue"));
@@ -109,11 +111,11 @@ impl Mover<'_> {
             let Some((to, kept_here)) = self.destination(letter.source.clone())? else {
                 return Ok(Ended::Failed("AWS.SimpleQueueService.NonExistentQueue"));
             };
-            // As its own source a queue would get its messages back, each behind all others.
+            // A message that came from this queue itself would move to the end of it, behind all others.
             if to == self.from {
                 return Ok(Ended::Failed("CouldNotDetermineMessageSource"));
             }
-            // A moved message is a new one: new id, new count, new retention.
+            // As in SQS, a moved message is new: it gets a new id, receive count and retention.
             let id = MessageId(uuid::Uuid::new_v4().to_string());
             let row = Row {
                 queue: to,

@@ -1,46 +1,39 @@
-//! A move task, from its row.
+//! Move tasks, as read from their rows.
 
 use rusqlite::Row;
 use towpath_types::clock::Timestamp;
 
 use crate::values::timestamp;
 
-/// The most that SQS moves in a second.
+/// The most messages that SQS moves in a second. Source: the `StartMessageMoveTask` API.
 pub const MAX_MOVES_PER_SECOND: u32 = 500;
 
-/// A move task.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MoveTask {
-    /// Its number in the store.
     pub id: i64,
-    /// How clients name it: a UUID.
+    /// The UUID by which clients name the task.
     pub handle: String,
-    /// How far it is.
     pub status: MoveStatus,
-    /// The name of the queue that it moves to, which may be gone since; `None` for each message's own source.
+    /// The name of the destination, which may have been removed since. `None` if each message moves to the queue it came
+    /// from.
     pub destination: Option<String>,
-    /// How many messages it moves in a second at most, if that was asked for.
+    /// The requested limit, if any.
     pub per_second: Option<u32>,
-    /// When it was started.
     pub started_at: Timestamp,
-    /// How many messages there were to move.
+    /// How many messages there were to move at the start.
     pub to_move: u64,
-    /// How many messages it moved.
     pub moved: u64,
-    /// Why it failed, if it did.
     pub failure: Option<String>,
 }
 
-/// How far a move task is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MoveStatus {
-    /// It moves messages.
     Running,
-    /// It moved all that were there when it began.
+    /// Every message that was there at the start was moved.
     Completed,
-    /// It was cancelled; what it moved stays moved.
+    /// Cancelled by a client. Messages that were moved stay moved.
     Cancelled,
-    /// It could not go on; what it did not move is where it was.
+    /// The task stopped at an error. Messages that were not moved stay in the source queue.
     Failed,
 }
 
@@ -48,7 +41,7 @@ impl MoveStatus {
     const ALL: [MoveStatus; 4] =
         [MoveStatus::Running, MoveStatus::Completed, MoveStatus::Cancelled, MoveStatus::Failed];
 
-    /// The word that SQS has for it.
+    /// SQS's name of the status.
     pub fn as_str(self) -> &'static str {
         match self {
             MoveStatus::Running => "RUNNING",

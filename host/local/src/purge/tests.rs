@@ -25,7 +25,7 @@ async fn send(queue: &LocalQueue, count: i64) {
     queue.send_all(messages).await.expect("send");
 }
 
-/// How many rows of the queue there are in any table.
+/// How many rows the queue has in all tables.
 async fn rows(store: &Store, queue: i64) -> u64 {
     let tables = ["messages", "groups", "dedup", "attempts", "counts", "purges"];
     let counts = tables.map(|table| format!("(SELECT count(*) FROM {table} WHERE queue = ?1)")).join(" + ");
@@ -34,14 +34,14 @@ async fn rows(store: &Store, queue: i64) -> u64 {
 }
 
 #[tokio::test]
-async fn a_purge_is_many_short_transactions_and_takes_nothing_that_comes_after_it() {
+async fn a_purge_runs_in_short_transactions_and_keeps_what_is_sent_after_its_start() {
     let folder = TempDir::new().expect("folder");
     let queue = queue(&folder).await;
     send(&queue, 2 * STEP + 1).await;
     let receive = Receive { attempt_id: Some("a".to_owned()), ..Receive::default() };
     let handle = queue.receive(receive).await.expect("receive").remove(0).handle;
     assert!(queue.begin_purge(None).await.expect("begun"));
-    // The process that began it ends here, and another one goes on.
+    // The process that started the purge ends here, and another one finishes it.
     let late = NewMessage { dedup_id: "late".to_owned(), body: "late".to_owned(), ..message(0) };
     queue.send(late).await.expect("send");
     let id = queue.id;
@@ -61,7 +61,7 @@ async fn a_purge_is_many_short_transactions_and_takes_nothing_that_comes_after_i
 }
 
 #[tokio::test]
-async fn a_removed_queue_is_out_of_reach_before_it_is_empty() {
+async fn a_removed_queue_cannot_be_reached_before_it_is_empty() {
     let folder = TempDir::new().expect("folder");
     let old = queue(&folder).await;
     let store = old.store.clone();
@@ -80,7 +80,7 @@ async fn a_removed_queue_is_out_of_reach_before_it_is_empty() {
 }
 
 #[tokio::test]
-async fn nothing_is_kept_of_a_count_that_is_zero() {
+async fn a_count_of_zero_is_deleted() {
     let folder = TempDir::new().expect("folder");
     let queue = queue(&folder).await;
     send(&queue, 3).await;

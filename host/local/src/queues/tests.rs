@@ -1,4 +1,4 @@
-//! Queues that are removed while somebody uses them, and dead-letter queues in a ring.
+//! Queues that are removed while in use, and dead-letter queues in a ring.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ fn store(folder: &TempDir) -> Store {
     Store::open(folder.path(), towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000))).expect("store")
 }
 
-/// A queue whose messages come back at once.
+/// A queue whose messages are visible again at once after a receive.
 async fn queue(store: &Store, name: &str, dead_letters: Option<&str>) -> LocalQueue {
     let redrive = dead_letters.map(|name| RedrivePolicy { dead_letter_queue: name.to_owned(), max_receive_count: 1 });
     let settings = QueueSettings { visibility: Duration::ZERO, redrive, ..QueueSettings::default() };
@@ -45,12 +45,12 @@ async fn stored(queue: &LocalQueue) -> Vec<String> {
 }
 
 fn is_gone<T: std::fmt::Debug>(result: Result<T, QueueError>) {
-    let error = result.expect_err("the queue is gone");
+    let error = result.expect_err("the queue was removed");
     assert!(matches!(error, QueueError::NoSuchQueue { .. }), "{error}");
 }
 
 #[tokio::test]
-async fn a_queue_of_the_same_name_is_another_one() {
+async fn a_new_queue_with_the_name_of_a_removed_one_is_another_queue() {
     let folder = TempDir::new().expect("folder");
     let store = store(&folder);
     let old = queue(&store, "q.fifo", None).await;
@@ -71,28 +71,28 @@ async fn a_queue_of_the_same_name_is_another_one() {
     assert_eq!(stored(&new).await, ["A3"]);
 }
 
-/// Tells when a look-up could go on.
+/// Signals when a lookup can continue.
 #[derive(Default)]
-struct CouldGoOn(tokio::sync::Notify);
+struct Ready(tokio::sync::Notify);
 
-impl Wake for CouldGoOn {
+impl Wake for Ready {
     fn wake(self: Arc<Self>) {
         self.0.notify_one();
     }
 }
 
-/// Lets a look-up read the store, and not go on from there.
+/// Lets a lookup read the store, but not continue after that.
 async fn only_read<T>(store: &Store, find: &mut Pin<&mut impl Future<Output = T>>) {
-    let could = Arc::new(CouldGoOn::default());
-    let waker = Waker::from(Arc::clone(&could));
+    let ready = Arc::new(Ready::default());
+    let waker = Waker::from(Arc::clone(&ready));
     let kept_waiting = store.shared.readers.keep_waiting();
     assert!(find.as_mut().poll(&mut Context::from_waker(&waker)).is_pending(), "it reads");
     drop(kept_waiting);
-    could.0.notified().await;
+    ready.0.notified().await;
 }
 
 #[tokio::test]
-async fn a_queue_that_was_removed_while_it_was_looked_up_does_not_live_on() {
+async fn a_queue_removed_during_a_lookup_is_not_cached() {
     let folder = TempDir::new().expect("folder");
     let store = store(&folder);
     let old = queue(&store, "q.fifo", None).await;
@@ -102,11 +102,11 @@ async fn a_queue_that_was_removed_while_it_was_looked_up_does_not_live_on() {
     store.remove(old).await.expect("remove");
     let found = find.await.expect("read").expect("it was there when it was read");
     is_gone(found.send(message("A1")).await);
-    assert!(store.find("q.fifo").await.expect("read").is_none(), "it is known no longer");
+    assert!(store.find("q.fifo").await.expect("read").is_none(), "it is no longer cached");
 }
 
 #[tokio::test]
-async fn a_look_up_that_comes_late_does_not_take_the_place_of_the_next_queue() {
+async fn a_late_lookup_does_not_replace_the_next_queue_in_the_cache() {
     let folder = TempDir::new().expect("folder");
     let store = store(&folder);
     let old = queue(&store, "q.fifo", None).await;
@@ -116,7 +116,7 @@ async fn a_look_up_that_comes_late_does_not_take_the_place_of_the_next_queue() {
     store.remove(old).await.expect("remove");
     let new = queue(&store, "q.fifo", None).await;
     let late = find.await.expect("read").expect("it was there when it was read");
-    // Before anything is sent to the old one: that would tell the store of it.
+    // Before anything is sent to the old queue, which would remove it from the cache.
     let found = store.find("q.fifo").await.expect("read").expect("the new queue");
     assert_eq!(found.id, new.id);
     is_gone(late.send(message("A1")).await);
@@ -124,7 +124,7 @@ async fn a_look_up_that_comes_late_does_not_take_the_place_of_the_next_queue() {
 }
 
 #[tokio::test]
-async fn a_look_up_that_comes_late_does_not_bring_old_settings_back() {
+async fn a_late_lookup_does_not_restore_old_settings() {
     let folder = TempDir::new().expect("folder");
     let store = store(&folder);
     let queue = queue(&store, "q.fifo", None).await;
@@ -141,7 +141,7 @@ async fn a_look_up_that_comes_late_does_not_bring_old_settings_back() {
 }
 
 #[tokio::test]
-async fn a_change_of_a_removed_queue_does_not_bring_it_back() {
+async fn a_change_to_a_removed_queue_does_not_recreate_it() {
     let folder = TempDir::new().expect("folder");
     let store = store(&folder);
     let queue = queue(&store, "q.fifo", None).await;
@@ -155,7 +155,7 @@ async fn a_change_of_a_removed_queue_does_not_bring_it_back() {
 }
 
 #[tokio::test]
-async fn two_changes_at_the_same_time_are_both_made() {
+async fn concurrent_changes_are_all_applied() {
     let folder = TempDir::new().expect("folder");
     let store = store(&folder);
     let queue = queue(&store, "q.fifo", None).await;
@@ -171,7 +171,7 @@ async fn two_changes_at_the_same_time_are_both_made() {
 }
 
 #[tokio::test]
-async fn what_another_process_set_is_felt_by_the_next_operation() {
+async fn the_next_operation_uses_what_another_process_changed() {
     let folder = TempDir::new().expect("folder");
     let here = store(&folder);
     let there = store(&folder);
@@ -197,7 +197,7 @@ async fn a_long_poll_ends_with_its_queue_and_takes_nothing_of_the_next_one() {
             async move { old.take(Receive { wait: WAIT, ..Receive::default() }).await }
         })
         .collect();
-    // Time stands still: they look, and wait.
+    // Time is paused: they find nothing, and wait.
     for _ in 0..20 {
         old.run(Durability::Written, |_, _| Ok(())).await.expect("it is there");
     }
@@ -208,12 +208,12 @@ async fn a_long_poll_ends_with_its_queue_and_takes_nothing_of_the_next_one() {
     while let Some(waiter) = waiters.join_next().await {
         is_gone(waiter.expect("task"));
     }
-    assert!(began.elapsed() < WAIT / 2, "they waited to the end");
+    assert!(began.elapsed() < WAIT / 2, "they waited until the end");
     assert_eq!(received(&new).await, ["A1"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_move_into_a_removed_queue_fails_whatever_comes_after_it() {
+async fn a_move_into_a_removed_queue_fails_even_if_its_name_is_used_again() {
     let folder = TempDir::new().expect("folder");
     let store = store(&folder);
     let dead = queue(&store, "dead.fifo", None).await;
@@ -227,12 +227,12 @@ async fn a_move_into_a_removed_queue_fails_whatever_comes_after_it() {
     let ended = store.run_move(task.id).await.expect("run");
     assert_eq!((ended.status, ended.moved), (MoveStatus::Failed, 0));
     assert_eq!(ended.failure.as_deref(), Some("AWS.SimpleQueueService.NonExistentQueue"));
-    assert_eq!(ended.destination.as_deref(), Some("to.fifo"), "where it was to move to is told all the same");
+    assert_eq!(ended.destination.as_deref(), Some("to.fifo"), "it still names its destination");
     assert_eq!((stored(&dead).await, stored(&next).await), (vec!["A1".to_owned()], vec![]));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_queue_has_none_of_the_tasks_of_an_old_one() {
+async fn a_new_queue_does_not_inherit_move_tasks_of_a_removed_one() {
     let folder = TempDir::new().expect("folder");
     let store = store(&folder);
     queue(&store, "source.fifo", Some("dead.fifo")).await;
@@ -250,7 +250,7 @@ async fn a_new_queue_has_none_of_the_tasks_of_an_old_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_moved_past_a_message_of_its_group_that_somebody_holds() {
+async fn no_message_is_moved_past_one_of_its_group_that_is_in_flight() {
     let folder = TempDir::new().expect("folder");
     let store = store(&folder);
     queue(&store, "source.fifo", Some("dead.fifo")).await;
@@ -269,7 +269,7 @@ async fn nothing_is_moved_past_a_message_of_its_group_that_somebody_holds() {
     );
 }
 
-/// A store that was set so before it was refused.
+/// The endpoint rejects this now, but an older store may have such a queue.
 #[tokio::test]
 async fn a_queue_that_is_its_own_dead_letter_queue_hands_out_in_order_and_moves_nothing() {
     let folder = TempDir::new().expect("folder");
@@ -301,11 +301,11 @@ async fn in_a_ring_of_dead_letter_queues_every_receive_ends_and_nothing_is_lost(
     }
     assert_eq!(stored(&a).await, ["A1", "A2"]);
     let counts = a.browse(None, 10).await.expect("browse").into_iter().map(|message| message.receive_count);
-    assert_eq!(counts.collect::<Vec<_>>(), [6, 6], "a count goes on from queue to queue");
+    assert_eq!(counts.collect::<Vec<_>>(), [6, 6], "the receive count continues from queue to queue");
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_receive_moves_a_bounded_number_and_a_long_poll_goes_on_until_it_finds_something() {
+async fn one_receive_moves_a_bounded_number_and_a_long_poll_continues_until_it_finds_a_message() {
     let folder = TempDir::new().expect("folder");
     let store = store(&folder);
     let dead = queue(&store, "dead.fifo", None).await;
@@ -326,7 +326,7 @@ async fn one_receive_moves_a_bounded_number_and_a_long_poll_goes_on_until_it_fin
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_receive_removes_a_bounded_number_of_what_is_past_its_retention() {
+async fn one_receive_removes_a_bounded_number_of_expired_messages() {
     let folder = TempDir::new().expect("folder");
     let queue = queue(&store(&folder), "q.fifo", None).await;
     let messages = (0..2500).map(|n| (message(&format!("A{n}")), Default::default()));
@@ -338,13 +338,13 @@ async fn one_receive_removes_a_bounded_number_of_what_is_past_its_retention() {
     assert_eq!(queue.run(Durability::Written, expired).await.expect("update"), 2400);
     assert!(received(&queue).await.is_empty());
     let left = queue.browse(None, 2500).await.expect("browse").len();
-    assert_eq!(left, 2000, "the writer is free for others in between");
+    assert_eq!(left, 2000, "the writer is free for other operations in between");
     let first = queue.receive(Receive { wait: WAIT, max: 1, ..Receive::default() }).await.expect("receive");
     assert_eq!(first.first().map(|first| first.body.as_str()), Some("A2400"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_move_that_can_never_go_on_fails_and_says_why() {
+async fn a_move_that_can_never_succeed_fails_and_says_why() {
     let folder = TempDir::new().expect("folder");
     let store = store(&folder);
     queue(&store, "source.fifo", Some("dead.fifo")).await;
@@ -357,7 +357,7 @@ async fn a_move_that_can_never_go_on_fails_and_says_why() {
         connection.execute_batch(sql).map_err(crate::error::failed)
     };
     store.run(Durability::Written, break_it).await.expect("broken");
-    store.run_move(task.id).await.expect_err("it cannot go on");
+    store.run_move(task.id).await.expect_err("it cannot succeed");
     let ended = store.moves(&dead, 1).await.expect("tasks").remove(0);
     assert_eq!(ended.status, MoveStatus::Failed);
     assert!(ended.failure.as_ref().is_some_and(|failure| failure.contains("on purpose")), "{:?}", ended.failure);
