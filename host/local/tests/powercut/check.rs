@@ -1,4 +1,4 @@
-//! What must be true of a store after a cut.
+//! Checks a store after a power cut against the record of what was acknowledged.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use crate::workload::{BOOKS, body};
 /// A message: queue, group, number.
 type Name = (String, String, u32);
 
-/// What the books say.
+/// The record of what the workload did.
 #[derive(Default)]
 pub(crate) struct Books {
     pub(crate) stored: BTreeSet<Name>,
@@ -20,12 +20,12 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    /// Those of a folder, as far as they were written.
+    /// Reads the record in a folder, as far as it was written.
     pub(crate) fn read(folder: &Path) -> Books {
         let mut books = Books::default();
         for line in std::fs::read_to_string(folder.join(BOOKS)).unwrap_or_default().lines() {
             let words: Vec<&str> = line.split(' ').collect();
-            let [what, queue, group, n] = words[..] else { panic!("a line of the books: {line}") };
+            let [what, queue, group, n] = words[..] else { panic!("unreadable line: {line}") };
             let name = (queue.to_owned(), group.to_owned(), n.parse().expect("a number"));
             match what {
                 "stored" => drop(books.stored.insert(name)),
@@ -37,7 +37,7 @@ impl Books {
     }
 }
 
-/// What is wrong with the store in the folder, beside its books.
+/// Fails if the store in the folder is corrupt, or if an acknowledged message is missing, changed or out of order.
 pub(crate) fn check(folder: &Path, books: &Books) -> Result<(), String> {
     let file = folder.join("new/store/towpath.db");
     if !file.exists() {
@@ -52,7 +52,7 @@ pub(crate) fn check(folder: &Path, books: &Books) -> Result<(), String> {
     let mut last: BTreeMap<(&str, &str), u32> = BTreeMap::new();
     for ((queue, group, n), text) in &found {
         if !is_body(text, group, *n) {
-            return Err(format!("the body of {group} {n} is another"));
+            return Err(format!("the body of {group} {n} has changed"));
         }
         if last.insert((queue, group), *n).is_some_and(|before| before >= *n) {
             return Err(format!("{group} {n} of {queue} is out of order"));
@@ -65,7 +65,7 @@ pub(crate) fn check(folder: &Path, books: &Books) -> Result<(), String> {
 }
 
 thread_local! {
-    /// Bodies that were made already: they are the same after every cut.
+    /// A cache: bodies are the same after every cut.
     static BODIES: RefCell<BTreeMap<(String, u32), String>> = RefCell::default();
 }
 

@@ -1,10 +1,13 @@
-//! Power cuts, simulated: a process uses a store while a library that is loaded before libc writes down what it does to its
-//! files; then its disk is built as a cut at many moments may leave it, and what was answered must be there, in order.
+//! Simulated power cuts. A process uses a store while a preloaded library records what it does to its files. From the
+//! record, a model builds what the disk may hold after a power cut at many moments. Every acknowledged message must be
+//! there, in order.
 //!
-//! The same with disks that fail a sync once, or from then on; with processes that start on what one before them left, and
-//! with others that come and go on its store. And with disks whose syncs lie, which must be noticed: or
-//! this test would prove nothing. Cuts follow from the seed: `cargo test -p towpath-local --test powercut -- seed=7`, and
-//! `only=file` runs the faults alone that have this in their name.
+//! The same runs with disks on which one fsync fails, or all of them from then on; with processes that start on a store
+//! that another left, and with processes that come and go on it. Disks whose fsyncs lie must be detected; otherwise this
+//! test would prove nothing.
+//!
+//! The seed decides the cuts: `cargo test -p towpath-local --test powercut -- seed=7`. `only=file` runs only the faults
+//! with this in their name.
 
 #![allow(
     clippy::expect_used,
@@ -26,7 +29,7 @@ use tempfile::TempDir;
 use crate::check::{Books, check};
 use crate::model::{Disk, Left, Record, What};
 
-/// A run of the process.
+/// A run of the workload.
 struct Run {
     folder: TempDir,
     records: Vec<Record>,
@@ -36,27 +39,27 @@ struct Run {
 /// How a disk fails.
 struct Fault {
     name: &'static str,
-    /// As the library reads it.
+    /// `CUT_FAIL` of the library: see `shim.c`.
     fail: &'static str,
-    /// How much of what was to be synced is lost.
+    /// The share of the data that a failed fsync loses.
     lose: f64,
     messages: u32,
     others: Others,
-    /// Whether sends are accepted again once it is over, or by others.
+    /// Whether sends succeed again afterwards, in this process or another.
     recovers: bool,
-    /// Whether it is tried only if somebody asks for it, or for `faults=all`: all of them take three minutes.
+    /// Whether it runs only with `only=` or `faults=all`. All faults together take three minutes.
     is_long: bool,
 }
 
-/// Who else uses the store. The disk fails for the first process alone.
+/// Other processes that use the store. The disk fails only for the first process.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Others {
     Nobody,
-    /// Some start one after another once the first has ended.
+    /// Others start one after another once the first has ended.
     After,
-    /// Some come and go meanwhile.
+    /// Others come and go while the first runs.
     Beside,
-    /// One compacts the store once the first has ended, then some start.
+    /// One compacts the store once the first has ended, then others start.
     Compact,
 }
 
@@ -67,38 +70,61 @@ const BESIDE: Fault = Fault { messages: 300, others: Others::Beside, ..ALONE };
 
 const FAULTS: [Fault; 16] = [
     Fault { name: "no fault", ..ALONE },
-    Fault { name: "an early sync of the log", fail: "log 6 1", messages: 120, ..ALONE },
-    Fault { name: "a sync of the log", fail: "log 60 1", is_long: true, ..ALONE },
-    Fault { name: "a sync of the log, in part", fail: "log 90 1", lose: 0.5, ..ALONE },
-    Fault { name: "all syncs of the log", fail: "log 60 0", recovers: false, ..ALONE },
-    Fault { name: "a sync of the file", fail: "db 6 1", messages: 600, ..ALONE },
+    Fault { name: "an early fsync of the WAL", fail: "log 6 1", messages: 120, ..ALONE },
+    Fault { name: "an fsync of the WAL", fail: "log 60 1", is_long: true, ..ALONE },
+    Fault { name: "an fsync of the WAL, in part", fail: "log 90 1", lose: 0.5, ..ALONE },
+    Fault { name: "all fsyncs of the WAL", fail: "log 60 0", recovers: false, ..ALONE },
+    Fault { name: "an fsync of the database file", fail: "db 6 1", messages: 600, ..ALONE },
     Fault {
-        name: "a later sync of the file, in part",
+        name: "a later fsync of the database file, in part",
         fail: "db 9 1",
         lose: 0.5,
         messages: 600,
         is_long: true,
         ..ALONE
     },
-    Fault { name: "all syncs of the file", fail: "db 7 0", messages: 600, recovers: false, is_long: true, ..ALONE },
-    Fault { name: "a sync of the log that kills, others after it", fail: "log 60 2", ..AFTER },
-    Fault { name: "all syncs of the log, others after it", fail: "log 60 0", is_long: true, ..AFTER },
-    Fault { name: "a sync of the file that kills, others after it", fail: "db 6 2", messages: 600, ..AFTER },
-    Fault { name: "no fault, others beside it", messages: 120, ..BESIDE },
-    Fault { name: "a sync of the log that kills, others beside it", fail: "log 30 2", ..BESIDE },
-    Fault { name: "all syncs of the log, others beside it", fail: "log 40 0", is_long: true, ..BESIDE },
-    Fault { name: "all syncs of the file, others beside it", fail: "db 5 0", messages: 600, is_long: true, ..BESIDE },
-    Fault { name: "a sync of the log that kills, then compacted", fail: "log 60 2", others: Others::Compact, ..AFTER },
+    Fault {
+        name: "all fsyncs of the database file",
+        fail: "db 7 0",
+        messages: 600,
+        recovers: false,
+        is_long: true,
+        ..ALONE
+    },
+    Fault { name: "an fsync of the WAL that kills, then other processes", fail: "log 60 2", ..AFTER },
+    Fault { name: "all fsyncs of the WAL, then other processes", fail: "log 60 0", is_long: true, ..AFTER },
+    Fault {
+        name: "an fsync of the database file that kills, then other processes",
+        fail: "db 6 2",
+        messages: 600,
+        ..AFTER
+    },
+    Fault { name: "no fault, among other processes", messages: 120, ..BESIDE },
+    Fault { name: "an fsync of the WAL that kills, among other processes", fail: "log 30 2", ..BESIDE },
+    Fault { name: "all fsyncs of the WAL, among other processes", fail: "log 40 0", is_long: true, ..BESIDE },
+    Fault {
+        name: "all fsyncs of the database file, among other processes",
+        fail: "db 5 0",
+        messages: 600,
+        is_long: true,
+        ..BESIDE
+    },
+    Fault {
+        name: "an fsync of the WAL that kills, then compacted",
+        fail: "log 60 2",
+        others: Others::Compact,
+        ..AFTER
+    },
 ];
 
-/// Messages of each other process.
+/// The number of messages that each other process sends.
 const OTHERS: u32 = 60;
 
-/// At most this many sends were answered before a failed sync, or before the process learned of it, and yet are recorded after it
-/// in the books.
+/// At most this many sends were acknowledged before a failed fsync, or before the process learned of it, but are recorded
+/// after it.
 const UNDER_WAY: usize = 20;
 
-/// Cuts at random moments of a run, and of moments that are worth one.
+/// The number of cuts at random moments of a run, and about as many at interesting ones.
 const CUTS: usize = 16;
 
 fn main() {
@@ -113,7 +139,7 @@ fn main() {
     let seed = args.iter().find_map(|arg| arg.strip_prefix("seed=")).map_or(1, |seed| seed.parse().expect("a seed"));
     let filters = args.iter().filter(|arg| !arg.starts_with('-') && !arg.contains('='));
     if cfg!(not(target_os = "linux")) || filters.into_iter().any(|filter| !"powercut".contains(filter.as_str())) {
-        println!("powercut: left out");
+        println!("powercut: skipped");
         return;
     }
     fastrand::seed(seed);
@@ -127,7 +153,7 @@ fn main() {
         assert_eq!(failed > 0, !fault.fail.is_empty(), "{}: {failed} syncs failed", fault.name);
         let stored_since = stored_since(&run, since);
         assert_eq!(stored_since > UNDER_WAY, fault.recovers, "{}: {stored_since} stored since", fault.name);
-        // The sync that fails may be one that no send waits for, and those who are killed refuse nothing.
+        // No send may be waiting for the fsync that fails, and a process that is killed refuses nothing.
         assert!(run.books.refused > 0 || fault.recovers, "{}: nothing is refused", fault.name);
         let (cuts, wrong) = cut(&run.records, &run, fault.lose, false);
         assert!(wrong.is_empty(), "{} (seed {seed}): {} of {cuts} cuts: {}", fault.name, wrong.len(), wrong[0]);
@@ -138,14 +164,15 @@ fn main() {
     }
 }
 
-/// Disks that lie about their syncs are noticed.
+/// Checks that disks that lie about their fsyncs are detected.
 fn lies(run: &Run) {
-    for (what, suffix) in [("the log", "-wal"), ("the file", ".db"), ("folders", "store"), ("the folder above", "new")]
+    for (what, suffix) in
+        [("the WAL", "-wal"), ("the database file", ".db"), ("folders", "store"), ("the folder above", "new")]
     {
         let lies = |record: &&Record| record.what == What::Synced && record.path.to_string_lossy().ends_with(suffix);
-        assert!(run.records.iter().any(|record| lies(&record)), "nobody syncs {what}");
-        // Folders are synced at the start only; the others lie later, when the store is in use. The record stays, or the
-        // numbers of others would be wrong.
+        assert!(run.records.iter().any(|record| lies(&record)), "{what}: no fsync");
+        // Folders are fsynced only at the start; for files the lies start later, when the store is in use. The record is
+        // changed, not removed, because others refer to records by number.
         let from = if suffix.contains(['-', '.']) { run.records.len() / 3 } else { 0 };
         let records = run.records.iter().cloned().enumerate();
         let records: Vec<Record> = records
@@ -157,12 +184,12 @@ fn lies(run: &Run) {
             })
             .collect();
         let (cuts, wrong) = cut(&records, run, 1.0, true);
-        assert!(!wrong.is_empty(), "syncs of {what} lie, and {cuts} cuts do not show it");
-        println!("powercut: syncs of {what} lie: noticed, {}", wrong[0]);
+        assert!(!wrong.is_empty(), "fsyncs of {what} lie, and {cuts} cuts do not show it");
+        println!("powercut: fsyncs of {what} lie: detected, {}", wrong[0]);
     }
 }
 
-/// Builds the library that is loaded first.
+/// Builds the preloaded library.
 fn library() -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/powercut/shim.c");
     let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("powercut.so");
@@ -172,7 +199,7 @@ fn library() -> PathBuf {
     library
 }
 
-/// Runs the process on a disk with this fault, and the others.
+/// Runs the workload on a disk with this fault, and the other processes.
 fn run(library: &Path, fault: &Fault) -> Run {
     let folder = TempDir::new().expect("folder");
     let watched = folder.path().join("watched");
@@ -208,13 +235,13 @@ fn run(library: &Path, fault: &Fault) -> Run {
     Run { folder, records, books }
 }
 
-/// How many were stored behind this record.
+/// How many sends were acknowledged after this record.
 fn stored_since(run: &Run, since: usize) -> usize {
     let stored = |record: &&Record| record.what == What::Write && record.data.starts_with(b"stored");
     run.records.iter().skip(since).filter(stored).count()
 }
 
-/// Cuts the power at many moments; how often, and what was wrong.
+/// Cuts the power at many moments. Returns the number of cuts, and what was wrong after them.
 fn cut(records: &[Record], run: &Run, lose: f64, until_wrong: bool) -> (usize, Vec<String>) {
     let from = run.folder.path().join("watched").canonicalize().expect("a path");
     let mut disk = Disk::new(records, lose);
@@ -238,7 +265,8 @@ fn cut(records: &[Record], run: &Run, lose: f64, until_wrong: bool) -> (usize, V
     (cuts, wrong)
 }
 
-/// Random moments; behind answers, above all those behind failed syncs; around failed syncs; around moves of the log, and where it begins again.
+/// The moments to cut at: random ones; after acknowledgements, above all those after a failed fsync; around failed
+/// fsyncs; around checkpoints; and where the WAL restarts.
 fn moments(records: &[Record]) -> Vec<usize> {
     let last = records.len() - 1;
     let mut moments: Vec<usize> = (0..CUTS).map(|_| fastrand::usize(0..=last)).collect();
@@ -251,7 +279,7 @@ fn moments(records: &[Record]) -> Vec<usize> {
     let file = numbers(&|record| record.path.ends_with("towpath.db") && record.what != What::Create);
     let beginnings = numbers(&|record| record.data.starts_with(&[0x37, 0x7f, 0x06]) || record.what == What::Truncate);
     moments.extend(stored.first());
-    // What is answered soon behind the last failed sync of a process, by it or the next one.
+    // Acknowledgements soon after the last failed fsync of a process, by it or the next one.
     let last_failed = failed.last().copied().unwrap_or(last);
     moments.extend(stored.iter().filter(|moment| **moment > last_failed).step_by(2).take(CUTS / 2));
     for interesting in [stored, failed, file, beginnings] {

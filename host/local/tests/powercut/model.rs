@@ -1,8 +1,9 @@
-//! A model of page cache and disk: from a trace, what a power cut at any moment may leave.
+//! A model of the page cache and the disk: from a trace, it builds what a power cut at any moment may leave.
 //!
-//! On the disk is what was done before a sync of its file began that succeeded, and names whose folder was synced. Of all
-//! else any part may be there: of each block of 4 KiB what the first few writes made of it, and of some blocks that sector
-//! by sector. After a sync that failed the pages that it was about count as written, whether they were or not.
+//! The disk surely has whatever was written before a successful fsync of its file began, and the names whose folder was
+//! fsynced. Of everything else, any part may be there: for each block of 4 KiB the result of its first few writes, and
+//! for some blocks that sector by sector. After a failed fsync, the pages it covered count as written, whether they were
+//! or not.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 const BLOCK: usize = 4096;
 const SECTOR: usize = 512;
 
-/// One thing that was done to a file.
+/// One operation on a file.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) what: What,
@@ -25,10 +26,10 @@ pub(crate) enum What {
     Create,
     Write,
     Truncate,
-    /// Of what was done before the record whose number is its offset.
+    /// Covers what was written before the record whose number is in `offset`.
     Synced,
     SyncFailed,
-    /// A sync that says that an earlier one failed.
+    /// An fsync that reports an earlier failure.
     HeardOfFailed,
     Unlink,
     MakeFolder,
@@ -66,7 +67,7 @@ pub(crate) fn read(trace: &Path) -> Vec<Record> {
     records
 }
 
-/// How much of what was not synced is there after a cut.
+/// How much of the data that was not fsynced is there after a cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Left {
     Nothing,
@@ -84,9 +85,9 @@ enum Change {
 struct File {
     disk: Vec<u8>,
     cache: Vec<u8>,
-    /// What is not synced, with the number of its record.
+    /// Changes that are not fsynced, each with the number of its record.
     pending: Vec<(usize, Change)>,
-    /// Blocks that a failed sync lost, and that count as written.
+    /// Blocks that a failed fsync lost, but that count as written.
     stale: BTreeSet<usize>,
 }
 
@@ -101,7 +102,7 @@ impl File {
             Change::Write { offset, data } => {
                 let blocks = offset / BLOCK..=(offset + data.len() - 1) / BLOCK;
                 self.pending.push((number, Change::Write { offset, data }));
-                // Whoever writes to a page has all of it written.
+                // A write to a page makes the whole page dirty again.
                 for block in blocks.filter(|block| self.stale.remove(block)) {
                     let page = block * BLOCK..self.cache.len().min((block + 1) * BLOCK);
                     let whole = Change::Write { offset: page.start, data: self.cache[page].to_vec() };
@@ -154,7 +155,7 @@ impl File {
                 Change::Truncate(_) => {}
                 Change::Write { offset, data } => {
                     for sector in offset / SECTOR..=(offset + data.len() - 1) / SECTOR {
-                        // A block is its first sector, unless it is torn.
+                        // An untorn block is written as a whole, keyed by its first sector.
                         let block = sector * SECTOR / BLOCK;
                         let tear =
                             *kept.entry(usize::MAX - block).or_insert_with(|| usize::from(fastrand::f64() < torn));
@@ -188,7 +189,7 @@ fn apply(file: &mut Vec<u8>, change: &Change) {
     }
 }
 
-/// What stands under a name.
+/// What a name refers to.
 #[derive(Clone, Copy)]
 enum Entry {
     Folder,
@@ -196,27 +197,26 @@ enum Entry {
     Nothing,
 }
 
-/// A disk, up to a record of its trace.
+/// A disk after a part of its trace.
 pub(crate) struct Disk<'a> {
     records: &'a [Record],
     /// The number of the next record.
     next: usize,
     files: HashMap<u64, File>,
-    /// What stood under each name, one after another, since the record with this number.
+    /// What each name referred to, with the record since when.
     names: BTreeMap<PathBuf, Vec<(usize, Entry)>>,
-    /// Until which record the names in a folder are on the disk.
+    /// For each folder, the record up to which its names are on the disk.
     folders: HashMap<PathBuf, usize>,
     lose: f64,
 }
 
 impl<'a> Disk<'a> {
-    /// Before the first record; a sync that fails loses this share of what it was about.
+    /// The disk before the first record. A failed fsync loses the share `lose` of its data.
     pub(crate) fn new(records: &'a [Record], lose: f64) -> Disk<'a> {
-        let (files, names, folders) = Default::default();
-        Disk { records, next: 0, files, names, folders, lose }
+        Disk { records, next: 0, files: HashMap::new(), names: BTreeMap::new(), folders: HashMap::new(), lose }
     }
 
-    /// Goes on to behind the record with this number.
+    /// Advances to after the record with this number.
     pub(crate) fn go_to(&mut self, number: usize) {
         while self.next <= number.min(self.records.len() - 1) {
             self.step(self.next, &self.records[self.next]);
@@ -229,7 +229,7 @@ impl<'a> Disk<'a> {
         match record.what {
             What::Create => {
                 name(Entry::File(record.inode));
-                // The inode of a file that is gone may be used again.
+                // The inode of a deleted file may be reused.
                 self.files.insert(record.inode, File::default());
             }
             What::MakeFolder => name(Entry::Folder),
@@ -253,9 +253,9 @@ impl<'a> Disk<'a> {
         }
     }
 
-    /// Writes what a cut here leaves below the folder `from` to the folder `to`.
+    /// Writes what a cut at this moment leaves of the folder `from` to the folder `to`.
     pub(crate) fn cut(&self, left: Left, from: &Path, to: &Path) {
-        // Folders come before what is in them.
+        // In the order of the paths, a folder comes before its entries.
         for (path, entries) in &self.names {
             let synced = path.parent().and_then(|folder| self.folders.get(folder)).copied().unwrap_or(0);
             let durable = entries.iter().filter(|(number, _)| *number < synced).count();
@@ -278,7 +278,7 @@ impl<'a> Disk<'a> {
         }
     }
 
-    /// Writes a file as it stands to the folder `to`: it is no part of what is cut.
+    /// Writes a file as it is to the folder `to`: the cut does not affect it.
     pub(crate) fn whole(&self, name: &str, to: &Path) {
         let inode = self.names.iter().find(|(path, _)| path.ends_with(name)).and_then(|(_, entries)| entries.last());
         if let Some((_, Entry::File(inode))) = inode {

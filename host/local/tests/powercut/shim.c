@@ -1,8 +1,8 @@
-// Loaded by LD_PRELOAD: writes down what a process does to the files below $CUT_DIR, in the order in which it does it, to
-// the file $CUT_TRACE, and fails the syncs that $CUT_FAIL names: "log 3 1" is the third sync of the log alone, "db 2 0" the second
-// of the file and all after it, "log 3 2" the third of the log, which kills the process. Nothing is really synced: what a
-// sync is worth is for the reader of the trace to decide. Processes with the same trace, at the same time or one after
-// another, have one disk: what they share of it is in the file $CUT_TRACE.disk.
+// Loaded with LD_PRELOAD. Records every operation of a process on the files below $CUT_DIR, in order, in the file
+// $CUT_TRACE, and fails the fsyncs that $CUT_FAIL names: "log 3 1" fails only the third fsync of the WAL, "db 2 0" the
+// second of the database file and all after it, "log 3 2" the third of the WAL, and kills the process. Nothing is really
+// fsynced: the reader of the trace decides what an fsync achieved. Processes with the same trace, concurrent or one after
+// another, share a disk; its shared state is in the file $CUT_TRACE.disk.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -24,14 +24,14 @@
 #define INODES 256
 #define MOST (512UL << 20)
 
-// A record of the trace: this, the path, the data.
+// A record of the trace: this header, then the path, then the data.
 struct record {
     uint64_t operation, inode, offset, path_length, data_length;
 };
 
 static struct { int tracked, seen; uint64_t inode; char path[512]; } files[FILES];
 static struct disk {
-    // Failed syncs of each inode: each descriptor that was open then hears of each of them once.
+    // Failed fsyncs of each inode. As in Linux, each is reported once to each descriptor that was open at the time.
     struct { uint64_t inode; int failed; } inodes[INODES];
     uint64_t records, written_in_all;
 } *disk;
@@ -67,7 +67,7 @@ __attribute__((constructor)) static void begin(void) {
     trace = real_open(to, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
-// One thread of one process at a time.
+// Locks out all other threads, of this process and others.
 static void lock(void) {
     pthread_mutex_lock(&mutex);
     if (trace >= 0) flock(trace, LOCK_EX);
@@ -98,14 +98,14 @@ static int *failures(uint64_t inode) {
     abort();
 }
 
-// Holding the lock.
+// The caller must hold the lock.
 static void put(char operation, uint64_t inode, uint64_t offset, const char *path, const void *data, size_t length) {
     int before = errno;
     struct record record = { operation, inode, offset, path ? strlen(path) : 0, length };
     struct iovec parts[3] = { { &record, sizeof record }, { (void *)path, record.path_length }, { (void *)data, length } };
     if (writev(trace, parts, 3) != (ssize_t)(sizeof record + record.path_length + length)) abort();
     disk->records++;
-    // A store that writes without end shall not fill the disk of whoever tests it.
+    // A store that never stops writing must not fill the disk of the machine that runs the test.
     if ((disk->written_in_all += length) > MOST) abort();
     errno = before;
 }
@@ -180,7 +180,7 @@ static int synced(int fd) {
     lock();
     uint64_t before = disk->records;
     unlock();
-    // As long as a quick disk takes: others write meanwhile.
+    // As long as a fast disk takes, so that others write meanwhile.
     usleep(200);
     lock();
     int *failed = failures(files[fd].inode), was = *failed;
@@ -191,10 +191,10 @@ static int synced(int fd) {
     }
     int fails_here = files[fd].seen < *failed;
     files[fd].seen = *failed;
-    // The first who hears of it is the one whose sync the disk failed; others hear of what is past.
+    // 'F' is the fsync that the disk failed; 'H' reports an earlier failure to another descriptor.
     char operation = *failed != was ? 'F' : fails_here ? 'H' : 'S';
     put(operation, files[fd].inode, before, files[fd].path, 0, 0);
-    // With the lock: no other thread does anything behind this.
+    // The lock is still held, so no other thread does anything after this.
     if (*failed != was && fail_how == 2) _exit(0);
     unlock();
     if (fails_here) errno = EIO;

@@ -1,4 +1,4 @@
-//! What the cut process does: it sends, receives, deletes and moves to the dead-letter queue, and keeps books of it.
+//! The workload: it sends, receives, deletes and dead-letters messages, and records what it did.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,15 +12,15 @@ use towpath_local::{LocalQueue, QueueSettings, Store};
 use towpath_types::clock::Clock;
 use towpath_types::queue::{GroupId, NewMessage, Queue as _, Receive};
 
-/// The log is moved from so many pages on: several times in a run.
+/// The WAL is checkpointed at this many pages, so that it happens several times in a run.
 const LOG_PAGES: u32 = 400;
 const SENDERS: u32 = 4;
 const GROUPS_EACH: u32 = 3;
 
-/// The file of the books, in the folder that is watched.
+/// The file with the record, in the watched folder.
 pub(crate) const BOOKS: &str = "books";
 
-/// A body of a message is its name and so many bytes, which follow from the name.
+/// The body of a message: its name, and filler that is derived from the name.
 pub(crate) fn body(group: &str, n: u32) -> String {
     let mut seeded = fastrand::Rng::with_seed(u64::from(n) * 1000 + group.bytes().map(u64::from).sum::<u64>());
     let length = match seeded.u32(0..10) {
@@ -36,7 +36,7 @@ pub(crate) fn body(group: &str, n: u32) -> String {
 struct Books(Arc<Mutex<File>>);
 
 impl Books {
-    /// One line, written at once.
+    /// Appends one line in one write.
     fn line(&self, what: &str, queue: &str, group: &str, n: u32) {
         let line = format!("{what} {queue} {group} {n}\n");
         self.0.lock().write_all(line.as_bytes()).expect("books");
@@ -58,8 +58,8 @@ impl Books {
     }
 }
 
-/// Runs in the folder, which is watched; what is sent follows from the seed, and there are so many messages. Processes with
-/// the same folder have groups of their own. One without messages compacts the store.
+/// Runs the workload in the watched folder with this many messages. With 0 messages it compacts the store instead. Each
+/// process on a folder has groups of its own.
 pub(crate) async fn run(folder: &Path, messages: u32, process: u32) {
     let books = File::options().create(true).append(true).open(folder.join(BOOKS)).expect("books");
     let books = Books(Arc::new(Mutex::new(books)));
@@ -67,7 +67,7 @@ pub(crate) async fn run(folder: &Path, messages: u32, process: u32) {
         towpath_local::compact(&folder.join("new/store")).expect("compacted");
         return;
     }
-    // On a disk that fails already a process may not get so far; it ends, as `towpath` does.
+    // On a disk that already fails, a process may not get this far. It ends, as `towpath` does.
     let Ok(store) = Store::open_with_log(&folder.join("new/store"), Clock::wall(), LOG_PAGES) else { return };
     let Ok(events) = store.set_queue("events.fifo", QueueSettings::default()).await else { return };
     let Ok(dead) = store.set_queue("dead.fifo", QueueSettings::default()).await else { return };
@@ -90,7 +90,8 @@ pub(crate) async fn run(folder: &Path, messages: u32, process: u32) {
     }
 }
 
-/// Takes ten messages. Those of one group in three are given back, one in eight dies, the others are done with.
+/// Receives ten messages. Those of one group in three are released for later, one in eight is dead-lettered, and the rest is
+/// deleted.
 async fn work(books: &Books, events: &LocalQueue, dead: &LocalQueue) {
     let taken = events.receive(Receive { max: 10, ..Receive::default() }).await.unwrap_or_default();
     if taken.is_empty() {
