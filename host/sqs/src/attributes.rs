@@ -1,4 +1,4 @@
-//! Queue attributes: from the text of SQS to settings, and back.
+//! Queue attributes: converts SQS's text values to settings and back.
 
 use std::time::Duration;
 
@@ -8,7 +8,6 @@ use crate::redrive::{self, REDRIVE};
 use crate::request::Texts;
 use towpath_local::{DedupScope, Depth, QueueSettings, REDRIVE_ALLOW, RedriveAllow};
 
-/// Attributes that are kept and told, whatever they mean here.
 const FIFO: &str = "FifoQueue";
 const POLICY: &str = "Policy";
 const KMS_KEY: &str = "KmsMasterKeyId";
@@ -18,15 +17,15 @@ const THROUGHPUT: &str = "FifoThroughputLimit";
 const SCOPE: &str = "DeduplicationScope";
 const BY_CONTENT: &str = "ContentBasedDeduplication";
 
-/// Attributes that a queue may have and need not tell.
+/// Attributes that a queue may lack: asking for one of them is not an error.
 const OPTIONAL: [&str; 9] = [FIFO, POLICY, KMS_KEY, KMS_REUSE, THROUGHPUT, SCOPE, BY_CONTENT, REDRIVE, REDRIVE_ALLOW];
 
-/// The settings of a new queue: the defaults of SQS, retention included.
+/// The settings of a new queue: the defaults of SQS, including its retention of four days.
 pub(crate) fn defaults(fifo: bool) -> QueueSettings {
     QueueSettings { fifo, retention: Duration::from_secs(4 * 24 * 3600), ..QueueSettings::default() }
 }
 
-/// Whether a queue with these attributes is to be FIFO. A queue of which that is said to be false is none of SQS.
+/// Whether a queue with these attributes is FIFO. As in SQS, `FifoQueue` can be true or absent, but not false.
 pub(crate) fn wants_fifo(texts: &Texts) -> Result<bool, ApiError> {
     match texts.get(FIFO) {
         None => Ok(false),
@@ -35,7 +34,7 @@ pub(crate) fn wants_fifo(texts: &Texts) -> Result<bool, ApiError> {
     }
 }
 
-/// Changes settings as the attributes say. Source: the `SetQueueAttributes` API.
+/// Applies attributes to settings. Source: the `SetQueueAttributes` API.
 pub(crate) fn apply(texts: &Texts, settings: &mut QueueSettings) -> Result<(), ApiError> {
     let own_key = texts.get(KMS_KEY).is_some_and(|key| !key.is_empty());
     if own_key && texts.get(SSE).is_some_and(|text| text.eq_ignore_ascii_case("true")) {
@@ -104,7 +103,7 @@ fn apply_one(name: &str, text: &str, settings: &mut QueueSettings) -> Result<(),
         POLICY | KMS_KEY | REDRIVE_ALLOW | THROUGHPUT => {
             match name {
                 REDRIVE_ALLOW => redrive::check_allow(text)?,
-                // One kind of encryption at a time.
+                // A KMS key disables the encryption that SQS manages.
                 KMS_KEY => drop(settings.other.insert(SSE.to_owned(), false.to_string())),
                 _ => {}
             }
@@ -119,7 +118,7 @@ fn boolean(name: &str, text: &str) -> Result<bool, ApiError> {
     text.to_ascii_lowercase().parse().map_err(|_| ApiError::attribute_value(name))
 }
 
-/// The first attribute that these texts would change.
+/// The first attribute that these values would change.
 pub(crate) fn difference(texts: &Texts, settings: &QueueSettings) -> Result<Option<String>, ApiError> {
     for (name, text) in texts {
         let mut changed = settings.clone();
@@ -131,7 +130,7 @@ pub(crate) fn difference(texts: &Texts, settings: &QueueSettings) -> Result<Opti
     Ok(None)
 }
 
-/// Whether two queues are set alike. Policies are compared by what they say, however it is written.
+/// Whether two queues have the same attributes. Policies are compared as JSON, not as text.
 fn are_same(left: &Texts, right: &Texts) -> bool {
     let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
     let is_same = |name: &str, one: &str, other: &str| match name {
@@ -143,7 +142,7 @@ fn are_same(left: &Texts, right: &Texts) -> bool {
         && left.iter().all(|(name, one)| right.get(name).is_some_and(|other| is_same(name, one, other)))
 }
 
-/// What was set, or is so by default.
+/// The attributes that were set, and those with defaults.
 fn set(settings: &QueueSettings) -> Texts {
     let mut texts = settings.other.clone();
     let mut add = |name: &str, text: String| texts.insert(name.to_owned(), text);
@@ -182,7 +181,7 @@ fn set(settings: &QueueSettings) -> Texts {
     texts
 }
 
-/// Everything that `GetQueueAttributes` tells.
+/// All attributes that `GetQueueAttributes` returns.
 pub(crate) fn all(name: &str, settings: &QueueSettings, depth: Depth) -> Texts {
     let visible = depth.messages.saturating_sub(depth.invisible + depth.delayed);
     let mut texts = set(settings);
@@ -196,7 +195,7 @@ pub(crate) fn all(name: &str, settings: &QueueSettings, depth: Depth) -> Texts {
     texts
 }
 
-/// The attributes that were asked for, by name or all of them.
+/// The requested attributes, by name or all of them.
 pub(crate) fn asked(mut texts: Texts, asked: &[String]) -> Result<Texts, ApiError> {
     let unknown = |name: &&String| !is_all(name) && !texts.contains_key(*name) && !OPTIONAL.contains(&name.as_str());
     if let Some(name) = asked.iter().find(unknown) {
@@ -208,7 +207,7 @@ pub(crate) fn asked(mut texts: Texts, asked: &[String]) -> Result<Texts, ApiErro
     Ok(texts)
 }
 
-/// Whether a name in a list of attributes means all of them.
+/// Whether a requested name means all attributes.
 pub(crate) fn is_all(name: &str) -> bool {
     matches!(name, "All" | "*")
 }

@@ -1,4 +1,4 @@
-//! What all batches share: at most ten entries with distinct ids, and an answer for each.
+//! Common to all batches: at most ten entries with distinct ids, and one result for each.
 
 use std::collections::HashSet;
 
@@ -28,7 +28,7 @@ pub(crate) fn check<'a>(action: &str, ids: impl ExactSizeIterator<Item = &'a str
     Ok(())
 }
 
-/// The answer: what each entry came to. A list without entries is left out, as at SQS.
+/// The response with the result of each entry. As in SQS, an empty list is left out.
 pub(crate) fn answer(entries: Vec<(String, Result<Value, ApiError>)>) -> Value {
     let mut successful = Vec::new();
     let mut failed = Vec::new();

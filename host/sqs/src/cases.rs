@@ -1,4 +1,4 @@
-//! The table of `host/sqs/cases`: requests, and what SQS answers to them. Each case names its source.
+//! Runs `host/sqs/cases`: requests, and SQS's responses to them. Each case names its source.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,11 +26,12 @@ struct File {
     case: Vec<Case>,
 }
 
-/// The queue that a host works with.
+/// The queue that a host uses.
 const IN_USE: &str = "in-use.fifo";
 
-/// Every case begins with a standard queue, a FIFO queue, a FIFO queue that a host works with and nothing else: `{standard}`,
-/// `{fifo}` and `{in_use}` are their URLs.
+/// Every case starts with a standard queue, a FIFO queue and a FIFO queue that a host uses. Their URLs are `{standard}`,
+/// `{fifo}` and
+/// `{in_use}`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
@@ -39,31 +40,31 @@ struct Case {
     step: Vec<Step>,
 }
 
-/// A request, and what is known of its answer.
+/// A request, and what is known of its response.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Step {
     action: String,
-    /// The request. `{name}` stands for what was kept under that name, `{64*x}` for so many letters.
+    /// The request body. `{name}` is replaced by the value kept under that name, `{64*x}` by 64 times `x`.
     #[serde(default = "empty")]
     body: String,
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    /// So many seconds pass before it.
+    /// The seconds that pass before the request.
     #[serde(default)]
     pass: u64,
     #[serde(default = "ok")]
     status: u16,
-    /// The code that SDKs tell.
+    /// The error code that SDKs report.
     code: Option<String>,
-    /// The whole message of an error.
+    /// The complete error message.
     message: Option<String>,
-    /// What the answer holds, at least.
+    /// JSON that the response must contain at least.
     answer: Option<String>,
-    /// What the answer does not hold: JSON pointers.
+    /// JSON pointers that the response must not have.
     #[serde(default)]
     absent: Vec<String>,
-    /// What later steps need of the answer: JSON pointers by name.
+    /// Values to keep for later steps: JSON pointers by name.
     #[serde(default)]
     keep: BTreeMap<String, String>,
 }
@@ -122,7 +123,7 @@ impl Server {
         (parts.status.as_u16(), parts.headers, json)
     }
 
-    /// What was kept, and long texts, in place of their names.
+    /// Replaces the placeholders in a text.
     fn filled(&self, text: &str) -> String {
         let mut filled = String::new();
         let mut rest = text;
@@ -147,7 +148,7 @@ impl Server {
         filled + rest
     }
 
-    /// What is wrong with the answer.
+    /// Runs a step, and returns what is wrong with the response.
     async fn run(&mut self, step: &Step) -> Vec<String> {
         self.ahead.fetch_add(step.pass * 1000, Ordering::SeqCst);
         let (status, headers, answer) = self.post(&step.action, self.filled(&step.body), &step.headers).await;
@@ -189,7 +190,7 @@ impl Server {
     }
 }
 
-/// Whether a value has all that is wanted of it. Lists are as long, objects may have more.
+/// Whether a value contains `wanted`. Objects may have more fields; lists must have the same length.
 fn holds(found: &Value, wanted: &Value) -> bool {
     match (found, wanted) {
         (Value::Object(found), Value::Object(wanted)) => {
@@ -243,7 +244,7 @@ fn no_case_has_the_name_of_another() {
 }
 
 #[tokio::test]
-async fn every_answer_has_an_id_of_its_own() {
+async fn every_response_has_a_unique_request_id() {
     let folder = TempDir::new().expect("folder");
     let store = Store::open(folder.path(), Clock::wall()).expect("store");
     let secret = Some(towpath_config::Secret::new("a-token-of-16-letters"));

@@ -1,4 +1,4 @@
-//! What the endpoint holds: the store, the queues that clients may not change, the token, and its background tasks.
+//! The endpoint's state: the store, the queues that clients may not change, the token, and the background tasks.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use towpath_types::queue::Queue as _;
 use crate::error::ApiError;
 use crate::names;
 
-/// The endpoint. It runs the move tasks that it starts and empties the queues that it deletes, until it is dropped.
+/// The endpoint. Until it is dropped, it runs the move tasks that it starts and empties the queues that it deletes.
 pub struct Endpoint {
     pub(crate) store: Store,
-    /// Queues that a running host works with. Clients send to them and receive from them as from any other; they do not set,
-    /// purge, move or delete them, which could take accepted events away unseen.
+    /// Queues that a running host uses. Clients may send to them and receive from them, but not configure, purge, move or
+    /// delete them: that could remove accepted events without an audit.
     in_use: Vec<String>,
     pub(crate) token: Option<Secret>,
     tasks: Mutex<JoinSet<()>>,
 }
 
 impl Endpoint {
-    /// An endpoint over this store. Move tasks that were cut off by the end of another process go on.
-    /// With a token it lets in those alone whose access key id, or bearer token, it is.
+    /// Creates an endpoint over this store, and continues the move tasks that the end of an earlier process interrupted.
+    /// If there is a token, clients must present it as access key id or bearer token.
     pub async fn new(store: Store, in_use: Vec<String>, token: Option<Secret>) -> Result<Arc<Endpoint>, StoreError> {
         let unfinished = store.unfinished_moves().await?;
         let endpoint = Endpoint { store, in_use, token, tasks: Mutex::default() };
@@ -31,11 +31,11 @@ impl Endpoint {
         Ok(Arc::new(endpoint))
     }
 
-    /// Moves in the background. What stops it is in the task's own row.
+    /// Runs a move task in the background.
     pub(crate) fn go_on(&self, task: i64) {
         let store = self.store.clone();
         self.spawn(async move {
-            // It can be asked for with ListMessageMoveTasks.
+            // The store logs an error and keeps it in the task's row, where ListMessageMoveTasks finds it.
             let _ = store.run_move(task).await;
         });
     }
@@ -46,10 +46,10 @@ impl Endpoint {
         tasks.spawn(task);
     }
 
-    /// Refuses what would take messages of a queue that a running host works with.
+    /// Fails if a running host uses the queue; `instead` says what to do.
     pub(crate) fn not_in_use(&self, queue: &LocalQueue, instead: &str) -> Result<(), ApiError> {
         if self.in_use.iter().any(|name| name == queue.name()) {
-            let message = format!("A running host works with the queue {}: {instead}.", queue.name());
+            let message = format!("A running host uses the queue {}: {instead}.", queue.name());
             return Err(ApiError::unsupported(message));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Errors in the words and codes of SQS, in the shape of AWS JSON 1.0.
+//! Errors with the codes and wording of SQS, in the format of AWS JSON 1.0.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -9,33 +9,33 @@ use towpath_local::StoreError;
 use towpath_local::limits::Wrong;
 use towpath_types::queue::QueueError;
 
-/// How AWS says that a request is by nobody that it knows.
+/// AWS's code for unknown credentials.
 const NO_TOKEN: &str = "InvalidClientTokenId";
 
-/// How AWS says that something does not exist that is no queue of the request itself.
+/// AWS's code for a resource that does not exist, other than the queue of the request.
 const NO_RESOURCE: &str = "ResourceNotFoundException";
 
-/// How SQS says that a queue was purged a moment ago.
+/// SQS's code for a queue that was purged less than 60 seconds ago.
 const PURGED: &str = "AWS.SimpleQueueService.PurgeQueueInProgress";
 
-/// How AWS says that a request is too long for it.
+/// AWS's code for a request that is too long.
 const TOO_LARGE: &str = "RequestEntityTooLarge";
 
-/// The code and shape of a handle that is none.
+/// SQS's code for a malformed receipt handle.
 const NO_HANDLE: &str = "ReceiptHandleIsInvalid";
 
-/// The shape of an answer to a request that names no action.
+/// AWS's code for a request that names no action.
 const NO_ACTION: &str = "UnknownOperationException";
 
-/// The media type of every answer.
+/// The media type of every response.
 pub(crate) const AWS_JSON: &str = "application/x-amz-json-1.0";
 
 /// An error as a client sees it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct ApiError {
-    /// The shape's name in the JSON protocol.
+    /// The name of the error shape in the JSON protocol.
     shape: &'static str,
-    /// The code of the older query protocol, which SDKs still tell.
+    /// The code in the older query protocol, which SDKs still report.
     pub(crate) code: &'static str,
     pub(crate) message: String,
     /// Whether the client is at fault.
@@ -122,15 +122,14 @@ impl ApiError {
     }
 
     pub(crate) fn no_action() -> ApiError {
-        let message = "The request has no header X-Amz-Target, as one of the older query protocol: this endpoint speaks \
-            AWS JSON 1.0.";
+        let message = "The request has no X-Amz-Target header, like one of the older query protocol: this endpoint \
+            speaks AWS JSON 1.0, as every SDK since 2024 does.";
         ApiError::sender(NO_ACTION, NO_ACTION, message)
     }
 
     pub(crate) fn no_token() -> ApiError {
-        let message = "The security token included in the request is invalid: this endpoint takes requests whose access \
-            key id, or bearer token, is the secret sqs-endpoint: TOWPATH_SECRET_SQS_ENDPOINT, or what `towpath dev` \
-            printed when it started.";
+        let message = "The security token included in the request is invalid: set the access key id, or bearer token, to \
+            the secret sqs-endpoint, which is TOWPATH_SECRET_SQS_ENDPOINT or what `towpath dev` printed when it started.";
         ApiError::sender(NO_TOKEN, NO_TOKEN, message)
     }
 
@@ -173,7 +172,7 @@ impl ApiError {
         ApiError::sender("BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong", message)
     }
 
-    /// What is wrong with one entry of a batch.
+    /// The error for one entry of a batch. SQS words some of them differently than for a single message.
     pub(crate) fn of_entry(wrong: Wrong) -> ApiError {
         match wrong {
             Wrong::TooLong { most } => ApiError::invalid(format!(
@@ -184,7 +183,7 @@ impl ApiError {
         }
     }
 
-    /// What a queue says of a handle.
+    /// The error of a queue for this receipt handle.
     pub(crate) fn of_handle(error: QueueError, handle: &str) -> ApiError {
         match error {
             QueueError::HandleExpired => ApiError::value("ReceiptHandle", handle, "The receipt handle has expired."),

@@ -1,5 +1,5 @@
-//! An SQS-compatible endpoint over a store: AWS JSON 1.0, for the aws CLI and every SDK. It checks no signatures;
-//! who is to be let in shows a token, if there is one.
+//! An SQS-compatible endpoint over a local store. It speaks AWS JSON 1.0, for the AWS CLI and every SDK. It does not
+//! verify AWS signatures; if a token is set, clients must present it as access key id or bearer token.
 //!
 //! Source: the API reference of SQS, `https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/`.
 

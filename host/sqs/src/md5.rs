@@ -1,15 +1,15 @@
-//! The checksums that clients check. Source: "Calculating the MD5 message digest for message attributes" in
-//! the developer guide of SQS.
+//! The MD5 checksums that clients verify. Source: "Calculating the MD5 message digest for message attributes" in the
+//! developer guide of SQS.
 
 use md5::{Digest as _, Md5};
 use towpath_types::queue::{AttributeValue, Attributes};
 
-/// Of a body.
 pub fn of_body(body: &str) -> String {
     hex::encode(Md5::digest(body.as_bytes()))
 }
 
-/// Of attributes, if there are any: names in order, each length in four bytes before what it counts.
+/// The checksum of attributes; `None` without any. It covers them sorted by name, each part preceded by its length in four
+/// bytes.
 pub fn of_attributes(attributes: &Attributes) -> Option<String> {
     if attributes.is_empty() {
         return None;

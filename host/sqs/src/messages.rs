@@ -1,4 +1,4 @@
-//! Sending.
+//! `SendMessage` and `SendMessageBatch`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,13 +17,13 @@ use crate::numbers::{is_number, number};
 use crate::request::Request;
 use crate::{batch, md5};
 
-/// The most bytes of a batch, whatever the limit of the queue. Source: quotas of SQS.
+/// The most bytes of a batch, independent of the queue's limit. Source: quotas of SQS.
 const MAX_BATCH_BYTES: usize = 1_048_576;
 
 /// The one system attribute that a sender may set.
 pub(crate) const TRACE: &str = "AWSTraceHeader";
 
-/// The longest delay of a message. Source: `DelaySeconds` of SQS.
+/// The longest delay of a message, in seconds. Source: `DelaySeconds` in the `SendMessage` API.
 const MAX_DELAY: i64 = 900;
 
 #[derive(Deserialize, Default)]
@@ -66,7 +66,7 @@ impl Endpoint {
     pub(crate) async fn send_message(&self, request: &Request) -> Result<Value, ApiError> {
         let Send { queue_url, entry } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
-        // As they are, not as this process last saw them: another one may have changed them.
+        // From the store, not from this process's cache: another process may have changed them.
         let settings = queue.current_settings().await?;
         let Prepared { message, extras, proof } = entry.prepare(&settings, request.trace.as_deref())?;
         limits::check(&message, &settings)?;
@@ -81,7 +81,7 @@ impl Endpoint {
         if size > MAX_BATCH_BYTES {
             return Err(ApiError::batch_too_long(size, MAX_BATCH_BYTES));
         }
-        // As they are: an entry that is refused by what the queue was set to before would come behind its neighbours.
+        // From the store: an entry that outdated settings reject would be out of order when it is sent again.
         let settings = queue.current_settings().await?;
         if settings.fifo {
             entries.iter().try_for_each(|entry| entry.has_ids(&settings))?;
@@ -109,7 +109,7 @@ impl Endpoint {
     }
 }
 
-/// A message that can be sent.
+/// A valid message, and the checksums for its response.
 struct Prepared {
     message: NewMessage,
     extras: Extras,
@@ -117,14 +117,14 @@ struct Prepared {
 }
 
 impl Entry {
-    /// Refuses an entry of a FIFO batch that lacks an id. With it the whole batch is refused: if the others were stored, one
-    /// that is sent again would come behind them.
+    /// Fails for an entry of a FIFO batch without a group or deduplication id. The whole batch is then rejected: if the
+    /// others were stored, the entry would be out of order when it is sent again.
     fn has_ids(&self, settings: &QueueSettings) -> Result<(), ApiError> {
         match self.message_deduplication_id.as_deref() {
             None | Some("") if !settings.content_based_dedup => {
                 return Err(ApiError::invalid(Wrong::NoDedupId.to_string()));
             }
-            // It was said, and is none: the body does not stand in for it.
+            // An empty id is invalid, and is not replaced by a content-based one.
             Some("") => return Err(Wrong::DedupId(String::new()).into()),
             _ => {}
         }
@@ -134,7 +134,7 @@ impl Entry {
         Ok(())
     }
 
-    /// How much of a batch this is.
+    /// The bytes that count against [`MAX_BATCH_BYTES`].
     fn size(&self) -> usize {
         let attribute = |(name, text): (&String, &AttributeText)| name.len() + text.data_type.len() + text.size();
         let body = self.message_body.as_ref().map_or(0, String::len);
@@ -150,7 +150,7 @@ impl Entry {
             let reason = "The request includes a parameter that is not valid for this queue type.";
             return Err(ApiError::value("MessageDeduplicationId", id, reason));
         }
-        // What is empty was said all the same.
+        // An empty id is not a missing one.
         if self.message_group_id.as_ref().is_some_and(String::is_empty) {
             return Err(Wrong::Group(String::new()).into());
         }
@@ -182,7 +182,7 @@ impl Entry {
     }
 }
 
-/// Reads the system attributes of a message: there is one.
+/// Reads the system attributes of a message. SQS defines only `AWSTraceHeader`.
 fn system_attributes(texts: &BTreeMap<String, AttributeText>) -> Result<Attributes, ApiError> {
     let mut attributes = Attributes::new();
     for (name, text) in texts {
@@ -242,7 +242,7 @@ impl AttributeText {
     }
 }
 
-/// What a client checks an answer by.
+/// The checksums in a response, which clients verify.
 struct Proof {
     body: String,
     attributes: Option<String>,

@@ -1,4 +1,4 @@
-//! Move tasks.
+//! `StartMessageMoveTask`, `ListMessageMoveTasks` and `CancelMessageMoveTask`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -13,7 +13,7 @@ use crate::names;
 use crate::numbers::number;
 use crate::request::{Request, answer};
 
-/// The most tasks that a list tells. Source: the `ListMessageMoveTasks` API.
+/// The most tasks in a list. Source: the `ListMessageMoveTasks` API.
 const MAX_RESULTS: i64 = 10;
 
 #[derive(Deserialize, Default)]
@@ -37,7 +37,7 @@ struct Cancel {
     task_handle: Option<String>,
 }
 
-/// What is in a task's handle: a UUID, and the queue that it moves from.
+/// The content of a task handle: the task's UUID and its source queue.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TaskHandle {
@@ -119,7 +119,7 @@ fn describe(task: &MoveTask, source: &str) -> Value {
     if let Some(failure) = &task.failure {
         result.insert("FailureReason".to_owned(), json!(failure));
     }
-    // Only a running task can be told to stop.
+    // Only a running task can be cancelled.
     if task.status == MoveStatus::Running {
         result.insert("TaskHandle".to_owned(), json!(handle(task, source)));
     }

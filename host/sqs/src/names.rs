@@ -1,18 +1,18 @@
-//! URLs and ARNs of queues. Account and region stand there because clients expect some.
+//! URLs and ARNs of queues. Account and region are fixed; they exist because clients expect them.
 
 use crate::error::ApiError;
 
-/// The region that stands in ARNs.
+/// The region in ARNs.
 pub const REGION: &str = "us-east-1";
 
 const ACCOUNT: &str = "000000000000";
 
-/// The URL of a queue, at the address by which the client knows this endpoint.
+/// The URL of a queue, at the address that the client uses for this endpoint.
 pub fn url(host: &str, name: &str) -> String {
     format!("http://{host}/{ACCOUNT}/{name}")
 }
 
-/// The name of the queue with this URL, whatever its host and account.
+/// The name of the queue with this URL. Host and account are ignored.
 pub(crate) fn of_url(url: &str) -> Option<&str> {
     url.trim_end_matches('/').rsplit('/').next().filter(|name| !name.is_empty())
 }
@@ -22,7 +22,7 @@ pub fn arn(name: &str) -> String {
     format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}")
 }
 
-/// The name of the queue with this ARN, whatever its region and account.
+/// The name of the queue with this ARN. Region and account are ignored.
 pub(crate) fn of_arn(arn: &str) -> Option<&str> {
     let parts: Vec<&str> = arn.split(':').collect();
     match parts.as_slice() {

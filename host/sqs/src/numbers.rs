@@ -1,4 +1,4 @@
-//! Numbers within their bounds, and what is a number.
+//! Checks numeric parameters, and values of the attribute type `Number`.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use towpath_types::queue::MAX_VISIBILITY;
 
 use crate::error::ApiError;
 
-/// A number within its bounds, if there is one.
+/// Checks the bounds of a parameter; `None` if it was not given.
 pub(crate) fn number(
     name: &str,
     given: Option<i64>,
@@ -30,19 +30,19 @@ pub(crate) fn seconds(
     Ok(number(name, given, 0, most, reason)?.map(Duration::from_secs))
 }
 
-/// A visibility timeout, if there is one.
+/// Checks a visibility timeout; `None` if it was not given.
 pub(crate) fn visibility(given: Option<i64>) -> Result<Option<Duration>, ApiError> {
     seconds("VisibilityTimeout", given, MAX_VISIBILITY, "Must be >= 0 and <= 43200, if provided.")
 }
 
-/// The most digits of a `Number`, and its least and largest power of ten. Source: "Amazon SQS message attributes" in the
+/// The most digits of a `Number`, and its smallest and largest power of ten. Source: "Amazon SQS message attributes" in the
 /// developer guide of SQS.
 const MAX_DIGITS: usize = 38;
 const LEAST_POWER: i64 = -128;
 const LARGEST_POWER: i64 = 126;
 
-/// Whether a text is the value of an attribute of the type `Number`: decimal, with up to 38 digits but for zeros in front and
-/// at the end, from 10^-128 to 10^126.
+/// Whether a text is a valid `Number`: decimal, with up to 38 digits besides leading and trailing zeros, from 10^-128 to
+/// 10^126.
 pub(crate) fn is_number(text: &str) -> bool {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let (decimal, exponent) = match unsigned.split_once(['e', 'E']) {
@@ -61,7 +61,7 @@ pub(crate) fn is_number(text: &str) -> bool {
     if significant.is_empty() {
         return true;
     }
-    // An exponent that is no number of 64 bits is out of bounds, whatever stands before it.
+    // An exponent that does not fit into 64 bits is out of bounds for any digits.
     let Ok(exponent) = exponent.unwrap_or("0").parse::<i64>() else { return false };
     let place = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     let power = exponent.saturating_add(place(whole.len())).saturating_sub(place(zeros_in_front)).saturating_sub(1);

@@ -1,4 +1,4 @@
-//! Queues: made, set, found, listed, removed.
+//! The actions that create, find, configure, list, purge and delete queues.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::request::{Request, nothing};
 use crate::{names, redrive, tags};
 use towpath_local::{Made, Unchanged};
 
-/// The most queues that a list tells at a time. Source: the `ListQueues` API.
+/// The most queues in a page. Source: the `ListQueues` API.
 const PAGE: usize = 1000;
 
 #[derive(Deserialize, Default)]
@@ -68,12 +68,16 @@ impl Endpoint {
 
     pub(crate) async fn delete_queue(&self, request: &Request) -> Result<Value, ApiError> {
         let queue = self.queue(request.read::<Named>()?.queue_url.as_deref()).await?;
-        self.not_in_use(&queue, "stop it first")?;
+        self.not_in_use(&queue, "stop the host first")?;
         self.store.take_away(queue).await?;
         let store = self.store.clone();
         self.spawn(async move {
             if let Err(error) = store.finish_purges().await {
-                warn!(error = &error as &dyn std::error::Error, "cannot empty a deleted queue, trying again later");
+                warn!(
+                    event = "purge-failed",
+                    error = &error as &dyn std::error::Error,
+                    "cannot empty a deleted queue, retrying later"
+                );
             }
         });
         nothing()
@@ -96,7 +100,7 @@ impl Endpoint {
         let mut found = self.store.queue_names().await?;
         found.retain(|name| name.starts_with(&list.queue_name_prefix));
         let mut answer = page("QueueUrls", found, &list, &request.host)?;
-        // A list of no queues says nothing, as at SQS.
+        // As in SQS, an empty list is left out.
         if let Some(answer) = answer.as_object_mut() {
             answer.retain(|_, value| value.as_array().is_none_or(|urls| !urls.is_empty()));
         }
@@ -124,7 +128,7 @@ impl Endpoint {
     pub(crate) async fn set_queue_attributes(&self, request: &Request) -> Result<Value, ApiError> {
         let Named { queue_url, attributes, .. } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
-        self.not_in_use(&queue, "its attributes follow from the config")?;
+        self.not_in_use(&queue, "change its attributes in the config")?;
         let texts = attributes.clone();
         let changed = queue.change(move |settings| attributes::apply(&texts, settings)).await?;
         changed.map_err(|unchanged| match unchanged {
@@ -136,12 +140,12 @@ impl Endpoint {
 
     pub(crate) async fn purge_queue(&self, request: &Request) -> Result<Value, ApiError> {
         let queue = self.queue(request.read::<Named>()?.queue_url.as_deref()).await?;
-        self.not_in_use(&queue, "use towpath dlq drop, which keeps an audit, or stop it first")?;
+        self.not_in_use(&queue, "use towpath dlq drop, which keeps an audit, or stop the host first")?;
         if queue.purge_again().await? { nothing() } else { Err(ApiError::purged_recently(queue.name())) }
     }
 }
 
-/// One page of queues; the token is the last name of the page before.
+/// One page of queues. The token is the last name of the previous page.
 fn page(key: &str, names_found: Vec<String>, list: &List, host: &str) -> Result<Value, ApiError> {
     let most = match list.max_results.map(usize::try_from) {
         None => PAGE,
@@ -153,7 +157,7 @@ fn page(key: &str, names_found: Vec<String>, list: &List, host: &str) -> Result<
     let page: Vec<String> = rest.by_ref().take(most).collect();
     let urls: Vec<String> = page.iter().map(|name| names::url(host, name)).collect();
     let mut answer = json!({ key: urls });
-    // A token comes only to those who asked for pages, as SQS does it.
+    // As in SQS, there is a token only if the client set MaxResults.
     if let (Some(last), Some(_), Some(_), Value::Object(answer)) =
         (page.last(), rest.peek(), list.max_results, &mut answer)
     {

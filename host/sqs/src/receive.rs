@@ -1,4 +1,4 @@
-//! Receiving.
+//! `ReceiveMessage`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -15,7 +15,7 @@ use crate::numbers::{number, seconds, visibility};
 use crate::request::{Request, nothing};
 use crate::{md5, names};
 
-/// Who sent every message, as far as clients can see.
+/// The `SenderId` of every message.
 pub const SENDER: &str = "AIDATOWPATHLOCAL";
 
 const WAITS: &str = "Must be >= 0 and <= 20, if provided.";
@@ -103,7 +103,7 @@ impl Ask {
         asked.into_iter().any(|asked| is_all(asked) || asked == name)
     }
 
-    /// `All`, `*`, `.*`, a name, or a prefix with `.*` behind it.
+    /// Whether the client asked for this attribute: by `All`, `*`, `.*`, its name, or a prefix followed by `.*`.
     fn asks(&self, name: &str) -> bool {
         self.message_attribute_names.iter().any(|asked| match asked.strip_suffix(".*") {
             Some(prefix) => name.starts_with(prefix),

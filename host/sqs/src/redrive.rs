@@ -1,4 +1,4 @@
-//! `RedrivePolicy` and `RedriveAllowPolicy`: from the text of SQS to settings, and why they are refused.
+//! `RedrivePolicy` and `RedriveAllowPolicy`: parses them into settings, and words the errors.
 
 use serde_json::Value;
 
@@ -7,14 +7,13 @@ use crate::names;
 use crate::request::Texts;
 use towpath_local::{REDRIVE_ALLOW, RedriveAllow, RedriveAllowError, RedrivePolicy, Refused, Unchanged};
 
-/// The name of the attribute.
 pub(crate) const REDRIVE: &str = "RedrivePolicy";
 
 /// The fields of a redrive policy.
 const TARGET: &str = "deadLetterTargetArn";
 const COUNT: &str = "maxReceiveCount";
 
-/// Reads a redrive policy.
+/// Parses a redrive policy.
 pub(crate) fn policy(text: &str, fifo: bool) -> Result<RedrivePolicy, ApiError> {
     let wrong = |reason: &str| ApiError::value(REDRIVE, text, reason);
     let Ok(Value::Object(policy)) = serde_json::from_str::<Value>(text) else {
@@ -55,7 +54,7 @@ pub(crate) fn check_allow(text: &str) -> Result<(), ApiError> {
     let wrong = |more: &str| Err(ApiError::value(REDRIVE_ALLOW, text, &format!("{CANNOT}. {more}")));
     match RedriveAllow::read(text) {
         Ok(policy) => match policy.sources().find(|arn| names::of_arn(arn).is_none()) {
-            Some(arn) => wrong(&format!("Invalid value for sourceQueueArns: {arn} is no ARN of a queue.")),
+            Some(arn) => wrong(&format!("Invalid value for sourceQueueArns: {arn} is not the ARN of a queue.")),
             None => Ok(()),
         },
         Err(RedriveAllowError::Format) => {
@@ -71,7 +70,7 @@ pub(crate) fn check_allow(text: &str) -> Result<(), ApiError> {
     }
 }
 
-/// Why the store did not take these attributes.
+/// The error for attributes that the store did not accept.
 pub(crate) fn refused(refused: Refused, attributes: &Texts) -> ApiError {
     let policy = attributes.get(REDRIVE).map(String::as_str).unwrap_or_default();
     let wrong = |reason: &str| ApiError::value(REDRIVE, policy, reason);

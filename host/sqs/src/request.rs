@@ -1,4 +1,4 @@
-//! Requests and answers as JSON.
+//! JSON requests and responses.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use crate::error::ApiError;
 /// Attributes of a queue as a client sends them.
 pub(crate) type Texts = BTreeMap<String, String>;
 
-/// A request with what answers need to know of it.
+/// A request, with the headers that actions need.
 pub(crate) struct Request {
-    /// What the client calls this endpoint.
+    /// The `Host` header: the address that the client uses for this endpoint.
     pub(crate) host: String,
-    /// What the header `X-Amzn-Trace-Id` says.
+    /// The `X-Amzn-Trace-Id` header.
     pub(crate) trace: Option<String>,
     pub(crate) body: Value,
 }
@@ -26,12 +26,12 @@ impl Request {
     }
 }
 
-/// An answer as JSON.
+/// A response as JSON.
 pub(crate) fn answer(value: impl Serialize) -> Result<Value, ApiError> {
     serde_json::to_value(value).map_err(ApiError::malformed)
 }
 
-/// An answer without content.
+/// An empty response.
 pub(crate) fn nothing() -> Result<Value, ApiError> {
     Ok(Value::Object(Default::default()))
 }

@@ -1,4 +1,4 @@
-//! The HTTP side: checking the token, and calling the action that a request names.
+//! The HTTP router: checks the token, then calls the action that the request names.
 
 use std::sync::Arc;
 
@@ -15,10 +15,11 @@ use crate::endpoint::Endpoint;
 use crate::error::{AWS_JSON, ApiError};
 use crate::request::Request;
 
-/// The longest request: a batch of 1 MiB whose every character is escaped.
+/// The longest request: a batch of 1 MiB in which every character is escaped.
 pub(crate) const MAX_REQUEST: usize = 8 * 1024 * 1024;
 
-/// The router: every action is a POST to any path, named by a header. Every answer has an id of its own, whatever it says.
+/// The router. An action is a POST to any path, with the action's name in a header. Every response, also an error, has a
+/// unique request id.
 pub fn router(endpoint: Arc<Endpoint>) -> Router {
     Router::new()
         .route("/", get(hint).post(act))
@@ -40,7 +41,7 @@ async fn hint() -> &'static str {
 }
 
 async fn act(State(endpoint): State<Arc<Endpoint>>, request: extract::Request) -> Response {
-    // Before anything of the body is read: a stranger gets no memory.
+    // Checked before the body is read, so that a client without the token cannot use memory.
     if endpoint.token.as_ref().is_some_and(|token| !token.is(shown_token(request.headers()))) {
         return ApiError::no_token().into_response();
     }
@@ -73,7 +74,7 @@ async fn act(State(endpoint): State<Arc<Endpoint>>, request: extract::Request) -
     }
 }
 
-/// What is null was not said.
+/// Removes fields that are `null`: they count as missing.
 fn without_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -85,7 +86,7 @@ fn without_nulls(value: &mut Value) {
     }
 }
 
-/// What a client shows of who it is: the access key id of an AWS signature, or a bearer token.
+/// The client's token: the access key id of an AWS signature, or a bearer token.
 fn shown_token(headers: &HeaderMap) -> &[u8] {
     let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let signed = shown.split_once("Credential=").and_then(|(_, rest)| rest.split('/').next());

@@ -1,4 +1,4 @@
-//! Deleting, giving back, keeping longer.
+//! `DeleteMessage`, `ChangeMessageVisibility`, and their batches.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ impl Endpoint {
         let entries: Vec<_> = entries.into_iter().map(|entry| (entry.handle(), entry.id)).collect();
         let handles: Vec<Handle> = entries.iter().filter_map(|(handle, _)| handle.clone().ok()).collect();
         if handles.is_empty() {
-            // Nobody asks the queue for anything: whether it is there must be asked all the same.
+            // No entry is valid, so the queue is not called below. Check here that it still exists.
             queue.current_settings().await?;
         }
         let mut results = of_queue(queue.delete(&handles).await)?;
@@ -93,7 +93,7 @@ impl Endpoint {
     }
 }
 
-/// The answers of a queue to a batch, if it is there.
+/// The results of a batch. If the queue does not exist, that is the error of the whole request.
 fn of_queue(results: Vec<Result<(), QueueError>>) -> Result<impl Iterator<Item = Result<(), QueueError>>, ApiError> {
     match results.first() {
         Some(Err(QueueError::NoSuchQueue { .. })) => Err(ApiError::no_queue()),
@@ -101,7 +101,7 @@ fn of_queue(results: Vec<Result<(), QueueError>>) -> Result<impl Iterator<Item =
     }
 }
 
-/// What an entry came to: its own mistake, or the queue's next answer.
+/// The result of one entry: its own error, or else the queue's next result.
 fn settled(
     handle: Result<Handle, ApiError>,
     results: &mut impl Iterator<Item = Result<(), QueueError>>,

@@ -1,4 +1,4 @@
-//! Tags of queues.
+//! `TagQueue`, `UntagQueue` and `ListQueueTags`.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::request::{Request, nothing};
 
-/// The most tags of a queue, and the most characters of a key and a value. Source: quotas of SQS.
+/// The most tags of a queue, and the most characters in a key and in a value. Source: quotas of SQS.
 const MAX_TAGS: usize = 50;
 const MAX_KEY: usize = 128;
 const MAX_VALUE: usize = 256;
@@ -23,10 +23,10 @@ struct Tag {
     tag_keys: Option<Vec<String>>,
 }
 
-/// What keys of AWS's own begin with, in any case.
+/// The prefix of AWS's own keys, in upper or lower case.
 const RESERVED: &str = "aws:";
 
-/// Checks the tags of a new queue of this name.
+/// Checks the tags of a new queue.
 pub(crate) fn check(name: &str, tags: &BTreeMap<String, String>) -> Result<(), ApiError> {
     check_count(name, tags)?;
     check_each(tags)

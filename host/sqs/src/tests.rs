@@ -1,4 +1,4 @@
-//! The endpoint over a store that another process has open too.
+//! The endpoint over a store that another process also has open.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const NAME: &str = "q.fifo";
 
 struct Here {
     endpoint: Arc<Endpoint>,
-    /// The same store in another process.
+    /// The same store, as another process has it open.
     there: Store,
     _folder: TempDir,
 }
@@ -54,7 +54,7 @@ fn entry(id: &str, length: usize) -> Value {
 }
 
 #[tokio::test]
-async fn an_entry_is_judged_by_what_its_queue_is_set_to_now_and_its_neighbours_do_not_pass_it() {
+async fn an_entry_is_checked_against_the_current_settings_and_the_batch_keeps_its_order() {
     let here = Here::with(QueueSettings { max_message_bytes: 1024, ..QueueSettings::default() }).await;
     here.there.set_queue(NAME, QueueSettings::default()).await.expect("set");
     let batch = json!({ "Entries": [entry("a", 1), entry("b", 2000), entry("c", 3)] });
@@ -64,7 +64,7 @@ async fn an_entry_is_judged_by_what_its_queue_is_set_to_now_and_its_neighbours_d
 }
 
 #[tokio::test]
-async fn a_batch_without_ids_is_refused_whole_as_soon_as_ids_no_longer_come_from_the_bodies() {
+async fn a_batch_without_ids_is_rejected_whole_once_content_based_deduplication_is_off() {
     let here = Here::with(QueueSettings { content_based_dedup: true, ..QueueSettings::default() }).await;
     here.there.set_queue(NAME, QueueSettings::default()).await.expect("set");
     let mut unnamed = entry("b", 2);
@@ -75,7 +75,7 @@ async fn a_batch_without_ids_is_refused_whole_as_soon_as_ids_no_longer_come_from
 }
 
 #[tokio::test]
-async fn a_batch_that_asks_its_queue_for_nothing_is_told_that_it_is_gone() {
+async fn a_batch_without_valid_entries_fails_if_its_queue_was_removed() {
     let here = Here::with(QueueSettings::default()).await;
     let queue = here.there.find(NAME).await.expect("read").expect("queue");
     here.there.remove(queue).await.expect("removed");
@@ -83,7 +83,7 @@ async fn a_batch_that_asks_its_queue_for_nothing_is_told_that_it_is_gone() {
         let (status, answer) = here.post(action, json!({ "Entries": [{ "Id": "a" }] })).await;
         assert_eq!((status, answer["__type"].as_str()), (400, Some("com.amazonaws.sqs#QueueDoesNotExist")), "{action}");
         let queue = here.there.set_queue(NAME, QueueSettings::default()).await.expect("queue");
-        here.endpoint.store.find(NAME).await.expect("read").expect("it is known again");
+        here.endpoint.store.find(NAME).await.expect("read").expect("it is cached again");
         here.there.remove(queue).await.expect("removed");
     }
 }
