@@ -3,9 +3,9 @@
 //! The writer commits without an fsync (`synchronous = NORMAL`). This thread fsyncs the WAL for everything committed in the
 //! meantime, and only then are those operations acknowledged. SQLite's `FULL` has the same order: commit, fsync, acknowledge.
 //!
-//! A committed message can be received before its fsync, so a webhook may reach its target before its sender gets a response.
-//! A power cut removes the end of the WAL, never its middle, so it cannot reorder a group.
-//! Source: <https://www.sqlite.org/pragma.html#pragma_synchronous>.
+//! A committed message can be received before its fsync, so a webhook may reach its target before its sender gets a
+//! response. A power cut removes the end of the WAL, never its middle, so it cannot reorder a group. Source:
+//! <https://www.sqlite.org/pragma.html#pragma_synchronous>.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};

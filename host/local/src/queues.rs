@@ -123,8 +123,7 @@ impl Store {
     }
 
     /// The queue with this name, if it exists. A queue that was just removed may still be found; its operations then fail
-    /// with
-    /// `NoSuchQueue`.
+    /// with `NoSuchQueue`.
     pub async fn find(&self, name: &str) -> Result<Option<LocalQueue>, StoreError> {
         let known = self.shared.queues.get(name);
         if let Some((id, seen)) = known {

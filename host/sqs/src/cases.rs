@@ -30,8 +30,7 @@ struct File {
 const IN_USE: &str = "in-use.fifo";
 
 /// Every case starts with a standard queue, a FIFO queue and a FIFO queue that a host uses. Their URLs are `{standard}`,
-/// `{fifo}` and
-/// `{in_use}`.
+/// `{fifo}` and `{in_use}`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
