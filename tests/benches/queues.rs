@@ -118,7 +118,12 @@ async fn fill(queue: &LocalQueue, count: u64) {
     for _ in 0..count {
         let number = number();
         let group = format!("g/{}", number % GROUPS).into();
-        let message = NewMessage { group, dedup_id: number.to_string(), body: body(), attributes: Default::default() };
+        let message = NewMessage {
+            group,
+            dedup_id: Some(number.to_string().into()),
+            body: body(),
+            attributes: Default::default(),
+        };
         messages.push((message, Default::default()));
     }
     queue.send_all(messages).await.unwrap();
@@ -222,7 +227,7 @@ async fn letters(rig: &Rig, count: u64) {
         let letter = Attribute::text(serde_json::to_string(&death).unwrap());
         let message = NewMessage {
             group: format!("g/{}", number % GROUPS).into(),
-            dedup_id: number.to_string(),
+            dedup_id: Some(number.to_string().into()),
             body: body(),
             attributes: [(DEAD_LETTER_ATTRIBUTE.to_owned(), letter)].into(),
         };

@@ -181,7 +181,7 @@ async fn a_letter_that_dies_again_after_a_redrive_is_a_letter_again() {
     let origin = Origin { id: died.message_id(), sent_at: died.sent_at, notes: Vec::new(), mac: None };
     let origin = Attribute::text(serde_json::to_string(&origin).expect("json"));
     let attributes = [(ORIGIN_ATTRIBUTE.to_owned(), origin)].into();
-    let again = NewMessage { group: letter.group, dedup_id: "redrive-1".to_owned(), body: letter.body, attributes };
+    let again = NewMessage { group: letter.group, dedup_id: Some("redrive-1".into()), body: letter.body, attributes };
     rig.events.send(again).await.expect("send");
     assert_eq!(rig.run(&pipeline).await, [Settlement::Buried]);
     let letters = rig.letters().await;

@@ -217,7 +217,7 @@ async fn a_message_that_came_past_ingest_has_the_webhook_id_that_ingest_would_ha
     let expected = accepted(&router, body).await["webhook_id"].as_str().unwrap().to_owned();
     rig.send_raw("g/1", body.to_owned()).await;
     rig.send_raw("g/1", r#"{"k":1}"#.to_owned()).await;
-    let ids: Vec<_> = stored(&rig).await.into_iter().map(|message| message.id.0).collect();
+    let ids: Vec<_> = stored(&rig).await.into_iter().map(|message| String::from(message.id)).collect();
     assert_eq!(rig.run(&pipeline).await, [Settlement::Buried; 3]);
     // As letters, too, and on a route that has no deduplication key any more.
     target.answer(|_| Answer::Status(200, String::new()));

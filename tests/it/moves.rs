@@ -28,7 +28,7 @@ async fn send(queue: &LocalQueue, names: &[&str]) {
     for name in names {
         let message = NewMessage {
             group: name[..1].into(),
-            dedup_id: (*name).to_owned(),
+            dedup_id: Some((*name).into()),
             body: (*name).to_owned(),
             attributes: Default::default(),
         };
@@ -118,7 +118,7 @@ async fn a_task_waits_while_the_disk_is_full_and_ends_when_there_is_room() {
     let Setup { store, source, dead, _folder } = setup().await;
     for name in ["A1", "A2"] {
         let group = "A".into();
-        let dedup_id = name.to_owned();
+        let dedup_id = Some(name.into());
         let body = name.repeat(100_000);
         dead.send(NewMessage { group, dedup_id, body, attributes: Default::default() }).await.unwrap();
     }

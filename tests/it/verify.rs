@@ -113,7 +113,7 @@ async fn an_attribute_that_only_operators_may_set_comes_from_no_header() {
 
     // Who may send to the queue itself can set it, and needs a note key all the same.
     let attributes = [("towpath-origin".to_owned(), Attribute::text(origin))].into();
-    let message = NewMessage { group: "g/2".into(), dedup_id: "d".into(), body: "{}".into(), attributes };
+    let message = NewMessage { group: "g/2".into(), dedup_id: Some("d".into()), body: "{}".into(), attributes };
     rig.events.send(message).await.unwrap();
     rig.run(&pipeline).await;
     assert_eq!((target.calls().len(), rig.letters().await[1].reason.as_str()), (0, "unverified"));
@@ -175,7 +175,7 @@ async fn what_was_refused_can_be_sent_on_and_is_verified_again() {
     let stored = Stored { id: &kept.id, group: &kept.group, body: &kept.body, attributes: &kept.attributes };
     for (secret, delivered) in [("token", 0), ("key", 1)] {
         let mut back = letter.send_back(&stored);
-        back.dedup_id = secret.to_owned();
+        back.dedup_id = Some(secret.into());
         rig.events.send(back).await.unwrap();
         let verify = format!("scheme = \"github\", secret = \"{secret}\"");
         rig.run(&rig.pipeline(&verified(&target.url, &verify))).await;

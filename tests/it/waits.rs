@@ -165,8 +165,12 @@ async fn a_wait_of_twelve_hours_is_cut_down_to_what_the_queue_takes() {
     let url = server.queue_url("events.fifo");
     let queue = Arc::new(SqsQueue::new(client::sqs(&url).await, url));
     for body in ["1", "2"] {
-        let message =
-            NewMessage { group: "g".into(), dedup_id: body.into(), body: body.into(), attributes: Default::default() };
+        let message = NewMessage {
+            group: "g".into(),
+            dedup_id: Some(body.into()),
+            body: body.into(),
+            attributes: Default::default(),
+        };
         queue.send(message).await.unwrap();
     }
     static AHEAD: AtomicU64 = AtomicU64::new(0);

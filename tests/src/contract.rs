@@ -90,7 +90,7 @@ async fn send(queue: &dyn Queue, names: &[&str]) {
 fn message(name: &str) -> NewMessage {
     NewMessage {
         group: name[..1].into(),
-        dedup_id: name.to_owned(),
+        dedup_id: Some(name.into()),
         body: name.to_owned(),
         attributes: Attributes::from([("name".to_owned(), Attribute::text(name))]),
     }

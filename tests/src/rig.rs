@@ -135,7 +135,7 @@ impl Rig {
     pub async fn send_raw(&self, group: &str, body: String) {
         let message = NewMessage {
             group: group.into(),
-            dedup_id: format!("d-{:?}", std::time::Instant::now()).replace(' ', ""),
+            dedup_id: Some(format!("d-{:?}", std::time::Instant::now()).replace(' ', "").into()),
             body,
             attributes: Default::default(),
         };

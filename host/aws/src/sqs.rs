@@ -15,8 +15,8 @@ use aws_sdk_sqs::types::{
 };
 use towpath_types::clock::Clock;
 use towpath_types::queue::{
-    Attribute, AttributeValue, GroupId, Handle, Holdings, MAX_MESSAGE_BYTES, MAX_RETENTION, MessageId, NewMessage,
-    Queue, QueueError, QueueLimits, Receive, Received, Sent, sent_at,
+    Attribute, AttributeValue, DedupId, GroupId, Handle, Holdings, MAX_MESSAGE_BYTES, MAX_RETENTION, MessageId,
+    NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent, sent_at,
 };
 use url::Url;
 
@@ -166,8 +166,8 @@ impl Queue for SqsQueue {
             .client
             .send_message()
             .queue_url(&self.url)
-            .message_group_id(message.group.0)
-            .set_message_deduplication_id(Some(message.dedup_id).filter(|id| !id.is_empty()))
+            .message_group_id(message.group)
+            .set_message_deduplication_id(message.dedup_id.map(String::from))
             .message_body(message.body);
         for (name, attribute) in message.attributes {
             let value = MessageAttributeValue::builder().data_type(attribute.data_type);
@@ -180,7 +180,7 @@ impl Queue for SqsQueue {
         }
         let sent = send.send().await.map_err(|error| self.learn(self.failed(error)))?;
         let id = sent.message_id.ok_or_else(|| self.odd("the answer to a send has no message id"))?;
-        Ok(Sent { id: MessageId(id), sequence: sent.sequence_number })
+        Ok(Sent { id: MessageId::from(id), sequence: sent.sequence_number })
     }
 
     async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError> {
@@ -208,7 +208,7 @@ impl Queue for SqsQueue {
             return Vec::new();
         }
         let entry = |(index, handle): (usize, &Handle)| {
-            DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(&handle.0).build()
+            DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(handle.as_str()).build()
         };
         let entries = handles.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>();
         let Ok(entries) = entries else { return self.incomplete(handles.len()) };
@@ -239,7 +239,7 @@ impl Queue for SqsQueue {
         let entry = |(index, (handle, wait)): (usize, &(Handle, Duration))| {
             ChangeMessageVisibilityBatchRequestEntry::builder()
                 .id(index.to_string())
-                .receipt_handle(&handle.0)
+                .receipt_handle(handle.as_str())
                 .visibility_timeout(seconds(*wait))
                 .build()
         };
@@ -277,7 +277,7 @@ impl SqsQueue {
     fn received(&self, message: Message) -> Result<Received, QueueError> {
         let mut system = message.attributes.unwrap_or_default();
         let mut take = |name: MessageSystemAttributeName| system.remove(&name);
-        let id = MessageId(message.message_id.ok_or_else(|| self.odd("a received message has no id"))?);
+        let id = MessageId::from(message.message_id.ok_or_else(|| self.odd("a received message has no id"))?);
         let handle = message.receipt_handle.ok_or_else(|| self.odd("a received message has no receipt handle"))?;
         let attributes = message.message_attributes.unwrap_or_default().into_iter().map(|(name, value)| {
             let data_type = value.data_type.into();
@@ -291,15 +291,15 @@ impl SqsQueue {
         let sent = take(MessageSystemAttributeName::SentTimestamp);
         let first_received = take(MessageSystemAttributeName::ApproximateFirstReceiveTimestamp);
         Ok(Received {
-            group: take(MessageSystemAttributeName::MessageGroupId).map_or_else(|| id.0.clone().into(), Into::into),
-            dedup_id: take(MessageSystemAttributeName::MessageDeduplicationId),
+            group: take(MessageSystemAttributeName::MessageGroupId).map_or_else(|| id.as_str().into(), GroupId::from),
+            dedup_id: take(MessageSystemAttributeName::MessageDeduplicationId).map(DedupId::from),
             sequence: take(MessageSystemAttributeName::SequenceNumber),
             receive_count: count.and_then(|count| count.parse().ok()).unwrap_or(1),
             sent_at: sent_at(sent.as_deref(), first_received.as_deref(), Clock::wall().now()),
             body: message.body.unwrap_or_default(),
             attributes: attributes.collect(),
             trace: take(MessageSystemAttributeName::AwsTraceHeader),
-            handle: Handle(handle),
+            handle: Handle::from(handle),
             id,
         })
     }

@@ -125,7 +125,7 @@ impl Ingest {
         ];
         let failure = hex::encode(parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize());
         // Deduplicates across processes.
-        message.dedup_id.clone_from(&failure);
+        message.dedup_id = Some(failure.as_str().into());
         if self.budget.is_stale(Instant::now()) {
             let held = queue.holdings().await.unwrap_or_else(|error| {
                 warn!(error = %error, "size of the refused queue unreadable, using last known state");

@@ -17,7 +17,7 @@ use towpath_config::route::{OnMissingKey, Route};
 use towpath_metrics::{self as metrics, STORY};
 use towpath_route::{Keys, keys};
 use towpath_types::envelope::{self, Webhook};
-use towpath_types::queue::{Arrival, NewMessage, Proof, QueueError};
+use towpath_types::queue::{Arrival, DedupId, NewMessage, Proof, QueueError};
 use tracing::{error, info, warn};
 
 use crate::budget::Source;
@@ -102,9 +102,9 @@ async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, pro
         // Without a deduplication key, webhooks are the same event if everything that was signed, including the time,
         // is the same.
         dedup_id: dedup_id
-            .or(proof_id)
-            .or_else(|| proof.as_ref().map(|proof| proof.id.clone()))
-            .unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+            .or_else(|| proof_id.map(DedupId::from))
+            .or_else(|| proof.as_ref().map(|proof| proof.id.as_str().into()))
+            .or_else(|| Some(uuid::Uuid::new_v4().to_string().into())),
         body: envelope::encode(&webhook),
         attributes,
     };

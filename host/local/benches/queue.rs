@@ -31,7 +31,7 @@ async fn queue() -> (TempDir, LocalQueue) {
 fn message(number: u64) -> NewMessage {
     NewMessage {
         group: format!("group-{}", number % 50).into(),
-        dedup_id: format!("{number}-{}", std::process::id()),
+        dedup_id: Some(format!("{number}-{}", std::process::id()).into()),
         body: "x".repeat(600),
         attributes: Default::default(),
     }

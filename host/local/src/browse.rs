@@ -30,8 +30,8 @@ pub(crate) const BROWSED: &str = "m.seq, m.id, g.name, m.sent_at, m.receive_coun
 pub(crate) fn browsed(row: &rusqlite::Row<'_>) -> rusqlite::Result<Browsed> {
     Ok(Browsed {
         sequence: sequence(row.get(0)?),
-        id: MessageId(row.get(1)?),
-        group: GroupId(row.get(2)?),
+        id: MessageId::from(row.get::<_, String>(1)?),
+        group: GroupId::from(row.get::<_, String>(2)?),
         sent_at: timestamp(row.get(3)?),
         receive_count: row.get(4)?,
         source: row.get(5)?,
@@ -103,7 +103,7 @@ impl LocalQueue {
             let mut statement = connection.prepare_cached(sql)?;
             let rows = statement.query_map([queue, max], |row| {
                 Ok(GroupDepth {
-                    group: GroupId(row.get(0)?),
+                    group: GroupId::from(row.get::<_, String>(0)?),
                     messages: row.get(1)?,
                     oldest: timestamp(row.get(2)?),
                     ready_at: timestamp(row.get(3)?),

@@ -118,13 +118,21 @@ mod tests {
         let queue = store.set_queue("q.fifo", QueueSettings::default()).await.expect("queue");
         for n in 0..60 {
             let body = "x".repeat(100_000);
-            let message =
-                NewMessage { group: "g".into(), dedup_id: n.to_string(), body, attributes: Default::default() };
+            let message = NewMessage {
+                group: "g".into(),
+                dedup_id: Some(n.to_string().into()),
+                body,
+                attributes: Default::default(),
+            };
             queue.send(message).await.expect("send");
         }
         queue.purge().await.expect("purge");
-        let message =
-            NewMessage { group: "g".into(), dedup_id: "last".into(), body: "x".into(), attributes: Default::default() };
+        let message = NewMessage {
+            group: "g".into(),
+            dedup_id: Some("last".into()),
+            body: "x".into(),
+            attributes: Default::default(),
+        };
         queue.send(message).await.expect("send");
         store
     }

@@ -63,7 +63,7 @@ mod tests {
     async fn arrive(queue: &LocalQueue, group: &str, former: Option<&str>) {
         let message = NewMessage {
             group: group.into(),
-            dedup_id: uuid::Uuid::new_v4().to_string(),
+            dedup_id: Some(uuid::Uuid::new_v4().to_string().into()),
             body: "x".to_owned(),
             attributes: Default::default(),
         };
@@ -74,7 +74,7 @@ mod tests {
     /// The groups of the stored messages, in order.
     async fn groups(queue: &LocalQueue) -> Vec<String> {
         let stored = queue.browse(None, 100).await.expect("look");
-        stored.into_iter().map(|message| message.group.0).collect()
+        stored.into_iter().map(|message| message.group.into()).collect()
     }
 
     /// Receives and deletes the first message.
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(groups(&queue).await, ["old"], "it is parked with its dead letter");
         let back = |letter: Browsed| {
             let Browsed { group, body, .. } = letter;
-            Some(NewMessage { group, dedup_id: "back".to_owned(), body, attributes: Default::default() })
+            Some(NewMessage { group, dedup_id: Some("back".into()), body, attributes: Default::default() })
         };
         let moved = dead.send_group_back(&queue, &"old".into(), back).await.expect("moved");
         assert_eq!(moved, SentBack::Moved(1));

@@ -12,7 +12,7 @@ pub(crate) struct Receipt {
 
 impl Receipt {
     pub(crate) fn write(self) -> Handle {
-        Handle(format!("towpath-{}-{}-{:016x}", self.queue, self.seq, self.nonce))
+        Handle::from(format!("towpath-{}-{}-{:016x}", self.queue, self.seq, self.nonce))
     }
 
     /// Parses a handle. One of another queue is invalid: queue numbers are never reused, so it cannot reach a later queue.
@@ -40,8 +40,7 @@ mod tests {
     fn only_handles_of_the_queue_are_read() {
         let receipt = Receipt { queue: 1, seq: 42, nonce: i64::MAX };
         assert_eq!(Receipt::read(&receipt.write(), 1).expect("valid"), receipt);
-        for (text, queue) in
-            [(receipt.write().0.as_str(), 2), ("garbage", 1), ("towpath-1-2", 1), ("towpath-1-2-3-4", 1)]
+        for (text, queue) in [(receipt.write().as_str(), 2), ("garbage", 1), ("towpath-1-2", 1), ("towpath-1-2-3-4", 1)]
         {
             let error = Receipt::read(&text.into(), queue).expect_err(text);
             assert!(matches!(error, QueueError::HandleInvalid), "{text}");

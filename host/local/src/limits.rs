@@ -1,7 +1,6 @@
 //! The limits of a message, with the error texts of SQS. Source: the `SendMessage` API and the quotas of SQS.
 
-use towpath_types::queue::is_id;
-use towpath_types::queue::{AttributeValue, NewMessage, QueueError};
+use towpath_types::queue::{AttributeValue, DedupId, NewMessage, QueueError, is_id};
 
 use crate::settings::QueueSettings;
 
@@ -88,7 +87,7 @@ impl From<Wrong> for QueueError {
 /// Checks a message against the limits of its queue.
 pub fn check(message: &NewMessage, settings: &QueueSettings) -> Result<(), Wrong> {
     let NewMessage { group, dedup_id, body, attributes } = message;
-    check_ids(group.as_str(), dedup_id, settings.fifo)?;
+    check_ids(group.as_str(), dedup_id.as_ref(), settings.fifo)?;
     if body.is_empty() {
         return Err(Wrong::NoBody);
     }
@@ -119,7 +118,7 @@ pub fn check(message: &NewMessage, settings: &QueueSettings) -> Result<(), Wrong
     if size > most { Err(Wrong::TooLong { most }) } else { Ok(()) }
 }
 
-fn check_ids(group: &str, dedup_id: &str, fifo: bool) -> Result<(), Wrong> {
+fn check_ids(group: &str, dedup_id: Option<&DedupId>, fifo: bool) -> Result<(), Wrong> {
     match (group, fifo) {
         ("", true) => return Err(Wrong::NoGroup),
         ("", false) => {}
@@ -128,9 +127,9 @@ fn check_ids(group: &str, dedup_id: &str, fifo: bool) -> Result<(), Wrong> {
     }
     match (dedup_id, fifo) {
         (_, false) => Ok(()),
-        ("", true) => Err(Wrong::NoDedupId),
-        (id, true) if !is_id(id) => Err(Wrong::DedupId(id.to_owned())),
-        _ => Ok(()),
+        (None, true) => Err(Wrong::NoDedupId),
+        (Some(id), true) if !is_id(id.as_str()) => Err(Wrong::DedupId(id.to_string())),
+        (Some(_), true) => Ok(()),
     }
 }
 

@@ -155,7 +155,7 @@ impl Queue for LocalQueue {
 
     async fn has_group(&self, group: &GroupId) -> Result<Option<bool>, QueueError> {
         let queue = self.id;
-        let group = group.0.clone();
+        let group = group.to_string();
         // The head decides, unless it is an unverified webhook, which anyone could have sent. Then the index is searched
         // for another reason, on both sides of `unverified`.
         let sql = "SELECT 1 FROM groups g WHERE g.queue = ?1 AND g.name = ?2 AND (
@@ -240,9 +240,9 @@ mod tests {
     }
 
     fn message(group: &str, n: u32) -> (NewMessage, Extras) {
-        let dedup_id = format!("{group}{n}");
+        let body = format!("{group}{n}");
         let group = GroupId::from(group);
-        let message = NewMessage { group, dedup_id: dedup_id.clone(), body: dedup_id, attributes: Default::default() };
+        let message = NewMessage { group, dedup_id: Some(body.as_str().into()), body, attributes: Default::default() };
         (message, Extras::default())
     }
 

@@ -167,7 +167,7 @@ mod tests {
 
     async fn send(queue: &LocalQueue, id: &str) {
         let group = "g".into();
-        let dedup_id = id.to_owned();
+        let dedup_id = Some(id.into());
         let body = id.to_owned();
         queue.send(NewMessage { group, dedup_id, body, attributes: Default::default() }).await.expect("send");
     }

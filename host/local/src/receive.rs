@@ -62,7 +62,7 @@ pub(crate) fn receive(
         }
         for (group, name) in ready {
             if taker.has_room(request.max) {
-                taker.take(group, &GroupId(name), request.max).map_err(failed)?;
+                taker.take(group, &GroupId::from(name), request.max).map_err(failed)?;
             }
         }
     }
@@ -160,7 +160,7 @@ impl Taker<'_> {
         let settings: QueueSettings = serde_json::from_str(&settings).unwrap_or_default();
         let source: String =
             self.connection.query_row("SELECT name FROM queues WHERE id = ?1", [self.queue], |row| row.get(0))?;
-        let id = MessageId(stored.id.clone());
+        let id = MessageId::from(stored.id.clone());
         let row = Row {
             queue: dead,
             group: stored.group_tag.as_deref().unwrap_or(if self.settings.fifo { group.as_str() } else { "" }),

@@ -262,7 +262,7 @@ mod tests {
         let queue = store.queue("events.fifo", QueueSettings::default()).await.unwrap();
         for n in 0..6 {
             let group = format!("g/{}", n % 2).into();
-            let dedup_id = n.to_string();
+            let dedup_id = Some(n.to_string().into());
             queue
                 .send(NewMessage { group, dedup_id, body: "{}".into(), attributes: Default::default() })
                 .await
@@ -338,7 +338,7 @@ mod tests {
             let store = Store::open(&folder.path().join("to"), Clock::wall()).unwrap();
             let queue = store.find("events.fifo").await.unwrap().unwrap();
             let group = "g/0".into();
-            let dedup_id = "later".to_owned();
+            let dedup_id = Some("later".into());
             let later = NewMessage { group, dedup_id, body: "later".into(), attributes: Default::default() };
             queue.send(later).await.unwrap();
             store.tidy().await.unwrap();

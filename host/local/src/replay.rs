@@ -88,7 +88,7 @@ pub(crate) fn replay(
         let Some((stored, name, group)) = found else { return Ok(None) };
         let count = stored.receive_count;
         let first = stored.first_received_at.map_or(now, timestamp);
-        messages.push(taken(stored, GroupId(name), count, first, Receipt { queue, seq, nonce }, settings.fifo));
+        messages.push(taken(stored, GroupId::from(name), count, first, Receipt { queue, seq, nonce }, settings.fifo));
         groups.push(group);
     }
     for (replay, group) in replays.iter_mut().zip(groups) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest, Sha256};
 use towpath_types::clock::Timestamp;
-use towpath_types::queue::{Arrival, MessageId, NewMessage, Proof, QueueError, Sent};
+use towpath_types::queue::{Arrival, DedupId, MessageId, NewMessage, Proof, QueueError, Sent};
 
 use crate::error::failed;
 use crate::former;
@@ -19,16 +19,16 @@ const DEDUP: Duration = Duration::from_secs(5 * 60);
 
 /// The content-based deduplication id: the SHA-256 of the body without the attributes. Source: `ContentBasedDeduplication`
 /// in the `CreateQueue` API.
-pub fn content_dedup_id(body: &str) -> String {
-    hex::encode(Sha256::digest(body.as_bytes()))
+pub fn content_dedup_id(body: &str) -> DedupId {
+    DedupId::from(hex::encode(Sha256::digest(body.as_bytes())))
 }
 
 /// The message, with a content-based deduplication id if it has none and the queue is set to make one.
 pub(crate) fn with_dedup_id<'a>(message: &'a NewMessage, settings: &QueueSettings) -> Cow<'a, NewMessage> {
-    if !message.dedup_id.is_empty() || !settings.content_based_dedup {
+    if message.dedup_id.is_some() || !settings.content_based_dedup {
         return Cow::Borrowed(message);
     }
-    let dedup_id = content_dedup_id(&message.body);
+    let dedup_id = Some(content_dedup_id(&message.body));
     Cow::Owned(NewMessage { dedup_id, ..message.clone() })
 }
 
@@ -98,13 +98,13 @@ pub(crate) fn store(
     extras: &Extras,
     now: Timestamp,
 ) -> rusqlite::Result<(MessageId, i64)> {
-    let id = MessageId(uuid::Uuid::new_v4().to_string());
+    let id = MessageId::from(uuid::Uuid::new_v4().to_string());
     let attributes = serde_json::to_string(&message.attributes).unwrap_or_default();
     let row = Row {
         queue,
         group: message.group.as_str(),
         id: &id,
-        dedup_id: &message.dedup_id,
+        dedup_id: stored_dedup_id(message),
         source: None,
         kept_since: now,
         trace: extras.trace.as_deref(),
@@ -113,6 +113,11 @@ pub(crate) fn store(
     };
     let seq = insert(connection, &row, settings, extras.delay.unwrap_or(settings.delay), now)?;
     Ok((id, seq))
+}
+
+/// A message's deduplication id as its column holds it: empty if there is none.
+fn stored_dedup_id(message: &NewMessage) -> &str {
+    message.dedup_id.as_ref().map_or("", DedupId::as_str)
 }
 
 /// The `dedup.scope` of ids that are unique in the whole queue, and that of proofs. No group can have these names.
@@ -138,7 +143,8 @@ fn duplicate_of(
     let sql = "SELECT message_id, seq FROM dedup
         WHERE queue = ?1 AND scope IN ('', ?2) AND dedup_id = ?3 AND expires_at > ?4
             AND (scope = ?2 OR ?5 = '' OR coalesce(sent_group, ?2) = ?2) LIMIT 1";
-    let values = params![queue, message.group.as_str(), message.dedup_id, millis(now), scope(settings, message)];
+    let values =
+        params![queue, message.group.as_str(), stored_dedup_id(message), millis(now), scope(settings, message)];
     connection.prepare_cached(sql)?.query_row(values, first).optional()
 }
 
@@ -151,7 +157,7 @@ fn proven_by(connection: &Connection, queue: i64, proof: &Proof, now: Timestamp)
 
 fn first(row: &rusqlite::Row<'_>) -> rusqlite::Result<Sent> {
     let (id, seq): (String, i64) = (row.get(0)?, row.get(1)?);
-    Ok(Sent { id: MessageId(id), sequence: Some(sequence(seq)) })
+    Ok(Sent { id: MessageId::from(id), sequence: Some(sequence(seq)) })
 }
 
 /// Remembers a proof until it expires.
@@ -177,7 +183,7 @@ fn remember(
     let scope = scope(settings, message);
     // NULL means the group is the scope itself.
     let group = Some(message.group.as_str()).filter(|group| *group != scope);
-    let key = Remembered { scope, id: &message.dedup_id, group, until: now + DEDUP };
+    let key = Remembered { scope, id: stored_dedup_id(message), group, until: now + DEDUP };
     key.keep(connection, queue, sent, now)
 }
 

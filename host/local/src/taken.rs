@@ -70,11 +70,11 @@ pub(crate) fn taken(
     receipt: Receipt,
     fifo: bool,
 ) -> Taken {
-    let group_tag = if fifo { Some(group.clone()) } else { stored.group_tag.map(GroupId) };
+    let group_tag = if fifo { Some(group.clone()) } else { stored.group_tag.map(GroupId::from) };
     let received = Received {
-        id: MessageId(stored.id),
+        id: MessageId::from(stored.id),
         group: group_tag.clone().unwrap_or(group),
-        dedup_id: fifo.then_some(stored.dedup_id),
+        dedup_id: fifo.then(|| stored.dedup_id.into()),
         sequence: fifo.then(|| sequence(stored.seq)),
         receive_count,
         // Never later than the start of its retention.

@@ -165,7 +165,7 @@ fn unpacked(browsed: towpath_local::Browsed, queue: &LocalQueue) -> Option<Messa
         body: browsed.body,
         attributes: browsed.attributes,
         trace: None,
-        handle: Handle(String::new()),
+        handle: Handle::from(String::new()),
     };
     Message::read(&received, queue.name()).ok()
 }

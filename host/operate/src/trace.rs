@@ -156,18 +156,20 @@ async fn find(queues: &Queues, id: &str) -> anyhow::Result<Option<(String, Place
             after = Some(last.sequence.clone());
             for message in page {
                 let death = DeadLetter::read(&message.attributes);
-                let first = origin_of(&message.attributes).map(|origin| origin.id.0);
-                let first = death.as_ref().map(|death| death.message_id().0).or(first);
-                let first = first.unwrap_or_else(|| message.id.0.clone());
+                let first = origin_of(&message.attributes).map(|origin| origin.id.into());
+                let first: Option<String> = death.as_ref().map(|death| death.message_id().into()).or(first);
+                let first = first.unwrap_or_else(|| message.id.to_string());
                 let shown = webhook_id(&message.id, &message.attributes);
                 if ![message.id.as_str(), first.as_str(), shown.as_str()].iter().any(|own| own.starts_with(id)) {
                     continue;
                 }
                 let place = match death {
-                    Some(death) => Place::Dead { death: Box::new(death), letter: message.id.0, group: message.group.0 },
+                    Some(death) => {
+                        Place::Dead { death: Box::new(death), letter: message.id.into(), group: message.group.into() }
+                    }
                     None => Place::Waits {
                         receives: message.receive_count,
-                        group: message.group.0,
+                        group: message.group.into(),
                         stored: message.sent_at.to_string(),
                     },
                 };

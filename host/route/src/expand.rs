@@ -43,9 +43,9 @@ pub(super) fn expand(template: &Template, webhook: &Webhook) -> Expanded {
 fn joined(template: &Template, values: &[Cow<'_, [u8]>], write: impl Fn(usize, &[u8]) -> String) -> GroupId {
     let group = join(template, values.iter().enumerate().map(|(at, value)| write(at, value)));
     if group.len() > MAX_ID {
-        GroupId(join(template, values.iter().map(|value| stable_hash(value))))
+        GroupId::from(join(template, values.iter().map(|value| stable_hash(value))))
     } else {
-        GroupId(group)
+        GroupId::from(group)
     }
 }
 

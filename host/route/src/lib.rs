@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use towpath_config::route::Route;
 use towpath_types::envelope::{self, Webhook};
 use towpath_types::message::{ORIGIN_ATTRIBUTE, WEBHOOK_ID_ATTRIBUTE, webhook};
-use towpath_types::queue::{Attribute, Attributes, GroupId, Received};
+use towpath_types::queue::{Attribute, Attributes, DedupId, GroupId, Received};
 use towpath_verify::bind;
 
 pub use key::Unreadable;
@@ -41,10 +41,10 @@ pub fn keys(route: &Route, webhook: &Webhook) -> Keys {
 }
 
 /// The deduplication id of a key. Unverified webhooks must not take the place of verified ones.
-fn dedup_id(route: &Route, key: &[u8], webhook: &Webhook) -> String {
+fn dedup_id(route: &Route, key: &[u8], webhook: &Webhook) -> DedupId {
     match route.verify.as_ref().filter(|verification| !verification.at_ingest) {
-        Some(verification) => bind(verification, key, webhook),
-        None => written(key),
+        Some(verification) => bind(verification, key, webhook).into(),
+        None => written(key).into(),
     }
 }
 
@@ -94,7 +94,7 @@ pub struct Keys {
 pub struct Dedup {
     /// The deduplication id for the queue: the value, or its hash if it is not a valid id. On a route that is verified
     /// only in the pipeline, a hash of the value and the proof.
-    pub id: String,
+    pub id: DedupId,
     /// What the target receives as `webhook-id`: the same each time the event is sent.
     pub webhook_id: String,
 }

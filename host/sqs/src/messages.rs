@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use towpath_local::limits::{self, Wrong};
 use towpath_local::{Extras, QueueSettings, content_dedup_id};
-use towpath_types::queue::{Arrival, Attribute, AttributeValue, Attributes, GroupId, NewMessage, Sent};
+use towpath_types::queue::{Arrival, Attribute, AttributeValue, Attributes, DedupId, GroupId, NewMessage, Sent};
 
 use crate::endpoint::Endpoint;
 use crate::error::ApiError;
@@ -162,10 +162,10 @@ impl Entry {
         let attributes = self.message_attributes.iter().map(|(name, text)| Ok((name.clone(), text.read(name)?)));
         let body = self.message_body.clone().unwrap_or_default();
         let message = NewMessage {
-            group: GroupId(self.message_group_id.clone().unwrap_or_default()),
+            group: GroupId::from(self.message_group_id.clone().unwrap_or_default()),
             dedup_id: match &self.message_deduplication_id {
-                None if settings.content_based_dedup => content_dedup_id(&body),
-                id => id.clone().unwrap_or_default(),
+                None if settings.content_based_dedup => Some(content_dedup_id(&body)),
+                id => id.as_deref().map(DedupId::from),
             },
             body,
             attributes: attributes.collect::<Result<Attributes, ApiError>>()?,

@@ -70,8 +70,8 @@ impl Ask {
             ("ApproximateReceiveCount", Some(received.receive_count.to_string())),
             ("ApproximateFirstReceiveTimestamp", Some(first_received_at.0.to_string())),
             ("SequenceNumber", received.sequence),
-            ("MessageDeduplicationId", received.dedup_id),
-            ("MessageGroupId", group_tag.map(|group| group.0)),
+            ("MessageDeduplicationId", received.dedup_id.map(String::from)),
+            ("MessageGroupId", group_tag.map(String::from)),
             (TRACE, trace),
             ("DeadLetterQueueSourceArn", source.map(|name| names::arn(&name))),
         ];

@@ -37,7 +37,7 @@ struct Many {
 
 impl Entry {
     fn handle(&self) -> Result<Handle, ApiError> {
-        self.receipt_handle.clone().map(Handle).ok_or_else(|| ApiError::missing("ReceiptHandle"))
+        self.receipt_handle.clone().map(Handle::from).ok_or_else(|| ApiError::missing("ReceiptHandle"))
     }
 
     fn change(&self) -> Result<(Handle, Duration), ApiError> {

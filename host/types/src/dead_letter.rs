@@ -160,7 +160,7 @@ impl DeadLetter {
             secret_header: seen.secret_header.map(str::to_owned),
             parks: seen.parks,
             verified: seen.verified,
-            id: origin.id.0,
+            id: origin.id.into(),
             sequence: received.sequence.clone(),
             receive_count: received.receive_count,
             source: source.to_owned(),
@@ -176,7 +176,7 @@ impl DeadLetter {
             v: 1,
             reason: "max-receives".to_owned(),
             detail: format!("moved by the queue after {receive_count} receives"),
-            id: id.0,
+            id: id.into(),
             receive_count,
             source,
             sent_at,
@@ -208,7 +208,7 @@ impl DeadLetter {
     /// The message that carries this letter, for an enveloped webhook and its attributes.
     pub fn carried_by(&self, group: GroupId, body: String, mut attributes: Attributes) -> NewMessage {
         attributes.insert(DEAD_LETTER_ATTRIBUTE.to_owned(), self.attribute());
-        NewMessage { group, dedup_id: self.id.clone(), body, attributes }
+        NewMessage { group, dedup_id: Some(self.id.as_str().into()), body, attributes }
     }
 
     /// The message to send back to the original queue, with its original ids and time and its own deduplication id.
@@ -219,8 +219,8 @@ impl DeadLetter {
         let (notes, mac) = origin_of(&attributes).map(|origin| (origin.notes, origin.mac)).unwrap_or_default();
         let origin = Origin { id: self.message_id(), sent_at: self.sent_at, notes, mac };
         let (body, attributes) = with_origin(stored.body, attributes, &origin);
-        let dedup_id = format!("redrive-{}", stored.id);
-        NewMessage { group: stored.group.clone(), dedup_id, body, attributes }
+        let dedup_id = format!("redrive-{}", stored.id).into();
+        NewMessage { group: stored.group.clone(), dedup_id: Some(dedup_id), body, attributes }
     }
 
     /// Body and attributes of this letter with a new webhook body and these notes, which stay on the message. `seal`
@@ -269,7 +269,7 @@ impl DeadLetter {
 
     /// The original message's id.
     pub fn message_id(&self) -> MessageId {
-        MessageId(self.id.clone())
+        MessageId::from(self.id.as_str())
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::envelope::{self, EnvelopeError, Webhook};
-use crate::queue::{AttributeValue, Attributes, GroupId, MessageId, Received};
+use crate::queue::{AttributeValue, Attributes, DedupId, GroupId, MessageId, Received};
 
 /// The attribute that carries an [`Origin`] as JSON; set when a dead letter is sent back.
 pub const ORIGIN_ATTRIBUTE: &str = "towpath-origin";
@@ -47,7 +47,7 @@ pub struct Message {
     pub id: MessageId,
     pub group: GroupId,
     /// If the queue provides it.
-    pub dedup_id: Option<String>,
+    pub dedup_id: Option<DedupId>,
     /// If the queue provides it.
     pub sequence: Option<String>,
     /// Receives so far, from 1.
@@ -111,7 +111,7 @@ pub fn origin_of(attributes: &Attributes) -> Option<Origin> {
 pub fn webhook_id(id: &MessageId, attributes: &Attributes) -> MessageId {
     let carried = attributes.get(WEBHOOK_ID_ATTRIBUTE).and_then(|attribute| attribute.as_text());
     match carried {
-        Some(carried) => MessageId(carried.to_owned()),
+        Some(carried) => MessageId::from(carried),
         None => origin_of(attributes).map_or_else(|| id.clone(), |origin| origin.id),
     }
 }

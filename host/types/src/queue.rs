@@ -34,9 +34,14 @@ pub const MAX_RETENTION: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 /// Longest group id or deduplication id. Source: the `SendMessage` API of SQS.
 pub const MAX_ID: usize = 128;
 
-/// Whether SQS accepts this text as a group id or deduplication id: letters, digits, punctuation.
+/// Whether SQS accepts this text as a group id or deduplication id: 1–[`MAX_ID`] letters, digits and punctuation.
 pub fn is_id(text: &str) -> bool {
-    !text.is_empty() && text.len() <= MAX_ID && text.bytes().all(|byte| byte.is_ascii_graphic())
+    !text.is_empty() && text.len() <= MAX_ID && text.bytes().all(may_be_in_id)
+}
+
+/// Whether SQS accepts this character in a group id or deduplication id.
+pub fn may_be_in_id(byte: u8) -> bool {
+    byte.is_ascii_graphic()
 }
 
 /// 2006-01-01: SQS has no older message.
@@ -54,7 +59,7 @@ macro_rules! text_newtype {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(pub String);
+        pub struct $name(String);
 
         impl $name {
             pub fn as_str(&self) -> &str {
@@ -79,6 +84,12 @@ macro_rules! text_newtype {
                 $name(text)
             }
         }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
     };
 }
 
@@ -87,8 +98,13 @@ text_newtype!(
     MessageId
 );
 text_newtype!(
-    /// A message group id: 1–128 letters, digits and punctuation. Order holds within a group.
+    /// A message group id. Order holds within a group. A queue checks it by [`is_id`] when a message is sent.
     GroupId
+);
+text_newtype!(
+    /// A deduplication id: a second message with the same id within five minutes is a duplicate. A queue checks it by
+    /// [`is_id`] when a message is sent.
+    DedupId
 );
 text_newtype!(
     /// A receipt handle: identifies one receive of one message.
@@ -144,8 +160,8 @@ pub type Attributes = BTreeMap<String, Attribute>;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewMessage {
     pub group: GroupId,
-    /// 1–128 letters, digits and punctuation. May be empty only for a queue with content-based deduplication.
-    pub dedup_id: String,
+    /// `None` is for standard queues, and for FIFO queues with content-based deduplication.
+    pub dedup_id: Option<DedupId>,
     /// An envelope, or text as a SaaS sent it.
     pub body: String,
     /// At most 10.
@@ -215,7 +231,7 @@ pub struct Received {
     /// A message without a group, from a standard queue, is a group of its own.
     pub group: GroupId,
     /// The deduplication id of the send.
-    pub dedup_id: Option<String>,
+    pub dedup_id: Option<DedupId>,
     /// Grows within a group.
     pub sequence: Option<String>,
     /// Receives so far, including this one; at least 1.

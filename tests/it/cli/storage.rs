@@ -38,7 +38,7 @@ async fn fill(folder: &Path) {
         let body = format!("{{\"k\":{group},\"n\":{n},\"p\":\"{padding}\"}}");
         let message = NewMessage {
             group: format!("g/{group}").into(),
-            dedup_id: n.to_string(),
+            dedup_id: Some(n.to_string().into()),
             body,
             attributes: Default::default(),
         };
@@ -280,7 +280,7 @@ async fn what_only_ever_waits_for_two_weeks_becomes_a_dead_letter_too() {
         let settings = QueueSettings { retention: towpath_local::KEPT_FOR_EVER, ..QueueSettings::default() };
         let events = store.queue("events.fifo", settings).await.unwrap();
         let group = "g/1".into();
-        let dedup_id = "1".to_owned();
+        let dedup_id = Some("1".into());
         let body = "{\"k\":1}".to_owned();
         events.send(NewMessage { group, dedup_id, body, attributes: Default::default() }).await.unwrap();
         drop((events, store));

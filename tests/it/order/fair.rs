@@ -123,8 +123,12 @@ impl World {
 
     /// Sends a message of a group of its own.
     async fn send(&self, body: String) {
-        let message =
-            NewMessage { group: body.as_str().into(), dedup_id: body.clone(), body, attributes: Default::default() };
+        let message = NewMessage {
+            group: body.as_str().into(),
+            dedup_id: Some(body.as_str().into()),
+            body,
+            attributes: Default::default(),
+        };
         self.events.send(message).await.unwrap();
     }
 

@@ -131,7 +131,7 @@ impl World {
     fn send(&self, number: usize) {
         let body = number.to_string();
         let group = format!("g/{}", self.books.plan(number).group).into();
-        let message = NewMessage { group, dedup_id: body.clone(), body, attributes: Default::default() };
+        let message = NewMessage { group, dedup_id: Some(body.as_str().into()), body, attributes: Default::default() };
         self.machines.at_service(self.events.send(message)).unwrap();
     }
 

@@ -17,7 +17,7 @@ pub async fn a_message_received_too_often_moves_and_its_group_goes_on(maker: &dy
     assert_eq!(next.receive_count, 1);
     let letter = received(&*dead, 10, &["A1"]).await.remove(0);
     assert_eq!((&letter.id, &letter.group, &letter.attributes), (&first.id, &first.group, &first.attributes));
-    assert_eq!(letter.dedup_id.as_deref(), Some(first.id.as_str()));
+    assert_eq!(letter.dedup_id, Some(first.id.as_str().into()));
     assert_eq!(letter.receive_count, 3);
 }
 

@@ -26,7 +26,7 @@ pub async fn dedup_scope_is_the_queue_or_the_group(maker: &dyn Maker) {
     for (per_group, expected) in [(false, &["A1"][..]), (true, &["A1", "B1"])] {
         let (queue, _) = maker.make(Wanted { per_group, ..Wanted::default() }).await;
         for name in ["A1", "B1"] {
-            queue.send(NewMessage { dedup_id: "same".to_owned(), ..message(name) }).await.expect(name);
+            queue.send(NewMessage { dedup_id: Some("same".into()), ..message(name) }).await.expect(name);
         }
         received(&*queue, 10, expected).await;
     }
@@ -35,7 +35,7 @@ pub async fn dedup_scope_is_the_queue_or_the_group(maker: &dyn Maker) {
 /// Scenario 9, rule 2.3: two equal bodies within five minutes are one message, whatever their attributes.
 pub async fn content_dedup_looks_at_the_body_only(maker: &dyn Maker) {
     let (queue, _) = maker.make(Wanted { by_content: true, ..Wanted::default() }).await;
-    let without = |name, attributes| NewMessage { dedup_id: String::new(), attributes, ..message(name) };
+    let without = |name, attributes| NewMessage { dedup_id: None, attributes, ..message(name) };
     let first = queue.send(without("A1", message("A1").attributes)).await.expect("send");
     let again = queue.send(without("A1", Attributes::new())).await.expect("send");
     assert_eq!(first, again);

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 use towpath_local::Taken;
-use towpath_types::queue::{Attribute, AttributeValue};
+use towpath_types::queue::{Attribute, AttributeValue, DedupId, GroupId};
 
 /// The record; all its attributes are text.
 pub(super) fn record(taken: &Taken, arn: &str) -> Value {
@@ -13,9 +13,9 @@ pub(super) fn record(taken: &Taken, arn: &str) -> Value {
         ("ApproximateReceiveCount", Some(message.receive_count.to_string())),
         ("SentTimestamp", Some(message.sent_at.0.to_string())),
         ("SequenceNumber", message.sequence.clone()),
-        ("MessageGroupId", taken.group_tag.as_ref().map(|group| group.0.clone())),
+        ("MessageGroupId", taken.group_tag.as_ref().map(GroupId::to_string)),
         ("SenderId", Some(towpath_sqs::SENDER.to_owned())),
-        ("MessageDeduplicationId", message.dedup_id.clone()),
+        ("MessageDeduplicationId", message.dedup_id.as_ref().map(DedupId::to_string)),
         ("ApproximateFirstReceiveTimestamp", Some(taken.first_received_at.0.to_string())),
         ("AWSTraceHeader", taken.trace.clone()),
     ];

@@ -186,7 +186,7 @@ mod tests {
 
     async fn dies(letters: &LocalQueue, id: &str) {
         let group = "g".into();
-        let dedup_id = id.replace(' ', "-");
+        let dedup_id = Some(id.replace(' ', "-").into());
         let body = id.to_owned();
         letters.send(NewMessage { group, dedup_id, body, attributes: Default::default() }).await.expect("send");
     }
@@ -284,7 +284,7 @@ mod tests {
         let letters = letters(&folder, Clock::wall().shifted(&AHEAD)).await;
         for n in 0..STEP + 5 {
             let group = format!("g/{n}").as_str().into();
-            let dedup_id = n.to_string();
+            let dedup_id = Some(n.to_string().into());
             let message = NewMessage { group, dedup_id, body: n.to_string(), attributes: Default::default() };
             letters.send(message).await.expect("send");
         }

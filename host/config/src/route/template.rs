@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::str::FromStr;
 
 use super::{HASH_LENGTH, Selector, TemplateError};
-use towpath_types::queue::MAX_ID;
+use towpath_types::queue::{MAX_ID, may_be_in_id};
 
 /// A group template such as `approval/{json:/workflow/id}`. Expanding it gives a group id; when it is matched against a
 /// group id, each placeholder matches one or more characters.
@@ -45,7 +45,7 @@ impl FromStr for Template {
                 return Err(TemplateError::Braces(text.to_owned()));
             }
             if !literal.is_empty() {
-                if !literal.bytes().all(|byte| byte.is_ascii_graphic()) {
+                if !literal.bytes().all(may_be_in_id) {
                     return Err(TemplateError::Literal(literal.to_owned()));
                 }
                 parts.push(Part::Literal(literal.to_owned()));

@@ -4,7 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 use towpath_types::clock::Timestamp;
-use towpath_types::queue::{Attribute, AttributeValue, Attributes, GroupId, Handle, MessageId, Received, sent_at};
+use towpath_types::queue::{
+    Attribute, AttributeValue, Attributes, DedupId, GroupId, Handle, MessageId, Received, sent_at,
+};
 
 /// One record: its id, and what it holds or why that cannot be read.
 #[derive(Debug)]
@@ -55,14 +57,14 @@ fn message(record: &Value, id: &MessageId, group: &GroupId, now: Timestamp) -> R
     Ok(Received {
         id: id.clone(),
         group: group.clone(),
-        dedup_id: attribute("MessageDeduplicationId").map(str::to_owned),
+        dedup_id: attribute("MessageDeduplicationId").map(DedupId::from),
         sequence: attribute("SequenceNumber").map(str::to_owned),
         receive_count: receive_count.max(1),
         sent_at,
         body: text("body")?,
         attributes: attributes(record)?,
         trace: attribute("AWSTraceHeader").map(str::to_owned),
-        handle: Handle(text("receiptHandle")?),
+        handle: Handle::from(text("receiptHandle")?),
     })
 }
 

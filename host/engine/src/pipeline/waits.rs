@@ -143,7 +143,7 @@ impl Line for Spine {
             Decision::DeadLetter(death) => Some(death.code),
         };
         self.failures.clear(&received.group);
-        self.ended.lock().push((received.id.0.clone(), reason));
+        self.ended.lock().push((received.id.to_string(), reason));
         if reason.is_none() { Settlement::Ack } else { Settlement::Buried }
     }
 

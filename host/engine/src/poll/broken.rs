@@ -81,7 +81,7 @@ impl Line for Notes {
     }
 
     async fn take(&self, received: &Received, _: &mut Turn) -> Settlement {
-        let handle = received.handle.0.clone();
+        let handle = received.handle.to_string();
         assert_ne!(handle, "panics");
         self.0.lock().push(handle);
         Settlement::Ack

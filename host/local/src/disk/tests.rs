@@ -23,8 +23,8 @@ async fn queue(folder: &TempDir) -> LocalQueue {
 
 fn message(n: u32) -> NewMessage {
     NewMessage {
-        group: GroupId(format!("g{}", n % 7)),
-        dedup_id: n.to_string(),
+        group: GroupId::from(format!("g{}", n % 7)),
+        dedup_id: Some(n.to_string().into()),
         body: n.to_string(),
         attributes: Default::default(),
     }

@@ -16,9 +16,12 @@ async fn queue(store: &Store, name: &str, retention: Duration) -> LocalQueue {
 
 async fn send(queue: &LocalQueue, count: usize) {
     let message = |n: usize| {
-        let group = GroupId(format!("g{}", n % 7));
+        let group = GroupId::from(format!("g{}", n % 7));
         let id = format!("m{n}");
-        (NewMessage { group, dedup_id: id.clone(), body: id, attributes: Default::default() }, Default::default())
+        (
+            NewMessage { group, dedup_id: Some(id.as_str().into()), body: id, attributes: Default::default() },
+            Default::default(),
+        )
     };
     queue.send_all((0..count).map(message).collect()).await.expect("send");
 }
@@ -43,8 +46,12 @@ async fn expired_messages_are_removed_from_every_queue_without_a_receive() {
     }
     assert_eq!(store.tidy().await.expect("tidy"), 0);
     tokio::time::advance(MINUTE / 2).await;
-    let young =
-        NewMessage { group: "young".into(), dedup_id: "y".into(), body: "y".into(), attributes: Default::default() };
+    let young = NewMessage {
+        group: "young".into(),
+        dedup_id: Some("y".into()),
+        body: "y".into(),
+        attributes: Default::default(),
+    };
     short.send(young).await.expect("send");
     tokio::time::advance(MINUTE / 2).await;
     assert_eq!(short.sweep(100).await.expect("sweep"), 100, "at most the given number");

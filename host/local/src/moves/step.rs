@@ -116,7 +116,7 @@ impl Mover<'_> {
                 return Ok(Ended::Failed("CouldNotDetermineMessageSource"));
             }
             // As in SQS, a moved message is new: it gets a new id, receive count and retention.
-            let id = MessageId(uuid::Uuid::new_v4().to_string());
+            let id = MessageId::from(uuid::Uuid::new_v4().to_string());
             let row = Row {
                 queue: to,
                 group: &letter.group,

@@ -15,9 +15,9 @@ async fn queue(folder: &TempDir) -> LocalQueue {
 }
 
 fn message(n: i64) -> NewMessage {
-    let group = GroupId(format!("g{}", n % 7));
+    let group = GroupId::from(format!("g{}", n % 7));
     let id = format!("m{n}");
-    NewMessage { group, dedup_id: id.clone(), body: id, attributes: Default::default() }
+    NewMessage { group, dedup_id: Some(id.as_str().into()), body: id, attributes: Default::default() }
 }
 
 async fn send(queue: &LocalQueue, count: i64) {
@@ -42,7 +42,7 @@ async fn a_purge_runs_in_short_transactions_and_keeps_what_is_sent_after_its_sta
     let handle = queue.receive(receive).await.expect("receive").remove(0).handle;
     assert!(queue.begin_purge(None).await.expect("begun"));
     // The process that started the purge ends here, and another one finishes it.
-    let late = NewMessage { dedup_id: "late".to_owned(), body: "late".to_owned(), ..message(0) };
+    let late = NewMessage { dedup_id: Some("late".into()), body: "late".to_owned(), ..message(0) };
     queue.send(late).await.expect("send");
     let id = queue.id;
     let last = 2 * STEP + 1;

@@ -30,8 +30,8 @@ async fn queue(store: &Store, name: &str, dead_letters: Option<&str>) -> LocalQu
 }
 
 fn message(body: &str) -> NewMessage {
-    let group = GroupId(body[..1].to_owned());
-    let dedup_id = body.to_owned();
+    let group = GroupId::from(body[..1].to_owned());
+    let dedup_id = Some(body.into());
     NewMessage { group, dedup_id, body: body.to_owned(), attributes: Default::default() }
 }
 
@@ -178,7 +178,7 @@ async fn the_next_operation_uses_what_another_process_changed() {
     let queue = queue(&here, "q.fifo", None).await;
     let settings = QueueSettings { content_based_dedup: true, ..QueueSettings::default() };
     there.set_queue("q.fifo", settings).await.expect("set");
-    let unnamed = NewMessage { dedup_id: String::new(), ..message("A1") };
+    let unnamed = NewMessage { dedup_id: None, ..message("A1") };
     queue.send(unnamed).await.expect("its id comes from its body");
     let there = there.find("q.fifo").await.expect("read").expect("queue");
     there.store().remove(there.clone()).await.expect("remove");

@@ -45,8 +45,8 @@ impl Books {
     async fn send(&self, queue: &LocalQueue, group: &str, n: u32) {
         for _ in 0..3 {
             let message = NewMessage {
-                group: GroupId(group.to_owned()),
-                dedup_id: format!("{group}-{n}"),
+                group: GroupId::from(group.to_owned()),
+                dedup_id: Some(format!("{group}-{n}").into()),
                 body: body(group, n),
                 attributes: BTreeMap::new(),
             };

@@ -88,7 +88,7 @@ pub async fn compare(
             // Compared is all of it, shown is what may be.
             let secrets = SecretHeaders::of(config).and(letter.death.secret_header.as_deref());
             now.iter_mut().chain([&mut new]).for_each(|verdict| secrets.hide_in_verdict(verdict, &message));
-            let group = letter.group.0.clone();
+            let group = letter.group.to_string();
             let reason = letter.death.reason.clone();
             rows.push(Row { id: letter.first_id(), group, reason, changed, now, new });
         }

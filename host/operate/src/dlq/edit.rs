@@ -163,7 +163,7 @@ fn regrouped(route: Option<&Route>, letter: &Letter, before: &Webhook, after: &W
 fn webhook_id(route: Option<&Route>, letter: &Letter, before: &Webhook, after: &Webhook) -> WebhookId {
     let is_derived = letter.attributes.contains_key(WEBHOOK_ID_ATTRIBUTE);
     let Some(route) = route.filter(|_| is_derived) else { return WebhookId::Fits };
-    let id = |webhook| keys(route, webhook).dedup.map(|dedup| MessageId(dedup.webhook_id));
+    let id = |webhook| keys(route, webhook).dedup.map(|dedup| MessageId::from(dedup.webhook_id));
     let was = id(before);
     let now = id(after);
     if was == now {

@@ -122,7 +122,7 @@ mod tests {
     fn a_journal_tells_what_a_redrive_that_was_cut_off_had_done() {
         let folder = tempfile::TempDir::new().expect("folder");
         let path = folder.path().join("redrive.jsonl");
-        let id = |name: &str| MessageId(name.to_owned());
+        let id = |name: &str| MessageId::from(name.to_owned());
         let then = Timestamp(1_000_000);
         let later = Timestamp(1_000_000 + 10 * 60_000);
         let mut journal = Journal::open(&path).expect("journal");

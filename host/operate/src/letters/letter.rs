@@ -54,7 +54,7 @@ impl Letter {
             body: self.body.clone(),
             attributes: self.attributes.clone(),
             trace: None,
-            handle: Handle(String::new()),
+            handle: Handle::from(String::new()),
         };
         let mut message = Message::read(&received, &death.source).ok()?;
         // Letters of older hosts do not name the header.

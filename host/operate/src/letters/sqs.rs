@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::dead_letter::{DEAD_LETTER_ATTRIBUTE, carried_notes};
 use towpath_types::queue::{
-    Attributes, GroupId, Handle, MAX_BATCH, MessageId, NewMessage, Queue, QueueError, Receive, Received,
+    Attributes, DedupId, GroupId, Handle, MAX_BATCH, MessageId, NewMessage, Queue, QueueError, Receive, Received,
 };
 use tracing::warn;
 
@@ -103,7 +103,7 @@ impl SqsLetters {
     async fn store_anew(&mut self, letter: &Letter, now: Timestamp) -> anyhow::Result<()> {
         self.behind.store(letter, &letter.group, now)?;
         // Once, also if this is cut off before the other one is deleted.
-        let dedup_id = format!("behind-{}", letter.id);
+        let dedup_id = format!("behind-{}", letter.id).into();
         let message = stored_as(letter, letter.group.clone(), letter.body.clone(), letter.attributes.clone(), dedup_id);
         self.dead.send(message).await.map_err(described)?;
         self.delete(letter).await
@@ -195,7 +195,7 @@ impl Letters for SqsLetters {
     async fn replace(&mut self, letter: &Letter, edited: Edited) -> anyhow::Result<()> {
         // An id of its own: another edit within five minutes must not be swallowed as this one and the letter
         // deleted all the same. A copy too many is seen in the list.
-        let dedup_id = format!("edit-{}", uuid::Uuid::new_v4());
+        let dedup_id = format!("edit-{}", uuid::Uuid::new_v4()).into();
         let Edited { group, body, attributes } = edited;
         self.behind.store(letter, &group, self.clock.now())?;
         let message = stored_as(letter, group, body, attributes, dedup_id);
@@ -235,7 +235,8 @@ impl Letters for SqsLetters {
 }
 
 /// What stores a letter anew. One that the queue itself moved has nothing yet that tells its first id and why it is here.
-fn stored_as(letter: &Letter, group: GroupId, body: String, attributes: Attributes, dedup_id: String) -> NewMessage {
+fn stored_as(letter: &Letter, group: GroupId, body: String, attributes: Attributes, dedup_id: DedupId) -> NewMessage {
+    let dedup_id = Some(dedup_id);
     if attributes.contains_key(DEAD_LETTER_ATTRIBUTE) {
         NewMessage { group, dedup_id, body, attributes }
     } else {

@@ -11,7 +11,8 @@ fn expand(template: &str, headers: &[(&str, &[u8])], body: &[u8]) -> (String, Ve
     let template: Template = template.parse().expect("template");
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
     let webhook = Webhook { headers, body: body.to_vec() };
-    let Expanded { group: GroupId(group), problems, .. } = super::expand(&template, &webhook);
+    let Expanded { group, problems, .. } = super::expand(&template, &webhook);
+    let group = String::from(group);
     assert!(is_id(&group), "{group:?} is a group id");
     assert!(template.matches(&group), "{group:?} leads back to {template:?}");
     (group, problems.iter().map(ToString::to_string).collect())

@@ -93,7 +93,8 @@ impl DeadLetter {
 
     fn with(&self, received: &Received, (body, mut attributes): (String, Attributes)) -> NewMessage {
         attributes.insert(DEAD_LETTER_ATTRIBUTE.to_owned(), self.attribute());
-        NewMessage { group: received.group.clone(), dedup_id: received.id.0.clone(), body, attributes }
+        let dedup_id = Some(received.id.as_str().into());
+        NewMessage { group: received.group.clone(), dedup_id, body, attributes }
     }
 }
 

@@ -36,7 +36,7 @@ fn a_letter_keeps_body_group_and_attributes_and_says_why() {
     let received = received("{\"a\":1}".into(), 2);
     let packed = letter(&received).pack(&received, MAX_MESSAGE_BYTES, |_| false).expect("it fits");
     assert_eq!((packed.body.as_str(), packed.group.as_str()), ("{\"a\":1}", "g"));
-    assert_eq!(packed.dedup_id, "m-2");
+    assert_eq!(packed.dedup_id, Some("m-2".into()));
     assert_eq!(packed.attributes.len(), 3);
     let read = DeadLetter::read(&packed.attributes).expect("readable");
     assert_eq!((read.reason.as_str(), read.status, read.detail.len()), ("refused", Some(404), MAX_DETAIL));

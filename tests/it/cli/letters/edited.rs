@@ -55,7 +55,7 @@ async fn an_edited_body_that_is_no_text_is_shown_and_sent_as_it_is() {
 async fn keyed(station: &Station) -> String {
     let webhook = Webhook { headers: Vec::new(), body: b"{\"k\":\"A\",\"n\":1}".to_vec() };
     let group = "g/A".into();
-    let dedup_id = "keyed".to_owned();
+    let dedup_id = Some("keyed".into());
     let message = NewMessage { group, dedup_id, body: envelope::encode(&webhook), attributes: Default::default() };
     station.rig.events.send(message).await.unwrap();
     station.work().await;
@@ -287,7 +287,7 @@ async fn derived(station: &Station) -> (String, String) {
     let config = station.rig.config(&std::fs::read_to_string(&config).unwrap());
     let keys = towpath_route::keys(config.routes.by_path("g").unwrap(), &webhook);
     let group = keys.group.clone();
-    let dedup_id = "derived".to_owned();
+    let dedup_id = Some("derived".into());
     let attributes = keys.attributes();
     let message = NewMessage { group, dedup_id, body: envelope::encode(&webhook), attributes };
     station.rig.events.send(message).await.unwrap();

@@ -29,7 +29,8 @@ impl Ledger {
     /// Opens the books: what waits from an earlier run counts as received.
     pub(super) async fn open(queues: &Queues) -> anyhow::Result<Ledger> {
         let waiting = all(&queues.events, None).await?;
-        let received: Vec<_> = waiting.into_iter().map(|message| (message.id.0, message.group.0)).collect();
+        let received: Vec<_> =
+            waiting.into_iter().map(|message| (String::from(message.id), String::from(message.group))).collect();
         let dead_before = all(&queues.dead_letters, None).await?.pop().map(|last| last.sequence);
         Ok(Ledger { resumed: received.len(), received, dead_before })
     }

@@ -100,6 +100,6 @@ fn is_runtime(function: &str) -> bool {
 
 fn save(message: &Message, case: &std::path::Path) -> anyhow::Result<()> {
     let mut event = Event::of("fuzz", message.headers.clone(), &message.body);
-    event.group = Some(message.group.0.clone());
+    event.group = Some(message.group.to_string());
     event.write(case).context("saving a finding")
 }

@@ -22,7 +22,7 @@ async fn letters(folder: &tempfile::TempDir, bodies: &[&str]) -> LocalLetters {
         let text = serde_json::to_string(&letter).expect("JSON");
         let attributes = Attributes::from([(DEAD_LETTER_ATTRIBUTE.to_owned(), Attribute::text(text))]);
         let group = GroupId::from(body.get(..1).expect("a group"));
-        let dedup_id = format!("dead-{body}");
+        let dedup_id = Some(format!("dead-{body}").into());
         dead.send(NewMessage { group, dedup_id, body: (*body).to_owned(), attributes }).await.expect("stored");
     }
     LocalLetters::new(events, dead)
@@ -36,7 +36,7 @@ async fn redrive(letters: &mut LocalLetters, chunk: usize) -> (u64, Vec<String>)
     for chunk in page.chunks(chunk) {
         let moved = letters.send_back(chunk.to_vec()).await.expect("sent back");
         sent += moved.moved;
-        failed.extend(moved.failed.into_iter().map(|(id, _)| id.0));
+        failed.extend(moved.failed.into_iter().map(|(id, _)| id.into()));
     }
     (sent, failed)
 }
