@@ -27,55 +27,15 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("sqs", &["types", "config", "local"]),
     ("aws", &["types", "files", "config"]),
     ("telemetry", &["types", "files", "config", "metrics", "runtime"]),
-    ("operate", &LIBRARIES),
-    ("compose", &COMPOSE),
+    ("operate", LIBRARIES),
+    ("compose", COMPOSE),
     ("cli", &BINARY),
     ("lambda", &BINARY),
     ("lambda-ingest", &["config", "intake", "aws", "telemetry"]),
     ("proof", &[]),
 ];
 
-/// What a room that puts others together may use.
-const LIBRARIES: [&str; 16] = [
-    "types",
-    "files",
-    "runtime",
-    "metrics",
-    "config",
-    "verify",
-    "route",
-    "intake",
-    "plugin",
-    "registry",
-    "deliver",
-    "engine",
-    "local",
-    "sqs",
-    "aws",
-    "telemetry",
-];
-
-/// A host looks after its store as an operator does.
-const COMPOSE: [&str; 17] = [
-    "types",
-    "files",
-    "runtime",
-    "metrics",
-    "config",
-    "verify",
-    "route",
-    "intake",
-    "plugin",
-    "registry",
-    "deliver",
-    "engine",
-    "local",
-    "sqs",
-    "aws",
-    "telemetry",
-    "operate",
-];
-
+/// What a program may use.
 const BINARY: [&str; 19] = [
     "types",
     "files",
@@ -97,6 +57,17 @@ const BINARY: [&str; 19] = [
     "compose",
     "proof",
 ];
+
+/// A host looks after its store as an operator does.
+const COMPOSE: &[&str] = {
+    let [rooms @ .., _compose, _proof] = &BINARY;
+    rooms
+};
+
+const LIBRARIES: &[&str] = {
+    let [rooms @ .., _operate, _compose, _proof] = &BINARY;
+    rooms
+};
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
