@@ -48,7 +48,7 @@ pub fn decide(outcome: &Outcome, facts: Facts<'_>) -> Decision {
         Outcome::Refused(attempts) => give_up(facts, "refused", last_attempt(attempts)),
         Outcome::Rejected(reason) => give_up(facts, "rejected", format!("{}: {}", reason.code, reason.message)),
         Outcome::Faulted(fault) => give_up(facts, fault.kind.code(), fault.message.clone()),
-        Outcome::Misfit { code, detail } => give_up(facts, code, detail.clone()),
+        Outcome::Misfit { kind, detail } => give_up(facts, kind.code(), detail.clone()),
         Outcome::Blocked => Decision::Retry(Duration::ZERO),
         Outcome::Broken(problem) => retry_or(facts, own(), "expired", || problem.clone()),
     }

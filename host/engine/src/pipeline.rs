@@ -48,7 +48,7 @@ use towpath_types::clock::Clock;
 use towpath_types::dead_letter::Death;
 use towpath_types::dead_letter::{DeadLetter, Seen, carried_notes};
 use towpath_types::message::Message;
-use towpath_types::outcome::{Fault, Outcome};
+use towpath_types::outcome::{Fault, MisfitKind, Outcome};
 use towpath_types::queue::{GroupId, MAX_RETENTION, Queue, Received};
 use towpath_types::verdict::Verdict;
 use towpath_verify::check_anew;
@@ -375,7 +375,7 @@ fn span(received: &Received, message: Option<&Message>, routing: &Routing<'_>) -
 fn read(received: &Received, source: &str) -> Result<Message, Outcome> {
     let read = std::panic::catch_unwind(AssertUnwindSafe(|| Message::read(received, source)));
     read.map_err(|panic| panicked(&*panic))?
-        .map_err(|error| Outcome::Misfit { code: "unreadable", detail: error.to_string() })
+        .map_err(|error| Outcome::Misfit { kind: MisfitKind::Unreadable, detail: error.to_string() })
 }
 
 /// A bug of the host. It is decided on like any other trouble: the message is tried again, and in the end buried.
@@ -387,16 +387,16 @@ fn panicked(panic: &(dyn Any + Send)) -> Outcome {
 
 /// Whoever can post could have sent it. It is a dead letter whatever its route says, and nobody waits for it.
 fn unverified(detail: String) -> Outcome {
-    Outcome::Misfit { code: "unverified", detail }
+    Outcome::Misfit { kind: MisfitKind::Unverified, detail }
 }
 
 fn no_route(group: &GroupId) -> Outcome {
     let detail = format!("no route of the config has a group template that can have made {group}");
-    Outcome::Misfit { code: "no-route", detail }
+    Outcome::Misfit { kind: MisfitKind::NoRoute, detail }
 }
 
 /// What comes behind a dead letter waits beside it, until they are sent back together.
 fn parked() -> Outcome {
     let detail = "its group has dead letters, and its route parks what comes behind them".to_owned();
-    Outcome::Misfit { code: "parked", detail }
+    Outcome::Misfit { kind: MisfitKind::Parked, detail }
 }

@@ -9,14 +9,14 @@ pub use pack::TooLarge;
 use crate::clock::Timestamp;
 use crate::envelope::{self, Webhook};
 use crate::message::{Note, ORIGIN_ATTRIBUTE, Origin, is_own, origin, origin_of, webhook};
-use crate::outcome::{Attempt, Outcome};
+use crate::outcome::{Attempt, MisfitKind, Outcome};
 use crate::queue::{Attribute, Attributes, GroupId, MessageId, NewMessage, Received};
 
 /// The attribute that carries a [`DeadLetter`] as JSON.
 pub const DEAD_LETTER_ATTRIBUTE: &str = "towpath-dead-letter";
 
 /// The reason of a message that failed verification. Its letter never blocks its group: anybody could have sent it.
-pub const UNVERIFIED: &str = "unverified";
+pub const UNVERIFIED: &str = MisfitKind::Unverified.code();
 
 /// Every reason that a [`DeadLetter`] of this version can have.
 pub const REASONS: [&str; 16] = [

@@ -70,8 +70,7 @@ pub enum Outcome {
     Faulted(Fault),
     /// The message cannot be processed at all.
     Misfit {
-        /// `no-route`, `unreadable` or `unverified`.
-        code: &'static str,
+        kind: MisfitKind,
         /// For the operator.
         detail: String,
     },
@@ -93,7 +92,7 @@ impl Outcome {
             Outcome::Rejected(_) => "rejected",
             Outcome::Deferred { .. } => "deferred",
             Outcome::Faulted(fault) => fault.kind.code(),
-            Outcome::Misfit { code, .. } => code,
+            Outcome::Misfit { kind, .. } => kind.code(),
             Outcome::Blocked => "blocked",
             Outcome::Broken(_) => "broken",
         }
@@ -106,6 +105,31 @@ impl Outcome {
                 attempts
             }
             _ => &[],
+        }
+    }
+}
+
+/// Why a message cannot be processed at all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MisfitKind {
+    /// No route of the config can have made its group.
+    NoRoute,
+    /// It cannot be unpacked.
+    Unreadable,
+    /// Its sender did not sign it.
+    Unverified,
+    /// Its group has dead letters, and its route parks what comes behind them.
+    Parked,
+}
+
+impl MisfitKind {
+    /// The dead-letter reason.
+    pub const fn code(self) -> &'static str {
+        match self {
+            MisfitKind::NoRoute => "no-route",
+            MisfitKind::Unreadable => "unreadable",
+            MisfitKind::Unverified => "unverified",
+            MisfitKind::Parked => "parked",
         }
     }
 }

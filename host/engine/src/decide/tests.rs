@@ -5,8 +5,7 @@ use towpath_types::queue::{GroupId, QueueLimits};
 
 use super::*;
 use towpath_types::dead_letter::REASONS;
-use towpath_types::outcome::Gate;
-use towpath_types::outcome::{Answer, Fault, OUTCOMES};
+use towpath_types::outcome::{Answer, Fault, Gate, MisfitKind, OUTCOMES};
 use towpath_types::queue::LONGEST_WAIT;
 use towpath_types::verdict::Reason;
 
@@ -76,7 +75,7 @@ fn is(decision: Decision, expected: &Is) -> bool {
 
 #[test]
 fn the_table_of_the_design() {
-    let misfit = |code| Outcome::Misfit { code, detail: "odd".into() };
+    let misfit = |kind| Outcome::Misfit { kind, detail: "odd".into() };
     // name, outcome, failures in a row, decision while young, decision past max_age
     let rows = [
         ("2xx", Outcome::Delivered(attempt(200)), 1, Is::Ack, Is::Ack),
@@ -103,9 +102,9 @@ fn the_table_of_the_design() {
         ("fuel", fault(FaultKind::Fuel), 1, Is::Dead("plugin-fuel"), Is::Dead("plugin-fuel")),
         ("bad request", fault(FaultKind::BadRequest), 1, Is::Dead("bad-request"), Is::Dead("bad-request")),
         ("starved", fault(FaultKind::Timeout), 1, Is::Between(1, 2), Is::Dead("plugin-timeout")),
-        ("no route", misfit("no-route"), 1, Is::Dead("no-route"), Is::Dead("no-route")),
-        ("unreadable", misfit("unreadable"), 1, Is::Dead("unreadable"), Is::Dead("unreadable")),
-        ("unverified", misfit("unverified"), 1, Is::Dead("unverified"), Is::Dead("unverified")),
+        ("no route", misfit(MisfitKind::NoRoute), 1, Is::Dead("no-route"), Is::Dead("no-route")),
+        ("unreadable", misfit(MisfitKind::Unreadable), 1, Is::Dead("unreadable"), Is::Dead("unreadable")),
+        ("unverified", misfit(MisfitKind::Unverified), 1, Is::Dead("unverified"), Is::Dead("unverified")),
         ("blocked", Outcome::Blocked, 1, Is::Between(0, 0), Is::Between(0, 0)),
         ("broken", Outcome::Broken("bug".into()), 1, Is::Between(1, 2), Is::Dead("expired")),
     ];

@@ -4,6 +4,7 @@ use towpath_config::Config;
 use towpath_types::clock::Timestamp;
 use towpath_types::dead_letter::{DeadLetter, Stored};
 use towpath_types::message::{Message, webhook_id};
+use towpath_types::outcome::MisfitKind;
 use towpath_types::queue::{Attributes, GroupId, Handle, MessageId, NewMessage, Received};
 
 /// One dead letter.
@@ -74,7 +75,7 @@ impl Letter {
 
     /// Whether it waits here only because one before it in its group died.
     pub fn is_parked(&self) -> bool {
-        self.death.reason == "parked"
+        self.death.reason == MisfitKind::Parked.code()
     }
 
     /// Its sequence number; empty for one of SQS.
