@@ -18,7 +18,7 @@ use toml::Table;
 use url::Url;
 
 use self::queue_url::QueueUrl;
-use super::collect::{self, Found};
+use super::collect::{self, Mistakes};
 use super::shape;
 use super::{Config, Draft, Form, IngestConfig, QueueConfig, RegistryConfig, RegistryUrl, S3Url, Secret, Secrets};
 use crate::plugin::Settings;
@@ -35,14 +35,14 @@ const SHORTEST_KEEP: Duration = Duration::from_secs(3600);
 struct Checker<'a> {
     folder: &'a Path,
     secrets: &'a Secrets,
-    found: Found,
+    found: Mistakes,
     named: BTreeMap<&'static str, Vec<String>>,
     /// Guessable secrets, by name, with the key that names them.
     weak: BTreeMap<String, String>,
 }
 
 pub(super) fn check(table: Table, file: &Path, secrets: &Secrets) -> Draft {
-    let mut found = Found::default();
+    let mut found = Mistakes::default();
     if table.is_empty() {
         found.wrong(
             file.display().to_string(),

@@ -13,13 +13,13 @@ const ALIKE: f64 = 0.6;
 
 /// The mistakes so far.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct Mistakes {
     pub(super) mistakes: Vec<Mistake>,
     /// Keys whose values were left out, and missing ones. Their stand-ins are not checked.
     broken: BTreeSet<String>,
 }
 
-impl Found {
+impl Mistakes {
     /// Records a mistake, unless it concerns a key that was left out, or follows from one.
     pub(super) fn wrong(&mut self, at: impl Into<String>, problem: impl Into<String>, hint: impl Into<String>) {
         let at = at.into();
@@ -48,7 +48,7 @@ fn is_within(key: &str, above: &str) -> bool {
 }
 
 /// Reads every table; leaves out and lists what is wrong.
-pub(super) fn shapes(mut file: Table, found: &mut Found) -> Shape {
+pub(super) fn shapes(mut file: Table, found: &mut Mistakes) -> Shape {
     let mut shape = Shape {
         queue: take_table(&mut file, "queue", found).unwrap_or_default(),
         dead_letters: take_table(&mut file, "dead_letters", found).unwrap_or_default(),
@@ -83,11 +83,11 @@ pub(super) fn shapes(mut file: Table, found: &mut Found) -> Shape {
     shape
 }
 
-fn take_table<T: DeserializeOwned>(file: &mut Table, key: &str, found: &mut Found) -> Option<T> {
+fn take_table<T: DeserializeOwned>(file: &mut Table, key: &str, found: &mut Mistakes) -> Option<T> {
     read(file.remove(key)?, key, found)
 }
 
-fn take_routes(file: &mut Table, found: &mut Found) -> Vec<Value> {
+fn take_routes(file: &mut Table, found: &mut Mistakes) -> Vec<Value> {
     match file.remove("route") {
         None => Vec::new(),
         Some(Value::Array(routes)) => routes,
@@ -98,7 +98,7 @@ fn take_routes(file: &mut Table, found: &mut Found) -> Vec<Value> {
     }
 }
 
-fn take_named(file: &mut Table, key: &'static str, shape: &mut Shape, found: &mut Found) -> Vec<(String, Value)> {
+fn take_named(file: &mut Table, key: &'static str, shape: &mut Shape, found: &mut Mistakes) -> Vec<(String, Value)> {
     let tables = match file.remove(key) {
         None => Table::new(),
         Some(Value::Table(tables)) => tables,
@@ -113,12 +113,12 @@ fn take_named(file: &mut Table, key: &'static str, shape: &mut Shape, found: &mu
 
 /// Reads one table. serde stops at the first mistake, so the wrong key is removed, or a missing one added, and the rest
 /// is read again until nothing is wrong. `None` if nothing remains usable.
-fn read<T: DeserializeOwned>(value: Value, at: &str, found: &mut Found) -> Option<T> {
+fn read<T: DeserializeOwned>(value: Value, at: &str, found: &mut Mistakes) -> Option<T> {
     read_below(value, at, None, found)
 }
 
 /// Reads a table whose key `scheme` decides which other keys it has.
-pub(super) fn read_scheme<T: DeserializeOwned>(value: Value, at: &str, found: &mut Found) -> Option<T> {
+pub(super) fn read_scheme<T: DeserializeOwned>(value: Value, at: &str, found: &mut Mistakes) -> Option<T> {
     let hint = "write { scheme = \"…\", … }";
     let Value::Table(mut table) = value else {
         found.wrong(at, format!("invalid type: {}, expected a table", value.type_str()), hint);
@@ -140,7 +140,7 @@ pub(super) fn read_scheme<T: DeserializeOwned>(value: Value, at: &str, found: &m
 }
 
 /// Reads a value. With a tag, serde's paths have an extra level, which no key path shows.
-fn read_below<T: DeserializeOwned>(mut value: Value, at: &str, tag: Option<&str>, found: &mut Found) -> Option<T> {
+fn read_below<T: DeserializeOwned>(mut value: Value, at: &str, tag: Option<&str>, found: &mut Mistakes) -> Option<T> {
     let full = |path: &[String]| match tag {
         Some(_) => full(at, path.get(1..).unwrap_or_default()),
         None => full(at, path),

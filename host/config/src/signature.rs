@@ -49,10 +49,10 @@ impl Encoding {
 
 /// What is signed: literals, `{body}`, `{timestamp}` and `{header:NAME}`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Signed(Vec<Part>);
+pub struct Signed(Vec<SignedPart>);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Part {
+enum SignedPart {
     Literal(String),
     Body,
     Timestamp,
@@ -60,48 +60,48 @@ enum Part {
     Header(String),
 }
 
-impl Part {
-    fn literal(text: &str) -> Part {
-        Part::Literal(text.to_owned())
+impl SignedPart {
+    fn literal(text: &str) -> SignedPart {
+        SignedPart::Literal(text.to_owned())
     }
 }
 
 impl Signed {
     /// Only the body.
     pub fn body() -> Signed {
-        Signed(vec![Part::Body])
+        Signed(vec![SignedPart::Body])
     }
 
     /// `{timestamp}.{body}`.
     pub(crate) fn timestamp_and_body() -> Signed {
-        Signed(vec![Part::Timestamp, Part::literal("."), Part::Body])
+        Signed(vec![SignedPart::Timestamp, SignedPart::literal("."), SignedPart::Body])
     }
 
     /// `v0:{timestamp}:{body}`.
     pub(crate) fn v0_timestamp_and_body() -> Signed {
-        Signed(vec![Part::literal("v0:"), Part::Timestamp, Part::literal(":"), Part::Body])
+        Signed(vec![SignedPart::literal("v0:"), SignedPart::Timestamp, SignedPart::literal(":"), SignedPart::Body])
     }
 
     /// `{header:webhook-id}.{timestamp}.{body}`.
     pub(crate) fn id_timestamp_and_body() -> Signed {
-        let id = Part::Header("webhook-id".to_owned());
-        Signed(vec![id, Part::literal("."), Part::Timestamp, Part::literal("."), Part::Body])
+        let id = SignedPart::Header("webhook-id".to_owned());
+        Signed(vec![id, SignedPart::literal("."), SignedPart::Timestamp, SignedPart::literal("."), SignedPart::Body])
     }
 
     /// A literal, the body and the timestamp.
     pub(crate) fn literal_body_timestamp(literal: &str) -> Signed {
-        Signed(vec![Part::literal(literal), Part::Body, Part::Timestamp])
+        Signed(vec![SignedPart::literal(literal), SignedPart::Body, SignedPart::Timestamp])
     }
 
     pub fn has_timestamp(&self) -> bool {
-        self.0.contains(&Part::Timestamp)
+        self.0.contains(&SignedPart::Timestamp)
     }
 
     /// The headers that it covers, in lower case.
     pub fn headers(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
-            Part::Header(name) => Some(name.as_str()),
-            Part::Literal(_) | Part::Body | Part::Timestamp => None,
+            SignedPart::Header(name) => Some(name.as_str()),
+            SignedPart::Literal(_) | SignedPart::Body | SignedPart::Timestamp => None,
         })
     }
 
@@ -112,11 +112,11 @@ impl Signed {
         timestamp: &'a [u8],
         header: impl Fn(&str) -> Option<&'a [u8]>,
     ) -> Result<Vec<&'a [u8]>, &'a str> {
-        let piece = |part: &'a Part| match part {
-            Part::Literal(text) => Ok(text.as_bytes()),
-            Part::Body => Ok(body),
-            Part::Timestamp => Ok(timestamp),
-            Part::Header(name) => header(name).ok_or(name.as_str()),
+        let piece = |part: &'a SignedPart| match part {
+            SignedPart::Literal(text) => Ok(text.as_bytes()),
+            SignedPart::Body => Ok(body),
+            SignedPart::Timestamp => Ok(timestamp),
+            SignedPart::Header(name) => header(name).ok_or(name.as_str()),
         };
         self.0.iter().map(piece).collect()
     }
@@ -131,22 +131,22 @@ impl FromStr for Signed {
         while let Some((literal, after)) = rest.split_once('{') {
             let (name, after) = after.split_once('}').ok_or_else(|| format!("unclosed {{ in {text:?}"))?;
             if !literal.is_empty() {
-                parts.push(Part::Literal(literal.to_owned()));
+                parts.push(SignedPart::Literal(literal.to_owned()));
             }
             parts.push(match (name, name.strip_prefix("header:")) {
-                ("body", _) => Part::Body,
-                ("timestamp", _) => Part::Timestamp,
+                ("body", _) => SignedPart::Body,
+                ("timestamp", _) => SignedPart::Timestamp,
                 (_, Some(header)) if http::HeaderName::try_from(header).is_ok() => {
-                    Part::Header(header.to_ascii_lowercase())
+                    SignedPart::Header(header.to_ascii_lowercase())
                 }
                 _ => return Err(format!("{{{name}}} is none of {{body}}, {{timestamp}} and {{header:NAME}}")),
             });
             rest = after;
         }
         if !rest.is_empty() {
-            parts.push(Part::Literal(rest.to_owned()));
+            parts.push(SignedPart::Literal(rest.to_owned()));
         }
-        if parts.contains(&Part::Body) {
+        if parts.contains(&SignedPart::Body) {
             Ok(Signed(parts))
         } else {
             Err(format!("{text:?} leaves out {{body}}: such a signature proves nothing about the content"))

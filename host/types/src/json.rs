@@ -20,7 +20,7 @@ use scan::{Container, Scanner};
 
 /// A value that a pointer names.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Found {
+pub struct Located {
     /// Where it is in the document.
     pub span: Range<usize>,
     /// Where the document stops being JSON, if it does.
@@ -40,11 +40,11 @@ pub enum Missing {
 
 /// Finds the value that a pointer names. Among members with the same name the last one wins, as in the JSON parsers of
 /// Rust, JavaScript and Python. A byte order mark before the document is skipped.
-pub fn find(document: &[u8], pointer: &Pointer) -> Result<Found, Missing> {
+pub fn find(document: &[u8], pointer: &Pointer) -> Result<Located, Missing> {
     let mut span = None;
     let end = walk(&mut Scanner::new(document), pointer.tokens(), &mut span);
     match (span, end) {
-        (Some(span), end) => Ok(Found { span, broken: end.err() }),
+        (Some(span), end) => Ok(Located { span, broken: end.err() }),
         (None, Ok(())) => Err(Missing::Absent),
         (None, Err(broken)) => Err(Missing::Broken(broken)),
     }

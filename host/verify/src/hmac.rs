@@ -8,7 +8,7 @@ use towpath_types::clock::Timestamp;
 use towpath_types::queue::Proof;
 
 /// What a header contains: the timestamp as it was signed, and signatures.
-struct Found<'a> {
+struct SignatureHeader<'a> {
     stamp: Option<(&'a [u8], Timestamp)>,
     digests: Vec<Vec<u8>>,
 }
@@ -35,14 +35,14 @@ pub(super) fn check(scheme: &Hmac, evidence: Evidence<'_>, secrets: &[Arc<str>])
     }
 }
 
-fn find<'a>(scheme: &Hmac, evidence: Evidence<'a>) -> Result<Found<'a>, Unverified> {
+fn find<'a>(scheme: &Hmac, evidence: Evidence<'a>) -> Result<SignatureHeader<'a>, Unverified> {
     let value = evidence.expect(&scheme.header)?;
     match &scheme.written {
         Written::Plain { prefix, stamp } => {
             let each = value.split(|byte| matches!(byte, b',' | b' '));
             let digests = each.filter_map(|text| scheme.encoding.decode(text.strip_prefix(prefix.as_bytes())?));
             let stamp = stamp.as_ref().map(|stamp| stamp_of(stamp, evidence)).transpose()?;
-            Ok(Found { stamp, digests: digests.collect() })
+            Ok(SignatureHeader { stamp, digests: digests.collect() })
         }
         Written::Pairs => {
             let pairs = || value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
@@ -50,7 +50,7 @@ fn find<'a>(scheme: &Hmac, evidence: Evidence<'a>) -> Result<Found<'a>, Unverifi
             let text = pairs().find_map(|pair| pair.strip_prefix(b"t=")).ok_or_else(malformed)?;
             let signed_at = read_time(Unit::Seconds, text).ok_or_else(malformed)?;
             let digests = pairs().filter_map(|pair| scheme.encoding.decode(pair.strip_prefix(b"v1=")?));
-            Ok(Found { stamp: Some((text, signed_at)), digests: digests.collect() })
+            Ok(SignatureHeader { stamp: Some((text, signed_at)), digests: digests.collect() })
         }
     }
 }

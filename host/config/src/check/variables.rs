@@ -2,18 +2,18 @@
 
 use toml::{Table, Value};
 
-use super::super::collect::Found;
+use super::super::collect::Mistakes;
 
 /// The values of these keys have braces of their own, or belong to a plugin.
 const OTHERS: [&str; 3] = ["group", "signed", "config"];
 
-pub(super) fn find(table: &Table, found: &mut Found) {
+pub(super) fn find(table: &Table, found: &mut Mistakes) {
     for (key, value) in table {
         look(key, value, found);
     }
 }
 
-fn look(at: &str, value: &Value, found: &mut Found) {
+fn look(at: &str, value: &Value, found: &mut Mistakes) {
     match value {
         Value::String(text) => {
             if let Some(variable) = variable(text) {

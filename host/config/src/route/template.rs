@@ -115,12 +115,12 @@ impl Template {
         meet(&self.tokens(), &other.tokens())
     }
 
-    fn tokens(&self) -> Vec<Token> {
+    fn tokens(&self) -> Vec<PatternStep> {
         let mut tokens = Vec::new();
         for part in &self.parts {
             match part {
-                Part::Literal(literal) => tokens.extend(literal.chars().map(Token::Char)),
-                Part::Value(_) => tokens.extend([Token::One, Token::Many]),
+                Part::Literal(literal) => tokens.extend(literal.chars().map(PatternStep::Char)),
+                Part::Value(_) => tokens.extend([PatternStep::One, PatternStep::Many]),
             }
         }
         tokens
@@ -137,14 +137,14 @@ impl Template {
 
 /// One step of a pattern: this character, any one character, any number of characters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Token {
+enum PatternStep {
     Char(char),
     One,
     Many,
 }
 
 /// Whether some text matches both patterns: a search over pairs of positions.
-fn meet(left: &[Token], right: &[Token]) -> bool {
+fn meet(left: &[PatternStep], right: &[PatternStep]) -> bool {
     let mut seen = HashSet::new();
     let mut open = vec![(0, 0)];
     while let Some((i, j)) = open.pop() {
@@ -153,19 +153,21 @@ fn meet(left: &[Token], right: &[Token]) -> bool {
         }
         match (left.get(i), right.get(j)) {
             (None, None) => return true,
-            (Some(Token::Many), other) => {
+            (Some(PatternStep::Many), other) => {
                 open.push((i + 1, j));
                 if other.is_some() {
                     open.push((i, j + 1));
                 }
             }
-            (other, Some(Token::Many)) => {
+            (other, Some(PatternStep::Many)) => {
                 open.push((i, j + 1));
                 if other.is_some() {
                     open.push((i + 1, j));
                 }
             }
-            (Some(a), Some(b)) if a == b || *a == Token::One || *b == Token::One => open.push((i + 1, j + 1)),
+            (Some(a), Some(b)) if a == b || *a == PatternStep::One || *b == PatternStep::One => {
+                open.push((i + 1, j + 1))
+            }
             _ => {}
         }
     }

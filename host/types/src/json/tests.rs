@@ -10,8 +10,8 @@ fn pointer(text: &str) -> Pointer {
 /// What a pointer finds, as written; complete documents only.
 fn found<'a>(document: &'a [u8], to: &str) -> Option<&'a [u8]> {
     match find(document, &pointer(to)) {
-        Ok(Found { span, broken: None }) => Some(document.get(span).expect("in the document")),
-        Ok(Found { broken: Some(broken), .. }) => panic!("{}: {broken}", String::from_utf8_lossy(document)),
+        Ok(Located { span, broken: None }) => Some(document.get(span).expect("in the document")),
+        Ok(Located { broken: Some(broken), .. }) => panic!("{}: {broken}", String::from_utf8_lossy(document)),
         Err(_) => None,
     }
 }
