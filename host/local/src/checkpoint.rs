@@ -40,7 +40,7 @@ struct Progress {
 }
 
 /// The thread that checkpoints. Dropping it ends the thread.
-pub(crate) struct Mover {
+pub(crate) struct Checkpointer {
     ask: mpsc::SyncSender<Asked>,
     thread: Option<JoinHandle<()>>,
 }
@@ -50,7 +50,7 @@ enum Asked {
     End,
 }
 
-impl Mover {
+impl Checkpointer {
     /// Starts a thread that checkpoints the writer's WAL once it has `long` pages, or on request. If the WAL is in doubt, the
     /// thread first calls `again` to have it rewritten.
     pub(crate) fn beside(
@@ -59,7 +59,7 @@ impl Mover {
         long: u32,
         syncs: &Syncs,
         again: impl Fn() + Send + 'static,
-    ) -> rusqlite::Result<Mover> {
+    ) -> rusqlite::Result<Checkpointer> {
         from(writer, connection, c_int::try_from(long).unwrap_or(c_int::MAX), syncs, again).map(|(mover, _)| mover)
     }
 
@@ -70,7 +70,7 @@ impl Mover {
     }
 }
 
-impl Drop for Mover {
+impl Drop for Checkpointer {
     fn drop(&mut self) {
         // This fails if the thread could not be started.
         let _ = self.ask.send(Asked::End);
@@ -87,7 +87,7 @@ fn from(
     long: c_int,
     syncs: &Syncs,
     again: impl Fn() + Send + 'static,
-) -> rusqlite::Result<(Mover, Arc<Progress>)> {
+) -> rusqlite::Result<(Checkpointer, Arc<Progress>)> {
     let syncs = syncs.clone();
     let movers_syncs = syncs.clone();
     let (ask, asked) = mpsc::sync_channel(1);
@@ -99,7 +99,7 @@ fn from(
     let thread = std::thread::Builder::new().name("towpath-checkpoint".to_owned());
     // If the thread cannot be started, the writer checkpoints everything, at four times the length.
     let thread = thread.spawn(move || moving.when_asked(&asked, &movers, &movers_syncs, again)).ok();
-    let mover = Mover { ask, thread };
+    let mover = Checkpointer { ask, thread };
     writer.wal_hook(Some(move |log: &mut rusqlite::hooks::Wal, pages: c_int| {
         if pages < progress.length.swap(pages, Ordering::Relaxed) {
             next = long;
@@ -234,7 +234,7 @@ mod tests {
     }
 
     /// A writer whose WAL is checkpointed at `LONG` pages.
-    fn writer(file: &Path) -> (Connection, Mover, Arc<Progress>) {
+    fn writer(file: &Path) -> (Connection, Checkpointer, Arc<Progress>) {
         let mut writer = connection::connect(file).expect("file");
         schema::prepare(&mut writer).expect("tables");
         let moving = connect(file).expect("file");

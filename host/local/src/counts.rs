@@ -25,7 +25,7 @@ pub struct LetterCount {
 
 /// What a queue holds, from the counts.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Standing {
+pub struct QueueCounts {
     /// Messages, in flight or not. Expired ones count until they are removed.
     pub messages: u64,
     /// When the first message was sent.
@@ -56,7 +56,7 @@ pub(crate) fn holdings(connection: &Connection, queue: i64) -> rusqlite::Result<
 impl LocalQueue {
     /// What the queue holds. It takes the same short time for any backlog, and is not `async`, because metrics callbacks
     /// call it.
-    pub fn standing(&self) -> Result<Standing, QueueError> {
+    pub fn standing(&self) -> Result<QueueCounts, QueueError> {
         let queue = self.id;
         self.store.read_now(|connection| standing(connection, queue)).map_err(failed)
     }
@@ -101,7 +101,7 @@ fn first_since(connection: &Connection, queue: i64, seq: i64) -> rusqlite::Resul
     Ok(connection.prepare_cached(sql)?.query_row([queue, seq], |row| row.get(0)).optional()?.map(timestamp))
 }
 
-fn standing(connection: &Connection, queue: i64) -> rusqlite::Result<Standing> {
+fn standing(connection: &Connection, queue: i64) -> rusqlite::Result<QueueCounts> {
     let sql = "SELECT route, reason, messages FROM counts WHERE queue = ?1 AND messages > 0 ORDER BY messages DESC";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement
@@ -114,7 +114,7 @@ fn standing(connection: &Connection, queue: i64) -> rusqlite::Result<Standing> {
         letters.push(LetterCount { route: String::new(), reason: "other".to_owned(), messages: others });
     }
     let oldest = first_since(connection, queue, 0)?;
-    Ok(Standing { messages, oldest, letters })
+    Ok(QueueCounts { messages, oldest, letters })
 }
 
 /// Counts of messages that are not expired.

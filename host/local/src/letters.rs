@@ -29,7 +29,7 @@ impl LocalQueue {
     /// Moves dead letters of this queue, given by sequence number, to the end of another queue. Each becomes the message
     /// it is paired with.
     pub async fn send_back(&self, to: &LocalQueue, letters: Vec<(String, NewMessage)>) -> Result<SentBack, QueueError> {
-        let mover = Mover::new(self, to);
+        let mover = LetterMover::new(self, to);
         let work = move |connection: &Connection, here: &QueueSettings| {
             let mut moved = 0;
             let there = mover.to.read(connection)?;
@@ -51,7 +51,7 @@ impl LocalQueue {
         group: &GroupId,
         message: impl Fn(Browsed) -> Option<NewMessage> + Send + 'static,
     ) -> Result<SentBack, QueueError> {
-        let mover = Mover::new(self, to);
+        let mover = LetterMover::new(self, to);
         let group = group.clone();
         let work = move |connection: &Connection, here: &QueueSettings| {
             if in_flight(connection, mover.to.id, &group, millis(mover.store.clock.now())).map_err(failed)? {
@@ -157,7 +157,7 @@ impl LocalQueue {
         let sequence = sequence.to_owned();
         let discard = move |connection: &Connection, retention: Duration| {
             let now = millis(clock.now());
-            let Letter::Taken { group } = take(connection, queue, &sequence, now)? else { return Ok(false) };
+            let Claim::Taken { group } = take(connection, queue, &sequence, now)? else { return Ok(false) };
             refresh(connection, group, retention).map(|_| true)
         };
         self.run(Durability::Synced, move |connection, now| discard(connection, now.retention).map_err(failed)).await
@@ -173,15 +173,15 @@ pub struct Hidden {
     until: i64,
 }
 
-struct Mover {
+struct LetterMover {
     store: Store,
     from: i64,
     to: LocalQueue,
 }
 
-impl Mover {
-    fn new(from: &LocalQueue, to: &LocalQueue) -> Mover {
-        Mover { store: from.store.clone(), from: from.id, to: to.clone() }
+impl LetterMover {
+    fn new(from: &LocalQueue, to: &LocalQueue) -> LetterMover {
+        LetterMover { store: from.store.clone(), from: from.id, to: to.clone() }
     }
 
     /// Moves one dead letter between queues with these settings. Returns 1, or 0 if it no longer exists.
@@ -194,10 +194,10 @@ impl Mover {
     ) -> Result<usize, QueueError> {
         let now = self.store.clock.now();
         match take(connection, self.from, sequence, millis(now)).map_err(failed)? {
-            Letter::Gone => return Ok(0),
+            Claim::Gone => return Ok(0),
             // The error rolls back the letters moved before it.
-            Letter::Held => return Err(busy()),
-            Letter::Taken { group } => drop(refresh(connection, group, here.retention).map_err(failed)?),
+            Claim::Held => return Err(busy()),
+            Claim::Taken { group } => drop(refresh(connection, group, here.retention).map_err(failed)?),
         }
         // Stored without deduplication: the transaction moves it exactly once, and deduplication could only drop it.
         let stored = send::store(connection, self.to.id, there, message, &Extras::default(), now);
@@ -242,14 +242,14 @@ fn busy() -> QueueError {
     QueueError::NotInFlight
 }
 
-enum Letter {
+enum Claim {
     Gone,
     Held,
     Taken { group: i64 },
 }
 
 /// Deletes a message from its queue, unless it is in flight. The caller must [`refresh`] its group.
-fn take(connection: &Connection, queue: i64, sequence: &str, now: i64) -> rusqlite::Result<Letter> {
+fn take(connection: &Connection, queue: i64, sequence: &str, now: i64) -> rusqlite::Result<Claim> {
     let sequence: i64 = sequence.parse().unwrap_or_default();
     let sql = "SELECT grp, visible_at FROM messages WHERE queue = ?1 AND seq = ?2";
     let found: Option<(i64, i64)> = connection
@@ -257,11 +257,11 @@ fn take(connection: &Connection, queue: i64, sequence: &str, now: i64) -> rusqli
         .query_row([queue, sequence], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     match found {
-        None => Ok(Letter::Gone),
-        Some((_, visible_at)) if visible_at > now => Ok(Letter::Held),
+        None => Ok(Claim::Gone),
+        Some((_, visible_at)) if visible_at > now => Ok(Claim::Held),
         Some((group, _)) => {
             connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([sequence])?;
-            Ok(Letter::Taken { group })
+            Ok(Claim::Taken { group })
         }
     }
 }

@@ -48,7 +48,7 @@ mod writer;
 
 pub use browse::{Browsed, Depth, GroupDepth};
 pub use compact::{Compacted, compact};
-pub use counts::{LetterCount, Standing};
+pub use counts::{LetterCount, QueueCounts};
 pub use error::StoreError;
 pub use letters::{Hidden, SentBack};
 pub use moves::{MAX_MOVES_PER_SECOND, MoveError, MoveStatus, MoveTask};

@@ -7,7 +7,7 @@ use towpath_types::clock::Timestamp;
 use towpath_types::queue::QueueError;
 
 use crate::error::failed;
-use crate::seen::{SETTINGS, Seen};
+use crate::seen::{CachedSettings, SETTINGS};
 use crate::settings::QueueSettings;
 use crate::store::Store;
 use crate::writer::Durability;
@@ -18,7 +18,7 @@ pub struct LocalQueue {
     pub(crate) store: Store,
     pub(crate) id: i64,
     pub(crate) name: String,
-    pub(crate) seen: Arc<Seen>,
+    pub(crate) seen: Arc<CachedSettings>,
 }
 
 impl LocalQueue {
@@ -31,7 +31,7 @@ impl LocalQueue {
         &self.store
     }
 
-    pub(crate) fn new(store: Store, id: i64, name: String, seen: Arc<Seen>) -> LocalQueue {
+    pub(crate) fn new(store: Store, id: i64, name: String, seen: Arc<CachedSettings>) -> LocalQueue {
         LocalQueue { store, id, name, seen }
     }
 

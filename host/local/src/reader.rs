@@ -32,7 +32,7 @@ enum At {
     Live,
     /// The database file alone, as immutable: no process had it open, and there was no WAL. Holds the file's version at
     /// that time.
-    Still(Option<Version>),
+    Still(Option<FileVersion>),
     /// A copy: a process left a WAL, but SQLite cannot create the WAL index next to it, for example on a read-only folder.
     Copy { _folder: TempDir },
 }
@@ -58,7 +58,7 @@ impl Readers {
                 }
             }
             // SQLite read the file as immutable, so a change meanwhile makes the result unreliable.
-            At::Still(version) if version != Version::of(&self.file) => return Err(changed()),
+            At::Still(version) if version != FileVersion::of(&self.file) => return Err(changed()),
             // Not kept: the next read checks again whether a process has the store open.
             At::Live | At::Still(_) | At::Copy { .. } => {}
         }
@@ -98,7 +98,7 @@ impl Reader {
     }
 
     fn still(file: &Path) -> rusqlite::Result<Reader> {
-        let version = Version::of(file);
+        let version = FileVersion::of(file);
         let file = folder::resolved(file);
         let escaped = file.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
         let connection = connect(Path::new(&format!("file:{escaped}?immutable=1")), OpenFlags::SQLITE_OPEN_URI)?;
@@ -123,18 +123,18 @@ impl Reader {
 
 /// Identifies a version of a file: it differs after a write, and after the file was replaced.
 #[derive(PartialEq, Eq)]
-struct Version {
+struct FileVersion {
     inode: u64,
     length: u64,
     changed: (i64, i64),
 }
 
-impl Version {
+impl FileVersion {
     /// `None` if there is no file.
-    fn of(file: &Path) -> Option<Version> {
+    fn of(file: &Path) -> Option<FileVersion> {
         let found = std::fs::metadata(file).ok()?;
         let changed = (found.ctime(), found.ctime_nsec());
-        Some(Version { inode: found.ino(), length: found.len(), changed })
+        Some(FileVersion { inode: found.ino(), length: found.len(), changed })
     }
 }
 

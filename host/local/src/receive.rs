@@ -10,9 +10,9 @@ use towpath_types::queue::{GroupId, MessageId, QueueError, Receive};
 use crate::error::failed;
 use crate::handle::Receipt;
 use crate::replay::{remember, replay};
-use crate::rows::{self, Row, refresh};
+use crate::rows::{self, NewRow, refresh};
 use crate::settings::QueueSettings;
-use crate::taken::{STORED, Stored, Taken, stored, taken};
+use crate::taken::{STORED, StoredMessage, Taken, stored, taken};
 use crate::values::{millis, timestamp};
 
 /// One transaction removes or dead-letters at most this many messages. The store has one writer, so a longer transaction
@@ -132,7 +132,7 @@ impl Taker<'_> {
         refresh(self.connection, group, self.settings.retention).map(drop)
     }
 
-    fn next(&self, group: i64, after: i64) -> rusqlite::Result<Option<Stored>> {
+    fn next(&self, group: i64, after: i64) -> rusqlite::Result<Option<StoredMessage>> {
         let sql = format!("SELECT {STORED} FROM messages m WHERE m.grp = ?1 AND m.seq > ?2 ORDER BY m.seq LIMIT 1");
         self.connection.prepare_cached(&sql)?.query_row([group, after], stored).optional()
     }
@@ -143,7 +143,7 @@ impl Taker<'_> {
 
     /// Moves a message that reached `maxReceiveCount` to the dead-letter queue, at the receive after the last allowed one, as
     /// SQS does. Only receives from this queue count, so each queue in a chain or ring hands the message out at least once.
-    fn move_to_dead_letters(&mut self, stored: &Stored, group: &GroupId) -> rusqlite::Result<bool> {
+    fn move_to_dead_letters(&mut self, stored: &StoredMessage, group: &GroupId) -> rusqlite::Result<bool> {
         let Some(policy) = &self.settings.redrive else { return Ok(false) };
         if stored.receive_count.saturating_sub(stored.received_before) < policy.max_receive_count {
             return Ok(false);
@@ -161,7 +161,7 @@ impl Taker<'_> {
         let source: String =
             self.connection.query_row("SELECT name FROM queues WHERE id = ?1", [self.queue], |row| row.get(0))?;
         let id = MessageId::from(stored.id.clone());
-        let row = Row {
+        let row = NewRow {
             queue: dead,
             group: stored.group_tag.as_deref().unwrap_or(if self.settings.fifo { group.as_str() } else { "" }),
             id: &id,
@@ -185,7 +185,7 @@ impl Taker<'_> {
         Ok(true)
     }
 
-    fn hand_out(&mut self, stored: Stored, group: &GroupId) -> rusqlite::Result<()> {
+    fn hand_out(&mut self, stored: StoredMessage, group: &GroupId) -> rusqlite::Result<()> {
         let nonce = fastrand::i64(1 << 56..);
         let sql =
             "UPDATE messages SET receive_count = receive_count + 1, visible_at = ?2, nonce = ?3, received_at = ?4,

@@ -12,7 +12,7 @@ use towpath_types::queue::MessageId;
 use crate::settings::QueueSettings;
 use crate::values::{millis, timestamp};
 
-pub(crate) struct Row<'a> {
+pub(crate) struct NewRow<'a> {
     pub(crate) queue: i64,
     pub(crate) group: &'a str,
     pub(crate) id: &'a MessageId,
@@ -28,7 +28,7 @@ pub(crate) struct Row<'a> {
 /// Inserts a message at the end of its group, and returns its sequence number. Creates the group for its first message.
 pub(crate) fn insert(
     connection: &Connection,
-    row: &Row<'_>,
+    row: &NewRow<'_>,
     settings: &QueueSettings,
     delay: Duration,
     now: Timestamp,

@@ -25,19 +25,19 @@ pub(crate) fn settings(connection: &Connection, queue: i64) -> rusqlite::Result<
 /// A queue's settings as this process last read them, and the text that they were parsed from. All handles of the queue
 /// share it.
 #[derive(Debug)]
-pub(crate) struct Seen(RwLock<(String, Arc<QueueSettings>)>);
+pub(crate) struct CachedSettings(RwLock<(String, Arc<QueueSettings>)>);
 
-impl Default for Seen {
+impl Default for CachedSettings {
     /// Default settings from an empty text. No stored text is empty, so the first read replaces them.
-    fn default() -> Seen {
-        Seen(RwLock::new((String::new(), Arc::default())))
+    fn default() -> CachedSettings {
+        CachedSettings(RwLock::new((String::new(), Arc::default())))
     }
 }
 
-impl Seen {
-    fn new(text: String) -> Result<Seen, QueueError> {
+impl CachedSettings {
+    fn new(text: String) -> Result<CachedSettings, QueueError> {
         let settings = Arc::new(parse(&text)?);
-        Ok(Seen(RwLock::new((text, settings))))
+        Ok(CachedSettings(RwLock::new((text, settings))))
     }
 
     pub(crate) fn settings(&self) -> Arc<QueueSettings> {
@@ -63,22 +63,22 @@ pub(crate) fn parse(text: &str) -> Result<QueueSettings, QueueError> {
 
 /// The queues that this process knows, by name. An entry may be stale: using a removed queue fails with `NoSuchQueue`.
 #[derive(Default)]
-pub(crate) struct Known(Mutex<HashMap<String, (i64, Arc<Seen>)>>);
+pub(crate) struct KnownQueues(Mutex<HashMap<String, (i64, Arc<CachedSettings>)>>);
 
-impl Known {
-    pub(crate) fn get(&self, name: &str) -> Option<(i64, Arc<Seen>)> {
+impl KnownQueues {
+    pub(crate) fn get(&self, name: &str) -> Option<(i64, Arc<CachedSettings>)> {
         self.0.lock().get(name).cloned()
     }
 
     /// Caches a queue that was read from the store. A read that returns late must not replace a newer entry: numbers are
     /// never reused, so of two queues with one name the higher number is the newer.
-    pub(crate) fn note(&self, name: &str, id: i64, text: String) -> Result<Arc<Seen>, QueueError> {
+    pub(crate) fn note(&self, name: &str, id: i64, text: String) -> Result<Arc<CachedSettings>, QueueError> {
         let mut known = self.0.lock();
         match known.get(name) {
             Some((found, seen)) if *found == id => Ok(Arc::clone(seen)),
-            Some((found, _)) if *found > id => Ok(Arc::new(Seen::new(text)?)),
+            Some((found, _)) if *found > id => Ok(Arc::new(CachedSettings::new(text)?)),
             _ => {
-                let seen = Arc::new(Seen::new(text)?);
+                let seen = Arc::new(CachedSettings::new(text)?);
                 known.insert(name.to_owned(), (id, Arc::clone(&seen)));
                 Ok(seen)
             }

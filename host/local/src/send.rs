@@ -10,7 +10,7 @@ use towpath_types::queue::{Arrival, DedupId, MessageId, NewMessage, Proof, Queue
 
 use crate::error::failed;
 use crate::former;
-use crate::rows::{Row, insert};
+use crate::rows::{NewRow, insert};
 use crate::settings::{DedupScope, QueueSettings};
 use crate::values::{millis, sequence};
 
@@ -100,7 +100,7 @@ pub(crate) fn store(
 ) -> rusqlite::Result<(MessageId, i64)> {
     let id = MessageId::from(uuid::Uuid::new_v4().to_string());
     let attributes = serde_json::to_string(&message.attributes).unwrap_or_default();
-    let row = Row {
+    let row = NewRow {
         queue,
         group: message.group.as_str(),
         id: &id,

@@ -13,13 +13,13 @@ use tokio::sync::oneshot;
 use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::queue::QueueError;
 
-use crate::checkpoint::Mover;
+use crate::checkpoint::Checkpointer;
 use crate::disk::{Log, Syncer, Syncs};
 use crate::error::{StoreError, Trouble, failed, unavailable};
 use crate::folder::FILE;
 use crate::lane::Lane;
 use crate::reader::Readers;
-use crate::seen::Known;
+use crate::seen::KnownQueues;
 use crate::waker::Waker;
 use crate::writer::{Durability, Job, Work, Writer};
 use crate::{checkpoint, connection, folder, schema};
@@ -45,14 +45,14 @@ pub(crate) struct Shared {
     committed: Lane<Box<dyn Job>>,
     syncs: Syncs,
     wakers: Mutex<HashMap<i64, Arc<Waker>>>,
-    pub(crate) queues: Known,
+    pub(crate) queues: KnownQueues,
 }
 
 /// The connections and threads that write.
 struct Writing {
     /// Declared first, so that it is dropped first. The writer is then the last connection to close, and decides what
     /// happens to the WAL.
-    mover: Mover,
+    mover: Checkpointer,
     writer: Mutex<Writer>,
     syncer: Arc<Mutex<Syncer>>,
 }
@@ -95,7 +95,7 @@ impl Store {
             committed: Lane::default(),
             syncs: Syncs::default(),
             wakers: Mutex::default(),
-            queues: Known::default(),
+            queues: KnownQueues::default(),
         };
         Store { shared: Arc::new(shared), clock }
     }
@@ -260,7 +260,7 @@ impl Writing {
         let again = Arc::clone(&syncer);
         // An error here is logged or returned to the next sender, and the checkpointer tries again later.
         let again = move || drop(again.lock().sync());
-        let mover = Mover::beside(&mut connection, movers, log_pages, syncs, again).map_err(failed)?;
+        let mover = Checkpointer::beside(&mut connection, movers, log_pages, syncs, again).map_err(failed)?;
         folder::sync(folder).map_err(|source| StoreError::Sync { folder: folder.to_owned(), source })?;
         let version = schema::make(&mut connection).map_err(failed)?;
         schema::check(file, version)?;

@@ -21,7 +21,7 @@ pub struct Taken {
 }
 
 /// A row of `messages`.
-pub(crate) struct Stored {
+pub(crate) struct StoredMessage {
     pub(crate) seq: i64,
     pub(crate) id: String,
     pub(crate) dedup_id: String,
@@ -43,8 +43,8 @@ pub(crate) struct Stored {
 pub(crate) const STORED: &str = "m.seq, m.id, m.dedup_id, m.sent_at, m.retained_from, m.visible_at, m.receive_count,
     m.received_before, m.first_received_at, m.source, m.group_tag, m.trace, m.attributes, m.body";
 
-pub(crate) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    Ok(Stored {
+pub(crate) fn stored(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
+    Ok(StoredMessage {
         seq: row.get(0)?,
         id: row.get(1)?,
         dedup_id: row.get(2)?,
@@ -63,7 +63,7 @@ pub(crate) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
 }
 
 pub(crate) fn taken(
-    stored: Stored,
+    stored: StoredMessage,
     group: GroupId,
     receive_count: u32,
     first_received_at: Timestamp,

@@ -28,7 +28,7 @@ const MAX_DELAY: i64 = 900;
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
-struct Entry {
+struct SendEntry {
     id: String,
     message_body: Option<String>,
     delay_seconds: Option<i64>,
@@ -52,14 +52,14 @@ struct AttributeText {
 struct Send {
     queue_url: Option<String>,
     #[serde(flatten)]
-    entry: Entry,
+    entry: SendEntry,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct SendBatch {
     queue_url: Option<String>,
-    entries: Vec<Entry>,
+    entries: Vec<SendEntry>,
 }
 
 impl Endpoint {
@@ -77,7 +77,7 @@ impl Endpoint {
         let SendBatch { queue_url, entries } = request.read()?;
         let queue = self.queue(queue_url.as_deref()).await?;
         batch::check("SendMessageBatch", entries.iter().map(|entry| entry.id.as_str()))?;
-        let size = entries.iter().map(Entry::size).sum();
+        let size = entries.iter().map(SendEntry::size).sum();
         if size > MAX_BATCH_BYTES {
             return Err(ApiError::batch_too_long(size, MAX_BATCH_BYTES));
         }
@@ -86,7 +86,7 @@ impl Endpoint {
         if settings.fifo {
             entries.iter().try_for_each(|entry| entry.has_ids(&settings))?;
         }
-        let prepare = |entry: &Entry| {
+        let prepare = |entry: &SendEntry| {
             let prepared = entry.prepare(&settings, request.trace.as_deref())?;
             limits::check(&prepared.message, &settings).map_err(ApiError::of_entry)?;
             Ok(prepared)
@@ -100,7 +100,7 @@ impl Endpoint {
             }));
         }
         let mut sent = queue.send_all(messages).await?.into_iter();
-        let mut one = |proof: Result<Proof, ApiError>| match (proof?, sent.next()) {
+        let mut one = |proof: Result<Digests, ApiError>| match (proof?, sent.next()) {
             (proof, Some(sent)) => Ok(proof.with(&sent?)),
             (_, None) => Err(ApiError::missing("MessageBody")),
         };
@@ -113,10 +113,10 @@ impl Endpoint {
 struct Prepared {
     message: NewMessage,
     extras: Extras,
-    proof: Proof,
+    proof: Digests,
 }
 
-impl Entry {
+impl SendEntry {
     /// Fails for an entry of a FIFO batch without a group or deduplication id. The whole batch is then rejected: if the
     /// others were stored, the entry would be out of order when it is sent again.
     fn has_ids(&self, settings: &QueueSettings) -> Result<(), ApiError> {
@@ -171,7 +171,7 @@ impl Entry {
             attributes: attributes.collect::<Result<Attributes, ApiError>>()?,
         };
         let system = system_attributes(&self.message_system_attributes)?;
-        let proof = Proof::of(&message, &system);
+        let proof = Digests::of(&message, &system);
         let said = system.get(TRACE).and_then(Attribute::as_text);
         let trace = said.or(trace.filter(|trace| limits::is_xml(trace))).map(str::to_owned);
         Ok(Prepared {
@@ -243,15 +243,15 @@ impl AttributeText {
 }
 
 /// The checksums in a response, which clients verify.
-struct Proof {
+struct Digests {
     body: String,
     attributes: Option<String>,
     system: Option<String>,
 }
 
-impl Proof {
-    fn of(message: &NewMessage, system: &Attributes) -> Proof {
-        Proof {
+impl Digests {
+    fn of(message: &NewMessage, system: &Attributes) -> Digests {
+        Digests {
             body: md5::of_body(&message.body),
             attributes: md5::of_attributes(&message.attributes),
             system: md5::of_attributes(system),

@@ -14,7 +14,7 @@ use crate::request::{Request, nothing};
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
-struct Entry {
+struct ReceiptEntry {
     id: String,
     receipt_handle: Option<String>,
     visibility_timeout: Option<i64>,
@@ -25,17 +25,17 @@ struct Entry {
 struct One {
     queue_url: Option<String>,
     #[serde(flatten)]
-    entry: Entry,
+    entry: ReceiptEntry,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct Many {
     queue_url: Option<String>,
-    entries: Vec<Entry>,
+    entries: Vec<ReceiptEntry>,
 }
 
-impl Entry {
+impl ReceiptEntry {
     fn handle(&self) -> Result<Handle, ApiError> {
         self.receipt_handle.clone().map(Handle::from).ok_or_else(|| ApiError::missing("ReceiptHandle"))
     }

@@ -10,7 +10,7 @@ use towpath_types::queue::MessageId;
 use super::pace::allowance;
 use super::task::{MoveStatus, MoveTask, TASK, task};
 use crate::former;
-use crate::rows::{self, Row, refresh};
+use crate::rows::{self, NewRow, refresh};
 use crate::seen::settings;
 use crate::settings::QueueSettings;
 use crate::values::millis;
@@ -66,7 +66,7 @@ struct Mover<'a> {
 }
 
 /// A message to move.
-struct Letter {
+struct SourceRow {
     seq: i64,
     group_row: i64,
     group: String,
@@ -92,7 +92,7 @@ impl Mover<'_> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let before = millis(self.now - kept_there.retention);
         let rows = statement.query_map(params![self.from, last, millis(self.now), room, before], |row| {
-            Ok(Letter {
+            Ok(SourceRow {
                 seq: row.get(0)?,
                 group_row: row.get(1)?,
                 group: row.get(2)?,
@@ -117,7 +117,7 @@ impl Mover<'_> {
             }
             // As in SQS, a moved message is new: it gets a new id, receive count and retention.
             let id = MessageId::from(uuid::Uuid::new_v4().to_string());
-            let row = Row {
+            let row = NewRow {
                 queue: to,
                 group: &letter.group,
                 id: &id,

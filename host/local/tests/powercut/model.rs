@@ -191,7 +191,7 @@ fn apply(file: &mut Vec<u8>, change: &Change) {
 
 /// What a name refers to.
 #[derive(Clone, Copy)]
-enum Entry {
+enum DirEntry {
     Folder,
     File(u64),
     Nothing,
@@ -204,7 +204,7 @@ pub(crate) struct Disk<'a> {
     next: usize,
     files: HashMap<u64, File>,
     /// What each name referred to, with the record since when.
-    names: BTreeMap<PathBuf, Vec<(usize, Entry)>>,
+    names: BTreeMap<PathBuf, Vec<(usize, DirEntry)>>,
     /// For each folder, the record up to which its names are on the disk.
     folders: HashMap<PathBuf, usize>,
     lose: f64,
@@ -228,12 +228,12 @@ impl<'a> Disk<'a> {
         let mut name = |entry| self.names.entry(record.path.clone()).or_default().push((number, entry));
         match record.what {
             What::Create => {
-                name(Entry::File(record.inode));
+                name(DirEntry::File(record.inode));
                 // The inode of a deleted file may be reused.
                 self.files.insert(record.inode, File::default());
             }
-            What::MakeFolder => name(Entry::Folder),
-            What::Unlink => name(Entry::Nothing),
+            What::MakeFolder => name(DirEntry::Folder),
+            What::Unlink => name(DirEntry::Nothing),
             What::Write => {
                 let change = Change::Write { offset: record.offset, data: record.data.clone() };
                 self.files.entry(record.inode).or_default().change(number, change);
@@ -264,12 +264,12 @@ impl<'a> Disk<'a> {
                 Left::Everything => entries.len(),
                 Left::Some => fastrand::usize(durable..=entries.len()),
             };
-            let entry = there.checked_sub(1).map_or(Entry::Nothing, |last| entries[last].1);
+            let entry = there.checked_sub(1).map_or(DirEntry::Nothing, |last| entries[last].1);
             let to = to.join(path.strip_prefix(from).expect("a path below the folder"));
             let above = to.parent().is_some_and(Path::is_dir);
             match entry {
-                Entry::Folder if above => std::fs::create_dir(&to).expect("made"),
-                Entry::File(inode) if above => {
+                DirEntry::Folder if above => std::fs::create_dir(&to).expect("made"),
+                DirEntry::File(inode) if above => {
                     let image = self.files.get(&inode).map(|file| file.after_cut(left)).unwrap_or_default();
                     std::fs::write(&to, image).expect("written");
                 }
@@ -281,7 +281,7 @@ impl<'a> Disk<'a> {
     /// Writes a file as it is to the folder `to`: the cut does not affect it.
     pub(crate) fn whole(&self, name: &str, to: &Path) {
         let inode = self.names.iter().find(|(path, _)| path.ends_with(name)).and_then(|(_, entries)| entries.last());
-        if let Some((_, Entry::File(inode))) = inode {
+        if let Some((_, DirEntry::File(inode))) = inode {
             let file = self.files.get(inode).map(|file| file.cache.as_slice()).unwrap_or_default();
             std::fs::write(to.join(name), file).expect("written");
         }

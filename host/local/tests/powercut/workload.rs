@@ -33,9 +33,9 @@ pub(crate) fn body(group: &str, n: u32) -> String {
 }
 
 #[derive(Clone)]
-struct Books(Arc<Mutex<File>>);
+struct BooksWriter(Arc<Mutex<File>>);
 
-impl Books {
+impl BooksWriter {
     /// Appends one line in one write.
     fn line(&self, what: &str, queue: &str, group: &str, n: u32) {
         let line = format!("{what} {queue} {group} {n}\n");
@@ -62,7 +62,7 @@ impl Books {
 /// process on a folder has groups of its own.
 pub(crate) async fn run(folder: &Path, messages: u32, process: u32) {
     let books = File::options().create(true).append(true).open(folder.join(BOOKS)).expect("books");
-    let books = Books(Arc::new(Mutex::new(books)));
+    let books = BooksWriter(Arc::new(Mutex::new(books)));
     if messages == 0 {
         towpath_local::compact(&folder.join("new/store")).expect("compacted");
         return;
@@ -92,7 +92,7 @@ pub(crate) async fn run(folder: &Path, messages: u32, process: u32) {
 
 /// Receives ten messages. Those of one group in three are released for later, one in eight is dead-lettered, and the rest is
 /// deleted.
-async fn work(books: &Books, events: &LocalQueue, dead: &LocalQueue) {
+async fn work(books: &BooksWriter, events: &LocalQueue, dead: &LocalQueue) {
     let taken = events.receive(Receive { max: 10, ..Receive::default() }).await.unwrap_or_default();
     if taken.is_empty() {
         return tokio::task::yield_now().await;
