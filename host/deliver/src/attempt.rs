@@ -7,7 +7,7 @@ use towpath_runtime::lease::Lease;
 use towpath_types::clock::Clock;
 use towpath_types::outcome::Attempt;
 
-use crate::http::{AwsCredentials, Proof};
+use crate::http::{AwsCredentials, UsedCredentials};
 
 /// What an attempt is made with.
 pub(crate) struct Context<'a> {
@@ -31,6 +31,6 @@ pub(crate) enum Attempted {
         /// What the target asked for in `Retry-After`.
         retry_after: Option<Duration>,
         /// What it was authenticated with.
-        proof: Proof,
+        proof: UsedCredentials,
     },
 }

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::holds::{View, Watched};
 use crate::places::{Away, Entered, Place};
-use breaker::{Breaker, Moved, Probe, Refusal};
+use breaker::{Breaker, BreakerOpen, Moved, Probe};
 use drain::Drains;
 use limit::Limit;
 use towpath_config::target::Target;
@@ -50,7 +50,7 @@ impl From<Closed> for NoLeave {
 
 /// What is kept for a target.
 #[derive(Debug)]
-struct Known {
+struct TargetGates {
     breaker: Arc<Breaker>,
     limit: Limit,
 }
@@ -59,7 +59,7 @@ struct Known {
 #[derive(Debug)]
 pub(super) struct Gates {
     holds: Option<Watched>,
-    known: BTreeMap<String, Known>,
+    known: BTreeMap<String, TargetGates>,
     drains: Drains,
     clock: Clock,
 }
@@ -75,7 +75,7 @@ pub(super) struct Leave<'a> {
 
 impl Gates {
     pub(super) fn new<'a>(targets: impl Iterator<Item = &'a Target>, holds: Option<Watched>, clock: Clock) -> Gates {
-        let known = |target: &Target| Known {
+        let known = |target: &Target| TargetGates {
             breaker: Arc::new(Breaker::new(target.breaker)),
             limit: Limit::new(target.limits),
         };
@@ -163,7 +163,7 @@ impl Gates {
 
     /// Tells the breaker of a target what came of a call.
     pub(super) async fn record(&self, target: &str, available: bool) {
-        let Some(Known { breaker, .. }) = self.known.get(target) else { return };
+        let Some(TargetGates { breaker, .. }) = self.known.get(target) else { return };
         let (open, probe_in) = match breaker.record(available) {
             None => return,
             Some(Moved::Opened { failures, probe_in }) => {
@@ -192,6 +192,6 @@ fn closed(target: &Target, gate: Gate, why: String, after: Option<Duration>) -> 
     Closed { target: target.name.clone(), gate, why, after }
 }
 
-fn refused(target: &Target, refusal: Refusal) -> Closed {
+fn refused(target: &Target, refusal: BreakerOpen) -> Closed {
     closed(target, Gate::Breaker, "its breaker is open".to_owned(), Some(refusal.after))
 }

@@ -14,7 +14,7 @@ mod retry_after;
 use towpath_config::target::{Auth, Http, Kind, Target as Settings};
 
 pub use auth::AwsCredentials;
-pub(crate) use auth::Proof;
+pub(crate) use auth::UsedCredentials;
 pub use pool::ClientError;
 pub use request::BadRequest;
 pub(crate) use request::Prepared;

@@ -29,7 +29,7 @@ enum State {
 
 /// No leave now; it is worth asking again after so long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Refusal {
+pub(super) struct BreakerOpen {
     pub(super) after: Duration,
 }
 
@@ -50,31 +50,31 @@ impl Breaker {
     }
 
     /// Whether there is no leave to be had now. Nothing is taken.
-    pub(super) fn refuses(&self) -> Option<Refusal> {
-        match *self.state.lock() {
+    pub(super) fn refuses(&self) -> Option<BreakerOpen> {
+        match *self.lock() {
             State::Closed { .. } => None,
             State::Open { until, .. } => {
                 let after = until.saturating_duration_since(Instant::now());
-                (!after.is_zero()).then_some(Refusal { after })
+                (!after.is_zero()).then_some(BreakerOpen { after })
             }
-            State::HalfOpen { .. } => Some(Refusal { after: PROBING }),
+            State::HalfOpen { .. } => Some(BreakerOpen { after: PROBING }),
         }
     }
 
     /// Leave to call. A half-open breaker gives it to one.
-    pub(super) fn pass(self: &Arc<Self>) -> Result<Option<Probe>, Refusal> {
-        let mut state = self.state.lock();
+    pub(super) fn pass(self: &Arc<Self>) -> Result<Option<Probe>, BreakerOpen> {
+        let mut state = self.lock();
         match *state {
             State::Closed { .. } => Ok(None),
             State::Open { until, wait } => {
                 let left = until.saturating_duration_since(Instant::now());
                 if !left.is_zero() {
-                    return Err(Refusal { after: left });
+                    return Err(BreakerOpen { after: left });
                 }
                 *state = State::HalfOpen { wait };
                 Ok(Some(Probe(Arc::clone(self))))
             }
-            State::HalfOpen { .. } => Err(Refusal { after: PROBING }),
+            State::HalfOpen { .. } => Err(BreakerOpen { after: PROBING }),
         }
     }
 

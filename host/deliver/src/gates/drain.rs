@@ -25,7 +25,7 @@ struct Turns {
 
 /// A turn that was taken, and is given back unless it is used.
 #[derive(Debug)]
-struct Turn<'a> {
+struct DrainTurn<'a> {
     drains: &'a Drains,
     target: &'a str,
     at: Instant,
@@ -43,7 +43,7 @@ impl Drains {
         Ok(())
     }
 
-    fn take<'a>(&'a self, target: &'a str, drain: &Drain, deadline: Instant) -> Result<Turn<'a>, Duration> {
+    fn take<'a>(&'a self, target: &'a str, drain: &Drain, deadline: Instant) -> Result<DrainTurn<'a>, Duration> {
         let now = Instant::now();
         // A rate of nothing would never end; the command refuses it, a file may hold it.
         let space = Duration::try_from_secs_f64(1.0 / drain.per_second).unwrap_or(WAIT);
@@ -57,11 +57,11 @@ impl Drains {
             return Err(at - now);
         }
         turns.next = at + space;
-        Ok(Turn { drains: self, target, at, then: at + space, used: false })
+        Ok(DrainTurn { drains: self, target, at, then: at + space, used: false })
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for DrainTurn<'_> {
     fn drop(&mut self) {
         if self.used {
             return;

@@ -14,13 +14,13 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// A place for holds that takes a second to read, if it can be read.
 #[derive(Default)]
-struct Place {
+struct SlowHolds {
     state: Mutex<HoldState>,
     broken: AtomicBool,
     reads: AtomicU64,
 }
 
-impl Place {
+impl SlowHolds {
     fn put(&self, target: &str) {
         Change::Hold(target.to_owned(), hold(1, None)).apply(&mut self.state.lock());
     }
@@ -31,7 +31,7 @@ impl Place {
 }
 
 #[async_trait]
-impl Holds for Place {
+impl Holds for SlowHolds {
     async fn read(&self) -> Result<HoldState, HoldsError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -52,8 +52,8 @@ impl Holds for Place {
 }
 
 /// Watched holds, where they are, and by how many milliseconds the wall clock alone went on.
-fn watched() -> (Watched, Arc<Place>, &'static AtomicU64) {
-    let (place, ahead): (Arc<Place>, &'static AtomicU64) = (Arc::default(), Box::leak(Box::default()));
+fn watched() -> (Watched, Arc<SlowHolds>, &'static AtomicU64) {
+    let (place, ahead): (Arc<SlowHolds>, &'static AtomicU64) = (Arc::default(), Box::leak(Box::default()));
     let clock = towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000)).shifted(ahead);
     (Watched::new(place.clone(), MEMORY, clock), place, ahead)
 }

@@ -8,7 +8,7 @@ use towpath_metrics as metrics;
 use towpath_types::outcome::{Answer, Attempt};
 
 use super::answer::{self, describe};
-use super::auth::Proof;
+use super::auth::UsedCredentials;
 use super::mask::Mask;
 use super::request::Prepared;
 use super::retry_after;
@@ -32,7 +32,7 @@ impl Prepared {
         let client = self.target.clients.target.client();
         let started = Instant::now();
         let limit = context.lease.deadline().min(started + self.target.settings.timeout);
-        let mut proof = Proof::default();
+        let mut proof = UsedCredentials::default();
         let sent = timeout_at(limit, self.send(client, context, &mut proof, limit)).await;
         let mask = || Mask::of(context.proven.iter().chain(proof.values()).map(AsRef::as_ref));
         let (answer, retry_after) = match sent {
@@ -62,7 +62,7 @@ impl Prepared {
         &self,
         client: Client,
         context: &Context<'_>,
-        proof: &mut Proof,
+        proof: &mut UsedCredentials,
         limit: Instant,
     ) -> Result<Response, Trouble> {
         let headers = self.sealed(context.clock.now(), context.credentials, proof, limit).await;

@@ -38,14 +38,14 @@ pub(super) struct Sealing<'a> {
 /// What proved who the host is in one attempt: to find out after a 401 whether another one would be better, and to know it where
 /// it comes back.
 #[derive(Default)]
-pub(crate) struct Proof {
+pub(crate) struct UsedCredentials {
     secrets: Vec<(Secret, Arc<str>)>,
     tokens: Vec<(Arc<Oauth2>, Arc<str>)>,
     /// What was made of secrets: signatures, and pairs of user and password.
     made: Vec<Arc<str>>,
 }
 
-impl Proof {
+impl UsedCredentials {
     /// The value of a secret, remembered.
     pub(super) fn expose(&mut self, secret: &Secret) -> Arc<str> {
         let value = secret.expose();
@@ -77,7 +77,12 @@ impl Proof {
     }
 }
 
-async fn put_on(auth: &Auth, headers: &mut HeaderMap, sealing: &Sealing<'_>, proof: &mut Proof) -> Result<(), String> {
+async fn put_on(
+    auth: &Auth,
+    headers: &mut HeaderMap,
+    sealing: &Sealing<'_>,
+    proof: &mut UsedCredentials,
+) -> Result<(), String> {
     let (name, value) = match auth {
         Auth::Bearer(secret) => (AUTHORIZATION, format!("Bearer {}", proof.expose(secret))),
         Auth::Basic { user, secret } => {
@@ -109,7 +114,7 @@ pub(super) async fn seal(
     schemes: &[Auth],
     headers: &mut HeaderMap,
     sealing: &Sealing<'_>,
-    proof: &mut Proof,
+    proof: &mut UsedCredentials,
 ) -> Result<(), String> {
     let (last, first): (Vec<&Auth>, Vec<&Auth>) = schemes.iter().partition(|scheme| scheme.covers_others());
     for scheme in first.into_iter().chain(last) {

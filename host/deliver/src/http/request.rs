@@ -8,7 +8,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 use url::Url;
 
-use super::auth::{self, AwsCredentials, Proof, Sealing};
+use super::auth::{self, AwsCredentials, Sealing, UsedCredentials};
 use super::{HttpTarget, path};
 use towpath_config::plugin::Grant;
 use towpath_config::target::Auth;
@@ -144,7 +144,7 @@ impl Prepared {
         &self,
         now: Timestamp,
         credentials: Option<&AwsCredentials>,
-        proof: &mut Proof,
+        proof: &mut UsedCredentials,
         limit: Instant,
     ) -> Result<HeaderMap, String> {
         let mut headers = self.headers.clone();

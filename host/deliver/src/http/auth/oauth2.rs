@@ -15,7 +15,7 @@ use url::form_urlencoded::{Serializer, byte_serialize};
 use super::super::answer::{self, describe};
 use super::super::pool::Pool;
 use super::sensitive;
-use super::token::Answer;
+use super::token::TokenResponse;
 use towpath_config::target::{ClientAuth, ClientCredentials};
 
 /// How long a token counts if its endpoint does not say.
@@ -151,7 +151,7 @@ impl Oauth2 {
             answer::beginning(response, answer::MAX_RESPONSE, limit).await
         };
         let content_type = content_type.as_ref().and_then(|value| value.to_str().ok());
-        let read = Answer { status, content_type, body: &body }.read(&[secret, &form_encoded(secret), &pair]);
+        let read = TokenResponse { status, content_type, body: &body }.read(&[secret, &form_encoded(secret), &pair]);
         let granted = read.map_err(|problem| (Some(status.as_u16()), problem))?;
         let lifetime = granted.lifetime.unwrap_or(LIFETIME);
         let until = asked + lifetime.saturating_sub(MARGIN.min(lifetime / 10));

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use super::{Proof, Sealing};
+use super::{Sealing, UsedCredentials};
 use towpath_config::secrets::symmetric_key;
 use towpath_config::target::Signing;
 use towpath_verify::mac;
@@ -11,7 +11,7 @@ pub(super) fn sign(
     signing: &Signing,
     headers: &HeaderMap,
     sealing: &Sealing<'_>,
-    proof: &mut Proof,
+    proof: &mut UsedCredentials,
 ) -> Result<String, String> {
     let timestamp = (sealing.now.0 / 1000).to_string();
     let header = |name: &str| headers.get(name).map(http::HeaderValue::as_bytes);

@@ -11,14 +11,14 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use http::header::HeaderMap;
 
-use super::{Proof, Sealing};
+use super::{Sealing, UsedCredentials};
 use towpath_config::target::SigV4;
 
 pub(super) async fn sign(
     scheme: &SigV4,
     headers: &mut HeaderMap,
     sealing: &Sealing<'_>,
-    proof: &mut Proof,
+    proof: &mut UsedCredentials,
 ) -> Result<(), String> {
     let provider = sealing.credentials.ok_or("this host has no AWS credentials to sign with")?;
     let credentials = provider.provide_credentials().await;

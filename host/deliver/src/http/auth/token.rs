@@ -25,7 +25,7 @@ pub(super) struct Granted {
 }
 
 /// An answer of a token endpoint.
-pub(super) struct Answer<'a> {
+pub(super) struct TokenResponse<'a> {
     pub(super) status: StatusCode,
     pub(super) content_type: Option<&'a str>,
     pub(super) body: &'a [u8],
@@ -35,7 +35,7 @@ pub(super) struct Answer<'a> {
 /// the same name the last counts.
 type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
-impl Answer<'_> {
+impl TokenResponse<'_> {
     /// The token, or what is wrong in words that may be shown: no part of these secrets is in them.
     pub(super) fn read(&self, secrets: &[&str]) -> Result<Granted, String> {
         self.granted().map_err(|problem| {
@@ -121,7 +121,7 @@ mod tests {
 
     fn read(status: u16, body: &str) -> Result<Granted, String> {
         let status = StatusCode::from_u16(status).expect("a status");
-        Answer { status, content_type: Some("text/html"), body: body.as_bytes() }.read(&[SECRET])
+        TokenResponse { status, content_type: Some("text/html"), body: body.as_bytes() }.read(&[SECRET])
     }
 
     fn granted_for(lifetime: Option<f64>) -> Result<Granted, String> {
