@@ -31,15 +31,15 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The sender of a webhook: an IPv4 address, or an IPv6 network, because one customer has all its addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Source(IpAddr);
+pub struct SenderAddress(IpAddr);
 
-impl From<IpAddr> for Source {
-    fn from(address: IpAddr) -> Source {
+impl From<IpAddr> for SenderAddress {
+    fn from(address: IpAddr) -> SenderAddress {
         match address.to_canonical() {
-            IpAddr::V4(address) => Source(address.into()),
+            IpAddr::V4(address) => SenderAddress(address.into()),
             IpAddr::V6(address) => {
                 let network = u128::from(address) >> 64 << 64;
-                Source(Ipv6Addr::from(network).into())
+                SenderAddress(Ipv6Addr::from(network).into())
             }
         }
     }
@@ -50,14 +50,14 @@ pub(crate) struct Ask<'a> {
     pub(crate) route: &'a str,
     /// How many routes have a share.
     pub(crate) routes: usize,
-    pub(crate) source: Option<Source>,
+    pub(crate) source: Option<SenderAddress>,
     /// Identifies the same failure of the same webhook.
     pub(crate) failure: &'a str,
     pub(crate) bytes: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Answer {
+pub(crate) enum Admission {
     /// It may be kept, and is charged.
     Keep,
     /// The same failure was kept already.
@@ -75,7 +75,7 @@ struct State {
     held: Holdings,
     read: Option<Instant>,
     /// What each sender kept of each route since it was first seen.
-    sources: Recent<(String, Option<Source>), (Instant, u64)>,
+    sources: Recent<(String, Option<SenderAddress>), (Instant, u64)>,
     failures: Recent<String, Instant>,
 }
 
@@ -102,11 +102,11 @@ impl Budget {
     }
 
     /// Whether this webhook may be kept; if so, charges it.
-    pub(crate) fn take(&self, ask: Ask<'_>, now: Instant) -> Answer {
-        let mut state = self.0.lock();
+    pub(crate) fn take(&self, ask: Ask<'_>, now: Instant) -> Admission {
+        let mut state = self.state();
         let bytes = ask.bytes.max(LEAST_BYTES);
         if state.failures.get(&ask.failure.to_owned()).is_some_and(|since| now - *since < DAY) {
-            return Answer::Folded;
+            return Admission::Folded;
         }
         let of_route = MOST_BYTES / ask.routes.max(1) as u64;
         let source = (ask.route.to_owned(), ask.source);
@@ -121,7 +121,7 @@ impl Budget {
             && by_route + bytes <= of_route
             && by_source + bytes <= of_route / SENDERS;
         if !fits {
-            return Answer::Full;
+            return Admission::Full;
         }
         state.held.messages += 1;
         let held = state.held.routes.entry(ask.route.to_owned()).or_default();
@@ -129,7 +129,7 @@ impl Budget {
         held.bytes += bytes;
         state.sources.put(source, (since, by_source + bytes));
         state.failures.put(ask.failure.to_owned(), now);
-        Answer::Keep
+        Admission::Keep
     }
 
     /// Undoes [`Budget::take`] after storing failed: not charged, and may be tried again.
@@ -208,7 +208,7 @@ mod tests {
         let fill = |route, source: &str| {
             let take = |n: &u64| {
                 let failure = format!("{route} {source} {n}");
-                budget.take(ask(route, source, &failure, MIB), now) == Answer::Keep
+                budget.take(ask(route, source, &failure, MIB), now) == Admission::Keep
             };
             (0..100).take_while(take).count()
         };
@@ -226,7 +226,7 @@ mod tests {
         let budget = Budget::default();
         let now = Instant::now();
         let fill = |source: &str| {
-            let take = |n: &u64| budget.take(ask("a", source, &format!("{source} {n}"), 100), now) == Answer::Keep;
+            let take = |n: &u64| budget.take(ask("a", source, &format!("{source} {n}"), 100), now) == Admission::Keep;
             (0..20_000).take_while(take).count()
         };
         assert_eq!(fill("203.0.113.1"), 1250, "a quarter of half of 10,000");
@@ -237,12 +237,12 @@ mod tests {
     async fn the_same_failure_is_kept_once_a_day_and_retried_if_storing_fails() {
         let budget = Budget::default();
         let take = |failure| budget.take(ask("a", "203.0.113.1", failure, 10), Instant::now());
-        assert_eq!((take("one"), take("one"), take("two")), (Answer::Keep, Answer::Folded, Answer::Keep));
+        assert_eq!((take("one"), take("one"), take("two")), (Admission::Keep, Admission::Folded, Admission::Keep));
         budget.give_back(ask("a", "203.0.113.1", "one", 10));
-        assert_eq!(budget.0.lock().held.messages, 1);
-        assert_eq!(take("one"), Answer::Keep);
+        assert_eq!(budget.state().held.messages, 1);
+        assert_eq!(take("one"), Admission::Keep);
         tokio::time::advance(DAY).await;
-        assert_eq!(take("two"), Answer::Keep);
+        assert_eq!(take("two"), Admission::Keep);
     }
 
     #[tokio::test(start_paused = true)]
@@ -255,12 +255,15 @@ mod tests {
         budget.refresh(Some(held(31)));
         assert!(!budget.is_stale(start), "one asks for all");
         let take = |failure, mib| budget.take(ask("a", "203.0.113.1", failure, mib * MIB), start);
-        assert_eq!((take("one", 2), take("one", 1), take("two", 1)), (Answer::Full, Answer::Keep, Answer::Full));
+        assert_eq!(
+            (take("one", 2), take("one", 1), take("two", 1)),
+            (Admission::Full, Admission::Keep, Admission::Full)
+        );
         assert!(budget.is_stale(start + REFRESH));
         budget.refresh(Some(held(0)));
-        assert_eq!(take("two", 1), Answer::Keep, "it was removed, or sent on");
+        assert_eq!(take("two", 1), Admission::Keep, "it was removed, or sent on");
         budget.refresh(Some(Holdings { messages: MOST_MESSAGES, routes: Default::default() }));
-        assert_eq!(take("three", 0), Answer::Full);
+        assert_eq!(take("three", 0), Admission::Full);
     }
 
     #[test]

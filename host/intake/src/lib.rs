@@ -5,6 +5,6 @@ mod ingest;
 mod refused;
 mod router;
 
-pub use budget::Source;
+pub use budget::SenderAddress;
 pub use ingest::Ingest;
 pub use router::router;

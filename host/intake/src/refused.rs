@@ -17,7 +17,7 @@ use towpath_types::queue::Proof;
 use towpath_verify::{Evidence, Unverified, bind, challenge, check_anew};
 use tracing::warn;
 
-use crate::budget::{Answer, Ask, Source};
+use crate::budget::{Admission, Ask, SenderAddress};
 use crate::ingest::{Ingest, problem};
 
 /// How long to wait for the refresh of a secret that may have been rotated. Senders give up after about ten seconds.
@@ -77,7 +77,7 @@ impl Ingest {
         webhook: &Webhook,
         keys: &Keys,
         refusal: Refusal<'_>,
-        from: Option<Source>,
+        from: Option<SenderAddress>,
     ) -> Response {
         self.refused.fetch_add(1, Ordering::Relaxed);
         let kept = self.keep(route, webhook, keys, &refusal, from).await;
@@ -93,7 +93,7 @@ impl Ingest {
         webhook: &Webhook,
         keys: &Keys,
         refusal: &Refusal<'_>,
-        source: Option<Source>,
+        source: Option<SenderAddress>,
     ) -> &'static str {
         let Some(queue) = &self.refused_queue else { return "no" };
         let id = uuid::Uuid::new_v4().to_string();
@@ -137,9 +137,9 @@ impl Ingest {
         let bytes = message.size() as u64;
         let ask = Ask { route: &route.path, routes, source, failure: &failure, bytes };
         match self.budget.take(ask, Instant::now()) {
-            Answer::Folded => return "before",
-            Answer::Full => return "no room",
-            Answer::Keep => {}
+            Admission::Folded => return "before",
+            Admission::Full => return "no room",
+            Admission::Keep => {}
         }
         match queue.send(message).await {
             Ok(_) => "yes",

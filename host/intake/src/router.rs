@@ -20,7 +20,7 @@ use towpath_types::envelope::{self, Webhook};
 use towpath_types::queue::{Arrival, DedupId, NewMessage, Proof, QueueError};
 use tracing::{error, info, warn};
 
-use crate::budget::Source;
+use crate::budget::SenderAddress;
 use crate::ingest::{Ingest, problem};
 use crate::refused::{self, Refusal};
 
@@ -67,7 +67,7 @@ async fn accept(State(ingest): State<Arc<Ingest>>, Path(path): Path<String>, req
 
 async fn take(ingest: &Ingest, route: &Route, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let from = parts.extensions.get::<Source>().copied();
+    let from = parts.extensions.get::<SenderAddress>().copied();
     let body = match read_body(&parts.headers, body, ingest.body_limit).await {
         Ok(body) => body,
         Err(answer) => return answer,

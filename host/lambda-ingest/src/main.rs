@@ -13,7 +13,7 @@ use lambda_http::request::RequestContext;
 use lambda_http::{Error, RequestExt as _};
 use towpath_aws::{SqsQueue, client, config};
 use towpath_config::{Config, env};
-use towpath_intake::{Ingest, Source, router};
+use towpath_intake::{Ingest, SenderAddress, router};
 use towpath_telemetry::{Telemetry, logs};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -48,7 +48,7 @@ async fn main() -> Result<(), Error> {
 }
 
 /// The sender's address, as seen by API Gateway.
-fn source(context: &RequestContext) -> Option<Source> {
+fn source(context: &RequestContext) -> Option<SenderAddress> {
     let RequestContext::ApiGatewayV2(context) = context else { return None };
     let address: IpAddr = context.http.source_ip.as_deref()?.parse().ok()?;
     Some(address.into())
