@@ -12,7 +12,7 @@ use towpath_engine::pipeline::Pipeline;
 use towpath_engine::poll;
 use towpath_intake::{Ingest, router};
 use towpath_local::LocalQueue;
-use towpath_metrics::{self as metrics, Stored};
+use towpath_metrics::{self as metrics, QueueContents};
 use towpath_operate::note_keys;
 use towpath_operate::queues::{EVENTS, Queues, STORY};
 use towpath_plugin::Engine;
@@ -143,12 +143,12 @@ impl Station {
 }
 
 /// What is stored in a queue; nothing if it cannot be read.
-fn stored(label: &'static str, queue: &LocalQueue) -> Option<Stored> {
+fn stored(label: &'static str, queue: &LocalQueue) -> Option<QueueContents> {
     let standing = queue.standing().ok()?;
     let oldest = standing.oldest.map(|oldest| queue.store().now().since(oldest));
     let letters = standing.letters.into_iter().filter(|_| label == DEAD_LETTERS_LABEL);
     let letters = letters.map(|letter| (letter.route, letter.reason, letter.messages)).collect();
-    Some(Stored { queue: label, messages: standing.messages, oldest, letters })
+    Some(QueueContents { queue: label, messages: standing.messages, oldest, letters })
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ pub const STORY: &str = "towpath.story";
 
 /// What is waiting in this process now.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Standing {
+pub struct WaitingGroups {
     /// Groups whose head waits because its target must not be called, by target.
     pub held: BTreeMap<Arc<str>, u64>,
     /// Groups whose head failed, by the target at which it failed; the empty name if no target was involved.
@@ -139,7 +139,7 @@ impl Metrics {
 }
 
 /// Registers gauges of what is waiting; `standing` runs at every collection.
-pub fn show(standing: impl Fn() -> Standing + Clone + Send + Sync + 'static) {
+pub fn show(standing: impl Fn() -> WaitingGroups + Clone + Send + Sync + 'static) {
     let meter = global::meter(METER);
     let gauge = |name: &'static str, text: &'static str| {
         meter.u64_observable_gauge(name).with_unit("{group}").with_description(text)
@@ -166,7 +166,7 @@ pub fn show(standing: impl Fn() -> Standing + Clone + Send + Sync + 'static) {
 
 /// What a queue stores now.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Stored {
+pub struct QueueContents {
     /// The value of the label `queue`.
     pub queue: &'static str,
     pub messages: u64,
@@ -177,7 +177,7 @@ pub struct Stored {
 }
 
 /// Registers gauges of stored messages; `stored` runs at every collection. A queue that cannot be read is left out.
-pub fn show_stored(stored: impl Fn() -> Vec<Stored> + Clone + Send + Sync + 'static) {
+pub fn show_stored(stored: impl Fn() -> Vec<QueueContents> + Clone + Send + Sync + 'static) {
     let meter = global::meter(METER);
     let ages = stored.clone();
     let letters = stored.clone();

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use towpath_metrics::{self as metrics, Standing};
+use towpath_metrics::{self as metrics, WaitingGroups};
 use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::outcome::Outcome;
 use towpath_types::queue::GroupId;
@@ -22,11 +21,11 @@ const MAX_FROM_RECEIVES: u32 = 6;
 const OVERDUE: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Default)]
-pub(super) struct Failures(Mutex<HashMap<GroupId, Row>>);
+pub(super) struct Failures(Mutex<HashMap<GroupId, Streak>>);
 
 /// Failures in a row. To be held is no failure: the waits of a long hold must not be those after it.
 #[derive(Clone, Debug)]
-struct Row {
+struct Streak {
     held: bool,
     count: u32,
     /// The target that it waits for; empty if it is none.
@@ -63,7 +62,7 @@ impl Failures {
         if known.len() >= MAX_GROUPS {
             known.clear();
         }
-        known.insert(group.clone(), Row { held, count, target: target.into(), head });
+        known.insert(group.clone(), Streak { held, count, target: target.into(), head });
     }
 
     /// A success. Kept as zero only where there were failures, so that quiet groups cost nothing.
@@ -80,14 +79,18 @@ impl Failures {
     }
 
     /// What waits now.
-    fn standing(&self, now: Timestamp) -> Standing {
-        let mut standing = Standing { held: BTreeMap::new(), blocked: BTreeMap::new(), oldest: Duration::ZERO };
-        for row in self.0.lock().values().filter(|row| row.count > 0 && now < row.head.next_try + OVERDUE) {
+    fn standing(&self, now: Timestamp) -> WaitingGroups {
+        let mut standing = WaitingGroups { held: BTreeMap::new(), blocked: BTreeMap::new(), oldest: Duration::ZERO };
+        for row in self.known().values().filter(|row| row.count > 0 && now < row.head.next_try + OVERDUE) {
             let waiting = if row.held { &mut standing.held } else { &mut standing.blocked };
             *waiting.entry(Arc::clone(&row.target)).or_default() += 1;
             standing.oldest = standing.oldest.max(now.since(row.head.sent_at));
         }
         standing
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<GroupId, Streak>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -134,10 +137,10 @@ mod tests {
         failures.set(&"broken".into(), &Outcome::Broken(String::new()), 3, Head { sent_at: Timestamp(500), ..HEAD });
         failures.set(&"done".into(), &Outcome::Broken(String::new()), 3, HEAD);
         failures.clear(&"done".into());
-        let Standing { held, blocked, oldest } = failures.standing(Timestamp(61_000));
+        let WaitingGroups { held, blocked, oldest } = failures.standing(Timestamp(61_000));
         assert_eq!(held, BTreeMap::from([("sss".into(), 1)]));
         assert_eq!(blocked, BTreeMap::from([("".into(), 1)]));
         assert_eq!(oldest, Duration::from_millis(60_500));
-        assert_eq!(failures.standing(Timestamp(60_000) + OVERDUE), Standing::default());
+        assert_eq!(failures.standing(Timestamp(60_000) + OVERDUE), WaitingGroups::default());
     }
 }

@@ -23,7 +23,7 @@ const VISIBILITY: u64 = 30 * 1000;
 /// What comes of a message at this time (in milliseconds), at the look of this number.
 type Trouble = fn(u64, u32) -> Outcome;
 
-struct Waiting {
+struct Queued {
     received: Received,
     visible_at: u64,
 }
@@ -31,7 +31,7 @@ struct Waiting {
 /// A queue of SQS with these groups.
 struct Model {
     limits: QueueLimits,
-    groups: Vec<Vec<Waiting>>,
+    groups: Vec<Vec<Queued>>,
     receives: usize,
     /// What the queue took away by itself.
     taken: Vec<String>,
@@ -52,7 +52,7 @@ impl Model {
             trace: None,
             handle: id.into(),
         };
-        self.groups[group].push(Waiting { received, visible_at: now });
+        self.groups[group].push(Queued { received, visible_at: now });
     }
 
     /// Up to a batch: of each group the longest prefix that is visible.
@@ -62,7 +62,7 @@ impl Model {
         let begin = self.receives % self.groups.len();
         let (before, from) = self.groups.split_at_mut(begin);
         for messages in from.iter_mut().chain(before) {
-            let is_over = |waiting: &Waiting| Timestamp(now).since(waiting.received.sent_at) >= self.limits.retention;
+            let is_over = |waiting: &Queued| Timestamp(now).since(waiting.received.sent_at) >= self.limits.retention;
             let deleted =
                 messages.iter().filter(|waiting| is_over(waiting)).map(|gone| format!("deleted {}", gone.received.id));
             self.taken.extend(deleted);

@@ -8,7 +8,7 @@ use towpath_types::queue::{GroupId, Handle, NewMessage, Queue, QueueError, Queue
 
 /// What comes of a heartbeat.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum Heartbeat {
     Never,
     Unavailable,
     NotInFlight,
@@ -17,7 +17,7 @@ pub(super) enum Answer {
     KeptAtSecond(AtomicUsize),
 }
 
-pub(super) struct Scripted(pub(super) Answer);
+pub(super) struct Scripted(pub(super) Heartbeat);
 
 /// A message with this handle.
 pub(super) fn message(handle: &str) -> Received {
@@ -67,12 +67,12 @@ impl Queue for Scripted {
 
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
         let answer: fn() -> Result<(), QueueError> = match &self.0 {
-            Answer::Never => std::future::pending().await,
-            Answer::Unavailable => || Err(unavailable()),
-            Answer::NotInFlight => || Err(QueueError::NotInFlight),
-            Answer::KeptAtSecond(asked) if asked.fetch_add(1, Ordering::Relaxed) == 0 => || Err(unavailable()),
-            Answer::KeptAtSecond(_) => || Ok(()),
-            Answer::KeptAfter(wait) => {
+            Heartbeat::Never => std::future::pending().await,
+            Heartbeat::Unavailable => || Err(unavailable()),
+            Heartbeat::NotInFlight => || Err(QueueError::NotInFlight),
+            Heartbeat::KeptAtSecond(asked) if asked.fetch_add(1, Ordering::Relaxed) == 0 => || Err(unavailable()),
+            Heartbeat::KeptAtSecond(_) => || Ok(()),
+            Heartbeat::KeptAfter(wait) => {
                 tokio::time::sleep(*wait).await;
                 || Ok(())
             }

@@ -150,14 +150,14 @@ async fn answered(deletes: &mut VecDeque<Deleting>, unanswered: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scripted::{Answer, Scripted};
+    use super::super::scripted::{Heartbeat, Scripted};
     use super::*;
     use towpath_types::clock::Timestamp;
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_begun_behind_a_failed_delete_on_a_stop_or_past_the_end_of_a_lease() {
         let (queue, stop, visibility) =
-            (Scripted(Answer::Unavailable), CancellationToken::new(), Duration::from_secs(30));
+            (Scripted(Heartbeat::Unavailable), CancellationToken::new(), Duration::from_secs(30));
         let clock = towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000));
         let kept = || Keeper::new(&queue, clock, &[], visibility, clock.moment());
         let keeper = kept();

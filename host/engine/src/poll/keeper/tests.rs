@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::time::{Instant, advance};
 
 use super::*;
-use crate::poll::scripted::{Answer, Scripted, message};
+use crate::poll::scripted::{Heartbeat, Scripted, message};
 use towpath_types::clock::Timestamp;
 
 const VISIBILITY: Duration = Duration::from_secs(30);
@@ -20,7 +20,9 @@ fn keeper<'a>(queue: &'a Scripted, clock: Clock, asked: Moment) -> Keeper<'a> {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_word_of_the_queue_the_lease_is_lost_before_others_could_begin() {
-    for (answer, deleting) in [(Answer::Unavailable, false), (Answer::Unavailable, true), (Answer::Never, false)] {
+    for (answer, deleting) in
+        [(Heartbeat::Unavailable, false), (Heartbeat::Unavailable, true), (Heartbeat::Never, false)]
+    {
         let queue = Scripted(answer);
         let clock = clock();
         let started = Instant::now();
@@ -37,7 +39,7 @@ async fn without_a_word_of_the_queue_the_lease_is_lost_before_others_could_begin
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_held_any_more_is_lost_unless_it_is_being_deleted() {
-    let queue = Scripted(Answer::NotInFlight);
+    let queue = Scripted(Heartbeat::NotInFlight);
     let clock = clock();
     let messages = ["h-1", "h-2"].map(message);
     let keeper = Keeper::new(&queue, clock, &messages, VISIBILITY, clock.moment());
@@ -55,7 +57,7 @@ async fn what_is_not_held_any_more_is_lost_unless_it_is_being_deleted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_counts_from_the_request_of_the_receive() {
-    let queue = Scripted(Answer::Unavailable);
+    let queue = Scripted(Heartbeat::Unavailable);
     let clock = clock();
     let asked = clock.moment();
     advance(VISIBILITY).await;
@@ -67,7 +69,7 @@ async fn a_lease_counts_from_the_request_of_the_receive() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_counts_from_the_request_of_a_heartbeat() {
-    let queue = Scripted(Answer::KeptAfter(8 * SECOND));
+    let queue = Scripted(Heartbeat::KeptAfter(8 * SECOND));
     let clock = clock();
     let keeper = keeper(&queue, clock, clock.moment());
     assert!(!keeper.is_stale());
@@ -80,11 +82,11 @@ async fn a_lease_counts_from_the_request_of_a_heartbeat() {
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_may_be_over_is_confirmed_by_a_heartbeat_or_not_at_all() {
     let cases = [
-        ("held", Answer::KeptAfter(SECOND), true),
-        ("received by another", Answer::NotInFlight, false),
-        ("the queue cannot be asked", Answer::Unavailable, false),
-        ("no answer", Answer::Never, false),
-        ("an answer after the lease", Answer::KeptAfter(VISIBILITY), false),
+        ("held", Heartbeat::KeptAfter(SECOND), true),
+        ("received by another", Heartbeat::NotInFlight, false),
+        ("the queue cannot be asked", Heartbeat::Unavailable, false),
+        ("no answer", Heartbeat::Never, false),
+        ("an answer after the lease", Heartbeat::KeptAfter(VISIBILITY), false),
     ];
     for (name, answer, confirmed) in cases {
         let queue = Scripted(answer);
@@ -101,7 +103,7 @@ async fn a_lease_that_may_be_over_is_confirmed_by_a_heartbeat_or_not_at_all() {
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_fails_once_is_asked_again() {
-    let queue = Scripted(Answer::KeptAtSecond(0.into()));
+    let queue = Scripted(Heartbeat::KeptAtSecond(0.into()));
     let clock = clock();
     let asked = clock.moment();
     advance(VISIBILITY * 2).await;
@@ -111,7 +113,7 @@ async fn a_queue_that_fails_once_is_asked_again() {
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_was_suspended_has_lost_its_lease_within_a_second() {
     static AHEAD: AtomicU64 = AtomicU64::new(0);
-    let queue = Scripted(Answer::Unavailable);
+    let queue = Scripted(Heartbeat::Unavailable);
     let clock = clock().shifted(&AHEAD);
     let keeper = keeper(&queue, clock, clock.moment());
     let began = Instant::now();
@@ -127,7 +129,7 @@ async fn a_machine_that_was_suspended_has_lost_its_lease_within_a_second() {
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_makes_no_lease_longer() {
     static AHEAD: AtomicU64 = AtomicU64::new(3_600_000);
-    let queue = Scripted(Answer::Unavailable);
+    let queue = Scripted(Heartbeat::Unavailable);
     let clock = clock().shifted(&AHEAD);
     let keeper = keeper(&queue, clock, clock.moment());
     let began = Instant::now();
