@@ -15,7 +15,7 @@ mod story;
 
 pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, LetterPlace, Moment};
 pub use names::Names;
-pub use operate::{Deploy, Hold, Pause, Place, Poll, Resume, Status};
+pub use operate::{Deploy, Hold, Pause, Poll, QueuePlace, Resume, Status};
 pub use plugin::{
     Plugin, PluginCheck, PluginDiff, PluginFuzz, PluginNew, PluginPin, PluginPublish, PluginRollback, PluginRun,
     PluginSignPointer, PluginTest, Record, RegistryPlace, Signing,

@@ -18,7 +18,7 @@ use crate::secret_headers::SecretHeaders;
 
 /// One line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Entry {
+pub struct AuditEntry {
     /// When.
     pub at: Timestamp,
     /// Who.
@@ -47,16 +47,16 @@ pub struct Entry {
     pub attributes: Attributes,
 }
 
-impl Entry {
+impl AuditEntry {
     /// As it may be shown: in the file the letter is whole.
-    pub fn hidden(self, secrets: &SecretHeaders) -> Entry {
+    pub fn hidden(self, secrets: &SecretHeaders) -> AuditEntry {
         let secrets = secrets.clone().and(self.letter.secret_header.as_deref());
         let body = self.body.map(|body| secrets.hidden_in_body(body));
-        Entry { body, attributes: secrets.hidden_in_attributes(self.attributes), ..self }
+        AuditEntry { body, attributes: secrets.hidden_in_attributes(self.attributes), ..self }
     }
 
-    fn new(action: &str, note: &str, letter: &Letter, whole: bool) -> Entry {
-        Entry {
+    fn new(action: &str, note: &str, letter: &Letter, whole: bool) -> AuditEntry {
+        AuditEntry {
             at: Clock::wall().now(),
             by: by(),
             action: action.to_owned(),
@@ -94,20 +94,20 @@ impl Audit {
     pub fn write(&self, action: &str, note: &str, letter: &Letter) -> anyhow::Result<()> {
         // A redrive of thousands is not synced line by line: nothing of it is lost that is not in a queue.
         let whole = action != "redrive";
-        self.append(&[Entry::new(action, note, letter, whole)], whole)
+        self.append(&[AuditEntry::new(action, note, letter, whole)], whole)
     }
 
     /// Writes down that these letters are removed because this rule of the config says so.
     pub fn retention(&self, rule: &str, letters: &[Letter]) -> anyhow::Result<()> {
-        let entry = |letter| Entry {
+        let entry = |letter| AuditEntry {
             by: "towpath".to_owned(),
             reason: Some("retention".to_owned()),
-            ..Entry::new("drop", rule, letter, true)
+            ..AuditEntry::new("drop", rule, letter, true)
         };
         self.append(&letters.iter().map(entry).collect::<Vec<_>>(), true)
     }
 
-    fn append(&self, entries: &[Entry], sync: bool) -> anyhow::Result<()> {
+    fn append(&self, entries: &[AuditEntry], sync: bool) -> anyhow::Result<()> {
         let line = |entry| serde_json::to_string(entry).unwrap_or_default() + "\n";
         let text: String = entries.iter().map(line).collect();
         let write = || {
@@ -125,7 +125,7 @@ impl Audit {
     }
 
     /// All entries, oldest first.
-    pub fn read(&self) -> anyhow::Result<Vec<Entry>> {
+    pub fn read(&self) -> anyhow::Result<Vec<AuditEntry>> {
         let text = private::read(&self.0).with_context(|| format!("reading {}", self.0.display()))?;
         Ok(text.unwrap_or_default().lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }

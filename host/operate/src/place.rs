@@ -15,7 +15,7 @@ use crate::{aws, config};
 
 /// What somebody said of where the queues are.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Place {
+pub struct QueuePlace {
     /// The config.
     pub config: PathBuf,
     /// Whether somebody named that config: then it must be there.
@@ -26,7 +26,7 @@ pub struct Place {
     pub queue_url: Option<String>,
 }
 
-impl Place {
+impl QueuePlace {
     /// The config of a place that was named without one. One that nobody asked for may be missing, or broken, which is when
     /// letters are looked at; one that was named must be there.
     pub async fn config(&self) -> anyhow::Result<Option<Config>> {
@@ -94,7 +94,7 @@ pub struct Found {
 
 impl Found {
     /// Finds the queues of a place. This changes nothing, and makes no store.
-    pub async fn find(place: &Place) -> anyhow::Result<Found> {
+    pub async fn find(place: &QueuePlace) -> anyhow::Result<Found> {
         if let Some(url) = &place.queue_url {
             let config = place.config().await?;
             let queue = config.as_ref().map(|config| &config.queue);

@@ -14,7 +14,7 @@ use crate::waiting::Waiting;
 #[derive(Debug, Serialize)]
 pub struct Status {
     /// The targets of the config, and those that only the holds name.
-    pub targets: Vec<Target>,
+    pub targets: Vec<TargetStatus>,
     /// What waits to be delivered.
     pub queue: Option<Waiting>,
     /// What could not be delivered.
@@ -29,7 +29,7 @@ pub struct Status {
 
 /// A target, and whether it gets anything.
 #[derive(Debug, Serialize)]
-pub struct Target {
+pub struct TargetStatus {
     /// Its name.
     pub name: String,
     /// `ok`, `held`, `breaker open` or `draining`.
@@ -95,7 +95,7 @@ fn targets(
     reports: &[BreakerReport],
     limits: QueueLimits,
     queue: Option<&Waiting>,
-) -> Vec<Target> {
+) -> Vec<TargetStatus> {
     let now = Clock::wall().now();
     let target = |name: String| {
         let hold = state.hold(&name, now).cloned();
@@ -110,7 +110,7 @@ fn targets(
         };
         let within = |hold: &Hold| limits.look_within(now.since(hold.since), HELD_CAP).as_secs();
         let looked_at_within_s = hold.as_ref().map(within);
-        Target { name, state: state_of, hold, looked_at_within_s, held_by_config, drain, breaker }
+        TargetStatus { name, state: state_of, hold, looked_at_within_s, held_by_config, drain, breaker }
     };
     names(found, state).into_iter().map(target).collect()
 }

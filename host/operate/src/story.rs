@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use towpath_metrics::STORY;
 
 pub use filter::Filter;
-pub use follow::File;
+pub use follow::FollowedFile;
 pub use source::{Source, StoryPlace};
 
 /// What hosts say for those who read the whole log.

@@ -7,7 +7,7 @@ use anyhow::bail;
 use tokio::time::sleep;
 
 use crate::aws;
-use crate::story::{Entry, File, Filter, Source};
+use crate::story::{Entry, Filter, FollowedFile, Source};
 
 /// How often a file is looked at, and CloudWatch, which is paid for by the request.
 const LOOK: Duration = Duration::from_millis(200);
@@ -47,7 +47,7 @@ impl Tail {
         mut tell: impl FnMut(Told<'_>) -> bool,
     ) -> anyhow::Result<()> {
         let path = &source.file;
-        let mut file = File::open(path)?;
+        let mut file = FollowedFile::open(path)?;
         let is_there = path.exists();
         if self.no_follow && !is_there && was_named {
             bail!("there is no {}", path.display());

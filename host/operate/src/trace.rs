@@ -12,14 +12,14 @@ use towpath_types::message::{origin_of, webhook_id};
 use crate::audit::Audit;
 use crate::aws;
 use crate::queues::Queues;
-use crate::story::{Entry, File, Source, StoryPlace, from_storage};
+use crate::story::{Entry, FollowedFile, Source, StoryPlace, from_storage};
 
 /// So many messages are looked at in one go.
 const PAGE: usize = 500;
 
 /// Where a message is now.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Place {
+pub enum MessagePlace {
     /// In the queue.
     Waits {
         /// How often it was received.
@@ -52,7 +52,7 @@ pub struct Traced {
     /// What hosts said of it.
     pub entries: Vec<Entry>,
     /// Where it is now.
-    pub place: Place,
+    pub place: MessagePlace,
 }
 
 impl Traced {
@@ -62,7 +62,7 @@ impl Traced {
         if at.file.is_some() && !story.exists() {
             bail!("there is no {}", story.display());
         }
-        let lines = File::open(&story)?.whole()?;
+        let lines = FollowedFile::open(&story)?.whole()?;
         let entries = lines.iter().filter_map(|line| Entry::read(line)).collect();
         match story.parent().filter(|store| store.join("towpath.db").is_file()) {
             Some(store) => {
@@ -71,17 +71,17 @@ impl Traced {
                     return told_of(asked, first, entries, place);
                 }
                 let first = redriven(store, asked)?;
-                let place = find(&queues, &first).await?.map_or(Place::Gone, |(_, place)| place);
+                let place = find(&queues, &first).await?.map_or(MessagePlace::Gone, |(_, place)| place);
                 told_of(asked, first, entries, place)
             }
-            None => told_of(asked, asked.to_owned(), entries, Place::Unknown),
+            None => told_of(asked, asked.to_owned(), entries, MessagePlace::Unknown),
         }
     }
 
     /// Reads the story in log groups of CloudWatch, so far back.
     pub async fn of_logs(asked: &str, groups: Vec<String>, back: Duration) -> anyhow::Result<Traced> {
         let mut logs = aws::Logs::of(groups, back).await?;
-        told_of(asked, asked.to_owned(), logs.about(asked).await?, Place::Unknown)
+        told_of(asked, asked.to_owned(), logs.about(asked).await?, MessagePlace::Unknown)
     }
 
     /// How the last pass ended. What was said later, such as that the same event was posted again, changes nothing of it.
@@ -101,10 +101,10 @@ impl Traced {
     }
 }
 
-fn group(entries: &[Entry], place: &Place) -> Option<String> {
+fn group(entries: &[Entry], place: &MessagePlace) -> Option<String> {
     let is_in = match place {
-        Place::Waits { group, .. } | Place::Dead { group, .. } => Some(group.as_str()),
-        Place::Gone | Place::Unknown => None,
+        MessagePlace::Waits { group, .. } | MessagePlace::Dead { group, .. } => Some(group.as_str()),
+        MessagePlace::Gone | MessagePlace::Unknown => None,
     };
     let mut stored = HashSet::new();
     // What was posted again was not stored again, whatever group it would have come to.
@@ -120,7 +120,7 @@ fn group(entries: &[Entry], place: &Place) -> Option<String> {
 }
 
 /// Picks what is about one message, by any id that it had: lines of a message that was sent again name its first id too.
-fn told_of(asked: &str, first: String, entries: Vec<Entry>, place: Place) -> anyhow::Result<Traced> {
+fn told_of(asked: &str, first: String, entries: Vec<Entry>, place: MessagePlace) -> anyhow::Result<Traced> {
     let about = |id: &str| entries.iter().filter(|entry| entry.is_about(id)).collect::<Vec<_>>();
     let ids: BTreeSet<&str> = about(&first).into_iter().map(Entry::first_id).collect();
     if ids.len() > 1 {
@@ -129,7 +129,7 @@ fn told_of(asked: &str, first: String, entries: Vec<Entry>, place: Place) -> any
     }
     let id = ids.first().map_or(first, |id| (*id).to_owned());
     let entries = from_storage(about(&id).into_iter().cloned().collect());
-    if entries.is_empty() && matches!(place, Place::Gone | Place::Unknown) {
+    if entries.is_empty() && matches!(place, MessagePlace::Gone | MessagePlace::Unknown) {
         bail!(
             "nothing is known of {asked}: is it the whole id, or its beginning, and is this where its host logs? \
             `towpath tail` and `towpath dlq list` show ids"
@@ -147,7 +147,7 @@ fn redriven(store: &Path, letter: &str) -> anyhow::Result<String> {
 
 /// Looks for a message in the queues of a store: by its own id, the one that its target sees, and the one under which it
 /// was first stored, which comes with the place.
-async fn find(queues: &Queues, id: &str) -> anyhow::Result<Option<(String, Place)>> {
+async fn find(queues: &Queues, id: &str) -> anyhow::Result<Option<(String, MessagePlace)>> {
     for queue in [&queues.events, &queues.dead_letters] {
         let mut after: Option<String> = None;
         loop {
@@ -164,10 +164,12 @@ async fn find(queues: &Queues, id: &str) -> anyhow::Result<Option<(String, Place
                     continue;
                 }
                 let place = match death {
-                    Some(death) => {
-                        Place::Dead { death: Box::new(death), letter: message.id.into(), group: message.group.into() }
-                    }
-                    None => Place::Waits {
+                    Some(death) => MessagePlace::Dead {
+                        death: Box::new(death),
+                        letter: message.id.into(),
+                        group: message.group.into(),
+                    },
+                    None => MessagePlace::Waits {
                         receives: message.receive_count,
                         group: message.group.into(),
                         stored: message.sent_at.to_string(),
@@ -180,15 +182,15 @@ async fn find(queues: &Queues, id: &str) -> anyhow::Result<Option<(String, Place
     Ok(None)
 }
 
-fn now(place: &Place, last: Option<&Entry>) -> Value {
+fn now(place: &MessagePlace, last: Option<&Entry>) -> Value {
     match place {
-        Place::Waits { receives, group, stored } => {
+        MessagePlace::Waits { receives, group, stored } => {
             json!({ "state": "waits", "receives": receives, "group": group, "stored": stored })
         }
-        Place::Dead { death, letter, group } => {
+        MessagePlace::Dead { death, letter, group } => {
             json!({ "state": "dead", "letter": letter, "group": group, "death": death })
         }
-        Place::Gone | Place::Unknown => match last.map(|entry| (entry.field("decision"), entry.what())) {
+        MessagePlace::Gone | MessagePlace::Unknown => match last.map(|entry| (entry.field("decision"), entry.what())) {
             Some(("ack", outcome)) => json!({ "state": outcome }),
             Some(("dead-letter", reason)) => json!({ "state": "dead-lettered", "reason": reason }),
             _ => json!({ "state": "unknown" }),

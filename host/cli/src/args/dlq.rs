@@ -11,7 +11,7 @@ use towpath_operate::set::Set;
 use towpath_types::clock::Clock;
 use towpath_types::clock::Timestamp;
 
-use super::Place;
+use super::QueuePlace;
 use crate::rate::Rate;
 
 /// `dlq`.
@@ -65,7 +65,7 @@ What was dropped or edited stands there as it was, and whole in audit.jsonl: in 
     Audit {
         /// Where
         #[command(flatten)]
-        place: Place,
+        place: QueuePlace,
     },
 }
 
@@ -74,7 +74,7 @@ What was dropped or edited stands there as it was, and whole in audit.jsonl: in 
 pub struct LetterPlace {
     /// Where
     #[command(flatten)]
-    pub place: Place,
+    pub place: QueuePlace,
     /// What the front door answered 401 or 422 and kept for a day, instead of dead letters
     #[arg(long, conflicts_with = "queue_url")]
     pub refused: bool,

@@ -82,7 +82,7 @@ fn span(text: &str) -> Result<Duration, String> {
 
 /// Where queues and holds are.
 #[derive(ClapArgs, Debug, Clone, Default)]
-pub struct Place {
+pub struct QueuePlace {
     /// The config
     #[command(flatten)]
     pub config: ConfigFile,
@@ -94,14 +94,14 @@ pub struct Place {
     pub queue_url: Option<String>,
 }
 
-impl Place {
+impl QueuePlace {
     /// The same without a command line.
-    pub fn wanted(&self) -> towpath_operate::place::Place {
+    pub fn wanted(&self) -> towpath_operate::place::QueuePlace {
         let config = self.config.file();
         let config_was_named = self.config.config.is_some();
         let store = self.store.clone();
         let queue_url = self.queue_url.clone();
-        towpath_operate::place::Place { config, config_was_named, store, queue_url }
+        towpath_operate::place::QueuePlace { config, config_was_named, store, queue_url }
     }
 }
 
@@ -125,7 +125,7 @@ pub struct Hold {
     pub reason: Option<String>,
     /// Where
     #[command(flatten)]
-    pub place: Place,
+    pub place: QueuePlace,
 }
 
 /// `pause`.
@@ -180,7 +180,7 @@ pub struct Resume {
     pub rate: Option<crate::rate::Rate>,
     /// Where
     #[command(flatten)]
-    pub place: Place,
+    pub place: QueuePlace,
 }
 
 /// `status`.
@@ -197,5 +197,5 @@ pub struct Status {
     pub groups: usize,
     /// Where
     #[command(flatten)]
-    pub place: Place,
+    pub place: QueuePlace,
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Subcommand};
 
 pub use self::release::{PluginPin, PluginPublish, PluginRollback, PluginSignPointer, RegistryPlace, Signing};
-use super::Place;
+use super::QueuePlace;
 use crate::toolchain::Language;
 
 /// `plugin`.
@@ -280,7 +280,7 @@ pub struct Record {
     pub to: PathBuf,
     /// Where the messages are
     #[command(flatten)]
-    pub place: Place,
+    pub place: QueuePlace,
     /// Take the dead letters instead of what waits
     #[arg(long)]
     pub dead: bool,

@@ -13,7 +13,7 @@ use towpath_operate::letters::{self, Letters};
 use towpath_operate::place::Found;
 use towpath_operate::secret_headers::SecretHeaders;
 
-use crate::args::{Dlq, LetterPlace, Place};
+use crate::args::{Dlq, LetterPlace, QueuePlace};
 use crate::output::{Exit, Output};
 
 pub(super) async fn run(args: Dlq, output: &Output) -> anyhow::Result<Exit> {
@@ -51,7 +51,7 @@ fn interrupted(output: &Output) -> Exit {
     Exit::Interrupted
 }
 
-async fn history(place: &Place, output: &Output) -> anyhow::Result<Exit> {
+async fn history(place: &QueuePlace, output: &Output) -> anyhow::Result<Exit> {
     let found = Found::find(&place.wanted()).await?;
     let entries = Audit::of(&found).read()?;
     if output.is_json() {
@@ -63,7 +63,7 @@ async fn history(place: &Place, output: &Output) -> anyhow::Result<Exit> {
         output.line("nobody redrove, edited or dropped a letter here");
         return Ok(Exit::Done);
     }
-    let row = |entry: &audit::Entry| {
+    let row = |entry: &audit::AuditEntry| {
         vec![
             entry.at.to_string(),
             entry.by.clone(),

@@ -1,7 +1,7 @@
 //! `status`: targets with their holds and breakers, what waits, and how long already.
 
 use towpath_operate::place::Found;
-use towpath_operate::status::{Status, Target, status};
+use towpath_operate::status::{Status, TargetStatus, status};
 use towpath_types::clock::{Clock, Timestamp};
 
 use crate::args;
@@ -48,7 +48,7 @@ fn show(status: &Status, output: &Output) {
     output.table(&["GROUP", "WAITING", "OLDEST", "RECEIVES", "NEXT"], &rows.collect::<Vec<_>>());
 }
 
-fn why(target: &Target, now: Timestamp) -> String {
+fn why(target: &TargetStatus, now: Timestamp) -> String {
     let mut parts = Vec::new();
     if let Some(hold) = &target.hold {
         let until = hold.until.map_or(String::new(), |until| format!(", until {until}"));

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use console::Style;
 use towpath_compose::signals;
 use towpath_operate::story::Entry;
-use towpath_operate::trace::{Place, Traced};
+use towpath_operate::trace::{MessagePlace, Traced};
 use towpath_types::dead_letter::DeadLetter;
 
 use super::tail::painted;
@@ -52,19 +52,19 @@ async fn trace(args: &Trace, output: &Output) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn told(place: &Place, last: Option<&Entry>) -> String {
+fn told(place: &MessagePlace, last: Option<&Entry>) -> String {
     let decision = last.map(|entry| (entry.field("decision"), entry.what()));
     match place {
-        Place::Waits { receives, stored, .. } => {
+        MessagePlace::Waits { receives, stored, .. } => {
             format!("it waits in the queue, since {stored}, received {receives} times")
         }
-        Place::Dead { death, .. } => {
+        MessagePlace::Dead { death, .. } => {
             let DeadLetter { reason, detail, id, .. } = &**death;
             format!("it is in the dead-letter queue: {reason}: {detail}; `towpath dlq show {id}`")
         }
-        Place::Gone | Place::Unknown => match (decision, place) {
+        MessagePlace::Gone | MessagePlace::Unknown => match (decision, place) {
             (Some(("ack", outcome)), _) => format!("it is done with: {outcome}"),
-            (Some(("dead-letter", reason)), Place::Gone) => {
+            (Some(("dead-letter", reason)), MessagePlace::Gone) => {
                 format!(
                     "it died ({reason}), and its letter is not there any more: `towpath dlq audit` shows who took it"
                 )
@@ -74,13 +74,15 @@ fn told(place: &Place, last: Option<&Entry>) -> String {
                     "it went to the dead-letter queue: {reason}; `towpath dlq list` shows whether it is still there"
                 )
             }
-            (Some((_, outcome)), Place::Gone) => {
+            (Some((_, outcome)), MessagePlace::Gone) => {
                 format!("its last try was {outcome}, and it is in neither queue of the store: was the queue purged?")
             }
             (Some((_, outcome)), _) => {
                 format!("its last try was {outcome}: it is tried again, if that did not happen elsewhere")
             }
-            (None, Place::Gone) => "it is in neither queue of the store, and the story does not tell why".to_owned(),
+            (None, MessagePlace::Gone) => {
+                "it is in neither queue of the store, and the story does not tell why".to_owned()
+            }
             (None, _) => "it was stored; what came of it is not in this log".to_owned(),
         },
     }

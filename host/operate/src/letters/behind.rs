@@ -22,7 +22,7 @@ pub(super) fn order(letter: &Letter) -> Order {
 
 /// One line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Line {
+struct Displaced {
     /// The first id of its message.
     letter: MessageId,
     group: GroupId,
@@ -35,7 +35,7 @@ struct Line {
 /// The letters that lie behind their place.
 pub(super) struct Behind {
     path: PathBuf,
-    letters: HashMap<MessageId, Line>,
+    letters: HashMap<MessageId, Displaced>,
     /// Those that were handed out in this run, since they were stored last: all that lies before them was, too.
     met: HashSet<MessageId>,
     /// Those that this run stored again, with how many it had stored then.
@@ -44,9 +44,9 @@ pub(super) struct Behind {
 
 /// Whether a letter may be sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Turn {
+pub(super) enum Readiness {
     /// Nothing that lies behind it belongs before it.
-    Its,
+    Ready,
     /// This letter belongs before it, and was not met yet.
     After(MessageId),
 }
@@ -57,7 +57,7 @@ impl Behind {
         let text = private::read(&path).with_context(|| format!("reading {}", path.display()))?.unwrap_or_default();
         let mut letters = HashMap::new();
         // The last line may be torn.
-        for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
+        for line in text.lines().filter_map(|line| serde_json::from_str::<Displaced>(line).ok()) {
             if line.gone || now.since(line.at) > MAX_RETENTION {
                 letters.remove(&line.letter)
             } else {
@@ -74,17 +74,17 @@ impl Behind {
 
     /// Whether this letter, which was handed out, may be sent. What would have been handed out before it, and was not, is gone:
     /// somebody else sent or dropped it.
-    pub(super) fn turn(&mut self, letter: &Letter, now: Timestamp) -> anyhow::Result<Turn> {
+    pub(super) fn turn(&mut self, letter: &Letter, now: Timestamp) -> anyhow::Result<Readiness> {
         let own = letter.first_id();
         let order = order(letter);
         let stored = self.stored.get(&own).copied();
         let before = self.letters.values().filter(|line| line.group == letter.group && line.letter != own);
         let before = before.filter(|line| line.order < order && !self.met.contains(&line.letter));
-        let (gone, there): (Vec<&Line>, Vec<&Line>) = before.partition(|line| {
+        let (gone, there): (Vec<&Displaced>, Vec<&Displaced>) = before.partition(|line| {
             stored.is_some_and(|stored| self.stored.get(&line.letter).is_none_or(|other| *other < stored))
         });
         let first = there.into_iter().min_by(|one, other| one.order.cmp(&other.order));
-        let turn = first.map_or(Turn::Its, |line| Turn::After(line.letter.clone()));
+        let turn = first.map_or(Readiness::Ready, |line| Readiness::After(line.letter.clone()));
         let gone: Vec<MessageId> = gone.into_iter().map(|line| line.letter.clone()).collect();
         gone.iter().try_for_each(|letter| self.gone(letter, now))?;
         Ok(turn)
@@ -94,7 +94,7 @@ impl Behind {
     pub(super) fn store(&mut self, letter: &Letter, group: &GroupId, now: Timestamp) -> anyhow::Result<()> {
         let id = letter.first_id();
         let order = order(letter);
-        let line = Line { letter: id.clone(), group: group.clone(), order, at: now, gone: false };
+        let line = Displaced { letter: id.clone(), group: group.clone(), order, at: now, gone: false };
         self.write(&line)?;
         self.letters.insert(id.clone(), line);
         self.met.remove(&id);
@@ -105,7 +105,7 @@ impl Behind {
     /// A letter is in the queue no more.
     pub(super) fn gone(&mut self, letter: &MessageId, now: Timestamp) -> anyhow::Result<()> {
         let Some(line) = self.letters.remove(letter) else { return Ok(()) };
-        self.write(&Line { gone: true, at: now, ..line })
+        self.write(&Displaced { gone: true, at: now, ..line })
     }
 
     /// Letters that this run stored again and did not meet since: they wait behind others that were not sent.
@@ -123,7 +123,7 @@ impl Behind {
         }
     }
 
-    fn write(&self, line: &Line) -> anyhow::Result<()> {
+    fn write(&self, line: &Displaced) -> anyhow::Result<()> {
         let text = serde_json::to_string(line).context("writing down where a letter belongs")?;
         let write = || {
             private::make_folder(self.path.parent().unwrap_or(Path::new(".")))?;

@@ -11,9 +11,9 @@ use super::queue::Moved;
 const BEHIND: &str = "a letter before it in its group could not be sent back";
 
 #[derive(Default)]
-pub(super) struct Broken(HashSet<GroupId>);
+pub(super) struct BrokenGroups(HashSet<GroupId>);
 
-impl Broken {
+impl BrokenGroups {
     /// Whether a letter may go. One that may not is reported as failed.
     pub(super) fn lets(&self, letter: &Letter, moved: &mut Moved) -> bool {
         let closed = self.0.contains(&letter.group);

@@ -19,7 +19,7 @@ const SWALLOWED: Duration = Duration::from_secs(4 * 60);
 
 /// One line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-struct Line {
+struct JournalLine {
     letter: MessageId,
     step: Step,
     at: Timestamp,
@@ -62,7 +62,7 @@ impl Journal {
         }
         let text = private::read(path).with_context(|| format!("reading {}", path.display()))?.unwrap_or_default();
         // The last line may be torn by the cut.
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<JournalLine>(line).ok());
         let known = lines.map(|line| (line.letter, (line.step, line.at))).collect();
         let mut file = private::append(path).with_context(|| format!("opening {}", path.display()))?;
         if !text.is_empty() && !text.ends_with('\n') {
@@ -93,7 +93,7 @@ impl Journal {
     }
 
     fn write(&mut self, letter: &MessageId, step: Step, at: Timestamp) -> anyhow::Result<()> {
-        let line = Line { letter: letter.clone(), step, at };
+        let line = JournalLine { letter: letter.clone(), step, at };
         let text = serde_json::to_string(&line).unwrap_or_default() + "\n";
         self.file.write_all(text.as_bytes()).with_context(|| format!("writing {}", self.path.display()))?;
         self.known.insert(line.letter, (step, at));

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use towpath_local::{Browsed, LocalQueue, SentBack};
 use towpath_types::queue::GroupId;
 
-use super::broken::Broken;
+use super::broken::BrokenGroups;
 use super::letter::{Key, Letter, death};
 use super::queue::{Edited, Letters, Moved};
 
@@ -30,13 +30,13 @@ pub(super) struct LocalLetters {
     parking: Option<HashSet<GroupId>>,
     /// Parked groups that went back as a whole.
     done: HashSet<GroupId>,
-    broken: Broken,
+    broken: BrokenGroups,
 }
 
 impl LocalLetters {
     pub(super) fn new(events: LocalQueue, dead: LocalQueue) -> LocalLetters {
         let done = HashSet::new();
-        let broken = Broken::default();
+        let broken = BrokenGroups::default();
         LocalLetters { events, dead, after: None, watched: None, parking: None, done, broken }
     }
 

@@ -19,8 +19,8 @@ use towpath_types::queue::{
 };
 use tracing::warn;
 
-use super::behind::{Behind, Order, Turn, order};
-use super::broken::Broken;
+use super::behind::{Behind, Order, Readiness, order};
+use super::broken::BrokenGroups;
 use super::journal::{Before, Journal};
 use super::letter::{Key, Letter, death};
 use super::queue::{Edited, Letters, Moved};
@@ -39,7 +39,7 @@ pub(super) struct SqsLetters {
     url: String,
     held: Vec<(MessageId, Handle)>,
     seen: HashSet<MessageId>,
-    broken: Broken,
+    broken: BrokenGroups,
     behind: Behind,
     /// The last letter of each group that was sent in this run.
     sent: HashMap<GroupId, Order>,
@@ -53,7 +53,7 @@ impl SqsLetters {
         let behind = Behind::read(file(&url, "behind"), clock.now())?;
         let held = Vec::new();
         let seen = HashSet::new();
-        let broken = Broken::default();
+        let broken = BrokenGroups::default();
         let sent = HashMap::new();
         Ok(SqsLetters { events, dead, url, held, seen, broken, behind, sent, journal: None, clock })
     }
@@ -87,7 +87,7 @@ impl SqsLetters {
                     redrive sends it all the same"
                 );
             }
-            if let Turn::After(other) = self.behind.turn(letter, now)? {
+            if let Readiness::After(other) = self.behind.turn(letter, now)? {
                 let why = || format!("storing it behind {other}, which belongs before it");
                 self.store_anew(letter, now).await.with_context(why)?;
                 return Ok(None);

@@ -9,25 +9,25 @@ use anyhow::Context as _;
 use towpath_telemetry::story::before;
 
 /// A file that is followed.
-pub struct File {
+pub struct FollowedFile {
     path: PathBuf,
     open: Option<fs::File>,
     /// A line that is not whole yet.
     rest: Vec<u8>,
 }
 
-impl File {
+impl FollowedFile {
     /// Opens it at its beginning. It need not be there yet.
-    pub fn open(path: &Path) -> anyhow::Result<File> {
+    pub fn open(path: &Path) -> anyhow::Result<FollowedFile> {
         let open = match fs::File::open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             opened => Some(opened.with_context(|| format!("reading {}", path.display()))?),
         };
-        Ok(File { path: path.to_owned(), open, rest: Vec::new() })
+        Ok(FollowedFile { path: path.to_owned(), open, rest: Vec::new() })
     }
 
     /// All lines so far, behind those of the file that was set aside before it. What is written later is for
-    /// [`lines`](File::lines): no line is read twice, none is left out.
+    /// [`lines`](FollowedFile::lines): no line is read twice, none is left out.
     pub fn whole(&mut self) -> anyhow::Result<Vec<String>> {
         let mut lines = self.aside()?;
         lines.extend(self.lines()?);
@@ -35,7 +35,7 @@ impl File {
     }
 
     fn aside(&self) -> anyhow::Result<Vec<String>> {
-        let mut aside = File::open(&before(&self.path))?;
+        let mut aside = FollowedFile::open(&before(&self.path))?;
         // It may have been set aside since it was opened.
         if aside.inode() == self.inode() {
             return Ok(Vec::new());

@@ -72,7 +72,7 @@ fn a_file_is_followed_over_its_end() {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
         file.and_then(|mut file| file.write_all(text.as_bytes())).expect("written");
     };
-    let open = || File::open(&path).expect("a file, or none yet");
+    let open = || FollowedFile::open(&path).expect("a file, or none yet");
     let mut early = open();
     write("one\nhal");
     let mut file = open();
@@ -90,7 +90,7 @@ fn a_file_is_followed_over_its_end() {
     assert_eq!(open().whole().expect("lines"), all);
     assert_eq!(late.whole().expect("lines"), all, "set aside since it was opened, and read once");
     assert_eq!(late.lines().expect("lines"), [""; 0]);
-    assert!(File::open(&path.join("below")).is_err(), "what cannot be opened is said, and not waited for");
+    assert!(FollowedFile::open(&path.join("below")).is_err(), "what cannot be opened is said, and not waited for");
 }
 
 #[test]
