@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::Journal;
-use crate::oracle::{Books, Verdict};
+use crate::oracle::{Books, Judgement};
 use sender::Sender;
 pub use settings::Settings;
 use world::World;
@@ -29,7 +29,7 @@ pub struct Report {
     pub seed: u64,
     /// What the oracle says.
     #[serde(flatten)]
-    pub verdict: Verdict,
+    pub verdict: Judgement,
     /// How many faults there were, by kind.
     pub faults: std::collections::BTreeMap<&'static str, usize>,
     /// How long it took to drain after the last fault, in seconds.

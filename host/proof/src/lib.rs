@@ -19,4 +19,4 @@ pub mod scale;
 
 pub use event::{Event, Kind};
 pub use journal::{Call, Journal, Pause};
-pub use oracle::{Books, Letter, Verdict, Violation};
+pub use oracle::{Books, Judgement, ListedLetter, Violation};

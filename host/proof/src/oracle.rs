@@ -13,7 +13,7 @@ use crate::journal::{Call, Records};
 
 /// A dead letter.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Letter {
+pub struct ListedLetter {
     /// The id of its message.
     pub id: String,
     /// Why it is there.
@@ -26,7 +26,7 @@ pub struct Books {
     /// All that happened.
     pub records: Records,
     /// What is in the dead-letter queue.
-    pub letters: Vec<Letter>,
+    pub letters: Vec<ListedLetter>,
     /// How many messages still wait, once they were given time.
     pub waiting: u64,
     /// From when on nothing was done to anything: no duplicate has an excuse then.
@@ -60,7 +60,7 @@ pub enum Violation {
 
 /// What the oracle says.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
-pub struct Verdict {
+pub struct Judgement {
     /// Events that were answered 202.
     pub accepted: usize,
     /// Of them, those that the target took.
@@ -79,13 +79,13 @@ pub struct Verdict {
 
 impl Books {
     /// Judges.
-    pub fn judge(&self) -> Verdict {
+    pub fn judge(&self) -> Judgement {
         let Books { records, letters, .. } = self;
-        let mut verdict = Verdict {
+        let mut verdict = Judgement {
             accepted: records.accepted.len(),
             dead: letters.len(),
             attempts: records.calls.len(),
-            ..Verdict::default()
+            ..Judgement::default()
         };
         let taken = self.taken(&mut verdict);
         let mut died: HashMap<&str, &str> = HashMap::new();
@@ -111,7 +111,7 @@ impl Books {
     }
 
     /// The calls that the target took, by event.
-    fn taken(&self, verdict: &mut Verdict) -> HashMap<Event, Vec<&Call>> {
+    fn taken(&self, verdict: &mut Judgement) -> HashMap<Event, Vec<&Call>> {
         let mut taken: HashMap<Event, Vec<&Call>> = HashMap::new();
         for call in &self.records.calls {
             let Some(event) = call.event else {
@@ -131,7 +131,7 @@ impl Books {
         taken
     }
 
-    fn end(&self, event: Event, taken: Option<&Vec<&Call>>, died: Option<&str>, verdict: &mut Verdict) {
+    fn end(&self, event: Event, taken: Option<&Vec<&Call>>, died: Option<&str>, verdict: &mut Judgement) {
         let Event { group, number, kind } = event;
         let wrong = |what: String| (Violation::WrongEnd, Some(group), format!("event {number} {what}"));
         verdict.delivered += usize::from(taken.is_some());
@@ -194,7 +194,7 @@ impl Books {
     }
 }
 
-impl Verdict {
+impl Judgement {
     fn add(&mut self, violation: Violation, group: Option<u32>, detail: String) {
         self.violations.push((violation, group, detail));
     }
@@ -205,9 +205,9 @@ impl Verdict {
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for Judgement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Verdict { accepted, delivered, skipped, dead, duplicated, attempts, .. } = self;
+        let Judgement { accepted, delivered, skipped, dead, duplicated, attempts, .. } = self;
         let lost = self.count(Violation::Lost);
         let disordered = self.count(Violation::OutOfOrder);
         let order = if disordered == 0 { "order kept".to_owned() } else { format!("{disordered} OUT OF ORDER") };

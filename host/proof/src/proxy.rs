@@ -12,12 +12,12 @@ use tokio::task::JoinSet;
 
 /// What becomes of connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Line {
+pub(crate) enum Link {
     /// Bytes pass.
     Open,
     /// Every connection is reset, and every new one.
     Cut,
-    /// Bytes are kept until the line is open again.
+    /// Bytes are kept until the link is open again.
     Stalled,
 }
 
@@ -25,7 +25,7 @@ pub(crate) enum Line {
 #[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
-    line: watch::Sender<Line>,
+    link: watch::Sender<Link>,
     _tasks: JoinSet<()>,
 }
 
@@ -34,29 +34,29 @@ impl Proxy {
     pub(crate) async fn start(upstream: SocketAddr) -> anyhow::Result<Proxy> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("starting a proxy")?;
         let address = listener.local_addr().context("starting a proxy")?;
-        let (line, state) = watch::channel(Line::Open);
+        let (link, state) = watch::channel(Link::Open);
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, upstream, state));
-        Ok(Proxy { address, line, _tasks: tasks })
+        Ok(Proxy { address, link, _tasks: tasks })
     }
 
-    pub(crate) fn set(&self, line: Line) {
-        self.line.send_replace(line);
+    pub(crate) fn set(&self, link: Link) {
+        self.link.send_replace(link);
     }
 }
 
-async fn accept(listener: TcpListener, upstream: SocketAddr, line: watch::Receiver<Line>) {
+async fn accept(listener: TcpListener, upstream: SocketAddr, link: watch::Receiver<Link>) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         let Ok((client, _)) = listener.accept().await else { continue };
-        connections.spawn(carry(client, upstream, line.clone()));
+        connections.spawn(carry(client, upstream, link.clone()));
     }
 }
 
-async fn carry(client: TcpStream, upstream: SocketAddr, line: watch::Receiver<Line>) {
-    let mut cut = line.clone();
-    if *cut.borrow_and_update() == Line::Cut {
+async fn carry(client: TcpStream, upstream: SocketAddr, link: watch::Receiver<Link>) {
+    let mut cut = link.clone();
+    if *cut.borrow_and_update() == Link::Cut {
         return;
     }
     let _ = client.set_nodelay(true);
@@ -64,23 +64,23 @@ async fn carry(client: TcpStream, upstream: SocketAddr, line: watch::Receiver<Li
         let server = TcpStream::connect(upstream).await.ok()?;
         let _ = server.set_nodelay(true);
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-        let there = copy(from_client, to_server, line.clone());
-        let back = copy(from_server, to_client, line.clone());
+        let there = copy(from_client, to_server, link.clone());
+        let back = copy(from_server, to_client, link.clone());
         // One half that ends does not end the other: an answer may still be under way.
         tokio::join!(there, back);
         Some(())
     };
     tokio::select! {
         _ = carried => {}
-        _ = cut.wait_for(|line| *line == Line::Cut) => {}
+        _ = cut.wait_for(|link| *link == Link::Cut) => {}
     }
 }
 
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut line: watch::Receiver<Line>) {
+async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut link: watch::Receiver<Link>) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        let was_open = *line.borrow() == Line::Open;
-        if line.wait_for(|line| *line == Line::Open).await.is_err() {
+        let was_open = *link.borrow() == Link::Open;
+        if link.wait_for(|link| *link == Link::Open).await.is_err() {
             break;
         }
         // Whoever sent it may have given up since. Nobody would be answered, and what it did meanwhile must not be undone.
@@ -114,31 +114,31 @@ mod tests {
         client.write_all(b"a").await.expect("write");
         assert_eq!(there.read_exact(&mut byte).await.map(|_| byte).ok(), Some(*b"a"));
 
-        proxy.set(Line::Stalled);
+        proxy.set(Link::Stalled);
         client.write_all(b"b").await.expect("write");
         tokio::select! {
             biased;
             _ = there.read_exact(&mut byte) => panic!("it passed"),
             () = async { for _ in 0..100 { tokio::task::yield_now().await; } } => {}
         }
-        proxy.set(Line::Open);
+        proxy.set(Link::Open);
         assert_eq!(there.read_exact(&mut byte).await.map(|_| byte).ok(), Some(*b"b"));
 
         // What is held up when its client goes away never comes.
         let mut gone = TcpStream::connect(proxy.address).await.expect("client");
         let (mut there, _) = server.accept().await.expect("connection");
-        proxy.set(Line::Stalled);
+        proxy.set(Link::Stalled);
         gone.write_all(b"c").await.expect("write");
         drop(gone);
         // Its end has come by when that of a later connection has.
         let mut later = TcpStream::connect(proxy.address).await.expect("client");
         let (mut later_there, _) = server.accept().await.expect("connection");
-        proxy.set(Line::Open);
+        proxy.set(Link::Open);
         later.write_all(b"d").await.expect("write");
         assert_eq!(later_there.read_exact(&mut byte).await.map(|_| byte).ok(), Some(*b"d"));
         assert!(matches!(there.read(&mut byte).await, Ok(0) | Err(_)), "nobody waits for an answer");
 
-        proxy.set(Line::Cut);
+        proxy.set(Link::Cut);
         assert!(matches!(client.read(&mut byte).await, Ok(0) | Err(_)), "cut");
         let mut again = TcpStream::connect(proxy.address).await.expect("client");
         assert!(matches!(again.read(&mut byte).await, Ok(0) | Err(_)), "a new one too");

@@ -37,7 +37,7 @@ pub(crate) enum Mood {
 
 /// What becomes of one call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Answer {
+enum Reply {
     Status(u16),
     Slow,
     Torn,
@@ -77,22 +77,22 @@ impl Receiver {
 }
 
 impl Shared {
-    fn next(&self) -> Option<Answer> {
-        let mut state = self.state.lock();
+    fn next(&self) -> Option<Reply> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (mood, random) = &mut *state;
         match *mood {
             Mood::Well => None,
             Mood::Shaky(one_in) if random.u32(..one_in) > 0 => None,
             Mood::Shaky(_) => random.choice([
-                Answer::Status(500),
-                Answer::Status(503),
-                Answer::Status(429),
-                Answer::Status(408),
-                Answer::Torn,
+                Reply::Status(500),
+                Reply::Status(503),
+                Reply::Status(429),
+                Reply::Status(408),
+                Reply::Torn,
             ]),
-            Mood::Away(status) => Some(Answer::Status(status)),
-            Mood::Slow => Some(Answer::Slow),
-            Mood::Torn => Some(Answer::Torn),
+            Mood::Away(status) => Some(Reply::Status(status)),
+            Mood::Slow => Some(Reply::Slow),
+            Mood::Torn => Some(Reply::Torn),
         }
     }
 }
@@ -108,7 +108,7 @@ async fn answer(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap,
         shared.journal.called(Call { at: Duration::ZERO, event, webhook_id, status, trouble, by });
     };
     match shared.next() {
-        Some(Answer::Status(status)) => {
+        Some(Reply::Status(status)) => {
             called(status, None);
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
             let mut answer = (status, "not now\n").into_response();
@@ -117,12 +117,12 @@ async fn answer(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap,
             }
             answer
         }
-        Some(Answer::Slow) => {
+        Some(Reply::Slow) => {
             called(takes, Some("answered too late"));
             tokio::time::sleep(SLOW).await;
             whole(takes)
         }
-        Some(Answer::Torn) => {
+        Some(Reply::Torn) => {
             called(takes, Some("its answer broken off"));
             let pieces = [Ok(Bytes::from_static(b"{\"half\":")), Err(std::io::Error::other("broken off"))];
             let torn = Body::from_stream(futures_util::stream::iter(pieces));

@@ -15,7 +15,7 @@ use crate::args::Chaos;
 use crate::output::{Exit, Output, plain};
 
 pub(super) async fn run(args: Chaos, output: &Output) -> anyhow::Result<Exit> {
-    let place = Place::of(args.folder)?;
+    let place = RunFolder::of(args.folder)?;
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     if !cfg!(feature = "aws") && args.poll > 0 {
         bail!("this towpath was built without AWS and cannot poll: --poll 0");
@@ -55,7 +55,7 @@ pub(super) async fn run(args: Chaos, output: &Output) -> anyhow::Result<Exit> {
     Ok(tell(&report, place, output))
 }
 
-fn tell(report: &Report, place: Place, output: &Output) -> Exit {
+fn tell(report: &Report, place: RunFolder, output: &Output) -> Exit {
     if output.is_json() {
         output.json(report);
     }
@@ -79,23 +79,23 @@ fn tell(report: &Report, place: Place, output: &Output) -> Exit {
 }
 
 /// Where a run is kept: what nobody named goes away, unless something was found.
-struct Place {
+struct RunFolder {
     folder: PathBuf,
     passing: Option<TempDir>,
 }
 
-impl Place {
-    fn of(folder: Option<PathBuf>) -> anyhow::Result<Place> {
+impl RunFolder {
+    fn of(folder: Option<PathBuf>) -> anyhow::Result<RunFolder> {
         let Some(folder) = folder else {
             let passing = private::passing_folder("towpath-chaos-", None).context("making a folder for the run")?;
-            return Ok(Place { folder: passing.path().to_owned(), passing: Some(passing) });
+            return Ok(RunFolder { folder: passing.path().to_owned(), passing: Some(passing) });
         };
         if folder.join("store").exists() {
             bail!("{} has a run already: name another folder", folder.display());
         }
         std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let folder = std::path::absolute(&folder).with_context(|| format!("finding {}", folder.display()))?;
-        Ok(Place { folder, passing: None })
+        Ok(RunFolder { folder, passing: None })
     }
 
     fn keep(self) -> PathBuf {

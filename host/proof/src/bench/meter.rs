@@ -24,13 +24,13 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug)]
 pub(crate) struct Meter {
     pub(crate) address: SocketAddr,
-    books: Arc<Books>,
+    books: Arc<Deliveries>,
     _server: JoinSet<()>,
 }
 
 /// What came.
 #[derive(Debug)]
-pub(crate) struct Books {
+pub(crate) struct Deliveries {
     scenario: Scenario,
     began: Instant,
     /// How often each event came.
@@ -68,7 +68,7 @@ impl Meter {
     pub(crate) async fn start(scenario: Scenario) -> anyhow::Result<Meter> {
         let messages = (scenario.messages + scenario.backlog) as usize;
         let groups = scenario.groups as usize;
-        let books = Arc::new(Books {
+        let books = Arc::new(Deliveries {
             scenario,
             began: Instant::now(),
             times: (0..messages).map(|_| AtomicU32::new(0)).collect(),
@@ -135,7 +135,7 @@ impl Meter {
     }
 }
 
-impl Books {
+impl Deliveries {
     /// Whether an event is to fail the first time that it comes.
     fn fails(&self, event: u32) -> bool {
         let spread = event.wrapping_mul(0x9e37_79b9) >> 16;
@@ -175,7 +175,7 @@ impl Books {
     }
 }
 
-async fn take(State(books): State<Arc<Books>>, body: Bytes) -> StatusCode {
+async fn take(State(books): State<Arc<Deliveries>>, body: Bytes) -> StatusCode {
     let now = Instant::now();
     let Some((event, sent_at)) = Scenario::read(&body).filter(|_| body.len() == books.scenario.bytes as usize) else {
         books.foreign.fetch_add(1, Ordering::Relaxed);

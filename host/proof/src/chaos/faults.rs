@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Settings;
 use super::world::{QUEUE, World};
-use crate::proxy::Line;
+use crate::proxy::Link;
 use crate::receiver::Mood;
 
 /// How many faults there were, by kind.
@@ -158,7 +158,7 @@ impl Lane {
     async fn late(&mut self) -> anyhow::Result<()> {
         let length = self.begin("late answers", " of the queue", LATE);
         if let Some((_, queue)) = self.world.lines.iter().find(|(name, _)| *name == QUEUE) {
-            queue.set(Line::Stalled);
+            queue.set(Link::Stalled);
         }
         sleep(length).await;
         self.world.calm();
@@ -172,7 +172,7 @@ impl Lane {
             let Some((name, line)) = world.lines.get(self.random.usize(..world.lines.len())) else { return Ok(()) };
             let cut = self.random.bool();
             let length = self.begin(if cut { "cut" } else { "stalled" }, &format!(" the line to the {name}"), LENGTH);
-            line.set(if cut { Line::Cut } else { Line::Stalled });
+            line.set(if cut { Link::Cut } else { Link::Stalled });
             sleep(length).await;
         } else {
             let mood = match self.random.u32(..6) {

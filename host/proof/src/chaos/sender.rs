@@ -40,7 +40,7 @@ struct Shared {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct IngestAnswer {
     id: String,
     webhook_id: String,
 }
@@ -100,10 +100,10 @@ impl Shared {
             let answered = async {
                 let answer = post.body(event.body()).send().await.ok()?;
                 let stored = answer.status() == 202;
-                let answer: Answer = serde_json::from_slice(&answer.bytes().await.ok()?).ok()?;
+                let answer: IngestAnswer = serde_json::from_slice(&answer.bytes().await.ok()?).ok()?;
                 stored.then_some(answer)
             };
-            if let Some(Answer { id, webhook_id }) = answered.await {
+            if let Some(IngestAnswer { id, webhook_id }) = answered.await {
                 return self.journal.accepted(event, id, webhook_id, failed);
             }
             failed += 1;

@@ -13,9 +13,9 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::settings::Settings;
 use crate::journal::Journal;
 use crate::mapping::{self, CONFIG};
-use crate::oracle::Letter;
+use crate::oracle::ListedLetter;
 use crate::process::{Process, Recipe, free_port, ready, text, write};
-use crate::proxy::{Line, Proxy};
+use crate::proxy::{Link, Proxy};
 use crate::receiver::{Mood, Receiver};
 
 /// How long hosts have to begin.
@@ -161,7 +161,7 @@ impl World {
     pub(super) fn calm(&self) {
         self.target.set(Mood::Shaky(SHAKY));
         for (_, line) in &self.lines {
-            line.set(Line::Open);
+            line.set(Link::Open);
         }
     }
 
@@ -193,7 +193,7 @@ impl World {
     pub(super) async fn heal(&self) -> anyhow::Result<()> {
         self.target.set(Mood::Well);
         for (_, line) in &self.lines {
-            line.set(Line::Open);
+            line.set(Link::Open);
         }
         self.set_clock(0)?;
         self.run(&["resume", "sss", "-c", "serve.toml"]).await?;
@@ -215,11 +215,11 @@ impl World {
     }
 
     /// What is in the dead-letter queue.
-    pub(super) async fn letters(&self) -> anyhow::Result<Vec<Letter>> {
+    pub(super) async fn letters(&self) -> anyhow::Result<Vec<ListedLetter>> {
         let listed = self.json(&["dlq", "list", "--store", "store", "--limit", "1000000", "--json"]).await?;
         let letter = |letter: &Value| {
             let text = |pointer: &str| letter.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-            Some(Letter { id: text("/letter/id")?, reason: text("/letter/reason")? })
+            Some(ListedLetter { id: text("/letter/id")?, reason: text("/letter/reason")? })
         };
         let letters = listed.as_array().context("dlq list gives no list")?.iter().map(letter);
         letters.collect::<Option<Vec<_>>>().context("a dead letter has no id or reason")

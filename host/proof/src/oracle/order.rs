@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use super::{Books, Verdict, Violation};
+use super::{Books, Judgement, Violation};
 use crate::event::{Event, Kind};
 use crate::journal::Call;
 
@@ -29,7 +29,7 @@ const LATE: Duration = Duration::from_secs(1);
 
 impl Books {
     /// Judges the order of every group.
-    pub(super) fn order(&self, died: &HashMap<&str, &str>, verdict: &mut Verdict) {
+    pub(super) fn order(&self, died: &HashMap<&str, &str>, verdict: &mut Judgement) {
         let mut groups: BTreeMap<u32, Vec<(Event, &Call)>> = BTreeMap::new();
         for call in &self.records.calls {
             if let Some(event) = call.event {
@@ -121,7 +121,7 @@ fn ended(event: Event, call: &Call) -> bool {
 mod tests {
     use super::*;
     use crate::journal::{Accepted, Pause};
-    use crate::oracle::Letter;
+    use crate::oracle::ListedLetter;
 
     const SECOND: Duration = Duration::from_secs(1);
     const FUNCTIONS: usize = 4;
@@ -152,13 +152,13 @@ mod tests {
             books.records.accepted.insert(event, told);
             if word.starts_with('d') || refused {
                 let reason = if refused { "refused" } else { "plugin-trap" };
-                books.letters.push(Letter { id, reason: reason.to_owned() });
+                books.letters.push(ListedLetter { id, reason: reason.to_owned() });
             }
             books.records.calls.push(Call { at, event: Some(event), webhook_id, status, trouble: None, by });
         }
         let died: HashMap<&str, &str> =
             books.letters.iter().map(|letter| (letter.id.as_str(), letter.reason.as_str())).collect();
-        let mut verdict = Verdict::default();
+        let mut verdict = Judgement::default();
         books.order(&died, &mut verdict);
         verdict.violations.into_iter().map(|(_, _, detail)| detail).collect()
     }

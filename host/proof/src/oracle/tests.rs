@@ -23,7 +23,7 @@ fn books(accepted: &[(u32, Kind)], calls: &[(u64, u32, u16)], letters: &[(&str, 
             Accepted { at: SECOND * *number, id: format!("m{number}"), webhook_id: number.to_string(), failed: 0 };
         (event(*number, *kind), accepted)
     };
-    let letter = |(id, reason): &(&str, &str)| Letter { id: format!("m{id}"), reason: (*reason).to_owned() };
+    let letter = |(id, reason): &(&str, &str)| ListedLetter { id: format!("m{id}"), reason: (*reason).to_owned() };
     Books {
         records: Records {
             accepted: accepted.iter().map(accept).collect(),
@@ -50,7 +50,7 @@ fn every_end_that_is_right_is_no_violation() {
     let books = books(&ALL, &[(1, 0, 503), (2, 0, 200), (3, 1, 400), (4, 0, 200)], &DEAD);
     let verdict = books.judge();
     assert_eq!(verdict.violations, []);
-    let Verdict { accepted, delivered, skipped, dead, duplicated, attempts, .. } = verdict;
+    let Judgement { accepted, delivered, skipped, dead, duplicated, attempts, .. } = verdict;
     assert_eq!((accepted, delivered, skipped, dead, duplicated, attempts), (5, 1, 1, 3, 1, 4));
 }
 

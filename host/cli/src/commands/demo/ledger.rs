@@ -18,7 +18,7 @@ pub(super) struct Ledger {
 }
 
 /// What the books say.
-pub(super) struct Verdict {
+pub(super) struct Tally {
     counts: HashMap<String, [usize; 4]>,
     pub(super) problems: Vec<String>,
     lost: usize,
@@ -53,7 +53,7 @@ impl Ledger {
     }
 
     /// Compares three books: what ingest accepted, what the pipeline counted, and what SSS really got.
-    pub(super) async fn check(&self, station: &Station, calls: &[Call]) -> anyhow::Result<Verdict> {
+    pub(super) async fn check(&self, station: &Station, calls: &[Call]) -> anyhow::Result<Tally> {
         let totals = station.pipeline.totals();
         let dead: HashSet<String> = self.letters(&station.queues).await?.into_iter().map(|letter| letter.id).collect();
         let delivered: HashSet<&str> = calls.iter().map(|call| call.webhook_id.as_str()).collect();
@@ -94,7 +94,7 @@ impl Ledger {
         if lost > 0 {
             problems.push(format!("{lost} messages were accepted and came to no end"));
         }
-        Ok(Verdict { counts, problems, lost, in_order })
+        Ok(Tally { counts, problems, lost, in_order })
     }
 
     /// Whether in every group the first deliveries came in the order of acceptance.
@@ -111,7 +111,7 @@ impl Ledger {
     }
 }
 
-impl Verdict {
+impl Tally {
     pub(super) fn rows(&self, plugins: &[&str]) -> Vec<Vec<String>> {
         let row = |plugin: &&str| {
             let counts = self.counts.get(*plugin).copied().unwrap_or_default();

@@ -79,7 +79,7 @@ pub(super) async fn run(args: PluginPublish, output: &Output) -> anyhow::Result<
 }
 
 /// Where to publish, and what the config says of it.
-struct Place {
+struct Destination {
     url: RegistryUrl,
     public_key: Option<PublicKey>,
     targets: Option<Vec<String>>,
@@ -88,7 +88,7 @@ struct Place {
 }
 
 /// The registry of this option, or that of the config. Also of the one that the option names hosts take only what the config says.
-async fn place(to: Option<RegistryUrl>, option: &str, args: &ConfigFile) -> anyhow::Result<Place> {
+async fn place(to: Option<RegistryUrl>, option: &str, args: &ConfigFile) -> anyhow::Result<Destination> {
     let config = if to.is_none() || args.config.is_some() || args.file().is_file() {
         let config = config::load(&args.file(), &Secrets::placeholders()).await;
         Some(config.with_context(|| format!("finding the registry: {option} names it"))?)
@@ -104,17 +104,17 @@ async fn place(to: Option<RegistryUrl>, option: &str, args: &ConfigFile) -> anyh
     let of_config = config.and_then(|config| config.registry);
     match (to, of_config) {
         (Some(url), Some(config)) if config.url == url => {
-            Ok(Place { url, public_key: config.public_key, targets, floors })
+            Ok(Destination { url, public_key: config.public_key, targets, floors })
         }
-        (Some(url), _) => Ok(Place { url, public_key: None, targets, floors: BTreeMap::new() }),
-        (None, Some(config)) => Ok(Place { url: config.url, public_key: config.public_key, targets, floors }),
+        (Some(url), _) => Ok(Destination { url, public_key: None, targets, floors: BTreeMap::new() }),
+        (None, Some(config)) => Ok(Destination { url: config.url, public_key: config.public_key, targets, floors }),
         (None, None) => bail!("the config has no registry: give {option} s3://bucket/prefix or {option} FOLDER"),
     }
 }
 
 /// The registry of a place, for commands that move its pointers: none goes on from one that is older than this user saw, or than the config
 /// takes.
-async fn open(place: Place) -> anyhow::Result<Registry> {
+async fn open(place: Destination) -> anyhow::Result<Registry> {
     let registry = towpath_compose::registry(&RegistryConfig { url: place.url, public_key: place.public_key }).await?;
     Ok(registry.remembering(pointers::of_user()?).with_floors(place.floors))
 }
