@@ -19,7 +19,7 @@ pub struct LogsError {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Line {
+pub struct LogLine {
     pub at: Timestamp,
     pub text: String,
 }
@@ -50,7 +50,7 @@ impl Logs {
     }
 
     /// The new lines that match a pattern, in the order in which they were logged.
-    pub async fn next(&mut self, pattern: &str) -> Result<Vec<Line>, LogsError> {
+    pub async fn next(&mut self, pattern: &str) -> Result<Vec<LogLine>, LogsError> {
         let mut lines = Vec::new();
         for group in &self.groups {
             let mut token = None;
@@ -62,7 +62,7 @@ impl Logs {
                 for event in answer.events.unwrap_or_default() {
                     let at = Timestamp(event.timestamp.and_then(|at| u64::try_from(at).ok()).unwrap_or_default());
                     if self.seen.insert(event.event_id.unwrap_or_default(), at).is_none() {
-                        lines.push(Line { at, text: event.message.unwrap_or_default() });
+                        lines.push(LogLine { at, text: event.message.unwrap_or_default() });
                     }
                 }
                 token = answer.next_token;

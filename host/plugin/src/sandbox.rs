@@ -29,7 +29,7 @@ const MAX_RANDOM: u64 = 64 * 1024;
 pub(super) fn context(message_id: &str, now: Timestamp, stderr: &Stderr) -> WasiCtx {
     let seed: [u8; 32] = Sha256::digest(message_id.as_bytes()).into();
     let mut wasi = WasiCtx::builder();
-    wasi.wall_clock(Standing(now))
+    wasi.wall_clock(FrozenClock(now))
         .max_random_size(MAX_RANDOM)
         .secure_random(ChaCha8Rng::from_seed(seed))
         .insecure_random(ChaCha8Rng::from_seed(seed))
@@ -40,9 +40,9 @@ pub(super) fn context(message_id: &str, now: Timestamp, stderr: &Stderr) -> Wasi
 }
 
 /// A wall clock that never advances.
-struct Standing(Timestamp);
+struct FrozenClock(Timestamp);
 
-impl HostWallClock for Standing {
+impl HostWallClock for FrozenClock {
     fn resolution(&self) -> Duration {
         Duration::from_millis(1)
     }

@@ -8,7 +8,6 @@ use super::bindings::towpath::plugin::types;
 use super::error::Problem;
 use towpath_types::message::Message;
 use towpath_types::outcome::{Fault, FaultKind};
-use towpath_types::queue::DedupId;
 use towpath_types::verdict::{HeaderValue, Payload, Reason, Request, Verdict};
 
 /// The most requests per verdict.
@@ -20,9 +19,9 @@ const MAX_REASON: usize = 1024;
 
 pub(super) fn message(message: &Message) -> types::Message {
     types::Message {
-        id: message.id.to_string(),
-        group: message.group.to_string(),
-        dedup_id: message.dedup_id.as_ref().map(DedupId::to_string),
+        id: message.id.as_str().to_owned(),
+        group: message.group.as_str().to_owned(),
+        dedup_id: message.dedup_id.as_ref().map(|id| id.as_str().to_owned()),
         sequence: message.sequence.clone(),
         receive_count: message.receive_count,
         sent_at_ms: message.sent_at.0,

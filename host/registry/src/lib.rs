@@ -33,7 +33,7 @@ pub use folder::Folder;
 pub use key::{KeyError, SigningKey};
 pub use load::{Failures, open};
 pub use pointer::{Channel, Chosen, Move, Pointer};
-pub use publish::{Built, Seen};
+pub use publish::{Built, PointerState};
 pub use release::{Release, TARGETS};
 pub use sequences::{Sequences, SequencesError};
 pub use version::LoadError;

@@ -39,7 +39,7 @@ enum Replaced {
 
 /// The state of a pointer when an operator decided to move it.
 #[derive(Debug)]
-pub struct Seen {
+pub struct PointerState {
     /// The pointer whose history is kept.
     pointer: Option<Pointer>,
     /// The object to replace.
@@ -143,20 +143,20 @@ impl Registry {
 
     /// Reads where a channel is. A move that is decided on it succeeds only if the channel did not change meanwhile.
     /// Fails if the channel cannot be moved without the key, or if a newer pointer was seen.
-    pub async fn look(&self, name: &str, channel: &str) -> Result<Seen, PublishError> {
+    pub async fn look(&self, name: &str, channel: &str) -> Result<PointerState, PublishError> {
         let Some((pointer, tag)) = self.pointer(name, channel).await? else {
             self.demand_key(None, name, channel)?;
-            return Ok(Seen { pointer: None, tag: None, replaces: None });
+            return Ok(PointerState { pointer: None, tag: None, replaces: None });
         };
         self.demand_key(Some(&pointer), name, channel)?;
         self.check(&pointer, name, channel).await?;
-        Ok(Seen { pointer: Some(pointer), tag: Some(tag), replaces: None })
+        Ok(PointerState { pointer: Some(pointer), tag: Some(tag), replaces: None })
     }
 
     /// Like [`Registry::look`], for commands that name the release to run. With the configured key they may also
     /// replace a pointer that no host would follow: one that is older than the last one seen, not signed by the key, or
     /// unreadable. Its history is discarded.
-    pub async fn look_to_replace(&self, name: &str, channel: &str) -> Result<Seen, PublishError> {
+    pub async fn look_to_replace(&self, name: &str, channel: &str) -> Result<PointerState, PublishError> {
         // Before the check: a pointer that is stored after it is not replaced.
         let found =
             self.artifacts.get(&pointer_key(name, channel), Bound::POINTER).await.map_err(RegistryError::from)?;
@@ -165,7 +165,7 @@ impl Registry {
             Err(PublishError::Registry(error)) if may && error.is_of_the_pointer() => error,
             seen => return seen,
         };
-        Ok(Seen { pointer: None, tag: found.map(|(_, tag)| tag), replaces: Some(worthless) })
+        Ok(PointerState { pointer: None, tag: found.map(|(_, tag)| tag), replaces: Some(worthless) })
     }
 
     fn demand_key(&self, seen: Option<&Pointer>, name: &str, channel: &str) -> Result<(), PublishError> {
@@ -182,7 +182,7 @@ impl Registry {
         &self,
         name: &str,
         channel: &str,
-        seen: Seen,
+        seen: PointerState,
         to: Chosen,
         made: Move,
     ) -> Result<Pointer, PublishError> {

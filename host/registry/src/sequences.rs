@@ -52,7 +52,7 @@ struct Memory {
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Kept {
+struct StoredSequences {
     v: u32,
     /// By registry, plugin and channel.
     highest: BTreeMap<String, u64>,
@@ -117,7 +117,7 @@ fn keep(file: &Path, seen: &BTreeMap<String, u64>) -> io::Result<BTreeMap<String
         let kept = highest.entry(pointer.clone()).or_default();
         *kept = (*kept).max(*sequence);
     }
-    let text = serde_json::to_vec_pretty(&Kept { v: 1, highest: highest.clone() })?;
+    let text = serde_json::to_vec_pretty(&StoredSequences { v: 1, highest: highest.clone() })?;
     let unfinished = file.with_added_extension(uuid::Uuid::new_v4().simple().to_string());
     let mut written = private::create(&unfinished)?;
     let renamed =
@@ -134,7 +134,7 @@ fn read(file: &Path) -> io::Result<BTreeMap<String, u64>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
         Err(error) => return Err(error),
     };
-    let kept: Kept = serde_json::from_slice(&bytes)?;
+    let kept: StoredSequences = serde_json::from_slice(&bytes)?;
     match kept.v {
         1 => Ok(kept.highest),
         v => {

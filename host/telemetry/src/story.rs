@@ -59,11 +59,11 @@ impl Open {
     }
 }
 
-/// One line.
+/// Appends each event that `tracing` formats as one line.
 #[derive(Debug)]
-pub struct Line<'a>(&'a StoryFile);
+pub struct StoryWriter<'a>(&'a StoryFile);
 
-impl Write for Line<'_> {
+impl Write for StoryWriter<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if let Some(open) = &mut *self.0.0.lock() {
             open.line(line, MAX)?;
@@ -77,10 +77,10 @@ impl Write for Line<'_> {
 }
 
 impl<'a> MakeWriter<'a> for StoryFile {
-    type Writer = Line<'a>;
+    type Writer = StoryWriter<'a>;
 
-    fn make_writer(&'a self) -> Line<'a> {
-        Line(self)
+    fn make_writer(&'a self) -> StoryWriter<'a> {
+        StoryWriter(self)
     }
 }
 

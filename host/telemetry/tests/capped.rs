@@ -16,9 +16,9 @@ use towpath_types::outcome::{Answer, Attempt};
 
 /// The values of the labels of all counters, as `metric label value`.
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<BTreeSet<String>>>);
+struct SeenLabels(Arc<Mutex<BTreeSet<String>>>);
 
-impl PushMetricExporter for Seen {
+impl PushMetricExporter for SeenLabels {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let mut seen = self.0.lock();
         for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
@@ -43,7 +43,7 @@ impl PushMetricExporter for Seen {
     }
 }
 
-impl Seen {
+impl SeenLabels {
     fn values(&self, metric: &str, label: &str) -> BTreeSet<String> {
         let prefix = format!("{metric} {label} ");
         let seen = self.0.lock();
@@ -53,7 +53,7 @@ impl Seen {
 
 #[test]
 fn values_that_plugins_targets_and_letters_invent_end_in_other_and_push_out_nobody_elses() {
-    let seen = Seen::default();
+    let seen = SeenLabels::default();
     let reader = PeriodicReader::builder(seen.clone()).with_interval(Duration::from_secs(3600)).build();
     let meters = SdkMeterProvider::builder().with_reader(reader).build();
     global::set_meter_provider(meters.clone());

@@ -110,9 +110,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    struct Captured(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Kept {
+    impl Write for Captured {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().write(bytes)
         }
@@ -135,8 +135,8 @@ mod tests {
     struct Inner;
 
     /// Everything written for events with hostile fields, by every way to log them.
-    fn written(layer: impl FnOnce(Kept) -> Lines<tracing_subscriber::Registry>) -> String {
-        let kept = Kept::default();
+    fn written(layer: impl FnOnce(Captured) -> Lines<tracing_subscriber::Registry>) -> String {
+        let kept = Captured::default();
         let subscriber = tracing_subscriber::registry().with(layer(kept.clone()));
         tracing::subscriber::with_default(subscriber, || {
             let span = error_span!("message", group = %HOSTILE, late = tracing::field::Empty);
