@@ -12,8 +12,11 @@ pub use filter::Filter;
 pub use follow::FollowedFile;
 pub use source::{Source, StoryPlace};
 
-/// What hosts say for those who read the whole log.
-const REPEATS: [&str; 3] = ["message will be tried again", "message skipped", "message delivered"];
+/// Events that repeat a pass, for those who read the whole log.
+const REPEATS: [&str; 3] = ["message-retried", "message-skipped", "message-delivered"];
+
+/// The messages of the same events in logs from before they carried `event`.
+const OLD_REPEATS: [&str; 3] = ["message will be tried again", "message skipped", "message delivered"];
 
 /// One line.
 #[derive(Clone, PartialEq, Debug)]
@@ -37,8 +40,8 @@ impl Entry {
         let fields = object("fields")?;
         let span = object("span").unwrap_or_default();
         // The pass itself says the same.
-        let said = fields.get("message").and_then(Value::as_str).unwrap_or_default();
-        if REPEATS.contains(&said) {
+        let of = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
+        if REPEATS.contains(&of("event")) || OLD_REPEATS.contains(&of("message")) {
             return None;
         }
         let mut text = |name: &str| line.remove(name).and_then(|text| text.as_str().map(str::to_owned));
@@ -120,7 +123,7 @@ impl Entry {
             }
             (_, message) => {
                 parts.push(message.to_owned());
-                let shown = ["message", "message_id", "group"];
+                let shown = ["message", "message_id", "group", "event"];
                 let fields = self.fields.iter().filter(|(name, _)| !shown.contains(&name.as_str()));
                 parts.extend(fields.map(|(name, value)| match value.as_str() {
                     Some(text) => format!("{name}={text}"),

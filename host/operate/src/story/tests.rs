@@ -40,6 +40,25 @@ fn what_else_a_host_says_of_a_message_is_told_with_its_fields() {
 }
 
 #[test]
+fn the_event_of_a_line_is_not_shown_and_a_line_that_repeats_a_pass_is_left_out() {
+    let line = |fields: &str| {
+        let text = r#"{"level":"WARN","fields":{FIELDS},"target":"towpath_engine::pipeline::story","span":{"message_id":"8f3c"}}"#;
+        Entry::read(&text.replace("FIELDS", fields))
+    };
+    let failed = line(r#""event":"plugin-failed","message":"plugin failed","fault":"trap""#).expect("an entry");
+    assert_eq!(failed.detail(), "plugin failed, fault=trap");
+    assert_eq!(failed.json()["event"], "plugin-failed");
+    for repeats in [
+        r#""event":"message-retried","message":"message will be retried","outcome":"unavailable""#,
+        r#""message":"message will be tried again","outcome":"unavailable""#,
+        r#""event":"message-skipped","message":"any other words""#,
+        r#""message":"message delivered""#,
+    ] {
+        assert_eq!(line(repeats), None, "{repeats}");
+    }
+}
+
+#[test]
 fn a_filter_wants_what_fits_all_that_is_asked_for() {
     let pass = entry(str::to_owned);
     let some = |text: &str| Some(text.to_owned());
