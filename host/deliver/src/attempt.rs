@@ -1,4 +1,4 @@
-//! An attempt: what it is made with, and how it ends. The same for every kind of target.
+//! The context and the result of an attempt, for every kind of target.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,28 +9,26 @@ use towpath_types::outcome::Attempt;
 
 use crate::http::{AwsCredentials, UsedCredentials};
 
-/// What an attempt is made with.
 pub(crate) struct Context<'a> {
-    /// Nothing goes out once it is over.
+    /// No request is sent after it.
     pub(crate) lease: &'a Lease,
-    /// What earlier requests proved.
+    /// The secrets of earlier requests, to mask in this one's answer.
     pub(crate) proven: &'a [Arc<str>],
-    /// What AWS signatures are made with.
+    /// For AWS signatures.
     pub(crate) credentials: Option<&'a AwsCredentials>,
     pub(crate) clock: Clock,
 }
 
 /// How an attempt ended.
 pub(crate) enum Attempted {
-    /// The lease was over before the request went out.
+    /// The lease expired before the request was sent.
     Lapsed,
-    /// The request went out.
+    /// The request was made, or failed before it was sent.
     Made {
-        /// What came of it.
         attempt: Attempt,
-        /// What the target asked for in `Retry-After`.
+        /// The target's `Retry-After`.
         retry_after: Option<Duration>,
-        /// What it was authenticated with.
+        /// The secrets that it was authenticated with.
         proof: UsedCredentials,
     },
 }

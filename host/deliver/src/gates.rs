@@ -1,4 +1,4 @@
-//! Gates: whether a target may be called now. An operator's hold, a breaker and a drain each may say no.
+//! Gates decide whether a target may be called now: operators' holds, breakers, drains and limits.
 
 mod breaker;
 mod drain;
@@ -22,23 +22,21 @@ use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::holds::BreakerReport;
 use towpath_types::outcome::{Closed, Gate};
 
-/// How long telling others of a breaker may take.
+/// How long publishing a breaker's state may take.
 const REPORT_PATIENCE: Duration = Duration::from_secs(1);
 
-/// A target of a verdict.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) target: &'a Target,
-    /// How many requests the verdict has for it.
+    /// How many requests the verdict makes to it.
     pub(super) requests: u32,
 }
 
-/// Why there is no leave to call.
+/// Why the targets must not be called now.
 #[derive(Debug)]
 pub(super) enum NoLeave {
-    /// A gate is closed.
     Closed(Closed),
-    /// The driver stops, and nobody waits any more.
+    /// The driver stops.
     Stopped,
 }
 
@@ -48,14 +46,12 @@ impl From<Closed> for NoLeave {
     }
 }
 
-/// What is kept for a target.
 #[derive(Debug)]
 struct TargetGates {
     breaker: Arc<Breaker>,
     limit: Limit,
 }
 
-/// The gates of all targets.
 #[derive(Debug)]
 pub(super) struct Gates {
     holds: Option<Watched>,
@@ -64,8 +60,8 @@ pub(super) struct Gates {
     clock: Clock,
 }
 
-/// Leave to call some targets, kept until they were called. What it holds of their breakers, limits and places is given back
-/// with it.
+/// The permission to call some targets. Hold it until the calls are over: dropping it releases their probes, slots and
+/// places.
 #[derive(Debug)]
 pub(super) struct Leave<'a> {
     _probes: Vec<Probe>,
@@ -83,8 +79,8 @@ impl Gates {
         Gates { holds, known, drains: Drains::default(), clock }
     }
 
-    /// Leave to call all these targets, each so often, for a message that was stored then. It is waited for, without a place,
-    /// where a target has no room now or is being drained, but not past `latest`.
+    /// Asks to call all these targets for a message that was stored at `stored_at`. While a target is at its limit or
+    /// drained, this waits without a place, until `latest` at most.
     pub(super) async fn pass<'a>(
         &self,
         targets: &BTreeMap<&str, Wanted<'_>>,
@@ -100,7 +96,7 @@ impl Gates {
                 if let Some(drain) = drain.filter(|drain| stored_at <= drain.at)
                     && let Err(after) = self.drains.turn(name, drain, latest).await
                 {
-                    let why = "it is being drained at a rate".to_owned();
+                    let why = "it is drained at a limited rate".to_owned();
                     return Err(closed(wanted.target, Gate::Drain, why, Some(after)));
                 }
                 if let Some(known) = self.known.get(*name) {
@@ -112,7 +108,7 @@ impl Gates {
         let names: Vec<&str> = targets.keys().copied().collect();
         let crowded = |after| {
             let target = targets.values().next().map(|wanted| wanted.target.name.clone()).unwrap_or_default();
-            let why = "too many messages wait for it".to_owned();
+            let why = "too many messages are waiting for it".to_owned();
             NoLeave::Closed(Closed { target, gate: Gate::Crowd, why, after })
         };
         let (slots, entered) = match place.enter(&names, latest, limits).await {
@@ -122,7 +118,7 @@ impl Gates {
             Err(Away::Closed) => return Err(NoLeave::Stopped),
         };
         if entered.waited {
-            // Meanwhile somebody may have put a target on hold.
+            // An operator may have put a target on hold in the meantime.
             self.open(targets).await?;
         }
         let mut probes = Vec::new();
@@ -136,7 +132,7 @@ impl Gates {
         Ok(Leave { _probes: probes, _slots: slots, _entered: entered })
     }
 
-    /// The holds that are known, if none of these targets is on hold or has an open breaker.
+    /// The known holds, if none of these targets is on hold or has an open breaker.
     async fn open(&self, targets: &BTreeMap<&str, Wanted<'_>>) -> Result<Option<View>, Closed> {
         let view = match &self.holds {
             None => None,
@@ -144,14 +140,14 @@ impl Gates {
         };
         for Wanted { target, .. } in targets.values() {
             if target.hold {
-                return Err(closed(target, Gate::Hold, "on hold by the config".to_owned(), None));
+                return Err(closed(target, Gate::Hold, "on hold in the config".to_owned(), None));
             }
             if let Some(hold) = view.as_ref().and_then(|view| view.hold(&target.name, self.clock.now())) {
                 let left = hold.until.map(|until| until.since(self.clock.now()));
                 return Err(closed(target, Gate::Hold, format!("on hold since {}", hold.since), left));
             }
             if view.as_ref().is_some_and(|view| !view.is_current()) {
-                let why = "nobody knows whether it is on hold: the holds cannot be read".to_owned();
+                let why = "the holds cannot be read, so it may be on hold".to_owned();
                 return Err(closed(target, Gate::Unknown, why, None));
             }
             if let Some(refusal) = self.known.get(&target.name).and_then(|known| known.breaker.refuses()) {
@@ -161,18 +157,24 @@ impl Gates {
         Ok(view)
     }
 
-    /// Tells the breaker of a target what came of a call.
+    /// Records the result of a call in the target's breaker, and publishes a change of the breaker.
     pub(super) async fn record(&self, target: &str, available: bool) {
         let Some(TargetGates { breaker, .. }) = self.known.get(target) else { return };
         let (open, probe_in) = match breaker.record(available) {
             None => return,
             Some(Moved::Opened { failures, probe_in }) => {
                 let seconds = probe_in.as_secs_f64();
-                warn!(target_name = target, failures, probe_in_s = seconds, "target is away, its breaker is open");
+                warn!(
+                    event = "breaker-opened",
+                    target_name = target,
+                    failures,
+                    probe_in_s = seconds,
+                    "breaker opened: target unavailable"
+                );
                 (true, Some(probe_in))
             }
             Some(Moved::Closed) => {
-                info!(target_name = target, "target is back, its breaker is closed");
+                info!(event = "breaker-closed", target_name = target, "breaker closed: target available");
                 (false, None)
             }
         };
@@ -180,11 +182,17 @@ impl Gates {
         let at = self.clock.now();
         let probe_at = probe_in.map(|wait| at + wait);
         let report = BreakerReport { target: target.to_owned(), open, at, probe_at };
-        match timeout(REPORT_PATIENCE, holds.holds().report(report)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(error = %error, "the breaker's state is not shown in status"),
-            Err(_) => warn!("telling the breaker's state took too long, status does not show it"),
-        }
+        let problem = match timeout(REPORT_PATIENCE, holds.holds().report(report)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("timed out after {} s", REPORT_PATIENCE.as_secs()),
+        };
+        warn!(
+            event = "breaker-report-failed",
+            target_name = target,
+            error = problem,
+            "breaker state cannot be stored, status does not show it"
+        );
     }
 }
 

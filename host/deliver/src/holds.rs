@@ -1,4 +1,4 @@
-//! The holds as the gates see them: read with a short memory, and still in force where they cannot be read.
+//! The holds as the gates see them: cached for a short time, and still in force while they cannot be read.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use towpath_types::clock::{Clock, Moment, Timestamp};
 use towpath_types::holds::{Drain, Hold, HoldState, Holds};
 use tracing::{error, info, warn};
 
-/// How long holds that are kept elsewhere count once they were read: a hold or a resume is felt after this.
+/// How long remote holds are cached: a hold or a resume takes effect within this time.
 pub const MEMORY: Duration = Duration::from_secs(10);
 
-/// How long reading the state may take before the last known one is used.
+/// How long a read may take before the last known state is used.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How old the last known state may be: from then on a target that was not on hold may be on hold by now.
+/// The age limit of the last known state. Beyond it, any target may be on hold by now.
 const TRUSTED: Duration = Duration::from_secs(60);
 
-/// What is known about targets, and whether that is recent.
+/// The known holds and drains, and whether they are recent.
 #[derive(Clone, PartialEq, Debug)]
 pub struct View {
     state: Arc<HoldState>,
@@ -28,24 +28,22 @@ pub struct View {
 }
 
 impl View {
-    /// The hold on a target that is in force now, as far as is known: what was on hold stays on hold.
+    /// The hold that is in force on a target. A known hold stays in force even if the state is not recent.
     pub fn hold(&self, target: &str, now: Timestamp) -> Option<&Hold> {
         self.state.hold(target, now)
     }
 
-    /// How a target is drained, if it is.
     pub fn drain(&self, target: &str) -> Option<&Drain> {
         self.state.drains.get(target)
     }
 
-    /// Whether a target that is not on hold here may be called. If the state could not be read for a minute, nobody knows.
+    /// Whether a target without a hold may be called. It may not if the state could not be read for a minute.
     pub fn is_current(&self) -> bool {
         self.is_current
     }
 }
 
-/// The state with a short memory, so that asking costs nothing. If it cannot be read, the last known one is used for a
-/// minute.
+/// The state, cached so that asking is cheap. If it cannot be read, the last known one is used for a minute.
 #[derive(Clone)]
 pub struct Watched {
     holds: Arc<dyn Holds>,
@@ -58,9 +56,9 @@ pub struct Watched {
 #[derive(Default)]
 struct Known {
     state: Arc<HoldState>,
-    /// When the state was asked for; `None` if it never could be read.
+    /// When the last successful read was requested; `None` before the first.
     read: Option<Moment>,
-    /// When it was read, or could not be, the last time.
+    /// When the last read was tried, successful or not.
     tried: Option<Moment>,
 }
 
@@ -72,22 +70,21 @@ impl Known {
 }
 
 impl Watched {
-    /// Watches; what was read is used for so long before it is read again.
+    /// Caches what it reads for `memory`.
     pub fn new(holds: Arc<dyn Holds>, memory: Duration, clock: Clock) -> Watched {
         Watched { holds, memory, clock, known: Arc::default(), reading: Arc::default() }
     }
 
-    /// Where the state is kept.
     pub fn holds(&self) -> &dyn Holds {
         &*self.holds
     }
 
-    /// The state as far as it is known.
+    /// The state, read again if the cached one is too old.
     pub async fn state(&self) -> View {
         if let Some(view) = self.remembered() {
             return view;
         }
-        // One reads. The others go on with what was read a moment ago, never with what is older than that.
+        // One task reads. Meanwhile the others use a state that was read a moment ago, but no older one.
         let _reading = match self.reading.try_lock() {
             Ok(reading) => reading,
             Err(_) => match self.read_within(self.memory + PATIENCE) {
@@ -107,28 +104,28 @@ impl Watched {
                 return View { state: Arc::clone(&known.state), is_current: true };
             }
             Ok(Err(error)) => error.to_string(),
-            Err(_) => "reading took too long".to_owned(),
+            Err(_) => format!("timed out after {} s", PATIENCE.as_secs()),
         };
         metrics::holds_unreadable();
         let mut known = self.known.lock();
         known.tried = Some(self.clock.moment());
         let view = known.view();
         if view.is_current {
-            warn!(problem, "holds unreadable, using last known state")
+            warn!(event = "holds-unreadable", problem, "holds unreadable, using last known state")
         } else {
-            error!(problem, "holds unreadable, no target is called until they can be read")
+            error!(event = "holds-unreadable", problem, "holds unreadable, calling no target until they can be read")
         }
         view
     }
 
-    /// The state if it was read, or tried to be read, a short while ago.
+    /// The state, if the last read or failed read is recent enough.
     fn remembered(&self) -> Option<View> {
         let known = self.known.lock();
         let tried = known.tried.as_ref()?;
         (tried.elapsed() < self.memory).then(|| known.view())
     }
 
-    /// The state if it was read within so long.
+    /// The state, if it was read within this time.
     fn read_within(&self, age: Duration) -> Option<View> {
         let known = self.known.lock();
         let read = known.read.as_ref()?;
@@ -142,17 +139,24 @@ impl fmt::Debug for Watched {
     }
 }
 
-/// Logs what changed, once.
+/// Logs each change once.
 fn tell(before: Option<&HoldState>, now: &HoldState) {
     let before = before.map(|state| &state.holds);
     for (target, hold) in &now.holds {
         if before.and_then(|holds| holds.get(target)) != Some(hold) {
             let until = hold.until.map(|until| until.to_string());
-            info!(target_name = target, reason = hold.reason, by = hold.by, until, "target is on hold");
+            info!(
+                event = "target-held",
+                target_name = target,
+                reason = hold.reason,
+                by = hold.by,
+                until,
+                "target is on hold"
+            );
         }
     }
     for target in before.into_iter().flatten().map(|(target, _)| target).filter(|name| !now.holds.contains_key(*name)) {
-        info!(target_name = target, "target is resumed");
+        info!(event = "target-resumed", target_name = target, "target resumed");
     }
 }
 

@@ -1,4 +1,4 @@
-//! HTTP targets: from a plugin's request to an answer.
+//! HTTP targets: from a plugin's request to the target's answer.
 
 mod answer;
 mod attempt;
@@ -28,7 +28,7 @@ pub(crate) struct HttpTarget {
     clients: Clients,
 }
 
-/// Opens targets. Endpoints that are reached in the same way share their connections.
+/// Prepares targets. Endpoints with the same connection settings share their connections.
 pub(crate) fn open(targets: Vec<Settings>) -> Result<Vec<HttpTarget>, ClientError> {
     let clients = clients::build(&targets)?;
     Ok(targets.into_iter().zip(clients).map(|(settings, clients)| HttpTarget { settings, clients }).collect())

@@ -30,10 +30,10 @@ use holds::Watched;
 use places::Place;
 use target::{Prepared, Target};
 
-/// How long a turn is waited for where the lease may be too short for the calls.
+/// How long to wait for a turn if the lease may be too short for the calls.
 const SHORT_WAIT: Duration = Duration::from_secs(5);
 
-/// Makes requests to the targets of a config. Connections are kept and reused.
+/// Makes requests to the targets of a config and reuses their connections.
 #[derive(Debug)]
 pub struct Deliverer {
     targets: BTreeMap<String, Target>,
@@ -43,8 +43,8 @@ pub struct Deliverer {
 }
 
 impl Deliverer {
-    /// A deliverer for these targets, which calls none that is on hold. Fails if a certificate is none, or if there is
-    /// no TLS trust store to be found.
+    /// A deliverer for these targets, which does not call a target on hold. Fails if a certificate is invalid, or if
+    /// there is no TLS trust store.
     pub fn new(
         targets: BTreeMap<String, Settings>,
         holds: Option<Watched>,
@@ -56,28 +56,27 @@ impl Deliverer {
         Ok(Deliverer { targets, credentials: None, gates, clock })
     }
 
-    /// Whether a target wants AWS signatures: then [`Deliverer::sign_with`] is called before the first delivery.
+    /// Whether a target wants AWS signatures. If so, call [`Deliverer::sign_with`] before the first delivery.
     pub fn needs_aws_credentials(&self) -> bool {
         self.targets.values().any(Target::needs_aws_credentials)
     }
 
-    /// Signs with these, for targets that want AWS signatures.
+    /// Sets the credentials for targets that want AWS signatures.
     #[must_use]
     pub fn sign_with(self, credentials: AwsCredentials) -> Deliverer {
         Deliverer { credentials: Some(credentials), ..self }
     }
 
-    /// How many targets there are.
+    /// The number of targets.
     pub fn targets(&self) -> usize {
         self.targets.len()
     }
 
-    /// The settings of the target of this name.
     pub fn target(&self, name: &str) -> Option<&Settings> {
         self.targets.get(name).map(Target::settings)
     }
 
-    /// Checks all requests, so that a bad one stops them all before the first is sent.
+    /// Checks all requests: if one is invalid, none is sent.
     pub fn prepare(&self, requests: Vec<Request>, message: &Message, grant: &Grant<'_>) -> Result<Delivery, Fault> {
         let prepare = |(position, request): (usize, Request)| {
             let target = self.named(&request.target, grant)?;
@@ -91,7 +90,7 @@ impl Deliverer {
         Ok(Delivery { requests: prepared.collect::<Result<_, _>>()? })
     }
 
-    /// A target that the plugin may name.
+    /// The target of this name, if the plugin may use it.
     fn named(&self, name: &str, grant: &Grant<'_>) -> Result<&Target, BadRequest> {
         if !grant.targets.iter().any(|target| target == name) {
             return Err(BadRequest::UndescribedTarget(name.to_owned()));
@@ -99,11 +98,15 @@ impl Deliverer {
         self.targets.get(name).ok_or_else(|| BadRequest::UnknownTarget(name.to_owned()))
     }
 
-    /// Makes the requests one after another; the first that fails decides. Nothing is awaited longer
-    /// than its target's timeout, nor past the lease, and no request goes out once that is over. One that is answered 401 is made once more if its secret
-    /// turns out to have been rotated, or its token can be had anew.
-    /// If one of the targets must not be called now none is: what went before it would be sent again at
-    /// every try. `stored_at` is when the queue got the message; `place` is its group's, which is given up while it waits.
+    /// Makes the requests one after another, up to the first that fails. That one decides the outcome.
+    ///
+    /// No request takes longer than its target's timeout or outlasts the lease, and none begins after the lease. A
+    /// request that is answered with 401 is made once more if its secret turns out to have been rotated, or if its
+    /// token can be refreshed.
+    ///
+    /// If one of the targets must not be called now, none is: otherwise the requests before it would be repeated with
+    /// every try. `stored_at` is when the queue stored the message. `place` is the group's, which is given up while the
+    /// group waits.
     pub async fn deliver(&self, delivery: Delivery, stored_at: Timestamp, lease: &Lease, place: &mut Place) -> Outcome {
         let deadline = lease.deadline();
         let mut wanted = BTreeMap::new();
@@ -118,7 +121,7 @@ impl Deliverer {
             Err(NoLeave::Stopped) => return Outcome::Blocked,
         };
         let mut attempts = Vec::with_capacity(delivery.requests.len());
-        // What earlier requests proved may come back in a later answer.
+        // A later answer may echo the secrets of earlier requests.
         let mut proven = Vec::new();
         for request in &delivery.requests {
             let target = request.settings();
@@ -145,7 +148,7 @@ impl Deliverer {
         Outcome::Delivered(attempts)
     }
 
-    /// Makes a request. What it proved is added to `proven`: it must not be kept where a later answer echoes it.
+    /// Makes a request and adds its secrets to `proven`, so that they are masked where a later answer echoes them.
     async fn attempt(&self, request: &Prepared, lease: &Lease, proven: &mut Vec<Arc<str>>) -> Attempted {
         let credentials = self.credentials.as_ref();
         let attempted = request.attempt(&Context { lease, proven, credentials, clock: self.clock }).await;
@@ -160,9 +163,9 @@ impl Deliverer {
 enum End {
     /// 2xx.
     Delivered,
-    /// A status that will not pass.
+    /// A status that a retry does not change.
     Refused,
-    /// A status that may pass, or no answer.
+    /// A status that is worth a retry, or no answer.
     Unavailable,
 }
 
@@ -176,27 +179,27 @@ impl End {
     }
 }
 
-/// Until when a turn is waited for. What the calls may take is left for them; where the lease is too short for the worst of
-/// it in any case, a short wait is allowed all the same, or these calls would wait for ever.
+/// How long to wait for a turn: until the rest of the lease is just enough for the calls. If the lease is too short for
+/// their worst case anyway, a short wait is still allowed; otherwise these calls could never be made.
 fn latest_begin(now: Instant, deadline: Instant, worst_case: Duration) -> Instant {
     let leaves_time = deadline.checked_sub(worst_case).filter(|latest| *latest > now);
     leaves_time.unwrap_or_else(|| deadline.min(now + SHORT_WAIT))
 }
 
-/// The target was not called, and nothing is known about it.
+/// The target was not called, so nothing was learned about it.
 fn lapsed(target: &Settings) -> Outcome {
-    warn!(target_name = target.name, "the lease on the group is over, the request is not made");
+    warn!(event = "lease-expired", target_name = target.name, "lease expired, request not sent");
     Outcome::Blocked
 }
 
-/// Requests that were checked and wait to be made.
+/// Checked requests, ready to be made.
 #[derive(Debug)]
 pub struct Delivery {
     requests: Vec<Prepared>,
 }
 
 impl Delivery {
-    /// How long it takes if every request uses up its target's timeout.
+    /// The total time if every request uses up its target's timeout.
     pub fn worst_case(&self) -> Duration {
         self.requests.iter().map(|request| request.settings().timeout).sum()
     }
@@ -207,7 +210,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_turn_is_waited_for_even_where_the_lease_is_too_short_for_the_worst_of_the_calls() {
+    async fn a_delivery_waits_for_its_turn_even_if_the_lease_is_too_short_for_its_worst_case() {
         let now = Instant::now();
         let seconds = |seconds| now + Duration::from_secs(seconds);
         let latest = |left, worst| latest_begin(now, seconds(left), Duration::from_secs(worst));

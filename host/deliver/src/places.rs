@@ -1,8 +1,8 @@
-//! Places: how many groups a driver works on at the same time, and for which targets.
+//! Places, which the documentation calls slots: how many groups a driver processes at the same time, and for which targets.
 //!
-//! A group has a place while its message is with a plugin or with its targets. Which targets those are turns out only when
-//! the plugin has run; a group that has to wait for one of them waits in the waiting room, without a place, and is kept by
-//! heartbeats meanwhile. While there are several targets none of them may have all places: see `table.rs`.
+//! A group has a place while its message is with a plugin or with its targets. Which targets those are is known only
+//! when the plugin has run. A group that must wait for one of them waits in the waiting room, without a place, while
+//! heartbeats keep its messages hidden. With several targets, none may take all places: see `table.rs`.
 
 mod table;
 
@@ -16,58 +16,59 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 pub use table::Away;
 use table::{Aim, Grant, Table};
 
-/// How long a group without a driver's places waits for a gate: in a function, where a batch has only some minutes, and the
-/// groups that are done with wait for its answer.
+/// How long a group outside of a driver's places waits for a gate. Such a group runs in a function, where a batch has
+/// only minutes, and the finished groups wait for the response.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The places of a driver.
 #[derive(Clone, Debug)]
 pub struct Places(Arc<Table>);
 
-/// What a group needs to be worked on.
+/// What a group needs to be processed.
 #[derive(Debug)]
 pub struct Place(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    /// No driver counts it.
+    /// Not counted by a driver.
     Alone,
-    /// One of a driver's. It is given up while its group waits.
+    /// One of a driver's places. It is given up while its group waits.
     Counted { table: Arc<Table>, grant: Option<Grant>, weight: usize },
 }
 
-/// A group at its targets. It keeps the place, and counts for these targets until this is dropped.
+/// A group at its targets. Its place counts for these targets until this is dropped.
 #[derive(Debug)]
 pub struct Entered<'a> {
     grant: Option<&'a mut Grant>,
-    /// Whether it had to wait: then what was known of the targets before may have changed.
+    /// Whether the group had to wait. If so, the state of the targets may have changed.
     pub waited: bool,
 }
 
 impl Places {
-    /// So many places for groups that go to so many targets.
+    /// `all` places for groups that go to this many targets.
     pub fn new(all: usize, targets: usize) -> Places {
         Places(Arc::new(Table::new(all.max(1), targets > 1)))
     }
 
-    /// A place for a group of this weight, in the order of asking; `None` when the driver stops.
+    /// A place for a group of this weight, first come, first served; `None` when the driver stops.
     pub async fn begin(&self, weight: usize) -> Option<Place> {
         let grant = self.0.newcomer()?.await.ok()?;
         Some(Place(Kind::Counted { table: Arc::clone(&self.0), grant: Some(grant), weight }))
     }
 
-    /// Ends all waiting. Who has a place keeps it to the end.
+    /// Ends all waiting. Groups that have a place keep it.
     pub fn close(&self) {
         self.0.close();
     }
 
-    /// How many places are taken.
+    /// The number of places in use.
     pub fn taken(&self) -> usize {
         self.0.taken()
     }
 
-    /// Waits until another receive is worth its cost: at once, unless the waiting room is full. Then most of what a receive
-    /// brings has to go back, so it happens now and then only; but messages for other targets are found.
+    /// Waits until another receive is worth its cost. While the waiting room is full, most received messages must be
+    /// released again, so receives are rare; but they still find messages for other targets. Otherwise this returns at
+    /// once.
     pub async fn worth_receiving(&self) {
         if self.0.full() {
             tokio::select! {
@@ -79,14 +80,13 @@ impl Places {
 }
 
 impl Place {
-    /// A place that nobody counts, for a driver whose groups do not share any.
+    /// A place that is not counted, for a driver whose groups do not share places.
     pub fn alone() -> Place {
         Place(Kind::Alone)
     }
 
-    /// Has the place count for these targets once `gate` lets them be called, or says in its own error why not. Without
-    /// a wait it stays the same place; otherwise it is given up, and when the gate is open another one is taken. Nothing is
-    /// waited for longer than until `latest`.
+    /// Makes the place count for these targets once `gate` succeeds; returns the gate's own error if it fails. If the
+    /// group must wait, its place is given up, and another is taken when the gate is open. The wait ends at `latest`.
     pub async fn enter<T, E>(
         &mut self,
         targets: &[&str],

@@ -1,4 +1,4 @@
-//! A destination, by its kind. A new kind is one arm in each of these functions, and a folder beside `http`.
+//! Targets by kind. A new kind is an arm in each of these functions, and a folder next to `http`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,28 +11,24 @@ use towpath_types::verdict::Request;
 use crate::attempt::{Attempted, Context};
 use crate::http::{self, BadRequest, ClientError, HttpTarget};
 
-/// A destination.
 #[derive(Debug)]
 pub(crate) enum Target {
-    /// An HTTP service.
     Http(Arc<HttpTarget>),
 }
 
-/// A request that was checked and waits to be made.
+/// A checked request, ready to be made.
 #[derive(Debug)]
 pub(crate) enum Prepared {
-    /// To an HTTP service.
     Http(http::Prepared),
 }
 
-/// The targets of a config, each with its connections.
+/// Prepares the connections of each target.
 pub(crate) fn open(targets: BTreeMap<String, Settings>) -> Result<BTreeMap<String, Target>, ClientError> {
     let https = http::open(targets.into_values().collect())?;
     Ok(https.into_iter().map(|target| (target.settings.name.clone(), Target::Http(Arc::new(target)))).collect())
 }
 
 impl Target {
-    /// What its config says.
     pub(crate) fn settings(&self) -> &Settings {
         match self {
             Target::Http(target) => &target.settings,
@@ -46,7 +42,7 @@ impl Target {
         }
     }
 
-    /// Checks a request of a plugin.
+    /// Checks a plugin's request.
     pub(crate) fn prepare(
         &self,
         position: usize,
@@ -63,14 +59,14 @@ impl Target {
 }
 
 impl Prepared {
-    /// What the config of its target says.
+    /// The settings of its target.
     pub(crate) fn settings(&self) -> &Settings {
         match self {
             Prepared::Http(request) => &request.target.settings,
         }
     }
 
-    /// Makes the request, once.
+    /// Makes the request once.
     pub(crate) async fn attempt(&self, context: &Context<'_>) -> Attempted {
         match self {
             Prepared::Http(request) => request.attempt(context).await,

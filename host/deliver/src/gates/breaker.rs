@@ -1,4 +1,4 @@
-//! A breaker: after some failures in a row a target is left alone for a while, then tried by one message.
+//! A breaker: after some failures in a row a target is not called for a while, then probed by one message.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +7,9 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use towpath_config::target::BreakerPolicy;
 
-/// How long those wait who come while a probe is under way.
+/// How long other messages wait while a probe is in flight.
 const PROBING: Duration = Duration::from_secs(1);
 
-/// The breaker of one target.
 #[derive(Debug)]
 pub(super) struct Breaker {
     policy: BreakerPolicy,
@@ -19,28 +18,28 @@ pub(super) struct Breaker {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// Calls go through; so many failed in a row.
+    /// Calls go through.
     Closed { failures: u32 },
-    /// No call goes through until then.
+    /// No call goes through before `until`.
     Open { until: Instant, wait: Duration },
-    /// One call goes through.
+    /// One call goes through: the probe.
     HalfOpen { wait: Duration },
 }
 
-/// No leave now; it is worth asking again after so long.
+/// The target must not be called now. Ask again after this time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct BreakerOpen {
     pub(super) after: Duration,
 }
 
-/// What a call made of the breaker, if it changed.
+/// A change of the breaker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Moved {
     Opened { failures: u32, probe_in: Duration },
     Closed,
 }
 
-/// The one call of a half-open breaker. If it is never made, the next one may.
+/// The one call of a half-open breaker. If it is never made, the next message may probe.
 #[derive(Debug)]
 pub(super) struct Probe(Arc<Breaker>);
 
@@ -49,7 +48,7 @@ impl Breaker {
         Breaker { policy, state: Mutex::new(State::Closed { failures: 0 }) }
     }
 
-    /// Whether there is no leave to be had now. Nothing is taken.
+    /// Why the target must not be called now, if so. This does not start a probe.
     pub(super) fn refuses(&self) -> Option<BreakerOpen> {
         match *self.lock() {
             State::Closed { .. } => None,
@@ -61,7 +60,7 @@ impl Breaker {
         }
     }
 
-    /// Leave to call. A half-open breaker gives it to one.
+    /// Asks to call the target. A half-open breaker lets one message through.
     pub(super) fn pass(self: &Arc<Self>) -> Result<Option<Probe>, BreakerOpen> {
         let mut state = self.lock();
         match *state {
@@ -78,7 +77,7 @@ impl Breaker {
         }
     }
 
-    /// What came of a call. Calls that were begun before the breaker opened tell nothing new.
+    /// Records the result of a call. A failure that began before the breaker opened changes nothing.
     pub(super) fn record(&self, available: bool) -> Option<Moved> {
         let mut state = self.state.lock();
         match (*state, available) {
@@ -111,7 +110,7 @@ fn open(state: &mut State, failures: u32, wait: Duration) -> Moved {
 }
 
 impl Drop for Probe {
-    /// A probe that told nothing leaves the breaker open for the next one.
+    /// A probe without a result leaves its turn to the next message.
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
         if let State::HalfOpen { wait } = *state {
@@ -135,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_opens_after_failures_in_a_row_and_closes_after_one_probe() {
+    async fn it_opens_after_consecutive_failures_and_closes_after_one_probe() {
         let breaker = opened();
         assert_eq!(breaker.pass().expect_err("open").after, SECOND);
         tokio::time::advance(SECOND).await;
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_success_in_between_begins_the_count_anew() {
+    async fn a_success_in_between_resets_the_count() {
         let policy = BreakerPolicy { failures: 3, base: SECOND, cap: SECOND };
         let breaker = Arc::new(Breaker::new(policy));
         for available in [false, false, true, false, false] {
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn every_probe_that_fails_doubles_the_wait_up_to_the_cap() {
+    async fn every_failed_probe_doubles_the_wait_up_to_the_cap() {
         let breaker = opened();
         for wait in [1, 2, 4, 4] {
             tokio::time::advance(SECOND * wait).await;
@@ -165,7 +164,7 @@ mod tests {
             let probe_in = SECOND * (wait * 2).min(4);
             assert_eq!(breaker.record(false), Some(Moved::Opened { failures: 1, probe_in }));
             drop(probe);
-            assert_eq!(breaker.record(false), None, "a call from before tells nothing");
+            assert_eq!(breaker.record(false), None, "a call from before it opened changes nothing");
             assert_eq!(breaker.pass().expect_err("open").after, probe_in);
         }
     }

@@ -1,4 +1,4 @@
-//! Turns: a target that was resumed at a rate gets what waited one after another, evenly spaced.
+//! Drains: a target that was resumed at a rate gets its backlog one message at a time, evenly spaced.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,33 +9,33 @@ use tokio::time::{Instant, sleep_until};
 use towpath_types::clock::Timestamp;
 use towpath_types::holds::Drain;
 
-/// The longest that a message waits for its turn where it is; beyond that it is given back.
+/// The longest that a message waits here for its turn. Beyond that it is released.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// When the next turn at each target is.
+/// The next turn at each target.
 #[derive(Debug, Default)]
 pub(super) struct Drains(Mutex<HashMap<String, Turns>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Turns {
-    /// The resume that the turns belong to.
+    /// The time of the resume that the turns belong to.
     of: Timestamp,
     next: Instant,
 }
 
-/// A turn that was taken, and is given back unless it is used.
+/// A reserved turn. It is given up unless it is used.
 #[derive(Debug)]
 struct DrainTurn<'a> {
     drains: &'a Drains,
     target: &'a str,
     at: Instant,
-    /// What `next` became with it.
+    /// The value of `next` after the reservation.
     then: Instant,
     used: bool,
 }
 
 impl Drains {
-    /// Waits for a turn. If there is none soon enough it is not taken, and the error says when to ask again.
+    /// Waits for a turn. If none comes soon enough, none is reserved, and the error is when to ask again.
     pub(super) async fn turn(&self, target: &str, drain: &Drain, deadline: Instant) -> Result<(), Duration> {
         let mut turn = self.take(target, drain, deadline)?;
         sleep_until(turn.at).await;
@@ -45,7 +45,7 @@ impl Drains {
 
     fn take<'a>(&'a self, target: &'a str, drain: &Drain, deadline: Instant) -> Result<DrainTurn<'a>, Duration> {
         let now = Instant::now();
-        // A rate of nothing would never end; the command refuses it, a file may hold it.
+        // At a rate of 0 the drain would never end. The command refuses it, but a file may contain it.
         let space = Duration::try_from_secs_f64(1.0 / drain.per_second).unwrap_or(WAIT);
         let mut all = self.0.lock();
         let turns = all.entry(target.to_owned()).or_insert(Turns { of: drain.at, next: now });
@@ -66,7 +66,7 @@ impl Drop for DrainTurn<'_> {
         if self.used {
             return;
         }
-        // Somebody who has a later turn keeps it, and this one is lost.
+        // If a later turn is reserved already, it stays, and this one is lost.
         if let Some(turns) = self.drains.0.lock().get_mut(self.target).filter(|turns| turns.next == self.then) {
             turns.next = self.at;
         }
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn turns_are_evenly_spaced_and_far_ones_are_not_taken() {
+    async fn turns_are_evenly_spaced_and_distant_ones_are_not_reserved() {
         let drains = Drains::default();
         let drain = Drain { at: Timestamp(1), per_second: 2.0 };
         let started = Instant::now();
@@ -93,11 +93,11 @@ mod tests {
         assert_eq!(drains.turn("sss", &drain, soon).await, Err(Duration::from_millis(500)));
         assert_eq!(drains.turn("other", &drain, soon).await, Ok(()));
         let later = Drain { at: Timestamp(2), ..drain };
-        assert_eq!(drains.turn("sss", &later, soon).await, Ok(()), "another resume begins anew");
+        assert_eq!(drains.turn("sss", &later, soon).await, Ok(()), "another resume starts over");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_turn_that_is_not_waited_for_goes_to_the_next() {
+    async fn an_abandoned_turn_goes_to_the_next_message() {
         let drains = Drains::default();
         let drain = Drain { at: Timestamp(1), per_second: 1.0 };
         let started = Instant::now();

@@ -1,4 +1,4 @@
-//! Limits: a target gets at most so many requests at a time, and so many a second, from each host process.
+//! Limits: the concurrency and the rate of requests to a target, per host process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,6 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 use towpath_config::target::Limits;
 
-/// The limits of one target at work.
 #[derive(Debug)]
 pub(super) struct Limit {
     slots: Option<Arc<Semaphore>>,
@@ -17,8 +16,8 @@ pub(super) struct Limit {
 #[derive(Debug)]
 struct Rate {
     space: Duration,
-    /// When the next request may be made. Whoever waits for that moment keeps the lock, so that turns come in the order of
-    /// asking, and one that is not waited for to the end is not taken.
+    /// When the next request may be made. A waiting message holds the lock, so turns come in the order of asking, and
+    /// an abandoned turn is not used up.
     next: Mutex<Instant>,
 }
 
@@ -31,7 +30,7 @@ impl Limit {
         Limit { slots: limits.concurrency.map(|slots| Arc::new(Semaphore::new(slots))), rate }
     }
 
-    /// Waits until so many requests may be made, one after another. What is returned is kept until they are done.
+    /// Waits until this many requests may be made, one after another. Keep the permit until they are done.
     pub(super) async fn pass(&self, requests: u32) -> Option<OwnedSemaphorePermit> {
         let slot = match &self.slots {
             Some(slots) => Arc::clone(slots).acquire_owned().await.ok(),
@@ -52,7 +51,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_messages_are_with_a_target_than_it_takes() {
+    async fn no_more_messages_are_at_a_target_than_its_concurrency() {
         let limit = Limit::new(Limits { concurrency: Some(2), rate: None });
         let first = limit.pass(1).await;
         let _second = limit.pass(1).await;
@@ -62,7 +61,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn requests_are_spaced_by_the_rate_and_a_verdict_of_three_takes_three_turns() {
+    async fn requests_are_spaced_by_the_rate_and_a_verdict_of_three_uses_three_turns() {
         let limit = Limit::new(Limits { concurrency: None, rate: Some(2.0) });
         let started = Instant::now();
         let mut begun = Vec::new();
@@ -77,7 +76,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_turn_that_is_not_waited_for_is_not_taken() {
+    async fn an_abandoned_turn_is_not_used_up() {
         let limit = Limit::new(Limits { concurrency: None, rate: Some(1.0) });
         let started = Instant::now();
         limit.pass(1).await;

@@ -12,7 +12,7 @@ fn hold(since: u64, until: Option<u64>) -> Hold {
 const MEMORY: Duration = Duration::from_secs(10);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A place for holds that takes a second to read, if it can be read.
+/// A store of holds that takes a second to read, if it can be read.
 #[derive(Default)]
 struct SlowHolds {
     state: Mutex<HoldState>,
@@ -51,25 +51,26 @@ impl Holds for SlowHolds {
     }
 }
 
-/// Watched holds, where they are, and by how many milliseconds the wall clock alone went on.
+/// Watched holds, their store, and the milliseconds by which only the wall clock advances.
 fn watched() -> (Watched, Arc<SlowHolds>, &'static AtomicU64) {
-    let (place, ahead): (Arc<SlowHolds>, &'static AtomicU64) = (Arc::default(), Box::leak(Box::default()));
+    let place = Arc::<SlowHolds>::default();
+    let ahead: &'static AtomicU64 = Box::leak(Box::default());
     let clock = towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000)).shifted(ahead);
     (Watched::new(place.clone(), MEMORY, clock), place, ahead)
 }
 
-/// Whether a target may be called by what is known.
+/// Whether the view allows a call to the target.
 fn may_call(view: &View) -> bool {
     view.hold("sss", Timestamp(1_700_000_000_000)).is_none() && view.is_current()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_that_was_frozen_goes_by_nothing_that_it_knew_before() {
+async fn a_process_that_was_frozen_does_not_use_the_state_from_before() {
     let (watched, place, ahead) = watched();
     assert!(may_call(&watched.state().await));
     place.put("sss");
-    assert!(may_call(&watched.state().await), "it is remembered for ten seconds");
-    // Frozen for a minute: the monotonic clock stood still. One of several messages reads, the others must not go ahead.
+    assert!(may_call(&watched.state().await), "the state is cached for ten seconds");
+    // Frozen for a minute: the monotonic clock stood still. While one message reads, the others must wait.
     ahead.store(60_000, Ordering::Relaxed);
     let views = futures_util::future::join_all((0..3).map(|_| watched.state())).await;
     assert!(!views.iter().any(may_call), "{views:?}");
@@ -77,7 +78,7 @@ async fn a_process_that_was_frozen_goes_by_nothing_that_it_knew_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_one_reads_the_others_go_on_with_what_was_read_a_moment_ago() {
+async fn while_one_reads_the_others_use_the_state_read_a_moment_ago() {
     let (watched, place, _) = watched();
     assert!(may_call(&watched.state().await));
     tokio::time::advance(MEMORY).await;
@@ -92,7 +93,7 @@ async fn while_one_reads_the_others_go_on_with_what_was_read_a_moment_ago() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn holds_that_cannot_be_read_are_used_for_a_minute_and_then_nobody_knows() {
+async fn holds_that_cannot_be_read_are_used_for_a_minute_and_then_no_target_is_called() {
     let (watched, place, ahead) = watched();
     place.put("held");
     assert!(may_call(&watched.state().await));
@@ -114,7 +115,7 @@ async fn holds_that_cannot_be_read_are_used_for_a_minute_and_then_nobody_knows()
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_read_is_as_old_as_the_question() {
+async fn the_age_of_the_state_counts_from_the_request() {
     let (watched, place, _) = watched();
     // Asked at 0, answered at 1.
     assert!(may_call(&watched.state().await));
@@ -123,11 +124,11 @@ async fn what_was_read_is_as_old_as_the_question() {
     tokio::time::advance(MINUTE - Duration::from_secs(2) - almost).await;
     assert!(may_call(&watched.state().await), "just before a minute is over");
     tokio::time::advance(almost).await;
-    assert!(!may_call(&watched.state().await), "it may be on hold since the moment behind the question");
+    assert!(!may_call(&watched.state().await), "a hold may have been set right after the request");
 }
 
 #[tokio::test(start_paused = true)]
-async fn holds_that_were_never_read_allow_nothing_and_are_not_asked_for_at_every_message() {
+async fn holds_that_were_never_read_allow_no_call_and_are_not_read_for_every_message() {
     let (watched, place, _) = watched();
     place.broken.store(true, Ordering::Relaxed);
     for _ in 0..5 {

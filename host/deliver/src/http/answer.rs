@@ -1,4 +1,4 @@
-//! What is read of an answer. The status decides; the body is read for the next request's sake, and for the operator's.
+//! Reads answers. The status decides the outcome; the body is read to reuse the connection, and to quote it to the operator.
 
 use std::time::Duration;
 
@@ -8,24 +8,24 @@ use tokio::time::{Instant, timeout_at};
 use super::mask::Mask;
 use towpath_types::foreign::Foreign;
 
-/// The most that is read of a body. Beyond it the connection is closed.
+/// The most that is read of a body. If it is longer, the connection is closed.
 pub(super) const MAX_RESPONSE: usize = 64 * 1024;
 
 /// How much of a body is kept with a failed attempt.
 const EXCERPT: usize = 1024;
 
-/// So much more is read, so that a secret is known where the excerpt ends in the middle of it: six bytes of one, escaped three
-/// times over, are fewer.
+/// How much more is read, so that a secret is recognised even where the end of the excerpt cuts it. It is more than six
+/// bytes of a secret, escaped three times.
 const MARGIN: usize = 1024;
 
-/// How long the body of a success may take. A connection whose body has been read to its end can be used again; one whose
-/// body takes longer than a new connection is not worth the wait.
+/// How long the body of a success may take. A connection can be reused once its body is read to the end; waiting longer
+/// than a new connection takes is not worth it.
 const DRAIN: Duration = Duration::from_millis(250);
 
-/// How long the body of a failure may take: an operator wants to read it, and nobody else waits for it.
+/// How long the body of a failure may take. It is read only for the operator.
 const READ: Duration = Duration::from_secs(1);
 
-/// Reads the body of a success and forgets it. Whether it breaks off, stalls or never ends changes nothing.
+/// Reads and discards the body of a success. Errors, stalls and endless bodies change nothing.
 pub(super) async fn drain(response: Response, limit: Instant) {
     let mut left = MAX_RESPONSE;
     read(response, limit.min(Instant::now() + DRAIN), |chunk| {
@@ -35,21 +35,21 @@ pub(super) async fn drain(response: Response, limit: Instant) {
     .await;
 }
 
-/// The beginning of the body of a failure: as much of it as came.
+/// The beginning of the body of a failure, as far as it arrived in time.
 pub(super) async fn excerpt(response: Response, limit: Instant, mask: &Mask) -> String {
     let kept = beginning(response, EXCERPT + MARGIN, limit).await;
     shown(&String::from_utf8_lossy(&kept), mask, EXCERPT)
 }
 
-/// What others say as one line, without what proved who the host is. Of a text that is longer than `most` bytes, the beginning.
+/// A foreign text as one line, cut to `most` bytes, with the host's secrets masked.
 pub(super) fn shown(text: &str, mask: &Mask, most: usize) -> String {
     let hidden = mask.hide(text, most);
-    // An answer in lines stays readable.
+    // So that a text of several lines stays readable.
     let flowing = hidden.replace(|c: char| c.is_ascii_whitespace(), " ");
     Foreign::line(flowing.trim()).at_most(most).to_string()
 }
 
-/// The beginning of the body of a failure, at most so many bytes: as much of it as came.
+/// The beginning of the body of a failure, at most `most` bytes, as far as it arrived in time.
 pub(super) async fn beginning(response: Response, most: usize, limit: Instant) -> Vec<u8> {
     let mut left = MAX_RESPONSE;
     let mut kept = Vec::new();
@@ -62,7 +62,7 @@ pub(super) async fn beginning(response: Response, most: usize, limit: Instant) -
     kept
 }
 
-/// Hands on what comes, until it ends, breaks off, is enough or takes too long.
+/// Passes on chunks until the body ends or fails, `wants_more` returns false, or time is up.
 async fn read(mut response: Response, until: Instant, mut wants_more: impl FnMut(&[u8]) -> bool) {
     let reading = async {
         while let Ok(Some(chunk)) = response.chunk().await {
@@ -71,11 +71,11 @@ async fn read(mut response: Response, until: Instant, mut wants_more: impl FnMut
             }
         }
     };
-    // Out of time is as good an end as any.
+    // A timeout is one of the regular ends.
     let _ = timeout_at(until, reading).await;
 }
 
-/// The whole body of an answer that is needed; an error if it breaks off or is longer than [`MAX_RESPONSE`].
+/// The whole body. Fails if it is cut short or longer than [`MAX_RESPONSE`].
 pub(super) async fn whole(mut response: Response) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| describe(&error))? {
@@ -87,7 +87,7 @@ pub(super) async fn whole(mut response: Response) -> Result<Vec<u8>, String> {
     Ok(body)
 }
 
-/// An error with the cause beneath it, without the URL: its query may hold personal data.
+/// An error and its root cause, without the URL, whose query may hold personal data.
 pub(super) fn describe(error: &reqwest::Error) -> String {
     let intro = match error {
         error if error.is_connect() => "cannot connect",

@@ -1,4 +1,4 @@
-//! One attempt: sealed, sent, and its answer read.
+//! One attempt: authenticates the request, sends it and reads the answer.
 
 use std::time::Duration;
 
@@ -14,21 +14,20 @@ use super::request::Prepared;
 use super::retry_after;
 use crate::attempt::{Attempted, Context};
 
-/// How much of what went wrong is kept: more than a token endpoint is quoted with.
+/// How much of a problem's description is kept. It must be more than is quoted of a token endpoint.
 const PROBLEM: usize = 512;
 
 /// Why a request has no answer.
 enum Trouble {
-    /// It was not made: the lease was over.
+    /// The lease expired before the request was sent.
     Lapsed,
-    /// What went wrong.
     Failed(String),
 }
 
 impl Prepared {
-    /// Makes the request. Nothing is awaited longer than the target's timeout, nor past the lease.
+    /// Makes the request. It ends at the target's timeout or at the end of the lease, whichever comes first.
     pub(crate) async fn attempt(&self, context: &Context<'_>) -> Attempted {
-        // Renewing connections is the host's time, and not the target's.
+        // Renewing connections does not count against the target's timeout.
         let client = self.target.clients.target.client();
         let started = Instant::now();
         let limit = context.lease.deadline().min(started + self.target.settings.timeout);
@@ -68,7 +67,7 @@ impl Prepared {
         let headers = self.sealed(context.clock.now(), context.credentials, proof, limit).await;
         let headers = headers.map_err(Trouble::Failed)?;
         let request = client.request(self.method.clone(), self.url.clone()).headers(headers).body(self.body.clone());
-        // Gates and tokens take time, and a process may be suspended: this is the last moment to find out.
+        // Gates and tokens take time, and a process may be suspended: this is the last moment to check.
         if !context.lease.holds() {
             return Err(Trouble::Lapsed);
         }

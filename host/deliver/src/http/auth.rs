@@ -1,5 +1,4 @@
-//! How the host proves to a target who it is. Everything is put on at each attempt: signatures carry its time, tokens
-//! run out, secrets are rotated.
+//! Target authentication. It is redone for each attempt: signatures carry the time, tokens expire, secrets are rotated.
 
 mod oauth2;
 mod signing;
@@ -22,49 +21,48 @@ use towpath_config::Secret;
 use towpath_config::target::Auth;
 use towpath_types::clock::Timestamp;
 
-/// What an attempt is made with.
+/// What the authentication of an attempt depends on.
 pub(super) struct Sealing<'a> {
     pub(super) method: &'a Method,
     pub(super) url: &'a Url,
     pub(super) body: &'a [u8],
     pub(super) now: Timestamp,
-    /// The target's client of its token endpoint, if it has one.
+    /// The target's client for its token endpoint, if it has one.
     pub(super) tokens: Option<&'a Arc<Oauth2>>,
     pub(super) credentials: Option<&'a AwsCredentials>,
     /// When the attempt ends.
     pub(super) limit: Instant,
 }
 
-/// What proved who the host is in one attempt: to find out after a 401 whether another one would be better, and to know it where
-/// it comes back.
+/// The secrets that authenticated one attempt: to tell after a 401 whether newer ones exist, and to mask them in answers.
 #[derive(Default)]
 pub(crate) struct UsedCredentials {
     secrets: Vec<(Secret, Arc<str>)>,
     tokens: Vec<(Arc<Oauth2>, Arc<str>)>,
-    /// What was made of secrets: signatures, and pairs of user and password.
+    /// Values derived from secrets: signatures, and pairs of user and password.
     made: Vec<Arc<str>>,
 }
 
 impl UsedCredentials {
-    /// The value of a secret, remembered.
+    /// The value of a secret, which is recorded.
     pub(super) fn expose(&mut self, secret: &Secret) -> Arc<str> {
         let value = secret.expose();
         self.secrets.push((secret.clone(), Arc::clone(&value)));
         value
     }
 
-    /// Notes what was made of a secret.
+    /// Records a value derived from a secret.
     fn made(&mut self, value: &str) {
         self.made.push(value.into());
     }
 
-    /// All that an answer must not be kept with.
+    /// All values that must be masked in answers.
     pub(crate) fn values(&self) -> impl Iterator<Item = &Arc<str>> {
         let secrets = self.secrets.iter().map(|(_, value)| value);
         secrets.chain(self.tokens.iter().map(|(_, value)| value)).chain(&self.made)
     }
 
-    /// Whether there is a new proof now: a secret that was rotated, or a token that can be had anew.
+    /// Whether a retry would authenticate differently: a secret was rotated, or a token can be refreshed.
     pub(crate) async fn is_outdated(&self) -> bool {
         let mut outdated = false;
         for (secret, seen) in &self.secrets {
@@ -92,7 +90,7 @@ async fn put_on(
         }
         Auth::Header(name, secret) => (name.clone(), proof.expose(secret).to_string()),
         Auth::Oauth2(_) => {
-            let tokens = sealing.tokens.ok_or("there is no client for the token endpoint")?;
+            let tokens = sealing.tokens.ok_or("the target has no client for its token endpoint")?;
             // A target may be its own token endpoint.
             proof.made(&tokens.client_secret());
             let token = tokens.token(sealing.limit).await?;
@@ -109,7 +107,8 @@ async fn put_on(
     Ok(())
 }
 
-/// Puts all proofs on a request; those that sign come last. An error says what is missing, and no secret.
+/// Adds all authentication to a request. Schemes that sign the request come last. An error says what is missing,
+/// without secrets.
 pub(super) async fn seal(
     schemes: &[Auth],
     headers: &mut HeaderMap,
@@ -123,9 +122,10 @@ pub(super) async fn seal(
     Ok(())
 }
 
-/// A header's value that is never shown.
+/// A header value that is never logged.
 pub(super) fn sensitive(value: &str) -> Result<HeaderValue, String> {
-    let mut value = HeaderValue::from_str(value).map_err(|_| "a secret has characters that no header can have")?;
+    let mut value =
+        HeaderValue::from_str(value).map_err(|_| "a secret contains characters that are invalid in a header")?;
     value.set_sensitive(true);
     Ok(value)
 }

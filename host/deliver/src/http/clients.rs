@@ -1,4 +1,4 @@
-//! The HTTP clients: one for all endpoints that are reached in the same way.
+//! HTTP clients: one for all endpoints with the same connection settings.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use super::pool::{ClientError, Pool, client};
 #[derive(Clone, Debug)]
 pub(super) struct Clients {
     pub(super) target: Arc<Pool>,
-    /// Its client of a token endpoint, which is another server with its own certificates.
+    /// The client for its token endpoint, which is another server with its own certificates.
     pub(super) tokens: Option<Arc<Oauth2>>,
 }
 
-/// The connections of each of these targets, in their order. Endpoints that are reached in the same way share theirs.
+/// The connections of each of these targets, in order. Endpoints with the same connection settings share theirs.
 pub(super) fn build(targets: &[Target]) -> Result<Vec<Clients>, ClientError> {
     let mut shared: Vec<(&Reach, Arc<Pool>)> = Vec::new();
     let mut all = Vec::with_capacity(targets.len());

@@ -1,10 +1,11 @@
-//! What proved who the host is does not come back in what others answer: whatever of an answer, or of an error, is kept, logged
-//! or shown goes through a [`Mask`] first. Targets and token endpoints quote what they were sent, whole, in part and encoded.
+//! Masks the host's secrets in answers. Targets and token endpoints quote what they were sent: whole, in part and
+//! encoded. So every part of an answer or an error that is stored, logged or shown goes through a [`Mask`] first.
 //!
-//! A value is looked for by its windows: six bytes in a row that are also in a secret are hidden, in upper or lower case,
-//! whatever stands around them. So a part of it is found too, and one that an answer cuts off. Of base64, eight digits in a row
-//! are enough, at each of its three alignments; of hex, twelve. The escapes of JSON, HTML and URLs are undone before, three deep.
-//! A value of fewer than six bytes is hidden where it stands as a word of its own: as a part of others it would be everywhere.
+//! A secret is found by its windows: any six consecutive bytes of it are masked, in upper or lower case, wherever they
+//! occur. So a part of a secret is found too, and one that an answer cuts off. In base64, eight consecutive digits are
+//! enough, at each of its three alignments; in hex, twelve. Before that, the escapes of JSON, HTML and URLs are undone,
+//! up to three levels deep. A secret of fewer than six bytes is masked only where it is a word of its own: as a part of
+//! words it would occur everywhere.
 
 mod escapes;
 
@@ -15,23 +16,21 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use escapes::View;
 
-/// What stands in the place of a secret.
 const HIDDEN: &str = "***";
 
-/// So many bytes in a row of a secret are never shown.
+/// The length of a secret's part that is masked.
 const TELLING: usize = 6;
 
-/// The same in base64 and in hex.
+/// The same in base64 and in hex, in digits.
 const TELLING_IN_BASE64: usize = 8;
 const TELLING_IN_HEX: usize = 2 * TELLING;
 
-/// So often escapes are undone: JSON in JSON in a URL.
+/// How many levels of escapes are undone, such as JSON in JSON in a URL.
 const DEEPEST: usize = 3;
 
-/// A piece of a secret, in lower case: how long it is, and its bytes, as a number.
+/// A part of a secret, in lower case: its length, and its bytes as a number.
 type Window = (usize, u128);
 
-/// Values that must not be seen.
 pub(super) struct Mask {
     windows: HashSet<Window>,
     /// The lengths of all windows.
@@ -40,7 +39,6 @@ pub(super) struct Mask {
 }
 
 impl Mask {
-    /// A mask of these values.
     pub(super) fn of<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Mask {
         let mut mask = Mask { windows: HashSet::new(), lengths: Vec::new(), words: Vec::new() };
         let secrets: HashSet<&str> = secrets.into_iter().filter(|secret| !secret.is_empty()).collect();
@@ -64,8 +62,8 @@ impl Mask {
         self.windows_of(hex::encode(bytes).as_bytes(), TELLING_IN_HEX);
         for shift in 0..3 {
             let encoded = STANDARD_NO_PAD.encode([&vec![0; shift], bytes].concat());
-            // The first digits are made of what stands before the secret too, and the last one of what follows: it is as here
-            // where nothing does.
+            // The first digits also depend on the bytes before the secret, and the last one on those behind it. The
+            // last digit is as here if nothing follows.
             let digits = encoded.get((8 * shift).div_ceil(6)..).unwrap_or_default();
             let telling = TELLING_IN_BASE64.min(digits.len() - 1);
             self.windows_of(digits.as_bytes(), telling);
@@ -78,8 +76,8 @@ impl Mask {
         self.windows.extend(bytes.windows(length.max(1)).map(window));
     }
 
-    /// The beginning of a text, with `***` in place of whatever it shares with a secret. What is hidden is found in all of the text:
-    /// give more than is kept, or what is cut in two is half shown.
+    /// The first `most` bytes of a text, with `***` in place of whatever it shares with a secret. Pass a longer text
+    /// than `most`, or a secret that the end of the text cuts is shown in part.
     pub(super) fn hide(&self, text: &str, most: usize) -> String {
         let mut hidden = vec![false; text.len()];
         let mut view = Some(View::of(text));

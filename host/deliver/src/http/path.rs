@@ -1,10 +1,10 @@
-//! The path that a plugin asks for, below the URL of its target.
+//! Joins the path of a plugin's request to the URL of its target.
 
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// Appends path and query to a base URL; `None` if the result might not lie below the base, however often a target or
-/// what stands before it decodes the path.
+/// Appends path and query to a base URL; `None` if the result might leave the base, however often the target or a proxy
+/// in front of it decodes the path.
 pub(super) fn join(base: &Url, path: &str) -> Option<Url> {
     let (only_path, _) = path.split_once('?').unwrap_or((path, ""));
     let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\' && byte != b'#');
@@ -18,9 +18,9 @@ pub(super) fn join(base: &Url, path: &str) -> Option<Url> {
     (authority(&joined) == (true, true, true) && inside).then_some(joined)
 }
 
-/// Whether a path has a segment that leads upwards, or a control character, in any layer of encoding. Servers take `\`
-/// for a slash, some full-width characters for plain ones, what follows a `;` and blanks at the end for no part of the segment, and
-/// what follows a `?` or `#` that they decode for no part of the path. Some decode `%u002e`, which is no percent encoding.
+/// Whether a path has a segment that leads upwards, or a control character, at any level of encoding. Some servers
+/// treat `\` as a slash and full-width characters as plain ones. They ignore whatever follows a `;` in a segment, and
+/// blanks at its end. They end the path at a decoded `?` or `#`. Some decode `%u002e`, which is not percent-encoding.
 fn climbs(path: &str) -> bool {
     let upwards = |segment: &str| matches!(segment.split(';').next().map(str::trim_end), Some("." | ".."));
     let mut text = path.to_owned();
@@ -30,7 +30,7 @@ fn climbs(path: &str) -> bool {
         {
             return true;
         }
-        // Each round makes the text shorter, or changes nothing.
+        // Terminates: each round makes the text shorter, or changes nothing.
         let Ok(decoded) = percent_decode_str(&text).decode_utf8() else { return true };
         if decoded == text {
             return false;
@@ -39,7 +39,7 @@ fn climbs(path: &str) -> bool {
     }
 }
 
-/// Whether a text has `%u` and four hexadecimal digits.
+/// Whether a text contains `%u` and four hexadecimal digits.
 fn has_percent_u(text: &str) -> bool {
     let digits =
         |at: usize| text.get(at + 2..).into_iter().flat_map(str::chars).take_while(char::is_ascii_hexdigit).take(4);
@@ -47,7 +47,7 @@ fn has_percent_u(text: &str) -> bool {
         .any(|(at, _)| matches!(text.get(at + 1..at + 2), Some("u" | "U")) && digits(at).count() == 4)
 }
 
-/// The character that some servers take this one for. Source: the compatibility decompositions of Unicode.
+/// The character that some servers treat this one as. Source: the compatibility decompositions of Unicode.
 fn plain(character: char) -> char {
     match character {
         '\u{ff0e}' | '\u{2024}' | '\u{fe52}' => '.',
@@ -126,7 +126,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_a_plugin_writes_the_host_and_the_base_stay(path in "[/.%25eEfFcC@:;?#a\\\\ \u{ff0e}-]{0,24}") {
+        fn no_path_leaves_the_host_or_the_base(path in "[/.%25eEfFcC@:;?#a\\\\ \u{ff0e}-]{0,24}") {
             let base: Url = "https://sss.test/api/v1".parse().expect("base");
             if let Some(joined) = join(&base, &path) {
                 prop_assert_eq!(joined.origin(), base.origin());

@@ -1,4 +1,4 @@
-//! Connections to one endpoint, or to several that are reached in the same way.
+//! Connections to one endpoint, or to several with the same connection settings.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,30 +12,29 @@ use tracing::warn;
 
 use super::guard;
 
-/// How long a connection without a request is kept.
+/// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// Why there is no client for an endpoint.
+/// Why a client for an endpoint cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The secret of `mtls` is no certificate and key.
-    #[error("{endpoint}: the secret of mtls must hold a certificate chain and its private key, both as PEM")]
+    /// The secret of `mtls` is not a certificate and key.
+    #[error("{endpoint}: the secret of mtls must contain a certificate chain and its private key, both in PEM")]
     Identity {
         /// The target, or its token endpoint.
         endpoint: String,
     },
-    /// The authority is no certificate.
-    #[error("{endpoint}: ca holds no certificate as PEM")]
+    /// `ca` is not a certificate.
+    #[error("{endpoint}: ca must contain a certificate in PEM")]
     Ca {
         /// The target, or its token endpoint.
         endpoint: String,
     },
-    /// What the TLS library says, or the proxy's URL.
-    #[error("{endpoint}: preparing its connections")]
+    /// The TLS library failed, or the proxy's URL is invalid.
+    #[error("{endpoint}: its HTTP client cannot be built")]
     Build {
         /// The target, or its token endpoint.
         endpoint: String,
-        /// Why.
         source: reqwest::Error,
     },
 }
@@ -43,9 +42,10 @@ pub enum ClientError {
 /// Makes a client without connections.
 type Make = Box<dyn Fn() -> Result<Client, ClientError> + Send + Sync>;
 
-/// A client whose connections have a maximum age. The library closes idle connections, but one that is never idle lives for
-/// ever, at an address that its name may have left. So the whole client is replaced: requests under way end on the old
-/// one, which is closed with the last of them; the next ones connect again, and every connect looks the name up.
+/// A client whose connections have a maximum age. The library closes idle connections, but one that is never idle would
+/// stay open forever, at an address that its name may have left. So the whole client is replaced. Requests in flight
+/// end on the old one, which closes with the last of them. Later requests connect again, and every connect resolves the
+/// name.
 pub(crate) struct Pool {
     make: Make,
     max_age: Duration,
@@ -61,7 +61,6 @@ impl Pool {
         Ok(Pool { make: Box::new(make), max_age, current })
     }
 
-    /// The client for a request that is sent now.
     pub(super) fn client(&self) -> Client {
         let mut current = self.current.lock();
         let (client, since) = &mut *current;
@@ -71,7 +70,10 @@ impl Pool {
                 Ok(renewed) => *client = renewed,
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
-                    warn!(error, "connections could not be renewed, keeping the old ones");
+                    warn!(
+                        event = "connection-renewal-failed",
+                        error, "connections cannot be renewed, keeping the old ones"
+                    );
                 }
             }
         }
@@ -91,7 +93,7 @@ pub(super) fn client(reach: &Reach, endpoint: &str) -> Result<Client, ClientErro
     let failed = |source| ClientError::Build { endpoint: endpoint(), source };
     let mut builder = plain(reach.max_age);
     builder = match &reach.proxy {
-        // The proxy resolves the endpoint's name; whom it may reach is the proxy's to say.
+        // The proxy resolves the endpoint's name, and decides which addresses it may reach.
         Some(proxy) => builder.proxy(Proxy::all(proxy.as_str()).map_err(failed)?),
         None => builder.no_proxy(),
     };

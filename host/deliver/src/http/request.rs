@@ -1,4 +1,4 @@
-//! From a plugin's request to one that can be sent: everything that can be wrong with it is found here.
+//! Checks a plugin's request and prepares it for sending. Every mistake that a plugin can make is found here.
 
 use std::sync::Arc;
 
@@ -18,63 +18,51 @@ use towpath_types::clock::Timestamp;
 use towpath_types::message::Message;
 use towpath_types::verdict::{self, Payload, Request};
 
-/// The longest idempotency key.
+/// The longest idempotency key, in characters.
 const MAX_KEY: usize = 255;
 
-/// What is wrong with a request.
+/// Why a plugin's request is rejected.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadRequest {
     /// The config has no such target.
-    #[error("there is no target {0:?} in the config")]
+    #[error("the config has no target {0:?}")]
     UnknownTarget(String),
-    /// The plugin does not list the target.
-    #[error("the target {0:?} is not among those that the plugin describes")]
+    /// The plugin's description does not list the target.
+    #[error("the target {0:?} is not among the targets in the plugin's description")]
     UndescribedTarget(String),
-    /// No method that the host makes.
-    #[error("the method {0:?} is not one of GET, POST, PUT, PATCH and DELETE")]
+    #[error("the method {0:?} is not supported: use GET, POST, PUT, PATCH or DELETE")]
     Method(String),
-    /// No path, or one that leaves its base.
+    /// Not a path, or one that leaves the target's URL.
     #[error(
-        "the path {0:?} must start with a single /, stay below the target's URL and hold no space or control character"
+        "the path {0:?} is not allowed: it must start with a single /, stay below the target's URL and contain no space or control \
+        character"
     )]
     Path(String),
-    /// No header name.
-    #[error("{0:?} is no header name")]
+    #[error("{0:?} is not a valid header name")]
     HeaderName(String),
     /// A header of the connection, the host or the target's auth.
-    #[error("the header {0:?} is set by the host and not by a plugin")]
+    #[error("the header {0:?} is set by the host, a plugin must not set it")]
     ForbiddenHeader(String),
-    /// A header that would send the request elsewhere behind the target's front.
+    /// A header that could reroute the request behind the target.
     #[error(
         "the header {header:?} can change the path, method, host, client or user of a request behind the target {target:?}: if that \
-        is meant, add it to plugin_headers of that target"
+        is intended, add it to plugin_headers of that target"
     )]
-    SteeringHeader {
-        /// The header's name.
-        header: String,
-        /// The target's.
-        target: String,
-    },
+    SteeringHeader { header: String, target: String },
     /// A newline, for example.
-    #[error("the value of the header {0:?} has characters that no header can have")]
+    #[error("the value of the header {0:?} contains characters that are invalid in a header")]
     HeaderValue(String),
-    /// The plugin may not use the secret.
+    /// The config does not give the secret to the plugin.
     #[error("the secret {0:?} is not among the secrets of the plugin's table in the config")]
     Secret(String),
-    /// The target does not take the secret from plugins.
+    /// The target does not accept the secret from plugins.
     #[error("the secret {secret:?} is not among the plugin_secrets of the target {target:?}")]
-    UnacceptedSecret {
-        /// The secret's name.
-        secret: String,
-        /// The target's.
-        target: String,
-    },
-    /// No key.
-    #[error("an idempotency key has 1–{MAX_KEY} visible characters")]
+    UnacceptedSecret { secret: String, target: String },
+    #[error("an idempotency key must have 1–{MAX_KEY} visible ASCII characters")]
     IdempotencyKey,
 }
 
-/// A request that was checked.
+/// A checked request.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) target: Arc<HttpTarget>,
@@ -82,7 +70,7 @@ pub(crate) struct Prepared {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    /// Headers whose values are secrets that the plugin named.
+    /// Headers whose values are secrets, named by the plugin.
     secrets: Vec<(HeaderName, Secret)>,
 }
 
@@ -121,7 +109,7 @@ impl Prepared {
         let id =
             HeaderValue::from_str(message.id.as_str()).map_err(|_| BadRequest::HeaderValue("webhook-id".into()))?;
         all.insert("webhook-id", id);
-        // A plugin that says more of the trace has the last word on all of it.
+        // A plugin that sets `traceparent` replaces all trace headers.
         if !all.contains_key(trace::TRACEPARENT)
             && let Some((parent, state)) =
                 trace::told(trace::brought(&message.headers, message.aws_trace.as_deref()).as_ref())
@@ -139,7 +127,7 @@ impl Prepared {
         Ok(Prepared { target, method, url, headers: all, body, secrets })
     }
 
-    /// The headers to send now, with all that proves who sends them. An error says what is missing for that.
+    /// The headers to send now, with authentication. An error says what is missing.
     pub(super) async fn sealed(
         &self,
         now: Timestamp,
@@ -171,7 +159,7 @@ fn parse_method(method: &str) -> Result<Method, BadRequest> {
     }
 }
 
-/// The name of a header that a plugin may set.
+/// Parses the name of a header and checks that a plugin may set it.
 fn plugin_header(target: &HttpTarget, name: &str) -> Result<HeaderName, BadRequest> {
     let Ok(parsed) = HeaderName::try_from(name) else {
         return Err(BadRequest::HeaderName(name.to_owned()));
@@ -191,7 +179,7 @@ fn plugin_header(target: &HttpTarget, name: &str) -> Result<HeaderName, BadReque
     Ok(parsed)
 }
 
-/// A secret goes where both say so: the plugin's table has it, and the target takes it.
+/// A secret needs both permissions: the plugin's table lists it, and the target accepts it.
 fn plugin_secret(target: &HttpTarget, name: String, grant: &Grant<'_>) -> Result<Secret, BadRequest> {
     let Some(secret) = grant.secrets.get(&name) else {
         return Err(BadRequest::Secret(name));

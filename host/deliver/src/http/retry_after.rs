@@ -7,7 +7,7 @@ use http::header::RETRY_AFTER;
 
 use towpath_types::clock::Timestamp;
 
-/// How long the target wants to be left alone; a date that has passed is no wait at all.
+/// How long to wait before calling the target again. A date in the past is no wait.
 pub(super) fn parse(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_and_dates_are_read_and_garbage_is_not() {
+    fn seconds_and_dates_are_read_and_anything_else_is_ignored() {
         let now = Timestamp(1_445_412_470_000); // 2015-10-21T07:27:50Z
         let cases = [
             ("120", Some(120)),

@@ -1,4 +1,4 @@
-//! Who has a place, who waits for one, and who is next.
+//! The table of places: which groups have one, which wait, and which is next.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -8,60 +8,60 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-/// Why a group does not get to its targets now. Nothing of it was sent.
+/// Why a group is turned away from its targets. None of its requests were sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Away {
-    /// The waiting room is full, and of those who wait for this target it is the last. It is worth coming back after so long.
+    /// The waiting room is full, and the group came last of those that wait for this target. Try again after this time.
     Crowded(Duration),
-    /// It waited as long as it may.
+    /// The group waited as long as it may.
     Late,
     /// The driver stops.
     Closed,
 }
 
-/// The targets of a message, by name and in order; none as long as its plugin has not run.
+/// The names of a message's targets, sorted; empty until its plugin has run.
 pub(super) type Aim = Arc<[String]>;
 
-/// While there are several targets, one may have this many times the places that are free. So one target alone gets three
-/// quarters of all, two get three sevenths each, and there is always a place left for a target that has none. This is the
-/// rule of dynamic thresholds by which switches share their memory among queues (Choudhury and Hahne, 1998).
+/// With several targets, a target may take up to this many times the number of free places. One busy target gets three
+/// quarters of all places, two get three sevenths each, and a target without a place always finds one free. This is the
+/// dynamic threshold rule by which switches share memory among queues (Choudhury and Hahne, 1998).
 const SHARE: usize = 3;
 
-/// How many messages may wait for each place: so many more leases are kept by heartbeats.
+/// Waiting messages per place. Each of them costs heartbeats.
 const SEATS: usize = 16;
 
-/// The shortest and the longest that a group is sent away for when there is no seat.
+/// The shortest and the longest time that a group is turned away for when there is no seat.
 const AWAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// While the waiting room is full a receive is worth its cost only so often: most of what it brings has to go back.
+/// The interval of receives while the waiting room is full, when most received messages must be released again.
 const LOOK: Duration = Duration::from_millis(25);
 
 #[derive(Debug)]
 pub(super) struct Table {
     all: usize,
     seats: usize,
-    /// Whether there are several targets.
+    /// Whether several targets share the places.
     shared: bool,
     state: Mutex<State>,
-    /// Told when somebody leaves the waiting room.
+    /// Notified when a group leaves the waiting room.
     left: Notify,
-    /// When a full waiting room is looked past again.
+    /// When the next receive is allowed although the waiting room is full.
     next_look: tokio::sync::Mutex<Instant>,
 }
 
 #[derive(Debug)]
 struct State {
     free: usize,
-    /// The places of groups whose targets are not known yet.
+    /// Places of groups whose targets are not known yet.
     undecided: usize,
-    /// The places that each target has.
+    /// Places by target.
     used: BTreeMap<String, usize>,
     newcomers: VecDeque<(u64, oneshot::Sender<Grant>)>,
-    /// Those who may call their targets and wait for a place.
+    /// Groups that may call their targets and wait for a place.
     ready: BTreeMap<Aim, VecDeque<(u64, oneshot::Sender<Grant>)>>,
-    /// All who wait without a place, in the order in which they came.
+    /// All groups that wait without a place, in the order of arrival.
     room: BTreeMap<u64, Guest>,
-    /// Seats that are taken.
+    /// Seats in use.
     seated: usize,
     next: u64,
     closed: bool,
@@ -75,11 +75,11 @@ struct Guest {
     away: oneshot::Sender<Away>,
 }
 
-/// A place that somebody has. Dropped, it is free.
+/// A place in use. Dropping it frees it.
 #[derive(Debug)]
 pub(super) struct Grant {
     table: Arc<Table>,
-    /// Whom it counts for; `None` once it was given back.
+    /// The targets that it counts for; `None` once it is free.
     aim: Option<Aim>,
 }
 
@@ -109,7 +109,7 @@ impl Table {
         Table { all, seats, shared, state: Mutex::new(state), left: Notify::new(), next_look }
     }
 
-    /// A place for a group whose targets are not known yet; `None` once closed.
+    /// A place for a group whose targets are not known yet; `None` once the table is closed.
     pub(super) fn newcomer(self: &Arc<Table>) -> Option<oneshot::Receiver<Grant>> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state.lock();
@@ -122,7 +122,7 @@ impl Table {
         Some(receiver)
     }
 
-    /// A place for a group that may call its targets. Without one it is next in the line of those with the same targets.
+    /// A place for a group that may call its targets. If none is free, the group queues behind those with the same targets.
     pub(super) fn ready(self: &Arc<Table>, aim: &Aim) -> oneshot::Receiver<Grant> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state.lock();
@@ -134,23 +134,23 @@ impl Table {
         receiver
     }
 
-    /// Whether another place may go to these targets.
+    /// Whether these targets may take another place.
     fn may(&self, state: &State, aim: &Aim) -> bool {
         let free = state.free;
         let load = state.load(aim);
         if !self.shared {
             return free > 0;
         }
-        // The last place is kept for a target that has none.
+        // The last free place is reserved for a target that has none.
         free > 0 && (load == 0 || free > 1 && load < SHARE * free)
     }
 
-    /// Gives what is free to those who may have it: first to the targets that have the fewest places, and of those to
-    /// whoever has waited longest.
+    /// Assigns free places: to the targets with the fewest places first, and among those to the group that has waited
+    /// longest.
     fn seat(self: &Arc<Table>, state: &mut State) {
-        let nobody = Aim::default();
+        let undecided = Aim::default();
         loop {
-            let newcomer = state.newcomers.front().map(|(number, _)| (state.undecided, *number, &nobody));
+            let newcomer = state.newcomers.front().map(|(number, _)| (state.undecided, *number, &undecided));
             let ready = state.ready.iter().filter_map(|(aim, line)| Some((state.load(aim), line.front()?.0, aim)));
             let next = ready.chain(newcomer).filter(|(_, _, aim)| self.may(state, aim)).min();
             let Some(aim) = next.map(|(_, _, aim)| Arc::clone(aim)) else { return };
@@ -159,14 +159,14 @@ impl Table {
             if let Err(mut grant) = waiting.send(Grant { table: Arc::clone(self), aim: Some(aim) })
                 && let Some(aim) = grant.aim.take()
             {
-                // Nobody waits for it any more.
-                state.give_back(&aim);
+                // The group no longer waits.
+                state.release(&aim);
             }
         }
     }
 
-    /// A seat for somebody who waits without a place. If all are taken, the last of those who wait for the most wanted
-    /// targets has to go, and perhaps that is the one who asks.
+    /// A seat for a group that waits without a place. If all are in use, the last arrival among those waiting for the
+    /// targets with the most seats is turned away. That may be the group that asks.
     pub(super) fn sit(self: &Arc<Table>, aim: &Aim, weight: usize) -> Result<Seat, Away> {
         let weight = weight.clamp(1, self.heaviest());
         let (sender, away) = oneshot::channel();
@@ -183,7 +183,7 @@ impl Table {
             let after = state.away(&wanted);
             let last = state.room.iter().rev().find(|(_, guest)| guest.aim == wanted).map(|(number, _)| *number);
             let Some(guest) = last.and_then(|last| state.leave(last)) else { break };
-            // One that was dropped meanwhile needs no word.
+            // Sending fails only if the group no longer waits.
             let _ = guest.away.send(Away::Crowded(after));
         }
         let number = state.number();
@@ -209,12 +209,12 @@ impl Table {
         self.all.saturating_sub(self.state.lock().free)
     }
 
-    /// What somebody takes who brings very much, so that nobody is too heavy for ever.
+    /// The limit on a group's weight, so that every group can find a seat.
     fn heaviest(&self) -> usize {
         (self.seats / 4).max(1)
     }
 
-    /// Whether there may be no seat for whoever comes next.
+    /// Whether the next group may find no seat.
     pub(super) fn full(&self) -> bool {
         let state = self.state.lock();
         !state.closed && state.seated + self.heaviest() > self.seats
@@ -225,7 +225,7 @@ impl Table {
         loop {
             let left = self.left.notified();
             tokio::pin!(left);
-            // From here on nobody's leaving is missed.
+            // Registered before the check, so that no departure is missed.
             left.as_mut().enable();
             if !self.full() {
                 return;
@@ -234,7 +234,7 @@ impl Table {
         }
     }
 
-    /// Waits for a look past a full waiting room.
+    /// Waits until the next receive that is allowed although the waiting room is full.
     pub(super) async fn look(&self) {
         let mut next = self.next_look.lock().await;
         sleep_until(*next).await;
@@ -248,7 +248,7 @@ impl State {
         self.next
     }
 
-    /// How many places the busiest of these targets has.
+    /// The places of the busiest of these targets.
     fn load(&self, aim: &Aim) -> usize {
         if aim.is_empty() {
             self.undecided
@@ -257,7 +257,7 @@ impl State {
         }
     }
 
-    /// Who has waited longest for a place for these targets.
+    /// Takes the group that has waited longest for a place for these targets.
     fn first(&mut self, aim: &Aim) -> Option<oneshot::Sender<Grant>> {
         if aim.is_empty() {
             return self.newcomers.pop_front().map(|(_, waiting)| waiting);
@@ -280,7 +280,7 @@ impl State {
         }
     }
 
-    fn give_back(&mut self, aim: &Aim) {
+    fn release(&mut self, aim: &Aim) {
         self.free += 1;
         if aim.is_empty() {
             self.undecided = self.undecided.saturating_sub(1);
@@ -292,7 +292,7 @@ impl State {
         }
     }
 
-    /// The targets that the most seats are taken for, and how many.
+    /// The targets with the most seats, and how many.
     fn most_wanted(&self) -> Option<(Aim, usize)> {
         let mut seats = BTreeMap::<&Aim, usize>::new();
         for guest in self.room.values() {
@@ -307,7 +307,7 @@ impl State {
         Some(guest)
     }
 
-    /// How long it takes about until somebody who came now would have had its turn: as long as whoever is first has waited.
+    /// An estimate of when a group arriving now would have had its turn: as long as the first has waited.
     fn away(&self, aim: &Aim) -> Duration {
         let first = self.room.values().find(|guest| guest.aim == *aim);
         first.map_or(AWAY.0, |first| first.since.elapsed().clamp(AWAY.0, AWAY.1))
@@ -315,12 +315,12 @@ impl State {
 }
 
 impl Grant {
-    /// The same place for these targets, if they may have one now. Otherwise it is free.
+    /// Makes the place count for these targets if they may take one now. Otherwise frees it.
     pub(super) fn aim(mut self, aim: &Aim) -> Option<Grant> {
         let table = Arc::clone(&self.table);
         let mut state = table.state.lock();
         if let Some(before) = self.aim.take() {
-            state.give_back(&before);
+            state.release(&before);
         }
         if table.may(&state, aim) {
             state.take(aim);
@@ -331,14 +331,14 @@ impl Grant {
         self.aim.is_some().then_some(self)
     }
 
-    /// The same place, for no target.
+    /// Makes the place count for no target.
     pub(super) fn land(&mut self) {
-        let nobody = Aim::default();
+        let undecided = Aim::default();
         let mut state = self.table.state.lock();
-        if let Some(before) = self.aim.replace(Arc::clone(&nobody)) {
-            state.give_back(&before);
+        if let Some(before) = self.aim.replace(Arc::clone(&undecided)) {
+            state.release(&before);
         }
-        state.take(&nobody);
+        state.take(&undecided);
         self.table.seat(&mut state);
     }
 }
@@ -347,7 +347,7 @@ impl Drop for Grant {
     fn drop(&mut self) {
         let Some(aim) = self.aim.take() else { return };
         let mut state = self.table.state.lock();
-        state.give_back(&aim);
+        state.release(&aim);
         self.table.seat(&mut state);
     }
 }

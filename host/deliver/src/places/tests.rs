@@ -13,13 +13,13 @@ async fn begin(places: &Places) -> Place {
     places.begin(1).await.expect("it is open")
 }
 
-/// Enters at once, or does not.
+/// Enters if that is possible at once.
 fn enters<'a>(place: &'a mut Place, targets: &[&str]) -> Option<Entered<'a>> {
     let entered = place.enter(targets, Instant::now() + FAR, ready(Ok::<_, ()>(()))).now_or_never();
     entered.map(|entered| entered.expect("nobody sends it away").expect("the gate is open").1)
 }
 
-/// How many groups one target gets while nobody else wants any.
+/// How many places one target gets while no other wants any.
 async fn alone(all: usize, targets: usize) -> usize {
     let places = Places::new(all, targets);
     let mut inside = Vec::new();
@@ -27,7 +27,7 @@ async fn alone(all: usize, targets: usize) -> usize {
         let Some(place) = places.begin(1).now_or_never() else { return inside.len() };
         let mut place = place.expect("it is open");
         match enters(&mut place, &["slow"]) {
-            // It stays, as if it were with its target.
+            // It stays at its target.
             Some(entered) => std::mem::forget(entered),
             None => return inside.len(),
         }
@@ -36,7 +36,7 @@ async fn alone(all: usize, targets: usize) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_only_target_may_have_all_places_and_one_of_several_leaves_some() {
+async fn a_single_target_may_take_all_places_and_one_of_several_leaves_some() {
     for (all, targets, most) in
         [(16, 1, 16), (1, 1, 1), (16, 2, 12), (16, 9, 12), (8, 2, 6), (4, 2, 3), (3, 2, 2), (2, 2, 1), (1, 2, 1)]
     {
@@ -45,7 +45,7 @@ async fn the_only_target_may_have_all_places_and_one_of_several_leaves_some() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_without_a_place_finds_one_however_many_wait_for_another() {
+async fn a_target_without_a_place_finds_one_while_many_groups_wait_for_another() {
     let places = Places::new(16, 2);
     let begun = Arc::new(AtomicUsize::new(0));
     let mut groups = JoinSet::new();
@@ -70,7 +70,7 @@ async fn a_target_without_a_place_finds_one_however_many_wait_for_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_a_gate_has_no_place() {
+async fn a_group_that_waits_for_a_gate_has_no_place() {
     let places = Places::new(1, 1);
     let mut waits = begin(&places).await;
     let gate = pending::<Result<(), ()>>();
@@ -84,7 +84,7 @@ async fn who_waits_for_a_gate_has_no_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_ends_at_its_latest_and_a_gate_may_refuse() {
+async fn a_wait_ends_at_its_deadline_and_with_the_error_of_its_gate() {
     for mut place in [Place::alone(), begin(&Places::new(1, 1)).await] {
         let begun = Instant::now();
         let late = place.enter(&["t"], begun + Duration::from_secs(3), pending::<Result<(), ()>>()).await;
@@ -95,10 +95,10 @@ async fn a_wait_ends_at_its_latest_and_a_gate_may_refuse() {
     }
     let begun = Instant::now();
     let late = Place::alone().enter(&["t"], begun + FAR, pending::<Result<(), ()>>()).await.err();
-    assert_eq!((late, begun.elapsed()), (Some(Away::Late), PATIENCE), "a function does not sit and wait");
+    assert_eq!((late, begun.elapsed()), (Some(Away::Late), PATIENCE), "a function waits only a short time");
 }
 
-/// Groups that wait for gates that never open, and how each ended if it did.
+/// Groups that wait for gates that never open, and how each wait ended, if it did.
 #[derive(Default)]
 struct Crowd {
     groups: JoinSet<()>,
@@ -126,7 +126,7 @@ impl Crowd {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_a_full_room_the_last_of_the_most_wanted_target_goes_and_the_others_stay() {
+async fn a_full_waiting_room_turns_away_the_last_arrival_of_the_target_with_most_seats() {
     let places = Places::new(1, 2);
     let mut crowd = Crowd::default();
     crowd.come(&places, &["slow"; 16]).await;
@@ -144,7 +144,7 @@ async fn in_a_full_room_the_last_of_the_most_wanted_target_goes_and_the_others_s
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_room_is_full_receives_are_rare_and_they_go_on_when_it_is_not() {
+async fn receives_are_rare_only_while_the_waiting_room_is_full() {
     let places = Places::new(1, 1);
     let mut crowd = Crowd::default();
     let hundred = async || {
@@ -163,7 +163,7 @@ async fn while_the_room_is_full_receives_are_rare_and_they_go_on_when_it_is_not(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_too_heavy_for_the_room_finds_a_seat_all_the_same() {
+async fn a_group_heavier_than_the_waiting_room_still_finds_a_seat() {
     let places = Places::new(1, 1);
     let mut place = places.begin(1000).await.expect("it is open");
     let late = place.enter(&["t"], Instant::now() + FAR, pending::<Result<(), ()>>()).await;
@@ -171,7 +171,7 @@ async fn what_is_too_heavy_for_the_room_finds_a_seat_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_free_place_goes_to_the_target_that_has_the_fewest_and_there_to_who_waited_longest() {
+async fn a_free_place_goes_to_the_target_with_the_fewest_and_there_to_the_longest_wait() {
     let places = Places::new(4, 4);
     let order = Arc::new(Mutex::new(Vec::new()));
     let mut waiting = JoinSet::new();
@@ -203,7 +203,7 @@ async fn a_free_place_goes_to_the_target_that_has_the_fewest_and_there_to_who_wa
         held.pop();
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    // The last one of a has one already, and gets another while a place is left.
+    // The target a already has a place, and gets another while one is left.
     assert_eq!(*order.lock(), ["first of b", "second of a"]);
     assert_eq!(places.taken(), 3);
 }

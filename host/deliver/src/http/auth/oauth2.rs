@@ -1,5 +1,4 @@
-//! OAuth2 client credentials, RFC 6749 section 4.4: a token is fetched once, kept while it is good, and fetched by one
-//! for all.
+//! OAuth2 client credentials, RFC 6749 section 4.4. One message fetches a token for all, and it is cached while it is valid.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,20 +17,20 @@ use super::sensitive;
 use super::token::TokenResponse;
 use towpath_config::target::{ClientAuth, ClientCredentials};
 
-/// How long a token counts if its endpoint does not say.
+/// The lifetime of a token if its endpoint does not state it.
 const LIFETIME: Duration = Duration::from_secs(300);
 
-/// A token is fetched anew so long before it ends, or after nine tenths of a short life.
+/// A token is refreshed this long before it expires, or after nine tenths of a short lifetime.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// A token that a target refused is fetched anew at most so often: a target that refuses everybody must not cost the
-/// token endpoint a request for every message.
+/// The shortest interval between refreshes of tokens that the target rejected: a target that rejects every token must
+/// not cause a token request for every message.
 const DISCARD_EVERY: Duration = Duration::from_secs(30);
 
-/// An endpoint that failed is not asked again by everybody who waited for it.
+/// How long a failed token request counts for all messages that waited for it.
 const FAILURE_COUNTS: Duration = Duration::from_secs(1);
 
-/// A client of a token endpoint, with the token that it has now.
+/// A client for a token endpoint, with its current token.
 #[derive(Debug)]
 pub(crate) struct Oauth2 {
     client: ClientCredentials,
@@ -59,7 +58,6 @@ struct Token {
 }
 
 impl Oauth2 {
-    /// A client without a token.
     pub(crate) fn new(client: ClientCredentials, pool: Arc<Pool>) -> Oauth2 {
         Oauth2 { client, pool, state: Mutex::default() }
     }
@@ -68,10 +66,10 @@ impl Oauth2 {
         self.client.secret.expose()
     }
 
-    /// A token that is good for a while. Of those who need one at the same time one fetches it.
+    /// A valid token. If several messages need one at the same time, one of them fetches it.
     pub(super) async fn token(&self, limit: Instant) -> Result<Arc<str>, String> {
         let Ok(mut state) = timeout_at(limit, self.state.lock()).await else {
-            return Err("no access token: out of time while another message waited for the token endpoint".to_owned());
+            return Err("no access token: timed out while another message waited for the token endpoint".to_owned());
         };
         if let Some(token) = state.token.as_ref().filter(|token| Instant::now() < token.until) {
             return Ok(Arc::clone(&token.value));
@@ -87,7 +85,8 @@ impl Oauth2 {
         match fetched {
             Ok(token) => {
                 let value = Arc::clone(&token.value);
-                (state.token, state.failed) = (Some(token), None);
+                state.token = Some(token);
+                state.failed = None;
                 Ok(value)
             }
             Err(problem) => {
@@ -97,7 +96,7 @@ impl Oauth2 {
         }
     }
 
-    /// After a 401: whether another token than `seen` can be had.
+    /// Call this after a 401 with the token `seen`. Returns whether another token is available.
     pub(super) async fn discard(&self, seen: &str) -> bool {
         let mut state = self.state.lock().await;
         if state.token.as_ref().is_none_or(|token| &*token.value != seen) {
@@ -121,7 +120,7 @@ impl Oauth2 {
         form.finish()
     }
 
-    /// Asks the endpoint, and once more if the client's secret turns out to have been rotated.
+    /// Requests a token, and once more if the client's secret turns out to have been rotated.
     async fn fetch(&self, client: &Client, limit: Instant) -> Result<Token, String> {
         let seen = self.client.secret.expose();
         let mut asked = self.ask(client, &seen, limit).await;
@@ -131,7 +130,7 @@ impl Oauth2 {
         asked.map_err(|(_, problem)| format!("no access token: {problem}"))
     }
 
-    /// Asks the endpoint. An error has its status, if it answered, and what is wrong, without the secret.
+    /// Requests a token. An error has the status, if the endpoint answered, and the problem, without the secret.
     async fn ask(&self, client: &Client, secret: &str, limit: Instant) -> Result<Token, (Option<u16>, String)> {
         let broken = |problem: String| (None, format!("the token endpoint: {problem}"));
         let asked = Instant::now();

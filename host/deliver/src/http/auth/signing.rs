@@ -1,4 +1,4 @@
-//! Requests signed with a shared key: Standard Webhooks, or an HMAC as a target wants it.
+//! Signs requests with a shared key: Standard Webhooks, or the HMAC that a target expects.
 
 use http::HeaderMap;
 
@@ -24,10 +24,10 @@ pub(super) fn sign(
         proof.made(&digest);
         Some(format!("{}{digest}", signing.prefix))
     };
-    // Of two that are rotated one may be malformed: the other still signs.
+    // During a rotation one of two secrets may be malformed. The other still signs.
     let signatures: Vec<String> = signing.secrets.iter().filter_map(one).collect();
     if signatures.is_empty() {
-        Err("no signing secret is base64 behind whsec_".to_owned())
+        Err("no signing secret is valid: each must be base64 after whsec_".to_owned())
     } else {
         Ok(signatures.join(signing.separator))
     }

@@ -1,4 +1,4 @@
-//! AWS Signature Version 4: for API Gateway with IAM, function URLs, OpenSearch and the like.
+//! AWS Signature Version 4, for API Gateway with IAM, function URLs, OpenSearch and others.
 //!
 //! Source: `https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html`.
 

@@ -1,4 +1,4 @@
-//! What a token endpoint answers, RFC 6749 section 5, as endpoints really write it.
+//! Answers of token endpoints: RFC 6749 section 5, and the deviations of real endpoints.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,14 +10,16 @@ use serde_json::value::RawValue;
 use super::super::answer;
 use super::super::mask::Mask;
 
-/// No token counts for longer, whatever its endpoint says.
+/// The longest lifetime of a token, whatever its endpoint states.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// How much of an endpoint's own words is shown, and how much is read to know the secrets in that.
+/// How much of an endpoint's message is shown.
 const SHOWN: usize = 200;
+
+/// How much of it is read, so that secrets in the shown part are recognised.
 const READ: usize = 2048;
 
-/// A token, and how long it is good if its endpoint says so.
+/// A token, and its lifetime if the endpoint states it.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Granted {
     pub(super) value: String,
@@ -31,17 +33,17 @@ pub(super) struct TokenResponse<'a> {
     pub(super) body: &'a [u8],
 }
 
-/// The fields of an answer. They are read one by one, so that nothing in a field that nobody needs can be wrong; of two with
-/// the same name the last counts.
+/// The fields of an answer. Each is parsed only when needed, so that an unneeded field cannot fail the answer. Of two
+/// with the same name, the last counts.
 type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
 impl TokenResponse<'_> {
-    /// The token, or what is wrong in words that may be shown: no part of these secrets is in them.
+    /// The token, or a description of the problem in which these secrets are masked.
     pub(super) fn read(&self, secrets: &[&str]) -> Result<Granted, String> {
         self.granted().map_err(|problem| {
             let read = problem.get(..problem.floor_char_boundary(READ)).unwrap_or_default();
             let shown = answer::shown(read, &Mask::of(secrets.iter().copied()), SHOWN);
-            // What was said stands behind a space, or behind a colon or comma.
+            // The problem begins with a space, a colon or a comma. Masking trims the space.
             let space = if problem.starts_with(' ') { " " } else { "" };
             format!("the token endpoint answered {}{space}{shown}", self.status.as_u16())
         })
@@ -81,13 +83,13 @@ fn granted(fields: &Fields<'_>) -> Result<Granted, String> {
         return Err(", but its access_token is empty".to_owned());
     }
     if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(", but its access_token has characters that no header can have".to_owned());
+        return Err(", but its access_token contains characters that are invalid in a header".to_owned());
     }
     let lifetime = fields.get("expires_in").and_then(|raw| lifetime(raw));
     Ok(Granted { value: value.to_owned(), lifetime })
 }
 
-/// What an endpoint says is wrong. RFC 6749 section 5.2 has a code and a description.
+/// The endpoint's own error. RFC 6749 section 5.2 defines a code and a description.
 fn said(fields: &Fields<'_>) -> Option<String> {
     let code = fields.get("error")?;
     let code = text(code).unwrap_or_default();
@@ -100,15 +102,14 @@ fn said(fields: &Fields<'_>) -> Option<String> {
     }
 }
 
-/// Seconds, written as any number, or as one in quotes; anything else says nothing. What is over before it began is good
-/// for one request.
+/// Seconds, as any number or a quoted one; anything else is ignored. A token with a negative lifetime is valid for one
+/// request.
 fn lifetime(raw: &RawValue) -> Option<Duration> {
     let written = text(raw).unwrap_or(Cow::Borrowed(raw.get()));
     let seconds = written.trim().parse::<f64>().ok().filter(|seconds| !seconds.is_nan())?;
     Duration::try_from_secs_f64(seconds.clamp(0.0, LONGEST.as_secs_f64())).ok()
 }
 
-/// The value of a string.
 fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str::<String>(raw.get()).ok().map(Cow::Owned)
 }
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lifetime_is_read_however_it_is_written() {
+    fn a_lifetime_is_read_in_any_notation() {
         let day = Some(24.0 * 3600.0);
         let cases = [
             ("3600", Some(3600.0)),
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_around_a_token_does_not_matter() {
+    fn oddities_around_a_token_are_ignored() {
         let cases = [
             "\u{feff}{\"access_token\":\"t-1\"}",
             "\r\n {\"access_token\":\"t-1\"}\n",
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_real_trouble() {
+    fn an_error_names_the_cause() {
         let cases = [
             (401, "{\"error\":\"invalid_client\"}", "401: invalid_client"),
             (
@@ -193,7 +194,11 @@ mod tests {
             (200, "{\"access_token\":7}", "200, but its access_token is not a string"),
             (200, "{\"access_token\":null}", "200, but its access_token is not a string"),
             (200, "{\"access_token\":\" \"}", "200, but its access_token is empty"),
-            (200, "{\"access_token\":\"a\\nb\"}", "200, but its access_token has characters that no header can have"),
+            (
+                200,
+                "{\"access_token\":\"a\\nb\"}",
+                "200, but its access_token contains characters that are invalid in a header",
+            ),
         ];
         for (status, body, says) in cases {
             assert_eq!(read(status, body), Err(format!("the token endpoint answered {says}")), "{body}");

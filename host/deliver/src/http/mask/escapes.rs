@@ -1,8 +1,8 @@
-//! A text as it reads once its escapes are undone, and where each byte of that stands in the text.
+//! A text with its escapes undone, and the position of each byte in the original.
 
 use std::ops::Range;
 
-/// The names that HTML has for the punctuation of ASCII, in lower case. Source: the named character references of the HTML standard.
+/// HTML's names for ASCII punctuation, in lower case. Source: the named character references of the HTML standard.
 const ENTITIES: [(&[u8], u8); 40] = [
     (b"amp", b'&'),
     (b"apos", b'\''),
@@ -46,15 +46,14 @@ const ENTITIES: [(&[u8], u8); 40] = [
     (b"vert", b'|'),
 ];
 
-/// A text, in lower case.
+/// A text in lower case.
 pub(super) struct View {
     bytes: Vec<u8>,
-    /// Where each byte is in the text.
+    /// The position of each byte in the original text.
     places: Vec<Range<usize>>,
 }
 
 impl View {
-    /// A text as it stands.
     pub(super) fn of(text: &str) -> View {
         let places = (0..text.len()).map(|at| at..at + 1).collect();
         View { bytes: text.as_bytes().to_ascii_lowercase(), places }
@@ -64,12 +63,12 @@ impl View {
         &self.bytes
     }
 
-    /// Marks in the text what stands here, with all that is between.
+    /// Marks the bytes of the original text from the first to the last that this range stands for.
     pub(super) fn mark(&self, range: Range<usize>, marks: &mut [bool]) {
         marks.get_mut(self.place(range)).into_iter().flatten().for_each(|mark| *mark = true);
     }
 
-    /// Without what only separates: line ends in base64, colons in hex, the zeros of UTF-16.
+    /// Without separators: line ends in base64, colons in hex, the zeros of UTF-16.
     pub(super) fn squeezed(&self) -> View {
         let separates = |byte: u8| byte.is_ascii_whitespace() || byte.is_ascii_control() || byte == b':';
         let kept = self.bytes.iter().zip(&self.places).filter(|(byte, _)| !separates(**byte));
@@ -77,7 +76,7 @@ impl View {
         View { bytes, places }
     }
 
-    /// With its escapes undone, once; `None` if it has none.
+    /// With one level of escapes undone; `None` if there are none.
     pub(super) fn unescaped(&self) -> Option<View> {
         let mut view =
             View { bytes: Vec::with_capacity(self.bytes.len()), places: Vec::with_capacity(self.bytes.len()) };
@@ -101,7 +100,7 @@ impl View {
         any.then_some(view)
     }
 
-    /// Where these bytes stand in the text, from the first to the last.
+    /// The range in the original text that these bytes stand for.
     fn place(&self, range: Range<usize>) -> Range<usize> {
         let places = self.places.get(range).unwrap_or_default();
         let from = places.first().map_or(0, |first| first.start);

@@ -4,7 +4,7 @@ use super::*;
 
 const SECRET: &str = "pl4nted/5ecret+&<tok\"en\\71d0>";
 
-/// All of a text that is short enough.
+/// Masks a whole text.
 fn hide(text: &str, secrets: &[&str]) -> String {
     Mask::of(secrets.iter().copied()).hide(text, 10_000)
 }
@@ -14,7 +14,7 @@ fn percent_encoded(text: &str) -> String {
 }
 
 #[test]
-fn a_secret_is_hidden_however_it_is_written() {
+fn a_secret_is_hidden_in_every_encoding() {
     let json = serde_json::to_string(SECRET).expect("JSON").trim_matches('"').to_owned();
     let html = SECRET.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&#62;").replace('"', "&quot;");
     let code: String = SECRET.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
@@ -83,20 +83,21 @@ fn a_short_secret_is_hidden_as_a_word_and_blanks_nothing_else() {
 }
 
 #[test]
-fn what_is_cut_off_was_hidden_before() {
+fn a_secret_is_hidden_before_the_text_is_cut() {
     let mask = Mask::of([SECRET]);
     for before in 0..40 {
         let text = format!("{}{}{}", "-".repeat(before), percent_encoded(SECRET), SECRET);
         let shown = mask.hide(&text, 40);
         assert_eq!(shown, format!("{}***", "-".repeat(before)));
     }
-    // Nothing moves up from behind the cut, where the end of what was read may be a secret's beginning.
+    // Text behind the cut never fills the freed space: at the end of what was read, a secret may begin that is not
+    // recognised.
     let text = format!("{}{}", SECRET.repeat(3), &SECRET[..5]);
     assert_eq!(mask.hide(&text, 20), "***");
 }
 
 #[test]
-fn what_holds_no_secret_stays_as_it_is() {
+fn a_text_without_secrets_is_unchanged() {
     let text = "{\"error\":\"no such ticket\",\"path\":\"a%2Fb\",\"html\":\"&lt;b&gt; &copy; &#xD800; \\ud83d \\q % %4\"} é\u{1F6F6}";
     assert_eq!(hide(text, &[SECRET, "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"]), text);
     assert_eq!(hide(text, &[]), text);

@@ -10,7 +10,7 @@ use super::*;
 
 const AGE: Duration = Duration::from_secs(10);
 
-/// A name that moves: it resolves to one address, and its lookups are counted.
+/// A name that can move: it resolves to one address at a time, and its lookups are counted.
 #[derive(Clone)]
 struct Moving(Arc<Mutex<SocketAddr>>, Arc<AtomicUsize>);
 
@@ -47,7 +47,7 @@ async fn asked(pool: &Pool) -> String {
     answer.text().await.expect("a body")
 }
 
-/// Time passes only here: while bytes are under way the clock must run as it is.
+/// Time advances only here: while bytes are in flight the clock must run normally.
 async fn pass(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
@@ -55,7 +55,7 @@ async fn pass(time: Duration) {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_never_idle_is_replaced_at_its_maximum_age_and_the_name_looked_up_again() {
+async fn a_connection_that_is_never_idle_is_replaced_at_its_maximum_age_and_its_name_resolved_again() {
     towpath_runtime::install_crypto();
     let mut servers = JoinSet::new();
     let old = server("old", &mut servers).await;
@@ -77,7 +77,7 @@ async fn a_connection_that_is_never_idle_is_replaced_at_its_maximum_age_and_the_
 }
 
 #[tokio::test]
-async fn a_connect_that_failed_is_followed_by_one_that_looks_the_name_up_again() {
+async fn the_name_is_resolved_again_after_a_failed_connect() {
     towpath_runtime::install_crypto();
     let mut servers = JoinSet::new();
     let new = server("new", &mut servers).await;
@@ -86,7 +86,7 @@ async fn a_connect_that_failed_is_followed_by_one_that_looks_the_name_up_again()
     let resolver = moving.clone();
     let make = move || Ok(plain(AGE).no_proxy().dns_resolver(Arc::new(resolver.clone())).build().expect("a client"));
     let pool = Pool::new(AGE, make).expect("a pool");
-    let failed = pool.client().get("http://moving.example/").send().await.expect_err("nobody listens");
+    let failed = pool.client().get("http://moving.example/").send().await.expect_err("no server listens");
     assert!(failed.is_connect(), "{failed:?}");
     *moving.0.lock() = new;
     assert_eq!(asked(&pool).await, "new", "within the maximum age");
