@@ -1,11 +1,12 @@
-//! The spine: one message, one line. Route ► unpack ► verify ► plugin ► deliver ► decide ► dead letter; then the driver settles, and a
-//! shadow is compared.
+//! The path of one message, in one line: route ► pass (unpack ► verify ► plugin ► deliver) ► decide ► dead letter. Then
+//! the driver settles the message, and a shadow is compared.
 
 mod burial;
 mod call;
 mod failures;
 mod group;
 mod limits;
+mod pass;
 mod routing;
 mod shadow;
 mod story;
@@ -13,7 +14,6 @@ mod tally;
 #[cfg(test)]
 mod waits;
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -32,6 +32,7 @@ use crate::decide::{Decision, decide};
 use crate::facts::Facts;
 use crate::next_try::{self, Wait, next_try};
 use failures::{Failures, Head};
+use pass::{Pass, Progress, panicked, read};
 use routing::Routing;
 pub use shadow::Comparison;
 use story::{Story, labels};
@@ -40,46 +41,39 @@ use towpath_config::route::{Route, Routes};
 use towpath_deliver::Deliverer;
 use towpath_deliver::places::Place;
 use towpath_metrics::{self as metrics, trace};
-use towpath_plugin::{Plugin, Plugins};
+use towpath_plugin::Plugins;
 use towpath_route::identified;
 use towpath_runtime::tasks::panic_text;
 use towpath_types::backoff::Backoff;
 use towpath_types::clock::Clock;
 use towpath_types::dead_letter::Death;
-use towpath_types::dead_letter::{DeadLetter, Seen, carried_notes};
+use towpath_types::dead_letter::{DeadLetter, Seen};
 use towpath_types::message::Message;
-use towpath_types::outcome::{Fault, MisfitKind, Outcome};
-use towpath_types::queue::{GroupId, MAX_RETENTION, Queue, Received};
-use towpath_types::verdict::Verdict;
-use towpath_verify::check_anew;
+use towpath_types::outcome::Outcome;
+use towpath_types::queue::{MAX_RETENTION, Queue, Received};
 use towpath_verify::note_keys::NoteKeys;
 
-/// Everything a message passes through. Shared by all groups.
+/// Everything that processing a message needs. All groups share it.
 pub struct Pipeline {
-    /// The routes of the config.
     pub routes: Routes,
-    /// The plugins; replaceable while the pipeline runs.
+    /// The plugins, which may be replaced while the pipeline runs.
     pub plugins: Plugins,
-    /// What makes requests.
     pub deliverer: Deliverer,
-    /// Where dead letters go.
     pub dead_letters: Arc<dyn Queue>,
-    /// The name of the queue that messages come from; plugins see it.
+    /// The name of the queue that messages come from. Plugins see it.
     pub source: String,
-    /// What time it is.
     pub clock: Clock,
-    /// The wait before another try where no target has one of its own.
+    /// The backoff where no target has its own.
     pub backoff: Backoff,
-    /// What the queue that messages come from allows those that wait.
+    /// The limits of the queue that messages come from.
     pub limits: KnownLimits,
-    /// What vouches for operators' notes. No signature fits a body that was edited.
+    /// The keys that vouch for operators' notes: an edited body no longer matches its sender's signature.
     pub note_keys: NoteKeys,
     tally: Tally,
     failures: Arc<Failures>,
 }
 
 impl Pipeline {
-    /// A pipeline of these parts.
     pub fn new(
         routes: Routes,
         plugins: Plugins,
@@ -109,18 +103,18 @@ impl Pipeline {
         }
     }
 
-    /// Begins with a group that has no place of a driver. Its messages go through [`GroupRun::next`] one after another.
+    /// Begins a group outside of a driver's places. Call [`GroupRun::next`] for its messages one after another.
     pub fn group(&self, lease: Lease) -> GroupRun<'_, Pipeline> {
         GroupRun::new(self, lease, Place::alone())
     }
 
-    /// How many messages came to which end since the start.
+    /// Counts of how messages ended since the start.
     pub fn totals(&self) -> Totals {
         self.tally.totals()
     }
 
-    /// One message to its end: a pass, a decision, and what the decision asks for. The spine returns no `Result`: a failing message
-    /// is a value.
+    /// Processes one message: a pass, a decision, and a dead letter if the decision is one. It returns no `Result`: a
+    /// message that fails is a value.
     async fn process(
         &self,
         received: &Received,
@@ -130,13 +124,15 @@ impl Pipeline {
     ) -> Settlement {
         let began = Instant::now();
         let route = routing.route;
-        let mut passed = Passed { verified: route.is_some_and(|route| route.verify.is_none()), witness: None };
-        let pass = AssertUnwindSafe(self.pass(received, message, routing, turn, &mut passed));
+        let mut progress = Progress { verified: route.is_some_and(|route| route.verify.is_none()), witness: None };
+        let Pipeline { note_keys, dead_letters, deliverer, .. } = self;
+        let pass = Pass { received, routing, note_keys, dead_letters: &**dead_letters, deliverer };
+        let pass = AssertUnwindSafe(pass.run(message, turn, &mut progress));
         let outcome = pass.catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic));
         let failures = self.failures.next(&received.group, &outcome, received.receive_count);
         let mut facts = self.facts(received, route, failures);
-        if !passed.verified {
-            // Or anybody who can post could stop a group.
+        if !progress.verified {
+            // Otherwise anyone who can post could stop a group.
             facts.on_dead_letter = OnDeadLetter::Continue;
         }
         let decision = decide(&outcome, facts);
@@ -152,7 +148,7 @@ impl Pipeline {
                     digest: routing.plugin.as_ref().map(|plugin| plugin.digest()),
                     secret_header: route.and_then(|route| route.secret_header()),
                     parks: facts.on_dead_letter == OnDeadLetter::Park,
-                    verified: passed.verified,
+                    verified: progress.verified,
                 };
                 self.bury(received, &outcome, death, seen, facts, &turn.lease).await
             }
@@ -161,9 +157,9 @@ impl Pipeline {
             Settlement::Ack | Settlement::Buried => {
                 self.failures.clear(&received.group);
                 metrics::done(labels(routing).route, facts.age);
-                turn.comparison = passed.witness.and_then(|witness| witness.with(routing.shadow.as_ref()));
+                turn.comparison = progress.witness.and_then(|witness| witness.with(routing.shadow.as_ref()));
             }
-            // What comes again is compared then.
+            // A retried message is compared on a later pass.
             Settlement::Retry(after) if outcome != Outcome::Blocked => {
                 let head = Head { sent_at: received.sent_at, next_try: self.clock.now() + after };
                 self.failures.set(&received.group, &outcome, failures, head);
@@ -171,84 +167,6 @@ impl Pipeline {
             Settlement::Retry(_) => {}
         }
         settlement
-    }
-
-    /// Unpack ► verify ► plugin ► deliver. What would not finish within the lease is not begun, and nothing past its end.
-    async fn pass(
-        &self,
-        received: &Received,
-        message: Result<Message, Outcome>,
-        routing: &Routing<'_>,
-        turn: &mut Turn,
-        passed: &mut Passed,
-    ) -> Outcome {
-        let Turn { lease, place, is_fresh, .. } = turn;
-        if !lease.holds() {
-            return Outcome::Blocked;
-        }
-        let Some(route) = routing.route else { return no_route(&received.group) };
-        // First of all: what is not verified, or cannot be, is told nothing of its group and changes nothing for it.
-        let message = match (message, &route.verify) {
-            (Ok(message), _) => Ok(message),
-            (Err(Outcome::Misfit { detail, .. }), Some(_)) => {
-                return unverified(format!("it cannot be read: {detail}"));
-            }
-            (Err(outcome), _) => Err(outcome),
-        };
-        if let (Some(verify), Ok(message)) = (&route.verify, &message) {
-            let is_vouched = self.note_keys.vouch_for(received, &route.path, &message.body, lease.deadline()).await;
-            if !is_vouched && let Err(error) = check_anew(verify, message.into(), lease.deadline()).await {
-                return unverified(if carried_notes(&received.attributes).is_empty() {
-                    error.to_string()
-                } else {
-                    format!("{error}; it was edited, and none of the note keys vouches for its note")
-                });
-            }
-            passed.verified = true;
-        }
-        if route.on_dead_letter == OnDeadLetter::Park {
-            match self.dead_letters.has_group(&received.group).await {
-                Ok(Some(true)) => return parked(),
-                Ok(_) => {}
-                Err(error) => return Outcome::Broken(format!("cannot tell whether the group is parked: {error}")),
-            }
-        }
-        let mut message = match message {
-            Ok(message) => message,
-            Err(outcome) => return outcome,
-        };
-        // A secret that was sent along is nobody's business from here on.
-        if let Some(name) = route.secret_header() {
-            message.headers.retain(|(header, _)| header != name);
-        }
-        let Some(plugin) = &routing.plugin else {
-            return Outcome::Broken(format!("the plugin {:?} is not loaded", route.plugin));
-        };
-        if !*is_fresh && lease.left() < plugin.limits().timeout {
-            return Outcome::Blocked;
-        }
-        let (message, transformed) = match call::call(plugin, message, lease.left()).await {
-            Ok(called) => called,
-            Err(problem) => return Outcome::Broken(problem),
-        };
-        if routing.shadow.is_some() {
-            passed.witness = Some(Witness { message: message.clone(), verdict: transformed.verdict.clone() });
-        }
-        let requests = match transformed.verdict {
-            Ok(Verdict::Deliver(requests)) => requests,
-            Ok(Verdict::Skip(reason)) => return Outcome::Skipped(reason),
-            Ok(Verdict::Reject(reason)) => return Outcome::Rejected(reason),
-            Ok(Verdict::Retry { reason, after }) => return Outcome::Deferred { reason, after },
-            Err(fault) => return Outcome::Faulted(fault),
-        };
-        let delivery = match self.deliverer.prepare(requests, &message, &plugin.grant()) {
-            Ok(delivery) => delivery,
-            Err(fault) => return Outcome::Faulted(fault),
-        };
-        if !*is_fresh && lease.left() < delivery.worst_case() {
-            return Outcome::Blocked;
-        }
-        self.deliverer.deliver(delivery, received.sent_at, lease, place).await
     }
 
     fn facts<'a>(&self, received: &'a Received, route: Option<&Arc<Route>>, failures: u32) -> Facts<'a> {
@@ -264,7 +182,7 @@ impl Pipeline {
         }
     }
 
-    /// Sends a message to the dead-letter queue. Only when it is stored there is it done with.
+    /// Sends a message to the dead-letter queue. Until it is stored there, it stays in its own queue.
     async fn bury(
         &self,
         received: &Received,
@@ -275,8 +193,8 @@ impl Pipeline {
         lease: &Lease,
     ) -> Settlement {
         if !lease.holds() {
-            // Whoever has the message now decides on it.
-            warn!("the lease on the group is over, its dead letter is not sent");
+            // The next owner of the message decides.
+            warn!(event = "lease-expired", "lease expired, dead letter not sent");
             return Settlement::Retry(Duration::ZERO);
         }
         let reason = death.code;
@@ -285,37 +203,25 @@ impl Pipeline {
         let store = burial::store(&*self.dead_letters, &letter, received, route);
         let problem = match tokio::time::timeout_at(lease.deadline(), store).await {
             Ok(Ok(())) => {
-                error!(reason, detail = letter.detail, "message is in the dead-letter queue");
+                error!(
+                    event = "message-dead-lettered",
+                    reason,
+                    detail = letter.detail,
+                    "message is in the dead-letter queue"
+                );
                 self.tally.count_dead();
                 metrics::buried(seen.route.unwrap_or_default(), reason, true);
                 return Settlement::Buried;
             }
             Ok(Err(problem)) => problem,
-            Err(_) => "out of time".to_owned(),
+            Err(_) => "timed out at the end of the lease".to_owned(),
         };
         metrics::buried(seen.route.unwrap_or_default(), reason, false);
-        error!(reason, problem, "dead-letter send failed, the message is kept");
+        error!(
+            event = "dead-letter-send-failed",
+            reason, problem, "dead-letter send failed, retrying: the message stays in its queue"
+        );
         Settlement::Retry(next_try(facts, Wait::Unburied))
-    }
-}
-
-/// What is known of a message by the time that its pass ends, also where that is a panic.
-struct Passed {
-    /// Whether it proved where it comes from, or its route asks for no proof.
-    verified: bool,
-    witness: Option<Witness>,
-}
-
-/// What the plugin saw, and what it said.
-struct Witness {
-    message: Message,
-    verdict: Result<Verdict, Fault>,
-}
-
-impl Witness {
-    fn with(self, shadow: Option<&Arc<Plugin>>) -> Option<Comparison> {
-        let Witness { message, verdict } = self;
-        Some(Comparison { shadow: Arc::clone(shadow?), message, verdict, span: tracing::Span::current() })
     }
 }
 
@@ -324,7 +230,7 @@ impl Line for Pipeline {
         self.deliverer.targets()
     }
 
-    /// It never panics and never fails: a message on which the host itself breaks is kept.
+    /// Never panics: a message on which the host panics is retried.
     async fn take(&self, received: &Received, turn: &mut Turn) -> Settlement {
         let work = async {
             let routing = Routing::of(received, &self.routes, &self.plugins);
@@ -335,7 +241,12 @@ impl Line for Pipeline {
             self.process(received, message, &routing, turn).instrument(span).await
         };
         AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
-            error!(message_id = %received.id, panic = panic_text(&*panic), "the host panicked, the message is kept");
+            error!(
+                event = "host-panicked",
+                message_id = %received.id,
+                panic = panic_text(&*panic),
+                "the host panicked, retrying the message: this is a bug in towpath"
+            );
             Settlement::Retry(next_try(self.facts(received, None, 1), Wait::Panicked))
         })
     }
@@ -352,13 +263,13 @@ impl Line for Pipeline {
     }
 }
 
-/// The span of a message: what is logged meanwhile carries its fields, and its trace goes on in it.
+/// The span of a message. Every line logged in it carries these fields. It continues the trace that the webhook brought.
 fn span(received: &Received, message: Option<&Message>, routing: &Routing<'_>) -> tracing::Span {
-    // Of the highest level: a log that tells of trouble only tells whose trouble it is.
+    // At the highest level, so that a log of errors only still says which message each line is about.
     let span = tracing::error_span!(
         "message",
         message_id = %received.id,
-        // What the target is told, where that is another: of a message that was sent again.
+        // The id that the target sees, if it is another one: the message was redriven, or its route has `dedup`.
         webhook_id = message.filter(|message| message.id != received.id).map(|message| message.id.as_str()),
         group = %received.group,
         route = routing.route.map(|route| route.path.as_str()),
@@ -369,34 +280,4 @@ fn span(received: &Received, message: Option<&Message>, routing: &Routing<'_>) -
         trace::follow(&span, &brought);
     }
     span
-}
-
-/// Unpacks a message, outside of its span. Whatever happens is decided on like any other trouble.
-fn read(received: &Received, source: &str) -> Result<Message, Outcome> {
-    let read = std::panic::catch_unwind(AssertUnwindSafe(|| Message::read(received, source)));
-    read.map_err(|panic| panicked(&*panic))?
-        .map_err(|error| Outcome::Misfit { kind: MisfitKind::Unreadable, detail: error.to_string() })
-}
-
-/// A bug of the host. It is decided on like any other trouble: the message is tried again, and in the end buried.
-fn panicked(panic: &(dyn Any + Send)) -> Outcome {
-    let problem = format!("the host panicked: {}", panic_text(panic));
-    error!(problem, "this is a bug of towpath");
-    Outcome::Broken(problem)
-}
-
-/// Whoever can post could have sent it. It is a dead letter whatever its route says, and nobody waits for it.
-fn unverified(detail: String) -> Outcome {
-    Outcome::Misfit { kind: MisfitKind::Unverified, detail }
-}
-
-fn no_route(group: &GroupId) -> Outcome {
-    let detail = format!("no route of the config has a group template that can have made {group}");
-    Outcome::Misfit { kind: MisfitKind::NoRoute, detail }
-}
-
-/// What comes behind a dead letter waits beside it, until they are sent back together.
-fn parked() -> Outcome {
-    let detail = "its group has dead letters, and its route parks what comes behind them".to_owned();
-    Outcome::Misfit { kind: MisfitKind::Parked, detail }
 }

@@ -1,4 +1,4 @@
-//! Every reason of a dead letter is listed, and nothing else is.
+//! `REASONS` lists every reason of a dead letter, and no other.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use towpath_types::verdict::Reason;
 
 use super::{Decision, Facts, decide};
 
-/// One outcome of every kind. A new kind has to be added before this compiles.
+/// One outcome of every kind. This does not compile until a new kind is added.
 fn outcomes() -> Vec<Outcome> {
     let reason = || Reason { code: "later".to_owned(), message: String::new() };
     let closed = Closed { target: "sss".to_owned(), gate: Gate::Hold, why: String::new(), after: None };
@@ -50,7 +50,7 @@ fn outcomes() -> Vec<Outcome> {
 }
 
 #[test]
-fn every_reason_that_a_message_can_die_of_is_listed_and_no_other() {
+fn every_reason_that_can_dead_letter_a_message_is_listed_and_no_other() {
     let group = GroupId::from("g");
     let facts = |age, max_receives| Facts {
         group: &group,
@@ -64,7 +64,7 @@ fn every_reason_that_a_message_can_die_of_is_listed_and_no_other() {
     };
     let mut reasons = Vec::new();
     for outcome in outcomes() {
-        // The first is too old, the second at its last receive.
+        // One message past its age, one at its last receive.
         for facts in [facts(MAX_RETENTION, None), facts(Duration::ZERO, Some(1))] {
             if let Decision::DeadLetter(death) = decide(&outcome, facts) {
                 reasons.push(death.code);
@@ -73,7 +73,7 @@ fn every_reason_that_a_message_can_die_of_is_listed_and_no_other() {
     }
     let moved = DeadLetter::moved_by_the_queue("m".into(), 1, String::new(), Timestamp(0));
     reasons.push(REASONS.iter().find(|reason| **reason == moved.reason).expect("listed"));
-    // What only the front door refuses a webhook for: the front door has the test.
+    // Only ingest uses this one, and tests it.
     reasons.push("missing-key");
     reasons.sort_unstable();
     reasons.dedup();

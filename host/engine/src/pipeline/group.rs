@@ -1,10 +1,9 @@
-//! The messages of a group, one after another: what drivers work with.
+//! The messages of a group, one after another, as drivers process them.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-
 use tracing::{debug, error};
 
 use towpath_deliver::places::Place;
@@ -14,52 +13,52 @@ use towpath_types::queue::Received;
 
 use super::shadow::Comparison;
 
-/// What a driver is told: delete the message, or give it back for so long.
+/// What the driver must do with the message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Settlement {
-    /// It is done with: delete it.
+    /// The message is finished: delete it.
     Ack,
-    /// It is in the dead-letter queue: delete it, and only then go on with its group. If it came again, the target might
-    /// take it this time, behind those that came after it.
+    /// The message is in the dead-letter queue: delete it before the next message of its group. If it were received
+    /// again, the target might accept it this time, after later messages.
     Buried,
-    /// Give it back, invisible for so long.
+    /// Release the message, hidden for this long.
     Retry(Duration),
 }
 
-/// A group's turn: what its messages are taken with.
+/// What the messages of a group are processed with.
 pub struct Turn {
-    /// How long the messages are this host's alone.
+    /// How long this host alone owns the messages.
     pub lease: Lease,
-    /// The place of the group, to enter its targets with.
+    /// The group's place, to enter its targets with.
     pub place: Place,
-    /// Whether the next message is the first of the lease: what needs more time than the lease has is attempted then, or it never
-    /// would be.
+    /// Whether the next message is the first of the lease. The first message is always attempted, and cut off at the
+    /// deadline; otherwise one that needs more than a lease would never run.
     pub is_fresh: bool,
-    /// What is left to do once the message is settled.
+    /// A comparison to run once the message is settled.
     pub comparison: Option<Comparison>,
 }
 
-/// What takes messages to their ends. There is one, the [`Pipeline`](super::Pipeline); drivers are tried with another, whose
-/// targets live in a time of their own.
+/// What processes messages. The product has one, [`Pipeline`](super::Pipeline); tests run the drivers with others, in
+/// simulated time.
 pub trait Line: Send + Sync + 'static {
-    /// How many targets it has. One may have all places of a driver, several share them.
+    /// The number of targets. A single target may take all places of a driver; several share them.
     fn targets(&self) -> usize;
 
-    /// Takes a message to its end.
+    /// Processes a message to its settlement.
     fn take(&self, received: &Received, turn: &mut Turn) -> impl Future<Output = Settlement> + Send;
 
-    /// Does what was left to do when the message was settled. It changes nothing about the message.
+    /// Runs the comparison of a settled message.
     fn compare(&self, _: Comparison, _: &Lease) -> impl Future<Output = ()> + Send {
         async {}
     }
 
-    /// In how long a message is tried again that waits behind one that waits for `head`.
+    /// How long a message waits behind one that waits for `head`.
     fn behind(&self, head: Duration, _: &Received) -> Duration {
         head
     }
 }
 
-/// The messages of one group, one after another. After one that must be tried again the rest is blocked.
+/// The messages of one group, one after another. A retry blocks the rest of the group.
 pub struct GroupRun<'a, L> {
     line: &'a L,
     turn: Turn,
@@ -67,15 +66,15 @@ pub struct GroupRun<'a, L> {
 }
 
 impl<L: Line> GroupRun<'_, L> {
-    /// Begins with a group, which has this place until the end of its run.
+    /// Begins a group, which keeps this place until its run ends.
     pub fn new(line: &L, lease: Lease, place: Place) -> GroupRun<'_, L> {
         GroupRun { line, turn: Turn { lease, place, is_fresh: true, comparison: None }, blocked: None }
     }
 
-    /// Takes the next message of the group to its end. The driver settles it, then calls [`GroupRun::settled`].
+    /// Processes the next message of the group. The driver settles it, then calls [`GroupRun::settled`].
     pub async fn next(&mut self, received: &Received) -> Settlement {
         if let Some(head) = self.blocked {
-            debug!(message_id = %received.id, group = %received.group, "message waits behind another");
+            debug!(message_id = %received.id, group = %received.group, "message waits behind an earlier one");
             return Settlement::Retry(self.line.behind(head, received));
         }
         let settlement = self.line.take(received, &mut self.turn).await;
@@ -86,18 +85,39 @@ impl<L: Line> GroupRun<'_, L> {
         settlement
     }
 
-    /// The message is settled, or its settlement is under way: what was left for afterwards is done now, within the lease.
+    /// Call this once the message is settled, or its settlement is under way. It runs the comparison, within the lease.
     pub async fn settled(&mut self) {
-        let Some(comparison) = self.turn.comparison.take() else { return };
-        // The message is settled, and so may others be that share this task.
-        let compared = AssertUnwindSafe(self.line.compare(comparison, &self.turn.lease)).catch_unwind().await;
-        if let Err(panic) = compared {
-            error!(panic = panic_text(&*panic), "the host panicked over a shadow, its messages are settled");
+        if let Some(comparison) = self.turn.comparison.take() {
+            contained(self.line.compare(comparison, &self.turn.lease)).await;
         }
     }
 
-    /// Tries nothing more: every message from here on is given back at once.
+    /// Releases every message from here on, untried and at once.
     pub fn block(&mut self) {
         self.blocked.get_or_insert(Duration::ZERO);
+    }
+}
+
+/// A panic ends here: the message is settled, and other settled messages may share this task.
+async fn contained(comparison: impl Future<Output = ()>) {
+    if let Err(panic) = AssertUnwindSafe(comparison).catch_unwind().await {
+        error!(
+            event = "host-panicked",
+            panic = panic_text(&*panic),
+            "the host panicked comparing a shadow, its message is settled: this is a bug in towpath"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_over_a_shadow_ends_nothing_but_its_comparison() {
+        contained(async { panic!("on purpose") }).await;
+        let mut compared = false;
+        contained(async { compared = true }).await;
+        assert!(compared);
     }
 }

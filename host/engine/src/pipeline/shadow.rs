@@ -1,12 +1,12 @@
-//! The shadow: another build of the plugin sees what the live one saw, after the message is settled, and nothing of its verdict is
-//! sent. Where the verdicts differ is logged and counted, without a byte of what is in them.
+//! The shadow: another build of the plugin processes the same message after it is settled, and its requests are not
+//! sent. Where the verdicts differ is logged and counted, without any of their content.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use towpath_metrics as metrics;
-use towpath_plugin::Plugin;
+use towpath_plugin::{Plugin, Transformed};
 use towpath_runtime::lease::Lease;
 use towpath_runtime::tasks::panic_text;
 use towpath_types::message::Message;
@@ -16,17 +16,30 @@ use tracing::{Instrument as _, Span, debug, info_span, warn};
 
 use super::call;
 
-/// A shadow that is still to be run, and what it is compared with.
-pub struct Comparison {
-    pub(super) shadow: Arc<Plugin>,
+/// What the live plugin got, and its verdict.
+pub(super) struct Witness {
     pub(super) message: Message,
     pub(super) verdict: Result<Verdict, Fault>,
+}
+
+impl Witness {
+    pub(super) fn with(self, shadow: Option<&Arc<Plugin>>) -> Option<Comparison> {
+        let Witness { message, verdict } = self;
+        Some(Comparison { shadow: Arc::clone(shadow?), message, verdict, span: Span::current() })
+    }
+}
+
+/// A shadow that has yet to run, and the verdict to compare it with.
+pub struct Comparison {
+    shadow: Arc<Plugin>,
+    message: Message,
+    verdict: Result<Verdict, Fault>,
     /// The message's span.
-    pub(super) span: Span,
+    span: Span,
 }
 
 impl Comparison {
-    /// Runs the shadow, unless too little time is left for it. Whether the verdicts agree, if it was run.
+    /// Runs the shadow and returns whether the verdicts agree; `None` if too little time was left to run it.
     pub(super) async fn run(self, lease: &Lease) -> Option<bool> {
         let span = self.span.clone();
         self.compare(lease).instrument(span).await
@@ -37,26 +50,36 @@ impl Comparison {
         let name = shadow.name();
         let digest = shadow.short_digest();
         if lease.left() < shadow.limits().timeout {
-            debug!(shadow = name, "too little time is left for the shadow");
+            debug!(shadow = name, "too little time left for the shadow");
             return None;
         }
         let span = info_span!("shadow", shadow = name, digest);
         let call = call::call(&shadow, message, lease.left()).instrument(span);
-        let differs = match AssertUnwindSafe(call).catch_unwind().await {
-            Ok(Ok((_, transformed))) => difference(&verdict, &transformed.verdict),
-            Ok(Err(problem)) => Some(problem),
-            Err(panic) => Some(format!("the host panicked: {}", panic_text(&*panic))),
-        };
+        let differs = differs(&verdict, call).await;
         metrics::compared(name, differs.is_none());
         match &differs {
-            None => debug!(shadow = name, shadow_digest = digest, "the shadow agrees"),
-            Some(differs) => warn!(shadow = name, shadow_digest = digest, differs, "the shadow differs"),
+            None => debug!(event = "shadow-agreed", shadow = name, shadow_digest = digest, "the shadow agrees"),
+            Some(differs) => {
+                warn!(event = "shadow-differed", shadow = name, shadow_digest = digest, differs, "the shadow differs");
+            }
         }
         Some(differs.is_none())
     }
 }
 
-/// In what two verdicts differ, in words that quote nothing of them; `None` if they do not.
+/// How a shadow's call differs from the live verdict; `None` if it does not. A call that fails or panics differs.
+async fn differs(
+    live: &Result<Verdict, Fault>,
+    call: impl Future<Output = Result<(Message, Transformed), String>>,
+) -> Option<String> {
+    match AssertUnwindSafe(call).catch_unwind().await {
+        Ok(Ok((_, transformed))) => difference(live, &transformed.verdict),
+        Ok(Err(problem)) => Some(problem),
+        Err(panic) => Some(format!("the host panicked: {}", panic_text(&*panic))),
+    }
+}
+
+/// How two verdicts differ, without quoting them; `None` if they do not.
 fn difference(live: &Result<Verdict, Fault>, shadow: &Result<Verdict, Fault>) -> Option<String> {
     let before = kind(live);
     let after = kind(shadow);
@@ -73,13 +96,13 @@ fn difference(live: &Result<Verdict, Fault>, shadow: &Result<Verdict, Fault>) ->
             (!parts.is_empty()).then(|| parts.join(", "))
         }
         (Ok(Verdict::Retry { after, .. }), Ok(Verdict::Retry { after: other, .. })) if after != other => {
-            Some("the time to retry after".to_owned())
+            Some("retry time".to_owned())
         }
         _ => None,
     }
 }
 
-/// `deliver`, `skip no-deal`, `plugin-trap` …: codes are metric labels and hold nothing of an event.
+/// `deliver`, `skip no-deal`, `plugin-trap` …: codes are metric labels and contain nothing of an event.
 fn kind(verdict: &Result<Verdict, Fault>) -> String {
     match verdict {
         Ok(Verdict::Deliver(_)) => "deliver".to_owned(),
@@ -100,4 +123,16 @@ fn parts(position: usize, live: &Request, shadow: &Request) -> Vec<String> {
         ("idempotency key", live.idempotency_key != shadow.idempotency_key),
     ];
     parts.into_iter().filter(|(_, differs)| *differs).map(|(part, _)| format!("request {position}: {part}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shadow_on_which_the_host_panics_differs() {
+        let live = Ok(Verdict::Deliver(Vec::new()));
+        let differs = differs(&live, async { panic!("on purpose") }).now_or_never();
+        assert_eq!(differs, Some(Some("the host panicked: on purpose".to_owned())));
+    }
 }

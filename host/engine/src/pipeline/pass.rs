@@ -1,0 +1,147 @@
+//! One pass of a message: unpack ► verify ► plugin ► deliver.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+
+use tracing::error;
+
+use super::call;
+use super::group::Turn;
+use super::routing::Routing;
+use super::shadow::Witness;
+use towpath_config::route::OnDeadLetter;
+use towpath_deliver::Deliverer;
+use towpath_runtime::tasks::panic_text;
+use towpath_types::dead_letter::carried_notes;
+use towpath_types::message::Message;
+use towpath_types::outcome::{MisfitKind, Outcome};
+use towpath_types::queue::{GroupId, Queue, Received};
+use towpath_types::verdict::Verdict;
+use towpath_verify::check_anew;
+use towpath_verify::note_keys::NoteKeys;
+
+/// What one pass works with.
+pub(super) struct Pass<'a> {
+    pub(super) received: &'a Received,
+    pub(super) routing: &'a Routing<'a>,
+    pub(super) note_keys: &'a NoteKeys,
+    pub(super) dead_letters: &'a dyn Queue,
+    pub(super) deliverer: &'a Deliverer,
+}
+
+/// What a pass has established about its message, even if the pass ends in a panic.
+pub(super) struct Progress {
+    /// Whether the message is verified, or its route requires no verification.
+    pub(super) verified: bool,
+    pub(super) witness: Option<Witness>,
+}
+
+impl Pass<'_> {
+    /// No step begins after the lease, nor if it might outlast the lease.
+    pub(super) async fn run(
+        &self,
+        message: Result<Message, Outcome>,
+        turn: &mut Turn,
+        progress: &mut Progress,
+    ) -> Outcome {
+        let Pass { received, routing, note_keys, dead_letters, deliverer } = *self;
+        let Turn { lease, place, is_fresh, .. } = turn;
+        if !lease.holds() {
+            return Outcome::Blocked;
+        }
+        let Some(route) = routing.route else { return no_route(&received.group) };
+        // Verification comes first: an unverified message must neither learn nor change the state of its group.
+        let message = match (message, &route.verify) {
+            (Ok(message), _) => Ok(message),
+            (Err(Outcome::Misfit { detail, .. }), Some(_)) => {
+                return unverified(format!("it cannot be read: {detail}"));
+            }
+            (Err(outcome), _) => Err(outcome),
+        };
+        if let (Some(verify), Ok(message)) = (&route.verify, &message) {
+            let is_vouched = note_keys.vouch_for(received, &route.path, &message.body, lease.deadline()).await;
+            if !is_vouched && let Err(error) = check_anew(verify, message.into(), lease.deadline()).await {
+                return unverified(if carried_notes(&received.attributes).is_empty() {
+                    error.to_string()
+                } else {
+                    format!("{error}; it was edited, and none of the note keys vouches for its note")
+                });
+            }
+            progress.verified = true;
+        }
+        if route.on_dead_letter == OnDeadLetter::Park {
+            match dead_letters.has_group(&received.group).await {
+                Ok(Some(true)) => return parked(),
+                Ok(_) => {}
+                Err(error) => return Outcome::Broken(format!("cannot tell whether the group is parked: {error}")),
+            }
+        }
+        let mut message = match message {
+            Ok(message) => message,
+            Err(outcome) => return outcome,
+        };
+        // The header has served its purpose. Neither the plugin nor the target may see the secret.
+        if let Some(name) = route.secret_header() {
+            message.headers.retain(|(header, _)| header != name);
+        }
+        let Some(plugin) = &routing.plugin else {
+            return Outcome::Broken(format!("plugin {:?} is not loaded", route.plugin));
+        };
+        if !*is_fresh && lease.left() < plugin.limits().timeout {
+            return Outcome::Blocked;
+        }
+        let (message, transformed) = match call::call(plugin, message, lease.left()).await {
+            Ok(called) => called,
+            Err(problem) => return Outcome::Broken(problem),
+        };
+        if routing.shadow.is_some() {
+            progress.witness = Some(Witness { message: message.clone(), verdict: transformed.verdict.clone() });
+        }
+        let requests = match transformed.verdict {
+            Ok(Verdict::Deliver(requests)) => requests,
+            Ok(Verdict::Skip(reason)) => return Outcome::Skipped(reason),
+            Ok(Verdict::Reject(reason)) => return Outcome::Rejected(reason),
+            Ok(Verdict::Retry { reason, after }) => return Outcome::Deferred { reason, after },
+            Err(fault) => return Outcome::Faulted(fault),
+        };
+        let delivery = match deliverer.prepare(requests, &message, &plugin.grant()) {
+            Ok(delivery) => delivery,
+            Err(fault) => return Outcome::Faulted(fault),
+        };
+        if !*is_fresh && lease.left() < delivery.worst_case() {
+            return Outcome::Blocked;
+        }
+        deliverer.deliver(delivery, received.sent_at, lease, place).await
+    }
+}
+
+/// Unpacks a message, before it has a span. A panic becomes an outcome like any other failure.
+pub(super) fn read(received: &Received, source: &str) -> Result<Message, Outcome> {
+    let read = std::panic::catch_unwind(AssertUnwindSafe(|| Message::read(received, source)));
+    read.map_err(|panic| panicked(&*panic))?
+        .map_err(|error| Outcome::Misfit { kind: MisfitKind::Unreadable, detail: error.to_string() })
+}
+
+/// A bug in the host. The message is retried, and dead-lettered in the end, as for any other failure.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
+    let problem = format!("the host panicked: {}", panic_text(panic));
+    error!(event = "host-panicked", problem, "the host panicked: this is a bug in towpath");
+    Outcome::Broken(problem)
+}
+
+/// Anyone who can post could have sent it, so it is dead-lettered whatever its route says, and its group does not wait
+/// for it.
+fn unverified(detail: String) -> Outcome {
+    Outcome::Misfit { kind: MisfitKind::Unverified, detail }
+}
+
+fn no_route(group: &GroupId) -> Outcome {
+    let detail = format!("no route in the config has a group template that produces {group}");
+    Outcome::Misfit { kind: MisfitKind::NoRoute, detail }
+}
+
+/// Messages behind a dead letter wait next to it until they are redriven together.
+fn parked() -> Outcome {
+    let detail = "its group has dead letters, and its route parks the messages behind them".to_owned();
+    Outcome::Misfit { kind: MisfitKind::Parked, detail }
+}
