@@ -2,19 +2,20 @@
 locals {
   host_log = aws_cloudwatch_log_group.host.name
 
+  # Log lines from before the field `event` are found by their messages.
   log_queries = {
     "Dead letters by reason, route and build" = <<-EOT
-      filter fields.message = "message is in the dead-letter queue"
+      filter fields.event = "message-dead-lettered" or fields.message = "message is in the dead-letter queue"
       | stats count(*) as letters, max(@timestamp) as last by fields.reason as reason, span.route as route, span.plugin as plugin, span.digest as digest
       | sort letters desc
     EOT
     "Retries by outcome and route"            = <<-EOT
-      filter fields.message = "message will be tried again"
+      filter fields.event = "message-retried" or fields.message = "message will be tried again"
       | stats count(*) as tries, max(@timestamp) as last by fields.outcome as outcome, fields.detail as detail, span.route as route
       | sort tries desc
     EOT
     "Shadow differences"                      = <<-EOT
-      filter fields.message = "the shadow differs"
+      filter fields.event = "shadow-differed" or fields.message = "the shadow differs"
       | stats count(*) as messages, max(@timestamp) as last by fields.differs as differs, fields.shadow as shadow, fields.shadow_digest as digest
       | sort messages desc
     EOT

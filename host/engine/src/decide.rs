@@ -1,4 +1,4 @@
-//! Policy: from what came of a message to what is done with it. One pure function, one table test.
+//! The policy: from the outcome of a pass to a decision. One pure function, one table test.
 
 use std::time::Duration;
 
@@ -9,25 +9,24 @@ use towpath_types::dead_letter::Death;
 use towpath_types::outcome::Closed;
 use towpath_types::outcome::{Attempt, FaultKind, Outcome};
 
-/// What is done with a message.
+/// What happens to a message after a pass.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Decision {
-    /// It is done with.
+    /// It is finished.
     Ack,
-    /// It comes back after so long.
+    /// It is retried after this long.
     Retry(Duration),
     /// It goes to the dead-letter queue.
     DeadLetter(Death),
 }
 
-/// The reason of a message that its queue would move at the next receive.
+/// The reason of a message that its queue would dead-letter at the next receive.
 pub const OUT_OF_RECEIVES: &str = "max-receives";
 
-/// The reason of a message that only ever waited for a gate, until its queue would have deleted it.
+/// The reason of a message that waited for a gate until its queue would have deleted it.
 pub const WAITED_TOO_LONG: &str = "waited-too-long";
 
-/// Decides. Waiting dead-letters nothing: a message that was not tried in this pass is given up only when its queue would
-/// take it away otherwise.
+/// Waiting for a gate does not dead-letter a message, unless its queue would otherwise delete or dead-letter it.
 pub fn decide(outcome: &Outcome, facts: Facts<'_>) -> Decision {
     let own = || next_try(facts, Wait::Failed { asked: None, backoff: facts.backoff });
     match outcome {
@@ -70,15 +69,15 @@ fn retry_or(facts: Facts<'_>, wait: Duration, code: &'static str, detail: impl F
         return retry(facts, wait, detail);
     }
     let age = facts.age_in_words();
-    give_up(facts, code, format!("given up after {age}; the last try: {}", detail()))
+    give_up(facts, code, format!("given up after {age}; last attempt: {}", detail()))
 }
 
-/// Another try, if the queue hands the message out once more.
+/// A retry, if the queue delivers the message once more.
 fn retry(facts: Facts<'_>, wait: Duration, detail: impl FnOnce() -> String) -> Decision {
     if facts.limits.is_last_receive(facts.receive_count) {
         let receives = facts.receive_count;
         let detail = format!(
-            "given up after {}: it was received {receives} times, and the queue's maxReceiveCount allows no more; {}",
+            "given up after {}: received {receives} times, and the queue's maxReceiveCount allows no more; {}",
             facts.age_in_words(),
             detail()
         );

@@ -1,4 +1,4 @@
-//! What a route and its message bring to the decision.
+//! The facts that a decision depends on, besides the outcome.
 
 use std::time::Duration;
 
@@ -6,29 +6,26 @@ use towpath_config::route::OnDeadLetter;
 use towpath_types::backoff::Backoff;
 use towpath_types::queue::{GroupId, QueueLimits};
 
-/// What a route and its message bring to the decision.
+/// The facts about a message, its route and its queue that a decision depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
-    /// The message's group.
     pub group: &'a GroupId,
-    /// How long ago the message was stored.
+    /// The time since the message was stored.
     pub age: Duration,
-    /// How long it may be tried.
+    /// The age from which a failed message is dead-lettered.
     pub max_age: Duration,
-    /// How often it was received, this time included.
+    /// How often the message was received, including this time.
     pub receive_count: u32,
-    /// What its queue allows a message that waits.
+    /// The limits of its queue.
     pub limits: QueueLimits,
-    /// How often in a row the group's head failed, this time included.
+    /// How often in a row the group's head failed, including this time.
     pub failures: u32,
-    /// What happens instead of dead-lettering.
     pub on_dead_letter: OnDeadLetter,
-    /// The wait before another try where no target has one of its own.
+    /// The backoff where no target has its own.
     pub backoff: Backoff,
 }
 
 impl Facts<'_> {
-    /// The age in words.
     pub(crate) fn age_in_words(&self) -> humantime::FormattedDuration {
         humantime::format_duration(Duration::from_secs(self.age.as_secs()))
     }

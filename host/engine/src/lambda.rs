@@ -1,5 +1,6 @@
-//! The Lambda driver: a batch in, the ids that failed out. Lambda deletes what the answer does not name; only dead letters are
-//! deleted here, for an invocation that never answers brings all its messages back.
+//! The Lambda driver: takes a batch, returns the ids that failed. Lambda deletes the messages that the response does
+//! not name. Only dead-lettered messages are deleted here, because an invocation without a response returns all its
+//! messages to the queue.
 
 pub mod event;
 
@@ -24,42 +25,41 @@ use event::{Record, records};
 
 pub use event::EventError;
 
-/// The answer is out this long before the deadline at the latest: a timeout gives back the whole batch,
-/// the messages that are done too.
+/// The response is sent at least this long before the deadline: a timeout would return the whole batch to the queue,
+/// with the messages that are finished.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);
 
-/// Giving messages back must fit between the end of the work and the answer.
+/// The time reserved for releasing messages between the end of the work and the response.
 const SETTLE_MARGIN: Duration = Duration::from_secs(1);
 
-/// The answer of `ReportBatchItemFailures`.
+/// The response that `ReportBatchItemFailures` defines.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
-    /// The messages that come back. All others are deleted.
+    /// The messages that return to the queue. Lambda deletes all others.
     pub batch_item_failures: Vec<Failure>,
 }
 
-/// One message that comes back.
+/// A message that returns to the queue.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
-    /// Its id.
     pub item_identifier: MessageId,
 }
 
-/// What an invocation works with.
+/// What invocations share.
 pub struct Host {
-    /// The pipeline.
     pub pipeline: Pipeline,
-    /// The queue that the messages come from, to give them back to.
+    /// The queue that the messages come from.
     pub queue: Arc<dyn Queue>,
-    /// What picks up new versions of plugins, if they come from a registry.
+    /// Picks up new plugin versions, if there is a registry.
     pub watch: Option<Watch>,
 }
 
 impl Host {
-    /// Handles one invocation that ends at `deadline`, which Lambda tells by the wall clock. It is over as soon as either
-    /// clock says so: a function that was frozen begins nothing more. An error gives the whole batch back.
+    /// Handles one invocation that ends at `deadline`, which Lambda gives in wall-clock time. The invocation is over as
+    /// soon as either the wall clock or the monotonic clock says so, so a function that was frozen begins no more work.
+    /// An error returns the whole batch to the queue.
     pub async fn handle(&self, event: &Value, deadline: Timestamp) -> Result<Response, EventError> {
         let began = self.pipeline.clock.moment();
         let total = deadline.since(self.pipeline.clock.now()).saturating_sub(ANSWER_MARGIN);
@@ -69,7 +69,7 @@ impl Host {
         let records = records(event, self.pipeline.clock.now())?;
         let ids: Vec<MessageId> = records.iter().map(|record| record.id.clone()).collect();
         let messages = readable(records);
-        // What comes for the first time has receives enough: a function that starts does not wait for an answer.
+        // First receives have enough receives left, so a cold start need not wait for the queue's limits.
         if messages.iter().any(|message| message.receive_count > 1) {
             self.pipeline.limits.ask_if_due(&*self.queue).await;
         }
@@ -79,20 +79,22 @@ impl Host {
         tokio::select! {
             biased;
             _ = work => {}
-            // The pipeline keeps to its lease; this is for what nobody thought of.
-            () = reaches(&began, total) => error!("the work did not end in time, what is not settled is given back"),
+            // The pipeline keeps to its lease. This catches a bug in it.
+            () = reaches(&began, total) => {
+                error!(event = "batch-timed-out", "batch timed out, unsettled messages return to the queue");
+            }
         }
         let acked = results.acked();
         let failed: Vec<Failure> =
             ids.iter().filter(|id| !acked.contains(*id)).map(|id| Failure { item_identifier: id.clone() }).collect();
-        info!(messages = ids.len(), failed = failed.len(), "batch handled");
+        info!(event = "batch-handled", messages = ids.len(), failed = failed.len(), "batch handled");
         Ok(Response { batch_item_failures: failed })
     }
 
-    /// One group to its end; then what failed of it is given back, tail to head.
+    /// Processes one group, then releases the messages that failed, last to first.
     async fn group(&self, messages: Vec<Received>, lease: Lease, results: &Results) {
         let mut run = self.pipeline.group(lease);
-        let mut give_back = Vec::new();
+        let mut released = Vec::new();
         for message in &messages {
             match run.next(message).await {
                 Settlement::Ack => results.ack(&message.id),
@@ -103,47 +105,68 @@ impl Host {
                     }
                 }
                 Settlement::Retry(after) => {
-                    give_back.push((message.handle.clone(), after.min(LONGEST_WAIT)));
+                    released.push((message.handle.clone(), after.min(LONGEST_WAIT)));
                 }
             }
             run.settled().await;
         }
-        give_back.reverse();
-        self.give_back(&give_back).await;
+        released.reverse();
+        self.release(&released).await;
     }
 
-    /// Whether it is deleted. What is not is deleted by the answer, if there is one.
+    /// Deletes a dead-lettered message. If that fails, the response deletes it.
     async fn delete(&self, message: &Received) -> bool {
         let problems = self.queue.delete(std::slice::from_ref(&message.handle)).await;
         let problem = problems.into_iter().find_map(Result::err);
         if let Some(problem) = &problem {
-            warn!(message_id = %message.id, error = %problem, "a dead letter could not be deleted, its group waits");
+            warn!(
+                event = "delete-failed",
+                message_id = %message.id,
+                error = %problem,
+                "dead-lettered message cannot be deleted yet, its group waits"
+            );
         }
         problem.is_none()
     }
 
-    /// A message that cannot be given back comes back when its visibility timeout runs out.
-    async fn give_back(&self, changes: &[(Handle, Duration)]) {
+    /// A message that cannot be released returns when its visibility timeout ends.
+    async fn release(&self, changes: &[(Handle, Duration)]) {
         for changes in changes.chunks(MAX_BATCH) {
             for problem in self.queue.change_visibility(changes).await.into_iter().filter_map(Result::err) {
-                warn!(error = %problem, "visibility could not be changed");
+                warn!(
+                    event = "release-failed",
+                    error = %problem,
+                    "message cannot be released, it returns when its visibility timeout ends"
+                );
             }
         }
     }
 }
 
-/// The messages that can be processed. An unreadable record has no body that could be stored elsewhere: it
-/// comes back until the queue itself moves it to the dead-letter queue, and until then nothing of its
-/// group may overtake it.
+/// The messages that can be processed. An unreadable record has no body to dead-letter. It returns to the queue until
+/// the queue itself dead-letters it, and until then no message of its group may overtake it.
 fn readable(records: Vec<Record>) -> Vec<Received> {
     let mut blocked = HashSet::new();
     let mut messages = Vec::with_capacity(records.len());
     for Record { id, group, message } in records {
         match message {
             Ok(message) if !blocked.contains(&group) => messages.push(message),
-            Ok(_) => warn!(message_id = %id, group = %group, "message waits behind an unreadable record"),
+            Ok(_) => {
+                warn!(
+                    event = "message-blocked",
+                    message_id = %id,
+                    group = %group,
+                    "message waits behind an unreadable record"
+                );
+            }
             Err(problem) => {
-                error!(message_id = %id, group = %group, problem, "record is unreadable, it is given back");
+                error!(
+                    event = "record-unreadable",
+                    message_id = %id,
+                    group = %group,
+                    problem,
+                    "record unreadable, it returns to the queue"
+                );
                 blocked.insert(group);
             }
         }
@@ -151,7 +174,7 @@ fn readable(records: Vec<Record>) -> Vec<Received> {
     messages
 }
 
-/// The messages that are done with, as groups running side by side report them.
+/// The ids of finished messages. Groups report them concurrently.
 #[derive(Default)]
 struct Results(Mutex<HashSet<MessageId>>);
 

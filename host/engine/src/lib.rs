@@ -1,7 +1,7 @@
-//! The line that every message takes: route, verify, plugin, deliver, decide, dead-letter, settle.
+//! The path of every message: route, verify, plugin, deliver, decide, dead-letter, settle.
 //!
-//! [`pipeline`] is the line; [`poll`] and [`lambda`] are the drivers that feed it. This room knows no SDK of AWS, no HTTP server
-//! and no command line.
+//! [`pipeline`] is that path; [`poll`] and [`lambda`] are the drivers that feed it. This room depends on no AWS SDK,
+//! HTTP server or command line.
 
 pub mod decide;
 pub mod facts;

@@ -1,5 +1,4 @@
-//! The poll driver: receives from a queue, runs the pipeline, settles. `serve` and `dev` run it over the
-//! local queue.
+//! The poll driver: receives from a queue, runs the pipeline, settles. `serve` and `dev` run it over the local queue.
 
 mod batch;
 #[cfg(test)]
@@ -31,13 +30,13 @@ use crate::pipeline::Line;
 use deleter::Deleter;
 use worker::Worker;
 
-/// For so many groups there is one receive and one delete request under way at a time. One receive alone would bound the
-/// throughput by its round trip; the more deletes wait for a request, the fuller it is.
+/// One receive and one delete request are in flight per this many groups. A single receive would bound the throughput
+/// by its round trip; fewer delete requests are fuller ones.
 const GROUPS_A_REQUEST: usize = 4;
 
-/// Polls until `stop` is cancelled, then finishes the messages that are being worked on and gives the
-/// rest back, tail to head. If a receiver or the deleter breaks, the others do the same at once and that is the error:
-/// a driver never goes on with a part of itself missing.
+/// Polls until `stop` is cancelled, then finishes the messages in progress and releases the rest, last to first. If a
+/// receiver or the deleter fails, the driver stops in the same way and returns that failure: it never runs without one
+/// of its tasks.
 pub async fn run<L: Line>(
     queue: Arc<dyn Queue>,
     line: Arc<L>,
@@ -45,7 +44,7 @@ pub async fn run<L: Line>(
     health: Arc<Health>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
-    // A failure stops this driver; what becomes of the process is for whoever runs it to say.
+    // A failure stops only this driver. The caller decides about the process.
     let stop = stop.child_token();
     let all = options.concurrency.max(1);
     let requests = all.div_ceil(GROUPS_A_REQUEST);
@@ -65,7 +64,7 @@ pub async fn run<L: Line>(
     drop(worker);
     let closing = async {
         stop.cancelled().await;
-        // Groups that wait are given back; those that are at work finish their message.
+        // Waiting groups are released; those in progress finish their current message.
         places.close();
         std::future::pending::<Infallible>().await
     };

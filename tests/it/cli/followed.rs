@@ -300,7 +300,7 @@ async fn what_waits_for_ten_minutes_is_counted_for_as_long() {
     let server = Server::start(folder.path(), &["serve", "--metrics", "127.0.0.1:0"]);
     let url = server.says("metrics ");
     post(&server, "{\"k\":1}").await;
-    server.logs("message will be tried again");
+    server.logs("message will be retried");
     let mut metrics = String::new();
     // It is said, and then counted.
     for _ in 0..100 {

@@ -348,7 +348,7 @@ async fn dev_points_every_target_at_the_fake_one() {
     let base = server.url.strip_suffix("/g").unwrap();
     let sent = towpath(folder.path(), &["send", "message.json", "--path", "g", "--to", base]);
     assert!(out(&sent).contains("1 sent, 1 accepted, 0 refused"), "{}", err(&sent));
-    server.logs("message will be tried again");
+    server.logs("message will be retried");
     server.logs("message delivered");
     assert!(target.calls().is_empty());
     let refused = towpath(folder.path(), &["send", "message.json", "--path", "other", "--to", base]);

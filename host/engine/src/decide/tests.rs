@@ -52,7 +52,7 @@ fn facts(group: &GroupId, age: Duration, failures: u32) -> Facts<'_> {
     Facts { group, age, max_age: MAX_AGE, receive_count, limits, failures, on_dead_letter, backoff }
 }
 
-/// What a decision is, for the table.
+/// An expected decision.
 #[derive(Debug, PartialEq)]
 enum Is {
     Ack,
@@ -74,7 +74,7 @@ fn is(decision: Decision, expected: &Is) -> bool {
 }
 
 #[test]
-fn the_table_of_the_design() {
+fn every_outcome_has_its_decision_while_young_and_past_max_age() {
     let misfit = |kind| Outcome::Misfit { kind, detail: "odd".into() };
     // name, outcome, failures in a row, decision while young, decision past max_age
     let rows = [
@@ -130,12 +130,12 @@ fn the_table_of_the_design() {
 }
 
 #[test]
-fn a_death_by_age_tells_what_the_last_try_met() {
+fn an_expired_message_names_its_last_attempt() {
     let group = GroupId::from("g");
     let Decision::DeadLetter(death) = decide(&unavailable(None), facts(&group, MAX_AGE, 9)) else {
         panic!("must be given up")
     };
-    assert_eq!(death.detail, "given up after 1h; the last try: sss: POST /t: 503");
+    assert_eq!(death.detail, "given up after 1h; last attempt: sss: POST /t: 503");
 }
 
 fn every_wait() -> Vec<(&'static str, Outcome)> {
@@ -157,7 +157,7 @@ fn every_wait() -> Vec<(&'static str, Outcome)> {
 }
 
 #[test]
-fn what_waits_is_given_up_before_its_queue_deletes_or_moves_it_and_says_so() {
+fn a_waiting_message_is_dead_lettered_before_its_queue_deletes_or_moves_it() {
     let group = GroupId::from("g");
     let limits = QueueLimits { max_receives: Some(1000), ..QueueLimits::LOCAL };
     let facts = Facts { limits, max_age: limits.retention, ..facts(&group, MINUTE, 1) };
@@ -189,7 +189,7 @@ fn what_waits_is_given_up_before_its_queue_deletes_or_moves_it_and_says_so() {
 }
 
 #[test]
-fn waits_grow_with_receives_wherever_they_come_from() {
+fn every_kind_of_wait_grows_with_the_receive_count() {
     let group = GroupId::from("g");
     let limits = QueueLimits { max_receives: Some(1000), ..QueueLimits::LOCAL };
     let day = Duration::from_secs(86_400);

@@ -1,4 +1,4 @@
-//! Lambda's SQS event, record by record: one odd record must not fail the batch that it came with.
+//! Lambda's SQS event, read record by record: one malformed record must not fail its batch.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -8,29 +8,28 @@ use towpath_types::queue::{
     Attribute, AttributeValue, Attributes, DedupId, GroupId, Handle, MessageId, Received, sent_at,
 };
 
-/// One record: its id, and what it holds or why that cannot be read.
+/// A record, readable or not.
 #[derive(Debug)]
 pub struct Record {
-    /// The message id, which the answer names it by.
+    /// The message id. The response names a failed record by it.
     pub id: MessageId,
-    /// Its group.
     pub group: GroupId,
-    /// The message.
+    /// The message, or why the record cannot be read.
     pub message: Result<Received, String>,
 }
 
-/// Why an event as a whole cannot be answered record by record.
+/// Why a whole event fails.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
     /// Not an SQS event.
     #[error("the event has no list of Records: is the function's trigger an SQS queue?")]
     NoRecords,
-    /// An answer names records by their ids, and an id is never made up.
-    #[error("record {0} has no messageId: the whole batch is given back")]
+    /// The response names failed records by id, and an id is never invented.
+    #[error("record {0} has no messageId: the whole batch returns to the queue")]
     NoMessageId(usize),
 }
 
-/// Reads an event. What cannot be read in a record is that record's own failure.
+/// Reads an event. An unreadable record fails only itself.
 pub fn records(event: &Value, now: Timestamp) -> Result<Vec<Record>, EventError> {
     let records = event.get("Records").and_then(Value::as_array).ok_or(EventError::NoRecords)?;
     let read = |(index, record): (usize, &Value)| {
@@ -51,7 +50,7 @@ fn message(record: &Value, id: &MessageId, group: &GroupId, now: Timestamp) -> R
         value.map(str::to_owned).ok_or_else(|| format!("{key} is missing or not text"))
     };
     let attribute = |key: &str| record.pointer("/attributes").and_then(|attributes| attributes.get(key)?.as_str());
-    // Attributes are text; what is missing or no number counts as the least.
+    // Attributes are text. A missing or malformed count is 1.
     let receive_count = attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
     let sent_at = sent_at(attribute("SentTimestamp"), attribute("ApproximateFirstReceiveTimestamp"), now);
     Ok(Received {
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_read_whole() {
+    fn every_field_of_a_record_is_read() {
         let message = read(record()).expect("readable");
         assert_eq!((message.group.as_str(), message.receive_count), ("g", 7));
         assert_eq!((message.sent_at, message.sequence.as_deref()), (Timestamp(1_700_000_000_000), Some("18")));
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_garbage_counts_as_the_least() {
+    fn missing_or_malformed_attributes_have_defaults() {
         let mut odd = record();
         odd["attributes"] = json!({"ApproximateReceiveCount": "many", "SentTimestamp": 5});
         odd["messageAttributes"] = Value::Null;
@@ -134,13 +133,13 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_never_from_1970() {
+    fn a_missing_or_implausible_sent_time_is_replaced() {
         let sent = "1700000000000";
         let first = "1700000005000";
         let now = Timestamp(1_700_000_009_000);
         let cases = [
-            ("as it should be", Some(sent), Some(first), Timestamp(1_700_000_000_000)),
-            ("no time of sending", None, Some(first), Timestamp(1_700_000_005_000)),
+            ("well-formed", Some(sent), Some(first), Timestamp(1_700_000_000_000)),
+            ("no sent time", None, Some(first), Timestamp(1_700_000_005_000)),
             ("zero", Some("0"), Some(first), Timestamp(1_700_000_005_000)),
             ("seconds", Some("1700000000"), Some(first), Timestamp(1_700_000_005_000)),
             ("words", Some("yesterday"), Some("-1"), now),
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn one_unreadable_record_is_its_own_failure() {
+    fn an_unreadable_record_fails_only_itself() {
         for (key, value) in [("body", Value::Null), ("body", json!(5)), ("receiptHandle", Value::Null)] {
             let mut odd = record();
             odd[key] = value;
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_never_made_up() {
+    fn a_record_without_an_id_fails_the_event() {
         for id in [Value::Null, json!(""), json!(5)] {
             let mut odd = record();
             odd["messageId"] = id;

@@ -1,15 +1,15 @@
-//! Storing a dead letter, cut down to what its queue takes.
+//! Stores a dead letter, cut down to the size limit of its queue.
 
 use towpath_config::route::Route;
 use towpath_types::dead_letter::DeadLetter;
 use towpath_types::queue::{Queue, QueueError, Received};
 
-/// What a queue takes that refuses a letter without telling its limit. Source: the default `MaximumMessageSize` of SQS until
-/// 2025.
+/// The assumed limit of a queue that rejects a letter without naming its limit. Source: the default
+/// `MaximumMessageSize` of SQS until 2025.
 const USUAL_LIMIT: usize = 256 * 1024;
 
-/// Stores a letter. If the queue takes less than was known, the letter is cut down further; if it fits in no way, the
-/// message must be kept.
+/// If the queue's limit is lower than was known, the letter is cut down further. An error means that the letter is not
+/// stored, so the message must stay in its queue.
 pub(super) async fn store(
     queue: &dyn Queue,
     letter: &DeadLetter,

@@ -1,9 +1,8 @@
-//! The plugin call from asynchronous code: fast guests in place, slow ones on a thread of their own.
+//! Calls a plugin from asynchronous code: fast guests in place, slow ones on a blocking thread.
 //!
-//! Most guests take tens of microseconds; handing them to another thread and back costs more than that. A
-//! guest that takes its time must not hold up the runtime's threads, for a spinning one would starve every
-//! timer. Which of them a guest is turns out when it runs, and a call can be begun again: it is a pure
-//! function in a fresh instance.
+//! Most guests take tens of microseconds, which is less than moving the call to another thread and back. A slow guest
+//! must not occupy the runtime's threads: one that spins would starve every timer. Whether a guest is slow shows only
+//! when it runs. A call that was cut off can start over, because it is a pure function in a fresh instance.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,13 +12,13 @@ use towpath_metrics::{self as metrics, Used};
 use towpath_plugin::{Plugin, Transformed};
 use towpath_types::message::Message;
 
-/// How long a call may hold up a thread of the runtime, give or take a tick of the guests' clock.
+/// How long a call may occupy a thread of the runtime, within one tick of the guests' epoch.
 const IN_PLACE: Duration = Duration::from_millis(10);
 
-/// A plugin whose last call took longer than this is called elsewhere.
+/// A plugin whose last call took longer is called on a blocking thread.
 const SLOW: Duration = Duration::from_millis(1);
 
-/// Calls the plugin within its limits and the time that is left. It fails where the runtime is ending.
+/// Calls the plugin within its limits and `left`. Fails only while the runtime shuts down.
 pub(super) async fn call(
     plugin: &Arc<Plugin>,
     message: Message,
@@ -29,7 +28,7 @@ pub(super) async fn call(
     let limits = Limits { timeout: limits.timeout.min(left), ..limits };
     if !plugin.is_slow() && limits.timeout > IN_PLACE {
         let started = Instant::now();
-        // One that is broken off here is no call: neither counted nor logged.
+        // A call that is cut off here is neither counted nor logged.
         if let Some(transformed) = plugin.try_transform(&message, Limits { timeout: IN_PLACE, ..limits }) {
             called(plugin, &transformed, started);
             return Ok((message, transformed));
@@ -50,7 +49,6 @@ pub(super) async fn call(
     })
 }
 
-/// Counts a call.
 fn called(plugin: &Plugin, transformed: &Transformed, started: Instant) {
     let took = started.elapsed();
     plugin.set_slow(took > SLOW);

@@ -1,4 +1,4 @@
-//! Which groups wait on a head that failed, how often in a row and on what, as far as this process knows.
+//! The groups whose head failed: how often in a row, and at which target, as far as this process knows.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -9,26 +9,25 @@ use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::outcome::Outcome;
 use towpath_types::queue::GroupId;
 
-/// Beyond so many groups everything is forgotten: the backoffs begin anew, nothing is lost.
+/// Beyond this many groups all are forgotten. Backoffs restart; no message is lost.
 const MAX_GROUPS: usize = 100_000;
 
-/// What a receive count is worth at most where nothing else is known: it counts receives, and a message
-/// that waited behind another has many without one try.
+/// The highest failure count derived from a receive count, where nothing else is known. A message that waited behind
+/// another was received many times without an attempt.
 const MAX_FROM_RECEIVES: u32 = 6;
 
-/// A head that was not tried again for so long after its time was done with elsewhere, or its group belongs to another process
-/// now.
+/// A head that is this long past its next try was finished elsewhere, or its group now belongs to another process.
 const OVERDUE: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Default)]
 pub(super) struct Failures(Mutex<HashMap<GroupId, Streak>>);
 
-/// Failures in a row. To be held is no failure: the waits of a long hold must not be those after it.
+/// Failures in a row. Holds are counted separately: the backoff after a long hold must not continue that of the hold.
 #[derive(Clone, Debug)]
 struct Streak {
     held: bool,
     count: u32,
-    /// The target that it waits for; empty if it is none.
+    /// The target that the group waits for; empty if it waits for none.
     target: Arc<str>,
     head: Head,
 }
@@ -38,12 +37,12 @@ struct Streak {
 pub(super) struct Head {
     /// When it was stored.
     pub(super) sent_at: Timestamp,
-    /// When it is tried again.
+    /// When it is retried.
     pub(super) next_try: Timestamp,
 }
 
 impl Failures {
-    /// What the count would be if this pass fails.
+    /// The failure count if this pass fails.
     pub(super) fn next(&self, group: &GroupId, outcome: &Outcome, receive_count: u32) -> u32 {
         let held = matches!(outcome, Outcome::Held(_));
         match self.0.lock().get(group) {
@@ -65,23 +64,23 @@ impl Failures {
         known.insert(group.clone(), Streak { held, count, target: target.into(), head });
     }
 
-    /// A success. Kept as zero only where there were failures, so that quiet groups cost nothing.
+    /// Resets the count. Groups that never failed have no row and cost nothing.
     pub(super) fn clear(&self, group: &GroupId) {
         if let Some(row) = self.0.lock().get_mut(group) {
             row.count = 0;
         }
     }
 
-    /// Has it shown among the metrics, for as long as it is there.
+    /// Registers the gauges, for as long as `self` lives.
     pub(super) fn show(self: &Arc<Self>, clock: Clock) {
         let failures = Arc::downgrade(self);
         metrics::show(move || failures.upgrade().map(|failures| failures.standing(clock.now())).unwrap_or_default());
     }
 
-    /// What waits now.
+    /// The groups that wait now.
     fn standing(&self, now: Timestamp) -> WaitingGroups {
         let mut standing = WaitingGroups { held: BTreeMap::new(), blocked: BTreeMap::new(), oldest: Duration::ZERO };
-        for row in self.known().values().filter(|row| row.count > 0 && now < row.head.next_try + OVERDUE) {
+        for row in self.0.lock().values().filter(|row| row.count > 0 && now < row.head.next_try + OVERDUE) {
             let waiting = if row.held { &mut standing.held } else { &mut standing.blocked };
             *waiting.entry(Arc::clone(&row.target)).or_default() += 1;
             standing.oldest = standing.oldest.max(now.since(row.head.sent_at));
@@ -110,7 +109,7 @@ mod tests {
         assert_eq!(
             failures.next(&group, &failed, 50),
             MAX_FROM_RECEIVES,
-            "a cold process goes by receives, within bounds"
+            "a new process goes by receives, up to a bound"
         );
         failures.set(&group, &failed, 9, HEAD);
         assert_eq!(failures.next(&group, &failed, 1), 10);
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_waits_of_a_hold_are_not_those_after_it() {
+    fn a_failure_after_a_hold_starts_a_new_backoff() {
         let failures = Failures::default();
         let group = GroupId::from("g");
         let held =
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_counted_by_target_until_it_is_done_with_or_long_overdue() {
+    fn waiting_groups_are_counted_by_target_until_done_or_overdue() {
         let failures = Failures::default();
         let held = Closed { target: "sss".to_owned(), gate: Gate::Hold, why: String::new(), after: None };
         failures.set(&"held".into(), &Outcome::Held(held), 1, HEAD);

@@ -1,4 +1,4 @@
-//! The limits of the queue that messages come from, asked for beside the messages.
+//! The limits of the queue that messages come from, refreshed in the background.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use tracing::{error, warn};
 use towpath_types::clock::{Clock, Moment};
 use towpath_types::queue::{Queue, QueueLimits};
 
-/// How often a queue is asked: an operator may have changed its redrive policy.
+/// The refresh interval: an operator may have changed the redrive policy.
 const EVERY: Duration = Duration::from_secs(15 * 60);
 
-/// How often while it does not answer.
+/// The interval after a failed refresh.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// How long an answer may take. Messages wait for it meanwhile.
+/// How long the queue may take to answer. Messages may wait for it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What a queue allows a message that waits, as far as it is known.
+/// The limits of a queue, as far as they are known.
 #[derive(Debug)]
 pub struct KnownLimits {
     clock: Clock,
@@ -29,24 +29,22 @@ pub struct KnownLimits {
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
     limits: Option<QueueLimits>,
-    /// When the queue was asked the last time.
+    /// When the queue was last asked.
     asked: Option<Moment>,
     /// Whether it answered.
     answered: bool,
 }
 
 impl KnownLimits {
-    /// Nothing is known yet: as if it were the local queue.
+    /// Until something is known, the limits are those of the local queue.
     pub(super) fn new(clock: Clock) -> KnownLimits {
         KnownLimits { clock, known: Mutex::default() }
     }
 
-    /// The limits as far as they are known.
     pub fn get(&self) -> QueueLimits {
         self.known.lock().limits.unwrap_or(QueueLimits::LOCAL)
     }
 
-    /// These are the limits.
     pub fn set(&self, limits: QueueLimits) {
         let before = {
             let mut known = self.known.lock();
@@ -57,11 +55,11 @@ impl KnownLimits {
         if before != Some(limits)
             && let Some(problem) = limits.problem()
         {
-            error!(problem, "the queue's redrive policy does not allow messages to wait");
+            error!(event = "receive-limit-too-low", problem, "the queue's maxReceiveCount is too low");
         }
     }
 
-    /// Asks the queue, unless that was done a short while ago.
+    /// Refreshes the limits if the last refresh is long enough ago.
     pub async fn ask_if_due(&self, queue: &dyn Queue) {
         {
             let mut known = self.known.lock();
@@ -74,17 +72,21 @@ impl KnownLimits {
         let problem = match timeout(PATIENCE, queue.limits()).await {
             Ok(Ok(limits)) => return self.set(limits),
             Ok(Err(problem)) => format!("{problem:?}"),
-            Err(_) => "no answer in time".to_owned(),
+            Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
         };
         let mut known = self.known.lock();
         known.answered = false;
         match known.limits {
             Some(_) => {
-                warn!(problem, "queue attributes unreadable, using the last known maxReceiveCount and retention")
+                warn!(
+                    event = "queue-attributes-unreadable",
+                    problem, "queue attributes unreadable, using the last known maxReceiveCount and retention"
+                )
             }
             None => {
                 known.limits = Some(QueueLimits::ASSUMED);
                 error!(
+                    event = "queue-attributes-unreadable",
                     problem,
                     "queue attributes unreadable, assuming maxReceiveCount 1000 and 14 days of retention: allow sqs:GetQueueAttributes"
                 );
@@ -92,7 +94,7 @@ impl KnownLimits {
         }
     }
 
-    /// Asks again and again, until it is dropped.
+    /// Keeps the limits fresh until it is dropped.
     pub async fn watch(&self, queue: &dyn Queue) -> Infallible {
         loop {
             self.ask_if_due(queue).await;

@@ -1,4 +1,4 @@
-//! Routing: the route of a message, and which builds of its plugin it meets: the route's own or the canary, and a shadow.
+//! Routing: the route of a message and the builds of its plugin that process it: the live one or the canary, and a shadow.
 
 use std::sync::Arc;
 
@@ -6,7 +6,6 @@ use towpath_config::route::{Route, Routes};
 use towpath_plugin::{Plugin, Plugins};
 use towpath_types::queue::Received;
 
-/// The route of a message, and the builds of its plugin that it meets.
 pub(super) struct Routing<'a> {
     pub(super) route: Option<&'a Arc<Route>>,
     pub(super) plugin: Option<Arc<Plugin>>,
@@ -20,12 +19,12 @@ impl<'a> Routing<'a> {
         let is_canary = canary.is_some();
         let plugin = canary.or_else(|| plugins.get(&route?.plugin));
         let shadow = route.and_then(|route| plugins.get(route.rollout.shadow.as_deref()?));
-        // A candidate is not compared with itself.
+        // The canary is the candidate, which must not be compared with itself.
         let shadow = shadow.filter(|_| !is_canary);
         Routing { route, plugin, shadow }
     }
 
-    /// The plugin's name, which is known even if it is not loaded.
+    /// The plugin's name, even if the plugin is not loaded.
     pub(super) fn name(&self) -> Option<&str> {
         let loaded = self.plugin.as_ref().map(|plugin| plugin.name());
         loaded.or_else(|| self.route.map(|route| route.plugin.as_str()))

@@ -1,4 +1,4 @@
-//! What is told of a pass when it is over: to operators, to those who follow messages, and in numbers.
+//! Reports a pass when it is over: to the log, to the story that `tail` and `trace` read, and to the metrics.
 
 use std::time::Duration;
 
@@ -12,7 +12,6 @@ use crate::facts::Facts;
 use towpath_metrics::{self as metrics, Labels};
 use towpath_types::outcome::{Attempt, Fault, Outcome};
 
-/// The story of one pass.
 pub(super) struct Story<'a> {
     pub(super) outcome: &'a Outcome,
     pub(super) decision: &'a Decision,
@@ -21,7 +20,6 @@ pub(super) struct Story<'a> {
 }
 
 impl Story<'_> {
-    /// Tells it.
     pub(super) fn tell(&self, routing: &Routing<'_>) {
         let Story { outcome, decision, facts, began } = self;
         log(outcome, decision, *facts);
@@ -37,6 +35,7 @@ impl Story<'_> {
         }
         info!(
             target: metrics::STORY,
+            event = "pass-ended",
             outcome = outcome.code(),
             decision = decided,
             reason = code(outcome),
@@ -51,12 +50,12 @@ impl Story<'_> {
     }
 }
 
-/// The attempts as JSON; made only if somebody reads the line.
+/// The attempts as JSON; formatted only if the line is logged.
 fn attempts(outcome: &Outcome) -> Value {
     outcome.attempts().iter().map(shown).collect()
 }
 
-/// An attempt without what the target answered, which may be personal.
+/// An attempt without the target's response body, which may hold personal data.
 fn shown(attempt: &Attempt) -> Value {
     let Attempt { target, method, path, answer, millis } = attempt;
     let status = answer.status();
@@ -64,7 +63,6 @@ fn shown(attempt: &Attempt) -> Value {
     json!({ "target": target, "method": method, "path": path, "status": status, "error": error, "ms": millis })
 }
 
-/// The route, the plugin and its digest.
 pub(super) fn labels<'a>(routing: &'a Routing<'_>) -> Labels<'a> {
     Labels {
         route: routing.route.map_or("", |route| route.path.as_str()),
@@ -73,7 +71,7 @@ pub(super) fn labels<'a>(routing: &'a Routing<'_>) -> Labels<'a> {
     }
 }
 
-/// The code that a plugin gave, if it gave one.
+/// The reason code from the plugin; empty if it gave none.
 fn code(outcome: &Outcome) -> &str {
     match outcome {
         Outcome::Skipped(reason) | Outcome::Rejected(reason) | Outcome::Deferred { reason, .. } => &reason.code,
@@ -81,35 +79,52 @@ fn code(outcome: &Outcome) -> &str {
     }
 }
 
-/// What an operator is told: trouble, and what was skipped.
 fn log(outcome: &Outcome, decision: &Decision, facts: Facts<'_>) {
     let code = outcome.code();
     match (outcome, decision) {
-        (Outcome::Skipped(reason), _) => info!(reason = reason.code, detail = reason.message, "message skipped"),
-        (_, Decision::Ack) => debug!(outcome = code, "message delivered"),
+        (Outcome::Skipped(reason), _) => {
+            info!(event = "message-skipped", reason = reason.code, detail = reason.message, "message skipped");
+        }
+        (_, Decision::Ack) => debug!(event = "message-delivered", outcome = code, "message delivered"),
         (Outcome::Held(closed), Decision::Retry(after)) => {
-            // What closed the gate is logged when it closes; here it would be said once for every message.
+            // Whatever closed the gate is logged once, when it closes.
             debug!(
+                event = "message-held",
                 target_name = closed.target,
                 why = closed.why,
                 retry_after_s = after.as_secs_f64(),
-                "message is held"
+                "message held"
             );
         }
-        (Outcome::Blocked, _) => debug!("too little time is left, the message is given back untried"),
+        (Outcome::Blocked, _) => debug!("too little time left, releasing the message untried"),
         (_, Decision::Retry(after)) if facts.age >= facts.max_age => {
-            // Only a route that blocks comes here: nobody but an operator gets the group going again.
+            // Only a route with `on_dead_letter = "block"` gets here. The group may need an operator to continue.
             let age_s = facts.age.as_secs();
             let seconds = after.as_secs_f64();
             let detail = detail(outcome);
-            error!(outcome = code, detail, age_s, retry_after_s = seconds, "message blocks its group past its max_age");
+            error!(
+                event = "group-blocked",
+                outcome = code,
+                detail,
+                age_s,
+                retry_after_s = seconds,
+                "message blocks its group past max_age"
+            );
         }
         (_, Decision::Retry(after)) => {
             let seconds = after.as_secs_f64();
             let detail = detail(outcome);
-            warn!(outcome = code, detail, retry_after_s = seconds, "message will be tried again");
+            warn!(
+                event = "message-retried",
+                outcome = code,
+                detail,
+                retry_after_s = seconds,
+                "message will be retried"
+            );
         }
-        (Outcome::Faulted(fault), _) => warn!(fault = %Fault::to_string(fault), "plugin failed"),
+        (Outcome::Faulted(fault), _) => {
+            warn!(event = "plugin-failed", fault = %Fault::to_string(fault), "plugin failed")
+        }
         (_, Decision::DeadLetter(_)) => {}
     }
 }

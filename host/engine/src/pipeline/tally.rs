@@ -1,11 +1,11 @@
-//! How many messages came to which end.
+//! Counts how messages ended.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::decide::Decision;
 use towpath_types::outcome::Outcome;
 
-/// Counts that many tasks write.
+/// Counts, incremented by many tasks.
 #[derive(Debug, Default)]
 pub struct Tally {
     delivered: AtomicU64,
@@ -19,17 +19,17 @@ pub struct Tally {
 /// The counts at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 pub struct Totals {
-    /// Messages whose requests were all answered 2xx.
+    /// Messages whose requests were all answered with 2xx.
     pub delivered: u64,
-    /// Messages that their plugin had nothing to do for.
+    /// Messages that their plugin skipped.
     pub skipped: u64,
-    /// Messages that are stored in the dead-letter queue.
+    /// Messages stored in the dead-letter queue.
     pub dead: u64,
-    /// Passes that ended in another try.
+    /// Passes that ended in a retry.
     pub retried: u64,
-    /// Messages on which a shadow said the same as the live plugin.
+    /// Messages whose shadow agreed with the live plugin.
     pub shadow_agreed: u64,
-    /// Messages on which a shadow said something else.
+    /// Messages whose shadow differed.
     pub shadow_differed: u64,
 }
 

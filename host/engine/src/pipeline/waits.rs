@@ -1,5 +1,5 @@
-//! Two weeks of waiting over a queue that does what SQS does: it counts receives, moves a message after too many of them, and
-//! deletes it when its retention ends. Time is a number here.
+//! Two weeks of waiting over a model of SQS, which counts receives, dead-letters a message after too many of them, and
+//! deletes it when its retention ends. Time is simulated.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,10 +17,10 @@ use towpath_types::verdict::Reason;
 const HOUR: u64 = 3600 * 1000;
 const DAY: u64 = 24 * HOUR;
 
-/// How long what is received is hidden before it is given back.
+/// The visibility timeout of a receive.
 const VISIBILITY: u64 = 30 * 1000;
 
-/// What comes of a message at this time (in milliseconds), at the look of this number.
+/// The outcome of a pass at this time, in milliseconds, for a message received this many times.
 type Trouble = fn(u64, u32) -> Outcome;
 
 struct Queued {
@@ -28,12 +28,12 @@ struct Queued {
     visible_at: u64,
 }
 
-/// A queue of SQS with these groups.
+/// An SQS queue, by group.
 struct Model {
     limits: QueueLimits,
     groups: Vec<Vec<Queued>>,
     receives: usize,
-    /// What the queue took away by itself.
+    /// Messages that the queue itself deleted or dead-lettered.
     taken: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ impl Model {
         self.groups[group].push(Queued { received, visible_at: now });
     }
 
-    /// Up to a batch: of each group the longest prefix that is visible.
+    /// Receives at most one batch: from each group, the longest visible prefix.
     fn receive(&mut self, now: u64) -> Vec<Received> {
         let mut batch = Vec::new();
         self.receives += 1;
@@ -97,20 +97,20 @@ impl Model {
         }
     }
 
-    /// When a message becomes visible next.
+    /// When the next message becomes visible.
     fn next(&self) -> Option<u64> {
         self.groups.iter().filter_map(|group| group.first()).map(|head| head.visible_at).min()
     }
 }
 
-/// A pipeline whose plugins and targets are a line of code.
+/// A pipeline without plugins and targets: `trouble` gives the outcome of each pass.
 struct Spine {
     trouble: Trouble,
     on_dead_letter: OnDeadLetter,
     limits: QueueLimits,
     now: AtomicU64,
     failures: Failures,
-    /// How messages ended, in order: their ids, and their reasons if they are dead.
+    /// How messages ended, in order: the id, and the reason if it was dead-lettered.
     ended: Mutex<Vec<(String, Option<&'static str>)>>,
 }
 
@@ -153,8 +153,8 @@ impl Line for Spine {
     }
 }
 
-/// Sends to three groups, twice at once and then every twelve hours, for two weeks, and takes messages from `begins` on.
-/// Returns how each ended, once all have.
+/// Sends to three groups for two weeks: twice at once, then every twelve hours. Receives from `begins` on. Returns how
+/// each message ended, once all have.
 fn two_weeks(
     trouble: Trouble,
     on_dead_letter: OnDeadLetter,
@@ -191,12 +191,12 @@ fn two_weeks(
             }
         }
     }
-    assert_eq!(queue.taken, Vec::<String>::new(), "the queue took messages away by itself");
+    assert_eq!(queue.taken, Vec::<String>::new(), "the queue itself deleted or dead-lettered messages");
     let ended = spine.ended.into_inner();
     for group in 0..3 {
         let of_group = ended.iter().filter_map(|(id, _)| id.strip_prefix(&format!("{group}-")));
         let numbers: Vec<usize> = of_group.map(|number| number.parse().expect("a number")).collect();
-        assert_eq!(numbers, (0..sends.len()).collect::<Vec<_>>(), "group {group} is in order, and whole");
+        assert_eq!(numbers, (0..sends.len()).collect::<Vec<_>>(), "group {group} is complete and in order");
     }
     ended
 }
@@ -221,7 +221,7 @@ fn later() -> Outcome {
     Outcome::Deferred { reason, after: Some(Duration::from_secs(1)) }
 }
 
-/// For two weeks; then all is well.
+/// This outcome for the first days, then a delivery.
 fn until(days: u64, now: u64, trouble: Outcome) -> Outcome {
     if now < days * DAY { trouble } else { Outcome::Delivered(Vec::new()) }
 }
@@ -238,19 +238,19 @@ const TWO_WEEKS: [(&str, Trouble, &str); 8] = [
 ];
 
 #[test]
-fn two_weeks_of_trouble_lose_no_message_and_no_order_whatever_it_is() {
+fn no_message_is_lost_or_reordered_over_two_weeks_of_any_trouble() {
     for (name, trouble, reason) in TWO_WEEKS {
         for (max_receives, begins) in [(64, 0), (500, 12 * DAY), (1000, 0)] {
             let ended = two_weeks(trouble, OnDeadLetter::Continue, sqs(max_receives), begins);
             let dead: Vec<_> = ended.iter().filter_map(|(_, reason)| *reason).collect();
-            // What came in the first day was 13 days old before all was well.
+            // The messages of the first day reached the age limit of 13 days before the trouble ended.
             assert_eq!(dead, [reason; 9], "{name} with {max_receives}");
         }
     }
 }
 
 #[test]
-fn a_message_that_blocks_its_group_for_two_weeks_is_not_moved_by_the_queue() {
+fn a_message_that_blocks_its_group_for_two_weeks_is_not_dead_lettered_by_the_queue() {
     let refused: Trouble = |now, _| until(14, now, Outcome::Refused(Vec::new()));
     let ended = two_weeks(refused, OnDeadLetter::Block, sqs(1000), 0);
     let dead: Vec<_> = ended.iter().filter_map(|(_, reason)| *reason).collect();
@@ -267,7 +267,7 @@ fn a_hold_of_twelve_days_dead_letters_nothing() {
 }
 
 #[test]
-fn where_receives_cannot_last_a_message_is_a_dead_letter_before_the_queue_moves_it() {
+fn with_too_few_receives_the_host_dead_letters_before_the_queue_does() {
     for max_receives in [1, 3, 5, 20] {
         let hold: Trouble = |now, _| until(14, now, held(Gate::Hold, None));
         let ended = two_weeks(hold, OnDeadLetter::Continue, sqs(max_receives), 0);
@@ -277,7 +277,7 @@ fn where_receives_cannot_last_a_message_is_a_dead_letter_before_the_queue_moves_
 }
 
 #[test]
-fn a_mate_waits_for_longer_than_its_head_if_it_has_fewer_receives_left() {
+fn a_message_with_fewer_receives_left_waits_longer_than_its_head() {
     struct Always;
     impl Line for Always {
         fn targets(&self) -> usize {

@@ -1,8 +1,8 @@
-//! A batch and its groups.
+//! Splits a batch into groups.
 
 use towpath_types::queue::Received;
 
-/// Splits a batch into its groups. Order within a group is the order of the batch.
+/// Keeps the order of the batch within each group.
 pub fn by_group(batch: Vec<Received>) -> Vec<Vec<Received>> {
     let mut groups: Vec<Vec<Received>> = Vec::new();
     for message in batch {

@@ -1,4 +1,4 @@
-//! What a driver does when a part of it panics.
+//! Drivers in which a part panics.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use towpath_runtime::health::Health;
 use towpath_runtime::tasks::Failure;
 use towpath_types::queue::{GroupId, Handle, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent};
 
-/// Hands out these messages, one a receive, and panics where it is told to.
+/// Delivers these messages, one per receive, and panics where configured.
 #[derive(Default)]
 struct Clumsy {
     messages: Mutex<VecDeque<Received>>,
     panics_at_receive: bool,
     panics_at_delete: bool,
-    /// How many receives were answered with nothing.
+    /// The number of empty receives.
     idle: watch::Sender<usize>,
 }
 
@@ -71,7 +71,7 @@ impl Queue for Clumsy {
     }
 }
 
-/// Notes every message; panics at those whose handle says so.
+/// Records every message; panics on the handle `panics`.
 #[derive(Default)]
 struct Notes(Mutex<Vec<String>>);
 
@@ -88,13 +88,14 @@ impl Line for Notes {
     }
 }
 
-/// Messages of groups of their own.
+/// Messages, each in its own group.
 fn messages(handles: &[&str]) -> Mutex<VecDeque<Received>> {
     let own = |handle: &&str| Received { group: (*handle).into(), ..message(handle) };
     Mutex::new(handles.iter().map(own).collect())
 }
 
-/// Runs a driver until the queue has been empty for a while, or until it breaks. What was worked on.
+/// Runs a driver until the queue has been empty for a while, or until it fails. Returns the handles of the processed
+/// messages.
 async fn driven(queue: Clumsy, concurrency: usize) -> (Result<(), Failure>, Vec<String>) {
     let queue = Arc::new(queue);
     let notes = Arc::new(Notes::default());
@@ -117,22 +118,22 @@ async fn driven(queue: Clumsy, concurrency: usize) -> (Result<(), Failure>, Vec<
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_driver_whose_receiver_panics_stops_whole_and_says_so() {
+async fn a_driver_whose_receiver_panics_stops_and_returns_the_panic() {
     let queue = Clumsy { messages: messages(&["a"]), panics_at_receive: true, ..Clumsy::default() };
     let (result, _) = driven(queue, 16).await;
     assert_eq!(result.expect_err("it broke").to_string(), "the task \"receiver\" panicked: at receive");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_over_one_group_leaves_the_others_their_places() {
+async fn a_panic_over_one_group_frees_its_place_for_the_others() {
     let queue = Clumsy { messages: messages(&["panics", "a", "b"]), ..Clumsy::default() };
     let (result, noted) = driven(queue, 1).await;
     assert!(result.is_ok(), "{result:?}");
-    assert_eq!(noted, ["a", "b"], "though there is one place only");
+    assert_eq!(noted, ["a", "b"], "there is only one place");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delete_that_panics_is_a_delete_that_failed() {
+async fn a_delete_that_panics_fails_only_itself() {
     let queue = Clumsy { messages: messages(&["a", "b"]), panics_at_delete: true, ..Clumsy::default() };
     let (result, noted) = driven(queue, 1).await;
     assert!(result.is_ok(), "{result:?}");

@@ -1,5 +1,4 @@
-//! Deletes for many groups in as few requests as they allow: what comes while all requests are
-//! under way goes out together with the next.
+//! Deletes messages of many groups in few requests: deletes that arrive while all requests are in flight share the next one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +13,10 @@ use towpath_runtime::tasks::log_panic;
 use towpath_types::backoff::Backoff;
 use towpath_types::queue::{Handle, MAX_BATCH, MessageId, Queue, QueueError, Received};
 
-/// How long a delete waits for others to go with it: little beside a round trip to SQS.
+/// How long a delete waits for others to share its request: little compared with a round trip to SQS.
 const LINGER: Duration = Duration::from_micros(500);
 
-/// How often a delete is tried before the group is left alone.
+/// How often a delete is tried before its group is abandoned.
 const TRIES: u32 = 4;
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(400), cap: Duration::from_secs(2) };
 
@@ -28,12 +27,12 @@ struct Job {
     done: oneshot::Sender<bool>,
 }
 
-/// The groups' end. [`Requests::run`] does the work until this is gone.
+/// The groups' end. [`Requests::run`] works until this is dropped.
 pub(super) struct Deleter(mpsc::UnboundedSender<Job>);
 
-/// A delete that was asked for.
+/// A delete in progress.
 pub(super) struct Deleting {
-    /// For whoever does not wait for the answer.
+    /// For those who do not wait for the answer.
     pub(super) deleted: Deleted,
     answer: oneshot::Receiver<bool>,
 }
@@ -42,48 +41,46 @@ pub(super) struct Deleting {
 pub(super) struct Requests {
     queue: Arc<dyn Queue>,
     jobs: mpsc::UnboundedReceiver<Job>,
-    /// How many are under way at the same time.
+    /// The most requests in flight at the same time.
     most: usize,
-    /// How many groups are being worked on.
     at_work: AtWork,
 }
 
-/// Tells how many groups are being worked on.
+/// Returns the number of groups in progress.
 type AtWork = Arc<dyn Fn() -> usize + Send + Sync>;
 
 impl Deleter {
-    /// Deletes from this queue, with so many requests at the same time, at least 1.
+    /// Deletes from `queue`, with up to `most` requests in flight, at least 1.
     pub(super) fn new(queue: Arc<dyn Queue>, most: usize, at_work: AtWork) -> (Deleter, Requests) {
         let (sender, jobs) = mpsc::unbounded_channel();
         (Deleter(sender), Requests { queue, jobs, most: most.max(1), at_work })
     }
 
-    /// Has a message deleted.
     pub(super) fn delete(&self, message: &Received) -> Deleting {
         let (done, deleting) = Deleting::pending();
         let handle = message.handle.clone();
         let message_id = message.id.clone();
-        // Nobody there to take it is an answer too: the message comes back.
+        // If the deleter is gone, `done` is dropped, which means that the message was not deleted.
         let _ = self.0.send(Job { handle, message_id, deleted: deleting.deleted.clone(), done });
         deleting
     }
 }
 
 impl Deleting {
-    /// A delete that has no answer yet, and where its answer goes.
+    /// A delete without an answer yet, and the sender for its answer.
     pub(super) fn pending() -> (oneshot::Sender<bool>, Deleting) {
         let (done, answer) = oneshot::channel();
         (done, Deleting { deleted: Deleted::default(), answer })
     }
 
-    /// The queue's answer: true if the message is deleted, false if it will come back.
+    /// Whether the queue deleted the message. If not, it will be delivered again.
     pub(super) async fn answer(&mut self) -> bool {
         (&mut self.answer).await.unwrap_or(false)
     }
 }
 
 impl Requests {
-    /// Works until there is nobody left to ask for more.
+    /// Works until the [`Deleter`] is dropped.
     pub(super) async fn run(mut self) {
         let mut requests = JoinSet::new();
         loop {
@@ -92,7 +89,7 @@ impl Requests {
                 break;
             }
             let until = Instant::now() + LINGER;
-            // The groups that are being worked on are those that may come with a delete of their own.
+            // Only groups in progress can add a delete.
             while jobs.len() < MAX_BATCH.min((self.at_work)()) {
                 let room = MAX_BATCH - jobs.len();
                 match timeout_at(until, self.jobs.recv_many(&mut jobs, room)).await {
@@ -101,7 +98,7 @@ impl Requests {
                 }
             }
             requests.spawn(request(Arc::clone(&self.queue), jobs));
-            // What comes until one of them is answered waits, and goes out together.
+            // Deletes that arrive until a request is answered wait, and share the next one.
             while requests.len() >= self.most {
                 requests.join_next().await.into_iter().for_each(|ended| log_panic("delete", ended));
             }
@@ -115,7 +112,7 @@ impl Requests {
     }
 }
 
-/// Deletes these messages, and tries again what the queue could not be asked for.
+/// Deletes these messages, and retries those for which the queue was unavailable.
 async fn request(queue: Arc<dyn Queue>, mut jobs: Vec<Job>) {
     for tries in 1..=TRIES {
         let handles: Vec<Handle> = jobs.iter().map(|job| job.handle.clone()).collect();
@@ -131,11 +128,16 @@ async fn request(queue: Arc<dyn Queue>, mut jobs: Vec<Job>) {
                     continue;
                 }
                 Err(error) => {
-                    warn!(message_id = %job.message_id, error = %error, "a message that is done with could not be deleted: it will be delivered again");
+                    warn!(
+                        event = "delete-failed",
+                        message_id = %job.message_id,
+                        error = %error,
+                        "finished message cannot be deleted, it will be delivered again"
+                    );
                     false
                 }
             };
-            // The group may have lost its lease meanwhile.
+            // Nobody waits if the group has lost its lease.
             let _ = job.done.send(deleted);
         }
         if again.is_empty() {

@@ -1,4 +1,4 @@
-//! Heartbeats: every message that is held stays invisible to others while its group is worked on.
+//! Heartbeats: the messages of a group stay hidden from others while the group is processed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,17 +13,17 @@ use towpath_runtime::time::reaches;
 use towpath_types::clock::{Clock, Moment};
 use towpath_types::queue::{Handle, Queue, QueueError, Received};
 
-/// What came of one heartbeat.
+/// The result of a heartbeat.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Beat {
     Kept,
-    /// The queue could not be asked; the one before still counts.
+    /// The queue was unavailable. The previous heartbeat still counts.
     Failed,
-    /// A message is not held any more.
+    /// A message is no longer held.
     Lost,
 }
 
-/// Whether a message is deleted; whoever deletes it says so.
+/// Whether a message is deleted. The deleter sets it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Deleted(Arc<AtomicBool>);
 
@@ -37,16 +37,16 @@ impl Deleted {
     }
 }
 
-/// How far a group has come with one of its messages.
 enum State {
-    /// Waits for its turn, or is worked on.
+    /// Waiting for its turn, or in progress.
     Held,
-    /// Is done with. Until it is deleted it is kept like the others: visible again, it would be delivered a second time
-    /// beside those behind it. That the queue does not hold it any more is no loss: it may just have been deleted.
+    /// Finished. Until it is deleted it is kept like the others: once visible, it would be delivered again while the
+    /// messages behind it are in progress. If the queue no longer holds it, the lease is not lost: it may just have
+    /// been deleted.
     Deleting(Deleted),
 }
 
-/// Keeps the messages of one group.
+/// Keeps the messages of one group hidden.
 pub(super) struct Keeper<'a> {
     queue: &'a dyn Queue,
     clock: Clock,
@@ -56,8 +56,8 @@ pub(super) struct Keeper<'a> {
 }
 
 impl<'a> Keeper<'a> {
-    /// Keeps these messages, which were received with this visibility. `asked` is when the receive was asked for: when it was
-    /// answered nobody here can know.
+    /// Keeps these messages, which were received with this visibility timeout. `asked` is when the receive was
+    /// requested: the lease counts from then, because nobody here can know when the queue answered.
     pub(super) fn new(
         queue: &'a dyn Queue,
         clock: Clock,
@@ -66,53 +66,53 @@ impl<'a> Keeper<'a> {
         asked: Moment,
     ) -> Keeper<'a> {
         let held = messages.iter().map(|message| (message.handle.clone(), State::Held)).collect();
-        // The work stops a tenth before others could begin.
+        // Work stops a tenth of the timeout before others could begin.
         let term = Term::new(asked, visibility - visibility / 10);
         Keeper { queue, clock, visibility, held: Mutex::new(held), term }
     }
 
-    /// What is renewed by heartbeats.
+    /// The term that heartbeats renew.
     pub(super) fn term(&self) -> Term {
         self.term.clone()
     }
 
-    /// A message is about to be deleted.
+    /// Call this before a message is deleted.
     pub(super) fn deleting(&self, handle: &Handle, deleted: &Deleted) {
         for (_, state) in self.held.lock().iter_mut().filter(|(held, _)| held == handle) {
             *state = State::Deleting(deleted.clone());
         }
     }
 
-    /// Whether something may be begun. A process that stood still finds out here, before its heartbeats do.
+    /// Whether work may begin. A process that was suspended learns it here first, before its next heartbeat.
     pub(super) fn keeps(&self) -> bool {
         !self.term.left().is_zero()
     }
 
-    /// Whether so much time has passed since the queue was asked that nobody knows how much of the lease is left: a tenth of
-    /// the visibility. A long poll that waited is not told from a process that stood still.
+    /// Whether a tenth of the visibility timeout has passed since the request, so that it is unknown how much of the
+    /// lease is left. A long poll cannot be told apart from a suspended process.
     pub(super) fn is_stale(&self) -> bool {
         self.term.since().elapsed() >= self.visibility / 10
     }
 
-    /// Beats until the queue confirms that every message is still held. False if one is not, or the queue did not say so while
-    /// the lease could last; then nothing may be begun.
+    /// Sends heartbeats until the queue confirms that every message is still held. Returns false if one is not, or if
+    /// the queue does not confirm it within the longest possible lease. Then no work may begin.
     pub(super) async fn confirm(&self) -> bool {
         let began = self.clock.moment();
         loop {
             match self.beat(self.visibility / 3).await {
-                // Its answer may have come too late.
+                // The confirmation may have come too late.
                 Beat::Kept if self.keeps() => return true,
                 Beat::Lost => return false,
-                // Whenever the queue handed the messages out, it was before this began.
+                // The queue delivered the messages before `began`, so by now the lease is over.
                 _ if began.elapsed() >= self.visibility => return false,
                 Beat::Kept | Beat::Failed => sleep(self.visibility / 10).await,
             }
         }
     }
 
-    /// Beats until the lease is lost: until the queue says that a message is not held any more, or nothing
-    /// was heard of the queue for so long that one may have become visible to others. It beats three times
-    /// in a visibility timeout, so that one lost beat is no harm.
+    /// Sends heartbeats until the lease is lost: the queue reports that a message is no longer held, or has been silent
+    /// for so long that one may have become visible to others. There are three heartbeats per visibility timeout, so
+    /// one may fail.
     pub(super) async fn beat_until_lost(&self) {
         loop {
             let next = self.clock.moment();
@@ -124,7 +124,7 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// One heartbeat. The lease counts from when it was asked for.
+    /// Sends one heartbeat. The lease counts from the request.
     async fn beat(&self, patience: Duration) -> Beat {
         let asked = self.clock.moment();
         let beat = timeout(patience, self.extend()).await.unwrap_or(Beat::Failed);
@@ -135,7 +135,7 @@ impl<'a> Keeper<'a> {
     }
 
     async fn extend(&self) -> Beat {
-        // Tail to head, as for every change: no message is ever kept less long than one after it.
+        // Last to first, as for every change: no message may become visible before one behind it.
         let kept = |(handle, _): &(Handle, State)| (handle.clone(), self.visibility);
         let changes: Vec<_> = self.held().iter().rev().map(kept).collect();
         let results = self.queue.change_visibility(&changes).await;
@@ -144,13 +144,13 @@ impl<'a> Keeper<'a> {
         for ((handle, _), result) in changes.iter().zip(results) {
             let Err(error) = result else { continue };
             let failed = match (held.iter().find(|(held, _)| held == handle), &error) {
-                // It was deleted while the beat was under way.
+                // Deleted while the heartbeat was in flight.
                 (None, _) => continue,
                 (Some(_), QueueError::Unavailable { .. }) => Beat::Failed,
                 (Some((_, State::Deleting(_))), _) => continue,
                 (Some((_, State::Held)), _) => Beat::Lost,
             };
-            warn!(error = %error, "heartbeat failed");
+            warn!(event = "heartbeat-failed", error = %error, "heartbeat failed");
             if beat != Beat::Lost {
                 beat = failed;
             }
@@ -158,7 +158,7 @@ impl<'a> Keeper<'a> {
         beat
     }
 
-    /// What is held still.
+    /// The messages that are not yet deleted.
     fn held(&self) -> MutexGuard<'_, Vec<(Handle, State)>> {
         let mut held = self.held.lock();
         held.retain(|(_, state)| !matches!(state, State::Deleting(deleted) if deleted.is_done()));

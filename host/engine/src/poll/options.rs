@@ -5,22 +5,20 @@ use std::time::Duration;
 use towpath_runtime::time::wall_clock;
 use towpath_types::clock::Clock;
 
-/// How a queue is polled.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// How many groups are worked on at the same time, at least 1.
+    /// How many groups are processed at the same time, at least 1.
     pub concurrency: usize,
-    /// How long one receive waits. A stop is felt after this at the latest.
+    /// How long one receive waits. A stop takes effect within this time.
     pub wait: Duration,
-    /// How long received messages stay invisible without a heartbeat: how long a group stands still
-    /// after this process was killed.
+    /// How long received messages stay hidden without a heartbeat, and so how long a group waits after a crash.
     pub visibility: Duration,
-    /// By which leases are counted, with the monotonic clock.
+    /// The clock that measures leases, together with the monotonic clock.
     pub clock: Clock,
 }
 
 impl Default for Options {
-    /// 16 groups, receives of one second, 30 s of visibility, the machine's clock.
+    /// 16 groups, receives of 1 s, a visibility timeout of 30 s, the machine's clock.
     fn default() -> Options {
         let wait = Duration::from_secs(1);
         let visibility = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! Bugs on purpose, in builds with the feature `faults` only: what is to find them is tried with them.
+//! Deliberate bugs, only in builds with the feature `faults`. `towpath chaos` must find them.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use towpath_types::clock::{Clock, Moment};
 use towpath_types::faults::{self, Bug};
 use towpath_types::queue::{Handle, MAX_VISIBILITY, Received};
 
-/// From when a lease counts, with a bug or without.
+/// The start of a lease, with or without the planted bug.
 pub(super) fn asked(asked: Moment, clock: Clock) -> Moment {
     if faults::planted() == Some(Bug::LeaseFromAnswer) { clock.moment() } else { asked }
 }
 
-/// Works on the messages of a group with a bug.
+/// Processes the messages of a group with the planted bug.
 pub(super) async fn messages<L: Line>(worker: &Worker<L>, messages: &[Received], bug: Bug) -> Vec<(Handle, Duration)> {
     for message in messages {
         if bug == Bug::AckBeforeDelivery {
@@ -23,12 +23,12 @@ pub(super) async fn messages<L: Line>(worker: &Worker<L>, messages: &[Received],
         }
         let settled = GroupRun::new(&*worker.line, Lease::of(MAX_VISIBILITY), Place::alone()).next(message).await;
         match (bug, settled) {
-            // One that is not in here.
+            // Already deleted, or planted elsewhere.
             (Bug::AckBeforeDelivery | Bug::LeaseFromAnswer, _) => {}
             (Bug::ReleaseHeadFirst, Settlement::Ack | Settlement::Buried) => {
                 worker.deleter.delete(message).answer().await;
             }
-            // Those behind it are still worked on.
+            // The messages behind it are still processed.
             (Bug::ReleaseHeadFirst, Settlement::Retry(after)) => {
                 worker.queue.change_visibility(&[(message.handle.clone(), after)]).await;
             }

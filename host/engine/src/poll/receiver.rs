@@ -1,4 +1,4 @@
-//! One of the receivers of a poll driver: takes batches and has their groups worked on.
+//! A receiver of the poll driver: receives batches and starts work on their groups.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use towpath_runtime::tasks::log_panic;
 use towpath_types::backoff::Backoff;
 use towpath_types::queue::{MAX_BATCH, Queue, QueueError, Receive};
 
-/// How long to wait after a receive that failed.
+/// How long to wait after a failed receive.
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(400), cap: Duration::from_secs(30) };
 
-/// Receives until it is time to stop, then waits for the groups of its batches.
+/// Receives until the driver stops, then waits for the groups of its batches.
 pub(super) async fn run<L: Line>(worker: Arc<Worker<L>>, health: Arc<Health>) {
     let Worker { queue, options, stop, .. } = &*worker;
     let mut groups = JoinSet::new();
@@ -31,16 +31,23 @@ pub(super) async fn run<L: Line>(worker: Arc<Worker<L>>, health: Arc<Health>) {
             attempt_id: attempt.id.clone(),
         };
         worker.places.worth_receiving().await;
-        // The lease counts from here. The queue hands messages out at some moment between this and its answer, and nobody
-        // knows how long the answer, or this process, took after that.
+        // The lease counts from here. The queue starts it at some moment between this and its answer, and it is unknown
+        // how long the answer, or this process, took after that.
         let asked = options.clock.moment();
-        // Not cancelled by a stop: a receive that is dropped may have taken messages with it.
+        // A stop does not cancel a receive: dropping it could lose track of received messages until they are visible again.
         let received = match queue.receive(request).await {
             Ok(received) => received,
             Err(error) => {
                 let wait = attempt.failed();
                 health.failed();
-                warn!(queue = queue.name(), error = %error, cause = cause(&error), retry_after_s = wait.as_secs_f64(), "receive failed");
+                warn!(
+                    event = "receive-failed",
+                    queue = queue.name(),
+                    error = %error,
+                    cause = cause(&error),
+                    retry_after_s = wait.as_secs_f64(),
+                    "receive failed"
+                );
                 tokio::select! {
                     () = tokio::time::sleep(wait) => continue,
                     () = stop.cancelled() => break,
@@ -58,7 +65,7 @@ pub(super) async fn run<L: Line>(worker: Arc<Worker<L>>, health: Arc<Health>) {
             continue;
         }
         debug!(messages = received.len(), "batch received");
-        // One batch waits for free places, kept by heartbeats: whoever ends finds the next group there.
+        // One batch waits for free places, kept by heartbeats, so that the next group is at hand when a place is free.
         let mut begun = Vec::new();
         for messages in by_group(received) {
             let (turn, has_begun) = oneshot::channel();
@@ -66,7 +73,7 @@ pub(super) async fn run<L: Line>(worker: Arc<Worker<L>>, health: Arc<Health>) {
             groups.spawn(Arc::clone(&worker).group(messages, asked, turn));
         }
         for has_begun in begun {
-            // It is dropped where a group was lost, or is given back, before its turn.
+            // The sender is dropped if the group is lost, or released, before its turn.
             let _ = has_begun.await;
         }
     }
@@ -75,10 +82,10 @@ pub(super) async fn run<L: Line>(worker: Arc<Worker<L>>, health: Arc<Health>) {
     }
 }
 
-/// One receive, tried until it is answered. It keeps its id, so that messages whose answer was lost on the
-/// way are handed out again at once instead of standing still until their visibility runs out.
+/// One receive, retried until it is answered. Its retries share an id, so that messages whose answer was lost are
+/// delivered again at once, instead of staying hidden until their visibility timeout ends.
 struct Attempt {
-    /// None if there is no way on which an answer could get lost.
+    /// `None` if no answer can get lost.
     id: Option<String>,
     failures: u32,
 }
@@ -89,15 +96,14 @@ impl Attempt {
         Attempt { id, failures: 0 }
     }
 
-    /// How long to wait before the next try. The queue remembers an id for five minutes; behind that a new
-    /// one is as good.
+    /// The wait before the next try. After five minutes the queue has forgotten the id, and treats it as a new one.
     fn failed(&mut self) -> Duration {
         self.failures = self.failures.saturating_add(1);
         BACKOFF.plain(self.failures)
     }
 }
 
-/// What lies beneath an error: the network's or the service's own words.
+/// The source of an error: the words of the network or the service.
 fn cause(error: &QueueError) -> String {
     std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! A queue for unit tests: nothing comes from it, and it answers heartbeats as it was told to.
+//! A queue for unit tests: it delivers nothing, and answers heartbeats as scripted.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -6,20 +6,19 @@ use std::time::Duration;
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::{GroupId, Handle, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent};
 
-/// What comes of a heartbeat.
+/// The answer to heartbeats.
 #[derive(Debug)]
 pub(super) enum Heartbeat {
     Never,
     Unavailable,
     NotInFlight,
     KeptAfter(Duration),
-    /// The first one fails; how many were asked for.
+    /// The first one fails. Counts the requests.
     KeptAtSecond(AtomicUsize),
 }
 
 pub(super) struct Scripted(pub(super) Heartbeat);
 
-/// A message with this handle.
 pub(super) fn message(handle: &str) -> Received {
     Received {
         id: "m-1".into(),

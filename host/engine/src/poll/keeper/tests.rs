@@ -13,13 +13,13 @@ fn clock() -> Clock {
     towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000))
 }
 
-/// Keeps one message, received with a request of this moment.
+/// Keeps one message, whose receive was requested at `asked`.
 fn keeper<'a>(queue: &'a Scripted, clock: Clock, asked: Moment) -> Keeper<'a> {
     Keeper::new(queue, clock, &[message("h-1")], VISIBILITY, asked)
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_word_of_the_queue_the_lease_is_lost_before_others_could_begin() {
+async fn while_the_queue_is_silent_the_lease_is_lost_before_others_could_begin() {
     for (answer, deleting) in
         [(Heartbeat::Unavailable, false), (Heartbeat::Unavailable, true), (Heartbeat::Never, false)]
     {
@@ -33,12 +33,12 @@ async fn without_a_word_of_the_queue_the_lease_is_lost_before_others_could_begin
         let _ = timeout(VISIBILITY * 2, keeper.beat_until_lost()).await;
         let lost = started.elapsed();
         assert!(lost > VISIBILITY / 2 && lost < VISIBILITY, "{lost:?}, {:?}, deleting: {deleting}", queue.0);
-        assert!(!keeper.keeps(), "nothing is begun any more");
+        assert!(!keeper.keeps(), "no work begins");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_held_any_more_is_lost_unless_it_is_being_deleted() {
+async fn a_message_no_longer_held_loses_the_lease_unless_it_is_being_deleted() {
     let queue = Scripted(Heartbeat::NotInFlight);
     let clock = clock();
     let messages = ["h-1", "h-2"].map(message);
@@ -48,11 +48,11 @@ async fn what_is_not_held_any_more_is_lost_unless_it_is_being_deleted() {
     keeper.deleting(&messages[1].handle, &deleted);
     deleted.done();
     let hour = timeout(VISIBILITY * 100, keeper.beat_until_lost()).await;
-    assert!(hour.is_err() && keeper.keeps(), "the one may be deleted, the other is");
+    assert!(hour.is_err() && keeper.keeps(), "one may be deleted, the other is");
     let keeper = Keeper::new(&queue, clock, &messages, VISIBILITY, clock.moment());
     keeper.deleting(&messages[1].handle, &deleted);
     let first_beat = timeout(VISIBILITY / 2, keeper.beat_until_lost()).await;
-    assert!(first_beat.is_ok(), "somebody else has it");
+    assert!(first_beat.is_ok(), "another host has it");
 }
 
 #[tokio::test(start_paused = true)]
@@ -80,7 +80,7 @@ async fn a_lease_counts_from_the_request_of_a_heartbeat() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_may_be_over_is_confirmed_by_a_heartbeat_or_not_at_all() {
+async fn a_lease_that_may_be_over_is_confirmed_by_a_heartbeat_or_lost() {
     let cases = [
         ("held", Heartbeat::KeptAfter(SECOND), true),
         ("received by another", Heartbeat::NotInFlight, false),
@@ -102,7 +102,7 @@ async fn a_lease_that_may_be_over_is_confirmed_by_a_heartbeat_or_not_at_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_that_fails_once_is_asked_again() {
+async fn a_failed_heartbeat_is_retried() {
     let queue = Scripted(Heartbeat::KeptAtSecond(0.into()));
     let clock = clock();
     let asked = clock.moment();
@@ -111,7 +111,7 @@ async fn a_queue_that_fails_once_is_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_machine_that_was_suspended_has_lost_its_lease_within_a_second() {
+async fn a_suspended_machine_notices_within_a_second_that_its_lease_is_lost() {
     static AHEAD: AtomicU64 = AtomicU64::new(0);
     let queue = Scripted(Heartbeat::Unavailable);
     let clock = clock().shifted(&AHEAD);
@@ -120,14 +120,14 @@ async fn a_machine_that_was_suspended_has_lost_its_lease_within_a_second() {
     let wakes = async {
         sleep(SECOND / 2).await;
         AHEAD.store(3_600_000, Ordering::SeqCst);
-        assert!(!keeper.keeps(), "nothing is begun");
+        assert!(!keeper.keeps(), "no work begins");
     };
     tokio::join!(keeper.beat_until_lost(), wakes);
-    assert!(began.elapsed() <= SECOND, "what is under way is broken off: {:?}", began.elapsed());
+    assert!(began.elapsed() <= SECOND, "work in progress is cut off: {:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_is_set_back_makes_no_lease_longer() {
+async fn setting_the_clock_back_extends_no_lease() {
     static AHEAD: AtomicU64 = AtomicU64::new(3_600_000);
     let queue = Scripted(Heartbeat::Unavailable);
     let clock = clock().shifted(&AHEAD);
