@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde::Serialize;
 use towpath_config::env;
 use towpath_deliver::holds::MEMORY;
 use towpath_engine::next_try::HELD_CAP;
@@ -47,42 +46,39 @@ pub async fn resume(found: &Found, target: &str, per_second: Option<f64>) -> any
     let held_by = found.config.as_ref().filter(|config| config.targets.get(target).is_some_and(|target| target.hold));
     let held_by = held_by.map(|config| config.file.clone());
     let state = holds.change(Change::Resume(target.to_owned(), drain)).await?;
-    let looks = match was_held {
-        Some(hold) => Some(Looks::after(found, &hold, now).await),
+    let checks = match was_held {
+        Some(hold) => Some(Checks::after(found, &hold, now).await),
         None => None,
     };
-    Ok(Resumed { state, looks, held_by })
+    Ok(Resumed { state, checks, held_by })
 }
 
 /// What came of a resume.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Resumed {
-    #[serde(flatten)]
     /// All holds and drains.
     pub state: HoldState,
     /// When what waited comes; `None` if the target was not on hold.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub looks: Option<Looks>,
+    pub checks: Option<Checks>,
     /// The config that holds the target all the same.
-    #[serde(skip)]
     pub held_by: Option<PathBuf>,
 }
 
 /// When hosts look again at what waits for a target that was on hold.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Looks {
+#[derive(Clone, Copy, Debug)]
+pub struct Checks {
     /// The latest time for messages that were stored while it was on hold.
     pub by: Timestamp,
     /// The latest time for messages that had already waited when the hold began.
     pub older_by: Timestamp,
 }
 
-impl Looks {
-    async fn after(found: &Found, hold: &Hold, now: Timestamp) -> Looks {
+impl Checks {
+    async fn after(found: &Found, hold: &Hold, now: Timestamp) -> Checks {
         // Without permission to read the queue's attributes, the Terraform module's settings are assumed.
         let limits = found.backend.limits().await.unwrap_or(QueueLimits::ASSUMED);
         let within = |waited| MEMORY + limits.look_within(waited, HELD_CAP);
-        Looks { by: now + within(now.since(hold.since)), older_by: now + within(limits.last_call()) }
+        Checks { by: now + within(now.since(hold.since)), older_by: now + within(limits.last_call()) }
     }
 }
 

@@ -18,7 +18,7 @@ use sqs::SqsLetters;
 
 pub use letter::Letter;
 pub use local::browsed_letter;
-pub use queue::{Edited, Letters, Moved};
+pub use queue::{Edited, Letters, Moved, NotSentBack};
 
 /// Opens the dead letters of a place; `to` is the URL of the queue to send back to, instead of the config's.
 /// With `refused` it is what the front door refused.

@@ -14,6 +14,7 @@ pub mod deploy;
 pub mod dlq;
 pub mod event;
 pub mod hold;
+pub mod json;
 pub mod known;
 pub mod letters;
 pub mod note_keys;

@@ -1,6 +1,7 @@
 //! Targets with their holds and breakers, what waits, and how long already.
 
-use serde::Serialize;
+use std::time::Duration;
+
 use towpath_engine::next_try::HELD_CAP;
 use towpath_local::GroupDepth;
 use towpath_types::clock::{Clock, Timestamp};
@@ -11,7 +12,7 @@ use crate::place::{Backend, Found};
 use crate::waiting::Waiting;
 
 /// Everything that an operator asks first.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Status {
     /// The targets of the config, and those that only the holds name.
     pub targets: Vec<TargetStatus>,
@@ -20,33 +21,27 @@ pub struct Status {
     /// What could not be delivered.
     pub dead_letters: Waiting,
     /// The groups with the most messages; SQS cannot tell them.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<GroupDepth>>,
     /// Why the holds are not known, if they are not.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub holds_problem: Option<String>,
 }
 
 /// A target, and whether it gets anything.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct TargetStatus {
     /// Its name.
     pub name: String,
     /// `ok`, `held`, `breaker open` or `draining`.
     pub state: &'static str,
     /// What an operator said.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
-    /// Within how many seconds hosts look at a message again that has waited since the hold began.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub looked_at_within_s: Option<u64>,
+    /// How soon hosts check a message again that has waited since the hold began.
+    pub checked_within: Option<Duration>,
     /// Whether the config holds it.
     pub held_by_config: bool,
     /// A drain that is going on.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub drain: Option<Drain>,
     /// Its breaker, if that is open.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub breaker: Option<BreakerReport>,
 }
 
@@ -108,9 +103,9 @@ fn targets(
             (_, _, _, Some(_)) => "draining",
             _ => "ok",
         };
-        let within = |hold: &Hold| limits.look_within(now.since(hold.since), HELD_CAP).as_secs();
-        let looked_at_within_s = hold.as_ref().map(within);
-        TargetStatus { name, state: state_of, hold, looked_at_within_s, held_by_config, drain, breaker }
+        let within = |hold: &Hold| limits.look_within(now.since(hold.since), HELD_CAP);
+        let checked_within = hold.as_ref().map(within);
+        TargetStatus { name, state: state_of, hold, checked_within, held_by_config, drain, breaker }
     };
     names(found, state).into_iter().map(target).collect()
 }

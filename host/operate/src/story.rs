@@ -135,19 +135,17 @@ impl Entry {
         parts.join(", ")
     }
 
-    /// The line as JSON.
-    pub fn json(&self) -> Value {
+    /// All fields of the line and of the message's span; the line's own win.
+    pub fn all_fields(&self) -> Map<String, Value> {
         let mut all = self.span.clone();
         all.remove("name");
         all.extend(self.fields.clone());
-        if let Some(attempts) =
-            all.get("attempts").and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok())
-        {
-            all.insert("attempts".to_owned(), attempts);
-        }
-        all.insert("at".to_owned(), self.at.clone().into());
-        all.insert("level".to_owned(), self.level.clone().into());
-        Value::Object(all)
+        all
+    }
+
+    /// The level of the log line.
+    pub fn level(&self) -> &str {
+        &self.level
     }
 
     /// The time of day with milliseconds.

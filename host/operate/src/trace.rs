@@ -5,9 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::bail;
-use serde_json::{Value, json};
+use towpath_types::clock::Timestamp;
 use towpath_types::dead_letter::DeadLetter;
 use towpath_types::message::{origin_of, webhook_id};
+use towpath_types::queue::MessageId;
 
 use crate::audit::Audit;
 use crate::aws;
@@ -27,14 +28,14 @@ pub enum MessagePlace {
         /// Its group.
         group: String,
         /// When it was stored.
-        stored: String,
+        sent_at: Timestamp,
     },
     /// In the dead-letter queue.
     Dead {
         /// Why.
         death: Box<DeadLetter>,
         /// Its id there.
-        letter: String,
+        letter: MessageId,
         /// Its group.
         group: String,
     },
@@ -92,12 +93,6 @@ impl Traced {
     /// The group that the message is in, and the one that it came to if an edit has moved it.
     pub fn group(&self) -> Option<String> {
         group(&self.entries, &self.place)
-    }
-
-    /// All of it as JSON.
-    pub fn json(&self) -> Value {
-        let story: Vec<Value> = self.entries.iter().map(Entry::json).collect();
-        json!({ "story": story, "now": now(&self.place, self.last_pass()) })
     }
 }
 
@@ -164,15 +159,11 @@ async fn find(queues: &Queues, id: &str) -> anyhow::Result<Option<(String, Messa
                     continue;
                 }
                 let place = match death {
-                    Some(death) => MessagePlace::Dead {
-                        death: Box::new(death),
-                        letter: message.id.into(),
-                        group: message.group.into(),
-                    },
+                    Some(death) => MessagePlace::Dead { death: Box::new(death), letter: message.id, group: message.group.into() },
                     None => MessagePlace::Waits {
                         receives: message.receive_count,
                         group: message.group.into(),
-                        stored: message.sent_at.to_string(),
+                        sent_at: message.sent_at,
                     },
                 };
                 return Ok(Some((first, place)));
@@ -180,20 +171,4 @@ async fn find(queues: &Queues, id: &str) -> anyhow::Result<Option<(String, Messa
         }
     }
     Ok(None)
-}
-
-fn now(place: &MessagePlace, last: Option<&Entry>) -> Value {
-    match place {
-        MessagePlace::Waits { receives, group, stored } => {
-            json!({ "state": "waits", "receives": receives, "group": group, "stored": stored })
-        }
-        MessagePlace::Dead { death, letter, group } => {
-            json!({ "state": "dead", "letter": letter, "group": group, "death": death })
-        }
-        MessagePlace::Gone | MessagePlace::Unknown => match last.map(|entry| (entry.field("decision"), entry.what())) {
-            Some(("ack", outcome)) => json!({ "state": outcome }),
-            Some(("dead-letter", reason)) => json!({ "state": "dead-lettered", "reason": reason }),
-            _ => json!({ "state": "unknown" }),
-        },
-    }
 }

@@ -1,21 +1,18 @@
 //! How much waits in a queue.
 
-use serde::Serialize;
 use towpath_local::LocalQueue;
 use towpath_types::clock::Timestamp;
 
 /// How much waits in a queue, as far as the queue can tell.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Waiting {
     /// All messages.
     pub messages: u64,
     /// Messages in flight, or given back until later.
     pub invisible: u64,
     /// Their groups.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<u64>,
     /// When the oldest of them was stored.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest: Option<Timestamp>,
 }
 

@@ -151,7 +151,8 @@ async fn no_log_letter_error_or_output_shows_a_secret_not_even_at_trace() {
     assert_eq!(target.calls().len(), 8, "two messages were verified, each with four requests");
 
     let listed: Value = serde_json::from_str(&out(&towpath(folder.path(), &["dlq", "list", "--json"]))).unwrap();
-    let ids: Vec<&str> = listed.as_array().unwrap().iter().map(|letter| letter["id"].as_str().unwrap()).collect();
+    let ids: Vec<&str> =
+        listed.as_array().unwrap().iter().map(|letter| letter["message_id"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), 5);
     // `towpath` checks what each command says.
     for id in ids {
@@ -163,7 +164,7 @@ async fn no_log_letter_error_or_output_shows_a_secret_not_even_at_trace() {
     let refused = towpath(folder.path(), &["dlq", "list", "--refused", "--json"]);
     let kept: Value = serde_json::from_str(&out(&refused)).unwrap();
     assert_eq!((kept.as_array().unwrap().len(), &kept[0]["letter"]["reason"]), (1, &json!("unverified")));
-    let id = kept[0]["id"].as_str().unwrap();
+    let id = kept[0]["message_id"].as_str().unwrap();
     let shown = out(&towpath(folder.path(), &["dlq", "show", "--refused", id]));
     assert!(shown.contains("authorization: (hidden,"), "{shown}");
     for command in
@@ -178,7 +179,7 @@ async fn no_log_letter_error_or_output_shows_a_secret_not_even_at_trace() {
         let place_of = [&["--store", &store], config].concat();
         let list = towpath(place, &[&["dlq", "list", "--route", "header", "--json"], &place_of[..]].concat());
         let listed: Value = serde_json::from_str(&out(&list)).unwrap();
-        let id = listed[0]["id"].as_str().unwrap();
+        let id = listed[0]["message_id"].as_str().unwrap();
         for json in [&["--json"][..], &[]] {
             let shown = towpath(place, &[&["dlq", "show", id], json, &place_of].concat());
             assert!(out(&shown).contains("(hidden,") && out(&shown).contains("x-visitor"), "{}", out(&shown));

@@ -67,7 +67,7 @@ async fn a_message_is_followed_from_its_storage_to_its_end() {
     let story = towpath(folder.path(), &["trace", &odd, "--json"]);
     let story: Value = serde_json::from_str(&out(&story)).unwrap();
     assert_eq!(
-        (&story["now"]["state"], &story["now"]["death"]["reason"]),
+        (&story["now"]["state"], &story["now"]["letter"]["reason"]),
         (&"dead".into(), &"refused".into()),
         "{story:#}"
     );
@@ -200,7 +200,7 @@ async fn what_waits_is_told_so_and_found_by_the_first_id_of_what_was_sent_again(
         assert!(story.contains("group g/2 (was g/1)"), "it is in the group of what it says now: {story}");
     }
     let audit = out(&towpath(folder.path(), &["dlq", "audit", "--json", "--store", ".towpath"]));
-    let letter = serde_json::from_str::<Value>(&audit).unwrap()[0]["id"].as_str().unwrap().to_owned();
+    let letter = serde_json::from_str::<Value>(&audit).unwrap()[0]["letter_id"].as_str().unwrap().to_owned();
     assert_ne!(letter, id);
     for known in [&id, &letter] {
         let story = out(&towpath(folder.path(), &["trace", known, "--store", ".towpath"]));

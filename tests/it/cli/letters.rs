@@ -120,7 +120,7 @@ impl Station {
 }
 
 fn ids(list: &Value) -> Vec<String> {
-    list.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    list.as_array().unwrap().iter().map(|row| row["message_id"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -250,7 +250,8 @@ async fn a_redrive_over_sqs_lets_no_letter_overtake_one_that_could_not_be_sent()
     for moved in [1, 0] {
         let report = station.json(&["redrive", "--all", "--to", &small, "--rate", "10/s"], &[1]).await;
         assert_eq!(report["moved"], moved);
-        let failed: Vec<&str> = report["failed"].as_array().unwrap().iter().map(|f| f[1].as_str().unwrap()).collect();
+        let failed: Vec<&str> =
+            report["failed"].as_array().unwrap().iter().map(|f| f["problem"].as_str().unwrap()).collect();
         assert_eq!(failed.len(), 3, "{report}");
         assert!(failed[0].contains("Message must be shorter than 1024 bytes"), "{report}");
         assert!(failed[1..].iter().all(|why| why.contains("a letter before it in its group")), "{report}");

@@ -296,7 +296,7 @@ async fn dead_letters_are_listed_and_shown_while_serve_runs() {
     assert!(listed.contains("refused") && listed.contains("422"), "{listed}");
     assert!(out(&towpath(folder.path(), &["dlq", "list", "--reason", "expired"])).contains("no dead letters"));
     let letters: Value = serde_json::from_str(&out(&towpath(folder.path(), &["dlq", "list", "--json"]))).unwrap();
-    let id = letters[0]["id"].as_str().unwrap();
+    let id = letters[0]["message_id"].as_str().unwrap();
     let shown = out(&towpath(folder.path(), &["dlq", "show", &id[..8]]));
     for text in ["amount is missing", "POST /t: 422", "{\"k\":\"caf\u{e9}\"}", "guest"] {
         assert!(shown.contains(text), "{text:?} is not in {shown}");

@@ -1,15 +1,18 @@
 //! `chaos`: faults by a seed, and books that must add up.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use console::Style;
+use serde::Serialize;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use towpath_compose::signals;
 use towpath_files::private;
 use towpath_proof::chaos::{self, Report, Settings};
+use towpath_proof::{Verdict, Violation};
 
 use crate::args::Chaos;
 use crate::output::{Exit, Output, plain};
@@ -55,9 +58,65 @@ pub(super) async fn run(args: Chaos, output: &Output) -> anyhow::Result<Exit> {
     Ok(tell(&report, place, output))
 }
 
+/// A report as `--json` prints it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    seed: u64,
+    accepted: usize,
+    delivered: usize,
+    skipped: usize,
+    dead: usize,
+    duplicated: usize,
+    attempts: usize,
+    violations: Vec<ViolationShown<'a>>,
+    faults: &'a BTreeMap<&'static str, usize>,
+    drained_seconds: f64,
+    histories: Vec<History<'a>>,
+}
+
+/// Something that must not have happened.
+#[derive(Serialize)]
+struct ViolationShown<'a> {
+    violation: Violation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<u32>,
+    detail: &'a str,
+}
+
+/// What happened to a group.
+#[derive(Serialize)]
+struct History<'a> {
+    group: u32,
+    lines: &'a [String],
+}
+
+impl Shown<'_> {
+    fn of(report: &Report) -> Shown<'_> {
+        let Verdict { accepted, delivered, skipped, dead, duplicated, attempts, violations } = &report.verdict;
+        let violations = violations.iter().map(|(violation, group, detail)| ViolationShown {
+            violation: *violation,
+            group: *group,
+            detail,
+        });
+        Shown {
+            seed: report.seed,
+            accepted: *accepted,
+            delivered: *delivered,
+            skipped: *skipped,
+            dead: *dead,
+            duplicated: *duplicated,
+            attempts: *attempts,
+            violations: violations.collect(),
+            faults: &report.faults,
+            drained_seconds: report.drained_s,
+            histories: report.histories.iter().map(|(group, lines)| History { group: *group, lines }).collect(),
+        }
+    }
+}
+
 fn tell(report: &Report, place: RunFolder, output: &Output) -> Exit {
     if output.is_json() {
-        output.json(report);
+        output.json(&Shown::of(report));
     }
     let faults = report.faults.iter().map(|(fault, count)| format!("{fault} {count}")).collect::<Vec<_>>().join(", ");
     output.say(format!("seed {}: {}", report.seed, report.verdict));

@@ -139,15 +139,19 @@ async fn tell(
     }
     output.say("   its neighbours before and behind it were delivered");
     let verdict = ledger.check(station, &taken.calls()).await?;
-    output.headline("What came of it");
-    output.table(&["PLUGIN", "RECEIVED", "DELIVERED", "SKIPPED", "DEAD"], &verdict.rows(&PLUGINS));
-    output.line("");
-    output.line(verdict.line());
-    for problem in &verdict.problems {
-        output.spans([(Style::new().red().bold(), "WRONG:".to_owned()), plain(format!(" {problem}"))]);
+    if output.is_json() {
+        output.json(&verdict.shown(&PLUGINS));
+    } else {
+        output.headline("Result");
+        output.table(&["PLUGIN", "RECEIVED", "DELIVERED", "SKIPPED", "DEAD"], &verdict.rows(&PLUGINS));
+        output.line("");
+        output.line(verdict.line());
+        for problem in &verdict.problems {
+            output.spans([(Style::new().red().bold(), "WRONG:".to_owned()), plain(format!(" {problem}"))]);
+        }
+        output.line("");
+        output.line(format!("look at the dead letters: towpath dlq list --store {}", args.store.display()));
     }
-    output.say("");
-    output.say(format!("look at the dead letters: towpath dlq list --store {}", args.store.display()));
     Ok(if verdict.problems.is_empty() { Exit::Done } else { Exit::Findings })
 }
 
@@ -193,7 +197,7 @@ impl Sender {
                 break;
             }
             let posted = post(&self.client, &self.url, None, file, event).await?;
-            let (Some(id), Some(group)) = (posted.id, posted.group) else {
+            let (Some(id), Some(group)) = (posted.message_id, posted.group) else {
                 bail!("{} was answered {}", file.display(), posted.status);
             };
             ledger.received(id, group);

@@ -9,6 +9,7 @@ mod stats;
 
 use futures_util::future::BoxFuture;
 use towpath_operate::audit::{self, Audit};
+use towpath_operate::json;
 use towpath_operate::letters::{self, Letters};
 use towpath_operate::place::Found;
 use towpath_operate::secret_headers::SecretHeaders;
@@ -56,7 +57,8 @@ async fn history(place: &QueuePlace, output: &Output) -> anyhow::Result<Exit> {
     let entries = Audit::of(&found).read()?;
     if output.is_json() {
         let secrets = SecretHeaders::of(found.config.as_ref());
-        output.json(&entries.into_iter().map(|entry| entry.hidden(&secrets)).collect::<Vec<_>>());
+        let entries: Vec<audit::Entry> = entries.into_iter().map(|entry| entry.hidden(&secrets)).collect();
+        output.json(&entries.iter().map(json::Action::of).collect::<Vec<_>>());
         return Ok(Exit::Done);
     }
     if entries.is_empty() {

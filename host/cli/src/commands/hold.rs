@@ -1,6 +1,7 @@
 //! `hold`, `resume`: take a target away for a release, and give it back.
 
-use towpath_operate::hold::{self, Looks};
+use towpath_operate::hold::{self, Checks};
+use towpath_operate::json;
 use towpath_operate::place::Found;
 
 use crate::args;
@@ -13,7 +14,7 @@ pub(super) async fn hold(args: args::Hold, output: &Output) -> anyhow::Result<Ex
     }
     let state = hold::hold(&found, &args.target, args.length, args.reason).await?;
     if output.is_json() {
-        output.json(&state);
+        output.json(&json::Holds::of(&state));
         return Ok(Exit::Done);
     }
     match args.length {
@@ -35,7 +36,7 @@ pub(super) async fn resume(args: args::Resume, output: &Output) -> anyhow::Resul
     let found = Found::find(&args.place.wanted()).await?;
     let resumed = hold::resume(&found, &target, args.rate.map(|rate| rate.per_second())).await?;
     if output.is_json() {
-        output.json(&resumed);
+        output.json(&json::Resumed::of(&resumed));
     }
     if let Some(file) = &resumed.held_by {
         output.note(format!(
@@ -44,12 +45,12 @@ pub(super) async fn resume(args: args::Resume, output: &Output) -> anyhow::Resul
         ));
         return Ok(Exit::Findings);
     }
-    output.say(match resumed.looks {
+    output.say(match resumed.checks {
         None => format!("{target} was not on hold"),
-        Some(Looks { by, older_by }) if by == older_by => {
+        Some(Checks { by, older_by }) if by == older_by => {
             format!("{target} is resumed; what waited comes by {by}, in order")
         }
-        Some(Looks { by, older_by }) => format!(
+        Some(Checks { by, older_by }) => format!(
             "{target} is resumed; what waited since the hold began comes by {by}, in order, what had waited before by {older_by} at the \
             latest"
         ),

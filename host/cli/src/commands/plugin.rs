@@ -10,6 +10,7 @@ mod new;
 mod publish;
 mod release;
 mod run;
+mod shown;
 pub(crate) mod test;
 
 use std::path::{Path, PathBuf};

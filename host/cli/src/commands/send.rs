@@ -18,7 +18,7 @@ pub(super) struct Posted {
     path: String,
     pub(super) status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) id: Option<String>,
+    pub(super) message_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) group: Option<String>,
 }
@@ -85,5 +85,5 @@ pub(super) async fn post(
         serde_json::from_slice(&response.bytes().await.unwrap_or_default()).unwrap_or_default();
     let text = |key: &str| answer.get(key).and_then(|value| value.as_str()).map(str::to_owned);
     let path = path.trim_matches('/').to_owned();
-    Ok(Posted { file: file.display().to_string(), path, status, id: text("id"), group: text("group") })
+    Ok(Posted { file: file.display().to_string(), path, status, message_id: text("id"), group: text("group") })
 }

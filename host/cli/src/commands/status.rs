@@ -1,5 +1,6 @@
 //! `status`: targets with their holds and breakers, what waits, and how long already.
 
+use towpath_operate::json;
 use towpath_operate::place::Found;
 use towpath_operate::status::{Status, TargetStatus, status};
 use towpath_types::clock::{Clock, Timestamp};
@@ -11,7 +12,7 @@ pub(super) async fn run(args: args::Status, output: &Output) -> anyhow::Result<E
     let found = Found::find(&args.place.wanted()).await?;
     let status = status(&found, args.groups).await?;
     if output.is_json() {
-        output.json(&status)
+        output.json(&json::Status::of(&status))
     } else {
         show(&status, output)
     }
@@ -56,8 +57,8 @@ fn why(target: &TargetStatus, now: Timestamp) -> String {
         let reason = if hold.reason.is_empty() { String::new() } else { format!(": {}", hold.reason) };
         parts.push(format!("for {}{by}{until}{reason}", age(hold.since, now)));
     }
-    if let Some(seconds) = target.looked_at_within_s {
-        let within = humantime::format_duration(std::time::Duration::from_secs(seconds));
+    if let Some(within) = target.checked_within {
+        let within = humantime::format_duration(whole(within));
         parts.push(format!("what waits is looked at every {within}"));
     }
     if target.held_by_config {

@@ -6,6 +6,7 @@ use std::path::Path;
 use console::Style;
 use tokio::sync::mpsc;
 use towpath_compose::signals;
+use towpath_operate::json;
 use towpath_operate::story::{Entry, Filter, Source};
 use towpath_operate::tail::{self, Told};
 
@@ -59,7 +60,7 @@ async fn standard_input(filter: &Filter, output: &Output) -> anyhow::Result<()> 
 
 fn show(entry: &Entry, output: &Output) {
     if output.is_json() {
-        return output.json_line(&entry.json());
+        return output.json_line(&json::line(entry));
     }
     let id = entry.field("message_id");
     let id = id.get(..8).unwrap_or(id);

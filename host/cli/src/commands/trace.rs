@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use console::Style;
 use towpath_compose::signals;
+use towpath_operate::json;
 use towpath_operate::story::Entry;
 use towpath_operate::trace::{MessagePlace, Traced};
 use towpath_types::dead_letter::DeadLetter;
@@ -27,7 +28,7 @@ async fn trace(args: &Trace, output: &Output) -> anyhow::Result<Exit> {
         Traced::of_logs(asked, args.place.log_group.clone(), args.since).await?
     };
     if output.is_json() {
-        output.json(&traced.json());
+        output.json(&json::Traced::of(&traced));
         return Ok(Exit::Done);
     }
     let entries = &traced.entries;
@@ -55,8 +56,8 @@ async fn trace(args: &Trace, output: &Output) -> anyhow::Result<Exit> {
 fn told(place: &MessagePlace, last: Option<&Entry>) -> String {
     let decision = last.map(|entry| (entry.field("decision"), entry.what()));
     match place {
-        MessagePlace::Waits { receives, stored, .. } => {
-            format!("it waits in the queue, since {stored}, received {receives} times")
+        MessagePlace::Waits { receives, sent_at, .. } => {
+            format!("it waits in the queue, since {sent_at}, received {receives} times")
         }
         MessagePlace::Dead { death, .. } => {
             let DeadLetter { reason, detail, id, .. } = &**death;

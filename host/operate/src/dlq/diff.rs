@@ -29,8 +29,8 @@ pub struct NewBuild {
 /// One letter through both builds.
 #[derive(Debug, Serialize)]
 pub struct Row {
-    /// The letter.
-    pub id: MessageId,
+    /// The id under which its message was first stored.
+    pub message_id: MessageId,
     /// Its group.
     pub group: String,
     /// What it died of.
@@ -90,7 +90,7 @@ pub async fn compare(
             now.iter_mut().chain([&mut new]).for_each(|verdict| secrets.hide_in_verdict(verdict, &message));
             let group = letter.group.to_string();
             let reason = letter.death.reason.clone();
-            rows.push(Row { id: letter.first_id(), group, reason, changed, now, new });
+            rows.push(Row { message_id: letter.first_id(), group, reason, changed, now, new });
         }
     }
 }

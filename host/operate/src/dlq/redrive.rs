@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 use towpath_types::clock::{Clock, Timestamp};
 
@@ -13,7 +12,7 @@ use crate::letters::{Letter, Letters, Moved};
 use crate::place::Found;
 
 /// What would be sent back.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default)]
 pub struct Plan {
     /// How many letters.
     pub letters: u64,
@@ -28,7 +27,6 @@ pub struct Plan {
     /// Targets of these letters that are on hold: what is sent back waits there.
     pub held_targets: BTreeSet<String>,
     /// The targets that these letters met.
-    #[serde(skip)]
     targets: BTreeSet<String>,
 }
 
@@ -36,10 +34,9 @@ pub struct Plan {
 pub type Done<T> = (T, anyhow::Result<()>);
 
 /// What came of it.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default)]
 pub struct Report {
     /// What went back, and what did not.
-    #[serde(flatten)]
     pub moved: Moved,
     /// Letters that were sent back and died again while this ran.
     pub died_again: u64,

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use towpath_types::clock::Timestamp;
 
 use crate::letters::Letters;
 
 /// One route and reason.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Row {
-    /// The route; `-` if it is not known.
-    pub route: String,
+    /// The route, if it is known.
+    pub route: Option<String>,
     /// The reason.
     pub reason: String,
     /// How many letters.
@@ -23,7 +22,7 @@ pub struct Row {
 }
 
 /// What was counted.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Stats {
     /// By route and reason.
     pub rows: Vec<Row>,
@@ -35,7 +34,7 @@ pub struct Stats {
 
 /// Counts the letters.
 pub async fn count(letters: &mut dyn Letters) -> anyhow::Result<Stats> {
-    let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
+    let mut rows: BTreeMap<(Option<String>, String), Row> = BTreeMap::new();
     let mut looked_at = 0;
     let all = letters.count().await?;
     loop {
@@ -46,7 +45,7 @@ pub async fn count(letters: &mut dyn Letters) -> anyhow::Result<Stats> {
         looked_at += page.len() as u64;
         for letter in page {
             let death = letter.death;
-            let route = death.route.unwrap_or_else(|| "-".to_owned());
+            let route = death.route;
             let reason = death.reason;
             let row = rows.entry((route.clone(), reason.clone())).or_insert(Row {
                 route,

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use towpath_types::queue::GroupId;
 
 use super::letter::Letter;
-use super::queue::Moved;
+use super::queue::{Moved, NotSentBack};
 
 const BEHIND: &str = "a letter before it in its group could not be sent back";
 
@@ -18,7 +18,7 @@ impl BrokenGroups {
     pub(super) fn lets(&self, letter: &Letter, moved: &mut Moved) -> bool {
         let closed = self.0.contains(&letter.group);
         if closed {
-            moved.failed.push((letter.first_id(), BEHIND.to_owned()));
+            moved.failed.push(NotSentBack { id: letter.first_id(), problem: BEHIND.to_owned() });
         }
         !closed
     }
@@ -27,7 +27,7 @@ impl BrokenGroups {
     pub(super) fn close(&mut self, letters: &[Letter], problem: &anyhow::Error, moved: &mut Moved) {
         for letter in letters {
             self.0.insert(letter.group.clone());
-            moved.failed.push((letter.first_id(), format!("{problem:#}")));
+            moved.failed.push(NotSentBack { id: letter.first_id(), problem: format!("{problem:#}") });
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What can be done with a queue of letters.
 
 use async_trait::async_trait;
-use serde::Serialize;
 use towpath_types::queue::{Attributes, GroupId, MessageId};
 
 use super::letter::Letter;
@@ -18,14 +17,23 @@ pub struct Edited {
 }
 
 /// What came of sending letters back.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Moved {
     /// How many went.
     pub moved: u64,
     /// What could not be moved, and why.
-    pub failed: Vec<(MessageId, String)>,
+    pub failed: Vec<NotSentBack>,
     /// Letters that may have been sent already by a redrive that was cut off: they were sent again.
     pub perhaps_twice: Vec<MessageId>,
+}
+
+/// A letter that was not sent back, and why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NotSentBack {
+    /// The id under which its message was first stored.
+    pub id: MessageId,
+    /// Why it is still in the dead-letter queue.
+    pub problem: String,
 }
 
 /// A dead-letter queue.
@@ -51,7 +59,7 @@ pub trait Letters: Send {
     async fn died_again(&mut self, is_one: &(dyn for<'a> Fn(&'a str) -> bool + Sync)) -> anyhow::Result<u64>;
 
     /// Letters that were to be sent back and could not be reached any more, and why.
-    fn unreached(&self) -> Vec<(MessageId, String)> {
+    fn unreached(&self) -> Vec<NotSentBack> {
         Vec::new()
     }
 

@@ -23,7 +23,7 @@ use super::behind::{Behind, Order, Readiness, order};
 use super::broken::BrokenGroups;
 use super::journal::{Before, Journal};
 use super::letter::{Key, Letter, death};
-use super::queue::{Edited, Letters, Moved};
+use super::queue::{Edited, Letters, Moved, NotSentBack};
 use crate::aws;
 
 /// How long letters that are looked at stay invisible: longer than any look takes. They are given back
@@ -208,9 +208,9 @@ impl Letters for SqsLetters {
         self.behind.gone(&letter.first_id(), self.clock.now())
     }
 
-    fn unreached(&self) -> Vec<(MessageId, String)> {
+    fn unreached(&self) -> Vec<NotSentBack> {
         let why = "it belongs behind a letter that was edited, and lies behind letters that were not sent back: redrive its whole group";
-        self.behind.left().into_iter().map(|letter| (letter, why.to_owned())).collect()
+        self.behind.left().into_iter().map(|id| NotSentBack { id, problem: why.to_owned() }).collect()
     }
 
     async fn died_again(&mut self, _: &(dyn for<'a> Fn(&'a str) -> bool + Sync)) -> anyhow::Result<u64> {

@@ -20,7 +20,6 @@ fn a_pass_is_told_with_its_attempts_and_what_comes_next() {
     assert_eq!(delivered.detail(), "sss POST /t 200 in 12 ms, 250 ms after it was stored");
     let broken = entry(|line| line.replace("503", "200").replace("\\\"error\\\":null", "\\\"error\\\":\\\"cut\\\""));
     assert!(broken.detail().contains("200, then cut"), "{}", broken.detail());
-    assert_eq!(pass.json()["attempts"][0]["status"], 503);
 }
 
 #[test]

@@ -219,7 +219,7 @@ impl World {
         let listed = self.json(&["dlq", "list", "--store", "store", "--limit", "1000000", "--json"]).await?;
         let letter = |letter: &Value| {
             let text = |pointer: &str| letter.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-            Some(ListedLetter { id: text("/letter/id")?, reason: text("/letter/reason")? })
+            Some(ListedLetter { id: text("/message_id")?, reason: text("/letter/reason")? })
         };
         let letters = listed.as_array().context("dlq list gives no list")?.iter().map(letter);
         letters.collect::<Option<Vec<_>>>().context("a dead letter has no id or reason")

@@ -257,7 +257,7 @@ async fn an_edited_letter_of_which_nobody_here_knows_is_not_sent_behind_what_bel
     station.fine_from_now_on();
     let report = station.redrive(&["--all"], &[1]).await;
     let failed = report["failed"].as_array().unwrap();
-    assert!(failed[0][1].as_str().unwrap().contains("edited elsewhere"), "{report}");
+    assert!(failed[0]["problem"].as_str().unwrap().contains("edited elsewhere"), "{report}");
     assert_eq!(report["moved"].as_u64().unwrap() as usize + failed.len(), 15);
     let left = station.redrive(&["--all"], &[0]).await;
     assert_eq!(left["moved"].as_u64().unwrap() as usize, failed.len(), "asked again, it goes");
@@ -271,7 +271,7 @@ async fn a_redrive_of_a_part_of_a_group_tells_what_it_could_not_reach() {
     station.fine_from_now_on();
     let report = station.redrive(&["--text", "A15"], &[1]).await;
     assert_eq!(report["moved"], 0);
-    assert!(report["failed"][0][1].as_str().unwrap().contains("redrive its whole group"), "{report}");
+    assert!(report["failed"][0]["problem"].as_str().unwrap().contains("redrive its whole group"), "{report}");
     assert_eq!(station.redrive(&["--all"], &[0]).await["moved"], 15);
     station.work().await;
     let sent = station.target.bodies().split_off(15);
@@ -311,7 +311,7 @@ async fn an_edit_that_changes_the_deduplication_key_says_that_the_webhook_id_sta
         let new = station.json(&renewed, &[0]).await;
         let now = new["webhook_id"].as_str().unwrap().to_owned();
         assert!(now != before && now != of_key && new["webhook_id_of_key"].is_null(), "{new}");
-        assert_eq!(station.json(&["show", &now], &[0]).await["letter"]["id"], id.as_str(), "it is known by both");
+        assert_eq!(station.json(&["show", &now], &[0]).await["message_id"], id.as_str(), "it is known by both");
         station.fine_from_now_on();
         station.redrive(&["--all"], &[0]).await;
         station.work().await;

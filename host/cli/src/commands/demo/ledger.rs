@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde::Serialize;
 use towpath_compose::Station;
 use towpath_local::{Browsed, LocalQueue};
 use towpath_operate::queues::Queues;
@@ -23,6 +24,25 @@ pub(super) struct Tally {
     pub(super) problems: Vec<String>,
     lost: usize,
     in_order: bool,
+}
+
+/// A verdict as `--json` prints it.
+#[derive(Serialize)]
+pub(super) struct Shown<'a> {
+    plugins: Vec<Counts>,
+    lost: usize,
+    in_order: bool,
+    problems: &'a [String],
+}
+
+/// The messages of one plugin.
+#[derive(Serialize)]
+struct Counts {
+    plugin: &'static str,
+    received: usize,
+    delivered: usize,
+    skipped: usize,
+    dead: usize,
 }
 
 impl Ledger {
@@ -118,6 +138,20 @@ impl Tally {
             std::iter::once((*plugin).to_owned()).chain(counts.map(|count| count.to_string())).collect()
         };
         plugins.iter().map(row).collect()
+    }
+
+    /// The verdict as `--json` prints it.
+    pub(super) fn shown<'a>(&'a self, plugins: &[&'static str]) -> Shown<'a> {
+        let counts = |plugin: &&'static str| {
+            let [received, delivered, skipped, dead] = self.counts.get(*plugin).copied().unwrap_or_default();
+            Counts { plugin, received, delivered, skipped, dead }
+        };
+        Shown {
+            plugins: plugins.iter().map(counts).collect(),
+            lost: self.lost,
+            in_order: self.in_order,
+            problems: &self.problems,
+        }
     }
 
     pub(super) fn line(&self) -> String {

@@ -26,7 +26,7 @@ pub(super) async fn run(args: DlqDiff, output: &Output) -> anyhow::Result<Exit> 
         let kind = |value: &Value| kind(value).to_owned();
         let now = row.now.as_ref().map_or_else(|| row.reason.clone(), kind);
         let sign = if row.changed { "→" } else { "=" };
-        output.line(format!("{} {} {now} {sign} {}", short(row.id.as_str()), row.group, kind(&row.new)));
+        output.line(format!("{} {} {now} {sign} {}", short(row.message_id.as_str()), row.group, kind(&row.new)));
         if row.changed {
             output.diff(&row.now.as_ref().map(case::pretty).unwrap_or_default(), &case::pretty(&row.new));
         }

@@ -4,11 +4,10 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use serde_json::Value;
 use towpath_files::regular::{self, MAX_EVENT};
 use towpath_operate::dlq::edit::{self, Done, Edit, WebhookId};
-use towpath_operate::dlq::field;
 use towpath_operate::dlq::filter::Filter;
+use towpath_operate::json;
 
 use super::{interrupted, short, shown, with_letters};
 use crate::args::{DlqDrop, DlqEdit};
@@ -24,31 +23,17 @@ pub(super) async fn edit(args: DlqEdit, output: &Output) -> anyhow::Result<Exit>
     let body = args.body.as_deref().map(read).transpose()?;
     let edit = Edit { id, body, set, keep_group, new_webhook_id, accept_unverified, note };
     let edited = with_letters(&place, None, |found, letters| Box::pin(edit::edit(found, letters, edit)));
-    let Some(Done { letter, group, before, after, webhook_id }) = edited.await? else {
+    let Some(done) = edited.await? else {
         return Ok(interrupted(output));
     };
-    let moved = group != letter.group;
     if output.is_json() {
-        let mut done = serde_json::json!({ "id": letter.first_id(), "group": group });
-        if let Some(done) = done.as_object_mut() {
-            done.extend(field("before", &before));
-            done.extend(field("after", &after));
-            done.extend(moved.then(|| ("group_before".to_owned(), Value::from(letter.group.as_str()))));
-            let had = letter.webhook_id();
-            let (has, of_key) = match &webhook_id {
-                WebhookId::Fits => (&had, None),
-                WebhookId::Kept { of_key } => (&had, Some(of_key)),
-                WebhookId::New { now } => (now, None),
-            };
-            done.insert("webhook_id".to_owned(), Value::from(has.as_str()));
-            done.extend(of_key.map(|id| ("webhook_id_of_key".to_owned(), Value::from(id.as_str()))));
-        }
-        output.json(&done);
+        output.json(&json::Edited::of(&done));
         return Ok(Exit::Done);
     }
+    let Done { letter, group, before, after, webhook_id } = done;
     let lines = |body: &[u8]| shown::lines(&shown::readable(body));
     output.diff(&lines(&before), &lines(&after));
-    if moved {
+    if group != letter.group {
         output.line(format!(
             "group: {} → {group}, by its route's template; --keep-group keeps the old one",
             letter.group

@@ -2,10 +2,12 @@
 
 use anyhow::Context as _;
 use towpath_operate::dlq::filter::Filter;
-use towpath_operate::dlq::list::{self, Listed, Row, Whole};
+use towpath_operate::dlq::list::{self, Listed};
 use towpath_operate::dlq::one;
+use towpath_operate::json;
 use towpath_operate::letters::Letter;
 use towpath_operate::secret_headers::SecretHeaders;
+use towpath_types::dead_letter::carried_notes;
 use towpath_types::message::webhook;
 
 use super::{interrupted, short, shown, with_letters};
@@ -18,7 +20,7 @@ pub(super) async fn list(args: DlqList, output: &Output) -> anyhow::Result<Exit>
     let listed = with_letters(&args.place, None, |found, letters| Box::pin(list::list(found, letters, filter, limit)));
     let Some(Listed { letters, looked_at, all }) = listed.await? else { return Ok(interrupted(output)) };
     if output.is_json() {
-        output.json(&letters.iter().map(Row::of).collect::<Vec<Row<'_>>>());
+        output.json(&letters.iter().map(json::Listed::of).collect::<Vec<_>>());
     } else if letters.is_empty() {
         output.line("no dead letters");
     } else {
@@ -58,11 +60,11 @@ pub(super) async fn show(id: &str, body: bool, place: &LetterPlace, output: &Out
 }
 
 fn print(letter: &Letter, secrets: &SecretHeaders, output: &Output) {
-    let whole = Whole::of(letter, secrets, shown::readable);
     if output.is_json() {
-        output.json(&whole);
+        output.json(&json::Whole::of(letter, secrets, shown::readable));
         return;
     }
+    let webhook = secrets.hidden(webhook(&letter.body, &letter.attributes).unwrap_or_default());
     let death = &letter.death;
     let line = |name: &str, value: &str| output.line(format!("{name:<12}{value}"));
     line("id", &death.id);
@@ -76,7 +78,7 @@ fn print(letter: &Letter, secrets: &SecretHeaders, output: &Output) {
     line("plugin", &format!("{} ({digest})", death.plugin.as_deref().unwrap_or("-")));
     line("sent at", &death.sent_at.to_string());
     line("failed at", &death.failed_at.to_string());
-    for note in &whole.notes {
+    for note in carried_notes(&letter.attributes) {
         line("edited", &format!("{} by {}: {}", note.at, note.by, note.text));
     }
     for attempt in &death.attempts {
@@ -96,9 +98,9 @@ fn print(letter: &Letter, secrets: &SecretHeaders, output: &Output) {
         output.block("  ", death.stderr.trim_end());
     }
     output.line("");
-    for (name, value) in &whole.headers {
-        output.line(format!("{name}: {value}"));
+    for (name, value) in &webhook.headers {
+        output.line(format!("{name}: {}", shown::readable(value)));
     }
     output.line("");
-    output.body("  ", &shown::readable(&whole.bytes));
+    output.body("  ", &shown::readable(&webhook.body));
 }

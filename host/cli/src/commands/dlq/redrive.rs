@@ -6,6 +6,8 @@ use anyhow::bail;
 use indicatif::ProgressBar;
 use towpath_operate::dlq::filter::Filter;
 use towpath_operate::dlq::redrive::{Limits, Plan, Progress, Report, plan, redrive};
+use towpath_operate::json;
+use towpath_operate::letters::NotSentBack;
 
 use super::{interrupted, with_letters};
 use crate::args::DlqRedrive;
@@ -77,7 +79,7 @@ impl Bar {
 
 fn show(plan: &Plan, output: &Output) {
     if output.is_json() {
-        output.json(plan);
+        output.json(&json::Plan::of(plan));
         return;
     }
     let oldest = plan.oldest.map_or("-".to_owned(), |oldest| oldest.to_string());
@@ -96,11 +98,11 @@ fn show(plan: &Plan, output: &Output) {
 
 fn tell(report: &Report, output: &Output) {
     if output.is_json() {
-        output.json(report);
+        output.json(&json::Report::of(report));
         return;
     }
     output.line(format!("sent back: {}", report.moved.moved));
-    for (id, problem) in &report.moved.failed {
+    for NotSentBack { id, problem } in &report.moved.failed {
         output.line(format!("not sent back: {id}: {problem}"));
     }
     for id in &report.moved.perhaps_twice {

@@ -20,6 +20,7 @@ use towpath_types::artifacts::MAX_COMPONENT;
 use towpath_types::clock::Clock;
 
 use super::check::check;
+use super::shown::ReleaseShown;
 use super::{build_if_stale, check_folder, component, is_plugin, load};
 use crate::args::{ConfigFile, PluginPublish, RegistryPlace, Signing};
 use crate::case;
@@ -29,7 +30,7 @@ use crate::output::{Broken, Exit, Output};
 #[derive(Serialize)]
 struct Published<'a> {
     #[serde(flatten)]
-    release: &'a Release,
+    release: ReleaseShown<'a>,
     channel: &'a str,
     signed: bool,
 }
@@ -69,7 +70,7 @@ pub(super) async fn run(args: PluginPublish, output: &Output) -> anyhow::Result<
         return refused(error, output);
     }
     if output.is_json() {
-        output.json(&Published { release: &release, channel: &args.channel, signed });
+        output.json(&Published { release: ReleaseShown::of(&release), channel: &args.channel, signed });
     }
     let Release { name, version, wasm_sha256, .. } = &release;
     output.say("");
@@ -142,7 +143,7 @@ pub(super) fn refused(error: PublishError, output: &Output) -> anyhow::Result<Ex
         | PublishError::Pinned { .. }
         | PublishError::NothingBefore { .. }
         | PublishError::NotBefore { .. } => {
-            output.error(&error.into());
+            output.failure(&error.into());
             Ok(Exit::Findings)
         }
         PublishError::Registry(_) | PublishError::Taken { .. } | PublishError::NoKey { .. } => Err(error.into()),

@@ -4,19 +4,39 @@ use serde::Serialize;
 use towpath_registry::{Channel, Pointer, RegistryError, Release};
 
 use super::publish::{check_name, chosen, made, refused, registry_of, signing};
+use super::shown::{PointerShown, ReleaseShown};
 use crate::args::{PluginPin, PluginRollback, PluginSignPointer, RegistryPlace, Signing};
 use crate::output::{Exit, Output};
 
 /// One version.
-#[derive(Serialize)]
 struct Row {
     version: String,
     channels: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     release: Option<Release>,
     /// Why no host would load it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
+}
+
+/// A version as `--json` prints it.
+#[derive(Serialize)]
+struct Version<'a> {
+    version: &'a str,
+    channels: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<ReleaseShown<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a str>,
+}
+
+impl Version<'_> {
+    fn of(row: &Row) -> Version<'_> {
+        Version {
+            version: &row.version,
+            channels: &row.channels,
+            release: row.release.as_ref().map(ReleaseShown::of),
+            problem: row.problem.as_deref(),
+        }
+    }
 }
 
 pub(super) async fn versions(name: &str, place: &RegistryPlace, output: &Output) -> anyhow::Result<Exit> {
@@ -58,7 +78,7 @@ pub(super) async fn versions(name: &str, place: &RegistryPlace, output: &Output)
     let broken = rows.iter().any(|row| row.problem.is_some() && !row.channels.is_empty());
     let broken = broken || unfollowed.clone().next().is_some();
     if output.is_json() {
-        output.json(&rows);
+        output.json(&rows.iter().map(Version::of).collect::<Vec<_>>());
     } else {
         let cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
         output.table(&["VERSION", "CHANNELS", "PUBLISHED", "BY", "CASES", "COMMIT", "SHA256"], &cells);
@@ -153,7 +173,7 @@ pub(super) async fn sign_pointer(args: PluginSignPointer, output: &Output) -> an
 
 fn told(name: &str, channel: &str, pointer: &Pointer, output: &Output) -> Exit {
     if output.is_json() {
-        output.json(pointer);
+        output.json(&PointerShown::of(pointer));
         return Exit::Done;
     }
     let pinned = if pointer.pinned { ", pinned" } else { "" };

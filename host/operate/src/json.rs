@@ -1,0 +1,25 @@
+//! What commands print with `--json`: one shape for each thing, apart from the forms in which it is stored.
+//!
+//! A time is RFC 3339 in UTC with milliseconds, and its key ends in `_at`. A duration has its unit in the key (`_ms`, `_seconds`). The id
+//! under which a message was first stored is `message_id`, everywhere.
+
+mod audit;
+mod holds;
+mod letter;
+mod redrive;
+mod stats;
+mod status;
+mod story;
+mod time;
+
+#[cfg(test)]
+mod tests;
+
+pub use audit::Action;
+pub use holds::{Holds, Resumed};
+pub use letter::{Edited, Listed, Whole};
+pub use redrive::{Plan, Report};
+pub use stats::Counted;
+pub use status::Status;
+pub use story::{Traced, line};
+pub use time::Rfc3339;

@@ -1,0 +1,49 @@
+//! Who did what to dead letters.
+
+use serde::Serialize;
+use towpath_types::queue::{Attributes, GroupId, MessageId};
+
+use super::Rfc3339;
+use super::letter::Death;
+use crate::audit::Entry;
+
+/// One redrive, edit or drop of a letter.
+#[derive(Debug, Serialize)]
+pub struct Action<'a> {
+    recorded_at: Rfc3339,
+    by: &'a str,
+    action: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    message_id: &'a str,
+    letter_id: &'a MessageId,
+    group: &'a GroupId,
+    note: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    accepted_unverified: bool,
+    letter: Death<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<&'a str>,
+    #[serde(skip_serializing_if = "Attributes::is_empty")]
+    attributes: &'a Attributes,
+}
+
+impl Action<'_> {
+    /// The shape of an entry, whose secrets are hidden already ([`Entry::hidden`]).
+    pub fn of(entry: &Entry) -> Action<'_> {
+        Action {
+            recorded_at: Rfc3339(entry.at),
+            by: &entry.by,
+            action: &entry.action,
+            reason: entry.reason.as_deref(),
+            message_id: &entry.letter.id,
+            letter_id: &entry.id,
+            group: &entry.group,
+            note: &entry.note,
+            accepted_unverified: entry.accepted_unverified,
+            letter: Death::of(&entry.letter),
+            body: entry.body.as_deref(),
+            attributes: &entry.attributes,
+        }
+    }
+}

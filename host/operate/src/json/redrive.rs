@@ -1,0 +1,68 @@
+//! What a redrive would do, and what it did.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use towpath_types::queue::MessageId;
+
+use super::Rfc3339;
+use crate::dlq::redrive;
+use crate::letters::NotSentBack;
+
+/// What a redrive would send back.
+#[derive(Debug, Serialize)]
+pub struct Plan<'a> {
+    letters: u64,
+    groups: usize,
+    oldest_sent_at: Option<Rfc3339>,
+    reasons: &'a BTreeMap<String, u64>,
+    parked_along: u64,
+    held_targets: &'a BTreeSet<String>,
+}
+
+impl Plan<'_> {
+    /// The shape of a plan.
+    pub fn of(plan: &redrive::Plan) -> Plan<'_> {
+        Plan {
+            letters: plan.letters,
+            groups: plan.groups,
+            oldest_sent_at: plan.oldest.map(Rfc3339),
+            reasons: &plan.reasons,
+            parked_along: plan.parked_along,
+            held_targets: &plan.held_targets,
+        }
+    }
+}
+
+/// What a redrive did.
+#[derive(Debug, Serialize)]
+pub struct Report<'a> {
+    moved: u64,
+    failed: Vec<Failed<'a>>,
+    /// The ids of messages that may have been sent back twice.
+    perhaps_twice: &'a [MessageId],
+    died_again: u64,
+    stopped: bool,
+}
+
+/// A letter that was not sent back.
+#[derive(Debug, Serialize)]
+struct Failed<'a> {
+    message_id: &'a MessageId,
+    problem: &'a str,
+}
+
+impl Report<'_> {
+    /// The shape of a report.
+    pub fn of(report: &redrive::Report) -> Report<'_> {
+        let failed =
+            |failed: &'_ NotSentBack| -> Failed<'_> { Failed { message_id: &failed.id, problem: &failed.problem } };
+        Report {
+            moved: report.moved.moved,
+            failed: report.moved.failed.iter().map(failed).collect(),
+            perhaps_twice: &report.moved.perhaps_twice,
+            died_again: report.died_again,
+            stopped: report.stopped,
+        }
+    }
+}
