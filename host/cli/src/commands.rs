@@ -22,6 +22,8 @@ mod trace;
 use std::sync::Arc;
 
 use clap::CommandFactory as _;
+#[cfg(not(feature = "aws"))]
+use towpath_runtime::without_aws::WithoutAws;
 use towpath_telemetry::Telemetry;
 
 use crate::args::{Args, Command, Config, ConfigFile, Store};
@@ -43,7 +45,7 @@ pub async fn run(args: Args, output: &Output, telemetry: Arc<Telemetry>) -> anyh
         #[cfg(feature = "aws")]
         Command::Deploy(command) => deploy::run(command, output).await,
         #[cfg(not(feature = "aws"))]
-        Command::Deploy(_) => anyhow::bail!(towpath_operate::aws::CURE),
+        Command::Deploy(_) => anyhow::bail!(WithoutAws),
         Command::Status(status) => status::run(status, output).await,
         Command::Send(send) => send::run(send, output).await,
         Command::Record(record) => record::run(record, output).await,
@@ -74,5 +76,5 @@ async fn switch(config: &ConfigFile, on: bool, output: &Output) -> anyhow::Resul
 
 #[cfg(not(feature = "aws"))]
 async fn switch(_: &ConfigFile, _: bool, _: &Output) -> anyhow::Result<Exit> {
-    anyhow::bail!(towpath_operate::aws::CURE)
+    anyhow::bail!(WithoutAws)
 }

@@ -1,12 +1,7 @@
-//! Puts a host together, once: for Lambda, and (feature `process`) for `serve`, `dev` and `poll`, whose tasks it supervises. It prints
+//! Puts a host together: for Lambda, and with the feature `process` for `serve`, `dev` and `poll`, whose tasks it supervises. Prints
 //! nothing.
 
-#[cfg(feature = "aws")]
 pub mod aws;
-#[cfg(not(feature = "aws"))]
-#[path = "no_aws.rs"]
-pub mod aws;
-
 #[cfg(feature = "aws")]
 mod function;
 mod parts;

@@ -1,6 +1,6 @@
-//! A build without AWS: it is smaller and sooner done. What needs AWS says so.
+//! `aws.rs` for a build without AWS, where everything that needs it fails.
 
-#![allow(missing_docs, reason = "aws.rs says what each of them is")]
+#![allow(missing_docs, reason = "aws.rs documents them")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use towpath_config::{Config, S3Url, Secrets};
 use towpath_files::regular::{self, MAX_CONFIG};
+use towpath_runtime::without_aws::WithoutAws;
 use towpath_types::holds::Holds;
 use towpath_types::queue::Queue;
 use towpath_verify::note_keys::NoteKeys;
@@ -16,23 +17,21 @@ use towpath_verify::note_keys::NoteKeys;
 use crate::story::Entry;
 use crate::waiting::Waiting;
 
-pub const CURE: &str = "this towpath was built without AWS: build it with `cargo install --path host/cli`";
-
 pub async fn queue(_: &str) -> anyhow::Result<Arc<dyn Queue>> {
-    bail!(CURE)
+    bail!(WithoutAws)
 }
 
 pub async fn waiting(_: &str) -> anyhow::Result<Waiting> {
-    bail!(CURE)
+    bail!(WithoutAws)
 }
 
 pub async fn holds(_: S3Url) -> anyhow::Result<Arc<dyn Holds>> {
-    bail!(CURE)
+    bail!(WithoutAws)
 }
 
 pub async fn read_config(place: &Path) -> anyhow::Result<String> {
     if place.starts_with("s3:") {
-        bail!(CURE);
+        bail!(WithoutAws);
     }
     regular::read_text(place, MAX_CONFIG).with_context(|| format!("cannot read {}", place.display()))
 }
@@ -46,14 +45,14 @@ pub struct Logs;
 
 impl Logs {
     pub async fn of(_: Vec<String>, _: Duration) -> anyhow::Result<Logs> {
-        bail!(CURE)
+        bail!(WithoutAws)
     }
 
     pub async fn of_hosts(&mut self) -> anyhow::Result<Vec<Entry>> {
-        bail!(CURE)
+        bail!(WithoutAws)
     }
 
     pub async fn about(&mut self, _: &str) -> anyhow::Result<Vec<Entry>> {
-        bail!(CURE)
+        bail!(WithoutAws)
     }
 }

@@ -4,6 +4,7 @@ pub mod health;
 pub mod lease;
 pub mod tasks;
 pub mod time;
+pub mod without_aws;
 
 /// Installs ring as the process-wide TLS crypto provider. Calling it again does nothing.
 pub fn install_crypto() {
