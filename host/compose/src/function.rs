@@ -1,4 +1,4 @@
-//! A host on Lambda: the queue brings the messages, nothing listens.
+//! A host on Lambda, which the queue invokes with batches.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use towpath_types::queue::Queue;
 
 use crate::parts::Parts;
 
-/// The host of a config. Everything that can be wrong is found here, before the first message.
+/// The host of a config. Fails here, before the first message, if anything is wrong.
 pub async fn function(config: Config) -> anyhow::Result<Host> {
     let (Some(url), Some(dead_letter_url)) = (config.queue.url.clone(), config.queue.dead_letter_url.clone()) else {
         bail!("on Lambda the config needs [queue] with url and dead_letter_url");

@@ -11,6 +11,8 @@ mod registry;
 #[cfg(feature = "process")]
 pub mod endpoint;
 #[cfg(feature = "process")]
+mod listen;
+#[cfg(feature = "process")]
 pub mod monitor;
 #[cfg(feature = "process")]
 mod plugins;
@@ -29,6 +31,8 @@ mod upkeep;
 
 #[cfg(feature = "aws")]
 pub use function::function;
+#[cfg(feature = "process")]
+pub use listen::ListenError;
 pub use parts::{Parts, load_plugins};
 #[cfg(feature = "process")]
 pub use plugins::{engine, load_plugin};

@@ -1,4 +1,4 @@
-//! What tells load balancers, orchestrators and Prometheus how a process is.
+//! The health and metrics endpoints of a process.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,11 +15,10 @@ use towpath_telemetry::Telemetry;
 
 use crate::server::{self, Guard};
 
-/// The type of Prometheus' text format.
+/// The content type of Prometheus' text format.
 const METRICS: &str = "text/plain; version=0.0.4";
 
-/// Answers `/healthz` while the process lives, `/readyz` while it takes work, and `/metrics`. It ends with the process: a
-/// drain can be watched to its end.
+/// Serves `/healthz`, `/readyz` and `/metrics`. It ends with the process, so that a drain can be watched.
 pub async fn listen(
     address: SocketAddr,
     guard: Guard,
@@ -35,7 +34,7 @@ pub async fn listen(
     };
     let metrics = async move || {
         let telemetry = Arc::clone(&telemetry);
-        // Some of them are read from the store.
+        // Some metrics are read from the store.
         let text = tokio::task::spawn_blocking(move || telemetry.prometheus()).await.unwrap_or_default();
         ([(header::CONTENT_TYPE, METRICS)], text)
     };

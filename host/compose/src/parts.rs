@@ -1,4 +1,4 @@
-//! What every host is made of, whatever its queue.
+//! The parts of every host, whatever its queue.
 
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ use towpath_verify::note_keys::NoteKeys;
 use crate::aws;
 use crate::registry::registry;
 
-/// Loads the plugins of a config, from their folders and its registry, for these targets. All that is wrong is told at once. What comes
-/// from a registry is to be watched for new versions.
+/// Loads the plugins of a config for these targets, from folders and from its registry, and reports all failures together. The watch looks
+/// for new versions in the registry.
 pub async fn load_plugins(
     engine: &Engine,
     config: &Config,
@@ -33,13 +33,13 @@ pub async fn load_plugins(
     Ok(towpath_registry::open(engine, &config.plugins, targets, registry, clock).await)
 }
 
-/// What every host is made of.
+/// The parts of every host.
 pub struct Parts {
-    /// What runs plugins.
+    /// The plugin engine.
     pub engine: Engine,
     /// The routes of the config.
     pub routes: Routes,
-    /// What proves operators' notes.
+    /// The keys that prove operators' notes.
     pub note_keys: NoteKeys,
     plugins: Plugins,
     watch: Option<Watch>,
@@ -48,8 +48,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Loads the plugins into this engine and prepares delivery. Pointers of the registry that were seen are remembered in
-    /// `sequences`.
+    /// Loads the plugins into this engine and prepares delivery. `sequences` remembers the registry's pointers that were seen.
     pub async fn new(
         engine: Engine,
         config: Config,
@@ -67,7 +66,7 @@ impl Parts {
         Ok(Parts { engine, routes: config.routes, note_keys, plugins, watch, deliverer, clock })
     }
 
-    /// The line over a queue of this name, and what looks for new versions of its plugins, if they come from a registry.
+    /// The pipeline over a queue of this name, and the watch for new versions if plugins come from a registry.
     pub fn pipeline(self, dead_letters: Arc<dyn Queue>, source: String) -> (Pipeline, Option<Watch>) {
         let mut pipeline = Pipeline::new(self.routes, self.plugins, self.deliverer, dead_letters, source, self.clock);
         pipeline.note_keys = self.note_keys;

@@ -1,4 +1,4 @@
-//! A host over queues of SQS on a server, for `poll`.
+//! A host on a server that polls SQS, for `poll`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,22 +18,22 @@ use crate::plugins::engine;
 use crate::pointers;
 use crate::supervisor::Supervisor;
 
-/// How a queue is polled.
+/// How to poll a queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Polling {
-    /// How many receive at the same time; each works on `queue.concurrency` groups.
+    /// The number of receivers; each works on up to `queue.concurrency` groups.
     pub workers: usize,
     /// How long one receive waits.
     pub wait: Duration,
-    /// How long messages stand still after this process was killed.
+    /// How long messages stay hidden after a crash.
     pub visibility: Duration,
 }
 
-/// A host over queues of SQS, put together and not yet started.
+/// A host that polls SQS, put together and not yet started.
 pub struct Poller {
     /// The URL of the queue.
     pub url: String,
-    /// The line.
+    /// The pipeline.
     pub pipeline: Arc<Pipeline>,
     queue: Arc<dyn Queue>,
     watch: Option<Arc<Watch>>,
@@ -42,7 +42,7 @@ pub struct Poller {
 }
 
 impl Poller {
-    /// Puts the parts together. Fails if the queues do not answer, or do not let messages wait.
+    /// Puts the parts together. Fails if a queue does not answer, or does not let messages wait.
     pub async fn new(config: Config, polling: Polling) -> anyhow::Result<Poller> {
         let (Some(url), Some(dead_letter_url)) = (&config.queue.url, &config.queue.dead_letter_url) else {
             bail!(
@@ -74,7 +74,7 @@ impl Poller {
         Ok(Poller { url, pipeline, queue, watch, options, workers })
     }
 
-    /// Starts receiving; it ends when the host stops.
+    /// Starts receiving, until the host stops.
     pub fn start(&self, host: &mut Supervisor) {
         self.watch_limits(host);
         if let Some(watch) = self.watch.clone() {
@@ -88,7 +88,7 @@ impl Poller {
         }
     }
 
-    /// Waits follow the limits of the queue, also after they are changed.
+    /// Keeps the pipeline's waits within the limits of the queue, also after those change.
     fn watch_limits(&self, host: &mut Supervisor) {
         let queue = Arc::clone(&self.queue);
         let pipeline = Arc::clone(&self.pipeline);

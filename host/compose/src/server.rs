@@ -1,9 +1,8 @@
-//! The HTTP server in front of a router: what its clients may take of it, however they behave.
+//! The HTTP server in front of a router, with limits that hold however clients behave.
 //!
-//! A connection costs memory, so there are so many and no more. When they are all taken, the one that has kept the
-//! server waiting longest (for a request, or for the rest of one) makes room: a healthy client is let in at once, and
-//! one that does nothing, or drips, holds nothing that anybody needs. A request that came whole is never cut off, not even
-//! when its client hangs up: what is asked of the store then counts until it is done.
+//! A connection costs memory, so their number is limited. At the limit, the connection that the server has waited for longest (for a request
+//! or the rest of one) is evicted: a healthy client always gets in, and an idle or slow one keeps nobody out. A complete request is never cut
+//! off, not even when its client hangs up: what it asks of the store counts until it is done.
 
 mod connections;
 mod guard;
@@ -35,32 +34,31 @@ pub use guard::{Guard, HostName};
 use tracked::Tracked;
 use work::Work;
 
-/// The most connections at a time, where the system allows so many open files.
+/// The most connections at a time, if the system allows that many open files.
 const MAX_CONNECTIONS: usize = 2048;
 
-/// The most bytes of bodies, of all connections together: from when they arrive until their requests are answered.
+/// The most bytes of bodies of all connections, from their arrival to the response.
 const MAX_HELD: usize = 128 * 1024 * 1024;
 
-/// How long a client may take to send the head of its next request. Load balancers keep connections for a minute and
-/// must not find them closed just then.
+/// How long a client may take to send the head of its next request. Longer than the minute for which load balancers keep idle connections, or
+/// they would find them closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// How long a client may take to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest head of a request.
+/// The largest head of a request.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// How long nothing is accepted after the system had no room for another connection.
+/// How long to wait after the system could not accept a connection.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves whom the guard lets in, until `stop`; then what runs is finished and nothing new is taken.
+/// Serves requests that the guard allows, until `stop`; then finishes those in flight.
 pub async fn serve(listener: TcpListener, router: Router, guard: Guard, stop: CancellationToken) {
     serve_unless(listener, router, guard, stop, |_| false).await;
 }
 
-/// Serves, and works on no request to its end once its client has hung up of whose head `only_for_client` says that its answer is all that
-/// is wanted of it.
+/// Like [`serve`], but a request for which `only_for_client` returns true is dropped when its client hangs up: only the response is wanted.
 pub async fn serve_unless(
     listener: TcpListener,
     router: Router,
@@ -79,9 +77,9 @@ pub async fn serve_unless(
         };
         let tcp = match accepted {
             Ok((tcp, _)) => tcp,
-            // A client that gave up meanwhile, or a system that is out of files.
+            // The client gave up, or the system is out of file descriptors.
             Err(error) => {
-                warn!(error = %error, "a connection could not be accepted");
+                warn!(error = %error, "accept failed");
                 connections.make_room();
                 tokio::time::sleep(PAUSE).await;
                 continue;
@@ -102,24 +100,24 @@ pub async fn serve_unless(
     host.heirs.wait().await;
 }
 
-/// What the connections of a server share.
+/// What all connections of a server share.
 #[derive(Clone)]
 struct Host {
     router: Router,
     stop: CancellationToken,
-    /// The work whose clients have hung up.
+    /// The work of clients that have hung up.
     heirs: TaskTracker,
     only_for_client: fn(&HeaderMap) -> bool,
 }
 
-/// As many connections as files may be open, less some for the store, targets and queues.
+/// As many connections as open files are allowed, less some for the store, targets and queues.
 fn capacity() -> usize {
     let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(256);
     let spare = usize::try_from(files / 2).unwrap_or(MAX_CONNECTIONS);
     spare.clamp(16, MAX_CONNECTIONS)
 }
 
-/// One connection to its end.
+/// Serves one connection until it ends.
 async fn talk(tcp: TcpStream, seat: Seat, host: Host) {
     let _ = tcp.set_nodelay(true);
     let source = tcp.peer_addr().ok().map(|peer| SenderAddress::from(peer.ip()));
@@ -137,7 +135,7 @@ async fn talk(tcp: TcpStream, seat: Seat, host: Host) {
             let body = |body| Body::new(Tracked::new(body, Arc::clone(&seat), BODY_TIMEOUT));
             let answer = router.oneshot(request.map(body));
             let answer = Work::new(answer, Arc::clone(&seat), heirs).await;
-            // hyper writes the answer before it lets go of this task: nobody is evicted between the two.
+            // hyper writes the response before it yields, so no eviction can come between the two.
             seat.wait();
             answer
         }
@@ -151,7 +149,7 @@ async fn talk(tcp: TcpStream, seat: Seat, host: Host) {
         () = seat.evicted() => return,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            // What came whole is answered; what did not come by now has no claim to be waited for.
+            // Complete requests are answered; incomplete ones are not waited for.
             tokio::select! {
                 ended = &mut connection => ended,
                 () = seat.evicted() => return,
@@ -159,7 +157,7 @@ async fn talk(tcp: TcpStream, seat: Seat, host: Host) {
         }
     };
     if let Err(error) = ended {
-        debug!(error = %error, "a connection broke off");
+        debug!(error = %error, "connection failed");
     }
 }
 

@@ -1,4 +1,4 @@
-//! SIGTERM, Ctrl-C and SIGHUP: the first drains, a later SIGTERM or Ctrl-C quits at once.
+//! SIGTERM, Ctrl-C and SIGHUP: the first one drains, a later SIGTERM or Ctrl-C quits at once.
 
 use std::io;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tracing::{info, warn};
 /// The exit code of a process that quits at once.
 pub const INTERRUPTED: u8 = 130;
 
-/// Shells and service managers often signal twice, or with two signals: what comes within this of the first is part of it.
+/// Shells and service managers often send two signals: one that follows within this time belongs to the first.
 const SAME: Duration = Duration::from_secs(1);
 
 /// A signal that ends a process.
@@ -31,7 +31,7 @@ impl Kind {
         }
     }
 
-    /// Whether it ends a process at once that began to drain so long ago. A terminal that is closed never does.
+    /// Whether it ends a process at once that has drained for this long. A closed terminal never does.
     fn quits(self, after: Duration) -> bool {
         self != Kind::Hangup && after >= SAME
     }
@@ -46,7 +46,7 @@ struct Signals {
 
 impl Signals {
     fn new() -> io::Result<Signals> {
-        // A process that was started with `nohup` outlives its terminal.
+        // `nohup` starts a process with SIGHUP ignored, to outlive its terminal.
         let hangup = if hangup_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())?, hangup })
     }
@@ -66,7 +66,7 @@ impl Signals {
     }
 }
 
-/// Whether this process was started with SIGHUP ignored, as far as the system tells.
+/// Whether this process was started with SIGHUP ignored; false if the system does not tell.
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -90,7 +90,7 @@ pub async fn watch(stop: CancellationToken) -> io::Result<()> {
     loop {
         let kind = signals.next().await;
         if kind.quits(began.elapsed()) {
-            warn!(signal = kind.name(), "quitting at once; unfinished messages come again");
+            warn!(signal = kind.name(), "quitting at once, messages in flight will be delivered again");
             std::process::exit(INTERRUPTED.into());
         }
         info!(signal = kind.name(), "still draining");

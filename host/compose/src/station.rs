@@ -1,4 +1,4 @@
-//! A host with a store on one machine, for `serve` and `dev`: store, queues, plugins, pipeline, ingest.
+//! A host with a store on one machine, for `serve` and `dev`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use towpath_telemetry::Telemetry;
 use towpath_types::queue::Queue as _;
 use tracing::info;
 
+use crate::listen::ListenError;
 use crate::parts::Parts;
 use crate::plugins::engine;
 use crate::server::{self, Guard, HostName};
@@ -32,18 +33,18 @@ use crate::{endpoint, pointers, upkeep};
 /// The label of the dead letters in metrics.
 const DEAD_LETTERS_LABEL: &str = "dead-letters";
 
-/// How long holds of the store that were read count: a hold or a resume is felt after this.
+/// How long holds read from the store are used before they are read again.
 const HOLDS_MEMORY_HERE: Duration = Duration::from_secs(1);
 
-/// Everything that runs on one machine, put together and not yet started.
+/// A host on one machine, put together and not yet started.
 pub struct Station {
-    /// What runs plugins.
+    /// The plugin engine.
     pub engine: Engine,
     /// The queues of its store.
     pub queues: Queues,
-    /// The line.
+    /// The pipeline.
     pub pipeline: Arc<Pipeline>,
-    /// The front door.
+    /// The ingest.
     pub ingest: Arc<Ingest>,
     watch: Option<Arc<Watch>>,
     listen: IngestConfig,
@@ -54,11 +55,11 @@ pub struct Station {
 }
 
 impl Station {
-    /// Puts the parts together. Ingest is ready while `health` says so. What listens is called by these names, too.
+    /// Puts the parts together. Ingest is ready while `health` says so. Its listeners accept these names in `Host`, too.
     pub async fn new(config: Config, names: &[HostName], health: Arc<Health>) -> anyhow::Result<Station> {
         if config.queue.url.is_some() {
             bail!(
-                "{} names an SQS queue: serve and dev run the local one; leave url and dead_letter_url out",
+                "{} names an SQS queue, but serve and dev use the local one: leave url and dead_letter_url out",
                 config.file.display()
             );
         }
@@ -84,7 +85,7 @@ impl Station {
         Ok(Station { engine, queues, pipeline, ingest, watch, listen, keep_dead_letters, concurrency, health, guard })
     }
 
-    /// Starts ingest and pipeline; both end when the host stops. Returns the address it listens on.
+    /// Starts ingest and pipeline, which end when the host stops. Returns the address of ingest.
     pub async fn start(&self, host: &mut Supervisor) -> anyhow::Result<SocketAddr> {
         let address = self.start_ingest(host).await?;
         let options = poll::Options { concurrency: self.concurrency, ..poll::Options::default() };
@@ -98,7 +99,7 @@ impl Station {
         Ok(address)
     }
 
-    /// Shows what is stored to those who read metrics.
+    /// Publishes what is stored as metrics.
     pub fn show_stored(&self) {
         let queues = self.queues.clone();
         metrics::show_stored(move || {
@@ -108,19 +109,17 @@ impl Station {
         });
     }
 
-    /// Keeps the story of messages beside the store, for `towpath tail` and `towpath trace`.
+    /// Keeps the story of messages next to the store, for `towpath tail` and `towpath trace`.
     pub fn keep_story(&self, telemetry: &Telemetry) -> anyhow::Result<()> {
         let file = self.queues.events.store().file().with_file_name(STORY);
         telemetry.story.open(&file).with_context(|| format!("opening {}", file.display()))
     }
 
-    /// Starts ingest alone, for a pipeline that runs elsewhere.
+    /// Starts ingest alone; the pipeline runs elsewhere.
     pub async fn start_ingest(&self, host: &mut Supervisor) -> anyhow::Result<SocketAddr> {
         let listen = self.listen.listen;
         let listener = TcpListener::bind(listen).await;
-        let listener = listener.with_context(|| {
-            format!("listening on {listen}: is another towpath running there? --listen takes another address")
-        })?;
+        let listener = listener.context(ListenError::Ingest(listen))?;
         let address = listener.local_addr().context("listening")?;
         let router = router(Arc::clone(&self.ingest), &self.listen.prefix);
         let guard = self.guard.clone().for_any_host().for_pages_of(&self.listen.allow_origins);
@@ -131,7 +130,7 @@ impl Station {
         Ok(address)
     }
 
-    /// Offers the queues of the store to clients of SQS until the host stops. Returns the address.
+    /// Starts the SQS endpoint over the queues of the store. Returns its address.
     pub async fn start_sqs(
         &self,
         at: SocketAddr,
@@ -142,8 +141,8 @@ impl Station {
     }
 }
 
-/// What is stored in a queue; nothing if it cannot be read.
-fn stored(label: &'static str, queue: &LocalQueue) -> Option<QueueContents> {
+/// What is stored in a queue; `None` if it cannot be read.
+fn stored(label: &'static str, queue: &LocalQueue) -> Option<Stored> {
     let standing = queue.standing().ok()?;
     let oldest = standing.oldest.map(|oldest| queue.store().now().since(oldest));
     let letters = standing.letters.into_iter().filter(|_| label == DEAD_LETTERS_LABEL);

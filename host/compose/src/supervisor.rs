@@ -1,7 +1,7 @@
-//! The tasks of a host, and what ends them: a signal, or a task that breaks.
+//! Supervises the tasks of a host until a signal, or until a task breaks.
 //!
-//! A host that goes on with a part of itself missing is worse than one that stops: it answers 202 and delivers nothing.
-//! So a task that panics, fails or returns early stops the host with an error, and a service manager starts it again.
+//! A host that continues with a part missing is worse than one that stops: it answers 202 and delivers nothing. So a task that panics, fails
+//! or returns early stops the host with an error, and a service manager restarts it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,31 +16,31 @@ use tracing::{error, warn};
 
 use crate::signals;
 
-/// How long the other tasks may take to finish once one has broken.
+/// How long the other tasks may take to drain after one broke.
 const FINISH: Duration = Duration::from_secs(30);
 
 /// The tasks of a host.
 pub struct Supervisor {
     /// Cancelled when it is time to drain.
     pub stop: CancellationToken,
-    /// What `/readyz` answers by.
+    /// The state that `/readyz` reports.
     pub health: Arc<Health>,
-    /// Tasks that end once `stop` is cancelled, and not before.
+    /// Tasks that end once `stop` is cancelled, and never before.
     pub tasks: Tasks,
-    /// Tasks that last through the drain, such as the server that shows it. They never end.
+    /// Tasks that run through the drain, such as the server that reports it. They never end.
     pub lasting: Tasks,
 }
 
 impl Supervisor {
     /// A host without tasks.
-    #[allow(clippy::new_without_default, reason = "it is made once, and by name")]
+    #[allow(clippy::new_without_default, reason = "it is created once, explicitly")]
     pub fn new() -> Supervisor {
         let stop = CancellationToken::new();
         let tasks = Tasks::new(stop.clone());
         Supervisor { stop, health: Arc::default(), tasks, lasting: Tasks::new(CancellationToken::new()) }
     }
 
-    /// Looks for new versions of plugins until the host stops.
+    /// Watches the registry for new versions of plugins until the host stops.
     pub fn watch_registry(&mut self, watch: Arc<Watch>) {
         let stop = self.stop.clone();
         self.tasks.spawn("registry watch", async move {
@@ -48,7 +48,7 @@ impl Supervisor {
         });
     }
 
-    /// Runs until a signal, then until all tasks have drained. Fails if a task breaks, after the others have drained.
+    /// Runs until a signal, then until all tasks have drained. If a task breaks, drains the others and fails.
     pub async fn run(self) -> anyhow::Result<()> {
         let stop = self.stop.clone();
         tokio::select! {
@@ -57,7 +57,7 @@ impl Supervisor {
         }
     }
 
-    /// Watches the tasks until all have ended.
+    /// Waits until all tasks have ended.
     async fn watch(mut self) -> anyhow::Result<()> {
         let mut first = Ok(());
         let mut end = None;
@@ -71,7 +71,7 @@ impl Supervisor {
         first
     }
 
-    /// What ended next; `None` once all have ended, or it is too late to wait for them.
+    /// The next task that ended; `None` once all have, or at the deadline.
     async fn next(&mut self, end: Option<Instant>) -> Option<Result<(), Failure>> {
         let too_late = async {
             match end {
@@ -89,7 +89,7 @@ impl Supervisor {
             Some(ended) = self.lasting.next() => Some(ended),
             () = stopping => None,
             () = too_late => {
-                warn!("some tasks did not finish in time; what they were working on comes again");
+                warn!("some tasks did not drain in time, their messages will be delivered again");
                 None
             }
         }
@@ -100,7 +100,7 @@ impl Supervisor {
 mod tests {
     use super::*;
 
-    /// A host with a task that drains in a second.
+    /// A host with a task that takes a second to drain.
     fn host() -> Supervisor {
         let mut host = Supervisor::new();
         let stop = host.stop.clone();

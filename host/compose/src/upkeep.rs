@@ -1,4 +1,4 @@
-//! What a host does for its store beside the messages: what may go is removed, and the room of what is gone given back.
+//! Maintains a host's store: removes what has expired, and shrinks the file.
 
 mod retention;
 
@@ -12,19 +12,19 @@ use tracing::{error, info, warn};
 
 use retention::{Retention, STEP};
 
-/// How often.
+/// How often the store is maintained.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// The file gives room back once so many of its pages are free, and so large a share: a queue that fills and empties again
-/// and again would only have it taken and given back.
+/// The file shrinks once this many pages, and at least one in this many, are free. Otherwise a queue that fills and empties in turn would
+/// shrink and grow it all the time.
 const FREE_PAGES: u32 = 1_000;
 const FREE_SHARE: u32 = 4;
 
-/// So many pages are given back in one transaction, and so long messages have the writer for themselves then.
+/// The pages freed in one transaction, and the pause after it, in which messages have the writer for themselves.
 const SHRINK_STEP: u32 = 100;
 const SHRINK_PAUSE: Duration = Duration::from_millis(50);
 
-/// Looks after a store until `stop` is cancelled. Dead letters are removed only if somebody said how long they are kept.
+/// Maintains a store until `stop` is cancelled. Removes dead letters only if `keep` says how long they are kept.
 pub(crate) async fn run(queues: Queues, keep: Option<Duration>, stop: CancellationToken) {
     let retention = keep.map(|keep| Retention::new(queues.dead_letters.clone(), keep));
     let work = async {
@@ -37,7 +37,7 @@ pub(crate) async fn run(queues: Queues, keep: Option<Duration>, stop: Cancellati
             if let Some(retention) = &retention
                 && let Err(problem) = retention.pass().await
             {
-                error!(problem = format!("{problem:#}"), "dead letters cannot be removed, keeping them");
+                error!(problem = format!("{problem:#}"), "removing dead letters failed, keeping them");
             }
             shrink(queues.events.store()).await;
             sleep(PERIOD).await;
@@ -46,33 +46,33 @@ pub(crate) async fn run(queues: Queues, keep: Option<Duration>, stop: Cancellati
     stop.run_until_cancelled(work).await;
 }
 
-/// Removes what the front door refused, once it is past its retention.
+/// Removes expired webhooks that ingest turned away.
 async fn sweep(queue: &LocalQueue) {
     loop {
         match queue.sweep(STEP).await {
             Ok(0) => return,
-            Ok(removed) => info!(removed, "refused webhooks past their retention were removed"),
+            Ok(removed) => info!(removed, "removed expired webhooks that ingest turned away"),
             Err(error) => return warn!(error = &error as &dyn std::error::Error, "sweep failed"),
         }
     }
 }
 
-/// Removes what is past its retention in the queues that clients of the SQS endpoint own, and finishes what they broke off.
+/// Removes expired messages from queues that belong to clients of the SQS endpoint, and finishes interrupted operations on them.
 async fn tidy(store: &Store) {
     match store.tidy().await {
         Ok(0) => {}
-        Ok(removed) => info!(removed, "messages past the retention of their queues were removed"),
-        Err(error) => warn!(error = &error as &dyn std::error::Error, "queues of clients cannot be tidied"),
+        Ok(removed) => info!(removed, "removed expired messages from queues of clients"),
+        Err(error) => warn!(error = &error as &dyn std::error::Error, "maintaining the queues of clients failed"),
     }
 }
 
-/// Gives free pages of the file back.
+/// Shrinks the file by its free pages.
 async fn shrink(store: &Store) {
     loop {
         match store.shrink(FREE_PAGES, FREE_SHARE, SHRINK_STEP).await {
             Ok(true) => sleep(SHRINK_PAUSE).await,
             Ok(false) => return,
-            Err(error) => return warn!(error = &error as &dyn std::error::Error, "the store cannot be made smaller"),
+            Err(error) => return warn!(error = &error as &dyn std::error::Error, "shrinking the store failed"),
         }
     }
 }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn nothing_that_waits_is_removed_unless_somebody_said_so() {
+    async fn nothing_that_waits_expires_unless_the_config_says_so() {
         let folder = TempDir::new().expect("folder");
         let queues = Queues::open(folder.path()).await.expect("store");
         for queue in [&queues.events, &queues.dead_letters] {

@@ -1,4 +1,4 @@
-//! The connections of a server, which of them makes room, and how many bytes of bodies they hold together.
+//! Limits the connections of a server and the bytes of their bodies, and evicts connections to make room.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// All connections. Those that keep the server waiting are in order of how long they do.
+/// All connections. Those that the server waits for are ordered by how long it has waited.
 pub(super) struct Connections {
     permits: Arc<Semaphore>,
     waiting: Arc<Mutex<Waiting>>,
@@ -17,22 +17,22 @@ pub(super) struct Connections {
 struct Waiting {
     next: u64,
     since: BTreeMap<u64, Waiter>,
-    /// What wakes those of them that the server keeps waiting: they may send on once there is room.
+    /// The wakers of those that must wait for room before more of their body is read.
     parked: BTreeMap<u64, Waker>,
-    /// Nobody is waited for any more.
+    /// The server waits for no one any more.
     closed: bool,
-    /// The bytes of bodies, from when they arrive until their requests are answered.
+    /// The bytes of bodies, from their arrival to the response.
     held: usize,
-    /// Those of them whose requests are worked on: they are given back soon, whatever clients do.
+    /// The part of `held` whose requests are complete: these bytes are freed soon, whatever clients do.
     at_work: usize,
-    /// The most that is held at a time.
+    /// The limit of `held`.
     budget: usize,
 }
 
-/// A connection that keeps the server waiting.
+/// A connection that the server waits for.
 struct Waiter {
     evict: CancellationToken,
-    /// The bytes that it holds.
+    /// The bytes of its body so far.
     held: usize,
 }
 
@@ -43,8 +43,8 @@ impl Waiting {
         }
     }
 
-    /// Closes the connection, other than this one, whose client has been slow for longest while it holds bytes. Where
-    /// nothing is worked on, nobody gives anything back: then also one that the server keeps waiting.
+    /// Evicts another connection that holds bytes: the one whose client has been slow for longest. If no request is being worked on, no
+    /// bytes will be freed; then a connection that waits for room may be evicted, too.
     fn evict_holder(&mut self, but: u64) {
         let nothing_at_work = self.at_work == 0;
         let mut holders = self.since.iter().filter(|(place, waiter)| **place != but && waiter.held > 0);
@@ -55,7 +55,7 @@ impl Waiting {
         }
     }
 
-    /// Lets the connection that the server has kept waiting longest look again whether there is room.
+    /// Wakes the connection that has waited longest for room, so that it checks again.
     fn wake_next(&mut self) {
         if let Some((_, waker)) = self.parked.pop_first() {
             waker.wake();
@@ -63,7 +63,7 @@ impl Waiting {
     }
 }
 
-/// The place of one connection. It is free again when this is dropped.
+/// The seat of one connection, freed on drop.
 pub(super) struct Seat {
     waiting: Arc<Mutex<Waiting>>,
     state: Mutex<State>,
@@ -73,14 +73,14 @@ pub(super) struct Seat {
 
 #[derive(Default)]
 struct State {
-    /// Its place among those that wait; `None` while its request is worked on.
+    /// Its number among those that the server waits for; `None` while its request is worked on.
     place: Option<u64>,
     /// The bytes of the request's body so far.
     held: usize,
 }
 
 impl Connections {
-    /// So many connections at a time, whose bodies have so many bytes together.
+    /// At most `capacity` connections, whose bodies together hold at most `budget` bytes.
     pub(super) fn new(capacity: usize, budget: usize) -> Connections {
         let since = BTreeMap::new();
         let parked = BTreeMap::new();
@@ -88,7 +88,7 @@ impl Connections {
         Connections { permits: Arc::new(Semaphore::new(capacity)), waiting: Arc::new(Mutex::new(waiting)) }
     }
 
-    /// A place for a new connection: a free one, or that of the one which has kept the server waiting longest.
+    /// A seat for a new connection: a free one, or the one of the connection that the server has waited for longest.
     pub(super) async fn seat(&self) -> Seat {
         let permit = match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => Some(permit),
@@ -105,12 +105,12 @@ impl Connections {
         seat
     }
 
-    /// Closes the connection that has kept the server waiting longest, if one does.
+    /// Evicts the connection that the server has waited for longest, if any.
     pub(super) fn make_room(&self) {
         self.waiting.lock().evict_first();
     }
 
-    /// Closes every connection that keeps the server waiting, now or later.
+    /// Evicts every connection that the server waits for, now or later.
     pub(super) fn close_idle(&self) {
         let mut waiting = self.waiting.lock();
         waiting.closed = true;
@@ -119,13 +119,13 @@ impl Connections {
 }
 
 impl Seat {
-    /// Its request is answered, or it is new: what it held is given back, and the server waits for it from now on.
+    /// Its request is answered, or it is new: frees its bytes. The server waits for it from now on.
     pub(super) fn wait(&self) {
         let mut waiting = self.waiting.lock();
         let mut state = self.state.lock();
         give_back(&mut waiting, &mut state);
         if waiting.closed {
-            // Its answer is on the way: the connection closes itself behind it.
+            // Its response is being sent; after that the connection closes itself.
             return;
         }
         let number = waiting.next;
@@ -134,7 +134,7 @@ impl Seat {
         state.place = Some(number);
     }
 
-    /// Its request is here, whole: it is worked on, and must not be cut off. What it holds is held until the answer.
+    /// Its request is complete and must not be cut off. Its bytes are held until the response.
     pub(super) fn work(&self) {
         let mut waiting = self.waiting.lock();
         let mut state = self.state.lock();
@@ -145,19 +145,19 @@ impl Seat {
         }
     }
 
-    /// Whether its request is here, whole, and not yet answered.
+    /// Whether its request is complete and not yet answered.
     pub(super) fn is_at_work(&self) -> bool {
         self.state.lock().place.is_none()
     }
 
-    /// Whether more of its body may be read now. If too much is held, a client that holds bytes and is slow makes room;
-    /// where all of it is worked on, this one waits until some is answered.
+    /// Whether more of its body may be read now. At the limit, a slow client that holds bytes is evicted; if all requests are complete,
+    /// this one waits until one is answered.
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut waiting = self.waiting.lock();
         let state = self.state.lock();
         let Some(place) = state.place else { return Poll::Ready(()) };
         waiting.parked.remove(&place);
-        // Alone it goes on: nobody would ever make room.
+        // The only body may exceed the limit: nothing else could make room.
         let alone = waiting.held == state.held;
         if waiting.held < waiting.budget || alone {
             waiting.wake_next();
@@ -168,7 +168,7 @@ impl Seat {
         Poll::Pending
     }
 
-    /// So many bytes more of its body came.
+    /// This many more bytes of its body arrived.
     pub(super) fn hold(&self, bytes: usize) {
         let mut waiting = self.waiting.lock();
         let mut state = self.state.lock();
@@ -184,7 +184,7 @@ impl Seat {
         }
     }
 
-    /// Ends when the connection has to make room.
+    /// Resolves when the connection is evicted.
     pub(super) async fn evicted(&self) {
         self.evict.cancelled().await;
     }
@@ -196,7 +196,7 @@ impl Drop for Seat {
     }
 }
 
-/// Frees a connection's place, and what it holds.
+/// Frees a connection's number and bytes.
 fn give_back(waiting: &mut Waiting, state: &mut State) {
     let held = std::mem::take(&mut state.held);
     match state.place.take() {
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_house_waits_for_one_who_leaves_if_all_are_worked_on() {
+    async fn at_the_limit_a_new_connection_waits_if_all_requests_are_complete() {
         let connections = Connections::new(1, BUDGET);
         let only = connections.seat().await;
         only.work();
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_worked_on_counts_until_it_is_answered_and_others_wait_for_that() {
+    async fn a_complete_request_holds_its_bytes_until_it_is_answered() {
         let connections = Connections::new(3, BUDGET);
         let stored = connections.seat().await;
         let next = connections.seat().await;
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn room_is_passed_on_by_those_whose_clients_send_nothing() {
+    async fn a_client_that_sends_nothing_passes_room_on() {
         let connections = Connections::new(3, BUDGET);
         let stored = connections.seat().await;
         let silent = connections.seat().await;
@@ -298,7 +298,7 @@ mod tests {
         let other = connections.seat().await;
         one.hold(BUDGET / 2);
         other.hold(BUDGET / 2);
-        // The first that asks takes the other for slow.
+        // The first one to ask treats the other as slow.
         assert!(!has_room(&one) && other.evict.is_cancelled());
         drop(other);
         one.hold(BUDGET / 2);
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_end_closes_who_waits_and_lets_the_others_finish() {
+    async fn a_stop_closes_idle_connections_and_lets_complete_requests_finish() {
         let connections = Connections::new(2, BUDGET);
         let idle = connections.seat().await;
         let busy = connections.seat().await;

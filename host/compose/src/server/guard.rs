@@ -1,10 +1,9 @@
-//! Keeps web pages out of what listens: nothing else stands between a browser on this machine and a listener without a token.
+//! Rejects requests that web pages make to a listener. Without a token nothing else protects it from a browser on this machine.
 //!
-//! A page whose author points the name of its own site at 127.0.0.1 (DNS rebinding) is of the same origin as what listens there, and
-//! reads its answers. Its requests still name that site in `Host`. A page of any other origin reads no answers, but its simple requests
-//! are sent; they say where they come from in `Origin` and `Sec-Fetch-Site` (<https://www.w3.org/TR/fetch-metadata/>). No preflight is
-//! granted: requests that need one are never sent. A link to a listener works: the page that has it reads no answer, and no GET changes
-//! anything.
+//! A page whose author points the name of its own site at 127.0.0.1 (DNS rebinding) has the same origin as the listener and can read its
+//! responses. Its requests still name that site in `Host`. A page of any other origin cannot read responses, but the browser sends its simple
+//! requests, with their source in `Origin` and `Sec-Fetch-Site` (<https://www.w3.org/TR/fetch-metadata/>). No preflight is granted, so requests
+//! that need one are never sent. A link to a listener works: its page cannot read the response, and no GET changes anything.
 
 mod name;
 
@@ -23,18 +22,18 @@ use tracing::warn;
 pub use name::HostName;
 use name::{Authority, Origin};
 
-/// A line is logged at most so often; the next one tells how many requests were refused without one.
+/// The shortest time between two log lines. The next line counts the requests rejected without one.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// What browsers say of requests that a page made to its own origin, and of those that no page made.
+/// `Sec-Fetch-Site` of requests that a page made to its own origin, and of those that no page made.
 const OWN_SITES: [&[u8]; 2] = [b"same-origin", b"none"];
 
-/// Who may call a listener. Clones log together.
+/// Decides who may call a listener. Clones share their log limit.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     names: Arc<[HostName]>,
     any_host: bool,
-    /// The origins of pages that may call, where the config can name some.
+    /// The origins of pages that may call, if the config can name some.
     pages: Option<Arc<[String]>>,
     logged: Arc<Mutex<Logged>>,
 }
@@ -45,12 +44,12 @@ struct Logged {
     without: u64,
 }
 
-/// Why a request is refused.
+/// Why a request is rejected.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Refusal {
-    /// There is more than one, or one that is no name and no address.
+    /// There are several `Host`s, or one that is neither a name nor an address.
     BadHost,
-    /// It is not a name of this host.
+    /// `Host` is not a name of this host.
     Host(String),
     /// A page of this origin made it.
     Origin(String),
@@ -59,19 +58,19 @@ enum Refusal {
 }
 
 impl Guard {
-    /// For requests that call this machine by its own names, its addresses or these names.
+    /// Allows requests to this machine by its own names, its addresses, or these names.
     pub fn of(names: &[HostName]) -> Guard {
         Guard { names: names.into(), ..Guard::default() }
     }
 
-    /// Whatever name clients call: for those who show a token, which no page has, and for ingest, which stands behind proxies, load
-    /// balancers and tunnels. A page whose name was pointed here can send a GET then, and read the answer; what it posts has an `Origin`,
-    /// which is refused. So without a token nothing may be served that is not for everybody.
+    /// Allows any `Host`: where clients present a token, which no page has, and for ingest, which is behind proxies, load balancers and tunnels.
+    /// A page whose name was pointed here can then send a GET and read the response; its POSTs have an `Origin` and are rejected. So without a
+    /// token a GET must return nothing private.
     pub fn for_any_host(self) -> Guard {
         Guard { any_host: true, ..self }
     }
 
-    /// Pages of these origins may call, too.
+    /// Also allows pages of these origins.
     pub fn for_pages_of(self, origins: &[String]) -> Guard {
         Guard { pages: Some(origins.into()), ..self }
     }
@@ -98,10 +97,10 @@ impl Guard {
         sites.all(|site| OWN_SITES.contains(&site.as_bytes())).then_some(()).ok_or(Refusal::Site)
     }
 
-    /// What the request calls this host, if that is a name of it. Health checks of HTTP/1.0 call it nothing; every browser does.
+    /// The name by which the request calls this host, if it is allowed. Health checks over HTTP/1.0 send none; every browser does.
     fn host(&self, uri: &Uri, headers: &HeaderMap) -> Result<Option<Authority>, Refusal> {
         let mut said = headers.get_all(header::HOST).iter().map(|host| host.to_str().ok().and_then(Authority::read));
-        // Of HTTP/2 the one, of HTTP/1.1 the other: where both are there, both count.
+        // HTTP/2 has the authority, HTTP/1.1 the header; if both are there they must agree.
         let target = uri.authority().map(|authority| Authority::read(authority.as_str()));
         let host = match (said.next(), said.next(), target) {
             (Some(Some(host)), None, None) => host,
@@ -130,12 +129,12 @@ impl Guard {
     fn says(&self, refusal: &Refusal) -> String {
         match refusal {
             Refusal::BadHost => {
-                "the request has more than one Host, or one that is not valid: send localhost, an IP address, or a name that towpath \
+                "the request has several Host headers, or an invalid one: send localhost, an IP address, or a name that towpath \
                 was started with, as --allow-host NAME"
                     .to_owned()
             }
             Refusal::Host(name) => format!(
-                "{name:?} is no name of this host: call it as localhost or by its address, or start towpath with --allow-host {name}"
+                "{name:?} is not a name of this host: call it as localhost or by its address, or start towpath with --allow-host {name}"
             ),
             Refusal::Origin(origin) if self.pages.is_some() => {
                 format!(
@@ -150,7 +149,7 @@ impl Guard {
     }
 }
 
-/// Whether somebody followed a link to this, in a window of its own: a frame is a document of another kind.
+/// Whether the user followed a link in a window of its own: a frame has another `Sec-Fetch-Dest`.
 fn follows_link(method: &Method, headers: &HeaderMap) -> bool {
     let is_only = |name: &str, value: &str| {
         let mut values = headers.get_all(name).iter();
@@ -160,7 +159,7 @@ fn follows_link(method: &Method, headers: &HeaderMap) -> bool {
     reads && is_only("sec-fetch-mode", "navigate") && is_only("sec-fetch-dest", "document")
 }
 
-/// Answers what is refused; everything else goes on.
+/// Answers requests that are rejected, and passes on all others.
 pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let Err(refusal) = guard.check(request.method(), request.uri(), request.headers()) else {
         return next.run(request).await;
@@ -171,7 +170,7 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
         Refusal::Origin(_) | Refusal::Site => StatusCode::FORBIDDEN,
     };
     let problem = guard.says(&refusal);
-    // Clients of SQS show what is in `message`.
+    // SQS clients show `message`.
     let body = json!({ "error": problem, "message": problem });
     (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }

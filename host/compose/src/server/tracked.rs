@@ -1,4 +1,4 @@
-//! The body of a request: it is read while there is room for it, tells when it is whole, and is not waited for for ever.
+//! The body of a request, which is read only while there is room and until a deadline. Records when it is complete.
 
 use std::io;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! The work on a request, which does not end because its client hangs up.
+//! The work on a request, which continues when its client hangs up.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -12,23 +12,23 @@ use super::connections::Seat;
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-/// hyper drops this when the client hangs up. A request that came whole is worked on all the same: what it asks the store for cannot be
-/// taken back, so its body counts, and its connection's place is taken, until that is done.
+/// hyper drops this future when the client hangs up. The work on a complete request continues, because what it asks of the store cannot be
+/// undone; until then its body counts and its connection keeps its seat.
 pub(super) struct Work {
-    /// Nothing once it is done.
+    /// `None` once it is done.
     answer: Option<Answer>,
     seat: Arc<Seat>,
-    /// Who goes on with it; nobody if it is only for this client.
-    heirs: Option<TaskTracker>,
+    /// The tracker that continues it; `None` if only this client wants the response.
+    tracker: Option<TaskTracker>,
 }
 
 impl Work {
     pub(super) fn new(
         answer: impl Future<Output = Result<Response, Infallible>> + Send + 'static,
         seat: Arc<Seat>,
-        heirs: Option<TaskTracker>,
+        tracker: Option<TaskTracker>,
     ) -> Work {
-        Work { answer: Some(Box::pin(answer)), seat, heirs }
+        Work { answer: Some(Box::pin(answer)), seat, tracker }
     }
 }
 
@@ -36,7 +36,7 @@ impl Future for Work {
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // What panics is not put back, and so has no heir.
+        // After a panic the future is not put back, so nothing continues it.
         let Some(mut answer) = self.answer.take() else { return Poll::Pending };
         let polled = answer.as_mut().poll(cx);
         if polled.is_pending() {
@@ -48,12 +48,12 @@ impl Future for Work {
 
 impl Drop for Work {
     fn drop(&mut self) {
-        let (Some(answer), Some(heirs)) = (self.answer.take(), &self.heirs) else { return };
-        // Nobody sends the rest of a request that is not here.
+        let (Some(answer), Some(tracker)) = (self.answer.take(), &self.tracker) else { return };
+        // The rest of an incomplete request will never arrive.
         if self.seat.is_at_work() {
             let seat = Arc::clone(&self.seat);
-            heirs.spawn(async move {
-                // Nobody hears it.
+            tracker.spawn(async move {
+                // The client is gone.
                 let _ = answer.await;
                 drop(seat);
             });

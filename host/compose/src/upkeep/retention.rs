@@ -1,4 +1,4 @@
-//! `dead_letters.keep`: dead letters are removed when they are as old as somebody said, after a warning, and are written down before.
+//! `dead_letters.keep`: removes dead letters of that age, after a warning and an entry in the audit.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,19 +12,19 @@ use towpath_operate::letters::{Letter, browsed_letter};
 use towpath_types::clock::Timestamp;
 use tracing::warn;
 
-/// So many messages are removed in one transaction.
+/// How many messages are removed in one transaction.
 pub(super) const STEP: usize = 100;
 
-/// So long before a dead letter is removed somebody is warned, or a tenth of the time that it is kept.
+/// How long before a removal to warn, at most: a tenth of the time that letters are kept, if that is shorter.
 const NOTICE: Duration = Duration::from_secs(24 * 3600);
 
-/// So many warnings in that time, at most.
+/// The most warnings in that time.
 const WARNINGS: u32 = 24;
 
-/// How long a letter is hidden while it is written down and removed: longer than that takes. After a crash it comes back.
+/// How long a letter is hidden while it is audited and removed: longer than that takes. After a crash it reappears.
 const HIDDEN: Duration = Duration::from_secs(5 * 60);
 
-/// The note of the store that holds the warnings.
+/// The name of the store's note that holds the warnings.
 const WARNED: &str = "dead-letters-warned";
 
 /// `dead_letters.keep`.
@@ -33,16 +33,16 @@ pub(super) struct Retention {
     keep: Duration,
 }
 
-/// Of which letters somebody was warned, and when. It is kept in the store: a restart neither forgets it nor warns again.
+/// The warnings so far. They are kept in the store, so that a restart neither forgets nor repeats them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Warned {
     /// The rule that the warnings were about.
     keep: Duration,
-    /// The oldest first.
+    /// The warnings, oldest first.
     warnings: Vec<Warning>,
 }
 
-/// A warning of every letter up to this sequence number, but those of warnings before it.
+/// A warning about every letter up to this sequence number, except those of earlier warnings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Warning {
     up_to: String,
@@ -54,35 +54,35 @@ impl Retention {
         Retention { letters, keep }
     }
 
-    /// How long before its removal somebody is warned of a letter.
+    /// How long before its removal a letter is announced.
     fn notice(&self) -> Duration {
         NOTICE.min(self.keep / 10)
     }
 
-    /// Removes letters that were kept long enough, and warns of those that are next.
+    /// Removes letters that were announced long enough ago, and announces the next ones.
     pub(super) async fn pass(&self) -> anyhow::Result<()> {
         let now = self.letters.store().now();
         let mut warned = self.warned().await?;
         let heeded = warned.warnings.iter().rposition(|warning| warning.at <= now - self.notice());
-        // A warning covers what those before it were about.
+        // A warning covers the letters of earlier ones.
         warned.warnings.drain(..heeded.unwrap_or_default());
         if let Some(warning) = warned.warnings.first().filter(|_| heeded.is_some()) {
             let removed = self.remove_up_to(&warning.up_to, now - self.keep).await?;
             if removed > 0 {
-                warn!(removed, "dead letters were removed, as dead_letters.keep says; audit.jsonl has them");
+                warn!(removed, "removed dead letters, as dead_letters.keep says; audit.jsonl has them");
             }
         }
         self.warn(warned, now).await
     }
 
-    /// Warns of letters that are due soon and of which nobody was warned.
+    /// Announces letters that are due soon.
     async fn warn(&self, mut warned: Warned, now: Timestamp) -> anyhow::Result<()> {
         let soon = now - self.keep + self.notice();
         let mut after = warned.warnings.last().map(|warning| warning.up_to.clone());
         if self.due(after.as_deref(), soon).await?.is_empty() {
             return Ok(());
         }
-        // And of those that would be next: a few warnings cover all.
+        // Includes the next ones, so that a few warnings cover all.
         let soon = soon + self.notice() / WARNINGS;
         let mut letters = 0;
         loop {
@@ -98,11 +98,11 @@ impl Retention {
             "dead letters will be removed soon, as dead_letters.keep says: redrive them, or drop them"
         );
         warned.warnings.extend(after.map(|up_to| Warning { up_to, at: now }));
-        let text = serde_json::to_string(&warned).context("writing down what was warned of")?;
+        let text = serde_json::to_string(&warned).context("recording the warnings")?;
         Ok(self.letters.store().set_note(WARNED, Some(text)).await?)
     }
 
-    /// The warnings that were given for this rule. Another rule needs warnings of its own.
+    /// The warnings for this rule. Another rule starts without warnings.
     async fn warned(&self) -> anyhow::Result<Warned> {
         let text = self.letters.store().note(WARNED).await?;
         let warned = text.and_then(|text| serde_json::from_str::<Warned>(&text).ok());
@@ -110,7 +110,7 @@ impl Retention {
         Ok(warned.filter(|warned| warned.keep == self.keep).unwrap_or_else(none))
     }
 
-    /// Removes the letters up to this one that are kept since this time or longer. How many there were.
+    /// Removes the letters up to this one that have been kept since this time or longer. Returns how many.
     async fn remove_up_to(&self, last: &str, since: Timestamp) -> anyhow::Result<usize> {
         let mut after = None;
         let mut removed = 0;
@@ -125,14 +125,14 @@ impl Retention {
         }
     }
 
-    /// The letters behind this one that are kept since this time or longer, oldest first, as far as a transaction goes.
+    /// The next letters that have been kept since this time or longer, oldest first, as many as one transaction takes.
     async fn due(&self, after: Option<&str>, since: Timestamp) -> anyhow::Result<Vec<Browsed>> {
         let letters = self.letters.browse(after, STEP).await?;
         Ok(letters.into_iter().take_while(|letter| letter.kept_since <= since).collect())
     }
 
-    /// Writes letters down, then removes them, but those that somebody looks at. They are hidden meanwhile: what is written
-    /// down as removed is not sent back. Returns how many were removed.
+    /// Audits letters, then removes them, except those in flight. They are hidden meanwhile, so that no letter is sent back that the audit
+    /// calls removed. Returns how many were removed.
     async fn remove(&self, sequences: Vec<String>) -> anyhow::Result<usize> {
         let hidden = self.letters.hide(sequences, HIDDEN).await?;
         if hidden.messages.is_empty() {
@@ -152,7 +152,7 @@ impl Retention {
     }
 }
 
-/// Forgets the warnings of a rule that is no more: if it comes back, somebody is warned again.
+/// Forgets the warnings of a rule that was removed: if it comes back, it warns again.
 pub(super) async fn forget(store: &Store) {
     let forget = async {
         match store.note(WARNED).await? {
@@ -161,7 +161,10 @@ pub(super) async fn forget(store: &Store) {
         }
     };
     if let Err(error) = forget.await {
-        warn!(error = &error as &dyn std::error::Error, "warnings of an earlier dead_letters.keep cannot be removed");
+        warn!(
+            error = &error as &dyn std::error::Error,
+            "forgetting the warnings of an earlier dead_letters.keep failed"
+        );
     }
 }
 
@@ -207,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_letter_that_is_too_old_is_announced_written_down_and_removed_and_no_other() {
+    async fn only_a_letter_that_is_too_old_is_announced_audited_and_removed() {
         static AHEAD: AtomicU64 = AtomicU64::new(0);
         let folder = TempDir::new().expect("folder");
         let letters = letters(&folder, Clock::wall().shifted(&AHEAD)).await;
@@ -224,7 +227,7 @@ mod tests {
         assert_eq!(retention.warned().await.expect("read").warnings.len(), 1);
         AHEAD.fetch_add(23 * HOUR, Ordering::Relaxed);
         retention.pass().await.expect("too soon");
-        assert_eq!(bodies(&letters).await.len(), STEP + 6, "somebody was told an hour less than a day ago");
+        assert_eq!(bodies(&letters).await.len(), STEP + 6, "they were announced an hour less than a day ago");
         AHEAD.fetch_add(HOUR, Ordering::Relaxed);
         retention.pass().await.expect("removed");
         assert_eq!(bodies(&letters).await, ["young"]);
@@ -248,7 +251,7 @@ mod tests {
             assert_eq!(ten_days(&letters).warned().await.expect("read").warnings.len(), 1, "once");
             AHEAD.fetch_add(HOUR, Ordering::Relaxed);
         }
-        // A rule that is written anew, or was taken back meanwhile, announces anew.
+        // A rule that is changed, or was removed meanwhile, announces again.
         Retention::new(letters.clone(), Duration::from_secs(9 * 24 * 3600)).pass().await.expect("announced");
         assert_eq!(bodies(&letters).await, ["overdue"]);
         ten_days(&letters).pass().await.expect("announced");
@@ -278,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_letter_that_somebody_looks_at_is_neither_removed_nor_written_down_and_holds_no_other_up() {
+    async fn a_letter_in_flight_is_neither_removed_nor_audited_and_delays_no_other() {
         static AHEAD: AtomicU64 = AtomicU64::new(0);
         let folder = TempDir::new().expect("folder");
         let letters = letters(&folder, Clock::wall().shifted(&AHEAD)).await;
@@ -297,7 +300,7 @@ mod tests {
         for _ in 0..3 {
             retention.pass().await.expect("removed");
             assert_eq!(bodies(&letters).await, ["0", "1", "2"]);
-            assert_eq!(audit(&folder).len(), STEP + 2, "what was not removed is not written down as removed");
+            assert_eq!(audit(&folder).len(), STEP + 2, "the audit has no letter that was not removed");
         }
         let handles: Vec<_> = held.into_iter().map(|message| (message.handle, Duration::ZERO)).collect();
         letters.change_visibility(&handles).await.into_iter().for_each(|done| done.expect("given back"));
@@ -306,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_written_down_as_removed_can_be_neither_received_nor_sent_back_nor_edited_meanwhile() {
+    async fn a_letter_that_is_audited_as_removed_cannot_be_received_sent_back_or_edited() {
         let folder = TempDir::new().expect("folder");
         let letters = letters(&folder, Clock::wall()).await;
         for id in ["gone", "edited"] {
@@ -322,11 +325,11 @@ mod tests {
         letters.edit(&sequences[1], &"g".into(), "mended".to_owned(), &Default::default()).await.expect("edited");
         let removed = letters.discard_hidden(hidden).await.expect("removed");
         assert_eq!(removed.iter().map(|letter| letter.body.as_str()).collect::<Vec<_>>(), ["gone"]);
-        assert_eq!(bodies(&letters).await, ["mended"], "that is not what was written down");
+        assert_eq!(bodies(&letters).await, ["mended"], "that is not what was audited");
     }
 
     #[tokio::test]
-    async fn what_cannot_be_written_down_is_not_removed() {
+    async fn a_letter_that_cannot_be_audited_is_not_removed() {
         static AHEAD: AtomicU64 = AtomicU64::new(0);
         let folder = TempDir::new().expect("folder");
         let letters = letters(&folder, Clock::wall().shifted(&AHEAD)).await;

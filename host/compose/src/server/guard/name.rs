@@ -1,11 +1,11 @@
-//! Names and addresses as `Host` and `Origin` have them.
+//! Names and addresses in `Host` and `Origin`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use url::{Host, Origin as UrlOrigin, Url};
 
-/// A name under which a host may be called, in lower case and without a dot at its end.
+/// A name of a host, in lower case and without a final dot.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HostName(String);
 
@@ -23,7 +23,7 @@ impl FromStr for HostName {
     }
 }
 
-/// A host, and its port if it is said.
+/// A host, and its port if given.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Authority {
     host: Host,
@@ -31,7 +31,7 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    /// `None` if it is no host: the parser of URLs alone would take what no client sends, such as `%6cocalhost`.
+    /// `None` if it is not a host. The URL parser alone would accept what no client sends, such as `%6cocalhost`.
     pub(super) fn read(text: &str) -> Option<Authority> {
         let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((address, rest)) => {
@@ -47,7 +47,7 @@ impl Authority {
         Some(Authority { host: plain(Host::parse(host).ok()?)?, port })
     }
 
-    /// Whether it means this machine whatever a name server says: an address, or `localhost` (RFC 6761, section 6.3).
+    /// Whether no name server can change what it means: an address, or `localhost` (RFC 6761, section 6.3).
     pub(super) fn is_local(&self) -> bool {
         match &self.host {
             Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
@@ -74,7 +74,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// `None` for `null`, for what is no page of HTTP, and for what no browser writes.
+    /// `None` for `null`, for pages not served over HTTP, and for what no browser writes.
     pub(super) fn read(text: &str) -> Option<Origin> {
         let origin = Url::parse(text).ok()?.origin();
         let written = origin.ascii_serialization();
@@ -86,15 +86,15 @@ impl Origin {
         }
     }
 
-    /// Whether a page of this origin was served by this host. A proxy in front may speak TLS, so the scheme does not count; a port that
-    /// is not said is the scheme's.
+    /// Whether a page of this origin was served by this host. The scheme is ignored, because a proxy may speak TLS; the default port is the
+    /// scheme's.
     pub(super) fn is_of(&self, called: &Authority) -> bool {
         let default = if self.text.starts_with("https:") { 443 } else { 80 };
         self.host == called.host && self.port == called.port.unwrap_or(default)
     }
 }
 
-/// A host without a dot at the end of its name; `None` if a part of the name is empty.
+/// A host without the final dot of its name; `None` if a label of the name is empty.
 fn plain(host: Host) -> Option<Host> {
     match host {
         Host::Domain(name) => {
