@@ -298,7 +298,7 @@ fn wrong_input_says_what_to_do() {
         (&["plugin", "test", "empty"], "empty is no plugin"),
         (&["send", "empty"], "there is no message.json in empty"),
         (&["send", "nowhere.json"], "reading nowhere.json"),
-        (&["send", "odd.json"], "odd.json is no recorded event"),
+        (&["send", "odd.json"], "odd.json is not a recorded event"),
         (&["send", "event.json"], "event.json has no path: give --path"),
         (
             &["send", "event.json", "--path", "x", "--to", "http://127.0.0.1:1/hooks"],

@@ -3,6 +3,7 @@
 pub mod args;
 mod case;
 mod commands;
+mod hints;
 mod junit;
 mod lambda;
 mod output;

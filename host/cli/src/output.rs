@@ -14,6 +14,8 @@ use similar::{ChangeTag, TextDiff};
 use towpath_registry::Failures;
 use towpath_types::foreign::{self, Foreign};
 
+use crate::hints::hint;
+
 /// How a command ended. These are the exit codes of every command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
@@ -58,6 +60,9 @@ impl Exit {
 struct Failure {
     error: String,
     causes: Vec<String>,
+    /// The option that avoids it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
 }
 
 /// The context of an error that is a plugin's: what was done with it.
@@ -209,18 +214,21 @@ impl Output {
         let _ = stdout.flush();
     }
 
-    /// An error with its causes, once.
+    /// An error with its causes, and a hint if an option avoids it.
     pub fn error(&self, error: &anyhow::Error) {
         let begin = style("error:").red().bold().for_stderr();
         let _ = writeln!(std::io::stderr().lock(), "{begin} {}", indented(&format!("{error:#}")));
+        if let Some(hint) = hint(error) {
+            let _ = writeln!(std::io::stderr().lock(), "  {hint}");
+        }
     }
 
-    /// What a command failed with. Where JSON is asked for, whoever reads it is told, too, unless the result is there already.
+    /// The error that a command failed with. With `--json` it is also written to standard output, unless the result is there already.
     pub fn failure(&self, error: &anyhow::Error) {
         self.error(error);
         if self.json && !WRITTEN.load(Ordering::Relaxed) {
             let causes = error.chain().skip(1).map(ToString::to_string).collect();
-            self.json(&Failure { error: error.to_string(), causes });
+            self.json(&Failure { error: error.to_string(), causes, hint: hint(error) });
         }
     }
 

@@ -1,5 +1,5 @@
-//! Who did what to dead letters, and why: a line of JSON each, written before it is done. A letter that is
-//! dropped or edited stands there whole, as it was.
+//! The audit: who did what to dead letters, and why. Each line of JSON is written before the action. Of a letter that is dropped or edited
+//! it has the whole, as it was.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,38 +18,38 @@ use crate::secret_headers::SecretHeaders;
 
 /// One line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AuditEntry {
-    /// When.
+pub struct Entry {
+    /// When it was recorded.
     pub at: Timestamp,
-    /// Who.
+    /// Who did it.
     pub by: String,
     /// `edit`, `drop` or `redrive`.
     pub action: String,
-    /// `retention` for what a rule of the config did; absent for what somebody did.
+    /// `retention` if a rule of the config did it; absent if an operator did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The letter's id in the dead-letter queue.
     pub id: MessageId,
     /// The letter's group.
     pub group: GroupId,
-    /// Why, in the operator's words.
+    /// The operator's reason.
     pub note: String,
-    /// Whether the letter was never verified and the operator passed `--accept-unverified`.
+    /// Whether the letter was never verified and the operator accepted that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub accepted_unverified: bool,
-    /// Why the letter was there.
+    /// Why the letter was dead-lettered.
     pub letter: DeadLetter,
-    /// The body as it was; absent for a redrive, which changes none.
+    /// The body before the action; absent for a redrive, which changes nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// The attributes as they were, with the body.
+    /// The attributes before the action, if there is a body.
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub attributes: Attributes,
 }
 
-impl AuditEntry {
-    /// As it may be shown: in the file the letter is whole.
-    pub fn hidden(self, secrets: &SecretHeaders) -> AuditEntry {
+impl Entry {
+    /// The entry without the values of secret headers, which the file has.
+    pub fn hidden(self, secrets: &SecretHeaders) -> Entry {
         let secrets = secrets.clone().and(self.letter.secret_header.as_deref());
         let body = self.body.map(|body| secrets.hidden_in_body(body));
         AuditEntry { body, attributes: secrets.hidden_in_attributes(self.attributes), ..self }
@@ -72,11 +72,11 @@ impl AuditEntry {
     }
 }
 
-/// The file: in the folder of a local store, or in `.towpath` here for a queue of SQS.
+/// The audit's file: in the folder of a local store, or for SQS in `.towpath` of the working directory.
 pub struct Audit(PathBuf);
 
 impl Audit {
-    /// That of a place.
+    /// The audit of a place.
     pub fn of(found: &Found) -> Audit {
         let folder = match &found.backend {
             Backend::Local(queues) => queues.events.store().file().parent().map(PathBuf::from).unwrap_or_default(),
@@ -85,19 +85,19 @@ impl Audit {
         Audit::in_folder(&folder)
     }
 
-    /// That of the store in this folder.
+    /// The audit of the store in this folder.
     pub fn in_folder(folder: &Path) -> Audit {
         Audit(folder.join("audit.jsonl"))
     }
 
-    /// Writes an entry to the disk. What cannot be written down is not done.
+    /// Writes an entry. The caller must not act if this fails.
     pub fn write(&self, action: &str, note: &str, letter: &Letter) -> anyhow::Result<()> {
-        // A redrive of thousands is not synced line by line: nothing of it is lost that is not in a queue.
+        // Without fsync: a redrive moves thousands of letters, and each is still in a queue.
         let whole = action != "redrive";
         self.append(&[AuditEntry::new(action, note, letter, whole)], whole)
     }
 
-    /// Writes down that these letters are removed because this rule of the config says so.
+    /// Records that this rule of the config removes these letters.
     pub fn retention(&self, rule: &str, letters: &[Letter]) -> anyhow::Result<()> {
         let entry = |letter| AuditEntry {
             by: "towpath".to_owned(),
@@ -131,7 +131,7 @@ impl Audit {
     }
 }
 
-/// Who runs this.
+/// The user that runs this process.
 pub fn by() -> String {
     env::user().unwrap_or_else(|| "unknown".to_owned())
 }

@@ -1,4 +1,4 @@
-//! What the commands need of AWS.
+//! What the commands use of AWS.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use towpath_verify::note_keys::NoteKeys;
 use crate::story::Entry;
 use crate::waiting::Waiting;
 
-/// The queue with this URL; fails if it does not answer.
+/// The queue with this URL. Fails if it does not answer.
 pub async fn queue(url: &str) -> anyhow::Result<Arc<dyn Queue>> {
     let queue = SqsQueue::new(client::sqs(url).await, url);
     queue.depth().await.with_context(|| format!("asking the queue {url}"))?;
     Ok(Arc::new(queue))
 }
 
-/// How much waits in a queue.
+/// How much waits in the queue with this URL.
 pub async fn waiting(url: &str) -> anyhow::Result<Waiting> {
     let queue = SqsQueue::new(client::sqs(url).await, url);
     let depth = queue.depth().await.with_context(|| format!("asking the queue {url}"))?;
@@ -30,17 +30,17 @@ pub async fn waiting(url: &str) -> anyhow::Result<Waiting> {
     Ok(Waiting { messages, invisible: depth.invisible, groups: None, oldest: None })
 }
 
-/// The holds in this object.
+/// The holds in this object of S3.
 pub async fn holds(url: S3Url) -> anyhow::Result<Arc<dyn Holds>> {
     Ok(Arc::new(S3Holds::new(client::s3().await, url)))
 }
 
-/// The text of a config, which may be in S3.
+/// The text of a config, from a file or from S3.
 pub async fn read_config(place: &Path) -> anyhow::Result<String> {
     Ok(config::read(place).await?)
 }
 
-/// What proves operators' notes: the secrets of `dead_letters.note_key`, and no others.
+/// The keys that prove operators' notes. Reads no secret but those of `dead_letters.note_key`.
 pub async fn note_keys(config: &Config) -> anyhow::Result<NoteKeys> {
     let names = &config.note_key_names;
     if names.is_empty() {
@@ -54,17 +54,17 @@ pub async fn note_keys(config: &Config) -> anyhow::Result<NoteKeys> {
 pub struct Logs(logs::Logs);
 
 impl Logs {
-    /// These groups, from so long ago on.
+    /// These groups, from this long ago.
     pub async fn of(groups: Vec<String>, back: Duration) -> anyhow::Result<Logs> {
         Ok(Logs(logs::Logs::of(groups, Clock::wall().now() - back).await))
     }
 
-    /// What hosts logged since the last time.
+    /// What hosts logged since the last call.
     pub async fn of_hosts(&mut self) -> anyhow::Result<Vec<Entry>> {
         self.entries(logs::OF_HOSTS).await
     }
 
-    /// What they logged about one message.
+    /// What hosts logged about one message.
     pub async fn about(&mut self, id: &str) -> anyhow::Result<Vec<Entry>> {
         self.entries(&logs::about(id)).await
     }

@@ -1,4 +1,4 @@
-//! The config that a command is about.
+//! Loads the config of a command.
 
 use std::path::Path;
 

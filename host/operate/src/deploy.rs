@@ -1,4 +1,4 @@
-//! What is deployed on AWS, and its switch.
+//! Checks a deployment on AWS, and pauses it.
 
 mod checks;
 
@@ -16,16 +16,16 @@ use checks::{Deployed, Released};
 
 pub use checks::Row;
 
-/// Whether what is deployed is what the config, which was read from there, needs.
+/// Checks whether the deployment fits the config, which was read from `config_at`.
 pub async fn check(config: &Config, config_at: String, registry: Option<&Registry>) -> anyhow::Result<Vec<Row>> {
     let deployed = look(config, config_at, registry).await?;
     Ok(checks::all(config, &deployed))
 }
 
-/// Everything that the checks look at.
+/// Reads everything that the checks need.
 async fn look(config: &Config, config_at: String, registry: Option<&Registry>) -> anyhow::Result<Deployed> {
     let (Some(url), Some(dead_letter_url)) = (&config.queue.url, &config.queue.dead_letter_url) else {
-        bail!("{} names no SQS queue: `deploy check` is for a deployment on AWS", config.file.display());
+        bail!("{} names no SQS queue: `towpath deploy check` is for a deployment on AWS", config.file.display());
     };
     let operator = Operator::new(url).await;
     let queue = operator.queue(url).await?;
@@ -49,7 +49,7 @@ async fn look(config: &Config, config_at: String, registry: Option<&Registry>) -
     Ok(Deployed { config_at, queue, dead_letters, mappings, function, about, alarms, released })
 }
 
-/// The release that a reference means now, if a host would load it.
+/// The release that a reference resolves to now, if a host would load it.
 async fn release(
     registry: &Registry,
     reference: &towpath_config::registry::Reference,
@@ -67,22 +67,22 @@ async fn release(
     }
 }
 
-/// What a switch did.
+/// The result of a pause or resume.
 #[derive(Clone, Debug, Serialize)]
 pub struct Switched {
-    /// Whether they take messages now.
+    /// Whether the mappings are enabled.
     pub enabled: bool,
-    /// The mappings.
+    /// The ids of the mappings.
     pub mappings: Vec<String>,
     /// How long the queue keeps a message.
     #[serde(skip)]
     pub retention: Duration,
-    /// Within which time everything that waits is looked at again.
+    /// How soon everything that waits is checked again.
     #[serde(skip)]
     pub look_within: Duration,
 }
 
-/// Lets the mapping of the config's queue take messages, or lets them wait.
+/// Enables or disables the mappings of the config's queue. While they are disabled, messages wait.
 pub async fn switch(config: &Config, on: bool) -> anyhow::Result<Switched> {
     let Some(url) = &config.queue.url else {
         bail!("{} names no SQS queue: on one machine stop `towpath serve`, or hold its targets", config.file.display());

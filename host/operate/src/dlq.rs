@@ -1,4 +1,4 @@
-//! What is done about letters. Looking changes nothing but, on SQS, a count.
+//! What operators do with dead letters. Reading changes nothing, except receive counts on SQS.
 
 mod body;
 pub mod diff;
@@ -14,7 +14,7 @@ use crate::letters::{Letter, Letters};
 
 pub use body::field;
 
-/// The one letter whose id, or whose message's first id, begins so.
+/// The one letter that has an id with this prefix. Fails if there are several, or none.
 pub async fn one(letters: &mut dyn Letters, id: &str) -> anyhow::Result<Letter> {
     let mut found: Vec<Letter> = Vec::new();
     loop {
@@ -28,7 +28,7 @@ pub async fn one(letters: &mut dyn Letters, id: &str) -> anyhow::Result<Letter> 
         }
     }
     if found.len() > 1 {
-        // Copies of one message share its id; only their own ids in the queue tell them apart.
+        // Copies of one message share its first id; their ids in the queue differ.
         let ids: Vec<&str> = found.iter().map(|letter| letter.id.as_str()).collect();
         bail!(
             "{id} names {} dead letters, which are {} in their queue: give one of these ids",

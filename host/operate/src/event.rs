@@ -1,4 +1,4 @@
-//! Recorded events: the `message.json` of a case, also what `send` posts.
+//! Recorded events: the `message.json` of a case, which `send` posts.
 
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -12,21 +12,20 @@ use towpath_files::regular::{self, MAX_EVENT};
 use towpath_types::clock::Timestamp;
 use towpath_types::message::Message;
 
-/// The file's name in a case's folder.
+/// The name of the file in the folder of a case.
 pub const FILE: &str = "message.json";
 
-/// How values that are not UTF-8 are written.
+/// How values that are not UTF-8 are encoded.
 const ENCODING: &str = "base64";
 
-/// A recorded event. The body is one of: `body` (JSON, sent as it stands in the file), `body_text`,
-/// `body_base64`; without any it is empty.
+/// A recorded event. Its body is `body` (JSON, sent byte for byte), `body_text` or `body_base64`; without any of them it is empty.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
     /// The message id [default: the folder's name].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The ingest path that it is posted to.
+    /// The ingest path to post it to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// The group [default: the path].
@@ -35,8 +34,7 @@ pub struct Event {
     /// When it was stored, RFC 3339 [default: 1970-01-01T00:00:00Z].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<String>,
-    /// The headers in order: `["name", "value"]`, or `["name", "<base64>", "base64"]` of a value that is not UTF-8, as in the
-    /// envelope.
+    /// The headers in order, as in the envelope: `["name", "value"]`, or `["name", "<base64>", "base64"]` if the value is not UTF-8.
     #[serde(default)]
     headers: Vec<Header>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,11 +73,11 @@ impl Header {
 }
 
 impl Event {
-    /// An event of this path, headers and body, as a recorder writes it: JSON stays JSON, whitespace and all.
+    /// An event as a recorder writes it. A JSON body stays JSON, including its whitespace.
     pub fn of(path: &str, headers: Vec<(String, Vec<u8>)>, body: &[u8]) -> Event {
         let headers = headers.into_iter().map(Header::of).collect();
         let text = std::str::from_utf8(body).ok();
-        // A body with whitespace around it would not come back byte for byte.
+        // Whitespace around a body would be lost in the file.
         let json =
             text.filter(|text| text.trim() == *text).and_then(|text| RawValue::from_string(text.to_owned()).ok());
         let body_text = text.filter(|text| json.is_none() && !text.is_empty()).map(str::to_owned);
@@ -88,7 +86,7 @@ impl Event {
         Event { id: None, path, group: None, sent_at: None, headers, body: json, body_text, body_base64 }
     }
 
-    /// Writes it as a case's message.
+    /// Writes it into the folder of a case.
     pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         let file = folder.join(FILE);
@@ -100,8 +98,8 @@ impl Event {
     pub fn read(file: &Path) -> anyhow::Result<Event> {
         let text = regular::read_text(file, MAX_EVENT).with_context(|| format!("reading {}", file.display()))?;
         let event: Event =
-            serde_json::from_str(&text).with_context(|| format!("{} is no recorded event", file.display()))?;
-        event.body().and(event.headers()).with_context(|| format!("{} is no recorded event", file.display()))?;
+            serde_json::from_str(&text).with_context(|| format!("{} is not a recorded event", file.display()))?;
+        event.body().and(event.headers()).with_context(|| format!("{} is not a recorded event", file.display()))?;
         Ok(event)
     }
 
@@ -121,7 +119,7 @@ impl Event {
         self.headers.iter().map(Header::read).collect()
     }
 
-    /// The event as a plugin sees it.
+    /// The message that a plugin receives for it.
     pub fn message(&self, file: &Path) -> anyhow::Result<Message> {
         let folder = file.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
         let path = self.path.clone().unwrap_or_else(|| "test".to_owned());
@@ -142,13 +140,13 @@ impl Event {
     fn sent_at(&self) -> anyhow::Result<Timestamp> {
         let Some(text) = &self.sent_at else { return Ok(Timestamp(0)) };
         let time = humantime::parse_rfc3339(text)
-            .with_context(|| format!("sent_at {text:?} is no time such as 2026-03-02T09:15:00Z"))?;
+            .with_context(|| format!("sent_at {text:?} is not a time such as 2026-03-02T09:15:00Z"))?;
         let millis = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         Ok(Timestamp(u64::try_from(millis).unwrap_or_default()))
     }
 }
 
-/// The recorded events that files and folders name, folders searched whole, in the order of their names.
+/// The files of recorded events: each path itself, or all below it if it is a folder, sorted by name.
 pub fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for path in paths {

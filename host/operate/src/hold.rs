@@ -1,4 +1,4 @@
-//! Holds: a target is taken away for a release, and given back.
+//! Puts a target on hold, for a release for example, and resumes it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::holds::{Change, Drain, Hold, HoldState};
 use towpath_types::queue::QueueLimits;
 
-use crate::known::Known;
+use crate::known::{Known, UnknownWithoutConfig};
 use crate::place::Found;
 
-/// Puts a target on hold, for so long or until it is resumed. All holds and drains after that.
+/// Puts a target on hold, for a length of time or until it is resumed. Returns the new state.
 pub async fn hold(
     found: &Found,
     target: &str,
@@ -29,7 +29,7 @@ pub async fn hold(
     Ok(found.holds().await?.change(Change::Hold(target.to_owned(), hold)).await?)
 }
 
-/// Gives a target back. What waited is drained at so many messages a second, if that is said.
+/// Resumes a target. With a rate, its backlog is drained at that many messages a second.
 pub async fn resume(found: &Found, target: &str, per_second: Option<f64>) -> anyhow::Result<Resumed> {
     check(found, target)?;
     let now = Clock::wall().now();
@@ -37,10 +37,10 @@ pub async fn resume(found: &Found, target: &str, per_second: Option<f64>) -> any
     let holds = found.holds().await?;
     let before = holds.read().await?;
     if found.config.is_none() {
-        // Without a config these are all the targets that can be known.
+        // Without a config only the state names targets.
         Known::new("target", before.holds.keys().chain(before.drains.keys()).cloned())
             .check(target)
-            .context("no config is here: give --config")?;
+            .map_err(UnknownWithoutConfig)?;
     }
     let was_held = before.hold(target, now).cloned();
     let held_by = found.config.as_ref().filter(|config| config.targets.get(target).is_some_and(|target| target.hold));
@@ -53,36 +53,36 @@ pub async fn resume(found: &Found, target: &str, per_second: Option<f64>) -> any
     Ok(Resumed { state, checks, held_by })
 }
 
-/// What came of a resume.
+/// The result of a resume.
 #[derive(Debug)]
 pub struct Resumed {
-    /// All holds and drains.
+    /// The new state.
     pub state: HoldState,
-    /// When what waited comes; `None` if the target was not on hold.
+    /// When waiting messages are checked again; `None` if the target was not on hold.
     pub checks: Option<Checks>,
-    /// The config that holds the target all the same.
+    /// The config that still holds the target.
     pub held_by: Option<PathBuf>,
 }
 
-/// When hosts look again at what waits for a target that was on hold.
+/// The time by which hosts have checked every message again that waited for a target.
 #[derive(Clone, Copy, Debug)]
 pub struct Checks {
-    /// The latest time for messages that were stored while it was on hold.
+    /// For messages that were stored during the hold.
     pub by: Timestamp,
-    /// The latest time for messages that had already waited when the hold began.
+    /// For messages that waited before the hold began.
     pub older_by: Timestamp,
 }
 
 impl Checks {
     async fn after(found: &Found, hold: &Hold, now: Timestamp) -> Checks {
-        // Without permission to read the queue's attributes, the Terraform module's settings are assumed.
+        // Without permission to read the queue's attributes, assume the settings of the Terraform module.
         let limits = found.backend.limits().await.unwrap_or(QueueLimits::ASSUMED);
         let within = |waited| MEMORY + limits.look_within(waited, HELD_CAP);
         Checks { by: now + within(now.since(hold.since)), older_by: now + within(limits.last_call()) }
     }
 }
 
-/// A target that the config does not have is a typo. Without a config nobody knows.
+/// Fails if the config does not have the target, which is a typo. Without a config there is nothing to check against.
 fn check(found: &Found, target: &str) -> anyhow::Result<()> {
     let Some(config) = &found.config else { return Ok(()) };
     let known = Known::new("target", config.targets.keys().cloned());

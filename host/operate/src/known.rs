@@ -1,30 +1,43 @@
-//! Names that a command was given. One that nothing has is an error, exit code 2, that lists what there is: a typo must not
-//! read as "nothing found".
+//! Checks the names that an operator gives. An unknown name is an error that lists the known ones: a typo must not read as
+//! "nothing found".
 
 use std::collections::BTreeSet;
 
-use anyhow::bail;
 use towpath_config::Config;
 use towpath_config::route::Template;
 
-/// Names of one kind, such as routes, that are known.
+/// A name that is not known.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("there is no {what} {name:?}; known are: {known}")]
+pub struct Unknown {
+    what: &'static str,
+    name: String,
+    known: String,
+}
+
+/// A name that is not known where no config was read, which might have it.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0} (no config was read, which may name more)")]
+pub struct UnknownWithoutConfig(pub Unknown);
+
+/// The known names of one kind, such as routes.
 pub struct Known {
     what: &'static str,
     names: BTreeSet<String>,
 }
 
 impl Known {
-    /// These names; `what` one of them is called in errors.
+    /// These names; errors call one of them `what`.
     pub fn new(what: &'static str, names: impl IntoIterator<Item = impl Into<String>>) -> Known {
         Known { what, names: names.into_iter().map(Into::into).collect() }
     }
 
-    /// Fails if the name is none of them.
-    pub fn check(&self, name: &str) -> anyhow::Result<()> {
+    /// Fails unless the name is one of them.
+    pub fn check(&self, name: &str) -> Result<(), Unknown> {
         if self.names.contains(name) {
             Ok(())
         } else {
-            bail!("there is no {} {name:?}; known are: {}", self.what, self.listed())
+            Err(Unknown { what: self.what, name: name.to_owned(), known: self.listed() })
         }
     }
 
@@ -37,7 +50,7 @@ impl Known {
     }
 }
 
-/// Groups that a command was asked for: one, or all that begin so, with a star at the end.
+/// The groups that an operator asks for: one, or with a star at the end, all with that prefix.
 pub struct Groups<'a>(pub &'a str);
 
 impl Groups<'_> {
@@ -49,8 +62,8 @@ impl Groups<'_> {
         }
     }
 
-    /// Fails if no route of the config can make any of them.
-    pub fn check(&self, config: &Config) -> anyhow::Result<()> {
+    /// Fails unless a route of the config can produce one of them.
+    pub fn check(&self, config: &Config) -> Result<(), Unknown> {
         let can_be = |template: &Template| match self.0.strip_suffix('*') {
             Some(beginning) => {
                 let literal = template.as_str().split('{').next().unwrap_or_default();
@@ -76,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn groups_that_no_route_can_make_are_told_from_those_that_have_nothing_now() {
+    fn a_group_that_no_route_can_produce_is_an_error_and_an_empty_one_is_not() {
         let text = "[[route]]\npath = 'crm'\ngroup = 'crm/{json:/id}'\nplugin = 'p'\n[plugin.p]\npath = 'p'\n";
         let config = Config::parse(text, Path::new("towpath.toml"), &Secrets::placeholders()).expect("config");
         for group in ["crm/1", "crm/*", "cr*", "crm/1*", "*"] {

@@ -1,42 +1,37 @@
-//! Dead letters as the commands see them, wherever they lie: in a local store, or in a queue of SQS, where
-//! looking means receiving.
+//! Dead letters as the commands see them, in a local store or on SQS, where reading a letter means receiving it.
 
 mod behind;
 mod broken;
+mod error;
 mod journal;
 mod letter;
 mod local;
 mod queue;
 mod sqs;
 
-use anyhow::bail;
-
 use crate::aws;
 use crate::place::Backend;
 use local::LocalLetters;
 use sqs::SqsLetters;
 
+pub use error::LettersError;
 pub use letter::Letter;
 pub use local::browsed_letter;
 pub use queue::{Edited, Letters, Moved, NotSentBack};
 
-/// Opens the dead letters of a place; `to` is the URL of the queue to send back to, instead of the config's.
-/// With `refused` it is what the front door refused.
+/// Opens the dead letters of a place, or with `refused` the webhooks that ingest turned away. `to` is the URL of the queue to send them
+/// back to, instead of the config's.
 pub async fn open(backend: &Backend, to: Option<&str>, refused: bool) -> anyhow::Result<Box<dyn Letters>> {
     match backend {
         Backend::Local(queues) if refused && to.is_none() => {
             Ok(Box::new(LocalLetters::new(queues.events.clone(), queues.refused.clone())))
         }
         Backend::Local(queues) => match to {
-            Some(_) => bail!("--to is for queues of SQS: letters of a local store go back to its own queue"),
+            Some(_) => Err(LettersError::OwnQueue.into()),
             None => Ok(Box::new(LocalLetters::new(queues.events.clone(), queues.dead_letters.clone()))),
         },
         Backend::Sqs { events, refused: url, .. } if refused => {
-            let Some(url) = url.clone() else {
-                bail!(
-                    "no config names queue.refused_url, the queue that keeps what the front door refuses: give --config FILE"
-                );
-            };
+            let url = url.clone().ok_or(LettersError::NoRefusedQueue)?;
             open_sqs(to.or(events.as_deref()), url).await
         }
         Backend::Sqs { events, dead_letters, .. } => open_sqs(to.or(events.as_deref()), dead_letters.clone()).await,

@@ -1,5 +1,5 @@
-//! What an operator does: look at queues and letters, send back, edit, drop, hold, follow. Functions take plain arguments and return plain
-//! data; nothing here prints, and nothing knows a command line.
+//! Operators' actions: inspect queues and letters, redrive, edit, drop, hold, follow. Functions take plain arguments and return plain data.
+//! Nothing here prints or knows a command line: errors name things, not options.
 
 #[cfg(feature = "aws")]
 pub mod aws;

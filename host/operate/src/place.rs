@@ -1,4 +1,4 @@
-//! Which queues and holds a command is about: a local store, or queues of SQS and an object in S3.
+//! Finds the queues and holds of a command: in a local store, or in SQS and S3.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,12 +13,17 @@ use crate::queues::Queues;
 use crate::waiting::Waiting;
 use crate::{aws, config};
 
-/// What somebody said of where the queues are.
+/// The default config cannot be read, and neither a store, nor a queue, nor another config was named.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("finding the queue")]
+pub struct NoPlace;
+
+/// Where an operator says the queues are.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QueuePlace {
     /// The config.
     pub config: PathBuf,
-    /// Whether somebody named that config: then it must be there.
+    /// Whether the operator named that config: then it must be readable.
     pub config_was_named: bool,
     /// The folder of a local store, instead of the config's queue.
     pub store: Option<PathBuf>,
@@ -26,9 +31,9 @@ pub struct QueuePlace {
     pub queue_url: Option<String>,
 }
 
-impl QueuePlace {
-    /// The config of a place that was named without one. One that nobody asked for may be missing, or broken, which is when
-    /// letters are looked at; one that was named must be there.
+impl Place {
+    /// The config, where the place itself was named without it. A config that was not asked for may be missing or broken: letters are
+    /// often inspected just then.
     pub async fn config(&self) -> anyhow::Result<Option<Config>> {
         match self.load().await {
             Err(error) if self.config_was_named => Err(error),
@@ -41,23 +46,23 @@ impl QueuePlace {
     }
 }
 
-/// What the queues are.
+/// The queues of a place.
 pub enum Backend {
-    /// Those of a store on this machine.
+    /// In a store on this machine.
     Local(Queues),
     /// Queues of SQS, by their URLs.
     Sqs {
-        /// What is to be delivered; `None` if no config names it.
+        /// The queue of events; `None` if no config names it.
         events: Option<String>,
-        /// What could not be.
+        /// The dead-letter queue.
         dead_letters: String,
-        /// What the front door refused; `None` if no config names it.
+        /// The queue of webhooks that ingest turned away; `None` if no config names it.
         refused: Option<String>,
     },
 }
 
 impl Backend {
-    /// What the queue of events allows a message that waits; nothing is known where no config names that queue.
+    /// The limits of the queue of events. Fails if no config names that queue.
     pub async fn limits(&self) -> anyhow::Result<QueueLimits> {
         match self {
             Backend::Local(queues) => Ok(queues.events.limits().await?),
@@ -66,7 +71,7 @@ impl Backend {
         }
     }
 
-    /// What waits to be delivered, if that queue is known.
+    /// What waits to be delivered; `None` if that queue is not known.
     pub async fn events(&self) -> anyhow::Result<Option<Waiting>> {
         match self {
             Backend::Local(queues) => Waiting::of(&queues.events).await.map(Some),
@@ -75,7 +80,7 @@ impl Backend {
         }
     }
 
-    /// What waits for somebody to look at it.
+    /// What waits in the dead-letter queue.
     pub async fn dead_letters(&self) -> anyhow::Result<Waiting> {
         match self {
             Backend::Local(queues) => Waiting::of(&queues.dead_letters).await,
@@ -84,7 +89,7 @@ impl Backend {
     }
 }
 
-/// The queues of a place, with the config that names them, if one does.
+/// The queues of a place, and its config if one was read.
 pub struct Found {
     /// The queues.
     pub backend: Backend,
@@ -93,8 +98,8 @@ pub struct Found {
 }
 
 impl Found {
-    /// Finds the queues of a place. This changes nothing, and makes no store.
-    pub async fn find(place: &QueuePlace) -> anyhow::Result<Found> {
+    /// Finds the queues of a place. Changes nothing and creates no store.
+    pub async fn find(place: &Place) -> anyhow::Result<Found> {
         if let Some(url) = &place.queue_url {
             let config = place.config().await?;
             let queue = config.as_ref().map(|config| &config.queue);
@@ -106,8 +111,7 @@ impl Found {
             let config = place.config().await?;
             return Ok(Found { backend: Backend::Local(Queues::look(folder).await?), config });
         }
-        let config =
-            place.load().await.context("finding the queue: give --store DIR, --queue-url URL or --config FILE")?;
+        let config = place.load().await.context(NoPlace)?;
         let queue = &config.queue;
         let backend = match (&queue.url, &queue.dead_letter_url) {
             (events @ Some(_), Some(dead)) => {
@@ -123,7 +127,7 @@ impl Found {
         self.config.as_ref().and_then(|config| config.targets.get(name))
     }
 
-    /// Where holds are kept here.
+    /// Where this place keeps its holds.
     pub async fn holds(&self) -> anyhow::Result<Arc<dyn Holds>> {
         let url = self.config.as_ref().and_then(|config| config.holds.clone());
         match (&self.backend, url) {

@@ -6,41 +6,41 @@ use std::time::Duration;
 use towpath_local::{DedupScope, KEPT_FOR_EVER, LocalQueue, QueueSettings, Store};
 use towpath_types::clock::Clock;
 
-/// The names of the queues in a store: of what is to be delivered,
+/// The queue of messages to deliver.
 pub const EVENTS: &str = "events.fifo";
-/// of what could not be,
+/// The dead-letter queue.
 pub const DEAD_LETTERS: &str = "events-dead.fifo";
-/// and of what the front door refused.
+/// The queue of webhooks that ingest turned away.
 pub const REFUSED: &str = "events-refused.fifo";
 
-/// The story of messages, in the folder of the store.
+/// The file with the story of messages, in the folder of the store.
 pub const STORY: &str = "story.jsonl";
 
-/// How long what the front door refused is kept.
+/// How long webhooks that ingest turned away are kept.
 const KEEP_REFUSED: Duration = Duration::from_secs(24 * 3600);
 
-/// A message of the local queue may be this large: a body of 1 MiB in its envelope, with headers.
+/// The largest message of the local queue: a body of 1 MiB in its envelope, with headers.
 const MAX_LOCAL_MESSAGE: usize = 2 * 1024 * 1024;
 
-/// The queues of a store: events, dead letters, and what the front door refused.
+/// The queues of a store.
 #[derive(Clone)]
 pub struct Queues {
-    /// What is to be delivered.
+    /// Messages to deliver.
     pub events: LocalQueue,
-    /// What could not be.
+    /// Dead letters.
     pub dead_letters: LocalQueue,
-    /// What the front door refused.
+    /// Webhooks that ingest turned away.
     pub refused: LocalQueue,
 }
 
 impl Queues {
-    /// Opens the store in this folder, or makes it.
+    /// Opens the store in this folder, or creates it.
     pub async fn open(folder: &Path) -> anyhow::Result<Queues> {
         let store = Store::open(folder, Clock::wall())?;
         let settings = QueueSettings {
             dedup_scope: DedupScope::MessageGroup,
             max_message_bytes: MAX_LOCAL_MESSAGE,
-            // The pipeline gives up what is too old, and says why; nothing else does.
+            // Only the pipeline gives up old messages, and records why.
             retention: KEPT_FOR_EVER,
             ..QueueSettings::default()
         };
@@ -50,7 +50,7 @@ impl Queues {
         Ok(Queues { events, dead_letters, refused })
     }
 
-    /// Opens the store in this folder for a look: it stays as it is until something is changed.
+    /// Opens the store in this folder without changing or creating anything.
     pub async fn look(folder: &Path) -> anyhow::Result<Queues> {
         let store = Store::look(folder, Clock::wall())?;
         Ok(Queues {

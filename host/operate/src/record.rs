@@ -1,8 +1,7 @@
-//! Messages as cases of a plugin, without personal data.
+//! Records messages as cases of a plugin, without personal data.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use serde::Serialize;
 use towpath_config::Config;
 use towpath_local::LocalQueue;
@@ -17,66 +16,71 @@ use crate::place::{Backend, Found};
 use crate::redact::{self, Redactor};
 use crate::secret_headers::SecretHeaders;
 
-/// Where the key of the replacements is.
+/// The file with the key of the replacements.
 const KEY: &str = ".towpath/redact.key";
 
 /// How many messages are read at a time.
 const PAGE: usize = 100;
 
-/// What is recorded, and where to.
+/// Messages on SQS cannot be read without receiving them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("messages that wait on SQS can only be received, not browsed")]
+pub struct OnlyReceived;
+
+/// What to record, and where.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Recording {
     /// The folder of the cases.
     pub to: PathBuf,
-    /// Messages of this group; a star at the end stands for anything.
+    /// Only messages of this group; a star at the end matches anything.
     pub group: Option<String>,
-    /// So many at most.
+    /// The most messages to record.
     pub limit: u64,
-    /// JSON pointers to what is replaced.
+    /// JSON pointers to values that are replaced.
     pub redact: Vec<String>,
-    /// What looks like an address, a card or a token stays.
+    /// Whether to keep what looks like an address, a card or a token.
     pub keep_patterns: bool,
 }
 
-/// One case that was written.
+/// A recorded case.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Saved {
-    /// Its folder.
+    /// The folder of the case.
     pub case: PathBuf,
     /// The message's group.
     pub group: String,
-    /// Whether the same event was recorded before.
+    /// Whether the same event had been recorded before.
     pub known: bool,
 }
 
 /// Writes cases.
 pub struct Recorder {
-    /// What was written so far.
+    /// The cases so far.
     pub saved: Vec<Saved>,
     recording: Recording,
     redactor: Redactor,
-    /// Whether a message of a group that is wanted was there.
+    /// Whether a message of the group was found.
     met: bool,
 }
 
 impl Recorder {
-    /// A recorder with this folder's key for replacements, which is made if there is none.
+    /// A recorder that uses the working directory's key for replacements, or creates it.
     pub fn new(recording: Recording) -> anyhow::Result<Recorder> {
         let redactor = Redactor::new(redact::key(Path::new(KEY))?, &recording.redact, recording.keep_patterns)?;
         Ok(Recorder { saved: Vec::new(), recording, redactor, met: false })
     }
 
-    /// Whether as many are recorded as were asked for.
+    /// Whether the limit is reached.
     pub fn is_full(&self) -> bool {
         self.saved.len() as u64 >= self.recording.limit
     }
 
-    /// From now on replaces the values of all headers that the config says are secrets.
+    /// From now on also replaces the headers that the config says are secret.
     pub fn know(&mut self, config: Option<&Config>) {
         self.redactor.secrets = SecretHeaders::of(config);
     }
 
-    /// Writes one message, if it is wanted. The same event makes the same case.
+    /// Records one message, if it matches. The same event always gives the same case.
     pub fn save(&mut self, message: &Message) -> anyhow::Result<()> {
         let wanted = is_wanted(self.recording.group.as_deref(), message);
         self.met |= wanted;
@@ -88,7 +92,7 @@ impl Recorder {
         let headers: Vec<(String, Vec<u8>)> = message.headers.iter().map(header).collect();
         let group = self.redactor.text(message.group.as_str());
         let path = group.split('/').next().unwrap_or_default().to_owned();
-        // What carries the event differs from one delivery to the next; the event does not.
+        // Headers differ from one delivery of an event to the next, its body does not.
         let name = digest(&[path.as_bytes(), b"\0", &body].concat());
         let case = self.recording.to.join(format!("recorded-{}", name.get(..10).unwrap_or_default()));
         let known = case.exists();
@@ -102,10 +106,10 @@ impl Recorder {
         Ok(())
     }
 
-    /// Records what waits in a local store.
+    /// Records the messages that wait in a local store.
     pub async fn waiting(&mut self, found: &Found) -> anyhow::Result<()> {
         let Backend::Local(queues) = &found.backend else {
-            bail!("what waits on SQS can only be received, not looked at: use --dead, or --listen beside the ingest");
+            return Err(OnlyReceived.into());
         };
         let mut after: Option<String> = None;
         while !self.is_full() {
@@ -126,15 +130,15 @@ fn is_wanted(group: Option<&str>, message: &Message) -> bool {
     group.is_none_or(|group| Groups(group).has(message.group.as_str()))
 }
 
-/// Fails if no message of such a group was met, and no route can make one.
+/// Fails if no message of the group was found and no route can produce one.
 fn check_group(group: Option<&str>, met: bool, found: &Found) -> anyhow::Result<()> {
     match (group, &found.config) {
-        (Some(group), Some(config)) if !met => Groups(group).check(config),
+        (Some(group), Some(config)) if !met => Ok(Groups(group).check(config)?),
         _ => Ok(()),
     }
 }
 
-/// The messages of dead letters of this group as their plugins saw them, with some more than are asked for: the same event may be there
+/// The messages of dead letters of this group, as their plugins saw them. Returns more than `limit`, because the same event may occur
 /// twice.
 pub async fn dead(
     found: &Found,
@@ -153,7 +157,7 @@ pub async fn dead(
     }
 }
 
-/// What waits, unpacked; `None` if it is no webhook.
+/// The message in a browsed one; `None` if it is not a webhook.
 fn unpacked(browsed: towpath_local::Browsed, queue: &LocalQueue) -> Option<Message> {
     let received = Received {
         id: browsed.id,

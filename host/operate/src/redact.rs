@@ -1,5 +1,5 @@
-//! Redaction of recorded events: what is personal or secret is replaced by something of the same kind. Equal values get
-//! equal replacements, so that a mapping can still be tested; without the key nobody finds out what they were.
+//! Redacts recorded events: personal and secret values are replaced by values of the same kind. Equal values get equal replacements, so that
+//! a mapping can still be tested. Without the key they cannot be turned back.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -13,16 +13,16 @@ use towpath_types::json::{children, text};
 use crate::secret_headers::SecretHeaders;
 use crate::token;
 
-/// What is nested deeper is replaced as a whole.
+/// Values nested deeper than this are replaced as a whole.
 const DEEPEST: usize = 100;
 
-/// Replaces what it knows.
+/// Replaces what its pointers name and what its patterns find.
 pub struct Redactor {
     key: String,
     pointers: Vec<Vec<String>>,
     patterns: Vec<(Regex, Kind)>,
     keep_proofs: bool,
-    /// The headers that hold secrets: these are replaced whatever else is kept.
+    /// The headers that hold secrets, which are always replaced.
     pub secrets: SecretHeaders,
 }
 
@@ -35,15 +35,15 @@ enum Kind {
 }
 
 impl Redactor {
-    /// A redactor with this key. `pointers` are JSON pointers in which `*` is every item or key.
+    /// A redactor with this key. In `pointers`, `*` stands for every item or key.
     pub fn new(key: String, pointers: &[String], keep_patterns: bool) -> anyhow::Result<Redactor> {
         let pointers = pointers.iter().map(|pointer| segments(pointer)).collect::<anyhow::Result<_>>()?;
         let patterns = if keep_patterns { Vec::new() } else { patterns().context("preparing the patterns")? };
         Ok(Redactor { key, pointers, patterns, keep_proofs: keep_patterns, secrets: SecretHeaders::default() })
     }
 
-    /// A body without what is personal in it, as it stands otherwise: not a space is moved. One in which pointers cannot be
-    /// followed although it looks like JSON is replaced as a whole: nobody knows what they would have found.
+    /// A body with its personal values replaced and every other byte kept. If it looks like JSON and a pointer cannot be followed to the end,
+    /// the whole body is replaced, because the value may be anywhere.
     pub fn body(&self, body: &[u8]) -> Vec<u8> {
         let mut redacted = body.to_vec();
         for pointer in &self.pointers {
@@ -55,7 +55,7 @@ impl Redactor {
         self.bytes(&redacted)
     }
 
-    /// A header's value.
+    /// The value of a header, redacted.
     pub fn header(&self, name: &str, value: &[u8]) -> Vec<u8> {
         if self.secrets.has(name) || (!self.keep_proofs && self.secrets.has_proof(name)) {
             format!("redacted-{}", self.hash(value, 8)).into_bytes()
@@ -64,13 +64,13 @@ impl Redactor {
         }
     }
 
-    /// Bytes by the patterns; those that are no text stay.
+    /// Applies the patterns to bytes. Bytes that are not UTF-8 stay.
     fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
         let chunk = |chunk: std::str::Utf8Chunk<'_>| [self.text(chunk.valid()).as_bytes(), chunk.invalid()].concat();
         bytes.utf8_chunks().flat_map(chunk).collect()
     }
 
-    /// A text by the patterns.
+    /// Applies the patterns to a text.
     pub fn text(&self, text: &str) -> String {
         let replace = |text: String, (pattern, kind): &(Regex, Kind)| {
             pattern.replace_all(&text, |found: &Captures<'_>| self.replaced(&found[0], *kind)).into_owned()
@@ -87,7 +87,7 @@ impl Redactor {
         }
     }
 
-    /// What a pointer finds in JSON, replaced where it stands. `None` if the JSON breaks off on the way.
+    /// JSON with the value at a pointer replaced in place. `None` if the JSON is broken before that.
     fn at(&self, json: &[u8], pointer: &[String], depth: usize) -> Option<Vec<u8>> {
         let Some((segment, rest)) = pointer.split_first() else { return self.value(json, depth) };
         let mut result = Vec::with_capacity(json.len());
@@ -104,8 +104,8 @@ impl Redactor {
         Some(result)
     }
 
-    /// A JSON value with all texts and numbers in it replaced; true, false and null say nothing of anybody. What it is its first
-    /// byte tells: a number may be too large to be read, a text may not be one.
+    /// A JSON value with all its strings and numbers replaced; `true`, `false` and `null` reveal nothing. Decides by the first byte, because a
+    /// number may be too large to parse and a string may be invalid.
     fn value(&self, json: &[u8], depth: usize) -> Option<Vec<u8>> {
         let replaced = |text: &[u8]| format!("\"redacted-{}\"", self.hash(text, 8)).into_bytes();
         match (json.first(), std::str::from_utf8(json)) {
@@ -116,7 +116,7 @@ impl Redactor {
         }
     }
 
-    /// Other digits in the same places; the first is none that a JSON number cannot begin with.
+    /// Replaces digits by others from 1 to 9, so that a JSON number stays valid.
     fn digits(&self, text: &str) -> String {
         let hash = self.hash(text.chars().filter(char::is_ascii_digit).collect::<String>().as_bytes(), 64);
         let mut digits = hash.bytes().map(|byte| char::from(b'1' + byte % 9)).cycle();
@@ -129,7 +129,7 @@ impl Redactor {
     }
 }
 
-/// The key in this file, made when it is first needed, for its owner only. Who has it can find out what short values were.
+/// The key in this file, which is created on first use and readable by its owner only. With the key, short values can be guessed.
 pub fn key(file: &Path) -> anyhow::Result<String> {
     if let Some(key) = private::read(file).with_context(|| format!("reading {}", file.display()))? {
         return Ok(key.trim().to_owned());
@@ -142,7 +142,7 @@ pub fn key(file: &Path) -> anyhow::Result<String> {
     Ok(key)
 }
 
-/// In this order: a token may hold an address, a phone number may look like a part of a card's.
+/// The order matters: a token may contain an address, and a phone number may look like part of a card number.
 fn patterns() -> Result<Vec<(Regex, Kind)>, regex_lite::Error> {
     let patterns = [
         // Keys of well-known services, JSON web tokens, bearer values.
@@ -158,7 +158,7 @@ fn patterns() -> Result<Vec<(Regex, Kind)>, regex_lite::Error> {
     patterns.into_iter().map(|(pattern, kind)| Ok((Regex::new(pattern)?, kind))).collect()
 }
 
-/// Whether digits have the check digit of a card number (Luhn).
+/// Whether the digits pass the check of card numbers (Luhn).
 fn is_card(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).rev().map(|digit| u32::from(digit - b'0'));
     let sum: u32 =
@@ -168,7 +168,7 @@ fn is_card(text: &str) -> bool {
 
 fn segments(pointer: &str) -> anyhow::Result<Vec<String>> {
     let Some(rest) = pointer.strip_prefix('/') else {
-        bail!("{pointer:?} is no JSON pointer: write /customer/name, with * for every item");
+        bail!("{pointer:?} is not a JSON pointer: write /customer/name, with * for every item");
     };
     Ok(rest.split('/').map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect())
 }
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_personal_is_replaced_by_its_kind_and_the_rest_stays() {
+    fn personal_values_are_replaced_by_values_of_their_kind() {
         let cases = [
             ("mail ada.l+x@mail.example.org!", "ada"),
             ("call +44 20 7946 0018 now", "7946"),
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pointer_finds_what_it_names_and_not_a_space_is_moved() {
+    fn a_pointer_replaces_its_value_and_no_other_byte() {
         let body = br#"{ "b": {"name": "Ada",  "age": 36}, "a": [ {"name":"Bob"}, {"name":"Ada"} ], "ok": true }"#;
         let redacted = redactor(&["/b/name", "/a/*/name", "/b/age", "/ok", "/none"]).body(body);
         let redacted = String::from_utf8(redacted).expect("text");
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pointer_to_an_object_replaces_all_that_is_in_it() {
+    fn a_pointer_to_an_object_replaces_every_value_in_it() {
         let redacted = redactor(&["/who"]).body(br#"{"who":{"name":"Ada","tags":["x1"],"n":1.5},"id":7}"#);
         let json: Value = serde_json::from_slice(&redacted).expect("JSON");
         assert!(!String::from_utf8_lossy(&redacted).contains("Ada"));
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_a_pointer_names_escapes_by_being_odd() {
+    fn an_odd_body_hides_no_value_that_a_pointer_names() {
         let cases: [(&str, &[u8]); 8] = [
             ("a byte order mark", b"\xef\xbb\xbf{\"who\":\"Ada\"}"),
             ("half a surrogate pair", b"{\"who\":\"Ada \\ud83d\",\"x\\ud83d\":1}"),
@@ -251,23 +251,23 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_let_others_in_are_replaced_whole() {
+    fn headers_that_grant_access_are_replaced_whole() {
         for name in ["Authorization", "stripe-signature", "x-hub-signature-256", "x-shopify-hmac-sha256", "cookie"] {
             assert!(redactor(&[]).header(name, b"t=1,v1=abc").starts_with(b"redacted-"), "{name}");
         }
         let kept = Redactor::new("key".to_owned(), &[], true).expect("a redactor");
-        assert!(kept.header("x-hook-key", b"s3cret").starts_with(b"redacted-"), "no flag writes a secret into a case");
+        assert!(kept.header("x-hook-key", b"s3cret").starts_with(b"redacted-"), "secrets never get into a case");
         assert_eq!(kept.header("stripe-signature", b"t=1"), b"t=1");
         assert_eq!(redactor(&[]).header("content-type", b"application/json"), b"application/json");
         assert_eq!(
             redactor(&[]).header("x", b"caf\xe9 ada@mail.example")[..5],
             *b"caf\xe9 ",
-            "bytes that are no text stay"
+            "bytes that are not UTF-8 stay"
         );
     }
 
     #[test]
-    fn another_key_makes_other_replacements() {
+    fn another_key_gives_other_replacements() {
         let other = Redactor::new("other".to_owned(), &[], false).expect("a redactor");
         assert_ne!(other.text("a@b.example"), redactor(&[]).text("a@b.example"));
         assert!(Redactor::new(String::new(), &["name".to_owned()], false).is_err());

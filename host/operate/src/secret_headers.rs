@@ -1,5 +1,5 @@
-//! Which headers hold secrets, and so are not shown, nor written into cases: by their names, by what the config says of its routes
-//! and targets, and by what a dead letter says of its own route.
+//! Finds the headers whose values are neither shown nor written into cases: by their names, by the config's routes and targets, and by the
+//! header that a dead letter names.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use towpath_types::envelope::{self, Webhook};
 use towpath_types::message::Message;
 use towpath_types::queue::{Attribute, AttributeValue, Attributes};
 
-/// Parts of names of headers that let others in.
+/// Parts of the names of headers that grant access.
 const KEYS: [&str; 15] = [
     "authorization",
     "cookie",
@@ -29,16 +29,16 @@ const KEYS: [&str; 15] = [
     "subscription-key",
 ];
 
-/// Words in such names; as parts of others they say nothing (`x-author`).
+/// Whole words in such names. As parts of other words they mean nothing (`x-author`).
 const WORDS: [&str; 4] = ["auth", "jwt", "pass", "session"];
 
-/// Parts of names of headers that prove who sent a message. That lets nobody in, and is shown; in a case it is of no use.
+/// Parts of the names of headers that prove the sender. They grant no access and are shown; in a case they are useless.
 const PROOFS: [&str; 2] = ["signature", "hmac"];
 
-/// A shorter value may be in any other by chance.
-const TELLING: usize = 6;
+/// A shorter value may occur in any other by chance.
+const MIN_COPIED: usize = 6;
 
-/// The headers that hold secrets. Without a config these are the ones that their names give away.
+/// The headers that hold secrets. Without a config only their names tell.
 #[derive(Clone, Debug, Default)]
 pub struct SecretHeaders {
     secrets: BTreeSet<String>,
@@ -46,7 +46,7 @@ pub struct SecretHeaders {
 }
 
 impl SecretHeaders {
-    /// Those of the built-in list, and those that a config names: the tokens of its routes and the auth of its targets.
+    /// The built-in list, and the headers that a config names: tokens of its routes and authentication of its targets.
     pub fn of(config: Option<&Config>) -> SecretHeaders {
         let mut headers = SecretHeaders::default();
         let Some(config) = config else { return headers };
@@ -59,14 +59,14 @@ impl SecretHeaders {
         headers
     }
 
-    /// And this one, if there is one.
+    /// Adds this header, if there is one.
     #[must_use]
     pub fn and(mut self, name: Option<&str>) -> SecretHeaders {
         self.secrets.extend(name.map(as_read));
         self
     }
 
-    /// Whether a header's value may let others in.
+    /// Whether a header's value may grant access.
     pub fn has(&self, name: &str) -> bool {
         let name = as_read(name);
         KEYS.iter().any(|part| name.contains(part))
@@ -74,13 +74,13 @@ impl SecretHeaders {
             || self.secrets.contains(&name)
     }
 
-    /// Whether a header's value proves who sent a message.
+    /// Whether a header's value proves the sender.
     pub fn has_proof(&self, name: &str) -> bool {
         let name = as_read(name);
         PROOFS.iter().any(|part| name.contains(part)) || self.proofs.contains(&name)
     }
 
-    /// A webhook whose secret values say how long they were, and nothing else.
+    /// A webhook with its secret values replaced by their lengths.
     pub fn hidden(&self, mut webhook: Webhook) -> Webhook {
         for (_, value) in webhook.headers.iter_mut().filter(|(name, _)| self.has(name)) {
             *value = hidden(value).into_bytes();
@@ -88,19 +88,19 @@ impl SecretHeaders {
         webhook
     }
 
-    /// A queue's body with that done to its headers, if it is an envelope; another has none.
+    /// A stored body with the same done to its headers, if it is an envelope.
     pub fn hidden_in_body(&self, body: String) -> String {
         if !envelope::is_envelope(&body) {
             return body;
         }
         match envelope::decode(&body) {
             Ok(webhook) => envelope::encode(&self.hidden(webhook)),
-            // It may hold any header.
+            // A broken envelope may hold any header.
             Err(_) => hidden(body.as_bytes()),
         }
     }
 
-    /// The attributes of a message, which are its headers where it has no envelope, with that done to them.
+    /// The attributes of a message, with the same done to them: without an envelope they are its headers.
     pub fn hidden_in_attributes(&self, mut attributes: Attributes) -> Attributes {
         for (_, attribute) in attributes.iter_mut().filter(|(name, _)| self.has(name)) {
             let value = match &attribute.value {
@@ -112,12 +112,12 @@ impl SecretHeaders {
         attributes
     }
 
-    /// Hides the secrets in the headers of a verdict's requests: by their names, and where a plugin copied one of this message's.
+    /// Hides secrets in the headers of a verdict's requests: by name, and where a plugin copied a secret of the message.
     pub fn hide_in_verdict(&self, verdict: &mut Value, message: &Message) {
         let secrets: Vec<&[u8]> =
             message.headers.iter().filter(|(name, _)| self.has(name)).map(|(_, value)| &value[..]).collect();
         let holds = |text: &str, secret: &[u8]| {
-            secret.len() >= TELLING && text.as_bytes().windows(secret.len()).any(|window| window == secret)
+            secret.len() >= MIN_COPIED && text.as_bytes().windows(secret.len()).any(|window| window == secret)
         };
         let requests = verdict.get_mut("deliver").and_then(Value::as_array_mut);
         let headers = requests.into_iter().flatten().filter_map(|request| request.get_mut("headers")?.as_array_mut());
@@ -133,12 +133,12 @@ impl SecretHeaders {
     }
 }
 
-/// What stands in the place of a value.
+/// What is shown in place of a value.
 fn hidden(value: &[u8]) -> String {
     format!("(hidden, {} bytes)", value.len())
 }
 
-/// A name as servers read it that hand headers on as variables.
+/// A name as servers that pass headers on as variables read it.
 fn as_read(name: impl AsRef<str>) -> String {
     name.as_ref().to_ascii_lowercase().replace('_', "-")
 }
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_known_by_their_names_by_the_config_and_by_the_letter() {
+    fn secrets_are_found_by_name_by_config_and_by_letter() {
         for name in [
             "authorization",
             "Proxy-Authorization",
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_in_its_envelope_keeps_all_but_the_values_of_secrets() {
+    fn an_envelope_loses_only_the_values_of_secrets() {
         let webhook = Webhook {
             headers: vec![("x-visitor".to_owned(), b"s3cret".to_vec()), ("x".to_owned(), b"\xff".to_vec())],
             body: b"{}".to_vec(),

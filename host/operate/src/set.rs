@@ -1,16 +1,21 @@
-//! `--set /pointer=VALUE`: one value of a JSON body is replaced where it stands, or a new one is put in. No other byte changes.
+//! Replaces one value of a JSON body in place, or inserts one: `/pointer=VALUE`. No other byte changes.
 
 use std::str::FromStr;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use serde_json::value::RawValue;
 use towpath_types::json::{Missing, Pointer, children, find};
+
+/// The body is not JSON, so no value can be set in it.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotJson(String);
 
 /// A value to set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Set {
     pointer: Pointer,
-    /// JSON, as it was given.
+    /// The JSON text, as given.
     value: String,
 }
 
@@ -18,11 +23,11 @@ impl FromStr for Set {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Set, String> {
-        let (pointer, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is no /json/pointer=VALUE"))?;
+        let (pointer, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not /json/pointer=VALUE"))?;
         let pointer: Pointer = pointer.parse().map_err(|error| format!("{error}; write /json/pointer=VALUE"))?;
         let value = match serde_json::from_str::<&RawValue>(value) {
             Ok(_) => value.to_owned(),
-            // Anything else is a text.
+            // Anything else is a string.
             Err(_) => quoted(value),
         };
         Ok(Set { pointer, value })
@@ -30,11 +35,11 @@ impl FromStr for Set {
 }
 
 impl Set {
-    /// The body with the value in it.
+    /// The body with the value set.
     pub fn apply(&self, body: &[u8]) -> anyhow::Result<Vec<u8>> {
         match find(body, &self.pointer) {
             Ok(found) => splice(body, found.span.start, found.span.end, &self.value),
-            Err(Missing::Broken(broken)) => Err(anyhow!("{broken}: --body replaces it whole")),
+            Err(Missing::Broken(broken)) => Err(NotJson(broken.to_string()).into()),
             Err(Missing::Absent) => self.insert(body),
         }
     }
@@ -54,7 +59,7 @@ impl Set {
             Some(b'[') => bail!("{:?} has {} elements: /- appends one", parent.to_string(), ends.len()),
             _ => bail!("{:?} is neither an object nor an array: nothing can be put into it", parent.to_string()),
         };
-        // Behind the last child, or the bracket.
+        // After the last child, or after the bracket.
         let (at, comma) = ends.last().map_or((1, ""), |end| (*end, ","));
         splice(body, span.start + at, span.start + at, &format!("{comma}{value}"))
     }
@@ -79,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_value_that_is_named_changes() {
+    fn only_the_named_value_changes() {
         let cases = [
             (
                 r#"{"n":3,"id":9007199254740993,"big":123456789012345678901234567890,"f":1.10}"#,
@@ -112,18 +117,18 @@ mod tests {
             assert_eq!(String::from_utf8(changed).expect("text"), expected, "{text} in {body}");
         }
         let odd = b"{\"a\":1,\"x\":\"\xff\"}";
-        assert_eq!(set(odd, "/a=2").expect("set"), b"{\"a\":2,\"x\":\"\xff\"}", "bytes that are no text stay");
+        assert_eq!(set(odd, "/a=2").expect("set"), b"{\"a\":2,\"x\":\"\xff\"}", "bytes that are not UTF-8 stay");
     }
 
     #[test]
     fn what_cannot_be_set_says_why() {
         let cases = [
-            ("A1", "/a=1", "--body replaces it whole"),
+            ("A1", "/a=1", "the body is not JSON"),
             (r#"{"a":1}"#, "/b/c=1", "there is no \"/b\" in the body"),
             (r#"{"a":1}"#, "/a/b=1", "is neither an object nor an array"),
             (r#"{"a":[1]}"#, "/a/5=1", "has 1 elements"),
             ("{}", "a=1", "write /json/pointer=VALUE"),
-            ("{}", "/a", "is no /json/pointer=VALUE"),
+            ("{}", "/a", "is not /json/pointer=VALUE"),
             ("{}", "/~2=1", "write /json/pointer=VALUE"),
         ];
         for (body, text, says) in cases {

@@ -1,4 +1,4 @@
-//! Targets with their holds and breakers, what waits, and how long already.
+//! The state of targets, and what waits.
 
 use std::time::Duration;
 
@@ -11,41 +11,41 @@ use towpath_types::queue::{MAX_RETENTION, QueueLimits};
 use crate::place::{Backend, Found};
 use crate::waiting::Waiting;
 
-/// Everything that an operator asks first.
+/// The state of targets, and what waits.
 #[derive(Debug)]
 pub struct Status {
     /// The targets of the config, and those that only the holds name.
-    pub targets: Vec<TargetStatus>,
-    /// What waits to be delivered.
+    pub targets: Vec<Target>,
+    /// What waits to be delivered, if that queue is known.
     pub queue: Option<Waiting>,
-    /// What could not be delivered.
+    /// What waits in the dead-letter queue.
     pub dead_letters: Waiting,
-    /// The groups with the most messages; SQS cannot tell them.
+    /// The groups with the most messages; `None` on SQS, which does not tell.
     pub groups: Option<Vec<GroupDepth>>,
-    /// Why the holds are not known, if they are not.
+    /// Why the holds cannot be read.
     pub holds_problem: Option<String>,
 }
 
-/// A target, and whether it gets anything.
+/// The state of one target.
 #[derive(Debug)]
 pub struct TargetStatus {
     /// Its name.
     pub name: String,
     /// `ok`, `held`, `breaker open` or `draining`.
     pub state: &'static str,
-    /// What an operator said.
+    /// Its hold.
     pub hold: Option<Hold>,
     /// How soon hosts check a message again that has waited since the hold began.
     pub checked_within: Option<Duration>,
-    /// Whether the config holds it.
+    /// Whether the config puts it on hold.
     pub held_by_config: bool,
-    /// A drain that is going on.
+    /// Its drain, while that lasts.
     pub drain: Option<Drain>,
-    /// Its breaker, if that is open.
+    /// Its breaker, if it is open.
     pub breaker: Option<BreakerReport>,
 }
 
-/// How a place is; with so many groups, those with the most messages.
+/// The status of a place, with this many groups.
 pub async fn status(found: &Found, groups: usize) -> anyhow::Result<Status> {
     let (state, reports, holds_problem) = match known(found).await {
         Ok((state, reports)) => (state, reports, None),
@@ -110,8 +110,8 @@ fn targets(
     names(found, state).into_iter().map(target).collect()
 }
 
-/// Whether messages from before a drain may still wait. Where the queue does not tell how old its oldest message is, as SQS
-/// does not, they may as long as anything waits that SQS would not have forgotten.
+/// Whether messages from before a drain may still wait. SQS does not tell the age of its oldest message: there they may as long as
+/// anything waits, up to the longest retention.
 fn is_going_on(drain: Drain, queue: Option<&Waiting>, now: Timestamp) -> bool {
     match queue {
         Some(Waiting { oldest: Some(oldest), .. }) => *oldest <= drain.at,

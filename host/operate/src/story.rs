@@ -1,5 +1,5 @@
-//! The story of messages, as hosts log it: one line for each webhook that is stored, one for each pass, and what else they have to
-//! say meanwhile. It is read from `story.jsonl`, from a log in JSON, or from CloudWatch.
+//! The story of messages, as hosts log it: a line for each stored webhook, a line for each pass, and other log lines about a message. It is
+//! read from `story.jsonl`, from a log in JSON, or from CloudWatch.
 
 mod filter;
 mod follow;
@@ -9,19 +9,16 @@ use serde_json::{Map, Value};
 use towpath_metrics::STORY;
 
 pub use filter::Filter;
-pub use follow::FollowedFile;
-pub use source::{Source, StoryPlace};
+pub use follow::File;
+pub use source::{Source, StoryError, StoryPlace};
 
-/// Events that repeat a pass, for those who read the whole log.
-const REPEATS: [&str; 3] = ["message-retried", "message-skipped", "message-delivered"];
-
-/// The messages of the same events in logs from before they carried `event`.
-const OLD_REPEATS: [&str; 3] = ["message will be tried again", "message skipped", "message delivered"];
+/// Messages of the log that repeat what the line of a pass says.
+const REPEATS: [&str; 3] = ["message will be tried again", "message skipped", "message delivered"];
 
 /// One line.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Entry {
-    /// When, as the log has it; empty if it has no times.
+    /// The time in the log's own form; empty if the log has none.
     pub at: String,
     level: String,
     target: String,
@@ -30,7 +27,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Reads a line; `None` if it is none of a host.
+    /// Reads a line; `None` if no host wrote it.
     pub fn read(line: &str) -> Option<Entry> {
         let Value::Object(mut line) = serde_json::from_str(line).ok()? else { return None };
         let mut object = |name: &str| match line.remove(name) {
@@ -39,9 +36,8 @@ impl Entry {
         };
         let fields = object("fields")?;
         let span = object("span").unwrap_or_default();
-        // The pass itself says the same.
-        let of = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
-        if REPEATS.contains(&of("event")) || OLD_REPEATS.contains(&of("message")) {
+        let said = fields.get("message").and_then(Value::as_str).unwrap_or_default();
+        if REPEATS.contains(&said) {
             return None;
         }
         let mut text = |name: &str| line.remove(name).and_then(|text| text.as_str().map(str::to_owned));
@@ -63,7 +59,7 @@ impl Entry {
         self.fields.get(name).and_then(Value::as_f64).unwrap_or_default()
     }
 
-    /// What happened: `stored`, the outcome of a pass, or the level of anything else.
+    /// The event: `stored`, the outcome of a pass, or the level of any other line.
     pub fn what(&self) -> String {
         match (self.target.as_str(), self.field("message")) {
             (STORY, "stored") => "stored".to_owned(),
@@ -72,7 +68,7 @@ impl Entry {
         }
     }
 
-    /// Whether a pass ended here: what came of it last is how the message is.
+    /// Whether it is the line of a pass. The last pass tells the state of the message.
     pub fn is_pass(&self) -> bool {
         self.target == STORY && self.field("message") != "stored"
     }
@@ -85,12 +81,12 @@ impl Entry {
         }
     }
 
-    /// Whether it is about something that did not go well.
+    /// Whether it reports a failure.
     pub fn is_failure(&self) -> bool {
         !matches!(self.what().as_str(), "stored" | "delivered" | "skipped" | "info" | "debug" | "trace")
     }
 
-    /// Whether it is about the message with this id, or the beginning of it: the queue's, or the one that targets are told.
+    /// Whether it is about a message whose id in the queue or `webhook-id` has this prefix.
     pub fn is_about(&self, id: &str) -> bool {
         !id.is_empty() && ["message_id", "webhook_id"].iter().any(|name| self.field(name).starts_with(id))
     }
@@ -101,7 +97,7 @@ impl Entry {
         attempts.iter().map(attempt).collect()
     }
 
-    /// What there is to say beside what happened.
+    /// The rest of the line as text: attempts, reason, what comes next.
     pub fn detail(&self) -> String {
         let mut parts = self.attempts();
         match (self.target.as_str(), self.field("message")) {
@@ -153,7 +149,7 @@ impl Entry {
         self.at.get(11..23).unwrap_or(&self.at)
     }
 
-    /// Gives it a time, if its log has none.
+    /// Sets the time, if the log has none.
     pub fn at(mut self, at: impl FnOnce() -> String) -> Entry {
         if self.at.is_empty() {
             self.at = at();
@@ -162,7 +158,8 @@ impl Entry {
     }
 }
 
-/// The story of one message from its beginning. Whoever stored it is told so, and says so, when others may have taken it already.
+/// The story of one message, beginning with its storage. The line `stored` may come late: it is written after the commit, when a worker
+/// may already have the message.
 pub fn from_storage(mut entries: Vec<Entry>) -> Vec<Entry> {
     if let Some(stored) = entries.iter().position(|entry| entry.what() == "stored") {
         let stored = entries.remove(stored);

@@ -1,4 +1,4 @@
-//! What hosts do with each message, as it happens.
+//! Follows what hosts do with each message.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,37 +9,37 @@ use tokio::time::sleep;
 use crate::aws;
 use crate::story::{Entry, Filter, FollowedFile, Source};
 
-/// How often a file is looked at, and CloudWatch, which is paid for by the request.
+/// How often to check a file, and CloudWatch, which costs money per request.
 const LOOK: Duration = Duration::from_millis(200);
 const LOOK_AT_CLOUDWATCH: Duration = Duration::from_secs(3);
 
-/// How far back the last lines of CloudWatch are looked for.
+/// How far back to search CloudWatch for the last lines.
 const BEFORE: Duration = Duration::from_secs(600);
 
-/// What is told.
+/// What a follower reports.
 #[derive(Debug)]
 pub enum Told<'a> {
-    /// A line that is wanted.
+    /// A line that matches.
     Line(&'a Entry),
-    /// This file is not there yet: it comes with the first message.
+    /// The file does not exist yet; the first message creates it.
     NotYet(&'a Path),
-    /// Nothing happened for a while.
+    /// Nothing new; a chance to stop.
     Nothing,
 }
 
-/// What is followed, and how.
+/// What to follow, and how.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Tail {
-    /// Which lines.
+    /// The lines to report.
     pub filter: Filter,
-    /// It begins with so many of the last lines.
+    /// How many of the last lines to begin with.
     pub lines: usize,
-    /// It ends there.
+    /// Whether to stop after them.
     pub no_follow: bool,
 }
 
 impl Tail {
-    /// Follows the file of a source; `was_named` is one that must be there to be read to its end. It ends when `tell` says false.
+    /// Follows the file of a source until `tell` returns false. With `no_follow`, a file that `was_named` must exist.
     pub async fn file(
         &self,
         source: &Source,
@@ -74,7 +74,7 @@ impl Tail {
         Ok(())
     }
 
-    /// Follows log groups of CloudWatch. It ends when `tell` says false.
+    /// Follows log groups of CloudWatch until `tell` returns false.
     pub async fn cloudwatch(&self, groups: Vec<String>, mut tell: impl FnMut(Told<'_>) -> bool) -> anyhow::Result<()> {
         let mut logs = aws::Logs::of(groups, BEFORE).await?;
         let lines = logs.of_hosts().await?;
@@ -93,7 +93,7 @@ impl Tail {
         Ok(())
     }
 
-    /// The last lines that are wanted, oldest first.
+    /// The last lines that match, oldest first.
     fn last(&self, lines: &[String]) -> Vec<Entry> {
         let mut entries: Vec<Entry> = Vec::new();
         for line in lines.iter().rev() {

@@ -15,7 +15,7 @@ use crate::aws;
 use crate::queues::Queues;
 use crate::story::{Entry, FollowedFile, Source, StoryPlace, from_storage};
 
-/// So many messages are looked at in one go.
+/// How many messages are read at a time.
 const PAGE: usize = 500;
 
 /// Where a message is now.
@@ -32,32 +32,32 @@ pub enum MessagePlace {
     },
     /// In the dead-letter queue.
     Dead {
-        /// Why.
+        /// Why it was dead-lettered.
         death: Box<DeadLetter>,
         /// Its id there.
         letter: MessageId,
         /// Its group.
         group: String,
     },
-    /// In neither queue of its store.
+    /// In neither queue of the store.
     Gone,
-    /// Only a log was read, which cannot tell.
+    /// Not known, because only a log was read.
     Unknown,
 }
 
-/// All that was found of a message.
+/// Everything that was found about a message.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Traced {
     /// The id under which it was first stored.
     pub id: String,
-    /// What hosts said of it.
+    /// The lines about it, oldest first.
     pub entries: Vec<Entry>,
     /// Where it is now.
     pub place: MessagePlace,
 }
 
 impl Traced {
-    /// Reads the story that hosts keep beside their store, or in a file, and looks into the queues where there is a store.
+    /// Reads the story in the folder of a store, or in a file. With a store it also searches the queues.
     pub async fn of(asked: &str, at: &StoryPlace) -> anyhow::Result<Traced> {
         let story = Source::of(at).await?.file;
         if at.file.is_some() && !story.exists() {
@@ -79,18 +79,18 @@ impl Traced {
         }
     }
 
-    /// Reads the story in log groups of CloudWatch, so far back.
+    /// Reads the story in log groups of CloudWatch, this far back.
     pub async fn of_logs(asked: &str, groups: Vec<String>, back: Duration) -> anyhow::Result<Traced> {
         let mut logs = aws::Logs::of(groups, back).await?;
         told_of(asked, asked.to_owned(), logs.about(asked).await?, MessagePlace::Unknown)
     }
 
-    /// How the last pass ended. What was said later, such as that the same event was posted again, changes nothing of it.
+    /// The last pass. Later lines, such as a repeated post of the same event, do not change the state of the message.
     pub fn last_pass(&self) -> Option<&Entry> {
         self.entries.iter().rev().find(|entry| entry.is_pass())
     }
 
-    /// The group that the message is in, and the one that it came to if an edit has moved it.
+    /// The group of the message, with the first one in brackets if an edit moved it.
     pub fn group(&self) -> Option<String> {
         group(&self.entries, &self.place)
     }
@@ -102,7 +102,7 @@ fn group(entries: &[Entry], place: &MessagePlace) -> Option<String> {
         MessagePlace::Gone | MessagePlace::Unknown => None,
     };
     let mut stored = HashSet::new();
-    // What was posted again was not stored again, whatever group it would have come to.
+    // A repeated post was not stored again, whatever its group would be.
     let told = entries.iter().filter(|entry| entry.what() != "stored" || stored.insert(entry.field("message_id")));
     let groups: Vec<&str> =
         told.map(|entry| entry.field("group")).chain(is_in).filter(|group| !group.is_empty()).collect();
@@ -114,35 +114,34 @@ fn group(entries: &[Entry], place: &MessagePlace) -> Option<String> {
     }
 }
 
-/// Picks what is about one message, by any id that it had: lines of a message that was sent again name its first id too.
-fn told_of(asked: &str, first: String, entries: Vec<Entry>, place: MessagePlace) -> anyhow::Result<Traced> {
+/// Selects the lines about one message, by any id that it had: after a redrive they name its first id too.
+fn told_of(asked: &str, first: String, entries: Vec<Entry>, place: Place) -> anyhow::Result<Traced> {
     let about = |id: &str| entries.iter().filter(|entry| entry.is_about(id)).collect::<Vec<_>>();
     let ids: BTreeSet<&str> = about(&first).into_iter().map(Entry::first_id).collect();
     if ids.len() > 1 {
         let ids = ids.into_iter().collect::<Vec<_>>().join(", ");
-        bail!("{asked} is the beginning of more than one message's id: {ids}; give more of it");
+        bail!("more than one message has an id that begins with {asked}: {ids}; give a longer one");
     }
     let id = ids.first().map_or(first, |id| (*id).to_owned());
     let entries = from_storage(about(&id).into_iter().cloned().collect());
     if entries.is_empty() && matches!(place, MessagePlace::Gone | MessagePlace::Unknown) {
         bail!(
-            "nothing is known of {asked}: is it the whole id, or its beginning, and is this where its host logs? \
-            `towpath tail` and `towpath dlq list` show ids"
+            "nothing is known of {asked}: check the id, and that its host logs here; `towpath tail` and `towpath dlq list` show ids"
         );
     }
     Ok(Traced { id, entries, place })
 }
 
-/// The first id of a letter that is not in its queue any more: the audit log knows what it was.
+/// The first id of a letter that has left its queue, according to the audit.
 fn redriven(store: &Path, letter: &str) -> anyhow::Result<String> {
     let entries = Audit::in_folder(store).read()?;
     let entry = entries.into_iter().rev().find(|entry| entry.id.as_str().starts_with(letter));
     Ok(entry.map_or_else(|| letter.to_owned(), |entry| entry.letter.id))
 }
 
-/// Looks for a message in the queues of a store: by its own id, the one that its target sees, and the one under which it
-/// was first stored, which comes with the place.
-async fn find(queues: &Queues, id: &str) -> anyhow::Result<Option<(String, MessagePlace)>> {
+/// Searches the queues of a store for a message: by its id in the queue, its `webhook-id`, or its first id. Returns its first id and its
+/// place.
+async fn find(queues: &Queues, id: &str) -> anyhow::Result<Option<(String, Place)>> {
     for queue in [&queues.events, &queues.dead_letters] {
         let mut after: Option<String> = None;
         loop {

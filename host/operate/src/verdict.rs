@@ -1,4 +1,4 @@
-//! What a plugin made of a message, as JSON: what `expected.json` of a case holds.
+//! The result of a plugin call as JSON, as in the `expected.json` of a case.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use towpath_plugin::Transformed;
 use towpath_types::json::{Name, children};
 use towpath_types::verdict::{HeaderValue, Payload, Request, Verdict};
 
-/// A call's result as the JSON of `expected.json`.
+/// The result of a call as the JSON of `expected.json`.
 pub fn describe(transformed: &Transformed) -> Value {
     let verdict = match &transformed.verdict {
         Ok(Verdict::Deliver(requests)) => json!({ "deliver": requests.iter().map(request).collect::<Vec<_>>() }),
@@ -50,8 +50,8 @@ fn request(request: &Request) -> Value {
     Value::Object(described)
 }
 
-/// Whether a value that was read from this text has everything in it: no number was rounded or written otherwise, and no key
-/// stood there twice. Else two bodies that differ would pass for one.
+/// Whether a value keeps everything in the text that it was read from: no number is rounded or reformatted, and no key occurs twice.
+/// Otherwise two different bodies could look the same.
 fn says_all(json: &Value, text: &[u8]) -> bool {
     let children: Vec<(Name<'_>, Range<usize>)> = children(text).map_while(Result::ok).collect();
     let says = |(name, span): &(Name<'_>, Range<usize>)| {
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_shown_as_json_only_if_that_tells_all_of_it() {
+    fn a_body_is_shown_as_json_only_if_nothing_is_lost() {
         let cases = [
             (r#"{"b": [1, -2.5, "x"], "a": {"n": null}}"#, true),
             ("18446744073709551615", true),

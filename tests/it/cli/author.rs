@@ -342,7 +342,7 @@ fn what_was_compiled_is_kept_in_the_cache_of_the_user_and_without_one_it_is_comp
     test_with(&cache);
     assert_eq!(files(&cache), kept, "nothing was compiled anew");
     let said = test_with(&folder.path().join("towpath.toml/no-folder"));
-    assert!(said.contains("compiled plugins are not kept"), "{said}");
+    assert!(said.contains("compiled plugins are not cached"), "{said}");
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(cache.join("towpath/compiled"), open).unwrap();
     let said = test_with(&cache);

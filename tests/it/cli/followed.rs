@@ -57,9 +57,9 @@ async fn a_message_is_followed_from_its_storage_to_its_end() {
 
     let traced = || out(&towpath(folder.path(), &["trace", &good[..8]]));
     // Its target knows before the story does.
-    let story = (0..100).map(|_| traced()).find(|story| story.contains("it is done with")).expect("the story ends");
+    let story = (0..100).map(|_| traced()).find(|story| story.contains("done: ")).expect("the story ends");
     let told: Vec<&str> = story.lines().collect();
-    let expected = ["group g/1  route g  plugin guest", "stored", "503", "delivered", "it is done with: delivered"];
+    let expected = ["group g/1  route g  plugin guest", "stored", "503", "delivered", "done: delivered"];
     assert_eq!(told.len(), expected.len(), "{story}");
     assert!(told.iter().zip(expected).all(|(line, expected)| line.contains(expected)), "{story}");
     let seen = server.logs("message is in the dead-letter queue");
@@ -124,7 +124,7 @@ fn a_delivery_that_was_told_before_its_storage_comes_behind_it_and_is_told_once(
     let story = said(&["trace", "8f3c"]);
     let told: Vec<&str> = story.lines().skip(1).collect();
     assert!(told[0].contains("stored") && told[0].contains("as 7"), "{story}");
-    assert!(told[1].contains("delivered") && told[2].contains("it is done with: delivered"), "{story}");
+    assert!(told[1].contains("delivered") && told[2].contains("done: delivered"), "{story}");
     let json: Value = serde_json::from_str(&said(&["trace", "8f3c", "--json"])).unwrap();
     assert_eq!((&json["story"][0]["message"], &json["now"]["state"]), (&"stored".into(), &"delivered".into()));
     let tail = said(&["tail", "--no-follow"]);
@@ -148,7 +148,7 @@ fn an_event_that_was_posted_twice_is_done_with_all_the_same() {
     let folder = story(&[stored, pass, stored, stored]);
     let traced = towpath(folder.path(), &["trace", "8f3c", "--file", "story.jsonl"]);
     let said = out(&traced);
-    assert!(said.contains("it is done with: skipped") && !said.contains("all that is known"), "{said}");
+    assert!(said.contains("done: skipped") && !said.contains("all that is known"), "{said}");
     assert_eq!(said.matches("posted again: a duplicate").count(), 2, "{said}");
     let json = out(&towpath(folder.path(), &["trace", "8f3c", "--file", "story.jsonl", "--json"]));
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["now"]["state"], "skipped");
@@ -166,10 +166,10 @@ fn trace_says_what_came_of_a_message_last_and_which_ids_it_means() {
     let other = (r#""message":"stored","message_id":"8f3c9999""#, "");
     type Lines<'a> = &'a [(&'a str, &'a str)];
     let cases: [(Lines<'_>, &str, i32, &str); 6] = [
-        (&[stored], "8f3c", 0, "what came of it is not in this log"),
-        (&[stored, pass], "8f3c", 0, "its last try was unavailable"),
-        (&[stored, pass, dead], "8f3c", 0, "it went to the dead-letter queue: refused"),
-        (&[stored, dead, again], "9a9a", 0, "it is done with: delivered"),
+        (&[stored], "8f3c", 0, "this log does not say what happened next"),
+        (&[stored, pass], "8f3c", 0, "its last outcome was unavailable"),
+        (&[stored, pass, dead], "8f3c", 0, "it was dead-lettered (refused)"),
+        (&[stored, dead, again], "9a9a", 0, "done: delivered"),
         (&[stored, other], "8f3c", 2, "more than one message's id: 8f3c2b1a, 8f3c9999"),
         (&[stored, other], "nosuch", 2, "nothing is known of nosuch"),
     ];

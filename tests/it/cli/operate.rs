@@ -267,7 +267,7 @@ async fn without_a_config_only_targets_that_were_held_are_known() {
     assert_eq!(unknown.status.code(), Some(2));
     assert!(err(&unknown).contains("there is no target \"sss\""), "{}", err(&unknown));
     let held = run(&rig, &["hold", "sss", "--store", "."]).await;
-    assert!(held.status.success() && err(&held).contains("nobody checked"), "{}", err(&held));
+    assert!(held.status.success() && err(&held).contains("is not checked"), "{}", err(&held));
     assert!(out(&run(&rig, &["resume", "sss", "--store", "."]).await).contains("sss is resumed"));
 }
 

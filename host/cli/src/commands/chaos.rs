@@ -1,4 +1,4 @@
-//! `chaos`: faults by a seed, and books that must add up.
+//! `chaos`: injects faults by a seed, and checks the result.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub(super) async fn run(args: Chaos, output: &Output) -> anyhow::Result<Exit> {
     let place = RunFolder::of(args.folder)?;
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     if !cfg!(feature = "aws") && args.poll > 0 {
-        bail!("this towpath was built without AWS and cannot poll: --poll 0");
+        bail!("this towpath was built without AWS and cannot poll SQS: give --poll 0");
     }
     #[cfg(feature = "faults")]
     let planted = args.planted;
@@ -137,8 +137,8 @@ fn tell(report: &Report, place: RunFolder, output: &Output) -> Exit {
     Exit::Findings
 }
 
-/// Where a run is kept: what nobody named goes away, unless something was found.
-struct RunFolder {
+/// The folder of a run. A temporary one is deleted, unless something was found.
+struct Place {
     folder: PathBuf,
     passing: Option<TempDir>,
 }

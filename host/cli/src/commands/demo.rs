@@ -1,4 +1,4 @@
-//! `demo`: the whole story on recorded events, checked against what the fake SSS really got.
+//! `demo`: the whole story with recorded events, checked against what the fake SSS received.
 
 mod ledger;
 
@@ -27,10 +27,10 @@ use ledger::Ledger;
 /// The plugins of the demo, in the order of its table.
 const PLUGINS: [&str; 3] = ["approval", "github", "stripe"];
 
-/// How long SSS is away for its release.
+/// How long SSS is down for its release.
 const RELEASE: Duration = Duration::from_secs(5);
 
-/// How long everything may take to drain before the demo says that something is wrong.
+/// How long the queue may take to drain before the demo fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(args: Demo, output: &Output) -> anyhow::Result<Exit> {
@@ -46,7 +46,7 @@ pub(super) async fn run(args: Demo, output: &Output) -> anyhow::Result<Exit> {
     output.headline("Towpath demo: recorded webhooks → queue → WebAssembly plugins → a fake SSS");
     output.say(format!("store: {} (kept)", args.store.display()));
     if ledger.resumed() > 0 {
-        output.say(format!("{} messages wait from a run that was interrupted: they go first", ledger.resumed()));
+        output.say(format!("{} messages are left from an interrupted run: they go first", ledger.resumed()));
     }
     let here = station.start(&mut host).await?;
     let stop = host.stop.clone();
@@ -76,7 +76,7 @@ impl Taken {
     }
 }
 
-/// What the story is played on.
+/// Everything that the demo runs on.
 struct Stage {
     sss: Sss,
     taken: Taken,
@@ -114,7 +114,7 @@ async fn tell(
     }
     let waiting = station.queues.events.depth().await?;
     output.say(format!(
-        "   answered 202 all the same; {} wait in {} groups, none is lost",
+        "   still answered 202; {} messages wait in {} groups, none is lost",
         waiting.messages, waiting.groups
     ));
     drain(station, stop).await?;
@@ -137,7 +137,7 @@ async fn tell(
             plain(format!(" ({detail})")),
         ]);
     }
-    output.say("   its neighbours before and behind it were delivered");
+    output.say("   the messages before and after it were delivered");
     let verdict = ledger.check(station, &taken.calls()).await?;
     if output.is_json() {
         output.json(&verdict.shown(&PLUGINS));
@@ -157,11 +157,11 @@ async fn tell(
 
 fn interrupted(output: &Output) -> anyhow::Result<Exit> {
     output.say("");
-    output.say("interrupted: what waits is in the store, the next run resumes it");
+    output.say("interrupted: waiting messages are in the store, the next run resumes them");
     Ok(Exit::Interrupted)
 }
 
-/// What is posted: the recorded events that fit, and a poison one among its neighbours.
+/// What is posted: recorded events that are valid, and a poison event in the middle of its group.
 struct Recorded {
     good: Vec<(PathBuf, Event)>,
     poison: Vec<(PathBuf, Event)>,
@@ -206,7 +206,7 @@ impl Sender {
     }
 }
 
-/// Waits until nothing is queued any more.
+/// Waits until the queue is empty.
 async fn drain(station: &Station, stop: &CancellationToken) -> anyhow::Result<()> {
     let empty = async {
         while !stop.is_cancelled() && station.queues.events.depth().await?.messages > 0 {

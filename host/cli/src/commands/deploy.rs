@@ -1,4 +1,4 @@
-//! `deploy check`, `pause`, and `resume` without a target: what is deployed on AWS, and its switch.
+//! `deploy check`, `pause`, and `resume` without a target: check a deployment on AWS, pause and resume it.
 
 use towpath_config::Secrets;
 use towpath_operate::config;
@@ -37,7 +37,7 @@ async fn check(args: &ConfigFile, output: &Output) -> anyhow::Result<Exit> {
     Ok(if failed == 0 { Exit::Done } else { Exit::Findings })
 }
 
-/// Lets the mapping of the config's queue take messages, or lets them wait.
+/// Enables or disables what feeds the config's queue to Lambda.
 pub(super) async fn switch(args: &ConfigFile, on: bool, output: &Output) -> anyhow::Result<Exit> {
     let config = config::load(&args.file(), &Secrets::placeholders()).await?;
     let switched = deploy::switch(&config, on).await?;
@@ -46,12 +46,12 @@ pub(super) async fn switch(args: &ConfigFile, on: bool, output: &Output) -> anyh
     }
     let now = Clock::wall().now();
     output.say(if on { format!(
-            "resumed: what waited goes on, in order, as soon as Lambda has switched the mapping on; what waits for a retry or a held \
-            target by {} at the latest",
+            "resumed: messages are processed, in order, as soon as Lambda has enabled the mapping; those that wait for a retry or a held \
+            target are checked again by {}",
             now + switched.look_within
         ) } else { format!(
-            "paused: messages are stored and wait, in order, until `towpath resume`; batches under way are finished. SQS deletes a \
-            message {} after it was stored: one that is stored now on {}",
+            "paused: messages are stored and wait, in order, until `towpath resume`; batches in flight are finished. SQS deletes a \
+            message {} after it was stored: one that is stored now at {}",
             humantime::format_duration(switched.retention),
             now + switched.retention
         ) });

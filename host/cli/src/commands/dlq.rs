@@ -1,4 +1,4 @@
-//! `dlq`: what died, and why; and what is done about it. Looking changes nothing but, on SQS, a count.
+//! `dlq`: shows dead letters and what to do about them. Reading changes nothing, except receive counts on SQS.
 
 mod diff;
 mod edit;
@@ -30,7 +30,7 @@ pub(super) async fn run(args: Dlq, output: &Output) -> anyhow::Result<Exit> {
     }
 }
 
-/// Opens the letters of a place, does the work, and ends the look however the work ended: also on Ctrl-C.
+/// Opens the letters of a place, does the work, and releases the letters however the work ended, also on Ctrl-C.
 pub(super) async fn with_letters<T>(
     place: &LetterPlace,
     to: Option<&str>,
@@ -46,7 +46,7 @@ pub(super) async fn with_letters<T>(
     result
 }
 
-/// What was interrupted.
+/// Reports an interruption.
 fn interrupted(output: &Output) -> Exit {
     output.note("interrupted");
     Exit::Interrupted
@@ -62,7 +62,7 @@ async fn history(place: &QueuePlace, output: &Output) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     if entries.is_empty() {
-        output.line("nobody redrove, edited or dropped a letter here");
+        output.line("no letter was redriven, edited or dropped here");
         return Ok(Exit::Done);
     }
     let row = |entry: &audit::AuditEntry| {
@@ -81,7 +81,7 @@ async fn history(place: &QueuePlace, output: &Output) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Enough of an id to name it.
+/// The beginning of an id, long enough to name it.
 fn short(id: &str) -> String {
     id.get(..8).unwrap_or(id).to_owned()
 }

@@ -1,4 +1,4 @@
-//! `hold`, `resume`: take a target away for a release, and give it back.
+//! `hold` and `resume`: put a target on hold, and resume it.
 
 use towpath_operate::hold::{self, Checks};
 use towpath_operate::json;
@@ -10,7 +10,7 @@ use crate::output::{Exit, Output};
 pub(super) async fn hold(args: args::Hold, output: &Output) -> anyhow::Result<Exit> {
     let found = Found::find(&args.place.wanted()).await?;
     if found.config.is_none() {
-        output.note(format!("no config is here, so nobody checked that there is a target {}: --config", args.target));
+        output.note(format!("no config was read, so the target {} is not checked: give --config FILE", args.target));
     }
     let state = hold::hold(&found, &args.target, args.length, args.reason).await?;
     if output.is_json() {
@@ -27,7 +27,7 @@ pub(super) async fn hold(args: args::Hold, output: &Output) -> anyhow::Result<Ex
             args.target, args.target
         )),
     }
-    output.line("running hosts feel it within 10 seconds");
+    output.line("running hosts notice within 10 seconds");
     Ok(Exit::Done)
 }
 
@@ -40,7 +40,7 @@ pub(super) async fn resume(args: args::Resume, output: &Output) -> anyhow::Resul
     }
     if let Some(file) = &resumed.held_by {
         output.note(format!(
-            "{target} stays on hold: {} says `hold = true`; remove that and restart the hosts, and it is resumed",
+            "{target} stays on hold: {} says `hold = true`; remove that line and restart the hosts to resume it",
             file.display()
         ));
         return Ok(Exit::Findings);
@@ -48,15 +48,15 @@ pub(super) async fn resume(args: args::Resume, output: &Output) -> anyhow::Resul
     output.say(match resumed.checks {
         None => format!("{target} was not on hold"),
         Some(Checks { by, older_by }) if by == older_by => {
-            format!("{target} is resumed; what waited comes by {by}, in order")
+            format!("{target} is resumed; what waited is checked again by {by}, in order")
         }
         Some(Checks { by, older_by }) => format!(
-            "{target} is resumed; what waited since the hold began comes by {by}, in order, what had waited before by {older_by} at the \
-            latest"
+            "{target} is resumed; what was stored during the hold is checked again by {by}, what waited before it by {older_by}, all in \
+            order"
         ),
     });
     if let Some(rate) = args.rate {
-        output.say(format!("what was stored before now is drained at {rate}, by each running host"));
+        output.say(format!("each running host drains what was stored before now at {rate}"));
     }
     Ok(Exit::Done)
 }

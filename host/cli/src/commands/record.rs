@@ -1,4 +1,4 @@
-//! `record`: messages as cases of a plugin, without personal data.
+//! `record`: records messages as cases of a plugin, without personal data.
 
 mod listen;
 
@@ -34,17 +34,17 @@ pub(super) async fn run(args: Record, output: &Output) -> anyhow::Result<Exit> {
     let new = saved.iter().filter(|saved| !saved.known).count();
     output.say(format!("{} recorded, {new} new, in {}", saved.len(), args.to.display()));
     if new > 0 {
-        output.note("look through them before they are committed: free text is not searched for names");
+        output.note("review them before you commit them: free text is not searched for names");
     }
     Ok(if saved.is_empty() { Exit::Findings } else { Exit::Done })
 }
 
-/// From now on hides the headers that the config says are secrets.
+/// From now on also replaces the headers that the config says are secret.
 fn know(recorder: &mut Recorder, config: Option<&Config>, output: &Output) {
     recorder.know(config);
     if config.is_none() {
         output.note(
-            "no config is at hand: headers with secrets are known by usual names only; --config names the others",
+            "no config was read: only headers with common names are known to hold secrets; give --config FILE for the others",
         );
     }
 }

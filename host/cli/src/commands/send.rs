@@ -10,7 +10,7 @@ use towpath_operate::event::{self, Event};
 use crate::args::Send;
 use crate::output::{Exit, Output};
 
-/// What came of one event.
+/// The result of one post.
 #[derive(Serialize)]
 pub(super) struct Posted {
     file: String,
@@ -72,7 +72,7 @@ pub(super) async fn post(
     let url = format!("{}/{}", to.trim_end_matches('/'), path.trim_matches('/'));
     let mut request = client.post(&url).body(event.body()?);
     for (name, value) in event.headers()? {
-        let name: HeaderName = name.parse().with_context(|| format!("{}: {name:?} is no header", file.display()))?;
+        let name: HeaderName = name.parse().with_context(|| format!("{}: {name:?} is not a header", file.display()))?;
         let value = HeaderValue::from_bytes(&value);
         request = request.header(name, value.with_context(|| format!("{}: a header value", file.display()))?);
     }

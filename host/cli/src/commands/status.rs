@@ -1,4 +1,4 @@
-//! `status`: targets with their holds and breakers, what waits, and how long already.
+//! `status`: targets with their holds and breakers, and what waits.
 
 use towpath_operate::json;
 use towpath_operate::place::Found;
@@ -24,7 +24,7 @@ fn show(status: &Status, output: &Output) {
     let rows = status.targets.iter().map(|target| vec![target.name.clone(), target.state.to_owned(), why(target, now)]);
     output.table(&["TARGET", "STATE", ""], &rows.collect::<Vec<_>>());
     if let Some(problem) = &status.holds_problem {
-        output.line(format!("holds and breakers are not known: {problem}"));
+        output.line(format!("holds and breakers unreadable: {problem}"));
     }
     output.line("");
     let rows = [("events", status.queue.as_ref()), ("dead letters", Some(&status.dead_letters))];
@@ -59,18 +59,18 @@ fn why(target: &TargetStatus, now: Timestamp) -> String {
     }
     if let Some(within) = target.checked_within {
         let within = humantime::format_duration(whole(within));
-        parts.push(format!("what waits is looked at every {within}"));
+        parts.push(format!("what waits is checked every {within}"));
     }
     if target.held_by_config {
         parts.push("hold = true in the config".to_owned());
     }
     if let Some(breaker) = &target.breaker {
         let probe = breaker.probe_at.filter(|at| *at > now);
-        let probe = probe.map_or(String::new(), |at| format!(", tried again at {at}"));
+        let probe = probe.map_or(String::new(), |at| format!(", probed at {at}"));
         parts.push(format!("breaker open since {}{probe}", breaker.at));
     }
     if let Some(drain) = &target.drain {
-        parts.push(format!("what was stored before {} is drained at {}/s", drain.at, drain.per_second));
+        parts.push(format!("draining what was stored before {} at {}/s", drain.at, drain.per_second));
     }
     parts.join("; ")
 }

@@ -1,4 +1,4 @@
-//! `store`: a store that is to be smaller, and what a damaged one still holds.
+//! `store`: compacts a store, and recovers what a damaged one still holds.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,9 @@ pub(super) fn recover(from: &Path, to: &Path, names: &BTreeMap<i64, String>, out
             .say(format!("{gaps} stretches of messages could not be read: compare with a backup, or with the senders"));
     }
     if nameless > 0 {
-        output.say(format!("{nameless} groups lost their names: no route matches them, so they end as dead letters"));
+        output.say(format!(
+            "{nameless} groups lost their names: no route matches them, so their messages will be dead-lettered"
+        ));
     }
     for (number, messages) in &nameless_queues {
         output.say(format!(

@@ -1,4 +1,4 @@
-//! `tail`: what hosts do with each message, as it happens.
+//! `tail`: follows what hosts do with each message.
 
 use std::io::BufRead as _;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub(super) async fn run(args: Tail, output: &Output) -> anyhow::Result<Exit> {
         match told {
             Told::Line(entry) => show(entry, output),
             Told::NotYet(file) => {
-                output.note(format!("{} is not there yet: it comes with the first message", file.display()));
+                output.note(format!("{} does not exist yet: the first message creates it", file.display()));
             }
             Told::Nothing => {}
         }
@@ -42,7 +42,7 @@ pub(super) async fn run(args: Tail, output: &Output) -> anyhow::Result<Exit> {
 
 async fn standard_input(filter: &Filter, output: &Output) -> anyhow::Result<()> {
     let (sender, mut lines) = mpsc::channel(64);
-    // A thread of its own: reading standard input cannot be broken off.
+    // A thread of its own: a read of standard input cannot be cancelled.
     std::thread::spawn(move || {
         let sent = |line: String| sender.blocking_send(line).is_ok();
         std::io::stdin().lock().lines().map_while(Result::ok).all(sent)
@@ -69,7 +69,7 @@ fn show(entry: &Entry, output: &Output) {
     output.spans([plain(format!("{}  ", entry.time())), painted(entry), plain(rest)]);
 }
 
-/// What happened, in a column of its own and in a colour.
+/// The event, in a column and a colour of its own.
 pub(super) fn painted(entry: &Entry) -> Span {
     let colour = if entry.is_failure() { Style::new().yellow() } else { Style::new().green() };
     (colour, format!("{:<11}", entry.what()))

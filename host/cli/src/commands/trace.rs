@@ -1,4 +1,4 @@
-//! `trace`: the whole story of one message, in one screen.
+//! `trace`: the whole story of one message.
 
 use std::collections::HashSet;
 
@@ -61,30 +61,28 @@ fn told(place: &MessagePlace, last: Option<&Entry>) -> String {
         }
         MessagePlace::Dead { death, .. } => {
             let DeadLetter { reason, detail, id, .. } = &**death;
-            format!("it is in the dead-letter queue: {reason}: {detail}; `towpath dlq show {id}`")
+            format!("it is in the dead-letter queue: {reason}: {detail}; `towpath dlq show {id}` shows its letter")
         }
-        MessagePlace::Gone | MessagePlace::Unknown => match (decision, place) {
-            (Some(("ack", outcome)), _) => format!("it is done with: {outcome}"),
-            (Some(("dead-letter", reason)), MessagePlace::Gone) => {
+        Place::Gone | Place::Unknown => match (decision, place) {
+            (Some(("ack", outcome)), _) => format!("done: {outcome}"),
+            (Some(("dead-letter", reason)), Place::Gone) => {
                 format!(
-                    "it died ({reason}), and its letter is not there any more: `towpath dlq audit` shows who took it"
+                    "it was dead-lettered ({reason}), and its letter is gone: `towpath dlq audit` shows who redrove or dropped it"
                 )
             }
             (Some(("dead-letter", reason)), _) => {
+                format!("it was dead-lettered ({reason}): `towpath dlq list` shows whether it is still there")
+            }
+            (Some((_, outcome)), Place::Gone) => {
                 format!(
-                    "it went to the dead-letter queue: {reason}; `towpath dlq list` shows whether it is still there"
+                    "its last outcome was {outcome}, and it is in neither queue of the store: was the queue purged?"
                 )
             }
-            (Some((_, outcome)), MessagePlace::Gone) => {
-                format!("its last try was {outcome}, and it is in neither queue of the store: was the queue purged?")
-            }
             (Some((_, outcome)), _) => {
-                format!("its last try was {outcome}: it is tried again, if that did not happen elsewhere")
+                format!("its last outcome was {outcome}: it will be retried, unless another log has the rest")
             }
-            (None, MessagePlace::Gone) => {
-                "it is in neither queue of the store, and the story does not tell why".to_owned()
-            }
-            (None, _) => "it was stored; what came of it is not in this log".to_owned(),
+            (None, Place::Gone) => "it is in neither queue of the store, and the story does not say why".to_owned(),
+            (None, _) => "it was stored; this log does not say what happened next".to_owned(),
         },
     }
 }

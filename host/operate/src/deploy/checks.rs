@@ -1,4 +1,4 @@
-//! What must hold of a deployment, each with the cure. Rules: `terraform/README.md`.
+//! The checks of a deployment, each with its remedy. Source of the rules: `terraform/README.md`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use towpath_config::Config;
 use towpath_plugin::WASMTIME;
 use towpath_registry::Release;
 
-/// What is deployed.
+/// A deployment, as AWS describes it.
 pub(super) struct Deployed {
     /// Where the config was read from.
     pub(super) config_at: String,
@@ -19,13 +19,13 @@ pub(super) struct Deployed {
     pub(super) dead_letters: BTreeMap<String, String>,
     pub(super) mappings: Vec<Mapping>,
     pub(super) function: Option<Function>,
-    /// What the function says of itself, or why it does not.
+    /// The function's answer to `about`, or why there is none.
     pub(super) about: Option<Result<Value, String>>,
     pub(super) alarms: Vec<Alarm>,
     pub(super) released: Vec<Released>,
 }
 
-/// What the registry has of a plugin.
+/// What a plugin's reference resolves to in the registry.
 pub(super) struct Released {
     pub(super) plugin: String,
     pub(super) optional: bool,
@@ -35,20 +35,20 @@ pub(super) struct Released {
 /// One check.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// What was looked at.
+    /// The thing that was checked.
     pub check: &'static str,
-    /// What is not as it must be, with the cure.
+    /// What is wrong, with the remedy; absent if nothing is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 
-/// The host must answer this long before an invocation ends.
+/// How long before the end of an invocation the host must answer.
 const MARGIN: Duration = Duration::from_secs(2);
 
-/// What is left for headers in a message.
+/// The bytes of a message that headers may take.
 const HEADERS: u64 = 24 * 1024;
 
-/// Does everything that the config needs hold?
+/// Runs all checks.
 pub(super) fn all(config: &Config, deployed: &Deployed) -> Vec<Row> {
     let checks: [(&'static str, Vec<String>); 6] = [
         ("queue", queue(config, deployed)),
@@ -74,14 +74,14 @@ fn queue(config: &Config, deployed: &Deployed) -> Vec<String> {
     let mut problems = Vec::new();
     let is = |name: &str, wanted: &str| attributes.get(name).is_some_and(|value| value == wanted);
     if !is("FifoQueue", "true") {
-        problems.push("it is no FIFO queue: order needs one".to_owned());
+        problems.push("it is not a FIFO queue: order needs one".to_owned());
     }
     let timeout =
         deployed.function.as_ref().map_or(0, |function| u64::try_from(function.timeout_s).unwrap_or_default());
     let visibility = number(attributes, "VisibilityTimeout");
     if visibility < 6 * timeout {
         problems.push(format!(
-            "its visibility timeout is {visibility} s: a batch comes again while it is worked on; set at least {} s, \
+            "its visibility timeout is {visibility} s, too short for a batch: it would be delivered again while in flight; set at least {} s, \
             six times the function's timeout",
             6 * timeout
         ));
@@ -99,7 +99,7 @@ fn queue(config: &Config, deployed: &Deployed) -> Vec<String> {
     let limits = limits(|name| attributes.get(name).map(String::as_str));
     if limits.last_call() < longest {
         problems.push(format!(
-            "it deletes messages after {} s, a route's max_age is {} s: what waits would be a dead letter before that; set \
+            "it deletes messages after {} s, a route's max_age is {} s: waiting messages would be dead-lettered earlier; set \
             MessageRetentionPeriod to 1209600",
             limits.retention.as_secs(),
             longest.as_secs()
@@ -110,7 +110,7 @@ fn queue(config: &Config, deployed: &Deployed) -> Vec<String> {
     let target = redrive.get("deadLetterTargetArn").and_then(Value::as_str);
     if target.is_none() || target != deployed.dead_letters.get("QueueArn").map(String::as_str) {
         problems.push(
-            "its redrive policy does not name the config's dead-letter queue: an unreadable record would come for ever"
+            "its redrive policy does not name the config's dead-letter queue: an unreadable record would be delivered forever"
                 .to_owned(),
         );
     }
@@ -122,23 +122,23 @@ fn dead_letters(deployed: &Deployed) -> Vec<String> {
     let attributes = &deployed.dead_letters;
     let mut problems = Vec::new();
     if attributes.get("FifoQueue").is_none_or(|value| value != "true") {
-        problems.push("it is no FIFO queue: that of a FIFO queue must be one".to_owned());
+        problems.push("it is not a FIFO queue: the dead-letter queue of a FIFO queue must be one".to_owned());
     }
     problems.extend(smaller(&deployed.queue, attributes));
     let retention = number(attributes, "MessageRetentionPeriod");
     if retention < 4 * 24 * 3600 {
-        problems.push(format!("it forgets letters after {retention} s: set at least 345600, four days"));
+        problems.push(format!("it deletes letters after {retention} s: set at least 345600, four days"));
     }
     problems
 }
 
-/// A message and what is said of its death must fit into the dead-letter queue, or the message blocks its group.
+/// A message and its letter must fit into the dead-letter queue, or the message blocks its group.
 fn smaller(queue: &BTreeMap<String, String>, dead_letters: &BTreeMap<String, String>) -> Option<String> {
     let queue = number(queue, "MaximumMessageSize");
     let dead = number(dead_letters, "MaximumMessageSize");
     (dead < queue).then(|| {
         format!(
-            "its messages hold {dead} bytes, the queue's {queue}: a message that is larger dead cannot be stored, and blocks \
+            "its messages hold {dead} bytes, the queue's {queue}: a larger message cannot be dead-lettered, and blocks \
             its group; raise MaximumMessageSize to {queue} at least"
         )
     })
@@ -148,13 +148,13 @@ fn mapping(deployed: &Deployed) -> Vec<String> {
     let [mapping] = deployed.mappings.as_slice() else {
         return vec![match deployed.mappings.len() {
             0 => "nothing takes messages from the queue: is the function deployed?".to_owned(),
-            many => format!("{many} functions take messages from the queue: each gets a part; leave one"),
+            many => format!("{many} functions take messages from the queue, and each gets only some: keep one"),
         }];
     };
     let mut problems = Vec::new();
     if !mapping.partial_responses {
         problems.push(
-            "ReportBatchItemFailures is not on: MESSAGES THAT THE HOST GIVES BACK ARE DELETED; pause it now, and set \
+            "ReportBatchItemFailures is off: MESSAGES THAT THE HOST RELEASES FOR A RETRY ARE DELETED; pause it now, and set \
             function_response_types"
                 .to_owned(),
         );
@@ -163,15 +163,18 @@ fn mapping(deployed: &Deployed) -> Vec<String> {
         problems.push(format!("it has {} filters, which delete what they do not match: remove them", mapping.filters));
     }
     if mapping.window_s > 0 {
-        problems.push(format!("it collects messages for {} s: a FIFO queue takes no window", mapping.window_s));
+        problems.push(format!(
+            "it has a batch window of {} s, which FIFO queues do not support: remove it",
+            mapping.window_s
+        ));
     }
     if mapping.state != "Enabled" {
-        problems.push(format!("it is {}: messages wait; `towpath resume` lets it go on", mapping.state));
+        problems.push(format!("it is {}: messages wait until `towpath resume`", mapping.state));
     }
     let reserved = deployed.function.as_ref().and_then(|function| function.reserved_concurrency);
     match (mapping.maximum_concurrency, reserved) {
         (Some(most), Some(reserved)) if reserved < most => problems.push(format!(
-            "it runs {most} invocations, {reserved} are reserved for the function: throttled batches count as received"
+            "it runs up to {most} invocations, but only {reserved} are reserved for the function: throttled batches count as received"
         )),
         _ => {}
     }
@@ -179,7 +182,7 @@ fn mapping(deployed: &Deployed) -> Vec<String> {
 }
 
 fn function(config: &Config, deployed: &Deployed) -> Vec<String> {
-    let Some(function) = &deployed.function else { return vec!["there is none".to_owned()] };
+    let Some(function) = &deployed.function else { return vec!["there is no function".to_owned()] };
     let mut problems = Vec::new();
     if function.runtime != "provided.al2023" {
         problems.push(format!("its runtime is {:?}: the host needs provided.al2023", function.runtime));
@@ -199,14 +202,15 @@ fn function(config: &Config, deployed: &Deployed) -> Vec<String> {
     }
     match function.variables.get("TOWPATH_CONFIG") {
         Some(at) if deployed.config_at.starts_with("s3://") && *at != deployed.config_at => {
-            problems.push(format!("it reads {at}, this is {}: which one is meant?", deployed.config_at));
+            problems
+                .push(format!("it reads the config {at}, but {} is checked here: use one of them", deployed.config_at));
         }
         _ => {}
     }
     let secrets: Vec<&str> =
         function.variables.keys().filter(|name| name.starts_with("TOWPATH_SECRET_")).map(String::as_str).collect();
     if !secrets.is_empty() {
-        problems.push(format!("{} stand in its environment: put them into Secrets Manager", secrets.join(", ")));
+        problems.push(format!("its environment contains {}: move them to Secrets Manager", secrets.join(", ")));
     }
     match &deployed.about {
         Some(Ok(about)) => problems.extend(about_host(about)),
@@ -223,13 +227,13 @@ fn about_host(about: &Value) -> Vec<String> {
     let wasmtime = says("wasmtime");
     if host != env!("CARGO_PKG_VERSION") {
         problems.push(format!(
-            "it is towpath {host}, this is {}: publish plugins with the host's version, or deploy this one",
+            "it runs towpath {host}, this is {}: publish plugins with the host's version, or deploy this one",
             env!("CARGO_PKG_VERSION")
         ));
     }
     if wasmtime != WASMTIME {
         problems.push(format!(
-            "it runs wasmtime {wasmtime}, this towpath compiles for {WASMTIME}: it would refuse what is published from here"
+            "it runs wasmtime {wasmtime}, this towpath compiles for {WASMTIME}: it would not load what is published from here"
         ));
     }
     problems
@@ -261,8 +265,8 @@ fn plugins(deployed: &Deployed) -> Vec<String> {
                 }
                 match running.get(plugin.as_str()) {
                     Some(digest) if *digest != release.wasm_sha256 => problems.push(format!(
-                        "{plugin}: {} is released, the host runs another build: its log says why it keeps it, or it has not \
-                        looked yet (30 s)",
+                        "{plugin}: {} is released, but the host runs another build: its log says why, or it has not \
+                        checked yet (every 30 s)",
                         release.version
                     )),
                     _ => {}
@@ -273,7 +277,7 @@ fn plugins(deployed: &Deployed) -> Vec<String> {
     problems
 }
 
-/// An alarm that tells later than this is none: there may be another one that tells what has lasted for days.
+/// An alarm that goes off later than this does not count: it is meant for what has lasted for days.
 const SOON_S: i64 = 3600;
 
 fn alarms(config: &Config, deployed: &Deployed) -> Vec<String> {

@@ -1,8 +1,8 @@
-//! Bodies in JSON.
+//! Bodies as JSON.
 
 use serde_json::{Map, Value};
 
-/// A body as a field of JSON: as text, or, where that would lose something, in base64 under another name.
+/// A body as a field `name`, or as `name_base64` if it is not UTF-8.
 pub fn field(name: &str, bytes: &[u8]) -> Map<String, Value> {
     use base64::Engine as _;
     let (name, text) = match std::str::from_utf8(bytes) {
@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_that_are_no_text_are_told_apart() {
+    fn bytes_that_are_not_utf_8_are_base64() {
         assert_eq!(field("body", b"x")["body"], "x");
         assert_eq!(field("body", b"\xff")["body_base64"], "/w==");
     }

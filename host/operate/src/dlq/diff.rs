@@ -1,4 +1,4 @@
-//! Each dead letter through another build of its plugin. Nothing is sent.
+//! Runs dead letters through another build of their plugin. Sends nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -20,9 +20,9 @@ use crate::verdict::describe;
 /// Another build of a plugin.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewBuild {
-    /// A folder with a component, or a component.
+    /// A component, or a folder with one.
     pub at: PathBuf,
-    /// The plugin whose letters are meant; by default the one of its own name.
+    /// The plugin whose letters are compared; by default the one with the build's own name.
     pub name: Option<String>,
 }
 
@@ -33,18 +33,18 @@ pub struct Row {
     pub message_id: MessageId,
     /// Its group.
     pub group: String,
-    /// What it died of.
+    /// Why it was dead-lettered.
     pub reason: String,
-    /// Whether the builds differ.
+    /// Whether the verdicts differ.
     pub changed: bool,
-    /// What the plugin of the config says now; absent without a config.
+    /// The verdict of the config's plugin; absent without a config.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub now: Option<Value>,
-    /// What the new build says.
+    /// The verdict of the new build.
     pub new: Value,
 }
 
-/// Takes the wanted letters through both builds. Nothing is sent.
+/// Runs the letters that match through both builds. Sends nothing.
 pub async fn compare(
     found: &Found,
     letters: &mut dyn Letters,
@@ -55,7 +55,7 @@ pub async fn compare(
     let configured = found.config.as_ref().map(|config| &config.plugins);
     let mut olds = BTreeMap::new();
     for (name, settings) in configured.into_iter().flatten() {
-        // A build that does not load any more is one of the reasons to come here.
+        // A build that no longer loads is a reason to compare with another one.
         if let Ok(plugin) = Plugin::load(&engine, settings.clone()) {
             olds.insert(name.clone(), plugin);
         }
@@ -85,7 +85,7 @@ pub async fn compare(
             let mut now = olds.get(&name).map(&verdict);
             let mut new = verdict(&new);
             let changed = now.as_ref() != Some(&new);
-            // Compared is all of it, shown is what may be.
+            // Secrets are compared, and hidden only in what is shown.
             let secrets = SecretHeaders::of(config).and(letter.death.secret_header.as_deref());
             now.iter_mut().chain([&mut new]).for_each(|verdict| secrets.hide_in_verdict(verdict, &message));
             let group = letter.group.to_string();
@@ -95,7 +95,7 @@ pub async fn compare(
     }
 }
 
-/// The new build, with the settings that the config has for the plugin of its name.
+/// Loads the new build, with the config's settings for the plugin of its name.
 fn load_new(engine: &Engine, found: &Found, args: &NewBuild) -> anyhow::Result<(String, Plugin)> {
     if !args.at.exists() {
         bail!("there is no {}: give a folder with plugin.wasm, or a .wasm file", args.at.display());

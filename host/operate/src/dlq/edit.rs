@@ -1,6 +1,8 @@
-//! Letters are edited and dropped: written down before it is done.
+//! Edits and drops letters. Each is written to the audit before it is done.
 
-use anyhow::{Context as _, bail};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
 use towpath_config::route::Route;
 use towpath_route::keys;
 use towpath_types::clock::Clock;
@@ -17,65 +19,105 @@ use crate::place::{Backend, Found};
 use crate::set::Set;
 use crate::{aws, note_keys};
 
-/// What is to be edited, and how.
+/// Why a letter is not edited.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum EditError {
+    /// It was never verified, and the operator did not accept that.
+    #[error("{id} never proved where it comes from ({reason})")]
+    Unverified {
+        /// The beginning of its id.
+        id: String,
+        /// Why it was dead-lettered.
+        reason: String,
+    },
+    /// The edited body is the same.
+    #[error("the edit changes nothing")]
+    Unchanged,
+    /// The route that tells the group is not known.
+    #[error("the group of the edited event is not known: {0}")]
+    UnknownGroup(RouteError),
+    /// The route that tells the `webhook-id` is not known.
+    #[error("the webhook-id of the edited event is not known: {0}")]
+    UnknownWebhookId(RouteError),
+    /// On SQS, hosts accept an edit only with a key of the config.
+    #[error(
+        "an edit must prove that an operator made it, or hosts would verify the signature, which no longer fits: name a secret of 32 \
+        random bytes in the config, [dead_letters] note_key = \"NAME\", here and for the hosts"
+    )]
+    NoNoteKey,
+}
+
+/// Why the route of a letter is not known.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RouteError {
+    /// There is no config.
+    #[error("the keys of its route are in the config, and no config was read")]
+    NoConfig,
+    /// The config does not have it.
+    #[error("its route {path:?} is not in {}", file.display())]
+    NotInConfig {
+        /// The route's path.
+        path: String,
+        /// The config.
+        file: PathBuf,
+    },
+}
+
+/// An edit of one letter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Edit {
-    /// The letter.
+    /// An id of the letter, or a prefix of one.
     pub id: String,
-    /// Another body.
+    /// The new body.
     pub body: Option<Vec<u8>>,
-    /// Values that are set in it.
+    /// Values to set in the body.
     pub set: Vec<Set>,
-    /// It stays in its group, whatever its keys say.
+    /// Keeps its group, even if its keys say otherwise.
     pub keep_group: bool,
-    /// It gets the `webhook-id` of its keys.
+    /// Derives its `webhook-id` from its keys again.
     pub new_webhook_id: bool,
-    /// It may be one that was never verified.
+    /// Accepts a letter that was never verified.
     pub accept_unverified: bool,
-    /// Why.
+    /// The operator's reason.
     pub note: String,
 }
 
-/// What an edit did.
+/// The result of an edit.
 pub struct Done {
-    /// The letter as it was.
+    /// The letter before the edit.
     pub letter: Letter,
-    /// The group that it is in now.
+    /// The group after the edit.
     pub group: GroupId,
-    /// The webhook's body as it was.
+    /// The webhook's body before the edit.
     pub before: Vec<u8>,
-    /// The body as it is now.
+    /// The body after the edit.
     pub after: Vec<u8>,
-    /// What came of its `webhook-id`.
+    /// What the edit did to its `webhook-id`.
     pub webhook_id: WebhookId,
 }
 
-/// What an edit does about the `webhook-id` that was derived from the event's key.
+/// What an edit does to a `webhook-id` that was derived from the event's key.
 pub enum WebhookId {
-    /// It is still the one of the key, or was never derived.
+    /// It still fits the key, or was never derived.
     Fits,
-    /// The key is another one now, of which this would be the id.
+    /// It stays, although the key has changed.
     Kept {
-        /// That id.
+        /// The id that the new key would give.
         of_key: MessageId,
     },
-    /// It became the one of the key.
+    /// It was derived from the new key.
     New {
-        /// The one that it has now.
+        /// The new id.
         now: MessageId,
     },
 }
 
-/// Edits one letter; it is written down before.
+/// Edits one letter.
 pub async fn edit(found: &Found, letters: &mut dyn Letters, args: Edit) -> anyhow::Result<Done> {
     let letter = one(letters, &args.id).await?;
     if !letter.death.is_verified() && !args.accept_unverified {
-        bail!(
-            "{} never proved where it comes from ({}): if the sender is known by other means, --accept-unverified edits it \
-            all the same, and --note says why. `towpath dlq redrive` sends it back unedited, and it is verified again",
-            letter.death.id.get(..8).unwrap_or(&letter.death.id),
-            letter.death.reason
-        );
+        let id = letter.death.id.get(..8).unwrap_or(&letter.death.id).to_owned();
+        return Err(EditError::Unverified { id, reason: letter.death.reason }.into());
     }
     let keys = trusted_keys(found).await?;
     let before = webhook(&letter.body, &letter.attributes).context("the letter's body cannot be unpacked")?;
@@ -87,14 +129,14 @@ pub async fn edit(found: &Found, letters: &mut dyn Letters, args: Edit) -> anyho
         after = set.apply(&after)?;
     }
     if after == before.body {
-        bail!("that changes nothing");
+        return Err(EditError::Unchanged.into());
     }
     let after = Webhook { headers: before.headers.clone(), body: after };
     let route = route(found, &letter);
     let group = match (args.keep_group, &route) {
         (true, _) => letter.group.clone(),
         (false, Ok(route)) => regrouped(*route, &letter, &before, &after),
-        (false, Err(why)) => bail!("which group the edited event belongs to is not known: {why}, or --keep-group"),
+        (false, Err(why)) => return Err(EditError::UnknownGroup(why.clone()).into()),
     };
     let unverified = !letter.death.is_verified();
     let note = Note { at: Clock::wall().now(), by: audit::by(), text: args.note.clone(), unverified };
@@ -104,7 +146,7 @@ pub async fn edit(found: &Found, letters: &mut dyn Letters, args: Edit) -> anyho
     let (body, mut attributes) = seal.edit(&letter.death, &letter.stored(), after.body.clone(), note);
     let mut webhook_id = match &route {
         Ok(route) => webhook_id(*route, &letter, &before, &after),
-        Err(why) if args.new_webhook_id => bail!("which webhook-id the edited event gets is not known: {why}"),
+        Err(why) if args.new_webhook_id => return Err(EditError::UnknownWebhookId(why.clone()).into()),
         Err(_) => WebhookId::Fits,
     };
     if args.new_webhook_id
@@ -118,7 +160,7 @@ pub async fn edit(found: &Found, letters: &mut dyn Letters, args: Edit) -> anyho
     Ok(Done { letter, group, before: before.body, after: after.body, webhook_id })
 }
 
-/// What proves an edit here.
+/// The keys that prove an edit.
 async fn trusted_keys(found: &Found) -> anyhow::Result<NoteKeys> {
     let configured = match &found.config {
         Some(config) => aws::note_keys(config).await?,
@@ -126,31 +168,30 @@ async fn trusted_keys(found: &Found) -> anyhow::Result<NoteKeys> {
     };
     match &found.backend {
         Backend::Local(queues) => note_keys::of_store(queues.events.store(), configured).await,
-        Backend::Sqs { .. } if configured.is_empty() => bail!(
-            "an edit must prove that an operator made it, or hosts would verify the signature, which no longer fits: name a \
-            secret of 32 random bytes in the config, [dead_letters] note_key = \"NAME\", here and for the hosts"
-        ),
+        Backend::Sqs { .. } if configured.is_empty() => Err(EditError::NoNoteKey.into()),
         Backend::Sqs { .. } => Ok(configured),
     }
 }
 
-/// The route of a letter, if it has one; or why it is not known, and what to give.
-fn route<'a>(found: &'a Found, letter: &Letter) -> Result<Option<&'a Route>, String> {
+/// The route of a letter, if it has one.
+fn route<'a>(found: &'a Found, letter: &Letter) -> Result<Option<&'a Route>, RouteError> {
     let Some(config) = &found.config else {
-        return Err("the keys of its route are in the config: give --config FILE".to_owned());
+        return Err(RouteError::NoConfig);
     };
-    let route =
-        match &letter.death.route {
-            Some(path) => Some(config.routes.by_path(path).ok_or_else(|| {
-                format!("its route {path:?} is not in {}: give another --config", config.file.display())
-            })?),
-            // It died before its route was known, or has none.
-            None => config.routes.by_group(&letter.group),
-        };
+    let route = match &letter.death.route {
+        Some(path) => Some(
+            config
+                .routes
+                .by_path(path)
+                .ok_or_else(|| RouteError::NotInConfig { path: path.clone(), file: config.file.clone() })?,
+        ),
+        // It was dead-lettered before its route was known, or has none.
+        None => config.routes.by_group(&letter.group),
+    };
     Ok(route.map(|route| &**route))
 }
 
-/// The group of an edited event: another one if it is of another key now, or the order of that key would not be kept.
+/// The group of an edited event. It moves with its key, or the order of that key would not be kept.
 fn regrouped(route: Option<&Route>, letter: &Letter, before: &Webhook, after: &Webhook) -> GroupId {
     let group = route.map(|route| (keys(route, before).group, keys(route, after).group));
     match group {
@@ -159,7 +200,7 @@ fn regrouped(route: Option<&Route>, letter: &Letter, before: &Webhook, after: &W
     }
 }
 
-/// Whether a derived `webhook-id` is still that of the event's key.
+/// Whether a derived `webhook-id` still fits the event's key.
 fn webhook_id(route: Option<&Route>, letter: &Letter, before: &Webhook, after: &Webhook) -> WebhookId {
     let is_derived = letter.attributes.contains_key(WEBHOOK_ID_ATTRIBUTE);
     let Some(route) = route.filter(|_| is_derived) else { return WebhookId::Fits };
@@ -169,11 +210,11 @@ fn webhook_id(route: Option<&Route>, letter: &Letter, before: &Webhook, after: &
     if was == now {
         return WebhookId::Fits;
     }
-    // Without a key there is nothing to derive the id from: it is the message's own.
+    // Without a key the id is the message's own.
     WebhookId::Kept { of_key: now.unwrap_or_else(|| letter.first_id()) }
 }
 
-/// Drops the wanted letters. How many were dropped, and whether something was asked for that there is not.
+/// Drops the letters that match. Returns how many, and an error if the operator named something that does not exist.
 pub async fn drop(
     found: &Found,
     letters: &mut dyn Letters,

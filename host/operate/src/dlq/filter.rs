@@ -1,4 +1,4 @@
-//! Which letters are meant, and whether what was asked for exists at all.
+//! Selects letters, and checks that what the operator names exists.
 
 use std::collections::BTreeSet;
 
@@ -6,59 +6,59 @@ use towpath_types::clock::Timestamp;
 use towpath_types::dead_letter::REASONS;
 use towpath_types::message::webhook;
 
-use crate::known::{Groups, Known};
+use crate::known::{Groups, Known, Unknown, UnknownWithoutConfig};
 use crate::letters::Letter;
 use crate::place::Found;
 use anyhow::bail;
 
-/// Ids and conditions; a letter must be one of the ids, if there are any, and meet every condition.
+/// Selects letters that have one of the ids, if there are any, and meet every condition.
 pub struct Filter {
-    /// Each with whether a letter was met that it names.
+    /// The ids, each with whether a letter has it.
     ids: Vec<(String, bool)>,
     conditions: Conditions,
     met: Met,
 }
 
-/// What letters must have.
+/// What a letter must have. A condition that is `None` is always met.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Conditions {
-    /// This route; it need not be in the config any more.
+    /// Its route, which may have left the config.
     pub route: Option<String>,
-    /// This group; a star at the end stands for anything.
+    /// Its group; a star at the end matches anything.
     pub group: Option<String>,
-    /// This reason.
+    /// Its reason.
     pub reason: Option<String>,
-    /// This status of the last answer.
+    /// The status of the last answer.
     pub status: Option<u16>,
-    /// They died since then.
+    /// It was dead-lettered at this time or later.
     pub since: Option<Timestamp>,
-    /// They died until then.
+    /// It was dead-lettered at this time or earlier.
     pub until: Option<Timestamp>,
-    /// Their bodies contain this.
+    /// A text in its body.
     pub text: Option<String>,
 }
 
-/// What the letters that were looked at have.
+/// What exists, according to the letters that were read.
 #[derive(Default)]
 struct Met {
     routes: BTreeSet<String>,
     reasons: BTreeSet<String>,
-    /// Whether one of them is of a group that was asked for.
+    /// Whether a letter is in a group that was asked for.
     group: bool,
 }
 
 impl Filter {
-    /// Letters that have one of these ids, if there are any, and meet these conditions.
+    /// A filter for these ids, or for all if there are none, and these conditions.
     pub fn new(conditions: Conditions, ids: Vec<String>) -> Filter {
         Filter { ids: ids.into_iter().map(|id| (id, false)).collect(), conditions, met: Met::default() }
     }
 
-    /// Whether every letter is meant.
+    /// Whether it selects every letter.
     pub fn is_everything(&self) -> bool {
         self.ids.is_empty() && self.conditions == Conditions::default()
     }
 
-    /// Whether this letter is meant. Every letter of a look passes here once, so that [`Filter::check`] knows what there is.
+    /// Whether it selects this letter. Call this once for every letter that is read: [`Filter::check`] relies on it.
     pub fn wants(&mut self, letter: &Letter) -> bool {
         let death = &letter.death;
         let mut named = self.ids.is_empty();
@@ -81,8 +81,8 @@ impl Filter {
             && self.conditions.text.as_ref().is_none_or(|text| body(letter).contains(text.as_str()))
     }
 
-    /// Fails if an id, the route, the group or the reason is of no letter and not known otherwise either: a typo must not read
-    /// as "no letters". To be asked after a whole look. Routes that left the config are known by their letters.
+    /// Fails if no letter has an id, or if the route, group or reason is neither in the config nor in a letter: a typo must not read as
+    /// "no letters". Call this after all letters were read.
     pub fn check(&self, found: &Found) -> anyhow::Result<()> {
         if let Some((id, _)) = self.ids.iter().find(|(_, met)| !met) {
             bail!("there is no dead letter {id}: `towpath dlq list` shows those that are there");
@@ -92,7 +92,7 @@ impl Filter {
             let routes = configured.map(|route| route.path.clone()).chain(self.met.routes.clone());
             Known::new("route", routes).check(route).map_err(|error| without_config(error, found))?;
         }
-        // Groups come and go: without the templates of routes nobody knows them all.
+        // Groups come and go: only the templates of the config's routes tell which can exist.
         if let (Some(group), Some(config), false) = (&self.conditions.group, &found.config, self.met.group) {
             Groups(group).check(config)?;
         }
@@ -104,15 +104,15 @@ impl Filter {
     }
 }
 
-/// Says why so little is known where no config was read.
-pub(super) fn without_config(error: anyhow::Error, found: &Found) -> anyhow::Error {
+/// Says so where no config was read, which might have named more.
+pub(super) fn without_config(error: Unknown, found: &Found) -> anyhow::Error {
     match found.config {
-        Some(_) => error,
-        None => anyhow::anyhow!("{error} (there is no config here, so only letters were looked at: give --config)"),
+        Some(_) => error.into(),
+        None => UnknownWithoutConfig(error).into(),
     }
 }
 
-/// The webhook's body as text.
+/// The webhook's body, as text.
 fn body(letter: &Letter) -> String {
     let body = webhook(&letter.body, &letter.attributes).map(|webhook| webhook.body).unwrap_or_default();
     String::from_utf8_lossy(&body).into_owned()

@@ -4,17 +4,17 @@ use super::filter::Filter;
 use crate::letters::{Letter, Letters};
 use crate::place::Found;
 
-/// What was listed.
+/// The result of a search.
 pub struct Listed {
-    /// The letters that are wanted.
+    /// The letters that match.
     pub letters: Vec<Letter>,
-    /// How many were looked at.
+    /// How many letters were read.
     pub looked_at: u64,
-    /// About how many there are.
+    /// The approximate number of all letters.
     pub all: u64,
 }
 
-/// Lists the letters that are wanted, so many at most.
+/// The first `limit` letters that match.
 pub async fn list(
     place: &Found,
     letters: &mut dyn Letters,

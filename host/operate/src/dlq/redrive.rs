@@ -1,4 +1,4 @@
-//! Dead letters go back to the queue that they came from, in order.
+//! Sends dead letters back to the queue that they came from, in order.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
@@ -11,58 +11,58 @@ use crate::audit::Audit;
 use crate::letters::{Letter, Letters, Moved};
 use crate::place::Found;
 
-/// What would be sent back.
+/// What a redrive would send back.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// How many letters.
+    /// The number of letters.
     pub letters: u64,
-    /// Of how many groups.
+    /// The number of their groups.
     pub groups: usize,
-    /// When the oldest of their messages was stored.
+    /// When the oldest of their messages was first stored.
     pub oldest: Option<Timestamp>,
-    /// Letters by reason.
+    /// The number of letters by reason.
     pub reasons: BTreeMap<String, u64>,
-    /// Letters that go along because they were parked behind one of these.
+    /// Letters that go back too because they are parked behind these.
     pub parked_along: u64,
-    /// Targets of these letters that are on hold: what is sent back waits there.
+    /// Targets of these letters that are on hold, where messages will wait.
     pub held_targets: BTreeSet<String>,
-    /// The targets that these letters met.
+    /// The targets that these letters were sent to.
     targets: BTreeSet<String>,
 }
 
-/// What was done, and whether something was asked for that there is not.
+/// A result, and an error if the operator named something that does not exist.
 pub type Done<T> = (T, anyhow::Result<()>);
 
-/// What came of it.
+/// What a redrive did.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// What went back, and what did not.
+    /// What was sent back, and what was not.
     pub moved: Moved,
-    /// Letters that were sent back and died again while this ran.
+    /// Letters that were sent back and dead-lettered again during the redrive.
     pub died_again: u64,
-    /// Whether it stopped at the most failures that were allowed.
+    /// Whether it stopped because of too many failures.
     pub stopped: bool,
 }
 
-/// How fast, and until when.
+/// The limits of a redrive.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Limits {
-    /// So many letters a second.
+    /// Letters per second.
     pub per_second: Option<f64>,
-    /// It stops when more than so many failed.
+    /// The redrive stops after more failures than this.
     pub max_failures: Option<u64>,
 }
 
-/// How far it is.
+/// How far a redrive is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
-    /// It begins; there are about so many letters.
+    /// It starts with about this many letters.
     Of(u64),
-    /// So many more were looked at.
+    /// It has read this many more letters.
     LookedAt(u64),
 }
 
-/// What a redrive of the wanted letters would do. Nothing is sent.
+/// What a redrive of the letters that match would do. Sends nothing.
 pub async fn plan(found: &Found, letters: &mut dyn Letters, mut filter: Filter) -> anyhow::Result<Done<Plan>> {
     let mut plan = Plan::default();
     let mut groups = HashSet::new();
@@ -88,20 +88,20 @@ pub async fn plan(found: &Found, letters: &mut dyn Letters, mut filter: Filter) 
     }
     plan.groups = groups.len();
     plan.parked_along = parked.into_iter().filter(|(group, _)| groups.contains(group)).map(|(_, count)| count).sum();
-    // A place without holds has none.
+    // Without a place for holds nothing is on hold.
     if let Ok(holds) = found.holds().await {
         let state = holds.read().await?;
         let now = Clock::wall().now();
         let configured = found.config.iter().flat_map(|config| config.targets.values());
         let configured = configured.filter(|target| target.hold).map(|target| target.name.clone());
         let held = state.holds.keys().filter(|name| state.hold(name, now).is_some()).cloned().chain(configured);
-        // A letter that never met a target may be for any.
+        // A letter that was never sent to a target may be for any.
         plan.held_targets = held.filter(|name| plan.targets.is_empty() || plan.targets.contains(name)).collect();
     }
     Ok((plan, filter.check(found)))
 }
 
-/// Sends the wanted letters back; each is written down before.
+/// Sends the letters that match back. Each is written to the audit before.
 pub async fn redrive(
     found: &Found,
     letters: &mut dyn Letters,
@@ -115,7 +115,7 @@ pub async fn redrive(
     let mut pace = Pace::new(limits.per_second);
     let mut report = Report::default();
     let mut sent: HashSet<String> = HashSet::new();
-    // From here on it is watched what dies.
+    // The first call starts counting.
     letters.died_again(&|_| false).await?;
     loop {
         let page = letters.next().await?;
@@ -127,7 +127,7 @@ pub async fn redrive(
         for chunk in wanted.chunks(pace.chunk()) {
             pace.wait(chunk.len()).await;
             for letter in chunk {
-                // One that has to wait for its turn is met again.
+                // A letter that waits for its turn is read twice.
                 if sent.insert(letter.death.id.clone()) {
                     audit.write("redrive", "", letter)?;
                 }
@@ -140,7 +140,7 @@ pub async fn redrive(
             let failures = report.moved.failed.len() as u64 + report.died_again;
             if limits.max_failures.is_some_and(|most| failures > most) {
                 report.stopped = true;
-                // What was not looked at may have what was asked for.
+                // Letters that were not read may have what the operator named.
                 return Ok((report, Ok(())));
             }
         }
@@ -150,7 +150,7 @@ pub async fn redrive(
     Ok((report, filter.check(found)))
 }
 
-/// So many letters a second, in small portions.
+/// Limits the letters per second, in small portions.
 struct Pace {
     per_second: Option<f64>,
     next: Instant,
@@ -161,7 +161,7 @@ impl Pace {
         Pace { per_second, next: Instant::now() }
     }
 
-    /// How many letters go at once: what a tenth of a second has room for, and one at least.
+    /// How many letters go at once: those of a tenth of a second, at least one.
     fn chunk(&self) -> usize {
         self.per_second.map_or(100, |rate| (rate / 10.0).clamp(1.0, 100.0) as usize)
     }

@@ -1,4 +1,4 @@
-//! How many letters there are of what, since when.
+//! Counts letters by route and reason.
 
 use std::collections::BTreeMap;
 
@@ -15,20 +15,20 @@ pub struct Row {
     pub reason: String,
     /// How many letters.
     pub letters: u64,
-    /// When the first of them died.
+    /// When the first of them was dead-lettered.
     pub first: Timestamp,
-    /// When the last of them died.
+    /// When the last of them was dead-lettered.
     pub last: Timestamp,
 }
 
-/// What was counted.
+/// The result of a count.
 #[derive(Clone, Debug)]
 pub struct Stats {
     /// By route and reason.
     pub rows: Vec<Row>,
-    /// How many letters were looked at.
+    /// How many letters were read.
     pub looked_at: u64,
-    /// About how many there are.
+    /// The approximate number of all letters.
     pub all: u64,
 }
 

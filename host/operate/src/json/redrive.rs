@@ -52,14 +52,18 @@ struct Failed<'a> {
     problem: &'a str,
 }
 
+impl Failed<'_> {
+    fn of(letter: &NotSentBack) -> Failed<'_> {
+        Failed { message_id: &letter.id, problem: &letter.problem }
+    }
+}
+
 impl Report<'_> {
     /// The shape of a report.
     pub fn of(report: &redrive::Report) -> Report<'_> {
-        let failed =
-            |failed: &'_ NotSentBack| -> Failed<'_> { Failed { message_id: &failed.id, problem: &failed.problem } };
         Report {
             moved: report.moved.moved,
-            failed: report.moved.failed.iter().map(failed).collect(),
+            failed: report.moved.failed.iter().map(Failed::of).collect(),
             perhaps_twice: &report.moved.perhaps_twice,
             died_again: report.died_again,
             stopped: report.stopped,

@@ -146,7 +146,7 @@ fn actions() -> Vec<(&'static str, Value, Value)> {
     let planned = json!({
         "letters": 1, "groups": 1, "oldest_sent_at": TEXT, "reasons": { "refused": 1 }, "parked_along": 0, "held_targets": ["sss"],
     });
-    let failed = NotSentBack { id: "m-2".into(), problem: "too large".to_owned() };
+    let failed = NotSentBack { id: "m-2".into(), problem: "too large".to_owned(), error: None };
     let moved = Moved { moved: 1, failed: vec![failed], perhaps_twice: vec!["m-3".into()] };
     let report = redrive::Report { moved, died_again: 0, stopped: true };
     let reported = json!({

@@ -1,5 +1,5 @@
-//! Letters that were stored again on SQS, which cannot change a message in place: they now lie behind others that they came
-//! before. A file notes which they are and where they belong, so that no other letter overtakes them in a redrive.
+//! Letters that were stored again on SQS, which cannot change a message in place, and so lie behind later letters of their group. A file
+//! records where they belong, so that no other letter overtakes them in a redrive.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
@@ -13,7 +13,7 @@ use towpath_types::queue::{GroupId, MAX_RETENTION, MessageId};
 
 use super::letter::Letter;
 
-/// The place of a letter in its group: the numbers that its message had in its first queue.
+/// The position of a letter in its group: time and sequence number of its message in the first queue.
 pub(super) type Order = (Timestamp, Option<String>);
 
 pub(super) fn order(letter: &Letter) -> Order {
@@ -28,36 +28,36 @@ struct Displaced {
     group: GroupId,
     order: Order,
     at: Timestamp,
-    /// It is in the queue no more.
+    /// It has left the queue.
     gone: bool,
 }
 
-/// The letters that lie behind their place.
+/// The letters that lie behind their position.
 pub(super) struct Behind {
     path: PathBuf,
-    letters: HashMap<MessageId, Displaced>,
-    /// Those that were handed out in this run, since they were stored last: all that lies before them was, too.
+    letters: HashMap<MessageId, Line>,
+    /// Those received in this run since they were last stored. Everything that lies before them was received too.
     met: HashSet<MessageId>,
-    /// Those that this run stored again, with how many it had stored then.
+    /// Those that this run stored again, numbered in that order.
     stored: HashMap<MessageId, usize>,
 }
 
 /// Whether a letter may be sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Readiness {
-    /// Nothing that lies behind it belongs before it.
-    Ready,
-    /// This letter belongs before it, and was not met yet.
+pub(super) enum Turn {
+    /// Nothing that belongs before it lies behind it.
+    Its,
+    /// This letter belongs before it and was not received yet.
     After(MessageId),
 }
 
 impl Behind {
-    /// Those in this file that can be in the queue still.
+    /// Reads the letters in this file that can still be in the queue.
     pub(super) fn read(path: PathBuf, now: Timestamp) -> anyhow::Result<Behind> {
         let text = private::read(&path).with_context(|| format!("reading {}", path.display()))?.unwrap_or_default();
         let mut letters = HashMap::new();
-        // The last line may be torn.
-        for line in text.lines().filter_map(|line| serde_json::from_str::<Displaced>(line).ok()) {
+        // A crash may have torn the last line.
+        for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
             if line.gone || now.since(line.at) > MAX_RETENTION {
                 letters.remove(&line.letter)
             } else {
@@ -67,14 +67,14 @@ impl Behind {
         Ok(Behind { path, letters, met: HashSet::new(), stored: HashMap::new() })
     }
 
-    /// A letter was handed out.
+    /// A letter was received.
     pub(super) fn meet(&mut self, letter: &Letter) {
         self.met.insert(letter.first_id());
     }
 
-    /// Whether this letter, which was handed out, may be sent. What would have been handed out before it, and was not, is gone:
-    /// somebody else sent or dropped it.
-    pub(super) fn turn(&mut self, letter: &Letter, now: Timestamp) -> anyhow::Result<Readiness> {
+    /// Whether this letter, which was received, may be sent. A letter that SQS would have delivered before it and did not is gone:
+    /// someone else sent or dropped it.
+    pub(super) fn turn(&mut self, letter: &Letter, now: Timestamp) -> anyhow::Result<Turn> {
         let own = letter.first_id();
         let order = order(letter);
         let stored = self.stored.get(&own).copied();
@@ -90,7 +90,7 @@ impl Behind {
         Ok(turn)
     }
 
-    /// A letter is about to be stored again, at the end of this group.
+    /// Records that a letter is about to be stored again, at the end of this group.
     pub(super) fn store(&mut self, letter: &Letter, group: &GroupId, now: Timestamp) -> anyhow::Result<()> {
         let id = letter.first_id();
         let order = order(letter);
@@ -102,13 +102,13 @@ impl Behind {
         Ok(())
     }
 
-    /// A letter is in the queue no more.
+    /// Records that a letter has left the queue.
     pub(super) fn gone(&mut self, letter: &MessageId, now: Timestamp) -> anyhow::Result<()> {
         let Some(line) = self.letters.remove(letter) else { return Ok(()) };
         self.write(&Displaced { gone: true, at: now, ..line })
     }
 
-    /// Letters that this run stored again and did not meet since: they wait behind others that were not sent.
+    /// Letters that this run stored again and did not receive since: they lie behind letters that were not sent.
     pub(super) fn left(&self) -> Vec<MessageId> {
         let left =
             self.stored.keys().filter(|letter| self.letters.contains_key(*letter) && !self.met.contains(*letter));
@@ -118,16 +118,16 @@ impl Behind {
     /// Removes the file if nothing is left to remember.
     pub(super) fn close(&self) {
         if self.letters.is_empty() {
-            // If it stays, it says that nothing is behind its place.
+            // A file that stays says that no letter lies behind its position.
             let _ = std::fs::remove_file(&self.path);
         }
     }
 
-    fn write(&self, line: &Displaced) -> anyhow::Result<()> {
-        let text = serde_json::to_string(line).context("writing down where a letter belongs")?;
+    fn write(&self, line: &Line) -> anyhow::Result<()> {
+        let text = serde_json::to_string(line).context("recording where a letter belongs")?;
         let write = || {
             private::make_folder(self.path.parent().unwrap_or(Path::new(".")))?;
-            // A line that was torn ends here.
+            // Ends a line that a crash tore.
             private::append(&self.path)?.write_all(format!("\n{text}\n").as_bytes())
         };
         write().with_context(|| format!("writing {}", self.path.display()))

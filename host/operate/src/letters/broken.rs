@@ -1,5 +1,4 @@
-//! Groups in which a letter could not be sent back. They stay closed for the whole run: whatever comes behind that letter,
-//! in this chunk or a later one, would overtake it.
+//! Groups with a letter that could not be sent back. They stay closed for the whole run: any later letter would overtake it.
 
 use std::collections::HashSet;
 
@@ -13,12 +12,12 @@ const BEHIND: &str = "a letter before it in its group could not be sent back";
 #[derive(Default)]
 pub(super) struct BrokenGroups(HashSet<GroupId>);
 
-impl BrokenGroups {
-    /// Whether a letter may go. One that may not is reported as failed.
+impl Broken {
+    /// Whether a letter may be sent back. If not, it is reported as failed.
     pub(super) fn lets(&self, letter: &Letter, moved: &mut Moved) -> bool {
         let closed = self.0.contains(&letter.group);
         if closed {
-            moved.failed.push(NotSentBack { id: letter.first_id(), problem: BEHIND.to_owned() });
+            moved.failed.push(NotSentBack { id: letter.first_id(), problem: BEHIND.to_owned(), error: None });
         }
         !closed
     }
@@ -27,7 +26,8 @@ impl BrokenGroups {
     pub(super) fn close(&mut self, letters: &[Letter], problem: &anyhow::Error, moved: &mut Moved) {
         for letter in letters {
             self.0.insert(letter.group.clone());
-            moved.failed.push(NotSentBack { id: letter.first_id(), problem: format!("{problem:#}") });
+            let error = problem.downcast_ref().copied();
+            moved.failed.push(NotSentBack { id: letter.first_id(), problem: format!("{problem:#}"), error });
         }
     }
 }

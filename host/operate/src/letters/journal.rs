@@ -1,5 +1,5 @@
-//! What a redrive over SQS has done so far, in a file: SQS cannot send and delete in one step, so a redrive
-//! that is cut off between the two would leave a letter in both queues and know nothing of it.
+//! The journal of a redrive over SQS. SQS cannot send and delete in one step, so without it a redrive that is interrupted between the two
+//! would leave a letter in both queues unnoticed.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,9 +13,9 @@ use towpath_files::private;
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::MessageId;
 
-/// Within this a queue swallows the second send of a letter. Source: deduplication of SQS; a minute less, for
+/// How long the queue drops a second send of a letter as a duplicate. Source: the deduplication interval of SQS, less a minute because
 /// clocks differ.
-const SWALLOWED: Duration = Duration::from_secs(4 * 60);
+const DEDUPLICATED: Duration = Duration::from_secs(4 * 60);
 
 /// One line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ struct JournalLine {
     at: Timestamp,
 }
 
-/// How far a letter is.
+/// How far a redrive got with a letter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Step {
@@ -33,18 +33,18 @@ enum Step {
     Sending,
     /// It is stored in the queue.
     Sent,
-    /// It is gone from the dead-letter queue.
+    /// It is deleted from the dead-letter queue.
     Deleted,
 }
 
-/// What is known of a letter from a redrive that was cut off.
+/// What an interrupted redrive did with a letter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Before {
-    /// Nothing: it was not begun with, or a second send is swallowed.
+    /// Nothing, or the queue drops a second send.
     Fresh,
-    /// Perhaps it was sent, too long ago for a second send to be swallowed.
+    /// It may have been sent, too long ago for the queue to drop a second send.
     Perhaps,
-    /// It was sent, and only its deletion is missing.
+    /// It was sent and not deleted.
     Sent,
 }
 
@@ -55,14 +55,14 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal, with what a redrive that was cut off left in it.
+    /// Opens the journal with what an interrupted redrive left in it.
     pub(super) fn open(path: &Path) -> anyhow::Result<Journal> {
         if let Some(folder) = path.parent() {
             private::make_folder(folder).with_context(|| format!("making {}", folder.display()))?;
         }
         let text = private::read(path).with_context(|| format!("reading {}", path.display()))?.unwrap_or_default();
-        // The last line may be torn by the cut.
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<JournalLine>(line).ok());
+        // The interruption may have torn the last line.
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
         let known = lines.map(|line| (line.letter, (line.step, line.at))).collect();
         let mut file = private::append(path).with_context(|| format!("opening {}", path.display()))?;
         if !text.is_empty() && !text.ends_with('\n') {
@@ -75,7 +75,7 @@ impl Journal {
         match self.known.get(letter) {
             None | Some((Step::Deleted, _)) => Before::Fresh,
             Some((Step::Sent, _)) => Before::Sent,
-            Some((Step::Sending, at)) if now.since(*at) < SWALLOWED => Before::Fresh,
+            Some((Step::Sending, at)) if now.since(*at) < DEDUPLICATED => Before::Fresh,
             Some((Step::Sending, _)) => Before::Perhaps,
         }
     }
@@ -100,7 +100,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether every letter that was begun with is where it belongs.
+    /// Whether every letter that was started is deleted.
     fn is_done(&self) -> bool {
         self.known.values().all(|(step, _)| *step == Step::Deleted)
     }
@@ -108,7 +108,7 @@ impl Journal {
     /// Removes the file if nothing is left to remember.
     pub(super) fn close(&self) {
         if self.is_done() {
-            // If it stays, it says that nothing is left to do.
+            // A file that stays says that nothing is left to do.
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_journal_tells_what_a_redrive_that_was_cut_off_had_done() {
+    fn a_journal_tells_what_an_interrupted_redrive_did() {
         let folder = tempfile::TempDir::new().expect("folder");
         let path = folder.path().join("redrive.jsonl");
         let id = |name: &str| MessageId::from(name.to_owned());
@@ -135,12 +135,12 @@ mod tests {
         let torn = std::fs::read_to_string(&path).expect("text") + "{\"letter\":\"to";
         std::fs::write(&path, torn).expect("torn");
         let mut journal = Journal::open(&path).expect("again");
-        assert_eq!(journal.before(&id("sending"), then), Before::Fresh, "a second send is swallowed");
+        assert_eq!(journal.before(&id("sending"), then), Before::Fresh, "the queue drops a second send");
         assert_eq!(journal.before(&id("sending"), later), Before::Perhaps);
         assert_eq!(journal.before(&id("sent"), later), Before::Sent);
         assert_eq!(journal.before(&id("deleted"), later), Before::Fresh);
         journal.close();
-        assert!(path.exists(), "two letters are not done with");
+        assert!(path.exists(), "two letters are not finished");
         for name in ["sending", "sent"] {
             journal.deleted(&id(name), later).expect("write");
         }

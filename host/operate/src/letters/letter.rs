@@ -1,4 +1,4 @@
-//! One dead letter, wherever it lies.
+//! One dead letter, of a local store or of SQS.
 
 use towpath_config::Config;
 use towpath_types::clock::Timestamp;
@@ -10,17 +10,17 @@ use towpath_types::queue::{Attributes, GroupId, Handle, MessageId, NewMessage, R
 /// One dead letter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Letter {
-    /// Its id in the dead-letter queue. People are shown [`Letter::first_id`], which an edit or a redrive leaves as it is.
+    /// Its id in the dead-letter queue. Operators see [`Letter::first_id`], which edits and redrives do not change.
     pub id: MessageId,
     /// Its group.
     pub group: GroupId,
-    /// Its body, as it is stored.
+    /// Its body, as stored.
     pub body: String,
-    /// What its queue keeps beside the body.
+    /// Its attributes, as stored.
     pub attributes: Attributes,
-    /// Why it is there.
+    /// Why it was dead-lettered.
     pub death: DeadLetter,
-    /// How its queue names it: a sequence number, or the handle of a receive.
+    /// What its queue needs to find it: a sequence number, or the handle of a receive.
     pub(super) key: Key,
 }
 
@@ -31,18 +31,18 @@ pub(super) enum Key {
 }
 
 impl Letter {
-    /// What is stored of it.
+    /// Its stored form.
     pub fn stored(&self) -> Stored<'_> {
         Stored { id: &self.id, group: &self.group, body: &self.body, attributes: &self.attributes }
     }
 
-    /// The message that goes back to the queue that the letter came from.
+    /// The message to store in the queue that the letter came from.
     pub fn message(&self) -> NewMessage {
         self.death.send_back(&self.stored())
     }
 
-    /// The message as the plugin saw it, without the secret that was sent along; `None` if it cannot be unpacked, of which it
-    /// died.
+    /// The message as the plugin saw it, without the header that carries a secret. `None` if it cannot be unpacked, which is then why it
+    /// was dead-lettered.
     pub fn seen(&self, config: Option<&Config>) -> Option<Message> {
         let death = &self.death;
         let received = Received {
@@ -58,7 +58,7 @@ impl Letter {
             handle: Handle::from(String::new()),
         };
         let mut message = Message::read(&received, &death.source).ok()?;
-        // Letters of older hosts do not name the header.
+        // Older hosts wrote letters without the header's name.
         let routes = config.map(|config| &config.routes);
         let of_config =
             routes.zip(death.route.as_deref()).and_then(|(routes, path)| routes.by_path(path)?.secret_header());
@@ -68,17 +68,17 @@ impl Letter {
         Some(message)
     }
 
-    /// What the target sees as `webhook-id`.
+    /// What the target receives as `webhook-id`.
     pub fn webhook_id(&self) -> MessageId {
         webhook_id(&self.death.message_id(), &self.attributes)
     }
 
-    /// Whether it waits here only because one before it in its group died.
+    /// Whether it is here only because an earlier message of its group was dead-lettered.
     pub fn is_parked(&self) -> bool {
         self.death.reason == MisfitKind::Parked.code()
     }
 
-    /// Its sequence number; empty for one of SQS.
+    /// Its sequence number; empty on SQS.
     pub fn sequence(&self) -> &str {
         match &self.key {
             Key::Sequence(sequence) => sequence,
@@ -86,18 +86,18 @@ impl Letter {
         }
     }
 
-    /// The id under which its message was first stored: what ingest answered and targets get as `webhook-id`.
+    /// The id under which its message was first stored, which ingest answered.
     pub fn first_id(&self) -> MessageId {
         self.death.message_id()
     }
 
-    /// Whether one of its ids begins so.
+    /// Whether one of its ids has this prefix.
     pub fn named(&self, id: &str) -> bool {
         [self.id.as_str(), &self.death.id, self.webhook_id().as_str()].iter().any(|own| own.starts_with(id))
     }
 }
 
-/// Why a message is in a dead-letter queue: its letter, or else the queue itself moved it there.
+/// Why a message is in a dead-letter queue. A message without a letter was moved there by the queue itself.
 pub(super) fn death(
     attributes: &Attributes,
     id: &MessageId,

@@ -1,4 +1,4 @@
-//! Dead letters of a local store: looking touches nothing, moving is a transaction.
+//! Dead letters of a local store: reading changes nothing, and a move is one transaction.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -13,22 +13,22 @@ use super::broken::BrokenGroups;
 use super::letter::{Key, Letter, death};
 use super::queue::{Edited, Letters, Moved};
 
-/// How many letters are read at a time, and moved in one transaction.
+/// How many letters are read at a time and moved in one transaction.
 const PAGE: usize = 100;
 
-/// How long a group that is being worked on is waited for.
+/// How long to wait for a group that is in flight.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct LocalLetters {
     events: LocalQueue,
     dead: LocalQueue,
-    /// The sequence number up to which was looked.
+    /// The last sequence number that was read.
     after: Option<String>,
-    /// The sequence number up to which [`Letters::died_again`] looked, once it was asked.
+    /// The last sequence number that [`Letters::died_again`] read, once it was called.
     watched: Option<String>,
-    /// Groups of which a letter parks, once they were looked for: they go back as a whole.
+    /// Groups with a letter that parks, once they were searched: they go back as a whole.
     parking: Option<HashSet<GroupId>>,
-    /// Parked groups that went back as a whole.
+    /// Parked groups that were sent back.
     done: HashSet<GroupId>,
     broken: BrokenGroups,
 }
@@ -40,8 +40,8 @@ impl LocalLetters {
         LocalLetters { events, dead, after: None, watched: None, parking: None, done, broken }
     }
 
-    /// The groups that go back as a whole. A letter that died before its route parked would overtake itself if it went
-    /// alone: what parks behind it would send it to the dead-letter queue again.
+    /// The groups that go back as a whole. A letter from before its route parked must not go alone: what is parked behind it would
+    /// send it to the dead-letter queue again.
     async fn parking(&mut self) -> anyhow::Result<HashSet<GroupId>> {
         if let Some(parking) = &self.parking {
             return Ok(parking.clone());
@@ -60,14 +60,16 @@ impl LocalLetters {
         Ok(parking)
     }
 
-    /// Waits a while for what holds a letter, or works on its group.
+    /// Retries for a while if a letter or its group is in flight.
     async fn patiently(&self, what: What<'_>) -> anyhow::Result<usize> {
         let until = Instant::now() + PATIENCE;
         loop {
             match self.at_once(&what).await? {
                 SentBack::Moved(moved) => return Ok(moved),
                 SentBack::Busy if Instant::now() < until => sleep(Duration::from_millis(50)).await,
-                SentBack::Busy => bail!("its group is being worked on, or looked at by somebody: try again"),
+                SentBack::Busy => {
+                    bail!("its group is being worked on, or a client has a letter of it in flight: try again")
+                }
             }
         }
     }
@@ -89,7 +91,7 @@ impl LocalLetters {
         Ok(sent?)
     }
 
-    /// All of them in one transaction if nothing stops it; else group by group, so that one busy group stops no other.
+    /// Sends all in one transaction if possible; otherwise group by group, so that a busy group delays no other.
     async fn send_single(&mut self, letters: Vec<Letter>, moved: &mut Moved) {
         if let Ok(SentBack::Moved(count)) = self.at_once(&What::Letters(&letters)).await {
             moved.moved += count as u64;
@@ -104,13 +106,13 @@ impl LocalLetters {
     }
 }
 
-/// What goes back in one transaction.
+/// What one transaction sends back.
 enum What<'a> {
     Letters(&'a [Letter]),
     Group(&'a GroupId),
 }
 
-/// Letters by their groups, both in the order in which they were read.
+/// Letters by group, both in the order in which they were read.
 fn by_group(letters: Vec<Letter>) -> Vec<Vec<Letter>> {
     let mut groups: Vec<Vec<Letter>> = Vec::new();
     let mut places: HashMap<GroupId, usize> = HashMap::new();
@@ -141,12 +143,12 @@ impl Letters for LocalLetters {
     async fn send_back(&mut self, letters: Vec<Letter>) -> anyhow::Result<Moved> {
         let mut moved = Moved::default();
         let parking = self.parking().await?;
-        // One that was never verified has no place in its group.
+        // An unverified letter has no place in its group.
         let (parked, single): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(|letter| {
             let parks = letter.death.parks || parking.contains(&letter.group);
             parks && letter.death.holds_its_group()
         });
-        // A group that was parked goes back as a whole, with its letters that nobody asked for.
+        // A parked group goes back as a whole, including letters that were not asked for.
         for letter in parked {
             if self.done.contains(&letter.group) || !self.broken.lets(&letter, &mut moved) {
                 continue;
@@ -174,7 +176,7 @@ impl Letters for LocalLetters {
 
     async fn discard(&mut self, letter: &Letter) -> anyhow::Result<()> {
         if !self.dead.discard(letter.sequence()).await? {
-            bail!("the letter {} is gone, or somebody looks at it", letter.id);
+            bail!("the letter {} is gone, or a client has it in flight", letter.id);
         }
         Ok(())
     }
@@ -198,7 +200,7 @@ impl Letters for LocalLetters {
     async fn release(&mut self) {}
 }
 
-/// The letter that a message is.
+/// The letter in a browsed message.
 pub fn browsed_letter(browsed: Browsed) -> Letter {
     let Browsed { id, group, sequence, sent_at, receive_count, source, attributes, body, .. } = browsed;
     let death = death(&attributes, &id, receive_count, source.as_deref(), sent_at);

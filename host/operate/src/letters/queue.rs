@@ -1,29 +1,30 @@
-//! What can be done with a queue of letters.
+//! The operations on a queue of letters.
 
 use async_trait::async_trait;
 use towpath_types::queue::{Attributes, GroupId, MessageId};
 
+use super::error::LettersError;
 use super::letter::Letter;
 
-/// What an edit makes of a letter.
+/// A letter after an edit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Edited {
-    /// The group that it is in now.
+    /// Its group.
     pub group: GroupId,
-    /// The body, as it is stored.
+    /// Its body, as stored.
     pub body: String,
-    /// What its queue keeps beside it.
+    /// Its attributes, as stored.
     pub attributes: Attributes,
 }
 
-/// What came of sending letters back.
+/// The result of sending letters back.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Moved {
-    /// How many went.
+    /// How many were sent back.
     pub moved: u64,
-    /// What could not be moved, and why.
+    /// Letters that were not sent back.
     pub failed: Vec<NotSentBack>,
-    /// Letters that may have been sent already by a redrive that was cut off: they were sent again.
+    /// Letters that an interrupted redrive may have sent before: they were sent again.
     pub perhaps_twice: Vec<MessageId>,
 }
 
@@ -34,35 +35,37 @@ pub struct NotSentBack {
     pub id: MessageId,
     /// Why it is still in the dead-letter queue.
     pub problem: String,
+    /// The error, if an operator can avoid it by naming something.
+    pub error: Option<LettersError>,
 }
 
 /// A dead-letter queue.
 #[async_trait]
 pub trait Letters: Send {
-    /// About how many letters there are.
+    /// The approximate number of letters.
     async fn count(&self) -> anyhow::Result<u64>;
 
-    /// The next letters, oldest first; none when everything that can be looked at was looked at.
+    /// The next letters, oldest first. An empty page is the end.
     async fn next(&mut self) -> anyhow::Result<Vec<Letter>>;
 
-    /// Sends letters back, in order. A letter is removed from here only when it is stored there. Once one of a group could
-    /// not be sent back, no later call sends another of that group: it would overtake.
+    /// Sends letters back, in order. A letter is removed here only after it is stored there. Once a letter could not be sent back,
+    /// no later call sends another of its group, which would overtake it.
     async fn send_back(&mut self, letters: Vec<Letter>) -> anyhow::Result<Moved>;
 
-    /// Gives a letter what an edit made of it.
+    /// Replaces a letter by its edited form.
     async fn replace(&mut self, letter: &Letter, edited: Edited) -> anyhow::Result<()>;
 
     /// Removes a letter for good.
     async fn discard(&mut self, letter: &Letter) -> anyhow::Result<()>;
 
-    /// How many letters died since this was opened of which `is_one` says that they were sent back.
+    /// How many letters were dead-lettered since the first call; `is_one` says which ids count.
     async fn died_again(&mut self, is_one: &(dyn for<'a> Fn(&'a str) -> bool + Sync)) -> anyhow::Result<u64>;
 
-    /// Letters that were to be sent back and could not be reached any more, and why.
+    /// Letters that were to be sent back and were never reached.
     fn unreached(&self) -> Vec<NotSentBack> {
         Vec::new()
     }
 
-    /// Ends the look: what it made invisible is visible again.
+    /// Makes every letter visible again that reading made invisible.
     async fn release(&mut self);
 }

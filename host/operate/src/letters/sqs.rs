@@ -1,9 +1,8 @@
-//! Dead letters in a queue of SQS. Looking means receiving: every letter that was looked at is given back at
-//! the end, tail to head, and its count has grown by one. Of each group SQS hands out at most what one
-//! receive takes, ten letters: those behind them can be looked at when these are gone.
+//! Dead letters on SQS. Reading a letter means receiving it: at the end every letter is released, from the last to the first, and its
+//! receive count has grown by one. Of each group SQS delivers at most one receive, ten letters; later ones can be read once these are gone.
 //!
-//! An edited letter is stored anew behind all of its group. A redrive that meets what belongs behind such a letter before
-//! the letter itself stores that anew too, and sends it when the letter was sent.
+//! An edited letter is stored again at the end of its group. If a redrive receives a letter that belongs behind an edited one before the
+//! edited one, it stores that letter again too, and sends it after the edited one.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -19,18 +18,19 @@ use towpath_types::queue::{
 };
 use tracing::warn;
 
-use super::behind::{Behind, Order, Readiness, order};
-use super::broken::BrokenGroups;
+use super::behind::{Behind, Order, Turn, order};
+use super::broken::Broken;
+use super::error::LettersError;
 use super::journal::{Before, Journal};
 use super::letter::{Key, Letter, death};
 use super::queue::{Edited, Letters, Moved, NotSentBack};
 use crate::aws;
 
-/// How long letters that are looked at stay invisible: longer than any look takes. They are given back
-/// before; this is for a look that is killed.
-const LOOK: Duration = Duration::from_secs(300);
+/// How long received letters stay invisible: longer than any command takes. They are released before; this is for a command that is
+/// killed.
+const VISIBILITY: Duration = Duration::from_secs(300);
 
-/// How long a receive waits: long polling asks all of SQS's servers, so an empty answer is a true one.
+/// How long a receive waits. Long polling asks all of SQS's servers, so an empty response means an empty queue.
 const WAIT: Duration = Duration::from_secs(1);
 
 pub(super) struct SqsLetters {
@@ -41,7 +41,7 @@ pub(super) struct SqsLetters {
     seen: HashSet<MessageId>,
     broken: BrokenGroups,
     behind: Behind,
-    /// The last letter of each group that was sent in this run.
+    /// The position of the last letter that this run sent, by group.
     sent: HashMap<GroupId, Order>,
     journal: Option<Journal>,
     clock: Clock,
@@ -58,7 +58,7 @@ impl SqsLetters {
         Ok(SqsLetters { events, dead, url, held, seen, broken, behind, sent, journal: None, clock })
     }
 
-    /// The journal of redrives, to be put back.
+    /// Takes the journal, which the caller must put back.
     fn take_journal(&mut self) -> anyhow::Result<Journal> {
         match self.journal.take() {
             Some(journal) => Ok(journal),
@@ -66,30 +66,30 @@ impl SqsLetters {
         }
     }
 
-    /// Sends a letter back if it is its turn. If it belongs behind a letter that this run has not met yet, it is stored again
-    /// behind that letter and `None` is returned: the run meets it a second time.
+    /// Sends a letter back if it is its turn. `None` if it belongs behind a letter that was not received yet: it is stored again behind that
+    /// letter, and this run receives it a second time.
     async fn send_in_turn(&mut self, letter: &Letter, now: Timestamp) -> anyhow::Result<Option<bool>> {
         let Some(events) = self.events.clone() else {
-            bail!("where to is not known: give --to URL, or a config with queue.url");
+            return Err(LettersError::NoDestination.into());
         };
         if letter.death.parks {
-            bail!("its group is parked, and goes back as a whole only on its local store: give --store");
+            return Err(LettersError::Parked.into());
         }
         let journal = self.take_journal()?;
         let was_sent = journal.before(&letter.id, now) == Before::Sent;
         self.journal = Some(journal);
-        // What was sent and not deleted, by a redrive that was cut off, would be sent twice if it was stored anew.
+        // A letter that an interrupted redrive sent and did not delete would be sent twice if it was stored again.
         if !was_sent {
             let overtaken = self.sent.get(&letter.group).is_some_and(|last| order(letter) < *last);
             if overtaken && !carried_notes(&letter.attributes).is_empty() {
                 bail!(
-                    "it was edited elsewhere, and letters that belong behind it were sent back before it was met: another \
-                    redrive sends it all the same"
+                    "it was edited elsewhere, and letters that belong behind it were sent back first: run the redrive again to \
+                    send it"
                 );
             }
             if let Readiness::After(other) = self.behind.turn(letter, now)? {
                 let why = || format!("storing it behind {other}, which belongs before it");
-                self.store_anew(letter, now).await.with_context(why)?;
+                self.store_again(letter, now).await.with_context(why)?;
                 return Ok(None);
             }
         }
@@ -99,11 +99,11 @@ impl SqsLetters {
         Ok(Some(perhaps_twice))
     }
 
-    /// Stores a letter as it is at the end of its group.
-    async fn store_anew(&mut self, letter: &Letter, now: Timestamp) -> anyhow::Result<()> {
+    /// Stores an unchanged letter again, at the end of its group.
+    async fn store_again(&mut self, letter: &Letter, now: Timestamp) -> anyhow::Result<()> {
         self.behind.store(letter, &letter.group, now)?;
-        // Once, also if this is cut off before the other one is deleted.
-        let dedup_id = format!("behind-{}", letter.id).into();
+        // The same id each time: after an interruption before the delete, the queue drops the second send.
+        let dedup_id = format!("behind-{}", letter.id);
         let message = stored_as(letter, letter.group.clone(), letter.body.clone(), letter.attributes.clone(), dedup_id);
         self.dead.send(message).await.map_err(described)?;
         self.delete(letter).await
@@ -118,12 +118,12 @@ impl SqsLetters {
                 Ok(())
             }
             Some(Err(error)) => Err(described(error)).with_context(|| format!("deleting the letter {}", letter.id)),
-            None => bail!("the queue gave no answer"),
+            None => bail!("the queue did not say whether the letter {} is deleted", letter.id),
         }
     }
 
-    /// Sends one letter back and deletes it here; the journal knows of every step. True if it may have been
-    /// sent before, by a redrive that was cut off.
+    /// Sends one letter back and deletes it here, with each step in the journal. True if an interrupted redrive may have sent it
+    /// before.
     async fn move_one(&mut self, letter: &Letter, events: &dyn Queue, now: Timestamp) -> anyhow::Result<bool> {
         let mut journal = self.take_journal()?;
         let before = journal.before(&letter.id, now);
@@ -132,9 +132,9 @@ impl SqsLetters {
                 journal.sending(&letter.id, now)?;
                 let sent = events.send(letter.message()).await.map_err(described).context("sending it back")?;
                 if sent.id.as_str() == letter.death.id {
-                    // A queue that deduplicates answers with the first send's id, and stores nothing.
+                    // A queue that drops a duplicate answers with the id of the first send.
                     return Err(anyhow!(
-                        "the queue took it for a duplicate of the original: try again in five minutes"
+                        "the queue dropped it as a duplicate of the original: try again in five minutes"
                     ));
                 }
                 journal.sent(&letter.id, now)?;
@@ -148,7 +148,7 @@ impl SqsLetters {
     }
 }
 
-/// A file of this kind about the queue at this URL.
+/// The file of this kind for the queue at this URL.
 fn file(url: &str, kind: &str) -> PathBuf {
     let name = url.rsplit('/').next().unwrap_or_default();
     PathBuf::from(".towpath").join(format!("{kind}-{name}.jsonl"))
@@ -161,13 +161,13 @@ impl Letters for SqsLetters {
     }
 
     async fn next(&mut self) -> anyhow::Result<Vec<Letter>> {
-        let receive = Receive { max: MAX_BATCH, wait: WAIT, visibility: Some(LOOK), attempt_id: None };
+        let receive = Receive { max: MAX_BATCH, wait: WAIT, visibility: Some(VISIBILITY), attempt_id: None };
         let received = self.dead.receive(receive).await.map_err(described).context("receiving dead letters")?;
         self.held.extend(received.iter().map(|message| (message.id.clone(), message.handle.clone())));
         let mut letters: Vec<Letter> = received.into_iter().map(letter).collect();
-        // A look that takes longer than letters stay invisible begins to see them again.
+        // A command that takes longer than the visibility receives letters again.
         letters.retain(|letter| self.seen.insert(letter.id.clone()));
-        // A letter that was edited was stored anew behind the others: the first queue's numbers tell the order.
+        // An edited letter lies behind the others: only the numbers of the first queue tell the order.
         letters.sort_by_key(order);
         letters.iter().for_each(|letter| self.behind.meet(letter));
         Ok(letters)
@@ -193,9 +193,9 @@ impl Letters for SqsLetters {
     }
 
     async fn replace(&mut self, letter: &Letter, edited: Edited) -> anyhow::Result<()> {
-        // An id of its own: another edit within five minutes must not be swallowed as this one and the letter
-        // deleted all the same. A copy too many is seen in the list.
-        let dedup_id = format!("edit-{}", uuid::Uuid::new_v4()).into();
+        // An id of its own: if the queue dropped another edit within five minutes as a duplicate, the letter would be deleted all the
+        // same. A copy too many shows in the list.
+        let dedup_id = format!("edit-{}", uuid::Uuid::new_v4());
         let Edited { group, body, attributes } = edited;
         self.behind.store(letter, &group, self.clock.now())?;
         let message = stored_as(letter, group, body, attributes, dedup_id);
@@ -209,12 +209,12 @@ impl Letters for SqsLetters {
     }
 
     fn unreached(&self) -> Vec<NotSentBack> {
-        let why = "it belongs behind a letter that was edited, and lies behind letters that were not sent back: redrive its whole group";
-        self.behind.left().into_iter().map(|id| NotSentBack { id, problem: why.to_owned() }).collect()
+        let why = "it belongs behind an edited letter, and lies behind letters that were not sent back: redrive its whole group";
+        self.behind.left().into_iter().map(|id| NotSentBack { id, problem: why.to_owned(), error: None }).collect()
     }
 
     async fn died_again(&mut self, _: &(dyn for<'a> Fn(&'a str) -> bool + Sync)) -> anyhow::Result<u64> {
-        // It would take another look, which SQS counts.
+        // Counting means receiving, which SQS counts.
         Ok(0)
     }
 
@@ -224,7 +224,7 @@ impl Letters for SqsLetters {
         changes.reverse();
         for changes in changes.chunks(MAX_BATCH) {
             for error in self.dead.change_visibility(changes).await.into_iter().filter_map(Result::err) {
-                warn!(error = %error, "a letter could not be given back: it is invisible for five minutes at most");
+                warn!(error = %error, "letter could not be released, it stays invisible for up to five minutes");
             }
         }
         if let Some(journal) = &self.journal {
@@ -234,9 +234,8 @@ impl Letters for SqsLetters {
     }
 }
 
-/// What stores a letter anew. One that the queue itself moved has nothing yet that tells its first id and why it is here.
-fn stored_as(letter: &Letter, group: GroupId, body: String, attributes: Attributes, dedup_id: DedupId) -> NewMessage {
-    let dedup_id = Some(dedup_id);
+/// The message that stores a letter again. If the queue itself moved the letter, nothing records its first id and its reason yet.
+fn stored_as(letter: &Letter, group: GroupId, body: String, attributes: Attributes, dedup_id: String) -> NewMessage {
     if attributes.contains_key(DEAD_LETTER_ATTRIBUTE) {
         NewMessage { group, dedup_id, body, attributes }
     } else {
@@ -250,7 +249,7 @@ fn letter(received: Received) -> Letter {
     Letter { id, group, body, attributes, death, key: Key::Handle(handle) }
 }
 
-/// The service's own words are beneath the queue's.
+/// Keeps the error of the service as its source.
 fn described(error: QueueError) -> anyhow::Error {
     anyhow::Error::new(error)
 }

@@ -1,4 +1,4 @@
-//! Which lines are wanted.
+//! Selects lines of a story.
 
 use std::collections::BTreeSet;
 
@@ -7,27 +7,27 @@ use towpath_config::Config;
 use super::Entry;
 use crate::known::{Groups, Known};
 
-/// Lines that fit all that is asked for.
+/// Selects the lines that meet every condition.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Filter {
-    /// Of this group; a star at the end stands for anything.
+    /// Its group; a star at the end matches anything.
     pub group: Option<String>,
-    /// Of this route.
+    /// Its route.
     pub route: Option<String>,
-    /// Of this plugin.
+    /// Its plugin.
     pub plugin: Option<String>,
-    /// That called this target, or were held for it.
+    /// A target that it called or was held for.
     pub target: Option<String>,
-    /// With this outcome.
+    /// Its outcome.
     pub outcome: Option<String>,
-    /// Of what did not go well.
+    /// Only failures.
     pub failed: bool,
-    /// Of this message.
+    /// An id of its message, or a prefix of one.
     pub id: Option<String>,
 }
 
 impl Filter {
-    /// Fails if a route, group, plugin or target is neither in the config nor in the lines so far: nothing would ever come of it.
+    /// Fails if the route, group, plugin or target is neither in the config nor in the lines so far: it can never match.
     pub fn check(&self, config: &Config, entries: impl Iterator<Item = Entry>) -> anyhow::Result<()> {
         let Filter { group, route, plugin, target, .. } = self;
         if [group, route, plugin, target].into_iter().all(Option::is_none) {
@@ -55,7 +55,7 @@ impl Filter {
         Ok(())
     }
 
-    /// Whether a line is wanted.
+    /// Whether it selects a line.
     pub fn wants(&self, entry: &Entry) -> bool {
         let Filter { group, route, plugin, target, outcome, failed, id } = self;
         let is = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);

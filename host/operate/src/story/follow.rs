@@ -1,4 +1,4 @@
-//! Reading lines from files that grow, and are set aside when they are full.
+//! Reads lines from a file that grows and is rotated when it is full.
 
 use std::fs;
 use std::io::{ErrorKind, Read as _};
@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use towpath_telemetry::story::before;
 
-/// A file that is followed.
-pub struct FollowedFile {
+/// A file that is followed across rotations.
+pub struct File {
     path: PathBuf,
     open: Option<fs::File>,
-    /// A line that is not whole yet.
+    /// The beginning of an incomplete line.
     rest: Vec<u8>,
 }
 
-impl FollowedFile {
-    /// Opens it at its beginning. It need not be there yet.
-    pub fn open(path: &Path) -> anyhow::Result<FollowedFile> {
+impl File {
+    /// Opens the file at its beginning. It may not exist yet.
+    pub fn open(path: &Path) -> anyhow::Result<File> {
         let open = match fs::File::open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             opened => Some(opened.with_context(|| format!("reading {}", path.display()))?),
@@ -26,8 +26,7 @@ impl FollowedFile {
         Ok(FollowedFile { path: path.to_owned(), open, rest: Vec::new() })
     }
 
-    /// All lines so far, behind those of the file that was set aside before it. What is written later is for
-    /// [`lines`](FollowedFile::lines): no line is read twice, none is left out.
+    /// All lines so far, of the rotated file first. [`lines`](File::lines) continues after them: no line is read twice or missed.
     pub fn whole(&mut self) -> anyhow::Result<Vec<String>> {
         let mut lines = self.aside()?;
         lines.extend(self.lines()?);
@@ -35,8 +34,8 @@ impl FollowedFile {
     }
 
     fn aside(&self) -> anyhow::Result<Vec<String>> {
-        let mut aside = FollowedFile::open(&before(&self.path))?;
-        // It may have been set aside since it was opened.
+        let mut aside = File::open(&before(&self.path))?;
+        // The file may have been rotated since it was opened.
         if aside.inode() == self.inode() {
             return Ok(Vec::new());
         }
@@ -44,10 +43,10 @@ impl FollowedFile {
         Ok(aside.take())
     }
 
-    /// The lines that were written since.
+    /// The lines written since the last call.
     pub fn lines(&mut self) -> anyhow::Result<Vec<String>> {
         self.read()?;
-        // Set aside: what was written last is read, then the new one from its beginning.
+        // After a rotation: the rest of the old file is read, then the new one from its beginning.
         let there = fs::metadata(&self.path).ok().map(|there| there.ino());
         if there.is_some() && there != self.inode() {
             self.open = fs::File::open(&self.path).ok();
@@ -60,7 +59,7 @@ impl FollowedFile {
         self.open.as_ref().and_then(|file| file.metadata().ok()).map(|here| here.ino())
     }
 
-    /// What was read, as far as its lines are whole.
+    /// The complete lines among what was read.
     fn take(&mut self) -> Vec<String> {
         let whole = self.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let lines: Vec<u8> = self.rest.drain(..whole).collect();

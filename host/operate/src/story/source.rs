@@ -1,4 +1,4 @@
-//! Where a story is read.
+//! Finds the file of a story.
 
 use std::path::PathBuf;
 
@@ -9,16 +9,27 @@ use towpath_files::private;
 use crate::config;
 use crate::queues::STORY;
 
-/// What somebody said of where the story is.
+/// Why there is no story to read.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StoryError {
+    /// The folder of the file does not exist.
+    #[error("there is no {}", .0.display())]
+    NoFolder(PathBuf),
+    /// The default config cannot be read, and neither a store, nor a file, nor another config was named.
+    #[error("finding the story")]
+    NotNamed,
+}
+
+/// Where an operator says the story is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StoryPlace {
-    /// The config, whose local store has the story.
+    /// The config, whose local store keeps the story.
     pub config: PathBuf,
-    /// Whether somebody named that config: then it must be there.
+    /// Whether the operator named that config: then it must be readable.
     pub config_was_named: bool,
     /// The folder of a local store, instead of the config's.
     pub store: Option<PathBuf>,
-    /// A file.
+    /// The file itself.
     pub file: Option<PathBuf>,
 }
 
@@ -31,7 +42,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// The one that is meant. A place that was named must be there; the config's store may come later.
+    /// Finds the file. A folder that was named must exist; the config's store may be created later.
     pub async fn of(place: &StoryPlace) -> anyhow::Result<Source> {
         let config = config::load(&place.config, &Secrets::placeholders()).await;
         let config_was_named = place.config_was_named;
@@ -39,9 +50,9 @@ impl Source {
             (Some(file), _) => {
                 let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
                 if folder.is_some_and(|folder| !folder.is_dir()) {
-                    bail!("there is no {}: --file is what `towpath poll --story` keeps", file.display());
+                    return Err(StoryError::NoFolder(file.clone()).into());
                 }
-                // The config of this folder need not be that of the host that wrote it.
+                // The default config need not be the one of the host that wrote the file.
                 let config = if config_was_named { Some(config?) } else { None };
                 Ok(Source { file: file.clone(), config })
             }
@@ -55,7 +66,7 @@ impl Source {
                 Ok(Source { file, config })
             }
             (None, None) => {
-                let config = config.context("finding the story: give --store DIR, --file FILE or --config FILE")?;
+                let config = config.context(StoryError::NotNamed)?;
                 let file = config.queue.store.join(STORY);
                 private::refuse_link(&file)?;
                 Ok(Source { file, config: Some(config) })

@@ -10,7 +10,7 @@ fn entry(change: impl Fn(&str) -> String) -> Entry {
 }
 
 #[test]
-fn a_pass_is_told_with_its_attempts_and_what_comes_next() {
+fn the_detail_of_a_pass_names_its_attempts_and_what_comes_next() {
     let pass = entry(str::to_owned);
     assert_eq!((pass.what().as_str(), pass.time(), pass.is_failure()), ("unavailable", "09:15:01.250", true));
     assert_eq!(pass.detail(), "sss POST /t 503 in 12 ms, again in 1500 ms");
@@ -23,7 +23,7 @@ fn a_pass_is_told_with_its_attempts_and_what_comes_next() {
 }
 
 #[test]
-fn what_else_a_host_says_of_a_message_is_told_with_its_fields() {
+fn the_detail_of_another_line_names_its_fields() {
     let line = r#"{"level":"ERROR","fields":{"message":"message is in the dead-letter queue","reason":"refused","n":3},
         "target":"towpath_engine::pipeline","span":{"message_id":"8f3c"}}"#;
     let said = Entry::read(line).expect("an entry");
@@ -39,26 +39,7 @@ fn what_else_a_host_says_of_a_message_is_told_with_its_fields() {
 }
 
 #[test]
-fn the_event_of_a_line_is_not_shown_and_a_line_that_repeats_a_pass_is_left_out() {
-    let line = |fields: &str| {
-        let text = r#"{"level":"WARN","fields":{FIELDS},"target":"towpath_engine::pipeline::story","span":{"message_id":"8f3c"}}"#;
-        Entry::read(&text.replace("FIELDS", fields))
-    };
-    let failed = line(r#""event":"plugin-failed","message":"plugin failed","fault":"trap""#).expect("an entry");
-    assert_eq!(failed.detail(), "plugin failed, fault=trap");
-    assert_eq!(failed.json()["event"], "plugin-failed");
-    for repeats in [
-        r#""event":"message-retried","message":"message will be retried","outcome":"unavailable""#,
-        r#""message":"message will be tried again","outcome":"unavailable""#,
-        r#""event":"message-skipped","message":"any other words""#,
-        r#""message":"message delivered""#,
-    ] {
-        assert_eq!(line(repeats), None, "{repeats}");
-    }
-}
-
-#[test]
-fn a_filter_wants_what_fits_all_that_is_asked_for() {
+fn a_filter_selects_lines_that_meet_every_condition() {
     let pass = entry(str::to_owned);
     let some = |text: &str| Some(text.to_owned());
     let any = Filter::default();
@@ -82,7 +63,7 @@ fn a_filter_wants_what_fits_all_that_is_asked_for() {
 }
 
 #[test]
-fn a_file_is_followed_over_its_end() {
+fn a_file_is_followed_across_a_rotation() {
     let folder = tempfile::TempDir::new().expect("a folder");
     let path = folder.path().join("story.jsonl");
     let write = |text: &str| {
@@ -101,18 +82,18 @@ fn a_file_is_followed_over_its_end() {
     assert_eq!(file.lines().expect("lines"), ["half", "two"]);
     write("last\n");
     let mut late = open();
-    std::fs::rename(&path, towpath_telemetry::story::before(&path)).expect("set aside");
+    std::fs::rename(&path, towpath_telemetry::story::before(&path)).expect("rotated");
     write("first\n");
     assert_eq!(file.lines().expect("lines"), ["last", "first"]);
     let all = ["one", "half", "two", "last", "first"];
     assert_eq!(open().whole().expect("lines"), all);
-    assert_eq!(late.whole().expect("lines"), all, "set aside since it was opened, and read once");
+    assert_eq!(late.whole().expect("lines"), all, "rotated since it was opened, and read once");
     assert_eq!(late.lines().expect("lines"), [""; 0]);
-    assert!(FollowedFile::open(&path.join("below")).is_err(), "what cannot be opened is said, and not waited for");
+    assert!(File::open(&path.join("below")).is_err(), "a file that cannot be opened is an error");
 }
 
 #[test]
-fn a_story_begins_with_its_storage_whoever_was_first_to_tell() {
+fn a_story_begins_with_its_storage_even_if_that_was_logged_later() {
     let stored = |id: &str| {
         let line = r#"{"level":"INFO","fields":{"message":"stored","sequence":"ID"},"target":"towpath.story"}"#;
         Entry::read(&line.replace("ID", id)).expect("an entry")

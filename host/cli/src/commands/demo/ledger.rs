@@ -1,4 +1,4 @@
-//! The demo's books: what was accepted, and whether all of it came to its end, in order.
+//! The demo's record of what was accepted, and the check that all of it ended, in order.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,16 +10,16 @@ use towpath_types::dead_letter::DeadLetter;
 
 use crate::sss::Call;
 
-/// Everything that was answered 202, in this run or in one that was interrupted, in order.
+/// Everything that was answered 202, in this run or an interrupted one, in order.
 pub(super) struct Ledger {
     received: Vec<(String, String)>,
     resumed: usize,
-    /// The last dead letter that was there before; those behind it are this run's.
+    /// The last dead letter from before this run.
     dead_before: Option<String>,
 }
 
-/// What the books say.
-pub(super) struct Tally {
+/// The result of the check.
+pub(super) struct Verdict {
     counts: HashMap<String, [usize; 4]>,
     pub(super) problems: Vec<String>,
     lost: usize,
@@ -46,7 +46,7 @@ struct Counts {
 }
 
 impl Ledger {
-    /// Opens the books: what waits from an earlier run counts as received.
+    /// Starts the record. Messages left from an earlier run count as received.
     pub(super) async fn open(queues: &Queues) -> anyhow::Result<Ledger> {
         let waiting = all(&queues.events, None).await?;
         let received: Vec<_> =
@@ -72,8 +72,8 @@ impl Ledger {
         Ok(self.letters(queues).await?.pop())
     }
 
-    /// Compares three books: what ingest accepted, what the pipeline counted, and what SSS really got.
-    pub(super) async fn check(&self, station: &Station, calls: &[Call]) -> anyhow::Result<Tally> {
+    /// Compares what ingest accepted, what the pipeline counted, and what SSS received.
+    pub(super) async fn check(&self, station: &Station, calls: &[Call]) -> anyhow::Result<Verdict> {
         let totals = station.pipeline.totals();
         let dead: HashSet<String> = self.letters(&station.queues).await?.into_iter().map(|letter| letter.id).collect();
         let delivered: HashSet<&str> = calls.iter().map(|call| call.webhook_id.as_str()).collect();
@@ -87,7 +87,7 @@ impl Ledger {
                 (true, false) => *got += 1,
                 (false, true) => *died += 1,
                 (false, false) => {
-                    // Skipped, or lost: the pipeline's own count decides which, below.
+                    // Skipped or lost: the pipeline's count decides below.
                     *skipped += 1;
                     neither += 1;
                 }
@@ -98,26 +98,26 @@ impl Ledger {
         let mut problems = Vec::new();
         let mut expect = |what: &str, ours: u64, theirs: usize| {
             if ours != theirs as u64 {
-                problems.push(format!("{what}: the pipeline counts {ours}, the books say {theirs}"));
+                problems.push(format!("{what}: the pipeline counted {ours}, the record says {theirs}"));
             }
         };
         expect("delivered", totals.delivered, delivered.len());
         expect("skipped", totals.skipped, neither);
         expect("dead", totals.dead, dead.len());
         if delivered.iter().any(|id| dead.contains(*id)) {
-            problems.push("a message was delivered and is dead too".to_owned());
+            problems.push("a message was both delivered and dead-lettered".to_owned());
         }
         let in_order = self.in_order(calls);
         if !in_order {
             problems.push("a group was delivered out of order".to_owned());
         }
         if lost > 0 {
-            problems.push(format!("{lost} messages were accepted and came to no end"));
+            problems.push(format!("{lost} messages were accepted and neither delivered, skipped nor dead-lettered"));
         }
         Ok(Tally { counts, problems, lost, in_order })
     }
 
-    /// Whether in every group the first deliveries came in the order of acceptance.
+    /// Whether the first deliveries of every group are in the order of acceptance.
     fn in_order(&self, calls: &[Call]) -> bool {
         let mut first: HashMap<&str, usize> = HashMap::new();
         for (position, call) in calls.iter().enumerate() {
@@ -142,12 +142,12 @@ impl Tally {
 
     /// The verdict as `--json` prints it.
     pub(super) fn shown<'a>(&'a self, plugins: &[&'static str]) -> Shown<'a> {
-        let counts = |plugin: &&'static str| {
-            let [received, delivered, skipped, dead] = self.counts.get(*plugin).copied().unwrap_or_default();
+        let counts = |plugin: &'static str| {
+            let [received, delivered, skipped, dead] = self.counts.get(plugin).copied().unwrap_or_default();
             Counts { plugin, received, delivered, skipped, dead }
         };
         Shown {
-            plugins: plugins.iter().map(counts).collect(),
+            plugins: plugins.iter().copied().map(counts).collect(),
             lost: self.lost,
             in_order: self.in_order,
             problems: &self.problems,

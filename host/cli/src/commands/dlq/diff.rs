@@ -1,4 +1,4 @@
-//! `dlq diff`: each dead letter through another build of its plugin. Nothing is sent.
+//! `dlq diff`: runs dead letters through another build of their plugin. Sends nothing.
 
 use serde_json::Value;
 use towpath_compose::engine;

@@ -1,4 +1,4 @@
-//! `dlq edit`, `dlq drop`: written down before they are done.
+//! `dlq edit` and `dlq drop`. The audit is written before the action.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -43,8 +43,8 @@ pub(super) async fn edit(args: DlqEdit, output: &Output) -> anyhow::Result<Exit>
     match webhook_id {
         WebhookId::Fits => {}
         WebhookId::Kept { .. } => output.line(format!(
-            "webhook-id: {had} stays, although it was derived from another key: a target may take the event for one that it has; \
-            --new-webhook-id gives it the id of its key"
+            "webhook-id: {had} stays, although the key has changed: a target may take the event for one that it already has; \
+            --new-webhook-id derives the id from the new key"
         )),
         WebhookId::New { now } => output.line(format!("webhook-id: {had} → {now}, by its route's keys")),
     }
@@ -76,7 +76,7 @@ pub(super) async fn drop(args: DlqDrop, output: &Output) -> anyhow::Result<Exit>
         output.line("dropped: 0");
     } else {
         output.line(format!(
-            "dropped: {dropped}; `towpath dlq audit --json` still has them, and audit.jsonl beside the store has them whole"
+            "dropped: {dropped}; `towpath dlq audit --json` shows them, and audit.jsonl next to the store keeps them whole"
         ));
     }
     known?;

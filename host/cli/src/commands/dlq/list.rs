@@ -1,4 +1,4 @@
-//! `dlq list`, `dlq show`.
+//! `dlq list` and `dlq show`.
 
 use anyhow::Context as _;
 use towpath_operate::dlq::filter::Filter;
@@ -37,7 +37,7 @@ pub(super) async fn list(args: DlqList, output: &Output) -> anyhow::Result<Exit>
         output.note(format!("the first {limit}: --limit shows more"));
     } else if looked_at < all {
         output.note(format!(
-            "looked at {looked_at} of about {all}: of each group SQS hands out ten letters at most, the others come when these are gone"
+            "read {looked_at} of about {all} letters: SQS delivers at most ten of a group, the next ones once these are gone"
         ));
     }
     Ok(Exit::Done)

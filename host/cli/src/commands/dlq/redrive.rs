@@ -1,4 +1,4 @@
-//! `dlq redrive`: dead letters go back to the queue that they came from, in order.
+//! `dlq redrive`: sends dead letters back to the queue that they came from, in order.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,6 +11,7 @@ use towpath_operate::letters::NotSentBack;
 
 use super::{interrupted, with_letters};
 use crate::args::DlqRedrive;
+use crate::hints;
 use crate::output::{Exit, Output};
 
 pub(super) async fn run(args: DlqRedrive, output: &Output) -> anyhow::Result<Exit> {
@@ -37,7 +38,7 @@ pub(super) async fn run(args: DlqRedrive, output: &Output) -> anyhow::Result<Exi
     let done = work.await;
     bar.clear();
     let Some((report, known)) = done? else {
-        output.note("what was sent back is sent back; run the same command again for the rest");
+        output.note("interrupted: what was sent back stays sent; run the same command again for the rest");
         return Ok(Exit::Interrupted);
     };
     tell(&report, output);
@@ -46,7 +47,7 @@ pub(super) async fn run(args: DlqRedrive, output: &Output) -> anyhow::Result<Exi
     Ok(if fine { Exit::Done } else { Exit::Findings })
 }
 
-/// What shows how far a redrive is, once it is known how much there is.
+/// Shows how far a redrive is, once the number of letters is known.
 #[derive(Clone)]
 struct Bar {
     output: Output,
@@ -89,10 +90,10 @@ fn show(plan: &Plan, output: &Output) {
         output.line(format!("  {reason}: {count}"));
     }
     if plan.parked_along > 0 {
-        output.line(format!("and {} that are parked behind them, in order", plan.parked_along));
+        output.line(format!("and {} more that are parked behind them, in order", plan.parked_along));
     }
     for target in &plan.held_targets {
-        output.line(format!("target {target} is on hold: what is for it waits there"));
+        output.line(format!("target {target} is on hold: its messages will wait"));
     }
 }
 
@@ -102,18 +103,19 @@ fn tell(report: &Report, output: &Output) {
         return;
     }
     output.line(format!("sent back: {}", report.moved.moved));
-    for NotSentBack { id, problem } in &report.moved.failed {
-        output.line(format!("not sent back: {id}: {problem}"));
+    for NotSentBack { id, problem, error } in &report.moved.failed {
+        let hint = error.as_ref().map_or(String::new(), |error| format!("; {}", hints::of_letters(error)));
+        output.line(format!("not sent back: {id}: {problem}{hint}"));
     }
     for id in &report.moved.perhaps_twice {
         output.line(format!(
-            "perhaps twice: {id}: an earlier redrive was cut off while sending it; both carry the same webhook-id"
+            "perhaps sent twice: {id}: an earlier redrive was interrupted while sending it; both carry the same webhook-id"
         ));
     }
     if report.died_again > 0 {
-        output.line(format!("died again meanwhile: {}", report.died_again));
+        output.line(format!("dead-lettered again during the redrive: {}", report.died_again));
     }
     if report.stopped {
-        output.line("stopped at --max-failures; the other letters are where they were");
+        output.line("stopped at --max-failures; the other letters are still in the dead-letter queue");
     }
 }

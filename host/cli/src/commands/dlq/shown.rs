@@ -1,13 +1,13 @@
-//! A body as it is shown: everything that differs looks different.
+//! Shows bodies so that different bodies look different.
 
-/// Bytes as text; what is not UTF-8 stands as `\xff`.
+/// Bytes as text; bytes that are not UTF-8 are shown as `\xff`.
 pub(super) fn readable(bytes: &[u8]) -> String {
     let chunk = |chunk: std::str::Utf8Chunk<'_>| format!("{}{}", chunk.valid(), chunk.invalid().escape_ascii());
     bytes.utf8_chunks().map(chunk).collect()
 }
 
-/// A text in lines, for a diff: one without line ends gets some behind commas and brackets. Nothing else changes, so what is
-/// shown is what is stored.
+/// A text in lines, for a diff. A text without line breaks gets some after commas and brackets; nothing else changes, so that the diff shows
+/// what is stored.
 pub(super) fn lines(text: &str) -> String {
     if text.contains('\n') {
         return text.to_owned();
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_told_apart() {
+    fn bytes_that_are_not_utf_8_look_different() {
         assert_eq!(readable(b"caf\xe9 \xff"), "caf\\xe9 \\xff");
         assert_ne!(readable(b"\xe9"), readable(b"\xff"));
     }

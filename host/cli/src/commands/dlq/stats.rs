@@ -1,4 +1,4 @@
-//! `dlq stats`: how many died of what, since when. Exit code 1 if anything did.
+//! `dlq stats`: counts dead letters by route and reason. Exit code 1 if there are any.
 
 use towpath_operate::dlq::stats::{Row, Stats, count};
 use towpath_operate::json;
@@ -24,7 +24,7 @@ pub(super) async fn run(place: &LetterPlace, output: &Output) -> anyhow::Result<
         output.table(&["ROUTE", "REASON", "LETTERS", "FIRST", "LAST"], &rows.iter().map(cells).collect::<Vec<_>>());
     }
     if looked_at < all {
-        output.note(format!("looked at {looked_at} of about {all} letters"));
+        output.note(format!("read {looked_at} of about {all} letters"));
     }
     Ok(if all == 0 && rows.is_empty() { Exit::Done } else { Exit::Findings })
 }

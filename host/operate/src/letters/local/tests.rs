@@ -28,7 +28,7 @@ async fn letters(folder: &tempfile::TempDir, bodies: &[&str]) -> LocalLetters {
     LocalLetters::new(events, dead)
 }
 
-/// Sends everything back, so many letters at a time: what was sent, and what could not be.
+/// Sends everything back, this many letters at a time. Returns how many were sent, and the ids of those that were not.
 async fn redrive(letters: &mut LocalLetters, chunk: usize) -> (u64, Vec<String>) {
     let page = letters.next().await.expect("letters");
     let mut sent = 0;
@@ -36,7 +36,7 @@ async fn redrive(letters: &mut LocalLetters, chunk: usize) -> (u64, Vec<String>)
     for chunk in page.chunks(chunk) {
         let moved = letters.send_back(chunk.to_vec()).await.expect("sent back");
         sent += moved.moved;
-        failed.extend(moved.failed.into_iter().map(|(id, _)| id.into()));
+        failed.extend(moved.failed.into_iter().map(|letter| letter.id.0));
     }
     (sent, failed)
 }
@@ -45,7 +45,7 @@ async fn bodies(queue: &LocalQueue) -> Vec<String> {
     queue.browse(None, 100).await.expect("messages").into_iter().map(|message| message.body).collect()
 }
 
-/// Somebody looks at the first letter, as a client of the SQS endpoint does.
+/// Receives the first letter, as a client of the SQS endpoint does.
 async fn hold_the_first(letters: &LocalLetters) -> Handle {
     let receive = Receive { max: 1, visibility: Some(Duration::from_secs(3600)), ..Receive::default() };
     letters.dead.receive(receive).await.expect("a letter").remove(0).handle

@@ -1,0 +1,90 @@
+//! The options that avoid an error. The rooms below name things in their errors; only the command line knows how each is given.
+
+use towpath_compose::ListenError;
+use towpath_operate::dlq::edit::{EditError, RouteError};
+use towpath_operate::known::UnknownWithoutConfig;
+use towpath_operate::letters::LettersError;
+use towpath_operate::place::NoPlace;
+use towpath_operate::record::OnlyReceived;
+use towpath_operate::set::NotJson;
+use towpath_operate::story::StoryError;
+
+/// What to do about an error, if an option of the command line helps.
+pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
+    let any = [
+        error.is::<UnknownWithoutConfig>().then_some("give --config FILE"),
+        error.is::<NoPlace>().then_some("give --store DIR, --queue-url URL or --config FILE"),
+        error
+            .is::<OnlyReceived>()
+            .then_some("give --dead to record dead letters, or --listen to record what is posted"),
+        error.is::<NotJson>().then_some("give --body FILE to replace the whole body"),
+        error.downcast_ref().and_then(of_edit),
+        error.downcast_ref().map(of_letters),
+        error.downcast_ref().map(of_story),
+        error.downcast_ref().map(of_listen),
+    ];
+    any.into_iter().flatten().next()
+}
+
+fn of_edit(error: &EditError) -> Option<&'static str> {
+    match error {
+        EditError::Unverified { .. } => Some(
+            "if you know the sender by other means, give --accept-unverified, and say why with --note; `towpath dlq redrive` sends \
+            it back unedited, to be verified again",
+        ),
+        EditError::UnknownGroup(RouteError::NoConfig) => Some("give --config FILE, or --keep-group"),
+        EditError::UnknownGroup(RouteError::NotInConfig { .. }) => Some("give another --config, or --keep-group"),
+        EditError::UnknownWebhookId(RouteError::NoConfig) => Some("give --config FILE"),
+        EditError::UnknownWebhookId(RouteError::NotInConfig { .. }) => Some("give another --config"),
+        EditError::Unchanged | EditError::NoNoteKey => None,
+    }
+}
+
+/// What to do about letters that cannot be opened or sent back.
+pub(crate) fn of_letters(error: &LettersError) -> &'static str {
+    match error {
+        LettersError::OwnQueue => "leave --to out: it is for queues of SQS",
+        LettersError::NoRefusedQueue => "give --config FILE",
+        LettersError::NoDestination => "give --to URL, or --config FILE",
+        LettersError::Parked => "give --store DIR",
+    }
+}
+
+fn of_story(error: &StoryError) -> &'static str {
+    match error {
+        StoryError::NoFolder(_) => "--file is the file that `towpath poll --story` keeps",
+        StoryError::NotNamed => "give --store DIR, --file FILE or --config FILE",
+    }
+}
+
+fn of_listen(error: &ListenError) -> &'static str {
+    match error {
+        ListenError::Ingest(_) => "--listen takes another address",
+        ListenError::Sqs(_) => "--sqs takes another address",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn an_error_has_its_hint_also_as_context_and_below_another_one() {
+        let plain = anyhow::Error::new(LettersError::NoDestination);
+        let context = Err::<(), _>(anyhow::anyhow!("cannot read towpath.toml")).context(NoPlace).expect_err("an error");
+        let below = anyhow::Error::new(StoryError::NotNamed).context("reading the story");
+        let edit = anyhow::Error::new(EditError::UnknownGroup(RouteError::NoConfig));
+        let cases = [
+            (plain, Some("give --to URL, or --config FILE")),
+            (context, Some("give --store DIR, --queue-url URL or --config FILE")),
+            (below, Some("give --store DIR, --file FILE or --config FILE")),
+            (edit, Some("give --config FILE, or --keep-group")),
+            (anyhow::anyhow!("another error"), None),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(hint(&error), expected, "{error:#}");
+        }
+    }
+}
