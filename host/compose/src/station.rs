@@ -142,7 +142,7 @@ impl Station {
 }
 
 /// What is stored in a queue; `None` if it cannot be read.
-fn stored(label: &'static str, queue: &LocalQueue) -> Option<Stored> {
+fn stored(label: &'static str, queue: &LocalQueue) -> Option<QueueContents> {
     let standing = queue.standing().ok()?;
     let oldest = standing.oldest.map(|oldest| queue.store().now().since(oldest));
     let letters = standing.letters.into_iter().filter(|_| label == DEAD_LETTERS_LABEL);

@@ -103,7 +103,7 @@ impl Budget {
 
     /// Whether this webhook may be kept; if so, charges it.
     pub(crate) fn take(&self, ask: Ask<'_>, now: Instant) -> Admission {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         let bytes = ask.bytes.max(LEAST_BYTES);
         if state.failures.get(&ask.failure.to_owned()).is_some_and(|since| now - *since < DAY) {
             return Admission::Folded;
@@ -239,7 +239,7 @@ mod tests {
         let take = |failure| budget.take(ask("a", "203.0.113.1", failure, 10), Instant::now());
         assert_eq!((take("one"), take("one"), take("two")), (Admission::Keep, Admission::Folded, Admission::Keep));
         budget.give_back(ask("a", "203.0.113.1", "one", 10));
-        assert_eq!(budget.state().held.messages, 1);
+        assert_eq!(budget.0.lock().held.messages, 1);
         assert_eq!(take("one"), Admission::Keep);
         tokio::time::advance(DAY).await;
         assert_eq!(take("two"), Admission::Keep);

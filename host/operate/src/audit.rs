@@ -18,7 +18,7 @@ use crate::secret_headers::SecretHeaders;
 
 /// One line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Entry {
+pub struct AuditEntry {
     /// When it was recorded.
     pub at: Timestamp,
     /// Who did it.
@@ -47,9 +47,9 @@ pub struct Entry {
     pub attributes: Attributes,
 }
 
-impl Entry {
+impl AuditEntry {
     /// The entry without the values of secret headers, which the file has.
-    pub fn hidden(self, secrets: &SecretHeaders) -> Entry {
+    pub fn hidden(self, secrets: &SecretHeaders) -> AuditEntry {
         let secrets = secrets.clone().and(self.letter.secret_header.as_deref());
         let body = self.body.map(|body| secrets.hidden_in_body(body));
         AuditEntry { body, attributes: secrets.hidden_in_attributes(self.attributes), ..self }

@@ -31,7 +31,7 @@ pub struct QueuePlace {
     pub queue_url: Option<String>,
 }
 
-impl Place {
+impl QueuePlace {
     /// The config, where the place itself was named without it. A config that was not asked for may be missing or broken: letters are
     /// often inspected just then.
     pub async fn config(&self) -> anyhow::Result<Option<Config>> {
@@ -99,7 +99,7 @@ pub struct Found {
 
 impl Found {
     /// Finds the queues of a place. Changes nothing and creates no store.
-    pub async fn find(place: &Place) -> anyhow::Result<Found> {
+    pub async fn find(place: &QueuePlace) -> anyhow::Result<Found> {
         if let Some(url) = &place.queue_url {
             let config = place.config().await?;
             let queue = config.as_ref().map(|config| &config.queue);

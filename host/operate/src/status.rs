@@ -15,7 +15,7 @@ use crate::waiting::Waiting;
 #[derive(Debug)]
 pub struct Status {
     /// The targets of the config, and those that only the holds name.
-    pub targets: Vec<Target>,
+    pub targets: Vec<TargetStatus>,
     /// What waits to be delivered, if that queue is known.
     pub queue: Option<Waiting>,
     /// What waits in the dead-letter queue.

@@ -9,11 +9,14 @@ use serde_json::{Map, Value};
 use towpath_metrics::STORY;
 
 pub use filter::Filter;
-pub use follow::File;
+pub use follow::FollowedFile;
 pub use source::{Source, StoryError, StoryPlace};
 
-/// Messages of the log that repeat what the line of a pass says.
-const REPEATS: [&str; 3] = ["message will be tried again", "message skipped", "message delivered"];
+/// Events that repeat what the line of a pass says, for those who read the whole log.
+const REPEATS: [&str; 3] = ["message-retried", "message-skipped", "message-delivered"];
+
+/// The messages of the same events in logs from before they carried `event`.
+const OLD_REPEATS: [&str; 3] = ["message will be tried again", "message skipped", "message delivered"];
 
 /// One line.
 #[derive(Clone, PartialEq, Debug)]
@@ -36,8 +39,8 @@ impl Entry {
         };
         let fields = object("fields")?;
         let span = object("span").unwrap_or_default();
-        let said = fields.get("message").and_then(Value::as_str).unwrap_or_default();
-        if REPEATS.contains(&said) {
+        let of = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
+        if REPEATS.contains(&of("event")) || OLD_REPEATS.contains(&of("message")) {
             return None;
         }
         let mut text = |name: &str| line.remove(name).and_then(|text| text.as_str().map(str::to_owned));

@@ -115,7 +115,7 @@ fn group(entries: &[Entry], place: &MessagePlace) -> Option<String> {
 }
 
 /// Selects the lines about one message, by any id that it had: after a redrive they name its first id too.
-fn told_of(asked: &str, first: String, entries: Vec<Entry>, place: Place) -> anyhow::Result<Traced> {
+fn told_of(asked: &str, first: String, entries: Vec<Entry>, place: MessagePlace) -> anyhow::Result<Traced> {
     let about = |id: &str| entries.iter().filter(|entry| entry.is_about(id)).collect::<Vec<_>>();
     let ids: BTreeSet<&str> = about(&first).into_iter().map(Entry::first_id).collect();
     if ids.len() > 1 {
@@ -141,7 +141,7 @@ fn redriven(store: &Path, letter: &str) -> anyhow::Result<String> {
 
 /// Searches the queues of a store for a message: by its id in the queue, its `webhook-id`, or its first id. Returns its first id and its
 /// place.
-async fn find(queues: &Queues, id: &str) -> anyhow::Result<Option<(String, Place)>> {
+async fn find(queues: &Queues, id: &str) -> anyhow::Result<Option<(String, MessagePlace)>> {
     for queue in [&queues.events, &queues.dead_letters] {
         let mut after: Option<String> = None;
         loop {
@@ -158,7 +158,9 @@ async fn find(queues: &Queues, id: &str) -> anyhow::Result<Option<(String, Place
                     continue;
                 }
                 let place = match death {
-                    Some(death) => MessagePlace::Dead { death: Box::new(death), letter: message.id, group: message.group.into() },
+                    Some(death) => {
+                        MessagePlace::Dead { death: Box::new(death), letter: message.id, group: message.group.into() }
+                    }
                     None => MessagePlace::Waits {
                         receives: message.receive_count,
                         group: message.group.into(),

@@ -78,7 +78,7 @@ impl Receiver {
 
 impl Shared {
     fn next(&self) -> Option<Reply> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let (mood, random) = &mut *state;
         match *mood {
             Mood::Well => None,

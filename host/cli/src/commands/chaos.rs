@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use towpath_compose::signals;
 use towpath_files::private;
 use towpath_proof::chaos::{self, Report, Settings};
-use towpath_proof::{Verdict, Violation};
+use towpath_proof::{Judgement, Violation};
 
 use crate::args::Chaos;
 use crate::output::{Exit, Output, plain};
@@ -92,7 +92,7 @@ struct History<'a> {
 
 impl Shown<'_> {
     fn of(report: &Report) -> Shown<'_> {
-        let Verdict { accepted, delivered, skipped, dead, duplicated, attempts, violations } = &report.verdict;
+        let Judgement { accepted, delivered, skipped, dead, duplicated, attempts, violations } = &report.verdict;
         let violations = violations.iter().map(|(violation, group, detail)| ViolationShown {
             violation: *violation,
             group: *group,
@@ -138,7 +138,7 @@ fn tell(report: &Report, place: RunFolder, output: &Output) -> Exit {
 }
 
 /// The folder of a run. A temporary one is deleted, unless something was found.
-struct Place {
+struct RunFolder {
     folder: PathBuf,
     passing: Option<TempDir>,
 }

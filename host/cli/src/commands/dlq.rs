@@ -57,7 +57,7 @@ async fn history(place: &QueuePlace, output: &Output) -> anyhow::Result<Exit> {
     let entries = Audit::of(&found).read()?;
     if output.is_json() {
         let secrets = SecretHeaders::of(found.config.as_ref());
-        let entries: Vec<audit::Entry> = entries.into_iter().map(|entry| entry.hidden(&secrets)).collect();
+        let entries: Vec<audit::AuditEntry> = entries.into_iter().map(|entry| entry.hidden(&secrets)).collect();
         output.json(&entries.iter().map(json::Action::of).collect::<Vec<_>>());
         return Ok(Exit::Done);
     }

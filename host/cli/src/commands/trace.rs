@@ -63,9 +63,9 @@ fn told(place: &MessagePlace, last: Option<&Entry>) -> String {
             let DeadLetter { reason, detail, id, .. } = &**death;
             format!("it is in the dead-letter queue: {reason}: {detail}; `towpath dlq show {id}` shows its letter")
         }
-        Place::Gone | Place::Unknown => match (decision, place) {
+        MessagePlace::Gone | MessagePlace::Unknown => match (decision, place) {
             (Some(("ack", outcome)), _) => format!("done: {outcome}"),
-            (Some(("dead-letter", reason)), Place::Gone) => {
+            (Some(("dead-letter", reason)), MessagePlace::Gone) => {
                 format!(
                     "it was dead-lettered ({reason}), and its letter is gone: `towpath dlq audit` shows who redrove or dropped it"
                 )
@@ -73,7 +73,7 @@ fn told(place: &MessagePlace, last: Option<&Entry>) -> String {
             (Some(("dead-letter", reason)), _) => {
                 format!("it was dead-lettered ({reason}): `towpath dlq list` shows whether it is still there")
             }
-            (Some((_, outcome)), Place::Gone) => {
+            (Some((_, outcome)), MessagePlace::Gone) => {
                 format!(
                     "its last outcome was {outcome}, and it is in neither queue of the store: was the queue purged?"
                 )
@@ -81,7 +81,9 @@ fn told(place: &MessagePlace, last: Option<&Entry>) -> String {
             (Some((_, outcome)), _) => {
                 format!("its last outcome was {outcome}: it will be retried, unless another log has the rest")
             }
-            (None, Place::Gone) => "it is in neither queue of the store, and the story does not say why".to_owned(),
+            (None, MessagePlace::Gone) => {
+                "it is in neither queue of the store, and the story does not say why".to_owned()
+            }
             (None, _) => "it was stored; this log does not say what happened next".to_owned(),
         },
     }

@@ -50,7 +50,7 @@ impl Breaker {
 
     /// Why the target must not be called now, if so. This does not start a probe.
     pub(super) fn refuses(&self) -> Option<BreakerOpen> {
-        match *self.lock() {
+        match *self.state.lock() {
             State::Closed { .. } => None,
             State::Open { until, .. } => {
                 let after = until.saturating_duration_since(Instant::now());
@@ -62,7 +62,7 @@ impl Breaker {
 
     /// Asks to call the target. A half-open breaker lets one message through.
     pub(super) fn pass(self: &Arc<Self>) -> Result<Option<Probe>, BreakerOpen> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         match *state {
             State::Closed { .. } => Ok(None),
             State::Open { until, wait } => {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use towpath_metrics::{self as metrics, WaitingGroups};
 use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::outcome::Outcome;
@@ -86,10 +87,6 @@ impl Failures {
             standing.oldest = standing.oldest.max(now.since(row.head.sent_at));
         }
         standing
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<GroupId, Streak>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

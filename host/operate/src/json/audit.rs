@@ -5,7 +5,7 @@ use towpath_types::queue::{Attributes, GroupId, MessageId};
 
 use super::Rfc3339;
 use super::letter::Death;
-use crate::audit::Entry;
+use crate::audit::AuditEntry;
 
 /// One redrive, edit or drop of a letter.
 #[derive(Debug, Serialize)]
@@ -29,8 +29,8 @@ pub struct Action<'a> {
 }
 
 impl Action<'_> {
-    /// The shape of an entry, whose secrets are hidden already ([`Entry::hidden`]).
-    pub fn of(entry: &Entry) -> Action<'_> {
+    /// The shape of an entry, whose secrets are hidden already ([`AuditEntry::hidden`]).
+    pub fn of(entry: &AuditEntry) -> Action<'_> {
         Action {
             recorded_at: Rfc3339(entry.at),
             by: &entry.by,

@@ -50,7 +50,7 @@ struct Target<'a> {
 }
 
 impl Target<'_> {
-    fn of(target: &status::Target) -> Target<'_> {
+    fn of(target: &status::TargetStatus) -> Target<'_> {
         Target {
             name: &target.name,
             state: target.state,

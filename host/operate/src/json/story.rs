@@ -7,7 +7,7 @@ use towpath_types::queue::MessageId;
 use super::Rfc3339;
 use super::letter::Death;
 use crate::story::Entry;
-use crate::trace::{self, Place};
+use crate::trace::{self, MessagePlace};
 
 /// Fields of a pass that hosts log with a unit in short.
 const SECONDS: [(&str, &str); 2] = [("retry_after_s", "retry_after_seconds"), ("age_s", "age_seconds")];
@@ -83,15 +83,15 @@ impl Traced<'_> {
     }
 }
 
-fn now(place: &Place, last: Option<&Entry>) -> Value {
+fn now(place: &MessagePlace, last: Option<&Entry>) -> Value {
     match place {
-        Place::Waits { receives, group, sent_at } => {
+        MessagePlace::Waits { receives, group, sent_at } => {
             json!(Waits { state: "waits", receive_count: *receives, group, sent_at: Rfc3339(*sent_at) })
         }
-        Place::Dead { death, letter, group } => {
+        MessagePlace::Dead { death, letter, group } => {
             json!(Dead { state: "dead", letter_id: letter, group, letter: Death::of(death) })
         }
-        Place::Gone | Place::Unknown => match last.map(|entry| (entry.field("decision"), entry.what())) {
+        MessagePlace::Gone | MessagePlace::Unknown => match last.map(|entry| (entry.field("decision"), entry.what())) {
             Some(("ack", outcome)) => json!({ "state": outcome }),
             Some(("dead-letter", reason)) => json!({ "state": "dead-lettered", "reason": reason }),
             _ => json!({ "state": "unknown" }),

@@ -10,13 +10,13 @@ use towpath_types::outcome::{Answer, Attempt};
 use towpath_types::queue::{Attribute, Attributes};
 
 use super::*;
-use crate::audit::Entry;
+use crate::audit::AuditEntry;
 use crate::dlq::edit::{Done, WebhookId};
 use crate::dlq::{diff, redrive, stats};
 use crate::letters::{Letter, Moved, NotSentBack, browsed_letter};
 use crate::record::Saved;
 use crate::secret_headers::SecretHeaders;
-use crate::trace::Place;
+use crate::trace::MessagePlace;
 use crate::waiting::Waiting;
 use crate::{hold, status, story, trace};
 
@@ -153,7 +153,7 @@ fn actions() -> Vec<(&'static str, Value, Value)> {
         "moved": 1, "failed": [{ "message_id": "m-2", "problem": "too large" }], "perhaps_twice": ["m-3"], "died_again": 0,
         "stopped": true,
     });
-    let entry = Entry {
+    let entry = AuditEntry {
         at: NOW,
         by: "ada".to_owned(),
         action: "redrive".to_owned(),
@@ -186,7 +186,7 @@ fn targets() -> Vec<(&'static str, Value, Value)> {
     let mut checked = holds();
     checked["checked_again"] = json!({ "latest_at": TEXT, "older_latest_at": TEXT });
     let state = stored_holds();
-    let target = status::Target {
+    let target = status::TargetStatus {
         name: "sss".to_owned(),
         state: "held",
         hold: state.holds.get("sss").cloned(),
@@ -239,8 +239,8 @@ fn stories() -> Vec<(&'static str, Value, Value)> {
     });
     let traced = |entries, place| trace::Traced { id: "m-1".to_owned(), entries, place };
     let group = "crm/1".to_owned();
-    let waits = Place::Waits { receives: 2, group: group.clone(), sent_at: NOW };
-    let dead = Place::Dead { death: Box::new(stored_death()), letter: "l-1".into(), group };
+    let waits = MessagePlace::Waits { receives: 2, group: group.clone(), sent_at: NOW };
+    let dead = MessagePlace::Dead { death: Box::new(stored_death()), letter: "l-1".into(), group };
     let now_waits = json!({ "state": "waits", "receive_count": 2, "group": "crm/1", "sent_at": TEXT });
     let now_dead = json!({ "state": "dead", "letter_id": "l-1", "group": "crm/1", "letter": death() });
     vec![
@@ -257,7 +257,7 @@ fn stories() -> Vec<(&'static str, Value, Value)> {
         ),
         (
             "trace in a log without passes",
-            json!(Traced::of(&traced(Vec::new(), Place::Unknown))),
+            json!(Traced::of(&traced(Vec::new(), MessagePlace::Unknown))),
             json!({ "message_id": "m-1", "story": [], "now": { "state": "unknown" } }),
         ),
     ]

@@ -35,7 +35,7 @@ struct Displaced {
 /// The letters that lie behind their position.
 pub(super) struct Behind {
     path: PathBuf,
-    letters: HashMap<MessageId, Line>,
+    letters: HashMap<MessageId, Displaced>,
     /// Those received in this run since they were last stored. Everything that lies before them was received too.
     met: HashSet<MessageId>,
     /// Those that this run stored again, numbered in that order.
@@ -44,9 +44,9 @@ pub(super) struct Behind {
 
 /// Whether a letter may be sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Turn {
+pub(super) enum Readiness {
     /// Nothing that belongs before it lies behind it.
-    Its,
+    Ready,
     /// This letter belongs before it and was not received yet.
     After(MessageId),
 }
@@ -57,7 +57,7 @@ impl Behind {
         let text = private::read(&path).with_context(|| format!("reading {}", path.display()))?.unwrap_or_default();
         let mut letters = HashMap::new();
         // A crash may have torn the last line.
-        for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
+        for line in text.lines().filter_map(|line| serde_json::from_str::<Displaced>(line).ok()) {
             if line.gone || now.since(line.at) > MAX_RETENTION {
                 letters.remove(&line.letter)
             } else {
@@ -74,7 +74,7 @@ impl Behind {
 
     /// Whether this letter, which was received, may be sent. A letter that SQS would have delivered before it and did not is gone:
     /// someone else sent or dropped it.
-    pub(super) fn turn(&mut self, letter: &Letter, now: Timestamp) -> anyhow::Result<Turn> {
+    pub(super) fn turn(&mut self, letter: &Letter, now: Timestamp) -> anyhow::Result<Readiness> {
         let own = letter.first_id();
         let order = order(letter);
         let stored = self.stored.get(&own).copied();
@@ -123,7 +123,7 @@ impl Behind {
         }
     }
 
-    fn write(&self, line: &Line) -> anyhow::Result<()> {
+    fn write(&self, line: &Displaced) -> anyhow::Result<()> {
         let text = serde_json::to_string(line).context("recording where a letter belongs")?;
         let write = || {
             private::make_folder(self.path.parent().unwrap_or(Path::new(".")))?;

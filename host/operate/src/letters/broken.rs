@@ -12,7 +12,7 @@ const BEHIND: &str = "a letter before it in its group could not be sent back";
 #[derive(Default)]
 pub(super) struct BrokenGroups(HashSet<GroupId>);
 
-impl Broken {
+impl BrokenGroups {
     /// Whether a letter may be sent back. If not, it is reported as failed.
     pub(super) fn lets(&self, letter: &Letter, moved: &mut Moved) -> bool {
         let closed = self.0.contains(&letter.group);

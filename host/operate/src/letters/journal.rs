@@ -62,7 +62,7 @@ impl Journal {
         }
         let text = private::read(path).with_context(|| format!("reading {}", path.display()))?.unwrap_or_default();
         // The interruption may have torn the last line.
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<JournalLine>(line).ok());
         let known = lines.map(|line| (line.letter, (line.step, line.at))).collect();
         let mut file = private::append(path).with_context(|| format!("opening {}", path.display()))?;
         if !text.is_empty() && !text.ends_with('\n') {

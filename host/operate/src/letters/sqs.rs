@@ -18,8 +18,8 @@ use towpath_types::queue::{
 };
 use tracing::warn;
 
-use super::behind::{Behind, Order, Turn, order};
-use super::broken::Broken;
+use super::behind::{Behind, Order, Readiness, order};
+use super::broken::BrokenGroups;
 use super::error::LettersError;
 use super::journal::{Before, Journal};
 use super::letter::{Key, Letter, death};
@@ -103,7 +103,7 @@ impl SqsLetters {
     async fn store_again(&mut self, letter: &Letter, now: Timestamp) -> anyhow::Result<()> {
         self.behind.store(letter, &letter.group, now)?;
         // The same id each time: after an interruption before the delete, the queue drops the second send.
-        let dedup_id = format!("behind-{}", letter.id);
+        let dedup_id = format!("behind-{}", letter.id).into();
         let message = stored_as(letter, letter.group.clone(), letter.body.clone(), letter.attributes.clone(), dedup_id);
         self.dead.send(message).await.map_err(described)?;
         self.delete(letter).await
@@ -195,7 +195,7 @@ impl Letters for SqsLetters {
     async fn replace(&mut self, letter: &Letter, edited: Edited) -> anyhow::Result<()> {
         // An id of its own: if the queue dropped another edit within five minutes as a duplicate, the letter would be deleted all the
         // same. A copy too many shows in the list.
-        let dedup_id = format!("edit-{}", uuid::Uuid::new_v4());
+        let dedup_id = format!("edit-{}", uuid::Uuid::new_v4()).into();
         let Edited { group, body, attributes } = edited;
         self.behind.store(letter, &group, self.clock.now())?;
         let message = stored_as(letter, group, body, attributes, dedup_id);
@@ -235,7 +235,8 @@ impl Letters for SqsLetters {
 }
 
 /// The message that stores a letter again. If the queue itself moved the letter, nothing records its first id and its reason yet.
-fn stored_as(letter: &Letter, group: GroupId, body: String, attributes: Attributes, dedup_id: String) -> NewMessage {
+fn stored_as(letter: &Letter, group: GroupId, body: String, attributes: Attributes, dedup_id: DedupId) -> NewMessage {
+    let dedup_id = Some(dedup_id);
     if attributes.contains_key(DEAD_LETTER_ATTRIBUTE) {
         NewMessage { group, dedup_id, body, attributes }
     } else {

@@ -9,16 +9,16 @@ use anyhow::Context as _;
 use towpath_telemetry::story::before;
 
 /// A file that is followed across rotations.
-pub struct File {
+pub struct FollowedFile {
     path: PathBuf,
     open: Option<fs::File>,
     /// The beginning of an incomplete line.
     rest: Vec<u8>,
 }
 
-impl File {
+impl FollowedFile {
     /// Opens the file at its beginning. It may not exist yet.
-    pub fn open(path: &Path) -> anyhow::Result<File> {
+    pub fn open(path: &Path) -> anyhow::Result<FollowedFile> {
         let open = match fs::File::open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             opened => Some(opened.with_context(|| format!("reading {}", path.display()))?),
@@ -26,7 +26,7 @@ impl File {
         Ok(FollowedFile { path: path.to_owned(), open, rest: Vec::new() })
     }
 
-    /// All lines so far, of the rotated file first. [`lines`](File::lines) continues after them: no line is read twice or missed.
+    /// All lines so far, of the rotated file first. [`lines`](FollowedFile::lines) continues after them: no line is read twice or missed.
     pub fn whole(&mut self) -> anyhow::Result<Vec<String>> {
         let mut lines = self.aside()?;
         lines.extend(self.lines()?);
@@ -34,7 +34,7 @@ impl File {
     }
 
     fn aside(&self) -> anyhow::Result<Vec<String>> {
-        let mut aside = File::open(&before(&self.path))?;
+        let mut aside = FollowedFile::open(&before(&self.path))?;
         // The file may have been rotated since it was opened.
         if aside.inode() == self.inode() {
             return Ok(Vec::new());

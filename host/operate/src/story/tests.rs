@@ -39,6 +39,25 @@ fn the_detail_of_another_line_names_its_fields() {
 }
 
 #[test]
+fn the_event_of_a_line_is_not_shown_and_a_line_that_repeats_a_pass_is_left_out() {
+    let line = |fields: &str| {
+        let text = r#"{"level":"WARN","fields":{FIELDS},"target":"towpath_engine::pipeline::story","span":{"message_id":"8f3c"}}"#;
+        Entry::read(&text.replace("FIELDS", fields))
+    };
+    let failed = line(r#""event":"plugin-failed","message":"plugin failed","fault":"trap""#).expect("an entry");
+    assert_eq!(failed.detail(), "plugin failed, fault=trap");
+    assert_eq!(crate::json::line(&failed)["event"], "plugin-failed");
+    for repeats in [
+        r#""event":"message-retried","message":"message will be retried","outcome":"unavailable""#,
+        r#""message":"message will be tried again","outcome":"unavailable""#,
+        r#""event":"message-skipped","message":"any other words""#,
+        r#""message":"message delivered""#,
+    ] {
+        assert_eq!(line(repeats), None, "{repeats}");
+    }
+}
+
+#[test]
 fn a_filter_selects_lines_that_meet_every_condition() {
     let pass = entry(str::to_owned);
     let some = |text: &str| Some(text.to_owned());
@@ -89,7 +108,7 @@ fn a_file_is_followed_across_a_rotation() {
     assert_eq!(open().whole().expect("lines"), all);
     assert_eq!(late.whole().expect("lines"), all, "rotated since it was opened, and read once");
     assert_eq!(late.lines().expect("lines"), [""; 0]);
-    assert!(File::open(&path.join("below")).is_err(), "a file that cannot be opened is an error");
+    assert!(FollowedFile::open(&path.join("below")).is_err(), "a file that cannot be opened is an error");
 }
 
 #[test]

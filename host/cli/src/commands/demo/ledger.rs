@@ -19,7 +19,7 @@ pub(super) struct Ledger {
 }
 
 /// The result of the check.
-pub(super) struct Verdict {
+pub(super) struct Tally {
     counts: HashMap<String, [usize; 4]>,
     pub(super) problems: Vec<String>,
     lost: usize,
@@ -73,7 +73,7 @@ impl Ledger {
     }
 
     /// Compares what ingest accepted, what the pipeline counted, and what SSS received.
-    pub(super) async fn check(&self, station: &Station, calls: &[Call]) -> anyhow::Result<Verdict> {
+    pub(super) async fn check(&self, station: &Station, calls: &[Call]) -> anyhow::Result<Tally> {
         let totals = station.pipeline.totals();
         let dead: HashSet<String> = self.letters(&station.queues).await?.into_iter().map(|letter| letter.id).collect();
         let delivered: HashSet<&str> = calls.iter().map(|call| call.webhook_id.as_str()).collect();

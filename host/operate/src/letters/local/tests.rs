@@ -36,7 +36,7 @@ async fn redrive(letters: &mut LocalLetters, chunk: usize) -> (u64, Vec<String>)
     for chunk in page.chunks(chunk) {
         let moved = letters.send_back(chunk.to_vec()).await.expect("sent back");
         sent += moved.moved;
-        failed.extend(moved.failed.into_iter().map(|letter| letter.id.0));
+        failed.extend(moved.failed.into_iter().map(|letter| letter.id.into()));
     }
     (sent, failed)
 }
