@@ -1,5 +1,5 @@
-//! Benchmarks: the real binaries on loopback, every event verified at the target, beside the forwarder that teams write
-//! by hand, a bare loop, and the limit.
+//! Benchmarks: the real binaries on loopback, with every event verified at the target, compared with the forwarder that teams
+//! write by hand, a bare loop, and the limit.
 
 mod beside;
 mod figure;
@@ -30,28 +30,28 @@ pub use report::{html, markdown};
 use scenario::Scenario;
 pub use settings::Settings;
 
-/// What was measured.
+/// The results.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The machine: processor, cores, kernel.
     pub machine: String,
-    /// How the machine stops what runs on it.
+    /// The pauses of the machine itself.
     pub pauses: Pauses,
-    /// `towpath`, as it names itself, and Python.
+    /// The versions of `towpath` and Python.
     pub versions: Vec<String>,
     /// All figures.
     pub figures: Vec<Figure>,
 }
 
-/// How often the base is measured, all rows by turns: a machine whose cores others share is slower for minutes at times.
+/// The rounds of the base scenario, with all rows in turn: a machine with shared cores is slower for minutes at times.
 const ROUNDS: usize = 3;
 
-/// Runs all; `say` is told of each run: which of how many.
+/// Runs all benchmarks. `say` gets the number of finished runs, the number of all, and the name of the next.
 pub async fn run(settings: &Settings, say: impl Fn(usize, usize, &str)) -> anyhow::Result<Report> {
-    // Clients want it, though all that they talk to is on this machine. Once is enough, more is no harm.
+    // HTTP clients need a crypto provider, even without TLS. Installing it twice is harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let lab = Lab::new(settings.clone()).await?;
-    // Before all else, while nothing runs.
+    // First, while nothing else runs.
     let pauses = tokio::task::spawn_blocking(pauses::measure).await.context("measuring the machine")?;
     let runs = runs(settings);
     let mut rounds: Vec<Vec<Figure>> = Vec::new();
@@ -59,7 +59,7 @@ pub async fn run(settings: &Settings, say: impl Fn(usize, usize, &str)) -> anyho
         say(done, runs.len(), &format!("{row:?}: {}", scenario.name));
         let mut figure = row.run(&lab, *scenario).await?;
         if *scenario == Scenario::base() && matches!(row, Row::Serve | Row::Poll) {
-            // What this machine takes and carries at the same time, and then half of it.
+            // The highest rate at which this machine receives and delivers at once; then half of it.
             let most = row.through(&lab, *scenario, None).await?.per_second;
             let half = Scenario { messages: (most / 2.0 * 5.0) as u32, ..*scenario };
             figure.latency_ms = Some(row.through(&lab, half, Some(most / 2.0)).await?.latency_ms);
@@ -104,21 +104,21 @@ fn runs(settings: &Settings) -> Vec<(Row, Scenario)> {
     runs
 }
 
-/// What a loop of requests is to do.
+/// The work of a loop of requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Loop {
-    /// How many requests.
+    /// The number of requests.
     pub messages: u32,
-    /// Of how many groups.
+    /// The number of groups.
     pub groups: u32,
     /// The size of a body.
     pub bytes: u32,
-    /// How many at a time.
+    /// The number of concurrent requests.
     pub lanes: u32,
 }
 
-/// A loop of requests, each group in order; `before` is given each body before its request. What rows without a queue run in
-/// a process of their own.
+/// A loop of requests, each group in order. `before` gets each body before its request. Rows without a queue run this in a process
+/// of their own.
 pub async fn requests(
     target: &str,
     Loop { messages, groups, bytes, lanes }: Loop,
@@ -140,7 +140,7 @@ pub async fn requests(
         running.spawn(async move {
             loop {
                 let event = next.fetch_add(1, Ordering::Relaxed);
-                // Events of a group come many lanes apart: whoever is first at its turn has the earlier one.
+                // Events of a group are many lanes apart, so the first to take the lock has the earlier event.
                 let turn = turns.get((event % groups) as usize).filter(|_| event < messages);
                 let Some(turn) = turn else { return anyhow::Ok(()) };
                 let _turn = turn.lock().await;

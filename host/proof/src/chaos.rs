@@ -1,4 +1,4 @@
-//! Chaos: hosts over one queue, thousands of groups, and faults by a seed.
+//! Chaos: several hosts on one queue, thousands of groups, and faults by a seed.
 
 mod faults;
 mod sender;
@@ -18,35 +18,35 @@ use sender::Sender;
 pub use settings::Settings;
 use world::World;
 
-/// How long everything may take to drain once nothing is in the way any more: the longest visibility, the longest wait
-/// of a target, and the time to work.
+/// How long the queue may take to drain after the last fault: the longest visibility timeout, the longest retry wait, and the
+/// processing time.
 const DRAIN: Duration = Duration::from_secs(120);
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The seed.
     pub seed: u64,
-    /// What the oracle says.
+    /// The oracle's verdict.
     #[serde(flatten)]
     pub verdict: Judgement,
-    /// How many faults there were, by kind.
+    /// The number of faults, by kind.
     pub faults: std::collections::BTreeMap<&'static str, usize>,
     /// How long it took to drain after the last fault, in seconds.
     pub drained_s: f64,
-    /// The histories of groups to which something happened that must not: the first ten.
+    /// The histories of groups with violations: the first ten.
     pub histories: Vec<(u32, Vec<String>)>,
 }
 
-/// Runs it to its end, or until `stop` is cancelled: then there is no report. `say` is told what goes on.
+/// Runs to the end, or until `stop` is cancelled; then there is no report. `say` gets progress messages.
 pub async fn run(settings: &Settings, say: impl Fn(&str), stop: &CancellationToken) -> anyhow::Result<Option<Report>> {
-    // Clients want it, though all that they talk to is on this machine. Once is enough, more is no harm.
+    // HTTP clients need a crypto provider, even without TLS. Installing it twice is harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let journal = Arc::new(Journal::default());
     let world = Arc::new(World::start(settings, Arc::clone(&journal)).await?);
     let sender = Sender::new(Arc::clone(&journal), world.ingest(), settings);
     say(&format!(
-        "{} hosts over one queue in {}, {} groups, faults for {} s",
+        "{} hosts on one queue in {}, {} groups, faults for {} s",
         world.hosts(),
         settings.folder.display(),
         settings.groups,
@@ -55,14 +55,14 @@ pub async fn run(settings: &Settings, say: impl Fn(&str), stop: &CancellationTok
     let end = Instant::now() + settings.length;
     let mut sending = sender.start(end);
     let mut hurting = faults::start(&world, settings, end);
-    let told = stop.run_until_cancelled(async {
+    let watched = stop.run_until_cancelled(async {
         while Instant::now() < end {
             sleep(Duration::from_secs(5)).await;
             let (accepted, calls) = journal.counts();
             say(&format!("{:>4} s: {accepted} accepted, {calls} attempts", journal.elapsed().as_secs()));
         }
     });
-    if told.await.is_none() {
+    if watched.await.is_none() {
         return Ok(None);
     }
     let mut faults = std::collections::BTreeMap::new();
@@ -73,7 +73,7 @@ pub async fn run(settings: &Settings, say: impl Fn(&str), stop: &CancellationTok
     }
     world.heal().await?;
     while sending.join_next().await.is_some() {}
-    say("no more faults: waiting until all is delivered");
+    say("faults are over: waiting until the queue is empty");
     let drained = Instant::now();
     let mut waiting = drain(&world, stop).await?;
     let drained = drained.elapsed();
@@ -102,7 +102,7 @@ pub async fn run(settings: &Settings, say: impl Fn(&str), stop: &CancellationTok
     Ok(Some(Report { seed: settings.seed, verdict, faults, drained_s: drained.as_secs_f64(), histories }))
 }
 
-/// Waits until nothing is queued, and returns how much is.
+/// Waits until the queue is empty; returns how many messages are left.
 async fn drain(world: &World, stop: &CancellationToken) -> anyhow::Result<u64> {
     let until = Instant::now() + DRAIN;
     let mut waiting = u64::MAX;

@@ -1,11 +1,11 @@
-//! The events that are sent: each can be told from its body, byte for byte.
+//! The events of a run. Each is identified by its body, byte for byte.
 
 use serde::Deserialize;
 
-/// What is to become of an event.
+/// What must happen to an event.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Kind {
-    /// The plugin forwards it and the target takes it.
+    /// The plugin forwards it and the target accepts it.
     Deliver,
     /// The plugin forwards it and the target refuses it.
     Refuse,
@@ -18,7 +18,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The letter in a body, at which the mapping looks.
+    /// The letter in a body that the mapping reads.
     fn letter(self) -> char {
         match self {
             Kind::Deliver => 'd',
@@ -34,7 +34,7 @@ impl Kind {
         all.into_iter().find(|kind| letter.chars().eq([kind.letter()]))
     }
 
-    /// The reason of its dead letter, if it is to have one.
+    /// The reason of its dead letter, if it must have one.
     pub fn death(self) -> Option<&'static str> {
         match self {
             Kind::Deliver | Kind::Skip => None,
@@ -52,7 +52,7 @@ pub struct Event {
     pub group: u32,
     /// Its number in the group.
     pub number: u32,
-    /// What is to become of it.
+    /// What must happen to it.
     pub kind: Kind,
 }
 

@@ -1,4 +1,4 @@
-//! What happened, in order: what ingest answered, what the target was asked and answered, what was done to the hosts.
+//! Records a run in order: answers of ingest, requests and answers of the target, and faults.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,22 +9,22 @@ use parking_lot::Mutex;
 /// One request at the target.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Call {
-    /// When, since the beginning.
+    /// The time since the start.
     pub at: Duration,
-    /// The event in its body; none if the body is that of no event.
+    /// The event in its body; `None` if the body matches no event.
     pub event: Option<Event>,
     /// Its `webhook-id`.
     pub webhook_id: String,
     /// The status that the target decided on.
     pub status: u16,
-    /// What was done to the answer, if anything was.
+    /// How the answer was disturbed, if it was.
     pub trouble: Option<&'static str>,
-    /// The host that made it, if its path says so.
+    /// The host that sent it, if its path names one.
     pub by: Option<usize>,
 }
 
 impl Call {
-    /// Whether the target took it: what became of the answer on its way is another matter.
+    /// Whether the target accepted it, even if the answer was lost.
     pub fn is_taken(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -33,50 +33,50 @@ impl Call {
 /// An event that was answered 202.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Accepted {
-    /// When, since the beginning.
+    /// The time since the start.
     pub at: Duration,
     /// The id that ingest answered.
     pub id: String,
     /// The `webhook-id` that ingest answered.
     pub webhook_id: String,
-    /// How many tries before that got no answer, or another one.
+    /// The number of failed attempts before.
     pub failed: u32,
 }
 
-/// Something that was done to the hosts or to what is around them.
+/// A fault, or its end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Incident {
-    /// When, since the beginning.
+    /// The time since the start.
     pub at: Duration,
-    /// What.
+    /// What happened.
     pub what: String,
 }
 
-/// A host that stood still.
+/// A host that was frozen.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pause {
-    /// Which.
+    /// The host.
     pub host: usize,
-    /// From when, since the beginning.
+    /// The beginning, since the start.
     pub from: Duration,
-    /// Until when.
+    /// The end, since the start.
     pub to: Duration,
 }
 
-/// All that happened.
+/// The records of a run.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Records {
-    /// What was answered 202.
+    /// Events that were answered 202.
     pub accepted: HashMap<Event, Accepted>,
-    /// What the target got, in order.
+    /// Requests at the target, in order.
     pub calls: Vec<Call>,
-    /// What was done, in order.
+    /// Faults, in order.
     pub incidents: Vec<Incident>,
-    /// When hosts stood still.
+    /// When hosts were frozen.
     pub pauses: Vec<Pause>,
 }
 
-/// Writes down what happens.
+/// Records what happens.
 #[derive(Debug)]
 pub struct Journal {
     began: Instant,
@@ -90,45 +90,45 @@ impl Default for Journal {
 }
 
 impl Journal {
-    /// How long it is written.
+    /// The time since the start.
     pub fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// Ingest answered 202.
+    /// Records that ingest answered 202.
     pub fn accepted(&self, event: Event, id: String, webhook_id: String, failed: u32) {
         let at = self.elapsed();
         self.records.lock().accepted.insert(event, Accepted { at, id, webhook_id, failed });
     }
 
-    /// The target was asked; when is set here.
+    /// Records a request at the target; sets its time.
     pub fn called(&self, call: Call) {
-        // The time is taken under the lock: calls stand in the order of their times.
+        // The time is taken under the lock, so that calls are ordered by time.
         let mut records = self.records.lock();
         let at = self.began.elapsed();
         records.calls.push(Call { at, ..call });
     }
 
-    /// A host stood still since then, and is about to go on.
+    /// Records that a host was frozen since `from` and is about to continue.
     pub fn paused(&self, host: usize, from: Duration) {
         let mut records = self.records.lock();
         let to = self.began.elapsed();
         records.pauses.push(Pause { host, from, to });
     }
 
-    /// Something was done.
+    /// Records a fault.
     pub fn done(&self, what: impl Into<String>) {
         let mut records = self.records.lock();
         records.incidents.push(Incident { at: self.began.elapsed(), what: what.into() });
     }
 
-    /// How many events were answered 202, and how many calls the target got.
+    /// The number of events that were answered 202, and of requests at the target.
     pub fn counts(&self) -> (usize, usize) {
         let records = self.records.lock();
         (records.accepted.len(), records.calls.len())
     }
 
-    /// All that happened so far.
+    /// The records so far.
     pub fn read(&self) -> Records {
         self.records.lock().clone()
     }

@@ -1,9 +1,9 @@
-//! What proves Towpath from outside. It drives the binary `towpath` as an operator would, and uses no crate of it: what is
-//! to be proven does not judge itself.
+//! Tests Towpath from outside. It drives the binary `towpath` as an operator does and uses none of its crates, so that the code
+//! under test does not judge itself.
 //!
-//! - [`mod@bench`]: what a message costs, beside others and beside the limit.
-//! - [`scale`]: where the design saturates on AWS, by arithmetic and a simulation.
-//! - [`chaos`]: hosts over one queue, faults by a seed, and an oracle at the receiver.
+//! - [`mod@bench`]: the cost per message, against alternatives and the theoretical limit.
+//! - [`scale`]: where the design saturates on AWS, by arithmetic and simulation.
+//! - [`chaos`]: several hosts on one queue, faults by a seed, and an oracle that checks the target's record.
 
 pub mod bench;
 pub mod chaos;

@@ -1,4 +1,4 @@
-//! The mapping that is run: what becomes of an event stands in its body. `tests/src/guest.rs` makes it, and one that is broken.
+//! The plugins of a run, made by `tests/src/guest.rs`. The good one decides by a letter in the body; the broken one traps.
 
 use std::fs;
 use std::path::Path;
@@ -10,10 +10,10 @@ use crate::process::{Recipe, text, write};
 const MAPPING: &[u8] = include_bytes!("../guests/mapping.wasm");
 const BROKEN: &[u8] = include_bytes!("../guests/broken.wasm");
 
-/// A recorded event, without which nothing is published: both skip it.
+/// A recorded event, which a publish requires. Both plugins skip it.
 const CASE: &str = r#"{ "id": "skipped", "path": "events", "body": {"k":"s","id":"0-0","g":0,"n":0,"p":""} }"#;
 
-/// What every config of a run has: the route, and the mapping from the registry.
+/// The part that every config of a run has: the route, and the mapping from the registry.
 pub(crate) const CONFIG: &str = r#"
 [registry]
 url = "registry"
@@ -29,7 +29,7 @@ version = "current"
 /// The target of [`to_another_target`].
 pub(crate) const ANOTHER_TARGET: &str = "slo";
 
-/// The mapping for another target. A target's name is data of the component, and nothing else of it is `sss`.
+/// The mapping for another target. The target's name is data of the component, and `sss` occurs nowhere else in it.
 pub(crate) fn to_another_target() -> Vec<u8> {
     let mut wasm = MAPPING.to_vec();
     let places = MAPPING.windows(3).enumerate().filter(|(_, bytes)| *bytes == b"sss").map(|(at, _)| at);
@@ -49,6 +49,6 @@ pub(crate) async fn publish(folder: &Path, command: &Recipe, config: &str) -> an
     }
     let publish = ["plugin", "publish", "good/mapping", "-c", config];
     let published = command.with("commands", &publish).once().await?;
-    ensure!(published == Some(0), "the mapping was not published: see commands.log in {}", folder.display());
+    ensure!(published == Some(0), "publishing the mapping failed: see commands.log in {}", folder.display());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The oracle: from what happened to what must not have. A pure function, so that it can be tried itself.
+//! The oracle: finds violations in the records of a run. It is a pure function, so that it can be tested itself.
 
 mod order;
 
@@ -16,69 +16,68 @@ use crate::journal::{Call, Records};
 pub struct ListedLetter {
     /// The id of its message.
     pub id: String,
-    /// Why it is there.
+    /// Its reason.
     pub reason: String,
 }
 
-/// What the oracle looks at, when all is over.
+/// What the oracle checks after a run.
 #[derive(Clone, Debug, Default)]
 pub struct Books {
-    /// All that happened.
+    /// The records of the run.
     pub records: Records,
-    /// What is in the dead-letter queue.
+    /// The letters in the dead-letter queue.
     pub letters: Vec<ListedLetter>,
-    /// How many messages still wait, once they were given time.
+    /// How many messages were still queued after the time to drain.
     pub waiting: u64,
-    /// From when on nothing was done to anything: no duplicate has an excuse then.
+    /// The end of all faults: from here on, no duplicate is excused.
     pub calm_from: Duration,
     /// The host that runs functions, if there is one.
     pub functions: Option<usize>,
-    /// Whether a plugin that traps on everything was run for a while: then that is a reason to be dead.
+    /// Whether a plugin that traps on everything ran for a while. Then `plugin-trap` is an accepted reason for any event.
     pub broken_plugin: bool,
 }
 
-/// What must not happen.
+/// A kind of violation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Violation {
-    /// It was answered 202 and came to no end.
+    /// The event was answered 202, and then neither delivered, skipped nor dead-lettered.
     Lost,
-    /// The target was called with it before one that was accepted before it in its group, or again behind others that
-    /// cannot all have been undeleted.
+    /// The event was sent before an earlier one of its group, or again behind more events than can have been undeleted.
     OutOfOrder,
-    /// It ended otherwise than it should, or twice.
+    /// The event ended in another way than it must, or twice.
     WrongEnd,
-    /// It was sent again without an excuse.
+    /// The event was delivered again without an excuse.
     Duplicate,
-    /// It came with another id than ingest told.
+    /// The event arrived with another id than ingest answered.
     OtherId,
-    /// The target got what nobody sent.
+    /// The target got a request that no sender sent.
     Foreign,
-    /// Messages waited on though nothing was in their way.
+    /// Messages stayed in the queue although no fault was left.
     NotDrained,
 }
 
-/// What the oracle says.
+/// The verdict of the oracle.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Judgement {
     /// Events that were answered 202.
     pub accepted: usize,
-    /// Of them, those that the target took.
+    /// Accepted events that the target got.
     pub delivered: usize,
-    /// Those that the plugin skipped.
+    /// Accepted events that the plugin skipped.
     pub skipped: usize,
     /// Dead letters.
     pub dead: usize,
-    /// Those that the target took more than once.
+    /// Events that the target got more than once.
     pub duplicated: usize,
     /// Requests at the target.
     pub attempts: usize,
-    /// What must not have happened, with the group that it happened to, if it happened to one.
+    /// The violations: kind, group if there is one, and detail.
     pub violations: Vec<(Violation, Option<u32>, String)>,
 }
 
 impl Books {
-    /// Judges.
+    /// Checks the run.
     pub fn judge(&self) -> Judgement {
         let Books { records, letters, .. } = self;
         let mut verdict = Judgement {
@@ -100,28 +99,28 @@ impl Books {
             self.end(*event, taken.get(event), died.get(accepted.id.as_str()).copied(), &mut verdict);
         }
         for letter in letters.iter().filter(|letter| !ids.contains(letter.id.as_str())) {
-            verdict.add(Violation::Foreign, None, format!("nobody sent the dead letter {}", letter.id));
+            verdict.add(Violation::Foreign, None, format!("dead letter {} belongs to no event", letter.id));
         }
         self.order(&died, &mut verdict);
         if self.waiting > 0 {
-            verdict.add(Violation::NotDrained, None, format!("{} messages still wait", self.waiting));
+            verdict.add(Violation::NotDrained, None, format!("{} messages are still queued", self.waiting));
         }
         verdict.violations.sort_by(|one, other| (one.1, &one.2).cmp(&(other.1, &other.2)));
         verdict
     }
 
-    /// The calls that the target took, by event.
+    /// The requests that the target accepted, by event.
     fn taken(&self, verdict: &mut Judgement) -> HashMap<Event, Vec<&Call>> {
         let mut taken: HashMap<Event, Vec<&Call>> = HashMap::new();
         for call in &self.records.calls {
             let Some(event) = call.event else {
-                verdict.add(Violation::Foreign, None, format!("nobody sent what came as {}", call.webhook_id));
+                verdict.add(Violation::Foreign, None, format!("request {} has the body of no event", call.webhook_id));
                 continue;
             };
-            // What was stored and its answer lost is sent before ingest is known to have it.
+            // If the 202 was lost, the event is delivered before its sender knows that it is stored.
             let told = self.records.accepted.get(&event);
             if told.is_none_or(|told| told.webhook_id != call.webhook_id) {
-                let detail = format!("event {} came as {}", event.number, call.webhook_id);
+                let detail = format!("event {} arrived with the webhook-id {}", event.number, call.webhook_id);
                 verdict.add(Violation::OtherId, Some(event.group), detail);
             }
             if call.is_taken() {
@@ -138,14 +137,14 @@ impl Books {
         verdict.duplicated += usize::from(taken.is_some_and(|calls| calls.len() > 1));
         let mut calm = taken.into_iter().flatten().filter(|call| call.at >= self.calm_from);
         if calm.next().is_some() && taken.is_some_and(|calls| calls.len() > 1) {
-            let detail = format!("event {number} was sent again when all was calm");
+            let detail = format!("event {number} was delivered again after all faults");
             verdict.add(Violation::Duplicate, Some(group), detail);
         }
         let excused = self.broken_plugin && died == Some("plugin-trap");
         match (kind, taken.is_some(), died) {
             (Kind::Deliver, true, None) => {}
             (Kind::Deliver, false, None) => {
-                let detail = format!("event {number} was accepted, and neither delivered nor kept");
+                let detail = format!("event {number} was accepted, and neither delivered nor dead-lettered");
                 verdict.add(Violation::Lost, Some(group), detail);
             }
             (Kind::Skip, false, None) => verdict.skipped += 1,
@@ -156,19 +155,24 @@ impl Books {
                 verdict.add(Violation::Lost, Some(group), detail);
             }
             (_, taken, died) => {
-                let taken = if taken { "was taken by the target" } else { "was not taken" };
-                let died = died.map_or_else(|| "not dead".to_owned(), |reason| format!("dead: {reason}"));
+                let taken = if taken { "was delivered" } else { "was not delivered" };
+                let died =
+                    died.map_or_else(|| "not dead-lettered".to_owned(), |reason| format!("dead-lettered as {reason}"));
                 verdict.violations.push(wrong(format!("({kind:?}) {taken} and is {died}")));
             }
         }
     }
 
-    /// All that happened to a group, and what was done meanwhile, line by line.
+    /// The history of a group, with the faults meanwhile, line by line.
     pub fn history(&self, group: u32) -> Vec<String> {
         let mut lines: Vec<(Duration, String)> = Vec::new();
         for (event, accepted) in self.records.accepted.iter().filter(|(event, _)| event.group == group) {
             let line = format!("accepted  event {} ({:?}) as {}", event.number, event.kind, accepted.id);
-            let tries = if accepted.failed > 0 { format!(", after {} tries", accepted.failed) } else { String::new() };
+            let tries = if accepted.failed > 0 {
+                format!(", after {} failed attempts", accepted.failed)
+            } else {
+                String::new()
+            };
             lines.push((accepted.at, line + &tries));
             for letter in self.letters.iter().filter(|letter| letter.id == accepted.id) {
                 lines.push((Duration::MAX, format!("dead      event {}: {}", event.number, letter.reason)));
@@ -199,7 +203,7 @@ impl Judgement {
         self.violations.push((violation, group, detail));
     }
 
-    /// How many violations are of this kind.
+    /// The number of violations of this kind.
     pub fn count(&self, violation: Violation) -> usize {
         self.violations.iter().filter(|(found, ..)| *found == violation).count()
     }

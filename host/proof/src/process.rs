@@ -1,4 +1,4 @@
-//! One process of `towpath`, started and hurt from outside.
+//! One process of `towpath`, started and disturbed from outside.
 
 use std::fs::{self, File, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,10 +12,10 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-/// How long a process has to end after SIGTERM before it is killed.
+/// How long a process may take to exit after SIGTERM before it is killed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How a process is started, again and again.
+/// How to start a process, any number of times.
 #[derive(Clone, Debug)]
 pub(crate) struct Recipe {
     pub(crate) binary: PathBuf,
@@ -25,7 +25,7 @@ pub(crate) struct Recipe {
     pub(crate) variables: Vec<(String, String)>,
 }
 
-/// A process, or the place where one can be.
+/// A process that may be running.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) recipe: Recipe,
@@ -33,14 +33,14 @@ pub(crate) struct Process {
 }
 
 impl Recipe {
-    /// A command of this binary that ends by itself. What it says is written to `NAME.log`.
+    /// Runs a command that exits by itself. Its output goes to `NAME.log`.
     pub(crate) async fn once(&self) -> anyhow::Result<Option<i32>> {
         let mut child = self.spawn()?;
         let status = child.wait().await.with_context(|| format!("waiting for {}", self.name))?;
         Ok(status.code())
     }
 
-    /// A command of this binary, and what it writes to stdout.
+    /// Runs a command; returns its standard output.
     pub(crate) async fn output(&self) -> anyhow::Result<Vec<u8>> {
         let mut command = self.command()?;
         let output = command.stdout(Stdio::piped()).output().await;
@@ -51,8 +51,8 @@ impl Recipe {
         self.command()?.spawn().with_context(|| format!("starting {}", self.binary.display()))
     }
 
-    /// Run by a shell that ignores SIGXFSZ, as the process does then: a write that a full disk refuses fails, and kills
-    /// nobody.
+    /// Run by a shell that ignores SIGXFSZ, which the process inherits: a write beyond the file size limit then fails, as on a full
+    /// disk, instead of killing the process.
     fn command(&self) -> anyhow::Result<Command> {
         let log = self.log()?;
         let mut command = Command::new("sh");
@@ -68,7 +68,7 @@ impl Recipe {
         OpenOptions::new().create(true).append(true).open(&file).with_context(|| format!("opening {}", file.display()))
     }
 
-    /// The same in another folder of the disk, with other arguments.
+    /// The same with another name and other arguments.
     pub(crate) fn with(&self, name: &str, args: &[&str]) -> Recipe {
         let args = args.iter().map(|arg| (*arg).to_owned()).collect();
         Recipe { name: name.to_owned(), args, ..self.clone() }
@@ -81,7 +81,7 @@ impl Process {
         Process { recipe, child: None }
     }
 
-    /// Starts it, if it does not run.
+    /// Starts it unless it runs.
     pub(crate) fn start(&mut self) -> anyhow::Result<()> {
         if self.is_running() {
             return Ok(());
@@ -95,7 +95,7 @@ impl Process {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
-    /// Kills it at once, wherever it is.
+    /// Kills it at once.
     pub(crate) async fn kill(&mut self) {
         self.signal(Signal::KILL);
         if let Some(mut child) = self.child.take() {
@@ -114,7 +114,7 @@ impl Process {
         }
     }
 
-    /// Asks it to end, and kills it if it does not. Returns whether it ended by itself.
+    /// Sends SIGTERM, and kills it if it does not exit. Returns whether it exited by itself.
     pub(crate) async fn terminate(&mut self) -> bool {
         self.signal(Signal::TERM);
         let Some(child) = self.child.as_mut() else { return true };
@@ -123,17 +123,17 @@ impl Process {
         ended
     }
 
-    /// Stops it where it is, until it is woken.
+    /// Freezes it.
     pub(crate) fn freeze(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it go on.
+    /// Lets it continue.
     pub(crate) fn thaw(&self) {
         self.signal(Signal::CONT);
     }
 
-    /// Lets no file that it writes grow beyond so many bytes, or as it likes.
+    /// Limits the size of files that it writes; `None` removes the limit.
     pub(crate) fn limit_files(&self, bytes: Option<u64>) {
         if let Some(pid) = self.pid() {
             let _ = prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None });
@@ -166,13 +166,13 @@ pub(crate) fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<()>
     fs::write(&file, text).with_context(|| format!("writing {}", file.display()))
 }
 
-/// A port that nobody uses now: a host that is started again needs the one that it had.
+/// A port that is free now. A restarted host needs the same port, so 0 does not do.
 pub(crate) async fn free_port() -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("looking for a free port")?;
     listener.local_addr().context("looking for a free port")
 }
 
-/// Waits until a host that serves there takes work.
+/// Waits until the host at this address is ready.
 pub(crate) async fn ready(address: SocketAddr, patience: Duration) -> anyhow::Result<()> {
     let client = reqwest::Client::new();
     let url = format!("http://{address}/readyz");
@@ -181,7 +181,7 @@ pub(crate) async fn ready(address: SocketAddr, patience: Duration) -> anyhow::Re
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(patience, answers).await.with_context(|| format!("no host takes work at {address}: see its log"))
+    timeout(patience, answers).await.with_context(|| format!("no host is ready at {address}: see its log"))
 }
 
 /// A folder as an argument.

@@ -1,4 +1,4 @@
-//! A proxy between two ends of a connection, which can be cut and held up.
+//! A TCP proxy whose connections can be cut and stalled.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -10,18 +10,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// What becomes of connections.
+/// What happens to connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Link {
     /// Bytes pass.
     Open,
     /// Every connection is reset, and every new one.
     Cut,
-    /// Bytes are kept until the link is open again.
+    /// Bytes are held back until the link is open again.
     Stalled,
 }
 
-/// A proxy that runs until it is dropped.
+/// A proxy. It runs until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
@@ -30,7 +30,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a free port for this upstream, which need not be there yet.
+    /// Listens on a free port for this upstream, which need not listen yet.
     pub(crate) async fn start(upstream: SocketAddr) -> anyhow::Result<Proxy> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("starting a proxy")?;
         let address = listener.local_addr().context("starting a proxy")?;
@@ -66,7 +66,7 @@ async fn carry(client: TcpStream, upstream: SocketAddr, link: watch::Receiver<Li
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
         let there = copy(from_client, to_server, link.clone());
         let back = copy(from_server, to_client, link.clone());
-        // One half that ends does not end the other: an answer may still be under way.
+        // The end of one half must not end the other: an answer may still be in flight.
         tokio::join!(there, back);
         Some(())
     };
@@ -83,7 +83,7 @@ async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut link: watch::
         if link.wait_for(|link| *link == Link::Open).await.is_err() {
             break;
         }
-        // Whoever sent it may have given up since. Nobody would be answered, and what it did meanwhile must not be undone.
+        // If the sender gave up meanwhile, nobody would get an answer, and a late request could undo what it did since.
         if !was_open && is_gone(&mut from) {
             break;
         }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_line_passes_is_held_up_and_is_cut() {
+    async fn a_line_passes_bytes_stalls_and_is_cut() {
         let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("server");
         let proxy = Proxy::start(server.local_addr().expect("address")).await.expect("proxy");
         let mut client = TcpStream::connect(proxy.address).await.expect("client");
@@ -124,13 +124,13 @@ mod tests {
         proxy.set(Link::Open);
         assert_eq!(there.read_exact(&mut byte).await.map(|_| byte).ok(), Some(*b"b"));
 
-        // What is held up when its client goes away never comes.
+        // Bytes that are held back when their client goes away are dropped.
         let mut gone = TcpStream::connect(proxy.address).await.expect("client");
         let (mut there, _) = server.accept().await.expect("connection");
         proxy.set(Link::Stalled);
         gone.write_all(b"c").await.expect("write");
         drop(gone);
-        // Its end has come by when that of a later connection has.
+        // A later connection shows that the proxy has handled it.
         let mut later = TcpStream::connect(proxy.address).await.expect("client");
         let (mut later_there, _) = server.accept().await.expect("connection");
         proxy.set(Link::Open);

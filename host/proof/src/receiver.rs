@@ -1,4 +1,4 @@
-//! The target: it takes, refuses, and misbehaves as it is told, and writes down all that it gets.
+//! The test target: accepts, refuses or misbehaves on command, and records every request.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -17,25 +17,25 @@ use tokio::task::JoinSet;
 use crate::event::{Event, Kind};
 use crate::journal::{Call, Journal};
 
-/// Longer than the hosts wait for an answer.
+/// Longer than the hosts' timeout.
 const SLOW: Duration = Duration::from_secs(4);
 
-/// How the target is.
+/// How the target behaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Mood {
-    /// It takes what it should.
+    /// It accepts what it should.
     Well,
-    /// One call in so many goes wrong, each time in another way.
+    /// One request in this many fails, in a random way.
     Shaky(u32),
     /// It answers everything with this status.
     Away(u16),
-    /// It takes everything and answers too late.
+    /// It accepts everything and answers too late.
     Slow,
-    /// It takes everything and breaks off its answers.
+    /// It accepts everything and drops the connection within its answers.
     Torn,
 }
 
-/// What becomes of one call.
+/// How one request is disturbed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Reply {
     Status(u16),
@@ -100,7 +100,7 @@ impl Shared {
 async fn answer(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let webhook_id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     let event = Event::read(&body);
-    // What it does not take it never takes, however it is.
+    // An event that it refuses is refused in every mood.
     let takes = if event.is_some_and(|event| event.kind == Kind::Refuse) { 400 } else { 200 };
     // Each host has a path of its own.
     let by = uri.path().split('/').nth(1).and_then(|host| host.parse().ok());

@@ -27,7 +27,7 @@ struct Api {
     asked: watch::Sender<Option<Instant>>,
 }
 
-/// The running function. It is ended when it is dropped.
+/// A running function. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Function {
     process: Child,
@@ -38,7 +38,7 @@ pub struct Function {
 }
 
 impl Function {
-    /// Starts a function by a command of any language, with this for its log.
+    /// Starts a function in any language; `log` gets its standard output.
     pub async fn spawn(mut command: Command, log: impl Into<Stdio>) -> anyhow::Result<Function> {
         let (events, receiver) = mpsc::channel(1);
         let (sender, answers) = mpsc::channel(1);
@@ -63,18 +63,18 @@ impl Function {
         Ok(Function { process, events, answers, asked, _server: server })
     }
 
-    /// Waits until it asks for its first event, and tells when that was.
+    /// Waits until it asks for its first event; returns when that was.
     pub async fn ready(&mut self) -> anyhow::Result<Instant> {
         let asked = self.asked.wait_for(Option::is_some).await.context("waiting for the function")?;
-        asked.context("the function asked for nothing")
+        asked.context("the function did not ask for an event")
     }
 
-    /// Its process.
+    /// Its process id.
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// Invokes it and waits for its answer; also tells how long before the deadline it answered.
+    /// Invokes it and waits for its answer; also returns the time left until the deadline.
     pub async fn invoke(&mut self, event: Value, limit: Duration) -> anyhow::Result<(Answer, Duration)> {
         let deadline = now() + u64::try_from(limit.as_millis())?;
         self.events.send((event, deadline)).await.context("invoking the function")?;
@@ -129,7 +129,7 @@ async fn next(State(api): State<Arc<Api>>) -> Response {
 
 async fn response(State(api): State<Arc<Api>>, body: String) -> StatusCode {
     let answer = serde_json::from_str(&body).map_err(|error| format!("not JSON: {error}: {body}"));
-    // Nobody waits for it once the caller is gone.
+    // The caller may be gone.
     let _ = api.answers.send(answer).await;
     StatusCode::ACCEPTED
 }

@@ -1,5 +1,5 @@
-//! Where the design saturates on AWS: arithmetic by published limits, a simulation that checks it, and what it costs. Nothing
-//! here was measured on AWS.
+//! Where the design saturates on AWS, by arithmetic from published limits; a simulation that checks the arithmetic; and the cost.
+//! Nothing here was measured on AWS.
 
 mod simulation;
 
@@ -10,21 +10,21 @@ pub use simulation::{Outcome, simulate};
 /// What AWS allows. Quotas can be raised where "default" says so.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Messages in flight in a FIFO queue, held ones that wait included. Source: "Amazon SQS message quotas".
+    /// Messages in flight in a FIFO queue, including held ones. Source: "Amazon SQS message quotas".
     pub in_flight: u32,
-    /// Messages that a receive looks at to find a group that is free: the first of the queue. Source: "Amazon SQS FIFO queue
+    /// The first messages of the queue, in which a receive looks for a free group. Source: "Amazon SQS FIFO queue
     /// quotas".
     pub window: u32,
-    /// The most receives of a message: the queue moves it at the next one. Source: `maxReceiveCount` of `SetQueueAttributes`.
+    /// The most receives of a message; at the next one the queue moves it to the dead-letter queue. Source: `maxReceiveCount` of `SetQueueAttributes`.
     pub receives: u32,
-    /// Requests a second for each operation, high throughput, in the largest regions. Source: the same.
+    /// Requests per second and operation, with high throughput, in the largest regions. Source: the same.
     pub requests: f64,
-    /// Invocations at the same time: `maximum_concurrency` of the mapping. Source: "Configuring scaling behavior for SQS event
+    /// Concurrent invocations: `maximum_concurrency` of the mapping. Source: "Configuring scaling behavior for SQS event
     /// source mappings".
     pub functions: u32,
-    /// Messages of an invocation, for a FIFO queue. Source: "Using Lambda with Amazon SQS".
+    /// Messages per invocation, for a FIFO queue. Source: "Using Lambda with Amazon SQS".
     pub batch: u32,
-    /// Requests a second of an HTTP API (default). Source: "Quotas for configuring and running an HTTP API".
+    /// Requests per second of an HTTP API (default). Source: "Quotas for configuring and running an HTTP API".
     pub posts: f64,
 }
 
@@ -53,21 +53,20 @@ mod prices {
     pub(super) const LOGS: f64 = 0.50;
 }
 
-/// What comes, and what carries it.
+/// The load and the target.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     /// Groups that have messages.
     pub groups: u32,
-    /// Messages a second.
+    /// Messages per second.
     pub per_second: f64,
-    /// How long the target takes for one, in seconds.
+    /// The target's response time, in seconds.
     pub target_s: f64,
-    /// What an invocation takes besides, in seconds.
+    /// The rest of an invocation, in seconds.
     pub overhead_s: f64,
     /// The share of the groups whose target is on hold.
     pub held: f64,
-    /// How long a held message waits before it is looked at again, in seconds: by its age in seconds, and how often it was
-    /// received.
+    /// How long a held message waits until its next receive, in seconds, from its age in seconds and its receive count.
     pub hold_wait_s: fn(f64, u32) -> f64,
 }
 
@@ -75,67 +74,67 @@ pub struct Load {
 pub const LOAD: Load =
     Load { groups: 100_000, per_second: 5_000.0, target_s: 0.2, overhead_s: 0.01, held: 0.0, hold_wait_s: growing };
 
-/// A look each minute: what it costs to look as often as one would like.
+/// A receive each minute: what a short fixed wait costs.
 pub fn each_minute(_: f64, _: u32) -> f64 {
     60.0
 }
 
-/// As it is documented: a minute, and about 0.7 % of the age once that is more.
+/// The documented wait: a minute, or about 0.7 % of the age if that is more.
 pub fn growing(age_s: f64, _: u32) -> f64 {
     (age_s * 0.007).max(60.0)
 }
 
 impl Limits {
-    /// Messages a second where enough groups have messages: groups of an invocation run side by side.
+    /// Messages per second if enough groups have messages: the groups of an invocation run in parallel.
     pub fn by_functions(&self, load: &Load) -> f64 {
         f64::from(self.functions) * f64::from(self.batch) / (load.overhead_s + load.target_s)
     }
 
-    /// Messages a second up to which functions are free, and get one message each: there is no batching window. From there on
-    /// all are busy, and batches grow.
+    /// Messages per second up to which functions are free and get one message each, as there is no batching window. Above this rate
+    /// all functions are busy and batches grow.
     pub fn by_single_messages(&self, load: &Load) -> f64 {
         f64::from(self.functions) / (load.overhead_s + load.target_s)
     }
 
-    /// Messages a second where few groups have many messages: one invocation has ten of one group, one after another.
+    /// Messages per second if few groups have many messages: an invocation has ten of one group, one after another.
     pub fn by_groups(&self, load: &Load) -> f64 {
         let invocation = load.overhead_s + f64::from(self.batch) * load.target_s;
         f64::from(load.groups.min(self.functions)) * f64::from(self.batch) / invocation
     }
 
-    /// Messages a second through one group, in order.
+    /// Messages per second through one group, in order.
     pub fn by_one_group(&self, load: &Load) -> f64 {
         self.by_groups(&Load { groups: 1, ..*load })
     }
 
-    /// Messages a second that so many in flight allow.
+    /// Messages per second that the limit of messages in flight allows.
     pub fn by_flight(&self, load: &Load) -> f64 {
         f64::from(self.in_flight) / (load.overhead_s + load.target_s)
     }
 
-    /// How long a hold may last, in seconds, before what waits for it fills the window, and nothing behind is found.
+    /// How long a hold can last, in seconds, until its messages fill the window and no message behind them is found.
     pub fn longest_hold(&self, load: &Load) -> f64 {
         f64::from(self.window) / (load.per_second * load.held)
     }
 
-    /// How many groups may be held at the same time: of each, a batch waits in flight.
+    /// How many groups can be held at once: of each, a batch waits in flight.
     pub fn most_held_groups(&self, load: &Load) -> f64 {
-        // What came for a group while it waited is received with its head.
+        // Messages that arrived while the group waited are received with its head.
         let wait = (load.hold_wait_s)(0.0, 1);
         let waiting = (load.per_second / f64::from(load.groups) * wait).clamp(1.0, f64::from(self.batch));
         f64::from(self.in_flight) / waiting
     }
 }
 
-/// What a million events cost, in dollars, part by part. `batch` messages an invocation, bodies below 64 KB.
+/// The cost of a million events in dollars, by part, with `batch` messages per invocation and bodies below 64 KB.
 pub fn cost(load: &Load, batch: f64) -> Vec<(&'static str, f64)> {
     let ingest_gb = 0.128;
     let ingest_s = 0.005;
     let host_gb = 0.256;
     let invocations = 1.0 / batch;
     let host_s = load.overhead_s + load.target_s;
-    // As measured, in KB: for each event the ingest function's line, metrics and Lambda's own lines, and the line of its pass;
-    // for each invocation of the host metrics and Lambda's own lines.
+    // Measured, in KB. Per event: the ingest function's log line, metrics and Lambda's own lines, and the line of the pass. Per
+    // invocation of the host: metrics and Lambda's own lines.
     let event_kb = 0.25 + 0.3 + 0.35 + 0.45;
     let invocation_kb = 2.4 + 0.2 + 0.35;
     vec![
@@ -143,7 +142,7 @@ pub fn cost(load: &Load, batch: f64) -> Vec<(&'static str, f64)> {
         ("ingest function", prices::INVOCATIONS + 1e6 * ingest_gb * ingest_s * prices::GB_SECOND),
         ("SQS: a send each, a receive and a delete per batch", prices::SQS * (1.0 + 2.0 * invocations)),
         ("host function", invocations * (prices::INVOCATIONS + 1e6 * host_gb * host_s * prices::GB_SECOND)),
-        // A KB for each of a million is a GB.
+        // A million times 1 KB is 1 GB.
         ("logs and metrics", (event_kb + invocations * invocation_kb) * prices::LOGS),
     ]
 }

@@ -1,4 +1,4 @@
-//! A quick target beside a slow one: how long its events take alone, and while a hundred groups wait for the other.
+//! A fast target next to a slow one: the latency of its events alone, and while 100 groups wait for the slow one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use super::meter::Meter;
 use super::scenario::Scenario;
 use super::usage::Usage;
 
-/// Events a second for the quick target: far from what it can take, so that what is measured is waiting.
+/// Events per second for the fast target: far below its capacity, so that only waiting is measured.
 pub(super) const RATE: f64 = 300.0;
 
-/// The other target, with a hundred groups that wait for it. They are not done before the quick one's events are.
+/// The slow target, with 100 groups that wait for it. They must not end before the fast target's events.
 fn slow() -> Scenario {
     Scenario { name: "slow", messages: 100, groups: 100, latency: Duration::from_secs(4), ..Scenario::base() }
 }
 
-/// Measures the quick target, alone in the first of [`Scenario::beside`].
+/// Measures the fast target; alone in the first scenario of [`Scenario::beside`].
 pub(super) async fn measure(lab: &Lab, scenario: Scenario) -> anyhow::Result<Figure> {
     let quick = Arc::new(Meter::start(scenario).await?);
     let slow = Arc::new(Meter::start(slow()).await?);
@@ -29,17 +29,17 @@ pub(super) async fn measure(lab: &Lab, scenario: Scenario) -> anyhow::Result<Fig
     let [alone, _] = Scenario::beside();
     if scenario != alone {
         host.post("slow", &slow, slow.groups(), None).await?;
-        // With the first answer all that can be under way is.
+        // By the first answer, as many messages are in flight as can be.
         slow.until(1, PATIENCE).await;
     }
     let before = Usage::of(host.process.id());
     host.post("events", &quick, scenario.messages, Some(RATE)).await?;
     let done = quick.until(u64::from(scenario.messages), PATIENCE).await;
-    ensure!(done >= u64::from(scenario.messages), "{done} of {} messages came in time", scenario.messages);
+    ensure!(done >= u64::from(scenario.messages), "only {done} of {} messages arrived in time", scenario.messages);
     let after = Usage::of(host.process.id());
     if scenario != alone {
         let slow = slow.counts(slow.groups());
-        ensure!(slow.lost > 0, "the slow target was done before the quick one: nothing was measured beside it");
+        ensure!(slow.lost > 0, "the slow target finished before the fast one: the run measured nothing, repeat it");
     }
     host.process.kill().await;
     let counts = quick.counts(scenario.messages);

@@ -1,4 +1,4 @@
-//! What is measured, and what came of it.
+//! Rows and their results.
 
 use anyhow::ensure;
 use serde::{Deserialize, Serialize};
@@ -7,25 +7,25 @@ use super::meter::Counts;
 use super::scenario::Scenario;
 use super::usage::Usage;
 
-/// A way to carry messages.
+/// A way to deliver messages.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Row {
-    /// `towpath serve`: poll mode over the local queue.
+    /// `towpath serve` over the local queue.
     Serve,
     /// `towpath poll` over the SQS endpoint of another process.
     Poll,
-    /// The Lambda host over the Runtime API, ten messages an invocation.
+    /// The Lambda host over the Runtime API, ten messages per invocation.
     Function,
     /// The forwarder in Python over the same API.
     Python,
-    /// A loop of requests by reqwest, sixteen at a time, without queue or plugin.
+    /// A loop of requests by reqwest, 16 at a time, without queue or plugin.
     Bare,
-    /// The same loop with the plugin's call before each request: what nobody can be faster than.
+    /// The same loop with the plugin's call before each request: the limit of all rows.
     Limit,
-    /// That loop as a function could run it: by one thread, ten at a time.
+    /// That loop as a function could run it: on one thread, ten at a time.
     CoreLimit,
-    /// `towpath serve --ingest-only`: webhooks that are stored.
+    /// `towpath serve --ingest-only`, which only stores webhooks.
     Ingest,
     /// `towpath serve` with two targets, one of which is slow.
     Beside,
@@ -38,33 +38,33 @@ pub struct Figure {
     pub row: Row,
     /// The scenario's name.
     pub scenario: &'static str,
-    /// How many messages were measured.
+    /// The number of measured messages.
     pub messages: u32,
-    /// Messages that never came.
+    /// Messages that never arrived.
     pub lost: u64,
-    /// Messages that came more than once.
+    /// Messages that arrived more than once.
     pub duplicated: u64,
-    /// Messages that came before one that was sent before them in their group.
+    /// Messages that arrived before an earlier one of their group.
     pub disordered: u64,
-    /// Messages a second.
+    /// Messages per second.
     pub per_second: f64,
-    /// CPU time a message, in microseconds, of the process that carries.
+    /// CPU time per message of the delivering process, in microseconds.
     pub cpu_us: f64,
-    /// The most resident memory of that process, in MB.
+    /// The peak resident memory of that process, in MB.
     pub peak_mb: f64,
-    /// From sending to the target, half of all and 99 of a hundred, in milliseconds, where it was measured: at half load.
+    /// Median and p99 from POST to delivery in milliseconds, where it was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<(f64, f64)>,
 }
 
 impl Row {
-    /// Requests without a queue, tried once.
+    /// Whether the row is a loop of requests without a queue and without retries.
     pub(crate) fn is_loop(self) -> bool {
         matches!(self, Row::Bare | Row::Limit | Row::CoreLimit)
     }
 
     pub(super) fn figure(self, scenario: Scenario, used: Usage, counts: Counts) -> anyhow::Result<Figure> {
-        ensure!(counts.foreign == 0, "{} requests were of no event", counts.foreign);
+        ensure!(counts.foreign == 0, "{} requests had the body of no event", counts.foreign);
         let Counts { lost, duplicated, disordered, length, .. } = counts;
         Ok(Figure {
             row: self,
@@ -81,7 +81,7 @@ impl Row {
     }
 }
 
-/// In milliseconds, of microseconds in order.
+/// A percentile in milliseconds, of sorted microseconds.
 pub(crate) fn percentile(sorted: &[u32], percent: usize) -> f64 {
     let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
     f64::from(sorted.get(at).copied().unwrap_or_default()) / 1e3

@@ -1,6 +1,6 @@
-//! The event source mapping of a benchmark: what hands messages to a function, and those that failed again.
-//! Source: "Using Lambda with Amazon SQS" in the developer guide of AWS Lambda: an error gives the whole batch back, an answer
-//! of `ReportBatchItemFailures` what it names.
+//! The event source mapping of a benchmark: passes messages to a function, and failed ones again.
+//! Source: "Using Lambda with Amazon SQS" in the developer guide of AWS Lambda: an error returns the whole batch, a
+//! response of `ReportBatchItemFailures` the messages that it names.
 
 use std::collections::{HashSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,11 +22,11 @@ use crate::runtime_api::{Answer, Function};
 /// How long one invocation may take.
 const INVOCATION: Duration = Duration::from_secs(60);
 
-/// The invocations before those that are measured: they connect.
+/// The invocations before the measured ones: they open connections.
 const WARM: usize = 10;
 
-/// Hands all events to a function, ten at a time, and returns what it used meanwhile. What fails comes again at once, before
-/// all others: its group waits for it.
+/// Passes all events to a function, ten at a time; returns its usage. Failed events are passed again at once, before all others,
+/// because their groups wait for them.
 pub(crate) async fn invoke(function: &mut Function, meter: &Meter, scenario: &Scenario) -> anyhow::Result<Usage> {
     function.ready().await?;
     let mut waiting: VecDeque<u32> = (0..scenario.messages).collect();
@@ -38,8 +38,11 @@ pub(crate) async fn invoke(function: &mut Function, meter: &Meter, scenario: &Sc
             (warm, before) = (scenario.messages as usize - waiting.len(), Usage::of(function.id()));
         }
         invocations += 1;
-        // Each event fails once at most.
-        ensure!(invocations <= 2 * scenario.messages as usize + WARM, "the function gets nowhere");
+        // An event fails at most once.
+        ensure!(
+            invocations <= 2 * scenario.messages as usize + WARM,
+            "the function makes no progress: it was invoked twice per message"
+        );
         let batch: Vec<u32> = waiting.drain(..waiting.len().min(BATCH as usize)).collect();
         let records: Vec<Value> = batch.iter().map(|event| record(*event, meter, scenario)).collect();
         let (answer, _) = function.invoke(json!({ "Records": records }), INVOCATION).await?;
@@ -53,7 +56,7 @@ pub(crate) async fn invoke(function: &mut Function, meter: &Meter, scenario: &Sc
     Ok(Usage { cpu: after.cpu.saturating_sub(before.cpu).mul_f64(part), peak: after.peak })
 }
 
-/// The events that come again, in their order.
+/// The events to pass again, in order.
 fn failed(answer: &Answer, batch: &[u32]) -> Vec<u32> {
     let Ok(answer) = answer else { return batch.to_vec() };
     let named = answer.get("batchItemFailures").and_then(Value::as_array).into_iter().flatten();
@@ -76,7 +79,7 @@ fn record(event: u32, meter: &Meter, scenario: &Scenario) -> Value {
     })
 }
 
-/// A queue that a function gives messages back to: it agrees to everything. It runs until it is dropped.
+/// A queue to which the function releases messages. It accepts every request, and runs until it is dropped.
 pub(crate) async fn queue() -> anyhow::Result<(SocketAddr, JoinSet<()>)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("starting the queue")?;
     let address = listener.local_addr().context("starting the queue")?;
@@ -99,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_answer_names_comes_again_and_after_an_error_all_does() {
+    fn messages_that_an_answer_names_are_passed_again_and_all_after_an_error() {
         let batch = [4, 5, 6];
         let named = |ids: &[&str]| {
             let failures: Vec<Value> = ids.iter().map(|id| json!({ "itemIdentifier": id })).collect();

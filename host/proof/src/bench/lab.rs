@@ -1,4 +1,4 @@
-//! Where a benchmark is run: the processes under test, and what they are given.
+//! The processes under test, and their input.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -20,26 +20,26 @@ use crate::mapping::{self, CONFIG};
 use crate::process::{Process, Recipe, free_port, ready, write};
 use crate::runtime_api::{Function, environment};
 
-/// How many post at the same time.
+/// The number of concurrent senders.
 const SENDERS: u32 = 64;
 
-/// How many requests are under way at the same time where the queue does not say so: as many groups as a host works on.
+/// The number of concurrent requests of rows without a queue: the default of `queue.concurrency`.
 pub(crate) const CONCURRENCY: u32 = 16;
 
-/// How many a function has under way: an invocation has no more messages of a FIFO queue.
+/// The most messages of an invocation, for a FIFO queue.
 pub(crate) const BATCH: u32 = 10;
 
 /// How long a run may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Where all runs are made.
+/// Makes the processes of all runs.
 pub(crate) struct Lab {
     settings: Settings,
     command: Recipe,
     runs: AtomicU32,
 }
 
-/// A queue with an ingest and an endpoint, in a process of its own or with the pipeline in it.
+/// A queue with ingest and SQS endpoint in one process, with or without the pipeline.
 pub(crate) struct Host {
     pub(crate) process: Process,
     pub(crate) ingest: SocketAddr,
@@ -64,12 +64,12 @@ impl Lab {
         Ok(Lab { settings, command, runs: AtomicU32::new(0) })
     }
 
-    /// A queue of its own, and the config of a host over it for this target. `alone` runs without the pipeline.
+    /// A new queue, and the config of a host on it for this target.
     pub(crate) async fn host(&self, target_url: &str) -> anyhow::Result<Host> {
         self.host_with(&target("sss", target_url)).await
     }
 
-    /// The same with a second route, whose events go to another target.
+    /// The same, with a second route to another target.
     pub(crate) async fn host_beside(&self, target_url: &str, other_url: &str) -> anyhow::Result<Host> {
         fs::write(self.settings.folder.join("other.wasm"), mapping::to_another_target())
             .context("writing a mapping")?;
@@ -89,7 +89,7 @@ impl Lab {
         Ok(Host { process, ingest, sqs, config })
     }
 
-    /// A process that polls the queue of a host.
+    /// A `poll` process on the queue of a host.
     pub(crate) fn poller(&self, host: &Host, target_url: &str) -> anyhow::Result<Process> {
         let url = |name: &str| format!("http://{}/000000000000/{name}", host.sqs);
         let queue = format!("url = \"{}\"\ndead_letter_url = \"{}\"", url("events.fifo"), url("events-dead.fifo"));
@@ -99,9 +99,9 @@ impl Lab {
         Ok(Process::new(self.command.with(config.trim_end_matches(".toml"), &args)))
     }
 
-    /// The host as a function of the queue at this address.
+    /// The Lambda host, for the queue at this address.
     pub(crate) async fn function(&self, target_url: &str, queue: SocketAddr) -> anyhow::Result<Function> {
-        let Some(bootstrap) = &self.settings.bootstrap else { bail!("there is no function") };
+        let Some(bootstrap) = &self.settings.bootstrap else { bail!("the row function needs --bootstrap FILE") };
         let queue = format!("url = \"http://{queue}/1/e.fifo\"\ndead_letter_url = \"http://{queue}/1/d.fifo\"");
         write(
             &self.settings.folder,
@@ -115,14 +115,14 @@ impl Lab {
 
     /// The forwarder in Python.
     pub(crate) async fn python(&self, target_url: &str) -> anyhow::Result<Function> {
-        let Some(runtime) = &self.settings.python else { bail!("there is no forwarder") };
+        let Some(runtime) = &self.settings.python else { bail!("the row python needs --python FILE") };
         let mut command = Command::new("python3");
         command.arg(runtime).env("TARGET_URL", target_url);
         Function::spawn(command, std::process::Stdio::null()).await
     }
 
-    /// This binary as a loop without a queue: `bare`, or with the call of the plugin, `parts`; so many requests at a time, by
-    /// so many threads where that is said.
+    /// This binary as a loop without a queue: `bare`, or `parts` with the plugin's call. `lanes` is the number of concurrent requests,
+    /// `threads` that of worker threads.
     pub(crate) fn child(
         &self,
         kind: &str,
@@ -145,7 +145,7 @@ impl Lab {
 }
 
 impl Host {
-    /// Starts it, with the pipeline or without.
+    /// Starts it, with or without the pipeline.
     pub(crate) async fn start(&mut self, pipeline: bool) -> anyhow::Result<()> {
         let ingest = self.ingest.to_string();
         let sqs = self.sqs.to_string();
@@ -156,7 +156,7 @@ impl Host {
         ready(self.ingest, PATIENCE).await
     }
 
-    /// Posts these events to a route, each answered before its sender posts the next. How long each took, in microseconds, in order.
+    /// Posts events to a route; each sender waits for an answer before the next one. Returns the sorted response times in microseconds.
     pub(crate) async fn post(
         &self,
         path: &str,
@@ -168,7 +168,7 @@ impl Host {
         let url = format!("http://{}/hooks/{path}", self.ingest);
         let began = Instant::now();
         let mut senders = JoinSet::new();
-        // In a group the order of events is that of their posts: one sender has the whole group.
+        // One sender posts all events of a group, so that they are posted in order.
         let lanes = SENDERS.min(meter.groups());
         for lane in 0..lanes {
             let meter = Arc::clone(meter);
@@ -197,13 +197,13 @@ impl Host {
         Ok(all)
     }
 
-    /// Stores many events quickly, in batches over the endpoint.
+    /// Stores many events fast, in batches over the SQS endpoint.
     pub(crate) async fn pile(&self, meter: &Arc<Meter>, events: std::ops::Range<u32>) -> anyhow::Result<()> {
         let client = client()?;
         let url = format!("http://{}/", self.sqs);
         let queue = format!("http://{}/000000000000/events.fifo", self.sqs);
         let mut senders = JoinSet::new();
-        // A request may have a mebibyte.
+        // A request has at most 1 MiB.
         let lanes = CONCURRENCY.min(meter.groups());
         let batch = (900_000 / meter.bytes().max(1) as usize).clamp(1, 10);
         for lane in 0..lanes {

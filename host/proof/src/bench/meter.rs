@@ -1,4 +1,4 @@
-//! The target of a benchmark: it verifies every event, and measures when it came.
+//! The target of a benchmark: verifies every event and measures its arrival.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use tokio::task::JoinSet;
 
 use super::scenario::Scenario;
 
-/// No event yet.
+/// No event so far.
 const NONE: u32 = u32::MAX;
 
-/// A target that runs until it is dropped.
+/// A target. It runs until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Meter {
     pub(crate) address: SocketAddr,
@@ -28,29 +28,29 @@ pub(crate) struct Meter {
     _server: JoinSet<()>,
 }
 
-/// What came.
+/// The record of the target.
 #[derive(Debug)]
 pub(crate) struct Deliveries {
     scenario: Scenario,
     began: Instant,
-    /// How often each event came.
+    /// How often each event arrived.
     times: Vec<AtomicU32>,
     /// Whether it failed once.
     failed: Vec<AtomicBool>,
-    /// The last event that each group took for the first time.
+    /// The last event of each group that arrived for the first time.
     last: Vec<AtomicU32>,
     taken: AtomicU64,
-    /// How many events somebody waits for: whoever waits is woken once, not at every event.
+    /// The number of events that a waiter waits for, so that it is woken once and not at every event.
     awaited: AtomicU64,
     disordered: AtomicU64,
     foreign: AtomicU64,
-    /// When the first and the last event was taken, and how long each took from its sending, in microseconds.
+    /// When the first and the last event arrived, and each latency from sending, in microseconds.
     clock: Mutex<(Option<Instant>, Option<Instant>)>,
     latencies: Mutex<Vec<u32>>,
     enough: Notify,
 }
 
-/// What the books say of a run.
+/// The counts of a run.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) lost: u64,
@@ -59,7 +59,7 @@ pub(crate) struct Counts {
     pub(crate) foreign: u64,
     /// From the first to the last event.
     pub(crate) length: Duration,
-    /// In order.
+    /// Sorted, in microseconds.
     pub(crate) latencies: Vec<u32>,
 }
 
@@ -92,12 +92,12 @@ impl Meter {
         Ok(Meter { address, books, _server: server })
     }
 
-    /// How many groups there are.
+    /// The number of groups.
     pub(crate) fn groups(&self) -> u32 {
         self.books.scenario.groups
     }
 
-    /// How large bodies are.
+    /// The size of a body.
     pub(crate) fn bytes(&self) -> u32 {
         self.books.scenario.bytes
     }
@@ -107,7 +107,7 @@ impl Meter {
         self.books.scenario.body(event, u64::try_from(self.books.began.elapsed().as_micros()).unwrap_or_default())
     }
 
-    /// Waits until so many events were taken, for so long at most; how many were. One waits at a time.
+    /// Waits until `taken` events arrived, at most for `patience`; returns how many did. Only one task may wait at a time.
     pub(crate) async fn until(&self, taken: u64, patience: Duration) -> u64 {
         let enough = self.books.enough.notified();
         self.books.awaited.store(taken, Ordering::SeqCst);
@@ -117,7 +117,7 @@ impl Meter {
         self.books.taken.load(Ordering::SeqCst)
     }
 
-    /// What the books say, of the first `sent` events.
+    /// The counts of the first `sent` events.
     pub(crate) fn counts(&self, sent: u32) -> Counts {
         let books = &self.books;
         let times = || books.times.iter().take(sent as usize).map(|times| times.load(Ordering::Relaxed));
@@ -136,13 +136,13 @@ impl Meter {
 }
 
 impl Deliveries {
-    /// Whether an event is to fail the first time that it comes.
+    /// Whether an event must fail at its first arrival.
     fn fails(&self, event: u32) -> bool {
         let spread = event.wrapping_mul(0x9e37_79b9) >> 16;
         spread % 100 < self.scenario.failing_percent
     }
 
-    /// Whether it failed before; it has now.
+    /// Whether it failed before; marks it as failed.
     fn failed(&self, event: u32) -> bool {
         self.failed.get(event as usize).is_none_or(|failed| failed.swap(true, Ordering::Relaxed))
     }

@@ -1,29 +1,28 @@
-//! How often a machine stops what runs on it by itself: a virtual machine whose cores others share does. Such a pause is in all
-//! latencies that are measured there.
+//! Measures how often the machine itself pauses, as a virtual machine with shared cores does. All latencies include these pauses.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-/// How long it is measured.
+/// How long to measure.
 const LENGTH: Duration = Duration::from_secs(3);
 
-/// Shorter ones are interrupts, and other work of the system.
+/// Shorter pauses are interrupts and other work of the system.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The pauses of a core.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
 pub struct Pauses {
-    /// How often a second.
+    /// Pauses per second.
     pub per_second: f64,
-    /// How much of the time.
+    /// Their share of the time.
     pub percent: f64,
     /// The longest one.
     pub most_ms: f64,
 }
 
-/// Lets a thread on each core look at the clock all the time. A machine that has other work besides is measured with it.
+/// Reads the clock in a loop on each core. Other load of the machine is measured with it.
 pub(crate) fn measure() -> Pauses {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let watches: Vec<_> = (0..cores).map(|_| thread::spawn(|| watch(LENGTH))).collect();
@@ -31,7 +30,7 @@ pub(crate) fn measure() -> Pauses {
     Pauses::of(&found.collect::<Vec<_>>(), LENGTH.as_secs_f64() * cores as f64)
 }
 
-/// All pauses until this time is over.
+/// The pauses within this time.
 fn watch(length: Duration) -> Vec<Duration> {
     let began = Instant::now();
     let mut pauses = Vec::new();
@@ -61,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_are_told_by_core_and_second() {
+    fn pauses_are_reported_per_core_and_second() {
         let found = [4, 6].map(Duration::from_millis);
         assert_eq!(Pauses::of(&found, 4.0), Pauses { per_second: 0.5, percent: 0.25, most_ms: 6.0 });
         assert_eq!(Pauses::of(&[], 4.0), Pauses::default());

@@ -1,4 +1,4 @@
-//! What was measured, for people: tables in Markdown, and bars in HTML.
+//! Formats the results: tables in Markdown, and bars in HTML.
 
 use std::fmt::Write as _;
 use std::process::Stdio;
@@ -23,7 +23,7 @@ pub(crate) fn machine() -> String {
     format!("{} with {cores} cores, Linux {}", model.trim(), kernel.trim())
 }
 
-/// What the programs say that they are.
+/// The output of `--version`.
 pub(crate) async fn versions(settings: &Settings) -> Vec<String> {
     let mut versions = Vec::new();
     for program in [settings.binary.as_path(), "python3".as_ref()] {
@@ -49,7 +49,7 @@ impl Row {
         }
     }
 
-    /// What is its limit.
+    /// The row that is its limit.
     fn limit(self) -> Option<Row> {
         match self {
             Row::Ingest | Row::Beside => None,
@@ -74,7 +74,7 @@ impl Report {
         names
     }
 
-    /// Each goal with what was measured, and whether it is reached.
+    /// Each goal with the measured value, and whether it is met.
     pub fn goals(&self) -> Vec<(String, String, bool)> {
         let base = self.scenarios().first().copied().unwrap_or_default();
         let mut goals = Vec::new();
@@ -118,7 +118,7 @@ impl Report {
         let peak = |scenario| of(Row::Serve, scenario).map(|figure| figure.peak_mb);
         goal(
             "serve, peak memory, 1,000,000 queued vs 1,000: ≤ 1.25",
-            ratio(peak("1,000,000 wait"), peak("1,000 wait")),
+            ratio(peak("1,000,000 queued"), peak("1,000 queued")),
             1.25,
             false,
         );
@@ -126,7 +126,7 @@ impl Report {
     }
 }
 
-/// `BENCHMARKS.md`: ratios within the run, machine and versions named.
+/// The text of `BENCHMARKS.md`: ratios within the run, and the machine and versions.
 pub fn markdown(report: &Report) -> String {
     let mut text = String::from(
         "# Benchmarks\n\n`make bench` runs all of these and writes this file. Do not compare figures of different machines; compare\nratios within one run.\n\n",
@@ -207,7 +207,7 @@ metrics, and the history of each message. Where the limit itself is below 8 × P
 that ratio. Python loses the time that a target takes, because it waits for one event after another.
 ";
 
-/// The same as bars.
+/// The same results as bars.
 pub fn html(report: &Report) -> String {
     let mut text = String::from(
         "<!doctype html><meta charset=\"utf-8\"><title>Towpath benchmarks</title><style>body{font:15px sans-serif;max-width:60em;margin:2em auto}text{font:13px sans-serif}</style><h1>Towpath benchmarks</h1>",

@@ -1,4 +1,4 @@
-//! What is measured: each row is one way to carry messages, each figure one of its scenarios.
+//! Runs the benchmarks. A row is one way to deliver messages, a figure is its result in one scenario.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::process::Process;
 impl Row {
     /// Runs a scenario.
     pub(crate) async fn run(self, lab: &Lab, scenario: Scenario) -> anyhow::Result<Figure> {
-        // CPU time is told in steps of 10 ms: what is quick is done more often.
+        // Linux reports CPU time in steps of 10 ms, so fast rows send more messages.
         let quick = self.is_loop() && scenario.latency.is_zero() && scenario.bytes < 1000;
         let scenario = Scenario { messages: scenario.messages * if quick { 4 } else { 1 }, ..scenario };
         let meter = Arc::new(Meter::start(scenario).await?);
@@ -37,12 +37,12 @@ impl Row {
             Row::Ingest => return ingest(lab, &meter, scenario, &url).await,
             Row::Beside => return beside::measure(lab, scenario).await,
         };
-        // Of a backlog only the first are measured, and which they are is the host's choice.
+        // Only the first messages of a backlog are measured, and the host chooses which they are.
         let sent = if scenario.backlog > 0 { 0 } else { scenario.messages };
         self.figure(scenario, used, meter.counts(sent))
     }
 
-    /// Posts all events at a rate, or as fast as they are taken, while the row carries them.
+    /// Posts all events, at a rate or as fast as possible, while the row delivers them.
     pub(crate) async fn through(self, lab: &Lab, scenario: Scenario, rate: Option<f64>) -> anyhow::Result<Through> {
         let meter = Arc::new(Meter::start(scenario).await?);
         let url = format!("http://{}", meter.address);
@@ -54,9 +54,9 @@ impl Row {
         }
         host.post("events", &meter, scenario.messages, rate).await?;
         let done = meter.until(u64::from(scenario.messages), PATIENCE).await;
-        ensure!(done >= u64::from(scenario.messages), "{done} of {} messages came in time", scenario.messages);
+        ensure!(done >= u64::from(scenario.messages), "only {done} of {} messages arrived in time", scenario.messages);
         let Counts { disordered, latencies, length, .. } = meter.counts(scenario.messages);
-        ensure!(disordered == 0, "{disordered} messages came out of order");
+        ensure!(disordered == 0, "{disordered} messages arrived out of order");
         poller.kill().await;
         host.process.kill().await;
         let per_second = f64::from(scenario.messages) / length.as_secs_f64();
@@ -70,7 +70,7 @@ impl Figure {
         (self.row, self.scenario) == (other.row, other.scenario)
     }
 
-    /// The round in the middle. What went wrong in any of them did.
+    /// The median round, with the worst counts of all rounds.
     pub(crate) fn of_rounds(mut rounds: Vec<Figure>) -> Option<Figure> {
         rounds.sort_by(|one, other| one.per_second.total_cmp(&other.per_second));
         let mut latencies: Vec<(f64, f64)> = rounds.iter().filter_map(|figure| figure.latency_ms).collect();
@@ -85,14 +85,14 @@ impl Figure {
     }
 }
 
-/// What came of events that were posted and carried at the same time.
+/// The result of posting and delivering at the same time.
 pub(crate) struct Through {
     pub(crate) per_second: f64,
-    /// From the post to the target, half of all and 99 of a hundred.
+    /// From POST to delivery: median and p99.
     pub(crate) latency_ms: (f64, f64),
 }
 
-/// Fills a queue, and measures how it is drained by a host that finds it so.
+/// Fills a queue, and measures a host that starts with it and drains it.
 async fn serve(lab: &Lab, meter: &Arc<Meter>, scenario: &Scenario, url: &str) -> anyhow::Result<Usage> {
     let mut host = lab.host(url).await?;
     host.start(false).await?;
@@ -118,17 +118,17 @@ async fn poll(lab: &Lab, meter: &Arc<Meter>, scenario: &Scenario, url: &str) -> 
     Ok(used)
 }
 
-/// From the first message to the last; what was used before the first is the start of the process.
+/// What is used from the first message to the last, without the start of the process.
 async fn drained(meter: &Meter, scenario: &Scenario, usage: impl Fn() -> Usage) -> anyhow::Result<Usage> {
     let begun = meter.until(1, PATIENCE).await;
     let before = usage();
     let done = meter.until(u64::from(scenario.messages), PATIENCE).await;
     let after = usage();
-    ensure!(done >= u64::from(scenario.messages), "{done} of {} messages came in time", scenario.messages);
-    // What comes late would come twice.
+    ensure!(done >= u64::from(scenario.messages), "only {done} of {} messages arrived in time", scenario.messages);
+    // Wait for duplicates.
     sleep(Duration::from_millis(100)).await;
     let part = f64::from(scenario.messages) / (done - begun).max(1) as f64;
-    // One that ended meanwhile has no memory any more.
+    // A process that has exited reports no memory.
     Ok(Usage { cpu: after.cpu.saturating_sub(before.cpu).mul_f64(part), peak: after.peak.max(before.peak) })
 }
 
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_rounds_the_middle_one_is_told_and_the_worst_that_went_wrong() {
+    fn rounds_give_the_median_and_the_worst_counts() {
         let round = |per_second: f64, lost: u64, latency_ms: Option<(f64, f64)>| {
             let counts = Counts { lost, length: Duration::from_secs(1), ..Counts::default() };
             let figure = Row::Serve.figure(Scenario::base(), Usage::default(), counts).expect("a figure");

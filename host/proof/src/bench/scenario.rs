@@ -1,4 +1,4 @@
-//! What is sent in a benchmark, and what the target is like.
+//! The events and the target of a benchmark.
 
 use std::time::Duration;
 
@@ -6,20 +6,20 @@ use std::time::Duration;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
-    /// How many are sent and measured.
+    /// How many events are sent and measured.
     pub(crate) messages: u32,
-    /// How many more wait behind them.
+    /// How many more are queued behind them.
     pub(crate) backlog: u32,
     pub(crate) groups: u32,
     /// The size of a body.
     pub(crate) bytes: u32,
     /// How long the target takes to answer.
     pub(crate) latency: Duration,
-    /// How many of a hundred events fail the first time.
+    /// The percentage of events that fail the first time.
     pub(crate) failing_percent: u32,
 }
 
-/// What all others differ from in one thing.
+/// The base; every other scenario changes one thing.
 const BASE: Scenario = Scenario {
     name: "base: 100 groups, 200 bytes",
     messages: 10_000,
@@ -31,12 +31,12 @@ const BASE: Scenario = Scenario {
 };
 
 impl Scenario {
-    /// What all others differ from in one thing.
+    /// The base; every other scenario changes one thing.
     pub(crate) fn base() -> Scenario {
         BASE
     }
 
-    /// All of them, the base first.
+    /// All scenarios, the base first.
     pub(crate) fn all() -> Vec<Scenario> {
         vec![
             BASE,
@@ -50,17 +50,17 @@ impl Scenario {
         ]
     }
 
-    /// A thousand that wait, and a million.
+    /// A thousand queued messages, and a million.
     pub(crate) fn backlogs() -> [Scenario; 2] {
         [
-            Scenario { name: "1,000 wait", messages: 1_000, ..BASE },
-            Scenario { name: "1,000,000 wait", messages: 10_000, backlog: 990_000, ..BASE },
+            Scenario { name: "1,000 queued", messages: 1_000, ..BASE },
+            Scenario { name: "1,000,000 queued", messages: 10_000, backlog: 990_000, ..BASE },
         ]
     }
 
-    /// A quick target, alone and beside a slow one.
+    /// A fast target, alone and next to a slow one.
     pub(crate) fn beside() -> [Scenario; 2] {
-        ["a quick target alone", "a quick target beside a slow one"].map(|name| Scenario {
+        ["a fast target alone", "a fast target next to a slow one"].map(|name| Scenario {
             name,
             messages: 3_000,
             ..BASE
@@ -71,15 +71,14 @@ impl Scenario {
         event % self.groups
     }
 
-    /// The body of an event that is sent `at`, in microseconds since the target began.
+    /// The body of an event that is sent `at`, in microseconds since the target started.
     pub(crate) fn body(&self, event: u32, at: u64) -> String {
         let head = format!(r#"{{"k":"d","i":{event},"g":{},"t":{at},"p":""#, self.group(event));
         let padding = (self.bytes as usize).saturating_sub(head.len() + 2);
         format!("{head}{}\"}}", "x".repeat(padding))
     }
 
-    /// The event of a body, and when it was sent. Only its beginning is looked at: a target that parsed all of it would
-    /// measure itself.
+    /// The event of a body, and when it was sent. Reads only the beginning: a target that parsed the whole body would measure itself.
     pub(crate) fn read(body: &[u8]) -> Option<(u32, u64)> {
         let head = std::str::from_utf8(body.get(..body.len().min(100))?).ok()?;
         let number = |name: &str| {
@@ -95,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_has_its_size_and_tells_its_event() {
+    fn a_body_has_its_size_and_identifies_its_event() {
         for scenario in Scenario::all() {
             let body = scenario.body(123, 4_567);
             assert_eq!(body.len(), scenario.bytes as usize, "{}", scenario.name);

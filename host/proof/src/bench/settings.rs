@@ -1,22 +1,22 @@
-//! What a benchmark is asked to measure.
+//! The settings of a benchmark.
 
 use std::path::PathBuf;
 
 use super::figure::Row;
 
-/// What is run.
+/// The settings of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The binary `towpath`.
     pub binary: PathBuf,
-    /// The function `bootstrap`; without it its row is left out.
+    /// The function `bootstrap`; without it, its row is omitted.
     pub bootstrap: Option<PathBuf>,
-    /// `tests/baseline/runtime.py`; without it its row is left out.
+    /// `tests/baseline/runtime.py`; without it, its row is omitted.
     pub python: Option<PathBuf>,
-    /// Where everything is kept.
+    /// The folder for all files of the run.
     pub folder: PathBuf,
-    /// The base scenario and nothing else.
+    /// Whether to run only the base scenario.
     pub quick: bool,
-    /// These rows and no others; without any, all of them.
+    /// The rows to run; if empty, all.
     pub rows: Vec<Row>,
 }

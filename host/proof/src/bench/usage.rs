@@ -1,22 +1,22 @@
-//! What a process used, as Linux tells it.
+//! The CPU time and memory of a process, from `/proc`.
 
 use std::time::Duration;
 
-/// What a process used of a machine.
+/// CPU time and memory of a process.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub(crate) struct Usage {
     /// CPU time, user and system, in steps of 10 ms.
     pub(crate) cpu: Duration,
-    /// The most resident memory so far, in bytes.
+    /// The peak resident memory, in bytes.
     pub(crate) peak: u64,
 }
 
 impl Usage {
-    /// Of a process and its threads; nothing if it is gone.
+    /// The usage of a process and its threads; zero if it is gone.
     pub(crate) fn of(process: u32) -> Usage {
         let read = |file: &str| std::fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
         let stat = read("stat");
-        // Behind the name, which may hold anything: utime and stime are the 12th and 13th. Threads that ended are in them.
+        // utime and stime are the 12th and 13th fields after the name, which may contain anything. They include ended threads.
         let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
         let ticks: u64 = fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
         let status = read("status");

@@ -1,4 +1,4 @@
-//! The faults: three lanes, each with faults of its own kind one after another, by the seed.
+//! The faults, in three lanes. Each lane injects faults of its own kind, one after another, by the seed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,33 +13,33 @@ use super::world::{QUEUE, World};
 use crate::proxy::Link;
 use crate::receiver::Mood;
 
-/// How many faults there were, by kind.
+/// The number of faults, by kind.
 pub(super) type Done = BTreeMap<&'static str, usize>;
 
-/// How far clocks go forward and back. All lengths are in milliseconds.
+/// How far clocks are moved forward or back. All ranges are in milliseconds.
 const CLOCK: (u64, u64) = (1000, 20_000);
 
 /// The pause between two faults of a lane, and how long a fault lasts.
 const PAUSE: (u64, u64) = (200, 1500);
 const LENGTH: (u64, u64) = (300, 3000);
 
-/// A host is stopped for longer than a host that polls has its messages for its own.
+/// A host is frozen for longer than the lease of `poll`, 4 s.
 const FROZEN: (u64, u64) = (4500, 7000);
 
-/// Rarely one that serves, or runs functions, is stopped for longer than its own messages are: 30 s and 18 s.
+/// Rarely, a host that serves or runs functions is frozen for longer than its lease: 30 s and 18 s.
 const FROZEN_LONG: (u64, u64) = (30_500, 33_000);
 
-/// An answer of the queue is held back for longer than a host that polls has its messages for its own, and for less than its client
-/// waits: 4 s, and 6 s from a request that waits for a second at most.
+/// An answer of the queue is delayed for longer than the lease of `poll`, 4 s, and for less than its client's timeout: 6 s, for a
+/// request that waits at most one second.
 const LATE: (u64, u64) = (4500, 4900);
 
-/// The planted bug that only a late answer of the queue shows.
+/// The planted bug that only late answers of the queue reveal.
 const LEASE_FROM_ANSWER: &str = "lease-from-answer";
 
-/// So few bytes have room that nothing can be stored.
+/// A file size limit at which nothing can be stored.
 const FULL_DISK: u64 = 16 * 1024;
 
-/// Starts them. They end by themselves, what they did undone.
+/// Starts the lanes. Each ends at `end`, with its last fault undone.
 pub(super) fn start(world: &Arc<World>, settings: &Settings, end: Instant) -> JoinSet<Done> {
     let lane = |kind: Kind| {
         let seed = settings.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(kind as u64);
@@ -54,7 +54,7 @@ pub(super) fn start(world: &Arc<World>, settings: &Settings, end: Instant) -> Jo
     [Kind::Process, Kind::Network, operation].map(|kind| lane(kind).run()).into_iter().collect()
 }
 
-/// What a lane hurts. No two lanes touch the same thing.
+/// What a lane injects faults into. No two lanes touch the same thing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Process,
@@ -68,7 +68,7 @@ struct Lane {
     world: Arc<World>,
     random: Rng,
     functions: bool,
-    /// Nothing but late answers of the queue.
+    /// Whether to inject only late answers of the queue.
     only_late: bool,
     end: Instant,
     done: Done,
@@ -90,7 +90,7 @@ impl Lane {
                 Kind::Operation | Kind::OperationAndClocks => self.operation().await,
             };
             if let Err(error) = made {
-                self.world.journal.done(format!("a fault could not be made: {error:#}"));
+                self.world.journal.done(format!("a fault could not be injected: {error:#}"));
             }
         }
     }
@@ -99,7 +99,7 @@ impl Lane {
         Duration::from_millis(self.random.u64(least..=most))
     }
 
-    /// Notes what is done, and how long it is to last.
+    /// Records a fault; returns how long it lasts.
     fn begin(&mut self, kind: &'static str, detail: &str, length: (u64, u64)) -> Duration {
         *self.done.entry(kind).or_default() += 1;
         let length = self.between(length);
@@ -107,7 +107,7 @@ impl Lane {
         length
     }
 
-    /// Kills, ends and stops hosts.
+    /// Kills, terminates and freezes hosts.
     async fn process(&mut self) -> anyhow::Result<()> {
         let world = Arc::clone(&self.world);
         let host = self.random.usize(..world.hosts());
@@ -138,10 +138,10 @@ impl Lane {
         }
     }
 
-    /// Stops a host, and lets it go on later.
+    /// Freezes a host for a while.
     async fn freeze(&mut self, host: usize) -> anyhow::Result<()> {
         let world = Arc::clone(&self.world);
-        // The first one has the queue: while it is stopped nothing happens.
+        // The first host has the queue: while it is frozen, nothing happens.
         let may_be_long = host > 0 && !world.polling().contains(&host);
         let long = may_be_long && self.random.u32(..4) == 0;
         let length = self.begin("frozen", &format!(" host {host}"), if long { FROZEN_LONG } else { FROZEN });
@@ -154,7 +154,7 @@ impl Lane {
         Ok(())
     }
 
-    /// Holds the queue's answers to hosts that poll back until the messages in them have become visible to others.
+    /// Delays the queue's answers to `poll` until the messages in them are visible to other hosts.
     async fn late(&mut self) -> anyhow::Result<()> {
         let length = self.begin("late answers", " of the queue", LATE);
         if let Some((_, queue)) = self.world.lines.iter().find(|(name, _)| *name == QUEUE) {
@@ -165,7 +165,7 @@ impl Lane {
         Ok(())
     }
 
-    /// Cuts and stalls lines, and lets the target misbehave.
+    /// Cuts and stalls connections, and makes the target misbehave.
     async fn network(&mut self) -> anyhow::Result<()> {
         let world = Arc::clone(&self.world);
         if self.random.bool() {
@@ -207,7 +207,7 @@ impl Lane {
                 world.run(resume).await?;
             }
             4 => {
-                // Rarely: what is dead is not delivered, and tells little. Hosts look at the registry every 15 s, and when they start.
+                // Rarely, because dead letters say little about order. Hosts check the registry every 15 s, and when they start.
                 let length = self.begin("broken plugin", "", (4000, 16_000));
                 world.swap(true).await?;
                 sleep(length).await;

@@ -1,4 +1,4 @@
-//! Senders: each has groups of its own, and sends the next event of a group when the one before it was answered 202.
+//! Senders. Each has its own groups, and sends the next event of a group after the previous one was answered 202.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use super::settings::Settings;
 use crate::event::{Event, Kind};
 use crate::journal::Journal;
 
-/// How many send at the same time.
+/// The number of concurrent senders.
 const SENDERS: u32 = 24;
 
-/// How long a sender waits for an answer, and before it tries again.
+/// How long a sender waits for an answer, and before it retries.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How many groups get an event when all is calm.
+/// How many groups get an event after the faults.
 const CALM: u32 = 200;
 
 /// All senders.
@@ -52,7 +52,7 @@ impl Sender {
         Sender { shared: Arc::new(shared), seed: settings.seed, rate: settings.rate.max(1) }
     }
 
-    /// Sends until then. Every event that was begun is answered before a sender ends.
+    /// Sends until `end`. A sender finishes its current event before it ends.
     pub(super) fn start(&self, end: Instant) -> JoinSet<()> {
         let groups = u32::try_from(self.shared.numbers.len()).unwrap_or(u32::MAX);
         let pace = Duration::from_secs(1) * SENDERS / self.rate;
@@ -62,9 +62,9 @@ impl Sender {
             async move {
                 let own: Vec<u32> = (0..groups).filter(|group| group % SENDERS == sender).collect();
                 let mut next = Instant::now();
-                // What fell behind while nothing was answered is caught up with.
+                // After a time without answers, senders catch up.
                 while Instant::now() < end {
-                    // A few groups get most events, as customers do.
+                    // A few groups get most events, like large customers.
                     let few = own.get(..own.len().div_ceil(20)).unwrap_or_default();
                     let among = if random.bool() { few } else { &own };
                     let group = random.choice(among).copied();
@@ -78,7 +78,7 @@ impl Sender {
         (0..SENDERS).map(send).collect()
     }
 
-    /// One event to each of some groups.
+    /// Sends one event to each of the first groups.
     pub(super) async fn calm(&self) {
         let groups = u32::try_from(self.shared.numbers.len()).unwrap_or(u32::MAX);
         for group in 0..groups.min(CALM) {
@@ -112,7 +112,7 @@ impl Shared {
     }
 }
 
-/// What the events of a run are: most are to be delivered.
+/// The kind of the next event: most are to be delivered.
 fn kind(random: &mut fastrand::Rng) -> Kind {
     match random.u32(..100) {
         0..=91 => Kind::Deliver,

@@ -1,29 +1,29 @@
-//! What a run of chaos is asked to do.
+//! The settings of a chaos run.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What is run.
+/// The settings of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The binary `towpath`.
     pub binary: PathBuf,
-    /// Where everything is kept; what is there is not looked at.
+    /// The folder for all files of the run; existing ones are ignored.
     pub folder: PathBuf,
-    /// What decides on events and faults.
+    /// The seed of events and faults.
     pub seed: u64,
-    /// How long there are faults.
+    /// How long faults are injected.
     pub length: Duration,
-    /// How many groups.
+    /// The number of groups.
     pub groups: u32,
-    /// About how many events a second.
+    /// About how many events per second.
     pub rate: u32,
     /// How many `serve` and how many `poll`.
     pub hosts: (usize, usize),
-    /// The function `bootstrap`: then `dev` runs it over the queue, as one more host.
+    /// The function `bootstrap`; if set, `dev` runs it on the queue as one more host.
     pub bootstrap: Option<PathBuf>,
-    /// Whether the binary was built with the feature `faults`: then its clocks are put forward and back.
+    /// Whether the binary has the feature `faults`; if so, its clocks are moved.
     pub clocks: bool,
-    /// A bug of a binary with that feature, that is to be found.
+    /// The bug to plant in such a binary, which the run must find.
     pub planted: Option<String>,
 }

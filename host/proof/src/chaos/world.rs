@@ -1,4 +1,4 @@
-//! The world of a run: processes, proxies, the target, and the files that they share.
+//! The processes, proxies, target and shared files of a run.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -18,39 +18,39 @@ use crate::process::{Process, Recipe, free_port, ready, text, write};
 use crate::proxy::{Link, Proxy};
 use crate::receiver::{Mood, Receiver};
 
-/// How long hosts have to begin.
+/// How long hosts may take to start.
 const START: Duration = Duration::from_secs(60);
 
-/// The line between hosts that poll and their queue.
+/// The connection between `poll` and its queue.
 pub(super) const QUEUE: &str = "queue";
 
-/// How often a call goes wrong when nothing else is the matter: one in so many.
+/// Outside of other faults, one in this many requests fails.
 const SHAKY: u32 = 40;
 
-/// How long a function may take. Its messages are its own for six times as long.
+/// The timeout of a function. Its lease is six times as long.
 const FUNCTION_TIMEOUT: &str = "3s";
 
-/// Everything that a run is made of.
+/// All parts of a run.
 pub(super) struct World {
     pub(super) journal: Arc<Journal>,
-    /// First those that serve, then those that poll, then the one with functions.
+    /// First those that run `serve`, then `poll`, then the one with functions.
     hosts: Vec<Mutex<Process>>,
     serving: usize,
     functions: Option<usize>,
     ingest: Vec<SocketAddr>,
     pub(super) target: Receiver,
-    /// Before the target, the queue and the dead-letter queue.
+    /// The proxies in front of the target, the queue and the dead-letter queue.
     pub(super) lines: [(&'static str, Proxy); 3],
-    /// Runs commands that end.
+    /// For commands that exit by themselves.
     command: Recipe,
     clock: std::path::PathBuf,
 }
 
 impl World {
-    /// Writes the files, starts the hosts and waits until they take work.
+    /// Writes the files, starts the hosts and waits until they are ready.
     pub(super) async fn start(settings: &Settings, journal: Arc<Journal>) -> anyhow::Result<World> {
         let (folder, (serving, polling)) = (&settings.folder, settings.hosts);
-        ensure!(serving > 0, "one host must serve: it has the queue");
+        ensure!(serving > 0, "--serve must be at least 1: the first host has the queue");
         let target = Receiver::start(Arc::clone(&journal), settings.seed).await?;
         let sqs = free_port().await?;
         let mut ingest = Vec::new();
@@ -114,7 +114,7 @@ impl World {
         Ok(world)
     }
 
-    /// Where events are posted.
+    /// The addresses to post events to.
     pub(super) fn ingest(&self) -> Vec<SocketAddr> {
         self.ingest.clone()
     }
@@ -128,7 +128,7 @@ impl World {
         self.functions
     }
 
-    /// Kills the functions that run, and nobody else.
+    /// Kills the running functions, and no other process.
     pub(super) async fn kill_functions(&self) {
         if let Some(host) = self.hosts.last() {
             host.lock().await.kill_children();
@@ -144,12 +144,12 @@ impl World {
         self.serving..self.functions.unwrap_or(self.hosts.len())
     }
 
-    /// A host, for as long as nobody else shall touch it.
+    /// Exclusive access to a host.
     pub(super) async fn host(&self, host: usize) -> Option<MutexGuard<'_, Process>> {
         Some(self.hosts.get(host)?.lock().await)
     }
 
-    /// Starts a host if it does not run.
+    /// Starts a host unless it runs.
     pub(super) async fn restart(&self, host: usize) -> anyhow::Result<()> {
         match self.host(host).await {
             Some(mut host) => host.start(),
@@ -157,7 +157,7 @@ impl World {
         }
     }
 
-    /// Target and lines as they are when nothing is the matter.
+    /// Ends the faults of target and connections.
     pub(super) fn calm(&self) {
         self.target.set(Mood::Shaky(SHAKY));
         for (_, line) in &self.lines {
@@ -165,9 +165,9 @@ impl World {
         }
     }
 
-    /// Puts every clock forward or back, where the binary lets it.
+    /// Moves every clock forward or back, if the binary supports it.
     pub(super) fn set_clock(&self, by: i64) -> anyhow::Result<()> {
-        // Nobody reads half a number.
+        // Renamed, so that no host reads half a number.
         let unfinished = self.clock.with_extension("new");
         fs::write(&unfinished, by.to_string()).context("setting the clock")?;
         fs::rename(&unfinished, &self.clock).context("setting the clock")
@@ -178,18 +178,18 @@ impl World {
         self.command.with("commands", args).once().await
     }
 
-    /// Publishes the broken mapping, or goes back to the good one: hosts that watch the registry pick it up.
+    /// Publishes the broken mapping, or rolls back to the good one. Hosts that watch the registry swap to it.
     pub(super) async fn swap(&self, broken: bool) -> anyhow::Result<()> {
         let done = if broken {
             self.run(&["plugin", "publish", "broken/mapping", "-c", "serve.toml"]).await?
         } else {
             self.run(&["plugin", "rollback", "mapping", "-c", "serve.toml"]).await?
         };
-        ensure!(done == Some(0), "the mapping could not be swapped: see commands.log");
+        ensure!(done == Some(0), "swapping the mapping failed: see commands.log");
         Ok(())
     }
 
-    /// Ends every fault and starts every host anew.
+    /// Ends every fault and restarts every host.
     pub(super) async fn heal(&self) -> anyhow::Result<()> {
         self.target.set(Mood::Well);
         for (_, line) in &self.lines {
@@ -204,28 +204,31 @@ impl World {
             process.kill().await;
             process.start()?;
         }
-        self.journal.done("every fault is over, every host was started anew");
+        self.journal.done("every fault is over, every host was restarted");
         self.ready().await
     }
 
-    /// How many messages are queued.
+    /// The number of queued messages.
     pub(super) async fn waiting(&self) -> anyhow::Result<u64> {
         let status = self.json(&["status", "--store", "store", "--json"]).await?;
-        status.pointer("/queue/messages").and_then(Value::as_u64).context("status tells no number of messages")
+        status
+            .pointer("/queue/messages")
+            .and_then(Value::as_u64)
+            .context("the output of status has no number of messages")
     }
 
-    /// What is in the dead-letter queue.
+    /// The letters in the dead-letter queue.
     pub(super) async fn letters(&self) -> anyhow::Result<Vec<ListedLetter>> {
         let listed = self.json(&["dlq", "list", "--store", "store", "--limit", "1000000", "--json"]).await?;
         let letter = |letter: &Value| {
             let text = |pointer: &str| letter.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
             Some(ListedLetter { id: text("/message_id")?, reason: text("/letter/reason")? })
         };
-        let letters = listed.as_array().context("dlq list gives no list")?.iter().map(letter);
+        let letters = listed.as_array().context("the output of dlq list is not a list")?.iter().map(letter);
         letters.collect::<Option<Vec<_>>>().context("a dead letter has no id or reason")
     }
 
-    /// Ends every host.
+    /// Terminates every host.
     pub(super) async fn stop(&self) {
         for host in 0..self.hosts() {
             if let Some(mut process) = self.host(host).await {
@@ -237,7 +240,7 @@ impl World {
     async fn json(&self, args: &[&str]) -> anyhow::Result<Value> {
         let output = self.command.with("commands", args).output().await?;
         serde_json::from_slice(&output)
-            .with_context(|| format!("{} answered no JSON, see commands.log", args.join(" ")))
+            .with_context(|| format!("the output of {} is not JSON: see commands.log", args.join(" ")))
     }
 
     async fn ready(&self) -> anyhow::Result<()> {
@@ -260,7 +263,7 @@ fn variables(settings: &Settings, clock: &std::path::Path) -> Vec<(String, Strin
     variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// The target as a host has it: its path tells who calls.
+/// The target in the config of a host. Its path identifies the host.
 fn target(address: SocketAddr, host: &str) -> String {
     format!(
         "[target.sss]\nurl = \"http://{address}/{host}\"\nallow_private = true\ntimeout = \"2s\"\n\

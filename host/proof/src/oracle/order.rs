@@ -1,15 +1,15 @@
-//! The order of a group, judged by every call and not only by the first of each event.
+//! Checks the order of a group, by every request and not only by the first of each event.
 //!
-//! At-least-once lets events come again: those that were delivered and are not known to be deleted. A host has at most
-//! [`UNANSWERED`] of them in a group, a function its whole batch. Everything else is a violation:
+//! At-least-once delivery permits duplicates of events whose delete is not confirmed. A host has at most [`UNANSWERED`] of them in a
+//! group, a function its whole batch. Everything else is a violation:
 //!
-//! 1. No event is called while an earlier one of its group has not ended. One that comes again and fails has to end again
-//!    before anything behind it is called.
-//! 2. An event comes again behind so many others of its group at most as the host that called it last may leave undeleted.
-//!    One that was refused comes again behind none: it is deleted before its group goes on.
+//! 1. No event is sent while an earlier one of its group has not ended. A duplicate that fails must end again before any event
+//!    behind it is sent.
+//! 2. A duplicate arrives behind at most as many others of its group as the host that sent it last may leave undeleted. A refused
+//!    event never arrives again behind another: it is deleted before its group continues.
 //!
-//! One call is excused for each group and each time that a host stood still: the one that it was about to make when it
-//! was stopped, and makes first thing when it goes on. No sender can take that back.
+//! One request is excused for each group and each time that a host was frozen: the one that it was about to send, and sends first
+//! when it continues. No client can prevent that.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -18,17 +18,17 @@ use super::{Books, Judgement, Violation};
 use crate::event::{Event, Kind};
 use crate::journal::Call;
 
-/// How many deliveries of a group a host leaves undeleted.
+/// The most deliveries of a group that a host leaves undeleted.
 const UNANSWERED: u32 = 4;
 
-/// How many a function does: what it has done is deleted when it answers.
+/// The same for a function: its messages are deleted when it answers.
 const BATCH: u32 = 10;
 
-/// How soon after a host goes on the call arrives that it was about to make.
+/// How soon after a host continues its pending request arrives.
 const LATE: Duration = Duration::from_secs(1);
 
 impl Books {
-    /// Judges the order of every group.
+    /// Checks the order of every group.
     pub(super) fn order(&self, died: &HashMap<&str, &str>, verdict: &mut Judgement) {
         let mut groups: BTreeMap<u32, Vec<(Event, &Call)>> = BTreeMap::new();
         for call in &self.records.calls {
@@ -49,7 +49,7 @@ impl Books {
         }
     }
 
-    /// Whether what ends an event is a call. One that a broken plugin killed may have been called, and ended without.
+    /// Whether a request ends the event. One that a broken plugin dead-lettered may have been sent before, and ends without a request.
     fn ends_by_a_call(&self, event: Event, died: &HashMap<&str, &str>) -> bool {
         let accepted = self.records.accepted.get(&event);
         let died = accepted.and_then(|accepted| died.get(accepted.id.as_str()));
@@ -57,20 +57,20 @@ impl Books {
     }
 }
 
-/// A group as far as its calls are judged.
+/// A group, up to the last request that was checked.
 struct Group<'a> {
     books: &'a Books,
-    /// The events that a call ends.
+    /// The events that a request ends.
     ends: BTreeSet<u32>,
-    /// Those whose last call did not, or that were not called yet.
+    /// Those that have not ended, by their last request or because there was none.
     open: BTreeSet<u32>,
     calls: Vec<(u32, &'a Call)>,
-    /// The pauses that have excused a call.
+    /// The pauses that have excused a request.
     excused: HashSet<usize>,
 }
 
 impl<'a> Group<'a> {
-    /// Judges the next call. What is wrong with it, if something is.
+    /// Checks the next request; returns what is wrong with it.
     fn call(&mut self, event: Event, call: &'a Call) -> Option<String> {
         let wrong = self.wrong(event);
         let late = self.late(event, call);
@@ -88,7 +88,7 @@ impl<'a> Group<'a> {
 
     fn wrong(&self, Event { number, kind, .. }: Event) -> Option<String> {
         if let Some(first) = self.open.range(..number).next() {
-            return Some(format!("event {number} was called while event {first} had not ended"));
+            return Some(format!("event {number} was sent before event {first} had ended"));
         }
         let last = self.calls.iter().rposition(|(called, _)| *called == number)?;
         let (_, previous) = self.calls.get(last)?;
@@ -98,10 +98,10 @@ impl<'a> Group<'a> {
             Some(host) if Some(host) == self.books.functions => BATCH,
             _ => UNANSWERED,
         };
-        (furthest - number >= undeleted).then(|| format!("event {number} came again behind event {furthest}"))
+        (furthest - number >= undeleted).then(|| format!("event {number} was sent again behind event {furthest}"))
     }
 
-    /// The pause that a call can be left over from.
+    /// The pause during which a request may have been pending.
     fn late(&self, event: Event, call: &Call) -> Option<usize> {
         let records = &self.books.records;
         let accepted = records.accepted.get(&event)?.at;
@@ -112,7 +112,7 @@ impl<'a> Group<'a> {
     }
 }
 
-/// Whether the target made an end of an event by this call: it took it, or refused it for good.
+/// Whether this request ended the event: the target accepted it, or refused it for good.
 fn ended(event: Event, call: &Call) -> bool {
     call.is_taken() || (event.kind == Kind::Refuse && call.status == 400)
 }
@@ -127,9 +127,9 @@ mod tests {
     const FUNCTIONS: usize = 4;
     const STOPPED: usize = 2;
 
-    /// A history, one call a second: `0` is event 0 and taken, `0!` is answered 503. Before the number `r` is an event
-    /// that is refused, `d` one that is dead of a broken plugin, `f` a call by a function, `z` by a host that was stopped
-    /// from `pause` on for five seconds. Event 90 and those after it were accepted meanwhile.
+    /// A history, one request per second. `0` is event 0, accepted; `0!` is answered 503. A prefix: `r` for an event that is refused,
+    /// `d` for one that a broken plugin dead-lettered, `f` for a request of a function, `z` for one of a host that was frozen from
+    /// `pause` on for five seconds. Event 90 and later ones were accepted meanwhile.
     fn found(history: &str, pause: u32) -> Vec<String> {
         let mut books = Books { functions: Some(FUNCTIONS), ..Books::default() };
         books.records.pauses.push(Pause { host: STOPPED, from: SECOND * pause, to: SECOND * (pause + 5) });
@@ -171,8 +171,8 @@ mod tests {
             ("taken, and its answer lost", "0 0 1 1 1 2"),
             ("four undeleted after a crash", "0 1 2 3 0 1 2 3 4"),
             ("only some of them undeleted", "0 1 2 3 0 2 4"),
-            ("a crash while they come again", "0 1 2 3 0 1 2 3 0 1 2 3 4"),
-            ("they come again and fail", "0 1 2 3 0! 0 1! 1 2 3 4"),
+            ("a crash while duplicates are sent", "0 1 2 3 0 1 2 3 0 1 2 3 4"),
+            ("duplicates that fail", "0 1 2 3 0! 0 1! 1 2 3 4"),
             ("a function that was killed", "f0 f1 f2 f3 f4 f5 f6 f7 f8 f9 0 1 2 3 4 5 6 7 8 9 10"),
             ("refused, and the next", "0 r1! r1 r1 2 3"),
             ("undeleted before one that was refused", "0 1 2 3 4 r5"),
@@ -186,19 +186,23 @@ mod tests {
     #[test]
     fn everything_else_is_found() {
         let histories = [
-            ("overtaken", "1 0", "event 1 was called while event 0 had not ended"),
-            ("overtaken by a try that failed", "1! 0 1", "event 1 was called while event 0 had not ended"),
-            ("overtaken after a failure", "0! 1 0", "event 1 was called while event 0 had not ended"),
+            ("overtaken", "1 0", "event 1 was sent before event 0 had ended"),
+            ("overtaken by a try that failed", "1! 0 1", "event 1 was sent before event 0 had ended"),
+            ("overtaken after a failure", "0! 1 0", "event 1 was sent before event 0 had ended"),
             (
-                "its mate comes again and fails, it goes on",
+                "a duplicate of the one before fails, it is sent",
                 "0 1 0! 1 0",
-                "event 1 was called while event 0 had not ended",
+                "event 1 was sent before event 0 had ended",
             ),
-            ("a fifth undeleted", "0 1 2 3 4 0", "event 0 came again behind event 4"),
-            ("a fifth of those that came again", "0 1 2 0 1 2 3 4 0", "event 0 came again behind event 4"),
-            ("an eleventh of a function", "f0 f1 f2 f3 f4 f5 f6 f7 f8 f9 f10 0", "event 0 came again behind event 10"),
-            ("what a function left, left again", "f0 f1 f2 f3 f4 0 1 2 3 4 0", "event 0 came again behind event 4"),
-            ("refused, and again behind another", "r0 1 r0", "event 0 came again behind event 1"),
+            ("a fifth undeleted", "0 1 2 3 4 0", "event 0 was sent again behind event 4"),
+            ("a fifth of those that came again", "0 1 2 0 1 2 3 4 0", "event 0 was sent again behind event 4"),
+            (
+                "an eleventh of a function",
+                "f0 f1 f2 f3 f4 f5 f6 f7 f8 f9 f10 0",
+                "event 0 was sent again behind event 10",
+            ),
+            ("what a function left, left again", "f0 f1 f2 f3 f4 0 1 2 3 4 0", "event 0 was sent again behind event 4"),
+            ("refused, and again behind another", "r0 1 r0", "event 0 was sent again behind event 1"),
         ];
         for (name, history, wrong) in histories {
             assert_eq!(found(history, 1000), [wrong], "{name}: {history}");
@@ -206,15 +210,15 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_stood_still_may_make_the_one_call_that_it_was_about_to_make() {
-        // It stands still from 1 s to 6 s.
+    fn a_host_that_was_frozen_may_send_its_one_pending_request() {
+        // It is frozen from 1 s to 6 s.
         let histories = [
             ("its call arrives late", "0 1 2 3 4 5 z0 6", &[][..]),
             ("late, and answered 503", "0 1 2 3 4 5 z5! 6", &[]),
-            ("a second one", "0 1 2 3 4 5 z0 z1 6", &["event 1 came again behind event 5"]),
-            ("long after it went on", "0 1 2 3 4 5 6 7 z0", &["event 0 came again behind event 7"]),
-            ("by another host", "0 1 2 3 4 5 0", &["event 0 came again behind event 5"]),
-            ("accepted while it stood still", "90 91 92 93 94 95 z90", &["event 90 came again behind event 95"]),
+            ("a second one", "0 1 2 3 4 5 z0 z1 6", &["event 1 was sent again behind event 5"]),
+            ("long after it continued", "0 1 2 3 4 5 6 7 z0", &["event 0 was sent again behind event 7"]),
+            ("by another host", "0 1 2 3 4 5 0", &["event 0 was sent again behind event 5"]),
+            ("accepted while it was frozen", "90 91 92 93 94 95 z90", &["event 90 was sent again behind event 95"]),
         ];
         for (name, history, wrong) in histories {
             assert_eq!(found(history, 1), wrong, "{name}: {history}");

@@ -7,7 +7,7 @@ fn event(number: u32, kind: Kind) -> Event {
     Event { group: 1, number, kind }
 }
 
-/// Accepted events get their numbers as `webhook-id`s, and with a letter before them as ids, at their numbers in seconds.
+/// An accepted event has its number as `webhook-id`, `m` and its number as id, and its number in seconds as time.
 fn books(accepted: &[(u32, Kind)], calls: &[(u64, u32, u16)], letters: &[(&str, &str)]) -> Books {
     let kind = |number: u32| accepted.iter().find(|(n, _)| *n == number).map_or(Kind::Deliver, |(_, kind)| *kind);
     let call = |(at, number, status): &(u64, u32, u16)| Call {
@@ -46,7 +46,7 @@ const ALL: [(u32, Kind); 5] =
 const DEAD: [(&str, &str); 3] = [("1", "refused"), ("3", "rejected"), ("4", "plugin-trap")];
 
 #[test]
-fn every_end_that_is_right_is_no_violation() {
+fn a_correct_end_is_not_a_violation() {
     let books = books(&ALL, &[(1, 0, 503), (2, 0, 200), (3, 1, 400), (4, 0, 200)], &DEAD);
     let verdict = books.judge();
     assert_eq!(verdict.violations, []);
@@ -55,7 +55,7 @@ fn every_end_that_is_right_is_no_violation() {
 }
 
 #[test]
-fn every_way_to_go_wrong_is_found() {
+fn every_violation_is_found() {
     let two = [(0, Kind::Deliver), (1, Kind::Deliver)];
     let cases = [
         ("lost", books(&two, &[(1, 0, 200), (2, 1, 503)], &[]), Violation::Lost),
@@ -101,7 +101,7 @@ fn a_plugin_that_traps_is_an_excuse_for_its_own_reason_only() {
 }
 
 #[test]
-fn the_history_of_a_group_tells_all_that_happened_to_it_in_order() {
+fn the_history_of_a_group_lists_everything_in_order() {
     let mut books = books(&[(0, Kind::Deliver), (3, Kind::Reject)], &[(1, 0, 503), (2, 0, 200)], &[("3", "rejected")]);
     books.records.calls[0].trouble = Some("slow");
     let history = books.history(1);

@@ -1,28 +1,28 @@
-//! A FIFO queue and its functions, event by event: the rules that the arithmetic of [`super`] rests on.
+//! Simulates a FIFO queue and its functions, by the rules that the arithmetic of [`super`] assumes.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
 use super::{Limits, Load};
 
-/// What came of a simulation.
+/// The result of a simulation.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Outcome {
     /// Messages delivered in each second.
     pub delivered: Vec<u32>,
     /// The most messages in flight.
     pub in_flight: u32,
-    /// The most invocations at the same time.
+    /// The most concurrent invocations.
     pub functions: u32,
-    /// Messages that the queue moved by itself, after too many receives.
+    /// Messages that the queue moved to its dead-letter queue, after too many receives.
     pub moved: u32,
-    /// When it moved the first, in seconds.
+    /// When it moved the first one, in seconds.
     pub first_moved_s: Option<f64>,
     /// The most receives of one message.
     pub receives: u32,
 }
 
-/// What happens next: a message comes, an invocation ends, or a held group is looked at again.
+/// A message arrives, an invocation ends, or the wait of a held group ends.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Event {
     Arrival,
@@ -30,7 +30,7 @@ enum Event {
     Again(u32, u32),
 }
 
-/// A message: its place in the order of the queue, when it came, and how often it was received.
+/// A message: its place in the queue, when it arrived, and its receive count.
 #[derive(Clone, Copy)]
 struct Message {
     number: u32,
@@ -39,19 +39,19 @@ struct Message {
 }
 
 struct Queue {
-    /// The messages of each group, by the order in which they came.
+    /// The messages of each group, in order.
     groups: Vec<VecDeque<Message>>,
-    /// Groups that are free, by their heads.
+    /// Free groups, by their heads.
     free: BTreeSet<(u32, u32)>,
-    /// How many messages wait, by their order: a Fenwick tree.
+    /// How many messages wait, by place: a Fenwick tree.
     waiting: Vec<u32>,
-    /// How often a message may be received.
+    /// The most receives of a message.
     most: u32,
     moved: u32,
     receives: u32,
 }
 
-/// Simulates so many seconds, with this seed.
+/// Simulates this many seconds, by a seed.
 pub fn simulate(limits: &Limits, load: &Load, seconds: u32, seed: u64) -> Outcome {
     let mut random = fastrand::Rng::with_seed(seed);
     let most = (load.per_second * f64::from(seconds) * 1.1) as usize + 1000;
@@ -89,7 +89,7 @@ pub fn simulate(limits: &Limits, load: &Load, seconds: u32, seed: u64) -> Outcom
                 busy -= 1;
                 for (group, count) in batch {
                     if held(group) {
-                        // Given back until later: in flight all the while, and nothing of its group is received.
+                        // Released until later: the batch stays in flight, and nothing of its group is received.
                         let wait = queue.wait(group, now, load.hold_wait_s);
                         events.push(Reverse((now + micros(wait), Event::Again(group, count))));
                         continue;
@@ -113,7 +113,7 @@ pub fn simulate(limits: &Limits, load: &Load, seconds: u32, seed: u64) -> Outcom
             }
             busy += 1;
             flying += batch.iter().map(|(_, count)| count).sum::<u32>();
-            // Groups side by side, messages of a group one after another; what is held costs no request.
+            // Groups in parallel, messages of a group one after another; held ones cost no request.
             let longest = batch.iter().filter(|(group, _)| !held(*group)).map(|(_, count)| *count).max().unwrap_or(0);
             let took = load.overhead_s + f64::from(longest) * load.target_s;
             events.push(Reverse((now + micros(took), Event::Ended(batch))));
@@ -134,14 +134,14 @@ impl Queue {
         self.count(message, 1);
         let Some(messages) = self.groups.get_mut(group as usize) else { return };
         messages.push_back(Message { number: message, sent: now, receives: 0 });
-        // A group that has messages is free already, or locked and stays so.
+        // A group that has messages already is free or locked, and stays so.
         if messages.len() == 1 {
             self.free.insert((message, group));
         }
     }
 
-    /// Up to a batch: from the groups that are free, in the order of their heads, their longest prefixes; only heads within
-    /// the window are found.
+    /// Receives up to a batch: the longest prefixes of free groups, in the order of their heads. Only heads within the window are
+    /// found.
     fn receive(&mut self, limits: &Limits, room: u32) -> Vec<(u32, u32)> {
         let mut batch = Vec::new();
         let mut left = limits.batch.min(room);
@@ -161,7 +161,7 @@ impl Queue {
         batch
     }
 
-    /// Receives up to so many messages of a group; those that were received too often are moved, and the next are received.
+    /// Receives up to `most` messages of a group. Those that were received too often are moved, and the next ones received.
     fn take(&mut self, group: u32, most: u32) -> u32 {
         let mut taken = 0;
         while taken < most {
@@ -180,7 +180,7 @@ impl Queue {
         taken
     }
 
-    /// How long a group that is held waits: as long as its head must.
+    /// How long a held group waits: as long as its head.
     fn wait(&self, group: u32, now: u64, wait_s: fn(f64, u32) -> f64) -> f64 {
         let head = self.groups.get(group as usize).and_then(VecDeque::front);
         head.map_or(0.0, |head| wait_s(now.saturating_sub(head.sent) as f64 / 1e6, head.receives))

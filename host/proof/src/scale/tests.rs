@@ -17,7 +17,7 @@ fn a_hundred_thousand_groups_saturate_a_thousand_functions_between_the_bounds() 
     let below = simulate(&AWS, &Load { per_second: 20_000.0, ..LOAD }, 4, 1);
     assert!(about(rate(&below, 1, 4), 20_000.0), "batches grow: {below:?}");
     assert_eq!(below.functions, AWS.functions);
-    // Beyond: the further groups fall behind, the more of one group are in a batch, one after another.
+    // Above the limit: the longer the backlog of a group, the more of its messages are in a batch, one after another.
     let most = AWS.by_functions(&LOAD);
     let least = AWS.by_groups(&LOAD);
     let beyond = simulate(&AWS, &Load { per_second: 80_000.0, ..LOAD }, 30, 1);
@@ -39,7 +39,7 @@ fn few_groups_with_many_messages_saturate_by_their_order() {
 }
 
 #[test]
-fn a_hold_that_lasts_fills_the_window_when_the_formula_says_and_then_all_stand_still() {
+fn a_long_hold_fills_the_window_when_the_formula_says_and_then_nothing_is_received() {
     // A tenth of the real window, so that it takes a tenth of the time.
     let limits = Limits { window: 12_000, ..AWS };
     let load = Load { per_second: 1_000.0, held: 0.1, ..LOAD };
@@ -66,7 +66,7 @@ fn held_groups_wait_in_flight_and_the_cap_ends_them() {
 const TWO_WEEKS: (Load, u32) = (Load { groups: 3, per_second: 3.0 / 3600.0, held: 1.0, ..LOAD }, 14 * 24 * 3600);
 
 #[test]
-fn a_look_each_minute_uses_up_the_receives_within_a_day_and_the_queue_moves_what_waits() {
+fn a_receive_each_minute_uses_up_the_receives_within_a_day_and_the_queue_moves_the_messages() {
     let (load, seconds) = TWO_WEEKS;
     let outcome = simulate(&AWS, &Load { hold_wait_s: each_minute, ..load }, seconds, 5);
     let first = outcome.first_moved_s.expect("it is moved");
@@ -75,7 +75,7 @@ fn a_look_each_minute_uses_up_the_receives_within_a_day_and_the_queue_moves_what
 }
 
 #[test]
-fn looks_that_grow_with_the_age_leave_what_waits_for_two_weeks_where_it_is() {
+fn waits_that_grow_with_the_age_keep_messages_in_the_queue_for_two_weeks() {
     let (load, seconds) = TWO_WEEKS;
     let outcome = simulate(&AWS, &load, seconds, 5);
     assert_eq!(outcome.moved, 0, "{} receives", outcome.receives);
@@ -83,7 +83,7 @@ fn looks_that_grow_with_the_age_leave_what_waits_for_two_weeks_where_it_is() {
 }
 
 #[test]
-fn the_costs_are_those_of_the_table() {
+fn the_costs_match_the_table() {
     let parts = cost(&LOAD, 10.0);
     let of = |name: &str| parts.iter().find(|(part, _)| part.starts_with(name)).unwrap().1;
     assert_eq!(of("HTTP API"), 1.0);
