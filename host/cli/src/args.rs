@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use towpath_config::env::LOG_LEVELS;
 
 mod dlq;
 mod names;
@@ -18,42 +20,42 @@ pub use names::Names;
 pub use operate::{Deploy, Hold, Pause, Poll, QueuePlace, Resume, Status};
 pub use plugin::{
     Plugin, PluginCheck, PluginDiff, PluginFuzz, PluginNew, PluginPin, PluginPublish, PluginRollback, PluginRun,
-    PluginSignPointer, PluginTest, Record, RegistryPlace, Signing,
+    PluginSignPointer, PluginTest, Record, RegistryPlace, Signing, plugin_name,
 };
 pub use proof::{Bench, Chaos};
 pub use story::{StoryFilter, StoryPlace, Tail, Trace};
 
 const EXAMPLES: &str = "\
 Examples:
-  towpath demo                                see it work: nothing is left running
-  towpath serve                               run towpath.toml on this machine, durable, without AWS
-  towpath dev --chaos 503:30s                 the same with a fake target that is away for 30 s
-  towpath send plugins/github/cases           post recorded events
-  towpath plugin new crm                      begin a plugin, with a case that passes
+  towpath demo                                see it work; no host keeps running
+  towpath plugin new crm                      make a plugin with cases that pass
   towpath plugin build && towpath plugin test build all plugins and run their cases
-  towpath dlq list --json                     what died, and why
+  towpath dev --chaos 503:30s                 serve with a fake target that is down for 30 s
+  towpath send plugins/github/cases           post recorded events
+  towpath serve                               serve towpath.toml on this machine, without AWS
+  towpath dlq list --json                     list what was given up, and why
 
 Exit codes:
-  0    done; a host that was told to stop has drained
-  1    done, and something was found: a case differs, the config has mistakes
-  2    wrong usage, or the command could not do its work; a part of a host broke
+  0    success; a host drained after the first signal
+  1    the command worked and found a problem: a case differs, the config has mistakes
+  2    wrong usage, the command failed, or a part of a host broke
   3    a plugin does not build or load
-  130  interrupted before it was done; a host was told twice to stop";
+  130  interrupted before the end; a host got a second signal";
 
-/// Carries every SaaS webhook to your system, in order, and never loses one.
+/// Deliver webhooks to your system: in order, at least once, with retries
 #[derive(Parser, Debug)]
 #[command(name = "towpath", version, about, after_help = EXAMPLES)]
 pub struct Args {
-    /// What to do
+    /// The command
     #[command(subcommand)]
     pub command: Command,
-    /// Write what is listed as JSON
+    /// Print results as JSON; an error too, as {"error", "causes"}
     #[arg(long, global = true)]
     pub json: bool,
-    /// How much to log: error, warn, info, debug or trace [default: TOWPATH_LOG, or info]
-    #[arg(long, global = true, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
+    /// The log level [default: TOWPATH_LOG, or info]
+    #[arg(long, global = true, value_name = "LEVEL", value_parser = PossibleValuesParser::new(LOG_LEVELS), ignore_case = true)]
     pub log: Option<String>,
-    /// How logs are written: for people, or one JSON object a line
+    /// The log format: text for people, or json with one object per line
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
     pub log_format: String,
 }
@@ -61,50 +63,50 @@ pub struct Args {
 /// The commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Show the whole story on recorded events in half a minute
+    /// Show order, retries and dead letters on recorded events, in about 10 seconds
     Demo(Demo),
-    /// Run ingest, queue and pipeline on this machine, durable
+    /// Run ingest, a durable queue and the pipeline on this machine
     Serve(Serve),
     /// Serve with hot reload of plugins and a fake target
     Dev(Dev),
-    /// Run the pipeline over a queue of SQS, on a server
+    /// Run the pipeline over an SQS queue, on your own server
     Poll(Poll),
-    /// Take a target away: its messages wait, in order
+    /// Stop delivery to a target; its messages wait in order
     Hold(Hold),
-    /// Give a target back; what waited is drained, in order
+    /// End a hold or a pause; waiting messages are delivered in order
     Resume(Resume),
-    /// Let everything wait: nothing feeds the Lambda host until `towpath resume`
+    /// Stop feeding the Lambda host until `towpath resume`; messages wait in order
     Pause(Pause),
-    /// Look at what is deployed on AWS
+    /// Inspect the deployment on AWS
     #[command(subcommand)]
     Deploy(Deploy),
-    /// Show targets, holds, breakers and what waits
+    /// Show targets, holds, breakers and waiting messages
     Status(Status),
     /// Post recorded events to an ingest
     Send(Send),
     /// Save messages as cases of a plugin, without personal data
     Record(Record),
-    /// Make, build, test and inspect plugins
+    /// Make, build, test, inspect and release plugins
     #[command(subcommand)]
     Plugin(Plugin),
-    /// Look at the config
+    /// Check the config
     #[command(subcommand)]
     Config(Config),
-    /// Follow what hosts do with each message, as it happens
+    /// Follow what hosts do with each message, live
     Tail(Tail),
-    /// Tell the whole story of one message
+    /// Show the whole story of one message
     Trace(Trace),
-    /// Look at dead letters, and send them back
+    /// Inspect, redrive, edit and drop dead letters
     #[command(subcommand)]
     Dlq(Dlq),
-    /// Measure what a message costs, beside others and beside the limit
+    /// Benchmark the cost per message against alternatives and the theoretical limit
     Bench(Bench),
-    /// Prove that nothing is lost: hosts are killed, lines cut, disks filled, and the books must add up
+    /// Test delivery under faults: kill hosts, cut connections, fill the disk, then check every message
     Chaos(Chaos),
-    /// Look after a local store
+    /// Compact or repair a local store
     #[command(subcommand)]
     Store(Store),
-    /// Print a completion script for a shell
+    /// Print a shell completion script
     #[command(after_help = "Example:\n  towpath completions bash > /etc/bash_completion.d/towpath")]
     Completions {
         /// The shell
@@ -115,15 +117,17 @@ pub enum Command {
 /// `store`.
 #[derive(Subcommand, Debug)]
 pub enum Store {
-    /// Write the file of a store again without its free room, while nothing runs on it
+    /// Rewrite a store's file without its free space, while nothing runs on it
     #[command(after_help = "\
 Examples:
   towpath store compact
   towpath store compact /var/lib/towpath
 
-Stop what runs on the store first: it fails if anything has it open, and takes as much room again as the messages \
-need while it works. A running `serve` gives free room back by itself, a little at a time; a store that was made before \
-that was possible has to be compacted once.")]
+Stop every process that uses the store first: the command fails if one has it open. It needs as much free disk space as \
+the messages take. `serve` returns free space by itself, a little at a time; only a store made by an older version must be \
+compacted once.
+
+Exit code 2 if the store is in use or cannot be read.")]
     Compact {
         /// The folder of the store [default: the config's]
         store: Option<PathBuf>,
@@ -131,19 +135,23 @@ that was possible has to be compacted once.")]
         #[command(flatten)]
         config: ConfigFile,
     },
-    /// Save what can be read of a damaged store into a new one; exit code 1 if something could not be read
+    /// Copy what is readable in a damaged store into a new one
     #[command(after_help = "\
-Example:
+Examples:
   mv .towpath .towpath-damaged && towpath store recover .towpath-damaged .towpath
+  towpath store recover .towpath-damaged .towpath --queue 3=events.fifo
 
-Stop what runs on the store first. The damaged one is left as it is. Messages keep their ids, times and order; those in \
-pages that cannot be read are lost, unless a backup of the file has them. What was taken by a host can be taken at once.")]
+Stop every process that uses the store first. The damaged store is not changed. Messages keep their ids, times and order. \
+Those in unreadable pages are lost, unless a backup of the file has them. Messages that a host had leased can be received \
+again at once.
+
+Exit code 1 if something could not be read.")]
     Recover {
         /// The folder of the damaged store
         from: PathBuf,
-        /// The folder of the new one
+        /// The folder of the new store
         to: PathBuf,
-        /// What a queue is called whose name could not be read; the first run tells its number
+        /// The name of a queue whose name is unreadable; the first run prints its number
         #[arg(long, value_name = "NUMBER=NAME", value_parser = numbered)]
         queue: Vec<(i64, String)>,
     },
@@ -158,7 +166,7 @@ pub struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// The file that is meant.
+    /// The named file, or the default.
     pub fn file(&self) -> PathBuf {
         self.config.clone().unwrap_or_else(towpath_config::env::config_file)
     }
@@ -166,14 +174,20 @@ impl ConfigFile {
 
 /// `demo`.
 #[derive(ClapArgs, Debug)]
-#[command(
-    after_help = "Example:\n  towpath demo --store /tmp/demo\n\nCtrl-C leaves what waits in the store; the next run resumes it."
-)]
+#[command(after_help = "\
+Examples:
+  make demo                                   build the plugins and run the demo
+  towpath demo --store /tmp/demo              run it with plugins that are built
+
+It takes about 10 seconds once the plugins are built. The numbers at the end are checked against what the fake target \
+received. Ctrl-C leaves waiting messages in the store; the next run delivers them first.
+
+Exit codes: 0 if every message is accounted for; 1 if the numbers do not match; 130 after Ctrl-C.")]
 pub struct Demo {
-    /// The folder with the plugins and their recorded events
+    /// The folder with the built plugins approval, github and stripe, and their recorded events
     #[arg(long, default_value = "plugins", value_name = "DIR")]
     pub plugins: PathBuf,
-    /// The folder of the queue; it is kept
+    /// The folder of the store; it is kept
     #[arg(long, default_value = ".towpath/demo", value_name = "DIR")]
     pub store: PathBuf,
 }
@@ -185,26 +199,28 @@ Examples:
   towpath serve
   towpath serve --config /etc/towpath.toml --listen 0.0.0.0:8080
 
-SIGTERM, SIGHUP and Ctrl-C drain: what runs is finished, the rest given back. A second SIGTERM or Ctrl-C, a \
-second or more after the first, quits at once; nothing that was answered 202 is lost either way.")]
+SIGTERM, SIGHUP and Ctrl-C drain: messages in flight are finished, the others released. A second SIGTERM or Ctrl-C, at \
+least a second after the first, exits at once. Neither loses a message that was answered 202.
+
+Exit codes: 0 drained; 2 it could not start, or a part of it broke; 3 a plugin does not load; 130 a second signal.")]
 pub struct Serve {
     /// The config
     #[command(flatten)]
     pub config: ConfigFile,
-    /// The address to listen on, instead of the config's
+    /// The address to listen on, instead of ingest.listen
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
-    /// Also offer the queues to clients of SQS at this address, such as 127.0.0.1:9324. With
-    /// TOWPATH_SECRET_SQS_ENDPOINT they need it as their access key id; beyond this machine it must be set
+    /// Also offer the queues to SQS clients at this address, such as 127.0.0.1:9324. If TOWPATH_SECRET_SQS_ENDPOINT is set,
+    /// clients must present it as access key id; on an address that other machines reach it must be set
     #[arg(long, value_name = "ADDRESS")]
     pub sqs: Option<SocketAddr>,
-    /// Store webhooks, and leave the rest to others: `towpath poll` over the endpoint, or a `serve` on the same store
+    /// Only store webhooks: `towpath poll` over the SQS endpoint, or another `serve` on the same store, delivers them
     #[arg(long)]
     pub ingest_only: bool,
-    /// Where /metrics, /healthz and /readyz are [default: 127.0.0.1:9464, if nobody else listens there]
+    /// The address of /metrics, /healthz and /readyz [default: 127.0.0.1:9464, or none if it is taken]
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
-    /// Who may call
+    /// Allowed host names
     #[command(flatten)]
     pub names: Names,
 }
@@ -213,47 +229,50 @@ pub struct Serve {
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
 Examples:
-  towpath dev                                 every target is the fake one; deliveries are shown
-  towpath dev --chaos 503:30s                 it is away for 30 s, then answers 200
+  towpath dev                                 deliver to a fake target, and show each delivery
+  towpath dev --chaos 503:30s                 the target is down for 30 s, then answers 200
   towpath dev --chaos 429:10s,slow:20s,reset:5s
   towpath dev --real-targets                  deliver to the targets of the config
-  towpath dev --lambda target/debug/bootstrap   the built function gets the messages
+  towpath dev --lambda target/debug/bootstrap   the built function processes the messages
 
-Chaos: a list of KIND[:DURATION], played in order; without a duration it goes on for ever. KIND is a \
-status such as 503, `429` (with Retry-After: 1), `slow` (answers after 60 s) or `reset` (breaks off). \
-After a change in a plugin's sources it is built again and swapped between two messages; a build that \
-fails leaves the old one running. A function of --lambda gets its plugins when it starts.")]
+Chaos: a comma-separated list of KIND[:DURATION], played in order from the start of `dev`. A step without a duration never \
+ends. KIND is a status such as 503, `429` (with Retry-After: 1), `slow` (answers after 60 s) or `reset` (drops the connection).
+
+Hot reload: when a plugin's sources change, `dev` builds it and swaps it between two messages. If the build fails, the old \
+one keeps running. The function of --lambda loads its plugins only when it starts.
+
+Exit codes are those of `towpath serve`.")]
 pub struct Dev {
     /// The config
     #[command(flatten)]
     pub config: ConfigFile,
-    /// The address to listen on, instead of the config's
+    /// The address to listen on, instead of ingest.listen
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
-    /// What the fake target answers
+    /// The script of the fake target; it answers 200 without one
     #[arg(long, value_name = "SCRIPT", default_value = "")]
     pub chaos: crate::sss::Chaos,
     /// Deliver to the targets of the config instead of the fake one
     #[arg(long)]
     pub real_targets: bool,
-    /// Reload built components only; build nothing
+    /// Reload built components, but build nothing
     #[arg(long)]
     pub no_build: bool,
-    /// Give the messages to this built Lambda function instead of the pipeline in this process. Its
-    /// AWS_LAMBDA_RUNTIME_API is a URL with a path that nobody else knows
+    /// Process messages with this built Lambda function instead of in this process. Its AWS_LAMBDA_RUNTIME_API is a URL
+    /// with a secret path
     #[arg(long, value_name = "PATH")]
     pub lambda: Option<PathBuf>,
-    /// How many invocations run at the same time
+    /// How many invocations run at once, 1 to 64
     #[arg(long, value_name = "N", default_value_t = 2, requires = "lambda", value_parser = crate::args::operate::workers)]
     pub lambda_concurrency: usize,
-    /// How long an invocation may take; messages that come back do so after six times as long at the latest
+    /// The time limit of an invocation, 2s to 15m; failed messages return within six times this
     #[arg(long, value_name = "TIME", default_value = "10s", requires = "lambda", value_parser = crate::args::operate::lambda_timeout)]
     pub lambda_timeout: Duration,
-    /// Where clients of SQS reach the queues, with the access key id that is printed: TOWPATH_SECRET_SQS_ENDPOINT,
-    /// or a new one for each run. Beyond this machine it must be set
+    /// The address for SQS clients. They must present TOWPATH_SECRET_SQS_ENDPOINT as access key id; if it is not set, each
+    /// run makes and prints one. On an address that other machines reach it must be set
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9324")]
     pub sqs: SocketAddr,
-    /// Who may call
+    /// Allowed host names
     #[command(flatten)]
     pub names: Names,
 }
@@ -264,18 +283,20 @@ pub struct Dev {
 Examples:
   towpath send plugins/approval/cases/submitted/message.json
   towpath send plugins/*/cases                every recorded event of every plugin
-  towpath send --to http://127.0.0.1:9000/hooks --path crm event.json --times 100")]
+  towpath send --to http://127.0.0.1:9000/hooks --path crm event.json --times 100
+
+Exit codes: 0 if every event was answered 202; 1 if one was not; 2 if the ingest does not answer or lacks the route.")]
 pub struct Send {
     /// Recorded events (message.json), or folders of them
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The ingest, prefix included
+    /// The URL of the ingest, including its prefix
     #[arg(long, default_value = "http://127.0.0.1:8080/hooks", value_name = "URL")]
     pub to: String,
     /// The path to post to, instead of the one in the file
     #[arg(long)]
     pub path: Option<String>,
-    /// How often to send them all
+    /// How many times to send all files
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub times: u32,
 }
@@ -283,16 +304,21 @@ pub struct Send {
 /// `config`.
 #[derive(Subcommand, Debug)]
 pub enum Config {
-    /// Check the config and load its plugins; show all mistakes at once
+    /// Check the config, load its plugins and print every mistake
     #[command(after_help = "\
 Examples:
   towpath config check
-  towpath config check -c staging.toml --skip-secrets --json")]
+  towpath config check -c staging.toml --skip-secrets --json
+
+Mistakes go to standard output, each with its key, its line and a hint. Warnings go to standard error and do not change the \
+exit code.
+
+Exit codes: 0 without a mistake; 1 with one, also if a plugin does not load; 2 if the file cannot be read.")]
     Check {
         /// The config
         #[command(flatten)]
         config: ConfigFile,
-        /// Do not ask for the values of secrets
+        /// Do not read the values of secrets
         #[arg(long)]
         skip_secrets: bool,
         /// Do not load the plugins
@@ -305,13 +331,13 @@ Examples:
 fn url(text: &str) -> Result<String, String> {
     match text.parse::<http::Uri>() {
         Ok(url) if matches!(url.scheme_str(), Some("http" | "https")) => Ok(text.to_owned()),
-        _ => Err("it is no URL such as https://sqs.eu-west-1.amazonaws.com/123456789012/events.fifo or http://127.0.0.1:8080".to_owned()),
+        _ => Err("it is not a URL such as https://sqs.eu-west-1.amazonaws.com/123456789012/events.fifo or http://127.0.0.1:8080".to_owned()),
     }
 }
 
 fn numbered(text: &str) -> Result<(i64, String), String> {
     let (number, name) = text.split_once('=').ok_or("write NUMBER=NAME, such as 3=events.fifo")?;
-    let number = number.parse().map_err(|_| format!("{number} is no number of a queue"))?;
+    let number = number.parse().map_err(|_| format!("{number} is not the number of a queue"))?;
     Ok((number, name.to_owned()))
 }
 
@@ -321,7 +347,7 @@ mod tests {
 
     use super::*;
 
-    /// What a terminal of the usual width shows in one line.
+    /// The usual width of a terminal.
     const COLUMNS: usize = 100;
 
     fn every_help(command: &clap::Command) -> Vec<(String, String)> {
@@ -331,7 +357,7 @@ mod tests {
 
     #[test]
     fn no_help_is_wrapped_twice() {
-        // Paragraphs are wrapped where they are shown: one that has line ends of its own comes out ragged.
+        // clap wraps paragraphs to the terminal: one with line breaks of its own comes out ragged.
         let helps = every_help(&Args::command());
         assert!(helps.len() > 20, "{} commands have one", helps.len());
         let mut ragged = Vec::new();

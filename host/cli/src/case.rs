@@ -1,4 +1,4 @@
-//! Golden cases: a recorded event, and what the plugin must make of it.
+//! Golden cases: a recorded event and the expected verdict.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,11 +12,11 @@ use towpath_types::outcome::Fault;
 
 use towpath_operate::event::{self, Event};
 
-/// The file with the expectation, beside `message.json`.
+/// The file with the expectation, next to `message.json`.
 const EXPECTED: &str = "expected.json";
 
-/// By which part of it fuel may differ from the expectation: another build of the standard library uses
-/// other amounts, a mistake that matters uses many times as much.
+/// How far fuel may differ from the expectation, as a fraction. Another build of the standard library uses other amounts; a
+/// mistake that matters uses many times as much.
 const FUEL_TOLERANCE: f64 = 0.2;
 
 /// One case.
@@ -29,9 +29,9 @@ pub(crate) struct Case {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Update {
     No,
-    /// What a plugin says. How it fails is no expectation: it would make a bug pass for ever.
+    /// Verdicts only. A failure as expectation would make a bug pass forever.
     Verdicts,
-    /// Failures too.
+    /// Verdicts and failures.
     Faults,
 }
 
@@ -39,17 +39,17 @@ pub(crate) enum Update {
 pub(crate) enum Ended {
     Passed,
     Updated,
-    /// Expected and found, as text to compare.
+    /// Expected and actual, as text to compare.
     Differs {
         expected: String,
         found: String,
     },
 }
 
-/// What a run of a case gave.
+/// The result of running a case.
 pub(crate) struct Ran {
     pub(crate) ended: Ended,
-    /// How the plugin failed, if it did, with what it printed and where it was.
+    /// How the plugin failed, if it did, with its output and stack trace.
     pub(crate) fault: Option<Fault>,
     pub(crate) fuel: u64,
     pub(crate) time: Duration,
@@ -71,7 +71,7 @@ pub(crate) fn cases(plugin: &Path) -> anyhow::Result<Vec<Case>> {
 }
 
 impl Case {
-    /// Runs the plugin on the case's event and compares, or writes the expectation anew.
+    /// Runs the plugin on the case's event, and compares the result or writes it as the new expectation.
     pub(crate) fn run(&self, plugin: &Plugin, update: Update) -> anyhow::Result<Ran> {
         let file = self.folder.join(event::FILE);
         let message = Event::read(&file)?.message(&file)?;
@@ -105,7 +105,7 @@ impl Case {
         }
         let mut expected = expected;
         if let (true, Some(entry)) = (same_fuel, expected.get_mut("fuel")) {
-            // Fuel within its tolerance is no difference to show.
+            // Fuel within its tolerance must not show up in the diff.
             *entry = json!(fuel);
         }
         let expected = if expected.is_null() { String::new() } else { pretty(&expected) };

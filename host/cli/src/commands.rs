@@ -29,7 +29,7 @@ use towpath_telemetry::Telemetry;
 use crate::args::{Args, Command, Config, ConfigFile, Store};
 use crate::output::{Exit, Output};
 
-/// Runs the command. What it tells goes to `telemetry`.
+/// Runs the command. Hosts export metrics and traces through `telemetry`.
 pub async fn run(args: Args, output: &Output, telemetry: Arc<Telemetry>) -> anyhow::Result<Exit> {
     match args.command {
         Command::Bench(bench) => bench::run(bench, output).await,

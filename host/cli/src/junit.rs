@@ -1,4 +1,4 @@
-//! Reports in JUnit's format, which CI systems read.
+//! JUnit reports, which CI systems read.
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
@@ -11,10 +11,10 @@ pub(crate) struct Row {
     pub(crate) result: &'static str,
     pub(crate) fuel: u64,
     pub(crate) time_ms: f64,
-    /// Expected and found, as text, if they differ.
+    /// Expected and actual, as text, if they differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) difference: Option<(String, String)>,
-    /// How the plugin failed, where, and what it printed, if that is not what was expected.
+    /// How and where the plugin failed and what it printed, unless that was expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) fault: Option<String>,
 }

@@ -1,5 +1,4 @@
-//! A Lambda function behind the local queue: what an event source mapping of SQS does, with the built
-//! `bootstrap` over the Runtime API.
+//! Runs a built Lambda function (`bootstrap`) behind the local queue, as an SQS event source mapping does, over the Runtime API.
 
 mod answer;
 mod function;
@@ -35,13 +34,13 @@ const WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Settings {
     /// The built function.
     pub(crate) bootstrap: PathBuf,
-    /// How many invocations run at the same time.
+    /// The number of concurrent invocations.
     pub(crate) concurrency: usize,
     /// How long one invocation may take.
     pub(crate) timeout: Duration,
 }
 
-/// An event source mapping: it polls, invokes, and deletes what the function does not name.
+/// An event source mapping: polls, invokes, and deletes the messages that the function does not report as failed.
 pub(crate) struct Mapping {
     queue: LocalQueue,
     arn: String,
@@ -100,9 +99,9 @@ impl Mapping {
             if batch.is_empty() {
                 continue;
             }
-            // An invocation ends within the lease, also where this process stood still between the two.
+            // An invocation must end within the lease, even if this process was paused since the receive.
             if asked.left_of(visibility) < self.settings.timeout {
-                warn!(messages = batch.len(), "the lease on a batch was over before it came, it is left alone");
+                warn!(messages = batch.len(), "lease of a batch expired before it arrived, skipping it");
                 continue;
             }
             let answer = function.invoke(&self.event(&batch), self.settings.timeout).await;
@@ -126,14 +125,14 @@ impl Mapping {
         json!({ "Records": batch.iter().map(|taken| record::record(taken, &self.arn)).collect::<Vec<_>>() })
     }
 
-    /// Deletes what is done with. What comes back does so when its visibility timeout runs out, unless the
-    /// function gave it another one.
+    /// Deletes the messages that did not fail. Failed ones return when their visibility timeout ends, unless the function changed
+    /// it.
     async fn settle(&self, batch: &[Taken], answer: Answer) {
         let ids: Vec<MessageId> = batch.iter().map(|taken| taken.received.id.clone()).collect();
         let failed = match answer.failed(&ids) {
             Ok(failed) => failed,
             Err(problem) => {
-                warn!(problem, messages = ids.len(), "the invocation failed: the whole batch comes back");
+                warn!(problem, messages = ids.len(), "invocation failed, the whole batch returns");
                 return;
             }
         };
@@ -144,7 +143,7 @@ impl Mapping {
             return;
         }
         for error in self.queue.delete(&handles).await.into_iter().filter_map(Result::err) {
-            warn!(error = %error, "a message that is done with could not be deleted: it comes again");
+            warn!(error = %error, "processed message could not be deleted, it will be received again");
         }
     }
 }

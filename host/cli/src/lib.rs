@@ -1,4 +1,4 @@
-//! The command line of Towpath: what each command does. `main` parses, calls [`run`] and exits.
+//! The command line of Towpath. `main` parses the arguments, calls [`run`] and exits.
 
 pub mod args;
 mod case;

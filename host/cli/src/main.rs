@@ -39,17 +39,18 @@ fn main() -> ExitCode {
             output.failure(&error);
             Exit::of(&error)
         }
-        // Its message is out already.
+        // The panic hook has printed its message.
         Err(_) => Exit::Failed,
     };
     // A guest that still runs must not hold up the exit.
     runtime.shutdown_background();
-    // What was told last goes out.
+    // Exports the last metrics and spans.
     telemetry.flush();
     exit.into()
 }
 
-/// The demo narrates; it logs only if it is asked to. `plugin run` shows all that the plugin logs, `plugin fuzz` nothing of it.
+/// The demo logs only with `--log`, because it prints what happens. `plugin run` shows everything that the plugin logs,
+/// `plugin fuzz` nothing.
 fn start_telemetry(args: &Args) -> Result<Arc<Telemetry>, TelemetryError> {
     let given = env::log_level();
     let level = match (&args.log, &args.command) {
@@ -59,11 +60,11 @@ fn start_telemetry(args: &Args) -> Result<Arc<Telemetry>, TelemetryError> {
     };
     let plugins = match &args.command {
         Command::Plugin(Plugin::Run(_)) => LevelFilter::TRACE,
-        // Thousands of mutated events would each say the same.
+        // Each of thousands of mutated events would log the same.
         Command::Plugin(Plugin::Fuzz(_)) if args.log.is_none() => LevelFilter::OFF,
         _ => level,
     };
-    // Each place where the AWS SDK looks for credentials in vain is a screenful; the error that follows says the same.
+    // The AWS SDK logs a screenful for each place without credentials; the error that follows says the same.
     let sdk = if level <= LevelFilter::INFO { level.min(LevelFilter::ERROR) } else { level };
     let wanted = Targets::new().with_default(level).with_target("plugin", plugins).with_target("aws_config", sdk);
     let logs = match args.log_format.as_str() {
@@ -77,7 +78,7 @@ fn start_telemetry(args: &Args) -> Result<Arc<Telemetry>, TelemetryError> {
     let story = logs::json(telemetry.story.clone(), logs::story(), true);
     tracing_subscriber::registry().with(logs).with(story).with(telemetry.spans()).init();
     if let (Err(problem), None) = (given, &args.log) {
-        warn!(problem, "TOWPATH_LOG cannot be used, logging at info");
+        warn!(problem, "TOWPATH_LOG is invalid, logging at info");
     }
     Ok(Arc::new(telemetry))
 }

@@ -1,5 +1,5 @@
-//! The only place that writes to the terminal. All text counts as foreign here: events, answers and plugins write what they like, and
-//! it is in most of what a command says. Line ends and colours are made here and nowhere else.
+//! The only place that writes to the terminal. It escapes all text, because most output contains text from events, responses
+//! and plugins. Only this module makes line breaks and colours.
 
 use std::fmt::Display;
 use std::io::{BufRead, BufReader, IsTerminal as _, Read, Write as _};
@@ -19,15 +19,15 @@ use crate::hints::hint;
 /// How a command ended. These are the exit codes of every command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
-    /// 0: done, and all is well.
+    /// 0: success.
     Done,
-    /// 1: done, and something is not as it should be: a case differs, a config has mistakes.
+    /// 1: the command worked and found a problem: a case differs, a config has mistakes.
     Findings,
-    /// 2: the command line is wrong (clap's own), or the command could not do its work.
+    /// 2: the command line is wrong (clap's own code), or the command failed.
     Failed,
     /// 3: a plugin does not build or does not load.
     Broken,
-    /// 130: interrupted; what was under way is in the store.
+    /// 130: interrupted; unfinished messages are in the store.
     Interrupted,
 }
 
@@ -38,7 +38,6 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
-    /// The number.
     pub fn code(self) -> u8 {
         match self {
             Exit::Done => 0,
@@ -49,7 +48,7 @@ impl Exit {
         }
     }
 
-    /// How a command ends that failed with this.
+    /// The exit of a command that failed with this error.
     pub fn of(error: &anyhow::Error) -> Exit {
         if error.is::<Broken>() || error.is::<Failures>() { Exit::Broken } else { Exit::Failed }
     }
@@ -65,7 +64,7 @@ struct Failure {
     hint: Option<&'static str>,
 }
 
-/// The context of an error that is a plugin's: what was done with it.
+/// The context of an error that the plugin caused: what was done with the plugin.
 #[derive(Debug)]
 pub(crate) struct Broken(pub(crate) String);
 
@@ -75,21 +74,21 @@ impl Display for Broken {
     }
 }
 
-/// Whether a write to standard output found that nobody reads it.
+/// Whether a write to standard output failed because its reader is gone.
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Whether anything was written to standard output.
 static WRITTEN: AtomicBool = AtomicBool::new(false);
 
-/// The most characters of a cell of a table, of a block, and of an error.
+/// The most characters of a table cell, a block and an error.
 const MAX_CELL: usize = 500;
 const MAX_BLOCK: usize = 32 * 1024;
 const MAX_ERROR: usize = 64 * 1024;
 
-/// The longest line of another program that is handed on in one piece.
+/// The longest line of another program that is relayed in one piece.
 pub(crate) const MAX_RELAYED: u64 = 1024 * 1024;
 
-/// A part of a line, in a style of ours.
+/// A part of a line, with its style.
 pub(crate) type Span = (Style, String);
 
 /// A part of a line without a style.
@@ -97,7 +96,7 @@ pub(crate) fn plain(text: impl Display) -> Span {
     (Style::new(), text.to_string())
 }
 
-/// Whether a check passed.
+/// `ok` or `FAILED`.
 pub(crate) fn mark(ok: bool) -> Span {
     if ok { (Style::new().green(), "ok".to_owned()) } else { (Style::new().red().bold(), "FAILED".to_owned()) }
 }
@@ -110,7 +109,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// An output; with `json`, what a command lists is JSON.
+    /// An output; with `json`, results are JSON.
     pub fn new(json: bool) -> Output {
         Output { json }
     }
@@ -124,7 +123,7 @@ impl Output {
         self.json
     }
 
-    /// Writes what is harmless already. Writing to a pipe that was closed is no error worth telling.
+    /// Writes text that is escaped already. A closed pipe is not reported as an error.
     fn write(&self, text: impl Display) {
         WRITTEN.store(true, Ordering::Relaxed);
         let written = writeln!(std::io::stdout().lock(), "{text}");
@@ -133,60 +132,60 @@ impl Output {
         }
     }
 
-    /// One line, whatever is in it.
+    /// One line; line breaks in the text are escaped.
     pub(crate) fn line(&self, text: impl Display) {
         self.write(Foreign::line(&text.to_string()));
     }
 
-    /// One line of parts in styles.
+    /// One line of styled parts.
     pub(crate) fn spans<const N: usize>(&self, spans: [Span; N]) {
         let painted = spans.map(|(style, text)| style.apply_to(Foreign::line(&text).to_string()).to_string());
         self.write(painted.concat());
     }
 
-    /// Text in several lines that are our own, such as a table of TOML: what is foreign in them ends no line.
+    /// Several lines of our own, such as a TOML table. Foreign text in them must not contain line breaks.
     pub(crate) fn lines(&self, text: &str) {
         text.lines().for_each(|line| self.line(line));
     }
 
-    /// Foreign text in its own lines, each behind this indent: no line of it can be taken for one of ours. What is very long is
-    /// cut off.
+    /// Foreign text with its own line breaks. Every line is indented, so that none looks like one of ours. Very long text is
+    /// truncated.
     pub(crate) fn block(&self, indent: &str, text: &str) {
         self.write(Foreign::block(text.trim_end_matches('\n'), indent).at_most(MAX_BLOCK));
     }
 
-    /// The same, whole: a body is what somebody asked for.
+    /// Like [`Output::block`] without truncation, for a body that the user asked for.
     pub(crate) fn body(&self, indent: &str, text: &str) {
         self.write(Foreign::block(text.trim_end_matches('\n'), indent));
     }
 
-    /// Whether nobody reads standard output any more, as with `towpath tail | head`: a command that only shows can end.
+    /// Whether the reader of standard output is gone, as with `towpath tail | head`: a command that only prints can exit.
     pub(crate) fn is_closed(&self) -> bool {
         CLOSED.load(Ordering::Relaxed)
     }
 
-    /// One line for people: nothing if JSON is asked for.
+    /// One line for people; nothing with `--json`.
     pub(crate) fn say(&self, text: impl Display) {
         if !self.json {
             self.line(text);
         }
     }
 
-    /// As [`Output::spans`], for people.
+    /// Like [`Output::spans`], for people.
     pub(crate) fn say_spans<const N: usize>(&self, spans: [Span; N]) {
         if !self.json {
             self.spans(spans);
         }
     }
 
-    /// As [`Output::block`], for people.
+    /// Like [`Output::block`], for people.
     pub(crate) fn say_block(&self, indent: &str, text: &str) {
         if !self.json {
             self.block(indent, text);
         }
     }
 
-    /// A line in bold for people, after an empty one.
+    /// An empty line and a bold one, for people.
     pub(crate) fn headline(&self, text: impl Display) {
         self.say("");
         self.say_spans([(Style::new().bold(), text.to_string())]);
@@ -197,12 +196,12 @@ impl Output {
         self.write(foreign::json(&serde_json::to_string_pretty(value).unwrap_or_default()));
     }
 
-    /// JSON in one line.
+    /// JSON on one line.
     pub(crate) fn json_line(&self, value: &impl Serialize) {
         self.write(foreign::json(&serde_json::to_string(value).unwrap_or_default()));
     }
 
-    /// Bytes as they are, for a file or another command; a terminal gets them as text.
+    /// Raw bytes, for a file or another command; a terminal gets escaped text.
     pub(crate) fn bytes(&self, bytes: &[u8]) {
         WRITTEN.store(true, Ordering::Relaxed);
         let mut stdout = std::io::stdout().lock();
@@ -223,7 +222,7 @@ impl Output {
         }
     }
 
-    /// The error that a command failed with. With `--json` it is also written to standard output, unless the result is there already.
+    /// Reports the error of a failed command; with `--json` also on standard output, unless a result was written before.
     pub fn failure(&self, error: &anyhow::Error) {
         self.error(error);
         if self.json && !WRITTEN.load(Ordering::Relaxed) {
@@ -232,12 +231,12 @@ impl Output {
         }
     }
 
-    /// A line on standard error: what goes on beside the result.
+    /// A line on standard error: progress and warnings.
     pub(crate) fn note(&self, text: impl Display) {
         let _ = writeln!(std::io::stderr().lock(), "{}", Foreign::line(&text.to_string()));
     }
 
-    /// Hands on to standard error what another program writes, line by line, until it ends.
+    /// Relays the output of another program to standard error, line by line, until it ends.
     pub(crate) fn relay(&self, program: impl Read) {
         let mut reader = BufReader::new(program);
         let mut line = Vec::new();
@@ -255,7 +254,7 @@ impl Output {
         let _ = writeln!(std::io::stderr().lock(), "{shown}");
     }
 
-    /// A table with a header; columns are as wide as their widest cell, and a row is one line.
+    /// A table with a header. A column is as wide as its widest cell; a row is one line.
     pub(crate) fn table(&self, header: &[&str], rows: &[Vec<String>]) {
         let shown = |cell: &String| Foreign::line(cell).at_most(MAX_CELL).to_string();
         let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
@@ -274,7 +273,7 @@ impl Output {
         rows.iter().for_each(|row| write(row, &Style::new()));
     }
 
-    /// Lines that differ, with three around them, for people.
+    /// A diff with three lines of context, for people.
     pub(crate) fn diff(&self, before: &str, after: &str) {
         let diff = TextDiff::from_lines(before, after);
         for group in diff.grouped_ops(3) {
@@ -289,7 +288,7 @@ impl Output {
         }
     }
 
-    /// A progress bar on standard error; it shows only on a terminal and only if the work takes a second.
+    /// A progress bar on standard error. It appears only on a terminal, after a second.
     pub(crate) fn progress(&self, length: u64, what: &'static str) -> ProgressBar {
         let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
         let template = "{msg} {wide_bar} {pos}/{len} {eta}";
@@ -302,7 +301,7 @@ impl Output {
     }
 }
 
-/// An error's text. Some errors are lists with foreign text in them: their later lines are indented, so that none can pass for one of
+/// An error's text, with every line but the first indented: some errors list foreign text, and none of it may look like a line of
 /// ours.
 fn indented(text: &str) -> String {
     let shown = Foreign::block(text, "").at_most(MAX_ERROR).to_string();

@@ -1,9 +1,9 @@
-//! A rate as it is written: `10/s`, `600/m`, `5000/h`.
+//! A rate on the command line: `10/s`, `600/m`, `5000/h`.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// So many in a second, a minute or an hour; more than none.
+/// A count per second, minute or hour, above 0.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Rate {
     count: f64,
@@ -11,7 +11,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// How many that is in a second.
+    /// The rate per second.
     pub fn per_second(self) -> f64 {
         self.count
             / match self.unit {
@@ -26,7 +26,7 @@ impl FromStr for Rate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Rate, String> {
-        let wrong = || format!("{text:?} is no rate such as 10/s, 600/m or 5000/h");
+        let wrong = || format!("{text:?} is not a rate such as 10/s, 600/m or 5000/h");
         let (count, unit) = text.split_once('/').unwrap_or((text, "s"));
         let count: f64 = count.trim().parse().map_err(|_| wrong())?;
         let unit = match unit.trim() {

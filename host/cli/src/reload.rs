@@ -1,5 +1,5 @@
-//! Hot reload: a plugin whose sources change is built again and swapped between two messages. A build
-//! that fails, or a component that does not load, leaves the old one running and says why.
+//! Hot reload: when a plugin's sources change, it is built and swapped between two messages. If the build fails or the
+//! component does not load, the old one keeps running and the error is logged.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,17 +17,17 @@ use crate::watch::Watch;
 /// How changed sources become a component.
 pub(crate) type Build = fn(&Path) -> anyhow::Result<PathBuf>;
 
-/// What is watched, and what is done with it.
+/// The plugins to watch, and how to reload them.
 pub(crate) struct Reloader {
     pub(crate) engine: Engine,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) plugins: BTreeMap<String, Settings>,
     pub(crate) targets: Vec<String>,
-    /// `None` reloads built components only.
+    /// `None` to reload built components only.
     pub(crate) build: Option<Build>,
 }
 
-/// What happened in a plugin's folder.
+/// What changed in a plugin's folder.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Changed {
     Sources,
@@ -35,7 +35,7 @@ enum Changed {
 }
 
 impl Reloader {
-    /// Watches until it is dropped. Fails only if watching cannot begin.
+    /// Watches until it is dropped. Fails only if watching cannot start.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let mut watch = Watch::of(self.plugins.values().filter_map(|settings| settings.code.path()))?;
         while let Some(paths) = watch.next().await {
@@ -56,7 +56,7 @@ impl Reloader {
             if let Err(problem) = built.map_err(anyhow::Error::from).and_then(|built| built) {
                 error!(plugin = name, problem = format!("{problem:#}"), "build failed, the old one keeps running");
             }
-            // The component that was written is a change of its own.
+            // Writing the component triggers a change of its own.
             return;
         }
         if changed == Changed::Sources {
@@ -86,7 +86,7 @@ impl Reloader {
     }
 }
 
-/// What a change of this path means for a plugin; `None` if nothing.
+/// What a change of this path means for a plugin; `None` if it does not concern it.
 fn what(settings: &Settings, path: &Path) -> Option<Changed> {
     let place = settings.code.path()?;
     if path == place || path == place.join(COMPONENT) {

@@ -1,4 +1,4 @@
-//! A fake SSS: a target that records what it gets and answers by script.
+//! A fake SSS: a target that reports its requests and answers by a script.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -29,11 +29,11 @@ pub(crate) enum Mood {
     Status(StatusCode),
     /// Answer after a minute.
     Slow,
-    /// Break off in the middle of the answer.
+    /// Drop the connection within the answer.
     Reset,
 }
 
-/// A script: moods in order, each for so long; what is without a duration goes on for ever.
+/// A script: moods in order, each with a duration; one without never ends.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Chaos(Vec<(Mood, Option<Duration>)>);
 
@@ -49,7 +49,7 @@ impl FromStr for Chaos {
                 "reset" => Mood::Reset,
                 status => match status.parse::<StatusCode>() {
                     Ok(status) => Mood::Status(status),
-                    Err(_) => return Err(format!("{status:?} is no status, nor slow or reset")),
+                    Err(_) => return Err(format!("{status:?} is not a status, slow or reset")),
                 },
             };
             let length = length.map(humantime::parse_duration).transpose();
@@ -82,7 +82,7 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
 }
 
-/// Is told of every call.
+/// Called for every request.
 pub(crate) type Show = Box<dyn Fn(&Call) + Send + Sync>;
 
 /// The fake SSS.
@@ -95,7 +95,7 @@ struct Shared {
 }
 
 impl Sss {
-    /// Starts on a free port and runs until `stop` is cancelled. `show` is told of every call.
+    /// Starts on a free port and runs until `stop` is cancelled. Every request is passed to `show`.
     pub(crate) async fn start(
         chaos: Chaos,
         show: Show,
@@ -114,7 +114,7 @@ impl Sss {
         Ok((sss, address))
     }
 
-    /// From now on it answers by this script.
+    /// Starts this script now.
     pub(crate) fn play(&self, chaos: Chaos) {
         *self.0.script.lock() = (chaos, Instant::now());
     }
@@ -124,7 +124,7 @@ impl Sss {
         script.0.mood(script.1.elapsed())
     }
 
-    /// Tells of a call. Nothing is kept: `dev` runs for days.
+    /// Reports a request. Nothing is kept, because `dev` runs for days.
     fn tell(&self, call: &Call) {
         (self.0.show)(call);
     }
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_plays_its_steps_in_order_and_then_all_is_well() {
+    fn a_script_plays_its_steps_in_order_and_then_the_target_answers_200() {
         let chaos: Chaos = "503:30s,slow:10s,reset:5s".parse().expect("script");
         let at = |seconds| chaos.mood(Duration::from_secs(seconds));
         assert_eq!(at(0), Some(Mood::Status(StatusCode::SERVICE_UNAVAILABLE)));

@@ -1,4 +1,4 @@
-//! What turns a plugin's sources into a component: cargo, componentize-js or componentize-py.
+//! Builds a plugin's sources into a component, with cargo, componentize-js or componentize-py.
 
 mod js;
 mod python;
@@ -18,13 +18,13 @@ use towpath_types::foreign::Foreign;
 /// The contract, as the toolchains read it.
 pub(crate) const WIT: &str = include_str!("../../../wit/1.0.0/world.wit");
 
-/// The world that plugins are of.
+/// The world that plugins implement.
 const WORLD: &str = "transformer";
 
-/// Where a plugin's own tools and generated files are, below its folder.
+/// The folder for a plugin's tools and generated files, below its own.
 const TOOLS: &str = ".towpath";
 
-/// How much of what a tool said is shown.
+/// The most output of a tool to show.
 const MAX_SAID: usize = 32 * 1024;
 
 /// The language that a plugin is written in.
@@ -39,7 +39,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// The language of the sources in a folder; `None` if there are none that make a plugin.
+    /// The language of the sources in a folder; `None` without sources of a plugin.
     pub(crate) fn of(folder: &Path) -> Option<Language> {
         let text = |name: &str| regular::read_text(&folder.join(name), MAX_CONFIG).unwrap_or_default();
         if text("Cargo.toml").contains("cdylib") {
@@ -62,8 +62,8 @@ pub(crate) fn is_source(file: &Path) -> bool {
             && file.extension().is_some_and(|kind| kinds.iter().any(|known| kind == *known))
 }
 
-/// Whether a plugin has sources, and no component that is newer than all of them. What the crate depends on elsewhere is
-/// not looked at.
+/// Whether a plugin has sources, and no component that is newer than all of them. Dependencies outside the folder are
+/// not checked.
 pub(crate) fn is_stale(folder: &Path) -> bool {
     if Language::of(folder).is_none() {
         return false;
@@ -96,7 +96,7 @@ pub(crate) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
         Language::Python => python::build(folder)?,
     };
     let component = folder.join(COMPONENT);
-    // Written beside and renamed, so that a host that reloads never reads half a file.
+    // Written to another file and renamed, so that a host that reloads never reads half a file.
     let partial = folder.join(format!("{COMPONENT}.partial"));
     if partial.symlink_metadata().is_ok() {
         std::fs::remove_file(&partial).with_context(|| format!("removing {}", partial.display()))?;
@@ -107,7 +107,7 @@ pub(crate) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(component)
 }
 
-/// Compiles the component in a folder to native code, beside it: for this machine, or for another target triple.
+/// Compiles the component in a folder to native code next to it: for this machine, or for another target triple.
 pub(crate) fn write_precompiled(folder: &Path, target: Option<&str>) -> anyhow::Result<Manifest> {
     let component = folder.join(COMPONENT);
     let wasm = regular::read(&component, MAX_COMPONENT).with_context(|| format!("reading {}", component.display()))?;
@@ -120,7 +120,7 @@ pub(crate) fn write_precompiled(folder: &Path, target: Option<&str>) -> anyhow::
     Ok(manifest)
 }
 
-/// Puts the contract where a toolchain can read it; returns its folder, relative to the plugin's.
+/// Writes the contract for a toolchain; returns its folder, relative to the plugin's.
 fn write_wit(folder: &Path) -> anyhow::Result<String> {
     let wit = folder.join(TOOLS).join("wit");
     std::fs::create_dir_all(&wit).with_context(|| format!("making {}", wit.display()))?;
@@ -128,7 +128,7 @@ fn write_wit(folder: &Path) -> anyhow::Result<String> {
     Ok(format!("{TOOLS}/wit"))
 }
 
-/// Runs a tool in the plugin's folder. What it prints is shown only if it fails.
+/// Runs a tool in the plugin's folder. Its output is shown only if it fails.
 fn run(folder: &Path, tool: &str, args: &[&str], missing: &str) -> anyhow::Result<()> {
     let output = Command::new(tool).args(args).current_dir(folder).stdin(Stdio::null()).output();
     let output = match output {
@@ -143,10 +143,10 @@ fn run(folder: &Path, tool: &str, args: &[&str], missing: &str) -> anyhow::Resul
     bail!("{tool} {} failed:\n{said}", args.first().unwrap_or(&""));
 }
 
-/// What a tool said, as a part of an error.
+/// The output of a tool, as part of an error.
 fn said(bytes: &[u8]) -> String {
     let said = String::from_utf8_lossy(bytes);
-    // Traces of the tool itself tell the author nothing.
+    // The tool's own stack trace does not help the author.
     let said = said.split("\nStack backtrace:").next().unwrap_or_default().trim_end();
     Foreign::block(said, "  ").at_most(MAX_SAID).to_string()
 }

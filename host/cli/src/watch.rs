@@ -1,4 +1,4 @@
-//! Files that change: what an editor or a build writes, in batches.
+//! Watches files, and groups the changes of an editor or a build into batches.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// An editor writes more than once: what comes within this belongs to one change.
+/// An editor writes more than once: events within this time are one change.
 const SETTLE: Duration = Duration::from_millis(150);
 
 /// Watches until it is dropped.
@@ -18,8 +18,8 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Watches single files, and of folders what an author writes: their own files, `src` and `cases`. Tools and
-    /// what they install would be tens of thousands of folders more.
+    /// Watches single files, and the parts of folders that an author edits: their own files, `src` and `cases`. Tools and their
+    /// installed files would be tens of thousands of folders more.
     pub(crate) fn of<'a>(paths: impl Iterator<Item = &'a Path>) -> anyhow::Result<Watch> {
         let (sender, changes) = mpsc::unbounded_channel();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -43,7 +43,7 @@ impl Watch {
         Ok(Watch { changes, _watcher: watcher })
     }
 
-    /// The files of the next change.
+    /// Waits for the next change; returns its files.
     pub(crate) async fn next(&mut self) -> Option<Vec<PathBuf>> {
         let mut paths = vec![self.changes.recv().await?];
         while let Ok(Some(path)) = timeout(SETTLE, self.changes.recv()).await {

@@ -46,14 +46,17 @@ pub fn user() -> Option<String> {
     ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok()).filter(|user| !user.is_empty())
 }
 
-/// The log level: `TOWPATH_LOG`, one of `error`, `warn`, `info` (the default), `debug`, `trace` and `off`. Any other
-/// value is an error.
+/// The log levels that `--log` and `TOWPATH_LOG` take, in upper or lower case.
+pub const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// The log level: `TOWPATH_LOG`, one of [`LOG_LEVELS`]; `info` if it is not set. Any other value is an error.
 #[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
 pub fn log_level() -> Result<LevelFilter, String> {
     match std::env::var_os("TOWPATH_LOG").filter(|level| !level.is_empty()) {
         None => Ok(LevelFilter::INFO),
         Some(level) => {
-            let parsed = level.to_str().and_then(|level| level.parse().ok());
+            let known = |level: &&str| LOG_LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level));
+            let parsed = level.to_str().filter(known).and_then(|level| level.parse().ok());
             parsed.ok_or_else(|| format!("{:?} is not a log level", level.to_string_lossy()))
         }
     }

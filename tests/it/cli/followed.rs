@@ -256,7 +256,7 @@ async fn metrics_are_there_for_prometheus() {
         ],
     );
     assert!(
-        another.status.code() == Some(2) && err(&another).contains("--metrics takes another address"),
+        another.status.code() == Some(2) && err(&another).contains("--metrics sets another address"),
         "{}",
         err(&another)
     );

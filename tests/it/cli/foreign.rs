@@ -129,5 +129,5 @@ fn what_a_build_says_is_shown_and_forges_nothing() {
     let lines = harmless(&said);
     assert!(lines.contains(&"x\\r") || lines.contains(&"x"), "{said}");
     assert!(lines.iter().any(|line| line.starts_with("reason      delivered\\u{1b}[8m")), "{said}");
-    assert!(said.contains("cargo could not build it: see above"), "{said}");
+    assert!(said.contains("cargo build failed: see its output above"), "{said}");
 }

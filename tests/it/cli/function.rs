@@ -87,7 +87,7 @@ async fn an_answer_deletes_the_batch_or_gives_it_back() {
         (respond("{}"), 0, "failed=0"),
         (respond("null"), 0, "failed=0"),
         (respond("{\"failures\": []}"), 1, "no key batchItemFailures"),
-        (respond("{\"batchItemFailures\": [{\"itemIdentifier\": \"unknown\"}]}"), 1, "no message of the batch"),
+        (respond("{\"batchItemFailures\": [{\"itemIdentifier\": \"unknown\"}]}"), 1, "not a message of the batch"),
         (respond("not JSON"), 1, "no JSON"),
         ("os._exit(1)".to_owned(), 1, "the function's process ended"),
     ] {
@@ -174,7 +174,7 @@ async fn a_function_that_does_not_start_is_told_loudly() {
     std::fs::write(&function, "#!/bin/sh\nexit 3\n").unwrap();
     std::fs::set_permissions(&function, std::fs::Permissions::from_mode(0o755)).unwrap();
     for (function, says) in
-        [("./function", "its process ended before it was ready"), ("./nowhere", "cargo build -p towpath-lambda")]
+        [("./function", "its process exited before it was ready"), ("./nowhere", "cargo build -p towpath-lambda")]
     {
         let folder = folder.path().to_owned();
         let args = ["dev", "--sqs", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--no-build", "--lambda", function];

@@ -120,7 +120,7 @@ fn what_does_not_pass_its_checks_is_not_published() {
     std::fs::write(&expected, text).unwrap();
     let done = towpath(folder.path(), &["plugin", "publish", "guest"]);
     assert_eq!(done.status.code(), Some(1), "{}", err(&done));
-    assert!(err(&done).contains("it must pass `towpath plugin check`"), "{}", err(&done));
+    assert!(err(&done).contains("or run `towpath plugin check`"), "{}", err(&done));
     assert!(!folder.path().join("registry").exists(), "nothing is stored");
     std::fs::write(
         folder.path().join("plugins/guest/plugin.wasm"),
@@ -222,7 +222,7 @@ fn wrong_input_is_told_with_what_to_do() {
     let folder = project("https://sss.example");
     let at = folder.path();
     let cases: [(&[&str], i32, &str); 7] = [
-        (&["plugin", "publish", "nobody"], 2, "nobody is no plugin"),
+        (&["plugin", "publish", "nobody"], 2, "nobody is not a plugin"),
         (&["plugin", "versions", "guest"], 2, "there is no plugin \"guest\"; known are: none"),
         (&["plugin", "versions", "../guest"], 2, "can be no plugin's name"),
         (&["plugin", "rollback", "guest"], 2, "there is no plugin \"guest\""),

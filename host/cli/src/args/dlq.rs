@@ -19,95 +19,101 @@ use crate::rate::Rate;
 pub enum Dlq {
     /// List dead letters, oldest first
     List(DlqList),
-    /// Show one dead letter whole: why, attempts, headers, body
+    /// Show one dead letter in full: reason, attempts, headers, body
     #[command(after_help = format!("\
 Examples:
   towpath dlq show 1b9d6bcd
   towpath dlq show 1b9d6bcd --body > body.json
 
-{SECRETS}"))]
+{SECRETS}
+
+Exit code 2 if there is no such letter."))]
     Show {
-        /// Its id, or the beginning of it
+        /// The letter's id, or the beginning of it
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
-        /// Write its body, byte for byte, and nothing else
+        /// Print only the body, byte for byte
         #[arg(long, conflicts_with = "json")]
         body: bool,
-        /// Where
+        /// The store or queue
         #[command(flatten)]
         place: LetterPlace,
     },
-    /// Count dead letters by route and reason; exit code 1 if there are any
-    #[command(after_help = "Example:\n  towpath dlq stats --json || page-somebody")]
+    /// Count dead letters by route and reason
+    #[command(after_help = "\
+Example:
+  towpath dlq stats --json || page-somebody
+
+Exit codes: 0 if there are none; 1 if there are any; 2 if the store or queue cannot be read.")]
     Stats {
-        /// Where
+        /// The store or queue
         #[command(flatten)]
         place: LetterPlace,
     },
-    /// Send dead letters back to the queue that they came from, in order
+    /// Send dead letters back to their queue, in order
     Redrive(DlqRedrive),
-    /// Run dead letters through another build of their plugin: what would change; nothing is sent
+    /// Show what another build of the plugin would make of dead letters; nothing is sent
     Diff(DlqDiff),
     /// Change the body of a dead letter
     Edit(DlqEdit),
-    /// Remove dead letters for good
+    /// Delete dead letters
     Drop(DlqDrop),
-    /// Show who redrove, edited or dropped what, and why
+    /// Show who redrove, edited or dropped which dead letters, and why
     #[command(
         after_help = format!("\
 Example:
   towpath dlq audit --json
 
-What was dropped or edited stands there as it was, and whole in audit.jsonl: in the store's folder, or in .towpath here for SQS.
+A letter that was edited or dropped is kept as it was. The whole letter is in {AUDIT}.
 
 {SECRETS}")
     )]
     Audit {
-        /// Where
+        /// The store or queue
         #[command(flatten)]
         place: QueuePlace,
     },
 }
 
-/// Which queue of letters.
+/// Where the letters are.
 #[derive(ClapArgs, Debug, Clone, Default)]
 pub struct LetterPlace {
-    /// Where
+    /// The store or queue
     #[command(flatten)]
     pub place: QueuePlace,
-    /// What the front door answered 401 or 422 and kept for a day, instead of dead letters
+    /// Work on webhooks that ingest answered 401 or 422, which are kept for a day, instead of dead letters
     #[arg(long, conflicts_with = "queue_url")]
     pub refused: bool,
 }
 
-/// Which letters.
+/// Which letters to take.
 #[derive(ClapArgs, Debug, Clone, Default)]
 pub struct Filter {
-    /// Only those of this route; it need not be in the config any more
+    /// Only letters of this route, also if the config no longer has it
     #[arg(long, value_name = "PATH")]
     pub route: Option<String>,
-    /// Only those of this group; a star at the end stands for anything
+    /// Only letters of this group; a star at the end matches anything
     #[arg(long, value_name = "GROUP")]
     pub group: Option<String>,
-    /// Only those with this reason, such as refused; an unknown one lists them all
+    /// Only letters with this reason, such as refused; the error for an unknown one lists all reasons
     #[arg(long)]
     pub reason: Option<String>,
-    /// Only those whose last answer had this status
+    /// Only letters whose last response had this status
     #[arg(long, value_parser = clap::value_parser!(u16).range(100..=599))]
     pub status: Option<u16>,
-    /// Only those that died since then: 2h (ago), or 2026-03-02T09:15:00Z
+    /// Only letters dead since then: 2h (ago), or 2026-03-02T09:15:00Z
     #[arg(long, value_name = "TIME")]
     pub since: Option<Moment>,
-    /// Only those that died until then
+    /// Only letters dead until then
     #[arg(long, value_name = "TIME")]
     pub until: Option<Moment>,
-    /// Only those whose body contains this
+    /// Only letters whose body contains this text
     #[arg(long)]
     pub text: Option<String>,
 }
 
 impl Filter {
-    /// The same without a command line.
+    /// As the operate room takes it.
     pub fn wanted(&self) -> Conditions {
         let now = Clock::wall().now();
         let Filter { route, group, reason, status, since, until, text } = self.clone();
@@ -118,23 +124,23 @@ impl Filter {
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "a number from 1".to_owned())
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "a number of at least 1".to_owned())
 }
 
-/// More is a typo.
+/// A longer age is a typo.
 const LONGEST_AGO: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 /// A moment: an age, or a time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Moment {
-    /// So long ago.
+    /// An age.
     Ago(Duration),
-    /// Then.
+    /// A time.
     At(Timestamp),
 }
 
 impl Moment {
-    /// When that is.
+    /// The time that it means.
     pub fn at(self, now: Timestamp) -> Timestamp {
         match self {
             Moment::Ago(ago) => now - ago,
@@ -151,7 +157,7 @@ impl FromStr for Moment {
             return if ago <= LONGEST_AGO {
                 Ok(Moment::Ago(ago))
             } else {
-                Err("an age is 100 years at most".to_owned())
+                Err("an age is at most 100 years".to_owned())
             };
         }
         let time = humantime::parse_rfc3339_weak(text)
@@ -162,12 +168,15 @@ impl FromStr for Moment {
 }
 
 const SECRETS: &str = "\
-Values of headers that hold secrets are hidden: those with usual names, those that the routes and targets of the config name, and \
-the one that the letter's route had a secret sent along in. Where a store or queue is named without its config, give --config too.";
+Values of headers that hold secrets are hidden: headers with common names, those that the config's routes and targets name, and \
+the one that carried a secret to the letter's route. With --store or --queue-url, give --config too, so that its names are known.";
+
+const AUDIT: &str = "\
+audit.jsonl in the folder of the store (queue.store, by default .towpath), or for SQS in .towpath of the working directory";
 
 const SQS: &str = "\
-On SQS looking means receiving: letters that were looked at are given back at the end, and each look counts as \
-a receive. Of one group SQS hands out ten letters at most; those behind them come when these are gone.";
+On SQS, reading a letter is a receive, which counts; at the end all are released. SQS hands out at most ten letters of one \
+group: the next ones come when these are gone.";
 
 /// `dlq list`.
 #[derive(ClapArgs, Debug)]
@@ -177,15 +186,17 @@ Examples:
   towpath dlq list --reason refused --since 2h --json
   towpath dlq list --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/events-dead.fifo
 
-{SQS}"))]
+{SQS}
+
+Exit code 0, with or without dead letters; `towpath dlq stats` exits with 1 if there are any."))]
 pub struct DlqList {
-    /// Which
+    /// Which letters
     #[command(flatten)]
     pub filter: Filter,
-    /// At most so many
+    /// List at most N
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = at_least_one)]
     pub limit: usize,
-    /// Where
+    /// The store or queue
     #[command(flatten)]
     pub place: LetterPlace,
 }
@@ -194,39 +205,40 @@ pub struct DlqList {
 #[derive(ClapArgs, Debug)]
 #[command(after_help = format!("\
 Examples:
-  towpath dlq redrive --reason refused --plan      what would happen
+  towpath dlq redrive --reason refused --plan      show what would be sent
   towpath dlq redrive 1b9d6bcd 7f3a
   towpath dlq redrive --all --rate 20/s --max-failures 10
 
-Letters keep their order within a group and keep their `webhook-id` and time. They come behind \
-what waits in their group; a group of a route that parks goes back as a whole, before what waits. It can be cut \
-off at any moment and run again: a letter is removed only when it is stored in the queue. Exit code 1 if \
-something could not be sent back, or died again meanwhile.
+Letters keep their order within a group, their `webhook-id` and their time. They go behind the messages that wait in their \
+group; on a route with on_dead_letter = \"park\" the whole group goes back, before the messages that wait. The command can be \
+interrupted at any moment and run again: a letter is deleted only once it is stored in the queue.
 
-{SQS}"))]
+{SQS}
+
+Exit codes: 0 all were sent back; 1 some could not be, or were dead-lettered again meanwhile; 130 after Ctrl-C."))]
 pub struct DlqRedrive {
-    /// Their ids, or the beginnings of them
+    /// The letters' ids, or the beginnings of them
     #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub ids: Vec<String>,
-    /// Which
+    /// Which letters
     #[command(flatten)]
     pub filter: Filter,
-    /// All of them
+    /// Redrive all dead letters
     #[arg(long)]
     pub all: bool,
-    /// Only say what would be sent back
+    /// Only show what would be sent back
     #[arg(long)]
     pub plan: bool,
-    /// How fast: 10/s, 600/m, 5000/h
+    /// The rate: 10/s, 600/m, 5000/h [default: as fast as possible]
     #[arg(long)]
     pub rate: Option<Rate>,
-    /// Stop when more than so many could not be sent back, or (on a local store) died again
+    /// Stop after more than N failures: letters that could not be sent back or, on a local store, were dead-lettered again
     #[arg(long, value_name = "N")]
     pub max_failures: Option<u64>,
-    /// The URL of the queue of SQS to send back to, instead of the config's
+    /// The URL of the SQS queue to send to, instead of the config's
     #[arg(long, value_name = "URL", value_parser = super::url)]
     pub to: Option<String>,
-    /// Where
+    /// The store or queue
     #[command(flatten)]
     pub place: LetterPlace,
 }
@@ -238,91 +250,103 @@ Examples:
   towpath dlq diff --plugin plugins/github
   towpath dlq diff --plugin new.wasm --name github --reason plugin-error --json
 
-Shown is what the plugin of the config says now, and what the new build says.
+It compares the verdict of the config's plugin with that of the new build.
 
 {SECRETS}
 
-{SQS}"))]
+{SQS}
+
+Exit codes: 0 compared, whether verdicts differ or not; 2 a letter or plugin is missing; 3 a plugin does not load."))]
 pub struct DlqDiff {
-    /// Their ids, or the beginnings of them
+    /// The letters' ids, or the beginnings of them
     #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub ids: Vec<String>,
-    /// Which
+    /// Which letters
     #[command(flatten)]
     pub filter: Filter,
     /// The new build: a folder with plugin.wasm, or a .wasm file
     #[arg(long, value_name = "PATH")]
     pub plugin: PathBuf,
-    /// The plugin's name in the config [default: the name that the build gives itself]
+    /// The plugin's name in the config [default: the build's own name]
     #[arg(long)]
     pub name: Option<String>,
-    /// Where
+    /// The store or queue
     #[command(flatten)]
     pub place: LetterPlace,
 }
 
 /// `dlq edit`.
 #[derive(ClapArgs, Debug)]
-#[command(after_help = "\
+#[command(after_help = format!("\
 Examples:
   towpath dlq edit 1b9d6bcd --set /customer/mail=a@example.com --note \"typo in the CRM, ticket 4711\"
   towpath dlq show 1b9d6bcd --body | sed s/old/new/ |
     towpath dlq edit 1b9d6bcd --body - --note fixed
+  towpath dlq edit 1b9d6bcd --refused --set /id=7 --accept-unverified --note \"sent by hand\"
 
-If the value that the route's group is made of changes, the letter moves to the group of the new value, so that the order of \
-that group is kept: the template is in the config. A webhook-id that was derived from the route's deduplication key stays, and the \
-edit says so if the key changed; --new-webhook-id changes it too. The note stays on the message. The signature of an edited message is not checked again, for none would fit: a MAC \
-proves the edit instead. A local store makes its own key for it; for SQS, name one in the config: [dead_letters] note_key. A letter that never proved \
-where it comes from is edited only with --accept-unverified. The letter as it was stands in `towpath dlq audit --json`, and whole in audit.jsonl beside the store.")]
+Group: if the value of the route's group changes, the letter moves to the new group, so that the new group stays in order. The \
+template is in the config. --keep-group leaves the letter where it is.
+
+webhook-id: if it was derived from a deduplication key that changes, the id stays, and the command says so. --new-webhook-id \
+changes it too.
+
+Signature: an edited body matches no signature, so a MAC authenticates the edit instead. A local store makes its own key; for \
+SQS, name one in the config: [dead_letters] note_key. A letter that was never verified needs --accept-unverified.
+
+The letter as it was is in `towpath dlq audit --json`, and whole in {AUDIT}. The note stays on the message.
+
+Exit code 2 if the letter is missing, or cannot be edited; nothing is changed then."))]
 pub struct DlqEdit {
-    /// Its id, or the beginning of it
+    /// The letter's id, or the beginning of it
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub id: String,
-    /// A value to set: a JSON pointer (RFC 6901; /- appends to an array), and JSON, which is put in as it is given, or text. No
-    /// other byte of the body changes
+    /// Set the value at a JSON pointer (RFC 6901; /- appends to an array). VALUE is inserted as is if it is JSON, otherwise as a
+    /// string. No other byte of the body changes
     #[arg(long, value_name = "POINTER=VALUE")]
     pub set: Vec<Set>,
-    /// A file with the new body; - is standard input
+    /// The file with the new body; - is standard input
     #[arg(long, value_name = "FILE")]
     pub body: Option<PathBuf>,
-    /// Leave it in its group, even if the event is of another key now
+    /// Keep the letter in its group, even if the new body belongs to another one
     #[arg(long)]
     pub keep_group: bool,
-    /// Give it the webhook-id of its key, if the event is of another key now: a target that knows the old id takes it for
-    /// another event
+    /// Derive the webhook-id from the new deduplication key: a target that knows the old id takes the letter for another
+    /// event
     #[arg(long)]
     pub new_webhook_id: bool,
-    /// Edit it although it did not prove where it comes from: once it is sent back it is delivered without a proof. The audit
-    /// keeps who accepted it, and the note says why
+    /// Edit a letter that was never verified: after a redrive it is delivered without verification. The audit records who
+    /// accepted that; say why in the note
     #[arg(long)]
     pub accept_unverified: bool,
-    /// Why
+    /// The reason, for the audit
     #[arg(long, value_name = "TEXT")]
     pub note: String,
-    /// Where
+    /// The store or queue
     #[command(flatten)]
     pub place: LetterPlace,
 }
 
 /// `dlq drop`.
 #[derive(ClapArgs, Debug)]
-#[command(after_help = "\
+#[command(after_help = format!("\
 Examples:
   towpath dlq drop 1b9d6bcd --note \"test event\"
   towpath dlq drop --reason rejected --until 30d --note \"too old to matter\"
 
-What was dropped stands in `towpath dlq audit --json`, and whole in audit.jsonl beside the store.")]
+A dropped letter stays in `towpath dlq audit --json`, and whole in {AUDIT}.
+
+Exit codes: 0 dropped; 1 nothing matched; 2 a given id is missing, or the store or queue cannot be read."))]
 pub struct DlqDrop {
-    /// Their ids, or the beginnings of them
+    /// The letters' ids, or the beginnings of them
     #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub ids: Vec<String>,
-    /// Which
+    /// Which letters
     #[command(flatten)]
     pub filter: Filter,
-    /// Why
+    /// The reason, for the audit
     #[arg(long, value_name = "TEXT")]
     pub note: String,
-    /// Where
+    /// The store or queue
     #[command(flatten)]
     pub place: LetterPlace,
 }

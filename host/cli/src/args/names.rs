@@ -1,15 +1,14 @@
-//! The names under which what listens may be called.
+//! The host names that listeners accept.
 
 use clap::Args as ClapArgs;
 
 use towpath_compose::server::HostName;
 
-/// Names besides those of this machine.
+/// Host names in addition to this machine's.
 #[derive(ClapArgs, Debug, Clone, Default)]
 pub struct Names {
-    /// Also answer requests that call this host by NAME, such as host.docker.internal; may be repeated. Otherwise the
-    /// `Host` of a request must be localhost, a name below it or an IP address, except where senders post webhooks,
-    /// and where a token is needed
+    /// Also accept requests whose `Host` is NAME, such as host.docker.internal; may be repeated. Without it, `Host` must be
+    /// localhost, a name below it or an IP address. Ingest, and an endpoint with a token, accept any
     #[arg(long = "allow-host", value_name = "NAME")]
     pub allowed: Vec<HostName>,
 }

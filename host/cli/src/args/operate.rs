@@ -1,4 +1,4 @@
-//! The commands of those who operate a host.
+//! The commands of operators.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,32 +14,33 @@ use super::ConfigFile;
 Examples:
   towpath poll -c /etc/towpath.toml
   towpath poll --workers 4 --health 0.0.0.0:8081
-  AWS_PROFILE=staging towpath poll            region, credentials and endpoint as
-                                              any AWS SDK finds them
+  AWS_PROFILE=staging towpath poll            region and credentials as any AWS SDK finds them
 
-The config names the queues: queue.url and queue.dead_letter_url. SIGTERM, SIGHUP and Ctrl-C drain: what runs is \
-finished, the rest given back, tail to head. /healthz answers 200 while the process lives; /readyz answers 503 \
-while it drains and while the queue does not answer.")]
+The config names the queues: queue.url and queue.dead_letter_url. SIGTERM, SIGHUP and Ctrl-C drain: messages in flight are \
+finished, the others released, last to first. A second SIGTERM or Ctrl-C, at least a second after the first, exits at once. \
+/healthz answers 200 while the process lives; /readyz answers 503 while it drains and while the queue does not answer.
+
+Exit codes: 0 drained; 2 it could not start, or a part of it broke; 3 a plugin does not load; 130 a second signal.")]
 pub struct Poll {
     /// The config
     #[command(flatten)]
     pub config: ConfigFile,
-    /// How many receive at the same time; each works on queue.concurrency groups
+    /// How many workers receive at once, 1 to 64; each processes queue.concurrency groups at once
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = workers)]
     pub workers: usize,
-    /// How long one receive waits, 1s to 20s: a stop is felt after this at the latest
+    /// How long one receive waits, 1s to 20s; a stop takes effect within this time
     #[arg(long, default_value = "5s", value_name = "TIME", value_parser = wait)]
     pub wait: Duration,
-    /// How long messages stand still after this process was killed, 3s to 12h; heartbeats keep them longer
+    /// How long messages stay hidden after a crash, 3s to 12h; heartbeats extend it
     #[arg(long, default_value = "30s", value_name = "TIME", value_parser = visibility)]
     pub visibility: Duration,
-    /// Where /healthz, /readyz and /metrics are
+    /// The address of /healthz, /readyz and /metrics
     #[arg(long, default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
     pub health: SocketAddr,
     /// Keep the story of messages in this file, for `towpath tail` and `towpath trace`
     #[arg(long, value_name = "FILE")]
     pub story: Option<PathBuf>,
-    /// Who may call
+    /// Allowed host names
     #[command(flatten)]
     pub names: super::Names,
 }
@@ -68,7 +69,7 @@ pub(super) fn within(text: &str, least: Duration, most: Duration) -> Result<Dura
     if fits { Ok(duration) } else { Err(format!("it must be from {least} to {most}")) }
 }
 
-/// The longest hold that ends by itself. A longer one is one without an end.
+/// The longest timed hold. A longer one is meant to be a hold without an end.
 const LONGEST_HOLD: Duration = Duration::from_secs(366 * 24 * 3600);
 
 fn hold_length(text: &str) -> Result<Duration, String> {
@@ -80,7 +81,7 @@ fn span(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write 90s, 45m, 2h or 3d"))
 }
 
-/// Where queues and holds are.
+/// The store or queue to work on.
 #[derive(ClapArgs, Debug, Clone, Default)]
 pub struct QueuePlace {
     /// The config
@@ -89,13 +90,13 @@ pub struct QueuePlace {
     /// The folder of a local store, instead of the config's queue
     #[arg(long, value_name = "DIR", conflicts_with = "queue_url")]
     pub store: Option<PathBuf>,
-    /// The URL of a dead-letter queue of SQS, instead of the config's
+    /// The URL of an SQS dead-letter queue, instead of the config's
     #[arg(long, value_name = "URL", value_parser = super::url)]
     pub queue_url: Option<String>,
 }
 
 impl QueuePlace {
-    /// The same without a command line.
+    /// As the operate room takes it.
     pub fn wanted(&self) -> towpath_operate::place::QueuePlace {
         let config = self.config.file();
         let config_was_named = self.config.config.is_some();
@@ -112,18 +113,20 @@ Examples:
   towpath hold sss --for 45m --reason \"release 4.2\"
   towpath hold sss --store .towpath
 
-Nothing is sent to a target on hold. Its messages wait, whatever their route's max_age, up to 13 days. \
-Running hosts notice a hold within 10 seconds. On AWS holds are stored in S3: [holds] url in the config.")]
+Nothing is sent to a target on hold. Its messages wait up to 13 days, whatever their route's max_age. \
+Running hosts notice a hold within 10 seconds. On AWS, holds are stored in S3: [holds] url in the config.
+
+Exit code 2 if the config has no such target, or the hold cannot be stored.")]
 pub struct Hold {
-    /// The target
+    /// The name of the target
     pub target: String,
-    /// For how long at most, 1s to 366 days; without it, until `towpath resume`
+    /// How long the hold lasts at most, 1s to 366 days [default: until `towpath resume`]
     #[arg(long = "for", value_name = "TIME", value_parser = hold_length)]
     pub length: Option<Duration>,
-    /// Why, for those who see it in `towpath status`
+    /// The reason that `towpath status` shows
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
-    /// Where
+    /// The store or queue
     #[command(flatten)]
     pub place: QueuePlace,
 }
@@ -135,8 +138,10 @@ Examples:
   towpath pause -c s3://bucket/towpath.json
   towpath resume -c s3://bucket/towpath.json
 
-It switches off what feeds the Lambda host from the queue. Senders notice nothing: messages are \
-stored, and wait in order. For a release of one target hold that target: `towpath hold sss`.")]
+It disables the event source mapping that feeds the Lambda host from the queue. Senders notice nothing: messages are stored and \
+wait in order, until SQS deletes them at the end of the queue's retention. To stop only one target, hold it: `towpath hold sss`.
+
+Exit code 2 if the mapping is not found or cannot be changed.")]
 pub struct Pause {
     /// The config
     #[command(flatten)]
@@ -146,17 +151,16 @@ pub struct Pause {
 /// `deploy`.
 #[derive(Subcommand, Debug)]
 pub enum Deploy {
-    /// Check that what is deployed on AWS is what the config needs
+    /// Compare the deployment on AWS with what the config needs
     #[command(after_help = "\
-Looks at the attributes of both queues, the mapping, the function and what it says of itself, the \
-releases in the registry, and the alarms. It changes nothing; the function is invoked once, without \
-a message.
+It checks the attributes of both queues, the event source mapping, the function and what it reports, the releases in the \
+registry, and the alarms. It changes nothing, and invokes the function once, without a message.
 
 Examples:
   towpath deploy check -c s3://bucket/towpath.json
   towpath deploy check -c towpath.toml --json
 
-Exit code 1 if something is not as it must be; the cure stands beside it.")]
+Exit codes: 0 if all checks pass; 1 if one fails, with its cure next to it; 2 if AWS cannot be asked.")]
     Check {
         /// The config
         #[command(flatten)]
@@ -169,16 +173,17 @@ Exit code 1 if something is not as it must be; the cure stands beside it.")]
 #[command(after_help = "\
 Examples:
   towpath resume sss
-  towpath resume sss --rate 10/s              what waited comes at 10 a second from
-                                              each host; what is new is not slowed
-  towpath resume                              the Lambda host gets messages again")]
+  towpath resume sss --rate 10/s              drain at 10 messages a second per host; new ones are not limited
+  towpath resume                              end `towpath pause`: feed the Lambda host again
+
+Exit codes: 0 resumed; 1 if the target stays on hold because the config says `hold = true`; 2 if there is no such target.")]
 pub struct Resume {
-    /// The target [default: everything that `towpath pause` stopped]
+    /// The target [default: end `towpath pause` instead of a hold]
     pub target: Option<String>,
-    /// How fast what waited is drained: 10/s, 600/m, 5000/h
+    /// The rate at which each host drains the messages that waited: 10/s, 600/m, 5000/h
     #[arg(long, requires = "target")]
     pub rate: Option<crate::rate::Rate>,
-    /// Where
+    /// The store or queue
     #[command(flatten)]
     pub place: QueuePlace,
 }
@@ -190,12 +195,15 @@ Examples:
   towpath status
   towpath status --json --store .towpath
 
-On SQS the counts are approximate, and groups are not shown: SQS does not tell them.")]
+A target is ok, held, draining, or has its breaker open. IN FLIGHT OR DELAYED counts messages that a host has leased or \
+that wait for a retry. On SQS the counts are approximate, and groups are not shown, because SQS does not report them.
+
+Exit code 2 if the store or queue cannot be read. The state of the targets does not change the exit code.")]
 pub struct Status {
-    /// How many groups to show, those with the most messages first
+    /// How many groups to show, the largest first
     #[arg(long, default_value_t = 10, value_name = "N")]
     pub groups: usize,
-    /// Where
+    /// The store or queue
     #[command(flatten)]
     pub place: QueuePlace,
 }

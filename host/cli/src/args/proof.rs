@@ -1,4 +1,4 @@
-//! The commands that prove what is promised.
+//! The commands that test the promises.
 
 use std::path::PathBuf;
 
@@ -9,44 +9,46 @@ use towpath_proof::bench::Row;
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
 Examples:
-  towpath chaos                               a minute of faults by a seed that is shown
-  towpath chaos --seed 7 --minutes 30         longer, by a seed that was shown
+  towpath chaos                               a minute of faults by a random seed, which is printed
+  towpath chaos --seed 7 --minutes 30         longer, by a known seed
   towpath chaos --folder ./run --json         keep the store and all logs
-  towpath chaos --bootstrap target/debug/bootstrap   the Lambda host is among the hosts
+  towpath chaos --bootstrap target/debug/bootstrap   add the Lambda host
 
-Hosts share one queue: some serve, some poll its SQS endpoint, functions get its batches. While senders post events of \
-thousands of groups, hosts are killed, ended and frozen, connections cut and stalled; the target answers 429, 5xx, too late \
-and half; dead-letter sends fail, the target is held, the mapping replaced by one that traps, the disk is full. A build with the feature \
-`faults` moves the clocks too. The target keeps the books: nothing lost, the order of every group kept, the rest dead for \
-the right reason, and no duplicate once all is calm.
+Several hosts share one queue: some `serve`, some `poll` its SQS endpoint, functions get its batches. Senders post events of \
+thousands of groups. Meanwhile hosts are killed, stopped and frozen, and connections cut and stalled; the target answers \
+429, 5xx, too late or half; dead-letter sends fail, the target is held, the plugin is replaced by one that traps, and the disk \
+fills up. A build with the feature `faults` also moves the clocks.
 
-Exit code 1 if the books do not add up: the seed and the history of each group are printed.")]
+The test target records every request, and the run is checked against that record: nothing is lost, every group is in order, \
+dead letters have the right reason, and nothing is sent twice once the faults are over.
+
+Exit codes: 0 if the record is right; 1 if not, with the seed and the history of each wrong group; 130 after Ctrl-C.")]
 pub struct Chaos {
-    /// What decides on events and faults [default: another one each time]
+    /// The seed of events and faults [default: random, printed]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// How long there are faults
+    /// How long faults are injected, 0.1 to 10000 minutes
     #[arg(long, default_value_t = 1.0, value_name = "MINUTES", value_parser = minutes)]
     pub minutes: f64,
-    /// How many groups
+    /// The number of groups
     #[arg(long, default_value_t = 3000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub groups: u32,
-    /// About how many events are sent a second
+    /// About how many events are sent per second
     #[arg(long, default_value_t = 150, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub rate: u32,
-    /// How many hosts serve, with the queue and an ingest
+    /// How many hosts run `serve`, each with an ingest, on one store
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
     pub serve: u8,
-    /// How many hosts poll the queue's endpoint
+    /// How many hosts run `poll` over the SQS endpoint
     #[arg(long, default_value_t = if cfg!(feature = "aws") { 2 } else { 0 }, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=16))]
     pub poll: u8,
-    /// The Lambda host too: `bootstrap`, as `cargo build -p towpath-lambda` builds it; `towpath dev` invokes it
+    /// Add the Lambda host: the `bootstrap` that `cargo build -p towpath-lambda` builds; `towpath dev` invokes it
     #[arg(long, value_name = "FILE")]
     pub bootstrap: Option<PathBuf>,
-    /// Where store, configs and logs are kept [default: a folder that goes away if all is well]
+    /// The folder for store, configs and logs [default: a temporary one, removed unless something is wrong]
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,
-    /// A bug that is to be found
+    /// Plant a bug that the run must find
     #[cfg(feature = "faults")]
     #[arg(long, value_name = "BUG", value_parser = ["ack-before-delivery", "release-head-first", "lease-from-answer"])]
     pub planted: Option<String>,
@@ -61,34 +63,36 @@ fn minutes(text: &str) -> Result<f64, String> {
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
 Examples:
-  towpath bench --quick                       two minutes: every way, in one scenario
-  towpath bench --quick --rows limit,serve    the same for two of them
+  towpath bench --quick                       about two minutes: every row, in one scenario
+  towpath bench --quick --rows limit,serve    only two rows
   towpath bench --html bench.html             all scenarios, with bars
   towpath bench --bootstrap bootstrap --python tests/baseline/runtime.py --markdown BENCHMARKS.md
 
-Every row carries the same events to the same target on this machine, which verifies each: lost, twice, out of order. Beside \
-`serve`, `poll`, the Lambda host and ingest stand the Python forwarder, a bare loop of requests, and that loop with the plugin's \
-call, which is the limit. Run a build with optimisations. Exit code 1 if an event is lost or out of order.")]
+Every row sends the same events to the same target on this machine. The target verifies each event: lost, duplicated, out of \
+order. The rows compare `serve`, `poll`, the Lambda host and ingest with a forwarder in Python, a bare loop of requests, and \
+that loop with the plugin's call, which is the limit. Use an optimised build.
+
+Exit codes: 0 if every event arrived in order; 1 if one was lost or out of order; 130 after Ctrl-C.")]
 pub struct Bench {
-    /// One scenario instead of all
+    /// Run one scenario instead of all
     #[arg(long)]
     pub quick: bool,
-    /// These ways and no others: ingest, bare, limit, core-limit, serve, poll, beside, function, python
+    /// Only these rows: ingest, bare, limit, core-limit, serve, poll, beside, function, python
     #[arg(long, value_name = "ROW,…", value_delimiter = ',', value_parser = row)]
     pub rows: Vec<Row>,
-    /// The Lambda host: `bootstrap`, as `make lambda` builds it
+    /// The Lambda host: the `bootstrap` that `make lambda` builds; required for the row function
     #[arg(long, value_name = "FILE")]
     pub bootstrap: Option<PathBuf>,
-    /// The forwarder in Python, behind the Runtime API
+    /// The forwarder in Python, behind the Runtime API; required for the row python
     #[arg(long, value_name = "FILE")]
     pub python: Option<PathBuf>,
-    /// Also write the tables here
+    /// Also write the tables to this file, as Markdown
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
-    /// Also write bars here
+    /// Also write bars to this file, as HTML
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// What a row runs in a process of its own
+    /// The part of a row that runs in a process of its own
     #[arg(long, hide = true, value_parser = ["bare", "parts"])]
     pub child: Option<String>,
     #[arg(long, hide = true, requires = "child")]

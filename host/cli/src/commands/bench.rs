@@ -1,4 +1,4 @@
-//! `bench`: what a message costs.
+//! `bench`: benchmarks the cost per message.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ pub(super) async fn run(args: Bench, output: &Output) -> anyhow::Result<Exit> {
     for (row, option, file) in
         [(Row::Function, "--bootstrap", &args.bootstrap), (Row::Python, "--python", &args.python)]
     {
-        ensure!(!args.rows.contains(&row) || file.is_some(), "that row needs {option} FILE");
+        ensure!(!args.rows.contains(&row) || file.is_some(), "{row:?} is in --rows, so {option} FILE is required");
     }
     let folder = private::passing_folder("towpath-bench-", None).context("making a folder for the run")?;
     let settings = Settings {
@@ -34,7 +34,7 @@ pub(super) async fn run(args: Bench, output: &Output) -> anyhow::Result<Exit> {
         rows: args.rows,
     };
     if cfg!(debug_assertions) {
-        output.note("this build is not optimised: its figures say little");
+        output.note("this build is not optimised: its figures are too slow to compare");
     }
     let bar = output.progress(0, "measuring");
     let say = |done: usize, all: usize, what: &str| {
@@ -63,7 +63,7 @@ fn tell(report: &Report, output: &Output) -> Exit {
     }
     let wrong = report.figures.iter().filter(|figure| figure.lost + figure.disordered > 0).count();
     if wrong > 0 {
-        output.note(format!("in {wrong} runs events were lost or out of order"));
+        output.note(format!("events were lost or out of order in {wrong} runs"));
         return Exit::Findings;
     }
     Exit::Done
@@ -71,12 +71,15 @@ fn tell(report: &Report, output: &Output) -> Exit {
 
 fn found(file: &Path) -> anyhow::Result<PathBuf> {
     if !file.is_file() {
-        bail!("there is no {}: `make lambda` builds the function, tests/baseline has the forwarder", file.display());
+        bail!(
+            "there is no file {}: `make lambda` builds the function, tests/baseline has the forwarder",
+            file.display()
+        );
     }
     std::path::absolute(file).with_context(|| format!("finding {}", file.display()))
 }
 
-/// A row without a queue, in this process: its CPU time is that of its work.
+/// Runs a row without a queue in this process, so that the CPU time of the process is that of the row.
 async fn child(kind: &str, args: &Bench) -> anyhow::Result<Exit> {
     let target = args.child_target.as_deref().context("--child-target is missing")?;
     let messages = args.child_messages;

@@ -1,4 +1,4 @@
-//! `chaos`: injects faults by a seed, and checks the result.
+//! `chaos`: injects faults by a seed, and checks the run against the target's record.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,14 +21,15 @@ pub(super) async fn run(args: Chaos, output: &Output) -> anyhow::Result<Exit> {
     let place = RunFolder::of(args.folder)?;
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     if !cfg!(feature = "aws") && args.poll > 0 {
-        bail!("this towpath was built without AWS and cannot poll SQS: give --poll 0");
+        bail!("this build of towpath has no AWS support and cannot poll: use --poll 0");
     }
     #[cfg(feature = "faults")]
     let planted = args.planted;
     #[cfg(not(feature = "faults"))]
     let planted = None;
     let find = |path: PathBuf| {
-        let missing = || format!("there is no {}: `cargo build -p towpath-lambda` builds the function", path.display());
+        let missing =
+            || format!("there is no file {}: `cargo build -p towpath-lambda` builds the function", path.display());
         path.canonicalize().with_context(missing)
     };
     let bootstrap = args.bootstrap.map(find).transpose()?;
@@ -46,7 +47,7 @@ pub(super) async fn run(args: Chaos, output: &Output) -> anyhow::Result<Exit> {
     };
     output.note(format!("seed {seed}"));
     if !settings.clocks {
-        output.note("clocks stay as they are: a build with `--features faults` moves them");
+        output.note("clocks are not moved: that needs a build with `--features faults`");
     }
     let stop = CancellationToken::new();
     let say = |text: &str| output.note(text);
@@ -133,11 +134,11 @@ fn tell(report: &Report, place: RunFolder, output: &Output) -> Exit {
         output.headline(format!("group {group}"));
         history.iter().for_each(|line| output.say(line));
     }
-    output.note(format!("store and logs are kept in {}", place.keep().display()));
+    output.note(format!("store and logs are in {}", place.keep().display()));
     Exit::Findings
 }
 
-/// The folder of a run. A temporary one is deleted, unless something was found.
+/// The folder of a run. A temporary one is removed, unless the run found a violation.
 struct RunFolder {
     folder: PathBuf,
     passing: Option<TempDir>,
@@ -150,7 +151,7 @@ impl RunFolder {
             return Ok(RunFolder { folder: passing.path().to_owned(), passing: Some(passing) });
         };
         if folder.join("store").exists() {
-            bail!("{} has a run already: name another folder", folder.display());
+            bail!("{} contains another run: use another folder", folder.display());
         }
         std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let folder = std::path::absolute(&folder).with_context(|| format!("finding {}", folder.display()))?;

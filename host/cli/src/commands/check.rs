@@ -1,4 +1,4 @@
-//! `config check`: all mistakes at once.
+//! `config check`: reports all mistakes at once.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ pub(super) async fn run(
     if draft.mistakes.is_empty() { Ok(fine(&draft.config, output)) } else { Ok(tell(&draft.mistakes, output)) }
 }
 
-/// Loads those plugins whose tables say well enough what they are.
+/// Loads the plugins whose tables have no mistake about where they are.
 async fn load(draft: &mut Draft) -> anyhow::Result<Result<Plugins, Vec<Mistake>>> {
     let wrong =
         |at: &str| draft.mistakes.iter().any(|mistake| mistake.at == at || mistake.at.starts_with(&format!("{at}.")));
@@ -64,13 +64,13 @@ async fn load(draft: &mut Draft) -> anyhow::Result<Result<Plugins, Vec<Mistake>>
     Ok(loaded.map(|(plugins, _)| plugins).map_err(|failures| failures.0.into_iter().map(mistake).collect()))
 }
 
-/// Targets that no plugin may name.
+/// Warnings about targets that no plugin lists.
 fn unused(config: &Config, plugins: &Plugins) -> Vec<Mistake> {
     let plugins: Vec<_> = config.plugins.keys().filter_map(|name| plugins.get(name)).collect();
     let described = |target: &String| plugins.iter().any(|plugin| plugin.description().targets.contains(target));
     let warning = |target: &String| Mistake {
         at: format!("target.{target}"),
-        problem: "no plugin describes it: nothing is ever sent there".to_owned(),
+        problem: "no plugin lists it, so nothing is ever sent there".to_owned(),
         hint: "a plugin lists its targets; `towpath plugin inspect` shows them".to_owned(),
         line: None,
     };
@@ -79,11 +79,11 @@ fn unused(config: &Config, plugins: &Plugins) -> Vec<Mistake> {
 
 fn log_level() -> Option<Mistake> {
     let problem = env::log_level().err()?;
-    let hint = "error, warn, info, debug or trace".to_owned();
+    let hint = format!("use one of {}", env::LOG_LEVELS.join(", "));
     Some(Mistake { at: "TOWPATH_LOG".to_owned(), problem, hint, line: None })
 }
 
-/// A file that is no TOML, or no JSON.
+/// A file that is not TOML or JSON.
 fn syntax(error: ConfigError) -> Mistake {
     Mistake {
         at: "syntax".to_owned(),

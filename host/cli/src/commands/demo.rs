@@ -1,4 +1,4 @@
-//! `demo`: the whole story with recorded events, checked against what the fake SSS received.
+//! `demo`: recorded events through the whole pipeline, checked against what the fake SSS received.
 
 mod ledger;
 
@@ -46,7 +46,7 @@ pub(super) async fn run(args: Demo, output: &Output) -> anyhow::Result<Exit> {
     output.headline("Towpath demo: recorded webhooks → queue → WebAssembly plugins → a fake SSS");
     output.say(format!("store: {} (kept)", args.store.display()));
     if ledger.resumed() > 0 {
-        output.say(format!("{} messages are left from an interrupted run: they go first", ledger.resumed()));
+        output.say(format!("{} messages wait from an interrupted run and are delivered first", ledger.resumed()));
     }
     let here = station.start(&mut host).await?;
     let stop = host.stop.clone();
@@ -60,7 +60,7 @@ pub(super) async fn run(args: Demo, output: &Output) -> anyhow::Result<Exit> {
     ended.and(exit)
 }
 
-/// The calls that the fake SSS answered 2xx, in order.
+/// The requests that the fake SSS answered 2xx, in order.
 #[derive(Clone, Default)]
 struct Taken(Arc<Mutex<Vec<Call>>>);
 
@@ -76,7 +76,7 @@ impl Taken {
     }
 }
 
-/// Everything that the demo runs on.
+/// The parts that the demo acts on.
 struct Stage {
     sss: Sss,
     taken: Taken,
@@ -94,7 +94,7 @@ async fn tell(
     let Stage { sss, taken, station, stop } = stage;
     let started = Instant::now();
 
-    output.headline("1. Events come in, are mapped by their plugins and delivered in order");
+    output.headline("1. Events arrive, are mapped by their plugins and delivered in order");
     let recorded = recorded(&args.plugins)?;
     sender.post(&recorded.good, &mut ledger).await?;
     wait_until(taken, stop, |calls| calls >= 1).await?;
@@ -106,24 +106,21 @@ async fn tell(
     output.say(format!("   {} events in, {} requests at SSS", recorded.good.len(), taken.calls().len()));
 
     let away = humantime::format_duration(RELEASE);
-    output.headline(format!("2. SSS goes away for its release ({away}); events keep coming"));
+    output.headline(format!("2. SSS is down for its release ({away}); events keep arriving"));
     sss.play(format!("503:{away}").parse().map_err(anyhow::Error::msg)?);
     let before = taken.calls().len();
     for _ in 0..3 {
         sender.post(&recorded.good, &mut ledger).await?;
     }
     let waiting = station.queues.events.depth().await?;
-    output.say(format!(
-        "   still answered 202; {} messages wait in {} groups, none is lost",
-        waiting.messages, waiting.groups
-    ));
+    output.say(format!("   still answered 202; {} messages wait in {} groups", waiting.messages, waiting.groups));
     drain(station, stop).await?;
     if stop.is_cancelled() {
         return interrupted(output);
     }
-    output.say(format!("   SSS is back: {} requests drained, in order", taken.calls().len() - before));
+    output.say(format!("   SSS is back: {} requests delivered, in order", taken.calls().len() - before));
 
-    output.headline("3. A poison event arrives in the middle of its group");
+    output.headline("3. A poison event arrives between others of its group");
     sender.post(&recorded.poison, &mut ledger).await?;
     drain(station, stop).await?;
     if stop.is_cancelled() {
@@ -137,7 +134,7 @@ async fn tell(
             plain(format!(" ({detail})")),
         ]);
     }
-    output.say("   the messages before and after it were delivered");
+    output.say("   the events before and after it were delivered");
     let verdict = ledger.check(station, &taken.calls()).await?;
     if output.is_json() {
         output.json(&verdict.shown(&PLUGINS));
@@ -149,19 +146,19 @@ async fn tell(
         for problem in &verdict.problems {
             output.spans([(Style::new().red().bold(), "WRONG:".to_owned()), plain(format!(" {problem}"))]);
         }
-        output.line("");
-        output.line(format!("look at the dead letters: towpath dlq list --store {}", args.store.display()));
+        output.say("");
+        output.say(format!("to see the dead letters: towpath dlq list --store {}", args.store.display()));
     }
     Ok(if verdict.problems.is_empty() { Exit::Done } else { Exit::Findings })
 }
 
 fn interrupted(output: &Output) -> anyhow::Result<Exit> {
     output.say("");
-    output.say("interrupted: waiting messages are in the store, the next run resumes them");
+    output.say("interrupted: waiting messages are in the store, and the next run delivers them");
     Ok(Exit::Interrupted)
 }
 
-/// What is posted: recorded events that are valid, and a poison event in the middle of its group.
+/// The events to post: good ones, and a poison one between good ones.
 struct Recorded {
     good: Vec<(PathBuf, Event)>,
     poison: Vec<(PathBuf, Event)>,
@@ -198,7 +195,7 @@ impl Sender {
             }
             let posted = post(&self.client, &self.url, None, file, event).await?;
             let (Some(id), Some(group)) = (posted.message_id, posted.group) else {
-                bail!("{} was answered {}", file.display(), posted.status);
+                bail!("ingest answered {} to {}", posted.status, file.display());
             };
             ledger.received(id, group);
         }
@@ -214,7 +211,9 @@ async fn drain(station: &Station, stop: &CancellationToken) -> anyhow::Result<()
         }
         Ok(())
     };
-    timeout(PATIENCE, empty).await.context("the queue did not drain in time")?
+    timeout(PATIENCE, empty)
+        .await
+        .with_context(|| format!("the queue did not drain within {} s", PATIENCE.as_secs()))?
 }
 
 async fn wait_until(taken: &Taken, stop: &CancellationToken, enough: impl Fn(usize) -> bool) -> anyhow::Result<()> {
@@ -223,10 +222,10 @@ async fn wait_until(taken: &Taken, stop: &CancellationToken, enough: impl Fn(usi
             sleep(Duration::from_millis(1)).await;
         }
     };
-    timeout(PATIENCE, reached).await.context("nothing was delivered in time")
+    timeout(PATIENCE, reached).await.with_context(|| format!("nothing was delivered within {} s", PATIENCE.as_secs()))
 }
 
-/// The demo's config: short backoffs, every target the fake SSS.
+/// The demo's config: short backoffs, and the fake SSS as every target.
 fn config_text(plugins: &Path, store: &Path, port: u16) -> anyhow::Result<String> {
     let mut text = format!("[queue]\nstore = {}\n[ingest]\nlisten = \"127.0.0.1:0\"\n", absolute(store)?);
     let groups = [
@@ -238,7 +237,7 @@ fn config_text(plugins: &Path, store: &Path, port: u16) -> anyhow::Result<String
         let folder = plugins.join(plugin);
         if !folder.join(COMPONENT).is_file() {
             bail!(
-                "{} is not built: run `towpath plugin build {}`, or `make demo`, which does it all",
+                "the plugin {} is not built: run `towpath plugin build {}`, or `make demo`, which builds all",
                 plugin,
                 folder.display()
             );

@@ -26,7 +26,7 @@ pub(super) async fn run(args: Dev, output: &Output, telemetry: &Telemetry) -> an
     let secrets = Secrets::from_env();
     let given = sqs::token(args.sqs, &secrets)?;
     let mut config = config::load(&args.config.file(), &secrets).await?;
-    // The watcher tells absolute paths.
+    // The watcher reports absolute paths.
     for settings in config.plugins.values_mut() {
         if let Some(Ok(path)) = settings.code.path().map(Path::canonicalize) {
             settings.code = Code::Path(path);
@@ -86,7 +86,7 @@ pub(super) async fn run(args: Dev, output: &Output, telemetry: &Telemetry) -> an
             let stop = host.stop.clone();
             host.tasks.spawn("hot reload", async move {
                 if let Some(Err(problem)) = stop.run_until_cancelled(reloader.run()).await {
-                    error!(problem = format!("{problem:#}"), "no hot reload");
+                    error!(problem = format!("{problem:#}"), "hot reload failed, plugins stay as they are");
                 }
                 stop.cancelled().await;
             });
@@ -97,7 +97,7 @@ pub(super) async fn run(args: Dev, output: &Output, telemetry: &Telemetry) -> an
     ended.map(|()| Exit::Done)
 }
 
-/// Where this machine reaches what listens at an address: at one of its own, if it listens at all of them.
+/// The address at which this machine reaches a listener: the loopback address, if it listens on all.
 fn from_here(mut at: SocketAddr) -> SocketAddr {
     match at.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => at.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -107,8 +107,8 @@ fn from_here(mut at: SocketAddr) -> SocketAddr {
     at
 }
 
-/// What a shell needs so that the aws CLI, every SDK and the commands of towpath use the endpoint. The token is shown here alone: a page
-/// in a browser and other users of the machine do not have it.
+/// The shell variables with which the aws CLI, SDKs and the commands of towpath use the endpoint. Only this line shows the token, so
+/// web pages and other users of the machine do not have it.
 fn exports(sqs: SocketAddr, token: &Secret) -> String {
     let token = token.expose();
     let region = towpath_sqs::REGION;
@@ -119,7 +119,7 @@ fn exports(sqs: SocketAddr, token: &Secret) -> String {
     )
 }
 
-/// Points every target at the fake SSS, which shows what it gets.
+/// Points every target at the fake SSS, which prints its requests.
 async fn redirect(config: &mut Config, chaos: Chaos, host: &mut Supervisor, output: Output) -> anyhow::Result<()> {
     let show = move |call: &Call| {
         let body = String::from_utf8_lossy(&call.body);
@@ -130,7 +130,7 @@ async fn redirect(config: &mut Config, chaos: Chaos, host: &mut Supervisor, outp
     for (name, target) in &mut config.targets {
         let url = format!("http://{address}/{name}");
         let Kind::Http(http) = &mut target.kind;
-        http.url = url.parse().with_context(|| format!("the name of the target {name:?} cannot be part of a URL"))?;
+        http.url = url.parse().with_context(|| format!("the target name {name:?} cannot be part of a URL"))?;
         http.reach.allow_private = true;
     }
     info!(address = %address, "every target is the fake SSS");

@@ -1,4 +1,4 @@
-//! `plugin`: everything about the components that map messages.
+//! `plugin`: makes, builds, tests and releases plugins.
 
 mod build;
 mod check;
@@ -47,7 +47,7 @@ pub(super) async fn run(command: Plugin, output: &Output) -> anyhow::Result<Exit
     }
 }
 
-/// The folders of plugins that are meant: those given, or this one, or those below `plugins/`.
+/// The plugin folders to work on: those given, or this one, or those below `plugins/`.
 fn folders(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     if !given.is_empty() {
         given.iter().try_for_each(|folder| check_folder(folder))?;
@@ -63,7 +63,7 @@ fn folders(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
             return Ok(folders);
         }
     }
-    bail!("there is no plugin here: give the folder of one, or begin one with `towpath plugin new NAME`")
+    bail!("there is no plugin here: give the folder of one, or make one with `towpath plugin new NAME`")
 }
 
 /// The plugins directly below a folder, by name.
@@ -82,7 +82,7 @@ fn check_folder(folder: &Path) -> anyhow::Result<()> {
     let known = below(Path::new("plugins")).iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>();
     let known = if known.is_empty() { String::new() } else { format!("; known are: {}", known.join(", ")) };
     bail!(
-        "{} is no plugin: it has no sources (Cargo.toml, plugin.js or plugin.py), no {COMPONENT} and no cases/{known}",
+        "{} is not a plugin: it has no sources (Cargo.toml, plugin.js or plugin.py), no {COMPONENT} and no cases/{known}",
         folder.display()
     );
 }
@@ -92,7 +92,7 @@ fn is_plugin(folder: &Path) -> bool {
     Language::of(folder).is_some() || has(COMPONENT) || has("cases")
 }
 
-/// Builds a plugin whose component is missing, or older than its sources: what is tested is what the author sees.
+/// Builds a plugin whose component is missing or older than its sources, so that tests run the sources that the author sees.
 fn build_if_stale(folder: &Path, output: &Output) -> anyhow::Result<()> {
     if !toolchain::is_stale(folder) {
         return Ok(());
@@ -107,10 +107,13 @@ fn built(folder: &Path) -> anyhow::Result<PathBuf> {
     toolchain::build(folder).context(Broken(format!("building {}", folder.display())))
 }
 
-/// The component that a folder or file is. These commands look at what others wrote, so they never run native code.
+/// The component in a folder, or this file. These commands inspect untrusted plugins, so they never run native code.
 fn component(path: &Path) -> anyhow::Result<PathBuf> {
     if path.extension().is_some_and(|kind| kind == "cwasm") {
-        bail!("{} is native code, which no sandbox holds: give the component that it was made of", path.display());
+        bail!(
+            "{} is native code, which the sandbox cannot contain: give the component that it was compiled from",
+            path.display()
+        );
     }
     if !path.is_dir() {
         return Ok(path.to_owned());
@@ -125,13 +128,13 @@ fn component(path: &Path) -> anyhow::Result<PathBuf> {
     Ok(file)
 }
 
-/// How long a call may take where nothing waits for it. Fuel is the same on every machine, time is not: a verdict must not
-/// depend on what else a machine does.
+/// The timeout of a call outside a host. Fuel is the same on every machine, time is not: a verdict must not depend on the load of
+/// the machine.
 const OFFLINE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Loads a plugin by its folder or file, with the config that its cases have.
+/// Loads a plugin from its folder or file, with the config of its cases.
 fn load(engine: &Engine, path: &Path) -> anyhow::Result<Loaded> {
-    let absolute = path.canonicalize().with_context(|| format!("there is no {}", path.display()))?;
+    let absolute = path.canonicalize().with_context(|| format!("there is no file or folder {}", path.display()))?;
     let name = absolute.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut settings = Settings::at(name, component(&absolute)?);
     settings.limits.timeout = OFFLINE_TIMEOUT;

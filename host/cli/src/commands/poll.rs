@@ -1,4 +1,4 @@
-//! `poll`: the pipeline over a queue of SQS, on a server.
+//! `poll`: the pipeline over an SQS queue, on a server.
 
 use std::sync::Arc;
 
@@ -20,11 +20,11 @@ pub(super) async fn run(args: Poll, output: &Output, telemetry: Arc<Telemetry>) 
         telemetry
             .story
             .open(file)
-            .with_context(|| format!("opening {}: --story takes another file", file.display()))?;
+            .with_context(|| format!("opening {}: --story names another file", file.display()))?;
     }
     let guard = Guard::of(&args.names.allowed);
     let listening = monitor::listen(args.health, guard, Arc::clone(&host.health), telemetry, &mut host.lasting).await;
-    let address = listening.context("--health takes another address")?;
+    let address = listening.context("serving health: --health sets another address")?;
     output.say(format!("polling {}", poller.url));
     output.say(format!("health: http://{address}/healthz, /readyz and /metrics"));
     poller.start(&mut host);

@@ -10,7 +10,7 @@ use towpath_operate::event::{self, Event};
 use crate::args::Send;
 use crate::output::{Exit, Output};
 
-/// The result of one post.
+/// The answer to one event.
 #[derive(Serialize)]
 pub(super) struct Posted {
     file: String,
@@ -42,11 +42,11 @@ pub(super) async fn run(args: Send, output: &Output) -> anyhow::Result<Exit> {
     }
     let refused = posted.iter().filter(|posted| posted.status != 202).collect::<Vec<_>>();
     for posted in &refused {
-        output.note(format!("{}: answered {}", posted.file, posted.status));
+        output.note(format!("{}: ingest answered {}", posted.file, posted.status));
     }
     output.say(format!("{} sent, {} accepted, {} refused", posted.len(), posted.len() - refused.len(), refused.len()));
     if let Some(posted) = refused.iter().find(|posted| posted.status == 404) {
-        bail!("{} has no route {:?}: its config lists them as [[route]] path", args.to, posted.path);
+        bail!("{} has no route {:?}: its config lists the paths under [[route]]", args.to, posted.path);
     }
     Ok(if refused.is_empty() { Exit::Done } else { Exit::Findings })
 }
@@ -72,9 +72,11 @@ pub(super) async fn post(
     let url = format!("{}/{}", to.trim_end_matches('/'), path.trim_matches('/'));
     let mut request = client.post(&url).body(event.body()?);
     for (name, value) in event.headers()? {
-        let name: HeaderName = name.parse().with_context(|| format!("{}: {name:?} is not a header", file.display()))?;
+        let name: HeaderName =
+            name.parse().with_context(|| format!("{}: {name:?} is not a header name", file.display()))?;
         let value = HeaderValue::from_bytes(&value);
-        request = request.header(name, value.with_context(|| format!("{}: a header value", file.display()))?);
+        request =
+            request.header(name, value.with_context(|| format!("{}: a header value is invalid", file.display()))?);
     }
     let response = request
         .send()

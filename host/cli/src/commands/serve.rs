@@ -60,10 +60,10 @@ pub(super) async fn run(args: Serve, output: &Output, telemetry: Arc<Telemetry>)
     ended.map(|()| Exit::Done)
 }
 
-/// Where metrics are, unless somebody says otherwise: the port of OpenTelemetry's exporters for Prometheus.
+/// The default address of metrics: the port of OpenTelemetry's Prometheus exporters.
 const METRICS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9464);
 
-/// Offers metrics. A second `serve` on a machine goes without, unless it is told where.
+/// Serves metrics. A second `serve` on a machine has none unless `--metrics` sets an address.
 async fn metrics(
     asked: Option<SocketAddr>,
     guard: Guard,
@@ -74,9 +74,9 @@ async fn metrics(
     let listening = monitor::listen(asked.unwrap_or(METRICS), guard, health, telemetry, tasks).await;
     match (listening, asked) {
         (Ok(address), _) => Ok(Some(address)),
-        (Err(error), Some(_)) => Err(error.context("--metrics takes another address")),
+        (Err(error), Some(_)) => Err(error.context("serving metrics: --metrics sets another address")),
         (Err(_), None) => {
-            warn!(address = %METRICS, "no metrics, another process listens there: --metrics takes another address");
+            warn!(address = %METRICS, "metrics address is taken, serving none: --metrics sets another address");
             Ok(None)
         }
     }

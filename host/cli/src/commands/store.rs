@@ -1,4 +1,4 @@
-//! `store`: compacts a store, and recovers what a damaged one still holds.
+//! `store`: compacts a store, and recovers a damaged one.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub(super) async fn compact(store: Option<PathBuf>, config: &ConfigFile, output:
     if output.is_json() {
         output.json(&json!({ "bytes_before": before, "bytes": after }));
     }
-    output.say(format!("{after} bytes, {before} before"));
+    output.say(format!("compacted from {before} to {after} bytes"));
     Ok(Exit::Done)
 }
 
@@ -31,7 +31,7 @@ pub(super) fn recover(from: &Path, to: &Path, names: &BTreeMap<i64, String>, out
     }
     let recovered = towpath_local::recover(from, to, names);
     let Recovered { messages, gaps, nameless, nameless_queues } =
-        recovered.with_context(|| format!("saving {}", from.display()))?;
+        recovered.with_context(|| format!("recovering {}", from.display()))?;
     if output.is_json() {
         let queues = nameless_queues.iter().map(|(number, messages)| json!({ "number": number, "messages": messages }));
         let queues = queues.collect::<Vec<_>>();
@@ -42,19 +42,17 @@ pub(super) fn recover(from: &Path, to: &Path, names: &BTreeMap<i64, String>, out
             "nameless_queues": queues,
         }));
     }
-    output.say(format!("{messages} messages saved in {}", to.display()));
+    output.say(format!("{messages} messages copied to {}", to.display()));
     if gaps > 0 {
         output
-            .say(format!("{gaps} stretches of messages could not be read: compare with a backup, or with the senders"));
+            .say(format!("{gaps} stretches of messages could not be read: compare with a backup, or ask the senders"));
     }
     if nameless > 0 {
-        output.say(format!(
-            "{nameless} groups lost their names: no route matches them, so their messages will be dead-lettered"
-        ));
+        output.say(format!("the names of {nameless} groups are unreadable: no route matches them, so their messages become dead letters"));
     }
     for (number, messages) in &nameless_queues {
         output.say(format!(
-            "queue {number}, with {messages} messages, lost its name: remove {} and recover again with \
+            "the name of queue {number}, with {messages} messages, is unreadable: remove {} and recover again with \
              `--queue {number}=NAME`, such as events.fifo or events-dead.fifo",
             to.display()
         ));

@@ -1,5 +1,5 @@
-//! What a function's answer means for its batch: the contract of `ReportBatchItemFailures`, with its
-//! unforgiving rows. Source: "Implementing partial batch responses" in the developer guide of Lambda.
+//! What a function's answer means for its batch: the contract of `ReportBatchItemFailures`, including the cases that fail the
+//! whole batch. Source: "Implementing partial batch responses" in the developer guide of Lambda.
 
 use std::collections::HashSet;
 
@@ -13,26 +13,26 @@ pub(crate) enum Answer {
     Response(String),
     /// With an error.
     Error(String),
-    /// It took too long.
+    /// It timed out.
     TimedOut,
     /// The process ended.
     Exited,
 }
 
 impl Answer {
-    /// The messages of the batch that come back; an error if all of them do, those that are done too.
+    /// The messages of the batch that return; an error if the whole batch does, including messages that were processed.
     pub(crate) fn failed(&self, batch: &[MessageId]) -> Result<HashSet<MessageId>, String> {
         let text = match self {
             Answer::Response(text) => text,
             Answer::Error(text) => return Err(format!("the function answered with an error: {text}")),
-            Answer::TimedOut => return Err("the function took too long".to_owned()),
+            Answer::TimedOut => return Err("the function timed out".to_owned()),
             Answer::Exited => return Err("the function's process ended".to_owned()),
         };
         if text.trim().is_empty() {
             return Ok(HashSet::new());
         }
         let response: Value =
-            serde_json::from_str(text).map_err(|error| format!("the response is no JSON: {error}"))?;
+            serde_json::from_str(text).map_err(|error| format!("the response is not JSON: {error}"))?;
         let failures = match &response {
             Value::Null => return Ok(HashSet::new()),
             Value::Array(list) if list.is_empty() => return Ok(HashSet::new()),
@@ -44,7 +44,7 @@ impl Answer {
             None => Err("the response has no key batchItemFailures".to_owned()),
             Some(Value::Null) => Ok(HashSet::new()),
             Some(Value::Array(failures)) => failures.iter().map(|failure| identifier(failure, batch)).collect(),
-            Some(_) => Err("batchItemFailures is no list".to_owned()),
+            Some(_) => Err("batchItemFailures is not a list".to_owned()),
         }
     }
 }
@@ -53,7 +53,7 @@ fn identifier(failure: &Value, batch: &[MessageId]) -> Result<MessageId, String>
     let id = failure.get("itemIdentifier").and_then(Value::as_str).filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| format!("{failure} has no itemIdentifier"))?;
     let known = batch.iter().find(|known| known.as_str() == id);
-    known.cloned().ok_or_else(|| format!("{id:?} is no message of the batch"))
+    known.cloned().ok_or_else(|| format!("{id:?} is not a message of the batch"))
 }
 
 #[cfg(test)]

@@ -32,20 +32,20 @@ use crate::output::{MAX_RELAYED, Output};
 /// How long a function may take to start. Source: Lambda's limit for the init phase.
 const INIT: Duration = Duration::from_secs(10);
 
-/// How long the log of a process that ended is waited for.
+/// How long to wait for the log of a process that ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What the function asks and says.
+/// A message of the function.
 enum Said {
     /// It is ready for an invocation.
     Next,
     /// It cannot start.
     InitError(String),
-    /// It answered the invocation with this id.
+    /// Its answer to the invocation with this id.
     Answer(String, Answer),
 }
 
-/// One invocation as it is handed over.
+/// One invocation, as handed to the function.
 struct Invocation {
     id: String,
     event: String,
@@ -57,12 +57,12 @@ struct Api {
     said: mpsc::UnboundedSender<Said>,
 }
 
-/// A running function. It is ended when it is dropped.
+/// A running function. Dropping it kills the process.
 pub(super) struct Function {
     process: Child,
     invocations: mpsc::Sender<Invocation>,
     said: mpsc::UnboundedReceiver<Said>,
-    /// What hands on its log.
+    /// The tasks that relay its log.
     logs: JoinSet<()>,
     _server: JoinSet<()>,
 }
@@ -73,7 +73,7 @@ impl Function {
         let (invocations, receiver) = mpsc::channel(1);
         let (sender, said) = mpsc::unbounded_channel();
         let api = Arc::new(Api { invocations: Mutex::new(receiver), said: sender });
-        // Other users of this machine reach the port, and could answer for the function: they do not know the path.
+        // Other users of this machine reach the port and could answer for the function, so the path is secret.
         let base = format!("/{}", uuid::Uuid::new_v4().simple());
         let invocation = format!("{base}/2018-06-01/runtime/invocation");
         let router = Router::new()
@@ -113,10 +113,10 @@ impl Function {
                 _ => Ok(()),
             },
             status = function.process.wait() => Err(match status {
-                Ok(status) => format!("its process ended before it was ready ({status}): see its log above"),
+                Ok(status) => format!("its process exited before it was ready ({status}): see its log above"),
                 Err(error) => error.to_string(),
             }),
-            () = tokio::time::sleep(INIT) => Err("it was not ready in time".to_owned()),
+            () = tokio::time::sleep(INIT) => Err(format!("it was not ready within {} s", INIT.as_secs())),
         };
         if ready.is_err() {
             function.logged().await;
@@ -124,7 +124,7 @@ impl Function {
         Ok(ready.map(|()| function))
     }
 
-    /// Invokes the function. After a timeout or an exit it is no use any more.
+    /// Invokes the function. After a timeout or an exit, start a new one.
     pub(super) async fn invoke(&mut self, event: &Value, limit: Duration) -> Answer {
         let id = uuid::Uuid::new_v4().to_string();
         let deadline_ms = (Clock::wall().now() + limit).0;
@@ -135,7 +135,7 @@ impl Function {
         let answered = async {
             loop {
                 tokio::select! {
-                    // An answer that was given before the process ended counts.
+                    // An answer before the exit counts.
                     biased;
                     said = self.said.recv() => match said {
                         Some(Said::Answer(of, answer)) if of == id => return answer,
@@ -153,14 +153,14 @@ impl Function {
         answer
     }
 
-    /// Waits until the last words of a process that ended are out. One that it started may keep its output open.
+    /// Waits for the rest of the log of a process that ended; a child of it may keep the pipe open.
     async fn logged(&mut self) {
         let all = async { while self.logs.join_next().await.is_some() {} };
         let _ = timeout(LAST_WORDS, all).await;
     }
 }
 
-/// Hands on what a function logs, line by line: it is foreign.
+/// Relays a function's log, line by line. It is untrusted text.
 async fn relay(log: impl AsyncRead + Unpin) {
     let output = Output::new(false);
     let mut log = BufReader::new(log);

@@ -1,5 +1,5 @@
-//! The config of a function that runs beside `dev`: the user's own, with the queues of the endpoint, the fake
-//! targets, and plugins that are compiled already.
+//! The config of the function that `dev` runs: the user's own, with the queues of the SQS endpoint, the fake targets, and
+//! precompiled plugins.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,14 +22,14 @@ pub(crate) struct Source {
     pub(crate) targets: BTreeMap<String, Target>,
 }
 
-/// A folder with the config and its plugins. It is removed with this.
+/// A folder with the config and its plugins. Dropping this removes it.
 pub(crate) struct FunctionConfig {
     folder: tempfile::TempDir,
     token: Secret,
 }
 
 impl FunctionConfig {
-    /// Writes the config that the function reads. The queues are at an endpoint that wants this token.
+    /// Writes the config that the function reads. The endpoint of the queues requires this token.
     pub(crate) fn write(
         source: &Source,
         url: &str,
@@ -44,9 +44,9 @@ impl FunctionConfig {
         queue.insert("url".to_owned(), url.into());
         queue.insert("dead_letter_url".to_owned(), dead_letter_url.into());
         file.insert("queue".to_owned(), Value::Table(queue));
-        // What ingest takes is no business of the function, and has other limits with SQS.
+        // The function has no ingest, and ingest has other limits with SQS.
         file.remove("ingest");
-        // Here secrets come from the environment, and relative paths would begin in another folder.
+        // In `dev`, secrets come from the environment. Relative paths must become absolute, as the file is in another folder.
         file.remove("secrets");
         if let (Some(registry), Some(Value::Table(table))) = (&source.registry, file.get_mut("registry")) {
             let url = match &registry.url {
@@ -63,7 +63,7 @@ impl FunctionConfig {
             let native = folder.path().join(format!("{name}.cwasm"));
             compile(&wasm, &native).with_context(|| format!("compiling the plugin {name}"))?;
             set(&mut file, "plugin", name, "path", Some(native.display().to_string().into()));
-            // A pin names the component; this is what was compiled from it.
+            // The pin is the component's digest, not that of the native code.
             set(&mut file, "plugin", name, "sha256", None);
         }
         for (name, target) in &source.targets {
@@ -85,7 +85,7 @@ impl FunctionConfig {
     }
 }
 
-/// Sets a key of the table `[kind.name]`, which is there: the config was checked.
+/// Sets a key of the table `[kind.name]`. It exists, because the config was checked.
 fn set(file: &mut Table, kind: &str, name: &str, key: &str, value: Option<Value>) {
     let Some(Value::Table(tables)) = file.get_mut(kind) else { return };
     let Some(Value::Table(table)) = tables.get_mut(name) else { return };

@@ -1,5 +1,5 @@
-//! JavaScript plugins: componentize-js (QuickJS), installed by npm into the plugin's folder. Whatever the engine
-//! would import beyond the contract is stubbed: a stub traps if it is called.
+//! JavaScript plugins: componentize-js (QuickJS), installed by npm into the plugin's folder. Imports of the engine beyond the
+//! contract are stubbed: a stub traps when it is called.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::{TOOLS, WORLD, run, write_wit};
 /// The module that exports `transform` and `metadata`.
 pub(super) const SOURCE: &str = "plugin.js";
 
-/// What npm installed, by version and digest: to be committed with the plugin.
+/// The versions and digests that npm installed; commit it with the plugin.
 const LOCK: &str = "package-lock.json";
 
 /// Generates TypeScript's types of the contract, for editors.
@@ -22,7 +22,7 @@ pub(super) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
     let jco = folder.join("node_modules/@bytecodealliance/jco");
     if !jco.is_dir() {
         let quiet = ["--no-audit", "--no-fund", "--omit-lockfile-registry-resolved"];
-        // With a lock file exactly what it names is installed, by its digests; without one, one is written.
+        // `ci` installs exactly what the lock file names, by digest; `install` writes a lock file.
         let install = if folder.join(LOCK).is_file() { "ci" } else { "install" };
         run(folder, "npm", &[&[install], &quiet[..]].concat(), MISSING)?;
     }

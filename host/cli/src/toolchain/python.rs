@@ -1,5 +1,5 @@
-//! Python plugins: componentize-py, installed by pip into a virtual environment in the plugin's folder. Whatever
-//! CPython would import beyond the contract is stubbed: a stub traps if it is called.
+//! Python plugins: componentize-py, installed by pip into a virtual environment in the plugin's folder. Imports of
+//! CPython beyond the contract are stubbed: a stub traps when it is called.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,10 @@ use super::{TOOLS, WORLD, run, write_wit};
 /// The module that holds the classes `Transform` and `Metadata`.
 pub(super) const SOURCE: &str = "plugin.py";
 
-/// What pip installs: componentize-py, and what the plugin uses.
+/// What pip installs: componentize-py and the plugin's dependencies.
 pub(super) const REQUIREMENTS: &str = "requirements.txt";
 
-/// Where a folder has no requirements: componentize-py, by version and digest.
+/// For a folder without requirements: componentize-py, by version and digest.
 const LOCKED: &str = include_str!("../../../../plugins/python-shopify/requirements.txt");
 
 const MISSING: &str = "install Python 3.10 or later with venv (Debian: `apt install python3-venv`)";
@@ -35,11 +35,11 @@ pub(super) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
         run(folder, &pip, &[&args[..], &["-r", requirements]].concat(), MISSING)?;
     }
     let wit = write_wit(folder)?;
-    // A link to the interpreter inside the environment must stay one: only its folder is made absolute.
+    // Only the folder is made absolute: resolving the link to the interpreter would leave the virtual environment.
     let tool = folder.canonicalize()?.join(&tool).display().to_string();
     let world = ["-q", "-d", &wit, "-w", WORLD];
     let bindings = format!("{TOOLS}/bindings");
-    // It does not write over what is there.
+    // componentize-py does not overwrite bindings.
     if folder.join(&bindings).is_dir() {
         std::fs::remove_dir_all(folder.join(&bindings))?;
     }

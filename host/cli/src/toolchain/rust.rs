@@ -33,33 +33,33 @@ pub(super) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
         .stderr(Stdio::piped())
         .spawn()
         .context("running cargo")?;
-    // What crates and their build scripts say is shown as it comes, and is foreign.
-    let said = cargo.stderr.take();
+    // The output of crates and their build scripts is untrusted; it is relayed as it comes.
+    let stderr = cargo.stderr.take();
     let cargo = std::thread::scope(|scope| {
-        scope.spawn(|| said.map(|said| Output::new(false).relay(said)));
+        scope.spawn(|| stderr.map(|stderr| Output::new(false).relay(stderr)));
         cargo.wait_with_output()
     });
     let cargo = cargo.context("running cargo")?;
     if !cargo.status.success() {
-        bail!("cargo could not build it: see above");
+        bail!("cargo build failed: see its output above");
     }
     let artifact = cargo.stdout.split(|byte| *byte == b'\n').filter_map(component_of).next_back();
     artifact.context("the crate builds no component: its Cargo.toml needs [lib] crate-type = [\"cdylib\"]")
 }
 
-/// Keeps this machine's paths out of the component, where panics tell of them: what is shipped says nothing of who built
-/// it, and is the same wherever it is built.
+/// Keeps this machine's paths out of the component, where panic messages contain them. A shipped component then reveals nothing
+/// about its builder, and is the same wherever it is built.
 fn without_paths(folder: &Path, target: &str) -> anyhow::Result<String> {
     let args = ["metadata", "--format-version", "1", "--quiet"];
     let output = Command::new("cargo").args(args).current_dir(folder).stdin(Stdio::null()).output();
     let output = output.context("running cargo metadata")?;
     if !output.status.success() {
-        bail!("cargo does not understand the crate:\n{}", super::said(&output.stderr));
+        bail!("cargo metadata failed:\n{}", super::said(&output.stderr));
     }
-    let metadata: Value = serde_json::from_slice(&output.stdout).context("reading what cargo metadata said")?;
+    let metadata: Value = serde_json::from_slice(&output.stdout).context("reading the output of cargo metadata")?;
     let packages = metadata.get("packages").and_then(Value::as_array).into_iter().flatten();
     let sources = packages.filter_map(|package| Path::new(package.get("manifest_path")?.as_str()?).parent());
-    // A crate of a registry lies in a folder beside the others: `NAME-VERSION` is what remains.
+    // A registry's crates are in one folder; `NAME-VERSION` remains of their paths.
     let mut prefixes: Vec<(&Path, &str)> =
         sources.filter_map(|source| source.parent()).map(|folder| (folder, "crates")).collect();
     prefixes.extend(metadata.get("workspace_root").and_then(Value::as_str).map(|root| (Path::new(root), ".")));
@@ -70,7 +70,7 @@ fn without_paths(folder: &Path, target: &str) -> anyhow::Result<String> {
     Ok(format!("target.{target}.rustflags={}", serde_json::to_string(&flags).context("writing rustflags")?))
 }
 
-/// The `.wasm` of a cdylib, if this line of cargo's messages tells of one.
+/// The `.wasm` of a cdylib, if this line of cargo's messages reports one.
 fn component_of(line: &[u8]) -> Option<PathBuf> {
     let message: Value = serde_json::from_slice(line).ok()?;
     let kinds = message.pointer("/target/kind")?.as_array()?;
@@ -81,7 +81,7 @@ fn component_of(line: &[u8]) -> Option<PathBuf> {
     files.iter().filter_map(Value::as_str).find(|file| file.ends_with(".wasm")).map(PathBuf::from)
 }
 
-/// Without a tool cargo's own message is long; these say what to do.
+/// If a tool is missing, cargo's own message is long; these errors say what to do.
 fn check_tools(folder: &Path, by_component: bool) -> anyhow::Result<()> {
     super::run(folder, "cargo", &["--version"], "install Rust: https://rustup.rs")?;
     if by_component {

@@ -1,4 +1,4 @@
-//! The demo's record of what was accepted, and the check that all of it ended, in order.
+//! The demo's ledger: which events were accepted, and whether each was handled, in order.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,11 +10,11 @@ use towpath_types::dead_letter::DeadLetter;
 
 use crate::sss::Call;
 
-/// Everything that was answered 202, in this run or an interrupted one, in order.
+/// Every event that was answered 202, in this run or an interrupted one, in order.
 pub(super) struct Ledger {
     received: Vec<(String, String)>,
     resumed: usize,
-    /// The last dead letter from before this run.
+    /// The last dead letter before this run; later ones are this run's.
     dead_before: Option<String>,
 }
 
@@ -46,7 +46,7 @@ struct Counts {
 }
 
 impl Ledger {
-    /// Starts the record. Messages left from an earlier run count as received.
+    /// Opens the ledger. Messages that wait from an earlier run count as received.
     pub(super) async fn open(queues: &Queues) -> anyhow::Result<Ledger> {
         let waiting = all(&queues.events, None).await?;
         let received: Vec<_> =
@@ -72,7 +72,7 @@ impl Ledger {
         Ok(self.letters(queues).await?.pop())
     }
 
-    /// Compares what ingest accepted, what the pipeline counted, and what SSS received.
+    /// Compares three records: what ingest accepted, what the pipeline counted, and what SSS received.
     pub(super) async fn check(&self, station: &Station, calls: &[Call]) -> anyhow::Result<Tally> {
         let totals = station.pipeline.totals();
         let dead: HashSet<String> = self.letters(&station.queues).await?.into_iter().map(|letter| letter.id).collect();
@@ -98,7 +98,7 @@ impl Ledger {
         let mut problems = Vec::new();
         let mut expect = |what: &str, ours: u64, theirs: usize| {
             if ours != theirs as u64 {
-                problems.push(format!("{what}: the pipeline counted {ours}, the record says {theirs}"));
+                problems.push(format!("{what}: the pipeline counted {ours}, the ledger has {theirs}"));
             }
         };
         expect("delivered", totals.delivered, delivered.len());
@@ -112,7 +112,7 @@ impl Ledger {
             problems.push("a group was delivered out of order".to_owned());
         }
         if lost > 0 {
-            problems.push(format!("{lost} messages were accepted and neither delivered, skipped nor dead-lettered"));
+            problems.push(format!("{lost} accepted messages were neither delivered, skipped nor dead-lettered"));
         }
         Ok(Tally { counts, problems, lost, in_order })
     }

@@ -1,4 +1,4 @@
-//! `plugin build`: from sources to a component.
+//! `plugin build`: builds sources into a component.
 
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ struct Built {
 
 pub(super) fn run(folders: &[PathBuf], native: bool, target: Option<&str>, output: &Output) -> anyhow::Result<Exit> {
     if let Some(target) = target.filter(|target| !can_compile_for(target)) {
-        bail!("nothing can be compiled for {target:?}; known are, among others: {}", TARGETS.join(", "));
+        bail!("cannot compile for {target:?}; supported targets include {}", TARGETS.join(", "));
     }
     let folders: Vec<PathBuf> =
         plugin_folders(folders)?.into_iter().filter(|folder| Language::of(folder).is_some()).collect();

@@ -1,4 +1,4 @@
-//! `plugin check`: what a host would say of a plugin, and what a reviewer would ask.
+//! `plugin check`: checks a plugin as a host does, and as a reviewer would.
 
 use std::path::{Path, PathBuf};
 
@@ -16,10 +16,10 @@ use crate::case::Update;
 use crate::output::{Exit, Output, mark, plain};
 use crate::toolchain;
 
-/// A component of this size is more than a language's whole runtime.
+/// The largest component that passes. A language's whole runtime is smaller.
 const MAX_SIZE: u64 = 64 * 1024 * 1024;
 
-/// A call that uses more than this part of its fuel has no room for a larger event.
+/// The largest share of its fuel that a call may use: larger events need the rest.
 const ROOM: f64 = 0.5;
 
 /// One check.
@@ -39,7 +39,7 @@ pub(super) fn run(args: &PluginCheck, output: &Output) -> anyhow::Result<Exit> {
         if !args.no_build {
             build_if_stale(&folder, output)?;
         } else if folder.join(COMPONENT).is_file() && toolchain::is_stale(&folder) {
-            output.note(format!("{} has sources that are newer than its component", folder.display()));
+            output.note(format!("{}: the sources are newer than the component", folder.display()));
         }
         let plugin = load(&engine, &folder)?;
         rows.extend(check(&engine, &plugin, &folder, targets.as_deref(), output)?);
@@ -50,7 +50,7 @@ pub(super) fn run(args: &PluginCheck, output: &Output) -> anyhow::Result<Exit> {
     Ok(if rows.iter().all(|row| row.ok) { Exit::Done } else { Exit::Findings })
 }
 
-/// Checks one plugin, and says how each check ended.
+/// Checks one plugin, and prints the result of each check.
 pub(super) fn check(
     engine: &Engine,
     plugin: &Plugin,
@@ -71,7 +71,7 @@ pub(super) fn check(
     Ok(rows)
 }
 
-/// The targets of the config that is named, or of `towpath.toml` if it is here; `None` without one.
+/// The targets of the given config, or of `towpath.toml` if it exists; `None` without a config.
 fn targets(config: Option<&Path>) -> anyhow::Result<Option<Vec<String>>> {
     let file = match config {
         Some(file) => file.to_owned(),
@@ -82,7 +82,7 @@ fn targets(config: Option<&Path>) -> anyhow::Result<Option<Vec<String>>> {
     Ok(Some(config.targets.into_keys().collect()))
 }
 
-/// Each check with what is to be said of it, well or not.
+/// Each check with its result and what to print.
 type Checks = Vec<(&'static str, Result<String, String>)>;
 
 fn checks(
@@ -96,12 +96,12 @@ fn checks(
     let named = if described.name == plugin.name() {
         Ok(described.name.clone())
     } else {
-        Err(format!("it calls itself {:?}, its folder is {:?}", described.name, plugin.name()))
+        Err(format!("the plugin names itself {:?}, but its folder is {:?}", described.name, plugin.name()))
     };
     let wanted = described.targets.join(", ");
     let targets = match targets {
-        _ if described.targets.is_empty() => Err("it names no target, so it can never deliver".to_owned()),
-        None => Ok(format!("{wanted} (not compared: no towpath.toml here, give --config)")),
+        _ if described.targets.is_empty() => Err("the plugin lists no target, so it can never deliver".to_owned()),
+        None => Ok(format!("{wanted} (not compared with a config: there is no towpath.toml here, give --config)")),
         Some(targets) => match plugin.check_targets(targets.iter().map(String::as_str)) {
             Ok(()) => Ok(wanted),
             Err(error) => Err(error.to_string()),
@@ -111,13 +111,13 @@ fn checks(
     let bytes = file.metadata().with_context(|| format!("reading {}", file.display()))?.len();
     let size = format!("{} KiB", bytes.div_ceil(1024));
     let size = if bytes <= MAX_SIZE { Ok(size) } else { Err(format!("{size}, more than {} MiB", MAX_SIZE >> 20)) };
-    // To load it was to check the world, the version, the imports, and to start it.
+    // Loading the plugin checked the world, the version and the imports, and started it.
     let loads = format!("world, version, {} imports, trial start", plugin.imports().len());
     let quiet = Output::new(true);
     let cases = test(engine, folder, Update::No, None, if output.is_json() { &quiet } else { output })?;
     let failed = cases.iter().filter(|row| row.result == "failed").count();
     let cases = match (cases.len(), failed) {
-        (0, _) => Err("there are none: record some events, see `towpath record --help`".to_owned()),
+        (0, _) => Err("there is none: record events, see `towpath record --help`".to_owned()),
         (all, 0) => Ok(format!("{all} pass")),
         (all, failed) => Err(format!("{failed} of {all} differ")),
     };
@@ -131,7 +131,7 @@ fn checks(
     ])
 }
 
-/// What the most expensive case uses.
+/// How much of the limits the most expensive case uses.
 fn limits(plugin: &Plugin, folder: &Path) -> anyhow::Result<Result<String, String>> {
     let cases = folder.join("cases");
     if !cases.is_dir() {
@@ -147,5 +147,5 @@ fn limits(plugin: &Plugin, folder: &Path) -> anyhow::Result<Result<String, Strin
     }
     let part = most as f64 / plugin.limits().fuel as f64;
     let said = format!("{most} fuel at most, {:.2} % of the limit", part * 100.0);
-    Ok(if part <= ROOM { Ok(said) } else { Err(said + ": a larger event will not go through") })
+    Ok(if part <= ROOM { Ok(said) } else { Err(said + ": a larger event would exceed it") })
 }

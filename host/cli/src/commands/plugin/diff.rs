@@ -1,4 +1,4 @@
-//! `plugin diff`: two builds of a plugin on the same recorded events.
+//! `plugin diff`: compares two builds of a plugin on the same recorded events.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -11,7 +11,7 @@ use crate::args::PluginDiff;
 use crate::case;
 use crate::output::{Exit, Output};
 
-/// One event through both builds.
+/// The verdicts of both builds on one event.
 #[derive(Serialize)]
 struct Row {
     event: String,

@@ -1,5 +1,5 @@
-//! `plugin fuzz`: mutated recorded events through a plugin. A verdict is fine, whatever it is; a plugin that fails is a
-//! finding, and its input becomes a case.
+//! `plugin fuzz`: runs a plugin on mutated recorded events. Any verdict is fine; a failure of the plugin is a finding, and its
+//! input becomes a case.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use super::{build_if_stale, load, mutate};
 use crate::args::PluginFuzz;
 use crate::output::{Exit, Output};
 
-/// After so many different findings there is enough to mend.
+/// Fuzzing stops after this many different findings.
 const MOST: usize = 10;
 
 /// A way in which the plugin fails.
@@ -26,7 +26,7 @@ const MOST: usize = 10;
 struct Finding {
     kind: FaultKind,
     message: String,
-    /// The function it was in, if the trap tells.
+    /// The function that failed, if the trap names it.
     at: Option<String>,
     case: PathBuf,
 }
@@ -43,7 +43,10 @@ pub(super) fn run(args: &PluginFuzz, output: &Output) -> anyhow::Result<Exit> {
     let plugin = load(&engine(1)?, &args.plugin)?;
     let cases = args.plugin.join("cases");
     if !cases.is_dir() {
-        bail!("there are no recorded events in {}: fuzzing begins with real ones", cases.display());
+        bail!(
+            "there are no recorded events in {}: fuzzing mutates real ones, see `towpath record --help`",
+            cases.display()
+        );
     }
     let seeds: Result<Vec<Message>, _> =
         event::find(std::slice::from_ref(&cases))?.iter().map(|file| Event::read(file)?.message(file)).collect();
@@ -82,17 +85,19 @@ pub(super) fn run(args: &PluginFuzz, output: &Output) -> anyhow::Result<Exit> {
     if report.findings.is_empty() {
         return Ok(Exit::Done);
     }
-    output.note("each is a case now: mend the plugin, then `towpath plugin test --update` writes what it should say");
+    output.note(
+        "each finding is a case now: fix the plugin, then `towpath plugin test --update` writes the expected verdicts",
+    );
     Ok(Exit::Findings)
 }
 
-/// How the plugin failed, if it did. An error that it returns is its own word, not a failure.
+/// How the plugin failed, if it did. An error that it returns on purpose is not a failure.
 fn failure(plugin: &Plugin, message: &Message) -> Option<Fault> {
     let fault = plugin.transform(message, plugin.limits()).verdict.err()?;
     (fault.kind != FaultKind::Error).then_some(fault)
 }
 
-/// Whether a function of a trace is the language's own: where it failed is the first one that is not.
+/// Whether a function of a trace belongs to the language's runtime. The first one that does not is where it failed.
 fn is_runtime(function: &str) -> bool {
     let runtime = ["core::", "std::", "alloc::", "rust_", "__rust", "<core", "<std", "<alloc", "abort", "function "];
     runtime.iter().any(|prefix| function.starts_with(prefix)) || function.contains("panic")

@@ -1,4 +1,4 @@
-//! `plugin inspect`: what a plugin is made of, what it may touch, and what it wants: on one screen.
+//! `plugin inspect`: a plugin's contents, imports and targets, on one screen.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ struct Review {
     description: Description,
     exports: Vec<String>,
     imports: Vec<Import>,
-    /// Languages and tools that made it, as it says itself: it is not proven.
+    /// Languages and tools that made it, as the component claims.
     producers: Vec<String>,
 }
 
@@ -54,17 +54,15 @@ pub(super) fn run(path: &Path, output: &Output) -> anyhow::Result<Exit> {
     output.line("exports");
     review.exports.iter().for_each(|export| output.line(format!("  {export}")));
     output.line("");
-    output.line("imports, and what the host gives for them");
+    output.line("imports, and what the host provides for them");
     let rows: Vec<Vec<String>> =
         review.imports.iter().map(|import| vec![format!("  {}", import.name), import.given.to_owned()]).collect();
-    output.table(&["  import", "given"], &rows);
+    output.table(&["  import", "provided"], &rows);
     output.line("");
     output.line(
-        "It reaches no network, file, environment, argument, secret or clock of the host. What it answers goes to the",
+        "The plugin reaches no network, file, environment, argument, secret or clock of the host. Its requests go only to",
     );
-    output.line(
-        "targets above only, joined to their base URLs; secrets are put in by the host where the config lists them.",
-    );
+    output.line("the targets above, below their base URLs. The host inserts secrets where the config lists them.");
     Ok(Exit::Done)
 }
 
@@ -88,23 +86,23 @@ fn review(plugin: &Plugin, file: String, bytes: &[u8]) -> Review {
     }
 }
 
-/// What a guest finds behind an import.
+/// What the host provides for an import.
 fn given(import: &str) -> &'static str {
     let interface = import.split('@').next().unwrap_or_default();
     match interface {
-        "towpath:plugin/types" => "the words of the contract",
+        "towpath:plugin/types" => "the types of the contract",
         "towpath:plugin/config" => "its own table of the config",
-        "towpath:plugin/log" => "64 lines of 4 KiB a call",
-        "wasi:clocks/wall-clock" => "stands at the message's sent-at",
-        "wasi:clocks/monotonic-clock" => "stands; sleeping is over at once",
+        "towpath:plugin/log" => "64 lines of 4 KiB per call",
+        "wasi:clocks/wall-clock" => "fixed at the message's sent-at",
+        "wasi:clocks/monotonic-clock" => "fixed; a sleep ends at once",
         "wasi:cli/environment" => "empty: no variables, no arguments",
         "wasi:cli/stdin" => "empty",
         "wasi:cli/stdout" | "wasi:cli/stderr" => "the last 16 KiB are kept for dead letters",
         "wasi:filesystem/preopens" => "empty: no folder",
-        _ if interface.starts_with("wasi:random/") => "numbers seeded from the message id",
+        _ if interface.starts_with("wasi:random/") => "pseudo-random, seeded from the message id",
         _ if interface.starts_with("wasi:filesystem/") => "nothing to open",
         _ if interface.starts_with("wasi:cli/") => "nothing",
-        _ if interface.starts_with("wasi:io/") => "streams and errors of the others",
+        _ if interface.starts_with("wasi:io/") => "streams and errors of the other imports",
         _ => "",
     }
 }

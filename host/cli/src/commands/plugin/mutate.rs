@@ -1,20 +1,20 @@
-//! Mutations of recorded events: what a SaaS might send one day, and what nobody ever should.
+//! Mutations of recorded events: plausible changes of a sender, and hostile input.
 
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
-/// How deep a nested value is made: beyond what JSON readers accept.
+/// The depth of a nested value: deeper than JSON readers accept.
 const DEEP: usize = 200;
 
 /// The largest text that a mutation makes.
 const LONG: usize = 100_000;
 
-/// A body made from this one by one to four mutations.
+/// The body after one to four mutations.
 pub(super) fn body(rng: &mut Rng, body: &[u8]) -> Vec<u8> {
     let mut bytes = body.to_vec();
     for _ in 0..rng.usize(1..=4) {
         bytes = match serde_json::from_slice::<Value>(&bytes) {
-            // Bytes that are no JSON any more tell only that the first reader refuses them.
+            // Bytes that are not JSON only test the plugin's JSON parser.
             Ok(mut json) if rng.u8(0..10) > 0 => {
                 value(rng, &mut json);
                 json.to_string().into_bytes()
@@ -25,7 +25,7 @@ pub(super) fn body(rng: &mut Rng, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Headers with one of them gone, doubled, or with another value.
+/// Removes or duplicates a header, or changes its value.
 pub(super) fn headers(rng: &mut Rng, headers: &mut Vec<(String, Vec<u8>)>) {
     if headers.is_empty() || rng.bool() {
         return;
@@ -43,7 +43,7 @@ pub(super) fn headers(rng: &mut Rng, headers: &mut Vec<(String, Vec<u8>)>) {
 }
 
 fn value(rng: &mut Rng, at: &mut Value) {
-    // Sometimes here, mostly further down.
+    // Sometimes this value, mostly one inside it.
     let here = rng.u8(0..4) == 0;
     match at {
         Value::Object(fields) if !here && !fields.is_empty() => field(rng, fields),
@@ -77,7 +77,7 @@ fn field(rng: &mut Rng, fields: &mut Map<String, Value>) {
     }
 }
 
-/// A value of another kind, or at the edge of its kind.
+/// A value of another type, or an extreme one.
 fn other(rng: &mut Rng, was: &Value) -> Value {
     match rng.u8(0..12) {
         0 => Value::Null,
@@ -136,7 +136,7 @@ mod tests {
         assert_ne!(made(7), made(8));
         let made = made(7);
         assert!(made.iter().filter(|body| body.as_slice() != event.as_bytes()).count() > 450);
-        assert!(made.iter().any(|body| serde_json::from_slice::<Value>(body).is_err()), "some are no JSON");
+        assert!(made.iter().any(|body| serde_json::from_slice::<Value>(body).is_err()), "some are not JSON");
         assert!(made.iter().filter(|body| serde_json::from_slice::<Value>(body).is_ok()).count() > 200);
     }
 }

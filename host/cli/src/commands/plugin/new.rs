@@ -1,4 +1,4 @@
-//! `plugin new`: a folder that builds and passes its cases.
+//! `plugin new`: makes a folder that builds and passes its cases.
 
 use std::path::{Path, PathBuf};
 
@@ -6,14 +6,14 @@ use anyhow::{Context as _, bail};
 use towpath_files::regular::{self, MAX_EVENT};
 use towpath_operate::event::{self, Event};
 
-use crate::args::PluginNew;
+use crate::args::{PluginNew, plugin_name};
 use crate::output::{Exit, Output};
 use crate::toolchain::{Language, WIT};
 
 /// A file of a new plugin: its path, and its text with `{{name}}` in it.
 type File = (&'static str, &'static str);
 
-/// What a plugin of any language has.
+/// The files of a plugin in any language.
 const COMMON: [File; 4] = [
     (".gitignore", include_str!("../../../templates/gitignore.txt")),
     ("cases/won/message.json", include_str!("../../../templates/message.json.txt")),
@@ -56,34 +56,29 @@ const PYTHON: [File; 6] = [
     ("cases/malformed-cut-off/expected.json", include_str!("../../../templates/python/malformed.json")),
 ];
 
-/// What a config needs for it.
+/// The part of a config that the plugin needs.
 const CONFIG: &str = r#"
   [[route]]
   path = "{{name}}"  # POST /hooks/{{name}}
-  group = "{{name}}/{json:/id}"  # what has the same id is kept in order
+  group = "{{name}}/{json:/id}"  # events with the same id stay in order
   plugin = "{{name}}"
 
   [plugin.{{name}}]
-  path = "{{name}}"  # this folder, seen from towpath.toml
+  path = "{{name}}"  # this folder, relative to towpath.toml
 
   [target.sss]
-  url = "https://sss.example/api"  # where it goes
+  url = "https://sss.example/api"  # your system
 
-`towpath config check` tells what is wrong with it, `towpath dev` runs it."#;
+`towpath config check` reports mistakes in it, `towpath dev` runs it."#;
 
 pub(super) fn run(args: &PluginNew, output: &Output) -> anyhow::Result<Exit> {
     let name = args.name.as_str();
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(fits) || name.len() > 64 {
-        bail!(
-            "{name:?} is no name for a plugin: it begins with a lower-case letter and has letters, digits and hyphens"
-        );
-    }
+    plugin_name(name).map_err(anyhow::Error::msg)?;
     let folder = PathBuf::from(name);
     if folder.exists() {
-        bail!("there is a {name} here already: choose another name, or remove it");
+        bail!("there is a folder or file {name} already: choose another name, or remove it");
     }
-    // Read before anything is written: a folder half made is in the way of the next try.
+    // Read before anything is written: half a folder would block the next attempt.
     let events = args.from.as_deref().map(recorded).transpose()?.unwrap_or_default();
     let own: &[File] = match args.lang {
         Language::Rust => &RUST,
@@ -104,16 +99,16 @@ pub(super) fn run(args: &PluginNew, output: &Output) -> anyhow::Result<Exit> {
     output.say(format!("  cd {name}"));
     output.say("  towpath plugin test             build it and run its cases");
     if !events.is_empty() {
-        output.say("  towpath plugin test --update    once the mapping fits your events: write what it says");
+        output.say("  towpath plugin test --update    once the mapping fits your events: write its verdicts");
     }
-    output.say("  towpath plugin test --watch     the same at every change");
+    output.say("  towpath plugin test --watch     the same after every change");
     output.say("");
     output.say("Then, in towpath.toml:");
     CONFIG.replace("{{name}}", name).lines().for_each(|line| output.say(line));
     Ok(Exit::Done)
 }
 
-/// The folder of a case of this name, or of this name and a number if there is such a case already.
+/// A free folder for a case of this name, with a number if the name is taken.
 fn free(cases: &Path, name: &str) -> PathBuf {
     let numbered = (2..).map(|number| cases.join(format!("{name}-{number}")));
     let mut names = std::iter::once(cases.join(name)).chain(numbered);
@@ -130,7 +125,7 @@ fn recorded(folder: &Path) -> anyhow::Result<Vec<(String, Event)>> {
     let mut events = Vec::new();
     for file in plain {
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        // A recorded event is JSON too: what reads as one is one.
+        // A recorded event is JSON too, so try that first.
         let event = match Event::read(&file) {
             Ok(event) => event,
             Err(_) => {

@@ -1,4 +1,4 @@
-//! `plugin publish`: from a folder to a version that hosts pick up.
+//! `plugin publish`: releases a plugin to a registry. `plugin keygen`: makes a signing key.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,16 +45,19 @@ pub(super) async fn run(args: PluginPublish, output: &Output) -> anyhow::Result<
     let engine = engine(1)?;
     let plugin = load(&engine, &folder)?;
     check_name("plugin", plugin.name())?;
-    // Where the channel is before the checks: what happens to it meanwhile is a conflict.
+    // Read before the checks: a move of the channel during them is a conflict.
     let seen = registry.look_to_replace(plugin.name(), &args.channel).await?;
     if let Some(problem) = &seen.replaces {
-        output.note(format!("what {} was at before is forgotten: {problem}", args.channel));
+        output.note(format!("discarding the history of the channel {}: {problem}", args.channel));
     }
     let quiet = Output::new(true);
     let shown = if output.is_json() { &quiet } else { output };
     let rows = check(&engine, &plugin, &folder, targets.as_deref(), shown)?;
     if !rows.iter().all(|row| row.ok) {
-        output.note(format!("{} is not published: it must pass `towpath plugin check`", plugin.name()));
+        output.note(format!(
+            "{} was not published: fix the failed checks above, or run `towpath plugin check`",
+            plugin.name()
+        ));
         return Ok(Exit::Findings);
     }
     let built = compile(&plugin, &folder, output)?;
@@ -75,20 +78,20 @@ pub(super) async fn run(args: PluginPublish, output: &Output) -> anyhow::Result<
     let Release { name, version, wasm_sha256, .. } = &release;
     output.say("");
     output.say(format!("{name}@{} is {version}, sha256 {wasm_sha256}", args.channel));
-    output.say("running hosts pick it up within 30 seconds");
+    output.say("running hosts swap to it within 30 seconds");
     Ok(Exit::Done)
 }
 
-/// Where to publish, and what the config says of it.
+/// The registry to publish to, and what the config says about it.
 struct Destination {
     url: RegistryUrl,
     public_key: Option<PublicKey>,
     targets: Option<Vec<String>>,
-    /// The lowest sequences that hosts take, by plugin of the registry.
+    /// The lowest sequences that hosts accept, by plugin.
     floors: BTreeMap<String, u64>,
 }
 
-/// The registry of this option, or that of the config. Also of the one that the option names hosts take only what the config says.
+/// The registry of this option, or the config's. If both are the same, the config's key and sequences apply.
 async fn place(to: Option<RegistryUrl>, option: &str, args: &ConfigFile) -> anyhow::Result<Destination> {
     let config = if to.is_none() || args.config.is_some() || args.file().is_file() {
         let config = config::load(&args.file(), &Secrets::placeholders()).await;
@@ -113,20 +116,20 @@ async fn place(to: Option<RegistryUrl>, option: &str, args: &ConfigFile) -> anyh
     }
 }
 
-/// The registry of a place, for commands that move its pointers: none goes on from one that is older than this user saw, or than the config
-/// takes.
+/// The registry, for commands that move its pointers. They reject a pointer that is older than the last one this user saw, or than
+/// the config's `min_sequence`.
 async fn open(place: Destination) -> anyhow::Result<Registry> {
     let registry = towpath_compose::registry(&RegistryConfig { url: place.url, public_key: place.public_key }).await?;
     Ok(registry.remembering(pointers::of_user()?).with_floors(place.floors))
 }
 
-/// The registry with the key that is given, and whether there is one.
+/// The registry with the given key, and whether there is one.
 pub(super) fn signing(registry: Registry, args: &Signing) -> anyhow::Result<(Registry, bool)> {
     let Some(file) = args.key.clone().or_else(env::signing_key_file) else { return Ok((registry, false)) };
     Ok((registry.signing(read_key(&file)?)?, true))
 }
 
-/// The registry that these arguments mean, which has this plugin.
+/// The registry of these arguments. It must have this plugin.
 pub(super) async fn registry_of(name: &str, args: &RegistryPlace) -> anyhow::Result<Registry> {
     check_name("plugin", name)?;
     let registry = open(place(args.registry.clone(), "--registry", &args.config).await?).await?;
@@ -135,7 +138,7 @@ pub(super) async fn registry_of(name: &str, args: &RegistryPlace) -> anyhow::Res
     Ok(registry)
 }
 
-/// A conflict and a pin are findings: nothing broke.
+/// Conflicts and pins are findings, not failures.
 pub(super) fn refused(error: PublishError, output: &Output) -> anyhow::Result<Exit> {
     match &error {
         PublishError::Conflict { .. }
@@ -163,7 +166,7 @@ pub(super) fn check_name(what: &str, name: &str) -> anyhow::Result<()> {
     if is_name(name) {
         Ok(())
     } else {
-        bail!("{name:?} can be no {what}'s name in a registry: use letters, digits, -, _, . and +")
+        bail!("{name:?} is not a valid {what} name in a registry: use letters, digits, -, _, . and +")
     }
 }
 
@@ -188,7 +191,7 @@ fn compile(plugin: &Plugin, folder: &Path, output: &Output) -> anyhow::Result<Bu
     })
 }
 
-/// The git commit of a folder, with `-dirty` behind it if what stands in the folder is not all in it.
+/// The git commit of a folder, with the suffix `-dirty` if the folder has uncommitted changes.
 fn commit(folder: &Path) -> Option<String> {
     let git = |args: &[&str]| {
         let ran = Command::new("git").arg("-C").arg(folder).args(args).output().ok()?;
@@ -209,26 +212,26 @@ fn read_key(file: &Path) -> anyhow::Result<SigningKey> {
 pub(super) fn keygen(file: &Path, output: &Output) -> anyhow::Result<Exit> {
     let (key, text) = SigningKey::generate()?;
     let written = private::write(file, format!("{text}\n").as_bytes());
-    written.with_context(|| format!("making {}: it must not be there yet", file.display()))?;
+    written.with_context(|| format!("writing {}: the file must not exist yet", file.display()))?;
     let public = key.public().to_string();
     if output.is_json() {
         output.json(&serde_json::json!({ "file": file, "public_key": public }));
     }
-    output.say(format!("{} is the key to sign with; keep it secret", file.display()));
+    output.say(format!("{} is the signing key: keep it secret. Put this into the config:", file.display()));
     output.say("");
     output.say("[registry]");
     output.say(format!("public_key = \"{public}\""));
     Ok(Exit::Done)
 }
 
-/// A move of a pointer that is made now.
+/// A move of a pointer, by this user and now.
 pub(super) fn made(how: &'static str) -> impl Fn(&str) -> Move {
     let by = env::user().unwrap_or_default();
     let at = Clock::wall().now();
     move |version| Move { version: version.to_owned(), how: how.to_owned(), at, by: by.clone() }
 }
 
-/// What a channel or version of a plugin is now.
+/// The release that a channel or version of a plugin means now.
 pub(super) async fn chosen(registry: &Registry, name: &str, tag: &str) -> anyhow::Result<Chosen> {
     check_name("plugin", name)?;
     check_name("version", tag)?;

@@ -1,4 +1,4 @@
-//! What becomes of released versions: `plugin versions`, `rollback`, `promote`, `pin` and `sign-pointer`.
+//! Lists released versions and moves channels: `plugin versions`, `rollback`, `promote`, `pin` and `sign-pointer`.
 
 use serde::Serialize;
 use towpath_registry::{Channel, Pointer, RegistryError, Release};
@@ -13,7 +13,8 @@ struct Row {
     version: String,
     channels: Vec<String>,
     release: Option<Release>,
-    /// Why no host would load it.
+    /// Why hosts do not load it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
 }
 
@@ -130,7 +131,7 @@ pub(super) async fn promote(
     let (registry, _) = signing(registry_of(name, place).await?, key)?;
     let seen = registry.look(name, to).await?;
     let chosen = chosen(&registry, name, from).await?;
-    // What no host would load is not promoted.
+    // A release that hosts would not load is not promoted.
     registry.release(name, &chosen).await?;
     let made = made("promote")(&chosen.version);
     match registry.advance(name, to, seen, chosen, made).await {
@@ -163,7 +164,7 @@ pub(super) async fn sign_pointer(args: PluginSignPointer, output: &Output) -> an
         Ok(pointer) => {
             let previous: Vec<&str> = pointer.previous.iter().rev().map(|chosen| chosen.version.as_str()).collect();
             if !previous.is_empty() {
-                output.note(format!("a rollback goes to {}", previous.join(", then ")));
+                output.note(format!("a rollback would go to {}", previous.join(", then ")));
             }
             Ok(told(&args.name, &args.at.channel, &pointer, output))
         }
@@ -179,8 +180,8 @@ fn told(name: &str, channel: &str, pointer: &Pointer, output: &Output) -> Exit {
     let pinned = if pointer.pinned { ", pinned" } else { "" };
     output.say(format!("{name}@{channel} is {}{pinned}", pointer.current.version));
     if pointer.signature.is_some() {
-        output.say(format!("signed, with sequence {}", pointer.sequence));
+        output.say(format!("signed, sequence {}", pointer.sequence));
     }
-    output.say("running hosts pick it up within 30 seconds");
+    output.say("running hosts swap to it within 30 seconds");
     Exit::Done
 }

@@ -1,4 +1,4 @@
-//! `plugin run`: one event through a plugin.
+//! `plugin run`: runs a plugin on one event.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -64,7 +64,7 @@ fn event(args: &PluginRun) -> anyhow::Result<(Event, PathBuf)> {
     let mut headers = Vec::new();
     for header in &args.header {
         let (name, value) =
-            header.split_once(':').with_context(|| format!("{header:?} is no header: write NAME:VALUE"))?;
+            header.split_once(':').with_context(|| format!("{header:?} is not a header: write NAME:VALUE"))?;
         headers.push((name.trim().to_owned(), value.trim().as_bytes().to_vec()));
     }
     Ok((Event::of("test", headers, &body), file))

@@ -1,4 +1,4 @@
-//! `plugin test`: the golden cases of plugins.
+//! `plugin test`: runs the golden cases of plugins.
 
 use std::path::{Path, PathBuf};
 
@@ -32,19 +32,19 @@ pub(super) async fn run(args: PluginTest, output: &Output) -> anyhow::Result<Exi
     Ok(summary(&rows, args.update, output))
 }
 
-/// Tests, and tests again what an author changes, until Ctrl-C.
+/// Tests, and tests changed plugins again, until Ctrl-C.
 async fn watch(args: &PluginTest, folders: &[PathBuf], engine: &Engine, output: &Output) -> anyhow::Result<Exit> {
     let folders: Result<Vec<PathBuf>, _> = folders.iter().map(|folder| folder.canonicalize()).collect();
     let folders = folders.context("finding the plugins")?;
     let mut watch = Watch::of(folders.iter().map(PathBuf::as_path))?;
     let mut wanted = folders.clone();
     loop {
-        // A mistake is what the author is here for: it is shown, and the next change is awaited.
+        // An error does not end the watch: the next change may fix it.
         match all(args, &wanted, engine, output) {
             Ok(rows) => drop(summary(&rows, false, output)),
             Err(error) => output.error(&error),
         }
-        output.note("waiting for changes, Ctrl-C ends");
+        output.note("waiting for changes; Ctrl-C stops");
         loop {
             let paths = tokio::select! {
                 paths = watch.next() => paths.unwrap_or_default(),
@@ -67,7 +67,7 @@ async fn watch(args: &PluginTest, folders: &[PathBuf], engine: &Engine, output: 
     }
 }
 
-/// The plugins that these changes belong to. Nothing that a build or `--update` writes counts.
+/// The plugins that these changes belong to. Output of a build or of `--update` does not count.
 fn changed(folders: &[PathBuf], paths: &[PathBuf]) -> Vec<PathBuf> {
     let own = |folder: &Path, path: &Path| {
         let Ok(below) = path.strip_prefix(folder) else { return false };
@@ -90,7 +90,7 @@ fn all(args: &PluginTest, folders: &[PathBuf], engine: &Engine, output: &Output)
     }
     match &args.filter {
         Some(filter) if rows.is_empty() => {
-            bail!("no case has {filter:?} in its name: `towpath plugin test` shows them all")
+            bail!("no case has {filter:?} in its name: `towpath plugin test` lists all")
         }
         _ => Ok(rows),
     }
@@ -102,7 +102,7 @@ fn summary(rows: &[Row], updates: bool, output: &Output) -> Exit {
     let updated = count("updated");
     let failed = count("failed");
     if rows.is_empty() {
-        output.note("no case was run: a case is a folder below cases/ with message.json, see `towpath record --help`");
+        output.note("there is no case: a case is a folder below cases/ with message.json, see `towpath record --help`");
         return Exit::Findings;
     }
     let updated = if updated > 0 { format!(", {updated} updated") } else { String::new() };
@@ -110,9 +110,9 @@ fn summary(rows: &[Row], updates: bool, output: &Output) -> Exit {
     output.say(format!("{passed} passed, {failed} failed{updated}"));
     if failed > 0 {
         output.note(if updates {
-            "a failure of the plugin is not written as an expectation: mend it, or say --accept-faults if it should fail so"
+            "a failure of the plugin is not written as expectation: fix it, or add --accept-faults if it is intended"
         } else {
-            "if the new verdicts are right, run it again with --update and look at git diff"
+            "if the new verdicts are right, run it again with --update and review git diff"
         });
         return Exit::Findings;
     }
@@ -152,7 +152,7 @@ pub(super) fn test(
             }
             output.diff(expected, found);
         }
-        // A fault that is expected needs no explanation.
+        // An expected fault is not shown.
         let fault = ran.fault.filter(|_| difference.is_some()).map(|fault| fault.to_string());
         if let Some(fault) = &fault {
             output.say_block("    ", fault);

@@ -1,4 +1,4 @@
-//! `record --listen`: what is posted becomes cases, and is handed on to the ingest behind, if there is one.
+//! `record --listen`: saves posted webhooks as cases, and forwards them to an ingest with `--forward`.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use super::know;
 use crate::args::Record;
 use crate::output::Output;
 
-/// How long answers may take to get out at the end.
+/// How long the last answers may take to be sent.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Headers that belong to one connection, not to the event (RFC 9110, section 7.6.1); the client sets its own.
@@ -35,20 +35,20 @@ const OF_A_CONNECTION: [HeaderName; 7] = [
     header::UPGRADE,
 ];
 
-/// A message that was posted, and who waits for it to be saved.
+/// A posted message, and the request that waits until it is saved.
 struct Posted {
     message: Message,
     saved: oneshot::Sender<()>,
 }
 
-/// What a request meets.
+/// What handles a request.
 #[derive(Clone)]
 struct Front {
     recorder: mpsc::Sender<Posted>,
     onward: Option<Onward>,
 }
 
-/// The ingest behind.
+/// The ingest to forward to.
 #[derive(Clone)]
 struct Onward {
     client: reqwest::Client,
@@ -72,7 +72,7 @@ pub(super) async fn listen(
         );
     }
     let onward = args.forward.as_deref().map(Onward::to).transpose()?;
-    let hands_on = onward.is_some();
+    let forwards = onward.is_some();
     let listener = tokio::net::TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
     let (sender, mut posted) = mpsc::channel(16);
     let router = Router::new().fallback(take).with_state(Front { recorder: sender, onward });
@@ -83,7 +83,7 @@ pub(super) async fn listen(
     tokio::pin!(server);
     let stop = signals::first();
     tokio::pin!(stop);
-    while hands_on || !recorder.is_full() {
+    while forwards || !recorder.is_full() {
         tokio::select! {
             () = &mut server => return Ok(()),
             stopped = &mut stop => {
@@ -91,32 +91,32 @@ pub(super) async fn listen(
                 break;
             }
             Some(Posted { message, saved }) = posted.recv() => {
-                note_down(recorder, &message, hands_on, output)?;
-                // Who posted may have gone away; the case is there.
+                note_down(recorder, &message, forwards, output)?;
+                // The sender may be gone; the case is saved.
                 let _ = saved.send(());
             }
         }
     }
-    // What was saved is answered before the end; what else is under way is refused.
+    // Saved requests are answered before the end; others in flight are rejected.
     posted.close();
     enough.cancel();
     let _ = tokio::time::timeout(GRACE, server).await;
     Ok(())
 }
 
-fn note_down(recorder: &mut Recorder, message: &Message, hands_on: bool, output: &Output) -> anyhow::Result<()> {
+fn note_down(recorder: &mut Recorder, message: &Message, forwards: bool, output: &Output) -> anyhow::Result<()> {
     let before = recorder.saved.len();
     match recorder.save(message) {
         Ok(()) => {}
         // A full disk must not keep events from the ingest.
-        Err(error) if hands_on => output.error(&error.context("recording an event, which is handed on")),
+        Err(error) if forwards => output.error(&error.context("recording an event, which is forwarded all the same")),
         Err(error) => return Err(error),
     }
     for saved in recorder.saved.iter().skip(before) {
         output.say(saved.case.display());
     }
-    if hands_on && recorder.is_full() && recorder.saved.len() > before {
-        output.note("enough is recorded; what comes is still handed on, Ctrl-C ends");
+    if forwards && recorder.is_full() && recorder.saved.len() > before {
+        output.note("--limit is reached; events are still forwarded until Ctrl-C");
     }
     Ok(())
 }
@@ -124,7 +124,7 @@ fn note_down(recorder: &mut Recorder, message: &Message, hands_on: bool, output:
 async fn take(State(front): State<Front>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let recorded = method == Method::POST && front.record(&uri, &headers, &body).await;
     match &front.onward {
-        Some(onward) => onward.hand_on(method, &uri, headers, body).await,
+        Some(onward) => onward.forward(method, &uri, headers, body).await,
         None if method != Method::POST => StatusCode::METHOD_NOT_ALLOWED.into_response(),
         None if recorded => StatusCode::ACCEPTED.into_response(),
         None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
@@ -159,9 +159,8 @@ impl Onward {
         Ok(Onward { client, base: base.trim_end_matches('/').to_owned() })
     }
 
-    /// Makes the same request of the ingest behind, and answers what it answers: the sender is told that an event is
-    /// stored only if it is.
-    async fn hand_on(&self, method: Method, uri: &Uri, mut headers: HeaderMap, body: Bytes) -> Response {
+    /// Sends the same request to the ingest and returns its answer: the sender gets a 202 only if the event is stored.
+    async fn forward(&self, method: Method, uri: &Uri, mut headers: HeaderMap, body: Bytes) -> Response {
         for name in OF_A_CONNECTION {
             headers.remove(name);
         }
@@ -183,7 +182,7 @@ impl Onward {
                 response
             }
             Err(error) => {
-                tracing::warn!(to = self.base, error = %error.without_url(), "an event could not be handed on, its sender is told to try again");
+                tracing::warn!(to = self.base, error = %error.without_url(), "forwarding an event failed, answering 502 so that the sender retries");
                 StatusCode::BAD_GATEWAY.into_response()
             }
         }
