@@ -7,6 +7,7 @@ mod flood;
 mod followed;
 mod foreign;
 mod function;
+mod init;
 mod letters;
 mod operate;
 mod private;
@@ -56,9 +57,10 @@ fn project() -> TempDir {
 #[test]
 fn every_command_has_help_with_an_example() {
     let folder = TempDir::new().unwrap();
-    let commands: [&[&str]; 37] = [
+    let commands: [&[&str]; 38] = [
         &[],
         &["demo"],
+        &["init"],
         &["serve"],
         &["dev"],
         &["send"],

@@ -9,6 +9,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use towpath_config::env::LOG_LEVELS;
 
 mod dlq;
+mod init;
 mod names;
 mod operate;
 mod plugin;
@@ -16,6 +17,7 @@ mod proof;
 mod story;
 
 pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, LetterPlace, Moment};
+pub use init::Init;
 pub use names::Names;
 pub use operate::{Deploy, Hold, Pause, Poll, QueuePlace, Resume, Status};
 pub use plugin::{
@@ -28,6 +30,7 @@ pub use story::{StoryFilter, StoryPlace, Tail, Trace};
 const EXAMPLES: &str = "\
 Examples:
   towpath demo                                see it work; no host keeps running
+  towpath init                                write a commented towpath.toml to start from
   towpath plugin new crm                      make a plugin with cases that pass
   towpath plugin build && towpath plugin test build all plugins and run their cases
   towpath dev --chaos 503:30s                 serve with a fake target that is down for 30 s
@@ -65,6 +68,8 @@ pub struct Args {
 pub enum Command {
     /// Show order, retries and dead letters on recorded events, in about 10 seconds
     Demo(Demo),
+    /// Write a commented towpath.toml to start from
+    Init(Init),
     /// Run ingest, a durable queue and the pipeline on this machine
     Serve(Serve),
     /// Serve with hot reload of plugins and a fake target

@@ -9,6 +9,7 @@ mod deploy;
 mod dev;
 mod dlq;
 mod hold;
+mod init;
 pub(crate) mod plugin;
 mod poll;
 mod record;
@@ -35,6 +36,7 @@ pub async fn run(args: Args, output: &Output, telemetry: Arc<Telemetry>) -> anyh
         Command::Bench(bench) => bench::run(bench, output).await,
         Command::Chaos(chaos) => chaos::run(chaos, output).await,
         Command::Demo(demo) => demo::run(demo, output).await,
+        Command::Init(init) => init::run(&init, output),
         Command::Serve(serve) => serve::run(serve, output, telemetry).await,
         Command::Dev(dev) => dev::run(dev, output, &telemetry).await,
         Command::Poll(poll) => poll::run(poll, output, telemetry).await,

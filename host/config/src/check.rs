@@ -47,7 +47,7 @@ pub(super) fn check(table: Table, file: &Path, secrets: &Secrets) -> Draft {
         found.wrong(
             file.display().to_string(),
             "the file is empty",
-            "`towpath plugin new NAME` creates a plugin with a config to start from",
+            "`towpath init --force` writes a config to start from",
         );
     }
     variables::find(&table, &mut found);

@@ -11,6 +11,7 @@ pub mod plugin;
 pub mod registry;
 pub mod route;
 mod s3;
+mod schemes;
 pub mod secrets;
 mod shape;
 pub mod signature;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 pub use registry::{RegistryConfig, RegistryUrl};
 pub use s3::S3Url;
+pub use schemes::verification_schemes;
 pub use secrets::{Form, Secret, SecretStore, Secrets};
 
 use lines::Lines;

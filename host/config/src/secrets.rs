@@ -279,7 +279,7 @@ impl fmt::Debug for dyn SecretStore {
 }
 
 /// The environment variable of a secret.
-pub(super) fn variable(name: &str) -> String {
+pub fn variable(name: &str) -> String {
     format!("{PREFIX}{}", key(name))
 }
 

@@ -132,7 +132,7 @@ Examples:
   towpath plugin new shop --lang python --from ~/recorded-events
 
 --from takes recorded events (message.json, as `towpath record` writes them) and plain .json files, whose content becomes the \
-body.
+body. `towpath init` writes a config for the plugin.
 
 Exit code 2 if the name is not allowed or the folder exists; nothing is written then.")]
 pub struct PluginNew {

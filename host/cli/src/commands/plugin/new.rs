@@ -69,7 +69,8 @@ const CONFIG: &str = r#"
   [target.sss]
   url = "https://sss.example/api"  # your system
 
-`towpath config check` reports mistakes in it, `towpath dev` runs it."#;
+`towpath init --route {{name}}` writes such a file, with every important key explained. `towpath config check` reports
+mistakes in it, `towpath dev` runs it."#;
 
 pub(super) fn run(args: &PluginNew, output: &Output) -> anyhow::Result<Exit> {
     let name = args.name.as_str();
