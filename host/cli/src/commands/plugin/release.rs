@@ -14,7 +14,6 @@ struct Row {
     channels: Vec<String>,
     release: Option<Release>,
     /// Why hosts do not load it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
 }
 
