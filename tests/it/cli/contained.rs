@@ -101,13 +101,11 @@ fn config(target: &str, endpoint: &str) -> String {
     .concat()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_log_letter_error_or_output_shows_a_secret_not_even_at_trace() {
-    // What is refused is answered with all that ever came of proofs, written in another way each time: that is what a careless target
-    // does.
+/// A careless target: it answers what it rejects with every credential it ever received, each time encoded another way.
+async fn echoing() -> Target {
     let mut sent = Vec::new();
     let mut refused = 0;
-    let target = Target::answering(move |call| {
+    Target::answering(move |call| {
         sent.extend(call.pairs().into_iter().filter(|(name, _)| ["authorization", "x-key"].contains(&name.as_str())));
         if call.path.ends_with("ok") {
             return Answer::Status(200, String::new());
@@ -115,7 +113,12 @@ async fn no_log_letter_error_or_output_shows_a_secret_not_even_at_trace() {
         refused += 1;
         Answer::Status(404, echo(ECHOES[refused % ECHOES.len()], &sent))
     })
-    .await;
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_log_letter_error_or_output_shows_a_secret_not_even_at_trace() {
+    let target = echoing().await;
     let token = format!("{{\"access_token\":\"{MARK}-access\",\"expires_in\":60}}");
     let endpoint = Target::answering(move |_| Answer::Status(200, token.clone())).await;
     let folder = TempDir::new().unwrap();
