@@ -26,7 +26,8 @@ struct Built {
 
 pub(super) fn run(folders: &[PathBuf], native: bool, target: Option<&str>, output: &Output) -> anyhow::Result<Exit> {
     if let Some(target) = target.filter(|target| !can_compile_for(target)) {
-        bail!("cannot compile for {target:?}; supported targets include {}", TARGETS.join(", "));
+        let known: Vec<&str> = TARGETS.into_iter().filter(|target| can_compile_for(target)).collect();
+        bail!("cannot compile for {target:?}; supported targets include {}", known.join(", "));
     }
     let folders: Vec<PathBuf> =
         plugin_folders(folders)?.into_iter().filter(|folder| Language::of(folder).is_some()).collect();

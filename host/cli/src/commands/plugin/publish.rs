@@ -14,7 +14,7 @@ use towpath_files::private;
 use towpath_files::regular::{self, MAX_KEY};
 use towpath_operate::config;
 use towpath_operate::known::Known;
-use towpath_plugin::{CONTRACT, Plugin, precompile};
+use towpath_plugin::{CONTRACT, Plugin, can_compile_for, precompile};
 use towpath_registry::{Built, Chosen, Move, PublishError, Registry, Release, SigningKey, TARGETS};
 use towpath_types::artifacts::MAX_COMPONENT;
 use towpath_types::clock::Clock;
@@ -173,6 +173,11 @@ pub(super) fn check_name(what: &str, name: &str) -> anyhow::Result<()> {
 fn compile(plugin: &Plugin, folder: &Path, output: &Output) -> anyhow::Result<Built> {
     let file = component(folder)?;
     let wasm = regular::read(&file, MAX_COMPONENT).with_context(|| format!("reading {}", file.display()))?;
+    if !TARGETS.into_iter().all(can_compile_for) {
+        bail!(
+            "this build of towpath compiles for this machine only: publish with one that has the feature `cross`, as builds have by default"
+        );
+    }
     let mut native = Vec::new();
     for target in TARGETS {
         output.note(format!("compiling for {target}"));
