@@ -1,10 +1,14 @@
+use std::future::ready;
+use std::pin::pin;
 use std::time::Duration;
 
 use tempfile::TempDir;
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::{GroupId, NewMessage, Queue as _, Receive};
 
+use super::STEP;
 use crate::settings::{KEPT_FOR_EVER, QueueSettings, RedrivePolicy};
+use crate::writer::Durability;
 use crate::{LocalQueue, Store};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -61,6 +65,31 @@ async fn expired_messages_are_removed_from_every_queue_without_a_receive() {
     let left = short.receive(Receive::default()).await.expect("receive");
     assert_eq!(left.iter().map(|message| message.body.as_str()).collect::<Vec<_>>(), ["y"]);
     assert_eq!(kept.depth().await.expect("depth").messages, 1100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_past_its_retention_is_removed_in_short_transactions() {
+    let folder = TempDir::new().expect("folder");
+    let store =
+        Store::open(folder.path(), towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000))).expect("store");
+    let queue = queue(&store, "q.fifo", MINUTE).await;
+    send(&queue, 3 * STEP).await;
+    tokio::time::advance(MINUTE).await;
+    let mut tidy = pin!(store.tidy());
+    let mut before = stored(&queue).await;
+    let removed = loop {
+        // It asks for one transaction, and for the next one only when it is polled again.
+        tokio::select! {
+            biased;
+            removed = &mut tidy => break removed.expect("tidy"),
+            () = ready(()) => {}
+        }
+        queue.run(Durability::Written, |_, _| Ok(())).await.expect("written behind it");
+        let after = stored(&queue).await;
+        assert!(before - after <= STEP as u64, "{before} messages, then {after}");
+        before = after;
+    };
+    assert_eq!((removed, before), (3 * STEP as u64, 0));
 }
 
 #[tokio::test(start_paused = true)]

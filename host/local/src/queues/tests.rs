@@ -282,6 +282,10 @@ async fn a_queue_that_is_its_own_dead_letter_queue_hands_out_in_order_and_moves_
         assert_eq!(received(&queue).await, ["A1", "A2", "B1"]);
     }
     assert_eq!(stored(&queue).await, ["A1", "A2", "B1"]);
+    // What was received too often is not moved behind what comes later.
+    queue.send(message("A3")).await.expect("send");
+    assert_eq!(received(&queue).await, ["A1", "A2", "A3", "B1"]);
+    assert_eq!(stored(&queue).await, ["A1", "A2", "B1", "A3"]);
     assert!(matches!(store.start_move(&queue, Some(&queue), None).await, Err(crate::MoveError::OntoItself(_))));
 }
 
