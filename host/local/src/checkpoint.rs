@@ -293,6 +293,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_could_not_be_synced_after_a_move_is_in_doubt() {
+        let folder = TempDir::new().expect("folder");
+        let file = folder.path().join("t.db");
+        let mut writer = connection::connect(&file).expect("file");
+        schema::prepare(&mut writer).expect("tables");
+        writer.execute_batch("CREATE TABLE t (x)").expect("table");
+        let moving = connect(&file).expect("file");
+        // A device without a disk behind it cannot be synced.
+        let device = File::open("/dev/null").expect("a device");
+        assert!(moving.file.set(ManuallyDrop::new(device)).is_ok());
+        let syncs = Syncs::default();
+        assert!(moving.move_once(&Progress::default(), &syncs).is_none());
+        assert!(syncs.in_doubt());
+    }
+
+    #[test]
     fn without_a_checkpointer_the_writer_checkpoints_the_wal() {
         let folder = TempDir::new().expect("folder");
         let file = folder.path().join("t.db");

@@ -1,3 +1,4 @@
+use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
@@ -202,6 +203,26 @@ async fn a_rewritten_wal_stays_and_is_checkpointed() {
     reader.execute_batch("BEGIN; SELECT * FROM messages;").expect("a reader");
     queue.send_with(message(3), Extras::default()).await.expect("send");
     Log::of(&file).expect("log").rewrite().expect("it does not wait for a long reader");
+}
+
+#[tokio::test]
+async fn what_was_moved_to_a_file_that_could_not_be_synced_is_moved_again() {
+    let folder = TempDir::new().expect("folder");
+    let queue = queue(&folder).await;
+    queue.send_with(message(1), Extras::default()).await.expect("send");
+    let path = folder.path().join("towpath.db");
+    let connection = Connection::open_with_flags(&path, connection::flags()).expect("file");
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).expect("moved");
+    // Closing it would lose SQLite's locks.
+    let file = File::options().read(true).write(true).open(&path).expect("file");
+    let file = ManuallyDrop::new(file);
+    let whole = std::fs::read(&path).expect("file");
+    let last = whole.len() as u64 - 4096;
+    file.write_all_at(&[0xAA; 4096], last).expect("what a failed sync may leave");
+    Log::of(&path).expect("log").rewrite().expect("rewritten");
+    let mut page = vec![0; 4096];
+    file.read_exact_at(&mut page, last).expect("a page");
+    assert!(page == whole[whole.len() - 4096..], "the page is as it was");
 }
 
 #[tokio::test]
