@@ -207,3 +207,38 @@ async fn a_free_place_goes_to_the_target_with_the_fewest_and_there_to_the_longes
     assert_eq!(*order.lock(), ["first of b", "second of a"]);
     assert_eq!(places.taken(), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_free_place_goes_to_the_target_with_fewer_places_though_another_has_waited_longer() {
+    let places = Places::new(6, 4);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let mut waiting = JoinSet::new();
+    let open = Arc::new(tokio::sync::Semaphore::new(0));
+    for target in ["a", "b"] {
+        let places = places.clone();
+        let order = Arc::clone(&order);
+        let open = Arc::clone(&open);
+        waiting.spawn(async move {
+            let mut place = begin(&places).await;
+            let gate = async { open.acquire().await.map(drop) };
+            let _entered = place.enter(&[target], Instant::now() + FAR, gate).await;
+            order.lock().expect("whole").push(target);
+            pending::<()>().await;
+        });
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut held = Vec::new();
+    for target in ["a", "a", "b", "x", "y", "z"] {
+        held.push(begin(&places).await);
+        let place = held.last_mut().expect("it was pushed");
+        std::mem::forget(enters(place, &[target]).expect("a place for each"));
+    }
+    open.add_permits(2);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(order.lock().expect("whole").is_empty(), "all places are taken");
+    for _ in 0..2 {
+        held.pop();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(*order.lock().expect("whole"), ["b"], "a has two places, b has one");
+}
