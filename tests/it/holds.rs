@@ -1,17 +1,21 @@
 //! Holds, breakers and drains: what is not sent, what comes back when, and in which order.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
+use tokio::sync::watch;
 use towpath_aws::S3Holds;
 use towpath_deliver::holds::Watched;
 use towpath_engine::pipeline::{Pipeline, Settlement};
+use towpath_runtime::lease::Lease;
 use towpath_tests::guest::Guest;
-use towpath_tests::rig::{Rig, one_route};
+use towpath_tests::rig::{Rig, one_route, received};
 use towpath_tests::s3::S3Server;
 use towpath_tests::target::{Answer, Target};
 use towpath_types::clock::Clock;
-use towpath_types::holds::{BreakerReport, Change, Drain, Hold, Holds};
+use towpath_types::holds::{BreakerReport, Change, Drain, Hold, HoldState, Holds, HoldsError};
 use towpath_types::queue::Queue;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -77,6 +81,62 @@ async fn while_a_target_is_on_hold_nothing_is_sent_and_a_resume_is_felt_within_a
     rig.store.change(resume(None)).await.unwrap();
     again(&rig, &pipeline).await;
     assert_eq!(target.bodies(), ["1", "2"]);
+}
+
+/// Holds that can be changed between a read and what is done with it.
+#[derive(Default)]
+struct Switch {
+    held: AtomicBool,
+    reads: watch::Sender<usize>,
+}
+
+#[async_trait]
+impl Holds for Switch {
+    async fn read(&self) -> Result<HoldState, HoldsError> {
+        let mut state = HoldState::default();
+        if self.held.load(Ordering::SeqCst) {
+            hold(None).apply(&mut state);
+        }
+        self.reads.send_modify(|reads| *reads += 1);
+        Ok(state)
+    }
+
+    async fn change(&self, _: Change) -> Result<HoldState, HoldsError> {
+        self.read().await
+    }
+
+    async fn report(&self, _: BreakerReport) -> Result<(), HoldsError> {
+        Ok(())
+    }
+
+    async fn reports(&self, _: &[String]) -> Result<Vec<BreakerReport>, HoldsError> {
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_waits_for_a_limit_while_its_target_is_put_on_hold_is_not_sent() {
+    let target = Target::answering(|_| Answer::Wait).await;
+    let rig = Rig::new().await;
+    let text = one_route(&target.url).replace("timeout = \"300ms\"", "timeout = \"4s\"\nconcurrency = 1");
+    let holds = Arc::new(Switch::default());
+    let pipeline = pipeline(&rig, &text, Arc::clone(&holds) as Arc<dyn Holds>);
+    let mut one = pipeline.group(Lease::of(MINUTE));
+    let mut other = pipeline.group(Lease::of(MINUTE));
+    let waits = async {
+        target.called(1).await;
+        other.next(&received("g/b", "2")).await
+    };
+    let put_on_hold = async {
+        holds.reads.subscribe().wait_for(|reads| *reads >= 2).await.unwrap();
+        holds.held.store(true, Ordering::SeqCst);
+        target.release();
+    };
+    let first = received("g/a", "1");
+    let (sent, held, ()) = tokio::join!(one.next(&first), waits, put_on_hold);
+    assert_eq!(sent, Settlement::Ack);
+    assert!(matches!(held, Settlement::Retry(_)), "{held:?}");
+    assert_eq!(target.bodies(), ["1"]);
 }
 
 #[tokio::test]
