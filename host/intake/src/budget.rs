@@ -266,6 +266,16 @@ mod tests {
         assert_eq!(take("three", 0), Admission::Full);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn all_routes_together_have_one_bound_even_those_that_left_the_config() {
+        let budget = Budget::default();
+        let of = |mib: u64| Held { messages: 1, bytes: mib * MIB };
+        let routes = [("gone".to_owned(), of(61)), ("a".to_owned(), of(1))].into();
+        budget.refresh(Some(Holdings { messages: 2, routes }));
+        let take = |failure, mib| budget.take(ask("a", "203.0.113.1", failure, mib * MIB), Instant::now());
+        assert_eq!((take("one", 3), take("one", 2), take("two", 1)), (Answer::Full, Answer::Keep, Answer::Full));
+    }
+
     #[test]
     fn memory_is_bounded() {
         let mut recent = Recent::default();
