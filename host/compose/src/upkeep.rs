@@ -79,10 +79,56 @@ async fn shrink(store: &Store) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use tempfile::TempDir;
-    use towpath_local::KEPT_FOR_EVER;
+    use towpath_local::{KEPT_FOR_EVER, QueueSettings};
+    use towpath_types::clock::Clock;
+    use towpath_types::queue::{NewMessage, Queue as _};
 
     use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    #[tokio::test]
+    async fn what_is_past_its_retention_is_removed_and_its_room_given_back_though_nobody_receives() {
+        static AHEAD: AtomicU64 = AtomicU64::new(0);
+        let folder = TempDir::new().expect("folder");
+        let store = Store::open(folder.path(), Clock::wall().shifted(&AHEAD)).expect("store");
+        let kept = |retention| QueueSettings { retention, ..QueueSettings::default() };
+        let queues = Queues {
+            events: store.queue("events.fifo", kept(KEPT_FOR_EVER)).await.expect("queue"),
+            dead_letters: store.queue("dead.fifo", kept(KEPT_FOR_EVER)).await.expect("queue"),
+            refused: store.queue("refused.fifo", kept(DAY)).await.expect("queue"),
+        };
+        let of_a_client = store.queue("client.fifo", kept(DAY)).await.expect("queue");
+        for queue in [&queues.events, &queues.refused, &of_a_client] {
+            for n in 0..10 {
+                let body = "x".repeat(500_000);
+                let attributes = Default::default();
+                let message = NewMessage { group: "g".into(), dedup_id: n.to_string(), body, attributes };
+                queue.send(message).await.expect("send");
+            }
+        }
+        AHEAD.store(DAY.as_millis() as u64, Ordering::SeqCst);
+        let look = rusqlite::Connection::open(store.file()).expect("store");
+        let free_pages = || look.query_row("PRAGMA freelist_count", [], |row| row.get::<_, u32>(0)).expect("a number");
+        let messages = |queue: &LocalQueue| queue.standing().expect("counts").messages;
+        let stop = CancellationToken::new();
+        let done = async {
+            while messages(&queues.refused) + messages(&of_a_client) > 0 || free_pages() >= FREE_PAGES {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let done = async {
+            let done = tokio::time::timeout(Duration::from_secs(60), done).await;
+            stop.cancel();
+            done
+        };
+        let ((), done) = tokio::join!(run(queues.clone(), None, stop.clone()), done);
+        done.expect("within a minute");
+        assert_eq!(messages(&queues.events), 10);
+    }
 
     #[tokio::test]
     async fn nothing_that_waits_expires_unless_the_config_says_so() {
