@@ -157,8 +157,28 @@ mod tests {
     use tempfile::TempDir;
     use tower::ServiceExt as _;
     use towpath_config::Secrets;
+    use towpath_types::dead_letter::{DeadLetter, Seen};
 
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_stored_is_told_with_its_age_and_dead_letters_by_route_and_reason() {
+        let folder = TempDir::new().expect("folder");
+        let queues = Queues::open(folder.path()).await.expect("store");
+        let seen = Seen { route: Some("crm"), ..Seen::default() };
+        let now = queues.events.store().now();
+        let letter = DeadLetter::refused_at_ingest("m-1".to_owned(), seen, "unverified", "forged".to_owned(), now);
+        for queue in [&queues.dead_letters, &queues.refused] {
+            let message = letter.carried_by("g".into(), "{}".to_owned(), Default::default());
+            queue.send(message).await.expect("send");
+        }
+        let dead = stored(DEAD_LETTERS_LABEL, &queues.dead_letters).expect("read");
+        assert_eq!((dead.messages, dead.letters), (1, vec![("crm".to_owned(), "unverified".to_owned(), 1)]));
+        assert!(dead.oldest.is_some_and(|age| age < Duration::from_secs(60)), "{:?}", dead.oldest);
+        let refused = stored("refused", &queues.refused).expect("read");
+        assert_eq!((refused.messages, refused.letters), (1, vec![]), "they are told apart from dead letters");
+        assert_eq!(stored("events", &queues.events).expect("read").oldest, None);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn ingest_is_not_ready_once_the_pipeline_gets_nothing_from_its_store() {
