@@ -124,6 +124,21 @@ async fn what_waits_for_two_weeks_is_a_dead_letter_with_its_reason_before_the_qu
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_changed_redrive_policy_is_known_within_a_quarter_of_an_hour() {
+    let rig = Rig::with_clock(towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000))).await;
+    rig.write("guest", Guest::forward());
+    let pipeline = rig.pipeline(&one_route("http://127.0.0.1:9"));
+    for max_receive_count in [200, 1000] {
+        let redrive = RedrivePolicy { dead_letter_queue: "events-dead.fifo".to_owned(), max_receive_count };
+        let settings = QueueSettings { redrive: Some(redrive), ..QueueSettings::default() };
+        let queue = rig.store.set_queue("events.fifo", settings).await.unwrap();
+        pipeline.limits.ask_if_due(&queue).await;
+        assert_eq!(pipeline.limits.get().max_receives, Some(max_receive_count));
+        tokio::time::advance(15 * MINUTE).await;
+    }
+}
+
 #[test]
 fn until_the_last_call_the_simulation_of_aws_moves_nothing() {
     fn wait_s(age_s: f64, receives: u32) -> f64 {
