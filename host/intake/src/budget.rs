@@ -273,7 +273,10 @@ mod tests {
         let routes = [("gone".to_owned(), of(61)), ("a".to_owned(), of(1))].into();
         budget.refresh(Some(Holdings { messages: 2, routes }));
         let take = |failure, mib| budget.take(ask("a", "203.0.113.1", failure, mib * MIB), Instant::now());
-        assert_eq!((take("one", 3), take("one", 2), take("two", 1)), (Answer::Full, Answer::Keep, Answer::Full));
+        assert_eq!(
+            (take("one", 3), take("one", 2), take("two", 1)),
+            (Admission::Full, Admission::Keep, Admission::Full)
+        );
     }
 
     #[test]

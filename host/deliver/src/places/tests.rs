@@ -222,7 +222,7 @@ async fn a_free_place_goes_to_the_target_with_fewer_places_though_another_has_wa
             let mut place = begin(&places).await;
             let gate = async { open.acquire().await.map(drop) };
             let _entered = place.enter(&[target], Instant::now() + FAR, gate).await;
-            order.lock().expect("whole").push(target);
+            order.lock().push(target);
             pending::<()>().await;
         });
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -235,10 +235,10 @@ async fn a_free_place_goes_to_the_target_with_fewer_places_though_another_has_wa
     }
     open.add_permits(2);
     tokio::time::sleep(Duration::from_millis(1)).await;
-    assert!(order.lock().expect("whole").is_empty(), "all places are taken");
+    assert!(order.lock().is_empty(), "all places are taken");
     for _ in 0..2 {
         held.pop();
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    assert_eq!(*order.lock().expect("whole"), ["b"], "a has two places, b has one");
+    assert_eq!(*order.lock(), ["b"], "a has two places, b has one");
 }
