@@ -173,7 +173,7 @@ Exit codes: 0 if all checks pass; 1 if one fails, with its cure next to it; 2 if
 #[command(after_help = "\
 Examples:
   towpath resume sss
-  towpath resume sss --rate 10/s              drain at 10 messages a second per host; new ones are not limited
+  towpath resume sss --rate 10/s              each host drains 10 waiting messages a second
   towpath resume                              end `towpath pause`: feed the Lambda host again
 
 Exit codes: 0 resumed; 1 if the target stays on hold because the config says `hold = true`; 2 if there is no such target.")]
