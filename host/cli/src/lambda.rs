@@ -90,7 +90,7 @@ impl Mapping {
                 Ok(batch) => batch,
                 Err(error) => {
                     self.health.failed();
-                    warn!(error = %error, "receive failed");
+                    warn!(event = "receive-failed", error = %error, "receive failed");
                     tokio::time::sleep(WAIT).await;
                     continue;
                 }

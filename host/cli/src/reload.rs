@@ -73,7 +73,7 @@ impl Reloader {
                 }
                 let digest = plugin.short_digest().to_owned();
                 self.pipeline.plugins.replace(plugin);
-                info!(plugin = name, digest, "plugin swapped");
+                info!(event = "plugin-swapped", plugin = name, digest, "plugin swapped");
             }
             Err(problem) => {
                 error!(

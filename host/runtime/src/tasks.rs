@@ -86,7 +86,7 @@ pub fn log_panic(task: &'static str, ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && !error.is_cancelled()
     {
-        error!(task, panic = panic_of(error), "a task panicked: this is a bug of towpath");
+        error!(event = "host-panicked", task, panic = panic_of(error), "a task panicked: this is a bug in towpath");
     }
 }
 

@@ -48,7 +48,8 @@ struct TaskHandle {
 impl Endpoint {
     async fn queue_of(&self, parameter: &str, arn: Option<&str>) -> Result<LocalQueue, ApiError> {
         let arn = arn.ok_or_else(|| ApiError::missing(parameter))?;
-        let name = names::of_arn(arn).ok_or_else(|| ApiError::value(parameter, arn, "It is no ARN of a queue."))?;
+        let name =
+            names::of_arn(arn).ok_or_else(|| ApiError::value(parameter, arn, "It is not the ARN of a queue."))?;
         let none = || ApiError::no_resource(parameter);
         let queue = self.store.find(name).await?.ok_or_else(none)?;
         match queue.current_settings().await {

@@ -45,15 +45,20 @@ pub(super) async fn switch(args: &ConfigFile, on: bool, output: &Output) -> anyh
         output.json(&switched);
     }
     let now = Clock::wall().now();
-    output.say(if on { format!(
-            "resumed: messages are processed, in order, as soon as Lambda has enabled the mapping; those that wait for a retry or a held \
-            target are checked again by {}",
+    let text = if on {
+        format!(
+            "resumed: messages are processed, in order, as soon as Lambda has enabled the mapping; those that wait for a \
+             retry or a held target are checked again by {}",
             now + switched.look_within
-        ) } else { format!(
-            "paused: messages are stored and wait, in order, until `towpath resume`; batches in flight are finished. SQS deletes a \
-            message {} after it was stored: one that is stored now at {}",
+        )
+    } else {
+        format!(
+            "paused: messages are stored and wait, in order, until `towpath resume`; batches in flight are finished. SQS \
+             deletes a message {} after it was stored: one that is stored now at {}",
             humantime::format_duration(switched.retention),
             now + switched.retention
-        ) });
+        )
+    };
+    output.say(text);
     Ok(Exit::Done)
 }

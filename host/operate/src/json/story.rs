@@ -9,8 +9,9 @@ use super::letter::Death;
 use crate::story::Entry;
 use crate::trace::{self, MessagePlace};
 
-/// Fields of a pass that hosts log with a unit in short.
-const SECONDS: [(&str, &str); 2] = [("retry_after_s", "retry_after_seconds"), ("age_s", "age_seconds")];
+/// Fields that hosts log with a unit in short.
+const SECONDS: [(&str, &str); 3] =
+    [("retry_after_s", "retry_after_seconds"), ("age_s", "age_seconds"), ("probe_in_s", "probe_in_seconds")];
 
 /// A line of a story: the fields that the host logged, with its level and time.
 pub fn line(entry: &Entry) -> Value {

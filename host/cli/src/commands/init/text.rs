@@ -40,7 +40,7 @@ pub(super) fn config(init: &Init) -> String {
         ("allow_private", if is_private { "allow_private = true" } else { "#allow_private = false" }.to_owned()),
         ("name", name.to_owned()),
     ];
-    let template = [ROUTE, if init.aws { AWS } else { LOCAL }].concat();
+    let template = [ROUTE, if init.aws { AWS } else { LOCAL }].join("\n");
     values.iter().fold(template, |text, (key, value)| text.replace(&format!("{{{{{key}}}}}"), value))
 }
 

@@ -27,7 +27,8 @@ struct Built {
 pub(super) fn run(folders: &[PathBuf], native: bool, target: Option<&str>, output: &Output) -> anyhow::Result<Exit> {
     if let Some(target) = target.filter(|target| !can_compile_for(target)) {
         let known: Vec<&str> = TARGETS.into_iter().filter(|target| can_compile_for(target)).collect();
-        bail!("cannot compile for {target:?}; supported targets include {}", known.join(", "));
+        let known = if known.is_empty() { "this machine's, without --target".to_owned() } else { known.join(", ") };
+        bail!("cannot compile for {target:?}; supported targets include {known}");
     }
     let folders: Vec<PathBuf> =
         plugin_folders(folders)?.into_iter().filter(|folder| Language::of(folder).is_some()).collect();

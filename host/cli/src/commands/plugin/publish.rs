@@ -36,6 +36,11 @@ struct Published<'a> {
 }
 
 pub(super) async fn run(args: PluginPublish, output: &Output) -> anyhow::Result<Exit> {
+    if !TARGETS.into_iter().all(can_compile_for) {
+        bail!(
+            "this towpath was built without the feature `cross` and compiles for this machine only: publish with a default build"
+        );
+    }
     let folder = folder(&args.plugin)?;
     let mut place = place(args.to, "--to", &args.config).await?;
     check_name("channel", &args.channel)?;
@@ -173,11 +178,6 @@ pub(super) fn check_name(what: &str, name: &str) -> anyhow::Result<()> {
 fn compile(plugin: &Plugin, folder: &Path, output: &Output) -> anyhow::Result<Built> {
     let file = component(folder)?;
     let wasm = regular::read(&file, MAX_COMPONENT).with_context(|| format!("reading {}", file.display()))?;
-    if !TARGETS.into_iter().all(can_compile_for) {
-        bail!(
-            "this build of towpath compiles for this machine only: publish with one that has the feature `cross`, as builds have by default"
-        );
-    }
     let mut native = Vec::new();
     for target in TARGETS {
         output.note(format!("compiling for {target}"));
