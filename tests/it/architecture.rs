@@ -10,14 +10,15 @@ use std::process::Command;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// Every room, and the rooms that it may use.
-const ARROWS: [(&str, &[&str]); 22] = [
+const ARROWS: [(&str, &[&str]); 23] = [
     ("types", &[]),
     ("files", &[]),
     ("runtime", &["types"]),
     ("metrics", &["types"]),
     ("config", &["types", "files"]),
     ("verify", &["types", "config"]),
-    ("route", &["types", "config", "verify"]),
+    ("select", &["types", "config"]),
+    ("route", &["types", "config", "select", "verify"]),
     ("intake", &["types", "config", "verify", "route", "metrics", "runtime"]),
     ("plugin", &["types", "files", "config"]),
     ("registry", &["types", "files", "config", "plugin"]),
@@ -36,12 +37,13 @@ const ARROWS: [(&str, &[&str]); 22] = [
 ];
 
 /// What a program may use.
-const BINARY: [&str; 19] = [
+const BINARY: [&str; 20] = [
     "types",
     "files",
     "runtime",
     "metrics",
     "config",
+    "select",
     "verify",
     "route",
     "intake",

@@ -52,6 +52,32 @@ async fn stored(rig: &Rig) -> Vec<Browsed> {
 }
 
 #[tokio::test]
+async fn forms_and_xml_have_keys_too() {
+    let rig = Rig::new().await;
+    let cases = [
+        ("form:From|lower", "application/x-www-form-urlencoded", "From=Ada%40Example.org&n=1", "ada@example.org"),
+        ("xml:/order/@id", "text/xml", "<order id='7&amp;8'><n>1</n></order>", "7&8"),
+        ("body|sha1|hex", "text/plain", "abc", "a9993e364706816aba3e25717850c26c9cd0d89d"),
+    ];
+    for (value, content_type, body, key) in cases {
+        let config = one_route("http://127.0.0.1:9")
+            .replace("plugin = \"guest\"", &format!("dedup = \"{value}\"\nplugin = \"guest\""))
+            .replace("{json:/k}", &format!("{{{value}}}"));
+        let (_, router) = front_door(&rig, &config);
+        let mut answers = Vec::new();
+        for _ in 0..2 {
+            let request = Request::post("/hooks/g").header("content-type", content_type).body(Body::from(body));
+            let response = router.clone().oneshot(request.unwrap()).await.unwrap();
+            let answer = to_bytes(response.into_body(), 4096).await.unwrap();
+            answers.push(serde_json::from_slice::<Value>(&answer).unwrap());
+        }
+        assert!(answers[0]["group"].as_str().unwrap().ends_with(key), "{value}: {}", answers[0]);
+        assert_eq!(answers[0]["id"], answers[1]["id"], "{value}: the same event is stored once");
+    }
+    assert_eq!(stored(&rig).await.len(), 3);
+}
+
+#[tokio::test]
 async fn a_number_is_a_key_as_it_is_written() {
     let rig = Rig::new().await;
     let (_, router) = front_door(&rig, &config("http://127.0.0.1:9"));

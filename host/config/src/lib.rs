@@ -16,6 +16,7 @@ pub mod secrets;
 mod shape;
 pub mod signature;
 pub mod target;
+pub mod value;
 pub mod verify;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,6 @@
 //! `[[route]]`: which webhooks it takes, how they are grouped, and which plugin maps them.
 
 mod rollout;
-mod selector;
 mod template;
 
 use std::sync::Arc;
@@ -11,9 +10,9 @@ use serde::Deserialize;
 use towpath_types::queue::GroupId;
 
 pub use rollout::{Canary, Rollout, Share};
-pub use selector::{Selector, TemplateError};
-pub use template::{Part, Template};
+pub use template::{Part, Template, TemplateError};
 
+use crate::value::Value;
 use crate::verify::Verification;
 
 /// One `[[route]]` of the config.
@@ -23,7 +22,7 @@ pub struct Route {
     pub path: String,
     pub group: Template,
     /// Where the deduplication key is; without it every POST is a separate message.
-    pub dedup: Option<Selector>,
+    pub dedup: Option<Value>,
     /// What happens to a webhook whose group or deduplication key cannot be read.
     pub on_missing_key: OnMissingKey,
     /// The plugin's name.
@@ -70,12 +69,9 @@ impl Route {
             // The sender signs no headers at all, so there is no better choice.
             return Vec::new();
         }
-        let selectors = self.group.selectors().map(|selector| ("group", selector));
-        let selectors = selectors.chain(self.dedup.iter().map(|selector| ("dedup", selector)));
-        let headers = selectors.filter_map(|(key, selector)| match selector {
-            Selector::Header(name) => Some((key, name.as_str())),
-            Selector::Json(_) => None,
-        });
+        let values = self.group.values().map(|value| ("group", value));
+        let values = values.chain(self.dedup.iter().map(|value| ("dedup", value)));
+        let headers = values.filter_map(|(key, value)| value.source.header().map(|name| (key, name)));
         headers.filter(|(_, name)| !signed.contains(name)).collect()
     }
 
@@ -94,11 +90,10 @@ impl Route {
     /// Whether verification, the group or the deduplication key depends on this header: a replayed message without it
     /// would not be the same.
     pub fn needs_header(&self, name: &str) -> bool {
-        let is =
-            |selector: &Selector| matches!(selector, Selector::Header(header) if header.eq_ignore_ascii_case(name));
+        let needs = |value: &Value| value.source.needs_header(name);
         self.verify.as_ref().is_some_and(|verify| verify.needs_header(name))
-            || self.group.selectors().any(is)
-            || self.dedup.as_ref().is_some_and(is)
+            || self.group.values().any(needs)
+            || self.dedup.as_ref().is_some_and(needs)
     }
 }
 

@@ -7,7 +7,7 @@ use towpath_types::envelope::Webhook;
 use towpath_types::queue::GroupId;
 use towpath_types::queue::MAX_ID;
 
-use crate::key::{Key, stable_hash, written, written_before};
+use crate::key::{stable_hash, written, written_before};
 use crate::problem::KeyProblem;
 
 /// The result of expanding a template.
@@ -26,10 +26,10 @@ pub(super) struct Expanded {
 pub(super) fn expand(template: &Template, webhook: &Webhook) -> Expanded {
     let mut problems = Vec::new();
     let mut values = Vec::new();
-    for selector in template.selectors() {
-        let (value, problem) = Key::read(selector, webhook).into_parts();
-        problems.extend(problem.map(|why| KeyProblem { key: "group", selector: selector.clone(), why }));
-        values.push(value.unwrap_or_default());
+    for value in template.values() {
+        let (bytes, problem) = towpath_select::key(webhook, value).into_parts();
+        problems.extend(problem.map(|why| KeyProblem { key: "group", value: value.clone(), why }));
+        values.push(bytes.unwrap_or_default());
     }
     let group = joined(template, &values, |at, value| {
         let text = written(value);

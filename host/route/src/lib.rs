@@ -8,26 +8,26 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 use towpath_config::route::Route;
+use towpath_select::Selected;
 use towpath_types::envelope::{self, Webhook};
 use towpath_types::message::{ORIGIN_ATTRIBUTE, WEBHOOK_ID_ATTRIBUTE, webhook};
 use towpath_types::queue::{Attribute, Attributes, DedupId, GroupId, Received};
 use towpath_verify::bind;
 
-pub use key::Unreadable;
 pub use problem::KeyProblem;
 
 use expand::{Expanded, expand};
-use key::{Key, written};
+use key::written;
 
 pub fn keys(route: &Route, webhook: &Webhook) -> Keys {
     let Expanded { group, former, mut problems } = expand(&route.group, webhook);
-    let dedup = route.dedup.as_ref().and_then(|selector| match Key::read(selector, webhook) {
-        Key::Sound(key) => {
+    let dedup = route.dedup.as_ref().and_then(|value| match towpath_select::key(webhook, value) {
+        Selected::Sound(key) => {
             Some(Dedup { id: dedup_id(route, &key, webhook), webhook_id: webhook_id(route, &group, &key) })
         }
         // Two events that are cut off at the same place are not the same event.
-        Key::Doubtful(_, why) | Key::None(why) => {
-            problems.push(KeyProblem { key: "dedup", selector: selector.clone(), why });
+        Selected::Doubtful(_, why) | Selected::None(why) => {
+            problems.push(KeyProblem { key: "dedup", value: value.clone(), why });
             None
         }
     });

@@ -6,7 +6,8 @@ use super::super::collect::read_scheme;
 use super::super::{IngestConfig, QueueConfig, shape};
 use super::{Checker, is_path};
 use crate::registry::{CANDIDATE, Reference};
-use crate::route::{Canary, OnDeadLetter, Rollout, Route, Selector, Share, Template};
+use crate::route::{Canary, OnDeadLetter, Rollout, Route, Share, Template};
+use crate::value::Value;
 use towpath_types::queue::MAX_RETENTION;
 
 /// Paths that the host answers itself.
@@ -70,7 +71,7 @@ impl Checker<'_> {
         let verify_at = format!("{at}.verify");
         let verify = route.verify.and_then(|verify| read_scheme(verify, &verify_at, &mut self.found));
         let verify = verify.and_then(|verify| self.verify(&verify_at, verify));
-        let dedup = route.dedup.map(|dedup| dedup.parse::<Selector>().map_err(|error| (error.to_string(), dedup)));
+        let dedup = route.dedup.map(|dedup| dedup.parse::<Value>().map_err(|error| (error.to_string(), dedup)));
         let dedup = match dedup.transpose() {
             Ok(dedup) => dedup,
             Err((problem, _)) => {

@@ -1,9 +1,10 @@
-//! Group templates: literals, `{json:/pointer}` and `{header:name}`.
+//! Group templates: literals and values in braces, such as `{json:/customer/id}`.
 
 use std::collections::HashSet;
 use std::str::FromStr;
 
-use super::{HASH_LENGTH, Selector, TemplateError};
+use super::HASH_LENGTH;
+use crate::value::{Value, ValueError};
 use towpath_types::queue::{MAX_ID, may_be_in_id};
 
 /// A group template such as `approval/{json:/workflow/id}`. Expanding it gives a group id; when it is matched against a
@@ -18,14 +19,14 @@ pub struct Template {
 pub enum Part {
     Literal(String),
     /// A value of the webhook.
-    Value(Selector),
+    Value(Value),
 }
 
 impl Part {
-    fn selector(&self) -> Option<&Selector> {
+    fn value(&self) -> Option<&Value> {
         match self {
             Part::Literal(_) => None,
-            Part::Value(selector) => Some(selector),
+            Part::Value(value) => Some(value),
         }
     }
 }
@@ -51,13 +52,13 @@ impl FromStr for Template {
                 parts.push(Part::Literal(literal.to_owned()));
             }
             let Some(tail) = value else { break };
-            let Some((selector, after)) = tail.split_once('}') else {
+            let Some((value, after)) = tail.split_once('}') else {
                 return Err(TemplateError::Braces(text.to_owned()));
             };
             if matches!(parts.last(), Some(Part::Value(_))) {
                 return Err(TemplateError::Adjacent);
             }
-            parts.push(Part::Value(selector.parse()?));
+            parts.push(Part::Value(value.parse()?));
             rest = after;
         }
         if parts.is_empty() {
@@ -81,9 +82,8 @@ impl Template {
         &self.parts
     }
 
-    /// The selectors of its values.
-    pub fn selectors(&self) -> impl Iterator<Item = &Selector> {
-        self.parts.iter().filter_map(Part::selector)
+    pub fn values(&self) -> impl Iterator<Item = &Value> {
+        self.parts.iter().filter_map(Part::value)
     }
 
     /// Whether this template can have produced the group. It runs for every message, so it scans the group once: each
@@ -133,6 +133,28 @@ impl Template {
         });
         lengths.sum()
     }
+}
+
+/// Why a template is invalid.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// A `{` without its `}`, or the other way round.
+    #[error("unbalanced braces in {0:?}")]
+    Braces(String),
+    /// The text between braces is not a value.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// A literal has characters that are not allowed in a group id.
+    #[error("{0:?} is not allowed in a group id: use letters, digits and punctuation, without spaces")]
+    Literal(String),
+    #[error("a group template must not be empty")]
+    Empty,
+    /// Two placeholders with nothing between them.
+    #[error("two placeholders need a literal between them, such as \"/\"")]
+    Adjacent,
+    /// Even with the shortest values the id could be longer than SQS allows.
+    #[error("the template can expand to more than 128 characters: shorten its literals")]
+    TooLong,
 }
 
 /// One step of a pattern: this character, any one character, any number of characters.

@@ -1,3 +1,4 @@
+use crate::value::SourceError;
 use towpath_types::json::PointerError;
 
 use super::*;
@@ -8,9 +9,9 @@ fn mistakes_are_named() {
         ("", TemplateError::Empty),
         ("a/{json:/id", TemplateError::Braces("a/{json:/id".into())),
         ("a}", TemplateError::Braces("a}".into())),
-        ("a/{id}", TemplateError::Selector("id".into())),
+        ("a/{id}", TemplateError::Value(SourceError::Unknown("id".into()).into())),
         ("a b", TemplateError::Literal("a b".into())),
-        ("a/{json:/a~b}", TemplateError::Pointer(PointerError::Tilde("/a~b".into()))),
+        ("a/{json:/a~b}", TemplateError::Value(SourceError::from(PointerError::Tilde("/a~b".into())).into())),
         ("{json:/a}{json:/b}", TemplateError::Adjacent),
     ];
     for (text, error) in cases {

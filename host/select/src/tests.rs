@@ -1,0 +1,127 @@
+use super::*;
+
+fn headers(pairs: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+/// The value as text, and what is wrong with it.
+fn read(webhook: &Webhook, value: &str) -> (Option<String>, Option<String>) {
+    let value = value.parse::<Value>().expect(value);
+    let (bytes, why) = key(webhook, &value).into_parts();
+    (bytes.map(|bytes| String::from_utf8(bytes.into_owned()).expect("text")), why.map(|why| why.to_string()))
+}
+
+fn sound(text: &str) -> (Option<String>, Option<String>) {
+    (Some(text.to_owned()), None)
+}
+
+fn none(why: &str) -> (Option<String>, Option<String>) {
+    (None, Some(why.to_owned()))
+}
+
+#[test]
+fn every_source_reads_the_bytes_that_came() {
+    let headers = headers(&[("x-id", "7"), ("x-id", "8")]);
+    let webhook = Webhook { headers, body: br#"{"n":1.10,"s":"a\u00e9","o":{"k": [1, 2]}}"#.to_vec() };
+    let cases = [
+        ("header:X-Id", "7"),
+        ("json:/n", "1.10"),
+        ("json:/s", "aé"),
+        ("raw:/s", r#""a\u00e9""#),
+        ("raw:/o", r#"{"k": [1, 2]}"#),
+        ("body", r#"{"n":1.10,"s":"a\u00e9","o":{"k": [1, 2]}}"#),
+    ];
+    for (value, text) in cases {
+        assert_eq!(read(&webhook, value), sound(text), "{value}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_says_why() {
+    let webhook =
+        Webhook { headers: headers(&[("x-empty", "")]), body: br#"{"z":null,"e":"","s":" ","n":NaN}"#.to_vec() };
+    let cases = [
+        ("header:x-id", "missing"),
+        ("header:x-empty", "empty"),
+        ("json:/a", "missing"),
+        ("json:/z", "null"),
+        ("raw:/z", "null"),
+        ("json:/e", "empty"),
+        ("json:/e|sha256|hex", "empty"),
+        ("json:/s|trim", "empty"),
+        ("form:a", "the body is not a form"),
+        ("xml:/a", "the body is not well-formed XML"),
+    ];
+    for (value, why) in cases {
+        assert_eq!(read(&webhook, value), none(why), "{value}");
+    }
+    assert_eq!(read(&webhook, "json:/n"), (Some("NaN".to_owned()), Some("the value is not JSON".to_owned())));
+}
+
+#[test]
+fn a_form_is_read_only_where_the_content_type_says_so() {
+    let body = b"To=%2B1&From=a+b&Empty=&To=0".to_vec();
+    let form = |content_type| Webhook { headers: headers(&[("content-type", content_type)]), body: body.clone() };
+    let webhook = form("Application/X-WWW-form-urlencoded; charset=utf-8");
+    assert_eq!(read(&webhook, "form:To"), sound("+1"));
+    assert_eq!(read(&webhook, "form:From"), sound("a b"));
+    assert_eq!(read(&webhook, "form:Empty"), none("empty"));
+    assert_eq!(read(&webhook, "form:Cc"), none("missing"));
+    assert_eq!(read(&form("text/plain"), "form:To"), none("the body is not a form"));
+}
+
+#[test]
+fn filters_are_applied_from_left_to_right() {
+    let webhook = Webhook { headers: Vec::new(), body: b" aBc ".to_vec() };
+    // The digests of "abc" in RFC 1321 and FIPS 180-2, and in other encodings.
+    let cases = [
+        ("body|trim|lower|md5|hex", "900150983cd24fb0d6963f7d28e17f72"),
+        ("body|trim|lower|sha1|hex|upper", "A9993E364706816ABA3E25717850C26C9CD0D89D"),
+        ("body|trim|lower|sha256|base64", "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="),
+        ("body|trim|lower|sha256|base64url", "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"),
+    ];
+    for (value, text) in cases {
+        assert_eq!(read(&webhook, value), sound(text), "{value}");
+    }
+}
+
+#[test]
+fn xml_is_read_by_the_names_of_elements() {
+    let body = r#"<?xml version="1.0"?>
+        <a x="1&amp;2"><b>no</b><c><b y='3'>t<!-- c -->e&lt;<![CDATA[<x>]]>&#233;</b><b>second</b></c><e/><n:f>5</n:f></a>"#;
+    let webhook = Webhook { headers: Vec::new(), body: body.as_bytes().to_vec() };
+    let cases = [
+        ("xml:/a/c/b", "te<<x>é"),
+        ("xml:/a/b", "no"),
+        ("xml:/a/@x", "1&2"),
+        ("xml:/a/c/b/@y", "3"),
+        ("xml:/a/n:f", "5"),
+    ];
+    for (value, text) in cases {
+        assert_eq!(read(&webhook, value), sound(text), "{value}");
+    }
+    assert_eq!(read(&webhook, "xml:/a/d"), none("missing"));
+    assert_eq!(read(&webhook, "xml:/a/e"), none("empty"));
+    // An element of the right name in another place is another element.
+    assert_eq!(read(&webhook, "xml:/a/b/b"), none("missing"));
+    assert_eq!(read(&webhook, "xml:/b"), none("missing"));
+}
+
+#[test]
+fn what_is_not_well_formed_xml_has_no_value_and_nothing_grows() {
+    let deep = "<a>".repeat(100_000);
+    let bodies = [
+        "",
+        "text",
+        "<a><b>1</b>",
+        "<a>1</a><b>",
+        "<a><b>1</c></a>",
+        "<!DOCTYPE a [<!ENTITY e \"1\">]><a>&e;</a>",
+        "<a>&e;</a>",
+        deep.as_str(),
+    ];
+    for body in bodies {
+        let webhook = Webhook { headers: Vec::new(), body: body.as_bytes().to_vec() };
+        assert_eq!(read(&webhook, "xml:/a"), none("the body is not well-formed XML"), "{body:.40}");
+    }
+}
