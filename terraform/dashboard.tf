@@ -20,7 +20,7 @@ locals {
       | sort messages desc
     EOT
     "Plugin loads, swaps and load failures"   = <<-EOT
-      filter fields.event in ["plugin-loaded", "plugin-swapped", "plugin-load-failed", "plugin-fallback"] or fields.message in ["plugin loaded", "plugin swapped", "the new version cannot be loaded, the last good one keeps running", "version cannot be loaded, the one before it is tried"]
+      filter fields.event in ["plugin-loaded", "plugin-swapped", "plugin-load-failed", "plugin-fallback"] or fields.message in ["plugin loaded", "plugin swapped", "the new version cannot be loaded, the last good one keeps running", "version cannot be loaded, the one before it is tried", "version cannot be loaded, falling back to the previous version"]
       | display @timestamp, fields.message, fields.plugin, fields.version, fields.digest, fields.problem
       | sort @timestamp desc
       | limit 20

@@ -17,13 +17,31 @@ pub fn binary(package: &'static str) -> PathBuf {
 /// What runs on Lambda, without the compiler of the command.
 const FUNCTIONS: [&str; 2] = ["towpath-lambda", "towpath-lambda-ingest"];
 
+/// What Cargo tells a test about its package. Build scripts such as ring's run again when one of these changes, and everything that
+/// depends on them is built again.
+const OF_THIS_PACKAGE: [&str; 9] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 fn build(package: &str) -> PathBuf {
     let mut packages = vec![package];
     if FUNCTIONS.contains(&package) {
         // Together, as they are packed: the SDK of AWS is built once for both.
         packages = FUNCTIONS.to_vec();
     }
-    let cargo = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    for variable in OF_THIS_PACKAGE {
+        cargo.env_remove(variable);
+    }
+    let cargo = cargo
         .args(["build", "--quiet", "--offline", "--message-format", "json"])
         .args(packages.iter().flat_map(|package| ["-p", package]))
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))

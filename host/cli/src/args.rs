@@ -52,7 +52,7 @@ pub struct Args {
     /// The command
     #[command(subcommand)]
     pub command: Command,
-    /// Print results as JSON; an error too, as {"error", "causes"}
+    /// Print results as JSON; errors too, as {"error", "causes", "hint"}
     #[arg(long, global = true)]
     pub json: bool,
     /// The log level [default: TOWPATH_LOG, or info]

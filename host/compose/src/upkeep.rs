@@ -52,7 +52,12 @@ async fn sweep(queue: &LocalQueue) {
         match queue.sweep(STEP).await {
             Ok(0) => return,
             Ok(removed) => info!(removed, "removed expired webhooks that ingest turned away"),
-            Err(error) => return warn!(error = &error as &dyn std::error::Error, "sweep failed"),
+            Err(error) => {
+                return warn!(
+                    error = &error as &dyn std::error::Error,
+                    "expired webhooks that ingest turned away cannot be removed, trying again at the next sweep"
+                );
+            }
         }
     }
 }

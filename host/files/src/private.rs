@@ -194,7 +194,7 @@ fn is_loose(found: &Metadata, right: u32) -> bool {
 
 fn warn_if_loose(path: &Path, tightened: io::Result<()>) {
     if let Err(error) = tightened {
-        warn!(path = %path.display(), error = &error as &dyn std::error::Error, "other users may be able to read it");
+        warn!(path = %path.display(), error = &error as &dyn std::error::Error, "file permissions cannot be corrected, other users may be able to read the file");
     }
 }
 

@@ -32,7 +32,7 @@ pub fn brought(headers: &[(String, Vec<u8>)], aws: Option<&str>) -> Option<SpanC
 
 /// An unreadable `tracestate` is dropped; `traceparent` is still used.
 fn parse(parent: &str, state: String) -> Option<SpanContext> {
-    // The propagator pads ids that are too short, and takes signs for digits.
+    // OpenTelemetry's propagator pads short ids, and accepts signs as digits: check strictly first.
     let is_hex =
         |text: &str, length| text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let mut parts = parent.trim().split('-');

@@ -59,7 +59,7 @@ pub async fn run(settings: &Settings, say: impl Fn(usize, usize, &str)) -> anyho
         say(done, runs.len(), &format!("{row:?}: {}", scenario.name));
         let mut figure = row.run(&lab, *scenario).await?;
         if *scenario == Scenario::base() && matches!(row, Row::Serve | Row::Poll) {
-            // The highest rate at which this machine receives and delivers at once; then half of it.
+            // Find the highest rate at which this machine receives and delivers at the same time, then measure at half of it.
             let most = row.through(&lab, *scenario, None).await?.per_second;
             let half = Scenario { messages: (most / 2.0 * 5.0) as u32, ..*scenario };
             figure.latency_ms = Some(row.through(&lab, half, Some(most / 2.0)).await?.latency_ms);

@@ -107,7 +107,7 @@ async fn newest(
                     plugin,
                     version,
                     problem = problem.in_words(),
-                    "version cannot be loaded, the one before it is tried"
+                    "version cannot be loaded, falling back to the previous version"
                 );
                 first.get_or_insert(problem);
             }

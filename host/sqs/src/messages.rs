@@ -81,7 +81,7 @@ impl Endpoint {
         if size > MAX_BATCH_BYTES {
             return Err(ApiError::batch_too_long(size, MAX_BATCH_BYTES));
         }
-        // From the store: an entry that outdated settings reject would be out of order when it is sent again.
+        // Read the settings from the store: if cached ones wrongly rejected an entry, the client would resend it out of order.
         let settings = queue.current_settings().await?;
         if settings.fifo {
             entries.iter().try_for_each(|entry| entry.has_ids(&settings))?;

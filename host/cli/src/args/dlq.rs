@@ -64,7 +64,7 @@ Exit codes: 0 if there are none; 1 if there are any; 2 if the store or queue can
 Example:
   towpath dlq audit --json
 
-A letter that was edited or dropped is kept as it was. The whole letter is in {AUDIT}.
+Shows each letter as it was before the edit or drop. The complete letter is in {AUDIT}.
 
 {SECRETS}")
     )]
@@ -101,10 +101,10 @@ pub struct Filter {
     /// Only letters whose last response had this status
     #[arg(long, value_parser = clap::value_parser!(u16).range(100..=599))]
     pub status: Option<u16>,
-    /// Only letters dead since then: 2h (ago), or 2026-03-02T09:15:00Z
+    /// Only letters dead-lettered after this time: an age such as 2h, or 2026-03-02T09:15:00Z
     #[arg(long, value_name = "TIME")]
     pub since: Option<Moment>,
-    /// Only letters dead until then
+    /// Only letters dead-lettered before this time; 30d means more than 30 days ago
     #[arg(long, value_name = "TIME")]
     pub until: Option<Moment>,
     /// Only letters whose body contains this text
@@ -168,15 +168,15 @@ impl FromStr for Moment {
 }
 
 const SECRETS: &str = "\
-Values of headers that hold secrets are hidden: headers with common names, those that the config's routes and targets name, and \
-the one that carried a secret to the letter's route. With --store or --queue-url, give --config too, so that its names are known.";
+Values of these headers are hidden: common names for secrets, those that the config's routes and targets name, and the header \
+that carried the route's secret. With --store or --queue-url, give --config too: otherwise the config's headers are not hidden.";
 
 const AUDIT: &str = "\
 audit.jsonl in the folder of the store (queue.store, by default .towpath), or for SQS in .towpath of the working directory";
 
 const SQS: &str = "\
-On SQS, reading a letter is a receive, which counts; at the end all are released. SQS hands out at most ten letters of one \
-group: the next ones come when these are gone.";
+On SQS, reading a letter counts as a receive. When the command ends, all letters are released. SQS returns at most ten letters \
+of a group; redrive or drop these to see the next ones.";
 
 /// `dlq list`.
 #[derive(ClapArgs, Debug)]
@@ -293,7 +293,7 @@ changes it too.
 Signature: an edited body matches no signature, so a MAC authenticates the edit instead. A local store makes its own key; for \
 SQS, name one in the config: [dead_letters] note_key. A letter that was never verified needs --accept-unverified.
 
-The letter as it was is in `towpath dlq audit --json`, and whole in {AUDIT}. The note stays on the message.
+`towpath dlq audit --json` shows the letter before the edit, with secret headers hidden. The complete letter is in {AUDIT}. The note stays on the message.
 
 Exit code 2 if the letter is missing, or cannot be edited; nothing is changed then."))]
 pub struct DlqEdit {
@@ -333,7 +333,7 @@ Examples:
   towpath dlq drop 1b9d6bcd --note \"test event\"
   towpath dlq drop --reason rejected --until 30d --note \"too old to matter\"
 
-A dropped letter stays in `towpath dlq audit --json`, and whole in {AUDIT}.
+`towpath dlq audit --json` still shows a dropped letter, with secret headers hidden. The complete letter is in {AUDIT}.
 
 Exit codes: 0 dropped; 1 nothing matched; 2 a given id is missing, or the store or queue cannot be read."))]
 pub struct DlqDrop {

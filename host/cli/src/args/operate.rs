@@ -90,7 +90,7 @@ pub struct QueuePlace {
     /// The folder of a local store, instead of the config's queue
     #[arg(long, value_name = "DIR", conflicts_with = "queue_url")]
     pub store: Option<PathBuf>,
-    /// The URL of an SQS dead-letter queue, instead of the config's
+    /// The URL of an SQS dead-letter queue, instead of the config's. The event queue and the holds still come from the config
     #[arg(long, value_name = "URL", value_parser = super::url)]
     pub queue_url: Option<String>,
 }
@@ -178,7 +178,7 @@ Examples:
 
 Exit codes: 0 resumed; 1 if the target stays on hold because the config says `hold = true`; 2 if there is no such target.")]
 pub struct Resume {
-    /// The target [default: end `towpath pause` instead of a hold]
+    /// The target to resume. Without it, end `towpath pause`: feed the Lambda host again; --store and --queue-url are then ignored
     pub target: Option<String>,
     /// The rate at which each host drains the messages that waited: 10/s, 600/m, 5000/h
     #[arg(long, requires = "target")]

@@ -24,12 +24,12 @@ The files of a folder decide how it is built. Cargo.toml: `cargo build --target 
 in the same folder.
 
 Examples:
-  towpath plugin build                        every plugin below plugins/, or the one in this folder
+  towpath plugin build                        every plugin below plugins/ or below this folder, or the one in it
   towpath plugin build plugins/github --precompile
 
 Exit codes: 0 built; 2 there is nothing to build; 3 a plugin does not build.")]
     Build {
-        /// Plugin folders [default: this folder, or those below plugins/]
+        /// Plugin folders [default: this folder if it is a plugin, else all directly below plugins/ or below this folder]
         folders: Vec<PathBuf>,
         /// Also compile to native code (plugin.cwasm and its manifest), which the Lambda host needs
         #[arg(long)]
@@ -86,7 +86,7 @@ Examples:
 
 {RULES}
 
-Exit codes: 0 moved; 1 somebody else moved the channel, or it is pinned; 2 the version does not load, or could not be signed."))]
+Exit codes: 0 moved; 1 somebody else moved the channel, or it is pinned; 2 there is no such version, its manifest cannot be used, or it could not be signed."))]
     Promote {
         /// The plugin's name in the registry
         name: String,
@@ -162,7 +162,7 @@ Examples:
 
 Exit codes: 0 if all cases pass; 1 if one differs or there is none; 3 if a plugin does not build or load; 130 ends --watch.")]
 pub struct PluginTest {
-    /// Plugin folders [default: this folder, or those below plugins/]
+    /// Plugin folders [default: this folder if it is a plugin, else all directly below plugins/ or below this folder]
     pub folders: Vec<PathBuf>,
     /// Write the current verdict of each case to its expected.json. If the plugin fails (an error, a trap, a limit), nothing is
     /// written
@@ -225,7 +225,7 @@ pub struct PluginCheck {
     /// Build nothing: check the component as it is, even if its sources are newer
     #[arg(long)]
     pub no_build: bool,
-    /// Plugin folders [default: this folder, or those below plugins/]
+    /// Plugin folders [default: this folder if it is a plugin, else all directly below plugins/ or below this folder]
     pub folders: Vec<PathBuf>,
     /// The config whose targets the plugin may name [default: towpath.toml, if it exists]
     #[arg(short, long, value_name = "FILE")]

@@ -84,7 +84,7 @@ One line per pass of a message: time, outcome, id, group, and each request with 
 story in its store, in two files of 64 MiB; `poll` keeps it in the file of --story. Functions write it to their log at the \
 level info.
 
-Exit code 2 if the story cannot be read.")]
+Exit codes: 0 after Ctrl-C or with --no-follow; 2 if the story cannot be read.")]
 pub struct Tail {
     /// Where to read
     #[command(flatten)]
@@ -95,7 +95,7 @@ pub struct Tail {
     /// Begin with the last N lines
     #[arg(short = 'n', long, default_value_t = 10, value_name = "N")]
     pub lines: usize,
-    /// Exit after these lines instead of waiting for more
+    /// Print the last N lines and exit
     #[arg(long)]
     pub no_follow: bool,
 }

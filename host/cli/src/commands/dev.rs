@@ -133,6 +133,6 @@ async fn redirect(config: &mut Config, chaos: Chaos, host: &mut Supervisor, outp
         http.url = url.parse().with_context(|| format!("the target name {name:?} cannot be part of a URL"))?;
         http.reach.allow_private = true;
     }
-    info!(address = %address, "every target is the fake SSS");
+    info!(address = %address, "every target is replaced by the fake target");
     Ok(())
 }

@@ -53,7 +53,7 @@ impl Checker<'_> {
         let limits = self.limits(&at, target.concurrency, target.rate);
         let plugin_headers = self.plugin_headers(&format!("{at}.plugin_headers"), &target.plugin_headers);
         if backoff.cap > MAX_VISIBILITY {
-            let hint = "a queue hides a message for at most 12 hours; then it is retried in any case";
+            let hint = "no wait is longer than 10 hours: set 10h or less";
             self.wrong(format!("{at}.retry.cap"), "must be at most 12h", hint);
         }
         let breaker = self.breaker(&at, target.breaker);

@@ -197,7 +197,7 @@ async fn a_long_poll_ends_with_its_queue_and_takes_nothing_of_the_next_one() {
             async move { old.take(Receive { wait: WAIT, ..Receive::default() }).await }
         })
         .collect();
-    // Time is paused: they find nothing, and wait.
+    // Time is paused, so the receives find nothing and stay in their long poll.
     for _ in 0..20 {
         old.run(Durability::Written, |_, _| Ok(())).await.expect("it is there");
     }

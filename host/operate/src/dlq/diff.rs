@@ -55,7 +55,7 @@ pub async fn compare(
     let configured = found.config.as_ref().map(|config| &config.plugins);
     let mut olds = BTreeMap::new();
     for (name, settings) in configured.into_iter().flatten() {
-        // A build that no longer loads is a reason to compare with another one.
+        // Skip a configured build that does not load: it may be why the operator tries another one.
         if let Ok(plugin) = Plugin::load(&engine, settings.clone()) {
             olds.insert(name.clone(), plugin);
         }

@@ -56,7 +56,7 @@ impl Behind {
     pub(super) fn read(path: PathBuf, now: Timestamp) -> anyhow::Result<Behind> {
         let text = private::read(&path).with_context(|| format!("reading {}", path.display()))?.unwrap_or_default();
         let mut letters = HashMap::new();
-        // A crash may have torn the last line.
+        // Skip unreadable lines: a crash may have torn the last one.
         for line in text.lines().filter_map(|line| serde_json::from_str::<Displaced>(line).ok()) {
             if line.gone || now.since(line.at) > MAX_RETENTION {
                 letters.remove(&line.letter)

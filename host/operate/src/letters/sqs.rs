@@ -167,7 +167,7 @@ impl Letters for SqsLetters {
         let mut letters: Vec<Letter> = received.into_iter().map(letter).collect();
         // A command that takes longer than the visibility receives letters again.
         letters.retain(|letter| self.seen.insert(letter.id.clone()));
-        // An edited letter lies behind the others: only the numbers of the first queue tell the order.
+        // An edit stores the letter again, behind its group. Sort by time and sequence number in the original queue.
         letters.sort_by_key(order);
         letters.iter().for_each(|letter| self.behind.meet(letter));
         Ok(letters)

@@ -15,7 +15,7 @@ use crate::output::{Exit, Output};
 
 pub(super) async fn edit(args: DlqEdit, output: &Output) -> anyhow::Result<Exit> {
     if args.body.is_none() && args.set.is_empty() {
-        bail!("what is to change? give --set /json/pointer=VALUE, or --body FILE");
+        bail!("no change given: use --set /json/pointer=VALUE, or --body FILE");
     }
     let place = args.place.clone();
     let refused = if place.refused { " --refused" } else { "" };
@@ -65,7 +65,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 pub(super) async fn drop(args: DlqDrop, output: &Output) -> anyhow::Result<Exit> {
     let filter = Filter::new(args.filter.wanted(), args.ids.clone());
     if filter.is_everything() {
-        bail!("which letters? give ids, or a filter such as --reason rejected");
+        bail!("no letters selected: give ids, or a filter such as --reason rejected");
     }
     let place = args.place.clone();
     let dropped = with_letters(&place, None, |found, letters| Box::pin(edit::drop(found, letters, filter, args.note)));

@@ -17,7 +17,7 @@ use crate::output::{Exit, Output};
 pub(super) async fn run(args: DlqRedrive, output: &Output) -> anyhow::Result<Exit> {
     let filter = Filter::new(args.filter.wanted(), args.ids.clone());
     if filter.is_everything() && !args.all {
-        bail!("which letters? give ids, a filter such as --reason refused, or --all");
+        bail!("no letters selected: give ids, a filter such as --reason refused, or --all");
     }
     let place = args.place.clone();
     let to = args.to.clone();
