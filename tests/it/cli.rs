@@ -256,7 +256,7 @@ fn a_target_that_no_plugin_describes_is_a_warning() {
     std::fs::write(&file, config).unwrap();
     let check = towpath(folder.path(), &["config", "check"]);
     assert_eq!((check.status.code(), out(&check).contains("is fine")), (Some(0), true));
-    assert!(err(&check).contains("warning: target.old: no plugin describes it"), "{}", err(&check));
+    assert!(err(&check).contains("warning: target.old: no plugin lists it"), "{}", err(&check));
     assert!(!err(&check).contains("target.sss"), "{}", err(&check));
 }
 

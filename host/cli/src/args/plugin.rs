@@ -24,7 +24,7 @@ The files of a folder decide how it is built. Cargo.toml: `cargo build --target 
 in the same folder.
 
 Examples:
-  towpath plugin build                        every plugin below plugins/ or below this folder, or the one in it
+  towpath plugin build                        this plugin, or those below plugins/ or this folder
   towpath plugin build plugins/github --precompile
 
 Exit codes: 0 built; 2 there is nothing to build; 3 a plugin does not build.")]
