@@ -170,7 +170,7 @@ fn trace_says_what_came_of_a_message_last_and_which_ids_it_means() {
         (&[stored, pass], "8f3c", 0, "its last outcome was unavailable"),
         (&[stored, pass, dead], "8f3c", 0, "it was dead-lettered (refused)"),
         (&[stored, dead, again], "9a9a", 0, "done: delivered"),
-        (&[stored, other], "8f3c", 2, "more than one message's id: 8f3c2b1a, 8f3c9999"),
+        (&[stored, other], "8f3c", 2, "more than one message has an id that begins with 8f3c: 8f3c2b1a, 8f3c9999"),
         (&[stored, other], "nosuch", 2, "nothing is known of nosuch"),
     ];
     for (lines, id, code, says) in cases {
