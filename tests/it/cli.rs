@@ -322,7 +322,7 @@ fn wrong_input_says_what_to_do() {
         (&["dlq", "redrive", "--store", "store"], "give ids, a filter such as --reason refused, or --all"),
         (&["dlq", "show", "m-1", "--store", "store"], "there is no dead letter m-1"),
         (&["dlq", "list", "--since", "soon", "--store", "store"], "is neither an age such as 2h nor a time"),
-        (&["dlq", "drop", "--note", "x", "--store", "store"], "which letters?"),
+        (&["dlq", "drop", "--note", "x", "--store", "store"], "no letters selected"),
         (&["dlq", "list", "--queue-url", "events.fifo"], "it is not a URL such as https://sqs."),
         (&["record", "--to", "x", "--listen", "127.0.0.1:0", "--forward", "127.0.0.1:80"], "it is not a URL such as"),
         (&["bench", "--bootstrap", "nowhere"], "there is no file nowhere: `make lambda` builds the function"),

@@ -108,7 +108,10 @@ fn what_is_tested_is_never_older_than_its_sources() {
     assert!(said.contains("cargo build failed"), "{said}");
     // Sources that nobody has read need not be built to look at the component: its case fails as before.
     let (checked, said) = run(&plugin, &["plugin", "check", "--no-build"], 1);
-    assert!(said.contains("the sources are newer than the component") && checked.contains("FAILED cases"), "{said}{checked}");
+    assert!(
+        said.contains("the sources are newer than the component") && checked.contains("FAILED cases"),
+        "{said}{checked}"
+    );
 }
 
 fn imports_the_contract_alone(plugin: &Path) {

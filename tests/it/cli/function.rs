@@ -88,7 +88,7 @@ async fn an_answer_deletes_the_batch_or_gives_it_back() {
         (respond("null"), 0, "failed=0"),
         (respond("{\"failures\": []}"), 1, "no key batchItemFailures"),
         (respond("{\"batchItemFailures\": [{\"itemIdentifier\": \"unknown\"}]}"), 1, "not a message of the batch"),
-        (respond("not JSON"), 1, "no JSON"),
+        (respond("not JSON"), 1, "the response is not JSON"),
         ("os._exit(1)".to_owned(), 1, "the function's process ended"),
     ] {
         let folder = project(&target.url, Guest::forward());

@@ -224,7 +224,7 @@ fn wrong_input_is_told_with_what_to_do() {
     let cases: [(&[&str], i32, &str); 7] = [
         (&["plugin", "publish", "nobody"], 2, "nobody is not a plugin"),
         (&["plugin", "versions", "guest"], 2, "there is no plugin \"guest\"; known are: none"),
-        (&["plugin", "versions", "../guest"], 2, "can be no plugin's name"),
+        (&["plugin", "versions", "../guest"], 2, "is not a valid plugin name"),
         (&["plugin", "rollback", "guest"], 2, "there is no plugin \"guest\""),
         (&["plugin", "promote", "guest"], 2, "there is no plugin \"guest\""),
         (&["plugin", "publish", "guest", "--to", "https://bucket/x"], 2, "neither a folder nor a URL"),
