@@ -31,8 +31,9 @@ impl Server {
     /// A server that answers everything and records nothing, and that lives as long as its runtime: its URL.
     pub async fn plain() -> String {
         let router = Router::new().fallback(async |body: axum::body::Bytes| body.len().to_string());
-        let Server { url, mut tasks, .. } = Server::start(router).await;
-        tasks.detach_all();
+        let server = Server::start(router).await;
+        let url = server.url.clone();
+        std::mem::forget(server);
         url
     }
 
@@ -42,8 +43,15 @@ impl Server {
         self.tasks.join_next().await.unwrap().unwrap();
     }
 
-    /// Ends it at once: from now on connections to its address are refused.
+    /// Ends it at once: from now on connections to its address are refused, and kept ones are closed.
     pub async fn stop(&mut self) {
+        self.ends.cancel();
         self.tasks.shutdown().await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.ends.cancel();
     }
 }
