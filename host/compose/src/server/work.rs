@@ -60,3 +60,49 @@ impl Drop for Work {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::server::connections::Connections;
+
+    const BUDGET: usize = 100;
+
+    /// Whether another connection may read more of its body.
+    fn has_room(other: &Seat) -> bool {
+        other.poll_room(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[tokio::test]
+    async fn a_complete_request_is_finished_and_counts_until_then_although_its_client_hung_up() {
+        let connections = Connections::new(2, BUDGET);
+        let seat = Arc::new(connections.seat().await);
+        let other = connections.seat().await;
+        seat.hold(BUDGET);
+        seat.work();
+        let tracker = TaskTracker::new();
+        let (store, stored) = oneshot::channel();
+        let answer = async move { Ok(stored.await.map(|()| Response::default()).unwrap_or_default()) };
+        drop(Work::new(answer, seat, Some(tracker.clone())));
+        assert!(!has_room(&other), "the store still has the body");
+        store.send(()).expect("the work goes on");
+        tracker.close();
+        tracker.wait().await;
+        assert!(has_room(&other));
+    }
+
+    #[tokio::test]
+    async fn half_a_request_ends_with_its_client() {
+        let connections = Connections::new(2, BUDGET);
+        let seat = Arc::new(connections.seat().await);
+        let other = connections.seat().await;
+        seat.hold(BUDGET);
+        let tracker = TaskTracker::new();
+        drop(Work::new(std::future::pending(), seat, Some(tracker.clone())));
+        assert!(tracker.is_empty() && has_room(&other));
+    }
+}
