@@ -27,7 +27,7 @@ pub(crate) fn make(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Fails if the folder or one of the store's files is a symbolic link. Whoever planted it could redirect the store.
+/// Fails if the folder or one of the store's files is a symbolic link. Otherwise another user of the machine could redirect the store.
 pub(crate) fn refuse_links(folder: &Path) -> io::Result<()> {
     private::refuse_link(folder)?;
     let file = folder.join(FILE);

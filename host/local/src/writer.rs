@@ -62,7 +62,7 @@ where
             (Some(result), Ok(())) => result,
             (None, Ok(())) => Err(unavailable("the operation panicked".to_owned())),
         };
-        // Sending fails if the caller no longer waits; the operation is committed all the same.
+        // Sending fails if the caller stopped waiting. The operation is committed anyway.
         let _ = self.caller.send(result);
     }
 }

@@ -1,4 +1,4 @@
-//! What operators do with dead letters. Reading changes nothing, except receive counts on SQS.
+//! What operators do with dead letters. Reading changes nothing, but on SQS it counts as a receive.
 
 mod body;
 pub mod diff;

@@ -1,4 +1,4 @@
-//! `dlq`: shows dead letters and what to do about them. Reading changes nothing, except receive counts on SQS.
+//! `dlq`: shows dead letters and what to do about them. Reading changes nothing, but on SQS it counts as a receive.
 
 mod diff;
 mod edit;

@@ -109,7 +109,7 @@ fn note_down(recorder: &mut Recorder, message: &Message, forwards: bool, output:
     match recorder.save(message) {
         Ok(()) => {}
         // A full disk must not keep events from the ingest.
-        Err(error) if forwards => output.error(&error.context("recording an event, which is forwarded all the same")),
+        Err(error) if forwards => output.error(&error.context("recording an event, which is forwarded anyway")),
         Err(error) => return Err(error),
     }
     for saved in recorder.saved.iter().skip(before) {
