@@ -15,6 +15,7 @@ use serde_json::Value;
 use towpath_config::plugin::{Limits, Settings};
 use towpath_plugin::{Cache, Engine, Plugin, precompile};
 use towpath_types::clock::Timestamp;
+use towpath_types::envelope::Webhook;
 use towpath_types::message::Message;
 
 /// A plugin of each language with one of its cases.
@@ -37,8 +38,11 @@ fn message(plugin: &str, case: &str) -> Message {
         sent_at: Timestamp(0),
         source: "bench".to_owned(),
         aws_trace: None,
-        headers: event["headers"].as_array().unwrap().iter().map(header).collect(),
-        body: event["body"].to_string().into_bytes(),
+        webhook: Webhook {
+            headers: event["headers"].as_array().unwrap().iter().map(header).collect(),
+            body: event["body"].to_string().into_bytes(),
+            ..Webhook::default()
+        },
     }
 }
 

@@ -147,7 +147,7 @@ async fn parts(sqs: Arc<SqsQueue>, plugin: Arc<Plugin>, url: String, count: u64)
                 for message in &batch {
                     let message = Message::read(message, "bench").unwrap();
                     plugin.transform(&message, plugin.limits()).verdict.unwrap();
-                    client.post(&url).body(message.body).send().await.unwrap().bytes().await.unwrap();
+                    client.post(&url).body(message.webhook.body).send().await.unwrap().bytes().await.unwrap();
                 }
                 let handles: Vec<Handle> = batch.into_iter().map(|message| message.handle).collect();
                 sqs.delete(&handles).await.into_iter().for_each(|result| result.unwrap());

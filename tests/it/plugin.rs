@@ -8,6 +8,7 @@ use towpath_config::plugin::{Limits, Settings};
 use towpath_plugin::{Engine, LoadError, Manifest, Plugin, Transformed, digest, precompile};
 use towpath_tests::guest::{Guest, Request};
 use towpath_types::clock::Timestamp;
+use towpath_types::envelope::Webhook;
 use towpath_types::message::Message;
 use towpath_types::outcome::{Fault, FaultKind};
 use towpath_types::verdict::Verdict;
@@ -22,8 +23,7 @@ pub(super) fn message() -> Message {
         sent_at: Timestamp(1_700_000_000_000),
         source: "q".into(),
         aws_trace: None,
-        headers: vec![("a".into(), b"\xff".to_vec())],
-        body: b"{}".to_vec(),
+        webhook: Webhook { headers: vec![("a".into(), b"\xff".to_vec())], body: b"{}".to_vec(), ..Webhook::default() },
     }
 }
 

@@ -127,7 +127,7 @@ impl Rig {
     /// Sends a webhook to a group.
     pub async fn send_webhook(&self, group: &str, headers: &[(&str, &str)], body: &[u8]) {
         let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect();
-        let webhook = Webhook { headers, body: body.to_vec() };
+        let webhook = Webhook { headers, body: body.to_vec(), ..Webhook::default() };
         self.send_raw(group, envelope::encode(&webhook)).await;
     }
 
@@ -179,7 +179,7 @@ impl Rig {
 
 /// A received message that no queue handed out.
 pub fn received(group: &str, body: &str) -> Received {
-    let webhook = Webhook { headers: Vec::new(), body: body.as_bytes().to_vec() };
+    let webhook = Webhook { headers: Vec::new(), body: body.as_bytes().to_vec(), ..Webhook::default() };
     Received {
         id: "m-1".into(),
         group: group.into(),

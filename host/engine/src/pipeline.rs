@@ -276,7 +276,9 @@ fn span(received: &Received, message: Option<&Message>, routing: &Routing<'_>) -
         plugin = routing.name(),
         digest = routing.plugin.as_ref().map(|plugin| plugin.short_digest()),
     );
-    if let Some(brought) = message.and_then(|message| trace::brought(&message.headers, message.aws_trace.as_deref())) {
+    if let Some(brought) =
+        message.and_then(|message| trace::brought(&message.webhook.headers, message.aws_trace.as_deref()))
+    {
         trace::follow(&span, &brought);
     }
     span

@@ -72,7 +72,7 @@ async fn take(ingest: &Ingest, route: &Route, request: Request) -> Response {
         Ok(body) => body,
         Err(answer) => return answer,
     };
-    let webhook = Webhook { headers: headers(&parts.headers), body };
+    let webhook = Webhook { headers: headers(&parts.headers), body, ..Webhook::default() };
     let mut proof = None;
     if let Some(verification) = route.verify.as_ref().filter(|verification| verification.at_ingest) {
         proof = match refused::check(verification, &webhook).await {

@@ -6,10 +6,12 @@ use std::time::UNIX_EPOCH;
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use towpath_files::regular::{self, MAX_EVENT};
 use towpath_types::clock::Timestamp;
+use towpath_types::envelope::Webhook;
 use towpath_types::message::Message;
 
 /// The name of the file in the folder of a case.
@@ -28,6 +30,15 @@ pub struct Event {
     /// The ingest path to post it to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// The method [default: POST].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    /// The query, without the question mark.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub query: String,
+    /// The named segments of the route's path, as in the envelope; what follows the route is named `*`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    path_segments: Vec<(String, String)>,
     /// The group [default: the path].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
@@ -74,16 +85,28 @@ impl Header {
 
 impl Event {
     /// An event as a recorder writes it. A JSON body stays JSON, including its whitespace.
-    pub fn of(path: &str, headers: Vec<(String, Vec<u8>)>, body: &[u8]) -> Event {
-        let headers = headers.into_iter().map(Header::of).collect();
+    pub fn of(path: &str, webhook: &Webhook) -> Event {
+        let body = &webhook.body;
+        let headers = webhook.headers.iter().cloned().map(Header::of).collect();
         let text = std::str::from_utf8(body).ok();
         // Whitespace around a body would be lost in the file.
         let json =
             text.filter(|text| text.trim() == *text).and_then(|text| RawValue::from_string(text.to_owned()).ok());
         let body_text = text.filter(|text| json.is_none() && !text.is_empty()).map(str::to_owned);
         let body_base64 = text.is_none().then(|| BASE64.encode(body));
-        let path = Some(path.to_owned());
-        Event { id: None, path, group: None, sent_at: None, headers, body: json, body_text, body_base64 }
+        Event {
+            id: None,
+            path: Some(path.to_owned()),
+            method: (webhook.method != Method::POST).then(|| webhook.method.to_string()),
+            query: webhook.query.clone(),
+            path_segments: webhook.path.clone(),
+            group: None,
+            sent_at: None,
+            headers,
+            body: json,
+            body_text,
+            body_base64,
+        }
     }
 
     /// Writes it into the folder of a case.
@@ -99,12 +122,25 @@ impl Event {
         let text = regular::read_text(file, MAX_EVENT).with_context(|| format!("reading {}", file.display()))?;
         let event: Event =
             serde_json::from_str(&text).with_context(|| format!("{} is not a recorded event", file.display()))?;
-        event.body().and(event.headers()).with_context(|| format!("{} is not a recorded event", file.display()))?;
+        event.webhook().with_context(|| format!("{} is not a recorded event", file.display()))?;
         Ok(event)
     }
 
-    /// The body's bytes.
-    pub fn body(&self) -> anyhow::Result<Vec<u8>> {
+    /// What was received: everything but the ingest path.
+    pub fn webhook(&self) -> anyhow::Result<Webhook> {
+        let method = self.method.as_deref().unwrap_or("POST");
+        let headers = self.headers.iter().map(Header::read);
+        let lower = |(name, value): (String, Vec<u8>)| (name.to_ascii_lowercase(), value);
+        Ok(Webhook {
+            method: method.parse().with_context(|| format!("{method:?} is not a method such as POST"))?,
+            path: self.path_segments.clone(),
+            query: self.query.clone(),
+            headers: headers.map(|header| header.map(lower)).collect::<anyhow::Result<_>>()?,
+            body: self.body()?,
+        })
+    }
+
+    fn body(&self) -> anyhow::Result<Vec<u8>> {
         match (&self.body, &self.body_text, &self.body_base64) {
             (None, None, None) => Ok(Vec::new()),
             (Some(json), None, None) => Ok(json.get().as_bytes().to_vec()),
@@ -112,11 +148,6 @@ impl Event {
             (None, None, Some(base64)) => BASE64.decode(base64).context("body_base64 is not base64"),
             _ => bail!("give only one of body, body_text and body_base64"),
         }
-    }
-
-    /// The headers, byte for byte.
-    pub fn headers(&self) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-        self.headers.iter().map(Header::read).collect()
     }
 
     /// The message that a plugin receives for it.
@@ -132,8 +163,7 @@ impl Event {
             sent_at: self.sent_at()?,
             source: format!("file:{}", file.file_name().unwrap_or_default().to_string_lossy()),
             aws_trace: None,
-            headers: self.headers()?.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect(),
-            body: self.body()?,
+            webhook: self.webhook()?,
         })
     }
 

@@ -87,17 +87,15 @@ impl Recorder {
         if !wanted || self.is_full() {
             return Ok(());
         }
-        let body = self.redactor.body(&message.body);
-        let header = |(name, value): &(String, Vec<u8>)| (name.clone(), self.redactor.header(name, value));
-        let headers: Vec<(String, Vec<u8>)> = message.headers.iter().map(header).collect();
+        let webhook = self.redactor.webhook(&message.webhook);
         let group = self.redactor.text(message.group.as_str());
         let path = group.split('/').next().unwrap_or_default().to_owned();
         // Headers differ from one delivery of an event to the next, its body does not.
-        let name = digest(&[path.as_bytes(), b"\0", &body].concat());
+        let name = digest(&[path.as_bytes(), b"\0", &webhook.body].concat());
         let case = self.recording.to.join(format!("recorded-{}", name.get(..10).unwrap_or_default()));
         let known = case.exists();
         if !known {
-            let mut event = Event::of(&path, headers, &body);
+            let mut event = Event::of(&path, &webhook);
             event.group = Some(group.clone());
             event.sent_at = Some(message.sent_at.to_string());
             event.write(&case)?;

@@ -8,7 +8,9 @@ use anyhow::{Context as _, bail};
 use regex_lite::{Captures, Regex};
 use towpath_files::private;
 use towpath_plugin::digest;
+use towpath_types::envelope::Webhook;
 use towpath_types::json::{children, text};
+use url::form_urlencoded;
 
 use crate::secret_headers::SecretHeaders;
 use crate::token;
@@ -53,6 +55,24 @@ impl Redactor {
             }
         }
         self.bytes(&redacted)
+    }
+
+    /// A webhook, redacted. Its query and its path may name people, and hold tokens.
+    pub fn webhook(&self, webhook: &Webhook) -> Webhook {
+        let segment = |(name, value): &(String, String)| (name.clone(), self.text(value));
+        let header = |(name, value): &(String, Vec<u8>)| (name.clone(), self.header(name, value));
+        let pair = |(name, value): (Cow<'_, str>, Cow<'_, str>)| {
+            let value = self.header(&name, value.as_bytes());
+            (name.into_owned(), String::from_utf8_lossy(&value).into_owned())
+        };
+        let query = form_urlencoded::parse(webhook.query.as_bytes()).map(pair);
+        Webhook {
+            method: webhook.method.clone(),
+            path: webhook.path.iter().map(segment).collect(),
+            query: form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish(),
+            headers: webhook.headers.iter().map(header).collect(),
+            body: self.body(&webhook.body),
+        }
     }
 
     /// The value of a header, redacted.

@@ -115,7 +115,7 @@ impl SecretHeaders {
     /// Hides secrets in the headers of a verdict's requests: by name, and where a plugin copied a secret of the message.
     pub fn hide_in_verdict(&self, verdict: &mut Value, message: &Message) {
         let secrets: Vec<&[u8]> =
-            message.headers.iter().filter(|(name, _)| self.has(name)).map(|(_, value)| &value[..]).collect();
+            message.webhook.headers.iter().filter(|(name, _)| self.has(name)).map(|(_, value)| &value[..]).collect();
         let holds = |text: &str, secret: &[u8]| {
             secret.len() >= MIN_COPIED && text.as_bytes().windows(secret.len()).any(|window| window == secret)
         };
@@ -189,6 +189,7 @@ mod tests {
         let webhook = Webhook {
             headers: vec![("x-visitor".to_owned(), b"s3cret".to_vec()), ("x".to_owned(), b"\xff".to_vec())],
             body: b"{}".to_vec(),
+            ..Webhook::default()
         };
         let shown = headers().hidden_in_body(envelope::encode(&webhook));
         let shown = envelope::decode(&shown).expect("an envelope");
@@ -208,8 +209,7 @@ mod tests {
             sent_at: towpath_types::clock::Timestamp(0),
             source: String::new(),
             aws_trace: None,
-            headers: vec![("x-visitor".to_owned(), b"s3cret".to_vec())],
-            body: Vec::new(),
+            webhook: Webhook { headers: vec![("x-visitor".to_owned(), b"s3cret".to_vec())], ..Webhook::default() },
         };
         let mut verdict = json!({ "deliver": [{ "headers": [["x-copy", "is s3cret."], ["x-door", "a"], ["x", "b"], ["y", { "secret": "k" }]] }] });
         headers().hide_in_verdict(&mut verdict, &message);

@@ -6,6 +6,7 @@ use super::Description;
 use super::bindings::exports::towpath::plugin::metadata;
 use super::bindings::towpath::plugin::types;
 use super::error::Problem;
+use towpath_types::envelope::{REST, Webhook};
 use towpath_types::message::Message;
 use towpath_types::outcome::{Fault, FaultKind};
 use towpath_types::verdict::{HeaderValue, Payload, Reason, Request, Verdict};
@@ -26,10 +27,19 @@ pub(super) fn message(message: &Message) -> types::Message {
         receive_count: message.receive_count,
         sent_at_ms: message.sent_at.0,
         source: message.source.clone(),
-        headers: message.headers.clone(),
-        body: message.body.clone(),
-        ext: Vec::new(),
+        headers: message.webhook.headers.clone(),
+        body: message.webhook.body.clone(),
+        ext: ext(&message.webhook),
     }
+}
+
+/// What the contract had no fields for when it was frozen: `method`, `path` (what follows the route), `query`, and
+/// `path:NAME` for each named segment of the route's path. All are percent-encoded as they came.
+fn ext(webhook: &Webhook) -> Vec<(String, String)> {
+    let request = [("method", webhook.method.as_str()), ("path", webhook.rest()), ("query", &webhook.query)];
+    let named = webhook.path.iter().filter(|(name, _)| name != REST);
+    let named = named.map(|(name, segment)| (format!("path:{name}"), segment.clone()));
+    request.map(|(key, value)| (key.to_owned(), value.to_owned())).into_iter().chain(named).collect()
 }
 
 pub(super) fn verdict(answer: Result<types::Verdict, types::Reason>) -> Result<Verdict, Fault> {

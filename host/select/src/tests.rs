@@ -22,7 +22,8 @@ fn none(why: &str) -> (Option<String>, Option<String>) {
 #[test]
 fn every_source_reads_the_bytes_that_came() {
     let headers = headers(&[("x-id", "7"), ("x-id", "8")]);
-    let webhook = Webhook { headers, body: br#"{"n":1.10,"s":"a\u00e9","o":{"k": [1, 2]}}"#.to_vec() };
+    let webhook =
+        Webhook { headers, body: br#"{"n":1.10,"s":"a\u00e9","o":{"k": [1, 2]}}"#.to_vec(), ..Webhook::default() };
     let cases = [
         ("header:X-Id", "7"),
         ("json:/n", "1.10"),
@@ -38,8 +39,11 @@ fn every_source_reads_the_bytes_that_came() {
 
 #[test]
 fn what_cannot_be_read_says_why() {
-    let webhook =
-        Webhook { headers: headers(&[("x-empty", "")]), body: br#"{"z":null,"e":"","s":" ","n":NaN}"#.to_vec() };
+    let webhook = Webhook {
+        headers: headers(&[("x-empty", "")]),
+        body: br#"{"z":null,"e":"","s":" ","n":NaN}"#.to_vec(),
+        ..Webhook::default()
+    };
     let cases = [
         ("header:x-id", "missing"),
         ("header:x-empty", "empty"),
@@ -61,7 +65,11 @@ fn what_cannot_be_read_says_why() {
 #[test]
 fn a_form_is_read_only_where_the_content_type_says_so() {
     let body = b"To=%2B1&From=a+b&Empty=&To=0".to_vec();
-    let form = |content_type| Webhook { headers: headers(&[("content-type", content_type)]), body: body.clone() };
+    let form = |content_type| Webhook {
+        headers: headers(&[("content-type", content_type)]),
+        body: body.clone(),
+        ..Webhook::default()
+    };
     let webhook = form("Application/X-WWW-form-urlencoded; charset=utf-8");
     assert_eq!(read(&webhook, "form:To"), sound("+1"));
     assert_eq!(read(&webhook, "form:From"), sound("a b"));
@@ -72,7 +80,7 @@ fn a_form_is_read_only_where_the_content_type_says_so() {
 
 #[test]
 fn filters_are_applied_from_left_to_right() {
-    let webhook = Webhook { headers: Vec::new(), body: b" aBc ".to_vec() };
+    let webhook = Webhook { headers: Vec::new(), body: b" aBc ".to_vec(), ..Webhook::default() };
     // The digests of "abc" in RFC 1321 and FIPS 180-2, and in other encodings.
     let cases = [
         ("body|trim|lower|md5|hex", "900150983cd24fb0d6963f7d28e17f72"),
@@ -89,7 +97,7 @@ fn filters_are_applied_from_left_to_right() {
 fn xml_is_read_by_the_names_of_elements() {
     let body = r#"<?xml version="1.0"?>
         <a x="1&amp;2"><b>no</b><c><b y='3'>t<!-- c -->e&lt;<![CDATA[<x>]]>&#233;</b><b>second</b></c><e/><n:f>5</n:f></a>"#;
-    let webhook = Webhook { headers: Vec::new(), body: body.as_bytes().to_vec() };
+    let webhook = Webhook { headers: Vec::new(), body: body.as_bytes().to_vec(), ..Webhook::default() };
     let cases = [
         ("xml:/a/c/b", "te<<x>é"),
         ("xml:/a/b", "no"),
@@ -122,7 +130,7 @@ fn what_is_not_well_formed_xml_has_no_value_and_nothing_grows() {
         deep.as_str(),
     ];
     for body in bodies {
-        let webhook = Webhook { headers: Vec::new(), body: body.as_bytes().to_vec() };
+        let webhook = Webhook { headers: Vec::new(), body: body.as_bytes().to_vec(), ..Webhook::default() };
         assert_eq!(read(&webhook, "xml:/a"), none("the body is not well-formed XML"), "{body:.40}");
     }
 }

@@ -1,23 +1,64 @@
-//! The envelope: how a webhook's headers and body travel losslessly in a queue's text body.
+//! The envelope: how a webhook travels losslessly in a queue's text body.
 //!
 //! `{"v":1,"headers":[["content-type","application/json"],…],"body":"<base64>"}`. A header value that is not UTF-8 is
-//! written as `["name","<base64>","base64"]`. A queue body that does not begin like this is a direct one: the webhook's
-//! body itself, as API Gateway's SQS integration stores it.
+//! written as `["name","<base64>","base64"]`. Version 2 adds `"method"`, `"path"` and `"query"` between headers and body; it
+//! is written only for webhooks that need one of them, so that hosts of earlier releases can read all others. A queue body
+//! that does not begin like this is a direct one: the webhook's body itself, as API Gateway's SQS integration stores it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use http::Method;
 use serde::{Deserialize, Serialize};
 
-/// The version that is written, and the only one that is read.
-pub const VERSION: u32 = 1;
+/// The latest version: with method, path and query.
+pub const VERSION: u32 = 2;
 
-/// A webhook as received: header names are in lower case.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+/// The version that suffices for a POST without path names and query.
+const PLAIN: u32 = 1;
+
+/// A webhook as received.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Webhook {
-    /// In order of arrival.
+    pub method: Method,
+    /// The named segments of the route's path, percent-encoded as they came; what follows the route is named
+    /// [`REST`].
+    pub path: Vec<(String, String)>,
+    /// As it came, without the question mark.
+    pub query: String,
+    /// In order of arrival, names in lower case.
     pub headers: Vec<(String, Vec<u8>)>,
     /// Byte for byte.
     pub body: Vec<u8>,
+}
+
+/// The name of what follows the route's path.
+pub const REST: &str = "*";
+
+impl Default for Webhook {
+    fn default() -> Webhook {
+        Webhook { method: Method::POST, path: Vec::new(), query: String::new(), headers: Vec::new(), body: Vec::new() }
+    }
+}
+
+impl Webhook {
+    /// The first header of this name.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+    }
+
+    /// What follows the route's path, percent-encoded; empty if nothing does.
+    pub fn rest(&self) -> &str {
+        self.path_segment(REST).unwrap_or_default()
+    }
+
+    /// A named segment of the route's path, percent-encoded.
+    pub fn path_segment(&self, name: &str) -> Option<&str> {
+        self.path.iter().find(|(own, _)| own == name).map(|(_, segment)| segment.as_str())
+    }
+
+    fn is_plain(&self) -> bool {
+        self.method == Method::POST && self.path.is_empty() && self.query.is_empty()
+    }
 }
 
 /// Why a queue body that begins like an envelope cannot be read as one.
@@ -25,7 +66,7 @@ pub struct Webhook {
 pub enum EnvelopeError {
     #[error("the envelope is not valid JSON of the expected shape: {0}")]
     Json(serde_json::Error),
-    #[error("the envelope has version {0}, this host reads version {VERSION}: upgrade the host")]
+    #[error("the envelope has version {0}, this host reads versions up to {VERSION}: upgrade the host")]
     Version(u32),
     /// The body, or a header, is not base64.
     #[error("the {0} in the envelope is not base64")]
@@ -33,12 +74,20 @@ pub enum EnvelopeError {
     /// The third element of a header is unknown.
     #[error("a header in the envelope has the unknown encoding {0:?}")]
     Encoding(String),
+    #[error("the envelope has {0:?} for a method")]
+    Method(String),
 }
 
 #[derive(Serialize)]
 struct Written<'a> {
     v: u32,
     headers: Vec<WrittenHeader<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    path: &'a [(String, String)],
+    #[serde(skip_serializing_if = "str::is_empty")]
+    query: &'a str,
     body: String,
 }
 
@@ -54,6 +103,11 @@ enum WrittenHeader<'a> {
 struct Read {
     v: u32,
     headers: Vec<ReadHeader>,
+    method: Option<String>,
+    #[serde(default)]
+    path: Vec<(String, String)>,
+    #[serde(default)]
+    query: String,
     body: String,
 }
 
@@ -71,7 +125,14 @@ struct Version {
 
 pub fn encode(webhook: &Webhook) -> String {
     let headers = webhook.headers.iter().map(|(name, value)| written_header(name, value)).collect();
-    let written = Written { v: VERSION, headers, body: BASE64.encode(&webhook.body) };
+    let written = Written {
+        v: if webhook.is_plain() { PLAIN } else { VERSION },
+        headers,
+        method: (webhook.method != Method::POST).then(|| webhook.method.as_str()),
+        path: &webhook.path,
+        query: &webhook.query,
+        body: BASE64.encode(&webhook.body),
+    };
     // A struct of strings always serialises.
     serde_json::to_string(&written).unwrap_or_default()
 }
@@ -79,16 +140,21 @@ pub fn encode(webhook: &Webhook) -> String {
 /// Reads a queue's body: an envelope, or a direct body, which has no headers of its own.
 pub fn decode(text: &str) -> Result<Webhook, EnvelopeError> {
     if !is_envelope(text) {
-        return Ok(Webhook { headers: Vec::new(), body: text.as_bytes().to_vec() });
+        return Ok(Webhook { body: text.as_bytes().to_vec(), ..Webhook::default() });
     }
     let read: Read =
         serde_json::from_str(text).map_err(|error| other_version(text).unwrap_or(EnvelopeError::Json(error)))?;
-    if read.v != VERSION {
+    if !is_known(read.v) {
         return Err(EnvelopeError::Version(read.v));
     }
-    let headers = read.headers.into_iter().map(read_header).collect::<Result<_, _>>()?;
-    let body = BASE64.decode(read.body).map_err(|_| EnvelopeError::Base64("body"))?;
-    Ok(Webhook { headers, body })
+    let method = read.method.as_deref().unwrap_or("POST");
+    Ok(Webhook {
+        method: method.parse().map_err(|_| EnvelopeError::Method(method.to_owned()))?,
+        path: read.path,
+        query: read.query,
+        headers: read.headers.into_iter().map(read_header).collect::<Result<_, _>>()?,
+        body: BASE64.decode(read.body).map_err(|_| EnvelopeError::Base64("body"))?,
+    })
 }
 
 /// Whether a text begins as every envelope does: `{"v":<digits>,"headers":`. A webhook's own JSON does not begin like
@@ -102,7 +168,11 @@ pub fn is_envelope(text: &str) -> bool {
 /// A later version may have another shape: report the version then, not the shape.
 fn other_version(text: &str) -> Option<EnvelopeError> {
     let Version { v } = serde_json::from_str(text).ok()?;
-    (v != VERSION).then_some(EnvelopeError::Version(v))
+    (!is_known(v)).then_some(EnvelopeError::Version(v))
+}
+
+fn is_known(version: u32) -> bool {
+    (PLAIN..=VERSION).contains(&version)
 }
 
 fn written_header<'a>(name: &'a str, value: &'a [u8]) -> WrittenHeader<'a> {
@@ -140,11 +210,32 @@ mod tests {
         ];
         for (name, headers, body) in cases {
             let headers = headers.into_iter().map(|(k, v)| (k.to_owned(), v.to_vec())).collect();
-            let webhook = Webhook { headers, body: body.to_vec() };
+            let webhook = Webhook { headers, body: body.to_vec(), ..Webhook::default() };
             let text = encode(&webhook);
             assert!(is_envelope(&text), "{name}");
             assert_eq!(decode(&text).expect(name), webhook, "{name}");
         }
+    }
+
+    #[test]
+    fn method_path_and_query_round_trip() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let webhooks = [
+            Webhook { method: Method::PUT, ..Webhook::default() },
+            Webhook { path: vec![pair("tenant", "a%2Fb"), pair(REST, "c/d")], ..Webhook::default() },
+            Webhook { query: "a=%00&b=\"".to_owned(), ..Webhook::default() },
+        ];
+        for webhook in webhooks {
+            let text = encode(&webhook);
+            assert!(text.starts_with("{\"v\":2,\"headers\":"), "{text}");
+            assert_eq!(decode(&text).expect("an envelope"), webhook);
+        }
+    }
+
+    #[test]
+    fn a_plain_webhook_is_written_as_earlier_hosts_read_it() {
+        let webhook = Webhook { headers: vec![("a".to_owned(), b"1".to_vec())], ..Webhook::default() };
+        assert_eq!(encode(&webhook), "{\"v\":1,\"headers\":[[\"a\",\"1\"]],\"body\":\"\"}");
     }
 
     #[test]
@@ -158,7 +249,9 @@ mod tests {
     fn a_broken_envelope_is_unreadable_and_says_why() {
         let cases = [
             ("{\"v\":1,\"headers\":[", "not valid JSON"),
-            ("{\"v\":2,\"headers\":{},\"other\":1}", "version 2"),
+            ("{\"v\":3,\"headers\":{},\"other\":1}", "version 3"),
+            ("{\"v\":0,\"headers\":[],\"body\":\"\"}", "version 0"),
+            ("{\"v\":2,\"headers\":[],\"method\":\"G T\",\"body\":\"\"}", "\"G T\" for a method"),
             ("{\"v\":1,\"headers\":[],\"body\":\"*\"}", "body in the envelope is not base64"),
             ("{\"v\":1,\"headers\":[[\"a\",\"b\",\"rot13\"]],\"body\":\"\"}", "unknown encoding \"rot13\""),
             ("{\"v\":1,\"headers\":[],\"body\":\"\",\"more\":1}", "unknown field"),

@@ -58,10 +58,7 @@ pub struct Message {
     pub source: String,
     /// `AWSTraceHeader`, if the queue provides it: the trace that the sender gave to the queue.
     pub aws_trace: Option<String>,
-    /// In order, names in lower case.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// The request body.
-    pub body: Vec<u8>,
+    pub webhook: Webhook,
 }
 
 impl Message {
@@ -79,14 +76,8 @@ impl Message {
             sent_at: origin.sent_at,
             source: source.to_owned(),
             aws_trace: received.trace.clone(),
-            headers: webhook.headers,
-            body: webhook.body,
+            webhook,
         })
-    }
-
-    /// The first header of this name (in lower case).
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_slice())
     }
 }
 
@@ -165,12 +156,12 @@ mod tests {
 
     #[test]
     fn an_envelope_brings_its_own_headers() {
-        let webhook = Webhook { headers: vec![("a".into(), b"1".to_vec())], body: b"x".to_vec() };
+        let webhook = Webhook { headers: vec![("a".into(), b"1".to_vec())], body: b"x".to_vec(), ..Webhook::default() };
         let mut received = received(envelope::encode(&webhook));
         received.attributes.insert("b".into(), Attribute::text("2"));
         let message = Message::read(&received, "q").expect("readable");
-        assert_eq!(message.headers, webhook.headers);
-        assert_eq!(message.header("A"), Some(b"1".as_slice()));
+        assert_eq!(message.webhook.headers, webhook.headers);
+        assert_eq!(message.webhook.header("A"), Some(b"1".as_slice()));
     }
 
     #[test]
@@ -179,7 +170,7 @@ mod tests {
         received.attributes.insert("X-GitHub-Event".into(), Attribute::text("push"));
         received.attributes.insert("towpath-anything".into(), Attribute::text("secret"));
         let message = Message::read(&received, "q").expect("readable");
-        assert_eq!(message.headers, [("x-github-event".to_owned(), b"push".to_vec())]);
+        assert_eq!(message.webhook.headers, [("x-github-event".to_owned(), b"push".to_vec())]);
     }
 
     #[test]

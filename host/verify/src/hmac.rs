@@ -19,7 +19,7 @@ pub(super) fn check(scheme: &Hmac, evidence: Evidence<'_>, secrets: &[Arc<str>])
         return Err(Unverified::Malformed(scheme.header.clone(), "signature of the expected form"));
     }
     let stamp = found.stamp.map(|(text, _)| text).unwrap_or_default();
-    let pieces = scheme.signed.pieces(evidence.body, stamp, |name| evidence.header(name));
+    let pieces = scheme.signed.pieces(&evidence.webhook.body, stamp, |name| evidence.header(name));
     let pieces = pieces.map_err(|name| Unverified::Missing(name.to_owned()))?;
     // Every pair is compared, so that the time does not reveal which secret matched.
     let matches = secrets.iter().fold(false, |matches, secret| {

@@ -28,8 +28,7 @@ const SLACK: Duration = Duration::from_secs(60);
 /// What is verified: a webhook as it arrived, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
-    headers: &'a [(String, Vec<u8>)],
-    body: &'a [u8],
+    webhook: &'a Webhook,
     arrived: Timestamp,
     /// Added to the tolerance for late arrival.
     slack: Duration,
@@ -62,12 +61,12 @@ pub enum Unverified {
 impl<'a> Evidence<'a> {
     /// A webhook that arrives at `now`.
     pub fn arriving(webhook: &'a Webhook, now: Timestamp) -> Evidence<'a> {
-        Evidence { headers: &webhook.headers, body: &webhook.body, arrived: now, slack: Duration::ZERO }
+        Evidence { webhook, arrived: now, slack: Duration::ZERO }
     }
 
     /// The first header of this name (in lower case).
     fn header(&self, name: &str) -> Option<&'a [u8]> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+        self.webhook.header(name)
     }
 
     fn expect(&self, name: &str) -> Result<&'a [u8], Unverified> {
@@ -98,7 +97,7 @@ fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
 
 impl<'a> From<&'a Message> for Evidence<'a> {
     fn from(message: &'a Message) -> Evidence<'a> {
-        Evidence { headers: &message.headers, body: &message.body, arrived: message.sent_at, slack: SLACK }
+        Evidence { webhook: &message.webhook, arrived: message.sent_at, slack: SLACK }
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn check(
     if signatures.0.is_empty() {
         return Err(Unverified::Malformed(signature_name, "signature v1,… or v1a,…"));
     }
-    let pieces: [&[u8]; 5] = [id, b".", stamp, b".", evidence.body];
+    let pieces: [&[u8]; 5] = [id, b".", stamp, b".", &evidence.webhook.body];
     let mut matches = false;
     let mut usable = false;
     let mut problem = None;

@@ -19,7 +19,7 @@ impl Case {
         let secrets = self.secrets.iter().map(|secret| Secret::new(*secret)).collect();
         let verification = Verification { scheme: self.scheme.clone(), secrets, names: Vec::new(), at_ingest: false };
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-        let webhook = Webhook { headers, body: body.as_bytes().to_vec() };
+        let webhook = Webhook { headers, body: body.as_bytes().to_vec(), ..Webhook::default() };
         check(&verification, Evidence::arriving(&webhook, Timestamp(arrived_ms)))
     }
 
@@ -258,7 +258,7 @@ fn a_secret_of_the_wrong_form_is_reported() {
         let secrets = vec![Secret::new(secret)];
         let verification = Verification { scheme: case.scheme, secrets, names: Vec::new(), at_ingest: false };
         let headers = case.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
-        let webhook = Webhook { headers: headers.collect(), body: Vec::new() };
+        let webhook = Webhook { headers: headers.collect(), body: Vec::new(), ..Webhook::default() };
         let checked = check(&verification, Evidence::arriving(&webhook, Timestamp(0)));
         assert_eq!(checked, Err(Unverified::Secret(says)));
     }
@@ -275,7 +275,8 @@ fn a_malformed_secret_does_not_fail_what_another_one_proves() {
                 let scheme = case.scheme.clone();
                 let verification = Verification { scheme, secrets, names: Vec::new(), at_ingest: false };
                 let headers = case.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
-                let webhook = Webhook { headers: headers.collect(), body: case.body.as_bytes().to_vec() };
+                let webhook =
+                    Webhook { headers: headers.collect(), body: case.body.as_bytes().to_vec(), ..Webhook::default() };
                 let evidence = Evidence::arriving(&webhook, Timestamp(case.arrived * 1000));
                 assert_eq!(check(&verification, evidence), Ok(()), "{} beside {malformed:?}", case.name);
             }
@@ -289,7 +290,7 @@ fn a_wrong_signature_fails_even_if_another_secret_is_malformed() {
     let secrets = vec![Secret::new("whsec_!"), Secret::new("whsec_d3JvbmcgYnV0IHdlbGwgZm9ybWVkIHNlY3JldA==")];
     let verification = Verification { scheme: case.scheme, secrets, names: Vec::new(), at_ingest: false };
     let headers = case.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
-    let webhook = Webhook { headers: headers.collect(), body: case.body.as_bytes().to_vec() };
+    let webhook = Webhook { headers: headers.collect(), body: case.body.as_bytes().to_vec(), ..Webhook::default() };
     let checked = check(&verification, Evidence::arriving(&webhook, Timestamp(case.arrived * 1000)));
     assert!(matches!(checked, Err(Unverified::Mismatch(_))), "{checked:?}");
 }

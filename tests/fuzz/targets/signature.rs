@@ -57,7 +57,7 @@ fuzz_target!(|input: (Vec<(u8, Vec<u8>)>, Vec<u8>, u64)| {
     let (headers, body, arrived) = input;
     let headers =
         headers.into_iter().map(|(name, value)| (HEADERS[usize::from(name) % HEADERS.len()].to_owned(), value));
-    let webhook = Webhook { headers: headers.collect(), body };
+    let webhook = Webhook { headers: headers.collect(), body, ..Webhook::default() };
     for route in ROUTES.iter() {
         let verification = route.verify.as_ref().expect("verified");
         let error = check(verification, Evidence::arriving(&webhook, Timestamp(arrived))).expect_err("nobody gets in");

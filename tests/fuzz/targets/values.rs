@@ -11,7 +11,7 @@ fuzz_target!(|input: (String, String, Vec<u8>)| {
     let Ok(value) = text.parse::<Value>() else { return };
     assert_eq!(value.to_string().parse::<Value>().as_ref(), Ok(&value), "{text:?}");
     let headers = vec![("content-type".to_owned(), content_type.into_bytes())];
-    let webhook = Webhook { headers, body };
+    let webhook = Webhook { headers, body, ..Webhook::default() };
     match key(&webhook, &value) {
         Selected::Sound(bytes) | Selected::Doubtful(bytes, _) => assert!(!bytes.is_empty()),
         Selected::None(why) => assert!(!why.code().is_empty()),

@@ -10,6 +10,7 @@ use towpath_files::private;
 use towpath_plugin::Plugin;
 use towpath_proof::bench::{self, Loop, Report, Row, Settings};
 use towpath_types::clock::Timestamp;
+use towpath_types::envelope::Webhook;
 use towpath_types::message::Message;
 
 use crate::args::Bench;
@@ -101,8 +102,7 @@ async fn child(kind: &str, args: &Bench) -> anyhow::Result<Exit> {
             sent_at: Timestamp(0),
             source: "bench".to_owned(),
             aws_trace: None,
-            headers: Vec::new(),
-            body: body.as_bytes().to_vec(),
+            webhook: Webhook { body: body.as_bytes().to_vec(), ..Webhook::default() },
         };
         match plugin.transform(&message, plugin.limits()).verdict {
             Ok(_) => Ok(()),

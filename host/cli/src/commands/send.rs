@@ -40,7 +40,7 @@ pub(super) async fn run(args: Send, output: &Output) -> anyhow::Result<Exit> {
     if output.is_json() {
         output.json(&posted);
     }
-    let refused = posted.iter().filter(|posted| posted.status != 202).collect::<Vec<_>>();
+    let refused = posted.iter().filter(|posted| !(200..300).contains(&posted.status)).collect::<Vec<_>>();
     for posted in &refused {
         output.note(format!("{}: ingest answered {}", posted.file, posted.status));
     }
@@ -70,8 +70,10 @@ pub(super) async fn post(
         bail!("{} has no path: give --path", file.display());
     };
     let url = format!("{}/{}", to.trim_end_matches('/'), path.trim_matches('/'));
-    let mut request = client.post(&url).body(event.body()?);
-    for (name, value) in event.headers()? {
+    let webhook = event.webhook().with_context(|| file.display().to_string())?;
+    let query = if webhook.query.is_empty() { String::new() } else { format!("?{}", webhook.query) };
+    let mut request = client.request(webhook.method, format!("{url}{query}")).body(webhook.body);
+    for (name, value) in webhook.headers {
         let name: HeaderName =
             name.parse().with_context(|| format!("{}: {name:?} is not a header name", file.display()))?;
         let value = HeaderValue::from_bytes(&value);

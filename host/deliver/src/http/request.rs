@@ -99,7 +99,7 @@ impl Prepared {
                 }
             }
         }
-        let inherited = message.header("content-type").filter(|_| body == Payload::Unchanged);
+        let inherited = message.webhook.header("content-type").filter(|_| body == Payload::Unchanged);
         if let Some(content_type) = inherited.and_then(|value| HeaderValue::from_bytes(value).ok()) {
             all.entry(header::CONTENT_TYPE).or_insert(content_type);
         }
@@ -112,7 +112,7 @@ impl Prepared {
         // A plugin that sets `traceparent` replaces all trace headers.
         if !all.contains_key(trace::TRACEPARENT)
             && let Some((parent, state)) =
-                trace::told(trace::brought(&message.headers, message.aws_trace.as_deref()).as_ref())
+                trace::told(trace::brought(&message.webhook.headers, message.aws_trace.as_deref()).as_ref())
         {
             let told = [(trace::TRACEPARENT, parent), (trace::TRACESTATE, state)];
             for (name, value) in told.into_iter().filter(|(_, value)| !value.is_empty()) {
@@ -120,7 +120,7 @@ impl Prepared {
             }
         }
         let body = match body {
-            Payload::Unchanged => Bytes::copy_from_slice(&message.body),
+            Payload::Unchanged => Bytes::copy_from_slice(&message.webhook.body),
             Payload::Bytes(bytes) => bytes,
             Payload::Empty => Bytes::new(),
         };

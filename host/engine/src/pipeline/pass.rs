@@ -59,7 +59,7 @@ impl Pass<'_> {
             (Err(outcome), _) => Err(outcome),
         };
         if let (Some(verify), Ok(message)) = (&route.verify, &message) {
-            let is_vouched = note_keys.vouch_for(received, &route.path, &message.body, lease.deadline()).await;
+            let is_vouched = note_keys.vouch_for(received, &route.path, &message.webhook.body, lease.deadline()).await;
             if !is_vouched && let Err(error) = check_anew(verify, message.into(), lease.deadline()).await {
                 return unverified(if carried_notes(&received.attributes).is_empty() {
                     error.to_string()
@@ -82,7 +82,7 @@ impl Pass<'_> {
         };
         // The header has served its purpose. Neither the plugin nor the target may see the secret.
         if let Some(name) = route.secret_header() {
-            message.headers.retain(|(header, _)| header != name);
+            message.webhook.headers.retain(|(header, _)| header != name);
         }
         let Some(plugin) = &routing.plugin else {
             return Outcome::Broken(format!("plugin {:?} is not loaded", route.plugin));

@@ -131,7 +131,7 @@ pub async fn edit(found: &Found, letters: &mut dyn Letters, args: Edit) -> anyho
     if after == before.body {
         return Err(EditError::Unchanged.into());
     }
-    let after = Webhook { headers: before.headers.clone(), body: after };
+    let after = Webhook { body: after, ..before.clone() };
     let route = route(found, &letter);
     let group = match (args.keep_group, &route) {
         (true, _) => letter.group.clone(),

@@ -63,7 +63,7 @@ impl Letter {
         let of_config =
             routes.zip(death.route.as_deref()).and_then(|(routes, path)| routes.by_path(path)?.secret_header());
         for secret in death.secret_header.as_deref().into_iter().chain(of_config) {
-            message.headers.retain(|(name, _)| name != secret);
+            message.webhook.headers.retain(|(name, _)| name != secret);
         }
         Some(message)
     }

@@ -10,7 +10,7 @@ use super::*;
 fn expand(template: &str, headers: &[(&str, &[u8])], body: &[u8]) -> (String, Vec<String>) {
     let template: Template = template.parse().expect("template");
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
-    let webhook = Webhook { headers, body: body.to_vec() };
+    let webhook = Webhook { headers, body: body.to_vec(), ..Webhook::default() };
     let Expanded { group, problems, .. } = super::expand(&template, &webhook);
     let group = String::from(group);
     assert!(is_id(&group), "{group:?} is a group id");
@@ -115,7 +115,7 @@ fn only_an_ambiguous_value_has_another_group_than_before() {
     let expanded = |template: &str, x: &str, y: &str| {
         let template: Template = template.parse().expect("template");
         let body = serde_json::json!({ "x": x, "y": y }).to_string().into_bytes();
-        super::expand(&template, &Webhook { headers: Vec::new(), body })
+        super::expand(&template, &Webhook { headers: Vec::new(), body, ..Webhook::default() })
     };
     for (x, y, former) in [
         ("1", "2/3", None),

@@ -153,8 +153,7 @@ impl Carried {
             Carried::Envelope(webhook, attributes) => {
                 let headers = webhook.headers.iter().enumerate().filter(|(at, _)| stays(at));
                 let headers = headers.map(|(_, header)| header.clone()).collect();
-                let body = webhook.body.clone();
-                (envelope::encode(&Webhook { headers, body }), attributes.clone())
+                (envelope::encode(&Webhook { headers, ..webhook.clone() }), attributes.clone())
             }
             Carried::Direct(body, attributes) => {
                 let attributes = attributes.iter().enumerate().filter(|(at, _)| stays(at));

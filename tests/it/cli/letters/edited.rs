@@ -53,7 +53,7 @@ async fn an_edited_body_that_is_no_text_is_shown_and_sent_as_it_is() {
 
 /// A letter of group `g/A` by its key, as an ingest would have stored it.
 async fn keyed(station: &Station) -> String {
-    let webhook = Webhook { headers: Vec::new(), body: b"{\"k\":\"A\",\"n\":1}".to_vec() };
+    let webhook = Webhook { headers: Vec::new(), body: b"{\"k\":\"A\",\"n\":1}".to_vec(), ..Webhook::default() };
     let group = "g/A".into();
     let dedup_id = Some("keyed".into());
     let message = NewMessage { group, dedup_id, body: envelope::encode(&webhook), attributes: Default::default() };
@@ -283,7 +283,7 @@ async fn derived(station: &Station) -> (String, String) {
     let config = station.rig.path().join("towpath.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replacen("path = \"g\"", "path = \"g\"\ndedup = \"json:/id\"", 1)).unwrap();
-    let webhook = Webhook { headers: Vec::new(), body: b"{\"k\":\"A\",\"id\":1}".to_vec() };
+    let webhook = Webhook { headers: Vec::new(), body: b"{\"k\":\"A\",\"id\":1}".to_vec(), ..Webhook::default() };
     let config = station.rig.config(&std::fs::read_to_string(&config).unwrap());
     let keys = towpath_route::keys(config.routes.by_path("g").unwrap(), &webhook);
     let group = keys.group.clone();

@@ -61,8 +61,8 @@ pub(super) fn run(args: &PluginFuzz, output: &Output) -> anyhow::Result<Exit> {
     while Instant::now() < until && args.runs.is_none_or(|most| runs < most) && findings.len() < MOST {
         let Some(message) = rng.choice(&seeds) else { break };
         let mut message = message.clone();
-        message.body = mutate::body(&mut rng, &message.body);
-        mutate::headers(&mut rng, &mut message.headers);
+        message.webhook.body = mutate::body(&mut rng, &message.webhook.body);
+        mutate::headers(&mut rng, &mut message.webhook.headers);
         runs += 1;
         bar.inc(1);
         let Some(fault) = failure(&plugin, &message) else { continue };
@@ -71,7 +71,7 @@ pub(super) fn run(args: &PluginFuzz, output: &Output) -> anyhow::Result<Exit> {
         if findings.contains_key(&key) {
             continue;
         }
-        let case = cases.join(format!("fuzz-{}", digest(&message.body).get(..10).unwrap_or_default()));
+        let case = cases.join(format!("fuzz-{}", digest(&message.webhook.body).get(..10).unwrap_or_default()));
         save(&message, &case)?;
         output.note(format!("{:?} at {}: {}", fault.kind, at.as_deref().unwrap_or("-"), case.display()));
         findings.insert(key, Finding { kind: fault.kind, message: fault.message, at, case });
@@ -104,7 +104,7 @@ fn is_runtime(function: &str) -> bool {
 }
 
 fn save(message: &Message, case: &std::path::Path) -> anyhow::Result<()> {
-    let mut event = Event::of("fuzz", message.headers.clone(), &message.body);
+    let mut event = Event::of("fuzz", &message.webhook);
     event.group = Some(message.group.to_string());
     event.write(case).context("saving a finding")
 }

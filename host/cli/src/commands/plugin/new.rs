@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use towpath_files::regular::{self, MAX_EVENT};
 use towpath_operate::event::{self, Event};
+use towpath_types::envelope::Webhook;
 
 use crate::args::{PluginNew, plugin_name};
 use crate::output::{Exit, Output};
@@ -131,8 +132,8 @@ fn recorded(folder: &Path) -> anyhow::Result<Vec<(String, Event)>> {
             Ok(event) => event,
             Err(_) => {
                 let body = regular::read(&file, MAX_EVENT).with_context(|| format!("reading {}", file.display()))?;
-                let json = [("content-type".to_owned(), b"application/json".to_vec())];
-                Event::of("test", json.into(), body.trim_ascii())
+                let headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
+                Event::of("test", &Webhook { headers, body: body.trim_ascii().to_vec(), ..Webhook::default() })
             }
         };
         events.push((name, event));

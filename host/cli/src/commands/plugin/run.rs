@@ -15,6 +15,7 @@ use crate::args::PluginRun;
 use crate::case;
 use crate::output::{Exit, Output};
 use towpath_operate::event::Event;
+use towpath_types::envelope::Webhook;
 
 pub(super) fn run(args: &PluginRun, output: &Output) -> anyhow::Result<Exit> {
     build_if_stale(&args.plugin, output)?;
@@ -67,5 +68,5 @@ fn event(args: &PluginRun) -> anyhow::Result<(Event, PathBuf)> {
             header.split_once(':').with_context(|| format!("{header:?} is not a header: write NAME:VALUE"))?;
         headers.push((name.trim().to_owned(), value.trim().as_bytes().to_vec()));
     }
-    Ok((Event::of("test", headers, &body), file))
+    Ok((Event::of("test", &Webhook { headers, body, ..Webhook::default() }), file))
 }

@@ -15,6 +15,7 @@ use towpath_compose::server::{self, Guard};
 use towpath_compose::signals;
 use towpath_operate::record::Recorder;
 use towpath_types::clock::Clock;
+use towpath_types::envelope::Webhook;
 use towpath_types::message::Message;
 
 use super::know;
@@ -136,6 +137,7 @@ impl Front {
         let path = uri.path().trim_matches('/');
         let path = path.strip_prefix("hooks/").unwrap_or(path);
         let headers = headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+        let query = uri.query().unwrap_or_default().to_owned();
         let message = Message {
             id: uuid::Uuid::new_v4().to_string().into(),
             group: if path.is_empty() { "test" } else { path }.into(),
@@ -145,8 +147,7 @@ impl Front {
             sent_at: Clock::wall().now(),
             source: "record".to_owned(),
             aws_trace: None,
-            headers: headers.collect(),
-            body: body.to_vec(),
+            webhook: Webhook { query, headers: headers.collect(), body: body.to_vec(), ..Webhook::default() },
         };
         let (saved, is_saved) = oneshot::channel();
         self.recorder.send(Posted { message, saved }).await.is_ok() && is_saved.await.is_ok()
