@@ -7,8 +7,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_util::future::join_all;
-use towpath_config::signature::Algorithm;
 use towpath_config::target::Auth;
+use towpath_config::value::Digest;
 use towpath_config::{Config, Secret, Secrets};
 use towpath_engine::pipeline::{Pipeline, Settlement};
 use towpath_runtime::lease::Lease;
@@ -26,7 +26,7 @@ async fn rig(target: &Target, auth: &str) -> (Rig, Arc<Pipeline>) {
 }
 
 fn hmac(key: &[u8], text: &str) -> Vec<u8> {
-    towpath_verify::mac(Algorithm::Sha256, key, &[text.as_bytes()])
+    towpath_verify::mac(Digest::Sha256, key, &[text.as_bytes()])
 }
 
 fn hex(bytes: &[u8]) -> String {

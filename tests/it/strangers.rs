@@ -7,7 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use serde_json::Value;
 use tower::ServiceExt as _;
-use towpath_config::signature::Algorithm;
+use towpath_config::value::Digest;
 use towpath_engine::pipeline::Settlement;
 use towpath_intake::{Ingest, SenderAddress, router};
 use towpath_tests::guest::Guest;
@@ -37,7 +37,7 @@ async fn post(router: &Router, headers: &[(&str, &str)], body: &str) -> (StatusC
 
 fn mac(pieces: &[&str]) -> String {
     let pieces: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_bytes()).collect();
-    towpath_verify::mac(Algorithm::Sha256, KEY.as_bytes(), &pieces).iter().map(|byte| format!("{byte:02x}")).collect()
+    towpath_verify::mac(Digest::Sha256, KEY.as_bytes(), &pieces).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn github(body: &str) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use tower::ServiceExt as _;
-use towpath_config::signature::Algorithm;
+use towpath_config::value::Digest;
 use towpath_engine::pipeline::Settlement;
 use towpath_intake::{Ingest, router};
 use towpath_runtime::lease::Lease;
@@ -23,7 +23,7 @@ fn verified(url: &str, verify: &str) -> String {
 }
 
 fn github(body: &str) -> String {
-    format!("sha256={}", hex(&towpath_verify::mac(Algorithm::Sha256, KEY.as_bytes(), &[body.as_bytes()])))
+    format!("sha256={}", hex(&towpath_verify::mac(Digest::Sha256, KEY.as_bytes(), &[body.as_bytes()])))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -61,7 +61,7 @@ async fn a_signature_does_not_grow_old_in_the_queue() {
     let pipeline = rig.pipeline(&verified(&target.url, "scheme = \"slack\", secret = \"key\", tolerance = \"1s\""));
     let at = Clock::wall().now().0 / 1000;
     let send = async |group: &str, at: u64| {
-        let signed = towpath_verify::mac(Algorithm::Sha256, KEY.as_bytes(), &[format!("v0:{at}:{{}}").as_bytes()]);
+        let signed = towpath_verify::mac(Digest::Sha256, KEY.as_bytes(), &[format!("v0:{at}:{{}}").as_bytes()]);
         let at = at.to_string();
         let signature = format!("v0={}", hex(&signed));
         rig.send_webhook(group, &[("x-slack-request-timestamp", &at), ("x-slack-signature", &signature)], b"{}").await;

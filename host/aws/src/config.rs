@@ -37,7 +37,8 @@ pub async fn load_front_door(place: &Path) -> Result<Config, LoadError> {
     let text = read(place).await?;
     let config = Config::parse(&text, place, &Secrets::placeholders())?;
     let verifications = config.routes.iter().filter_map(|route| route.verify.as_ref());
-    let names: BTreeSet<String> = verifications.filter(|v| v.at_ingest).flat_map(|v| v.names.clone()).collect();
+    let names: BTreeSet<String> =
+        verifications.filter(|v| v.at_ingest).flat_map(|v| v.secret_names()).map(str::to_owned).collect();
     if names.is_empty() {
         return Ok(config);
     }

@@ -2,6 +2,7 @@
 
 mod check;
 mod collect;
+pub mod condition;
 pub mod env;
 pub mod headers;
 mod lines;

@@ -81,10 +81,16 @@ impl Route {
         verifies || self.on_missing_key == OnMissingKey::Refuse
     }
 
-    /// The header (in lower case) that carries a secret, if `verify` expects one. After verification nobody else may
-    /// see it.
-    pub fn secret_header(&self) -> Option<&str> {
-        self.verify.as_ref().and_then(Verification::secret_header)
+    /// Where a webhook carries a secret, if `verify` expects one. After verification nobody else may see it.
+    pub fn tokens(&self) -> Vec<Value> {
+        self.verify.iter().flat_map(Verification::tokens).collect()
+    }
+
+    /// The same as text: names of headers and other values, separated by commas; see [`tokens_of`].
+    pub fn tokens_text(&self) -> Option<String> {
+        let text = |value: Value| value.source.header().map_or_else(|| value.to_string(), str::to_owned);
+        let texts: Vec<String> = self.tokens().into_iter().map(text).collect();
+        (!texts.is_empty()).then(|| texts.join(","))
     }
 
     /// Whether verification, the group or the deduplication key depends on this header: a replayed message without it
@@ -95,6 +101,11 @@ impl Route {
             || self.group.values().any(needs)
             || self.dedup.as_ref().is_some_and(needs)
     }
+}
+
+/// The values of such a text.
+pub fn tokens_of(text: &str) -> impl Iterator<Item = Value> {
+    text.split(',').map(|name| name.parse().unwrap_or_else(|_| Value::header(name)))
 }
 
 /// All routes, in the order of the config.

@@ -15,7 +15,7 @@ use toml::Value;
 
 use crate::route::{OnDeadLetter, OnMissingKey};
 pub(super) use auth::Auth;
-pub(super) use verify::{At, Verify};
+pub(super) use verify::{At, Jwt, Pairs, Signature, Token, Verify, When};
 
 /// The whole file. Wrong values are missing, or replaced by an empty text.
 #[derive(Debug, Default)]
@@ -179,6 +179,13 @@ pub(super) enum Names {
 }
 
 impl Names {
+    pub(super) fn names(&self) -> Vec<String> {
+        match self {
+            Names::One(name) => vec![name.clone()],
+            Names::Many(names) => names.clone(),
+        }
+    }
+
     /// The names, each with its suffix to the key path.
     pub(super) fn indexed(self) -> Vec<(String, String)> {
         match self {

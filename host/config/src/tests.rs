@@ -196,7 +196,7 @@ fn values_are_checked_against_their_ranges() {
         "route[0].group: \"id\" is not a JSON pointer: it must begin with /",
         "route[1].plugin: there is no plugin \"missing\"",
         "route[1].max_age: must be between 1m and 13d",
-        "route[1].dedup: \"id\" is not a source: use json:/POINTER, header:NAME, form:NAME, xml:/PATH, raw:/POINTER or body",
+        "route[1].dedup: \"id\" is not a source: use json:/POINTER, header:NAME, query:NAME, form:NAME, xml:/PATH, raw:/POINTER, body, or another of docs/configure.md#values",
         "route[2].path: \"b\" is also the path of route[1]",
         "route[2].group: \"b/1\" overlaps with \"b/{json:/id}\" of route[1]",
         "plugin.crm.sha256: not 64 hex digits",

@@ -1,13 +1,30 @@
-//! Values of a webhook: where one is (a source), and what is made of it (filters).
+//! Values of a webhook: where one is (a source), and what is made of it (filters); and templates with values in braces.
 
 mod filter;
 mod source;
+mod template;
 
 use std::fmt;
 use std::str::FromStr;
 
-pub use filter::{Digest, Filter};
-pub use source::{Source, SourceError};
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+pub use filter::{Digest, Filter, FilterError};
+pub use source::{Besides, Source, SourceError};
+pub use template::{Part, Template, TemplateError};
+
+/// Base64 of either alphabet, with or without padding.
+pub fn unbase64(text: &[u8]) -> Option<Vec<u8>> {
+    let is_url_safe = text.contains(&b'-') || text.contains(&b'_');
+    if is_url_safe { URL_SAFE.decode(text).ok() } else { STANDARD.decode(text).ok() }
+}
+
+const INDIFFERENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, INDIFFERENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, INDIFFERENT);
 
 /// A value and what is made of it: `json:/id`, `form:From|lower`, `body|sha256|hex`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,8 +39,28 @@ pub struct Value {
 pub enum ValueError {
     #[error(transparent)]
     Source(#[from] SourceError),
-    #[error("{0:?} is not a filter: use {known}", known = filter::known())]
-    Filter(String),
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+}
+
+impl Value {
+    /// A header's value as it came.
+    pub fn header(name: &str) -> Value {
+        Value { source: Source::Header(name.to_ascii_lowercase()), filters: Vec::new() }
+    }
+
+    /// What it reads besides the webhook.
+    pub fn besides(&self) -> impl Iterator<Item = Besides> {
+        let has_mac = self.filters.iter().any(|filter| matches!(filter, Filter::Mac(_)));
+        self.source.besides().into_iter().chain(has_mac.then_some(Besides::Secret))
+    }
+
+    /// Whether all of the body decides its value.
+    pub fn covers_body(&self) -> bool {
+        let is_whole = matches!(self.source, Source::Body | Source::SortedForm { .. });
+        let is_part = |filter: &Filter| matches!(filter, Filter::Json(_) | Filter::Headers | Filter::Crc32);
+        is_whole && !self.filters.iter().any(is_part)
+    }
 }
 
 impl FromStr for Value {
@@ -32,8 +69,7 @@ impl FromStr for Value {
     fn from_str(text: &str) -> Result<Value, ValueError> {
         let mut parts = text.split('|');
         let source = parts.next().unwrap_or_default().parse()?;
-        let filter = |text: &str| Filter::named(text).ok_or_else(|| ValueError::Filter(text.to_owned()));
-        Ok(Value { source, filters: parts.map(filter).collect::<Result<_, _>>()? })
+        Ok(Value { source, filters: parts.map(str::parse).collect::<Result<_, _>>()? })
     }
 }
 
@@ -58,6 +94,13 @@ mod tests {
             "form:To|trim|upper",
             "xml:/order/id",
             "xml:/a/@id|md5|base64url",
+            "query:hub.mode",
+            "path:tenant",
+            "form*?",
+            "item:/id",
+            "header:authorization|unbase64|json:/kid|optional",
+            "text:a b",
+            "timestamp",
         ];
         for text in values {
             assert_eq!(text.parse::<Value>().map(|value| value.to_string()), Ok(text.to_owned()));
@@ -79,8 +122,10 @@ mod tests {
             ("xml:id", "not the path of an XML element"),
             ("xml:/a//b", "not the path of an XML element"),
             ("xml:/@id", "not the path of an XML element"),
-            ("body|rot13", "\"rot13\" is not a filter: use md5, sha1"),
+            ("body|rot13", "\"rot13\" is not a filter: use json:/POINTER, md5, sha1"),
             ("body|", "\"\" is not a filter"),
+            ("body|json:x", "must begin with /"),
+            ("query:", "is not a source"),
         ];
         for (text, says) in cases {
             let error = text.parse::<Value>().expect_err(text).to_string();

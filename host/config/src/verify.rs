@@ -1,13 +1,21 @@
 //! `verify` of a route: how its webhooks are verified.
 
+mod algorithm;
 mod presets;
+mod public_key;
 
 use std::time::Duration;
 
 use serde::Deserialize;
+use towpath_types::json::Pointer;
 
 use crate::Secret;
-use crate::signature::{Algorithm, Encoding, Signed};
+use crate::condition::Condition;
+use crate::signature::Encoding;
+use crate::value::{Besides, Source, Template, Value};
+
+pub use algorithm::{Algorithm, Curve, Form, Padding};
+pub use public_key::{NotAPublicKey, PublicKey};
 
 /// The default for how far the timestamp of a signature may be from the time of arrival: what Stripe, Slack and
 /// Standard Webhooks recommend.
@@ -16,71 +24,112 @@ pub const TOLERANCE: Duration = Duration::from_secs(300);
 /// `verify` of a route.
 #[derive(Clone, Debug)]
 pub struct Verification {
-    pub scheme: Scheme,
-    /// Any one of them is enough: during rotation the new one and the old one.
-    pub secrets: Vec<Secret>,
-    /// The names of these secrets.
-    pub names: Vec<String>,
+    /// Any one of them is enough.
+    pub ways: Vec<Way>,
     /// Whether the front door verifies too, and answers 401 to what fails.
     pub at_ingest: bool,
 }
 
+/// One way to prove who sent a webhook.
+#[derive(Clone, Debug)]
+pub struct Way {
+    pub scheme: Scheme,
+    pub keys: Keys,
+    /// Which webhooks it is for.
+    pub when: Condition,
+    /// An array in the body, each element of which must be proven.
+    pub every: Option<Pointer>,
+    /// What must be equal besides.
+    pub equal: Vec<(Value, Template)>,
+    /// The public URL of the route, for `{url}`.
+    pub url: Option<Template>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Keys {
+    /// Any one of them is enough: during rotation the new one and the old one.
+    Secrets(Vec<NamedSecret>),
+    /// Public keys, any one of which is enough.
+    Public(Vec<PublicKey>),
+}
+
+#[derive(Clone, Debug)]
+pub struct NamedSecret {
+    pub name: String,
+    pub value: Secret,
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Scheme {
-    /// An HMAC over the body and more: GitHub, Stripe, Slack, Shopify, HubSpot and most others.
-    Hmac(Hmac),
+    /// A MAC, a hash or a signature over the body and more: nearly all senders.
+    Signature(Signature),
     /// Standard Webhooks: symmetric (v1) and asymmetric (v1a) signatures.
     StandardWebhooks(StandardWebhooks),
-    /// A secret that the sender sends along: `basic`, `bearer`, or in a header of its own.
+    /// A JSON Web Token, RFC 7519.
+    Jwt(Jwt),
+    /// A secret that the sender sends along.
     Token(Token),
 }
 
 /// Where a signature is, how it is made and over what: everything in which senders differ.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Hmac {
-    /// The header with the signature, in lower case.
-    pub header: String,
-    /// Its format in the header.
+pub struct Signature {
+    /// Where signatures are. Any one is enough.
+    pub at: Vec<Value>,
+    /// How they are written there.
     pub written: Written,
-    pub algorithm: Algorithm,
-    /// How the digest is written.
+    /// How the bytes of each one are written.
     pub encoding: Encoding,
-    pub signed: Signed,
-    /// How far the timestamp, if there is one, may be from the arrival.
+    pub algorithm: Algorithm,
+    pub signed: Template,
+    /// The bytes of the key, made from the secret.
+    pub key: Template,
+    pub time: Option<Time>,
+    /// How far the time, if there is one, may be from the arrival.
     pub tolerance: Duration,
 }
 
-/// The format of signatures in their header.
+/// How signatures are written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Written {
-    /// One or several, separated by commas or spaces, each with this prefix, such as `sha256=`. The timestamp, if one
-    /// is signed, is in a separate header.
     Plain {
         /// The prefix of each signature; may be empty.
         prefix: String,
-        /// Where the timestamp is.
-        stamp: Option<Stamp>,
+        /// The characters between several signatures; none if there is only one.
+        separators: Vec<u8>,
     },
-    /// `t=1492774577,v1=5257a8…,v1=…`: Stripe's format, with the timestamp in seconds.
-    Pairs,
+    /// `t=1492774577,v1=5257a8…,v1=…`
+    Pairs {
+        /// The names of the pairs with a signature.
+        signatures: Vec<String>,
+        /// The character between pairs.
+        between: u8,
+    },
 }
 
-/// A timestamp in a header.
+/// When a signature was made.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Stamp {
-    /// The header, in lower case.
-    pub header: String,
+pub struct Time {
+    pub at: Value,
     pub unit: Unit,
 }
 
-/// The unit of a timestamp since 1970.
+/// How a time is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 pub enum Unit {
+    /// Seconds since 1970.
     #[default]
     #[serde(rename = "s")]
     Seconds,
+    /// Milliseconds since 1970.
     #[serde(rename = "ms")]
     Milliseconds,
+    /// RFC 3339, a profile of ISO 8601.
+    #[serde(rename = "iso")]
+    Iso,
+    /// The date of HTTP, RFC 9110 section 5.6.7.
+    #[serde(rename = "http")]
+    Http,
 }
 
 /// The scheme. A secret is `whsec_<base64>` for `v1`, or the public key `whpk_<base64>` for `v1a`.
@@ -90,73 +139,178 @@ pub struct StandardWebhooks {
     pub tolerance: Duration,
 }
 
-/// Where the secret is.
+/// A token, and what it must claim.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Token {
-    /// `Authorization: Basic <base64 of user:secret>`, RFC 7617.
+pub struct Jwt {
+    pub at: Value,
+    pub prefix: String,
+    /// The algorithms that are accepted, whatever the token says.
+    pub algorithms: Vec<jsonwebtoken::Algorithm>,
+    /// The bytes of the key, made from the secret.
+    pub key: Template,
+    /// What each claim must be: one of these.
+    pub claims: Vec<(String, Vec<Template>)>,
+    /// The greatest age, by the claim `iat`.
+    pub max_age: Option<Duration>,
+    /// The payload, where the token does not contain it.
+    pub detached: Option<Template>,
+}
+
+/// A secret that is sent along.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Token {
+    /// Where it is. Any place is enough.
+    pub at: Vec<Value>,
+    pub written: TokenForm,
+}
+
+/// How a token is written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TokenForm {
+    /// `Basic <base64 of user:secret>`, RFC 7617.
     Basic {
         /// The user's name.
         user: String,
     },
-    /// `Authorization: Bearer <secret>`, RFC 6750.
+    /// `Bearer <secret>`, RFC 6750.
     Bearer,
-    /// The secret alone in a header of this name (in lower case), such as `x-gitlab-token`.
-    Header(String),
+    /// The secret after this prefix, which may be empty.
+    Plain { prefix: String },
 }
 
 impl Verification {
-    /// The header (in lower case) that contains the secret itself, if it is sent along.
-    pub fn secret_header(&self) -> Option<&str> {
-        match &self.scheme {
-            Scheme::Token(token) => Some(token.header()),
-            Scheme::Hmac(_) | Scheme::StandardWebhooks(_) => None,
-        }
+    /// The names of the secrets that it needs.
+    pub fn secret_names(&self) -> impl Iterator<Item = &str> {
+        self.secrets().map(|secret| secret.name.as_str())
     }
 
-    /// The header that contains the proof, if the scheme has a separate one.
-    pub fn proof_header(&self) -> Option<&str> {
-        match &self.scheme {
-            Scheme::Hmac(scheme) => Some(&scheme.header),
-            Scheme::StandardWebhooks(_) => None,
-            Scheme::Token(token) => Some(token.header()),
-        }
+    pub fn secrets(&self) -> impl Iterator<Item = &NamedSecret> {
+        self.ways.iter().flat_map(|way| way.keys.secrets())
     }
 
-    /// Whether the proof is in this header, or covers it.
+    /// Where the secret itself is, if it is sent along. In pointers `*` stands for every element of an array.
+    pub fn tokens(&self) -> Vec<Value> {
+        self.ways.iter().flat_map(|way| way.places().iter().map(|value| way.in_the_body(value))).collect()
+    }
+
+    /// The headers (in lower case) that contain the secret itself, or what stands for it.
+    pub fn secret_headers(&self) -> impl Iterator<Item = &str> {
+        self.ways.iter().flat_map(Way::places).filter_map(|value| value.source.header())
+    }
+
+    /// The headers that contain a proof, if the scheme has separate ones.
+    pub fn proof_headers(&self) -> impl Iterator<Item = &str> {
+        let signatures = self.ways.iter().flat_map(|way| match &way.scheme {
+            Scheme::Signature(signature) => signature.at.as_slice(),
+            Scheme::StandardWebhooks(_) | Scheme::Jwt(_) | Scheme::Token(_) => &[],
+        });
+        signatures.filter_map(|value| value.source.header()).chain(self.secret_headers())
+    }
+
+    /// Whether a proof is in this header, or covers it.
     pub fn needs_header(&self, name: &str) -> bool {
-        match &self.scheme {
-            Scheme::Hmac(scheme) => scheme.needs_header(name),
-            Scheme::StandardWebhooks(_) => StandardWebhooks::needs_header(name),
-            Scheme::Token(token) => token.header().eq_ignore_ascii_case(name),
-        }
+        self.ways.iter().any(|way| way.needs_header(name))
     }
 
     /// Other headers that the proof covers, in lower case: they cannot be changed. Most senders sign none.
     pub fn signed_headers(&self) -> Vec<&str> {
-        match &self.scheme {
-            Scheme::Hmac(scheme) => scheme.signed.headers().collect(),
-            Scheme::StandardWebhooks(_) => StandardWebhooks::SIGNED.to_vec(),
-            Scheme::Token(_) => Vec::new(),
-        }
+        self.ways.iter().flat_map(|way| way.signed_headers()).collect()
     }
 
-    /// Whether the proof includes its time.
+    /// Whether every proof includes its time.
     pub fn signs_time(&self) -> bool {
-        match &self.scheme {
-            Scheme::Hmac(scheme) => scheme.signed.has_timestamp(),
+        self.ways.iter().all(|way| match &way.scheme {
+            Scheme::Signature(scheme) => scheme.signs_time(),
             Scheme::StandardWebhooks(_) => true,
-            Scheme::Token(_) => false,
+            Scheme::Jwt(_) | Scheme::Token(_) => false,
+        })
+    }
+}
+
+impl Keys {
+    pub fn secrets(&self) -> &[NamedSecret] {
+        match self {
+            Keys::Secrets(secrets) => secrets,
+            Keys::Public(_) => &[],
         }
     }
 }
 
-impl Hmac {
-    fn needs_header(&self, name: &str) -> bool {
-        let stamp = match &self.written {
-            Written::Plain { stamp: Some(stamp), .. } => stamp.header.as_str(),
-            Written::Plain { stamp: None, .. } | Written::Pairs => "",
+impl Way {
+    /// A way without conditions.
+    pub fn of(scheme: Scheme, keys: Keys) -> Way {
+        Way { scheme, keys, when: Condition::default(), every: None, equal: Vec::new(), url: None }
+    }
+
+    /// Where the secret itself is.
+    fn places(&self) -> &[Value] {
+        match &self.scheme {
+            Scheme::Token(token) => &token.at,
+            Scheme::Jwt(jwt) if jwt.at.source != Source::Body => std::slice::from_ref(&jwt.at),
+            Scheme::Jwt(_) | Scheme::Signature(_) | Scheme::StandardWebhooks(_) => &[],
+        }
+    }
+
+    /// A value of each element as one of the body.
+    fn in_the_body(&self, value: &Value) -> Value {
+        let source = match (&value.source, &self.every) {
+            (Source::Item(pointer), Some(every)) => format!("json:{every}/*{pointer}").parse().ok(),
+            _ => None,
         };
-        self.signed.headers().chain([self.header.as_str(), stamp]).any(|needed| needed.eq_ignore_ascii_case(name))
+        Value { source: source.unwrap_or_else(|| value.source.clone()), filters: value.filters.clone() }
+    }
+
+    fn needs_header(&self, name: &str) -> bool {
+        let own = match &self.scheme {
+            Scheme::Signature(scheme) => scheme.values().any(|value| value.source.needs_header(name)),
+            Scheme::StandardWebhooks(_) => StandardWebhooks::needs_header(name),
+            Scheme::Jwt(jwt) => jwt.values().any(|value| value.source.needs_header(name)),
+            Scheme::Token(token) => token.at.iter().any(|value| value.source.needs_header(name)),
+        };
+        let equal = self.equal.iter().flat_map(|(value, template)| std::iter::once(value).chain(template.values()));
+        let url = self.url.iter().flat_map(Template::values);
+        own || equal.chain(url).chain(self.when.values()).any(|value| value.source.needs_header(name))
+    }
+
+    fn signed_headers(&self) -> Vec<&str> {
+        match &self.scheme {
+            Scheme::Signature(scheme) => scheme.signed.headers().collect(),
+            Scheme::StandardWebhooks(_) => StandardWebhooks::SIGNED.to_vec(),
+            Scheme::Jwt(_) | Scheme::Token(_) => Vec::new(),
+        }
+    }
+}
+
+impl Signature {
+    fn values(&self) -> impl Iterator<Item = &Value> {
+        self.at.iter().chain(self.signed.values()).chain(self.time.iter().map(|time| &time.at))
+    }
+
+    /// Whether the time is part of what is signed.
+    pub fn signs_time(&self) -> bool {
+        self.time.as_ref().is_some_and(|time| time.is_covered_by(&self.signed))
+    }
+}
+
+impl Time {
+    /// Whether a signature over this also covers the time. Otherwise the time can be changed.
+    pub(crate) fn is_covered_by(&self, signed: &Template) -> bool {
+        let is_read = signed.values().any(|value| value.source == self.at.source);
+        signed.reads(Besides::Timestamp) || is_read || (self.at.source.reads_body() && signed.covers_body())
+    }
+}
+
+impl Jwt {
+    fn values(&self) -> impl Iterator<Item = &Value> {
+        let claims = self.claims.iter().flat_map(|(_, templates)| templates);
+        let templates = claims.chain(&self.detached).flat_map(Template::values);
+        std::iter::once(&self.at).chain(templates)
+    }
+
+    /// Whether the token, or a claim of it, decides all of the body.
+    pub fn covers_body(&self) -> bool {
+        let mut templates = self.claims.iter().flat_map(|(_, templates)| templates).chain(&self.detached);
+        self.at.source == Source::Body || templates.any(Template::covers_body)
     }
 }
 
@@ -170,15 +324,5 @@ impl StandardWebhooks {
 
     fn needs_header(name: &str) -> bool {
         HEADERS.iter().any(|needed| needed.eq_ignore_ascii_case(name))
-    }
-}
-
-impl Token {
-    /// The header that contains it, in lower case.
-    pub fn header(&self) -> &str {
-        match self {
-            Token::Basic { .. } | Token::Bearer => "authorization",
-            Token::Header(name) => name,
-        }
     }
 }

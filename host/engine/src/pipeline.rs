@@ -146,7 +146,7 @@ impl Pipeline {
                     route: route.map(|route| route.path.as_str()),
                     plugin: routing.name(),
                     digest: routing.plugin.as_ref().map(|plugin| plugin.digest()),
-                    secret_header: route.and_then(|route| route.secret_header()),
+                    secret_header: route.and_then(|route| route.tokens_text()),
                     parks: facts.on_dead_letter == OnDeadLetter::Park,
                     verified: progress.verified,
                 };
@@ -198,8 +198,9 @@ impl Pipeline {
             return Settlement::Retry(Duration::ZERO);
         }
         let reason = death.code;
+        let path = seen.route;
         let letter = DeadLetter::new(received, outcome, death, seen, &self.source, self.clock.now());
-        let route = seen.route.and_then(|path| self.routes.by_path(path)).map(Arc::as_ref);
+        let route = path.and_then(|path| self.routes.by_path(path)).map(Arc::as_ref);
         let store = burial::store(&*self.dead_letters, &letter, received, route);
         let problem = match tokio::time::timeout_at(lease.deadline(), store).await {
             Ok(Ok(())) => {
@@ -210,13 +211,13 @@ impl Pipeline {
                     "message is in the dead-letter queue"
                 );
                 self.tally.count_dead();
-                metrics::buried(seen.route.unwrap_or_default(), reason, true);
+                metrics::buried(path.unwrap_or_default(), reason, true);
                 return Settlement::Buried;
             }
             Ok(Err(problem)) => problem,
             Err(_) => "timed out at the end of the lease".to_owned(),
         };
-        metrics::buried(seen.route.unwrap_or_default(), reason, false);
+        metrics::buried(path.unwrap_or_default(), reason, false);
         error!(
             event = "dead-letter-send-failed",
             reason, problem, "dead-letter send failed, retrying: the message stays in its queue"

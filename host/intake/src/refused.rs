@@ -103,7 +103,7 @@ impl Ingest {
         let seen = Seen {
             route: Some(&route.path),
             plugin: Some(&route.plugin),
-            secret_header: route.secret_header(),
+            secret_header: route.tokens_text(),
             // Keys are read only after verification.
             verified: reason != UNVERIFIED && route.verify.as_ref().is_none_or(|verification| verification.at_ingest),
             ..Seen::default()

@@ -51,8 +51,8 @@ impl SecretHeaders {
         let mut headers = SecretHeaders::default();
         let Some(config) = config else { return headers };
         for route in config.routes.iter() {
-            headers.secrets.extend(route.secret_header().map(as_read));
-            headers.proofs.extend(route.verify.as_ref().and_then(|verify| verify.proof_header()).map(as_read));
+            headers.secrets.extend(route.verify.iter().flat_map(|verify| verify.secret_headers()).map(as_read));
+            headers.proofs.extend(route.verify.iter().flat_map(|verify| verify.proof_headers()).map(as_read));
         }
         let auth = config.targets.values().filter_map(Target::http).flat_map(|http| &http.auth).flat_map(Auth::headers);
         headers.secrets.extend(auth.map(|name| as_read(name.as_str())));
@@ -62,7 +62,7 @@ impl SecretHeaders {
     /// Adds this header, if there is one.
     #[must_use]
     pub fn and(mut self, name: Option<&str>) -> SecretHeaders {
-        self.secrets.extend(name.map(as_read));
+        self.secrets.extend(name.into_iter().flat_map(|names| names.split(',')).map(as_read));
         self
     }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use towpath_config::route::{Part, Template};
+use towpath_select::Scope;
 use towpath_types::envelope::Webhook;
 use towpath_types::queue::GroupId;
 use towpath_types::queue::MAX_ID;
@@ -27,7 +28,7 @@ pub(super) fn expand(template: &Template, webhook: &Webhook) -> Expanded {
     let mut problems = Vec::new();
     let mut values = Vec::new();
     for value in template.values() {
-        let (bytes, problem) = towpath_select::key(webhook, value).into_parts();
+        let (bytes, problem) = towpath_select::key(&Scope::of(webhook), value).into_parts();
         problems.extend(problem.map(|why| KeyProblem { key: "group", value: value.clone(), why }));
         values.push(bytes.unwrap_or_default());
     }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 use towpath_config::route::Route;
-use towpath_select::Selected;
+use towpath_select::{Scope, Selected};
 use towpath_types::envelope::{self, Webhook};
 use towpath_types::message::{ORIGIN_ATTRIBUTE, WEBHOOK_ID_ATTRIBUTE, webhook};
 use towpath_types::queue::{Attribute, Attributes, DedupId, GroupId, Received};
@@ -21,7 +21,7 @@ use key::written;
 
 pub fn keys(route: &Route, webhook: &Webhook) -> Keys {
     let Expanded { group, former, mut problems } = expand(&route.group, webhook);
-    let dedup = route.dedup.as_ref().and_then(|value| match towpath_select::key(webhook, value) {
+    let dedup = route.dedup.as_ref().and_then(|value| match towpath_select::key(&Scope::of(webhook), value) {
         Selected::Sound(key) => {
             Some(Dedup { id: dedup_id(route, &key, webhook), webhook_id: webhook_id(route, &group, &key) })
         }

@@ -5,11 +5,18 @@
 
 mod filters;
 mod form;
+mod hide;
+mod mac;
 mod xml;
 
 use std::borrow::Cow;
 
-use towpath_config::value::{Source, Value};
+pub use filters::hash;
+pub use hide::hide;
+pub use mac::mac;
+use towpath_config::condition::Condition;
+use towpath_config::value::{Part, Source, Template, Value};
+use towpath_types::clock::Timestamp;
 use towpath_types::envelope::Webhook;
 use towpath_types::json::{self, Broken, Missing, Pointer};
 
@@ -35,6 +42,9 @@ pub enum Unreadable {
     Form,
     #[error("the body is not well-formed XML")]
     Xml,
+    /// A filter cannot be applied: the bytes are not encoded as it expects.
+    #[error("not encoded as its filter expects")]
+    Encoding,
 }
 
 impl Unreadable {
@@ -44,7 +54,7 @@ impl Unreadable {
             Unreadable::Missing => "missing",
             Unreadable::Null => "null",
             Unreadable::Empty => "empty",
-            Unreadable::Value => "bad-value",
+            Unreadable::Value | Unreadable::Encoding => "bad-value",
             Unreadable::Body(_) | Unreadable::Form | Unreadable::Xml => "bad-body",
         }
     }
@@ -74,10 +84,22 @@ impl<'a> Selected<'a> {
         value.map_or(Selected::None(Unreadable::Missing), Selected::Sound)
     }
 
-    fn map(self, make: impl FnOnce(&[u8]) -> Vec<u8>) -> Selected<'a> {
+    /// What a filter makes of the bytes.
+    fn and_then(self, make: impl FnOnce(&[u8]) -> Selected<'static>) -> Selected<'a> {
         match self {
-            Selected::Sound(bytes) => Selected::Sound(Cow::Owned(make(&bytes))),
-            Selected::Doubtful(bytes, why) => Selected::Doubtful(Cow::Owned(make(&bytes)), why),
+            Selected::Sound(bytes) => make(&bytes),
+            Selected::Doubtful(bytes, why) => match make(&bytes) {
+                Selected::Sound(bytes) | Selected::Doubtful(bytes, _) => Selected::Doubtful(bytes, why),
+                none => none,
+            },
+            Selected::None(why) => Selected::None(why),
+        }
+    }
+
+    fn into_owned(self) -> Selected<'static> {
+        match self {
+            Selected::Sound(bytes) => Selected::Sound(Cow::Owned(bytes.into_owned())),
+            Selected::Doubtful(bytes, why) => Selected::Doubtful(Cow::Owned(bytes.into_owned()), why),
             Selected::None(why) => Selected::None(why),
         }
     }
@@ -93,36 +115,153 @@ impl<'a> Selected<'a> {
     }
 }
 
-/// Reads a key: a value that is not empty, before and after its filters.
-pub fn key<'a>(webhook: &'a Webhook, value: &Value) -> Selected<'a> {
-    let found = find(webhook, &value.source).filled();
-    value.filters.iter().fold(found, |found, filter| found.map(|bytes| filters::apply(*filter, bytes))).filled()
+/// What values are read from: a webhook, and what is known besides it in some places of the config.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    pub webhook: &'a Webhook,
+    /// One element of an array in the body.
+    pub item: Option<&'a [u8]>,
+    /// The public URL of the route.
+    pub url: Option<&'a str>,
+    /// The signed time as written.
+    pub timestamp: Option<&'a [u8]>,
+    pub secret: Option<&'a [u8]>,
+    /// The text beside the signature, as names and texts.
+    pub pairs: &'a [(&'a [u8], &'a [u8])],
+    pub now: Option<Timestamp>,
 }
 
-fn find<'a>(webhook: &'a Webhook, source: &Source) -> Selected<'a> {
+impl<'a> Scope<'a> {
+    /// A webhook alone.
+    pub fn of(webhook: &'a Webhook) -> Scope<'a> {
+        Scope { webhook, item: None, url: None, timestamp: None, secret: None, pairs: &[], now: None }
+    }
+
+    /// A value that is sound, after its filters. It may be empty.
+    pub fn value(&self, value: &Value) -> Result<Cow<'a, [u8]>, Unreadable> {
+        match self.read(value) {
+            Selected::Sound(bytes) => Ok(bytes),
+            Selected::Doubtful(_, why) | Selected::None(why) => Err(why),
+        }
+    }
+
+    /// The parts of a template, in order. Fails with the first value that cannot be read.
+    pub fn pieces<'t>(&self, template: &'t Template) -> Result<Vec<Cow<'a, [u8]>>, (&'t Value, Unreadable)>
+    where
+        't: 'a,
+    {
+        let piece = |part: &'t Part| match part {
+            Part::Literal(text) => Ok(Cow::Borrowed(text.as_bytes())),
+            Part::Value(value) => self.value(value).map_err(|why| (value, why)),
+        };
+        template.parts().iter().map(piece).collect()
+    }
+
+    /// The text of a template.
+    pub fn text<'t>(&self, template: &'t Template) -> Result<Vec<u8>, (&'t Value, Unreadable)>
+    where
+        't: 'a,
+    {
+        Ok(self.pieces(template)?.concat())
+    }
+
+    /// Whether a request is one that a table of the config is meant for.
+    pub fn meets(&self, condition: &'a Condition) -> bool {
+        let Condition { methods, present, absent, equal, is_empty } = condition;
+        let is_present = |value: &Value| self.value(value).is_ok_and(|bytes| !bytes.is_empty());
+        let is_equal = |(value, template): &'a (Value, Template)| match (self.value(value), self.text(template)) {
+            (Ok(one), Ok(other)) => *one == *other,
+            _ => false,
+        };
+        (methods.is_empty() || methods.contains(&self.webhook.method))
+            && is_empty.is_none_or(|is_empty| is_empty == self.webhook.body.is_empty())
+            && present.iter().all(is_present)
+            && !absent.iter().any(is_present)
+            && equal.iter().all(is_equal)
+    }
+
+    /// A value after its filters. An empty text is one.
+    fn read(&self, value: &Value) -> Selected<'a> {
+        let found = find(self, &value.source);
+        value.filters.iter().fold(found, |found, filter| filters::applied(filter, found, self))
+    }
+}
+
+/// Reads a key: a value that is not empty, before and after its filters.
+pub fn key<'a>(scope: &Scope<'a>, value: &Value) -> Selected<'a> {
+    let found = find(scope, &value.source).filled();
+    value.filters.iter().fold(found, |found, filter| filters::applied(filter, found, scope)).filled()
+}
+
+fn find<'a>(scope: &Scope<'a>, source: &Source) -> Selected<'a> {
+    let webhook = scope.webhook;
     let body = webhook.body.as_slice();
+    let given = |bytes: Option<&'a [u8]>| Selected::of(bytes.map(Cow::Borrowed));
     match source {
         Source::Body => Selected::Sound(Cow::Borrowed(body)),
-        Source::Header(name) => {
-            let first = webhook.headers.iter().find(|(own, _)| own == name);
-            Selected::of(first.map(|(_, value)| Cow::Borrowed(value.as_slice())))
-        }
-        Source::Json(pointer) => match value_at(body, pointer) {
-            Ok((value, broken)) => text(value, broken),
-            Err(why) => Selected::None(why),
-        },
+        Source::Header(name) => given(webhook.header(name)),
+        Source::Json(pointer) => json_at(body, pointer),
+        Source::Item(pointer) => scope.item.map_or(Selected::None(Unreadable::Missing), |item| json_at(item, pointer)),
         Source::Raw(pointer) => match value_at(body, pointer) {
             Ok((value, None)) => Selected::Sound(Cow::Borrowed(value)),
             Ok((value, Some(broken))) => Selected::Doubtful(Cow::Borrowed(value), broken.into()),
             Err(why) => Selected::None(why),
         },
-        Source::Form(name) if is_form(&webhook.headers) => Selected::of(form::first(body, name)),
-        Source::Form(_) => Selected::None(Unreadable::Form),
+        Source::Form(name) => match form::fields(webhook) {
+            Some(fields) => {
+                Selected::of(fields.into_iter().find(|(own, _)| **own == *name.as_bytes()).map(|(_, value)| value))
+            }
+            None => Selected::None(Unreadable::Form),
+        },
+        Source::SortedForm { or_empty } => match form::fields(webhook) {
+            Some(fields) => Selected::Sound(Cow::Owned(form::sorted(fields))),
+            None if *or_empty => Selected::Sound(Cow::Borrowed(b"")),
+            None => Selected::None(Unreadable::Form),
+        },
         Source::Xml(steps) => match xml::text(body, steps) {
             Ok(found) => Selected::of(found.map(Cow::Owned)),
             Err(xml::NotXml) => Selected::None(Unreadable::Xml),
         },
+        Source::Query(name) => Selected::of(form::first(webhook.query.as_bytes(), name.as_bytes())),
+        Source::WholeQuery => given(Some(webhook.query.as_bytes())),
+        Source::Method => given(Some(webhook.method.as_str().as_bytes())),
+        Source::Rest => Selected::Sound(form::percent_decoded(webhook.rest().as_bytes())),
+        Source::Segment(name) => {
+            Selected::of(webhook.path_segment(name).map(|segment| form::percent_decoded(segment.as_bytes())))
+        }
+        Source::Url => match scope.url {
+            Some(url) => Selected::Sound(Cow::Owned(public_url(url, webhook).into_bytes())),
+            None => Selected::None(Unreadable::Missing),
+        },
+        Source::Timestamp => given(scope.timestamp),
+        Source::Secret => given(scope.secret),
+        Source::Pair(name) => given(scope.pairs.iter().find(|(own, _)| *own == name.as_bytes()).map(|(_, text)| *text)),
+        Source::Now => Selected::of(scope.now.map(|now| Cow::Owned(now.0.to_string().into_bytes()))),
+        Source::Text(text) => Selected::Sound(Cow::Owned(text.clone().into_bytes())),
     }
+}
+
+/// The URL that the sender called, as far as it differs from call to call.
+fn public_url(url: &str, webhook: &Webhook) -> String {
+    let (rest, query) = (webhook.rest(), &webhook.query);
+    let slash = if rest.is_empty() || url.ends_with('/') { "" } else { "/" };
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("{url}{slash}{rest}{mark}{query}")
+}
+
+/// The text of the JSON value that a pointer names.
+pub(crate) fn json_at<'a>(json: &'a [u8], pointer: &Pointer) -> Selected<'a> {
+    match value_at(json, pointer) {
+        Ok((value, broken)) => text(value, broken),
+        Err(why) => Selected::None(why),
+    }
+}
+
+/// The elements of an array in a document that is JSON from beginning to end.
+pub fn items<'a>(document: &'a [u8], pointer: &Pointer) -> Option<Vec<&'a [u8]>> {
+    let found = json::find(document, pointer).ok().filter(|found| found.broken.is_none())?;
+    let array = document.get(found.span).filter(|array| array.starts_with(b"["))?;
+    json::children(array).map(|child| child.ok().and_then(|(_, span)| array.get(span))).collect()
 }
 
 /// The bytes of a JSON value that is not `null`, and where the body around it stops being JSON, if it does.
@@ -142,13 +281,6 @@ fn text(value: &[u8], broken: Option<Broken>) -> Selected<'_> {
         (Some(text), Some(broken)) => Selected::Doubtful(text, broken.into()),
         (Some(text), None) => Selected::Sound(text),
     }
-}
-
-fn is_form(headers: &[(String, Vec<u8>)]) -> bool {
-    headers.iter().any(|(name, value)| {
-        let media = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        name == "content-type" && media.eq_ignore_ascii_case(form::MEDIA_TYPE)
-    })
 }
 
 #[cfg(test)]

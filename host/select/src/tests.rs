@@ -7,7 +7,7 @@ fn headers(pairs: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
 /// The value as text, and what is wrong with it.
 fn read(webhook: &Webhook, value: &str) -> (Option<String>, Option<String>) {
     let value = value.parse::<Value>().expect(value);
-    let (bytes, why) = key(webhook, &value).into_parts();
+    let (bytes, why) = key(&Scope::of(webhook), &value).into_parts();
     (bytes.map(|bytes| String::from_utf8(bytes.into_owned()).expect("text")), why.map(|why| why.to_string()))
 }
 

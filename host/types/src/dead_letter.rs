@@ -80,7 +80,8 @@ pub struct DeadLetter {
     /// What was cut so that the letter fits into its queue: `story`, `excerpt`, `detail`, `3 headers`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cut: Vec<String>,
-    /// The header that carries the secret of its route, so that its value is never shown.
+    /// Where the webhook carries the secret of its route, so that it is never shown: names of headers and other values as
+    /// in the config, separated by commas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_header: Option<String>,
     /// Whether its route parks later messages of the group: then the group is redriven as a whole.
@@ -112,15 +113,15 @@ pub struct Death {
 }
 
 /// How far a message got: its route and plugin.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Seen<'a> {
     /// The route's path.
     pub route: Option<&'a str>,
     pub plugin: Option<&'a str>,
     /// The digest of the plugin's component.
     pub digest: Option<&'a str>,
-    /// The header that carries the route's secret.
-    pub secret_header: Option<&'a str>,
+    /// Where the webhook carries the route's secret.
+    pub secret_header: Option<String>,
     /// Whether the route parks messages behind a dead letter.
     pub parks: bool,
     /// Whether it was verified, or needs no verification.
@@ -157,7 +158,7 @@ impl DeadLetter {
             plugin: seen.plugin.map(str::to_owned),
             digest: seen.digest.map(str::to_owned),
             cut: Vec::new(),
-            secret_header: seen.secret_header.map(str::to_owned),
+            secret_header: seen.secret_header,
             parks: seen.parks,
             verified: seen.verified,
             id: origin.id.into(),
@@ -195,7 +196,7 @@ impl DeadLetter {
             detail,
             route: seen.route.map(str::to_owned),
             plugin: seen.plugin.map(str::to_owned),
-            secret_header: seen.secret_header.map(str::to_owned),
+            secret_header: seen.secret_header,
             verified: seen.verified,
             id,
             source: "ingest".to_owned(),

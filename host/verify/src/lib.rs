@@ -1,21 +1,26 @@
 //! Does a webhook come from its claimed sender? Checked in the pipeline, before any plugin sees it; and at the front
 //! door, where the route asks for it.
 
-mod hmac;
-mod mac;
+mod jwt;
 pub mod note_keys;
+mod provider;
+mod public;
+mod signature;
 mod standard_webhooks;
+mod time;
 mod token;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout_at};
 
-pub use mac::mac;
-use towpath_config::Secret;
-use towpath_config::verify::{Scheme, Token, Verification};
+use towpath_config::value::{Source, Value};
+use towpath_config::verify::{Scheme, TokenForm, Verification, Way};
+use towpath_select::Scope;
+pub use towpath_select::mac;
 use towpath_types::clock::Timestamp;
 use towpath_types::envelope::Webhook;
 use towpath_types::message::Message;
@@ -24,6 +29,9 @@ use towpath_types::queue::Proof;
 /// The queue stamps a webhook slightly after the front door accepted it, by its own clock; the pipeline must not reject
 /// it as expired then.
 const SLACK: Duration = Duration::from_secs(60);
+
+/// The most elements of an array that are checked one by one.
+const MOST_ITEMS: usize = 10_000;
 
 /// What is verified: a webhook as it arrived, and when.
 #[derive(Clone, Copy, Debug)]
@@ -34,17 +42,40 @@ pub struct Evidence<'a> {
     slack: Duration,
 }
 
-/// Why a webhook is not verified. Never contains a header's value.
+/// The place of a value: `header "x"`, or another value as written in the config.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct What(String);
+
+impl What {
+    fn of(value: &Value) -> What {
+        match &value.source {
+            Source::Header(name) => What::header(name),
+            _ => What(format!("value {value}")),
+        }
+    }
+
+    fn header(name: &str) -> What {
+        What(format!("header {name:?}"))
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a webhook is not verified. Never contains a value of the webhook.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Unverified {
-    #[error("the header {0:?} is missing")]
-    Missing(String),
-    /// The header is present but malformed.
-    #[error("the header {0:?} holds no {1}")]
-    Malformed(String, &'static str),
+    #[error("the {0} is missing")]
+    Missing(What),
+    /// The value is present but malformed.
+    #[error("the {0} holds no {1}")]
+    Malformed(What, &'static str),
     /// The signature or token does not match.
-    #[error("the header {0:?} does not match: check that the secret is the right one")]
-    Mismatch(String),
+    #[error("the {0} does not match: check that the secret is the right one")]
+    Mismatch(What),
     /// The signature matches, but is too old or from the future: perhaps a recorded webhook was replayed.
     #[error("signed {off_s} s before or after its arrival, which exceeds the tolerance of {tolerance_s} s")]
     Expired {
@@ -53,9 +84,34 @@ pub enum Unverified {
         /// The allowed difference.
         tolerance_s: u64,
     },
+    /// A claim of a token is missing, or has another value than it must.
+    #[error("the claim {0:?} of the token is not as it must be")]
+    Claim(String),
+    /// A value differs from what it must equal.
+    #[error("the {0} is not what it must equal")]
+    Unequal(What),
+    /// Each element of this array must be verified.
+    #[error("the body has no array of events at {0:?}")]
+    NoItems(String),
     /// None of its secrets is usable.
     #[error("none of its secrets is usable: {0}; set the secret exactly as the sender shows it")]
     Secret(&'static str),
+    /// None of the route's ways to verify is for such a webhook.
+    #[error("no way of the route's verify is meant for such a request")]
+    NoWay,
+}
+
+/// The values of the secrets of a way.
+struct Secrets(Vec<Arc<str>>);
+
+impl Secrets {
+    fn of(way: &Way) -> Secrets {
+        Secrets(way.keys.secrets().iter().map(|secret| secret.value.expose()).collect())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|secret| &**secret)
+    }
 }
 
 impl<'a> Evidence<'a> {
@@ -70,17 +126,17 @@ impl<'a> Evidence<'a> {
     }
 
     fn expect(&self, name: &str) -> Result<&'a [u8], Unverified> {
-        self.header(name).ok_or_else(|| Unverified::Missing(name.to_owned()))
+        self.header(name).ok_or_else(|| Unverified::Missing(What::header(name)))
     }
 
     /// Checks that a signature of this time is fresh, and returns the proof. It is measured against the arrival: time
     /// spent in the queue or as a dead letter does not count.
-    fn fresh(&self, signed_at: Timestamp, tolerance: Duration, signed: &[&[u8]]) -> Result<Proof, Unverified> {
+    fn fresh(&self, signed_at: Timestamp, tolerance: Duration, signed: &[u8]) -> Result<Proof, Unverified> {
         let off = Duration::from_millis(self.arrived.0.abs_diff(signed_at.0));
         if off > tolerance + self.slack {
             Err(Unverified::Expired { off_s: off.as_secs(), tolerance_s: tolerance.as_secs() })
         } else {
-            Ok(Proof { id: digest([signed.concat().as_slice()]), until: signed_at + tolerance + SLACK })
+            Ok(Proof { id: digest([signed]), until: signed_at + tolerance + SLACK })
         }
     }
 }
@@ -103,7 +159,7 @@ impl<'a> From<&'a Message> for Evidence<'a> {
 
 /// Checks a webhook. Comparisons take constant time.
 pub fn check(verification: &Verification, evidence: Evidence<'_>) -> Result<(), Unverified> {
-    prove(verification, evidence, &exposed(verification)).map(drop)
+    prove(verification, evidence).map(drop)
 }
 
 /// Like [`check`], but refreshes rotated secrets, until `deadline`. Returns the proof if it carries a signed time: it
@@ -113,10 +169,10 @@ pub async fn check_anew(
     evidence: Evidence<'_>,
     deadline: Instant,
 ) -> Result<Option<Proof>, Unverified> {
-    let seen = exposed(verification);
-    match prove(verification, evidence, &seen) {
+    let seen: Vec<Arc<str>> = verification.secrets().map(|secret| secret.value.expose()).collect();
+    match prove(verification, evidence) {
         Err(Unverified::Mismatch(_) | Unverified::Secret(_)) if is_renewed(verification, &seen, deadline).await => {
-            prove(verification, evidence, &exposed(verification))
+            prove(verification, evidence)
         }
         result => result,
     }
@@ -128,42 +184,95 @@ pub async fn check_anew(
 pub fn bind(verification: &Verification, key: &[u8], webhook: &Webhook) -> String {
     let key = if verification.signs_time() { b"" } else { key };
     let proof = webhook.headers.iter().filter(|(name, _)| verification.needs_header(name));
-    let parts = proof.flat_map(|(name, value)| [name.as_bytes(), value.as_slice()]).chain([key, &webhook.body]);
-    digest(parts)
+    let parts = proof.flat_map(|(name, value)| [name.as_bytes(), value.as_slice()]);
+    // A plain webhook has the id that it always had.
+    let line = [webhook.method.as_str(), webhook.rest(), &webhook.query].map(str::as_bytes);
+    let is_plain =
+        *webhook == Webhook { headers: webhook.headers.clone(), body: webhook.body.clone(), ..Webhook::default() };
+    let line = line.into_iter().filter(|_| !is_plain);
+    digest(parts.chain([key, &webhook.body]).chain(line))
 }
 
 /// The `WWW-Authenticate` of a 401, RFC 9110 section 11.6.1.
 pub fn challenge(verification: &Verification) -> &'static str {
-    match verification.scheme {
-        Scheme::Token(Token::Basic { .. }) => "Basic realm=\"towpath\"",
-        Scheme::Token(Token::Bearer) => "Bearer",
+    match verification.ways.first().map(|way| &way.scheme) {
+        Some(Scheme::Token(token)) => match token.written {
+            TokenForm::Basic { .. } => "Basic realm=\"towpath\"",
+            TokenForm::Bearer => "Bearer",
+            TokenForm::Plain { .. } => "Signature",
+        },
         _ => "Signature",
     }
 }
 
-fn prove(
-    verification: &Verification,
-    evidence: Evidence<'_>,
-    secrets: &[Arc<str>],
-) -> Result<Option<Proof>, Unverified> {
+/// The proof of the first way that is meant for the webhook and verifies it; or else why the first one does not.
+fn prove(verification: &Verification, evidence: Evidence<'_>) -> Result<Option<Proof>, Unverified> {
     let slack = if verification.at_ingest { evidence.slack } else { Duration::ZERO };
     let evidence = Evidence { slack, ..evidence };
-    match &verification.scheme {
-        Scheme::Hmac(scheme) => hmac::check(scheme, evidence, secrets),
-        Scheme::StandardWebhooks(scheme) => standard_webhooks::check(scheme, evidence, secrets).map(Some),
-        // Whoever has the token can send anything: it proves nothing about the content.
-        Scheme::Token(token) => token::check(token, evidence, secrets).map(|()| None),
+    let mut problem = None;
+    for way in verification.ways.iter().filter(|way| Scope::of(evidence.webhook).meets(&way.when)) {
+        match prove_by(way, evidence) {
+            Ok(proof) => return Ok(proof),
+            Err(why) => drop(problem.get_or_insert(why)),
+        }
     }
+    Err(problem.unwrap_or(Unverified::NoWay))
 }
 
-fn exposed(verification: &Verification) -> Vec<Arc<str>> {
-    verification.secrets.iter().map(Secret::expose).collect()
+fn prove_by(way: &Way, evidence: Evidence<'_>) -> Result<Option<Proof>, Unverified> {
+    let secrets = Secrets::of(way);
+    let webhook = evidence.webhook;
+    let url = match &way.url {
+        Some(url) => Some(Scope::of(webhook).text(url).map_err(|(value, _)| Unverified::Missing(What::of(value)))?),
+        None => None,
+    };
+    let url = url.and_then(|url| String::from_utf8(url).ok());
+    let scope = Scope { url: url.as_deref(), ..Scope::of(webhook) };
+    let proof = match &way.every {
+        None => prove_one(way, evidence, scope, &secrets)?,
+        Some(pointer) => {
+            let items = towpath_select::items(&webhook.body, pointer).unwrap_or_default();
+            if items.is_empty() || items.len() > MOST_ITEMS {
+                return Err(Unverified::NoItems(pointer.to_string()));
+            }
+            for item in items {
+                prove_one(way, evidence, Scope { item: Some(item), ..scope }, &secrets)?;
+            }
+            // Each element has a proof of its own, and they cannot be told apart from outside.
+            None
+        }
+    };
+    for (value, template) in &way.equal {
+        let is_equal = match (scope.value(value), scope.text(template)) {
+            (Ok(one), Ok(other)) => same(&one, &other),
+            _ => false,
+        };
+        if !is_equal {
+            return Err(Unverified::Unequal(What::of(value)));
+        }
+    }
+    Ok(proof)
+}
+
+fn prove_one(
+    way: &Way,
+    evidence: Evidence<'_>,
+    scope: Scope<'_>,
+    secrets: &Secrets,
+) -> Result<Option<Proof>, Unverified> {
+    match &way.scheme {
+        Scheme::Signature(scheme) => signature::check(scheme, way, evidence, scope, secrets),
+        Scheme::StandardWebhooks(scheme) => standard_webhooks::check(scheme, evidence, secrets).map(Some),
+        Scheme::Jwt(scheme) => jwt::check(scheme, way, evidence, scope, secrets),
+        // Whoever has the token can send anything: it proves nothing about the content.
+        Scheme::Token(token) => token::check(token, scope, secrets).map(|()| None),
+    }
 }
 
 async fn is_renewed(verification: &Verification, seen: &[Arc<str>], deadline: Instant) -> bool {
     let mut renewed = false;
-    for (secret, seen) in verification.secrets.iter().zip(seen) {
-        renewed |= timeout_at(deadline, secret.is_renewed(seen)).await.unwrap_or(false);
+    for (secret, seen) in verification.secrets().zip(seen) {
+        renewed |= timeout_at(deadline, secret.value.is_renewed(seen)).await.unwrap_or(false);
     }
     renewed
 }

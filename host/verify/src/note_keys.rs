@@ -6,7 +6,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout_at};
 
-use towpath_config::signature::Algorithm;
+use towpath_config::value::Digest;
 use towpath_config::{Form, Secret, Secrets};
 use towpath_types::dead_letter::{DeadLetter, Stored};
 use towpath_types::message::{Note, Origin, origin_of, webhook};
@@ -126,7 +126,7 @@ fn mac(key: &str, origin: &Origin, group: &GroupId, route: &str, body: &[u8]) ->
     let group = group.as_str();
     let covered = serde_json::to_vec(&Covered { purpose, id, sent_at, group, route, body, notes });
     let covered = covered.expect("a struct of texts and numbers is always JSON");
-    crate::mac(Algorithm::Sha256, key.as_bytes(), &[&covered])
+    crate::mac(Digest::Sha256, key.as_bytes(), &[&covered])
 }
 
 #[cfg(test)]

@@ -2,39 +2,34 @@
 //!
 //! Source: `https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md`.
 
-use std::sync::Arc;
-
 use ring::signature::{ED25519, UnparsedPublicKey};
 
-use super::hmac::read_time;
-use super::mac::mac;
-use super::{Evidence, Unverified, same};
+use super::time::read_time;
+use super::{Evidence, Secrets, Unverified, What, mac, same};
 use towpath_config::secrets::WebhookKey;
-use towpath_config::signature::{Algorithm, Encoding};
+use towpath_config::signature::Encoding;
+use towpath_config::value::Digest;
 use towpath_config::verify::{StandardWebhooks, Unit};
 use towpath_types::queue::Proof;
 
-pub(super) fn check(
-    scheme: &StandardWebhooks,
-    evidence: Evidence<'_>,
-    secrets: &[Arc<str>],
-) -> Result<Proof, Unverified> {
+pub(super) fn check(scheme: &StandardWebhooks, evidence: Evidence<'_>, secrets: &Secrets) -> Result<Proof, Unverified> {
     let is_svix = evidence.header("webhook-id").is_none() && evidence.header("svix-id").is_some();
     let name = |part| format!("{}-{part}", if is_svix { "svix" } else { "webhook" });
     let stamp_name = name("timestamp");
     let signature_name = name("signature");
     let id = evidence.expect(&name("id"))?;
     let stamp = evidence.expect(&stamp_name)?;
-    let signed_at = read_time(Unit::Seconds, stamp).ok_or(Unverified::Malformed(stamp_name, "timestamp in seconds"))?;
+    let signed_at = read_time(Unit::Seconds, stamp)
+        .ok_or(Unverified::Malformed(What::header(&stamp_name), "timestamp in seconds"))?;
     let signatures = Signatures::read(evidence.expect(&signature_name)?);
     if signatures.0.is_empty() {
-        return Err(Unverified::Malformed(signature_name, "signature v1,… or v1a,…"));
+        return Err(Unverified::Malformed(What::header(&signature_name), "signature v1,… or v1a,…"));
     }
     let pieces: [&[u8]; 5] = [id, b".", stamp, b".", &evidence.webhook.body];
     let mut matches = false;
     let mut usable = false;
     let mut problem = None;
-    for secret in secrets {
+    for secret in secrets.iter() {
         // During rotation a malformed secret must not fail a webhook that another one proves.
         match WebhookKey::read(secret) {
             Ok(key) => {
@@ -45,9 +40,9 @@ pub(super) fn check(
         }
     }
     match (matches, problem) {
-        (true, _) => evidence.fresh(signed_at, scheme.tolerance, &pieces),
+        (true, _) => evidence.fresh(signed_at, scheme.tolerance, &pieces.concat()),
         (false, Some(problem)) if !usable => Err(Unverified::Secret(problem)),
-        (false, _) => Err(Unverified::Mismatch(signature_name)),
+        (false, _) => Err(Unverified::Mismatch(What::header(&signature_name))),
     }
 }
 
@@ -87,7 +82,7 @@ impl Signatures {
                 self.of(Version::Asymmetric).any(|signature| key.verify(&signed, signature).is_ok())
             }
             WebhookKey::Symmetric(key) => {
-                let mac = mac(Algorithm::Sha256, key, pieces);
+                let mac = mac(Digest::Sha256, key, pieces);
                 self.of(Version::Symmetric).fold(false, |matches, digest| same(digest, &mac) | matches)
             }
         }

@@ -1,7 +1,16 @@
-use towpath_config::verify::{Hmac, Stamp, StandardWebhooks, TOLERANCE, Unit, Written};
+use towpath_config::Secret;
+use towpath_config::value::Digest;
+use towpath_config::verify::{Algorithm, Keys, NamedSecret, Signature, StandardWebhooks, TOLERANCE, Token, Written};
 
 use super::*;
-use towpath_config::signature::{Algorithm, Encoding};
+
+/// A verification by this scheme alone, in the pipeline.
+fn verification<'a>(scheme: Scheme, secrets: impl IntoIterator<Item = &'a str>) -> Verification {
+    let named = |secret| NamedSecret { name: String::new(), value: Secret::new(secret) };
+    let url = "https://hooks.example.com/hooks/hubspot".parse().ok();
+    let way = Way { url, ..Way::of(scheme, Keys::Secrets(secrets.into_iter().map(named).collect())) };
+    Verification { ways: vec![way], at_ingest: false }
+}
 
 /// A webhook, and whether it passes.
 struct Case {
@@ -16,8 +25,7 @@ struct Case {
 
 impl Case {
     fn check_with(&self, headers: &[(&str, &str)], body: &str, arrived_ms: u64) -> Result<(), Unverified> {
-        let secrets = self.secrets.iter().map(|secret| Secret::new(*secret)).collect();
-        let verification = Verification { scheme: self.scheme.clone(), secrets, names: Vec::new(), at_ingest: false };
+        let verification = verification(self.scheme.clone(), self.secrets.iter().copied());
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
         let webhook = Webhook { headers, body: body.as_bytes().to_vec(), ..Webhook::default() };
         check(&verification, Evidence::arriving(&webhook, Timestamp(arrived_ms)))
@@ -35,18 +43,21 @@ const SLACK_BODY: &str = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn cases() -> Vec<Case> {
     let standard_webhooks = || Scheme::StandardWebhooks(StandardWebhooks { tolerance: TOLERANCE });
-    let hmac = |algorithm, encoding, signed: &str, stamp: Option<(&str, Unit)>| {
-        let stamp = stamp.map(|(header, unit)| Stamp { header: header.to_owned(), unit });
-        let written = Written::Plain { prefix: "v1=".to_owned(), stamp };
-        let signed = signed.parse().expect("template");
-        let header = "x-signature".to_owned();
-        Scheme::Hmac(Hmac { header, written, algorithm, encoding, signed, tolerance: TOLERANCE })
+    let token = |written| Scheme::Token(Token { at: vec![Value::header("authorization")], written });
+    let hmac = |digest, signed: &str| {
+        Scheme::Signature(Signature {
+            at: vec![Value::header("x-signature")],
+            written: Written::Plain { prefix: "v1=".to_owned(), separators: b", ".to_vec() },
+            algorithm: Algorithm::Mac(digest),
+            signed: signed.parse().expect("template"),
+            ..Signature::github()
+        })
     };
     vec![
         Case {
             // GitHub's documentation, "Testing the webhook payload validation".
             name: "github",
-            scheme: Scheme::github(),
+            scheme: Scheme::Signature(Signature::github()),
             secrets: &["It's a Secret to Everybody"],
             headers: &[(
                 "x-hub-signature-256",
@@ -58,7 +69,7 @@ fn cases() -> Vec<Case> {
         Case {
             // Slack's documentation, "Verifying requests from Slack".
             name: "slack",
-            scheme: Scheme::slack(TOLERANCE),
+            scheme: Scheme::Signature(Signature::slack(TOLERANCE)),
             secrets: &["8f742231b10e8888abcd99yyyzzz85a5"],
             headers: &[
                 ("x-slack-request-timestamp", "1531420618"),
@@ -97,7 +108,7 @@ fn cases() -> Vec<Case> {
         },
         Case {
             name: "stripe, with a second signature of a secret that is rotated",
-            scheme: Scheme::stripe(None, TOLERANCE),
+            scheme: Scheme::Signature(Signature::stripe(None, TOLERANCE)),
             secrets: &["whsec_test"],
             headers: &[(
                 "stripe-signature",
@@ -108,7 +119,7 @@ fn cases() -> Vec<Case> {
         },
         Case {
             name: "shopify",
-            scheme: Scheme::shopify(),
+            scheme: Scheme::Signature(Signature::shopify()),
             secrets: &["hush"],
             headers: &[("x-shopify-hmac-sha256", "qBvrsZF7RfB1iS6BX6IHqJTp5L911P7intnPeTPsH0I=")],
             body: "{\"id\":820982911946154508}",
@@ -116,7 +127,7 @@ fn cases() -> Vec<Case> {
         },
         Case {
             name: "hubspot",
-            scheme: Scheme::hubspot("https://hooks.example.com/hooks/hubspot", TOLERANCE),
+            scheme: Scheme::Signature(Signature::hubspot(TOLERANCE)),
             secrets: &["yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy"],
             headers: &[
                 ("x-hubspot-request-timestamp", "1700000000000"),
@@ -128,7 +139,7 @@ fn cases() -> Vec<Case> {
         Case {
             // RFC 2202, test case 2.
             name: "hmac of another hash",
-            scheme: hmac(Algorithm::Sha1, Encoding::Hex, "{body}", None),
+            scheme: hmac(Digest::Sha1, "{body}"),
             secrets: &["Jefe"],
             headers: &[("x-signature", "v1=effcdf6ae5eb2fa2d27416d5f184df9c259a7c79")],
             body: "what do ya want for nothing?",
@@ -137,7 +148,7 @@ fn cases() -> Vec<Case> {
         Case {
             // RFC 4231, test case 2, with its text in a header and in the body.
             name: "hmac over a header too, in a list of signatures, with the second of two secrets",
-            scheme: hmac(Algorithm::Sha256, Encoding::Hex, "{header:x-id} {body}", None),
+            scheme: hmac(Digest::Sha256, "{header:x-id} {body}"),
             secrets: &["new", "Jefe"],
             headers: &[
                 ("x-id", "what do ya"),
@@ -149,7 +160,7 @@ fn cases() -> Vec<Case> {
         Case {
             // RFC 7617, section 2.
             name: "basic",
-            scheme: Scheme::Token(Token::Basic { user: "Aladdin".to_owned() }),
+            scheme: token(TokenForm::Basic { user: "Aladdin".to_owned() }),
             secrets: &["open sesame"],
             headers: &[("authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")],
             body: "",
@@ -157,7 +168,7 @@ fn cases() -> Vec<Case> {
         },
         Case {
             name: "bearer, in the other case",
-            scheme: Scheme::Token(Token::Bearer),
+            scheme: token(TokenForm::Bearer),
             secrets: &["mF_9.B5f-4.1JqM"],
             headers: &[("authorization", "bearer mF_9.B5f-4.1JqM")],
             body: "",
@@ -165,7 +176,10 @@ fn cases() -> Vec<Case> {
         },
         Case {
             name: "header",
-            scheme: Scheme::Token(Token::Header("x-gitlab-token".to_owned())),
+            scheme: Scheme::Token(Token {
+                at: vec![Value::header("x-gitlab-token")],
+                written: TokenForm::Plain { prefix: String::new() },
+            }),
             secrets: &["mF_9.B5f"],
             headers: &[("x-gitlab-token", "mF_9.B5f")],
             body: "",
@@ -255,8 +269,7 @@ fn a_secret_of_the_wrong_form_is_reported() {
         ("whpk_AAAA", "it is not a public key of 32 bytes in base64 after whpk_"),
     ] {
         let case = cases().remove(2);
-        let secrets = vec![Secret::new(secret)];
-        let verification = Verification { scheme: case.scheme, secrets, names: Vec::new(), at_ingest: false };
+        let verification = verification(case.scheme, [secret]);
         let headers = case.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
         let webhook = Webhook { headers: headers.collect(), body: Vec::new(), ..Webhook::default() };
         let checked = check(&verification, Evidence::arriving(&webhook, Timestamp(0)));
@@ -268,12 +281,10 @@ fn a_secret_of_the_wrong_form_is_reported() {
 fn a_malformed_secret_does_not_fail_what_another_one_proves() {
     for case in cases() {
         for malformed in ["", "whsec_!", "whpk_AAAA", "to\nken", "\u{0}"] {
-            let good = case.secrets.iter().map(|secret| Secret::new(*secret));
             for first in [true, false] {
-                let mut secrets: Vec<Secret> = good.clone().collect();
-                secrets.insert(if first { 0 } else { secrets.len() }, Secret::new(malformed));
-                let scheme = case.scheme.clone();
-                let verification = Verification { scheme, secrets, names: Vec::new(), at_ingest: false };
+                let mut secrets = case.secrets.to_vec();
+                secrets.insert(if first { 0 } else { secrets.len() }, malformed);
+                let verification = verification(case.scheme.clone(), secrets);
                 let headers = case.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
                 let webhook =
                     Webhook { headers: headers.collect(), body: case.body.as_bytes().to_vec(), ..Webhook::default() };
@@ -287,8 +298,7 @@ fn a_malformed_secret_does_not_fail_what_another_one_proves() {
 #[test]
 fn a_wrong_signature_fails_even_if_another_secret_is_malformed() {
     let case = cases().remove(2);
-    let secrets = vec![Secret::new("whsec_!"), Secret::new("whsec_d3JvbmcgYnV0IHdlbGwgZm9ybWVkIHNlY3JldA==")];
-    let verification = Verification { scheme: case.scheme, secrets, names: Vec::new(), at_ingest: false };
+    let verification = verification(case.scheme, ["whsec_!", "whsec_d3JvbmcgYnV0IHdlbGwgZm9ybWVkIHNlY3JldA=="]);
     let headers = case.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
     let webhook = Webhook { headers: headers.collect(), body: case.body.as_bytes().to_vec(), ..Webhook::default() };
     let checked = check(&verification, Evidence::arriving(&webhook, Timestamp(case.arrived * 1000)));

@@ -1,33 +1,48 @@
 //! A shared secret that the sender sends along. It proves nothing about the body: prefer a signature.
 
-use std::sync::Arc;
-
-use super::{Evidence, Unverified, same};
 use towpath_config::signature::Encoding;
-use towpath_config::verify::Token;
+use towpath_config::verify::{Token, TokenForm};
+use towpath_select::Scope;
 
-pub(super) fn check(token: &Token, evidence: Evidence<'_>, secrets: &[Arc<str>]) -> Result<(), Unverified> {
-    let header = token.header();
-    let value = evidence.expect(header)?;
-    let given = match token {
-        Token::Basic { .. } => scheme(value, b"basic ").and_then(|text| Encoding::Base64.decode(text)),
-        Token::Bearer => scheme(value, b"bearer ").map(<[u8]>::to_vec),
-        Token::Header(_) => Some(value.to_vec()),
+use super::{Secrets, Unverified, What, same};
+
+/// Checks that one of the places has one of the secrets.
+pub(super) fn check(token: &Token, scope: Scope<'_>, secrets: &Secrets) -> Result<(), Unverified> {
+    let mut problem = None;
+    for place in &token.at {
+        let what = What::of(place);
+        let checked = match scope.value(place) {
+            Ok(value) => check_value(token, &value, &what, secrets),
+            Err(_) => Err(Unverified::Missing(what)),
+        };
+        match checked {
+            Ok(()) => return Ok(()),
+            Err(why) => drop(problem.get_or_insert(why)),
+        }
+    }
+    Err(problem.unwrap_or(Unverified::NoWay))
+}
+
+fn check_value(token: &Token, value: &[u8], what: &What, secrets: &Secrets) -> Result<(), Unverified> {
+    let given = match &token.written {
+        TokenForm::Basic { .. } => scheme(value, b"basic ").and_then(|text| Encoding::Base64.decode(text)),
+        TokenForm::Bearer => scheme(value, b"bearer ").map(<[u8]>::to_vec),
+        TokenForm::Plain { prefix } => value.strip_prefix(prefix.as_bytes()).map(<[u8]>::to_vec),
     };
-    let expected = match token {
-        Token::Basic { .. } => "user and password (Basic)",
-        Token::Bearer => "token (Bearer)",
-        Token::Header(_) => "token",
+    let expected = match &token.written {
+        TokenForm::Basic { .. } => "user and password (Basic)",
+        TokenForm::Bearer => "token (Bearer)",
+        TokenForm::Plain { .. } => "token",
     };
-    let given = given.ok_or_else(|| Unverified::Malformed(header.to_owned(), expected))?;
+    let given = given.ok_or_else(|| Unverified::Malformed(what.clone(), expected))?;
     let matches = secrets.iter().fold(false, |matches, secret| {
-        let right = match token {
-            Token::Basic { user } => format!("{user}:{secret}").into_bytes(),
-            Token::Bearer | Token::Header(_) => secret.as_bytes().to_vec(),
+        let right = match &token.written {
+            TokenForm::Basic { user } => format!("{user}:{secret}").into_bytes(),
+            TokenForm::Bearer | TokenForm::Plain { .. } => secret.as_bytes().to_vec(),
         };
         same(&given, &right) | matches
     });
-    if matches { Ok(()) } else { Err(Unverified::Mismatch(header.to_owned())) }
+    if matches { Ok(()) } else { Err(Unverified::Mismatch(what.clone())) }
 }
 
 /// The credentials after the name of an authentication scheme, which is case-insensitive.

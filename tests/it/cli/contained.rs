@@ -134,7 +134,7 @@ async fn no_log_letter_error_or_output_shows_a_secret_not_even_at_trace() {
     let client = client();
     let base = server.url.rsplit_once('/').unwrap().0.to_owned();
     let signature = {
-        let mac = towpath_verify::mac(towpath_config::signature::Algorithm::Sha256, KEY.as_bytes(), &[b"{}"]);
+        let mac = towpath_verify::mac(towpath_config::value::Digest::Sha256, KEY.as_bytes(), &[b"{}"]);
         format!("sha256={}", mac.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
     };
     let posts = [

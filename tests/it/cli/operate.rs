@@ -6,7 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use towpath_config::signature::{Algorithm, Encoding};
+use towpath_config::signature::Encoding;
+use towpath_config::value::Digest;
 use towpath_local::{LocalQueue, QueueSettings};
 use towpath_tests::binary::binary;
 use towpath_tests::endpoint::SqsServer;
@@ -282,7 +283,7 @@ async fn a_letter_that_was_never_verified_stays_when_its_parked_group_goes_back(
     let pipeline = rig.pipeline(&config);
     rig.send("g/A", "stranger").await;
     for body in ["A1", "A2"] {
-        let mac = towpath_verify::mac(Algorithm::Sha256, KEY.as_bytes(), &[body.as_bytes()]);
+        let mac = towpath_verify::mac(Digest::Sha256, KEY.as_bytes(), &[body.as_bytes()]);
         let signature = format!("sha256={}", Encoding::Hex.encode(&mac));
         rig.send_webhook("g/A", &[("x-hub-signature-256", &signature)], body.as_bytes()).await;
     }

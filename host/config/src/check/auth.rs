@@ -9,8 +9,9 @@ use super::super::{Form, shape};
 use super::Checker;
 use crate::headers::is_forbidden;
 use crate::network;
-use crate::signature::{Algorithm, Encoding, Signed};
+use crate::signature::Encoding;
 use crate::target::{Auth, ClientCredentials, Reach, SigV4, Signing};
+use crate::value::{Digest, Source, Template};
 
 impl Checker<'_> {
     /// The schemes of a target, and its `reach`, with a client certificate if one of them is mtls.
@@ -63,7 +64,7 @@ impl Checker<'_> {
                 }
                 let header = self.http_header(&format!("{at}.header"), &header)?;
                 let template = signed.unwrap_or_else(|| "{timestamp}.{body}".to_owned());
-                let signed = template.parse::<Signed>();
+                let signed = outgoing(&template);
                 let signed = signed.map_err(|problem| self.wrong(format!("{at}.signed"), problem, "")).ok()?;
                 let separator = ",";
                 let is_encoded = false;
@@ -74,9 +75,9 @@ impl Checker<'_> {
                 header: HeaderName::from_static("webhook-signature"),
                 prefix: "v1,".to_owned(),
                 separator: " ",
-                algorithm: Algorithm::Sha256,
+                algorithm: Digest::Sha256,
                 encoding: Encoding::Base64,
-                signed: Signed::id_timestamp_and_body(),
+                signed: outgoing("{header:webhook-id}.{timestamp}.{body}").ok()?,
                 secrets: self.secrets(&secret_at, &secret.indexed(), Form::SigningKey),
                 is_encoded: true,
             })),
@@ -142,5 +143,19 @@ impl Checker<'_> {
             self.wrong(at, format!("{text:?} is not https: the client's secret would be readable on the network"), "");
         }
         Some(url)
+    }
+}
+
+/// What an outgoing signature covers.
+fn outgoing(text: &str) -> Result<Template, String> {
+    let template: Template = text.parse().map_err(|error: crate::value::TemplateError| error.to_string())?;
+    let is_known = |source: &Source| matches!(source, Source::Body | Source::Timestamp | Source::Header(_));
+    if let Some(other) = template.values().find(|value| !is_known(&value.source) || !value.filters.is_empty()) {
+        return Err(format!("{{{other}}} is none of {{body}}, {{timestamp}} and {{header:NAME}}"));
+    }
+    if template.covers_body() {
+        Ok(template)
+    } else {
+        Err(format!("{text:?} leaves out {{body}}: such a signature proves nothing about the content"))
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::collect::read_scheme;
 use super::super::{IngestConfig, QueueConfig, shape};
 use super::{Checker, is_path};
 use crate::registry::{CANDIDATE, Reference};
@@ -69,8 +68,7 @@ impl Checker<'_> {
             self.wrong(format!("{at}.max_age"), "must be between 1m and 13d", hint);
         }
         let verify_at = format!("{at}.verify");
-        let verify = route.verify.and_then(|verify| read_scheme(verify, &verify_at, &mut self.found));
-        let verify = verify.and_then(|verify| self.verify(&verify_at, verify));
+        let verify = route.verify.and_then(|verify| self.verify(&verify_at, verify));
         let dedup = route.dedup.map(|dedup| dedup.parse::<Value>().map_err(|error| (error.to_string(), dedup)));
         let dedup = match dedup.transpose() {
             Ok(dedup) => dedup,

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use super::webhook_key::{WebhookKey, symmetric_key};
 use crate::pem::is_identity;
+use crate::value::unbase64;
+use crate::verify::{Algorithm, PublicKey};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Form {
@@ -13,6 +15,12 @@ pub enum Form {
     Password,
     /// The key of an HMAC, byte for byte.
     Key,
+    /// The key of an HMAC, in base64.
+    Base64Key,
+    /// The key of an HMAC, in hexadecimal.
+    HexKey,
+    /// A public key, as PEM or encoded.
+    PublicKey(Algorithm),
     /// `whsec_…`, for signing by Standard Webhooks.
     SigningKey,
     /// `whsec_…` or `whpk_…`, for verifying by Standard Webhooks.
@@ -33,6 +41,11 @@ impl Form {
             Form::Header => control.or(spaced),
             Form::Password => control,
             Form::Key => None,
+            Form::Base64Key => unbase64(value.trim().as_bytes()).is_none().then_some("it is not base64"),
+            Form::HexKey => hex::decode(value.trim()).is_err().then_some("it is not hexadecimal"),
+            Form::PublicKey(algorithm) => {
+                PublicKey::read(value, algorithm).is_err().then_some("it is not a public key of the scheme's algorithm")
+            }
             Form::SigningKey => symmetric_key(value).is_none().then_some("it is not base64 after whsec_"),
             Form::VerifyingKey => WebhookKey::read(value).err(),
             Form::Identity => {
@@ -44,12 +57,13 @@ impl Form {
     /// Whether an attacker can guess it: less than 128 bits of entropy, judging by its length and characters.
     pub(super) fn is_weak(self, value: &str) -> bool {
         match self {
-            Form::Identity => false,
+            Form::Identity | Form::PublicKey(_) => false,
             Form::VerifyingKey if value.trim().starts_with("whpk_") => false,
             Form::SigningKey | Form::VerifyingKey => {
                 symmetric_key(value).is_some_and(|key| key.len() * 8 < STRONG_BITS)
             }
-            Form::Header | Form::Password | Form::Key => bits(value) < STRONG_BITS as f64,
+            Form::Base64Key => unbase64(value.trim().as_bytes()).is_some_and(|key| key.len() * 8 < STRONG_BITS),
+            Form::Header | Form::Password | Form::Key | Form::HexKey => bits(value) < STRONG_BITS as f64,
         }
     }
 }

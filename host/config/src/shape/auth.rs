@@ -3,8 +3,9 @@
 use serde::Deserialize;
 
 use super::Names;
-use crate::signature::{Algorithm, Encoding};
+use crate::signature::Encoding;
 use crate::target::ClientAuth;
+use crate::value::Digest;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -25,7 +26,7 @@ pub(in super::super) enum Auth {
         #[serde(default)]
         prefix: String,
         #[serde(default)]
-        algorithm: Algorithm,
+        algorithm: Digest,
         #[serde(default)]
         encoding: Encoding,
         signed: Option<String>,

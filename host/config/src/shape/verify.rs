@@ -1,9 +1,12 @@
 //! `verify` of a route as written.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::{Names, Span};
-use crate::signature::{Algorithm, Encoding};
+use crate::signature::Encoding;
+use crate::value::Digest;
 use crate::verify::Unit;
 
 /// Every scheme has its own keys; keys of another one are mistakes.
@@ -52,7 +55,7 @@ pub(in super::super) enum Verify {
         #[serde(default)]
         prefix: String,
         #[serde(default)]
-        algorithm: Algorithm,
+        algorithm: Digest,
         #[serde(default)]
         encoding: Encoding,
         signed: Option<String>,
@@ -67,20 +70,147 @@ pub(in super::super) enum Verify {
     Basic {
         user: String,
         secret: Names,
+        when: Option<When>,
         #[serde(default)]
         at: At,
     },
     Bearer {
         secret: Names,
+        when: Option<When>,
         #[serde(default)]
         at: At,
     },
     Header {
         name: String,
         secret: Names,
+        when: Option<When>,
         #[serde(default)]
         at: At,
     },
+    Signature(Box<Signature>),
+    Jwt(Box<Jwt>),
+    Token(Box<Token>),
+}
+
+/// `scheme = "signature"`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct Signature {
+    pub(in super::super) signature: Names,
+    pub(in super::super) prefix: Option<String>,
+    pub(in super::super) separators: Option<String>,
+    pub(in super::super) pairs: Option<Pairs>,
+    #[serde(default)]
+    pub(in super::super) encoding: Encoding,
+    pub(in super::super) algorithm: Option<String>,
+    pub(in super::super) signed: Option<String>,
+    #[serde(default)]
+    pub(in super::super) body_unsigned: bool,
+    pub(in super::super) secret: Option<Names>,
+    pub(in super::super) key: Option<String>,
+    pub(in super::super) public_key: Option<Names>,
+    pub(in super::super) timestamp: Option<String>,
+    #[serde(default)]
+    pub(in super::super) timestamp_unit: Unit,
+    pub(in super::super) tolerance: Option<Span>,
+    pub(in super::super) url: Option<String>,
+    pub(in super::super) every: Option<String>,
+    #[serde(default)]
+    pub(in super::super) equal: BTreeMap<String, String>,
+    pub(in super::super) when: Option<When>,
+    #[serde(default)]
+    pub(in super::super) at: At,
+}
+
+impl Signature {
+    /// Everything by default, but for the place.
+    pub(in super::super) fn at(place: String) -> Signature {
+        Signature {
+            signature: Names::One(place),
+            prefix: None,
+            separators: None,
+            pairs: None,
+            encoding: Encoding::default(),
+            algorithm: None,
+            signed: None,
+            body_unsigned: false,
+            secret: None,
+            key: None,
+            public_key: None,
+            timestamp: None,
+            timestamp_unit: Unit::default(),
+            tolerance: None,
+            url: None,
+            every: None,
+            equal: BTreeMap::new(),
+            when: None,
+            at: At::default(),
+        }
+    }
+}
+
+/// `pairs` of a signature.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct Pairs {
+    pub(in super::super) time: Option<String>,
+    pub(in super::super) signature: Names,
+    pub(in super::super) between: Option<char>,
+}
+
+/// `scheme = "jwt"`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct Jwt {
+    pub(in super::super) token: Option<String>,
+    pub(in super::super) prefix: Option<String>,
+    pub(in super::super) algorithms: Vec<jsonwebtoken::Algorithm>,
+    pub(in super::super) secret: Option<Names>,
+    pub(in super::super) key: Option<String>,
+    pub(in super::super) public_key: Option<Names>,
+    #[serde(default)]
+    pub(in super::super) claims: BTreeMap<String, Names>,
+    pub(in super::super) max_age: Option<Span>,
+    pub(in super::super) detached: Option<String>,
+    #[serde(default)]
+    pub(in super::super) body_unsigned: bool,
+    pub(in super::super) url: Option<String>,
+    pub(in super::super) every: Option<String>,
+    #[serde(default)]
+    pub(in super::super) equal: BTreeMap<String, String>,
+    pub(in super::super) when: Option<When>,
+    #[serde(default)]
+    pub(in super::super) at: At,
+}
+
+/// `scheme = "token"`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct Token {
+    pub(in super::super) token: Names,
+    #[serde(default)]
+    pub(in super::super) prefix: String,
+    pub(in super::super) secret: Names,
+    pub(in super::super) every: Option<String>,
+    #[serde(default)]
+    pub(in super::super) equal: BTreeMap<String, String>,
+    pub(in super::super) when: Option<When>,
+    #[serde(default)]
+    pub(in super::super) at: At,
+}
+
+/// A condition.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct When {
+    pub(in super::super) method: Option<Names>,
+    #[serde(default)]
+    pub(in super::super) present: Vec<String>,
+    #[serde(default)]
+    pub(in super::super) absent: Vec<String>,
+    #[serde(default)]
+    pub(in super::super) equal: BTreeMap<String, String>,
+    pub(in super::super) empty: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

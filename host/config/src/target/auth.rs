@@ -6,7 +6,8 @@ use url::Url;
 
 use super::Reach;
 use crate::Secret;
-use crate::signature::{Algorithm, Encoding, Signed};
+use crate::signature::Encoding;
+use crate::value::{Digest, Template};
 
 /// A scheme and its secrets.
 #[derive(Clone, Debug)]
@@ -66,11 +67,11 @@ pub struct Signing {
     pub prefix: String,
     /// The separator between signatures.
     pub separator: &'static str,
-    pub algorithm: Algorithm,
+    pub algorithm: Digest,
     /// How the digest is written.
     pub encoding: Encoding,
     /// What is signed; the timestamp is that of `webhook-timestamp`.
-    pub signed: Signed,
+    pub signed: Template,
     /// The keys: during rotation the new one, then the old one.
     pub secrets: Vec<Secret>,
     /// Whether a secret is base64 after `whsec_`, as in Standard Webhooks, or the key itself.

@@ -51,8 +51,8 @@ fn a_contradiction_is_reported_once() {
         (ROUTE.replace("path = 'a'", "path = 'a/./b'"), "route[0].path: \"a/./b\" is not a path"),
         (ROUTE.replace("plugin = 'p'\n", "plugin = 'p'\nmax_age = '14d'\n"), "route[0].max_age: must be between"),
         (ROUTE.replace("plugin = 'p'\n", "plugin = 'p'\nshadow = 'p'\n"), "route[0].shadow: is the route's own plugin"),
-        (verify("scheme = 'slack', tolerance = '0s'"), "route[0].verify.tolerance: must be between 1s and 1h"),
-        (verify("scheme = 'slack', tolerance = '10ms'"), "route[0].verify.tolerance: must be between 1s and 1h"),
+        (verify("scheme = 'slack', tolerance = '0s'"), "route[0].verify.tolerance: must be between 1s and 3h"),
+        (verify("scheme = 'slack', tolerance = '10ms'"), "route[0].verify.tolerance: must be between 1s and 3h"),
         (
             verify("scheme = 'hmac', header = 'x', timestamp = 'X'"),
             "route[0].verify.timestamp: is the header of the signature",

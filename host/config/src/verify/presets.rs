@@ -2,59 +2,92 @@
 
 use std::time::Duration;
 
-use super::{Hmac, Scheme, Stamp, TOLERANCE, Unit, Written};
-use crate::signature::{Algorithm, Encoding, Signed};
+use super::{Algorithm, Signature, TOLERANCE, Time, Unit, Written};
+use crate::signature::Encoding;
+use crate::value::{Digest, Filter, Part, Source, Template, Value};
 
-impl Scheme {
+impl Signature {
     /// GitHub: `X-Hub-Signature-256: sha256=<hex>` over the body.
     /// Source: `https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries`.
-    pub fn github() -> Scheme {
-        Scheme::Hmac(plain("x-hub-signature-256", "sha256=", Encoding::Hex))
+    pub fn github() -> Signature {
+        Signature { written: prefixed("sha256="), ..of_body("x-hub-signature-256") }
     }
 
     /// Shopify: `X-Shopify-Hmac-Sha256: <base64>` over the body.
     /// Source: `https://shopify.dev/docs/apps/build/webhooks/subscribe/https`.
-    pub fn shopify() -> Scheme {
-        Scheme::Hmac(plain("x-shopify-hmac-sha256", "", Encoding::Base64))
+    pub fn shopify() -> Signature {
+        Signature { encoding: Encoding::Base64, ..of_body("x-shopify-hmac-sha256") }
     }
 
     /// Stripe: `t=<seconds>,v1=<hex>` over `t`, a dot and the body; several `v1` during rotation. Others, such as
     /// Calendly, use the same format in another header.
     /// Source: `https://docs.stripe.com/webhooks#verify-manually`.
-    pub fn stripe(header: Option<String>, tolerance: Duration) -> Scheme {
-        let header = header.unwrap_or_else(|| "stripe-signature".to_owned());
-        let signed = Signed::timestamp_and_body();
-        Scheme::Hmac(Hmac { written: Written::Pairs, signed, tolerance, ..plain(&header, "", Encoding::Hex) })
+    pub fn stripe(header: Option<String>, tolerance: Duration) -> Signature {
+        Signature {
+            written: Written::Pairs { signatures: vec!["v1".to_owned()], between: b',' },
+            signed: template([value(Source::Timestamp), literal("."), value(Source::Body)]),
+            time: Some(Time { at: plain(Source::Pair("t".to_owned())), unit: Unit::Seconds }),
+            tolerance,
+            ..of_body(header.as_deref().unwrap_or("stripe-signature"))
+        }
     }
 
     /// Slack: `X-Slack-Signature: v0=<hex>` over `v0:<timestamp>:<body>`.
     /// Source: `https://docs.slack.dev/authentication/verifying-requests-from-slack`.
-    pub fn slack(tolerance: Duration) -> Scheme {
-        let stamp = Some(Stamp { header: "x-slack-request-timestamp".to_owned(), unit: Unit::Seconds });
-        let written = Written::Plain { prefix: "v0=".to_owned(), stamp };
-        let signed = Signed::v0_timestamp_and_body();
-        Scheme::Hmac(Hmac { written, signed, tolerance, ..plain("x-slack-signature", "", Encoding::Hex) })
+    pub fn slack(tolerance: Duration) -> Signature {
+        Signature {
+            written: prefixed("v0="),
+            signed: template([literal("v0:"), value(Source::Timestamp), literal(":"), value(Source::Body)]),
+            time: Some(Time { at: Value::header("x-slack-request-timestamp"), unit: Unit::Seconds }),
+            tolerance,
+            ..of_body("x-slack-signature")
+        }
     }
 
-    /// HubSpot, version 3: `X-HubSpot-Signature-v3: <base64>` over method, URL, body and timestamp. `url` is the URL
+    /// HubSpot, version 3: `X-HubSpot-Signature-v3: <base64>` over method, URL, body and timestamp. The URL is the one
     /// registered with HubSpot: what arrives here may have passed proxies.
     /// Source: `https://developers.hubspot.com/docs/api/webhooks/validating-requests`.
-    pub fn hubspot(url: &str, tolerance: Duration) -> Scheme {
-        let stamp = Some(Stamp { header: "x-hubspot-request-timestamp".to_owned(), unit: Unit::Milliseconds });
-        let written = Written::Plain { prefix: String::new(), stamp };
-        let signed = Signed::literal_body_timestamp(&format!("POST{url}"));
-        Scheme::Hmac(Hmac { written, signed, tolerance, ..plain("x-hubspot-signature-v3", "", Encoding::Base64) })
+    pub fn hubspot(tolerance: Duration) -> Signature {
+        Signature {
+            encoding: Encoding::Base64,
+            signed: template([Source::Method, Source::Url, Source::Body, Source::Timestamp].map(value)),
+            time: Some(Time { at: Value::header("x-hubspot-request-timestamp"), unit: Unit::Milliseconds }),
+            tolerance,
+            ..of_body("x-hubspot-signature-v3")
+        }
     }
 }
 
-/// HMAC-SHA-256 of the body.
-fn plain(header: &str, prefix: &str, encoding: Encoding) -> Hmac {
-    Hmac {
-        header: header.to_owned(),
-        written: Written::Plain { prefix: prefix.to_owned(), stamp: None },
-        algorithm: Algorithm::Sha256,
-        encoding,
-        signed: Signed::body(),
+/// HMAC-SHA-256 of the body, in hex in this header.
+fn of_body(header: &str) -> Signature {
+    Signature {
+        at: vec![Value::header(header)],
+        written: prefixed(""),
+        encoding: Encoding::Hex,
+        algorithm: Algorithm::Mac(Digest::Sha256),
+        signed: Template::of(plain(Source::Body)),
+        key: Template::of(plain(Source::Secret)),
+        time: None,
         tolerance: TOLERANCE,
     }
+}
+
+fn prefixed(prefix: &str) -> Written {
+    Written::Plain { prefix: prefix.to_owned(), separators: b", ".to_vec() }
+}
+
+fn plain(source: Source) -> Value {
+    Value { source, filters: Vec::<Filter>::new() }
+}
+
+fn value(source: Source) -> Part {
+    Part::Value(plain(source))
+}
+
+fn literal(text: &str) -> Part {
+    Part::Literal(text.to_owned())
+}
+
+fn template<const N: usize>(parts: [Part; N]) -> Template {
+    parts.into_iter().collect()
 }

@@ -80,10 +80,8 @@ impl Pass<'_> {
             Ok(message) => message,
             Err(outcome) => return outcome,
         };
-        // The header has served its purpose. Neither the plugin nor the target may see the secret.
-        if let Some(name) = route.secret_header() {
-            message.webhook.headers.retain(|(header, _)| header != name);
-        }
+        // The token has served its purpose. Neither the plugin nor the target may see the secret.
+        route.tokens().iter().for_each(|token| towpath_select::hide(&mut message.webhook, token));
         let Some(plugin) = &routing.plugin else {
             return Outcome::Broken(format!("plugin {:?} is not loaded", route.plugin));
         };

@@ -1,6 +1,7 @@
 //! One dead letter, of a local store or of SQS.
 
 use towpath_config::Config;
+use towpath_config::route::tokens_of;
 use towpath_types::clock::Timestamp;
 use towpath_types::dead_letter::{DeadLetter, Stored};
 use towpath_types::message::{Message, webhook_id};
@@ -60,10 +61,10 @@ impl Letter {
         let mut message = Message::read(&received, &death.source).ok()?;
         // Older hosts wrote letters without the header's name.
         let routes = config.map(|config| &config.routes);
-        let of_config =
-            routes.zip(death.route.as_deref()).and_then(|(routes, path)| routes.by_path(path)?.secret_header());
-        for secret in death.secret_header.as_deref().into_iter().chain(of_config) {
-            message.webhook.headers.retain(|(name, _)| name != secret);
+        let route = routes.zip(death.route.as_deref()).and_then(|(routes, path)| routes.by_path(path));
+        let of_config = route.into_iter().flat_map(|route| route.tokens());
+        for token in death.secret_header.as_deref().into_iter().flat_map(tokens_of).chain(of_config) {
+            towpath_select::hide(&mut message.webhook, &token);
         }
         Some(message)
     }

@@ -5,6 +5,7 @@ use http::HeaderMap;
 use super::{Sealing, UsedCredentials};
 use towpath_config::secrets::symmetric_key;
 use towpath_config::target::Signing;
+use towpath_config::value::{Part, Source};
 use towpath_verify::mac;
 
 pub(super) fn sign(
@@ -14,9 +15,21 @@ pub(super) fn sign(
     proof: &mut UsedCredentials,
 ) -> Result<String, String> {
     let timestamp = (sealing.now.0 / 1000).to_string();
-    let header = |name: &str| headers.get(name).map(http::HeaderValue::as_bytes);
-    let pieces = signing.signed.pieces(sealing.body, timestamp.as_bytes(), header);
-    let pieces = pieces.map_err(|name| format!("the signature covers the header {name:?}, which is not set"))?;
+    let mut pieces: Vec<&[u8]> = Vec::new();
+    for part in signing.signed.parts() {
+        pieces.push(match part {
+            Part::Literal(text) => text.as_bytes(),
+            Part::Value(value) => match &value.source {
+                Source::Body => sealing.body,
+                Source::Timestamp => timestamp.as_bytes(),
+                Source::Header(name) => {
+                    let value = headers.get(name).map(http::HeaderValue::as_bytes);
+                    value.ok_or_else(|| format!("the signature covers the header {name:?}, which is not set"))?
+                }
+                other => return Err(format!("the signature covers {other}, which only incoming webhooks have")),
+            },
+        });
+    }
     let one = |secret| {
         let secret = proof.expose(secret);
         let key = if signing.is_encoded { symmetric_key(&secret)? } else { secret.as_bytes().to_vec() };

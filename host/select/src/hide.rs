@@ -1,0 +1,67 @@
+//! Hides secrets that senders send along.
+
+use towpath_config::value::{Source, Value};
+use towpath_types::envelope::Webhook;
+use towpath_types::json::{self, Pointer};
+
+use crate::{Scope, form, items};
+
+/// What stands for a hidden text.
+const STARS: &[u8] = b"***";
+
+/// Takes this value out of a webhook: a header or a query parameter is removed, a text in the body is replaced.
+pub fn hide(webhook: &mut Webhook, value: &Value) {
+    match &value.source {
+        Source::Header(name) => webhook.headers.retain(|(own, _)| !own.eq_ignore_ascii_case(name)),
+        Source::Query(name) => webhook.query = without(&webhook.query, name),
+        Source::WholeQuery => webhook.query.clear(),
+        Source::Json(pointer) | Source::Raw(pointer) => hide_json(&mut webhook.body, pointer),
+        source if source.reads_body() => hide_everywhere(webhook, value),
+        _ => {}
+    }
+}
+
+/// The query without the parameters of this name; the others as they came.
+fn without(query: &str, name: &str) -> String {
+    let is_other = |pair: &&str| form::name(pair.as_bytes()) != name.as_bytes();
+    query.split('&').filter(is_other).collect::<Vec<_>>().join("&")
+}
+
+/// A `*` stands for every element of an array.
+fn hide_json(body: &mut Vec<u8>, pointer: &Pointer) {
+    let text = pointer.to_string();
+    if let Some((array, rest)) = text.split_once("/*") {
+        let count = array.parse().ok().and_then(|array| items(body, &array)).map_or(0, |items| items.len());
+        let elements = (0..count).filter_map(|at| format!("{array}/{at}{rest}").parse().ok());
+        return elements.for_each(|element| hide_json(body, &element));
+    }
+    let Ok(found) = json::find(body, pointer) else { return };
+    let stars = [b"\"", STARS, b"\""].concat();
+    body.splice(found.span, stars);
+}
+
+/// Replaces every occurrence of the text in the body, as it is and as a form writes it.
+fn hide_everywhere(webhook: &mut Webhook, value: &Value) {
+    let Ok(text) = Scope::of(webhook).value(&Value { source: value.source.clone(), filters: Vec::new() }) else {
+        return;
+    };
+    let text = text.into_owned();
+    let encoded: String = url::form_urlencoded::byte_serialize(&text).collect();
+    for text in [text.as_slice(), encoded.as_bytes()] {
+        if !text.is_empty() {
+            webhook.body = replaced(&webhook.body, text);
+        }
+    }
+}
+
+fn replaced(body: &[u8], text: &[u8]) -> Vec<u8> {
+    let mut done = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let Some(at) = rest.windows(text.len()).position(|window| window == text) {
+        done.extend_from_slice(&rest[..at]);
+        done.extend_from_slice(STARS);
+        rest = &rest[at + text.len()..];
+    }
+    done.extend_from_slice(rest);
+    done
+}
