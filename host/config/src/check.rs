@@ -1,6 +1,7 @@
 //! Checks shapes and turns them into a config: references, ranges, addresses, overlaps.
 
 mod agreement;
+mod answers;
 mod auth;
 mod plugins;
 mod queue_url;

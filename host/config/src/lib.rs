@@ -1,5 +1,6 @@
 //! `towpath.toml`, or the same as JSON: read once, checked completely, every mistake shown with its key path.
 
+pub mod answer;
 mod check;
 mod collect;
 pub mod condition;

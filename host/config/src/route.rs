@@ -1,17 +1,21 @@
 //! `[[route]]`: which webhooks it takes, how they are grouped, and which plugin maps them.
 
+mod pattern;
 mod rollout;
 mod template;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
 use serde::Deserialize;
 use towpath_types::queue::GroupId;
 
+pub use pattern::PathPattern;
 pub use rollout::{Canary, Rollout, Share};
 pub use template::{Part, Template, TemplateError};
 
+use crate::answer::{Answer, Reply};
 use crate::value::Value;
 use crate::verify::Verification;
 
@@ -20,6 +24,13 @@ use crate::verify::Verification;
 pub struct Route {
     /// The path below the ingest prefix, without leading or trailing slashes.
     pub path: String,
+    pub pattern: PathPattern,
+    /// The methods of events.
+    pub methods: Vec<Method>,
+    /// Answers to requests that are no events, in order.
+    pub answers: Vec<Answer>,
+    /// The answer to an event that is stored, if it is not the usual one.
+    pub ack: Option<Reply>,
     pub group: Template,
     /// Where the deduplication key is; without it every POST is a separate message.
     pub dedup: Option<Value>,
@@ -110,26 +121,53 @@ pub fn tokens_of(text: &str) -> impl Iterator<Item = Value> {
 
 /// All routes, in the order of the config.
 #[derive(Clone, Debug, Default)]
-pub struct Routes(Vec<Arc<Route>>);
+pub struct Routes {
+    routes: Vec<Arc<Route>>,
+    /// Where each path leads.
+    paths: matchit::Router<usize>,
+}
+
+/// A route, and what its path took from a request: see [`towpath_types::envelope::Webhook`].
+pub struct Matched<'a> {
+    pub route: &'a Arc<Route>,
+    pub segments: Vec<(String, String)>,
+}
 
 impl Routes {
     /// Routes must have been checked for overlaps.
     pub fn new(routes: Vec<Route>) -> Routes {
-        Routes(routes.into_iter().map(Arc::new).collect())
+        let routes: Vec<Arc<Route>> = routes.into_iter().map(Arc::new).collect();
+        let mut paths = matchit::Router::new();
+        for (index, route) in routes.iter().enumerate() {
+            for template in route.pattern.templates() {
+                // A second route of the same path never gets anything.
+                let _ = paths.insert(template, index);
+            }
+        }
+        Routes { routes, paths }
+    }
+
+    /// The route of a request's path below the ingest prefix, without leading or trailing slashes. Literal segments win
+    /// over named ones, and those over what follows.
+    pub fn of_request(&self, path: &str) -> Option<Matched<'_>> {
+        let full = format!("/{path}");
+        let found = self.paths.at(&full).ok()?;
+        let segments = found.params.iter().map(|(name, segment)| (name.to_owned(), segment.to_owned())).collect();
+        Some(Matched { route: self.routes.get(*found.value)?, segments })
     }
 
     /// The first route whose template can have produced this group.
     pub fn by_group(&self, group: &GroupId) -> Option<&Arc<Route>> {
-        self.0.iter().find(|route| route.group.matches(group.as_str()))
+        self.routes.iter().find(|route| route.group.matches(group.as_str()))
     }
 
-    /// The route of an ingest path.
+    /// The route with this path, as written in the config.
     pub fn by_path(&self, path: &str) -> Option<&Arc<Route>> {
-        self.0.iter().find(|route| route.path == path)
+        self.routes.iter().find(|route| route.path == path)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
-        self.0.iter()
+        self.routes.iter()
     }
 }
 

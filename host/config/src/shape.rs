@@ -1,5 +1,6 @@
 //! The shape of `towpath.toml` as written: every table and key, before any check.
 
+mod answer;
 mod auth;
 mod verify;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Value;
 
 use crate::route::{OnDeadLetter, OnMissingKey};
+pub(super) use answer::{Ack, Answer};
 pub(super) use auth::Auth;
 pub(super) use verify::{At, Jwt, Pairs, Signature, Token, Verify, When};
 
@@ -64,6 +66,7 @@ pub(super) struct Ingest {
 #[serde(deny_unknown_fields)]
 pub(super) struct Route {
     pub(super) path: String,
+    pub(super) methods: Option<Vec<String>>,
     pub(super) group: String,
     pub(super) dedup: Option<String>,
     #[serde(default)]
@@ -72,6 +75,9 @@ pub(super) struct Route {
     pub(super) shadow: Option<String>,
     pub(super) canary: Option<String>,
     pub(super) verify: Option<Value>,
+    #[serde(default)]
+    pub(super) answer: Vec<Answer>,
+    pub(super) ack: Option<Ack>,
     #[serde(default)]
     pub(super) on_dead_letter: OnDeadLetter,
     pub(super) max_age: Option<Span>,

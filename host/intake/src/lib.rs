@@ -1,8 +1,10 @@
-//! The front door: `POST /hooks/{path}` stores a webhook in a queue, and answers once it is stored.
+//! The front door: stores the webhooks of its routes in a queue, and answers once they are stored.
 
 mod budget;
+mod handshake;
 mod ingest;
 mod refused;
+mod reply;
 mod router;
 
 pub use budget::SenderAddress;

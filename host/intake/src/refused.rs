@@ -29,6 +29,15 @@ pub(crate) async fn check(verification: &Verification, webhook: &Webhook) -> Res
     check_anew(verification, evidence, Instant::now() + PATIENCE).await
 }
 
+/// The answer to what is not verified.
+pub(crate) fn unverified(verification: &Verification, why: &Unverified) -> Response {
+    let mut answer = problem(StatusCode::UNAUTHORIZED, &format!("not verified: {why}"));
+    // RFC 9110 section 15.5.2: a 401 must name the authentication scheme to use.
+    let challenge = header::HeaderValue::from_static(challenge(verification));
+    answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    answer
+}
+
 /// Why a webhook is turned away.
 pub(crate) enum Refusal<'a> {
     Unverified(&'a Verification, Unverified),
@@ -54,13 +63,7 @@ impl Refusal<'_> {
 
     fn answer(&self) -> Response {
         match self {
-            Refusal::Unverified(verification, why) => {
-                let mut answer = problem(StatusCode::UNAUTHORIZED, &format!("not verified: {why}"));
-                // RFC 9110 section 15.5.2: a 401 must name the authentication scheme to use.
-                let challenge = header::HeaderValue::from_static(challenge(verification));
-                answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-                answer
-            }
+            Refusal::Unverified(verification, why) => unverified(verification, why),
             Refusal::MissingKey(_) => {
                 let detail = format!("a key of the event cannot be read: {}", self.detail());
                 problem(StatusCode::UNPROCESSABLE_ENTITY, &detail)

@@ -7,30 +7,38 @@ use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get};
 use http_body_util::LengthLimitError;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::json;
-use towpath_config::route::{OnMissingKey, Route};
+use towpath_config::answer::Reply;
+use towpath_config::route::{Matched, OnMissingKey, Route};
 use towpath_metrics::{self as metrics, STORY};
 use towpath_route::{Keys, keys};
+use towpath_select::Scope;
+use towpath_types::clock::Clock;
 use towpath_types::envelope::{self, Webhook};
 use towpath_types::queue::{Arrival, DedupId, NewMessage, Proof, QueueError};
 use tracing::{error, info, warn};
 
 use crate::budget::SenderAddress;
+use crate::handshake;
 use crate::ingest::{Ingest, problem};
 use crate::refused::{self, Refusal};
+use crate::reply;
 
-/// The router: `POST {prefix}/{path}`, `GET /healthz`, `GET /readyz`.
+/// The router: `{prefix}/{path}` for webhooks, `GET /healthz`, `GET /readyz`.
 ///
 /// | answer | when |
 /// |---|---|
-/// | 202 `{"id": …, "webhook_id": …, "group": …, "sequence": …}` | the webhook is stored |
+/// | 202 `{"id": …, "webhook_id": …, "group": …, "sequence": …}`, or the route's `ack` | the webhook is stored |
+/// | what the route's `answer` says, 400, 401 or 403 | the request is a handshake |
 /// | 401 | the webhook fails the verification of its route |
 /// | 404 | no route has the path |
+/// | 405 | the route does not take the method |
 /// | 408 | the server in front timed out reading the body |
 /// | 413 | the body is longer than the limit |
 /// | 422 | a key cannot be read, on a route with `on_missing_key = "refuse"` |
@@ -38,41 +46,70 @@ use crate::refused::{self, Refusal};
 /// | 503 with `Retry-After` | it could not be stored: the sender should retry |
 pub fn router(ingest: Arc<Ingest>, prefix: &str) -> Router {
     let hooks = format!("{prefix}/{{*path}}");
+    let ingest = Door { ingest, prefix: prefix.to_owned() };
     Router::new()
-        .route(&hooks, post(accept))
+        .route(&hooks, any(accept))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state(ingest)
 }
 
-async fn ready(State(ingest): State<Arc<Ingest>>) -> Response {
+/// What the router knows.
+#[derive(Clone)]
+struct Door {
+    ingest: Arc<Ingest>,
+    prefix: String,
+}
+
+async fn ready(State(Door { ingest, .. }): State<Door>) -> Response {
     match ingest.health.ready() {
         Ok(()) => "ready\n".into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
 }
 
-async fn accept(State(ingest): State<Arc<Ingest>>, Path(path): Path<String>, request: Request) -> Response {
-    let route = ingest.routes.by_path(path.trim_end_matches('/'));
-    let answer = match route {
-        Some(route) => take(&ingest, route, request).await,
-        None => {
-            info!(path, "webhook for a path without a route");
-            problem(StatusCode::NOT_FOUND, "no route has this path")
-        }
+async fn accept(State(Door { ingest, prefix }): State<Door>, request: Request) -> Response {
+    let path = below(&prefix, request.uri());
+    let Some(Matched { route, segments }) = ingest.routes.of_request(&path) else {
+        info!(path, "webhook for a path without a route");
+        metrics::webhook("", StatusCode::NOT_FOUND.as_u16());
+        return problem(StatusCode::NOT_FOUND, "no route has this path");
     };
-    metrics::webhook(route.map_or("", |route| route.path.as_str()), answer.status().as_u16());
+    let answer = take(&ingest, route, segments, request).await;
+    metrics::webhook(&route.path, answer.status().as_u16());
     answer
 }
 
-async fn take(ingest: &Ingest, route: &Route, request: Request) -> Response {
+/// The path below the prefix, as it came, without slashes at its ends.
+fn below(prefix: &str, uri: &Uri) -> String {
+    let path = ascii(uri.path());
+    path.strip_prefix(prefix).unwrap_or(&path).trim_matches('/').to_owned()
+}
+
+/// A part of a URL in ASCII, as every client should send it.
+fn ascii(text: &str) -> String {
+    /// Everything but control characters stays.
+    const STAYS: &AsciiSet = CONTROLS;
+    utf8_percent_encode(text, STAYS).to_string()
+}
+
+async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let from = parts.extensions.get::<SenderAddress>().copied();
     let body = match read_body(&parts.headers, body, ingest.body_limit).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };
-    let webhook = Webhook { headers: headers(&parts.headers), body, ..Webhook::default() };
+    let webhook = Webhook {
+        method: parts.method,
+        path,
+        query: ascii(parts.uri.query().unwrap_or_default()),
+        headers: headers(&parts.headers),
+        body,
+    };
+    if let Some(answer) = handshake::answer(route, &webhook).await {
+        return answer;
+    }
     let mut proof = None;
     if let Some(verification) = route.verify.as_ref().filter(|verification| verification.at_ingest) {
         proof = match refused::check(verification, &webhook).await {
@@ -108,7 +145,9 @@ async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, pro
         body: envelope::encode(&webhook),
         attributes,
     };
-    // A disk may stall: while the send waits for it, only one copy of the webhook is in memory.
+    // The answer is made before the webhook is stored, so that nothing can fail afterwards. A disk may stall: while the
+    // send waits for it, only one copy of the webhook is in memory.
+    let ack = route.ack.as_ref().map(|ack| acknowledged(route, ack, &webhook));
     drop(webhook);
     match ingest.queue.arrive(message, Arrival { proof, former_group }).await {
         Ok(sent) => {
@@ -119,6 +158,9 @@ async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, pro
             info!(target: STORY, event = "webhook-stored", %message_id, webhook_id, %group, route, sequence, "stored");
             for problem in problems {
                 warn!(%message_id, %group, route, detail = %problem, "key unreadable, using the fallback");
+            }
+            if let Some(ack) = ack {
+                return ack;
             }
             let webhook_id = webhook_id.as_deref().unwrap_or(sent.id.as_str());
             let body = json!({ "id": sent.id, "webhook_id": webhook_id, "group": group, "sequence": sent.sequence });
@@ -135,6 +177,15 @@ async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, pro
             again("the event could not be stored: send it again")
         }
     }
+}
+
+/// The route's own answer to an event. An event that lacks a value of it is stored all the same.
+fn acknowledged(route: &Route, ack: &Reply, webhook: &Webhook) -> Response {
+    let scope = Scope { now: Some(Clock::wall().now()), ..Scope::of(webhook) };
+    reply::reply(ack, &scope).unwrap_or_else(|why| {
+        warn!(route = route.path, detail = %why, "ack cannot be made of this event, answering without a body");
+        reply::bare(ack)
+    })
 }
 
 async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, Response> {

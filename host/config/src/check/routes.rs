@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::super::{IngestConfig, QueueConfig, shape};
-use super::{Checker, is_path};
+use super::Checker;
 use crate::registry::{CANDIDATE, Reference};
-use crate::route::{Canary, OnDeadLetter, Rollout, Route, Share, Template};
-use crate::value::Value;
+use crate::route::{Canary, OnDeadLetter, PathPattern, Rollout, Route, Share, Template};
+use crate::value::{Source, Value};
 use towpath_types::queue::MAX_RETENTION;
 
 /// Paths that the host answers itself.
@@ -34,6 +34,10 @@ impl Checker<'_> {
                 if route.path == other.path {
                     let problem = format!("{:?} is also the path of route[{earlier}]", route.path);
                     self.wrong(format!("route[{index}].path"), problem, "give every route its own path");
+                } else if route.pattern.conflicts(&other.pattern) {
+                    let problem =
+                        format!("{:?} and {:?} of route[{earlier}] match the same paths", route.path, other.path);
+                    self.wrong(format!("route[{index}].path"), problem, "give every route its own path");
                 }
                 if route.group.overlaps(&other.group) {
                     let problem = format!(
@@ -52,12 +56,20 @@ impl Checker<'_> {
 
     fn route(&mut self, at: &str, route: shape::Route, queue: &QueueConfig) -> Option<Route> {
         let path = route.path.trim_matches('/').to_owned();
-        if !is_path(&path) {
+        let pattern = PathPattern::read(&path);
+        if pattern.is_none() {
             self.wrong(
                 format!("{at}.path"),
                 format!("{:?} is not a path", route.path),
-                "use letters, digits, -, _, . and /",
+                "use letters, digits, -, _, . and /; a segment may be {name}, and the last one * for whatever follows",
             );
+        }
+        let mut methods = Vec::new();
+        for (number, name) in route.methods.unwrap_or_else(|| vec!["POST".to_owned()]).iter().enumerate() {
+            methods.extend(self.method(&format!("{at}.methods[{number}]"), name));
+        }
+        if methods.is_empty() {
+            self.wrong(format!("{at}.methods"), "an empty list", "[\"POST\"] is the default");
         }
         self.reference(format!("{at}.plugin"), "plugin", &route.plugin);
         let max_age = route.max_age.map_or(Duration::from_secs(3 * 24 * 3600), |span| span.0);
@@ -69,11 +81,12 @@ impl Checker<'_> {
         }
         let verify_at = format!("{at}.verify");
         let verify = route.verify.and_then(|verify| self.verify(&verify_at, verify));
-        let dedup = route.dedup.map(|dedup| dedup.parse::<Value>().map_err(|error| (error.to_string(), dedup)));
-        let dedup = match dedup.transpose() {
+        let answers = self.answers(at, route.answer, verify.is_some());
+        let ack = route.ack.and_then(|ack| self.ack(at, ack));
+        let dedup = match route.dedup.map(|dedup| dedup.parse::<Value>()).transpose() {
             Ok(dedup) => dedup,
-            Err((problem, _)) => {
-                self.wrong(format!("{at}.dedup"), problem, "dedup = \"header:x-event-id\" or \"json:/id\"");
+            Err(error) => {
+                self.wrong(format!("{at}.dedup"), error.to_string(), "dedup = \"header:x-event-id\" or \"json:/id\"");
                 None
             }
         };
@@ -88,6 +101,11 @@ impl Checker<'_> {
                 return None;
             }
         };
+        for (key, value) in
+            group.values().map(|value| ("group", value)).chain(dedup.iter().map(|value| ("dedup", value)))
+        {
+            self.key_value(&format!("{at}.{key}"), value, pattern.as_ref());
+        }
         let on_missing_key = route.on_missing_key;
         let on_dead_letter = route.on_dead_letter;
         if on_dead_letter == OnDeadLetter::Park && queue.url.is_some() {
@@ -96,7 +114,38 @@ impl Checker<'_> {
         }
         let rollout = self.rollout(at, &route.plugin, route.shadow, route.canary);
         let plugin = route.plugin;
-        Some(Route { path, group, dedup, on_missing_key, plugin, rollout, verify, on_dead_letter, max_age })
+        Some(Route {
+            path,
+            pattern: pattern?,
+            methods,
+            answers,
+            ack,
+            group,
+            dedup,
+            on_missing_key,
+            plugin,
+            rollout,
+            verify,
+            on_dead_letter,
+            max_age,
+        })
+    }
+
+    /// A value that a webhook is stored under.
+    fn key_value(&mut self, at: &str, value: &Value, pattern: Option<&PathPattern>) {
+        if value.besides().next().is_some() {
+            self.wrong(
+                at,
+                format!("{value} cannot be used here"),
+                "docs/configure.md#values says where each value is known",
+            );
+        }
+        if let (Source::Segment(name), Some(pattern)) = (&value.source, pattern)
+            && !pattern.names().any(|own| own == name)
+        {
+            let hint = format!("path = \"{pattern}/{{{name}}}\" has one, for example");
+            self.wrong(at, format!("the route's path has no segment {{{name}}}"), hint);
+        }
     }
 
     fn rollout(&mut self, at: &str, plugin: &str, shadow: Option<String>, canary: Option<String>) -> Rollout {

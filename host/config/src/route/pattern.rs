@@ -1,0 +1,69 @@
+//! Paths of routes: literal segments, named ones, and whatever follows.
+
+use std::fmt;
+
+use towpath_types::envelope::REST;
+
+/// The path of a route, below the ingest prefix, as written: `crm`, `tenants/{tenant}/crm`, `forward/*`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PathPattern(String);
+
+impl PathPattern {
+    /// Reads a path without leading or trailing slashes; `None` if it is none.
+    pub fn read(text: &str) -> Option<PathPattern> {
+        let segments: Vec<&str> = text.split('/').collect();
+        let (last, before) = segments.split_last()?;
+        let is_last = *last == REST && !before.is_empty() || is_segment(last);
+        let mut names: Vec<&str> = segments.iter().filter_map(|segment| name(segment)).collect();
+        names.sort_unstable();
+        let is_unique = names.windows(2).all(|pair| pair.first() != pair.last());
+        (is_last && is_unique && before.iter().all(|segment| is_segment(segment))).then(|| PathPattern(text.to_owned()))
+    }
+
+    /// Whether it matches only itself.
+    pub fn is_literal(&self) -> bool {
+        !self.0.split('/').any(|segment| segment == REST || name(segment).is_some())
+    }
+
+    /// The names of its segments.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').filter_map(name)
+    }
+
+    /// Whether a request could be for either of them, and neither is more specific.
+    pub(crate) fn conflicts(&self, other: &PathPattern) -> bool {
+        let mut paths = matchit::Router::new();
+        self.templates().into_iter().chain(other.templates()).any(|template| paths.insert(template, ()).is_err())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The same as matchit writes it: a route that takes what follows also takes nothing.
+    pub(super) fn templates(&self) -> Vec<String> {
+        match self.0.strip_suffix("/*") {
+            Some(base) => vec![format!("/{base}"), format!("/{base}/{{*{REST}}}")],
+            None => vec![format!("/{}", self.0)],
+        }
+    }
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn name(segment: &str) -> Option<&str> {
+    segment.strip_prefix('{')?.strip_suffix('}')
+}
+
+fn is_segment(segment: &str) -> bool {
+    let is_plain =
+        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    match name(segment) {
+        Some(name) => is_plain(name) && !name.contains('.'),
+        None => is_plain(segment) && segment != "." && segment != "..",
+    }
+}

@@ -1,0 +1,100 @@
+//! Makes the answers that a route describes.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use serde_json::{Map, Value as Json};
+use towpath_config::answer::{JsonTemplate, Reply, ReplyBody, is_derived};
+use towpath_config::value::{Template, Value};
+use towpath_select::{Scope, Unreadable};
+
+/// The longest value of a request in an answer, in bytes. Challenges have a few dozen.
+const LONGEST: usize = 512;
+
+/// The longest value that a MAC is made of. Longer ones could be events.
+const LONGEST_SIGNED: usize = 256;
+
+/// Why an answer cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unanswerable {
+    #[error("{0}: {1}")]
+    Value(String, Unreadable),
+    #[error("{0} is too long, or has characters that do not belong in an answer")]
+    Text(String),
+}
+
+/// The answer that a route describes, made of a request.
+pub(crate) fn reply(reply: &Reply, scope: &Scope<'_>) -> Result<Response, Unanswerable> {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = reply.status;
+    for (name, template) in &reply.headers {
+        let text = text(template, scope)?;
+        let value = HeaderValue::from_str(&text).map_err(|_| Unanswerable::Text(template.to_string()))?;
+        answer.headers_mut().insert(name.clone(), value);
+    }
+    let (body, media) = match &reply.body {
+        ReplyBody::Empty => return Ok(answer),
+        ReplyBody::Text(template) => (text(template, scope)?, "text/plain; charset=utf-8"),
+        ReplyBody::Json(template) => (json(template, scope)?.to_string(), "application/json"),
+    };
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    // A browser must not take it for a page, whatever it contains.
+    answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    *answer.body_mut() = Body::from(body);
+    Ok(answer)
+}
+
+/// The answer without its parts that need the request.
+pub(crate) fn bare(reply: &Reply) -> Response {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = reply.status;
+    answer
+}
+
+fn json(template: &JsonTemplate, scope: &Scope<'_>) -> Result<Json, Unanswerable> {
+    Ok(match template {
+        JsonTemplate::Literal(json) => json.clone(),
+        JsonTemplate::Text(template) => Json::String(text(template, scope)?),
+        JsonTemplate::Raw(value) => {
+            let bytes = given(value, scope, LONGEST)?;
+            serde_json::from_slice(&bytes).map_err(|_| Unanswerable::Text(value.to_string()))?
+        }
+        JsonTemplate::List(list) => {
+            let each = list.iter().map(|template| json(template, scope));
+            Json::Array(each.collect::<Result<_, _>>()?)
+        }
+        JsonTemplate::Object(members) => {
+            let each = members.iter().map(|(name, template)| Ok((name.clone(), json(template, scope)?)));
+            Json::Object(each.collect::<Result<Map<_, _>, Unanswerable>>()?)
+        }
+    })
+}
+
+/// The text of a template. A MAC says that the secret's holder knows what it is made of: whoever can have any text signed
+/// can forge events, so only what looks like a challenge is signed.
+fn text(template: &Template, scope: &Scope<'_>) -> Result<String, Unanswerable> {
+    let is_signed = is_derived(template);
+    for value in template.values() {
+        let source = Value { source: value.source.clone(), filters: Vec::new() };
+        if value.besides().next().is_some() && source.besides().next().is_some() {
+            continue;
+        }
+        let bytes = given(&source, scope, if is_signed { LONGEST_SIGNED } else { LONGEST })?;
+        if is_signed && !bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~+/=".contains(byte)) {
+            return Err(Unanswerable::Text(value.to_string()));
+        }
+    }
+    let unreadable = |(value, why): (&Value, Unreadable)| Unanswerable::Value(value.to_string(), why);
+    let bytes = scope.text(template).map_err(unreadable)?;
+    String::from_utf8(bytes).map_err(|_| Unanswerable::Text(template.to_string()))
+}
+
+/// A value of the request that may stand in an answer.
+fn given(value: &Value, scope: &Scope<'_>, longest: usize) -> Result<Vec<u8>, Unanswerable> {
+    let bytes = scope.value(value).map_err(|why| Unanswerable::Value(value.to_string(), why))?;
+    let is_text = std::str::from_utf8(&bytes).is_ok_and(|text| !text.chars().any(char::is_control));
+    if bytes.len() > longest || !is_text {
+        return Err(Unanswerable::Text(value.to_string()));
+    }
+    Ok(bytes.into_owned())
+}
