@@ -17,6 +17,7 @@ mod contract_sqs;
 mod delivery;
 mod echoes;
 mod fit;
+mod handshakes;
 mod holds;
 mod hostile;
 mod ingest;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde::Deserialize;
+use towpath_types::envelope::REST;
 use towpath_types::queue::GroupId;
 
 pub use pattern::PathPattern;
@@ -148,11 +149,12 @@ impl Routes {
     }
 
     /// The route of a request's path below the ingest prefix, without leading or trailing slashes. Literal segments win
-    /// over named ones, and those over what follows.
+    /// over named ones and over what follows.
     pub fn of_request(&self, path: &str) -> Option<Matched<'_>> {
         let full = format!("/{path}");
         let found = self.paths.at(&full).ok()?;
-        let segments = found.params.iter().map(|(name, segment)| (name.to_owned(), segment.to_owned())).collect();
+        let name = |name: &str| if name == pattern::TAIL { REST.to_owned() } else { name.to_owned() };
+        let segments = found.params.iter().map(|(own, segment)| (name(own), segment.to_owned())).collect();
         Some(Matched { route: self.routes.get(*found.value)?, segments })
     }
 

@@ -3,7 +3,8 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
+use serde_json::value::RawValue;
 use towpath_config::answer::{JsonTemplate, Reply, ReplyBody, is_derived};
 use towpath_config::value::{Template, Value};
 use towpath_select::{Scope, Unreadable};
@@ -35,7 +36,7 @@ pub(crate) fn reply(reply: &Reply, scope: &Scope<'_>) -> Result<Response, Unansw
     let (body, media) = match &reply.body {
         ReplyBody::Empty => return Ok(answer),
         ReplyBody::Text(template) => (text(template, scope)?, "text/plain; charset=utf-8"),
-        ReplyBody::Json(template) => (json(template, scope)?.to_string(), "application/json"),
+        ReplyBody::Json(template) => (json(template, scope)?, "application/json"),
     };
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     // A browser must not take it for a page, whatever it contains.
@@ -51,21 +52,27 @@ pub(crate) fn bare(reply: &Reply) -> Response {
     answer
 }
 
-fn json(template: &JsonTemplate, scope: &Scope<'_>) -> Result<Json, Unanswerable> {
+/// JSON as text: a value that is JSON already stays as it was written.
+fn json(template: &JsonTemplate, scope: &Scope<'_>) -> Result<String, Unanswerable> {
     Ok(match template {
-        JsonTemplate::Literal(json) => json.clone(),
-        JsonTemplate::Text(template) => Json::String(text(template, scope)?),
+        JsonTemplate::Literal(json) => json.to_string(),
+        JsonTemplate::Text(template) => Json::from(text(template, scope)?).to_string(),
         JsonTemplate::Raw(value) => {
-            let bytes = given(value, scope, LONGEST)?;
-            serde_json::from_slice(&bytes).map_err(|_| Unanswerable::Text(value.to_string()))?
+            let unfit = || Unanswerable::Text(value.to_string());
+            let text = String::from_utf8(given(value, scope, LONGEST)?).map_err(|_| unfit())?;
+            serde_json::from_str::<&RawValue>(&text).map_err(|_| unfit())?;
+            text
         }
         JsonTemplate::List(list) => {
-            let each = list.iter().map(|template| json(template, scope));
-            Json::Array(each.collect::<Result<_, _>>()?)
+            let each = list.iter().map(|template| json(template, scope)).collect::<Result<Vec<_>, _>>()?;
+            format!("[{}]", each.join(","))
         }
         JsonTemplate::Object(members) => {
-            let each = members.iter().map(|(name, template)| Ok((name.clone(), json(template, scope)?)));
-            Json::Object(each.collect::<Result<Map<_, _>, Unanswerable>>()?)
+            let member = |(name, template): &(String, JsonTemplate)| {
+                Ok(format!("{}:{}", Json::from(name.as_str()), json(template, scope)?))
+            };
+            let each = members.iter().map(member).collect::<Result<Vec<_>, Unanswerable>>()?;
+            format!("{{{}}}", each.join(","))
         }
     })
 }

@@ -4,6 +4,9 @@ use std::fmt;
 
 use towpath_types::envelope::REST;
 
+/// The name of what follows, for matchit, which takes no star in names. No segment of a route can have it.
+pub(super) const TAIL: &str = ".";
+
 /// The path of a route, below the ingest prefix, as written: `crm`, `tenants/{tenant}/crm`, `forward/*`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PathPattern(String);
@@ -43,7 +46,7 @@ impl PathPattern {
     /// The same as matchit writes it: a route that takes what follows also takes nothing.
     pub(super) fn templates(&self) -> Vec<String> {
         match self.0.strip_suffix("/*") {
-            Some(base) => vec![format!("/{base}"), format!("/{base}/{{*{REST}}}")],
+            Some(base) => vec![format!("/{base}"), format!("/{base}/{{*{TAIL}}}")],
             None => vec![format!("/{}", self.0)],
         }
     }
@@ -65,5 +68,30 @@ fn is_segment(segment: &str) -> bool {
     match name(segment) {
         Some(name) => is_plain(name) && !name.contains('.'),
         None => is_plain(segment) && segment != "." && segment != "..",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_path_is_refused() {
+        for path in ["crm", "a/{tenant}/b", "{t}", "forward/*", "{a}/{b}/*", "v1.0/x-y_z"] {
+            assert_eq!(PathPattern::read(path).map(|pattern| pattern.to_string()), Some(path.to_owned()));
+        }
+        for path in ["", "*", "a/*/b", "a/{}/b", "{a}/{a}", "a/x{b}", "{a.b}", "a//b", "..", "a b", "a/{*}", "a/{b"] {
+            assert_eq!(PathPattern::read(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_that_match_the_same_requests_conflict_unless_one_is_more_specific() {
+        let conflicts = |one: &str, other: &str| {
+            let read = |text| PathPattern::read(text).expect("a path");
+            read(one).conflicts(&read(other))
+        };
+        assert!(conflicts("a/{x}", "a/{y}") && conflicts("a/*", "a"));
+        assert!(!conflicts("a/{x}", "a/b") && !conflicts("a/*", "a/b/c") && !conflicts("{x}/a", "b/a"));
     }
 }
