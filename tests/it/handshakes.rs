@@ -112,8 +112,7 @@ async fn the_event_after_a_handshake_is_stored_and_answered_as_the_route_says() 
     let door = Door::of(META).await;
     let body = r#"{"entry":[{"id":"P1"}]}"#;
     let mac = towpath_verify::mac(towpath_config::value::Digest::Sha256, KEY.as_bytes(), &[body.as_bytes()]);
-    let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
-    let signature = format!("sha256={hex}");
+    let signature = format!("sha256={}", hex::encode(mac));
     let stored = door.ask("POST", "meta", &[("x-hub-signature-256", &signature)], body).await;
     assert_eq!((stored.status, stored.body.as_str()), (200, ""));
     assert_eq!(door.stored().await.len(), 1);
@@ -178,7 +177,7 @@ json = { response = "{json:/challenge|hmac-sha256|hex}" }
     )
     .await;
     let mac = towpath_verify::mac(towpath_config::value::Digest::Sha256, KEY.as_bytes(), &[b"890e4665-4dfe"]);
-    let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(mac);
     let answer = door.ask("GET", "x?code=890e4665-4dfe", &[], "").await;
     assert_eq!(answer.body, format!(r#"{{"code":"890e4665-4dfe","response":"{hex}"}}"#));
     for event in ["%7B%22id%22%3A1%7D", "a%20b", "%5B1%5D", &"1".repeat(257), ""] {
@@ -259,3 +258,37 @@ ack = { status = 200, headers = { x-request = "{header:x-request}" }, json = { i
     assert_eq!((StatusCode::from_u16(lacking.status).unwrap(), lacking.body.as_str()), (StatusCode::OK, ""));
     assert_eq!(door.stored().await.len(), 2);
 }
+
+#[tokio::test]
+async fn keys_and_plugin_see_what_is_inside_and_the_proof_covers_what_came() {
+    let target = Target::fine().await;
+    let route = r#"
+path = "x"
+group = "x/{json:/id}"
+unwrap = "json:/Message"
+verify = { scheme = "github", secret = "key" }
+"#;
+    let door = Door::of(route).await;
+    door.rig.write("guest", Guest::forward());
+    let pipeline = door.rig.pipeline(&with(route).replace("http://127.0.0.1:9", &target.url));
+    // What the zstd tool makes of {"Message":"{\"id\":7}"}.
+    let packed = hex::decode(ZSTD).unwrap();
+    let mac = towpath_verify::mac(towpath_config::value::Digest::Sha256, KEY.as_bytes(), &[&packed]);
+    let signature = format!("sha256={}", hex::encode(mac));
+    let post = |encoding: &str, signature: &str| {
+        let request = Request::post("/hooks/x").header("content-encoding", encoding);
+        let request = request.header("x-hub-signature-256", signature).body(Body::from(packed.clone())).unwrap();
+        door.router.clone().oneshot(request)
+    };
+    assert_eq!(post("zstd", "sha256=00").await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(post("gzip", &signature).await.unwrap().status(), StatusCode::BAD_REQUEST);
+    let stored = post("zstd", &signature).await.unwrap();
+    assert_eq!(stored.status(), StatusCode::ACCEPTED);
+    let body = to_bytes(stored.into_body(), 4096).await.unwrap();
+    assert!(String::from_utf8_lossy(&body).contains("\"x/7\""), "{body:?}");
+    assert_eq!(door.stored().await[0].body, packed);
+    assert_eq!(door.rig.run(&pipeline).await, [Settlement::Ack]);
+    assert_eq!(target.bodies(), [r#"{"id":7}"#]);
+}
+
+const ZSTD: &str = "28b52ffd0458c100007b224d657373616765223a227b5c2269645c223a377d227dd0a5bc0b";

@@ -35,6 +35,8 @@ pub struct Route {
     pub group: Template,
     /// Where the deduplication key is; without it every POST is a separate message.
     pub dedup: Option<Value>,
+    /// The value of a webhook that is the event, if it is not the body.
+    pub unwrap: Option<Value>,
     /// What happens to a webhook whose group or deduplication key cannot be read.
     pub on_missing_key: OnMissingKey,
     /// The plugin's name.
@@ -153,6 +155,9 @@ impl Routes {
     pub fn of_request(&self, path: &str) -> Option<Matched<'_>> {
         let full = format!("/{path}");
         let found = self.paths.at(&full).ok()?;
+        if found.params.iter().any(|(_, segment)| segment.is_empty()) {
+            return None;
+        }
         let name = |name: &str| if name == pattern::TAIL { REST.to_owned() } else { name.to_owned() };
         let segments = found.params.iter().map(|(own, segment)| (name(own), segment.to_owned())).collect();
         Some(Matched { route: self.routes.get(*found.value)?, segments })

@@ -69,6 +69,7 @@ pub(super) struct Route {
     pub(super) methods: Option<Vec<String>>,
     pub(super) group: String,
     pub(super) dedup: Option<String>,
+    pub(super) unwrap: Option<String>,
     #[serde(default)]
     pub(super) on_missing_key: OnMissingKey,
     pub(super) plugin: String,

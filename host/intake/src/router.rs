@@ -18,7 +18,7 @@ use towpath_config::answer::Reply;
 use towpath_config::route::{Matched, OnMissingKey, Route};
 use towpath_metrics::{self as metrics, STORY};
 use towpath_route::{Keys, keys};
-use towpath_select::Scope;
+use towpath_select::{Packed, Scope};
 use towpath_types::clock::Clock;
 use towpath_types::envelope::{self, Webhook};
 use towpath_types::queue::{Arrival, DedupId, NewMessage, Proof, QueueError};
@@ -119,6 +119,11 @@ async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, reque
                 return ingest.refuse(route, &webhook, &keys(route, &webhook), refusal, from).await;
             }
         };
+    }
+    // After the proof: nobody unpacks what a stranger sent.
+    if let Err(why) = towpath_select::unpacked(&webhook) {
+        let status = if why == Packed::TooLarge { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
+        return problem(status, &why.to_string());
     }
     let keys = keys(route, &webhook);
     keys.problems.iter().for_each(|problem| metrics::unreadable_key(&route.path, problem.key, problem.why.code()));

@@ -3,6 +3,7 @@
 mod expand;
 mod key;
 mod problem;
+mod seen;
 
 use std::borrow::Cow;
 
@@ -15,13 +16,16 @@ use towpath_types::queue::{Attribute, Attributes, DedupId, GroupId, Received};
 use towpath_verify::bind;
 
 pub use problem::KeyProblem;
+pub use seen::{opened, shown};
 
 use expand::{Expanded, expand};
 use key::written;
 
+/// The keys of a webhook. One that cannot be unpacked is read as it came.
 pub fn keys(route: &Route, webhook: &Webhook) -> Keys {
-    let Expanded { group, former, mut problems } = expand(&route.group, webhook);
-    let dedup = route.dedup.as_ref().and_then(|value| match towpath_select::key(&Scope::of(webhook), value) {
+    let seen = opened(route, webhook).unwrap_or(Cow::Borrowed(webhook));
+    let Expanded { group, former, mut problems } = expand(&route.group, &seen);
+    let dedup = route.dedup.as_ref().and_then(|value| match towpath_select::key(&Scope::of(&seen), value) {
         Selected::Sound(key) => {
             Some(Dedup { id: dedup_id(route, &key, webhook), webhook_id: webhook_id(route, &group, &key) })
         }

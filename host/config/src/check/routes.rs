@@ -101,6 +101,7 @@ impl Checker<'_> {
                 return None;
             }
         };
+        let unwrap = route.unwrap.and_then(|unwrap| self.value(&format!("{at}.unwrap"), &unwrap, &[]));
         for (key, value) in
             group.values().map(|value| ("group", value)).chain(dedup.iter().map(|value| ("dedup", value)))
         {
@@ -122,6 +123,7 @@ impl Checker<'_> {
             ack,
             group,
             dedup,
+            unwrap,
             on_missing_key,
             plugin,
             rollout,

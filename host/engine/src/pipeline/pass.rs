@@ -1,6 +1,7 @@
 //! One pass of a message: unpack ► verify ► plugin ► deliver.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 
 use tracing::error;
@@ -80,8 +81,14 @@ impl Pass<'_> {
             Ok(message) => message,
             Err(outcome) => return outcome,
         };
-        // The token has served its purpose. Neither the plugin nor the target may see the secret.
-        route.tokens().iter().for_each(|token| towpath_select::hide(&mut message.webhook, token));
+        let changed = match towpath_route::shown(route, &message.webhook) {
+            Ok(Cow::Owned(shown)) => Some(shown),
+            Ok(Cow::Borrowed(_)) => None,
+            Err(why) => return Outcome::Misfit { kind: MisfitKind::Unreadable, detail: why.to_string() },
+        };
+        if let Some(shown) = changed {
+            message.webhook = shown;
+        }
         let Some(plugin) = &routing.plugin else {
             return Outcome::Broken(format!("plugin {:?} is not loaded", route.plugin));
         };

@@ -1,5 +1,7 @@
 //! One dead letter, of a local store or of SQS.
 
+use std::borrow::Cow;
+
 use towpath_config::Config;
 use towpath_config::route::tokens_of;
 use towpath_types::clock::Timestamp;
@@ -62,9 +64,12 @@ impl Letter {
         // Older hosts wrote letters without the header's name.
         let routes = config.map(|config| &config.routes);
         let route = routes.zip(death.route.as_deref()).and_then(|(routes, path)| routes.by_path(path));
-        let of_config = route.into_iter().flat_map(|route| route.tokens());
-        for token in death.secret_header.as_deref().into_iter().flat_map(tokens_of).chain(of_config) {
+        for token in death.secret_header.as_deref().into_iter().flat_map(tokens_of) {
             towpath_select::hide(&mut message.webhook, &token);
+        }
+        let shown = route.and_then(|route| towpath_route::shown(route, &message.webhook).ok());
+        if let Some(shown) = shown.map(Cow::into_owned) {
+            message.webhook = shown;
         }
         Some(message)
     }
