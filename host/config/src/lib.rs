@@ -1,5 +1,6 @@
 //! `towpath.toml`, or the same as JSON: read once, checked completely, every mistake shown with its key path.
 
+mod algorithm;
 pub mod answer;
 mod check;
 mod collect;
@@ -10,6 +11,7 @@ mod lines;
 pub mod network;
 pub mod pem;
 pub mod plugin;
+mod public_key;
 pub mod registry;
 pub mod route;
 mod s3;

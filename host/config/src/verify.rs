@@ -1,8 +1,6 @@
 //! `verify` of a route: how its webhooks are verified.
 
-mod algorithm;
 mod presets;
-mod public_key;
 
 use std::time::Duration;
 
@@ -14,8 +12,8 @@ use crate::condition::Condition;
 use crate::signature::Encoding;
 use crate::value::{Besides, Source, Template, Value};
 
-pub use algorithm::{Algorithm, Curve, Form, Padding};
-pub use public_key::{NotAPublicKey, PublicKey};
+pub use crate::algorithm::{Algorithm, Curve, Form, Padding};
+pub use crate::public_key::{NotAPublicKey, PublicKey};
 
 /// The default for how far the timestamp of a signature may be from the time of arrival: what Stripe, Slack and
 /// Standard Webhooks recommend.

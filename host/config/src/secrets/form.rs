@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::webhook_key::{WebhookKey, symmetric_key};
+use crate::algorithm::Algorithm;
 use crate::pem::is_identity;
+use crate::public_key::PublicKey;
 use crate::value::unbase64;
-use crate::verify::{Algorithm, PublicKey};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Form {

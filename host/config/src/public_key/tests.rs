@@ -26,7 +26,7 @@ fn a_key_is_read_however_the_sender_shows_it() {
 #[test]
 fn what_is_no_public_key_of_the_algorithm_says_why() {
     let private = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-    let p256 = Algorithm::Ecdsa(Curve::P256, super::super::Form::Asn1);
+    let p256 = Algorithm::Ecdsa(Curve::P256, crate::algorithm::Form::Asn1);
     let cases = [
         ("", Algorithm::Ed25519, NotAPublicKey::Encoding),
         ("not a key!", Algorithm::Ed25519, NotAPublicKey::Encoding),

@@ -6,7 +6,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::pem::SectionKind;
 use spki::SubjectPublicKeyInfoRef;
 
-use super::algorithm::{Algorithm, Curve};
+use crate::algorithm::{Algorithm, Curve};
 use crate::signature;
 
 /// A public key, as ring takes it: the raw bytes of Ed25519, the uncompressed point of an elliptic curve, or PKCS#1 of RSA.
