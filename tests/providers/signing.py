@@ -433,7 +433,8 @@ class Signature(Auth):
     """A signature in a header, the query or the body, with a MAC, a plain hash or a public key."""
 
     where: str = "header:x-signature"
-    signed: str = "{body}"
+    signed: object = "{body}"
+    """A template, or a function of the request, the time as written and the secret."""
     algorithm: str = "hmac-sha256"
     encoding: str = "hex"
     prefix: str = ""
@@ -469,6 +470,10 @@ class Signature(Auth):
         return self.key
 
     @property
+    def template(self) -> str:
+        return self.signed if isinstance(self.signed, str) else ""
+
+    @property
     def has_time(self) -> bool:
         return bool(self.time) or "{timestamp}" in self.shape
 
@@ -482,7 +487,10 @@ class Signature(Auth):
         if other:
             kind = self.key if self.key in KEY else "text"
             secret = make_secret(kind, "another " + self.where)
-        content = expand(self.signed, request, timestamp=when, secret=secret)
+        if callable(self.signed):
+            content = self.signed(request, when, secret)
+        else:
+            content = expand(self.signed, request, timestamp=when, secret=secret)
         if self.public:
             return sign_public(self.algorithm, self.other_key if other else self.key, content)
         kind, _, name = self.algorithm.rpartition("-")
@@ -551,11 +559,11 @@ class Signature(Auth):
             else:
                 self.place(request, self.where, read(request, self.where).replace(stamp(SENT, self.unit), stamp(SENT + 1, self.unit)))
             yield "time-changed", request
-        for name in re.findall(r"\{header:([^}]+)\}", self.signed):
+        for name in re.findall(r"\{header:([^}]+)\}", self.template):
             if f"header:{name}" != self.time:
                 request = self.apply(make(), params)
                 yield f"{name}-changed", request.set(name, other_character(request.header(name), 0))
-        if "{url}" in self.signed:
+        if "{url}" in self.template:
             request = self.apply(make(), params)
             request.query = request.query + "&evil=1" if request.query else "evil=1"
             yield "url-changed", request
@@ -765,10 +773,11 @@ class Provider:
     """Other ways to prove who calls, each enough: name to `Auth`."""
     outcome: str = "stored"
     method: str = "POST"
+    config: str = ""
 
     def all_params(self, auth=None) -> dict:
         found = {**(auth or self.auth).params(self.name), **self.params}
-        if "{url}" in getattr(auth or self.auth, "signed", ""):
+        if "{url}" in getattr(auth or self.auth, "template", ""):
             found["url"] = f"{HOST}/hooks/{self.name}"
         return found
 
@@ -787,7 +796,7 @@ class Provider:
 
     def named_headers(self):
         """Headers that the sheet names as an id or as a part of what is signed."""
-        names = [self.dedup, self.order, *re.findall(r"\{(header:[^}]+)\}", getattr(self.auth, "signed", ""))]
+        names = [self.dedup, self.order, *re.findall(r"\{(header:[^}]+)\}", getattr(self.auth, "template", ""))]
         skip = getattr(self.auth, "time", "")
         return [name.removeprefix("header:") for name in names if name.startswith("header:") and name != skip]
 
@@ -832,7 +841,7 @@ class Provider:
 
     def case(self, name: str, request: Request, expect: dict, params=None, keys=None, note="") -> dict:
         params = self.all_params() if params is None else params
-        return case(self.name, name, request, expect, params, self.keys + self.auth.keys if keys is None else keys, note=note)
+        return case(self.name, name, request, expect, params, self.keys + self.auth.keys if keys is None else keys, self.config, note)
 
     def cases(self):
         request = self.signed()

@@ -1,5 +1,5 @@
 """What each provider sends: one table a module, grouped by how a request is proven."""
 
-from . import macs, timed, tokens
+from . import keys, macs, special, timed, tokens
 
-PROVIDERS = sorted([*macs.TABLE, *timed.TABLE, *tokens.TABLE], key=lambda found: found.name)
+PROVIDERS = sorted([*macs.TABLE, *timed.TABLE, *tokens.TABLE, *keys.TABLE, *special.TABLE], key=lambda found: found.name)
