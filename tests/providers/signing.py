@@ -62,6 +62,7 @@ KEY = {
     "whsec": lambda secret: unb64(secret.removeprefix("whsec_")),
     "sha1": lambda secret: hashlib.sha1(secret.encode()).digest(),
     "sha256": lambda secret: hashlib.sha256(secret.encode()).digest(),
+    "aws4": lambda secret: b"AWS4" + secret.encode(),
     "sha256-hex": lambda secret: hashlib.sha256(secret.encode()).hexdigest().encode(),
 }
 
@@ -616,6 +617,11 @@ class Token(Auth):
             for item in pointer(request.event, self.each):
                 put(item, self.where, secret)
             request.encode()
+        elif self.where.startswith("xml:"):
+            parent, _, name = self.where.rpartition("/")
+            end = f"</{parent.rpartition('/')[2]}>"
+            request.event = request.event.replace(end, f"<{name}>{secret}</{name}>{end}")
+            request.encode()
         else:
             Signature.place(self, request, self.where, self.prefix + secret)
         return request
@@ -630,6 +636,10 @@ class Token(Auth):
             parent, _, last = self.where.rpartition("/")
             for item in pointer(request.event, self.each):
                 pointer(item, parent).pop(last, None)
+            return request.encode()
+        if self.where.startswith("xml:"):
+            name = self.where.rpartition("/")[2]
+            request.event = re.sub(f"<{name}>.*</{name}>", "", request.event)
             return request.encode()
         return Signature.strip(self, request)
 
