@@ -9,23 +9,25 @@ configuration nor shares code with it. If Towpath and this script disagree, one 
     tests/providers/sign.py --check              # compare, without writing
     tests/providers/sign.py --only github --print
 
-Every value follows from the tables in facts/ and the test keys in keys/ (used nowhere else), so the output is the same on every
-machine. To add a provider, add a row to one of the tables, run the script, and commit both.
+Before it does anything, the script signs the examples that GitHub, Svix, Slack, Twilio and Adyen print in their documents, and stops
+if one comes out differently. Every value follows from the tables in facts/ and the test keys in keys/, so the output is the same on
+every machine. To add a provider, add a row to one of the tables, run the script, and commit both.
 
 One case a line:
 
     provider, case   its name: `event*` must be accepted, `refused*` must not, `handshake*` is what the provider sends to
-                     prove that the endpoint is there
+                     prove that the endpoint is there, unless `refused` follows
     arrives_at       the clock of the check, in seconds since 1970
     params           what an operator enters: `secret`, `public_key`, `url`, `verify_token`, `user`, …
-    config           for the constructions `x-*`: the `verify` table of the route, as TOML
+    config           for the constructions `x-*`: the keys of the route's `verify` table, as TOML; the secret named `secret` has
+                     the value of the parameter of that name
     request          `method`, `path`, `query`, `headers`, `body_base64`
     keys             answers of the network that the test fakes: JWKS, certificates, key APIs, confirmations
     expect           what Towpath must do:
                        outcome    `stored`, `answered` (a handshake), `accepted` (either), `refused`, or `unsupported` where no
                                   configuration can verify this provider
                        status     where the provider insists on one, or `statuses`, any of them
-                       headers    of the answer, each of them
+                       headers    that the answer must have, with these values
                        body       of the answer as text; `json` is compared as JSON
                        items      how many messages a batch becomes
                        dedup      the delivery id, and `order` the key by which events must stay in order;
@@ -42,6 +44,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import facts  # noqa: E402
+import published  # noqa: E402
 
 OUTPUT = Path(__file__).parent / "requests.jsonl"
 
@@ -62,7 +65,13 @@ def main() -> int:
     if options.only and not (options.print or options.list):
         parser.error("--only needs --print or --list: the file holds every provider")
 
+    if wrong := list(published.differences()):
+        print(*wrong, sep="\n", file=sys.stderr)
+        return 1
     found = list(cases(set(options.only)))
+    if missing := set(options.only) - {case["provider"] for case in found}:
+        print(f"no such provider: {', '.join(sorted(missing))}", file=sys.stderr)
+        return 1
     names = [(case["provider"], case["case"]) for case in found]
     if twice := {name for name in names if names.count(name) > 1}:
         print(f"two cases have one name: {sorted(twice)}", file=sys.stderr)
