@@ -92,9 +92,10 @@ pub(super) fn check(table: Table, file: &Path, secrets: &Secrets) -> Draft {
         targets,
     };
     checker.agreement(&config);
-    let warnings = checker.warnings(&config);
+    let mut warnings = checker.warnings(&config);
+    warnings.iter_mut().for_each(|warning| checker.found.origins.relocate(warning));
     let targets = checker.named.remove("target").unwrap_or_default();
-    Draft { config, mistakes: checker.found.mistakes, warnings, targets }
+    Draft { config, mistakes: checker.found.located(), warnings, targets }
 }
 
 impl Checker<'_> {

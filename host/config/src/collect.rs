@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use super::Mistake;
+use super::provider::{Origins, expand};
 use super::shape::Shape;
 
 /// How similar a word must be to a known one to be suggested.
@@ -17,6 +18,8 @@ pub(super) struct Mistakes {
     pub(super) mistakes: Vec<Mistake>,
     /// Keys whose values were left out, and missing ones. Their stand-ins are not checked.
     broken: BTreeSet<String>,
+    /// Where the keys of routes with a provider were written.
+    pub(super) origins: Origins,
 }
 
 impl Mistakes {
@@ -34,6 +37,24 @@ impl Mistakes {
         if self.broken.insert(key.to_owned()) {
             self.mistakes.push(Mistake { at: at.to_owned(), problem, hint: hint.to_owned(), line: None });
         }
+    }
+
+    /// Whatever is wrong at this key follows from a mistake that is recorded.
+    pub(super) fn leave_out(&mut self, key: &str) {
+        self.broken.insert(key.to_owned());
+    }
+
+    /// All mistakes, each at a key that is in the file.
+    pub(super) fn located(self) -> Vec<Mistake> {
+        let mut located: Vec<Mistake> = Vec::new();
+        for mut mistake in self.mistakes {
+            self.origins.relocate(&mut mistake);
+            // One parameter can be in several ways of a provider.
+            if !located.contains(&mistake) {
+                located.push(mistake);
+            }
+        }
+        located
     }
 
     /// Whether nothing is wrong at this key or below it.
@@ -59,7 +80,9 @@ pub(super) fn shapes(mut file: Table, found: &mut Mistakes) -> Shape {
         ..Shape::default()
     };
     for (index, route) in take_routes(&mut file, found).into_iter().enumerate() {
-        if let Some(route) = read(route, &format!("route[{index}]"), found) {
+        let at = format!("route[{index}]");
+        let route = expand(route, &at, found);
+        if let Some(route) = read(route, &at, found) {
             shape.routes.push((index, route));
         }
     }

@@ -11,6 +11,7 @@ mod lines;
 pub mod network;
 pub mod pem;
 pub mod plugin;
+pub mod provider;
 mod public_key;
 pub mod registry;
 pub mod route;

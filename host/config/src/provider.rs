@@ -1,0 +1,149 @@
+//! Providers: senders whose signatures, keys and handshakes are known. Their files are compiled in.
+
+mod arguments;
+mod expand;
+mod origins;
+mod parameters;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+use crate::collect::meant;
+
+pub(crate) use expand::expand;
+pub(crate) use origins::Origins;
+pub use parameters::Parameter;
+
+/// Name and text of each file, sorted by name.
+static FILES: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/providers.rs"));
+
+/// What is known about a provider.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// What a route writes as `provider`.
+    #[serde(skip)]
+    pub name: &'static str,
+    pub title: String,
+    /// The address of the provider's documentation.
+    pub doc: String,
+    pub confidence: Confidence,
+    /// Where to get the secret; absent if there is none.
+    secret: Option<String>,
+    /// What to do at the provider, step by step.
+    pub setup: Vec<String>,
+    /// How often the provider repeats a webhook that failed, if known.
+    pub retries: Option<String>,
+    /// How long the provider waits for the answer, if known.
+    pub timeout: Option<String>,
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// What of the provider's own proof or answer Towpath cannot do.
+    pub unsupported: Option<String>,
+    #[serde(default)]
+    parameters: BTreeMap<String, String>,
+    /// Keys of `[[route]]`, with parameters such as `$secret`.
+    route: Table,
+    #[serde(skip)]
+    text: &'static str,
+}
+
+/// How well what the file says is known to be true.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confidence {
+    High,
+    Medium,
+    Low,
+}
+
+impl Confidence {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Confidence::High => "high",
+            Confidence::Medium => "medium",
+            Confidence::Low => "low",
+        }
+    }
+}
+
+impl Provider {
+    /// The provider of this name.
+    #[expect(clippy::expect_used, reason = "the files are part of the program, and a test reads each one")]
+    pub fn find(name: &str) -> Option<Provider> {
+        let (name, text) = FILES.iter().find(|(known, _)| *known == name)?;
+        Some(Provider::read(name, text).expect("a sound provider file"))
+    }
+
+    /// All providers, sorted by name.
+    pub fn all() -> impl Iterator<Item = Provider> {
+        Provider::names().filter_map(Provider::find)
+    }
+
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        FILES.iter().map(|(name, _)| *name)
+    }
+
+    /// What to say about a name that is not known.
+    pub fn hint(unknown: &str) -> String {
+        format!("{}`towpath provider list` prints all of them", meant(unknown, Provider::names()))
+    }
+
+    fn read(name: &'static str, text: &'static str) -> Result<Provider, toml::de::Error> {
+        Ok(Provider { name, text, ..toml::from_str(text)? })
+    }
+
+    /// How it proves who it is, in a word: an algorithm, or what is sent along. Several are joined by a comma.
+    pub fn proof(&self) -> String {
+        let mut words: Vec<&str> = Vec::new();
+        for way in self.ways() {
+            let text = |key: &str| way.get(key).and_then(toml::Value::as_str);
+            let word = match text("scheme").unwrap_or_default() {
+                "signature" => text("algorithm").unwrap_or("hmac-sha256"),
+                "hmac" | "github" | "shopify" | "stripe" | "slack" | "hubspot" => "hmac-sha256",
+                "token" | "header" | "bearer" => "token",
+                scheme => scheme,
+            };
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+        words.join(", ")
+    }
+
+    /// The tables of `verify`.
+    fn ways(&self) -> impl Iterator<Item = &Table> {
+        let verify = self.route.get("verify");
+        let list = verify.and_then(toml::Value::as_array).into_iter().flatten();
+        verify.filter(|verify| verify.is_table()).into_iter().chain(list).filter_map(toml::Value::as_table)
+    }
+
+    /// Whether it asks the endpoint to prove itself before it sends events.
+    pub fn has_handshake(&self) -> bool {
+        self.route.contains_key("answer")
+    }
+
+    /// Whether one request holds several events, each of which becomes a message.
+    pub fn splits(&self) -> bool {
+        self.route.contains_key("split")
+    }
+
+    /// Whether its events have a known order key. Without one all events of a route are one group.
+    pub fn has_order(&self) -> bool {
+        self.route.contains_key("order")
+    }
+
+    /// The route as TOML, with the parameters in place of their names.
+    pub fn route_text(&self) -> String {
+        let start = self.text.find("[route]").unwrap_or_default();
+        let text = self.text.get(start..).unwrap_or_default().replacen("[route]", "[[route]]", 1);
+        self.parameters().iter().fold(text, |text, parameter| {
+            text.replace(&format!("\"${}\"", parameter.name), &toml::Value::from(parameter.example()).to_string())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
