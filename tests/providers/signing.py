@@ -244,6 +244,8 @@ def expand(template: str, request: Request, **values: str) -> bytes:
         name = match[1]
         if name == "body":
             return request.body
+        if name == "body64":
+            return base64.b64encode(request.body)
         if name in values:
             return values[name].encode()
         if name == "url":
