@@ -30,6 +30,7 @@ mod network;
 mod order;
 mod pipeline;
 mod plugin;
+mod providers;
 mod poll;
 mod rebinding;
 mod registry;

@@ -95,6 +95,11 @@ impl Provider {
         Ok(Provider { name, text, ..toml::from_str(text)? })
     }
 
+    /// The keys of its `[[route]]`, with parameters such as `$secret`.
+    pub fn route(&self) -> &Table {
+        &self.route
+    }
+
     /// How it proves who it is, in a word: an algorithm, or what is sent along. Several are joined by a comma.
     pub fn proof(&self) -> String {
         let mut words: Vec<&str> = Vec::new();

@@ -1,0 +1,137 @@
+//! One line of `requests.jsonl`, and the config of a route for it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+use towpath_config::provider::Provider;
+use towpath_config::route::Route;
+use towpath_config::{Config, Mistake, Secrets};
+use towpath_types::clock::Timestamp;
+use towpath_types::envelope::Webhook;
+
+/// Keys of a route that are not read yet. A proof can do without them.
+const NOT_READ_YET: [&str; 5] = ["methods", "ack", "answer", "split", "unwrap"];
+
+/// Keys of `verify` that are not read yet.
+const KEYS_FROM_ELSEWHERE: [&str; 4] = ["jwks", "certificate", "fetch", "key_id"];
+
+/// Why there is no route for a case.
+#[derive(Debug)]
+pub(super) enum Unreadable {
+    KeysFromElsewhere,
+    Wrong(Vec<Mistake>),
+}
+
+pub(super) struct Case {
+    pub(super) provider: String,
+    pub(super) case: String,
+    pub(super) arrives_at: Timestamp,
+    params: Map<String, Value>,
+    /// The table `verify` of a construction that no provider uses.
+    config: Option<String>,
+    pub(super) webhook: Webhook,
+    /// Whether it needs keys from elsewhere.
+    pub(super) has_remote_keys: bool,
+    pub(super) expect: Map<String, Value>,
+}
+
+impl Case {
+    pub(super) fn read(line: &str) -> Result<Case, serde_json::Error> {
+        let line: Value = serde_json::from_str(line)?;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let table = |value: &Value| value.as_object().cloned().unwrap_or_default();
+        let request = &line["request"];
+        let header = |pair: &Value| (text(&pair[0]), text(&pair[1]).into_bytes());
+        let webhook = Webhook {
+            method: request["method"].as_str().unwrap().parse().unwrap(),
+            path: Vec::new(),
+            query: text(&request["query"]),
+            headers: request["headers"].as_array().unwrap().iter().map(header).collect(),
+            body: STANDARD.decode(text(&request["body_base64"])).unwrap(),
+        };
+        Ok(Case {
+            provider: text(&line["provider"]),
+            case: text(&line["case"]),
+            arrives_at: Timestamp(line["arrives_at"].as_u64().unwrap() * 1000),
+            params: table(&line["params"]),
+            config: line["config"].as_str().map(str::to_owned),
+            webhook,
+            has_remote_keys: !line["keys"].is_null(),
+            expect: table(&line["expect"]),
+        })
+    }
+
+    pub(super) fn outcome(&self) -> &str {
+        self.expect["outcome"].as_str().unwrap()
+    }
+
+    /// The part of the name that says what was done to the webhook: `event`, `refused`, `handshake`.
+    pub(super) fn kind(&self) -> &str {
+        self.case.split('.').next().unwrap()
+    }
+
+    /// What the operator enters.
+    fn param(&self, name: &str) -> Option<&str> {
+        // The script calls some things as the provider does.
+        let name = match (self.provider.as_str(), name) {
+            ("google-pubsub-push", "service_account") => "email",
+            (_, name) => name,
+        };
+        self.params.get(name).and_then(Value::as_str)
+    }
+
+    pub(super) fn provider(&self) -> Option<Provider> {
+        Provider::find(&self.provider)
+    }
+
+    /// The config as TOML, and the values of its secrets.
+    fn config(&self) -> (String, Vec<(String, String)>) {
+        let (route, secrets) = match &self.config {
+            Some(verify) => {
+                let value = |value: &Value| value.as_str().unwrap().to_owned();
+                let secrets = self.params.iter().map(|(name, own)| (name.clone(), value(own))).collect();
+                (format!("group = \"a\"\n[route.verify]\n{verify}"), secrets)
+            }
+            None => self.provider_table(),
+        };
+        let path = &self.provider;
+        (format!("[[route]]\npath = {path:?}\nplugin = \"a\"\n{route}\n[plugin.a]\npath = \"a\"\n"), secrets)
+    }
+
+    /// `provider = { … }`, and the values of its secrets.
+    fn provider_table(&self) -> (String, Vec<(String, String)>) {
+        let mut table = format!("name = {:?}", self.provider);
+        let mut secrets = Vec::new();
+        // The script leaves out what a case does not depend on.
+        for parameter in self.provider().unwrap().parameters() {
+            let value = self.param(&parameter.name);
+            match parameter.secret {
+                Some(name) => secrets.push((name, value.unwrap_or("not-known-to-this-case").to_owned())),
+                None => {
+                    let stand_in = if parameter.name == "user" { "somebody" } else { "https://hooks.example.com/a" };
+                    table.push_str(&format!(", {} = {}", parameter.name, Value::from(value.unwrap_or(stand_in))));
+                }
+            }
+        }
+        (format!("provider = {{ {table} }}"), secrets)
+    }
+
+    /// The route.
+    pub(super) fn route(&self) -> Result<Arc<Route>, Unreadable> {
+        let (text, secrets) = self.config();
+        let draft = Config::draft(&text, Path::new("towpath.toml"), &Secrets::of(secrets)).expect(&text);
+        let names = |mistake: &Mistake, keys: &[&str]| {
+            keys.iter().any(|key| mistake.problem.ends_with(&format!("unknown field `{key}`")))
+        };
+        if draft.mistakes.iter().any(|mistake| names(mistake, &KEYS_FROM_ELSEWHERE)) {
+            return Err(Unreadable::KeysFromElsewhere);
+        }
+        let mistakes: Vec<Mistake> =
+            draft.mistakes.into_iter().filter(|mistake| !names(mistake, &NOT_READ_YET)).collect();
+        let route = draft.config.routes.iter().next().cloned();
+        route.filter(|_| mistakes.is_empty()).ok_or(Unreadable::Wrong(mistakes))
+    }
+}

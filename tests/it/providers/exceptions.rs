@@ -1,0 +1,49 @@
+//! Cases that a provider's file decides otherwise than the script, and why.
+
+use super::case::Case;
+
+/// A sender can prove itself in several ways, and a file takes one of them.
+const ANOTHER_PROOF: &[(&str, &[&str])] = &[
+    ("alertmanager", &["event", "event.two-items"]),
+    ("azure-devops", &["event"]),
+    ("buildkite", &["event.token"]),
+    ("freshdesk", &["event", "event.put"]),
+    ("fusionauth", &["event.hs256"]),
+    ("grafana", &["event.basic", "event.bearer", "event.header"]),
+    ("newrelic", &["event", "event.header"]),
+    ("vapi", &["event.token"]),
+    ("zapier-webhooks", &["event", "event.put"]),
+];
+
+/// A sender proves nothing, so that the file asks for a secret in the URL. The script does not know of it.
+const SECRET_IN_URL: [&str; 3] = ["grain", "miro", "strava"];
+
+/// Why the proof of this case must not hold.
+pub(super) fn of_proof(case: &Case) -> Option<&'static str> {
+    let (provider, name) = (case.provider.as_str(), case.case.as_str());
+    if ANOTHER_PROOF.iter().any(|(own, cases)| *own == provider && cases.contains(&name)) {
+        return Some("the file takes another proof of this sender");
+    }
+    if SECRET_IN_URL.contains(&provider) && name == "event" {
+        return Some("the file wants a secret in the URL, where the sender proves nothing");
+    }
+    match (provider, name) {
+        ("deepgram", "event") => {
+            Some("dg-token is the id of a key and no secret, so the file takes basic authentication")
+        }
+        ("utila", "event.longest-salt") => Some("Utila's salt is as long as the hash, and no other is accepted"),
+        _ => None,
+    }
+}
+
+/// Why the keys of this case must differ from those that the script expects.
+pub(super) fn of_keys(case: &Case) -> Option<&'static str> {
+    match (case.provider.as_str(), case.case.as_str()) {
+        ("adyen", _) => Some("one pspReference has several events, such as a chargeback and its notice"),
+        ("alertmanager", "event.two-items") => Some("a message is one group of alerts, and stays one message"),
+        ("grafana", _) => Some("alerts are split, and each is ordered by its fingerprint"),
+        ("recurly", _) => Some("the XML root is named after the event, which no path matches"),
+        ("wix", _) => Some("the event is inside of a JWT, into which no key points"),
+        _ => None,
+    }
+}
