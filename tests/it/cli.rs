@@ -11,6 +11,7 @@ mod init;
 mod letters;
 mod operate;
 mod private;
+mod provider;
 mod record;
 mod releases;
 pub(super) mod serve;
@@ -57,7 +58,7 @@ fn project() -> TempDir {
 #[test]
 fn every_command_has_help_with_an_example() {
     let folder = TempDir::new().unwrap();
-    let commands: [&[&str]; 38] = [
+    let commands: [&[&str]; 40] = [
         &[],
         &["demo"],
         &["init"],
@@ -83,6 +84,8 @@ fn every_command_has_help_with_an_example() {
         &["deploy", "check"],
         &["record"],
         &["config", "check"],
+        &["provider", "list"],
+        &["provider", "show"],
         &["dlq", "list"],
         &["dlq", "show"],
         &["dlq", "stats"],

@@ -62,6 +62,6 @@ fn every_provider_is_signed_for_unless_it_proves_nothing() {
     for provider in unsigned {
         // A secret that the operator puts into the URL.
         assert_eq!(provider.proof(), "token", "{}", provider.name);
-        assert!(provider.route_text().contains("token = \"query:token\""), "{}", provider.name);
+        assert!(provider.keys().contains("token = \"query:token\""), "{}", provider.name);
     }
 }

@@ -14,6 +14,7 @@ mod names;
 mod operate;
 mod plugin;
 mod proof;
+mod provider;
 mod story;
 
 pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, LetterPlace, Moment};
@@ -25,6 +26,7 @@ pub use plugin::{
     PluginSignPointer, PluginTest, Record, RegistryPlace, Signing, plugin_name,
 };
 pub use proof::{Bench, Chaos};
+pub use provider::Provider;
 pub use story::{StoryFilter, StoryPlace, Tail, Trace};
 
 const EXAMPLES: &str = "\
@@ -97,6 +99,9 @@ pub enum Command {
     /// Check the config
     #[command(subcommand)]
     Config(Config),
+    /// List the senders that are known, and show how to set up a route for one
+    #[command(subcommand)]
+    Provider(Provider),
     /// Follow what hosts do with each message, live
     Tail(Tail),
     /// Show the whole story of one message

@@ -1,6 +1,7 @@
 //! Providers: senders whose signatures, keys and handshakes are known. Their files are compiled in.
 
 mod arguments;
+mod example;
 mod expand;
 mod origins;
 mod parameters;
@@ -138,15 +139,6 @@ impl Provider {
     /// Whether its events have a known order key. Without one all events of a route are one group.
     pub fn has_order(&self) -> bool {
         self.route.contains_key("order")
-    }
-
-    /// The route as TOML, with the parameters in place of their names.
-    pub fn route_text(&self) -> String {
-        let start = self.text.find("[route]").unwrap_or_default();
-        let text = self.text.get(start..).unwrap_or_default().replacen("[route]", "[[route]]", 1);
-        self.parameters().iter().fold(text, |text, parameter| {
-            text.replace(&format!("\"${}\"", parameter.name), &toml::Value::from(parameter.example()).to_string())
-        })
     }
 }
 

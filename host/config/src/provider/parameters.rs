@@ -16,17 +16,6 @@ pub struct Parameter {
     pub secret: Option<String>,
 }
 
-impl Parameter {
-    /// What a ready route contains.
-    pub fn example(&self) -> String {
-        match (&self.secret, self.name.as_str()) {
-            (Some(secret), _) => secret.clone(),
-            (None, "url") => "https://HOST/hooks/PATH".to_owned(),
-            (None, name) => format!("<{name}>"),
-        }
-    }
-}
-
 impl Provider {
     /// Everything that a route can, or must, give; the secret first.
     pub fn parameters(&self) -> Vec<Parameter> {

@@ -6,6 +6,7 @@ use std::path::Path;
 use toml::Value;
 
 use super::*;
+use crate::collect::Mistakes;
 use crate::value;
 use crate::{Config, Draft, Secrets};
 
@@ -95,6 +96,28 @@ fn every_key_outside_verify_is_known_and_its_text_parses() {
                 _ => panic!("{name}: {key}"),
             }
         }
+    }
+}
+
+#[test]
+fn every_example_is_the_route_that_the_provider_stands_for() {
+    for provider in files() {
+        let name = provider.name;
+        let example: Table = provider.example().parse().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let given = example.get("route").and_then(|routes| routes.get(0)).and_then(Value::as_table).expect(name);
+        assert_eq!((given.get("path"), given.contains_key("verify")), (Some(&Value::from(name)), false));
+        let mut found = Mistakes::default();
+        let Value::Table(mut expanded) = expand(given.clone().into(), "route[0]", &mut found) else { panic!("{name}") };
+        assert!(found.located().is_empty(), "{name}");
+        let stands_for: Table = format!("[[route]]\n{}", provider.keys()).parse().expect(name);
+        let mut stands_for =
+            stands_for.get("route").and_then(|routes| routes.get(0)).and_then(Value::as_table).expect(name).clone();
+        let order = stands_for
+            .remove("order")
+            .map_or(format!("{name}/all"), |order| format!("{name}/{{{}}}", order.as_str().expect(name)));
+        assert_eq!(expanded.remove("group"), Some(order.into()), "{name}");
+        expanded.retain(|key, _| key != "path" && key != "plugin");
+        assert_eq!(expanded, stands_for, "{name}");
     }
 }
 
