@@ -212,9 +212,12 @@ fn generated_bindings_stay_in_their_room() {
     }
 }
 
+/// Cargo talks to a build script through its environment and its output.
+const BUILD_SCRIPT: &str = "host/config/build.rs";
+
 /// The config reads the environment, and so do faults, which no build that is shipped has.
 fn may_read(file: &str) -> bool {
-    file.starts_with("host/config/src/") || file == "host/types/src/faults.rs"
+    file.starts_with("host/config/src/") || ["host/types/src/faults.rs", BUILD_SCRIPT].contains(&file)
 }
 
 #[test]
@@ -237,8 +240,8 @@ const HARNESS: &str = "host/local/tests/powercut/main.rs";
 fn only_the_output_module_writes_to_the_terminal() {
     for (file, code) in files("host") {
         for write in ["println!", "eprintln!", "io::stdout", "stdout()"] {
-            let may =
-                ["host/cli/src/output.rs", HARNESS, LINES_OF_FUNCTIONS.0, LINES_OF_FUNCTIONS.1, LINES_OF_FUNCTIONS.2];
+            let (telemetry, lambda, ingest) = LINES_OF_FUNCTIONS;
+            let may = ["host/cli/src/output.rs", HARNESS, BUILD_SCRIPT, telemetry, lambda, ingest];
             assert!(may.contains(&file.as_str()) || !code.contains(write), "{file} uses {write}");
         }
     }

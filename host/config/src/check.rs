@@ -23,6 +23,7 @@ use super::collect::{self, Mistakes};
 use super::shape;
 use super::{Config, Draft, Form, IngestConfig, QueueConfig, RegistryConfig, RegistryUrl, S3Url, Secret, Secrets};
 use crate::plugin::Settings;
+use crate::provider::expand_routes;
 use crate::route::Routes;
 use crate::target::Target;
 use towpath_types::queue::MAX_MESSAGE_BYTES;
@@ -42,7 +43,7 @@ struct Checker<'a> {
     weak: BTreeMap<String, String>,
 }
 
-pub(super) fn check(table: Table, file: &Path, secrets: &Secrets) -> Draft {
+pub(super) fn check(mut table: Table, file: &Path, secrets: &Secrets) -> Draft {
     let mut found = Mistakes::default();
     if table.is_empty() {
         found.wrong(
@@ -52,6 +53,7 @@ pub(super) fn check(table: Table, file: &Path, secrets: &Secrets) -> Draft {
         );
     }
     variables::find(&table, &mut found);
+    expand_routes(&mut table, &mut found);
     let shape = collect::shapes(table, &mut found);
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut checker = Checker { folder, secrets, found, named: shape.named, weak: BTreeMap::new() };

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use super::Mistake;
-use super::provider::{Origins, expand};
+use super::origins::Origins;
 use super::shape::Shape;
 
 /// How similar a word must be to a known one to be suggested.
@@ -80,9 +80,7 @@ pub(super) fn shapes(mut file: Table, found: &mut Mistakes) -> Shape {
         ..Shape::default()
     };
     for (index, route) in take_routes(&mut file, found).into_iter().enumerate() {
-        let at = format!("route[{index}]");
-        let route = expand(route, &at, found);
-        if let Some(route) = read(route, &at, found) {
+        if let Some(route) = read(route, &format!("route[{index}]"), found) {
             shape.routes.push((index, route));
         }
     }

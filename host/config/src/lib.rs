@@ -9,6 +9,7 @@ pub mod env;
 pub mod headers;
 mod lines;
 pub mod network;
+mod origins;
 pub mod pem;
 pub mod plugin;
 pub mod provider;

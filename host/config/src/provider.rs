@@ -3,7 +3,6 @@
 mod arguments;
 mod example;
 mod expand;
-mod origins;
 mod parameters;
 
 use std::collections::BTreeMap;
@@ -13,8 +12,7 @@ use toml::Table;
 
 use crate::collect::meant;
 
-pub(crate) use expand::expand;
-pub(crate) use origins::Origins;
+pub(crate) use expand::expand_routes;
 pub use parameters::Parameter;
 
 /// Name and text of each file, sorted by name.

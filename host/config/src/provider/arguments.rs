@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-use super::origins::Origin;
 use super::{Parameter, Provider};
 use crate::collect::{Mistakes, meant};
+use crate::origins::Origin;
 
 /// The values by the names of parameters.
 pub(super) struct Arguments {

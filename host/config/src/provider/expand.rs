@@ -5,22 +5,29 @@ use towpath_types::queue::may_be_in_id;
 
 use super::Provider;
 use super::arguments::Arguments;
-use super::origins::Origin;
 use crate::collect::Mistakes;
+use crate::origins::Origin;
 
 /// Tables that the route and the provider share key by key. Any other key of the route replaces the provider's.
 const MERGED: [&str; 2] = ["verify", "ack"];
 
-/// Replaces `provider` and `order` of a route by what they stand for.
-pub(crate) fn expand(route: Value, at: &str, found: &mut Mistakes) -> Value {
-    let Value::Table(mut route) = route else { return route };
+/// Replaces `provider` and `order` of every route by what they stand for.
+pub(crate) fn expand_routes(file: &mut Table, found: &mut Mistakes) {
+    let routes = file.get_mut("route").and_then(Value::as_array_mut).into_iter().flatten();
+    for (index, route) in routes.enumerate() {
+        if let Some(route) = route.as_table_mut() {
+            expand(route, &format!("route[{index}]"), found);
+        }
+    }
+}
+
+pub(super) fn expand(route: &mut Table, at: &str, found: &mut Mistakes) {
     let provider = route.remove("provider");
-    let mut expansion = Expansion { at, route: &mut route, found };
+    let mut expansion = Expansion { at, route, found };
     if let Some(provider) = provider {
         expansion.provider(provider);
     }
     expansion.order();
-    Value::Table(route)
 }
 
 struct Expansion<'a> {

@@ -9,7 +9,7 @@ use crate::Mistake;
 pub(crate) struct Origins(BTreeMap<String, Origin>);
 
 #[derive(Clone, Debug)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// The user wrote the value, or what it follows from, at this key.
     Written(String),
     /// The provider that is named at this key has a key of this name.
@@ -17,11 +17,11 @@ pub(super) enum Origin {
 }
 
 impl Origins {
-    pub(super) fn note(&mut self, checked: String, origin: Origin) {
+    pub(crate) fn note(&mut self, checked: String, origin: Origin) {
         self.0.insert(checked, origin);
     }
 
-    pub(super) fn get(&self, checked: &str) -> Option<&Origin> {
+    pub(crate) fn get(&self, checked: &str) -> Option<&Origin> {
         self.0.get(checked)
     }
 
