@@ -41,7 +41,6 @@ fn run(judge: impl Fn(&Case) -> Verdict, reason: impl Fn(&Case) -> Option<&'stat
         }
     }
     let summary = format!("passed: {passed}, exceptions: {excepted}, not run: {not_run:?}, failed: {}", failed.len());
-    println!("{summary}");
     assert!(failed.is_empty(), "{summary}\n{}", failed.join("\n"));
 }
 

@@ -58,9 +58,10 @@ fn replaced(body: &[u8], text: &[u8]) -> Vec<u8> {
     let mut done = Vec::with_capacity(body.len());
     let mut rest = body;
     while let Some(at) = rest.windows(text.len()).position(|window| window == text) {
-        done.extend_from_slice(&rest[..at]);
+        let (before, found) = rest.split_at(at);
+        done.extend_from_slice(before);
         done.extend_from_slice(STARS);
-        rest = &rest[at + text.len()..];
+        rest = found.get(text.len()..).unwrap_or_default();
     }
     done.extend_from_slice(rest);
     done

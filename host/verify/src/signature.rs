@@ -157,5 +157,6 @@ fn read<'a>(scheme: &Signature, value: &'a [u8]) -> (Vec<Vec<u8>>, Pairs<'a>) {
 fn pair(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let text = text.trim_ascii();
     let at = text.iter().position(|byte| *byte == b'=')?;
-    Some((&text[..at], &text[at + 1..]))
+    let (name, rest) = text.split_at(at);
+    Some((name, rest.strip_prefix(b"=")?))
 }

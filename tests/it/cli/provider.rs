@@ -17,7 +17,7 @@ fn the_list_has_every_provider_and_can_be_searched() {
     let found = list(&["--search", "TWIL"]);
     assert_eq!(found.len(), 1, "{found:?}");
     let expected = serde_json::json!({
-        "name": "twilio", "title": "Twilio", "proof": "hmac-sha1", "handshake": false, "split": false, "confidence": "high",
+        "name": "twilio", "title": "Twilio", "proof": "hmac-sha1", "handshake": false, "split": false, "by_name": true, "confidence": "high",
     });
     assert_eq!(found[0], expected);
     assert!(list(&["--search", "no such sender"]).is_empty());

@@ -27,6 +27,8 @@ struct Listed {
     proof: String,
     handshake: bool,
     split: bool,
+    /// Whether a route can be set up by the name alone.
+    by_name: bool,
     confidence: Confidence,
 }
 
@@ -38,6 +40,7 @@ impl Listed {
             proof: provider.proof(),
             handshake: provider.has_handshake(),
             split: provider.splits(),
+            by_name: provider.lacks().is_none(),
             confidence: provider.confidence,
         }
     }
@@ -49,9 +52,9 @@ impl Listed {
 
     fn cells(&self) -> Vec<String> {
         let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
-        let Listed { name, title, proof, handshake, split, confidence } = self;
+        let Listed { name, title, proof, handshake, split, by_name, confidence } = self;
         let confidence = confidence.as_str().to_owned();
-        vec![(*name).to_owned(), title.clone(), proof.clone(), yes(*handshake), yes(*split), confidence]
+        vec![(*name).to_owned(), title.clone(), proof.clone(), yes(*handshake), yes(*split), yes(*by_name), confidence]
     }
 }
 
@@ -64,7 +67,7 @@ fn list(search: Option<&str>, output: &Output) {
         output.line("no provider has this text in its name or title");
     } else {
         let rows: Vec<Vec<String>> = listed.iter().map(Listed::cells).collect();
-        output.table(&["NAME", "TITLE", "PROOF", "HANDSHAKE", "SPLIT", "CONFIDENCE"], &rows);
+        output.table(&["NAME", "TITLE", "PROOF", "HANDSHAKE", "SPLIT", "BY NAME", "CONFIDENCE"], &rows);
     }
 }
 
@@ -127,7 +130,7 @@ impl Shown {
             setup: provider.setup.clone(),
             retries: provider.retries.clone(),
             timeout: provider.timeout.clone(),
-            unsupported: provider.unsupported.clone(),
+            unsupported: provider.unsupported.clone().or_else(|| provider.lacks().map(|lack| format!("{lack}."))),
             notes: provider.notes.clone(),
         }
     }
@@ -138,7 +141,7 @@ fn show(shown: &Shown, output: &Output) {
         output.json(shown);
         return;
     }
-    let Listed { name, title, proof, handshake, split, confidence } = &shown.listed;
+    let Listed { name, title, proof, handshake, split, confidence, .. } = &shown.listed;
     output.line(format!("{title} ({name})"));
     output.line(&shown.doc);
     output.headline("The route:");

@@ -88,8 +88,10 @@ impl FromStr for Template {
         while let Some(at) = rest.find(['{', '}']) {
             let (before, from) = rest.split_at(at);
             literal.push_str(before);
-            if let Some(after) = from.strip_prefix("{{").or_else(|| from.strip_prefix("}}")) {
-                literal.push_str(&from[..1]);
+            let doubled = [("{{", '{'), ("}}", '}')].into_iter();
+            let doubled = doubled.filter_map(|(two, one)| Some((from.strip_prefix(two)?, one))).next();
+            if let Some((after, brace)) = doubled {
+                literal.push(brace);
                 rest = after;
                 continue;
             }
