@@ -105,7 +105,11 @@ fn every_example_is_the_route_that_the_provider_stands_for() {
         let mut found = Mistakes::default();
         let mut expanded = given.clone();
         expand::expand(&mut expanded, "route[0]", &mut found);
-        assert!(found.located().is_empty(), "{name}");
+        // What it cannot do yet is said instead: see the next test.
+        assert_eq!(found.located().is_empty(), provider.lacks().is_none(), "{name}");
+        if provider.lacks().is_some() {
+            continue;
+        }
         let stands_for: Table = format!("[[route]]\n{}", provider.keys()).parse().expect(name);
         let mut stands_for =
             stands_for.get("route").and_then(|routes| routes.get(0)).and_then(Value::as_table).expect(name).clone();

@@ -49,6 +49,12 @@ impl Preset {
                 ..plain
             },
             "hmac" | "hmac-sha256" => Preset { keys: ", header = \"x-signature\"".to_owned(), ..plain },
+            "signature" => Preset { keys: ", signature = \"header:x-signature\"".to_owned(), ..plain },
+            "jwt" => Preset {
+                keys: ", algorithms = [\"HS256\"], claims = { sha256 = \"{body|sha256|hex}\" }".to_owned(),
+                ..plain
+            },
+            "token" => Preset { keys: ", token = \"query:token\"".to_owned(), ..plain },
             "basic" => Preset { keys: format!(", user = \"{route}\""), ..plain },
             "header" => Preset { keys: ", name = \"x-webhook-token\"".to_owned(), ..plain },
             _ => plain,
