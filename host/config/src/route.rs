@@ -111,7 +111,10 @@ impl Route {
     /// would not be the same.
     pub fn needs_header(&self, name: &str) -> bool {
         let needs = |value: &Value| value.source.needs_header(name);
-        self.verify.as_ref().is_some_and(|verify| verify.needs_header(name))
+        // Without this one a body cannot be unpacked.
+        name.eq_ignore_ascii_case("content-encoding")
+            || self.unwrap.as_ref().is_some_and(needs)
+            || self.verify.as_ref().is_some_and(|verify| verify.needs_header(name))
             || self.group.values().any(needs)
             || self.dedup.as_ref().is_some_and(needs)
     }

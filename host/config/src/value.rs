@@ -57,7 +57,7 @@ impl Value {
 
     /// Whether all of the body decides its value.
     pub fn covers_body(&self) -> bool {
-        let is_whole = matches!(self.source, Source::Body | Source::SortedForm { .. });
+        let is_whole = matches!(self.source, Source::Body | Source::SortedForm { or_empty: false });
         let is_part = |filter: &Filter| matches!(filter, Filter::Json(_) | Filter::Headers | Filter::Crc32);
         is_whole && !self.filters.iter().any(is_part)
     }

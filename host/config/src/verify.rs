@@ -284,9 +284,9 @@ impl Signature {
         self.at.iter().chain(self.signed.values()).chain(self.time.iter().map(|time| &time.at))
     }
 
-    /// Whether the time is part of what is signed.
+    /// Whether what is signed includes the time and all of the body, so that it is the proof of one event only.
     pub fn signs_time(&self) -> bool {
-        self.time.as_ref().is_some_and(|time| time.is_covered_by(&self.signed))
+        self.signed.covers_body() && self.time.as_ref().is_some_and(|time| time.is_covered_by(&self.signed))
     }
 }
 

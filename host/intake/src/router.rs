@@ -17,7 +17,7 @@ use serde_json::json;
 use towpath_config::answer::Reply;
 use towpath_config::route::{Matched, OnMissingKey, Route};
 use towpath_metrics::{self as metrics, STORY};
-use towpath_route::{Keys, keys};
+use towpath_route::{Keys, keys, strangers_keys};
 use towpath_select::{Packed, Scope};
 use towpath_types::clock::Clock;
 use towpath_types::envelope::{self, Webhook};
@@ -116,7 +116,7 @@ async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, reque
             Ok(proof) => proof,
             Err(why) => {
                 let refusal = Refusal::Unverified(verification, why);
-                return ingest.refuse(route, &webhook, &keys(route, &webhook), refusal, from).await;
+                return ingest.refuse(route, &webhook, &strangers_keys(route, &webhook), refusal, from).await;
             }
         };
     }
@@ -131,8 +131,14 @@ async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, reque
         return ingest.refuse(route, &webhook, &keys, Refusal::MissingKey(&keys.problems), from).await;
     }
     // A proof is valid for one route: another one may have the same secret.
-    let proof = proof.map(|proof| proof.of_route(&route.path));
+    let proof = proof.map(|proof| proof.of_route(&place(route, &webhook)));
     store(ingest, route, webhook, keys, proof).await
+}
+
+/// Where a proof counts: the route, and what of its path differs from request to request.
+fn place(route: &Route, webhook: &Webhook) -> String {
+    let segments = webhook.path.iter().flat_map(|(_, segment)| ["\0", segment]);
+    std::iter::once(route.path.as_str()).chain(segments).collect()
 }
 
 async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, proof: Option<Proof>) -> Response {

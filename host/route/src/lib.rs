@@ -23,9 +23,17 @@ use key::written;
 
 /// The keys of a webhook. One that cannot be unpacked is read as it came.
 pub fn keys(route: &Route, webhook: &Webhook) -> Keys {
-    let seen = opened(route, webhook).unwrap_or(Cow::Borrowed(webhook));
-    let Expanded { group, former, mut problems } = expand(&route.group, &seen);
-    let dedup = route.dedup.as_ref().and_then(|value| match towpath_select::key(&Scope::of(&seen), value) {
+    keys_seen(route, webhook, &opened(route, webhook).unwrap_or(Cow::Borrowed(webhook)))
+}
+
+/// The keys of a webhook that nobody has verified, read as it came: what a stranger sent is not unpacked.
+pub fn strangers_keys(route: &Route, webhook: &Webhook) -> Keys {
+    keys_seen(route, webhook, webhook)
+}
+
+fn keys_seen(route: &Route, webhook: &Webhook, seen: &Webhook) -> Keys {
+    let Expanded { group, former, mut problems } = expand(&route.group, seen);
+    let dedup = route.dedup.as_ref().and_then(|value| match towpath_select::key(&Scope::of(seen), value) {
         Selected::Sound(key) => {
             Some(Dedup { id: dedup_id(route, &key, webhook), webhook_id: webhook_id(route, &group, &key) })
         }

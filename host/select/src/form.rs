@@ -9,7 +9,8 @@ use towpath_types::envelope::Webhook;
 /// A name and a value, decoded. They need not be UTF-8: a signature covers the bytes.
 pub(crate) type Field<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
-/// The most fields of a form that are read. Senders of webhooks have a few dozen.
+/// The most fields of a form. Senders of webhooks have a few dozen. A form with more is none: if the rest were left out, a
+/// signature would not cover it.
 const MAX_FIELDS: usize = 10_000;
 
 /// The fields of a body whose `content-type` is that of a form; `None` if it is no form, or a broken one.
@@ -17,7 +18,8 @@ pub(crate) fn fields(webhook: &Webhook) -> Option<Vec<Field<'_>>> {
     let content_type = std::str::from_utf8(webhook.header("content-type")?).ok()?;
     let media = content_type.split(';').next().unwrap_or_default().trim();
     if media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Some(urlencoded(&webhook.body).take(MAX_FIELDS).collect());
+        let fields: Vec<Field<'_>> = urlencoded(&webhook.body).take(MAX_FIELDS + 1).collect();
+        return (fields.len() <= MAX_FIELDS).then_some(fields);
     }
     if media.eq_ignore_ascii_case("multipart/form-data") {
         return multipart(&webhook.body, content_type);
@@ -76,8 +78,8 @@ fn multipart<'a>(body: &'a [u8], content_type: &str) -> Option<Vec<Field<'a>>> {
             let name = part.name().unwrap_or_default().as_bytes().to_vec();
             let value = part.bytes().await.ok()?;
             fields.push((Cow::Owned(name), Cow::Owned(value.to_vec())));
-            if fields.len() == MAX_FIELDS {
-                break;
+            if fields.len() > MAX_FIELDS {
+                return None;
             }
         }
         Some(fields)

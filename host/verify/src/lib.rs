@@ -101,6 +101,13 @@ pub enum Unverified {
     NoWay,
 }
 
+impl Unverified {
+    /// Whether a newer value of a secret could change it.
+    fn may_be_old(&self) -> bool {
+        matches!(self, Unverified::Mismatch(_) | Unverified::Secret(_))
+    }
+}
+
 /// The values of the secrets of a way.
 struct Secrets(Vec<Arc<str>>);
 
@@ -171,7 +178,7 @@ pub async fn check_anew(
 ) -> Result<Option<Proof>, Unverified> {
     let seen: Vec<Arc<str>> = verification.secrets().map(|secret| secret.value.expose()).collect();
     match prove(verification, evidence) {
-        Err(Unverified::Mismatch(_) | Unverified::Secret(_)) if is_renewed(verification, &seen, deadline).await => {
+        Err(why) if why.may_be_old() && is_renewed(verification, &seen, deadline).await => {
             prove(verification, evidence)
         }
         result => result,
@@ -186,10 +193,11 @@ pub fn bind(verification: &Verification, key: &[u8], webhook: &Webhook) -> Strin
     let proof = webhook.headers.iter().filter(|(name, _)| verification.needs_header(name));
     let parts = proof.flat_map(|(name, value)| [name.as_bytes(), value.as_slice()]);
     // A plain webhook has the id that it always had.
-    let line = [webhook.method.as_str(), webhook.rest(), &webhook.query].map(str::as_bytes);
+    let path = webhook.path.iter().map(|(_, segment)| segment.as_str());
+    let line = [webhook.method.as_str(), &webhook.query].into_iter().chain(path).map(str::as_bytes);
     let is_plain =
         *webhook == Webhook { headers: webhook.headers.clone(), body: webhook.body.clone(), ..Webhook::default() };
-    let line = line.into_iter().filter(|_| !is_plain);
+    let line = line.filter(|_| !is_plain);
     digest(parts.chain([key, &webhook.body]).chain(line))
 }
 
@@ -213,7 +221,11 @@ fn prove(verification: &Verification, evidence: Evidence<'_>) -> Result<Option<P
     for way in verification.ways.iter().filter(|way| Scope::of(evidence.webhook).meets(&way.when)) {
         match prove_by(way, evidence) {
             Ok(proof) => return Ok(proof),
-            Err(why) => drop(problem.get_or_insert(why)),
+            // A secret that may have been rotated is asked for anew only if this is told.
+            Err(why) if problem.as_ref().is_none_or(|before: &Unverified| !before.may_be_old() && why.may_be_old()) => {
+                problem = Some(why);
+            }
+            Err(_) => {}
         }
     }
     Err(problem.unwrap_or(Unverified::NoWay))

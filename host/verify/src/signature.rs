@@ -77,8 +77,11 @@ fn check_value(
     };
     let Some(signed) = matched else { return Err(Unverified::Mismatch(place.clone())) };
     match stamp {
-        Some((_, signed_at)) if scheme.signs_time() => evidence.fresh(signed_at, scheme.tolerance, &signed).map(Some),
-        _ => Ok(None),
+        Some((_, signed_at)) => {
+            let proof = evidence.fresh(signed_at, scheme.tolerance, &signed)?;
+            Ok(scheme.signs_time().then_some(proof))
+        }
+        None => Ok(None),
     }
 }
 

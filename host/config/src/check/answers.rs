@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::super::{Form, shape};
 use super::Checker;
 use crate::answer::{Answer, JsonTemplate, Reply, ReplyBody, is_derived, is_json};
-use crate::value::Besides;
+use crate::value::{Besides, Filter, Source, Template, Value};
 use crate::verify::NamedSecret;
 
 /// Headers that the server sets itself, or that would let a stranger choose what a browser makes of an answer.
@@ -52,6 +52,10 @@ impl Checker<'_> {
         let parts = Parts { status: shape.status, headers: shape.headers, body: shape.body, json: shape.json };
         let reply = self.reply(at, parts, &OF_ANSWERS, 200)?;
         let is_made = reply.templates().into_iter().any(is_derived);
+        if reply.templates().into_iter().flat_map(Template::values).any(shows_too_much) {
+            let hint = "write {query:code|hmac-sha256|hex}, or a hash of {secret}; nothing is decoded before a MAC";
+            self.wrong(at, "a part of the answer shows the secret, or signs what a stranger chooses", hint);
+        }
         let is_named = !secrets.is_empty() || !self.found.is_sound(&format!("{at}.secret"));
         if (token.is_some() || is_made) && !is_named {
             let hint = "secret = \"NAME\" names what the token must be, and the key of hmac filters";
@@ -137,6 +141,19 @@ impl Checker<'_> {
             literal => Some(JsonTemplate::Literal(literal)),
         }
     }
+}
+
+/// Whether a value of an answer is the secret itself, or a MAC of something that was decoded first: only what stands in
+/// the request is checked to look like a challenge.
+fn shows_too_much(value: &Value) -> bool {
+    let is_hidden = |filter: &Filter| matches!(filter, Filter::Hash(_) | Filter::Mac(_));
+    let before_mac = value.filters.iter().take_while(|filter| !matches!(filter, Filter::Mac(_)));
+    let has_mac = value.filters.iter().any(|filter| matches!(filter, Filter::Mac(_)));
+    let decodes = |filter: &Filter| {
+        matches!(filter, Filter::Unhex | Filter::Unbase64 | Filter::Headers | Filter::Json(_) | Filter::Optional)
+    };
+    (value.source == Source::Secret && !value.filters.first().is_some_and(is_hidden))
+        || (has_mac && before_mac.into_iter().any(decodes))
 }
 
 /// What answers and acknowledgements have in common.
