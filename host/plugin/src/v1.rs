@@ -35,7 +35,11 @@ pub(super) fn message(message: &Message) -> types::Message {
 
 /// What the contract had no fields for when it was frozen: `method`, `path` (what follows the route), `query`, and
 /// `path:NAME` for each named segment of the route's path. All are percent-encoded as they came.
+/// A plain POST has none of them, so that it costs a plugin what it always did.
 fn ext(webhook: &Webhook) -> Vec<(String, String)> {
+    if webhook.is_plain() {
+        return Vec::new();
+    }
     let request = [("method", webhook.method.as_str()), ("path", webhook.rest()), ("query", &webhook.query)];
     let named = webhook.path.iter().filter(|(name, _)| name != REST);
     let named = named.map(|(name, segment)| (format!("path:{name}"), segment.clone()));

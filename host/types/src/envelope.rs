@@ -56,7 +56,8 @@ impl Webhook {
         self.path.iter().find(|(own, _)| own == name).map(|(_, segment)| segment.as_str())
     }
 
-    fn is_plain(&self) -> bool {
+    /// Whether it is a POST without a query, to a path without names.
+    pub fn is_plain(&self) -> bool {
         self.method == Method::POST && self.path.is_empty() && self.query.is_empty()
     }
 }
