@@ -3,10 +3,13 @@
 mod agreement;
 mod answers;
 mod auth;
+mod jwt;
+mod keys;
 mod plugins;
 mod queue_url;
 mod routes;
 mod targets;
+mod values;
 mod variables;
 mod verify;
 

@@ -17,7 +17,7 @@ pub use rollout::{Canary, Rollout, Share};
 pub use template::{Part, Template, TemplateError};
 
 use crate::answer::{Answer, Reply};
-use crate::value::Value;
+use crate::value::{Source, Value};
 use crate::verify::Verification;
 
 /// One `[[route]]` of the config.
@@ -105,6 +105,12 @@ impl Route {
         let text = |value: Value| value.source.header().map_or_else(|| value.to_string(), str::to_owned);
         let texts: Vec<String> = self.tokens().into_iter().map(text).collect();
         (!texts.is_empty()).then(|| texts.join(","))
+    }
+
+    /// Whether the group or the deduplication key depends on the query.
+    pub fn reads_query(&self) -> bool {
+        let reads = |value: &Value| matches!(value.source, Source::Query(_) | Source::WholeQuery);
+        self.group.values().chain(&self.dedup).chain(&self.unwrap).any(reads)
     }
 
     /// Whether verification, the group or the deduplication key depends on this header: a replayed message without it

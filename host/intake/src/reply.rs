@@ -77,8 +77,8 @@ fn json(template: &JsonTemplate, scope: &Scope<'_>) -> Result<String, Unanswerab
     })
 }
 
-/// The text of a template. A MAC says that the secret's holder knows what it is made of: whoever can have any text signed
-/// can forge events, so only what looks like a challenge is signed.
+/// The text of a template. Anyone who can get any text signed can forge events, so a MAC is made only of what looks like a
+/// challenge.
 fn text(template: &Template, scope: &Scope<'_>) -> Result<String, Unanswerable> {
     let is_signed = is_derived(template);
     for value in template.values() {

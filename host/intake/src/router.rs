@@ -17,8 +17,8 @@ use serde_json::json;
 use towpath_config::answer::Reply;
 use towpath_config::route::{Matched, OnMissingKey, Route};
 use towpath_metrics::{self as metrics, STORY};
-use towpath_route::{Keys, keys, strangers_keys};
-use towpath_select::{Packed, Scope};
+use towpath_route::{Keys, keys_of, opened};
+use towpath_select::Scope;
 use towpath_types::clock::Clock;
 use towpath_types::envelope::{self, Webhook};
 use towpath_types::queue::{Arrival, DedupId, NewMessage, Proof, QueueError};
@@ -116,16 +116,15 @@ async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, reque
             Ok(proof) => proof,
             Err(why) => {
                 let refusal = Refusal::Unverified(verification, why);
-                return ingest.refuse(route, &webhook, &strangers_keys(route, &webhook), refusal, from).await;
+                return ingest.refuse(route, &webhook, &keys_of(route, &webhook, &webhook), refusal, from).await;
             }
         };
     }
-    // After the proof: nobody unpacks what a stranger sent.
-    if let Err(why) = towpath_select::unpacked(&webhook) {
-        let status = if why == Packed::TooLarge { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
-        return problem(status, &why.to_string());
-    }
-    let keys = keys(route, &webhook);
+    // Only now: what fails the proof is not unpacked.
+    let keys = match opened(route, &webhook) {
+        Ok(seen) => keys_of(route, &webhook, &seen),
+        Err(why) => return problem(StatusCode::PAYLOAD_TOO_LARGE, &why.to_string()),
+    };
     keys.problems.iter().for_each(|problem| metrics::unreadable_key(&route.path, problem.key, problem.why.code()));
     if route.on_missing_key == OnMissingKey::Refuse && !keys.problems.is_empty() {
         return ingest.refuse(route, &webhook, &keys, Refusal::MissingKey(&keys.problems), from).await;
@@ -135,10 +134,13 @@ async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, reque
     store(ingest, route, webhook, keys, proof).await
 }
 
-/// Where a proof counts: the route, and what of its path differs from request to request.
+/// Where a proof counts: the route, and what its keys may read besides what is signed. The same proof in another place is
+/// another event.
 fn place(route: &Route, webhook: &Webhook) -> String {
-    let segments = webhook.path.iter().flat_map(|(_, segment)| ["\0", segment]);
-    std::iter::once(route.path.as_str()).chain(segments).collect()
+    let segments = webhook.path.iter().map(|(_, segment)| segment.as_str());
+    let query = route.reads_query().then_some(webhook.query.as_str());
+    let parts = std::iter::once(route.path.as_str()).chain(segments).chain(query);
+    parts.collect::<Vec<_>>().join("\0")
 }
 
 async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, proof: Option<Proof>) -> Response {
@@ -190,7 +192,7 @@ async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, pro
     }
 }
 
-/// The route's own answer to an event. An event that lacks a value of it is stored all the same.
+/// The route's own answer to an event. If the event lacks a value that the answer uses, it is still stored.
 fn acknowledged(route: &Route, ack: &Reply, webhook: &Webhook) -> Response {
     let scope = Scope { now: Some(Clock::wall().now()), ..Scope::of(webhook) };
     reply::reply(ack, &scope).unwrap_or_else(|why| {

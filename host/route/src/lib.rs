@@ -21,17 +21,13 @@ pub use seen::{opened, shown};
 use expand::{Expanded, expand};
 use key::written;
 
-/// The keys of a webhook. One that cannot be unpacked is read as it came.
+/// The keys of a webhook. One that unpacks to too much is read as it came.
 pub fn keys(route: &Route, webhook: &Webhook) -> Keys {
-    keys_seen(route, webhook, &opened(route, webhook).unwrap_or(Cow::Borrowed(webhook)))
+    keys_of(route, webhook, &opened(route, webhook).unwrap_or(Cow::Borrowed(webhook)))
 }
 
-/// The keys of a webhook that nobody has verified, read as it came: what a stranger sent is not unpacked.
-pub fn strangers_keys(route: &Route, webhook: &Webhook) -> Keys {
-    keys_seen(route, webhook, webhook)
-}
-
-fn keys_seen(route: &Route, webhook: &Webhook, seen: &Webhook) -> Keys {
+/// The keys of a webhook, read from what is [`opened`] of it, or from what came: what a stranger sent is not unpacked.
+pub fn keys_of(route: &Route, webhook: &Webhook, seen: &Webhook) -> Keys {
     let Expanded { group, former, mut problems } = expand(&route.group, seen);
     let dedup = route.dedup.as_ref().and_then(|value| match towpath_select::key(&Scope::of(seen), value) {
         Selected::Sound(key) => {

@@ -4,16 +4,16 @@
 use std::borrow::Cow;
 
 use towpath_config::route::Route;
-use towpath_select::{Packed, Scope, hide, unpacked};
+use towpath_select::{Scope, TooLarge, hide, unpacked};
 use towpath_types::envelope::Webhook;
 
 /// The webhook as keys read it.
-pub fn opened<'a>(route: &Route, webhook: &'a Webhook) -> Result<Cow<'a, Webhook>, Packed> {
+pub fn opened<'a>(route: &Route, webhook: &'a Webhook) -> Result<Cow<'a, Webhook>, TooLarge> {
     Ok(unwrapped(route, unpacked(webhook)?))
 }
 
 /// The webhook as the plugin sees it: neither the plugin nor the target may see the secret, which has served its purpose.
-pub fn shown<'a>(route: &Route, webhook: &'a Webhook) -> Result<Cow<'a, Webhook>, Packed> {
+pub fn shown<'a>(route: &Route, webhook: &'a Webhook) -> Result<Cow<'a, Webhook>, TooLarge> {
     let mut webhook = unpacked(webhook)?;
     for token in route.tokens() {
         hide(webhook.to_mut(), &token);

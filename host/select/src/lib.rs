@@ -20,7 +20,7 @@ use towpath_config::value::{Part, Source, Template, Value};
 use towpath_types::clock::Timestamp;
 use towpath_types::envelope::Webhook;
 use towpath_types::json::{self, Broken, Missing, Pointer};
-pub use unpack::{MAX_UNPACKED, Packed, unpacked};
+pub use unpack::{MAX_UNPACKED, TooLarge, unpacked};
 
 /// Why a value cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

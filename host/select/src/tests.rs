@@ -134,3 +134,44 @@ fn what_is_not_well_formed_xml_has_no_value_and_nothing_grows() {
         assert_eq!(read(&webhook, "xml:/a"), none("the body is not well-formed XML"), "{body:.40}");
     }
 }
+
+#[test]
+fn a_form_with_more_fields_than_are_read_is_none() {
+    let form = |fields: usize| Webhook {
+        headers: headers(&[("content-type", "application/x-www-form-urlencoded")]),
+        body: "a=1&".repeat(fields).into_bytes(),
+        ..Webhook::default()
+    };
+    assert_eq!(read(&form(10_000), "form*"), sound("a1"));
+    assert_eq!(read(&form(10_001), "form*"), none("the body is not a form"));
+    let part = "--x\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\n1\r\n";
+    let multipart = |fields: usize| Webhook {
+        headers: headers(&[("content-type", "multipart/form-data; boundary=x")]),
+        body: (part.repeat(fields) + "--x--\r\n").into_bytes(),
+        ..Webhook::default()
+    };
+    assert_eq!(read(&multipart(10_000), "form*"), sound("a1"));
+    assert_eq!(read(&multipart(10_001), "form*"), none("the body is not a form"));
+}
+
+#[test]
+fn a_token_is_hidden_wherever_it_was_sent_along() {
+    let hidden = |value: &str, webhook: Webhook| {
+        let mut webhook = webhook;
+        hide(&mut webhook, &value.parse().expect(value));
+        (webhook.query, String::from_utf8(webhook.body).expect("text"), webhook.headers.len())
+    };
+    let body = |text: &str| Webhook { body: text.as_bytes().to_vec(), ..Webhook::default() };
+    let text = |text: &str| (String::new(), text.to_owned(), 0);
+    assert_eq!(hidden("json:/t", body(r#"{"t":"abc","n":1}"#)), text(r#"{"t":"***","n":1}"#));
+    let each = r#"{"v":[{"t":"a"},{"t":"b"}]}"#;
+    assert_eq!(hidden("json:/v/*/t", body(each)), text(r#"{"v":[{"t":"***"},{"t":"***"}]}"#));
+    assert_eq!(hidden("xml:/a/t", body("<a><t>abc</t></a>")), text("<a><t>***</t></a>"));
+    let query = Webhook { query: "a=1&key=s%20x&b=2&key=t".to_owned(), ..Webhook::default() };
+    assert_eq!(hidden("query:key", query), ("a=1&b=2".to_owned(), String::new(), 0));
+    let form =
+        Webhook { headers: headers(&[("content-type", "application/x-www-form-urlencoded")]), ..body("a=1&t=s+x%2F") };
+    assert_eq!(hidden("form:t", form), (String::new(), "a=1&t=***".to_owned(), 1));
+    let header = Webhook { headers: headers(&[("x-key", "s")]), ..Webhook::default() };
+    assert_eq!(hidden("header:x-key", header), text(""));
+}

@@ -304,3 +304,40 @@ fn a_wrong_signature_fails_even_if_another_secret_is_malformed() {
     let checked = check(&verification, Evidence::arriving(&webhook, Timestamp(case.arrived * 1000)));
     assert!(matches!(checked, Err(Unverified::Mismatch(_))), "{checked:?}");
 }
+
+#[test]
+fn of_several_ways_the_one_whose_secret_may_be_old_says_what_is_wrong() {
+    let by = |header: &str| Scheme::Signature(Signature { at: vec![Value::header(header)], ..Signature::github() });
+    let [first, second] = [by("x-one"), by("x-two")].map(|scheme| verification(scheme, ["key"]).ways.remove(0));
+    let webhook = Webhook { headers: vec![("x-two".to_owned(), b"sha256=00".to_vec())], ..Webhook::default() };
+    for ways in [vec![first.clone(), second.clone()], vec![second, first]] {
+        let checked = check(&Verification { ways, at_ingest: true }, Evidence::arriving(&webhook, Timestamp(0)))
+            .expect_err("wrong");
+        assert_eq!(checked, Unverified::Mismatch(What::header("x-two")));
+    }
+}
+
+#[tokio::test]
+async fn a_signature_that_leaves_out_the_body_identifies_no_event() {
+    let scheme = |signed: &str| {
+        Scheme::Signature(Signature { signed: signed.parse().expect("template"), ..Signature::slack(TOLERANCE) })
+    };
+    for (signed, text, identifies) in
+        [("{timestamp}.{body}", "1700000000.b", true), ("{timestamp}", "1700000000", false)]
+    {
+        let mac = hex::encode(mac(towpath_config::value::Digest::Sha256, b"key", &[text.as_bytes()]));
+        let headers =
+            [("x-slack-request-timestamp", "1700000000".to_owned()), ("x-slack-signature", format!("v0={mac}"))];
+        let webhook = Webhook {
+            headers: headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).into(),
+            body: b"b".to_vec(),
+            ..Webhook::default()
+        };
+        let verification = verification(scheme(signed), ["key"]);
+        let evidence = Evidence::arriving(&webhook, Timestamp(1_700_000_000_000));
+        let proof = check_anew(&verification, evidence, Instant::now()).await.expect("verified");
+        assert_eq!(proof.is_some(), identifies, "{signed}");
+        let late = Evidence::arriving(&webhook, Timestamp(1_700_000_301_000));
+        assert!(matches!(check(&verification, late), Err(Unverified::Expired { .. })), "{signed}");
+    }
+}

@@ -13,7 +13,7 @@ Examples:
 
 PROOF is how the sender proves who it is: the algorithm of its signature, or jwt, basic, or token for a secret that it sends \
 along. HANDSHAKE: it checks the endpoint before it sends events. SPLIT: one request holds several events, and each becomes a \
-message. CONFIDENCE is how well the sender's documents were known to whoever described it.")]
+message. CONFIDENCE says how well the sender's rules are documented.")]
     List {
         /// Only those whose name or title contains this text, in any case
         #[arg(long, value_name = "TEXT")]

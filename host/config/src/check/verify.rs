@@ -3,24 +3,24 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use http::Method;
 use towpath_types::json::Pointer;
 
 use super::super::collect::read_scheme;
-use super::super::{Form, Secret, shape};
+use super::super::{Form, shape};
 use super::Checker;
-use crate::condition::Condition;
-use crate::value::{Besides, Digest, Filter, Source, Template, Value};
+use crate::value::{Besides, Source, Template, Value};
 use crate::verify::{
-    Algorithm, Jwt, Keys, NamedSecret, PublicKey, Scheme, Signature, StandardWebhooks, TOLERANCE, Time, Token,
-    TokenForm, Verification, Way, Written,
+    Algorithm, Keys, Scheme, Signature, StandardWebhooks, TOLERANCE, Time, Token, TokenForm, Verification, Way, Written,
 };
 
-/// The longest tolerance: whoever can replay a webhook hours later can do without a signature.
+/// The longest tolerance. A signature that can be replayed for longer proves little.
 const LONGEST: Duration = Duration::from_secs(3 * 3600);
 
 /// Timestamps are in whole seconds.
 const SHORTEST: Duration = Duration::from_secs(1);
+
+/// What may be compared with a value of the webhook, besides the webhook itself.
+pub(super) const COMPARABLE: [Besides; 1] = [Besides::Url];
 
 /// What a signature may cover besides the webhook.
 const SIGNABLE: [Besides; 5] = [Besides::Item, Besides::Url, Besides::Timestamp, Besides::Secret, Besides::Pair];
@@ -174,7 +174,6 @@ impl Checker<'_> {
             if algorithm.is_public() && names_secret {
                 self.wrong(format!("{at}.signed"), "names {secret}, but the algorithm uses a public key", "");
             }
-            self.url_is_known(at, signed, shape.url.as_deref());
         }
         let (key, form) = self.key(at, shape.key, algorithm);
         let keys = self.keys_of(at, shape.secret, shape.public_key, algorithm, form);
@@ -196,61 +195,6 @@ impl Checker<'_> {
             shape.equal,
             shape.url,
         )?;
-        Some((way, shape.at))
-    }
-
-    fn jwt(&mut self, at: &str, shape: shape::Jwt) -> Option<(Way, shape::At)> {
-        let token = shape.token.unwrap_or_else(|| "header:authorization".to_owned());
-        let token = self.value(&format!("{at}.token"), &token, &[Besides::Item])?;
-        let is_bearer = token.source.header() == Some("authorization");
-        let prefix = shape.prefix.unwrap_or_else(|| if is_bearer { "Bearer ".to_owned() } else { String::new() });
-        let Some(first) = shape.algorithms.first() else {
-            self.wrong(format!("{at}.algorithms"), "an empty list", "name what the sender signs with: [\"RS256\"]");
-            return None;
-        };
-        let is_mac = |algorithm: &jsonwebtoken::Algorithm| {
-            use jsonwebtoken::Algorithm::{HS256, HS384, HS512};
-            matches!(algorithm, HS256 | HS384 | HS512)
-        };
-        if shape.algorithms.iter().any(|algorithm| is_mac(algorithm) != is_mac(first)) {
-            let hint = "a public key that is taken for the secret of an HMAC lets everybody in: use two tables";
-            self.wrong(format!("{at}.algorithms"), "mixes HS… with algorithms that use a public key", hint);
-            return None;
-        }
-        let mut claims = Vec::new();
-        for (name, texts) in shape.claims {
-            let texts = texts.indexed();
-            let template = |(suffix, text): (String, String)| {
-                self.template(&format!("{at}.claims.{name}{suffix}"), &text, &SIGNABLE)
-            };
-            claims.push((name.clone(), texts.into_iter().filter_map(template).collect()));
-        }
-        let detached = shape.detached.and_then(|text| self.template(&format!("{at}.detached"), &text, &SIGNABLE));
-        let Some(algorithm) = algorithm_of(*first) else {
-            self.wrong(
-                format!("{at}.algorithms"),
-                format!("{first:?} is not supported"),
-                "use HS, RS, PS, ES or EdDSA",
-            );
-            return None;
-        };
-        let (key, form) = self.key(at, shape.key, algorithm);
-        let keys = self.keys_of(at, shape.secret, shape.public_key, algorithm, form);
-        let jwt = Jwt {
-            at: token,
-            prefix,
-            algorithms: shape.algorithms,
-            key: key?,
-            claims,
-            max_age: shape.max_age.map(|span| span.0),
-            detached,
-        };
-        if !jwt.covers_body() && !shape.body_unsigned {
-            let hint = "claims = { sha256 = \"{body|sha256|hex}\" } names the claim that hashes the body; if there is none, \
-                whoever has a token can send any body: body_unsigned = true";
-            self.wrong(format!("{at}.claims"), "no claim covers the body", hint);
-        }
-        let way = self.way_of(at, Scheme::Jwt(jwt), keys?, shape.when, shape.every, shape.equal, shape.url)?;
         Some((way, shape.at))
     }
 
@@ -276,7 +220,7 @@ impl Checker<'_> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "what all schemes have in common")]
-    fn way_of(
+    pub(super) fn way_of(
         &mut self,
         at: &str,
         scheme: Scheme,
@@ -293,7 +237,7 @@ impl Checker<'_> {
                 .map_err(|error| self.wrong(format!("{at}.every"), error.to_string(), "every = \"/value\""))
                 .ok()
         });
-        let equal = self.equalities(&format!("{at}.equal"), equal, &SIGNABLE);
+        let equal = self.equalities(&format!("{at}.equal"), equal, &COMPARABLE);
         let hint = "url = \"https://hooks.example.com/hooks/orders\", as registered with the sender";
         let url = url.map(|url| self.public_url(at, &url, hint));
         let reads_item = match &scheme {
@@ -304,6 +248,11 @@ impl Checker<'_> {
             Scheme::Jwt(jwt) => reads_item(&jwt.at),
             Scheme::StandardWebhooks(_) => false,
         };
+        let is_url = |read: Besides| read == Besides::Url;
+        let compares_url = equal.iter().flatten().any(|(_, template)| template.besides().any(is_url));
+        if (scheme_reads_url(&scheme) || compares_url) && url.is_none() {
+            self.wrong(format!("{at}.url"), "missing, although {url} is used", hint);
+        }
         if reads_item && every.is_none() {
             self.wrong(format!("{at}.every"), "missing, although item: is used", "every = \"/value\" names the array");
         }
@@ -320,101 +269,6 @@ impl Checker<'_> {
             None => None,
         };
         Some(Way { scheme, keys, when: when?, every, equal: equal?, url })
-    }
-
-    /// A condition.
-    pub(super) fn condition(&mut self, at: &str, when: shape::When, besides: &[Besides]) -> Option<Condition> {
-        let mut methods = Vec::new();
-        for (suffix, name) in when.method.map(shape::Names::indexed).unwrap_or_default() {
-            methods.extend(self.method(&format!("{at}.method{suffix}"), &name));
-        }
-        let mut list = |key: &str, texts: Vec<String>| {
-            let texts = texts.into_iter().enumerate();
-            texts.map(|(n, text)| self.value(&format!("{at}.{key}[{n}]"), &text, besides)).collect::<Option<Vec<_>>>()
-        };
-        let present = list("present", when.present);
-        let absent = list("absent", when.absent);
-        let equal = self.equalities(&format!("{at}.equal"), when.equal, besides);
-        Some(Condition { methods, present: present?, absent: absent?, equal: equal?, is_empty: when.empty })
-    }
-
-    pub(super) fn method(&mut self, at: &str, name: &str) -> Option<Method> {
-        let known = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
-        if !known.contains(&name) {
-            self.wrong(at, format!("{name:?} is not a method"), format!("use {}", known.join(", ")));
-        }
-        name.parse().ok()
-    }
-
-    fn equalities(
-        &mut self,
-        at: &str,
-        equal: BTreeMap<String, String>,
-        besides: &[Besides],
-    ) -> Option<Vec<(Value, Template)>> {
-        let pair = |(value, template): (String, String)| {
-            let at = format!("{at}.{value}");
-            Some((self.value(&at, &value, besides)?, self.template(&at, &template, besides)?))
-        };
-        equal.into_iter().map(pair).collect()
-    }
-
-    fn values(&mut self, at: &str, texts: shape::Names, besides: &[Besides]) -> Option<Vec<Value>> {
-        let texts = texts.indexed();
-        if texts.is_empty() {
-            self.wrong(at, "an empty list", "");
-        }
-        texts.into_iter().map(|(suffix, text)| self.value(&format!("{at}{suffix}"), &text, besides)).collect()
-    }
-
-    pub(super) fn value(&mut self, at: &str, text: &str, besides: &[Besides]) -> Option<Value> {
-        match text.parse::<Value>() {
-            Ok(value) if value.besides().all(|read| besides.contains(&read)) => Some(value),
-            Ok(value) => {
-                self.wrong(
-                    at,
-                    format!("{value} cannot be used here"),
-                    "docs/configure.md#values says where each value is known",
-                );
-                None
-            }
-            Err(error) => {
-                self.wrong(at, error.to_string(), "");
-                None
-            }
-        }
-    }
-
-    pub(super) fn template(&mut self, at: &str, text: &str, besides: &[Besides]) -> Option<Template> {
-        let template = match text.parse::<Template>() {
-            Ok(template) => template,
-            Err(error) => {
-                self.wrong(at, error.to_string(), "");
-                return None;
-            }
-        };
-        let unknown = template.values().find(|value| !value.besides().all(|read| besides.contains(&read)));
-        if let Some(value) = unknown {
-            let hint = "docs/configure.md#values says where each value is known";
-            self.wrong(at, format!("{{{value}}} cannot be used here"), hint);
-            return None;
-        }
-        Some(template)
-    }
-
-    fn public_url(&mut self, at: &str, url: &str, hint: &str) -> Option<Template> {
-        if !url.starts_with("https://") || url.parse::<url::Url>().is_err() {
-            self.wrong(format!("{at}.url"), format!("{url:?} is not an https URL"), hint);
-            return None;
-        }
-        self.template(&format!("{at}.url"), url, &[])
-    }
-
-    fn url_is_known(&mut self, at: &str, signed: &Template, url: Option<&str>) {
-        if signed.reads(Besides::Url) && url.is_none() {
-            let hint = "url = \"https://hooks.example.com/hooks/orders\", as registered with the sender";
-            self.wrong(format!("{at}.url"), "missing, although {url} is signed", hint);
-        }
     }
 
     fn written(
@@ -510,141 +364,19 @@ impl Checker<'_> {
         }
         Some(template)
     }
-
-    /// How the key is made of the secret, and what the secret must look like for it.
-    fn key(&mut self, at: &str, key: Option<String>, algorithm: Algorithm) -> (Option<Template>, Form) {
-        let text = key.unwrap_or_else(|| "{secret}".to_owned());
-        let Some(template) = self.template(&format!("{at}.key"), &text, &[Besides::Secret]) else {
-            return (None, Form::Key);
-        };
-        if !template.values().any(|value| value.source == Source::Secret) {
-            self.wrong(format!("{at}.key"), "leaves out {secret}", "key = \"{secret|unbase64}\", for example");
-        }
-        let filters =
-            template.values().find(|value| value.source == Source::Secret).map(|value| value.filters.as_slice());
-        let form = match (algorithm.is_public(), filters.and_then(<[_]>::first)) {
-            (true, _) => Form::PublicKey(algorithm),
-            (_, Some(Filter::Unbase64)) => Form::Base64Key,
-            (_, Some(Filter::Unhex)) => Form::HexKey,
-            _ => Form::Key,
-        };
-        (Some(template), form)
-    }
-
-    /// The keys of a signature: secrets, or public keys.
-    fn keys_of(
-        &mut self,
-        at: &str,
-        secret: Option<shape::Names>,
-        public_key: Option<shape::Names>,
-        algorithm: Algorithm,
-        form: Form,
-    ) -> Option<Keys> {
-        match (secret, public_key) {
-            (Some(secret), None) => Some(self.keys(at, secret, form)),
-            (None, Some(texts)) if algorithm.is_public() => {
-                let texts = texts.indexed();
-                if texts.is_empty() {
-                    self.wrong(format!("{at}.public_key"), "an empty list", "");
-                }
-                let mut keys = Vec::new();
-                for (suffix, text) in texts {
-                    match PublicKey::read(&text, algorithm) {
-                        Ok(key) => keys.push(key),
-                        Err(problem) => {
-                            let hint = "PEM (BEGIN PUBLIC KEY), or base64 or hex as the sender shows it";
-                            self.wrong(format!("{at}.public_key{suffix}"), problem.to_string(), hint);
-                        }
-                    }
-                }
-                Some(Keys::Public(keys))
-            }
-            (None, Some(_)) => {
-                let hint = "secret = \"NAME\" names the secret: the algorithm uses no public key";
-                self.wrong(format!("{at}.public_key"), "cannot be used with this algorithm", hint);
-                None
-            }
-            (Some(_), Some(_)) => {
-                self.wrong(format!("{at}.public_key"), "cannot stand beside secret", "leave out one of them");
-                None
-            }
-            (None, None) => {
-                let key = if algorithm.is_public() { "public_key" } else { "secret" };
-                self.wrong(at, format!("missing field `{key}`"), format!("add {key} = …"));
-                None
-            }
-        }
-    }
-
-    fn keys(&mut self, at: &str, names: shape::Names, form: Form) -> Keys {
-        let names = names.indexed();
-        let at = format!("{at}.secret");
-        self.are_named(&at, &names);
-        let named = names.into_iter().filter_map(|(suffix, name)| {
-            let value = self.secret(format!("{at}{suffix}"), &name, form)?;
-            Some(NamedSecret { name, value })
-        });
-        Keys::Secrets(named.collect())
-    }
-
-    /// The secrets of these names, each with its index in the list; at least one is required.
-    pub(super) fn secrets(&mut self, at: &str, names: &[(String, String)], form: Form) -> Vec<Secret> {
-        self.are_named(at, names);
-        names.iter().filter_map(|(index, name)| self.secret(format!("{at}{index}"), name, form)).collect()
-    }
-
-    /// The user of `basic`. RFC 7617, section 2.
-    pub(super) fn user(&mut self, at: &str, user: &str) {
-        if user.contains(':') || user.contains(char::is_control) {
-            let hint = "a name without colons and control characters: a colon separates it from the password";
-            self.wrong(format!("{at}.user"), format!("{user:?} is not a valid user name"), hint);
-        }
-    }
-
-    /// A header's name in lower case.
-    pub(super) fn header_name(&mut self, at: &str, name: &str) -> Option<String> {
-        match http::HeaderName::try_from(name) {
-            Ok(name) => Some(name.as_str().to_owned()),
-            Err(_) => {
-                self.wrong(at, format!("{name:?} is not a header name"), "");
-                None
-            }
-        }
-    }
-
-    fn are_named(&mut self, at: &str, names: &[(String, String)]) {
-        if names.is_empty() {
-            self.wrong(at, "an empty list", "name at least one secret; during rotation, the new one first");
-        }
-        for (position, (index, name)) in names.iter().enumerate() {
-            if names.iter().take(position).any(|(_, before)| before == name) {
-                self.wrong(format!("{at}{index}"), format!("{name:?} is listed twice"), "name each secret once");
-            }
-        }
-    }
 }
 
 fn reads_item(value: &Value) -> bool {
     value.source.besides() == Some(Besides::Item)
 }
 
-/// The algorithm of a token, as far as its key is concerned.
-fn algorithm_of(algorithm: jsonwebtoken::Algorithm) -> Option<Algorithm> {
-    use crate::verify::{Curve, Form as Written, Padding};
-    use jsonwebtoken::Algorithm as Jwa;
-    Some(match algorithm {
-        Jwa::HS256 => Algorithm::Mac(Digest::Sha256),
-        Jwa::HS384 => Algorithm::Mac(Digest::Sha384),
-        Jwa::HS512 => Algorithm::Mac(Digest::Sha512),
-        Jwa::ES256 => Algorithm::Ecdsa(Curve::P256, Written::Fixed),
-        Jwa::ES384 => Algorithm::Ecdsa(Curve::P384, Written::Fixed),
-        Jwa::RS256 => Algorithm::Rsa(Padding::Pkcs1, Digest::Sha256),
-        Jwa::RS384 => Algorithm::Rsa(Padding::Pkcs1, Digest::Sha384),
-        Jwa::RS512 => Algorithm::Rsa(Padding::Pkcs1, Digest::Sha512),
-        Jwa::PS256 => Algorithm::Rsa(Padding::Pss, Digest::Sha256),
-        Jwa::PS384 => Algorithm::Rsa(Padding::Pss, Digest::Sha384),
-        Jwa::PS512 => Algorithm::Rsa(Padding::Pss, Digest::Sha512),
-        Jwa::EdDSA => Algorithm::Ed25519,
-        _ => return None,
-    })
+fn scheme_reads_url(scheme: &Scheme) -> bool {
+    match scheme {
+        Scheme::Signature(signature) => signature.signed.reads(Besides::Url),
+        Scheme::Jwt(jwt) => {
+            let mut templates = jwt.claims.iter().flat_map(|(_, templates)| templates).chain(&jwt.detached);
+            templates.any(|template| template.reads(Besides::Url))
+        }
+        Scheme::StandardWebhooks(_) | Scheme::Token(_) => false,
+    }
 }

@@ -226,3 +226,40 @@ fn a_token_endpoint_has_its_own_reach() {
     let found = unfilled(&oauth2(", allow_private = false")).expect_err("a private address").to_string();
     assert!(found.contains("has 1 mistake") && found.contains("target.t.auth[0].token_url"), "{found}");
 }
+
+#[test]
+fn an_answer_that_gives_something_away_is_reported() {
+    let cases = [
+        ("when = {}", "gives no condition"),
+        ("when = { method = 'GET' }\nsecret = 'hook'\nbody = '{secret}'", "shows the secret"),
+        ("when = { method = 'GET' }\nsecret = 'hook'\nbody = '{secret|hex}'", "shows the secret"),
+        (
+            "when = { method = 'GET' }\nsecret = 'hook'\nbody = '{query:a|unbase64|hmac-sha256|hex}'",
+            "signs what a stranger",
+        ),
+        ("when = { method = 'GET' }\nbody = '{query:a|hmac-sha256|hex}'", "answer[0].secret: missing"),
+        ("when = { method = 'GET' }\nsecret = 'hook'", "is not used"),
+        ("when = { method = 'GET' }\nverified = true", "the route has no verify"),
+        ("when = { method = 'GET' }\nstatus = 302", "is not a success"),
+        ("when = { method = 'GET' }\nheaders = { Location = 'x' }", "cannot be set by an answer"),
+        ("when = { method = 'GET' }\nbody = 'a'\njson = {}", "cannot stand beside body"),
+        ("when = { method = 'FETCH' }", "is not a method"),
+        ("when = { present = ['timestamp'] }", "cannot be used here"),
+    ];
+    for (answer, says) in cases {
+        let draft = Config::draft(
+            &format!(
+                "[[route]]\npath = 'a'\ngroup = 'a'\nplugin = 'p'\n[[route.answer]]\n{answer}\n[plugin.p]\npath = 'p'\n"
+            ),
+            Path::new("towpath.toml"),
+            &Secrets::placeholders(),
+        );
+        let mistakes: Vec<String> = draft
+            .expect("TOML")
+            .mistakes
+            .iter()
+            .map(|mistake| format!("{}: {}", mistake.at, mistake.problem))
+            .collect();
+        assert!(mistakes.iter().any(|mistake| mistake.contains(says)), "{answer}: {mistakes:?}");
+    }
+}

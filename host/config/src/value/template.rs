@@ -151,5 +151,7 @@ mod tests {
         let covers = |text: &str| text.parse::<Template>().expect(text).covers_body();
         assert!(covers("{timestamp}.{body}") && covers("{url}{form*}") && covers("{body|sha256|hex}"));
         assert!(!covers("{json:/id}") && !covers("{body|crc32}") && !covers("{body|json:/id}") && !covers("{secret}"));
+        // Whatever is not a form would be unsigned.
+        assert!(!covers("{url}{form*?}"));
     }
 }
