@@ -7,6 +7,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod admission;
 mod architecture;
 mod auth;
 mod cli;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 use towpath_config::value::Digest;
 use towpath_engine::pipeline::Settlement;
-use towpath_intake::{Ingest, SenderAddress, router};
+use towpath_intake::{Ingest, Peer, router};
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{KEY, Rig, one_route};
 use towpath_tests::target::Target;
@@ -246,7 +246,7 @@ async fn the_safety_net_of_refused_webhooks_has_room_for_others_when_one_sender_
     let router = front_door(&rig, &config);
     let from = |router: Router, address: &str, body: String| {
         let mut request = Request::post("/hooks/g").body(Body::from(body)).unwrap();
-        request.extensions_mut().insert(SenderAddress::from(address.parse::<std::net::IpAddr>().unwrap()));
+        request.extensions_mut().insert(Peer(address.parse().unwrap()));
         async move { router.oneshot(request).await.unwrap().status() }
     };
     for n in 0..20 {

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
-use towpath_intake::SenderAddress;
+use towpath_intake::Peer;
 use towpath_runtime::tasks::log_panic;
 use tracing::{debug, warn};
 
@@ -120,7 +120,7 @@ fn capacity() -> usize {
 /// Serves one connection until it ends.
 async fn talk(tcp: TcpStream, seat: Seat, host: Host) {
     let _ = tcp.set_nodelay(true);
-    let source = tcp.peer_addr().ok().map(|peer| SenderAddress::from(peer.ip()));
+    let source = tcp.peer_addr().ok().map(|peer| Peer(peer.ip()));
     let seat = Arc::new(seat);
     let handed = Arc::clone(&seat);
     let stop = host.stop.clone();

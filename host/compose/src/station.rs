@@ -77,7 +77,10 @@ impl Station {
         let (pipeline, watch) = parts.pipeline(Arc::new(queues.dead_letters.clone()), EVENTS.to_owned());
         pipeline.limits.set(queues.events.limits().await?);
         let ingest = Ingest::new(routes, Arc::new(queues.events.clone()), listen.body_limit);
-        let ingest = ingest.ready_with(Arc::clone(&health)).keeping_refused(Arc::new(queues.refused.clone()));
+        let ingest = ingest
+            .behind(listen.trusted_proxies.clone())
+            .ready_with(Arc::clone(&health))
+            .keeping_refused(Arc::new(queues.refused.clone()));
         let ingest = Arc::new(ingest);
         let pipeline = Arc::new(pipeline);
         let watch = watch.map(Arc::new);

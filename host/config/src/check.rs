@@ -1,5 +1,6 @@
 //! Checks shapes and turns them into a config: references, ranges, addresses, overlaps.
 
+mod admission;
 mod agreement;
 mod answers;
 mod auth;
@@ -210,7 +211,8 @@ impl Checker<'_> {
                 );
             }
         }
-        IngestConfig { listen, prefix, body_limit, allow_origins }
+        let trusted_proxies = self.networks("ingest.trusted_proxies", &ingest.trusted_proxies);
+        IngestConfig { listen, prefix, body_limit, allow_origins, trusted_proxies }
     }
 
     fn holds(&mut self, holds: shape::Holds, queue: &QueueConfig) -> Option<S3Url> {

@@ -39,7 +39,7 @@ pub use secrets::{Form, Secret, SecretStore, Secrets};
 use lines::Lines;
 
 use crate::plugin::Settings;
-use crate::route::Routes;
+use crate::route::{Networks, Routes};
 use crate::target::Target;
 use towpath_files::regular;
 
@@ -96,6 +96,8 @@ pub struct IngestConfig {
     pub body_limit: usize,
     /// The web origins that may post, such as `https://forms.example.com`.
     pub allow_origins: Vec<String>,
+    /// Proxies in front of the host: what they say of the sender's address is believed.
+    pub trusted_proxies: Networks,
 }
 
 /// One mistake: where it is, what it is, and how to fix it.

@@ -1,5 +1,6 @@
 //! `[[route]]`: which webhooks it takes, how they are grouped, and which plugin maps them.
 
+mod admission;
 mod pattern;
 mod rollout;
 mod template;
@@ -12,6 +13,8 @@ use serde::Deserialize;
 use towpath_types::envelope::REST;
 use towpath_types::queue::GroupId;
 
+pub(crate) use admission::network;
+pub use admission::{Admission, Networks, Rate};
 pub use pattern::PathPattern;
 pub use rollout::{Canary, Rollout, Share};
 pub use template::{Part, Template, TemplateError};
@@ -43,6 +46,8 @@ pub struct Route {
     pub plugin: String,
     /// How another build of the plugin is tried on real traffic.
     pub rollout: Rollout,
+    /// Who may send to it, and how fast.
+    pub admission: Admission,
     /// How webhooks are verified.
     pub verify: Option<Verification>,
     /// What happens instead of dead-lettering.

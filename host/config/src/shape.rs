@@ -60,6 +60,8 @@ pub(super) struct Ingest {
     pub(super) body_limit: Option<ByteSize>,
     #[serde(default)]
     pub(super) allow_origins: Vec<String>,
+    #[serde(default)]
+    pub(super) trusted_proxies: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -67,6 +69,9 @@ pub(super) struct Ingest {
 pub(super) struct Route {
     pub(super) path: String,
     pub(super) methods: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) allow_from: Vec<String>,
+    pub(super) rate: Option<f64>,
     pub(super) group: String,
     pub(super) dedup: Option<String>,
     pub(super) unwrap: Option<String>,

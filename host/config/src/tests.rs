@@ -1,4 +1,5 @@
 mod access;
+mod admission;
 mod agreement;
 
 use std::path::Path;

@@ -31,7 +31,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The sender of a webhook: an IPv4 address, or an IPv6 network, because one customer has all its addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct SenderAddress(IpAddr);
+pub(crate) struct SenderAddress(IpAddr);
 
 impl From<IpAddr> for SenderAddress {
     fn from(address: IpAddr) -> SenderAddress {

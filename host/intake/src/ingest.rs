@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use towpath_config::route::Routes;
+use towpath_config::route::{Networks, Routes};
 use towpath_runtime::health::Health;
 use towpath_types::queue::Queue;
 
 use crate::budget::Budget;
+use crate::pace::Pace;
 
 /// What the front door needs.
 pub struct Ingest {
@@ -21,6 +22,8 @@ pub struct Ingest {
     pub body_limit: usize,
     pub(crate) refused_queue: Option<Arc<dyn Queue>>,
     pub(crate) budget: Budget,
+    pub(crate) pace: Pace,
+    pub(crate) proxies: Networks,
     pub(crate) accepted: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) health: Arc<Health>,
@@ -29,6 +32,8 @@ pub struct Ingest {
 impl Ingest {
     pub fn new(routes: Routes, queue: Arc<dyn Queue>, body_limit: usize) -> Ingest {
         Ingest {
+            pace: Pace::of(&routes),
+            proxies: Networks::default(),
             routes,
             queue,
             body_limit,
@@ -45,6 +50,12 @@ impl Ingest {
     #[must_use]
     pub fn keeping_refused(self, queue: Arc<dyn Queue>) -> Ingest {
         Ingest { refused_queue: Some(queue), ..self }
+    }
+
+    /// Believes what these proxies say of the sender's address.
+    #[must_use]
+    pub fn behind(self, proxies: Networks) -> Ingest {
+        Ingest { proxies, ..self }
     }
 
     /// Answers `/readyz` from this: the health of the pipeline, where it runs in the same process.

@@ -3,10 +3,12 @@
 mod budget;
 mod handshake;
 mod ingest;
+mod pace;
 mod refused;
 mod reply;
 mod router;
+mod sender;
 
-pub use budget::SenderAddress;
 pub use ingest::Ingest;
 pub use router::router;
+pub use sender::Peer;

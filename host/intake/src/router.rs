@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -29,6 +30,7 @@ use crate::handshake;
 use crate::ingest::{Ingest, problem};
 use crate::refused::{self, Refusal};
 use crate::reply;
+use crate::sender::{Peer, sender};
 
 /// The router: `{prefix}/{path}` for webhooks, `GET /healthz`, `GET /readyz`.
 ///
@@ -36,12 +38,14 @@ use crate::reply;
 /// |---|---|
 /// | 202 `{"id": …, "webhook_id": …, "group": …, "sequence": …}`, or the route's `ack` | the webhook is stored |
 /// | what the route's `answer` says, 400, 401 or 403 | the request is a handshake |
+/// | 403 | the sender's address is none of the route's `allow_from` |
 /// | 401 | the webhook fails the verification of its route |
 /// | 404 | no route has the path |
 /// | 405 | the route does not take the method |
 /// | 408 | the server in front timed out reading the body |
 /// | 413 | the body is longer than the limit |
 /// | 422 | a key cannot be read, on a route with `on_missing_key = "refuse"` |
+/// | 429 with `Retry-After` | more events than the route's `rate` |
 /// | 400 | the body is incomplete, or is not valid HTTP |
 /// | 503 with `Retry-After` | it could not be stored: the sender should retry |
 pub fn router(ingest: Arc<Ingest>, prefix: &str) -> Router {
@@ -95,7 +99,16 @@ fn ascii(text: &str) -> String {
 
 async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let from = parts.extensions.get::<SenderAddress>().copied();
+    let peer = parts.extensions.get::<Peer>();
+    let from = peer.and_then(|Peer(peer)| sender(*peer, &parts.headers, &ingest.proxies));
+    let allowed = &route.admission.from;
+    // An address that is not known is not one of the list.
+    if !allowed.is_empty() && !from.is_some_and(|from| allowed.contain(from)) {
+        let from = from.map_or_else(|| "unknown".to_owned(), |from| from.to_string());
+        warn!(route = route.path, from, "webhook of an address outside allow_from refused");
+        return problem(StatusCode::FORBIDDEN, "this address may not send to the route");
+    }
+    let from = from.map(SenderAddress::from);
     let body = match read_body(&parts.headers, body, ingest.body_limit).await {
         Ok(body) => body,
         Err(answer) => return answer,
@@ -128,6 +141,15 @@ async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, reque
     keys.problems.iter().for_each(|problem| metrics::unreadable_key(&route.path, problem.key, problem.why.code()));
     if route.on_missing_key == OnMissingKey::Refuse && !keys.problems.is_empty() {
         return ingest.refuse(route, &webhook, &keys, Refusal::MissingKey(&keys.problems), from).await;
+    }
+    // Only now: what is refused must not use up the rate of the real sender.
+    if let Err(wait) = ingest.pace.take(route) {
+        info!(route = route.path, "webhook beyond the rate of its route, sender asked to retry");
+        return later(
+            StatusCode::TOO_MANY_REQUESTS,
+            "more events than the route takes per second: send it again",
+            wait,
+        );
     }
     // A proof is valid for one route: another one may have the same secret.
     let proof = proof.map(|proof| proof.of_route(&place(route, &webhook)));
@@ -236,7 +258,13 @@ fn headers(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
 
 /// Asks the sender to retry.
 fn again(detail: &str) -> Response {
-    let mut answer = problem(StatusCode::SERVICE_UNAVAILABLE, detail);
-    answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+    later(StatusCode::SERVICE_UNAVAILABLE, detail, Duration::from_secs(5))
+}
+
+/// Asks the sender to retry after a time. RFC 9110 section 10.2.3: in whole seconds.
+fn later(status: StatusCode, detail: &str, wait: Duration) -> Response {
+    let mut answer = problem(status, detail);
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    answer.headers_mut().insert(header::RETRY_AFTER, seconds.max(1).into());
     answer
 }

@@ -13,7 +13,7 @@ use lambda_http::request::RequestContext;
 use lambda_http::{Error, RequestExt as _};
 use towpath_aws::{SqsQueue, client, config};
 use towpath_config::{Config, env};
-use towpath_intake::{Ingest, SenderAddress, router};
+use towpath_intake::{Ingest, Peer, router};
 use towpath_telemetry::{Telemetry, logs};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -48,10 +48,10 @@ async fn main() -> Result<(), Error> {
 }
 
 /// The sender's address, as seen by API Gateway.
-fn source(context: &RequestContext) -> Option<SenderAddress> {
+fn source(context: &RequestContext) -> Option<Peer> {
     let RequestContext::ApiGatewayV2(context) = context else { return None };
     let address: IpAddr = context.http.source_ip.as_deref()?.parse().ok()?;
-    Some(address.into())
+    Some(Peer(address))
 }
 
 async fn start() -> anyhow::Result<(Ingest, String)> {
@@ -61,7 +61,7 @@ async fn start() -> anyhow::Result<(Ingest, String)> {
         bail!("on Lambda the config needs [queue] with url");
     };
     let events = SqsQueue::new(client::sqs(&url).await, url);
-    let front = Ingest::new(routes, Arc::new(events), ingest.body_limit);
+    let front = Ingest::new(routes, Arc::new(events), ingest.body_limit).behind(ingest.trusted_proxies);
     let front = match queue.refused_url {
         Some(url) => front.keeping_refused(Arc::new(SqsQueue::new(client::sqs(&url).await, url))),
         None => front,

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use towpath_config::Config;
+use towpath_config::route::Routes;
 use towpath_local::LocalQueue;
 use towpath_plugin::digest;
+use towpath_select::hide;
 use towpath_types::message::Message;
 use towpath_types::queue::{Handle, Queue as _, Received};
 
@@ -61,13 +63,14 @@ pub struct Recorder {
     redactor: Redactor,
     /// Whether a message of the group was found.
     met: bool,
+    routes: Routes,
 }
 
 impl Recorder {
     /// A recorder that uses the working directory's key for replacements, or creates it.
     pub fn new(recording: Recording) -> anyhow::Result<Recorder> {
         let redactor = Redactor::new(redact::key(Path::new(KEY))?, &recording.redact, recording.keep_patterns)?;
-        Ok(Recorder { saved: Vec::new(), recording, redactor, met: false })
+        Ok(Recorder { saved: Vec::new(), recording, redactor, met: false, routes: Routes::default() })
     }
 
     /// Whether the limit is reached.
@@ -75,9 +78,10 @@ impl Recorder {
         self.saved.len() as u64 >= self.recording.limit
     }
 
-    /// From now on also replaces the headers that the config says are secret.
+    /// From now on also replaces the values that the config says are secret.
     pub fn know(&mut self, config: Option<&Config>) {
         self.redactor.secrets = SecretHeaders::of(config);
+        self.routes = config.map(|config| config.routes.clone()).unwrap_or_default();
     }
 
     /// Records one message, if it matches. The same event always gives the same case.
@@ -87,7 +91,14 @@ impl Recorder {
         if !wanted || self.is_full() {
             return Ok(());
         }
-        let webhook = self.redactor.webhook(&message.webhook);
+        let mut webhook = message.webhook.clone();
+        // Plugins do not see them either. Headers stay, with another value.
+        for token in self.routes.by_group(&message.group).into_iter().flat_map(|route| route.tokens()) {
+            if token.source.header().is_none() {
+                hide(&mut webhook, &token);
+            }
+        }
+        let webhook = self.redactor.webhook(&webhook);
         let group = self.redactor.text(message.group.as_str());
         let path = group.split('/').next().unwrap_or_default().to_owned();
         // Headers differ from one delivery of an event to the next, its body does not.

@@ -1,11 +1,14 @@
-//! Finds the headers whose values are neither shown nor written into cases: by their names, by the config's routes and targets, and by the
-//! header that a dead letter names.
+//! Finds the values that are neither shown nor written into cases: of headers by their names, by the config's routes and targets, and by what
+//! a dead letter names; of query, path and body by what a dead letter names.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 use towpath_config::Config;
+use towpath_config::route::tokens_of;
 use towpath_config::target::{Auth, Target};
+use towpath_config::value::{Source, Value as Place};
+use towpath_select::hide;
 use towpath_types::envelope::{self, Webhook};
 use towpath_types::message::Message;
 use towpath_types::queue::{Attribute, AttributeValue, Attributes};
@@ -43,6 +46,8 @@ const MIN_COPIED: usize = 6;
 pub struct SecretHeaders {
     secrets: BTreeSet<String>,
     proofs: BTreeSet<String>,
+    /// Values of query, path and body that are secrets.
+    elsewhere: Vec<Place>,
 }
 
 impl SecretHeaders {
@@ -59,10 +64,15 @@ impl SecretHeaders {
         headers
     }
 
-    /// Adds this header, if there is one.
+    /// Adds the places that a dead letter names, if it does.
     #[must_use]
-    pub fn and(mut self, name: Option<&str>) -> SecretHeaders {
-        self.secrets.extend(name.into_iter().flat_map(|names| names.split(',')).map(as_read));
+    pub fn and(mut self, places: Option<&str>) -> SecretHeaders {
+        for place in places.into_iter().flat_map(tokens_of) {
+            match &place.source {
+                Source::Header(name) => drop(self.secrets.insert(as_read(name))),
+                _ => self.elsewhere.push(place),
+            }
+        }
         self
     }
 
@@ -80,18 +90,22 @@ impl SecretHeaders {
         PROOFS.iter().any(|part| name.contains(part)) || self.proofs.contains(&name)
     }
 
-    /// A webhook with its secret values replaced by their lengths.
+    /// A webhook without its secret values.
     pub fn hidden(&self, mut webhook: Webhook) -> Webhook {
         for (_, value) in webhook.headers.iter_mut().filter(|(name, _)| self.has(name)) {
             *value = hidden(value).into_bytes();
         }
+        for place in &self.elsewhere {
+            hide(&mut webhook, place);
+        }
         webhook
     }
 
-    /// A stored body with the same done to its headers, if it is an envelope.
+    /// A stored body without its secret values.
     pub fn hidden_in_body(&self, body: String) -> String {
         if !envelope::is_envelope(&body) {
-            return body;
+            let direct = self.hidden(Webhook { body: body.into_bytes(), ..Webhook::default() });
+            return String::from_utf8_lossy(&direct.body).into_owned();
         }
         match envelope::decode(&body) {
             Ok(webhook) => envelope::encode(&self.hidden(webhook)),
@@ -196,6 +210,24 @@ mod tests {
         assert_eq!(shown.headers[0].1, b"(hidden, 6 bytes)");
         assert_eq!((&shown.headers[1], &shown.body), (&webhook.headers[1], &webhook.body));
         assert_eq!(headers().hidden_in_body("plain".to_owned()), "plain");
+    }
+
+    #[test]
+    fn a_secret_in_query_path_or_body_is_not_shown() {
+        let headers = SecretHeaders::default().and(Some("x-key,query:token,json:/auth,path:key"));
+        let webhook = Webhook {
+            query: "a=1&token=s3cret".to_owned(),
+            path: vec![("key".to_owned(), "s3cret".to_owned()), ("tenant".to_owned(), "t".to_owned())],
+            headers: vec![("x-key".to_owned(), b"s3cret".to_vec())],
+            body: br#"{"auth":"s3cret","n":1}"#.to_vec(),
+            ..Webhook::default()
+        };
+        let shown = headers.hidden_in_body(envelope::encode(&webhook));
+        let shown = envelope::decode(&shown).expect("an envelope");
+        assert_eq!((shown.query.as_str(), shown.body.as_slice()), ("a=1", br#"{"auth":"***","n":1}"#.as_slice()));
+        assert_eq!((shown.path_segment("key"), shown.path_segment("tenant")), (Some("***"), Some("t")));
+        assert_eq!(shown.headers[0].1, b"(hidden, 6 bytes)");
+        assert_eq!(headers.hidden_in_body(r#"{"auth":"s3cret"}"#.to_owned()), r#"{"auth":"***"}"#);
     }
 
     #[test]

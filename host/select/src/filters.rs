@@ -29,6 +29,7 @@ fn apply(filter: &Filter, bytes: &[u8], scope: &Scope<'_>) -> Selected<'static> 
         Filter::Base64Url => Some(URL_SAFE_NO_PAD.encode(bytes).into_bytes()),
         Filter::Unhex => hex::decode(bytes).ok(),
         Filter::Unbase64 => unbase64(bytes),
+        Filter::JwtPayload => jwt_payload(bytes),
         Filter::Lower => Some(bytes.to_ascii_lowercase()),
         Filter::Upper => Some(bytes.to_ascii_uppercase()),
         Filter::Trim => Some(bytes.trim_ascii().to_vec()),
@@ -50,6 +51,15 @@ pub fn hash(digest: Digest, bytes: &[u8]) -> Vec<u8> {
         Digest::Sha256 => of::<sha2::Sha256>(bytes),
         Digest::Sha384 => of::<sha2::Sha384>(bytes),
         Digest::Sha512 => of::<sha2::Sha512>(bytes),
+    }
+}
+
+/// Three parts with dots between them; the second one is the payload.
+fn jwt_payload(token: &[u8]) -> Option<Vec<u8>> {
+    let parts: Vec<&[u8]> = token.trim_ascii().split(|byte| *byte == b'.').collect();
+    match parts.as_slice() {
+        [_, payload, _] => URL_SAFE_NO_PAD.decode(payload).ok(),
+        _ => None,
     }
 }
 

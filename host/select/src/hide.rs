@@ -1,7 +1,7 @@
 //! Hides secrets that senders send along.
 
 use towpath_config::value::{Source, Value};
-use towpath_types::envelope::Webhook;
+use towpath_types::envelope::{REST, Webhook};
 use towpath_types::json::{self, Pointer};
 
 use crate::{Scope, form, items};
@@ -9,15 +9,23 @@ use crate::{Scope, form, items};
 /// What stands for a hidden text.
 const STARS: &[u8] = b"***";
 
-/// Takes this value out of a webhook: a header or a query parameter is removed, a text in the body is replaced.
+/// Takes this value out of a webhook: a header or a query parameter is removed, a text in path or body is replaced.
 pub fn hide(webhook: &mut Webhook, value: &Value) {
     match &value.source {
         Source::Header(name) => webhook.headers.retain(|(own, _)| !own.eq_ignore_ascii_case(name)),
         Source::Query(name) => webhook.query = without(&webhook.query, name),
         Source::WholeQuery => webhook.query.clear(),
+        Source::Segment(name) => hide_segment(webhook, name),
+        Source::Rest => hide_segment(webhook, REST),
         Source::Json(pointer) | Source::Raw(pointer) => hide_json(&mut webhook.body, pointer),
         source if source.reads_body() => hide_everywhere(webhook, value),
         _ => {}
+    }
+}
+
+fn hide_segment(webhook: &mut Webhook, name: &str) {
+    for (_, segment) in webhook.path.iter_mut().filter(|(own, _)| own == name) {
+        *segment = String::from_utf8_lossy(STARS).into_owned();
     }
 }
 

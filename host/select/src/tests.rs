@@ -174,4 +174,11 @@ fn a_token_is_hidden_wherever_it_was_sent_along() {
     assert_eq!(hidden("form:t", form), (String::new(), "a=1&t=***".to_owned(), 1));
     let header = Webhook { headers: headers(&[("x-key", "s")]), ..Webhook::default() };
     assert_eq!(hidden("header:x-key", header), text(""));
+    let segments = ["key", "tenant", "*"].map(|name| (name.to_owned(), "s3cret".to_owned())).to_vec();
+    let mut path = Webhook { path: segments, ..Webhook::default() };
+    for place in ["path:key", "path"] {
+        hide(&mut path, &place.parse().expect(place));
+    }
+    let shown = ["key", "tenant", "*"].map(|name| path.path_segment(name).expect(name));
+    assert_eq!(shown, ["***", "s3cret", "***"]);
 }

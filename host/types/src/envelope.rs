@@ -56,6 +56,13 @@ impl Webhook {
         self.path.iter().find(|(own, _)| own == name).map(|(_, segment)| segment.as_str())
     }
 
+    /// Method, path names and query, for people: `GET tenant=acme *=a/b ?x=1`.
+    pub fn request_line(&self) -> String {
+        let path: String = self.path.iter().map(|(name, segment)| format!(" {name}={segment}")).collect();
+        let query = if self.query.is_empty() { String::new() } else { format!(" ?{}", self.query) };
+        format!("{}{path}{query}", self.method)
+    }
+
     /// Whether it is a POST without a query, to a path without names.
     pub fn is_plain(&self) -> bool {
         self.method == Method::POST && self.path.is_empty() && self.query.is_empty()

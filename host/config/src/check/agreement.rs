@@ -58,7 +58,14 @@ impl Checker<'_> {
             }
         }
         for (index, route) in config.routes.iter().enumerate() {
-            let Some(verification) = &route.verify else { continue };
+            let Some(verification) = &route.verify else {
+                if route.admission.from.is_empty() && self.found.is_sound(&format!("route[{index}].verify")) {
+                    let hint = "add verify or provider; or allow_from, if only certain addresses can send";
+                    let problem = "no proof of the sender: whoever knows the URL can send events";
+                    warnings.push(warning(format!("route[{index}]"), problem, hint));
+                }
+                continue;
+            };
             if !verification.at_ingest && route.dedup.is_some() {
                 let hint = "leave at out to verify at the front door, where a repeat is recognised by its key";
                 let problem = "verified only in the pipeline: a repeat with a new signature is stored again, because an unverified \

@@ -107,6 +107,7 @@ impl Checker<'_> {
         {
             self.key_value(&format!("{at}.{key}"), value, pattern.as_ref());
         }
+        let admission = self.admission(at, &route.allow_from, route.rate);
         let on_missing_key = route.on_missing_key;
         let on_dead_letter = route.on_dead_letter;
         if on_dead_letter == OnDeadLetter::Park && queue.url.is_some() {
@@ -127,6 +128,7 @@ impl Checker<'_> {
             on_missing_key,
             plugin,
             rollout,
+            admission,
             verify,
             on_dead_letter,
             max_age,

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::{Config, Secrets, mistakes};
 
-const ROUTE: &str = "[[route]]\npath = 'a'\ngroup = 'a'\nplugin = 'p'\n[plugin.p]\npath = 'p'\n";
+const ROUTE: &str =
+    "[[route]]\npath = 'a'\ngroup = 'a'\nallow_from = ['203.0.113.0/24']\nplugin = 'p'\n[plugin.p]\npath = 'p'\n";
 const TARGET: &str = "[target.t]\nurl = 'https://t.example'\n";
 
 /// A config with these two queues.

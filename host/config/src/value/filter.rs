@@ -47,6 +47,8 @@ pub enum Filter {
     Unhex,
     /// Base64 of either alphabet, with or without padding, decoded.
     Unbase64,
+    /// The payload of a JSON Web Token or a signed object in compact form, RFC 7515. Its signature is not checked here.
+    JwtPayload,
     /// ASCII letters only.
     Lower,
     Upper,
@@ -69,7 +71,7 @@ pub enum FilterError {
     Pointer(#[from] PointerError),
 }
 
-const NAMED: [(&str, Filter); 22] = [
+const NAMED: [(&str, Filter); 23] = [
     ("md5", Filter::Hash(Digest::Md5)),
     ("sha1", Filter::Hash(Digest::Sha1)),
     ("sha256", Filter::Hash(Digest::Sha256)),
@@ -87,6 +89,7 @@ const NAMED: [(&str, Filter); 22] = [
     ("base64url", Filter::Base64Url),
     ("unhex", Filter::Unhex),
     ("unbase64", Filter::Unbase64),
+    ("jwt-payload", Filter::JwtPayload),
     ("lower", Filter::Lower),
     ("upper", Filter::Upper),
     ("trim", Filter::Trim),

@@ -130,7 +130,7 @@ impl Attempt<'_> {
     }
 }
 
-/// A letter with its webhook. The values of headers that hold secrets are hidden.
+/// A letter with its webhook, without its secret values.
 #[derive(Debug, Serialize)]
 pub struct Whole<'a> {
     message_id: MessageId,
@@ -139,6 +139,12 @@ pub struct Whole<'a> {
     group: &'a GroupId,
     letter: Death<'a>,
     notes: Vec<Note>,
+    method: String,
+    /// The named segments of the route's path; `*` is what follows it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    path: Vec<(String, String)>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    query: String,
     headers: Vec<(String, String)>,
     /// The names of the queue's attributes, without the one that holds `letter`.
     attributes: Vec<&'a String>,
@@ -157,6 +163,9 @@ impl Whole<'_> {
             group: &letter.group,
             letter: Death::of(&letter.death),
             notes: carried_notes(&letter.attributes).into_iter().map(Note::from).collect(),
+            method: webhook.method.to_string(),
+            path: webhook.path,
+            query: webhook.query,
             headers: webhook.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
             attributes: letter.attributes.keys().filter(|name| *name != DEAD_LETTER_ATTRIBUTE).collect(),
             body: field("body", &webhook.body),

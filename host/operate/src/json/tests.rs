@@ -100,7 +100,7 @@ fn letters() -> Vec<(&'static str, Value, Value)> {
     let listed = json!({ "message_id": "m-1", "letter_id": "l-1", "group": "crm/1", "letter": death() });
     let whole = json!({
         "message_id": "m-1", "letter_id": "l-1", "webhook_id": "m-1", "group": "crm/1", "letter": death(),
-        "notes": [note], "headers": [], "attributes": [ORIGIN_ATTRIBUTE], "body": "{}",
+        "notes": [note], "method": "POST", "headers": [], "attributes": [ORIGIN_ATTRIBUTE], "body": "{}",
     });
     let done = Done {
         letter: letter.clone(),

@@ -52,7 +52,7 @@ pub(super) async fn show(id: &str, body: bool, place: &LetterPlace, output: &Out
     let secrets = secrets.and(letter.death.secret_header.as_deref());
     if body {
         let webhook = webhook(&letter.body, &letter.attributes).context("the letter's body cannot be unpacked")?;
-        output.bytes(&webhook.body);
+        output.bytes(&secrets.hidden(webhook).body);
     } else {
         print(&letter, &secrets, output)
     }
@@ -98,6 +98,9 @@ fn print(letter: &Letter, secrets: &SecretHeaders, output: &Output) {
         output.block("  ", death.stderr.trim_end());
     }
     output.line("");
+    if !webhook.is_plain() {
+        output.line(shown::readable(webhook.request_line().as_bytes()));
+    }
     for (name, value) in &webhook.headers {
         output.line(format!("{name}: {}", shown::readable(value)));
     }
