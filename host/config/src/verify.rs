@@ -191,6 +191,11 @@ impl Verification {
         self.ways.iter().flat_map(|way| way.places().iter().map(|value| way.in_the_body(value))).collect()
     }
 
+    /// Whether every way checks the token that stands where this value does.
+    pub fn checks_token(&self, value: &Value) -> bool {
+        self.ways.iter().all(|way| matches!(&way.scheme, Scheme::Jwt(jwt) if jwt.at.source == value.source))
+    }
+
     /// The headers (in lower case) that contain the secret itself, or what stands for it.
     pub fn secret_headers(&self) -> impl Iterator<Item = &str> {
         self.ways.iter().flat_map(Way::places).filter_map(|value| value.source.header())

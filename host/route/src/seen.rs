@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use towpath_config::route::Route;
-use towpath_select::{Scope, TooLarge, hide, unpacked};
+use towpath_config::value::Value;
+use towpath_select::{Scope, TooLarge, hide, hide_text, unpacked};
 use towpath_types::envelope::Webhook;
 
 /// The webhook as keys read it.
@@ -15,10 +16,19 @@ pub fn opened<'a>(route: &Route, webhook: &'a Webhook) -> Result<Cow<'a, Webhook
 /// The webhook as the plugin sees it: neither the plugin nor the target may see the secret, which has served its purpose.
 pub fn shown<'a>(route: &Route, webhook: &'a Webhook) -> Result<Cow<'a, Webhook>, TooLarge> {
     let mut webhook = unpacked(webhook)?;
-    for token in route.tokens() {
+    let is_inside = |token: &Value| route.unwrap.as_ref().is_some_and(|value| value.source == token.source);
+    // A secret inside of what is unwrapped can be hidden only there.
+    let (inside, outside): (Vec<_>, Vec<_>) = route.tokens().into_iter().partition(is_inside);
+    let texts = inside.iter().filter_map(|token| Scope::of(&webhook).value(token).ok().map(Cow::into_owned));
+    let texts: Vec<Vec<u8>> = texts.collect();
+    for token in outside {
         hide(webhook.to_mut(), &token);
     }
-    Ok(unwrapped(route, webhook))
+    let mut webhook = unwrapped(route, webhook);
+    for text in texts {
+        hide_text(webhook.to_mut(), &text);
+    }
+    Ok(webhook)
 }
 
 /// A body without the value stays as it came: the plugin judges it.

@@ -1,5 +1,7 @@
 //! Hides secrets that senders send along.
 
+use std::borrow::Cow;
+
 use towpath_config::value::{Source, Value};
 use towpath_types::envelope::{REST, Webhook};
 use towpath_types::json::{self, Pointer};
@@ -48,14 +50,18 @@ fn hide_json(body: &mut Vec<u8>, pointer: &Pointer) {
     body.splice(found.span, stars);
 }
 
-/// Replaces every occurrence of the text in the body, as it is and as a form writes it.
+/// Replaces every occurrence of the value in the body.
 fn hide_everywhere(webhook: &mut Webhook, value: &Value) {
-    let Ok(text) = Scope::of(webhook).value(&Value { source: value.source.clone(), filters: Vec::new() }) else {
-        return;
-    };
-    let text = text.into_owned();
-    let encoded: String = url::form_urlencoded::byte_serialize(&text).collect();
-    for text in [text.as_slice(), encoded.as_bytes()] {
+    let whole = Value { source: value.source.clone(), filters: Vec::new() };
+    if let Ok(text) = Scope::of(webhook).value(&whole).map(Cow::into_owned) {
+        hide_text(webhook, &text);
+    }
+}
+
+/// Replaces every occurrence of the text in the body, as it is and as a form writes it.
+pub fn hide_text(webhook: &mut Webhook, text: &[u8]) {
+    let encoded: String = url::form_urlencoded::byte_serialize(text).collect();
+    for text in [text, encoded.as_bytes()] {
         if !text.is_empty() {
             webhook.body = replaced(&webhook.body, text);
         }

@@ -13,7 +13,7 @@ mod xml;
 use std::borrow::Cow;
 
 pub use filters::hash;
-pub use hide::hide;
+pub use hide::{hide, hide_text};
 pub use mac::mac;
 use towpath_config::condition::Condition;
 use towpath_config::value::{Part, Source, Template, Value};

@@ -8,6 +8,7 @@ use super::super::{Config, Mistake};
 use super::Checker;
 use super::routes::SHORTEST_MAX_AGE;
 use crate::target::{Http, Target};
+use crate::value::{Filter, Value};
 
 impl Checker<'_> {
     pub(super) fn agreement(&mut self, config: &Config) {
@@ -58,6 +59,13 @@ impl Checker<'_> {
             }
         }
         for (index, route) in config.routes.iter().enumerate() {
+            let has_payload = |value: &&Value| value.filters.contains(&Filter::JwtPayload);
+            let checks = |value: &Value| route.verify.as_ref().is_some_and(|verify| verify.checks_token(value));
+            if route.unwrap.as_ref().filter(has_payload).is_some_and(|value| !checks(value)) {
+                let problem = "the payload of a token is used, but nothing checks the token: anybody can write one";
+                let hint = "add verify = { scheme = \"jwt\", token = … } with the same value";
+                warnings.push(warning(format!("route[{index}].unwrap"), problem, hint));
+            }
             let Some(verification) = &route.verify else {
                 if route.admission.from.is_empty() && self.found.is_sound(&format!("route[{index}].verify")) {
                     let hint = "add verify or provider; or allow_from, if only certain addresses can send";

@@ -150,7 +150,15 @@ fn shows_too_much(value: &Value) -> bool {
     let before_mac = value.filters.iter().take_while(|filter| !matches!(filter, Filter::Mac(_)));
     let has_mac = value.filters.iter().any(|filter| matches!(filter, Filter::Mac(_)));
     let decodes = |filter: &Filter| {
-        matches!(filter, Filter::Unhex | Filter::Unbase64 | Filter::Headers | Filter::Json(_) | Filter::Optional)
+        matches!(
+            filter,
+            Filter::Unhex
+                | Filter::Unbase64
+                | Filter::JwtPayload
+                | Filter::Headers
+                | Filter::Json(_)
+                | Filter::Optional
+        )
     };
     (value.source == Source::Secret && !value.filters.first().is_some_and(is_hidden))
         || (has_mac && before_mac.into_iter().any(decodes))

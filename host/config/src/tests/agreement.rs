@@ -174,6 +174,10 @@ fn what_is_probably_unintended_is_only_a_warning() {
         (TARGET.to_owned(), "route: there is no route"),
         (format!("{ROUTE}[plugin.q]\npath = 'q'\n"), "plugin.q: no route uses it"),
         (
+            ROUTE.replace("plugin = 'p'\n", "plugin = 'p'\nunwrap = 'body|jwt-payload'\n"),
+            "route[0].unwrap: the payload of a token is used, but nothing checks the token",
+        ),
+        (
             ROUTE.replace("[plugin.p]", "[plugin.p]\nsecrets = ['s']"),
             "plugin.p.secrets: no target accepts the secret \"s\"",
         ),
