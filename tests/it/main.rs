@@ -39,6 +39,7 @@ mod released;
 mod secrets;
 mod strangers;
 mod telemetry;
+mod tenants;
 mod tokens;
 mod verify;
 mod waits;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use towpath_config::{Config, SecretStore, Secrets};
+use towpath_config::{Config, NotFetched, SecretStore, Secrets};
 use towpath_deliver::Deliverer;
 use towpath_engine::pipeline::{Pipeline, Settlement};
 use towpath_plugin::{Engine, Plugin, Plugins};
@@ -24,7 +24,7 @@ struct Store {
 
 #[async_trait]
 impl SecretStore for Store {
-    async fn fetch(&self, _: &str) -> Result<String, String> {
+    async fn fetch(&self, _: &str) -> Result<String, NotFetched> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         Ok(self.value.lock().unwrap().clone())
     }

@@ -34,7 +34,7 @@ use std::time::Duration;
 pub use registry::{RegistryConfig, RegistryUrl};
 pub use s3::S3Url;
 pub use schemes::verification_schemes;
-pub use secrets::{Form, Secret, SecretStore, Secrets};
+pub use secrets::{Form, Lookup, NotFetched, Secret, SecretStore, Secrets, TenantSecret};
 
 use lines::Lines;
 

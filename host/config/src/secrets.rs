@@ -1,6 +1,8 @@
 //! Secrets: references in the config, values from the environment or a secret store. Values are never printed.
 
 mod form;
+mod late;
+mod tenant;
 mod webhook_key;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +16,10 @@ use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use late::Late;
+
 pub use form::Form;
+pub use tenant::{NotATenantSecret, TenantSecret};
 pub use webhook_key::{WebhookKey, symmetric_key};
 
 /// The shortest interval between two refreshes of a secret, however often it is rejected.
@@ -23,8 +28,34 @@ const REFRESH_EVERY: Duration = Duration::from_secs(30);
 /// Where the values of secrets are stored and can change: Secrets Manager.
 #[async_trait]
 pub trait SecretStore: Send + Sync + 'static {
-    /// The current value of this secret, or why it is not available.
-    async fn fetch(&self, name: &str) -> Result<String, String>;
+    /// The current value of this secret.
+    async fn fetch(&self, name: &str) -> Result<String, NotFetched>;
+}
+
+/// Why a secret was not fetched.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotFetched {
+    /// The store has no such secret.
+    #[error("{0}")]
+    Unknown(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<&str> for NotFetched {
+    fn from(problem: &str) -> NotFetched {
+        NotFetched::Failed(problem.to_owned())
+    }
+}
+
+/// What is known of a secret that is looked up while the host runs.
+#[derive(Clone, Debug)]
+pub enum Lookup {
+    Found(Secret),
+    /// There is none, or it cannot be used.
+    Unknown,
+    /// Its store cannot be reached, and why.
+    Unavailable(String),
 }
 
 /// The value of a secret. Prints as `Secret(..)`. Clones share the value, so a refresh reaches all of them.
@@ -94,7 +125,7 @@ impl Secret {
         let value = match store.fetch(name).await {
             Ok(value) => without_line_break(name, &value),
             Err(problem) => {
-                warn!(secret = name, problem, "secret could not be refreshed, keeping its old value");
+                warn!(secret = name, %problem, "secret could not be refreshed, keeping its old value");
                 return false;
             }
         };
@@ -137,6 +168,7 @@ enum Source {
         known: BTreeMap<String, Secret>,
         problems: BTreeMap<String, String>,
         only_these: bool,
+        late: Arc<Late>,
     },
     Placeholders(Arc<Mutex<BTreeSet<String>>>),
 }
@@ -175,10 +207,10 @@ impl Secrets {
                     let secret = Secret::of(value, Some((Arc::clone(&store), name.clone())));
                     known.insert(name, secret);
                 }
-                Err(problem) => drop(problems.insert(name, problem)),
+                Err(problem) => drop(problems.insert(name, problem.to_string())),
             }
         }
-        Secrets(Source::Store { known, problems, only_these: false })
+        Secrets(Source::Store { known, problems, only_these: false, late: Arc::new(Late::new(store)) })
     }
 
     /// Uses placeholders for all secrets that were not fetched: for a host that uses part of the config, and may read
@@ -186,7 +218,9 @@ impl Secrets {
     #[must_use]
     pub fn and_placeholders(self) -> Secrets {
         match self.0 {
-            Source::Store { known, problems, .. } => Secrets(Source::Store { known, problems, only_these: true }),
+            Source::Store { known, problems, late, .. } => {
+                Secrets(Source::Store { known, problems, only_these: true, late })
+            }
             other => Secrets(other),
         }
     }
@@ -221,7 +255,7 @@ impl Secrets {
                     None => return Err((format!("the secret {name:?} is not set"), hint)),
                 }
             }
-            Source::Store { known, problems, only_these } => match (known.get(name), problems.get(name)) {
+            Source::Store { known, problems, only_these, .. } => match (known.get(name), problems.get(name)) {
                 (Some(secret), _) => secret,
                 (None, None) if *only_these => return placeholder(),
                 (None, problem) => {
@@ -240,6 +274,35 @@ impl Secrets {
             (format!("the secret {name:?} cannot be used: {problem}"), hint)
         })?;
         Ok(secret.clone())
+    }
+
+    /// The secret of a name that only a webhook tells.
+    async fn find(&self, name: &str, form: Form) -> Lookup {
+        let found = match &self.0 {
+            Source::Placeholders(_) => return Lookup::Unavailable("secrets are not read".to_owned()),
+            // Another name of the same variable belongs to another tenant.
+            Source::Environment(_)
+                if name.contains(|c: char| c != '-' && !c.is_ascii_lowercase() && !c.is_ascii_digit()) =>
+            {
+                return Lookup::Unknown;
+            }
+            Source::Environment(values) => values.get(&key(name)).cloned().flatten(),
+            Source::Store { known, late, .. } => match known.get(name) {
+                Some(secret) => Some(secret.clone()),
+                None => match late.find(name).await {
+                    Ok(found) => found,
+                    Err(problem) => return Lookup::Unavailable(problem),
+                },
+            },
+        };
+        match found.map(|secret| (secret.used_as(form), secret)) {
+            Some((Ok(()), secret)) => Lookup::Found(secret),
+            Some((Err(problem), _)) => {
+                error!(secret = name, problem, "secret of a tenant cannot be used");
+                Lookup::Unknown
+            }
+            None => Lookup::Unknown,
+        }
     }
 
     /// Whether the value of this name can be guessed. Unknown for placeholders.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use towpath_types::json::Pointer;
 
-use crate::Secret;
 use crate::condition::Condition;
 use crate::signature::Encoding;
 use crate::value::{Besides, Source, Template, Value};
+use crate::{Secret, TenantSecret};
 
 pub use crate::algorithm::{Algorithm, Curve, Form, Padding};
 pub use crate::public_key::{NotAPublicKey, PublicKey};
@@ -47,6 +47,8 @@ pub struct Way {
 pub enum Keys {
     /// Any one of them is enough: during rotation the new one and the old one.
     Secrets(Vec<NamedSecret>),
+    /// Secrets whose names depend on the webhook. Any one is enough.
+    OfTenant(Vec<TenantSecret>),
     /// Public keys, any one of which is enough.
     Public(Vec<PublicKey>),
 }
@@ -234,8 +236,19 @@ impl Keys {
     pub fn secrets(&self) -> &[NamedSecret] {
         match self {
             Keys::Secrets(secrets) => secrets,
-            Keys::Public(_) => &[],
+            Keys::OfTenant(_) | Keys::Public(_) => &[],
         }
+    }
+}
+
+impl Keys {
+    /// The values that tell whose secret it is.
+    fn tenants(&self) -> impl Iterator<Item = &Value> {
+        let names = match self {
+            Keys::OfTenant(names) => names.as_slice(),
+            Keys::Secrets(_) | Keys::Public(_) => &[],
+        };
+        names.iter().map(TenantSecret::tenant)
     }
 }
 
@@ -272,7 +285,11 @@ impl Way {
         };
         let equal = self.equal.iter().flat_map(|(value, template)| std::iter::once(value).chain(template.values()));
         let url = self.url.iter().flat_map(Template::values);
-        own || equal.chain(url).chain(self.when.values()).any(|value| value.source.needs_header(name))
+        own || equal
+            .chain(url)
+            .chain(self.when.values())
+            .chain(self.keys.tenants())
+            .any(|value| value.source.needs_header(name))
     }
 
     fn signed_headers(&self) -> Vec<&str> {

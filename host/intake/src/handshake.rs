@@ -12,9 +12,11 @@ use towpath_metrics::STORY;
 use towpath_select::Scope;
 use towpath_types::clock::Clock;
 use towpath_types::envelope::Webhook;
+use towpath_verify::Unverified;
 use tracing::{info, warn};
 
 use crate::ingest::problem;
+use crate::later::unavailable;
 use crate::refused;
 use crate::reply::reply;
 
@@ -46,6 +48,9 @@ async fn shake(route: &Route, answer: &Answer, webhook: &Webhook) -> Response {
         && let Some(verification) = &route.verify
         && let Err(why) = refused::check(verification, webhook).await
     {
+        if let Unverified::Unavailable(why) = &why {
+            return unavailable(route, why);
+        }
         warn!(route = route.path, detail = %why, "handshake that is not verified refused");
         return refused::unverified(verification, &why);
     }

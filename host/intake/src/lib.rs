@@ -3,6 +3,7 @@
 mod budget;
 mod handshake;
 mod ingest;
+mod later;
 mod pace;
 mod refused;
 mod reply;

@@ -4,7 +4,6 @@ use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -23,11 +22,13 @@ use towpath_select::Scope;
 use towpath_types::clock::Clock;
 use towpath_types::envelope::{self, Webhook};
 use towpath_types::queue::{Arrival, DedupId, NewMessage, Proof, QueueError};
+use towpath_verify::Unverified;
 use tracing::{error, info, warn};
 
 use crate::budget::SenderAddress;
 use crate::handshake;
 use crate::ingest::{Ingest, problem};
+use crate::later::{again, later, unavailable};
 use crate::refused::{self, Refusal};
 use crate::reply;
 use crate::sender::{Peer, sender};
@@ -127,6 +128,7 @@ async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, reque
     if let Some(verification) = route.verify.as_ref().filter(|verification| verification.at_ingest) {
         proof = match refused::check(verification, &webhook).await {
             Ok(proof) => proof,
+            Err(Unverified::Unavailable(why)) => return unavailable(route, &why),
             Err(why) => {
                 let refusal = Refusal::Unverified(verification, why);
                 return ingest.refuse(route, &webhook, &keys_of(route, &webhook, &webhook), refusal, from).await;
@@ -254,17 +256,4 @@ fn causes(error: &axum::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
 /// All headers in order, names in lower case, values byte for byte.
 fn headers(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
-}
-
-/// Asks the sender to retry.
-fn again(detail: &str) -> Response {
-    later(StatusCode::SERVICE_UNAVAILABLE, detail, Duration::from_secs(5))
-}
-
-/// Asks the sender to retry after a time. RFC 9110 section 10.2.3: in whole seconds.
-fn later(status: StatusCode, detail: &str, wait: Duration) -> Response {
-    let mut answer = problem(status, detail);
-    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    answer.headers_mut().insert(header::RETRY_AFTER, seconds.max(1).into());
-    answer
 }

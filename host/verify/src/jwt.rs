@@ -63,7 +63,7 @@ fn keys(
     let public = |key: &[u8]| provider::decoding_key(algorithm, key);
     let keys: Vec<DecodingKey> = match &way.keys {
         Keys::Public(keys) => keys.iter().filter_map(|key| public(key.as_bytes())).collect(),
-        Keys::Secrets(_) => secrets
+        Keys::Secrets(_) | Keys::OfTenant(_) => secrets
             .iter()
             .filter_map(|secret| {
                 if let Some(kind) = provider::public(algorithm) {

@@ -5,26 +5,28 @@ mod jwt;
 pub mod note_keys;
 mod provider;
 mod public;
+mod secrets;
 mod signature;
 mod standard_webhooks;
 mod time;
 mod token;
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use towpath_config::value::{Source, Value};
-use towpath_config::verify::{Scheme, TokenForm, Verification, Way};
+use towpath_config::verify::{Keys, Scheme, TokenForm, Verification, Way};
 use towpath_select::Scope;
 pub use towpath_select::mac;
 use towpath_types::clock::Timestamp;
 use towpath_types::envelope::Webhook;
 use towpath_types::message::Message;
 use towpath_types::queue::Proof;
+
+use secrets::{Known, Secrets};
 
 /// The queue stamps a webhook slightly after the front door accepted it, by its own clock; the pipeline must not reject
 /// it as expired then.
@@ -99,25 +101,18 @@ pub enum Unverified {
     /// None of the route's ways to verify is for such a webhook.
     #[error("no way of the route's verify is meant for such a request")]
     NoWay,
+    /// Says the same whether there is such a tenant or not.
+    #[error("it does not match the secret of its tenant, or its tenant has none")]
+    Tenant,
+    /// The secret of its tenant cannot be had now. It may be all right.
+    #[error("its secret is not available: {0}")]
+    Unavailable(String),
 }
 
 impl Unverified {
     /// Whether a newer value of a secret could change it.
     fn may_be_old(&self) -> bool {
-        matches!(self, Unverified::Mismatch(_) | Unverified::Secret(_))
-    }
-}
-
-/// The values of the secrets of a way.
-struct Secrets(Vec<Arc<str>>);
-
-impl Secrets {
-    fn of(way: &Way) -> Secrets {
-        Secrets(way.keys.secrets().iter().map(|secret| secret.value.expose()).collect())
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|secret| &**secret)
+        matches!(self, Unverified::Mismatch(_) | Unverified::Secret(_) | Unverified::Tenant)
     }
 }
 
@@ -166,23 +161,25 @@ impl<'a> From<&'a Message> for Evidence<'a> {
 
 /// Checks a webhook. Comparisons take constant time.
 pub fn check(verification: &Verification, evidence: Evidence<'_>) -> Result<(), Unverified> {
-    prove(verification, evidence).map(drop)
+    prove(verification, evidence, &Known::fixed(verification)).map(drop)
 }
 
-/// Like [`check`], but refreshes rotated secrets, until `deadline`. Returns the proof if it carries a signed time: it
+/// Like [`check`], but looks up the secrets of tenants, and refreshes rotated secrets, until `deadline`. Returns the proof if it carries a signed time: it
 /// can be replayed until it expires.
 pub async fn check_anew(
     verification: &Verification,
     evidence: Evidence<'_>,
     deadline: Instant,
 ) -> Result<Option<Proof>, Unverified> {
-    let seen: Vec<Arc<str>> = verification.secrets().map(|secret| secret.value.expose()).collect();
-    match prove(verification, evidence) {
-        Err(why) if why.may_be_old() && is_renewed(verification, &seen, deadline).await => {
-            prove(verification, evidence)
+    let known = Known::all(verification, evidence.webhook, deadline).await;
+    let seen = known.exposed();
+    let result = match prove(verification, evidence, &known) {
+        Err(why) if why.may_be_old() && known.is_renewed(&seen, deadline).await => {
+            prove(verification, evidence, &known)
         }
         result => result,
-    }
+    };
+    result.map_err(|why| known.unavailable.map_or(why, Unverified::Unavailable))
 }
 
 /// A deduplication id for this key that only a holder of the proof can make, for webhooks that are stored before they
@@ -214,12 +211,17 @@ pub fn challenge(verification: &Verification) -> &'static str {
 }
 
 /// The proof of the first way that is meant for the webhook and verifies it; or else why the first one does not.
-fn prove(verification: &Verification, evidence: Evidence<'_>) -> Result<Option<Proof>, Unverified> {
+fn prove(verification: &Verification, evidence: Evidence<'_>, known: &Known) -> Result<Option<Proof>, Unverified> {
     let slack = if verification.at_ingest { evidence.slack } else { Duration::ZERO };
     let evidence = Evidence { slack, ..evidence };
     let mut problem = None;
-    for way in verification.ways.iter().filter(|way| Scope::of(evidence.webhook).meets(&way.when)) {
-        match prove_by(way, evidence) {
+    let ways = verification.ways.iter().zip(known.of_ways());
+    for (way, secrets) in ways.filter(|(way, _)| Scope::of(evidence.webhook).meets(&way.when)) {
+        let result = prove_by(way, evidence, &secrets).map_err(|why| match (&way.keys, why) {
+            (Keys::OfTenant(_), Unverified::Mismatch(_) | Unverified::Secret(_)) => Unverified::Tenant,
+            (_, why) => why,
+        });
+        match result {
             Ok(proof) => return Ok(proof),
             // A secret that may have been rotated is asked for anew only if this is told.
             Err(why) if problem.as_ref().is_none_or(|before: &Unverified| !before.may_be_old() && why.may_be_old()) => {
@@ -231,8 +233,7 @@ fn prove(verification: &Verification, evidence: Evidence<'_>) -> Result<Option<P
     Err(problem.unwrap_or(Unverified::NoWay))
 }
 
-fn prove_by(way: &Way, evidence: Evidence<'_>) -> Result<Option<Proof>, Unverified> {
-    let secrets = Secrets::of(way);
+fn prove_by(way: &Way, evidence: Evidence<'_>, secrets: &Secrets) -> Result<Option<Proof>, Unverified> {
     let webhook = evidence.webhook;
     let url = match &way.url {
         Some(url) => Some(Scope::of(webhook).text(url).map_err(|(value, _)| Unverified::Missing(What::of(value)))?),
@@ -241,14 +242,14 @@ fn prove_by(way: &Way, evidence: Evidence<'_>) -> Result<Option<Proof>, Unverifi
     let url = url.and_then(|url| String::from_utf8(url).ok());
     let scope = Scope { url: url.as_deref(), ..Scope::of(webhook) };
     let proof = match &way.every {
-        None => prove_one(way, evidence, scope, &secrets)?,
+        None => prove_one(way, evidence, scope, secrets)?,
         Some(pointer) => {
             let items = towpath_select::items(&webhook.body, pointer).unwrap_or_default();
             if items.is_empty() || items.len() > MOST_ITEMS {
                 return Err(Unverified::NoItems(pointer.to_string()));
             }
             for item in items {
-                prove_one(way, evidence, Scope { item: Some(item), ..scope }, &secrets)?;
+                prove_one(way, evidence, Scope { item: Some(item), ..scope }, secrets)?;
             }
             // Each element has a proof of its own, and they cannot be told apart from outside.
             None
@@ -279,14 +280,6 @@ fn prove_one(
         // Whoever has the token can send anything: it proves nothing about the content.
         Scheme::Token(token) => token::check(token, scope, secrets).map(|()| None),
     }
-}
-
-async fn is_renewed(verification: &Verification, seen: &[Arc<str>], deadline: Instant) -> bool {
-    let mut renewed = false;
-    for (secret, seen) in verification.secrets().zip(seen) {
-        renewed |= timeout_at(deadline, secret.value.is_renewed(seen)).await.unwrap_or(false);
-    }
-    renewed
 }
 
 /// Compares two texts in constant time.

@@ -137,7 +137,7 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use towpath_config::SecretStore;
+    use towpath_config::{NotFetched, SecretStore};
     use towpath_types::clock::Timestamp;
     use towpath_types::message::ORIGIN_ATTRIBUTE;
     use towpath_types::queue::Attribute;
@@ -152,7 +152,7 @@ mod tests {
 
     #[async_trait]
     impl SecretStore for Rotated {
-        async fn fetch(&self, _: &str) -> Result<String, String> {
+        async fn fetch(&self, _: &str) -> Result<String, NotFetched> {
             Ok(if self.0.swap(true, Ordering::Relaxed) { "new" } else { "old" }.to_owned())
         }
     }

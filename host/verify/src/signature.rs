@@ -73,7 +73,7 @@ fn check_value(
             let is_one_of = |key| signatures.iter().any(|one| public::is_signed(scheme.algorithm, key, &signed, one));
             keys.iter().any(is_one_of).then_some(signed)
         }
-        Keys::Secrets(_) => by_secret(scheme, &scope, secrets, &signatures)?,
+        Keys::Secrets(_) | Keys::OfTenant(_) => by_secret(scheme, &scope, secrets, &signatures)?,
     };
     let Some(signed) = matched else { return Err(Unverified::Mismatch(place.clone())) };
     match stamp {

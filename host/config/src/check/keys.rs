@@ -2,6 +2,7 @@
 
 use super::super::{Form, Secret, shape};
 use super::Checker;
+use crate::secrets::TenantSecret;
 use crate::value::{Besides, Filter, Source, Template};
 use crate::verify::{Algorithm, Keys, NamedSecret, PublicKey};
 
@@ -75,11 +76,43 @@ impl Checker<'_> {
         let names = names.indexed();
         let at = format!("{at}.secret");
         self.are_named(&at, &names);
+        if names.iter().any(|(_, name)| name.contains(['{', '}'])) {
+            return Keys::OfTenant(self.tenant_secrets(&at, &names, form));
+        }
         let named = names.into_iter().filter_map(|(suffix, name)| {
             let value = self.secret(format!("{at}{suffix}"), &name, form)?;
             Some(NamedSecret { name, value })
         });
         Keys::Secrets(named.collect())
+    }
+
+    /// Names that end in a value of the webhook.
+    fn tenant_secrets(&mut self, at: &str, names: &[(String, String)], form: Form) -> Vec<TenantSecret> {
+        let mut found: Vec<TenantSecret> = Vec::new();
+        for (suffix, name) in names {
+            let at = format!("{at}{suffix}");
+            let Some(template) = self.template(&at, name, &[]) else { continue };
+            match TenantSecret::new(&template, form, self.secrets) {
+                Ok(secret) => {
+                    let (one, overlaps) = (secret.prefix(), |other: &TenantSecret| {
+                        let (one, other) = (secret.prefix(), other.prefix());
+                        one.starts_with(other) || other.starts_with(one)
+                    });
+                    if found.iter().any(overlaps) {
+                        let hint = "[\"crm-new-{path:tenant}\", \"crm-old-{path:tenant}\"], for example";
+                        let problem =
+                            format!("{one:?} and another prefix are not distinct: two tenants could have one secret");
+                        self.wrong(at, problem, hint);
+                    }
+                    found.push(secret);
+                }
+                Err(problem) => {
+                    let hint = "secret = \"crm-{path:tenant}\", with a prefix that only these secrets have";
+                    self.wrong(at, format!("{name:?} {problem}"), hint);
+                }
+            }
+        }
+        found
     }
 
     /// The secrets of these names, each with its index in the list; at least one is required.

@@ -9,9 +9,9 @@ struct Counting(AtomicU32);
 
 #[async_trait]
 impl SecretStore for Counting {
-    async fn fetch(&self, name: &str) -> Result<String, String> {
+    async fn fetch(&self, name: &str) -> Result<String, NotFetched> {
         match name {
-            "away" => Err("AccessDeniedException".to_owned()),
+            "away" => Err("AccessDeniedException".into()),
             _ => Ok((self.0.fetch_add(1, Ordering::Relaxed) + 1).to_string()),
         }
     }
@@ -22,7 +22,7 @@ struct Fixed(Mutex<String>);
 
 #[async_trait]
 impl SecretStore for Fixed {
-    async fn fetch(&self, _: &str) -> Result<String, String> {
+    async fn fetch(&self, _: &str) -> Result<String, NotFetched> {
         Ok(self.0.lock().clone())
     }
 }

@@ -18,8 +18,8 @@ use towpath_types::message::Message;
 use towpath_types::outcome::{MisfitKind, Outcome};
 use towpath_types::queue::{GroupId, Queue, Received};
 use towpath_types::verdict::Verdict;
-use towpath_verify::check_anew;
 use towpath_verify::note_keys::NoteKeys;
+use towpath_verify::{Unverified, check_anew};
 
 /// What one pass works with.
 pub(super) struct Pass<'a> {
@@ -62,6 +62,9 @@ impl Pass<'_> {
         if let (Some(verify), Ok(message)) = (&route.verify, &message) {
             let is_vouched = note_keys.vouch_for(received, &route.path, &message.webhook.body, lease.deadline()).await;
             if !is_vouched && let Err(error) = check_anew(verify, message.into(), lease.deadline()).await {
+                if let Unverified::Unavailable(why) = error {
+                    return Outcome::Broken(format!("it cannot be verified now: {why}"));
+                }
                 return unverified(if carried_notes(&received.attributes).is_empty() {
                     error.to_string()
                 } else {

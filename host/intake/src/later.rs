@@ -1,0 +1,29 @@
+//! Answers that ask the sender to send again.
+
+use std::time::Duration;
+
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use towpath_config::route::Route;
+use tracing::error;
+
+use crate::ingest::problem;
+
+/// A webhook that cannot be judged now is neither stored nor refused.
+pub(crate) fn unavailable(route: &Route, why: &str) -> Response {
+    error!(route = route.path, detail = why, "webhook could not be verified, sender asked to retry");
+    again("the event could not be verified: send it again")
+}
+
+/// Asks the sender to retry.
+pub(crate) fn again(detail: &str) -> Response {
+    later(StatusCode::SERVICE_UNAVAILABLE, detail, Duration::from_secs(5))
+}
+
+/// Asks the sender to retry after a time. RFC 9110 section 10.2.3: in whole seconds.
+pub(crate) fn later(status: StatusCode, detail: &str, wait: Duration) -> Response {
+    let mut answer = problem(status, detail);
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    answer.headers_mut().insert(header::RETRY_AFTER, seconds.max(1).into());
+    answer
+}
