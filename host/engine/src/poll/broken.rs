@@ -8,9 +8,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::scripted::message;
+use super::scripted::{Notes, message};
 use super::{Options, run};
-use crate::pipeline::{Line, Settlement, Turn};
 use towpath_runtime::health::Health;
 use towpath_runtime::tasks::Failure;
 use towpath_types::queue::{GroupId, Handle, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent};
@@ -68,23 +67,6 @@ impl Queue for Clumsy {
 
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
         changes.iter().map(|_| Ok(())).collect()
-    }
-}
-
-/// Records every message; panics on the handle `panics`.
-#[derive(Default)]
-struct Notes(Mutex<Vec<String>>);
-
-impl Line for Notes {
-    fn targets(&self) -> usize {
-        1
-    }
-
-    async fn take(&self, received: &Received, _: &mut Turn) -> Settlement {
-        let handle = received.handle.to_string();
-        assert_ne!(handle, "panics");
-        self.0.lock().push(handle);
-        Settlement::Ack
     }
 }
 

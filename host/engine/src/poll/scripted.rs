@@ -1,10 +1,13 @@
-//! A queue for unit tests: it delivers nothing, and answers heartbeats as scripted.
+//! A queue and a line for unit tests. The queue delivers nothing, and answers heartbeats as scripted.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::{GroupId, Handle, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent};
+
+use crate::pipeline::{Line, Settlement, Turn};
 
 /// The answer to heartbeats.
 #[derive(Debug)]
@@ -77,5 +80,22 @@ impl Queue for Scripted {
             }
         };
         changes.iter().map(|_| answer()).collect()
+    }
+}
+
+/// Records every message; panics on the handle `panics`.
+#[derive(Default)]
+pub(super) struct Notes(pub(super) Mutex<Vec<String>>);
+
+impl Line for Notes {
+    fn targets(&self) -> usize {
+        1
+    }
+
+    async fn take(&self, received: &Received, _: &mut Turn) -> Settlement {
+        let handle = received.handle.to_string();
+        assert_ne!(handle, "panics");
+        self.0.lock().push(handle);
+        Settlement::Ack
     }
 }

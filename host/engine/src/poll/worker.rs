@@ -153,7 +153,7 @@ async fn answered(deletes: &mut VecDeque<Deleting>, unanswered: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scripted::{Heartbeat, Scripted};
+    use super::super::scripted::{Heartbeat, Notes, Scripted, message};
     use super::*;
     use towpath_types::clock::Timestamp;
 
@@ -183,5 +183,35 @@ mod tests {
         let keeper = kept();
         stop.cancel();
         assert!(!may_continue(&stop, &keeper, &mut VecDeque::new(), 0).await);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_group_that_waited_for_a_place_begins_only_if_the_queue_confirms_its_lease() {
+        let visibility = Duration::from_secs(30);
+        let cases = [
+            ("held", Heartbeat::KeptAfter(Duration::from_secs(1)), true),
+            ("received by another", Heartbeat::NotInFlight, false),
+            ("the queue cannot be asked", Heartbeat::Unavailable, false),
+            ("no answer", Heartbeat::Never, false),
+        ];
+        for (name, answer, begins) in cases {
+            let queue: Arc<dyn Queue> = Arc::new(Scripted(answer));
+            let line = Arc::new(Notes::default());
+            let clock = towpath_runtime::time::tokio_clock(Timestamp(1_700_000_000_000));
+            let places = Places::new(1, 1);
+            let only = places.begin(1).await.expect("a free place");
+            let (deleter, _) = Deleter::new(Arc::clone(&queue), 1, Arc::new(|| 1));
+            let options = Options { visibility, clock, ..Options::default() };
+            let stop = CancellationToken::new();
+            let worker = Arc::new(Worker { queue, line: Arc::clone(&line), deleter, places, options, stop });
+            let (turn, _has_begun) = oneshot::channel();
+            let group = worker.group(vec![message("h-1")], clock.moment(), turn);
+            let frees = async {
+                // Long enough that the lease is stale, and too short for a heartbeat.
+                tokio::time::sleep(visibility / 10).await;
+                drop(only);
+            };
+            tokio::join!(group, frees);
+            assert_eq!(!line.0.lock().is_empty(), begins, "{name}");
+        }
     }
 }
