@@ -1,8 +1,9 @@
 // Loaded with LD_PRELOAD. Records every operation of a process on the files below $CUT_DIR, in order, in the file
 // $CUT_TRACE, and fails the fsyncs that $CUT_FAIL names: "log 3 1" fails only the third fsync of the WAL, "db 2 0" the
-// second of the database file and all after it, "log 3 2" the third of the WAL, and kills the process. Nothing is really
-// fsynced: the reader of the trace decides what an fsync achieved. Processes with the same trace, concurrent or one after
-// another, share a disk; its shared state is in the file $CUT_TRACE.disk.
+// second of the database file and all after it, "log 3 2" the third of the WAL, and kills the process. "restarted 3 2" is
+// like "log 3 2", but counts only from the first restart of the WAL, and only fsyncs with something to write. Nothing is
+// really fsynced: the reader of the trace decides what an fsync achieved. Processes with the same trace, concurrent or one
+// after another, share a disk; its shared state is in the file $CUT_TRACE.disk.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -38,6 +39,8 @@ static struct disk {
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static char folder[512], fails[16];
 static long fail_from, fail_how, counted;
+// Whether this process restarted the WAL, and whether it wrote to it since then and since its last fsync.
+static int restarted, unsynced;
 static int trace = -1;
 
 #define REAL(type, name, ...) static type (*real_##name)(__VA_ARGS__)
@@ -144,11 +147,18 @@ int close(int fd) {
     return real_close(fd);
 }
 
+// Where a WAL header counts the WAL's restarts. Source: https://www.sqlite.org/walformat.html
+#define RESTARTS 12
+
 static ssize_t written(int fd, const void *data, size_t length, off_t at) {
     lock();
     if (at < 0) at = fcntl(fd, F_GETFL) & O_APPEND ? lseek(fd, 0, SEEK_END) : lseek(fd, 0, SEEK_CUR);
     ssize_t done = real_pwrite(fd, data, length, at);
     if (done > 0) put('W', files[fd].inode, at, 0, data, done);
+    if (done > 0 && ends(files[fd].path, "-wal")) {
+        restarted |= !at && done >= RESTARTS + 4 && memcmp((const char *)data + RESTARTS, "\0\0\0", 4);
+        unsynced = restarted;
+    }
     unlock();
     return done;
 }
@@ -179,13 +189,18 @@ int ftruncate64(int fd, off64_t length) { return ftruncate(fd, length); }
 static int synced(int fd) {
     lock();
     uint64_t before = disk->records;
+    const char *kind = ends(files[fd].path, "-wal") ? "log" : ends(files[fd].path, ".db") ? "db" : "";
+    int counts = *kind && !strcmp(kind, fails);
+    if (!strcmp(kind, "log")) {
+        counts |= unsynced && !strcmp("restarted", fails);
+        unsynced = 0;
+    }
     unlock();
     // As long as a fast disk takes, so that others write meanwhile.
     usleep(200);
     lock();
     int *failed = failures(files[fd].inode), was = *failed;
-    const char *kind = ends(files[fd].path, "-wal") ? "log" : ends(files[fd].path, ".db") ? "db" : "";
-    if (*kind && !strcmp(kind, fails)) {
+    if (counts) {
         counted++;
         if (fail_how ? counted == fail_from : counted >= fail_from) ++*failed;
     }
