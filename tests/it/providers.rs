@@ -4,6 +4,7 @@ mod case;
 mod exceptions;
 mod keys;
 mod proof;
+mod signed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,6 +48,11 @@ fn run(judge: impl Fn(&Case) -> Verdict, reason: impl Fn(&Case) -> Option<&'stat
 #[test]
 fn every_proof_is_accepted_and_every_forgery_is_not() {
     run(proof::judge, exceptions::of_proof);
+}
+
+#[test]
+fn every_event_can_be_signed_as_its_sender_signs() {
+    run(signed::judge, exceptions::of_signing);
 }
 
 #[test]

@@ -24,6 +24,12 @@ pub fn is_identity(pem: &str) -> bool {
     has_certificate && has_key
 }
 
+/// The private key in a text, as DER of PKCS#8.
+pub fn private_key(pem: &str) -> Option<Vec<u8>> {
+    let sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(pem.as_bytes());
+    sections.flatten().find(|(kind, _)| *kind == SectionKind::PrivateKey).map(|(_, der)| der)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

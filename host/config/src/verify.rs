@@ -198,6 +198,18 @@ impl Verification {
         self.ways.iter().all(|way| matches!(&way.scheme, Scheme::Jwt(jwt) if jwt.at.source == value.source))
     }
 
+    /// Where proofs are: signatures, and secrets that are sent along. In pointers `*` stands for every element of an array.
+    pub fn proofs(&self) -> Vec<Value> {
+        let of_way = |way: &Way| -> Vec<Value> {
+            match &way.scheme {
+                Scheme::Signature(signature) => signature.at.iter().map(|value| way.in_the_body(value)).collect(),
+                Scheme::StandardWebhooks(_) => StandardWebhooks::SIGNATURES.map(Value::header).into(),
+                Scheme::Jwt(_) | Scheme::Token(_) => Vec::new(),
+            }
+        };
+        self.ways.iter().flat_map(of_way).chain(self.tokens()).collect()
+    }
+
     /// The headers (in lower case) that contain the secret itself, or what stands for it.
     pub fn secret_headers(&self) -> impl Iterator<Item = &str> {
         self.ways.iter().flat_map(Way::places).filter_map(|value| value.source.header())
@@ -339,6 +351,8 @@ const HEADERS: [&str; 6] =
     ["webhook-id", "webhook-timestamp", "webhook-signature", "svix-id", "svix-timestamp", "svix-signature"];
 
 impl StandardWebhooks {
+    /// The headers with signatures.
+    const SIGNATURES: [&str; 2] = ["webhook-signature", "svix-signature"];
     /// The signed headers, besides the time.
     const SIGNED: [&str; 2] = ["webhook-id", "svix-id"];
 

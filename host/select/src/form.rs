@@ -13,11 +13,12 @@ pub(crate) type Field<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 /// signature would not cover it.
 const MAX_FIELDS: usize = 10_000;
 
+const URLENCODED: &str = "application/x-www-form-urlencoded";
+
 /// The fields of a body whose `content-type` is that of a form; `None` if it is no form, or a broken one.
 pub(crate) fn fields(webhook: &Webhook) -> Option<Vec<Field<'_>>> {
-    let content_type = std::str::from_utf8(webhook.header("content-type")?).ok()?;
-    let media = content_type.split(';').next().unwrap_or_default().trim();
-    if media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    let (media, content_type) = media(webhook)?;
+    if media.eq_ignore_ascii_case(URLENCODED) {
         let fields: Vec<Field<'_>> = urlencoded(&webhook.body).take(MAX_FIELDS + 1).collect();
         return (fields.len() <= MAX_FIELDS).then_some(fields);
     }
@@ -25,6 +26,16 @@ pub(crate) fn fields(webhook: &Webhook) -> Option<Vec<Field<'_>>> {
         return multipart(&webhook.body, content_type);
     }
     None
+}
+
+pub(crate) fn is_urlencoded(webhook: &Webhook) -> bool {
+    media(webhook).is_some_and(|(media, _)| media.eq_ignore_ascii_case(URLENCODED))
+}
+
+/// The media type of the body, without and with its parameters.
+fn media(webhook: &Webhook) -> Option<(&str, &str)> {
+    let content_type = std::str::from_utf8(webhook.header("content-type")?).ok()?;
+    Some((content_type.split(';').next().unwrap_or_default().trim(), content_type))
 }
 
 /// All fields, sorted by their bytes, without repetitions: name and value of each, with nothing between.

@@ -7,6 +7,7 @@ mod filters;
 mod form;
 mod hide;
 mod mac;
+mod put;
 mod unpack;
 mod xml;
 
@@ -15,6 +16,7 @@ use std::borrow::Cow;
 pub use filters::hash;
 pub use hide::{hide, hide_text};
 pub use mac::mac;
+pub use put::{Unwritable, put};
 use towpath_config::condition::Condition;
 use towpath_config::value::{Part, Source, Template, Value};
 use towpath_types::clock::Timestamp;

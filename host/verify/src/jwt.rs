@@ -2,12 +2,16 @@
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Map, Value as Json};
+use towpath_config::value::{Source, Value};
 use towpath_config::verify::{Jwt, Keys, Way};
 use towpath_select::Scope;
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::Proof;
 
 use crate::{Evidence, SLACK, Secrets, Unverified, What, provider, same};
+
+/// How long a token that is made here is valid.
+const LIFETIME_S: u64 = 300;
 
 /// How far clocks may be apart.
 const LEEWAY_S: u64 = 60;
@@ -95,6 +99,41 @@ fn signed(scheme: &Jwt, scope: Scope<'_>, token: &str, key: &DecodingKey, algori
     let message = format!("{header}.{payload}");
     let is_right = jsonwebtoken::crypto::verify(signature, message.as_bytes(), key, algorithm).ok()?;
     is_right.then(Claims::new)
+}
+
+/// A value with a token that this signs, which the scheme accepts now. Where the token is the body, it contains the event.
+pub(crate) fn write<E: From<Unverified>>(
+    scheme: &Jwt,
+    algorithm: Algorithm,
+    scope: Scope<'_>,
+    now: Timestamp,
+    sign: impl Fn(&[u8]) -> Result<Vec<u8>, E>,
+) -> Result<Vec<u8>, E> {
+    let missing = |(value, _): (&Value, _)| Unverified::Missing(What::of(value));
+    let header = base64url(serde_json::json!({ "alg": algorithm, "typ": "JWT" }).to_string().as_bytes());
+    let payload = match &scheme.detached {
+        Some(template) => base64url(&scope.text(template).map_err(missing)?),
+        None => base64url(Json::Object(claims(scheme, scope, now)?).to_string().as_bytes()),
+    };
+    let signature = base64url(&sign(format!("{header}.{payload}").as_bytes())?);
+    let payload = if scheme.detached.is_some() { "" } else { &payload };
+    Ok(format!("{}{header}.{payload}.{signature}", scheme.prefix).into_bytes())
+}
+
+fn claims(scheme: &Jwt, scope: Scope<'_>, now: Timestamp) -> Result<Claims, Unverified> {
+    let mut claims = match scheme.at.source {
+        Source::Body => serde_json::from_slice(&scope.webhook.body).unwrap_or_default(),
+        _ => Claims::new(),
+    };
+    let seconds = now.0 / 1000;
+    claims.insert("iat".to_owned(), seconds.into());
+    claims.insert("exp".to_owned(), (seconds + LIFETIME_S).into());
+    for (name, templates) in &scheme.claims {
+        let texts = templates.iter().filter_map(|template| String::from_utf8(scope.text(template).ok()?).ok());
+        let text = texts.into_iter().next().ok_or_else(|| Unverified::Claim(name.clone()))?;
+        claims.insert(name.clone(), text.into());
+    }
+    Ok(claims)
 }
 
 fn base64url(bytes: &[u8]) -> String {

@@ -6,10 +6,12 @@ pub mod note_keys;
 mod provider;
 mod public;
 mod secrets;
+pub mod sign;
 mod signature;
 mod standard_webhooks;
 mod time;
 mod token;
+mod written;
 
 use std::fmt;
 use std::time::Duration;
@@ -235,11 +237,7 @@ fn prove(verification: &Verification, evidence: Evidence<'_>, known: &Known) -> 
 
 fn prove_by(way: &Way, evidence: Evidence<'_>, secrets: &Secrets) -> Result<Option<Proof>, Unverified> {
     let webhook = evidence.webhook;
-    let url = match &way.url {
-        Some(url) => Some(Scope::of(webhook).text(url).map_err(|(value, _)| Unverified::Missing(What::of(value)))?),
-        None => None,
-    };
-    let url = url.and_then(|url| String::from_utf8(url).ok());
+    let url = url_of(way, webhook)?;
     let scope = Scope { url: url.as_deref(), ..Scope::of(webhook) };
     let proof = match &way.every {
         None => prove_one(way, evidence, scope, secrets)?,
@@ -265,6 +263,13 @@ fn prove_by(way: &Way, evidence: Evidence<'_>, secrets: &Secrets) -> Result<Opti
         }
     }
     Ok(proof)
+}
+
+/// The public URL that the sender was given.
+fn url_of(way: &Way, webhook: &Webhook) -> Result<Option<String>, Unverified> {
+    let Some(url) = &way.url else { return Ok(None) };
+    let text = Scope::of(webhook).text(url).map_err(|(value, _)| Unverified::Missing(What::of(value)))?;
+    Ok(String::from_utf8(text).ok())
 }
 
 fn prove_one(

@@ -46,17 +46,25 @@ pub(crate) fn public(algorithm: Algorithm) -> Option<verify::Algorithm> {
     })
 }
 
+/// The hash of an algorithm that is a MAC.
+pub(crate) fn mac_of(algorithm: Algorithm) -> Option<Digest> {
+    match algorithm {
+        Algorithm::HS256 => Some(Digest::Sha256),
+        Algorithm::HS384 => Some(Digest::Sha384),
+        Algorithm::HS512 => Some(Digest::Sha512),
+        _ => None,
+    }
+}
+
 fn no_signer() -> Result<Box<dyn JwtSigner>> {
     Err(ErrorKind::InvalidAlgorithm.into())
 }
 
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
-    let kind = match algorithm {
-        Algorithm::HS256 => Kind::Mac(Digest::Sha256, key.try_get_as_bytes()?.to_vec()),
-        Algorithm::HS384 => Kind::Mac(Digest::Sha384, key.try_get_as_bytes()?.to_vec()),
-        Algorithm::HS512 => Kind::Mac(Digest::Sha512, key.try_get_as_bytes()?.to_vec()),
-        other => {
-            let public = public(*other).ok_or_else(|| Error::from(ErrorKind::InvalidAlgorithm))?;
+    let kind = match mac_of(*algorithm) {
+        Some(digest) => Kind::Mac(digest, key.try_get_as_bytes()?.to_vec()),
+        None => {
+            let public = public(*algorithm).ok_or_else(|| Error::from(ErrorKind::InvalidAlgorithm))?;
             let key = PublicKey::raw(key.try_get_as_bytes()?.to_vec(), public);
             Kind::Public(public, key.map_err(|_| Error::from(ErrorKind::InvalidKeyFormat))?)
         }

@@ -2,16 +2,14 @@
 
 use std::borrow::Cow;
 
-use towpath_config::verify::{Algorithm, Keys, Signature, Way, Written};
+use towpath_config::verify::{Algorithm, Keys, Signature, Way};
 use towpath_select::{Scope, hash, mac};
 use towpath_types::queue::Proof;
 
 use crate::public;
 use crate::time::read_time;
+use crate::written::read;
 use crate::{Evidence, Secrets, Unverified, What, same};
-
-/// Checking a signature of a public key is expensive, and nobody sends this many.
-const MOST: usize = 16;
 
 /// Checks that one of the signatures is right.
 pub(super) fn check(
@@ -101,15 +99,11 @@ fn by_secret(
         let Ok(key) = scope.text(&scheme.key) else { continue };
         unusable = false;
         let pieces = signed(scheme, &scope)?;
-        let matches = match scheme.algorithm {
-            Algorithm::Mac(digest) => {
-                let pieces: Vec<&[u8]> = pieces.iter().map(|piece| &**piece).collect();
-                one_is(signatures, &mac(digest, &key, &pieces))
-            }
-            Algorithm::Hash(digest) => one_is(signatures, &hash(digest, &pieces.concat())),
-            public => public::read(secret, public).is_some_and(|key| {
+        let matches = match made(scheme.algorithm, &key, &pieces) {
+            Some(right) => one_is(signatures, &right),
+            None => public::read(secret, scheme.algorithm).is_some_and(|key| {
                 let signed = pieces.concat();
-                signatures.iter().any(|one| public::is_signed(public, &key, &signed, one))
+                signatures.iter().any(|one| public::is_signed(scheme.algorithm, &key, &signed, one))
             }),
         };
         if matches {
@@ -118,6 +112,18 @@ fn by_secret(
         }
     }
     if unusable { Err(Unverified::Secret("it is not encoded as the key of the scheme")) } else { Ok(matched) }
+}
+
+/// The signature that the holder of a secret makes; `None` if only that of a private key is one.
+pub(crate) fn made(algorithm: Algorithm, key: &[u8], pieces: &[Cow<'_, [u8]>]) -> Option<Vec<u8>> {
+    match algorithm {
+        Algorithm::Mac(digest) => {
+            let pieces: Vec<&[u8]> = pieces.iter().map(|piece| &**piece).collect();
+            Some(mac(digest, key, &pieces))
+        }
+        Algorithm::Hash(digest) => Some(hash(digest, &pieces.concat())),
+        Algorithm::Ed25519 | Algorithm::Ecdsa(..) | Algorithm::Rsa(..) => None,
+    }
 }
 
 fn proven(scheme: &Signature, scope: &Scope<'_>, pieces: Vec<Cow<'_, [u8]>>) -> Vec<u8> {
@@ -132,34 +138,7 @@ fn one_is(signatures: &[Vec<u8>], right: &[u8]) -> bool {
     signatures.iter().fold(false, |matches, signature| same(signature, right) | matches)
 }
 
-fn signed<'a>(scheme: &'a Signature, scope: &Scope<'a>) -> Result<Vec<Cow<'a, [u8]>>, Unverified> {
+/// The parts of what is signed.
+pub(crate) fn signed<'a>(scheme: &'a Signature, scope: &Scope<'a>) -> Result<Vec<Cow<'a, [u8]>>, Unverified> {
     scope.pieces(&scheme.signed).map_err(|(value, _)| Unverified::Missing(What::of(value)))
-}
-
-/// The names and texts of pairs.
-type Pairs<'a> = Vec<(&'a [u8], &'a [u8])>;
-
-/// The signatures in a value, and its pairs, if it consists of pairs.
-fn read<'a>(scheme: &Signature, value: &'a [u8]) -> (Vec<Vec<u8>>, Pairs<'a>) {
-    let decode = |text: &[u8]| scheme.encoding.decode(text);
-    match &scheme.written {
-        Written::Plain { prefix, separators } => {
-            let each = value.split(|byte| separators.contains(byte));
-            let signatures = each.filter_map(|text| decode(text.strip_prefix(prefix.as_bytes())?));
-            (signatures.take(MOST).collect(), Vec::new())
-        }
-        Written::Pairs { signatures, between } => {
-            let pairs: Vec<_> = value.split(|byte| byte == between).filter_map(pair).collect();
-            let is_signature = |name: &[u8]| signatures.iter().any(|own| own.as_bytes() == name);
-            let found = pairs.iter().filter(|(name, _)| is_signature(name)).filter_map(|(_, text)| decode(text));
-            (found.take(MOST).collect(), pairs)
-        }
-    }
-}
-
-fn pair(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let text = text.trim_ascii();
-    let at = text.iter().position(|byte| *byte == b'=')?;
-    let (name, rest) = text.split_at(at);
-    Some((name, rest.strip_prefix(b"=")?))
 }

@@ -10,14 +10,12 @@ use towpath_config::secrets::WebhookKey;
 use towpath_config::signature::Encoding;
 use towpath_config::value::Digest;
 use towpath_config::verify::{StandardWebhooks, Unit};
+use towpath_types::envelope::Webhook;
 use towpath_types::queue::Proof;
 
 pub(super) fn check(scheme: &StandardWebhooks, evidence: Evidence<'_>, secrets: &Secrets) -> Result<Proof, Unverified> {
-    let is_svix = evidence.header("webhook-id").is_none() && evidence.header("svix-id").is_some();
-    let name = |part| format!("{}-{part}", if is_svix { "svix" } else { "webhook" });
-    let stamp_name = name("timestamp");
-    let signature_name = name("signature");
-    let id = evidence.expect(&name("id"))?;
+    let [id_name, stamp_name, signature_name] = names(evidence.webhook);
+    let id = evidence.expect(&id_name)?;
     let stamp = evidence.expect(&stamp_name)?;
     let signed_at = read_time(Unit::Seconds, stamp)
         .ok_or(Unverified::Malformed(What::header(&stamp_name), "timestamp in seconds"))?;
@@ -25,7 +23,7 @@ pub(super) fn check(scheme: &StandardWebhooks, evidence: Evidence<'_>, secrets: 
     if signatures.0.is_empty() {
         return Err(Unverified::Malformed(What::header(&signature_name), "signature v1,… or v1a,…"));
     }
-    let pieces: [&[u8]; 5] = [id, b".", stamp, b".", &evidence.webhook.body];
+    let pieces = pieces(id, stamp, &evidence.webhook.body);
     let mut matches = false;
     let mut usable = false;
     let mut problem = None;
@@ -44,6 +42,33 @@ pub(super) fn check(scheme: &StandardWebhooks, evidence: Evidence<'_>, secrets: 
         (false, Some(problem)) if !usable => Err(Unverified::Secret(problem)),
         (false, _) => Err(Unverified::Mismatch(What::header(&signature_name))),
     }
+}
+
+/// The headers of id, time and signatures, as this sender spells them.
+pub(crate) fn names(webhook: &Webhook) -> [String; 3] {
+    let is_svix = webhook.header("webhook-id").is_none() && webhook.header("svix-id").is_some();
+    ["id", "timestamp", "signature"].map(|part| format!("{}-{part}", if is_svix { "svix" } else { "webhook" }))
+}
+
+/// What is signed.
+fn pieces<'a>(id: &'a [u8], stamp: &'a [u8], body: &'a [u8]) -> [&'a [u8]; 5] {
+    [id, b".", stamp, b".", body]
+}
+
+/// The value of the header with signatures that the holder of this key makes. For a public key that is somebody else.
+pub(crate) fn write<E>(
+    key: &WebhookKey,
+    id: &[u8],
+    stamp: &[u8],
+    body: &[u8],
+    by_private_key: impl Fn(&[u8]) -> Result<Vec<u8>, E>,
+) -> Result<String, E> {
+    let pieces = pieces(id, stamp, body);
+    let (version, signature) = match key {
+        WebhookKey::Symmetric(key) => ("v1", mac(Digest::Sha256, key, &pieces)),
+        WebhookKey::Public(_) => ("v1a", by_private_key(&pieces.concat())?),
+    };
+    Ok(format!("{version},{}", Encoding::Base64.encode(&signature)))
 }
 
 /// Versions and signatures.

@@ -5,7 +5,7 @@ use towpath_config::verify::{Algorithm, Keys, NamedSecret, Signature, StandardWe
 use super::*;
 
 /// A verification by this scheme alone, in the pipeline.
-fn verification<'a>(scheme: Scheme, secrets: impl IntoIterator<Item = &'a str>) -> Verification {
+pub(crate) fn verification<'a>(scheme: Scheme, secrets: impl IntoIterator<Item = &'a str>) -> Verification {
     let named = |secret| NamedSecret { name: String::new(), value: Secret::new(secret) };
     let url = "https://hooks.example.com/hooks/hubspot".parse().ok();
     let way = Way { url, ..Way::of(scheme, Keys::Secrets(secrets.into_iter().map(named).collect())) };
@@ -13,14 +13,14 @@ fn verification<'a>(scheme: Scheme, secrets: impl IntoIterator<Item = &'a str>) 
 }
 
 /// A webhook, and whether it passes.
-struct Case {
-    name: &'static str,
-    scheme: Scheme,
-    secrets: &'static [&'static str],
-    headers: &'static [(&'static str, &'static str)],
-    body: &'static str,
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) scheme: Scheme,
+    pub(crate) secrets: &'static [&'static str],
+    pub(crate) headers: &'static [(&'static str, &'static str)],
+    pub(crate) body: &'static str,
     /// In seconds since 1970.
-    arrived: u64,
+    pub(crate) arrived: u64,
 }
 
 impl Case {
@@ -41,7 +41,7 @@ const SLACK_BODY: &str = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_
 /// One valid webhook per scheme. Where the provider publishes a test vector it is that one; the others were made with
 /// Python's `hmac` and `cryptography`.
 #[expect(clippy::too_many_lines, reason = "a table")]
-fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let standard_webhooks = || Scheme::StandardWebhooks(StandardWebhooks { tolerance: TOLERANCE });
     let token = |written| Scheme::Token(Token { at: vec![Value::header("authorization")], written });
     let hmac = |digest, signed: &str| {

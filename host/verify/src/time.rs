@@ -1,6 +1,6 @@
 //! Times as senders write them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -19,6 +19,16 @@ pub(crate) fn read_time(unit: Unit, text: &[u8]) -> Option<Timestamp> {
             Err(_) => humantime::parse_rfc3339_weak(text).ok().and_then(since_1970),
         },
         Unit::Http => httpdate::parse_http_date(text).ok().and_then(since_1970),
+    }
+}
+
+/// A time as senders write it: what [`read_time`] reads.
+pub(crate) fn write_time(unit: Unit, time: Timestamp) -> String {
+    match unit {
+        Unit::Seconds => (time.0 / 1000).to_string(),
+        Unit::Milliseconds => time.0.to_string(),
+        Unit::Iso => time.to_string(),
+        Unit::Http => httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(time.0)),
     }
 }
 

@@ -35,14 +35,27 @@ fn check_value(token: &Token, value: &[u8], what: &What, secrets: &Secrets) -> R
         TokenForm::Plain { .. } => "token",
     };
     let given = given.ok_or_else(|| Unverified::Malformed(what.clone(), expected))?;
-    let matches = secrets.iter().fold(false, |matches, secret| {
-        let right = match &token.written {
-            TokenForm::Basic { user } => format!("{user}:{secret}").into_bytes(),
-            TokenForm::Bearer | TokenForm::Plain { .. } => secret.as_bytes().to_vec(),
-        };
-        same(&given, &right) | matches
-    });
+    let matches =
+        secrets.iter().fold(false, |matches, secret| same(&given, &credentials(&token.written, secret)) | matches);
     if matches { Ok(()) } else { Err(Unverified::Mismatch(what.clone())) }
+}
+
+/// What is sent along for this secret, without prefix and encoding.
+fn credentials(form: &TokenForm, secret: &str) -> Vec<u8> {
+    match form {
+        TokenForm::Basic { user } => format!("{user}:{secret}").into_bytes(),
+        TokenForm::Bearer | TokenForm::Plain { .. } => secret.as_bytes().to_vec(),
+    }
+}
+
+/// The value that sends this secret along.
+pub(crate) fn write(form: &TokenForm, secret: &str) -> Vec<u8> {
+    let credentials = credentials(form, secret);
+    match form {
+        TokenForm::Basic { .. } => format!("Basic {}", Encoding::Base64.encode(&credentials)).into_bytes(),
+        TokenForm::Bearer => [b"Bearer ", credentials.as_slice()].concat(),
+        TokenForm::Plain { prefix } => [prefix.as_bytes(), &credentials].concat(),
+    }
 }
 
 /// The credentials after the name of an authentication scheme, which is case-insensitive.

@@ -36,6 +36,17 @@ pub(super) fn of_proof(case: &Case) -> Option<&'static str> {
     }
 }
 
+/// Why this event cannot be signed.
+pub(super) fn of_signing(case: &Case) -> Option<&'static str> {
+    match case.provider.as_str() {
+        "dropbox-sign" | "x-multipart-fields" | "x-token-in-a-multipart-form" => {
+            Some("no field of a multipart form is set")
+        }
+        "x-token-in-xml" => Some("no element of XML is set"),
+        _ => None,
+    }
+}
+
 /// Why the keys of this case must differ from those that the script expects.
 pub(super) fn of_keys(case: &Case) -> Option<&'static str> {
     match (case.provider.as_str(), case.case.as_str()) {
