@@ -1,8 +1,8 @@
 """What each provider sends: one table a module, grouped by how a request is proven."""
 
-from . import constructions, keys, macs, special, timed, tokens
+from . import constructions, keys, macs, special, timed, tokens, wellknown
 
 PROVIDERS = [
-    *sorted([*macs.TABLE, *timed.TABLE, *tokens.TABLE, *keys.TABLE, *special.TABLE], key=lambda found: found.name),
+    *sorted([*macs.TABLE, *timed.TABLE, *tokens.TABLE, *keys.TABLE, *special.TABLE, *wellknown.TABLE], key=lambda found: found.name),
     *sorted(constructions.TABLE, key=lambda found: found.name),
 ]
