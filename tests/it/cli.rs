@@ -15,6 +15,7 @@ mod provider;
 mod record;
 mod releases;
 pub(super) mod serve;
+mod signed;
 mod storage;
 
 use std::path::Path;
@@ -58,13 +59,15 @@ fn project() -> TempDir {
 #[test]
 fn every_command_has_help_with_an_example() {
     let folder = TempDir::new().unwrap();
-    let commands: [&[&str]; 40] = [
+    let commands: [&[&str]; 42] = [
         &[],
         &["demo"],
         &["init"],
         &["serve"],
         &["dev"],
         &["send"],
+        &["provider", "test"],
+        &["provider", "coverage"],
         &["plugin", "build"],
         &["plugin", "test"],
         &["plugin", "new"],

@@ -15,6 +15,7 @@ mod operate;
 mod plugin;
 mod proof;
 mod provider;
+mod send;
 mod story;
 
 pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, LetterPlace, Moment};
@@ -26,7 +27,8 @@ pub use plugin::{
     PluginSignPointer, PluginTest, Record, RegistryPlace, Signing, plugin_name,
 };
 pub use proof::{Bench, Chaos};
-pub use provider::Provider;
+pub use provider::{Provider, ProviderTest};
+pub use send::{Send, Signature};
 pub use story::{StoryFilter, StoryPlace, Tail, Trace};
 
 const EXAMPLES: &str = "\
@@ -37,6 +39,7 @@ Examples:
   towpath plugin build && towpath plugin test build all plugins and run their cases
   towpath dev --chaos 503:30s                 serve with a fake target that is down for 30 s
   towpath send plugins/github/cases           post recorded events
+  towpath provider test github                try the handshakes and proofs of a route
   towpath serve                               serve towpath.toml on this machine, without AWS
   towpath dlq list --json                     list what was given up, and why
 
@@ -285,30 +288,6 @@ pub struct Dev {
     /// Allowed host names
     #[command(flatten)]
     pub names: Names,
-}
-
-/// `send`.
-#[derive(ClapArgs, Debug)]
-#[command(after_help = "\
-Examples:
-  towpath send plugins/approval/cases/submitted/message.json
-  towpath send plugins/*/cases                every recorded event of every plugin
-  towpath send --to http://127.0.0.1:9000/hooks --path crm event.json --times 100
-
-Exit codes: 0 if every event was answered 202; 1 if one was not; 2 if the ingest does not answer or lacks the route.")]
-pub struct Send {
-    /// Recorded events (message.json), or folders of them
-    #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    /// The URL of the ingest, including its prefix
-    #[arg(long, default_value = "http://127.0.0.1:8080/hooks", value_name = "URL")]
-    pub to: String,
-    /// The path to post to, instead of the one in the file
-    #[arg(long)]
-    pub path: Option<String>,
-    /// How many times to send all files
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub times: u32,
 }
 
 /// `config`.

@@ -56,7 +56,7 @@ pub async fn run(args: Args, output: &Output, telemetry: Arc<Telemetry>) -> anyh
         Command::Config(Config::Check { config, skip_secrets, skip_plugins }) => {
             check::run(&config, skip_secrets, skip_plugins, output).await
         }
-        Command::Provider(command) => provider::run(command, output),
+        Command::Provider(command) => provider::run(command, output).await,
         Command::Dlq(dlq) => dlq::run(dlq, output).await,
         Command::Tail(tail) => tail::run(tail, output).await,
         Command::Trace(trace) => trace::run(trace, output).await,

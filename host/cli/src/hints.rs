@@ -6,8 +6,10 @@ use towpath_operate::known::UnknownWithoutConfig;
 use towpath_operate::letters::LettersError;
 use towpath_operate::place::NoPlace;
 use towpath_operate::record::OnlyReceived;
+use towpath_operate::routed::MissingText;
 use towpath_operate::set::NotJson;
 use towpath_operate::story::StoryError;
+use towpath_verify::sign::Unsignable;
 
 /// What to do about an error, if an option of the command line helps.
 pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
@@ -18,12 +20,24 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
             .is::<OnlyReceived>()
             .then_some("give --dead to record dead letters, or --listen to record what is posted"),
         error.is::<NotJson>().then_some("give --body FILE to replace the whole body"),
+        error.is::<MissingText>().then_some("give --param NAME=TEXT"),
+        error.downcast_ref().and_then(of_signing),
         error.downcast_ref().and_then(of_edit),
         error.downcast_ref().map(of_letters),
         error.downcast_ref().map(of_story),
         error.downcast_ref().map(of_listen),
     ];
     any.into_iter().flatten().next()
+}
+
+fn of_signing(error: &Unsignable) -> Option<&'static str> {
+    match error {
+        Unsignable::NoPrivateKey => Some(
+            "make a key pair of your own, put its public key into the route of a test config, and give --private-key FILE",
+        ),
+        Unsignable::OtherAlgorithm | Unsignable::OtherKey => Some("give the right one by --private-key"),
+        Unsignable::Place(_) | Unsignable::NoSecret | Unsignable::Unverified(_) => None,
+    }
 }
 
 fn of_edit(error: &EditError) -> Option<&'static str> {

@@ -158,15 +158,19 @@ impl Config {
 
     /// Like [`Config::parse`], for callers that check more. Fails only if the text is not TOML or JSON at all.
     pub fn draft(text: &str, file: &Path, secrets: &Secrets) -> Result<Draft, ConfigError> {
-        let syntax = |format, source| ConfigError::Syntax { file: file.to_owned(), format, source };
-        let table = if file.extension().is_some_and(|extension| extension == "json") {
-            serde_json::from_str::<toml::Table>(text).map_err(|source| syntax("JSON", source.into()))?
-        } else {
-            text.parse::<toml::Table>().map_err(|source| syntax("TOML", source.into()))?
-        };
-        let mut draft = check::check(table, file, secrets);
+        let mut draft = check::check(table(text, file)?, file, secrets);
         draft.locate(text);
         Ok(draft)
+    }
+}
+
+/// The text of a config file: JSON if the file's name ends in `.json`, else TOML.
+fn table(text: &str, file: &Path) -> Result<toml::Table, ConfigError> {
+    let syntax = |format, source| ConfigError::Syntax { file: file.to_owned(), format, source };
+    if file.extension().is_some_and(|extension| extension == "json") {
+        serde_json::from_str(text).map_err(|source| syntax("JSON", source.into()))
+    } else {
+        text.parse().map_err(|source: toml::de::Error| syntax("TOML", source.into()))
     }
 }
 

@@ -4,6 +4,7 @@ mod arguments;
 mod example;
 mod expand;
 mod parameters;
+mod uses;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use crate::collect::meant;
 
 pub(crate) use expand::expand_routes;
 pub use parameters::Parameter;
+pub use uses::{Use, uses};
 
 /// Name and text of each file, sorted by name.
 static FILES: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/providers.rs"));
@@ -148,6 +150,20 @@ impl Provider {
         } else {
             None
         }
+    }
+
+    /// Whether it proves nothing itself: the operator puts a secret into the URL.
+    pub fn proves_by_url(&self) -> bool {
+        let is_in_query = |way: &Table| {
+            let token = way.get("token").and_then(toml::Value::as_str);
+            token.is_some_and(|token| token.starts_with("query:"))
+        };
+        self.ways().count() > 0 && self.ways().all(is_in_query)
+    }
+
+    /// Whether the id of its events is known.
+    pub fn has_dedup(&self) -> bool {
+        self.route.contains_key("dedup")
     }
 
     /// Whether its events have a known order key. Without one all events of a route are one group.

@@ -11,5 +11,6 @@ mod router;
 mod sender;
 
 pub use ingest::Ingest;
+pub use reply::{Said, Unanswerable, said};
 pub use router::router;
 pub use sender::Peer;

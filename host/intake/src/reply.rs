@@ -1,7 +1,7 @@
 //! Makes the answers that a route describes.
 
 use axum::body::Body;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
@@ -17,31 +17,48 @@ const LONGEST_SIGNED: usize = 256;
 
 /// Why an answer cannot be made.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unanswerable {
+pub enum Unanswerable {
     #[error("{0}: {1}")]
     Value(String, Unreadable),
     #[error("{0} is too long, or has characters that do not belong in an answer")]
     Text(String),
 }
 
-/// The answer that a route describes, made of a request.
-pub(crate) fn reply(reply: &Reply, scope: &Scope<'_>) -> Result<Response, Unanswerable> {
-    let mut answer = Response::new(Body::empty());
-    *answer.status_mut() = reply.status;
-    for (name, template) in &reply.headers {
+/// What an answer says.
+#[derive(Debug)]
+pub struct Said {
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body and its media type.
+    pub body: Option<(String, &'static str)>,
+}
+
+/// What the answer that a route describes says to a request.
+pub fn said(reply: &Reply, scope: &Scope<'_>) -> Result<Said, Unanswerable> {
+    let header = |(name, template): &(HeaderName, Template)| {
         let text = text(template, scope)?;
         let value = HeaderValue::from_str(&text).map_err(|_| Unanswerable::Text(template.to_string()))?;
-        answer.headers_mut().insert(name.clone(), value);
-    }
-    let (body, media) = match &reply.body {
-        ReplyBody::Empty => return Ok(answer),
-        ReplyBody::Text(template) => (text(template, scope)?, "text/plain; charset=utf-8"),
-        ReplyBody::Json(template) => (json(template, scope)?, "application/json"),
+        Ok((name.clone(), value))
     };
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
-    // A browser must not take it for a page, whatever it contains.
-    answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    *answer.body_mut() = Body::from(body);
+    let headers = reply.headers.iter().map(header).collect::<Result<_, Unanswerable>>()?;
+    let body = match &reply.body {
+        ReplyBody::Empty => None,
+        ReplyBody::Text(template) => Some((text(template, scope)?, "text/plain; charset=utf-8")),
+        ReplyBody::Json(template) => Some((json(template, scope)?, "application/json")),
+    };
+    Ok(Said { headers, body })
+}
+
+/// The answer that a route describes, made of a request.
+pub(crate) fn reply(reply: &Reply, scope: &Scope<'_>) -> Result<Response, Unanswerable> {
+    let Said { headers, body } = said(reply, scope)?;
+    let mut answer = bare(reply);
+    answer.headers_mut().extend(headers);
+    if let Some((body, media)) = body {
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        // A browser must not take it for a page, whatever it contains.
+        answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        *answer.body_mut() = Body::from(body);
+    }
     Ok(answer)
 }
 

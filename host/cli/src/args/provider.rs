@@ -1,6 +1,10 @@
 //! `provider`.
 
-use clap::Subcommand;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Subcommand};
+
+use super::{ConfigFile, Signature};
 
 #[derive(Subcommand, Debug)]
 pub enum Provider {
@@ -33,4 +37,58 @@ Exit code 2 if there is no such provider.")]
         /// The name, as `towpath provider list` prints it
         name: String,
     },
+    /// Try the handshakes and proofs of a provider's route on a running ingest
+    Test(ProviderTest),
+    /// Show how much of each sender is supported, and count
+    #[command(after_help = "\
+Examples:
+  towpath provider coverage
+  towpath provider coverage --json | jq .fully_percent
+
+One row a sender. CONNECTS: a route can be set up by its name. ANSWERS: its handshake is answered; - if it has none. PROVES: its \
+own proof is verified; url if it has none, so that a secret in the URL stands for it. KEYS: whether the order key and the id of \
+its events are known. A sender is fully connected if no column but KEYS says no.")]
+    Coverage,
+}
+
+/// `provider test`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  towpath provider test zoom                  handshakes, and webhooks that must be refused
+  towpath provider test github --event plugins/github/cases/opened/message.json
+  towpath provider test --path tenants/acme/crm --send --json
+
+Sends requests to a running `towpath serve` or `towpath dev`, and compares each answer with the one that the config asks for. \
+Nothing of it is stored: handshakes are answered, and a webhook without a proof or with the proof of a stranger must be refused \
+(it is kept for a day, see `towpath dlq list --refused`). On a route that does not verify at ingest such a webhook would be \
+stored, and is not sent.
+
+--send and --event also send one event with a valid signature. It is stored and delivered like any event, to your targets.
+
+Secrets are read from TOWPATH_SECRET_…, as `towpath serve` does.
+
+Exit codes: 0 if every answer is as expected; 1 if one differs; 2 if nothing answers, or the config has no such route.")]
+pub struct ProviderTest {
+    /// The provider, whose routes in the config are tested
+    #[arg(required_unless_present = "path")]
+    pub name: Option<String>,
+    /// The path of the one route to test, such as tenants/acme/crm
+    #[arg(long)]
+    pub path: Option<String>,
+    /// The URL of the ingest, including its prefix [default: the address and prefix of the config]
+    #[arg(long, value_name = "URL", value_parser = super::url)]
+    pub to: Option<String>,
+    /// Also send a made-up event with a valid signature: it is stored and delivered
+    #[arg(long)]
+    pub send: bool,
+    /// Also send this recorded event (message.json) with a valid signature: it is stored and delivered
+    #[arg(long, value_name = "FILE")]
+    pub event: Option<PathBuf>,
+    /// The key to sign with
+    #[command(flatten)]
+    pub signature: Signature,
+    /// The config
+    #[command(flatten)]
+    pub config: ConfigFile,
 }

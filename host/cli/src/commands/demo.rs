@@ -18,7 +18,7 @@ use towpath_operate::event::{self, Event};
 use towpath_plugin::COMPONENT;
 use towpath_types::dead_letter::DeadLetter;
 
-use super::send::{client, post};
+use super::send::{Signer, client, post};
 use crate::args::Demo;
 use crate::output::{Exit, Output, plain};
 use crate::sss::{Call, Chaos, Sss};
@@ -193,7 +193,7 @@ impl Sender {
             if self.stop.is_cancelled() {
                 break;
             }
-            let posted = post(&self.client, &self.url, None, file, event).await?;
+            let posted = post(&self.client, &self.url, None, file, event, &Signer::Nobody).await?;
             let (Some(id), Some(group)) = (posted.message_id, posted.group) else {
                 bail!("ingest answered {} to {}", posted.status, file.display());
             };

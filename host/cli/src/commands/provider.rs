@@ -1,5 +1,8 @@
 //! `provider`: which senders are known, and how a route for one is set up.
 
+mod coverage;
+mod test;
+
 use anyhow::bail;
 use serde::Serialize;
 use towpath_config::provider::{Confidence, Provider};
@@ -8,8 +11,10 @@ use towpath_config::secrets;
 use crate::args;
 use crate::output::{Exit, Output};
 
-pub(super) fn run(command: args::Provider, output: &Output) -> anyhow::Result<Exit> {
+pub(super) async fn run(command: args::Provider, output: &Output) -> anyhow::Result<Exit> {
     match command {
+        args::Provider::Test(test) => return test::run(test, output).await,
+        args::Provider::Coverage => coverage::run(output),
         args::Provider::List { search } => list(search.as_deref(), output),
         args::Provider::Show { name } => match Provider::find(&name) {
             Some(provider) => show(&Shown::of(&provider), output),

@@ -1,14 +1,19 @@
 //! `send`: posts recorded events.
 
+mod signer;
+
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use towpath_operate::event::{self, Event};
+use towpath_types::envelope::Webhook;
 
 use crate::args::Send;
 use crate::output::{Exit, Output};
+
+pub(super) use signer::{Signer, private_key};
 
 /// The answer to one event.
 #[derive(Serialize)]
@@ -25,6 +30,7 @@ pub(super) struct Posted {
 
 pub(super) async fn run(args: Send, output: &Output) -> anyhow::Result<Exit> {
     let files = event::find(&args.files)?;
+    let signer = Signer::of(&args).await?;
     let client = client()?;
     let total = files.len() as u64 * u64::from(args.times);
     let bar = output.progress(total, "sending");
@@ -32,7 +38,7 @@ pub(super) async fn run(args: Send, output: &Output) -> anyhow::Result<Exit> {
     for _ in 0..args.times {
         for file in &files {
             let event = Event::read(file)?;
-            posted.push(post(&client, &args.to, args.path.as_deref(), file, &event).await?);
+            posted.push(post(&client, &args.to, args.path.as_deref(), file, &event, &signer).await?);
             bar.inc(1);
         }
     }
@@ -65,29 +71,49 @@ pub(super) async fn post(
     path: Option<&str>,
     file: &Path,
     event: &Event,
+    signer: &Signer,
 ) -> anyhow::Result<Posted> {
     let Some(path) = path.or(event.path.as_deref()) else {
         bail!("{} has no path: give --path", file.display());
     };
-    let url = format!("{}/{}", to.trim_end_matches('/'), path.trim_matches('/'));
+    let path = path.trim_matches('/');
     let webhook = event.webhook().with_context(|| file.display().to_string())?;
+    let webhook = signer.sign(path, webhook).with_context(|| format!("signing {}", file.display()))?;
+    let answer = deliver(client, to, path, webhook).await.with_context(|| format!("sending {}", file.display()))?;
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let text = |key: &str| body.get(key).and_then(|value| value.as_str()).map(str::to_owned);
+    let (file, path) = (file.display().to_string(), path.to_owned());
+    Ok(Posted { file, path, status: answer.status, message_id: text("id"), group: text("group") })
+}
+
+/// What an ingest answered.
+pub(super) struct Answered {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+/// Sends a webhook to a path of an ingest.
+pub(super) async fn deliver(
+    client: &reqwest::Client,
+    to: &str,
+    path: &str,
+    webhook: Webhook,
+) -> anyhow::Result<Answered> {
+    let url = format!("{}/{path}", to.trim_end_matches('/'));
     let query = if webhook.query.is_empty() { String::new() } else { format!("?{}", webhook.query) };
     let mut request = client.request(webhook.method, format!("{url}{query}")).body(webhook.body);
     for (name, value) in webhook.headers {
-        let name: HeaderName =
-            name.parse().with_context(|| format!("{}: {name:?} is not a header name", file.display()))?;
-        let value = HeaderValue::from_bytes(&value);
-        request =
-            request.header(name, value.with_context(|| format!("{}: a header value is invalid", file.display()))?);
+        let name: HeaderName = name.parse().with_context(|| format!("{name:?} is not a header name"))?;
+        request = request.header(name, HeaderValue::from_bytes(&value).context("a header value is invalid")?);
     }
     let response = request
         .send()
         .await
+        // A secret can be in the query.
+        .map_err(reqwest::Error::without_url)
         .with_context(|| format!("posting to {url}: is `towpath serve` or `towpath dev` running there?"))?;
-    let status = response.status().as_u16();
-    let answer: serde_json::Value =
-        serde_json::from_slice(&response.bytes().await.unwrap_or_default()).unwrap_or_default();
-    let text = |key: &str| answer.get(key).and_then(|value| value.as_str()).map(str::to_owned);
-    let path = path.trim_matches('/').to_owned();
-    Ok(Posted { file: file.display().to_string(), path, status, message_id: text("id"), group: text("group") })
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = response.bytes().await.unwrap_or_default().to_vec();
+    Ok(Answered { status, headers, body })
 }

@@ -1,0 +1,136 @@
+use std::path::Path;
+
+use towpath_config::provider::Provider;
+use towpath_config::{Config, Secrets};
+
+use super::*;
+
+/// The route of a provider, with a text for each parameter that needs one.
+fn route(provider: &Provider) -> Option<Arc<Route>> {
+    let texts = provider.parameters().into_iter().filter(|parameter| parameter.secret.is_none());
+    let texts: String = texts.map(|text| format!(", {} = {:?}", text.name, "https://hooks.example.com/a")).collect();
+    of(&format!("provider = {{ name = {:?}{texts} }}\npath = \"a\"\nplugin = \"a\"", provider.name))
+}
+
+fn of(route: &str) -> Option<Arc<Route>> {
+    let text = format!("[[route]]\n{route}\n[plugin.a]\npath = \"a\"\n");
+    let names = Provider::all().flat_map(|provider| provider.parameters()).filter_map(|parameter| parameter.secret);
+    // This is text, hex and base64.
+    let secrets = Secrets::of(names.map(|name| (name, "0123456789abcdef".repeat(4))));
+    let draft = Config::draft(&text, Path::new("towpath.toml"), &secrets).expect("TOML");
+    draft.config.routes.iter().next().filter(|_| draft.mistakes.is_empty()).cloned()
+}
+
+fn trials(route: &Arc<Route>) -> Trials<'_> {
+    Trials { route, now: Timestamp(1_790_000_000_000), key: None }
+}
+
+/// Providers whose private key signs: there is none to sign with.
+fn is_public(trial: &Skipped) -> bool {
+    trial.why == "only the sender's private key makes such signatures"
+}
+
+#[test]
+fn every_provider_can_be_tried_with_a_made_up_event() {
+    let mut tried = 0;
+    let mut not = Vec::new();
+    for provider in Provider::all() {
+        // One that cannot be set up by its name yet has no route.
+        let Some(route) = route(&provider) else { continue };
+        let name = provider.name;
+        let event = match made_up(&route, Vec::new()) {
+            Ok(event) => event,
+            Err(why) => {
+                not.push(format!("{name}: {why}"));
+                continue;
+            }
+        };
+        tried += 1;
+        let tried: Vec<Tried> =
+            trials(&route).harmless(&event).into_iter().chain([trials(&route).signed(&event)]).collect();
+        for trial in tried {
+            match trial {
+                Ok(trial) => not.extend(wrong(&route, &trial).map(|why| format!("{name}: {:?}: {why}", trial.kind))),
+                Err(skipped) if is_public(&skipped) => {}
+                Err(skipped) => not.push(format!("{name}: {:?}: {}", skipped.kind, skipped.why)),
+            }
+        }
+    }
+    assert!(tried > 170, "{tried}");
+    assert!(not.is_empty(), "{}", not.join("\n"));
+}
+
+/// Whether a trial is what it says.
+fn wrong(route: &Route, trial: &Trial) -> Option<String> {
+    let verify = route.verify.as_ref()?;
+    let scope = Scope::of(&trial.webhook);
+    let is_handshake = route.answers.iter().any(|answer| scope.meets(&answer.when));
+    let holds = check(verify, Evidence::arriving(&trial.webhook, Timestamp(1_790_000_000_000)));
+    let is_right = match trial.kind {
+        Kind::Handshake | Kind::ForgedHandshake => is_handshake,
+        Kind::Unsigned | Kind::Forged => !is_handshake && holds.is_err() && trial.status == 401,
+        Kind::Signed => !is_handshake && holds.is_ok() && (200..300).contains(&trial.status),
+    };
+    (!is_right).then(|| format!("{} {holds:?}", trial.status))
+}
+
+fn found(tried: &[Tried], kind: Kind) -> &Trial {
+    let of_kind = |trial: &&Trial| trial.kind == kind;
+    tried.iter().filter_map(|trial| trial.as_ref().ok()).find(of_kind).expect("a trial of this kind")
+}
+
+#[test]
+fn a_handshake_is_asked_as_the_sender_asks_and_its_answer_is_known() {
+    let zoom = route(&Provider::find("zoom").expect("zoom")).expect("route");
+    let event = made_up(&zoom, Vec::new()).expect("event");
+    let tried = trials(&zoom).harmless(&event);
+    let asked = found(&tried, Kind::Handshake);
+    let body: serde_json::Value = serde_json::from_slice(&asked.webhook.body).expect("JSON");
+    let token = body["payload"]["plainToken"].as_str().expect("token");
+    let key = "0123456789abcdef".repeat(4);
+    let mac = towpath_verify::mac(towpath_config::value::Digest::Sha256, key.as_bytes(), &[token.as_bytes()]);
+    let encrypted: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+    let answer = format!("{{\"encryptedToken\":\"{encrypted}\",\"plainToken\":\"{token}\"}}");
+    assert_eq!((asked.status, asked.body.as_deref()), (200, Some(answer.as_str())));
+    assert!(asked.webhook.header("x-zm-signature").is_some());
+    assert_eq!(found(&tried, Kind::ForgedHandshake).status, 401);
+
+    let acrobat = route(&Provider::find("adobe-acrobat-sign").expect("known")).expect("route");
+    let tried = trials(&acrobat).harmless(&made_up(&acrobat, Vec::new()).expect("event"));
+    assert_eq!(found(&tried, Kind::Handshake).headers, [("x-adobesign-clientid".to_owned(), key)]);
+    assert_eq!(found(&tried, Kind::ForgedHandshake).status, 403);
+}
+
+#[test]
+fn nothing_that_would_be_stored_is_sent_as_a_forgery() {
+    let kinds = |route: &str| -> Vec<(Kind, bool)> {
+        let route = of(&format!("{route}\npath = \"a\"\nplugin = \"a\"\ngroup = \"a/{{json:/id}}\"")).expect("sound");
+        let event = made_up(&route, Vec::new()).expect("event");
+        let kind = |tried: Tried| tried.map_or_else(|skipped| (skipped.kind, false), |trial| (trial.kind, true));
+        trials(&route).harmless(&event).into_iter().map(kind).collect()
+    };
+    let github = |at: &str| kinds(&format!("verify = {{ scheme = \"github\", secret = \"github\", at = \"{at}\" }}"));
+    assert_eq!(github("ingest"), [(Kind::Unsigned, true), (Kind::Forged, true)]);
+    assert_eq!(github("pipeline"), [(Kind::Forged, false)]);
+    assert_eq!(kinds(""), [(Kind::Forged, false)]);
+    // A condition that a made-up event meets makes it a handshake.
+    let answered = "[[route.answer]]\nwhen = { present = [\"json:/id\"] }";
+    let route = of(&format!(
+        "path = \"a\"\nplugin = \"a\"\ngroup = \"a/{{json:/id}}\"\nverify = {{ scheme = \"github\", secret = \"github\" }}\n{answered}"
+    ));
+    let route = route.expect("sound");
+    let event = made_up(&route, Vec::new()).expect("event");
+    let why = trials(&route).signed(&event).expect_err("no event").why;
+    assert_eq!(why, "the event is a handshake of this route");
+}
+
+#[test]
+fn what_cannot_be_made_up_needs_a_recorded_event() {
+    let route = of("path = \"a\"\nplugin = \"a\"\ngroup = \"a/{xml:/order/id}\"").expect("sound");
+    let why = made_up(&route, Vec::new()).expect_err("XML").to_string();
+    assert!(why.contains("xml:/order/id") && why.contains("give a recorded one"), "{why}");
+    let unwrapped =
+        of("path = \"a\"\nplugin = \"a\"\ngroup = \"a/{json:/id}\"\nunwrap = \"form:payload\"").expect("sound");
+    let event = made_up(&unwrapped, Vec::new()).expect("event");
+    assert!(event.body.starts_with(b"payload=%7B%22id%22%3A%22"), "{}", String::from_utf8_lossy(&event.body));
+}
