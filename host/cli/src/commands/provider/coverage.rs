@@ -121,7 +121,7 @@ impl Coverage {
 
 /// With one decimal, rounded down: 94.96 % is not 95 %.
 fn percent(part: usize, of: usize) -> f64 {
-    if of == 0 { 0.0 } else { (part * 1000 / of) as f64 / 10.0 }
+    (part * 1000).checked_div(of).unwrap_or_default() as f64 / 10.0
 }
 
 pub(super) fn run(output: &Output) {
