@@ -13,6 +13,11 @@ use tracing::info;
 pub(crate) struct Secrets(Vec<Arc<str>>);
 
 impl Secrets {
+    /// Without those of tenants.
+    pub(crate) fn fixed(way: &Way) -> Secrets {
+        Secrets(fixed(way).iter().map(Secret::expose).collect())
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|secret| &**secret)
     }

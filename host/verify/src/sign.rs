@@ -15,6 +15,7 @@ use towpath_types::json::Pointer;
 
 pub use private_key::{NotAPrivateKey, PrivateKey};
 
+use crate::secrets::Secrets;
 use crate::signature::{made, signed};
 use crate::time::write_time;
 use crate::{Evidence, Unverified, What, jwt, prove_by, provider, standard_webhooks, token, url_of, written};
@@ -77,7 +78,7 @@ fn by_way(way: &Way, webhook: &Webhook, now: Timestamp, key: Option<&PrivateKey>
         return Err(Unverified::NoWay.into());
     }
     // What is sent must be accepted.
-    match prove_by(way, Evidence::arriving(&signed, now)) {
+    match prove_by(way, Evidence::arriving(&signed, now), &Secrets::fixed(way)) {
         Ok(_) => Ok(signed),
         Err(Unverified::Mismatch(_)) if key.is_some() && sender.secret.is_none() => Err(Unsignable::OtherKey),
         Err(why) => Err(why.into()),
