@@ -112,8 +112,6 @@ resource "aws_lambda_function" "ingest" {
       TOWPATH_CONFIG        = "s3://${aws_s3_object.config.bucket}/${aws_s3_object.config.key}"
       TOWPATH_CONFIG_SHA256 = sha256(local.config)
       TOWPATH_LOG           = var.log_level
-      # Match paths as the config has them, whatever the stage is called.
-      AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH = "true"
     }
   }
 

@@ -10,8 +10,9 @@ from contextlib import closing
 import pytest
 
 from conftest import ROOT
+from front_ends import http_api
 from runtime_api import Function
-from setup_site import Site, post, record, won
+from setup_site import Site, record, won
 from test_function import crm, publish, write  # noqa: F401  (crm is a fixture)
 
 QEMU = ["qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"]
@@ -37,7 +38,7 @@ def test_a_webhook_goes_through_both_functions(aws, towpath, functions, crm, tmp
     release = publish(towpath, crm, site)
     with closing(Function([*QEMU, functions["ingest"]], site.environment, tmp_path / "ingest.log")) as ingest:
         ingest.ready()
-        answer = ingest.invoke(post("/sqs-hook", won(1).encode(), {"content-type": "application/json"}))
+        answer = ingest.invoke(http_api("POST", "/sqs-hook", {"content-type": "application/json"}, won(1).encode()))
         assert answer["statusCode"] == 202, answer
     body = site.sqs.receive_message(QueueUrl=site.queue)["Messages"][0]["Body"]
     with closing(site.target), closing(Function([*QEMU, functions["host"]], site.environment, tmp_path / "host.log")) as host:

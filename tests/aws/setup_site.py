@@ -1,6 +1,5 @@
 """A small Towpath deployment on moto: a bucket, queues, secrets, a target, a plugin with versions."""
 
-import base64
 import json
 import threading
 import time
@@ -126,25 +125,6 @@ def won(number):
 
 def batch(*bodies):
     return {"Records": [record(body) for body in bodies]}
-
-
-def post(path, body, headers):
-    """A request as an HTTP API passes it to a function, payload version 2.0."""
-    return {
-        "version": "2.0",
-        "routeKey": f"POST {path}",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": headers,
-        "requestContext": {
-            "accountId": "123456789012", "apiId": "a", "domainName": "a.example.com", "domainPrefix": "a",
-            "http": {"method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "x"},
-            "requestId": "r", "routeKey": f"POST {path}", "stage": "$default",
-            "time": "25/Nov/2026:12:00:00 +0000", "timeEpoch": 1795608000000,
-        },
-        "body": base64.b64encode(body).decode(),
-        "isBase64Encoded": True,
-    }
 
 
 def wait_until(condition, what, seconds=45):

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from conftest import log_lines
+from front_ends import http_api
 from runtime_api import Function
-from setup_site import TOKEN, Site, batch, post, record, wait_until, won
+from setup_site import TOKEN, Site, batch, record, wait_until, won
 
 
 @pytest.fixture(scope="module")
@@ -173,13 +174,13 @@ def test_ingest_stores_a_webhook_whole_and_the_host_delivers_it(aws, towpath, bo
     headers = {"content-type": "application/json", "x-event-id": "e-1", "x-odd": "a \"quote\", ümlaut"}
     with closing(Function([ingest], site.environment, tmp_path / "ingest.log")) as function:
         function.ready()
-        answer = function.invoke(post("/sqs-hook", body, headers))
+        answer = function.invoke(http_api("POST", "/sqs-hook", headers, body))
         assert answer["statusCode"] == 202, answer
         # The sender retries: the duplicate is not stored again.
-        assert function.invoke(post("/sqs-hook", body, headers))["statusCode"] == 202
-        assert function.invoke(post("/nowhere", body, headers))["statusCode"] == 404
+        assert function.invoke(http_api("POST", "/sqs-hook", headers, body))["statusCode"] == 202
+        assert function.invoke(http_api("POST", "/nowhere", headers, body))["statusCode"] == 404
         binary = bytes(range(256))
-        assert function.invoke(post("/sqs-hook", binary, {"x-event-id": "e-2"}))["statusCode"] == 202
+        assert function.invoke(http_api("POST", "/sqs-hook", {"x-event-id": "e-2"}, binary))["statusCode"] == 202
     sqs = site.sqs
     stored = []
     while messages := sqs.receive_message(QueueUrl=site.queue, AttributeNames=["All"]).get("Messages"):
@@ -202,7 +203,7 @@ def test_ingest_asks_the_sender_to_try_again_if_it_cannot_store(aws, ingest, tmp
     site.sqs.delete_queue(QueueUrl=site.queue)
     with closing(Function([ingest], site.environment, Path(tmp_path / "log"))) as function:
         function.ready()
-        answer = function.invoke(post("/sqs-hook", b"{}", {}))
+        answer = function.invoke(http_api("POST", "/sqs-hook", {}, b"{}"))
         assert answer["statusCode"] == 503 and answer["headers"]["retry-after"] == "5", answer
 
 
@@ -219,10 +220,10 @@ def test_ingest_verifies_at_the_door_with_its_own_secrets_alone_and_asks_for_a_r
     with closing(Function([ingest], site.environment, Path(tmp_path / "log"))) as function:
         function.ready()
         right = signed(site.target.token)
-        assert function.invoke(post("/sqs-hook", b"{}", right))["statusCode"] == 202
+        assert function.invoke(http_api("POST", "/sqs-hook", right, b"{}"))["statusCode"] == 202
         site.rotate("planted-5ecret-another")
-        assert function.invoke(post("/sqs-hook", b"{}", signed("planted-5ecret-another")))["statusCode"] == 202
+        assert function.invoke(http_api("POST", "/sqs-hook", signed("planted-5ecret-another"), b"{}"))["statusCode"] == 202
         for headers in (right, {}, signed("wrong")):
-            answer = function.invoke(post("/sqs-hook", b"{}", headers))
+            answer = function.invoke(http_api("POST", "/sqs-hook", headers, b"{}"))
             assert answer["statusCode"] == 401 and answer["headers"]["www-authenticate"] == "Signature", answer
     assert len(site.sqs.receive_message(QueueUrl=site.queue, MaxNumberOfMessages=10)["Messages"]) == 2

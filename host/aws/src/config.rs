@@ -32,13 +32,12 @@ pub async fn read(place: &Path) -> Result<String, LoadError> {
     String::from_utf8(bytes).map_err(|error| failed(error.to_string()))
 }
 
-/// Loads a config for the front door: fetches only the secrets that verify webhooks at ingest.
+/// Loads a config for the front door: fetches only the secrets that it verifies with, and those of handshakes.
 pub async fn load_front_door(place: &Path) -> Result<Config, LoadError> {
     let text = read(place).await?;
     let config = Config::parse(&text, place, &Secrets::placeholders())?;
-    let verifications = config.routes.iter().filter_map(|route| route.verify.as_ref());
-    let names: BTreeSet<String> =
-        verifications.filter(|v| v.at_ingest).flat_map(|v| v.secret_names()).map(str::to_owned).collect();
+    let names = config.routes.iter().flat_map(|route| route.secret_names_at_ingest());
+    let names: BTreeSet<String> = names.map(str::to_owned).collect();
     if names.is_empty() {
         return Ok(config);
     }

@@ -100,6 +100,14 @@ impl Route {
         verifies || self.on_missing_key == OnMissingKey::Refuse
     }
 
+    /// The names of the secrets that the front door needs: to verify, and to answer handshakes.
+    pub fn secret_names_at_ingest(&self) -> impl Iterator<Item = &str> {
+        let handshakes_are_verified = self.answers.iter().any(|answer| answer.verified);
+        let verified = self.verify.iter().filter(move |verify| verify.at_ingest || handshakes_are_verified);
+        let answers = self.answers.iter().flat_map(|answer| &answer.secrets).map(|secret| secret.name.as_str());
+        verified.flat_map(Verification::secret_names).chain(answers)
+    }
+
     /// Where a webhook carries a secret, if `verify` expects one. After verification nobody else may see it.
     pub fn tokens(&self) -> Vec<Value> {
         self.verify.iter().flat_map(Verification::tokens).collect()

@@ -1,29 +1,34 @@
-//! `ingest`: the front door behind API Gateway. It stores each webhook in the queue and answers once it is stored.
-//! Requests use payload version 2.0 of an HTTP API, or of a function URL.
+//! `ingest`: the front door behind API Gateway or a function URL. It stores each webhook in the queue and answers once it is
+//! stored.
 
-use std::future::ready;
-use std::net::IpAddr;
+mod answer;
+mod event;
+
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use axum::extract::Request;
-use axum::middleware;
-use axum::response::Response;
-use lambda_http::request::RequestContext;
-use lambda_http::{Error, RequestExt as _};
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
+use tower::ServiceExt as _;
 use towpath_aws::{SqsQueue, client, config};
 use towpath_config::{Config, env};
-use towpath_intake::{Ingest, Peer, router};
+use towpath_intake::{Ingest, router};
 use towpath_telemetry::{Telemetry, logs};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use answer::Answer;
+use event::Event;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let level = env::log_level();
-    let telemetry = Arc::new(Telemetry::of_function()?);
+    let telemetry = Telemetry::of_function()?;
     let logs =
         logs::json(std::io::stdout, Targets::new().with_default(level.clone().unwrap_or(LevelFilter::INFO)), false);
     tracing_subscriber::registry().with(logs).init();
@@ -32,26 +37,31 @@ async fn main() -> Result<(), Error> {
     }
     let (ingest, prefix) =
         start().await.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "cannot start"))?;
-    // The function is frozen once it has answered.
-    let flush = middleware::map_response(move |answer: Response| {
+    let router = router(Arc::new(ingest), &prefix);
+    let (router, prefix, telemetry) = (&router, prefix.as_str(), &telemetry);
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move {
+        let answer = handle(router, prefix, event.payload).await;
+        // The function is frozen once it has answered.
         telemetry.flush();
-        ready(answer)
-    });
-    let from = middleware::map_request(|mut request: Request| {
-        let source = request.request_context_ref().and_then(source);
-        if let Some(source) = source {
-            request.extensions_mut().insert(source);
-        }
-        ready(request)
-    });
-    lambda_http::run(router(Arc::new(ingest), &prefix).layer(flush).layer(from)).await
+        answer
+    }))
+    .await
 }
 
-/// The sender's address, as seen by API Gateway.
-fn source(context: &RequestContext) -> Option<Peer> {
-    let RequestContext::ApiGatewayV2(context) = context else { return None };
-    let address: IpAddr = context.http.source_ip.as_deref()?.parse().ok()?;
-    Some(Peer(address))
+async fn handle(router: &Router, prefix: &str, event: Value) -> Result<Answer, Error> {
+    let event: Event = serde_json::from_value(event)
+        .map_err(|error| format!("the event is not a request of API Gateway or of a function URL: {error}"))?;
+    let request = match event.request(prefix) {
+        Ok(request) => request,
+        Err(invalid) => {
+            tracing::info!(detail = %invalid, "invalid request");
+            let response = (StatusCode::BAD_REQUEST, format!("{invalid}\n")).into_response();
+            return Ok(Answer::of(response, &axum::http::Method::POST).await?);
+        }
+    };
+    let method = request.method().clone();
+    let Ok(response) = router.clone().oneshot(request).await;
+    Ok(Answer::of(response, &method).await?)
 }
 
 async fn start() -> anyhow::Result<(Ingest, String)> {
