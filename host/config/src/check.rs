@@ -4,6 +4,7 @@ mod admission;
 mod agreement;
 mod answers;
 mod auth;
+mod direct;
 mod jwt;
 mod keys;
 mod plugins;

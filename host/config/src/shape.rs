@@ -72,6 +72,8 @@ pub(super) struct Route {
     #[serde(default)]
     pub(super) allow_from: Vec<String>,
     pub(super) rate: Option<f64>,
+    #[serde(default)]
+    pub(super) ingress: Ingress,
     pub(super) group: String,
     pub(super) dedup: Option<String>,
     pub(super) unwrap: Option<String>,
@@ -87,6 +89,17 @@ pub(super) struct Route {
     #[serde(default)]
     pub(super) on_dead_letter: OnDeadLetter,
     pub(super) max_age: Option<Span>,
+}
+
+/// Who stores the webhooks of a route on AWS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Ingress {
+    /// The ingest function.
+    #[default]
+    Lambda,
+    /// API Gateway itself.
+    Direct,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,7 @@
 mod access;
 mod admission;
 mod agreement;
+mod direct;
 
 use std::path::Path;
 use std::time::Duration;

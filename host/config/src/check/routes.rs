@@ -116,7 +116,7 @@ impl Checker<'_> {
         }
         let rollout = self.rollout(at, &route.plugin, route.shadow, route.canary);
         let plugin = route.plugin;
-        Some(Route {
+        let checked = Route {
             path,
             pattern: pattern?,
             methods,
@@ -132,7 +132,11 @@ impl Checker<'_> {
             verify,
             on_dead_letter,
             max_age,
-        })
+        };
+        if route.ingress == shape::Ingress::Direct {
+            self.direct(at, &checked, queue);
+        }
+        Some(checked)
     }
 
     /// A value that a webhook is stored under.
