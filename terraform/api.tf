@@ -38,7 +38,7 @@ locals {
   # The parts of a group template: [kind, reference, literal]; absent parts are null.
   group_pieces = {
     for path, route in local.direct_routes :
-    path => regexall("\\{(json|header):([^}]*)\\}|([^{]+)", route.group)
+    path => regexall("\\{(json|header):([^}]*)\\}|([^{]+)", try(route.group, ""))
   }
 
   # "approval/{json:/workflow/id}" becomes "approval/${request.body.workflow.id}".
@@ -54,8 +54,8 @@ locals {
   # Nothing is verified before it is stored here. So with verify no value of an event may serve as deduplication id: someone who knows
   # the value of a future event could take its place. The target recognizes a repeat by its webhook-id.
   direct_dedup = {
-    for path, route in local.direct_routes : path => route.verify != null ? "$context.requestId" : (
-      route.dedup == null ? (var.content_based_deduplication ? null : "$context.requestId") : (
+    for path, route in local.direct_routes : path => length(local.verifications[path]) > 0 ? "$context.requestId" : (
+      !contains(keys(route), "dedup") ? (var.content_based_deduplication ? null : "$context.requestId") : (
         startswith(route.dedup, "header:")
         ? "$request.header.${trimprefix(route.dedup, "header:")}"
         : "$request.body${replace(trimprefix(route.dedup, "json:"), "/", ".")}"
@@ -65,8 +65,8 @@ locals {
 
   # All attributes are one JSON text, because API Gateway cannot map a header to a single attribute.
   direct_attributes = {
-    for path, route in local.direct_routes : path => length(route.headers) == 0 ? null : "{${join(",", [
-      for header in route.headers :
+    for path, route in local.direct_routes : path => try(length(route.headers), 0) == 0 ? null : "{${join(",", [
+      for header in try(route.headers, []) :
       "\"${lower(header)}\":{\"DataType\":\"String\",\"StringValue\":\"$${request.header.${header}}\"}"
     ])}}"
   }
@@ -143,6 +143,13 @@ resource "aws_apigatewayv2_integration" "direct" {
     } : key => value if value != null
   }
 
+  lifecycle {
+    precondition {
+      condition     = length(local.beyond_direct[each.key]) == 0
+      error_message = "The route \"${each.key}\" has ${join(", ", local.beyond_direct[each.key])}: API Gateway cannot do that without code. Use ingress = \"lambda\"."
+    }
+  }
+
   depends_on = [aws_iam_role_policy.api]
 }
 
@@ -165,9 +172,9 @@ resource "aws_apigatewayv2_route" "direct" {
 }
 
 resource "aws_apigatewayv2_route" "ingest" {
-  for_each = local.ingest_routes
+  for_each = local.ingest_route_keys
 
   api_id    = local.api_id
-  route_key = "POST ${var.path_prefix}/${each.key}"
+  route_key = each.value
   target    = "integrations/${aws_apigatewayv2_integration.ingest[0].id}"
 }

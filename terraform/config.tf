@@ -1,25 +1,15 @@
 # The config, which both functions read when they start. A change restarts them, because its digest is in their environment.
 locals {
-  # The config does not accept null, so keys that are not set are left out.
   config_routes = [
-    for route in var.routes : {
-      for key, value in {
-        path           = route.path
-        group          = route.group
-        plugin         = route.plugin
-        dedup          = route.dedup
-        on_missing_key = route.on_missing_key
-        on_dead_letter = route.on_dead_letter
-        max_age        = route.max_age
-        shadow         = route.shadow
-        canary         = route.canary
-        verify = route.verify == null ? null : merge(
-          # On direct routes API Gateway writes to the queue itself, so only the pipeline can verify.
-          { for k, v in merge(route.verify, route.ingress == "direct" ? { at = "pipeline" } : {}) : k => v if v != null && k != "secrets" },
-          route.verify.secrets == null ? {} : { secret = route.verify.secrets },
-        )
-      } : key => value if value != null
-    }
+    for route in local.routes : merge(
+      { for key, value in route : key => value if !contains(["verify", "headers", "secrets", "ingress"], key) },
+      { for key in length(local.verifications[route.path]) == 0 ? [] : ["verify"] : key => jsondecode(
+        # One table stays one: a condition cannot have two types.
+        length(local.verifications[route.path]) == 1 ? jsonencode(local.verifications[route.path][0]) : jsonencode(local.verifications[route.path])
+      ) },
+      # So that `towpath config check` refuses what API Gateway cannot do.
+      { for key, value in route : key => value if key == "ingress" && value == "direct" },
+    )
   ]
 
   config_plugins = {

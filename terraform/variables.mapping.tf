@@ -2,103 +2,67 @@
 
 variable "routes" {
   description = <<-EOT
-    The webhooks to accept, and the plugin that maps each. A message belongs to the first route whose group template matches its group.
-    - path: the webhook is posted to {path_prefix}/{path}.
-    - group: the order key: fixed text, or text with placeholders: "crm/{json:/customer/id}", "shop/{header:x-shop}".
-    - dedup: "header:NAME" or "json:/POINTER". A value that occurs twice in one group within five minutes is stored once. Without
-      dedup every POST is a new message.
-    - plugin: a key of plugins.
+    The webhooks to accept, and the plugin that maps each: a list of objects with the keys of [[route]] in towpath.toml, such as path,
+    methods, provider, group, order, dedup, plugin, verify, answer, ack, unwrap. They go into the config as they are, and
+    `towpath config check` says what is wrong with them. A message belongs to the first route whose group template matches its group.
+    What differs from towpath.toml:
+    - path: the webhook is sent to {path_prefix}/{path}. API Gateway gets a route for each of methods and of the methods of answer, or for
+      any method if an answer has none or the route has a provider.
+    - verify: two or more secrets go into secrets instead of secret. The ingest function verifies, and may read these secrets, unless
+      at = "pipeline".
+    - secrets: with provider, the names of all secrets that it uses, as `towpath provider show` lists them. Default: its first one.
     - ingress: "lambda" stores all headers and the body byte for byte, through the ingest function. With "direct", API Gateway writes
-      to the queue without code: for JSON bodies up to 256 KiB, if every request has the headers that the plugin needs.
+      to the queue without code: for POST to a literal path with a JSON body up to 256 KiB, if every request has the headers that the plugin
+      needs. Only the host verifies then, and dedup does not decide what is stored once, because a stranger could take the place of a
+      future event. A repeat has the same webhook-id for the target.
     - headers: with "direct", the headers to keep, at most 9. API Gateway rejects a request that lacks one.
-    - verify: as in towpath.toml, but two or more secrets go into secrets instead of secret. The ingest function verifies, and may
-      read these secrets, unless at = "pipeline". With ingress = "direct" only the host verifies, and then dedup does not decide
-      what is stored once, because a stranger could take the place of a future event. A repeat has the same webhook-id for the target.
-    - on_missing_key ("fallback" or "refuse"), with ingress = "lambda": what to do with a webhook whose keys are missing.
-    - on_dead_letter ("continue" or "block"), max_age, shadow, canary: as in towpath.toml.
   EOT
-  type = list(object({
-    path           = string
-    group          = string
-    plugin         = string
-    dedup          = optional(string)
-    ingress        = optional(string, "lambda")
-    headers        = optional(list(string), [])
-    on_missing_key = optional(string)
-    on_dead_letter = optional(string)
-    max_age        = optional(string)
-    shadow         = optional(string)
-    canary         = optional(string)
-    verify = optional(object({
-      scheme         = string
-      secret         = optional(string)
-      secrets        = optional(list(string))
-      at             = optional(string)
-      header         = optional(string)
-      prefix         = optional(string)
-      name           = optional(string)
-      user           = optional(string)
-      url            = optional(string)
-      algorithm      = optional(string)
-      encoding       = optional(string)
-      signed         = optional(string)
-      timestamp      = optional(string)
-      timestamp_unit = optional(string)
-      tolerance      = optional(string)
-    }))
-  }))
+  # Not a list of one type of object: routes differ, and new keys of the config need no change here.
+  type     = any
   nullable = false
 
   validation {
-    condition     = length(var.routes) > 0
-    error_message = "routes must contain at least one route."
+    condition     = can([for route in var.routes : keys(route)]) && can(length(var.routes) > 0 ? true : tobool("no route"))
+    error_message = "routes must be a list of objects, with at least one route."
   }
   validation {
-    condition     = alltrue([for route in var.routes : can(regex("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", route.path))])
-    error_message = "A route's path must be letters, digits, -, _ and . between slashes, without a slash at either end."
+    condition     = alltrue([for route in var.routes : can(regex("^([A-Za-z0-9_.-]+|\\{[A-Za-z0-9_-]+\\})(/([A-Za-z0-9_.-]+|\\{[A-Za-z0-9_-]+\\}))*(/\\*)?$", route.path))])
+    error_message = "A route's path must be letters, digits, -, _ and . between slashes, without a slash at either end. A segment may be {name}, and the last one *."
   }
   validation {
-    condition     = length(distinct(var.routes[*].path)) == length(var.routes)
-    error_message = "Two routes have the same path: every path must be unique."
+    condition     = length(distinct([for route in var.routes : trimsuffix(try(route.path, ""), "/*")])) == length(var.routes)
+    error_message = "Two routes have the same path: every path must be unique, and \"a/*\" takes \"a\" too."
   }
   validation {
-    condition     = alltrue([for route in var.routes : contains(["lambda", "direct"], route.ingress)])
+    condition     = alltrue([for route in var.routes : contains(["lambda", "direct"], try(coalesce(route.ingress, "lambda"), "lambda"))])
     error_message = "A route's ingress must be \"lambda\" or \"direct\"."
   }
   validation {
-    condition     = alltrue([for route in var.routes : contains(keys(var.plugins), route.plugin)])
+    condition     = alltrue([for route in var.routes : try(contains(keys(var.plugins), route.plugin), try(route.plugin, null) == null)])
     error_message = "A route's plugin must be a key of plugins."
   }
   validation {
-    condition     = alltrue([for route in var.routes : route.on_dead_letter == null || contains(["continue", "block"], coalesce(route.on_dead_letter, "continue"))])
+    condition = alltrue([for route in var.routes : alltrue([
+      for method in try(flatten([route.methods]), []) : contains(["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"], method) if method != null
+    ])])
+    error_message = "methods may be GET, HEAD, OPTIONS, POST, PUT, PATCH and DELETE: API Gateway has no others."
+  }
+  validation {
+    condition     = alltrue([for route in var.routes : try(route.on_dead_letter, null) == null || contains(["continue", "block"], try(coalesce(route.on_dead_letter, "continue"), "continue"))])
     error_message = "on_dead_letter must be \"continue\" or \"block\"; \"park\" is only for the local queue."
   }
   validation {
-    condition     = alltrue([for route in var.routes : route.on_missing_key == null || contains(["fallback", "refuse"], coalesce(route.on_missing_key, "fallback"))])
-    error_message = "on_missing_key must be \"fallback\" or \"refuse\"."
-  }
-  validation {
-    condition     = alltrue([for route in var.routes : route.dedup == null || can(regex("^(header:[A-Za-z0-9-]+|json:/.+)$", route.dedup))])
-    error_message = "dedup must be \"header:NAME\" or \"json:/POINTER\"."
-  }
-  validation {
-    condition     = alltrue([for route in var.routes : route.verify == null ? true : (route.verify.secret == null) != (route.verify.secrets == null)])
+    condition = alltrue([for route in var.routes : alltrue([
+      for way in try(flatten([route.verify]), []) : try(way.secret, null) == null || try(way.secrets, null) == null
+    ])])
     error_message = "A route's verify must have either secret or secrets, not both."
   }
   validation {
-    condition     = alltrue([for route in var.routes : route.verify == null ? true : route.verify.at != "ingest" || route.ingress == "lambda"])
-    error_message = "verify with at = \"ingest\" needs ingress = \"lambda\", because API Gateway does not check signatures. For direct routes leave at out: the host verifies in the pipeline."
-  }
-  validation {
-    condition     = alltrue([for route in var.routes : route.ingress == "lambda" || can(regex("^([^{}]|\\{header:[A-Za-z0-9-]+\\}|\\{json:(/[A-Za-z0-9_-]+)+\\})+$", route.group))])
-    error_message = "With ingress = \"direct\", a group may contain only literals, {header:NAME} and {json:/plain/keys}."
-  }
-  validation {
-    condition     = alltrue([for route in var.routes : length(route.headers) <= 9 && (route.ingress == "direct" || length(route.headers) == 0)])
+    condition     = alltrue([for route in var.routes : try(length(route.headers), 0) <= 9 && (try(route.ingress, null) == "direct" || try(length(route.headers), 0) == 0)])
     error_message = "headers is only for ingress = \"direct\", with at most 9 names; the ingest function keeps all headers."
   }
   validation {
-    condition     = alltrue(flatten([for route in var.routes : [for header in route.headers : !can(regex("(?i)^(authorization|content-encoding|host|x-amz-.*|towpath-.*)$", header))]]))
+    condition     = alltrue(flatten([for route in var.routes : [for header in try(coalesce(route.headers, []), []) : !can(regex("(?i)^(authorization|content-encoding|host|x-amz-.*|towpath-.*)$", header))]]))
     error_message = "API Gateway does not pass on authorization, content-encoding, host and x-amz-*: use ingress = \"lambda\" for that route. Names that begin with towpath- are reserved for the host."
   }
 }

@@ -35,7 +35,7 @@ variable "ingest_zip" {
   default     = null
 
   validation {
-    condition     = var.ingest_zip != null || alltrue([for route in var.routes : route.ingress == "direct"])
+    condition     = var.ingest_zip != null || alltrue([for route in var.routes : try(route.ingress, null) == "direct"])
     error_message = "A route with ingress \"lambda\" needs ingest_zip."
   }
 }

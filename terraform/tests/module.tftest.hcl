@@ -214,7 +214,7 @@ run "config" {
       registry     = { url = "s3://b/plugins" }
       route = [
         { path = "approval", group = "approval/{json:/workflow/id}", plugin = "approval", dedup = "header:x-event-id", verify = { scheme = "hmac-sha256", header = "x-signature", secret = "hook" } },
-        { path = "stripe", group = "stripe/{header:x-shop}-{json:/account/id}", plugin = "stripe", dedup = "json:/data/id" },
+        { path = "stripe", group = "stripe/{header:x-shop}-{json:/account/id}", plugin = "stripe", dedup = "json:/data/id", ingress = "direct" },
       ]
       plugin = { approval = { config = { team = "west" }, secrets = ["api#key"] }, stripe = {} }
       target = { sss = { url = "https://sss.example.com", auth = [{ scheme = "bearer", secret = "token" }] } }

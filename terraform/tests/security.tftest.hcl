@@ -147,7 +147,7 @@ run "direct_routes_cannot_verify_at_ingest" {
   variables {
     routes = [{ path = "a", group = "a/x", plugin = "p", ingress = "direct", verify = { scheme = "github", secret = "s", at = "ingest" } }]
   }
-  expect_failures = [var.routes]
+  expect_failures = [aws_apigatewayv2_integration.direct["a"]]
 }
 
 run "a_secret_or_several" {

@@ -100,14 +100,16 @@ def test_the_functions_find_their_config_and_know_no_secret(aws, applied):
     refused = config["queue"].pop("refused_url")
     assert refused == applied["queue_url"].replace("-events.fifo", "-refused.fifo")
     assert config["queue"] == {"url": applied["queue_url"], "dead_letter_url": applied["dead_letter_queue_url"]}
-    assert [route["path"] for route in config["route"]] == ["approval", "github", "stripe"]
+    assert [route["path"] for route in config["route"]] == [
+        "approval", "github", "tenants/{tenant}/events", "forward/*", "stripe",
+    ]
     assert config["target"]["sss"]["auth"] == [{"scheme": "bearer", "secret": "sss-token"}]
 
 
 def test_what_the_config_says_is_what_the_host_understands(applied, towpath):
     code, said, wrong = towpath("config", "check", "-c", applied["config_url"], "--skip-secrets", "--skip-plugins")
     assert code == 0, said + wrong
-    assert "routes 3, plugins 5, targets 2" in said
+    assert "routes 5, plugins 5, targets 2" in said
 
 
 def test_the_roles_allow_what_is_needed_and_nothing_on_everything(aws, applied):
@@ -141,13 +143,17 @@ def test_the_roles_allow_what_is_needed_and_nothing_on_everything(aws, applied):
             assert sorted(arn.rsplit(":", 1)[1] for arn in by_action["secretsmanager:GetSecretValue"]) == [
                 "towpath-example/approval-webhook-??????",
                 "towpath-example/sss-token-??????",
+                "towpath-example/verify-token-??????",
             ]
         elif "sqs:GetQueueAttributes" in actions:
             refused = applied["queue_arn"].replace("-events.fifo", "-refused.fifo")
             assert sorted(by_action["sqs:SendMessage"]) == sorted([applied["queue_arn"], refused])
             assert by_action["sqs:GetQueueAttributes"] == [refused]
             secrets = by_action["secretsmanager:GetSecretValue"]
-            assert [arn.rsplit(":", 1)[1] for arn in secrets] == ["towpath-example/approval-webhook-??????"]
+            assert sorted(arn.rsplit(":", 1)[1] for arn in secrets) == [
+                "towpath-example/approval-webhook-??????",
+                "towpath-example/verify-token-??????",
+            ]
         else:
             assert by_action["sqs:SendMessage"] == [applied["queue_arn"]]
 
@@ -159,7 +165,11 @@ def test_api_gateway_sends_each_route_where_it_belongs(aws, applied):
         route["RouteKey"]: integrations[route["Target"].removeprefix("integrations/")]
         for route in api.get_routes(ApiId=applied["api_id"])["Items"]
     }
-    assert set(routes) == {"POST /hooks/approval", "POST /hooks/github", "POST /hooks/stripe"}
+    assert set(routes) == {
+        "POST /hooks/approval", "POST /hooks/github", "POST /hooks/stripe", "POST /hooks/tenants/{tenant}/events",
+        "PUT /hooks/tenants/{tenant}/events", "GET /hooks/tenants/{tenant}/events", "POST /hooks/forward",
+        "POST /hooks/forward/{proxy+}",
+    }
     direct = routes["POST /hooks/stripe"]
     assert direct["IntegrationSubtype"] == "SQS-SendMessage"
     assert direct["RequestParameters"] == {
@@ -176,6 +186,8 @@ def test_api_gateway_sends_each_route_where_it_belongs(aws, applied):
         ),
     }
     assert routes["POST /hooks/github"]["PayloadFormatVersion"] == "2.0"
+    through_ingest = [integration["IntegrationId"] for key, integration in routes.items() if not key.endswith("/stripe")]
+    assert set(through_ingest) == {routes["POST /hooks/github"]["IntegrationId"]}
     assert applied["ingest_function_name"] in routes["POST /hooks/github"]["IntegrationUri"]
 
 

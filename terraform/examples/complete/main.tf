@@ -40,7 +40,7 @@ variable "target_url" {
 
 # Created empty, and filled by hand: a value set by Terraform would be in its state.
 resource "aws_secretsmanager_secret" "this" {
-  for_each = toset(["approval-webhook", "sss-token"])
+  for_each = toset(["approval-webhook", "sss-token", "verify-token"])
 
   name                    = "towpath-example/${each.key}"
   recovery_window_in_days = 0
@@ -76,6 +76,26 @@ module "towpath" {
       on_dead_letter = "block"
       max_age        = "5d"
       shadow         = "github@candidate"
+    },
+    {
+      # One route for all tenants, each with its own groups, and a handshake that shows the sender that somebody is there.
+      path    = "tenants/{tenant}/events"
+      group   = "tenants/{path:tenant}/{json:/id}"
+      methods = ["POST", "PUT"]
+      plugin  = "approval"
+      ack     = { status = 200, json = { ok = true } }
+      answer = [{
+        when   = { method = "GET", present = ["query:challenge"] }
+        token  = "query:token"
+        secret = "verify-token"
+        body   = "{query:challenge}"
+      }]
+    },
+    {
+      # Whatever follows the path goes to the plugin too.
+      path   = "forward/*"
+      group  = "forward"
+      plugin = "approval"
     },
     {
       # Direct: the plugin needs two headers, and every request has them.
