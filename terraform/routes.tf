@@ -44,14 +44,14 @@ locals {
     ))
   }
 
-  # The names of all secrets; NAME#KEY is a key of the secret NAME.
+  # The names of all secrets; NAME#KEY is a key of the secret NAME, and a value of the webhook in a name stands for any text.
   secret_names = distinct([
     for name in concat(
       flatten([for target in values(var.targets) : [for auth in target.auth : compact(concat([auth.secret], coalesce(auth.secrets, [])))]]),
       flatten([values(local.verify_secrets), values(local.provider_secrets), values(local.answer_secrets)]),
       flatten([for plugin in values(var.plugins) : coalesce(plugin.secrets, [])]),
       var.note_keys,
-    ) : split("#", name)[0]
+    ) : replace(split("#", name)[0], "/\\{[^}]*\\}/", "*")
   ])
 
   # The names of the secrets that the ingest function verifies with, and answers handshakes with.
@@ -59,7 +59,7 @@ locals {
     for name in flatten([
       for path, verifies in local.verifies_at_ingest :
       concat(verifies ? local.verify_secrets[path] : [], local.provider_secrets[path], local.answer_secrets[path])
-    ]) : split("#", name)[0]
+    ]) : replace(split("#", name)[0], "/\\{[^}]*\\}/", "*")
   ])
 
   # Whether the ingest function can answer 401 or 422, and so needs a queue to keep those webhooks.

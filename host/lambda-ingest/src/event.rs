@@ -182,7 +182,7 @@ impl Event {
         let Context { http, identity, .. } = &self.request_context;
         let http = http.as_ref().and_then(|http| http.source_ip.as_ref());
         let address = http.or(identity.as_ref().and_then(|identity| identity.source_ip.as_ref()));
-        address?.parse::<IpAddr>().ok().map(Peer::from)
+        address?.parse::<IpAddr>().ok().map(Peer)
     }
 }
 

@@ -30,6 +30,12 @@ impl Checker<'_> {
         if route.ack.is_some() {
             cannot("ack", with("an answer of one's own"));
         }
+        if !route.admission.from.is_empty() {
+            cannot("allow_from", with("a list of addresses"));
+        }
+        if route.admission.rate.is_some() {
+            cannot("rate", with("a rate"));
+        }
         if route.unwrap.is_some() {
             cannot("unwrap", with("a wrapped body"));
         }

@@ -38,6 +38,8 @@ fn what_api_gateway_cannot_do_is_a_mistake_of_its_key() {
         ("path = \"a/{tenant}\"\ngroup = \"a\"", "path"),
         ("path = \"a/*\"\ngroup = \"a\"", "path"),
         ("group = \"a\"\nack = { status = 200 }", "ack"),
+        ("group = \"a\"\nallow_from = [\"10.0.0.0/8\"]", "allow_from"),
+        ("group = \"a\"\nrate = 5", "rate"),
         ("group = \"a\"\nunwrap = \"form:payload\"", "unwrap"),
         ("group = \"a\"\non_missing_key = \"refuse\"", "on_missing_key"),
         ("group = \"a/{form:From}\"", "group"),
