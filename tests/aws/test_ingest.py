@@ -44,6 +44,7 @@ ROUTES = [
             },
         ],
     },
+    {"path": "strava", "provider": "strava"},
     {"path": "body", "group": "body", "verify": {"scheme": "github", "secret": SECRET}},
     {
         "path": "pairs", "group": "pairs",
@@ -96,7 +97,8 @@ class Door:
 def door(aws, ingest, tmp_path_factory):
     site = Site(aws)
     site.target.close()
-    aws.client("secretsmanager").create_secret(Name=f"{site.prefix}{HANDSHAKE}", SecretString=KEY)
+    for name in (HANDSHAKE, "strava", "strava-verify-token"):
+        aws.client("secretsmanager").create_secret(Name=f"{site.prefix}{name}", SecretString=f"planted-5ecret-{name}")
     site.config["ingest"]["prefix"] = "/hooks"
     site.config["route"] = [{"plugin": "crm", **route} for route in ROUTES]
     site.put_config()
@@ -162,6 +164,17 @@ def test_handshakes_are_answered_with_the_secret_of_secrets_manager(door, front_
     options = door.ask(front_end("OPTIONS", "/hooks/meta", {"WebHook-Request-Origin": "events.example.com"}))
     assert options["headers"]["webhook-allowed-origin"] == "events.example.com"
     assert door.stored() == []
+
+
+@each_front_end
+def test_a_provider_is_connected_by_its_name(door, front_end):
+    asked = "/hooks/strava?hub.mode=subscribe&hub.challenge=15f7&hub.verify_token=planted-5ecret-strava-verify-token"
+    answer = door.ask(front_end("GET", asked))
+    assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"hub.challenge": "15f7"})
+    event = b'{"object_id":7}'
+    assert door.ask(front_end("POST", "/hooks/strava?token=planted-5ecret-strava", [JSON], event))["statusCode"] == 200
+    assert door.ask(front_end("POST", "/hooks/strava?token=placeholder", [JSON], event))["statusCode"] == 401
+    assert [group for group, _ in door.stored()] == ["strava/7"]
 
 
 # The table in docs/deploy-on-aws.md: each row is a case here. `but` names the front ends that a proof does not survive.
