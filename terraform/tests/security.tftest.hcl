@@ -85,6 +85,16 @@ run "secrets" {
   }
 }
 
+run "the_secrets_of_tenants_are_those_with_their_prefix" {
+  variables {
+    routes = [{ path = "tenants/{tenant}/crm", group = "crm/{path:tenant}", plugin = "p", verify = { scheme = "github", secret = "crm-{path:tenant}" } }]
+  }
+  assert {
+    condition     = toset(local.ingest_secret_names) == toset(["crm-*"]) && contains(local.secret_names, "crm-*")
+    error_message = "A value of the webhook stands for any text."
+  }
+}
+
 run "what_is_refused_has_a_queue_of_its_own" {
   assert {
     condition     = aws_sqs_queue.refused[0].fifo_queue && aws_sqs_queue.refused[0].message_retention_seconds == 86400
