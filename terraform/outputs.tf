@@ -1,6 +1,6 @@
 output "hook_urls" {
   description = "The URLs that senders post to, by route path."
-  value       = { for route in var.routes : route.path => "${local.api_endpoint}${var.path_prefix}/${route.path}" }
+  value       = { for route in var.routes : route.path => "${local.api_endpoint}${var.api_stage == null ? "" : "/${var.api_stage}"}${var.path_prefix}/${route.path}" }
 }
 
 output "api_id" {

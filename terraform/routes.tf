@@ -28,7 +28,7 @@ locals {
   }
 
   answer_secrets = {
-    for route in local.routes : route.path => flatten([for answer in try(route.answer, []) : try(coalescelist(flatten([answer.secret])), [])])
+    for route in local.routes : route.path => flatten([for answer in try(route.answer, []) : try(flatten([answer.secret]), [])])
   }
 
   verify_secrets = {

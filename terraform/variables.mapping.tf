@@ -30,6 +30,10 @@ variable "routes" {
     error_message = "A route's path must be letters, digits, -, _ and . between slashes, without a slash at either end. A segment may be {name}, and the last one *."
   }
   validation {
+    condition     = alltrue([for route in var.routes : !can(regex("\\{proxy\\}.*/\\*$", route.path))])
+    error_message = "A path that ends in * cannot have a segment {proxy}: API Gateway has that name for what the star takes. Give the segment another name."
+  }
+  validation {
     condition     = length(distinct([for route in var.routes : trimsuffix(try(route.path, ""), "/*")])) == length(var.routes)
     error_message = "Two routes have the same path: every path must be unique, and \"a/*\" takes \"a\" too."
   }

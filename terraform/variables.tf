@@ -213,6 +213,17 @@ variable "api_id" {
   default     = null
 }
 
+variable "api_stage" {
+  description = "With api_id, the name of the API's stage, which is part of the URLs that senders use. Null: $default, which is not."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.api_stage == null || var.api_id != null
+    error_message = "api_stage is for an existing API (api_id): a new one has the stage $default."
+  }
+}
+
 variable "api_throttling" {
   description = "Requests per second (rate) and burst that a new API accepts. Null: the account's limits."
   type        = object({ rate = number, burst = number })

@@ -12,6 +12,9 @@ mock_provider "aws" {
   mock_data "aws_iam_policy_document" {
     defaults = { json = "{\"Statement\":[]}" }
   }
+  mock_data "aws_apigatewayv2_api" {
+    defaults = { api_endpoint = "https://existing.example.com", execution_arn = "arn:aws:execute-api:eu-west-1:123456789012:existing" }
+  }
   mock_resource "aws_sqs_queue" {
     defaults = { arn = "arn:aws:sqs:eu-west-1:123456789012:q.fifo", url = "https://sqs.eu-west-1.amazonaws.com/123456789012/q.fifo" }
   }
@@ -279,6 +282,34 @@ run "refuses_a_method_that_api_gateway_does_not_have" {
     routes = [{ path = "a", group = "a", plugin = "p", methods = ["LINK"] }]
   }
   expect_failures = [var.routes]
+}
+
+run "refuses_a_segment_named_as_what_a_star_takes" {
+  command = plan
+  variables {
+    routes = [{ path = "{proxy}/*", group = "a", plugin = "p" }]
+  }
+  expect_failures = [var.routes]
+}
+
+run "refuses_a_stage_of_a_new_api" {
+  command = plan
+  variables {
+    api_stage = "prod"
+  }
+  expect_failures = [var.api_stage]
+}
+
+run "a_named_stage_is_part_of_the_urls" {
+  variables {
+    api_id    = "existing"
+    api_stage = "prod"
+    routes    = [{ path = "tenants/{tenant}/crm", group = "a", plugin = "p" }]
+  }
+  assert {
+    condition     = output.hook_urls["tenants/{tenant}/crm"] == "https://existing.example.com/prod/hooks/tenants/{tenant}/crm"
+    error_message = "Senders use the URL of the stage."
+  }
 }
 
 run "refuses_no_routes" {
