@@ -17,6 +17,7 @@ mod contract_local;
 mod contract_sqs;
 mod delivery;
 mod echoes;
+mod fetched;
 mod fit;
 mod handshakes;
 mod holds;

@@ -115,6 +115,7 @@ impl Rig {
         let source = "arn:test:events.fifo".to_owned();
         let mut pipeline = Pipeline::new(config.routes, plugins, deliverer, dead_letters, source, self.clock);
         pipeline.backoff = self.backoff;
+        pipeline.key_source = Arc::new(towpath_keys::Remote::default());
         pipeline.note_keys = towpath_verify::note_keys::NoteKeys::new(config.note_keys);
         Arc::new(pipeline)
     }

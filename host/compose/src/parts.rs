@@ -8,6 +8,7 @@ use towpath_config::route::Routes;
 use towpath_deliver::Deliverer;
 use towpath_deliver::holds::Watched;
 use towpath_engine::pipeline::Pipeline;
+use towpath_keys::Remote;
 use towpath_plugin::{Engine, Plugins};
 use towpath_registry::{Failures, Sequences, Watch};
 use towpath_types::clock::Clock;
@@ -41,6 +42,8 @@ pub struct Parts {
     pub routes: Routes,
     /// The keys that prove operators' notes.
     pub note_keys: NoteKeys,
+    /// Where the public keys of senders come from.
+    pub remote: Remote,
     plugins: Plugins,
     watch: Option<Watch>,
     deliverer: Deliverer,
@@ -63,13 +66,15 @@ impl Parts {
             deliverer = deliverer.sign_with(aws::credentials().await?);
         }
         let note_keys = NoteKeys::new(config.note_keys);
-        Ok(Parts { engine, routes: config.routes, note_keys, plugins, watch, deliverer, clock })
+        let remote = Remote::new(clock);
+        Ok(Parts { engine, routes: config.routes, note_keys, remote, plugins, watch, deliverer, clock })
     }
 
     /// The pipeline over a queue of this name, and the watch for new versions if plugins come from a registry.
     pub fn pipeline(self, dead_letters: Arc<dyn Queue>, source: String) -> (Pipeline, Option<Watch>) {
         let mut pipeline = Pipeline::new(self.routes, self.plugins, self.deliverer, dead_letters, source, self.clock);
         pipeline.note_keys = self.note_keys;
+        pipeline.key_source = Arc::new(self.remote);
         (pipeline, self.watch)
     }
 }

@@ -74,13 +74,15 @@ impl Station {
         parts.note_keys = note_keys::of_store(queues.events.store(), parts.note_keys).await?;
         let engine = parts.engine.clone();
         let routes = parts.routes.clone();
+        let remote = parts.remote.clone();
         let (pipeline, watch) = parts.pipeline(Arc::new(queues.dead_letters.clone()), EVENTS.to_owned());
         pipeline.limits.set(queues.events.limits().await?);
         let ingest = Ingest::new(routes, Arc::new(queues.events.clone()), listen.body_limit);
         let ingest = ingest
             .behind(listen.trusted_proxies.clone())
             .ready_with(Arc::clone(&health))
-            .keeping_refused(Arc::new(queues.refused.clone()));
+            .keeping_refused(Arc::new(queues.refused.clone()))
+            .fetching_with(remote);
         let ingest = Arc::new(ingest);
         let pipeline = Arc::new(pipeline);
         let watch = watch.map(Arc::new);

@@ -1,9 +1,10 @@
 //! Answers of the front door: to handshakes, and to events that are stored.
 
-use http::{HeaderName, StatusCode};
+use http::{HeaderName, Method, StatusCode};
 use serde_json::Value as Json;
 
 use crate::condition::Condition;
+use crate::hosts::Hosts;
 use crate::value::{Besides, Filter, Source, Template, Value};
 use crate::verify::NamedSecret;
 
@@ -17,7 +18,18 @@ pub struct Answer {
     pub secrets: Vec<NamedSecret>,
     /// Whether the request must pass the route's `verify`.
     pub verified: bool,
+    /// A request that must succeed before the reply is sent.
+    pub call: Option<Call>,
     pub reply: Reply,
+}
+
+/// `call` of an answer: what confirms a handshake.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Call {
+    pub url: Template,
+    pub method: Method,
+    /// The hosts that are called. Whatever a request says, no other one is.
+    pub hosts: Hosts,
 }
 
 /// A status, headers and a body, made from the request.

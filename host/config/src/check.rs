@@ -5,6 +5,7 @@ mod agreement;
 mod answers;
 mod auth;
 mod direct;
+mod fetched;
 mod jwt;
 mod keys;
 mod plugins;

@@ -14,6 +14,16 @@ pub fn is_private_host(url: &Url) -> bool {
     }
 }
 
+/// Whether the URL's host is this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
 /// Names, including all below them, that resolve to something private: IANA's special-use names, `internal`, which
 /// ICANN reserves for private use, services of a Kubernetes cluster, and other names of cloud metadata services.
 const PRIVATE_NAMES: [&str; 9] = [

@@ -9,6 +9,11 @@ pub fn has_certificates(pem: &str) -> bool {
     certificates.is_ok_and(|certificates| !certificates.is_empty())
 }
 
+/// The first certificate in a text, as DER.
+pub fn first_certificate(pem: &str) -> Option<Vec<u8>> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).ok().map(|der| der.to_vec())
+}
+
 /// Whether a text holds a certificate chain and its private key, and nothing else that PEM has a name for: the TLS client
 /// rejects such a text later.
 pub fn is_identity(pem: &str) -> bool {

@@ -140,13 +140,10 @@ impl Provider {
     pub fn lacks(&self) -> Option<&'static str> {
         let answers = self.route.get("answer").and_then(toml::Value::as_array).into_iter().flatten();
         let mut answers = answers.filter_map(toml::Value::as_table);
-        let has = |table: &Table, keys: &[&str]| keys.iter().any(|key| table.contains_key(*key));
         if self.splits() {
             Some("one request contains several events, which must become messages of their own")
-        } else if self.ways().any(|way| has(way, &["jwks", "certificate", "fetch", "key_id"])) {
-            Some("the key that checks its signatures must be fetched")
-        } else if answers.any(|answer| has(answer, &["keep", "call"])) {
-            Some("its secret arrives by a handshake, or a call must confirm it")
+        } else if answers.any(|answer| answer.contains_key("keep")) {
+            Some("its secret arrives by a handshake")
         } else {
             None
         }

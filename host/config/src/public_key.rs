@@ -33,12 +33,16 @@ pub enum NotAPublicKey {
 impl PublicKey {
     /// Reads PEM (`PUBLIC KEY`, `RSA PUBLIC KEY`), or base64 or hex of the same in DER or of a raw key.
     pub fn read(text: &str, algorithm: Algorithm) -> Result<PublicKey, NotAPublicKey> {
+        PublicKey::raw(PublicKey::bytes_of(text)?, algorithm)
+    }
+
+    /// The bytes of a key of any algorithm in a text.
+    pub fn bytes_of(text: &str) -> Result<Vec<u8>, NotAPublicKey> {
         let bytes = if text.trim_start().starts_with("-----BEGIN") { pem(text)? } else { encoded(text)? };
-        let key = match SubjectPublicKeyInfoRef::try_from(bytes.as_slice()) {
+        Ok(match SubjectPublicKeyInfoRef::try_from(bytes.as_slice()) {
             Ok(info) => info.subject_public_key.raw_bytes().to_vec(),
             Err(_) => bytes,
-        };
-        PublicKey::raw(key, algorithm)
+        })
     }
 
     /// A key as ring takes it.

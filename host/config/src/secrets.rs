@@ -156,6 +156,13 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A secret as a route names it.
+#[derive(Clone, Debug)]
+pub struct NamedSecret {
+    pub name: String,
+    pub value: Secret,
+}
+
 /// The values of secrets by name.
 #[derive(Clone, Debug)]
 pub struct Secrets(Source);

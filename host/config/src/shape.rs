@@ -2,6 +2,7 @@
 
 mod answer;
 mod auth;
+mod fetched;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use toml::Value;
 use crate::route::{OnDeadLetter, OnMissingKey};
 pub(super) use answer::{Ack, Answer};
 pub(super) use auth::Auth;
+pub(super) use fetched::{Call, Certificate, Fetch, Fetched, Jwks};
 pub(super) use verify::{At, Jwt, Pairs, Signature, Token, Verify, When};
 
 /// The whole file. Wrong values are missing, or replaced by an empty text.

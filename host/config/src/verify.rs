@@ -7,13 +7,15 @@ use std::time::Duration;
 use serde::Deserialize;
 use towpath_types::json::Pointer;
 
+use crate::TenantSecret;
 use crate::condition::Condition;
+use crate::fetched::{Fetched, Place};
 use crate::signature::Encoding;
 use crate::value::{Besides, Source, Template, Value};
-use crate::{Secret, TenantSecret};
 
 pub use crate::algorithm::{Algorithm, Curve, Form, Padding};
 pub use crate::public_key::{NotAPublicKey, PublicKey};
+pub use crate::secrets::NamedSecret;
 
 /// The default for how far the timestamp of a signature may be from the time of arrival: what Stripe, Slack and
 /// Standard Webhooks recommend.
@@ -51,12 +53,8 @@ pub enum Keys {
     OfTenant(Vec<TenantSecret>),
     /// Public keys, any one of which is enough.
     Public(Vec<PublicKey>),
-}
-
-#[derive(Clone, Debug)]
-pub struct NamedSecret {
-    pub name: String,
-    pub value: Secret,
+    /// Public keys from elsewhere.
+    Fetched(Box<Fetched>),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -245,11 +243,17 @@ impl Verification {
 }
 
 impl Keys {
+    /// The secrets that it needs: to compare with, or to fetch keys.
     pub fn secrets(&self) -> &[NamedSecret] {
         match self {
             Keys::Secrets(secrets) => secrets,
             Keys::OfTenant(_) | Keys::Public(_) => &[],
+            Keys::Fetched(fetched) => fetched.bearer.as_slice(),
         }
+    }
+
+    fn needs_header(&self, name: &str) -> bool {
+        matches!(self, Keys::Fetched(fetched) if fetched.needs_header(name))
     }
 }
 
@@ -258,7 +262,7 @@ impl Keys {
     fn tenants(&self) -> impl Iterator<Item = &Value> {
         let names = match self {
             Keys::OfTenant(names) => names.as_slice(),
-            Keys::Secrets(_) | Keys::Public(_) => &[],
+            Keys::Secrets(_) | Keys::Public(_) | Keys::Fetched(_) => &[],
         };
         names.iter().map(TenantSecret::tenant)
     }
@@ -268,6 +272,11 @@ impl Way {
     /// A way without conditions.
     pub fn of(scheme: Scheme, keys: Keys) -> Way {
         Way { scheme, keys, when: Condition::default(), every: None, equal: Vec::new(), url: None }
+    }
+
+    /// Whether a webhook says where its key is.
+    pub(crate) fn chooses_url(&self) -> bool {
+        matches!(&self.keys, Keys::Fetched(fetched) if !matches!(fetched.from, Place::Jwks(_)))
     }
 
     /// Where the secret itself is.
@@ -297,11 +306,12 @@ impl Way {
         };
         let equal = self.equal.iter().flat_map(|(value, template)| std::iter::once(value).chain(template.values()));
         let url = self.url.iter().flat_map(Template::values);
-        own || equal
-            .chain(url)
-            .chain(self.when.values())
-            .chain(self.keys.tenants())
-            .any(|value| value.source.needs_header(name))
+        own || self.keys.needs_header(name)
+            || equal
+                .chain(url)
+                .chain(self.when.values())
+                .chain(self.keys.tenants())
+                .any(|value| value.source.needs_header(name))
     }
 
     fn signed_headers(&self) -> Vec<&str> {

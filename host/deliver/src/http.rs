@@ -4,18 +4,16 @@ mod answer;
 mod attempt;
 mod auth;
 mod clients;
-mod guard;
 mod mask;
 mod path;
-mod pool;
 mod request;
 mod retry_after;
 
 use towpath_config::target::{Auth, Http, Kind, Target as Settings};
+use towpath_reach::ClientError;
 
 pub use auth::AwsCredentials;
 pub(crate) use auth::UsedCredentials;
-pub use pool::ClientError;
 pub use request::BadRequest;
 pub(crate) use request::Prepared;
 

@@ -22,7 +22,8 @@ use towpath_types::outcome::{Answer, Fault, FaultKind, Outcome};
 use towpath_types::verdict::Request;
 use tracing::warn;
 
-pub use http::{AwsCredentials, BadRequest, ClientError};
+pub use http::{AwsCredentials, BadRequest};
+pub use towpath_reach::ClientError;
 
 use attempt::{Attempted, Context};
 use gates::{Gates, NoLeave, Wanted};

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use towpath_config::plugin::Grant;
 use towpath_config::target::Target as Settings;
+use towpath_reach::ClientError;
 use towpath_types::message::Message;
 use towpath_types::verdict::Request;
 
 use crate::attempt::{Attempted, Context};
-use crate::http::{self, BadRequest, ClientError, HttpTarget};
+use crate::http::{self, BadRequest, HttpTarget};
 
 #[derive(Debug)]
 pub(crate) enum Target {

@@ -51,6 +51,7 @@ use towpath_types::dead_letter::{DeadLetter, Seen};
 use towpath_types::message::Message;
 use towpath_types::outcome::Outcome;
 use towpath_types::queue::{MAX_RETENTION, Queue, Received};
+use towpath_verify::fetched::{KeySource, NoKeys};
 use towpath_verify::note_keys::NoteKeys;
 
 /// Everything that processing a message needs. All groups share it.
@@ -69,6 +70,8 @@ pub struct Pipeline {
     pub limits: KnownLimits,
     /// The keys that vouch for operators' notes: an edited body no longer matches its sender's signature.
     pub note_keys: NoteKeys,
+    /// Where the public keys of senders come from.
+    pub key_source: Arc<dyn KeySource>,
     tally: Tally,
     failures: Arc<Failures>,
 }
@@ -98,6 +101,7 @@ impl Pipeline {
             backoff,
             limits,
             note_keys,
+            key_source: Arc::new(NoKeys),
             tally,
             failures,
         }
@@ -125,8 +129,9 @@ impl Pipeline {
         let began = Instant::now();
         let route = routing.route;
         let mut progress = Progress { verified: route.is_some_and(|route| route.verify.is_none()), witness: None };
-        let Pipeline { note_keys, dead_letters, deliverer, .. } = self;
-        let pass = Pass { received, routing, note_keys, dead_letters: &**dead_letters, deliverer };
+        let Pipeline { note_keys, key_source, dead_letters, deliverer, .. } = self;
+        let (key_source, dead_letters) = (&**key_source, &**dead_letters);
+        let pass = Pass { received, routing, note_keys, key_source, dead_letters, deliverer };
         let pass = AssertUnwindSafe(pass.run(message, turn, &mut progress));
         let outcome = pass.catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic));
         let failures = self.failures.next(&received.group, &outcome, received.receive_count);

@@ -6,25 +6,29 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
-use towpath_config::answer::Answer;
+use towpath_config::answer::{Answer, Call};
 use towpath_config::route::Route;
+use towpath_config::value::Part;
+use towpath_keys::{CallError, Remote};
 use towpath_metrics::STORY;
 use towpath_select::Scope;
 use towpath_types::clock::Clock;
 use towpath_types::envelope::Webhook;
-use towpath_verify::Unverified;
+use towpath_verify::Unproven;
+use towpath_verify::fetched::filled;
 use tracing::{info, warn};
+use url::Url;
 
 use crate::ingest::problem;
-use crate::later::unavailable;
+use crate::later::{again, unavailable};
 use crate::refused;
 use crate::reply::reply;
 
 /// The answer to a request that is no event; `None` if it is one.
-pub(crate) async fn answer(route: &Route, webhook: &Webhook) -> Option<Response> {
+pub(crate) async fn answer(remote: &Remote, route: &Route, webhook: &Webhook) -> Option<Response> {
     let scope = Scope::of(webhook);
     if let Some(answer) = route.answers.iter().find(|answer| scope.meets(&answer.when)) {
-        let answered = shake(route, answer, webhook).await;
+        let answered = shake(remote, route, answer, webhook).await;
         let status = answered.status().as_u16();
         let (path, method) = (&route.path, &webhook.method);
         info!(target: STORY, event = "handshake-answered", route = path, %method, status, "handshake answered");
@@ -33,7 +37,7 @@ pub(crate) async fn answer(route: &Route, webhook: &Webhook) -> Option<Response>
     (!route.methods.contains(&webhook.method)).then(|| not_allowed(route))
 }
 
-async fn shake(route: &Route, answer: &Answer, webhook: &Webhook) -> Response {
+async fn shake(remote: &Remote, route: &Route, answer: &Answer, webhook: &Webhook) -> Response {
     let scope = Scope { now: Some(Clock::wall().now()), ..Scope::of(webhook) };
     if let Some(token) = &answer.token {
         let given = scope.value(token).unwrap_or(Cow::Borrowed(b""));
@@ -46,20 +50,48 @@ async fn shake(route: &Route, answer: &Answer, webhook: &Webhook) -> Response {
     }
     if answer.verified
         && let Some(verification) = &route.verify
-        && let Err(why) = refused::check(verification, webhook).await
+        && let Err(why) = refused::check(verification, webhook, remote).await
     {
-        if let Unverified::Unavailable(why) = &why {
-            return unavailable(route, why);
-        }
+        let why = match why {
+            Unproven::Unavailable(why) => return unavailable(route, &why),
+            Unproven::Unverified(why) => why,
+        };
         warn!(route = route.path, detail = %why, "handshake that is not verified refused");
         return refused::unverified(verification, &why);
     }
     let secret = answer.secrets.first().map(|secret| secret.value.expose());
     let scope = Scope { secret: secret.as_ref().map(|secret| secret.as_bytes()), ..scope };
-    reply(&answer.reply, &scope).unwrap_or_else(|why| {
+    let made = reply(&answer.reply, &scope).unwrap_or_else(|why| {
         warn!(route = route.path, detail = %why, "handshake that cannot be answered refused");
         problem(StatusCode::BAD_REQUEST, &format!("the request cannot be answered: {why}"))
+    });
+    match &answer.call {
+        Some(call) if made.status().is_success() => confirm(remote, route, call, &scope).await.unwrap_or(made),
+        _ => made,
+    }
+}
+
+/// Sends the request that confirms a handshake. Returns the answer if it did not succeed: the sender asks again.
+async fn confirm(remote: &Remote, route: &Route, call: &Call, scope: &Scope<'_>) -> Option<Response> {
+    let Some(url) = call_url(call, scope) else {
+        warn!(route = route.path, "handshake that wants a call elsewhere refused");
+        return Some(problem(StatusCode::BAD_REQUEST, "the URL to call is at none of the hosts of this route"));
+    };
+    let error = remote.call(call.method.clone(), url, call.hosts.allow_private).await.err()?;
+    warn!(route = route.path, error = %error, "handshake could not be confirmed, sender asked to retry");
+    Some(match error {
+        CallError::Refused(_) => problem(StatusCode::BAD_GATEWAY, &error.to_string()),
+        CallError::Failed(_) => again("the handshake could not be confirmed: send it again"),
     })
+}
+
+/// A URL that the request names as a whole, or one with values in it.
+fn call_url(call: &Call, scope: &Scope<'_>) -> Option<Url> {
+    let text = match call.url.parts() {
+        [Part::Value(value)] => String::from_utf8(scope.value(value).ok()?.into_owned()).ok()?,
+        _ => filled(&call.url, scope).ok()?,
+    };
+    call.hosts.url(&text)
 }
 
 /// RFC 9110 section 15.5.6: a 405 must say which methods there are.

@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use towpath_config::route::{Networks, Routes};
+use towpath_keys::Remote;
 use towpath_runtime::health::Health;
 use towpath_types::queue::Queue;
 
@@ -21,6 +22,8 @@ pub struct Ingest {
     /// The longest accepted body, in bytes.
     pub body_limit: usize,
     pub(crate) refused_queue: Option<Arc<dyn Queue>>,
+    /// Where public keys are fetched, and handshakes confirmed.
+    pub(crate) remote: Remote,
     pub(crate) budget: Budget,
     pub(crate) pace: Pace,
     pub(crate) proxies: Networks,
@@ -38,6 +41,7 @@ impl Ingest {
             queue,
             body_limit,
             refused_queue: None,
+            remote: Remote::default(),
             budget: Budget::default(),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -56,6 +60,12 @@ impl Ingest {
     #[must_use]
     pub fn behind(self, proxies: Networks) -> Ingest {
         Ingest { proxies, ..self }
+    }
+
+    /// Fetches keys with this, which the pipeline in the same process also does.
+    #[must_use]
+    pub fn fetching_with(self, remote: Remote) -> Ingest {
+        Ingest { remote, ..self }
     }
 
     /// Answers `/readyz` from this: the health of the pipeline, where it runs in the same process.

@@ -5,14 +5,19 @@ use std::time::Duration;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use towpath_config::route::Route;
+use towpath_verify::fetched::Unavailable;
 use tracing::error;
 
 use crate::ingest::problem;
 
-/// A webhook that cannot be judged now is neither stored nor refused.
-pub(crate) fn unavailable(route: &Route, why: &str) -> Response {
-    error!(route = route.path, detail = why, "webhook could not be verified, sender asked to retry");
-    again("the event could not be verified: send it again")
+/// The longest `Retry-After` while keys are unavailable.
+const LATEST: Duration = Duration::from_secs(60);
+
+/// The answer to what nobody can verify now. It is neither stored nor kept: the sender sends it again.
+pub(crate) fn unavailable(route: &Route, why: &Unavailable) -> Response {
+    error!(route = route.path, detail = %why, "webhook could not be verified, sender asked to retry");
+    let wait = why.after.min(LATEST);
+    later(StatusCode::SERVICE_UNAVAILABLE, "the event could not be verified: send it again", wait)
 }
 
 /// Asks the sender to retry.

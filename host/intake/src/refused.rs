@@ -9,24 +9,30 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use towpath_config::route::Route;
 use towpath_config::verify::Verification;
+use towpath_keys::Remote;
 use towpath_route::{KeyProblem, Keys};
 use towpath_types::clock::Clock;
 use towpath_types::dead_letter::{DeadLetter, Seen, UNVERIFIED};
 use towpath_types::envelope::{self, Webhook};
 use towpath_types::queue::Proof;
-use towpath_verify::{Evidence, Unverified, bind, challenge, check_anew};
+use towpath_verify::{Evidence, Unproven, Unverified, bind, challenge, check_anew};
 use tracing::warn;
 
 use crate::budget::{Admission, Ask, SenderAddress};
 use crate::ingest::{Ingest, problem};
 
-/// How long to wait for the refresh of a secret that may have been rotated. Senders give up after about ten seconds.
+/// How long to wait for keys, and for the refresh of a secret that may have been rotated. Senders give up after about ten
+/// seconds.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Verifies a webhook that arrives now.
-pub(crate) async fn check(verification: &Verification, webhook: &Webhook) -> Result<Option<Proof>, Unverified> {
+pub(crate) async fn check(
+    verification: &Verification,
+    webhook: &Webhook,
+    remote: &Remote,
+) -> Result<Option<Proof>, Unproven> {
     let evidence = Evidence::arriving(webhook, Clock::wall().now());
-    check_anew(verification, evidence, Instant::now() + PATIENCE).await
+    check_anew(verification, evidence, remote, Instant::now() + PATIENCE).await
 }
 
 /// The answer to what is not verified.

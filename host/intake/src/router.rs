@@ -22,7 +22,7 @@ use towpath_select::Scope;
 use towpath_types::clock::Clock;
 use towpath_types::envelope::{self, Webhook};
 use towpath_types::queue::{Arrival, DedupId, NewMessage, Proof, QueueError};
-use towpath_verify::Unverified;
+use towpath_verify::Unproven;
 use tracing::{error, info, warn};
 
 use crate::budget::SenderAddress;
@@ -48,7 +48,8 @@ use crate::sender::{Peer, sender};
 /// | 422 | a key cannot be read, on a route with `on_missing_key = "refuse"` |
 /// | 429 with `Retry-After` | more events than the route's `rate` |
 /// | 400 | the body is incomplete, or is not valid HTTP |
-/// | 503 with `Retry-After` | it could not be stored: the sender should retry |
+/// | 503 with `Retry-After` | it could not be stored, or the keys that verify it could not be fetched: the sender should retry |
+/// | 502, 503 | the call that confirms a handshake failed |
 pub fn router(ingest: Arc<Ingest>, prefix: &str) -> Router {
     let hooks = format!("{prefix}/{{*path}}");
     let ingest = Door { ingest, prefix: prefix.to_owned() };
@@ -121,15 +122,15 @@ async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, reque
         headers: headers(&parts.headers),
         body,
     };
-    if let Some(answer) = handshake::answer(route, &webhook).await {
+    if let Some(answer) = handshake::answer(&ingest.remote, route, &webhook).await {
         return answer;
     }
     let mut proof = None;
     if let Some(verification) = route.verify.as_ref().filter(|verification| verification.at_ingest) {
-        proof = match refused::check(verification, &webhook).await {
+        proof = match refused::check(verification, &webhook, &ingest.remote).await {
             Ok(proof) => proof,
-            Err(Unverified::Unavailable(why)) => return unavailable(route, &why),
-            Err(why) => {
+            Err(Unproven::Unavailable(why)) => return unavailable(route, &why),
+            Err(Unproven::Unverified(why)) => {
                 let refusal = Refusal::Unverified(verification, why);
                 return ingest.refuse(route, &webhook, &keys_of(route, &webhook, &webhook), refusal, from).await;
             }

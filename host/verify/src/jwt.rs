@@ -2,19 +2,24 @@
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Map, Value as Json};
+use towpath_config::signature::Encoding;
 use towpath_config::value::{Source, Value};
 use towpath_config::verify::{Jwt, Keys, Way};
 use towpath_select::Scope;
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::Proof;
 
-use crate::{Evidence, SLACK, Secrets, Unverified, What, provider, same};
+use crate::fetched::{Key, Keyring};
+use crate::{Evidence, SLACK, Secrets, Unproven, Unverified, What, provider, same};
 
 /// How long a token that is made here is valid.
 const LIFETIME_S: u64 = 300;
 
 /// How far clocks may be apart.
 const LEEWAY_S: u64 = 60;
+
+/// The most keys that a token is checked with. Only tokens without a key id have a choice.
+const MOST: usize = 16;
 
 type Claims = Map<String, Json>;
 
@@ -25,36 +30,77 @@ pub(super) fn check(
     evidence: Evidence<'_>,
     scope: Scope<'_>,
     secrets: &Secrets,
-) -> Result<Option<Proof>, Unverified> {
+    keyring: &Keyring,
+) -> Result<Option<Proof>, Unproven> {
     let place = What::of(&scheme.at);
     let value = scope.value(&scheme.at).map_err(|_| Unverified::Missing(place.clone()))?;
     let malformed = || Unverified::Malformed(place.clone(), "token (JWT)");
     let value = value.trim_ascii();
     let (prefix, token) = value.split_at_checked(scheme.prefix.len()).ok_or_else(malformed)?;
     if !prefix.eq_ignore_ascii_case(scheme.prefix.as_bytes()) {
-        return Err(malformed());
+        return Err(malformed().into());
     }
     let token = std::str::from_utf8(token).map_err(|_| malformed())?.trim();
-    let algorithm = jsonwebtoken::decode_header(token).map_err(|_| malformed())?.alg;
+    let header = jsonwebtoken::decode_header(token).map_err(|_| malformed())?;
+    let algorithm = header.alg;
     if !scheme.algorithms.contains(&algorithm) {
-        return Err(Unverified::Malformed(place, "token that is signed as the scheme allows"));
+        return Err(Unverified::Malformed(place, "token that is signed as the scheme allows").into());
     }
-    let claims = keys(scheme, way, scope, secrets, algorithm)?
+    let keys = match &way.keys {
+        Keys::Fetched(fetched) => {
+            // A token that would not do with any key is no reason to ask for one.
+            let claims = unproven_claims(scheme, token).ok_or_else(malformed)?;
+            accepted(scheme, evidence, scope, &claims)?;
+            let public = keyring.keys(fetched, header.kid.as_deref(), &scope, evidence)?;
+            let suits = |key: &&Key| key.algorithm.is_none_or(|own| own == algorithm);
+            public.iter().filter(suits).filter_map(|key| provider::decoding_key(algorithm, &key.bytes)).collect()
+        }
+        _ => keys(scheme, way, scope, secrets, algorithm)?,
+    };
+    let claims = keys
         .iter()
+        .take(MOST)
         .find_map(|key| signed(scheme, scope, token, key, algorithm))
         .ok_or(Unverified::Mismatch(place))?;
-    let expires = timely(scheme, evidence, &claims)?;
+    let expires = accepted(scheme, evidence, scope, &claims)?;
+    // A token that covers the body is the proof of one event, until it expires.
+    Ok(expires.filter(|_| scheme.covers_body()).map(|until| Proof {
+        id: crate::digest([token.as_bytes(), evidence.webhook.body.as_slice()]),
+        until: until + SLACK,
+    }))
+}
+
+/// Whether the claims are those of a token that is valid now; and until when, if it says so.
+fn accepted(
+    scheme: &Jwt,
+    evidence: Evidence<'_>,
+    scope: Scope<'_>,
+    claims: &Claims,
+) -> Result<Option<Timestamp>, Unverified> {
+    let expires = timely(scheme, evidence, claims)?;
     for (name, templates) in &scheme.claims {
         let is_one = |template| scope.text(template).is_ok_and(|text| claims_this(claims.get(name), &text));
         if !templates.iter().any(is_one) {
             return Err(Unverified::Claim(name.clone()));
         }
     }
-    // A token that covers the body is the proof of one event, until it expires.
-    Ok(expires.filter(|_| scheme.covers_body()).map(|until| Proof {
-        id: crate::digest([token.as_bytes(), evidence.webhook.body.as_slice()]),
-        until: until + SLACK,
-    }))
+    Ok(expires)
+}
+
+/// The claims of a well-formed token, whoever signed it.
+fn unproven_claims(scheme: &Jwt, token: &str) -> Option<Claims> {
+    let mut parts = token.split('.');
+    let (_, payload, signature, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else {
+        return None;
+    };
+    let decode = |text: &str| Encoding::Base64Url.decode(text.as_bytes());
+    if decode(signature)?.is_empty() {
+        return None;
+    }
+    match scheme.detached {
+        Some(_) => payload.is_empty().then(Claims::new),
+        None => serde_json::from_slice(&decode(payload)?).ok(),
+    }
 }
 
 fn keys(
@@ -67,6 +113,7 @@ fn keys(
     let public = |key: &[u8]| provider::decoding_key(algorithm, key);
     let keys: Vec<DecodingKey> = match &way.keys {
         Keys::Public(keys) => keys.iter().filter_map(|key| public(key.as_bytes())).collect(),
+        Keys::Fetched(_) => Vec::new(),
         Keys::Secrets(_) | Keys::OfTenant(_) => secrets
             .iter()
             .filter_map(|secret| {
@@ -137,7 +184,7 @@ fn claims(scheme: &Jwt, scope: Scope<'_>, now: Timestamp) -> Result<Claims, Unve
 }
 
 fn base64url(bytes: &[u8]) -> String {
-    towpath_config::signature::Encoding::Base64Url.encode(bytes)
+    Encoding::Base64Url.encode(bytes)
 }
 
 /// Whether the token is valid at the arrival; and until when, if it says so.

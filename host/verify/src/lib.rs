@@ -1,6 +1,8 @@
 //! Does a webhook come from its claimed sender? Checked in the pipeline, before any plugin sees it; and at the front
 //! door, where the route asks for it.
 
+pub mod documents;
+pub mod fetched;
 mod jwt;
 pub mod note_keys;
 mod provider;
@@ -100,21 +102,48 @@ pub enum Unverified {
     /// None of its secrets is usable.
     #[error("none of its secrets is usable: {0}; set the secret exactly as the sender shows it")]
     Secret(&'static str),
+    /// The URL of its key is none that may be asked. It was not.
+    #[error("the {0} leads to none of the hosts that may be asked for keys")]
+    Host(What),
+    /// The sender publishes no key of this id.
+    #[error("the key that it names is not one of the sender's")]
+    UnknownKey,
+    #[error("the certificate of the sender was not valid when it arrived")]
+    ExpiredKey,
     /// None of the route's ways to verify is for such a webhook.
     #[error("no way of the route's verify is meant for such a request")]
     NoWay,
     /// Says the same whether there is such a tenant or not.
     #[error("it does not match the secret of its tenant, or its tenant has none")]
     Tenant,
-    /// The secret of its tenant cannot be had now. It may be all right.
-    #[error("its secret is not available: {0}")]
-    Unavailable(String),
 }
 
 impl Unverified {
     /// Whether a newer value of a secret could change it.
     fn may_be_old(&self) -> bool {
         matches!(self, Unverified::Mismatch(_) | Unverified::Secret(_) | Unverified::Tenant)
+    }
+}
+
+/// Why a webhook is not proven.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unproven {
+    /// It does not come from its sender.
+    #[error(transparent)]
+    Unverified(#[from] Unverified),
+    /// Nobody can tell now: it must be neither accepted nor refused.
+    #[error(transparent)]
+    Unavailable(#[from] fetched::Unavailable),
+}
+
+impl Unproven {
+    /// What to report if several ways fail: keys that cannot be had, as that way may hold; then secrets that may have
+    /// been rotated, as they are refreshed only if this is told; then the first one.
+    fn rank(&self) -> u8 {
+        match self {
+            Unproven::Unavailable(_) => 2,
+            Unproven::Unverified(why) => u8::from(why.may_be_old()),
+        }
     }
 }
 
@@ -136,12 +165,16 @@ impl<'a> Evidence<'a> {
     /// Checks that a signature of this time is fresh, and returns the proof. It is measured against the arrival: time
     /// spent in the queue or as a dead letter does not count.
     fn fresh(&self, signed_at: Timestamp, tolerance: Duration, signed: &[u8]) -> Result<Proof, Unverified> {
+        self.is_fresh(signed_at, tolerance)?;
+        Ok(Proof { id: digest([signed]), until: signed_at + tolerance + SLACK })
+    }
+
+    fn is_fresh(&self, signed_at: Timestamp, tolerance: Duration) -> Result<(), Unverified> {
         let off = Duration::from_millis(self.arrived.0.abs_diff(signed_at.0));
         if off > tolerance + self.slack {
-            Err(Unverified::Expired { off_s: off.as_secs(), tolerance_s: tolerance.as_secs() })
-        } else {
-            Ok(Proof { id: digest([signed]), until: signed_at + tolerance + SLACK })
+            return Err(Unverified::Expired { off_s: off.as_secs(), tolerance_s: tolerance.as_secs() });
         }
+        Ok(())
     }
 }
 
@@ -161,27 +194,32 @@ impl<'a> From<&'a Message> for Evidence<'a> {
     }
 }
 
-/// Checks a webhook. Comparisons take constant time.
-pub fn check(verification: &Verification, evidence: Evidence<'_>) -> Result<(), Unverified> {
-    prove(verification, evidence, &Known::fixed(verification)).map(drop)
+/// Checks a webhook, without what must be fetched or looked up. Comparisons take constant time.
+pub fn check(verification: &Verification, evidence: Evidence<'_>) -> Result<(), Unproven> {
+    prove(verification, evidence, &Known::fixed(verification), &fetched::Keyring::default()).map(drop)
 }
 
-/// Like [`check`], but looks up the secrets of tenants, and refreshes rotated secrets, until `deadline`. Returns the proof if it carries a signed time: it
-/// can be replayed until it expires.
+/// Like [`check`], but looks up the secrets of tenants, fetches keys and refreshes rotated secrets, until `deadline`.
+/// Returns the proof if it carries a signed time: it can be replayed until it expires.
 pub async fn check_anew(
     verification: &Verification,
     evidence: Evidence<'_>,
+    source: &dyn fetched::KeySource,
     deadline: Instant,
-) -> Result<Option<Proof>, Unverified> {
+) -> Result<Option<Proof>, Unproven> {
     let known = Known::all(verification, evidence.webhook, deadline).await;
     let seen = known.exposed();
-    let result = match prove(verification, evidence, &known) {
-        Err(why) if why.may_be_old() && known.is_renewed(&seen, deadline).await => {
-            prove(verification, evidence, &known)
+    let mut keyring = fetched::Keyring::default();
+    let result = loop {
+        match prove(verification, evidence, &known, &keyring) {
+            Err(Unproven::Unavailable(_)) if keyring.fetch_missing(source, deadline).await => {}
+            Err(Unproven::Unverified(why)) if why.may_be_old() && known.is_renewed(&seen, deadline).await => {
+                break prove(verification, evidence, &known, &keyring);
+            }
+            result => break result,
         }
-        result => result,
     };
-    result.map_err(|why| known.unavailable.map_or(why, Unverified::Unavailable))
+    result.map_err(|why| known.unavailable.map_or(why, Unproven::Unavailable))
 }
 
 /// A deduplication id for this key that only a holder of the proof can make, for webhooks that are stored before they
@@ -212,57 +250,62 @@ pub fn challenge(verification: &Verification) -> &'static str {
     }
 }
 
-/// The proof of the first way that is meant for the webhook and verifies it; or else why the first one does not.
-fn prove(verification: &Verification, evidence: Evidence<'_>, known: &Known) -> Result<Option<Proof>, Unverified> {
+/// The proof of the first way that is meant for the webhook and verifies it; or else why none does.
+fn prove(
+    verification: &Verification,
+    evidence: Evidence<'_>,
+    known: &Known,
+    keyring: &fetched::Keyring,
+) -> Result<Option<Proof>, Unproven> {
     let slack = if verification.at_ingest { evidence.slack } else { Duration::ZERO };
     let evidence = Evidence { slack, ..evidence };
-    let mut problem = None;
+    let mut problem: Option<Unproven> = None;
     let ways = verification.ways.iter().zip(known.of_ways());
     for (way, secrets) in ways.filter(|(way, _)| Scope::of(evidence.webhook).meets(&way.when)) {
-        let result = prove_by(way, evidence, &secrets).map_err(|why| match (&way.keys, why) {
-            (Keys::OfTenant(_), Unverified::Mismatch(_) | Unverified::Secret(_)) => Unverified::Tenant,
+        let result = prove_by(way, evidence, &secrets, keyring).map_err(|why| match (&way.keys, why) {
+            (Keys::OfTenant(_), Unproven::Unverified(Unverified::Mismatch(_) | Unverified::Secret(_))) => {
+                Unverified::Tenant.into()
+            }
             (_, why) => why,
         });
         match result {
             Ok(proof) => return Ok(proof),
-            // A secret that may have been rotated is asked for anew only if this is told.
-            Err(why) if problem.as_ref().is_none_or(|before: &Unverified| !before.may_be_old() && why.may_be_old()) => {
-                problem = Some(why);
-            }
+            Err(why) if problem.as_ref().is_none_or(|before| before.rank() < why.rank()) => problem = Some(why),
             Err(_) => {}
         }
     }
-    Err(problem.unwrap_or(Unverified::NoWay))
+    Err(problem.unwrap_or(Unverified::NoWay.into()))
 }
 
-fn prove_by(way: &Way, evidence: Evidence<'_>, secrets: &Secrets) -> Result<Option<Proof>, Unverified> {
+fn prove_by(
+    way: &Way,
+    evidence: Evidence<'_>,
+    secrets: &Secrets,
+    keyring: &fetched::Keyring,
+) -> Result<Option<Proof>, Unproven> {
     let webhook = evidence.webhook;
     let url = url_of(way, webhook)?;
     let scope = Scope { url: url.as_deref(), ..Scope::of(webhook) };
-    let proof = match &way.every {
-        None => prove_one(way, evidence, scope, secrets)?,
-        Some(pointer) => {
-            let items = towpath_select::items(&webhook.body, pointer).unwrap_or_default();
-            if items.is_empty() || items.len() > MOST_ITEMS {
-                return Err(Unverified::NoItems(pointer.to_string()));
-            }
-            for item in items {
-                prove_one(way, evidence, Scope { item: Some(item), ..scope }, secrets)?;
-            }
-            // Each element has a proof of its own, and they cannot be told apart from outside.
-            None
-        }
-    };
+    // Before keys are fetched.
     for (value, template) in &way.equal {
         let is_equal = match (scope.value(value), scope.text(template)) {
             (Ok(one), Ok(other)) => same(&one, &other),
             _ => false,
         };
         if !is_equal {
-            return Err(Unverified::Unequal(What::of(value)));
+            return Err(Unverified::Unequal(What::of(value)).into());
         }
     }
-    Ok(proof)
+    let Some(pointer) = &way.every else { return prove_one(way, evidence, scope, secrets, keyring) };
+    let items = towpath_select::items(&webhook.body, pointer).unwrap_or_default();
+    if items.is_empty() || items.len() > MOST_ITEMS {
+        return Err(Unverified::NoItems(pointer.to_string()).into());
+    }
+    for item in items {
+        prove_one(way, evidence, Scope { item: Some(item), ..scope }, secrets, keyring)?;
+    }
+    // Each element has a proof of its own, and they cannot be told apart from outside.
+    Ok(None)
 }
 
 /// The public URL that the sender was given.
@@ -277,13 +320,17 @@ fn prove_one(
     evidence: Evidence<'_>,
     scope: Scope<'_>,
     secrets: &Secrets,
-) -> Result<Option<Proof>, Unverified> {
+    keyring: &fetched::Keyring,
+) -> Result<Option<Proof>, Unproven> {
     match &way.scheme {
-        Scheme::Signature(scheme) => signature::check(scheme, way, evidence, scope, secrets),
-        Scheme::StandardWebhooks(scheme) => standard_webhooks::check(scheme, evidence, secrets).map(Some),
-        Scheme::Jwt(scheme) => jwt::check(scheme, way, evidence, scope, secrets),
-        // Whoever has the token can send anything: it proves nothing about the content.
-        Scheme::Token(token) => token::check(token, scope, secrets).map(|()| None),
+        Scheme::Signature(scheme) => signature::check(scheme, way, evidence, scope, secrets, keyring),
+        Scheme::StandardWebhooks(scheme) => Ok(Some(standard_webhooks::check(scheme, evidence, secrets)?)),
+        Scheme::Jwt(scheme) => jwt::check(scheme, way, evidence, scope, secrets, keyring),
+        Scheme::Token(token) => {
+            // Whoever has the token can send anything: it proves nothing about the content.
+            token::check(token, scope, secrets)?;
+            Ok(None)
+        }
     }
 }
 

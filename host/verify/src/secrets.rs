@@ -1,6 +1,7 @@
 //! The values of the secrets that verify one webhook.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 use towpath_config::verify::{Keys, Verification, Way};
@@ -8,6 +9,8 @@ use towpath_config::{Lookup, Secret, TenantSecret};
 use towpath_select::Scope;
 use towpath_types::envelope::Webhook;
 use tracing::info;
+
+use crate::fetched::Unavailable;
 
 /// The values of the secrets of a way.
 pub(crate) struct Secrets(Vec<Arc<str>>);
@@ -27,7 +30,7 @@ impl Secrets {
 pub(crate) struct Known {
     ways: Vec<Vec<Secret>>,
     /// Why a secret is not among them although there may be one.
-    pub(crate) unavailable: Option<String>,
+    pub(crate) unavailable: Option<Unavailable>,
 }
 
 impl Known {
@@ -47,8 +50,8 @@ impl Known {
                 match timeout_at(deadline, of_tenant(name, webhook)).await {
                     Ok(Lookup::Found(secret)) => secrets.push(secret),
                     Ok(Lookup::Unknown) => info!(?name, "the tenant of a webhook has no secret"),
-                    Ok(Lookup::Unavailable(why)) => known.unavailable = Some(why),
-                    Err(_) => known.unavailable = Some("no answer in time".to_owned()),
+                    Ok(Lookup::Unavailable(why)) => known.unavailable = Some(unavailable(why)),
+                    Err(_) => known.unavailable = Some(unavailable("no answer in time".to_owned())),
                 }
             }
         }
@@ -71,6 +74,10 @@ impl Known {
         }
         renewed
     }
+}
+
+fn unavailable(why: String) -> Unavailable {
+    Unavailable { from: "the store of secrets".to_owned(), why, after: Duration::from_secs(5) }
 }
 
 /// A secret that nobody knows: valid as text, hex and base64.

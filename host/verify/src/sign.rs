@@ -15,10 +15,11 @@ use towpath_types::json::Pointer;
 
 pub use private_key::{NotAPrivateKey, PrivateKey};
 
+use crate::fetched::Keyring;
 use crate::secrets::Secrets;
 use crate::signature::{made, signed};
 use crate::time::write_time;
-use crate::{Evidence, Unverified, What, jwt, prove_by, provider, standard_webhooks, token, url_of, written};
+use crate::{Evidence, Unproven, Unverified, What, jwt, prove_by, provider, standard_webhooks, token, url_of, written};
 
 /// Why a webhook cannot be signed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -78,10 +79,14 @@ fn by_way(way: &Way, webhook: &Webhook, now: Timestamp, key: Option<&PrivateKey>
         return Err(Unverified::NoWay.into());
     }
     // What is sent must be accepted.
-    match prove_by(way, Evidence::arriving(&signed, now), &Secrets::fixed(way)) {
+    match prove_by(way, Evidence::arriving(&signed, now), &Secrets::fixed(way), &Keyring::default()) {
         Ok(_) => Ok(signed),
-        Err(Unverified::Mismatch(_)) if key.is_some() && sender.secret.is_none() => Err(Unsignable::OtherKey),
-        Err(why) => Err(why.into()),
+        Err(Unproven::Unverified(Unverified::Mismatch(_))) if key.is_some() && sender.secret.is_none() => {
+            Err(Unsignable::OtherKey)
+        }
+        Err(Unproven::Unverified(why)) => Err(why.into()),
+        // Whether it is the key that the sender publishes is not known here.
+        Err(Unproven::Unavailable(_)) => Ok(signed),
     }
 }
 

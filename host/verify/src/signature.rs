@@ -6,10 +6,11 @@ use towpath_config::verify::{Algorithm, Keys, Signature, Way};
 use towpath_select::{Scope, hash, mac};
 use towpath_types::queue::Proof;
 
+use crate::fetched::Keyring;
 use crate::public;
 use crate::time::read_time;
-use crate::written::read;
-use crate::{Evidence, Secrets, Unverified, What, same};
+use crate::written::{MOST, read};
+use crate::{Evidence, Secrets, Unproven, Unverified, What, same};
 
 /// Checks that one of the signatures is right.
 pub(super) fn check(
@@ -18,38 +19,42 @@ pub(super) fn check(
     evidence: Evidence<'_>,
     scope: Scope<'_>,
     secrets: &Secrets,
-) -> Result<Option<Proof>, Unverified> {
+    keyring: &Keyring,
+) -> Result<Option<Proof>, Unproven> {
     let mut missing = None;
     let mut is_given = false;
-    let mut last = None;
+    let mut last: Option<Unproven> = None;
     for place in &scheme.at {
         let value = match scope.value(place) {
             Ok(value) => value,
             Err(_) => {
-                missing.get_or_insert(Unverified::Missing(What::of(place)));
+                missing.get_or_insert(Unverified::Missing(What::of(place)).into());
                 continue;
             }
         };
         is_given = true;
-        match check_value(scheme, way, evidence, scope, secrets, &value, &What::of(place)) {
+        match check_value(scheme, way, evidence, scope, secrets, keyring, &value, &What::of(place)) {
             Ok(proof) => return Ok(proof),
-            Err(problem) => last = Some(problem),
+            Err(problem) if last.as_ref().is_none_or(|before| before.rank() <= problem.rank()) => last = Some(problem),
+            Err(_) => {}
         }
     }
     // Of several places one may be empty, during a rotation for example.
     let problem = if is_given { last } else { missing };
-    Err(problem.unwrap_or(Unverified::NoWay))
+    Err(problem.unwrap_or(Unverified::NoWay.into()))
 }
 
+#[expect(clippy::too_many_arguments, reason = "what a check works with, and one of its places")]
 fn check_value(
     scheme: &Signature,
     way: &Way,
     evidence: Evidence<'_>,
     scope: Scope<'_>,
     secrets: &Secrets,
+    keyring: &Keyring,
     value: &[u8],
     place: &What,
-) -> Result<Option<Proof>, Unverified> {
+) -> Result<Option<Proof>, Unproven> {
     let (signatures, pairs) = read(scheme, value);
     let scope = Scope { pairs: &pairs, ..scope };
     let stamp = match &scheme.time {
@@ -62,7 +67,7 @@ fn check_value(
         None => None,
     };
     if signatures.is_empty() {
-        return Err(Unverified::Malformed(place.clone(), "signature of the expected form"));
+        return Err(Unverified::Malformed(place.clone(), "signature of the expected form").into());
     }
     let scope = Scope { timestamp: stamp.as_ref().map(|(text, _)| &**text), ..scope };
     let matched = match &way.keys {
@@ -71,9 +76,18 @@ fn check_value(
             let is_one_of = |key| signatures.iter().any(|one| public::is_signed(scheme.algorithm, key, &signed, one));
             keys.iter().any(is_one_of).then_some(signed)
         }
+        Keys::Fetched(fetched) => {
+            let signed = signed(scheme, &scope)?.concat();
+            // An old webhook, or one without what is signed, is no reason to ask for keys.
+            stamp.as_ref().map_or(Ok(()), |(_, signed_at)| evidence.is_fresh(*signed_at, scheme.tolerance))?;
+            let keys = keyring.keys(fetched, None, &scope, evidence)?;
+            let mut keys = keys.iter().take(MOST).filter_map(|key| key.of(scheme.algorithm));
+            let is_one_of = |key| signatures.iter().any(|one| public::is_signed(scheme.algorithm, &key, &signed, one));
+            keys.any(is_one_of).then_some(signed)
+        }
         Keys::Secrets(_) | Keys::OfTenant(_) => by_secret(scheme, &scope, secrets, &signatures)?,
     };
-    let Some(signed) = matched else { return Err(Unverified::Mismatch(place.clone())) };
+    let Some(signed) = matched else { return Err(Unverified::Mismatch(place.clone()).into()) };
     match stamp {
         Some((_, signed_at)) => {
             let proof = evidence.fresh(signed_at, scheme.tolerance, &signed)?;

@@ -3,7 +3,7 @@
 use towpath_config::verify::{Signature, Written};
 
 /// Checking a signature of a public key is expensive, and nobody sends this many.
-const MOST: usize = 16;
+pub(crate) const MOST: usize = 16;
 
 /// The names and texts of pairs.
 pub(crate) type Pairs<'a> = Vec<(&'a [u8], &'a [u8])>;

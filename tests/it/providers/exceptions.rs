@@ -31,6 +31,7 @@ pub(super) fn of_proof(case: &Case) -> Option<&'static str> {
         ("deepgram", "event") => {
             Some("dg-token is the id of a key and no secret, so the file takes basic authentication")
         }
+        ("green-dot", "event") => Some("the file wants the scope post:webhook, and the script's token has another one"),
         ("utila", "event.longest-salt") => Some("Utila's salt is as long as the hash, and no other is accepted"),
         _ => None,
     }

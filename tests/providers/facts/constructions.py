@@ -325,6 +325,7 @@ TABLE = [
     PayPal("x-crc32", EVENT, config='scheme = "signature"\nsignature = "header:paypal-transmission-sig"\nalgorithm = "rsa-sha256"\n'
            'encoding = "base64"\ntimestamp = "header:paypal-transmission-time"\ntimestamp_unit = "iso"\n'
            'signed = "{header:paypal-transmission-id}|{timestamp}|1JE4291016473214C|{body|crc32|decimal}"\n'
+           'body_unsigned = true\n'
            'certificate = { from = "header:paypal-cert-url", hosts = ["api.paypal.com", "api.sandbox.paypal.com"] }\n'),
     HeaderList("x-header-names", EVENT, S(), config=MAC + 'pairs = { time = "time", signature = "sig", between = ";" }\n'
                'signed = "{timestamp}.{pair:names}.{pair:names|headers}.{body}"\n'),

@@ -71,11 +71,16 @@ impl Checker<'_> {
         if shape.verified && !is_verified {
             self.wrong(format!("{at}.verified"), "the route has no verify", "add verify = { … } to the route");
         }
+        let call = shape.call.map(|call| self.call(&format!("{at}.call"), call, shape.verified));
         let token = match token {
             Some(token) => Some(token?),
             None => None,
         };
-        Some(Answer { when: when?, token, secrets, verified: shape.verified, reply })
+        let call = match call {
+            Some(call) => Some(call?),
+            None => None,
+        };
+        Some(Answer { when: when?, token, secrets, verified: shape.verified, call, reply })
     }
 
     /// The answer to an event that is stored.

@@ -43,7 +43,17 @@ impl Checker<'_> {
             return None;
         };
         let (key, form) = self.key(at, shape.key, algorithm);
-        let keys = self.keys_of(at, shape.secret, shape.public_key, algorithm, form);
+        let given = shape.secret.is_some() || shape.public_key.is_some();
+        let fetched = shape::Fetched {
+            jwks: shape.jwks,
+            certificate: shape.certificate,
+            fetch: shape.fetch,
+            key_id: shape.key_id,
+        };
+        let keys = match self.fetched(at, fetched, algorithm, given) {
+            Some(keys) => keys,
+            None => self.keys_of(at, shape.secret, shape.public_key, algorithm, form),
+        };
         let jwt = Jwt {
             at: token,
             prefix,

@@ -66,7 +66,9 @@ impl Checker<'_> {
             }
             (None, None) => {
                 let key = if algorithm.is_public() { "public_key" } else { "secret" };
-                self.wrong(at, format!("missing field `{key}`"), format!("add {key} = …"));
+                let others =
+                    if algorithm.is_public() { ", or say where to fetch it: jwks, certificate or fetch" } else { "" };
+                self.wrong(at, format!("missing field `{key}`"), format!("add {key} = …{others}"));
                 None
             }
         }

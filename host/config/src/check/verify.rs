@@ -55,6 +55,10 @@ impl Checker<'_> {
             }
         }
         let at_ingest = places.first().is_some_and(|place| *place == shape::At::Ingest);
+        if !at_ingest && ways.iter().any(Way::chooses_url) {
+            let hint = "leave out at = \"pipeline\": a forged webhook whose key never comes would stop its group";
+            self.wrong(at, "a certificate or fetch needs at = \"ingest\"", hint);
+        }
         (is_whole && !ways.is_empty()).then_some(Verification { ways, at_ingest })
     }
 
@@ -176,7 +180,17 @@ impl Checker<'_> {
             }
         }
         let (key, form) = self.key(at, shape.key, algorithm);
-        let keys = self.keys_of(at, shape.secret, shape.public_key, algorithm, form);
+        let given = shape.secret.is_some() || shape.public_key.is_some();
+        let fetched = shape::Fetched {
+            jwks: shape.jwks,
+            certificate: shape.certificate,
+            fetch: shape.fetch,
+            key_id: shape.key_id,
+        };
+        let keys = match self.fetched(at, fetched, algorithm, given) {
+            Some(keys) => keys,
+            None => self.keys_of(at, shape.secret, shape.public_key, algorithm, form),
+        };
         let way = self.way_of(
             at,
             Scheme::Signature(Signature {

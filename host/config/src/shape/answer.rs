@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::Names;
 use super::verify::When;
+use super::{Call, Names};
 
 /// `[[route.answer]]`
 #[derive(Debug, Deserialize)]
@@ -17,6 +17,7 @@ pub(in super::super) struct Answer {
     pub(in super::super) secret: Option<Names>,
     #[serde(default)]
     pub(in super::super) verified: bool,
+    pub(in super::super) call: Option<Call>,
     pub(in super::super) status: Option<u16>,
     #[serde(default)]
     pub(in super::super) headers: BTreeMap<String, String>,

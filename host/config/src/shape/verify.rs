@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Names, Span};
+use super::{Certificate, Fetch, Jwks, Names, Span};
 use crate::signature::Encoding;
 use crate::value::Digest;
 use crate::verify::Unit;
@@ -109,6 +109,10 @@ pub(in super::super) struct Signature {
     pub(in super::super) secret: Option<Names>,
     pub(in super::super) key: Option<String>,
     pub(in super::super) public_key: Option<Names>,
+    pub(in super::super) jwks: Option<Jwks>,
+    pub(in super::super) certificate: Option<Certificate>,
+    pub(in super::super) fetch: Option<Fetch>,
+    pub(in super::super) key_id: Option<String>,
     pub(in super::super) timestamp: Option<String>,
     #[serde(default)]
     pub(in super::super) timestamp_unit: Unit,
@@ -137,6 +141,10 @@ impl Signature {
             secret: None,
             key: None,
             public_key: None,
+            jwks: None,
+            certificate: None,
+            fetch: None,
+            key_id: None,
             timestamp: None,
             timestamp_unit: Unit::default(),
             tolerance: None,
@@ -168,6 +176,10 @@ pub(in super::super) struct Jwt {
     pub(in super::super) secret: Option<Names>,
     pub(in super::super) key: Option<String>,
     pub(in super::super) public_key: Option<Names>,
+    pub(in super::super) jwks: Option<Jwks>,
+    pub(in super::super) certificate: Option<Certificate>,
+    pub(in super::super) fetch: Option<Fetch>,
+    pub(in super::super) key_id: Option<String>,
     #[serde(default)]
     pub(in super::super) claims: BTreeMap<String, Names>,
     pub(in super::super) max_age: Option<Span>,

@@ -6,6 +6,7 @@ use reqwest::Response;
 use tokio::time::{Instant, timeout_at};
 
 use super::mask::Mask;
+use towpath_reach::describe;
 use towpath_types::foreign::Foreign;
 
 /// The most that is read of a body. If it is longer, the connection is closed.
@@ -85,18 +86,4 @@ pub(super) async fn whole(mut response: Response) -> Result<Vec<u8>, String> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// An error and its root cause, without the URL, whose query may hold personal data.
-pub(super) fn describe(error: &reqwest::Error) -> String {
-    let intro = match error {
-        error if error.is_connect() => "cannot connect",
-        error if error.is_body() || error.is_decode() => "the answer broke off",
-        _ => "the exchange failed",
-    };
-    let mut cause = std::error::Error::source(error);
-    while let Some(deeper) = cause.and_then(std::error::Error::source) {
-        cause = Some(deeper);
-    }
-    cause.map_or_else(|| intro.to_owned(), |cause| format!("{intro}: {cause}"))
 }

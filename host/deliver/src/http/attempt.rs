@@ -5,9 +5,10 @@ use std::time::Duration;
 use reqwest::{Client, Response};
 use tokio::time::{Instant, timeout_at};
 use towpath_metrics as metrics;
+use towpath_reach::describe;
 use towpath_types::outcome::{Answer, Attempt};
 
-use super::answer::{self, describe};
+use super::answer;
 use super::auth::UsedCredentials;
 use super::mask::Mask;
 use super::request::Prepared;

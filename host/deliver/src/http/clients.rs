@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use towpath_config::target::{Auth, Kind, Reach, Target};
+use towpath_reach::{ClientError, Pool, client};
 
 use super::auth::Oauth2;
-use super::pool::{ClientError, Pool, client};
 
 /// The connections of one target.
 #[derive(Clone, Debug)]

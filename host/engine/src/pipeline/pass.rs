@@ -18,14 +18,16 @@ use towpath_types::message::Message;
 use towpath_types::outcome::{MisfitKind, Outcome};
 use towpath_types::queue::{GroupId, Queue, Received};
 use towpath_types::verdict::Verdict;
+use towpath_verify::fetched::KeySource;
 use towpath_verify::note_keys::NoteKeys;
-use towpath_verify::{Unverified, check_anew};
+use towpath_verify::{Unproven, check_anew};
 
 /// What one pass works with.
 pub(super) struct Pass<'a> {
     pub(super) received: &'a Received,
     pub(super) routing: &'a Routing<'a>,
     pub(super) note_keys: &'a NoteKeys,
+    pub(super) key_source: &'a dyn KeySource,
     pub(super) dead_letters: &'a dyn Queue,
     pub(super) deliverer: &'a Deliverer,
 }
@@ -45,7 +47,7 @@ impl Pass<'_> {
         turn: &mut Turn,
         progress: &mut Progress,
     ) -> Outcome {
-        let Pass { received, routing, note_keys, dead_letters, deliverer } = *self;
+        let Pass { received, routing, note_keys, key_source, dead_letters, deliverer } = *self;
         let Turn { lease, place, is_fresh, .. } = turn;
         if !lease.holds() {
             return Outcome::Blocked;
@@ -61,9 +63,10 @@ impl Pass<'_> {
         };
         if let (Some(verify), Ok(message)) = (&route.verify, &message) {
             let is_vouched = note_keys.vouch_for(received, &route.path, &message.webhook.body, lease.deadline()).await;
-            if !is_vouched && let Err(error) = check_anew(verify, message.into(), lease.deadline()).await {
-                if let Unverified::Unavailable(why) = error {
-                    return Outcome::Broken(format!("it cannot be verified now: {why}"));
+            let deadline = lease.deadline();
+            if !is_vouched && let Err(error) = check_anew(verify, message.into(), key_source, deadline).await {
+                if let Unproven::Unavailable(why) = error {
+                    return Outcome::Broken(why.to_string());
                 }
                 return unverified(if carried_notes(&received.attributes).is_empty() {
                     error.to_string()

@@ -11,11 +11,11 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 use url::form_urlencoded::{Serializer, byte_serialize};
 
-use super::super::answer::{self, describe};
-use super::super::pool::Pool;
+use super::super::answer;
 use super::sensitive;
 use super::token::TokenResponse;
 use towpath_config::target::{ClientAuth, ClientCredentials};
+use towpath_reach::{Pool, describe};
 
 /// The lifetime of a token if its endpoint does not state it.
 const LIFETIME: Duration = Duration::from_secs(300);

@@ -1,4 +1,4 @@
-//! The SSRF guard: a target must resolve to public addresses unless its config allows private ones.
+//! The SSRF guard: an endpoint must resolve to public addresses unless its config allows private ones.
 
 use std::net::SocketAddr;
 
@@ -15,8 +15,7 @@ impl Resolve for PublicOnly {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let public: Vec<SocketAddr> = found.filter(|address| !is_private(address.ip())).collect();
             if public.is_empty() {
-                let error =
-                    "the name has no public address; if that is intended, set allow_private = true for the target";
+                let error = "the name has no public address; if that is intended, set allow_private = true for it";
                 return Err(error.into());
             }
             Ok(Box::new(public.into_iter()) as Addrs)

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use towpath_config::target::Reach;
 use tracing::warn;
 
-use super::guard;
+use crate::guard;
 
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(30);
@@ -46,14 +46,14 @@ type Make = Box<dyn Fn() -> Result<Client, ClientError> + Send + Sync>;
 /// stay open forever, at an address that its name may have left. So the whole client is replaced. Requests in flight
 /// end on the old one, which closes with the last of them. Later requests connect again, and every connect resolves the
 /// name.
-pub(crate) struct Pool {
+pub struct Pool {
     make: Make,
     max_age: Duration,
     current: Mutex<(Client, Instant)>,
 }
 
 impl Pool {
-    pub(super) fn new(
+    pub fn new(
         max_age: Duration,
         make: impl Fn() -> Result<Client, ClientError> + Send + Sync + 'static,
     ) -> Result<Pool, ClientError> {
@@ -61,7 +61,7 @@ impl Pool {
         Ok(Pool { make: Box::new(make), max_age, current })
     }
 
-    pub(super) fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         let mut current = self.current.lock();
         let (client, since) = &mut *current;
         if since.elapsed() >= self.max_age {
@@ -88,7 +88,7 @@ impl fmt::Debug for Pool {
 }
 
 /// A client without connections.
-pub(super) fn client(reach: &Reach, endpoint: &str) -> Result<Client, ClientError> {
+pub fn client(reach: &Reach, endpoint: &str) -> Result<Client, ClientError> {
     let endpoint = || endpoint.to_owned();
     let failed = |source| ClientError::Build { endpoint: endpoint(), source };
     let mut builder = plain(reach.max_age);

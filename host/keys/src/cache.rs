@@ -1,0 +1,201 @@
+//! What was fetched, how long it is used, and when to ask again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use towpath_types::clock::Timestamp;
+use towpath_verify::fetched::{Document, Key, Unavailable, Wanted};
+use url::Url;
+
+use crate::exchange::Got;
+
+/// How long keys are used whose source names no lifetime, and the bounds of one that it names.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(3600);
+const SHORTEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// How long the last good keys are used while their source fails.
+pub(crate) const LAST_GOOD: Duration = Duration::from_secs(24 * 3600);
+
+/// How soon a source is asked again for an id that it did not know.
+pub(crate) const COOLDOWN: Duration = Duration::from_secs(60);
+
+/// How soon a source that failed is asked again.
+pub(crate) const RETRY: Duration = Duration::from_secs(10);
+
+/// How many unknown documents are fetched a minute, where a webhook chooses the URL.
+pub(crate) const NEW_PER_MINUTE: u32 = 30;
+
+/// The most documents that are kept.
+const MOST: usize = 512;
+
+#[derive(Default)]
+pub(crate) struct Cache {
+    entries: HashMap<Id, Entry>,
+    /// When each minute began, and how many unknown documents were asked for since, by the end of the host's name.
+    budgets: HashMap<String, (Instant, u32)>,
+}
+
+#[derive(PartialEq, Eq, Hash, Clone)]
+struct Id {
+    url: Url,
+    document: Document,
+    /// The name of the secret: another one may be given other keys.
+    bearer: Option<String>,
+    allow_private: bool,
+}
+
+struct Entry {
+    good: Option<Good>,
+    last: Option<Last>,
+    flight: Option<watch::Receiver<()>>,
+    used: Instant,
+}
+
+struct Good {
+    keys: Arc<[Key]>,
+    fresh_until: Instant,
+    usable_until: Instant,
+}
+
+/// The last answer of the source.
+struct Last {
+    asked_at: Timestamp,
+    came: Instant,
+    said: Said,
+}
+
+enum Said {
+    Keys,
+    NoSuchKey,
+    Failed(String),
+}
+
+/// What to do for a key.
+pub(crate) enum Next {
+    Answer(Result<Arc<[Key]>, Unavailable>),
+    /// It is being fetched.
+    Join(watch::Receiver<()>),
+    Fetch(watch::Receiver<()>, watch::Sender<()>),
+}
+
+impl Id {
+    fn of(wanted: &Wanted) -> Id {
+        Id {
+            url: wanted.url.clone(),
+            document: wanted.document.clone(),
+            bearer: wanted.bearer.as_ref().map(|bearer| bearer.name.clone()),
+            allow_private: wanted.allow_private,
+        }
+    }
+}
+
+impl Cache {
+    /// A key is unknown only if its source said so after the webhook arrived. Otherwise a sender that has just begun to
+    /// use a new key would be refused.
+    pub(crate) fn next(&mut self, wanted: &Wanted, now: Instant) -> Next {
+        let id = Id::of(wanted);
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.used = now;
+            if let Some(next) = entry.next(wanted, now) {
+                return next;
+            }
+        }
+        let is_new = self.entries.get(&id).is_none_or(|entry| entry.good.is_none());
+        if is_new && wanted.is_chosen && !self.may_ask(&wanted.url, now) {
+            let why = "too many unknown keys are asked for";
+            return Next::Answer(Err(wanted.unavailable(why, COOLDOWN)));
+        }
+        self.make_room();
+        let entry = self.entries.entry(id).or_insert(Entry { good: None, last: None, flight: None, used: now });
+        let (done, flight) = watch::channel(());
+        entry.flight = Some(flight.clone());
+        Next::Fetch(flight, done)
+    }
+
+    /// Keeps an answer.
+    pub(crate) fn put(&mut self, wanted: &Wanted, asked_at: Timestamp, now: Instant, got: Result<Got, String>) {
+        let Some(entry) = self.entries.get_mut(&Id::of(wanted)) else { return };
+        entry.flight = None;
+        let said = match got {
+            Ok(Got::Keys { keys, lifetime }) => {
+                let fresh_until = now + lifetime.unwrap_or(LIFETIME).clamp(SHORTEST, LONGEST);
+                entry.good = Some(Good { keys: keys.into(), fresh_until, usable_until: fresh_until + LAST_GOOD });
+                Said::Keys
+            }
+            Ok(Got::NoSuchKey) => {
+                entry.good = None;
+                Said::NoSuchKey
+            }
+            Err(why) => Said::Failed(why),
+        };
+        entry.last = Some(Last { asked_at, came: now, said });
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whoever can post could otherwise make this host ask for one document after another.
+    fn may_ask(&mut self, url: &Url, now: Instant) -> bool {
+        // The last two labels are in the config: there are only so many of them.
+        let host = url.host_str().unwrap_or_default();
+        let owner = host.rsplitn(3, '.').take(2).collect::<Vec<_>>().join(".");
+        let (since, count) = self.budgets.entry(owner).or_insert((now, 0));
+        if now.duration_since(*since) >= Duration::from_secs(60) {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        *count <= NEW_PER_MINUTE
+    }
+
+    /// Drops what was used longest ago; what has no keys first.
+    fn make_room(&mut self) {
+        if self.entries.len() < MOST {
+            return;
+        }
+        let idle = self.entries.iter().filter(|(_, entry)| entry.flight.is_none());
+        let oldest = idle.min_by_key(|(_, entry)| (entry.good.is_some(), entry.used)).map(|(id, _)| id.clone());
+        oldest.and_then(|id| self.entries.remove(&id));
+    }
+}
+
+impl Entry {
+    /// `None` to ask the source.
+    fn next(&self, wanted: &Wanted, now: Instant) -> Option<Next> {
+        let has_key = |good: &&Good| wanted.among(&good.keys).next().is_some();
+        let found = |good: &Good| Some(Next::Answer(Ok(Arc::clone(&good.keys))));
+        let fresh = self.good.as_ref().filter(|good| now < good.fresh_until);
+        if let Some(good) = fresh.filter(has_key) {
+            return found(good);
+        }
+        // A fetch that panicked dropped its sender.
+        if let Some(flight) = self.flight.as_ref().filter(|flight| flight.has_changed().is_ok()) {
+            return Some(Next::Join(flight.clone()));
+        }
+        let last = self.last.as_ref()?;
+        let passed = now.duration_since(last.came);
+        let later = |why: String, pause: Duration| {
+            (passed < pause).then(|| Next::Answer(Err(wanted.unavailable(why, pause.saturating_sub(passed)))))
+        };
+        let is_final = last.asked_at >= wanted.arrived;
+        match &last.said {
+            Said::Keys if is_final => fresh.and_then(found),
+            Said::NoSuchKey if is_final => Some(Next::Answer(Ok(Arc::new([])))),
+            Said::Keys | Said::NoSuchKey => {
+                later(format!("{} s ago it had no key of this id", passed.as_secs()), COOLDOWN)
+            }
+            Said::Failed(why) => {
+                let usable = self.good.as_ref().filter(|good| now < good.usable_until).filter(has_key);
+                match usable {
+                    Some(good) if passed < RETRY => found(good),
+                    _ => later(why.clone(), RETRY),
+                }
+            }
+        }
+    }
+}
