@@ -59,6 +59,9 @@ static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
         "'signature', signature = 'header:x-signature', encoding = 'base64', algorithm = 'ecdsa-p256-sha256', public_key = 'MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEjMSrMCeJc/CpiDFAZOm0Rm6Gb3dIlKYxbXaIORtgP5wHqqNManZoO9aJReiFLzkp7bkIqmoSEAAQ7OgVNeOAFQ=='",
         "'jwt', algorithms = ['EdDSA'], detached = '{body}', public_key = 'd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a'",
         "'jwt', algorithms = ['ES256'], claims = { h = ['{body|sha256|base64}'] }, public_key = 'MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEjMSrMCeJc/CpiDFAZOm0Rm6Gb3dIlKYxbXaIORtgP5wHqqNManZoO9aJReiFLzkp7bkIqmoSEAAQ7OgVNeOAFQ=='",
+        "'jwt', algorithms = ['RS256', 'EdDSA'], jwks = { url = 'https://a.example/jwks.json' }, body_unsigned = true",
+        "'signature', signature = 'header:x-signature', algorithm = 'rsa-sha256', certificate = { from = 'json:/s', hosts = ['sns.*.amazonaws.com'] }",
+        "'signature', signature = 'header:x-signature', algorithm = 'ed25519', fetch = { url = 'https://a.example/{header:x-id}' }",
     ];
     let schemes = by_secret.map(|scheme| format!("{scheme}{SECRET}")).into_iter().chain(by_public_key.map(str::to_owned));
     let route = |(n, scheme): (usize, String)| {
