@@ -2,6 +2,7 @@ mod access;
 mod admission;
 mod agreement;
 mod direct;
+mod fetched;
 
 use std::path::Path;
 use std::time::Duration;
