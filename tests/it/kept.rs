@@ -15,6 +15,7 @@ use towpath_tests::rig::{Rig, TOKEN, one_route, received};
 use towpath_tests::target::{Answer, Target};
 use towpath_types::clock::Timestamp;
 use towpath_types::dead_letter::DeadLetter;
+use towpath_types::envelope::Webhook;
 use towpath_types::message::{Note, ORIGIN_ATTRIBUTE, Origin};
 use towpath_types::queue::{
     Attribute, GroupId, Handle, MAX_VISIBILITY, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent,
@@ -214,7 +215,9 @@ async fn only_a_message_that_an_operator_edited_goes_without_a_signature() {
     for (body, notes, sealed, settled) in cases {
         let mut message = received(&format!("g/{body}"), body);
         let mut origin = Origin { id: "m-0".into(), sent_at: message.sent_at, notes, mac: None };
-        origin.mac = sealed.and_then(|(keys, body)| keys.seal(&origin, &message.group, "g", body.as_bytes()));
+        origin.mac = sealed.and_then(|(keys, body)| {
+            keys.seal(&origin, &message.group, "g", &Webhook { body: body.as_bytes().to_vec(), ..Webhook::default() })
+        });
         let origin = Attribute::text(serde_json::to_string(&origin).expect("json"));
         message.attributes.insert(ORIGIN_ATTRIBUTE.to_owned(), origin);
         assert_eq!(pipeline.group(Lease::of(MAX_VISIBILITY)).next(&message).await, settled, "{body}");

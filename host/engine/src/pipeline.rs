@@ -48,7 +48,7 @@ use towpath_types::backoff::Backoff;
 use towpath_types::clock::Clock;
 use towpath_types::dead_letter::Death;
 use towpath_types::dead_letter::{DeadLetter, Seen};
-use towpath_types::message::Message;
+use towpath_types::message::{Message, is_item};
 use towpath_types::outcome::Outcome;
 use towpath_types::queue::{MAX_RETENTION, Queue, Received};
 use towpath_verify::fetched::{KeySource, NoKeys};
@@ -151,7 +151,10 @@ impl Pipeline {
                     route: route.map(|route| route.path.as_str()),
                     plugin: routing.name(),
                     digest: routing.plugin.as_ref().map(|plugin| plugin.digest()),
-                    secret_header: route.and_then(|route| route.tokens_text()),
+                    // An element of a split webhook is stored without them.
+                    secret_header: route
+                        .filter(|_| !is_item(&received.attributes))
+                        .and_then(|route| route.tokens_text()),
                     parks: facts.on_dead_letter == OnDeadLetter::Park,
                     verified: progress.verified,
                 };
@@ -206,7 +209,7 @@ impl Pipeline {
         let path = seen.route;
         let letter = DeadLetter::new(received, outcome, death, seen, &self.source, self.clock.now());
         let route = path.and_then(|path| self.routes.by_path(path)).map(Arc::as_ref);
-        let store = burial::store(&*self.dead_letters, &letter, received, route);
+        let store = burial::store(&*self.dead_letters, &letter, received, route, &self.note_keys);
         let problem = match tokio::time::timeout_at(lease.deadline(), store).await {
             Ok(Ok(())) => {
                 error!(

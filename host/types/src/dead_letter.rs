@@ -8,7 +8,7 @@ pub use pack::TooLarge;
 
 use crate::clock::Timestamp;
 use crate::envelope::{self, Webhook};
-use crate::message::{Note, ORIGIN_ATTRIBUTE, Origin, is_own, origin, origin_of, webhook};
+use crate::message::{Note, ORIGIN_ATTRIBUTE, Origin, VERDICT_ATTRIBUTE, is_own, origin, origin_of, webhook};
 use crate::outcome::{Attempt, MisfitKind, Outcome};
 use crate::queue::{Attribute, Attributes, GroupId, MessageId, NewMessage, Received};
 
@@ -225,29 +225,30 @@ impl DeadLetter {
     }
 
     /// Body and attributes of this letter with a new webhook body and these notes, which stay on the message. `seal`
-    /// makes the MAC that authenticates them.
+    /// makes the MAC that authenticates them, for the new webhook. What the front door verified was another body.
     pub fn edited(
         &self,
         stored: &Stored<'_>,
         body: Vec<u8>,
         notes: Vec<Note>,
-        seal: impl FnOnce(&Origin, &[u8]) -> Option<String>,
+        seal: impl FnOnce(&Origin, &Webhook) -> Option<String>,
     ) -> (String, Attributes) {
         let legal_note = |note: Note| Note { text: legal(note.text), by: legal(note.by), ..note };
         let notes = notes.into_iter().map(legal_note).collect();
         let mut origin = Origin { id: self.message_id(), sent_at: self.sent_at, notes, mac: None };
-        origin.mac = seal(&origin, &body);
+        let after = Webhook { body, ..webhook(stored.body, stored.attributes).unwrap_or_default() };
+        origin.mac = seal(&origin, &after);
         let was_envelope = envelope::is_envelope(stored.body);
         // A direct body stays direct if it is text that SQS accepts and that cannot be read as an envelope.
-        let text = std::str::from_utf8(&body).ok().filter(|text| !was_envelope && is_direct(text));
-        let (body, attributes) = match text {
+        let text = std::str::from_utf8(&after.body).ok().filter(|text| !was_envelope && is_direct(text));
+        let (body, mut attributes) = match text {
             Some(text) => (text.to_owned(), stored.attributes.clone()),
             None => {
                 let attributes = if was_envelope { stored.attributes.clone() } else { own(stored.attributes) };
-                let before = webhook(stored.body, stored.attributes).unwrap_or_default();
-                (envelope::encode(&Webhook { body, ..before }), attributes)
+                (envelope::encode(&after), attributes)
             }
         };
+        attributes.remove(VERDICT_ATTRIBUTE);
         with_origin(&body, attributes, &origin)
     }
 

@@ -12,6 +12,13 @@ pub const ORIGIN_ATTRIBUTE: &str = "towpath-origin";
 /// The attribute that carries the `webhook-id` of a message whose route names a deduplication key.
 pub const WEBHOOK_ID_ATTRIBUTE: &str = "towpath-webhook-id";
 
+/// The attribute by which the front door says that it verified the webhook: a MAC by a note key proves it.
+pub const VERDICT_ATTRIBUTE: &str = "towpath-verdict";
+
+/// The attribute of one element of a webhook that the front door split: its position in the array, from 0. Its body is what
+/// the plugin sees.
+pub const ITEM_ATTRIBUTE: &str = "towpath-item";
+
 /// Prefix of the host's own attributes, which never become headers.
 const OWN_ATTRIBUTES: &str = "towpath-";
 
@@ -114,6 +121,11 @@ pub fn webhook(body: &str, attributes: &Attributes) -> Result<Webhook, EnvelopeE
         webhook.headers = attribute_headers(attributes);
     }
     Ok(webhook)
+}
+
+/// Whether a message is one element of a webhook that the front door split.
+pub fn is_item(attributes: &Attributes) -> bool {
+    attributes.contains_key(ITEM_ATTRIBUTE)
 }
 
 /// Whether an attribute is the host's own, and never becomes a header.

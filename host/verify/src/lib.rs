@@ -3,6 +3,7 @@
 
 pub mod documents;
 pub mod fetched;
+pub mod door;
 mod jwt;
 pub mod note_keys;
 mod provider;

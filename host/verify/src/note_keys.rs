@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use towpath_config::value::Digest;
 use towpath_config::{Form, Secret, Secrets};
 use towpath_types::dead_letter::{DeadLetter, Stored};
+use towpath_types::envelope::Webhook;
 use towpath_types::message::{Note, Origin, origin_of, webhook};
 use towpath_types::queue::{Attributes, GroupId, MessageId, Received};
 
@@ -16,7 +17,7 @@ use towpath_types::queue::{Attributes, GroupId, MessageId, Received};
 #[derive(Clone, Debug, Default)]
 pub struct NoteKeys(Vec<Secret>);
 
-/// What a MAC covers. A note belongs to one event of one group and route, and to the body that the operator saw.
+/// What a MAC covers. A note belongs to one event of one group and route, and to the webhook that the operator saw.
 #[derive(Serialize)]
 struct Covered<'a> {
     /// Domain separation: a MAC made for another purpose with the same key never matches.
@@ -25,8 +26,27 @@ struct Covered<'a> {
     sent_at: u64,
     group: &'a str,
     route: &'a str,
+    /// Missing in the first version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<RequestLine<'a>>,
     body: String,
     notes: &'a [Note],
+}
+
+#[derive(Serialize)]
+struct RequestLine<'a> {
+    method: &'a str,
+    path: &'a [(String, String)],
+    query: &'a str,
+}
+
+/// What the MAC of a note covers.
+#[derive(Clone, Copy)]
+enum Version {
+    /// The body alone, as earlier releases sealed it.
+    Body,
+    /// Method, path and query too.
+    Whole,
 }
 
 impl NoteKeys {
@@ -52,37 +72,47 @@ impl NoteKeys {
         self.0.is_empty()
     }
 
-    /// The MAC over this origin's notes, for a message of this group and route with this body. `None` without a key.
-    pub fn seal(&self, origin: &Origin, group: &GroupId, route: &str, body: &[u8]) -> Option<String> {
-        let key = self.0.first()?.expose();
-        Some(hex::encode(mac(&key, origin, group, route, body)))
+    /// The MAC over this origin's notes, for a message of this group and route with this webhook. `None` without a key.
+    pub fn seal(&self, origin: &Origin, group: &GroupId, route: &str, webhook: &Webhook) -> Option<String> {
+        let key = self.signing()?;
+        Some(hex::encode(mac(&key, Version::Whole, origin, group, route, webhook)))
     }
 
-    /// Whether one of the keys made the MAC over the notes of a message, for this route and body. Refreshes rotated
+    /// Whether one of the keys made the MAC over the notes of a message, for this route and webhook. Refreshes rotated
     /// keys, until `deadline`.
-    pub async fn vouch_for(&self, received: &Received, route: &str, body: &[u8], deadline: Instant) -> bool {
+    pub async fn vouch_for(&self, received: &Received, route: &str, webhook: &Webhook, deadline: Instant) -> bool {
         let Some(origin) = origin_of(&received.attributes).filter(|origin| !origin.notes.is_empty()) else {
             return false;
         };
-        let seen = self.exposed();
-        if vouch(&seen, &origin, &received.group, route, body) {
-            return true;
-        }
         if origin.mac.is_none() {
             return false;
+        }
+        self.fits(|keys| vouch(keys, &origin, &received.group, route, webhook), deadline).await
+    }
+
+    /// Whether the values of the keys fit. If they do not, rotated keys are refreshed once, until `deadline`.
+    pub(crate) async fn fits(&self, fits: impl Fn(&[Arc<str>]) -> bool, deadline: Instant) -> bool {
+        let seen = self.exposed();
+        if fits(&seen) {
+            return true;
         }
         let mut renewed = false;
         for (key, seen) in self.0.iter().zip(&seen) {
             renewed |= timeout_at(deadline, key.is_renewed(seen)).await.unwrap_or(false);
         }
-        renewed && self.vouch(&origin, &received.group, route, body)
+        renewed && fits(&self.exposed())
     }
 
-    fn vouch(&self, origin: &Origin, group: &GroupId, route: &str, body: &[u8]) -> bool {
-        vouch(&self.exposed(), origin, group, route, body)
+    /// The value of the key that signs.
+    pub(crate) fn signing(&self) -> Option<Arc<str>> {
+        self.0.first().map(Secret::expose)
     }
 
-    fn exposed(&self) -> Vec<Arc<str>> {
+    fn vouch(&self, origin: &Origin, group: &GroupId, route: &str, webhook: &Webhook) -> bool {
+        vouch(&self.exposed(), origin, group, route, webhook)
+    }
+
+    pub(crate) fn exposed(&self) -> Vec<Arc<str>> {
         self.0.iter().map(Secret::expose).collect()
     }
 }
@@ -102,29 +132,34 @@ impl Seal<'_> {
     /// kept only if the keys authenticate them: the new MAC must not vouch for what somebody else wrote.
     pub fn edit(&self, letter: &DeadLetter, stored: &Stored<'_>, body: Vec<u8>, note: Note) -> (String, Attributes) {
         let before = webhook(stored.body, stored.attributes).unwrap_or_default();
-        let vouched = |origin: &Origin| self.keys.vouch(origin, stored.group, self.route, &before.body);
+        let vouched = |origin: &Origin| self.keys.vouch(origin, stored.group, self.route, &before);
         let mut notes = origin_of(stored.attributes).filter(vouched).map(|origin| origin.notes).unwrap_or_default();
         notes.push(note);
-        letter.edited(stored, body, notes, |origin, body| self.keys.seal(origin, self.group, self.route, body))
+        letter.edited(stored, body, notes, |origin, webhook| self.keys.seal(origin, self.group, self.route, webhook))
     }
 }
 
-fn vouch(keys: &[Arc<str>], origin: &Origin, group: &GroupId, route: &str, body: &[u8]) -> bool {
+fn vouch(keys: &[Arc<str>], origin: &Origin, group: &GroupId, route: &str, webhook: &Webhook) -> bool {
     let Some(given) = origin.mac.as_deref().and_then(|text| hex::decode(text).ok()) else { return false };
     keys.iter().fold(false, |vouched, key| {
-        let right = mac(key, origin, group, route, body);
-        vouched | bool::from(subtle::ConstantTimeEq::ct_eq(right.as_slice(), given.as_slice()))
+        [Version::Whole, Version::Body].into_iter().fold(vouched, |vouched, version| {
+            vouched | crate::same(&mac(key, version, origin, group, route, webhook), &given)
+        })
     })
 }
 
 #[expect(clippy::expect_used, reason = "a fallback would cover less than it says")]
-fn mac(key: &str, origin: &Origin, group: &GroupId, route: &str, body: &[u8]) -> Vec<u8> {
+fn mac(key: &str, version: Version, origin: &Origin, group: &GroupId, route: &str, webhook: &Webhook) -> Vec<u8> {
     let Origin { id, sent_at, notes, .. } = origin;
-    let body = hex::encode(Sha256::digest(body));
-    let purpose = "towpath-notes-1";
+    let body = hex::encode(Sha256::digest(&webhook.body));
+    let line = RequestLine { method: webhook.method.as_str(), path: &webhook.path, query: &webhook.query };
+    let (purpose, line) = match version {
+        Version::Body => ("towpath-notes-1", None),
+        Version::Whole => ("towpath-notes-2", Some(line)),
+    };
     let sent_at = sent_at.0;
     let group = group.as_str();
-    let covered = serde_json::to_vec(&Covered { purpose, id, sent_at, group, route, body, notes });
+    let covered = serde_json::to_vec(&Covered { purpose, id, sent_at, group, route, line, body, notes });
     let covered = covered.expect("a struct of texts and numbers is always JSON");
     crate::mac(Digest::Sha256, key.as_bytes(), &[&covered])
 }
@@ -141,6 +176,10 @@ mod tests {
     use towpath_types::clock::Timestamp;
     use towpath_types::message::ORIGIN_ATTRIBUTE;
     use towpath_types::queue::Attribute;
+
+    fn webhook(body: &[u8]) -> Webhook {
+        Webhook { body: body.to_vec(), ..Webhook::default() }
+    }
 
     fn origin(mac: Option<String>) -> Origin {
         let note = Note { at: Timestamp(2), by: "ann".into(), text: "typo".into(), unverified: false };
@@ -164,7 +203,7 @@ mod tests {
         let keys = NoteKeys::of(&names, &secrets).expect("a key");
         let group = GroupId::from("g");
         let editor = NoteKeys::new(vec![Secret::new("new")]);
-        let sealed = origin(editor.seal(&origin(None), &group, "crm", b"body"));
+        let sealed = origin(editor.seal(&origin(None), &group, "crm", &webhook(b"body")));
         let text = serde_json::to_string(&sealed).expect("JSON");
         let received = Received {
             id: "m-2".into(),
@@ -179,8 +218,8 @@ mod tests {
             handle: "h".into(),
         };
         let soon = Instant::now() + Duration::from_secs(10);
-        assert!(keys.vouch_for(&received, "crm", b"body", soon).await);
-        assert!(!keys.vouch_for(&received, "crm", b"another", soon).await, "no key fits another body");
+        assert!(keys.vouch_for(&received, "crm", &webhook(b"body"), soon).await);
+        assert!(!keys.vouch_for(&received, "crm", &webhook(b"another"), soon).await, "no key fits another body");
     }
 
     #[test]
@@ -188,15 +227,24 @@ mod tests {
         let keys = NoteKeys::new(vec![Secret::new("new"), Secret::new("old")]);
         let old = NoteKeys::new(vec![Secret::new("old")]);
         let group = GroupId::from("g");
-        let sealed = origin(old.seal(&origin(None), &group, "crm", b"body"));
-        assert!(keys.vouch(&sealed, &group, "crm", b"body"), "an older key still checks");
-        assert!(!NoteKeys::new(vec![Secret::new("new")]).vouch(&sealed, &group, "crm", b"body"), "another key");
-        assert!(!NoteKeys::default().vouch(&sealed, &group, "crm", b"body"), "no key");
-        assert!(!keys.vouch(&origin(None), &group, "crm", b"body"), "no MAC");
-        assert!(!keys.vouch(&origin(Some(String::new())), &group, "crm", b"body"), "an empty one");
-        assert!(!keys.vouch(&sealed, &"h".into(), "crm", b"body"), "group");
-        assert!(!keys.vouch(&sealed, &group, "erp", b"body"), "route");
-        assert!(!keys.vouch(&sealed, &group, "crm", b"another"), "body");
+        let sealed = origin(old.seal(&origin(None), &group, "crm", &webhook(b"body")));
+        assert!(keys.vouch(&sealed, &group, "crm", &webhook(b"body")), "an older key still checks");
+        assert!(
+            !NoteKeys::new(vec![Secret::new("new")]).vouch(&sealed, &group, "crm", &webhook(b"body")),
+            "another key"
+        );
+        assert!(!NoteKeys::default().vouch(&sealed, &group, "crm", &webhook(b"body")), "no key");
+        assert!(!keys.vouch(&origin(None), &group, "crm", &webhook(b"body")), "no MAC");
+        assert!(!keys.vouch(&origin(Some(String::new())), &group, "crm", &webhook(b"body")), "an empty one");
+        assert!(!keys.vouch(&sealed, &"h".into(), "crm", &webhook(b"body")), "group");
+        assert!(!keys.vouch(&sealed, &group, "erp", &webhook(b"body")), "route");
+        assert!(!keys.vouch(&sealed, &group, "crm", &webhook(b"another")), "body");
+        let query = Webhook { query: "a=1".to_owned(), ..webhook(b"body") };
+        assert!(!keys.vouch(&sealed, &group, "crm", &query), "query");
+        let method = Webhook { method: "PUT".parse().expect("a method"), ..webhook(b"body") };
+        assert!(!keys.vouch(&sealed, &group, "crm", &method), "method");
+        let path = Webhook { path: vec![("tenant".to_owned(), "a".to_owned())], ..webhook(b"body") };
+        assert!(!keys.vouch(&sealed, &group, "crm", &path), "path");
         let changed: [fn(&mut Origin); 4] = [
             |origin| origin.id = "m-2".into(),
             |origin| origin.sent_at = Timestamp(3),
@@ -206,7 +254,21 @@ mod tests {
         for (case, change) in changed.into_iter().enumerate() {
             let mut forged = sealed.clone();
             change(&mut forged);
-            assert!(!keys.vouch(&forged, &group, "crm", b"body"), "case {case}");
+            assert!(!keys.vouch(&forged, &group, "crm", &webhook(b"body")), "case {case}");
         }
+    }
+
+    #[test]
+    fn a_note_of_an_earlier_release_is_still_vouched_for() {
+        // HMAC-SHA-256 with the key `notes` over the JSON that those releases covered.
+        let covered = concat!(
+            r#"{"purpose":"towpath-notes-1","id":"m-1","sent_at":1,"group":"g","route":"crm","body":""#,
+            "230d8358dc8e8890b4c58deeb62912ee2f20357ae92a5cc861b98e68fe31acb5",
+            r#"","notes":[{"at":2,"by":"ann","text":"typo"}]}"#
+        );
+        let mac = hex::encode(crate::mac(Digest::Sha256, b"notes", &[covered.as_bytes()]));
+        let keys = NoteKeys::new(vec![Secret::new("notes")]);
+        assert!(keys.vouch(&origin(Some(mac.clone())), &"g".into(), "crm", &webhook(b"body")));
+        assert!(!keys.vouch(&origin(Some(mac)), &"g".into(), "crm", &webhook(b"another")));
     }
 }

@@ -3,6 +3,8 @@
 use towpath_config::route::Route;
 use towpath_types::dead_letter::DeadLetter;
 use towpath_types::queue::{Queue, QueueError, Received};
+use towpath_verify::door;
+use towpath_verify::note_keys::NoteKeys;
 
 /// The assumed limit of a queue that rejects a letter without naming its limit. Source: the default
 /// `MaximumMessageSize` of SQS until 2025.
@@ -15,11 +17,14 @@ pub(super) async fn store(
     letter: &DeadLetter,
     received: &Received,
     route: Option<&Route>,
+    note_keys: &NoteKeys,
 ) -> Result<(), String> {
     let keeps = |name: &str| route.is_none_or(|route| route.needs_header(name));
     let mut most = queue.max_message_bytes();
     loop {
-        let message = letter.pack(received, most, keeps).map_err(|error| error.to_string())?;
+        let mut message = letter.pack(received, most, keeps).map_err(|error| error.to_string())?;
+        // The front door vouched for the body with all of its headers.
+        door::renew(note_keys, received, &mut message);
         let refused = match queue.send(message).await {
             Ok(_) => return Ok(()),
             Err(refused) => refused,
