@@ -54,11 +54,12 @@ locals {
     ) : replace(split("#", name)[0], "/\\{[^}]*\\}/", "*")
   ])
 
-  # The names of the secrets that the ingest function verifies with, and answers handshakes with.
+  # The names of the secrets that the ingest function verifies with, of the keys by which it vouches for that, and of those that it answers
+  # handshakes with.
   ingest_secret_names = distinct([
     for name in flatten([
       for path, verifies in local.verifies_at_ingest :
-      concat(verifies ? local.verify_secrets[path] : [], local.provider_secrets[path], local.answer_secrets[path])
+      concat(verifies ? concat(local.verify_secrets[path], var.note_keys) : [], local.provider_secrets[path], local.answer_secrets[path])
     ]) : replace(split("#", name)[0], "/\\{[^}]*\\}/", "*")
   ])
 

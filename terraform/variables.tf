@@ -257,7 +257,7 @@ variable "plugin_public_key" {
 }
 
 variable "note_keys" {
-  description = "Names of the secrets that prove operators' edits of dead letters; each holds, for example, 32 random bytes in hex. `towpath dlq edit` and the host need them. The first one signs. During a rotation, list the old one after it until the edited messages are delivered. If the list is empty, dead letters cannot be edited."
+  description = "Names of the secrets that prove operators' edits of dead letters, and that the ingest function verified a webhook; each holds, for example, 32 random bytes in hex. `towpath dlq edit` and the host need them. The first one signs. During a rotation, list the old one after it until the edited messages are delivered. If the list is empty, dead letters cannot be edited."
   type        = list(string)
   default     = []
   nullable    = false

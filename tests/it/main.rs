@@ -38,6 +38,7 @@ mod rebinding;
 mod registry;
 mod released;
 mod secrets;
+mod split;
 mod strangers;
 mod telemetry;
 mod tenants;

@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse as _;
+use axum::{Json, Router};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use towpath_local::Store;
 use towpath_sqs::{Endpoint, router};
@@ -30,11 +32,16 @@ pub struct SqsServer {
 impl SqsServer {
     /// Starts one.
     pub async fn start() -> SqsServer {
+        SqsServer::start_behind(|router| router).await
+    }
+
+    /// Starts one with this in front of its router.
+    pub async fn start_behind(guard: impl FnOnce(Router) -> Router) -> SqsServer {
         let folder = TempDir::new().unwrap();
         let ahead: &'static AtomicU64 = Box::leak(Box::default());
         let store = Store::open(folder.path(), Clock::wall().shifted(ahead)).unwrap();
         let endpoint = Endpoint::new(store.clone(), Vec::new(), None).await.unwrap();
-        let server = Server::start(router(endpoint)).await;
+        let server = Server::start(guard(router(endpoint))).await;
         SqsServer { url: server.url.clone(), store, ahead, server, _folder: folder }
     }
 
@@ -80,4 +87,59 @@ impl Refused {
             }
         }))
     }
+}
+
+/// Fails one entry of a batch of sends, as SQS may: the others of the batch are stored.
+#[derive(Clone, Default)]
+pub struct FailingEntry(Arc<Mutex<Option<usize>>>);
+
+impl FailingEntry {
+    /// Fails the entry that comes after this many.
+    pub fn after(&self, entries: usize) {
+        *self.0.lock().unwrap() = Some(entries);
+    }
+
+    /// The endpoint's router with the failure in front.
+    pub fn guard(&self, router: Router) -> Router {
+        let left = Arc::clone(&self.0);
+        router.layer(from_fn(move |request: Request, next: Next| {
+            let left = Arc::clone(&left);
+            async move {
+                let action = request.headers().get("x-amz-target").cloned();
+                if action.is_none_or(|action| action != "AmazonSQS.SendMessageBatch") {
+                    return next.run(request).await;
+                }
+                let (mut parts, body) = request.into_parts();
+                let body = to_bytes(body, usize::MAX).await.unwrap();
+                let mut batch: Value = serde_json::from_slice(&body).unwrap();
+                let entries = batch["Entries"].as_array_mut().unwrap();
+                let failing = fails_at(&mut left.lock().unwrap(), entries.len()).map(|at| entries.remove(at));
+                if entries.is_empty() {
+                    let failed = failing.map(|entry| failed(&entry));
+                    return Json(json!({ "Successful": [], "Failed": [failed] })).into_response();
+                }
+                parts.headers.remove("content-length");
+                let answer = next.run(Request::from_parts(parts, batch.to_string().into())).await;
+                let Some(failing) = failing else { return answer };
+                let stored = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+                let mut stored: Value = serde_json::from_slice(&stored).unwrap();
+                stored["Failed"] = json!([failed(&failing)]);
+                Json(stored).into_response()
+            }
+        }))
+    }
+}
+
+/// The position of the failing entry, if it is in a batch of this size.
+fn fails_at(left: &mut Option<usize>, entries: usize) -> Option<usize> {
+    let at = left.take()?;
+    if at < entries {
+        return Some(at);
+    }
+    *left = Some(at - entries);
+    None
+}
+
+fn failed(entry: &Value) -> Value {
+    json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false, "Message": "on purpose" })
 }

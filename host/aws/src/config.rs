@@ -32,11 +32,14 @@ pub async fn read(place: &Path) -> Result<String, LoadError> {
     String::from_utf8(bytes).map_err(|error| failed(error.to_string()))
 }
 
-/// Loads a config for the front door: fetches only the secrets that it verifies with, and those of handshakes.
+/// Loads a config for the front door: fetches only the secrets that it verifies with, the keys that vouch for that, and the
+/// secrets of handshakes.
 pub async fn load_front_door(place: &Path) -> Result<Config, LoadError> {
     let text = read(place).await?;
     let config = Config::parse(&text, place, &Secrets::placeholders())?;
+    let verifies = config.routes.iter().any(|route| route.verify.as_ref().is_some_and(|verify| verify.at_ingest));
     let names = config.routes.iter().flat_map(|route| route.secret_names_at_ingest());
+    let names = names.chain(config.note_key_names.iter().filter(|_| verifies).map(String::as_str));
     let names: BTreeSet<String> = names.map(str::to_owned).collect();
     if names.is_empty() {
         return Ok(config);

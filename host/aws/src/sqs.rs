@@ -1,5 +1,7 @@
 //! SQS as the host's queue.
 
+mod batches;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,7 +18,7 @@ use aws_sdk_sqs::types::{
 use towpath_types::clock::Clock;
 use towpath_types::queue::{
     Attribute, AttributeValue, DedupId, GroupId, Handle, Holdings, MAX_MESSAGE_BYTES, MAX_RETENTION, MessageId,
-    NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent, sent_at,
+    NewMessage, Part, Proof, Queue, QueueError, QueueLimits, Receive, Received, Sent, sent_at,
 };
 use url::Url;
 
@@ -170,17 +172,15 @@ impl Queue for SqsQueue {
             .set_message_deduplication_id(message.dedup_id.map(String::from))
             .message_body(message.body);
         for (name, attribute) in message.attributes {
-            let value = MessageAttributeValue::builder().data_type(attribute.data_type);
-            let value = match attribute.value {
-                AttributeValue::Text(text) => value.string_value(text),
-                AttributeValue::Binary(bytes) => value.binary_value(Blob::new(bytes)),
-            };
-            let value = value.build().map_err(|error| QueueError::Invalid(error.to_string()))?;
-            send = send.message_attributes(name, value);
+            send = send.message_attributes(name, written(attribute)?);
         }
         let sent = send.send().await.map_err(|error| self.learn(self.failed(error)))?;
         let id = sent.message_id.ok_or_else(|| self.odd("the answer to a send has no message id"))?;
         Ok(Sent { id: MessageId::from(id), sequence: sent.sequence_number })
+    }
+
+    async fn arrive_all(&self, parts: Vec<Part>, _: Option<Proof>) -> Result<Vec<Sent>, QueueError> {
+        self.send_in_batches(parts.into_iter().map(|part| part.message).collect()).await
     }
 
     async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError> {
@@ -254,6 +254,16 @@ impl Queue for SqsQueue {
             Err(error) => self.all(changes.len(), error),
         }
     }
+}
+
+/// An attribute as the SDK writes it.
+fn written(attribute: Attribute) -> Result<MessageAttributeValue, QueueError> {
+    let value = MessageAttributeValue::builder().data_type(attribute.data_type);
+    let value = match attribute.value {
+        AttributeValue::Text(text) => value.string_value(text),
+        AttributeValue::Binary(bytes) => value.binary_value(Blob::new(bytes)),
+    };
+    value.build().map_err(|error| QueueError::Invalid(error.to_string()))
 }
 
 impl SqsQueue {

@@ -50,6 +50,7 @@ fn of_edit(error: &EditError) -> Option<&'static str> {
         EditError::UnknownGroup(RouteError::NotInConfig { .. }) => Some("give another --config, or --keep-group"),
         EditError::UnknownWebhookId(RouteError::NoConfig) => Some("give --config FILE"),
         EditError::UnknownWebhookId(RouteError::NotInConfig { .. }) => Some("give another --config"),
+        EditError::PartOfGroup => Some("give --keep-group"),
         EditError::Unchanged | EditError::NoNoteKey => None,
     }
 }

@@ -75,6 +75,7 @@ impl Station {
         let engine = parts.engine.clone();
         let routes = parts.routes.clone();
         let remote = parts.remote.clone();
+        let note_keys = parts.note_keys.clone();
         let (pipeline, watch) = parts.pipeline(Arc::new(queues.dead_letters.clone()), EVENTS.to_owned());
         pipeline.limits.set(queues.events.limits().await?);
         let ingest = Ingest::new(routes, Arc::new(queues.events.clone()), listen.body_limit);
@@ -82,7 +83,8 @@ impl Station {
             .behind(listen.trusted_proxies.clone())
             .ready_with(Arc::clone(&health))
             .keeping_refused(Arc::new(queues.refused.clone()))
-            .fetching_with(remote);
+            .fetching_with(remote)
+            .vouching_by(note_keys);
         let ingest = Arc::new(ingest);
         let pipeline = Arc::new(pipeline);
         let watch = watch.map(Arc::new);

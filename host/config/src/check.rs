@@ -11,6 +11,7 @@ mod keys;
 mod plugins;
 mod queue_url;
 mod routes;
+mod split;
 mod targets;
 mod values;
 mod variables;
@@ -100,6 +101,7 @@ pub(super) fn check(mut table: Table, file: &Path, secrets: &Secrets) -> Draft {
         targets,
     };
     checker.agreement(&config);
+    checker.splits(&config);
     let mut warnings = checker.warnings(&config);
     warnings.iter_mut().for_each(|warning| checker.found.origins.relocate(warning));
     let targets = checker.named.remove("target").unwrap_or_default();

@@ -23,6 +23,7 @@ mod schemes;
 pub mod secrets;
 mod shape;
 pub mod signature;
+pub mod split;
 pub mod target;
 pub mod value;
 pub mod verify;

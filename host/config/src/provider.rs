@@ -140,9 +140,7 @@ impl Provider {
     pub fn lacks(&self) -> Option<&'static str> {
         let answers = self.route.get("answer").and_then(toml::Value::as_array).into_iter().flatten();
         let mut answers = answers.filter_map(toml::Value::as_table);
-        if self.splits() {
-            Some("one request contains several events, which must become messages of their own")
-        } else if answers.any(|answer| answer.contains_key("keep")) {
+        if answers.any(|answer| answer.contains_key("keep")) {
             Some("its secret arrives by a handshake")
         } else {
             None

@@ -20,6 +20,7 @@ pub use rollout::{Canary, Rollout, Share};
 pub use template::{Part, Template, TemplateError};
 
 use crate::answer::{Answer, Reply};
+use crate::split::Split;
 use crate::value::{Source, Value};
 use crate::verify::Verification;
 
@@ -40,6 +41,8 @@ pub struct Route {
     pub dedup: Option<Value>,
     /// The value of a webhook that is the event, if it is not the body.
     pub unwrap: Option<Value>,
+    /// The array each element of which is an event.
+    pub split: Option<Split>,
     /// What happens to a webhook whose group or deduplication key cannot be read.
     pub on_missing_key: OnMissingKey,
     /// The plugin's name.
@@ -106,6 +109,11 @@ impl Route {
         let verified = self.verify.iter().filter(move |verify| verify.at_ingest || handshakes_are_verified);
         let answers = self.answers.iter().flat_map(|answer| &answer.secrets).map(|secret| secret.name.as_str());
         verified.flat_map(Verification::secret_names).chain(answers)
+    }
+
+    /// Whether nothing but the front door's verdict proves its messages: an element of a webhook cannot be verified.
+    pub fn is_vouched_for(&self) -> bool {
+        self.split.is_some() && self.verify.is_some()
     }
 
     /// Where a webhook carries a secret, if `verify` expects one. After verification nobody else may see it.

@@ -3,6 +3,7 @@
 mod answer;
 mod auth;
 mod fetched;
+mod split;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::route::{OnDeadLetter, OnMissingKey};
 pub(super) use answer::{Ack, Answer};
 pub(super) use auth::Auth;
 pub(super) use fetched::{Call, Certificate, Fetch, Fetched, Jwks};
+pub(super) use split::Split;
 pub(super) use verify::{At, Jwt, Pairs, Signature, Token, Verify, When};
 
 /// The whole file. Wrong values are missing, or replaced by an empty text.
@@ -79,6 +81,7 @@ pub(super) struct Route {
     pub(super) group: String,
     pub(super) dedup: Option<String>,
     pub(super) unwrap: Option<String>,
+    pub(super) split: Option<Split>,
     #[serde(default)]
     pub(super) on_missing_key: OnMissingKey,
     pub(super) plugin: String,

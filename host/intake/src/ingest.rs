@@ -10,9 +10,11 @@ use towpath_config::route::{Networks, Routes};
 use towpath_keys::Remote;
 use towpath_runtime::health::Health;
 use towpath_types::queue::Queue;
+use towpath_verify::note_keys::NoteKeys;
 
 use crate::budget::Budget;
 use crate::pace::Pace;
+use crate::unfinished::Unfinished;
 
 /// What the front door needs.
 pub struct Ingest {
@@ -30,6 +32,8 @@ pub struct Ingest {
     pub(crate) accepted: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) health: Arc<Health>,
+    pub(crate) note_keys: NoteKeys,
+    pub(crate) unfinished: Unfinished,
 }
 
 impl Ingest {
@@ -46,6 +50,8 @@ impl Ingest {
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             health: Arc::default(),
+            note_keys: NoteKeys::default(),
+            unfinished: Unfinished::default(),
         }
     }
 
@@ -66,6 +72,13 @@ impl Ingest {
     #[must_use]
     pub fn fetching_with(self, remote: Remote) -> Ingest {
         Ingest { remote, ..self }
+    }
+
+    /// Vouches by these keys for webhooks that are verified here, so that the pipeline need not verify them again. It must
+    /// have the same keys.
+    #[must_use]
+    pub fn vouching_by(self, note_keys: NoteKeys) -> Ingest {
+        Ingest { note_keys, ..self }
     }
 
     /// Answers `/readyz` from this: the health of the pipeline, where it runs in the same process.

@@ -1,10 +1,12 @@
 //! Answers that ask the sender to send again.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use towpath_config::route::Route;
+use towpath_types::queue::QueueError;
 use towpath_verify::fetched::Unavailable;
 use tracing::error;
 
@@ -18,6 +20,22 @@ pub(crate) fn unavailable(route: &Route, why: &Unavailable) -> Response {
     error!(route = route.path, detail = %why, "webhook could not be verified, sender asked to retry");
     let wait = why.after.min(LATEST);
     later(StatusCode::SERVICE_UNAVAILABLE, "the event could not be verified: send it again", wait)
+}
+
+/// The answer to a webhook that could not be stored.
+pub(crate) fn not_stored(route: &Route, failure: &QueueError) -> Response {
+    match failure {
+        // The body fits, but headers can still make the message too large for the queue.
+        QueueError::Invalid(detail) | QueueError::TooLong { said: detail, .. } => {
+            error!(route = route.path, detail, "the queue rejected the webhook");
+            problem(StatusCode::PAYLOAD_TOO_LARGE, "body and headers together are too large")
+        }
+        failure => {
+            let cause = failure.source().map(ToString::to_string).unwrap_or_default();
+            error!(route = route.path, error = %failure, cause, "webhook could not be stored, sender asked to retry");
+            again("the event could not be stored: send it again")
+        }
+    }
 }
 
 /// Asks the sender to retry.

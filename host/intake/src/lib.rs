@@ -9,6 +9,8 @@ mod refused;
 mod reply;
 mod router;
 mod sender;
+mod split;
+mod unfinished;
 
 pub use ingest::Ingest;
 pub use reply::{Said, Unanswerable, said};

@@ -15,6 +15,7 @@ use towpath_types::clock::Clock;
 use towpath_types::dead_letter::{DeadLetter, Seen, UNVERIFIED};
 use towpath_types::envelope::{self, Webhook};
 use towpath_types::queue::Proof;
+use towpath_verify::door::{self, Verified};
 use towpath_verify::{Evidence, Unproven, Unverified, bind, challenge, check_anew};
 use tracing::warn;
 
@@ -33,6 +34,13 @@ pub(crate) async fn check(
 ) -> Result<Option<Proof>, Unproven> {
     let evidence = Evidence::arriving(webhook, Clock::wall().now());
     check_anew(verification, evidence, remote, Instant::now() + PATIENCE).await
+}
+
+/// What is known of a webhook that was verified just now.
+pub(crate) fn verified(route: &Route, verification: &Verification, webhook: &Webhook) -> Verified {
+    let at = Clock::wall().now();
+    let by = door::proven_by(verification, Evidence::arriving(webhook, at));
+    Verified { route: route.path.clone(), at, by }
 }
 
 /// The answer to what is not verified.

@@ -6,8 +6,12 @@ use axum::response::Response;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 use towpath_config::answer::{JsonTemplate, Reply, ReplyBody, is_derived};
+use towpath_config::route::Route;
 use towpath_config::value::{Template, Value};
 use towpath_select::{Scope, Unreadable};
+use towpath_types::clock::Clock;
+use towpath_types::envelope::Webhook;
+use tracing::warn;
 
 /// The longest value of a request in an answer, in bytes. Challenges have a few dozen.
 const LONGEST: usize = 512;
@@ -63,10 +67,19 @@ pub(crate) fn reply(reply: &Reply, scope: &Scope<'_>) -> Result<Response, Unansw
 }
 
 /// The answer without its parts that need the request.
-pub(crate) fn bare(reply: &Reply) -> Response {
+fn bare(reply: &Reply) -> Response {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = reply.status;
     answer
+}
+
+/// The route's own answer to an event. If the event lacks a value that the answer uses, it is still stored.
+pub(crate) fn acknowledged(route: &Route, ack: &Reply, webhook: &Webhook) -> Response {
+    let scope = Scope { now: Some(Clock::wall().now()), ..Scope::of(webhook) };
+    reply(ack, &scope).unwrap_or_else(|why| {
+        warn!(route = route.path, detail = %why, "ack cannot be made of this event, answering without a body");
+        bare(ack)
+    })
 }
 
 /// JSON as text: a value that is JSON already stays as it was written.

@@ -14,24 +14,23 @@ use axum::routing::{any, get};
 use http_body_util::LengthLimitError;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::json;
-use towpath_config::answer::Reply;
 use towpath_config::route::{Matched, OnMissingKey, Route};
 use towpath_metrics::{self as metrics, STORY};
 use towpath_route::{Keys, keys_of, opened};
-use towpath_select::Scope;
-use towpath_types::clock::Clock;
 use towpath_types::envelope::{self, Webhook};
-use towpath_types::queue::{Arrival, DedupId, NewMessage, Proof, QueueError};
+use towpath_types::queue::{Arrival, DedupId, NewMessage, Proof};
 use towpath_verify::Unproven;
-use tracing::{error, info, warn};
+use towpath_verify::door::{self, Verified};
+use tracing::{info, warn};
 
 use crate::budget::SenderAddress;
 use crate::handshake;
 use crate::ingest::{Ingest, problem};
-use crate::later::{again, later, unavailable};
+use crate::later::{again, later, not_stored, unavailable};
 use crate::refused::{self, Refusal};
 use crate::reply;
 use crate::sender::{Peer, sender};
+use crate::split::{self, Arrived};
 
 /// The router: `{prefix}/{path}` for webhooks, `GET /healthz`, `GET /readyz`.
 ///
@@ -44,7 +43,8 @@ use crate::sender::{Peer, sender};
 /// | 404 | no route has the path |
 /// | 405 | the route does not take the method |
 /// | 408 | the server in front timed out reading the body |
-/// | 413 | the body is longer than the limit |
+/// | 202 `{"items": …, "ids": [ … ]}`, or the route's `ack` | the events of a webhook that is split are stored |
+/// | 413 | the body is longer than the limit, or is split into too much |
 /// | 422 | a key cannot be read, on a route with `on_missing_key = "refuse"` |
 /// | 429 with `Retry-After` | more events than the route's `rate` |
 /// | 400 | the body is incomplete, or is not valid HTTP |
@@ -126,6 +126,7 @@ async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, reque
         return answer;
     }
     let mut proof = None;
+    let mut verified = None;
     if let Some(verification) = route.verify.as_ref().filter(|verification| verification.at_ingest) {
         proof = match refused::check(verification, &webhook, &ingest.remote).await {
             Ok(proof) => proof,
@@ -135,28 +136,45 @@ async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, reque
                 return ingest.refuse(route, &webhook, &keys_of(route, &webhook, &webhook), refusal, from).await;
             }
         };
-    }
-    // Only now: what fails the proof is not unpacked.
-    let keys = match opened(route, &webhook) {
-        Ok(seen) => keys_of(route, &webhook, &seen),
-        Err(why) => return problem(StatusCode::PAYLOAD_TOO_LARGE, &why.to_string()),
-    };
-    keys.problems.iter().for_each(|problem| metrics::unreadable_key(&route.path, problem.key, problem.why.code()));
-    if route.on_missing_key == OnMissingKey::Refuse && !keys.problems.is_empty() {
-        return ingest.refuse(route, &webhook, &keys, Refusal::MissingKey(&keys.problems), from).await;
+        verified = Some(refused::verified(route, verification, &webhook));
     }
     // Only now: what is refused must not use up the rate of the real sender.
     if let Err(wait) = ingest.pace.take(route) {
         info!(route = route.path, "webhook beyond the rate of its route, sender asked to retry");
-        return later(
-            StatusCode::TOO_MANY_REQUESTS,
-            "more events than the route takes per second: send it again",
-            wait,
-        );
+        let detail = "more events than the route takes per second: send it again";
+        return later(StatusCode::TOO_MANY_REQUESTS, detail, wait);
     }
     // A proof is valid for one route: another one may have the same secret.
-    let proof = proof.map(|proof| proof.of_route(&place(route, &webhook)));
-    store(ingest, route, webhook, keys, proof).await
+    let place = place(route, &webhook);
+    let proof = proof.map(|proof| proof.of_route(&place));
+    let unsplit = match &route.split {
+        Some(split) => {
+            let arrived = Arrived {
+                route,
+                webhook: &webhook,
+                place: &place,
+                proof: proof.as_ref(),
+                verified: verified.as_ref(),
+                from,
+            };
+            match split::store(ingest, split, arrived).await {
+                Ok(answer) => return answer,
+                Err(problem) => Some(problem),
+            }
+        }
+        None => None,
+    };
+    // Only now: what fails the proof is not unpacked.
+    let mut keys = match opened(route, &webhook) {
+        Ok(seen) => keys_of(route, &webhook, &seen),
+        Err(why) => return problem(StatusCode::PAYLOAD_TOO_LARGE, &why.to_string()),
+    };
+    keys.problems.splice(0..0, unsplit);
+    keys.problems.iter().for_each(|problem| metrics::unreadable_key(&route.path, problem.key, problem.why.code()));
+    if route.on_missing_key == OnMissingKey::Refuse && !keys.problems.is_empty() {
+        return ingest.refuse(route, &webhook, &keys, Refusal::MissingKey(&keys.problems), from).await;
+    }
+    store(ingest, route, webhook, keys, proof, verified).await
 }
 
 /// Where a proof counts: the route, and what its keys may read besides what is signed. The same proof in another place is
@@ -168,11 +186,18 @@ fn place(route: &Route, webhook: &Webhook) -> String {
     parts.collect::<Vec<_>>().join("\0")
 }
 
-async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, proof: Option<Proof>) -> Response {
+async fn store(
+    ingest: &Ingest,
+    route: &Route,
+    webhook: Webhook,
+    keys: Keys,
+    proof: Option<Proof>,
+    verified: Option<Verified>,
+) -> Response {
     let attributes = keys.attributes();
     let Keys { group, former_group, dedup, proof_id, problems } = keys;
     let (dedup_id, webhook_id) = dedup.map(|dedup| (dedup.id, dedup.webhook_id)).unzip();
-    let message = NewMessage {
+    let mut message = NewMessage {
         group: group.clone(),
         // Without a deduplication key, webhooks are the same event if everything that was signed, including the time,
         // is the same.
@@ -183,9 +208,12 @@ async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, pro
         body: envelope::encode(&webhook),
         attributes,
     };
+    if let Some(verified) = &verified {
+        door::attest(&ingest.note_keys, &mut message, former_group.as_ref(), verified);
+    }
     // The answer is made before the webhook is stored, so that nothing can fail afterwards. A disk may stall: while the
     // send waits for it, only one copy of the webhook is in memory.
-    let ack = route.ack.as_ref().map(|ack| acknowledged(route, ack, &webhook));
+    let ack = route.ack.as_ref().map(|ack| reply::acknowledged(route, ack, &webhook));
     drop(webhook);
     match ingest.queue.arrive(message, Arrival { proof, former_group }).await {
         Ok(sent) => {
@@ -193,7 +221,18 @@ async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, pro
             let message_id = &sent.id;
             let route = &route.path;
             let sequence = sent.sequence.as_deref();
-            info!(target: STORY, event = "webhook-stored", %message_id, webhook_id, %group, route, sequence, "stored");
+            let verified_by = verified.as_ref().map(|verified| verified.by.as_str());
+            info!(
+                target: STORY,
+                event = "webhook-stored",
+                %message_id,
+                webhook_id,
+                %group,
+                route,
+                sequence,
+                verified_by,
+                "stored"
+            );
             for problem in problems {
                 warn!(%message_id, %group, route, detail = %problem, "key unreadable, using the fallback");
             }
@@ -204,26 +243,8 @@ async fn store(ingest: &Ingest, route: &Route, webhook: Webhook, keys: Keys, pro
             let body = json!({ "id": sent.id, "webhook_id": webhook_id, "group": group, "sequence": sent.sequence });
             (StatusCode::ACCEPTED, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
         }
-        // The body fits, but headers can still make the message too large for the queue.
-        Err(QueueError::Invalid(detail) | QueueError::TooLong { said: detail, .. }) => {
-            error!(route = route.path, detail, "the queue rejected the webhook");
-            problem(StatusCode::PAYLOAD_TOO_LARGE, "body and headers together are too large")
-        }
-        Err(failure) => {
-            let cause = failure.source().map(ToString::to_string).unwrap_or_default();
-            error!(route = route.path, error = %failure, cause, "webhook could not be stored, sender asked to retry");
-            again("the event could not be stored: send it again")
-        }
+        Err(failure) => not_stored(route, &failure),
     }
-}
-
-/// The route's own answer to an event. If the event lacks a value that the answer uses, it is still stored.
-fn acknowledged(route: &Route, ack: &Reply, webhook: &Webhook) -> Response {
-    let scope = Scope { now: Some(Clock::wall().now()), ..Scope::of(webhook) };
-    reply::reply(ack, &scope).unwrap_or_else(|why| {
-        warn!(route = route.path, detail = %why, "ack cannot be made of this event, answering without a body");
-        reply::bare(ack)
-    })
 }
 
 async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, Response> {

@@ -17,6 +17,7 @@ use towpath_aws::{SqsQueue, client, config};
 use towpath_config::{Config, env};
 use towpath_intake::{Ingest, router};
 use towpath_telemetry::{Telemetry, logs};
+use towpath_verify::note_keys::NoteKeys;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -66,12 +67,15 @@ async fn handle(router: &Router, prefix: &str, event: Value) -> Result<Answer, E
 
 async fn start() -> anyhow::Result<(Ingest, String)> {
     let file = env::config_file();
-    let Config { queue, ingest, routes, .. } = config::load_front_door(&file).await.context("loading the config")?;
+    let Config { queue, ingest, routes, note_keys, .. } =
+        config::load_front_door(&file).await.context("loading the config")?;
     let Some(url) = queue.url.clone() else {
         bail!("on Lambda the config needs [queue] with url");
     };
     let events = SqsQueue::new(client::sqs(&url).await, url);
-    let front = Ingest::new(routes, Arc::new(events), ingest.body_limit).behind(ingest.trusted_proxies);
+    let front = Ingest::new(routes, Arc::new(events), ingest.body_limit)
+        .behind(ingest.trusted_proxies)
+        .vouching_by(NoteKeys::new(note_keys));
     let front = match queue.refused_url {
         Some(url) => front.keeping_refused(Arc::new(SqsQueue::new(client::sqs(&url).await, url))),
         None => front,

@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use towpath_types::dead_letter::UNVERIFIED;
 use towpath_types::queue::is_id;
 use towpath_types::queue::{
-    Arrival, GroupId, Handle, Holdings, MAX_BATCH, MAX_RETENTION, MAX_VISIBILITY, MAX_WAIT, NewMessage, Queue,
-    QueueError, QueueLimits, Receive, Received, Sent,
+    Arrival, GroupId, Handle, Holdings, MAX_BATCH, MAX_RETENTION, MAX_VISIBILITY, MAX_WAIT, NewMessage, Part, Proof,
+    Queue, QueueError, QueueLimits, Receive, Received, Sent,
 };
 
 use crate::queue::LocalQueue;
@@ -109,6 +109,17 @@ impl Queue for LocalQueue {
 
     async fn arrive(&self, message: NewMessage, arrival: Arrival) -> Result<Sent, QueueError> {
         self.send_with(message, Extras { arrival, ..Extras::default() }).await
+    }
+
+    async fn arrive_all(&self, parts: Vec<Part>, proof: Option<Proof>) -> Result<Vec<Sent>, QueueError> {
+        let queue = self.id;
+        let store = self.store.clone();
+        let arrive = move |connection: &rusqlite::Connection, settings: &QueueSettings| {
+            let sent = send::arrive(connection, queue, settings, &parts, proof.as_ref(), store.clock.now());
+            store.wake(queue);
+            sent
+        };
+        self.run(Durability::Synced, arrive).await
     }
 
     async fn holdings(&self) -> Result<Option<Holdings>, QueueError> {

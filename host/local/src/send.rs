@@ -6,13 +6,13 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest, Sha256};
 use towpath_types::clock::Timestamp;
-use towpath_types::queue::{Arrival, DedupId, MessageId, NewMessage, Proof, QueueError, Sent};
+use towpath_types::queue::{Arrival, DedupId, MessageId, NewMessage, Part, Proof, QueueError, Sent};
 
 use crate::error::failed;
-use crate::former;
 use crate::rows::{NewRow, insert};
 use crate::settings::{DedupScope, QueueSettings};
 use crate::values::{millis, sequence};
+use crate::{former, limits};
 
 /// How long a deduplication id is remembered. Source: `MessageDeduplicationId` in the `SendMessage` API.
 const DEDUP: Duration = Duration::from_secs(5 * 60);
@@ -85,6 +85,36 @@ pub(crate) fn send(
     remember(connection, queue, settings, message, &sent, now).map_err(failed)?;
     if let Some(proof) = &extras.arrival.proof {
         remember_proof(connection, queue, proof, &sent, now).map_err(failed)?;
+    }
+    Ok(sent)
+}
+
+/// Stores the messages of one webhook. An error rolls back all of them.
+pub(crate) fn arrive(
+    connection: &Connection,
+    queue: i64,
+    settings: &QueueSettings,
+    parts: &[Part],
+    proof: Option<&Proof>,
+    now: Timestamp,
+) -> Result<Vec<Sent>, QueueError> {
+    if let Some(proof) = proof
+        && let Some(first) = proven_by(connection, queue, proof, now).map_err(failed)?
+    {
+        // Ids are remembered for a shorter time than the proof.
+        let known = parts.iter().map(|part| duplicate_of(connection, queue, settings, &part.message, now));
+        let known = known.collect::<rusqlite::Result<Option<Vec<Sent>>>>().map_err(failed)?;
+        return Ok(known.unwrap_or_else(|| vec![first]));
+    }
+    let one = |Part { message, former_group }: &Part| {
+        let message = with_dedup_id(message, settings);
+        limits::check(&message, settings)?;
+        let arrival = Arrival { proof: None, former_group: former_group.clone() };
+        send(connection, queue, settings, &message, &Extras { arrival, ..Extras::default() }, now)
+    };
+    let sent = parts.iter().map(one).collect::<Result<Vec<_>, _>>()?;
+    if let (Some(proof), Some(first)) = (proof, sent.first()) {
+        remember_proof(connection, queue, proof, first, now).map_err(failed)?;
     }
     Ok(sent)
 }

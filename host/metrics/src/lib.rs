@@ -57,6 +57,7 @@ struct Metrics {
     shadows: Counter<u64>,
     webhooks: Counter<u64>,
     unreadable_keys: Counter<u64>,
+    splits: Counter<u64>,
     holds_failures: Counter<u64>,
 }
 
@@ -133,6 +134,7 @@ impl Metrics {
                 "{key}",
                 "Group and deduplication keys that could not be read",
             ),
+            splits: counter("towpath.splits", "{webhook}", "Webhooks of routes that split, by what they became"),
             holds_failures: counter("towpath.holds.failures", "{read}", "Failed reads of the holds"),
         }
     }
@@ -221,6 +223,11 @@ pub fn webhook(route: &str, status: u16) {
 pub fn unreadable_key(route: &str, key: &'static str, reason: &'static str) {
     let labels = [KeyValue::new("key", key), KeyValue::new("reason", reason), KeyValue::new("route", route.to_owned())];
     METRICS.unreadable_keys.add(1, &labels);
+}
+
+/// A webhook of a route that splits became several messages (`items`), nothing (`empty`) or one message (`whole`).
+pub fn split(route: &str, outcome: &'static str) {
+    METRICS.splits.add(1, &[KeyValue::new("route", route.to_owned()), KeyValue::new("outcome", outcome)]);
 }
 
 /// A pass of a message ended. `reason` is the plugin's code, or empty.

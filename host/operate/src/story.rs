@@ -104,10 +104,18 @@ impl Entry {
     pub fn detail(&self) -> String {
         let mut parts = self.attempts();
         match (self.target.as_str(), self.field("message")) {
-            (STORY, "stored") => parts.push(match self.field("sequence") {
-                "" => String::new(),
-                sequence => format!("as {sequence}"),
-            }),
+            (STORY, "stored") => {
+                parts.push(match self.field("sequence") {
+                    "" => String::new(),
+                    sequence => format!("as {sequence}"),
+                });
+                if self.fields.contains_key("items") {
+                    parts.push(format!("event {} of {}", self.number("item") + 1.0, self.number("items")));
+                }
+                if !self.field("verified_by").is_empty() {
+                    parts.push(format!("verified by {}", self.field("verified_by")));
+                }
+            }
             (STORY, _) => {
                 let reason = self.field("reason");
                 parts.extend((!reason.is_empty()).then(|| reason.to_owned()));

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use towpath_config::route::{Part, Template};
-use towpath_select::Scope;
-use towpath_types::envelope::Webhook;
+use towpath_config::value::Value;
+use towpath_select::Selected;
 use towpath_types::queue::GroupId;
 use towpath_types::queue::MAX_ID;
 
@@ -24,11 +24,11 @@ pub(super) struct Expanded {
 /// missing, not allowed in a group id, or ambiguous in its place; all values are if the id would be too long. Never
 /// fails: a message that cannot be ordered by its key is still stored, and all messages without the key share one
 /// group. Different values have different groups: an id can be parsed in only one way.
-pub(super) fn expand(template: &Template, webhook: &Webhook) -> Expanded {
+pub(super) fn expand<'a>(template: &Template, read: impl Fn(&Value) -> Selected<'a>) -> Expanded {
     let mut problems = Vec::new();
     let mut values = Vec::new();
     for value in template.values() {
-        let (bytes, problem) = towpath_select::key(&Scope::of(webhook), value).into_parts();
+        let (bytes, problem) = read(value).into_parts();
         problems.extend(problem.map(|why| KeyProblem { key: "group", value: value.clone(), why }));
         values.push(bytes.unwrap_or_default());
     }

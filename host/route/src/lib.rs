@@ -4,6 +4,7 @@ mod expand;
 mod key;
 mod problem;
 mod seen;
+mod split;
 
 use std::borrow::Cow;
 
@@ -17,6 +18,7 @@ use towpath_verify::bind;
 
 pub use problem::KeyProblem;
 pub use seen::{opened, shown};
+pub use split::{Division, NoItems, Place, keys_of_stored};
 
 use expand::{Expanded, expand};
 use key::written;
@@ -28,7 +30,8 @@ pub fn keys(route: &Route, webhook: &Webhook) -> Keys {
 
 /// The keys of a webhook, read from what is [`opened`] of it, or from what came: what a stranger sent is not unpacked.
 pub fn keys_of(route: &Route, webhook: &Webhook, seen: &Webhook) -> Keys {
-    let Expanded { group, former, mut problems } = expand(&route.group, seen);
+    let Expanded { group, former, mut problems } =
+        expand(&route.group, |value| towpath_select::key(&Scope::of(seen), value));
     let dedup = route.dedup.as_ref().and_then(|value| match towpath_select::key(&Scope::of(seen), value) {
         Selected::Sound(key) => {
             Some(Dedup { id: dedup_id(route, &key, webhook), webhook_id: webhook_id(route, &group, &key) })

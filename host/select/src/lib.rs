@@ -12,6 +12,7 @@ mod unpack;
 mod xml;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 pub use filters::hash;
 pub use hide::{hide, hide_text};
@@ -38,6 +39,8 @@ pub enum Unreadable {
     /// The value is not JSON, such as `NaN`.
     #[error("the value is not JSON")]
     Value,
+    #[error("not an array")]
+    NoArray,
     /// The body is not JSON, or is cut off.
     #[error(transparent)]
     Body(#[from] Broken),
@@ -58,7 +61,7 @@ impl Unreadable {
             Unreadable::Missing => "missing",
             Unreadable::Null => "null",
             Unreadable::Empty => "empty",
-            Unreadable::Value | Unreadable::Encoding => "bad-value",
+            Unreadable::Value | Unreadable::NoArray | Unreadable::Encoding => "bad-value",
             Unreadable::Body(_) | Unreadable::Form | Unreadable::Xml => "bad-body",
         }
     }
@@ -263,17 +266,33 @@ pub(crate) fn json_at<'a>(json: &'a [u8], pointer: &Pointer) -> Selected<'a> {
 
 /// The elements of an array in a document that is JSON from beginning to end.
 pub fn items<'a>(document: &'a [u8], pointer: &Pointer) -> Option<Vec<&'a [u8]>> {
-    let found = json::find(document, pointer).ok().filter(|found| found.broken.is_none())?;
-    let array = document.get(found.span).filter(|array| array.starts_with(b"["))?;
-    json::children(array).map(|child| child.ok().and_then(|(_, span)| array.get(span))).collect()
+    let spans = elements(document, pointer, usize::MAX).ok()?;
+    spans.into_iter().map(|span| document.get(span)).collect()
+}
+
+/// Where the first `most` elements of such an array are in the document.
+pub fn elements(document: &[u8], pointer: &Pointer, most: usize) -> Result<Vec<Range<usize>>, Unreadable> {
+    let found = json::find(document, pointer).map_err(unfound)?;
+    if let Some(broken) = found.broken {
+        return Err(broken.into());
+    }
+    let start = found.span.start;
+    let array = document.get(found.span).filter(|array| array.starts_with(b"[")).ok_or(Unreadable::NoArray)?;
+    let elements = json::children(array).take(most);
+    let elements = elements.map(|child| child.map(|(_, span)| start + span.start..start + span.end));
+    elements.collect::<Result<_, Broken>>().map_err(Unreadable::Body)
+}
+
+fn unfound(missing: Missing) -> Unreadable {
+    match missing {
+        Missing::Absent => Unreadable::Missing,
+        Missing::Broken(broken) => Unreadable::Body(broken),
+    }
 }
 
 /// The bytes of a JSON value that is not `null`, and where the body around it stops being JSON, if it does.
 fn value_at<'a>(body: &'a [u8], pointer: &Pointer) -> Result<(&'a [u8], Option<Broken>), Unreadable> {
-    let found = json::find(body, pointer).map_err(|missing| match missing {
-        Missing::Absent => Unreadable::Missing,
-        Missing::Broken(broken) => Unreadable::Body(broken),
-    })?;
+    let found = json::find(body, pointer).map_err(unfound)?;
     let value = body.get(found.span).unwrap_or_default();
     if value == b"null" { Err(Unreadable::Null) } else { Ok((value, found.broken)) }
 }

@@ -202,6 +202,14 @@ pub struct Arrival {
     pub former_group: Option<GroupId>,
 }
 
+/// One of the messages that a webhook becomes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Part {
+    pub message: NewMessage,
+    /// The group that an earlier version would have given it, if that differs.
+    pub former_group: Option<GroupId>,
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sent {
     /// The id of the message; for a duplicate, that of the first one.
@@ -318,6 +326,20 @@ pub trait Queue: Send + Sync + 'static {
     /// neither.
     async fn arrive(&self, message: NewMessage, _: Arrival) -> Result<Sent, QueueError> {
         self.send(message).await
+    }
+
+    /// Stores the messages of one arriving webhook, like [`Queue::arrive`]. Those of one group are stored in order. Returns
+    /// what was stored, or was stored before, in the order of the parts; of a webhook whose proof is known, perhaps only the
+    /// first.
+    ///
+    /// A queue that can stores all of them or none. SQS can fail halfway: then nothing is stored behind the failure, and
+    /// sending the same again, with the same deduplication ids, completes it.
+    async fn arrive_all(&self, parts: Vec<Part>, _: Option<Proof>) -> Result<Vec<Sent>, QueueError> {
+        let mut sent = Vec::with_capacity(parts.len());
+        for Part { message, former_group } in parts {
+            sent.push(self.arrive(message, Arrival { proof: None, former_group }).await?);
+        }
+        Ok(sent)
     }
 
     /// What the queue holds, as far as it can tell.

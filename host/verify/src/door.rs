@@ -16,7 +16,9 @@ use towpath_types::clock::Timestamp;
 use towpath_types::message::{ITEM_ATTRIBUTE, VERDICT_ATTRIBUTE};
 use towpath_types::queue::{Attribute, Attributes, GroupId, NewMessage, Received};
 
+use crate::fetched::Keyring;
 use crate::note_keys::NoteKeys;
+use crate::secrets::Known;
 use crate::{Evidence, prove};
 
 /// What the front door found out about a webhook.
@@ -26,7 +28,7 @@ pub struct Verified {
     pub route: String,
     /// When it was verified.
     pub at: Timestamp,
-    /// The name of the secret, or `public key`.
+    /// The name of the secret; `public key` or `secret of the tenant` where the config names none.
     pub by: String,
 }
 
@@ -86,16 +88,24 @@ pub fn renew(keys: &NoteKeys, before: &Received, message: &mut NewMessage) {
     }
 }
 
-/// The name of the secret that proves a webhook which is verified; `public key` where there is none.
+/// The name of the secret that proves a webhook which is verified; or what it is, where it has none in the config.
 pub fn proven_by(verification: &Verification, evidence: Evidence<'_>) -> String {
     const PUBLIC: &str = "public key";
     let ways: Vec<_> = verification.ways.iter().filter(|way| Scope::of(evidence.webhook).meets(&way.when)).collect();
+    if let [way] = ways[..]
+        && let Keys::OfTenant(_) = way.keys
+    {
+        return "secret of the tenant".to_owned();
+    }
     if let [way] = ways[..]
         && let [] | [_] = way.keys.secrets()
     {
         return way.keys.secrets().first().map_or(PUBLIC, |secret| &secret.name).to_owned();
     }
-    let holds = |way| prove(&Verification { ways: vec![way], at_ingest: verification.at_ingest }, evidence).is_ok();
+    let holds = |way| {
+        let alone = Verification { ways: vec![way], at_ingest: verification.at_ingest };
+        prove(&alone, evidence, &Known::fixed(&alone), &Keyring::default()).is_ok()
+    };
     for way in ways {
         for secret in way.keys.secrets() {
             let mut alone = way.clone();

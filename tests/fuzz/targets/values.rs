@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use towpath_config::value::Value;
-use towpath_select::{Scope, Selected, hide, key, unpacked};
+use towpath_config::value::{Source, Value};
+use towpath_select::{Scope, Selected, elements, hide, items, key, unpacked};
 use towpath_types::envelope::Webhook;
 
 fuzz_target!(|input: (String, String, Vec<u8>, String, String)| {
@@ -21,6 +21,23 @@ fuzz_target!(|input: (String, String, Vec<u8>, String, String)| {
     match key(&scope, &value) {
         Selected::Sound(bytes) | Selected::Doubtful(bytes, _) => assert!(!bytes.is_empty()),
         Selected::None(why) => assert!(!why.code().is_empty()),
+    }
+    if let Source::Json(pointer) | Source::Raw(pointer) | Source::Item(pointer) = &value.source
+        && let Ok(spans) = elements(&webhook.body, pointer, usize::MAX)
+    {
+        // What is split: elements in order, apart, each of which can be read alone.
+        assert!(spans.is_sorted_by(|one, next| one.end < next.start));
+        let own = items(&webhook.body, pointer).expect("the same array");
+        assert_eq!(own.len(), spans.len());
+        let first = elements(&webhook.body, pointer, 1).expect("the same array");
+        assert_eq!(first.as_slice(), spans.get(..1).unwrap_or_default());
+        if let (Some(first), Some(last)) = (spans.first(), spans.last()) {
+            for span in &spans {
+                let part = |span| webhook.body.get(span).expect("in the body");
+                let alone = [part(0..first.start), part(span.clone()), part(last.end..webhook.body.len())].concat();
+                assert_eq!(items(&alone, pointer).expect("an array"), [part(span.clone())]);
+            }
+        }
     }
     hide(&mut webhook, &value);
 });

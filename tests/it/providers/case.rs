@@ -12,9 +12,6 @@ use towpath_config::{Config, Mistake, Secrets};
 use towpath_types::clock::Timestamp;
 use towpath_types::envelope::Webhook;
 
-/// Keys of a route that are not read yet. A proof can do without them.
-const NOT_READ_YET: [&str; 1] = ["split"];
-
 /// A document that the sender publishes.
 pub(super) struct Published {
     pub(super) url: String,
@@ -122,13 +119,8 @@ impl Case {
     pub(super) fn route(&self) -> Result<Arc<Route>, Vec<Mistake>> {
         let (text, secrets) = self.config();
         let draft = Config::draft(&text, Path::new("towpath.toml"), &Secrets::of(secrets)).expect(&text);
-        let names = |mistake: &Mistake, keys: &[&str]| {
-            keys.iter().any(|key| mistake.problem.ends_with(&format!("unknown field `{key}`")))
-        };
-        let mistakes: Vec<Mistake> =
-            draft.mistakes.into_iter().filter(|mistake| !names(mistake, &NOT_READ_YET)).collect();
         let route = draft.config.routes.iter().next().cloned();
-        route.filter(|_| mistakes.is_empty()).ok_or(mistakes)
+        route.filter(|_| draft.mistakes.is_empty()).ok_or(draft.mistakes)
     }
 }
 

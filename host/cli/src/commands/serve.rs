@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use anyhow::bail;
 use towpath_compose::endpoint;
 use towpath_compose::monitor;
 use towpath_compose::server::Guard;
@@ -26,6 +27,16 @@ pub(super) async fn run(args: Serve, output: &Output, telemetry: Arc<Telemetry>)
     }
     let prefix = config.ingest.prefix.clone();
     let paths: Vec<String> = config.routes.iter().map(|route| route.path.clone()).collect();
+    if args.ingest_only
+        && config.note_key_names.is_empty()
+        && let Some(route) = config.routes.iter().find(|route| route.is_vouched_for())
+    {
+        bail!(
+            "the route {} has split and verify, so other hosts need to know that its events were verified here: name a secret, \
+            [dead_letters] note_key = \"notes\", here and there",
+            route.path
+        );
+    }
     let mut host = Supervisor::new();
     let station = Station::new(config, &args.names.allowed, Arc::clone(&host.health)).await?;
     station.keep_story(&telemetry)?;

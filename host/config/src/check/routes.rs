@@ -6,7 +6,7 @@ use super::super::{IngestConfig, QueueConfig, shape};
 use super::Checker;
 use crate::registry::{CANDIDATE, Reference};
 use crate::route::{Canary, OnDeadLetter, PathPattern, Rollout, Route, Share, Template};
-use crate::value::{Source, Value};
+use crate::value::{Besides, Source, Value};
 use towpath_types::queue::MAX_RETENTION;
 
 /// Paths that the host answers itself.
@@ -102,10 +102,11 @@ impl Checker<'_> {
             }
         };
         let unwrap = route.unwrap.and_then(|unwrap| self.value(&format!("{at}.unwrap"), &unwrap, &[]));
+        let split = self.split(at, route.split, verify.as_ref());
         for (key, value) in
             group.values().map(|value| ("group", value)).chain(dedup.iter().map(|value| ("dedup", value)))
         {
-            self.key_value(&format!("{at}.{key}"), value, pattern.as_ref());
+            self.key_value(&format!("{at}.{key}"), value, pattern.as_ref(), split.is_some());
         }
         let admission = self.admission(at, &route.allow_from, route.rate);
         let on_missing_key = route.on_missing_key;
@@ -125,6 +126,7 @@ impl Checker<'_> {
             group,
             dedup,
             unwrap,
+            split,
             on_missing_key,
             plugin,
             rollout,
@@ -140,8 +142,8 @@ impl Checker<'_> {
     }
 
     /// A value that a webhook is stored under.
-    fn key_value(&mut self, at: &str, value: &Value, pattern: Option<&PathPattern>) {
-        if value.besides().next().is_some() {
+    fn key_value(&mut self, at: &str, value: &Value, pattern: Option<&PathPattern>, splits: bool) {
+        if !value.besides().all(|read| splits && read == Besides::Item) {
             self.wrong(
                 at,
                 format!("{value} cannot be used here"),

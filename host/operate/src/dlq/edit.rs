@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use towpath_config::route::Route;
-use towpath_route::keys;
+use towpath_route::keys_of_stored;
 use towpath_types::clock::Clock;
 use towpath_types::envelope::Webhook;
-use towpath_types::message::{Note, WEBHOOK_ID_ATTRIBUTE, webhook};
+use towpath_types::message::{Note, WEBHOOK_ID_ATTRIBUTE, is_item, webhook};
 use towpath_types::queue::{Attribute, GroupId, MessageId};
 use towpath_verify::note_keys::{NoteKeys, Seal};
 
@@ -36,6 +36,11 @@ pub enum EditError {
     /// The route that tells the group is not known.
     #[error("the group of the edited event is not known: {0}")]
     UnknownGroup(RouteError),
+    /// A part of the group's key is in the rest of a split webhook, which is not stored.
+    #[error(
+        "its group also depends on the rest of the webhook that it was split from, which is not stored: keep its group"
+    )]
+    PartOfGroup,
     /// The route that tells the `webhook-id` is not known.
     #[error("the webhook-id of the edited event is not known: {0}")]
     UnknownWebhookId(RouteError),
@@ -135,7 +140,7 @@ pub async fn edit(found: &Found, letters: &mut dyn Letters, args: Edit) -> anyho
     let route = route(found, &letter);
     let group = match (args.keep_group, &route) {
         (true, _) => letter.group.clone(),
-        (false, Ok(route)) => regrouped(*route, &letter, &before, &after),
+        (false, Ok(route)) => regrouped(*route, &letter, &before, &after).ok_or(EditError::PartOfGroup)?,
         (false, Err(why)) => return Err(EditError::UnknownGroup(why.clone()).into()),
     };
     let unverified = !letter.death.is_verified();
@@ -191,12 +196,14 @@ fn route<'a>(found: &'a Found, letter: &Letter) -> Result<Option<&'a Route>, Rou
     Ok(route.map(|route| &**route))
 }
 
-/// The group of an edited event. It moves with its key, or the order of that key would not be kept.
-fn regrouped(route: Option<&Route>, letter: &Letter, before: &Webhook, after: &Webhook) -> GroupId {
-    let group = route.map(|route| (keys(route, before).group, keys(route, after).group));
-    match group {
-        Some((before, after)) if before != after => after,
-        _ => letter.group.clone(),
+/// The group of an edited event. It moves with its key, or the order of that key would not be kept. `None` if what is stored
+/// does not give the group.
+fn regrouped(route: Option<&Route>, letter: &Letter, before: &Webhook, after: &Webhook) -> Option<GroupId> {
+    let is_item = is_item(&letter.attributes);
+    let group = |route, webhook| keys_of_stored(route, webhook, is_item).group;
+    match route.map(|route| (group(route, before), group(route, after))) {
+        Some((before, after)) if before != after => (!is_item || before == letter.group).then_some(after),
+        _ => Some(letter.group.clone()),
     }
 }
 
@@ -204,7 +211,8 @@ fn regrouped(route: Option<&Route>, letter: &Letter, before: &Webhook, after: &W
 fn webhook_id(route: Option<&Route>, letter: &Letter, before: &Webhook, after: &Webhook) -> WebhookId {
     let is_derived = letter.attributes.contains_key(WEBHOOK_ID_ATTRIBUTE);
     let Some(route) = route.filter(|_| is_derived) else { return WebhookId::Fits };
-    let id = |webhook| keys(route, webhook).dedup.map(|dedup| MessageId::from(dedup.webhook_id));
+    let is_item = is_item(&letter.attributes);
+    let id = |webhook| keys_of_stored(route, webhook, is_item).dedup.map(|dedup| MessageId::from(dedup.webhook_id));
     let was = id(before);
     let now = id(after);
     if was == now {

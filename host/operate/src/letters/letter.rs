@@ -6,7 +6,7 @@ use towpath_config::Config;
 use towpath_config::route::tokens_of;
 use towpath_types::clock::Timestamp;
 use towpath_types::dead_letter::{DeadLetter, Stored};
-use towpath_types::message::{Message, webhook_id};
+use towpath_types::message::{Message, is_item, webhook_id};
 use towpath_types::outcome::MisfitKind;
 use towpath_types::queue::{Attributes, GroupId, Handle, MessageId, NewMessage, Received};
 
@@ -67,6 +67,8 @@ impl Letter {
         for token in death.secret_header.as_deref().into_iter().flat_map(tokens_of) {
             towpath_select::hide(&mut message.webhook, &token);
         }
+        // Of an element of a split webhook what the plugin sees is stored.
+        let route = route.filter(|_| !is_item(&self.attributes));
         let shown = route.and_then(|route| towpath_route::shown(route, &message.webhook).ok());
         if let Some(shown) = shown.map(Cow::into_owned) {
             message.webhook = shown;

@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use towpath_config::route::HASH_LENGTH;
+use towpath_select::Scope;
+use towpath_types::envelope::Webhook;
 use towpath_types::queue::is_id;
 
 use std::collections::HashSet;
@@ -11,7 +13,8 @@ fn expand(template: &str, headers: &[(&str, &[u8])], body: &[u8]) -> (String, Ve
     let template: Template = template.parse().expect("template");
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
     let webhook = Webhook { headers, body: body.to_vec(), ..Webhook::default() };
-    let Expanded { group, problems, .. } = super::expand(&template, &webhook);
+    let Expanded { group, problems, .. } =
+        super::expand(&template, |value| towpath_select::key(&Scope::of(&webhook), value));
     let group = String::from(group);
     assert!(is_id(&group), "{group:?} is a group id");
     assert!(template.matches(&group), "{group:?} leads back to {template:?}");
@@ -115,7 +118,8 @@ fn only_an_ambiguous_value_has_another_group_than_before() {
     let expanded = |template: &str, x: &str, y: &str| {
         let template: Template = template.parse().expect("template");
         let body = serde_json::json!({ "x": x, "y": y }).to_string().into_bytes();
-        super::expand(&template, &Webhook { headers: Vec::new(), body, ..Webhook::default() })
+        let webhook = Webhook { headers: Vec::new(), body, ..Webhook::default() };
+        super::expand(&template, |value| towpath_select::key(&Scope::of(&webhook), value))
     };
     for (x, y, former) in [
         ("1", "2/3", None),
