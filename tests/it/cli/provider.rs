@@ -41,9 +41,15 @@ fn a_shown_route_is_a_config_once_it_has_a_plugin_and_its_secret() {
     assert!(out(&unset).contains("route[0].provider: the secret \"square\" is not set"), "{}", out(&unset));
 
     let text = out(&towpath(folder.path(), &["provider", "show", "square"]));
-    for part in
-        ["[[route]]", "# [route.verify]", "TOWPATH_SECRET_SQUARE: ", "url: ", "  1. ", "https://HOST/hooks/square"]
-    {
+    for part in [
+        "[[route]]",
+        "  towpath provider test square",
+        "# [route.verify]",
+        "TOWPATH_SECRET_SQUARE: ",
+        "url: ",
+        "  1. ",
+        "https://HOST/hooks/square",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }

@@ -64,7 +64,7 @@ Nothing of it is stored: handshakes are answered, and a webhook without a proof 
 (it is kept for a day, see `towpath dlq list --refused`). On a route that does not verify at ingest such a webhook would be \
 stored, and is not sent.
 
---send and --event also send one event with a valid signature. It is stored and delivered like any event, to your targets.
+--send and --event also send one event with a valid signature. It is stored and delivered like any event, to your targets; a made-up one becomes a dead letter if the plugin does not know it.
 
 Secrets are read from TOWPATH_SECRET_…, as `towpath serve` does.
 

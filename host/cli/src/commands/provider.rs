@@ -97,6 +97,8 @@ struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     unsupported: Option<String>,
     notes: Vec<String>,
+    /// Commands that try it on this machine, in order.
+    next: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -137,8 +139,23 @@ impl Shown {
             timeout: provider.timeout.clone(),
             unsupported: provider.unsupported.clone().or_else(|| provider.lacks().map(|lack| format!("{lack}."))),
             notes: provider.notes.clone(),
+            next: next(provider),
         }
     }
+}
+
+/// The commands from nothing to a route that is tried. `init` writes the plugin and the target beside the route.
+fn next(provider: &Provider) -> Vec<String> {
+    let name = provider.name;
+    let secrets = provider.parameters().into_iter().filter_map(|parameter| parameter.secret);
+    let exports = secrets.map(|secret| format!("export {}=…", secrets::variable(&secret)));
+    let begin = [
+        format!("towpath init --route {name}"),
+        format!("towpath plugin new {name}"),
+        format!("towpath plugin build {name}"),
+    ]
+    .into_iter();
+    begin.chain(exports).chain(["towpath dev".to_owned(), format!("towpath provider test {name}")]).collect()
 }
 
 fn show(shown: &Shown, output: &Output) {
@@ -162,6 +179,11 @@ fn show(shown: &Shown, output: &Output) {
     }
     output.headline(format!("At the provider, for the URL {}:", shown.url));
     shown.setup.iter().enumerate().for_each(|(n, step)| output.line(format!("  {}. {step}", n + 1)));
+    if shown.listed.by_name {
+        output
+            .headline("To try it here (put the route in place of the one that init writes, and test while dev runs):");
+        shown.next.iter().for_each(|command| output.line(format!("  {command}")));
+    }
     output.headline("Good to know:");
     let proof = format!("Proof: {proof}; confidence in this description: {}", confidence.as_str());
     let facts = [

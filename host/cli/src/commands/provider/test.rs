@@ -211,7 +211,7 @@ fn tell(rows: &[Row], to: &str, args: &ProviderTest, output: &Output) -> Exit {
         ));
     }
     if rows.iter().any(|row| row.request == Kind::Signed && row.result == Verdict::Ok) {
-        output.note("the signed event is stored, and is delivered like any other");
+        output.note("the signed event is stored and goes through the plugin like any other: `towpath tail` shows what becomes of it");
     } else if !args.send && args.event.is_none() {
         output.note("no signed event was sent: --send sends one, which is stored and delivered");
     }
