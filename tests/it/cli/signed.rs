@@ -22,6 +22,10 @@ fn project() -> TempDir {
         [[route]]\npath = \"gitlab\"\nprovider = { name = \"gitlab\", secret = \"token\" }\nplugin = \"guest\"\n\
         [[route]]\npath = \"trello\"\nprovider = { name = \"trello\", secret = \"key\", url = \"https://hooks.example.com/hooks/trello\" }\n\
         plugin = \"guest\"\n[[route]]\npath = \"t/{tenant}\"\nprovider = { name = \"pagerduty\", secret = \"key\" }\nplugin = \"guest\"\n\
+        [[route]]\npath = \"meta\"\ngroup = \"meta/{json:/id}\"\nplugin = \"guest\"\n\
+        verify = { scheme = \"github\", secret = \"key\" }\n[[route.answer]]\n\
+        when = { method = \"GET\", present = [\"query:hub.challenge\"], equal = { \"query:hub.mode\" = \"subscribe\" } }\n\
+        token = \"query:hub.verify_token\"\nsecret = \"token\"\nbody = \"{query:hub.challenge}\"\n\
         [[route]]\npath = \"open\"\ngroup = \"open/{json:/id}\"\nplugin = \"guest\"\n\
         [plugin.guest]\npath = \"guest.wasm\"\n[target.sss]\nurl = \"http://127.0.0.1:9\"\nallow_private = true\n";
     std::fs::write(folder.path().join("towpath.toml"), config).unwrap();
@@ -77,6 +81,9 @@ fn a_provider_is_tried_on_a_running_host() {
     assert_eq!((code, results(&tenant)), (Some(0), expected(&[("unsigned", 401), ("forged", 401)])), "{tenant}");
     let pattern = towpath(folder.path(), &["provider", "test", "pagerduty", "--to", &to]);
     assert!(err(&pattern).contains("give --path with one of them"), "{}", err(&pattern));
+    let (code, meta) = test(&["--path", "meta"]);
+    let told = [("handshake", 200), ("forged-handshake", 403), ("unsigned", 401), ("forged", 401)];
+    assert_eq!((code, results(&meta)), (Some(0), expected(&told)), "{meta}");
     let (_, open) = test(&["--path", "open"]);
     assert!(open[0]["detail"].as_str().unwrap().contains("the route has no verify"), "{open}");
     let (code, github) = test(&["github", "--event", "message.json"]);
@@ -102,6 +109,9 @@ fn a_host_with_another_config_is_found_out() {
     let gone = towpath(folder.path(), &["provider", "test", "github", "--to", &to]);
     assert_eq!(gone.status.code(), Some(2));
     assert!(err(&gone).contains("is `towpath serve` or `towpath dev` running there?"), "{}", err(&gone));
+    // The token of this handshake is in its URL, which no error may show.
+    let gone = towpath(folder.path(), &["provider", "test", "--path", "meta", "--to", &to]);
+    assert_eq!(gone.status.code(), Some(2));
 }
 
 #[test]

@@ -1,9 +1,16 @@
 use std::path::Path;
+use std::sync::LazyLock;
 
 use towpath_config::provider::Provider;
 use towpath_config::{Config, Secrets};
 
 use super::*;
+
+/// The secrets of all providers, each of which is text, hex and base64.
+static SECRETS: LazyLock<Secrets> = LazyLock::new(|| {
+    let names = Provider::all().flat_map(|provider| provider.parameters()).filter_map(|parameter| parameter.secret);
+    Secrets::of(names.map(|name| (name, "0123456789abcdef".repeat(4))))
+});
 
 /// The route of a provider, with a text for each parameter that needs one.
 fn route(provider: &Provider) -> Option<Arc<Route>> {
@@ -14,10 +21,7 @@ fn route(provider: &Provider) -> Option<Arc<Route>> {
 
 fn of(route: &str) -> Option<Arc<Route>> {
     let text = format!("[[route]]\n{route}\n[plugin.a]\npath = \"a\"\n");
-    let names = Provider::all().flat_map(|provider| provider.parameters()).filter_map(|parameter| parameter.secret);
-    // This is text, hex and base64.
-    let secrets = Secrets::of(names.map(|name| (name, "0123456789abcdef".repeat(4))));
-    let draft = Config::draft(&text, Path::new("towpath.toml"), &secrets).expect("TOML");
+    let draft = Config::draft(&text, Path::new("towpath.toml"), &SECRETS).expect("TOML");
     draft.config.routes.iter().next().filter(|_| draft.mistakes.is_empty()).cloned()
 }
 
