@@ -10,7 +10,7 @@ use serde::Serialize;
 use towpath_config::Secret;
 use towpath_config::route::Route;
 use towpath_config::verify::{Keys, NamedSecret, Verification};
-use towpath_select::{Scope, hide};
+use towpath_select::{Scope, hide, put};
 use towpath_types::clock::Timestamp;
 use towpath_types::envelope::Webhook;
 use towpath_verify::sign::{PrivateKey, sign};
@@ -150,7 +150,12 @@ impl Trials<'_> {
 
 fn without_proof(verify: &Verification, webhook: &Webhook) -> Webhook {
     let mut bare = webhook.clone();
-    verify.proofs().iter().for_each(|proof| hide(&mut bare, proof));
+    for proof in verify.proofs() {
+        // What surrounds a proof inside of a value may be signed, and stays.
+        if proof.filters.is_empty() || put(&mut bare, &proof, b"***").is_err() {
+            hide(&mut bare, &proof);
+        }
+    }
     bare
 }
 
