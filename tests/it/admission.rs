@@ -9,7 +9,6 @@ use tower::ServiceExt as _;
 use towpath_config::value::Digest;
 use towpath_intake::{Ingest, Peer, router};
 use towpath_tests::rig::{KEY, Rig, one_route};
-use towpath_types::queue::Queue as _;
 
 fn front_door(rig: &Rig, keys: &str) -> axum::Router {
     let config = one_route("http://127.0.0.1:9").replace("plugin = \"guest\"", &format!("plugin = \"guest\"\n{keys}"));

@@ -16,7 +16,6 @@ use towpath_intake::{Ingest, router};
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{KEY, Rig, one_route};
 use towpath_tests::target::Target;
-use towpath_types::queue::Queue as _;
 
 /// A config whose one route is for tenants.
 fn tenants(url: &str, at: &str) -> String {

@@ -140,11 +140,7 @@ impl Provider {
     pub fn lacks(&self) -> Option<&'static str> {
         let answers = self.route.get("answer").and_then(toml::Value::as_array).into_iter().flatten();
         let mut answers = answers.filter_map(toml::Value::as_table);
-        if answers.any(|answer| answer.contains_key("keep")) {
-            Some("its secret arrives by a handshake")
-        } else {
-            None
-        }
+        if answers.any(|answer| answer.contains_key("keep")) { Some("its secret arrives by a handshake") } else { None }
     }
 
     /// Whether it proves nothing itself: the operator puts a secret into the URL.

@@ -2,8 +2,8 @@
 //! door, where the route asks for it.
 
 pub mod documents;
-pub mod fetched;
 pub mod door;
+pub mod fetched;
 mod jwt;
 pub mod note_keys;
 mod provider;

@@ -25,7 +25,8 @@ fn the_config_passes_the_check_once_its_plugin_is_there_and_is_never_overwritten
     std::fs::write(hooks.join("crm/plugin.wasm"), Guest::forward().build()).unwrap();
     let whole = towpath(&hooks, &["config", "check"]);
     assert_eq!(whole.status.code(), Some(0), "{}{}", out(&whole), err(&whole));
-    let warnings: Vec<&str> = err(&whole).lines().filter(|line| line.starts_with("warning")).collect();
+    let said = err(&whole);
+    let warnings: Vec<&str> = said.lines().filter(|line| line.starts_with("warning")).collect();
     // Without --preset the route has no proof.
     assert_eq!(warnings, ["warning: route[0]: no proof of the sender: whoever knows the URL can send events"]);
 
