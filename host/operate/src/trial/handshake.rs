@@ -15,6 +15,9 @@ impl Trials<'_> {
     /// A handshake; and forged, if it proves anything.
     pub(super) fn handshakes(&self, event: &Webhook, number: usize) -> Vec<Tried> {
         let Some(answer) = self.route.answers.get(number) else { return Vec::new() };
+        if answer.call.is_some() {
+            return vec![skipped(Kind::Handshake, "its answer calls the provider, which did not ask")];
+        }
         let asked = match self.asked(event, answer) {
             Ok(asked) => asked,
             Err(why) => return vec![skipped(Kind::Handshake, why)],
