@@ -47,6 +47,7 @@ locals {
         auth           = length(local.auths[name]) == 0 ? null : local.auths[name]
         retry          = target.retry == null ? null : { for k, v in target.retry : k => v if v != null }
         plugin_secrets = target.plugin_secrets
+        headers        = target.headers
         breaker        = target.breaker == null ? null : { for k, v in target.breaker : k => v if v != null }
       } : key => value if value != null
     }

@@ -2,8 +2,8 @@
 
 variable "routes" {
   description = <<-EOT
-    The webhooks to accept, and the plugin that maps each: a list of objects with the keys of [[route]] in towpath.toml, such as path,
-    methods, provider, group, order, dedup, plugin, verify, answer, ack, unwrap. They go into the config as they are, and
+    The webhooks to accept, and the plugin that maps each or the target that gets it as it came: a list of objects with the keys of [[route]] in towpath.toml, such as path,
+    methods, provider, group, order, dedup, plugin, target, forward, verify, answer, ack, unwrap. They go into the config as they are, and
     `towpath config check` says what is wrong with them. A message belongs to the first route whose group template matches its group.
     What differs from towpath.toml:
     - path: the webhook is sent to {path_prefix}/{path}. API Gateway gets a route for each of methods and of the methods of answer, or for
@@ -44,6 +44,14 @@ variable "routes" {
   validation {
     condition     = alltrue([for route in var.routes : try(contains(keys(var.plugins), route.plugin), try(route.plugin, null) == null)])
     error_message = "A route's plugin must be a key of plugins."
+  }
+  validation {
+    condition     = alltrue([for route in var.routes : (try(route.plugin, null) == null) != (try(route.target, null) == null)])
+    error_message = "A route must have either plugin or target."
+  }
+  validation {
+    condition     = alltrue([for route in var.routes : try(contains(keys(var.targets), route.target), try(route.target, null) == null)])
+    error_message = "A route's target must be a key of targets."
   }
   validation {
     condition = alltrue([for route in var.routes : alltrue([
@@ -93,6 +101,7 @@ variable "plugins" {
       timeout = optional(string)
     }))
   }))
+  default  = {}
   nullable = false
 
   validation {
@@ -103,11 +112,12 @@ variable "plugins" {
 
 variable "targets" {
   description = <<-EOT
-    The systems that plugins send requests to, by name. Secrets are given by their names in Secrets Manager, without secrets_prefix.
+    The systems that requests are sent to, by name. Secrets are given by their names in Secrets Manager, without secrets_prefix.
     - auth: schemes as in towpath.toml, such as [{ scheme = "bearer", secret = "…" }]. Two signing secrets go into secrets instead of
       secret. For aws-sigv4, allow the calls in host_policy.
     - ca: the only trusted certificate authorities, as PEM. Default: the system's.
     - plugin_secrets: the secrets that plugins may send to this target.
+    - headers: fixed headers of every request, such as { x-api-version = "3" }.
     - timeout, retry, breaker, allow_private, hold, proxy: as in towpath.toml.
   EOT
   type = map(object({
@@ -118,6 +128,7 @@ variable "targets" {
     ca             = optional(string)
     proxy          = optional(string)
     plugin_secrets = optional(list(string))
+    headers        = optional(map(string))
     auth = optional(list(object({
       scheme      = string
       secret      = optional(string)

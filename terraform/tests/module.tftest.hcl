@@ -223,6 +223,33 @@ run "config" {
   }
 }
 
+run "forward" {
+  variables {
+    routes  = [{ path = "crm", group = "crm/{json:/id}", target = "sss", forward = { method = "PUT", headers = { x-source = "{header:x-event}" } } }]
+    plugins = {}
+    targets = { sss = { url = "https://sss.example.com", headers = { x-api-version = "3" } } }
+  }
+
+  assert {
+    condition = jsondecode(aws_s3_object.config.content).route == [
+      { path = "crm", group = "crm/{json:/id}", target = "sss", forward = { method = "PUT", headers = { x-source = "{header:x-event}" } } },
+    ]
+    error_message = "A route without a plugin has its target."
+  }
+  assert {
+    condition     = jsondecode(aws_s3_object.config.content).target == { sss = { url = "https://sss.example.com", headers = { x-api-version = "3" } } }
+    error_message = "The target has its headers."
+  }
+}
+
+run "plugin_and_target" {
+  command = plan
+  variables {
+    routes = [{ path = "crm", group = "crm/{json:/id}", plugin = "approval", target = "sss" }]
+  }
+  expect_failures = [var.routes]
+}
+
 run "bucket" {
   assert {
     condition     = aws_s3_bucket_versioning.this[0].versioning_configuration[0].status == "Enabled"

@@ -42,6 +42,7 @@ async fn setup(target: Target) -> Setup {
         config += &format!("[[route]]\npath = \"{name}\"\ngroup = \"{name}/{{json:/k}}\"\nplugin = \"{name}\"\n");
         config += &format!("[plugin.{name}]\npath = \"{name}.cwasm\"\n");
     }
+    config += "[[route]]\npath = \"plain\"\ngroup = \"plain/{json:/k}\"\ntarget = \"sss\"\n";
     config = config.replace("spin.cwasm\"", "spin.cwasm\"\nlimits = { fuel = 90_000_000_000, timeout = \"60s\" }");
     std::fs::write(folder.path().join("towpath.toml"), config).unwrap();
     let function = Function::start(&folder.path().join("towpath.toml"), &sqs.url).await;
@@ -114,6 +115,19 @@ async fn a_batch_that_succeeds_names_no_failure() {
     assert_eq!(setup.target.calls()[0].header("webhook-id").get(..3), Some("id-"));
     assert!(setup.sqs.calls().is_empty(), "nothing to give back");
     assert_eq!(setup.function.invoke(&event(vec![]), MINUTE).await, Ok(failures(&[])));
+}
+
+#[tokio::test]
+async fn a_route_without_a_plugin_forwards_in_order() {
+    let mut setup = setup(failing(&["A2"]).await).await;
+    let records = ["A1", "A2", "A3", "B1"].map(|name| record_of("plain", name, "1"));
+    assert_eq!(setup.function.invoke(&event(records.to_vec()), MINUTE).await, Ok(failures(&["A2", "A3"])));
+    let mut bodies = setup.target.bodies();
+    bodies.sort();
+    assert_eq!(bodies, ["A1", "A2", "B1"]);
+    let calls = setup.target.calls();
+    let call = &calls[0];
+    assert_eq!((call.method.as_str(), call.path.as_str(), call.header("x-source")), ("POST", "/", "crm"));
 }
 
 #[tokio::test]

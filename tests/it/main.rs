@@ -19,6 +19,7 @@ mod delivery;
 mod echoes;
 mod fetched;
 mod fit;
+mod forward;
 mod handshakes;
 mod holds;
 mod hostile;

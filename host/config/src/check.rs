@@ -6,6 +6,7 @@ mod answers;
 mod auth;
 mod direct;
 mod fetched;
+mod forward;
 mod jwt;
 mod keys;
 mod plugins;

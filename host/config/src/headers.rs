@@ -1,6 +1,12 @@
 //! Who may set which request headers.
 
+mod safe;
+mod secret;
+
 use http::HeaderName;
+
+pub use safe::is_safe;
+pub use secret::{grants_access, proves};
 
 /// Headers that belong to the connection or to the host. Source of the first group: RFC 9110 section
 /// 7.6.1 and RFC 9112.

@@ -1,6 +1,7 @@
-//! `[[route]]`: which webhooks it takes, how they are grouped, and which plugin maps them.
+//! `[[route]]`: which webhooks it takes, how they are grouped, and what makes requests of them.
 
 mod admission;
+mod mapping;
 mod pattern;
 mod rollout;
 mod template;
@@ -15,13 +16,14 @@ use towpath_types::queue::GroupId;
 
 pub(crate) use admission::network;
 pub use admission::{Admission, Networks, Rate};
+pub use mapping::{Forward, Mapping};
 pub use pattern::PathPattern;
 pub use rollout::{Canary, Rollout, Share};
 pub use template::{Part, Template, TemplateError};
 
 use crate::answer::{Answer, Reply};
 use crate::split::Split;
-use crate::value::{Source, Value};
+use crate::value::{Source, Template as Templated, Value};
 use crate::verify::Verification;
 
 /// One `[[route]]` of the config.
@@ -45,10 +47,8 @@ pub struct Route {
     pub split: Option<Split>,
     /// What happens to a webhook whose group or deduplication key cannot be read.
     pub on_missing_key: OnMissingKey,
-    /// The plugin's name.
-    pub plugin: String,
-    /// How another build of the plugin is tried on real traffic.
-    pub rollout: Rollout,
+    /// What makes requests of them.
+    pub mapping: Mapping,
     /// Who may send to it, and how fast.
     pub admission: Admission,
     /// How webhooks are verified.
@@ -128,14 +128,19 @@ impl Route {
         (!texts.is_empty()).then(|| texts.join(","))
     }
 
-    /// Whether the group or the deduplication key depends on the query.
+    /// Whether the group or the deduplication key depends on the query, or the query is forwarded.
     pub fn reads_query(&self) -> bool {
         let reads = |value: &Value| matches!(value.source, Source::Query(_) | Source::WholeQuery);
-        self.group.values().chain(&self.dedup).chain(&self.unwrap).any(reads)
+        self.mapping.forward().is_some() || self.group.values().chain(&self.dedup).chain(&self.unwrap).any(reads)
     }
 
-    /// Whether verification, the group or the deduplication key depends on this header: a replayed message without it
-    /// would not be the same.
+    /// Whether the method makes a difference: `PUT` and `DELETE` without a body are two events.
+    pub fn reads_method(&self) -> bool {
+        self.mapping.forward().is_some()
+    }
+
+    /// Whether verification, the group, the deduplication key or a template of `forward` depends on this header: a
+    /// replayed message without it would not be the same.
     pub fn needs_header(&self, name: &str) -> bool {
         let needs = |value: &Value| value.source.needs_header(name);
         // Without this one a body cannot be unpacked.
@@ -144,6 +149,7 @@ impl Route {
             || self.verify.as_ref().is_some_and(|verify| verify.needs_header(name))
             || self.group.values().any(needs)
             || self.dedup.as_ref().is_some_and(needs)
+            || self.mapping.forward().is_some_and(|forward| forward.templates().flat_map(Templated::values).any(needs))
     }
 }
 

@@ -4,6 +4,7 @@ mod answer;
 mod auth;
 mod fetched;
 mod split;
+mod forward;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub(super) use answer::{Ack, Answer};
 pub(super) use auth::Auth;
 pub(super) use fetched::{Call, Certificate, Fetch, Fetched, Jwks};
 pub(super) use split::Split;
+pub(super) use forward::Forward;
 pub(super) use verify::{At, Jwt, Pairs, Signature, Token, Verify, When};
 
 /// The whole file. Wrong values are missing, or replaced by an empty text.
@@ -84,7 +86,9 @@ pub(super) struct Route {
     pub(super) split: Option<Split>,
     #[serde(default)]
     pub(super) on_missing_key: OnMissingKey,
-    pub(super) plugin: String,
+    pub(super) plugin: Option<String>,
+    pub(super) target: Option<String>,
+    pub(super) forward: Option<Forward>,
     pub(super) shadow: Option<String>,
     pub(super) canary: Option<String>,
     pub(super) verify: Option<Value>,
@@ -135,6 +139,8 @@ pub(super) struct Limits {
 pub(super) struct Target {
     pub(super) url: String,
     pub(super) auth: Option<Value>,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
     pub(super) timeout: Option<Span>,
     #[serde(default)]
     pub(super) retry: Retry,

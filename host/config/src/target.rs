@@ -5,13 +5,14 @@ mod auth;
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use url::Url;
 
 pub use auth::{Auth, ClientAuth, ClientCredentials, SigV4, Signing};
 use towpath_types::backoff::Backoff;
 
 use crate::Secret;
+use crate::headers::{as_read, is_forbidden};
 
 /// `[target.NAME]`.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct Http {
     pub url: Url,
     /// How the host authenticates to it.
     pub auth: Vec<Auth>,
+    /// Headers of every request, which nobody else may set.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How connections to it are made.
     pub reach: Reach,
     /// The secrets that plugins may send to it, by name.
@@ -63,6 +66,14 @@ impl Target {
         match &self.kind {
             Kind::Http(http) => Some(http),
         }
+    }
+}
+
+impl Http {
+    /// Whether the host sets this header on every request, so that neither a plugin nor a webhook may.
+    pub fn sets(&self, name: &HeaderName) -> bool {
+        let own = self.auth.iter().flat_map(Auth::headers).chain(self.headers.iter().map(|(own, _)| own.clone()));
+        is_forbidden(name) || own.into_iter().any(|own| as_read(&own) == as_read(name))
     }
 }
 

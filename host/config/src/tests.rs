@@ -3,6 +3,7 @@ mod admission;
 mod agreement;
 mod direct;
 mod fetched;
+mod forward;
 
 use std::path::Path;
 use std::time::Duration;
@@ -57,7 +58,7 @@ const GOOD: &str = r#"
 fn a_whole_config_is_read() {
     let config = parse(GOOD).expect("config");
     let route = config.routes.by_group(&GroupId::from("approval/W-1")).expect("route");
-    assert_eq!((route.plugin.as_str(), route.on_dead_letter), ("approval", OnDeadLetter::Block));
+    assert_eq!((route.mapping.plugin(), route.on_dead_letter), (Some("approval"), OnDeadLetter::Block));
     assert_eq!(route.max_age, Duration::from_secs(3 * 24 * 3600));
     assert_eq!(route.on_missing_key, OnMissingKey::Refuse);
     let plugin = &config.plugins["approval"];
@@ -122,7 +123,7 @@ fn all_mistakes_are_shown_at_once_with_their_key_paths() {
         "route[1].plugin: there is no plugin \"missing\"",
         "route[1].verify.scheme: unknown variant `md5`",
         "route[1].max_age: must be between 1m and 13d",
-        "route[2]: missing field `plugin`",
+        "route[2].plugin: missing, and so is target",
         "route[2].path: \"b\" is also the path of route[1]",
         "route[2].group: \"b\" overlaps with \"b\" of route[1]",
         "plugin.crm.sha256: not 64 hex digits",

@@ -55,6 +55,11 @@ impl Value {
         self.source.besides().into_iter().chain(has_mac.then_some(Besides::Secret))
     }
 
+    /// Whether it may be missing.
+    pub fn is_optional(&self) -> bool {
+        self.filters.contains(&Filter::Optional)
+    }
+
     /// Whether all of the body decides its value.
     pub fn covers_body(&self) -> bool {
         let is_whole = matches!(self.source, Source::Body | Source::SortedForm { or_empty: false });

@@ -1,4 +1,4 @@
-//! The path of one message, in one line: route ► pass (unpack ► verify ► plugin ► deliver) ► decide ► dead letter. Then
+//! The path of one message, in one line: route ► pass (unpack ► verify ► map ► deliver) ► decide ► dead letter. Then
 //! the driver settles the message, and a shadow is compared.
 
 mod burial;
@@ -6,6 +6,7 @@ mod call;
 mod failures;
 mod group;
 mod limits;
+mod mapper;
 mod pass;
 mod routing;
 mod shadow;
@@ -41,7 +42,7 @@ use towpath_config::route::{Route, Routes};
 use towpath_deliver::Deliverer;
 use towpath_deliver::places::Place;
 use towpath_metrics::{self as metrics, trace};
-use towpath_plugin::Plugins;
+use towpath_plugin::{Plugin, Plugins};
 use towpath_route::identified;
 use towpath_runtime::tasks::panic_text;
 use towpath_types::backoff::Backoff;
@@ -150,7 +151,7 @@ impl Pipeline {
                 let seen = Seen {
                     route: route.map(|route| route.path.as_str()),
                     plugin: routing.name(),
-                    digest: routing.plugin.as_ref().map(|plugin| plugin.digest()),
+                    digest: routing.plugin().map(Plugin::digest),
                     // An element of a split webhook is stored without them.
                     secret_header: route
                         .filter(|_| !is_item(&received.attributes))
@@ -242,7 +243,7 @@ impl Line for Pipeline {
     /// Never panics: a message on which the host panics is retried.
     async fn take(&self, received: &Received, turn: &mut Turn) -> Settlement {
         let work = async {
-            let routing = Routing::of(received, &self.routes, &self.plugins);
+            let routing = Routing::of(received, &self.routes, &self.plugins, &self.deliverer);
             let identified = routing.route.map_or(Cow::Borrowed(received), |route| identified(route, received));
             let received = &*identified;
             let message = read(received, &self.source);
@@ -283,7 +284,7 @@ fn span(received: &Received, message: Option<&Message>, routing: &Routing<'_>) -
         group = %received.group,
         route = routing.route.map(|route| route.path.as_str()),
         plugin = routing.name(),
-        digest = routing.plugin.as_ref().map(|plugin| plugin.short_digest()),
+        digest = routing.plugin().map(Plugin::short_digest),
     );
     if let Some(brought) =
         message.and_then(|message| trace::brought(&message.webhook.headers, message.aws_trace.as_deref()))

@@ -119,7 +119,7 @@ impl Ingest {
         let detail = refusal.detail();
         let seen = Seen {
             route: Some(&route.path),
-            plugin: Some(&route.plugin),
+            plugin: route.mapping.plugin(),
             secret_header: route.tokens_text(),
             // Keys are read only after verification.
             verified: reason != UNVERIFIED && route.verify.as_ref().is_none_or(|verification| verification.at_ingest),

@@ -182,7 +182,8 @@ async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, reque
 fn place(route: &Route, webhook: &Webhook) -> String {
     let segments = webhook.path.iter().map(|(_, segment)| segment.as_str());
     let query = route.reads_query().then_some(webhook.query.as_str());
-    let parts = std::iter::once(route.path.as_str()).chain(segments).chain(query);
+    let method = route.reads_method().then_some(webhook.method.as_str());
+    let parts = std::iter::once(route.path.as_str()).chain(segments).chain(query).chain(method);
     parts.collect::<Vec<_>>().join("\0")
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use towpath_config::Config;
+use towpath_config::headers::{grants_access, proves};
 use towpath_config::route::tokens_of;
 use towpath_config::target::{Auth, Target};
 use towpath_config::value::{Source, Value as Place};
@@ -12,31 +13,6 @@ use towpath_select::hide;
 use towpath_types::envelope::{self, Webhook};
 use towpath_types::message::Message;
 use towpath_types::queue::{Attribute, AttributeValue, Attributes};
-
-/// Parts of the names of headers that grant access.
-const KEYS: [&str; 15] = [
-    "authorization",
-    "cookie",
-    "token",
-    "secret",
-    "password",
-    "passwd",
-    "credential",
-    "api-key",
-    "apikey",
-    "access-key",
-    "auth-key",
-    "functions-key",
-    "hook-key",
-    "private-key",
-    "subscription-key",
-];
-
-/// Whole words in such names. As parts of other words they mean nothing (`x-author`).
-const WORDS: [&str; 4] = ["auth", "jwt", "pass", "session"];
-
-/// Parts of the names of headers that prove the sender. They grant no access and are shown; in a case they are useless.
-const PROOFS: [&str; 2] = ["signature", "hmac"];
 
 /// A shorter value may occur in any other by chance.
 const MIN_COPIED: usize = 6;
@@ -79,15 +55,13 @@ impl SecretHeaders {
     /// Whether a header's value may grant access.
     pub fn has(&self, name: &str) -> bool {
         let name = as_read(name);
-        KEYS.iter().any(|part| name.contains(part))
-            || name.split('-').any(|word| WORDS.contains(&word))
-            || self.secrets.contains(&name)
+        grants_access(&name) || self.secrets.contains(&name)
     }
 
     /// Whether a header's value proves the sender.
     pub fn has_proof(&self, name: &str) -> bool {
         let name = as_read(name);
-        PROOFS.iter().any(|part| name.contains(part)) || self.proofs.contains(&name)
+        proves(&name) || self.proofs.contains(&name)
     }
 
     /// A webhook without its secret values.

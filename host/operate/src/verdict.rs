@@ -26,6 +26,8 @@ pub fn describe(transformed: &Transformed) -> Value {
 fn request(request: &Request) -> Value {
     let header = |(name, value): &(String, HeaderValue)| match value {
         HeaderValue::Text(text) => json!([name, text]),
+        // Plugins have none.
+        HeaderValue::Bytes(bytes) => json!([name, String::from_utf8_lossy(bytes)]),
         HeaderValue::Secret(secret) => json!([name, { "secret": secret }]),
     };
     let (key, value) = match &request.body {

@@ -1,6 +1,8 @@
-//! Maps a webhook to the keys that it is stored under: group, deduplication id, `webhook-id`.
+//! What a route reads from a webhook: the keys that it is stored under (group, deduplication id, `webhook-id`), what is
+//! shown of it, and the request that it becomes without a plugin.
 
 mod expand;
+mod forward;
 mod key;
 mod problem;
 mod seen;
@@ -16,6 +18,7 @@ use towpath_types::message::{ORIGIN_ATTRIBUTE, WEBHOOK_ID_ATTRIBUTE, webhook};
 use towpath_types::queue::{Attribute, Attributes, DedupId, GroupId, Received};
 use towpath_verify::bind;
 
+pub use forward::forwarded;
 pub use problem::KeyProblem;
 pub use seen::{opened, shown};
 pub use split::{Division, NoItems, Place, keys_of_stored};

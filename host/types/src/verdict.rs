@@ -1,4 +1,5 @@
-//! What a plugin decides about a message. These are the host's own types; generated bindings are mapped to them.
+//! What a plugin, or forwarding, decides about a message. These are the host's own types; generated bindings are mapped to
+//! them.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -28,13 +29,13 @@ pub struct Reason {
     pub message: String,
 }
 
-/// One HTTP request that a plugin asks for.
+/// One HTTP request to make.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request {
     /// A target's name.
     pub target: String,
     pub method: String,
-    /// Path and query, appended to the target's base URL.
+    /// Path and query, appended to the target's base URL; empty for that URL itself.
     pub path: String,
     /// In order.
     pub headers: Vec<(String, HeaderValue)>,
@@ -46,6 +47,8 @@ pub struct Request {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum HeaderValue {
     Text(String),
+    /// A value that came with a webhook and is not UTF-8.
+    Bytes(Vec<u8>),
     /// The name of a secret.
     Secret(String),
 }

@@ -64,17 +64,20 @@ async fn load(draft: &mut Draft) -> anyhow::Result<Result<Plugins, Vec<Mistake>>
     Ok(loaded.map(|(plugins, _)| plugins).map_err(|failures| failures.0.into_iter().map(mistake).collect()))
 }
 
-/// Warnings about targets that no plugin lists.
+/// Warnings about targets that no plugin lists and no route forwards to.
 fn unused(config: &Config, plugins: &Plugins) -> Vec<Mistake> {
     let plugins: Vec<_> = config.plugins.keys().filter_map(|name| plugins.get(name)).collect();
     let described = |target: &String| plugins.iter().any(|plugin| plugin.description().targets.contains(target));
+    let forwards = |target: &String| {
+        config.routes.iter().filter_map(|route| route.mapping.forward()).any(|forward| forward.target == *target)
+    };
     let warning = |target: &String| Mistake {
         at: format!("target.{target}"),
-        problem: "no plugin lists it, so nothing is ever sent there".to_owned(),
-        hint: "a plugin lists its targets; `towpath plugin inspect` shows them".to_owned(),
+        problem: "no plugin lists it and no route forwards to it, so nothing is ever sent there".to_owned(),
+        hint: "a plugin lists its targets, as `towpath plugin inspect` shows; a route forwards with target".to_owned(),
         line: None,
     };
-    config.targets.keys().filter(|target| !described(target)).map(warning).collect()
+    config.targets.keys().filter(|target| !described(target) && !forwards(target)).map(warning).collect()
 }
 
 fn log_level() -> Option<Mistake> {

@@ -22,7 +22,8 @@ const TARGET: &str = "sss";
 struct Written<'a> {
     file: PathBuf,
     route: &'a str,
-    plugin: &'a str,
+    /// `None` if the route forwards.
+    plugin: Option<&'a str>,
     target: &'a str,
     target_url: &'a str,
     secrets: Vec<NeededSecret>,
@@ -50,7 +51,7 @@ pub(super) fn run(init: &Init, output: &Output) -> anyhow::Result<Exit> {
     let route = init.route();
     let written = Written {
         route,
-        plugin: route,
+        plugin: (!init.forward).then_some(route),
         target: TARGET,
         target_url: &init.target,
         secrets: needed(init),
@@ -62,8 +63,9 @@ pub(super) fn run(init: &Init, output: &Output) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     output.line(format!(
-        "wrote {}: POST /hooks/{route} → plugin {route} → target {TARGET} ({})",
+        "wrote {}: POST /hooks/{route} → {}target {TARGET} ({})",
         written.file.display(),
+        written.plugin.map(|plugin| format!("plugin {plugin} → ")).unwrap_or_default(),
         init.target
     ));
     if init.aws {
@@ -120,10 +122,12 @@ fn next(init: &Init, folder: &Path) -> Vec<String> {
     if !folder.as_os_str().is_empty() && folder != Path::new(".") {
         commands.push(format!("cd {}", folder.display()));
     }
-    if !folder.join(route).is_dir() {
-        commands.push(format!("towpath plugin new {route}"));
+    if !init.forward {
+        if !folder.join(route).is_dir() {
+            commands.push(format!("towpath plugin new {route}"));
+        }
+        commands.push(format!("towpath plugin test {route}"));
     }
-    commands.push(format!("towpath plugin test {route}"));
     let export = |secret: &NeededSecret| format!("export {}=…", secret.variable);
     commands.extend(needed(init).iter().map(export));
     commands.push("towpath config check".to_owned());

@@ -12,6 +12,7 @@ use crate::value::{Filter, Value};
 
 impl Checker<'_> {
     pub(super) fn agreement(&mut self, config: &Config) {
+        self.forwarding(config);
         // An invalid max_age says nothing about the targets.
         let ages = config.routes.iter().map(|route| route.max_age);
         let longest = ages.filter(|max_age| *max_age >= SHORTEST_MAX_AGE).max();
@@ -40,12 +41,11 @@ impl Checker<'_> {
         };
         let mut warnings = Vec::new();
         if config.routes.iter().next().is_none() && self.found.is_sound("route") {
-            let hint = "add [[route]] with path, group and plugin";
+            let hint = "add [[route]] with path, group, and plugin or target";
             warnings.push(warning("route".to_owned(), "there is no route: all webhooks are rejected with 404", hint));
         }
         let used = |name: &str| {
-            let by = |route: &crate::route::Route| route.plugin == name || route.rollout.plugins().any(|p| p == name);
-            config.routes.iter().any(|route| by(route)) || name.contains('@')
+            config.routes.iter().any(|route| route.mapping.plugins().any(|own| own == name)) || name.contains('@')
         };
         for name in config.plugins.keys().filter(|name| !used(name) && self.found.is_sound("route")) {
             warnings.push(warning(format!("plugin.{name}"), "no route uses it", "it is loaded nevertheless"));

@@ -8,7 +8,7 @@ use super::super::{Form, RegistryConfig, shape};
 use super::Checker;
 use crate::plugin::{Code, Limits, Settings};
 use crate::registry::{CURRENT, Reference, is_name};
-use crate::route::Route;
+use crate::route::{Rollout, Route};
 
 /// From one page of WebAssembly memory to the whole address space.
 const MEMORY: std::ops::RangeInclusive<usize> = 64 * 1024..=4 * 1024 * 1024 * 1024;
@@ -100,7 +100,7 @@ impl Checker<'_> {
         has_registry: bool,
     ) -> BTreeMap<String, Settings> {
         for route in routes {
-            for full in route.rollout.plugins() {
+            for full in route.mapping.rollout().into_iter().flat_map(Rollout::plugins) {
                 let Some((name, tag)) = full.split_once('@') else { continue };
                 if !has_registry {
                     let hint = "[registry] url = \"s3://bucket/plugins\", for example";

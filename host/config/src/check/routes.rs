@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::{IngestConfig, QueueConfig, shape};
 use super::Checker;
+use super::forward::MappingKeys;
 use crate::registry::{CANDIDATE, Reference};
 use crate::route::{Canary, OnDeadLetter, PathPattern, Rollout, Route, Share, Template};
 use crate::value::{Besides, Source, Value};
@@ -71,7 +72,6 @@ impl Checker<'_> {
         if methods.is_empty() {
             self.wrong(format!("{at}.methods"), "an empty list", "[\"POST\"] is the default");
         }
-        self.reference(format!("{at}.plugin"), "plugin", &route.plugin);
         let max_age = route.max_age.map_or(Duration::from_secs(3 * 24 * 3600), |span| span.0);
         let longest = MAX_RETENTION - Duration::from_secs(24 * 3600);
         if max_age < SHORTEST_MAX_AGE || max_age > longest {
@@ -115,8 +115,9 @@ impl Checker<'_> {
             let hint = "only the local queue can tell whether a group has dead letters: use \"block\" or \"continue\"";
             self.wrong(format!("{at}.on_dead_letter"), "\"park\" does not work with SQS", hint);
         }
-        let rollout = self.rollout(at, &route.plugin, route.shadow, route.canary);
-        let plugin = route.plugin;
+        let ingress = route.ingress;
+        let shape::Route { plugin, target, forward, shadow, canary, .. } = route;
+        let mapping = self.mapping(at, MappingKeys { plugin, target, forward, shadow, canary }, pattern.as_ref());
         let checked = Route {
             path,
             pattern: pattern?,
@@ -128,21 +129,20 @@ impl Checker<'_> {
             unwrap,
             split,
             on_missing_key,
-            plugin,
-            rollout,
+            mapping,
             admission,
             verify,
             on_dead_letter,
             max_age,
         };
-        if route.ingress == shape::Ingress::Direct {
+        if ingress == shape::Ingress::Direct {
             self.direct(at, &checked, queue);
         }
         Some(checked)
     }
 
     /// A value that a webhook is stored under.
-    fn key_value(&mut self, at: &str, value: &Value, pattern: Option<&PathPattern>, splits: bool) {
+    pub(super) fn key_value(&mut self, at: &str, value: &Value, pattern: Option<&PathPattern>, splits: bool) {
         if !value.besides().all(|read| splits && read == Besides::Item) {
             self.wrong(
                 at,
@@ -158,7 +158,13 @@ impl Checker<'_> {
         }
     }
 
-    fn rollout(&mut self, at: &str, plugin: &str, shadow: Option<String>, canary: Option<String>) -> Rollout {
+    pub(super) fn rollout(
+        &mut self,
+        at: &str,
+        plugin: &str,
+        shadow: Option<String>,
+        canary: Option<String>,
+    ) -> Rollout {
         let shadow = shadow.filter(|shadow| {
             let base = shadow.split('@').next().unwrap_or_default();
             self.reference(format!("{at}.shadow"), "plugin", base);

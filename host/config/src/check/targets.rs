@@ -10,7 +10,7 @@ use super::Checker;
 use crate::headers::{is_forbidden, steers};
 use crate::network;
 use crate::pem::has_certificates;
-use crate::target::{BreakerPolicy, Http, Kind, Limits, Reach, Statuses, Target};
+use crate::target::{Auth, BreakerPolicy, Http, Kind, Limits, Reach, Statuses, Target};
 use towpath_files::regular;
 use towpath_types::backoff::Backoff;
 use towpath_types::queue::MAX_VISIBILITY;
@@ -30,6 +30,7 @@ impl Checker<'_> {
         let proxy = target.proxy.and_then(|proxy| self.url(&format!("{at}.proxy"), &proxy));
         let reach = Reach { allow_private: target.allow_private, ca, identity: None, proxy, max_age };
         let (auth, reach) = self.auths(&format!("{at}.auth"), target.auth, reach);
+        let headers = self.target_headers(&at, target.headers);
         let timeout = target.timeout.map_or(Duration::from_secs(10), |span| span.0);
         if timeout < Duration::from_millis(10) || timeout > Duration::from_secs(300) {
             self.wrong(format!("{at}.timeout"), "must be between 10ms and 5m", "10s is the default");
@@ -72,7 +73,12 @@ impl Checker<'_> {
             self.wrong(format!("{at}.{key}"), "has no effect on an http URL", hint);
         }
         let plugin_secrets = target.plugin_secrets.into_iter().collect();
-        let kind = Kind::Http(Http { url, auth, reach, plugin_secrets, plugin_headers });
+        if let Some((name, _)) =
+            headers.iter().find(|(name, _)| auth.iter().flat_map(Auth::headers).any(|own| own == name))
+        {
+            self.wrong(format!("{at}.headers.{name}"), "is set by auth of this target", "leave it out, here or there");
+        }
+        let kind = Kind::Http(Http { url, auth, headers, reach, plugin_secrets, plugin_headers });
         Some(Target { name, kind, timeout, retry_on, breaker_on, backoff, breaker, limits, hold: target.hold })
     }
 

@@ -3,11 +3,14 @@
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// Appends path and query to a base URL; `None` if the result might leave the base, however often the target or a proxy
+/// Appends path and query to a base URL, which an empty path leaves as it is; `None` if the result might leave the base, however often the target or a proxy
 /// in front of it decodes the path.
 pub(super) fn join(base: &Url, path: &str) -> Option<Url> {
     let (only_path, _) = path.split_once('?').unwrap_or((path, ""));
-    let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\' && byte != b'#');
+    if only_path.is_empty() && path.bytes().all(is_plain) {
+        return format!("{base}{path}").parse().ok();
+    }
+    let plain = path.bytes().all(is_plain);
     let below = path.starts_with('/') && !path.starts_with("//") && !climbs(only_path);
     if !plain || !below {
         return None;
@@ -16,6 +19,10 @@ pub(super) fn join(base: &Url, path: &str) -> Option<Url> {
     let authority = |url: &Url| (url.scheme() == base.scheme(), url.port() == base.port(), url.host() == base.host());
     let inside = joined.path().starts_with(base.path().trim_end_matches('/'));
     (authority(&joined) == (true, true, true) && inside).then_some(joined)
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b'\\' && byte != b'#'
 }
 
 /// Whether a path has a segment that leads upwards, or a control character, at any level of encoding. Some servers
@@ -78,7 +85,10 @@ mod tests {
             ("https://sss.test", "/100%25", Some("https://sss.test/100%25")),
             ("https://sss.test", "/a...b/..c/@me", Some("https://sss.test/a...b/..c/@me")),
             ("https://sss.test", "t", None),
-            ("https://sss.test", "", None),
+            ("https://sss.test/api", "", Some("https://sss.test/api")),
+            ("https://sss.test/api/", "?a=1", Some("https://sss.test/api/?a=1")),
+            ("https://sss.test/api", "?a=1#b", None),
+            ("https://sss.test/api", "? ", None),
             ("https://sss.test", "//evil.test/", None),
             ("https://sss.test", "@evil.test/", None),
             ("https://sss.test", ".evil.test/", None),

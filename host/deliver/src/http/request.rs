@@ -11,7 +11,6 @@ use url::Url;
 use super::auth::{self, AwsCredentials, Sealing, UsedCredentials};
 use super::{HttpTarget, path};
 use towpath_config::plugin::Grant;
-use towpath_config::target::Auth;
 use towpath_config::{Secret, headers};
 use towpath_metrics::trace;
 use towpath_types::clock::Timestamp;
@@ -34,14 +33,14 @@ pub enum BadRequest {
     Method(String),
     /// Not a path, or one that leaves the target's URL.
     #[error(
-        "the path {0:?} is not allowed: it must start with a single /, stay below the target's URL and contain no space or control \
+        "the path {0:?} is not allowed: it must be empty or start with a single /, stay below the target's URL and contain no space or control \
         character"
     )]
     Path(String),
     #[error("{0:?} is not a valid header name")]
     HeaderName(String),
-    /// A header of the connection, the host or the target's auth.
-    #[error("the header {0:?} is set by the host, a plugin must not set it")]
+    /// A header of the connection, the host, or the target's auth or headers.
+    #[error("the header {0:?} is set by the host or the target's table, a plugin must not set it")]
     ForbiddenHeader(String),
     /// A header that could reroute the request behind the target.
     #[error(
@@ -91,8 +90,11 @@ impl Prepared {
             match value {
                 verdict::HeaderValue::Text(text) => {
                     let header = plugin_header(&target, &name)?;
-                    let value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| BadRequest::HeaderValue(name))?;
-                    all.append(header, value);
+                    all.append(header, header_value(text.as_bytes(), name)?);
+                }
+                verdict::HeaderValue::Bytes(bytes) => {
+                    let header = plugin_header(&target, &name)?;
+                    all.append(header, header_value(&bytes, name)?);
                 }
                 verdict::HeaderValue::Secret(secret) => {
                     secrets.push((plugin_header(&target, &name)?, plugin_secret(&target, secret, grant)?));
@@ -109,6 +111,7 @@ impl Prepared {
         let id =
             HeaderValue::from_str(message.id.as_str()).map_err(|_| BadRequest::HeaderValue("webhook-id".into()))?;
         all.insert("webhook-id", id);
+        all.extend(target.http().headers.iter().cloned());
         // A plugin that sets `traceparent` replaces all trace headers.
         if !all.contains_key(trace::TRACEPARENT)
             && let Some((parent, state)) =
@@ -164,13 +167,7 @@ fn plugin_header(target: &HttpTarget, name: &str) -> Result<HeaderName, BadReque
     let Ok(parsed) = HeaderName::try_from(name) else {
         return Err(BadRequest::HeaderName(name.to_owned()));
     };
-    let of_auth = target
-        .http()
-        .auth
-        .iter()
-        .flat_map(Auth::headers)
-        .any(|own| headers::as_read(&own) == headers::as_read(&parsed));
-    if of_auth || headers::is_forbidden(&parsed) {
+    if target.http().sets(&parsed) {
         return Err(BadRequest::ForbiddenHeader(name.to_owned()));
     }
     if headers::steers(&parsed) && !target.http().plugin_headers.contains(&parsed) {
@@ -188,6 +185,10 @@ fn plugin_secret(target: &HttpTarget, name: String, grant: &Grant<'_>) -> Result
         return Err(BadRequest::UnacceptedSecret { secret: name, target: target.settings.name.clone() });
     }
     Ok(secret.clone())
+}
+
+fn header_value(bytes: &[u8], name: String) -> Result<HeaderValue, BadRequest> {
+    HeaderValue::from_bytes(bytes).map_err(|_| BadRequest::HeaderValue(name))
 }
 
 fn key_value(key: &str) -> Result<HeaderValue, BadRequest> {

@@ -1,4 +1,4 @@
-//! One pass of a message: unpack ► verify ► plugin ► deliver.
+//! One pass of a message: unpack ► verify ► map ► deliver.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -6,11 +6,10 @@ use std::panic::AssertUnwindSafe;
 
 use tracing::error;
 
-use super::call;
 use super::group::Turn;
 use super::routing::Routing;
 use super::shadow::Witness;
-use towpath_config::route::OnDeadLetter;
+use towpath_config::route::{Mapping, OnDeadLetter};
 use towpath_deliver::Deliverer;
 use towpath_runtime::tasks::panic_text;
 use towpath_types::dead_letter::carried_notes;
@@ -107,27 +106,25 @@ impl Pass<'_> {
         if let Some(shown) = changed {
             message.webhook = shown;
         }
-        let Some(plugin) = &routing.plugin else {
-            return Outcome::Broken(format!("plugin {:?} is not loaded", route.plugin));
-        };
-        if !*is_fresh && lease.left() < plugin.limits().timeout {
+        let Some(mapper) = &routing.mapper else { return unmapped(&route.mapping) };
+        if !*is_fresh && lease.left() < mapper.timeout() {
             return Outcome::Blocked;
         }
-        let (message, transformed) = match call::call(plugin, message, lease.left()).await {
-            Ok(called) => called,
+        let (message, verdict) = match mapper.map(message, lease.left()).await {
+            Ok(mapped) => mapped,
             Err(problem) => return Outcome::Broken(problem),
         };
         if routing.shadow.is_some() {
-            progress.witness = Some(Witness { message: message.clone(), verdict: transformed.verdict.clone() });
+            progress.witness = Some(Witness { message: message.clone(), verdict: verdict.clone() });
         }
-        let requests = match transformed.verdict {
+        let requests = match verdict {
             Ok(Verdict::Deliver(requests)) => requests,
             Ok(Verdict::Skip(reason)) => return Outcome::Skipped(reason),
             Ok(Verdict::Reject(reason)) => return Outcome::Rejected(reason),
             Ok(Verdict::Retry { reason, after }) => return Outcome::Deferred { reason, after },
             Err(fault) => return Outcome::Faulted(fault),
         };
-        let delivery = match deliverer.prepare(requests, &message, &plugin.grant()) {
+        let delivery = match deliverer.prepare(requests, &message, &mapper.grant()) {
             Ok(delivery) => delivery,
             Err(fault) => return Outcome::Faulted(fault),
         };
@@ -161,6 +158,13 @@ fn unverified(detail: String) -> Outcome {
 fn no_route(group: &GroupId) -> Outcome {
     let detail = format!("no route in the config has a group template that produces {group}");
     Outcome::Misfit { kind: MisfitKind::NoRoute, detail }
+}
+
+fn unmapped(mapping: &Mapping) -> Outcome {
+    Outcome::Broken(match mapping {
+        Mapping::Plugin { name, .. } => format!("plugin {name:?} is not loaded"),
+        Mapping::Forward(forward) => format!("the config has no target {:?}", forward.target),
+    })
 }
 
 /// Messages behind a dead letter wait next to it until they are redriven together.

@@ -10,6 +10,7 @@ use super::routing::Routing;
 use crate::decide::Decision;
 use crate::facts::Facts;
 use towpath_metrics::{self as metrics, Labels};
+use towpath_plugin::Plugin;
 use towpath_types::outcome::{Attempt, Fault, Outcome};
 
 pub(super) struct Story<'a> {
@@ -67,7 +68,7 @@ pub(super) fn labels<'a>(routing: &'a Routing<'_>) -> Labels<'a> {
     Labels {
         route: routing.route.map_or("", |route| route.path.as_str()),
         plugin: routing.name().unwrap_or_default(),
-        digest: routing.plugin.as_ref().map_or("", |plugin| plugin.short_digest()),
+        digest: routing.plugin().map_or("", Plugin::short_digest),
     }
 }
 

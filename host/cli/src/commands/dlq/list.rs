@@ -75,7 +75,8 @@ fn print(letter: &Letter, secrets: &SecretHeaders, output: &Output) {
     line("detail", &death.detail);
     line("route", death.route.as_deref().unwrap_or("-"));
     let digest = death.digest.as_deref().and_then(|digest| digest.get(..12)).unwrap_or("-");
-    line("plugin", &format!("{} ({digest})", death.plugin.as_deref().unwrap_or("-")));
+    // A route that forwards has none.
+    line("plugin", &death.plugin.as_ref().map_or("-".to_owned(), |plugin| format!("{plugin} ({digest})")));
     line("sent at", &death.sent_at.to_string());
     line("failed at", &death.failed_at.to_string());
     for note in carried_notes(&letter.attributes) {

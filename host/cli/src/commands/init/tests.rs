@@ -23,8 +23,9 @@ fn combinations() -> Vec<Vec<String>> {
     for route in routes {
         for target in targets {
             for preset in &presets {
-                for aws in ["", "--aws"] {
-                    let options = [route, target, preset, aws].into_iter().filter(|option| !option.is_empty());
+                for more in [["", ""], ["--aws", ""], ["", "--forward"], ["--aws", "--forward"]] {
+                    let options =
+                        [route, target, preset, more[0], more[1]].into_iter().filter(|option| !option.is_empty());
                     found.push(options.map(str::to_owned).collect());
                 }
             }
@@ -62,6 +63,7 @@ fn every_combination_of_options_is_a_config_without_a_mistake_and_warns_only_of_
         assert_eq!(names, [init.route()], "{options:?}");
         assert_eq!(draft.config.routes.iter().any(|route| route.verify.is_some()), init.preset.is_some());
         assert_eq!(draft.config.queue.url.is_some(), init.aws);
+        assert_eq!(draft.config.plugins.is_empty(), init.forward);
     }
 }
 
@@ -78,7 +80,7 @@ fn every_key_that_is_shown_can_be_set() {
 
 #[test]
 fn defaults_that_are_shown_are_the_defaults() {
-    for options in [&["--aws"][..], &[]] {
+    for options in [&["--aws"][..], &[], &["--forward"]] {
         let text = text::config(&init(options));
         // Examples are marked in the comment above them.
         let mut lines = Vec::new();

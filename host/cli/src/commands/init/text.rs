@@ -7,6 +7,9 @@ use super::preset::Preset;
 use crate::args::Init;
 
 const ROUTE: &str = include_str!("../../../templates/init/route.toml.txt");
+const PLUGIN: &str = include_str!("../../../templates/init/plugin.toml.txt");
+const OF_PLUGINS: &str = include_str!("../../../templates/init/target_of_plugins.toml.txt");
+const FORWARD: &str = include_str!("../../../templates/init/forward.toml.txt");
 const LOCAL: &str = include_str!("../../../templates/init/local.toml.txt");
 const AWS: &str = include_str!("../../../templates/init/aws.toml.txt");
 
@@ -27,7 +30,15 @@ pub(super) fn config(init: &Init) -> String {
         None => format!("#verify = {{ scheme = \"hmac\", header = \"x-signature\", secret = \"{secret}\" }}"),
     };
     let dedup_line = dedup.map_or("#dedup = \"header:x-event-id\"".to_owned(), |key| format!("dedup = \"{key}\""));
+    let mapping = if init.forward { "target = \"sss\"".to_owned() } else { format!("plugin = {}", quoted(name)) };
+    let names_target =
+        if init.forward { "" } else { " A plugin names it: the one of `towpath plugin new` sends to \"sss\"." };
     let values = [
+        // These have values of their own in them.
+        ("mapping_more", if init.forward { FORWARD } else { PLUGIN }.to_owned()),
+        ("of_plugins", if init.forward { "" } else { OF_PLUGINS }.to_owned()),
+        ("mapping", mapping),
+        ("names_target", names_target.to_owned()),
         ("route", quoted(name)),
         ("group", quoted(&format!("{name}/{{json:{order}}}"))),
         ("events", events.to_owned()),
