@@ -107,6 +107,22 @@ async fn a_token_in_the_query_is_not_forwarded() {
 }
 
 #[tokio::test]
+async fn events_that_differ_only_in_method_or_query_are_all_forwarded() {
+    let target = Target::fine().await;
+    let verify = "verify = { scheme = \"hmac\", header = \"x-seal\", timestamp = \"x-time\", signed = \"{timestamp}.{body}\", secret = \"key\" }";
+    let host = Host::of(&config(verify, &target.url, "")).await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs().to_string();
+    let seal = seal(&format!("{now}."));
+    for (method, path) in [("PUT", "in/acme/1"), ("DELETE", "in/acme/1"), ("DELETE", "in/acme/1?n=2")] {
+        host.take(method, path, &[("x-seal", &seal), ("x-time", &now)], "").await;
+        // The same again is a repeat.
+        host.take(method, path, &[("x-seal", &seal), ("x-time", &now)], "").await;
+    }
+    host.run().await;
+    assert_eq!(lines(&target.calls()), ["PUT /api/1", "DELETE /api/1", "DELETE /api/1?n=2"]);
+}
+
+#[tokio::test]
 async fn a_failing_event_is_retried_and_its_group_waits_behind_it() {
     let target = Target::answering(|call| match &call.body[..] {
         b"a1" => Answer::Status(503, String::new()),

@@ -10,7 +10,7 @@ use crate::route::Mapping;
 fn route(keys: &str) -> String {
     format!(
         "[[route]]\npath = 'in/{{tenant}}/*'\ngroup = 'a'\nallow_from = ['203.0.113.0/24']\n{keys}\n\
-         [target.t]\nurl = 'https://t.example'\nauth = {{ scheme = 'header', name = 'x-door', secret = 's' }}\n\
+         [target.t]\nurl = 'https://t.example'\nauth = {{ scheme = 'header', name = 'x-door', secret = 'hook' }}\n\
          headers = {{ x-api-version = '3' }}\n"
     )
 }
@@ -34,7 +34,7 @@ fn what_cannot_be_forwarded_is_a_mistake() {
     let forward = |keys: &str| route(&format!("target = 't'\nforward = {{ {keys} }}"));
     let header = |header: &str| forward(&format!("headers = {{ {header} }}"));
     let headers = |header: &str| route("target = 't'").replace("x-api-version = '3'", header);
-    let verify = "verify = { scheme = 'token', token = 'query:key', secret = 's' }";
+    let verify = "verify = { scheme = 'token', token = 'query:key', secret = 'hook' }";
     let cases = [
         (route(""), "route[0].plugin: missing, and so is target"),
         (route("plugin = 'p'\ntarget = 't'"), "route[0].target: conflicts with plugin"),
@@ -55,7 +55,8 @@ fn what_cannot_be_forwarded_is_a_mistake() {
         (forward("path = '/{path:other}'"), "route[0].forward.path: the route's path has no segment {other}"),
         (forward("path = '/{secret}'"), "route[0].forward.path: {secret} cannot be used here"),
         (
-            forward(&format!("path = '/{{query:key}}' }}\n{verify}")).replace("secret = 's' } }", "secret = 's' }"),
+            forward(&format!("path = '/{{query:key}}' }}\n{verify}"))
+                .replace("secret = 'hook' } }", "secret = 'hook' }"),
             "route[0].forward.path: {query:key} is the secret of verify",
         ),
         (header("host = 'a'"), "route[0].forward.headers.host: \"host\" is set only by the host"),
