@@ -3,8 +3,8 @@
 mod answer;
 mod auth;
 mod fetched;
-mod split;
 mod forward;
+mod split;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -21,8 +21,8 @@ use crate::route::{OnDeadLetter, OnMissingKey};
 pub(super) use answer::{Ack, Answer};
 pub(super) use auth::Auth;
 pub(super) use fetched::{Call, Certificate, Fetch, Fetched, Jwks};
-pub(super) use split::Split;
 pub(super) use forward::Forward;
+pub(super) use split::Split;
 pub(super) use verify::{At, Jwt, Pairs, Signature, Token, Verify, When};
 
 /// The whole file. Wrong values are missing, or replaced by an empty text.
