@@ -25,6 +25,7 @@ mod shape;
 pub mod signature;
 pub mod split;
 pub mod target;
+mod tenant;
 pub mod value;
 pub mod verify;
 
@@ -37,7 +38,8 @@ use std::time::Duration;
 pub use registry::{RegistryConfig, RegistryUrl};
 pub use s3::S3Url;
 pub use schemes::verification_schemes;
-pub use secrets::{Form, Lookup, NotFetched, Secret, SecretStore, Secrets, TenantSecret};
+pub use secrets::{Form, Lookup, NotFetched, Secret, SecretStore, Secrets};
+pub use tenant::{NotATenantSecret, TenantSecret};
 
 use lines::Lines;
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use towpath_types::json::Pointer;
 
-use crate::TenantSecret;
 use crate::condition::Condition;
 use crate::fetched::{Fetched, Place};
 use crate::signature::Encoding;
+use crate::tenant::TenantSecret;
 use crate::value::{Besides, Source, Template, Value};
 
 pub use crate::algorithm::{Algorithm, Curve, Form, Padding};

@@ -2,7 +2,7 @@
 
 use super::super::{Form, Secret, shape};
 use super::Checker;
-use crate::secrets::TenantSecret;
+use crate::tenant::TenantSecret;
 use crate::value::{Besides, Filter, Source, Template};
 use crate::verify::{Algorithm, Keys, NamedSecret, PublicKey};
 

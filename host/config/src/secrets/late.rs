@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::{NotFetched, REFRESH_EVERY, Secret, SecretStore, without_line_break};
+use super::secret::{NotFetched, REFRESH_EVERY, Secret, SecretStore, without_line_break};
 
 /// The most names that are remembered as unknown: strangers can make up any number.
 const MOST_UNKNOWN: usize = 4096;

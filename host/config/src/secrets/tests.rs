@@ -1,6 +1,8 @@
 //! Secrets: their sources, their errors, and that they are never shown.
 
+use super::secret::REFRESH_EVERY;
 use super::*;
+use async_trait::async_trait;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Returns `1`, `2`, … for each fetch, and fails for `away`.

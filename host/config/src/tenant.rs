@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Form, Lookup, Secrets};
+use crate::secrets::{Form, Lookup, Secrets};
 use crate::value::{Part, Template, Value};
 
 /// The longest value that becomes a part of a secret's name.
@@ -77,8 +77,9 @@ mod tests {
     use async_trait::async_trait;
     use parking_lot::Mutex;
 
-    use super::super::{NotFetched, SecretStore};
     use super::*;
+    use crate::secrets::secret::REFRESH_EVERY;
+    use crate::secrets::{NotFetched, SecretStore};
 
     fn named(text: &str, secrets: &Secrets) -> Result<TenantSecret, NotATenantSecret> {
         TenantSecret::new(&text.parse().expect("a template"), Form::Key, secrets)
@@ -148,7 +149,7 @@ mod tests {
         for _ in 0..2 {
             assert!(matches!(name.of(b"broken").await, Lookup::Unavailable(_)));
         }
-        tokio::time::advance(super::super::REFRESH_EVERY).await;
+        tokio::time::advance(REFRESH_EVERY).await;
         assert_eq!(found(&name, "none").await, None);
         assert_eq!(store.asked.lock().iter().filter(|name| name.as_str() == "crm-none").count(), 2);
         assert_eq!(store.asked.lock().iter().filter(|name| name.as_str() == "crm-broken").count(), 2);
