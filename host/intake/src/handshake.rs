@@ -3,6 +3,7 @@
 //! They are never stored and never delivered.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
@@ -96,7 +97,9 @@ fn call_url(call: &Call, scope: &Scope<'_>) -> Option<Url> {
 
 /// RFC 9110 section 15.5.6: a 405 must say which methods there are.
 fn not_allowed(route: &Route) -> Response {
-    let methods = route.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    let of_answers = route.answers.iter().flat_map(|answer| &answer.when.methods);
+    let methods: BTreeSet<&str> = route.methods.iter().chain(of_answers).map(Method::as_str).collect();
+    let methods = methods.into_iter().collect::<Vec<_>>().join(", ");
     let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("the route takes {methods}"));
     if let Ok(allow) = HeaderValue::from_str(&methods) {
         answer.headers_mut().insert(header::ALLOW, allow);
