@@ -36,6 +36,9 @@ impl Checker<'_> {
         if route.admission.rate.is_some() {
             cannot("rate", with("a rate"));
         }
+        if route.split.is_some() {
+            cannot("split", with("a webhook with several events"));
+        }
         if route.unwrap.is_some() {
             cannot("unwrap", with("a wrapped body"));
         }

@@ -40,6 +40,7 @@ fn what_api_gateway_cannot_do_is_a_mistake_of_its_key() {
         ("group = \"a\"\nack = { status = 200 }", "ack"),
         ("group = \"a\"\nallow_from = [\"10.0.0.0/8\"]", "allow_from"),
         ("group = \"a\"\nrate = 5", "rate"),
+        ("group = \"a\"\nsplit = \"/events\"", "split"),
         ("group = \"a\"\nunwrap = \"form:payload\"", "unwrap"),
         ("group = \"a\"\non_missing_key = \"refuse\"", "on_missing_key"),
         ("group = \"a/{form:From}\"", "group"),
