@@ -188,7 +188,7 @@ fn light_rooms_are_built_without_heavy_crates() {
     for heavy in ["wasmtime", "cranelift", "rusqlite"] {
         assert!(!has(&ingest, heavy), "the ingest function is built with {heavy}");
     }
-    assert!(has(&ingest, "lambda_http") && has(&ingest, "aws-sdk-sqs"), "{ingest}");
+    assert!(has(&ingest, "lambda_runtime") && has(&ingest, "aws-sdk-sqs"), "{ingest}");
     let host = tree("towpath-lambda", &[]);
     for heavy in ["rusqlite", "axum"] {
         assert!(!has(&host, heavy), "the host function is built with {heavy}");

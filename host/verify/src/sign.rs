@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use towpath_config::secrets::WebhookKey;
 use towpath_config::value::{Filter, Source, Value};
-use towpath_config::verify::{Algorithm, Jwt, Scheme, Signature, Token, Unit, Verification, Way};
+use towpath_config::verify::{Algorithm, Jwt, Keys, Scheme, Signature, Token, Unit, Verification, Way};
 use towpath_select::{Scope, items, mac, put};
 use towpath_types::clock::Timestamp;
 use towpath_types::envelope::Webhook;
@@ -62,6 +62,10 @@ pub fn sign(
 }
 
 fn by_way(way: &Way, webhook: &Webhook, now: Timestamp, key: Option<&PrivateKey>) -> Result<Webhook, Unsignable> {
+    // Before anything is made up for a signature that nobody here can make.
+    if key.is_none() && matches!(way.keys, Keys::Public(_) | Keys::Fetched(_)) {
+        return Err(Unsignable::NoPrivateKey);
+    }
     let secret = way.keys.secrets().first().map(|secret| secret.value.expose());
     let mut sender = Sender { way, now, key, secret, webhook: webhook.clone() };
     sender.put_equals()?;
