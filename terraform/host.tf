@@ -78,7 +78,7 @@ data "aws_iam_policy_document" "host" {
       # Secrets Manager appends six random characters to an ARN.
       resources = [
         for name in local.secret_names :
-        "arn:${local.partition}:secretsmanager:${local.region}:${local.account}:secret:${var.secrets_prefix}${name}-??????"
+        "arn:${local.partition}:secretsmanager:${local.region}:${local.account}:secret:${var.secrets_prefix}${endswith(name, "*") ? name : "${name}-??????"}"
       ]
     }
   }

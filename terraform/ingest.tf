@@ -47,7 +47,7 @@ data "aws_iam_policy_document" "ingest" {
       actions = ["secretsmanager:GetSecretValue"]
       resources = [
         for name in local.ingest_secret_names :
-        "arn:${local.partition}:secretsmanager:${local.region}:${local.account}:secret:${var.secrets_prefix}${name}-??????"
+        "arn:${local.partition}:secretsmanager:${local.region}:${local.account}:secret:${var.secrets_prefix}${endswith(name, "*") ? name : "${name}-??????"}"
       ]
     }
   }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use towpath_config::verify::Verification;
 use towpath_config::{Config, ConfigError, S3Url, Secrets};
 use towpath_files::regular::{self, MAX_CONFIG};
 
@@ -41,12 +42,17 @@ pub async fn load_front_door(place: &Path) -> Result<Config, LoadError> {
     let names = config.routes.iter().flat_map(|route| route.secret_names_at_ingest());
     let names = names.chain(config.note_key_names.iter().filter(|_| verifies).map(String::as_str));
     let names: BTreeSet<String> = names.map(str::to_owned).collect();
-    if names.is_empty() {
+    if names.is_empty() && !looks_secrets_up(&config) {
         return Ok(config);
     }
     let store = secrets_manager(&config).await;
     let secrets = Secrets::from_store(store, names).await.and_placeholders();
     Ok(Config::parse(&text, place, &secrets)?)
+}
+
+/// Whether the host looks up secrets that only webhooks name.
+fn looks_secrets_up(config: &Config) -> bool {
+    config.routes.iter().filter_map(|route| route.verify.as_ref()).any(Verification::looks_secrets_up)
 }
 
 /// The secrets of these names, for a config whose other secrets are not read.
@@ -70,7 +76,7 @@ pub async fn load(place: &Path, otherwise: impl Fn(&Config) -> Option<Secrets>) 
     let config = Config::parse(&text, place, &placeholders)?;
     let given = if config.secrets_prefix.is_none() { otherwise(&config) } else { None };
     let secrets = match (given, placeholders.asked()) {
-        (_, names) if names.is_empty() => return Ok(config),
+        (_, names) if names.is_empty() && !looks_secrets_up(&config) => return Ok(config),
         (Some(secrets), _) => secrets,
         (None, names) => Secrets::from_store(secrets_manager(&config).await, names).await,
     };

@@ -29,11 +29,14 @@ impl SecretStore for SecretsManager {
         };
         let asked = self.client.get_secret_value().secret_id(format!("{}{id}", self.prefix)).send().await;
         let secret = asked.map_err(|error| {
-            let is_unknown = error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception());
+            let is_unknown = error
+                .as_service_error()
+                .is_some_and(|error| error.is_resource_not_found_exception() || error.is_invalid_request_exception());
+            // The second one: it is scheduled for deletion.
             let problem = in_words(&error);
             if is_unknown { NotFetched::Unknown(problem) } else { NotFetched::Failed(problem) }
         })?;
-        let text = secret.secret_string.ok_or("it is binary, not text")?;
+        let text = secret.secret_string.ok_or_else(|| NotFetched::Unknown("it is binary, not text".to_owned()))?;
         let Some(key) = key else { return Ok(text) };
         let object: Value = serde_json::from_str(&text).map_err(|_| "it is not JSON")?;
         let value = object.get(key).and_then(Value::as_str);

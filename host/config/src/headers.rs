@@ -32,7 +32,10 @@ const FORBIDDEN: [&str; 15] = [
 /// plugin's path and method are checked, and these would bypass that. Sources: RFC 7239, RFC 9440, httpoxy.org, and the
 /// documentation of nginx, Apache, Envoy, IIS, Rack, Symfony, Next.js, Kubernetes, oauth2-proxy and the large content
 /// delivery networks.
-const STEERING: [&str; 41] = [
+const STEERING: [&str; 44] = [
+    "x-anonymous-consumer",
+    "x-apigateway-api-userinfo",
+    "x-endpoint-api-userinfo",
     "forwarded",
     "via",
     "proxy",
@@ -75,7 +78,15 @@ const STEERING: [&str; 41] = [
     "x-url-scheme",
     "front-end-https",
 ];
-const STEERING_BEGINNINGS: [&str; 17] = [
+const STEERING_BEGINNINGS: [&str; 25] = [
+    "x-consumer-",
+    "x-authenticated-",
+    "x-amzn-oidc-",
+    "x-amzn-mtls-",
+    "x-client-cert",
+    "x-client-verify",
+    "ssl-client-",
+    "tailscale-user-",
     "x-forwarded-",
     "x-original-forwarded-",
     "x-real-",

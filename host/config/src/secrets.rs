@@ -149,13 +149,14 @@ impl Secrets {
         Ok(secret.clone())
     }
 
-    /// The secret of a name that only a webhook tells.
-    pub(crate) async fn find(&self, name: &str, form: Form) -> Lookup {
+    /// The secret of a name that only a webhook tells, which ends in its tenant.
+    pub(crate) async fn find(&self, prefix: &str, tenant: &str, form: Form) -> Lookup {
+        let name = &format!("{prefix}{tenant}");
         let found = match &self.0 {
             Source::Placeholders(_) => return Lookup::Unavailable("secrets are not read".to_owned()),
             // Another name of the same variable belongs to another tenant.
             Source::Environment(_)
-                if name.contains(|c: char| c != '-' && !c.is_ascii_lowercase() && !c.is_ascii_digit()) =>
+                if tenant.contains(|c: char| c != '-' && !c.is_ascii_lowercase() && !c.is_ascii_digit()) =>
             {
                 return Lookup::Unknown;
             }

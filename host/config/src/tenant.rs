@@ -50,7 +50,7 @@ impl TenantSecret {
     /// The secret of this tenant.
     pub async fn of(&self, tenant: &[u8]) -> Lookup {
         match std::str::from_utf8(tenant) {
-            Ok(tenant) if is_name(tenant) => self.secrets.find(&format!("{}{tenant}", self.prefix), self.form).await,
+            Ok(tenant) if is_name(tenant) => self.secrets.find(&self.prefix, tenant, self.form).await,
             _ => Lookup::Unknown,
         }
     }

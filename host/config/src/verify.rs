@@ -191,6 +191,11 @@ impl Verification {
         self.ways.iter().flat_map(|way| way.places().iter().map(|value| way.in_the_body(value))).collect()
     }
 
+    /// Whether a secret of it has a name that only a webhook tells.
+    pub fn looks_secrets_up(&self) -> bool {
+        self.ways.iter().any(|way| matches!(way.keys, Keys::OfTenant(_)))
+    }
+
     /// Whether every way checks the token that stands where this value does.
     pub fn checks_token(&self, value: &Value) -> bool {
         self.ways.iter().all(|way| matches!(&way.scheme, Scheme::Jwt(jwt) if jwt.at.source == value.source))

@@ -155,7 +155,7 @@ fn charge(held: &Held) -> u64 {
 
 /// The most recent values by key, up to a limit.
 #[derive(Debug)]
-pub(crate) struct Recent<K, V> {
+struct Recent<K, V> {
     values: HashMap<K, V>,
     order: VecDeque<K>,
 }
@@ -171,7 +171,7 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
         self.values.get(key)
     }
 
-    pub(crate) fn put(&mut self, key: K, value: V) {
+    fn put(&mut self, key: K, value: V) {
         if self.values.insert(key.clone(), value).is_some() {
             return;
         }
@@ -183,12 +183,10 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
         }
     }
 
-    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
-        let removed = self.values.remove(key);
-        if removed.is_some() {
+    fn remove(&mut self, key: &K) {
+        if self.values.remove(key).is_some() {
             self.order.retain(|kept| kept != key);
         }
-        removed
     }
 }
 

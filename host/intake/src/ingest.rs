@@ -14,7 +14,6 @@ use towpath_verify::note_keys::NoteKeys;
 
 use crate::budget::Budget;
 use crate::pace::Pace;
-use crate::unfinished::Unfinished;
 
 /// What the front door needs.
 pub struct Ingest {
@@ -33,7 +32,6 @@ pub struct Ingest {
     pub(crate) refused: AtomicU64,
     pub(crate) health: Arc<Health>,
     pub(crate) note_keys: NoteKeys,
-    pub(crate) unfinished: Unfinished,
 }
 
 impl Ingest {
@@ -51,7 +49,6 @@ impl Ingest {
             refused: AtomicU64::new(0),
             health: Arc::default(),
             note_keys: NoteKeys::default(),
-            unfinished: Unfinished::default(),
         }
     }
 

@@ -10,7 +10,6 @@ mod reply;
 mod router;
 mod sender;
 mod split;
-mod unfinished;
 
 pub use ingest::Ingest;
 pub use reply::{Said, Unanswerable, said};

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use towpath_config::route::{OnMissingKey, Route};
 use towpath_config::split::{MOST_ITEMS, Split};
 use towpath_metrics::{self as metrics, STORY};
@@ -72,10 +71,9 @@ pub(crate) async fn store(ingest: &Ingest, split: &Split, arrived: Arrived<'_>) 
         // The pipeline could not tell its messages from forged ones.
         return Ok(again("this host has no key to vouch for verified events: set dead_letters.note_key"));
     }
-    let digest = Sha256::new().chain_update(arrived.place).chain_update(b"\0").chain_update(&webhook.body).finalize();
-    let new_id = || arrived.proof.map_or_else(|| uuid::Uuid::new_v4().to_string(), |proof| proof.id.clone());
-    let attempt = ingest.unfinished.begin(hex::encode(digest), new_id);
-    let keys = (0..division.len()).map(|index| division.keys(Place { whole: &attempt.id, index }));
+    // Without a proof of one event, nothing tells a repeat from another event with the same body: it is stored again.
+    let whole = arrived.proof.map_or_else(|| uuid::Uuid::new_v4().to_string(), |proof| proof.id.clone());
+    let keys = (0..division.len()).map(|index| division.keys(Place { whole: &whole, index }));
     let keys: Vec<Keys> = keys.collect();
     for problem in keys.iter().flat_map(|keys| &keys.problems) {
         metrics::unreadable_key(&route.path, problem.key, problem.why.code());
@@ -83,13 +81,11 @@ pub(crate) async fn store(ingest: &Ingest, split: &Split, arrived: Arrived<'_>) 
     if route.on_missing_key == OnMissingKey::Refuse
         && let Some(lacking) = keys.iter().find(|keys| !keys.problems.is_empty())
     {
-        attempt.done();
         let refusal = Refusal::MissingKey(&lacking.problems);
         let whole = keys_of(route, webhook, &opened);
         return Ok(ingest.refuse(route, webhook, &whole, refusal, arrived.from).await);
     }
     let Some((parts, told)) = parts(ingest, arrived, &division, keys) else {
-        attempt.done();
         return too_large(
             "its events, each with the headers of the webhook, are too large together, or one of them is",
         );
@@ -97,7 +93,6 @@ pub(crate) async fn store(ingest: &Ingest, split: &Split, arrived: Arrived<'_>) 
     let items = parts.len();
     match ingest.queue.arrive_all(parts, arrived.proof.cloned()).await {
         Ok(sent) => {
-            attempt.done();
             ingest.accepted.fetch_add(1, Ordering::Relaxed);
             metrics::split(&route.path, "items");
             let route = &route.path;
@@ -125,7 +120,6 @@ pub(crate) async fn store(ingest: &Ingest, split: &Split, arrived: Arrived<'_>) 
             let ids: Vec<&str> = sent.iter().map(|sent| sent.id.as_str()).take(MOST_IDS).collect();
             Ok(answer(arrived, items, &ids))
         }
-        // The try is not done: a repeat has the same ids.
         Err(failure) => Ok(not_stored(route, &failure)),
     }
 }

@@ -126,7 +126,9 @@ impl Cache {
                 entry.good = Some(Good { keys: keys.into(), fresh_until, usable_until: fresh_until + LAST_GOOD });
                 Said::Keys
             }
-            Ok(Got::NoSuchKey) => {
+            // Where there was a key, this is more likely a wall in front of it than the end of the key.
+            Ok(Got::PerhapsNoSuchKey) if entry.good.is_some() => Said::Failed("the key is refused now".to_owned()),
+            Ok(Got::NoSuchKey | Got::PerhapsNoSuchKey) => {
                 entry.good = None;
                 Said::NoSuchKey
             }

@@ -30,6 +30,8 @@ pub(crate) enum Got {
     },
     /// There is none.
     NoSuchKey,
+    /// The same, as far as one can tell: it may also be that this host is not let in.
+    PerhapsNoSuchKey,
 }
 
 /// Why a call did not confirm a handshake.
@@ -84,7 +86,8 @@ impl Web {
             }
             status if status.is_redirection() => Err(format!("it answered {status}, and redirects are not followed")),
             // The URL of a set is fixed: there must be one.
-            status if wanted.is_chosen && is_absent(status, wanted.bearer.is_some()) => Ok(Got::NoSuchKey),
+            StatusCode::NOT_FOUND | StatusCode::GONE if wanted.is_chosen => Ok(Got::NoSuchKey),
+            status if wanted.is_chosen && may_be_absent(status, wanted.bearer.is_some()) => Ok(Got::PerhapsNoSuchKey),
             status => Err(format!("it answered {status}")),
         }
     }
@@ -106,11 +109,11 @@ impl Web {
     }
 }
 
-/// Whether an answer says that there is no such key. Stores of files answer 403 for what they do not have; where a secret
+/// Whether an answer may say that there is no such key. Stores of files answer 403 for what they do not have; where a secret
 /// was sent along, that secret may be wrong.
-fn is_absent(status: StatusCode, has_bearer: bool) -> bool {
+fn may_be_absent(status: StatusCode, has_bearer: bool) -> bool {
     match status {
-        StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::UNPROCESSABLE_ENTITY => true,
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => true,
         StatusCode::FORBIDDEN => !has_bearer,
         _ => false,
     }

@@ -52,7 +52,9 @@ impl Remote {
                 Ok(exchange::Got::Keys { keys, .. }) => {
                     debug!(event = "keys-fetched", host, keys = keys.len(), "keys fetched");
                 }
-                Ok(exchange::Got::NoSuchKey) => debug!(event = "key-unknown", host, "no such key there"),
+                Ok(exchange::Got::NoSuchKey | exchange::Got::PerhapsNoSuchKey) => {
+                    debug!(event = "key-unknown", host, "no such key there")
+                }
                 Err(why) => warn!(event = "keys-unavailable", host, error = why, "keys could not be fetched"),
             }
             shared.cache.lock().put(&wanted, asked_at, Instant::now(), got);

@@ -124,7 +124,8 @@ fn filled<'a>(
     for part in template.parts() {
         match part {
             Part::Literal(literal) => text.extend_from_slice(literal.as_bytes()),
-            Part::Value(value) if value.filters.is_empty() && value.source == Source::Rest => {
+            // Behind a question mark it is a value like any other.
+            Part::Value(value) if value.filters.is_empty() && value.source == Source::Rest && !text.contains(&b'?') => {
                 text.extend(in_url(webhook.rest()).into_bytes());
             }
             Part::Value(value) if value.filters.is_empty() && value.source == Source::WholeQuery => {

@@ -20,6 +20,7 @@ pub fn hide(webhook: &mut Webhook, value: &Value) {
         Source::Segment(name) => hide_segment(webhook, name),
         Source::Rest => hide_segment(webhook, REST),
         Source::Json(pointer) | Source::Raw(pointer) => hide_json(&mut webhook.body, pointer),
+        Source::Form(name) if form::is_urlencoded(webhook) => hide_field(webhook, name),
         source if source.reads_body() => hide_everywhere(webhook, value),
         _ => {}
     }
@@ -29,6 +30,20 @@ fn hide_segment(webhook: &mut Webhook, name: &str) {
     for (_, segment) in webhook.path.iter_mut().filter(|(own, _)| own == name) {
         *segment = String::from_utf8_lossy(STARS).into_owned();
     }
+}
+
+/// However the sender encoded it. The other fields stay as they came.
+fn hide_field(webhook: &mut Webhook, name: &str) {
+    let pairs = webhook.body.split(|byte| *byte == b'&');
+    let hidden = pairs.map(|pair| {
+        if *form::name(pair) == *name.as_bytes() {
+            let written = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+            [written, b"=", STARS].concat()
+        } else {
+            pair.to_vec()
+        }
+    });
+    webhook.body = hidden.collect::<Vec<_>>().join(b"&".as_slice());
 }
 
 /// The query without the parameters of this name; the others as they came.

@@ -172,6 +172,12 @@ fn a_token_is_hidden_wherever_it_was_sent_along() {
     let form =
         Webhook { headers: headers(&[("content-type", "application/x-www-form-urlencoded")]), ..body("a=1&t=s+x%2F") };
     assert_eq!(hidden("form:t", form), (String::new(), "a=1&t=***".to_owned(), 1));
+    // However it is encoded.
+    let form = Webhook {
+        headers: headers(&[("content-type", "application/x-www-form-urlencoded")]),
+        ..body("%74=s%2fx!&a=1&t=s%2Fx%21")
+    };
+    assert_eq!(hidden("form:t", form), (String::new(), "%74=***&a=1&t=***".to_owned(), 1));
     let header = Webhook { headers: headers(&[("x-key", "s")]), ..Webhook::default() };
     assert_eq!(hidden("header:x-key", header), text(""));
     let segments = ["key", "tenant", "*"].map(|name| (name.to_owned(), "s3cret".to_owned())).to_vec();

@@ -125,7 +125,7 @@ pub fn webhook(body: &str, attributes: &Attributes) -> Result<Webhook, EnvelopeE
 
 /// Whether a message is one element of a webhook that the front door split.
 pub fn is_item(attributes: &Attributes) -> bool {
-    attributes.contains_key(ITEM_ATTRIBUTE)
+    attributes.get(ITEM_ATTRIBUTE).is_some_and(|item| item.as_text().is_some())
 }
 
 /// Whether an attribute is the host's own, and never becomes a header.

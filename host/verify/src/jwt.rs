@@ -10,7 +10,8 @@ use towpath_types::clock::Timestamp;
 use towpath_types::queue::Proof;
 
 use crate::fetched::{Key, Keyring};
-use crate::{Evidence, SLACK, Secrets, Unproven, Unverified, What, provider, same};
+use crate::secrets::Secrets;
+use crate::{Evidence, SLACK, Unproven, Unverified, What, provider, same};
 
 /// How long a token that is made here is valid.
 const LIFETIME_S: u64 = 300;

@@ -31,8 +31,6 @@ use towpath_types::envelope::Webhook;
 use towpath_types::message::Message;
 use towpath_types::queue::Proof;
 
-use secrets::{Known, Secrets};
-
 /// The queue stamps a webhook slightly after the front door accepted it, by its own clock; the pipeline must not reject
 /// it as expired then.
 const SLACK: Duration = Duration::from_secs(60);
@@ -197,7 +195,7 @@ impl<'a> From<&'a Message> for Evidence<'a> {
 
 /// Checks a webhook, without what must be fetched or looked up. Comparisons take constant time.
 pub fn check(verification: &Verification, evidence: Evidence<'_>) -> Result<(), Unproven> {
-    prove(verification, evidence, &Known::fixed(verification), &fetched::Keyring::default()).map(drop)
+    prove(verification, evidence, &secrets::Known::fixed(verification), &fetched::Keyring::default()).map(drop)
 }
 
 /// Like [`check`], but looks up the secrets of tenants, fetches keys and refreshes rotated secrets, until `deadline`.
@@ -208,7 +206,7 @@ pub async fn check_anew(
     source: &dyn fetched::KeySource,
     deadline: Instant,
 ) -> Result<Option<Proof>, Unproven> {
-    let known = Known::all(verification, evidence.webhook, deadline).await;
+    let known = secrets::Known::all(verification, evidence.webhook, deadline).await;
     let seen = known.exposed();
     let mut keyring = fetched::Keyring::default();
     let result = loop {
@@ -255,7 +253,7 @@ pub fn challenge(verification: &Verification) -> &'static str {
 fn prove(
     verification: &Verification,
     evidence: Evidence<'_>,
-    known: &Known,
+    known: &secrets::Known,
     keyring: &fetched::Keyring,
 ) -> Result<Option<Proof>, Unproven> {
     let slack = if verification.at_ingest { evidence.slack } else { Duration::ZERO };
@@ -281,7 +279,7 @@ fn prove(
 fn prove_by(
     way: &Way,
     evidence: Evidence<'_>,
-    secrets: &Secrets,
+    secrets: &secrets::Secrets,
     keyring: &fetched::Keyring,
 ) -> Result<Option<Proof>, Unproven> {
     let webhook = evidence.webhook;
@@ -320,7 +318,7 @@ fn prove_one(
     way: &Way,
     evidence: Evidence<'_>,
     scope: Scope<'_>,
-    secrets: &Secrets,
+    secrets: &secrets::Secrets,
     keyring: &fetched::Keyring,
 ) -> Result<Option<Proof>, Unproven> {
     match &way.scheme {

@@ -8,9 +8,10 @@ use towpath_types::queue::Proof;
 
 use crate::fetched::Keyring;
 use crate::public;
+use crate::secrets::Secrets;
 use crate::time::read_time;
 use crate::written::{MOST, read};
-use crate::{Evidence, Secrets, Unproven, Unverified, What, same};
+use crate::{Evidence, Unproven, Unverified, What, same};
 
 /// Checks that one of the signatures is right.
 pub(super) fn check(

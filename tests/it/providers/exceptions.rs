@@ -32,6 +32,9 @@ pub(super) fn of_proof(case: &Case) -> Option<&'static str> {
             Some("dg-token is the id of a key and no secret, so the file takes basic authentication")
         }
         ("green-dot", "event") => Some("the file wants the scope post:webhook, and the script's token has another one"),
+        ("microsoft-graph-rich", "refused.client-state-wrong" | "refused.one-item-wrong") => {
+            Some("the tokens prove the sender, and the client state is not compared")
+        }
         ("utila", "event.longest-salt") => Some("Utila's salt is as long as the hash, and no other is accepted"),
         _ => None,
     }

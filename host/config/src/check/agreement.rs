@@ -9,6 +9,7 @@ use super::Checker;
 use super::routes::SHORTEST_MAX_AGE;
 use crate::target::{Http, Target};
 use crate::value::{Filter, Value};
+use crate::verify::Keys;
 
 impl Checker<'_> {
     pub(super) fn agreement(&mut self, config: &Config) {
@@ -74,6 +75,14 @@ impl Checker<'_> {
                 }
                 continue;
             };
+            let may_vanish =
+                verification.ways.iter().any(|way| matches!(way.keys, Keys::Fetched(_) | Keys::OfTenant(_)));
+            if verification.at_ingest && may_vanish && config.queue.url.is_some() && config.note_keys.is_empty() {
+                let hint = "add dead_letters.note_key, by which the front door vouches for what it verified";
+                let problem = "is verified again after waiting in the queue: a key that the sender withdrew meanwhile makes its messages \
+                    dead letters";
+                warnings.push(warning(format!("route[{index}].verify"), problem, hint));
+            }
             if !verification.at_ingest && route.dedup.is_some() {
                 let hint = "leave at out to verify at the front door, where a repeat is recognised by its key";
                 let problem = "verified only in the pipeline: a repeat with a new signature is stored again, because an unverified \

@@ -72,6 +72,9 @@ impl Checker<'_> {
         if methods.is_empty() {
             self.wrong(format!("{at}.methods"), "an empty list", "[\"POST\"] is the default");
         }
+        let ingress = route.ingress;
+        let shape::Route { plugin, target, forward, shadow, canary, .. } = route;
+        let mapping = self.mapping(at, MappingKeys { plugin, target, forward, shadow, canary }, pattern.as_ref());
         let max_age = route.max_age.map_or(Duration::from_secs(3 * 24 * 3600), |span| span.0);
         let longest = MAX_RETENTION - Duration::from_secs(24 * 3600);
         if max_age < SHORTEST_MAX_AGE || max_age > longest {
@@ -115,9 +118,6 @@ impl Checker<'_> {
             let hint = "only the local queue can tell whether a group has dead letters: use \"block\" or \"continue\"";
             self.wrong(format!("{at}.on_dead_letter"), "\"park\" does not work with SQS", hint);
         }
-        let ingress = route.ingress;
-        let shape::Route { plugin, target, forward, shadow, canary, .. } = route;
-        let mapping = self.mapping(at, MappingKeys { plugin, target, forward, shadow, canary }, pattern.as_ref());
         let checked = Route {
             path,
             pattern: pattern?,

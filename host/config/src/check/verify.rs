@@ -59,6 +59,11 @@ impl Checker<'_> {
             let hint = "leave out at = \"pipeline\": a forged webhook whose key never comes would stop its group";
             self.wrong(at, "a certificate or fetch needs at = \"ingest\"", hint);
         }
+        if !at_ingest && ways.iter().any(|way| matches!(way.keys, Keys::OfTenant(_))) {
+            let hint =
+                "leave out at = \"pipeline\": a forged webhook whose secret cannot be looked up would stop its group";
+            self.wrong(at, "the secret of a tenant needs at = \"ingest\"", hint);
+        }
         (is_whole && !ways.is_empty()).then_some(Verification { ways, at_ingest })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::secret::{NotFetched, REFRESH_EVERY, Secret, SecretStore, without_line_break};
@@ -11,12 +11,15 @@ use super::secret::{NotFetched, REFRESH_EVERY, Secret, SecretStore, without_line
 /// The most names that are remembered as unknown: strangers can make up any number.
 const MOST_UNKNOWN: usize = 4096;
 
+/// The most lookups at once. Strangers can cause any number, and those whose secrets are known do not wait for them.
+const AT_ONCE: usize = 8;
+
 /// What was looked up.
 #[derive(Debug)]
 pub(super) struct Late {
     store: Arc<dyn SecretStore>,
-    /// One lookup at a time, so that requests of one tenant cause one.
     seen: Mutex<Seen>,
+    lookups: tokio::sync::Semaphore,
 }
 
 #[derive(Debug, Default)]
@@ -27,25 +30,28 @@ struct Seen {
 
 impl Late {
     pub(super) fn new(store: Arc<dyn SecretStore>) -> Late {
-        Late { store, seen: Mutex::default() }
+        Late { store, seen: Mutex::default(), lookups: tokio::sync::Semaphore::new(AT_ONCE) }
     }
 
     /// The secret of this name, if the store has it; or why the store cannot tell.
     pub(super) async fn find(&self, name: &str) -> Result<Option<Secret>, String> {
-        let mut seen = self.seen.lock().await;
-        if let Some(secret) = seen.known.get(name) {
-            return Ok(Some(secret.clone()));
+        if let Some(seen) = self.seen(name) {
+            return Ok(seen);
         }
-        if seen.unknown.get(name).is_some_and(|asked| asked.elapsed() < REFRESH_EVERY) {
-            return Ok(None);
+        let _permit = self.lookups.acquire().await;
+        // Another request of this tenant may have asked meanwhile.
+        if let Some(seen) = self.seen(name) {
+            return Ok(seen);
         }
-        match self.store.fetch(name).await {
+        let fetched = self.store.fetch(name).await;
+        let mut seen = self.seen.lock();
+        match fetched {
             Ok(value) => {
-                let value = without_line_break(name, &value);
-                let secret = Secret::of(value, Some((Arc::clone(&self.store), name.to_owned())));
+                let secret =
+                    || Secret::of(without_line_break(name, &value), Some((Arc::clone(&self.store), name.to_owned())));
                 seen.unknown.remove(name);
-                seen.known.insert(name.to_owned(), secret.clone());
-                Ok(Some(secret))
+                // Whoever holds the first one must see it refreshed.
+                Ok(Some(seen.known.entry(name.to_owned()).or_insert_with(secret).clone()))
             }
             Err(NotFetched::Unknown(_)) => {
                 if seen.unknown.len() >= MOST_UNKNOWN {
@@ -56,5 +62,11 @@ impl Late {
             }
             Err(NotFetched::Failed(problem)) => Err(problem),
         }
+    }
+
+    fn seen(&self, name: &str) -> Option<Option<Secret>> {
+        let seen = self.seen.lock();
+        let is_unknown = seen.unknown.get(name).is_some_and(|asked| asked.elapsed() < REFRESH_EVERY);
+        seen.known.get(name).cloned().map(Some).or(is_unknown.then_some(None))
     }
 }
