@@ -5,7 +5,8 @@
 use ring::signature::{ED25519, UnparsedPublicKey};
 
 use super::time::read_time;
-use super::{Evidence, Secrets, Unverified, What, mac, same};
+use super::{Evidence, Unverified, What, mac, same};
+use crate::secrets::Secrets;
 use towpath_config::secrets::WebhookKey;
 use towpath_config::signature::Encoding;
 use towpath_config::value::Digest;

@@ -4,7 +4,8 @@ use towpath_config::signature::Encoding;
 use towpath_config::verify::{Token, TokenForm};
 use towpath_select::Scope;
 
-use super::{Secrets, Unverified, What, same};
+use super::{Unverified, What, same};
+use crate::secrets::Secrets;
 
 /// Checks that one of the places has one of the secrets.
 pub(super) fn check(token: &Token, scope: Scope<'_>, secrets: &Secrets) -> Result<(), Unverified> {
