@@ -145,18 +145,11 @@ async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, reque
         return later(StatusCode::TOO_MANY_REQUESTS, detail, wait);
     }
     // A proof is valid for one route: another one may have the same secret.
-    let place = place(route, &webhook);
-    let proof = proof.map(|proof| proof.of_route(&place));
+    let proof = proof.map(|proof| proof.of_route(&place(route, &webhook)));
     let unsplit = match &route.split {
         Some(split) => {
-            let arrived = Arrived {
-                route,
-                webhook: &webhook,
-                place: &place,
-                proof: proof.as_ref(),
-                verified: verified.as_ref(),
-                from,
-            };
+            let arrived =
+                Arrived { route, webhook: &webhook, proof: proof.as_ref(), verified: verified.as_ref(), from };
             match split::store(ingest, split, arrived).await {
                 Ok(answer) => return answer,
                 Err(problem) => Some(problem),

@@ -32,8 +32,6 @@ const MOST_IDS: usize = 100;
 pub(crate) struct Arrived<'a> {
     pub(crate) route: &'a Route,
     pub(crate) webhook: &'a Webhook,
-    /// The route and what its keys read besides the body.
-    pub(crate) place: &'a str,
     pub(crate) proof: Option<&'a Proof>,
     pub(crate) verified: Option<&'a Verified>,
     pub(crate) from: Option<SenderAddress>,
