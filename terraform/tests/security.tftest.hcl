@@ -76,11 +76,11 @@ run "secrets" {
     error_message = "The host may read every secret that is named."
   }
   assert {
-    condition     = toset(local.ingest_secret_names) == toset(["new", "old"])
-    error_message = "The ingest function may read only the secrets that it verifies with."
+    condition     = toset(local.ingest_secret_names) == toset(["new", "notes", "old"])
+    error_message = "The ingest function may read only the secrets that it verifies with, and the key that vouches for it."
   }
   assert {
-    condition     = one([for statement in data.aws_iam_policy_document.ingest[0].statement : statement.resources if statement.sid == "Secrets"]) == toset(["arn:aws:secretsmanager:eu-west-1:123456789012:secret:towpath/new-??????", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:towpath/old-??????"])
+    condition     = one([for statement in data.aws_iam_policy_document.ingest[0].statement : statement.resources if statement.sid == "Secrets"]) == toset(["arn:aws:secretsmanager:eu-west-1:123456789012:secret:towpath/new-??????", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:towpath/notes-??????", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:towpath/old-??????"])
     error_message = "The role of the ingest function allows exactly these secrets."
   }
 }
@@ -92,6 +92,11 @@ run "the_secrets_of_tenants_are_those_with_their_prefix" {
   assert {
     condition     = contains(local.ingest_secret_names, "crm-*") && contains(local.secret_names, "crm-*")
     error_message = "A value of the webhook stands for any text."
+  }
+  assert {
+    # Without the six characters behind a name: IAM judges a name that no secret has as it is.
+    condition     = contains(one([for statement in data.aws_iam_policy_document.ingest[0].statement : statement.resources if statement.sid == "Secrets"]), "arn:aws:secretsmanager:eu-west-1:123456789012:secret:towpath/crm-*")
+    error_message = "The function may ask for any tenant."
   }
 }
 
