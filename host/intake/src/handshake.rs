@@ -3,7 +3,6 @@
 //! They are never stored and never delivered.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
@@ -97,9 +96,13 @@ fn call_url(call: &Call, scope: &Scope<'_>) -> Option<Url> {
 
 /// RFC 9110 section 15.5.6: a 405 must say which methods there are.
 fn not_allowed(route: &Route) -> Response {
-    let of_answers = route.answers.iter().flat_map(|answer| &answer.when.methods);
-    let methods: BTreeSet<&str> = route.methods.iter().chain(of_answers).map(Method::as_str).collect();
-    let methods = methods.into_iter().collect::<Vec<_>>().join(", ");
+    let mut methods: Vec<&str> = route.methods.iter().map(Method::as_str).collect();
+    for method in route.answers.iter().flat_map(|answer| &answer.when.methods) {
+        if !methods.contains(&method.as_str()) {
+            methods.push(method.as_str());
+        }
+    }
+    let methods = methods.join(", ");
     let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("the route takes {methods}"));
     if let Ok(allow) = HeaderValue::from_str(&methods) {
         answer.headers_mut().insert(header::ALLOW, allow);
