@@ -106,6 +106,38 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_prefix_may_have_any_characters() {
+        let secrets = Secrets::of([("CRM_acme".to_owned(), "k".to_owned())]);
+        let name = named("CRM_{path:tenant}", &secrets).expect("a name");
+        assert_eq!(found(&name, "acme").await.as_deref(), Some("k"));
+    }
+
+    /// Knows `acme`, and answers no other question.
+    struct Hanging;
+
+    #[async_trait]
+    impl SecretStore for Hanging {
+        async fn fetch(&self, name: &str) -> Result<String, NotFetched> {
+            if name == "crm-acme" { Ok("k".to_owned()) } else { std::future::pending().await }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_tenant_whose_secret_is_known_waits_for_nobody() {
+        let secrets = Secrets::from_store(Arc::new(Hanging), []).await;
+        let name = named("crm-{path:tenant}", &secrets).expect("a name");
+        assert_eq!(found(&name, "acme").await.as_deref(), Some("k"));
+        let mut others = tokio::task::JoinSet::new();
+        for stranger in 0..100 {
+            let name = name.clone();
+            others.spawn(async move { name.of(format!("stranger-{stranger}").as_bytes()).await });
+        }
+        tokio::task::yield_now().await;
+        let known = tokio::time::timeout(std::time::Duration::from_secs(30), found(&name, "acme")).await;
+        assert_eq!(known.expect("at once").as_deref(), Some("k"));
+    }
+
     #[test]
     fn a_name_that_could_lead_anywhere_is_refused() {
         let secrets = Secrets::placeholders();
