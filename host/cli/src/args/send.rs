@@ -43,7 +43,7 @@ pub struct Send {
     /// The name of the secret to sign with [default: the name of the sender]
     #[arg(long, value_name = "NAME", requires = "sender")]
     pub secret: Option<String>,
-    /// A parameter of the sender that `towpath provider show` lists, such as url=https://hooks.example.com/hooks/twilio
+    /// A parameter of the sender that `towpath provider show` lists, such as topic_arn=arn:aws:sns:eu-west-1:123456789012:orders
     #[arg(long, value_name = "NAME=TEXT", requires = "sender", value_parser = pair)]
     pub param: Vec<(String, String)>,
     /// The key to sign with
