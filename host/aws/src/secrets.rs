@@ -29,10 +29,10 @@ impl SecretStore for SecretsManager {
         };
         let asked = self.client.get_secret_value().secret_id(format!("{}{id}", self.prefix)).send().await;
         let secret = asked.map_err(|error| {
+            // An invalid request: the secret is scheduled for deletion.
             let is_unknown = error
                 .as_service_error()
                 .is_some_and(|error| error.is_resource_not_found_exception() || error.is_invalid_request_exception());
-            // The second one: it is scheduled for deletion.
             let problem = in_words(&error);
             if is_unknown { NotFetched::Unknown(problem) } else { NotFetched::Failed(problem) }
         })?;

@@ -37,7 +37,7 @@ pub(crate) struct Arrived<'a> {
     pub(crate) from: Option<SenderAddress>,
 }
 
-/// What is told of a message once it is stored.
+/// What is logged about a message once it is stored.
 struct Told {
     group: GroupId,
     webhook_id: String,

@@ -142,9 +142,9 @@ impl Cache {
         self.entries.len()
     }
 
-    /// Whoever can post could otherwise make this host ask for one document after another.
+    /// Without this limit, anyone who can post could make this host fetch any number of documents.
     fn may_ask(&mut self, url: &Url, now: Instant) -> bool {
-        // The last two labels are in the config: there are only so many of them.
+        // The last two labels come from the config, so their number is bounded.
         let host = url.host_str().unwrap_or_default();
         let owner = host.rsplitn(3, '.').take(2).collect::<Vec<_>>().join(".");
         let (since, count) = self.budgets.entry(owner).or_insert((now, 0));

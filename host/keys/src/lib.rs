@@ -79,7 +79,7 @@ impl std::fmt::Debug for Remote {
 impl KeySource for Remote {
     async fn keys(&self, wanted: &Wanted) -> Result<Arc<[Key]>, Unavailable> {
         loop {
-            // Single flight: whoever comes while a document is fetched waits for it.
+            // Single flight: a request that arrives while a document is being fetched waits for it.
             let mut flight = match self.0.cache.lock().next(wanted, Instant::now()) {
                 Next::Answer(answer) => return answer,
                 Next::Join(flight) => flight,

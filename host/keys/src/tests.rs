@@ -93,7 +93,7 @@ fn whoever_can_post_cannot_make_it_ask_without_end() {
     }
     assert_eq!(said(cache.next(&chosen("us", 1), start)), "unavailable");
     assert_eq!(said(cache.next(&known, start)), "a");
-    assert_eq!(said(cache.next(&known, start + LIFETIME)), "fetch", "what is known is refreshed all the same");
+    assert_eq!(said(cache.next(&known, start + LIFETIME)), "fetch", "a known document is still refreshed");
     assert_eq!(said(cache.next(&wanted("https://keys.example.com/jwks.json", None, 5), start)), "fetch", "a fixed URL");
     for n in 0..1000 {
         let now = start + Duration::from_secs(60) * n;

@@ -28,7 +28,7 @@ fn the_config_passes_the_check_once_its_plugin_is_there_and_is_never_overwritten
     let said = err(&whole);
     let warnings: Vec<&str> = said.lines().filter(|line| line.starts_with("warning")).collect();
     // Without --preset the route has no proof.
-    assert_eq!(warnings, ["warning: route[0]: no proof of the sender: whoever knows the URL can send events"]);
+    assert_eq!(warnings, ["warning: route[0]: no proof of the sender: anyone who knows the URL can send events"]);
 
     std::fs::write(hooks.join("towpath.toml"), "mine").unwrap();
     let again = towpath(here, &["init", "hooks"]);

@@ -17,7 +17,7 @@ Examples:
   towpath send --as github --secret github-test plugins/github/cases
   towpath send --as twilio --param url=https://hooks.example.com/hooks/twilio event.json
 
-A recorded event has no valid proof: its secrets were replaced, and its signature is too old. --as signs each one anew, as its \
+A recorded event no longer proves its sender: its secrets were replaced, and its signature is too old. --as signs it again, as its \
 sender does. `--as route` follows `verify` of the event's route in the config; --as NAME follows a sender of `towpath provider \
 list`, without a config. The secret is read from TOWPATH_SECRET_…, as `towpath serve` does, never from the command line: \
 `--secret github-test` is TOWPATH_SECRET_GITHUB_TEST.

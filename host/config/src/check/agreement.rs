@@ -70,7 +70,7 @@ impl Checker<'_> {
             let Some(verification) = &route.verify else {
                 if route.admission.from.is_empty() && self.found.is_sound(&format!("route[{index}].verify")) {
                     let hint = "add verify or provider; or allow_from, if only certain addresses can send";
-                    let problem = "no proof of the sender: whoever knows the URL can send events";
+                    let problem = "no proof of the sender: anyone who knows the URL can send events";
                     warnings.push(warning(format!("route[{index}]"), problem, hint));
                 }
                 continue;

@@ -50,7 +50,7 @@ impl Late {
                 let secret =
                     || Secret::of(without_line_break(name, &value), Some((Arc::clone(&self.store), name.to_owned())));
                 seen.unknown.remove(name);
-                // Whoever holds the first one must see it refreshed.
+                // If two requests fetched it at once, both use the same cell, which a refresh updates.
                 Ok(Some(seen.known.entry(name.to_owned()).or_insert_with(secret).clone()))
             }
             Err(NotFetched::Unknown(_)) => {
