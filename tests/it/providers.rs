@@ -2,9 +2,13 @@
 
 mod case;
 mod exceptions;
+mod handshake;
 mod keys;
 mod proof;
+mod publisher;
+mod server;
 mod signed;
+mod worked;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,6 +52,11 @@ fn run(judge: impl Fn(&Case) -> Verdict, reason: impl Fn(&Case) -> Option<&'stat
 #[test]
 fn every_proof_is_accepted_and_every_forgery_is_not() {
     run(proof::judge, exceptions::of_proof);
+}
+
+#[test]
+fn every_handshake_is_answered_by_the_server_and_stored_by_none() {
+    run(handshake::judge, exceptions::of_handshake);
 }
 
 #[test]

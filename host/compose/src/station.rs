@@ -84,6 +84,7 @@ impl Station {
             .ready_with(Arc::clone(&health))
             .keeping_refused(Arc::new(queues.refused.clone()))
             .fetching_with(remote)
+            .clocked_by(clock)
             .vouching_by(note_keys);
         let ingest = Arc::new(ingest);
         let pipeline = Arc::new(pipeline);

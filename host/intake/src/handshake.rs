@@ -9,26 +9,25 @@ use axum::response::Response;
 use towpath_config::answer::{Answer, Call};
 use towpath_config::route::Route;
 use towpath_config::value::Part;
-use towpath_keys::{CallError, Remote};
+use towpath_keys::CallError;
 use towpath_metrics::STORY;
 use towpath_select::Scope;
-use towpath_types::clock::Clock;
 use towpath_types::envelope::Webhook;
 use towpath_verify::Unproven;
 use towpath_verify::fetched::filled;
 use tracing::{info, warn};
 use url::Url;
 
-use crate::ingest::problem;
+use crate::ingest::{Ingest, problem};
 use crate::later::{again, unavailable};
 use crate::refused;
 use crate::reply::reply;
 
 /// The answer to a request that is no event; `None` if it is one.
-pub(crate) async fn answer(remote: &Remote, route: &Route, webhook: &Webhook) -> Option<Response> {
+pub(crate) async fn answer(ingest: &Ingest, route: &Route, webhook: &Webhook) -> Option<Response> {
     let scope = Scope::of(webhook);
     if let Some(answer) = route.answers.iter().find(|answer| scope.meets(&answer.when)) {
-        let answered = shake(remote, route, answer, webhook).await;
+        let answered = shake(ingest, route, answer, webhook).await;
         let status = answered.status().as_u16();
         let (path, method) = (&route.path, &webhook.method);
         info!(target: STORY, event = "handshake-answered", route = path, %method, status, "handshake answered");
@@ -37,8 +36,8 @@ pub(crate) async fn answer(remote: &Remote, route: &Route, webhook: &Webhook) ->
     (!route.methods.contains(&webhook.method)).then(|| not_allowed(route))
 }
 
-async fn shake(remote: &Remote, route: &Route, answer: &Answer, webhook: &Webhook) -> Response {
-    let scope = Scope { now: Some(Clock::wall().now()), ..Scope::of(webhook) };
+async fn shake(ingest: &Ingest, route: &Route, answer: &Answer, webhook: &Webhook) -> Response {
+    let scope = Scope { now: Some(ingest.clock.now()), ..Scope::of(webhook) };
     if let Some(token) = &answer.token {
         let given = scope.value(token).unwrap_or(Cow::Borrowed(b""));
         // Every secret is compared, so that the time does not reveal which one matched.
@@ -50,7 +49,7 @@ async fn shake(remote: &Remote, route: &Route, answer: &Answer, webhook: &Webhoo
     }
     if answer.verified
         && let Some(verification) = &route.verify
-        && let Err(why) = refused::check(verification, webhook, remote).await
+        && let Err(why) = refused::check(ingest, verification, webhook).await
     {
         let why = match why {
             Unproven::Unavailable(why) => return unavailable(route, &why),
@@ -66,18 +65,18 @@ async fn shake(remote: &Remote, route: &Route, answer: &Answer, webhook: &Webhoo
         problem(StatusCode::BAD_REQUEST, &format!("the request cannot be answered: {why}"))
     });
     match &answer.call {
-        Some(call) if made.status().is_success() => confirm(remote, route, call, &scope).await.unwrap_or(made),
+        Some(call) if made.status().is_success() => confirm(ingest, route, call, &scope).await.unwrap_or(made),
         _ => made,
     }
 }
 
 /// Sends the request that confirms a handshake. Returns the answer if it did not succeed: the sender asks again.
-async fn confirm(remote: &Remote, route: &Route, call: &Call, scope: &Scope<'_>) -> Option<Response> {
+async fn confirm(ingest: &Ingest, route: &Route, call: &Call, scope: &Scope<'_>) -> Option<Response> {
     let Some(url) = call_url(call, scope) else {
         warn!(route = route.path, "handshake that wants a call elsewhere refused");
         return Some(problem(StatusCode::BAD_REQUEST, "the URL to call is at none of the hosts of this route"));
     };
-    let error = remote.call(call.method.clone(), url, call.hosts.allow_private).await.err()?;
+    let error = ingest.remote.call(call.method.clone(), url, call.hosts.allow_private).await.err()?;
     warn!(route = route.path, error = %error, "handshake could not be confirmed, sender asked to retry");
     Some(match error {
         CallError::Refused(_) => problem(StatusCode::BAD_GATEWAY, &error.to_string()),

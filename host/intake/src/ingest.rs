@@ -7,8 +7,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use towpath_config::route::{Networks, Routes};
-use towpath_keys::Remote;
+use towpath_keys::{Outbound, Remote};
 use towpath_runtime::health::Health;
+use towpath_types::clock::Clock;
 use towpath_types::queue::Queue;
 use towpath_verify::note_keys::NoteKeys;
 
@@ -24,7 +25,8 @@ pub struct Ingest {
     pub body_limit: usize,
     pub(crate) refused_queue: Option<Arc<dyn Queue>>,
     /// Where public keys are fetched, and handshakes confirmed.
-    pub(crate) remote: Remote,
+    pub(crate) remote: Arc<dyn Outbound>,
+    pub(crate) clock: Clock,
     pub(crate) budget: Budget,
     pub(crate) pace: Pace,
     pub(crate) proxies: Networks,
@@ -43,7 +45,8 @@ impl Ingest {
             queue,
             body_limit,
             refused_queue: None,
-            remote: Remote::default(),
+            remote: Arc::new(Remote::default()),
+            clock: Clock::wall(),
             budget: Budget::default(),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -67,8 +70,14 @@ impl Ingest {
 
     /// Fetches keys with this, which the pipeline in the same process also does.
     #[must_use]
-    pub fn fetching_with(self, remote: Remote) -> Ingest {
-        Ingest { remote, ..self }
+    pub fn fetching_with(self, remote: impl Outbound + 'static) -> Ingest {
+        Ingest { remote: Arc::new(remote), ..self }
+    }
+
+    /// Reads the time of arrival from this clock.
+    #[must_use]
+    pub fn clocked_by(self, clock: Clock) -> Ingest {
+        Ingest { clock, ..self }
     }
 
     /// Vouches by these keys for webhooks that are verified here, so that the pipeline need not verify them again. It must

@@ -9,9 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use towpath_config::route::Route;
 use towpath_config::verify::Verification;
-use towpath_keys::Remote;
 use towpath_route::{KeyProblem, Keys};
-use towpath_types::clock::Clock;
 use towpath_types::dead_letter::{DeadLetter, Seen, UNVERIFIED};
 use towpath_types::envelope::{self, Webhook};
 use towpath_types::queue::Proof;
@@ -28,17 +26,17 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Verifies a webhook that arrives now.
 pub(crate) async fn check(
+    ingest: &Ingest,
     verification: &Verification,
     webhook: &Webhook,
-    remote: &Remote,
 ) -> Result<Option<Proof>, Unproven> {
-    let evidence = Evidence::arriving(webhook, Clock::wall().now());
-    check_anew(verification, evidence, remote, Instant::now() + PATIENCE).await
+    let evidence = Evidence::arriving(webhook, ingest.clock.now());
+    check_anew(verification, evidence, &*ingest.remote, Instant::now() + PATIENCE).await
 }
 
 /// What is known of a webhook that was verified just now.
-pub(crate) fn verified(route: &Route, verification: &Verification, webhook: &Webhook) -> Verified {
-    let at = Clock::wall().now();
+pub(crate) fn verified(ingest: &Ingest, route: &Route, verification: &Verification, webhook: &Webhook) -> Verified {
+    let at = ingest.clock.now();
     let by = door::proven_by(verification, Evidence::arriving(webhook, at));
     Verified { route: route.path.clone(), at, by }
 }
@@ -114,7 +112,7 @@ impl Ingest {
     ) -> &'static str {
         let Some(queue) = &self.refused_queue else { return "no" };
         let id = uuid::Uuid::new_v4().to_string();
-        let now = Clock::wall().now();
+        let now = self.clock.now();
         let reason = refusal.reason();
         let detail = refusal.detail();
         let seen = Seen {

@@ -9,9 +9,10 @@ use towpath_config::answer::{JsonTemplate, Reply, ReplyBody, is_derived};
 use towpath_config::route::Route;
 use towpath_config::value::{Template, Value};
 use towpath_select::{Scope, Unreadable};
-use towpath_types::clock::Clock;
 use towpath_types::envelope::Webhook;
 use tracing::warn;
+
+use crate::ingest::Ingest;
 
 /// The longest value of a request in an answer, in bytes. Challenges have a few dozen.
 const LONGEST: usize = 512;
@@ -74,8 +75,8 @@ fn bare(reply: &Reply) -> Response {
 }
 
 /// The route's own answer to an event. If the event lacks a value that the answer uses, it is still stored.
-pub(crate) fn acknowledged(route: &Route, ack: &Reply, webhook: &Webhook) -> Response {
-    let scope = Scope { now: Some(Clock::wall().now()), ..Scope::of(webhook) };
+pub(crate) fn acknowledged(ingest: &Ingest, route: &Route, ack: &Reply, webhook: &Webhook) -> Response {
+    let scope = Scope { now: Some(ingest.clock.now()), ..Scope::of(webhook) };
     reply(ack, &scope).unwrap_or_else(|why| {
         warn!(route = route.path, detail = %why, "ack cannot be made of this event, answering without a body");
         bare(ack)

@@ -122,13 +122,13 @@ async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, reque
         headers: headers(&parts.headers),
         body,
     };
-    if let Some(answer) = handshake::answer(&ingest.remote, route, &webhook).await {
+    if let Some(answer) = handshake::answer(ingest, route, &webhook).await {
         return answer;
     }
     let mut proof = None;
     let mut verified = None;
     if let Some(verification) = route.verify.as_ref().filter(|verification| verification.at_ingest) {
-        proof = match refused::check(verification, &webhook, &ingest.remote).await {
+        proof = match refused::check(ingest, verification, &webhook).await {
             Ok(proof) => proof,
             Err(Unproven::Unavailable(why)) => return unavailable(route, &why),
             Err(Unproven::Unverified(why)) => {
@@ -136,7 +136,7 @@ async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, reque
                 return ingest.refuse(route, &webhook, &keys_of(route, &webhook, &webhook), refusal, from).await;
             }
         };
-        verified = Some(refused::verified(route, verification, &webhook));
+        verified = Some(refused::verified(ingest, route, verification, &webhook));
     }
     // Only now: what is refused must not use up the rate of the real sender.
     if let Err(wait) = ingest.pace.take(route) {
@@ -207,7 +207,7 @@ async fn store(
     }
     // The answer is made before the webhook is stored, so that nothing can fail afterwards. A disk may stall: while the
     // send waits for it, only one copy of the webhook is in memory.
-    let ack = route.ack.as_ref().map(|ack| reply::acknowledged(route, ack, &webhook));
+    let ack = route.ack.as_ref().map(|ack| reply::acknowledged(ingest, route, ack, &webhook));
     drop(webhook);
     match ingest.queue.arrive(message, Arrival { proof, former_group }).await {
         Ok(sent) => {

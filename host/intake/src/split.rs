@@ -63,7 +63,7 @@ pub(crate) async fn store(ingest: &Ingest, split: &Split, arrived: Arrived<'_>) 
     if division.is_empty() {
         metrics::split(&route.path, "empty");
         info!(event = "webhook-empty", route = route.path, "webhook without events: nothing to store");
-        return Ok(answer(arrived, 0, &[]));
+        return Ok(answer(ingest, arrived, 0, &[]));
     }
     if arrived.verified.is_some() && ingest.note_keys.is_empty() {
         // The pipeline could not tell its messages from forged ones.
@@ -116,7 +116,7 @@ pub(crate) async fn store(ingest: &Ingest, split: &Split, arrived: Arrived<'_>) 
                 }
             }
             let ids: Vec<&str> = sent.iter().map(|sent| sent.id.as_str()).take(MOST_IDS).collect();
-            Ok(answer(arrived, items, &ids))
+            Ok(answer(ingest, arrived, items, &ids))
         }
         Err(failure) => Ok(not_stored(route, &failure)),
     }
@@ -155,10 +155,10 @@ fn parts(
 }
 
 /// The route's `ack`, or how many events there are, with the ids of the first ones.
-fn answer(arrived: Arrived<'_>, items: usize, ids: &[&str]) -> Response {
+fn answer(ingest: &Ingest, arrived: Arrived<'_>, items: usize, ids: &[&str]) -> Response {
     let Arrived { route, webhook, .. } = arrived;
     if let Some(ack) = &route.ack {
-        return reply::acknowledged(route, ack, webhook);
+        return reply::acknowledged(ingest, route, ack, webhook);
     }
     let body = json!({ "items": items, "ids": ids });
     (StatusCode::ACCEPTED, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()

@@ -18,6 +18,13 @@ use cache::{Cache, Next};
 pub use exchange::CallError;
 use exchange::Web;
 
+/// What is asked of senders: their keys, and calls that confirm handshakes.
+#[async_trait]
+pub trait Outbound: KeySource {
+    /// Sends the request that confirms a handshake. The URL must be one that the config allows.
+    async fn call(&self, method: http::Method, url: url::Url, allow_private: bool) -> Result<(), CallError>;
+}
+
 /// Fetches keys and keeps them. One for each process: clones share everything.
 #[derive(Clone)]
 pub struct Remote(Arc<Shared>);
@@ -34,11 +41,6 @@ impl Remote {
     pub fn new(clock: Clock) -> Remote {
         let cache = Mutex::new(Cache::default());
         Remote(Arc::new(Shared { web: Web::default(), cache, clock, fetches: TaskTracker::new() }))
-    }
-
-    /// Sends the request that confirms a handshake. The URL must be one that the config allows.
-    pub async fn call(&self, method: http::Method, url: url::Url, allow_private: bool) -> Result<(), CallError> {
-        self.0.web.call(method, url, allow_private).await
     }
 
     /// Fetches a document in a task of its own.
@@ -91,6 +93,13 @@ impl KeySource for Remote {
             // It ends with the sender.
             let _ = flight.changed().await;
         }
+    }
+}
+
+#[async_trait]
+impl Outbound for Remote {
+    async fn call(&self, method: http::Method, url: url::Url, allow_private: bool) -> Result<(), CallError> {
+        self.0.web.call(method, url, allow_private).await
     }
 }
 

@@ -72,6 +72,7 @@ impl Case {
         // The script calls some things as the provider does.
         let name = match (self.provider.as_str(), name) {
             ("google-pubsub-push", "service_account") => "email",
+            ("websub", "topic") => return Some("https://blog.example.com/feed"),
             ("aws-sns", "topic_arn") => return Some("arn:aws:sns:us-east-1:123456789012:orders"),
             (_, "jwks_url") => return self.published.first().map(|document| document.url.as_str()),
             (_, name) => name,
@@ -115,12 +116,16 @@ impl Case {
         (format!("provider = {{ {table} }}"), secrets)
     }
 
-    /// The route.
-    pub(super) fn route(&self) -> Result<Arc<Route>, Vec<Mistake>> {
+    /// A config with the route alone.
+    pub(super) fn read_config(&self) -> Result<Config, Vec<Mistake>> {
         let (text, secrets) = self.config();
         let draft = Config::draft(&text, Path::new("towpath.toml"), &Secrets::of(secrets)).expect(&text);
-        let route = draft.config.routes.iter().next().cloned();
-        route.filter(|_| draft.mistakes.is_empty()).ok_or(draft.mistakes)
+        if draft.mistakes.is_empty() { Ok(draft.config) } else { Err(draft.mistakes) }
+    }
+
+    /// The route.
+    pub(super) fn route(&self) -> Result<Arc<Route>, Vec<Mistake>> {
+        Ok(self.read_config()?.routes.iter().next().cloned().unwrap())
     }
 }
 

@@ -40,6 +40,19 @@ pub(super) fn of_proof(case: &Case) -> Option<&'static str> {
     }
 }
 
+/// Why the handshake is answered otherwise.
+pub(super) fn of_handshake(case: &Case) -> Option<&'static str> {
+    match (case.provider.as_str(), case.case.as_str()) {
+        ("discord", "handshake.interactions") => {
+            Some("the file is for webhook events, where type 1 is an event and not the ping of interactions")
+        }
+        ("ramp", "handshake") => {
+            Some("an answer is not kept, and the operator must read the challenge from what was turned away")
+        }
+        _ => None,
+    }
+}
+
 /// Why this event cannot be signed.
 pub(super) fn of_signing(case: &Case) -> Option<&'static str> {
     match case.provider.as_str() {
