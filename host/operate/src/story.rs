@@ -1,5 +1,5 @@
-//! The story of messages, as hosts log it: a line for each stored webhook, a line for each pass, and other log lines about a message. It is
-//! read from `story.jsonl`, from a log in JSON, or from CloudWatch.
+//! The story of messages, as hosts log it: a line for each stored webhook, handshake and pass, and other log lines about a message. It is read
+//! from `story.jsonl`, from a log in JSON, or from CloudWatch.
 
 mod filter;
 mod follow;
@@ -17,6 +17,15 @@ const REPEATS: [&str; 3] = ["message-retried", "message-skipped", "message-deliv
 
 /// The messages of the same events in logs from before they carried `event`.
 const OLD_REPEATS: [&str; 3] = ["message will be tried again", "message skipped", "message delivered"];
+
+/// What a line tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Stored,
+    Handshake,
+    Pass,
+    Other,
+}
 
 /// One line.
 #[derive(Clone, PartialEq, Debug)]
@@ -62,18 +71,28 @@ impl Entry {
         self.fields.get(name).and_then(Value::as_f64).unwrap_or_default()
     }
 
-    /// The event: `stored`, the outcome of a pass, or the level of any other line.
-    pub fn what(&self) -> String {
+    fn line(&self) -> Line {
         match (self.target.as_str(), self.field("message")) {
-            (STORY, "stored") => "stored".to_owned(),
-            (STORY, _) => self.field("outcome").to_owned(),
-            _ => self.level.to_ascii_lowercase(),
+            (STORY, "stored") => Line::Stored,
+            (STORY, "handshake answered") => Line::Handshake,
+            (STORY, _) => Line::Pass,
+            _ => Line::Other,
+        }
+    }
+
+    /// The event: `stored`, `handshake`, the outcome of a pass, or the level of any other line.
+    pub fn what(&self) -> String {
+        match self.line() {
+            Line::Stored => "stored".to_owned(),
+            Line::Handshake => "handshake".to_owned(),
+            Line::Pass => self.field("outcome").to_owned(),
+            Line::Other => self.level.to_ascii_lowercase(),
         }
     }
 
     /// Whether it is the line of a pass. The last pass tells the state of the message.
     pub fn is_pass(&self) -> bool {
-        self.target == STORY && self.field("message") != "stored"
+        self.line() == Line::Pass
     }
 
     /// The id under which its message was first stored.
@@ -86,7 +105,10 @@ impl Entry {
 
     /// Whether it reports a failure.
     pub fn is_failure(&self) -> bool {
-        !matches!(self.what().as_str(), "stored" | "delivered" | "skipped" | "info" | "debug" | "trace")
+        match self.line() {
+            Line::Handshake => self.number("status") >= 400.0,
+            _ => !matches!(self.what().as_str(), "stored" | "delivered" | "skipped" | "info" | "debug" | "trace"),
+        }
     }
 
     /// Whether it is about a message whose id in the queue or `webhook-id` has this prefix.
@@ -100,11 +122,11 @@ impl Entry {
         attempts.iter().map(attempt).collect()
     }
 
-    /// The rest of the line as text: attempts, reason, what comes next.
+    /// The rest of the line as text: attempts, reason, what comes next; of a handshake, what was asked and answered.
     pub fn detail(&self) -> String {
         let mut parts = self.attempts();
-        match (self.target.as_str(), self.field("message")) {
-            (STORY, "stored") => {
+        match self.line() {
+            Line::Stored => {
                 parts.push(match self.field("sequence") {
                     "" => String::new(),
                     sequence => format!("as {sequence}"),
@@ -116,7 +138,11 @@ impl Entry {
                     parts.push(format!("verified by {}", self.field("verified_by")));
                 }
             }
-            (STORY, _) => {
+            Line::Handshake => {
+                let (method, route, status) = (self.field("method"), self.field("route"), self.number("status"));
+                parts.push(format!("{method} {route} answered {status}"));
+            }
+            Line::Pass => {
                 let reason = self.field("reason");
                 parts.extend((!reason.is_empty()).then(|| reason.to_owned()));
                 if parts.is_empty() {
@@ -128,8 +154,8 @@ impl Entry {
                     _ => parts.push(format!("{} after it was stored", seconds(self.number("age_s")))),
                 }
             }
-            (_, message) => {
-                parts.push(message.to_owned());
+            Line::Other => {
+                parts.push(self.field("message").to_owned());
                 let shown = ["message", "message_id", "group", "event"];
                 let fields = self.fields.iter().filter(|(name, _)| !shown.contains(&name.as_str()));
                 parts.extend(fields.map(|(name, value)| match value.as_str() {

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use towpath_tests::binary::binary;
 use towpath_tests::guest::Guest;
+use towpath_tests::leaks::TOKEN;
 use towpath_tests::target::{Answer, Target};
 
 use super::serve::{Server, client, project};
@@ -328,4 +329,38 @@ async fn a_key_that_cannot_be_read_is_logged_counted_and_told_with_its_message()
     assert!(story.contains("key unreadable, using the fallback, detail=group json:/k: null"), "{story}");
     let tailed = out(&towpath(folder.path(), &["tail", "--no-follow", "--failed"]));
     assert!(tailed.contains("group json:/k: null") && tailed.contains(&id[..8]), "{tailed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_is_told_by_tail_and_stored_by_nobody() {
+    let target = Target::fine().await;
+    let folder = project(&target.url, Guest::forward());
+    let config = folder.path().join("towpath.toml");
+    let answer = "[[route.answer]]\nwhen = { method = \"GET\", present = [\"query:challenge\"] }\ntoken = \"query:token\"\n\
+        secret = \"token\"\nbody = \"{query:challenge}\"\n";
+    let text =
+        std::fs::read_to_string(&config).unwrap().replacen("[plugin.guest]", &format!("{answer}[plugin.guest]"), 1);
+    std::fs::write(&config, text).unwrap();
+    let server = Server::start_with(folder.path(), &["serve"], &[("TOWPATH_SECRET_TOKEN", TOKEN)]);
+    let ask = async |token: &str| {
+        let url = format!("{}?challenge=c-1158&token={token}", server.url);
+        let answer = client().get(url).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(ask(TOKEN).await, (200, "c-1158".to_owned()));
+    assert_eq!(ask("guessed").await.0, 403);
+    let tail = |args: &[&str]| out(&towpath(folder.path(), &[&["tail", "--no-follow"], args].concat()));
+    let told = tail(&[]);
+    let lines: Vec<&str> = told.lines().filter(|line| line.contains(" answered ")).collect();
+    assert!(
+        lines.len() == 2 && lines[0].contains("GET g answered 200") && lines[1].contains("GET g answered 403"),
+        "{told}"
+    );
+    let failed = tail(&["--failed"]);
+    assert!(failed.contains("answered 403") && !failed.contains("answered 200"), "{failed}");
+    let first: Value = serde_json::from_str(tail(&["--json"]).lines().next().unwrap()).unwrap();
+    assert_eq!(first["event"], "handshake-answered", "{first}");
+    assert!(!told.contains("c-1158") && !told.contains("stored"), "{told}");
+    server.stop();
+    assert_eq!(target.calls().len(), 0);
 }

@@ -39,6 +39,21 @@ fn the_detail_of_another_line_names_its_fields() {
 }
 
 #[test]
+fn a_handshake_is_no_pass_and_fails_only_where_it_was_refused() {
+    let answered = |status: u16| {
+        let line = r#"{"level":"INFO","fields":{"message":"handshake answered","event":"handshake-answered","route":"meta","method":"GET","status":STATUS},
+            "target":"towpath.story"}"#;
+        Entry::read(&line.replace("STATUS", &status.to_string())).expect("an entry")
+    };
+    let right = answered(200);
+    assert_eq!((right.what().as_str(), right.is_pass(), right.is_failure()), ("handshake", false, false));
+    assert_eq!(right.detail(), "GET meta answered 200");
+    assert!(answered(403).is_failure());
+    let only = |outcome: &str| Filter { outcome: Some(outcome.to_owned()), ..Filter::default() };
+    assert!(only("handshake").wants(&right) && !only("delivered").wants(&right));
+}
+
+#[test]
 fn the_event_of_a_line_is_not_shown_and_a_line_that_repeats_a_pass_is_left_out() {
     let line = |fields: &str| {
         let text = r#"{"level":"WARN","fields":{FIELDS},"target":"towpath_engine::pipeline::story","span":{"message_id":"8f3c"}}"#;
