@@ -133,6 +133,23 @@ async fn while_keys_cannot_be_had_the_sender_is_asked_to_retry_and_nothing_is_ke
 }
 
 #[tokio::test]
+async fn while_a_source_hangs_webhooks_are_verified_with_its_last_good_keys() {
+    let target = Target::answering(|_| set()).await;
+    let door = Door::of(&with(&jwks(&target), "")).await;
+    assert_eq!(door.post(&[]).await, (202, false));
+    target.answer(|_| Answer::Hang);
+    pass(Duration::from_secs(3601)).await;
+    for _ in 0..3 {
+        assert_eq!(door.post(&[]).await, (202, false));
+    }
+    assert_eq!(door.post(&[("x-signature", &"00".repeat(64))]).await, (401, false));
+    assert_eq!(door.post(&[("x-key", "forged")]).await, (503, true), "it may be new");
+    // A day later they are too old.
+    pass(Duration::from_secs(25 * 3600)).await;
+    assert_eq!(door.post(&[]).await, (503, true));
+}
+
+#[tokio::test]
 async fn a_certificate_elsewhere_is_refused_without_any_request() {
     let target = Target::fine().await;
     let keys =

@@ -20,6 +20,10 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// How long the last good keys are used while their source fails.
 pub(crate) const LAST_GOOD: Duration = Duration::from_secs(24 * 3600);
 
+/// How long a webhook waits for a source before the last good keys are used instead. A source that hangs costs this long
+/// once, and less than the senders and callers wait.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
+
 /// How soon a source is asked again for an id that it did not know.
 pub(crate) const COOLDOWN: Duration = Duration::from_secs(60);
 
@@ -51,7 +55,7 @@ struct Id {
 struct Entry {
     good: Option<Good>,
     last: Option<Last>,
-    flight: Option<watch::Receiver<()>>,
+    flight: Option<Flight>,
     used: Instant,
 }
 
@@ -59,6 +63,21 @@ struct Good {
     keys: Arc<[Key]>,
     fresh_until: Instant,
     usable_until: Instant,
+}
+
+/// A fetch that is under way.
+#[derive(Clone)]
+struct Flight {
+    /// Ends with the fetch.
+    done: watch::Receiver<()>,
+    began: Instant,
+}
+
+/// What to wait for.
+pub(crate) struct Wait {
+    pub(crate) done: watch::Receiver<()>,
+    /// The last good keys, and from when they are used although the fetch goes on.
+    pub(crate) meanwhile: Option<(Arc<[Key]>, Instant)>,
 }
 
 /// The last answer of the source.
@@ -78,8 +97,8 @@ enum Said {
 pub(crate) enum Next {
     Answer(Result<Arc<[Key]>, Unavailable>),
     /// It is being fetched.
-    Join(watch::Receiver<()>),
-    Fetch(watch::Receiver<()>, watch::Sender<()>),
+    Join(Wait),
+    Fetch(Wait, watch::Sender<()>),
 }
 
 impl Id {
@@ -111,9 +130,10 @@ impl Cache {
         }
         self.make_room();
         let entry = self.entries.entry(id).or_insert(Entry { good: None, last: None, flight: None, used: now });
-        let (done, flight) = watch::channel(());
+        let (sender, done) = watch::channel(());
+        let flight = Flight { done, began: now };
         entry.flight = Some(flight.clone());
-        Next::Fetch(flight, done)
+        Next::Fetch(entry.wait(flight, wanted, now), sender)
     }
 
     /// Keeps an answer.
@@ -167,6 +187,17 @@ impl Cache {
 }
 
 impl Entry {
+    /// The last good keys, if the wanted one is among them.
+    fn usable(&self, wanted: &Wanted, now: Instant) -> Option<&Good> {
+        let good = self.good.as_ref().filter(|good| now < good.usable_until)?;
+        wanted.among(&good.keys).next().map(|_| good)
+    }
+
+    fn wait(&self, flight: Flight, wanted: &Wanted, now: Instant) -> Wait {
+        let meanwhile = self.usable(wanted, now).map(|good| (Arc::clone(&good.keys), flight.began + GRACE));
+        Wait { done: flight.done, meanwhile }
+    }
+
     /// `None` to ask the source.
     fn next(&self, wanted: &Wanted, now: Instant) -> Option<Next> {
         let has_key = |good: &&Good| wanted.among(&good.keys).next().is_some();
@@ -176,8 +207,8 @@ impl Entry {
             return found(good);
         }
         // A fetch that panicked dropped its sender.
-        if let Some(flight) = self.flight.as_ref().filter(|flight| flight.has_changed().is_ok()) {
-            return Some(Next::Join(flight.clone()));
+        if let Some(flight) = self.flight.as_ref().filter(|flight| flight.done.has_changed().is_ok()) {
+            return Some(Next::Join(self.wait(flight.clone(), wanted, now)));
         }
         let last = self.last.as_ref()?;
         let passed = now.duration_since(last.came);
@@ -191,13 +222,10 @@ impl Entry {
             Said::Keys | Said::NoSuchKey => {
                 later(format!("{} s ago it had no key of this id", passed.as_secs()), COOLDOWN)
             }
-            Said::Failed(why) => {
-                let usable = self.good.as_ref().filter(|good| now < good.usable_until).filter(has_key);
-                match usable {
-                    Some(good) if passed < RETRY => found(good),
-                    _ => later(why.clone(), RETRY),
-                }
-            }
+            Said::Failed(why) => match self.usable(wanted, now) {
+                Some(good) if passed < RETRY => found(good),
+                _ => later(why.clone(), RETRY),
+            },
         }
     }
 }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 use towpath_types::clock::Clock;
 use towpath_verify::fetched::{Key, KeySource, Unavailable, Wanted};
 use tracing::{debug, warn};
 
-use cache::{Cache, Next};
+use cache::{Cache, Next, Wait};
 pub use exchange::CallError;
 use exchange::Web;
 
@@ -82,16 +82,25 @@ impl KeySource for Remote {
     async fn keys(&self, wanted: &Wanted) -> Result<Arc<[Key]>, Unavailable> {
         loop {
             // Single flight: a request that arrives while a document is being fetched waits for it.
-            let mut flight = match self.0.cache.lock().next(wanted, Instant::now()) {
+            let wait = match self.0.cache.lock().next(wanted, Instant::now()) {
                 Next::Answer(answer) => return answer,
-                Next::Join(flight) => flight,
-                Next::Fetch(flight, done) => {
+                Next::Join(wait) => wait,
+                Next::Fetch(wait, done) => {
                     self.fetch(wanted.clone(), done);
-                    flight
+                    wait
                 }
             };
-            // It ends with the sender.
-            let _ = flight.changed().await;
+            let Wait { mut done, meanwhile } = wait;
+            match meanwhile {
+                Some((keys, from)) => {
+                    if timeout_at(from, done.changed()).await.is_err() {
+                        // The fetch goes on: the next webhook finds what it brings.
+                        return Ok(keys);
+                    }
+                }
+                // It ends with the sender.
+                None => drop(done.changed().await),
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use towpath_types::clock::Timestamp;
 use towpath_verify::fetched::Document;
 
 use super::*;
-use crate::cache::{COOLDOWN, LAST_GOOD, LIFETIME, NEW_PER_MINUTE, RETRY};
+use crate::cache::{COOLDOWN, GRACE, LAST_GOOD, LIFETIME, NEW_PER_MINUTE, RETRY};
 use crate::exchange::Got;
 
 fn wanted(url: &str, id: Option<&str>, arrived: u64) -> Wanted {
@@ -57,6 +57,26 @@ fn keys_are_used_for_their_lifetime_and_the_last_good_ones_while_their_source_fa
     cache.put(&a, Timestamp(8), end, Err("it is down".to_owned()));
     assert_eq!(said(cache.next(&a, end)), "unavailable");
     assert_eq!(said(cache.next(&a, end + RETRY)), "fetch");
+}
+
+#[test]
+fn while_a_source_hangs_its_last_good_keys_are_used() {
+    let mut cache = Cache::default();
+    let start = Instant::now();
+    let (a, unknown) = (one(Some("a"), 5), one(Some("b"), 5));
+    let meanwhile = |next: Next| match next {
+        Next::Join(wait) | Next::Fetch(wait, _) => wait.meanwhile.map(|(keys, from)| (keys.len(), from)),
+        Next::Answer(_) => panic!("it is not asked"),
+    };
+    assert_eq!(meanwhile(cache.next(&a, start)), None, "there are none yet");
+    cache.put(&a, Timestamp(6), start, keys(&["a"]));
+    let expires = start + LIFETIME;
+    let Next::Fetch(first, _flight) = cache.next(&a, expires) else { panic!("it was not asked") };
+    assert_eq!(first.meanwhile.map(|(_, from)| from), Some(expires + GRACE), "a source that is well decides");
+    let later = expires + 5 * GRACE;
+    assert_eq!(meanwhile(cache.next(&a, later)), Some((1, expires + GRACE)), "nobody waits for it a second time");
+    assert_eq!(meanwhile(cache.next(&unknown, later)), None, "a key that was never seen must be waited for");
+    assert_eq!(meanwhile(cache.next(&a, expires + LAST_GOOD)), None, "after a day they are not used");
 }
 
 #[test]
