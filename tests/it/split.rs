@@ -229,13 +229,19 @@ async fn after_a_partial_failure_on_sqs_the_repeat_stores_each_event_once_and_in
         let mut failures = 0;
         // One entry fails on each try, always a later one.
         for after in [0, 3, 9, 17, 34] {
-            remote.failing.after(after);
-            let (status, answer) = post(&remote.door, &body).await;
-            assert_eq!(status, 503, "{answer}");
-            failures += 1;
+            for is_silent in [false, true] {
+                if is_silent {
+                    remote.failing.silently_after(after)
+                } else {
+                    remote.failing.after(after)
+                }
+                let (status, answer) = post(&remote.door, &body).await;
+                assert_eq!(status, 503, "{answer}");
+                failures += 1;
+            }
         }
         let (status, answer) = post(&remote.door, &body).await;
-        assert_eq!((status, &answer["items"], failures), (202, &json!(35), 5));
+        assert_eq!((status, &answer["items"], failures), (202, &json!(35), 10));
         let stored = remote.stored().await;
         for k in 0..6 {
             let group = format!("x/{k}");

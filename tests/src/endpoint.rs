@@ -91,12 +91,24 @@ impl Refused {
 
 /// Fails one entry of a batch of sends, as SQS may: the others of the batch are stored.
 #[derive(Clone, Default)]
-pub struct FailingEntry(Arc<Mutex<Option<usize>>>);
+pub struct FailingEntry(Arc<Mutex<Failing>>);
+
+#[derive(Default)]
+struct Failing {
+    after: Option<usize>,
+    /// Whether the answer names no failure.
+    is_silent: bool,
+}
 
 impl FailingEntry {
     /// Fails the entry that comes after this many.
     pub fn after(&self, entries: usize) {
-        *self.0.lock().unwrap() = Some(entries);
+        *self.0.lock().unwrap() = Failing { after: Some(entries), is_silent: false };
+    }
+
+    /// Does the same, and the answer leaves the entry out.
+    pub fn silently_after(&self, entries: usize) {
+        *self.0.lock().unwrap() = Failing { after: Some(entries), is_silent: true };
     }
 
     /// The endpoint's router with the failure in front.
@@ -113,17 +125,22 @@ impl FailingEntry {
                 let body = to_bytes(body, usize::MAX).await.unwrap();
                 let mut batch: Value = serde_json::from_slice(&body).unwrap();
                 let entries = batch["Entries"].as_array_mut().unwrap();
-                let failing = fails_at(&mut left.lock().unwrap(), entries.len()).map(|at| entries.remove(at));
+                let (failing, is_silent) = {
+                    let mut left = left.lock().unwrap();
+                    (fails_at(&mut left.after, entries.len()).map(|at| entries.remove(at)), left.is_silent)
+                };
+                let told: Vec<Value> = failing.iter().filter(|_| !is_silent).map(failed).collect();
                 if entries.is_empty() {
-                    let failed = failing.map(|entry| failed(&entry));
-                    return Json(json!({ "Successful": [], "Failed": [failed] })).into_response();
+                    return Json(json!({ "Successful": [], "Failed": told })).into_response();
                 }
                 parts.headers.remove("content-length");
                 let answer = next.run(Request::from_parts(parts, batch.to_string().into())).await;
-                let Some(failing) = failing else { return answer };
+                if told.is_empty() {
+                    return answer;
+                }
                 let stored = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
                 let mut stored: Value = serde_json::from_slice(&stored).unwrap();
-                stored["Failed"] = json!([failed(&failing)]);
+                stored["Failed"] = json!(told);
                 Json(stored).into_response()
             }
         }))

@@ -94,10 +94,13 @@ impl SqsQueue {
         known(&code, &message).unwrap_or_else(|| self.odd(&in_words(&error)))
     }
 
-    /// One result per entry: entries fail by id, which is their position; all others succeeded.
-    fn entries(&self, count: usize, failed: &[BatchResultErrorEntry]) -> Vec<Result<(), QueueError>> {
-        let entry = |index: usize| match failed.iter().find(|entry| entry.id == index.to_string()) {
-            None => Ok(()),
+    /// One result per entry. The id of an entry is its position. One that the answer does not mention counts as failed:
+    /// nobody knows what became of it.
+    fn entries(&self, count: usize, done: &[&str], failed: &[BatchResultErrorEntry]) -> Vec<Result<(), QueueError>> {
+        let is = |id: &str, index: usize| id.parse() == Ok(index);
+        let entry = |index: usize| match failed.iter().find(|entry| is(&entry.id, index)) {
+            None if done.iter().any(|id| is(id, index)) => Ok(()),
+            None => Err(self.odd(batches::UNMENTIONED)),
             Some(entry) => {
                 let message = entry.message.clone().unwrap_or_default();
                 Err(known(&entry.code, &message).unwrap_or_else(|| QueueError::Unavailable {
@@ -214,7 +217,10 @@ impl Queue for SqsQueue {
         let Ok(entries) = entries else { return self.incomplete(handles.len()) };
         let deleted = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await;
         match deleted {
-            Ok(deleted) => self.entries(handles.len(), &deleted.failed),
+            Ok(deleted) => {
+                let done: Vec<&str> = deleted.successful.iter().map(|entry| entry.id.as_str()).collect();
+                self.entries(handles.len(), &done, &deleted.failed)
+            }
             Err(error) => self.all(handles.len(), error),
         }
     }
@@ -250,7 +256,10 @@ impl Queue for SqsQueue {
         let Ok(entries) = entries else { return self.incomplete(changes.len()) };
         let request = self.client.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(entries));
         match request.send().await {
-            Ok(changed) => self.entries(changes.len(), &changed.failed),
+            Ok(changed) => {
+                let done: Vec<&str> = changed.successful.iter().map(|entry| entry.id.as_str()).collect();
+                self.entries(changes.len(), &done, &changed.failed)
+            }
             Err(error) => self.all(changes.len(), error),
         }
     }
@@ -350,6 +359,18 @@ mod tests {
         let first = MessageSystemAttributeName::ApproximateFirstReceiveTimestamp;
         let received = queue.received(message().attributes(first, "1700000005000").build()).expect("readable");
         assert_eq!(received.sent_at.0, 1_700_000_005_000);
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_the_answer_to_a_batch_lacks_has_failed() {
+        let url = "http://127.0.0.1:9/000000000000/events.fifo";
+        let queue = SqsQueue::new(crate::client::sqs(url).await, url);
+        let failed = BatchResultErrorEntry::builder().id("1").code("MessageNotInflight").sender_fault(true).build();
+        let results = queue.entries(3, &["0"], &[failed.expect("an entry")]);
+        assert!(
+            matches!(results.as_slice(), [Ok(()), Err(QueueError::NotInFlight), Err(QueueError::Unavailable { .. })]),
+            "{results:?}"
+        );
     }
 
     #[test]

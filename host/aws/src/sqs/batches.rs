@@ -11,6 +11,8 @@ use towpath_types::queue::{GroupId, MAX_BATCH, MAX_MESSAGE_BYTES, MessageId, New
 
 use super::{SqsQueue, known, written};
 
+pub(super) const UNMENTIONED: &str = "the answer to a batch lacks an entry";
+
 /// A message, and its position among all.
 type Numbered = (usize, NewMessage);
 
@@ -30,10 +32,11 @@ impl SqsQueue {
                 stored => stored?,
             }
         }
-        sent.into_iter().map(|sent| sent.ok_or_else(|| self.odd("the answer to a batch lacks an entry"))).collect()
+        sent.into_iter().map(|sent| sent.ok_or_else(|| self.odd(UNMENTIONED))).collect()
     }
 
     async fn send_batch(&self, batch: Vec<Numbered>, sent: &mut [Option<Sent>]) -> Result<(), QueueError> {
+        let places: Vec<usize> = batch.iter().map(|(at, _)| *at).collect();
         let entries = batch.into_iter().map(entry).collect::<Result<Vec<_>, _>>()?;
         let send = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
         let answer = send.send().await.map_err(|error| self.learn(self.failed(error)))?;
@@ -42,14 +45,14 @@ impl SqsQueue {
                 *place = Some(Sent { id: MessageId::from(entry.message_id), sequence: entry.sequence_number });
             }
         }
-        match answer.failed.into_iter().next() {
-            None => Ok(()),
-            Some(entry) => {
-                let message = entry.message.unwrap_or_default();
-                let error = known(&entry.code, &message);
-                Err(self.learn(error.unwrap_or_else(|| self.odd(&format!("{}: {message}", entry.code)))))
-            }
+        if let Some(entry) = answer.failed.into_iter().next() {
+            let message = entry.message.unwrap_or_default();
+            let error = known(&entry.code, &message);
+            return Err(self.learn(error.unwrap_or_else(|| self.odd(&format!("{}: {message}", entry.code)))));
         }
+        // An entry that the answer does not mention may not be stored: what is behind it in its group must wait.
+        let is_stored = |at: usize| sent.get(at).is_some_and(Option::is_some);
+        if places.into_iter().all(is_stored) { Ok(()) } else { Err(self.odd(UNMENTIONED)) }
     }
 }
 
