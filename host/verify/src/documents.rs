@@ -57,7 +57,7 @@ fn key_set(bytes: &[u8]) -> Result<Vec<Key>, Unusable> {
         keys: Vec<Json>,
     }
     let set: Set = serde_json::from_slice(bytes).map_err(|_| Unusable::Jwks)?;
-    let keys: Vec<Key> = set.keys.into_iter().take(MOST_KEYS).filter_map(jwk).collect();
+    let keys: Vec<Key> = set.keys.into_iter().filter_map(jwk).take(MOST_KEYS).collect();
     if keys.is_empty() { Err(Unusable::NoKeys) } else { Ok(keys) }
 }
 

@@ -54,7 +54,10 @@ pub(super) fn check(
             accepted(scheme, evidence, scope, &claims)?;
             let public = keyring.keys(fetched, header.kid.as_deref(), &scope, evidence)?;
             let suits = |key: &&Key| key.algorithm.is_none_or(|own| own == algorithm);
-            public.iter().filter(suits).filter_map(|key| provider::decoding_key(algorithm, &key.bytes)).collect()
+            // A set may have keys of other kinds, which must not use up the number that is tried.
+            let of_kind = |key: &Key| key.of(provider::public(algorithm)?);
+            let keys = public.iter().filter(suits).filter_map(of_kind);
+            keys.filter_map(|key| provider::decoding_key(algorithm, key.as_bytes())).collect()
         }
         _ => keys(scheme, way, scope, secrets, algorithm)?,
     };

@@ -82,7 +82,7 @@ fn check_value(
             // An old webhook, or one without what is signed, is no reason to ask for keys.
             stamp.as_ref().map_or(Ok(()), |(_, signed_at)| evidence.is_fresh(*signed_at, scheme.tolerance))?;
             let keys = keyring.keys(fetched, None, &scope, evidence)?;
-            let mut keys = keys.iter().take(MOST).filter_map(|key| key.of(scheme.algorithm));
+            let mut keys = keys.iter().filter_map(|key| key.of(scheme.algorithm)).take(MOST);
             let is_one_of = |key| signatures.iter().any(|one| public::is_signed(scheme.algorithm, &key, &signed, one));
             keys.any(is_one_of).then_some(signed)
         }

@@ -17,6 +17,8 @@ fn a_key_set_is_read_without_the_keys_that_prove_nothing() {
     let keys = read(&Document::Jwks, set.as_bytes()).expect("a set");
     assert_eq!(keys.iter().map(|key| key.id.as_deref()).collect::<Vec<_>>(), [Some("a")]);
     assert_eq!(keys.first().and_then(|key| key.algorithm), Some(jsonwebtoken::Algorithm::EdDSA));
+    let many = format!(r#"{{"keys":[{}{ed25519}]}}"#, "7,".repeat(MOST_KEYS));
+    assert_eq!(read(&Document::Jwks, many.as_bytes()).map(|keys| keys.len()), Ok(1), "unknown ones do not count");
     let none = format!(r#"{{"keys":[{}]}}"#, others.join(","));
     assert_eq!(read(&Document::Jwks, none.as_bytes()), Err(Unusable::NoKeys));
     for text in ["", "[]", "{\"keys\":7}", "<html>"] {

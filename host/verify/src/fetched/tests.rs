@@ -4,11 +4,12 @@ use std::time::Duration;
 use towpath_config::condition::Condition;
 use towpath_config::hosts::Hosts;
 use towpath_config::value::Value;
-use towpath_config::verify::{Algorithm, Keys, Scheme, Signature, Time, Unit, Verification, Way, Written};
+use towpath_config::verify::{Algorithm, Jwt, Keys, Scheme, Signature, Time, Unit, Verification, Way, Written};
 use towpath_types::envelope::Webhook;
 
 use super::*;
 use crate::check_anew;
+use crate::sign::{PrivateKey, sign};
 
 /// The key of RFC 8032, section 7.1, test 2, and its signature of the byte `r`.
 const KEY: &str = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
@@ -181,4 +182,36 @@ async fn a_webhook_never_leads_to_another_host() {
         assert_eq!((result.is_ok(), source.asked() == 1), (is_asked, is_asked), "{url}: {result:?}");
         assert!(!matches!(result, Err(Unproven::Unavailable(_))), "{url}");
     }
+}
+
+/// The public key of `tests/providers/keys/ed25519.pem`.
+const PUBLIC: &str = "8232efe8d193df9941bfff76c98d3eb9deefc6da00b3c95d6fa3b94c7d717f1e";
+
+#[tokio::test]
+async fn keys_of_other_kinds_do_not_hide_the_one_that_signed() {
+    let other = Key { bytes: [vec![4], vec![7; 64]].concat(), ..key(None, None) };
+    let behind = |right: &str| {
+        let right = Key { bytes: hex::decode(right).expect("hex"), ..key(None, None) };
+        Source::of(Ok(std::iter::repeat_n(other.clone(), 20).chain([right]).collect()))
+    };
+    let signature = verification(jwks(), None);
+    assert_eq!(checked(&signature, &behind(KEY), &[]).await, Ok(()));
+
+    let scheme = Scheme::Jwt(Jwt {
+        at: Value::header("x-token"),
+        prefix: String::new(),
+        algorithms: vec![jsonwebtoken::Algorithm::EdDSA],
+        key: "{secret}".parse().expect("template"),
+        claims: Vec::new(),
+        max_age: None,
+        detached: None,
+    });
+    let Some(Way { keys, .. }) = signature.ways.into_iter().next() else { panic!("no way") };
+    let token = Verification { ways: vec![Way::of(scheme, keys)], at_ingest: true };
+    let private = PrivateKey::read(include_str!("../../../../tests/providers/keys/ed25519.pem")).expect("private key");
+    let now = Timestamp(1_000_000);
+    let signed = sign(&token, &webhook(&[]), now, Some(&private)).expect("signed");
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(3);
+    let result = check_anew(&token, Evidence::arriving(&signed, now), &behind(PUBLIC), deadline).await;
+    assert!(result.is_ok(), "{result:?}");
 }
