@@ -33,6 +33,12 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct SenderAddress(IpAddr);
 
+impl SenderAddress {
+    pub(crate) fn address(self) -> IpAddr {
+        self.0
+    }
+}
+
 impl From<IpAddr> for SenderAddress {
     fn from(address: IpAddr) -> SenderAddress {
         match address.to_canonical() {

@@ -18,16 +18,22 @@ use towpath_verify::fetched::filled;
 use tracing::{info, warn};
 use url::Url;
 
+use crate::budget::SenderAddress;
 use crate::ingest::{Ingest, problem};
 use crate::later::{again, unavailable};
 use crate::refused;
 use crate::reply::reply;
 
 /// The answer to a request that is no event; `None` if it is one.
-pub(crate) async fn answer(ingest: &Ingest, route: &Route, webhook: &Webhook) -> Option<Response> {
+pub(crate) async fn answer(
+    ingest: &Ingest,
+    route: &Route,
+    webhook: &Webhook,
+    from: Option<SenderAddress>,
+) -> Option<Response> {
     let scope = Scope::of(webhook);
     if let Some(answer) = route.answers.iter().find(|answer| scope.meets(&answer.when)) {
-        let answered = shake(ingest, route, answer, webhook).await;
+        let answered = shake(ingest, route, answer, webhook, from).await;
         let status = answered.status().as_u16();
         let (path, method) = (&route.path, &webhook.method);
         info!(target: STORY, event = "handshake-answered", route = path, %method, status, "handshake answered");
@@ -36,7 +42,13 @@ pub(crate) async fn answer(ingest: &Ingest, route: &Route, webhook: &Webhook) ->
     (!route.methods.contains(&webhook.method)).then(|| not_allowed(route))
 }
 
-async fn shake(ingest: &Ingest, route: &Route, answer: &Answer, webhook: &Webhook) -> Response {
+async fn shake(
+    ingest: &Ingest,
+    route: &Route,
+    answer: &Answer,
+    webhook: &Webhook,
+    from: Option<SenderAddress>,
+) -> Response {
     let scope = Scope { now: Some(ingest.clock.now()), ..Scope::of(webhook) };
     if let Some(token) = &answer.token {
         let given = scope.value(token).unwrap_or(Cow::Borrowed(b""));
@@ -49,7 +61,7 @@ async fn shake(ingest: &Ingest, route: &Route, answer: &Answer, webhook: &Webhoo
     }
     if answer.verified
         && let Some(verification) = &route.verify
-        && let Err(why) = refused::check(ingest, verification, webhook).await
+        && let Err(why) = refused::check(ingest, route, verification, webhook, from).await
     {
         let why = match why {
             Unproven::Unavailable(why) => return unavailable(route, &why),

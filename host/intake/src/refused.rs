@@ -1,19 +1,23 @@
 //! What the front door turns away: webhooks that fail the verification of their route, or lack its keys.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use towpath_config::route::Route;
 use towpath_config::verify::Verification;
+use towpath_keys::Outbound;
 use towpath_route::{KeyProblem, Keys};
 use towpath_types::dead_letter::{DeadLetter, Seen, UNVERIFIED};
 use towpath_types::envelope::{self, Webhook};
 use towpath_types::queue::Proof;
 use towpath_verify::door::{self, Verified};
+use towpath_verify::fetched::{Asker, Key, KeySource, Unavailable, Wanted};
 use towpath_verify::{Evidence, Unproven, Unverified, bind, challenge, check_anew};
 use tracing::warn;
 
@@ -27,11 +31,28 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Verifies a webhook that arrives now.
 pub(crate) async fn check(
     ingest: &Ingest,
+    route: &Route,
     verification: &Verification,
     webhook: &Webhook,
+    from: Option<SenderAddress>,
 ) -> Result<Option<Proof>, Unproven> {
     let evidence = Evidence::arriving(webhook, ingest.clock.now());
-    check_anew(verification, evidence, &*ingest.remote, Instant::now() + PATIENCE).await
+    let asker = Asker { route: route.path.clone(), sender: from.map(SenderAddress::address) };
+    let source = OnBehalf { remote: &*ingest.remote, asker };
+    check_anew(verification, evidence, &source, Instant::now() + PATIENCE).await
+}
+
+/// Asks for keys in the name of the sender of a webhook.
+struct OnBehalf<'a> {
+    remote: &'a dyn Outbound,
+    asker: Asker,
+}
+
+#[async_trait]
+impl KeySource for OnBehalf<'_> {
+    async fn keys(&self, wanted: &Wanted) -> Result<Arc<[Key]>, Unavailable> {
+        self.remote.keys(&Wanted { asker: self.asker.clone(), ..wanted.clone() }).await
+    }
 }
 
 /// What is known of a webhook that was verified just now.

@@ -122,13 +122,13 @@ async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, reque
         headers: headers(&parts.headers),
         body,
     };
-    if let Some(answer) = handshake::answer(ingest, route, &webhook).await {
+    if let Some(answer) = handshake::answer(ingest, route, &webhook, from).await {
         return answer;
     }
     let mut proof = None;
     let mut verified = None;
     if let Some(verification) = route.verify.as_ref().filter(|verification| verification.at_ingest) {
-        proof = match refused::check(ingest, verification, &webhook).await {
+        proof = match refused::check(ingest, route, verification, &webhook, from).await {
             Ok(proof) => proof,
             Err(Unproven::Unavailable(why)) => return unavailable(route, &why),
             Err(Unproven::Unverified(why)) => {

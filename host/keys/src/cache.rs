@@ -1,6 +1,7 @@
 //! What was fetched, how long it is used, and when to ask again.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,8 +31,10 @@ pub(crate) const COOLDOWN: Duration = Duration::from_secs(60);
 /// How soon a source that failed is asked again.
 pub(crate) const RETRY: Duration = Duration::from_secs(10);
 
-/// How many unknown documents are fetched a minute, where a webhook chooses the URL.
+/// How many unknown documents are fetched a minute, where a webhook chooses the URL: for each route, and for each sender.
+/// A sender's certificates and ids of keys change a few times a year.
 pub(crate) const NEW_PER_MINUTE: u32 = 30;
+pub(crate) const NEW_PER_SENDER: u32 = 10;
 
 /// The most documents that are kept.
 const MOST: usize = 512;
@@ -39,8 +42,16 @@ const MOST: usize = 512;
 #[derive(Default)]
 pub(crate) struct Cache {
     entries: HashMap<Id, Entry>,
-    /// When each minute began, and how many unknown documents were asked for since, by the end of the host's name.
-    budgets: HashMap<String, (Instant, u32)>,
+    /// The unknown documents of the last minute, by the end of the host's name and the route.
+    budgets: HashMap<(String, String), Minute>,
+}
+
+/// The unknown documents that were asked for since a minute began.
+struct Minute {
+    began: Instant,
+    asked: u32,
+    /// Those of each sender. At most as many as were asked for.
+    senders: HashMap<IpAddr, u32>,
 }
 
 #[derive(PartialEq, Eq, Hash, Clone)]
@@ -124,7 +135,7 @@ impl Cache {
             }
         }
         let is_new = self.entries.get(&id).is_none_or(|entry| entry.good.is_none());
-        if is_new && wanted.is_chosen && !self.may_ask(&wanted.url, now) {
+        if is_new && wanted.is_chosen && !self.may_ask(wanted, now) {
             let why = "too many unknown keys are asked for";
             return Next::Answer(Err(wanted.unavailable(why, COOLDOWN)));
         }
@@ -162,17 +173,29 @@ impl Cache {
         self.entries.len()
     }
 
-    /// Without this limit, anyone who can post could make this host fetch any number of documents.
-    fn may_ask(&mut self, url: &Url, now: Instant) -> bool {
-        // The last two labels come from the config, so their number is bounded.
-        let host = url.host_str().unwrap_or_default();
+    /// Without this limit, anyone who can post could make this host fetch any number of documents. A sender has a share, so
+    /// that one stranger cannot use up what the route's real sender needs.
+    fn may_ask(&mut self, wanted: &Wanted, now: Instant) -> bool {
+        // The last two labels, like the route, come from the config, so their number is bounded.
+        let host = wanted.url.host_str().unwrap_or_default();
         let owner = host.rsplitn(3, '.').take(2).collect::<Vec<_>>().join(".");
-        let (since, count) = self.budgets.entry(owner).or_insert((now, 0));
-        if now.duration_since(*since) >= Duration::from_secs(60) {
-            (*since, *count) = (now, 0);
+        let began = || Minute { began: now, asked: 0, senders: HashMap::new() };
+        let minute = self.budgets.entry((owner, wanted.asker.route.clone())).or_insert_with(began);
+        if now.duration_since(minute.began) >= Duration::from_secs(60) {
+            *minute = began();
         }
-        *count += 1;
-        *count <= NEW_PER_MINUTE
+        if minute.asked >= NEW_PER_MINUTE {
+            return false;
+        }
+        if let Some(sender) = wanted.asker.sender {
+            let own = minute.senders.entry(sender).or_default();
+            if *own >= NEW_PER_SENDER {
+                return false;
+            }
+            *own += 1;
+        }
+        minute.asked += 1;
+        true
     }
 
     /// Drops what was used longest ago; what has no keys first.

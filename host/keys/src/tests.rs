@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use towpath_types::clock::Timestamp;
-use towpath_verify::fetched::Document;
+use towpath_verify::fetched::{Asker, Document};
 
 use super::*;
-use crate::cache::{COOLDOWN, GRACE, LAST_GOOD, LIFETIME, NEW_PER_MINUTE, RETRY};
+use crate::cache::{COOLDOWN, GRACE, LAST_GOOD, LIFETIME, NEW_PER_MINUTE, NEW_PER_SENDER, RETRY};
 use crate::exchange::Got;
 
 fn wanted(url: &str, id: Option<&str>, arrived: u64) -> Wanted {
@@ -16,6 +16,7 @@ fn wanted(url: &str, id: Option<&str>, arrived: u64) -> Wanted {
         allow_private: false,
         is_chosen: false,
         arrived: Timestamp(arrived),
+        asker: Asker::default(),
     }
 }
 
@@ -122,4 +123,21 @@ fn whoever_can_post_cannot_make_it_ask_without_end() {
         cache.put(&unknown, Timestamp(5), now, Ok(Got::NoSuchKey));
     }
     assert!(cache.len() <= 512, "{}", cache.len());
+}
+
+#[test]
+fn one_stranger_does_not_use_up_the_fetches_of_a_sender_or_of_another_route() {
+    let mut cache = Cache::default();
+    let now = Instant::now();
+    let mut asks = |route: &str, sender: &str, n: u32| {
+        let url = format!("https://keys.example.com/{route}/{sender}/{n}.pem");
+        let asker = Asker { route: route.to_owned(), sender: Some(sender.parse().expect("an address")) };
+        let unknown = Wanted { document: Document::Certificate, is_chosen: true, asker, ..wanted(&url, None, 5) };
+        said(cache.next(&unknown, now)) == "fetch"
+    };
+    let mut count = |route: &str, sender: &str| (0..100).filter(|n| asks(route, sender, *n)).count() as u32;
+    assert_eq!(count("a", "203.0.113.1"), NEW_PER_SENDER, "the stranger");
+    assert_eq!(count("a", "203.0.113.2"), NEW_PER_SENDER, "the sender");
+    assert_eq!(count("a", "203.0.113.3") + count("a", "203.0.113.4"), NEW_PER_MINUTE - 2 * NEW_PER_SENDER);
+    assert_eq!(count("b", "203.0.113.1"), NEW_PER_SENDER, "another route");
 }

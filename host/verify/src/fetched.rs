@@ -4,6 +4,7 @@
 //! check starts over. So nothing is fetched for a webhook that fails before its key matters.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +69,16 @@ pub struct Wanted {
     pub is_chosen: bool,
     /// When the webhook arrived.
     pub arrived: Timestamp,
+    pub asker: Asker,
+}
+
+/// For whom a document is fetched: strangers can cause fetches, and must not use up those of others.
+#[derive(Clone, PartialEq, Eq, Hash, Default, Debug)]
+pub struct Asker {
+    /// The path of the route; empty where it is not known.
+    pub route: String,
+    /// The address of the sender, if it is known.
+    pub sender: Option<IpAddr>,
 }
 
 /// What a document is.
@@ -181,7 +192,9 @@ fn wanted(
         Place::Jwks(url) => (url.clone(), Document::Jwks, false),
         Place::Certificate(value) => {
             let text = scope.value(value).map_err(|_| Unverified::Missing(What::of(value)))?;
-            let url = std::str::from_utf8(&text).ok().and_then(|text| hosts.url(text));
+            // A certificate is a file. With a query, one of them would have any number of addresses.
+            let is_file = |url: &Url| url.query().is_none() && url.fragment().is_none();
+            let url = std::str::from_utf8(&text).ok().and_then(|text| hosts.url(text)).filter(is_file);
             (url.ok_or_else(|| Unverified::Host(What::of(value)))?, Document::Certificate, true)
         }
         Place::Key { url, pointer } => {
@@ -204,7 +217,8 @@ fn wanted(
         return Err(Unverified::UnknownKey);
     }
     let (bearer, allow_private, arrived) = (fetched.bearer.clone(), hosts.allow_private, evidence.arrived);
-    Ok(Wanted { url, document, id, bearer, allow_private, is_chosen, arrived })
+    let asker = Asker::default();
+    Ok(Wanted { url, document, id, bearer, allow_private, is_chosen, arrived, asker })
 }
 
 /// The URL that a template makes. A value is one segment of the path, or, right after the host, a path: it can neither

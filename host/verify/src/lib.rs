@@ -102,7 +102,7 @@ pub enum Unverified {
     #[error("none of its secrets is usable: {0}; set the secret exactly as the sender shows it")]
     Secret(&'static str),
     /// The URL of its key is none that may be asked. It was not.
-    #[error("the {0} leads to none of the hosts that may be asked for keys")]
+    #[error("the {0} leads to none of the hosts that may be asked for keys, or has a query or fragment")]
     Host(What),
     /// The sender publishes no key of this id.
     #[error("the key that it names is not one of the sender's")]
