@@ -1,7 +1,7 @@
 //! Secrets: references in the config, values from the environment or a secret store. Values are never printed.
 
 mod form;
-mod late;
+pub(crate) mod late;
 pub(crate) mod secret;
 mod webhook_key;
 

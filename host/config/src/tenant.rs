@@ -78,6 +78,7 @@ mod tests {
     use parking_lot::Mutex;
 
     use super::*;
+    use crate::secrets::late::CHECK_EVERY;
     use crate::secrets::secret::REFRESH_EVERY;
     use crate::secrets::{NotFetched, SecretStore};
 
@@ -149,7 +150,7 @@ mod tests {
     }
 
     struct Store {
-        values: BTreeMap<&'static str, &'static str>,
+        values: Mutex<BTreeMap<&'static str, &'static str>>,
         asked: Mutex<Vec<String>>,
     }
 
@@ -157,7 +158,7 @@ mod tests {
     impl SecretStore for Store {
         async fn fetch(&self, name: &str) -> Result<String, NotFetched> {
             self.asked.lock().push(name.to_owned());
-            match self.values.get(name) {
+            match self.values.lock().get(name) {
                 Some(&"down") => Err(NotFetched::Failed("no answer".to_owned())),
                 Some(value) => Ok((*value).to_owned()),
                 None => Err(NotFetched::Unknown("there is none".to_owned())),
@@ -168,7 +169,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_store_is_asked_once_for_each_tenant_known_or_not() {
         let values = BTreeMap::from([("crm-acme", "k"), ("crm-broken", "down"), ("crm-empty", "")]);
-        let store = Arc::new(Store { values, asked: Mutex::default() });
+        let store = Arc::new(Store { values: Mutex::new(values), asked: Mutex::default() });
         let secrets = Secrets::from_store(Arc::clone(&store) as Arc<dyn SecretStore>, []).await;
         let name = named("crm-{path:tenant}", &secrets).expect("a name");
         for _ in 0..3 {
@@ -185,5 +186,30 @@ mod tests {
         assert_eq!(found(&name, "none").await, None);
         assert_eq!(store.asked.lock().iter().filter(|name| name.as_str() == "crm-none").count(), 2);
         assert_eq!(store.asked.lock().iter().filter(|name| name.as_str() == "crm-broken").count(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_secret_that_was_deleted_or_rotated_counts_until_it_is_looked_up_again() {
+        let values = BTreeMap::from([("crm-acme", "k"), ("crm-b", "k")]);
+        let store = Arc::new(Store { values: Mutex::new(values), asked: Mutex::default() });
+        let secrets = Secrets::from_store(Arc::clone(&store) as Arc<dyn SecretStore>, []).await;
+        let name = named("crm-{path:tenant}", &secrets).expect("a name");
+        // A request finds the value that is known, and has it looked up again.
+        let later = async |tenant: &str| {
+            found(&name, tenant).await;
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+            found(&name, tenant).await
+        };
+        assert_eq!((later("acme").await.as_deref(), later("b").await.as_deref()), (Some("k"), Some("k")));
+        *store.values.lock() = BTreeMap::from([("crm-b", "rotated")]);
+        tokio::time::advance(CHECK_EVERY - std::time::Duration::from_secs(1)).await;
+        assert_eq!(later("acme").await.as_deref(), Some("k"));
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        assert_eq!((later("acme").await.as_deref(), later("b").await.as_deref()), (None, Some("rotated")));
+        // It may be added again, and a store that is away takes nothing from anybody.
+        *store.values.lock() = BTreeMap::from([("crm-acme", "new"), ("crm-b", "down")]);
+        tokio::time::advance(CHECK_EVERY).await;
+        assert_eq!((later("acme").await.as_deref(), later("b").await.as_deref()), (Some("new"), Some("rotated")));
     }
 }

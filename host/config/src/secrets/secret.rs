@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -46,6 +47,8 @@ struct Cell {
     /// Its name in the store that it came from; `None` if it never changes.
     store: Option<(Arc<dyn SecretStore>, String)>,
     asked: tokio::sync::Mutex<Option<Instant>>,
+    /// Whether the store said that there is none any more.
+    is_gone: AtomicBool,
     /// Its uses: a new value must suit all of them.
     forms: Mutex<Vec<Form>>,
 }
@@ -59,7 +62,7 @@ impl Secret {
     pub(super) fn of(value: Arc<str>, store: Option<(Arc<dyn SecretStore>, String)>) -> Secret {
         let value = RwLock::new(value);
         let asked = tokio::sync::Mutex::new(None);
-        Secret(Arc::new(Cell { value, store, asked, forms: Mutex::default() }))
+        Secret(Arc::new(Cell { value, store, asked, is_gone: AtomicBool::new(false), forms: Mutex::default() }))
     }
 
     /// The value, for the code that sends or checks it.
@@ -88,6 +91,11 @@ impl Secret {
         Form::Key.problem(value).or_else(|| forms.iter().find_map(|form| form.problem(value)))
     }
 
+    /// Whether its store said, when it was last asked, that it has no such secret. Whoever was given the value keeps it.
+    pub(super) fn is_gone(&self) -> bool {
+        self.0.is_gone.load(Ordering::Relaxed)
+    }
+
     /// Whether the secret now has another value than `seen`, which was rejected. Asks the store at most every 30 s; a
     /// value without a store never changes. If a new value cannot be used, that is logged and the old one stays.
     pub async fn is_renewed(&self, seen: &str) -> bool {
@@ -104,10 +112,12 @@ impl Secret {
         let value = match store.fetch(name).await {
             Ok(value) => without_line_break(name, &value),
             Err(problem) => {
+                self.0.is_gone.store(matches!(problem, NotFetched::Unknown(_)), Ordering::Relaxed);
                 warn!(secret = name, %problem, "secret could not be refreshed, keeping its old value");
                 return false;
             }
         };
+        self.0.is_gone.store(false, Ordering::Relaxed);
         if *value == *seen {
             return false;
         }
