@@ -140,8 +140,40 @@ fn a_name_that_two_tenants_could_share_is_a_mistake() {
         ),
         ("[\"crm-{path:tenant}\", \"fixed\"]", "route[0].verify.secret[1]: \"fixed\" does not end"),
         ("\"crm-{secret}\"", "{secret} cannot be used here"),
+        ("\"crm-{path:customer}\"", "route[0].verify: the route's path has no segment {customer}"),
         ("\"crm-{path:tenant}\", at = \"pipeline\"", "the secret of a tenant needs at = \"ingest\""),
     ] {
         assert!(problem(secret).contains(says), "{secret}: {}", problem(secret));
+    }
+}
+
+#[test]
+fn a_tenant_of_one_route_cannot_have_the_secret_of_another_ones() {
+    let route = |path: &str, secret: &str| {
+        format!(
+            "[[route]]\npath = \"{path}/{{tenant}}\"\ngroup = \"{path}/{{path:tenant}}\"\nplugin = \"p\"\n\
+             verify = {{ scheme = \"github\", secret = \"{secret}\" }}\n"
+        )
+    };
+    let problems = |other: &str| {
+        let text = format!("{}{}[plugin.p]\npath = \"p\"\n", route("a", "crm-{path:tenant}"), route("b", other));
+        match Config::parse(&text, Path::new("towpath.toml"), &Secrets::placeholders()) {
+            Err(ConfigError::Mistakes { mistakes, .. }) => {
+                mistakes.into_iter().map(|own| own.at + ": " + &own.problem).collect()
+            }
+            Err(other) => panic!("{other}"),
+            Ok(_) => Vec::new(),
+        }
+    };
+    for overlapping in ["crm-eu-{path:tenant}", "cr{path:tenant}"] {
+        let found = problems(overlapping);
+        assert!(
+            found.len() == 1 && found[0].starts_with("route[1].verify: secrets begin with"),
+            "{overlapping}: {found:?}"
+        );
+    }
+    // The same tenants, and others.
+    for distinct in ["crm-{path:tenant}", "erp-{path:tenant}"] {
+        assert_eq!(problems(distinct), Vec::<String>::new(), "{distinct}");
     }
 }

@@ -191,6 +191,11 @@ impl Verification {
         self.ways.iter().flat_map(|way| way.places().iter().map(|value| way.in_the_body(value))).collect()
     }
 
+    /// Everything that it reads of a webhook, in values and templates.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Value> {
+        self.ways.iter().flat_map(Way::values)
+    }
+
     /// Whether a secret of it has a name that only a webhook tells.
     pub fn looks_secrets_up(&self) -> bool {
         self.ways.iter().any(|way| matches!(way.keys, Keys::OfTenant(_)))
@@ -257,19 +262,21 @@ impl Keys {
         }
     }
 
-    fn needs_header(&self, name: &str) -> bool {
-        matches!(self, Keys::Fetched(fetched) if fetched.needs_header(name))
-    }
-}
-
-impl Keys {
-    /// The values that tell whose secret it is.
-    fn tenants(&self) -> impl Iterator<Item = &Value> {
-        let names = match self {
-            Keys::OfTenant(names) => names.as_slice(),
+    /// The secrets whose names end in a value of the webhook.
+    pub(crate) fn tenant_secrets(&self) -> &[TenantSecret] {
+        match self {
+            Keys::OfTenant(names) => names,
             Keys::Secrets(_) | Keys::Public(_) | Keys::Fetched(_) => &[],
+        }
+    }
+
+    /// The values that tell which key it is.
+    fn values(&self) -> impl Iterator<Item = &Value> {
+        let fetched = match self {
+            Keys::Fetched(fetched) => Some(fetched.values()),
+            Keys::Secrets(_) | Keys::Public(_) | Keys::OfTenant(_) => None,
         };
-        names.iter().map(TenantSecret::tenant)
+        self.tenant_secrets().iter().map(TenantSecret::tenant).chain(fetched.into_iter().flatten())
     }
 }
 
@@ -303,20 +310,22 @@ impl Way {
     }
 
     fn needs_header(&self, name: &str) -> bool {
-        let own = match &self.scheme {
-            Scheme::Signature(scheme) => scheme.values().any(|value| value.source.needs_header(name)),
-            Scheme::StandardWebhooks(_) => StandardWebhooks::needs_header(name),
-            Scheme::Jwt(jwt) => jwt.values().any(|value| value.source.needs_header(name)),
-            Scheme::Token(token) => token.at.iter().any(|value| value.source.needs_header(name)),
+        let is_standard = matches!(self.scheme, Scheme::StandardWebhooks(_));
+        is_standard && StandardWebhooks::needs_header(name)
+            || self.values().into_iter().any(|value| value.source.needs_header(name))
+    }
+
+    /// Everything that it reads of a webhook, but the fixed headers of Standard Webhooks.
+    fn values(&self) -> Vec<&Value> {
+        let scheme: Vec<&Value> = match &self.scheme {
+            Scheme::Signature(scheme) => scheme.values().collect(),
+            Scheme::StandardWebhooks(_) => Vec::new(),
+            Scheme::Jwt(jwt) => jwt.values().collect(),
+            Scheme::Token(token) => token.at.iter().collect(),
         };
         let equal = self.equal.iter().flat_map(|(value, template)| std::iter::once(value).chain(template.values()));
         let url = self.url.iter().flat_map(Template::values);
-        own || self.keys.needs_header(name)
-            || equal
-                .chain(url)
-                .chain(self.when.values())
-                .chain(self.keys.tenants())
-                .any(|value| value.source.needs_header(name))
+        scheme.into_iter().chain(equal).chain(url).chain(self.when.values()).chain(self.keys.values()).collect()
     }
 
     fn signed_headers(&self) -> Vec<&str> {
@@ -330,7 +339,8 @@ impl Way {
 
 impl Signature {
     fn values(&self) -> impl Iterator<Item = &Value> {
-        self.at.iter().chain(self.signed.values()).chain(self.time.iter().map(|time| &time.at))
+        let templates = self.signed.values().chain(self.key.values());
+        self.at.iter().chain(templates).chain(self.time.iter().map(|time| &time.at))
     }
 
     /// Whether what is signed includes the time and all of the body, so that it is the proof of one event only.
@@ -350,7 +360,7 @@ impl Time {
 impl Jwt {
     fn values(&self) -> impl Iterator<Item = &Value> {
         let claims = self.claims.iter().flat_map(|(_, templates)| templates);
-        let templates = claims.chain(&self.detached).flat_map(Template::values);
+        let templates = claims.chain(&self.detached).chain([&self.key]).flat_map(Template::values);
         std::iter::once(&self.at).chain(templates)
     }
 

@@ -6,7 +6,6 @@ use super::super::QueueConfig;
 use super::Checker;
 use crate::route::{OnMissingKey, Route};
 use crate::value::{Source, Value};
-use crate::verify::{Scheme, Verification, Way};
 
 const HINT: &str = "API Gateway stores the webhook without code and cannot do this: use ingress = \"lambda\"";
 
@@ -57,7 +56,7 @@ impl Checker<'_> {
                     "API Gateway verifies nothing: at = \"pipeline\" lets the host verify, or use ingress = \"lambda\"";
                 self.wrong(format!("{at}.verify.at"), with("\"ingest\""), hint);
             }
-            if let Some(value) = values(verify).find(|value| is_lost(value)) {
+            if let Some(value) = verify.values().find(|value| is_lost(value)) {
                 let problem = with(&format!("a proof that needs {:?}", value.to_string()));
                 self.wrong(format!("{at}.verify"), problem, HINT);
             }
@@ -79,20 +78,4 @@ fn is_mapped(value: &Value) -> bool {
 /// Whether this value is not stored: API Gateway stores the body and headers.
 fn is_lost(value: &Value) -> bool {
     matches!(value.source, Source::Query(_) | Source::WholeQuery | Source::Rest | Source::Segment(_) | Source::Method)
-}
-
-/// What the ways to verify read of a webhook.
-fn values(verify: &Verification) -> impl Iterator<Item = &Value> {
-    verify.ways.iter().flat_map(|way| {
-        let Way { scheme, when, equal, url, .. } = way;
-        let scheme: Vec<&Value> = match scheme {
-            Scheme::Signature(signature) => signature.at.iter().chain(signature.signed.values()).collect(),
-            Scheme::Token(token) => token.at.iter().collect(),
-            Scheme::Jwt(jwt) => vec![&jwt.at],
-            Scheme::StandardWebhooks(_) => Vec::new(),
-        };
-        let equal = equal.iter().flat_map(|(value, template)| std::iter::once(value).chain(template.values()));
-        let url = url.iter().flat_map(|url| url.values());
-        scheme.into_iter().chain(when.values()).chain(equal).chain(url)
-    })
 }

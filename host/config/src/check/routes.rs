@@ -8,6 +8,7 @@ use super::forward::MappingKeys;
 use crate::registry::{CANDIDATE, Reference};
 use crate::route::{Canary, OnDeadLetter, PathPattern, Rollout, Route, Share, Template};
 use crate::value::{Besides, Source, Value};
+use crate::verify::Verification;
 use towpath_types::queue::MAX_RETENTION;
 
 /// Paths that the host answers itself.
@@ -24,6 +25,7 @@ impl Checker<'_> {
         ingest: &IngestConfig,
     ) -> Vec<Route> {
         let mut routes: Vec<(usize, Route)> = Vec::new();
+        let mut prefixes = Vec::new();
         for (index, shape) in shapes {
             let Some(route) = self.route(&format!("route[{index}]"), shape, queue) else { continue };
             if ingest.prefix.is_empty() && OWN.contains(&route.path.as_str()) {
@@ -50,9 +52,34 @@ impl Checker<'_> {
                     self.wrong(format!("route[{index}].group"), problem, hint);
                 }
             }
+            if let Some(verify) = &route.verify {
+                self.tenant_prefixes(index, verify, &mut prefixes);
+            }
             routes.push((index, route));
         }
         routes.into_iter().map(|(_, route)| route).collect()
+    }
+
+    /// The secret of a tenant of one route must not be that of another tenant elsewhere. With the same prefix a name means
+    /// the same tenant everywhere.
+    fn tenant_prefixes(&mut self, index: usize, verify: &Verification, before: &mut Vec<(usize, String)>) {
+        for way in &verify.ways {
+            let own: Vec<String> = way.keys.tenant_secrets().iter().map(|secret| secret.prefix().to_owned()).collect();
+            for prefix in &own {
+                let overlaps = |(_, other): &&(usize, String)| {
+                    prefix != other && (prefix.starts_with(other.as_str()) || other.starts_with(prefix.as_str()))
+                };
+                if let Some((earlier, other)) = before.iter().find(overlaps) {
+                    let hint =
+                        "let no prefix begin with another one: \"crm-us-{path:tenant}\" and \"crm-eu-{path:tenant}\"";
+                    let problem = format!(
+                        "secrets begin with {prefix:?}, and those of route[{earlier}] with {other:?}: two tenants could have one secret"
+                    );
+                    self.wrong(format!("route[{index}].verify"), problem, hint);
+                }
+            }
+            before.extend(own.into_iter().map(|prefix| (index, prefix)));
+        }
     }
 
     fn route(&mut self, at: &str, route: shape::Route, queue: &QueueConfig) -> Option<Route> {
@@ -84,6 +111,9 @@ impl Checker<'_> {
         }
         let verify_at = format!("{at}.verify");
         let verify = route.verify.and_then(|verify| self.verify(&verify_at, verify));
+        if let (Some(verify), Some(pattern)) = (&verify, &pattern) {
+            verify.values().for_each(|value| self.segment(&verify_at, value, pattern));
+        }
         let answers = self.answers(at, route.answer, verify.is_some());
         let ack = route.ack.and_then(|ack| self.ack(at, ack));
         let dedup = match route.dedup.map(|dedup| dedup.parse::<Value>()).transpose() {
@@ -150,9 +180,15 @@ impl Checker<'_> {
                 "docs/configure.md#values says where each value is known",
             );
         }
-        if let (Source::Segment(name), Some(pattern)) = (&value.source, pattern)
-            && !pattern.names().any(|own| own == name)
-        {
+        if let Some(pattern) = pattern {
+            self.segment(at, value, pattern);
+        }
+    }
+
+    /// A segment that a value names must be one of the path.
+    fn segment(&mut self, at: &str, value: &Value, pattern: &PathPattern) {
+        let Source::Segment(name) = &value.source else { return };
+        if !pattern.names().any(|own| own == name) {
             let hint = format!("path = \"{pattern}/{{{name}}}\" has one, for example");
             self.wrong(at, format!("the route's path has no segment {{{name}}}"), hint);
         }

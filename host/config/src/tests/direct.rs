@@ -33,6 +33,13 @@ fn what_api_gateway_cannot_do_is_a_mistake_of_its_key() {
         "group = \"a\"\nverify = { scheme = \"token\", token = \"query:token\", secret = \"hook\", at = \"pipeline\" }";
     let query = "group = \"a\"\nverify = { scheme = \"signature\", signature = \"header:x-sig\", signed = \"{query}{body}\", \
                  secret = \"hook\", at = \"pipeline\" }";
+    let of_signature = |keys: &str| {
+        format!(
+            "group = \"a\"\nverify = {{ scheme = \"signature\", signature = \"header:x-sig\", {keys}, at = \"pipeline\" }}"
+        )
+    };
+    let claim = "group = \"a\"\nverify = { scheme = \"jwt\", algorithms = [\"HS256\"], claims = { q = \"{query:k}\", b = \"{body}\" }, \
+                 secret = \"hook\", at = \"pipeline\" }";
     for (keys, at) in [
         ("group = \"a\"\nmethods = [\"POST\", \"PUT\"]", "methods"),
         ("path = \"a/{tenant}\"\ngroup = \"a\"", "path"),
@@ -50,6 +57,13 @@ fn what_api_gateway_cannot_do_is_a_mistake_of_its_key() {
         (&format!("{github} }}"), "verify.at"),
         (token, "verify"),
         (query, "verify"),
+        (&of_signature("timestamp = \"query:t\", signed = \"{timestamp}.{body}\", secret = \"hook\""), "verify"),
+        (&of_signature("key = \"{secret}{query:k}\", secret = \"hook\""), "verify"),
+        (
+            &of_signature("algorithm = \"ed25519\", jwks = { url = \"https://a.example/k\" }, key_id = \"query:k\""),
+            "verify",
+        ),
+        (claim, "verify"),
         ("group = \"a\"\n[[route.answer]]\nwhen = { method = \"GET\" }", "answer"),
     ] {
         let found = of_direct(keys);
