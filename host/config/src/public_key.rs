@@ -19,6 +19,9 @@ impl fmt::Debug for PublicKey {
     }
 }
 
+/// The shortest key of RSA in PKCS#1: 2048 bits and their frame, with the exponent 3.
+const SHORTEST_RSA: usize = 268;
+
 /// Why a text is not a public key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NotAPublicKey {
@@ -28,6 +31,11 @@ pub enum NotAPublicKey {
     Encoding,
     #[error("it is not a key of this algorithm")]
     Kind,
+    /// ring checks no signature of it.
+    #[error(
+        "it is an RSA key of less than 2048 bits, with which no signature is accepted: ask the sender for a longer one"
+    )]
+    Short,
 }
 
 impl PublicKey {
@@ -52,7 +60,13 @@ impl PublicKey {
             Algorithm::Ecdsa(Curve::P256, _) => key.len() == 65 && key.first() == Some(&4),
             Algorithm::Ecdsa(Curve::P384, _) => key.len() == 97 && key.first() == Some(&4),
             // A sequence of two numbers in DER.
-            Algorithm::Rsa(..) => key.len() > 128 && key.first() == Some(&0x30),
+            Algorithm::Rsa(..) if key.len() > 128 && key.first() == Some(&0x30) => {
+                if key.len() < SHORTEST_RSA {
+                    return Err(NotAPublicKey::Short);
+                }
+                true
+            }
+            Algorithm::Rsa(..) => false,
             Algorithm::Mac(_) | Algorithm::Hash(_) => false,
         };
         if suits { Ok(PublicKey(key)) } else { Err(NotAPublicKey::Kind) }

@@ -353,3 +353,30 @@ fn headers_used_by_keys_and_verification_are_required_in_every_spelling() {
     }
     assert!(!route.needs_header("content-type"));
 }
+
+#[test]
+fn keys_and_tokens_that_prove_little_are_mistakes() {
+    let route = |verify: &str| {
+        format!(
+            "[plugin.p]\npath = 'p'\n[target.x]\nurl = 'https://x.example'\n[[route]]\npath = 'a'\ngroup = 'a'\nplugin = 'p'\nverify = {{ {verify} }}"
+        )
+    };
+    let rsa = |hex: String| {
+        route(&format!("scheme = 'signature', signature = 'header:s', algorithm = 'rsa-sha256', public_key = '{hex}'"))
+    };
+    let found = mistakes(&rsa(format!("308189{}", "0".repeat(2 * 137))));
+    assert!(
+        found.len() == 1 && found[0].contains("route[0].verify.public_key: it is an RSA key of less than 2048 bits"),
+        "{found:?}"
+    );
+    assert!(parse(&rsa(format!("3082010a{}", "0".repeat(2 * 266)))).is_ok());
+    let jwt = |age: &str| {
+        route(&format!(
+            "scheme = 'jwt', algorithms = ['HS256'], secret = 'hook', body_unsigned = true, max_age = '{age}'"
+        ))
+    };
+    for age in ["0s", "25h", "3000d"] {
+        assert_eq!(mistakes(&jwt(age)), ["route[0].verify.max_age: must be between 1s and 24h"], "{age}");
+    }
+    assert!(parse(&jwt("24h")).is_ok());
+}

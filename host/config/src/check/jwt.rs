@@ -1,10 +1,15 @@
 //! `scheme = "jwt"`.
 
+use std::time::Duration;
+
 use super::super::shape;
 use super::Checker;
-use super::verify::COMPARABLE;
+use super::verify::{COMPARABLE, SHORTEST};
 use crate::value::{Besides, Digest};
 use crate::verify::{Algorithm, Jwt, Scheme, Way};
+
+/// The longest `max_age`. A token that can be replayed for longer proves little.
+const LONGEST_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Checker<'_> {
     pub(super) fn jwt(&mut self, at: &str, shape: shape::Jwt) -> Option<(Way, shape::At)> {
@@ -54,15 +59,11 @@ impl Checker<'_> {
             Some(keys) => keys,
             None => self.keys_of(at, shape.secret, shape.public_key, algorithm, form),
         };
-        let jwt = Jwt {
-            at: token,
-            prefix,
-            algorithms: shape.algorithms,
-            key: key?,
-            claims,
-            max_age: shape.max_age.map(|span| span.0),
-            detached,
-        };
+        let max_age = shape.max_age.map(|span| span.0);
+        if max_age.is_some_and(|age| !(SHORTEST..=LONGEST_AGE).contains(&age)) {
+            self.wrong(format!("{at}.max_age"), "must be between 1s and 24h", "leave it out if exp is enough");
+        }
+        let jwt = Jwt { at: token, prefix, algorithms: shape.algorithms, key: key?, claims, max_age, detached };
         if !jwt.covers_body() && !shape.body_unsigned {
             let hint = "claims = { sha256 = \"{body|sha256|hex}\" } names the claim that hashes the body; if there is none, \
                 anyone with a token can send any body, so say body_unsigned = true";

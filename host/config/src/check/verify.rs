@@ -17,7 +17,7 @@ use crate::verify::{
 const LONGEST: Duration = Duration::from_secs(3 * 3600);
 
 /// Timestamps are in whole seconds.
-const SHORTEST: Duration = Duration::from_secs(1);
+pub(super) const SHORTEST: Duration = Duration::from_secs(1);
 
 /// What may be compared with a value of the webhook, besides the webhook itself.
 pub(super) const COMPARABLE: [Besides; 1] = [Besides::Url];

@@ -134,7 +134,7 @@ fn placeholder(provider: &Provider, parameter: &str) -> String {
         ("public_key", algorithm) if algorithm.starts_with("ecdsa") || algorithm == "ES256" => {
             format!("04{}", "0".repeat(128))
         }
-        ("public_key", _) => format!("30{}", "0".repeat(300)),
+        ("public_key", _) => format!("30{}", "0".repeat(600)),
         ("url" | "jwks_url" | "topic", _) => "https://hooks.example.com/hooks/a".to_owned(),
         _ => "text".to_owned(),
     }
