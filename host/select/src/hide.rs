@@ -6,7 +6,7 @@ use towpath_config::value::{Source, Value};
 use towpath_types::envelope::{REST, Webhook};
 use towpath_types::json::{self, Pointer};
 
-use crate::{Scope, form, items};
+use crate::{Scope, form, items, xml};
 
 /// What stands for a hidden text.
 const STARS: &[u8] = b"***";
@@ -21,6 +21,7 @@ pub fn hide(webhook: &mut Webhook, value: &Value) {
         Source::Rest => hide_segment(webhook, REST),
         Source::Json(pointer) | Source::Raw(pointer) => hide_json(&mut webhook.body, pointer),
         Source::Form(name) if form::is_urlencoded(webhook) => hide_field(webhook, name),
+        Source::Xml(steps) => hide_xml(webhook, value, steps),
         source if source.reads_body() => hide_everywhere(webhook, value),
         _ => {}
     }
@@ -69,6 +70,16 @@ fn hide_json(body: &mut Vec<u8>, pointer: &Pointer) {
 fn hide_everywhere(webhook: &mut Webhook, value: &Value) {
     let whole = Value { source: value.source.clone(), filters: Vec::new() };
     if let Ok(text) = Scope::of(webhook).value(&whole).map(Cow::into_owned) {
+        hide_text(webhook, &text);
+    }
+}
+
+/// Replaces the value as it is written, with its entities, and as it is meant.
+fn hide_xml(webhook: &mut Webhook, value: &Value, steps: &[String]) {
+    let meant = Scope::of(webhook).value(&Value { source: value.source.clone(), filters: Vec::new() });
+    let meant = meant.map(Cow::into_owned).unwrap_or_default();
+    let written = xml::written(&webhook.body, steps).unwrap_or_default();
+    for text in [written, meant] {
         hide_text(webhook, &text);
     }
 }

@@ -167,6 +167,11 @@ fn a_token_is_hidden_wherever_it_was_sent_along() {
     let each = r#"{"v":[{"t":"a"},{"t":"b"}]}"#;
     assert_eq!(hidden("json:/v/*/t", body(each)), text(r#"{"v":[{"t":"***"},{"t":"***"}]}"#));
     assert_eq!(hidden("xml:/a/t", body("<a><t>abc</t></a>")), text("<a><t>***</t></a>"));
+    for written in ["a&amp;c", "a&#38;c", "&#x61;&#0038;c", "<![CDATA[a&c]]>", "a<!-- -->&amp;c", "a<b>&amp;</b>c"] {
+        let xml = format!("<a><t>{written}</t><n t=\"1\"/></a>");
+        assert_eq!(hidden("xml:/a/t", body(&xml)), text("<a><t>***</t><n t=\"1\"/></a>"), "{written}");
+    }
+    assert_eq!(hidden("xml:/a/@t", body("<a t='a&amp;c'>a&amp;c</a>")), text("<a t='***'>***</a>"));
     let query = Webhook { query: "a=1&key=s%20x&b=2&key=t".to_owned(), ..Webhook::default() };
     assert_eq!(hidden("query:key", query), ("a=1&b=2".to_owned(), String::new(), 0));
     let form =
