@@ -100,7 +100,11 @@ impl Recorder {
         }
         let webhook = self.redactor.webhook(&webhook);
         let group = self.redactor.text(message.group.as_str());
-        let path = group.split('/').next().unwrap_or_default().to_owned();
+        // Without the config, the beginning of the group is the best guess.
+        let path = match self.routes.by_group(&message.group) {
+            Some(route) => route.pattern.filled(&webhook.path),
+            None => group.split('/').next().unwrap_or_default().to_owned(),
+        };
         // Headers differ from one delivery of an event to the next, its body does not.
         let name = digest(&[path.as_bytes(), b"\0", &webhook.body].concat());
         let case = self.recording.to.join(format!("recorded-{}", name.get(..10).unwrap_or_default()));

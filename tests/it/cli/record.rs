@@ -8,6 +8,7 @@ use serde_json::Value;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
 use towpath_tests::target::{Answer, Target};
+use towpath_types::envelope::{self, Webhook};
 
 use super::serve::client;
 use super::{err, out, towpath};
@@ -89,6 +90,21 @@ async fn what_waits_becomes_cases_without_what_is_personal() {
     rig.send("i/d", "{}\n").await;
     let saved = record(&rig, &["--store", &store, "--group", "i/d"]).await;
     assert_eq!(read(rig.path(), &saved[0]).1["body_text"], "{}\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_has_the_path_that_it_can_be_posted_to() {
+    let rig = Rig::new().await;
+    let route = "path = \"tenants/{tenant}/crm\"\ngroup = \"crm/{path:tenant}\"";
+    let config = one_route("http://127.0.0.1:9").replace("path = \"g\"\n        group = \"g/{json:/k}\"", route);
+    assert!(config.contains("tenants"), "{config}");
+    std::fs::write(rig.path().join("towpath.toml"), config).unwrap();
+    let path = vec![("tenant".to_owned(), "acme".to_owned())];
+    let webhook = Webhook { path, body: b"{}".to_vec(), ..Webhook::default() };
+    rig.send_raw("crm/acme", envelope::encode(&webhook)).await;
+    let store = rig.path().display().to_string();
+    let saved = record(&rig, &["--store", &store]).await;
+    assert_eq!(read(rig.path(), &saved[0]).1["path"], "tenants/acme/crm");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,6 +33,20 @@ impl PathPattern {
         self.0.split('/').filter_map(name)
     }
 
+    /// The path that has these segments, where they are known.
+    pub fn filled(&self, segments: &[(String, String)]) -> String {
+        let value = |segment: &str| {
+            let wanted = name(segment).unwrap_or(segment);
+            let found = segments.iter().find(|(own, _)| own == wanted).map(|(_, value)| value.clone());
+            match (segment, found) {
+                (_, Some(value)) if segment == REST || name(segment).is_some() => Some(value),
+                (REST, None) => None,
+                (segment, _) => Some(segment.to_owned()),
+            }
+        };
+        self.0.split('/').filter_map(value).collect::<Vec<_>>().join("/")
+    }
+
     /// Whether a request could be for either of them, and neither is more specific.
     pub(crate) fn conflicts(&self, other: &PathPattern) -> bool {
         let mut paths = matchit::Router::new();
