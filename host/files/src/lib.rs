@@ -1,4 +1,5 @@
 //! Opening files safely: those that others may have created, and those that nobody else may read.
 
+pub mod lock;
 pub mod private;
 pub mod regular;

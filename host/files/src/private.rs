@@ -211,5 +211,20 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Fsyncs the folder, then the folders above it. A new file or folder survives a power cut only once the folder that
+/// holds its name is fsynced, and any folder above may be new too. Source: `fsync(2)`.
+pub fn sync_path(folder: &Path) -> io::Result<()> {
+    let folder = folder.canonicalize()?;
+    sync_folder(&folder)?;
+    for above in folder.ancestors().skip(1) {
+        match sync_folder(above) {
+            // This user cannot have created anything in a folder that it may not open.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => break,
+            synced => synced?,
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests;

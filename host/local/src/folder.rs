@@ -1,6 +1,6 @@
 //! The folder of a store. Only its user can read it and its files, and its name is fsynced before the store is used.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use towpath_files::private;
@@ -43,23 +43,8 @@ pub(crate) fn resolved(file: &Path) -> PathBuf {
     folder.canonicalize().map_or_else(|_| file.to_owned(), |folder| folder.join(name))
 }
 
-/// Fsyncs the folder, then the folders above it. A new file or folder survives a power cut only once the folder that
-/// holds its name is fsynced, and any folder above may be new too. Source: `fsync(2)`.
-pub(crate) fn sync(folder: &Path) -> io::Result<()> {
-    let folder = folder.canonicalize()?;
-    private::sync_folder(&folder)?;
-    for above in folder.ancestors().skip(1) {
-        match private::sync_folder(above) {
-            // This user cannot have created anything in a folder that it may not open.
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => break,
-            synced => synced?,
-        }
-    }
-    Ok(())
-}
-
 /// The prefixes of the files that hosts and commands put into a store's folder.
-const BESIDE: [&str; 4] = [FILE, "pointers.json", "redact.key", "recover-"];
+const BESIDE: [&str; 5] = [FILE, "pointers.json", "redact.key", "recover-", "secrets"];
 
 /// Whether the folder holds nothing but files of a store.
 fn is_its_own(folder: &Path) -> io::Result<bool> {
@@ -168,7 +153,15 @@ mod tests {
 
     #[tokio::test]
     async fn opening_a_store_removes_others_permissions_except_on_a_folder_with_other_files() {
-        let own = ["story.jsonl", "story.jsonl.1", "pointers.json", "pointers.json.lock", "redact.key", "recover-a1b2"];
+        let own = [
+            "story.jsonl",
+            "story.jsonl.1",
+            "pointers.json",
+            "pointers.json.lock",
+            "redact.key",
+            "recover-a1b2",
+            "secrets",
+        ];
         for (beside, expected) in own.map(|name| (name, 0o700)).into_iter().chain([("towpath.toml", 0o755)]) {
             let above = TempDir::new().expect("folder");
             let folder = above.path().join("store");

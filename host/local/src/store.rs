@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
+use towpath_files::private;
 use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::queue::QueueError;
 
@@ -261,7 +262,7 @@ impl Writing {
         // An error here is logged or returned to the next sender, and the checkpointer tries again later.
         let again = move || drop(again.lock().sync());
         let mover = Checkpointer::beside(&mut connection, movers, log_pages, syncs, again).map_err(failed)?;
-        folder::sync(folder).map_err(|source| StoreError::Sync { folder: folder.to_owned(), source })?;
+        private::sync_path(folder).map_err(|source| StoreError::Sync { folder: folder.to_owned(), source })?;
         let version = schema::make(&mut connection).map_err(failed)?;
         schema::check(file, version)?;
         let writer = Writer::new(connection).map_err(failed)?;

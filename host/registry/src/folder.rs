@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::lock::lock;
+use towpath_files::lock::lock;
 use towpath_files::regular;
 use towpath_plugin::digest;
 use towpath_types::artifacts::{Artifacts, ArtifactsError, Bound, MAX_NAMES, Tag};

@@ -17,7 +17,6 @@ mod error;
 mod folder;
 mod key;
 mod load;
-mod lock;
 mod pointer;
 mod publish;
 mod release;

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::lock::lock;
+use towpath_files::lock::lock;
 use towpath_files::{private, regular};
 
 /// Limit for the file, in bytes: some ten thousand pointers.

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use towpath_files::regular::{self, Links};
+use crate::regular::{self, Links};
 
 /// The interval between attempts to take the lock.
 const EVERY: Duration = Duration::from_millis(10);
@@ -13,7 +13,7 @@ const EVERY: Duration = Duration::from_millis(10);
 /// Locks this file, which is created if it is missing. The system releases the lock when the file is closed or its
 /// process dies. A lock that is held for longer than `patience` is an error; so is a pipe in its place, which would
 /// block forever.
-pub(super) fn lock(path: &Path, patience: Duration) -> io::Result<File> {
+pub fn lock(path: &Path, patience: Duration) -> io::Result<File> {
     let file = regular::open(OpenOptions::new().write(true).create(true).truncate(false), path, Links::Refuse)?;
     let started = Instant::now();
     loop {
