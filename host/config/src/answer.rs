@@ -1,10 +1,13 @@
 //! Answers of the front door: to handshakes, and to events that are stored.
 
+use std::sync::Arc;
+
 use http::{HeaderName, Method, StatusCode};
 use serde_json::Value as Json;
 
 use crate::condition::Condition;
 use crate::hosts::Hosts;
+use crate::secrets::Learned;
 use crate::value::{Besides, Filter, Source, Template, Value};
 use crate::verify::NamedSecret;
 
@@ -20,7 +23,18 @@ pub struct Answer {
     pub verified: bool,
     /// A request that must succeed before the reply is sent.
     pub call: Option<Call>,
+    /// What the request brings: the secret that verifies the webhooks of the route.
+    pub keep: Option<Keep>,
     pub reply: Reply,
+}
+
+/// `keep` of an answer.
+#[derive(Clone, Debug)]
+pub struct Keep {
+    /// Where the secret is.
+    pub value: Value,
+    /// The secret that `verify` of the route names.
+    pub secret: Arc<Learned>,
 }
 
 /// `call` of an answer: what confirms a handshake.

@@ -8,6 +8,7 @@ mod direct;
 mod fetched;
 mod forward;
 mod jwt;
+mod keep;
 mod keys;
 mod plugins;
 mod queue_url;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use toml::Table;
 use url::Url;
 
+use self::keep::Learning;
 use self::queue_url::QueueUrl;
 use super::collect::{self, Mistakes};
 use super::shape;
@@ -49,6 +51,9 @@ struct Checker<'a> {
     named: BTreeMap<&'static str, Vec<String>>,
     /// Guessable secrets, by name, with the key that names them.
     weak: BTreeMap<String, String>,
+    /// The keys that name a secret which nobody learns, by its name.
+    used: BTreeMap<String, Vec<String>>,
+    learning: Learning,
 }
 
 pub(super) fn check(mut table: Table, file: &Path, secrets: &Secrets) -> Draft {
@@ -64,8 +69,17 @@ pub(super) fn check(mut table: Table, file: &Path, secrets: &Secrets) -> Draft {
     expand_routes(&mut table, &mut found);
     let shape = collect::shapes(table, &mut found);
     let folder = file.parent().unwrap_or(Path::new(""));
-    let mut checker = Checker { folder, secrets, found, named: shape.named, weak: BTreeMap::new() };
+    let mut checker = Checker {
+        folder,
+        secrets,
+        found,
+        named: shape.named,
+        weak: BTreeMap::new(),
+        used: BTreeMap::new(),
+        learning: Learning::default(),
+    };
     let queue = checker.queue(shape.queue);
+    checker.learning.store = queue.url.is_none().then(|| queue.store.clone());
     let shape::DeadLetters { keep, note_key } = shape.dead_letters;
     let keep_dead_letters = checker.keep(keep, &queue);
     let note_key = note_key.map(shape::Names::indexed).unwrap_or_default();
@@ -102,6 +116,7 @@ pub(super) fn check(mut table: Table, file: &Path, secrets: &Secrets) -> Draft {
         targets,
     };
     checker.agreement(&config);
+    checker.learned_alone();
     checker.splits(&config);
     let mut warnings = checker.warnings(&config);
     warnings.iter_mut().for_each(|warning| checker.found.origins.relocate(warning));
@@ -261,6 +276,7 @@ impl Checker<'_> {
         if self.secrets.is_weak(name, form) {
             self.weak.insert(name.to_owned(), at.clone());
         }
+        self.used.entry(name.to_owned()).or_default().push(at.clone());
         let secret = self.secrets.get(name, form);
         secret.map_err(|(problem, hint)| self.wrong(at, problem, hint)).ok()
     }

@@ -38,7 +38,10 @@ use std::time::Duration;
 pub use registry::{RegistryConfig, RegistryUrl};
 pub use s3::S3Url;
 pub use schemes::verification_schemes;
-pub use secrets::{Form, Lookup, NotFetched, Secret, SecretStore, Secrets};
+pub use secrets::{
+    Form, Learned, LearnedStore, Learning, Lookup, NotFetched, NotReplaced, Secret, SecretFolder, SecretStore, Secrets,
+    Stored, Version,
+};
 pub use tenant::{NotATenantSecret, TenantSecret};
 
 use lines::Lines;

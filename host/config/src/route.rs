@@ -22,6 +22,7 @@ pub use rollout::{Canary, Rollout, Share};
 pub use template::{Part, Template, TemplateError};
 
 use crate::answer::{Answer, Reply};
+use crate::secrets::Learned;
 use crate::split::Split;
 use crate::value::{Source, Template as Templated, Value};
 use crate::verify::Verification;
@@ -116,9 +117,16 @@ impl Route {
         self.split.is_some() && self.verify.is_some()
     }
 
-    /// Where a webhook carries a secret, if `verify` expects one. After verification nobody else may see it.
+    /// Where a webhook carries a secret, if `verify` expects one or an answer keeps one. After verification nobody else may see
+    /// it.
     pub fn tokens(&self) -> Vec<Value> {
-        self.verify.iter().flat_map(Verification::tokens).collect()
+        let kept = self.answers.iter().filter_map(|answer| answer.keep.as_ref()).map(|keep| keep.value.clone());
+        self.verify.iter().flat_map(Verification::tokens).chain(kept).collect()
+    }
+
+    /// The secret that a handshake of the route brings.
+    pub fn learned(&self) -> Option<&Arc<Learned>> {
+        self.answers.iter().find_map(|answer| answer.keep.as_ref()).map(|keep| &keep.secret)
     }
 
     /// The same as text: names of headers and other values, separated by commas; see [`tokens_of`].

@@ -1,11 +1,15 @@
 //! Secrets: references in the config, values from the environment or a secret store. Values are never printed.
 
+mod folder;
 mod form;
 pub(crate) mod late;
+mod learned;
 pub(crate) mod secret;
+mod stored;
 mod webhook_key;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -15,8 +19,12 @@ use tracing::error;
 use late::Late;
 use secret::without_line_break;
 
+pub use folder::SecretFolder;
 pub use form::Form;
+pub(crate) use learned::is_name;
+pub use learned::{Learned, LearnedStore, Learning, NotReplaced, Version};
 pub use secret::{NamedSecret, NotFetched, Secret, SecretStore};
+pub use stored::Stored;
 pub use webhook_key::{WebhookKey, symmetric_key};
 
 /// What is known of a secret that is looked up while the host runs.
@@ -39,7 +47,7 @@ enum Source {
     Environment(BTreeMap<String, Option<Secret>>),
     Store {
         known: BTreeMap<String, Secret>,
-        problems: BTreeMap<String, String>,
+        problems: BTreeMap<String, NotFetched>,
         only_these: bool,
         late: Arc<Late>,
     },
@@ -80,7 +88,7 @@ impl Secrets {
                     let secret = Secret::of(value, Some((Arc::clone(&store), name.clone())));
                     known.insert(name, secret);
                 }
-                Err(problem) => drop(problems.insert(name, problem.to_string())),
+                Err(problem) => drop(problems.insert(name, problem)),
             }
         }
         Secrets(Source::Store { known, problems, only_these: false, late: Arc::new(Late::new(store)) })
@@ -132,7 +140,7 @@ impl Secrets {
                 (Some(secret), _) => secret,
                 (None, None) if *only_these => return placeholder(),
                 (None, problem) => {
-                    let problem = problem.map_or("it was not fetched", String::as_str);
+                    let problem = problem.map_or_else(|| "it was not fetched".to_owned(), ToString::to_string);
                     let hint = "check that Secrets Manager has it as secrets.prefix plus its name, and that the role may read it";
                     return Err((format!("the secret {name:?} is not available: {problem}"), hint.to_owned()));
                 }
@@ -147,6 +155,53 @@ impl Secrets {
             (format!("the secret {name:?} cannot be used: {problem}"), hint)
         })?;
         Ok(secret.clone())
+    }
+
+    /// A secret that a handshake brings, which may not be learned yet; or the problem and a hint. `store` is the folder of the
+    /// local store: where secrets come from the environment, learned ones are kept there. A value in the environment wins.
+    pub(crate) fn learned(&self, name: &str, form: Form, store: Option<&Path>) -> Result<Learned, (String, String)> {
+        let read = match &self.0 {
+            Source::Placeholders(_) => None,
+            Source::Environment(values) if values.contains_key(&key(name)) => None,
+            Source::Environment(_) => {
+                let Some(store) = store else {
+                    let (variable, problem) = (variable(name), format!("the secret {name:?} is not set"));
+                    let hint = format!(
+                        "only the host with the store learns it: set {variable} to what `towpath secret show {name}` prints there"
+                    );
+                    return Err((problem, hint));
+                };
+                let folder = SecretFolder::of_store(store);
+                let found = folder.look(name).map_err(|error| {
+                    let hint = "the user who runs the host must be able to read the folder of the store".to_owned();
+                    (format!("the learned secret {name:?} cannot be read: {error}"), hint)
+                })?;
+                let folder = Arc::new(folder);
+                Some(Learned::stored(
+                    name,
+                    form,
+                    found.as_ref().map(|found| found.text.as_str()),
+                    Arc::clone(&folder) as Arc<dyn SecretStore>,
+                    Some(folder),
+                ))
+            }
+            Source::Store { known, problems, only_these, late } => match (known.get(name), problems.get(name)) {
+                (None, None) if *only_these => None,
+                (None, Some(NotFetched::Failed(_)) | None) => None,
+                (known, _) => {
+                    let store = late.store();
+                    let text = known.map(Secret::expose);
+                    Some(Learned::stored(name, form, text.as_deref(), Arc::clone(&store), store.learned()))
+                }
+            },
+        };
+        match read {
+            Some(read) => read.map_err(|problem| {
+                let hint = format!("run `towpath secret arm {name}`, and repeat the handshake at the sender");
+                (format!("the learned secret {name:?} cannot be used: {problem}"), hint)
+            }),
+            None => self.get(name, form).map(|value| Learned::given(name, value)),
+        }
     }
 
     /// The secret of a name that only a webhook tells, which ends in its tenant.

@@ -6,8 +6,10 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
-use towpath_config::answer::{Answer, Call};
+use towpath_config::Learning;
+use towpath_config::answer::{Answer, Call, Keep};
 use towpath_config::route::Route;
+use towpath_config::secrets::variable;
 use towpath_config::value::Part;
 use towpath_keys::CallError;
 use towpath_metrics::STORY;
@@ -15,7 +17,7 @@ use towpath_select::Scope;
 use towpath_types::envelope::Webhook;
 use towpath_verify::Unproven;
 use towpath_verify::fetched::filled;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use url::Url;
 
 use crate::budget::SenderAddress;
@@ -76,9 +78,64 @@ async fn shake(
         warn!(route = route.path, detail = %why, "handshake that cannot be answered refused");
         problem(StatusCode::BAD_REQUEST, &format!("the request cannot be answered: {why}"))
     });
+    if let Some(keep) = &answer.keep
+        && made.status().is_success()
+        && let Err(refusal) = learn(route, keep, &scope).await
+    {
+        return refusal;
+    }
     match &answer.call {
         Some(call) if made.status().is_success() => confirm(ingest, route, call, &scope).await.unwrap_or(made),
         _ => made,
+    }
+}
+
+/// Learns the secret that a handshake brings. It is stored durably once this succeeds; otherwise this returns the answer.
+async fn learn(route: &Route, keep: &Keep, scope: &Scope<'_>) -> Result<(), Response> {
+    let secret = keep.secret.name();
+    let route = &route.path;
+    let given = scope.value(&keep.value).unwrap_or(Cow::Borrowed(b""));
+    let refused = |reason: &str, cure: &str, status: StatusCode, detail: &str| {
+        warn!(event = "handshake-refused", route, secret, reason, cure, "handshake that brings a secret refused");
+        Err(problem(status, detail))
+    };
+    match keep.secret.learn(&given, Clock::wall().now()).await {
+        Learning::Learned => {
+            info!(event = "secret-learned", route, secret, "secret of a handshake stored, using it");
+            Ok(())
+        }
+        Learning::Known => Ok(()),
+        Learning::NotArmed => {
+            let cure =
+                format!("if you are creating the webhook, run `towpath secret arm {secret}` and create it again");
+            let detail = "this route takes no new secret now: its operator opens it with `towpath secret arm`";
+            refused("not armed", &cure, StatusCode::FORBIDDEN, detail)
+        }
+        Learning::Given => {
+            let variable = variable(secret);
+            let cure = format!("unset {variable} and restart, to learn the secret from the sender");
+            let detail = "this route takes no secret: its operator has set another one";
+            refused(&format!("{variable} is set"), &cure, StatusCode::FORBIDDEN, detail)
+        }
+        Learning::Unusable(why) => {
+            let detail = format!("the secret in {} cannot be used: {why}", keep.value);
+            refused(
+                why,
+                "the route stays open: have the sender choose another secret",
+                StatusCode::BAD_REQUEST,
+                &detail,
+            )
+        }
+        Learning::Unavailable(why) => {
+            error!(
+                event = "secret-store-failed",
+                route,
+                secret,
+                error = why,
+                "secret of a handshake not stored, sender asked to retry"
+            );
+            Err(again("the secret could not be stored: send the handshake again"))
+        }
     }
 }
 

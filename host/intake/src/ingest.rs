@@ -15,6 +15,7 @@ use towpath_verify::note_keys::NoteKeys;
 
 use crate::budget::Budget;
 use crate::pace::Pace;
+use crate::refused::not_learned;
 
 /// What the front door needs.
 pub struct Ingest {
@@ -38,6 +39,11 @@ pub struct Ingest {
 
 impl Ingest {
     pub fn new(routes: Routes, queue: Arc<dyn Queue>, body_limit: usize) -> Ingest {
+        for route in routes.iter() {
+            if let Some(learned) = route.learned().filter(|learned| !learned.value().is_learned()) {
+                not_learned(route, learned);
+            }
+        }
         Ingest {
             pace: Pace::of(&routes),
             proxies: Networks::default(),

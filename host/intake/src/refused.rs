@@ -9,6 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
+use towpath_config::Learned;
 use towpath_config::route::Route;
 use towpath_config::verify::Verification;
 use towpath_keys::Outbound;
@@ -71,6 +72,19 @@ pub(crate) fn unverified(verification: &Verification, why: &Unverified) -> Respo
     answer
 }
 
+/// Tells the operator how the secret of a route is learned.
+pub(crate) fn not_learned(route: &Route, learned: &Learned) {
+    let secret = learned.name();
+    let cure = format!("run `towpath secret arm {secret}`, then create the webhook at the sender");
+    warn!(
+        event = "secret-not-learned",
+        route = route.path,
+        secret,
+        cure,
+        "no secret learned yet, every webhook is answered 401"
+    );
+}
+
 /// Why a webhook is turned away.
 pub(crate) enum Refusal<'a> {
     Unverified(&'a Verification, Unverified),
@@ -118,6 +132,9 @@ impl Ingest {
         self.refused.fetch_add(1, Ordering::Relaxed);
         let kept = self.keep(route, webhook, keys, &refusal, from).await;
         warn!(route = route.path, reason = refusal.reason(), detail = refusal.detail(), kept, "webhook turned away");
+        if let (Refusal::Unverified(_, Unverified::NotLearned), Some(learned)) = (&refusal, route.learned()) {
+            not_learned(route, learned);
+        }
         refusal.answer()
     }
 

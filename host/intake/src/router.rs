@@ -39,6 +39,7 @@ use crate::split::{self, Arrived};
 /// | 202 `{"id": …, "webhook_id": …, "group": …, "sequence": …}`, or the route's `ack` | the webhook is stored |
 /// | what the route's `answer` says, 400, 401 or 403 | the request is a handshake |
 /// | 403 | the sender's address is none of the route's `allow_from` |
+/// | 403 | the request brings a secret, and no operator has opened the route for one |
 /// | 401 | the webhook fails the verification of its route |
 /// | 404 | no route has the path |
 /// | 405 | the route does not take the method |
@@ -49,7 +50,7 @@ use crate::split::{self, Arrived};
 /// | 429 with `Retry-After` | more events than the route's `rate` |
 /// | 400 | the body is incomplete, or is not valid HTTP |
 /// | 503 with `Retry-After` | it could not be stored, or the keys that verify it could not be fetched: the sender should retry |
-/// | 502, 503 | the call that confirms a handshake failed |
+/// | 502, 503 | the call that confirms a handshake failed, or the secret of one could not be stored |
 pub fn router(ingest: Arc<Ingest>, prefix: &str) -> Router {
     let hooks = format!("{prefix}/{{*path}}");
     let ingest = Door { ingest, prefix: prefix.to_owned() };

@@ -101,6 +101,9 @@ pub enum Unverified {
     /// None of its secrets is usable.
     #[error("none of its secrets is usable: {0}; set the secret exactly as the sender shows it")]
     Secret(&'static str),
+    /// A handshake has to bring its secret first.
+    #[error("the secret of the route has not been learned yet: no handshake has brought it")]
+    NotLearned,
     /// The URL of its key is none that may be asked. It was not.
     #[error("the {0} leads to none of the hosts that may be asked for keys, or has a query or fragment")]
     Host(What),
@@ -120,7 +123,7 @@ pub enum Unverified {
 impl Unverified {
     /// Whether a newer value of a secret could change it.
     fn may_be_old(&self) -> bool {
-        matches!(self, Unverified::Mismatch(_) | Unverified::Secret(_) | Unverified::Tenant)
+        matches!(self, Unverified::Mismatch(_) | Unverified::Secret(_) | Unverified::Tenant | Unverified::NotLearned)
     }
 }
 
@@ -282,6 +285,9 @@ fn prove_by(
     secrets: &secrets::Secrets,
     keyring: &fetched::Keyring,
 ) -> Result<Option<Proof>, Unproven> {
+    if secrets.is_empty() && matches!(&way.keys, Keys::Secrets(named) if !named.is_empty()) {
+        return Err(Unverified::NotLearned.into());
+    }
     let webhook = evidence.webhook;
     let url = url_of(way, webhook)?;
     let scope = Scope { url: url.as_deref(), ..Scope::of(webhook) };

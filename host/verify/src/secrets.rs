@@ -18,7 +18,16 @@ pub(crate) struct Secrets(Vec<Arc<str>>);
 impl Secrets {
     /// Without those of tenants.
     pub(crate) fn fixed(way: &Way) -> Secrets {
-        Secrets(fixed(way).iter().map(Secret::expose).collect())
+        Secrets::of(&fixed(way))
+    }
+
+    /// Without those that have not been learned yet: everybody knows the MAC with an empty key.
+    fn of(secrets: &[Secret]) -> Secrets {
+        Secrets(secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty()).collect())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
@@ -59,7 +68,7 @@ impl Known {
     }
 
     pub(crate) fn of_ways(&self) -> impl Iterator<Item = Secrets> {
-        self.ways.iter().map(|secrets| Secrets(secrets.iter().map(Secret::expose).collect()))
+        self.ways.iter().map(|secrets| Secrets::of(secrets))
     }
 
     pub(crate) fn exposed(&self) -> Vec<Arc<str>> {

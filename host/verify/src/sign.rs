@@ -66,7 +66,11 @@ fn by_way(way: &Way, webhook: &Webhook, now: Timestamp, key: Option<&PrivateKey>
     if key.is_none() && matches!(way.keys, Keys::Public(_) | Keys::Fetched(_)) {
         return Err(Unsignable::NoPrivateKey);
     }
-    let secret = way.keys.secrets().first().map(|secret| secret.value.expose());
+    let named = way.keys.secrets().first();
+    if named.is_some_and(|named| !named.value.is_learned()) {
+        return Err(Unverified::NotLearned.into());
+    }
+    let secret = named.map(|secret| secret.value.expose());
     let mut sender = Sender { way, now, key, secret, webhook: webhook.clone() };
     sender.put_equals()?;
     match &way.every {

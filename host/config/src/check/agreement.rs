@@ -75,12 +75,21 @@ impl Checker<'_> {
                 }
                 continue;
             };
-            let may_vanish =
-                verification.ways.iter().any(|way| matches!(way.keys, Keys::Fetched(_) | Keys::OfTenant(_)));
+            if let Some(keep) =
+                route.answers.iter().find_map(|answer| answer.keep.as_ref()).filter(|keep| self.is_given(keep))
+            {
+                let problem =
+                    format!("the secret {:?} is set in the environment, so no handshake brings it", keep.secret.name());
+                let hint =
+                    "unset it to learn the secret from the sender; keep it if you chose the secret there yourself";
+                warnings.push(warning(format!("route[{index}].verify.secret"), &problem, hint));
+            }
+            let may_vanish = route.learned().is_some()
+                || verification.ways.iter().any(|way| matches!(way.keys, Keys::Fetched(_) | Keys::OfTenant(_)));
             if verification.at_ingest && may_vanish && config.queue.url.is_some() && config.note_keys.is_empty() {
                 let hint = "add dead_letters.note_key, by which the front door vouches for what it verified";
-                let problem = "is verified again after waiting in the queue: a key that the sender withdrew meanwhile makes its messages \
-                    dead letters";
+                let problem = "is verified again after waiting in the queue: a key that the sender withdrew or replaced meanwhile makes \
+                    its messages dead letters";
                 warnings.push(warning(format!("route[{index}].verify"), problem, hint));
             }
             if !verification.at_ingest && route.dedup.is_some() {

@@ -9,7 +9,7 @@ use super::super::{Form, shape};
 use super::Checker;
 use crate::answer::{Answer, JsonTemplate, Reply, ReplyBody, is_derived, is_json};
 use crate::value::{Besides, Filter, Source, Template, Value};
-use crate::verify::NamedSecret;
+use crate::verify::{NamedSecret, Verification};
 
 /// Headers that the server sets itself, or that would let a stranger choose what a browser makes of an answer.
 const OWN: [&str; 8] = [
@@ -27,15 +27,22 @@ const OWN: [&str; 8] = [
 const OF_ANSWERS: [Besides; 2] = [Besides::Secret, Besides::Now];
 
 impl Checker<'_> {
-    pub(super) fn answers(&mut self, at: &str, shapes: Vec<shape::Answer>, is_verified: bool) -> Vec<Answer> {
+    pub(super) fn answers(
+        &mut self,
+        at: &str,
+        shapes: Vec<shape::Answer>,
+        verify: Option<&Verification>,
+    ) -> Vec<Answer> {
         let mut answers = Vec::new();
         for (number, shape) in shapes.into_iter().enumerate() {
-            answers.extend(self.answer(&format!("{at}.answer[{number}]"), shape, is_verified));
+            answers.extend(self.answer(&format!("{at}.answer[{number}]"), shape, verify));
         }
         answers
     }
 
-    fn answer(&mut self, at: &str, shape: shape::Answer, is_verified: bool) -> Option<Answer> {
+    fn answer(&mut self, at: &str, shape: shape::Answer, verify: Option<&Verification>) -> Option<Answer> {
+        let is_kept = shape.keep.is_some();
+        let keep = self.kept_by(at, &shape, verify);
         let when = self.condition(&format!("{at}.when"), shape.when, &[]);
         if when.as_ref().is_some_and(|when| *when == crate::condition::Condition::default()) {
             let hint = "when = { method = \"GET\", present = [\"query:challenge\"] }, for example";
@@ -68,7 +75,7 @@ impl Checker<'_> {
                 "token = \"query:token\" names the value that must equal it",
             );
         }
-        if shape.verified && !is_verified {
+        if shape.verified && verify.is_none() {
             self.wrong(format!("{at}.verified"), "the route has no verify", "add verify = { … } to the route");
         }
         let call = shape.call.map(|call| self.call(&format!("{at}.call"), call, shape.verified));
@@ -80,7 +87,10 @@ impl Checker<'_> {
             Some(call) => Some(call?),
             None => None,
         };
-        Some(Answer { when: when?, token, secrets, verified: shape.verified, call, reply })
+        if is_kept && keep.is_none() {
+            return None;
+        }
+        Some(Answer { when: when?, token, secrets, verified: shape.verified, call, keep, reply })
     }
 
     /// The answer to an event that is stored.

@@ -82,7 +82,8 @@ impl Checker<'_> {
             return Keys::OfTenant(self.tenant_secrets(&at, &names, form));
         }
         let named = names.into_iter().filter_map(|(suffix, name)| {
-            let value = self.secret(format!("{at}{suffix}"), &name, form)?;
+            let at = format!("{at}{suffix}");
+            let value = if self.learning.is_on { self.learned(at, &name, form) } else { self.secret(at, &name, form) }?;
             Some(NamedSecret { name, value })
         });
         Keys::Secrets(named.collect())

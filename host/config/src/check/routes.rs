@@ -110,11 +110,12 @@ impl Checker<'_> {
             self.wrong(format!("{at}.max_age"), "must be between 1m and 13d", hint);
         }
         let verify_at = format!("{at}.verify");
-        let verify = route.verify.and_then(|verify| self.verify(&verify_at, verify));
+        let learns = route.answer.iter().any(|answer| answer.keep.is_some());
+        let verify = route.verify.and_then(|verify| self.verify_learning(&verify_at, verify, learns));
         if let (Some(verify), Some(pattern)) = (&verify, &pattern) {
             verify.values().for_each(|value| self.segment(&verify_at, value, pattern));
         }
-        let answers = self.answers(at, route.answer, verify.is_some());
+        let answers = self.answers(at, route.answer, verify.as_ref());
         let ack = route.ack.and_then(|ack| self.ack(at, ack));
         let dedup = match route.dedup.map(|dedup| dedup.parse::<Value>()).transpose() {
             Ok(dedup) => dedup,

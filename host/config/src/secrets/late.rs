@@ -49,6 +49,10 @@ impl Late {
         Late { store, seen: Mutex::default(), lookups, checks: TaskTracker::new() }
     }
 
+    pub(super) fn store(&self) -> Arc<dyn SecretStore> {
+        Arc::clone(&self.store)
+    }
+
     /// The secret of this name, if the store has it; or why the store cannot tell.
     pub(super) async fn find(&self, name: &str) -> Result<Option<Secret>, String> {
         if let Some(seen) = self.seen(name) {

@@ -11,15 +11,24 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::form::Form;
+use super::learned::LearnedStore;
 
 /// The shortest interval between two refreshes of a secret, however often it is rejected.
 pub(crate) const REFRESH_EVERY: Duration = Duration::from_secs(30);
+
+/// The same for a secret that has not been learned yet: all of its webhooks are refused until it is found.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Where the values of secrets are stored and can change: Secrets Manager.
 #[async_trait]
 pub trait SecretStore: Send + Sync + 'static {
     /// The current value of this secret.
     async fn fetch(&self, name: &str) -> Result<String, NotFetched>;
+
+    /// The same store for secrets that handshakes bring; `None` if it cannot be written.
+    fn learned(self: Arc<Self>) -> Option<Arc<dyn LearnedStore>> {
+        None
+    }
 }
 
 /// Why a secret was not fetched.
@@ -65,6 +74,17 @@ impl Secret {
         Secret(Arc::new(Cell { value, store, asked, is_gone: AtomicBool::new(false), forms: Mutex::default() }))
     }
 
+    /// Whether it has a value. Only a secret that a handshake brings may have none: its value is then empty, and verifies
+    /// nothing.
+    pub fn is_learned(&self) -> bool {
+        !self.expose().is_empty()
+    }
+
+    /// Replaces the value of all clones.
+    pub(super) fn set(&self, value: Arc<str>) {
+        *self.0.value.write() = value;
+    }
+
     /// The value, for the code that sends or checks it.
     pub fn expose(&self) -> Arc<str> {
         Arc::clone(&self.0.value.read())
@@ -72,7 +92,8 @@ impl Secret {
 
     /// Whether this is its value, compared in constant time.
     pub fn is(&self, value: &[u8]) -> bool {
-        subtle::ConstantTimeEq::ct_eq(self.expose().as_bytes(), value).into()
+        let own = self.expose();
+        !own.is_empty() && subtle::ConstantTimeEq::ct_eq(own.as_bytes(), value).into()
     }
 
     /// Records a use, or says why the value does not suit it.
@@ -84,8 +105,13 @@ impl Secret {
         form.problem(&self.expose()).map_or(Ok(()), Err)
     }
 
+    /// Its uses.
+    pub(super) fn forms(&self) -> Vec<Form> {
+        self.0.forms.lock().clone()
+    }
+
     /// Why a new value cannot be used.
-    fn problem(&self, value: &str) -> Option<&'static str> {
+    pub(super) fn problem(&self, value: &str) -> Option<&'static str> {
         let forms = self.0.forms.lock();
         // An empty value suits no use.
         Form::Key.problem(value).or_else(|| forms.iter().find_map(|form| form.problem(value)))
@@ -96,8 +122,9 @@ impl Secret {
         self.0.is_gone.load(Ordering::Relaxed)
     }
 
-    /// Whether the secret now has another value than `seen`, which was rejected. Asks the store at most every 30 s; a
-    /// value without a store never changes. If a new value cannot be used, that is logged and the old one stays.
+    /// Whether the secret now has another value than `seen`, which was rejected. Asks the store at most every 30 s, or every
+    /// 5 s for a secret that has not been learned yet; a value without a store never changes. If a new value cannot be used,
+    /// that is logged and the old one stays.
     pub async fn is_renewed(&self, seen: &str) -> bool {
         let Some((store, name)) = &self.0.store else { return false };
         let mut asked = self.0.asked.lock().await;
@@ -105,12 +132,14 @@ impl Secret {
         if *self.expose() != *seen {
             return true;
         }
-        if asked.is_some_and(|asked| asked.elapsed() < REFRESH_EVERY) {
+        let every = if seen.is_empty() { LOOK_EVERY } else { REFRESH_EVERY };
+        if asked.is_some_and(|asked| asked.elapsed() < every) {
             return false;
         }
         *asked = Some(Instant::now());
         let value = match store.fetch(name).await {
             Ok(value) => without_line_break(name, &value),
+            Err(NotFetched::Unknown(_)) if seen.is_empty() => return false,
             Err(problem) => {
                 self.0.is_gone.store(matches!(problem, NotFetched::Unknown(_)), Ordering::Relaxed);
                 warn!(secret = name, %problem, "secret could not be refreshed, keeping its old value");
@@ -126,7 +155,7 @@ impl Secret {
             return false;
         }
         info!(secret = name, "secret rotated, using its new value");
-        *self.0.value.write() = value;
+        self.set(value);
         true
     }
 }

@@ -15,6 +15,7 @@ pub(in super::super) struct Answer {
     pub(in super::super) when: When,
     pub(in super::super) token: Option<String>,
     pub(in super::super) secret: Option<Names>,
+    pub(in super::super) keep: Option<String>,
     #[serde(default)]
     pub(in super::super) verified: bool,
     pub(in super::super) call: Option<Call>,

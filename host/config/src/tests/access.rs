@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Config, ConfigError, Secrets, mistakes, parse};
+use crate::Mistake;
 use crate::target::Auth;
 
 /// A config without its secrets.
@@ -262,4 +263,65 @@ fn an_answer_that_gives_something_away_is_reported() {
             .collect();
         assert!(mistakes.iter().any(|mistake| mistake.contains(says)), "{answer}: {mistakes:?}");
     }
+}
+
+const LEARNING: &str = "verify = { scheme = 'github', secret = 'asana' }";
+const KEEPS: &str = "when = { present = ['header:x-hook-secret'] }\nkeep = 'header:x-hook-secret'";
+
+/// The mistakes of a config whose route `a` has this `verify` and answer, with more below it.
+fn of_keep(verify: &str, answer: &str, more: &str) -> Vec<String> {
+    let text = format!(
+        "[[route]]\npath = 'a'\ngroup = 'a'\nplugin = 'p'\n{verify}\n[[route.answer]]\n{answer}\n{more}\n[plugin.p]\npath = 'p'\n"
+    );
+    let draft = Config::draft(&text, Path::new("towpath.toml"), &Secrets::placeholders()).expect("TOML");
+    let told = |mistake: &Mistake| format!("{}: {}; {}", mistake.at, mistake.problem, mistake.hint);
+    draft.mistakes.iter().map(told).collect()
+}
+
+#[test]
+fn an_answer_keeps_the_only_secret_of_its_route() {
+    assert_eq!(of_keep(LEARNING, KEEPS, ""), [""; 0]);
+    let two_ways =
+        "verify = [{ scheme = 'github', secret = 'a' }, { scheme = 'token', token = 'header:x', secret = 'a' }]";
+    assert_eq!(of_keep(two_ways, KEEPS, ""), [""; 0]);
+    let other = "[[route]]\npath = 'b'\ngroup = 'b'\nplugin = 'p'\nverify = { scheme = 'github', secret = 'asana' }";
+    let other_keeps = format!("{other}\n[[route.answer]]\n{KEEPS}");
+    let cases = [
+        ("", KEEPS, "", "route[0].answer[0].keep: the route has no verify"),
+        (LEARNING, &format!("{KEEPS}\nverified = true"), "", "verified: cannot stand beside keep"),
+        (LEARNING, &format!("{KEEPS}\ntoken = 'header:x'\nsecret = 's'"), "", "token: cannot stand beside keep"),
+        (LEARNING, "when = { method = 'POST' }\nkeep = 'hook'", "", "keep: \"hook\" is not a source"),
+        ("verify = { scheme = 'github', secret = ['a', 'b'] }", KEEPS, "", "keep needs exactly one secret"),
+        ("verify = { scheme = 'github', secret = 'a-{header:t}' }", KEEPS, "", "secrets with fixed names"),
+        ("verify = { scheme = 'github', secret = 'a#b' }", KEEPS, "", "cannot be the name of a secret that is kept"),
+        ("verify = { scheme = 'github', secret = 'asana', at = 'pipeline' }", KEEPS, "", "needs at = \"ingest\""),
+        (LEARNING, KEEPS, other_keeps.as_str(), "is the secret that route[0] keeps; each webhook has"),
+        (LEARNING, KEEPS, other, "route[1].verify.secret: \"asana\" is the secret that route[0] keeps: whoever"),
+    ];
+    for (verify, answer, more, says) in cases {
+        let found = of_keep(verify, answer, more);
+        assert!(found.iter().any(|mistake| mistake.contains(says)), "{verify} {answer} {more}: {found:?}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_not_learned_yet_is_no_mistake_and_one_in_the_environment_is_a_warning() {
+    let folder = tempfile::TempDir::new().expect("folder");
+    let text = format!(
+        "[[route]]\npath = 'a'\ngroup = 'a'\nplugin = 'p'\n{LEARNING}\n[[route.answer]]\n{KEEPS}\n[plugin.p]\npath = 'p'\n"
+    );
+    let draft = |secrets: &Secrets| Config::draft(&text, &folder.path().join("towpath.toml"), secrets).expect("TOML");
+    let unlearned = draft(&Secrets::of([]));
+    assert_eq!((unlearned.mistakes, unlearned.warnings), (vec![], vec![]));
+    let given = draft(&Secrets::of([("asana".to_owned(), "5257a869e7ecebeda32affa62cdca3fa".to_owned())]));
+    assert_eq!(given.mistakes, []);
+    assert!(
+        given.warnings.iter().any(|warning| warning.problem.contains("is set in the environment")),
+        "{:?}",
+        given.warnings
+    );
+    let store = folder.path().join(".towpath/secrets");
+    std::fs::create_dir_all(store.join("asana")).expect("a folder instead of a file");
+    let unreadable = draft(&Secrets::of([])).mistakes;
+    assert!(unreadable.iter().any(|mistake| mistake.problem.contains("cannot be read")), "{unreadable:?}");
 }
