@@ -59,7 +59,7 @@ fn project() -> TempDir {
 #[test]
 fn every_command_has_help_with_an_example() {
     let folder = TempDir::new().unwrap();
-    let commands: [&[&str]; 42] = [
+    let commands: [&[&str]; 46] = [
         &[],
         &["demo"],
         &["init"],
@@ -68,6 +68,10 @@ fn every_command_has_help_with_an_example() {
         &["send"],
         &["provider", "test"],
         &["provider", "coverage"],
+        &["secret", "arm"],
+        &["secret", "disarm"],
+        &["secret", "show"],
+        &["secret", "list"],
         &["plugin", "build"],
         &["plugin", "test"],
         &["plugin", "new"],

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use towpath_config::verify::Verification;
-use towpath_config::{Config, ConfigError, S3Url, Secrets};
+use towpath_config::{Config, ConfigError, LearnedStore, S3Url, Secrets};
 use towpath_files::regular::{self, MAX_CONFIG};
 
 use crate::{SecretsManager, client, object};
@@ -61,6 +61,11 @@ pub async fn secrets(config: &Config, names: &[String]) -> Secrets {
         Some(_) => Secrets::from_store(secrets_manager(config).await, names.to_vec()).await,
         None => Secrets::from_env(),
     }
+}
+
+/// Where the ingest function stores the secrets that handshakes bring.
+pub async fn learned_secrets(config: &Config) -> Arc<dyn LearnedStore> {
+    secrets_manager(config).await
 }
 
 async fn secrets_manager(config: &Config) -> Arc<SecretsManager> {

@@ -15,6 +15,7 @@ mod operate;
 mod plugin;
 mod proof;
 mod provider;
+mod secret;
 mod send;
 mod story;
 
@@ -28,6 +29,7 @@ pub use plugin::{
 };
 pub use proof::{Bench, Chaos};
 pub use provider::{Provider, ProviderTest};
+pub use secret::{Secret, SecretPlace};
 pub use send::{Send, Signature};
 pub use story::{StoryFilter, StoryPlace, Tail, Trace};
 
@@ -105,6 +107,9 @@ pub enum Command {
     /// List the senders that are known, and show how to set up a route for one
     #[command(subcommand)]
     Provider(Provider),
+    /// Learn the secrets that senders send in a handshake
+    #[command(subcommand)]
+    Secret(Secret),
     /// Follow what hosts do with each message, live
     Tail(Tail),
     /// Show the whole story of one message

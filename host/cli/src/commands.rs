@@ -14,6 +14,7 @@ pub(crate) mod plugin;
 mod poll;
 mod provider;
 mod record;
+mod secret;
 mod send;
 mod serve;
 mod status;
@@ -57,6 +58,7 @@ pub async fn run(args: Args, output: &Output, telemetry: Arc<Telemetry>) -> anyh
             check::run(&config, skip_secrets, skip_plugins, output).await
         }
         Command::Provider(command) => provider::run(command, output).await,
+        Command::Secret(command) => secret::run(command, output).await,
         Command::Dlq(dlq) => dlq::run(dlq, output).await,
         Command::Tail(tail) => tail::run(tail, output).await,
         Command::Trace(trace) => trace::run(trace, output).await,

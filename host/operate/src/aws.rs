@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use towpath_aws::{S3Holds, SqsQueue, client, config, logs};
-use towpath_config::{Config, S3Url};
+use towpath_config::{Config, LearnedStore, S3Url};
 use towpath_types::clock::Clock;
 use towpath_types::holds::Holds;
 use towpath_types::queue::Queue;
@@ -33,6 +33,11 @@ pub async fn waiting(url: &str) -> anyhow::Result<Waiting> {
 /// The holds in this object of S3.
 pub async fn holds(url: S3Url) -> anyhow::Result<Arc<dyn Holds>> {
     Ok(Arc::new(S3Holds::new(client::s3().await, url)))
+}
+
+/// Where the ingest function stores the secrets that handshakes bring.
+pub async fn learned_secrets(config: &Config) -> anyhow::Result<Arc<dyn LearnedStore>> {
+    Ok(config::learned_secrets(config).await)
 }
 
 /// The text of a config, from a file or from S3.

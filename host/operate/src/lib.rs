@@ -23,6 +23,7 @@ pub mod queues;
 pub mod record;
 pub mod redact;
 pub mod routed;
+pub mod secret;
 pub mod secret_headers;
 pub mod set;
 pub mod status;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use towpath_config::{Config, S3Url, Secrets};
+use towpath_config::{Config, LearnedStore, S3Url, Secrets};
 use towpath_files::regular::{self, MAX_CONFIG};
 use towpath_runtime::without_aws::WithoutAws;
 use towpath_types::holds::Holds;
@@ -26,6 +26,10 @@ pub async fn waiting(_: &str) -> anyhow::Result<Waiting> {
 }
 
 pub async fn holds(_: S3Url) -> anyhow::Result<Arc<dyn Holds>> {
+    bail!(WithoutAws)
+}
+
+pub async fn learned_secrets(_: &Config) -> anyhow::Result<Arc<dyn LearnedStore>> {
     bail!(WithoutAws)
 }
 
