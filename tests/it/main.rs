@@ -27,6 +27,7 @@ mod ingest;
 mod kept;
 mod keys;
 mod lambda;
+mod learned;
 mod lease;
 mod moves;
 mod network;

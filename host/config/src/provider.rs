@@ -136,11 +136,10 @@ impl Provider {
         self.route.contains_key("split")
     }
 
-    /// What it needs that this version cannot do yet.
-    pub fn lacks(&self) -> Option<&'static str> {
+    /// Whether its secret comes in a handshake, and the route keeps it.
+    pub fn sends_secret(&self) -> bool {
         let answers = self.route.get("answer").and_then(toml::Value::as_array).into_iter().flatten();
-        let mut answers = answers.filter_map(toml::Value::as_table);
-        if answers.any(|answer| answer.contains_key("keep")) { Some("its secret arrives by a handshake") } else { None }
+        answers.filter_map(toml::Value::as_table).any(|answer| answer.contains_key("keep"))
     }
 
     /// Whether it proves nothing itself: the operator puts a secret into the URL.

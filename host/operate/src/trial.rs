@@ -56,11 +56,13 @@ pub struct Trial {
     pub body: Option<String>,
     /// Names and values of headers that the answer must have.
     pub headers: Vec<(String, String)>,
+    /// The name of the secret that the request brings, if the route would learn it.
+    pub brings: Option<String>,
 }
 
 impl Trial {
     fn of(kind: Kind, webhook: Webhook, status: StatusCode) -> Trial {
-        Trial { kind, webhook, status: status.as_u16(), body: None, headers: Vec::new() }
+        Trial { kind, webhook, status: status.as_u16(), body: None, headers: Vec::new(), brings: None }
     }
 }
 

@@ -17,7 +17,7 @@ fn the_list_has_every_provider_and_can_be_searched() {
     let found = list(&["--search", "TWIL"]);
     assert_eq!(found.len(), 1, "{found:?}");
     let expected = serde_json::json!({
-        "name": "twilio", "title": "Twilio", "proof": "hmac-sha1", "handshake": false, "split": false, "by_name": true, "confidence": "high",
+        "name": "twilio", "title": "Twilio", "proof": "hmac-sha1", "handshake": false, "split": false, "confidence": "high",
     });
     assert_eq!(found[0], expected);
     assert!(list(&["--search", "no such sender"]).is_empty());
@@ -60,4 +60,21 @@ fn an_unknown_provider_is_wrong_usage_with_a_suggestion() {
     let unknown = towpath(folder.path(), &["provider", "show", "githup"]);
     assert_eq!(unknown.status.code(), Some(2));
     assert!(err(&unknown).contains("did you mean \"github\"?"), "{}", err(&unknown));
+}
+
+#[test]
+fn a_provider_whose_secret_is_learned_is_shown_with_the_steps_that_learn_it() {
+    let folder = TempDir::new().unwrap();
+    let text = out(&towpath(folder.path(), &["provider", "show", "asana"]));
+    for part in [
+        "  1. Open the route for the handshake: `towpath secret arm",
+        "POST /webhooks",
+        "\n  towpath secret arm asana\n",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("TOWPATH_SECRET_ASANA"), "{text}");
+    let shown: Value =
+        serde_json::from_str(&out(&towpath(folder.path(), &["provider", "show", "gusto", "--json"]))).unwrap();
+    assert_eq!(shown["secrets"][0]["learned"], true);
 }

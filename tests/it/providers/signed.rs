@@ -13,9 +13,6 @@ pub(super) fn judge(case: &Case) -> Verdict {
     if case.kind() != "event" || !matches!(case.outcome(), "stored" | "accepted") {
         return Verdict::NotRun("no event");
     }
-    if case.provider().is_some_and(|provider| provider.lacks().is_some()) {
-        return Verdict::NotRun("cannot be set up by its name yet");
-    }
     let Ok(route) = case.route() else { return Verdict::NotRun("keys from elsewhere") };
     let Some(verify) = &route.verify else { return Verdict::NotRun("proves nothing") };
     let bare = without_proof(verify, &case.webhook);

@@ -32,8 +32,6 @@ struct Listed {
     proof: String,
     handshake: bool,
     split: bool,
-    /// Whether a route can be set up by the name alone.
-    by_name: bool,
     confidence: Confidence,
 }
 
@@ -45,7 +43,6 @@ impl Listed {
             proof: provider.proof(),
             handshake: provider.has_handshake(),
             split: provider.splits(),
-            by_name: provider.lacks().is_none(),
             confidence: provider.confidence,
         }
     }
@@ -57,9 +54,9 @@ impl Listed {
 
     fn cells(&self) -> Vec<String> {
         let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
-        let Listed { name, title, proof, handshake, split, by_name, confidence } = self;
+        let Listed { name, title, proof, handshake, split, confidence } = self;
         let confidence = confidence.as_str().to_owned();
-        vec![(*name).to_owned(), title.clone(), proof.clone(), yes(*handshake), yes(*split), yes(*by_name), confidence]
+        vec![(*name).to_owned(), title.clone(), proof.clone(), yes(*handshake), yes(*split), confidence]
     }
 }
 
@@ -72,7 +69,7 @@ fn list(search: Option<&str>, output: &Output) {
         output.line("no provider has this text in its name or title");
     } else {
         let rows: Vec<Vec<String>> = listed.iter().map(Listed::cells).collect();
-        output.table(&["NAME", "TITLE", "PROOF", "HANDSHAKE", "SPLIT", "BY NAME", "CONFIDENCE"], &rows);
+        output.table(&["NAME", "TITLE", "PROOF", "HANDSHAKE", "SPLIT", "CONFIDENCE"], &rows);
     }
 }
 
@@ -106,6 +103,8 @@ struct NeededSecret {
     name: String,
     variable: String,
     about: String,
+    /// Whether a handshake brings it, once `towpath secret arm` has opened the route.
+    learned: bool,
 }
 
 #[derive(Serialize)]
@@ -122,7 +121,8 @@ impl Shown {
             match parameter.secret {
                 Some(name) => {
                     let variable = secrets::variable(&name);
-                    secrets.push(NeededSecret { name, variable, about: parameter.about });
+                    let (about, learned) = (parameter.about, parameter.is_learned);
+                    secrets.push(NeededSecret { name, variable, about, learned });
                 }
                 None => texts.push(NeededText { name: parameter.name, about: parameter.about }),
             }
@@ -137,7 +137,7 @@ impl Shown {
             setup: provider.setup.clone(),
             retries: provider.retries.clone(),
             timeout: provider.timeout.clone(),
-            unsupported: provider.unsupported.clone().or_else(|| provider.lacks().map(|lack| format!("{lack}."))),
+            unsupported: provider.unsupported.clone(),
             notes: provider.notes.clone(),
             next: next(provider),
         }
@@ -147,15 +147,20 @@ impl Shown {
 /// The commands from nothing to a route that is tried. `init` writes the plugin and the target beside the route.
 fn next(provider: &Provider) -> Vec<String> {
     let name = provider.name;
-    let secrets = provider.parameters().into_iter().filter_map(|parameter| parameter.secret);
-    let exports = secrets.map(|secret| format!("export {}=…", secrets::variable(&secret)));
+    let (learned, given): (Vec<_>, Vec<_>) =
+        provider.parameters().into_iter().partition(|parameter| parameter.is_learned);
+    let given = given.into_iter().filter_map(|parameter| parameter.secret);
+    let exports = given.map(|secret| format!("export {}=…", secrets::variable(&secret)));
+    let learned = learned.into_iter().filter_map(|parameter| parameter.secret);
+    let arms = learned.map(|secret| format!("towpath secret arm {secret}"));
     let begin = [
         format!("towpath init --route {name}"),
         format!("towpath plugin new {name}"),
         format!("towpath plugin build {name}"),
     ]
     .into_iter();
-    begin.chain(exports).chain(["towpath dev".to_owned(), format!("towpath provider test {name}")]).collect()
+    let dev = std::iter::once("towpath dev".to_owned());
+    begin.chain(exports).chain(dev).chain(arms).chain([format!("towpath provider test {name}")]).collect()
 }
 
 fn show(shown: &Shown, output: &Output) {
@@ -173,17 +178,19 @@ fn show(shown: &Shown, output: &Output) {
         output.headline("Put in:");
         shown.parameters.iter().for_each(|text| output.line(format!("  {}: {}", text.name, text.about)));
     }
-    if !shown.secrets.is_empty() {
+    let (learned, given): (Vec<_>, Vec<_>) = shown.secrets.iter().partition(|secret| secret.learned);
+    if !given.is_empty() {
         output.headline("Set in the environment:");
-        shown.secrets.iter().for_each(|secret| output.line(format!("  {}: {}", secret.variable, secret.about)));
+        given.iter().for_each(|secret| output.line(format!("  {}: {}", secret.variable, secret.about)));
+    }
+    if !learned.is_empty() {
+        output.headline("Learned by the route, once `towpath secret arm` has opened it:");
+        learned.iter().for_each(|secret| output.line(format!("  {}: {}", secret.name, secret.about)));
     }
     output.headline(format!("At the provider, for the URL {}:", shown.url));
     shown.setup.iter().enumerate().for_each(|(n, step)| output.line(format!("  {}. {step}", n + 1)));
-    if shown.listed.by_name {
-        output
-            .headline("To try it here (put the route in place of the one that init writes, and test while dev runs):");
-        shown.next.iter().for_each(|command| output.line(format!("  {command}")));
-    }
+    output.headline("To try it here (put the route in place of the one that init writes, and test while dev runs):");
+    shown.next.iter().for_each(|command| output.line(format!("  {command}")));
     output.headline("Good to know:");
     let proof = format!("Proof: {proof}; confidence in this description: {}", confidence.as_str());
     let facts = [

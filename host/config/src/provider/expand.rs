@@ -61,13 +61,6 @@ impl Expansion<'_> {
             self.found.break_off(&self.key("group"), &at, problem, &hint);
             return;
         };
-        if let Some(lack) = provider.lacks() {
-            let hint = "write group, dedup and verify yourself: docs/configure.md#verifying-webhooks";
-            let problem = format!("{:?} cannot be set up by its name yet: {lack}", provider.name);
-            // It would have given a group.
-            self.found.break_off(&self.key("group"), &at, problem, hint);
-            return;
-        }
         let arguments = Arguments::read(&provider, parameters, &at, self.found);
         for (key, value) in provider.route {
             // A group replaces the provider's order.

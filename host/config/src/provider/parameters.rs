@@ -14,6 +14,8 @@ pub struct Parameter {
     pub about: String,
     /// The name of the secret if none is given; `None` for a text, which must be given.
     pub secret: Option<String>,
+    /// Whether the route keeps it from a handshake.
+    pub is_learned: bool,
 }
 
 impl Provider {
@@ -30,7 +32,8 @@ impl Provider {
             name => format!("{}-{}", self.name, name.replace('_', "-")),
         };
         let secret = names_a_secret(&self.route, &format!("${name}")).then_some(default);
-        Parameter { name: name.to_owned(), about: about.to_owned(), secret }
+        let is_learned = name == "secret" && self.sends_secret();
+        Parameter { name: name.to_owned(), about: about.to_owned(), secret, is_learned }
     }
 }
 

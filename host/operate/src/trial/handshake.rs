@@ -1,7 +1,7 @@
 //! The handshakes of a route, as its `[[route.answer]]` describe them.
 
 use http::{Method, StatusCode};
-use towpath_config::answer::{Answer, ReplyBody};
+use towpath_config::answer::{Answer, Keep, ReplyBody};
 use towpath_config::value::{Filter, Source, Template, Value};
 use towpath_intake::said;
 use towpath_select::{Scope, put};
@@ -26,8 +26,31 @@ impl Trials<'_> {
         if first != Some(number) {
             return vec![skipped(Kind::Handshake, "an earlier answer of the route takes it")];
         }
+        if let Some(keep) = &answer.keep {
+            return self.bringing(answer, keep, asked);
+        }
         let forged = self.forged(answer, &asked);
         [self.right(answer, asked)].into_iter().chain(forged).collect()
+    }
+
+    /// A handshake that brings a secret. One that is learned is brought again, which changes nothing; a forged one brings
+    /// another, which the route must not learn.
+    fn bringing(&self, answer: &Answer, keep: &Keep, asked: Webhook) -> Vec<Tried> {
+        let brings = Some(keep.secret.name().to_owned());
+        let learned = keep.secret.value();
+        if !learned.is_learned() {
+            return vec![self.right(answer, asked).map(|right| Trial { brings, ..right })];
+        }
+        if keep.secret.was_armed(self.now) {
+            let why = "the route is open for a new secret, and any handshake would close it: disarm it first";
+            return vec![skipped(Kind::Handshake, why)];
+        }
+        let mut known = asked.clone();
+        if let Err(why) = put(&mut known, &keep.value, learned.expose().as_bytes()) {
+            return vec![skipped(Kind::Handshake, format!("{}: {why}", keep.value))];
+        }
+        let right = self.right(answer, known).map(|right| Trial { brings, ..right });
+        vec![right, Ok(Trial::of(Kind::ForgedHandshake, asked, StatusCode::FORBIDDEN))]
     }
 
     /// The request that this answer is for, without its proofs.
@@ -37,7 +60,8 @@ impl Trials<'_> {
         let mut asked = Webhook { method, path: event.path.clone(), ..Webhook::default() };
         let of_reply = answer.reply.templates();
         let of_reply = of_reply.into_iter().flat_map(Template::values);
-        let read: Vec<&Value> = when.values().chain(of_reply).chain(&answer.token).collect();
+        let kept = answer.keep.as_ref().map(|keep| &keep.value);
+        let read: Vec<&Value> = when.values().chain(of_reply).chain(&answer.token).chain(kept).collect();
         if when.is_empty != Some(true)
             && let Some(header) = content_type(read.iter().copied())
         {

@@ -139,3 +139,16 @@ fn what_cannot_be_made_up_needs_a_recorded_event() {
     let event = made_up(&unwrapped, Vec::new()).expect("event");
     assert!(event.body.starts_with(b"payload=%7B%22id%22%3A%22"), "{}", String::from_utf8_lossy(&event.body));
 }
+
+#[test]
+fn a_handshake_that_brings_a_secret_is_sent_so_that_it_changes_nothing() {
+    let asana = route(&Provider::find("asana").expect("known")).expect("route");
+    let learned = asana.learned().expect("a secret").value().expose();
+    let tried = trials(&asana).harmless(&made_up(&asana, Vec::new()).expect("event"));
+    let right = found(&tried, Kind::Handshake);
+    assert_eq!((right.status, right.brings.as_deref()), (200, Some("asana")));
+    assert_eq!(right.webhook.header("x-hook-secret"), Some(learned.as_bytes()), "the one that the route knows");
+    let forged = found(&tried, Kind::ForgedHandshake);
+    assert_eq!(forged.status, 403);
+    assert_ne!(forged.webhook.header("x-hook-secret"), Some(learned.as_bytes()));
+}

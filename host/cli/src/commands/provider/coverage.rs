@@ -18,10 +18,6 @@ enum Done {
 }
 
 impl Done {
-    fn of(done: bool) -> Done {
-        if done { Done::Yes } else { Done::No }
-    }
-
     fn as_str(self) -> &'static str {
         match self {
             Done::Yes => "yes",
@@ -54,16 +50,17 @@ struct Row {
 
 impl Row {
     fn of(provider: &Provider) -> Row {
-        let connects = Done::of(provider.lacks().is_none());
-        let answers = if provider.has_handshake() { connects } else { Done::None };
-        let proves = match (connects, &provider.unsupported) {
-            (Done::Yes, None) if provider.proves_by_url() => Done::Url,
-            (Done::Yes, None) => Done::Yes,
-            _ => Done::No,
+        // Every provider's file is a whole route, and answers what its sender asks.
+        let connects = Done::Yes;
+        let answers = if provider.has_handshake() { Done::Yes } else { Done::None };
+        let proves = match &provider.unsupported {
+            None if provider.proves_by_url() => Done::Url,
+            None => Done::Yes,
+            Some(_) => Done::No,
         };
         let keys = Keys { order: provider.has_order(), dedup: provider.has_dedup() };
         let fully = ![connects, answers, proves].contains(&Done::No);
-        let lacks = provider.lacks().map(|lack| format!("{lack}.")).or_else(|| provider.unsupported.clone());
+        let lacks = provider.unsupported.clone();
         Row { name: provider.name, connects, answers, proves, keys, fully, lacks }
     }
 
@@ -159,13 +156,18 @@ mod tests {
         let paddle = row("paddle-classic");
         assert_eq!((paddle.proves, paddle.fully), (Done::No, false));
         assert!(paddle.lacks.is_some());
+        // Their secrets come in a handshake.
+        for name in ["asana", "clio", "gusto"] {
+            let row = row(name);
+            assert_eq!(([row.connects, row.answers, row.proves], row.fully), ([Done::Yes; 3], true), "{name}");
+        }
     }
 
     #[test]
     fn every_provider_is_counted_once() {
         let coverage = Coverage::of(Provider::all().map(|provider| Row::of(&provider)).collect());
         assert_eq!((coverage.total, coverage.providers.len()), (Provider::names().count(), coverage.total));
-        let lacking = Provider::all().filter(|provider| provider.lacks().is_some() || provider.unsupported.is_some());
+        let lacking = Provider::all().filter(|provider| provider.unsupported.is_some());
         assert_eq!(coverage.total - coverage.fully, lacking.count());
         assert_eq!(percent(949, 1000), 94.9);
         assert_eq!((percent(0, 0), percent(9499, 10_000)), (0.0, 94.9));

@@ -119,7 +119,10 @@ impl Row {
         };
         let other_header = trial.headers.iter().find(|header| !has(header));
         let detail = if answered.status != trial.status {
-            Some(differs(answered.status, &body))
+            Some(match (&trial.brings, answered.status) {
+                (Some(secret), 403) => not_armed(secret, &body),
+                _ => differs(answered.status, &body),
+            })
         } else if trial.body.as_ref().is_some_and(|expected| *expected != body) {
             Some("the body differs".to_owned())
         } else {
@@ -185,6 +188,15 @@ fn differs(status: u16, body: &str) -> String {
     };
     let said = shortened(body.trim());
     if said.is_empty() { meaning.to_owned() } else { format!("{meaning}; it said {said}") }
+}
+
+/// Why a handshake that brings a secret was refused.
+fn not_armed(secret: &str, body: &str) -> String {
+    format!(
+        "the ingest learns a secret only while its route is open: run `towpath secret arm {secret}` and test again. The test brings a \
+         secret of its own, so arm again before you create the webhook. It said {}",
+        shortened(body.trim())
+    )
 }
 
 fn shortened(body: &str) -> String {
