@@ -83,6 +83,16 @@ data "aws_iam_policy_document" "host" {
     }
   }
 
+  # It starts before they exist.
+  dynamic "statement" {
+    for_each = length(local.learned_secret_arns) > 0 ? [1] : []
+    content {
+      sid       = "LearnedSecrets"
+      actions   = ["secretsmanager:GetSecretValue"]
+      resources = local.learned_secret_arns
+    }
+  }
+
   dynamic "statement" {
     for_each = var.secrets_kms_key_arn == null ? [] : [1]
     content {

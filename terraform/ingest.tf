@@ -61,6 +61,24 @@ data "aws_iam_policy_document" "ingest" {
     }
   }
 
+  dynamic "statement" {
+    for_each = length(local.learned_secret_arns) > 0 ? [1] : []
+    content {
+      sid       = "LearnSecrets"
+      actions   = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+      resources = local.learned_secret_arns
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(local.learned_secret_arns) > 0 && var.secrets_kms_key_arn != null ? [1] : []
+    content {
+      sid       = "EncryptSecrets"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [var.secrets_kms_key_arn]
+    }
+  }
+
   statement {
     sid       = "Log"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]

@@ -63,6 +63,18 @@ locals {
     ]) : replace(split("#", name)[0], "/\\{[^}]*\\}/", "*")
   ])
 
+  # The names of the secrets that handshakes bring. What a provider needs is known to the function only.
+  learned_secret_names = distinct(concat(var.learned_secrets, flatten([
+    for path, route in local.ingest_routes : local.verify_secrets[path] if anytrue([for answer in try(route.answer, []) : try(answer.keep, null) != null])
+  ])))
+
+  # With the six characters that Secrets Manager puts behind a name, and without: IAM judges a name that no secret has as it is.
+  learned_secret_arns = flatten([
+    for name in local.learned_secret_names : [
+      for suffix in ["", "-??????"] : "arn:${local.partition}:secretsmanager:${local.region}:${local.account}:secret:${var.secrets_prefix}${name}${suffix}"
+    ]
+  ])
+
   # Whether the ingest function can answer 401 or 422, and so needs a queue to keep those webhooks.
   can_refuse = anytrue(concat(
     values(local.verifies_at_ingest),

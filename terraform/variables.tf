@@ -270,6 +270,13 @@ variable "secrets_prefix" {
   nullable    = false
 }
 
+variable "learned_secrets" {
+  description = "Names of the secrets that senders send in a handshake, such as [\"asana\"] for a route with provider = \"asana\": the ingest function may store a new value of exactly these. The secrets of routes whose own answer has keep are added. `towpath secret arm` opens a route for one."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
 variable "secrets_kms_key_arn" {
   description = "ARN of the KMS key that the secrets are encrypted with, if it is not the account's default key."
   type        = string

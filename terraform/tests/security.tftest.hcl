@@ -85,6 +85,34 @@ run "secrets" {
   }
 }
 
+run "nobody_writes_a_secret_by_default" {
+  assert {
+    condition     = !strcontains(jsonencode([data.aws_iam_policy_document.ingest[0].statement, data.aws_iam_policy_document.host.statement]), "PutSecretValue")
+    error_message = "Without learned secrets no role may store one."
+  }
+}
+
+run "the_ingest_function_stores_the_secrets_that_handshakes_bring_and_no_others" {
+  variables {
+    learned_secrets = ["asana"]
+    routes = [
+      { path = "asana", provider = "asana", plugin = "p" },
+      { path = "b", group = "b/x", plugin = "p", verify = { scheme = "github", secret = "kept" }, answer = [{ when = { present = ["header:x-hook-secret"] }, keep = "header:x-hook-secret" }] },
+      { path = "c", group = "c/x", plugin = "p", verify = { scheme = "github", secret = "other" } },
+    ]
+  }
+  assert {
+    condition = one([for statement in data.aws_iam_policy_document.ingest[0].statement : statement.resources if contains(statement.actions, "secretsmanager:PutSecretValue")]) == toset([
+      for name in ["asana", "asana-??????", "kept", "kept-??????"] : "arn:aws:secretsmanager:eu-west-1:123456789012:secret:towpath/${name}"
+    ])
+    error_message = "The ingest function may store exactly the learned secrets."
+  }
+  assert {
+    condition     = !strcontains(jsonencode(data.aws_iam_policy_document.host.statement), "PutSecretValue")
+    error_message = "The host stores none."
+  }
+}
+
 run "the_secrets_of_tenants_are_those_with_their_prefix" {
   variables {
     routes = [{ path = "tenants/{tenant}/crm", group = "crm/{path:tenant}", plugin = "p", verify = { scheme = "github", secret = "crm-{path:tenant}" } }]
