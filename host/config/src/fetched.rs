@@ -40,8 +40,4 @@ impl Fetched {
         };
         value.into_iter().chain(template.into_iter().flat_map(Template::values)).chain(&self.key_id)
     }
-
-    pub(crate) fn needs_header(&self, name: &str) -> bool {
-        self.values().any(|value| value.source.needs_header(name))
-    }
 }

@@ -80,7 +80,7 @@ async fn shake(
     });
     if let Some(keep) = &answer.keep
         && made.status().is_success()
-        && let Err(refusal) = learn(route, keep, &scope).await
+        && let Err(refusal) = learn(ingest, route, keep, &scope).await
     {
         return refusal;
     }
@@ -91,7 +91,7 @@ async fn shake(
 }
 
 /// Learns the secret that a handshake brings. It is stored durably once this succeeds; otherwise this returns the answer.
-async fn learn(route: &Route, keep: &Keep, scope: &Scope<'_>) -> Result<(), Response> {
+async fn learn(ingest: &Ingest, route: &Route, keep: &Keep, scope: &Scope<'_>) -> Result<(), Response> {
     let secret = keep.secret.name();
     let route = &route.path;
     let given = scope.value(&keep.value).unwrap_or(Cow::Borrowed(b""));
@@ -99,7 +99,7 @@ async fn learn(route: &Route, keep: &Keep, scope: &Scope<'_>) -> Result<(), Resp
         warn!(event = "handshake-refused", route, secret, reason, cure, "handshake that brings a secret refused");
         Err(problem(status, detail))
     };
-    match keep.secret.learn(&given, Clock::wall().now()).await {
+    match keep.secret.learn(&given, ingest.clock.now()).await {
         Learning::Learned => {
             info!(event = "secret-learned", route, secret, "secret of a handshake stored, using it");
             Ok(())
