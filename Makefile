@@ -13,11 +13,12 @@ MINUTES ?= 1
 chaos:
 	@tests/chaos/run.sh $(SEED) $(MINUTES)
 
-# Without the AWS feature: the demo does not need the AWS SDK, which takes minutes to build.
+# Without the AWS feature: the demo does not need the AWS SDK, which takes minutes to build. With a profile that does not optimise.
+DEMO = -p towpath --no-default-features --profile demo
 demo: wasm
-	$(CARGO) build -p towpath --no-default-features
-	$(CARGO) run --quiet -p towpath --no-default-features -- plugin build plugins/approval plugins/github plugins/stripe
-	$(CARGO) run --quiet -p towpath --no-default-features -- demo
+	$(CARGO) build $(DEMO)
+	$(CARGO) run --quiet $(DEMO) -- plugin build plugins/approval plugins/github plugins/stripe
+	$(CARGO) run --quiet $(DEMO) -- demo
 
 test: plugins
 	@CARGO="$(CARGO)" tests/run.sh
