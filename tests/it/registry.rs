@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use towpath_config::registry::PublicKey;
 use towpath_deliver::Deliverer;
-use towpath_engine::pipeline::Pipeline;
+use towpath_engine::pipeline::{Pipeline, Settlement};
 use towpath_plugin::Engine;
-use towpath_registry::{Chosen, Folder, Registry, SigningKey, Watch, open};
+use towpath_registry::{Chosen, Failures, Folder, Registry, SigningKey, Watch, open};
 use towpath_runtime::time::wall_clock;
 use towpath_tests::guest::Guest;
 use towpath_tests::registry::{built, publish};
 use towpath_tests::rig::Rig;
+use towpath_tests::target::Target;
 use towpath_types::clock::Timestamp;
 
 /// How far ahead the clocks of these hosts are, in milliseconds. It only grows, so tests do not disturb each other.
@@ -57,17 +58,22 @@ impl Host {
     }
 
     async fn try_start_with(rig: Rig, config: &str, registry: Registry) -> Result<Host, String> {
+        let (host, failures) = Host::start_with(rig, config, registry).await;
+        if failures.0.is_empty() { Ok(host) } else { Err(failures.to_string()) }
+    }
+
+    /// A host with the plugins that can be loaded, and what is wrong with the others.
+    async fn start_with(rig: Rig, config: &str, registry: Registry) -> (Host, Failures) {
         let config = rig.config(config);
         let clock = wall_clock().shifted(&AHEAD);
         let engine = Engine::new().unwrap();
         let targets = config.targets.keys().cloned().collect();
         let opened = open(&engine, &config.plugins, targets, Some(registry), clock).await;
-        let (plugins, watch) = opened.map_err(|failures| failures.to_string())?;
-        let watch = watch.unwrap();
+        let watch = opened.watch.unwrap();
         let deliverer = Deliverer::new(config.targets, None, clock).unwrap();
         let dead_letters = Arc::new(rig.dead_letters.clone());
-        let pipeline = Pipeline::new(config.routes, plugins, deliverer, dead_letters, "q".to_owned(), clock);
-        Ok(Host { rig, pipeline: Arc::new(pipeline), watch })
+        let pipeline = Pipeline::new(config.routes, opened.plugins, deliverer, dead_letters, "q".to_owned(), clock);
+        (Host { rig, pipeline: Arc::new(pipeline), watch }, opened.failures)
     }
 
     /// Lets 15 seconds pass on the host's clock, and looks as a driver does before a batch.
@@ -115,6 +121,46 @@ async fn a_new_version_is_picked_up_between_messages_and_a_rollback_too() {
     registry.roll_back("crm", "current", None, towpath_tests::registry::made).await.unwrap();
     host.look().await;
     assert_eq!(host.reason().await, "one");
+}
+
+#[tokio::test]
+async fn messages_of_a_plugin_that_is_not_published_yet_wait_in_order_and_others_flow() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    let registry = registry(&rig);
+    publish(&registry, "erp", "current", Guest::forward(), None).await.unwrap();
+    let text = config("").replace("http://127.0.0.1:9", &target.url)
+        + "[[route]]\npath = \"erp\"\ngroup = \"erp/{json:/k}\"\nplugin = \"erp\"\n[plugin.erp]\n";
+    let (host, failures) = Host::start_with(rig, &text, registry.clone()).await;
+    assert_eq!(failures.0.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["crm"]);
+    for (group, body) in [("crm/1", "{\"n\":1}"), ("crm/1", "{\"n\":2}"), ("erp/1", "{\"n\":3}")] {
+        host.rig.send(group, body).await;
+    }
+    let settled = host.rig.run_and_release(&host.pipeline).await;
+    assert_eq!(settled.iter().filter(|settled| **settled == Settlement::Ack).count(), 1, "{settled:?}");
+    assert_eq!(target.bodies(), ["{\"n\":3}"], "the other route delivers");
+    publish(&registry, "crm", "current", Guest::forward(), None).await.unwrap();
+    host.look().await;
+    assert_eq!(host.rig.run(&host.pipeline).await, [Settlement::Ack, Settlement::Ack]);
+    assert_eq!(target.bodies(), ["{\"n\":3}", "{\"n\":1}", "{\"n\":2}"]);
+    assert!(host.rig.letters().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_release_that_cannot_be_loaded_stops_only_its_own_routes_until_a_sound_one_is_published() {
+    let rig = Rig::new().await;
+    let registry = registry(&rig);
+    let broken = publish(&registry, "crm", "current", Guest::reject("broken"), None).await.unwrap();
+    damage(&file(&rig, &broken.version, "plugin.wasm"));
+    let (host, failures) = Host::start_with(rig, &config(""), registry.clone()).await;
+    assert_eq!(failures.0.len(), 1);
+    host.rig.send("crm/1", "{}").await;
+    assert!(matches!(host.rig.run_and_release(&host.pipeline).await[..], [Settlement::Retry(_)]));
+    publish(&registry, "crm", "current", Guest::reject("sound"), None).await.unwrap();
+    host.look().await;
+    host.rig.run(&host.pipeline).await;
+    let details: Vec<String> = host.rig.letters().await.into_iter().map(|letter| letter.detail).collect();
+    assert!(matches!(&details[..], [detail] if detail.starts_with("sound")), "{details:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -238,7 +284,7 @@ async fn with_a_public_key_only_what_it_signed_is_loaded() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_was_never_published_stops_the_start_and_says_so() {
+async fn a_plugin_that_was_never_published_is_named_with_the_command_that_shows_why() {
     let rig = Rig::new().await;
     let problem = Host::try_start(rig, &config(""), None).await.err().unwrap();
     assert!(problem.contains("has no crm@current"), "{problem}");

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_sqs::config::Credentials;
 use tempfile::TempDir;
@@ -150,8 +151,23 @@ impl Rig {
 
     /// Takes what there is through a pipeline, group by group as a driver does; what is acked is deleted.
     pub async fn run(&self, pipeline: &Pipeline) -> Vec<Settlement> {
+        let received = self.receive().await;
+        self.process(pipeline, received).await
+    }
+
+    /// The same; what must be tried again can be received again at once.
+    pub async fn run_and_release(&self, pipeline: &Pipeline) -> Vec<Settlement> {
+        let received = self.receive().await;
+        let released: Vec<_> = received.iter().rev().map(|m| (m.handle.clone(), Duration::ZERO)).collect();
+        let settlements = self.process(pipeline, received).await;
+        // Those that were deleted are gone.
+        self.events.change_visibility(&released).await;
+        settlements
+    }
+
+    async fn process(&self, pipeline: &Pipeline, received: Vec<Received>) -> Vec<Settlement> {
         let mut settlements = Vec::new();
-        for group in towpath_engine::poll::by_group(self.receive().await) {
+        for group in towpath_engine::poll::by_group(received) {
             let mut run = pipeline.group(Lease::of(MAX_VISIBILITY));
             for message in &group {
                 let settlement = run.next(message).await;

@@ -30,7 +30,7 @@ use std::sync::Arc;
 pub use error::{PublishError, RegistryError};
 pub use folder::Folder;
 pub use key::{KeyError, SigningKey};
-pub use load::{Failures, open};
+pub use load::{Failures, Opened, open};
 pub use pointer::{Channel, Chosen, Move, Pointer};
 pub use publish::{Built, PointerState};
 pub use release::{Release, TARGETS};

@@ -26,35 +26,48 @@ impl fmt::Display for Failures {
 
 impl std::error::Error for Failures {}
 
-/// The plugins of a config, and their registry versions, by their names in the config.
-type Loaded = (Vec<Plugin>, BTreeMap<String, Chosen>);
+/// The plugins of a config, as far as they could be loaded.
+pub struct Opened {
+    pub plugins: Plugins,
+    /// Keeps the plugins of a registry up to date, and loads those of its plugins that are missing as soon as it can.
+    pub watch: Option<Watch>,
+    /// The plugins that are missing. Messages of their routes fail until they are loaded.
+    pub failures: Failures,
+}
 
-/// Loads the plugins of a config and checks them against its targets. Returns them with the watch that keeps those of a
-/// registry up to date.
+/// What was loaded, with the registry versions by their names in the config.
+#[derive(Default)]
+struct Loaded {
+    plugins: Vec<Plugin>,
+    running: BTreeMap<String, Chosen>,
+    failures: Vec<(String, LoadError)>,
+}
+
+/// Loads the plugins of a config and checks them against its targets. One that cannot be loaded does not stop the others.
 pub async fn open(
     engine: &Engine,
     settings: &BTreeMap<String, Settings>,
     targets: Vec<String>,
     registry: Option<Registry>,
     clock: Clock,
-) -> Result<(Plugins, Option<Watch>), Failures> {
-    let (plugins, running) = load(engine, settings.values(), &targets, registry.as_ref()).await?;
+) -> Opened {
+    let Loaded { plugins, running, failures } = load(engine, settings.values(), &targets, registry.as_ref()).await;
     let plugins = Plugins::new(plugins);
     let watch = registry.map(|registry| {
         let settings = settings.values().cloned();
         Watch::new(registry, engine.clone(), plugins.clone(), targets, settings, running, clock)
     });
-    Ok((plugins, watch))
+    Opened { plugins, watch, failures: Failures(failures) }
 }
 
 /// Loads plugins. If the current version of a registry plugin cannot be loaded, falls back to the last earlier one that
-/// can. Optional plugins may be missing. All other errors are returned together.
+/// can. Optional plugins may be missing.
 async fn load<'a>(
     engine: &Engine,
     plugins: impl IntoIterator<Item = &'a Settings>,
     targets: &[String],
     registry: Option<&Registry>,
-) -> Result<Loaded, Failures> {
+) -> Loaded {
     // Loading is CPU-bound: more than one per core would only add threads.
     let cores = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from));
     let cores = &cores;
@@ -66,24 +79,23 @@ async fn load<'a>(
         (settings, loaded)
     });
     let mut loaded = Loaded::default();
-    let mut failures = Vec::new();
     for (settings, result) in join_all(loads).await {
         match result {
             Ok((plugin, chosen)) => {
                 let digest = plugin.short_digest();
                 let version = chosen.as_ref().map_or(plugin.description().version.as_str(), |c| c.version.as_str());
                 info!(event = "plugin-loaded", plugin = settings.name, version, digest, "plugin loaded");
-                loaded.1.extend(chosen.map(|chosen| (settings.name.clone(), chosen)));
-                loaded.0.push(plugin);
+                loaded.running.extend(chosen.map(|chosen| (settings.name.clone(), chosen)));
+                loaded.plugins.push(plugin);
             }
             Err(error) if settings.optional => {
                 let problem = error.in_words();
                 warn!(plugin = settings.name, problem, "candidate not loaded, its route runs without one");
             }
-            Err(error) => failures.push((settings.name.clone(), error)),
+            Err(error) => loaded.failures.push((settings.name.clone(), error)),
         }
     }
-    if failures.is_empty() { Ok(loaded) } else { Err(Failures(failures)) }
+    loaded
 }
 
 async fn newest(

@@ -94,7 +94,12 @@ impl Watch {
                 Ok(Some((chosen, Ok(plugin)))) => {
                     let digest = plugin.short_digest().to_owned();
                     self.plugins.replace(*plugin);
-                    info!(event = "plugin-swapped", plugin = name, version = chosen.version, digest, "plugin swapped");
+                    let version = &chosen.version;
+                    if state.running.contains_key(name) {
+                        info!(event = "plugin-swapped", plugin = name, version, digest, "plugin swapped");
+                    } else {
+                        info!(event = "plugin-loaded", plugin = name, version, digest, "plugin loaded");
+                    }
                     state.failed.remove(name);
                     state.running.insert(name.clone(), chosen);
                 }
@@ -103,22 +108,31 @@ impl Watch {
                     let version = &chosen.version;
                     let told = state.failed.get(name) == Some(&chosen);
                     let problem = problem.in_words();
-                    if told {
-                        debug!(plugin = name, version, problem, "the new version still cannot be loaded")
-                    } else {
-                        error!(
+                    match running {
+                        _ if told => debug!(plugin = name, version, problem, "the new version still cannot be loaded"),
+                        Some(running) => error!(
                             event = "plugin-load-failed",
                             plugin = name,
                             version,
                             running,
                             problem,
                             "the new version cannot be loaded, the last good one keeps running"
-                        )
+                        ),
+                        None => error!(
+                            event = "plugin-missing",
+                            plugin = name,
+                            version,
+                            problem,
+                            "plugin cannot be loaded, messages of its routes wait"
+                        ),
                     }
                     state.failed.insert(name.clone(), chosen);
                 }
                 // A candidate that was never published.
                 Err(RegistryError::Missing { .. }) if settings.optional => {}
+                Err(problem) if !state.running.contains_key(name) => {
+                    warn!(event = "plugin-missing", plugin = name, problem = %problem, "plugin cannot be loaded, messages of its routes wait");
+                }
                 Err(problem) if problem.is_suspicious() => {
                     error!(plugin = name, problem = %problem, "pointer rejected, the last good version keeps running");
                 }

@@ -56,12 +56,13 @@ async fn load(draft: &mut Draft) -> anyhow::Result<Result<Plugins, Vec<Mistake>>
     let plugins =
         plugins.filter(|(name, settings)| sound(name) && (registry || matches!(settings.code, Code::Path(_))));
     draft.config.plugins = plugins.collect::<BTreeMap<_, _>>();
-    let loaded = load_plugins(&engine(1)?, &draft.config, draft.targets.clone(), None, Clock::wall()).await?;
+    let opened = load_plugins(&engine(1)?, &draft.config, draft.targets.clone(), None, Clock::wall()).await?;
     let mistake = |(name, error): (String, _)| {
         let at = format!("plugin.{name}");
         Mistake { at, problem: format!("{:#}", anyhow::Error::new(error)), hint: String::new(), line: None }
     };
-    Ok(loaded.map(|(plugins, _)| plugins).map_err(|failures| failures.0.into_iter().map(mistake).collect()))
+    let mistakes: Vec<Mistake> = opened.failures.0.into_iter().map(mistake).collect();
+    Ok(if mistakes.is_empty() { Ok(opened.plugins) } else { Err(mistakes) })
 }
 
 /// Warnings about targets that no plugin lists and no route forwards to.
