@@ -45,5 +45,6 @@ mod strangers;
 mod telemetry;
 mod tenants;
 mod tokens;
+mod unready;
 mod verify;
 mod waits;

@@ -34,7 +34,7 @@ pub async fn read(place: &Path) -> Result<String, LoadError> {
 }
 
 /// Loads a config for the front door: fetches only the secrets that it verifies with, the keys that vouch for that, and the
-/// secrets of handshakes.
+/// secrets of handshakes. What needs one that is not available is not ready.
 pub async fn load_front_door(place: &Path) -> Result<Config, LoadError> {
     let text = read(place).await?;
     let config = Config::parse(&text, place, &Secrets::placeholders())?;
@@ -46,7 +46,7 @@ pub async fn load_front_door(place: &Path) -> Result<Config, LoadError> {
         return Ok(config);
     }
     let store = secrets_manager(&config).await;
-    let secrets = Secrets::from_store(store, names).await.and_placeholders();
+    let secrets = Secrets::from_store(store, names).await.and_placeholders().that_may_come();
     Ok(Config::parse(&text, place, &secrets)?)
 }
 
@@ -76,6 +76,19 @@ async fn secrets_manager(config: &Config) -> Arc<SecretsManager> {
 /// Loads and checks a config, fetches the secrets that it names from Secrets Manager concurrently, and checks it again
 /// with them. A config without `[secrets]` uses those that `otherwise` returns, if any.
 pub async fn load(place: &Path, otherwise: impl Fn(&Config) -> Option<Secrets>) -> Result<Config, LoadError> {
+    load_with(place, otherwise, |secrets| secrets).await
+}
+
+/// The same for a function. What needs a secret that is not available is not ready.
+pub async fn load_function(place: &Path, otherwise: impl Fn(&Config) -> Option<Secrets>) -> Result<Config, LoadError> {
+    load_with(place, otherwise, Secrets::that_may_come).await
+}
+
+async fn load_with(
+    place: &Path,
+    otherwise: impl Fn(&Config) -> Option<Secrets>,
+    treated: impl Fn(Secrets) -> Secrets,
+) -> Result<Config, LoadError> {
     let text = read(place).await?;
     let placeholders = Secrets::placeholders();
     let config = Config::parse(&text, place, &placeholders)?;
@@ -83,7 +96,7 @@ pub async fn load(place: &Path, otherwise: impl Fn(&Config) -> Option<Secrets>) 
     let secrets = match (given, placeholders.asked()) {
         (_, names) if names.is_empty() && !looks_secrets_up(&config) => return Ok(config),
         (Some(secrets), _) => secrets,
-        (None, names) => Secrets::from_store(secrets_manager(&config).await, names).await,
+        (None, names) => treated(Secrets::from_store(secrets_manager(&config).await, names).await),
     };
     Ok(Config::parse(&text, place, &secrets)?)
 }

@@ -12,8 +12,10 @@ mod object;
 pub mod operate;
 mod secrets;
 mod sqs;
+mod waiting;
 
 pub use artifacts::S3Artifacts;
 pub use holds::S3Holds;
 pub use secrets::SecretsManager;
 pub use sqs::{SqsDepth, SqsQueue, limits};
+pub use waiting::Waiting;

@@ -34,7 +34,7 @@ use super::shape;
 use super::{Config, Draft, Form, IngestConfig, QueueConfig, RegistryConfig, RegistryUrl, S3Url, Secret, Secrets};
 use crate::plugin::Settings;
 use crate::provider::expand_routes;
-use crate::route::Routes;
+use crate::route::{Route, Routes};
 use crate::target::Target;
 use towpath_types::queue::MAX_MESSAGE_BYTES;
 
@@ -54,6 +54,8 @@ struct Checker<'a> {
     /// The keys that name a secret which nobody learns, by its name.
     used: BTreeMap<String, Vec<String>>,
     learning: Learning,
+    /// The keys that name secrets which are not available yet, and why.
+    unready: Vec<(String, String)>,
 }
 
 pub(super) fn check(mut table: Table, file: &Path, secrets: &Secrets) -> Draft {
@@ -77,6 +79,7 @@ pub(super) fn check(mut table: Table, file: &Path, secrets: &Secrets) -> Draft {
         weak: BTreeMap::new(),
         used: BTreeMap::new(),
         learning: Learning::default(),
+        unready: Vec::new(),
     };
     let queue = checker.queue(shape.queue);
     checker.learning.store = queue.url.is_none().then(|| queue.store.clone());
@@ -85,6 +88,8 @@ pub(super) fn check(mut table: Table, file: &Path, secrets: &Secrets) -> Draft {
     let note_key = note_key.map(shape::Names::indexed).unwrap_or_default();
     let note_keys =
         if note_key.is_empty() { Vec::new() } else { checker.secrets("dead_letters.note_key", &note_key, Form::Key) };
+    // Everybody knows what an empty key makes.
+    let note_keys = note_keys.into_iter().filter(|key| !key.expose().is_empty()).collect();
     let note_key_names = note_key.into_iter().map(|(_, name)| name).collect();
     let ingest = checker.ingest(shape.ingest, &queue);
     let holds = checker.holds(shape.holds, &queue);
@@ -99,7 +104,7 @@ pub(super) fn check(mut table: Table, file: &Path, secrets: &Secrets) -> Draft {
     let targets: BTreeMap<String, Target> = targets.collect();
     checker.plugin_secrets(&targets, &plugins);
     let secrets_prefix = shape.secrets.map(|secrets| secrets.prefix);
-    let routes = Routes::new(routes);
+    let routes = Routes::new(checker.unvouched(routes));
     let file = file.to_owned();
     let config = Config {
         file,
@@ -166,8 +171,13 @@ impl Checker<'_> {
         if store.is_file() {
             self.wrong("queue.store", format!("{} is a file", store.display()), "give a folder");
         }
+        let extend_visibility = queue.extend_visibility;
+        if extend_visibility && queue.url.is_none() {
+            let hint = "the local queue renews its leases: leave it out";
+            self.wrong("queue.extend_visibility", "is for SQS queues only", hint);
+        }
         let shape::Queue { url, dead_letter_url, refused_url, .. } = queue;
-        QueueConfig { url, dead_letter_url, refused_url, store, concurrency }
+        QueueConfig { url, dead_letter_url, refused_url, store, concurrency, extend_visibility }
     }
 
     fn queue_url(&mut self, key: &str, url: &str) {
@@ -277,8 +287,37 @@ impl Checker<'_> {
             self.weak.insert(name.to_owned(), at.clone());
         }
         self.used.entry(name.to_owned()).or_default().push(at.clone());
-        let secret = self.secrets.get(name, form);
-        secret.map_err(|(problem, hint)| self.wrong(at, problem, hint)).ok()
+        match self.secrets.get(name, form) {
+            Ok(secret) => Some(secret),
+            Err(why) => self.unavailable(at, form, why),
+        }
+    }
+
+    /// A secret that is not available: a mistake, unless the host waits for it.
+    fn unavailable(&mut self, at: String, form: Form, (problem, hint): (String, String)) -> Option<Secret> {
+        if !self.secrets.may_come() {
+            self.wrong(at, problem, hint);
+            return None;
+        }
+        self.unready.push((at, problem));
+        // A certificate cannot be empty; nobody asks for it until it is there.
+        (form != Form::Identity).then(Secret::absent)
+    }
+
+    /// Why what is below this key cannot work yet.
+    fn unready(&self, at: &str) -> Option<String> {
+        let below = |key: &str| key.strip_prefix(at).is_some_and(|rest| rest.starts_with(['.', '[']));
+        self.unready.iter().find(|(key, _)| below(key)).map(|(_, why)| why.clone())
+    }
+
+    /// Without the key that proves operators' notes and the front door's verdicts, an edited or split webhook would be taken
+    /// for a forgery: no route that verifies can work.
+    fn unvouched(&self, mut routes: Vec<Route>) -> Vec<Route> {
+        let why = self.unready("dead_letters");
+        for route in routes.iter_mut().filter(|route| route.verify.is_some() && route.unready.is_none()) {
+            route.unready.clone_from(&why);
+        }
+        routes
     }
 
     /// A secret that a target accepts from plugins must belong to a plugin.

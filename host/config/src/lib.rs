@@ -91,6 +91,9 @@ pub struct QueueConfig {
     pub store: PathBuf,
     /// How many groups are processed concurrently.
     pub concurrency: usize,
+    /// Whether a function first extends the messages of a batch: the queue's visibility timeout is below six times the
+    /// function's timeout.
+    pub extend_visibility: bool,
 }
 
 /// `[ingest]`: the HTTP front door.
@@ -162,6 +165,17 @@ impl Config {
     pub fn parse(text: &str, file: &Path, secrets: &Secrets) -> Result<Config, ConfigError> {
         let Draft { config, mistakes, .. } = Config::draft(text, file, secrets)?;
         if mistakes.is_empty() { Ok(config) } else { Err(ConfigError::Mistakes { file: file.to_owned(), mistakes }) }
+    }
+
+    /// What cannot work yet because a secret is not available, each with the reason.
+    pub fn unready(&self) -> Vec<String> {
+        let routes =
+            self.routes.iter().filter_map(|route| Some((format!("route {}", route.path), route.unready.as_ref()?)));
+        let plugins =
+            self.plugins.iter().filter_map(|(name, plugin)| Some((format!("plugin {name}"), plugin.unready.as_ref()?)));
+        let targets =
+            self.targets.iter().filter_map(|(name, target)| Some((format!("target {name}"), target.unready.as_ref()?)));
+        routes.chain(plugins).chain(targets).map(|(what, why)| format!("{what}: {why}")).collect()
     }
 
     /// Like [`Config::parse`], for callers that check more. Fails only if the text is not TOML or JSON at all.

@@ -24,6 +24,8 @@ pub struct Settings {
     pub config: String,
     /// The secrets that it may put into headers, by name.
     pub secrets: BTreeMap<String, Secret>,
+    /// Why its requests cannot be sent yet: a secret is not available.
+    pub unready: Option<String>,
 }
 
 impl Settings {
@@ -38,6 +40,7 @@ impl Settings {
             limits: Limits::default(),
             config: "{}".to_owned(),
             secrets: BTreeMap::new(),
+            unready: None,
         }
     }
 }

@@ -58,6 +58,8 @@ pub struct Route {
     pub on_dead_letter: OnDeadLetter,
     /// The age at which a message is given up.
     pub max_age: Duration,
+    /// Why it can neither take nor pass on a webhook yet: a secret is not available.
+    pub unready: Option<String>,
 }
 
 /// What happens to a webhook whose keys cannot be read.

@@ -49,6 +49,7 @@ enum Source {
         known: BTreeMap<String, Secret>,
         problems: BTreeMap<String, NotFetched>,
         only_these: bool,
+        may_come: bool,
         late: Arc<Late>,
     },
     Placeholders(Arc<Mutex<BTreeSet<String>>>),
@@ -91,7 +92,25 @@ impl Secrets {
                 Err(problem) => drop(problems.insert(name, problem)),
             }
         }
-        Secrets(Source::Store { known, problems, only_these: false, late: Arc::new(Late::new(store)) })
+        let late = Arc::new(Late::new(store));
+        Secrets(Source::Store { known, problems, only_these: false, may_come: false, late })
+    }
+
+    /// One that is not available is no mistake of the config: what needs it waits. For a host that loads its config again
+    /// until none is missing.
+    #[must_use]
+    pub fn that_may_come(self) -> Secrets {
+        match self.0 {
+            Source::Store { known, problems, only_these, late, .. } => {
+                Secrets(Source::Store { known, problems, only_these, may_come: true, late })
+            }
+            other => Secrets(other),
+        }
+    }
+
+    /// Whether what needs a secret that is not available waits for it.
+    pub(crate) fn may_come(&self) -> bool {
+        matches!(self.0, Source::Store { may_come: true, .. })
     }
 
     /// Uses placeholders for all secrets that were not fetched: for a host that uses part of the config, and may read
@@ -99,8 +118,8 @@ impl Secrets {
     #[must_use]
     pub fn and_placeholders(self) -> Secrets {
         match self.0 {
-            Source::Store { known, problems, late, .. } => {
-                Secrets(Source::Store { known, problems, only_these: true, late })
+            Source::Store { known, problems, may_come, late, .. } => {
+                Secrets(Source::Store { known, problems, only_these: true, may_come, late })
             }
             other => Secrets(other),
         }
@@ -185,7 +204,7 @@ impl Secrets {
                     Some(folder),
                 ))
             }
-            Source::Store { known, problems, only_these, late } => match (known.get(name), problems.get(name)) {
+            Source::Store { known, problems, only_these, late, .. } => match (known.get(name), problems.get(name)) {
                 (None, None) if *only_these => None,
                 (None, Some(NotFetched::Failed(_)) | None) => None,
                 (known, _) => {

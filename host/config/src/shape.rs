@@ -49,6 +49,8 @@ pub(super) struct Queue {
     pub(super) refused_url: Option<String>,
     pub(super) store: Option<PathBuf>,
     pub(super) concurrency: Option<usize>,
+    #[serde(default)]
+    pub(super) extend_visibility: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]

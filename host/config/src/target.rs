@@ -34,6 +34,8 @@ pub struct Target {
     pub limits: Limits,
     /// Whether it is on hold.
     pub hold: bool,
+    /// Why it cannot be called yet: a secret is not available.
+    pub unready: Option<String>,
 }
 
 /// The kinds of targets.

@@ -22,6 +22,12 @@ pub(crate) fn unavailable(route: &Route, why: &Unavailable) -> Response {
     later(StatusCode::SERVICE_UNAVAILABLE, "the event could not be verified: send it again", wait)
 }
 
+/// The answer while a secret of the route is not available: nobody can verify the webhook, so it is not stored.
+pub(crate) fn unready(route: &Route, why: &str) -> Response {
+    error!(event = "route-unready", route = route.path, detail = why, "route is not ready, sender asked to retry");
+    again("the route is not ready yet: send it again")
+}
+
 /// The answer to a webhook that could not be stored.
 pub(crate) fn not_stored(route: &Route, failure: &QueueError) -> Response {
     match failure {

@@ -26,7 +26,7 @@ use tracing::{info, warn};
 use crate::budget::SenderAddress;
 use crate::handshake;
 use crate::ingest::{Ingest, problem};
-use crate::later::{again, later, not_stored, unavailable};
+use crate::later::{again, later, not_stored, unavailable, unready};
 use crate::refused::{self, Refusal};
 use crate::reply;
 use crate::sender::{Peer, sender};
@@ -101,6 +101,9 @@ fn ascii(text: &str) -> String {
 }
 
 async fn take(ingest: &Ingest, route: &Route, path: Vec<(String, String)>, request: Request) -> Response {
+    if let Some(why) = &route.unready {
+        return unready(route, why);
+    }
     let (parts, body) = request.into_parts();
     let peer = parts.extensions.get::<Peer>();
     let from = peer.and_then(|Peer(peer)| sender(*peer, &parts.headers, &ingest.proxies));

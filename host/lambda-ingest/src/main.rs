@@ -13,10 +13,12 @@ use axum::response::IntoResponse as _;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use tower::ServiceExt as _;
-use towpath_aws::{SqsQueue, client, config};
+use towpath_aws::config::{self, LoadError};
+use towpath_aws::{SqsQueue, Waiting, client};
 use towpath_config::{Config, env};
 use towpath_intake::{Ingest, router};
 use towpath_telemetry::{Telemetry, logs};
+use towpath_types::clock::Clock;
 use towpath_verify::note_keys::NoteKeys;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -36,12 +38,11 @@ async fn main() -> Result<(), Error> {
     if let Err(problem) = level {
         tracing::warn!(problem, "TOWPATH_LOG is invalid, logging at info");
     }
-    let (ingest, prefix) =
-        start().await.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "cannot start"))?;
-    let router = router(Arc::new(ingest), &prefix);
-    let (router, prefix, telemetry) = (&router, prefix.as_str(), &telemetry);
+    let fronts = start().await.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "cannot start"))?;
+    let (fronts, telemetry) = (&fronts, &telemetry);
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move {
-        let answer = handle(router, prefix, event.payload).await;
+        let front = fronts.current(load, front).await;
+        let answer = handle(&front, event.payload).await;
         // The function is frozen once it has answered.
         telemetry.flush();
         answer
@@ -49,10 +50,16 @@ async fn main() -> Result<(), Error> {
     .await
 }
 
-async fn handle(router: &Router, prefix: &str, event: Value) -> Result<Answer, Error> {
+/// The front door.
+struct Front {
+    router: Router,
+    prefix: String,
+}
+
+async fn handle(front: &Front, event: Value) -> Result<Answer, Error> {
     let event: Event = serde_json::from_value(event)
         .map_err(|error| format!("the event is not a request of API Gateway or of a function URL: {error}"))?;
-    let request = match event.request(prefix) {
+    let request = match event.request(&front.prefix) {
         Ok(request) => request,
         Err(invalid) => {
             tracing::info!(detail = %invalid, "invalid request");
@@ -61,14 +68,23 @@ async fn handle(router: &Router, prefix: &str, event: Value) -> Result<Answer, E
         }
     };
     let method = request.method().clone();
-    let Ok(response) = router.clone().oneshot(request).await;
+    let Ok(response) = front.router.clone().oneshot(request).await;
     Ok(Answer::of(response, &method).await?)
 }
 
-async fn start() -> anyhow::Result<(Ingest, String)> {
-    let file = env::config_file();
-    let Config { queue, ingest, routes, note_keys, .. } =
-        config::load_front_door(&file).await.context("loading the config")?;
+/// Finds every problem during initialisation, before the first request. Only secrets may come later.
+async fn start() -> anyhow::Result<Waiting<Front>> {
+    let config = load().await.context("loading the config")?;
+    let unready = config.unready();
+    Ok(Waiting::new(front(config).await?, unready, Clock::wall()))
+}
+
+async fn load() -> Result<Config, LoadError> {
+    config::load_front_door(&env::config_file()).await
+}
+
+async fn front(config: Config) -> anyhow::Result<Front> {
+    let Config { queue, ingest, routes, note_keys, .. } = config;
     let Some(url) = queue.url.clone() else {
         bail!("on Lambda the config needs [queue] with url");
     };
@@ -80,5 +96,5 @@ async fn start() -> anyhow::Result<(Ingest, String)> {
         Some(url) => front.keeping_refused(Arc::new(SqsQueue::new(client::sqs(&url).await, url))),
         None => front,
     };
-    Ok((front, ingest.prefix))
+    Ok(Front { router: router(Arc::new(front), &ingest.prefix), prefix: ingest.prefix })
 }

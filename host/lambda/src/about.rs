@@ -10,8 +10,8 @@ pub(crate) fn is_asked(event: &Value) -> bool {
     event.get("towpath").and_then(Value::as_str) == Some("about") && event.get("Records").is_none()
 }
 
-/// The versions of host, engine and contract, the loaded plugins, and the totals of this process.
-pub(crate) fn answer(pipeline: &Pipeline) -> Value {
+/// The versions of host, engine and contract, the loaded plugins, what waits for a secret, and the totals of this process.
+pub(crate) fn answer(pipeline: &Pipeline, unready: &[String]) -> Value {
     let plugins = pipeline.plugins.all();
     let plugins = plugins.iter().map(|plugin| {
         let description = plugin.description();
@@ -23,6 +23,7 @@ pub(crate) fn answer(pipeline: &Pipeline) -> Value {
         "target": host_triple(),
         "contract": CONTRACT,
         "plugins": plugins.collect::<Vec<_>>(),
+        "unready": unready,
         "totals": pipeline.totals(),
     })
 }

@@ -2,14 +2,18 @@
 
 mod about;
 
+use std::convert::Infallible;
+use std::future::pending;
+
 use anyhow::Context as _;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
-use towpath_aws::{client, config};
+use towpath_aws::config::{self, LoadError};
+use towpath_aws::{Waiting, client};
 use towpath_config::{Config, Secrets, env};
 use towpath_engine::lambda::Host;
 use towpath_telemetry::{Telemetry, logs};
-use towpath_types::clock::Timestamp;
+use towpath_types::clock::{Clock, Timestamp};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -26,19 +30,36 @@ async fn main() -> Result<(), Error> {
         tracing::warn!(problem, "TOWPATH_LOG is invalid, logging at info");
     }
     let telemetry = &telemetry;
-    let host = start().await.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "cannot start"))?;
-    let host = &host;
-    let serve =
-        lambda_runtime::run(service_fn(
-            |event: LambdaEvent<Value>| async move { handle(host, telemetry, event).await },
-        ));
-    match &host.watch {
-        None => serve.await,
-        // Checks for new versions during long batches; it is frozen with the function between them.
-        Some(watch) => tokio::select! {
-            result = serve => result,
-            never = watch.run() => match never {},
-        },
+    let hosts = start().await.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "cannot start"))?;
+    let hosts = &hosts;
+    let serve = lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move {
+        let host = hosts.current(load, towpath_compose::function).await;
+        if about::is_asked(&event.payload) {
+            return Ok(about::answer(&host.pipeline, &hosts.unready().await));
+        }
+        handle(&host, telemetry, event).await
+    }));
+    // Checks for new versions during long batches; it is frozen with the function between them.
+    tokio::select! {
+        result = serve => result,
+        never = watch(hosts) => match never {},
+    }
+}
+
+/// Watches for new versions of the plugins of whichever host is current.
+async fn watch(hosts: &Waiting<Host>) -> Infallible {
+    loop {
+        let host = hosts.get().await;
+        let newer = async {
+            match &host.watch {
+                Some(watch) => watch.run().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            never = newer => match never {},
+            () = hosts.replaced() => {}
+        }
     }
 }
 
@@ -48,16 +69,19 @@ fn of_this_machine(config: &Config) -> Option<Secrets> {
     config.queue.url.as_deref().is_some_and(client::is_local).then(Secrets::from_env)
 }
 
-/// Finds every problem during initialisation, before the first message.
-async fn start() -> anyhow::Result<Host> {
-    let config = config::load(&env::config_file(), of_this_machine).await.context("loading the config")?;
-    towpath_compose::function(config).await
+/// Finds every problem during initialisation, before the first message. Only secrets, and plugins of a registry, may come later.
+async fn start() -> anyhow::Result<Waiting<Host>> {
+    let config = load().await.context("loading the config")?;
+    let unready = config.unready();
+    let host = towpath_compose::function(config).await?;
+    Ok(Waiting::new(host, unready, Clock::wall()))
+}
+
+async fn load() -> Result<Config, LoadError> {
+    config::load_function(&env::config_file(), of_this_machine).await
 }
 
 async fn handle(host: &Host, telemetry: &Telemetry, event: LambdaEvent<Value>) -> Result<Value, Error> {
-    if about::is_asked(&event.payload) {
-        return Ok(about::answer(&host.pipeline));
-    }
     let answer = host.handle(&event.payload, Timestamp(event.context.deadline)).await;
     // The function is frozen once it has answered.
     telemetry.flush();

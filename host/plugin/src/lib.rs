@@ -112,6 +112,11 @@ impl Plugin {
         self.slow.store(slow, Ordering::Relaxed);
     }
 
+    /// Why its requests cannot be sent yet.
+    pub fn unready(&self) -> Option<&str> {
+        self.settings.unready.as_deref()
+    }
+
     /// What its requests may use.
     pub fn grant(&self) -> Grant<'_> {
         Grant { targets: &self.description.targets, secrets: &self.settings.secrets }

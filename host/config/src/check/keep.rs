@@ -50,10 +50,7 @@ impl Checker<'_> {
                 self.learning.own.push(Arc::new(learned));
                 Some(value)
             }
-            Err((problem, hint)) => {
-                self.wrong(at, problem, hint);
-                None
-            }
+            Err(why) => self.unavailable(at, form, why),
         }
     }
 

@@ -64,6 +64,7 @@ impl Checker<'_> {
             limits,
             config: serde_json::Value::Object(plugin.config).to_string(),
             secrets,
+            unready: self.unready(&at),
             name,
         }
     }

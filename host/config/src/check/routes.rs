@@ -165,6 +165,7 @@ impl Checker<'_> {
             verify,
             on_dead_letter,
             max_age,
+            unready: self.unready(at),
         };
         if ingress == shape::Ingress::Direct {
             self.direct(at, &checked, queue);

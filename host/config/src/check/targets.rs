@@ -30,6 +30,7 @@ impl Checker<'_> {
         let proxy = target.proxy.and_then(|proxy| self.url(&format!("{at}.proxy"), &proxy));
         let reach = Reach { allow_private: target.allow_private, ca, identity: None, proxy, max_age };
         let (auth, reach) = self.auths(&format!("{at}.auth"), target.auth, reach);
+        let unready = self.unready(&at);
         let headers = self.target_headers(&at, target.headers);
         let timeout = target.timeout.map_or(Duration::from_secs(10), |span| span.0);
         if timeout < Duration::from_millis(10) || timeout > Duration::from_secs(300) {
@@ -79,7 +80,7 @@ impl Checker<'_> {
             self.wrong(format!("{at}.headers.{name}"), "is set by auth of this target", "leave it out, here or there");
         }
         let kind = Kind::Http(Http { url, auth, headers, reach, plugin_secrets, plugin_headers });
-        Some(Target { name, kind, timeout, retry_on, breaker_on, backoff, breaker, limits, hold: target.hold })
+        Some(Target { name, kind, timeout, retry_on, breaker_on, backoff, breaker, limits, hold: target.hold, unready })
     }
 
     /// Headers that plugins may set only with the target's permission.

@@ -68,14 +68,19 @@ impl Secret {
         Secret::of(value.into(), None)
     }
 
+    /// A value that is not available yet. It is empty, which proves nothing.
+    pub(crate) fn absent() -> Secret {
+        Secret::new("")
+    }
+
     pub(super) fn of(value: Arc<str>, store: Option<(Arc<dyn SecretStore>, String)>) -> Secret {
         let value = RwLock::new(value);
         let asked = tokio::sync::Mutex::new(None);
         Secret(Arc::new(Cell { value, store, asked, is_gone: AtomicBool::new(false), forms: Mutex::default() }))
     }
 
-    /// Whether it has a value. Only a secret that a handshake brings may have none: its value is then empty, and verifies
-    /// nothing.
+    /// Whether it has a value. One that a handshake brings, or that is not available yet, has none: its value is then empty, and
+    /// verifies nothing.
     pub fn is_learned(&self) -> bool {
         !self.expose().is_empty()
     }

@@ -11,6 +11,7 @@ use super::routing::Routing;
 use super::shadow::Witness;
 use towpath_config::route::{Mapping, OnDeadLetter};
 use towpath_deliver::Deliverer;
+use towpath_plugin::Plugin;
 use towpath_runtime::tasks::panic_text;
 use towpath_types::dead_letter::carried_notes;
 use towpath_types::message::{Message, is_item};
@@ -57,6 +58,9 @@ impl Pass<'_> {
             return Outcome::Blocked;
         }
         let Some(route) = routing.route else { return no_route(&received.group) };
+        if let Some(why) = &route.unready {
+            return Outcome::Broken(why.clone());
+        }
         // Verification comes first: an unverified message must neither learn nor change the state of its group.
         let message = match (message, &route.verify) {
             (Ok(message), _) => Ok(message),
@@ -107,6 +111,9 @@ impl Pass<'_> {
             message.webhook = shown;
         }
         let Some(mapper) = &routing.mapper else { return unmapped(&route.mapping) };
+        if let Some(why) = mapper.plugin().and_then(Plugin::unready) {
+            return Outcome::Broken(why.to_owned());
+        }
         if !*is_fresh && lease.left() < mapper.timeout() {
             return Outcome::Blocked;
         }

@@ -79,10 +79,10 @@ fn queue(config: &Config, deployed: &Deployed) -> Vec<String> {
     let timeout =
         deployed.function.as_ref().map_or(0, |function| u64::try_from(function.timeout_s).unwrap_or_default());
     let visibility = number(attributes, "VisibilityTimeout");
-    if visibility < 6 * timeout {
+    if visibility < 6 * timeout && !config.queue.extend_visibility {
         problems.push(format!(
             "its visibility timeout is {visibility} s, too short for a batch: it would be delivered again while in flight; set at least {} s, \
-            six times the function's timeout",
+            six times the function's timeout, or let the function extend it: queue.extend_visibility = true",
             6 * timeout
         ));
     }
@@ -236,6 +236,8 @@ fn about_host(about: &Value) -> Vec<String> {
             "it runs wasmtime {wasmtime}, this towpath compiles for {WASMTIME}: it would not load what is published from here"
         ));
     }
+    let unready = about.get("unready").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    problems.extend(unready.iter().filter_map(Value::as_str).map(|what| format!("it waits for a secret: {what}")));
     problems
 }
 
@@ -250,6 +252,7 @@ fn plugins(deployed: &Deployed) -> Vec<String> {
         }
         _ => BTreeMap::new(),
     };
+    let is_known = matches!(deployed.about, Some(Ok(_)));
     let mut problems = Vec::new();
     for Released { plugin, optional, found } in &deployed.released {
         match found {
@@ -266,6 +269,11 @@ fn plugins(deployed: &Deployed) -> Vec<String> {
                 match running.get(plugin.as_str()) {
                     Some(digest) if *digest != release.wasm_sha256 => problems.push(format!(
                         "{plugin}: {} is released, but the host runs another build: its log says why, or it has not \
+                        checked yet (every 30 s)",
+                        release.version
+                    )),
+                    None if is_known && !optional => problems.push(format!(
+                        "{plugin}: {} is released, but the host runs without the plugin: its log says why, or it has not \
                         checked yet (every 30 s)",
                         release.version
                     )),
