@@ -1,7 +1,9 @@
 //! Inspects a deployment through AWS: queues, mapping, function, alarms. Also enables and disables the mapping.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_cloudwatch::Client as CloudWatch;
 use aws_sdk_lambda::Client as Lambda;
 use aws_sdk_lambda::primitives::Blob;
@@ -11,6 +13,10 @@ use serde_json::Value;
 
 use crate::client::sdk_config;
 use crate::error::in_words;
+
+/// How long a function may take to answer: the initialisation of a cold start, which Lambda repeats within the first invocation if it took more
+/// than 10 s.
+const COLD_START: Duration = Duration::from_secs(60);
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {what}: {problem}")]
@@ -129,7 +135,10 @@ impl Operator {
     pub async fn about(&self, function: &str) -> Result<Value, OperateError> {
         let failed = |problem| OperateError { what: "ask the function for its version", problem };
         let payload = Blob::new(br#"{"towpath":"about"}"#.as_slice());
-        let asked = self.lambda.invoke().function_name(function).payload(payload).send().await;
+        let timeout = TimeoutConfig::builder().operation_attempt_timeout(COLD_START).build();
+        let patient = aws_sdk_lambda::Config::builder().timeout_config(timeout);
+        let invoke = self.lambda.invoke().function_name(function).payload(payload);
+        let asked = invoke.customize().config_override(patient).send().await;
         let answered = asked.map_err(|error| failed(in_words(&error)))?;
         let payload = answered.payload.map(Blob::into_inner).unwrap_or_default();
         if answered.function_error.is_some() {
