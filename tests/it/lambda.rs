@@ -23,6 +23,10 @@ struct Setup {
 }
 
 async fn setup(target: Target) -> Setup {
+    setup_with(target, |config| config).await
+}
+
+async fn setup_with(target: Target, change: impl FnOnce(String) -> String) -> Setup {
     let folder = TempDir::new().unwrap();
     let spin = Guest::code("(loop $l (br $l))");
     for (name, guest) in [("forward", Guest::forward()), ("trap", Guest::code("(unreachable)")), ("spin", spin)] {
@@ -44,7 +48,7 @@ async fn setup(target: Target) -> Setup {
     }
     config += "[[route]]\npath = \"plain\"\ngroup = \"plain/{json:/k}\"\ntarget = \"sss\"\n";
     config = config.replace("spin.cwasm\"", "spin.cwasm\"\nlimits = { fuel = 90_000_000_000, timeout = \"60s\" }");
-    std::fs::write(folder.path().join("towpath.toml"), config).unwrap();
+    std::fs::write(folder.path().join("towpath.toml"), change(config)).unwrap();
     let function = Function::start(&folder.path().join("towpath.toml"), &sqs.url).await;
     Setup { function, target, sqs, _folder: folder }
 }
@@ -102,6 +106,11 @@ async fn failing(bodies: &'static [&'static str]) -> Target {
     .await
 }
 
+/// Lets the function extend the messages of its batches.
+fn extending(config: String) -> String {
+    config.replace("[queue]\n", "[queue]\nextend_visibility = true\n")
+}
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
@@ -115,6 +124,38 @@ async fn a_batch_that_succeeds_names_no_failure() {
     assert_eq!(setup.target.calls()[0].header("webhook-id").get(..3), Some("id-"));
     assert!(setup.sqs.calls().is_empty(), "nothing to give back");
     assert_eq!(setup.function.invoke(&event(vec![]), MINUTE).await, Ok(failures(&[])));
+}
+
+#[tokio::test]
+async fn a_batch_is_extended_to_the_end_of_its_invocation_before_it_is_processed() {
+    let mut setup = setup_with(failing(&["B1"]).await, extending).await;
+    assert_eq!(setup.function.invoke(&names(&["A1", "A2", "B1"]), MINUTE).await, Ok(failures(&["B1"])));
+    let changes = setup.sqs.visibility_changes();
+    let (extended, released) = changes.split_at(3);
+    assert_eq!(
+        extended.iter().map(|(handle, _)| handle.as_str()).collect::<Vec<_>>(),
+        ["handle-A1", "handle-A2", "handle-B1"]
+    );
+    assert!(extended.iter().all(|(_, seconds)| (59..=61).contains(seconds)), "{extended:?}");
+    assert_eq!(
+        released.iter().map(|(handle, _)| handle.as_str()).collect::<Vec<_>>(),
+        ["handle-B1"],
+        "it waits for its backoff"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_extended_is_not_processed_and_nothing_of_its_group_behind_it() {
+    let mut setup = setup_with(Target::fine().await, extending).await;
+    setup.sqs.reject("handle-A2");
+    let answer = setup.function.invoke(&names(&["A1", "A2", "A3", "B1"]), MINUTE).await;
+    assert_eq!(answer, Ok(failures(&["A2", "A3"])));
+    let mut bodies = setup.target.bodies();
+    bodies.sort();
+    assert_eq!(bodies, ["A1", "B1"]);
+    setup.sqs.fail("ChangeMessageVisibilityBatch");
+    assert_eq!(setup.function.invoke(&names(&["C1", "D1"]), MINUTE).await, Ok(failures(&["C1", "D1"])));
+    assert_eq!(setup.target.bodies().len(), 2, "nothing is sent without a lease");
 }
 
 #[tokio::test]

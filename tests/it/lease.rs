@@ -81,7 +81,7 @@ async fn an_invocation_that_was_frozen_past_its_deadline_begins_no_other_message
     let mut pipeline = Arc::into_inner(rig.pipeline(&one_route(&target.url))).unwrap();
     pipeline.clock = wall_clock().shifted(&AHEAD);
     let deadline = pipeline.clock.now() + Duration::from_secs(60);
-    let host = Host { pipeline, queue: Arc::new(rig.events.clone()), watch: None };
+    let host = Host { pipeline, queue: Arc::new(rig.events.clone()), watch: None, extends_visibility: false };
     let record = |id: &str| json!({ "messageId": id, "receiptHandle": id, "body": id, "attributes": { "MessageGroupId": "g/1" } });
     let event = json!({ "Records": [record("m-1"), record("m-2"), record("m-3")] });
     let answer = json!(host.handle(&event, deadline).await.unwrap());

@@ -19,6 +19,7 @@ pub async fn function(config: Config) -> anyhow::Result<Host> {
         bail!("on Lambda the config needs [queue] with url and dead_letter_url");
     };
     let clock = wall_clock();
+    let extends_visibility = config.queue.extend_visibility;
     let engine = Engine::new().map_err(|error| anyhow::anyhow!("{error:#}")).context("starting the plugin engine")?;
     let queue: Arc<dyn Queue> = Arc::new(SqsQueue::new(client::sqs(&url).await, url));
     let dead_letters = Arc::new(SqsQueue::new(client::sqs(&dead_letter_url).await, dead_letter_url));
@@ -28,5 +29,5 @@ pub async fn function(config: Config) -> anyhow::Result<Host> {
     };
     let parts = Parts::new(engine, config, None, holds, clock).await?;
     let (pipeline, watch) = parts.pipeline(dead_letters, queue.name().to_owned());
-    Ok(Host { pipeline, queue, watch })
+    Ok(Host { pipeline, queue, watch, extends_visibility })
 }

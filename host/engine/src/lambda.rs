@@ -18,7 +18,7 @@ use towpath_registry::Watch;
 use towpath_runtime::lease::Lease;
 use towpath_runtime::time::reaches;
 use towpath_types::clock::Timestamp;
-use towpath_types::queue::{Handle, LONGEST_WAIT, MAX_BATCH, MessageId, Queue, Received};
+use towpath_types::queue::{Handle, LONGEST_WAIT, MAX_BATCH, MAX_VISIBILITY, MessageId, Queue, Received};
 use tracing::{error, info, warn};
 
 use event::{Record, records};
@@ -54,6 +54,8 @@ pub struct Host {
     pub queue: Arc<dyn Queue>,
     /// Picks up new plugin versions, if there is a registry.
     pub watch: Option<Watch>,
+    /// Whether the queue's visibility timeout may end before an invocation does.
+    pub extends_visibility: bool,
 }
 
 impl Host {
@@ -68,7 +70,7 @@ impl Host {
         }
         let records = records(event, self.pipeline.clock.now())?;
         let ids: Vec<MessageId> = records.iter().map(|record| record.id.clone()).collect();
-        let messages = readable(records);
+        let messages = self.extended(readable(records), total + ANSWER_MARGIN).await;
         // First receives have enough receives left, so a cold start need not wait for the queue's limits.
         if messages.iter().any(|message| message.receive_count > 1) {
             self.pipeline.limits.ask_if_due(&*self.queue).await;
@@ -89,6 +91,36 @@ impl Host {
             ids.iter().filter(|id| !acked.contains(*id)).map(|id| Failure { item_identifier: id.clone() }).collect();
         info!(event = "batch-handled", messages = ids.len(), failed = failed.len(), "batch handled");
         Ok(Response { batch_item_failures: failed })
+    }
+
+    /// Extends the messages to the end of the invocation, where their visibility may end before it. What cannot be extended
+    /// may be in another batch by now: it returns to the queue, and the messages behind it in its group with it.
+    async fn extended(&self, messages: Vec<Received>, rest: Duration) -> Vec<Received> {
+        if !self.extends_visibility {
+            return messages;
+        }
+        let mut lost = HashSet::new();
+        let mut kept = Vec::with_capacity(messages.len());
+        let wait = (rest + SETTLE_MARGIN).min(MAX_VISIBILITY);
+        for messages in messages.chunks(MAX_BATCH) {
+            let changes: Vec<_> = messages.iter().map(|message| (message.handle.clone(), wait)).collect();
+            for (message, changed) in messages.iter().zip(self.queue.change_visibility(&changes).await) {
+                if let Err(problem) = changed {
+                    warn!(
+                        event = "extend-failed",
+                        message_id = %message.id,
+                        group = %message.group,
+                        error = %problem,
+                        "visibility cannot be extended, message returns to the queue with the rest of its group"
+                    );
+                    lost.insert(message.group.clone());
+                }
+                if !lost.contains(&message.group) {
+                    kept.push(message.clone());
+                }
+            }
+        }
+        kept
     }
 
     /// Processes one group, then releases the messages that failed, last to first.

@@ -13,6 +13,7 @@ use towpath_tests::server::Server;
 struct Shared {
     calls: Mutex<Vec<(String, Value)>>,
     failing: Mutex<Option<String>>,
+    rejected: Mutex<Vec<String>>,
 }
 
 /// The endpoint. It ends when it is dropped.
@@ -57,6 +58,11 @@ impl SqsEndpoint {
         *self.shared.failing.lock().unwrap() = Some(action.to_owned());
     }
 
+    /// From now on the entry with this handle fails in batches.
+    pub(super) fn reject(&self, handle: &str) {
+        self.shared.rejected.lock().unwrap().push(handle.to_owned());
+    }
+
     /// Nothing fails any more.
     pub(super) fn recover(&self) {
         *self.shared.failing.lock().unwrap() = None;
@@ -71,16 +77,24 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Str
         let error = json!({ "__type": "com.amazonaws.sqs#ServiceUnavailable", "message": "failed on purpose" });
         return (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response();
     }
-    let ids = |request: &Value| -> Vec<Value> {
-        request["Entries"].as_array().unwrap().iter().map(|entry| json!({ "Id": entry["Id"] })).collect()
-    };
     let answer = match action.as_str() {
         "SendMessage" => json!({ "MessageId": "new-id", "MD5OfMessageBody": md5_is_not_checked() }),
         "GetQueueAttributes" => json!({ "Attributes": {
             "MessageRetentionPeriod": "1209600",
             "RedrivePolicy": "{\"deadLetterTargetArn\":\"arn:aws:sqs:eu-west-1:1:dead.fifo\",\"maxReceiveCount\":900}",
         } }),
-        _ => json!({ "Successful": ids(&request), "Failed": [] }),
+        _ => {
+            let rejected = shared.rejected.lock().unwrap().clone();
+            let is_rejected = |entry: &&Value| {
+                entry["ReceiptHandle"].as_str().is_some_and(|handle| rejected.iter().any(|r| r == handle))
+            };
+            let entries = request["Entries"].as_array().unwrap();
+            let (failed, done): (Vec<&Value>, Vec<&Value>) = entries.iter().partition(is_rejected);
+            let failed = failed.iter().map(|entry| {
+                json!({ "Id": entry["Id"], "SenderFault": true, "Code": "InvalidParameterValue", "Message": "expired" })
+            });
+            json!({ "Successful": done.iter().map(|entry| json!({ "Id": entry["Id"] })).collect::<Vec<_>>(), "Failed": failed.collect::<Vec<_>>() })
+        }
     };
     shared.calls.lock().unwrap().push((action, request));
     ([("content-type", "application/x-amz-json-1.0")], answer.to_string()).into_response()
