@@ -1,10 +1,14 @@
 //! Webhooks that become several messages, and the front door's verdict on what it verified.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 use towpath_aws::{SqsQueue, client};
 use towpath_config::value::Digest;
@@ -20,7 +24,7 @@ use towpath_types::clock::Timestamp;
 use towpath_types::dead_letter::{DeadLetter, Stored};
 use towpath_types::envelope;
 use towpath_types::message::{Note, VERDICT_ATTRIBUTE};
-use towpath_types::queue::{NewMessage, Queue, Received};
+use towpath_types::queue::{GroupId, Handle, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent};
 use towpath_verify::note_keys::{NoteKeys, Seal};
 
 /// A config with this route, whose elements are vouched for by the secret `token`.
@@ -145,6 +149,73 @@ async fn a_store_that_fails_keeps_all_events_or_none() {
     let door = self::door(rig.config(&with("http://127.0.0.1:9", UNKEYED)), Arc::new(small.clone()), None);
     assert_eq!(post(&door, &format!("{{\"events\":[{{\"k\":1}},{{\"k\":\"{pad}{pad}\"}}]}}")).await.0, 413);
     assert_eq!(small.browse(None, 10).await.unwrap().len(), 0);
+}
+
+/// A queue whose disk stalls: sends begin and never end.
+struct Stalled {
+    begun: watch::Sender<usize>,
+}
+
+#[async_trait]
+impl Queue for Stalled {
+    fn name(&self) -> &str {
+        "stalled"
+    }
+
+    async fn send(&self, _: NewMessage) -> Result<Sent, QueueError> {
+        self.begun.send_modify(|begun| *begun += 1);
+        std::future::pending().await
+    }
+
+    async fn receive(&self, _: Receive) -> Result<Vec<Received>, QueueError> {
+        Ok(Vec::new())
+    }
+
+    async fn delete(&self, _: &[Handle]) -> Vec<Result<(), QueueError>> {
+        Vec::new()
+    }
+
+    async fn change_visibility(&self, _: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
+        Vec::new()
+    }
+
+    async fn limits(&self) -> Result<QueueLimits, QueueError> {
+        Ok(QueueLimits::LOCAL)
+    }
+
+    async fn has_group(&self, _: &GroupId) -> Result<Option<bool>, QueueError> {
+        Ok(None)
+    }
+}
+
+#[tokio::test]
+async fn what_becomes_of_webhooks_that_are_split_has_a_bound_in_memory() {
+    let rig = Rig::new().await;
+    let (begun, mut count) = watch::channel(0);
+    let config = rig.config(&with("http://127.0.0.1:9", UNKEYED));
+    let door = door(config, Arc::new(Stalled { begun }), None);
+    // Each element repeats the header: more than 15 MiB.
+    let ids: Vec<(String, &str)> = (0..400).map(|n| (n.to_string(), "a")).collect();
+    let ids: Vec<(&str, &str)> = ids.iter().map(|(id, k)| (id.as_str(), *k)).collect();
+    let (body, pad) = (events(&ids), "x".repeat(38 * 1024));
+    let ask = |pad: &str, body: &str| {
+        let request = Request::post("/hooks/x").header("x-pad", pad).body(Body::from(body.to_owned())).unwrap();
+        door.clone().oneshot(request)
+    };
+    let mut stalled = JoinSet::new();
+    for number in 1..=4 {
+        stalled.spawn(ask(&pad, &body));
+        count.wait_for(|begun| *begun == number).await.unwrap();
+    }
+    let refused = tokio::select! {
+        answer = ask(&pad, &body) => answer.unwrap(),
+        _ = count.wait_for(|begun| *begun == 5) => panic!("it is taken"),
+    };
+    assert_eq!((refused.status().as_u16(), refused.headers().contains_key("retry-after")), (503, true));
+    // Who hangs up gives the memory back.
+    stalled.shutdown().await;
+    stalled.spawn(ask(&pad, &body));
+    count.wait_for(|begun| *begun == 5).await.unwrap();
 }
 
 #[tokio::test]

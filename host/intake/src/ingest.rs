@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use tokio::sync::Semaphore;
 use towpath_config::route::{Networks, Routes};
 use towpath_keys::{Outbound, Remote};
 use towpath_runtime::health::Health;
@@ -16,6 +17,10 @@ use towpath_verify::note_keys::NoteKeys;
 use crate::budget::Budget;
 use crate::pace::Pace;
 use crate::refused::not_learned;
+
+/// The most that the messages of all webhooks being split take: each webhook becomes up to 16 MiB, which the server does
+/// not count among the bodies that it holds.
+const MOST_SPLIT: usize = 64 * 1024 * 1024;
 
 /// What the front door needs.
 pub struct Ingest {
@@ -30,6 +35,8 @@ pub struct Ingest {
     pub(crate) clock: Clock,
     pub(crate) budget: Budget,
     pub(crate) pace: Pace,
+    /// For the messages of webhooks that are being split, in bytes.
+    pub(crate) room: Semaphore,
     pub(crate) proxies: Networks,
     pub(crate) accepted: AtomicU64,
     pub(crate) refused: AtomicU64,
@@ -46,6 +53,7 @@ impl Ingest {
         }
         Ingest {
             pace: Pace::of(&routes),
+            room: Semaphore::new(MOST_SPLIT),
             proxies: Networks::default(),
             routes,
             queue,

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
+use tokio::sync::SemaphorePermit;
 use towpath_config::route::{OnMissingKey, Route};
 use towpath_config::split::{MOST_ITEMS, Split};
 use towpath_metrics::{self as metrics, STORY};
@@ -83,10 +84,14 @@ pub(crate) async fn store(ingest: &Ingest, split: &Split, arrived: Arrived<'_>) 
         let whole = keys_of(route, webhook, &opened);
         return Ok(ingest.refuse(route, webhook, &whole, refusal, arrived.from).await);
     }
-    let Some((parts, told)) = parts(ingest, arrived, &division, keys) else {
-        return too_large(
-            "its events, each with the headers of the webhook, are too large together, or one of them is",
-        );
+    let (parts, told, _room) = match parts(ingest, arrived, &division, keys) {
+        Ok(made) => made,
+        Err(NotMade::TooLarge) => {
+            return too_large(
+                "its events, each with the headers of the webhook, are too large together, or one of them is",
+            );
+        }
+        Err(NotMade::NoRoom) => return Ok(again("too many large webhooks are being split: send it again")),
     };
     let items = parts.len();
     match ingest.queue.arrive_all(parts, arrived.proof.cloned()).await {
@@ -122,13 +127,23 @@ pub(crate) async fn store(ingest: &Ingest, split: &Split, arrived: Arrived<'_>) 
     }
 }
 
-/// The messages; `None` if they are too large.
-fn parts(
-    ingest: &Ingest,
+/// Why a webhook is not made into messages.
+enum NotMade {
+    TooLarge,
+    /// Others that are being split have the memory.
+    NoRoom,
+}
+
+/// The messages, and the memory that they take of what all webhooks share, until it is dropped.
+type Made<'a> = (Vec<Part>, Vec<Told>, Option<SemaphorePermit<'a>>);
+
+fn parts<'a>(
+    ingest: &'a Ingest,
     arrived: Arrived<'_>,
     division: &Division<'_>,
     keys: Vec<Keys>,
-) -> Option<(Vec<Part>, Vec<Told>)> {
+) -> Result<Made<'a>, NotMade> {
+    let mut room: Option<SemaphorePermit<'a>> = None;
     let mut parts = Vec::with_capacity(keys.len());
     let mut told = Vec::with_capacity(keys.len());
     let mut bytes = 0;
@@ -146,12 +161,18 @@ fn parts(
         let size = message.size();
         bytes += size;
         if size > ingest.queue.max_message_bytes() || bytes > MOST_BYTES {
-            return None;
+            return Err(NotMade::TooLarge);
+        }
+        let own = ingest.room.try_acquire_many(u32::try_from(size).unwrap_or(u32::MAX));
+        let own = own.map_err(|_| NotMade::NoRoom)?;
+        match &mut room {
+            Some(room) => room.merge(own),
+            None => room = Some(own),
         }
         parts.push(Part { message, former_group });
         told.push(Told { group, webhook_id: webhook_id.unwrap_or_default(), problems });
     }
-    Some((parts, told))
+    Ok((parts, told, room))
 }
 
 /// The route's `ack`, or how many events there are, with the ids of the first ones.
