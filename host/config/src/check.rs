@@ -10,6 +10,7 @@ mod forward;
 mod jwt;
 mod keep;
 mod keys;
+mod learning;
 mod plugins;
 mod queue_url;
 mod routes;
@@ -27,7 +28,7 @@ use std::time::Duration;
 use toml::Table;
 use url::Url;
 
-use self::keep::Learning;
+use self::learning::Learning;
 use self::queue_url::QueueUrl;
 use super::collect::{self, Mistakes};
 use super::shape;

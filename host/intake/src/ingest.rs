@@ -16,7 +16,7 @@ use towpath_verify::note_keys::NoteKeys;
 
 use crate::budget::Budget;
 use crate::pace::Pace;
-use crate::refused::not_learned;
+use crate::unlearned::not_learned;
 
 /// The most that the messages of all webhooks being split take: each webhook becomes up to 16 MiB, which the server does
 /// not count among the bodies that it holds.

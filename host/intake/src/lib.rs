@@ -10,6 +10,7 @@ mod reply;
 mod router;
 mod sender;
 mod split;
+mod unlearned;
 
 pub use ingest::Ingest;
 pub use reply::{Said, Unanswerable, said};

@@ -9,7 +9,6 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
-use towpath_config::Learned;
 use towpath_config::route::Route;
 use towpath_config::verify::Verification;
 use towpath_keys::Outbound;
@@ -24,6 +23,7 @@ use tracing::warn;
 
 use crate::budget::{Admission, Ask, SenderAddress};
 use crate::ingest::{Ingest, problem};
+use crate::unlearned::not_learned;
 
 /// How long to wait for keys, and for the refresh of a secret that may have been rotated. Senders give up after about ten
 /// seconds.
@@ -70,19 +70,6 @@ pub(crate) fn unverified(verification: &Verification, why: &Unverified) -> Respo
     let challenge = header::HeaderValue::from_static(challenge(verification));
     answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     answer
-}
-
-/// Tells the operator how the secret of a route is learned.
-pub(crate) fn not_learned(route: &Route, learned: &Learned) {
-    let secret = learned.name();
-    let cure = format!("run `towpath secret arm {secret}`, then create the webhook at the sender");
-    warn!(
-        event = "secret-not-learned",
-        route = route.path,
-        secret,
-        cure,
-        "no secret learned yet, every webhook is answered 401"
-    );
 }
 
 /// Why a webhook is turned away.

@@ -80,11 +80,6 @@ impl Front {
     pub(super) async fn stored(&self) -> Vec<Browsed> {
         self.rig.events.browse(None, 100).await.unwrap()
     }
-
-    /// How many webhooks are kept as refused.
-    pub(super) async fn refused(&self) -> usize {
-        self.rig.refused.browse(None, 100).await.unwrap().len()
-    }
 }
 
 /// A monotonic clock that stands still: no case depends on how long a test takes.

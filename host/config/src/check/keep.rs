@@ -1,7 +1,5 @@
 //! `keep` of an answer: the secret of the route comes in a handshake.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::super::{Form, Secret, shape};
@@ -9,19 +7,6 @@ use super::Checker;
 use crate::answer::Keep;
 use crate::secrets::{Learned, is_name, variable};
 use crate::verify::{Keys, Verification};
-
-/// What is known of secrets that handshakes bring.
-#[derive(Default)]
-pub(super) struct Learning {
-    /// The folder of the local store.
-    pub(super) store: Option<PathBuf>,
-    /// Whether the route that is checked learns its secret.
-    pub(super) is_on: bool,
-    /// The secrets of that route.
-    own: Vec<Arc<Learned>>,
-    /// The route that learns a secret, by its variable.
-    routes: BTreeMap<String, String>,
-}
 
 impl Checker<'_> {
     /// `verify` of a route, whose secrets may be ones that a handshake brings.

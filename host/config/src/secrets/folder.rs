@@ -10,7 +10,7 @@ use towpath_files::lock::lock;
 use towpath_files::private;
 use towpath_types::clock::Timestamp;
 
-use super::learned::{LearnedStore, NotReplaced, Version, is_name};
+use super::learned_store::{LearnedStore, NotReplaced, Version, is_name};
 use super::secret::{NotFetched, SecretStore};
 
 /// Its name in the folder of the store.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::form::Form;
-use super::learned::LearnedStore;
+use super::learned_store::LearnedStore;
 
 /// The shortest interval between two refreshes of a secret, however often it is rejected.
 pub(crate) const REFRESH_EVERY: Duration = Duration::from_secs(30);

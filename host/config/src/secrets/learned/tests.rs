@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -18,6 +19,7 @@ struct Store {
     texts: Mutex<BTreeMap<String, (String, u32)>>,
     reads: AtomicU32,
     is_down: Mutex<bool>,
+    is_full: Mutex<bool>,
     /// Stored by somebody else between a read and the next write.
     between: Mutex<Option<String>>,
 }
@@ -59,8 +61,8 @@ impl LearnedStore for Store {
     }
 
     async fn replace(&self, _: &str, seen: Option<&Version>, text: &str) -> Result<(), NotReplaced> {
-        if *self.is_down.lock() {
-            return Err(NotReplaced::Failed("no answer".to_owned()));
+        if *self.is_full.lock() {
+            return Err(NotReplaced::Failed("it is full".to_owned()));
         }
         if let Some(other) = self.between.lock().take() {
             self.set(&other);
@@ -184,6 +186,10 @@ async fn what_cannot_be_stored_is_not_learned() {
     assert_eq!(learned.learn(ONE.as_bytes(), NOW).await, Learning::Unavailable("no answer".to_owned()));
     assert!(!learned.value().is_learned());
     *store.is_down.lock() = false;
+    *store.is_full.lock() = true;
+    assert_eq!(learned.learn(ONE.as_bytes(), NOW).await, Learning::Unavailable("it is full".to_owned()));
+    assert!(!learned.value().is_learned());
+    *store.is_full.lock() = false;
     assert_eq!(learned.learn(ONE.as_bytes(), NOW).await, Learning::Learned, "it is still open");
 }
 
