@@ -106,6 +106,8 @@ impl Case {
         for parameter in self.provider().unwrap().parameters() {
             let value = self.param(&parameter.name);
             match parameter.secret {
+                // The handshake brings it.
+                Some(_) if self.learned().is_some() => {}
                 Some(name) => secrets.push((name, value.unwrap_or("not-known-to-this-case").to_owned())),
                 None => {
                     let stand_in = if parameter.name == "user" { "somebody" } else { "https://hooks.example.com/a" };
@@ -116,10 +118,20 @@ impl Case {
         (format!("provider = {{ {table} }}"), secrets)
     }
 
+    /// The secret that the handshake brings.
+    pub(super) fn learned(&self) -> Option<&str> {
+        self.expect.get("keep").and_then(Value::as_str)
+    }
+
     /// A config with the route alone.
     pub(super) fn read_config(&self) -> Result<Config, Vec<Mistake>> {
+        self.read_config_in(Path::new(""))
+    }
+
+    /// The same in this folder, where its store is too.
+    pub(super) fn read_config_in(&self, folder: &Path) -> Result<Config, Vec<Mistake>> {
         let (text, secrets) = self.config();
-        let draft = Config::draft(&text, Path::new("towpath.toml"), &Secrets::of(secrets)).expect(&text);
+        let draft = Config::draft(&text, &folder.join("towpath.toml"), &Secrets::of(secrets)).expect(&text);
         if draft.mistakes.is_empty() { Ok(draft.config) } else { Err(draft.mistakes) }
     }
 

@@ -1,6 +1,9 @@
 //! Is the handshake answered as its sender wants it, and is nothing stored?
 
 use serde_json::Value;
+use tempfile::TempDir;
+use towpath_config::{LearnedStore, SecretFolder, Stored};
+use towpath_types::clock::Timestamp;
 use towpath_types::envelope::Webhook;
 
 use super::Verdict;
@@ -12,19 +15,29 @@ pub(super) fn judge(case: &Case) -> Verdict {
     if case.kind() != "handshake" {
         return Verdict::NotRun("no handshake");
     }
-    if case.provider().is_some_and(|provider| provider.lacks().is_some()) {
-        return Verdict::NotRun("cannot be set up by its name yet");
-    }
-    let config = match case.read_config() {
+    let folder = TempDir::new().unwrap();
+    let config = match case.read_config_in(folder.path()) {
         Ok(config) => config,
         Err(mistakes) => return Verdict::Failed(format!("{mistakes:?}")),
     };
+    let name = config.routes.iter().find_map(|route| route.verify.as_ref()?.secret_names().next().map(str::to_owned));
+    let secrets = SecretFolder::of_store(&config.queue.store);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let wrong = runtime.block_on(async {
+        if let (Some(_), Some(name)) = (case.learned(), &name) {
+            let open = Stored { secret: None, armed_until: Some(Timestamp(case.arrives_at.0 + 60_000)) };
+            secrets.replace(name, None, &open.text()).await.unwrap();
+        }
         let front = Front::of(config, case.arrives_at, Publisher::of(&case.published).await).await;
         let answered = front.ask(&request(case)).await;
         let mut wrong = compare(case, &answered);
         wrong.extend(calls(case, &front.publisher));
+        if let (Some(brought), Some(name)) = (case.learned(), &name) {
+            let kept = LearnedStore::read(&secrets, name).await.unwrap().map(|kept| kept.text);
+            if kept.as_deref() != Some(brought) {
+                wrong.push(format!("it keeps {kept:?}, and must keep {brought:?}"));
+            }
+        }
         let stored = front.stored().await.len();
         // A test event is an event: the sender wants no other answer to it.
         let may_store = case.outcome() == "accepted";
