@@ -80,7 +80,7 @@ async fn shake(
     });
     if let Some(keep) = &answer.keep
         && made.status().is_success()
-        && let Err(refusal) = learn(ingest, route, keep, &scope).await
+        && let Some(refusal) = learn(ingest, route, keep, &scope).await
     {
         return refusal;
     }
@@ -90,21 +90,21 @@ async fn shake(
     }
 }
 
-/// Learns the secret that a handshake brings. It is stored durably once this succeeds; otherwise this returns the answer.
-async fn learn(ingest: &Ingest, route: &Route, keep: &Keep, scope: &Scope<'_>) -> Result<(), Response> {
+/// Learns the secret that a handshake brings, and stores it durably. Returns the answer if it did not succeed.
+async fn learn(ingest: &Ingest, route: &Route, keep: &Keep, scope: &Scope<'_>) -> Option<Response> {
     let secret = keep.secret.name();
     let route = &route.path;
     let given = scope.value(&keep.value).unwrap_or(Cow::Borrowed(b""));
     let refused = |reason: &str, cure: &str, status: StatusCode, detail: &str| {
         warn!(event = "handshake-refused", route, secret, reason, cure, "handshake that brings a secret refused");
-        Err(problem(status, detail))
+        Some(problem(status, detail))
     };
     match keep.secret.learn(&given, ingest.clock.now()).await {
         Learning::Learned => {
             info!(event = "secret-learned", route, secret, "secret of a handshake stored, using it");
-            Ok(())
+            None
         }
-        Learning::Known => Ok(()),
+        Learning::Known => None,
         Learning::NotArmed => {
             let cure =
                 format!("if you are creating the webhook, run `towpath secret arm {secret}` and create it again");
@@ -134,7 +134,7 @@ async fn learn(ingest: &Ingest, route: &Route, keep: &Keep, scope: &Scope<'_>) -
                 error = why,
                 "secret of a handshake not stored, sender asked to retry"
             );
-            Err(again("the secret could not be stored: send the handshake again"))
+            Some(again("the secret could not be stored: send the handshake again"))
         }
     }
 }

@@ -97,12 +97,26 @@ impl Checker<'_> {
     pub(super) fn learned_alone(&mut self) {
         let used = std::mem::take(&mut self.used);
         for (name, places) in used {
-            let Some(route) = self.learning.routes.get(&variable(&name)).cloned() else { continue };
+            // `name#key` is a value inside of the secret.
+            let whole = name.split_once('#').map_or(name.as_str(), |(whole, _)| whole);
+            let Some(route) = self.learning.routes.get(&variable(whole)).cloned() else { continue };
             for at in places {
                 let problem =
                     format!("{name:?} is the secret that {route} keeps: whoever sends a handshake chooses it");
                 self.wrong(at, problem, "use a secret of another name");
             }
+        }
+    }
+
+    /// Nor may it be the secret of a tenant.
+    pub(super) fn learned_beside_tenants(&mut self, prefixes: &[(usize, String)]) {
+        for (index, prefix) in prefixes {
+            let known = self.learning.routes.iter().find(|(name, _)| name.starts_with(&variable(prefix)));
+            let Some(route) = known.map(|(_, route)| route.clone()) else { continue };
+            let problem = format!(
+                "secrets begin with {prefix:?}, and so does the one that {route} keeps: a tenant could have it"
+            );
+            self.wrong(format!("route[{index}].verify"), problem, "use another prefix");
         }
     }
 

@@ -57,6 +57,7 @@ impl Checker<'_> {
             }
             routes.push((index, route));
         }
+        self.learned_beside_tenants(&prefixes);
         routes.into_iter().map(|(_, route)| route).collect()
     }
 

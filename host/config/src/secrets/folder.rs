@@ -104,6 +104,15 @@ impl LearnedStore for SecretFolder {
         }
     }
 
+    async fn settle(&self) -> Result<(), String> {
+        self.run(|folder| {
+            // A writer that holds the lock has renamed the file, and not synced the folder.
+            let _lock = lock(&folder.0.join(LOCK), PATIENCE)?;
+            private::sync_path(&folder.0)
+        })
+        .await
+    }
+
     /// A small file costs nothing to read.
     fn read_every(&self) -> Duration {
         Duration::ZERO

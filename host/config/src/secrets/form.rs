@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::stored::MARKER;
 use super::webhook_key::{WebhookKey, symmetric_key};
 use crate::algorithm::Algorithm;
 use crate::pem::is_identity;
@@ -35,6 +36,9 @@ impl Form {
     pub(super) fn problem(self, value: &str) -> Option<&'static str> {
         if value.trim().is_empty() {
             return Some(if value.is_empty() { "it is empty" } else { "it is blank" });
+        }
+        if value.starts_with(MARKER) {
+            return Some("it is the text that opens a secret for a handshake");
         }
         let control = value.chars().any(char::is_control).then_some("it has a control character, such as a line break");
         let spaced = (value.trim() != value).then_some("it begins or ends with a space, which is lost in a header");

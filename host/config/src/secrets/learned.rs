@@ -115,6 +115,9 @@ impl Learned {
             if !stored.is_armed(now) {
                 let kept = stored.secret.filter(|kept| Secret::new(Arc::clone(kept)).is(given));
                 let Some(kept) = kept else { return Learning::NotArmed };
+                if let Err(problem) = store.settle().await {
+                    return Learning::Unavailable(problem);
+                }
                 // Another process may have learned it.
                 self.value.set(kept);
                 return Learning::Known;

@@ -17,6 +17,9 @@ pub trait LearnedStore: Send + Sync + 'static {
     /// Stores `text` durably if nothing changed since `seen` was read.
     async fn replace(&self, name: &str, seen: Option<&Version>, text: &str) -> Result<(), NotReplaced>;
 
+    /// Makes durable what was read: a text can be seen before it survives a power cut.
+    async fn settle(&self) -> Result<(), String>;
+
     /// The shortest interval between two reads of one secret that strangers can cause.
     fn read_every(&self) -> Duration;
 }

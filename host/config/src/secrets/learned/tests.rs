@@ -75,6 +75,10 @@ impl LearnedStore for Store {
         Ok(())
     }
 
+    async fn settle(&self) -> Result<(), String> {
+        if *self.is_full.lock() { Err("it is full".to_owned()) } else { Ok(()) }
+    }
+
     fn read_every(&self) -> Duration {
         Duration::from_secs(1)
     }
@@ -107,6 +111,20 @@ async fn an_open_secret_is_learned_once() {
     assert_eq!(learned.learn(OTHER.as_bytes(), NOW).await, Learning::NotArmed);
     assert_eq!(learned.learn(ONE.as_bytes(), NOW).await, Learning::Known, "the sender repeats a handshake");
     assert_eq!(store.text(), ONE);
+    *store.is_full.lock() = true;
+    let unsettled = learned.learn(ONE.as_bytes(), NOW).await;
+    assert!(matches!(unsettled, Learning::Unavailable(_)), "what is seen may not survive a power cut: {unsettled:?}");
+}
+
+#[tokio::test]
+async fn the_text_that_opens_a_secret_is_no_secret_elsewhere() {
+    let (store, _) = with(&Stored::default().text()).await;
+    let own = || Arc::clone(&store) as Arc<dyn SecretStore>;
+    let secrets = Secrets::from_store(own(), ["asana".to_owned()]).await;
+    let (problem, _) = secrets.get("asana", Form::Key).expect_err("no secret");
+    assert!(problem.contains("opens a secret"), "{problem}");
+    let late = Secrets::from_store(own(), []).await;
+    assert!(matches!(late.find("as", "ana", Form::Key).await, crate::secrets::Lookup::Unknown));
 }
 
 #[tokio::test(start_paused = true)]
