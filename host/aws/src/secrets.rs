@@ -90,6 +90,11 @@ impl LearnedStore for SecretsManager {
         }
     }
 
+    /// What Secrets Manager returns is durable.
+    async fn settle(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// A call costs money, and the service limits them.
     fn read_every(&self) -> Duration {
         Duration::from_secs(1)

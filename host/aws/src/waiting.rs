@@ -1,10 +1,13 @@
 //! A function whose secrets are not all available: it runs with those that are, and is made again when more have come.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use towpath_config::Config;
 use towpath_types::clock::{Clock, Moment};
@@ -15,8 +18,8 @@ use crate::config::LoadError;
 /// The shortest interval between two looks for missing secrets. What needs them asks its senders to try again meanwhile.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// How long an invocation waits for a look before it continues with what is there.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an invocation waits for a look that it began. A longer one goes on during the next invocations.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is made from a config, such as a host.
 pub struct Waiting<T> {
@@ -28,17 +31,23 @@ pub struct Waiting<T> {
 struct State<T> {
     made: Arc<T>,
     /// What cannot work yet, and why.
-    unready: Vec<String>,
+    unready: BTreeMap<String, String>,
+    /// The end of the last look.
     looked: Moment,
+    /// The look that is under way, if any.
+    looks: JoinSet<Looked<T>>,
 }
 
-impl<T> Waiting<T> {
+/// What is made anew, with what cannot work in it; `None` if that is no better.
+type Looked<T> = Result<Option<(T, BTreeMap<String, String>)>, String>;
+
+impl<T: Send + Sync + 'static> Waiting<T> {
     /// What was made from a config in which this cannot work yet.
-    pub fn new(made: T, unready: Vec<String>, clock: Clock) -> Waiting<T> {
-        for problem in &unready {
-            error!(event = "secret-missing", problem, "started without a secret, what needs it waits");
+    pub fn new(made: T, unready: BTreeMap<String, String>, clock: Clock) -> Waiting<T> {
+        for (what, problem) in &unready {
+            error!(event = "secret-missing", what, problem, "started without a secret, what needs it waits");
         }
-        let state = State { made: Arc::new(made), unready, looked: clock.moment() };
+        let state = State { made: Arc::new(made), unready, looked: clock.moment(), looks: JoinSet::new() };
         Waiting { state: Mutex::new(state), replaced: Notify::new(), clock }
     }
 
@@ -48,7 +57,7 @@ impl<T> Waiting<T> {
     }
 
     /// What cannot work yet, and why.
-    pub async fn unready(&self) -> Vec<String> {
+    pub async fn unready(&self) -> BTreeMap<String, String> {
         self.state.lock().await.unready.clone()
     }
 
@@ -57,45 +66,58 @@ impl<T> Waiting<T> {
         self.replaced.notified().await;
     }
 
-    /// What is there, made again if more secrets have come. Nothing that worked stops if that fails.
-    pub async fn current<E: Display>(
+    /// What is there, made again if more secrets have come. Nothing that works is given up for that: less must be missing than
+    /// before, and nothing else.
+    pub async fn current<L, M, E>(
         &self,
-        load: impl AsyncFnOnce() -> Result<Config, LoadError>,
-        make: impl AsyncFnOnce(Config) -> Result<T, E>,
-    ) -> Arc<T> {
+        load: impl FnOnce() -> L + Send + 'static,
+        make: impl FnOnce(Config, Arc<T>) -> M + Send + 'static,
+    ) -> Arc<T>
+    where
+        L: Future<Output = Result<Config, LoadError>> + Send + 'static,
+        M: Future<Output = Result<T, E>> + Send + 'static,
+        E: Display,
+    {
         let mut state = self.state.lock().await;
-        if !state.unready.is_empty() && state.looked.elapsed() >= EVERY {
-            // A look that fails or is cancelled is not repeated at once.
+        let mut patience = Duration::ZERO;
+        if state.looks.is_empty() && !state.unready.is_empty() && state.looked.elapsed() >= EVERY {
+            let (unready, made) = (state.unready.clone(), Arc::clone(&state.made));
+            state
+                .looks
+                .spawn(async move { again(&unready, load().await, async |config| make(config, made).await).await });
+            patience = PATIENCE;
+        }
+        if let Ok(Some(ended)) = timeout(patience, state.looks.join_next()).await {
             state.looked = self.clock.moment();
-            let looked = timeout(PATIENCE, look(&state.unready, load, make)).await;
-            match looked.unwrap_or_else(|_| Err("it took longer than 5 s".to_owned())) {
-                Ok(None) => {}
-                Ok(Some((made, unready))) => {
-                    info!(
-                        event = "secrets-arrived",
-                        still_missing = unready.len(),
-                        "more secrets are available, using them"
-                    );
-                    state.made = Arc::new(made);
-                    state.unready = unready;
-                    self.replaced.notify_one();
-                }
-                Err(problem) => warn!(event = "secret-missing", problem, "look for missing secrets failed"),
-            }
+            self.take(&mut state, ended.unwrap_or_else(|error| Err(error.to_string())));
         }
         Arc::clone(&state.made)
     }
+
+    fn take(&self, state: &mut State<T>, looked: Looked<T>) {
+        match looked {
+            Ok(None) => {}
+            Ok(Some((made, unready))) => {
+                let still_missing = unready.len();
+                info!(event = "secrets-arrived", still_missing, "more secrets are available, using them");
+                state.made = Arc::new(made);
+                state.unready = unready;
+                self.replaced.notify_one();
+            }
+            Err(problem) => warn!(event = "secret-missing", problem, "look for missing secrets failed"),
+        }
+    }
 }
 
-/// What a config makes now, if less of it waits for secrets than before.
-async fn look<T, E: Display>(
-    before: &[String],
-    load: impl AsyncFnOnce() -> Result<Config, LoadError>,
+/// What a config makes now, if less of it waits for secrets than before, and nothing that did not.
+async fn again<T, E: Display>(
+    before: &BTreeMap<String, String>,
+    config: Result<Config, LoadError>,
     make: impl AsyncFnOnce(Config) -> Result<T, E>,
-) -> Result<Option<(T, Vec<String>)>, String> {
-    let config = load().await.map_err(|error| error.to_string())?;
+) -> Looked<T> {
+    let config = config.map_err(|error| error.to_string())?;
     let unready = config.unready();
-    if unready.len() >= before.len() {
+    if unready.len() >= before.len() || unready.keys().any(|what| !before.contains_key(what)) {
         return Ok(None);
     }
     let made = make(config).await.map_err(|error| format!("{error:#}"))?;
@@ -164,20 +186,19 @@ mod tests {
         let clock = Clock::wall().shifted(&AHEAD);
         let config = load(&store).await.expect("a config");
         let waiting = Waiting::new(ready(&config), config.unready(), clock);
-        let current = async || {
-            AHEAD.fetch_add(EVERY.as_millis() as u64, Ordering::SeqCst);
-            let made = async |config: Config| Ok::<_, String>(ready(&config));
-            waiting.current(async || load(&store).await, made).await
+        let current = async |ahead: Duration| {
+            AHEAD.fetch_add(ahead.as_millis() as u64, Ordering::SeqCst);
+            let store = Arc::clone(&store);
+            let made = async |config: Config, _| Ok::<_, String>(ready(&config));
+            waiting.current(move || async move { load(&store).await }, made).await
         };
-        assert!(current().await.is_empty());
+        assert!(current(EVERY).await.is_empty());
         store.0.lock().push("erp");
-        assert_eq!(*current().await, ["erp"]);
+        assert_eq!(*current(EVERY).await, ["erp"]);
         waiting.replaced().await;
         store.0.lock().push("crm");
-        let within_five_seconds =
-            waiting.current(async || load(&store).await, async |c| Ok::<_, String>(ready(&c))).await;
-        assert_eq!(*within_five_seconds, ["erp"], "the store is not asked at every invocation");
-        assert_eq!(*current().await, ["crm", "erp"]);
+        assert_eq!(*current(Duration::ZERO).await, ["erp"], "the store is not asked at every invocation");
+        assert_eq!(*current(EVERY).await, ["crm", "erp"]);
     }
 
     #[tokio::test]
@@ -188,7 +209,43 @@ mod tests {
         let waiting = Waiting::new(ready(&config), config.unready(), Clock::wall().shifted(&AHEAD));
         store.0.lock().push("crm");
         AHEAD.fetch_add(EVERY.as_millis() as u64, Ordering::SeqCst);
-        let kept = waiting.current(async || load(&store).await, async |_| Err("no plugin engine")).await;
+        let asked = Arc::clone(&store);
+        let none = async |_, _| Err::<Vec<String>, _>("no plugin engine");
+        let kept = waiting.current(move || async move { load(&asked).await }, none).await;
         assert_eq!(*kept, ["erp"]);
+    }
+
+    #[tokio::test]
+    async fn what_works_is_not_given_up_for_a_secret_that_comes_while_another_one_goes() {
+        let store = Arc::new(Store::default());
+        store.0.lock().push("erp");
+        let config = load(&store).await.expect("a config");
+        let waiting = Waiting::new(ready(&config), config.unready(), Clock::wall().shifted(&AHEAD));
+        *store.0.lock() = vec!["crm"];
+        AHEAD.fetch_add(EVERY.as_millis() as u64, Ordering::SeqCst);
+        let asked = Arc::clone(&store);
+        let made = async |config: Config, _| Ok::<_, String>(ready(&config));
+        assert_eq!(*waiting.current(move || async move { load(&asked).await }, made).await, ["erp"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_invocation_does_not_wait_for_a_host_that_takes_long_to_make() {
+        let store = Arc::new(Store::default());
+        let config = load(&store).await.expect("a config");
+        let waiting = Waiting::new(ready(&config), config.unready(), Clock::wall().shifted(&AHEAD));
+        *store.0.lock() = vec!["crm", "erp"];
+        AHEAD.fetch_add(EVERY.as_millis() as u64, Ordering::SeqCst);
+        let current = async || {
+            let store = Arc::clone(&store);
+            let made = async |config: Config, _| {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                Ok::<_, String>(ready(&config))
+            };
+            waiting.current(move || async move { load(&store).await }, made).await
+        };
+        assert!(current().await.is_empty());
+        assert!(current().await.is_empty());
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(*current().await, ["crm", "erp"], "it was made meanwhile");
     }
 }

@@ -168,14 +168,12 @@ impl Config {
     }
 
     /// What cannot work yet because a secret is not available, each with the reason.
-    pub fn unready(&self) -> Vec<String> {
-        let routes =
-            self.routes.iter().filter_map(|route| Some((format!("route {}", route.path), route.unready.as_ref()?)));
-        let plugins =
-            self.plugins.iter().filter_map(|(name, plugin)| Some((format!("plugin {name}"), plugin.unready.as_ref()?)));
-        let targets =
-            self.targets.iter().filter_map(|(name, target)| Some((format!("target {name}"), target.unready.as_ref()?)));
-        routes.chain(plugins).chain(targets).map(|(what, why)| format!("{what}: {why}")).collect()
+    pub fn unready(&self) -> BTreeMap<String, String> {
+        let routes = self.routes.iter().map(|route| ("route", &route.path, &route.unready));
+        let plugins = self.plugins.iter().map(|(name, plugin)| ("plugin", name, &plugin.unready));
+        let targets = self.targets.iter().map(|(name, target)| ("target", name, &target.unready));
+        let all = routes.chain(plugins).chain(targets);
+        all.filter_map(|(kind, name, why)| Some((format!("{kind} {name}"), why.clone()?))).collect()
     }
 
     /// Like [`Config::parse`], for callers that check more. Fails only if the text is not TOML or JSON at all.

@@ -109,10 +109,6 @@ impl Deliverer {
     /// every try. `stored_at` is when the queue stored the message. `place` is the group's, which is given up while the
     /// group waits.
     pub async fn deliver(&self, delivery: Delivery, stored_at: Timestamp, lease: &Lease, place: &mut Place) -> Outcome {
-        let mut settings = delivery.requests.iter().map(Prepared::settings);
-        if let Some((target, why)) = settings.find_map(|target| Some((&target.name, target.unready.as_ref()?))) {
-            return Outcome::Broken(format!("target {target:?} cannot be called yet: {why}"));
-        }
         let deadline = lease.deadline();
         let mut wanted = BTreeMap::new();
         for request in &delivery.requests {
@@ -125,6 +121,11 @@ impl Deliverer {
             Err(NoLeave::Closed(closed)) => return Outcome::Held(closed),
             Err(NoLeave::Stopped) => return Outcome::Blocked,
         };
+        // Only now: the messages of a target on hold wait for its release, and do not expire.
+        let mut settings = delivery.requests.iter().map(Prepared::settings);
+        if let Some((target, why)) = settings.find_map(|target| Some((&target.name, target.unready.as_ref()?))) {
+            return Outcome::Broken(format!("target {target:?} cannot be called yet: {why}"));
+        }
         let mut attempts = Vec::with_capacity(delivery.requests.len());
         // A later answer may echo the secrets of earlier requests.
         let mut proven = Vec::new();

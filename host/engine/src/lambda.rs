@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::timeout;
 use towpath_registry::Watch;
 use towpath_runtime::lease::Lease;
 use towpath_runtime::time::reaches;
@@ -31,6 +32,9 @@ const ANSWER_MARGIN: Duration = Duration::from_millis(500);
 
 /// The time reserved for releasing messages between the end of the work and the response.
 const SETTLE_MARGIN: Duration = Duration::from_secs(1);
+
+/// How long messages stay invisible after their invocation: Lambda deletes the finished ones once it has the response.
+const AFTER_INVOCATION: Duration = Duration::from_secs(30);
 
 /// The response that `ReportBatchItemFailures` defines.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -70,7 +74,17 @@ impl Host {
         }
         let records = records(event, self.pipeline.clock.now())?;
         let ids: Vec<MessageId> = records.iter().map(|record| record.id.clone()).collect();
-        let messages = self.extended(readable(records), total + ANSWER_MARGIN).await;
+        let messages = readable(records);
+        let messages = match self.extends_visibility {
+            false => messages,
+            true => {
+                let extended = self.extended(messages, total + ANSWER_MARGIN);
+                timeout(total.saturating_sub(SETTLE_MARGIN), extended).await.unwrap_or_else(|_| {
+                    warn!(event = "extend-failed", "visibility not extended in time, the batch returns to the queue");
+                    Vec::new()
+                })
+            }
+        };
         // First receives have enough receives left, so a cold start need not wait for the queue's limits.
         if messages.iter().any(|message| message.receive_count > 1) {
             self.pipeline.limits.ask_if_due(&*self.queue).await;
@@ -93,15 +107,12 @@ impl Host {
         Ok(Response { batch_item_failures: failed })
     }
 
-    /// Extends the messages to the end of the invocation, where their visibility may end before it. What cannot be extended
-    /// may be in another batch by now: it returns to the queue, and the messages behind it in its group with it.
+    /// Extends the messages past the end of the invocation. What cannot be extended may be in another batch by now: it
+    /// returns to the queue, and the messages behind it in its group with it.
     async fn extended(&self, messages: Vec<Received>, rest: Duration) -> Vec<Received> {
-        if !self.extends_visibility {
-            return messages;
-        }
         let mut lost = HashSet::new();
         let mut kept = Vec::with_capacity(messages.len());
-        let wait = (rest + SETTLE_MARGIN).min(MAX_VISIBILITY);
+        let wait = (rest + AFTER_INVOCATION).min(MAX_VISIBILITY);
         for messages in messages.chunks(MAX_BATCH) {
             let changes: Vec<_> = messages.iter().map(|message| (message.handle.clone(), wait)).collect();
             for (message, changed) in messages.iter().zip(self.queue.change_visibility(&changes).await) {

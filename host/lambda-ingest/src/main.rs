@@ -41,7 +41,7 @@ async fn main() -> Result<(), Error> {
     let fronts = start().await.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "cannot start"))?;
     let (fronts, telemetry) = (&fronts, &telemetry);
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move {
-        let front = fronts.current(load, front).await;
+        let front = fronts.current(load, |config, _| front(config)).await;
         let answer = handle(&front, event.payload).await;
         // The function is frozen once it has answered.
         telemetry.flush();

@@ -1,5 +1,7 @@
 //! `{"towpath": "about"}`: a manual invocation that asks what is deployed, as `towpath deploy check` does.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use towpath_engine::pipeline::Pipeline;
 use towpath_plugin::{CONTRACT, WASMTIME, host_triple};
@@ -11,7 +13,7 @@ pub(crate) fn is_asked(event: &Value) -> bool {
 }
 
 /// The versions of host, engine and contract, the loaded plugins, what waits for a secret, and the totals of this process.
-pub(crate) fn answer(pipeline: &Pipeline, unready: &[String]) -> Value {
+pub(crate) fn answer(pipeline: &Pipeline, unready: &BTreeMap<String, String>) -> Value {
     let plugins = pipeline.plugins.all();
     let plugins = plugins.iter().map(|plugin| {
         let description = plugin.description();

@@ -4,6 +4,7 @@ mod about;
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -33,7 +34,7 @@ async fn main() -> Result<(), Error> {
     let hosts = start().await.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "cannot start"))?;
     let hosts = &hosts;
     let serve = lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move {
-        let host = hosts.current(load, towpath_compose::function).await;
+        let host = hosts.current(load, again).await;
         if about::is_asked(&event.payload) {
             return Ok(about::answer(&host.pipeline, &hosts.unready().await));
         }
@@ -75,6 +76,16 @@ async fn start() -> anyhow::Result<Waiting<Host>> {
     let unready = config.unready();
     let host = towpath_compose::function(config).await?;
     Ok(Waiting::new(host, unready, Clock::wall()))
+}
+
+/// The host with more secrets. A registry that fails now must not cost it a plugin.
+async fn again(config: Config, before: Arc<Host>) -> anyhow::Result<Host> {
+    let host = towpath_compose::function(config).await?;
+    for plugin in before.pipeline.plugins.all() {
+        let name = plugin.name();
+        host.pipeline.plugins.get(name).with_context(|| format!("plugin {name:?} cannot be loaded again"))?;
+    }
+    Ok(host)
 }
 
 async fn load() -> Result<Config, LoadError> {

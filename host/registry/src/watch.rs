@@ -130,11 +130,11 @@ impl Watch {
                 }
                 // A candidate that was never published.
                 Err(RegistryError::Missing { .. }) if settings.optional => {}
+                Err(problem) if problem.is_suspicious() => {
+                    error!(plugin = name, problem = %problem, "pointer rejected, nothing is loaded by it");
+                }
                 Err(problem) if !state.running.contains_key(name) => {
                     warn!(event = "plugin-missing", plugin = name, problem = %problem, "plugin cannot be loaded, messages of its routes wait");
-                }
-                Err(problem) if problem.is_suspicious() => {
-                    error!(plugin = name, problem = %problem, "pointer rejected, the last good version keeps running");
                 }
                 Err(problem) => {
                     warn!(plugin = name, problem = %problem, "check for a new version failed, the last good one keeps running");

@@ -21,7 +21,7 @@ use towpath_types::verdict::Verdict;
 use towpath_verify::door;
 use towpath_verify::fetched::KeySource;
 use towpath_verify::note_keys::NoteKeys;
-use towpath_verify::{Unproven, check_anew};
+use towpath_verify::{Unproven, Unverified, check_anew};
 
 /// The proof of a split webhook covers the whole of it, so an element cannot be verified again.
 const UNPROVEN_ITEM: &str = "it is one element of a webhook that the front door split, and no note key of this host vouches \
@@ -77,8 +77,11 @@ impl Pass<'_> {
                 return unverified(UNPROVEN_ITEM.to_owned());
             }
             if !is_vouched && let Err(error) = check_anew(verify, message.into(), key_source, deadline).await {
-                if let Unproven::Unavailable(why) = error {
-                    return Outcome::Broken(why.to_string());
+                match error {
+                    Unproven::Unavailable(why) => return Outcome::Broken(why.to_string()),
+                    // Ingest knows the secret, or would not have stored the webhook.
+                    Unproven::Unverified(why @ Unverified::NotLearned) => return Outcome::Broken(why.to_string()),
+                    Unproven::Unverified(_) => {}
                 }
                 return unverified(if carried_notes(&received.attributes).is_empty() {
                     error.to_string()

@@ -236,8 +236,9 @@ fn about_host(about: &Value) -> Vec<String> {
             "it runs wasmtime {wasmtime}, this towpath compiles for {WASMTIME}: it would not load what is published from here"
         ));
     }
-    let unready = about.get("unready").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    problems.extend(unready.iter().filter_map(Value::as_str).map(|what| format!("it waits for a secret: {what}")));
+    let unready = about.get("unready").and_then(Value::as_object).into_iter().flatten();
+    problems
+        .extend(unready.map(|(what, why)| format!("{what} waits for a secret: {}", why.as_str().unwrap_or_default())));
     problems
 }
 
