@@ -1,6 +1,6 @@
 # The bucket for plugins, config and holds.
 resource "aws_s3_bucket" "this" {
-  count = var.bucket == null ? 1 : 0
+  count = local.create_bucket ? 1 : 0
 
   bucket_prefix = "${lower(var.name)}-"
   force_destroy = var.bucket_force_destroy
@@ -8,7 +8,7 @@ resource "aws_s3_bucket" "this" {
 }
 
 resource "aws_s3_bucket_versioning" "this" {
-  count = var.bucket == null ? 1 : 0
+  count = local.create_bucket ? 1 : 0
 
   bucket = aws_s3_bucket.this[0].id
   versioning_configuration {
@@ -17,18 +17,21 @@ resource "aws_s3_bucket_versioning" "this" {
 }
 
 resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
-  count = var.bucket == null ? 1 : 0
+  count = local.create_bucket ? 1 : 0
 
   bucket = aws_s3_bucket.this[0].id
   rule {
     apply_server_side_encryption_by_default {
-      sse_algorithm = "AES256"
+      sse_algorithm     = var.bucket_kms_key_arn == null ? "AES256" : "aws:kms"
+      kms_master_key_id = var.bucket_kms_key_arn
     }
+    # One data key for many objects: fewer calls of KMS.
+    bucket_key_enabled = var.bucket_kms_key_arn == null ? null : true
   }
 }
 
 resource "aws_s3_bucket_public_access_block" "this" {
-  count = var.bucket == null ? 1 : 0
+  count = local.create_bucket ? 1 : 0
 
   bucket                  = aws_s3_bucket.this[0].id
   block_public_acls       = true
@@ -38,7 +41,7 @@ resource "aws_s3_bucket_public_access_block" "this" {
 }
 
 resource "aws_s3_bucket_ownership_controls" "this" {
-  count = var.bucket == null ? 1 : 0
+  count = local.create_bucket ? 1 : 0
 
   bucket = aws_s3_bucket.this[0].id
   rule {
@@ -46,8 +49,38 @@ resource "aws_s3_bucket_ownership_controls" "this" {
   }
 }
 
+resource "aws_s3_bucket_lifecycle_configuration" "this" {
+  count = local.create_bucket ? 1 : 0
+
+  bucket = aws_s3_bucket.this[0].id
+
+  rule {
+    id     = "AbortIncompleteUploads"
+    status = "Enabled"
+    filter {}
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
+  }
+
+  # What is current never expires: hosts load releases, config and holds at any age.
+  dynamic "rule" {
+    for_each = var.bucket_noncurrent_days == null ? [] : [var.bucket_noncurrent_days]
+    content {
+      id     = "ExpireReplacedVersions"
+      status = "Enabled"
+      filter {}
+      noncurrent_version_expiration {
+        noncurrent_days = rule.value
+      }
+    }
+  }
+
+  depends_on = [aws_s3_bucket_versioning.this]
+}
+
 data "aws_iam_policy_document" "bucket" {
-  count = var.bucket == null && var.bucket_tls_only ? 1 : 0
+  count = local.create_bucket && var.bucket_tls_only ? 1 : 0
 
   statement {
     sid       = "TlsOnly"
@@ -67,7 +100,7 @@ data "aws_iam_policy_document" "bucket" {
 }
 
 resource "aws_s3_bucket_policy" "this" {
-  count = var.bucket == null && var.bucket_tls_only ? 1 : 0
+  count = local.create_bucket && var.bucket_tls_only ? 1 : 0
 
   bucket = aws_s3_bucket.this[0].id
   policy = data.aws_iam_policy_document.bucket[0].json

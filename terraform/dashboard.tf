@@ -27,9 +27,10 @@ locals {
     EOT
   }
 
-  # Metrics of the host: docs/operate/telemetry.md describes them. Each widget is one search over all values of the labels.
+  # Metrics of the host: docs/operate/telemetry.md describes them. Each widget is one search over all values of the labels, and one for
+  # each smaller set of labels in `fewer`: a label without a value, such as the plugin of a route without one, is no dimension.
   host_metrics = {
-    "Messages by outcome, per minute"         = { metric = "towpath.messages", labels = "decision,outcome,plugin,route", stat = "Sum" }
+    "Messages by outcome, per minute"         = { metric = "towpath.messages", labels = "decision,outcome,plugin,route", fewer = ["decision,outcome,route"], stat = "Sum" }
     "Dead letters by reason, per minute"      = { metric = "towpath.dead_letters", labels = "reason,route", stat = "Sum" }
     "Requests by target and status"           = { metric = "towpath.attempts", labels = "status,target", stat = "Sum" }
     "Request duration by target, p99, s"      = { metric = "towpath.attempt.duration", labels = "target", stat = "p99" }
@@ -40,10 +41,12 @@ locals {
     "Age of oldest held or failed message, s" = { metric = "towpath.head.age", labels = "", stat = "Maximum" }
   }
   host_searches = {
-    for title, search in local.host_metrics : title => join(" ", [
-      "SEARCH('{Towpath,${join(",", compact(concat(split(",", search.labels), ["service"])))}}",
-      "MetricName=\"${search.metric}\" service=\"${aws_lambda_function.host.function_name}\"', '${search.stat}', 60)",
-    ])
+    for title, search in local.host_metrics : title => [
+      for labels in concat([search.labels], try(search.fewer, [])) : join(" ", [
+        "SEARCH('{Towpath,${join(",", compact(concat(split(",", labels), ["service"])))}}",
+        "MetricName=\"${search.metric}\" service=\"${aws_lambda_function.host.function_name}\"', '${search.stat}', 60)",
+      ])
+    ]
   }
 
   metric_widgets = [
@@ -85,7 +88,9 @@ locals {
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
-  dashboard_name = var.name
+  count = var.create_dashboard ? 1 : 0
+
+  dashboard_name = local.global_name
   dashboard_body = jsonencode({
     widgets = concat(
       [
@@ -117,7 +122,7 @@ resource "aws_cloudwatch_dashboard" "this" {
             region  = local.region
             view    = "timeSeries"
             period  = 60
-            metrics = [[{ expression = local.host_searches[title], id = "found" }]]
+            metrics = [for index, search in local.host_searches[title] : [{ expression = search, id = "found${index}" }]]
           }
         }
       ],

@@ -11,58 +11,25 @@ data "aws_iam_policy_document" "assume_lambda" {
 resource "aws_cloudwatch_log_group" "host" {
   name              = "/aws/lambda/${var.name}-host"
   retention_in_days = var.log_retention
+  kms_key_id        = var.log_kms_key_arn
   tags              = var.tags
 }
 
 resource "aws_iam_role" "host" {
-  name                 = "${var.name}-host"
+  name                 = "${local.global_name}-host"
   assume_role_policy   = data.aws_iam_policy_document.assume_lambda.json
   permissions_boundary = var.permissions_boundary
   tags                 = var.tags
+
+  # A role that is replaced must not be gone before the function has the new one.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
+# What a pipeline does, and what the function needs to run on Lambda.
 data "aws_iam_policy_document" "host" {
-  source_policy_documents = compact([var.host_policy])
-
-  statement {
-    sid = "Queue"
-    actions = [
-      "sqs:ReceiveMessage",
-      "sqs:DeleteMessage",
-      "sqs:GetQueueAttributes",
-      "sqs:ChangeMessageVisibility",
-    ]
-    resources = [aws_sqs_queue.this.arn]
-  }
-
-  statement {
-    sid       = "DeadLetters"
-    actions   = ["sqs:SendMessage"]
-    resources = [aws_sqs_queue.dead_letters.arn]
-  }
-
-  statement {
-    sid     = "ReadPluginsConfigAndHolds"
-    actions = ["s3:GetObject"]
-    resources = [
-      "${local.bucket_arn}/${local.registry_prefix}/*",
-      "${local.bucket_arn}/${local.config_key}",
-      "${local.bucket_arn}/${local.holds_key}",
-    ]
-  }
-
-  statement {
-    # Without it S3 answers "forbidden" for a missing object.
-    sid       = "TellMissingFromForbidden"
-    actions   = ["s3:ListBucket"]
-    resources = [local.bucket_arn]
-  }
-
-  statement {
-    sid       = "ReportBreakers"
-    actions   = ["s3:PutObject"]
-    resources = ["${local.bucket_arn}/${local.holds_key}.breakers/*"]
-  }
+  source_policy_documents = [data.aws_iam_policy_document.pipeline.json]
 
   statement {
     sid       = "Log"
@@ -71,34 +38,12 @@ data "aws_iam_policy_document" "host" {
   }
 
   dynamic "statement" {
-    for_each = length(local.secret_names) > 0 ? [1] : []
+    for_each = var.tracing_mode == null ? [] : [1]
     content {
-      sid     = "Secrets"
-      actions = ["secretsmanager:GetSecretValue"]
-      # Secrets Manager appends six random characters to an ARN.
-      resources = [
-        for name in local.secret_names :
-        "arn:${local.partition}:secretsmanager:${local.region}:${local.account}:secret:${var.secrets_prefix}${endswith(name, "*") ? name : "${name}-??????"}"
-      ]
-    }
-  }
-
-  # It starts before they exist.
-  dynamic "statement" {
-    for_each = length(local.learned_secret_arns) > 0 ? [1] : []
-    content {
-      sid       = "LearnedSecrets"
-      actions   = ["secretsmanager:GetSecretValue"]
-      resources = local.learned_secret_arns
-    }
-  }
-
-  dynamic "statement" {
-    for_each = var.secrets_kms_key_arn == null ? [] : [1]
-    content {
-      sid       = "DecryptSecrets"
-      actions   = ["kms:Decrypt"]
-      resources = [var.secrets_kms_key_arn]
+      # These actions do not support resource-level permissions. Source: AWSXRayDaemonWriteAccess.
+      sid       = "Trace"
+      actions   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+      resources = ["*"]
     }
   }
 
@@ -124,6 +69,10 @@ resource "aws_iam_role_policy" "host" {
   name   = "host"
   role   = aws_iam_role.host.name
   policy = data.aws_iam_policy_document.host.json
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_iam_role_policies_exclusive" "host" {
@@ -145,21 +94,28 @@ resource "aws_lambda_function" "host" {
   description   = "Towpath: maps, delivers and dead-letters what waits in ${aws_sqs_queue.this.name}"
   role          = aws_iam_role.host.arn
 
-  filename         = var.host_zip
-  source_code_hash = filebase64sha256(var.host_zip)
-  runtime          = "provided.al2023"
-  handler          = "bootstrap"
-  architectures    = [var.architecture]
+  filename          = var.host_zip
+  source_code_hash  = var.host_zip == null ? null : filebase64sha256(var.host_zip)
+  s3_bucket         = try(var.host_s3.bucket, null)
+  s3_key            = try(var.host_s3.key, null)
+  s3_object_version = try(var.host_s3.version, null)
+
+  runtime       = "provided.al2023"
+  handler       = "bootstrap"
+  architectures = [var.architecture]
 
   memory_size                    = var.memory
   timeout                        = var.timeout
   reserved_concurrent_executions = coalesce(var.reserved_concurrency, -1)
 
   environment {
-    variables = {
-      TOWPATH_CONFIG        = "s3://${aws_s3_object.config.bucket}/${aws_s3_object.config.key}"
-      TOWPATH_CONFIG_SHA256 = sha256(local.config)
-      TOWPATH_LOG           = var.log_level
+    variables = local.environment
+  }
+
+  dynamic "tracing_config" {
+    for_each = var.tracing_mode == null ? [] : [var.tracing_mode]
+    content {
+      mode = tracing_config.value
     }
   }
 
@@ -167,7 +123,7 @@ resource "aws_lambda_function" "host" {
     for_each = var.vpc == null ? [] : [var.vpc]
     content {
       subnet_ids         = vpc_config.value.subnet_ids
-      security_group_ids = vpc_config.value.security_group_ids
+      security_group_ids = local.host_security_group_ids
     }
   }
 
@@ -180,7 +136,7 @@ resource "aws_lambda_function" "host" {
 resource "aws_lambda_event_source_mapping" "host" {
   event_source_arn = aws_sqs_queue.this.arn
   function_name    = aws_lambda_function.host.arn
-  enabled          = !var.paused
+  enabled          = !var.start_paused
   batch_size       = var.batch_size
 
   # Deliberately not a variable: without it Lambda deletes the messages that the host reports as failed.
@@ -192,6 +148,17 @@ resource "aws_lambda_event_source_mapping" "host" {
 
   tags = var.tags
 
-  # The dead-letter queue must exist before the first message is received.
-  depends_on = [aws_sqs_queue_redrive_policy.this]
+  lifecycle {
+    # `towpath pause` and `resume` decide this: an apply in the middle of an incident must not resume.
+    ignore_changes = [enabled]
+  }
+
+  # The dead-letter queue must exist before the first message is received, and in a VPC the ways to S3, SQS and Secrets Manager.
+  depends_on = [
+    aws_sqs_queue_redrive_policy.this,
+    aws_vpc_endpoint.interface,
+    aws_vpc_endpoint.s3,
+    aws_vpc_security_group_egress_rule.host,
+    aws_vpc_security_group_ingress_rule.endpoints,
+  ]
 }

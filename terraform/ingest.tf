@@ -4,16 +4,22 @@ resource "aws_cloudwatch_log_group" "ingest" {
 
   name              = "/aws/lambda/${var.name}-ingest"
   retention_in_days = var.log_retention
+  kms_key_id        = var.log_kms_key_arn
   tags              = var.tags
 }
 
 resource "aws_iam_role" "ingest" {
   count = local.has_ingest ? 1 : 0
 
-  name                 = "${var.name}-ingest"
+  name                 = "${local.global_name}-ingest"
   assume_role_policy   = data.aws_iam_policy_document.assume_lambda.json
   permissions_boundary = var.permissions_boundary
   tags                 = var.tags
+
+  # A role that is replaced must not be gone before the function has the new one.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 data "aws_iam_policy_document" "ingest" {
@@ -43,21 +49,46 @@ data "aws_iam_policy_document" "ingest" {
   dynamic "statement" {
     for_each = length(local.ingest_secret_names) > 0 ? [1] : []
     content {
-      sid     = "Secrets"
-      actions = ["secretsmanager:GetSecretValue"]
-      resources = [
-        for name in local.ingest_secret_names :
-        "arn:${local.partition}:secretsmanager:${local.region}:${local.account}:secret:${var.secrets_prefix}${endswith(name, "*") ? name : "${name}-??????"}"
-      ]
+      sid       = "Secrets"
+      actions   = ["secretsmanager:GetSecretValue"]
+      resources = [for name in local.ingest_secret_names : local.secret_arns[name]]
     }
   }
 
   dynamic "statement" {
-    for_each = length(local.ingest_secret_names) > 0 && var.secrets_kms_key_arn != null ? [1] : []
+    for_each = length(local.ingest_secret_names) > 0 ? local.secrets_key : []
     content {
       sid       = "DecryptSecrets"
       actions   = ["kms:Decrypt"]
-      resources = [var.secrets_kms_key_arn]
+      resources = [statement.value]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = local.queue_key
+    content {
+      sid       = "EncryptMessages"
+      actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
+      resources = [statement.value]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = local.bucket_key
+    content {
+      sid       = "DecryptConfig"
+      actions   = ["kms:Decrypt"]
+      resources = [statement.value]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.tracing_mode == null ? [] : [1]
+    content {
+      # These actions do not support resource-level permissions. Source: AWSXRayDaemonWriteAccess.
+      sid       = "Trace"
+      actions   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+      resources = ["*"]
     }
   }
 
@@ -71,11 +102,11 @@ data "aws_iam_policy_document" "ingest" {
   }
 
   dynamic "statement" {
-    for_each = length(local.learned_secret_arns) > 0 && var.secrets_kms_key_arn != null ? [1] : []
+    for_each = length(local.learned_secret_arns) > 0 ? local.secrets_key : []
     content {
       sid       = "EncryptSecrets"
       actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
-      resources = [var.secrets_kms_key_arn]
+      resources = [statement.value]
     }
   }
 
@@ -92,6 +123,10 @@ resource "aws_iam_role_policy" "ingest" {
   name   = "ingest"
   role   = aws_iam_role.ingest[0].name
   policy = data.aws_iam_policy_document.ingest[0].json
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_iam_role_policies_exclusive" "ingest" {
@@ -115,21 +150,28 @@ resource "aws_lambda_function" "ingest" {
   description   = "Towpath: stores webhooks in ${aws_sqs_queue.this.name}"
   role          = aws_iam_role.ingest[0].arn
 
-  filename         = var.ingest_zip
-  source_code_hash = filebase64sha256(var.ingest_zip)
-  runtime          = "provided.al2023"
-  handler          = "bootstrap"
-  architectures    = [var.architecture]
+  filename          = var.ingest_zip
+  source_code_hash  = var.ingest_zip == null ? null : filebase64sha256(var.ingest_zip)
+  s3_bucket         = try(var.ingest_s3.bucket, null)
+  s3_key            = try(var.ingest_s3.key, null)
+  s3_object_version = try(var.ingest_s3.version, null)
 
-  memory_size = 256
-  # API Gateway waits 30 s at most. The sooner a sender gets an error, the sooner it retries.
-  timeout = 15
+  runtime       = "provided.al2023"
+  handler       = "bootstrap"
+  architectures = [var.architecture]
+
+  memory_size                    = var.ingest_memory
+  timeout                        = var.ingest_timeout
+  reserved_concurrent_executions = coalesce(var.ingest_reserved_concurrency, -1)
 
   environment {
-    variables = {
-      TOWPATH_CONFIG        = "s3://${aws_s3_object.config.bucket}/${aws_s3_object.config.key}"
-      TOWPATH_CONFIG_SHA256 = sha256(local.config)
-      TOWPATH_LOG           = var.log_level
+    variables = local.environment
+  }
+
+  dynamic "tracing_config" {
+    for_each = var.tracing_mode == null ? [] : [var.tracing_mode]
+    content {
+      mode = tracing_config.value
     }
   }
 

@@ -1,11 +1,24 @@
 output "hook_urls" {
   description = "The URLs that senders post to, by route path."
-  value       = { for route in var.routes : route.path => "${local.api_endpoint}${var.api_stage == null ? "" : "/${var.api_stage}"}${var.path_prefix}/${route.path}" }
+  value       = { for route in var.routes : route.path => "${local.base_url}${var.path_prefix}/${route.path}" }
 }
 
 output "api_id" {
   description = "Id of the HTTP API."
   value       = local.api_id
+}
+
+output "api_deployment_id" {
+  description = "With create_deployment, the id for deployment_id of the API's stage; otherwise null."
+  value       = one(aws_apigatewayv2_deployment.this[*].id)
+}
+
+output "api_domain_target" {
+  description = "With domain.create, the name and hosted zone that the domain's DNS record (an alias, or a CNAME) must point to; otherwise null."
+  value = one([for domain in aws_apigatewayv2_domain_name.this : {
+    name    = domain.domain_name_configuration[0].target_domain_name
+    zone_id = domain.domain_name_configuration[0].hosted_zone_id
+  }])
 }
 
 output "queue_url" {
@@ -58,6 +71,11 @@ output "event_source_mapping_id" {
   value       = aws_lambda_event_source_mapping.host.uuid
 }
 
+output "host_role_arn" {
+  description = "ARN of the host function's role."
+  value       = aws_iam_role.host.arn
+}
+
 output "host_role_name" {
   description = "Name of the host function's role."
   value       = aws_iam_role.host.name
@@ -69,6 +87,31 @@ output "secret_names" {
 }
 
 output "dashboard_name" {
-  description = "Name of the CloudWatch dashboard."
-  value       = aws_cloudwatch_dashboard.this.dashboard_name
+  description = "Name of the CloudWatch dashboard; null without one."
+  value       = one(aws_cloudwatch_dashboard.this[*].dashboard_name)
+}
+
+output "publisher_policy" {
+  description = "Policy (JSON) for who publishes plugins: `towpath plugin`."
+  value       = data.aws_iam_policy_document.publisher.json
+}
+
+output "release_policy" {
+  description = "Policy (JSON) for the pipeline that releases a target: `towpath hold` and `towpath resume` of targets."
+  value       = data.aws_iam_policy_document.release.json
+}
+
+output "operator_policy" {
+  description = "Policy (JSON) for operators: every command but those that publish."
+  value       = data.aws_iam_policy_document.operator.json
+}
+
+output "poll_policy" {
+  description = "Policy (JSON) for a server that runs `towpath poll` instead of, or beside, the host function."
+  value       = data.aws_iam_policy_document.poll.json
+}
+
+output "host_security_group_id" {
+  description = "Id of the security group that the module created for the host function; otherwise null. Targets allow it in."
+  value       = one(aws_security_group.host[*].id)
 }

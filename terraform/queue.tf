@@ -1,30 +1,53 @@
+locals {
+  # The keys of queues, bucket and secrets, as lists of none or one.
+  queue_key   = var.queue_kms_key_arn == null ? [] : [var.queue_kms_key_arn]
+  bucket_key  = var.bucket_kms_key_arn == null ? [] : [var.bucket_kms_key_arn]
+  secrets_key = var.secrets_kms_key_arn == null ? [] : [var.secrets_kms_key_arn]
+
+  dead_letter_max_message_size = (
+    var.dead_letter_max_message_size != null ? var.dead_letter_max_message_size :
+    var.max_message_size == null ? null : max(var.max_message_size, 262144)
+  )
+}
+
 resource "aws_sqs_queue" "this" {
-  name       = "${var.name}-events.fifo"
+  name       = coalesce(var.queue_name, "${var.name}-events.fifo")
   fifo_queue = true
 
   deduplication_scope         = var.deduplication_scope
   fifo_throughput_limit       = var.deduplication_scope == "messageGroup" ? "perMessageGroupId" : "perQueue"
   content_based_deduplication = var.content_based_deduplication
   visibility_timeout_seconds  = coalesce(var.visibility_timeout, 6 * var.timeout)
-  message_retention_seconds   = var.message_retention * 86400
+  message_retention_seconds   = var.message_retention_seconds
   receive_wait_time_seconds   = 20
   max_message_size            = var.max_message_size
-  # SSE-SQS: a KMS key would need a policy for every service that sends.
-  sqs_managed_sse_enabled = true
+  # SSE-SQS unless there is a key: a KMS key needs a policy for every service that sends.
+  sqs_managed_sse_enabled = var.queue_kms_key_arn == null ? true : null
+  kms_master_key_id       = var.queue_kms_key_arn
   tags                    = var.tags
+
+  lifecycle {
+    # SQS cannot rename a queue: Terraform would delete it, with its events, and make an empty one.
+    ignore_changes = [name]
+  }
 }
 
 resource "aws_sqs_queue" "dead_letters" {
-  name       = "${var.name}-dead.fifo"
+  name       = coalesce(var.dead_letter_queue_name, "${var.name}-dead.fifo")
   fifo_queue = true
 
   deduplication_scope       = var.deduplication_scope
   fifo_throughput_limit     = var.deduplication_scope == "messageGroup" ? "perMessageGroupId" : "perQueue"
-  message_retention_seconds = var.dead_letter_retention * 86400
+  message_retention_seconds = var.dead_letter_retention_seconds
   # A dead letter is its message plus the reason: whatever fits into the queue must fit here.
-  max_message_size        = var.max_message_size == null ? null : max(var.max_message_size, 262144)
-  sqs_managed_sse_enabled = true
+  max_message_size        = local.dead_letter_max_message_size
+  sqs_managed_sse_enabled = var.queue_kms_key_arn == null ? true : null
+  kms_master_key_id       = var.queue_kms_key_arn
   tags                    = var.tags
+
+  lifecycle {
+    ignore_changes = [name]
+  }
 }
 
 # Webhooks that the ingest function answered with 401 or 422. Strangers can fill it, so it keeps them for a day, and the function
@@ -38,9 +61,14 @@ resource "aws_sqs_queue" "refused" {
   deduplication_scope       = "messageGroup"
   fifo_throughput_limit     = "perMessageGroupId"
   message_retention_seconds = 86400
-  max_message_size          = var.max_message_size == null ? null : max(var.max_message_size, 262144)
-  sqs_managed_sse_enabled   = true
+  max_message_size          = local.dead_letter_max_message_size
+  sqs_managed_sse_enabled   = var.queue_kms_key_arn == null ? true : null
+  kms_master_key_id         = var.queue_kms_key_arn
   tags                      = var.tags
+
+  lifecycle {
+    ignore_changes = [name]
+  }
 }
 
 # Separate resources, because as attributes they would make the two queues depend on each other.

@@ -1,39 +1,7 @@
 # The settings that the host relies on. A change that breaks one must fail here.
 
 mock_provider "aws" {
-  mock_data "aws_iam_policy_document" {
-    defaults = { json = "{}" }
-  }
-  mock_data "aws_region" {
-    defaults = { id = "eu-west-1", name = "eu-west-1" }
-  }
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
-  }
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-  mock_data "aws_apigatewayv2_api" {
-    defaults = { api_endpoint = "https://existing.example.com", execution_arn = "arn:aws:execute-api:eu-west-1:123456789012:existing" }
-  }
-  mock_resource "aws_apigatewayv2_api" {
-    defaults = { api_endpoint = "https://new.example.com", execution_arn = "arn:aws:execute-api:eu-west-1:123456789012:new" }
-  }
-  mock_resource "aws_sqs_queue" {
-    defaults = { arn = "arn:aws:sqs:eu-west-1:123456789012:q.fifo", url = "https://sqs.eu-west-1.amazonaws.com/123456789012/q.fifo" }
-  }
-  mock_resource "aws_lambda_function" {
-    defaults = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:f", invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/f/invocations" }
-  }
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::123456789012:role/r" }
-  }
-  mock_resource "aws_cloudwatch_log_group" {
-    defaults = { arn = "arn:aws:logs:eu-west-1:123456789012:log-group:g" }
-  }
-  mock_resource "aws_s3_bucket" {
-    defaults = { arn = "arn:aws:s3:::b", bucket = "b" }
-  }
+  source = "./tests/mocks"
 }
 
 variables {
@@ -113,7 +81,7 @@ run "mapping" {
     error_message = "Batches have ten messages, and the mapping is on."
   }
   assert {
-    condition     = aws_lambda_event_source_mapping.host.scaling_config[0].maximum_concurrency == 10
+    condition     = aws_lambda_event_source_mapping.host.scaling_config[0].maximum_concurrency == 5
     error_message = "Concurrency is limited by the mapping."
   }
 }
@@ -139,23 +107,26 @@ run "host" {
 
 run "roles" {
   assert {
-    condition = { for statement in data.aws_iam_policy_document.host.statement : statement.sid => sort(statement.actions) } == {
+    condition = { for statement in data.aws_iam_policy_document.pipeline.statement : statement.sid => sort(statement.actions) } == {
       Queue                     = tolist(["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"])
       DeadLetters               = tolist(["sqs:SendMessage"])
       ReadPluginsConfigAndHolds = tolist(["s3:GetObject"])
       TellMissingFromForbidden  = tolist(["s3:ListBucket"])
       ReportBreakers            = tolist(["s3:PutObject"])
-      Log                       = tolist(["logs:CreateLogStream", "logs:PutLogEvents"])
       Secrets                   = tolist(["secretsmanager:GetSecretValue"])
     }
-    error_message = "The host may do what it needs and nothing else."
+    error_message = "A pipeline may do what it needs and nothing else."
   }
   assert {
-    condition     = !contains(flatten([for statement in data.aws_iam_policy_document.host.statement : statement.resources]), "*")
+    condition     = { for statement in data.aws_iam_policy_document.host.statement : statement.sid => sort(statement.actions) } == { Log = tolist(["logs:CreateLogStream", "logs:PutLogEvents"]) }
+    error_message = "On Lambda a pipeline writes its log, and may do nothing else."
+  }
+  assert {
+    condition     = !contains(flatten([for statement in concat(data.aws_iam_policy_document.pipeline.statement, data.aws_iam_policy_document.host.statement) : statement.resources]), "*")
     error_message = "No action is allowed on every resource."
   }
   assert {
-    condition = toset(flatten([for statement in data.aws_iam_policy_document.host.statement : statement.resources if statement.sid == "Secrets"])) == toset([
+    condition = toset(flatten([for statement in data.aws_iam_policy_document.pipeline.statement : statement.resources if statement.sid == "Secrets"])) == toset([
       for name in ["api", "hook", "token"] : "arn:aws:secretsmanager:eu-west-1:123456789012:secret:towpath/${name}-??????"
     ])
     error_message = "The host reads the secrets that the config names."
@@ -283,10 +254,6 @@ run "alarms" {
     error_message = "Dead letters are an alarm before SQS deletes them."
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.this["deduplicated"].metric_name == "NumberOfDeduplicatedSentMessages" && aws_cloudwatch_metric_alarm.this["deduplicated"].statistic == "Sum"
-    error_message = "Deduplicated sends are an alarm."
-  }
-  assert {
     condition     = toset([for alarm in values(aws_cloudwatch_metric_alarm.this) : "${alarm.metric_name} ${alarm.dimensions["FunctionName"]}" if alarm.namespace == "AWS/Lambda"]) == toset(["Errors towpath-host", "Throttles towpath-host", "Errors towpath-ingest", "Throttles towpath-ingest"])
     error_message = "Errors and throttles of both functions are alarms."
   }
@@ -301,29 +268,28 @@ run "alarms_of_the_host" {
 
 run "dashboard" {
   assert {
-    condition     = alltrue([for title in ["Messages in the queue", "Dead letters in the queue", "Dead letters by reason, route and build", "Messages by outcome, per minute", "Groups held by target"] : contains([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.title], title)])
+    condition     = alltrue([for title in ["Messages in the queue", "Dead letters in the queue", "Dead letters by reason, route and build", "Messages by outcome, per minute", "Groups held by target"] : contains([for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : widget.properties.title], title)])
     error_message = "The dashboard shows waiting messages, and dead letters with their reasons."
   }
 }
 
 run "hand_written_values" {
   variables {
-    api_id                      = "existing"
-    ingest_zip                  = null
-    path_prefix                 = ""
-    routes                      = [{ path = "sqs-hook", group = "sss", plugin = "approval", ingress = "direct" }]
-    plugins                     = { approval = {} }
-    targets                     = { sss = { url = "https://sss.example.com" } }
-    content_based_deduplication = true
-    batch_size                  = 1
-    maximum_concurrency         = 2
-    reserved_concurrency        = 2
-    timeout                     = 30
-    visibility_timeout          = 300
-    dead_letter_retention       = 4
-    max_receive_count           = 500
-    deduplication_scope         = "queue"
-    paused                      = true
+    api_id                        = "existing"
+    ingest_zip                    = null
+    path_prefix                   = ""
+    routes                        = [{ path = "sqs-hook", group = "sss", plugin = "approval", ingress = "direct" }]
+    plugins                       = { approval = {} }
+    targets                       = { sss = { url = "https://sss.example.com" } }
+    content_based_deduplication   = true
+    batch_size                    = 1
+    maximum_concurrency           = 2
+    reserved_concurrency          = 2
+    timeout                       = 30
+    visibility_timeout            = 300
+    dead_letter_retention_seconds = 345600
+    max_receive_count             = 500
+    deduplication_scope           = "queue"
   }
 
   assert {
@@ -343,15 +309,15 @@ run "hand_written_values" {
     error_message = "The queues are as they were."
   }
   assert {
-    condition     = aws_lambda_event_source_mapping.host.batch_size == 1 && aws_lambda_event_source_mapping.host.scaling_config[0].maximum_concurrency == 2 && !aws_lambda_event_source_mapping.host.enabled
-    error_message = "The mapping is as it was, and paused."
+    condition     = aws_lambda_event_source_mapping.host.batch_size == 1 && aws_lambda_event_source_mapping.host.scaling_config[0].maximum_concurrency == 2
+    error_message = "The mapping is as it was."
   }
   assert {
     condition     = jsondecode(aws_sqs_queue_redrive_policy.this.redrive_policy).maxReceiveCount == 500 && aws_lambda_function.host.reserved_concurrent_executions == 2
     error_message = "Receives and concurrency are as they were."
   }
   assert {
-    condition     = !contains([for statement in data.aws_iam_policy_document.host.statement : statement.sid], "Secrets")
+    condition     = !contains([for statement in data.aws_iam_policy_document.pipeline.statement : statement.sid], "Secrets")
     error_message = "A config without secrets may read none."
   }
 }
@@ -394,7 +360,7 @@ run "refuses_a_short_visibility_timeout" {
 run "refuses_less_concurrency_than_the_mapping_has" {
   command = plan
   variables {
-    reserved_concurrency = 5
+    reserved_concurrency = 4
   }
   expect_failures = [var.reserved_concurrency]
 }

@@ -1,38 +1,6 @@
 # Routes of any method and path through the ingest function, and what a direct route cannot do. The provider is a mock.
 mock_provider "aws" {
-  mock_data "aws_region" {
-    defaults = { id = "eu-west-1" }
-  }
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
-  }
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-  mock_data "aws_iam_policy_document" {
-    defaults = { json = "{\"Statement\":[]}" }
-  }
-  mock_data "aws_apigatewayv2_api" {
-    defaults = { api_endpoint = "https://existing.example.com", execution_arn = "arn:aws:execute-api:eu-west-1:123456789012:existing" }
-  }
-  mock_resource "aws_sqs_queue" {
-    defaults = { arn = "arn:aws:sqs:eu-west-1:123456789012:q.fifo", url = "https://sqs.eu-west-1.amazonaws.com/123456789012/q.fifo" }
-  }
-  mock_resource "aws_lambda_function" {
-    defaults = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:f", invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/f/invocations" }
-  }
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::123456789012:role/r" }
-  }
-  mock_resource "aws_cloudwatch_log_group" {
-    defaults = { arn = "arn:aws:logs:eu-west-1:123456789012:log-group:g" }
-  }
-  mock_resource "aws_s3_bucket" {
-    defaults = { arn = "arn:aws:s3:::b", bucket = "b" }
-  }
-  mock_resource "aws_apigatewayv2_api" {
-    defaults = { api_endpoint = "https://new.example.com", execution_arn = "arn:aws:execute-api:eu-west-1:123456789012:new" }
-  }
+  source = "./tests/mocks"
 }
 
 variables {
@@ -290,14 +258,6 @@ run "refuses_a_segment_named_as_what_a_star_takes" {
     routes = [{ path = "{proxy}/*", group = "a", plugin = "p" }]
   }
   expect_failures = [var.routes]
-}
-
-run "refuses_a_stage_of_a_new_api" {
-  command = plan
-  variables {
-    api_stage = "prod"
-  }
-  expect_failures = [var.api_stage]
 }
 
 run "a_named_stage_is_part_of_the_urls" {

@@ -1,35 +1,6 @@
 # Who may read which secret, and what the config says about them. Nothing is created: the provider is a mock.
 mock_provider "aws" {
-  mock_data "aws_region" {
-    defaults = { id = "eu-west-1" }
-  }
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
-  }
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-  mock_data "aws_iam_policy_document" {
-    defaults = { json = "{\"Statement\":[]}" }
-  }
-  mock_resource "aws_sqs_queue" {
-    defaults = { arn = "arn:aws:sqs:eu-west-1:123456789012:q.fifo", url = "https://sqs.eu-west-1.amazonaws.com/123456789012/q.fifo" }
-  }
-  mock_resource "aws_lambda_function" {
-    defaults = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:f", invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/f/invocations" }
-  }
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::123456789012:role/r" }
-  }
-  mock_resource "aws_cloudwatch_log_group" {
-    defaults = { arn = "arn:aws:logs:eu-west-1:123456789012:log-group:g" }
-  }
-  mock_resource "aws_s3_bucket" {
-    defaults = { arn = "arn:aws:s3:::b", bucket = "b" }
-  }
-  mock_resource "aws_apigatewayv2_api" {
-    defaults = { api_endpoint = "https://new.example.com", execution_arn = "arn:aws:execute-api:eu-west-1:123456789012:new" }
-  }
+  source = "./tests/mocks"
 }
 
 variables {
@@ -180,7 +151,7 @@ run "policies_for_signed_targets" {
     host_policy = "{\"Version\":\"2012-10-17\",\"Statement\":[]}"
   }
   assert {
-    condition     = data.aws_iam_policy_document.host.source_policy_documents == tolist(["{\"Version\":\"2012-10-17\",\"Statement\":[]}"])
+    condition     = data.aws_iam_policy_document.pipeline.source_policy_documents == tolist(["{\"Version\":\"2012-10-17\",\"Statement\":[]}"])
     error_message = "What aws-sigv4 targets need is part of the host's policy."
   }
 }

@@ -12,7 +12,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from applied import ROOT, applied, complete  # noqa: F401 (fixtures)
+
 REGION = "eu-west-1"
 
 
@@ -79,8 +80,8 @@ def towpath(aws):
     """Runs `towpath`; returns its exit code, stdout and stderr."""
     binary = built("TOWPATH_BIN", "towpath")
 
-    def run(*arguments, cwd=ROOT):
-        environment = {**os.environ, **aws.environment, "NO_COLOR": "1"}
+    def run(*arguments, cwd=ROOT, keys=None):
+        environment = {**os.environ, **aws.environment, "NO_COLOR": "1", **(keys or {})}
         done = subprocess.run(
             [binary, *map(str, arguments)], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
         )

@@ -1,9 +1,11 @@
-"""moto's server, with two additions that the tests need.
+"""moto's server, with additions that the tests need.
 
 - `RedriveAllowPolicy` of a queue: Terraform's real provider waits until it can read back what it wrote.
+- `RedrivePolicy` without spaces, as SQS returns it: otherwise each plan would change it.
 - CloudWatch's `DescribeAlarms` over CBOR, which the Rust SDK uses. The answer comes from moto's own alarms.
 """
 
+import json
 import sys
 
 import boto3
@@ -16,8 +18,12 @@ _attributes = Queue.attributes.fget
 
 
 def attributes(self):
-    known = _attributes(self)
-    return {**known, "RedriveAllowPolicy": self.redrive_allow_policy} if self.redrive_allow_policy else known
+    known = dict(_attributes(self))
+    if known.get("RedrivePolicy"):
+        known["RedrivePolicy"] = json.dumps(json.loads(known["RedrivePolicy"]), separators=(",", ":"))
+    if self.redrive_allow_policy:
+        known["RedriveAllowPolicy"] = self.redrive_allow_policy
+    return known
 
 
 Queue.attributes = property(attributes)

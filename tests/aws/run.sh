@@ -25,7 +25,7 @@ else
   terraform fmt -check -recursive -diff terraform
   cp -r terraform "$work/terraform"
   find "$work/terraform" -name '.terraform*' -prune -exec rm -rf {} +
-  for folder in . examples/complete examples/existing-api; do
+  for folder in . examples/complete examples/existing-api examples/vpc; do
     terraform -chdir="$work/terraform/$folder" init -input=false -no-color "${mirror[@]}" > "$work/init.log" \
       || { cat "$work/init.log"; exit 1; }
     terraform -chdir="$work/terraform/$folder" validate -no-color

@@ -4,62 +4,11 @@ moto shows what was created, not how FIFO queues behave. That is tested on Towpa
 """
 
 import json
-import os
-import shutil
-import subprocess
-import zipfile
 from collections import defaultdict
 
 import pytest
 
-from conftest import REGION, ROOT
-
-PROVIDER = f"""
-provider "aws" {{
-  region                      = "{REGION}"
-  access_key                  = "test"
-  secret_key                  = "test"
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  s3_use_path_style           = true
-}}
-
-# moto applies the Deny of a bucket policy without evaluating its conditions.
-module "towpath" {{
-  bucket_tls_only = false
-}}
-"""
-
-
-def terraform(folder, aws, *arguments):
-    environment = {**os.environ, **aws.environment, "TF_CLI_CONFIG_FILE": os.devnull, "TF_IN_AUTOMATION": "1"}
-    done = subprocess.run(
-        ["terraform", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def applied(aws, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("terraform")
-    ignore = shutil.ignore_patterns(".terraform*", "*.tfstate*")
-    shutil.copytree(ROOT / "terraform", folder, dirs_exist_ok=True, ignore=ignore)
-    example = folder / "examples/complete"
-    (example / "moto_override.tf").write_text(PROVIDER)
-    function = folder / "function.zip"
-    with zipfile.ZipFile(function, "w") as archive:
-        archive.writestr("bootstrap", "#!/bin/sh\n")
-    plugins = os.environ.get("TF_PLUGIN_DIR")
-    terraform(example, aws, "init", "-input=false", *([f"-plugin-dir={plugins}"] if plugins else []))
-    zips = ["-var", f"host_zip={function}", "-var", f"ingest_zip={function}"]
-    terraform(example, aws, "apply", "-auto-approve", "-input=false", "-no-color", *zips)
-    outputs = json.loads(terraform(example, aws, "output", "-json"))["towpath"]["value"]
-    yield outputs
-    terraform(example, aws, "destroy", "-auto-approve", "-input=false", "-no-color", *zips)
-    queues = aws.client("sqs").list_queues(QueueNamePrefix="towpath-example").get("QueueUrls", [])
-    functions = [f["FunctionName"] for f in aws.client("lambda").list_functions()["Functions"]]
-    assert (queues, functions) == ([], []), "destroy must remove everything"
+from conftest import REGION
 
 
 def attributes(aws, url):
@@ -80,11 +29,20 @@ def test_the_queues_are_as_the_rules_say(aws, applied):
     assert allowed == {"redrivePermission": "byQueue", "sourceQueueArns": [queue["QueueArn"]]}
 
 
+def test_a_second_apply_changes_nothing_and_resumes_nothing(aws, complete, applied):
+    functions, mapping = aws.client("lambda"), applied["event_source_mapping_id"]
+    # As `towpath pause` does it.
+    functions.update_event_source_mapping(UUID=mapping, Enabled=False)
+    changed, plan = complete.changes(*complete.variables)
+    functions.update_event_source_mapping(UUID=mapping, Enabled=True)
+    assert not changed, plan
+
+
 def test_the_mapping_gives_partial_responses_and_deletes_by_no_filter(aws, applied):
     mapping = aws.client("lambda").get_event_source_mapping(UUID=applied["event_source_mapping_id"])
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["EventSourceArn"] == applied["queue_arn"] and mapping["BatchSize"] == 10
-    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 10}
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 5}
     assert not mapping.get("FilterCriteria") and not mapping.get("MaximumBatchingWindowInSeconds")
 
 
@@ -115,16 +73,16 @@ def test_what_the_config_says_is_what_the_host_understands(applied, towpath):
 def test_the_roles_allow_what_is_needed_and_nothing_on_everything(aws, applied):
     iam = aws.client("iam")
     wanted = {
-        "towpath-example-host": {
+        "towpath-example-eu-west-1-host": {
             "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility",
             "sqs:SendMessage", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "logs:CreateLogStream",
             "logs:PutLogEvents", "secretsmanager:GetSecretValue",
         },
-        "towpath-example-ingest": {
+        "towpath-example-eu-west-1-ingest": {
             "sqs:SendMessage", "sqs:GetQueueAttributes", "s3:GetObject", "logs:CreateLogStream", "logs:PutLogEvents",
             "secretsmanager:GetSecretValue",
         },
-        "towpath-example-api": {"sqs:SendMessage"},
+        "towpath-example-eu-west-1-api": {"sqs:SendMessage"},
     }
     for role, actions in wanted.items():
         names = iam.list_role_policies(RoleName=role)["PolicyNames"]
@@ -194,8 +152,8 @@ def test_api_gateway_sends_each_route_where_it_belongs(aws, applied):
 def test_alarms_are_silent_until_something_happens(aws, applied):
     alarms = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix="towpath-example")["MetricAlarms"]
     assert {alarm["AlarmName"].removeprefix("towpath-example-") for alarm in alarms} == {
-        "dead-letters", "oldest-message", "dead-letters-left", "deduplicated",
-        "dead-letters-not-stored", "host-errors", "host-throttles", "ingest-errors", "ingest-throttles",
+        "dead-letters", "oldest-message", "blocked-head", "dead-letters-left", "dead-letters-not-stored",
+        "host-errors", "host-throttles", "ingest-errors", "ingest-throttles",
     }
     assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}
     dashboard = aws.client("cloudwatch").get_dashboard(DashboardName=applied["dashboard_name"])

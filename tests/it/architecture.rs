@@ -34,7 +34,7 @@ const ARROWS: [(&str, &[&str]); 25] = [
     ("compose", COMPOSE),
     ("cli", &BINARY),
     ("lambda", &BINARY),
-    ("lambda-ingest", &["config", "verify", "intake", "aws", "telemetry"]),
+    ("lambda-ingest", &["types", "config", "verify", "intake", "aws", "telemetry"]),
     ("proof", &[]),
 ];
 

@@ -130,7 +130,6 @@ module "towpath" {
   bucket_force_destroy = true
   memory               = 512
   timeout              = 60
-  reserved_concurrency = 20
   alarm_actions        = [aws_sns_topic.alarms.arn]
   tags                 = { service = "towpath" }
 }

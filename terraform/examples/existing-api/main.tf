@@ -1,5 +1,5 @@
-# An existing HTTP API, and the settings of a hand-written pipeline: one path without a prefix, one group, content-based
-# deduplication, one message per batch, dead letters kept for four days.
+# An existing HTTP API, found by its name, and the settings of a hand-written pipeline: a named stage, one path without a prefix, one
+# group, content-based deduplication, one message per batch, dead letters kept for four days.
 terraform {
   required_version = ">= 1.9"
 
@@ -11,9 +11,15 @@ terraform {
   }
 }
 
-variable "api_id" {
-  description = "Id of the existing HTTP API."
+variable "api_name" {
+  description = "Name of the existing HTTP API."
   type        = string
+}
+
+variable "api_stage" {
+  description = "Name of its stage; null for $default."
+  type        = string
+  default     = null
 }
 
 variable "host_zip" {
@@ -24,9 +30,10 @@ variable "host_zip" {
 module "towpath" {
   source = "../.."
 
-  name     = "sss-forwarder"
-  host_zip = var.host_zip
-  api_id   = var.api_id
+  name      = "sss-forwarder"
+  host_zip  = var.host_zip
+  api_name  = var.api_name
+  api_stage = var.api_stage
 
   path_prefix = ""
   routes = [{
@@ -38,13 +45,12 @@ module "towpath" {
   plugins = { approval = {} }
   targets = { sss = { url = "https://sss.example.com/api", allow_private = true } }
 
-  content_based_deduplication = true
-  batch_size                  = 1
-  maximum_concurrency         = 2
-  timeout                     = 30
-  visibility_timeout          = 300
-  dead_letter_retention       = 4
-  max_receive_count           = 1000
+  content_based_deduplication   = true
+  batch_size                    = 1
+  maximum_concurrency           = 2
+  timeout                       = 30
+  visibility_timeout            = 300
+  dead_letter_retention_seconds = 345600
 }
 
 output "hook_urls" {

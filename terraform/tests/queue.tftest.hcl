@@ -1,0 +1,153 @@
+# Names, times, sizes and policies of the queues. The provider is a mock.
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  host_zip   = "versions.tf"
+  ingest_zip = "versions.tf"
+  routes     = [{ path = "a", group = "a", plugin = "p", verify = { scheme = "github", secret = "s" } }]
+  plugins    = { p = {} }
+  targets    = { sss = { url = "https://sss.example.com" } }
+}
+
+run "queues_are_named_when_they_are_made" {
+  variables {
+    queue_name             = "theirs.fifo"
+    dead_letter_queue_name = "theirs-dlq.fifo"
+  }
+  assert {
+    condition     = aws_sqs_queue.this.name == "theirs.fifo" && aws_sqs_queue.dead_letters.name == "theirs-dlq.fifo"
+    error_message = "The queues have the names of a hand-written set-up."
+  }
+}
+
+run "and_keep_their_names_and_events" {
+  variables {
+    name = "renamed"
+  }
+  assert {
+    condition     = aws_sqs_queue.this.name == "theirs.fifo" && aws_sqs_queue.dead_letters.name == "theirs-dlq.fifo" && aws_sqs_queue.refused[0].name == "towpath-refused.fifo"
+    error_message = "A queue with another name would be an empty one."
+  }
+  assert {
+    condition     = aws_lambda_function.host.function_name == "renamed-host" && aws_cloudwatch_metric_alarm.this["oldest-message"].dimensions["QueueName"] == "theirs.fifo"
+    error_message = "Everything else is renamed, and watches the queue by its name."
+  }
+}
+
+run "times_of_a_hand_written_set_up" {
+  variables {
+    dead_letter_retention_seconds = 345600
+    message_retention_seconds     = 604800
+  }
+  assert {
+    condition     = aws_sqs_queue.dead_letters.message_retention_seconds == 345600 && aws_sqs_queue.this.message_retention_seconds == 604800
+    error_message = "Retention is given in seconds, as AWS and hand-written modules do."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["dead-letters-left"].period * aws_cloudwatch_metric_alarm.this["dead-letters-left"].evaluation_periods == 2 * 86400
+    error_message = "The alarm comes when half of the time is over."
+  }
+}
+
+run "a_max_age_that_fits" {
+  command = plan
+  variables {
+    message_retention_seconds = 1209600
+    routes                    = [{ path = "a", group = "a", plugin = "p", max_age = "12days 23h 59m" }, { path = "b", group = "b", plugin = "p", max_age = "90s" }]
+  }
+}
+
+run "refuses_a_max_age_that_the_queue_does_not_keep" {
+  command = plan
+  variables {
+    message_retention_seconds = 604800
+    routes                    = [{ path = "a", group = "a", plugin = "p", max_age = "6d 13h" }]
+  }
+  expect_failures = [var.message_retention_seconds]
+}
+
+run "refuses_the_default_max_age_in_a_queue_of_three_days" {
+  command = plan
+  variables {
+    message_retention_seconds = 259200
+  }
+  expect_failures = [var.message_retention_seconds]
+}
+
+run "refuses_a_short_retention_of_dead_letters" {
+  command = plan
+  variables {
+    dead_letter_retention_seconds = 345599
+  }
+  expect_failures = [var.dead_letter_retention_seconds]
+}
+
+run "sizes_that_are_said" {
+  variables {
+    max_message_size             = 131072
+    dead_letter_max_message_size = 200000
+  }
+  assert {
+    condition     = aws_sqs_queue.dead_letters.max_message_size == 200000 && aws_sqs_queue.refused[0].max_message_size == 200000
+    error_message = "The dead-letter queue has the size that was given."
+  }
+}
+
+run "refuses_a_dead_letter_queue_that_takes_less" {
+  command = plan
+  variables {
+    dead_letter_max_message_size = 131072
+  }
+  expect_failures = [var.dead_letter_max_message_size]
+}
+
+run "refuses_a_queue_name_without_fifo" {
+  command = plan
+  variables {
+    queue_name = "theirs"
+  }
+  expect_failures = [var.queue_name]
+}
+
+run "tls_only" {
+  assert {
+    condition = { for name, document in data.aws_iam_policy_document.queue : name => [one(document.statement).effect, one(one(document.statement).condition).variable] } == {
+      for name in ["dead_letters", "events", "refused"] : name => ["Deny", "aws:SecureTransport"]
+    }
+    error_message = "All queues deny requests without TLS."
+  }
+  assert {
+    condition     = toset(keys(aws_sqs_queue_policy.this)) == toset(["dead_letters", "events", "refused"])
+    error_message = "All queues have the policy."
+  }
+}
+
+run "without_a_policy_on_request" {
+  variables {
+    queue_tls_only = false
+  }
+  assert {
+    condition     = length(aws_sqs_queue_policy.this) == 0
+    error_message = "Somebody else may set the policies."
+  }
+}
+
+run "a_key_of_the_queues" {
+  variables {
+    queue_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/queue"
+    routes            = [{ path = "a", group = "a", plugin = "p" }, { path = "d", group = "d", plugin = "p", ingress = "direct" }]
+  }
+  assert {
+    condition     = aws_sqs_queue.this.kms_master_key_id == "arn:aws:kms:eu-west-1:123456789012:key/queue" && aws_sqs_queue.dead_letters.kms_master_key_id == aws_sqs_queue.this.kms_master_key_id
+    error_message = "The queues are encrypted with the key."
+  }
+  assert {
+    condition = alltrue([
+      for document in [data.aws_iam_policy_document.pipeline, data.aws_iam_policy_document.ingest[0], data.aws_iam_policy_document.api[0]] :
+      contains([for statement in document.statement : "${join(" ", sort(statement.actions))} ${join(" ", statement.resources)}"], "kms:Decrypt kms:GenerateDataKey arn:aws:kms:eu-west-1:123456789012:key/queue")
+    ])
+    error_message = "Who sends or receives may use the key."
+  }
+}
