@@ -14,6 +14,8 @@ from moto.server import main
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.sqs.models import Queue
 
+import moto_iam  # noqa: F401 (replaces how moto judges policies)
+
 _attributes = Queue.attributes.fget
 
 
