@@ -61,6 +61,8 @@ locals {
       url             = aws_sqs_queue.this.url
       dead_letter_url = aws_sqs_queue.dead_letters.url
       refused_url     = one(aws_sqs_queue.refused[*].url)
+      # A batch that Lambda holds back must not be delivered twice at once.
+      extend_visibility = coalesce(var.visibility_timeout, 6 * var.timeout) < 6 * var.timeout ? true : null
     } : key => value if value != null }
     dead_letters = { for key, value in { note_key = var.note_keys } : key => value if length(value) > 0 }
     ingest       = { prefix = var.path_prefix, body_limit = local.body_limit }

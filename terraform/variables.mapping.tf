@@ -74,6 +74,11 @@ variable "routes" {
     error_message = "headers is only for ingress = \"direct\", with at most 9 names; the ingest function keeps all headers."
   }
   validation {
+    condition     = alltrue(flatten([for route in var.routes : [for header in try(coalesce(route.headers, []), []) : !can(regex("(?i)^(content-type|content-disposition|cookie|etag|if-.*|link|forwarded|digest|content-digest|signature|signature-input)$", header))]]))
+    error_message = "With ingress = \"direct\", headers must not name one that may contain quotes, such as Content-Type or Signature: API Gateway is assumed to paste values into JSON as they are, so that a quote would lose the event. Use ingress = \"lambda\"."
+  }
+
+  validation {
     condition     = alltrue(flatten([for route in var.routes : [for header in try(coalesce(route.headers, []), []) : !can(regex("(?i)^(authorization|content-encoding|host|x-amz-.*|towpath-.*)$", header))]]))
     error_message = "API Gateway does not pass on authorization, content-encoding, host and x-amz-*: use ingress = \"lambda\" for that route. Names that begin with towpath- are reserved for the host."
   }

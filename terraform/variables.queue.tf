@@ -23,13 +23,13 @@ variable "dead_letter_queue_name" {
 }
 
 variable "visibility_timeout" {
-  description = "How long a message stays hidden after an invocation received it, in seconds. Null: six times timeout, which is also the minimum."
+  description = "How long a message stays hidden after an invocation received it, in seconds. Null: six times timeout. With less, down to timeout itself, each invocation first extends its messages, at one request a batch."
   type        = number
   default     = null
 
   validation {
-    condition     = var.visibility_timeout == null || (coalesce(var.visibility_timeout, 0) >= 6 * var.timeout && coalesce(var.visibility_timeout, 0) <= 43200)
-    error_message = "visibility_timeout must be at least six times timeout, and 43200 s at most: a batch must not be delivered again while it is being processed."
+    condition     = var.visibility_timeout == null || (coalesce(var.visibility_timeout, 0) >= var.timeout && coalesce(var.visibility_timeout, 0) <= 43200)
+    error_message = "visibility_timeout must be at least timeout, which is the least that Lambda accepts, and 43200 s at most."
   }
 }
 

@@ -11,7 +11,7 @@ variables {
 
   routes = [
     { path = "approval", group = "approval/{json:/workflow/id}", plugin = "approval", dedup = "header:x-event-id", verify = { scheme = "hmac-sha256", header = "x-signature", secret = "hook" } },
-    { path = "stripe", group = "stripe/{header:x-shop}-{json:/account/id}", plugin = "stripe", dedup = "json:/data/id", ingress = "direct", headers = ["Stripe-Signature", "Content-Type"] },
+    { path = "stripe", group = "stripe/{header:x-shop}-{json:/account/id}", plugin = "stripe", dedup = "json:/data/id", ingress = "direct", headers = ["Stripe-Signature", "X-Shop"] },
   ]
   plugins = { approval = { config = "{\"team\":\"west\"}", secrets = ["api#key"] }, stripe = {} }
   targets = { sss = { url = "https://sss.example.com", auth = [{ scheme = "bearer", secret = "token" }] } }
@@ -156,7 +156,7 @@ run "api" {
       MessageBody            = "$request.body"
       MessageGroupId         = "stripe/$${request.header.x-shop}-$${request.body.account.id}"
       MessageDeduplicationId = "$request.body.data.id"
-      MessageAttributes      = "{\"stripe-signature\":{\"DataType\":\"String\",\"StringValue\":\"$${request.header.Stripe-Signature}\"},\"content-type\":{\"DataType\":\"String\",\"StringValue\":\"$${request.header.Content-Type}\"}}"
+      MessageAttributes      = "{\"stripe-signature\":{\"DataType\":\"String\",\"StringValue\":\"$${request.header.Stripe-Signature}\"},\"x-shop\":{\"DataType\":\"String\",\"StringValue\":\"$${request.header.X-Shop}\"}}"
     })
     error_message = "The direct integration maps body, group, deduplication id and headers."
   }
@@ -349,10 +349,30 @@ run "messages_of_another_size" {
   }
 }
 
-run "refuses_a_short_visibility_timeout" {
+run "extends_messages_where_the_visibility_timeout_is_the_functions" {
+  variables {
+    timeout            = 30
+    visibility_timeout = 30
+  }
+
+  assert {
+    condition     = aws_sqs_queue.this.visibility_timeout_seconds == 30 && jsondecode(aws_s3_object.config.content).queue.extend_visibility
+    error_message = "An invocation must extend messages that could return before it ends."
+  }
+}
+
+run "does_not_extend_messages_by_default" {
+  assert {
+    condition     = !contains(keys(jsondecode(aws_s3_object.config.content).queue), "extend_visibility")
+    error_message = "Six times the timeout needs no request for each batch."
+  }
+}
+
+run "refuses_a_visibility_timeout_that_lambda_refuses" {
   command = plan
   variables {
-    visibility_timeout = 60
+    timeout            = 30
+    visibility_timeout = 29
   }
   expect_failures = [var.visibility_timeout]
 }
@@ -385,6 +405,14 @@ run "refuses_headers_that_api_gateway_does_not_hand_over" {
   command = plan
   variables {
     routes = [{ path = "a", group = "a", plugin = "approval", ingress = "direct", headers = ["Authorization"] }]
+  }
+  expect_failures = [var.routes]
+}
+
+run "refuses_headers_whose_quotes_would_lose_the_event" {
+  command = plan
+  variables {
+    routes = [{ path = "a", group = "a", plugin = "approval", ingress = "direct", headers = ["X-Shop", "Content-Type"] }]
   }
   expect_failures = [var.routes]
 }

@@ -98,13 +98,13 @@ module "towpath" {
       plugin = "approval"
     },
     {
-      # Direct: the plugin needs two headers, and every request has them.
+      # Direct: the plugin needs one header, and every request has it.
       path    = "stripe"
       group   = "stripe/{json:/account}"
       dedup   = "json:/id"
       plugin  = "stripe"
       ingress = "direct"
-      headers = ["Stripe-Signature", "Content-Type"]
+      headers = ["Stripe-Signature"]
     },
   ]
 
