@@ -256,9 +256,9 @@ async fn a_server_remembers_the_newest_pointer_beside_its_store() {
     publish(at, &["--key", "release.key"]);
     drop(Server::start(at, &["serve"]));
     std::fs::write(&pointer, older).unwrap();
-    let again = towpath(at, &["serve"]);
-    assert_eq!(again.status.code(), Some(3), "{}", err(&again));
-    assert!(err(&again).contains("is an older pointer"), "{}", err(&again));
+    let again = Server::start(at, &["serve"]);
+    again.logs("is an older pointer");
+    drop(again);
     std::fs::write(at.join(".towpath/pointers.json"), "{").unwrap();
     let damaged = towpath(at, &["serve"]);
     assert!(err(&damaged).contains("pointers.json") && err(&damaged).contains("delete it"), "{}", err(&damaged));
