@@ -1,6 +1,7 @@
 """moto's server, with additions that the tests need.
 
 - `RedriveAllowPolicy` of a queue: Terraform's real provider waits until it can read back what it wrote.
+- `Policy` of a queue stays when other attributes are set.
 - `RedrivePolicy` without spaces, as SQS returns it: otherwise each plan would change it.
 - CloudWatch's `DescribeAlarms` over CBOR, which the Rust SDK uses. The answer comes from moto's own alarms.
 """
@@ -28,6 +29,17 @@ def attributes(self):
     return known
 
 
+_set_attributes = Queue._set_attributes
+
+
+def set_attributes(self, attributes, *arguments, **named):
+    policy = getattr(self, "policy", None)
+    _set_attributes(self, attributes, *arguments, **named)
+    if "Policy" not in attributes:
+        self.policy = policy
+
+
+Queue._set_attributes = set_attributes
 Queue.attributes = property(attributes)
 Queue.redrive_allow_policy = None
 # The attribute names that clients may request.
