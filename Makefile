@@ -4,7 +4,7 @@ CARGO ?= cargo
 
 ARCH ?= arm64
 
-.PHONY: bench-parts chaos lambda test-aws test-arm64 fuzz supply-chain demo test lint fmt docs bench wasm component plugins clean
+.PHONY: bench-parts chaos lambda test-aws test-arm64 aws-smoke fuzz supply-chain demo test lint fmt docs bench wasm component plugins clean
 
 # Inject faults derived from a seed and check the target's record; then plant bugs, which must be found:
 # `make chaos SEED=7 MINUTES=30`.
@@ -49,6 +49,12 @@ test-aws: plugins
 test-arm64: wasm
 	@host/lambda/package.sh arm64
 	@tests/aws/run.sh arm64
+
+# Deploy into an AWS account, try what only AWS can show, and destroy everything again. Costs well below 1 USD. Needs terraform, the zips of
+# `make lambda`, a built towpath, the plugins, and AWS_SMOKE_ACCOUNT. `make aws-smoke SMOKE=--help` says more; SMOKE=--local needs no AWS.
+SMOKE ?=
+aws-smoke:
+	@tests/aws_smoke/run.sh $(SMOKE)
 
 # Fuzz every parser of outside input, SECONDS for each target: `make fuzz SECONDS=300`.
 SECONDS ?= 60

@@ -22,10 +22,12 @@ else
   export TF_CLI_CONFIG_FILE=/dev/null TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1
 
   echo "== terraform fmt, validate and test"
-  terraform fmt -check -recursive -diff terraform
+  terraform fmt -check -recursive -diff terraform tests/aws_smoke
   cp -r terraform "$work/terraform"
-  find "$work/terraform" -name '.terraform*' -prune -exec rm -rf {} +
-  for folder in . examples/complete examples/existing-api examples/vpc; do
+  mkdir -p "$work/tests/aws_smoke"
+  cp -r tests/aws_smoke/example "$work/tests/aws_smoke"
+  find "$work" -name '.terraform*' -prune -exec rm -rf {} +
+  for folder in . examples/complete examples/existing-api examples/vpc ../tests/aws_smoke/example; do
     terraform -chdir="$work/terraform/$folder" init -input=false -no-color "${mirror[@]}" > "$work/init.log" \
       || { cat "$work/init.log"; exit 1; }
     terraform -chdir="$work/terraform/$folder" validate -no-color
