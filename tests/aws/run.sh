@@ -27,12 +27,13 @@ else
   mkdir -p "$work/tests/aws_smoke"
   cp -r tests/aws_smoke/example "$work/tests/aws_smoke"
   find "$work" -name '.terraform*' -prune -exec rm -rf {} +
-  for folder in . examples/complete examples/existing-api examples/vpc ../tests/aws_smoke/example; do
+  for folder in . examples/complete examples/existing-api examples/vpc examples/poll-on-ecs ../tests/aws_smoke/example; do
     terraform -chdir="$work/terraform/$folder" init -input=false -no-color "${mirror[@]}" > "$work/init.log" \
       || { cat "$work/init.log"; exit 1; }
     terraform -chdir="$work/terraform/$folder" validate -no-color
   done
   terraform -chdir="$work/terraform" test -no-color
+  terraform -chdir="$work/terraform/examples/poll-on-ecs" test -no-color
 
   echo "== functions"
   cargo build --quiet -p towpath
