@@ -36,8 +36,10 @@ def local_run():
     built("TOWPATH_BIN", "towpath")
     run = smoke("--local", "--json")
     yield run
-    run.kill()
-    run.wait()
+    # Not a kill: what it started must end with it.
+    if run.poll() is None:
+        run.terminate()
+        run.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")
