@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from probe import TooLate
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -59,6 +61,17 @@ class Deployment:
             return answer.status
         finally:
             connection.close()
+
+    def store(self, clock, route, body):
+        """Posts an event of the routes that store with 202 until it is stored: a throttled account, or a new one, rejects some."""
+        statuses = []
+
+        def stored():
+            statuses.append(self.post(route, body))
+            return statuses[-1] == 202
+
+        if not clock.holds(stored, "202", 60):
+            raise TooLate(f"an event of {route} stored: answered {statuses[-1]}")
 
     def event(self, run, number, group=None, **more):
         """The body of an event for the routes that forward. Its id is its own, unless `more` has one."""

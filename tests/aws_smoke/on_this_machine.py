@@ -122,7 +122,8 @@ def config(name, bucket, queue_url, dead_url, recorder_url):
         "ingest": {"prefix": "/hooks", "body_limit": BODY_LIMIT},
         "holds": {"url": f"s3://{bucket}/holds.json"},
         "registry": {"url": f"s3://{bucket}/plugins"},
-        "route": [{key: value for key, value in route.items() if key not in ("headers", "ingress")} for route in routes],
+        # The headers of a direct route are for the module only.
+        "route": [{key: value for key, value in route.items() if key != "headers"} for route in routes],
         "plugin": {"approval": {}},
         "target": {"recorder": target, "held": target, "sss": target},
     }

@@ -37,7 +37,7 @@ data "aws_iam_policy_document" "task" {
     sid     = "ReadPluginsConfigAndHolds"
     actions = ["s3:GetObject"]
     resources = [
-      "arn:${local.partition}:s3:::${local.bucket}/plugins/*",
+      "arn:${local.partition}:s3:::${trimprefix(module.towpath.registry_url, "s3://")}/*",
       "arn:${local.partition}:s3:::${local.bucket}/${local.config_key}",
       "arn:${local.partition}:s3:::${local.bucket}/holds.json",
     ]

@@ -158,6 +158,9 @@ module "towpath" {
   # Three names of one recorder: what holds one, or makes its breaker open, does not stop the other probes.
   targets = { recorder = local.recorder, held = local.recorder, sss = local.recorder }
 
+  # A new account may have ten concurrent executions in all, and the recorder needs some.
+  maximum_concurrency = 2
+
   bucket_force_destroy = true
   bucket_tls_only      = !var.moto
   log_retention        = 1

@@ -32,7 +32,7 @@ def run(deployment, clock):
     run = deployment.run_id("redrive")
     refused_until = time.time() + deployment.sizes.refuse_seconds
     for number in range(2):
-        deployment.post("plain", deployment.event(run, number, refuse_until=refused_until))
+        deployment.store(clock, "plain", deployment.event(run, number, refuse_until=refused_until))
     letters = lambda: deployment.letters(f"plain/{run}")
     clock.wait_until(lambda: len(letters()) == 2, "two dead letters", deployment.sizes.refuse_seconds + 60)
     clock.wait_until(lambda: time.time() > refused_until + 1, "the target's recovery")

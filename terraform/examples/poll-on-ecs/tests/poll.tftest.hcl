@@ -106,6 +106,12 @@ run "permissions" {
     error_message = "The task reads the secrets with the prefix, and no others."
   }
   assert {
+    condition = toset(flatten([for statement in data.aws_iam_policy_document.task.statement : tolist(statement.resources) if statement.sid == "ReadPluginsConfigAndHolds"])) == toset([
+      "arn:aws:s3:::b/plugins/*", "arn:aws:s3:::b/towpath.json", "arn:aws:s3:::b/holds.json",
+    ])
+    error_message = "The task reads plugins, config and holds, and nothing else of the bucket."
+  }
+  assert {
     condition     = [for statement in data.aws_iam_policy_document.execution.statement : statement.sid] == ["Log"]
     error_message = "Without a repository of ECR, ECS may write the log only."
   }
