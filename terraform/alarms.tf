@@ -55,9 +55,10 @@ locals {
       description = "A message has been held or retried for more than ${coalesce(var.blocked_head_alarm, 0)} s, and its group waits behind it. `towpath status` shows the target: is it on hold, or down?"
       statistic   = "Maximum"
       threshold   = var.blocked_head_alarm
-      # The host writes it when it looks at a message, and later looks are up to 20 minutes apart: one value in half an hour is enough.
+      # The host writes it when it looks at a message, and looks of a waiting one are 13 days / max_receive_count apart on average. One value
+      # in twice that time is enough; CloudWatch looks back one day at most.
       period     = 300
-      periods    = 6
+      periods    = min(288, ceil(2 * 13 * 86400 / var.max_receive_count / 300))
       datapoints = 1
     }
     "dead-letters-not-stored" = {

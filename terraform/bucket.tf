@@ -5,6 +5,11 @@ resource "aws_s3_bucket" "this" {
   bucket_prefix = "${lower(var.name)}-"
   force_destroy = var.bucket_force_destroy
   tags          = var.tags
+
+  # Another name would be another bucket: without the plugins, and without the holds.
+  lifecycle {
+    ignore_changes = [bucket_prefix]
+  }
 }
 
 resource "aws_s3_bucket_versioning" "this" {

@@ -55,9 +55,9 @@ resource "aws_iam_role" "api" {
   permissions_boundary = var.permissions_boundary
   tags                 = var.tags
 
-  # A role that is replaced must not be gone before the new one is in use.
+  # A new role works only after a while, in which API Gateway would lose webhooks: it keeps its name.
   lifecycle {
-    create_before_destroy = true
+    ignore_changes = [name]
   }
 }
 

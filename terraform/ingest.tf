@@ -16,9 +16,9 @@ resource "aws_iam_role" "ingest" {
   permissions_boundary = var.permissions_boundary
   tags                 = var.tags
 
-  # A role that is replaced must not be gone before the function has the new one.
+  # A new role works only after a while, in which messages would fail: it keeps its name.
   lifecycle {
-    create_before_destroy = true
+    ignore_changes = [name]
   }
 }
 

@@ -102,7 +102,7 @@ output "release_policy" {
 }
 
 output "operator_policy" {
-  description = "Policy (JSON) for operators: every command but those that publish."
+  description = "Policy (JSON) for operators: every command but those that publish, and those of `towpath secret`."
   value       = data.aws_iam_policy_document.operator.json
 }
 

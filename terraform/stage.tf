@@ -55,7 +55,7 @@ resource "aws_apigatewayv2_stage" "this" {
   }
 }
 
-# For a stage without auto_deploy, which belongs to somebody else: its owner sets deployment_id.
+# For a stage without auto_deploy: its owner, in the same configuration, sets deployment_id.
 resource "aws_apigatewayv2_deployment" "this" {
   count = var.create_deployment ? 1 : 0
 
@@ -68,7 +68,7 @@ resource "aws_apigatewayv2_deployment" "this" {
     targets = sha256(jsonencode([
       [for route in aws_apigatewayv2_route.direct : route.target],
       [for route in aws_apigatewayv2_route.ingest : route.target],
-      [for integration in aws_apigatewayv2_integration.direct : integration.request_parameters],
+      [for integration in aws_apigatewayv2_integration.direct : [integration.request_parameters, integration.credentials_arn]],
       [for integration in aws_apigatewayv2_integration.ingest : integration.integration_uri],
     ]))
   }

@@ -77,7 +77,8 @@ variable "domain" {
   description = <<-EOT
     A custom domain of the API, for hook_urls.
     - name: hooks.example.com.
-    - path: the key of the API mapping, if it has one.
+    - path: the key of the API mapping, if it has one. Try a route of the ingest function with it first: AWS does not document whether the
+      function then sees the key in the path, and it would answer 404.
     - create: whether to create the domain and the mapping. It needs certificate_arn, of a certificate in this region. The output
       api_domain_target is what the DNS record must point to.
   EOT
@@ -115,7 +116,7 @@ variable "api_throttling" {
 }
 
 variable "create_access_log" {
-  description = "Whether a new API logs each request: time, source address, method, route, status. Never the path or the query, which may contain tokens. Who applies needs logs:CreateLogDelivery."
+  description = "Whether a new API logs each request: time, source address, method, route, status. Never the path or the query, which may contain tokens. Who applies needs the permissions of log delivery: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging.html"
   type        = bool
   default     = false
   nullable    = false

@@ -1,11 +1,12 @@
 variable "vpc" {
   description = <<-EOT
     The host function in a VPC, to reach targets inside it. Null: no VPC.
-    - subnet_ids: private subnets, best one in each availability zone.
+    - subnet_ids: private subnets, best one in each availability zone; with create_endpoints at most one in each.
     - security_group_ids: the function's security groups, which must allow what it calls.
     - create_security_group: whether to create one that allows everything out and nothing in. It needs id.
     - create_endpoints: whether to create the endpoints of SQS, Secrets Manager and S3, which the host calls. Not needed in subnets with a
-      NAT gateway; not possible where the VPC has them already. It needs id and route_table_ids.
+      NAT gateway; not possible where the VPC has them already. All clients in the VPC use them from then on: their security group lets in the
+      VPC's first range of addresses. It needs id and route_table_ids.
     - id: the VPC.
     - route_table_ids: the route tables of the subnets, for the endpoint of S3.
   EOT

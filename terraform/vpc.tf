@@ -47,17 +47,23 @@ resource "aws_security_group" "endpoints" {
   }
 }
 
-# By count and not by id, because ids of new groups are not known at plan.
-resource "aws_vpc_security_group_ingress_rule" "endpoints" {
-  count = length(local.vpc_of_endpoints) * length(local.host_security_group_ids)
+data "aws_vpc" "endpoints" {
+  count = length(local.vpc_of_endpoints)
 
-  description                  = "The host function"
-  security_group_id            = aws_security_group.endpoints[0].id
-  referenced_security_group_id = local.host_security_group_ids[count.index]
-  ip_protocol                  = "tcp"
-  from_port                    = 443
-  to_port                      = 443
-  tags                         = var.tags
+  id = local.vpc_of_endpoints[count.index].id
+}
+
+# Private DNS leads every client in the VPC to the endpoints, so all of them must get in.
+resource "aws_vpc_security_group_ingress_rule" "endpoints" {
+  count = length(local.vpc_of_endpoints)
+
+  description       = "Clients in the VPC"
+  security_group_id = aws_security_group.endpoints[count.index].id
+  cidr_ipv4         = data.aws_vpc.endpoints[count.index].cidr_block
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  tags              = var.tags
 }
 
 resource "aws_vpc_endpoint" "interface" {

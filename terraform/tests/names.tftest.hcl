@@ -21,6 +21,7 @@ run "what_belongs_to_the_account_has_the_region_in_its_name" {
 }
 
 run "names_of_earlier_versions" {
+  state_key = "earlier"
   variables {
     region_in_names = false
   }
@@ -30,7 +31,19 @@ run "names_of_earlier_versions" {
   }
 }
 
+run "a_deployment_keeps_its_roles_when_its_name_changes" {
+  state_key = "earlier"
+  variables {
+    name = "renamed"
+  }
+  assert {
+    condition     = aws_iam_role.host.name == "towpath-host" && aws_iam_role.api[0].name == "towpath-api" && aws_lambda_function.host.function_name == "renamed-host"
+    error_message = "A new role works only after a while: what uses it would lose webhooks meanwhile."
+  }
+}
+
 run "the_longest_name_fits" {
+  state_key = "longest"
   variables {
     name = "abcdefghijklmnopqrstuvwxyz012345"
   }

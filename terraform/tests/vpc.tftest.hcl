@@ -44,8 +44,8 @@ run "with_what_it_needs" {
     error_message = "The usual names lead to the endpoints."
   }
   assert {
-    condition     = aws_vpc_security_group_ingress_rule.endpoints[0].referenced_security_group_id == aws_security_group.host[0].id && aws_vpc_security_group_ingress_rule.endpoints[0].from_port == 443
-    error_message = "Only the host may use the endpoints."
+    condition     = aws_vpc_security_group_ingress_rule.endpoints[0].cidr_ipv4 == "10.0.0.0/16" && aws_vpc_security_group_ingress_rule.endpoints[0].from_port == 443
+    error_message = "Private DNS leads every client in the VPC to the endpoints."
   }
 }
 

@@ -17,7 +17,7 @@ if [ "${1:-}" = arm64 ]; then
   cargo build --quiet -p towpath
   tests=(tests/aws/arm64.py)
 else
-  command -v terraform > /dev/null || { echo "test-aws: terraform not found: install 1.9 or later" >&2; exit 1; }
+  command -v terraform > /dev/null || { echo "test-aws: terraform not found: install 1.11 or later" >&2; exit 1; }
   mirror=(${TF_PLUGIN_DIR:+"-plugin-dir=$TF_PLUGIN_DIR"})
   export TF_CLI_CONFIG_FILE=/dev/null TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1
 

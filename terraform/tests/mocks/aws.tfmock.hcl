@@ -12,6 +12,9 @@ mock_data "aws_caller_identity" {
 mock_data "aws_partition" {
   defaults = { partition = "aws", reverse_dns_prefix = "com.amazonaws" }
 }
+mock_data "aws_vpc" {
+  defaults = { cidr_block = "10.0.0.0/16" }
+}
 mock_data "aws_apigatewayv2_apis" {
   defaults = { ids = ["named"] }
 }
