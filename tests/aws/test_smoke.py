@@ -16,7 +16,7 @@ sys.path.insert(0, str(SMOKE))
 
 import on_this_machine  # noqa: E402
 import report  # noqa: E402
-from on_aws import OnAws  # noqa: E402
+from on_aws import OnAws, Terraform  # noqa: E402
 from probe import Clock, Probe, Result  # noqa: E402
 from probes import ALL, cold_starts, direct, headers, hold, large_letter, order, receives, redrive, release, stage  # noqa: E402
 
@@ -204,6 +204,15 @@ def test_what_is_left_after_a_destroy_is_named(aws):
     assert site.named() == [f"queue {queue}", "log group /aws/lambda/smoke-left-host", "API smoke-left"]
     session.client = lambda service, config: aws.client("s3") if service == "iam" else aws.client(service)
     assert any(left.startswith("role: cannot be listed") for left in site.named())
+
+
+def test_a_deployment_that_never_began_is_destroyed_and_one_that_cannot_be_is_named(tmp_path):
+    terraform = Terraform(tmp_path, {})
+    assert terraform.destroy() == []
+    terraform.example.mkdir(parents=True)
+    (terraform.example / "terraform.tfstate").write_text("damaged")
+    [left] = terraform.destroy()
+    assert str(terraform.example) in left, left
 
 
 def test_the_table_has_every_probe_and_what_can_run_here_passes(local_run):

@@ -17,8 +17,8 @@ from probe import Clock
 
 PLAN = """\
 Account {account}, region {region}. Everything is named {name}-… and has the tags {tags}.
-Creates: 2 HTTP APIs, 3 Lambda functions (none with reserved concurrency), 4 SQS queues (2 more during a probe), 1 S3 bucket,
-4 IAM roles, 3 log groups, about 10 CloudWatch alarms and 1 dashboard. Nothing that exists is changed.
+Creates: 2 HTTP APIs, 3 Lambda functions (none with reserved concurrency), 3 SQS queues (2 more during a probe), 1 S3 bucket,
+4 IAM roles, 3 log groups, 9 CloudWatch alarms and 1 dashboard. Nothing that exists is changed.
 Cost, by list prices: roughly 0.10 USD for one run of about 20 minutes (some 10,000 requests to SQS, Lambda and API Gateway, and an hour of
 alarms and metrics), below 1 USD in any case. Kept with --keep it costs roughly 0.50 USD a day.
 State and logs: {folder}
@@ -50,13 +50,18 @@ class Terraform:
 
     def destroy(self):
         """Destroys all it can, in two attempts, and returns what is left in the state."""
+        if not (self.example / "terraform.tfstate").exists():
+            return []
         for _ in range(2):
             try:
                 self.run("destroy", "-auto-approve")
                 return []
             except RuntimeError as error:
                 print(error, file=sys.stderr)
-        return [f"in Terraform's state: {address}" for address in self.run("state", "list", quiet=True).split()]
+        try:
+            return [f"in Terraform's state: {address}" for address in self.run("state", "list", quiet=True).split()]
+        except RuntimeError as error:
+            return [f"what is in {self.example}/terraform.tfstate: {error}"]
 
     def run(self, command, *arguments, quiet=False):
         """Runs Terraform in a session of its own: Ctrl-C reaches this program, which then lets Terraform end what it began."""
@@ -126,8 +131,7 @@ class OnAws:
         """Destroys everything and returns what is left: in Terraform's state, or under the name of this run."""
         if self.deployed:
             self.deployed.close()
-        left = self.terraform.destroy() if self.terraform.example.exists() else []
-        return left + self.named()
+        return self.terraform.destroy() + self.named()
 
     def named(self):
         """What exists under the name of this run. A service that cannot be asked is named too."""
