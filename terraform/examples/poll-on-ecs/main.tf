@@ -29,7 +29,7 @@ module "towpath" {
   host_zip     = var.host_zip
   ingest_zip   = var.ingest_zip
   architecture = var.architecture
-  paused       = !var.functions_too
+  start_paused = !var.functions_too
 
   routes  = [{ path = "crm", order = "json:/id", target = "sss" }]
   targets = { sss = { url = var.target_url, timeout = "${var.target_timeout}s", auth = [{ scheme = "bearer", secret = "sss-token" }] } }

@@ -36,7 +36,7 @@ variable "target_timeout" {
 }
 
 variable "functions_too" {
-  description = "Whether the host function also takes messages. False: it is paused, and the tasks do all the work."
+  description = "Whether the host function also takes messages. False: it starts paused, and the tasks do all the work. Later `towpath pause` and `towpath resume` change that."
   type        = bool
   default     = false
   nullable    = false
