@@ -310,14 +310,35 @@ async fn an_operator_opens_a_route_while_serve_runs() {
     assert_eq!(handshake(ONE).await, 403);
     server.logs("run `towpath secret arm asana` and create it again");
     let tested = towpath(folder, &["provider", "test", "asana", "--to", server.url.trim_end_matches("/asana")]);
-    assert_eq!(tested.status.code(), Some(1), "{}", err(&tested));
-    assert!(out(&tested).contains("run `towpath secret arm asana`"), "{}", out(&tested));
+    assert_eq!(tested.status.code(), Some(0), "{}{}", out(&tested), err(&tested));
+    for part in ["the route is closed, as it should be", "no secret is learned yet"] {
+        assert!(out(&tested).contains(part), "{part}: {}", out(&tested));
+    }
 
     let armed = secret(&["arm", "asana", "--for", "1h"]);
     assert_eq!(armed.status.code(), Some(0), "{}", err(&armed));
     assert!(out(&armed).contains("the route asana takes a new secret for 1h"), "{}", out(&armed));
     let listed = json(&["list"]);
     assert!(listed[0]["armed_until_at"].is_string() && listed[0]["state"] == "unlearned", "{listed}");
+    let tested = towpath(folder, &["provider", "test", "asana", "--to", server.url.trim_end_matches("/asana")]);
+    assert!(out(&tested).contains("the route is armed for a new secret"), "{}", out(&tested));
+    // The store of this config is another one, so it does not know that the ingest is armed.
+    let elsewhere = project(&target.url);
+    let given = |secret: &str| {
+        let mut command = std::process::Command::new(towpath_tests::binary::binary("towpath"));
+        command
+            .args(["provider", "test", "asana", "--to", server.url.trim_end_matches("/asana")])
+            .env_remove("TOWPATH_CONFIG");
+        command.current_dir(elsewhere.path()).env("TOWPATH_SECRET_ASANA", secret).output().unwrap()
+    };
+    for tested in [
+        towpath(elsewhere.path(), &["provider", "test", "asana", "--to", server.url.trim_end_matches("/asana")]),
+        given(OTHER),
+    ] {
+        assert_eq!(tested.status.code(), Some(1), "{}{}", out(&tested), err(&tested));
+        assert!(out(&tested).contains("the route of this ingest is armed"), "{}", out(&tested));
+    }
+    assert_eq!(json(&["list"])[0]["state"], "unlearned", "no test uses up the arming");
     assert_eq!(handshake(ONE).await, 200);
 
     let listed = json(&["list"]);
@@ -333,6 +354,16 @@ async fn an_operator_opens_a_route_while_serve_runs() {
     let tested = towpath(folder, &["provider", "test", "asana", "--to", server.url.trim_end_matches("/asana")]);
     assert_eq!(tested.status.code(), Some(0), "{}{}", out(&tested), err(&tested));
     assert_eq!(out(&secret(&["show", "asana"])), format!("{ONE}\n"), "the test changed nothing");
+}
+
+#[tokio::test]
+async fn a_variable_that_hides_the_handshake_is_told_by_the_test() {
+    let folder = project("http://127.0.0.1:9");
+    let server = Server::start_with(folder.path(), &["serve"], &[("TOWPATH_SECRET_ASANA", ONE)]);
+    let to = server.url.trim_end_matches("/asana");
+    let tested = towpath(folder.path(), &["provider", "test", "asana", "--to", to]);
+    assert_eq!(tested.status.code(), Some(1), "{}{}", out(&tested), err(&tested));
+    assert!(out(&tested).contains("TOWPATH_SECRET_ASANA is set where the host runs"), "{}", out(&tested));
 }
 
 #[test]

@@ -39,8 +39,8 @@ pub use registry::{RegistryConfig, RegistryUrl};
 pub use s3::S3Url;
 pub use schemes::verification_schemes;
 pub use secrets::{
-    Form, Learned, LearnedStore, Learning, Lookup, NotFetched, NotReplaced, Secret, SecretFolder, SecretStore, Secrets,
-    Stored, Version,
+    Form, Learned, LearnedStore, Learning, Lookup, NEVER_LEARNED, NotFetched, NotReplaced, Secret, SecretFolder,
+    SecretStore, Secrets, Stored, Version,
 };
 pub use tenant::{NotATenantSecret, TenantSecret};
 

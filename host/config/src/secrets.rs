@@ -22,7 +22,7 @@ use secret::without_line_break;
 
 pub use folder::SecretFolder;
 pub use form::Form;
-pub use learned::{Learned, Learning};
+pub use learned::{Learned, Learning, NEVER_LEARNED};
 pub(crate) use learned_store::is_name;
 pub use learned_store::{LearnedStore, NotReplaced, Version};
 pub use secret::{NamedSecret, NotFetched, Secret, SecretStore};

@@ -26,6 +26,9 @@ use crate::later::{again, unavailable};
 use crate::refused;
 use crate::reply::reply;
 
+/// The answer to a handshake that brings a secret where the environment sets another one.
+pub const ANOTHER_IS_SET: &str = "this route takes no secret: its operator has set another one";
+
 /// The answer to a request that is no event; `None` if it is one.
 pub(crate) async fn answer(
     ingest: &Ingest,
@@ -108,20 +111,19 @@ async fn learn(ingest: &Ingest, route: &Route, keep: &Keep, scope: &Scope<'_>) -
         Learning::NotArmed => {
             let cure =
                 format!("if you are creating the webhook, run `towpath secret arm {secret}` and create it again");
-            let detail = "this route takes no new secret now: its operator opens it with `towpath secret arm`";
+            let detail = "this route takes no new secret now: its operator arms it with `towpath secret arm`";
             refused("not armed", &cure, StatusCode::FORBIDDEN, detail)
         }
         Learning::Given => {
             let variable = variable(secret);
             let cure = format!("unset {variable} and restart, to learn the secret from the sender");
-            let detail = "this route takes no secret: its operator has set another one";
-            refused(&format!("{variable} is set"), &cure, StatusCode::FORBIDDEN, detail)
+            refused(&format!("{variable} is set"), &cure, StatusCode::FORBIDDEN, ANOTHER_IS_SET)
         }
         Learning::Unusable(why) => {
             let detail = format!("the secret in {} cannot be used: {why}", keep.value);
             refused(
                 why,
-                "the route stays open: have the sender choose another secret",
+                "the route stays armed: have the sender choose another secret",
                 StatusCode::BAD_REQUEST,
                 &detail,
             )

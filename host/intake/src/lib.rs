@@ -12,6 +12,7 @@ mod sender;
 mod split;
 mod unlearned;
 
+pub use handshake::ANOTHER_IS_SET;
 pub use ingest::Ingest;
 pub use reply::{Said, Unanswerable, said};
 pub use router::router;

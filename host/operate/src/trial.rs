@@ -17,6 +17,7 @@ use towpath_verify::sign::{PrivateKey, sign};
 use towpath_verify::{Evidence, check};
 
 pub use made_up::made_up;
+pub use towpath_intake::ANOTHER_IS_SET;
 
 /// What a trial is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -56,13 +57,26 @@ pub struct Trial {
     pub body: Option<String>,
     /// Names and values of headers that the answer must have.
     pub headers: Vec<(String, String)>,
-    /// The name of the secret that the request brings, if the route would learn it.
-    pub brings: Option<String>,
+    /// The secret that the request is a handshake for, if the route keeps one.
+    pub brings: Option<Brings>,
+    /// What the expected answer shows, where that is not plain.
+    pub shows: Option<&'static str>,
 }
+
+/// A secret that a handshake brings.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Brings {
+    pub secret: String,
+    /// Whether it is set in the environment of this process, so that no handshake changes it.
+    pub is_given: bool,
+}
+
+/// Why a handshake that brings a secret is not sent.
+pub const ARMED: &str = "the route is armed for a new secret, and any handshake would use that up: disarm it first";
 
 impl Trial {
     fn of(kind: Kind, webhook: Webhook, status: StatusCode) -> Trial {
-        Trial { kind, webhook, status: status.as_u16(), body: None, headers: Vec::new(), brings: None }
+        Trial { kind, webhook, status: status.as_u16(), body: None, headers: Vec::new(), brings: None, shows: None }
     }
 }
 

@@ -67,9 +67,9 @@ fn a_provider_whose_secret_is_learned_is_shown_with_the_steps_that_learn_it() {
     let folder = TempDir::new().unwrap();
     let text = out(&towpath(folder.path(), &["provider", "show", "asana"]));
     for part in [
-        "  1. Open the route for the handshake: `towpath secret arm",
+        "  1. Arm the route for the handshake: `towpath secret arm",
         "POST /webhooks",
-        "\n  towpath secret arm asana\n",
+        "\n  towpath dev\n  towpath provider test asana\n",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }

@@ -27,6 +27,7 @@ fn project() -> TempDir {
         when = { method = \"GET\", present = [\"query:hub.challenge\"], equal = { \"query:hub.mode\" = \"subscribe\" } }\n\
         token = \"query:hub.verify_token\"\nsecret = \"token\"\nbody = \"{query:hub.challenge}\"\n\
         [[route]]\npath = \"open\"\ngroup = \"open/{json:/id}\"\nplugin = \"guest\"\n\
+        [[route]]\npath = \"forwarded\"\ngroup = \"forwarded\"\nverify = { scheme = \"github\", secret = \"key\" }\ntarget = \"sss\"\n\
         [plugin.guest]\npath = \"guest.wasm\"\n[target.sss]\nurl = \"http://127.0.0.1:9\"\nallow_private = true\n";
     std::fs::write(folder.path().join("towpath.toml"), config).unwrap();
     let event = r#"{"path": "github", "headers": [["x-github-delivery", "d-1"], ["x-hub-signature-256", "sha256=00"]],
@@ -68,6 +69,11 @@ fn a_provider_is_tried_on_a_running_host() {
     assert!(zoom[0]["answered"]["body"].as_str().unwrap().contains("encryptedToken"), "{zoom}");
     let (code, trello) = test(&["trello"]);
     assert_eq!((code, results(&trello)[0].clone()), (Some(0), expected(&[("handshake", 200)])[0].clone()), "{trello}");
+    let bare = to.trim_end_matches("/hooks");
+    let astray = towpath(folder.path(), &["provider", "test", "zoom", "--to", bare]);
+    assert!(err(&astray).contains("is the prefix missing in http://127.0.0.1:"), "{}", err(&astray));
+    let no_url = towpath(folder.path(), &["provider", "test", "zoom", "--to", "localhost"]);
+    assert!(err(&no_url).contains("such as http://127.0.0.1:8080/hooks"), "{}", err(&no_url));
     // Nothing of it was stored.
     assert_eq!(json(folder.path(), &["status"]).1["queue"]["messages"], 0);
 
@@ -89,6 +95,9 @@ fn a_provider_is_tried_on_a_running_host() {
     let (code, github) = test(&["github", "--event", "message.json"]);
     assert_eq!((code, results(&github).last().cloned()), (Some(0), expected(&[("signed", 202)]).pop()), "{github}");
     assert_eq!(json(folder.path(), &["status"]).1["queue"]["messages"], 2);
+    let forwarded = towpath(folder.path(), &["provider", "test", "--path", "forwarded", "--send", "--to", &to]);
+    let told = "the signed event is stored, and delivered to the target sss like any other";
+    assert!(err(&forwarded).contains(told), "{}{}", out(&forwarded), err(&forwarded));
     server.stop();
 }
 

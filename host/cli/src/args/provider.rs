@@ -66,6 +66,9 @@ stored, and is not sent.
 
 --send and --event also send one event with a valid signature. It is stored and delivered like any event, to your targets; a made-up one becomes a dead letter if the plugin does not know it.
 
+A route that learns its secret from a handshake need not be armed. The test sends it a secret that is never learned, which must \
+be refused, and the learned one, if there is one. It sends no such handshake to an armed route.
+
 Secrets are read from TOWPATH_SECRET_…, as `towpath serve` does.
 
 Exit codes: 0 if every answer is as expected; 1 if one differs; 2 if nothing answers, or the config has no such route.")]
@@ -77,7 +80,7 @@ pub struct ProviderTest {
     #[arg(long)]
     pub path: Option<String>,
     /// The URL of the ingest, including its prefix [default: the address and prefix of the config]
-    #[arg(long, value_name = "URL", value_parser = super::url)]
+    #[arg(long, value_name = "URL", value_parser = ingest_url)]
     pub to: Option<String>,
     /// Also send a made-up event with a valid signature: it is stored and delivered
     #[arg(long)]
@@ -91,4 +94,8 @@ pub struct ProviderTest {
     /// The config
     #[command(flatten)]
     pub config: ConfigFile,
+}
+
+fn ingest_url(text: &str) -> Result<String, String> {
+    super::url(text).map_err(|_| "it is not the URL of an ingest, such as http://127.0.0.1:8080/hooks".to_owned())
 }

@@ -103,7 +103,7 @@ struct NeededSecret {
     name: String,
     variable: String,
     about: String,
-    /// Whether a handshake brings it, once `towpath secret arm` has opened the route.
+    /// Whether a handshake brings it, once `towpath secret arm` has armed the route.
     learned: bool,
 }
 
@@ -144,15 +144,13 @@ impl Shown {
     }
 }
 
-/// The commands from nothing to a route that is tried. `init` writes the plugin and the target beside the route.
+/// The commands from nothing to a route that is tried. `init` writes the plugin and the target beside the route. A route that
+/// learns its secret is tried unarmed: only the sender's handshake is to use that up.
 fn next(provider: &Provider) -> Vec<String> {
     let name = provider.name;
-    let (learned, given): (Vec<_>, Vec<_>) =
-        provider.parameters().into_iter().partition(|parameter| parameter.is_learned);
-    let given = given.into_iter().filter_map(|parameter| parameter.secret);
-    let exports = given.map(|secret| format!("export {}=…", secrets::variable(&secret)));
-    let learned = learned.into_iter().filter_map(|parameter| parameter.secret);
-    let arms = learned.map(|secret| format!("towpath secret arm {secret}"));
+    let given = provider.parameters().into_iter().filter(|parameter| !parameter.is_learned);
+    let exports =
+        given.filter_map(|parameter| parameter.secret).map(|secret| format!("export {}=…", secrets::variable(&secret)));
     let begin = [
         format!("towpath init --route {name}"),
         format!("towpath plugin new {name}"),
@@ -160,7 +158,7 @@ fn next(provider: &Provider) -> Vec<String> {
     ]
     .into_iter();
     let dev = std::iter::once("towpath dev".to_owned());
-    begin.chain(exports).chain(dev).chain(arms).chain([format!("towpath provider test {name}")]).collect()
+    begin.chain(exports).chain(dev).chain([format!("towpath provider test {name}")]).collect()
 }
 
 fn show(shown: &Shown, output: &Output) {
@@ -184,7 +182,7 @@ fn show(shown: &Shown, output: &Output) {
         given.iter().for_each(|secret| output.line(format!("  {}: {}", secret.variable, secret.about)));
     }
     if !learned.is_empty() {
-        output.headline("Learned by the route, once `towpath secret arm` has opened it:");
+        output.headline("Learned by the route, once `towpath secret arm` has armed it:");
         learned.iter().for_each(|secret| output.line(format!("  {}: {}", secret.name, secret.about)));
     }
     output.headline(format!("At the provider, for the URL {}:", shown.url));

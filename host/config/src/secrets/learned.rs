@@ -18,6 +18,9 @@ const LONGEST: usize = 512;
 /// How often a change is tried when others change the same secret meanwhile. Each of them either closes it or opens it again.
 const ATTEMPTS: usize = 3;
 
+/// A value that no route learns, armed or not: it begins with [`MARKER`]. A handshake that brings it closes no route.
+pub const NEVER_LEARNED: &str = "towpath-armed-is-never-learned";
+
 /// What became of a secret that a handshake carried.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Learning {

@@ -1,6 +1,7 @@
 //! The handshakes of a route, as its `[[route.answer]]` describe them.
 
 use http::{Method, StatusCode};
+use towpath_config::NEVER_LEARNED;
 use towpath_config::answer::{Answer, Keep, ReplyBody};
 use towpath_config::value::{Filter, Source, Template, Value};
 use towpath_intake::said;
@@ -9,7 +10,7 @@ use towpath_types::envelope::Webhook;
 use towpath_verify::sign::sign;
 
 use super::made_up::{as_written, content_type};
-use super::{Kind, Trial, Trials, Tried, challenge, of_a_stranger, skipped, without_proof};
+use super::{ARMED, Brings, Kind, Skipped, Trial, Trials, Tried, challenge, of_a_stranger, skipped, without_proof};
 
 impl Trials<'_> {
     /// A handshake; and forged, if it proves anything.
@@ -33,24 +34,34 @@ impl Trials<'_> {
         [self.right(answer, asked)].into_iter().chain(forged).collect()
     }
 
-    /// A handshake that brings a secret. One that is learned is brought again, which changes nothing; a forged one brings
-    /// another, which the route must not learn.
+    /// Handshakes that bring a secret, none of which can change one. First a value that is never learned, which a closed route
+    /// refuses; then the secret that is learned already. The first also finds an ingest that is armed in another store, before
+    /// the second uses that up.
     fn bringing(&self, answer: &Answer, keep: &Keep, asked: Webhook) -> Vec<Tried> {
-        let brings = Some(keep.secret.name().to_owned());
+        if keep.secret.was_armed(self.now) {
+            return vec![skipped(Kind::Handshake, ARMED)];
+        }
+        let bring = |secret: &str| {
+            let mut bringing = asked.clone();
+            match put(&mut bringing, &keep.value, secret.as_bytes()) {
+                Ok(()) => Ok(bringing),
+                Err(why) => Err(Skipped { kind: Kind::Handshake, why: format!("{}: {why}", keep.value) }),
+            }
+        };
+        let brings = Some(Brings { secret: keep.secret.name().to_owned(), is_given: !keep.secret.is_learnable() });
+        let refused = bring(NEVER_LEARNED).map(|webhook| Trial {
+            brings: brings.clone(),
+            shows: Some("the route is closed, as it should be"),
+            ..Trial::of(Kind::ForgedHandshake, webhook, StatusCode::FORBIDDEN)
+        });
         let learned = keep.secret.value();
         if !learned.is_learned() {
-            return vec![self.right(answer, asked).map(|right| Trial { brings, ..right })];
+            let why = "no secret is learned yet: that the route learns one, and takes events signed with it, shows only when you arm \
+                it and create the webhook at the sender";
+            return vec![refused, skipped(Kind::Handshake, why)];
         }
-        if keep.secret.was_armed(self.now) {
-            let why = "the route is open for a new secret, and any handshake would close it: disarm it first";
-            return vec![skipped(Kind::Handshake, why)];
-        }
-        let mut known = asked.clone();
-        if let Err(why) = put(&mut known, &keep.value, learned.expose().as_bytes()) {
-            return vec![skipped(Kind::Handshake, format!("{}: {why}", keep.value))];
-        }
-        let right = self.right(answer, known).map(|right| Trial { brings, ..right });
-        vec![right, Ok(Trial::of(Kind::ForgedHandshake, asked, StatusCode::FORBIDDEN))]
+        let right = bring(&learned.expose()).and_then(|known| self.right(answer, known));
+        vec![refused, right.map(|right| Trial { brings, ..right })]
     }
 
     /// The request that this answer is for, without its proofs.

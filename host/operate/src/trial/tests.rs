@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use towpath_config::provider::Provider;
-use towpath_config::{Config, Secrets};
+use towpath_config::{Config, NEVER_LEARNED, Secrets};
 
 use super::*;
 
@@ -146,9 +146,50 @@ fn a_handshake_that_brings_a_secret_is_sent_so_that_it_changes_nothing() {
     let learned = asana.learned().expect("a secret").value().expose();
     let tried = trials(&asana).harmless(&made_up(&asana, Vec::new()).expect("event"));
     let right = found(&tried, Kind::Handshake);
-    assert_eq!((right.status, right.brings.as_deref()), (200, Some("asana")));
+    let brings = Brings { secret: "asana".to_owned(), is_given: true };
+    assert_eq!((right.status, right.brings.as_ref()), (200, Some(&brings)));
     assert_eq!(right.webhook.header("x-hook-secret"), Some(learned.as_bytes()), "the one that the route knows");
     let forged = found(&tried, Kind::ForgedHandshake);
     assert_eq!(forged.status, 403);
-    assert_ne!(forged.webhook.header("x-hook-secret"), Some(learned.as_bytes()));
+    assert_eq!(forged.webhook.header("x-hook-secret"), Some(NEVER_LEARNED.as_bytes()));
+}
+
+#[test]
+fn a_handshake_is_sent_to_a_closed_route_and_never_to_an_armed_one() {
+    let now = Timestamp(1_790_000_000_000);
+    let secret = "0123456789abcdef".repeat(4);
+    let refused = format!("forged handshake: 403 {NEVER_LEARNED}");
+    let closed = [refused.as_str(), "handshake: no secret is learned yet"];
+    let known = [refused.as_str(), &format!("handshake: 200 {secret}")];
+    let armed = ["handshake: the route is armed for a new secret"];
+    let until = |at: u64| format!("towpath-armed until={}\n", Timestamp(at));
+    let cases = [
+        ("nothing stored", None, &closed[..]),
+        ("armed", Some(until(now.0 + 1)), &armed),
+        ("armed again", Some(until(now.0 + 1) + &secret), &armed),
+        ("expired", Some(until(now.0)), &closed),
+        ("learned", Some(secret.clone()), &known),
+    ];
+    for (name, stored, expected) in cases {
+        let folder = tempfile::TempDir::new().expect("folder");
+        let secrets = folder.path().join(".towpath/secrets");
+        std::fs::create_dir_all(&secrets).expect("folder");
+        stored.into_iter().for_each(|stored| std::fs::write(secrets.join("asana"), stored).expect("stored"));
+        let text = "[[route]]\nprovider = \"asana\"\npath = \"a\"\nplugin = \"a\"\n[plugin.a]\npath = \"a\"\n";
+        let draft = Config::draft(text, &folder.path().join("towpath.toml"), &Secrets::of([])).expect("TOML");
+        let asana = draft.config.routes.iter().next().expect("route");
+        let told = |tried: Tried| match tried {
+            Ok(trial) => {
+                let brought = String::from_utf8_lossy(trial.webhook.header("x-hook-secret")?).into_owned();
+                Some(format!("{}: {} {brought}", trial.kind.as_str(), trial.status))
+            }
+            Err(skipped) => Some(format!("{}: {}", skipped.kind.as_str(), skipped.why)),
+        };
+        let tried = trials(asana).harmless(&made_up(asana, Vec::new()).expect("event"));
+        let found: Vec<String> = tried.into_iter().filter_map(told).collect();
+        // Another answer of the route follows, which brings no secret.
+        let agree =
+            found.len() >= expected.len() && found.iter().zip(expected).all(|(own, own_of)| own.starts_with(own_of));
+        assert!(agree, "{name}: {found:#?}");
+    }
 }

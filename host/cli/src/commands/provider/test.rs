@@ -1,11 +1,15 @@
 //! `provider test`: tries a provider's handshakes and proofs on a running ingest.
 
+use std::collections::BTreeSet;
+
 use anyhow::bail;
 use serde::Serialize;
 use towpath_config::provider::Provider;
+use towpath_config::route::Route;
+use towpath_config::secrets::variable;
 use towpath_operate::event::Event;
 use towpath_operate::routed::Routed;
-use towpath_operate::trial::{Kind, Skipped, Trial, Trials, made_up};
+use towpath_operate::trial::{ANOTHER_IS_SET, ARMED, Brings, Kind, Skipped, Trial, Trials, made_up};
 use towpath_types::clock::Clock;
 use towpath_types::envelope::Webhook;
 
@@ -28,7 +32,7 @@ struct Row {
     expected: Option<Said>,
     #[serde(skip_serializing_if = "Option::is_none")]
     answered: Option<Said>,
-    /// Why it was skipped, or how the answer differs.
+    /// Why it was skipped, how the answer differs, or what it shows.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
@@ -65,6 +69,7 @@ pub(super) async fn run(args: ProviderTest, output: &Output) -> anyhow::Result<E
     let recorded = args.event.as_deref().map(Event::read).transpose()?;
     let client = client()?;
     let mut rows = Vec::new();
+    let mut notes = BTreeSet::new();
     for path in paths(&args, &routed)? {
         let matched = routed.route(&path)?;
         let event = match &recorded {
@@ -76,17 +81,33 @@ pub(super) async fn run(args: ProviderTest, output: &Output) -> anyhow::Result<E
         if args.send || recorded.is_some() {
             tried.push(trials.signed(&event));
         }
+        let mut is_armed = false;
         for trial in tried {
             rows.push(match trial {
+                Ok(Trial { kind, brings: Some(_), .. }) if is_armed => {
+                    Row::skipped(&path, Skipped { kind, why: ARMED.to_owned() })
+                }
                 Ok(trial) => {
                     let answered = deliver(&client, &to, &path, trial.webhook.clone()).await?;
+                    is_armed |= trial.brings.is_some() && answered.status == 400;
                     Row::of(&path, &trial, &answered)
                 }
                 Err(skipped) => Row::skipped(&path, skipped),
             });
         }
+        notes.extend(rows.iter().any(|row| row.path == path && row.is_stored()).then(|| stored(matched.route)));
     }
-    Ok(tell(&rows, &to, &args, output))
+    let exit = tell(&rows, &to, output);
+    let mut statuses = rows.iter().filter_map(|row| Some(row.answered.as_ref()?.status)).peekable();
+    if statuses.peek().is_some() && statuses.all(|status| status == 404) {
+        let own = routed.front_door();
+        notes.insert(format!("every answer is 404: is the prefix missing in {to}? By the config the ingest is {own}"));
+    }
+    if !args.send && args.event.is_none() {
+        notes.insert("no signed event was sent: --send sends one, which is stored and delivered".to_owned());
+    }
+    notes.into_iter().for_each(|note| output.note(note));
+    Ok(exit)
 }
 
 /// The paths to test.
@@ -118,11 +139,12 @@ impl Row {
             answered.headers.get(name.as_str()).is_some_and(|own| own.as_bytes() == value.as_bytes())
         };
         let other_header = trial.headers.iter().find(|header| !has(header));
-        let detail = if answered.status != trial.status {
-            Some(match (&trial.brings, answered.status) {
-                (Some(secret), 403) => not_armed(secret, &body),
-                _ => differs(answered.status, &body),
-            })
+        let detail = if let Some(problem) =
+            trial.brings.as_ref().and_then(|brings| not_kept(brings, trial, answered.status, &body))
+        {
+            Some(problem)
+        } else if answered.status != trial.status {
+            Some(differs(answered.status, &body))
         } else if trial.body.as_ref().is_some_and(|expected| *expected != body) {
             Some("the body differs".to_owned())
         } else {
@@ -132,13 +154,13 @@ impl Row {
             path: path.to_owned(),
             request: trial.kind,
             result: if detail.is_none() { Verdict::Ok } else { Verdict::Failed },
+            detail: detail.or(trial.shows.map(str::to_owned)),
             method: Some(trial.webhook.method.to_string()),
             expected: Some(Said { status: trial.status, body: trial.body.clone() }),
             answered: Some(Said {
                 status: answered.status,
                 body: Some(shortened(&body)).filter(|body| !body.is_empty()),
             }),
-            detail,
         }
     }
 
@@ -153,6 +175,11 @@ impl Row {
             answered: None,
             detail: Some(why),
         }
+    }
+
+    /// Whether it is an event that the ingest took.
+    fn is_stored(&self) -> bool {
+        self.request == Kind::Signed && self.result == Verdict::Ok
     }
 
     fn cells(&self) -> Vec<String> {
@@ -190,20 +217,44 @@ fn differs(status: u16, body: &str) -> String {
     if said.is_empty() { meaning.to_owned() } else { format!("{meaning}; it said {said}") }
 }
 
-/// Why a handshake that brings a secret was refused.
-fn not_armed(secret: &str, body: &str) -> String {
-    format!(
-        "the ingest learns a secret only while its route is open: run `towpath secret arm {secret}` and test again. The test brings a \
-         secret of its own, so arm again before you create the webhook. It said {}",
-        shortened(body.trim())
-    )
+/// Why the ingest keeps another secret than this command knows, or would take one; `None` if the answer does not say so.
+fn not_kept(brings: &Brings, trial: &Trial, status: u16, body: &str) -> Option<String> {
+    let Brings { secret, is_given } = brings;
+    let said = shortened(body.trim());
+    if status == 403 && !is_given && body.contains(ANOTHER_IS_SET) {
+        let variable = variable(secret);
+        return Some(format!(
+            "{variable} is set where the host runs, so no handshake brings the secret: unset it there and restart the host, or set \
+             it here too. It said {said}"
+        ));
+    }
+    match (trial.status, status) {
+        (403, 400) => Some(format!(
+            "the route of this ingest is armed, and in the store of this config it is not: is it running with this config and \
+             store? Nothing was learned. It said {said}"
+        )),
+        (200, 403) => Some(format!(
+            "the ingest has another secret {secret:?} than this command: is it running with this config and store? It said {said}"
+        )),
+        _ => None,
+    }
+}
+
+/// Where an event goes that was stored.
+fn stored(route: &Route) -> String {
+    match route.mapping.forward() {
+        Some(forward) => {
+            format!("the signed event is stored, and delivered to the target {} like any other: `towpath tail` shows it", forward.target)
+        }
+        None => "the signed event is stored and goes through the plugin like any other: `towpath tail` shows what becomes of it".to_owned(),
+    }
 }
 
 fn shortened(body: &str) -> String {
     if body.chars().count() > SHOWN { body.chars().take(SHOWN).chain(['…']).collect() } else { body.to_owned() }
 }
 
-fn tell(rows: &[Row], to: &str, args: &ProviderTest, output: &Output) -> Exit {
+fn tell(rows: &[Row], to: &str, output: &Output) -> Exit {
     let failed = rows.iter().filter(|row| row.result == Verdict::Failed).count();
     if output.is_json() {
         output.json(&rows);
@@ -221,11 +272,6 @@ fn tell(rows: &[Row], to: &str, args: &ProviderTest, output: &Output) -> Exit {
             count(Verdict::Ok),
             count(Verdict::Skipped)
         ));
-    }
-    if rows.iter().any(|row| row.request == Kind::Signed && row.result == Verdict::Ok) {
-        output.note("the signed event is stored and goes through the plugin like any other: `towpath tail` shows what becomes of it");
-    } else if !args.send && args.event.is_none() {
-        output.note("no signed event was sent: --send sends one, which is stored and delivered");
     }
     if failed == 0 { Exit::Done } else { Exit::Findings }
 }

@@ -156,7 +156,7 @@ async fn the_known_secret_closes_what_is_open() {
 async fn what_is_unusable_is_not_learned_and_closes_nothing() {
     let (store, learned) = with(&armed("")).await;
     let long = "q7RkXw2LmVt9ZsYb4NcHgA".repeat(24);
-    let values: [&[u8]; 9] = [
+    let values: [&[u8]; 10] = [
         b"",
         b" ",
         b"hunter2",
@@ -166,6 +166,7 @@ async fn what_is_unusable_is_not_learned_and_closes_nothing() {
         b"towpath-armed until=2099-01-01T00:00:00Z",
         b"towpath-armed8f742231b10e8888abcd99yyyzzz85a5",
         long.as_bytes(),
+        NEVER_LEARNED.as_bytes(),
     ];
     for value in values {
         let became = learned.learn(value, NOW).await;
