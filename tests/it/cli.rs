@@ -57,6 +57,22 @@ fn project() -> TempDir {
 }
 
 #[test]
+fn a_target_is_not_unused_because_its_route_has_a_mistake() {
+    let folder = project();
+    let file = folder.path().join("towpath.toml");
+    let warned = |route: &str| {
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("{route}\n{text}[target.other]\nurl = \"https://other.example\"\n")).unwrap();
+        let checked = towpath(folder.path(), &["config", "check"]);
+        std::fs::write(&file, text).unwrap();
+        err(&checked).contains("target.other: no plugin lists it and no route forwards to it")
+    };
+    assert!(warned(""), "nothing names the target");
+    assert!(!warned("[[route]]\npath = \"a\"\ngroup = \"a\"\ntarget = \"other\"\nmax_age = \"1s\""));
+    assert!(!warned("[[route]]\npath = \"a\"\ngroup = \"a/{json:id\"\ntarget = \"other\""));
+}
+
+#[test]
 fn every_command_has_help_with_an_example() {
     let folder = TempDir::new().unwrap();
     let commands: [&[&str]; 46] = [
