@@ -360,6 +360,7 @@ async fn an_operator_opens_a_route_while_serve_runs() {
 async fn a_variable_that_hides_the_handshake_is_told_by_the_test() {
     let folder = project("http://127.0.0.1:9");
     let server = Server::start_with(folder.path(), &["serve"], &[("TOWPATH_SECRET_ASANA", ONE)]);
+    server.logs("unset TOWPATH_SECRET_ASANA and restart");
     let to = server.url.trim_end_matches("/asana");
     let tested = towpath(folder.path(), &["provider", "test", "asana", "--to", to]);
     assert_eq!(tested.status.code(), Some(1), "{}{}", out(&tested), err(&tested));

@@ -16,7 +16,7 @@ use towpath_verify::note_keys::NoteKeys;
 
 use crate::budget::Budget;
 use crate::pace::Pace;
-use crate::unlearned::not_learned;
+use crate::unlearned::{not_learnable, not_learned};
 
 /// The most that the messages of all webhooks being split take: each webhook becomes up to 16 MiB, which the server does
 /// not count among the bodies that it holds.
@@ -47,8 +47,10 @@ pub struct Ingest {
 impl Ingest {
     pub fn new(routes: Routes, queue: Arc<dyn Queue>, body_limit: usize) -> Ingest {
         for route in routes.iter() {
-            if let Some(learned) = route.learned().filter(|learned| !learned.value().is_learned()) {
-                not_learned(route, learned);
+            match route.learned() {
+                Some(learned) if !learned.value().is_learned() => not_learned(route, learned),
+                Some(learned) if !learned.is_learnable() => not_learnable(route, learned),
+                _ => {}
             }
         }
         Ingest {
