@@ -1,4 +1,4 @@
-//! Secrets that senders send in a handshake: learned while an operator has opened the route, and never overwritten otherwise.
+//! Secrets that senders send in a handshake: learned while an operator has armed the route, and never overwritten otherwise.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -74,12 +74,12 @@ impl Door {
         std::fs::read_to_string(self.file()).unwrap()
     }
 
-    /// Opens the route, as `towpath secret arm` does.
+    /// Arms the route, as `towpath secret arm` does.
     async fn arm(&self) {
-        self.open_until(Some(wall_clock().now() + Duration::from_secs(900))).await;
+        self.arm_until(Some(wall_clock().now() + Duration::from_secs(900))).await;
     }
 
-    async fn open_until(&self, armed_until: Option<Timestamp>) {
+    async fn arm_until(&self, armed_until: Option<Timestamp>) {
         let folder = SecretFolder::of_store(self.rig.path());
         let seen = folder.read("asana").await.unwrap();
         let stored = seen.as_ref().map(|seen| Stored::read(&seen.text)).unwrap_or_default();
@@ -112,7 +112,7 @@ fn signature(secret: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_secret_is_learned_once_while_its_route_is_open_and_then_verifies_events() {
+async fn a_secret_is_learned_once_while_its_route_is_armed_and_then_verifies_events() {
     let door = Door::new().await;
     let unlearned = door.post(&[("x-hook-signature", &signature(ONE))], EVENT).await;
     assert_eq!(unlearned.status, 401);
@@ -129,7 +129,7 @@ async fn a_secret_is_learned_once_while_its_route_is_open_and_then_verifies_even
     assert_eq!(door.text(), ONE);
     assert_eq!(door.event(ONE).await, 202);
 
-    assert_eq!(door.handshake(OTHER).await.status, 403, "the first handshake closed the route");
+    assert_eq!(door.handshake(OTHER).await.status, 403, "the first handshake disarmed the route");
     assert_eq!(door.event(OTHER).await, 401);
     let repeated = door.handshake(ONE).await;
     assert_eq!((repeated.status, repeated.headers["x-hook-secret"].to_str().unwrap()), (200, ONE));
@@ -165,13 +165,13 @@ async fn an_expired_arm_learns_nothing() {
     assert_eq!(door.text(), past);
     assert_eq!(door.event(OTHER).await, 202, "the previous secret is in use");
     door.arm().await;
-    door.open_until(None).await;
+    door.arm_until(None).await;
     assert_eq!(door.handshake(ONE).await.status, 403);
     assert_eq!((door.text().as_str(), door.event(OTHER).await), (OTHER, 202));
 }
 
 #[tokio::test]
-async fn a_secret_that_cannot_be_used_leaves_the_route_open() {
+async fn a_secret_that_cannot_be_used_leaves_the_route_armed() {
     let door = Door::new().await;
     door.arm().await;
     for secret in ["hunter2", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "towpath-armed until=2099-01-01T00:00:00Z"] {
@@ -185,7 +185,7 @@ async fn a_secret_that_cannot_be_used_leaves_the_route_open() {
 }
 
 #[tokio::test]
-async fn a_secret_that_cannot_be_stored_is_not_confirmed_and_the_route_stays_open() {
+async fn a_secret_that_cannot_be_stored_is_not_confirmed_and_the_route_stays_armed() {
     let door = Door::new().await;
     door.arm().await;
     // Nothing can be written there, whoever asks.
@@ -207,7 +207,7 @@ async fn a_kill_between_storing_and_answering_is_harmless() {
     std::fs::write(door.file(), ONE).unwrap();
     let door = door.restarted();
     assert_eq!((door.handshake(ONE).await.status, door.event(ONE).await), (200, 202));
-    // Killed while it wrote: the route is still open.
+    // Killed while it wrote: the route is still armed.
     door.arm().await;
     std::fs::write(door.rig.path().join("secrets/.asana.new"), "planted-5ecret-hal").unwrap();
     let door = door.restarted();
@@ -293,7 +293,7 @@ fn err(output: &Output) -> String {
 }
 
 #[tokio::test]
-async fn an_operator_opens_a_route_while_serve_runs() {
+async fn an_operator_arms_a_route_while_serve_runs() {
     let target = Target::answering(|_| towpath_tests::target::Answer::Status(200, String::new())).await;
     let folder = project(&target.url);
     let folder = folder.path();
@@ -368,18 +368,25 @@ async fn a_variable_that_hides_the_handshake_is_told_by_the_test() {
 }
 
 #[test]
-fn what_cannot_be_opened_says_what_to_do() {
+fn what_cannot_be_armed_says_what_to_do() {
     let folder = project("http://127.0.0.1:9");
     let folder = folder.path();
     let unknown = towpath(folder, &["secret", "arm", "asanna"]);
     assert_eq!(unknown.status.code(), Some(2));
-    assert!(err(&unknown).contains("known are: asana"), "{}", err(&unknown));
+    let said =
+        "no route keeps a secret named \"asanna\": did you mean \"asana\"? the secrets that routes keep are asana";
+    assert!(err(&unknown).contains(said), "{}", err(&unknown));
+    let nope: Value = serde_json::from_str(&out(&towpath(folder, &["secret", "arm", "nope", "--json"]))).unwrap();
+    assert_eq!(nope["error"], "no route keeps a secret named \"nope\": the secrets that routes keep are asana");
     let unlearned = towpath(folder, &["secret", "show", "asana"]);
     assert_eq!(unlearned.status.code(), Some(2));
     assert!(err(&unlearned).contains("run `towpath secret arm asana`"), "{}", err(&unlearned));
-    let long = towpath(folder, &["secret", "arm", "asana", "--for", "2d"]);
-    assert_eq!(long.status.code(), Some(2));
-    assert!(err(&long).contains("from 1s to 1day"), "{}", err(&long));
+    for length in ["2d", "0s", "soon", "25h", "15"] {
+        let wrong = towpath(folder, &["secret", "arm", "asana", "--for", length]);
+        assert_eq!(wrong.status.code(), Some(2));
+        assert!(err(&wrong).contains("give a time such as 90s, 15m or 24h, from 1s to 24h"), "{}", err(&wrong));
+        assert!(!err(&wrong).contains("unit"), "{}", err(&wrong));
+    }
     let mut command = std::process::Command::new(towpath_tests::binary::binary("towpath"));
     let given =
         command.args(["secret", "arm", "asana"]).current_dir(folder).env("TOWPATH_SECRET_ASANA", ONE).output().unwrap();
@@ -387,6 +394,50 @@ fn what_cannot_be_opened_says_what_to_do() {
     assert!(err(&given).contains("TOWPATH_SECRET_ASANA is set"), "{}", err(&given));
     leaks::check("secret arm", &given.stderr);
     let disarmed = towpath(folder, &["secret", "disarm", "asana", "--store", "elsewhere"]);
-    assert_eq!(disarmed.status.code(), Some(0), "{}", err(&disarmed));
-    assert!(!folder.join("elsewhere").exists(), "there was nothing to close");
+    assert_eq!(disarmed.status.code(), Some(2), "{}", err(&disarmed));
+    for args in [&["list"][..], &["show", "asana"], &["arm", "asana"], &["disarm", "asana"]] {
+        let nowhere = towpath(folder, &[&["secret"], args, &["--store", "elsewhere"]].concat());
+        assert_eq!(nowhere.status.code(), Some(2), "{args:?}");
+        assert!(err(&nowhere).contains("there is no store in elsewhere: "), "{args:?} {}", err(&nowhere));
+    }
+    assert!(!folder.join("elsewhere").exists(), "nothing is made there");
+}
+
+#[test]
+fn the_list_tells_an_armed_secret_from_a_learned_one() {
+    let folder = project("http://127.0.0.1:9");
+    let folder = folder.path();
+    let row = || {
+        let listed = out(&towpath(folder, &["secret", "list"]));
+        listed.lines().nth(1).unwrap().to_owned()
+    };
+    let store = |text: &str| {
+        std::fs::write(folder.join(".towpath/secrets/asana"), text).unwrap();
+    };
+    assert!(row().contains("unlearned"), "{}", row());
+    // The config's own store is made: `serve` need not have run.
+    let armed = towpath(folder, &["secret", "arm", "asana", "--for", "24h"]);
+    assert!(out(&armed).contains("takes a new secret for 24h:"), "{}{}", out(&armed), err(&armed));
+    assert!(row().contains("armed (none yet)"), "{}", row());
+    store(ONE);
+    assert!(row().contains("learned") && !row().contains("armed"), "{}", row());
+    towpath(folder, &["secret", "arm", "asana"]);
+    assert!(row().contains("armed (has a secret)"), "{}", row());
+    store(&format!("towpath-armed until=2026-01-01T00:00:00Z\n{ONE}"));
+    assert!(row().contains("learned") && row().contains("expired"), "{}", row());
+    store("towpath-armed until=2026-01-01T00:00:00Z\n");
+    assert!(row().contains("unlearned") && row().contains("expired"), "{}", row());
+    towpath(folder, &["secret", "disarm", "asana"]);
+    assert!(row().contains("unlearned") && !row().contains("expired"), "{}", row());
+}
+
+#[test]
+fn a_secret_that_no_handshake_brings_is_told_with_its_variable() {
+    let folder = project("http://127.0.0.1:9");
+    let mut config = std::fs::read_to_string(folder.path().join("towpath.toml")).unwrap();
+    config.push_str("[[route]]\nprovider = \"github\"\npath = \"github\"\nplugin = \"guest\"\n");
+    std::fs::write(folder.path().join("towpath.toml"), config).unwrap();
+    let given = towpath(folder.path(), &["secret", "arm", "github"]);
+    assert_eq!(given.status.code(), Some(2));
+    assert!(err(&given).contains("it is set in TOWPATH_SECRET_GITHUB"), "{}", err(&given));
 }

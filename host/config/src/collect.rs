@@ -225,7 +225,7 @@ fn with_hint(problem: &str) -> (String, String) {
 }
 
 /// `did you mean "path"? `, if a known word is similar to this one.
-pub(super) fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let alike = |known: &'a str| (strsim::normalized_damerau_levenshtein(word, known), known);
     let closest =
         known.into_iter().map(alike).filter(|(alike, _)| *alike >= ALIKE).max_by(|(a, _), (b, _)| a.total_cmp(b));

@@ -35,6 +35,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use collect::meant;
 pub use registry::{RegistryConfig, RegistryUrl};
 pub use s3::S3Url;
 pub use schemes::verification_schemes;

@@ -1,15 +1,15 @@
-//! Secrets that senders send in a handshake: opens a route for one, closes it, shows what was learned.
+//! Secrets that senders send in a handshake: arms a route for one, disarms it, shows what was learned.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use towpath_config::secrets::variable;
-use towpath_config::{Config, LearnedStore, NotReplaced, SecretFolder, Secrets, Stored, Version};
+use towpath_config::{Config, LearnedStore, NotReplaced, SecretFolder, Secrets, Stored, Version, meant};
 use towpath_types::clock::{Clock, Timestamp};
 
-use crate::known::Known;
 use crate::{aws, config};
 
 /// How often a change is tried when a handshake changes the secret meanwhile.
@@ -27,6 +27,8 @@ pub struct SecretPlace {
 /// The secrets that routes keep, and where they are stored.
 pub struct LearnedSecrets {
     config: Config,
+    /// The names of all secrets in the config.
+    all: BTreeSet<String>,
     store: Arc<dyn LearnedStore>,
     /// Whether a variable of the environment wins.
     is_local: bool,
@@ -43,7 +45,9 @@ pub struct Kept {
     pub state: State,
     /// Until when a handshake may bring a new one.
     pub armed_until: Option<Timestamp>,
-    /// When it was last learned, opened or closed; `None` if nothing is stored, or the time is unknown.
+    /// When the time ran out in which none brought one.
+    pub expired_at: Option<Timestamp>,
+    /// When it was last learned, armed or disarmed; `None` if nothing is stored, or the time is unknown.
     pub stored_at: Option<Timestamp>,
 }
 
@@ -72,14 +76,18 @@ impl State {
 impl LearnedSecrets {
     /// Finds the secrets of a place. Changes nothing.
     pub async fn find(place: &SecretPlace) -> anyhow::Result<LearnedSecrets> {
-        let config = config::load(&place.config, &Secrets::placeholders()).await?;
+        let secrets = Secrets::placeholders();
+        let config = config::load(&place.config, &secrets).await?;
+        if let Some(store) = place.store.as_ref().filter(|store| !store.is_dir()) {
+            bail!("there is no store in {}: has `towpath serve` run there?", store.display());
+        }
         let is_local = place.store.is_some() || config.queue.url.is_none();
         let store: Arc<dyn LearnedStore> = if is_local {
             Arc::new(SecretFolder::of_store(place.store.as_ref().unwrap_or(&config.queue.store)))
         } else {
             aws::learned_secrets(&config).await?
         };
-        Ok(LearnedSecrets { config, store, is_local })
+        Ok(LearnedSecrets { config, all: secrets.asked(), store, is_local })
     }
 
     /// All of them, in the order of their routes.
@@ -163,9 +171,12 @@ impl LearnedSecrets {
             None => State::Unlearned,
         };
         let now = Clock::wall().now();
-        let armed_until = stored.armed_until.filter(|_| stored.is_armed(now));
+        let is_armed = stored.is_armed(now);
+        let armed_until = stored.armed_until.filter(|_| is_armed);
+        // What is disarmed before anything was learned is stored with the earliest time.
+        let expired_at = stored.armed_until.filter(|until| !is_armed && *until != Timestamp::default());
         let stored_at = version.and_then(|version| version.at);
-        Kept { name: name.to_owned(), route: route.to_owned(), state, armed_until, stored_at }
+        Kept { name: name.to_owned(), route: route.to_owned(), state, armed_until, expired_at, stored_at }
     }
 
     fn is_given(&self, name: &str) -> bool {
@@ -177,11 +188,24 @@ impl LearnedSecrets {
         self.config.routes.iter().filter_map(|route| Some((route.learned()?.name(), route.path.as_str())))
     }
 
-    /// The route that keeps a secret. A name that none keeps is a typo.
+    /// The route that keeps a secret.
     fn route(&self, name: &str) -> anyhow::Result<&str> {
-        let known = Known::new("secret that a route keeps", self.names().map(|(name, _)| name));
-        known.check(name).with_context(|| format!("looking for it in {}", self.config.file.display()))?;
-        let found = self.names().find(|(own, _)| *own == name);
-        found.map(|(_, route)| route).context("finding its route")
+        if let Some((_, route)) = self.names().find(|(own, _)| *own == name) {
+            return Ok(route);
+        }
+        if self.all.contains(name) {
+            let given = if self.is_local {
+                format!("set in {}", variable(name))
+            } else {
+                "put into Secrets Manager".to_owned()
+            };
+            bail!("the secret {name:?} does not come in a handshake: it is {given}");
+        }
+        let known: Vec<&str> = self.names().map(|(name, _)| name).collect();
+        if known.is_empty() {
+            bail!("no route keeps a secret named {name:?}: no route of {} keeps any", self.config.file.display());
+        }
+        let guess = meant(name, known.iter().copied());
+        bail!("no route keeps a secret named {name:?}: {guess}the secrets that routes keep are {}", known.join(", "))
     }
 }

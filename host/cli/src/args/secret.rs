@@ -7,7 +7,9 @@ use clap::{Args as ClapArgs, Subcommand};
 use towpath_operate::secret;
 
 use super::ConfigFile;
-use super::operate::within;
+
+/// The shortest time for which a route takes a new secret.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// The longest time for which a route takes a new secret.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -22,8 +24,8 @@ Examples:
   towpath secret arm asana --for 1h
   towpath secret arm asana -c s3://bucket/towpath.json
 
-The first handshake that carries a usable secret closes the route again. Until then whoever knows the URL of the route can \
-send one, so open it just before you create the webhook. A secret that was learned before stays in use until a new one is \
+The first handshake that carries a usable secret uses this up. Until then whoever knows the URL of the route can \
+send one, so arm it just before you create the webhook. A secret that was learned before stays in use until a new one is \
 learned. Running hosts need no restart. On AWS you need permission to write the secret; it is created if it does not exist.
 
 Exit code 2 if no route keeps a secret of this name, or it cannot be stored.")]
@@ -72,8 +74,9 @@ Examples:
   towpath secret list
   towpath secret list --json
 
-A secret is `unlearned`, `learned`, or `given`: set in the environment of this command, so that nothing is learned. STORED says \
-how long ago it was learned, opened or closed.")]
+STATE is `unlearned`; `learned`; `given`: set in the environment of this command, so that nothing is learned; `armed (none yet)`; \
+or `armed (has a secret)`, which becomes `learned` when the new secret comes. ARMED UNTIL is `expired` if none came in time. STORED \
+says how long ago it was learned, armed or disarmed.")]
     List {
         /// Where the secrets are
         #[command(flatten)]
@@ -100,5 +103,6 @@ impl SecretPlace {
 }
 
 fn length(text: &str) -> Result<Duration, String> {
-    within(text, Duration::from_secs(1), LONGEST)
+    let length = humantime::parse_duration(text).ok().filter(|length| (SHORTEST..=LONGEST).contains(length));
+    length.ok_or_else(|| "give a time such as 90s, 15m or 24h, from 1s to 24h".to_owned())
 }

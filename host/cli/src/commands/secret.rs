@@ -14,7 +14,7 @@ pub(super) async fn run(command: Secret, output: &Output) -> anyhow::Result<Exit
         Secret::Arm { name, length, place } => {
             let kept = LearnedSecrets::find(&place.wanted()).await?.arm(&name, length).await?;
             tell(&kept, output);
-            let length = humantime::format_duration(length);
+            let length = in_hours(length);
             output.say(format!(
                 "the route {} takes a new secret for {length}: create the webhook at the sender now",
                 kept.route
@@ -65,7 +65,24 @@ fn list(listed: &[Kept], output: &Output) {
 
 fn cells(kept: &Kept, now: Timestamp) -> Vec<String> {
     let ago = |at| format!("{} ago", humantime::format_duration(Duration::from_secs(now.since(at).as_secs())));
-    let armed = kept.armed_until.map_or_else(|| "-".to_owned(), |until| until.to_string());
+    let expired = if kept.expired_at.is_some() { "expired" } else { "-" };
+    let armed = kept.armed_until.map_or_else(|| expired.to_owned(), |until| until.to_string());
     let stored = kept.stored_at.map_or_else(|| "-".to_owned(), ago);
-    vec![kept.name.clone(), kept.route.clone(), kept.state.as_str().to_owned(), armed, stored]
+    vec![kept.name.clone(), kept.route.clone(), state(kept).to_owned(), armed, stored]
+}
+
+/// Its state, and whether it waits for a new secret: once that has come, it is `learned` again.
+fn state(kept: &Kept) -> &'static str {
+    match (kept.state, kept.armed_until) {
+        (State::Learned, Some(_)) => "armed (has a secret)",
+        (State::Unlearned, Some(_)) => "armed (none yet)",
+        (state, _) => state.as_str(),
+    }
+}
+
+/// `24h` and not `1day`, as it was written.
+fn in_hours(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let is_whole = seconds > 0 && seconds.is_multiple_of(3600) && length.subsec_nanos() == 0;
+    if is_whole { format!("{}h", seconds / 3600) } else { humantime::format_duration(length).to_string() }
 }
