@@ -51,7 +51,7 @@ variable "secrets_prefix" {
 }
 
 variable "learned_secrets" {
-  description = "Names of the secrets that senders send in a handshake, such as [\"asana\"] for a route with provider = \"asana\": the ingest function may store a new value of exactly these. The secrets of routes whose own answer has keep are added. `towpath secret arm` opens a route for one."
+  description = "Names of the secrets that senders send in a handshake, such as [\"asana\"] for a route with provider = \"asana\": the ingest function may store a new value of exactly these. The secrets of routes whose own answer has keep are added. `towpath secret arm` arms a route for one."
   type        = list(string)
   default     = []
   nullable    = false

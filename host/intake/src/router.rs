@@ -39,7 +39,7 @@ use crate::split::{self, Arrived};
 /// | 202 `{"id": …, "webhook_id": …, "group": …, "sequence": …}`, or the route's `ack` | the webhook is stored |
 /// | what the route's `answer` says, 400, 401 or 403 | the request is a handshake |
 /// | 403 | the sender's address is none of the route's `allow_from` |
-/// | 403 | the request brings a secret, and no operator has opened the route for one |
+/// | 403 | the request brings a secret, and no operator has armed the route for one |
 /// | 401 | the webhook fails the verification of its route |
 /// | 404 | no route has the path |
 /// | 405 | the route does not take the method |

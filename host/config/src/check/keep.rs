@@ -44,7 +44,7 @@ impl Checker<'_> {
         let value = self.value(&format!("{at}.keep"), shape.keep.as_deref()?, &[]);
         let besides = [("token", shape.token.is_some()), ("verified", shape.verified), ("call", shape.call.is_some())];
         for (key, _) in besides.into_iter().filter(|(_, is_given)| *is_given) {
-            let hint = "a handshake that brings the secret cannot be proven by it: `towpath secret arm` opens the route instead";
+            let hint = "a handshake that brings the secret cannot be proven by it: `towpath secret arm` protects the route instead";
             self.wrong(format!("{at}.{key}"), "cannot stand beside keep", hint);
         }
         let route = at.split_once(".answer").map_or(at, |(route, _)| route).to_owned();

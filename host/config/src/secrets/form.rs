@@ -38,7 +38,7 @@ impl Form {
             return Some(if value.is_empty() { "it is empty" } else { "it is blank" });
         }
         if value.starts_with(MARKER) {
-            return Some("it is the text that opens a secret for a handshake");
+            return Some("it is the text that arms a secret for a handshake");
         }
         let control = value.chars().any(char::is_control).then_some("it has a control character, such as a line break");
         let spaced = (value.trim() != value).then_some("it begins or ends with a space, which is lost in a header");

@@ -1,4 +1,4 @@
-//! A secret that its sender sends in a handshake. It is learned only while an operator has opened it, and once.
+//! A secret that its sender sends in a handshake. It is learned only while an operator has armed it, and once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::stored::{MARKER, Stored};
 /// The longest secret that is learned, in bytes. Senders use 16 to 64.
 const LONGEST: usize = 512;
 
-/// How often a change is tried when others change the same secret meanwhile. Each of them either closes it or opens it again.
+/// How often a change is tried when others change the same secret meanwhile. Each of them either disarms it or arms it again.
 const ATTEMPTS: usize = 3;
 
 /// A value that no route learns, armed or not: it begins with [`MARKER`]. A handshake that brings it closes no route.
@@ -28,11 +28,11 @@ pub enum Learning {
     Learned,
     /// It is the one that is stored.
     Known,
-    /// No operator has opened the secret.
+    /// No operator has armed the secret.
     NotArmed,
     /// The secret is set in the environment, so nothing is learned.
     Given,
-    /// It is open, and stays open: the value cannot be used, and why.
+    /// It is armed, and stays armed: the value cannot be used, and why.
     Unusable(&'static str),
     /// It could not be read or stored, and why.
     Unavailable(String),
@@ -93,7 +93,7 @@ impl Learned {
         &self.value
     }
 
-    /// Whether it was open when the config was read.
+    /// Whether it was armed when the config was read.
     pub fn was_armed(&self, now: Timestamp) -> bool {
         self.armed_until.is_some_and(|until| now < until)
     }
@@ -172,7 +172,7 @@ fn usable<'a>(given: &'a [u8], secret: &Secret) -> Result<&'a str, &'static str>
         return Err("it is longer than 512 bytes");
     }
     if text.starts_with(MARKER) {
-        return Err("it begins like the text that opens a secret");
+        return Err("it begins like the text that arms a secret");
     }
     // A secret with a line break or a space at its end would not survive being stored as text.
     if let Some(problem) = secret.problem(text).or_else(|| Form::Header.problem(text)) {
@@ -184,7 +184,7 @@ fn usable<'a>(given: &'a [u8], secret: &Secret) -> Result<&'a str, &'static str>
     Ok(text)
 }
 
-/// The secrets of a store without the line that opens them.
+/// The secrets of a store without the line that arms them.
 #[derive(Debug)]
 struct WithoutMarker(Arc<dyn SecretStore>);
 

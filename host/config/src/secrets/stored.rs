@@ -1,5 +1,5 @@
 //! The text in which a learned secret is stored, in a file or in Secrets Manager: the secret itself, or a first line that
-//! opens it for a new one and the previous secret below.
+//! arms it for a new one and the previous secret below.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use towpath_types::clock::Timestamp;
 
-/// The beginning of the line that opens a secret. No secret begins with it.
+/// The beginning of the line that arms a secret. No secret begins with it.
 pub(super) const MARKER: &str = "towpath-armed";
 
 /// What is stored of a learned secret.
@@ -20,7 +20,7 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Reads the text. A marker whose time is unreadable opens nothing.
+    /// Reads the text. A marker whose time is unreadable arms nothing.
     pub fn read(text: &str) -> Stored {
         let (armed_until, secret) = match text.strip_prefix(MARKER) {
             Some(rest) => {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_open_until_its_time_and_an_unreadable_time_opens_nothing() {
+    fn a_secret_is_armed_until_its_time_and_an_unreadable_time_arms_nothing() {
         let stored = Stored::read("towpath-armed until=2026-09-21T14:13:20Z\nold");
         assert_eq!(stored.armed_until, Some(UNTIL));
         assert!(stored.is_armed(Timestamp(UNTIL.0 - 1)) && !stored.is_armed(UNTIL));

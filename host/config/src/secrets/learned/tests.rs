@@ -103,7 +103,7 @@ async fn with(text: &str) -> (Arc<Store>, Learned) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_open_secret_is_learned_once() {
+async fn an_armed_secret_is_learned_once() {
     let (store, learned) = with(&armed("")).await;
     assert!(!learned.value().is_learned());
     assert_eq!(learned.learn(ONE.as_bytes(), NOW).await, Learning::Learned);
@@ -117,18 +117,18 @@ async fn an_open_secret_is_learned_once() {
 }
 
 #[tokio::test]
-async fn the_text_that_opens_a_secret_is_no_secret_elsewhere() {
+async fn the_text_that_arms_a_secret_is_no_secret_elsewhere() {
     let (store, _) = with(&Stored::default().text()).await;
     let own = || Arc::clone(&store) as Arc<dyn SecretStore>;
     let secrets = Secrets::from_store(own(), ["asana".to_owned()]).await;
     let (problem, _) = secrets.get("asana", Form::Key).expect_err("no secret");
-    assert!(problem.contains("opens a secret"), "{problem}");
+    assert!(problem.contains("arms a secret"), "{problem}");
     let late = Secrets::from_store(own(), []).await;
     assert!(matches!(late.find("as", "ana", Form::Key).await, crate::secrets::Lookup::Unknown));
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_learned_before_it_is_opened_and_after_its_time() {
+async fn nothing_is_learned_before_it_is_armed_and_after_its_time() {
     let (store, learned) = with("").await;
     assert_eq!(learned.learn(ONE.as_bytes(), NOW).await, Learning::NotArmed);
     store.set(&armed(OTHER));
@@ -146,14 +146,14 @@ async fn the_previous_secret_is_in_use_until_a_new_one_is_learned() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_known_secret_closes_what_is_open() {
+async fn the_known_secret_disarms() {
     let (store, learned) = with(&armed(ONE)).await;
     assert_eq!(learned.learn(ONE.as_bytes(), NOW).await, Learning::Learned);
     assert_eq!(store.text(), ONE);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_unusable_is_not_learned_and_closes_nothing() {
+async fn what_is_unusable_is_not_learned_and_disarms_nothing() {
     let (store, learned) = with(&armed("")).await;
     let long = "q7RkXw2LmVt9ZsYb4NcHgA".repeat(24);
     let values: [&[u8]; 10] = [
@@ -192,7 +192,7 @@ async fn what_others_store_meanwhile_is_not_overwritten() {
     *store.between.lock() = Some(OTHER.to_owned());
     assert_eq!(learned.learn(ONE.as_bytes(), NOW).await, Learning::NotArmed);
     assert_eq!(store.text(), OTHER);
-    // The operator opens it again meanwhile, for longer.
+    // The operator arms it again meanwhile, for longer.
     store.set(&armed(OTHER));
     *store.between.lock() = Some(armed(OTHER));
     assert_eq!(learned.learn(ONE.as_bytes(), NOW).await, Learning::Learned);
@@ -209,7 +209,7 @@ async fn what_cannot_be_stored_is_not_learned() {
     assert_eq!(learned.learn(ONE.as_bytes(), NOW).await, Learning::Unavailable("it is full".to_owned()));
     assert!(!learned.value().is_learned());
     *store.is_full.lock() = false;
-    assert_eq!(learned.learn(ONE.as_bytes(), NOW).await, Learning::Learned, "it is still open");
+    assert_eq!(learned.learn(ONE.as_bytes(), NOW).await, Learning::Learned, "it is still armed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -229,7 +229,7 @@ async fn strangers_cause_one_read_in_each_second() {
     let reads = store.reads.load(Ordering::SeqCst);
     assert!(u64::from(reads) <= seconds + 1, "{reads} reads in {seconds} s");
     assert!(seconds <= 2, "they share a read, and wait {seconds} s");
-    // A read that began before the operator opened the secret does not count.
+    // A read that began before the operator armed the secret does not count.
     store.set(&armed(ONE));
     assert_eq!(learned.learn(OTHER.as_bytes(), NOW).await, Learning::Learned);
 }
@@ -243,7 +243,7 @@ async fn what_another_instance_learned_is_found_when_a_webhook_is_refused() {
     tokio::time::advance(LOOK_EVERY).await;
     assert!(learned.value().is_renewed("").await);
     assert_eq!(&*learned.value().expose(), ONE);
-    // Opening it again changes nothing for webhooks.
+    // Arming it again changes nothing for webhooks.
     store.set(&armed(ONE));
     tokio::time::advance(Duration::from_secs(60)).await;
     assert!(!learned.value().is_renewed(ONE).await);
