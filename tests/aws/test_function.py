@@ -155,16 +155,20 @@ def test_secrets_come_from_secrets_manager_and_a_401_renews_them(aws, towpath, b
     assert "from the environment" not in (tmp_path / "log").read_text()
 
 
-def test_a_secret_that_is_not_there_stops_the_start_and_is_named(aws, towpath, bootstrap, crm, tmp_path):
+def test_a_function_starts_without_a_secret_names_it_and_uses_it_once_it_is_there(aws, towpath, bootstrap, crm, tmp_path):
     site = Site(aws)
     publish(towpath, crm, site)
     site.config["target"]["sss"]["auth"]["secret"] = "nobody"
     site.put_config()
+    event = batch(won(1))
     with closing(site.target), closing(Function([bootstrap], site.environment, tmp_path / "log")) as function:
-        function.process.wait(timeout=60)
-        assert function.process.returncode != 0
-    started = [line["fields"] for line in log_lines(tmp_path / "log") if line["fields"].get("message") == "cannot start"]
-    assert "target.sss.auth.secret" in started[0]["error"] and "nobody" in started[0]["error"]
+        function.ready()
+        assert len(function.invoke(event)["batchItemFailures"]) == 1 and site.target.calls == []
+        aws.client("secretsmanager").create_secret(Name=f"{site.prefix}nobody", SecretString=TOKEN)
+        wait_until(lambda: function.invoke(event) == {"batchItemFailures": []}, "the secret is used")
+        assert len(site.target.calls) == 1 and site.letters() == []
+    missing = [line["fields"] for line in log_lines(tmp_path / "log") if line["fields"].get("event") == "secret-missing"]
+    assert missing[0]["what"] == "target sss" and "nobody" in missing[0]["problem"], missing
 
 
 def test_ingest_stores_a_webhook_whole_and_the_host_delivers_it(aws, towpath, bootstrap, ingest, crm, tmp_path):
