@@ -20,10 +20,7 @@ struct Store(&'static [&'static str]);
 #[async_trait]
 impl SecretStore for Store {
     async fn fetch(&self, name: &str) -> Result<String, NotFetched> {
-        match self.0.contains(&name) {
-            true => Ok(KEY.to_owned()),
-            false => Err("AccessDeniedException".into()),
-        }
+        if self.0.contains(&name) { Ok(KEY.to_owned()) } else { Err("AccessDeniedException".into()) }
     }
 }
 

@@ -66,8 +66,8 @@ impl<T: Send + Sync + 'static> Waiting<T> {
         self.replaced.notified().await;
     }
 
-    /// What is there, made again if more secrets have come. Nothing that works is given up for that: less must be missing than
-    /// before, and nothing else.
+    /// What is there, made again if more secrets have come. It is replaced only if some of what was missing has come and
+    /// nothing else is missing instead.
     pub async fn current<L, M, E>(
         &self,
         load: impl FnOnce() -> L + Send + 'static,

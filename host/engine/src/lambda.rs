@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 use towpath_registry::Watch;
 use towpath_runtime::lease::Lease;
 use towpath_runtime::time::reaches;
@@ -74,23 +74,20 @@ impl Host {
         }
         let records = records(event, self.pipeline.clock.now())?;
         let ids: Vec<MessageId> = records.iter().map(|record| record.id.clone()).collect();
-        let messages = readable(records);
-        let messages = match self.extends_visibility {
-            false => messages,
-            true => {
-                let extended = self.extended(messages, total + ANSWER_MARGIN);
-                timeout(total.saturating_sub(SETTLE_MARGIN), extended).await.unwrap_or_else(|_| {
-                    warn!(event = "extend-failed", "visibility not extended in time, the batch returns to the queue");
-                    Vec::new()
-                })
-            }
-        };
+        let lease = Lease::since(began, total.saturating_sub(SETTLE_MARGIN));
+        let mut messages = readable(records);
+        if self.extends_visibility {
+            let extended = self.extended(messages, total + ANSWER_MARGIN);
+            messages = timeout_at(lease.deadline(), extended).await.unwrap_or_else(|_| {
+                warn!(event = "extend-failed", "visibility not extended in time, the batch returns to the queue");
+                Vec::new()
+            });
+        }
         // First receives have enough receives left, so a cold start need not wait for the queue's limits.
         if messages.iter().any(|message| message.receive_count > 1) {
             self.pipeline.limits.ask_if_due(&*self.queue).await;
         }
         let results = Results::default();
-        let lease = Lease::since(began, total.saturating_sub(SETTLE_MARGIN));
         let work = join_all(by_group(messages).into_iter().map(|group| self.group(group, lease.clone(), &results)));
         tokio::select! {
             biased;
