@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/providers");
+/// Below the crate's folder, in which cargo runs this program. No full path: a build cache may serve several checkouts.
+const FOLDER: &str = "providers";
 
 #[expect(clippy::disallowed_methods, reason = "cargo tells a build script its folder in no other way")]
 fn main() -> Result<(), Box<dyn Error>> {
@@ -17,7 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut list = String::from("[\n");
     for file in files {
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
-        writeln!(list, "    ({name:?}, include_str!({:?})),", file.display().to_string())?;
+        let text = fs::read_to_string(&file)?;
+        writeln!(list, "    ({name:?}, {text:?}),")?;
     }
     list.push_str("]\n");
     let folder = std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?;

@@ -18,7 +18,7 @@ const LONGEST: usize = 512;
 /// How often a change is tried when others change the same secret meanwhile. Each of them either disarms it or arms it again.
 const ATTEMPTS: usize = 3;
 
-/// A value that no route learns, armed or not: it begins with [`MARKER`]. A handshake that brings it closes no route.
+/// A value that no route learns, armed or not: it begins with the mark of an armed entry. A handshake that brings it closes no route.
 pub const NEVER_LEARNED: &str = "towpath-armed-is-never-learned";
 
 /// What became of a secret that a handshake carried.
