@@ -77,11 +77,12 @@ def built(variable, what):
 
 @pytest.fixture(scope="session")
 def towpath(aws):
-    """Runs `towpath`; returns its exit code, stdout and stderr."""
+    """Runs `towpath`; returns its exit code, stdout and stderr. `keys` are variables of the environment; None removes one."""
     binary = built("TOWPATH_BIN", "towpath")
 
     def run(*arguments, cwd=ROOT, keys=None):
         environment = {**os.environ, **aws.environment, "NO_COLOR": "1", **(keys or {})}
+        environment = {name: value for name, value in environment.items() if value is not None}
         done = subprocess.run(
             [binary, *map(str, arguments)], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
         )

@@ -1,7 +1,12 @@
 """The policies that the module gives out, tried with keys of users that have nothing else. moto judges them: see moto_iam.py."""
 
+import hashlib
 import json
+import shlex
+import sys
+import threading
 import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import boto3
 import pytest
@@ -131,3 +136,69 @@ def test_poll_receives_and_dead_letters(aws, applied, place, judged):
     assert refused(s3.get_object, Bucket=place["Bucket"], Key="plugins/nobody/current.json") == "NoSuchKey", "missing is not forbidden"
     assert refused(s3.put_object, Bucket=place["Bucket"], Key="holds.json", Body=b"{}") in DENIED
     s3.put_object(Bucket=place["Bucket"], Key="holds.json.breakers/sss.json", Body=b"{}")
+
+
+@pytest.fixture
+def versions(applied, towpath, tmp_path):
+    """Lists versions of a plugin with this profile and no keys in the environment, which would come first."""
+
+    def versions(profile, **environment):
+        file = tmp_path / "config"
+        file.write_text(f"[profile ops]\n{profile}")
+        nothing = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_EC2_METADATA_DISABLED": "true"}
+        keys = {**nothing, "AWS_PROFILE": "ops", "AWS_CONFIG_FILE": str(file), "HOME": str(tmp_path), **environment}
+        return towpath("plugin", "versions", "approval", "-c", applied["config_url"], keys=keys)
+
+    return versions
+
+
+def test_a_person_signs_in_with_a_program_that_prints_credentials(aws, applied, versions, judged, tmp_path):
+    user = User(aws, "by-program", applied["publisher_policy"])
+    printed = {"Version": 1, "AccessKeyId": user.keys["AWS_ACCESS_KEY_ID"], "SecretAccessKey": user.keys["AWS_SECRET_ACCESS_KEY"]}
+    program = tmp_path / "program.py"
+    program.write_text(f"print({json.dumps(printed)!r})")
+    judged()
+    code, said, wrong = versions(f"credential_process = {shlex.join([sys.executable, str(program)])}\n")
+    assert code == 0, said + wrong
+    code, _, wrong = versions("region = eu-west-1\n")
+    assert code != 0 and "credentials" in wrong, "a profile without a way to sign in has no credentials"
+
+
+def test_a_person_signs_in_with_identity_center(aws, applied, versions, judged, tmp_path):
+    user = User(aws, "by-identity-center", applied["publisher_policy"])
+    asked = []
+
+    class Portal(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append((self.path, self.headers["x-amz-sso_bearer_token"]))
+            role = {
+                "accessKeyId": user.keys["AWS_ACCESS_KEY_ID"], "secretAccessKey": user.keys["AWS_SECRET_ACCESS_KEY"],
+                "sessionToken": "a session", "expiration": 4102444800000,
+            }
+            body = json.dumps({"roleCredentials": role}).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    # What `aws sso login` leaves behind.
+    cache = tmp_path / ".aws" / "sso" / "cache" / f"{hashlib.sha1(b'corp').hexdigest()}.json"
+    cache.parent.mkdir(parents=True)
+    token = {"accessToken": "a token", "expiresAt": "2099-01-01T00:00:00Z", "startUrl": "https://corp.example/start", "region": REGION}
+    cache.write_text(json.dumps(token))
+    profile = (
+        "sso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Publisher\n"
+        f"[sso-session corp]\nsso_region = {REGION}\nsso_start_url = https://corp.example/start\n"
+    )
+    with HTTPServer(("127.0.0.1", 0), Portal) as portal:
+        threading.Thread(target=portal.serve_forever, daemon=True).start()
+        judged()
+        code, said, wrong = versions(profile, AWS_ENDPOINT_URL_SSO=f"http://127.0.0.1:{portal.server_port}")
+        portal.shutdown()
+    assert code == 0, said + wrong
+    ((path, bearer),) = asked
+    assert path.startswith("/federation/credentials") and "Publisher" in path and bearer == "a token"

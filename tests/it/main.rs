@@ -29,6 +29,7 @@ mod keys;
 mod lambda;
 mod learned;
 mod lease;
+mod moved;
 mod moves;
 mod network;
 mod order;

@@ -428,7 +428,7 @@ async fn a_redrive_stays_verified_and_an_edit_does_not() {
         verified: true,
         ..DeadLetter::default()
     };
-    let letter = death.pack(&message, 1024 * 1024, |_| true).unwrap();
+    let letter = death.pack(&message, 1024 * 1024, |_| true, |_, _| None).unwrap();
     let id = "l-1".into();
     let stored = Stored { id: &id, group: &letter.group, body: &letter.body, attributes: &letter.attributes };
     let back = death.send_back(&stored);

@@ -163,6 +163,24 @@ async fn a_function_writes_its_metrics_as_cloudwatch_reads_them_before_it_answer
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_function_writes_no_metrics_where_they_are_off_and_tells_of_a_value_that_it_does_not_know() {
+    let target = Target::fine().await;
+    let (folder, file) = function(&target, Guest::forward());
+    for (value, lines_of_metrics, told) in [("off", false, false), ("no", true, true)] {
+        let log = folder.path().join(value);
+        let mut command = Function::command(&file, "http://127.0.0.1:1");
+        command.env("TOWPATH_EMF", value);
+        let mut function = Function::spawn_logging(command, fs::File::create(&log).unwrap()).await;
+        function.invoke(&event(), Duration::from_secs(30)).await.unwrap();
+        let text = fs::read_to_string(&log).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.iter().any(|line| line["_aws"].is_object()), lines_of_metrics, "{text}");
+        assert_eq!(text.contains("TOWPATH_EMF is invalid"), told, "{text}");
+        assert!(lines.iter().any(|line| line["target"] == "towpath.story"), "what tail reads is written all the same");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_moved_to_a_thread_of_its_own_is_counted_and_logged_once() {
     let target = Target::fine().await;
     // The first call of a plugin runs in place, and is broken off after 10 ms; this one takes several times as long.

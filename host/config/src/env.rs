@@ -62,6 +62,18 @@ pub fn log_level() -> Result<LevelFilter, String> {
     }
 }
 
+/// Whether a function writes its metrics as log lines in CloudWatch's embedded metric format: `TOWPATH_EMF`, `on` (the default)
+/// or `off`. Any other value is an error.
+#[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
+pub fn writes_emf() -> Result<bool, String> {
+    let Some(written) = std::env::var_os("TOWPATH_EMF").filter(|written| !written.is_empty()) else { return Ok(true) };
+    match written.to_str() {
+        Some("on") => Ok(true),
+        Some("off") => Ok(false),
+        _ => Err(format!("{:?} is neither on nor off", written.to_string_lossy())),
+    }
+}
+
 /// The name of the running Lambda function: `AWS_LAMBDA_FUNCTION_NAME`.
 #[expect(clippy::disallowed_methods, reason = "this is the config's way to the environment")]
 pub fn function_name() -> Option<String> {

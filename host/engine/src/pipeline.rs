@@ -53,6 +53,7 @@ use towpath_types::message::{Message, is_item};
 use towpath_types::outcome::Outcome;
 use towpath_types::queue::{MAX_RETENTION, Queue, Received};
 use towpath_verify::fetched::{KeySource, NoKeys};
+use towpath_verify::moved::{self, Moved};
 use towpath_verify::note_keys::NoteKeys;
 
 /// Everything that processing a message needs. All groups share it.
@@ -69,7 +70,7 @@ pub struct Pipeline {
     pub backoff: Backoff,
     /// The limits of the queue that messages come from.
     pub limits: KnownLimits,
-    /// The keys that vouch for operators' notes: an edited body no longer matches its sender's signature.
+    /// The keys that vouch for operators' notes, for the front door's verdicts, and for letters that SQS moves back.
     pub note_keys: NoteKeys,
     /// Where the public keys of senders come from.
     pub key_source: Arc<dyn KeySource>,
@@ -244,10 +245,21 @@ impl Line for Pipeline {
     async fn take(&self, received: &Received, turn: &mut Turn) -> Settlement {
         let work = async {
             let routing = Routing::of(received, &self.routes, &self.plugins, &self.deliverer);
+            let moved = moved::restore(&self.note_keys, received, turn.lease.deadline()).await;
+            let received = if let Moved::Restored(message) = &moved { message } else { received };
             let identified = routing.route.map_or(Cow::Borrowed(received), |route| identified(route, received));
             let received = &*identified;
             let message = read(received, &self.source);
             let span = span(received, message.as_ref().ok(), &routing);
+            if moved == Moved::Unsealed {
+                span.in_scope(|| {
+                    warn!(
+                        event = "letter-unsealed",
+                        "the dead letter was moved back by SQS itself, and no note key of this host vouches for it: it is treated as a new \
+                         message, with another webhook-id"
+                    );
+                });
+            }
             self.process(received, message, &routing, turn).instrument(span).await
         };
         AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {

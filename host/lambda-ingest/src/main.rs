@@ -31,12 +31,16 @@ use event::Event;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let level = env::log_level();
-    let telemetry = Telemetry::of_function()?;
+    let emf = env::writes_emf();
+    let telemetry = Telemetry::of_function(emf.clone().unwrap_or(true))?;
     let logs =
         logs::json(std::io::stdout, Targets::new().with_default(level.clone().unwrap_or(LevelFilter::INFO)), false);
     tracing_subscriber::registry().with(logs).init();
     if let Err(problem) = level {
         tracing::warn!(problem, "TOWPATH_LOG is invalid, logging at info");
+    }
+    if let Err(problem) = emf {
+        tracing::warn!(problem, "TOWPATH_EMF is invalid, writing metrics");
     }
     let fronts = start().await.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "cannot start"))?;
     let (fronts, telemetry) = (&fronts, &telemetry);

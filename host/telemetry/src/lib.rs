@@ -4,7 +4,7 @@
 //! | reader | when |
 //! |---|---|
 //! | Prometheus | [`Telemetry::prometheus`] is scraped: `/metrics` of `serve` and `poll` |
-//! | CloudWatch | on Lambda, as log lines in the embedded metric format |
+//! | CloudWatch | on Lambda, as log lines in the embedded metric format, unless `TOWPATH_EMF=off` |
 //! | a collector | `OTEL_EXPORTER_OTLP_ENDPOINT` is set: OTLP over HTTP, with the [standard variables] |
 //!
 //! [standard variables]: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
@@ -87,12 +87,15 @@ impl Telemetry {
         Ok(Telemetry { meters, spans, registry, story: StoryFile::default() })
     }
 
-    /// For a function: [`Telemetry::flush`] writes metrics as log lines.
-    pub fn of_function() -> Result<Telemetry, TelemetryError> {
+    /// For a function: [`Telemetry::flush`] writes metrics as log lines, if `emf` is true.
+    pub fn of_function(emf: bool) -> Result<Telemetry, TelemetryError> {
         let name = env::function_name().unwrap_or_else(|| SERVICE.to_owned());
-        let lines =
-            PeriodicReader::builder(emf::Emf::new(std::io::stdout(), name.clone())).with_interval(NEVER).build();
-        let (meters, spans) = start(SdkMeterProvider::builder().with_reader(lines), &name, PATIENCE_OF_FUNCTION)?;
+        let mut meters = SdkMeterProvider::builder();
+        if emf {
+            let lines = emf::Emf::new(std::io::stdout(), name.clone());
+            meters = meters.with_reader(PeriodicReader::builder(lines).with_interval(NEVER).build());
+        }
+        let (meters, spans) = start(meters, &name, PATIENCE_OF_FUNCTION)?;
         Ok(Telemetry {
             meters,
             spans,

@@ -101,6 +101,9 @@ pub struct DeadLetter {
     pub sent_at: Timestamp,
     /// When the message was dead-lettered.
     pub failed_at: Timestamp,
+    /// A MAC by a note key, with which a message that SQS itself moved back keeps its id and time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
 }
 
 /// Why a message is dead-lettered.
@@ -167,6 +170,7 @@ impl DeadLetter {
             source: source.to_owned(),
             sent_at: origin.sent_at,
             failed_at: now,
+            mac: None,
         }
     }
 
@@ -218,10 +222,19 @@ impl DeadLetter {
         let mut attributes = stored.attributes.clone();
         attributes.remove(DEAD_LETTER_ATTRIBUTE);
         let (notes, mac) = origin_of(&attributes).map(|origin| (origin.notes, origin.mac)).unwrap_or_default();
-        let origin = Origin { id: self.message_id(), sent_at: self.sent_at, notes, mac };
+        let origin = Origin { notes, mac, ..self.origin() };
         let (body, attributes) = with_origin(stored.body, attributes, &origin);
         let dedup_id = format!("redrive-{}", stored.id).into();
         NewMessage { group: stored.group.clone(), dedup_id: Some(dedup_id), body, attributes }
+    }
+
+    /// The message of a letter that SQS itself moved back, as [`DeadLetter::send_back`] would have sent it.
+    #[must_use]
+    pub fn restored(&self, received: &Received) -> Received {
+        let mut attributes = received.attributes.clone();
+        attributes.remove(DEAD_LETTER_ATTRIBUTE);
+        let (body, attributes) = with_origin(&received.body, attributes, &self.origin());
+        Received { body, attributes, ..received.clone() }
     }
 
     /// Body and attributes of this letter with a new webhook body and these notes, which stay on the message. `seal`
@@ -235,7 +248,7 @@ impl DeadLetter {
     ) -> (String, Attributes) {
         let legal_note = |note: Note| Note { text: legal(note.text), by: legal(note.by), ..note };
         let notes = notes.into_iter().map(legal_note).collect();
-        let mut origin = Origin { id: self.message_id(), sent_at: self.sent_at, notes, mac: None };
+        let mut origin = Origin { notes, ..self.origin() };
         let after = Webhook { body, ..webhook(stored.body, stored.attributes).unwrap_or_default() };
         origin.mac = seal(&origin, &after);
         let was_envelope = envelope::is_envelope(stored.body);
@@ -269,6 +282,11 @@ impl DeadLetter {
         self.reason != UNVERIFIED
     }
 
+    /// Where its message first came from, without the notes of operators.
+    fn origin(&self) -> Origin {
+        Origin { id: self.message_id(), sent_at: self.sent_at, notes: Vec::new(), mac: None }
+    }
+
     /// The original message's id.
     pub fn message_id(&self) -> MessageId {
         MessageId::from(self.id.as_str())
@@ -283,6 +301,15 @@ pub struct Stored<'a> {
     pub group: &'a GroupId,
     pub body: &'a str,
     pub attributes: &'a Attributes,
+}
+
+/// A letter that SQS itself moved back into the queue of events. `None` for all other messages, also for a letter that an operator redrove
+/// or edited: its origin is recorded.
+pub fn moved_back(received: &Received) -> Option<DeadLetter> {
+    if received.attributes.contains_key(ORIGIN_ATTRIBUTE) {
+        return None;
+    }
+    DeadLetter::read(&received.attributes)
 }
 
 /// The notes that a message carries, authenticated or not.

@@ -5,6 +5,7 @@ pub mod documents;
 pub mod door;
 pub mod fetched;
 mod jwt;
+pub mod moved;
 pub mod note_keys;
 mod provider;
 mod public;

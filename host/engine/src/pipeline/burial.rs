@@ -2,9 +2,9 @@
 
 use towpath_config::route::Route;
 use towpath_types::dead_letter::DeadLetter;
-use towpath_types::queue::{Queue, QueueError, Received};
-use towpath_verify::door;
+use towpath_types::queue::{GroupId, Queue, QueueError, Received};
 use towpath_verify::note_keys::NoteKeys;
+use towpath_verify::{door, moved};
 
 /// The assumed limit of a queue that rejects a letter without naming its limit. Source: the default
 /// `MaximumMessageSize` of SQS until 2025.
@@ -22,7 +22,8 @@ pub(super) async fn store(
     let keeps = |name: &str| route.is_none_or(|route| route.needs_header(name));
     let mut most = queue.max_message_bytes();
     loop {
-        let mut message = letter.pack(received, most, keeps).map_err(|error| error.to_string())?;
+        let seal = |group: &GroupId, body: &str| moved::seal(note_keys, letter, group, body);
+        let mut message = letter.pack(received, most, keeps, seal).map_err(|error| error.to_string())?;
         // The front door vouched for the body with all of its headers.
         door::renew(note_keys, received, &mut message);
         let refused = match queue.send(message).await {

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use super::{DEAD_LETTER_ATTRIBUTE, DeadLetter, MAX_ATTRIBUTES, as_envelope, clip, legal, own};
 use crate::envelope::{self, Webhook};
 use crate::message::is_own;
-use crate::queue::{Attribute, Attributes, NewMessage, Received};
+use crate::queue::{Attribute, Attributes, GroupId, NewMessage, Received};
 
 /// What is left of a detail that is cut.
 const SHORT_DETAIL: usize = 128;
@@ -28,14 +28,20 @@ pub struct TooLarge {
 
 impl DeadLetter {
     /// The message to send to the dead-letter queue, of at most `most` bytes. `keeps` says which headers (in lower
-    /// case) must stay.
+    /// case) must stay; `seal` makes the MAC of this letter for a group and a stored body.
     ///
     /// Its deduplication id is the id under which the queue held the message just now. For a message that was never
     /// redriven that is its original id; one that is dead-lettered again within five minutes of its redrive must not be
     /// swallowed as a duplicate of its first letter.
-    pub fn pack(&self, received: &Received, most: usize, keeps: impl Fn(&str) -> bool) -> Result<NewMessage, TooLarge> {
+    pub fn pack(
+        &self,
+        received: &Received,
+        most: usize,
+        keeps: impl Fn(&str) -> bool,
+        seal: impl Fn(&GroupId, &str) -> Option<String>,
+    ) -> Result<NewMessage, TooLarge> {
         let mut letter = self.clone();
-        let whole = letter.with(received, carried(received));
+        let whole = letter.with(received, carried(received), &seal);
         if whole.size() <= most {
             return Ok(whole);
         }
@@ -52,12 +58,12 @@ impl DeadLetter {
         for (what, cut) in cuts {
             cut(&mut letter);
             letter.cut.push(what.to_owned());
-            let message = letter.with(received, carried(received));
+            let message = letter.with(received, carried(received), &seal);
             if message.size() <= most {
                 return Ok(message);
             }
         }
-        letter.without_headers(received, most, keeps)
+        letter.without_headers(received, most, keeps, seal)
     }
 
     /// The letter with as many headers as fit.
@@ -66,13 +72,14 @@ impl DeadLetter {
         received: &Received,
         most: usize,
         keeps: impl Fn(&str) -> bool,
+        seal: impl Fn(&GroupId, &str) -> Option<String>,
     ) -> Result<NewMessage, TooLarge> {
         let carried = Carried::read(received);
         let order = carried.order(keeps);
         let without = |count: usize| {
             let mut letter = self.clone();
             letter.cut.push(format!("{count} headers"));
-            letter.with(received, carried.without(order.get(..count).unwrap_or_default()))
+            letter.with(received, carried.without(order.get(..count).unwrap_or_default()), &seal)
         };
         let fits = |message: &NewMessage| message.size() <= most && message.attributes.len() <= MAX_ATTRIBUTES;
         // The smallest number of headers to drop, by bisection: a webhook may have thousands.
@@ -91,10 +98,17 @@ impl DeadLetter {
         Attribute::text(legal(serde_json::to_string(self).unwrap_or_default()))
     }
 
-    fn with(&self, received: &Received, (body, mut attributes): (String, Attributes)) -> NewMessage {
-        attributes.insert(DEAD_LETTER_ATTRIBUTE.to_owned(), self.attribute());
+    fn with(
+        &self,
+        received: &Received,
+        (body, mut attributes): (String, Attributes),
+        seal: impl Fn(&GroupId, &str) -> Option<String>,
+    ) -> NewMessage {
+        let group = received.group.clone();
+        let sealed = DeadLetter { mac: seal(&group, &body), ..self.clone() };
+        attributes.insert(DEAD_LETTER_ATTRIBUTE.to_owned(), sealed.attribute());
         let dedup_id = Some(received.id.as_str().into());
-        NewMessage { group: received.group.clone(), dedup_id, body, attributes }
+        NewMessage { group, dedup_id, body, attributes }
     }
 }
 

@@ -18,6 +18,10 @@ fn received(body: String, attributes: usize) -> Received {
     }
 }
 
+fn unsealed(_: &GroupId, _: &str) -> Option<String> {
+    None
+}
+
 fn letter(received: &Received) -> DeadLetter {
     let attempt = Attempt {
         target: "sss".into(),
@@ -34,7 +38,7 @@ fn letter(received: &Received) -> DeadLetter {
 #[test]
 fn a_letter_keeps_body_group_and_attributes_and_says_why() {
     let received = received("{\"a\":1}".into(), 2);
-    let packed = letter(&received).pack(&received, MAX_MESSAGE_BYTES, |_| false).expect("it fits");
+    let packed = letter(&received).pack(&received, MAX_MESSAGE_BYTES, |_| false, unsealed).expect("it fits");
     assert_eq!((packed.body.as_str(), packed.group.as_str()), ("{\"a\":1}", "g"));
     assert_eq!(packed.dedup_id, Some("m-2".into()));
     assert_eq!(packed.attributes.len(), 3);
@@ -47,7 +51,7 @@ fn a_letter_keeps_body_group_and_attributes_and_says_why() {
 #[test]
 fn ten_attributes_become_headers_of_an_envelope_to_free_one_for_the_letter() {
     let received = received("{}".into(), 10);
-    let packed = letter(&received).pack(&received, MAX_MESSAGE_BYTES, |_| false).expect("it fits");
+    let packed = letter(&received).pack(&received, MAX_MESSAGE_BYTES, |_| false, unsealed).expect("it fits");
     assert_eq!(packed.attributes.len(), 1);
     let webhook = envelope::decode(&packed.body).expect("envelope");
     assert_eq!((webhook.headers.len(), webhook.body.as_slice()), (10, b"{}".as_slice()));
@@ -56,7 +60,7 @@ fn ten_attributes_become_headers_of_an_envelope_to_free_one_for_the_letter() {
 #[test]
 fn a_letter_fits_even_if_the_body_nearly_fills_the_message() {
     let received = received("x".repeat(MAX_MESSAGE_BYTES - 1024), 0);
-    let packed = letter(&received).pack(&received, MAX_MESSAGE_BYTES, |_| false).expect("it fits");
+    let packed = letter(&received).pack(&received, MAX_MESSAGE_BYTES, |_| false, unsealed).expect("it fits");
     let total = packed.size();
     assert!(total <= MAX_MESSAGE_BYTES, "{total}");
     assert_eq!(DeadLetter::read(&packed.attributes).expect("readable").reason, "refused");
@@ -74,11 +78,11 @@ fn a_letter_is_cut_to_fit_its_queue_but_never_its_body() {
     let received = received(envelope::encode(&Webhook { headers, body: body.clone(), ..Webhook::default() }), 0);
     let keeps = |name: &str| name == "x-signature";
     let letter = letter(&received);
-    let whole = letter.pack(&received, MAX_MESSAGE_BYTES, keeps).expect("it fits").size();
+    let whole = letter.pack(&received, MAX_MESSAGE_BYTES, keeps, unsealed).expect("it fits").size();
     let mut cuts = Vec::new();
     for most in (0..=whole).rev().step_by(17) {
-        let Ok(message) = letter.pack(&received, most, keeps) else {
-            let refused = letter.pack(&received, most, keeps).expect_err("too large");
+        let Ok(message) = letter.pack(&received, most, keeps, unsealed) else {
+            let refused = letter.pack(&received, most, keeps, unsealed).expect_err("too large");
             assert!(refused.needed > most && refused.to_string().contains("MaximumMessageSize"), "{refused}");
             break;
         };
@@ -104,7 +108,7 @@ fn headers_of_a_direct_message_are_cut_as_well_and_ten_of_them_without_an_envelo
     received.attributes.insert("X-Signature".to_owned(), Attribute::text("s"));
     received.attributes.insert("x-0".to_owned(), Attribute::text("long".repeat(100)));
     let letter = letter(&received);
-    let packed = letter.pack(&received, 1700, |name| name == "x-signature").expect("it fits");
+    let packed = letter.pack(&received, 1700, |name| name == "x-signature", unsealed).expect("it fits");
     assert_eq!(packed.body, "x".repeat(1000));
     assert!(packed.attributes.contains_key("X-Signature") && !packed.attributes.contains_key("x-0"));
     assert!(packed.attributes.len() <= MAX_ATTRIBUTES && packed.size() <= 1700, "{}", packed.size());
@@ -114,7 +118,7 @@ fn headers_of_a_direct_message_are_cut_as_well_and_ten_of_them_without_an_envelo
 fn an_envelope_with_ten_foreign_attributes_still_gets_its_letter() {
     let headers = vec![("x-long".to_owned(), vec![b'l'; 3000])];
     let received = received(envelope::encode(&Webhook { headers, body: b"{}".to_vec(), ..Webhook::default() }), 10);
-    let packed = letter(&received).pack(&received, 2000, |_| false).expect("it fits without its header");
+    let packed = letter(&received).pack(&received, 2000, |_| false, unsealed).expect("it fits without its header");
     assert!(packed.attributes.len() <= MAX_ATTRIBUTES && packed.size() <= 2000, "{}", packed.size());
     assert_eq!(envelope::decode(&packed.body).expect("an envelope").body, b"{}");
 }
@@ -131,5 +135,18 @@ fn an_edited_direct_message_keeps_its_headers_whatever_its_body_becomes() {
         assert_eq!(webhook.body, body);
         let names: Vec<&str> = webhook.headers.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["x-0", "x-1"], "{body:?}");
+    }
+}
+
+#[test]
+fn a_letter_that_is_cut_down_is_sealed_as_it_is_stored() {
+    let headers = (0..40).map(|n| (format!("x-{n}"), vec![b'v'; 50])).collect();
+    let received = received(envelope::encode(&Webhook { headers, body: b"{}".to_vec(), ..Webhook::default() }), 0);
+    let seal = |group: &GroupId, body: &str| Some(format!("{group}/{}", body.len()));
+    for most in [MAX_MESSAGE_BYTES, 2500, 1700] {
+        let packed = letter(&received).pack(&received, most, |_| false, seal).expect("it fits");
+        assert!(packed.size() <= most, "{most}");
+        let mac = DeadLetter::read(&packed.attributes).and_then(|letter| letter.mac);
+        assert_eq!(mac, Some(format!("g/{}", packed.body.len())), "{most}");
     }
 }
