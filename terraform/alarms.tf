@@ -90,7 +90,7 @@ locals {
       for key, alarm in local.host_alarms : key => merge(alarm, {
         namespace  = "Towpath"
         dimensions = { service = aws_lambda_function.host.function_name }
-      })
+      }) if var.emf
     },
     merge([
       for room, name in local.functions : {

@@ -46,8 +46,9 @@ locals {
         "SEARCH('{Towpath,${join(",", compact(concat(split(",", labels), ["service"])))}}",
         "MetricName=\"${search.metric}\" service=\"${aws_lambda_function.host.function_name}\"', '${search.stat}', 60)",
       ])
-    ]
+    ] if var.emf
   }
+  host_rows = ceil(length(local.host_searches) / 3)
 
   metric_widgets = [
     {
@@ -130,7 +131,7 @@ resource "aws_cloudwatch_dashboard" "this" {
         for index, title in sort(keys(local.log_queries)) : {
           type   = "log"
           x      = index % 2 * 12
-          y      = 30 + floor(index / 2) * 8
+          y      = 12 + local.host_rows * 6 + floor(index / 2) * 8
           width  = 12
           height = 8
           properties = {

@@ -22,9 +22,13 @@ locals {
   holds_key       = "${local.key_prefix}holds.json"
 
   # The environment of both functions. Ours comes last: it cannot be overridden.
-  environment = merge(var.environment, {
-    TOWPATH_CONFIG        = "s3://${aws_s3_object.config.bucket}/${aws_s3_object.config.key}"
-    TOWPATH_CONFIG_SHA256 = sha256(local.config)
-    TOWPATH_LOG           = var.log_level
-  })
+  environment = merge(
+    var.environment,
+    {
+      TOWPATH_CONFIG        = "s3://${aws_s3_object.config.bucket}/${aws_s3_object.config.key}"
+      TOWPATH_CONFIG_SHA256 = sha256(local.config)
+      TOWPATH_LOG           = var.log_level
+    },
+    var.emf ? {} : { TOWPATH_EMF = "off" },
+  )
 }

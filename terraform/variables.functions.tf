@@ -140,8 +140,15 @@ variable "environment" {
 
   validation {
     condition     = alltrue([for name in keys(var.environment) : !startswith(name, "TOWPATH_") && !startswith(name, "AWS_LAMBDA_")])
-    error_message = "environment must not have names that begin with TOWPATH_ or AWS_LAMBDA_: the module and Lambda set those. Secrets belong into Secrets Manager, the level of the logs into log_level."
+    error_message = "environment must not have names that begin with TOWPATH_ or AWS_LAMBDA_: the module and Lambda set those. Secrets belong into Secrets Manager, the level of the logs into log_level, and TOWPATH_EMF is emf."
   }
+}
+
+variable "emf" {
+  description = "Whether both functions write metrics into their logs in the embedded metric format, of which CloudWatch makes metrics in the namespace Towpath. With false there are no alarms and no widgets on these: send the host's metrics to a collector, with OTEL_EXPORTER_OTLP_ENDPOINT in environment. The ingest function cannot export to a collector."
+  type        = bool
+  default     = true
+  nullable    = false
 }
 
 variable "tracing_mode" {

@@ -76,6 +76,33 @@ run "null_is_no_alarm" {
   }
 }
 
+run "without_emf_nothing_watches_metrics_that_nobody_writes" {
+  variables {
+    emf              = false
+    duplicates_alarm = 1000
+  }
+  assert {
+    condition = toset(keys(aws_cloudwatch_metric_alarm.this)) == toset([
+      "oldest-message", "dead-letters", "dead-letters-left", "duplicates", "host-errors", "host-throttles", "ingest-errors", "ingest-throttles",
+    ])
+    error_message = "What SQS and Lambda measure is watched as before, and the host's own metrics are not."
+  }
+  assert {
+    condition     = !strcontains(aws_cloudwatch_dashboard.this[0].dashboard_body, "Towpath,")
+    error_message = "No widget searches in the namespace Towpath."
+  }
+  assert {
+    condition = [for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : widget.type] == concat(
+      [for index in range(6) : "metric"], [for index in range(4) : "log"],
+    )
+    error_message = "The widgets of SQS, Lambda and the logs stay."
+  }
+  assert {
+    condition     = min([for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : widget.y if widget.type == "log"]...) == 12
+    error_message = "The widgets close up."
+  }
+}
+
 run "neither_alarms_nor_dashboard" {
   variables {
     create_alarms    = false

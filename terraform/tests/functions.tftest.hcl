@@ -51,6 +51,38 @@ run "both_functions_have_the_environment_and_tracing" {
   }
 }
 
+run "functions_write_metrics_by_default" {
+  assert {
+    condition = alltrue([for function in [aws_lambda_function.host, aws_lambda_function.ingest[0]] :
+      !contains(keys(function.environment[0].variables), "TOWPATH_EMF")
+    ])
+    error_message = "A deployment that sets nothing keeps its environment."
+  }
+}
+
+run "without_emf_neither_function_writes_metrics" {
+  variables {
+    emf         = false
+    environment = { OTEL_EXPORTER_OTLP_ENDPOINT = "https://collector.example.com" }
+  }
+  assert {
+    condition = alltrue([for function in [aws_lambda_function.host, aws_lambda_function.ingest[0]] :
+      function.environment[0].variables["TOWPATH_EMF"] == "off"
+      && function.environment[0].variables["OTEL_EXPORTER_OTLP_ENDPOINT"] == "https://collector.example.com"
+      && function.environment[0].variables["TOWPATH_LOG"] == "info"
+    ])
+    error_message = "Both functions are told, and keep the rest of their environment."
+  }
+}
+
+run "refuses_emf_in_the_environment" {
+  command = plan
+  variables {
+    environment = { TOWPATH_EMF = "on" }
+  }
+  expect_failures = [var.environment]
+}
+
 run "defaults_that_fit_an_account_of_ten" {
   assert {
     condition     = aws_lambda_event_source_mapping.host.scaling_config[0].maximum_concurrency <= 5 && aws_lambda_function.host.reserved_concurrent_executions == -1 && aws_lambda_function.ingest[0].reserved_concurrent_executions == -1
