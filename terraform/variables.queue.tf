@@ -135,6 +135,42 @@ variable "queue_tls_only" {
   nullable    = false
 }
 
+variable "source_queue_policy_documents" {
+  description = "Policy documents (JSON) whose statements become part of the policy of the queue, such as one that lets an SNS topic send. The statements of queue_tls_only stay as they are."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for document in var.source_queue_policy_documents : can(jsondecode(document).Statement)])
+    error_message = "source_queue_policy_documents must be policy documents in JSON, each with Statement."
+  }
+  validation {
+    condition = alltrue([
+      for document in var.source_queue_policy_documents : !contains([for statement in try(flatten([jsondecode(document).Statement]), []) : try(statement.Sid, "")], "TlsOnly")
+    ])
+    error_message = "The Sid TlsOnly in source_queue_policy_documents is that of the module's own statement, which takes its place: give yours another one."
+  }
+}
+
+variable "source_dead_letter_queue_policy_documents" {
+  description = "Policy documents (JSON) whose statements become part of the policy of the dead-letter queue, such as one that lets another account read it. The statements of queue_tls_only stay as they are."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for document in var.source_dead_letter_queue_policy_documents : can(jsondecode(document).Statement)])
+    error_message = "source_dead_letter_queue_policy_documents must be policy documents in JSON, each with Statement."
+  }
+  validation {
+    condition = alltrue([
+      for document in var.source_dead_letter_queue_policy_documents : !contains([for statement in try(flatten([jsondecode(document).Statement]), []) : try(statement.Sid, "")], "TlsOnly")
+    ])
+    error_message = "The Sid TlsOnly in source_dead_letter_queue_policy_documents is that of the module's own statement, which takes its place: give yours another one."
+  }
+}
+
 variable "queue_kms_key_arn" {
   description = "ARN of the KMS key of the queues. Null: SSE-SQS. The key's policy must allow the roles, if it does not leave that to IAM; for the console also who looks at messages."
   type        = string

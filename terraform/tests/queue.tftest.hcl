@@ -134,6 +134,54 @@ run "without_a_policy_on_request" {
   }
 }
 
+run "statements_of_others_join_the_policies" {
+  variables {
+    source_queue_policy_documents             = ["{\"Statement\":[{\"Sid\":\"Topic\"}]}"]
+    source_dead_letter_queue_policy_documents = ["{\"Statement\":{\"Sid\":\"Audit\"}}", "{\"Statement\":[]}"]
+  }
+  assert {
+    condition = { for name, document in data.aws_iam_policy_document.queue : name => jsonencode(coalesce(document.source_policy_documents, [])) } == {
+      events       = jsonencode(var.source_queue_policy_documents)
+      dead_letters = jsonencode(var.source_dead_letter_queue_policy_documents)
+      refused      = "[]"
+    }
+    error_message = "Each queue gets its own documents."
+  }
+  assert {
+    condition     = alltrue([for document in data.aws_iam_policy_document.queue : one(document.statement).sid == "TlsOnly" && one(document.statement).effect == "Deny"])
+    error_message = "All queues still deny requests without TLS."
+  }
+}
+
+run "statements_of_others_without_ours" {
+  variables {
+    queue_tls_only                = false
+    source_queue_policy_documents = ["{\"Statement\":[]}"]
+  }
+  assert {
+    condition     = keys(aws_sqs_queue_policy.this) == ["events"] && length(data.aws_iam_policy_document.queue["events"].statement) == 0
+    error_message = "Only the queue with documents has a policy, and it is theirs."
+  }
+}
+
+run "refuses_a_document_that_would_lose_its_statement_to_ours" {
+  command = plan
+  variables {
+    source_queue_policy_documents             = ["{\"Statement\":[{\"Sid\":\"TlsOnly\",\"Effect\":\"Allow\"}]}"]
+    source_dead_letter_queue_policy_documents = ["{\"Statement\":{\"Sid\":\"TlsOnly\",\"Effect\":\"Allow\"}}"]
+  }
+  expect_failures = [var.source_queue_policy_documents, var.source_dead_letter_queue_policy_documents]
+}
+
+run "refuses_what_is_no_policy_document" {
+  command = plan
+  variables {
+    source_queue_policy_documents             = ["no JSON"]
+    source_dead_letter_queue_policy_documents = ["{}"]
+  }
+  expect_failures = [var.source_queue_policy_documents, var.source_dead_letter_queue_policy_documents]
+}
+
 run "a_key_of_the_queues" {
   variables {
     queue_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/queue"

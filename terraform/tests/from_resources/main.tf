@@ -54,6 +54,14 @@ resource "aws_sns_topic" "theirs" {
   name = "theirs"
 }
 
+# Of the module's own queue, which depends on nothing that is given.
+data "aws_iam_policy_document" "theirs" {
+  statement {
+    actions   = ["sqs:SendMessage"]
+    resources = [module.towpath.queue_arn]
+  }
+}
+
 module "towpath" {
   source = "../.."
 
@@ -69,6 +77,9 @@ module "towpath" {
   create_bucket = false
   bucket        = aws_s3_bucket.theirs.bucket
   key_prefix    = "towpath/"
+
+  source_queue_policy_documents             = [data.aws_iam_policy_document.theirs.json]
+  source_dead_letter_queue_policy_documents = [data.aws_iam_policy_document.theirs.json]
 
   queue_kms_key_arn   = aws_kms_key.theirs.arn
   bucket_kms_key_arn  = aws_kms_key.theirs.arn
