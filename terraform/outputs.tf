@@ -14,7 +14,7 @@ output "api_deployment_id" {
 }
 
 output "api_domain_target" {
-  description = "With domain.create, the name and hosted zone that the domain's DNS record (an alias, or a CNAME) must point to; otherwise null."
+  description = "With domain.create, the name and hosted zone that the domain's DNS record (an alias, or a CNAME) must point to, which domain.zone_id makes; otherwise null."
   value = one([for domain in aws_apigatewayv2_domain_name.this : {
     name    = domain.domain_name_configuration[0].target_domain_name
     zone_id = domain.domain_name_configuration[0].hosted_zone_id

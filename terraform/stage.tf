@@ -1,4 +1,4 @@
-# The stage of a new API, its access log, a deployment for an existing API, and the URLs that senders use.
+# The stage of a new API, its access log, a deployment for an existing API, a domain with its records, and the URLs that senders use.
 locals {
   stage = coalesce(var.api_stage, "$default")
 
@@ -88,6 +88,7 @@ resource "aws_apigatewayv2_domain_name" "this" {
     certificate_arn = each.value.certificate_arn
     endpoint_type   = "REGIONAL"
     security_policy = "TLS_1_2"
+    ip_address_type = each.value.ip_address_type
   }
 }
 
@@ -98,4 +99,24 @@ resource "aws_apigatewayv2_api_mapping" "this" {
   domain_name     = each.value.id
   stage           = local.create_api ? aws_apigatewayv2_stage.this[0].id : local.stage
   api_mapping_key = var.domain.path
+}
+
+resource "aws_route53_record" "domain" {
+  for_each = toset(flatten([
+    for domain in local.domain : domain.ip_address_type == "dualstack" ? ["A", "AAAA"] : ["A"]
+    if domain.create && (domain.create_records != null ? domain.create_records : domain.zone_id != null)
+  ]))
+
+  zone_id = var.domain.zone_id
+  name    = var.domain.name
+  type    = each.key
+
+  alias {
+    name                   = aws_apigatewayv2_domain_name.this["this"].domain_name_configuration[0].target_domain_name
+    zone_id                = aws_apigatewayv2_domain_name.this["this"].domain_name_configuration[0].hosted_zone_id
+    evaluate_target_health = false
+  }
+
+  # Without the mapping and the routes API Gateway answers 403 and 404, which senders may not retry.
+  depends_on = [aws_apigatewayv2_api_mapping.this, aws_apigatewayv2_route.direct, aws_apigatewayv2_route.ingest]
 }

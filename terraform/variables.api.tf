@@ -81,12 +81,21 @@ variable "domain" {
       function then sees the key in the path, and it would answer 404.
     - create: whether to create the domain and the mapping. It needs certificate_arn, of a certificate in this region. The output
       api_domain_target is what the DNS record must point to.
+    - zone_id: the hosted zone of Route 53 that gets the alias records of a new domain: A, and with ip_address_type = "dualstack" also
+      AAAA. Null: none. A record that exists already is not replaced: import it.
+    - create_records: whether to create the records. Null: yes, if zone_id is given. Set it to true if zone_id comes from a resource:
+      Terraform must know what to create before it knows the id.
+    - ip_address_type: "ipv4" or "dualstack" for a new domain. Null: AWS's default, ipv4. With "dualstack", allow_from of the routes must
+      list senders' IPv6 addresses too.
   EOT
   type = object({
     name            = string
     path            = optional(string)
     create          = optional(bool, false)
     certificate_arn = optional(string)
+    zone_id         = optional(string)
+    create_records  = optional(bool)
+    ip_address_type = optional(string)
   })
   default = null
 
@@ -101,6 +110,22 @@ variable "domain" {
   validation {
     condition     = !try(var.domain.create, false) || try(var.domain.certificate_arn, null) != null
     error_message = "A new domain needs a certificate: set domain.certificate_arn, or create = false."
+  }
+  validation {
+    condition     = try(var.domain.zone_id, null) == null || can(regex("^Z[A-Z0-9]{1,31}$", var.domain.zone_id))
+    error_message = "domain.zone_id must be the id of a hosted zone, such as Z0123456789ABCDEFGHIJ."
+  }
+  validation {
+    condition     = contains(["ipv4", "dualstack"], try(coalesce(var.domain.ip_address_type), "ipv4"))
+    error_message = "domain.ip_address_type must be \"ipv4\" or \"dualstack\"."
+  }
+  validation {
+    condition     = try(var.domain.create, true) || (try(var.domain.zone_id, null) == null && try(var.domain.ip_address_type, null) == null)
+    error_message = "domain.zone_id and domain.ip_address_type are for a new domain: set create = true, or leave them to who owns the domain."
+  }
+  validation {
+    condition     = try(var.domain.create_records, null) != true || (try(var.domain.create, false) && try(var.domain.zone_id, null) != null)
+    error_message = "domain.create_records = true needs create = true and the zone that gets the records: set domain.zone_id."
   }
 }
 

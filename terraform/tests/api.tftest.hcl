@@ -82,6 +82,89 @@ run "a_new_domain" {
   }
 }
 
+run "a_new_domain_has_no_records_unless_its_zone_is_given" {
+  variables {
+    domain = { name = "hooks.example.com", create = true, certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/c" }
+  }
+  assert {
+    condition     = length(aws_route53_record.domain) == 0 && output.api_domain_target != null
+    error_message = "DNS is up to its owner, who gets what the record must point to."
+  }
+}
+
+run "a_new_domain_in_its_zone" {
+  variables {
+    domain = { name = "hooks.example.com", create = true, certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/c", zone_id = "Z0123456789ABCDEFGHIJ" }
+  }
+  assert {
+    condition     = [for type, record in aws_route53_record.domain : "${type} ${record.type} ${record.name} ${record.zone_id}"] == ["A A hooks.example.com Z0123456789ABCDEFGHIJ"]
+    error_message = "A domain for IPv4 has one record."
+  }
+  assert {
+    condition = { name = one(aws_route53_record.domain["A"].alias).name, zone_id = one(aws_route53_record.domain["A"].alias).zone_id } == {
+      name    = one(aws_apigatewayv2_domain_name.this["this"].domain_name_configuration).target_domain_name
+      zone_id = one(aws_apigatewayv2_domain_name.this["this"].domain_name_configuration).hosted_zone_id
+    }
+    error_message = "The record is an alias of the domain's endpoint."
+  }
+}
+
+run "a_new_domain_for_ipv6_too" {
+  variables {
+    domain = { name = "hooks.example.com", create = true, certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/c", zone_id = "Z0123456789ABCDEFGHIJ", ip_address_type = "dualstack" }
+  }
+  assert {
+    condition     = one(aws_apigatewayv2_domain_name.this["this"].domain_name_configuration).ip_address_type == "dualstack"
+    error_message = "The domain answers by IPv6."
+  }
+  assert {
+    condition     = { for key, record in aws_route53_record.domain : key => record.type } == { A = "A", AAAA = "AAAA" } && aws_route53_record.domain["AAAA"].alias == aws_route53_record.domain["A"].alias
+    error_message = "Both records lead to it."
+  }
+}
+
+run "records_that_somebody_else_makes" {
+  variables {
+    domain = { name = "hooks.example.com", create = true, certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/c", zone_id = "Z0123456789ABCDEFGHIJ", create_records = false }
+  }
+  assert {
+    condition     = length(aws_route53_record.domain) == 0
+    error_message = "False makes none."
+  }
+}
+
+run "refuses_what_is_no_zone" {
+  command = plan
+  variables {
+    domain = { name = "hooks.example.com", create = true, certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/c", zone_id = "example.com" }
+  }
+  expect_failures = [var.domain]
+}
+
+run "refuses_records_of_a_domain_that_exists" {
+  command = plan
+  variables {
+    domain = { name = "hooks.example.com", zone_id = "Z0123456789ABCDEFGHIJ" }
+  }
+  expect_failures = [var.domain]
+}
+
+run "refuses_records_without_their_zone" {
+  command = plan
+  variables {
+    domain = { name = "hooks.example.com", create = true, certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/c", create_records = true }
+  }
+  expect_failures = [var.domain]
+}
+
+run "refuses_another_ip_address_type" {
+  command = plan
+  variables {
+    domain = { name = "hooks.example.com", create = true, certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/c", ip_address_type = "ipv6" }
+  }
+  expect_failures = [var.domain]
+}
+
 run "throttling_and_access_log" {
   variables {
     api_throttling    = { rate = 50, burst = 100 }

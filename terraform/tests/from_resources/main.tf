@@ -50,6 +50,10 @@ resource "aws_acm_certificate" "theirs" {
   validation_method = "DNS"
 }
 
+resource "aws_route53_zone" "theirs" {
+  name = "example.com"
+}
+
 resource "aws_sns_topic" "theirs" {
   name = "theirs"
 }
@@ -72,7 +76,13 @@ module "towpath" {
   api_id            = aws_apigatewayv2_api.theirs.id
   api_stage         = "prod"
   create_deployment = true
-  domain            = { name = "hooks.example.com", create = true, certificate_arn = aws_acm_certificate.theirs.arn }
+  domain = {
+    name            = "hooks.example.com"
+    create          = true
+    certificate_arn = aws_acm_certificate.theirs.arn
+    zone_id         = aws_route53_zone.theirs.zone_id
+    create_records  = true
+  }
 
   create_bucket = false
   bucket        = aws_s3_bucket.theirs.bucket

@@ -52,6 +52,9 @@ mock_resource "aws_kms_key" {
 mock_resource "aws_acm_certificate" {
   defaults = { arn = "arn:aws:acm:eu-west-1:123456789012:certificate/c" }
 }
+mock_resource "aws_route53_zone" {
+  defaults = { zone_id = "Z0123456789ABCDEFGHIJ" }
+}
 mock_resource "aws_sns_topic" {
   defaults = { arn = "arn:aws:sns:eu-west-1:123456789012:t" }
 }
