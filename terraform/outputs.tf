@@ -13,6 +13,11 @@ output "api_deployment_id" {
   value       = one(aws_apigatewayv2_deployment.this[*].id)
 }
 
+output "api_deployment_triggers" {
+  description = "What a deployment of the routes depends on, for the triggers of an aws_apigatewayv2_deployment in the configuration that has the API's stage."
+  value       = local.deployment_triggers
+}
+
 output "api_domain_target" {
   description = "With domain.create, the name and hosted zone that the domain's DNS record (an alias, or a CNAME) must point to, which domain.zone_id makes; otherwise null."
   value = one([for domain in aws_apigatewayv2_domain_name.this : {

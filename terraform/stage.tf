@@ -55,15 +55,9 @@ resource "aws_apigatewayv2_stage" "this" {
   }
 }
 
-# For a stage without auto_deploy: its owner, in the same configuration, sets deployment_id.
-resource "aws_apigatewayv2_deployment" "this" {
-  count = var.create_deployment ? 1 : 0
-
-  api_id      = local.api_id
-  description = "Towpath: ${var.name}"
-
-  # A deployment is a copy of the API at one moment, so what it copies must be part of its identity.
-  triggers = {
+# What a deployment copies, which is the API at one moment, must be part of its identity.
+locals {
+  deployment_triggers = {
     routes = join(", ", sort([for route in concat(values(aws_apigatewayv2_route.direct), values(aws_apigatewayv2_route.ingest)) : route.route_key]))
     targets = sha256(jsonencode([
       [for route in aws_apigatewayv2_route.direct : route.target],
@@ -72,6 +66,16 @@ resource "aws_apigatewayv2_deployment" "this" {
       [for integration in aws_apigatewayv2_integration.ingest : integration.integration_uri],
     ]))
   }
+}
+
+# For a stage without auto_deploy: its owner, in the same configuration, sets deployment_id.
+resource "aws_apigatewayv2_deployment" "this" {
+  count = var.create_deployment ? 1 : 0
+
+  api_id      = local.api_id
+  description = "Towpath: ${var.name}"
+
+  triggers = local.deployment_triggers
 
   lifecycle {
     create_before_destroy = true

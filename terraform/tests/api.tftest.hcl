@@ -244,6 +244,31 @@ run "a_deployment_for_a_stage_without_auto_deploy" {
   }
 }
 
+run "the_owner_of_a_stage_elsewhere_makes_the_deployment" {
+  variables {
+    api_name = "theirs"
+  }
+  assert {
+    condition     = length(aws_apigatewayv2_deployment.this) == 0 && output.api_deployment_id == null
+    error_message = "A deployment that the module made could not be replaced while the stage uses it."
+  }
+  assert {
+    condition     = output.api_deployment_triggers == run.a_deployment_for_a_stage_without_auto_deploy.api_deployment_triggers && output.api_deployment_triggers.routes == "POST /hooks/tenants/{tenant}/crm, PUT /hooks/tenants/{tenant}/crm"
+    error_message = "The owner gets what the module's own deployment depends on."
+  }
+}
+
+run "other_routes_are_another_deployment_there" {
+  variables {
+    api_name = "theirs"
+    routes   = [{ path = "crm", group = "crm", plugin = "p" }]
+  }
+  assert {
+    condition     = output.api_deployment_triggers.routes == "POST /hooks/crm" && output.api_deployment_triggers.targets != run.the_owner_of_a_stage_elsewhere_makes_the_deployment.api_deployment_triggers.targets
+    error_message = "A change of routes changes the triggers."
+  }
+}
+
 run "refuses_two_apis_of_one_name" {
   command = plan
   variables {
