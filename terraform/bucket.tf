@@ -33,6 +33,9 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
     # One data key for many objects: fewer calls of KMS.
     bucket_key_enabled = var.bucket_kms_key_arn == null ? null : true
   }
+
+  # Who reads and writes may use a key before the bucket does.
+  depends_on = [aws_iam_role_policy.host, aws_iam_role_policy.ingest]
 }
 
 resource "aws_s3_bucket_public_access_block" "this" {

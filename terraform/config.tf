@@ -82,6 +82,10 @@ resource "aws_s3_object" "config" {
   content_type = "application/json"
   tags         = var.tags
 
-  # The config must not be in a bucket that is not private yet.
-  depends_on = [aws_s3_bucket_public_access_block.this, aws_s3_bucket_ownership_controls.this]
+  # The config must not be in a bucket that is not private yet, or has not got its key.
+  depends_on = [
+    aws_s3_bucket_public_access_block.this,
+    aws_s3_bucket_ownership_controls.this,
+    aws_s3_bucket_server_side_encryption_configuration.this,
+  ]
 }

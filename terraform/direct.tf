@@ -96,7 +96,7 @@ resource "aws_iam_role_policies_exclusive" "api" {
   count = local.has_direct && var.exclusive_role_policies ? 1 : 0
 
   role_name    = aws_iam_role.api[0].name
-  policy_names = [aws_iam_role_policy.api[0].name]
+  policy_names = concat([aws_iam_role_policy.api[0].name], local.queue_keys_policies["api"])
 }
 
 resource "aws_iam_role_policy_attachments_exclusive" "api" {

@@ -79,7 +79,7 @@ resource "aws_iam_role_policies_exclusive" "host" {
   count = var.exclusive_role_policies ? 1 : 0
 
   role_name    = aws_iam_role.host.name
-  policy_names = [aws_iam_role_policy.host.name]
+  policy_names = concat([aws_iam_role_policy.host.name], local.queue_keys_policies["host"])
 }
 
 resource "aws_iam_role_policy_attachments_exclusive" "host" {

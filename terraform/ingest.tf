@@ -133,7 +133,7 @@ resource "aws_iam_role_policies_exclusive" "ingest" {
   count = local.has_ingest && var.exclusive_role_policies ? 1 : 0
 
   role_name    = aws_iam_role.ingest[0].name
-  policy_names = [aws_iam_role_policy.ingest[0].name]
+  policy_names = concat([aws_iam_role_policy.ingest[0].name], local.queue_keys_policies["ingest"])
 }
 
 resource "aws_iam_role_policy_attachments_exclusive" "ingest" {

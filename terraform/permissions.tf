@@ -161,11 +161,11 @@ data "aws_iam_policy_document" "operator" {
   }
 
   dynamic "statement" {
-    for_each = local.queue_key
+    for_each = length(local.queue_keys) > 0 ? [1] : []
     content {
       sid       = "DecryptMessages"
       actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
-      resources = [statement.value]
+      resources = local.queue_keys
     }
   }
 }
@@ -178,5 +178,14 @@ data "aws_iam_policy_document" "poll" {
     sid       = "FindDeadLetters"
     actions   = ["sqs:GetQueueAttributes"]
     resources = [aws_sqs_queue.dead_letters.arn]
+  }
+
+  dynamic "statement" {
+    for_each = length(var.queue_kms_additional_key_arns) > 0 ? [1] : []
+    content {
+      sid       = "UseQueueKeys"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = var.queue_kms_additional_key_arns
+    }
   }
 }

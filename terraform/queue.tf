@@ -4,6 +4,9 @@ locals {
   bucket_key  = var.bucket_kms_key_arn == null ? [] : [var.bucket_kms_key_arn]
   secrets_key = var.secrets_kms_key_arn == null ? [] : [var.secrets_kms_key_arn]
 
+  # The keys that messages are, were or will be encrypted with.
+  queue_keys = concat(local.queue_key, var.queue_kms_additional_key_arns)
+
   dead_letter_max_message_size = (
     var.dead_letter_max_message_size != null ? var.dead_letter_max_message_size :
     var.max_message_size == null ? null : max(var.max_message_size, 262144)
@@ -30,6 +33,9 @@ resource "aws_sqs_queue" "this" {
     # SQS cannot rename a queue: Terraform would delete it, with its events, and make an empty one.
     ignore_changes = [name]
   }
+
+  # Who sends and receives may use a listed key before the queue does.
+  depends_on = [aws_iam_role_policy.queue_keys]
 }
 
 resource "aws_sqs_queue" "dead_letters" {
@@ -48,6 +54,8 @@ resource "aws_sqs_queue" "dead_letters" {
   lifecycle {
     ignore_changes = [name]
   }
+
+  depends_on = [aws_iam_role_policy.queue_keys]
 }
 
 # Webhooks that the ingest function answered with 401 or 422. Strangers can fill it, so it keeps them for a day, and the function
@@ -69,6 +77,8 @@ resource "aws_sqs_queue" "refused" {
   lifecycle {
     ignore_changes = [name]
   }
+
+  depends_on = [aws_iam_role_policy.queue_keys]
 }
 
 # Separate resources, because as attributes they would make the two queues depend on each other.

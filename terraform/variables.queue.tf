@@ -172,12 +172,24 @@ variable "source_dead_letter_queue_policy_documents" {
 }
 
 variable "queue_kms_key_arn" {
-  description = "ARN of the KMS key of the queues. Null: SSE-SQS. The key's policy must allow the roles, if it does not leave that to IAM; for the console also who looks at messages."
+  description = "ARN of the KMS key of the queues. Null: SSE-SQS. The key's policy must allow the roles, if it does not leave that to IAM; for the console also who looks at messages. To change it in a running deployment, see docs/operate/aws-kms.md."
   type        = string
   default     = null
 
   validation {
     condition     = var.queue_kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:", var.queue_kms_key_arn))
     error_message = "queue_kms_key_arn must be the ARN of a key: a policy cannot name an alias."
+  }
+}
+
+variable "queue_kms_additional_key_arns" {
+  description = "ARNs of further KMS keys that the roles may use for messages: the next key before the queues switch to it, and the previous one as long as messages are encrypted with it."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.queue_kms_additional_key_arns : can(regex("^arn:[a-z-]+:kms:", arn))])
+    error_message = "queue_kms_additional_key_arns must be ARNs of keys: a policy cannot name an alias."
   }
 }

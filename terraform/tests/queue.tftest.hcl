@@ -198,4 +198,65 @@ run "a_key_of_the_queues" {
     ])
     error_message = "Who sends or receives may use the key."
   }
+  assert {
+    condition     = length(aws_iam_role_policy.queue_keys) == 0 && aws_iam_role_policies_exclusive.host[0].policy_names == toset(["host"])
+    error_message = "One key needs no second policy."
+  }
+}
+
+run "the_next_key_is_granted_before_the_queues_use_it" {
+  variables {
+    queue_kms_additional_key_arns = ["arn:aws:kms:eu-west-1:123456789012:key/next"]
+    routes                        = [{ path = "a", group = "a", plugin = "p" }, { path = "d", group = "d", plugin = "p", ingress = "direct" }]
+  }
+  assert {
+    condition     = aws_sqs_queue.this.kms_master_key_id == null && aws_sqs_queue.this.sqs_managed_sse_enabled
+    error_message = "The queues stay as they are."
+  }
+  assert {
+    condition = { for room, policy in aws_iam_role_policy.queue_keys : room => policy.role } == {
+      host = aws_iam_role.host.name, ingest = aws_iam_role.ingest[0].name, api = aws_iam_role.api[0].name,
+    }
+    error_message = "Everybody who sends or receives may use the key."
+  }
+  assert {
+    condition = [
+      for policies in [aws_iam_role_policies_exclusive.host[0], aws_iam_role_policies_exclusive.ingest[0], aws_iam_role_policies_exclusive.api[0]] : join(" ", sort(policies.policy_names))
+    ] == ["host queue-keys", "ingest queue-keys", "api queue-keys"]
+    error_message = "Only others' policies are removed from the roles."
+  }
+  assert {
+    condition = alltrue([
+      for document in [data.aws_iam_policy_document.queue_keys[0], data.aws_iam_policy_document.operator, data.aws_iam_policy_document.poll] :
+      contains([for statement in document.statement : "${join(" ", sort(statement.actions))} ${join(" ", statement.resources)}"], "kms:Decrypt kms:GenerateDataKey arn:aws:kms:eu-west-1:123456789012:key/next")
+    ])
+    error_message = "So may operators and `towpath poll`."
+  }
+}
+
+run "the_previous_key_is_kept_when_the_queues_have_another" {
+  variables {
+    queue_kms_key_arn             = "arn:aws:kms:eu-west-1:123456789012:key/now"
+    queue_kms_additional_key_arns = ["arn:aws:kms:eu-west-1:123456789012:key/before"]
+  }
+  assert {
+    condition     = aws_sqs_queue.this.kms_master_key_id == "arn:aws:kms:eu-west-1:123456789012:key/now"
+    error_message = "The queues use one key."
+  }
+  assert {
+    condition = alltrue([
+      for document in [data.aws_iam_policy_document.queue_keys[0], data.aws_iam_policy_document.operator] :
+      one([for statement in document.statement : join(" ", sort(statement.resources)) if contains(statement.actions, "kms:GenerateDataKey")])
+      == "arn:aws:kms:eu-west-1:123456789012:key/before arn:aws:kms:eu-west-1:123456789012:key/now"
+    ])
+    error_message = "Both may be used, even if the list no longer has the queues' own."
+  }
+}
+
+run "refuses_an_alias_among_further_keys" {
+  command = plan
+  variables {
+    queue_kms_additional_key_arns = ["alias/next"]
+  }
+  expect_failures = [var.queue_kms_additional_key_arns]
 }

@@ -91,10 +91,11 @@ module "towpath" {
   source_queue_policy_documents             = [data.aws_iam_policy_document.theirs.json]
   source_dead_letter_queue_policy_documents = [data.aws_iam_policy_document.theirs.json]
 
-  queue_kms_key_arn   = aws_kms_key.theirs.arn
-  bucket_kms_key_arn  = aws_kms_key.theirs.arn
-  log_kms_key_arn     = aws_kms_key.theirs.arn
-  secrets_kms_key_arn = aws_kms_key.theirs.arn
+  queue_kms_key_arn             = aws_kms_key.theirs.arn
+  queue_kms_additional_key_arns = [aws_kms_key.theirs.arn]
+  bucket_kms_key_arn            = aws_kms_key.theirs.arn
+  log_kms_key_arn               = aws_kms_key.theirs.arn
+  secrets_kms_key_arn           = aws_kms_key.theirs.arn
 
   vpc = {
     id                    = aws_vpc.theirs.id
