@@ -1,5 +1,6 @@
 # SSS inside a VPC, found by Cloud Map: the host function runs in private subnets without a NAT gateway, and reaches AWS through endpoints
-# that the module creates. `terraform apply -var host_zip=… -var ingest_zip=…`
+# that the module creates. Nothing here leads to the internet: a public target needs a NAT gateway too, in a public subnet, and a default route to it in
+# aws_route_table.private. `terraform apply -var host_zip=… -var ingest_zip=…`
 terraform {
   required_version = ">= 1.9"
 
