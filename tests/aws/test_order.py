@@ -43,3 +43,7 @@ def test_the_config_is_stored_with_the_buckets_key(after):
 def test_functions_start_with_their_permissions(after):
     for function in ("host", "ingest"):
         assert {f"aws_iam_role_policy.{function}", "aws_iam_role_policy.queue_keys"} <= after(f"aws_lambda_function.{function}")
+
+
+def test_senders_find_a_domain_only_when_it_leads_to_the_routes(after):
+    assert {"aws_apigatewayv2_api_mapping.this", "aws_apigatewayv2_route.direct", "aws_apigatewayv2_route.ingest"} <= after("aws_route53_record.domain")
