@@ -7,7 +7,14 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 built=${CARGO_TARGET_DIR:-target}/debug
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# The process that tests the module, while it runs.
+module=
+finish() {
+  [ -z "$module" ] || pkill -P "$module" || true
+  wait
+  rm -rf "$work"
+}
+trap finish EXIT
 
 if [ "${1:-}" = arm64 ]; then
   command -v qemu-aarch64-static > /dev/null || {
@@ -32,8 +39,12 @@ else
       || { cat "$work/init.log"; exit 1; }
     terraform -chdir="$work/terraform/$folder" validate -no-color
   done
-  terraform -chdir="$work/terraform" test -no-color
-  terraform -chdir="$work/terraform/examples/poll-on-ecs" test -no-color
+  # Beside the other tests, which mostly wait for queues to settle.
+  (
+    terraform -chdir="$work/terraform" test -no-color
+    terraform -chdir="$work/terraform/examples/poll-on-ecs" test -no-color
+  ) > "$work/terraform.log" 2>&1 &
+  module=$!
 
   echo "== functions"
   cargo build --quiet -p towpath
@@ -54,3 +65,11 @@ if ! cmp -s tests/aws/requirements.txt "$venv/requirements.txt"; then
 fi
 echo "== moto"
 PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pytest -q -p no:cacheprovider "${tests[@]}"
+
+if [ -n "$module" ]; then
+  echo "== terraform test"
+  wait "$module" && told=0 || told=$?
+  module=
+  cat "$work/terraform.log"
+  exit "$told"
+fi

@@ -9,6 +9,7 @@
 )]
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::Value;
@@ -38,11 +39,11 @@ fn message(plugin: &str, case: &str) -> Message {
         sent_at: Timestamp(0),
         source: "bench".to_owned(),
         aws_trace: None,
-        webhook: Webhook {
+        webhook: Arc::new(Webhook {
             headers: event["headers"].as_array().unwrap().iter().map(header).collect(),
             body: event["body"].to_string().into_bytes(),
             ..Webhook::default()
-        },
+        }),
     }
 }
 

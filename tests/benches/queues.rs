@@ -121,7 +121,7 @@ async fn fill(queue: &LocalQueue, count: u64) {
         let message = NewMessage {
             group,
             dedup_id: Some(number.to_string().into()),
-            body: body(),
+            body: body().into(),
             attributes: Default::default(),
         };
         messages.push((message, Default::default()));
@@ -147,7 +147,7 @@ async fn parts(sqs: Arc<SqsQueue>, plugin: Arc<Plugin>, url: String, count: u64)
                 for message in &batch {
                     let message = Message::read(message, "bench").unwrap();
                     plugin.transform(&message, plugin.limits()).verdict.unwrap();
-                    client.post(&url).body(message.webhook.body).send().await.unwrap().bytes().await.unwrap();
+                    client.post(&url).body(message.webhook.body.clone()).send().await.unwrap().bytes().await.unwrap();
                 }
                 let handles: Vec<Handle> = batch.into_iter().map(|message| message.handle).collect();
                 sqs.delete(&handles).await.into_iter().for_each(|result| result.unwrap());
@@ -228,7 +228,7 @@ async fn letters(rig: &Rig, count: u64) {
         let message = NewMessage {
             group: format!("g/{}", number % GROUPS).into(),
             dedup_id: Some(number.to_string().into()),
-            body: body(),
+            body: body().into(),
             attributes: [(DEAD_LETTER_ATTRIBUTE.to_owned(), letter)].into(),
         };
         letters.push((message, Default::default()));

@@ -14,7 +14,7 @@ use towpath_keys::Remote;
 use towpath_tests::guest::Guest;
 use towpath_tests::rig::Rig;
 use towpath_tests::target::{Answer, Target};
-use towpath_types::envelope::{Webhook, encode};
+use towpath_types::envelope::Webhook;
 use towpath_types::queue::{NewMessage, Queue as _};
 
 /// RFC 8032, section 7.1, test 2: a key, and its signature of the byte `r`.
@@ -207,7 +207,7 @@ async fn in_the_queue_a_message_waits_for_its_keys() {
     let message = NewMessage {
         group: "g/all".into(),
         dedup_id: Some("d".into()),
-        body: encode(&webhook),
+        body: webhook.into(),
         attributes: Default::default(),
     };
     rig.events.send(message).await.unwrap();

@@ -10,7 +10,6 @@ use towpath_tests::guest::Guest;
 use towpath_tests::rig::{Rig, one_route};
 use towpath_tests::target::{Answer, Target};
 use towpath_types::dead_letter::DeadLetter;
-use towpath_types::envelope;
 use towpath_types::queue::Queue;
 
 const LIMIT: usize = 4096;
@@ -35,7 +34,7 @@ async fn is_cut(queue: &LocalQueue, body: &[u8]) {
     let death = DeadLetter::read(&letters[0].attributes).unwrap();
     assert_eq!((death.reason.as_str(), death.status), ("refused", Some(404)));
     assert_eq!(death.cut, ["story", "excerpt", "detail", "1 headers"]);
-    let webhook = envelope::decode(&letters[0].body).unwrap();
+    let webhook = letters[0].body.webhook().unwrap();
     assert_eq!(webhook.body, body);
     let names: Vec<&str> = webhook.headers.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["x-key", "x-short"], "what its group is made of stays, and what there is room for");
@@ -89,5 +88,5 @@ async fn a_message_whose_body_fits_in_no_letter_is_kept_and_the_body_is_not_cut(
     assert!(matches!(settled[..], [Settlement::Retry(_)]), "{settled:?}");
     assert_eq!(dead.depth().await.unwrap().messages, 0);
     let kept = rig.events.browse(None, 10).await.unwrap();
-    assert_eq!(envelope::decode(&kept[0].body).unwrap().body, BODY);
+    assert_eq!(kept[0].body.webhook().unwrap().body, BODY);
 }

@@ -65,7 +65,7 @@ impl Door {
     /// The webhooks that are stored.
     async fn stored(&self) -> Vec<envelope::Webhook> {
         let messages = self.rig.events.browse(None, 100).await.unwrap();
-        messages.iter().map(|message| envelope::decode(&message.body).unwrap()).collect()
+        messages.iter().map(|message| std::sync::Arc::unwrap_or_clone(message.body.webhook().unwrap())).collect()
     }
 }
 

@@ -10,7 +10,6 @@ use towpath_intake::{Ingest, router};
 use towpath_local::Browsed;
 use towpath_runtime::health::Health;
 use towpath_tests::rig::Rig;
-use towpath_types::envelope;
 
 const LIMIT: usize = 64 * 1024;
 
@@ -66,7 +65,7 @@ async fn a_webhook_is_stored_byte_for_byte_under_its_group_and_dedup_id() {
     assert_eq!(ingest.accepted(), 1);
     let sent = stored(&rig).await;
     assert_eq!(json["id"], sent[0].id.as_str());
-    let webhook = envelope::decode(&sent[0].body).expect("envelope");
+    let webhook = sent[0].body.webhook().expect("envelope");
     assert_eq!(webhook.body, body);
     let twice: Vec<_> = webhook.headers.iter().filter(|(name, _)| name == "x-twice").map(|(_, v)| v.clone()).collect();
     assert_eq!(twice, [b"a, \"b\"".to_vec(), b"caf\xe9".to_vec()]);
@@ -138,7 +137,7 @@ async fn odd_bodies_are_stored_like_any_other() {
         let (status, text) = answer(&router, post("/hooks/crm/events", &[], body.clone())).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{text}");
         let stored = stored(&rig).await.pop().expect("stored");
-        assert_eq!(envelope::decode(&stored.body).expect("envelope").body, body);
+        assert_eq!(stored.body.webhook().expect("envelope").body, body);
     }
 }
 

@@ -18,7 +18,6 @@ use towpath_tests::rig::{Rig, one_route};
 use towpath_tests::target::{Answer, Target};
 use towpath_types::clock::Timestamp;
 use towpath_types::dead_letter::{DeadLetter, Stored};
-use towpath_types::envelope;
 use towpath_types::message::Note;
 use towpath_types::queue::Queue as _;
 use towpath_verify::note_keys::{NoteKeys, Seal};
@@ -144,7 +143,7 @@ async fn an_event_that_is_cut_off_keeps_its_group_and_is_never_taken_for_a_dupli
         assert_eq!(accepted(&router, body).await["group"], "g/b", "{body}");
     }
     let stored = stored(&rig).await;
-    let bodies_stored: Vec<_> = stored.iter().map(|message| envelope::decode(&message.body).unwrap().body).collect();
+    let bodies_stored: Vec<_> = stored.iter().map(|message| message.body.webhook().unwrap().body.clone()).collect();
     assert_eq!(bodies_stored, bodies.map(|body| body.as_bytes().to_vec()));
 }
 

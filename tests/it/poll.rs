@@ -117,7 +117,7 @@ async fn a_stop_finishes_what_runs_and_gives_the_rest_back_at_once() {
     assert_eq!(target.bodies(), ["1"]);
     // Another worker gets the rest at once and in order.
     let rest = driver.rig.receive().await;
-    let bodies: Vec<Vec<u8>> = rest.iter().map(|m| towpath_types::envelope::decode(&m.body).unwrap().body).collect();
+    let bodies: Vec<Vec<u8>> = rest.iter().map(|m| m.body.webhook().unwrap().body.clone()).collect();
     assert_eq!(bodies, [b"2".to_vec(), b"3".to_vec()]);
 }
 

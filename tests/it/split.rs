@@ -22,7 +22,6 @@ use towpath_tests::rig::{KEY, Rig, TOKEN};
 use towpath_tests::target::Target;
 use towpath_types::clock::Timestamp;
 use towpath_types::dead_letter::{DeadLetter, Stored};
-use towpath_types::envelope;
 use towpath_types::message::{Note, VERDICT_ATTRIBUTE};
 use towpath_types::queue::{GroupId, Handle, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent};
 use towpath_verify::note_keys::{NoteKeys, Seal};
@@ -68,7 +67,7 @@ async fn stored(rig: &Rig) -> Vec<Browsed> {
 }
 
 fn bodies(stored: &[Browsed]) -> Vec<String> {
-    let body = |message: &Browsed| String::from_utf8(envelope::decode(&message.body).unwrap().body).unwrap();
+    let body = |message: &Browsed| String::from_utf8(message.body.webhook().unwrap().body.clone()).unwrap();
     stored.iter().map(body).collect()
 }
 
@@ -387,7 +386,8 @@ async fn a_verdict_counts_for_its_own_message_only() {
             message
         };
         let foreign = Received { attributes: other.attributes.clone(), ..one.clone() };
-        let altered = Received { body: one.body.replacen("\"v\":1", "\"v\":01", 1).replace("==", ""), ..one.clone() };
+        let altered = one.body.text().replacen("\"v\":1", "\"v\":01", 1).replace("==", "");
+        let altered = Received { body: altered.into(), ..one.clone() };
         let elsewhere = Received { group: "x/z".into(), ..one.clone() };
         let forged = {
             let mut message = NewMessage {

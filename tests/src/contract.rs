@@ -91,7 +91,7 @@ fn message(name: &str) -> NewMessage {
     NewMessage {
         group: name[..1].into(),
         dedup_id: Some(name.into()),
-        body: name.to_owned(),
+        body: name.into(),
         attributes: Attributes::from([("name".to_owned(), Attribute::text(name))]),
     }
 }
@@ -101,7 +101,7 @@ async fn receive(queue: &dyn Queue, max: usize) -> Vec<Received> {
 }
 
 fn names(received: &[Received]) -> Vec<&str> {
-    received.iter().map(|message| message.body.as_str()).collect()
+    received.iter().map(|message| message.body.as_text().expect("text")).collect()
 }
 
 async fn received(queue: &dyn Queue, max: usize, expected: &[&str]) -> Vec<Received> {
@@ -112,7 +112,7 @@ async fn received(queue: &dyn Queue, max: usize, expected: &[&str]) -> Vec<Recei
 
 async fn delete(queue: &dyn Queue, message: &Received) {
     let results = queue.delete(std::slice::from_ref(&message.handle)).await;
-    assert!(matches!(results.as_slice(), [Ok(())]), "deleting {}: {results:?}", message.body);
+    assert!(matches!(results.as_slice(), [Ok(())]), "deleting {:?}: {results:?}", message.body);
 }
 
 async fn extend(queue: &dyn Queue, handle: &Handle, time: Duration) {

@@ -16,9 +16,10 @@ use towpath_plugin::{Engine, Plugin, Plugins};
 use towpath_runtime::lease::Lease;
 use towpath_runtime::time::wall_clock;
 use towpath_types::backoff::Backoff;
+use towpath_types::body::Body;
 use towpath_types::clock::Clock;
 use towpath_types::dead_letter::DeadLetter;
-use towpath_types::envelope::{self, Webhook};
+use towpath_types::envelope::Webhook;
 use towpath_types::queue::{MAX_VISIBILITY, NewMessage, Queue, Receive, Received};
 
 use crate::guest::Guest;
@@ -130,15 +131,15 @@ impl Rig {
     pub async fn send_webhook(&self, group: &str, headers: &[(&str, &str)], body: &[u8]) {
         let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect();
         let webhook = Webhook { headers, body: body.to_vec(), ..Webhook::default() };
-        self.send_raw(group, envelope::encode(&webhook)).await;
+        self.send_raw(group, webhook).await;
     }
 
     /// Sends a queue body as it is.
-    pub async fn send_raw(&self, group: &str, body: String) {
+    pub async fn send_raw(&self, group: &str, body: impl Into<Body>) {
         let message = NewMessage {
             group: group.into(),
             dedup_id: Some(format!("d-{:?}", std::time::Instant::now()).replace(' ', "").into()),
-            body,
+            body: body.into(),
             attributes: Default::default(),
         };
         self.events.send(message).await.unwrap();
@@ -204,7 +205,7 @@ pub fn received(group: &str, body: &str) -> Received {
         sequence: None,
         receive_count: 1,
         sent_at: wall_clock().now(),
-        body: envelope::encode(&webhook),
+        body: webhook.into(),
         attributes: Default::default(),
         trace: None,
         handle: "h-1".into(),

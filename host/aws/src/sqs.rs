@@ -173,7 +173,7 @@ impl Queue for SqsQueue {
             .queue_url(&self.url)
             .message_group_id(message.group)
             .set_message_deduplication_id(message.dedup_id.map(String::from))
-            .message_body(message.body);
+            .message_body(message.body.into_text());
         for (name, attribute) in message.attributes {
             send = send.message_attributes(name, written(attribute)?);
         }
@@ -315,7 +315,7 @@ impl SqsQueue {
             sequence: take(MessageSystemAttributeName::SequenceNumber),
             receive_count: count.and_then(|count| count.parse().ok()).unwrap_or(1),
             sent_at: sent_at(sent.as_deref(), first_received.as_deref(), Clock::wall().now()),
-            body: message.body.unwrap_or_default(),
+            body: message.body.unwrap_or_default().into(),
             attributes: attributes.collect(),
             trace: take(MessageSystemAttributeName::AwsTraceHeader),
             handle: Handle::from(handle),

@@ -177,7 +177,7 @@ mod tests {
         let now = queues.events.store().now();
         let letter = DeadLetter::refused_at_ingest("m-1".to_owned(), seen, "unverified", "forged".to_owned(), now);
         for queue in [&queues.dead_letters, &queues.refused] {
-            let message = letter.carried_by("g".into(), "{}".to_owned(), Default::default());
+            let message = letter.carried_by("g".into(), "{}".into(), Default::default());
             queue.send(message).await.expect("send");
         }
         let dead = stored(DEAD_LETTERS_LABEL, &queues.dead_letters).expect("read");

@@ -111,7 +111,12 @@ mod tests {
             for n in 0..10 {
                 let body = "x".repeat(500_000);
                 let attributes = Default::default();
-                let message = NewMessage { group: "g".into(), dedup_id: Some(n.to_string().into()), body, attributes };
+                let message = NewMessage {
+                    group: "g".into(),
+                    dedup_id: Some(n.to_string().into()),
+                    body: body.into(),
+                    attributes,
+                };
                 queue.send(message).await.expect("send");
             }
         }

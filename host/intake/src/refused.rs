@@ -14,7 +14,7 @@ use towpath_config::verify::Verification;
 use towpath_keys::Outbound;
 use towpath_route::{KeyProblem, Keys};
 use towpath_types::dead_letter::{DeadLetter, Seen, UNVERIFIED};
-use towpath_types::envelope::{self, Webhook};
+use towpath_types::envelope::Webhook;
 use towpath_types::queue::Proof;
 use towpath_verify::door::{self, Verified};
 use towpath_verify::fetched::{Asker, Key, KeySource, Unavailable, Wanted};
@@ -149,7 +149,7 @@ impl Ingest {
             ..Seen::default()
         };
         let letter = DeadLetter::refused_at_ingest(id, seen, reason, detail, now);
-        let mut message = letter.carried_by(keys.group.clone(), envelope::encode(webhook), keys.attributes());
+        let mut message = letter.carried_by(keys.group.clone(), webhook.clone().into(), keys.attributes());
         // A stranger's copy of the body must not suppress the real one.
         let proof = route.verify.as_ref().map(|verification| bind(verification, b"", webhook)).unwrap_or_default();
         let parts = [

@@ -17,7 +17,7 @@ use serde_json::json;
 use towpath_config::route::{Matched, OnMissingKey, Route};
 use towpath_metrics::{self as metrics, STORY};
 use towpath_route::{Keys, keys_of, opened};
-use towpath_types::envelope::{self, Webhook};
+use towpath_types::envelope::Webhook;
 use towpath_types::queue::{Arrival, DedupId, NewMessage, Proof};
 use towpath_verify::Unproven;
 use towpath_verify::door::{self, Verified};
@@ -192,6 +192,7 @@ async fn store(
     proof: Option<Proof>,
     verified: Option<Verified>,
 ) -> Response {
+    let webhook = Arc::new(webhook);
     let attributes = keys.attributes();
     let Keys { group, former_group, dedup, proof_id, problems } = keys;
     let (dedup_id, webhook_id) = dedup.map(|dedup| (dedup.id, dedup.webhook_id)).unzip();
@@ -203,16 +204,14 @@ async fn store(
             .or_else(|| proof_id.map(DedupId::from))
             .or_else(|| proof.as_ref().map(|proof| proof.id.as_str().into()))
             .or_else(|| Some(uuid::Uuid::new_v4().to_string().into())),
-        body: envelope::encode(&webhook),
+        body: towpath_types::body::Body::Webhook(Arc::clone(&webhook)),
         attributes,
     };
     if let Some(verified) = &verified {
         door::attest(&ingest.note_keys, &mut message, former_group.as_ref(), verified);
     }
-    // The answer is made before the webhook is stored, so that nothing can fail afterwards. A disk may stall: while the
-    // send waits for it, only one copy of the webhook is in memory.
+    // The answer is made before the webhook is stored, so that nothing can fail afterwards.
     let ack = route.ack.as_ref().map(|ack| reply::acknowledged(ingest, route, ack, &webhook));
-    drop(webhook);
     match ingest.queue.arrive(message, Arrival { proof, former_group }).await {
         Ok(sent) => {
             ingest.accepted.fetch_add(1, Ordering::Relaxed);

@@ -10,7 +10,7 @@ use towpath_config::route::{OnMissingKey, Route};
 use towpath_config::split::{MOST_ITEMS, Split};
 use towpath_metrics::{self as metrics, STORY};
 use towpath_route::{Division, KeyProblem, Keys, NoItems, Place, keys_of, opened, shown};
-use towpath_types::envelope::{self, Webhook};
+use towpath_types::envelope::Webhook;
 use towpath_types::message::ITEM_ATTRIBUTE;
 use towpath_types::queue::{Attribute, GroupId, NewMessage, Part, Proof};
 use towpath_verify::door::{self, Verified};
@@ -150,7 +150,7 @@ fn parts<'a>(
     for (index, keys) in keys.into_iter().enumerate() {
         let mut attributes = keys.attributes();
         attributes.insert(ITEM_ATTRIBUTE.to_owned(), Attribute::text(index.to_string()));
-        let body = envelope::encode(&division.webhook(index));
+        let body = division.webhook(index).into();
         let Keys { group, former_group, dedup, problems, .. } = keys;
         let (dedup_id, webhook_id) = dedup.map(|dedup| (dedup.id, dedup.webhook_id)).unzip();
         let mut message = NewMessage { group: group.clone(), dedup_id, body, attributes };

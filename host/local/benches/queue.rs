@@ -32,7 +32,7 @@ fn message(number: u64) -> NewMessage {
     NewMessage {
         group: format!("group-{}", number % 50).into(),
         dedup_id: Some(format!("{number}-{}", std::process::id()).into()),
-        body: "x".repeat(600),
+        body: "x".repeat(600).into(),
         attributes: Default::default(),
     }
 }

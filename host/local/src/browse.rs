@@ -1,9 +1,11 @@
 //! Reads messages without receiving them: no receive is counted, and nothing becomes invisible.
 
 use rusqlite::params;
+use towpath_types::body::Body;
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::{Attributes, GroupId, MessageId, QueueError};
 
+use crate::bodies::{JOIN, JOINED, joined};
 use crate::queue::LocalQueue;
 use crate::values::{sequence, timestamp};
 
@@ -20,12 +22,16 @@ pub struct Browsed {
     /// The queue that dead-lettered the message into this one.
     pub source: Option<String>,
     pub attributes: Attributes,
-    pub body: String,
+    pub body: Body,
 }
 
-/// The columns that [`browsed`] reads, in its order, of the tables `m` and `g`.
-pub(crate) const BROWSED: &str = "m.seq, m.id, g.name, m.sent_at, m.receive_count, m.source, m.attributes, m.body,
-    m.retained_from";
+/// The columns that [`browsed`] reads, in its order, and the tables that have them: `m`, `g` and `b`.
+pub(crate) fn select(more: &str) -> String {
+    format!(
+        "SELECT m.seq, m.id, g.name, m.sent_at, m.receive_count, m.source, m.attributes, m.retained_from, {JOINED}{more}
+        FROM messages m JOIN groups g ON g.id = m.grp {JOIN}"
+    )
+}
 
 pub(crate) fn browsed(row: &rusqlite::Row<'_>) -> rusqlite::Result<Browsed> {
     Ok(Browsed {
@@ -36,8 +42,8 @@ pub(crate) fn browsed(row: &rusqlite::Row<'_>) -> rusqlite::Result<Browsed> {
         receive_count: row.get(4)?,
         source: row.get(5)?,
         attributes: serde_json::from_str(&row.get::<_, String>(6)?).unwrap_or_default(),
-        body: row.get(7)?,
-        kept_since: timestamp(row.get(8)?),
+        kept_since: timestamp(row.get(7)?),
+        body: joined(row, 8)?,
     })
 }
 
@@ -75,10 +81,7 @@ impl LocalQueue {
         let after: i64 = after.and_then(|sequence| sequence.parse().ok()).unwrap_or(0);
         let queue = self.id;
         let max = i64::try_from(max).unwrap_or(i64::MAX);
-        let sql = format!(
-            "SELECT {BROWSED} FROM messages m JOIN groups g ON g.id = m.grp
-            WHERE m.queue = ?1 AND m.seq > ?2 ORDER BY m.seq LIMIT ?3"
-        );
+        let sql = format!("{} WHERE m.queue = ?1 AND m.seq > ?2 ORDER BY m.seq LIMIT ?3", select(""));
         let read = move |connection: &rusqlite::Connection| {
             let mut statement = connection.prepare_cached(&sql)?;
             statement.query_map(params![queue, after, max], browsed)?.collect::<rusqlite::Result<Vec<_>>>()

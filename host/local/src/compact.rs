@@ -121,7 +121,7 @@ mod tests {
             let message = NewMessage {
                 group: "g".into(),
                 dedup_id: Some(n.to_string().into()),
-                body,
+                body: body.into(),
                 attributes: Default::default(),
             };
             queue.send(message).await.expect("send");

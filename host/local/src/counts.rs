@@ -39,9 +39,11 @@ const ROW: u64 = 512;
 
 /// Messages and bytes in a queue, by the route of its dead letters.
 pub(crate) fn holdings(connection: &Connection, queue: i64) -> rusqlite::Result<Holdings> {
-    // `octet_length` reads only the row header. `route` is stored after the body, so a row's overflow pages are read once.
-    let sql = "SELECT coalesce(route, ''), count(*), coalesce(sum(octet_length(body) + octet_length(attributes)), 0)
-        FROM messages WHERE queue = ?1 GROUP BY 1";
+    // In bytes as SQS counts them, where a body is base64: whoever sends a message counts the same. `octet_length` reads only the header of
+    // a row, so a body's overflow pages are not read.
+    let sql = "SELECT coalesce(m.route, ''), count(*), coalesce(sum(octet_length(m.body) + octet_length(m.attributes)
+            + coalesce(octet_length(b.head) + octet_length(b.body) * 4 / 3, 0)), 0)
+        FROM messages m LEFT JOIN bodies b ON b.id = m.content WHERE m.queue = ?1 GROUP BY 1";
     let mut held = Holdings::default();
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([queue])?;

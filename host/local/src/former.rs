@@ -64,7 +64,7 @@ mod tests {
         let message = NewMessage {
             group: group.into(),
             dedup_id: Some(uuid::Uuid::new_v4().to_string().into()),
-            body: "x".to_owned(),
+            body: "x".into(),
             attributes: Default::default(),
         };
         let arrival = Arrival { proof: None, former_group: former.map(GroupId::from) };
@@ -133,7 +133,7 @@ mod tests {
         let dead = store.queue("dead.fifo", QueueSettings::default()).await.expect("queue");
         arrive(&queue, "old", None).await;
         let death = DeadLetter { v: 1, reason: "refused".to_owned(), id: "m".to_owned(), ..DeadLetter::default() };
-        dead.send(death.carried_by("old".into(), "x".to_owned(), Default::default())).await.expect("letter");
+        dead.send(death.carried_by("old".into(), "x".into(), Default::default())).await.expect("letter");
         store.set_note(NOTE, None).await.expect("note");
         drop((queue, dead, store));
         let store = Store::open(folder.path(), Clock::wall()).expect("store");

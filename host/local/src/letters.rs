@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
+use towpath_types::body::Body;
 use towpath_types::queue::{Attributes, GroupId, NewMessage, QueueError};
 
-use crate::browse::{BROWSED, Browsed, browsed};
+use crate::bodies;
+use crate::browse::{Browsed, browsed, select};
 use crate::error::failed;
 use crate::former;
 use crate::queue::LocalQueue;
@@ -76,7 +78,7 @@ impl LocalQueue {
         &self,
         sequence: &str,
         group: &GroupId,
-        body: String,
+        body: Body,
         attributes: &Attributes,
     ) -> Result<bool, QueueError> {
         let attributes = serde_json::to_string(attributes).unwrap_or_default();
@@ -88,8 +90,9 @@ impl LocalQueue {
             let before: Option<i64> = connection.query_row(before, [queue, sequence], |row| row.get(0)).optional()?;
             let Some(before) = before else { return Ok(false) };
             let group = group_row(connection, queue, &group)?;
-            let edit = "UPDATE messages SET grp = ?2, body = ?3, attributes = ?4 WHERE seq = ?1";
-            connection.execute(edit, params![sequence, group, body, attributes])?;
+            let edit = "UPDATE messages SET grp = ?2, attributes = ?3 WHERE seq = ?1";
+            connection.execute(edit, params![sequence, group, attributes])?;
+            bodies::replace(connection, sequence, &body)?;
             if group != before {
                 refresh(connection, before, retention)?;
                 refresh(connection, group, retention)?;
@@ -108,10 +111,7 @@ impl LocalQueue {
         let hide = move |connection: &Connection, retention: Duration| {
             let now = clock.now();
             let until = millis(now + period);
-            let sql = format!(
-                "SELECT {BROWSED}, m.grp FROM messages m JOIN groups g ON g.id = m.grp
-                WHERE m.queue = ?1 AND m.seq = ?2 AND m.visible_at <= ?3"
-            );
+            let sql = format!("{} WHERE m.queue = ?1 AND m.seq = ?2 AND m.visible_at <= ?3", select(", m.grp AS grp"));
             let mut messages = Vec::new();
             for sequence in &sequences {
                 let seq: i64 = sequence.parse().unwrap_or_default();
@@ -136,12 +136,16 @@ impl LocalQueue {
         let discard = move |connection: &Connection, retention: Duration| {
             let mut removed = Vec::new();
             for message in &messages {
-                let sql = "DELETE FROM messages WHERE queue = ?1 AND seq = ?2 AND visible_at = ?3 AND body = ?4
-                    RETURNING grp";
+                let sql =
+                    format!("{} WHERE m.queue = ?1 AND m.seq = ?2 AND m.visible_at = ?3", select(", m.grp AS grp"));
                 let seq: i64 = message.sequence.parse().unwrap_or_default();
-                let values = params![queue, seq, until, message.body];
-                let group = connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()?;
-                let Some(group) = group else { continue };
+                let row = |row: &rusqlite::Row<'_>| Ok((browsed(row)?, row.get("grp")?));
+                let found = connection.prepare_cached(&sql)?.query_row([queue, seq, until], row).optional()?;
+                let Some((found, group)) = found else { continue };
+                if found.body != message.body {
+                    continue;
+                }
+                connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([seq])?;
                 refresh(connection, group, retention)?;
                 removed.push(message.clone());
             }
@@ -222,10 +226,7 @@ fn group_row(connection: &Connection, queue: i64, group: &GroupId) -> rusqlite::
 }
 
 fn of_group(connection: &Connection, queue: i64, group: &GroupId) -> rusqlite::Result<Vec<Browsed>> {
-    let sql = format!(
-        "SELECT {BROWSED} FROM messages m JOIN groups g ON g.id = m.grp
-        WHERE g.queue = ?1 AND g.name = ?2 ORDER BY m.seq"
-    );
+    let sql = format!("{} WHERE g.queue = ?1 AND g.name = ?2 ORDER BY m.seq", select(""));
     connection.prepare_cached(&sql)?.query_map(params![queue, group.as_str()], browsed)?.collect()
 }
 
@@ -290,12 +291,13 @@ fn put_behind(
     for (seq, grp) in rows.into_iter().take(waiting) {
         let copy = "INSERT INTO messages (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, receive_count,
                 received_before, route, reason,
-                first_received_at, source, group_tag, trace, attributes, body)
+                first_received_at, source, group_tag, trace, attributes, body, content)
             SELECT queue, grp, id, dedup_id, sent_at, retained_from, visible_at, receive_count,
                 received_before, route, reason,
-                first_received_at, source, group_tag, trace, attributes, body FROM messages WHERE seq = ?1";
+                first_received_at, source, group_tag, trace, attributes, body, content FROM messages WHERE seq = ?1";
         let copied = connection.prepare_cached(copy)?.insert([seq])?;
         former::renumbered(connection, seq, copied)?;
+        bodies::give_up(connection, seq)?;
         connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([seq])?;
         refresh(connection, grp, retention)?;
     }

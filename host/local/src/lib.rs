@@ -8,6 +8,7 @@
 //! **Cost.** An operation reads only the rows that it needs, by index, so its cost does not grow with the backlog. Several
 //! processes may open one store.
 
+mod bodies;
 mod browse;
 mod checkpoint;
 mod compact;

@@ -253,7 +253,12 @@ mod tests {
     fn message(group: &str, n: u32) -> (NewMessage, Extras) {
         let body = format!("{group}{n}");
         let group = GroupId::from(group);
-        let message = NewMessage { group, dedup_id: Some(body.as_str().into()), body, attributes: Default::default() };
+        let message = NewMessage {
+            group,
+            dedup_id: Some(body.as_str().into()),
+            body: body.into(),
+            attributes: Default::default(),
+        };
         (message, Extras::default())
     }
 
@@ -275,7 +280,7 @@ mod tests {
         let store = Store::open(folder.path(), Clock::wall().shifted(&AHEAD)).expect("store");
         let queue = store.set_queue("q.fifo", QueueSettings::default()).await.expect("queue");
         let (mut large, extras) = message("A", 1);
-        large.body = "x".repeat(200_000);
+        large.body = "x".repeat(200_000).into();
         queue.send_all(vec![(large, extras)]).await.expect("send");
         let log = || std::fs::metadata(folder.path().join("towpath.db-wal")).expect("log").len();
         let before = log();
@@ -347,7 +352,12 @@ mod tests {
         assert!(matches!(deleted, Err(QueueError::HandleExpired)), "it had 15 s left, 20 passed: {deleted:?}");
         let asked = store.clock.now();
         in_line(&store, &AHEAD, queue.send_all(vec![message("B", 1)])).await.expect("send");
-        let sent = queue.browse(None, 10).await.expect("browse").into_iter().find(|message| message.body == "B1");
+        let sent = queue
+            .browse(None, 10)
+            .await
+            .expect("browse")
+            .into_iter()
+            .find(|message| message.body.as_text() == Some("B1"));
         assert!(
             sent.expect("it is there").sent_at.since(asked) >= Duration::from_secs(20),
             "it was sent when it was written"
@@ -367,7 +377,7 @@ mod tests {
         let began = Instant::now();
         queue.delete(&[first.received.handle]).await.remove(0).expect("delete");
         let woken = waiter.join_next().await.expect("a waiter").expect("task");
-        assert_eq!(woken.first().map(|taken| taken.received.body.as_str()), Some("A2"));
+        assert_eq!(woken.first().map(|taken| taken.received.body.as_text().expect("text")), Some("A2"));
         assert!(began.elapsed() < WAIT / 2, "it came at the end of the wait");
     }
 

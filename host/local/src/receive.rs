@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::{GroupId, MessageId, QueueError, Receive};
 
+use crate::bodies::{self, Content};
 use crate::error::failed;
 use crate::handle::Receipt;
 use crate::replay::{remember, replay};
@@ -172,11 +173,12 @@ impl Taker<'_> {
             kept_since: if settings.fifo { self.now } else { timestamp(stored.retained_from) },
             trace: stored.trace.as_deref(),
             attributes: &stored.attributes,
-            body: &stored.body,
+            content: Content::Moved(&stored.place),
         };
         let seq = rows::insert(self.connection, &row, &settings, Duration::ZERO, self.now)?;
         let sql = "UPDATE messages SET receive_count = ?2, received_before = ?2, sent_at = ?3 WHERE seq = ?1";
         self.connection.prepare_cached(sql)?.execute(params![seq, stored.receive_count, stored.sent_at])?;
+        bodies::give_up(self.connection, stored.seq)?;
         self.remove(stored.seq)?;
         self.put_away += 1;
         if !self.touched.contains(&dead) {
@@ -196,7 +198,8 @@ impl Taker<'_> {
         let count = stored.receive_count.saturating_add(1);
         let first = stored.first_received_at.map_or(self.now, timestamp);
         let handle = Receipt { queue: self.queue, seq: stored.seq, nonce };
-        self.messages.push(taken(stored, group.clone(), count, first, handle, self.settings.fifo));
+        let body = stored.place.clone().read(self.connection)?;
+        self.messages.push(taken(stored, body, group.clone(), count, first, handle, self.settings.fifo));
         Ok(())
     }
 }

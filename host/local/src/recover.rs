@@ -17,7 +17,7 @@ use towpath_files::private;
 use towpath_types::clock::Clock;
 
 /// The tables that are copied by rowid, in both directions around damage.
-const NUMBERED: [&str; 4] = ["queues", "groups", "messages", "moves"];
+const NUMBERED: [&str; 5] = ["queues", "groups", "bodies", "messages", "moves"];
 /// The tables that are copied up to the first damage.
 const NAMED: [&str; 4] = ["notes", "dedup", "removed", "purges"];
 
@@ -89,6 +89,7 @@ fn fill(old: &Connection, new: &mut Connection, names: &BTreeMap<i64, String>) -
         let gaps = by_number(old, &into, table)?;
         recovered.gaps += if table == "messages" { gaps } else { 0 };
     }
+    recovered.gaps += without_bodies(&into)?;
     into.execute("DELETE FROM notes", [])?;
     for table in NAMED {
         // A lost row of these tables loses no message. It may let a duplicate through, drop a hold or leave a purge
@@ -107,6 +108,20 @@ fn fill(old: &Connection, new: &mut Connection, names: &BTreeMap<i64, String>) -
     recovered.messages = into.query_row("SELECT count(*) FROM messages", [], |row| row.get(0))?;
     into.commit()?;
     Ok(recovered)
+}
+
+/// Removes messages whose body could not be read, and bodies that no message has. Returns the number of stretches of such messages.
+fn without_bodies(into: &Connection) -> rusqlite::Result<u64> {
+    let is_lost = "content IS NOT NULL AND content NOT IN (SELECT id FROM bodies)";
+    let stretches = format!(
+        "SELECT count(*) FROM (SELECT {is_lost} AS lost, lag({is_lost}, 1, FALSE) OVER (ORDER BY seq) AS before FROM messages)
+        WHERE lost AND NOT before"
+    );
+    let stretches = into.query_row(&stretches, [], |row| row.get(0))?;
+    into.execute(&format!("DELETE FROM messages WHERE {is_lost}"), [])?;
+    let alone = "DELETE FROM bodies WHERE id NOT IN (SELECT content FROM messages WHERE content IS NOT NULL)";
+    into.execute(alone, [])?;
+    Ok(stretches)
 }
 
 /// Copies a table by rowid: forwards up to a damaged page, then backwards to it from the next row that can be read.
@@ -342,7 +357,7 @@ mod tests {
             let later = NewMessage { group, dedup_id, body: "later".into(), attributes: Default::default() };
             queue.send(later).await.unwrap();
             store.tidy().await.unwrap();
-            let left = queue.browse(None, 10).await.unwrap().into_iter().map(|message| message.body);
+            let left = queue.browse(None, 10).await.unwrap().into_iter().map(|message| message.body.into_text());
             assert_eq!(left.collect::<Vec<_>>(), ["later"]);
         }
     }
@@ -353,6 +368,14 @@ mod tests {
         let (_folder, recovered, new) = saved(damage, &[]).await;
         assert_eq!((recovered.messages, recovered.gaps), (4, 2));
         assert_eq!(text(&new, "SELECT group_concat(seq) FROM (SELECT seq FROM messages ORDER BY seq)"), "1,3,4,6");
+    }
+
+    #[tokio::test]
+    async fn a_message_without_its_body_counts_as_a_gap_and_a_body_without_a_message_is_left_out() {
+        let damage = "DELETE FROM bodies WHERE id IN (2, 3, 5); INSERT INTO bodies VALUES (99, NULL, x'00')";
+        let (_folder, recovered, new) = saved(damage, &[]).await;
+        assert_eq!((recovered.messages, recovered.gaps), (3, 2), "two stretches");
+        assert_eq!(text(&new, "SELECT group_concat(id) FROM (SELECT id FROM bodies ORDER BY id)"), "1,4,6");
     }
 
     #[tokio::test]

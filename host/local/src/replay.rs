@@ -82,13 +82,22 @@ pub(crate) fn replay(
         }
         let found = statement
             .query_row([seq, nonce, visible_at], |row| {
-                Ok((stored(row)?, row.get::<_, String>(14)?, row.get::<_, i64>(15)?))
+                Ok((stored(row)?, row.get::<_, String>(15)?, row.get::<_, i64>(16)?))
             })
             .optional()?;
         let Some((stored, name, group)) = found else { return Ok(None) };
         let count = stored.receive_count;
         let first = stored.first_received_at.map_or(now, timestamp);
-        messages.push(taken(stored, GroupId::from(name), count, first, Receipt { queue, seq, nonce }, settings.fifo));
+        let body = stored.place.clone().read(connection)?;
+        messages.push(taken(
+            stored,
+            body,
+            GroupId::from(name),
+            count,
+            first,
+            Receipt { queue, seq, nonce },
+            settings.fifo,
+        ));
         groups.push(group);
     }
     for (replay, group) in replays.iter_mut().zip(groups) {

@@ -9,6 +9,7 @@ use towpath_types::clock::Timestamp;
 use towpath_types::dead_letter::{DEAD_LETTER_ATTRIBUTE, DeadLetter};
 use towpath_types::queue::MessageId;
 
+use crate::bodies::{self, Content};
 use crate::settings::QueueSettings;
 use crate::values::{millis, timestamp};
 
@@ -22,7 +23,7 @@ pub(crate) struct NewRow<'a> {
     pub(crate) kept_since: Timestamp,
     pub(crate) trace: Option<&'a str>,
     pub(crate) attributes: &'a str,
-    pub(crate) body: &'a str,
+    pub(crate) content: Content<'a>,
 }
 
 /// Inserts a message at the end of its group, and returns its sequence number. Creates the group for its first message.
@@ -51,11 +52,12 @@ pub(crate) fn insert(
         }
     };
     // The columns that the first receive sets are inserted with placeholders of the same size: a random nonce that no handle
-    // has, and negative times. SQLite updates a row in place if it keeps its size; otherwise it writes the whole body again.
+    // has, and negative times. SQLite updates a row in place if it keeps its size.
     let sql = "INSERT INTO messages
         (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, source, group_tag, trace, attributes, body,
-        nonce, received_at, first_received_at, route, reason)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?15, ?6, ?7, ?8, ?9, ?10, ?11, ?12, -?5, -?5, ?13, ?14)";
+        nonce, received_at, first_received_at, route, reason, content)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?15, ?6, ?7, ?8, ?9, ?10, ?11, ?12, -?5, -?5, ?13, ?14, ?16)";
+    let (content, text) = bodies::place(connection, row.content)?;
     let (route, reason) = letter(row.attributes, row.source).unzip();
     let values = params![
         row.queue,
@@ -68,11 +70,12 @@ pub(crate) fn insert(
         tag,
         row.trace,
         row.attributes,
-        row.body,
+        text,
         fastrand::i64(1 << 56..),
         route,
         reason,
-        millis(row.kept_since)
+        millis(row.kept_since),
+        content
     ];
     let seq = connection.prepare_cached(sql)?.insert(values)?;
     if found.is_none() {

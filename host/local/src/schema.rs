@@ -11,7 +11,7 @@ use crate::connection::{set, version};
 use crate::error::StoreError;
 
 /// The version of the tables. Opening a store upgrades older versions; newer ones are rejected.
-pub(crate) const VERSION: i64 = 5;
+pub(crate) const VERSION: i64 = 6;
 
 /// The table `groups` has one row for each group with messages: its first message, and when that can be received or
 /// expires, whichever comes first. A receive only reads the front of the index `groups_ready`. A message of a standard
@@ -164,6 +164,20 @@ CREATE TABLE purges (
 ) STRICT;
 ";
 
+/// Upgrades to version 6: bodies have a table of their own, and are bytes. Messages that are stored already keep their text where it
+/// is, so that the upgrade takes no longer for a large store; their `content` is NULL.
+const SINCE_6: &str = "
+CREATE TABLE bodies (
+    id INTEGER PRIMARY KEY,
+    head TEXT,
+    body BLOB NOT NULL
+) STRICT;
+ALTER TABLE messages ADD COLUMN content INTEGER;
+CREATE TRIGGER messages_emptied AFTER DELETE ON messages WHEN OLD.content IS NOT NULL BEGIN
+    DELETE FROM bodies WHERE id = OLD.content;
+END;
+";
+
 /// Dead letters by group and reason. It needs no new version: SQLite also maintains it for a Towpath that does not know it.
 const LETTERS: &str = "CREATE INDEX IF NOT EXISTS messages_letters ON messages (grp, reason) WHERE reason IS NOT NULL;";
 
@@ -175,11 +189,17 @@ SELECT 'former-groups', CAST(coalesce((SELECT seq FROM sqlite_sequence WHERE nam
 ";
 
 /// The steps that create a new store.
-const NEW: [&str; 7] = [TABLES, SINCE_2, counts::COLUMNS, counts::TABLES, SINCE_4, SINCE_5, counts::WITHOUT_ZEROS];
+const NEW: [&str; 8] =
+    [TABLES, SINCE_2, counts::COLUMNS, counts::TABLES, SINCE_4, SINCE_5, counts::WITHOUT_ZEROS, SINCE_6];
 
 /// The steps from each version to the next, starting at version 1.
-const UPGRADES: [&[&str]; 4] =
-    [&[TO_2, SINCE_2], &[counts::COLUMNS, counts::TABLES, counts::FILL], &[SINCE_4], &[SINCE_5, counts::WITHOUT_ZEROS]];
+const UPGRADES: [&[&str]; 5] = [
+    &[TO_2, SINCE_2],
+    &[counts::COLUMNS, counts::TABLES, counts::FILL],
+    &[SINCE_4],
+    &[SINCE_5, counts::WITHOUT_ZEROS],
+    &[SINCE_6],
+];
 
 /// Checks that a store has the version that this program reads.
 pub(crate) fn check(file: &Path, found: i64) -> Result<(), StoreError> {
@@ -237,6 +257,7 @@ mod tests {
     const V2: &str = include_str!("schema/v2.sql");
     const V3: &str = include_str!("schema/v3.sql");
     const V4: &str = include_str!("schema/v4.sql");
+    const V5: &str = include_str!("schema/v5.sql");
 
     /// A store of an older version, with a message in the group `g` and the given rows.
     fn older(tables: &str, version: u32, rows: &str) -> TempDir {
@@ -260,7 +281,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_upgraded_store_delivers_the_messages_that_it_held() {
-        for (tables, version) in [(V1, 1), (V2, 2), (V3, 3), (V4, 4)] {
+        for (tables, version) in [(V1, 1), (V2, 2), (V3, 3), (V4, 4), (V5, 5)] {
             let folder = older(tables, version, "");
             let store = Store::open(folder.path(), Clock::wall()).expect("it opens");
             let queue = store.find("events.fifo").await.expect("read").expect("its queue");
@@ -268,6 +289,7 @@ mod tests {
             assert_eq!(queue.depth().await.expect("depth").messages, 1, "version {version}");
             let received = queue.receive(Receive::default()).await.expect("receive");
             assert_eq!((received[0].id.as_str(), received[0].group.as_str()), ("m-1", "g"), "version {version}");
+            assert_eq!(received[0].body.as_text(), Some("x"), "version {version}");
             queue.delete(&[received[0].handle.clone()]).await.remove(0).expect("delete");
             assert_eq!(queue.depth().await.expect("depth").messages, 0, "version {version}");
         }
@@ -336,7 +358,7 @@ mod tests {
         };
         let new = opened("", 0);
         assert!(new.len() > 50, "{new:?}");
-        for (tables, version) in [(V1, 1), (V2, 2), (V3, 3), (V4, 4)] {
+        for (tables, version) in [(V1, 1), (V2, 2), (V3, 3), (V4, 4), (V5, 5)] {
             assert_eq!(opened(tables, version), new, "version {version}");
         }
     }

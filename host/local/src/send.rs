@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::{Arrival, DedupId, MessageId, NewMessage, Part, Proof, QueueError, Sent};
 
+use crate::bodies::Content;
 use crate::error::failed;
 use crate::rows::{NewRow, insert};
 use crate::settings::{DedupScope, QueueSettings};
@@ -28,7 +29,7 @@ pub(crate) fn with_dedup_id<'a>(message: &'a NewMessage, settings: &QueueSetting
     if message.dedup_id.is_some() || !settings.content_based_dedup {
         return Cow::Borrowed(message);
     }
-    let dedup_id = Some(content_dedup_id(&message.body));
+    let dedup_id = Some(content_dedup_id(&message.body.text()));
     Cow::Owned(NewMessage { dedup_id, ..message.clone() })
 }
 
@@ -139,7 +140,7 @@ pub(crate) fn store(
         kept_since: now,
         trace: extras.trace.as_deref(),
         attributes: &attributes,
-        body: &message.body,
+        content: Content::New(&message.body),
     };
     let seq = insert(connection, &row, settings, extras.delay.unwrap_or(settings.delay), now)?;
     Ok((id, seq))

@@ -1,9 +1,11 @@
 //! Received messages, as read from their rows.
 
 use rusqlite::Row;
+use towpath_types::body::Body;
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::{GroupId, MessageId, Received};
 
+use crate::bodies::Place;
 use crate::handle::Receipt;
 use crate::values::{sequence, timestamp};
 
@@ -36,12 +38,12 @@ pub(crate) struct StoredMessage {
     pub(crate) group_tag: Option<String>,
     pub(crate) trace: Option<String>,
     pub(crate) attributes: String,
-    pub(crate) body: String,
+    pub(crate) place: Place,
 }
 
 /// The columns that [`stored`] reads, in its order, of the table `m`.
 pub(crate) const STORED: &str = "m.seq, m.id, m.dedup_id, m.sent_at, m.retained_from, m.visible_at, m.receive_count,
-    m.received_before, m.first_received_at, m.source, m.group_tag, m.trace, m.attributes, m.body";
+    m.received_before, m.first_received_at, m.source, m.group_tag, m.trace, m.attributes, m.content, m.body";
 
 pub(crate) fn stored(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
     Ok(StoredMessage {
@@ -58,12 +60,13 @@ pub(crate) fn stored(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
         group_tag: row.get(10)?,
         trace: row.get(11)?,
         attributes: row.get(12)?,
-        body: row.get(13)?,
+        place: Place::of(row, 13, 14)?,
     })
 }
 
 pub(crate) fn taken(
     stored: StoredMessage,
+    body: Body,
     group: GroupId,
     receive_count: u32,
     first_received_at: Timestamp,
@@ -79,7 +82,7 @@ pub(crate) fn taken(
         receive_count,
         // Never later than the start of its retention.
         sent_at: timestamp(stored.sent_at.min(stored.retained_from)),
-        body: stored.body,
+        body,
         attributes: serde_json::from_str(&stored.attributes).unwrap_or_default(),
         trace: stored.trace.clone(),
         handle: receipt.write(),

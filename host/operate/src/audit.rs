@@ -66,7 +66,7 @@ impl AuditEntry {
             note: note.to_owned(),
             accepted_unverified: action == "edit" && !letter.death.is_verified(),
             letter: letter.death.clone(),
-            body: whole.then(|| letter.body.clone()),
+            body: whole.then(|| letter.body.text().into_owned()),
             attributes: if whole { letter.attributes.clone() } else { Attributes::new() },
         }
     }

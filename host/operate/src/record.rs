@@ -1,6 +1,7 @@
 //! Records messages as cases of a plugin, without personal data.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 use towpath_config::Config;
@@ -95,7 +96,7 @@ impl Recorder {
         // Plugins do not see them either. Headers stay, with another value.
         for token in self.routes.by_group(&message.group).into_iter().flat_map(|route| route.tokens()) {
             if token.source.header().is_none() {
-                hide(&mut webhook, &token);
+                hide(Arc::make_mut(&mut webhook), &token);
             }
         }
         let webhook = self.redactor.webhook(&webhook);

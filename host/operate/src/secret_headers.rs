@@ -215,7 +215,8 @@ mod tests {
             sent_at: towpath_types::clock::Timestamp(0),
             source: String::new(),
             aws_trace: None,
-            webhook: Webhook { headers: vec![("x-visitor".to_owned(), b"s3cret".to_vec())], ..Webhook::default() },
+            webhook: Webhook { headers: vec![("x-visitor".to_owned(), b"s3cret".to_vec())], ..Webhook::default() }
+                .into(),
         };
         let mut verdict = json!({ "deliver": [{ "headers": [["x-copy", "is s3cret."], ["x-door", "a"], ["x", "b"], ["y", { "secret": "k" }]] }] });
         headers().hide_in_verdict(&mut verdict, &message);

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 use towpath_config::route::Route;
 use towpath_select::{Scope, Selected};
-use towpath_types::envelope::{self, Webhook};
+use towpath_types::envelope::Webhook;
 use towpath_types::message::{ORIGIN_ATTRIBUTE, WEBHOOK_ID_ATTRIBUTE, webhook};
 use towpath_types::queue::{Attribute, Attributes, DedupId, GroupId, Received};
 use towpath_verify::bind;
@@ -66,7 +66,7 @@ fn dedup_id(route: &Route, key: &[u8], webhook: &Webhook) -> DedupId {
 pub fn identified<'a>(route: &Route, received: &'a Received) -> Cow<'a, Received> {
     let Received { body, attributes, .. } = received;
     let known = [WEBHOOK_ID_ATTRIBUTE, ORIGIN_ATTRIBUTE].iter().any(|name| attributes.contains_key(*name));
-    if route.dedup.is_none() || known || envelope::is_envelope(body) {
+    if route.dedup.is_none() || known || body.has_headers() {
         return Cow::Borrowed(received);
     }
     let own = webhook(body, attributes).map(|webhook| keys(route, &webhook).attributes()).unwrap_or_default();

@@ -167,7 +167,7 @@ impl SendEntry {
                 None if settings.content_based_dedup => Some(content_dedup_id(&body)),
                 id => id.as_deref().map(DedupId::from),
             },
-            body,
+            body: body.into(),
             attributes: attributes.collect::<Result<Attributes, ApiError>>()?,
         };
         let system = system_attributes(&self.message_system_attributes)?;
@@ -252,7 +252,7 @@ struct Digests {
 impl Digests {
     fn of(message: &NewMessage, system: &Attributes) -> Digests {
         Digests {
-            body: md5::of_body(&message.body),
+            body: md5::of_body(&message.body.text()),
             attributes: md5::of_attributes(&message.attributes),
             system: md5::of_attributes(system),
         }

@@ -82,9 +82,10 @@ impl Ask {
             .collect();
         let mut attributes = received.attributes;
         attributes.retain(|name, _| self.asks(name));
+        let body = received.body.into_text();
         let mut message = json!({
             "MessageId": received.id, "ReceiptHandle": received.handle,
-            "MD5OfBody": md5::of_body(&received.body), "Body": received.body,
+            "MD5OfBody": md5::of_body(&body), "Body": body,
         });
         if let Value::Object(message) = &mut message {
             if !system.is_empty() {

@@ -2,10 +2,13 @@
 
 mod pack;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 pub use pack::TooLarge;
 
+use crate::body::Body;
 use crate::clock::Timestamp;
 use crate::envelope::{self, Webhook};
 use crate::message::{Note, ORIGIN_ATTRIBUTE, Origin, VERDICT_ATTRIBUTE, is_own, origin, origin_of, webhook};
@@ -211,7 +214,7 @@ impl DeadLetter {
     }
 
     /// The message that carries this letter, for an enveloped webhook and its attributes.
-    pub fn carried_by(&self, group: GroupId, body: String, mut attributes: Attributes) -> NewMessage {
+    pub fn carried_by(&self, group: GroupId, body: Body, mut attributes: Attributes) -> NewMessage {
         attributes.insert(DEAD_LETTER_ATTRIBUTE.to_owned(), self.attribute());
         NewMessage { group, dedup_id: Some(self.id.as_str().into()), body, attributes }
     }
@@ -245,20 +248,21 @@ impl DeadLetter {
         body: Vec<u8>,
         notes: Vec<Note>,
         seal: impl FnOnce(&Origin, &Webhook) -> Option<String>,
-    ) -> (String, Attributes) {
+    ) -> (Body, Attributes) {
         let legal_note = |note: Note| Note { text: legal(note.text), by: legal(note.by), ..note };
         let notes = notes.into_iter().map(legal_note).collect();
         let mut origin = Origin { notes, ..self.origin() };
-        let after = Webhook { body, ..webhook(stored.body, stored.attributes).unwrap_or_default() };
+        let before = webhook(stored.body, stored.attributes).map(Arc::unwrap_or_clone).unwrap_or_default();
+        let after = Webhook { body, ..before };
         origin.mac = seal(&origin, &after);
-        let was_envelope = envelope::is_envelope(stored.body);
+        let had_headers = stored.body.has_headers();
         // A direct body stays direct if it is text that SQS accepts and that cannot be read as an envelope.
-        let text = std::str::from_utf8(&after.body).ok().filter(|text| !was_envelope && is_direct(text));
+        let text = std::str::from_utf8(&after.body).ok().filter(|text| !had_headers && is_direct(text));
         let (body, mut attributes) = match text {
-            Some(text) => (text.to_owned(), stored.attributes.clone()),
+            Some(text) => (Body::from(text), stored.attributes.clone()),
             None => {
-                let attributes = if was_envelope { stored.attributes.clone() } else { own(stored.attributes) };
-                (envelope::encode(&after), attributes)
+                let attributes = if had_headers { stored.attributes.clone() } else { own(stored.attributes) };
+                (Body::from(after), attributes)
             }
         };
         attributes.remove(VERDICT_ATTRIBUTE);
@@ -299,7 +303,7 @@ pub struct Stored<'a> {
     /// Its id in the dead-letter queue.
     pub id: &'a MessageId,
     pub group: &'a GroupId,
-    pub body: &'a str,
+    pub body: &'a Body,
     pub attributes: &'a Attributes,
 }
 
@@ -318,8 +322,8 @@ pub fn carried_notes(attributes: &Attributes) -> Vec<Note> {
 }
 
 /// Records where a message first came from. If that makes one attribute too many, headers move into an envelope.
-fn with_origin(body: &str, mut attributes: Attributes, origin: &Origin) -> (String, Attributes) {
-    let mut body = body.to_owned();
+fn with_origin(body: &Body, mut attributes: Attributes, origin: &Origin) -> (Body, Attributes) {
+    let mut body = body.clone();
     if attributes.len() >= MAX_ATTRIBUTES && !attributes.contains_key(ORIGIN_ATTRIBUTE) {
         (body, attributes) = as_envelope(&body, &attributes);
     }
@@ -330,10 +334,10 @@ fn with_origin(body: &str, mut attributes: Attributes, origin: &Origin) -> (Stri
 
 /// Moves the headers of a direct message from its attributes into an envelope, which is equivalent, to free attributes
 /// for ours.
-fn as_envelope(body: &str, attributes: &Attributes) -> (String, Attributes) {
+fn as_envelope(body: &Body, attributes: &Attributes) -> (Body, Attributes) {
     match webhook(body, attributes) {
-        Ok(webhook) => (envelope::encode(&webhook), own(attributes)),
-        Err(_) => (body.to_owned(), own(attributes)),
+        Ok(webhook) => (Body::Webhook(webhook), own(attributes)),
+        Err(_) => (body.clone(), own(attributes)),
     }
 }
 

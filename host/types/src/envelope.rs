@@ -96,7 +96,6 @@ struct Written<'a> {
     path: &'a [(String, String)],
     #[serde(skip_serializing_if = "str::is_empty")]
     query: &'a str,
-    body: String,
 }
 
 #[derive(Serialize)]
@@ -119,6 +118,35 @@ struct Read {
     body: String,
 }
 
+/// The same without the body.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    v: u32,
+    headers: Vec<ReadHeader>,
+    method: Option<String>,
+    #[serde(default)]
+    path: Vec<(String, String)>,
+    #[serde(default)]
+    query: String,
+}
+
+impl Head {
+    fn webhook(self) -> Result<Webhook, EnvelopeError> {
+        if !is_known(self.v) {
+            return Err(EnvelopeError::Version(self.v));
+        }
+        let method = self.method.as_deref().unwrap_or("POST");
+        Ok(Webhook {
+            method: method.parse().map_err(|_| EnvelopeError::Method(method.to_owned()))?,
+            path: self.path,
+            query: self.query,
+            headers: self.headers.into_iter().map(read_header).collect::<Result<_, _>>()?,
+            body: Vec::new(),
+        })
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum ReadHeader {
@@ -132,6 +160,31 @@ struct Version {
 }
 
 pub fn encode(webhook: &Webhook) -> String {
+    let mut text = head(webhook);
+    text.reserve(tail_len(webhook));
+    text.pop();
+    text.push_str(BODY);
+    BASE64.encode_string(&webhook.body, &mut text);
+    text.push_str(END);
+    text
+}
+
+/// The length of the envelope, in bytes.
+pub fn encoded_len(webhook: &Webhook) -> usize {
+    head(webhook).len() + tail_len(webhook)
+}
+
+/// What a body adds to the length of a head, whose closing brace becomes that of the envelope.
+fn tail_len(webhook: &Webhook) -> usize {
+    BODY.len() + webhook.body.len().div_ceil(3) * 4 + END.len() - 1
+}
+
+/// What stands between the head of an envelope, without its closing brace, and the body; and behind the body.
+const BODY: &str = ",\"body\":\"";
+const END: &str = "\"}";
+
+/// An envelope without its body: all of a webhook that is no body.
+pub fn head(webhook: &Webhook) -> String {
     let headers = webhook.headers.iter().map(|(name, value)| written_header(name, value)).collect();
     let written = Written {
         v: if webhook.is_plain() { PLAIN } else { VERSION },
@@ -139,10 +192,17 @@ pub fn encode(webhook: &Webhook) -> String {
         method: (webhook.method != Method::POST).then(|| webhook.method.as_str()),
         path: &webhook.path,
         query: &webhook.query,
-        body: BASE64.encode(&webhook.body),
     };
     // A struct of strings always serialises.
     serde_json::to_string(&written).unwrap_or_default()
+}
+
+/// The webhook of a head and a body that were kept apart. If the head cannot be read, an envelope that cannot be read either.
+pub fn joined(head: &str, body: Vec<u8>) -> Result<Webhook, String> {
+    match serde_json::from_str(head).ok().and_then(|read: Head| read.webhook().ok()) {
+        Some(webhook) => Ok(Webhook { body, ..webhook }),
+        None => Err(format!("{{\"v\":0,\"headers\":{head:?}{BODY}{}{END}", BASE64.encode(body))),
+    }
 }
 
 /// Reads a queue's body: an envelope, or a direct body, which has no headers of its own.
@@ -152,17 +212,9 @@ pub fn decode(text: &str) -> Result<Webhook, EnvelopeError> {
     }
     let read: Read =
         serde_json::from_str(text).map_err(|error| other_version(text).unwrap_or(EnvelopeError::Json(error)))?;
-    if !is_known(read.v) {
-        return Err(EnvelopeError::Version(read.v));
-    }
-    let method = read.method.as_deref().unwrap_or("POST");
-    Ok(Webhook {
-        method: method.parse().map_err(|_| EnvelopeError::Method(method.to_owned()))?,
-        path: read.path,
-        query: read.query,
-        headers: read.headers.into_iter().map(read_header).collect::<Result<_, _>>()?,
-        body: BASE64.decode(read.body).map_err(|_| EnvelopeError::Base64("body"))?,
-    })
+    let Read { v, headers, method, path, query, body } = read;
+    let webhook = Head { v, headers, method, path, query }.webhook()?;
+    Ok(Webhook { body: BASE64.decode(body).map_err(|_| EnvelopeError::Base64("body"))?, ..webhook })
 }
 
 /// Whether a text begins as every envelope does: `{"v":<digits>,"headers":`. A webhook's own JSON does not begin like

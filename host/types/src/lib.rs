@@ -5,6 +5,7 @@
 
 pub mod artifacts;
 pub mod backoff;
+pub mod body;
 pub mod clock;
 pub mod dead_letter;
 pub mod envelope;

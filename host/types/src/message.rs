@@ -1,9 +1,12 @@
 //! The message as plugins see it: a received one with its webhook unpacked.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use crate::body::Body;
 use crate::clock::Timestamp;
-use crate::envelope::{self, EnvelopeError, Webhook};
+use crate::envelope::{EnvelopeError, Webhook};
 use crate::queue::{AttributeValue, Attributes, DedupId, GroupId, MessageId, Received};
 
 /// The attribute that carries an [`Origin`] as JSON; set when a dead letter is sent back.
@@ -65,7 +68,7 @@ pub struct Message {
     pub source: String,
     /// `AWSTraceHeader`, if the queue provides it: the trace that the sender gave to the queue.
     pub aws_trace: Option<String>,
-    pub webhook: Webhook,
+    pub webhook: Arc<Webhook>,
 }
 
 impl Message {
@@ -114,11 +117,11 @@ pub fn webhook_id(id: &MessageId, attributes: &Attributes) -> MessageId {
     }
 }
 
-/// The webhook in a queued body: an envelope, or a direct body with its attributes as headers.
-pub fn webhook(body: &str, attributes: &Attributes) -> Result<Webhook, EnvelopeError> {
-    let mut webhook = envelope::decode(body)?;
-    if !envelope::is_envelope(body) {
-        webhook.headers = attribute_headers(attributes);
+/// The webhook in a queued body. A direct body has its attributes as headers.
+pub fn webhook(body: &Body, attributes: &Attributes) -> Result<Arc<Webhook>, EnvelopeError> {
+    let mut webhook = body.webhook()?;
+    if !body.has_headers() {
+        Arc::make_mut(&mut webhook).headers = attribute_headers(attributes);
     }
     Ok(webhook)
 }
@@ -151,7 +154,7 @@ mod tests {
     use super::*;
     use crate::queue::{Attribute, Handle};
 
-    fn received(body: String) -> Received {
+    fn received(body: Body) -> Received {
         Received {
             id: "m-2".into(),
             group: "g".into(),
@@ -169,7 +172,7 @@ mod tests {
     #[test]
     fn an_envelope_brings_its_own_headers() {
         let webhook = Webhook { headers: vec![("a".into(), b"1".to_vec())], body: b"x".to_vec(), ..Webhook::default() };
-        let mut received = received(envelope::encode(&webhook));
+        let mut received = received(webhook.clone().into());
         received.attributes.insert("b".into(), Attribute::text("2"));
         let message = Message::read(&received, "q").expect("readable");
         assert_eq!(message.webhook.headers, webhook.headers);

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use limits::{LONGEST_WAIT, QueueLimits, hidden_at_most};
 
+use crate::body::Body;
 use crate::clock::Timestamp;
 
 /// Most messages per receive. Source: the `ReceiveMessage` API of SQS.
@@ -162,14 +163,13 @@ pub struct NewMessage {
     pub group: GroupId,
     /// `None` is for standard queues, and for FIFO queues with content-based deduplication.
     pub dedup_id: Option<DedupId>,
-    /// An envelope, or text as a SaaS sent it.
-    pub body: String,
+    pub body: Body,
     /// At most 10.
     pub attributes: Attributes,
 }
 
 impl NewMessage {
-    /// The size in bytes: body, and names, types and values of attributes.
+    /// The size in bytes as SQS counts it: body, and names, types and values of attributes.
     pub fn size(&self) -> usize {
         self.body.len() + self.attributes.iter().map(|(name, attribute)| attribute.size(name)).sum::<usize>()
     }
@@ -245,7 +245,7 @@ pub struct Received {
     /// Receives so far, including this one; at least 1.
     pub receive_count: u32,
     pub sent_at: Timestamp,
-    pub body: String,
+    pub body: Body,
     pub attributes: Attributes,
     /// The trace that the sender gave to the queue: the system attribute `AWSTraceHeader`.
     pub trace: Option<String>,

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use towpath_config::value::Digest;
 use towpath_config::verify::{Keys, Verification};
 use towpath_select::Scope;
+use towpath_types::body::Body;
 use towpath_types::clock::Timestamp;
 use towpath_types::message::{ITEM_ATTRIBUTE, VERDICT_ATTRIBUTE};
 use towpath_types::queue::{Attribute, Attributes, GroupId, NewMessage, Received};
@@ -51,7 +52,7 @@ struct Covered<'a> {
     groups: &'a [GroupId],
     /// The position of an element in its webhook.
     item: Option<&'a str>,
-    /// A digest of the body as the queue holds it: the whole envelope.
+    /// A digest of the body as SQS holds it: the whole envelope.
     body: String,
 }
 
@@ -131,15 +132,15 @@ fn read(attributes: &Attributes) -> Option<Written> {
     serde_json::from_str(attributes.get(VERDICT_ATTRIBUTE)?.as_text()?).ok()
 }
 
-fn is_right(keys: &[Arc<str>], written: &Written, attributes: &Attributes, body: &str, given: &[u8]) -> bool {
+fn is_right(keys: &[Arc<str>], written: &Written, attributes: &Attributes, body: &Body, given: &[u8]) -> bool {
     keys.iter().fold(false, |right, key| right | crate::same(&mac(key, written, attributes, body), given))
 }
 
 #[expect(clippy::expect_used, reason = "a fallback would cover less than it says")]
-fn mac(key: &str, written: &Written, attributes: &Attributes, body: &str) -> Vec<u8> {
+fn mac(key: &str, written: &Written, attributes: &Attributes, body: &Body) -> Vec<u8> {
     let Written { verified, groups, .. } = written;
     let item = attributes.get(ITEM_ATTRIBUTE).and_then(|item| item.as_text());
-    let body = hex::encode(Sha256::digest(body));
+    let body = hex::encode(Sha256::digest(&*body.text()));
     let covered = serde_json::to_vec(&Covered { purpose: "towpath-verdict-1", verified, groups, item, body });
     let covered = covered.expect("a struct of texts and numbers is always JSON");
     crate::mac(Digest::Sha256, key.as_bytes(), &[&covered])

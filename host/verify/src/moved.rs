@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use towpath_config::value::Digest;
+use towpath_types::body::Body;
 use towpath_types::dead_letter::{DeadLetter, moved_back};
 use towpath_types::queue::{GroupId, Received};
 
@@ -32,12 +33,12 @@ struct Covered<'a> {
     id: &'a str,
     sent_at: u64,
     group: &'a str,
-    /// A digest of the body as the queue holds it.
+    /// A digest of the body as SQS holds it.
     body: String,
 }
 
 /// The MAC of a letter with this group and stored body. `None` without a key.
-pub fn seal(keys: &NoteKeys, letter: &DeadLetter, group: &GroupId, body: &str) -> Option<String> {
+pub fn seal(keys: &NoteKeys, letter: &DeadLetter, group: &GroupId, body: &Body) -> Option<String> {
     Some(hex::encode(mac(&keys.signing()?, letter, group, body)))
 }
 
@@ -56,13 +57,13 @@ pub async fn restore(keys: &NoteKeys, received: &Received, deadline: Instant) ->
 }
 
 #[expect(clippy::expect_used, reason = "a fallback would cover less than it says")]
-fn mac(key: &str, letter: &DeadLetter, group: &GroupId, body: &str) -> Vec<u8> {
+fn mac(key: &str, letter: &DeadLetter, group: &GroupId, body: &Body) -> Vec<u8> {
     let covered = Covered {
         purpose: "towpath-letter-1",
         id: &letter.id,
         sent_at: letter.sent_at.0,
         group: group.as_str(),
-        body: hex::encode(Sha256::digest(body)),
+        body: hex::encode(Sha256::digest(&*body.text())),
     };
     let covered = serde_json::to_vec(&covered).expect("a struct of texts and numbers is always JSON");
     crate::mac(Digest::Sha256, key.as_bytes(), &[&covered])
@@ -87,9 +88,8 @@ mod tests {
 
     /// A letter as SQS moves it back: with another id and time.
     fn moved(letter: &DeadLetter, sealed_by: &NoteKeys) -> Received {
-        let mac = seal(sealed_by, letter, &"g".into(), "body");
-        let message =
-            DeadLetter { mac, ..letter.clone() }.carried_by("g".into(), "body".to_owned(), Default::default());
+        let mac = seal(sealed_by, letter, &"g".into(), &"body".into());
+        let message = DeadLetter { mac, ..letter.clone() }.carried_by("g".into(), "body".into(), Default::default());
         Received {
             id: "m-2".into(),
             group: message.group,
@@ -129,14 +129,14 @@ mod tests {
         assert_eq!(restored(&NoteKeys::default(), &sealed).await, Moved::Unsealed);
         assert_eq!(restored(&key, &moved(&letter(), &NoteKeys::default())).await, Moved::Unsealed);
         assert_eq!(restored(&key, &Received { group: "h".into(), ..sealed.clone() }).await, Moved::Unsealed);
-        assert_eq!(restored(&key, &Received { body: "another".to_owned(), ..sealed.clone() }).await, Moved::Unsealed);
+        assert_eq!(restored(&key, &Received { body: "another".into(), ..sealed.clone() }).await, Moved::Unsealed);
         let mac = DeadLetter::read(&sealed.attributes).and_then(|letter| letter.mac);
         for forged in [
             DeadLetter { id: "m-3".to_owned(), mac: mac.clone(), ..letter() },
             DeadLetter { sent_at: Timestamp(2), mac, ..letter() },
             DeadLetter { mac: Some(String::new()), ..letter() },
         ] {
-            let message = forged.carried_by("g".into(), "body".to_owned(), Default::default());
+            let message = forged.carried_by("g".into(), "body".into(), Default::default());
             let received = Received { attributes: message.attributes, ..sealed.clone() };
             assert_eq!(restored(&key, &received).await, Moved::Unsealed, "{forged:?}");
         }

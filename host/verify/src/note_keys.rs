@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use towpath_config::value::Digest;
 use towpath_config::{Form, Secret, Secrets};
+use towpath_types::body::Body;
 use towpath_types::dead_letter::{DeadLetter, Stored};
 use towpath_types::envelope::Webhook;
 use towpath_types::message::{Note, Origin, origin_of, webhook};
@@ -130,7 +131,7 @@ pub struct Seal<'a> {
 impl Seal<'_> {
     /// Body and attributes of a letter with a new webhook body and a note that stays on the message. Earlier notes are
     /// kept only if the keys authenticate them: the new MAC must not vouch for what somebody else wrote.
-    pub fn edit(&self, letter: &DeadLetter, stored: &Stored<'_>, body: Vec<u8>, note: Note) -> (String, Attributes) {
+    pub fn edit(&self, letter: &DeadLetter, stored: &Stored<'_>, body: Vec<u8>, note: Note) -> (Body, Attributes) {
         let before = webhook(stored.body, stored.attributes).unwrap_or_default();
         let vouched = |origin: &Origin| self.keys.vouch(origin, stored.group, self.route, &before);
         let mut notes = origin_of(stored.attributes).filter(vouched).map(|origin| origin.notes).unwrap_or_default();
@@ -212,7 +213,7 @@ mod tests {
             sequence: None,
             receive_count: 1,
             sent_at: Timestamp(1),
-            body: "body".to_owned(),
+            body: "body".into(),
             attributes: [(ORIGIN_ATTRIBUTE.to_owned(), Attribute::text(text))].into(),
             trace: None,
             handle: "h".into(),

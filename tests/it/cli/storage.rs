@@ -39,7 +39,7 @@ async fn fill(folder: &Path) {
         let message = NewMessage {
             group: format!("g/{group}").into(),
             dedup_id: Some(n.to_string().into()),
-            body,
+            body: body.into(),
             attributes: Default::default(),
         };
         events.send(message).await.unwrap();
@@ -281,7 +281,7 @@ async fn what_only_ever_waits_for_two_weeks_becomes_a_dead_letter_too() {
         let events = store.queue("events.fifo", settings).await.unwrap();
         let group = "g/1".into();
         let dedup_id = Some("1".into());
-        let body = "{\"k\":1}".to_owned();
+        let body = "{\"k\":1}".into();
         events.send(NewMessage { group, dedup_id, body, attributes: Default::default() }).await.unwrap();
         drop((events, store));
         let server = Server::start(folder.path(), &["serve"]);

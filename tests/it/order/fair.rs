@@ -40,7 +40,7 @@ impl Line for Targets {
         let place = &mut turn.place;
         let _inside = Inside::of(self);
         sleep(PLUGIN).await;
-        let target = received.body.split('/').next().unwrap();
+        let target = received.body.as_text().unwrap().split('/').next().unwrap();
         let gate = async {
             if target == "shut" {
                 std::future::pending::<()>().await;
@@ -58,7 +58,7 @@ impl Line for Targets {
             }
         };
         sleep(Duration::from_millis(if target == "slow" { 4000 } else { 5 })).await;
-        self.taken.lock().unwrap().push((received.body.clone(), Instant::now()));
+        self.taken.lock().unwrap().push((received.body.text().into_owned(), Instant::now()));
         self.news.notify_waiters();
         Settlement::Ack
     }
@@ -126,7 +126,7 @@ impl World {
         let message = NewMessage {
             group: body.as_str().into(),
             dedup_id: Some(body.as_str().into()),
-            body,
+            body: body.into(),
             attributes: Default::default(),
         };
         self.events.send(message).await.unwrap();

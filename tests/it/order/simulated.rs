@@ -131,7 +131,12 @@ impl World {
     fn send(&self, number: usize) {
         let body = number.to_string();
         let group = format!("g/{}", self.books.plan(number).group).into();
-        let message = NewMessage { group, dedup_id: Some(body.as_str().into()), body, attributes: Default::default() };
+        let message = NewMessage {
+            group,
+            dedup_id: Some(body.as_str().into()),
+            body: body.into(),
+            attributes: Default::default(),
+        };
         self.machines.at_service(self.events.send(message)).unwrap();
     }
 
@@ -192,7 +197,7 @@ impl Line for Target {
     async fn take(&self, received: &Received, turn: &mut Turn) -> Settlement {
         let lease = &turn.lease;
         let place = &mut turn.place;
-        let number: usize = received.body.parse().unwrap();
+        let number: usize = received.body.text().parse().unwrap();
         // Some wait for a gate before they may go to one of two targets, without a place and kept by heartbeats.
         let target = ["even", "odd"][number % 2];
         let opens_after = Duration::from_millis(number as u64 % 5 * 1500);

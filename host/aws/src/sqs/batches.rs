@@ -61,7 +61,7 @@ fn entry((at, message): Numbered) -> Result<SendMessageBatchRequestEntry, QueueE
         .id(at.to_string())
         .message_group_id(message.group)
         .set_message_deduplication_id(message.dedup_id.map(String::from))
-        .message_body(message.body);
+        .message_body(message.body.into_text());
     for (name, attribute) in message.attributes {
         entry = entry.message_attributes(name, written(attribute)?);
     }
@@ -111,7 +111,7 @@ mod tests {
 
     fn message(group: usize, bytes: usize) -> NewMessage {
         let group = GroupId::from(format!("g{group}"));
-        NewMessage { group, dedup_id: None, body: "x".repeat(bytes), attributes: Default::default() }
+        NewMessage { group, dedup_id: None, body: "x".repeat(bytes).into(), attributes: Default::default() }
     }
 
     #[test]

@@ -21,13 +21,14 @@ pub(super) fn record(taken: &Taken, arn: &str) -> Value {
     ];
     let attributes = attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?))));
     let message_attributes = message.attributes.iter().map(|(name, value)| (name.clone(), attribute(value)));
+    let body = message.body.text();
     let mut record = json!({
         "messageId": message.id,
         "receiptHandle": message.handle,
-        "body": message.body,
+        "body": body,
         "attributes": attributes.collect::<Map<_, _>>(),
         "messageAttributes": message_attributes.collect::<Map<_, _>>(),
-        "md5OfBody": towpath_sqs::md5_of_body(&message.body),
+        "md5OfBody": towpath_sqs::md5_of_body(&body),
         "eventSource": "aws:sqs",
         "eventSourceARN": arn,
         "awsRegion": towpath_sqs::REGION,
@@ -63,7 +64,7 @@ mod tests {
                 sequence: None,
                 receive_count: 1,
                 sent_at: Timestamp(1),
-                body: "x".to_owned(),
+                body: "x".into(),
                 attributes,
                 trace: None,
                 handle: "h".into(),

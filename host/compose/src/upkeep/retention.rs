@@ -190,12 +190,12 @@ mod tests {
     async fn dies(letters: &LocalQueue, id: &str) {
         let group = "g".into();
         let dedup_id = Some(id.replace(' ', "-").into());
-        let body = id.to_owned();
+        let body = id.into();
         letters.send(NewMessage { group, dedup_id, body, attributes: Default::default() }).await.expect("send");
     }
 
     async fn bodies(letters: &LocalQueue) -> Vec<String> {
-        letters.browse(None, 10_000).await.expect("letters").into_iter().map(|letter| letter.body).collect()
+        letters.browse(None, 10_000).await.expect("letters").into_iter().map(|letter| letter.body.into_text()).collect()
     }
 
     const HOUR: u64 = DAY / 24;
@@ -288,7 +288,7 @@ mod tests {
         for n in 0..STEP + 5 {
             let group = format!("g/{n}").as_str().into();
             let dedup_id = Some(n.to_string().into());
-            let message = NewMessage { group, dedup_id, body: n.to_string(), attributes: Default::default() };
+            let message = NewMessage { group, dedup_id, body: n.to_string().into(), attributes: Default::default() };
             letters.send(message).await.expect("send");
         }
         AHEAD.fetch_add(30 * DAY, Ordering::Relaxed);
@@ -322,9 +322,9 @@ mod tests {
         assert!(letters.receive(Receive::default()).await.expect("nothing").is_empty());
         assert!(!letters.discard(&sequences[0]).await.expect("held"));
         assert!(letters.hide(sequences.clone(), HIDDEN).await.expect("hidden").messages.is_empty());
-        letters.edit(&sequences[1], &"g".into(), "mended".to_owned(), &Default::default()).await.expect("edited");
+        letters.edit(&sequences[1], &"g".into(), "mended".into(), &Default::default()).await.expect("edited");
         let removed = letters.discard_hidden(hidden).await.expect("removed");
-        assert_eq!(removed.iter().map(|letter| letter.body.as_str()).collect::<Vec<_>>(), ["gone"]);
+        assert_eq!(removed.iter().map(|letter| letter.body.as_text().expect("text")).collect::<Vec<_>>(), ["gone"]);
         assert_eq!(bodies(&letters).await, ["mended"], "that is not what was audited");
     }
 

@@ -60,7 +60,7 @@ fn message(record: &Value, id: &MessageId, group: &GroupId, now: Timestamp) -> R
         sequence: attribute("SequenceNumber").map(str::to_owned),
         receive_count: receive_count.max(1),
         sent_at,
-        body: text("body")?,
+        body: text("body")?.into(),
         attributes: attributes(record)?,
         trace: attribute("AWSTraceHeader").map(str::to_owned),
         handle: Handle::from(text("receiptHandle")?),

@@ -1,6 +1,7 @@
 //! Stores a dead letter, cut down to the size limit of its queue.
 
 use towpath_config::route::Route;
+use towpath_types::body::Body;
 use towpath_types::dead_letter::DeadLetter;
 use towpath_types::queue::{GroupId, Queue, QueueError, Received};
 use towpath_verify::note_keys::NoteKeys;
@@ -22,7 +23,7 @@ pub(super) async fn store(
     let keeps = |name: &str| route.is_none_or(|route| route.needs_header(name));
     let mut most = queue.max_message_bytes();
     loop {
-        let seal = |group: &GroupId, body: &str| moved::seal(note_keys, letter, group, body);
+        let seal = |group: &GroupId, body: &Body| moved::seal(note_keys, letter, group, body);
         let mut message = letter.pack(received, most, keeps, seal).map_err(|error| error.to_string())?;
         // The front door vouched for the body with all of its headers.
         door::renew(note_keys, received, &mut message);

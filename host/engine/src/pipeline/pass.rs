@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use tracing::error;
 
@@ -111,7 +112,7 @@ impl Pass<'_> {
             Err(why) => return Outcome::Misfit { kind: MisfitKind::Unreadable, detail: why.to_string() },
         };
         if let Some(shown) = changed {
-            message.webhook = shown;
+            message.webhook = Arc::new(shown);
         }
         let Some(mapper) = &routing.mapper else { return unmapped(&route.mapping) };
         if let Some(why) = mapper.plugin().and_then(Plugin::unready) {

@@ -47,7 +47,7 @@ impl Model {
             sequence: None,
             receive_count: 0,
             sent_at: Timestamp(now),
-            body: String::new(),
+            body: "".into(),
             attributes: Default::default(),
             trace: None,
             handle: id.into(),

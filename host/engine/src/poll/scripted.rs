@@ -30,7 +30,7 @@ pub(super) fn message(handle: &str) -> Received {
         sequence: None,
         receive_count: 1,
         sent_at: Timestamp(0),
-        body: String::new(),
+        body: "".into(),
         attributes: Default::default(),
         trace: None,
         handle: handle.into(),

@@ -26,7 +26,7 @@ fn message(n: u32) -> NewMessage {
     NewMessage {
         group: GroupId::from(format!("g{}", n % 7)),
         dedup_id: Some(n.to_string().into()),
-        body: n.to_string(),
+        body: n.to_string().into(),
         attributes: Default::default(),
     }
 }
@@ -101,7 +101,7 @@ async fn acknowledged_messages_survive_a_power_cut() {
     while senders.join_next().await.is_some() {}
 
     let found = self::queue(&image).await.browse(None, 10_000).await.expect("messages");
-    let found: Vec<u32> = found.iter().map(|message| message.body.parse().expect("a number")).collect();
+    let found: Vec<u32> = found.iter().map(|message| message.body.text().parse().expect("a number")).collect();
     let answered = answered.lock().clone();
     assert!(answered.len() >= 9, "there were nine fsyncs");
     assert!(answered.iter().all(|n| found.contains(n)), "answered {answered:?}, found {found:?}");

@@ -9,6 +9,7 @@ use towpath_types::queue::MessageId;
 
 use super::pace::allowance;
 use super::task::{MoveStatus, MoveTask, TASK, task};
+use crate::bodies::{self, Content, Place};
 use crate::former;
 use crate::rows::{self, NewRow, refresh};
 use crate::seen::settings;
@@ -73,7 +74,7 @@ struct SourceRow {
     source: Option<String>,
     trace: Option<String>,
     attributes: String,
-    body: String,
+    place: Place,
 }
 
 impl Mover<'_> {
@@ -83,7 +84,7 @@ impl Mover<'_> {
         let Some(kept_there) = settings(self.connection, self.from)? else {
             return Ok(Ended::Failed("AWS.SimpleQueueService.NonExistentQueue"));
         };
-        let sql = "SELECT m.seq, m.grp, coalesce(m.group_tag, iif(g.name = m.id, '', g.name)), m.source, m.trace, m.attributes, m.body
+        let sql = "SELECT m.seq, m.grp, coalesce(m.group_tag, iif(g.name = m.id, '', g.name)), m.source, m.trace, m.attributes, m.content, m.body
             FROM messages m JOIN groups g ON g.id = m.grp
             WHERE m.queue = ?1 AND m.seq <= ?2 AND m.visible_at <= ?3 AND m.retained_from > ?5 AND NOT EXISTS
                 (SELECT 1 FROM messages b
@@ -99,7 +100,7 @@ impl Mover<'_> {
                 source: row.get(3)?,
                 trace: row.get(4)?,
                 attributes: row.get(5)?,
-                body: row.get(6)?,
+                place: Place::of(row, 6, 7)?,
             })
         })?;
         let letters = rows.collect::<rusqlite::Result<Vec<_>>>()?;
@@ -126,10 +127,11 @@ impl Mover<'_> {
                 kept_since: self.now,
                 trace: letter.trace.as_deref(),
                 attributes: &letter.attributes,
-                body: &letter.body,
+                content: Content::Moved(&letter.place),
             };
             let seq = rows::insert(self.connection, &row, &kept_here, Duration::ZERO, self.now)?;
             former::renumbered(self.connection, letter.seq, seq)?;
+            bodies::give_up(self.connection, letter.seq)?;
             self.connection.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute([letter.seq])?;
             refresh(self.connection, letter.group_row, kept_there.retention)?;
             self.moved += 1;

@@ -17,7 +17,7 @@ async fn queue(folder: &TempDir) -> LocalQueue {
 fn message(n: i64) -> NewMessage {
     let group = GroupId::from(format!("g{}", n % 7));
     let id = format!("m{n}");
-    NewMessage { group, dedup_id: Some(id.as_str().into()), body: id, attributes: Default::default() }
+    NewMessage { group, dedup_id: Some(id.as_str().into()), body: id.into(), attributes: Default::default() }
 }
 
 async fn send(queue: &LocalQueue, count: i64) {
@@ -42,7 +42,7 @@ async fn a_purge_runs_in_short_transactions_and_keeps_what_is_sent_after_its_sta
     let handle = queue.receive(receive).await.expect("receive").remove(0).handle;
     assert!(queue.begin_purge(None).await.expect("begun"));
     // The process that started the purge ends here, and another one finishes it.
-    let late = NewMessage { dedup_id: Some("late".into()), body: "late".to_owned(), ..message(0) };
+    let late = NewMessage { dedup_id: Some("late".into()), body: "late".into(), ..message(0) };
     queue.send(late).await.expect("send");
     let id = queue.id;
     let last = 2 * STEP + 1;
@@ -52,7 +52,7 @@ async fn a_purge_runs_in_short_transactions_and_keeps_what_is_sent_after_its_sta
     assert_eq!(queue.depth().await.expect("depth").messages, step + 2, "one step of messages is gone");
     queue.store.tidy().await.expect("finished");
     let left = queue.receive(Receive::default()).await.expect("receive");
-    assert_eq!(left.iter().map(|left| left.body.as_str()).collect::<Vec<_>>(), ["late"]);
+    assert_eq!(left.iter().map(|left| left.body.as_text().expect("text")).collect::<Vec<_>>(), ["late"]);
     queue.delete(&[handle]).await.remove(0).expect("it is gone");
     queue.send(message(5)).await.expect("its id is forgotten");
     assert_eq!(queue.depth().await.expect("depth").messages, 2);

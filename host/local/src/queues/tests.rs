@@ -32,16 +32,16 @@ async fn queue(store: &Store, name: &str, dead_letters: Option<&str>) -> LocalQu
 fn message(body: &str) -> NewMessage {
     let group = GroupId::from(body[..1].to_owned());
     let dedup_id = Some(body.into());
-    NewMessage { group, dedup_id, body: body.to_owned(), attributes: Default::default() }
+    NewMessage { group, dedup_id, body: body.into(), attributes: Default::default() }
 }
 
 async fn received(queue: &LocalQueue) -> Vec<String> {
     let receive = Receive { max: 10, ..Receive::default() };
-    queue.receive(receive).await.expect("receive").into_iter().map(|received| received.body).collect()
+    queue.receive(receive).await.expect("receive").into_iter().map(|received| received.body.into_text()).collect()
 }
 
 async fn stored(queue: &LocalQueue) -> Vec<String> {
-    queue.browse(None, 100).await.expect("browse").into_iter().map(|message| message.body).collect()
+    queue.browse(None, 100).await.expect("browse").into_iter().map(|message| message.body.into_text()).collect()
 }
 
 fn is_gone<T: std::fmt::Debug>(result: Result<T, QueueError>) {
@@ -324,7 +324,7 @@ async fn one_receive_moves_a_bounded_number_and_a_long_poll_continues_until_it_f
     assert!(received(&queue).await.is_empty());
     assert_eq!(dead.depth().await.expect("depth").messages, 500);
     let first = queue.receive(Receive { wait: WAIT, max: 1, ..Receive::default() }).await.expect("receive");
-    assert_eq!(first.first().map(|first| first.body.as_str()), Some("A2400"));
+    assert_eq!(first.first().map(|first| first.body.as_text().expect("text")), Some("A2400"));
     assert_eq!(dead.depth().await.expect("depth").messages, 2400);
     assert_eq!(stored(&dead).await.last().map(String::as_str), Some("A99"), "in the order in which they were sent");
 }
@@ -344,7 +344,7 @@ async fn one_receive_removes_a_bounded_number_of_expired_messages() {
     let left = queue.browse(None, 2500).await.expect("browse").len();
     assert_eq!(left, 2000, "the writer is free for other operations in between");
     let first = queue.receive(Receive { wait: WAIT, max: 1, ..Receive::default() }).await.expect("receive");
-    assert_eq!(first.first().map(|first| first.body.as_str()), Some("A2400"));
+    assert_eq!(first.first().map(|first| first.body.as_text().expect("text")), Some("A2400"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -47,7 +47,7 @@ impl BooksWriter {
             let message = NewMessage {
                 group: GroupId::from(group.to_owned()),
                 dedup_id: Some(format!("{group}-{n}").into()),
-                body: body(group, n),
+                body: body(group, n).into(),
                 attributes: BTreeMap::new(),
             };
             match queue.send(message).await {
@@ -99,7 +99,7 @@ async fn work(books: &BooksWriter, events: &LocalQueue, dead: &LocalQueue) {
     }
     for message in taken {
         let group = message.group.to_string();
-        let n: u32 = message.body.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("a number");
+        let n: u32 = message.body.as_text().and_then(|text| text.split(' ').nth(1)?.parse().ok()).expect("a number");
         if group.ends_with(".0") {
             events.change_visibility(&[(message.handle, std::time::Duration::from_secs(60))]).await;
             continue;

@@ -1,6 +1,7 @@
 //! Edits and drops letters. Each is written to the audit before it is done.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use towpath_config::route::Route;
@@ -126,6 +127,7 @@ pub async fn edit(found: &Found, letters: &mut dyn Letters, args: Edit) -> anyho
     }
     let keys = trusted_keys(found).await?;
     let before = webhook(&letter.body, &letter.attributes).context("the letter's body cannot be unpacked")?;
+    let before = Arc::unwrap_or_clone(before);
     let mut after = match &args.body {
         Some(body) => body.clone(),
         None => before.body.clone(),

@@ -114,6 +114,6 @@ pub(super) fn without_config(error: Unknown, found: &Found) -> anyhow::Error {
 
 /// The webhook's body, as text.
 fn body(letter: &Letter) -> String {
-    let body = webhook(&letter.body, &letter.attributes).map(|webhook| webhook.body).unwrap_or_default();
-    String::from_utf8_lossy(&body).into_owned()
+    let webhook = webhook(&letter.body, &letter.attributes).unwrap_or_default();
+    String::from_utf8_lossy(&webhook.body).into_owned()
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use towpath_types::dead_letter::{DEAD_LETTER_ATTRIBUTE, DeadLetter, carried_notes};
 use towpath_types::message::{Note as StoredNote, webhook};
 use towpath_types::outcome::Attempt as StoredAttempt;
@@ -155,7 +156,8 @@ pub struct Whole<'a> {
 impl Whole<'_> {
     /// The whole of a letter; `text` shows the value of a header.
     pub fn of<'a>(letter: &'a Letter, secrets: &SecretHeaders, text: impl Fn(&[u8]) -> String) -> Whole<'a> {
-        let webhook = secrets.hidden(webhook(&letter.body, &letter.attributes).unwrap_or_default());
+        let webhook = webhook(&letter.body, &letter.attributes).unwrap_or_default();
+        let webhook = secrets.hidden(Arc::unwrap_or_clone(webhook));
         Whole {
             message_id: letter.first_id(),
             letter_id: &letter.id,

@@ -62,7 +62,7 @@ fn stored_letter() -> Letter {
         receive_count: 1,
         source: None,
         attributes,
-        body: "{}".to_owned(),
+        body: "{}".into(),
         kept_since: NOW,
     })
 }

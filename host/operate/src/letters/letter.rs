@@ -1,6 +1,8 @@
 //! One dead letter, of a local store or of SQS.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use towpath_types::body::Body;
 
 use towpath_config::Config;
 use towpath_config::route::tokens_of;
@@ -18,7 +20,7 @@ pub struct Letter {
     /// Its group.
     pub group: GroupId,
     /// Its body, as stored.
-    pub body: String,
+    pub body: Body,
     /// Its attributes, as stored.
     pub attributes: Attributes,
     /// Why it was dead-lettered.
@@ -65,13 +67,13 @@ impl Letter {
         let routes = config.map(|config| &config.routes);
         let route = routes.zip(death.route.as_deref()).and_then(|(routes, path)| routes.by_path(path));
         for token in death.secret_header.as_deref().into_iter().flat_map(tokens_of) {
-            towpath_select::hide(&mut message.webhook, &token);
+            towpath_select::hide(Arc::make_mut(&mut message.webhook), &token);
         }
         // Of an element of a split webhook what the plugin sees is stored.
         let route = route.filter(|_| !is_item(&self.attributes));
         let shown = route.and_then(|route| towpath_route::shown(route, &message.webhook).ok());
         if let Some(shown) = shown.map(Cow::into_owned) {
-            message.webhook = shown;
+            message.webhook = Arc::new(shown);
         }
         Some(message)
     }

@@ -1,6 +1,7 @@
 //! The operations on a queue of letters.
 
 use async_trait::async_trait;
+use towpath_types::body::Body;
 use towpath_types::queue::{Attributes, GroupId, MessageId};
 
 use super::error::LettersError;
@@ -12,7 +13,7 @@ pub struct Edited {
     /// Its group.
     pub group: GroupId,
     /// Its body, as stored.
-    pub body: String,
+    pub body: Body,
     /// Its attributes, as stored.
     pub attributes: Attributes,
 }

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use towpath_types::body::Body;
 
 use anyhow::{Context as _, anyhow, bail};
 use async_trait::async_trait;
@@ -235,7 +236,7 @@ impl Letters for SqsLetters {
 }
 
 /// The message that stores a letter again. If the queue itself moved the letter, nothing records its first id and its reason yet.
-fn stored_as(letter: &Letter, group: GroupId, body: String, attributes: Attributes, dedup_id: DedupId) -> NewMessage {
+fn stored_as(letter: &Letter, group: GroupId, body: Body, attributes: Attributes, dedup_id: DedupId) -> NewMessage {
     let dedup_id = Some(dedup_id);
     if attributes.contains_key(DEAD_LETTER_ATTRIBUTE) {
         NewMessage { group, dedup_id, body, attributes }

@@ -4,9 +4,11 @@
 //! neither verification nor the route's keys need, largest first. The body is never cut.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::{DEAD_LETTER_ATTRIBUTE, DeadLetter, MAX_ATTRIBUTES, as_envelope, clip, legal, own};
-use crate::envelope::{self, Webhook};
+use crate::body::Body;
+use crate::envelope::Webhook;
 use crate::message::is_own;
 use crate::queue::{Attribute, Attributes, GroupId, NewMessage, Received};
 
@@ -38,7 +40,7 @@ impl DeadLetter {
         received: &Received,
         most: usize,
         keeps: impl Fn(&str) -> bool,
-        seal: impl Fn(&GroupId, &str) -> Option<String>,
+        seal: impl Fn(&GroupId, &Body) -> Option<String>,
     ) -> Result<NewMessage, TooLarge> {
         let mut letter = self.clone();
         let whole = letter.with(received, carried(received), &seal);
@@ -72,7 +74,7 @@ impl DeadLetter {
         received: &Received,
         most: usize,
         keeps: impl Fn(&str) -> bool,
-        seal: impl Fn(&GroupId, &str) -> Option<String>,
+        seal: impl Fn(&GroupId, &Body) -> Option<String>,
     ) -> Result<NewMessage, TooLarge> {
         let carried = Carried::read(received);
         let order = carried.order(keeps);
@@ -101,8 +103,8 @@ impl DeadLetter {
     fn with(
         &self,
         received: &Received,
-        (body, mut attributes): (String, Attributes),
-        seal: impl Fn(&GroupId, &str) -> Option<String>,
+        (body, mut attributes): (Body, Attributes),
+        seal: impl Fn(&GroupId, &Body) -> Option<String>,
     ) -> NewMessage {
         let group = received.group.clone();
         let sealed = DeadLetter { mac: seal(&group, &body), ..self.clone() };
@@ -113,7 +115,7 @@ impl DeadLetter {
 }
 
 /// Body and attributes of a message as they travel with a letter.
-fn carried(received: &Received) -> (String, Attributes) {
+fn carried(received: &Received) -> (Body, Attributes) {
     let mut attributes = received.attributes.clone();
     attributes.remove(DEAD_LETTER_ATTRIBUTE);
     if attributes.len() >= MAX_ATTRIBUTES {
@@ -125,16 +127,16 @@ fn carried(received: &Received) -> (String, Attributes) {
 
 /// The same, with headers that can be removed: they are in the envelope, or are the attributes of a direct body.
 enum Carried {
-    Envelope(Webhook, Attributes),
-    Direct(String, Attributes),
+    Envelope(Arc<Webhook>, Attributes),
+    Direct(Body, Attributes),
 }
 
 impl Carried {
     fn read(received: &Received) -> Carried {
         let mut attributes = received.attributes.clone();
         attributes.remove(DEAD_LETTER_ATTRIBUTE);
-        match envelope::decode(&received.body) {
-            Ok(webhook) if envelope::is_envelope(&received.body) => {
+        match received.body.webhook() {
+            Ok(webhook) if received.body.has_headers() => {
                 let too_many = attributes.len() >= MAX_ATTRIBUTES;
                 Carried::Envelope(webhook, if too_many { own(&attributes) } else { attributes })
             }
@@ -160,14 +162,14 @@ impl Carried {
     }
 
     /// Body and attributes without the headers at these positions.
-    fn without(&self, gone: &[usize]) -> (String, Attributes) {
+    fn without(&self, gone: &[usize]) -> (Body, Attributes) {
         let gone: HashSet<usize> = gone.iter().copied().collect();
         let stays = |at: &usize| !gone.contains(at);
         match self {
             Carried::Envelope(webhook, attributes) => {
                 let headers = webhook.headers.iter().enumerate().filter(|(at, _)| stays(at));
                 let headers = headers.map(|(_, header)| header.clone()).collect();
-                (envelope::encode(&Webhook { headers, ..webhook.clone() }), attributes.clone())
+                (Webhook { headers, ..Webhook::clone(webhook) }.into(), attributes.clone())
             }
             Carried::Direct(body, attributes) => {
                 let attributes = attributes.iter().enumerate().filter(|(at, _)| stays(at));

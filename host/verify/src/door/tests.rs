@@ -16,7 +16,7 @@ fn verified() -> Verified {
 /// A message as the front door stores it, and as the pipeline receives it.
 fn attested(keys: &NoteKeys, item: Option<&str>) -> Received {
     let attributes = item.map(|item| (ITEM_ATTRIBUTE.to_owned(), Attribute::text(item))).into_iter().collect();
-    let mut message = NewMessage { group: "g".into(), dedup_id: None, body: "body".to_owned(), attributes };
+    let mut message = NewMessage { group: "g".into(), dedup_id: None, body: "body".into(), attributes };
     attest(keys, &mut message, Some(&"old".into()), &verified());
     Received {
         id: "m-1".into(),
@@ -49,7 +49,7 @@ async fn a_verdict_holds_only_for_its_own_route_group_position_and_body() {
     assert!(!holds(&keys(&[]), &right, "crm").await, "no key");
     assert!(!holds(&own, &right, "erp").await, "route");
     assert!(!holds(&own, &Received { group: "h".into(), ..right.clone() }, "crm").await, "group");
-    assert!(!holds(&own, &Received { body: "another".to_owned(), ..right.clone() }, "crm").await, "body");
+    assert!(!holds(&own, &Received { body: "another".into(), ..right.clone() }, "crm").await, "body");
     let mut changed = right.clone();
     changed.attributes.insert(ITEM_ATTRIBUTE.to_owned(), Attribute::text("4"));
     assert!(!holds(&own, &changed, "crm").await, "position");
@@ -70,12 +70,12 @@ async fn a_host_that_cuts_headers_renews_a_verdict_that_held() {
     let right = attested(&keys(&["old"]), None);
     let cut = |received: &Received| {
         let attributes = received.attributes.clone();
-        let mut message = NewMessage { group: "g".into(), dedup_id: None, body: "cut".to_owned(), attributes };
+        let mut message = NewMessage { group: "g".into(), dedup_id: None, body: "cut".into(), attributes };
         renew(&own, received, &mut message);
         Received { body: message.body, attributes: message.attributes, ..received.clone() }
     };
     assert!(holds(&own, &cut(&right), "crm").await);
-    let forged = Received { body: "another".to_owned(), ..right };
+    let forged = Received { body: "another".into(), ..right };
     assert!(!holds(&own, &cut(&forged), "crm").await);
 }
 

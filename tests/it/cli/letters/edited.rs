@@ -1,6 +1,6 @@
 //! `dlq edit`: what changes is what was asked for, and the order of the group that the event belongs to then.
 
-use towpath_types::envelope::{self, Webhook};
+use towpath_types::envelope::Webhook;
 use towpath_types::queue::{NewMessage, Queue as _};
 
 use super::{Station, ids, stations};
@@ -56,7 +56,7 @@ async fn keyed(station: &Station) -> String {
     let webhook = Webhook { headers: Vec::new(), body: b"{\"k\":\"A\",\"n\":1}".to_vec(), ..Webhook::default() };
     let group = "g/A".into();
     let dedup_id = Some("keyed".into());
-    let message = NewMessage { group, dedup_id, body: envelope::encode(&webhook), attributes: Default::default() };
+    let message = NewMessage { group, dedup_id, body: webhook.into(), attributes: Default::default() };
     station.rig.events.send(message).await.unwrap();
     station.work().await;
     ids(&station.json(&["list", "--text", "\"n\""], &[0]).await)[0].clone()
@@ -196,8 +196,7 @@ async fn an_edit_whose_old_letter_cannot_be_deleted_says_so_and_can_be_made_agai
     station.refused.set(&[]);
     station.dlq(&["edit", &id, "--body", "new.json", "--note", "x"], &[0]).await;
     let letters = station.rig.dead_letters.browse(None, 100).await.unwrap();
-    let bodies: Vec<Vec<u8>> =
-        letters.iter().map(|letter| towpath_types::envelope::decode(&letter.body).unwrap().body).collect();
+    let bodies: Vec<Vec<u8>> = letters.iter().map(|letter| letter.body.webhook().unwrap().body.clone()).collect();
     assert_eq!(bodies, [b"one", b"two", b"two"], "every edit is there, the first letter is not");
 }
 
@@ -289,7 +288,7 @@ async fn derived(station: &Station) -> (String, String) {
     let group = keys.group.clone();
     let dedup_id = Some("derived".into());
     let attributes = keys.attributes();
-    let message = NewMessage { group, dedup_id, body: envelope::encode(&webhook), attributes };
+    let message = NewMessage { group, dedup_id, body: webhook.into(), attributes };
     station.rig.events.send(message).await.unwrap();
     station.work().await;
     let id = ids(&station.json(&["list", "--text", "\"id\""], &[0]).await)[0].clone();

@@ -1,6 +1,7 @@
 //! `dlq list` and `dlq show`.
 
 use anyhow::Context as _;
+use std::sync::Arc;
 use towpath_operate::dlq::filter::Filter;
 use towpath_operate::dlq::list::{self, Listed};
 use towpath_operate::dlq::one;
@@ -52,7 +53,7 @@ pub(super) async fn show(id: &str, body: bool, place: &LetterPlace, output: &Out
     let secrets = secrets.and(letter.death.secret_header.as_deref());
     if body {
         let webhook = webhook(&letter.body, &letter.attributes).context("the letter's body cannot be unpacked")?;
-        output.bytes(&secrets.hidden(webhook).body);
+        output.bytes(&secrets.hidden(Arc::unwrap_or_clone(webhook)).body);
     } else {
         print(&letter, &secrets, output)
     }
@@ -64,7 +65,8 @@ fn print(letter: &Letter, secrets: &SecretHeaders, output: &Output) {
         output.json(&json::Whole::of(letter, secrets, shown::readable));
         return;
     }
-    let webhook = secrets.hidden(webhook(&letter.body, &letter.attributes).unwrap_or_default());
+    let webhook = webhook(&letter.body, &letter.attributes).unwrap_or_default();
+    let webhook = secrets.hidden(Arc::unwrap_or_clone(webhook));
     let death = &letter.death;
     let line = |name: &str, value: &str| output.line(format!("{name:<12}{value}"));
     line("id", &death.id);

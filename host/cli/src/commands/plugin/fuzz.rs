@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -61,8 +62,9 @@ pub(super) fn run(args: &PluginFuzz, output: &Output) -> anyhow::Result<Exit> {
     while Instant::now() < until && args.runs.is_none_or(|most| runs < most) && findings.len() < MOST {
         let Some(message) = rng.choice(&seeds) else { break };
         let mut message = message.clone();
-        message.webhook.body = mutate::body(&mut rng, &message.webhook.body);
-        mutate::headers(&mut rng, &mut message.webhook.headers);
+        let webhook = Arc::make_mut(&mut message.webhook);
+        webhook.body = mutate::body(&mut rng, &webhook.body);
+        mutate::headers(&mut rng, &mut webhook.headers);
         runs += 1;
         bar.inc(1);
         let Some(fault) = failure(&plugin, &message) else { continue };

@@ -147,7 +147,7 @@ impl Front {
             sent_at: Clock::wall().now(),
             source: "record".to_owned(),
             aws_trace: None,
-            webhook: Webhook { query, headers: headers.collect(), body: body.to_vec(), ..Webhook::default() },
+            webhook: Webhook { query, headers: headers.collect(), body: body.to_vec(), ..Webhook::default() }.into(),
         };
         let (saved, is_saved) = oneshot::channel();
         self.recorder.send(Posted { message, saved }).await.is_ok() && is_saved.await.is_ok()

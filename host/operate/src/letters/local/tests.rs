@@ -23,7 +23,7 @@ async fn letters(folder: &tempfile::TempDir, bodies: &[&str]) -> LocalLetters {
         let attributes = Attributes::from([(DEAD_LETTER_ATTRIBUTE.to_owned(), Attribute::text(text))]);
         let group = GroupId::from(body.get(..1).expect("a group"));
         let dedup_id = Some(format!("dead-{body}").into());
-        dead.send(NewMessage { group, dedup_id, body: (*body).to_owned(), attributes }).await.expect("stored");
+        dead.send(NewMessage { group, dedup_id, body: (*body).into(), attributes }).await.expect("stored");
     }
     LocalLetters::new(events, dead)
 }
@@ -42,7 +42,7 @@ async fn redrive(letters: &mut LocalLetters, chunk: usize) -> (u64, Vec<String>)
 }
 
 async fn bodies(queue: &LocalQueue) -> Vec<String> {
-    queue.browse(None, 100).await.expect("messages").into_iter().map(|message| message.body).collect()
+    queue.browse(None, 100).await.expect("messages").into_iter().map(|message| message.body.into_text()).collect()
 }
 
 /// Receives the first letter, as a client of the SQS endpoint does.

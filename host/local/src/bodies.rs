@@ -1,0 +1,218 @@
+//! Bodies, in a table of their own: rows of messages stay small, so that receiving, moving and settling a message never touches
+//! its body. A webhook is kept as it came, its head beside its bytes; no text is made of it unless a client of the SQS endpoint asks.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use towpath_types::body::Body;
+
+/// Where a new row of `messages` gets its body from.
+#[derive(Clone, Copy)]
+pub(crate) enum Content<'a> {
+    New(&'a Body),
+    /// From another row, which must give it up with [`give_up`] before it is deleted.
+    Moved(&'a Place),
+}
+
+/// Where the body of a stored message is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    /// Its row in `bodies`. Messages from before version 6 have none.
+    number: Option<i64>,
+    /// The text of a message from before version 6. Empty for all others.
+    text: String,
+}
+
+impl Place {
+    /// Of the columns `content` and `body` at these positions.
+    pub(crate) fn of(row: &Row<'_>, content: usize, body: usize) -> rusqlite::Result<Place> {
+        Ok(Place { number: row.get(content)?, text: row.get(body)? })
+    }
+
+    pub(crate) fn read(self, connection: &Connection) -> rusqlite::Result<Body> {
+        let Some(number) = self.number else { return Ok(Body::Text(self.text)) };
+        let sql = "SELECT head, body FROM bodies WHERE id = ?1";
+        let found = connection.prepare_cached(sql)?.query_row([number], |row| parts(row, 0)).optional()?;
+        Ok(found.unwrap_or_else(lost))
+    }
+}
+
+/// The columns that [`joined`] reads, of the tables `m` and `b`; and how `b` is joined.
+pub(crate) const JOINED: &str = "m.content, m.body, b.head, b.body";
+pub(crate) const JOIN: &str = "LEFT JOIN bodies b ON b.id = m.content";
+
+/// The body in the columns [`JOINED`] from this position on.
+pub(crate) fn joined(row: &Row<'_>, from: usize) -> rusqlite::Result<Body> {
+    let Place { number, text } = Place::of(row, from, from + 1)?;
+    match (number, row.get_ref(from + 3)?) {
+        (None, _) => Ok(Body::Text(text)),
+        (Some(_), rusqlite::types::ValueRef::Null) => Ok(lost()),
+        (Some(_), _) => parts(row, from + 2),
+    }
+}
+
+fn parts(row: &Row<'_>, from: usize) -> rusqlite::Result<Body> {
+    Ok(Body::from_parts(row.get(from)?, row.get(from + 1)?))
+}
+
+/// Of a message whose body is gone, which only damage can do: it is unreadable, and so becomes a dead letter.
+fn lost() -> Body {
+    Body::from_parts(Some(String::new()), Vec::new())
+}
+
+/// The columns `content` and `body` of a new row.
+pub(crate) fn place<'a>(connection: &Connection, content: Content<'a>) -> rusqlite::Result<(Option<i64>, &'a str)> {
+    match content {
+        Content::New(body) => Ok((Some(keep(connection, body)?), "")),
+        Content::Moved(place) => Ok((place.number, &place.text)),
+    }
+}
+
+fn keep(connection: &Connection, body: &Body) -> rusqlite::Result<i64> {
+    let (head, bytes) = body.parts();
+    connection.prepare_cached("INSERT INTO bodies (head, body) VALUES (?1, ?2)")?.insert(params![head, bytes])
+}
+
+/// Takes the body away from a row that is about to be deleted: another row has it now.
+pub(crate) fn give_up(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
+    connection.prepare_cached("UPDATE messages SET content = NULL WHERE seq = ?1")?.execute([seq]).map(drop)
+}
+
+/// Replaces the body of a message.
+pub(crate) fn replace(connection: &Connection, seq: i64, body: &Body) -> rusqlite::Result<()> {
+    let forget = "DELETE FROM bodies WHERE id = (SELECT content FROM messages WHERE seq = ?1)";
+    connection.execute(forget, [seq])?;
+    let content = keep(connection, body)?;
+    connection.execute("UPDATE messages SET content = ?2, body = '' WHERE seq = ?1", [seq, content]).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+    use towpath_types::clock::Clock;
+    use towpath_types::envelope::Webhook;
+    use towpath_types::queue::{NewMessage, Queue as _, Receive, Received};
+
+    use super::*;
+    use crate::folder::FILE;
+    use crate::{LocalQueue, QueueSettings, RedrivePolicy, Store};
+
+    struct Setup {
+        folder: TempDir,
+        store: Store,
+        events: LocalQueue,
+        dead: LocalQueue,
+    }
+
+    /// A queue that moves a message to its dead-letter queue at the second receive.
+    async fn setup() -> Setup {
+        let folder = TempDir::new().expect("folder");
+        let store = Store::open(folder.path(), Clock::wall()).expect("store");
+        let dead = store.queue("dead.fifo", QueueSettings::default()).await.expect("queue");
+        let redrive = Some(RedrivePolicy { dead_letter_queue: "dead.fifo".to_owned(), max_receive_count: 1 });
+        let settings = QueueSettings { redrive, ..QueueSettings::default() };
+        let events = store.queue("events.fifo", settings).await.expect("queue");
+        Setup { folder, store, events, dead }
+    }
+
+    fn webhook(n: u8) -> Webhook {
+        Webhook { headers: vec![("x".to_owned(), vec![n, 0xff])], body: vec![n; 10_000], ..Webhook::default() }
+    }
+
+    async fn send(queue: &LocalQueue, n: u8) {
+        let dedup_id = Some(n.to_string().into());
+        let message =
+            NewMessage { group: "g".into(), dedup_id, body: webhook(n).into(), attributes: Default::default() };
+        queue.send(message).await.expect("send");
+    }
+
+    async fn receive(queue: &LocalQueue) -> Vec<Received> {
+        let receive = Receive { visibility: Some(Duration::ZERO), ..Receive::default() };
+        queue.receive(receive).await.expect("receive")
+    }
+
+    fn webhooks(messages: &[Received]) -> Vec<Webhook> {
+        messages.iter().map(|message| Webhook::clone(&message.body.webhook().expect("a webhook"))).collect()
+    }
+
+    impl Setup {
+        fn text(&self, sql: &str) -> String {
+            let connection = Connection::open(self.folder.path().join(FILE)).expect("open");
+            connection.query_row(sql, [], |row| row.get(0)).expect("row")
+        }
+
+        /// How many bodies there are, and how many messages.
+        fn counts(&self) -> String {
+            self.text("SELECT (SELECT count(*) FROM bodies) || ' ' || (SELECT count(*) FROM messages)")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_follows_its_message_through_every_queue_and_goes_with_it() {
+        let setup = setup().await;
+        for n in 0..3 {
+            send(&setup.events, n).await;
+        }
+        assert_eq!(webhooks(&receive(&setup.events).await), [webhook(0), webhook(1), webhook(2)]);
+        assert!(receive(&setup.events).await.is_empty(), "the second receive moves them to the dead-letter queue");
+        assert_eq!(setup.counts(), "3 3");
+        assert_eq!(setup.text("SELECT group_concat(id) FROM bodies"), "1,2,3", "nothing was copied");
+        let task = setup.store.start_move(&setup.dead, Some(&setup.events), Some(500)).await.expect("a task");
+        setup.store.run_move(task.id).await.expect("moved");
+        assert_eq!(setup.text("SELECT group_concat(id) FROM bodies"), "1,2,3", "nothing was copied");
+        let received = setup.events.receive(Receive::default()).await.expect("receive");
+        assert_eq!(webhooks(&received), [webhook(0), webhook(1), webhook(2)]);
+        for (left, message) in [2, 1, 0].into_iter().zip(&received) {
+            setup.events.delete(std::slice::from_ref(&message.handle)).await.remove(0).expect("deleted");
+            assert_eq!(setup.counts(), format!("{left} {left}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_edit_replaces_the_body_and_a_discard_spares_a_letter_that_was_edited() {
+        let setup = setup().await;
+        for n in 0..2 {
+            send(&setup.dead, n).await;
+        }
+        let letters = setup.dead.browse(None, 10).await.expect("browse");
+        let sequences: Vec<_> = letters.iter().map(|letter| letter.sequence.clone()).collect();
+        let hidden = setup.dead.hide(sequences.clone(), Duration::from_secs(60)).await.expect("hidden");
+        let edited = setup.dead.edit(&sequences[0], &"g".into(), webhook(9).into(), &Default::default()).await;
+        assert!(edited.expect("edited"));
+        let removed = setup.dead.discard_hidden(hidden).await.expect("discarded");
+        assert_eq!(removed.iter().map(|letter| &letter.sequence).collect::<Vec<_>>(), [&sequences[1]]);
+        let left = setup.dead.browse(None, 10).await.expect("browse");
+        assert_eq!(left.iter().map(|left| left.body.clone()).collect::<Vec<_>>(), [webhook(9).into()]);
+        assert_eq!(setup.counts(), "1 1");
+    }
+
+    #[tokio::test]
+    async fn a_purge_and_an_expiry_leave_no_bodies() {
+        let setup = setup().await;
+        send(&setup.events, 1).await;
+        setup.events.purge().await.expect("purge");
+        setup.store.finish_purges().await.expect("purged");
+        send(&setup.dead, 2).await;
+        let expired = QueueSettings { retention: Duration::ZERO, ..QueueSettings::default() };
+        let dead = setup.store.set_queue("dead.fifo", expired).await.expect("settings");
+        dead.sweep(10).await.expect("sweep");
+        assert_eq!(setup.counts(), "0 0");
+    }
+
+    #[tokio::test]
+    async fn a_message_whose_body_or_head_is_damaged_is_unreadable_and_holds_up_no_other() {
+        let setup = setup().await;
+        for n in 0..3 {
+            send(&setup.events, n).await;
+        }
+        let connection = Connection::open(setup.folder.path().join(FILE)).expect("open");
+        connection
+            .execute_batch("DELETE FROM bodies WHERE id = 1; UPDATE bodies SET head = '{' WHERE id = 2")
+            .expect("damage");
+        let received = setup.events.receive(Receive::default()).await.expect("receive");
+        assert!(received[0].body.webhook().is_err() && received[1].body.webhook().is_err());
+        assert_eq!(webhooks(&received[2..]), [webhook(2)]);
+        let browsed = setup.events.browse(None, 10).await.expect("browse");
+        assert!(browsed[0].body.webhook().is_err(), "{browsed:?}");
+    }
+}
