@@ -80,6 +80,28 @@ async fn what_is_delivered_is_deleted_in_order() {
     assert_eq!(remembered, 0, "no answer of a queue in this process gets lost");
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_kill_does_not_shorten_the_wait_before_a_retry() {
+    let target = Target::answering(|_| Answer::Header(503, "retry-after", "600".to_owned())).await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    rig.send("g/a", "1").await;
+    let holder = rig.store.hold(Duration::ZERO).await.unwrap().expect("a local file system");
+    let events = Arc::new(rig.events.held_by(&holder));
+    let pipeline = rig.pipeline(&one_route(&target.url));
+    let stop = CancellationToken::new();
+    let running = poll::run(events, pipeline, quick(), Arc::default(), stop.clone());
+    let called = async {
+        target.called(1).await;
+        stop.cancel();
+    };
+    tokio::join!(running, called).0.unwrap();
+    drop(holder);
+    let released = rig.store.release_gone().await.unwrap();
+    assert_eq!((released[0].groups, released[0].messages), (0, 0));
+}
+
 #[tokio::test]
 async fn a_failing_group_is_given_back_tail_to_head_and_others_go_on() {
     let target = Target::answering(|call| match call.body.as_ref() {

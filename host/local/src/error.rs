@@ -22,6 +22,9 @@ pub enum StoreError {
     /// The WAL may be in doubt, and must be rewritten before anything else is done with the store.
     #[error("cannot rewrite the WAL of the store {}", file.display())]
     Rewrite { file: PathBuf, source: std::io::Error },
+    /// The file that shows other hosts whether this one still runs.
+    #[error("cannot lock or remove the file {}", file.display())]
+    Holder { file: PathBuf, source: std::io::Error },
     #[error("a store already exists: {}; use another folder", file.display())]
     Exists { file: PathBuf },
     #[error("there is no store in {}: has `towpath serve` run there?", folder.display())]

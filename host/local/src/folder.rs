@@ -10,6 +10,9 @@ use crate::wal::beside;
 /// The database file of a store, in its folder.
 pub(crate) const FILE: &str = "towpath.db";
 
+/// How the names of the lock files of hosts begin, in the same folder.
+pub(crate) const HOLDER: &str = "holder-";
+
 /// Creates the folder and an empty database file if they are missing, and removes the permissions of other users. A
 /// folder that also holds other files keeps its permissions.
 pub(crate) fn make(folder: &Path) -> io::Result<()> {
@@ -44,7 +47,7 @@ pub(crate) fn resolved(file: &Path) -> PathBuf {
 }
 
 /// The prefixes of the files that hosts and commands put into a store's folder.
-const BESIDE: [&str; 5] = [FILE, "pointers.json", "redact.key", "recover-", "secrets"];
+const BESIDE: [&str; 6] = [FILE, HOLDER, "pointers.json", "redact.key", "recover-", "secrets"];
 
 /// Whether the folder holds nothing but files of a store.
 fn is_its_own(folder: &Path) -> io::Result<bool> {
@@ -160,6 +163,7 @@ mod tests {
             "pointers.json.lock",
             "redact.key",
             "recover-a1b2",
+            "holder-a1b2.lock",
             "secrets",
         ];
         for (beside, expected) in own.map(|name| (name, 0o700)).into_iter().chain([("towpath.toml", 0o755)]) {

@@ -82,14 +82,32 @@ impl LocalQueue {
     /// Receives without waiting.
     async fn look(&self, request: &Receive) -> Result<Batch, QueueError> {
         let queue = self.id;
+        let holder = self.holder;
         let asked = request.clone();
         let store = self.store.clone();
         let look = move |connection: &rusqlite::Connection, settings: &QueueSettings| {
-            let found = receive::receive(connection, queue, settings, &asked, store.clock.now())?;
+            let found = receive::receive(connection, queue, settings, holder, &asked, store.clock.now())?;
             found.touched.iter().for_each(|queue| store.wake(*queue));
             Ok(found)
         };
         self.run(Durability::Written, look).await
+    }
+
+    /// Changes the visibility of messages, each by this operation.
+    async fn settle(&self, changes: &[(Handle, Duration)], change: settle::Change) -> Vec<Result<(), QueueError>> {
+        let queue = self.id;
+        let owned = changes.to_vec();
+        let store = self.store.clone();
+        let done = self
+            .run(Durability::Written, move |connection, settings| {
+                let now = store.clock.now();
+                let one = |(handle, wait): &(Handle, Duration)| change(connection, queue, settings, handle, *wait, now);
+                let results = owned.iter().map(one).collect();
+                store.wake(queue);
+                settle::unless_broken(results)
+            })
+            .await;
+        spread(done, changes.len())
     }
 }
 
@@ -180,21 +198,11 @@ impl Queue for LocalQueue {
     }
 
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
-        let queue = self.id;
-        let owned = changes.to_vec();
-        let store = self.store.clone();
-        let done = self
-            .run(Durability::Written, move |connection, settings| {
-                let now = store.clock.now();
-                let one = |(handle, wait): &(Handle, Duration)| {
-                    settle::change_visibility(connection, queue, settings, handle, *wait, now)
-                };
-                let results = owned.iter().map(one).collect();
-                store.wake(queue);
-                settle::unless_broken(results)
-            })
-            .await;
-        spread(done, changes.len())
+        self.settle(changes, settle::change_visibility).await
+    }
+
+    async fn release(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
+        self.settle(changes, settle::release).await
     }
 }
 

@@ -7,6 +7,7 @@ use towpath_types::clock::Timestamp;
 use towpath_types::queue::QueueError;
 
 use crate::error::failed;
+use crate::holder::Holder;
 use crate::seen::{CachedSettings, SETTINGS};
 use crate::settings::QueueSettings;
 use crate::store::Store;
@@ -19,6 +20,8 @@ pub struct LocalQueue {
     pub(crate) id: i64,
     pub(crate) name: String,
     pub(crate) seen: Arc<CachedSettings>,
+    /// The host whose leases its receives begin; `None` for a client of the SQS endpoint.
+    pub(crate) holder: Option<i64>,
 }
 
 impl LocalQueue {
@@ -32,7 +35,13 @@ impl LocalQueue {
     }
 
     pub(crate) fn new(store: Store, id: i64, name: String, seen: Arc<CachedSettings>) -> LocalQueue {
-        LocalQueue { store, id, name, seen }
+        LocalQueue { store, id, name, seen, holder: None }
+    }
+
+    /// This queue for the pipeline of a host: if the host is killed, [`Store::release_gone`] releases what it received.
+    #[must_use]
+    pub fn held_by(&self, holder: &Holder) -> LocalQueue {
+        LocalQueue { holder: Some(holder.id()), ..self.clone() }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -11,7 +11,7 @@ use crate::bodies::{self, Content};
 use crate::error::failed;
 use crate::handle::Receipt;
 use crate::replay::{remember, replay};
-use crate::rows::{self, NewRow, refresh};
+use crate::rows::{self, Lease, NewRow, refresh_leased};
 use crate::settings::QueueSettings;
 use crate::taken::{STORED, StoredMessage, Taken, stored, taken};
 use crate::values::{millis, timestamp};
@@ -34,11 +34,12 @@ impl Batch {
     }
 }
 
-/// Receives up to `request.max` messages, in the caller's transaction.
+/// Receives up to `request.max` messages, in the caller's transaction. `holder` is the host that they are leased to.
 pub(crate) fn receive(
     connection: &Connection,
     queue: i64,
     settings: &QueueSettings,
+    holder: Option<i64>,
     request: &Receive,
     now: Timestamp,
 ) -> Result<Batch, QueueError> {
@@ -49,8 +50,8 @@ pub(crate) fn receive(
     {
         return Ok(Batch { messages, next_ready: None, touched: Vec::new() });
     }
-    let mut taker =
-        Taker { connection, queue, settings, now, visible_at, messages: Vec::new(), touched: Vec::new(), put_away: 0 };
+    let (messages, touched) = (Vec::new(), Vec::new());
+    let mut taker = Taker { connection, queue, settings, holder, now, visible_at, messages, touched, put_away: 0 };
     // Each group is taken once in a batch. With a visibility timeout of 0 it is ready again at once, and would otherwise hand
     // out the same messages twice. A group that only had expired messages is gone or no longer ready.
     let mut seen = HashSet::new();
@@ -98,6 +99,7 @@ struct Taker<'a> {
     connection: &'a Connection,
     queue: i64,
     settings: &'a QueueSettings,
+    holder: Option<i64>,
     now: Timestamp,
     visible_at: i64,
     messages: Vec<Taken>,
@@ -116,6 +118,9 @@ impl Taker<'_> {
     /// that no message overtakes one of its group that is in flight. Source: "FIFO queue delivery logic" in the developer
     /// guide of SQS.
     fn take(&mut self, group: i64, name: &GroupId, max: usize) -> rusqlite::Result<()> {
+        // The messages share a nonce, so that the group's row can name them.
+        let nonce = fastrand::i64(1 << 56..);
+        let before = self.messages.len();
         let mut after = 0;
         while self.has_room(max) {
             let Some(stored) = self.next(group, after)? else { break };
@@ -127,10 +132,12 @@ impl Taker<'_> {
             } else if stored.visible_at > millis(self.now) {
                 break;
             } else if !self.move_to_dead_letters(&stored, name)? {
-                self.hand_out(stored, name)?;
+                self.hand_out(stored, name, nonce)?;
             }
         }
-        refresh(self.connection, group, self.settings.retention).map(drop)
+        let holder = self.holder.filter(|_| self.messages.len() > before);
+        let lease = holder.map(|holder| Lease { holder, nonce });
+        refresh_leased(self.connection, group, self.settings.retention, lease).map(drop)
     }
 
     fn next(&self, group: i64, after: i64) -> rusqlite::Result<Option<StoredMessage>> {
@@ -187,8 +194,7 @@ impl Taker<'_> {
         Ok(true)
     }
 
-    fn hand_out(&mut self, stored: StoredMessage, group: &GroupId) -> rusqlite::Result<()> {
-        let nonce = fastrand::i64(1 << 56..);
+    fn hand_out(&mut self, stored: StoredMessage, group: &GroupId, nonce: i64) -> rusqlite::Result<()> {
         let sql =
             "UPDATE messages SET receive_count = receive_count + 1, visible_at = ?2, nonce = ?3, received_at = ?4,
                 first_received_at = iif(first_received_at > 0, first_received_at, ?4)

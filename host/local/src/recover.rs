@@ -237,6 +237,7 @@ fn regroup(into: &Connection) -> rusqlite::Result<u64> {
     )?;
     // No process holds a message any more, so all received ones become visible.
     into.execute("UPDATE messages SET visible_at = min(visible_at, sent_at) WHERE receive_count > 0", [])?;
+    into.execute("UPDATE groups SET holder = NULL, lease = NULL", [])?;
     into.execute("DELETE FROM groups WHERE id NOT IN (SELECT grp FROM messages)", [])?;
     into.execute("UPDATE groups SET head = (SELECT min(seq) FROM messages WHERE grp = groups.id)", [])?;
     into.execute("UPDATE groups SET ready_at = (SELECT visible_at FROM messages WHERE seq = groups.head)", [])?;
@@ -283,8 +284,10 @@ mod tests {
                 .await
                 .unwrap();
         }
-        queue.receive(Receive { max: 3, visibility: None, wait: Duration::ZERO, attempt_id: None }).await.unwrap();
-        drop((queue, store));
+        let holder = store.hold(Duration::ZERO).await.unwrap();
+        let host = holder.as_ref().map_or_else(|| queue.clone(), |holder| queue.held_by(holder));
+        host.receive(Receive { max: 3, visibility: None, wait: Duration::ZERO, attempt_id: None }).await.unwrap();
+        drop((host, holder, queue, store));
         let old = Connection::open(from.join(FILE)).unwrap();
         let lax = "PRAGMA foreign_keys = OFF; PRAGMA writable_schema = ON;
             UPDATE sqlite_master SET sql = replace(replace(sql, 'NOT NULL', ''), 'STRICT', '') WHERE type = 'table';
@@ -332,6 +335,7 @@ mod tests {
         let ready =
             "SELECT group_concat(ready_at <= (SELECT min(sent_at) FROM messages WHERE grp = groups.id)) FROM groups";
         assert_eq!(text(&new, ready), "1,1");
+        assert_eq!(new.query_row("SELECT count(holder) FROM groups", [], |row| row.get::<_, i64>(0)).unwrap(), 0);
     }
 
     #[tokio::test]

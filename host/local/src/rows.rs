@@ -89,6 +89,24 @@ pub(crate) fn insert(
 
 /// Updates a group's row from its first message, or removes the row of an empty group. Returns whether a message is left.
 pub(crate) fn refresh(connection: &Connection, group: i64, retention: Duration) -> rusqlite::Result<bool> {
+    refresh_leased(connection, group, retention, None)
+}
+
+/// The receive of a host from a group.
+#[derive(Clone, Copy)]
+pub(crate) struct Lease {
+    pub(crate) holder: i64,
+    /// The nonce of the messages that were received.
+    pub(crate) nonce: i64,
+}
+
+/// Like [`refresh`], and notes a lease.
+pub(crate) fn refresh_leased(
+    connection: &Connection,
+    group: i64,
+    retention: Duration,
+    lease: Option<Lease>,
+) -> rusqlite::Result<bool> {
     let sql = "SELECT seq, visible_at, retained_from FROM messages WHERE grp = ?1 ORDER BY seq LIMIT 1";
     let head: Option<(i64, i64, i64)> = connection
         .prepare_cached(sql)?
@@ -98,11 +116,25 @@ pub(crate) fn refresh(connection: &Connection, group: i64, retention: Duration) 
         None => connection.prepare_cached("DELETE FROM groups WHERE id = ?1")?.execute([group])?,
         Some((seq, visible_at, retained_from)) => {
             let ready_at = visible_at.min(millis(timestamp(retained_from) + retention));
-            let sql = "UPDATE groups SET head = ?2, ready_at = ?3 WHERE id = ?1";
-            connection.prepare_cached(sql)?.execute([group, seq, ready_at])?
+            match lease {
+                None => {
+                    let sql = "UPDATE groups SET head = ?2, ready_at = ?3 WHERE id = ?1";
+                    connection.prepare_cached(sql)?.execute([group, seq, ready_at])?
+                }
+                Some(Lease { holder, nonce }) => {
+                    let sql = "UPDATE groups SET head = ?2, ready_at = ?3, holder = ?4, lease = ?5 WHERE id = ?1";
+                    connection.prepare_cached(sql)?.execute([group, seq, ready_at, holder, nonce])?
+                }
+            }
         }
     };
     Ok(head.is_some())
+}
+
+/// Ends the lease of a group, if its messages have this nonce.
+pub(crate) fn end_lease(connection: &Connection, group: i64, nonce: i64) -> rusqlite::Result<()> {
+    let sql = "UPDATE groups SET holder = NULL, lease = NULL WHERE id = ?1 AND lease = ?2";
+    connection.prepare_cached(sql)?.execute([group, nonce]).map(drop)
 }
 
 /// The route and reason of a dead letter. `None` for any other message.

@@ -166,7 +166,7 @@ CREATE TABLE purges (
 
 /// Upgrades to version 6: bodies have a table of their own, and are bytes. Messages that are stored already keep their text where it
 /// is, so that the upgrade takes no longer for a large store; their `content` is NULL.
-const SINCE_6: &str = "
+const SINCE_6_BODIES: &str = "
 CREATE TABLE bodies (
     id INTEGER PRIMARY KEY,
     head TEXT,
@@ -176,6 +176,21 @@ ALTER TABLE messages ADD COLUMN content INTEGER;
 CREATE TRIGGER messages_emptied AFTER DELETE ON messages WHEN OLD.content IS NOT NULL BEGIN
     DELETE FROM bodies WHERE id = OLD.content;
 END;
+";
+
+/// Added in version 6. Each running host that receives from a queue of its own accord has a row in `holders`, named after its
+/// lock file (see `holder.rs`). `groups.holder` is the one that received from the group last, and `groups.lease` is the nonce
+/// that all messages of that receive have. Both are NULL once it released the group, and not changed by clients' receives.
+const SINCE_6_HOLDERS: &str = "
+CREATE TABLE holders (
+    id INTEGER PRIMARY KEY,
+    device INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    opened_at INTEGER NOT NULL,
+    longest INTEGER NOT NULL
+) STRICT;
+ALTER TABLE groups ADD COLUMN holder INTEGER;
+ALTER TABLE groups ADD COLUMN lease INTEGER;
 ";
 
 /// Dead letters by group and reason. It needs no new version: SQLite also maintains it for a Towpath that does not know it.
@@ -189,8 +204,17 @@ SELECT 'former-groups', CAST(coalesce((SELECT seq FROM sqlite_sequence WHERE nam
 ";
 
 /// The steps that create a new store.
-const NEW: [&str; 8] =
-    [TABLES, SINCE_2, counts::COLUMNS, counts::TABLES, SINCE_4, SINCE_5, counts::WITHOUT_ZEROS, SINCE_6];
+const NEW: [&str; 9] = [
+    TABLES,
+    SINCE_2,
+    counts::COLUMNS,
+    counts::TABLES,
+    SINCE_4,
+    SINCE_5,
+    counts::WITHOUT_ZEROS,
+    SINCE_6_BODIES,
+    SINCE_6_HOLDERS,
+];
 
 /// The steps from each version to the next, starting at version 1.
 const UPGRADES: [&[&str]; 5] = [
@@ -198,7 +222,7 @@ const UPGRADES: [&[&str]; 5] = [
     &[counts::COLUMNS, counts::TABLES, counts::FILL],
     &[SINCE_4],
     &[SINCE_5, counts::WITHOUT_ZEROS],
-    &[SINCE_6],
+    &[SINCE_6_BODIES, SINCE_6_HOLDERS],
 ];
 
 /// Checks that a store has the version that this program reads.

@@ -8,9 +8,12 @@ use towpath_types::queue::{Handle, MAX_VISIBILITY, QueueError};
 
 use crate::error::failed;
 use crate::handle::Receipt;
-use crate::rows::refresh;
+use crate::rows::{end_lease, refresh};
 use crate::settings::QueueSettings;
 use crate::values::{millis, timestamp};
+
+/// [`change_visibility`] or [`release`].
+pub(crate) type Change = fn(&Connection, i64, &QueueSettings, &Handle, Duration, Timestamp) -> Result<(), QueueError>;
 
 struct Held {
     group: i64,
@@ -76,6 +79,21 @@ pub(crate) fn change_visibility(
     let values = params![receipt.seq, millis(now + wait)];
     connection.prepare_cached(sql).and_then(|mut update| update.execute(values)).map_err(failed)?;
     refresh(connection, held.group, settings.retention).map(drop).map_err(failed)
+}
+
+/// Like [`change_visibility`], and ends the lease on the group: the rest of the wait is no lease that may be cut short.
+pub(crate) fn release(
+    connection: &Connection,
+    queue: i64,
+    settings: &QueueSettings,
+    handle: &Handle,
+    wait: Duration,
+    now: Timestamp,
+) -> Result<(), QueueError> {
+    change_visibility(connection, queue, settings, handle, wait, now)?;
+    let receipt = Receipt::read(handle, queue)?;
+    let Some(held) = held(connection, receipt.seq).map_err(failed)? else { return Ok(()) };
+    end_lease(connection, held.group, receipt.nonce).map_err(failed)
 }
 
 fn held(connection: &Connection, seq: i64) -> rusqlite::Result<Option<Held>> {

@@ -49,7 +49,7 @@ impl QueuePlace {
 /// The queues of a place.
 pub enum Backend {
     /// In a store on this machine.
-    Local(Queues),
+    Local(Box<Queues>),
     /// Queues of SQS, by their URLs.
     Sqs {
         /// The queue of events; `None` if no config names it.
@@ -109,7 +109,7 @@ impl Found {
         }
         if let Some(folder) = &place.store {
             let config = place.config().await?;
-            return Ok(Found { backend: Backend::Local(Queues::look(folder).await?), config });
+            return Ok(Found { backend: Backend::Local(Box::new(Queues::look(folder).await?)), config });
         }
         let config = place.load().await.context(NoPlace)?;
         let queue = &config.queue;
@@ -117,7 +117,7 @@ impl Found {
             (events @ Some(_), Some(dead)) => {
                 Backend::Sqs { events: events.clone(), dead_letters: dead.clone(), refused: queue.refused_url.clone() }
             }
-            _ => Backend::Local(Queues::look(&queue.store).await?),
+            _ => Backend::Local(Box::new(Queues::look(&queue.store).await?)),
         };
         Ok(Found { backend, config: Some(config) })
     }

@@ -362,6 +362,12 @@ pub trait Queue: Send + Sync + 'static {
     /// result per change, in order.
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>>;
 
+    /// Like [`Queue::change_visibility`], once no work on the messages is under way. A queue that can tells it from a
+    /// heartbeat: nothing may shorten these waits, not even after a crash.
+    async fn release(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
+        self.change_visibility(changes).await
+    }
+
     /// How long a message can wait here.
     async fn limits(&self) -> Result<QueueLimits, QueueError>;
 

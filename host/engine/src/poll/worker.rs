@@ -77,7 +77,7 @@ impl<L: Line> Worker<L> {
         if released.is_empty() {
             return;
         }
-        for result in self.queue.change_visibility(&released).await {
+        for result in self.queue.release(&released).await {
             if let Err(error) = result {
                 warn!(
                     event = "release-failed",
