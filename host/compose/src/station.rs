@@ -1,5 +1,6 @@
 //! A host with a store on one machine, for `serve` and `dev`.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use towpath_deliver::holds::Watched;
 use towpath_engine::pipeline::Pipeline;
 use towpath_engine::poll;
 use towpath_intake::{Ingest, router};
-use towpath_local::LocalQueue;
+use towpath_local::{Holder, LocalQueue, Store};
 use towpath_metrics::{self as metrics, QueueContents};
 use towpath_operate::note_keys;
 use towpath_operate::queues::{EVENTS, Queues, STORY};
@@ -21,7 +22,7 @@ use towpath_runtime::health::Health;
 use towpath_runtime::time::wall_clock;
 use towpath_telemetry::Telemetry;
 use towpath_types::queue::Queue as _;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::listen::ListenError;
 use crate::parts::Parts;
@@ -50,6 +51,8 @@ pub struct Station {
     listen: IngestConfig,
     keep_dead_letters: Option<Duration>,
     concurrency: usize,
+    /// The longest timeout of a target.
+    longest_request: Duration,
     health: Arc<Health>,
     guard: Guard,
 }
@@ -69,6 +72,7 @@ impl Station {
         let listen = config.ingest.clone();
         let concurrency = config.queue.concurrency;
         let keep_dead_letters = config.keep_dead_letters;
+        let longest_request = config.targets.values().map(|target| target.timeout).max().unwrap_or_default();
         let sequences = pointers::of_host(&config)?;
         let mut parts = Parts::new(engine(concurrency)?, config, sequences, Some(holds), clock).await?;
         parts.note_keys = note_keys::of_store(queues.events.store(), parts.note_keys).await?;
@@ -90,17 +94,38 @@ impl Station {
         let pipeline = Arc::new(pipeline);
         let watch = watch.map(Arc::new);
         let guard = Guard::of(names);
-        Ok(Station { engine, queues, pipeline, ingest, watch, listen, keep_dead_letters, concurrency, health, guard })
+        Ok(Station {
+            engine,
+            queues,
+            pipeline,
+            ingest,
+            watch,
+            listen,
+            keep_dead_letters,
+            concurrency,
+            longest_request,
+            health,
+            guard,
+        })
     }
 
     /// Starts ingest and pipeline, which end when the host stops. Returns the address of ingest.
     pub async fn start(&self, host: &mut Supervisor) -> anyhow::Result<SocketAddr> {
         let address = self.start_ingest(host).await?;
         let options = poll::Options { concurrency: self.concurrency, ..poll::Options::default() };
-        let queue = Arc::new(self.queues.events.clone());
+        let holder = hold(self.queues.events.store(), self.longest_request).await;
+        let events =
+            holder.as_ref().map_or_else(|| self.queues.events.clone(), |holder| self.queues.events.held_by(holder));
         let pipeline = Arc::clone(&self.pipeline);
-        let health = Arc::clone(&self.health);
-        host.tasks.spawn_fallible("pipeline", poll::run(queue, pipeline, options, health, host.stop.clone()));
+        let polling = poll::run(Arc::new(events), pipeline, options, Arc::clone(&self.health), host.stop.clone());
+        host.tasks.spawn_fallible("pipeline", async move {
+            let ended = polling.await;
+            // A pipeline that broke may have left leases, so the next host must find the holder.
+            if let (Some(holder), Ok(())) = (holder, &ended) {
+                leave(holder).await;
+            }
+            ended
+        });
         if let Some(watch) = self.watch.clone() {
             host.watch_registry(watch);
         }
@@ -146,6 +171,28 @@ impl Station {
         host: &mut Supervisor,
     ) -> anyhow::Result<SocketAddr> {
         endpoint::start(&self.queues, self.guard.clone(), at, token, host).await
+    }
+}
+
+/// Registers this host with its store, so that the next one releases its leases at once if it is killed. Without that they
+/// run out.
+async fn hold(store: &Store, longest_request: Duration) -> Option<Holder> {
+    match store.hold(longest_request).await {
+        Ok(Some(holder)) => Some(holder),
+        Ok(None) => {
+            info!("locks on the file system of the store prove nothing, leases run out after a kill");
+            None
+        }
+        Err(error) => {
+            warn!(error = &error as &dyn Error, "host cannot be registered, its leases run out after a kill");
+            None
+        }
+    }
+}
+
+async fn leave(holder: Holder) {
+    if let Err(error) = holder.leave().await {
+        warn!(error = &error as &dyn Error, "host cannot be unregistered, the next one does it");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Maintains a host's store: removes what has expired, and shrinks the file.
+//! Maintains a host's store: releases the leases of killed hosts, removes what has expired, and shrinks the file.
 
 mod retention;
 
@@ -32,6 +32,8 @@ pub(crate) async fn run(queues: Queues, keep: Option<Duration>, stop: Cancellati
             retention::forget(queues.dead_letters.store()).await;
         }
         loop {
+            // First, because messages wait for it.
+            release(queues.events.store()).await;
             sweep(&queues.refused).await;
             tidy(queues.events.store()).await;
             if let Some(retention) = &retention
@@ -44,6 +46,16 @@ pub(crate) async fn run(queues: Queues, keep: Option<Duration>, stop: Cancellati
         }
     };
     stop.run_until_cancelled(work).await;
+}
+
+/// Releases the leases of hosts that were killed.
+async fn release(store: &Store) {
+    if let Err(error) = store.release_gone().await {
+        warn!(
+            error = &error as &dyn std::error::Error,
+            "leases of hosts that were killed cannot be released, they run out"
+        );
+    }
 }
 
 /// Removes expired webhooks that ingest turned away.

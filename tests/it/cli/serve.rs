@@ -113,6 +113,12 @@ impl Server {
         }
     }
 
+    /// Waits for a line of its log.
+    fn line(&self, text: &str) -> String {
+        let mut lines = std::iter::repeat_with(|| self.log.recv_timeout(Duration::from_secs(30)).expect(text));
+        lines.find(|line| line.contains(text)).expect("an endless iterator")
+    }
+
     /// Tells it to stop, and waits until it has.
     pub(crate) fn stop(mut self) {
         self.signal("-TERM");
@@ -228,6 +234,37 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_answered_202() {
         let places: Vec<_> = sent.map(|id| delivered.iter().position(|other| other == id).unwrap()).collect();
         assert!(places.is_sorted(), "group {group} is out of order: {places:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_host_releases_what_a_killed_one_held_and_a_stopped_one_leaves_nothing() {
+    let target = Target::answering(|_| Answer::Wait).await;
+    let folder = project(&target.url, Guest::forward());
+    let file = folder.path().join("towpath.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{config}timeout = \"5s\"\n")).unwrap();
+    let holders = || {
+        let entries = std::fs::read_dir(folder.path().join(".towpath")).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("holder-")).count()
+    };
+    let mut killed = Server::start(folder.path(), &["serve"]);
+    post(&client(), &killed.url, "{\"n\":1}").await.expect("accepted");
+    target.called(1).await;
+    post(&client(), &killed.url, "{\"n\":2}").await.expect("accepted");
+    killed.process.kill().unwrap();
+    killed.process.wait().unwrap();
+    assert_eq!(holders(), 1, "a killed host leaves its lock file");
+    target.answer(|_| Answer::Status(200, String::new()));
+    let server = Server::start(folder.path(), &["serve"]);
+    // Without the release the message would be visible at the end of its timeout, and not be counted here.
+    let released = server.line("leases-released");
+    assert!(released.contains("groups=1") && released.contains("messages=1"), "{released}");
+    target.called(3).await;
+    let bodies: Vec<_> = target.calls().iter().map(|call| String::from_utf8_lossy(&call.body).into_owned()).collect();
+    assert_eq!(bodies, ["{\"n\":1}", "{\"n\":1}", "{\"n\":2}"]);
+    assert_eq!(holders(), 1);
+    server.stop();
+    assert_eq!(holders(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
