@@ -34,7 +34,7 @@ impl Place {
         for body in bodies {
             let group = body[..1].into();
             let dedup_id = Some((*body).into());
-            let message = NewMessage { group, dedup_id, body: (*body).to_owned(), attributes: Default::default() };
+            let message = NewMessage { group, dedup_id, body: (*body).into(), attributes: Default::default() };
             self.queue.send(message).await.expect("send");
         }
     }
@@ -74,7 +74,7 @@ async fn receive(queue: &LocalQueue) -> Vec<Received> {
 }
 
 fn bodies(received: &[Received]) -> Vec<&str> {
-    received.iter().map(|message| message.body.as_str()).collect()
+    received.iter().map(|message| message.body.as_text().expect("text")).collect()
 }
 
 fn handles(received: &[Received]) -> Vec<Handle> {
