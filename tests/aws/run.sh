@@ -39,7 +39,7 @@ else
       || { cat "$work/init.log"; exit 1; }
     terraform -chdir="$work/terraform/$folder" validate -no-color
   done
-  # Beside the other tests, which mostly wait for queues to settle.
+  # At the same time as the other tests, which mostly wait for queues to settle.
   (
     terraform -chdir="$work/terraform" test -no-color
     terraform -chdir="$work/terraform/examples/poll-on-ecs" test -no-color
@@ -64,12 +64,13 @@ if ! cmp -s tests/aws/requirements.txt "$venv/requirements.txt"; then
   cp tests/aws/requirements.txt "$venv/requirements.txt"
 fi
 echo "== moto"
-PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pytest -q -p no:cacheprovider "${tests[@]}"
+failed=0
+PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pytest -q -p no:cacheprovider "${tests[@]}" || failed=$?
 
 if [ -n "$module" ]; then
   echo "== terraform test"
-  wait "$module" && told=0 || told=$?
+  wait "$module" || failed=$?
   module=
   cat "$work/terraform.log"
-  exit "$told"
 fi
+exit "$failed"

@@ -59,7 +59,7 @@ pub struct Config {
     pub queue: QueueConfig,
     /// `[dead_letters]` `keep`: retention of dead letters in the local store; absent means forever.
     pub keep_dead_letters: Option<Duration>,
-    /// `[dead_letters]` `note_key`: authenticates operators' notes.
+    /// `[dead_letters]` `note_key`: authenticates operators' notes, the front door's verdicts, and dead letters.
     pub note_keys: Vec<Secret>,
     /// The names of these secrets.
     pub note_key_names: Vec<String>,

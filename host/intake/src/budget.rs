@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use towpath_types::queue::{Held, Holdings};
 
-/// The most bytes (as stored) and the most webhooks that are kept. They are kept for a day.
+/// The most bytes (as SQS counts them) and the most webhooks that are kept. They are kept for a day.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
 const MOST_MESSAGES: u64 = 10_000;
 

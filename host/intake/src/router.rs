@@ -204,14 +204,16 @@ async fn store(
             .or_else(|| proof_id.map(DedupId::from))
             .or_else(|| proof.as_ref().map(|proof| proof.id.as_str().into()))
             .or_else(|| Some(uuid::Uuid::new_v4().to_string().into())),
-        body: towpath_types::body::Body::Webhook(Arc::clone(&webhook)),
+        body: Arc::clone(&webhook).into(),
         attributes,
     };
     if let Some(verified) = &verified {
         door::attest(&ingest.note_keys, &mut message, former_group.as_ref(), verified);
     }
-    // The answer is made before the webhook is stored, so that nothing can fail afterwards.
+    // The answer is made before the webhook is stored, so that nothing can fail afterwards. A disk may stall: while the
+    // send waits for it, only one copy of the webhook is in memory.
     let ack = route.ack.as_ref().map(|ack| reply::acknowledged(ingest, route, ack, &webhook));
+    drop(webhook);
     match ingest.queue.arrive(message, Arrival { proof, former_group }).await {
         Ok(sent) => {
             ingest.accepted.fetch_add(1, Ordering::Relaxed);

@@ -1,6 +1,7 @@
-//! Bodies, in a table of their own: rows of messages stay small, so that receiving, moving and settling a message never touches
-//! its body. A webhook is kept as it came, its head beside its bytes; no text is made of it unless a client of the SQS endpoint asks.
+//! Bodies, in a table of their own: rows of messages stay small, and a message that moves takes its body along by its number. A webhook is
+//! kept as it came, its head and its bytes; no text is made of it unless a client of the SQS endpoint asks.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use towpath_types::body::Body;
 
@@ -22,9 +23,9 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Of the columns `content` and `body` at these positions.
-    pub(crate) fn of(row: &Row<'_>, content: usize, body: usize) -> rusqlite::Result<Place> {
-        Ok(Place { number: row.get(content)?, text: row.get(body)? })
+    /// Of the columns `content` and `text` at these positions.
+    pub(crate) fn of(row: &Row<'_>, content: usize, text: usize) -> rusqlite::Result<Place> {
+        Ok(Place { number: row.get(content)?, text: row.get(text)? })
     }
 
     pub(crate) fn read(self, connection: &Connection) -> rusqlite::Result<Body> {
@@ -36,7 +37,7 @@ impl Place {
 }
 
 /// The columns that [`joined`] reads, of the tables `m` and `b`; and how `b` is joined.
-pub(crate) const JOINED: &str = "m.content, m.body, b.head, b.body";
+pub(crate) const JOINED: &str = "m.content, m.text, b.head, b.body";
 pub(crate) const JOIN: &str = "LEFT JOIN bodies b ON b.id = m.content";
 
 /// The body in the columns [`JOINED`] from this position on.
@@ -44,13 +45,18 @@ pub(crate) fn joined(row: &Row<'_>, from: usize) -> rusqlite::Result<Body> {
     let Place { number, text } = Place::of(row, from, from + 1)?;
     match (number, row.get_ref(from + 3)?) {
         (None, _) => Ok(Body::Text(text)),
-        (Some(_), rusqlite::types::ValueRef::Null) => Ok(lost()),
+        (Some(_), ValueRef::Null) => Ok(lost()),
         (Some(_), _) => parts(row, from + 2),
     }
 }
 
 fn parts(row: &Row<'_>, from: usize) -> rusqlite::Result<Body> {
-    Ok(Body::from_parts(row.get(from)?, row.get(from + 1)?))
+    let head = match row.get_ref(from)? {
+        ValueRef::Null => None,
+        // A head that is no text is damaged, and must not make the whole receive fail.
+        head => Some(head.as_str().unwrap_or_default().to_owned()),
+    };
+    Ok(Body::from_parts(head, row.get(from + 1)?))
 }
 
 /// Of a message whose body is gone, which only damage can do: it is unreadable, and so becomes a dead letter.
@@ -58,7 +64,7 @@ fn lost() -> Body {
     Body::from_parts(Some(String::new()), Vec::new())
 }
 
-/// The columns `content` and `body` of a new row.
+/// The columns `content` and `text` of a new row.
 pub(crate) fn place<'a>(connection: &Connection, content: Content<'a>) -> rusqlite::Result<(Option<i64>, &'a str)> {
     match content {
         Content::New(body) => Ok((Some(keep(connection, body)?), "")),
@@ -73,7 +79,10 @@ fn keep(connection: &Connection, body: &Body) -> rusqlite::Result<i64> {
 
 /// Takes the body away from a row that is about to be deleted: another row has it now.
 pub(crate) fn give_up(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
-    connection.prepare_cached("UPDATE messages SET content = NULL WHERE seq = ?1")?.execute([seq]).map(drop)
+    connection
+        .prepare_cached("UPDATE messages SET content = NULL WHERE seq = ?1 AND content IS NOT NULL")?
+        .execute([seq])
+        .map(drop)
 }
 
 /// Replaces the body of a message.
@@ -81,7 +90,7 @@ pub(crate) fn replace(connection: &Connection, seq: i64, body: &Body) -> rusqlit
     let forget = "DELETE FROM bodies WHERE id = (SELECT content FROM messages WHERE seq = ?1)";
     connection.execute(forget, [seq])?;
     let content = keep(connection, body)?;
-    connection.execute("UPDATE messages SET content = ?2, body = '' WHERE seq = ?1", [seq, content]).map(drop)
+    connection.execute("UPDATE messages SET content = ?2, text = '' WHERE seq = ?1", [seq, content]).map(drop)
 }
 
 #[cfg(test)]
@@ -202,17 +211,43 @@ mod tests {
     #[tokio::test]
     async fn a_message_whose_body_or_head_is_damaged_is_unreadable_and_holds_up_no_other() {
         let setup = setup().await;
-        for n in 0..3 {
+        for n in 0..4 {
             send(&setup.events, n).await;
         }
         let connection = Connection::open(setup.folder.path().join(FILE)).expect("open");
         connection
-            .execute_batch("DELETE FROM bodies WHERE id = 1; UPDATE bodies SET head = '{' WHERE id = 2")
+            .execute_batch(
+                "DELETE FROM bodies WHERE id = 1; UPDATE bodies SET head = '{' WHERE id = 2;
+            UPDATE bodies SET head = CAST(x'7bff' AS TEXT) WHERE id = 3",
+            )
             .expect("damage");
         let received = setup.events.receive(Receive::default()).await.expect("receive");
-        assert!(received[0].body.webhook().is_err() && received[1].body.webhook().is_err());
-        assert_eq!(webhooks(&received[2..]), [webhook(2)]);
+        assert!(received[..3].iter().all(|message| message.body.webhook().is_err()), "{received:?}");
+        assert_eq!(webhooks(&received[3..]), [webhook(3)]);
         let browsed = setup.events.browse(None, 10).await.expect("browse");
-        assert!(browsed[0].body.webhook().is_err(), "{browsed:?}");
+        assert!(browsed[..3].iter().all(|message| message.body.webhook().is_err()), "{browsed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_message_that_lost_its_body_never_gets_that_of_a_later_one() {
+        let setup = setup().await;
+        send(&setup.events, 0).await;
+        let connection = Connection::open(setup.folder.path().join(FILE)).expect("open");
+        connection.execute_batch("DELETE FROM bodies").expect("damage");
+        send(&setup.events, 1).await;
+        let received = setup.events.receive(Receive::default()).await.expect("receive");
+        assert!(received[0].body.webhook().is_err(), "{received:?}");
+        assert_eq!(webhooks(&received[1..]), [webhook(1)]);
+    }
+
+    #[tokio::test]
+    async fn a_process_of_before_that_still_runs_reads_and_writes_nothing() {
+        let setup = setup().await;
+        send(&setup.events, 0).await;
+        let connection = Connection::open(setup.folder.path().join(FILE)).expect("open");
+        let reads = connection.prepare("SELECT m.body FROM messages m");
+        assert!(reads.is_err_and(|error| error.to_string().contains("no such column: m.body")));
+        let writes = connection.prepare("INSERT INTO messages (queue, body) VALUES (1, '')");
+        assert!(writes.is_err_and(|error| error.to_string().contains("no column named body")));
     }
 }

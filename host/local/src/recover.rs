@@ -94,8 +94,8 @@ fn fill(old: &Connection, new: &mut Connection, names: &BTreeMap<i64, String>) -
     for table in NAMED {
         // A lost row of these tables loses no message. It may let a duplicate through, drop a hold or leave a purge
         // unfinished.
-        let columns = columns(old, &into, table)?;
-        let Ok(mut rows) = old.prepare(&format!("SELECT {columns} FROM {table}")) else { continue };
+        let Columns { old: read, new: columns } = columns(old, &into, table)?;
+        let Ok(mut rows) = old.prepare(&format!("SELECT {read} FROM {table}")) else { continue };
         let Ok(mut rows) = rows.query([]) else { continue };
         while let Ok(Some(row)) = rows.next() {
             insert(&into, table, &columns, row)?;
@@ -127,11 +127,11 @@ fn without_bodies(into: &Connection) -> rusqlite::Result<u64> {
 /// Copies a table by rowid: forwards up to a damaged page, then backwards to it from the next row that can be read.
 /// Returns the number of stretches that could not be read, plus the rows that violate a constraint.
 fn by_number(old: &Connection, into: &Connection, table: &str) -> rusqlite::Result<u64> {
-    let columns = columns(old, into, table)?;
+    let Columns { old: read, new: columns } = columns(old, into, table)?;
     if columns.is_empty() {
         return Ok(0);
     }
-    let select = format!("SELECT rowid, {columns} FROM {table} NOT INDEXED WHERE rowid");
+    let select = format!("SELECT rowid, {read} FROM {table} NOT INDEXED WHERE rowid");
     let mut forwards = old.prepare(&format!("{select} > ?1 ORDER BY rowid"))?;
     let mut backwards = old.prepare(&format!("{select} > ?1 AND rowid <= ?2 ORDER BY rowid DESC"))?;
     // A row read from a damaged page may violate the table's constraints. It is lost like one that could not be read.
@@ -200,15 +200,29 @@ fn insert(into: &Connection, table: &str, columns: &str, row: &Row<'_>) -> rusql
     }
 }
 
-/// The columns of a table that both stores have: a store of an older version has fewer.
-fn columns(old: &Connection, into: &Connection, table: &str) -> rusqlite::Result<String> {
+/// The columns of a table that both stores have, separated by commas: a store of an older version has fewer.
+struct Columns {
+    /// As the old store names them.
+    old: String,
+    new: String,
+}
+
+fn columns(old: &Connection, into: &Connection, table: &str) -> rusqlite::Result<Columns> {
     let names = |connection: &Connection| {
         let mut statement = connection.prepare(&format!("SELECT name FROM pragma_table_info('{table}')"))?;
         statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()
     };
     let there = names(old)?;
-    let both: Vec<String> = names(into)?.into_iter().filter(|name| there.contains(name)).collect();
-    Ok(both.join(", "))
+    let mut both = Vec::new();
+    for name in names(into)? {
+        let before = if table == "messages" && name == "text" { "body" } else { &name };
+        let found = [name.as_str(), before].into_iter().find(|known| there.iter().any(|own| own == known));
+        if let Some(found) = found {
+            both.push((found.to_owned(), name));
+        }
+    }
+    let (old, new): (Vec<_>, Vec<_>) = both.into_iter().unzip();
+    Ok(Columns { old: old.join(", "), new: new.join(", ") })
 }
 
 /// Creates queues for messages whose queue could not be read. Returns those that had to be named after their number.
@@ -368,7 +382,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_row_that_violates_a_constraint_counts_as_a_gap_and_all_others_are_saved() {
-        let damage = "UPDATE messages SET body = NULL WHERE seq = 2; UPDATE messages SET sent_at = 'x' WHERE seq = 5";
+        let damage = "UPDATE messages SET text = NULL WHERE seq = 2; UPDATE messages SET sent_at = 'x' WHERE seq = 5";
         let (_folder, recovered, new) = saved(damage, &[]).await;
         assert_eq!((recovered.messages, recovered.gaps), (4, 2));
         assert_eq!(text(&new, "SELECT group_concat(seq) FROM (SELECT seq FROM messages ORDER BY seq)"), "1,3,4,6");

@@ -54,7 +54,7 @@ pub(crate) fn insert(
     // The columns that the first receive sets are inserted with placeholders of the same size: a random nonce that no handle
     // has, and negative times. SQLite updates a row in place if it keeps its size.
     let sql = "INSERT INTO messages
-        (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, source, group_tag, trace, attributes, body,
+        (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, source, group_tag, trace, attributes, text,
         nonce, received_at, first_received_at, route, reason, content)
         VALUES (?1, ?2, ?3, ?4, ?5, ?15, ?6, ?7, ?8, ?9, ?10, ?11, ?12, -?5, -?5, ?13, ?14, ?16)";
     let (content, text) = bodies::place(connection, row.content)?;

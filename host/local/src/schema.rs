@@ -165,13 +165,16 @@ CREATE TABLE purges (
 ";
 
 /// Upgrades to version 6: bodies have a table of their own, and are bytes. Messages that are stored already keep their text where it
-/// is, so that the upgrade takes no longer for a large store; their `content` is NULL.
+/// is, so that the upgrade rewrites nothing; their `content` is NULL. Numbers of bodies are never reused, or a message that lost its body to
+/// damage could get that of another. The old column has another name, so that a process of version 5 that still runs fails: it would
+/// find empty bodies.
 const SINCE_6_BODIES: &str = "
 CREATE TABLE bodies (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     head TEXT,
     body BLOB NOT NULL
 ) STRICT;
+ALTER TABLE messages RENAME COLUMN body TO text;
 ALTER TABLE messages ADD COLUMN content INTEGER;
 CREATE TRIGGER messages_emptied AFTER DELETE ON messages WHEN OLD.content IS NOT NULL BEGIN
     DELETE FROM bodies WHERE id = OLD.content;

@@ -43,7 +43,7 @@ pub(crate) struct StoredMessage {
 
 /// The columns that [`stored`] reads, in its order, of the table `m`.
 pub(crate) const STORED: &str = "m.seq, m.id, m.dedup_id, m.sent_at, m.retained_from, m.visible_at, m.receive_count,
-    m.received_before, m.first_received_at, m.source, m.group_tag, m.trace, m.attributes, m.content, m.body";
+    m.received_before, m.first_received_at, m.source, m.group_tag, m.trace, m.attributes, m.content, m.text";
 
 pub(crate) fn stored(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
     Ok(StoredMessage {

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::envelope::{self, EnvelopeError, Webhook};
 
 /// The body of a message.
@@ -74,20 +76,36 @@ impl Body {
         }
     }
 
-    /// What was kept as these parts. A head that is damaged makes an envelope that cannot be read, with all that is there: it must
-    /// become a dead letter, and not be lost.
+    /// What was kept as these parts. A damaged head, or a text that is no longer one, makes an envelope that cannot be read, with all
+    /// that is there: its message must become a dead letter.
     pub fn from_parts(head: Option<String>, bytes: Vec<u8>) -> Body {
-        let Some(head) = head else {
-            let text = String::from_utf8(bytes);
-            return Body::Text(text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()));
+        let kept = match head {
+            Some(head) => envelope::joined(&head, bytes).map(Body::from),
+            None => {
+                String::from_utf8(bytes).map(Body::Text).map_err(|error| envelope::unreadable("", error.as_bytes()))
+            }
         };
-        envelope::joined(&head, bytes).map_or_else(Body::Text, |webhook| Body::Webhook(Arc::new(webhook)))
+        kept.unwrap_or_else(Body::Text)
+    }
+
+    /// The SHA-256 of the text, without making one of a webhook.
+    pub fn digest(&self) -> [u8; 32] {
+        match self {
+            Body::Webhook(webhook) => envelope::digest(webhook),
+            Body::Text(text) => Sha256::digest(text).into(),
+        }
     }
 }
 
 impl From<Webhook> for Body {
     fn from(webhook: Webhook) -> Body {
         Body::Webhook(Arc::new(webhook))
+    }
+}
+
+impl From<Arc<Webhook>> for Body {
+    fn from(webhook: Arc<Webhook>) -> Body {
+        Body::Webhook(webhook)
     }
 }
 
@@ -137,6 +155,23 @@ mod tests {
         for body in webhooks().map(Body::from).into_iter().chain(["", "{}", "\u{1F6F6}"].map(Body::from)) {
             assert_eq!(body.len(), body.text().len(), "{body:?}");
         }
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_text() {
+        let long = (0..20_000u32).map(|n| n.to_le_bytes()[0]).collect::<Vec<u8>>();
+        let long =
+            [9_000, 9_001, 9_002, 20_000].map(|length| Webhook { body: long[..length].to_vec(), ..Webhook::default() });
+        let texts = ["", "{}"].map(Body::from);
+        for body in webhooks().into_iter().chain(long).map(Body::from).chain(texts) {
+            assert_eq!(body.digest()[..], Sha256::digest(&*body.text())[..]);
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_damaged_is_unreadable_and_still_has_its_bytes() {
+        let body = Body::from_parts(None, b"\xffevent".to_vec());
+        assert!(body.webhook().is_err() && body.text().contains("/2V2ZW50"), "{body:?}");
     }
 
     #[test]

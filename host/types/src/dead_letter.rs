@@ -213,7 +213,7 @@ impl DeadLetter {
         }
     }
 
-    /// The message that carries this letter, for an enveloped webhook and its attributes.
+    /// The message that carries this letter, for a body and its attributes.
     pub fn carried_by(&self, group: GroupId, body: Body, mut attributes: Attributes) -> NewMessage {
         attributes.insert(DEAD_LETTER_ATTRIBUTE.to_owned(), self.attribute());
         NewMessage { group, dedup_id: Some(self.id.as_str().into()), body, attributes }

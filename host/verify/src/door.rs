@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use towpath_config::value::Digest;
@@ -122,7 +121,7 @@ pub fn proven_by(verification: &Verification, evidence: Evidence<'_>) -> String 
 fn write(keys: &NoteKeys, message: &mut NewMessage, groups: Vec<GroupId>, verified: Verified) {
     let Some(key) = keys.signing() else { return };
     let mut written = Written { verified, groups, mac: String::new() };
-    written.mac = hex::encode(mac(&key, &written, &message.attributes, &message.body));
+    written.mac = hex::encode(mac(&key, &covered(&written, &message.attributes, &message.body)));
     // A struct of texts and numbers always serialises.
     let text = serde_json::to_string(&written).unwrap_or_default();
     message.attributes.insert(VERDICT_ATTRIBUTE.to_owned(), Attribute::text(text));
@@ -133,17 +132,21 @@ fn read(attributes: &Attributes) -> Option<Written> {
 }
 
 fn is_right(keys: &[Arc<str>], written: &Written, attributes: &Attributes, body: &Body, given: &[u8]) -> bool {
-    keys.iter().fold(false, |right, key| right | crate::same(&mac(key, written, attributes, body), given))
+    let covered = covered(written, attributes, body);
+    keys.iter().fold(false, |right, key| right | crate::same(&mac(key, &covered), given))
+}
+
+fn mac(key: &str, covered: &[u8]) -> Vec<u8> {
+    crate::mac(Digest::Sha256, key.as_bytes(), &[covered])
 }
 
 #[expect(clippy::expect_used, reason = "a fallback would cover less than it says")]
-fn mac(key: &str, written: &Written, attributes: &Attributes, body: &Body) -> Vec<u8> {
+fn covered(written: &Written, attributes: &Attributes, body: &Body) -> Vec<u8> {
     let Written { verified, groups, .. } = written;
     let item = attributes.get(ITEM_ATTRIBUTE).and_then(|item| item.as_text());
-    let body = hex::encode(Sha256::digest(&*body.text()));
+    let body = hex::encode(body.digest());
     let covered = serde_json::to_vec(&Covered { purpose: "towpath-verdict-1", verified, groups, item, body });
-    let covered = covered.expect("a struct of texts and numbers is always JSON");
-    crate::mac(Digest::Sha256, key.as_bytes(), &[&covered])
+    covered.expect("a struct of texts and numbers is always JSON")
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! Letters that SQS itself moves back, by a redrive in AWS's console. Their messages keep id and time if a note key vouches for
-//! them: who can only send to the queue must not choose the `webhook-id` of an event, nor how old its proof may be.
+//! them, which proves that a host wrote the letter with this id and time, for this group and body.
 
 use std::sync::Arc;
 
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use towpath_config::value::Digest;
@@ -17,9 +16,9 @@ use crate::note_keys::NoteKeys;
 /// A received message, seen as a letter that SQS moved back.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Moved {
-    /// It is none.
+    /// It is no moved letter.
     No,
-    /// It is one, and the message is as `towpath dlq redrive` would have sent it.
+    /// The message as `towpath dlq redrive` would have sent it.
     Restored(Box<Received>),
     /// No note key of this host vouches for it, so it is treated as a new message.
     Unsealed,
@@ -39,34 +38,36 @@ struct Covered<'a> {
 
 /// The MAC of a letter with this group and stored body. `None` without a key.
 pub fn seal(keys: &NoteKeys, letter: &DeadLetter, group: &GroupId, body: &Body) -> Option<String> {
-    Some(hex::encode(mac(&keys.signing()?, letter, group, body)))
+    Some(hex::encode(mac(&keys.signing()?, &covered(letter, group, body))))
 }
 
 /// Restores a letter that SQS moved back. Refreshes rotated keys, until `deadline`.
 pub async fn restore(keys: &NoteKeys, received: &Received, deadline: Instant) -> Moved {
     let Some(letter) = moved_back(received) else { return Moved::No };
     let Some(given) = letter.mac.as_deref().and_then(|text| hex::decode(text).ok()) else { return Moved::Unsealed };
-    let is_right = |keys: &[Arc<str>]| {
-        keys.iter()
-            .fold(false, |right, key| right | crate::same(&mac(key, &letter, &received.group, &received.body), &given))
-    };
+    let covered = covered(&letter, &received.group, &received.body);
+    let is_right =
+        |keys: &[Arc<str>]| keys.iter().fold(false, |right, key| right | crate::same(&mac(key, &covered), &given));
     if !keys.fits(is_right, deadline).await {
         return Moved::Unsealed;
     }
     Moved::Restored(Box::new(letter.restored(received)))
 }
 
+fn mac(key: &str, covered: &[u8]) -> Vec<u8> {
+    crate::mac(Digest::Sha256, key.as_bytes(), &[covered])
+}
+
 #[expect(clippy::expect_used, reason = "a fallback would cover less than it says")]
-fn mac(key: &str, letter: &DeadLetter, group: &GroupId, body: &Body) -> Vec<u8> {
+fn covered(letter: &DeadLetter, group: &GroupId, body: &Body) -> Vec<u8> {
     let covered = Covered {
         purpose: "towpath-letter-1",
         id: &letter.id,
         sent_at: letter.sent_at.0,
         group: group.as_str(),
-        body: hex::encode(Sha256::digest(&*body.text())),
+        body: hex::encode(body.digest()),
     };
-    let covered = serde_json::to_vec(&covered).expect("a struct of texts and numbers is always JSON");
-    crate::mac(Digest::Sha256, key.as_bytes(), &[&covered])
+    serde_json::to_vec(&covered).expect("a struct of texts and numbers is always JSON")
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use towpath_config::plugin::Grant;
 use towpath_config::{Secret, headers};
 use towpath_metrics::trace;
 use towpath_types::clock::Timestamp;
+use towpath_types::envelope::Webhook;
 use towpath_types::message::Message;
 use towpath_types::verdict::{self, Payload, Request};
 
@@ -123,7 +124,7 @@ impl Prepared {
             }
         }
         let body = match body {
-            Payload::Unchanged => Bytes::copy_from_slice(&message.webhook.body),
+            Payload::Unchanged => Bytes::from_owner(Shared(Arc::clone(&message.webhook))),
             Payload::Bytes(bytes) => bytes,
             Payload::Empty => Bytes::new(),
         };
@@ -148,6 +149,15 @@ impl Prepared {
         let sealing = Sealing { method, url, body, now, tokens, credentials, limit };
         auth::seal(&target.http().auth, &mut headers, &sealing, proof).await?;
         Ok(headers)
+    }
+}
+
+/// The body of a webhook, without a copy of it.
+struct Shared(Arc<Webhook>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.body
     }
 }
 

@@ -84,7 +84,7 @@ impl Mover<'_> {
         let Some(kept_there) = settings(self.connection, self.from)? else {
             return Ok(Ended::Failed("AWS.SimpleQueueService.NonExistentQueue"));
         };
-        let sql = "SELECT m.seq, m.grp, coalesce(m.group_tag, iif(g.name = m.id, '', g.name)), m.source, m.trace, m.attributes, m.content, m.body
+        let sql = "SELECT m.seq, m.grp, coalesce(m.group_tag, iif(g.name = m.id, '', g.name)), m.source, m.trace, m.attributes, m.content, m.text
             FROM messages m JOIN groups g ON g.id = m.grp
             WHERE m.queue = ?1 AND m.seq <= ?2 AND m.visible_at <= ?3 AND m.retained_from > ?5 AND NOT EXISTS
                 (SELECT 1 FROM messages b

@@ -90,7 +90,7 @@ fn found(connection: &Connection) -> rusqlite::Result<Vec<(Name, String)>> {
         WHERE head IS NOT (SELECT min(seq) FROM messages m WHERE m.grp = g.id AND m.queue = g.queue)";
     let headless: i64 = connection.query_row(headless, [], |row| row.get(0))?;
     assert_eq!(headless, 0, "groups without their heads");
-    let sql = "SELECT q.name, g.name, CAST(coalesce(b.body, m.body) AS TEXT) FROM messages m LEFT JOIN bodies b ON b.id = m.content
+    let sql = "SELECT q.name, g.name, CAST(coalesce(b.body, m.text) AS TEXT) FROM messages m LEFT JOIN bodies b ON b.id = m.content
         LEFT JOIN groups g ON g.id = m.grp
         LEFT JOIN queues q ON q.id = m.queue ORDER BY m.seq";
     let mut statement = connection.prepare(sql)?;

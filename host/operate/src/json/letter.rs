@@ -1,8 +1,9 @@
 //! Dead letters: listed, shown whole, and edited.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::sync::Arc;
 use towpath_types::dead_letter::{DEAD_LETTER_ATTRIBUTE, DeadLetter, carried_notes};
 use towpath_types::message::{Note as StoredNote, webhook};
 use towpath_types::outcome::Attempt as StoredAttempt;

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use towpath_types::body::Body;
 
 use towpath_config::Config;
 use towpath_config::route::tokens_of;
+use towpath_types::body::Body;
 use towpath_types::clock::Timestamp;
 use towpath_types::dead_letter::{DeadLetter, Stored};
 use towpath_types::message::{Message, is_item, webhook_id};

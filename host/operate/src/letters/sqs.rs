@@ -8,10 +8,10 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use towpath_types::body::Body;
 
 use anyhow::{Context as _, anyhow, bail};
 use async_trait::async_trait;
+use towpath_types::body::Body;
 use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::dead_letter::{DEAD_LETTER_ATTRIBUTE, carried_notes};
 use towpath_types::queue::{

@@ -169,7 +169,15 @@ impl Carried {
             Carried::Envelope(webhook, attributes) => {
                 let headers = webhook.headers.iter().enumerate().filter(|(at, _)| stays(at));
                 let headers = headers.map(|(_, header)| header.clone()).collect();
-                (Webhook { headers, ..Webhook::clone(webhook) }.into(), attributes.clone())
+                let Webhook { method, path, query, body, .. } = &**webhook;
+                let cut = Webhook {
+                    method: method.clone(),
+                    path: path.clone(),
+                    query: query.clone(),
+                    headers,
+                    body: body.clone(),
+                };
+                (cut.into(), attributes.clone())
             }
             Carried::Direct(body, attributes) => {
                 let attributes = attributes.iter().enumerate().filter(|(at, _)| stays(at));

@@ -1,7 +1,8 @@
 //! `dlq list` and `dlq show`.
 
-use anyhow::Context as _;
 use std::sync::Arc;
+
+use anyhow::Context as _;
 use towpath_operate::dlq::filter::Filter;
 use towpath_operate::dlq::list::{self, Listed};
 use towpath_operate::dlq::one;
