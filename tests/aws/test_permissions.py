@@ -198,5 +198,6 @@ def test_a_person_signs_in_with_identity_center(versions, tmp_path):
         code, said, wrong = versions(profile, AWS_ENDPOINT_URL_SSO=f"http://127.0.0.1:{portal.server_port}")
         portal.shutdown()
     assert code == 0, said + wrong
-    ((path, bearer),) = asked
+    # Each client asks by itself.
+    ((path, bearer),) = set(asked)
     assert path.startswith("/federation/credentials") and "Publisher" in path and bearer == "a token"
