@@ -141,6 +141,8 @@ def test_poll_receives_and_dead_letters(aws, applied, place, judged):
 @pytest.fixture
 def versions(applied, towpath, tmp_path):
     """Lists versions of a plugin with this profile and no keys in the environment, which would come first."""
+    code, said, wrong = towpath("plugin", "publish", "plugins/approval", "-c", applied["config_url"], "--as", "candidate")
+    assert code == 0, said + wrong
 
     def versions(profile, **environment):
         file = tmp_path / "config"
