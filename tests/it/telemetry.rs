@@ -176,7 +176,7 @@ async fn a_function_writes_no_metrics_where_they_are_off_and_tells_of_a_value_th
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.iter().any(|line| line["_aws"].is_object()), lines_of_metrics, "{text}");
         assert_eq!(text.contains("TOWPATH_EMF is invalid"), told, "{text}");
-        assert!(lines.iter().any(|line| line["target"] == "towpath.story"), "what tail reads is written all the same");
+        assert!(lines.iter().any(|line| line["target"] == "towpath.story"), "the lines for tail are still written");
     }
 }
 
