@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::folder;
 
@@ -49,7 +49,8 @@ pub(crate) fn set(connection: &mut Connection) -> rusqlite::Result<()> {
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
     // If SQLite cannot change the mode it keeps the old one, without an error.
-    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    let mode =
+        patiently(|| connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0)))?;
     if mode != "wal" {
         let cannot = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
         let problem = format!("the journal mode stays {mode} instead of WAL, which needs a local file system");
@@ -62,4 +63,44 @@ pub(crate) fn set(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(64);
     // SQLite opens the WAL at the first read.
     version(connection).map(drop)
+}
+
+/// Tries again while another process has the lock. For what SQLite does without the busy handler: when two processes change
+/// the mode of a new file at once, both hold a read lock and one must give way.
+fn patiently<T>(mut attempt: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let mut tries = 0;
+    loop {
+        match attempt() {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && ask_again(tries) => tries += 1,
+            done => return done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use tempfile::TempDir;
+    use towpath_types::clock::Clock;
+
+    use crate::Store;
+
+    #[test]
+    fn hosts_that_open_a_new_store_at_the_same_time_all_open_it() {
+        for _ in 0..100 {
+            let folder = TempDir::new().expect("folder");
+            let together = Barrier::new(4);
+            let open = || {
+                together.wait();
+                Store::open(folder.path(), Clock::wall()).map(drop)
+            };
+            std::thread::scope(|scope| {
+                let hosts = [(); 4].map(|()| scope.spawn(open));
+                for host in hosts {
+                    host.join().expect("no panic").expect("it opens");
+                }
+            });
+        }
+    }
 }

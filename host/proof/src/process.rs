@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, ensure};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -63,8 +63,20 @@ impl Recipe {
         Ok(command)
     }
 
+    /// The last lines of the log.
+    fn last_lines(&self) -> String {
+        let log = fs::read(self.log_file()).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join("\n")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.join(format!("{}.log", self.name))
+    }
+
     fn log(&self) -> anyhow::Result<File> {
-        let file = self.folder.join(format!("{}.log", self.name));
+        let file = self.log_file();
         OpenOptions::new().create(true).append(true).open(&file).with_context(|| format!("opening {}", file.display()))
     }
 
@@ -93,6 +105,23 @@ impl Process {
     /// Whether it runs.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Waits until it is ready at this address. An error quotes the end of its log, which may be in a temporary folder.
+    pub(crate) async fn ready(&mut self, address: SocketAddr, patience: Duration) -> anyhow::Result<()> {
+        let client = reqwest::Client::new();
+        let url = format!("http://{address}/readyz");
+        let answers = async {
+            while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+                ensure!(self.is_running(), "it ended before it was ready");
+                sleep(Duration::from_millis(20)).await;
+            }
+            Ok(())
+        };
+        let ready = timeout(patience, answers).await.unwrap_or_else(|_| Err(anyhow!("it is not ready in time")));
+        ready.with_context(|| {
+            format!("starting {} at {address}; its log ends with:\n{}", self.recipe.name, self.recipe.last_lines())
+        })
     }
 
     /// Kills it at once.
@@ -170,18 +199,6 @@ pub(crate) fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<()>
 pub(crate) async fn free_port() -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("looking for a free port")?;
     listener.local_addr().context("looking for a free port")
-}
-
-/// Waits until the host at this address is ready.
-pub(crate) async fn ready(address: SocketAddr, patience: Duration) -> anyhow::Result<()> {
-    let client = reqwest::Client::new();
-    let url = format!("http://{address}/readyz");
-    let answers = async {
-        while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(patience, answers).await.with_context(|| format!("no host is ready at {address}: see its log"))
 }
 
 /// A folder as an argument.

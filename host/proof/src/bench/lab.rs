@@ -17,7 +17,7 @@ use super::meter::Meter;
 use super::scenario::Scenario;
 use super::settings::Settings;
 use crate::mapping::{self, CONFIG};
-use crate::process::{Process, Recipe, free_port, ready, write};
+use crate::process::{Process, Recipe, free_port, write};
 use crate::runtime_api::{Function, environment};
 
 /// The number of concurrent senders.
@@ -153,7 +153,7 @@ impl Host {
         args.extend((!pipeline).then_some("--ingest-only"));
         self.process.recipe.args = args.into_iter().map(str::to_owned).collect();
         self.process.start()?;
-        ready(self.ingest, PATIENCE).await
+        self.process.ready(self.ingest, PATIENCE).await
     }
 
     /// Posts events to a route; each sender waits for an answer before the next one. Returns the sorted response times in microseconds.

@@ -14,7 +14,7 @@ use super::settings::Settings;
 use crate::journal::Journal;
 use crate::mapping::{self, CONFIG};
 use crate::oracle::ListedLetter;
-use crate::process::{Process, Recipe, free_port, ready, text, write};
+use crate::process::{Process, Recipe, free_port, text, write};
 use crate::proxy::{Link, Proxy};
 use crate::receiver::{Mood, Receiver};
 
@@ -244,8 +244,8 @@ impl World {
     }
 
     async fn ready(&self) -> anyhow::Result<()> {
-        for address in &self.ingest {
-            ready(*address, START).await?;
+        for (host, address) in self.hosts.iter().zip(&self.ingest) {
+            host.lock().await.ready(*address, START).await?;
         }
         Ok(())
     }
