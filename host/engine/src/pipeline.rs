@@ -45,6 +45,7 @@ use towpath_metrics::{self as metrics, trace};
 use towpath_plugin::{Plugin, Plugins};
 use towpath_route::identified;
 use towpath_runtime::tasks::panic_text;
+use towpath_types::archive::{Archive, Archived};
 use towpath_types::backoff::Backoff;
 use towpath_types::clock::Clock;
 use towpath_types::dead_letter::Death;
@@ -74,6 +75,8 @@ pub struct Pipeline {
     pub note_keys: NoteKeys,
     /// Where the public keys of senders come from.
     pub key_source: Arc<dyn KeySource>,
+    /// Where events are kept that are done with.
+    pub archive: Option<Arc<dyn Archive>>,
     tally: Tally,
     failures: Arc<Failures>,
 }
@@ -104,6 +107,7 @@ impl Pipeline {
             limits,
             note_keys,
             key_source: Arc::new(NoKeys),
+            archive: None,
             tally,
             failures,
         }
@@ -163,6 +167,9 @@ impl Pipeline {
                 self.bury(received, &outcome, death, seen, facts, &turn.lease).await
             }
         };
+        if settlement == Settlement::Ack {
+            self.archive(received, &outcome, routing);
+        }
         match settlement {
             Settlement::Ack | Settlement::Buried => {
                 self.failures.clear(&received.group);
@@ -177,6 +184,16 @@ impl Pipeline {
             Settlement::Retry(_) => {}
         }
         settlement
+    }
+
+    /// Keeps what is done with. The caller deletes the message only afterwards, so that no crash comes between the two.
+    fn archive(&self, received: &Received, outcome: &Outcome, routing: &Routing<'_>) {
+        let Some(archive) = &self.archive else { return };
+        let route = routing.route.map_or("", |route| route.path.as_str());
+        let plugin = routing.name().zip(routing.plugin().map(Plugin::digest));
+        if let Some(event) = Archived::of(received, outcome, route, plugin, self.clock.now()) {
+            archive.keep(event);
+        }
     }
 
     fn facts<'a>(&self, received: &'a Received, route: Option<&Arc<Route>>, failures: u32) -> Facts<'a> {

@@ -3,6 +3,7 @@
 //! All other rooms use these types. Nothing here does I/O, starts a task, or knows a wire format other than the
 //! envelope.
 
+pub mod archive;
 pub mod artifacts;
 pub mod backoff;
 pub mod body;
