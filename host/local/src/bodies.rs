@@ -1,9 +1,16 @@
-//! Bodies, in a table of their own: rows of messages stay small, and a message that moves takes its body along by its number. A webhook is
-//! kept as it came, its head and its bytes; no text is made of it unless a client of the SQS endpoint asks.
+//! Where bodies are kept. A short one lies in the row of its message: one row costs less than two. A long one has a row in a table of its own, so that
+//! rows of messages stay small, and a message that moves takes it along by its number. A webhook is kept as it came, its head and its bytes; no
+//! text is made of it unless a client of the SQS endpoint asks.
+
+use std::borrow::Cow;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use towpath_types::body::Body;
+
+/// The length in bytes, of head and body together, from which on a body has a row of its own. With all other columns a shorter one still fits into
+/// a page of 4 KiB.
+const LONG: usize = 2048;
 
 /// Where a new row of `messages` gets its body from.
 #[derive(Clone, Copy)]
@@ -15,48 +22,67 @@ pub(crate) enum Content<'a> {
 
 /// Where the body of a stored message is.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Place {
-    /// Its row in `bodies`. Messages from before version 6 have none.
-    number: Option<i64>,
-    /// The text of a message from before version 6. Empty for all others.
-    text: String,
+pub(crate) enum Place {
+    /// In its row: a short webhook.
+    Webhook { head: String, bytes: Vec<u8> },
+    /// In its row: a short text, or any text from before version 6.
+    Text(String),
+    /// In this row of `bodies`.
+    Beside(i64),
 }
 
+/// The columns that [`Place::of`] reads, of the table `m`.
+pub(crate) const PLACE: &str = "m.content, m.head, m.bytes, m.text";
+
 impl Place {
-    /// Of the columns `content` and `text` at these positions.
-    pub(crate) fn of(row: &Row<'_>, content: usize, text: usize) -> rusqlite::Result<Place> {
-        Ok(Place { number: row.get(content)?, text: row.get(text)? })
+    /// Of the columns [`PLACE`] from this position on.
+    pub(crate) fn of(row: &Row<'_>, from: usize) -> rusqlite::Result<Place> {
+        if let Some(number) = row.get(from)? {
+            return Ok(Place::Beside(number));
+        }
+        match row.get(from + 2)? {
+            Some(bytes) => Ok(Place::Webhook { head: head(row, from + 1)?.unwrap_or_default(), bytes }),
+            None => Ok(Place::Text(row.get(from + 3)?)),
+        }
     }
 
     pub(crate) fn read(self, connection: &Connection) -> rusqlite::Result<Body> {
-        let Some(number) = self.number else { return Ok(Body::Text(self.text)) };
-        let sql = "SELECT head, body FROM bodies WHERE id = ?1";
-        let found = connection.prepare_cached(sql)?.query_row([number], |row| parts(row, 0)).optional()?;
-        Ok(found.unwrap_or_else(lost))
+        match self {
+            Place::Webhook { head, bytes } => Ok(Body::from_parts(Some(head), bytes)),
+            Place::Text(text) => Ok(Body::Text(text)),
+            Place::Beside(number) => {
+                let sql = "SELECT head, body FROM bodies WHERE id = ?1";
+                let found = connection.prepare_cached(sql)?.query_row([number], |row| parts(row, 0)).optional()?;
+                Ok(found.unwrap_or_else(lost))
+            }
+        }
     }
 }
 
 /// The columns that [`joined`] reads, of the tables `m` and `b`; and how `b` is joined.
-pub(crate) const JOINED: &str = "m.content, m.text, b.head, b.body";
+pub(crate) const JOINED: &str = "m.content, m.head, m.bytes, m.text, b.head, b.body";
 pub(crate) const JOIN: &str = "LEFT JOIN bodies b ON b.id = m.content";
 
 /// The body in the columns [`JOINED`] from this position on.
 pub(crate) fn joined(row: &Row<'_>, from: usize) -> rusqlite::Result<Body> {
-    let Place { number, text } = Place::of(row, from, from + 1)?;
-    match (number, row.get_ref(from + 3)?) {
-        (None, _) => Ok(Body::Text(text)),
-        (Some(_), ValueRef::Null) => Ok(lost()),
-        (Some(_), _) => parts(row, from + 2),
+    match Place::of(row, from)? {
+        Place::Webhook { head, bytes } => Ok(Body::from_parts(Some(head), bytes)),
+        Place::Text(text) => Ok(Body::Text(text)),
+        Place::Beside(_) if row.get_ref(from + 5)? == ValueRef::Null => Ok(lost()),
+        Place::Beside(_) => parts(row, from + 4),
     }
 }
 
 fn parts(row: &Row<'_>, from: usize) -> rusqlite::Result<Body> {
-    let head = match row.get_ref(from)? {
+    Ok(Body::from_parts(head(row, from)?, row.get(from + 1)?))
+}
+
+fn head(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    Ok(match row.get_ref(column)? {
         ValueRef::Null => None,
         // A head that is no text is damaged, and must not make the whole receive fail.
         head => Some(head.as_str().unwrap_or_default().to_owned()),
-    };
-    Ok(Body::from_parts(head, row.get(from + 1)?))
+    })
 }
 
 /// Of a message whose body is gone, which only damage can do: it is unreadable, and so becomes a dead letter.
@@ -64,16 +90,38 @@ fn lost() -> Body {
     Body::from_parts(Some(String::new()), Vec::new())
 }
 
-/// The columns `content` and `text` of a new row.
-pub(crate) fn place<'a>(connection: &Connection, content: Content<'a>) -> rusqlite::Result<(Option<i64>, &'a str)> {
-    match content {
-        Content::New(body) => Ok((Some(keep(connection, body)?), "")),
-        Content::Moved(place) => Ok((place.number, &place.text)),
-    }
+/// What a row of `messages` has of a body.
+pub(crate) struct Columns<'a> {
+    pub(crate) content: Option<i64>,
+    pub(crate) head: Option<Cow<'a, str>>,
+    pub(crate) bytes: Option<&'a [u8]>,
+    pub(crate) text: &'a str,
 }
 
-fn keep(connection: &Connection, body: &Body) -> rusqlite::Result<i64> {
-    let (head, bytes) = body.parts();
+/// The columns of a new row.
+pub(crate) fn columns<'a>(connection: &Connection, content: Content<'a>) -> rusqlite::Result<Columns<'a>> {
+    let none = Columns { content: None, head: None, bytes: None, text: "" };
+    Ok(match content {
+        Content::New(body) => {
+            let (head, bytes) = body.parts();
+            if head.as_ref().map_or(0, String::len) + bytes.len() >= LONG {
+                Columns { content: Some(keep(connection, head.as_deref(), bytes)?), ..none }
+            } else {
+                match body {
+                    Body::Webhook(_) => Columns { head: head.map(Cow::Owned), bytes: Some(bytes), ..none },
+                    Body::Text(text) => Columns { text, ..none },
+                }
+            }
+        }
+        Content::Moved(Place::Webhook { head, bytes }) => {
+            Columns { head: Some(Cow::Borrowed(head)), bytes: Some(bytes), ..none }
+        }
+        Content::Moved(Place::Text(text)) => Columns { text, ..none },
+        Content::Moved(Place::Beside(number)) => Columns { content: Some(*number), ..none },
+    })
+}
+
+fn keep(connection: &Connection, head: Option<&str>, bytes: &[u8]) -> rusqlite::Result<i64> {
     connection.prepare_cached("INSERT INTO bodies (head, body) VALUES (?1, ?2)")?.insert(params![head, bytes])
 }
 
@@ -89,8 +137,9 @@ pub(crate) fn give_up(connection: &Connection, seq: i64) -> rusqlite::Result<()>
 pub(crate) fn replace(connection: &Connection, seq: i64, body: &Body) -> rusqlite::Result<()> {
     let forget = "DELETE FROM bodies WHERE id = (SELECT content FROM messages WHERE seq = ?1)";
     connection.execute(forget, [seq])?;
-    let content = keep(connection, body)?;
-    connection.execute("UPDATE messages SET content = ?2, text = '' WHERE seq = ?1", [seq, content]).map(drop)
+    let Columns { content, head, bytes, text } = columns(connection, Content::New(body))?;
+    let sql = "UPDATE messages SET content = ?2, head = ?3, bytes = ?4, text = ?5 WHERE seq = ?1";
+    connection.execute(sql, params![seq, content, head, bytes, text]).map(drop)
 }
 
 #[cfg(test)]
@@ -124,8 +173,12 @@ mod tests {
         Setup { folder, store, events, dead }
     }
 
+    /// From here on, webhooks are short enough for the rows of their messages.
+    const SHORT: u8 = 100;
+
     fn webhook(n: u8) -> Webhook {
-        Webhook { headers: vec![("x".to_owned(), vec![n, 0xff])], body: vec![n; 10_000], ..Webhook::default() }
+        let length = if n < SHORT { 10_000 } else { 100 };
+        Webhook { headers: vec![("x".to_owned(), vec![n, 0xff])], body: vec![n; length], ..Webhook::default() }
     }
 
     async fn send(queue: &LocalQueue, n: u8) {
@@ -159,22 +212,63 @@ mod tests {
     #[tokio::test]
     async fn a_body_follows_its_message_through_every_queue_and_goes_with_it() {
         let setup = setup().await;
-        for n in 0..3 {
+        let all = [0, 1, SHORT, 2].map(webhook);
+        for n in [0, 1, SHORT, 2] {
             send(&setup.events, n).await;
         }
-        assert_eq!(webhooks(&receive(&setup.events).await), [webhook(0), webhook(1), webhook(2)]);
+        assert_eq!(webhooks(&receive(&setup.events).await), all);
         assert!(receive(&setup.events).await.is_empty(), "the second receive moves them to the dead-letter queue");
-        assert_eq!(setup.counts(), "3 3");
+        assert_eq!(setup.counts(), "3 4");
         assert_eq!(setup.text("SELECT group_concat(id) FROM bodies"), "1,2,3", "nothing was copied");
         let task = setup.store.start_move(&setup.dead, Some(&setup.events), Some(500)).await.expect("a task");
         setup.store.run_move(task.id).await.expect("moved");
         assert_eq!(setup.text("SELECT group_concat(id) FROM bodies"), "1,2,3", "nothing was copied");
         let received = setup.events.receive(Receive::default()).await.expect("receive");
-        assert_eq!(webhooks(&received), [webhook(0), webhook(1), webhook(2)]);
-        for (left, message) in [2, 1, 0].into_iter().zip(&received) {
+        assert_eq!(webhooks(&received), all);
+        for (left, message) in ["2 3", "1 2", "1 1", "0 0"].into_iter().zip(&received) {
             setup.events.delete(std::slice::from_ref(&message.handle)).await.remove(0).expect("deleted");
-            assert_eq!(setup.counts(), format!("{left} {left}"));
+            assert_eq!(setup.counts(), left);
         }
+    }
+
+    #[tokio::test]
+    async fn only_a_long_body_has_a_row_of_its_own() {
+        let setup = setup().await;
+        let long = |body: &Body| {
+            let (head, bytes) = body.parts();
+            head.map_or(0, |head| head.len()) + bytes.len() >= LONG
+        };
+        let webhook = |length| Body::from(Webhook { body: vec![0xff; length], ..Webhook::default() });
+        let longest_short = (0..LONG).rev().find(|length| !long(&webhook(*length))).expect("one");
+        let texts = [LONG - 1, LONG].map(|length| Body::from("x".repeat(length)));
+        let bodies = [webhook(0), webhook(longest_short), webhook(longest_short + 1), Body::from("x")];
+        let all: Vec<Body> = bodies.into_iter().chain(texts).collect();
+        for (n, body) in all.iter().enumerate() {
+            let dedup_id = Some(n.to_string().into());
+            let attributes = Default::default();
+            let message = NewMessage { group: "g".into(), dedup_id, body: body.clone(), attributes };
+            setup.events.send(message).await.expect("send");
+        }
+        assert_eq!(setup.counts(), "2 6");
+        let browsed = setup.events.browse(None, 10).await.expect("browse");
+        assert_eq!(browsed.into_iter().map(|message| message.body).collect::<Vec<_>>(), all);
+        let received = setup.events.receive(Receive::default()).await.expect("receive");
+        assert_eq!(received.into_iter().map(|message| message.body).collect::<Vec<_>>(), all);
+    }
+
+    #[tokio::test]
+    async fn an_edit_may_make_a_body_short_or_long() {
+        let setup = setup().await;
+        send(&setup.dead, 0).await;
+        let sequence = setup.dead.browse(None, 10).await.expect("browse").remove(0).sequence;
+        let (long, short) = (Body::from("x".repeat(LONG)), Body::from("x"));
+        for body in [webhook(SHORT).into(), webhook(1).into(), short, long] {
+            let edited = setup.dead.edit(&sequence, &"g".into(), Body::clone(&body), &Default::default()).await;
+            assert!(edited.expect("edited"));
+            let left = setup.dead.browse(None, 10).await.expect("browse");
+            assert_eq!(left.iter().map(|left| &left.body).collect::<Vec<_>>(), [&body]);
+        }
+        assert_eq!(setup.counts(), "1 1");
     }
 
     #[tokio::test]
@@ -211,21 +305,22 @@ mod tests {
     #[tokio::test]
     async fn a_message_whose_body_or_head_is_damaged_is_unreadable_and_holds_up_no_other() {
         let setup = setup().await;
-        for n in 0..4 {
+        for n in [0, 1, 2, SHORT, SHORT + 1, 3] {
             send(&setup.events, n).await;
         }
         let connection = Connection::open(setup.folder.path().join(FILE)).expect("open");
         connection
             .execute_batch(
                 "DELETE FROM bodies WHERE id = 1; UPDATE bodies SET head = '{' WHERE id = 2;
-            UPDATE bodies SET head = CAST(x'7bff' AS TEXT) WHERE id = 3",
+            UPDATE bodies SET head = CAST(x'7bff' AS TEXT) WHERE id = 3; UPDATE messages SET head = NULL WHERE seq = 4;
+            UPDATE messages SET head = CAST(x'7bff' AS TEXT) WHERE seq = 5",
             )
             .expect("damage");
         let received = setup.events.receive(Receive::default()).await.expect("receive");
-        assert!(received[..3].iter().all(|message| message.body.webhook().is_err()), "{received:?}");
-        assert_eq!(webhooks(&received[3..]), [webhook(3)]);
+        assert!(received[..5].iter().all(|message| message.body.webhook().is_err()), "{received:?}");
+        assert_eq!(webhooks(&received[5..]), [webhook(3)]);
         let browsed = setup.events.browse(None, 10).await.expect("browse");
-        assert!(browsed[..3].iter().all(|message| message.body.webhook().is_err()), "{browsed:?}");
+        assert!(browsed[..5].iter().all(|message| message.body.webhook().is_err()), "{browsed:?}");
     }
 
     #[tokio::test]

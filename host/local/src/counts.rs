@@ -42,6 +42,7 @@ pub(crate) fn holdings(connection: &Connection, queue: i64) -> rusqlite::Result<
     // In bytes as SQS counts them, where the body of a webhook is base64: a sender counts the same. `octet_length` reads only the header of a
     // row, so the overflow pages of a body are not read.
     let sql = "SELECT coalesce(m.route, ''), count(*), coalesce(sum(octet_length(m.text) + octet_length(m.attributes)
+            + coalesce(octet_length(m.head) + octet_length(m.bytes) * 4 / 3, 0)
             + coalesce(octet_length(b.head) + octet_length(b.body) * 4 / 3, octet_length(b.body), 0)), 0)
         FROM messages m LEFT JOIN bodies b ON b.id = m.content WHERE m.queue = ?1 GROUP BY 1";
     let mut held = Holdings::default();

@@ -291,10 +291,10 @@ fn put_behind(
     for (seq, grp) in rows.into_iter().take(waiting) {
         let copy = "INSERT INTO messages (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, receive_count,
                 received_before, route, reason,
-                first_received_at, source, group_tag, trace, attributes, text, content)
+                first_received_at, source, group_tag, trace, attributes, text, content, head, bytes)
             SELECT queue, grp, id, dedup_id, sent_at, retained_from, visible_at, receive_count,
                 received_before, route, reason,
-                first_received_at, source, group_tag, trace, attributes, text, content FROM messages WHERE seq = ?1";
+                first_received_at, source, group_tag, trace, attributes, text, content, head, bytes FROM messages WHERE seq = ?1";
         let copied = connection.prepare_cached(copy)?.insert([seq])?;
         former::renumbered(connection, seq, copied)?;
         bodies::give_up(connection, seq)?;

@@ -204,8 +204,7 @@ impl Taker<'_> {
         let count = stored.receive_count.saturating_add(1);
         let first = stored.first_received_at.map_or(self.now, timestamp);
         let handle = Receipt { queue: self.queue, seq: stored.seq, nonce };
-        let body = stored.place.clone().read(self.connection)?;
-        self.messages.push(taken(stored, body, group.clone(), count, first, handle, self.settings.fifo));
+        self.messages.push(taken(self.connection, stored, group.clone(), count, first, handle, self.settings.fifo)?);
         Ok(())
     }
 }

@@ -390,7 +390,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_without_its_body_counts_as_a_gap_and_a_body_without_a_message_is_left_out() {
-        let damage = "DELETE FROM bodies WHERE id IN (2, 3, 5); INSERT INTO bodies VALUES (99, NULL, x'00')";
+        let damage = "INSERT INTO bodies SELECT seq, NULL, CAST(text AS BLOB) FROM messages; UPDATE messages SET content = seq, text = '';
+            DELETE FROM bodies WHERE id IN (2, 3, 5); INSERT INTO bodies VALUES (99, NULL, x'00')";
         let (_folder, recovered, new) = saved(damage, &[]).await;
         assert_eq!((recovered.messages, recovered.gaps), (3, 2), "two stretches");
         assert_eq!(text(&new, "SELECT group_concat(id) FROM (SELECT id FROM bodies ORDER BY id)"), "1,4,6");

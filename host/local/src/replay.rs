@@ -82,22 +82,21 @@ pub(crate) fn replay(
         }
         let found = statement
             .query_row([seq, nonce, visible_at], |row| {
-                Ok((stored(row)?, row.get::<_, String>(15)?, row.get::<_, i64>(16)?))
+                Ok((stored(row)?, row.get::<_, String>(17)?, row.get::<_, i64>(18)?))
             })
             .optional()?;
         let Some((stored, name, group)) = found else { return Ok(None) };
         let count = stored.receive_count;
         let first = stored.first_received_at.map_or(now, timestamp);
-        let body = stored.place.clone().read(connection)?;
         messages.push(taken(
+            connection,
             stored,
-            body,
             GroupId::from(name),
             count,
             first,
             Receipt { queue, seq, nonce },
             settings.fifo,
-        ));
+        )?);
         groups.push(group);
     }
     for (replay, group) in replays.iter_mut().zip(groups) {

@@ -9,7 +9,7 @@ use towpath_types::clock::Timestamp;
 use towpath_types::dead_letter::{DEAD_LETTER_ATTRIBUTE, DeadLetter};
 use towpath_types::queue::MessageId;
 
-use crate::bodies::{self, Content};
+use crate::bodies::{self, Columns, Content};
 use crate::settings::QueueSettings;
 use crate::values::{millis, timestamp};
 
@@ -55,9 +55,9 @@ pub(crate) fn insert(
     // has, and negative times. SQLite updates a row in place if it keeps its size.
     let sql = "INSERT INTO messages
         (queue, grp, id, dedup_id, sent_at, retained_from, visible_at, source, group_tag, trace, attributes, text,
-        nonce, received_at, first_received_at, route, reason, content)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?15, ?6, ?7, ?8, ?9, ?10, ?11, ?12, -?5, -?5, ?13, ?14, ?16)";
-    let (content, text) = bodies::place(connection, row.content)?;
+        nonce, received_at, first_received_at, route, reason, content, head, bytes)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?15, ?6, ?7, ?8, ?9, ?10, ?11, ?12, -?5, -?5, ?13, ?14, ?16, ?17, ?18)";
+    let Columns { content, head, bytes, text } = bodies::columns(connection, row.content)?;
     let (route, reason) = letter(row.attributes, row.source).unzip();
     let values = params![
         row.queue,
@@ -75,7 +75,9 @@ pub(crate) fn insert(
         route,
         reason,
         millis(row.kept_since),
-        content
+        content,
+        head,
+        bytes
     ];
     let seq = connection.prepare_cached(sql)?.insert(values)?;
     if found.is_none() {

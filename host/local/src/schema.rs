@@ -164,8 +164,8 @@ CREATE TABLE purges (
 ) STRICT;
 ";
 
-/// Upgrades to version 6: bodies have a table of their own, and are bytes. Messages that are stored already keep their text where it
-/// is, so that the upgrade rewrites nothing; their `content` is NULL. Numbers of bodies are never reused, or a message that lost its body to
+/// Upgrades to version 6: bodies are bytes, and long ones have a table of their own (see `bodies.rs`). Messages that are stored already keep their text where it
+/// is, so that the upgrade rewrites nothing. Numbers of bodies are never reused, or a message that lost its body to
 /// damage could get that of another. The old column has another name, so that a process of version 5 that still runs fails: it would
 /// find empty bodies.
 const SINCE_6_BODIES: &str = "
@@ -176,6 +176,8 @@ CREATE TABLE bodies (
 ) STRICT;
 ALTER TABLE messages RENAME COLUMN body TO text;
 ALTER TABLE messages ADD COLUMN content INTEGER;
+ALTER TABLE messages ADD COLUMN head TEXT;
+ALTER TABLE messages ADD COLUMN bytes BLOB;
 CREATE TRIGGER messages_emptied AFTER DELETE ON messages WHEN OLD.content IS NOT NULL BEGIN
     DELETE FROM bodies WHERE id = OLD.content;
 END;

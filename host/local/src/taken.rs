@@ -1,7 +1,6 @@
 //! Received messages, as read from their rows.
 
-use rusqlite::Row;
-use towpath_types::body::Body;
+use rusqlite::{Connection, Row};
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::{GroupId, MessageId, Received};
 
@@ -43,7 +42,8 @@ pub(crate) struct StoredMessage {
 
 /// The columns that [`stored`] reads, in its order, of the table `m`.
 pub(crate) const STORED: &str = "m.seq, m.id, m.dedup_id, m.sent_at, m.retained_from, m.visible_at, m.receive_count,
-    m.received_before, m.first_received_at, m.source, m.group_tag, m.trace, m.attributes, m.content, m.text";
+    m.received_before, m.first_received_at, m.source, m.group_tag, m.trace, m.attributes, m.content, m.head, m.bytes,
+    m.text";
 
 pub(crate) fn stored(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
     Ok(StoredMessage {
@@ -60,19 +60,20 @@ pub(crate) fn stored(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
         group_tag: row.get(10)?,
         trace: row.get(11)?,
         attributes: row.get(12)?,
-        place: Place::of(row, 13, 14)?,
+        place: Place::of(row, 13)?,
     })
 }
 
+/// Reads the body of a message that is handed out.
 pub(crate) fn taken(
+    connection: &Connection,
     stored: StoredMessage,
-    body: Body,
     group: GroupId,
     receive_count: u32,
     first_received_at: Timestamp,
     receipt: Receipt,
     fifo: bool,
-) -> Taken {
+) -> rusqlite::Result<Taken> {
     let group_tag = if fifo { Some(group.clone()) } else { stored.group_tag.map(GroupId::from) };
     let received = Received {
         id: MessageId::from(stored.id),
@@ -82,10 +83,10 @@ pub(crate) fn taken(
         receive_count,
         // Never later than the start of its retention.
         sent_at: timestamp(stored.sent_at.min(stored.retained_from)),
-        body,
+        body: stored.place.read(connection)?,
         attributes: serde_json::from_str(&stored.attributes).unwrap_or_default(),
         trace: stored.trace.clone(),
         handle: receipt.write(),
     };
-    Taken { received, first_received_at, group_tag, source: stored.source, trace: stored.trace }
+    Ok(Taken { received, first_received_at, group_tag, source: stored.source, trace: stored.trace })
 }

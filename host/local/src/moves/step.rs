@@ -9,7 +9,7 @@ use towpath_types::queue::MessageId;
 
 use super::pace::allowance;
 use super::task::{MoveStatus, MoveTask, TASK, task};
-use crate::bodies::{self, Content, Place};
+use crate::bodies::{self, Content, PLACE, Place};
 use crate::former;
 use crate::rows::{self, NewRow, refresh};
 use crate::seen::settings;
@@ -84,13 +84,13 @@ impl Mover<'_> {
         let Some(kept_there) = settings(self.connection, self.from)? else {
             return Ok(Ended::Failed("AWS.SimpleQueueService.NonExistentQueue"));
         };
-        let sql = "SELECT m.seq, m.grp, coalesce(m.group_tag, iif(g.name = m.id, '', g.name)), m.source, m.trace, m.attributes, m.content, m.text
+        let sql = format!("SELECT m.seq, m.grp, coalesce(m.group_tag, iif(g.name = m.id, '', g.name)), m.source, m.trace, m.attributes, {PLACE}
             FROM messages m JOIN groups g ON g.id = m.grp
             WHERE m.queue = ?1 AND m.seq <= ?2 AND m.visible_at <= ?3 AND m.retained_from > ?5 AND NOT EXISTS
                 (SELECT 1 FROM messages b
                 WHERE b.grp = m.grp AND b.seq < m.seq AND b.visible_at > ?3 AND b.retained_from > ?5)
-            ORDER BY m.seq LIMIT ?4";
-        let mut statement = self.connection.prepare_cached(sql)?;
+            ORDER BY m.seq LIMIT ?4");
+        let mut statement = self.connection.prepare_cached(&sql)?;
         let before = millis(self.now - kept_there.retention);
         let rows = statement.query_map(params![self.from, last, millis(self.now), room, before], |row| {
             Ok(SourceRow {
@@ -100,7 +100,7 @@ impl Mover<'_> {
                 source: row.get(3)?,
                 trace: row.get(4)?,
                 attributes: row.get(5)?,
-                place: Place::of(row, 6, 7)?,
+                place: Place::of(row, 6)?,
             })
         })?;
         let letters = rows.collect::<rusqlite::Result<Vec<_>>>()?;
