@@ -56,26 +56,35 @@ impl LocalQueue {
         check_receive(&request)?;
         let deadline = Instant::now() + request.wait;
         let waker = self.store.waker(self.id);
-        let mut changes = waker.changes.subscribe();
-        let mut found = self.look(&request).await?;
-        loop {
-            if !found.messages.is_empty() || Instant::now() >= deadline {
+        let waits = !request.wait.is_zero();
+        if !waits || !waker.was_empty_just_now(self.now()) {
+            let found = self.look(&request).await?;
+            if !waits || !found.messages.is_empty() {
                 return Ok(found.messages);
             }
-            let ready = found.next_ready.map(|at| Instant::now() + at.since(self.now()) + TICK);
-            let until = ready.map_or(deadline, |ready| ready.min(deadline));
-            if timeout_at(until, changes.changed()).await.is_ok_and(|changed| changed.is_err()) {
-                sleep_until(until).await;
-            }
-            // All waiting polls wake together. The lock makes them query one after another, and an empty result answers
-            // the rest.
-            let mut seen = waker.empty.lock().await;
+        }
+        let mut changes = waker.changes.subscribe();
+        let Ok(_turn) = timeout_at(deadline, waker.turn.lock()).await else { return Ok(Vec::new()) };
+        loop {
             let version = *changes.borrow_and_update();
-            found = match &*seen {
-                Some(empty) if empty.still(version, self.now()) => Batch::nothing(empty.next_ready),
-                _ => self.look(&request).await?,
-            };
-            *seen = found.messages.is_empty().then_some(Empty { version, next_ready: found.next_ready });
+            if let Some(Empty { next_ready, .. }) = waker.still_empty(version, self.now()) {
+                let ready = next_ready.map(|at| Instant::now() + at.since(self.now()) + TICK);
+                let until = ready.map_or(deadline, |ready| ready.min(deadline));
+                if timeout_at(until, changes.changed()).await.is_ok_and(|changed| changed.is_err()) {
+                    sleep_until(until).await;
+                }
+            } else {
+                // If this receive fails, the next one must not rely on what was seen before.
+                waker.note(None);
+                let found = self.look(&request).await?;
+                waker.note(found.nothing_left.then_some(Empty { version, next_ready: found.next_ready }));
+                if !found.messages.is_empty() {
+                    return Ok(found.messages);
+                }
+            }
+            if Instant::now() >= deadline {
+                return Ok(Vec::new());
+            }
         }
     }
 
@@ -246,7 +255,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use tempfile::TempDir;
-    use towpath_types::clock::Clock;
+    use towpath_types::clock::{Clock, Timestamp};
 
     use super::*;
     use crate::Store;
@@ -409,5 +418,87 @@ mod tests {
         assert!(began.elapsed() < WAIT / 2, "one came at the end of its wait");
         let empty = waiters.join_next().await.expect("a waiter").expect("task");
         assert!(empty.is_empty() && began.elapsed() >= WAIT - Duration::from_secs(1), "there is nothing for the third");
+    }
+
+    type Waiters = tokio::task::JoinSet<Result<Vec<Taken>, QueueError>>;
+
+    /// Long polls, begun one after another.
+    async fn waiters<const N: usize>(queue: &LocalQueue, waits: [Duration; N]) -> Waiters {
+        let mut waiters = Waiters::new();
+        for wait in waits {
+            let queue = queue.clone();
+            waiters.spawn(async move { queue.take(Receive { wait, ..waiting(1) }).await });
+            tokio::task::yield_now().await;
+        }
+        settled(&queue.clone()).await;
+        waiters
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_poll_behind_another_ends_when_its_own_wait_is_over() {
+        let folder = TempDir::new().expect("folder");
+        let queue = queue(&folder).await;
+        let began = Instant::now();
+        let mut waiters = waiters(&queue, [WAIT, Duration::from_secs(3)]).await;
+        let second = waiters.join_next().await.expect("a waiter").expect("task");
+        assert!(second.expect("receive").is_empty() && began.elapsed() < Duration::from_secs(4));
+        queue.send_all(vec![message("A", 1)]).await.expect("send");
+        let first = waiters.join_next().await.expect("a waiter").expect("task");
+        assert_eq!(first.expect("receive").len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_poll_takes_over_from_one_that_was_given_up() {
+        let folder = TempDir::new().expect("folder");
+        let queue = queue(&folder).await;
+        let first = waiters(&queue, [WAIT]).await;
+        let mut second = waiters(&queue, [WAIT]).await;
+        let began = Instant::now();
+        let other = Store::open(folder.path(), Clock::wall()).expect("store").find("q.fifo").await.expect("read");
+        other.expect("its queue").send_all(vec![message("A", 1)]).await.expect("send");
+        // The first one is woken, and dropped before it runs.
+        queue.store().wake(queue.id);
+        drop(first);
+        let second = second.join_next().await.expect("a waiter").expect("task");
+        assert_eq!(second.expect("receive").len(), 1);
+        assert!(began.elapsed() < WAIT / 2, "it came at the end of the wait");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_removed_queue_ends_every_long_poll() {
+        let folder = TempDir::new().expect("folder");
+        let queue = queue(&folder).await;
+        let mut waiters = waiters(&queue, [WAIT, WAIT, WAIT]).await;
+        let began = Instant::now();
+        queue.store().clone().remove(queue).await.expect("removed");
+        while let Some(ended) = waiters.join_next().await {
+            assert!(matches!(ended.expect("task"), Err(QueueError::NoSuchQueue { .. })));
+        }
+        assert!(began.elapsed() < WAIT / 2, "one ended at the end of its wait");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_was_given_back_is_found_when_its_wait_is_over() {
+        let folder = TempDir::new().expect("folder");
+        let paused = Clock::starting_at(Timestamp(1_700_000_000_000), || Instant::now().into_std());
+        let store = Store::open(folder.path(), paused).expect("store");
+        let queue = store.set_queue("q.fifo", QueueSettings::default()).await.expect("queue");
+        let mut waiters = waiters(&queue, [WAIT, WAIT]).await;
+        queue.send_all(vec![message("A", 1)]).await.expect("send");
+        let taken = waiters.join_next().await.expect("a waiter").expect("task").expect("receive").remove(0);
+        queue.release(&[(taken.received.handle, Duration::from_secs(2))]).await.remove(0).expect("released");
+        assert_eq!(waiters.join_next().await.expect("a waiter").expect("task").expect("receive").len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_another_process_stored_is_found_by_the_next_poll_that_begins_a_while_later() {
+        let folder = TempDir::new().expect("folder");
+        let queue = queue(&folder).await;
+        let mut first = waiters(&queue, [Duration::from_secs(1)]).await;
+        let other = Store::open(folder.path(), Clock::wall()).expect("store").find("q.fifo").await.expect("read");
+        other.expect("its queue").send_all(vec![message("A", 1)]).await.expect("send");
+        assert!(first.join_next().await.expect("a waiter").expect("task").expect("receive").is_empty());
+        tokio::time::advance(Duration::from_millis(100)).await;
+        assert_eq!(queue.take(waiting(1)).await.expect("receive").len(), 1);
     }
 }

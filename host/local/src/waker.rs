@@ -1,24 +1,53 @@
 //! Wakes long polls when a message may have become receivable.
 
-use tokio::sync::{Mutex, watch};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::Instant;
 use towpath_types::clock::Timestamp;
+
+/// How long the last empty receive answers polls that begin. Only what other processes store is found that much later: they change no counter of
+/// this one.
+const RECENT: Duration = Duration::from_millis(100);
 
 /// Shared by all long polls of a queue in this process.
 #[derive(Default)]
 pub(crate) struct Waker {
     /// Incremented by every change that may have made a message receivable.
     pub(crate) changes: watch::Sender<u64>,
-    /// The last empty receive. Locked during a receive, so that woken polls query one after another, and one empty result
-    /// answers all of them.
-    pub(crate) empty: Mutex<Option<Empty>>,
+    /// Polls take turns: one watches the queue, and the next one takes over once it has messages. A change so wakes one of them, and not all.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+    /// What the last receive left, in a turn.
+    last: Mutex<Option<(Empty, Instant)>>,
 }
 
-/// A receive that found nothing.
+/// After a receive that left nothing to be received.
+#[derive(Clone, Copy)]
 pub(crate) struct Empty {
-    /// The value of `changes` at that time.
+    /// The value of `changes` before it.
     pub(crate) version: u64,
     /// When a message becomes receivable without another change.
     pub(crate) next_ready: Option<Timestamp>,
+}
+
+impl Waker {
+    /// Notes what a receive left; `None` if there may be more.
+    pub(crate) fn note(&self, empty: Option<Empty>) {
+        *self.last.lock() = empty.map(|empty| (empty, Instant::now()));
+    }
+
+    /// The last receive, if nothing can be received since.
+    pub(crate) fn still_empty(&self, version: u64, now: Timestamp) -> Option<Empty> {
+        self.last.lock().map(|(empty, _)| empty).filter(|empty| empty.still(version, now))
+    }
+
+    /// Whether a receive was empty just now, and another one would be.
+    pub(crate) fn was_empty_just_now(&self, now: Timestamp) -> bool {
+        let version = *self.changes.borrow();
+        let last = *self.last.lock();
+        last.is_some_and(|(empty, at)| empty.still(version, now) && at.elapsed() < RECENT)
+    }
 }
 
 impl Empty {
@@ -41,5 +70,21 @@ mod tests {
         assert!(empty(Some(later)).still(3, now));
         assert!(!empty(Some(later)).still(3, later), "a message is due");
         assert!(!empty(None).still(4, now), "something changed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_empty_receive_answers_polls_that_begin_just_after_it() {
+        let waker = Waker::default();
+        let now = Timestamp(1_000);
+        let empty = Some(Empty { version: 0, next_ready: Some(Timestamp(2_000)) });
+        assert!(!waker.was_empty_just_now(now), "nothing is known yet");
+        waker.note(empty);
+        assert!(waker.was_empty_just_now(now));
+        assert!(!waker.was_empty_just_now(Timestamp(2_000)), "a message is due");
+        tokio::time::advance(RECENT).await;
+        assert!(!waker.was_empty_just_now(now), "another process may have stored a message");
+        waker.note(empty);
+        waker.changes.send_modify(|count| *count += 1);
+        assert!(!waker.was_empty_just_now(now), "something changed");
     }
 }

@@ -5,6 +5,7 @@ mod beside;
 mod figure;
 mod invocations;
 mod lab;
+mod live;
 mod meter;
 mod pauses;
 mod report;
@@ -75,7 +76,8 @@ pub async fn run(settings: &Settings, say: impl Fn(usize, usize, &str)) -> anyho
 }
 
 fn runs(settings: &Settings) -> Vec<(Row, Scenario)> {
-    let mut rows = vec![Row::Ingest, Row::Bare, Row::Limit, Row::CoreLimit, Row::Serve, Row::Poll, Row::Beside];
+    let mut rows =
+        vec![Row::Ingest, Row::Bare, Row::Limit, Row::CoreLimit, Row::Serve, Row::Poll, Row::Beside, Row::Live];
     rows.extend(settings.bootstrap.as_ref().map(|_| Row::Function));
     rows.extend(settings.python.as_ref().map(|_| Row::Python));
     rows.retain(|row| settings.rows.is_empty() || settings.rows.contains(row));
@@ -85,7 +87,7 @@ fn runs(settings: &Settings) -> Vec<(Row, Scenario)> {
         for row in &rows {
             let fits = match row {
                 Row::Ingest => scenario.latency.is_zero() && scenario.failing_percent == 0,
-                Row::Beside => false,
+                Row::Beside | Row::Live => false,
                 row => !row.is_loop() || scenario.failing_percent == 0,
             };
             runs.extend(fits.then_some((*row, scenario)));
@@ -93,6 +95,9 @@ fn runs(settings: &Settings) -> Vec<(Row, Scenario)> {
     }
     if rows.contains(&Row::Beside) {
         runs.extend(Scenario::beside().into_iter().cycle().take(2 * ROUNDS).map(|scenario| (Row::Beside, scenario)));
+    }
+    if rows.contains(&Row::Live) {
+        runs.extend(live::scenarios().flat_map(|scenario| [scenario; ROUNDS]).map(|scenario| (Row::Live, scenario)));
     }
     if settings.quick {
         runs.retain(|(_, scenario)| *scenario == Scenario::base());

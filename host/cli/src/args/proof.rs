@@ -109,5 +109,7 @@ pub struct Bench {
 
 fn row(text: &str) -> Result<Row, String> {
     let named = serde_json::from_value(serde_json::Value::String(text.to_owned()));
-    named.map_err(|_| "one of ingest, bare, limit, core-limit, serve, poll, beside, function and python".to_owned())
+    named.map_err(|_| {
+        "one of ingest, bare, limit, core-limit, serve, poll, beside, live, function and python".to_owned()
+    })
 }

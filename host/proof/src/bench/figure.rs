@@ -29,6 +29,8 @@ pub enum Row {
     Ingest,
     /// `towpath serve` with two targets, one of which is slow.
     Beside,
+    /// `towpath serve` that receives events while it delivers others.
+    Live,
 }
 
 /// What one run measured.
@@ -55,6 +57,9 @@ pub struct Figure {
     /// Median and p99 from POST to delivery in milliseconds, where it was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<(f64, f64)>,
+    /// CPU time of the process, in percent of one core, where it was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub core_percent: Option<f64>,
 }
 
 impl Row {
@@ -77,6 +82,7 @@ impl Row {
             cpu_us: used.cpu.as_secs_f64() * 1e6 / f64::from(scenario.messages),
             peak_mb: used.peak as f64 / 1e6,
             latency_ms: None,
+            core_percent: None,
         })
     }
 }

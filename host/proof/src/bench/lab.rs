@@ -164,12 +164,24 @@ impl Host {
         events: u32,
         per_second: Option<f64>,
     ) -> anyhow::Result<Vec<u32>> {
+        self.post_over(SENDERS, path, meter, events, per_second).await
+    }
+
+    /// The same over a number of connections.
+    pub(crate) async fn post_over(
+        &self,
+        connections: u32,
+        path: &str,
+        meter: &Arc<Meter>,
+        events: u32,
+        per_second: Option<f64>,
+    ) -> anyhow::Result<Vec<u32>> {
         let client = client()?;
         let url = format!("http://{}/hooks/{path}", self.ingest);
         let began = Instant::now();
         let mut senders = JoinSet::new();
         // One sender posts all events of a group, so that they are posted in order.
-        let lanes = SENDERS.min(meter.groups());
+        let lanes = connections.min(meter.groups());
         for lane in 0..lanes {
             let meter = Arc::clone(meter);
             let client = client.clone();

@@ -46,13 +46,14 @@ impl Row {
             Row::CoreLimit => "limit on one core, ten at a time",
             Row::Ingest => "ingest only",
             Row::Beside => "`serve`, two targets",
+            Row::Live => "`serve`, in use",
         }
     }
 
     /// The row that is its limit.
     fn limit(self) -> Option<Row> {
         match self {
-            Row::Ingest | Row::Beside => None,
+            Row::Ingest | Row::Beside | Row::Live => None,
             Row::CoreLimit | Row::Function | Row::Python => Some(Row::CoreLimit),
             Row::Bare | Row::Limit | Row::Serve | Row::Poll => Some(Row::Limit),
         }
@@ -148,7 +149,8 @@ pub fn markdown(report: &Report) -> String {
         let _ = writeln!(text, "| {goal} | {measured} | {} |", if reached { "met" } else { "**missed**" });
     }
     let base = report.scenarios().first().copied().unwrap_or_default();
-    for scenario in report.scenarios() {
+    text += &in_use(report);
+    for scenario in report.scenarios().into_iter().filter(|name| report.figure(Row::Live, name).is_none()) {
         let _ = writeln!(text, "\n## {scenario}\n");
         text += "| | messages/s | share of limit | CPU µs per message | Python's CPU ÷ this | peak MB | lost, duplicated, out of order |\n|---|---|---|---|---|---|---|\n";
         for figure in report.figures.iter().filter(|figure| figure.scenario == scenario) {
@@ -185,6 +187,30 @@ pub fn markdown(report: &Report) -> String {
     text + &scale::markdown()
 }
 
+/// The rows of a host in use.
+fn in_use(report: &Report) -> String {
+    let figures: Vec<&Figure> = report.figures.iter().filter(|figure| figure.row == Row::Live).collect();
+    if figures.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from(
+        "\n## In use: `serve` receives and delivers at the same time\n\n| | events/s | CPU µs per event | % of a core | p50 ms | p99 ms | peak MB | lost, duplicated, out of order |\n|---|---|---|---|---|---|---|---|\n",
+    );
+    for figure in figures {
+        let Figure { scenario, messages, per_second, cpu_us, peak_mb, lost, duplicated, disordered, .. } = figure;
+        let core = figure.core_percent.unwrap_or_default();
+        let (half, most) = figure.latency_ms.unwrap_or_default();
+        let _ = match messages {
+            0 => writeln!(text, "| {scenario} | – | – | {core:.2} | – | – | {peak_mb:.0} | – |"),
+            _ => writeln!(
+                text,
+                "| {scenario} | {per_second:.0} | {cpu_us:.0} | {core:.1} | {half:.1} | {most:.1} | {peak_mb:.0} | {lost}, {duplicated}, {disordered} |"
+            ),
+        };
+    }
+    text
+}
+
 const METHOD: &str = "\
 - Every row sends the same events through the same mapping, a component that forwards the body, to the same target. The target checks each
   event's number, and counts events that are lost, duplicated or out of order.
@@ -199,7 +225,8 @@ const METHOD: &str = "\
 - Half load runs for 5 s, at half the rate that the row reached while it received and delivered at the same time. Latency is from POST to
   delivery.
 - Two targets: 300 events a second go to a fast target for 10 s, once alone, and once while 100 groups wait for another target that takes 4 s.
-- The base scenario is measured in three rounds, with all rows in turn, because the machine is slower for minutes at times. A row's figures
+- In use: 100 groups, 200 bytes; events are posted while others are delivered. CPU time is that of the one process that does both.
+- The base scenario, and a host in use, are measured in three rounds, with all rows in turn, because the machine is slower for minutes at times. A row's figures
   are those of its median round, its latencies those with the median p99. Lost and out-of-order events are the worst of all rounds.
 
 What separates a row from the limit is a queue that survives a crash (each message is stored, leased and deleted), ordering, retries,

@@ -10,6 +10,7 @@ use super::beside;
 use super::figure::{Figure, Row, percentile};
 use super::invocations::{self, invoke};
 use super::lab::{BATCH, CONCURRENCY, Lab, PATIENCE};
+use super::live;
 use super::meter::{Counts, Meter};
 use super::scenario::Scenario;
 use super::usage::Usage;
@@ -36,6 +37,7 @@ impl Row {
             Row::CoreLimit => child(lab.child("parts", BATCH, Some(1), &url, &scenario), &meter, &scenario).await?,
             Row::Ingest => return ingest(lab, &meter, scenario, &url).await,
             Row::Beside => return beside::measure(lab, scenario).await,
+            Row::Live => return live::measure(lab, scenario).await,
         };
         // Only the first messages of a backlog are measured, and the host chooses which they are.
         let sent = if scenario.backlog > 0 { 0 } else { scenario.messages };
