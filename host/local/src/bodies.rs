@@ -290,6 +290,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_waits_behind_a_group_that_comes_back_keeps_its_bodies() {
+        let setup = setup().await;
+        for n in [0, SHORT] {
+            send(&setup.dead, n).await;
+        }
+        for n in [1, SHORT + 1] {
+            send(&setup.events, n).await;
+        }
+        let back = |letter: crate::Browsed| {
+            let dedup_id = Some(format!("back-{}", letter.id).as_str().into());
+            Some(NewMessage { group: letter.group, dedup_id, body: letter.body, attributes: letter.attributes })
+        };
+        setup.dead.send_group_back(&setup.events, &"g".into(), back).await.expect("moved");
+        let expected = [0, SHORT, 1, SHORT + 1].map(webhook);
+        assert_eq!(webhooks(&receive(&setup.events).await), expected);
+        assert_eq!(setup.counts(), "2 4");
+    }
+
+    #[tokio::test]
     async fn a_purge_and_an_expiry_leave_no_bodies() {
         let setup = setup().await;
         send(&setup.events, 1).await;

@@ -74,10 +74,8 @@ impl LocalQueue {
                     sleep_until(until).await;
                 }
             } else {
-                // If this receive fails, the next one must not rely on what was seen before.
-                waker.note(None);
                 let found = self.look(&request).await?;
-                waker.note(found.nothing_left.then_some(Empty { version, next_ready: found.next_ready }));
+                waker.note(Empty { version, next_ready: found.next_ready });
                 if !found.messages.is_empty() {
                     return Ok(found.messages);
                 }

@@ -22,9 +22,7 @@ const MAX_PUT_AWAY: usize = 500;
 
 pub(crate) struct Batch {
     pub(crate) messages: Vec<Taken>,
-    /// Whether another receive would find nothing until something changes, or until `next_ready`.
-    pub(crate) nothing_left: bool,
-    /// When the next group becomes ready, if nothing is left until then.
+    /// When the next group becomes ready, if nothing changes until then: in the past if this receive left some.
     pub(crate) next_ready: Option<Timestamp>,
     /// The dead-letter queues that messages were moved to; their long polls must be woken.
     pub(crate) touched: Vec<i64>,
@@ -44,7 +42,8 @@ pub(crate) fn receive(
     if let Some(attempt) = attempt
         && let Some(messages) = replay(connection, queue, settings, attempt, visible_at, now).map_err(failed)?
     {
-        return Ok(Batch { messages, nothing_left: false, next_ready: None, touched: Vec::new() });
+        let next_ready = next_ready(connection, queue).map_err(failed)?;
+        return Ok(Batch { messages, next_ready, touched: Vec::new() });
     }
     let (messages, touched) = (Vec::new(), Vec::new());
     let mut taker = Taker { connection, queue, settings, holder, now, visible_at, messages, touched, put_away: 0 };
@@ -64,14 +63,13 @@ pub(crate) fn receive(
             }
         }
     }
-    let nothing_left = taker.has_room(request.max);
     let Taker { messages, touched, .. } = taker;
     // An empty result has nothing to replay.
     if let Some(attempt) = attempt.filter(|_| !messages.is_empty()) {
         remember(connection, queue, attempt, &messages, visible_at, now).map_err(failed)?;
     }
-    let next_ready = if nothing_left { next_ready(connection, queue).map_err(failed)? } else { None };
-    Ok(Batch { messages, nothing_left, next_ready, touched })
+    let next_ready = next_ready(connection, queue).map_err(failed)?;
+    Ok(Batch { messages, next_ready, touched })
 }
 
 /// The groups whose heads can be received, longest-waiting first.

@@ -22,7 +22,7 @@ pub(crate) struct Waker {
     last: Mutex<Option<(Empty, Instant)>>,
 }
 
-/// After a receive that left nothing to be received.
+/// After a receive: what is left becomes receivable by a change, or at a time, which may have passed.
 #[derive(Clone, Copy)]
 pub(crate) struct Empty {
     /// The value of `changes` before it.
@@ -32,9 +32,9 @@ pub(crate) struct Empty {
 }
 
 impl Waker {
-    /// Notes what a receive left; `None` if there may be more.
-    pub(crate) fn note(&self, empty: Option<Empty>) {
-        *self.last.lock() = empty.map(|empty| (empty, Instant::now()));
+    /// Notes what a receive left.
+    pub(crate) fn note(&self, empty: Empty) {
+        *self.last.lock() = Some((empty, Instant::now()));
     }
 
     /// The last receive, if nothing can be received since.
@@ -76,7 +76,7 @@ mod tests {
     async fn an_empty_receive_answers_polls_that_begin_just_after_it() {
         let waker = Waker::default();
         let now = Timestamp(1_000);
-        let empty = Some(Empty { version: 0, next_ready: Some(Timestamp(2_000)) });
+        let empty = Empty { version: 0, next_ready: Some(Timestamp(2_000)) };
         assert!(!waker.was_empty_just_now(now), "nothing is known yet");
         waker.note(empty);
         assert!(waker.was_empty_just_now(now));
