@@ -1,4 +1,4 @@
-//! The WebAssembly engine: its settings, its linker, and the ticker of its epoch.
+//! The WebAssembly engine: its settings and its linker.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use wasmtime::{Config, Enabled, PoolingAllocationConfig};
 #[cfg(feature = "compile")]
 use super::cache::Cache;
 use super::guest::{self, Guest};
-use super::host::{MAX_TABLE, TICK, host_triple};
+use super::host::{MAX_TABLE, host_triple};
+use super::ticker::Ticker;
 
 /// Up to this many bytes per slot are zeroed instead of returned to the system, where the system can tell which pages
 /// were written. Where it cannot (Linux before 6.7), zeroing would take longer than the call.
@@ -20,6 +21,7 @@ const KEPT_TABLE: usize = 64 * 1024;
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     pub(super) linker: Arc<Linker<Guest>>,
+    pub(super) ticker: Ticker,
     #[cfg(feature = "compile")]
     pub(super) cache: Option<Arc<Cache>>,
 }
@@ -49,10 +51,11 @@ impl Engine {
         config.allocation_strategy(pool(u32::try_from(slots).unwrap_or(u32::MAX)));
         let wasmtime = wasmtime::Engine::new(&config)?;
         let linker = Arc::new(guest::linker(&wasmtime)?);
-        start_ticker(&wasmtime)?;
+        let ticker = Ticker::start(&wasmtime)?;
         Ok(Engine {
             wasmtime,
             linker,
+            ticker,
             #[cfg(feature = "compile")]
             cache: None,
         })
@@ -97,17 +100,4 @@ fn pool(slots: u32) -> PoolingAllocationConfig {
         .pagemap_scan(Enabled::Auto)
         .max_unused_warm_slots(slots.min(64));
     pool
-}
-
-/// A plain thread, because a guest that spins can starve all tokio timers. It ends with the engine.
-fn start_ticker(engine: &wasmtime::Engine) -> std::io::Result<()> {
-    let engine = engine.weak();
-    let tick = move || {
-        while let Some(engine) = engine.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::sleep(TICK);
-        }
-    };
-    std::thread::Builder::new().name("towpath-ticker".to_owned()).spawn(tick).map(drop)
 }

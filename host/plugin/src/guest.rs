@@ -9,8 +9,10 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::Transformer;
 use super::bindings::towpath::plugin::{config, log, types};
+use super::engine::Engine;
 use super::host::{MAX_TABLE, TICK};
 use super::sandbox::{self, HasMonotonic, Monotonic, MonotonicView, Stderr};
+use super::ticker::Running;
 use towpath_config::plugin::Limits;
 use towpath_types::clock::Timestamp;
 use towpath_types::foreign::Foreign;
@@ -43,11 +45,12 @@ pub(super) struct Guest {
     logged: Vec<Logged>,
     host_calls: u32,
     config: Arc<str>,
+    _running: Running,
 }
 
 /// A store for one call.
 pub(super) fn store(
-    engine: &wasmtime::Engine,
+    engine: &Engine,
     limits: Limits,
     config: Arc<str>,
     message_id: &str,
@@ -65,8 +68,9 @@ pub(super) fn store(
         logged: Vec::new(),
         host_calls: 0,
         config,
+        _running: engine.ticker.run(),
     };
-    let mut store = Store::new(engine, guest);
+    let mut store = Store::new(&engine.wasmtime, guest);
     store.limiter(|guest| guest);
     store.set_fuel(limits.fuel)?;
     store.set_hostcall_fuel(MAX_OUTPUT);

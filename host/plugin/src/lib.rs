@@ -15,6 +15,7 @@ mod host;
 mod load;
 mod manifest;
 mod sandbox;
+mod ticker;
 mod v1;
 
 use std::collections::BTreeMap;
