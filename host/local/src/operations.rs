@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::params;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use towpath_types::dead_letter::UNVERIFIED;
 use towpath_types::queue::is_id;
 use towpath_types::queue::{
@@ -17,7 +17,6 @@ use crate::receive::Batch;
 use crate::send::Extras;
 use crate::settings::QueueSettings;
 use crate::taken::Taken;
-use crate::waker::Empty;
 use crate::writer::Durability;
 use crate::{counts, limits, receive, send, settle};
 
@@ -56,32 +55,34 @@ impl LocalQueue {
         check_receive(&request)?;
         let deadline = Instant::now() + request.wait;
         let waker = self.store.waker(self.id);
-        let waits = !request.wait.is_zero();
-        if !waits || !waker.was_empty_just_now(self.now()) {
+        // A receive that is repeated may get what the first one got, whatever else there is.
+        let repeats = request.attempt_id.is_some();
+        if request.wait.is_zero() || repeats {
             let found = self.look(&request).await?;
-            if !waits || !found.messages.is_empty() {
+            if request.wait.is_zero() || !found.messages.is_empty() {
                 return Ok(found.messages);
             }
         }
         let mut changes = waker.changes.subscribe();
         let Ok(_turn) = timeout_at(deadline, waker.turn.lock()).await else { return Ok(Vec::new()) };
+        // The first one may have been answered while this one waited for its turn.
+        let mut must_look = repeats;
         loop {
             let version = *changes.borrow_and_update();
-            if let Some(Empty { next_ready, .. }) = waker.still_empty(version, self.now()) {
-                let ready = next_ready.map(|at| Instant::now() + at.since(self.now()) + TICK);
-                let until = ready.map_or(deadline, |ready| ready.min(deadline));
-                if timeout_at(until, changes.changed()).await.is_ok_and(|changed| changed.is_err()) {
-                    sleep_until(until).await;
+            match waker.nothing_for(version, self.now()).filter(|_| !must_look) {
+                Some(_) if Instant::now() >= deadline => return Ok(Vec::new()),
+                Some(rest) => {
+                    let until = deadline.min(Instant::now() + rest);
+                    let _ = timeout_at(until, changes.changed()).await;
                 }
-            } else {
-                let found = self.look(&request).await?;
-                waker.note(Empty { version, next_ready: found.next_ready });
-                if !found.messages.is_empty() {
-                    return Ok(found.messages);
+                None => {
+                    let found = self.look(&request).await?;
+                    must_look = false;
+                    waker.note(version, found.next_ready);
+                    if !found.messages.is_empty() {
+                        return Ok(found.messages);
+                    }
                 }
-            }
-            if Instant::now() >= deadline {
-                return Ok(Vec::new());
             }
         }
     }
@@ -212,9 +213,6 @@ impl Queue for LocalQueue {
         self.settle(changes, settle::release).await
     }
 }
-
-/// Stored times are whole milliseconds. Waiting one more makes sure that the time has passed.
-const TICK: Duration = Duration::from_millis(1);
 
 fn check_receive(request: &Receive) -> Result<(), QueueError> {
     let invalid = |problem: String| Err(QueueError::Invalid(problem));
@@ -489,14 +487,48 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_another_process_stored_is_found_by_the_next_poll_that_begins_a_while_later() {
+    async fn what_another_process_stored_is_found_soon_and_not_only_at_the_end_of_the_wait() {
         let folder = TempDir::new().expect("folder");
         let queue = queue(&folder).await;
-        let mut first = waiters(&queue, [Duration::from_secs(1)]).await;
+        let mut waiters = waiters(&queue, [WAIT, WAIT]).await;
+        let began = Instant::now();
         let other = Store::open(folder.path(), Clock::wall()).expect("store").find("q.fifo").await.expect("read");
         other.expect("its queue").send_all(vec![message("A", 1)]).await.expect("send");
-        assert!(first.join_next().await.expect("a waiter").expect("task").expect("receive").is_empty());
-        tokio::time::advance(Duration::from_millis(100)).await;
-        assert_eq!(queue.take(waiting(1)).await.expect("receive").len(), 1);
+        assert_eq!(waiters.join_next().await.expect("a waiter").expect("task").expect("receive").len(), 1);
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_receive_that_is_repeated_gets_its_messages_again_at_once() {
+        let folder = TempDir::new().expect("folder");
+        let queue = queue(&folder).await;
+        let attempt = || Receive { attempt_id: Some("a".to_owned()), ..waiting(10) };
+        // Two at once, and one after them: the first of them is answered by the message.
+        let mut waiters = Waiters::new();
+        for _ in 0..2 {
+            let queue = queue.clone();
+            waiters.spawn(async move { queue.take(attempt()).await });
+        }
+        settled(&queue).await;
+        let began = Instant::now();
+        queue.send_all(vec![message("A", 1)]).await.expect("send");
+        for _ in 0..2 {
+            assert_eq!(waiters.join_next().await.expect("a waiter").expect("task").expect("receive").len(), 1);
+        }
+        let _watching = self::waiters(&queue, [WAIT]).await;
+        assert_eq!(queue.take(attempt()).await.expect("receive").len(), 1);
+        assert!(began.elapsed() < WAIT / 2, "one came at the end of its wait");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_poll_finds_what_is_due_at_its_very_end() {
+        let folder = TempDir::new().expect("folder");
+        let paused = Clock::starting_at(Timestamp(1_700_000_000_000), || Instant::now().into_std());
+        let store = Store::open(folder.path(), paused).expect("store");
+        let queue = store.set_queue("q.fifo", QueueSettings::default()).await.expect("queue");
+        let second = Duration::from_secs(1);
+        let delayed = Extras { delay: Some(second), ..Extras::default() };
+        queue.send_all(vec![(message("A", 1).0, delayed)]).await.expect("send");
+        assert_eq!(queue.take(Receive { wait: second, ..waiting(1) }).await.expect("receive").len(), 1);
     }
 }

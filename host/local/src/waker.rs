@@ -7,53 +7,46 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use towpath_types::clock::Timestamp;
 
-/// How long the last empty receive answers polls that begin. Only what other processes store is found that much later: they change no counter of
-/// this one.
-const RECENT: Duration = Duration::from_millis(100);
+/// How long polls rely on what the last receive left. What another process stores is found this much later at most: it changes no
+/// counter of this process.
+const RELIABLE: Duration = Duration::from_millis(250);
 
 /// Shared by all long polls of a queue in this process.
 #[derive(Default)]
 pub(crate) struct Waker {
     /// Incremented by every change that may have made a message receivable.
     pub(crate) changes: watch::Sender<u64>,
-    /// Polls take turns: one watches the queue, and the next one takes over once it has messages. A change so wakes one of them, and not all.
+    /// Polls take turns: one watches the queue, and the next takes over when it has messages. So a change wakes one of them, not all.
     pub(crate) turn: tokio::sync::Mutex<()>,
-    /// What the last receive left, in a turn.
-    last: Mutex<Option<(Empty, Instant)>>,
+    last: Mutex<Option<Left>>,
 }
 
-/// After a receive: what is left becomes receivable by a change, or at a time, which may have passed.
+/// What the last receive in a turn left.
 #[derive(Clone, Copy)]
-pub(crate) struct Empty {
+struct Left {
     /// The value of `changes` before it.
-    pub(crate) version: u64,
-    /// When a message becomes receivable without another change.
-    pub(crate) next_ready: Option<Timestamp>,
+    version: u64,
+    /// When a message becomes receivable without a change; in the past if the receive left some.
+    next_ready: Option<Timestamp>,
+    noted: Instant,
 }
 
 impl Waker {
-    /// Notes what a receive left.
-    pub(crate) fn note(&self, empty: Empty) {
-        *self.last.lock() = Some((empty, Instant::now()));
+    /// Notes when the next message becomes receivable, after a receive at this value of `changes`.
+    pub(crate) fn note(&self, version: u64, next_ready: Option<Timestamp>) {
+        *self.last.lock() = Some(Left { version, next_ready, noted: Instant::now() });
     }
 
-    /// The last receive, if nothing can be received since.
-    pub(crate) fn still_empty(&self, version: u64, now: Timestamp) -> Option<Empty> {
-        self.last.lock().map(|(empty, _)| empty).filter(|empty| empty.still(version, now))
-    }
-
-    /// Whether a receive was empty just now, and another one would be.
-    pub(crate) fn was_empty_just_now(&self, now: Timestamp) -> bool {
-        let version = *self.changes.borrow();
-        let last = *self.last.lock();
-        last.is_some_and(|(empty, at)| empty.still(version, now) && at.elapsed() < RECENT)
-    }
-}
-
-impl Empty {
-    /// Whether a receive would still find nothing, at this value of `changes` and at this time.
-    pub(crate) fn still(&self, version: u64, now: Timestamp) -> bool {
-        self.version == version && self.next_ready.is_none_or(|ready| ready > now)
+    /// How long a receive would still find nothing, unless something changes; `None` if one must look.
+    pub(crate) fn nothing_for(&self, version: u64, now: Timestamp) -> Option<Duration> {
+        let Left { version: known, next_ready, noted } = (*self.last.lock())?;
+        let reliable = RELIABLE.checked_sub(noted.elapsed()).filter(|rest| !rest.is_zero())?;
+        match next_ready {
+            _ if known != version => None,
+            None => Some(reliable),
+            Some(ready) if ready > now => Some(reliable.min(ready.since(now))),
+            Some(_) => None,
+        }
     }
 }
 
@@ -61,30 +54,22 @@ impl Empty {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_queue_is_empty_until_something_changes_or_a_message_is_due() {
-        let empty = |next_ready| Empty { version: 3, next_ready };
-        let now = Timestamp(1_000);
-        let later = Timestamp(1_001);
-        assert!(empty(None).still(3, now));
-        assert!(empty(Some(later)).still(3, now));
-        assert!(!empty(Some(later)).still(3, later), "a message is due");
-        assert!(!empty(None).still(4, now), "something changed");
-    }
-
     #[tokio::test(start_paused = true)]
-    async fn an_empty_receive_answers_polls_that_begin_just_after_it() {
+    async fn nothing_can_be_received_until_something_changes_or_is_due_or_the_last_receive_is_long_ago() {
         let waker = Waker::default();
         let now = Timestamp(1_000);
-        let empty = Empty { version: 0, next_ready: Some(Timestamp(2_000)) };
-        assert!(!waker.was_empty_just_now(now), "nothing is known yet");
-        waker.note(empty);
-        assert!(waker.was_empty_just_now(now));
-        assert!(!waker.was_empty_just_now(Timestamp(2_000)), "a message is due");
-        tokio::time::advance(RECENT).await;
-        assert!(!waker.was_empty_just_now(now), "another process may have stored a message");
-        waker.note(empty);
-        waker.changes.send_modify(|count| *count += 1);
-        assert!(!waker.was_empty_just_now(now), "something changed");
+        let after = |millis: u64| Some(Timestamp(1_000 + millis));
+        assert_eq!(waker.nothing_for(3, now), None, "nothing is known yet");
+        waker.note(3, None);
+        assert_eq!(waker.nothing_for(3, now), Some(RELIABLE));
+        assert_eq!(waker.nothing_for(4, now), None, "something changed");
+        waker.note(3, after(20));
+        assert_eq!(waker.nothing_for(3, now), Some(Duration::from_millis(20)));
+        assert_eq!(waker.nothing_for(3, Timestamp(1_020)), None, "a message is due");
+        waker.note(3, after(2_000));
+        tokio::time::advance(Duration::from_millis(50)).await;
+        assert_eq!(waker.nothing_for(3, now), Some(Duration::from_millis(200)));
+        tokio::time::advance(Duration::from_millis(200)).await;
+        assert_eq!(waker.nothing_for(3, now), None, "another process may have stored a message");
     }
 }

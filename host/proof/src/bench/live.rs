@@ -58,5 +58,8 @@ pub(super) async fn measure(lab: &Lab, scenario: Scenario) -> anyhow::Result<Fig
     let used = Usage { cpu: after.cpu.saturating_sub(before.cpu), peak: after.peak };
     let core_percent = Some(used.cpu.as_secs_f64() / length.as_secs_f64() * 100.0);
     let counts = Counts { length, ..counts };
-    Ok(Figure { latency_ms, core_percent, ..Row::Live.figure(scenario, used, counts)? })
+    let figure = Row::Live.figure(scenario, used, counts)?;
+    // Without events there is nothing to share the time of the process among.
+    let cpu_us = if scenario.messages == 0 { 0.0 } else { figure.cpu_us };
+    Ok(Figure { latency_ms, core_percent, cpu_us, ..figure })
 }
