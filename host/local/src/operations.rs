@@ -56,8 +56,7 @@ impl LocalQueue {
         let deadline = Instant::now() + request.wait;
         let waker = self.store.waker(self.id);
         // A receive that is repeated may get what the first one got, whatever else there is.
-        let repeats = request.attempt_id.is_some();
-        if request.wait.is_zero() || repeats {
+        if request.wait.is_zero() || request.attempt_id.is_some() {
             let found = self.look(&request).await?;
             if request.wait.is_zero() || !found.messages.is_empty() {
                 return Ok(found.messages);
@@ -65,11 +64,9 @@ impl LocalQueue {
         }
         let mut changes = waker.changes.subscribe();
         let Ok(_turn) = timeout_at(deadline, waker.turn.lock()).await else { return Ok(Vec::new()) };
-        // The first one may have been answered while this one waited for its turn.
-        let mut must_look = repeats;
         loop {
             let version = *changes.borrow_and_update();
-            match waker.nothing_for(version, self.now()).filter(|_| !must_look) {
+            match waker.nothing_for(version, self.now()) {
                 Some(_) if Instant::now() >= deadline => return Ok(Vec::new()),
                 Some(rest) => {
                     let until = deadline.min(Instant::now() + rest);
@@ -77,7 +74,6 @@ impl LocalQueue {
                 }
                 None => {
                     let found = self.look(&request).await?;
-                    must_look = false;
                     waker.note(version, found.next_ready);
                     if !found.messages.is_empty() {
                         return Ok(found.messages);
