@@ -10,7 +10,7 @@ use std::process::Command;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// Every room, and the rooms that it may use.
-const ARROWS: [(&str, &[&str]); 25] = [
+const ARROWS: [(&str, &[&str]); 26] = [
     ("types", &[]),
     ("files", &[]),
     ("runtime", &["types"]),
@@ -27,6 +27,7 @@ const ARROWS: [(&str, &[&str]); 25] = [
     ("deliver", &["types", "config", "verify", "reach", "metrics", "runtime"]),
     ("engine", &["types", "config", "verify", "route", "plugin", "registry", "deliver", "metrics", "runtime"]),
     ("local", &["types", "files"]),
+    ("archive", &["types", "files"]),
     ("sqs", &["types", "config", "local"]),
     ("aws", &["types", "files", "config"]),
     ("telemetry", &["types", "files", "config", "metrics", "runtime"]),
@@ -39,7 +40,7 @@ const ARROWS: [(&str, &[&str]); 25] = [
 ];
 
 /// What a program may use.
-const BINARY: [&str; 22] = [
+const BINARY: [&str; 23] = [
     "types",
     "files",
     "runtime",
@@ -56,6 +57,7 @@ const BINARY: [&str; 22] = [
     "deliver",
     "engine",
     "local",
+    "archive",
     "sqs",
     "aws",
     "telemetry",
