@@ -1,0 +1,135 @@
+//! Closes segments that are complete, and removes those that are too old or too many.
+
+use std::error::Error;
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use towpath_files::alive::{self, Creator, FileId, Lock};
+use towpath_files::regular::{self, Links};
+use towpath_types::clock::Timestamp;
+use tracing::{debug, info, warn};
+
+use crate::closed;
+use crate::name::{self, Files, Name};
+use crate::segment::read_live;
+use crate::writer::Segments;
+
+/// Where locks prove nothing, a live segment of another process is closed when it is this old: its process would have ended it within an
+/// hour.
+const SURELY_ABANDONED: Duration = Duration::from_secs(24 * 3600);
+
+/// How much nicer to others the thread is that compresses.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
+impl Segments {
+    /// Ends the live segment if it is old, closes segments that are complete, those of killed processes too, and removes segments until
+    /// the archive is within its bounds. Blocks; compresses on a thread with a low priority.
+    pub fn tidy(&self, now: Timestamp) -> io::Result<()> {
+        let _alone = self.tidying.lock();
+        self.rotate_old(now);
+        std::thread::scope(|scope| {
+            scope.spawn(|| self.close_all(now)).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
+        self.keep_bounds(now)
+    }
+
+    fn close_all(&self, now: Timestamp) -> io::Result<()> {
+        // Of this thread alone; on other systems it would be the whole process.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::nice(NICENESS);
+        let folder = &self.settings.folder;
+        let done = self.take_done();
+        let mut failed = Vec::new();
+        for (name, files) in name::list(folder)?.into_iter().filter(|(_, files)| files.live.is_some()) {
+            let is_done = done.contains(&name);
+            let closed = abandoned(name, folder, is_done, now).and_then(|lock| match lock {
+                Some(lock) => close(name, files, folder, lock),
+                None => Ok(()),
+            });
+            match closed {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => {
+                    warn!(event = "archive-close-failed", segment = %name, error = &error as &dyn Error, "archive segment cannot be compressed, trying again within a minute");
+                    failed.extend(Some(name).filter(|_| is_done));
+                }
+                Ok(()) => {}
+            }
+        }
+        self.put_back(failed);
+        Ok(())
+    }
+
+    /// Removes the oldest segments until those that are left are neither too old nor too many.
+    fn keep_bounds(&self, now: Timestamp) -> io::Result<()> {
+        let folder = &self.settings.folder;
+        let segments = name::list(folder)?;
+        let mut bytes: u64 = segments.values().map(Files::bytes).sum();
+        let mut removed = 0;
+        for (name, files) in segments.iter().filter(|(_, files)| files.live.is_none() && files.closed.is_some()) {
+            let path = name.closed(folder);
+            let is_expired = ended(&path).is_some_and(|ended| now.since(ended) >= self.settings.keep);
+            if !is_expired && bytes <= self.settings.max_size {
+                continue;
+            }
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            bytes = bytes.saturating_sub(files.bytes());
+            removed += 1;
+        }
+        if removed > 0 {
+            info!(removed, bytes, "removed the oldest segments of the archive");
+        }
+        Ok(())
+    }
+}
+
+/// Proof that a segment is complete.
+struct Complete(#[expect(dead_code, reason = "held so that no other process closes the segment")] Option<Lock>);
+
+/// `None` while the process runs that writes the segment, or another one closes it.
+fn abandoned(name: Name, folder: &Path, is_done: bool, now: Timestamp) -> io::Result<Option<Complete>> {
+    let path = name.live(folder);
+    let found = std::fs::symlink_metadata(&path)?;
+    let id = FileId { device: found.dev(), inode: found.ino() };
+    Ok(match alive::creator(&path, id)? {
+        Creator::Ended(lock) => Some(Complete(Some(lock))),
+        Creator::Runs => None,
+        Creator::Unknown(_) if is_done || now.since(name.began) >= SURELY_ABANDONED => Some(Complete(None)),
+        Creator::Unknown(_) => None,
+    })
+}
+
+fn close(name: Name, files: Files, folder: &Path, _complete: Complete) -> io::Result<()> {
+    let live = name.live(folder);
+    // With both files, a process was killed after it had written the closed one.
+    if files.closed.is_none() {
+        let file = regular::open(OpenOptions::new().read(true), &live, Links::Refuse)?;
+        let live = read_live(&file)?;
+        // Its process failed to lock it, and uses another one.
+        if !live.is_empty() {
+            let summary = closed::write(name, &live, folder)?;
+            debug!(segment = %name, events = summary.events, bytes = summary.bytes, "closed a segment of the archive");
+        }
+    }
+    std::fs::remove_file(live)
+}
+
+/// When the last event of a closed segment ended; if its summary is damaged, when it was closed.
+fn ended(path: &Path) -> Option<Timestamp> {
+    let summary = closed::summary(path).ok().flatten();
+    let times = summary.and_then(|summary| summary.times);
+    times.map(|times| times.ended[1]).or_else(|| {
+        let changed: SystemTime = std::fs::metadata(path).ok()?.modified().ok()?;
+        let millis = changed.duration_since(UNIX_EPOCH).ok()?.as_millis();
+        u64::try_from(millis).ok().map(Timestamp)
+    })
+}
+
+#[cfg(test)]
+mod tests;
