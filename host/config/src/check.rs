@@ -3,6 +3,7 @@
 mod admission;
 mod agreement;
 mod answers;
+mod archive;
 mod auth;
 mod direct;
 mod fetched;
@@ -92,6 +93,7 @@ pub(super) fn check(mut table: Table, file: &Path, secrets: &Secrets) -> Draft {
     // Everybody knows what an empty key makes.
     let note_keys = note_keys.into_iter().filter(|key| !key.expose().is_empty()).collect();
     let note_key_names = note_key.into_iter().map(|(_, name)| name).collect();
+    let archive = checker.archive(shape.archive, &queue);
     let ingest = checker.ingest(shape.ingest, &queue);
     let holds = checker.holds(shape.holds, &queue);
     let registry = checker.registry(shape.registry);
@@ -113,6 +115,7 @@ pub(super) fn check(mut table: Table, file: &Path, secrets: &Secrets) -> Draft {
         keep_dead_letters,
         note_keys,
         note_key_names,
+        archive,
         ingest,
         holds,
         registry,

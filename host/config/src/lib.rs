@@ -2,6 +2,7 @@
 
 mod algorithm;
 pub mod answer;
+pub mod archive;
 mod check;
 mod collect;
 pub mod condition;
@@ -35,6 +36,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use archive::ArchiveConfig;
 pub use collect::meant;
 pub use registry::{RegistryConfig, RegistryUrl};
 pub use s3::S3Url;
@@ -63,6 +65,8 @@ pub struct Config {
     pub note_keys: Vec<Secret>,
     /// The names of these secrets.
     pub note_key_names: Vec<String>,
+    /// `[archive]`.
+    pub archive: ArchiveConfig,
     /// `[ingest]`.
     pub ingest: IngestConfig,
     /// `[holds]` `url`: the object in S3 that stores holds; absent for the local store.

@@ -30,6 +30,7 @@ pub(super) use verify::{At, Jwt, Pairs, Signature, Token, Verify, When};
 pub(super) struct Shape {
     pub(super) queue: Queue,
     pub(super) dead_letters: DeadLetters,
+    pub(super) archive: Archive,
     pub(super) ingest: Ingest,
     pub(super) holds: Holds,
     pub(super) registry: Registry,
@@ -58,6 +59,16 @@ pub(super) struct Queue {
 pub(super) struct DeadLetters {
     pub(super) keep: Option<Span>,
     pub(super) note_key: Option<Names>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Archive {
+    pub(super) keep: Option<Span>,
+    pub(super) max_size: Option<ByteSize>,
+    pub(super) folder: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) redact: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,6 +1,7 @@
 mod access;
 mod admission;
 mod agreement;
+mod archive;
 mod direct;
 mod fetched;
 mod forward;

@@ -1,0 +1,65 @@
+//! `[archive]`.
+
+use std::time::Duration;
+
+use towpath_types::json::Pointer;
+
+use super::Checker;
+use crate::archive::{ArchiveConfig, KEEP, MAX_SIZE};
+use crate::{QueueConfig, shape};
+
+/// The folder in the store, if the config names none.
+const FOLDER: &str = "archive";
+
+/// Segments are looked after once a minute.
+const SHORTEST: Duration = Duration::from_secs(60);
+
+const SMALLEST: u64 = 1024 * 1024;
+
+impl Checker<'_> {
+    pub(super) fn archive(&mut self, archive: shape::Archive, queue: &QueueConfig) -> ArchiveConfig {
+        let is_local = queue.url.is_none();
+        if !is_local && archive.folder.is_none() {
+            let given = [("keep", archive.keep.is_some()), ("max_size", archive.max_size.is_some())];
+            for (key, _) in given.into_iter().filter(|(_, given)| *given) {
+                let hint = "add folder = \"archive\" for `towpath poll`, or leave it out: functions have no disk";
+                self.wrong(format!("archive.{key}"), "with SQS it needs archive.folder", hint);
+            }
+        }
+        let keep = archive.keep.map_or(KEEP, |keep| keep.0);
+        if !keep.is_zero() && keep < SHORTEST {
+            self.wrong("archive.keep", "must be at least 1m, or 0s", "7d is the default; \"0s\" keeps nothing");
+        }
+        let max_size = archive.max_size.map_or(MAX_SIZE, |size| size.0);
+        if max_size < SMALLEST {
+            self.wrong(
+                "archive.max_size",
+                "must be at least 1MiB",
+                "10GiB is the default; keep = \"0s\" keeps nothing",
+            );
+        }
+        let redact = archive.redact.iter().enumerate().filter_map(|(index, text)| self.redacted(index, text)).collect();
+        let named = archive.folder.map(|folder| self.folder.join(folder));
+        let folder = named.or_else(|| is_local.then(|| queue.store.join(FOLDER)));
+        if let Some(folder) = folder.as_ref().filter(|folder| folder.is_file()) {
+            self.wrong("archive.folder", format!("{} is a file", folder.display()), "give a folder");
+        }
+        let folder = folder.filter(|_| !keep.is_zero());
+        ArchiveConfig { folder, keep, max_size, redact }
+    }
+
+    fn redacted(&mut self, index: usize, text: &str) -> Option<Pointer> {
+        let at = format!("archive.redact[{index}]");
+        match text.parse::<Pointer>() {
+            Ok(pointer) if pointer.tokens().is_empty() => {
+                self.wrong(at, "names the whole body", "name a value in it, such as \"/customer/email\"");
+                None
+            }
+            Ok(pointer) => Some(pointer),
+            Err(error) => {
+                self.wrong(at, error.to_string(), "name a value in JSON bodies, such as \"/customer/email\"");
+                None
+            }
+        }
+    }
+}
