@@ -4,6 +4,7 @@ use towpath_types::archive::{Archived, Ending};
 use towpath_types::body::Body;
 use towpath_types::clock::Timestamp;
 use towpath_types::json::{self, Pointer};
+use towpath_types::message::origin_of;
 
 /// Which events are looked for: those that meet every condition. The default is all.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -16,9 +17,10 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// First stored before this time.
     pub until: Option<Timestamp>,
-    /// With one of these ids: the message's, or what its targets received as `webhook-id`; any if empty.
+    /// With one of these ids: the message's, the one under which it was first stored, or what its targets received as `webhook-id`; any if
+    /// empty.
     pub ids: Vec<String>,
-    /// With an id, of either kind, that begins like this.
+    /// With an id, of any kind, that begins like this.
     pub id_begins: Option<String>,
     pub ending: Option<Ending>,
     /// With these bytes in the webhook's body.
@@ -44,13 +46,17 @@ impl Filter {
     /// condition needs it.
     pub(crate) fn matches(&self, event: &Archived, body: impl FnOnce() -> Body) -> bool {
         let one_of = |wanted: &[String], value: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == value);
-        let ids = [event.id.as_str(), event.webhook_id.as_str()];
+        let ids = || {
+            let origin = origin_of(&event.attributes).map(|origin| origin.id);
+            [Some(event.id.clone()), Some(event.webhook_id.clone()), origin].into_iter().flatten()
+        };
+        let named = |is: &dyn Fn(&str) -> bool| ids().any(|id| is(id.as_str()));
         one_of(&self.routes, &event.route)
             && (self.groups.is_empty() || self.groups.iter().any(|wanted| group_matches(wanted, event.group.as_str())))
             && self.since.is_none_or(|since| event.sent_at >= since)
             && self.until.is_none_or(|until| event.sent_at < until)
-            && (self.ids.is_empty() || self.ids.iter().any(|wanted| ids.contains(&wanted.as_str())))
-            && self.id_begins.as_deref().is_none_or(|begin| ids.iter().any(|id| id.starts_with(begin)))
+            && (self.ids.is_empty() || named(&|id| self.ids.iter().any(|wanted| wanted == id)))
+            && self.id_begins.as_deref().is_none_or(|begin| named(&|id| id.starts_with(begin)))
             && self.matches_body(body)
     }
 

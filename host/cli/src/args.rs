@@ -8,6 +8,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use towpath_config::env::LOG_LEVELS;
 
+mod archive;
 mod dlq;
 mod init;
 mod names;
@@ -19,6 +20,7 @@ mod secret;
 mod send;
 mod story;
 
+pub use archive::{Archive, ArchiveFilter, ArchiveList, ArchivePlace};
 pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, LetterPlace, Moment};
 pub use init::Init;
 pub use names::Names;
@@ -117,6 +119,9 @@ pub enum Command {
     /// Inspect, redrive, edit and drop dead letters
     #[command(subcommand)]
     Dlq(Dlq),
+    /// Find events that were delivered or skipped
+    #[command(subcommand)]
+    Archive(Archive),
     /// Benchmark the cost per message against alternatives and the theoretical limit
     Bench(Bench),
     /// Test delivery under faults: kill hosts, cut connections, fill the disk, then check every message

@@ -1,5 +1,6 @@
 //! The commands.
 
+mod archive;
 mod bench;
 mod chaos;
 mod check;
@@ -60,6 +61,7 @@ pub async fn run(args: Args, output: &Output, telemetry: Arc<Telemetry>) -> anyh
         Command::Provider(command) => provider::run(command, output).await,
         Command::Secret(command) => secret::run(command, output).await,
         Command::Dlq(dlq) => dlq::run(dlq, output).await,
+        Command::Archive(archive) => archive::run(archive, output).await,
         Command::Tail(tail) => tail::run(tail, output).await,
         Command::Trace(trace) => trace::run(trace, output).await,
         Command::Store(Store::Compact { store, config }) => store::compact(store, &config, output).await,

@@ -1,6 +1,7 @@
 //! The options that avoid an error. The rooms below name things in their errors; only the command line knows how each is given.
 
 use towpath_compose::ListenError;
+use towpath_operate::archive::NoArchive;
 use towpath_operate::dlq::edit::{EditError, RouteError};
 use towpath_operate::known::UnknownWithoutConfig;
 use towpath_operate::letters::LettersError;
@@ -16,6 +17,7 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
     let any = [
         error.is::<UnknownWithoutConfig>().then_some("give --config FILE"),
         error.is::<NoPlace>().then_some("give --store DIR, --queue-url URL or --config FILE"),
+        error.downcast_ref().map(of_archive),
         error
             .is::<OnlyReceived>()
             .then_some("give --dead to record dead letters, or --listen to record what is posted"),
@@ -28,6 +30,13 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
         error.downcast_ref().map(of_listen),
     ];
     any.into_iter().flatten().next()
+}
+
+fn of_archive(error: &NoArchive) -> &'static str {
+    match error {
+        NoArchive::NoConfig => "give --folder DIR or --config FILE",
+        NoArchive::NotConfigured(_) => "give --folder DIR",
+    }
 }
 
 fn of_signing(error: &Unsignable) -> Option<&'static str> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use towpath_archive::Segments;
 use towpath_config::Config;
 use towpath_deliver::holds::{MEMORY, Watched};
 use towpath_engine::pipeline::Pipeline;
@@ -11,12 +12,13 @@ use towpath_engine::poll::{self, Options};
 use towpath_operate::aws;
 use towpath_registry::Watch;
 use towpath_runtime::time::wall_clock;
+use towpath_types::archive::Archive;
 use towpath_types::queue::Queue;
 
 use crate::parts::Parts;
 use crate::plugins::engine;
-use crate::pointers;
 use crate::supervisor::Supervisor;
+use crate::{archive, pointers};
 
 /// How to poll a queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +39,7 @@ pub struct Poller {
     pub pipeline: Arc<Pipeline>,
     queue: Arc<dyn Queue>,
     watch: Option<Arc<Watch>>,
+    archive: Option<Arc<Segments>>,
     options: Options,
     workers: usize,
 }
@@ -65,13 +68,15 @@ impl Poller {
         let Polling { workers, wait, visibility } = polling;
         let concurrency = config.queue.concurrency;
         let options = Options { concurrency, wait, visibility, clock };
+        let archive = archive::of(&config.archive);
         let sequences = pointers::of_host(&config)?;
         let parts = Parts::new(engine(concurrency * workers)?, config, sequences, holds, clock).await?;
-        let (pipeline, watch) = parts.pipeline(dead_letters, queue.name().to_owned());
+        let (mut pipeline, watch) = parts.pipeline(dead_letters, queue.name().to_owned());
+        pipeline.archive = archive.clone().map(|archive| archive as Arc<dyn Archive>);
         pipeline.limits.set(limits);
         let pipeline = Arc::new(pipeline);
         let watch = watch.map(Arc::new);
-        Ok(Poller { url, pipeline, queue, watch, options, workers })
+        Ok(Poller { url, pipeline, queue, watch, archive, options, workers })
     }
 
     /// Starts receiving, until the host stops.
@@ -79,6 +84,9 @@ impl Poller {
         self.watch_limits(host);
         if let Some(watch) = self.watch.clone() {
             host.watch_registry(watch);
+        }
+        if let Some(archive) = self.archive.clone() {
+            archive::look_after(archive, wall_clock(), host);
         }
         for _ in 0..self.workers {
             let (queue, pipeline, health) =

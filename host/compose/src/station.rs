@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
+use towpath_archive::Segments;
 use towpath_config::{Config, IngestConfig, Secret};
 use towpath_deliver::holds::Watched;
 use towpath_engine::pipeline::Pipeline;
@@ -21,6 +22,7 @@ use towpath_registry::Watch;
 use towpath_runtime::health::Health;
 use towpath_runtime::time::wall_clock;
 use towpath_telemetry::Telemetry;
+use towpath_types::archive::Archive;
 use towpath_types::queue::Queue as _;
 use tracing::{info, warn};
 
@@ -29,7 +31,7 @@ use crate::parts::Parts;
 use crate::plugins::engine;
 use crate::server::{self, Guard, HostName};
 use crate::supervisor::Supervisor;
-use crate::{endpoint, pointers, upkeep};
+use crate::{archive, endpoint, pointers, upkeep};
 
 /// The label of the dead letters in metrics.
 const DEAD_LETTERS_LABEL: &str = "dead-letters";
@@ -48,6 +50,7 @@ pub struct Station {
     /// The ingest.
     pub ingest: Arc<Ingest>,
     watch: Option<Arc<Watch>>,
+    archive: Option<Arc<Segments>>,
     listen: IngestConfig,
     keep_dead_letters: Option<Duration>,
     concurrency: usize,
@@ -73,6 +76,7 @@ impl Station {
         let concurrency = config.queue.concurrency;
         let keep_dead_letters = config.keep_dead_letters;
         let longest_request = config.targets.values().map(|target| target.timeout).max().unwrap_or_default();
+        let archive = archive::of(&config.archive);
         let sequences = pointers::of_host(&config)?;
         let mut parts = Parts::new(engine(concurrency)?, config, sequences, Some(holds), clock).await?;
         parts.note_keys = note_keys::of_store(queues.events.store(), parts.note_keys).await?;
@@ -80,7 +84,8 @@ impl Station {
         let routes = parts.routes.clone();
         let remote = parts.remote.clone();
         let note_keys = parts.note_keys.clone();
-        let (pipeline, watch) = parts.pipeline(Arc::new(queues.dead_letters.clone()), EVENTS.to_owned());
+        let (mut pipeline, watch) = parts.pipeline(Arc::new(queues.dead_letters.clone()), EVENTS.to_owned());
+        pipeline.archive = archive.clone().map(|archive| archive as Arc<dyn Archive>);
         pipeline.limits.set(queues.events.limits().await?);
         let ingest = Ingest::new(routes, Arc::new(queues.events.clone()), listen.body_limit);
         let ingest = ingest
@@ -100,6 +105,7 @@ impl Station {
             pipeline,
             ingest,
             watch,
+            archive,
             listen,
             keep_dead_letters,
             concurrency,
@@ -158,6 +164,9 @@ impl Station {
         let guard = self.guard.clone().for_any_host().for_pages_of(&self.listen.allow_origins);
         host.tasks.spawn("ingest", server::serve(listener, router, guard, host.stop.clone()));
         host.tasks.spawn("upkeep", upkeep::run(self.queues.clone(), self.keep_dead_letters, host.stop.clone()));
+        if let Some(archive) = self.archive.clone() {
+            archive::look_after(archive, wall_clock(), host);
+        }
         let prefix = &self.listen.prefix;
         info!(address = %address, prefix, "listening");
         Ok(address)

@@ -49,6 +49,7 @@ struct Metrics {
     dead_letters: Counter<u64>,
     dead_letter_failures: Counter<u64>,
     dead_letters_removed: Counter<u64>,
+    archive_dropped: Counter<u64>,
     attempts: Counter<u64>,
     attempt_duration: Histogram<f64>,
     plugin_duration: Histogram<f64>,
@@ -121,6 +122,11 @@ impl Metrics {
                 "towpath.dead_letters.removed",
                 "{message}",
                 "Dead letters removed by dead_letters.keep",
+            ),
+            archive_dropped: counter(
+                "towpath.archive.dropped",
+                "{event}",
+                "Events that were delivered or skipped, and could not be kept in the archive",
             ),
             attempts: counter("towpath.attempts", "{request}", "Requests to targets, by status"),
             attempt_duration: seconds("towpath.attempt.duration", &SECONDS, "Duration of a request to a target"),
@@ -265,6 +271,11 @@ pub fn removed(route: &str, reason: &str) {
     let reason = if REASONS.contains(&reason) { reason } else { OTHER };
     let labels = [KeyValue::new("reason", reason.to_owned()), KeyValue::new("route", ROUTES.value("", route))];
     METRICS.dead_letters_removed.add(1, &labels);
+}
+
+/// Events could not be kept in the archive.
+pub fn archive_dropped(events: u64) {
+    METRICS.archive_dropped.add(events, &[]);
 }
 
 pub fn holds_unreadable() {

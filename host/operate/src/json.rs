@@ -3,6 +3,7 @@
 //! A time is RFC 3339 in UTC with milliseconds, and its key ends in `_at`. A duration has its unit in the key (`_ms`, `_seconds`). The id
 //! under which a message was first stored is `message_id`, everywhere.
 
+mod archive;
 mod audit;
 mod holds;
 mod letter;
@@ -16,6 +17,7 @@ mod time;
 #[cfg(test)]
 mod tests;
 
+pub use archive::{Archived, ArchivedWhole, InArchive};
 pub use audit::Action;
 pub use holds::{Holds, Resumed};
 pub use letter::{Edited, Listed, Whole};

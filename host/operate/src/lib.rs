@@ -7,6 +7,7 @@ pub mod aws;
 #[path = "no_aws.rs"]
 pub mod aws;
 
+pub mod archive;
 pub mod audit;
 pub mod config;
 #[cfg(feature = "aws")]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use towpath_archive::{Folder, Stats};
 use towpath_engine::next_try::HELD_CAP;
 use towpath_local::GroupDepth;
 use towpath_types::clock::{Clock, Timestamp};
@@ -22,6 +23,10 @@ pub struct Status {
     pub dead_letters: Waiting,
     /// The groups with the most messages; `None` on SQS, which does not tell.
     pub groups: Option<Vec<GroupDepth>>,
+    /// What is in the archive, if the config has one that exists.
+    pub archive: Option<Stats>,
+    /// Why the archive cannot be read.
+    pub archive_problem: Option<String>,
     /// Why the holds cannot be read.
     pub holds_problem: Option<String>,
 }
@@ -63,7 +68,16 @@ pub async fn status(found: &Found, groups: usize) -> anyhow::Result<Status> {
         Backend::Sqs { .. } => None,
     };
     let targets = targets(found, &state, &reports, limits, queue.as_ref());
-    Ok(Status { targets, queue, dead_letters, groups, holds_problem })
+    let (archive, archive_problem) = match archive(found) {
+        Ok(archive) => (archive, None),
+        Err(problem) => (None, Some(problem.to_string())),
+    };
+    Ok(Status { targets, queue, dead_letters, groups, archive, archive_problem, holds_problem })
+}
+
+fn archive(found: &Found) -> std::io::Result<Option<Stats>> {
+    let folder = found.config.as_ref().and_then(|config| config.archive.folder.clone());
+    folder.filter(|folder| folder.is_dir()).map(|folder| Folder::new(folder).stats()).transpose()
 }
 
 async fn known(found: &Found) -> anyhow::Result<(HoldState, Vec<BreakerReport>)> {

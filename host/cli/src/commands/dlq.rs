@@ -4,7 +4,7 @@ mod diff;
 mod edit;
 mod list;
 mod redrive;
-mod shown;
+pub(super) mod shown;
 mod stats;
 
 use futures_util::future::BoxFuture;
@@ -82,6 +82,6 @@ async fn history(place: &QueuePlace, output: &Output) -> anyhow::Result<Exit> {
 }
 
 /// The beginning of an id, long enough to name it.
-fn short(id: &str) -> String {
+pub(super) fn short(id: &str) -> String {
     id.get(..8).unwrap_or(id).to_owned()
 }

@@ -5,6 +5,7 @@ use towpath_operate::place::Found;
 use towpath_operate::status::{Status, TargetStatus, status};
 use towpath_types::clock::{Clock, Timestamp};
 
+use super::archive::size;
 use crate::args;
 use crate::output::{Exit, Output};
 
@@ -35,6 +36,14 @@ fn show(status: &Status, output: &Output) {
         Some(vec![name.to_owned(), waiting.messages.to_string(), waiting.invisible.to_string(), groups, oldest])
     });
     output.table(&["QUEUE", "MESSAGES", "IN FLIGHT OR DELAYED", "GROUPS", "OLDEST"], &rows.collect::<Vec<_>>());
+    if let Some(archive) = &status.archive {
+        let oldest =
+            archive.ended.map_or(String::new(), |[oldest, _]| format!(", the oldest {} old", age(oldest, now)));
+        output.line(format!("archive: {} events, {}{oldest}", archive.events, size(archive)));
+    }
+    if let Some(problem) = &status.archive_problem {
+        output.line(format!("archive unreadable: {problem}"));
+    }
     let Some(groups) = status.groups.as_ref().filter(|groups| !groups.is_empty()) else { return };
     output.line("");
     let rows = groups.iter().map(|group| {

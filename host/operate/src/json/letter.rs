@@ -105,7 +105,7 @@ impl Death<'_> {
 
 /// One request to a target, and its answer.
 #[derive(Debug, Serialize)]
-struct Attempt<'a> {
+pub(super) struct Attempt<'a> {
     target: &'a str,
     method: &'a str,
     path: &'a str,
@@ -119,7 +119,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    fn of(attempt: &StoredAttempt) -> Attempt<'_> {
+    pub(super) fn of(attempt: &StoredAttempt) -> Attempt<'_> {
         Attempt {
             target: &attempt.target,
             method: &attempt.method,

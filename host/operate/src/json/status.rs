@@ -5,6 +5,7 @@ use towpath_local::GroupDepth;
 use towpath_types::queue::GroupId;
 
 use super::Rfc3339;
+use super::archive::InArchive;
 use super::holds::{Breaker, Drain, Hold};
 use crate::status;
 use crate::waiting;
@@ -18,6 +19,10 @@ pub struct Status<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     groups: Option<Vec<Group<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<InArchive>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive_problem: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     holds_problem: Option<&'a str>,
 }
 
@@ -29,6 +34,8 @@ impl Status<'_> {
             queue: status.queue.as_ref().map(Waiting::of),
             dead_letters: Waiting::of(&status.dead_letters),
             groups: status.groups.as_ref().map(|groups| groups.iter().map(Group::of).collect()),
+            archive: status.archive.as_ref().map(InArchive::of),
+            archive_problem: status.archive_problem.as_deref(),
             holds_problem: status.holds_problem.as_deref(),
         }
     }

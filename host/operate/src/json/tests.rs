@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use towpath_archive::Stats;
 use towpath_local::{Browsed, GroupDepth};
 use towpath_types::clock::Timestamp;
 use towpath_types::dead_letter::{DEAD_LETTER_ATTRIBUTE, DeadLetter};
@@ -207,6 +208,8 @@ fn targets() -> Vec<(&'static str, Value, Value)> {
             ready_at: NOW,
             receive_count: 2,
         }]),
+        archive: Some(Stats { events: 7, bytes: 4_096, segments: 2, ended: Some([NOW, NOW]), dropped: 1, damaged: 0 }),
+        archive_problem: None,
         holds_problem: None,
     };
     let shown = json!({
@@ -217,6 +220,9 @@ fn targets() -> Vec<(&'static str, Value, Value)> {
         "queue": { "messages": 3, "invisible": 1, "groups": 2, "oldest_sent_at": TEXT },
         "dead_letters": { "messages": 0, "invisible": 0 },
         "groups": [{ "group": "crm/1", "messages": 3, "oldest_sent_at": TEXT, "ready_at": TEXT, "receive_count": 2 }],
+        "archive": {
+            "events": 7, "bytes": 4096, "segments": 2, "oldest_ended_at": TEXT, "newest_ended_at": TEXT, "dropped": 1, "damaged": 0,
+        },
     });
     vec![
         ("hold", json!(Holds::of(&state)), holds()),

@@ -1,7 +1,7 @@
 //! Shows bodies so that different bodies look different.
 
 /// Bytes as text; bytes that are not UTF-8 are shown as `\xff`.
-pub(super) fn readable(bytes: &[u8]) -> String {
+pub(in crate::commands) fn readable(bytes: &[u8]) -> String {
     let chunk = |chunk: std::str::Utf8Chunk<'_>| format!("{}{}", chunk.valid(), chunk.invalid().escape_ascii());
     bytes.utf8_chunks().map(chunk).collect()
 }

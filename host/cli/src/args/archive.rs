@@ -1,0 +1,173 @@
+//! `archive`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser as _};
+use clap::{Args as ClapArgs, Subcommand};
+use towpath_archive::{Filter, Limit};
+use towpath_types::archive::Ending;
+use towpath_types::clock::Clock;
+use towpath_types::json::Pointer;
+
+use super::{ConfigFile, Moment};
+
+const SECRETS: &str = "\
+Values of these headers are hidden: common names for secrets, those that the config's routes and targets name, and what carries \
+the route's secret. With --folder, give --config too: otherwise only common names are hidden.";
+
+/// `archive`.
+#[derive(Subcommand, Debug)]
+pub enum Archive {
+    /// List events that were delivered or skipped, the newest ones
+    List(ArchiveList),
+    /// Show one event in full: attempts, headers, body
+    #[command(after_help = format!("\
+Examples:
+  towpath archive show 1b9d6bcd
+  towpath archive show 1b9d6bcd --body > body.json
+
+{SECRETS}
+
+Exit code 2 if there is no such event."))]
+    Show {
+        /// The event's id or webhook-id, or the beginning of it
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+        /// Print only the body, byte for byte
+        #[arg(long, conflicts_with = "json")]
+        body: bool,
+        /// The archive
+        #[command(flatten)]
+        place: ArchivePlace,
+    },
+    /// Show how many events the archive has, and its size
+    #[command(after_help = "\
+Examples:
+  towpath archive stats
+  towpath archive stats --folder /var/lib/towpath/archive --json
+
+DROPPED counts events that were not kept because the disk was full or broken; DAMAGED counts records that cannot be read. Both \
+leave the archive with the segment that recorded them.
+
+Exit code 2 if the archive cannot be read.")]
+    Stats {
+        /// The archive
+        #[command(flatten)]
+        place: ArchivePlace,
+    },
+}
+
+/// Where the archive is.
+#[derive(ClapArgs, Debug, Clone, Default)]
+pub struct ArchivePlace {
+    /// The config
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// The folder of the archive, instead of the config's
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+}
+
+impl ArchivePlace {
+    /// As the operate room takes it.
+    pub fn wanted(&self) -> towpath_operate::archive::ArchivePlace {
+        let config = self.config.file();
+        let config_was_named = self.config.config.is_some();
+        towpath_operate::archive::ArchivePlace { config, config_was_named, folder: self.folder.clone() }
+    }
+}
+
+/// Which events to take.
+#[derive(ClapArgs, Debug, Clone, Default)]
+pub struct ArchiveFilter {
+    /// Only events of this route; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub route: Vec<String>,
+    /// Only events of this group; a star at the end matches anything; may be repeated
+    #[arg(long, value_name = "GROUP")]
+    pub group: Vec<String>,
+    /// Only events stored at this time or later: an age such as 2h, or 2026-03-02T09:15:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Moment>,
+    /// Only events stored before this time; 2d means more than 2 days ago
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Moment>,
+    /// Only the event with this id or webhook-id; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub id: Vec<String>,
+    /// Only events with this outcome
+    #[arg(long, value_parser = PossibleValuesParser::new(["delivered", "skipped"]).map(|outcome| ending(&outcome)))]
+    pub outcome: Option<Ending>,
+    /// Only events whose body contains this text
+    #[arg(long, value_name = "TEXT")]
+    pub contains: Option<String>,
+    /// Only events with this value at a JSON pointer of their body: a string without quotes, anything else as it was sent; may be
+    /// repeated
+    #[arg(long = "where", value_name = "POINTER=VALUE")]
+    pub values: Vec<Value>,
+}
+
+fn ending(outcome: &str) -> Ending {
+    if outcome == "skipped" { Ending::Skipped } else { Ending::Delivered }
+}
+
+impl ArchiveFilter {
+    /// As the archive takes it.
+    pub fn wanted(&self, limit: Limit) -> Filter {
+        let now = Clock::wall().now();
+        let ArchiveFilter { route, group, since, until, id, outcome, contains, values } = self.clone();
+        Filter {
+            routes: route,
+            groups: group,
+            since: since.map(|moment| moment.at(now)),
+            until: until.map(|moment| moment.at(now)),
+            ids: id,
+            id_begins: None,
+            ending: outcome,
+            contains: contains.map(String::into_bytes),
+            values: values.into_iter().map(|Value { at, value }| (at, value.into_bytes())).collect(),
+            limit,
+        }
+    }
+}
+
+/// `/status=failed`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Value {
+    at: Pointer,
+    value: String,
+}
+
+impl FromStr for Value {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Value, String> {
+        let (at, value) = text.split_once('=').ok_or("write POINTER=VALUE, such as /status=failed")?;
+        let at = at.parse().map_err(|error: towpath_types::json::PointerError| error.to_string())?;
+        Ok(Value { at, value: value.to_owned() })
+    }
+}
+
+/// `archive list`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  towpath archive list
+  towpath archive list --where /status=failed --since 2d
+  towpath archive list --group 'crm/C-17' --limit 1000 --json
+
+The events of a group are listed in order, each once. Dead letters are not in the archive: see `towpath dlq list`.
+
+Exit code 0, with or without events; 2 if the archive cannot be read, or there is no such route or group.")]
+pub struct ArchiveList {
+    /// Which events
+    #[command(flatten)]
+    pub filter: ArchiveFilter,
+    /// List at most N, the newest
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = super::dlq::at_least_one)]
+    pub limit: usize,
+    /// The archive
+    #[command(flatten)]
+    pub place: ArchivePlace,
+}
