@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tempfile::TempDir;
-use towpath_archive::{Folder, Segments, Settings};
+use towpath_archive::{Segments, Settings};
 use towpath_types::archive::{Archive, Archived, Ending};
 use towpath_types::clock::Clock;
 use towpath_types::envelope::Webhook;
@@ -83,36 +83,5 @@ fn keep(c: &mut Criterion) {
     group.finish();
 }
 
-/// Prints the size of an event on the disk, before and after compression.
-fn size(_: &mut Criterion) {
-    for body in [200, 7_000] {
-        let folder = TempDir::new().unwrap();
-        let settings = Settings {
-            folder: folder.path().to_owned(),
-            keep: Duration::from_secs(7 * 24 * 3600),
-            max_size: 8 << 30,
-            redact: Vec::new(),
-        };
-        let archive = Segments::new(settings.clone(), |_| ());
-        for number in 0..10_000 {
-            archive.keep(event(number, body));
-        }
-        let read = || Folder::new(folder.path()).stats().unwrap();
-        let before = read();
-        drop(archive);
-        Segments::new(settings, |_| ()).tidy(Clock::wall().now()).unwrap();
-        let after = read();
-        let each = |bytes: u64| bytes / before.events;
-        #[allow(clippy::print_stdout, reason = "that is its result")]
-        {
-            println!(
-                "archive: an event of {body} B takes {} B, {} B compressed",
-                each(before.bytes),
-                each(after.bytes)
-            );
-        }
-    }
-}
-
-criterion_group!(benches, keep, size);
+criterion_group!(benches, keep);
 criterion_main!(benches);

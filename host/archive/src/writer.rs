@@ -146,6 +146,22 @@ impl Segments {
             state.rotate();
             self.rotated.notify_one();
         }
+        let written = self.append(state, event);
+        // What is wrong may be the file alone: a limit for its size, or a bad block. An empty one would fare no better.
+        let written = match (written, &state.live) {
+            (Err(_), Some(live)) if live.bytes > 0 => {
+                state.rotate();
+                self.append(state, event)
+            }
+            (written, _) => written,
+        };
+        if state.buffer.capacity() > BUFFER {
+            state.buffer = Vec::new();
+        }
+        written
+    }
+
+    fn append(&self, state: &mut State, event: &Archived) -> io::Result<()> {
         let live = match state.live.take() {
             Some(live) => live,
             None => create(&self.settings.folder, event.ended_at)?,
@@ -158,9 +174,6 @@ impl Segments {
         record::write_event(event, live.name.mark(), &mut state.buffer)?;
         live.append(&state.buffer)?;
         state.unlooked = state.unlooked.map(|unlooked| unlooked + state.buffer.len() as u64);
-        if state.buffer.capacity() > BUFFER {
-            state.buffer = Vec::new();
-        }
         Ok(())
     }
 

@@ -127,15 +127,26 @@ fn a_write_that_failed_halfway_costs_no_other_event() {
     let live = state.live.as_mut().expect("a segment");
     let path = live.name.live(folder.path());
     let before = std::fs::read(&path).expect("read");
-    // As if the disk had become full in the middle of the record.
-    let reading = std::mem::replace(&mut live.file, File::open(&path).expect("opened"));
-    assert!(live.append(b"half").is_err());
-    live.file = reading;
+    // As if neither the rest of the record could be written, nor what there is of it be taken back.
     std::fs::write(&path, [&before[..], b"half"].concat()).expect("written");
-    let large = event("g", 2, "x".repeat(record::LONGEST));
-    assert!(archive.write(&mut state, &large).is_err());
     drop(state);
+    archive.keep(event("g", 2, "x".repeat(record::LONGEST)));
     archive.keep(event("g", 3, "{}"));
     let numbers: Vec<_> = found(folder.path()).into_iter().map(|event| event.sequence.expect("a number")).collect();
     assert_eq!(numbers, ["1", "3"]);
+}
+
+#[test]
+fn a_file_that_takes_no_more_is_left_for_another_one() {
+    static DROPPED: AtomicU64 = AtomicU64::new(0);
+    let folder = TempDir::new().expect("folder");
+    let archive = Segments::new(settings(folder.path()), |count| count_in(&DROPPED, count));
+    archive.keep(event("g", 1, "{}"));
+    let mut state = archive.state.lock();
+    let live = state.live.as_mut().expect("a segment");
+    live.file = File::open(live.name.live(folder.path())).expect("opened, to read");
+    drop(state);
+    archive.keep(event("g", 2, "{}"));
+    let numbers: Vec<_> = found(folder.path()).into_iter().map(|event| event.sequence.expect("a number")).collect();
+    assert_eq!((numbers, DROPPED.load(Ordering::Relaxed)), (["1", "2"].map(str::to_owned).to_vec(), 0));
 }
