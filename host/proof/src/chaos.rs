@@ -87,9 +87,11 @@ pub async fn run(settings: &Settings, say: impl Fn(&str), stop: &CancellationTok
     }
     let letters = world.letters().await?;
     world.stop().await;
+    let archived = Some(world.archived().await?);
     let books = Books {
         records: journal.read(),
         letters,
+        archived,
         waiting,
         calm_from,
         functions: world.functions(),

@@ -20,6 +20,15 @@ pub struct ListedLetter {
     pub reason: String,
 }
 
+/// An event in the archive of the hosts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedEvent {
+    /// The id of its message.
+    pub id: String,
+    /// Its id in the queue when it ended.
+    pub queue_id: String,
+}
+
 /// What the oracle checks after a run.
 #[derive(Clone, Debug, Default)]
 pub struct Books {
@@ -27,6 +36,8 @@ pub struct Books {
     pub records: Records,
     /// The letters in the dead-letter queue.
     pub letters: Vec<ListedLetter>,
+    /// The events in the archive; `None` if it is not checked.
+    pub archived: Option<Vec<ListedEvent>>,
     /// How many messages were still queued after the time to drain.
     pub waiting: u64,
     /// The end of all faults: from here on, no duplicate is excused.
@@ -51,6 +62,8 @@ pub enum Violation {
     Duplicate,
     /// The event arrived with another id than ingest answered.
     OtherId,
+    /// The event was delivered or skipped, and is not in the archive, or twice; or it is there and was neither.
+    WrongArchive,
     /// The target got a request that no sender sent.
     Foreign,
     /// Messages stayed in the queue although no fault was left.
@@ -66,6 +79,8 @@ pub struct Judgement {
     pub delivered: usize,
     /// Accepted events that the plugin skipped.
     pub skipped: usize,
+    /// Events in the archive.
+    pub archived: usize,
     /// Dead letters.
     pub dead: usize,
     /// Events that the target got more than once.
@@ -101,6 +116,7 @@ impl Books {
         for letter in letters.iter().filter(|letter| !ids.contains(letter.id.as_str())) {
             verdict.add(Violation::Foreign, None, format!("dead letter {} belongs to no event", letter.id));
         }
+        self.archive(&taken, &died, &mut verdict);
         self.order(&died, &mut verdict);
         if self.waiting > 0 {
             verdict.add(Violation::NotDrained, None, format!("{} messages are still queued", self.waiting));
@@ -163,6 +179,39 @@ impl Books {
         }
     }
 
+    /// Compares the archive with what the target got.
+    fn archive(&self, taken: &HashMap<Event, Vec<&Call>>, died: &HashMap<&str, &str>, verdict: &mut Judgement) {
+        let Some(archived) = &self.archived else { return };
+        let mut ids = HashSet::new();
+        let mut queue_ids = HashSet::new();
+        for event in archived {
+            ids.insert(event.id.as_str());
+            if !queue_ids.insert(event.queue_id.as_str()) {
+                verdict.add(Violation::WrongArchive, None, format!("{} is in the archive twice", event.queue_id));
+            }
+        }
+        for (event, accepted) in &self.records.accepted {
+            let calls = taken.get(event).map(Vec::as_slice).unwrap_or_default();
+            let is_there = ids.remove(accepted.id.as_str());
+            // Functions have no archive, and any host may have been the last.
+            let by_function = |call: &&Call| call.by.is_none() || call.by == self.functions;
+            let must_be = match event.kind {
+                Kind::Skip => self.functions.is_none(),
+                _ => !calls.is_empty() && !calls.iter().any(by_function),
+            };
+            let can_be = event.kind == Kind::Skip || !calls.is_empty();
+            let is_dead = died.contains_key(accepted.id.as_str());
+            let what = match is_there {
+                true if !can_be => "is in the archive, and was neither delivered nor skipped",
+                false if must_be && !is_dead => "was delivered or skipped, and is not in the archive",
+                _ => continue,
+            };
+            verdict.add(Violation::WrongArchive, Some(event.group), format!("event {} {what}", event.number));
+        }
+        // A 202 may get lost on its way to the sender.
+        verdict.archived = archived.len();
+    }
+
     /// The history of a group, with the faults meanwhile, line by line.
     pub fn history(&self, group: u32) -> Vec<String> {
         let mut lines: Vec<(Duration, String)> = Vec::new();
@@ -211,14 +260,14 @@ impl Judgement {
 
 impl fmt::Display for Judgement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Judgement { accepted, delivered, skipped, dead, duplicated, attempts, .. } = self;
+        let Judgement { accepted, delivered, skipped, archived, dead, duplicated, attempts, .. } = self;
         let lost = self.count(Violation::Lost);
         let disordered = self.count(Violation::OutOfOrder);
         let order = if disordered == 0 { "order kept".to_owned() } else { format!("{disordered} OUT OF ORDER") };
         write!(
             f,
             "{accepted} accepted, {delivered} delivered, {skipped} skipped, {dead} dead, {lost} lost, {order}; \
-             {attempts} attempts, {duplicated} delivered more than once"
+             {attempts} attempts, {duplicated} delivered more than once; {archived} in the archive"
         )
     }
 }

@@ -66,6 +66,7 @@ struct Shown<'a> {
     accepted: usize,
     delivered: usize,
     skipped: usize,
+    archived: usize,
     dead: usize,
     duplicated: usize,
     attempts: usize,
@@ -93,7 +94,8 @@ struct History<'a> {
 
 impl Shown<'_> {
     fn of(report: &Report) -> Shown<'_> {
-        let Judgement { accepted, delivered, skipped, dead, duplicated, attempts, violations } = &report.verdict;
+        let Judgement { accepted, delivered, skipped, archived, dead, duplicated, attempts, violations } =
+            &report.verdict;
         let violations = violations.iter().map(|(violation, group, detail)| ViolationShown {
             violation: *violation,
             group: *group,
@@ -104,6 +106,7 @@ impl Shown<'_> {
             accepted: *accepted,
             delivered: *delivered,
             skipped: *skipped,
+            archived: *archived,
             dead: *dead,
             duplicated: *duplicated,
             attempts: *attempts,

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::settings::Settings;
 use crate::journal::Journal;
 use crate::mapping::{self, CONFIG};
-use crate::oracle::ListedLetter;
+use crate::oracle::{ListedEvent, ListedLetter};
 use crate::process::{Process, Recipe, free_port, text, write};
 use crate::proxy::{Link, Proxy};
 use crate::receiver::{Mood, Receiver};
@@ -23,6 +23,9 @@ const START: Duration = Duration::from_secs(60);
 
 /// The connection between `poll` and its queue.
 pub(super) const QUEUE: &str = "queue";
+
+/// The folder of the archive that all hosts share but functions.
+const ARCHIVE: &str = "archive";
 
 /// Outside of other faults, one in this many requests fails.
 const SHAKY: u32 = 40;
@@ -228,6 +231,18 @@ impl World {
         letters.collect::<Option<Vec<_>>>().context("a dead letter has no id or reason")
     }
 
+    /// The events in the archive of all hosts but functions.
+    pub(super) async fn archived(&self) -> anyhow::Result<Vec<ListedEvent>> {
+        let list = ["archive", "list", "--folder", ARCHIVE, "--limit", "1000000", "--json"];
+        let listed = self.json(&list).await?;
+        let event = |event: &Value| {
+            let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+            Some(ListedEvent { id: text("/message_id")?, queue_id: text("/queue_id")? })
+        };
+        let events = listed.as_array().context("the output of archive list is not a list")?.iter().map(event);
+        events.collect::<Option<Vec<_>>>().context("an archived event has no id")
+    }
+
     /// Terminates every host.
     pub(super) async fn stop(&self) {
         for host in 0..self.hosts() {
@@ -272,13 +287,13 @@ fn target(address: SocketAddr, host: &str) -> String {
 }
 
 fn serve_config(to: SocketAddr, host: &str) -> String {
-    format!("[queue]\nstore = \"store\"\n{CONFIG}{}", target(to, host))
+    format!("[queue]\nstore = \"store\"\n[archive]\nfolder = \"{ARCHIVE}\"\n{CONFIG}{}", target(to, host))
 }
 
 fn poll_config(to: SocketAddr, host: &str, queue: SocketAddr, dead_letters: SocketAddr) -> String {
     let url = |address: SocketAddr, name: &str| format!("http://{address}/000000000000/{name}");
     format!(
-        "[queue]\nurl = \"{}\"\ndead_letter_url = \"{}\"\n{CONFIG}{}",
+        "[queue]\nurl = \"{}\"\ndead_letter_url = \"{}\"\n[archive]\nfolder = \"{ARCHIVE}\"\n{CONFIG}{}",
         url(queue, "events.fifo"),
         url(dead_letters, "events-dead.fifo"),
         target(to, host)

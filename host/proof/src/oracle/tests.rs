@@ -119,3 +119,25 @@ fn the_history_of_a_group_lists_everything_in_order() {
     }
     assert_eq!(books.history(2), Vec::<String>::new());
 }
+
+#[test]
+fn the_archive_has_what_hosts_with_one_delivered_or_skipped_and_nothing_else() {
+    let archived = |ids: &[&str]| {
+        let event = |id: &&str| ListedEvent { id: format!("m{id}"), queue_id: format!("m{id}") };
+        Some(ids.iter().map(event).collect())
+    };
+    let run = |calls_by: usize, ids: &[&str]| {
+        let mut books = books(&ALL, &[(2, 0, 200), (3, 1, 400)], &DEAD);
+        books.records.calls.iter_mut().for_each(|call| call.by = Some(calls_by));
+        books.archived = archived(ids);
+        books
+    };
+    assert_eq!(found(&run(0, &["0", "2"])), []);
+    assert_eq!(found(&run(0, &["2"])), [Violation::WrongArchive], "the delivered one is missing");
+    assert_eq!(found(&run(0, &["0"])), [Violation::WrongArchive], "the skipped one is missing");
+    assert_eq!(found(&run(0, &["0", "0", "2"])), [Violation::WrongArchive], "one is there twice");
+    assert_eq!(found(&run(0, &["0", "1", "2"])), [Violation::WrongArchive], "a dead letter is there");
+    let of_functions = Books { functions: Some(3), ..run(3, &[]) };
+    assert_eq!(found(&of_functions), [], "functions have no archive");
+    assert_eq!(found(&Books { archived: None, ..run(0, &[]) }), []);
+}
