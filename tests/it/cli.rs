@@ -1,5 +1,6 @@
 //! The command line as a user meets it: help, wrong input, exit codes, and a kill in the middle.
 
+mod archive;
 mod author;
 mod browser;
 mod contained;

@@ -147,6 +147,24 @@ async fn poll_carries_messages_from_sqs_in_order_and_says_how_it_is() {
     assert_eq!(poller.exit_code().await, Some(0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn poll_keeps_what_it_settles_only_where_the_config_names_a_folder() {
+    let target = Target::fine().await;
+    let Setup { server: _server, events, rig } = setup(&target).await;
+    let file = rig.path().join("towpath.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    for (folder, kept) in [("", None), ("[archive]\nfolder = \"kept\"\n", Some(1))] {
+        std::fs::write(&file, format!("{config}{folder}")).unwrap();
+        rig.send("g/a", "a1").await;
+        let poller = Poller::start(rig.path(), &[]).await;
+        empty(&events).await;
+        drop(poller);
+        let listed = towpath(rig.path(), &["archive", "list", "--json"]);
+        let events = serde_json::from_slice::<Value>(&listed.stdout).ok();
+        assert_eq!(events.and_then(|events| Some(events.as_array()?.len())), kept, "{}", err(&listed));
+    }
+}
+
 /// Scenario 26.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poller_that_is_told_to_stop_finishes_what_runs_and_gives_the_rest_back() {

@@ -158,7 +158,7 @@ pub(crate) fn project(target: &str, guest: Guest) -> TempDir {
     folder
 }
 
-async fn post(client: &reqwest::Client, url: &str, body: &str) -> Option<String> {
+pub(crate) async fn post(client: &reqwest::Client, url: &str, body: &str) -> Option<String> {
     let response = client.post(url).body(body.to_owned()).send().await.ok()?;
     if response.status() != 202 {
         return None;

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use towpath_archive::Stats;
 use towpath_local::{Browsed, GroupDepth};
+use towpath_types::archive::{Archived as Event, Ending};
 use towpath_types::clock::Timestamp;
 use towpath_types::dead_letter::{DEAD_LETTER_ATTRIBUTE, DeadLetter};
 use towpath_types::holds::{BreakerReport, Drain, Hold, HoldState};
@@ -231,6 +232,44 @@ fn targets() -> Vec<(&'static str, Value, Value)> {
     ]
 }
 
+/// The shapes of events in the archive.
+fn archived() -> Vec<(&'static str, Value, Value)> {
+    let origin = Origin { id: "m-1".into(), sent_at: NOW, notes: Vec::new(), mac: None };
+    let answer = Answer::Status { status: 200, excerpt: String::new() };
+    let attempt = Attempt { target: "sss".into(), method: "POST".into(), path: "/t".into(), answer, millis: 12 };
+    let event = Event {
+        id: "m-2".into(),
+        webhook_id: "msg_1".into(),
+        group: "crm/1".into(),
+        dedup_id: None,
+        sequence: Some("7".to_owned()),
+        route: "crm".to_owned(),
+        plugin: Some("crm".to_owned()),
+        digest: Some("9f86".to_owned()),
+        sent_at: NOW,
+        ended_at: NOW,
+        receive_count: 1,
+        ending: Ending::Delivered,
+        reason: None,
+        attempts: vec![attempt],
+        attributes: Attributes::from([(ORIGIN_ATTRIBUTE.to_owned(), Attribute::text(json!(origin).to_string()))]),
+        redacted: true,
+        body: "{}".into(),
+    };
+    let listed = json!({
+        "message_id": "m-1", "queue_id": "m-2", "webhook_id": "msg_1", "group": "crm/1", "sequence": "7", "route": "crm",
+        "plugin": "crm", "digest": "9f86", "outcome": "delivered",
+        "attempts": [{ "target": "sss", "method": "POST", "path": "/t", "status": 200, "duration_ms": 12 }],
+        "receive_count": 1, "sent_at": TEXT, "ended_at": TEXT, "redacted": true,
+    });
+    let mut whole = listed.clone();
+    let more = json!({ "method": "POST", "headers": [], "attributes": [ORIGIN_ATTRIBUTE], "body": "{}" });
+    whole.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    let readable = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let shown = ArchivedWhole::of(&event, &SecretHeaders::default(), readable);
+    vec![("archive list", json!(Archived::of(&event)), listed), ("archive show", json!(shown), whole)]
+}
+
 /// The shapes of a story.
 fn stories() -> Vec<(&'static str, Value, Value)> {
     let pass = r#"{"timestamp":"2026-11-27T22:40:27.123456Z","level":"INFO","fields":{"message":"pass","outcome":"unavailable",
@@ -271,7 +310,7 @@ fn stories() -> Vec<(&'static str, Value, Value)> {
 
 #[test]
 fn each_thing_has_its_one_shape() {
-    for (name, shown, expected) in [letters(), actions(), targets(), stories()].concat() {
+    for (name, shown, expected) in [letters(), actions(), targets(), archived(), stories()].concat() {
         assert_eq!(shown, expected, "{name}: {shown:#}");
     }
 }
@@ -298,7 +337,7 @@ fn misnamed(value: &Value, path: &str) -> Vec<String> {
 
 #[test]
 fn times_ids_and_durations_are_named_alike_everywhere() {
-    for (name, shown, _) in [letters(), actions(), targets(), stories()].concat() {
+    for (name, shown, _) in [letters(), actions(), targets(), archived(), stories()].concat() {
         assert_eq!(misnamed(&shown, ""), [""; 0], "{name}");
         let text = shown.to_string();
         assert!(!text.contains(&NOW.0.to_string()), "{name} shows a time as a number: {text}");
