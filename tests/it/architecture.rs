@@ -29,7 +29,7 @@ const ARROWS: [(&str, &[&str]); 26] = [
     ("local", &["types", "files"]),
     ("archive", &["types", "files"]),
     ("sqs", &["types", "config", "local"]),
-    ("aws", &["types", "files", "config"]),
+    ("aws", &["types", "files", "config", "metrics"]),
     ("telemetry", &["types", "files", "config", "metrics", "runtime"]),
     ("operate", LIBRARIES),
     ("compose", COMPOSE),

@@ -43,6 +43,7 @@ mod released;
 mod secrets;
 mod split;
 mod strangers;
+mod stream;
 mod telemetry;
 mod tenants;
 mod tokens;

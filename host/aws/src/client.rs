@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
@@ -68,6 +69,13 @@ pub async fn secrets_manager() -> aws_sdk_secretsmanager::Client {
 
 pub async fn s3() -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::new(&sdk_config(None).await)
+}
+
+/// For the archive of the queue with this URL, in the queue's region. It does not retry: the archive has little time, and its own second try.
+pub async fn firehose(queue_url: &str) -> aws_sdk_firehose::Client {
+    let config = sdk_config(region(queue_url).as_deref()).await;
+    let once = aws_sdk_firehose::config::Builder::from(&config).retry_config(RetryConfig::disabled());
+    aws_sdk_firehose::Client::from_conf(once.build())
 }
 
 /// `https://sqs.REGION.amazonaws.com/…`.

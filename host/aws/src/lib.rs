@@ -1,9 +1,10 @@
-//! Everything that talks to AWS: SQS as the host's queue; holds, configs and the plugin registry in S3; Secrets Manager.
+//! Everything that talks to AWS: SQS as the host's queue; holds, configs and the plugin registry in S3; the archive in Firehose; Secrets Manager.
 
 mod artifacts;
 pub mod client;
 pub mod config;
 mod error;
+pub mod firehose;
 mod holds;
 #[cfg(feature = "operate")]
 pub mod logs;
@@ -15,6 +16,7 @@ mod sqs;
 mod waiting;
 
 pub use artifacts::S3Artifacts;
+pub use firehose::Firehose;
 pub use holds::S3Holds;
 pub use secrets::SecretsManager;
 pub use sqs::{SqsDepth, SqsQueue, limits};

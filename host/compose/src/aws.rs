@@ -6,13 +6,14 @@ use std::sync::Arc;
 #[cfg(feature = "aws")]
 use anyhow::Context as _;
 #[cfg(feature = "aws")]
-use towpath_aws::{S3Artifacts, client, config};
+use towpath_aws::{Firehose, S3Artifacts, client, config};
 #[cfg(feature = "aws")]
 use towpath_config::Secrets;
 use towpath_config::{Config, S3Url};
 use towpath_deliver::AwsCredentials;
 #[cfg(not(feature = "aws"))]
 use towpath_runtime::without_aws::WithoutAws;
+use towpath_types::archive::Archive;
 use towpath_types::artifacts::Artifacts;
 
 /// Credentials for requests that are signed with them.
@@ -48,5 +49,17 @@ pub(crate) async fn artifacts(url: S3Url) -> anyhow::Result<Arc<dyn Artifacts>> 
 /// The objects below this prefix of a bucket.
 #[cfg(not(feature = "aws"))]
 pub(crate) async fn artifacts(_: S3Url) -> anyhow::Result<Arc<dyn Artifacts>> {
+    Err(WithoutAws.into())
+}
+
+/// The delivery stream for the events of the queue with this URL.
+#[cfg(feature = "aws")]
+pub(crate) async fn archive(queue_url: &str, stream: String) -> anyhow::Result<Arc<dyn Archive>> {
+    Ok(Arc::new(Firehose::new(client::firehose(queue_url).await, stream)))
+}
+
+/// The delivery stream for the events of the queue with this URL.
+#[cfg(not(feature = "aws"))]
+pub(crate) async fn archive(_: &str, _: String) -> anyhow::Result<Arc<dyn Archive>> {
     Err(WithoutAws.into())
 }

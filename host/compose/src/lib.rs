@@ -13,6 +13,8 @@ mod archive;
 #[cfg(feature = "process")]
 pub mod endpoint;
 #[cfg(feature = "process")]
+mod flushes;
+#[cfg(feature = "process")]
 mod listen;
 #[cfg(feature = "process")]
 pub mod monitor;

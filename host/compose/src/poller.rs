@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use tokio::sync::mpsc;
 use towpath_archive::Segments;
 use towpath_config::Config;
 use towpath_deliver::holds::{MEMORY, Watched};
@@ -15,6 +16,7 @@ use towpath_runtime::time::wall_clock;
 use towpath_types::archive::Archive;
 use towpath_types::queue::Queue;
 
+use crate::flushes;
 use crate::parts::Parts;
 use crate::plugins::engine;
 use crate::supervisor::Supervisor;
@@ -39,7 +41,7 @@ pub struct Poller {
     pub pipeline: Arc<Pipeline>,
     queue: Arc<dyn Queue>,
     watch: Option<Arc<Watch>>,
-    archive: Option<Arc<Segments>>,
+    segments: Option<Arc<Segments>>,
     options: Options,
     workers: usize,
 }
@@ -65,18 +67,22 @@ impl Poller {
             Some(url) => Some(Watched::new(aws::holds(url).await?, MEMORY, clock)),
             None => None,
         };
+        let segments = archive::of(&config.archive);
+        let archive = match config.archive.stream.clone() {
+            Some(stream) => Some(crate::aws::archive(&url, stream).await?),
+            None => segments.clone().map(|segments| segments as Arc<dyn Archive>),
+        };
         let Polling { workers, wait, visibility } = polling;
         let concurrency = config.queue.concurrency;
         let options = Options { concurrency, wait, visibility, clock };
-        let archive = archive::of(&config.archive);
         let sequences = pointers::of_host(&config)?;
         let parts = Parts::new(engine(concurrency * workers)?, config, sequences, holds, clock).await?;
         let (mut pipeline, watch) = parts.pipeline(dead_letters, queue.name().to_owned());
-        pipeline.archive = archive.clone().map(|archive| archive as Arc<dyn Archive>);
+        pipeline.archive = archive;
         pipeline.limits.set(limits);
         let pipeline = Arc::new(pipeline);
         let watch = watch.map(Arc::new);
-        Ok(Poller { url, pipeline, queue, watch, archive, options, workers })
+        Ok(Poller { url, pipeline, queue, watch, segments, options, workers })
     }
 
     /// Starts receiving, until the host stops.
@@ -85,14 +91,23 @@ impl Poller {
         if let Some(watch) = self.watch.clone() {
             host.watch_registry(watch);
         }
-        if let Some(archive) = self.archive.clone() {
-            archive::look_after(archive, wall_clock(), host);
+        let (working, drained) = mpsc::channel::<()>(1);
+        match (&self.segments, &self.pipeline.archive) {
+            (Some(segments), _) => archive::look_after(Arc::clone(segments), wall_clock(), host),
+            (None, Some(archive)) => host.tasks.spawn("archive", flushes::run(Arc::clone(archive), drained)),
+            (None, None) => {}
         }
         for _ in 0..self.workers {
             let (queue, pipeline, health) =
                 (Arc::clone(&self.queue), Arc::clone(&self.pipeline), Arc::clone(&host.health));
             let stop = host.stop.clone();
-            host.tasks.spawn_fallible("pipeline", poll::run(queue, pipeline, self.options, health, stop));
+            let polling = poll::run(queue, pipeline, self.options, health, stop);
+            let working = working.clone();
+            host.tasks.spawn_fallible("pipeline", async move {
+                let ended = polling.await;
+                drop(working);
+                ended
+            });
         }
     }
 

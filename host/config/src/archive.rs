@@ -22,4 +22,6 @@ pub struct ArchiveConfig {
     pub max_size: u64,
     /// The values in JSON bodies that are not kept.
     pub redact: Vec<Pointer>,
+    /// The delivery stream of Amazon Data Firehose that keeps events instead of a folder; for SQS queues.
+    pub stream: Option<String>,
 }

@@ -16,6 +16,7 @@ mod plugins;
 mod queue_url;
 mod routes;
 mod split;
+mod stream;
 mod targets;
 mod values;
 mod variables;

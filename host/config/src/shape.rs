@@ -67,6 +67,7 @@ pub(super) struct Archive {
     pub(super) keep: Option<Span>,
     pub(super) max_size: Option<ByteSize>,
     pub(super) folder: Option<PathBuf>,
+    pub(super) stream: Option<String>,
     #[serde(default)]
     pub(super) redact: Vec<String>,
 }

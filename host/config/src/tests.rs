@@ -5,6 +5,7 @@ mod archive;
 mod direct;
 mod fetched;
 mod forward;
+mod stream;
 
 use std::path::Path;
 use std::time::Duration;

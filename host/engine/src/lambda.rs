@@ -5,18 +5,21 @@
 pub mod event;
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::pipeline::{Pipeline, Settlement};
 use crate::poll::by_group;
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 use towpath_registry::Watch;
 use towpath_runtime::lease::Lease;
+use towpath_runtime::tasks::panic_text;
 use towpath_runtime::time::reaches;
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::{Handle, LONGEST_WAIT, MAX_BATCH, MAX_VISIBILITY, MessageId, Queue, Received};
@@ -32,6 +35,9 @@ const ANSWER_MARGIN: Duration = Duration::from_millis(500);
 
 /// The time reserved for releasing messages between the end of the work and the response.
 const SETTLE_MARGIN: Duration = Duration::from_secs(1);
+
+/// How long the archive may keep the response back.
+const ARCHIVE_WAIT: Duration = Duration::from_millis(200);
 
 /// How long messages stay invisible after their invocation: Lambda deletes the finished ones once it has the response.
 const AFTER_INVOCATION: Duration = Duration::from_secs(30);
@@ -97,11 +103,27 @@ impl Host {
                 error!(event = "batch-timed-out", "batch timed out, unsettled messages return to the queue");
             }
         }
+        self.flush(began.left_of(total)).await;
         let acked = results.acked();
         let failed: Vec<Failure> =
             ids.iter().filter(|id| !acked.contains(*id)).map(|id| Failure { item_identifier: id.clone() }).collect();
         info!(event = "batch-handled", messages = ids.len(), failed = failed.len(), "batch handled");
         Ok(Response { batch_item_failures: failed })
+    }
+
+    /// Hands on what the archive buffered: once it has the response, Lambda deletes these messages and may freeze the process. Nothing that
+    /// the archive does changes the response.
+    async fn flush(&self, left: Duration) {
+        let Some(archive) = &self.pipeline.archive else { return };
+        let flush = AssertUnwindSafe(archive.flush()).catch_unwind();
+        // An archive that is cancelled counts and logs what it drops.
+        if let Ok(Err(panic)) = timeout(left.min(ARCHIVE_WAIT), flush).await {
+            error!(
+                event = "archive-panicked",
+                panic = panic_text(&*panic),
+                "the archive panicked: this is a bug in towpath"
+            );
+        }
     }
 
     /// Extends the messages past the end of the invocation. What cannot be extended may be in another batch by now: it

@@ -26,6 +26,9 @@ impl Checker<'_> {
                 self.wrong(format!("archive.{key}"), "with SQS it needs archive.folder", hint);
             }
         }
+        if !is_local && archive.folder.is_some() && archive.stream.is_some() {
+            self.wrong("archive", "has a folder and a stream", "an event is kept once: leave one of them out");
+        }
         let keep = archive.keep.map_or(KEEP, |keep| keep.0);
         if !keep.is_zero() && keep < SHORTEST {
             self.wrong("archive.keep", "must be at least 1m, or 0s", "7d is the default; \"0s\" keeps nothing");
@@ -45,7 +48,8 @@ impl Checker<'_> {
             self.wrong("archive.folder", format!("{} is a file", folder.display()), "give a folder");
         }
         let folder = folder.filter(|_| !keep.is_zero());
-        ArchiveConfig { folder, keep, max_size, redact }
+        let stream = archive.stream.and_then(|stream| self.archive_stream(stream, queue));
+        ArchiveConfig { folder, keep, max_size, redact, stream }
     }
 
     fn redacted(&mut self, index: usize, text: &str) -> Option<Pointer> {

@@ -1,0 +1,31 @@
+//! `archive.stream`.
+
+use super::{mistakes, parse};
+
+const SQS: &str = "[queue]\nurl = \"https://sqs.eu-west-1.amazonaws.com/1/q.fifo\"\n\
+                   dead_letter_url = \"https://sqs.eu-west-1.amazonaws.com/1/d.fifo\"\n";
+
+#[test]
+fn the_name_of_a_delivery_stream_is_read() {
+    let longest = "a".repeat(64);
+    for name in ["towpath-archive", "a", "A_1.b-c", &longest] {
+        let config = parse(&format!("{SQS}[archive]\nstream = \"{name}\"")).expect("config");
+        assert_eq!(config.archive.stream.as_deref(), Some(name));
+    }
+    assert_eq!(parse(SQS).expect("config").archive.stream, None);
+}
+
+#[test]
+fn a_name_that_aws_would_refuse_is_a_mistake() {
+    let too_long = "a".repeat(65);
+    for name in ["", "a b", "arn:aws:firehose:eu-west-1:1:deliverystream/a", "ä", &too_long] {
+        let found = mistakes(&format!("{SQS}[archive]\nstream = \"{name}\""));
+        assert_eq!(found, [format!("archive.stream: {name:?} is not the name of a delivery stream")]);
+    }
+    assert_eq!(mistakes(&format!("{SQS}[archive]\nstraem = \"a\"")), ["archive.straem: unknown field `straem`"]);
+}
+
+#[test]
+fn a_stream_needs_a_queue_on_sqs() {
+    assert_eq!(mistakes("[archive]\nstream = \"a\""), ["archive.stream: is for SQS queues only"]);
+}
