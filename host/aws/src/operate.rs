@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_cloudwatch::Client as CloudWatch;
+use aws_sdk_firehose::Client as Firehose;
 use aws_sdk_lambda::Client as Lambda;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_sqs::Client as Sqs;
@@ -56,6 +57,16 @@ pub struct Function {
     pub reserved_concurrency: Option<i32>,
 }
 
+/// A delivery stream of Firehose.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Stream {
+    /// `ACTIVE`, `CREATING`, `CREATING_FAILED` …
+    pub status: String,
+    /// Whether records are put into it, and not read from another stream.
+    pub is_direct: bool,
+    pub writes_to_s3: bool,
+}
+
 /// What an alarm watches: namespace, metric, the value of each dimension, and for how long.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Alarm {
@@ -73,13 +84,19 @@ pub struct Operator {
     sqs: Sqs,
     lambda: Lambda,
     cloudwatch: CloudWatch,
+    firehose: Firehose,
 }
 
 impl Operator {
     /// Uses the SDK's credentials, and the region of the queue with this URL, if it names one.
     pub async fn new(queue_url: &str) -> Operator {
         let config = sdk_config(crate::client::region(queue_url).as_deref()).await;
-        Operator { sqs: Sqs::new(&config), lambda: Lambda::new(&config), cloudwatch: CloudWatch::new(&config) }
+        Operator {
+            sqs: Sqs::new(&config),
+            lambda: Lambda::new(&config),
+            cloudwatch: CloudWatch::new(&config),
+            firehose: Firehose::new(&config),
+        }
     }
 
     pub async fn queue(&self, url: &str) -> Result<BTreeMap<String, String>, OperateError> {
@@ -161,6 +178,19 @@ impl Operator {
             }));
         }
         Ok(alarms)
+    }
+
+    /// The delivery stream of an archive.
+    pub async fn stream(&self, name: &str) -> Result<Stream, OperateError> {
+        let asked = self.firehose.describe_delivery_stream().delivery_stream_name(name).send().await;
+        let found =
+            asked.map_err(|error| OperateError { what: "inspect the delivery stream", problem: in_words(&error) })?;
+        let Some(stream) = found.delivery_stream_description else { return Ok(Stream::default()) };
+        Ok(Stream {
+            is_direct: stream.delivery_stream_type.as_str() == "DirectPut",
+            writes_to_s3: stream.destinations.iter().any(|to| to.extended_s3_destination_description.is_some()),
+            status: stream.delivery_stream_status.as_str().to_owned(),
+        })
     }
 
     /// Enables or disables a mapping.

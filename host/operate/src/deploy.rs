@@ -39,6 +39,10 @@ async fn look(config: &Config, config_at: String, registry: Option<&Registry>) -
         function = Some(found);
     }
     let alarms = operator.alarms().await?;
+    let stream = match &config.archive_stream {
+        Some(name) => Some(operator.stream(name).await.map_err(|error| error.to_string())),
+        None => None,
+    };
     let mut released = Vec::new();
     for (name, settings) in &config.plugins {
         if let (towpath_config::plugin::Code::Registry(reference), Some(registry)) = (&settings.code, registry) {
@@ -46,7 +50,7 @@ async fn look(config: &Config, config_at: String, registry: Option<&Registry>) -
             released.push(Released { plugin: name.clone(), optional: settings.optional, found });
         }
     }
-    Ok(Deployed { config_at, queue, dead_letters, mappings, function, about, alarms, released })
+    Ok(Deployed { config_at, queue, dead_letters, mappings, function, about, alarms, stream, released })
 }
 
 /// The release that a reference resolves to now, if a host would load it.

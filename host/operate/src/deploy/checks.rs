@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 use towpath_aws::limits;
-use towpath_aws::operate::{Alarm, Function, Mapping};
+use towpath_aws::operate::{Alarm, Function, Mapping, Stream};
 use towpath_config::Config;
 use towpath_plugin::WASMTIME;
 use towpath_registry::Release;
@@ -22,6 +22,8 @@ pub(super) struct Deployed {
     /// The function's answer to `about`, or why there is none.
     pub(super) about: Option<Result<Value, String>>,
     pub(super) alarms: Vec<Alarm>,
+    /// The delivery stream of the archive, or why it cannot be inspected; absent if the config names none.
+    pub(super) stream: Option<Result<Stream, String>>,
     pub(super) released: Vec<Released>,
 }
 
@@ -62,7 +64,8 @@ pub(super) fn all(config: &Config, deployed: &Deployed) -> Vec<Row> {
         let problem = (!problems.is_empty()).then(|| problems.join("; "));
         Row { check, problem }
     };
-    checks.into_iter().map(row).collect()
+    let archive = deployed.stream.as_ref().map(|stream| ("archive", archive(stream)));
+    checks.into_iter().chain(archive).map(row).collect()
 }
 
 fn number(attributes: &BTreeMap<String, String>, name: &str) -> u64 {
@@ -282,6 +285,26 @@ fn plugins(deployed: &Deployed) -> Vec<String> {
                 }
             }
         }
+    }
+    problems
+}
+
+fn archive(stream: &Result<Stream, String>) -> Vec<String> {
+    let stream = match stream {
+        Ok(stream) => stream,
+        Err(problem) => return vec![problem.clone()],
+    };
+    let mut problems = Vec::new();
+    if stream.status != "ACTIVE" {
+        problems.push(format!("its delivery stream is {}, not ACTIVE: events are dropped", stream.status));
+    }
+    if !stream.is_direct {
+        problems.push(
+            "its delivery stream reads from another stream: archive.stream needs one of type DirectPut".to_owned(),
+        );
+    }
+    if !stream.writes_to_s3 {
+        problems.push("its delivery stream does not write to S3: give it an S3 destination".to_owned());
     }
     problems
 }
