@@ -51,6 +51,10 @@ mod prices {
     pub(super) const GB_SECOND: f64 = 0.000_013_333_4;
     /// A GB of logs.
     pub(super) const LOGS: f64 = 0.50;
+    /// A GB into Firehose; each record is rounded up to 5 KB. Source: <https://aws.amazon.com/firehose/pricing/>.
+    pub(super) const FIREHOSE: f64 = 0.029;
+    /// A GB in S3 for a month. Source: <https://aws.amazon.com/s3/pricing/>.
+    pub(super) const S3: f64 = 0.023;
 }
 
 /// The load and the target.
@@ -147,6 +151,13 @@ pub fn cost(load: &Load, batch: f64) -> Vec<(&'static str, f64)> {
     ]
 }
 
+/// What the archive of a million events of up to 5 KB costs in dollars: Firehose, and 30 days in S3 at a third of the size, as gzip makes it.
+pub fn archive_cost() -> f64 {
+    // Firehose bills 1,048,576 KB as a GB.
+    let gb = 5.0 * 1e6 / 1_048_576.0;
+    gb * prices::FIREHOSE + gb / 3.0 * prices::S3
+}
+
 /// The section of `BENCHMARKS.md`.
 pub fn markdown() -> String {
     let limits = AWS;
@@ -213,6 +224,11 @@ pub fn markdown() -> String {
     }
     let sum = |parts: &[(&str, f64)]| parts.iter().map(|(_, cost)| cost).sum::<f64>();
     let _ = writeln!(text, "| total | **$ {:.2}** | **$ {:.2}** |", sum(&ten), sum(&one));
+    let _ = writeln!(
+        text,
+        "\nWith [the archive](docs/operate/aws-archive.md#what-it-costs) a million events of up to 5 KB cost $ {:.2} more: Firehose, and 30 days in S3.",
+        archive_cost()
+    );
     text += "\nPrices of us-east-1 as published in 2025, without free tiers: 256 MB for the host, 128 MB and 5 ms for ingest, bodies below 64 KB.\n";
     text
 }

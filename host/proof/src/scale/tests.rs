@@ -90,6 +90,7 @@ fn the_costs_match_the_table() {
     assert!((of("SQS") - 0.6).abs() < 1e-9, "one send and two tenths: 1.2 × 0.50");
     // 100,000 invocations of 210 ms with a quarter of a GB.
     assert!((of("host") - (0.02 + 1e5 * 0.256 * 0.21 * 0.000_013_333_4)).abs() < 1e-9);
+    assert!((archive_cost() - 4.768 * (0.029 + 0.023 / 3.0)).abs() < 1e-4, "4.77 GB");
     let text = markdown();
     assert!(text.contains("47,619") && text.contains("= 1200 s"), "{text}");
 }
