@@ -61,6 +61,15 @@ locals {
       periods    = min(288, ceil(2 * 13 * 86400 / var.max_receive_count / 300))
       datapoints = 1
     }
+    "archive-dropped" = {
+      metric      = "towpath.archive.dropped"
+      description = "More than ${coalesce(var.archive_dropped_alarm, 0)} events in five minutes were delivered, but are missing in the archive. The host's log event archive-dropped says why."
+      statistic   = "Sum"
+      threshold   = var.archive == null ? null : var.archive_dropped_alarm
+      period      = 300
+      periods     = 1
+      datapoints  = 1
+    }
     "dead-letters-not-stored" = {
       metric      = "towpath.dead_letter.failures"
       description = "Dead letters cannot be stored; their messages are kept and retried. Check that the host may send to the dead-letter queue."
@@ -91,6 +100,19 @@ locals {
         namespace  = "Towpath"
         dimensions = { service = aws_lambda_function.host.function_name }
       }) if var.emf
+    },
+    {
+      for archive in local.archives : "archive-late" => {
+        namespace   = "AWS/Firehose"
+        metric      = "DeliveryToS3.DataFreshness"
+        dimensions  = { DeliveryStreamName = aws_kinesis_firehose_delivery_stream.archive[0].name }
+        description = "An event has waited for more than ${coalesce(var.archive_late_alarm, 0)} s to be written to S3. After 24 hours Firehose drops it. The log group of the stream says why."
+        statistic   = "Maximum"
+        threshold   = var.archive_late_alarm
+        period      = 300
+        periods     = 1
+        datapoints  = 1
+      }
     },
     merge([
       for room, name in local.functions : {

@@ -56,7 +56,7 @@ locals {
   # The largest body that fits into a message as base64 next to 24 KiB of headers. Ingest answers 413 to a larger one, before the queue rejects it.
   body_limit = max(1, floor(coalesce(aws_sqs_queue.this.max_message_size, 262144) / 4) * 3 - 24576)
 
-  config = jsonencode({
+  config = jsonencode(merge({
     queue = { for key, value in {
       url             = aws_sqs_queue.this.url
       dead_letter_url = aws_sqs_queue.dead_letters.url
@@ -72,7 +72,10 @@ locals {
     route        = local.config_routes
     plugin       = local.config_plugins
     target       = local.config_targets
-  })
+    },
+    # Only with an archive: hosts of earlier versions do not know the table.
+    { for archive in local.archives : "archive" => { stream = aws_kinesis_firehose_delivery_stream.archive[0].name } },
+  ))
 }
 
 resource "aws_s3_object" "config" {

@@ -116,6 +116,16 @@ output "poll_policy" {
   value       = data.aws_iam_policy_document.poll.json
 }
 
+output "archive_stream_name" {
+  description = "Name of the delivery stream of the archive; null without one."
+  value       = one(aws_kinesis_firehose_delivery_stream.archive[*].name)
+}
+
+output "archive_url" {
+  description = "Where the archived events lie, in folders by date; null without an archive."
+  value       = one([for archive in local.archives : "s3://${local.archive_bucket}/${local.archive_key_prefixes.events}"])
+}
+
 output "host_security_group_id" {
   description = "Id of the security group that the module created for the host function; otherwise null. Targets allow it in."
   value       = one(aws_security_group.host[*].id)

@@ -135,6 +135,15 @@ data "aws_iam_policy_document" "operator" {
     resources = [aws_lambda_function.host.arn]
   }
 
+  dynamic "statement" {
+    for_each = local.archives
+    content {
+      sid       = "CheckArchive"
+      actions   = ["firehose:DescribeDeliveryStream"]
+      resources = [local.archive_stream_arn]
+    }
+  }
+
   statement {
     sid       = "ReadLogs"
     actions   = ["logs:FilterLogEvents"]

@@ -59,6 +59,15 @@ data "aws_iam_policy_document" "pipeline" {
   }
 
   dynamic "statement" {
+    for_each = local.archives
+    content {
+      sid       = "Archive"
+      actions   = ["firehose:PutRecordBatch"]
+      resources = [local.archive_stream_arn]
+    }
+  }
+
+  dynamic "statement" {
     for_each = length(local.secret_names) > 0 ? [1] : []
     content {
       sid       = "Secrets"

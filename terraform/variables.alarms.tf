@@ -86,3 +86,25 @@ variable "duplicates_alarm" {
     error_message = "duplicates_alarm must be a number of sends; null for no alarm."
   }
 }
+
+variable "archive_dropped_alarm" {
+  description = "With archive, number of events in five minutes that are missing in it, above which an alarm is raised. 0: at the first one."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.archive_dropped_alarm == null || coalesce(var.archive_dropped_alarm, 0) >= 0
+    error_message = "archive_dropped_alarm must be a number of events; null for no alarm."
+  }
+}
+
+variable "archive_late_alarm" {
+  description = "With archive, age, in seconds, of the oldest event that is not in S3 yet, above which an alarm is raised. Files are written each minute."
+  type        = number
+  default     = 900
+
+  validation {
+    condition     = var.archive_late_alarm == null || coalesce(var.archive_late_alarm, 60) >= 60
+    error_message = "archive_late_alarm must be at least 60 seconds, which is how often files are written; null for no alarm."
+  }
+}

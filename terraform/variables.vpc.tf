@@ -4,9 +4,9 @@ variable "vpc" {
     - subnet_ids: private subnets, best one in each availability zone; with create_endpoints at most one in each.
     - security_group_ids: the function's security groups, which must allow what it calls.
     - create_security_group: whether to create one that allows everything out and nothing in. It needs id.
-    - create_endpoints: whether to create the endpoints of SQS, Secrets Manager and S3, which the host calls. Not needed in subnets with a
+    - create_endpoints: whether to create the endpoints of SQS, Secrets Manager and S3, and with archive of Firehose, which the host calls. Not needed in subnets with a
       NAT gateway; not possible where the VPC has them already. All clients in the VPC use them from then on: their security group lets in the
-      VPC's first range of addresses. It needs id and route_table_ids. The endpoints lead to these three only: targets on the internet
+      VPC's first range of addresses. It needs id and route_table_ids. The endpoints lead to these only: targets on the internet
       need a NAT gateway, which the module does not make.
     - id: the VPC.
     - route_table_ids: the route tables of the subnets, for the endpoint of S3.

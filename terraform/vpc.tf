@@ -67,7 +67,7 @@ resource "aws_vpc_security_group_ingress_rule" "endpoints" {
 }
 
 resource "aws_vpc_endpoint" "interface" {
-  for_each = toset(length(local.vpc_of_endpoints) > 0 ? ["sqs", "secretsmanager"] : [])
+  for_each = toset(length(local.vpc_of_endpoints) > 0 ? concat(["sqs", "secretsmanager"], [for archive in local.archives : "kinesis-firehose"]) : [])
 
   vpc_id              = local.vpc_of_endpoints[0].id
   service_name        = "${local.service_prefix}.${each.key}"

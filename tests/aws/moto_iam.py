@@ -1,7 +1,7 @@
 """Lets moto judge identity policies by resource and condition, as AWS does. moto itself compares every resource but that of S3 with `*`, and
 takes a condition that is not met for a denial.
 
-- Resources: of S3 as moto knows them, of SQS by the queue's URL, of logs by the group, of Lambda by the mapping or function in
+- Resources: of S3 as moto knows them, of SQS by the queue's URL, of Firehose by the stream, of logs by the group, of Lambda by the mapping or function in
   the path.
 - Conditions: `StringLike` and `StringLikeIfExists` on `s3:prefix`.
 - A missing object is "forbidden" to who may not list the bucket. Source: "GetObject" in the API reference of S3. That read has no
@@ -59,6 +59,8 @@ def resource_of(request, resource):
     if request._service == "sqs":
         url = json.loads(request._body or b"{}").get("QueueUrl", "")
         return f"arn:aws:sqs:{region}:{account}:{url.rsplit('/', 1)[-1]}"
+    if request._service == "firehose":
+        return f"arn:aws:firehose:{region}:{account}:deliverystream/{json.loads(request._body)['DeliveryStreamName']}"
     if request._service == "logs":
         return f"arn:aws:logs:{region}:{account}:log-group:{json.loads(request._body)['logGroupName']}:*"
     if mapping := re.search(r"/event-source-mappings/([^/]+)$", path):

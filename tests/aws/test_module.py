@@ -76,7 +76,7 @@ def test_the_roles_allow_what_is_needed_and_nothing_on_everything(aws, applied):
         "towpath-example-eu-west-1-host": {
             "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility",
             "sqs:SendMessage", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "logs:CreateLogStream",
-            "logs:PutLogEvents", "secretsmanager:GetSecretValue",
+            "logs:PutLogEvents", "secretsmanager:GetSecretValue", "firehose:PutRecordBatch",
         },
         "towpath-example-eu-west-1-ingest": {
             "sqs:SendMessage", "sqs:GetQueueAttributes", "s3:GetObject", "logs:CreateLogStream", "logs:PutLogEvents",
@@ -153,7 +153,7 @@ def test_alarms_are_silent_until_something_happens(aws, applied):
     alarms = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix="towpath-example")["MetricAlarms"]
     assert {alarm["AlarmName"].removeprefix("towpath-example-") for alarm in alarms} == {
         "dead-letters", "oldest-message", "blocked-head", "dead-letters-left", "dead-letters-not-stored",
-        "host-errors", "host-throttles", "ingest-errors", "ingest-throttles",
+        "host-errors", "host-throttles", "ingest-errors", "ingest-throttles", "archive-dropped", "archive-late",
     }
     assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}
     dashboard = aws.client("cloudwatch").get_dashboard(DashboardName=applied["dashboard_name"])
@@ -203,7 +203,7 @@ def test_deploy_check_finds_nothing_wrong_with_what_the_module_made(aws, applied
     describe(aws, towpath, released)
     code, said, wrong = towpath("deploy", "check", "-c", applied["config_url"])
     assert code == 0, said + wrong
-    assert "6 checks, 0 failed" in said
+    assert "7 checks, 0 failed" in said
 
 
 def test_deploy_check_tells_what_is_wrong_and_the_cure(aws, applied, towpath, released):
@@ -237,6 +237,13 @@ def test_deploy_check_tells_what_is_wrong_and_the_cure(aws, applied, towpath, re
     problem = failed()["function"]
     assert "Secrets Manager" in problem and "timeout is 5 s" in problem and "s3://other" in problem
     functions.update_function_configuration(FunctionName=host, Timeout=60, Environment={"Variables": variables})
+
+    bucket, key = applied["config_url"].removeprefix("s3://").split("/", 1)
+    s3 = aws.client("s3")
+    config = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    s3.put_object(Bucket=bucket, Key=key, Body=json.dumps({**json.loads(config), "archive": {"stream": "nowhere"}}).encode())
+    assert "nowhere" in failed()["archive"]
+    s3.put_object(Bucket=bucket, Key=key, Body=config)
 
     kept = alarms.describe_alarms(AlarmNames=["towpath-example-dead-letters"])["MetricAlarms"][0]
     alarms.delete_alarms(AlarmNames=[kept["AlarmName"]])

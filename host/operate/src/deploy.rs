@@ -39,7 +39,7 @@ async fn look(config: &Config, config_at: String, registry: Option<&Registry>) -
         function = Some(found);
     }
     let alarms = operator.alarms().await?;
-    let stream = match &config.archive_stream {
+    let stream = match &config.archive.stream {
         Some(name) => Some(operator.stream(name).await.map_err(|error| error.to_string())),
         None => None,
     };

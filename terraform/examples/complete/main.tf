@@ -125,6 +125,9 @@ module "towpath" {
     billing = { url = "https://billing.example.com" }
   }
 
+  # Delivered events, in S3 for 90 days.
+  archive = { days = 90, force_destroy = true }
+
   plugin_public_key    = var.public_key
   secrets_prefix       = "towpath-example/"
   bucket_force_destroy = true
