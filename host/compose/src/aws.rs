@@ -13,6 +13,7 @@ use towpath_config::{Config, S3Url};
 use towpath_deliver::AwsCredentials;
 #[cfg(not(feature = "aws"))]
 use towpath_runtime::without_aws::WithoutAws;
+#[cfg(any(feature = "aws", feature = "process"))]
 use towpath_types::archive::Archive;
 use towpath_types::artifacts::Artifacts;
 
@@ -59,7 +60,7 @@ pub(crate) async fn archive(queue_url: &str, stream: String) -> anyhow::Result<A
 }
 
 /// The delivery stream for the events of the queue with this URL.
-#[cfg(not(feature = "aws"))]
+#[cfg(all(feature = "process", not(feature = "aws")))]
 pub(crate) async fn archive(_: &str, _: String) -> anyhow::Result<Arc<dyn Archive>> {
     Err(WithoutAws.into())
 }
