@@ -20,7 +20,7 @@ const PERIOD: Duration = Duration::from_secs(60);
 
 /// The archive that a config describes; `None` if it has none in a folder.
 pub(crate) fn of(config: &ArchiveConfig) -> Option<Arc<Segments>> {
-    let ArchiveConfig { folder, keep, max_size, redact } = config.clone();
+    let ArchiveConfig { folder, keep, max_size, redact, stream: _ } = config.clone();
     let settings = Settings { folder: folder?, keep, max_size, redact };
     Some(Arc::new(Segments::new(settings, metrics::archive_dropped)))
 }

@@ -60,7 +60,6 @@ struct Metrics {
     unreadable_keys: Counter<u64>,
     splits: Counter<u64>,
     holds_failures: Counter<u64>,
-    archive_dropped: Counter<u64>,
 }
 
 /// Created with the first count, when the exporter is already installed.
@@ -143,11 +142,6 @@ impl Metrics {
             ),
             splits: counter("towpath.splits", "{webhook}", "Webhooks of routes that split, by what they became"),
             holds_failures: counter("towpath.holds.failures", "{read}", "Failed reads of the holds"),
-            archive_dropped: counter(
-                "towpath.archive.dropped",
-                "{event}",
-                "Delivered or skipped events that are missing in the archive",
-            ),
         }
     }
 }
@@ -286,11 +280,6 @@ pub fn archive_dropped(events: u64) {
 
 pub fn holds_unreadable() {
     METRICS.holds_failures.add(1, &[]);
-}
-
-/// Events were delivered or skipped, but not archived.
-pub fn archive_dropped(events: u64) {
-    METRICS.archive_dropped.add(events, &[]);
 }
 
 pub fn attempted(attempt: &Attempt, took: Duration) {
