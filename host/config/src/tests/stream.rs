@@ -29,3 +29,9 @@ fn a_name_that_aws_would_refuse_is_a_mistake() {
 fn a_stream_needs_a_queue_on_sqs() {
     assert_eq!(mistakes("[archive]\nstream = \"a\""), ["archive.stream: is for SQS queues only"]);
 }
+
+#[test]
+fn an_archive_has_a_folder_or_a_stream() {
+    let both = format!("{SQS}[archive]\nstream = \"a\"\nfolder = \"f\"");
+    assert_eq!(mistakes(&both), ["archive: has a folder and a stream"]);
+}
