@@ -1,5 +1,6 @@
 //! Every row of the decision table, through the whole pipeline: store, guest, real HTTP, dead letters.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use towpath_engine::pipeline::Settlement;
@@ -7,6 +8,7 @@ use towpath_runtime::lease::Lease;
 use towpath_tests::guest::{Guest, Request};
 use towpath_tests::rig::{Rig, one_route, received};
 use towpath_tests::target::{Answer, Target};
+use towpath_types::archive::{Archive, Archived};
 use towpath_types::dead_letter::DeadLetter;
 use towpath_types::queue::{MAX_VISIBILITY, Received};
 
@@ -43,6 +45,28 @@ async fn any_2xx_is_delivered_and_acked() {
         let (settlement, letter) = forwarded(Answer::Status(status, String::new())).await;
         assert_eq!((settlement, letter), (Settlement::Ack, None), "{status}");
     }
+}
+
+struct Panics;
+
+impl Archive for Panics {
+    fn keep(&self, _: Archived) {
+        panic!("a bug");
+    }
+}
+
+#[tokio::test]
+async fn a_delivered_event_is_acked_although_the_archive_panics() {
+    let target = Target::fine().await;
+    let rig = Rig::new().await;
+    rig.write("guest", Guest::forward());
+    let mut pipeline = rig.pipeline(&one_route(&target.url));
+    Arc::get_mut(&mut pipeline).unwrap().archive = Some(Arc::new(Panics));
+    for n in 1..=2 {
+        rig.send("g/1", "{}").await;
+        assert_eq!(rig.run(&pipeline).await, [Settlement::Ack], "event {n}");
+    }
+    assert_eq!(target.calls().len(), 2);
 }
 
 #[tokio::test]

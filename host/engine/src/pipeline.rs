@@ -16,8 +16,8 @@ mod tally;
 mod waits;
 
 use std::borrow::Cow;
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -75,8 +75,9 @@ pub struct Pipeline {
     pub note_keys: NoteKeys,
     /// Where the public keys of senders come from.
     pub key_source: Arc<dyn KeySource>,
-    /// Where events are kept that are done with.
+    /// Where delivered and skipped events are kept.
     pub archive: Option<Arc<dyn Archive>>,
+    archive_panicked: Once,
     tally: Tally,
     failures: Arc<Failures>,
 }
@@ -108,6 +109,7 @@ impl Pipeline {
             note_keys,
             key_source: Arc::new(NoKeys),
             archive: None,
+            archive_panicked: Once::new(),
             tally,
             failures,
         }
@@ -186,13 +188,22 @@ impl Pipeline {
         settlement
     }
 
-    /// Keeps what is done with. The caller deletes the message only afterwards, so that no crash comes between the two.
+    /// Keeps a delivered or skipped event. The caller deletes the message only afterwards, so that no crash comes between the two. A panic
+    /// of the archive must not turn a delivered event into a retry.
     fn archive(&self, received: &Received, outcome: &Outcome, routing: &Routing<'_>) {
         let Some(archive) = &self.archive else { return };
         let route = routing.route.map_or("", |route| route.path.as_str());
         let plugin = routing.name().zip(routing.plugin().map(Plugin::digest));
         if let Some(event) = Archived::of(received, outcome, route, plugin, self.clock.now()) {
-            archive.keep(event);
+            let Err(panic) = catch_unwind(AssertUnwindSafe(|| archive.keep(event))) else { return };
+            metrics::archive_dropped(1);
+            self.archive_panicked.call_once(|| {
+                error!(
+                    event = "archive-failed",
+                    panic = panic_text(&*panic),
+                    "the archive panicked, event acknowledged but not archived; further panics are only counted: this is a bug in towpath"
+                );
+            });
         }
     }
 
