@@ -15,7 +15,7 @@ use towpath_files::regular::{self, Links};
 use towpath_types::clock::Timestamp;
 
 use crate::name::Name;
-use crate::record::{self, Kept, Part, Records};
+use crate::record::{self, Kept, LARGEST, Part, Records};
 
 /// How much of a segment is compressed into one frame: enough for a good ratio, and little to decompress for one event.
 const FRAME: usize = 256 * 1024;
@@ -129,11 +129,7 @@ fn widen([from, to]: &mut [Timestamp; 2], time: Timestamp) {
 
 /// Compresses a segment into its closed file, which appears at once and whole, and survives a power cut from then on.
 pub(crate) fn write(name: Name, live: &[u8], folder: &Path) -> io::Result<Summary> {
-    let unfinished = name.unfinished(folder);
-    match std::fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    let unfinished = name.unfinished(folder, fastrand::u64(..));
     let written = write_to(private::create(&unfinished)?, name, live);
     let written = written.and_then(|summary| {
         std::fs::rename(&unfinished, name.closed(folder))?;
@@ -141,7 +137,7 @@ pub(crate) fn write(name: Name, live: &[u8], folder: &Path) -> io::Result<Summar
         Ok(summary)
     });
     if written.is_err() {
-        // The disk may be full. If this fails too, the next attempt removes it.
+        // The disk may be full. If this fails too, the file is removed with those that a crash leaves.
         let _ = std::fs::remove_file(&unfinished);
     }
     written
@@ -161,25 +157,32 @@ fn write_to(mut file: File, name: Name, live: &[u8]) -> io::Result<Summary> {
         if end - start < FRAME && rest.peek().is_some() {
             continue;
         }
-        let raw = live.get(start..end).unwrap_or_default();
-        let compressed = compressor.compress(raw)?;
-        file.write_all(&compressed)?;
-        table.push(Frame { start: 0, compressed: size(compressed.len())?, offset: 0, length: size(raw.len())? });
+        // Only damage is longer than a frame may be.
+        for raw in live.get(start..end).unwrap_or_default().chunks(LARGEST_FRAME) {
+            let compressed = compressor.compress(raw)?;
+            file.write_all(&compressed)?;
+            table.push(Frame { start: 0, compressed: size(compressed.len())?, offset: 0, length: size(raw.len())? });
+        }
         start = end;
     }
     table.push(skipped(CHECKSUM));
+    file.write_all(&end(&table)?)?;
+    file.sync_all()?;
+    Ok(summary)
+}
+
+/// The table of frames, after its checksum.
+fn end(table: &[Frame]) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    for frame in &table {
+    for frame in table {
         content.extend(frame.compressed.to_le_bytes());
         content.extend(frame.length.to_le_bytes());
     }
     content.extend(size(table.len())?.to_le_bytes());
     content.push(0);
     content.extend(SEEKABLE_MAGIC.to_le_bytes());
-    file.write_all(&skippable(CHECKSUM_MAGIC, &crc32fast::hash(&content).to_le_bytes()))?;
-    file.write_all(&skippable(TABLE_MAGIC, &content))?;
-    file.sync_all()?;
-    Ok(summary)
+    let checksum = skippable(CHECKSUM_MAGIC, &crc32fast::hash(&content).to_le_bytes());
+    Ok([checksum, skippable(TABLE_MAGIC, &content)].concat())
 }
 
 fn size(length: usize) -> io::Result<u32> {
@@ -292,6 +295,11 @@ fn frames(bytes: &[u8]) -> Option<Vec<Frame>> {
     for entry in entries.chunks_exact(2) {
         let [compressed, length] = entry else { continue };
         let (compressed, length) = (u32::from_le_bytes(*compressed), u32::from_le_bytes(*length));
+        let is_too_large =
+            length as usize > LARGEST_FRAME || compressed as usize > zstd::zstd_safe::compress_bound(LARGEST_FRAME);
+        if is_too_large {
+            return None;
+        }
         if length > 0 {
             frames.push(Frame { start: at, compressed, offset, length });
         }
@@ -308,12 +316,17 @@ fn search(file: &File, length: u64) -> io::Result<Vec<Frame>> {
     let mut frames = Vec::new();
     let mut offset = 0;
     let mut after = 0;
+    let mut left = LARGEST;
     for start in memmem::find_iter(&bytes, &ZSTD_MAGIC) {
         // Inside of a frame that was found, these bytes mean something else.
         let Some(rest) = bytes.get(start..).filter(|_| start >= after) else { continue };
         let Ok(compressed) = zstd::zstd_safe::find_frame_compressed_size(rest) else { continue };
         let Some(frame) = rest.get(..compressed) else { continue };
-        let Some(length) = zstd::bulk::decompress(frame, LARGEST_FRAME).ok().and_then(|raw| size(raw.len()).ok())
+        // The writer gives each frame its size.
+        let Ok(Some(claimed)) = zstd::zstd_safe::get_frame_content_size(frame) else { continue };
+        let Some(rest) = left.checked_sub(claimed).filter(|_| claimed <= LARGEST_FRAME as u64) else { continue };
+        left = rest;
+        let Some(length) = zstd::bulk::decompress(frame, claimed as usize).ok().and_then(|raw| size(raw.len()).ok())
         else {
             continue;
         };
@@ -372,7 +385,7 @@ mod tests {
         assert_eq!(closed.frame_at(bytes), None);
         let file = File::open(&path).expect("opened");
         assert_eq!(zstd::stream::decode_all(file).expect("zstd reads it"), live);
-        assert!(!name().unfinished(folder.path()).exists());
+        assert_eq!(std::fs::read_dir(folder.path()).expect("listed").count(), 1, "nothing unfinished");
     }
 
     fn closed_summary(path: &Path) -> Option<Summary> {
@@ -389,11 +402,45 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crash_left_unfinished_is_written_again() {
+    fn two_processes_that_close_one_segment_write_different_files() {
         let folder = TempDir::new().expect("folder");
-        std::fs::write(name().unfinished(folder.path()), "half").expect("written");
+        let other = name().unfinished(folder.path(), 1);
+        std::fs::write(&other, "half").expect("written");
         write(name(), &live(2), folder.path()).expect("written");
         assert_eq!(read_all(&name().closed(folder.path())), (live(2), 0));
+        assert_eq!(std::fs::read(other).expect("read"), b"half");
+    }
+
+    #[test]
+    fn a_table_with_a_frame_that_is_too_large_is_damage() {
+        let folder = TempDir::new().expect("folder");
+        let live = live(20);
+        write(name(), &live, folder.path()).expect("written");
+        let path = name().closed(folder.path());
+        let file = std::fs::read(&path).expect("read");
+        let frames = Closed::open(&path).expect("opened").frames().to_vec();
+        let table = frames.last().map(|frame| (frame.start + u64::from(frame.compressed)) as usize).expect("frames");
+        let too_large = [
+            ("uncompressed", Frame { length: LARGEST_FRAME as u32 + 1, ..frames[0] }),
+            ("compressed", Frame { compressed: u32::MAX, ..frames[0] }),
+        ];
+        for (case, frame) in too_large {
+            let forged = [&file[..table], &end(&[frame]).expect("a table")].concat();
+            std::fs::write(&path, forged).expect("written");
+            assert!(Closed::open(&path).expect("opened").searched, "{case}");
+            assert_eq!(read_all(&path), (live.clone(), 0), "{case}");
+        }
+    }
+
+    #[test]
+    fn a_search_decompresses_no_more_than_the_largest_segment() {
+        let folder = TempDir::new().expect("folder");
+        let path = name().closed(folder.path());
+        let frame = zstd::bulk::compress(&vec![0; record::LONGEST], 1).expect("compressed");
+        std::fs::write(&path, frame.repeat(5)).expect("written");
+        let closed = Closed::open(&path).expect("opened");
+        assert!(closed.searched);
+        assert_eq!(closed.frames().len(), 2);
     }
 
     #[test]

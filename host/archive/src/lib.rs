@@ -2,6 +2,7 @@
 //!
 //! [`Segments`] keeps them, for a process that settles events; several processes may share a folder. [`Folder`] finds them again.
 
+mod clock;
 mod closed;
 mod events;
 mod filter;

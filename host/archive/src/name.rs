@@ -42,13 +42,18 @@ impl Name {
         folder.join(format!("{self}.{CLOSED}"))
     }
 
-    pub(crate) fn unfinished(self, folder: &Path) -> PathBuf {
-        folder.join(format!("{self}.{UNFINISHED}"))
+    /// `by` is random: where locks prove nothing, two processes may close one segment.
+    pub(crate) fn unfinished(self, folder: &Path, by: u64) -> PathBuf {
+        folder.join(format!("{self}.{by:016x}.{UNFINISHED}"))
     }
 
     /// The segment and the extension of a file; `None` for a file that is none of the archive's.
     fn of(file: &str) -> Option<(Name, &str)> {
         let (stem, extension) = file.rsplit_once('.')?;
+        let stem = match stem.split_once('.') {
+            Some((stem, by)) if extension == UNFINISHED && u64::from_str_radix(by, 16).is_ok() => stem,
+            _ => stem,
+        };
         let (began, id) = stem.split_once('-')?;
         let name = Name { began: Timestamp(began.parse().ok()?), id: u64::from_str_radix(id, 16).ok()? };
         Some((name, extension)).filter(|_| name.to_string() == stem)
@@ -66,6 +71,7 @@ impl fmt::Display for Name {
 pub(crate) struct Files {
     pub(crate) live: Option<u64>,
     pub(crate) closed: Option<u64>,
+    /// Of all that are being written, or that a crash left.
     pub(crate) unfinished: Option<u64>,
 }
 
@@ -83,6 +89,18 @@ pub(crate) fn list(folder: &Path) -> io::Result<BTreeMap<Name, Files>> {
     let mut found = listed(folder)?;
     for (name, files) in listed(folder)? {
         found.entry(name).or_insert(files);
+    }
+    Ok(found)
+}
+
+/// The files of a segment that are unfinished.
+pub(crate) fn unfinished(name: Name, folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_str().and_then(Name::of) == Some((name, UNFINISHED)) {
+            found.push(entry.path());
+        }
     }
     Ok(found)
 }
@@ -106,7 +124,10 @@ fn listed(folder: &Path) -> io::Result<BTreeMap<Name, Files>> {
         match extension {
             LIVE => found.entry(name).or_default().live = size,
             CLOSED => found.entry(name).or_default().closed = size,
-            UNFINISHED => found.entry(name).or_default().unfinished = size,
+            UNFINISHED => {
+                let unfinished = &mut found.entry(name).or_default().unfinished;
+                *unfinished = Some(unfinished.unwrap_or_default() + size.unwrap_or_default());
+            }
             _ => {}
         }
     }
@@ -125,13 +146,15 @@ mod tests {
         let [young, old] = [Name::new(Timestamp(1_767_225_600_000), 7), Name::new(Timestamp(9), u64::MAX)];
         std::fs::write(young.live(folder.path()), "12").expect("written");
         std::fs::write(old.closed(folder.path()), "123").expect("written");
-        std::fs::write(old.unfinished(folder.path()), "1").expect("written");
+        std::fs::write(old.unfinished(folder.path(), 1), "1").expect("written");
+        std::fs::write(old.unfinished(folder.path(), 2), "12").expect("written");
         for other in ["notes.txt", "1-2.live", "0000000000000009-ffffffffffffffff.bak", "x-y.zst", ".zst"] {
             std::fs::write(folder.path().join(other), "x").expect("written");
         }
         let found = list(folder.path()).expect("listed");
         assert_eq!(found.keys().copied().collect::<Vec<_>>(), [old, young]);
-        assert_eq!(found[&old], Files { live: None, closed: Some(3), unfinished: Some(1) });
+        assert_eq!(found[&old], Files { live: None, closed: Some(3), unfinished: Some(3) });
+        assert_eq!(unfinished(old, folder.path()).expect("listed").len(), 2);
         assert_eq!(found[&young].bytes(), 2);
         assert!(list(&folder.path().join("missing")).expect("listed").is_empty());
     }

@@ -25,6 +25,12 @@ pub(crate) const HEADER: usize = 25;
 /// Longest record. A longer length is damage.
 pub(crate) const LONGEST: usize = 64 * 1024 * 1024;
 
+/// How large a segment gets before its last record, uncompressed.
+pub(crate) const SEGMENT: u64 = 16 * 1024 * 1024;
+
+/// What is read of a segment, uncompressed. The last event makes it one record longer than [`SEGMENT`], a gap before it a little more.
+pub(crate) const LARGEST: u64 = SEGMENT + 2 * LONGEST as u64;
+
 /// An event whose body is a webhook.
 const WEBHOOK: u8 = 1;
 

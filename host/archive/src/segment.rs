@@ -11,7 +11,7 @@ use tracing::warn;
 
 use crate::closed::Closed;
 use crate::name::Name;
-use crate::record::{self, HEADER, Part, Records};
+use crate::record::{self, HEADER, LARGEST, Part, Records};
 
 /// A segment that is open stays readable, also when it is closed or removed meanwhile.
 #[derive(Debug)]
@@ -72,7 +72,11 @@ impl Segment {
             }
         };
         match &self.content {
-            Content::Live(file) => records(0, &read_live(file)?),
+            Content::Live(file) => {
+                let read = read_live(file, self.name)?;
+                records(0, &read.bytes);
+                damaged += u64::from(read.is_cut);
+            }
             Content::Closed(closed) => {
                 let mut unreadable = 0;
                 for frame in closed.frames() {
@@ -121,10 +125,21 @@ impl Chunk {
     }
 }
 
-/// A live segment as far as it is written: at most one record longer than a segment gets.
-pub(crate) fn read_live(file: &File) -> io::Result<Vec<u8>> {
+/// What was read of a live segment.
+pub(crate) struct ReadLive {
+    pub(crate) bytes: Vec<u8>,
+    /// Whether the file is longer than a segment gets: the rest is damage.
+    pub(crate) is_cut: bool,
+}
+
+/// A live segment as far as it is written.
+pub(crate) fn read_live(file: &File, name: Name) -> io::Result<ReadLive> {
     let length = file.metadata()?.len();
-    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+    let is_cut = length > LARGEST;
+    if is_cut {
+        warn!(event = "archive-damaged", segment = %name, bytes = length, "archive segment is too long, skipping the rest");
+    }
+    let mut bytes = vec![0; length.min(LARGEST) as usize];
     let mut filled = 0;
     // The file may become shorter meanwhile: a writer takes back what it could not write in full.
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -136,7 +151,7 @@ pub(crate) fn read_live(file: &File) -> io::Result<Vec<u8>> {
         }
     }
     bytes.truncate(filled);
-    Ok(bytes)
+    Ok(ReadLive { bytes, is_cut })
 }
 
 fn read_record(file: &File, name: Name, offset: u64) -> io::Result<Option<Vec<u8>>> {
@@ -150,5 +165,34 @@ fn read_record(file: &File, name: Name, offset: u64) -> io::Result<Option<Vec<u8
     match file.read_exact_at(&mut bytes, offset) {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
         read => read.map(|()| Some(bytes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use towpath_types::clock::Timestamp;
+
+    use super::*;
+    use crate::record::tests::event;
+
+    #[test]
+    fn of_a_file_that_is_too_long_only_the_beginning_is_read() {
+        let folder = TempDir::new().expect("folder");
+        let name = Name::new(Timestamp(7), 7);
+        let mut bytes = Vec::new();
+        record::write_event(&event("g", 1, "{}"), name.mark(), &mut bytes).expect("written");
+        let path = name.live(folder.path());
+        std::fs::write(&path, bytes).expect("written");
+        // Sparse.
+        OpenOptions::new().write(true).open(&path).and_then(|file| file.set_len(1 << 40)).expect("grown");
+        let file = File::open(&path).expect("opened");
+        let read = read_live(&file, name).expect("read");
+        assert!(read.is_cut);
+        assert_eq!(read.bytes.len() as u64, LARGEST);
+        let segment = Segment::open(name, folder.path()).expect("opened").expect("there");
+        let mut events = 0;
+        let damaged = segment.scan(|_, part| events += u64::from(matches!(part, Part::Record(_)))).expect("read");
+        assert_eq!((events, damaged), (1, 1));
     }
 }

@@ -14,13 +14,11 @@ use towpath_types::clock::Timestamp;
 use towpath_types::json::Pointer;
 use tracing::{info, warn};
 
+use crate::clock::{Look, is_ahead};
 use crate::name::Name;
-use crate::record::{self, Gap};
+use crate::record::{self, Gap, SEGMENT};
 use crate::redact::redact;
 use crate::space::Space;
-
-/// How large a segment gets, if the archive may be eight times as large.
-const SEGMENT: u64 = 16 * 1024 * 1024;
 
 /// The oldest segment of an archive that is full has at most one in this many of its bytes, and of its time.
 const SHARE: u32 = 8;
@@ -53,7 +51,7 @@ pub struct Segments {
     pub(crate) settings: Settings,
     state: Mutex<State>,
     /// Held while segments are closed and removed.
-    pub(crate) tidying: Mutex<()>,
+    pub(crate) tidying: Mutex<Option<Look>>,
     rotated: Notify,
     space: LookUp,
     dropped: fn(u64),
@@ -78,6 +76,8 @@ struct Live {
     name: Name,
     file: File,
     bytes: u64,
+    /// It ends with a part of a record.
+    is_torn: bool,
     /// Shows other processes that this one runs; `None` where locks prove nothing.
     _lock: Option<Lock>,
 }
@@ -130,7 +130,7 @@ impl Segments {
     }
 
     fn is_old(&self, name: Name, now: Timestamp) -> bool {
-        now.since(name.began) >= AGE.min(self.settings.keep / SHARE)
+        is_ahead(name.began, now) || now.since(name.began) >= AGE.min(self.settings.keep / SHARE)
     }
 
     fn is_full(&self, bytes: u64) -> bool {
@@ -146,15 +146,13 @@ impl Segments {
             state.rotate();
             self.rotated.notify_one();
         }
-        let written = self.append(state, event);
         // What is wrong may be the file alone: a limit for its size, or a bad block. An empty one would fare no better.
-        let written = match (written, &state.live) {
-            (Err(_), Some(live)) if live.bytes > 0 => {
-                state.rotate();
-                self.append(state, event)
-            }
-            (written, _) => written,
-        };
+        let may_be_the_file = state.live.as_ref().is_some_and(|live| live.bytes > 0);
+        let mut written = self.append(state, event);
+        if written.is_err() && may_be_the_file {
+            state.rotate();
+            written = self.append(state, event);
+        }
         if state.buffer.capacity() > BUFFER {
             state.buffer = Vec::new();
         }
@@ -172,7 +170,11 @@ impl Segments {
             record::write_gap(gap, live.name.mark(), &mut state.buffer)?;
         }
         record::write_event(event, live.name.mark(), &mut state.buffer)?;
-        live.append(&state.buffer)?;
+        let written = live.append(&state.buffer);
+        if live.is_torn {
+            state.rotate();
+        }
+        written?;
         state.unlooked = state.unlooked.map(|unlooked| unlooked + state.buffer.len() as u64);
         Ok(())
     }
@@ -202,10 +204,8 @@ impl Live {
         let written = self.file.write_all(bytes);
         match written {
             Ok(()) => self.bytes += bytes.len() as u64,
-            // If this fails too, readers skip what is there of the record.
-            Err(_) => {
-                let _ = self.file.set_len(self.bytes);
-            }
+            // If this fails too, readers skip what is there of the record, and the file is not used again.
+            Err(_) => self.is_torn = self.file.set_len(self.bytes).is_err(),
         }
         written
     }
@@ -229,7 +229,7 @@ fn try_create(folder: &Path, began: Timestamp) -> io::Result<Live> {
     let path = name.live(folder);
     let lock = Lock::create(&path)?;
     let file = private::append(&path)?;
-    Ok(Live { name, file, bytes: 0, _lock: lock })
+    Ok(Live { name, file, bytes: 0, is_torn: false, _lock: lock })
 }
 
 impl Archive for Segments {

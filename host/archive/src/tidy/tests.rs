@@ -134,7 +134,10 @@ fn events_are_removed_once_all_of_their_segment_are_too_old() {
     assert_eq!(numbers(path), [1, 2, 3]);
     archive.tidy(Timestamp(expired)).expect("tidied");
     assert_eq!(numbers(path), [3]);
-    archive.tidy(Timestamp(7 * 24 * HOUR + HOUR)).expect("tidied");
+    let expired = 7 * 24 * HOUR + HOUR;
+    archive.tidy(Timestamp(expired)).expect("tidied");
+    assert_eq!(numbers(path), [3], "the clock jumped ahead, perhaps wrongly");
+    archive.tidy(Timestamp(expired)).expect("tidied");
     assert_eq!((numbers(path), files(path)), (vec![], (0, 0)));
 }
 
@@ -169,4 +172,82 @@ fn a_segment_whose_file_was_removed_is_left_for_a_new_one() {
     archive.tidy(Timestamp(2_000)).expect("tidied");
     archive.keep(event("g", 2, "{}"));
     assert_eq!(numbers(path), [2]);
+}
+
+/// Looks after an archive on a machine whose clock runs steadily from now on.
+struct Steady {
+    now: u64,
+    monotonic: Instant,
+}
+
+impl Steady {
+    fn new() -> Steady {
+        Steady { now: time(SystemTime::now()).expect("a time").0, monotonic: Instant::now() }
+    }
+
+    /// This many milliseconds after the start.
+    fn tidy(&self, archive: &Segments, after: u64) {
+        let monotonic = self.monotonic + Duration::from_millis(after);
+        archive.tidy_at(Look { now: Timestamp(self.now + after), monotonic }).expect("tidied");
+    }
+}
+
+#[test]
+fn events_of_a_clock_that_was_ahead_are_kept_as_long_as_others() {
+    let folder = TempDir::new().expect("folder");
+    let path = folder.path();
+    let archive = archive(path);
+    let clock = Steady::new();
+    archive.keep(ended_at(1, clock.now + 1_000 * HOUR));
+    clock.tidy(&archive, 0);
+    assert_eq!(files(path), (0, 1), "its age is unknown, so the segment is complete");
+    clock.tidy(&archive, 7 * 24 * HOUR - HOUR);
+    assert_eq!(numbers(path), [1]);
+    clock.tidy(&archive, 7 * 24 * HOUR + HOUR);
+    assert!(numbers(path).is_empty());
+}
+
+#[test]
+fn a_segment_that_was_closed_in_the_future_is_removed_too() {
+    let folder = TempDir::new().expect("folder");
+    let path = folder.path();
+    let archive = archive(path);
+    let clock = Steady::new();
+    let ahead = 1_000 * HOUR;
+    archive.keep(ended_at(1, clock.now + ahead));
+    clock.tidy(&archive, 0);
+    let (name, _) = name::list(path).expect("listed").pop_first().expect("a segment");
+    let closed = UNIX_EPOCH + Duration::from_millis(clock.now + ahead);
+    File::open(name.closed(path)).and_then(|file| file.set_modified(closed)).expect("changed");
+    clock.tidy(&archive, HOUR);
+    clock.tidy(&archive, 7 * 24 * HOUR);
+    assert_eq!(numbers(path), [1]);
+    clock.tidy(&archive, 7 * 24 * HOUR + HOUR);
+    assert!(numbers(path).is_empty());
+}
+
+#[test]
+fn what_a_crash_left_unfinished_is_removed_with_the_live_file() {
+    let folder = TempDir::new().expect("folder");
+    let path = folder.path();
+    let killed = archive(path);
+    killed.keep(event("g", 1, "{}"));
+    drop(killed);
+    let (name, _) = name::list(path).expect("listed").pop_first().expect("a segment");
+    std::fs::write(name.unfinished(path, 1), "half").expect("written");
+    archive(path).tidy(Timestamp(5_000)).expect("tidied");
+    assert_eq!((files(path), numbers(path)), ((0, 1), vec![1]));
+}
+
+#[test]
+fn a_folder_that_cannot_be_listed_leaves_its_complete_segments_known() {
+    let parent = TempDir::new().expect("folder");
+    let (path, away) = (parent.path().join("archive"), parent.path().join("away"));
+    let archive = archive(&path);
+    archive.keep(event("g", 1, "{}"));
+    let (name, _) = name::list(&path).expect("listed").pop_first().expect("a segment");
+    std::fs::rename(&path, &away).and_then(|()| std::fs::write(&path, "in the way")).expect("moved");
+    archive.tidy(Timestamp(5_000)).expect_err("not a folder");
+    std::fs::remove_file(&path).and_then(|()| std::fs::rename(&away, &path)).expect("moved back");
+    assert_eq!(archive.take_done(), [name]);
 }

@@ -150,3 +150,20 @@ fn a_file_that_takes_no_more_is_left_for_another_one() {
     let numbers: Vec<_> = found(folder.path()).into_iter().map(|event| event.sequence.expect("a number")).collect();
     assert_eq!((numbers, DROPPED.load(Ordering::Relaxed)), (["1", "2"].map(str::to_owned).to_vec(), 0));
 }
+
+#[test]
+fn a_file_whose_failed_write_cannot_be_taken_back_is_not_used_again() {
+    let folder = TempDir::new().expect("folder");
+    let archive = Segments::new(settings(folder.path()), |_| ());
+    archive.keep(event("g", 1, "{}"));
+    let mut state = archive.state.lock();
+    let live = state.live.as_mut().expect("a segment");
+    // Neither a write nor a change of its length succeeds. As if it were new: nothing else would leave it.
+    live.file = File::open(live.name.live(folder.path())).expect("opened, to read");
+    live.bytes = 0;
+    drop(state);
+    archive.keep(event("g", 2, "{}"));
+    archive.keep(event("g", 3, "{}"));
+    let numbers: Vec<_> = found(folder.path()).into_iter().map(|event| event.sequence.expect("a number")).collect();
+    assert_eq!(numbers, ["1", "3"]);
+}
