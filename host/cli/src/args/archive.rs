@@ -34,7 +34,7 @@ Exit code 2 if there is no such event."))]
         /// The event's id or webhook-id, or the beginning of it
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
-        /// Print only the body, byte for byte
+        /// Print only the body, byte for byte except for the tokens of its route
         #[arg(long, conflicts_with = "json")]
         body: bool,
         /// The archive
