@@ -39,6 +39,7 @@ fn message(plugin: &str, case: &str) -> Message {
         sent_at: Timestamp(0),
         source: "bench".to_owned(),
         aws_trace: None,
+        replayed_at: None,
         webhook: Arc::new(Webhook {
             headers: event["headers"].as_array().unwrap().iter().map(header).collect(),
             body: event["body"].to_string().into_bytes(),

@@ -20,7 +20,7 @@ use towpath_types::message::{Note, ORIGIN_ATTRIBUTE, Origin};
 use towpath_types::queue::{
     Attribute, GroupId, Handle, MAX_VISIBILITY, NewMessage, Queue, QueueError, QueueLimits, Receive, Received, Sent,
 };
-use towpath_verify::note_keys::NoteKeys;
+use towpath_verify::note_keys::{NoteKeys, Sealed};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -216,7 +216,8 @@ async fn only_a_message_that_an_operator_edited_goes_without_a_signature() {
         let mut message = received(&format!("g/{body}"), body);
         let mut origin = Origin { id: "m-0".into(), sent_at: message.sent_at, notes, mac: None };
         origin.mac = sealed.and_then(|(keys, body)| {
-            keys.seal(&origin, &message.group, "g", &Webhook { body: body.as_bytes().to_vec(), ..Webhook::default() })
+            let webhook = Webhook { body: body.as_bytes().to_vec(), ..Webhook::default() };
+            keys.seal(&origin, Sealed { group: &message.group, route: "g", webhook: &webhook, replay: None })
         });
         let origin = Attribute::text(serde_json::to_string(&origin).expect("json"));
         message.attributes.insert(ORIGIN_ATTRIBUTE.to_owned(), origin);

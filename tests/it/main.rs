@@ -40,6 +40,7 @@ mod providers;
 mod rebinding;
 mod registry;
 mod released;
+mod replayed;
 mod secrets;
 mod split;
 mod strangers;

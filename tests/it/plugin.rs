@@ -23,6 +23,7 @@ pub(super) fn message() -> Message {
         sent_at: Timestamp(1_700_000_000_000),
         source: "q".into(),
         aws_trace: None,
+        replayed_at: None,
         webhook: Webhook { headers: vec![("a".into(), b"\xff".to_vec())], body: b"{}".to_vec(), ..Webhook::default() }
             .into(),
     }

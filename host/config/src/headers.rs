@@ -10,7 +10,7 @@ pub use secret::{grants_access, proves};
 
 /// Headers that belong to the connection or to the host. Source of the first group: RFC 9110 section
 /// 7.6.1 and RFC 9112.
-const FORBIDDEN: [&str; 15] = [
+const FORBIDDEN: [&str; 16] = [
     "connection",
     "keep-alive",
     "proxy-authenticate",
@@ -25,8 +25,12 @@ const FORBIDDEN: [&str; 15] = [
     "content-length",
     "webhook-timestamp",
     "webhook-id",
+    REPLAYED_AT,
     "user-agent",
 ];
+
+/// When an operator sent the event again.
+pub const REPLAYED_AT: &str = "towpath-replayed-at";
 
 /// Headers (and prefixes of headers) that make proxies and frameworks see another path, method, host, client or user. A
 /// plugin's path and method are checked, and these would bypass that. Sources: RFC 7239, RFC 9440, httpoxy.org, and the

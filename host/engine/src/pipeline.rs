@@ -35,7 +35,7 @@ use crate::next_try::{self, Wait, next_try};
 use failures::{Failures, Head};
 use pass::{Pass, Progress, panicked, read};
 use routing::Routing;
-pub use shadow::Comparison;
+pub use shadow::{Comparison, difference};
 use story::{Story, labels};
 use towpath_config::route::OnDeadLetter;
 use towpath_config::route::{Route, Routes};

@@ -163,6 +163,7 @@ impl Event {
             sent_at: self.sent_at()?,
             source: format!("file:{}", file.file_name().unwrap_or_default().to_string_lossy()),
             aws_trace: None,
+            replayed_at: None,
             webhook: self.webhook()?.into(),
         })
     }

@@ -215,6 +215,7 @@ mod tests {
             sent_at: towpath_types::clock::Timestamp(0),
             source: String::new(),
             aws_trace: None,
+            replayed_at: None,
             webhook: Webhook { headers: vec![("x-visitor".to_owned(), b"s3cret".to_vec())], ..Webhook::default() }
                 .into(),
         };

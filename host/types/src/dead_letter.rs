@@ -42,7 +42,7 @@ pub const REASONS: [&str; 16] = [
 ];
 
 /// The SQS limit on attributes.
-const MAX_ATTRIBUTES: usize = 10;
+pub(crate) const MAX_ATTRIBUTES: usize = 10;
 
 /// How much of a text is kept: the letter must fit into a message.
 const MAX_DETAIL: usize = 2 * 1024;
@@ -249,7 +249,6 @@ impl DeadLetter {
         notes: Vec<Note>,
         seal: impl FnOnce(&Origin, &Webhook) -> Option<String>,
     ) -> (Body, Attributes) {
-        let legal_note = |note: Note| Note { text: legal(note.text), by: legal(note.by), ..note };
         let notes = notes.into_iter().map(legal_note).collect();
         let mut origin = Origin { notes, ..self.origin() };
         let before = webhook(stored.body, stored.attributes).map(Arc::unwrap_or_clone).unwrap_or_default();
@@ -334,7 +333,7 @@ fn with_origin(body: &Body, mut attributes: Attributes, origin: &Origin) -> (Bod
 
 /// Moves the headers of a direct message from its attributes into an envelope, which is equivalent, to free attributes
 /// for ours.
-fn as_envelope(body: &Body, attributes: &Attributes) -> (Body, Attributes) {
+pub(crate) fn as_envelope(body: &Body, attributes: &Attributes) -> (Body, Attributes) {
     match webhook(body, attributes) {
         Ok(webhook) => (Body::Webhook(webhook), own(attributes)),
         Err(_) => (body.clone(), own(attributes)),
@@ -353,13 +352,18 @@ fn is_direct(text: &str) -> bool {
     !text.is_empty() && !envelope::is_envelope(text) && text.chars().all(is_legal)
 }
 
+/// A note that SQS accepts as text.
+pub fn legal_note(note: Note) -> Note {
+    Note { text: legal(note.text), by: legal(note.by), ..note }
+}
+
 fn clip(mut text: String, max: usize) -> String {
     text.truncate(text.floor_char_boundary(max));
     text
 }
 
 /// SQS accepts only text that is legal XML. JSON escapes the control characters; these two are left.
-fn legal(text: String) -> String {
+pub(crate) fn legal(text: String) -> String {
     text.replace(['\u{FFFE}', '\u{FFFF}'], "\u{FFFD}")
 }
 

@@ -18,4 +18,5 @@ pub mod json;
 pub mod message;
 pub mod outcome;
 pub mod queue;
+pub mod replay;
 pub mod verdict;

@@ -68,6 +68,8 @@ pub struct Message {
     pub source: String,
     /// `AWSTraceHeader`, if the queue provides it: the trace that the sender gave to the queue.
     pub aws_trace: Option<String>,
+    /// When an operator sent it again, once the host has checked that.
+    pub replayed_at: Option<Timestamp>,
     pub webhook: Arc<Webhook>,
 }
 
@@ -86,6 +88,7 @@ impl Message {
             sent_at: origin.sent_at,
             source: source.to_owned(),
             aws_trace: received.trace.clone(),
+            replayed_at: None,
             webhook,
         })
     }

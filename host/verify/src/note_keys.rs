@@ -8,11 +8,13 @@ use tokio::time::{Instant, timeout_at};
 
 use towpath_config::value::Digest;
 use towpath_config::{Form, Secret, Secrets};
+use towpath_types::archive::Archived;
 use towpath_types::body::Body;
-use towpath_types::dead_letter::{DeadLetter, Stored};
+use towpath_types::dead_letter::{DeadLetter, Stored, legal_note};
 use towpath_types::envelope::Webhook;
 use towpath_types::message::{Note, Origin, origin_of, webhook};
-use towpath_types::queue::{Attributes, GroupId, MessageId, Received};
+use towpath_types::queue::{Attributes, GroupId, MessageId, NewMessage, Received};
+use towpath_types::replay::{REPLAY_ATTRIBUTE, Replay, replay_text};
 
 /// The MAC keys for notes: the first one signs, all of them verify. Without a key no note is trusted.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +34,20 @@ struct Covered<'a> {
     line: Option<RequestLine<'a>>,
     body: String,
     notes: &'a [Note],
+    /// The text of the attribute by which the message is a replay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay: Option<&'a str>,
+}
+
+/// The message that a MAC is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealed<'a> {
+    pub group: &'a GroupId,
+    /// The path of its route.
+    pub route: &'a str,
+    pub webhook: &'a Webhook,
+    /// The text of the attribute by which it is a replay.
+    pub replay: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -73,10 +89,26 @@ impl NoteKeys {
         self.0.is_empty()
     }
 
-    /// The MAC over this origin's notes, for a message of this group and route with this webhook. `None` without a key.
-    pub fn seal(&self, origin: &Origin, group: &GroupId, route: &str, webhook: &Webhook) -> Option<String> {
+    /// The MAC over this origin's notes, for this message. `None` without a key.
+    pub fn seal(&self, origin: &Origin, message: Sealed<'_>) -> Option<String> {
         let key = self.signing()?;
-        Some(hex::encode(mac(&key, Version::Whole, origin, group, route, webhook)))
+        Some(hex::encode(mac(&key, Version::Whole, origin, message)))
+    }
+
+    /// The message that sends an archived event again on this route, with a note of the operator. Earlier notes are kept only if the
+    /// keys authenticate them.
+    pub fn send_again(&self, event: &Archived, route: &str, replay: &Replay, note: Note) -> NewMessage {
+        let webhook = webhook(&event.body, &event.attributes).unwrap_or_default();
+        let text = replay.text();
+        let sealed = Sealed { group: &event.group, route, webhook: &webhook, replay: Some(&text) };
+        let mut origin = event.origin();
+        if !self.vouch(&origin, Sealed { replay: replay_text(&event.attributes), ..sealed }) {
+            origin.notes.clear();
+        }
+        origin.notes.push(legal_note(note));
+        origin.mac = None;
+        origin.mac = self.seal(&origin, sealed);
+        event.again(&origin, replay)
     }
 
     /// Whether one of the keys made the MAC over the notes of a message, for this route and webhook. Refreshes rotated
@@ -88,7 +120,8 @@ impl NoteKeys {
         if origin.mac.is_none() {
             return false;
         }
-        self.fits(|keys| vouch(keys, &origin, &received.group, route, webhook), deadline).await
+        let message = Sealed { group: &received.group, route, webhook, replay: replay_text(&received.attributes) };
+        self.fits(|keys| vouch(keys, &origin, message), deadline).await
     }
 
     /// Whether the values of the keys fit. If they do not, rotated keys are refreshed once, until `deadline`.
@@ -109,8 +142,8 @@ impl NoteKeys {
         self.0.first().map(Secret::expose)
     }
 
-    fn vouch(&self, origin: &Origin, group: &GroupId, route: &str, webhook: &Webhook) -> bool {
-        vouch(&self.exposed(), origin, group, route, webhook)
+    fn vouch(&self, origin: &Origin, message: Sealed<'_>) -> bool {
+        vouch(&self.exposed(), origin, message)
     }
 
     pub(crate) fn exposed(&self) -> Vec<Arc<str>> {
@@ -129,29 +162,41 @@ pub struct Seal<'a> {
 }
 
 impl Seal<'_> {
-    /// Body and attributes of a letter with a new webhook body and a note that stays on the message. Earlier notes are
-    /// kept only if the keys authenticate them: the new MAC must not vouch for what somebody else wrote.
+    /// Body and attributes of a letter with a new webhook body and a note that stays on the message. Earlier notes, and what
+    /// makes it a replay, are kept only if the keys authenticate them: the new MAC must not vouch for what somebody else wrote.
     pub fn edit(&self, letter: &DeadLetter, stored: &Stored<'_>, body: Vec<u8>, note: Note) -> (Body, Attributes) {
         let before = webhook(stored.body, stored.attributes).unwrap_or_default();
-        let vouched = |origin: &Origin| self.keys.vouch(origin, stored.group, self.route, &before);
-        let mut notes = origin_of(stored.attributes).filter(vouched).map(|origin| origin.notes).unwrap_or_default();
+        let replay = replay_text(stored.attributes);
+        let sealed = Sealed { group: stored.group, route: self.route, webhook: &before, replay };
+        let vouched = origin_of(stored.attributes).filter(|origin| self.keys.vouch(origin, sealed));
+        let replay = replay.filter(|_| vouched.is_some());
+        let mut notes = vouched.map(|origin| origin.notes).unwrap_or_default();
         notes.push(note);
-        letter.edited(stored, body, notes, |origin, webhook| self.keys.seal(origin, self.group, self.route, webhook))
+        let (body, mut attributes) = letter.edited(stored, body, notes, |origin, webhook| {
+            self.keys.seal(origin, Sealed { group: self.group, route: self.route, webhook, replay })
+        });
+        if replay.is_none() {
+            attributes.remove(REPLAY_ATTRIBUTE);
+        }
+        (body, attributes)
     }
 }
 
-fn vouch(keys: &[Arc<str>], origin: &Origin, group: &GroupId, route: &str, webhook: &Webhook) -> bool {
+fn vouch(keys: &[Arc<str>], origin: &Origin, message: Sealed<'_>) -> bool {
     let Some(given) = origin.mac.as_deref().and_then(|text| hex::decode(text).ok()) else { return false };
     keys.iter().fold(false, |vouched, key| {
         [Version::Whole, Version::Body].into_iter().fold(vouched, |vouched, version| {
-            vouched | crate::same(&mac(key, version, origin, group, route, webhook), &given)
+            // The first version covers no replay.
+            let covers = message.replay.is_none() || matches!(version, Version::Whole);
+            vouched | (covers && crate::same(&mac(key, version, origin, message), &given))
         })
     })
 }
 
 #[expect(clippy::expect_used, reason = "a fallback would cover less than it says")]
-fn mac(key: &str, version: Version, origin: &Origin, group: &GroupId, route: &str, webhook: &Webhook) -> Vec<u8> {
+fn mac(key: &str, version: Version, origin: &Origin, message: Sealed<'_>) -> Vec<u8> {
     let Origin { id, sent_at, notes, .. } = origin;
+    let Sealed { group, route, webhook, replay } = message;
     let body = hex::encode(Sha256::digest(&webhook.body));
     let line = RequestLine { method: webhook.method.as_str(), path: &webhook.path, query: &webhook.query };
     let (purpose, line) = match version {
@@ -160,7 +205,7 @@ fn mac(key: &str, version: Version, origin: &Origin, group: &GroupId, route: &st
     };
     let sent_at = sent_at.0;
     let group = group.as_str();
-    let covered = serde_json::to_vec(&Covered { purpose, id, sent_at, group, route, line, body, notes });
+    let covered = serde_json::to_vec(&Covered { purpose, id, sent_at, group, route, line, body, notes, replay });
     let covered = covered.expect("a struct of texts and numbers is always JSON");
     crate::mac(Digest::Sha256, key.as_bytes(), &[&covered])
 }
@@ -180,6 +225,10 @@ mod tests {
 
     fn webhook(body: &[u8]) -> Webhook {
         Webhook { body: body.to_vec(), ..Webhook::default() }
+    }
+
+    fn of<'a>(group: &'a GroupId, route: &'a str, webhook: &'a Webhook) -> Sealed<'a> {
+        Sealed { group, route, webhook, replay: None }
     }
 
     fn origin(mac: Option<String>) -> Origin {
@@ -204,7 +253,7 @@ mod tests {
         let keys = NoteKeys::of(&names, &secrets).expect("a key");
         let group = GroupId::from("g");
         let editor = NoteKeys::new(vec![Secret::new("new")]);
-        let sealed = origin(editor.seal(&origin(None), &group, "crm", &webhook(b"body")));
+        let sealed = origin(editor.seal(&origin(None), of(&group, "crm", &webhook(b"body"))));
         let text = serde_json::to_string(&sealed).expect("JSON");
         let received = Received {
             id: "m-2".into(),
@@ -228,24 +277,24 @@ mod tests {
         let keys = NoteKeys::new(vec![Secret::new("new"), Secret::new("old")]);
         let old = NoteKeys::new(vec![Secret::new("old")]);
         let group = GroupId::from("g");
-        let sealed = origin(old.seal(&origin(None), &group, "crm", &webhook(b"body")));
-        assert!(keys.vouch(&sealed, &group, "crm", &webhook(b"body")), "an older key still checks");
+        let sealed = origin(old.seal(&origin(None), of(&group, "crm", &webhook(b"body"))));
+        assert!(keys.vouch(&sealed, of(&group, "crm", &webhook(b"body"))), "an older key still checks");
         assert!(
-            !NoteKeys::new(vec![Secret::new("new")]).vouch(&sealed, &group, "crm", &webhook(b"body")),
+            !NoteKeys::new(vec![Secret::new("new")]).vouch(&sealed, of(&group, "crm", &webhook(b"body"))),
             "another key"
         );
-        assert!(!NoteKeys::default().vouch(&sealed, &group, "crm", &webhook(b"body")), "no key");
-        assert!(!keys.vouch(&origin(None), &group, "crm", &webhook(b"body")), "no MAC");
-        assert!(!keys.vouch(&origin(Some(String::new())), &group, "crm", &webhook(b"body")), "an empty one");
-        assert!(!keys.vouch(&sealed, &"h".into(), "crm", &webhook(b"body")), "group");
-        assert!(!keys.vouch(&sealed, &group, "erp", &webhook(b"body")), "route");
-        assert!(!keys.vouch(&sealed, &group, "crm", &webhook(b"another")), "body");
+        assert!(!NoteKeys::default().vouch(&sealed, of(&group, "crm", &webhook(b"body"))), "no key");
+        assert!(!keys.vouch(&origin(None), of(&group, "crm", &webhook(b"body"))), "no MAC");
+        assert!(!keys.vouch(&origin(Some(String::new())), of(&group, "crm", &webhook(b"body"))), "an empty one");
+        assert!(!keys.vouch(&sealed, of(&"h".into(), "crm", &webhook(b"body"))), "group");
+        assert!(!keys.vouch(&sealed, of(&group, "erp", &webhook(b"body"))), "route");
+        assert!(!keys.vouch(&sealed, of(&group, "crm", &webhook(b"another"))), "body");
         let query = Webhook { query: "a=1".to_owned(), ..webhook(b"body") };
-        assert!(!keys.vouch(&sealed, &group, "crm", &query), "query");
+        assert!(!keys.vouch(&sealed, of(&group, "crm", &query)), "query");
         let method = Webhook { method: "PUT".parse().expect("a method"), ..webhook(b"body") };
-        assert!(!keys.vouch(&sealed, &group, "crm", &method), "method");
+        assert!(!keys.vouch(&sealed, of(&group, "crm", &method)), "method");
         let path = Webhook { path: vec![("tenant".to_owned(), "a".to_owned())], ..webhook(b"body") };
-        assert!(!keys.vouch(&sealed, &group, "crm", &path), "path");
+        assert!(!keys.vouch(&sealed, of(&group, "crm", &path)), "path");
         let changed: [fn(&mut Origin); 4] = [
             |origin| origin.id = "m-2".into(),
             |origin| origin.sent_at = Timestamp(3),
@@ -255,7 +304,7 @@ mod tests {
         for (case, change) in changed.into_iter().enumerate() {
             let mut forged = sealed.clone();
             change(&mut forged);
-            assert!(!keys.vouch(&forged, &group, "crm", &webhook(b"body")), "case {case}");
+            assert!(!keys.vouch(&forged, of(&group, "crm", &webhook(b"body"))), "case {case}");
         }
     }
 
@@ -269,7 +318,106 @@ mod tests {
         );
         let mac = hex::encode(crate::mac(Digest::Sha256, b"notes", &[covered.as_bytes()]));
         let keys = NoteKeys::new(vec![Secret::new("notes")]);
-        assert!(keys.vouch(&origin(Some(mac.clone())), &"g".into(), "crm", &webhook(b"body")));
-        assert!(!keys.vouch(&origin(Some(mac)), &"g".into(), "crm", &webhook(b"another")));
+        assert!(keys.vouch(&origin(Some(mac.clone())), of(&"g".into(), "crm", &webhook(b"body"))));
+        assert!(!keys.vouch(&origin(Some(mac)), of(&"g".into(), "crm", &webhook(b"another"))));
+    }
+
+    fn archived(attributes: Attributes) -> Archived {
+        Archived {
+            id: "m-1".into(),
+            webhook_id: "m-1".into(),
+            group: "g".into(),
+            dedup_id: None,
+            sequence: Some("1".to_owned()),
+            route: "crm".to_owned(),
+            plugin: None,
+            digest: None,
+            sent_at: Timestamp(1),
+            ended_at: Timestamp(2),
+            receive_count: 1,
+            ending: towpath_types::archive::Ending::Delivered,
+            reason: None,
+            attempts: Vec::new(),
+            attributes,
+            redacted: false,
+            body: "body".into(),
+        }
+    }
+
+    fn replay(to: &str) -> Replay {
+        Replay { at: Timestamp(3), run: "r1".to_owned(), to: Some(to.to_owned()), id: None }
+    }
+
+    fn note(text: &str) -> Note {
+        Note { at: Timestamp(3), by: "ann".into(), text: text.into(), unverified: false }
+    }
+
+    fn vouched(keys: &NoteKeys, attributes: &Attributes) -> bool {
+        let webhook = webhook(b"body");
+        let group = "g".into();
+        let sealed = Sealed { replay: replay_text(attributes), ..of(&group, "crm", &webhook) };
+        keys.vouch(&origin_of(attributes).expect("an origin"), sealed)
+    }
+
+    #[test]
+    fn a_mac_covers_what_a_replay_asks_for() {
+        let keys = NoteKeys::new(vec![Secret::new("key")]);
+        let sealed =
+            keys.send_again(&archived(Attributes::new()), "crm", &replay("new"), note("to the new one")).attributes;
+        assert!(vouched(&keys, &sealed));
+        let with = |text: Option<String>| {
+            let mut attributes = sealed.clone();
+            attributes.remove(REPLAY_ATTRIBUTE);
+            attributes.extend(text.map(|text| (REPLAY_ATTRIBUTE.to_owned(), Attribute::text(text))));
+            attributes
+        };
+        assert!(!vouched(&keys, &with(None)), "taken away");
+        assert!(!vouched(&keys, &with(Some(replay("other").text()))), "another target");
+        // What operators' edits covered before there were replays vouches for none.
+        let covered = format!(
+            r#"{{"purpose":"towpath-notes-1","id":"m-1","sent_at":1,"group":"g","route":"crm","body":"{}","notes":[{{"at":2,"by":"ann","text":"typo"}}],"replay":{}}}"#,
+            hex::encode(Sha256::digest(b"body")),
+            serde_json::to_string(&replay("new").text()).expect("JSON"),
+        );
+        let first = hex::encode(crate::mac(Digest::Sha256, b"key", &[covered.as_bytes()]));
+        let text = serde_json::to_string(&origin(Some(first))).expect("JSON");
+        let mut attributes = with(Some(replay("new").text()));
+        attributes.insert(ORIGIN_ATTRIBUTE.to_owned(), Attribute::text(text));
+        assert!(!vouched(&keys, &attributes), "the first version");
+    }
+
+    #[test]
+    fn notes_are_kept_by_a_replay_only_if_a_key_vouches_for_them() {
+        let keys = NoteKeys::new(vec![Secret::new("key")]);
+        let others = NoteKeys::new(vec![Secret::new("other")]);
+        for (before, kept) in [(&keys, 2), (&others, 1)] {
+            let group = "g".into();
+            let webhook = webhook(b"body");
+            let edited = Origin { mac: before.seal(&origin(None), of(&group, "crm", &webhook)), ..origin(None) };
+            let text = serde_json::to_string(&edited).expect("JSON");
+            let event = archived([(ORIGIN_ATTRIBUTE.to_owned(), Attribute::text(text))].into());
+            let again = keys.send_again(&event, "crm", &replay("new"), note("again")).attributes;
+            assert!(vouched(&keys, &again));
+            assert_eq!(origin_of(&again).expect("an origin").notes.len(), kept);
+        }
+    }
+
+    #[test]
+    fn an_edit_keeps_a_replay_that_is_vouched_for_and_no_other() {
+        let keys = NoteKeys::new(vec![Secret::new("key")]);
+        let group = GroupId::from("g");
+        let body = Body::from("body");
+        let letter = DeadLetter { id: "m-1".to_owned(), sent_at: Timestamp(1), ..DeadLetter::default() };
+        let sealed = keys.send_again(&archived(Attributes::new()), "crm", &replay("new"), note("again")).attributes;
+        let mut forged = sealed.clone();
+        forged.insert(REPLAY_ATTRIBUTE.to_owned(), Attribute::text(replay("other").text()));
+        let id = MessageId::from("d-1");
+        for (attributes, kept) in [(&sealed, true), (&forged, false)] {
+            let stored = Stored { id: &id, group: &group, body: &body, attributes };
+            let seal = Seal { keys: &keys, group: &group, route: "crm" };
+            let (_, edited) = seal.edit(&letter, &stored, b"body".to_vec(), note("typo"));
+            assert_eq!(edited.contains_key(REPLAY_ATTRIBUTE), kept);
+            assert!(vouched(&keys, &edited));
+        }
     }
 }

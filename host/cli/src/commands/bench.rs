@@ -102,6 +102,7 @@ async fn child(kind: &str, args: &Bench) -> anyhow::Result<Exit> {
             sent_at: Timestamp(0),
             source: "bench".to_owned(),
             aws_trace: None,
+            replayed_at: None,
             webhook: Webhook { body: body.as_bytes().to_vec(), ..Webhook::default() }.into(),
         };
         match plugin.transform(&message, plugin.limits()).verdict {

@@ -112,6 +112,11 @@ impl Prepared {
         let id =
             HeaderValue::from_str(message.id.as_str()).map_err(|_| BadRequest::HeaderValue("webhook-id".into()))?;
         all.insert("webhook-id", id);
+        if let Some(at) = message.replayed_at
+            && let Ok(at) = HeaderValue::from_str(&at.to_string())
+        {
+            all.insert(headers::REPLAYED_AT, at);
+        }
         all.extend(target.http().headers.iter().cloned());
         // A plugin that sets `traceparent` replaces all trace headers.
         if !all.contains_key(trace::TRACEPARENT)

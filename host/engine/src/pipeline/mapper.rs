@@ -7,7 +7,7 @@ use std::time::Duration;
 use towpath_config::Secret;
 use towpath_config::plugin::Grant;
 use towpath_config::route::{Forward, Route};
-use towpath_config::target::Http;
+use towpath_config::target::{Http, Target as Settings};
 use towpath_plugin::Plugin;
 use towpath_types::message::Message;
 use towpath_types::outcome::Fault;
@@ -15,6 +15,7 @@ use towpath_types::verdict::Verdict;
 
 use super::call;
 
+#[derive(Clone)]
 pub(super) enum Mapper<'a> {
     Plugin(Arc<Plugin>),
     Forward { route: &'a Route, forward: &'a Forward, target: &'a Http },
@@ -23,7 +24,15 @@ pub(super) enum Mapper<'a> {
 /// Forwarding puts no secrets into headers.
 static NO_SECRETS: BTreeMap<String, Secret> = BTreeMap::new();
 
-impl Mapper<'_> {
+impl<'a> Mapper<'a> {
+    /// The same mapping for another target, if it is one.
+    pub(super) fn towards(&self, other: Option<&'a Settings>) -> Mapper<'a> {
+        match (self, other.and_then(Settings::http)) {
+            (Mapper::Forward { route, forward, .. }, Some(target)) => Mapper::Forward { route, forward, target },
+            _ => self.clone(),
+        }
+    }
+
     /// The longest that it takes.
     pub(super) fn timeout(&self) -> Duration {
         match self {

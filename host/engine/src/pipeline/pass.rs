@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use tracing::error;
 
 use super::group::Turn;
 use super::routing::Routing;
 use super::shadow::Witness;
-use towpath_config::route::{Mapping, OnDeadLetter};
+use towpath_config::route::{Mapping, OnDeadLetter, Route};
 use towpath_deliver::Deliverer;
 use towpath_plugin::Plugin;
 use towpath_runtime::tasks::panic_text;
@@ -18,6 +19,7 @@ use towpath_types::dead_letter::carried_notes;
 use towpath_types::message::{Message, is_item};
 use towpath_types::outcome::{MisfitKind, Outcome};
 use towpath_types::queue::{GroupId, Queue, Received};
+use towpath_types::replay::{Replay, replay_of};
 use towpath_types::verdict::Verdict;
 use towpath_verify::door;
 use towpath_verify::fetched::KeySource;
@@ -53,7 +55,7 @@ impl Pass<'_> {
         turn: &mut Turn,
         progress: &mut Progress,
     ) -> Outcome {
-        let Pass { received, routing, note_keys, key_source, dead_letters, deliverer } = *self;
+        let Pass { received, routing, dead_letters, deliverer, .. } = *self;
         let Turn { lease, place, is_fresh, .. } = turn;
         if !lease.holds() {
             return Outcome::Blocked;
@@ -70,28 +72,14 @@ impl Pass<'_> {
             }
             (Err(outcome), _) => Err(outcome),
         };
-        if let (Some(verify), Ok(message)) = (&route.verify, &message) {
-            let deadline = lease.deadline();
-            let is_vouched = note_keys.vouch_for(received, &route.path, &message.webhook, deadline).await
-                || door::verdict(note_keys, received, &route.path, deadline).await.is_some();
-            if !is_vouched && is_item(&received.attributes) {
-                return unverified(UNPROVEN_ITEM.to_owned());
-            }
-            if !is_vouched && let Err(error) = check_anew(verify, message.into(), key_source, deadline).await {
-                match error {
-                    Unproven::Unavailable(why) => return Outcome::Broken(why.to_string()),
-                    // Ingest knows the secret, or would not have stored the webhook.
-                    Unproven::Unverified(why @ Unverified::NotLearned) => return Outcome::Broken(why.to_string()),
-                    Unproven::Unverified(_) => {}
-                }
-                return unverified(if carried_notes(&received.attributes).is_empty() {
-                    error.to_string()
-                } else {
-                    format!("{error}; it was edited, and none of the note keys vouches for its note")
-                });
-            }
-            progress.verified = true;
-        }
+        let replay = match &message {
+            Ok(message) => match self.verify(route, message, lease.deadline()).await {
+                Ok(replay) => replay,
+                Err(outcome) => return outcome,
+            },
+            Err(_) => None,
+        };
+        progress.verified |= message.is_ok();
         if route.on_dead_letter == OnDeadLetter::Park {
             match dead_letters.has_group(&received.group).await {
                 Ok(Some(true)) => return parked(),
@@ -114,7 +102,10 @@ impl Pass<'_> {
         if let Some(shown) = changed {
             message.webhook = Arc::new(shown);
         }
+        message.replayed_at = replay.as_ref().map(|replay| replay.at);
+        let to = replay.and_then(|replay| replay.to);
         let Some(mapper) = &routing.mapper else { return unmapped(&route.mapping) };
+        let mapper = &mapper.towards(to.as_deref().and_then(|to| deliverer.target(to)));
         if let Some(why) = mapper.plugin().and_then(Plugin::unready) {
             return Outcome::Broken(why.to_owned());
         }
@@ -128,14 +119,19 @@ impl Pass<'_> {
         if routing.shadow.is_some() {
             progress.witness = Some(Witness { message: message.clone(), verdict: verdict.clone() });
         }
-        let requests = match verdict {
+        let mut requests = match verdict {
             Ok(Verdict::Deliver(requests)) => requests,
             Ok(Verdict::Skip(reason)) => return Outcome::Skipped(reason),
             Ok(Verdict::Reject(reason)) => return Outcome::Rejected(reason),
             Ok(Verdict::Retry { reason, after }) => return Outcome::Deferred { reason, after },
             Err(fault) => return Outcome::Faulted(fault),
         };
-        let delivery = match deliverer.prepare(requests, &message, &mapper.grant()) {
+        let mut grant = mapper.grant();
+        if let Some(to) = &to {
+            requests.iter_mut().for_each(|request| request.target.clone_from(to));
+            grant.targets = std::slice::from_ref(to);
+        }
+        let delivery = match deliverer.prepare(requests, &message, &grant) {
             Ok(delivery) => delivery,
             Err(fault) => return Outcome::Faulted(fault),
         };
@@ -144,6 +140,45 @@ impl Pass<'_> {
         }
         deliverer.deliver(delivery, received.sent_at, lease, place).await
     }
+
+    /// Verifies the message, if its route requires it. Returns what it asks for as a replay.
+    async fn verify(&self, route: &Route, message: &Message, deadline: Instant) -> Result<Option<Replay>, Outcome> {
+        let Pass { received, note_keys, key_source, .. } = *self;
+        let is_noted = note_keys.vouch_for(received, &route.path, &message.webhook, deadline).await;
+        let replay = replayed(received, is_noted, note_keys);
+        if let Some(to) = replay.as_ref().and_then(|replay| replay.to.as_deref())
+            && !is_noted
+        {
+            let why =
+                format!("it asks to be replayed to the target {to:?}, and none of the note keys vouches for that");
+            return Err(unverified(why));
+        }
+        let Some(verify) = &route.verify else { return Ok(replay) };
+        let is_vouched = is_noted || door::verdict(note_keys, received, &route.path, deadline).await.is_some();
+        if is_vouched {
+            return Ok(replay);
+        }
+        if is_item(&received.attributes) {
+            return Err(unverified(UNPROVEN_ITEM.to_owned()));
+        }
+        let Err(error) = check_anew(verify, message.into(), key_source, deadline).await else { return Ok(replay) };
+        Err(match error {
+            Unproven::Unavailable(why) => Outcome::Broken(why.to_string()),
+            // Ingest knows the secret, or would not have stored the webhook.
+            Unproven::Unverified(why @ Unverified::NotLearned) => Outcome::Broken(why.to_string()),
+            Unproven::Unverified(_) if carried_notes(&received.attributes).is_empty() => unverified(error.to_string()),
+            Unproven::Unverified(_) => {
+                unverified(format!("{error}; it was edited, and none of the note keys vouches for its note"))
+            }
+        })
+    }
+}
+
+/// What a replay asks for. With note keys one of them must vouch for it; without, nothing tells a forged one from an operator's, and
+/// the caller honours no target.
+fn replayed(received: &Received, is_noted: bool, keys: &NoteKeys) -> Option<Replay> {
+    let replay = replay_of(&received.attributes)?;
+    (is_noted || keys.is_empty() || replay.to.is_some()).then_some(replay)
 }
 
 /// Unpacks a message, before it has a span. A panic becomes an outcome like any other failure.

@@ -80,7 +80,7 @@ async fn differs(
 }
 
 /// How two verdicts differ, without quoting them; `None` if they do not.
-fn difference(live: &Result<Verdict, Fault>, shadow: &Result<Verdict, Fault>) -> Option<String> {
+pub fn difference(live: &Result<Verdict, Fault>, shadow: &Result<Verdict, Fault>) -> Option<String> {
     let before = kind(live);
     let after = kind(shadow);
     if before != after {

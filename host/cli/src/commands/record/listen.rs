@@ -147,6 +147,7 @@ impl Front {
             sent_at: Clock::wall().now(),
             source: "record".to_owned(),
             aws_trace: None,
+            replayed_at: None,
             webhook: Webhook { query, headers: headers.collect(), body: body.to_vec(), ..Webhook::default() }.into(),
         };
         let (saved, is_saved) = oneshot::channel();
