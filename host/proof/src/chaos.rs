@@ -95,6 +95,7 @@ pub async fn run(settings: &Settings, say: impl Fn(&str), stop: &CancellationTok
         waiting,
         calm_from,
         functions: world.functions(),
+        replayed: faults.contains_key("replay"),
         broken_plugin: faults.contains_key("broken plugin"),
     };
     let verdict = books.judge();

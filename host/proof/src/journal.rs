@@ -21,6 +21,8 @@ pub struct Call {
     pub trouble: Option<&'static str>,
     /// The host that sent it, if its path names one.
     pub by: Option<usize>,
+    /// Whether it says that an operator replayed the event.
+    pub replayed: bool,
 }
 
 impl Call {

@@ -44,6 +44,8 @@ pub struct Books {
     pub calm_from: Duration,
     /// The host that runs functions, if there is one.
     pub functions: Option<usize>,
+    /// Whether events were replayed. A broken plugin may then dead-letter an event more than once.
+    pub replayed: bool,
     /// Whether a plugin that traps on everything ran for a while. Then `plugin-trap` is an accepted reason for any event.
     pub broken_plugin: bool,
 }
@@ -92,8 +94,47 @@ pub struct Judgement {
 }
 
 impl Books {
-    /// Checks the run.
+    /// Checks the run. Replays are set apart: they repeat what was delivered, and change nothing about it.
     pub fn judge(&self) -> Judgement {
+        let mut first = self.clone();
+        first.records.calls.retain(|call| !call.replayed);
+        let mut verdict = first.judge_first();
+        verdict.attempts = self.records.calls.len();
+        self.replays(&mut verdict);
+        verdict.violations.sort_by(|one, other| (one.1, &one.2).cmp(&(other.1, &other.2)));
+        verdict
+    }
+
+    /// Each replay is of an event that the target had accepted, with its id.
+    fn replays(&self, verdict: &mut Judgement) {
+        let mut taken = HashSet::new();
+        for call in &self.records.calls {
+            let Some(event) = call.event else {
+                if call.replayed {
+                    verdict.add(
+                        Violation::Foreign,
+                        None,
+                        format!("replay {} has the body of no event", call.webhook_id),
+                    );
+                }
+                continue;
+            };
+            let told = self.records.accepted.get(&event);
+            if !call.replayed {
+                if call.is_taken() {
+                    taken.insert(event);
+                }
+            } else if !taken.contains(&event) {
+                let detail = format!("event {} was replayed before it was delivered", event.number);
+                verdict.add(Violation::Foreign, Some(event.group), detail);
+            } else if told.is_some_and(|told| told.webhook_id != call.webhook_id) {
+                let detail = format!("event {} was replayed with the webhook-id {}", event.number, call.webhook_id);
+                verdict.add(Violation::OtherId, Some(event.group), detail);
+            }
+        }
+    }
+
+    fn judge_first(&self) -> Judgement {
         let Books { records, letters, .. } = self;
         let mut verdict = Judgement {
             accepted: records.accepted.len(),
@@ -104,7 +145,9 @@ impl Books {
         let taken = self.taken(&mut verdict);
         let mut died: HashMap<&str, &str> = HashMap::new();
         for letter in letters {
-            if died.insert(&letter.id, &letter.reason).is_some() {
+            let again = died.insert(&letter.id, &letter.reason).is_some();
+            let excused = self.replayed && self.broken_plugin && letter.reason == "plugin-trap";
+            if again && !excused {
                 verdict.add(Violation::WrongEnd, None, format!("{} has two dead letters", letter.id));
             }
         }
@@ -121,7 +164,6 @@ impl Books {
         if self.waiting > 0 {
             verdict.add(Violation::NotDrained, None, format!("{} messages are still queued", self.waiting));
         }
-        verdict.violations.sort_by(|one, other| (one.1, &one.2).cmp(&(other.1, &other.2)));
         verdict
     }
 
@@ -232,7 +274,8 @@ impl Books {
             let number = call.event.map_or(0, |event| event.number);
             let trouble = call.trouble.map(|trouble| format!(", {trouble}")).unwrap_or_default();
             let by = call.by.map(|host| format!(" by host {host}")).unwrap_or_default();
-            lines.push((call.at, format!("called    event {number}{by}: {}{trouble}", call.status)));
+            let what = if call.replayed { "replayed " } else { "called   " };
+            lines.push((call.at, format!("{what} event {number}{by}: {}{trouble}", call.status)));
         }
         let (first, last) = match (lines.iter().min(), lines.iter().filter(|(at, _)| *at < Duration::MAX).max()) {
             (Some((first, _)), Some((last, _))) => (*first, *last),

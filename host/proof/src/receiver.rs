@@ -104,8 +104,9 @@ async fn answer(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap,
     let takes = if event.is_some_and(|event| event.kind == Kind::Refuse) { 400 } else { 200 };
     // Each host has a path of its own.
     let by = uri.path().split('/').nth(1).and_then(|host| host.parse().ok());
+    let replayed = headers.contains_key("towpath-replayed-at");
     let called = |status, trouble| {
-        shared.journal.called(Call { at: Duration::ZERO, event, webhook_id, status, trouble, by });
+        shared.journal.called(Call { at: Duration::ZERO, event, webhook_id, status, trouble, by, replayed });
     };
     match shared.next() {
         Some(Reply::Status(status)) => {

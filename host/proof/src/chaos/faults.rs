@@ -191,7 +191,7 @@ impl Lane {
         Ok(())
     }
 
-    /// Holds the target, breaks the plugin, fills the disk, moves the clock.
+    /// Holds the target, breaks the plugin, replays events, fills the disk, moves the clock.
     async fn operation(&mut self) -> anyhow::Result<()> {
         let world = Arc::clone(&self.world);
         match self.random.u32(..if self.kind == Kind::OperationAndClocks { 14 } else { 9 }) {
@@ -213,7 +213,14 @@ impl Lane {
                 sleep(length).await;
                 world.swap(false).await?;
             }
-            5..9 => {
+            5 => {
+                let length = self.begin("replay", " of the last seconds", LENGTH);
+                let since = format!("{}s", self.random.u32(1..=5));
+                let done = world.run(&["replay", "--since", &since, "--overtaken", "-c", "serve.toml"]).await?;
+                anyhow::ensure!(done == Some(0), "the replay failed: see commands.log");
+                sleep(length).await;
+            }
+            6..9 => {
                 let length = self.begin("full disk", "", LENGTH);
                 self.limit_files(Some(FULL_DISK)).await;
                 sleep(length).await;

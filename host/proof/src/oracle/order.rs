@@ -154,7 +154,15 @@ mod tests {
                 let reason = if refused { "refused" } else { "plugin-trap" };
                 books.letters.push(ListedLetter { id, reason: reason.to_owned() });
             }
-            books.records.calls.push(Call { at, event: Some(event), webhook_id, status, trouble: None, by });
+            books.records.calls.push(Call {
+                at,
+                event: Some(event),
+                webhook_id,
+                status,
+                trouble: None,
+                by,
+                replayed: false,
+            });
         }
         let died: HashMap<&str, &str> =
             books.letters.iter().map(|letter| (letter.id.as_str(), letter.reason.as_str())).collect();

@@ -17,6 +17,7 @@ fn books(accepted: &[(u32, Kind)], calls: &[(u64, u32, u16)], letters: &[(&str, 
         status: *status,
         trouble: None,
         by: None,
+        replayed: false,
     };
     let accept = |(number, kind): &(u32, Kind)| {
         let accepted =
@@ -140,4 +141,38 @@ fn the_archive_has_what_hosts_with_one_delivered_or_skipped_and_nothing_else() {
     let of_functions = Books { functions: Some(3), ..run(3, &[]) };
     assert_eq!(found(&of_functions), [], "functions have no archive");
     assert_eq!(found(&Books { archived: None, ..run(0, &[]) }), []);
+}
+
+#[test]
+fn a_replay_is_no_delivery_and_no_disorder_and_comes_after_one() {
+    let two = [(0, Kind::Deliver), (1, Kind::Deliver)];
+    let run = |calls: &[(u64, u32, u16)], replays: &[usize]| {
+        let mut books = books(&two, calls, &[]);
+        replays.iter().for_each(|at| books.records.calls[*at].replayed = true);
+        books
+    };
+    // Behind newer events, in the calm, and again.
+    let fine = run(&[(1, 0, 200), (2, 1, 200), (3, 0, 200), (4, 1, 503), (101, 1, 200), (102, 0, 200)], &[2, 3, 4, 5]);
+    assert_eq!(found(&fine), []);
+    assert_eq!((fine.judge().duplicated, fine.judge().attempts), (0, 6));
+    let first_missing = run(&[(1, 0, 200), (2, 1, 200)], &[1]);
+    assert_eq!(found(&first_missing), [Violation::Lost, Violation::Foreign], "a replay replaces no delivery");
+    let disordered = run(&[(1, 0, 200), (2, 0, 200), (3, 1, 200), (4, 0, 200)], &[1]);
+    assert_eq!(found(&disordered), []);
+    let overtaken = run(&[(1, 1, 200), (2, 1, 200), (3, 0, 200)], &[1]);
+    assert_eq!(found(&overtaken), [Violation::OutOfOrder], "first deliveries are still checked");
+    let mut renamed = fine.clone();
+    renamed.records.calls[2].webhook_id = "7".to_owned();
+    assert_eq!(found(&renamed), [Violation::OtherId]);
+}
+
+#[test]
+fn a_replay_may_die_again_of_a_broken_plugin_only() {
+    let twice = [("0", "plugin-trap"), ("0", "plugin-trap")];
+    let mut books = books(&[(0, Kind::Deliver)], &[(1, 0, 200)], &twice);
+    assert_eq!(found(&books), [Violation::WrongEnd, Violation::WrongEnd]);
+    books.broken_plugin = true;
+    assert_eq!(found(&books), [Violation::WrongEnd], "nothing was replayed");
+    books.replayed = true;
+    assert_eq!(found(&books), []);
 }
