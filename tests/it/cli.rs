@@ -15,6 +15,7 @@ mod private;
 mod provider;
 mod record;
 mod releases;
+mod replay;
 pub(super) mod serve;
 mod signed;
 mod storage;
@@ -76,7 +77,7 @@ fn a_target_is_not_unused_because_its_route_has_a_mistake() {
 #[test]
 fn every_command_has_help_with_an_example() {
     let folder = TempDir::new().unwrap();
-    let commands: [&[&str]; 46] = [
+    let commands: [&[&str]; 48] = [
         &[],
         &["demo"],
         &["init"],
@@ -118,6 +119,8 @@ fn every_command_has_help_with_an_example() {
         &["dlq", "edit"],
         &["dlq", "drop"],
         &["dlq", "audit"],
+        &["replay"],
+        &["replay", "list"],
         &["poll"],
         &["hold"],
         &["resume"],

@@ -16,6 +16,7 @@ mod operate;
 mod plugin;
 mod proof;
 mod provider;
+mod replay;
 mod secret;
 mod send;
 mod story;
@@ -31,6 +32,7 @@ pub use plugin::{
 };
 pub use proof::{Bench, Chaos};
 pub use provider::{Provider, ProviderTest};
+pub use replay::{Replay, ReplayCommand};
 pub use secret::{Secret, SecretPlace};
 pub use send::{Send, Signature};
 pub use story::{StoryFilter, StoryPlace, Tail, Trace};
@@ -46,6 +48,7 @@ Examples:
   towpath provider test github                try the handshakes and proofs of a route
   towpath serve                               serve towpath.toml on this machine, without AWS
   towpath dlq list --json                     list what was given up, and why
+  towpath replay --route crm --since 24h      deliver events of the archive again
 
 Exit codes:
   0    success; a host drained after the first signal
@@ -122,6 +125,8 @@ pub enum Command {
     /// Find events that were delivered or skipped
     #[command(subcommand)]
     Archive(Archive),
+    /// Send archived events again, in order, or list what another build of the plugin would do with them
+    Replay(Box<Replay>),
     /// Benchmark the cost per message against alternatives and the theoretical limit
     Bench(Bench),
     /// Test delivery under faults: kill hosts, cut connections, fill the disk, then check every message

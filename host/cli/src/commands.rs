@@ -15,6 +15,7 @@ pub(crate) mod plugin;
 mod poll;
 mod provider;
 mod record;
+mod replay;
 mod secret;
 mod send;
 mod serve;
@@ -62,6 +63,7 @@ pub async fn run(args: Args, output: &Output, telemetry: Arc<Telemetry>) -> anyh
         Command::Secret(command) => secret::run(command, output).await,
         Command::Dlq(dlq) => dlq::run(dlq, output).await,
         Command::Archive(archive) => archive::run(archive, output).await,
+        Command::Replay(replay) => replay::run(*replay, output).await,
         Command::Tail(tail) => tail::run(tail, output).await,
         Command::Trace(trace) => trace::run(trace, output).await,
         Command::Store(Store::Compact { store, config }) => store::compact(store, &config, output).await,

@@ -7,6 +7,7 @@ use towpath_operate::known::UnknownWithoutConfig;
 use towpath_operate::letters::LettersError;
 use towpath_operate::place::NoPlace;
 use towpath_operate::record::OnlyReceived;
+use towpath_operate::replay::ReplayError;
 use towpath_operate::routed::MissingText;
 use towpath_operate::set::NotJson;
 use towpath_operate::story::StoryError;
@@ -26,6 +27,7 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
         error.downcast_ref().and_then(of_signing),
         error.downcast_ref().and_then(of_edit),
         error.downcast_ref().map(of_letters),
+        error.downcast_ref().and_then(of_replay),
         error.downcast_ref().map(of_story),
         error.downcast_ref().map(of_listen),
     ];
@@ -71,6 +73,18 @@ pub(crate) fn of_letters(error: &LettersError) -> &'static str {
         LettersError::NoRefusedQueue => "give --config FILE",
         LettersError::NoDestination => "give --to URL, or --config FILE",
         LettersError::Parked => "give --store DIR",
+    }
+}
+
+fn of_replay(error: &ReplayError) -> Option<&'static str> {
+    match error {
+        ReplayError::Everything => Some("give a filter, such as --route crm or --since 24h"),
+        ReplayError::Overtaken { .. } => Some(
+            "--plan lists the groups; a later --until, or none, selects their later events too; --overtaken replays them as they are",
+        ),
+        ReplayError::NoConfig | ReplayError::NoQueue => Some("give --config FILE"),
+        ReplayError::NoRun(_) => Some("`towpath replay list` shows the runs"),
+        ReplayError::NoNoteKey | ReplayError::Complete(_) | ReplayError::Running => None,
     }
 }
 

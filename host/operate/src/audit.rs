@@ -1,4 +1,4 @@
-//! The audit: who did what to dead letters, and why. Each line of JSON is written before the action. Of a letter that is dropped or edited
+//! The audit: who did what to dead letters, who replayed what, and why. Each line of JSON is written before the action. Of a letter that is dropped or edited
 //! it has the whole, as it was.
 
 use std::io::Write as _;
@@ -14,9 +14,23 @@ use towpath_types::queue::{Attributes, GroupId, MessageId};
 
 use crate::letters::Letter;
 use crate::place::{Backend, Found};
+use crate::replay::{Record, Request};
 use crate::secret_headers::SecretHeaders;
 
-/// One line.
+/// A replay that was started or resumed.
+#[derive(Serialize)]
+struct Replayed<'a> {
+    at: Timestamp,
+    by: String,
+    action: &'static str,
+    run: &'a str,
+    /// How many events were left to send.
+    events: u64,
+    #[serde(flatten)]
+    request: &'a Request,
+}
+
+/// What was done to one letter.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AuditEntry {
     /// When it was recorded.
@@ -107,7 +121,20 @@ impl Audit {
         self.append(&letters.iter().map(entry).collect::<Vec<_>>(), true)
     }
 
-    fn append(&self, entries: &[AuditEntry], sync: bool) -> anyhow::Result<()> {
+    /// Records a replay that starts or goes on. The caller must not act if this fails.
+    pub fn replay(&self, record: &Record) -> anyhow::Result<()> {
+        let replayed = Replayed {
+            at: Clock::wall().now(),
+            by: by(),
+            action: "replay",
+            run: &record.run,
+            events: record.events.saturating_sub(record.sent),
+            request: &record.request,
+        };
+        self.append(&[replayed], true)
+    }
+
+    fn append(&self, entries: &[impl Serialize], sync: bool) -> anyhow::Result<()> {
         let line = |entry| serde_json::to_string(entry).unwrap_or_default() + "\n";
         let text: String = entries.iter().map(line).collect();
         let write = || {
@@ -124,7 +151,7 @@ impl Audit {
         write().with_context(|| format!("writing {}; nothing was done", self.0.display()))
     }
 
-    /// All entries, oldest first.
+    /// What was done to letters, oldest first.
     pub fn read(&self) -> anyhow::Result<Vec<AuditEntry>> {
         let text = private::read(&self.0).with_context(|| format!("reading {}", self.0.display()))?;
         Ok(text.unwrap_or_default().lines().filter_map(|line| serde_json::from_str(line).ok()).collect())

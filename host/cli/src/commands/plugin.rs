@@ -93,7 +93,7 @@ fn is_plugin(folder: &Path) -> bool {
 }
 
 /// Builds a plugin whose component is missing or older than its sources, so that tests run the sources that the author sees.
-fn build_if_stale(folder: &Path, output: &Output) -> anyhow::Result<()> {
+pub(crate) fn build_if_stale(folder: &Path, output: &Output) -> anyhow::Result<()> {
     if !toolchain::is_stale(folder) {
         return Ok(());
     }

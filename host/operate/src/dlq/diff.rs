@@ -96,7 +96,7 @@ pub async fn compare(
 }
 
 /// Loads the new build, with the config's settings for the plugin of its name.
-fn load_new(engine: &Engine, found: &Found, args: &NewBuild) -> anyhow::Result<(String, Plugin)> {
+pub(crate) fn load_new(engine: &Engine, found: &Found, args: &NewBuild) -> anyhow::Result<(String, Plugin)> {
     if !args.at.exists() {
         bail!("there is no {}: give a folder with plugin.wasm, or a .wasm file", args.at.display());
     }

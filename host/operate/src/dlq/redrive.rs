@@ -1,14 +1,13 @@
 //! Sends dead letters back to the queue that they came from, in order.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
 use towpath_types::clock::{Clock, Timestamp};
 
 use super::filter::Filter;
 use crate::audit::Audit;
 use crate::letters::{Letter, Letters, Moved};
+use crate::pace::Pace;
 use crate::place::Found;
 
 /// What a redrive would send back.
@@ -148,28 +147,4 @@ pub async fn redrive(
     }
     report.moved.failed.extend(letters.unreached());
     Ok((report, filter.check(found)))
-}
-
-/// Limits the letters per second, in small portions.
-struct Pace {
-    per_second: Option<f64>,
-    next: Instant,
-}
-
-impl Pace {
-    fn new(per_second: Option<f64>) -> Pace {
-        Pace { per_second, next: Instant::now() }
-    }
-
-    /// How many letters go at once: those of a tenth of a second, at least one.
-    fn chunk(&self) -> usize {
-        self.per_second.map_or(100, |rate| (rate / 10.0).clamp(1.0, 100.0) as usize)
-    }
-
-    async fn wait(&mut self, letters: usize) {
-        let Some(rate) = self.per_second else { return };
-        sleep_until(self.next).await;
-        let space = Duration::try_from_secs_f64(letters as f64 / rate).unwrap_or(Duration::MAX);
-        self.next = Instant::now().checked_add(space).unwrap_or(self.next);
-    }
 }

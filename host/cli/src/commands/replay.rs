@@ -1,0 +1,203 @@
+//! `replay`: sends archived events again, or compares another build on them.
+
+use std::path::Path;
+
+use indicatif::ProgressBar;
+use towpath_archive::Limit;
+use towpath_compose::{engine, signals};
+use towpath_operate::dlq::diff::NewBuild;
+use towpath_operate::json;
+use towpath_operate::place::Found;
+use towpath_operate::replay::compare::{Row, compare};
+use towpath_operate::replay::{Conditions, Listed, Plan, Report, Request, Run, State, list, plan};
+
+use towpath_types::clock::Clock;
+
+use crate::args::{QueuePlace, Replay, ReplayCommand};
+use crate::case;
+use crate::output::{Exit, Output};
+
+/// How many groups with later events are named.
+const NAMED: usize = 10;
+
+pub(super) async fn run(args: Replay, output: &Output) -> anyhow::Result<Exit> {
+    if let Some(ReplayCommand::List { place }) = &args.command {
+        return listed(place, output).await;
+    }
+    let found = Found::find(&args.place.wanted()).await?;
+    if let Some(run) = &args.resume {
+        let (run, plan) = Run::resume(&found, run, |request| {
+            request.overtaken |= args.overtaken;
+            request.per_second = args.rate.map(|rate| rate.per_second()).or(request.per_second);
+        })
+        .await?;
+        tell_plan(&plan, output);
+        return send(run, output).await;
+    }
+    if let Some(at) = args.plugin {
+        let new = NewBuild { at, name: args.name };
+        let conditions = Conditions::of(&args.filter.wanted(Limit::All));
+        return compared(&found, args.folder.as_deref(), &conditions, new, output).await;
+    }
+    let now = Clock::wall().now();
+    let mut conditions = Conditions::of(&args.filter.wanted(Limit::All));
+    if !conditions.is_everything() {
+        // What arrives from now on is not part of the run, nor of one that goes on with it.
+        conditions.until = Some(conditions.until.map_or(now, |until| until.min(now)));
+    }
+    let request = Request {
+        conditions,
+        folder: args.folder.map(|folder| folder.canonicalize().unwrap_or(folder)),
+        to: args.to,
+        new_ids: args.new_ids,
+        overtaken: args.overtaken,
+        per_second: args.rate.map(|rate| rate.per_second()),
+        note: args.note,
+    };
+    let plan = plan(&found, &request, None).await?;
+    if args.plan {
+        if output.is_json() {
+            output.json(&json::ReplayPlan::of(&plan));
+        } else {
+            plan_lines(&plan).iter().for_each(|line| output.line(line));
+        }
+        return Ok(Exit::Done);
+    }
+    tell_plan(&plan, output);
+    if plan.events == 0 {
+        output.note("nothing to send");
+    }
+    send(Run::start(&found, request, &plan).await?, output).await
+}
+
+async fn send(run: Run<'_>, output: &Output) -> anyhow::Result<Exit> {
+    output.note(format!("replay {}: sending {} events", run.name(), run.left()));
+    let bar: ProgressBar = output.progress(run.left(), "replay");
+    let shown = bar.clone();
+    let stop = async {
+        if let Err(error) = signals::first().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot wait for Ctrl-C");
+            std::future::pending::<()>().await;
+        }
+    };
+    let mut stop = std::pin::pin!(stop);
+    let report = run.go(stop.as_mut(), move |sent| shown.inc(sent)).await;
+    bar.finish_and_clear();
+    let report = report?;
+    if output.is_json() {
+        output.json(&json::Replayed::of(&report));
+    }
+    Ok(tell(&report, output))
+}
+
+fn tell(report: &Report, output: &Output) -> Exit {
+    let record = &report.record;
+    output.say(format!("replay {}: sent {} of {} events", record.run, record.sent, record.events));
+    let go_on = format!("`towpath replay --resume {}` goes on", record.run);
+    match &record.state {
+        State::Stopped => {
+            output.note(format!("stopped: what was sent stays sent; {go_on}"));
+            Exit::Interrupted
+        }
+        State::Failed(problem) => {
+            output.note(format!("stopped: an event could not be sent: {problem}; {go_on}"));
+            Exit::Findings
+        }
+        State::Running | State::Complete => Exit::Done,
+    }
+}
+
+fn tell_plan(plan: &Plan, output: &Output) {
+    plan_lines(plan).iter().for_each(|line| output.note(line));
+}
+
+fn plan_lines(plan: &Plan) -> Vec<String> {
+    let mut lines = vec![format!("{} events of {} groups, {} bytes", plan.events, plan.groups, plan.bytes)];
+    lines.extend(plan.sent.map(|[first, last]| format!("first stored from {first} to {last}")));
+    for (count, why) in [
+        (plan.redacted, "redacted: their bodies are not complete"),
+        (plan.replays, "replays of archived events"),
+        (plan.unrouted, "without a route in the config"),
+    ] {
+        if count > 0 {
+            lines.push(format!("left out: {count} {why}"));
+        }
+    }
+    if !plan.overtaken.is_empty() {
+        lines.push(format!("groups with later events: {}", plan.overtaken.len()));
+    }
+    for group in plan.overtaken.iter().take(NAMED) {
+        lines.push(format!("  {}: {} delivered later, {} waiting", group.group, group.delivered, group.waiting));
+    }
+    if plan.overtaken.len() > NAMED {
+        lines.push(format!("  and {} more", plan.overtaken.len() - NAMED));
+    }
+    if !plan.knows_waiting {
+        lines.push("SQS does not list waiting messages: later events that still wait are not counted".to_owned());
+    }
+    lines
+}
+
+async fn compared(
+    found: &Found,
+    folder: Option<&Path>,
+    conditions: &Conditions,
+    new: NewBuild,
+    output: &Output,
+) -> anyhow::Result<Exit> {
+    if new.at.is_dir() {
+        super::plugin::build_if_stale(&new.at, output)?;
+    }
+    let mut rows = Vec::new();
+    let differs = |row: Row| {
+        if output.is_json() {
+            rows.push(row);
+            return;
+        }
+        output.line(format!("{} {}: {}", row.message_id, row.group, row.difference));
+        output.diff(&case::pretty(&row.now), &case::pretty(&row.new));
+    };
+    let compared = tokio::select! {
+        compared = compare(found, folder, conditions, engine(1)?, &new, differs) => compared?,
+        signal = signals::first() => {
+            signal?;
+            output.note("interrupted");
+            return Ok(Exit::Interrupted);
+        }
+    };
+    if output.is_json() {
+        output.json(&json::Compared { compared: &compared, rows: &rows });
+    }
+    output.say(format!("{}: {} events compared, {} differ", compared.plugin, compared.events, compared.differ));
+    if compared.left_out > 0 {
+        output.say(format!("left out: {} that are redacted or cannot be read", compared.left_out));
+    }
+    Ok(if compared.differ == 0 { Exit::Done } else { Exit::Findings })
+}
+
+async fn listed(place: &QueuePlace, output: &Output) -> anyhow::Result<Exit> {
+    let found = Found::find(&place.wanted()).await?;
+    let runs = list(&found)?;
+    if output.is_json() {
+        output.json(&runs.iter().map(json::ReplayRun::of).collect::<Vec<_>>());
+        return Ok(Exit::Done);
+    }
+    if runs.is_empty() {
+        output.line("nothing was replayed here");
+        return Ok(Exit::Done);
+    }
+    let row = |Listed { record, is_interrupted }: &Listed| {
+        let state = if *is_interrupted { "interrupted" } else { record.state.name() };
+        vec![
+            record.run.clone(),
+            record.started_at.to_string(),
+            record.by.clone(),
+            state.to_owned(),
+            format!("{}/{}", record.sent, record.events),
+            record.request.note.clone(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = runs.iter().map(row).collect();
+    output.table(&["RUN", "STARTED", "BY", "STATE", "SENT", "NOTE"], &rows);
+    Ok(Exit::Done)
+}
