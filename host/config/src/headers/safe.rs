@@ -43,6 +43,7 @@ mod tests {
             "content-length",
             "user-agent",
             "webhook-id",
+            "towpath-replayed-at",
             "idempotency-key",
             "authorization",
             "proxy-authorization",
