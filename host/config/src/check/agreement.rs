@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use url::{Host, Url};
 
 use super::super::{Config, Mistake};
-use super::Checker;
 use super::routes::SHORTEST_MAX_AGE;
+use super::{Checker, archive};
 use crate::target::{Http, Target};
 use crate::value::{Filter, Value};
 use crate::verify::Keys;
@@ -103,6 +103,12 @@ impl Checker<'_> {
                 let hint = "use a value in the body, or a header that the signature covers";
                 warnings.push(warning(format!("route[{index}].{key}"), &problem, hint));
             }
+        }
+        for (at, pointer) in archive::unredacted(config) {
+            let problem =
+                format!("shows {pointer}, which archive.redact removes from bodies: keys are archived as they are");
+            let hint = "hash it, as in json:/customer/email|sha256|hex, or use another value";
+            warnings.push(warning(at, &problem, hint));
         }
         for (name, _) in config.targets.iter().filter(|(_, target)| sends_secrets_in_clear(target)) {
             let hint = "anybody on the network can read them: make the URL https";

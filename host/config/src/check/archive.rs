@@ -6,7 +6,9 @@ use towpath_types::json::Pointer;
 
 use super::Checker;
 use crate::archive::{ArchiveConfig, KEEP, MAX_SIZE};
-use crate::{QueueConfig, shape};
+use crate::route::Route;
+use crate::value::{Filter, Source, Value};
+use crate::{Config, QueueConfig, shape};
 
 /// The folder in the store, if the config names none.
 const FOLDER: &str = "archive";
@@ -16,11 +18,47 @@ const SHORTEST: Duration = Duration::from_secs(60);
 
 const SMALLEST: u64 = 1024 * 1024;
 
+/// The keys that show values which `redact` removes from bodies: where each is, and the pointer.
+pub(super) fn unredacted(config: &Config) -> Vec<(String, String)> {
+    let redact = if config.archive.folder.is_some() { config.archive.redact.as_slice() } else { &[] };
+    let mut found = Vec::new();
+    for (index, route) in config.routes.iter().enumerate() {
+        for (key, value) in keys(route) {
+            let shown = |pointer: &&Pointer| shows(value, pointer);
+            found.extend(
+                redact.iter().find(shown).map(|pointer| (format!("route[{index}].{key}"), pointer.to_string())),
+            );
+        }
+    }
+    found
+}
+
+fn keys(route: &Route) -> impl Iterator<Item = (&'static str, &Value)> {
+    let group = route.group.values().map(|value| ("group", value));
+    group.chain(route.dedup.iter().map(|value| ("dedup", value)))
+}
+
+/// Whether a value is, or contains, what a pointer names, or is a part of it. A hash shows nothing.
+fn shows(value: &Value, redacted: &Pointer) -> bool {
+    let source = match (&value.source, value.filters.first()) {
+        (Source::Json(pointer) | Source::Raw(pointer) | Source::Item(pointer), _) => pointer,
+        (Source::Body, Some(Filter::Json(pointer))) => pointer,
+        _ => return false,
+    };
+    let (source, redacted) = (source.tokens(), redacted.tokens());
+    let is_hashed = value.filters.iter().any(|filter| matches!(filter, Filter::Hash(_) | Filter::Mac(_)));
+    !is_hashed && (source.starts_with(redacted) || redacted.starts_with(source))
+}
+
 impl Checker<'_> {
     pub(super) fn archive(&mut self, archive: shape::Archive, queue: &QueueConfig) -> ArchiveConfig {
         let is_local = queue.url.is_none();
         if !is_local && archive.folder.is_none() {
-            let given = [("keep", archive.keep.is_some()), ("max_size", archive.max_size.is_some())];
+            let given = [
+                ("keep", archive.keep.is_some()),
+                ("max_size", archive.max_size.is_some()),
+                ("redact", !archive.redact.is_empty()),
+            ];
             for (key, _) in given.into_iter().filter(|(_, given)| *given) {
                 let hint = "add folder = \"archive\" for `towpath poll`, or leave it out: functions have no disk";
                 self.wrong(format!("archive.{key}"), "with SQS it needs archive.folder", hint);

@@ -39,8 +39,39 @@ fn its_mistakes_are_shown_with_their_keys() {
         "archive.redact[2]: names the whole body",
     ];
     assert_eq!(found, expected);
-    let alone = format!("{SQS}[archive]\nkeep = \"1d\"\nmax_size = \"1GiB\"");
-    let expected = ["keep", "max_size"].map(|key| format!("archive.{key}: with SQS it needs archive.folder"));
+    let alone = format!("{SQS}[archive]\nkeep = \"1d\"\nmax_size = \"1GiB\"\nredact = [\"/a\"]");
+    let expected = ["keep", "max_size", "redact"].map(|key| format!("archive.{key}: with SQS it needs archive.folder"));
     assert_eq!(mistakes(&alone), expected);
     assert_eq!(mistakes("[archive]\nkeep = 7"), ["archive.keep: invalid type: integer `7`"]);
+}
+
+#[test]
+fn a_key_that_shows_what_is_redacted_is_only_a_warning() {
+    let warnings = |keys: &str, archive: &str| -> Vec<String> {
+        let text = format!(
+            "[archive]\n{archive}\n[[route]]\npath = 'a'\n{keys}\nallow_from = ['203.0.113.0/24']\nplugin = 'p'\n[plugin.p]\npath = 'p'\n"
+        );
+        let draft = Config::draft(&text, Path::new("towpath.toml"), &Secrets::placeholders()).expect("TOML");
+        assert!(draft.mistakes.is_empty(), "{:#?}", draft.mistakes);
+        draft.warnings.iter().map(|warning| format!("{}: {}", warning.at, warning.problem)).collect()
+    };
+    let redact = "redact = ['/n', '/customer/email']";
+    let says = |key: &str, pointer: &str| {
+        format!(
+            "route[0].{key}: shows {pointer}, which archive.redact removes from bodies: keys are archived as they are"
+        )
+    };
+    let cases = [
+        ("group = 'a/{json:/customer/email}'", vec![says("group", "/customer/email")]),
+        ("group = 'a/{raw:/customer/email|lower}'", vec![says("group", "/customer/email")]),
+        ("group = 'a/{json:/customer}'", vec![says("group", "/customer/email")]),
+        ("group = 'a/{json:/n/0}'", vec![says("group", "/n")]),
+        ("group = 'a/{body|json:/n}'\ndedup = 'json:/n'", vec![says("group", "/n"), says("dedup", "/n")]),
+        ("group = 'a/{json:/customer/email|sha256|hex}'\ndedup = 'header:n'", vec![]),
+        ("group = 'a/{json:/customer/id}'\ndedup = 'json:/nn'", vec![]),
+    ];
+    for (keys, expected) in cases {
+        assert_eq!(warnings(keys, redact), expected, "{keys}");
+    }
+    assert_eq!(warnings("group = 'a/{json:/n}'", "redact = ['/n']\nkeep = '0s'"), [""; 0], "there is no archive");
 }
