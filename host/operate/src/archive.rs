@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use towpath_archive::{Filter, Folder, Limit, Stats};
+use towpath_archive::{Events, Filter, Folder, Limit, Stats};
 use towpath_config::{Config, Secrets};
 use towpath_types::archive::Archived;
+use towpath_types::body::Body;
 use towpath_types::message::is_item;
 
 use crate::config;
@@ -70,7 +71,7 @@ impl FoundArchive {
 
 /// What a search found.
 pub struct Listed {
-    /// Those of a group in order.
+    /// Those of a group in order, without their bodies: a list of many would not fit into memory.
     pub events: Vec<Archived>,
     /// Damaged records and frames that were skipped.
     pub damaged: u64,
@@ -78,14 +79,24 @@ pub struct Listed {
 
 /// The events that match. Fails if there are none, and the config has no such route or group: a typo must not read as "no events".
 pub fn list(found: &FoundArchive, filter: &Filter) -> anyhow::Result<Listed> {
-    let mut reading = found.folder.events(filter).with_context(|| reading(found))?;
-    let events = reading.by_ref().collect::<Result<Vec<_>, _>>().with_context(|| self::reading(found))?;
+    let mut matching = events(found, filter)?;
+    let without_body = |event: Archived| Archived { body: Body::from(""), ..event };
+    let events = matching.by_ref().map(|event| event.map(without_body)).collect::<Result<Vec<_>, _>>();
+    let events = events.with_context(|| reading(found))?;
     if let (Some(config), true) = (&found.config, events.is_empty()) {
         let routes = Known::new("route", config.routes.iter().map(|route| route.path.as_str()));
         filter.routes.iter().try_for_each(|route| routes.check(route))?;
         filter.groups.iter().try_for_each(|group| Groups(group).check(config))?;
     }
-    Ok(Listed { events, damaged: reading.damaged() })
+    Ok(Listed { events, damaged: matching.damaged() })
+}
+
+fn events(found: &FoundArchive, filter: &Filter) -> anyhow::Result<Events> {
+    found.folder.events(filter).with_context(|| reading(found))
+}
+
+fn all(found: &FoundArchive, filter: &Filter) -> anyhow::Result<Vec<Archived>> {
+    events(found, filter)?.collect::<Result<_, _>>().with_context(|| reading(found))
 }
 
 fn reading(found: &FoundArchive) -> String {
@@ -96,9 +107,9 @@ fn reading(found: &FoundArchive) -> String {
 pub fn one(found: &FoundArchive, id: &str) -> anyhow::Result<Archived> {
     let exact = Filter { ids: vec![id.to_owned()], limit: Limit::First(MOST_NAMED), ..Filter::default() };
     let beginning = Filter { ids: Vec::new(), id_begins: Some(id.to_owned()), ..exact.clone() };
-    let mut events = list(found, &exact)?.events;
+    let mut events = all(found, &exact)?;
     if events.is_empty() {
-        events = list(found, &beginning)?.events;
+        events = all(found, &beginning)?;
     }
     if events.len() > 1 {
         let mut ids: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
@@ -116,4 +127,50 @@ const MOST_NAMED: usize = 10;
 /// What the archive holds.
 pub fn stats(found: &FoundArchive) -> anyhow::Result<Stats> {
     found.folder.stats().with_context(|| reading(found))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+    use towpath_archive::{Segments, Settings};
+    use towpath_types::archive::{Archive as _, Ending};
+    use towpath_types::clock::Timestamp;
+    use towpath_types::queue::Attributes;
+
+    use super::*;
+
+    #[test]
+    fn a_list_has_no_bodies_and_one_event_has_its_own() {
+        let folder = TempDir::new().expect("folder");
+        let keep = Duration::from_secs(3600);
+        let settings = Settings { folder: folder.path().to_owned(), keep, max_size: 1 << 30, redact: Vec::new() };
+        let event = Archived {
+            id: "m-1".into(),
+            webhook_id: "w-1".into(),
+            group: "g".into(),
+            dedup_id: None,
+            sequence: Some("1".to_owned()),
+            route: "crm".to_owned(),
+            plugin: None,
+            digest: None,
+            sent_at: Timestamp(1),
+            ended_at: Timestamp(2),
+            receive_count: 1,
+            ending: Ending::Delivered,
+            reason: None,
+            attempts: Vec::new(),
+            attributes: Attributes::new(),
+            redacted: false,
+            body: Body::from("{}"),
+        };
+        Segments::new(settings, |_| ()).keep(event.clone());
+        let found = FoundArchive { folder: Folder::new(folder.path()), config: None };
+        let listed = list(&found, &Filter::default()).expect("read").events;
+        assert_eq!(listed, [Archived { body: Body::from(""), ..event.clone() }]);
+        for id in ["m-1", "w"] {
+            assert_eq!(one(&found, id).expect("found"), event, "{id}");
+        }
+    }
 }
