@@ -27,6 +27,8 @@ pub struct ListedEvent {
     pub id: String,
     /// Its id in the queue when it ended.
     pub queue_id: String,
+    /// What the target got as `webhook-id`.
+    pub webhook_id: String,
 }
 
 /// What the oracle checks after a run.
@@ -64,7 +66,7 @@ pub enum Violation {
     Duplicate,
     /// The event arrived with another id than ingest answered.
     OtherId,
-    /// The event was delivered or skipped, and is not in the archive, or twice; or it is there and was neither.
+    /// The event was delivered or skipped, and is not in the archive, or twice; or it is there and was neither, or never accepted.
     WrongArchive,
     /// The target got a request that no sender sent.
     Foreign,
@@ -250,7 +252,14 @@ impl Books {
             };
             verdict.add(Violation::WrongArchive, Some(event.group), format!("event {} {what}", event.number));
         }
-        // A 202 may get lost on its way to the sender.
+        // A 202 may get lost on its way to the sender, which sends the event again: under another id, but with the same `webhook-id`.
+        let sent: HashSet<&str> = self.records.accepted.values().map(|accepted| accepted.webhook_id.as_str()).collect();
+        for event in archived.iter().filter(|event| ids.contains(event.id.as_str())) {
+            if !sent.contains(event.webhook_id.as_str()) {
+                let detail = format!("{} is in the archive, and no ingest accepted it", event.id);
+                verdict.add(Violation::WrongArchive, None, detail);
+            }
+        }
         verdict.archived = archived.len();
     }
 

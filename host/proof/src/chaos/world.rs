@@ -237,7 +237,11 @@ impl World {
         let listed = self.json(&list).await?;
         let event = |event: &Value| {
             let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-            Some(ListedEvent { id: text("/message_id")?, queue_id: text("/queue_id")? })
+            Some(ListedEvent {
+                id: text("/message_id")?,
+                queue_id: text("/queue_id")?,
+                webhook_id: text("/webhook_id")?,
+            })
         };
         let events = listed.as_array().context("the output of archive list is not a list")?.iter().map(event);
         events.collect::<Option<Vec<_>>>().context("an archived event has no id")

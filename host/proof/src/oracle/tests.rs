@@ -124,7 +124,8 @@ fn the_history_of_a_group_lists_everything_in_order() {
 #[test]
 fn the_archive_has_what_hosts_with_one_delivered_or_skipped_and_nothing_else() {
     let archived = |ids: &[&str]| {
-        let event = |id: &&str| ListedEvent { id: format!("m{id}"), queue_id: format!("m{id}") };
+        let event =
+            |id: &&str| ListedEvent { id: format!("m{id}"), queue_id: format!("m{id}"), webhook_id: (*id).to_owned() };
         Some(ids.iter().map(event).collect())
     };
     let run = |calls_by: usize, ids: &[&str]| {
@@ -138,6 +139,11 @@ fn the_archive_has_what_hosts_with_one_delivered_or_skipped_and_nothing_else() {
     assert_eq!(found(&run(0, &["0"])), [Violation::WrongArchive], "the skipped one is missing");
     assert_eq!(found(&run(0, &["0", "0", "2"])), [Violation::WrongArchive], "one is there twice");
     assert_eq!(found(&run(0, &["0", "1", "2"])), [Violation::WrongArchive], "a dead letter is there");
+    assert_eq!(found(&run(0, &["0", "2", "9"])), [Violation::WrongArchive], "one is there that nobody accepted");
+    let mut repeated = run(0, &["0", "2"]);
+    let repeat = ListedEvent { id: "m9".to_owned(), queue_id: "m9".to_owned(), webhook_id: "0".to_owned() };
+    repeated.archived.as_mut().expect("an archive").push(repeat);
+    assert_eq!(found(&repeated), [], "the answer to its first POST got lost");
     let of_functions = Books { functions: Some(3), ..run(3, &[]) };
     assert_eq!(found(&of_functions), [], "functions have no archive");
     assert_eq!(found(&Books { archived: None, ..run(0, &[]) }), []);
