@@ -1,4 +1,4 @@
-//! The archive: events that are done with, kept for a while so that they can be found and sent again. [`Archive`] hides where:
+//! The archive: delivered and skipped events, kept for a while so that they can be found and sent again. [`Archive`] hides where:
 //! segments in a folder, or a stream of Amazon Data Firehose.
 
 use async_trait::async_trait;
@@ -60,7 +60,7 @@ pub struct Archived {
     /// Whether parts of the body were removed before it was kept. Such a body matches no signature.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redacted: bool,
-    /// Kept beside the other fields: bytes in a segment, text in a line of JSON.
+    /// Kept apart from the other fields: bytes in a segment, text in a line of JSON.
     #[serde(skip, default = "no_body")]
     pub body: Body,
 }
@@ -70,7 +70,7 @@ fn no_body() -> Body {
 }
 
 impl Archived {
-    /// The entry of a message that is done with; `None` unless it was delivered or skipped.
+    /// The entry of a message that was delivered or skipped; `None` if it was neither.
     pub fn of(
         received: &Received,
         outcome: &Outcome,
@@ -106,11 +106,11 @@ impl Archived {
     }
 }
 
-/// Where events are kept that are done with.
+/// Where delivered and skipped events are kept.
 #[async_trait]
 pub trait Archive: Send + Sync + 'static {
     /// Keeps an event, before its message is deleted from the queue. It returns no error, because a full or broken archive must not keep
-    /// an event from being acknowledged: what cannot be kept is counted and logged.
+    /// an event from being acknowledged: what cannot be kept is counted and logged. The caller waits for it, so a slow disk delays deliveries.
     fn keep(&self, event: Archived);
 
     /// Hands on what is buffered. The Lambda host calls it at the end of an invocation, for a function may freeze after it.
