@@ -21,9 +21,9 @@ impl Space {
         Ok(Space { total: bytes(found.f_blocks), free: bytes(found.f_bavail) })
     }
 
-    /// Whether an event may be kept: 1 GiB or 5 % must stay free, whichever is more, but never more than a quarter of a small disk.
+    /// Whether an event may be kept: 1 GiB must stay free, but never more than a quarter of a small disk.
     pub(crate) fn suffices(self) -> bool {
-        self.free >= LEAST.max(self.total / 20).min(self.total / 4)
+        self.free >= LEAST.min(self.total / 4)
     }
 }
 
@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn a_reserve_stays_free_that_fits_the_disk() {
-        let cases = [("large", 1_000 * GIB, 50 * GIB), ("usual", 16 * GIB, GIB), ("small", 2 * GIB, GIB / 2)];
+        let cases = [("large", 1_000 * GIB, GIB), ("small", 2 * GIB, GIB / 2)];
         for (case, total, reserve) in cases {
             assert!(Space { total, free: reserve }.suffices(), "{case}");
             assert!(!Space { total, free: reserve - 1 }.suffices(), "{case}");

@@ -261,6 +261,7 @@ async fn an_interrupt_ends_a_run_between_two_batches_and_says_how_to_go_on() {
     let station = Station::of(&["A1", "B2", "A3"]).await;
     let process = station.spawn(&["--route", "g", "--rate", "1/h"]);
     station.sent(1).await;
+    assert_eq!(station.json(&["list"], 0).await[0]["state"], "running");
     let second = station.run(&["--route", "g"], 2).await;
     assert!(err(&second).contains("another replay runs"), "{}", err(&second));
     let sent = Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();

@@ -16,7 +16,7 @@ Examples:
 
 Several hosts share one queue: some `serve`, some `poll` its SQS endpoint, functions get its batches. Senders post events of \
 thousands of groups. Meanwhile hosts are killed, stopped and frozen, and connections cut and stalled; the target answers \
-429, 5xx, too late or half; dead-letter sends fail, the target is held, the plugin is replaced by one that traps, and the disk \
+429, 5xx, too late or half; dead-letter sends fail, the target is held, events are replayed, the plugin is replaced by one that traps, and the disk \
 fills up. A build with the feature `faults` also moves the clocks.
 
 The test target records every request, and the run is checked against that record: nothing is lost, every group is in order, \
