@@ -17,7 +17,7 @@ use crate::rate::Rate;
 Examples:
   towpath replay --route crm --since 2026-03-02T00:00:00Z --until 2026-03-03T00:00:00Z --to new-crm
   towpath replay --route crm --where /status=failed --plan     show what would be sent
-  towpath replay --since 7d --plugin plugins/crm --plan        list what another build would do differently
+  towpath replay --since 7d --plugin plugins/crm --plan   what another build would do differently
   towpath replay --resume 5e1f77d2                             go on after Ctrl-C or a crash
   towpath replay list                                          show the runs
 
