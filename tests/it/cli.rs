@@ -362,7 +362,7 @@ fn wrong_input_says_what_to_do() {
         ),
         (
             &["bench", "--rows", "serve,all"],
-            "one of ingest, bare, limit, core-limit, serve, poll, beside, function and python",
+            "one of ingest, bare, limit, core-limit, serve, poll, beside, live, function and python",
         ),
         (&["bench", "--rows", "serve,python"], "so --python FILE is required"),
         (&["chaos", "--minutes", "0"], "a number of minutes from 0.1"),

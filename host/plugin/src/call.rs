@@ -53,7 +53,14 @@ impl Plugin {
     /// One call, and its guest's state, if it got that far.
     fn run(&self, message: &Message, limits: Limits) -> (Transformed, Option<Store<Guest>>) {
         let config = Arc::clone(&self.config);
-        let store = guest::store(&self.engine, limits, config, message.id.as_str(), message.sent_at);
+        let store = guest::store(
+            &self.engine.wasmtime,
+            self.engine.ticker.run(),
+            limits,
+            config,
+            message.id.as_str(),
+            message.sent_at,
+        );
         let mut store = match store {
             Ok(store) => store,
             Err(error) => {

@@ -9,7 +9,6 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::Transformer;
 use super::bindings::towpath::plugin::{config, log, types};
-use super::engine::Engine;
 use super::host::{MAX_TABLE, TICK};
 use super::sandbox::{self, HasMonotonic, Monotonic, MonotonicView, Stderr};
 use super::ticker::Running;
@@ -50,7 +49,8 @@ pub(super) struct Guest {
 
 /// A store for one call.
 pub(super) fn store(
-    engine: &Engine,
+    engine: &wasmtime::Engine,
+    running: Running,
     limits: Limits,
     config: Arc<str>,
     message_id: &str,
@@ -68,9 +68,9 @@ pub(super) fn store(
         logged: Vec::new(),
         host_calls: 0,
         config,
-        _running: engine.ticker.run(),
+        _running: running,
     };
-    let mut store = Store::new(&engine.wasmtime, guest);
+    let mut store = Store::new(engine, guest);
     store.limiter(|guest| guest);
     store.set_fuel(limits.fuel)?;
     store.set_hostcall_fuel(MAX_OUTPUT);

@@ -134,7 +134,8 @@ fn trial(
     settings: &Settings,
 ) -> Result<super::bindings::exports::towpath::plugin::metadata::Description, LoadError> {
     let config = Arc::from(settings.config.as_str());
-    let mut store = guest::store(engine, settings.limits, config, "trial", Timestamp(0)).map_err(shape)?;
+    let mut store = guest::store(&engine.wasmtime, engine.ticker.run(), settings.limits, config, "trial", Timestamp(0))
+        .map_err(shape)?;
     let failed = |step, error: &wasmtime::Error, store: &_| LoadError::Trial {
         step,
         fault: Box::new(call::fault(error, store)),
