@@ -2,6 +2,7 @@
 //! write by hand, a bare loop, and the limit.
 
 mod beside;
+mod disk;
 mod figure;
 mod invocations;
 mod lab;
@@ -16,7 +17,7 @@ mod usage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use reqwest::Client;
@@ -38,6 +39,8 @@ pub struct Report {
     pub machine: String,
     /// The pauses of the machine itself.
     pub pauses: Pauses,
+    /// How many fsyncs a second the disk of the stores does, one after another.
+    pub fsyncs_per_second: f64,
     /// The versions of `towpath` and Python.
     pub versions: Vec<String>,
     /// All figures.
@@ -54,6 +57,9 @@ pub async fn run(settings: &Settings, say: impl Fn(usize, usize, &str)) -> anyho
     let lab = Lab::new(settings.clone()).await?;
     // First, while nothing else runs.
     let pauses = tokio::task::spawn_blocking(pauses::measure).await.context("measuring the machine")?;
+    let folder = settings.folder.clone();
+    let fsyncs = tokio::task::spawn_blocking(move || disk::fsyncs_per_second(&folder));
+    let fsyncs_per_second = fsyncs.await.context("measuring the disk")??;
     let runs = runs(settings);
     let mut rounds: Vec<Vec<Figure>> = Vec::new();
     for (done, (row, scenario)) in runs.iter().enumerate() {
@@ -64,6 +70,7 @@ pub async fn run(settings: &Settings, say: impl Fn(usize, usize, &str)) -> anyho
             let most = row.through(&lab, *scenario, None).await?.per_second;
             let half = Scenario { messages: (most / 2.0 * 5.0) as u32, ..*scenario };
             figure.latency_ms = Some(row.through(&lab, half, Some(most / 2.0)).await?.latency_ms);
+            figure.control_ms = Some(rows::control(half, most / 2.0).await?);
         }
         match rounds.iter_mut().find(|round| round.first().is_some_and(|first| first.is_of(&figure))) {
             Some(round) => round.push(figure),
@@ -72,7 +79,8 @@ pub async fn run(settings: &Settings, say: impl Fn(usize, usize, &str)) -> anyho
     }
     say(runs.len(), runs.len(), "done");
     let figures = rounds.into_iter().filter_map(Figure::of_rounds).collect();
-    Ok(Report { machine: report::machine(), pauses, versions: report::versions(settings).await, figures })
+    let versions = report::versions(settings).await;
+    Ok(Report { machine: report::machine(), pauses, fsyncs_per_second, versions, figures })
 }
 
 fn runs(settings: &Settings) -> Vec<(Row, Scenario)> {
@@ -94,10 +102,15 @@ fn runs(settings: &Settings) -> Vec<(Row, Scenario)> {
         }
     }
     if rows.contains(&Row::Beside) {
-        runs.extend(Scenario::beside().into_iter().cycle().take(2 * ROUNDS).map(|scenario| (Row::Beside, scenario)));
+        let scenarios = beside::scenarios();
+        runs.extend(
+            scenarios.into_iter().cycle().take(scenarios.len() * ROUNDS).map(|scenario| (Row::Beside, scenario)),
+        );
     }
     if rows.contains(&Row::Live) {
-        runs.extend(live::scenarios().flat_map(|scenario| [scenario; ROUNDS]).map(|scenario| (Row::Live, scenario)));
+        let scenarios = live::scenarios().into_iter().flat_map(|scenario| [scenario; ROUNDS]);
+        runs.extend(scenarios.map(|scenario| (Row::Live, scenario)));
+        runs.extend([(Row::Limit, live::quiet()); ROUNDS]);
     }
     if settings.quick {
         runs.retain(|(_, scenario)| *scenario == Scenario::base());
@@ -120,13 +133,15 @@ pub struct Loop {
     pub bytes: u32,
     /// The number of concurrent requests.
     pub lanes: u32,
+    /// Requests per second; 0 for as many as possible.
+    pub per_second: u32,
 }
 
 /// A loop of requests, each group in order. `before` gets each body before its request. Rows without a queue run this in a process
 /// of their own.
 pub async fn requests(
     target: &str,
-    Loop { messages, groups, bytes, lanes }: Loop,
+    Loop { messages, groups, bytes, lanes, per_second }: Loop,
     before: impl Fn(&str) -> anyhow::Result<()> + Send + Sync + 'static,
 ) -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -134,6 +149,7 @@ pub async fn requests(
     let client = Client::builder().tcp_nodelay(true).build()?;
     let before = Arc::new(before);
     let next = Arc::new(AtomicU32::new(0));
+    let began = Instant::now();
     let turns: Arc<Vec<Mutex<()>>> = Arc::new((0..groups).map(|_| Mutex::default()).collect());
     let mut running = JoinSet::new();
     for _ in 0..lanes.min(groups) {
@@ -149,6 +165,10 @@ pub async fn requests(
                 let turn = turns.get((event % groups) as usize).filter(|_| event < messages);
                 let Some(turn) = turn else { return anyhow::Ok(()) };
                 let _turn = turn.lock().await;
+                if per_second > 0 {
+                    let after = Duration::from_secs_f64(f64::from(event) / f64::from(per_second));
+                    tokio::time::sleep_until((began + after).into()).await;
+                }
                 let body = scenario.body(event, 0);
                 before(&body)?;
                 let answer = client.post(&url).timeout(Duration::from_secs(10)).body(body).send().await?;

@@ -105,6 +105,8 @@ pub struct Bench {
     pub(crate) child_bytes: u32,
     #[arg(long, hide = true, requires = "child", default_value_t = 16)]
     pub(crate) child_lanes: u32,
+    #[arg(long, hide = true, requires = "child", default_value_t = 0)]
+    pub(crate) child_rate: u32,
 }
 
 fn row(text: &str) -> Result<Row, String> {

@@ -85,7 +85,8 @@ async fn child(kind: &str, args: &Bench) -> anyhow::Result<Exit> {
     let target = args.child_target.as_deref().context("--child-target is missing")?;
     let messages = args.child_messages;
     let groups = args.child_groups;
-    let requests = Loop { messages, groups, bytes: args.child_bytes, lanes: args.child_lanes };
+    let (bytes, lanes, per_second) = (args.child_bytes, args.child_lanes, args.child_rate);
+    let requests = Loop { messages, groups, bytes, lanes, per_second };
     if kind == "bare" {
         bench::requests(target, requests, |_| Ok(())).await?;
         return Ok(Exit::Done);

@@ -57,6 +57,9 @@ pub struct Figure {
     /// Median and p99 from POST to delivery in milliseconds, where it was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<(f64, f64)>,
+    /// The same of a POST straight to the target, at the same rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control_ms: Option<(f64, f64)>,
     /// CPU time of the process, in percent of one core, where it was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub core_percent: Option<f64>,
@@ -82,8 +85,17 @@ impl Row {
             cpu_us: used.cpu.as_secs_f64() * 1e6 / f64::from(scenario.messages),
             peak_mb: used.peak as f64 / 1e6,
             latency_ms: None,
+            control_ms: None,
             core_percent: None,
         })
+    }
+}
+
+impl Figure {
+    /// p99 ÷ p50 of what the host adds to the latency of a POST straight to the target.
+    pub(crate) fn excess(&self) -> Option<f64> {
+        let ((half, most), (control_half, control_most)) = self.latency_ms.zip(self.control_ms)?;
+        Some((most - control_most) / (half - control_half))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::process::{Process, Recipe, free_port, write};
 use crate::runtime_api::{Function, environment};
 
 /// The number of concurrent senders.
-const SENDERS: u32 = 64;
+pub(crate) const SENDERS: u32 = 64;
 
 /// The number of concurrent requests of rows without a queue: the default of `queue.concurrency`.
 pub(crate) const CONCURRENCY: u32 = 16;
@@ -89,6 +89,17 @@ impl Lab {
         Ok(Host { process, ingest, sqs, config })
     }
 
+    /// Runs a command with the config of a host; returns whether it succeeded.
+    pub(crate) async fn once(&self, host: &Host, args: &[&str]) -> anyhow::Result<bool> {
+        let args = [args, &["-c", &host.config]].concat();
+        Ok(self.command.with("commands", &args).once().await? == Some(0))
+    }
+
+    /// A command with the config of a host, to run beside it.
+    pub(crate) fn beside(&self, host: &Host, args: &[&str]) -> Process {
+        Process::new(self.command.with("beside", &[args, &["-c", &host.config]].concat()))
+    }
+
     /// A `poll` process on the queue of a host.
     pub(crate) fn poller(&self, host: &Host, target_url: &str) -> anyhow::Result<Process> {
         let url = |name: &str| format!("http://{}/000000000000/{name}", host.sqs);
@@ -131,10 +142,12 @@ impl Lab {
         url: &str,
         scenario: &Scenario,
     ) -> Process {
-        let numbers = [scenario.messages, scenario.groups, scenario.bytes, lanes].map(|number| number.to_string());
+        let numbers = [scenario.messages, scenario.groups, scenario.bytes, lanes, scenario.per_second];
+        let numbers = numbers.map(|number| number.to_string());
         let mut args = vec!["bench", "--child", kind, "--child-target", url];
-        for (name, number) in
-            ["--child-messages", "--child-groups", "--child-bytes", "--child-lanes"].iter().zip(&numbers)
+        for (name, number) in ["--child-messages", "--child-groups", "--child-bytes", "--child-lanes", "--child-rate"]
+            .iter()
+            .zip(&numbers)
         {
             args.extend([name, number.as_str()]);
         }
@@ -176,41 +189,16 @@ impl Host {
         events: u32,
         per_second: Option<f64>,
     ) -> anyhow::Result<Vec<u32>> {
-        let client = client()?;
-        let url = format!("http://{}/hooks/{path}", self.ingest);
-        let began = Instant::now();
-        let mut senders = JoinSet::new();
-        // One sender posts all events of a group, so that they are posted in order.
-        let lanes = connections.min(meter.groups());
-        for lane in 0..lanes {
-            let meter = Arc::clone(meter);
-            let client = client.clone();
-            let url = url.clone();
-            senders.spawn(async move {
-                let mut took = Vec::new();
-                for event in (0..events).filter(|event| event % meter.groups() % lanes == lane) {
-                    if let Some(rate) = per_second {
-                        sleep_until((began + Duration::from_secs_f64(f64::from(event) / rate)).into()).await;
-                    }
-                    let started = Instant::now();
-                    let answer = client.post(&url).body(meter.body(event)).send().await.context("posting")?;
-                    ensure!(answer.status() == 202, "ingest answered {}", answer.status());
-                    answer.bytes().await.context("posting")?;
-                    took.push(u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX));
-                }
-                anyhow::Ok(took)
-            });
-        }
-        let mut all = Vec::new();
-        while let Some(took) = senders.join_next().await {
-            all.extend(took??);
-        }
-        all.sort_unstable();
-        Ok(all)
+        post(&format!("http://{}/hooks/{path}", self.ingest), connections, meter, events, per_second).await
     }
 
-    /// Stores many events fast, in batches over the SQS endpoint.
-    pub(crate) async fn pile(&self, meter: &Arc<Meter>, events: std::ops::Range<u32>) -> anyhow::Result<()> {
+    /// Stores many events of a route fast, in batches over the SQS endpoint.
+    pub(crate) async fn pile(
+        &self,
+        path: &str,
+        meter: &Arc<Meter>,
+        events: std::ops::Range<u32>,
+    ) -> anyhow::Result<()> {
         let client = client()?;
         let url = format!("http://{}/", self.sqs);
         let queue = format!("http://{}/000000000000/events.fifo", self.sqs);
@@ -223,12 +211,13 @@ impl Host {
             let client = client.clone();
             let url = url.clone();
             let queue = queue.clone();
+            let path = path.to_owned();
             let groups = meter.groups();
             let mut own = events.clone().filter(move |event| event % groups % lanes == lane);
             senders.spawn(async move {
                 loop {
                     let entry = |event: u32| {
-                        let group = format!("events/{}", event % meter.groups());
+                        let group = format!("{path}/{}", event % meter.groups());
                         json!({ "Id": event.to_string(), "MessageBody": meter.body(event), "MessageGroupId": group,
                             "MessageDeduplicationId": event.to_string() })
                     };
@@ -250,6 +239,46 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// Posts events to an address; see [`Host::post`].
+pub(crate) async fn post(
+    url: &str,
+    connections: u32,
+    meter: &Arc<Meter>,
+    events: u32,
+    per_second: Option<f64>,
+) -> anyhow::Result<Vec<u32>> {
+    let client = client()?;
+    let began = Instant::now();
+    let mut senders = JoinSet::new();
+    // One sender posts all events of a group, so that they are posted in order.
+    let lanes = connections.min(meter.groups());
+    for lane in 0..lanes {
+        let meter = Arc::clone(meter);
+        let client = client.clone();
+        let url = url.to_owned();
+        senders.spawn(async move {
+            let mut took = Vec::new();
+            for event in (0..events).filter(|event| event % meter.groups() % lanes == lane) {
+                if let Some(rate) = per_second {
+                    sleep_until((began + Duration::from_secs_f64(f64::from(event) / rate)).into()).await;
+                }
+                let started = Instant::now();
+                let answer = client.post(&url).body(meter.body(event)).send().await.context("posting")?;
+                ensure!(answer.status().is_success(), "{url} answered {}", answer.status());
+                answer.bytes().await.context("posting")?;
+                took.push(u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX));
+            }
+            anyhow::Ok(took)
+        });
+    }
+    let mut all = Vec::new();
+    while let Some(took) = senders.join_next().await {
+        all.extend(took??);
+    }
+    all.sort_unstable();
+    Ok(all)
 }
 
 fn client() -> anyhow::Result<Client> {

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::beside;
 use super::figure::{Figure, Row, percentile};
 use super::invocations::{self, invoke};
-use super::lab::{BATCH, CONCURRENCY, Lab, PATIENCE};
+use super::lab::{self, BATCH, CONCURRENCY, Lab, PATIENCE, SENDERS};
 use super::live;
 use super::meter::{Counts, Meter};
 use super::scenario::Scenario;
@@ -20,7 +20,7 @@ impl Row {
     /// Runs a scenario.
     pub(crate) async fn run(self, lab: &Lab, scenario: Scenario) -> anyhow::Result<Figure> {
         // Linux reports CPU time in steps of 10 ms, so fast rows send more messages.
-        let quick = self.is_loop() && scenario.latency.is_zero() && scenario.bytes < 1000;
+        let quick = self.is_loop() && scenario.latency.is_zero() && scenario.bytes < 1000 && scenario.per_second == 0;
         let scenario = Scenario { messages: scenario.messages * if quick { 4 } else { 1 }, ..scenario };
         let meter = Arc::new(Meter::start(scenario).await?);
         let url = format!("http://{}", meter.address);
@@ -66,6 +66,15 @@ impl Row {
     }
 }
 
+/// Posts events to the target itself, at a rate: the latency of the machine, its senders and the target, without a host.
+pub(crate) async fn control(scenario: Scenario, rate: f64) -> anyhow::Result<(f64, f64)> {
+    let meter = Arc::new(Meter::start(scenario).await?);
+    let url = format!("http://{}", meter.address);
+    lab::post(&url, SENDERS, &meter, scenario.messages, Some(rate)).await?;
+    let latencies = meter.counts(scenario.messages).latencies;
+    Ok((percentile(&latencies, 50), percentile(&latencies, 99)))
+}
+
 impl Figure {
     /// Whether both are of the same row and scenario.
     pub(crate) fn is_of(&self, other: &Figure) -> bool {
@@ -74,16 +83,17 @@ impl Figure {
 
     /// The median round, with the worst counts of all rounds.
     pub(crate) fn of_rounds(mut rounds: Vec<Figure>) -> Option<Figure> {
+        let excess = |figure: &Figure| figure.excess().or_else(|| Some(figure.latency_ms?.1)).unwrap_or_default();
+        rounds.sort_by(|one, other| excess(one).total_cmp(&excess(other)));
+        let timed = rounds.get(rounds.len() / 2).map(|figure| (figure.latency_ms, figure.control_ms));
         rounds.sort_by(|one, other| one.per_second.total_cmp(&other.per_second));
-        let mut latencies: Vec<(f64, f64)> = rounds.iter().filter_map(|figure| figure.latency_ms).collect();
-        latencies.sort_by(|one, other| one.1.total_cmp(&other.1));
         let worst = |count: fn(&Figure) -> u64| rounds.iter().map(count).max().unwrap_or_default();
         let lost = worst(|figure| figure.lost);
         let duplicated = worst(|figure| figure.duplicated);
         let disordered = worst(|figure| figure.disordered);
-        let latency_ms = latencies.get(latencies.len() / 2).copied();
+        let (latency_ms, control_ms) = timed?;
         let middle = rounds.swap_remove(rounds.len().checked_sub(1)? / 2);
-        Some(Figure { lost, duplicated, disordered, latency_ms, ..middle })
+        Some(Figure { lost, duplicated, disordered, latency_ms, control_ms, ..middle })
     }
 }
 
@@ -98,7 +108,7 @@ pub(crate) struct Through {
 async fn serve(lab: &Lab, meter: &Arc<Meter>, scenario: &Scenario, url: &str) -> anyhow::Result<Usage> {
     let mut host = lab.host(url).await?;
     host.start(false).await?;
-    host.pile(meter, 0..scenario.messages + scenario.backlog).await?;
+    host.pile("events", meter, 0..scenario.messages + scenario.backlog).await?;
     host.process.terminate().await;
     host.start(true).await?;
     let id = host.process.id();
@@ -110,7 +120,7 @@ async fn serve(lab: &Lab, meter: &Arc<Meter>, scenario: &Scenario, url: &str) ->
 async fn poll(lab: &Lab, meter: &Arc<Meter>, scenario: &Scenario, url: &str) -> anyhow::Result<Usage> {
     let mut host = lab.host(url).await?;
     host.start(false).await?;
-    host.pile(meter, 0..scenario.messages + scenario.backlog).await?;
+    host.pile("events", meter, 0..scenario.messages + scenario.backlog).await?;
     let mut poller = lab.poller(&host, url)?;
     poller.start()?;
     let id = poller.id();

@@ -17,6 +17,8 @@ pub(crate) struct Scenario {
     pub(crate) latency: Duration,
     /// The percentage of events that fail the first time.
     pub(crate) failing_percent: u32,
+    /// Events per second; 0 for as many as possible.
+    pub(crate) per_second: u32,
 }
 
 /// The base; every other scenario changes one thing.
@@ -28,6 +30,7 @@ const BASE: Scenario = Scenario {
     bytes: 200,
     latency: Duration::ZERO,
     failing_percent: 0,
+    per_second: 0,
 };
 
 impl Scenario {
@@ -56,15 +59,6 @@ impl Scenario {
             Scenario { name: "1,000 queued", messages: 1_000, ..BASE },
             Scenario { name: "1,000,000 queued", messages: 10_000, backlog: 990_000, ..BASE },
         ]
-    }
-
-    /// A fast target, alone and next to a slow one.
-    pub(crate) fn beside() -> [Scenario; 2] {
-        ["a fast target alone", "a fast target next to a slow one"].map(|name| Scenario {
-            name,
-            messages: 3_000,
-            ..BASE
-        })
     }
 
     pub(crate) fn group(&self, event: u32) -> u32 {
