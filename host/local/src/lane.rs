@@ -21,6 +21,12 @@ impl<J> Lane<J> {
         !waiting.0.is_empty() && !std::mem::replace(&mut waiting.1, true)
     }
 
+    /// Whether no worker is running.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.waiting.lock().1
+    }
+
     /// All waiting jobs. `None` ends the worker: the next `put` returns true. Both happen under one lock, so no job is left
     /// behind without a worker.
     pub(crate) fn take(&self) -> Option<Vec<J>> {

@@ -29,6 +29,7 @@ pub mod limits;
 mod moves;
 mod notes;
 mod operations;
+mod pace;
 mod purge;
 mod queue;
 mod queues;

@@ -6,9 +6,10 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use parking_lot::Mutex;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 use towpath_files::private;
 use towpath_types::clock::{Clock, Timestamp};
@@ -19,10 +20,11 @@ use crate::disk::{Log, Syncer, Syncs};
 use crate::error::{StoreError, Trouble, failed, unavailable};
 use crate::folder::FILE;
 use crate::lane::Lane;
+use crate::pace::Pace;
 use crate::reader::Readers;
 use crate::seen::KnownQueues;
 use crate::waker::Waker;
-use crate::writer::{Durability, Job, Work, Writer};
+use crate::writer::{Durability, Job, Patience, Work, Writer};
 use crate::{checkpoint, connection, folder, schema};
 
 /// A store with its queues. Cheap to clone.
@@ -45,6 +47,7 @@ pub(crate) struct Shared {
     /// Committed jobs that wait for the next fsync before they are acknowledged.
     committed: Lane<Box<dyn Job>>,
     syncs: Syncs,
+    pub(crate) pace: Pace,
     wakers: Mutex<HashMap<i64, Arc<Waker>>>,
     pub(crate) queues: KnownQueues,
 }
@@ -95,6 +98,7 @@ impl Store {
             pending: Lane::default(),
             committed: Lane::default(),
             syncs: Syncs::default(),
+            pace: Pace::default(),
             wakers: Mutex::default(),
             queues: KnownQueues::default(),
         };
@@ -166,8 +170,7 @@ impl Store {
         let (caller, answer) = oneshot::channel();
         let job: Box<dyn Job> = Box::new(Work::new(durability, operation, caller));
         if self.shared.pending.put([job]) {
-            let shared = Arc::clone(&self.shared);
-            tokio::task::spawn_blocking(move || shared.write());
+            self.shared.begin();
         }
         answer.await.unwrap_or_else(|_| Err(unavailable("the operation was aborted".into())))
     }
@@ -202,23 +205,50 @@ impl Shared {
         }
     }
 
-    /// Commits until no job is pending.
-    fn write(self: &Arc<Self>) {
-        while let Some(mut jobs) = self.pending.take() {
-            let committed = unbroken(|| {
-                let writing = self.writing().map_err(|error| chain(&error))?;
-                let committed = writing.writer.lock().commit(&mut jobs);
-                committed
-                    .inspect_err(|error| self.syncs.failed_if("WAL", error))
-                    .map_err(|error| Trouble(error).to_string())
-            });
-            let to_sync = |job: &mut Box<dyn Job>| committed.is_ok() && job.durability() == Durability::Synced;
-            if self.committed.put(jobs.extract_if(.., to_sync)) {
-                let shared = Arc::clone(self);
-                tokio::task::spawn_blocking(move || shared.sync());
-            }
-            jobs.into_iter().for_each(|job| job.reply(committed.clone()));
+    /// Starts the worker of the lane. Its first transaction runs on this thread if it is likely to be quick.
+    fn begin(self: &Arc<Self>) {
+        let mut jobs = self.pending.take();
+        if self.pace.is_calm(Instant::now()) {
+            jobs = jobs.and_then(|jobs| self.commit(jobs, Patience::None)).or_else(|| self.pending.take());
         }
+        if let Some(jobs) = jobs {
+            let shared = Arc::clone(self);
+            tokio::task::spawn_blocking(move || shared.write(jobs));
+        }
+    }
+
+    /// Commits until no job is pending.
+    fn write(self: &Arc<Self>, jobs: Vec<Box<dyn Job>>) {
+        let mut jobs = Some(jobs);
+        while let Some(next) = jobs {
+            self.commit(next, Patience::Usual);
+            jobs = self.pending.take();
+        }
+    }
+
+    /// Commits jobs. Without patience, returns them if another process is writing.
+    fn commit(self: &Arc<Self>, mut jobs: Vec<Box<dyn Job>>, patience: Patience) -> Option<Vec<Box<dyn Job>>> {
+        let began = Instant::now();
+        let mut locked = false;
+        let committed = unbroken(|| {
+            let writing = self.writing().map_err(|error| chain(&error))?;
+            let committed = writing.writer.lock().commit(&mut jobs, patience);
+            locked = matches!(&committed, Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy));
+            committed
+                .inspect_err(|error| self.syncs.failed_if("WAL", error))
+                .map_err(|error| Trouble(error).to_string())
+        });
+        if locked && patience == Patience::None {
+            return Some(jobs);
+        }
+        self.pace.note(jobs.len(), began, Instant::now());
+        let to_sync = |job: &mut Box<dyn Job>| committed.is_ok() && job.durability() == Durability::Synced;
+        if self.committed.put(jobs.extract_if(.., to_sync)) {
+            let shared = Arc::clone(self);
+            tokio::task::spawn_blocking(move || shared.sync());
+        }
+        jobs.into_iter().for_each(|job| job.reply(committed.clone()));
+        None
     }
 
     /// Fsyncs until every committed job is acknowledged.
@@ -335,7 +365,7 @@ mod tests {
         let run = |sql: &'static str| store.run(Durability::Synced, move |connection| execute(connection, sql));
         run("CREATE TABLE t (x)").await.unwrap();
         assert!(store.shared.pending.put([Box::new(Panics) as Box<dyn Job>]), "no worker is running");
-        let (beside, ()) = tokio::join!(run("INSERT INTO t VALUES (2)"), async { store.shared.write() });
+        let (beside, ()) = tokio::join!(run("INSERT INTO t VALUES (2)"), async { store.shared.begin() });
         assert!(beside.is_err());
         run("INSERT INTO t VALUES (3)").await.unwrap();
         let values = |connection: &Connection| {
@@ -376,5 +406,45 @@ mod tests {
             connection.query_row("SELECT group_concat(x) FROM t", [], |row| row.get::<_, String>(0)).map_err(failed)
         };
         assert_eq!(store.run(Durability::Written, values).await.unwrap(), "3");
+    }
+
+    /// Also waits for the worker of earlier operations: it is still running when it replies.
+    fn calm(store: &Store) {
+        while !store.shared.pending.is_idle() {
+            std::thread::yield_now();
+        }
+        store.shared.pace.calm();
+    }
+
+    #[tokio::test]
+    async fn in_calm_times_an_operation_runs_on_the_thread_that_asks() {
+        let folder = TempDir::new().unwrap();
+        let store = Store::open(folder.path(), Clock::wall()).unwrap();
+        let here = std::thread::current().id();
+        let is_here = |durability| store.run(durability, move |_| Ok(std::thread::current().id() == here));
+        assert!(!is_here(Durability::Written).await.unwrap(), "the first one may open the files");
+        for durability in [Durability::Written, Durability::Synced] {
+            calm(&store);
+            assert!(is_here(durability).await.unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_operation_never_waits_for_another_process_on_the_thread_that_asks() {
+        let folder = TempDir::new().unwrap();
+        let store = Store::open(folder.path(), Clock::wall()).unwrap();
+        store.run(Durability::Written, |connection| execute(connection, "CREATE TABLE t (x)")).await.unwrap();
+        let other = connection::connect(store.file()).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES (1)").unwrap();
+        calm(&store);
+        let insert = store.run(Durability::Written, |connection| execute(connection, "INSERT INTO t VALUES (2)"));
+        // This runs on the same thread, after the insert was asked for.
+        let end = async { other.execute_batch("COMMIT").unwrap() };
+        let (inserted, ()) = tokio::join!(insert, end);
+        inserted.unwrap();
+        let values = |connection: &Connection| {
+            connection.query_row("SELECT group_concat(x) FROM t", [], |row| row.get::<_, String>(0)).map_err(failed)
+        };
+        assert_eq!(store.run(Durability::Written, values).await.unwrap(), "1,2");
     }
 }

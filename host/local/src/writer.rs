@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use towpath_types::queue::QueueError;
 
+use crate::connection;
 use crate::error::unavailable;
 
 /// What an operation guarantees when it returns.
@@ -15,6 +16,14 @@ pub(crate) enum Durability {
     Written,
     /// Committed and fsynced: it also survives a power cut.
     Synced,
+}
+
+/// How long a transaction waits for another process that is writing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Not at all: the commit fails with `DatabaseBusy`, and no job has run.
+    None,
+    Usual,
 }
 
 /// An operation and its waiting caller. It may run twice; the first run is rolled back before the second.
@@ -84,7 +93,17 @@ impl Writer {
 
     /// Runs and commits jobs in one transaction. A job that fails does not affect the others: all are then run again,
     /// each in a savepoint. Savepoints cost as much as small operations, so the first run has none.
-    pub(crate) fn commit(&self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    pub(crate) fn commit(&mut self, jobs: &mut [Box<dyn Job>], patience: Patience) -> rusqlite::Result<()> {
+        if patience == Patience::Usual {
+            return self.commit_with_handler(jobs);
+        }
+        self.connection.busy_handler(None::<fn(i32) -> bool>)?;
+        let committed = self.commit_with_handler(jobs);
+        self.connection.busy_handler(Some(connection::ask_again))?;
+        committed
+    }
+
+    fn commit_with_handler(&self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
         // A panic in an earlier commit may have left its transaction open.
         self.roll_back();
         let committed = match self.together(jobs) {

@@ -62,6 +62,8 @@ async fn in_line<T>(store: &Store, ahead: &AtomicU64, operation: impl Future<Out
     let (begun, has_begun) = std::sync::mpsc::channel();
     let (release, released) = std::sync::mpsc::channel::<()>();
     let released = parking_lot::Mutex::new(released);
+    // The operation blocks its thread, which must not be that of the test.
+    store.shared.pace.crowd();
     let slow = store.run(Durability::Written, move |_| {
         let _ = begun.send(());
         let _ = released.lock().recv();
