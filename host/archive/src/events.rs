@@ -108,15 +108,15 @@ impl Events {
         let Some(name) = self.segments.get(place.segment as usize).copied() else { return Ok(None) };
         let Some(chunk) = self.chunk(place, name)? else { return Ok(None) };
         let record = chunk.at(place.offset).and_then(|bytes| record::read(bytes, name.mark()));
-        let event = record.and_then(|record| match record.kept()? {
-            Kept::Event(event) => Some(Archived { body: record.body(), ..*event }),
-            Kept::Gap(_) => None,
-        });
-        if event.is_none() {
-            self.damaged += 1;
-            warn!(event = "archive-damaged", segment = %name, "archived event changed while it was read, skipping it");
+        match record.and_then(|record| Some((record.kept()?, record))) {
+            Some((Kept::Event(event), record)) => return Ok(Some(Archived { body: record.body(), ..*event })),
+            // Since the search.
+            Some((Kept::Erased, _)) => return Ok(None),
+            Some((Kept::Gap(_), _)) | None => {}
         }
-        Ok(event)
+        self.damaged += 1;
+        warn!(event = "archive-damaged", segment = %name, "archived event changed while it was read, skipping it");
+        Ok(None)
     }
 
     fn chunk(&mut self, place: Place, name: Name) -> io::Result<Option<Chunk>> {

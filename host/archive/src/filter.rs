@@ -68,7 +68,7 @@ impl Filter {
         let Ok(webhook) = body().webhook() else { return false };
         let contains = |bytes: &Vec<u8>| memchr::memmem::find(&webhook.body, bytes).is_some();
         self.contains.as_ref().is_none_or(contains)
-            && self.values.iter().all(|(pointer, wanted)| has_value(&webhook.body, pointer, wanted))
+            && self.values.iter().all(|(pointer, wanted)| json::has_value(&webhook.body, pointer, wanted))
     }
 
     /// Whether events that were first stored in this time can match.
@@ -82,9 +82,4 @@ fn group_matches(wanted: &str, group: &str) -> bool {
         Some(begin) => group.starts_with(begin),
         None => group == wanted,
     }
-}
-
-fn has_value(body: &[u8], pointer: &Pointer, wanted: &[u8]) -> bool {
-    let Ok(found) = json::find(body, pointer) else { return false };
-    body.get(found.span).and_then(json::text).is_some_and(|value| *value == *wanted)
 }

@@ -4,6 +4,7 @@
 
 mod clock;
 mod closed;
+mod erase;
 mod events;
 mod filter;
 mod folder;
@@ -14,8 +15,10 @@ mod redact;
 mod segment;
 mod space;
 mod tidy;
+mod turn;
 mod writer;
 
+pub use erase::{Erased, Wanted};
 pub use events::Events;
 pub use filter::{Filter, Limit};
 pub use folder::{Folder, Stats};

@@ -93,12 +93,14 @@ pub(crate) fn list(folder: &Path) -> io::Result<BTreeMap<Name, Files>> {
     Ok(found)
 }
 
-/// The files of a segment that are unfinished.
-pub(crate) fn unfinished(name: Name, folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// The unfinished files of this segment, or of all.
+pub(crate) fn unfinished(of: Option<Name>, folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_name().to_str().and_then(Name::of) == Some((name, UNFINISHED)) {
+        let file = entry.file_name();
+        let Some((name, UNFINISHED)) = file.to_str().and_then(Name::of) else { continue };
+        if of.is_none_or(|of| of == name) {
             found.push(entry.path());
         }
     }
@@ -154,7 +156,7 @@ mod tests {
         let found = list(folder.path()).expect("listed");
         assert_eq!(found.keys().copied().collect::<Vec<_>>(), [old, young]);
         assert_eq!(found[&old], Files { live: None, closed: Some(3), unfinished: Some(3) });
-        assert_eq!(unfinished(old, folder.path()).expect("listed").len(), 2);
+        assert_eq!(unfinished(Some(old), folder.path()).expect("listed").len(), 2);
         assert_eq!(found[&young].bytes(), 2);
         assert!(list(&folder.path().join("missing")).expect("listed").is_empty());
     }

@@ -5,7 +5,7 @@
 //! | 8 | the mark of the segment |
 //! | 1 | the kind |
 //! | 4 + 4 + 4 | the lengths of what follows, little-endian: entry, head of the body, body |
-//! | 4 | CRC-32 of the kind, the lengths and what follows |
+//! | 4 | CRC-32 of the kind, the lengths and what follows; of an erased event without what follows |
 //! | | the entry as JSON, the head, the body |
 
 use std::io;
@@ -40,6 +40,10 @@ const TEXT: u8 = 2;
 /// A [`Gap`].
 const GAP: u8 = 3;
 
+/// An event that was erased. It is as long as the event was, so that no other record moves; the body is zeros, which the checksum does not
+/// cover: the record is one as soon as its header is written.
+const ERASED: u8 = 4;
+
 /// Events that were not kept, because the disk was full or broken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Gap {
@@ -65,6 +69,8 @@ pub(crate) enum Kept {
     /// Without its body: see [`Record::body`].
     Event(Box<Archived>),
     Gap(Gap),
+    /// Nothing: it was erased.
+    Erased,
 }
 
 impl Record<'_> {
@@ -73,6 +79,7 @@ impl Record<'_> {
         match self.kind {
             WEBHOOK | TEXT => serde_json::from_slice(self.entry).ok().map(Box::new).map(Kept::Event),
             GAP => serde_json::from_slice(self.entry).ok().map(Kept::Gap),
+            ERASED => Some(Kept::Erased),
             _ => None,
         }
     }
@@ -80,6 +87,11 @@ impl Record<'_> {
     pub(crate) fn body(&self) -> Body {
         let head = (self.kind == WEBHOOK).then(|| String::from_utf8_lossy(self.head).into_owned());
         Body::from_parts(head, self.body.to_vec())
+    }
+
+    /// Whether it was erased, but a crash left some of it.
+    pub(crate) fn is_half_erased(&self) -> bool {
+        self.kind == ERASED && self.body.iter().any(|byte| *byte != 0)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -114,11 +126,23 @@ fn write(kind: u8, entry: &impl Serialize, head: &[u8], body: &[u8], mark: Mark,
     else {
         return Ok(());
     };
-    let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
-    let fields = [&mark[..], &[kind], &length(entry), &length(head.len()), &length(body.len())].concat();
-    let crc = checksum(fields.get(mark.len()..).unwrap_or_default(), content).to_le_bytes();
-    header.iter_mut().zip(fields.iter().chain(&crc)).for_each(|(to, from)| *to = *from);
+    *header = sealed(kind, [entry, head.len(), body.len()], mark, content);
     Ok(())
+}
+
+/// The header that makes a record of this length an erased one.
+pub(crate) fn erased(length: usize, mark: Mark) -> [u8; HEADER] {
+    sealed(ERASED, [0, 0, length.saturating_sub(HEADER)], mark, b"")
+}
+
+/// A header with the checksum of itself and of `content`.
+fn sealed(kind: u8, lengths: [usize; 3], mark: Mark, content: &[u8]) -> [u8; HEADER] {
+    let lengths = lengths.map(|length| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes()).concat();
+    let fields = [&mark[..], &[kind], &lengths].concat();
+    let crc = checksum(fields.get(mark.len()..).unwrap_or_default(), content).to_le_bytes();
+    let mut header = [0; HEADER];
+    header.iter_mut().zip(fields.iter().chain(&crc)).for_each(|(to, from)| *to = *from);
+    header
 }
 
 fn checksum(fields: &[u8], content: &[u8]) -> u32 {
@@ -140,7 +164,8 @@ pub(crate) fn read(bytes: &[u8], mark: Mark) -> Option<Record<'_>> {
     let (head_bytes, after) = after.split_at_checked(head)?;
     let body_bytes = after.get(..body)?;
     let content = rest.get(..entry + head + body)?;
-    let right = checksum(fields, content) == u32::from_le_bytes(*crc);
+    let covered = if *kind == ERASED { b"" } else { content };
+    let right = checksum(fields, covered) == u32::from_le_bytes(*crc);
     right.then_some(Record { kind: *kind, entry: entry_bytes, head: head_bytes, body: body_bytes })
 }
 
@@ -261,7 +286,7 @@ pub(crate) mod tests {
             match part {
                 Part::Record(record) => match record.kept().expect("readable") {
                     Kept::Event(event) => events.push(Archived { body: record.body(), ..*event }),
-                    Kept::Gap(gap) => panic!("{gap:?}"),
+                    other => panic!("{other:?}"),
                 },
                 Part::Damaged { at_end } => damage.push(at_end),
             }
@@ -294,6 +319,26 @@ pub(crate) mod tests {
         let mut bytes = Vec::new();
         write_gap(&gap, MARK, &mut bytes).expect("written");
         assert_eq!(read(&bytes, MARK).expect("a record").kept(), Some(Kept::Gap(gap)));
+    }
+
+    #[test]
+    fn an_erased_event_is_one_from_its_header_on_and_moves_no_other() {
+        let (events, mut bytes, ends) = written();
+        let second = ends[0]..ends[1];
+        bytes[second.start..second.start + HEADER].copy_from_slice(&erased(second.len(), MARK));
+        let parts = |bytes: &[u8]| Records::new(bytes, MARK).map(|(span, _)| span.end).collect::<Vec<_>>();
+        assert_eq!(parts(&bytes), ends);
+        let record = read(&bytes[second.start..], MARK).expect("a record");
+        assert!(record.kept() == Some(Kept::Erased) && record.is_half_erased(), "its content is still there");
+        bytes[second.start + HEADER..second.end].fill(0);
+        assert!(!read(&bytes[second.start..], MARK).expect("a record").is_half_erased());
+        let kept = |(_, part): (_, Part<'_>)| match part {
+            Part::Record(record) => record.kept(),
+            Part::Damaged { .. } => None,
+        };
+        let kept: Vec<_> = Records::new(&bytes, MARK).map(kept).collect();
+        let others = kept.iter().filter(|kept| matches!(kept, Some(Kept::Event(_)))).count();
+        assert!(others == events.len() - 1 && kept[1] == Some(Kept::Erased), "{kept:?}");
     }
 
     #[test]

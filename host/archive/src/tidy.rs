@@ -16,6 +16,7 @@ use crate::clock::{Look, is_ahead};
 use crate::closed;
 use crate::name::{self, Files, Name};
 use crate::segment::read_live;
+use crate::turn::Turn;
 use crate::writer::Segments;
 
 /// Where locks prove nothing, a live segment of another process is closed when it is this old: its process would have ended it within an
@@ -42,6 +43,7 @@ impl Segments {
             info!("the clock jumped ahead, removing no events of the archive by their age for now");
         }
         self.rotate_old(now);
+        let Some(_turn) = Turn::of(&self.settings.folder)? else { return Ok(()) };
         std::thread::scope(|scope| {
             scope.spawn(|| self.close_all(now)).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;
@@ -89,7 +91,7 @@ impl Segments {
         // A process that was killed left them, or one that lost a race for a segment writes them in vain.
         for (name, files) in segments.iter_mut().filter(|(_, files)| files.live.is_none() && files.unfinished.is_some())
         {
-            name::unfinished(*name, folder)?.iter().try_for_each(|path| remove(path))?;
+            name::unfinished(Some(*name), folder)?.iter().try_for_each(|path| remove(path))?;
             files.unfinished = None;
         }
         let mut bytes: u64 = segments.values().map(Files::bytes).sum();
@@ -145,7 +147,7 @@ fn close(name: Name, files: Files, folder: &Path, _complete: Complete) -> io::Re
     std::fs::remove_file(live)
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -98,6 +98,12 @@ pub fn text(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     }
 }
 
+/// Whether the value that a pointer names has this content, as [`text`] gives it.
+pub fn has_value(document: &[u8], pointer: &Pointer, wanted: &[u8]) -> bool {
+    let Ok(found) = find(document, pointer) else { return false };
+    document.get(found.span).and_then(text).is_some_and(|value| *value == *wanted)
+}
+
 struct Unescaped;
 
 impl<'de> Visitor<'de> for Unescaped {

@@ -44,6 +44,7 @@ impl Summary {
                 widen(&mut times.ended, event.ended_at);
             }
             Some(Kept::Gap(gap)) => self.dropped += gap.dropped,
+            Some(Kept::Erased) => {}
             None => self.damaged += 1,
         }
     }
