@@ -1,6 +1,6 @@
 //! Errors of a store, and what to do about them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 use towpath_types::queue::QueueError;
@@ -31,6 +31,9 @@ pub enum StoreError {
     Missing { folder: PathBuf },
     #[error("the store {} is in use: stop every process that uses it first", file.display())]
     InUse { file: PathBuf },
+    /// It could not be rewritten without its deleted bytes, or its WAL not emptied.
+    #[error("cannot rewrite the store {} without what was deleted: try again", file.display())]
+    Scrub { file: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     /// An older version of Towpath wrote the store, and it was not opened for writing, which would upgrade it.
     #[error("the store {} has version {found}: run `towpath serve` on it to upgrade it to version {expected}", file.display())]
     Older { file: PathBuf, found: i64, expected: i64 },
@@ -44,6 +47,10 @@ pub enum StoreError {
 impl StoreError {
     pub(crate) fn open(file: PathBuf, source: rusqlite::Error) -> StoreError {
         StoreError::Open { file, source: Trouble(source) }
+    }
+
+    pub(crate) fn scrub(file: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+        StoreError::Scrub { file: file.to_owned(), source: source.into() }
     }
 }
 

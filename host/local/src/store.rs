@@ -111,7 +111,6 @@ impl Store {
         *writing.syncer.lock() = Syncer::new(disk, self.shared.syncs.clone()).without_rest();
     }
 
-    #[cfg(test)]
     pub(crate) fn syncs(&self) -> Syncs {
         self.shared.syncs.clone()
     }
