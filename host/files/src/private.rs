@@ -59,6 +59,20 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     create(path)?.write_all(bytes)
 }
 
+/// Replaces a file by one with this content. After a power cut it is the old or the new one, and whole.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension("tmp");
+    match std::fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = create(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)?;
+    sync_folder(path.parent().unwrap_or(Path::new("")))
+}
+
 /// Copies to a new file; fails if the destination exists.
 pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     io::copy(&mut regular::open(OpenOptions::new().read(true), from, Links::Refuse)?, &mut create(to)?).map(drop)

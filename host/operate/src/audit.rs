@@ -1,4 +1,4 @@
-//! The audit: who did what to dead letters, who replayed what, and why. Each line of JSON is written before the action. Of a letter that is dropped or edited
+//! The audit: who did what to dead letters, who replayed or erased what, and why. Each line of JSON is written before the action. Of a letter that is dropped or edited
 //! it has the whole, as it was.
 
 use std::io::Write as _;
@@ -12,6 +12,7 @@ use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::dead_letter::DeadLetter;
 use towpath_types::queue::{Attributes, GroupId, MessageId};
 
+use crate::erase::{Counts, Subject};
 use crate::letters::Letter;
 use crate::place::{Backend, Found};
 use crate::replay::{Record, Request};
@@ -28,6 +29,25 @@ struct Replayed<'a> {
     events: u64,
     #[serde(flatten)]
     request: &'a Request,
+}
+
+/// An erasure that begins or ends. It names nobody: neither groups nor values.
+#[derive(Serialize)]
+struct ErasedEvents<'a> {
+    at: Timestamp,
+    by: String,
+    action: &'static str,
+    step: &'static str,
+    note: &'a str,
+    /// How many groups were named.
+    groups: usize,
+    /// Where values were compared.
+    pointers: Vec<&'a str>,
+    waiting: u64,
+    dead_letters: u64,
+    refused: u64,
+    other_queues: u64,
+    archived: u64,
 }
 
 /// What was done to one letter.
@@ -132,6 +152,36 @@ impl Audit {
             request: &record.request,
         };
         self.append(&[replayed], true)
+    }
+
+    /// Records an erasure: at its `begin` what was found, at its `end` what was erased. The caller must not act if this fails.
+    pub(crate) fn erasure(
+        &self,
+        step: &'static str,
+        note: &str,
+        subject: &Subject,
+        counts: &Counts,
+    ) -> anyhow::Result<()> {
+        let Counts { waiting, dead_letters, refused, other_queues, archived, .. } = *counts;
+        let entry = ErasedEvents {
+            at: Clock::wall().now(),
+            by: by(),
+            action: "erase",
+            step,
+            note,
+            groups: subject.groups.len(),
+            pointers: subject.values.iter().map(|(pointer, _)| pointer.as_str()).collect(),
+            waiting,
+            dead_letters,
+            refused,
+            other_queues,
+            archived,
+        };
+        self.append(&[entry], true)
+    }
+
+    pub(crate) fn file(&self) -> &Path {
+        &self.0
     }
 
     fn append(&self, entries: &[impl Serialize], sync: bool) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@
 
 mod archive;
 mod audit;
+mod erase;
 mod holds;
 mod letter;
 mod redrive;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use archive::{Archived, ArchivedWhole, InArchive};
 pub use audit::Action;
+pub use erase::{Erasure, ErasurePlan};
 pub use holds::{Holds, Resumed};
 pub use letter::{Edited, Listed, Whole};
 pub use redrive::{Plan, Report};

@@ -13,6 +13,7 @@ pub mod config;
 #[cfg(feature = "aws")]
 pub mod deploy;
 pub mod dlq;
+pub mod erase;
 pub mod event;
 pub mod hold;
 pub mod json;

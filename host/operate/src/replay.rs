@@ -17,6 +17,9 @@ pub use position::Position;
 pub use record::{Listed, Record, State, list};
 pub use run::{Report, Run};
 
+pub(crate) use conditions::folder as archive_folder;
+pub(crate) use record::{folder as state_folder, held, write};
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};

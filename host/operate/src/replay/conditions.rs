@@ -93,7 +93,7 @@ impl Conditions {
 }
 
 /// The archive in this folder, or that of the place.
-pub(super) fn folder(found: &Found, named: Option<&Path>) -> anyhow::Result<Folder> {
+pub(crate) fn folder(found: &Found, named: Option<&Path>) -> anyhow::Result<Folder> {
     if let Some(folder) = named {
         anyhow::ensure!(folder.is_dir(), "there is no folder {}", folder.display());
         return Ok(Folder::new(folder));

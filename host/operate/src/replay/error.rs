@@ -32,7 +32,7 @@ pub enum ReplayError {
     /// Nothing is left to do.
     #[error("the replay {0} is complete")]
     Complete(String),
-    /// Two at once could send the events of a group out of order.
-    #[error("another replay runs on this store: wait until it ends, or stop it")]
+    /// Two at once could send the events of a group out of order, and a replay could bring back what is erased.
+    #[error("another replay runs on this store, or an erasure: wait until it ends, or stop it")]
     Running,
 }

@@ -23,6 +23,12 @@ impl Position {
         Position { sequence, ids }
     }
 
+    /// The position without the ids of events that no longer exist.
+    pub(crate) fn without(mut self, is_gone: impl Fn(&str) -> bool) -> Position {
+        self.ids.retain(|id| !is_gone(id.as_str()));
+        self
+    }
+
     /// Whether this event is still to be sent.
     pub(super) fn is_before(&self, event: &Archived) -> bool {
         let number = number(event);

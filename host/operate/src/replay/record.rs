@@ -1,7 +1,6 @@
 //! The file of a run, by which it goes on after a crash.
 
 use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -98,7 +97,7 @@ pub fn list(found: &Found) -> anyhow::Result<Vec<Listed>> {
 }
 
 /// Where runs are kept: in the folder of a local store, or for SQS in `.towpath` of the working directory.
-pub(super) fn folder(found: &Found) -> PathBuf {
+pub(crate) fn folder(found: &Found) -> PathBuf {
     match &found.backend {
         Backend::Local(queues) => queues.events.store().file().parent().map(PathBuf::from).unwrap_or_default(),
         Backend::Sqs { .. } => PathBuf::from(".towpath"),
@@ -106,7 +105,7 @@ pub(super) fn folder(found: &Found) -> PathBuf {
 }
 
 /// Keeps other runs out while the file is open.
-pub(super) fn held(folder: &Path) -> anyhow::Result<File> {
+pub(crate) fn held(folder: &Path) -> anyhow::Result<File> {
     let path = folder.join("replay.lock");
     match lock(&path, Duration::ZERO) {
         Ok(file) => Ok(file),
@@ -127,20 +126,9 @@ pub(super) fn read(folder: &Path, run: &str) -> anyhow::Result<Record> {
 }
 
 /// Replaces the file of a run. After a power cut it is the old or the new one, and whole.
-pub(super) fn write(folder: &Path, record: &Record) -> anyhow::Result<()> {
+pub(crate) fn write(folder: &Path, record: &Record) -> anyhow::Result<()> {
     let path = path(folder, &record.run);
-    let unfinished = path.with_extension("tmp");
-    let write = || {
-        match std::fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = private::create(&unfinished)?;
-        file.write_all(&serde_json::to_vec(record)?)?;
-        file.sync_all()?;
-        std::fs::rename(&unfinished, &path)?;
-        private::sync_folder(folder)
-    };
+    let write = || private::replace(&path, &serde_json::to_vec(record)?);
     write().with_context(|| format!("writing {}", path.display()))
 }
 

@@ -1,0 +1,45 @@
+//! Where this machine keeps events.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use towpath_archive::Folder;
+use towpath_local::Store;
+
+use super::{EraseError, Request};
+use crate::archive::NoArchive;
+use crate::place::{Backend, Found};
+use crate::replay::{ReplayError, archive_folder, held, state_folder};
+
+/// Where this machine keeps events.
+pub(super) struct Place {
+    /// The store; `None` if the queues are on SQS.
+    pub(super) store: Option<Store>,
+    pub(super) archive: Option<Folder>,
+    /// The folder of the store, or of what commands keep about queues on SQS.
+    pub(super) folder: PathBuf,
+}
+
+impl Place {
+    pub(super) fn of(found: &Found, request: &Request) -> anyhow::Result<Place> {
+        let folder = state_folder(found);
+        let store = match &found.backend {
+            Backend::Local(queues) => Some(queues.events.store().clone()),
+            Backend::Sqs { .. } => None,
+        };
+        let archive = match archive_folder(found, request.folder.as_deref()) {
+            Ok(archive) => Some(archive),
+            // Events that were kept before it was switched off are still there.
+            Err(error) if error.is::<NoArchive>() => {
+                Some(folder.join("archive")).filter(|archive| archive.is_dir()).map(Folder::new)
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Place { store, archive, folder })
+    }
+
+    /// Keeps replays and other erasures out while the file is open.
+    pub(super) fn alone(&self) -> anyhow::Result<File> {
+        held(&self.folder).map_err(|error| if error.is::<ReplayError>() { EraseError::Busy.into() } else { error })
+    }
+}

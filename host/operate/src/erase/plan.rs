@@ -1,0 +1,119 @@
+//! What would be erased.
+
+use towpath_local::{Match, Store, Wanted};
+use towpath_types::clock::{Clock, Timestamp};
+
+use super::person::{Person, ids};
+use super::place::Place;
+use super::unfinished::Unfinished;
+use super::unreachable::{Unreachable, all};
+use super::{Counts, EraseError, Request, traces};
+use crate::known::Groups;
+use crate::place::Found;
+use crate::queues::{DEAD_LETTERS, EVENTS, REFUSED};
+
+/// What would be erased, and what not.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Plan {
+    /// What was found.
+    pub counts: Counts,
+    /// How many of those that wait are being delivered now.
+    pub in_flight: u64,
+    /// What is not erased.
+    pub unreachable: Vec<Unreachable>,
+    /// Who started an erasure that was interrupted, and when: it is completed first.
+    pub interrupted: Option<(String, Timestamp)>,
+    /// A group that no route of the config makes, and of which nothing was found: perhaps a typo.
+    pub unknown_group: Option<String>,
+}
+
+/// Looks for everything that would be erased. Changes nothing.
+pub async fn plan(found: &Found, request: &Request) -> anyhow::Result<Plan> {
+    if request.subject.is_everything() {
+        return Err(EraseError::Everything.into());
+    }
+    let place = Place::of(found, request)?;
+    let interrupted = Unfinished::read(&place.folder)?;
+    let known = interrupted.iter().filter(|unfinished| unfinished.subject == request.subject);
+    let mut person =
+        Person::new(request.subject.clone(), known.flat_map(|unfinished| unfinished.ids.clone()).collect())?;
+    let events = Events::find(&place, &mut person, &mut || {}).await?;
+    let traces = traces::count(&place.folder, &person)?;
+    let counts = Counts { story: traces.story, audit: traces.audit, replays: traces.replays, ..events.counts };
+    let is_unknown = |group: &&String| {
+        let config = found.config.as_ref().filter(|_| counts.sum() == 0);
+        config.is_some_and(|config| Groups(group).check(config).is_err())
+    };
+    Ok(Plan {
+        counts,
+        in_flight: events.in_flight(),
+        unreachable: all(found, events.damaged, Clock::wall().now()),
+        interrupted: interrupted.map(|unfinished| (unfinished.by, unfinished.started_at)),
+        unknown_group: request.subject.groups.iter().find(is_unknown).cloned(),
+    })
+}
+
+/// A person's events in the store and in the archive.
+#[derive(Default)]
+pub(super) struct Events {
+    pub(super) counts: Counts,
+    /// Sequence numbers, and whether each is being delivered.
+    pub(super) stored: Vec<(String, bool)>,
+    /// Damaged records of the archive.
+    pub(super) damaged: u64,
+}
+
+impl Events {
+    /// Finds them. The person learns their ids. `looked` is called after each part of the archive.
+    pub(super) async fn find(place: &Place, person: &mut Person, looked: &mut dyn FnMut()) -> anyhow::Result<Events> {
+        let mut events = Events::default();
+        if let Some(store) = &place.store {
+            for found in stored(store, person).await? {
+                let count = match found.queue.as_str() {
+                    EVENTS => &mut events.counts.waiting,
+                    DEAD_LETTERS => &mut events.counts.dead_letters,
+                    REFUSED => &mut events.counts.refused,
+                    _ => &mut events.counts.other_queues,
+                };
+                *count += 1;
+                person.learn(ids(&found.message.id, &found.message.attributes));
+                events.stored.push((found.message.sequence, found.is_leased));
+            }
+        }
+        if let Some(archive) = &place.archive {
+            let known = person.clone();
+            let found = archive.search(
+                &|event, body| known.has_archived(event, body),
+                &mut |event| {
+                    person.learn(ids(&event.id, &event.attributes));
+                },
+                looked,
+            )?;
+            events.counts.archived = found.events;
+            events.damaged = found.damaged;
+        }
+        Ok(events)
+    }
+
+    pub(super) fn in_flight(&self) -> u64 {
+        self.stored.iter().filter(|(_, is_leased)| *is_leased).count() as u64
+    }
+}
+
+async fn stored(store: &Store, person: &Person) -> anyhow::Result<Vec<Match>> {
+    let known = person.clone();
+    let wanted = Wanted {
+        groups: person.subject.groups.clone(),
+        is_one: std::sync::Arc::new(move |message| known.has(message.group.as_str(), || message.body.clone())),
+    };
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let searched = store.search(&wanted, after.as_deref()).await?;
+        found.extend(searched.found);
+        after = searched.next;
+        if after.is_none() {
+            return Ok(found);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What no command on this machine can erase.
+
+use towpath_types::clock::Timestamp;
+use towpath_types::queue::MAX_RETENTION;
+
+use crate::place::{Backend, Found};
+
+/// Something that may have a person's events, and that is not erased.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unreachable {
+    /// What it is.
+    pub what: String,
+    /// When it is gone by itself.
+    pub expires: Expires,
+}
+
+/// When something is gone by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Expires {
+    /// By this time.
+    By(Timestamp),
+    /// As this says.
+    As(&'static str),
+    /// Never, as far as Towpath knows.
+    Unknown,
+}
+
+/// Everything that may have events of a place and is not erased. `damaged` is the number of records of the archive that cannot be read.
+pub(super) fn all(found: &Found, damaged: u64, now: Timestamp) -> Vec<Unreachable> {
+    let mut all = Vec::new();
+    let mut add = |what: &str, expires: Expires| all.push(Unreachable { what: what.to_owned(), expires });
+    let config = found.config.as_ref();
+    if damaged > 0 {
+        let keep = config.map_or(towpath_config::archive::KEEP, |config| config.archive.keep);
+        add(&format!("{damaged} damaged records of the archive, which nobody can read"), Expires::By(now + keep));
+    }
+    if let Backend::Sqs { events, dead_letters, refused } = &found.backend {
+        let queues = events.iter().chain([dead_letters]).chain(refused);
+        for queue in queues {
+            add(
+                &format!("messages in {queue}: `towpath dlq drop` deletes dead letters"),
+                Expires::By(now + MAX_RETENTION),
+            );
+        }
+        let stream = config.and_then(|config| config.archive.stream.as_deref());
+        if let Some(stream) = stream {
+            let what = format!("events behind the delivery stream {stream}, and versions of their objects in S3");
+            add(
+                &what,
+                Expires::As(
+                    "when the lifecycle rules of the bucket remove them (archive.keep_days of the Terraform module)",
+                ),
+            );
+        }
+        add(
+            "logs in CloudWatch: ids and groups, no bodies",
+            Expires::As("the retention of the log group (log_retention of the Terraform module)"),
+        );
+    }
+    add("backups and other copies of the store and the archive", Expires::Unknown);
+    add("what targets received", Expires::Unknown);
+    add("logs and traces of hosts: ids and groups, no bodies", Expires::Unknown);
+    add("files of `towpath record` and `poll --story`, and saved output of other commands", Expires::Unknown);
+    add("freed blocks of the disk, and snapshots of the file system", Expires::Unknown);
+    all
+}
