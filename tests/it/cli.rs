@@ -4,6 +4,7 @@ mod archive;
 mod author;
 mod browser;
 mod contained;
+mod erase;
 mod flood;
 mod followed;
 mod foreign;
@@ -77,7 +78,7 @@ fn a_target_is_not_unused_because_its_route_has_a_mistake() {
 #[test]
 fn every_command_has_help_with_an_example() {
     let folder = TempDir::new().unwrap();
-    let commands: [&[&str]; 48] = [
+    let commands: [&[&str]; 49] = [
         &[],
         &["demo"],
         &["init"],
@@ -121,6 +122,7 @@ fn every_command_has_help_with_an_example() {
         &["dlq", "audit"],
         &["replay"],
         &["replay", "list"],
+        &["erase"],
         &["poll"],
         &["hold"],
         &["resume"],

@@ -10,6 +10,7 @@ use towpath_config::env::LOG_LEVELS;
 
 mod archive;
 mod dlq;
+mod erase;
 mod init;
 mod names;
 mod operate;
@@ -23,6 +24,7 @@ mod story;
 
 pub use archive::{Archive, ArchiveFilter, ArchiveList, ArchivePlace};
 pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, LetterPlace, Moment};
+pub use erase::Erase;
 pub use init::Init;
 pub use names::Names;
 pub use operate::{Deploy, Hold, Pause, Poll, QueuePlace, Resume, Status};
@@ -127,6 +129,8 @@ pub enum Command {
     Archive(Archive),
     /// Send archived events again, in order, or list what another build of the plugin would do with them
     Replay(Box<Replay>),
+    /// Erase a person's events from everything that this machine keeps
+    Erase(Box<Erase>),
     /// Benchmark the cost per message against alternatives and the theoretical limit
     Bench(Bench),
     /// Test delivery under faults: kill hosts, cut connections, fill the disk, then check every message

@@ -9,6 +9,7 @@ mod demo;
 mod deploy;
 mod dev;
 mod dlq;
+mod erase;
 mod hold;
 mod init;
 pub(crate) mod plugin;
@@ -64,6 +65,7 @@ pub async fn run(args: Args, output: &Output, telemetry: Arc<Telemetry>) -> anyh
         Command::Dlq(dlq) => dlq::run(dlq, output).await,
         Command::Archive(archive) => archive::run(archive, output).await,
         Command::Replay(replay) => replay::run(*replay, output).await,
+        Command::Erase(erase) => erase::run(*erase, output).await,
         Command::Tail(tail) => tail::run(tail, output).await,
         Command::Trace(trace) => trace::run(trace, output).await,
         Command::Store(Store::Compact { store, config }) => store::compact(store, &config, output).await,

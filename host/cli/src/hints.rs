@@ -3,6 +3,7 @@
 use towpath_compose::ListenError;
 use towpath_operate::archive::NoArchive;
 use towpath_operate::dlq::edit::{EditError, RouteError};
+use towpath_operate::erase::EraseError;
 use towpath_operate::known::UnknownWithoutConfig;
 use towpath_operate::letters::LettersError;
 use towpath_operate::place::NoPlace;
@@ -28,6 +29,7 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
         error.downcast_ref().and_then(of_edit),
         error.downcast_ref().map(of_letters),
         error.downcast_ref().and_then(of_replay),
+        error.downcast_ref().and_then(of_erase),
         error.downcast_ref().map(of_story),
         error.downcast_ref().map(of_listen),
     ];
@@ -85,6 +87,13 @@ fn of_replay(error: &ReplayError) -> Option<&'static str> {
         ReplayError::NoConfig | ReplayError::NoQueue => Some("give --config FILE"),
         ReplayError::NoRun(_) => Some("`towpath replay list` shows the runs"),
         ReplayError::NoNoteKey | ReplayError::Complete(_) | ReplayError::Running => None,
+    }
+}
+
+fn of_erase(error: &EraseError) -> Option<&'static str> {
+    match error {
+        EraseError::Everything => Some("give --group GROUP, or --match POINTER=VALUE"),
+        EraseError::Busy | EraseError::Earlier { .. } => None,
     }
 }
 

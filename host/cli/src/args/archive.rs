@@ -135,8 +135,10 @@ impl ArchiveFilter {
 /// `/status=failed`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Value {
-    at: Pointer,
-    value: String,
+    /// Where it is.
+    pub at: Pointer,
+    /// What it is.
+    pub value: String,
 }
 
 impl FromStr for Value {
