@@ -132,7 +132,10 @@ fn closed(name: Name, folder: &Path) -> io::Result<Uncompressed> {
     let closed = Closed::open(&name.closed(folder))?;
     let length: u64 = closed.frames().iter().map(|frame| u64::from(frame.length)).sum();
     if length > LARGEST {
-        return Err(io::Error::new(ErrorKind::InvalidData, format!("{name} is larger than any host writes a segment")));
+        return Err(io::Error::new(
+            ErrorKind::InvalidData,
+            format!("the segment {name} is larger than any host writes one: remove the file"),
+        ));
     }
     let mut bytes = Vec::new();
     let mut unreadable = u64::from(closed.searched);

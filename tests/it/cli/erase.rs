@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
@@ -182,29 +181,28 @@ async fn no_byte_of_a_person_is_left_next_to_a_host_that_goes_on_and_others_lose
     assert!(found["story_lines"].as_u64() > Some(9) && found["audit_entries"].as_u64() >= Some(1), "{plan}");
     assert_eq!(found["replays"], 1, "{plan}");
     assert!(station.files_with_the_person().len() >= 5, "a plan changes nothing");
-    let stop = Arc::new(AtomicBool::new(false));
-    let posting = tokio::spawn({
-        let (stop, url) = (Arc::clone(&stop), host.url.clone());
-        async move {
-            let mut number = 1;
-            while !stop.load(Ordering::SeqCst) {
-                for group in 0..3 {
-                    post_other(&url, group, number, "x").await;
-                }
-                number += 1;
+    let stop = AtomicBool::new(false);
+    let posting = async {
+        let mut number = 1;
+        while !stop.load(Ordering::SeqCst) {
+            for group in 0..3 {
+                post_other(&host.url, group, number, "x").await;
             }
-            number
+            number += 1;
         }
-    });
-    station.target.until(|calls| others(calls).len() == 3).await;
-    let report = station.json(&["erase", "--group", &group, "--yes", "--note", "request 7"], 0).await;
-    assert_eq!((&report["complete"], &report["store_rewritten"]), (&true.into(), &true.into()), "{report}");
-    // What ingest turned away has the group of its route, and is found by what it says.
-    let report = station.json(&["erase", "--match", &format!("/mail={PERSON}@example.com"), "--yes"], 0).await;
-    assert_eq!((&report["erased"]["refused"], &report["complete"]), (&1.into(), &true.into()), "{report}");
-    assert_eq!(station.files_with_the_person(), Vec::<PathBuf>::new());
-    stop.store(true, Ordering::SeqCst);
-    let posted = u64::from(posting.await.unwrap());
+        u64::from(number)
+    };
+    let erasing = async {
+        station.target.until(|calls| others(calls).len() == 3).await;
+        let report = station.json(&["erase", "--group", &group, "--yes", "--note", "request 7"], 0).await;
+        assert_eq!((&report["complete"], &report["store_rewritten"]), (&true.into(), &true.into()), "{report}");
+        // What ingest turned away has the group of another route, and is found by what it says.
+        let report = station.json(&["erase", "--match", &format!("/mail={PERSON}@example.com"), "--yes"], 0).await;
+        assert_eq!((&report["erased"]["refused"], &report["complete"]), (&1.into(), &true.into()), "{report}");
+        assert_eq!(station.files_with_the_person(), Vec::<PathBuf>::new());
+        stop.store(true, Ordering::SeqCst);
+    };
+    let (posted, ()) = tokio::join!(posting, erasing);
     station.waits(0).await;
     let expected: Vec<u64> = (1..posted).collect();
     for (group, mut numbers) in others(&station.target.calls()) {
@@ -319,4 +317,6 @@ async fn what_cannot_be_erased_is_listed_with_its_expiry() {
     let about = |text: &str| beyond.iter().find(|item| item["what"].as_str().unwrap().contains(text)).expect(text);
     assert!(about("events.fifo")["expires_at"].as_str().unwrap().ends_with('Z'), "{plan}");
     assert!(about("CloudWatch")["expires"].as_str().unwrap().contains("log_retention"), "{plan}");
+    let report = station.json(&["erase", "--group", "g/1", "--yes"], 1).await;
+    assert_eq!((&report["complete"], &report["queues_searched"]), (&false.into(), &false.into()), "{report}");
 }

@@ -58,6 +58,9 @@ async fn erased(found: &Found, request: &Request, output: &Output) -> anyhow::Re
 /// What is left on this machine, and what to do about it.
 fn left(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
+    if !report.searched_queues {
+        lines.push("the queues are on SQS, and were not searched: `towpath dlq drop` deletes dead letters".to_owned());
+    }
     if report.in_flight > 0 {
         lines.push(format!("{} are still being delivered, and were not erased: run it again", report.in_flight));
     }

@@ -1,6 +1,8 @@
 //! What would be erased.
 
-use towpath_local::{Match, Store, Wanted};
+use std::sync::Arc;
+
+use towpath_local::{Match, Wanted};
 use towpath_types::clock::{Clock, Timestamp};
 
 use super::person::{Person, ids};
@@ -68,16 +70,19 @@ impl Events {
     pub(super) async fn find(place: &Place, person: &mut Person, looked: &mut dyn FnMut()) -> anyhow::Result<Events> {
         let mut events = Events::default();
         if let Some(store) = &place.store {
-            for found in stored(store, person).await? {
-                let count = match found.queue.as_str() {
-                    EVENTS => &mut events.counts.waiting,
-                    DEAD_LETTERS => &mut events.counts.dead_letters,
-                    REFUSED => &mut events.counts.refused,
-                    _ => &mut events.counts.other_queues,
-                };
-                *count += 1;
-                person.learn(ids(&found.message.id, &found.message.attributes));
-                events.stored.push((found.message.sequence, found.is_leased));
+            let known = person.clone();
+            let wanted = Wanted {
+                groups: person.subject.groups.clone(),
+                is_one: Arc::new(move |message| known.has(message.group.as_str(), || message.body.clone())),
+            };
+            let mut after = None;
+            loop {
+                let searched = store.search(&wanted, after.as_deref()).await?;
+                searched.found.into_iter().for_each(|found| events.add(found, person));
+                after = searched.next;
+                if after.is_none() {
+                    break;
+                }
             }
         }
         if let Some(archive) = &place.archive {
@@ -95,25 +100,19 @@ impl Events {
         Ok(events)
     }
 
+    fn add(&mut self, found: Match, person: &mut Person) {
+        let count = match found.queue.as_str() {
+            EVENTS => &mut self.counts.waiting,
+            DEAD_LETTERS => &mut self.counts.dead_letters,
+            REFUSED => &mut self.counts.refused,
+            _ => &mut self.counts.other_queues,
+        };
+        *count += 1;
+        person.learn(ids(&found.message.id, &found.message.attributes));
+        self.stored.push((found.message.sequence, found.is_leased));
+    }
+
     pub(super) fn in_flight(&self) -> u64 {
         self.stored.iter().filter(|(_, is_leased)| *is_leased).count() as u64
-    }
-}
-
-async fn stored(store: &Store, person: &Person) -> anyhow::Result<Vec<Match>> {
-    let known = person.clone();
-    let wanted = Wanted {
-        groups: person.subject.groups.clone(),
-        is_one: std::sync::Arc::new(move |message| known.has(message.group.as_str(), || message.body.clone())),
-    };
-    let mut found = Vec::new();
-    let mut after = None;
-    loop {
-        let searched = store.search(&wanted, after.as_deref()).await?;
-        found.extend(searched.found);
-        after = searched.next;
-        if after.is_none() {
-            return Ok(found);
-        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::time::{Instant, sleep};
+use towpath_files::private;
 use towpath_local::{Scrubbed, Store};
 use towpath_types::clock::Clock;
 
@@ -37,6 +38,8 @@ pub struct Report {
     pub in_flight: u64,
     /// Events that arrived meanwhile, and were not erased.
     pub arrived: u64,
+    /// Whether the queues were searched. Those on SQS cannot be.
+    pub searched_queues: bool,
     /// How many bytes of the store are in use, if they were too many to rewrite: then deleted bytes are left in it.
     pub too_large: Option<u64>,
     /// What is not erased.
@@ -44,9 +47,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether nothing is left on this machine, as far as Towpath can tell.
+    /// Whether nothing is left in the queues and on this machine, as far as Towpath can tell.
     pub fn is_complete(&self) -> bool {
-        self.in_flight == 0 && self.arrived == 0 && self.too_large.is_none()
+        self.searched_queues && self.in_flight == 0 && self.arrived == 0 && self.too_large.is_none()
     }
 }
 
@@ -56,6 +59,7 @@ pub async fn run(found: &Found, request: &Request, progress: Progress<'_>) -> an
         return Err(EraseError::Everything.into());
     }
     let place = Place::of(found, request)?;
+    private::make_folder(&place.folder).with_context(|| format!("making {}", place.folder.display()))?;
     let _alone = place.alone()?;
     let mut interrupted = Unfinished::read(&place.folder)?;
     if let Some(earlier) = interrupted.take_if(|earlier| earlier.subject != request.subject) {
@@ -122,8 +126,9 @@ impl<'a> Erasure<'a> {
             Unfinished::remove(&self.place.folder)?;
         }
         let unreachable = all(found, damaged, Clock::wall().now());
-        let Erasure { erased, deduplication_ids, .. } = self;
-        Ok(Report { erased, deduplication_ids, in_flight, arrived, too_large, unreachable })
+        let Erasure { place, erased, deduplication_ids, .. } = self;
+        let searched_queues = place.store.is_some();
+        Ok(Report { erased, deduplication_ids, in_flight, arrived, searched_queues, too_large, unreachable })
     }
 
     /// Erases what is found, and again what arrives meanwhile. Returns what was found last.

@@ -32,7 +32,6 @@ impl Unfinished {
 
     pub(super) fn write(&self, folder: &Path) -> anyhow::Result<()> {
         let path = path(folder);
-        private::make_folder(folder).with_context(|| format!("making {}", folder.display()))?;
         private::replace(&path, &serde_json::to_vec(self)?).with_context(|| format!("writing {}", path.display()))
     }
 

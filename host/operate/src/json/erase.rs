@@ -23,6 +23,7 @@ pub struct Erasure<'a> {
     deduplication_ids: u64,
     in_flight: u64,
     arrived: u64,
+    queues_searched: bool,
     store_rewritten: bool,
     unreachable: Vec<Beyond<'a>>,
 }
@@ -79,7 +80,8 @@ impl Erasure<'_> {
             deduplication_ids: report.deduplication_ids,
             in_flight: report.in_flight,
             arrived: report.arrived,
-            store_rewritten: report.too_large.is_none(),
+            queues_searched: report.searched_queues,
+            store_rewritten: report.searched_queues && report.too_large.is_none(),
             unreachable: report.unreachable.iter().map(Beyond::of).collect(),
         }
     }
