@@ -1,5 +1,5 @@
-//! Processes change complete segments in turns: whoever compresses one has read it before, and would bring back what another process
-//! erases meanwhile.
+//! Processes change complete segments in turns. A process that compresses a segment has read it before, and would bring back
+//! what another one erases meanwhile.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};

@@ -50,8 +50,8 @@ pub struct Searched {
 }
 
 impl Store {
-    /// Looks at the messages of all queues with sequence numbers higher than `after`, in order, for as long as one read may take. A message that is moved to another queue
-    /// meanwhile gets a higher number, so a search to the end misses none.
+    /// Looks at the next messages of all queues, in order, that have sequence numbers higher than `after`. A message that is moved to
+    /// another queue meanwhile gets a higher number, so a search to the end misses none.
     pub async fn search(&self, wanted: &Wanted, after: Option<&str>) -> Result<Searched, QueueError> {
         let after: i64 = after.and_then(|sequence| sequence.parse().ok()).unwrap_or(0);
         let now = millis(self.clock.now());
@@ -97,8 +97,8 @@ impl Store {
         Ok(leased)
     }
 
-    /// Deletes the deduplication ids of these groups, and of messages with these ids, and all that have expired. Returns how many had not. A sender that repeats
-    /// one of them stores its event again.
+    /// Deletes the deduplication ids of these groups, those of messages with these ids, and all that have expired. Returns how many
+    /// had not expired. A sender that repeats one of them stores its event again.
     pub async fn forget(&self, groups: Vec<String>, ids: Arc<HashSet<String>>) -> Result<u64, QueueError> {
         let now = millis(self.clock.now());
         // The proof of a webhook names its message alone.

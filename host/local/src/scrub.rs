@@ -1,8 +1,8 @@
 //! Leaves no byte of what was deleted in the files of a store, while hosts use it.
 //!
-//! SQLite deletes by forgetting: the bytes stay in free pages, in gaps of other pages and in the WAL until something overwrites them. `secure_delete` would not help: it
-//! came too late for earlier deletes, and pages that SQLite rebalances keep copies of rows that moved. A VACUUM writes every page
-//! anew. Beside running hosts it is one long write: they wait for it.
+//! SQLite deletes by forgetting: the bytes stay in free pages, in gaps of other pages and in the WAL until something overwrites
+//! them. `secure_delete` would not help: it comes too late for earlier deletes, and pages that SQLite has rebalanced keep copies of
+//! rows that moved. A VACUUM writes every page again. It is one long write, and hosts wait for it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

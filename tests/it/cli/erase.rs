@@ -1,4 +1,4 @@
-//! `erase`, next to a host that goes on taking and delivering events.
+//! `erase`, next to a host that takes and delivers events meanwhile.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -286,7 +286,7 @@ async fn events_of_others_in_the_same_group_are_delivered_in_order() {
     }
     station.run(&["erase", "--match", "/text=gone", "--yes"], 0).await;
     assert_eq!(station.json(&["status"], 0).await["queue"]["messages"], 4);
-    // The head goes too, and the group goes on.
+    // The head too: the group continues.
     station.run(&["erase", "--group", "g/shared", "--match", "/text=later", "--yes"], 0).await;
     station.waits(0).await;
     let delivered: Vec<String> = station.target.bodies().into_iter().filter(|body| !body.contains("later")).collect();
