@@ -25,7 +25,10 @@ const ARROWS: [(&str, &[&str]); 26] = [
     ("plugin", &["types", "files", "config"]),
     ("registry", &["types", "files", "config", "plugin"]),
     ("deliver", &["types", "config", "verify", "reach", "metrics", "runtime"]),
-    ("engine", &["types", "config", "verify", "route", "plugin", "registry", "deliver", "metrics", "runtime"]),
+    (
+        "engine",
+        &["types", "config", "select", "verify", "route", "plugin", "registry", "deliver", "metrics", "runtime"],
+    ),
     ("local", &["types", "files"]),
     ("archive", &["types", "files"]),
     ("sqs", &["types", "config", "local"]),

@@ -189,7 +189,7 @@ fn config(folder: &Path) -> PathBuf {
     fs::write(folder.join("skip.cwasm"), code).unwrap();
     fs::write(folder.join("skip.cwasm.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
     let config = "[queue]\nurl = \"http://127.0.0.1:1/1/e.fifo\"\ndead_letter_url = \"http://127.0.0.1:1/1/d.fifo\"\n\
-        [archive]\nstream = \"events\"\n[[route]]\npath = \"skip\"\ngroup = \"skip/{json:/k}\"\nplugin = \"skip\"\n\
+        [archive]\nstream = \"events\"\nredact = [\"/mail\"]\n[[route]]\npath = \"skip\"\ngroup = \"skip/{json:/k}\"\nplugin = \"skip\"\n\
         [plugin.skip]\npath = \"skip.cwasm\"\n[target.sss]\nurl = \"https://sss.example\"\n";
     let file = folder.join("towpath.toml");
     fs::write(&file, config).unwrap();
@@ -226,4 +226,21 @@ async fn a_function_archives_each_batch_and_reports_what_it_dropped() {
     let kept: Vec<Archived> = endpoint.accepted().iter().map(|line| firehose::read(line).unwrap()).collect();
     let kept: Vec<_> = kept.iter().map(|event| (event.id.as_str(), event.route.as_str(), event.ending)).collect();
     assert_eq!(kept, [("skip-1", "skip", Ending::Skipped), ("skip-2", "skip", Ending::Skipped)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_redacted_does_not_reach_firehose() {
+    let endpoint = FirehoseEndpoint::answering(|_| Answer::Fine).await;
+    let folder = TempDir::new().unwrap();
+    let mut command = Function::command(&config(folder.path()), "http://127.0.0.1:1");
+    command.env("AWS_ENDPOINT_URL_FIREHOSE", &endpoint.url);
+    let mut function = Function::spawn(command).await;
+    let mut event = batch(&["skip-1", "skip-2"]);
+    event["Records"][0]["body"] = json!({ "mail": "ada@example.com", "n": 1 }).to_string().into();
+    assert_eq!(function.invoke(&event, MINUTE).await, Ok(json!({ "batchItemFailures": [] })));
+    let lines = endpoint.accepted();
+    assert!(!lines.concat().contains("example.com"), "{lines:?}");
+    let kept: Vec<Archived> = lines.iter().map(|line| firehose::read(line).unwrap()).collect();
+    let kept: Vec<_> = kept.iter().map(|event| (event.redacted, event.body.text().into_owned())).collect();
+    assert_eq!(kept, [(true, "{\"mail\":\"[redacted]\",\"n\":1}".to_owned()), (false, "{}".to_owned())]);
 }

@@ -62,7 +62,6 @@ fn keep(c: &mut Criterion) {
             folder: folder.path().to_owned(),
             keep: Duration::from_secs(7 * 24 * 3600),
             max_size: 256 * 1024 * 1024,
-            redact: Vec::new(),
         };
         let archive = Segments::new(settings, |_| ());
         let kept = event(1, body);

@@ -11,7 +11,6 @@ mod folder;
 mod index;
 mod name;
 mod record;
-mod redact;
 mod segment;
 mod space;
 mod tidy;

@@ -11,13 +11,11 @@ use towpath_files::alive::Lock;
 use towpath_files::private;
 use towpath_types::archive::{Archive, Archived};
 use towpath_types::clock::Timestamp;
-use towpath_types::json::Pointer;
 use tracing::{info, warn};
 
 use crate::clock::{Look, is_ahead};
 use crate::name::Name;
 use crate::record::{self, Gap, SEGMENT};
-use crate::redact::redact;
 use crate::space::Space;
 
 /// The oldest segment of an archive that is full has at most one in this many of its bytes, and of its time.
@@ -40,8 +38,6 @@ pub struct Settings {
     pub keep: Duration,
     /// How many bytes closed segments may have, on the disk.
     pub max_size: u64,
-    /// The values in JSON bodies that are not kept.
-    pub redact: Vec<Pointer>,
 }
 
 /// The archive of this process: appends to segments of its own in a folder that other processes may use, too.
@@ -234,8 +230,6 @@ fn try_create(folder: &Path, began: Timestamp) -> io::Result<Live> {
 
 impl Archive for Segments {
     fn keep(&self, event: Archived) {
-        let (body, redacted) = redact(event.body, &self.settings.redact);
-        let event = Archived { body, redacted: event.redacted || redacted, ..event };
         let mut state = self.state.lock();
         match self.write(&mut state, &event) {
             Ok(()) => {

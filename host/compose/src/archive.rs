@@ -20,8 +20,7 @@ const PERIOD: Duration = Duration::from_secs(60);
 
 /// The archive that a config describes; `None` if it has none in a folder.
 pub(crate) fn of(config: &ArchiveConfig) -> Option<Arc<Segments>> {
-    let ArchiveConfig { folder, keep, max_size, redact, stream: _ } = config.clone();
-    let settings = Settings { folder: folder?, keep, max_size, redact };
+    let settings = Settings { folder: config.folder.clone()?, keep: config.keep, max_size: config.max_size };
     Some(Arc::new(Segments::new(settings, metrics::archive_dropped)))
 }
 

@@ -13,6 +13,7 @@ use towpath_keys::Remote;
 use towpath_plugin::{Engine, Plugins};
 use towpath_registry::{Failures, Opened, Sequences, Watch};
 use towpath_types::clock::Clock;
+use towpath_types::json::Pointer;
 use towpath_types::queue::Queue;
 use towpath_verify::note_keys::NoteKeys;
 use tracing::error;
@@ -48,6 +49,7 @@ pub struct Parts {
     plugins: Plugins,
     watch: Option<Watch>,
     deliverer: Deliverer,
+    redact: Vec<Pointer>,
     clock: Clock,
 }
 
@@ -69,7 +71,8 @@ impl Parts {
         }
         let note_keys = NoteKeys::new(config.note_keys);
         let remote = Remote::new(clock);
-        Ok(Parts { engine, routes: config.routes, note_keys, remote, plugins, watch, deliverer, clock })
+        let redact = config.archive.redact;
+        Ok(Parts { engine, routes: config.routes, note_keys, remote, plugins, watch, deliverer, redact, clock })
     }
 
     /// The pipeline over a queue of this name, and the watch for new versions if plugins come from a registry.
@@ -77,6 +80,7 @@ impl Parts {
         let mut pipeline = Pipeline::new(self.routes, self.plugins, self.deliverer, dead_letters, source, self.clock);
         pipeline.note_keys = self.note_keys;
         pipeline.key_source = Arc::new(self.remote);
+        pipeline.redact = self.redact;
         (pipeline, self.watch)
     }
 }

@@ -20,7 +20,7 @@ pub struct ArchiveConfig {
     pub keep: Duration,
     /// How many bytes the archive may have on the disk.
     pub max_size: u64,
-    /// The values in JSON bodies that are not kept.
+    /// The values in JSON bodies that are not kept, neither in a folder nor on S3.
     pub redact: Vec<Pointer>,
     /// The delivery stream of Amazon Data Firehose that keeps events instead of a folder; for SQS queues.
     pub stream: Option<String>,

@@ -45,11 +45,13 @@ use towpath_metrics::{self as metrics, trace};
 use towpath_plugin::{Plugin, Plugins};
 use towpath_route::identified;
 use towpath_runtime::tasks::panic_text;
+use towpath_select::redacted;
 use towpath_types::archive::{Archive, Archived};
 use towpath_types::backoff::Backoff;
 use towpath_types::clock::Clock;
 use towpath_types::dead_letter::Death;
 use towpath_types::dead_letter::{DeadLetter, Seen};
+use towpath_types::json::Pointer;
 use towpath_types::message::{Message, is_item};
 use towpath_types::outcome::Outcome;
 use towpath_types::queue::{MAX_RETENTION, Queue, Received};
@@ -77,6 +79,8 @@ pub struct Pipeline {
     pub key_source: Arc<dyn KeySource>,
     /// Where delivered and skipped events are kept.
     pub archive: Option<Arc<dyn Archive>>,
+    /// The values in JSON bodies that the archive does not get.
+    pub redact: Vec<Pointer>,
     archive_panicked: Once,
     tally: Tally,
     failures: Arc<Failures>,
@@ -109,6 +113,7 @@ impl Pipeline {
             note_keys,
             key_source: Arc::new(NoKeys),
             archive: None,
+            redact: Vec::new(),
             archive_panicked: Once::new(),
             tally,
             failures,
@@ -195,7 +200,9 @@ impl Pipeline {
         let route = routing.route.map_or("", |route| route.path.as_str());
         let plugin = routing.name().zip(routing.plugin().map(Plugin::digest));
         if let Some(event) = Archived::of(received, outcome, route, plugin, self.clock.now()) {
-            let Err(panic) = catch_unwind(AssertUnwindSafe(|| archive.keep(event))) else { return };
+            let Err(panic) = catch_unwind(AssertUnwindSafe(|| archive.keep(redacted(event, &self.redact)))) else {
+                return;
+            };
             metrics::archive_dropped(1);
             self.archive_panicked.call_once(|| {
                 error!(

@@ -8,6 +8,7 @@ mod form;
 mod hide;
 mod mac;
 mod put;
+mod redact;
 mod unpack;
 mod xml;
 
@@ -18,6 +19,7 @@ pub use filters::hash;
 pub use hide::{hide, hide_text};
 pub use mac::mac;
 pub use put::{Unwritable, put};
+pub use redact::redacted;
 use towpath_config::condition::Condition;
 use towpath_config::value::{Part, Source, Template, Value};
 use towpath_types::clock::Timestamp;

@@ -12,7 +12,7 @@ const HOUR: u64 = 3600 * 1000;
 
 fn archive(folder: &Path) -> Segments {
     let keep = Duration::from_secs(7 * 24 * 3600);
-    Segments::new(Settings { folder: folder.to_owned(), keep, max_size: 1 << 30, redact: Vec::new() }, |_| ())
+    Segments::new(Settings { folder: folder.to_owned(), keep, max_size: 1 << 30 }, |_| ())
 }
 
 /// Events 1 to 9 of the groups `a` and `b` in turn, each with a long body that names its group.

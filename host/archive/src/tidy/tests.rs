@@ -9,7 +9,7 @@ const HOUR: u64 = 3600 * 1000;
 
 fn settings(folder: &Path) -> Settings {
     let keep = Duration::from_secs(7 * 24 * 3600);
-    Settings { folder: folder.to_owned(), keep, max_size: 1 << 30, redact: Vec::new() }
+    Settings { folder: folder.to_owned(), keep, max_size: 1 << 30 }
 }
 
 fn archive(folder: &Path) -> Segments {

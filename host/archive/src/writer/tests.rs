@@ -11,7 +11,7 @@ use crate::{Filter, Folder};
 
 fn settings(folder: &Path) -> Settings {
     let keep = Duration::from_secs(7 * 24 * 3600);
-    Settings { folder: folder.to_owned(), keep, max_size: 1 << 30, redact: Vec::new() }
+    Settings { folder: folder.to_owned(), keep, max_size: 1 << 30 }
 }
 
 fn found(folder: &Path) -> Vec<Archived> {
@@ -52,26 +52,6 @@ fn two_processes_share_a_folder() {
     }
     let numbers: Vec<_> = found(folder.path()).into_iter().map(|event| event.sequence.expect("a number")).collect();
     assert_eq!(numbers, (1..=20).map(|n| n.to_string()).collect::<Vec<_>>());
-}
-
-#[test]
-fn values_that_are_not_to_be_kept_are_not_on_the_disk() {
-    let folder = TempDir::new().expect("folder");
-    let redact = vec!["/email".parse().expect("a pointer")];
-    let archive = Segments::new(Settings { redact, ..settings(folder.path()) }, |_| ());
-    archive.keep(event("g", 1, "{\"email\":\"a@example.com\",\"n\":1}"));
-    archive.keep(event("g", 2, "{\"n\":2}"));
-    archive.keep(event("g", 3, "email=a@example.com"));
-    let expected = [
-        Archived { redacted: true, ..event("g", 1, "{\"email\":\"[redacted]\",\"n\":1}") },
-        event("g", 2, "{\"n\":2}"),
-        Archived { redacted: true, ..event("g", 3, "") },
-    ];
-    assert_eq!(found(folder.path()), expected);
-    for file in std::fs::read_dir(folder.path()).expect("a folder") {
-        let bytes = std::fs::read(file.expect("a file").path()).expect("read");
-        assert!(memchr::memmem::find(&bytes, b"example.com").is_none());
-    }
 }
 
 #[test]

@@ -20,7 +20,8 @@ const SMALLEST: u64 = 1024 * 1024;
 
 /// The keys that show values which `redact` removes from bodies: where each is, and the pointer.
 pub(super) fn unredacted(config: &Config) -> Vec<(String, String)> {
-    let redact = if config.archive.folder.is_some() { config.archive.redact.as_slice() } else { &[] };
+    let ArchiveConfig { folder, stream, redact, .. } = &config.archive;
+    let redact = if folder.is_some() || stream.is_some() { redact.as_slice() } else { &[] };
     let mut found = Vec::new();
     for (index, route) in config.routes.iter().enumerate() {
         for (key, value) in keys(route) {
@@ -54,14 +55,14 @@ impl Checker<'_> {
     pub(super) fn archive(&mut self, archive: shape::Archive, queue: &QueueConfig) -> ArchiveConfig {
         let is_local = queue.url.is_none();
         if !is_local && archive.folder.is_none() {
-            let given = [
-                ("keep", archive.keep.is_some()),
-                ("max_size", archive.max_size.is_some()),
-                ("redact", !archive.redact.is_empty()),
-            ];
+            let given = [("keep", archive.keep.is_some()), ("max_size", archive.max_size.is_some())];
             for (key, _) in given.into_iter().filter(|(_, given)| *given) {
                 let hint = "add folder = \"archive\" for `towpath poll`, or leave it out: functions have no disk";
                 self.wrong(format!("archive.{key}"), "with SQS it needs archive.folder", hint);
+            }
+            if !archive.redact.is_empty() && archive.stream.is_none() {
+                let hint = "add the folder or the stream of the archive, or leave it out: nothing is kept";
+                self.wrong("archive.redact", "with SQS it needs archive.folder or archive.stream", hint);
             }
         }
         if !is_local && archive.folder.is_some() && archive.stream.is_some() {

@@ -40,8 +40,9 @@ fn its_mistakes_are_shown_with_their_keys() {
     ];
     assert_eq!(found, expected);
     let alone = format!("{SQS}[archive]\nkeep = \"1d\"\nmax_size = \"1GiB\"\nredact = [\"/a\"]");
-    let expected = ["keep", "max_size", "redact"].map(|key| format!("archive.{key}: with SQS it needs archive.folder"));
-    assert_eq!(mistakes(&alone), expected);
+    let expected = ["keep: with SQS it needs archive.folder", "max_size: with SQS it needs archive.folder"];
+    let expected = [expected[0], expected[1], "redact: with SQS it needs archive.folder or archive.stream"];
+    assert_eq!(mistakes(&alone), expected.map(|mistake| format!("archive.{mistake}")));
     assert_eq!(mistakes("[archive]\nkeep = 7"), ["archive.keep: invalid type: integer `7`"]);
 }
 
@@ -74,4 +75,6 @@ fn a_key_that_shows_what_is_redacted_is_only_a_warning() {
         assert_eq!(warnings(keys, redact), expected, "{keys}");
     }
     assert_eq!(warnings("group = 'a/{json:/n}'", "redact = ['/n']\nkeep = '0s'"), [""; 0], "there is no archive");
+    let stream = format!("redact = ['/n']\nstream = 's'\n{SQS}");
+    assert_eq!(warnings("group = 'a/{json:/n}'", &stream), [says("group", "/n")], "on S3 they are as they are too");
 }

@@ -31,6 +31,12 @@ fn a_stream_needs_a_queue_on_sqs() {
 }
 
 #[test]
+fn values_are_redacted_on_s3_too() {
+    let config = parse(&format!("{SQS}[archive]\nstream = \"a\"\nredact = [\"/n\"]")).expect("config");
+    assert_eq!(config.archive.redact, ["/n".parse().expect("a pointer")]);
+}
+
+#[test]
 fn an_archive_has_a_folder_or_a_stream() {
     let both = format!("{SQS}[archive]\nstream = \"a\"\nfolder = \"f\"");
     assert_eq!(mistakes(&both), ["archive: has a folder and a stream"]);

@@ -48,7 +48,6 @@ async fn place() -> Place {
         folder: folder.path().join("archive"),
         keep: Duration::from_secs(u32::MAX.into()),
         max_size: u64::MAX,
-        redact: Vec::new(),
     };
     Place { archive: Segments::new(settings, |_| {}), folder, found }
 }

@@ -1,9 +1,10 @@
-//! Removes values from bodies before they are kept.
+//! Removes values from bodies before they are archived.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use serde::de::IgnoredAny;
+use towpath_types::archive::Archived;
 use towpath_types::body::Body;
 use towpath_types::envelope::Webhook;
 use towpath_types::json::{self, Pointer};
@@ -13,9 +14,15 @@ const REDACTED: &[u8] = b"\"[redacted]\"";
 /// Where a host of any language writes a byte order mark.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The body without the values that these pointers name, and whether it is another one than before. Of a body that is no JSON
-/// nothing is kept: nobody knows what is in it.
-pub(crate) fn redact(body: Body, pointers: &[Pointer]) -> (Body, bool) {
+/// The event without the values of its body that these pointers name. Of a body that is no JSON nothing is kept: nobody knows what is in
+/// it.
+pub fn redacted(event: Archived, pointers: &[Pointer]) -> Archived {
+    let (body, is_changed) = redact(event.body, pointers);
+    Archived { body, redacted: event.redacted || is_changed, ..event }
+}
+
+/// The body without these values, and whether it is another one than before.
+fn redact(body: Body, pointers: &[Pointer]) -> (Body, bool) {
     if pointers.is_empty() {
         return (body, false);
     }
@@ -84,6 +91,10 @@ fn find(document: &[u8], tokens: &[String]) -> Option<Vec<Range<usize>>> {
 
 #[cfg(test)]
 mod tests {
+    use towpath_types::archive::Ending;
+    use towpath_types::clock::Timestamp;
+    use towpath_types::queue::Attributes;
+
     use super::*;
 
     fn pointers(texts: &[&str]) -> Vec<Pointer> {
@@ -138,6 +149,37 @@ mod tests {
         assert_eq!(redact(webhook.into(), &pointers(&["/a"])), (Webhook::default().into(), true));
         let broken = Body::from_parts(Some("{}".to_owned()), b"{\"a\":1}".to_vec());
         assert_eq!(redact(broken, &pointers(&["/a"])), (Body::from(""), true), "its envelope cannot be read");
+    }
+
+    #[test]
+    fn an_event_that_was_redacted_before_stays_so() {
+        let event = |body: &str, redacted| Archived {
+            id: "m-1".into(),
+            webhook_id: "m-1".into(),
+            group: "g".into(),
+            dedup_id: None,
+            sequence: None,
+            route: "crm".to_owned(),
+            plugin: None,
+            digest: None,
+            sent_at: Timestamp(1),
+            ended_at: Timestamp(2),
+            receive_count: 1,
+            ending: Ending::Delivered,
+            reason: None,
+            attempts: Vec::new(),
+            attributes: Attributes::new(),
+            redacted,
+            body: Body::from(body),
+        };
+        let cases = [
+            (r#"{"a":1}"#, false, r#"{"a":"[redacted]"}"#, true),
+            ("{}", false, "{}", false),
+            ("{}", true, "{}", true),
+        ];
+        for (body, before, without, after) in cases {
+            assert_eq!(redacted(event(body, before), &pointers(&["/a"])), event(without, after), "{body} {before}");
+        }
     }
 
     #[test]
