@@ -71,6 +71,12 @@ pub async fn s3() -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::new(&sdk_config(None).await)
 }
 
+/// For the archive of the queue with this URL, in the queue's region; without a queue as the SDK finds it.
+#[cfg(feature = "operate")]
+pub async fn s3_of(queue_url: Option<&str>) -> aws_sdk_s3::Client {
+    aws_sdk_s3::Client::new(&sdk_config(queue_url.and_then(region).as_deref()).await)
+}
+
 /// For the archive of the queue with this URL, in the queue's region. It does not retry: the archive has little time, and its own second try.
 pub async fn firehose(queue_url: &str) -> aws_sdk_firehose::Client {
     let config = sdk_config(region(queue_url).as_deref()).await;

@@ -1,5 +1,8 @@
-//! Everything that talks to AWS: SQS as the host's queue; holds, configs and the plugin registry in S3; the archive in Firehose; Secrets Manager.
+//! Everything that talks to AWS: SQS as the host's queue; holds, configs and the plugin registry in S3; the archive, written by Firehose;
+//! Secrets Manager.
 
+#[cfg(feature = "operate")]
+pub mod archived;
 mod artifacts;
 pub mod client;
 pub mod config;

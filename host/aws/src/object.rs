@@ -36,7 +36,7 @@ pub(crate) async fn get(
         .map_err(|problem| format!("{key}: {problem}"))
 }
 
-async fn read(object: GetObjectOutput, bound: Bound) -> Result<Vec<u8>, String> {
+pub(crate) async fn read(object: GetObjectOutput, bound: Bound) -> Result<Vec<u8>, String> {
     let too_large = || format!("larger than {} bytes (the limit)", bound.bytes);
     let said = object.content_length.and_then(|length| u64::try_from(length).ok()).unwrap_or_default();
     if said > bound.bytes {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use towpath_types::json::Pointer;
 
+use crate::s3::S3Folder;
+
 /// How long events are kept, unless the config says so.
 pub const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -24,4 +26,6 @@ pub struct ArchiveConfig {
     pub redact: Vec<Pointer>,
     /// The delivery stream of Amazon Data Firehose that keeps events instead of a folder; for SQS queues.
     pub stream: Option<String>,
+    /// Where that stream writes, in folders by date: what an operator's commands read.
+    pub bucket: Option<S3Folder>,
 }

@@ -39,7 +39,7 @@ use std::time::Duration;
 pub use archive::ArchiveConfig;
 pub use collect::meant;
 pub use registry::{RegistryConfig, RegistryUrl};
-pub use s3::S3Url;
+pub use s3::{S3Folder, S3Url};
 pub use schemes::verification_schemes;
 pub use secrets::{
     Form, Learned, LearnedStore, Learning, Lookup, NEVER_LEARNED, NotFetched, NotReplaced, Secret, SecretFolder,

@@ -68,6 +68,7 @@ pub(super) struct Archive {
     pub(super) max_size: Option<ByteSize>,
     pub(super) folder: Option<PathBuf>,
     pub(super) stream: Option<String>,
+    pub(super) bucket: Option<String>,
     #[serde(default)]
     pub(super) redact: Vec<String>,
 }

@@ -87,8 +87,9 @@ impl Checker<'_> {
             self.wrong("archive.folder", format!("{} is a file", folder.display()), "give a folder");
         }
         let folder = folder.filter(|_| !keep.is_zero());
+        let bucket = archive.bucket.and_then(|bucket| self.archive_bucket(&bucket, archive.stream.is_some()));
         let stream = archive.stream.and_then(|stream| self.archive_stream(stream, queue));
-        ArchiveConfig { folder, keep, max_size, redact, stream }
+        ArchiveConfig { folder, keep, max_size, redact, stream, bucket }
     }
 
     fn redacted(&mut self, index: usize, text: &str) -> Option<Pointer> {

@@ -1,7 +1,7 @@
-//! Checks `archive.stream`.
+//! Checks `archive.stream` and `archive.bucket`.
 
 use super::Checker;
-use crate::QueueConfig;
+use crate::{QueueConfig, S3Folder};
 
 /// The longest name. Source: `DeliveryStreamName` of Amazon Data Firehose.
 const LONGEST: usize = 64;
@@ -17,6 +17,21 @@ impl Checker<'_> {
             self.wrong("archive.stream", format!("{stream:?} is not the name of a delivery stream"), hint);
         }
         Some(stream)
+    }
+
+    pub(super) fn archive_bucket(&mut self, bucket: &str, has_stream: bool) -> Option<S3Folder> {
+        if !has_stream {
+            let hint = "it is where archive.stream writes: leave it out";
+            self.wrong("archive.bucket", "needs archive.stream", hint);
+        }
+        match bucket.parse() {
+            Ok(bucket) => Some(bucket),
+            Err(problem) => {
+                let hint = "the folder with the dates, which the Terraform module calls archive_url";
+                self.wrong("archive.bucket", problem, hint);
+                None
+            }
+        }
     }
 }
 

@@ -37,6 +37,17 @@ fn values_are_redacted_on_s3_too() {
 }
 
 #[test]
+fn a_stream_may_name_the_folder_in_which_it_writes() {
+    let with = |bucket: &str| format!("{SQS}[archive]\nstream = \"a\"\nbucket = \"{bucket}\"");
+    let config = parse(&with("s3://b/towpath/events")).expect("config");
+    assert_eq!(config.archive.bucket.map(|bucket| bucket.to_string()).as_deref(), Some("s3://b/towpath/events/"));
+    let found = mistakes(&with("b"));
+    assert_eq!(found, ["archive.bucket: \"b\" is not a folder on S3 such as \"s3://bucket/events/\""]);
+    let alone = mistakes(&format!("{SQS}[archive]\nbucket = \"s3://b\""));
+    assert_eq!(alone, ["archive.bucket: needs archive.stream"]);
+}
+
+#[test]
 fn an_archive_has_a_folder_or_a_stream() {
     let both = format!("{SQS}[archive]\nstream = \"a\"\nfolder = \"f\"");
     assert_eq!(mistakes(&both), ["archive: has a folder and a stream"]);
