@@ -11,6 +11,7 @@ mod foreign;
 mod function;
 mod init;
 mod letters;
+mod on_s3;
 mod operate;
 mod private;
 mod provider;

@@ -1,4 +1,4 @@
-//! As much of S3 as holds and registries need: objects that are read, listed, and written under conditions. It keeps
+//! As much of S3 as holds, registries and archives need: objects that are read, listed, and written under conditions. It keeps
 //! nothing. Source: the `GetObject`, `PutObject` and `ListObjectsV2` APIs of S3.
 
 use std::collections::BTreeMap;
@@ -13,22 +13,39 @@ use axum::response::{IntoResponse, Response};
 
 use crate::server::Server;
 
-type Objects = Arc<Mutex<BTreeMap<String, (u64, Bytes)>>>;
+/// Names on a page of a list without a delimiter, so that a few objects have several pages.
+const PAGE: usize = 3;
+
+struct Object {
+    version: u64,
+    bytes: Bytes,
+    /// `LastModified`.
+    written: String,
+}
+
+#[derive(Default)]
+struct Shared {
+    objects: Mutex<BTreeMap<String, Object>>,
+    /// The paths of objects that were read, in order.
+    read: Mutex<Vec<String>>,
+    /// What is denied, `ListObjectsV2` or `GetObject`, and with which message.
+    denied: Mutex<Option<(&'static str, &'static str)>>,
+}
 
 /// The server. It ends when it is dropped.
 pub struct S3Server {
     /// Its URL.
     pub url: String,
-    objects: Objects,
+    shared: Arc<Shared>,
     server: Server,
 }
 
 impl S3Server {
     /// Starts one.
     pub async fn start() -> S3Server {
-        let objects = Objects::default();
-        let server = Server::start(Router::new().fallback(answer).with_state(Arc::clone(&objects))).await;
-        S3Server { url: server.url.clone(), objects, server }
+        let shared = Arc::<Shared>::default();
+        let server = Server::start(Router::new().fallback(answer).with_state(Arc::clone(&shared))).await;
+        S3Server { url: server.url.clone(), shared, server }
     }
 
     /// A client of it.
@@ -38,7 +55,25 @@ impl S3Server {
 
     /// The paths of its objects.
     pub fn paths(&self) -> Vec<String> {
-        self.objects.lock().unwrap().keys().cloned().collect()
+        self.shared.objects.lock().unwrap().keys().cloned().collect()
+    }
+
+    /// Puts an object there, written at this time (RFC 3339).
+    pub fn put(&self, path: &str, bytes: impl Into<Bytes>, written: &str) {
+        let object = Object { version: 1, bytes: bytes.into(), written: written.to_owned() };
+        self.shared.objects.lock().unwrap().insert(path.to_owned(), object);
+    }
+
+    /// The paths of the objects that were read since the last call, sorted.
+    pub fn take_read(&self) -> Vec<String> {
+        let mut read = std::mem::take(&mut *self.shared.read.lock().unwrap());
+        read.sort();
+        read
+    }
+
+    /// From now on this API is denied with this message.
+    pub fn deny(&self, api: &'static str, message: &'static str) {
+        *self.shared.denied.lock().unwrap() = Some((api, message));
     }
 
     /// Ends it: from now on connections to its address are refused.
@@ -60,16 +95,33 @@ pub fn client_of(url: &str) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(config)
 }
 
-async fn answer(State(objects): State<Objects>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let mut objects = objects.lock().unwrap();
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let mut objects = shared.objects.lock().unwrap();
     let path = uri.path().to_owned();
-    let found = objects.get(&path).map(|(version, bytes)| (*version, bytes.clone()));
+    let found = objects.get(&path).map(|object| (object.version, object.bytes.clone()));
     let tag = |version: u64| format!("\"{version:x}\"");
+    let lists = uri.query().is_some_and(|query| query.contains("list-type=2"));
+    let api = if lists { "ListObjectsV2" } else { "GetObject" };
+    if let Some((denied, message)) = *shared.denied.lock().unwrap()
+        && method == Method::GET
+        && denied == api
+    {
+        return error(StatusCode::FORBIDDEN, "AccessDenied", message);
+    }
     match method {
-        Method::GET if uri.query().is_some_and(|query| query.contains("list-type=2")) => list(&objects, &uri),
+        Method::GET if lists => list(&objects, &uri),
         Method::GET => match found {
-            Some((version, bytes)) => ([("etag", tag(version))], bytes).into_response(),
-            None => error(StatusCode::NOT_FOUND, "NoSuchKey"),
+            Some((version, bytes)) => {
+                shared.read.lock().unwrap().push(path);
+                ([("etag", tag(version))], bytes).into_response()
+            }
+            None => error(StatusCode::NOT_FOUND, "NoSuchKey", "NoSuchKey"),
         },
         Method::PUT => {
             let condition = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
@@ -77,36 +129,60 @@ async fn answer(State(objects): State<Objects>, method: Method, uri: Uri, header
             let fits = condition("if-match").is_none_or(|wanted| current.map(tag) == Some(wanted))
                 && (condition("if-none-match").is_none() || current.is_none());
             if !fits {
-                return error(StatusCode::PRECONDITION_FAILED, "PreconditionFailed");
+                return error(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", "PreconditionFailed");
             }
             let version = current.unwrap_or_default() + 1;
-            objects.insert(path, (version, unchunked(&headers, body)));
+            let bytes = unchunked(&headers, body);
+            objects.insert(path, Object { version, bytes, written: "2026-01-01T00:00:00.000Z".to_owned() });
             ([("etag", tag(version))], "").into_response()
         }
-        _ => error(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
+        _ => error(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "MethodNotAllowed"),
     }
 }
 
-/// One page with the names directly below the prefix.
-fn list(objects: &BTreeMap<String, (u64, Bytes)>, uri: &Uri) -> Response {
+/// With a delimiter one page with the names directly below the prefix; without it a page of everything below it, behind `start-after` or the
+/// page before.
+fn list(objects: &BTreeMap<String, Object>, uri: &Uri) -> Response {
     let bucket = format!("/{}/", uri.path().trim_matches('/'));
-    let parameters = uri.query().unwrap().split('&').filter_map(|pair| pair.split_once('='));
-    let mut prefix = parameters.filter(|(name, _)| *name == "prefix").map(|(_, value)| value.replace("%2F", "/"));
-    let prefix = prefix.next_back().unwrap();
-    let below = objects.keys().filter_map(|path| path.strip_prefix(&bucket)?.strip_prefix(&prefix));
-    let names: std::collections::BTreeSet<&str> =
-        below.map(|rest| rest.split_inclusive('/').next().unwrap_or_default()).collect();
-    let entry = |name: &&str| {
-        if name.ends_with('/') {
-            format!("<CommonPrefixes><Prefix>{prefix}{name}</Prefix></CommonPrefixes>")
-        } else {
-            format!("<Contents><Key>{prefix}{name}</Key></Contents>")
-        }
+    let parameter = |wanted: &str| {
+        let parameters = uri.query().unwrap().split('&').filter_map(|pair| pair.split_once('='));
+        let mut values = parameters.filter(|(name, _)| *name == wanted).map(|(_, value)| value.replace("%2F", "/"));
+        values.next_back()
     };
-    let entries: String = names.iter().map(entry).collect();
-    let body = format!(
-        "<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>"
-    );
+    let prefix = parameter("prefix").unwrap_or_default();
+    let below = objects.iter().filter_map(|(path, object)| Some((path.strip_prefix(&bucket)?, object)));
+    let below = below.filter(|(name, _)| name.starts_with(&prefix));
+    let (entries, next) = if parameter("delimiter").is_some() {
+        let below = below.map(|(name, _)| name.strip_prefix(&prefix).unwrap());
+        let names: std::collections::BTreeSet<&str> =
+            below.map(|rest| rest.split_inclusive('/').next().unwrap_or_default()).collect();
+        let entry = |name: &&str| {
+            if name.ends_with('/') {
+                format!("<CommonPrefixes><Prefix>{prefix}{name}</Prefix></CommonPrefixes>")
+            } else {
+                format!("<Contents><Key>{prefix}{name}</Key></Contents>")
+            }
+        };
+        (names.iter().map(entry).collect::<String>(), None)
+    } else {
+        let after = parameter("continuation-token").or(parameter("start-after")).unwrap_or_default();
+        let most = parameter("max-keys").map_or(PAGE, |most| most.parse().unwrap());
+        let mut rest = below.filter(|(name, _)| *name > after.as_str()).peekable();
+        let mut page = String::new();
+        let mut last = "";
+        for (name, Object { bytes, written, .. }) in rest.by_ref().take(most) {
+            let size = bytes.len();
+            page += &format!(
+                "<Contents><Key>{name}</Key><LastModified>{written}</LastModified><Size>{size}</Size></Contents>"
+            );
+            last = name;
+        }
+        (page, rest.peek().is_some().then(|| last.to_owned()))
+    };
+    let next = next.map_or("<IsTruncated>false</IsTruncated>".to_owned(), |token| {
+        format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>")
+    });
+    let body = format!("<?xml version=\"1.0\"?><ListBucketResult>{next}{entries}</ListBucketResult>");
     ([("content-type", "application/xml")], body).into_response()
 }
 
@@ -121,7 +197,7 @@ fn unchunked(headers: &HeaderMap, body: Bytes) -> Bytes {
     body.slice(end + 2..end + 2 + size)
 }
 
-fn error(status: StatusCode, code: &str) -> Response {
-    let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{code}</Message></Error>");
+fn error(status: StatusCode, code: &str, message: &str) -> Response {
+    let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>");
     (status, [("content-type", "application/xml")], body).into_response()
 }

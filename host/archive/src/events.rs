@@ -1,5 +1,7 @@
 //! The events that a filter finds, one after another.
 
+mod source;
+
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
@@ -14,8 +16,7 @@ use crate::name::{self, Name};
 use crate::record::{self, Kept, Part};
 use crate::segment::{Chunk, Segment};
 
-/// Segments that are kept open.
-const OPEN: usize = 16;
+pub(crate) use source::Source;
 
 /// Bytes of uncompressed frames that are kept.
 const FRAMES: usize = 32 * 1024 * 1024;
@@ -26,13 +27,11 @@ const FRAMES: usize = 32 * 1024 * 1024;
 /// It keeps the places of matching events, 1,000,000 of them in memory and others in a temporary file, and some uncompressed
 /// frames.
 pub struct Events {
-    folder: PathBuf,
-    segments: Vec<Name>,
+    source: Source,
     places: Places,
     ending: Option<Ending>,
     /// How many more are returned.
     left: usize,
-    open: VecDeque<(u32, Segment)>,
     chunks: VecDeque<(u32, Chunk)>,
     damaged: u64,
 }
@@ -74,14 +73,18 @@ impl Events {
             })?;
             added?;
         }
+        Events::sorted(Source::folder(folder, segments), index, filter, damaged)
+    }
+
+    /// The events of these places, in order.
+    pub(crate) fn sorted(source: Source, index: Index, filter: &Filter, damaged: u64) -> io::Result<Events> {
         let sorted = index.sorted()?;
         let (places, left) = match filter.limit {
             Limit::All => (Places::All(sorted), usize::MAX),
             Limit::First(limit) => (Places::All(sorted), limit),
             Limit::Last(limit) => (Places::Last(last(sorted, limit, filter.ending)?), limit),
         };
-        let (open, chunks) = Default::default();
-        Ok(Events { folder, segments, places, ending: filter.ending, left, open, chunks, damaged })
+        Ok(Events { source, places, ending: filter.ending, left, chunks: VecDeque::new(), damaged })
     }
 
     /// How many damaged records and frames were skipped so far.
@@ -105,9 +108,9 @@ impl Events {
 
     /// `None` if the event is gone.
     fn read(&mut self, place: Place) -> io::Result<Option<Archived>> {
-        let Some(name) = self.segments.get(place.segment as usize).copied() else { return Ok(None) };
-        let Some(chunk) = self.chunk(place, name)? else { return Ok(None) };
-        let record = chunk.at(place.offset).and_then(|bytes| record::read(bytes, name.mark()));
+        let Some(mark) = self.source.mark(place.segment) else { return Ok(None) };
+        let Some(chunk) = self.chunk(place)? else { return Ok(None) };
+        let record = chunk.at(place.offset).and_then(|bytes| record::read(bytes, mark));
         match record.and_then(|record| Some((record.kept()?, record))) {
             Some((Kept::Event(event), record)) => return Ok(Some(Archived { body: record.body(), ..*event })),
             // Since the search.
@@ -115,18 +118,18 @@ impl Events {
             Some((Kept::Gap(_), _)) | None => {}
         }
         self.damaged += 1;
-        warn!(event = "archive-damaged", segment = %name, "archived event changed while it was read, skipping it");
+        let segment = self.source.name(place.segment);
+        warn!(event = "archive-damaged", segment, "archived event changed while it was read, skipping it");
         Ok(None)
     }
 
-    fn chunk(&mut self, place: Place, name: Name) -> io::Result<Option<Chunk>> {
+    fn chunk(&mut self, place: Place) -> io::Result<Option<Chunk>> {
         let known = |(segment, chunk): &(u32, Chunk)| *segment == place.segment && chunk.at(place.offset).is_some();
         // The newest is at the front.
         let chunk = match self.chunks.iter().position(known).and_then(|at| self.chunks.remove(at)) {
             Some((_, chunk)) => chunk,
             None => {
-                let Some(segment) = self.segment(place.segment, name)? else { return Ok(None) };
-                let Some(chunk) = segment.chunk(place.offset)? else { return Ok(None) };
+                let Some(chunk) = self.source.chunk(place)? else { return Ok(None) };
                 chunk
             }
         };
@@ -135,18 +138,6 @@ impl Events {
             self.chunks.pop_back();
         }
         Ok(Some(chunk))
-    }
-
-    fn segment(&mut self, number: u32, name: Name) -> io::Result<Option<&Segment>> {
-        let known = self.open.iter().position(|(open, _)| *open == number);
-        let segment = match known.and_then(|at| self.open.remove(at)) {
-            Some((_, segment)) => Some(segment),
-            None => Segment::open(name, &self.folder)?,
-        };
-        let Some(segment) = segment else { return Ok(None) };
-        self.open.push_front((number, segment));
-        self.open.truncate(OPEN);
-        Ok(self.open.front().map(|(_, segment)| segment))
     }
 }
 

@@ -27,10 +27,19 @@ pub struct Stats {
     pub segments: u64,
     /// When the first event ended, and when the last.
     pub ended: Option<[Timestamp; 2]>,
-    /// Events that were not kept, because the disk was full or broken, as far as a later event was kept.
-    pub dropped: u64,
+    /// Events that were not kept, because the disk was full or broken, as far as a later event was kept; `None` if the archive does not
+    /// tell.
+    pub dropped: Option<u64>,
     /// Damaged records, frames and tables.
     pub damaged: u64,
+}
+
+impl Stats {
+    /// An event ended at this time.
+    pub fn ended_at(&mut self, time: Timestamp) {
+        let [oldest, newest] = self.ended.unwrap_or([time; 2]);
+        self.ended = Some([oldest.min(time), newest.max(time)]);
+    }
 }
 
 impl Folder {
@@ -50,18 +59,15 @@ impl Folder {
 
     /// What the archive holds. Reads the heads of closed segments, and the live ones.
     pub fn stats(&self) -> io::Result<Stats> {
-        let mut stats = Stats::default();
+        let mut stats = Stats { dropped: Some(0), ..Stats::default() };
         for (name, files) in name::list(&self.path)? {
             let Some(summary) = self.summary(name)? else { continue };
             stats.segments += 1;
             stats.bytes += files.bytes();
             stats.events += summary.events;
-            stats.dropped += summary.dropped;
+            stats.dropped = stats.dropped.map(|dropped| dropped + summary.dropped);
             stats.damaged += summary.damaged;
-            if let Some([from, to]) = summary.times.map(|times| times.ended) {
-                let [oldest, newest] = stats.ended.unwrap_or([from, to]);
-                stats.ended = Some([oldest.min(from), newest.max(to)]);
-            }
+            summary.times.into_iter().flat_map(|times| times.ended).for_each(|time| stats.ended_at(time));
         }
         Ok(stats)
     }

@@ -110,10 +110,10 @@ impl Segment {
     }
 }
 
-/// A part of an uncompressed segment: one record of a live one, one frame of a closed one.
+/// A part of an uncompressed segment: one record of a live one, one frame of a closed one, or of a spool.
 #[derive(Clone, Debug)]
 pub(crate) struct Chunk {
-    offset: u64,
+    pub(crate) offset: u64,
     pub(crate) bytes: Arc<[u8]>,
 }
 

@@ -22,7 +22,7 @@ mod secret;
 mod send;
 mod story;
 
-pub use archive::{Archive, ArchiveFilter, ArchiveList, ArchivePlace};
+pub use archive::{Archive, ArchiveFilter, ArchiveList, ArchivePlace, NamedArchive};
 pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, LetterPlace, Moment};
 pub use erase::Erase;
 pub use init::Init;

@@ -38,7 +38,8 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
 
 fn of_archive(error: &NoArchive) -> &'static str {
     match error {
-        NoArchive::NoConfig => "give --folder DIR or --config FILE",
+        NoArchive::NoConfig => "give --folder DIR, --bucket S3-URL or --config FILE",
+        NoArchive::NoBucket(_) => "give --bucket S3-URL, or add archive.bucket to the config",
         NoArchive::NotConfigured(_) => "give --folder DIR",
     }
 }

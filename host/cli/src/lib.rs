@@ -8,6 +8,7 @@ mod junit;
 mod lambda;
 mod output;
 mod rate;
+mod reading;
 mod reload;
 mod sss;
 pub mod toolchain;

@@ -1,88 +1,37 @@
-//! Events that were delivered or skipped, in the archive of a host on this machine.
+//! Events that were delivered or skipped, in the archive of a host: on this machine, or on S3.
 
-use std::path::PathBuf;
+pub(crate) mod files;
+mod place;
+mod reader;
 
 use anyhow::{Context as _, bail};
-use towpath_archive::{Events, Filter, Folder, Limit, Stats};
-use towpath_config::{Config, Secrets};
+use towpath_archive::{Filter, Stats};
 use towpath_types::archive::Archived;
-use towpath_types::body::Body;
-use towpath_types::message::is_item;
+use towpath_types::clock::Timestamp;
+use towpath_types::message::origin_of;
 
-use crate::config;
 use crate::known::{Groups, Known};
-use crate::secret_headers::SecretHeaders;
 
-/// Where an operator says the archive is.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ArchivePlace {
-    /// The config.
-    pub config: PathBuf,
-    /// Whether the operator named that config: then it must be readable.
-    pub config_was_named: bool,
-    /// The folder of the archive, instead of the config's.
-    pub folder: Option<PathBuf>,
-}
-
-/// Neither the config nor the operator names a folder with an archive.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum NoArchive {
-    /// No config can be read.
-    #[error("finding the archive")]
-    NoConfig,
-    /// The config switches it off, or uses SQS and names no folder.
-    #[error("{} has no archive: archive.keep is 0s, or its queues are on SQS and it names no archive.folder", .0.display())]
-    NotConfigured(PathBuf),
-}
-
-/// An archive, and the config if one was read.
-pub struct FoundArchive {
-    pub folder: Folder,
-    pub config: Option<Config>,
-}
-
-impl FoundArchive {
-    /// Finds the archive of a place. Changes nothing.
-    pub async fn find(place: &ArchivePlace) -> anyhow::Result<FoundArchive> {
-        let config = config::load(&place.config, &Secrets::placeholders()).await;
-        let Some(folder) = &place.folder else {
-            let config = config.context(NoArchive::NoConfig)?;
-            let folder = config.archive.folder.clone().ok_or_else(|| NoArchive::NotConfigured(config.file.clone()))?;
-            return Ok(FoundArchive { folder: Folder::new(folder), config: Some(config) });
-        };
-        let config = match config {
-            Err(error) if place.config_was_named => return Err(error),
-            read => read.ok(),
-        };
-        if !folder.is_dir() {
-            bail!("there is no folder {}", folder.display());
-        }
-        Ok(FoundArchive { folder: Folder::new(folder), config })
-    }
-
-    /// The headers and other places of an event that hold secrets.
-    pub fn secrets(&self, event: &Archived) -> SecretHeaders {
-        let route = self.config.as_ref().and_then(|config| config.routes.by_path(&event.route));
-        // An element of a split webhook is stored without them.
-        let places = route.filter(|_| !is_item(&event.attributes)).and_then(|route| route.tokens_text());
-        SecretHeaders::of(self.config.as_ref()).and(places.as_deref())
-    }
-}
+pub use files::{FilesRead, Progress};
+pub(crate) use place::of_config;
+pub use place::{ArchivePlace, FoundArchive, Named, NoArchive};
+pub use reader::Archive;
+pub(crate) use reader::{Wanted, without_body};
 
 /// What a search found.
 pub struct Listed {
     /// Those of a group in order, without their bodies: a list of many would not fit into memory.
     pub events: Vec<Archived>,
-    /// Damaged records and frames that were skipped.
+    /// Damaged records, frames and lines that were skipped.
     pub damaged: u64,
 }
 
 /// The events that match. Fails if there are none, and the config has no such route or group: a typo must not read as "no events".
-pub fn list(found: &FoundArchive, filter: &Filter) -> anyhow::Result<Listed> {
-    let mut matching = events(found, filter)?;
-    let without_body = |event: Archived| Archived { body: Body::from(""), ..event };
+pub async fn list(found: &FoundArchive, filter: &Filter, progress: Progress<'_>) -> anyhow::Result<Listed> {
+    let needed = |event| Some(without_body(event));
+    let mut matching = found.archive.events(Wanted { needed: &needed, ..Wanted::whole(filter) }, progress).await?;
     let events = matching.by_ref().map(|event| event.map(without_body)).collect::<Result<Vec<_>, _>>();
-    let events = events.with_context(|| reading(found))?;
+    let events = events.with_context(|| found.archive.reading())?;
     if let (Some(config), true) = (&found.config, events.is_empty()) {
         let routes = Known::new("route", config.routes.iter().map(|route| route.path.as_str()));
         filter.routes.iter().try_for_each(|route| routes.check(route))?;
@@ -91,26 +40,24 @@ pub fn list(found: &FoundArchive, filter: &Filter) -> anyhow::Result<Listed> {
     Ok(Listed { events, damaged: matching.damaged() })
 }
 
-fn events(found: &FoundArchive, filter: &Filter) -> anyhow::Result<Events> {
-    found.folder.events(filter).with_context(|| reading(found))
-}
-
-fn all(found: &FoundArchive, filter: &Filter) -> anyhow::Result<Vec<Archived>> {
-    events(found, filter)?.collect::<Result<_, _>>().with_context(|| reading(found))
-}
-
-fn reading(found: &FoundArchive) -> String {
-    format!("reading the archive {}", found.folder.path().display())
-}
-
-/// The one event that has an id, or a `webhook-id`, with this prefix. Fails if there are several, or none.
-pub fn one(found: &FoundArchive, id: &str) -> anyhow::Result<Archived> {
-    let exact = Filter { ids: vec![id.to_owned()], limit: Limit::First(MOST_NAMED), ..Filter::default() };
-    let beginning = Filter { ids: Vec::new(), id_begins: Some(id.to_owned()), ..exact.clone() };
-    let mut events = all(found, &exact)?;
-    if events.is_empty() {
-        events = all(found, &beginning)?;
+/// The one event that has an id, or a `webhook-id`, with this prefix, among those that were first stored at this time or later. Fails if there
+/// are several, or none.
+pub async fn one(
+    found: &FoundArchive,
+    id: &str,
+    since: Option<Timestamp>,
+    progress: Progress<'_>,
+) -> anyhow::Result<Archived> {
+    let filter = Filter { id_begins: Some(id.to_owned()), since, ..Filter::default() };
+    let (mut exact, mut beginning) = (Vec::new(), Vec::new());
+    for event in found.archive.events(Wanted::whole(&filter), progress).await? {
+        let event = event.with_context(|| found.archive.reading())?;
+        let named = if is_named(&event, id) { &mut exact } else { &mut beginning };
+        if named.len() < MOST_NAMED {
+            named.push(event);
+        }
     }
+    let mut events = if exact.is_empty() { beginning } else { exact };
     if events.len() > 1 {
         let mut ids: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
         ids.dedup();
@@ -124,9 +71,15 @@ pub fn one(found: &FoundArchive, id: &str) -> anyhow::Result<Archived> {
 /// How many events an error names.
 const MOST_NAMED: usize = 10;
 
+/// Whether this is one of its ids.
+fn is_named(event: &Archived, id: &str) -> bool {
+    let origin = || origin_of(&event.attributes).is_some_and(|origin| origin.id.as_str() == id);
+    event.id.as_str() == id || event.webhook_id.as_str() == id || origin()
+}
+
 /// What the archive holds.
-pub fn stats(found: &FoundArchive) -> anyhow::Result<Stats> {
-    found.folder.stats().with_context(|| reading(found))
+pub async fn stats(found: &FoundArchive, progress: Progress<'_>) -> anyhow::Result<Stats> {
+    found.archive.stats(progress).await
 }
 
 #[cfg(test)]
@@ -134,15 +87,15 @@ mod tests {
     use std::time::Duration;
 
     use tempfile::TempDir;
-    use towpath_archive::{Segments, Settings};
+    use towpath_archive::{Folder, Segments, Settings};
     use towpath_types::archive::{Archive as _, Ending};
-    use towpath_types::clock::Timestamp;
+    use towpath_types::body::Body;
     use towpath_types::queue::Attributes;
 
     use super::*;
 
-    #[test]
-    fn a_list_has_no_bodies_and_one_event_has_its_own() {
+    #[tokio::test]
+    async fn a_list_has_no_bodies_and_one_event_has_its_own() {
         let folder = TempDir::new().expect("folder");
         let keep = Duration::from_secs(3600);
         let settings = Settings { folder: folder.path().to_owned(), keep, max_size: 1 << 30 };
@@ -166,11 +119,13 @@ mod tests {
             body: Body::from("{}"),
         };
         Segments::new(settings, |_| ()).keep(event.clone());
-        let found = FoundArchive { folder: Folder::new(folder.path()), config: None };
-        let listed = list(&found, &Filter::default()).expect("read").events;
+        let found = FoundArchive { archive: Archive::Folder(Folder::new(folder.path())), config: None };
+        let listed = list(&found, &Filter::default(), &|_, _| {}).await.expect("read").events;
         assert_eq!(listed, [Archived { body: Body::from(""), ..event.clone() }]);
         for id in ["m-1", "w"] {
-            assert_eq!(one(&found, id).expect("found"), event, "{id}");
+            assert_eq!(one(&found, id, None, &|_, _| {}).await.expect("found"), event, "{id}");
+            let later = one(&found, id, Some(Timestamp(2)), &|_, _| {}).await;
+            assert!(later.is_err(), "{id}");
         }
     }
 }

@@ -1,17 +1,22 @@
 //! What the commands use of AWS.
 
+use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use towpath_aws::archived::{self, Window};
 use towpath_aws::{S3Holds, SqsQueue, client, config, logs};
-use towpath_config::{Config, LearnedStore, S3Url};
-use towpath_types::clock::Clock;
+use towpath_config::{Config, LearnedStore, S3Folder, S3Url};
+use towpath_types::archive::Archived;
+use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::holds::Holds;
 use towpath_types::queue::Queue;
 use towpath_verify::note_keys::NoteKeys;
 
+use crate::archive::files::{FilesRead, Progress};
 use crate::story::Entry;
 use crate::waiting::Waiting;
 
@@ -53,6 +58,37 @@ pub async fn note_keys(config: &Config) -> anyhow::Result<NoteKeys> {
     }
     let secrets = config::secrets(config, names).await;
     NoteKeys::of(names, &secrets).map_err(anyhow::Error::msg).context("reading dead_letters.note_key")
+}
+
+/// An archive that Firehose writes to S3.
+pub struct Bucket(archived::Bucket);
+
+impl Bucket {
+    /// The archive in this folder, in the region of the queue with this URL.
+    pub async fn of(folder: S3Folder, queue_url: Option<&str>) -> anyhow::Result<Bucket> {
+        Ok(Bucket(archived::Bucket::new(client::s3_of(queue_url).await, folder)))
+    }
+
+    /// Calls `each` for the events in all files that may have some that were first stored in this time.
+    pub async fn read(
+        &self,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+        each: impl FnMut(Archived) -> io::Result<()> + Send,
+        progress: Progress<'_>,
+    ) -> anyhow::Result<FilesRead> {
+        let files = self.0.files(Window { since, until }).await?;
+        let count = files.len() as u64;
+        progress(0, count);
+        let damaged = self.0.read(&files, each, |read| progress(read, count)).await?;
+        Ok(FilesRead { files: count, bytes: files.iter().map(|file| file.bytes).sum(), damaged })
+    }
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.folder().fmt(f)
+    }
 }
 
 /// Log groups of CloudWatch.

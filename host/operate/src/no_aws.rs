@@ -2,18 +2,23 @@
 
 #![allow(missing_docs, reason = "aws.rs documents them")]
 
+use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use towpath_config::{Config, LearnedStore, S3Url, Secrets};
+use towpath_config::{Config, LearnedStore, S3Folder, S3Url, Secrets};
 use towpath_files::regular::{self, MAX_CONFIG};
 use towpath_runtime::without_aws::WithoutAws;
+use towpath_types::archive::Archived;
+use towpath_types::clock::Timestamp;
 use towpath_types::holds::Holds;
 use towpath_types::queue::Queue;
 use towpath_verify::note_keys::NoteKeys;
 
+use crate::archive::files::{FilesRead, Progress};
 use crate::story::Entry;
 use crate::waiting::Waiting;
 
@@ -43,6 +48,31 @@ pub async fn read_config(place: &Path) -> anyhow::Result<String> {
 pub async fn note_keys(config: &Config) -> anyhow::Result<NoteKeys> {
     let keys = NoteKeys::of(&config.note_key_names, &Secrets::from_env());
     keys.map_err(anyhow::Error::msg).context("reading dead_letters.note_key")
+}
+
+/// There is none.
+pub enum Bucket {}
+
+impl Bucket {
+    pub async fn of(_: S3Folder, _: Option<&str>) -> anyhow::Result<Bucket> {
+        bail!(WithoutAws)
+    }
+
+    pub async fn read(
+        &self,
+        _: Option<Timestamp>,
+        _: Option<Timestamp>,
+        _: impl FnMut(Archived) -> io::Result<()> + Send,
+        _: Progress<'_>,
+    ) -> anyhow::Result<FilesRead> {
+        match *self {}
+    }
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {}
+    }
 }
 
 pub struct Logs;

@@ -20,9 +20,9 @@ pub use run::{Report, Run};
 pub(crate) use conditions::folder as archive_folder;
 pub(crate) use record::{folder as state_folder, held, write};
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
+
+use crate::archive::Named;
 
 /// What an operator asks for.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -30,9 +30,9 @@ pub struct Request {
     /// Which events.
     #[serde(rename = "filter")]
     pub conditions: Conditions,
-    /// The folder of the archive, instead of the config's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub folder: Option<PathBuf>,
+    /// The archive, instead of the config's.
+    #[serde(flatten)]
+    pub archive: Named,
     /// The target of all requests, instead of those that the mapping names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser as _};
 use clap::{Args as ClapArgs, Subcommand};
 use towpath_archive::{Filter, Limit};
+use towpath_config::S3Folder;
 use towpath_types::archive::Ending;
 use towpath_types::clock::Clock;
 use towpath_types::json::Pointer;
@@ -14,7 +15,7 @@ use super::{ConfigFile, Moment};
 
 const SECRETS: &str = "\
 Values of these headers are hidden: common names for secrets, those that the config's routes and targets name, and what carries \
-the route's secret. With --folder, give --config too: otherwise only common names are hidden.";
+the route's secret. With --folder or --bucket, give --config too: otherwise only common names are hidden.";
 
 /// `archive`.
 #[derive(Subcommand, Debug)]
@@ -26,14 +27,18 @@ pub enum Archive {
 Examples:
   towpath archive show 1b9d6bcd
   towpath archive show 1b9d6bcd --body > body.json
+  towpath archive show 1b9d6bcd --since 2d --bucket s3://acme-archive/events/
 
-{SECRETS}
+{SECRETS} On S3 every file is read unless --since is given.
 
 Exit code 2 if there is no such event."))]
     Show {
         /// The event's id or webhook-id, or the beginning of it
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
+        /// Only look at events stored at this time or later: an age such as 2h, or 2026-03-02T09:15:00Z
+        #[arg(long, value_name = "TIME")]
+        since: Option<Moment>,
         /// Print only the body, byte for byte except for the tokens of its route
         #[arg(long, conflicts_with = "json")]
         body: bool,
@@ -46,9 +51,11 @@ Exit code 2 if there is no such event."))]
 Examples:
   towpath archive stats
   towpath archive stats --folder /var/lib/towpath/archive --json
+  towpath archive stats --bucket s3://acme-archive/events/
 
 DROPPED counts events that were not kept because the disk was full or broken; DAMAGED counts records that cannot be read. Both \
-leave the archive with the segment that recorded them.
+leave the archive with the segment that recorded them. On S3 every file is read, and DROPPED is not known: it is the metric \
+towpath.archive.dropped.
 
 Exit code 2 if the archive cannot be read.")]
     Stats {
@@ -64,9 +71,9 @@ pub struct ArchivePlace {
     /// The config
     #[command(flatten)]
     pub config: ConfigFile,
-    /// The folder of the archive, instead of the config's
-    #[arg(long, value_name = "DIR")]
-    pub folder: Option<PathBuf>,
+    /// The archive
+    #[command(flatten)]
+    pub archive: NamedArchive,
 }
 
 impl ArchivePlace {
@@ -74,7 +81,26 @@ impl ArchivePlace {
     pub fn wanted(&self) -> towpath_operate::archive::ArchivePlace {
         let config = self.config.file();
         let config_was_named = self.config.config.is_some();
-        towpath_operate::archive::ArchivePlace { config, config_was_named, folder: self.folder.clone() }
+        towpath_operate::archive::ArchivePlace { config, config_was_named, named: self.archive.wanted() }
+    }
+}
+
+/// An archive instead of the config's.
+#[derive(ClapArgs, Debug, Clone, Default)]
+pub struct NamedArchive {
+    /// The folder of the archive, instead of the config's
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// The folder of the archive on S3, instead of the config's, such as s3://acme-archive/events/
+    #[arg(long, value_name = "S3-URL", conflicts_with = "folder")]
+    pub bucket: Option<S3Folder>,
+}
+
+impl NamedArchive {
+    /// As the operate room takes it. A folder is absolute, because a run may go on elsewhere.
+    pub fn wanted(&self) -> towpath_operate::archive::Named {
+        let folder = self.folder.as_ref().map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone()));
+        towpath_operate::archive::Named { folder, bucket: self.bucket.clone() }
     }
 }
 
@@ -158,8 +184,10 @@ Examples:
   towpath archive list
   towpath archive list --where /status=failed --since 2d
   towpath archive list --group 'crm/C-17' --limit 1000 --json
+  towpath archive list --since 6h --bucket s3://acme-archive/events/
 
-The events of a group are listed in order, each once. Dead letters are not in the archive: see `towpath dlq list`.
+The events of a group are listed in order, each once. Dead letters are not in the archive: see `towpath dlq list`. \
+On S3 every file is read unless --since or --until is given.
 
 Exit code 0, with or without events; 2 if the archive cannot be read, or there is no such route or group.")]
 pub struct ArchiveList {

@@ -6,7 +6,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args as ClapArgs, Subcommand};
 
 use super::QueuePlace;
-use super::archive::ArchiveFilter;
+use super::archive::{ArchiveFilter, NamedArchive};
 use crate::rate::Rate;
 
 /// `replay`.
@@ -18,6 +18,7 @@ Examples:
   towpath replay --route crm --since 2026-03-02T00:00:00Z --until 2026-03-03T00:00:00Z --to new-crm
   towpath replay --route crm --where /status=failed --plan     show what would be sent
   towpath replay --since 7d --plugin plugins/crm --plan   what another build would do differently
+  towpath replay --route crm --since 2h --rate 20/s -c s3://acme-towpath/towpath.json
   towpath replay --resume 5e1f77d2                             go on after Ctrl-C or a crash
   towpath replay list                                          show the runs
 
@@ -30,7 +31,7 @@ state. --overtaken accepts that. Events that were redacted, and events whose gro
 counted.
 
 Ctrl-C stops after the batch that is being sent. A run that was killed goes on with --resume: at most its last batch is sent again, \
-which the queue drops within five minutes.
+over SQS its last event, which the queue drops within five minutes. Over SQS its file is in .towpath of the working directory.
 
 Exit codes: 0 all were sent, or the plan is shown; 1 the builds differ (--plugin), or a send failed; 2 nothing was sent; 3 a plugin \
 does not load; 130 after Ctrl-C."
@@ -69,11 +70,12 @@ pub struct Replay {
     /// Go on with a run that was stopped or killed
     #[arg(long, value_name = "RUN", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = [
         "route", "group", "since", "until", "id", "outcome", "contains", "values", "to", "new_ids", "plan", "plugin", "folder",
+        "bucket",
     ])]
     pub resume: Option<String>,
-    /// The folder of the archive, instead of the config's
-    #[arg(long, value_name = "DIR")]
-    pub folder: Option<PathBuf>,
+    /// The archive
+    #[command(flatten)]
+    pub archive: NamedArchive,
     /// The store or queue
     #[command(flatten)]
     pub place: QueuePlace,

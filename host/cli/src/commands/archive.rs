@@ -9,24 +9,30 @@ use towpath_operate::archive::{self, FoundArchive, Listed};
 use towpath_operate::json;
 use towpath_operate::secret_headers::SecretHeaders;
 use towpath_types::archive::{Archived, Ending};
+use towpath_types::clock::Clock;
 use towpath_types::message::webhook;
 
 use super::dlq::short;
 use super::dlq::shown::readable;
+use crate::args::Moment;
 use crate::args::{Archive, ArchiveList, ArchivePlace};
 use crate::output::{Exit, Output};
+use crate::reading::Reading;
 
 pub(super) async fn run(args: Archive, output: &Output) -> anyhow::Result<Exit> {
     match args {
         Archive::List(args) => list(&args, output).await,
-        Archive::Show { id, body, place } => show(&id, body, &place, output).await,
+        Archive::Show { id, since, body, place } => show(&id, since, body, &place, output).await,
         Archive::Stats { place } => stats(&place, output).await,
     }
 }
 
 async fn list(args: &ArchiveList, output: &Output) -> anyhow::Result<Exit> {
     let found = FoundArchive::find(&args.place.wanted()).await?;
-    let Listed { events, damaged } = archive::list(&found, &args.filter.wanted(Limit::Last(args.limit)))?;
+    let filter = args.filter.wanted(Limit::Last(args.limit));
+    let reading = Reading::of(output);
+    let Listed { events, damaged } = archive::list(&found, &filter, &|read, of| reading.show(read, of)).await?;
+    drop(reading);
     if output.is_json() {
         output.json(&events.iter().map(json::Archived::of).collect::<Vec<_>>());
     } else if events.is_empty() {
@@ -44,7 +50,7 @@ async fn list(args: &ArchiveList, output: &Output) -> anyhow::Result<Exit> {
         output.note(format!("the last {}: --limit shows more", args.limit));
     }
     if damaged > 0 {
-        output.note(format!("{damaged} damaged records or frames of the archive were skipped"));
+        output.note(format!("{damaged} damaged records, frames or lines of the archive were skipped"));
     }
     Ok(Exit::Done)
 }
@@ -57,9 +63,18 @@ fn outcome(event: &Archived) -> String {
     }
 }
 
-async fn show(id: &str, body: bool, place: &ArchivePlace, output: &Output) -> anyhow::Result<Exit> {
+async fn show(
+    id: &str,
+    since: Option<Moment>,
+    body: bool,
+    place: &ArchivePlace,
+    output: &Output,
+) -> anyhow::Result<Exit> {
     let found = FoundArchive::find(&place.wanted()).await?;
-    let event = archive::one(&found, id)?;
+    let since = since.map(|moment| moment.at(Clock::wall().now()));
+    let reading = Reading::of(output);
+    let event = archive::one(&found, id, since, &|read, of| reading.show(read, of)).await?;
+    drop(reading);
     let secrets = found.secrets(&event);
     if body {
         let webhook = webhook(&event.body, &event.attributes).context("the event's body cannot be unpacked")?;
@@ -109,21 +124,23 @@ fn print(event: &Archived, secrets: &SecretHeaders, output: &Output) {
 
 async fn stats(place: &ArchivePlace, output: &Output) -> anyhow::Result<Exit> {
     let found = FoundArchive::find(&place.wanted()).await?;
-    let stats = archive::stats(&found)?;
+    let reading = Reading::of(output);
+    let stats = archive::stats(&found, &|read, of| reading.show(read, of)).await?;
+    drop(reading);
     if output.is_json() {
         output.json(&json::InArchive::of(&stats));
         return Ok(Exit::Done);
     }
-    output.line(format!("archive {}", found.folder.path().display()));
+    output.line(format!("archive {}", found.archive));
     let [oldest, newest] = stats.ended.map_or(["-".to_owned(), "-".to_owned()], |ended| ended.map(|at| at.to_string()));
+    let dropped = stats.dropped.map_or("-".to_owned(), |dropped| dropped.to_string());
     let header = ["EVENTS", "SIZE", "OLDEST", "NEWEST", "DROPPED", "DAMAGED"];
-    let row =
-        [stats.events.to_string(), size(&stats), oldest, newest, stats.dropped.to_string(), stats.damaged.to_string()];
+    let row = [stats.events.to_string(), size(&stats), oldest, newest, dropped, stats.damaged.to_string()];
     output.table(&header, &[row.to_vec()]);
     Ok(Exit::Done)
 }
 
-/// The size of an archive on the disk.
+/// The size of an archive, as it is stored.
 pub(super) fn size(stats: &Stats) -> String {
     ByteSize::b(stats.bytes).to_string()
 }

@@ -1,10 +1,9 @@
 //! `replay`: sends archived events again, or compares another build on them.
 
-use std::path::Path;
-
 use indicatif::ProgressBar;
 use towpath_archive::Limit;
 use towpath_compose::{engine, signals};
+use towpath_operate::archive::{Named, Progress};
 use towpath_operate::dlq::diff::NewBuild;
 use towpath_operate::json;
 use towpath_operate::place::Found;
@@ -16,6 +15,7 @@ use towpath_types::clock::Clock;
 use crate::args::{QueuePlace, Replay, ReplayCommand};
 use crate::case;
 use crate::output::{Exit, Output};
+use crate::reading::Reading;
 
 /// How many groups with later events are named.
 const NAMED: usize = 10;
@@ -25,11 +25,18 @@ pub(super) async fn run(args: Replay, output: &Output) -> anyhow::Result<Exit> {
         return listed(place, output).await;
     }
     let found = Found::find(&args.place.wanted()).await?;
+    let reading = Reading::of(output);
+    let progress: Progress<'_> = &|read, of| reading.show(read, of);
     if let Some(run) = &args.resume {
-        let (run, plan) = Run::resume(&found, run, |request| {
-            request.overtaken |= args.overtaken;
-            request.per_second = args.rate.map(|rate| rate.per_second()).or(request.per_second);
-        })
+        let (run, plan) = Run::resume(
+            &found,
+            run,
+            |request| {
+                request.overtaken |= args.overtaken;
+                request.per_second = args.rate.map(|rate| rate.per_second()).or(request.per_second);
+            },
+            progress,
+        )
         .await?;
         tell_plan(&plan, output);
         return send(run, output).await;
@@ -37,7 +44,7 @@ pub(super) async fn run(args: Replay, output: &Output) -> anyhow::Result<Exit> {
     if let Some(at) = args.plugin {
         let new = NewBuild { at, name: args.name };
         let conditions = Conditions::of(&args.filter.wanted(Limit::All));
-        return compared(&found, args.folder.as_deref(), &conditions, new, output).await;
+        return compared(&found, &args.archive.wanted(), &conditions, new, progress, output).await;
     }
     let now = Clock::wall().now();
     let mut conditions = Conditions::of(&args.filter.wanted(Limit::All));
@@ -47,14 +54,14 @@ pub(super) async fn run(args: Replay, output: &Output) -> anyhow::Result<Exit> {
     }
     let request = Request {
         conditions,
-        folder: args.folder.map(|folder| folder.canonicalize().unwrap_or(folder)),
+        archive: args.archive.wanted(),
         to: args.to,
         new_ids: args.new_ids,
         overtaken: args.overtaken,
         per_second: args.rate.map(|rate| rate.per_second()),
         note: args.note,
     };
-    let plan = plan(&found, &request, None).await?;
+    let plan = plan(&found, &request, None, progress).await?;
     if args.plan {
         if output.is_json() {
             output.json(&json::ReplayPlan::of(&plan));
@@ -67,7 +74,7 @@ pub(super) async fn run(args: Replay, output: &Output) -> anyhow::Result<Exit> {
     if plan.events == 0 {
         output.note("nothing to send");
     }
-    send(Run::start(&found, request, &plan).await?, output).await
+    send(Run::start(&found, request, &plan, progress).await?, output).await
 }
 
 async fn send(run: Run<'_>, output: &Output) -> anyhow::Result<Exit> {
@@ -135,14 +142,18 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
     if !plan.knows_waiting {
         lines.push("SQS does not list waiting messages: later events that still wait are not counted".to_owned());
     }
+    if plan.lags {
+        lines.push("events reach S3 after a minute or more: those that were delivered last are not counted".to_owned());
+    }
     lines
 }
 
 async fn compared(
     found: &Found,
-    folder: Option<&Path>,
+    named: &Named,
     conditions: &Conditions,
     new: NewBuild,
+    progress: Progress<'_>,
     output: &Output,
 ) -> anyhow::Result<Exit> {
     if new.at.is_dir() {
@@ -158,7 +169,7 @@ async fn compared(
         output.diff(&case::pretty(&row.now), &case::pretty(&row.new));
     };
     let compared = tokio::select! {
-        compared = compare(found, folder, conditions, engine(1)?, &new, differs) => compared?,
+        compared = compare(found, named, conditions, engine(1)?, &new, progress, differs) => compared?,
         signal = signals::first() => {
             signal?;
             output.note("interrupted");

@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::path::PathBuf;
 
+use anyhow::ensure;
 use towpath_archive::Folder;
 use towpath_local::Store;
 
 use super::{EraseError, Request};
-use crate::archive::NoArchive;
 use crate::place::{Backend, Found};
 use crate::replay::{ReplayError, archive_folder, held, state_folder};
 
@@ -27,14 +27,15 @@ impl Place {
             Backend::Local(queues) => Some(queues.events.store().clone()),
             Backend::Sqs { .. } => None,
         };
-        let archive = match archive_folder(found, request.folder.as_deref()) {
-            Ok(archive) => Some(archive),
-            // Events that were kept before it was switched off are still there.
-            Err(error) if error.is::<NoArchive>() => {
-                Some(folder.join("archive")).filter(|archive| archive.is_dir()).map(Folder::new)
+        let archive = match &request.folder {
+            Some(named) => {
+                ensure!(named.is_dir(), "there is no folder {}", named.display());
+                Some(named.clone())
             }
-            Err(error) => return Err(error),
+            // Events that were kept before it was switched off are still there.
+            None => archive_folder(found).or_else(|| Some(folder.join("archive")).filter(|archive| archive.is_dir())),
         };
+        let archive = archive.map(Folder::new);
         Ok(Place { store, archive, folder })
     }
 

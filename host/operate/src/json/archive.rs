@@ -113,7 +113,8 @@ pub struct InArchive {
     oldest_ended_at: Option<Rfc3339>,
     #[serde(skip_serializing_if = "Option::is_none")]
     newest_ended_at: Option<Rfc3339>,
-    dropped: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropped: Option<u64>,
     damaged: u64,
 }
 

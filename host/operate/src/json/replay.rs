@@ -19,6 +19,7 @@ pub struct ReplayPlan<'a> {
     unrouted: u64,
     overtaken: Vec<OvertakenGroup<'a>>,
     knows_waiting: bool,
+    lags: bool,
 }
 
 /// A group with later events.
@@ -48,6 +49,7 @@ impl ReplayPlan<'_> {
             unrouted: plan.unrouted,
             overtaken: overtaken.collect(),
             knows_waiting: plan.knows_waiting,
+            lags: plan.lags,
         }
     }
 }

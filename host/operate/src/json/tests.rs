@@ -209,7 +209,14 @@ fn targets() -> Vec<(&'static str, Value, Value)> {
             ready_at: NOW,
             receive_count: 2,
         }]),
-        archive: Some(Stats { events: 7, bytes: 4_096, segments: 2, ended: Some([NOW, NOW]), dropped: 1, damaged: 0 }),
+        archive: Some(Stats {
+            events: 7,
+            bytes: 4_096,
+            segments: 2,
+            ended: Some([NOW, NOW]),
+            dropped: Some(1),
+            damaged: 0,
+        }),
         archive_problem: None,
         holds_problem: None,
     };

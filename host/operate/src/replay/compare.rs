@@ -1,6 +1,5 @@
 //! Runs archived events through another build of their plugin. Sends nothing.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use towpath_types::queue::{GroupId, Handle, MessageId, Received};
 use super::conditions::Conditions;
 use super::error::ReplayError;
 use super::selected::{Selected, events};
+use crate::archive::{Named, Progress};
 use crate::dlq::diff::{NewBuild, load_new};
 use crate::known::Known;
 use crate::place::Found;
@@ -60,10 +60,11 @@ pub struct Row {
 /// Runs the events that meet these conditions through the config's build and the new one. `differs` gets each that differs.
 pub async fn compare(
     found: &Found,
-    folder: Option<&Path>,
+    named: &Named,
     conditions: &Conditions,
     engine: Engine,
     new: &NewBuild,
+    progress: Progress<'_>,
     mut differs: impl FnMut(Row) + Send,
 ) -> anyhow::Result<Compared> {
     if conditions.is_everything() {
@@ -78,7 +79,7 @@ pub async fn compare(
     let (now, new) = (Arc::new(now), Arc::new(new));
     let secrets = SecretHeaders::of(Some(config));
     let mut compared = Compared { plugin: name.clone(), ..Compared::default() };
-    for selected in events(found, folder, conditions, None)? {
+    for selected in events(found, named, conditions, None, progress).await? {
         let event = match selected? {
             Selected::Sent { event, .. } => event,
             Selected::Replay | Selected::Unrouted => continue,

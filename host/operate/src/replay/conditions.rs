@@ -1,6 +1,6 @@
 //! Which archived events a replay takes, in a form that its file keeps, and where they are.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use towpath_archive::{Filter, Folder};
@@ -8,7 +8,7 @@ use towpath_types::archive::Ending;
 use towpath_types::clock::Timestamp;
 use towpath_types::json::Pointer;
 
-use crate::archive::NoArchive;
+use crate::archive::{Archive, Named, NoArchive, of_config};
 use crate::known::{Groups, Known};
 use crate::place::{Backend, Found};
 
@@ -92,22 +92,31 @@ impl Conditions {
     }
 }
 
-/// The archive in this folder, or that of the place.
-pub(crate) fn folder(found: &Found, named: Option<&Path>) -> anyhow::Result<Folder> {
-    if let Some(folder) = named {
-        anyhow::ensure!(folder.is_dir(), "there is no folder {}", folder.display());
-        return Ok(Folder::new(folder));
+/// The named archive, or that of the place.
+pub(super) async fn archive(found: &Found, named: &Named) -> anyhow::Result<Archive> {
+    let config = found.config.as_ref();
+    if let Some(named) = named.open(config).await? {
+        return Ok(named);
     }
+    match (beside(found), config) {
+        (Some(folder), _) => Ok(Archive::Folder(Folder::new(folder))),
+        (None, Some(config)) => of_config(config).await,
+        (None, None) => Err(NoArchive::NoConfig.into()),
+    }
+}
+
+/// The folder of the archive of the place; `None` if it has none on this machine.
+pub(crate) fn folder(found: &Found) -> Option<PathBuf> {
+    beside(found).or_else(|| found.config.as_ref()?.archive.folder.clone())
+}
+
+/// The folder beside the store, unless the config names another one for the archive of this store.
+fn beside(found: &Found) -> Option<PathBuf> {
+    let Backend::Local(queues) = &found.backend else { return None };
     let config = found.config.as_ref();
     let configured = config.and_then(|config| config.archive.folder.clone());
     // The store may be another one than the config's.
     let is_beside = config.is_none_or(|config| configured == Some(config.queue.store.join(ARCHIVE)));
-    match (&found.backend, configured) {
-        (Backend::Local(queues), _) if is_beside => {
-            let store = queues.events.store().file().parent().map(PathBuf::from).unwrap_or_default();
-            Ok(Folder::new(store.join(ARCHIVE)))
-        }
-        (_, Some(folder)) => Ok(Folder::new(folder)),
-        (_, None) => Err(NoArchive::NotConfigured(config.map(|config| config.file.clone()).unwrap_or_default()).into()),
-    }
+    let store = queues.events.store().file().parent().map(PathBuf::from).unwrap_or_default();
+    is_beside.then(|| store.join(ARCHIVE))
 }

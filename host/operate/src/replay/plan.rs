@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use towpath_archive::Filter;
-use towpath_types::archive::Ending;
+use towpath_types::archive::{Archived, Ending};
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::GroupId;
 use towpath_types::replay::REPLAY_ATTRIBUTE;
 
 use super::Request;
-use super::conditions::folder;
+use super::conditions::archive;
 use super::error::ReplayError;
 use super::position::{Position, number};
 use super::selected::{Selected, events};
+use crate::archive::{Archive, Progress, Wanted, without_body};
 use crate::known::Known;
 use crate::place::{Backend, Found};
 
@@ -41,6 +42,8 @@ pub struct Plan {
     pub overtaken: Vec<Overtaken>,
     /// Whether waiting messages were looked at; SQS lists none.
     pub knows_waiting: bool,
+    /// Whether events reach the archive only after minutes, so that the last ones are missing in the plan.
+    pub lags: bool,
     /// The number of the last event of each group. What hosts deliver meanwhile has a higher one, and is not part of the plan.
     pub(super) last: Arc<HashMap<GroupId, u128>>,
 }
@@ -72,7 +75,12 @@ impl Plan {
 }
 
 /// What this replay would send, after this position. Sends nothing.
-pub async fn plan(found: &Found, request: &Request, after: Option<&Position>) -> anyhow::Result<Plan> {
+pub async fn plan(
+    found: &Found,
+    request: &Request,
+    after: Option<&Position>,
+    progress: Progress<'_>,
+) -> anyhow::Result<Plan> {
     if request.conditions.is_everything() {
         return Err(ReplayError::Everything.into());
     }
@@ -82,7 +90,7 @@ pub async fn plan(found: &Found, request: &Request, after: Option<&Position>) ->
     }
     let mut plan = Plan::default();
     let mut last = HashMap::<GroupId, u128>::new();
-    for selected in events(found, request.folder.as_deref(), &request.conditions, after)? {
+    for selected in events(found, &request.archive, &request.conditions, after, progress).await? {
         match selected? {
             Selected::Sent { event, .. } => {
                 plan.events += 1;
@@ -101,7 +109,10 @@ pub async fn plan(found: &Found, request: &Request, after: Option<&Position>) ->
     let mut later = BTreeMap::new();
     // Before the archive: what is delivered meanwhile is found in one of the two.
     plan.knows_waiting = waiting(found, &last, &mut later).await?;
-    delivered(found, request, &last, &mut later)?;
+    let archive = archive(found, &request.archive).await?;
+    plan.lags = matches!(archive, Archive::Bucket(_));
+    let first = plan.sent.map(|[first, _]| first);
+    delivered(&archive, &request.conditions.groups, first, &last, &mut later, progress).await?;
     plan.overtaken = later.into_values().collect();
     plan.last = Arc::new(last);
     Ok(plan)
@@ -136,13 +147,24 @@ async fn waiting(found: &Found, last: &HashMap<GroupId, u128>, later: &mut Later
 }
 
 /// Counts the later events of these groups that were delivered. Those that were skipped changed nothing at a target.
-fn delivered(found: &Found, request: &Request, last: &HashMap<GroupId, u128>, later: &mut Later) -> anyhow::Result<()> {
-    let groups = request.conditions.groups.clone();
-    let filter = Filter { groups, ending: Some(Ending::Delivered), ..Filter::default() };
-    for event in folder(found, request.folder.as_deref())?.events(&filter)? {
+///
+/// None of them was archived before the `first` event that is replayed was stored.
+async fn delivered(
+    archive: &Archive,
+    groups: &[String],
+    first: Option<Timestamp>,
+    last: &HashMap<GroupId, u128>,
+    later: &mut Later,
+    progress: Progress<'_>,
+) -> anyhow::Result<()> {
+    let is_later =
+        |event: &Archived| last.get(&event.group).is_some_and(|last| number(event) > *last) && !event.is_replay();
+    let filter = Filter { groups: groups.to_vec(), ending: Some(Ending::Delivered), ..Filter::default() };
+    let needed = |event| Some(event).filter(is_later).map(without_body);
+    let wanted = Wanted { filter: &filter, archived_since: first, needed: &needed };
+    for event in archive.events(wanted, progress).await? {
         let event = event?;
-        let is_later = last.get(&event.group).is_some_and(|last| number(&event) > *last);
-        if is_later && !event.is_replay() {
+        if is_later(&event) {
             entry(later, &event.group).delivered += 1;
         }
     }

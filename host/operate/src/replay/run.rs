@@ -20,6 +20,7 @@ use super::position::{Position, number};
 use super::record::{self, Record, State};
 use super::selected::{Selected, events};
 use super::{Request, keys};
+use crate::archive::Progress;
 use crate::audit::{self, Audit};
 use crate::pace::Pace;
 use crate::place::{Backend, Found};
@@ -39,6 +40,7 @@ pub struct Run<'a> {
     record: Record,
     /// The number of the last event of each group in the plan.
     last: Arc<HashMap<GroupId, u128>>,
+    reading: Progress<'a>,
     _lock: File,
 }
 
@@ -53,7 +55,12 @@ pub struct Report {
 
 impl<'a> Run<'a> {
     /// A new run of what this plan shows. Fails if groups have later events and the request does not accept that.
-    pub async fn start(found: &'a Found, request: Request, plan: &Plan) -> anyhow::Result<Run<'a>> {
+    pub async fn start(
+        found: &'a Found,
+        request: Request,
+        plan: &Plan,
+        reading: Progress<'a>,
+    ) -> anyhow::Result<Run<'a>> {
         plan.check(&request)?;
         let run: String = token::made().chars().take(8).collect();
         let now = Clock::wall().now();
@@ -68,7 +75,7 @@ impl<'a> Run<'a> {
             position: None,
             state: State::Running,
         };
-        Run::open(found, record, plan, None).await
+        Run::open(found, record, plan, None, reading).await
     }
 
     /// A run that was stopped or killed, with what is left of it. Groups that got later events meanwhile are refused as at the start.
@@ -76,6 +83,7 @@ impl<'a> Run<'a> {
         found: &'a Found,
         run: &str,
         change: impl FnOnce(&mut Request),
+        reading: Progress<'a>,
     ) -> anyhow::Result<(Run<'a>, Plan)> {
         let folder = record::folder(found);
         let lock = record::held(&folder)?;
@@ -84,14 +92,20 @@ impl<'a> Run<'a> {
             return Err(ReplayError::Complete(record.run).into());
         }
         change(&mut record.request);
-        let plan = plan(found, &record.request, record.position.as_ref()).await?;
+        let plan = plan(found, &record.request, record.position.as_ref(), reading).await?;
         plan.check(&record.request)?;
         record.state = State::Running;
         record.events = record.sent + plan.events;
-        Ok((Run::open(found, record, &plan, Some(lock)).await?, plan))
+        Ok((Run::open(found, record, &plan, Some(lock), reading).await?, plan))
     }
 
-    async fn open(found: &'a Found, record: Record, plan: &Plan, lock: Option<File>) -> anyhow::Result<Run<'a>> {
+    async fn open(
+        found: &'a Found,
+        record: Record,
+        plan: &Plan,
+        lock: Option<File>,
+        reading: Progress<'a>,
+    ) -> anyhow::Result<Run<'a>> {
         let keys = keys::of(found, record.request.to.as_deref()).await?;
         let (queue, is_atomic): (Arc<dyn Queue>, bool) = match &found.backend {
             Backend::Local(queues) => (Arc::new(queues.events.clone()), true),
@@ -105,7 +119,7 @@ impl<'a> Run<'a> {
             None => record::held(&folder)?,
         };
         let last = Arc::clone(&plan.last);
-        Ok(Run { found, keys, queue, is_atomic, folder, record, last, _lock: lock })
+        Ok(Run { found, keys, queue, is_atomic, folder, record, last, reading, _lock: lock })
     }
 
     /// Its name.
@@ -127,10 +141,10 @@ impl<'a> Run<'a> {
         let found = self.found;
         record::write(&self.folder, &self.record)?;
         Audit::of(found).replay(&self.record)?;
-        let Request { conditions, folder, .. } = self.record.request.clone();
+        let Request { conditions, archive, .. } = self.record.request.clone();
         let position = self.record.position.clone();
         let mut pace = Pace::new(self.record.request.per_second);
-        let mut left = events(found, folder.as_deref(), &conditions, position.as_ref())?;
+        let mut left = events(found, &archive, &conditions, position.as_ref(), self.reading).await?;
         let before = self.record.sent;
         let end = loop {
             let batch = self.next_batch(&mut left, pace.chunk())?;
@@ -184,7 +198,8 @@ impl<'a> Run<'a> {
         self.keys.send_again(event, route, &replay, note)
     }
 
-    /// Sends a batch in order, and moves the position behind what was sent.
+    /// Sends a batch in order, and moves the position behind what was sent: where a batch can be sent in part, after each event. Nothing is
+    /// sent behind an event that fails, so no group gets out of order.
     async fn send(&mut self, batch: Vec<(Archived, NewMessage)>) -> anyhow::Result<()> {
         if self.is_atomic {
             let part = |(_, message): &(Archived, NewMessage)| Part { message: message.clone(), former_group: None };
@@ -193,11 +208,9 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         for (event, message) in batch {
-            if let Err(error) = self.queue.send(message).await {
-                record::write(&self.folder, &self.record)?;
-                return Err(error.into());
-            }
+            self.queue.send(message).await?;
             self.sent(&event);
+            record::write(&self.folder, &self.record)?;
         }
         Ok(())
     }

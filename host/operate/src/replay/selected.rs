@@ -1,12 +1,12 @@
 //! The events that a replay sends, in order, and why it leaves others out.
 
 use std::io;
-use std::path::Path;
 
 use towpath_types::archive::Archived;
 
-use super::conditions::{Conditions, folder as archive};
+use super::conditions::{Conditions, archive};
 use super::position::Position;
+use crate::archive::{Named, Progress, Wanted};
 use crate::place::Found;
 
 /// What a replay does with an event that meets the conditions.
@@ -23,13 +23,15 @@ pub(super) enum Selected {
 }
 
 /// What a replay makes of the events after this position.
-pub(super) fn events<'a>(
+pub(super) async fn events<'a>(
     found: &'a Found,
-    folder: Option<&Path>,
+    named: &Named,
     conditions: &Conditions,
     after: Option<&'a Position>,
+    progress: Progress<'_>,
 ) -> anyhow::Result<impl Iterator<Item = io::Result<Selected>> + Send + use<'a>> {
-    let events = archive(found, folder)?.events(&conditions.filter()?)?;
+    let filter = conditions.filter()?;
+    let events = archive(found, named).await?.events(Wanted::whole(&filter), progress).await?;
     let is_left = move |event: &io::Result<Archived>| {
         let Ok(event) = event else { return true };
         after.is_none_or(|position| position.is_before(event))

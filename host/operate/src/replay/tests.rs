@@ -9,6 +9,7 @@ use towpath_types::archive::{Archive as _, Archived, Ending};
 use towpath_types::clock::Timestamp;
 
 use super::*;
+use crate::archive::Progress;
 use crate::place::{Backend, Found};
 use crate::queues::Queues;
 
@@ -61,6 +62,8 @@ impl Place {
     }
 }
 
+const SILENT: Progress<'static> = &|_, _| {};
+
 fn of_crm() -> Request {
     let conditions = Conditions { routes: vec!["crm".to_owned()], ..Conditions::default() };
     Request { conditions, ..Request::default() }
@@ -74,9 +77,9 @@ async fn done(run: Run<'_>) -> Report {
 async fn what_is_delivered_after_the_plan_is_not_part_of_the_run() {
     let place = place().await;
     [event("a", 2), event("b", 10), event("a", 9)].into_iter().for_each(|event| place.archive.keep(event));
-    let planned = plan(&place.found, &of_crm(), None).await.expect("a plan");
+    let planned = plan(&place.found, &of_crm(), None, SILENT).await.expect("a plan");
     [event("a", 11), event("c", 3), event("b", 12)].into_iter().for_each(|event| place.archive.keep(event));
-    let report = done(Run::start(&place.found, of_crm(), &planned).await.expect("a run")).await;
+    let report = done(Run::start(&place.found, of_crm(), &planned, SILENT).await.expect("a run")).await;
     assert_eq!((planned.events, report.sent, &report.record.state), (3, 3, &State::Complete));
     assert_eq!(place.waiting().await, ["2", "9", "10"], "by number, not by text");
     assert!(place.folder.path().join(format!("replay-{}.json", report.record.run)).exists());
@@ -88,13 +91,13 @@ async fn a_plan_is_not_started_if_groups_got_later_events() {
     [event("a", 1), event("a", 2), event("b", 3)].into_iter().for_each(|event| place.archive.keep(event));
     let conditions = Conditions { ids: vec!["m-1".to_owned(), "m-3".to_owned()], ..Conditions::default() };
     let request = Request { conditions, ..Request::default() };
-    let planned = plan(&place.found, &request, None).await.expect("a plan");
+    let planned = plan(&place.found, &request, None, SILENT).await.expect("a plan");
     assert_eq!(planned.overtaken, [Overtaken { group: "a".into(), delivered: 1, waiting: 0 }]);
-    let refused = Run::start(&place.found, request.clone(), &planned).await.err().expect("refused");
+    let refused = Run::start(&place.found, request.clone(), &planned, SILENT).await.err().expect("refused");
     assert_eq!(refused.downcast_ref(), Some(&ReplayError::Overtaken { groups: 1 }));
     assert!(place.waiting().await.is_empty());
     let accepted = Request { overtaken: true, ..request };
-    done(Run::start(&place.found, accepted, &planned).await.expect("a run")).await;
+    done(Run::start(&place.found, accepted, &planned, SILENT).await.expect("a run")).await;
     assert_eq!(place.waiting().await, ["1", "3"]);
 }
 
