@@ -6,6 +6,7 @@ locals {
   archive_bucket_arn   = "arn:${local.partition}:s3:::${coalesce(local.archive_bucket, "none")}"
   archive_name         = "${var.name}-archive"
   archive_prefix       = try(var.archive.prefix, null) == null ? "" : var.archive.prefix
+  archive_url          = "s3://${coalesce(local.archive_bucket, "none")}/${local.archive_key_prefixes.events}"
   archive_key_prefixes = { events = "${local.archive_prefix}events/", errors = "${local.archive_prefix}errors/" }
 
   # As lists of none or one: whether a key is null may not be known yet, so it decides about blocks only.

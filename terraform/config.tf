@@ -74,7 +74,10 @@ locals {
     target       = local.config_targets
     },
     # Only with an archive: hosts of earlier versions do not know the table.
-    { for archive in local.archives : "archive" => { stream = aws_kinesis_firehose_delivery_stream.archive[0].name } },
+    { for archive in local.archives : "archive" => merge(
+      { stream = aws_kinesis_firehose_delivery_stream.archive[0].name, bucket = local.archive_url },
+      { for key in length(archive.redact) > 0 ? ["redact"] : [] : key => archive.redact },
+    ) },
   ))
 }
 

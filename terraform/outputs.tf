@@ -116,6 +116,11 @@ output "poll_policy" {
   value       = data.aws_iam_policy_document.poll.json
 }
 
+output "archive_policy" {
+  description = "Policy (JSON) for who reads the archive: `towpath archive`, and `towpath replay` for operators. Null without an archive."
+  value       = one(data.aws_iam_policy_document.archive_reader[*].json)
+}
+
 output "archive_stream_name" {
   description = "Name of the delivery stream of the archive; null without one."
   value       = one(aws_kinesis_firehose_delivery_stream.archive[*].name)
@@ -123,7 +128,7 @@ output "archive_stream_name" {
 
 output "archive_url" {
   description = "Where the archived events lie, in folders by date; null without an archive."
-  value       = one([for archive in local.archives : "s3://${local.archive_bucket}/${local.archive_key_prefixes.events}"])
+  value       = one([for archive in local.archives : local.archive_url])
 }
 
 output "host_security_group_id" {

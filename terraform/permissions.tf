@@ -179,6 +179,53 @@ data "aws_iam_policy_document" "operator" {
   }
 }
 
+# Reads the archive, which holds bodies and headers of senders. Together with the operators' policy it replays.
+data "aws_iam_policy_document" "archive_reader" {
+  count = length(local.archives)
+
+  statement {
+    sid       = "ReadEvents"
+    actions   = ["s3:GetObject"]
+    resources = ["${local.archive_bucket_arn}/${local.archive_key_prefixes.events}*"]
+  }
+
+  statement {
+    sid       = "ListEvents"
+    actions   = ["s3:ListBucket"]
+    resources = [local.archive_bucket_arn]
+    # A request for one file has no prefix: a file that expired meanwhile is missing, and not forbidden.
+    condition {
+      test     = "StringLikeIfExists"
+      variable = "s3:prefix"
+      values   = ["${local.archive_key_prefixes.events}*"]
+    }
+  }
+
+  statement {
+    sid       = "ReadConfig"
+    actions   = ["s3:GetObject"]
+    resources = ["${local.bucket_arn}/${local.config_key}"]
+  }
+
+  dynamic "statement" {
+    for_each = local.archive_key
+    content {
+      sid       = "DecryptEvents"
+      actions   = ["kms:Decrypt"]
+      resources = [statement.value]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = local.bucket_key
+    content {
+      sid       = "DecryptConfig"
+      actions   = ["kms:Decrypt"]
+      resources = [statement.value]
+    }
+  }
+}
+
 # Runs `towpath poll`, which also looks whether there is a dead-letter queue when it starts.
 data "aws_iam_policy_document" "poll" {
   source_policy_documents = [data.aws_iam_policy_document.pipeline.json]

@@ -8,6 +8,7 @@ variable "archive" {
     - create_bucket: false if bucket comes from a resource, because Terraform must know what to create before it knows the name.
     - prefix: prefix of the keys, such as "towpath/". An existing bucket needs one, different for each deployment.
     - force_destroy: whether a destroy deletes the new bucket with the events in it.
+    - redact: JSON pointers to values in bodies that are not archived, such as ["/customer/email"]. Such events cannot be replayed.
     - kms_key_arn: ARN of the KMS key of the stream and the files. Null: queue_kms_key_arn, and without that AWS's own keys.
   EOT
   type = object({
@@ -16,6 +17,7 @@ variable "archive" {
     create_bucket = optional(bool)
     prefix        = optional(string)
     force_destroy = optional(bool, false)
+    redact        = optional(list(string), [])
     kms_key_arn   = optional(string)
   })
   default = null
@@ -39,6 +41,10 @@ variable "archive" {
   validation {
     condition     = try(var.archive.prefix, null) == null || can(regex("^([A-Za-z0-9_.-]+/)*$", var.archive.prefix))
     error_message = "archive.prefix must be folders that each end with a slash, such as \"towpath/\", or empty."
+  }
+  validation {
+    condition     = alltrue([for pointer in try(var.archive.redact, []) : can(regex("^/", pointer))])
+    error_message = "archive.redact must be JSON pointers, such as \"/customer/email\"."
   }
   validation {
     condition     = try(var.archive.kms_key_arn, null) == null || can(regex("^arn:[a-z-]+:kms:", var.archive.kms_key_arn))

@@ -21,7 +21,7 @@ run "off_by_default" {
     error_message = "Nobody may use a stream that does not exist."
   }
   assert {
-    condition     = !contains(keys(jsondecode(aws_s3_object.config.content)), "archive") && output.archive_stream_name == null && output.archive_url == null
+    condition     = !contains(keys(jsondecode(aws_s3_object.config.content)), "archive") && output.archive_stream_name == null && output.archive_url == null && output.archive_policy == null
     error_message = "The host archives nothing, and one of an earlier version can read its config."
   }
 }
@@ -31,8 +31,8 @@ run "on_request" {
     archive = {}
   }
   assert {
-    condition     = jsondecode(aws_s3_object.config.content).archive == { stream = "towpath-archive" } && output.archive_stream_name == "towpath-archive"
-    error_message = "The host knows its stream."
+    condition     = jsondecode(aws_s3_object.config.content).archive == { stream = "towpath-archive", bucket = "s3://b/events/" } && output.archive_stream_name == "towpath-archive"
+    error_message = "The host knows its stream, and operators where it writes."
   }
   assert {
     condition = (
@@ -94,6 +94,49 @@ run "each_role_may_do_its_part_and_no_more" {
   assert {
     condition     = [for condition in one(data.aws_iam_policy_document.assume_firehose[0].statement).condition : "${condition.variable} ${join("", condition.values)}"] == ["sts:ExternalId 123456789012"]
     error_message = "Only streams of this account can use the role."
+  }
+}
+
+run "values_are_redacted_on_request" {
+  variables {
+    archive = { redact = ["/customer/email"] }
+  }
+  assert {
+    condition     = jsondecode(aws_s3_object.config.content).archive.redact == ["/customer/email"]
+    error_message = "The host removes them before it archives an event."
+  }
+}
+
+run "refuses_to_redact_what_is_no_pointer" {
+  command = plan
+  variables {
+    archive = { redact = ["email"] }
+  }
+  expect_failures = [var.archive]
+}
+
+run "a_reader_of_the_archive_reads_its_events_and_the_config" {
+  variables {
+    archive            = { bucket = "shared", prefix = "one/", kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/archive" }
+    bucket_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/bucket"
+  }
+  assert {
+    condition = { for statement in data.aws_iam_policy_document.archive_reader[0].statement : statement.sid => "${join(" ", statement.actions)} ${join(" ", statement.resources)}" } == {
+      ReadEvents    = "s3:GetObject arn:aws:s3:::shared/one/events/*"
+      ListEvents    = "s3:ListBucket arn:aws:s3:::shared"
+      ReadConfig    = "s3:GetObject arn:aws:s3:::b/towpath.json"
+      DecryptEvents = "kms:Decrypt arn:aws:kms:eu-west-1:123456789012:key/archive"
+      DecryptConfig = "kms:Decrypt arn:aws:kms:eu-west-1:123456789012:key/bucket"
+    }
+    error_message = "It reads no errors, writes nothing, and uses no other key."
+  }
+  assert {
+    condition     = [for condition in one([for statement in data.aws_iam_policy_document.archive_reader[0].statement : statement if statement.sid == "ListEvents"]).condition : "${condition.test} ${condition.variable} ${join("", condition.values)}"] == ["StringLikeIfExists s3:prefix one/events/*"]
+    error_message = "It lists its own events only."
+  }
+  assert {
+    condition     = !strcontains(jsonencode(data.aws_iam_policy_document.operator.statement), "shared")
+    error_message = "Operators read no events unless they get this policy too."
   }
 }
 

@@ -67,6 +67,29 @@ def test_a_host_puts_records_into_its_stream_alone(aws, applied, judged):
     assert refused(operator.client("firehose").put_record_batch, **own, Records=records) in DENIED
 
 
+def test_who_may_read_the_archive_finds_its_events_and_an_operator_alone_is_told_what_is_missing(aws, applied, towpath, judged):
+    bucket = applied["archive_url"].removeprefix("s3://").split("/")[0]
+    event = {
+        "id": "m-1", "webhook_id": "m-1", "group": "crm/1", "sequence": "18849496460467696128", "route": "crm", "receive_count": 1,
+        "sent_at": "2026-03-02T09:15:00.000Z", "ended_at": "2026-03-02T09:15:01.000Z", "ending": "delivered", "body": "{}",
+    }
+    file = {"Bucket": bucket, "Key": "events/2026/03/02/a-1.gz"}
+    aws.client("s3").put_object(**file, Body=gzip.compress((json.dumps(event) + "\n").encode()))
+    reader, operator = User(aws, "reader", applied["archive_policy"]), User(aws, "operates", applied["operator_policy"])
+    config = ("-c", applied["config_url"])
+    judged()
+    code, said, wrong = towpath("archive", "list", "--json", *config, keys=reader.keys)
+    assert code == 0 and [event["message_id"] for event in json.loads(said)] == ["m-1"], said + wrong
+    code, said, wrong = towpath("archive", "show", "m-1", "--body", "--bucket", applied["archive_url"], keys=reader.keys)
+    assert (code, said) == (0, "{}"), wrong
+    code, said, wrong = towpath("archive", "stats", *config, keys=operator.keys)
+    assert code == 2 and "allow s3:ListBucket" in wrong, said + wrong
+    s3 = reader.client("s3")
+    assert refused(s3.put_object, **file, Body=b"") in DENIED
+    assert refused(s3.get_object, Bucket=bucket, Key="errors/a") in DENIED
+    assert refused(s3.list_objects_v2, Bucket=bucket, Prefix="errors/") in DENIED
+
+
 def test_the_function_archives_what_it_delivered(aws, bootstrap, tmp_path):
     site = Site(aws)
     for key in ("plugin", "registry"):
