@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -339,23 +339,61 @@ async fn a_replay_from_s3_that_was_killed_goes_on_and_sends_each_event_once() {
     assert_eq!(waiting(&sqs).await, rows(&["A1", "B2", "A3", "B4", "A10", "A11"], run));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_sent_behind_an_event_that_sqs_refuses_until_it_is_sent() {
-    let sends = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&sends);
-    let sqs = queues(move |router| {
+/// Queues that see each send with its number, from 0 on, and refuse it or leave it unanswered if `stop` says so.
+async fn counting(
+    sends: &Arc<AtomicUsize>,
+    stop: impl Fn(usize) -> Option<Stop> + Clone + Send + Sync + 'static,
+) -> SqsServer {
+    let sends = Arc::clone(sends);
+    queues(move |router| {
         router.layer(from_fn(move |request: Request, next: Next| {
             let is_send = request.headers().get("x-amz-target").is_some_and(|action| action == "AmazonSQS.SendMessage");
-            let refuse = is_send && count.fetch_add(1, Ordering::SeqCst) == 2;
+            let stop = if is_send { stop(sends.fetch_add(1, Ordering::SeqCst)) } else { None };
             async move {
-                if refuse {
-                    return (StatusCode::BAD_REQUEST, "{\"__type\": \"AccessDeniedException\"}").into_response();
+                match stop {
+                    Some(Stop::Refuse) => {
+                        (StatusCode::BAD_REQUEST, "{\"__type\": \"AccessDeniedException\"}").into_response()
+                    }
+                    Some(Stop::Hang) => std::future::pending().await,
+                    None => next.run(request).await,
                 }
-                next.run(request).await
             }
         }))
     })
-    .await;
+    .await
+}
+
+enum Stop {
+    Refuse,
+    Hang,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_within_a_batch_costs_at_most_the_event_that_is_being_sent() {
+    let is_over = Arc::new(AtomicBool::new(false));
+    let over = Arc::clone(&is_over);
+    let sends = Arc::default();
+    let hangs = move |send| (send >= 2 && !over.load(Ordering::SeqCst)).then_some(Stop::Hang);
+    let sqs = counting(&sends, hangs).await;
+    let deployment = deployed(&sqs.url).await;
+    let mut process = deployment.spawn(&["replay", "--route", "g"]);
+    let record = deployment.sent(2).await;
+    assert_eq!(record["state"], "running", "its place is known before the batch is over");
+    process.kill().unwrap();
+    process.wait().unwrap();
+    is_over.store(true, Ordering::SeqCst);
+    let before = sends.load(Ordering::SeqCst);
+    let run = record["run"].as_str().unwrap();
+    let report = deployment.json(&["replay", "--resume", run], 0).await;
+    assert_eq!((&report["state"], &report["sent_now"]), (&"complete".into(), &4.into()));
+    assert_eq!(sends.load(Ordering::SeqCst) - before, 4, "what SQS confirmed is not sent again");
+    assert_eq!(waiting(&sqs).await, rows(&["A1", "B2", "A3", "B4", "A10", "A11"], run));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_behind_an_event_that_sqs_refuses_until_it_is_sent() {
+    let sends = Arc::default();
+    let sqs = counting(&sends, |send| (send == 2).then_some(Stop::Refuse)).await;
     let deployment = deployed(&sqs.url).await;
     let failed = deployment.json(&["replay", "--route", "g"], 1).await;
     assert_eq!((&failed["state"], &failed["sent"]), (&"failed".into(), &2.into()));
