@@ -27,7 +27,8 @@ const STEP: usize = 200;
 pub struct Wanted {
     /// Of these groups; of any if empty.
     pub groups: Vec<String>,
-    /// Whether one of a group that is looked for is wanted.
+    /// Whether one of a group that is looked for is wanted. The group of a message in a standard queue is the one that its sender gave, as in
+    /// [`Match`].
     pub is_one: Arc<dyn Fn(&Browsed) -> bool + Send + Sync>,
 }
 
@@ -63,7 +64,7 @@ impl Store {
             // The group of a message in a standard queue is its tag.
             let of_groups = "(?3 IS NULL OR g.name IN (SELECT value FROM json_each(?3))
                 OR m.group_tag IN (SELECT value FROM json_each(?3)))";
-            let more = format!(", q.name AS queue, {LEASED} AS leased");
+            let more = format!(", coalesce(m.group_tag, g.name) AS of_group, q.name AS queue, {LEASED} AS leased");
             let sql = format!(
                 "{} JOIN queues q ON q.id = m.queue WHERE m.seq > ?1 AND m.seq <= ?2 AND {of_groups} ORDER BY m.seq",
                 select(&more).replace("?now", "?4")
@@ -73,7 +74,7 @@ impl Store {
             let mut rows = statement.query(params![after, last, groups, now])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                let message = browsed(row)?;
+                let message = Browsed { group: row.get::<_, String>("of_group")?.into(), ..browsed(row)? };
                 if is_one(&message) {
                     let message = Browsed { body: "".into(), ..message };
                     found.push(Match { queue: row.get("queue")?, message, is_leased: row.get("leased")? });
@@ -97,9 +98,11 @@ impl Store {
         Ok(leased)
     }
 
-    /// Deletes the deduplication ids of these groups, those of messages with these ids, and all that have expired. Returns how many
-    /// had not expired. A sender that repeats one of them stores its event again.
+    /// Deletes the deduplication ids of these groups, those of messages with these ids, and all that have expired, and finishes purges and
+    /// removals of queues that were interrupted: they leave ids and names of groups. Returns how many ids had not expired. A sender
+    /// that repeats one of them stores its event again.
     pub async fn forget(&self, groups: Vec<String>, ids: Arc<HashSet<String>>) -> Result<u64, QueueError> {
+        self.finish_purges().await?;
         let now = millis(self.clock.now());
         // The proof of a webhook names its message alone.
         let mut messages = HashSet::new();

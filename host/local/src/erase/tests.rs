@@ -65,8 +65,10 @@ async fn messages_of_a_group_are_erased_in_every_queue_and_the_order_of_the_rest
     send(&other, "a", "a4").await;
     send(&standard, "a", &"a5".repeat(3_000)).await;
     let wanted = of_groups(&["a"]);
-    let queues: Vec<String> = all(&store, &wanted).await.into_iter().map(|found| found.queue).collect();
+    let found = all(&store, &wanted).await;
+    let queues: Vec<&str> = found.iter().map(|found| found.queue.as_str()).collect();
     assert_eq!(queues, ["q.fifo", "q.fifo", "q.fifo", "other.fifo", "standard"]);
+    assert!(found.iter().all(|found| found.message.group.as_str() == "a"), "{found:?}");
     assert!(erase_all(&store, &wanted).await.is_empty());
     assert_eq!(receive(&queue).await, ["b1", "b2", "b3"]);
     assert!(receive(&other).await.is_empty() && receive(&standard).await.is_empty());
@@ -78,7 +80,7 @@ async fn messages_of_a_group_are_erased_in_every_queue_and_the_order_of_the_rest
 }
 
 #[tokio::test]
-async fn a_group_whose_head_is_erased_goes_on_at_once() {
+async fn a_group_whose_head_is_erased_continues_at_once() {
     let folder = TempDir::new().expect("folder");
     let (store, queue) = store(&folder).await;
     for body in ["head", "next", "last"] {
@@ -164,4 +166,19 @@ async fn deduplication_ids_are_forgotten_by_group_and_by_message_with_their_proo
     assert_eq!(left().await.len(), 12);
     assert_eq!(store.forget(vec!["a".to_owned()], Arc::new(ids)).await.expect("forgotten"), 8);
     assert_eq!(left().await, [" proofsc0", " proofsc1", "c-id", "cc-id"]);
+}
+
+#[tokio::test]
+async fn the_names_of_groups_of_a_queue_whose_removal_was_interrupted_are_forgotten() {
+    let folder = TempDir::new().expect("folder");
+    let (store, queue) = store(&folder).await;
+    send(&queue, "g", "body").await;
+    let sequences: Vec<String> =
+        all(&store, &of_groups(&["g"])).await.into_iter().map(|found| found.message.sequence).collect();
+    // The process that removes it ends here.
+    store.take_away(queue).await.expect("removed");
+    assert!(store.erase(&sequences).await.expect("erased").is_empty());
+    store.forget(vec!["g".to_owned()], Arc::default()).await.expect("forgotten");
+    let groups = |connection: &Connection| connection.query_row("SELECT count(*) FROM groups", [], |row| row.get(0));
+    assert_eq!(store.read(groups).await.map(|groups: u32| groups).expect("read"), 0);
 }
