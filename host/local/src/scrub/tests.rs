@@ -50,7 +50,7 @@ async fn erase_group(store: &Store, group: &str) {
 }
 
 #[tokio::test]
-async fn no_byte_is_left_in_a_store_that_another_process_goes_on_using() {
+async fn no_byte_is_left_in_a_store_that_another_process_keeps_using() {
     let folder = TempDir::new().expect("folder");
     let host = Store::open(folder.path(), Clock::wall()).expect("store");
     let hosts = queue(&host).await;
@@ -107,4 +107,28 @@ async fn a_wal_in_doubt_is_repaired_before_it_is_emptied() {
     assert!(store.syncs().in_doubt(), "another process left a WAL");
     assert_eq!(store.scrub(MOST).await.expect("scrubbed"), Scrubbed::Done);
     assert!(!store.syncs().in_doubt());
+}
+
+#[tokio::test]
+async fn hosts_write_while_a_reader_keeps_the_wal_from_being_emptied() {
+    let folder = TempDir::new().expect("folder");
+    let store = Store::open(folder.path(), Clock::wall()).expect("store");
+    send(&queue(&store).await, "g", 1, "{}".to_owned()).await;
+    store.settle().await.expect("no doubt");
+    let reader = open(store.file()).expect("opened");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM messages").expect("it reads");
+    let mut emptying = open(store.file()).expect("opened");
+    let emptied = std::thread::scope(|scope| {
+        let shared = store.clone();
+        let emptied = scope.spawn(move || empty_log(&shared, &mut emptying));
+        let host = open(store.file()).expect("opened");
+        host.busy_timeout(Duration::from_secs(5)).expect("set");
+        for n in 0..200 {
+            host.pragma_update(None, "application_id", n).expect("a host writes");
+        }
+        reader.execute_batch("COMMIT").expect("it has read");
+        emptied.join().expect("no panic")
+    });
+    emptied.expect("emptied");
+    assert_eq!(std::fs::metadata(folder.path().join("towpath.db-wal")).expect("a WAL").len(), 0);
 }
