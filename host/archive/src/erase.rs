@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use towpath_files::private;
 use towpath_files::regular::{self, Links};
@@ -22,6 +23,9 @@ use crate::record::{self, HEADER, Kept, LARGEST, Mark, Part, Record, Records};
 use crate::segment::read_live;
 use crate::tidy::remove;
 use crate::turn::Turn;
+
+/// How long to wait for a host that tidies: after an outage it has many segments to compress.
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Which events: an entry without its body, and how to get that.
 pub type Wanted<'a> = &'a dyn Fn(&Archived, &dyn Fn() -> Body) -> bool;
@@ -67,22 +71,21 @@ impl Folder {
         Ok(all)
     }
 
-    /// Erases events, and what killed processes left unfinished. `found` is called with each, without its body, before it is erased;
-    /// `looked` after each segment. A crash leaves each event whole or erased.
-    pub fn erase(
-        &self,
-        wanted: Wanted<'_>,
-        found: &mut dyn FnMut(&Archived),
-        looked: &mut dyn FnMut(),
-    ) -> io::Result<Erased> {
+    /// Erases events, and what killed processes left unfinished. `looked` is called after each segment. A crash leaves each event whole or
+    /// erased.
+    pub fn erase(&self, wanted: Wanted<'_>, looked: &mut dyn FnMut()) -> io::Result<Erased> {
+        self.erase_within(PATIENCE, wanted, looked)
+    }
+
+    fn erase_within(&self, patience: Duration, wanted: Wanted<'_>, looked: &mut dyn FnMut()) -> io::Result<Erased> {
         let mut all = Erased::default();
         for name in name::list(self.path())?.into_keys() {
             let has_some = |segment: &Uncompressed| !segment.marked(wanted, &mut |_| {}).spans.is_empty();
             if of(name, self.path())?.iter().any(has_some) {
-                let Some(_turn) = Turn::of(self.path())? else { break };
+                let Some(_turn) = Turn::of(self.path(), patience)? else { break };
                 // It may have been closed since.
                 for segment in of(name, self.path())? {
-                    let marked = segment.marked(wanted, found);
+                    let marked = segment.marked(wanted, &mut |_| {});
                     all.events += marked.events;
                     all.segments += u64::from(marked.events > 0);
                     segment.erase(&marked.spans, self.path())?;
@@ -90,7 +93,7 @@ impl Folder {
             }
             looked();
         }
-        if let Some(_turn) = Turn::of(self.path())? {
+        if let Some(_turn) = Turn::of(self.path(), patience)? {
             name::unfinished(None, self.path())?.iter().try_for_each(|path| remove(path))?;
         }
         Ok(all)

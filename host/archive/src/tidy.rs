@@ -23,6 +23,9 @@ use crate::writer::Segments;
 /// hour.
 const SURELY_ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
+/// How long to wait for another process that erases or tidies. The next attempt comes within a minute.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// How much nicer to others the thread is that compresses.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
@@ -31,10 +34,10 @@ impl Segments {
     /// Ends the live segment if it is old, closes segments that are complete, those of killed processes too, and removes segments until
     /// the archive is within its bounds. Blocks; compresses on a thread with a low priority.
     pub fn tidy(&self, now: Timestamp) -> io::Result<()> {
-        self.tidy_at(Look { now, monotonic: Instant::now() })
+        self.tidy_at(Look { now, monotonic: Instant::now() }, PATIENCE)
     }
 
-    fn tidy_at(&self, look: Look) -> io::Result<()> {
+    pub(crate) fn tidy_at(&self, look: Look, patience: Duration) -> io::Result<()> {
         let mut last = self.tidying.lock();
         let before = last.replace(look);
         let now = look.now;
@@ -43,7 +46,7 @@ impl Segments {
             info!("the clock jumped ahead, removing no events of the archive by their age for now");
         }
         self.rotate_old(now);
-        let Some(_turn) = Turn::of(&self.settings.folder)? else { return Ok(()) };
+        let Some(_turn) = Turn::of(&self.settings.folder, patience)? else { return Ok(()) };
         std::thread::scope(|scope| {
             scope.spawn(|| self.close_all(now)).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;

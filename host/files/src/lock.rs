@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
 use crate::regular::{self, Links};
 
 /// The interval between attempts to take the lock.
@@ -27,5 +29,39 @@ pub fn lock(path: &Path, patience: Duration) -> io::Result<File> {
                 return Err(io::Error::new(ErrorKind::TimedOut, problem));
             }
         }
+    }
+}
+
+/// The same, but `None` on a file system without locks.
+pub fn lock_if_supported(path: &Path, patience: Duration) -> io::Result<Option<File>> {
+    if_supported(lock(path, patience))
+}
+
+fn if_supported(locked: io::Result<File>) -> io::Result<Option<File>> {
+    match locked {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
+        // NFS without its lock service.
+        Err(error) if error.raw_os_error() == Some(Errno::NOLCK.raw_os_error()) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_locks_is_not_an_error_and_anything_else_is() {
+        for missing in [Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS] {
+            let error = io::Error::from_raw_os_error(missing.raw_os_error());
+            assert!(if_supported(Err(error)).expect("no error").is_none(), "{missing}");
+        }
+        let folder = tempfile::TempDir::new().expect("folder");
+        let path = folder.path().join("a.lock");
+        let held = lock_if_supported(&path, Duration::ZERO).expect("no error").expect("a lock");
+        let error = lock_if_supported(&path, Duration::ZERO).expect_err("it is held");
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        drop(held);
     }
 }

@@ -1,12 +1,15 @@
 //! The audit: who did what to dead letters, who replayed or erased what, and why. Each line of JSON is written before the action. Of a letter that is dropped or edited
 //! it has the whole, as it was.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use towpath_config::env;
+use towpath_files::lock::lock_if_supported;
 use towpath_files::private;
 use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::dead_letter::DeadLetter;
@@ -17,6 +20,9 @@ use crate::letters::Letter;
 use crate::place::{Backend, Found};
 use crate::replay::{Record, Request};
 use crate::secret_headers::SecretHeaders;
+
+/// How long to wait for another process that writes letters to the audit.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A replay that was started or resumed.
 #[derive(Serialize)]
@@ -122,6 +128,18 @@ impl Audit {
     /// The audit of the store in this folder.
     pub fn in_folder(folder: &Path) -> Audit {
         Audit(folder.join("audit.jsonl"))
+    }
+
+    /// Waits until no other process writes a letter to the audit, and keeps others waiting while the file is open. Whoever writes a letter of a
+    /// local store checks meanwhile that it still exists, or it would stay in the audit after an erasure. `None` on a file system
+    /// without locks. Blocks.
+    pub fn alone(&self) -> anyhow::Result<Option<File>> {
+        let path = self.0.with_extension("lock");
+        let lock = || {
+            private::make_folder(path.parent().unwrap_or(Path::new(".")))?;
+            lock_if_supported(&path, PATIENCE)
+        };
+        lock().with_context(|| format!("locking {}", path.display()))
     }
 
     /// Writes an entry. The caller must not act if this fails.

@@ -1,5 +1,6 @@
 //! Erases a person's events from everything that this machine keeps: queues, archive, story, audit and replays.
 
+mod deadline;
 mod lines;
 mod person;
 mod place;
@@ -12,7 +13,7 @@ mod unreachable;
 
 pub use person::Subject;
 pub use plan::{Plan, plan};
-pub use run::{Progress, Report, run};
+pub use run::{Earlier, Progress, Report, run};
 pub use unreachable::{Expires, Unreachable};
 
 use std::path::PathBuf;
@@ -25,7 +26,7 @@ pub struct Request {
     pub subject: Subject,
     /// Why; the audit has it.
     pub note: String,
-    /// The folder of the archive, instead of the config's.
+    /// A folder with another archive, as a copy; that of the store is searched too.
     pub folder: Option<PathBuf>,
     /// How long to wait for what is being delivered.
     pub wait: Duration,
@@ -39,18 +40,23 @@ pub enum EraseError {
     /// No condition was given.
     #[error("no events selected")]
     Everything,
-    /// A replay could store events again that are erased.
+    /// A replay could store events that were just erased.
     #[error("a replay or another erasure runs on this store: wait until it ends, or stop it")]
     Busy,
     /// Another one has to end first.
     #[error(
-        "the erasure that {by} started at {started_at} is not complete: an event of it is still being delivered; try again"
+        "the erasure that {by} started at {started_at} is not complete: {in_flight} of its events are still being delivered, and {arrived} \
+        arrived meanwhile; stop their sender, and try again"
     )]
     Earlier {
         /// Who started it.
         by: String,
         /// When.
         started_at: String,
+        /// How many of its events are being delivered.
+        in_flight: u64,
+        /// How many arrived meanwhile.
+        arrived: u64,
     },
 }
 

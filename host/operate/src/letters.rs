@@ -9,6 +9,8 @@ mod local;
 mod queue;
 mod sqs;
 
+use std::path::PathBuf;
+
 use crate::aws;
 use crate::place::Backend;
 use local::LocalLetters;
@@ -36,6 +38,11 @@ pub async fn open(backend: &Backend, to: Option<&str>, refused: bool) -> anyhow:
         }
         Backend::Sqs { events, dead_letters, .. } => open_sqs(to.or(events.as_deref()), dead_letters.clone()).await,
     }
+}
+
+/// What redrives from a queue of SQS keep on this machine: how far they got, and where letters belong.
+pub(crate) fn journals(url: &str) -> [PathBuf; 2] {
+    ["redrive", "behind"].map(|kind| sqs::file(url, kind))
 }
 
 async fn open_sqs(events: Option<&str>, dead_letters: String) -> anyhow::Result<Box<dyn Letters>> {

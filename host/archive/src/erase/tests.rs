@@ -1,10 +1,11 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use towpath_types::archive::Archive as _;
 use towpath_types::clock::Timestamp;
 
 use super::*;
+use crate::clock::Look;
 use crate::record::tests::event;
 use crate::{Filter, Segments, Settings};
 
@@ -28,7 +29,7 @@ fn of_group(group: &'static str) -> impl Fn(&Archived, &dyn Fn() -> Body) -> boo
 }
 
 fn erase(folder: &Path, group: &'static str) -> Erased {
-    Folder::new(folder).erase(&of_group(group), &mut |_| {}, &mut || {}).expect("erased")
+    Folder::new(folder).erase(&of_group(group), &mut || {}).expect("erased")
 }
 
 fn numbers(folder: &Path) -> Vec<u64> {
@@ -142,15 +143,17 @@ fn damage_is_counted_and_keeps_the_places_of_what_is_behind_it() {
 fn processes_take_turns_in_changing_complete_segments() {
     let folder = TempDir::new().expect("folder");
     let path = folder.path();
-    let file = path.join("tidy.lock");
-    archive(path).tidy(Timestamp(1)).expect("tidied");
-    assert!(file.exists(), "a host that closes and removes segments takes its turn");
-    std::fs::remove_file(&file).expect("removed");
-    erase(path, "a");
-    assert!(file.exists(), "so does who erases");
-    let turn = Turn::of(path).expect("locked").expect("a folder");
-    towpath_files::lock::lock(&file, Duration::ZERO).expect_err("another process waits");
+    let host = archive(path);
+    keep_nine(&host);
+    let look = || Look { now: Timestamp(2_000 + HOUR), monotonic: Instant::now() };
+    let erase_at_once = |group| Folder::new(path).erase_within(Duration::ZERO, &of_group(group), &mut || {});
+    let turn = Turn::of(path, Duration::ZERO).expect("locked").expect("a folder");
+    for waits in [host.tidy_at(look(), Duration::ZERO), erase_at_once("a").map(drop), erase_at_once("none").map(drop)] {
+        assert_eq!(waits.expect_err("another process has its turn").kind(), ErrorKind::TimedOut);
+    }
+    assert_eq!(numbers(path), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     drop(turn);
-    towpath_files::lock::lock(&file, Duration::ZERO).expect("it is free");
-    assert!(Turn::of(&path.join("none")).expect("no error").is_none());
+    host.tidy_at(look(), Duration::ZERO).expect("it is free");
+    assert_eq!(erase_at_once("a").expect("it is free").events, 5);
+    assert!(Turn::of(&path.join("none"), Duration::ZERO).expect("no error").is_none());
 }

@@ -188,7 +188,7 @@ impl Steady {
     /// This many milliseconds after the start.
     fn tidy(&self, archive: &Segments, after: u64) {
         let monotonic = self.monotonic + Duration::from_millis(after);
-        archive.tidy_at(Look { now: Timestamp(self.now + after), monotonic }).expect("tidied");
+        archive.tidy_at(Look { now: Timestamp(self.now + after), monotonic }, PATIENCE).expect("tidied");
     }
 }
 

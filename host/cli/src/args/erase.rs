@@ -26,7 +26,7 @@ It erases what this machine keeps of the events: messages that wait, which are t
 ingest turned away, the archive, deduplication ids, lines of the story, the content of audit entries, and files of replays. Then it \
 rewrites the store, so that no deleted byte is left in it. Hosts may run: they wait while the store is rewritten.
 
-Stop the sender first, or its next event is stored as before. A message that is being delivered is waited for. The command may be \
+All hosts must run this version or a newer one. Stop the sender first, or its next event is stored as before. A message that is being delivered is waited for. The command may be \
 killed and run again. The audit has who erased how much, when and why, and no content.
 
 Exit codes: 0 all was erased, or the plan is shown; 1 something is left on this machine, and the command says what; 2 nothing was \
@@ -52,7 +52,7 @@ pub struct Erase {
     /// after about ten seconds
     #[arg(long)]
     pub accept_pause: bool,
-    /// The folder of the archive, instead of the config's
+    /// A folder with another archive, such as a copy, to erase from too
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,
     /// The store or queue

@@ -1,6 +1,6 @@
 //! `erase`: erases a person's events, or shows what would be erased.
 
-use towpath_operate::erase::{Counts, Expires, Plan, Report, Request, Unreachable, plan, run as erase};
+use towpath_operate::erase::{Counts, Earlier, Expires, Plan, Report, Request, Unreachable, plan, run as erase};
 use towpath_operate::json;
 use towpath_operate::place::Found;
 
@@ -27,9 +27,7 @@ async fn planned(found: &Found, request: &Request, output: &Output) -> anyhow::R
     if let Some((by, started_at)) = interrupted {
         output.note(format!("an erasure that {by} started at {started_at} was interrupted: --yes completes it first"));
     }
-    if let Some(group) = unknown_group {
-        output.note(format!("no route of the config makes a group {group:?}: check its name"));
-    }
+    check(unknown_group.as_deref(), output);
     output.note("nothing was erased: --yes erases it");
     Ok(Exit::Done)
 }
@@ -50,9 +48,20 @@ async fn erased(found: &Found, request: &Request, output: &Output) -> anyhow::Re
     }
     table(&report.erased, "ERASED", output);
     beyond(&report.unreachable, output);
+    if let Some(Earlier { by, started_at, erased, .. }) = &report.earlier {
+        let erased = erased.sum();
+        output.note(format!("completed the erasure that {by} started at {started_at} first: {erased} erased, which are not counted above"));
+    }
+    check(report.unknown_group.as_deref(), output);
     let left = left(&report);
     left.iter().for_each(|line| output.note(line));
     Ok(if report.is_complete() { Exit::Done } else { Exit::Findings })
+}
+
+fn check(unknown_group: Option<&str>, output: &Output) {
+    if let Some(group) = unknown_group {
+        output.note(format!("no route of the config makes a group {group:?}: check its name"));
+    }
 }
 
 /// What is left on this machine, and what to do about it.

@@ -134,15 +134,20 @@ impl Retention {
     /// Audits letters, then removes them, except those in flight. They are hidden meanwhile, so that no letter is sent back that the audit
     /// calls removed. Returns how many were removed.
     async fn remove(&self, sequences: Vec<String>) -> anyhow::Result<usize> {
+        let folder = self.letters.store().file().parent().unwrap_or(Path::new("")).to_owned();
+        let audit = Audit::in_folder(&folder);
+        // An erasure waits for this, and then finds what is in the audit; a letter that it erased before is not hidden.
+        let alone = move || audit.alone().map(|alone| (audit, alone));
+        let (audit, alone) = tokio::task::spawn_blocking(alone).await.context("locking the audit")??;
         let hidden = self.letters.hide(sequences, HIDDEN).await?;
         if hidden.messages.is_empty() {
             return Ok(0);
         }
-        let folder = self.letters.store().file().parent().unwrap_or(Path::new("")).to_owned();
         let letters: Vec<Letter> = hidden.messages.iter().cloned().map(browsed_letter).collect();
         let note = format!("dead_letters.keep = {}", humantime::format_duration(self.keep));
-        let write = move || Audit::in_folder(&folder).retention(&note, &letters);
+        let write = move || audit.retention(&note, &letters);
         tokio::task::spawn_blocking(write).await.context("writing to the audit")??;
+        drop(alone);
         let removed = self.letters.discard_hidden(hidden).await?;
         let count = removed.len();
         for letter in removed.into_iter().map(browsed_letter) {
@@ -341,5 +346,21 @@ mod tests {
         AHEAD.fetch_add(HOUR, Ordering::Relaxed);
         retention.pass().await.expect_err("there is no audit");
         assert_eq!(bodies(&letters).await, ["old"]);
+    }
+
+    #[tokio::test]
+    async fn letters_are_audited_and_removed_while_no_erasure_looks_at_the_audit() {
+        static AHEAD: AtomicU64 = AtomicU64::new(0);
+        let folder = TempDir::new().expect("folder");
+        let letters = letters(&folder, Clock::wall().shifted(&AHEAD)).await;
+        let retention = Retention::new(letters.clone(), Duration::from_secs(3600));
+        dies(&letters, "old").await;
+        AHEAD.fetch_add(DAY, Ordering::Relaxed);
+        std::fs::create_dir(folder.path().join("audit.lock")).expect("in the way");
+        retention.pass().await.expect("announced");
+        AHEAD.fetch_add(HOUR, Ordering::Relaxed);
+        retention.pass().await.expect_err("it cannot lock the audit");
+        assert_eq!(bodies(&letters).await, ["old"]);
+        assert!(!folder.path().join("audit.jsonl").exists(), "nothing is audited without the lock");
     }
 }

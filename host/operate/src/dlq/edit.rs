@@ -162,7 +162,7 @@ pub async fn edit(found: &Found, letters: &mut dyn Letters, args: Edit) -> anyho
         attributes.insert(WEBHOOK_ID_ATTRIBUTE.to_owned(), Attribute::text(of_key.as_str()));
         webhook_id = WebhookId::New { now: of_key };
     }
-    Audit::of(found).write("edit", &args.note, &letter)?;
+    audited(&Audit::of(found), letters, "edit", &args.note, &letter).await?;
     letters.replace(&letter, Edited { group: group.clone(), body, attributes }).await?;
     Ok(Done { letter, group, before: before.body, after: after.body, webhook_id })
 }
@@ -239,9 +239,22 @@ pub async fn drop(
             return Ok((dropped, filter.check(found)));
         }
         for letter in page.into_iter().filter(|letter| filter.wants(letter)) {
-            audit.write("drop", &note, &letter)?;
+            audited(&audit, letters, "drop", &note, &letter).await?;
             letters.discard(&letter).await?;
             dropped += 1;
         }
     }
+}
+
+/// Writes a letter to the audit. Fails if it is gone: an erasure that removed it would not find it there.
+pub(crate) async fn audited(
+    audit: &Audit,
+    letters: &mut dyn Letters,
+    action: &str,
+    note: &str,
+    letter: &Letter,
+) -> anyhow::Result<()> {
+    let _alone = audit.alone()?;
+    anyhow::ensure!(letters.is_there(letter).await?, "the letter {} is gone", letter.id);
+    audit.write(action, note, letter)
 }

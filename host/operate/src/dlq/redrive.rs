@@ -125,12 +125,14 @@ pub async fn redrive(
         let wanted: Vec<Letter> = page.into_iter().filter(|letter| filter.wants(letter)).collect();
         for chunk in wanted.chunks(pace.chunk()) {
             pace.wait(chunk.len()).await;
+            let alone = audit.alone()?;
             for letter in chunk {
-                // A letter that waits for its turn is read twice.
-                if sent.insert(letter.death.id.clone()) {
+                // A letter that waits for its turn is read twice, and one that is gone is not sent.
+                if letters.is_there(letter).await? && sent.insert(letter.death.id.clone()) {
                     audit.write("redrive", "", letter)?;
                 }
             }
+            drop(alone);
             let Moved { moved, failed, perhaps_twice } = letters.send_back(chunk.to_vec()).await?;
             report.moved.moved += moved;
             report.moved.failed.extend(failed);

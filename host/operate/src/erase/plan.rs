@@ -42,17 +42,20 @@ pub async fn plan(found: &Found, request: &Request) -> anyhow::Result<Plan> {
     let events = Events::find(&place, &mut person, &mut || {}).await?;
     let traces = traces::count(&place.folder, &person)?;
     let counts = Counts { story: traces.story, audit: traces.audit, replays: traces.replays, ..events.counts };
-    let is_unknown = |group: &&String| {
-        let config = found.config.as_ref().filter(|_| counts.sum() == 0);
-        config.is_some_and(|config| Groups(group).check(config).is_err())
-    };
     Ok(Plan {
         counts,
         in_flight: events.in_flight(),
         unreachable: all(found, events.damaged, Clock::wall().now()),
         interrupted: interrupted.map(|unfinished| (unfinished.by, unfinished.started_at)),
-        unknown_group: request.subject.groups.iter().find(is_unknown).cloned(),
+        unknown_group: if counts.sum() == 0 { unknown_groups(found, request).next().cloned() } else { None },
     })
+}
+
+/// The groups that no route of the config makes.
+pub(super) fn unknown_groups<'a>(found: &Found, request: &'a Request) -> impl Iterator<Item = &'a String> {
+    let config = found.config.as_ref();
+    let is_unknown = move |group: &&String| config.is_some_and(|config| Groups(group).check(config).is_err());
+    request.subject.groups.iter().filter(is_unknown)
 }
 
 /// A person's events in the store and in the archive.
@@ -85,7 +88,7 @@ impl Events {
                 }
             }
         }
-        if let Some(archive) = &place.archive {
+        for archive in &place.archives {
             let known = person.clone();
             let found = archive.search(
                 &|event, body| known.has_archived(event, body),
@@ -94,8 +97,8 @@ impl Events {
                 },
                 looked,
             )?;
-            events.counts.archived = found.events;
-            events.damaged = found.damaged;
+            events.counts.archived += found.events;
+            events.damaged += found.damaged;
         }
         Ok(events)
     }

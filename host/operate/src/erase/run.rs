@@ -1,17 +1,20 @@
 //! Erases.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::time::{Instant, sleep};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+use towpath_archive::Folder;
 use towpath_files::private;
 use towpath_local::{Scrubbed, Store};
-use towpath_types::clock::Clock;
+use towpath_types::clock::{Clock, Timestamp};
 
-use super::person::{Person, ids};
+use super::deadline::Deadline;
+use super::person::Person;
 use super::place::Place;
-use super::plan::Events;
+use super::plan::{Events, unknown_groups};
 use super::unfinished::Unfinished;
 use super::unreachable::{Unreachable, all};
 use super::{Counts, EraseError, Request, traces};
@@ -40,10 +43,29 @@ pub struct Report {
     pub arrived: u64,
     /// Whether the queues were searched. Those on SQS cannot be.
     pub searched_queues: bool,
+    /// Whether the store was rewritten. It is not for a group that looks like a typo.
+    pub is_rewritten: bool,
     /// How many bytes of the store are in use, if they were too many to rewrite: then deleted bytes are left in it.
     pub too_large: Option<u64>,
     /// What is not erased.
     pub unreachable: Vec<Unreachable>,
+    /// A group that no route of the config makes, and of which nothing was found: perhaps a typo.
+    pub unknown_group: Option<String>,
+    /// An erasure that was interrupted, and that was completed first.
+    pub earlier: Option<Earlier>,
+}
+
+/// An erasure that was interrupted, and completed by a later one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Earlier {
+    /// Who started it.
+    pub by: String,
+    /// When.
+    pub started_at: Timestamp,
+    /// What was erased when it was completed.
+    pub erased: Counts,
+    /// As in [`Report`].
+    pub too_large: Option<u64>,
 }
 
 impl Report {
@@ -61,23 +83,48 @@ pub async fn run(found: &Found, request: &Request, progress: Progress<'_>) -> an
     let place = Place::of(found, request)?;
     private::make_folder(&place.folder).with_context(|| format!("making {}", place.folder.display()))?;
     let _alone = place.alone()?;
+    let folder = request.folder.as_deref().map(absolute).transpose()?;
     let mut interrupted = Unfinished::read(&place.folder)?;
-    if let Some(earlier) = interrupted.take_if(|earlier| earlier.subject != request.subject) {
-        let by = earlier.by.clone();
-        let started_at = earlier.started_at.to_string();
-        let request = Request { subject: earlier.subject.clone(), note: earlier.note.clone(), ..request.clone() };
-        if Erasure::new(&place, &request, earlier, progress)?.complete(found).await?.in_flight > 0 {
-            return Err(EraseError::Earlier { by, started_at }.into());
-        }
-    }
+    let is_another = |unfinished: &mut Unfinished| unfinished.subject != request.subject || unfinished.folder != folder;
+    let earlier = match interrupted.take_if(is_another) {
+        Some(earlier) => Some(complete_earlier(found, request, earlier, progress).await?),
+        None => None,
+    };
+    let is_resumed = interrupted.is_some();
     let unfinished = interrupted.unwrap_or_else(|| Unfinished {
         by: audit::by(),
         started_at: Clock::wall().now(),
         note: request.note.clone(),
         subject: request.subject.clone(),
+        folder,
         ids: Default::default(),
     });
-    Erasure::new(&place, request, unfinished, progress)?.complete(found).await
+    let report = Erasure::new(&place, request, unfinished, is_resumed, progress)?.complete(found).await?;
+    let left = earlier.as_ref().and_then(|earlier| earlier.too_large).filter(|_| !report.is_rewritten);
+    Ok(Report { too_large: report.too_large.or(left), earlier, ..report })
+}
+
+/// The next run may have another working directory.
+fn absolute(folder: &Path) -> anyhow::Result<PathBuf> {
+    folder.canonicalize().with_context(|| format!("finding the folder {}", folder.display()))
+}
+
+async fn complete_earlier(
+    found: &Found,
+    request: &Request,
+    earlier: Unfinished,
+    progress: Progress<'_>,
+) -> anyhow::Result<Earlier> {
+    let Unfinished { by, started_at, note, subject, folder, .. } = earlier.clone();
+    let request = Request { subject, note, folder, ..request.clone() };
+    let completing = || format!("completing the erasure that {by} started at {started_at}");
+    let place = Place::of(found, &request).with_context(completing)?;
+    let report = Erasure::new(&place, &request, earlier, true, progress)?.complete(found).await?;
+    let Report { in_flight, arrived, erased, too_large, .. } = report;
+    if in_flight + arrived > 0 {
+        return Err(EraseError::Earlier { by, started_at: started_at.to_string(), in_flight, arrived }.into());
+    }
+    Ok(Earlier { by, started_at, erased, too_large })
 }
 
 struct Erasure<'a> {
@@ -85,8 +132,10 @@ struct Erasure<'a> {
     request: &'a Request,
     person: Person,
     unfinished: Unfinished,
+    /// Whether an earlier run may have erased something.
+    is_resumed: bool,
     progress: Progress<'a>,
-    until: Instant,
+    deadline: Deadline,
     erased: Counts,
     deduplication_ids: u64,
 }
@@ -96,12 +145,13 @@ impl<'a> Erasure<'a> {
         place: &'a Place,
         request: &'a Request,
         unfinished: Unfinished,
+        is_resumed: bool,
         progress: Progress<'a>,
     ) -> anyhow::Result<Erasure<'a>> {
         let person = Person::new(request.subject.clone(), unfinished.ids.clone())?;
-        let until = Instant::now() + request.wait;
+        let deadline = Deadline::after(request.wait);
         let erased = Counts::default();
-        Ok(Erasure { place, request, person, unfinished, progress, until, erased, deduplication_ids: 0 })
+        Ok(Erasure { place, request, person, unfinished, is_resumed, progress, deadline, erased, deduplication_ids: 0 })
     }
 
     async fn complete(mut self, found: &Found) -> anyhow::Result<Report> {
@@ -109,26 +159,46 @@ impl<'a> Erasure<'a> {
         let events = self.find().await?;
         audit.erasure("begin", &self.request.note, &self.request.subject, &events.counts)?;
         let mut left = self.rounds(events).await?;
-        let too_large = match &self.place.store {
-            Some(store) => self.scrub(store).await?,
-            None => None,
+        let is_typo = self.is_typo(found, &left);
+        let scrubbed = match &self.place.store {
+            Some(store) if !is_typo => Some(self.scrub(store).await?),
+            _ => None,
         };
-        // A host writes the story after it has settled a message.
-        self.traces()?;
         let damaged = left.damaged;
         if left.in_flight() == 0 {
             left = self.find().await?;
         }
+        // A host writes the story after it has settled a message.
+        self.traces()?;
         let in_flight = left.in_flight();
         let arrived = left.counts.sum() - in_flight;
         audit.erasure("end", &self.request.note, &self.request.subject, &self.erased)?;
         if in_flight + arrived == 0 {
             Unfinished::remove(&self.place.folder)?;
         }
-        let unreachable = all(found, damaged, Clock::wall().now());
-        let Erasure { place, erased, deduplication_ids, .. } = self;
-        let searched_queues = place.store.is_some();
-        Ok(Report { erased, deduplication_ids, in_flight, arrived, searched_queues, too_large, unreachable })
+        let is_nothing = self.erased.sum() + in_flight + arrived == 0;
+        Ok(Report {
+            erased: self.erased,
+            deduplication_ids: self.deduplication_ids,
+            in_flight,
+            arrived,
+            searched_queues: self.place.store.is_some(),
+            is_rewritten: scrubbed == Some(Scrubbed::Done),
+            too_large: match scrubbed {
+                Some(Scrubbed::TooLarge { bytes }) => Some(bytes),
+                Some(Scrubbed::Done) | None => None,
+            },
+            unreachable: all(found, damaged, Clock::wall().now()),
+            unknown_group: if is_nothing { unknown_groups(found, self.request).next().cloned() } else { None },
+            earlier: None,
+        })
+    }
+
+    /// Whether nothing was found and no group exists: hosts need not wait until the store is rewritten.
+    fn is_typo(&self, found: &Found, left: &Events) -> bool {
+        let is_nothing = self.erased.sum() + self.deduplication_ids + left.counts.sum() == 0 && !self.is_resumed;
+        let groups = self.request.subject.groups.len();
+        is_nothing && groups > 0 && unknown_groups(found, self.request).count() == groups
     }
 
     /// Erases what is found, and again what arrives meanwhile. Returns what was found last.
@@ -136,6 +206,7 @@ impl<'a> Erasure<'a> {
         for _ in 0..ROUNDS {
             self.stored(&events).await?;
             self.archived()?;
+            self.audited().await?;
             if let Some(store) = &self.place.store {
                 let ids = std::sync::Arc::clone(&self.person.ids);
                 self.deduplication_ids += store.forget(self.person.whole_groups(), ids).await?;
@@ -143,7 +214,7 @@ impl<'a> Erasure<'a> {
             self.traces()?;
             events = self.find().await?;
             let is_only_in_flight = events.counts.sum() == events.in_flight();
-            if is_only_in_flight && (events.in_flight() == 0 || Instant::now() >= self.until) {
+            if is_only_in_flight && (events.in_flight() == 0 || self.deadline.is_over()) {
                 break;
             }
         }
@@ -175,7 +246,7 @@ impl<'a> Erasure<'a> {
         loop {
             left = store.erase(&left).await.context("erasing messages")?;
             (self.progress)("erasing messages", all - left.len() as u64, all);
-            if left.is_empty() || Instant::now() >= self.until {
+            if left.is_empty() || self.deadline.is_over() {
                 break;
             }
             sleep(LOOK).await;
@@ -189,33 +260,37 @@ impl<'a> Erasure<'a> {
         Ok(())
     }
 
+    /// Erases in the archives what was found. What was delivered since is found, and its ids recorded, before the next round.
     fn archived(&mut self) -> anyhow::Result<()> {
-        let Some(archive) = &self.place.archive else { return Ok(()) };
-        let (bar, all) = self.archive_bar("erasing in the archive")?;
+        let (looked, all) = self.archive_bar("erasing in the archive")?;
+        let person = &self.person;
         let mut done = 0;
-        let person = self.person.clone();
-        let mut learned = Vec::new();
-        let erased = archive.erase(
-            &|event, body| person.has_archived(event, body),
-            &mut |event| learned.extend(ids(&event.id, &event.attributes)),
-            &mut || {
-                done += 1;
-                bar(done, all);
-            },
-        );
-        self.erased.archived += erased.with_context(|| erasing(archive.path()))?.events;
-        // Of those that were delivered since the search.
-        self.person.learn(learned);
+        let mut looked = || {
+            done += 1;
+            looked(done, all);
+        };
+        for archive in &self.place.archives {
+            let erased = archive.erase(&|event, _| person.knows(event.id.as_str()), &mut looked);
+            self.erased.archived += erased.with_context(|| erasing(archive.path()))?.events;
+        }
         Ok(())
     }
 
     fn archive_bar(&self, what: &'static str) -> anyhow::Result<(impl Fn(u64, u64) + use<'a>, u64)> {
-        let all = match &self.place.archive {
-            Some(archive) => archive.segments().with_context(|| erasing(archive.path()))?,
-            None => 0,
-        };
+        let segments = |archive: &Folder| archive.segments().with_context(|| erasing(archive.path()));
+        let all = self.place.archives.iter().map(segments).sum::<anyhow::Result<u64>>()?;
         let progress = self.progress;
         Ok((move |done, all| progress(what, done, all), all))
+    }
+
+    /// Waits for those that are writing a letter to the audit. Whoever comes later finds that it is erased.
+    async fn audited(&self) -> anyhow::Result<()> {
+        if self.place.store.is_none() {
+            return Ok(());
+        }
+        (self.progress)("waiting for the audit", 0, 0);
+        let audit = Audit::in_folder(&self.place.folder);
+        spawn_blocking(move || audit.alone().map(drop)).await.context("waiting for the audit")?
     }
 
     fn traces(&mut self) -> anyhow::Result<()> {
@@ -227,13 +302,10 @@ impl<'a> Erasure<'a> {
         Ok(())
     }
 
-    /// Removes deleted bytes from the store. Returns how many are in use, if they are too many.
-    async fn scrub(&self, store: &Store) -> anyhow::Result<Option<u64>> {
+    /// Removes deleted bytes from the store.
+    async fn scrub(&self, store: &Store) -> anyhow::Result<Scrubbed> {
         (self.progress)("rewriting the store", 0, 0);
-        Ok(match store.scrub(self.request.most).await? {
-            Scrubbed::Done => None,
-            Scrubbed::TooLarge { bytes } => Some(bytes),
-        })
+        Ok(store.scrub(self.request.most).await?)
     }
 }
 

@@ -1,3 +1,5 @@
+mod rounds;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -97,6 +99,7 @@ async fn an_erasure_that_was_killed_is_completed_by_the_next_one_whatever_it_is_
         started_at: Timestamp(0),
         note: "ticket 6".to_owned(),
         subject: request(&[], &[("/id", "7")]).subject,
+        folder: None,
         ids: BTreeSet::from(["m-gone".to_owned()]),
     };
     unfinished.write(path).expect("written");

@@ -19,6 +19,9 @@ pub(super) struct Unfinished {
     pub(super) started_at: Timestamp,
     pub(super) note: String,
     pub(super) subject: Subject,
+    /// Another archive that was searched too.
+    #[serde(default)]
+    pub(super) folder: Option<PathBuf>,
     pub(super) ids: BTreeSet<String>,
 }
 

@@ -3,6 +3,7 @@
 use towpath_types::clock::Timestamp;
 use towpath_types::queue::MAX_RETENTION;
 
+use crate::letters::journals;
 use crate::place::{Backend, Found};
 
 /// Something that may have a person's events, and that is not erased.
@@ -41,6 +42,14 @@ pub(super) fn all(found: &Found, damaged: u64, now: Timestamp) -> Vec<Unreachabl
                 &format!("messages in {queue}: `towpath dlq drop` deletes dead letters"),
                 Expires::By(now + MAX_RETENTION),
             );
+        }
+        for file in [dead_letters].into_iter().chain(refused).flat_map(|queue| journals(queue)) {
+            if file.exists() {
+                add(
+                    &format!("{}: ids and groups of letters, which their redrive needs", file.display()),
+                    Expires::As("when a redrive has sent all of these letters"),
+                );
+            }
         }
         let stream = config.and_then(|config| config.archive.stream.as_deref());
         if let Some(stream) = stream {

@@ -25,6 +25,8 @@ pub struct Erasure<'a> {
     arrived: u64,
     queues_searched: bool,
     store_rewritten: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    earlier: Option<Completed<'a>>,
     unreachable: Vec<Beyond<'a>>,
 }
 
@@ -46,6 +48,14 @@ struct Counted {
 struct Interrupted<'a> {
     by: &'a str,
     started_at: Rfc3339,
+}
+
+/// An erasure that was interrupted, and was completed first.
+#[derive(Debug, Serialize)]
+struct Completed<'a> {
+    by: &'a str,
+    started_at: Rfc3339,
+    erased: Counted,
 }
 
 /// What is not erased.
@@ -81,7 +91,12 @@ impl Erasure<'_> {
             in_flight: report.in_flight,
             arrived: report.arrived,
             queues_searched: report.searched_queues,
-            store_rewritten: report.searched_queues && report.too_large.is_none(),
+            store_rewritten: report.is_rewritten,
+            earlier: report.earlier.as_ref().map(|earlier| Completed {
+                by: &earlier.by,
+                started_at: Rfc3339(earlier.started_at),
+                erased: Counted::of(earlier.erased),
+            }),
             unreachable: report.unreachable.iter().map(Beyond::of).collect(),
         }
     }

@@ -174,6 +174,12 @@ impl Letters for LocalLetters {
         Ok(())
     }
 
+    async fn is_there(&mut self, letter: &Letter) -> anyhow::Result<bool> {
+        let before = letter.sequence().parse::<u64>().unwrap_or_default().saturating_sub(1).to_string();
+        let next = self.dead.browse(Some(&before), 1).await?;
+        Ok(next.first().is_some_and(|next| next.sequence == letter.sequence()))
+    }
+
     async fn discard(&mut self, letter: &Letter) -> anyhow::Result<()> {
         if !self.dead.discard(letter.sequence()).await? {
             bail!("the letter {} is gone, or a client has it in flight", letter.id);

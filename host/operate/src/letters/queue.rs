@@ -56,6 +56,9 @@ pub trait Letters: Send {
     /// Replaces a letter by its edited form.
     async fn replace(&mut self, letter: &Letter, edited: Edited) -> anyhow::Result<()>;
 
+    /// Whether a letter that was read is still there, as far as another process of this machine could have removed it.
+    async fn is_there(&mut self, letter: &Letter) -> anyhow::Result<bool>;
+
     /// Removes a letter for good.
     async fn discard(&mut self, letter: &Letter) -> anyhow::Result<()>;
 

@@ -150,7 +150,7 @@ impl SqsLetters {
 }
 
 /// The file of this kind for the queue at this URL.
-fn file(url: &str, kind: &str) -> PathBuf {
+pub(super) fn file(url: &str, kind: &str) -> PathBuf {
     let name = url.rsplit('/').next().unwrap_or_default();
     PathBuf::from(".towpath").join(format!("{kind}-{name}.jsonl"))
 }
@@ -202,6 +202,10 @@ impl Letters for SqsLetters {
         let message = stored_as(letter, group, body, attributes, dedup_id);
         self.dead.send(message).await.map_err(described).context("storing the edited letter")?;
         self.delete(letter).await.context("the edited letter is stored; the old one is still there too: drop it")
+    }
+
+    async fn is_there(&mut self, _: &Letter) -> anyhow::Result<bool> {
+        Ok(true)
     }
 
     async fn discard(&mut self, letter: &Letter) -> anyhow::Result<()> {
