@@ -110,6 +110,11 @@ impl Checker<'_> {
             let hint = "hash it, as in json:/customer/email|sha256|hex, or use another value";
             warnings.push(warning(at, &problem, hint));
         }
+        for (at, document) in archive::other_documents(config) {
+            let problem = format!("archive.redact looks for its pointers in what is archived, here {document}");
+            let hint = "see that the pointers name the values there, with `towpath archive show`";
+            warnings.push(warning(at, &problem, hint));
+        }
         for (name, _) in config.targets.iter().filter(|(_, target)| sends_secrets_in_clear(target)) {
             let hint = "anybody on the network can read them: make the URL https";
             warnings.push(warning(format!("target.{name}.url"), "secrets are sent over plain http", hint));

@@ -20,8 +20,7 @@ const SMALLEST: u64 = 1024 * 1024;
 
 /// The keys that show values which `redact` removes from bodies: where each is, and the pointer.
 pub(super) fn unredacted(config: &Config) -> Vec<(String, String)> {
-    let ArchiveConfig { folder, stream, redact, .. } = &config.archive;
-    let redact = if folder.is_some() || stream.is_some() { redact.as_slice() } else { &[] };
+    let redact = redacted(config);
     let mut found = Vec::new();
     for (index, route) in config.routes.iter().enumerate() {
         for (key, value) in keys(route) {
@@ -32,6 +31,29 @@ pub(super) fn unredacted(config: &Config) -> Vec<(String, String)> {
         }
     }
     found
+}
+
+/// The keys of routes whose archived bodies are other documents than their plugins see: where each is, and which document `redact` is about.
+pub(super) fn other_documents(config: &Config) -> Vec<(String, &'static str)> {
+    let mut found = Vec::new();
+    if redacted(config).is_empty() {
+        return found;
+    }
+    for (index, route) in config.routes.iter().enumerate() {
+        if let Some(split) = &route.split {
+            let document = if split.rest { "the body with one element" } else { "the element" };
+            found.push((format!("route[{index}].split"), document));
+        } else if route.unwrap.is_some() {
+            found.push((format!("route[{index}].unwrap"), "the body as it was received, around this value"));
+        }
+    }
+    found
+}
+
+/// What is removed from bodies that are archived.
+fn redacted(config: &Config) -> &[Pointer] {
+    let ArchiveConfig { folder, stream, redact, .. } = &config.archive;
+    if folder.is_some() || stream.is_some() { redact } else { &[] }
 }
 
 fn keys(route: &Route) -> impl Iterator<Item = (&'static str, &Value)> {

@@ -46,16 +46,35 @@ fn its_mistakes_are_shown_with_their_keys() {
     assert_eq!(mistakes("[archive]\nkeep = 7"), ["archive.keep: invalid type: integer `7`"]);
 }
 
+/// The warnings about a route with these keys, with this archive.
+fn warnings(keys: &str, archive: &str) -> Vec<String> {
+    let text = format!(
+        "[archive]\n{archive}\n[[route]]\npath = 'a'\n{keys}\nallow_from = ['203.0.113.0/24']\nplugin = 'p'\n[plugin.p]\npath = 'p'\n"
+    );
+    let draft = Config::draft(&text, Path::new("towpath.toml"), &Secrets::placeholders()).expect("TOML");
+    assert!(draft.mistakes.is_empty(), "{:#?}", draft.mistakes);
+    draft.warnings.iter().map(|warning| format!("{}: {}", warning.at, warning.problem)).collect()
+}
+
+#[test]
+fn a_route_whose_archived_body_is_another_document_is_a_warning_if_values_are_redacted() {
+    let says = |key: &str, document: &str| {
+        vec![format!("route[0].{key}: archive.redact looks for its pointers in what is archived, here {document}")]
+    };
+    let element = "group = 'a/{item:/n}'\nsplit = '/events'";
+    let rest = "group = 'a/{item:/n}'\nsplit = { at = '/events', rest = true }";
+    let unwrapped = "group = 'a/{json:/n}'\nunwrap = 'json:/Message'";
+    let redact = "redact = ['/mail']";
+    assert_eq!(warnings(element, redact), says("split", "the element"));
+    assert_eq!(warnings(rest, redact), says("split", "the body with one element"));
+    assert_eq!(warnings(unwrapped, redact), says("unwrap", "the body as it was received, around this value"));
+    for archive in ["", "redact = ['/mail']\nkeep = '0s'"] {
+        assert_eq!(warnings(unwrapped, archive), [""; 0], "{archive}");
+    }
+}
+
 #[test]
 fn a_key_that_shows_what_is_redacted_is_only_a_warning() {
-    let warnings = |keys: &str, archive: &str| -> Vec<String> {
-        let text = format!(
-            "[archive]\n{archive}\n[[route]]\npath = 'a'\n{keys}\nallow_from = ['203.0.113.0/24']\nplugin = 'p'\n[plugin.p]\npath = 'p'\n"
-        );
-        let draft = Config::draft(&text, Path::new("towpath.toml"), &Secrets::placeholders()).expect("TOML");
-        assert!(draft.mistakes.is_empty(), "{:#?}", draft.mistakes);
-        draft.warnings.iter().map(|warning| format!("{}: {}", warning.at, warning.problem)).collect()
-    };
     let redact = "redact = ['/n', '/customer/email']";
     let says = |key: &str, pointer: &str| {
         format!(
