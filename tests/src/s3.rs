@@ -28,8 +28,8 @@ struct Shared {
     objects: Mutex<BTreeMap<String, Object>>,
     /// The paths of objects that were read, in order.
     read: Mutex<Vec<String>>,
-    /// What is denied, `ListObjectsV2` or `GetObject`, and with which message.
-    denied: Mutex<Option<(&'static str, &'static str)>>,
+    /// What fails, `ListObjectsV2` or `GetObject`, with which code and message.
+    failing: Mutex<Option<[&'static str; 3]>>,
 }
 
 /// The server. It ends when it is dropped.
@@ -73,7 +73,12 @@ impl S3Server {
 
     /// From now on this API is denied with this message.
     pub fn deny(&self, api: &'static str, message: &'static str) {
-        *self.shared.denied.lock().unwrap() = Some((api, message));
+        self.fail(api, "AccessDenied", message);
+    }
+
+    /// From now on this API fails with this code and message.
+    pub fn fail(&self, api: &'static str, code: &'static str, message: &'static str) {
+        *self.shared.failing.lock().unwrap() = Some([api, code, message]);
     }
 
     /// Ends it: from now on connections to its address are refused.
@@ -108,11 +113,11 @@ async fn answer(
     let tag = |version: u64| format!("\"{version:x}\"");
     let lists = uri.query().is_some_and(|query| query.contains("list-type=2"));
     let api = if lists { "ListObjectsV2" } else { "GetObject" };
-    if let Some((denied, message)) = *shared.denied.lock().unwrap()
+    if let Some([failing, code, message]) = *shared.failing.lock().unwrap()
         && method == Method::GET
-        && denied == api
+        && failing == api
     {
-        return error(StatusCode::FORBIDDEN, "AccessDenied", message);
+        return error(StatusCode::FORBIDDEN, code, message);
     }
     match method {
         Method::GET if lists => list(&objects, &uri),

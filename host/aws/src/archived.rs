@@ -23,8 +23,8 @@ use lines::lines;
 
 pub use window::Window;
 
-/// Limits for one file. Firehose collects at most 128 MiB for one.
-const FILE: Bound = Bound { bytes: 128 * 1024 * 1024, time: Duration::from_secs(120) };
+/// Limits for one file. Firehose collects at most 128 MiB for one. A slow line may take its time, as long as something comes.
+const FILE: Bound = Bound { bytes: 128 * 1024 * 1024, time: Duration::from_secs(30) };
 
 /// Files that are fetched at once.
 const MOST_AT_ONCE: usize = 16;
@@ -38,11 +38,11 @@ const TRIES: usize = 3;
 /// Why the archive cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// A permission is missing.
-    #[error("{place}: {problem}; allow {actions}, as the policy archive_policy of the Terraform module does")]
-    Denied { place: String, problem: String, actions: &'static str },
-    #[error("{place}: {problem}")]
-    Failed { place: String, problem: String },
+    /// A permission is missing, or the place is not the one that the permission names.
+    #[error("{place}: {problem}; allow {actions}, as the policy archive_policy of the Terraform module does{or_else}")]
+    Denied { place: String, problem: String, actions: &'static str, or_else: &'static str },
+    #[error("{place}: {problem}{}", advice.map(|advice| format!("; {advice}")).unwrap_or_default())]
+    Failed { place: String, problem: String, advice: Option<&'static str> },
     /// The files are not where they were looked for.
     #[error("{0} has files, but no folders by date: name the folder that has them, such as s3://BUCKET/events/")]
     NotByDate(String),
@@ -84,15 +84,12 @@ impl Bucket {
         let last_day = window.last_day();
         let mut pages = list.into_paginator().send();
         let mut files = Vec::new();
-        let (mut are_dated, mut are_others) = (false, false);
+        let mut are_dated = false;
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| self.failed(self.folder.to_string(), &error, "s3:ListBucket"))?;
             for object in page.contents() {
                 let Some(key) = object.key() else { continue };
-                let Some(day) = key.strip_prefix(prefix.as_str()).and_then(window::day) else {
-                    are_others = true;
-                    continue;
-                };
+                let Some(day) = key.strip_prefix(prefix.as_str()).and_then(window::day) else { continue };
                 are_dated = true;
                 let written = object.last_modified().and_then(|time| u64::try_from(time.to_millis().ok()?).ok());
                 let is_before_end = last_day.as_deref().is_none_or(|last| day <= last);
@@ -109,19 +106,26 @@ impl Bucket {
                 break;
             }
         }
-        if are_others && !are_dated && !self.begins_with_date().await? {
-            return Err(ReadError::NotByDate(self.folder.to_string()));
+        if !are_dated {
+            self.check_names().await?;
         }
         Ok(files)
     }
 
-    /// Whether there are folders by date at all, perhaps before the window. Digits sort before letters.
-    async fn begins_with_date(&self) -> Result<bool, ReadError> {
+    /// Fails if there are files, but no folders by date at all, also before the window. Warns if there is nothing: the name may be wrong.
+    async fn check_names(&self) -> Result<(), ReadError> {
         let S3Folder { bucket, prefix } = &self.folder;
-        let first = self.client.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(1).send().await;
+        // The first may be the folder itself, which the S3 console makes an object. Digits sort before letters.
+        let first = self.client.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(2).send().await;
         let first = first.map_err(|error| self.failed(self.folder.to_string(), &error, "s3:ListBucket"))?;
-        let name = first.contents().first().and_then(|object| object.key()?.strip_prefix(prefix.as_str()));
-        Ok(name.and_then(window::day).is_some())
+        let names = first.contents().iter().filter_map(|object| object.key()?.strip_prefix(prefix.as_str()));
+        let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+        if names.is_empty() {
+            warn!(event = "archive-empty", folder = %self.folder, "archive on S3 has no files at all, check its name");
+        } else if !names.iter().any(|name| window::day(name).is_some()) {
+            return Err(ReadError::NotByDate(self.folder.to_string()));
+        }
+        Ok(())
     }
 
     /// Calls `each` for every event of these files, and `progress` with the number of files that were read. Returns how many lines are
@@ -160,6 +164,14 @@ impl Bucket {
     /// A file as it is stored; `None` if there is none.
     async fn fetch(&self, file: &File) -> Result<Option<Vec<u8>>, ReadError> {
         let place = format!("s3://{}/{}", self.folder.bucket, file.key);
+        if file.bytes > FILE.bytes {
+            let problem = format!("larger than {} bytes (the limit)", FILE.bytes);
+            return Err(ReadError::Failed {
+                place,
+                problem,
+                advice: Some("Firehose writes no such file: move it elsewhere"),
+            });
+        }
         let mut problem = String::new();
         for _ in 0..TRIES {
             let object = match self.client.get_object().bucket(&self.folder.bucket).key(&file.key).send().await {
@@ -167,13 +179,12 @@ impl Bucket {
                 Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
                 Err(error) => return Err(self.failed(place, &error, "s3:GetObject")),
             };
-            match tokio::time::timeout(FILE.time, object::read(object, FILE)).await {
-                Ok(Ok(bytes)) => return Ok(Some(bytes)),
-                Ok(Err(error)) => problem = error,
-                Err(_) => problem = format!("it took longer than {:?}", FILE.time),
+            match object::read(object, FILE).await {
+                Ok(bytes) => return Ok(Some(bytes)),
+                Err(error) => problem = error,
             }
         }
-        Err(ReadError::Failed { place, problem })
+        Err(ReadError::Failed { place, problem, advice: None })
     }
 
     fn failed<E>(&self, place: String, error: &SdkError<E>, action: &'static str) -> ReadError
@@ -182,11 +193,25 @@ impl Bucket {
     {
         let problem = in_words(error);
         if error.code() != Some("AccessDenied") {
-            return ReadError::Failed { place, problem };
+            return ReadError::Failed { place, problem, advice: error.code().and_then(advice) };
         }
         // S3 decrypts with the rights of the caller, and names the right that is missing.
         let actions = if problem.contains("kms:") { "kms:Decrypt on the key of the files" } else { action };
-        ReadError::Denied { place, problem, actions }
+        let is_list = action == "s3:ListBucket";
+        let or_else = if is_list { "; or name the folder that it allows, the output archive_url" } else { "" };
+        ReadError::Denied { place, problem, actions, or_else }
+    }
+}
+
+/// What to do about an error of S3 with this code.
+fn advice(code: &str) -> Option<&'static str> {
+    match code {
+        "InvalidObjectState" => Some("it is in S3 Glacier: restore it, or read a window without it"),
+        "NoSuchBucket" => Some("name the bucket of the output archive_url"),
+        "PermanentRedirect" | "AuthorizationHeaderMalformed" => {
+            Some("the bucket is in another region than queue.url, or without a config than AWS_REGION")
+        }
+        _ => None,
     }
 }
 
@@ -203,6 +228,19 @@ fn at_once(files: &[File]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_is_too_large_is_refused_before_it_is_fetched() {
+        let config =
+            aws_sdk_s3::Config::builder().behavior_version(aws_sdk_s3::config::BehaviorVersion::latest()).build();
+        let bucket = Bucket::new(Client::from_conf(config), "s3://b/events/".parse().expect("a folder"));
+        let file = File { key: "events/x.gz".to_owned(), bytes: FILE.bytes + 1 };
+        let error = bucket.read(&[file], |_| Ok(()), |_| {}).await.expect_err("too large");
+        assert_eq!(
+            error.to_string(),
+            "s3://b/events/x.gz: larger than 134217728 bytes (the limit); Firehose writes no such file: move it elsewhere"
+        );
+    }
 
     #[test]
     fn files_are_fetched_together_within_bounds_and_a_large_one_alone() {

@@ -36,6 +36,7 @@ pub(crate) async fn get(
         .map_err(|problem| format!("{key}: {problem}"))
 }
 
+/// An object's bytes. Each part of it must come within the bound's time.
 pub(crate) async fn read(object: GetObjectOutput, bound: Bound) -> Result<Vec<u8>, String> {
     let too_large = || format!("larger than {} bytes (the limit)", bound.bytes);
     let said = object.content_length.and_then(|length| u64::try_from(length).ok()).unwrap_or_default();
@@ -44,11 +45,13 @@ pub(crate) async fn read(object: GetObjectOutput, bound: Bound) -> Result<Vec<u8
     }
     let mut body = object.body;
     let mut bytes = Vec::with_capacity(usize::try_from(said).unwrap_or_default());
-    while let Some(chunk) = body.try_next().await.map_err(|error| error.to_string())? {
+    loop {
+        let next = tokio::time::timeout(bound.time, body.try_next()).await;
+        let next = next.map_err(|_| format!("nothing came for {:?}", bound.time))?;
+        let Some(chunk) = next.map_err(|error| error.to_string())? else { return Ok(bytes) };
         if (bytes.len() + chunk.len()) as u64 > bound.bytes {
             return Err(too_large());
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
 }

@@ -16,7 +16,7 @@ const LONGEST: u64 = 4 * 1024 * 1024;
 /// one.
 pub(super) fn lines(file: &[u8], each: &mut impl FnMut(Archived) -> io::Result<()>) -> io::Result<u64> {
     if file.starts_with(GZIP) {
-        // One part after another: whoever joins files may join them as they are.
+        // Files that were concatenated have several parts.
         read(BufReader::new(MultiGzDecoder::new(file)), each)
     } else {
         read(file, each)

@@ -10,11 +10,12 @@ use towpath_types::queue::MAX_RETENTION;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// How long Firehose keeps records while it cannot write them: so much older than an event may the oldest record of its file be.
+/// How long Firehose keeps records while it cannot write them. The oldest record of a file, which names its folder, can be this much older than
+/// another one in it.
 const KEPT_BY_FIREHOSE: Duration = DAY;
 
-/// How much earlier than an event's arrival its file may seem to be written: a part of it may have been, for at most 15 minutes are collected
-/// for a file; and clocks differ.
+/// How much earlier than an event was stored its file may seem to be written, or its folder to begin: Firehose collects for at most 15 minutes,
+/// and clocks differ.
 const COLLECTED: Duration = Duration::from_secs(3600);
 
 /// How much later than it was first stored an event may arrive: it waited in the queue for as long as SQS keeps messages, and clocks differ.
