@@ -8,6 +8,8 @@ use std::io::{self, BufReader, BufWriter, ErrorKind, Read as _, Seek as _, SeekF
 
 use towpath_types::archive::{Archived, Ending};
 
+use crate::spool::in_folder;
+
 /// Where an event is. Sorted as events are returned: by sequence number, and of repeats the last one comes last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Place {
@@ -95,11 +97,11 @@ impl Index {
             return Ok(());
         }
         self.places.sort_unstable();
-        let mut run = BufWriter::new(tempfile::tempfile()?);
+        let mut run = BufWriter::new(tempfile::tempfile().map_err(in_folder)?);
         for place in self.places.drain(..) {
-            run.write_all(&place.to_bytes())?;
+            run.write_all(&place.to_bytes()).map_err(in_folder)?;
         }
-        let mut run = run.into_inner()?;
+        let mut run = run.into_inner().map_err(|error| in_folder(error.into_error()))?;
         run.seek(SeekFrom::Start(0))?;
         self.runs.push(run);
         Ok(())

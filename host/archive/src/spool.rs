@@ -36,7 +36,7 @@ struct Frame {
 
 impl Spool {
     pub(crate) fn new() -> io::Result<Spool> {
-        Ok(Spool { file: tempfile::tempfile()?, frames: Vec::new(), length: 0, rest: Vec::new() })
+        Ok(Spool { file: tempfile::tempfile().map_err(in_folder)?, frames: Vec::new(), length: 0, rest: Vec::new() })
     }
 
     /// Adds an event. Returns the number of its frame, and its offset there.
@@ -58,7 +58,7 @@ impl Spool {
 
     fn write(&mut self) -> io::Result<()> {
         let compressed = zstd::bulk::compress(&self.rest, LEVEL)?;
-        self.file.write_all(&compressed)?;
+        self.file.write_all(&compressed).map_err(in_folder)?;
         self.frames.push(Frame { start: self.length, compressed: compressed.len(), length: self.rest.len() });
         self.length += compressed.len() as u64;
         self.rest.clear();
@@ -72,5 +72,28 @@ impl Spool {
         self.file.read_exact_at(&mut compressed, frame.start)?;
         let bytes = zstd::bulk::decompress(&compressed, frame.length)?;
         Ok(Some(Chunk { offset: 0, bytes: bytes.into() }))
+    }
+}
+
+/// The error of a temporary file, with its folder: that may be small, or full.
+pub(crate) fn in_folder(error: io::Error) -> io::Error {
+    let folder = std::env::temp_dir();
+    let problem = format!("temporary file in {}: {error}; TMPDIR names another folder", folder.display());
+    io::Error::new(error.kind(), problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_temporary_file_names_its_folder_and_how_to_take_another() {
+        let error = in_folder(ErrorKind::StorageFull.into());
+        let folder = std::env::temp_dir();
+        assert_eq!(error.kind(), ErrorKind::StorageFull);
+        assert_eq!(
+            error.to_string(),
+            format!("temporary file in {}: no storage space; TMPDIR names another folder", folder.display())
+        );
     }
 }
