@@ -40,7 +40,7 @@ fn of_archive(error: &NoArchive) -> &'static str {
     match error {
         NoArchive::NoConfig => "give --folder DIR, --bucket S3-URL or --config FILE",
         NoArchive::NoBucket(_) => "give --bucket S3-URL, or add archive.bucket to the config",
-        NoArchive::NotConfigured(_) => "give --folder DIR",
+        NoArchive::NotConfigured(_) => "give --folder DIR or --bucket S3-URL, or add archive.bucket to the config",
     }
 }
 

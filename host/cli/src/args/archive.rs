@@ -97,7 +97,7 @@ pub struct NamedArchive {
 }
 
 impl NamedArchive {
-    /// As the operate room takes it. A folder is absolute, because a run may go on elsewhere.
+    /// As the operate room takes it. A folder is absolute, because a run may be resumed in another working directory.
     pub fn wanted(&self) -> towpath_operate::archive::Named {
         let folder = self.folder.as_ref().map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone()));
         towpath_operate::archive::Named { folder, bucket: self.bucket.clone() }

@@ -58,7 +58,7 @@ pub enum NoArchive {
     #[error("finding the archive")]
     NoConfig,
     /// The config switches it off, or uses SQS and names neither a folder nor a stream.
-    #[error("{} has no archive: archive.keep is 0s, or its queues are on SQS and it names no archive.folder", .0.display())]
+    #[error("{} has no archive: archive.keep is 0s, or its queues are on SQS and it names neither archive.folder nor archive.stream and archive.bucket", .0.display())]
     NotConfigured(PathBuf),
     /// The config says which stream keeps events, and not where that writes.
     #[error("{} names archive.stream but not archive.bucket, the folder into which that stream writes", .0.display())]
