@@ -12,7 +12,7 @@ use towpath_types::message::origin_of;
 
 use crate::known::{Groups, Known};
 
-pub use files::{FilesRead, Progress};
+pub use files::{FilesRead, Progress, Reading};
 pub(crate) use place::of_config;
 pub use place::{ArchivePlace, FoundArchive, Named, NoArchive};
 pub use reader::Archive;
@@ -120,11 +120,11 @@ mod tests {
         };
         Segments::new(settings, |_| ()).keep(event.clone());
         let found = FoundArchive { archive: Archive::Folder(Folder::new(folder.path())), config: None };
-        let listed = list(&found, &Filter::default(), &|_, _| {}).await.expect("read").events;
+        let listed = list(&found, &Filter::default(), &|_| {}).await.expect("read").events;
         assert_eq!(listed, [Archived { body: Body::from(""), ..event.clone() }]);
         for id in ["m-1", "w"] {
-            assert_eq!(one(&found, id, None, &|_, _| {}).await.expect("found"), event, "{id}");
-            let later = one(&found, id, Some(Timestamp(2)), &|_, _| {}).await;
+            assert_eq!(one(&found, id, None, &|_| {}).await.expect("found"), event, "{id}");
+            let later = one(&found, id, Some(Timestamp(2)), &|_| {}).await;
             assert!(later.is_err(), "{id}");
         }
     }

@@ -16,7 +16,7 @@ use towpath_types::holds::Holds;
 use towpath_types::queue::Queue;
 use towpath_verify::note_keys::NoteKeys;
 
-use crate::archive::files::{FilesRead, Progress};
+use crate::archive::files::{FilesRead, Progress, Reading};
 use crate::story::Entry;
 use crate::waiting::Waiting;
 
@@ -78,10 +78,11 @@ impl Bucket {
         progress: Progress<'_>,
     ) -> anyhow::Result<FilesRead> {
         let files = self.0.files(Window { since, until }).await?;
-        let count = files.len() as u64;
-        progress(0, count);
-        let damaged = self.0.read(&files, each, |read| progress(read, count)).await?;
-        Ok(FilesRead { files: count, bytes: files.iter().map(|file| file.bytes).sum(), damaged })
+        let bytes = files.iter().map(|file| file.bytes).sum();
+        let reading = Reading { read: 0, files: files.len() as u64, bytes };
+        progress(reading);
+        let damaged = self.0.read(&files, each, |read| progress(Reading { read, ..reading })).await?;
+        Ok(FilesRead { files: reading.files, bytes, damaged })
     }
 }
 

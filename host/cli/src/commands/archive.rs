@@ -30,8 +30,8 @@ pub(super) async fn run(args: Archive, output: &Output) -> anyhow::Result<Exit> 
 async fn list(args: &ArchiveList, output: &Output) -> anyhow::Result<Exit> {
     let found = FoundArchive::find(&args.place.wanted()).await?;
     let filter = args.filter.wanted(Limit::Last(args.limit));
-    let reading = Reading::of(output);
-    let Listed { events, damaged } = archive::list(&found, &filter, &|read, of| reading.show(read, of)).await?;
+    let reading = Reading::narrowed(output, filter.since.is_some());
+    let Listed { events, damaged } = archive::list(&found, &filter, &|files| reading.show(files)).await?;
     drop(reading);
     if output.is_json() {
         output.json(&events.iter().map(json::Archived::of).collect::<Vec<_>>());
@@ -72,8 +72,8 @@ async fn show(
 ) -> anyhow::Result<Exit> {
     let found = FoundArchive::find(&place.wanted()).await?;
     let since = since.map(|moment| moment.at(Clock::wall().now()));
-    let reading = Reading::of(output);
-    let event = archive::one(&found, id, since, &|read, of| reading.show(read, of)).await?;
+    let reading = Reading::narrowed(output, since.is_some());
+    let event = archive::one(&found, id, since, &|files| reading.show(files)).await?;
     drop(reading);
     let secrets = found.secrets(&event);
     if body {
@@ -125,7 +125,7 @@ fn print(event: &Archived, secrets: &SecretHeaders, output: &Output) {
 async fn stats(place: &ArchivePlace, output: &Output) -> anyhow::Result<Exit> {
     let found = FoundArchive::find(&place.wanted()).await?;
     let reading = Reading::of(output);
-    let stats = archive::stats(&found, &|read, of| reading.show(read, of)).await?;
+    let stats = archive::stats(&found, &|files| reading.show(files)).await?;
     drop(reading);
     if output.is_json() {
         output.json(&json::InArchive::of(&stats));

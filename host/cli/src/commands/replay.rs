@@ -25,8 +25,8 @@ pub(super) async fn run(args: Replay, output: &Output) -> anyhow::Result<Exit> {
         return listed(place, output).await;
     }
     let found = Found::find(&args.place.wanted()).await?;
-    let reading = Reading::of(output);
-    let progress: Progress<'_> = &|read, of| reading.show(read, of);
+    let reading = Reading::narrowed(output, args.filter.since.is_some() || args.resume.is_some());
+    let progress: Progress<'_> = &|files| reading.show(files);
     if let Some(run) = &args.resume {
         let (run, plan) = Run::resume(
             &found,

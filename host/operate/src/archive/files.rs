@@ -1,7 +1,18 @@
 //! How the files of an archive on S3 are read.
 
-/// Called with the number of files on S3 that were read, and of all that will be. A folder is read without it.
-pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
+/// Called with how far the files on S3 are read, first before any is. A folder is read without it.
+pub type Progress<'a> = &'a (dyn Fn(Reading) + Send + Sync);
+
+/// How far the files of an archive on S3 are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Reading {
+    /// The number of files that were read.
+    pub read: u64,
+    /// The number of all that will be.
+    pub files: u64,
+    /// The size of all, as they are stored.
+    pub bytes: u64,
+}
 
 /// What was read of an archive on S3.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

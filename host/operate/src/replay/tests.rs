@@ -62,7 +62,7 @@ impl Place {
     }
 }
 
-const SILENT: Progress<'static> = &|_, _| {};
+const SILENT: Progress<'static> = &|_| {};
 
 fn of_crm() -> Request {
     let conditions = Conditions { routes: vec!["crm".to_owned()], ..Conditions::default() };
