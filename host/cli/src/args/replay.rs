@@ -30,8 +30,9 @@ A run is refused if a group has later events than the last one selected, deliver
 state. --overtaken accepts that. Events that were redacted, and events whose group has no route any more, are left out and \
 counted.
 
-Ctrl-C stops after the batch that is being sent. A run that was killed goes on with --resume: at most its last batch is sent again, \
-over SQS its last event, which the queue drops within five minutes. Over SQS its file is in .towpath of the working directory.
+Ctrl-C stops after the batch that is being sent, over SQS after the event. A run that was killed goes on with --resume, on the same \
+queue and archive: at most its last batch is sent again, over SQS its last event, which the queue drops within five minutes. Over SQS \
+its file is in .towpath of the working directory.
 
 Exit codes: 0 all were sent, or the plan is shown; 1 the builds differ (--plugin), or a send failed; 2 nothing was sent; 3 a plugin \
 does not load; 130 after Ctrl-C."

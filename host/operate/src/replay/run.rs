@@ -147,7 +147,9 @@ impl<'a> Run<'a> {
         let mut left = events(found, &archive, &conditions, position.as_ref(), self.reading).await?;
         let before = self.record.sent;
         let end = loop {
-            let batch = self.next_batch(&mut left, pace.chunk())?;
+            // Where a batch can be sent in part, each event is one: its place is written, and `stop` asked, before the next.
+            let most = if self.is_atomic { pace.chunk() } else { 1 };
+            let batch = self.next_batch(&mut left, most)?;
             if batch.is_empty() {
                 break State::Complete;
             }
@@ -198,8 +200,8 @@ impl<'a> Run<'a> {
         self.keys.send_again(event, route, &replay, note)
     }
 
-    /// Sends a batch in order, and moves the position behind what was sent: where a batch can be sent in part, after each event. Nothing is
-    /// sent behind an event that fails, so no group gets out of order.
+    /// Sends a batch in order, and moves the position behind what was sent. Nothing is sent behind an event that fails, so no group gets out
+    /// of order.
     async fn send(&mut self, batch: Vec<(Archived, NewMessage)>) -> anyhow::Result<()> {
         if self.is_atomic {
             let part = |(_, message): &(Archived, NewMessage)| Part { message: message.clone(), former_group: None };
@@ -210,7 +212,6 @@ impl<'a> Run<'a> {
         for (event, message) in batch {
             self.queue.send(message).await?;
             self.sent(&event);
-            record::write(&self.folder, &self.record)?;
         }
         Ok(())
     }
