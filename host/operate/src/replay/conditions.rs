@@ -115,8 +115,9 @@ fn beside(found: &Found) -> Option<PathBuf> {
     let Backend::Local(queues) = &found.backend else { return None };
     let config = found.config.as_ref();
     let configured = config.and_then(|config| config.archive.folder.clone());
-    // The store may be another one than the config's.
-    let is_beside = config.is_none_or(|config| configured == Some(config.queue.store.join(ARCHIVE)));
+    // The store may be another one than the config's, and a config for SQS has none: its archive has events of another queue.
+    let is_beside =
+        config.is_none_or(|config| config.queue.url.is_some() || configured == Some(config.queue.store.join(ARCHIVE)));
     let store = queues.events.store().file().parent().map(PathBuf::from).unwrap_or_default();
     is_beside.then(|| store.join(ARCHIVE))
 }
