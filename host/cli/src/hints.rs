@@ -86,6 +86,7 @@ fn of_replay(error: &ReplayError) -> Option<&'static str> {
             "--plan lists the groups; a later --until, or none, selects their later events too; --overtaken replays them as they are",
         ),
         ReplayError::NoConfig | ReplayError::NoQueue => Some("give --config FILE"),
+        ReplayError::Elsewhere { .. } => Some("give the --config, --store or --queue-url with which it was started"),
         ReplayError::NoRun(_) => Some("`towpath replay list` shows the runs"),
         ReplayError::NoNoteKey | ReplayError::Complete(_) | ReplayError::Running => None,
     }

@@ -50,7 +50,8 @@ pub async fn one(
 ) -> anyhow::Result<Archived> {
     let filter = Filter { id_begins: Some(id.to_owned()), since, ..Filter::default() };
     let (mut exact, mut beginning) = (Vec::new(), Vec::new());
-    for event in found.archive.events(Wanted::whole(&filter), progress).await? {
+    let mut matching = found.archive.events(Wanted::whole(&filter), progress).await?;
+    for event in matching.by_ref() {
         let event = event.with_context(|| found.archive.reading())?;
         let named = if is_named(&event, id) { &mut exact } else { &mut beginning };
         if named.len() < MOST_NAMED {
@@ -63,8 +64,14 @@ pub async fn one(
         ids.dedup();
         bail!("{id} names several events: give one of these ids: {}", ids.join(", "));
     }
+    let damaged = matching.damaged();
     events.pop().with_context(|| {
-        format!("there is no event {id} in the archive: `towpath archive list` shows those that are there")
+        let also = if damaged > 0 {
+            format!(", and {damaged} damaged records, frames or lines were skipped")
+        } else {
+            String::new()
+        };
+        format!("there is no event {id} in the archive{also}: `towpath archive list` shows those that are there")
     })
 }
 

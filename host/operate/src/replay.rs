@@ -4,6 +4,7 @@ pub mod compare;
 mod conditions;
 mod error;
 mod keys;
+mod places;
 mod plan;
 mod position;
 mod record;
@@ -12,6 +13,7 @@ mod selected;
 
 pub use conditions::Conditions;
 pub use error::ReplayError;
+pub use places::Places;
 pub use plan::{Overtaken, Plan, plan};
 pub use position::Position;
 pub use record::{Listed, Record, State, list};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -29,6 +30,12 @@ use super::{err, out};
 
 /// Nobody listens there.
 const NOWHERE: &str = "http://127.0.0.1:1";
+
+/// The longest wait for what a command does.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The number of an event `A0`. Those of `A9` and `A10` have 19 and 20 digits.
+const FIRST: u64 = 9_999_999_999_999_999_990;
 
 /// A deployment on AWS, and its operator's folder.
 struct Deployment {
@@ -96,17 +103,23 @@ impl Deployment {
 
     /// The file of the only run, once this many events were sent.
     async fn sent(&self, events: u64) -> Value {
-        loop {
-            let entries = std::fs::read_dir(self.folder.path().join(".towpath")).into_iter().flatten();
-            let files = entries.map(|entry| entry.unwrap().path());
-            let mut records = files.filter(|file| file.extension().is_some_and(|extension| extension == "json"));
-            let record = records.next().and_then(|file| std::fs::read_to_string(file).ok());
-            let record = record.and_then(|text| serde_json::from_str::<Value>(&text).ok());
-            if let Some(record) = record.filter(|record| record["sent"] == events) {
-                return record;
+        let sent = async {
+            loop {
+                if let Some(record) = self.only_record().filter(|record| record["sent"] == events) {
+                    return record;
+                }
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
-        }
+        };
+        let sent = tokio::time::timeout(PATIENCE, sent).await;
+        sent.unwrap_or_else(|_| panic!("{events} events are not sent: {:?}", self.only_record()))
+    }
+
+    fn only_record(&self) -> Option<Value> {
+        let entries = std::fs::read_dir(self.folder.path().join(".towpath")).into_iter().flatten();
+        let mut files = entries.map(|entry| entry.unwrap().path());
+        let file = files.find(|file| file.extension().is_some_and(|extension| extension == "json"))?;
+        serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()
     }
 }
 
@@ -117,7 +130,7 @@ fn line(event: &str, minute: u32, change: impl FnOnce(&mut Value)) -> String {
     let webhook = Webhook { body: body(event).into_bytes(), query: "q=1".to_owned(), ..Webhook::default() };
     let mut line = json!({
         "id": format!("m-{event}"), "webhook_id": format!("w-{event}"), "group": format!("g/{key}"),
-        "sequence": format!("188494964604676961{number:0>2}"), "route": "g", "sent_at": at(0), "ended_at": at(1),
+        "sequence": (FIRST + number.parse::<u64>().unwrap()).to_string(), "route": "g", "sent_at": at(0), "ended_at": at(1),
         "receive_count": 1, "ending": "delivered", "body": Body::from(webhook).into_text(),
         "attributes": { "towpath-webhook-id": { "data_type": "String", "value": { "text": format!("w-{event}") } } },
     });
@@ -179,9 +192,14 @@ async fn events_on_s3_are_listed_in_order_each_once_and_found_by_the_same_filter
     let table = deployment.run(&["archive", "list"], 0).await;
     assert!(out(&table).starts_with("ID") && out(&table).lines().count() == 7, "{}", out(&table));
     assert!(err(&table).contains("1 damaged records, frames or lines"), "{}", err(&table));
+    assert!(err(&table).contains("reading 4 files") && err(&table).contains("--since reads fewer"), "{}", err(&table));
+    let narrow = deployment.run(&["archive", "list", "--since", "2026-03-02T09:04:00Z"], 0).await;
+    assert!(!err(&narrow).contains("reads fewer"), "{}", err(&narrow));
     let shown = deployment.json(&["archive", "show", "m-A3"], 0).await;
     assert_eq!((&shown["outcome"], &shown["query"]), (&"delivered".into(), &"q=1".into()), "the last repeat counts");
     assert_eq!(out(&deployment.run(&["archive", "show", "w-B4", "--body"], 0).await), body("B4"));
+    let none = deployment.run(&["archive", "show", "m-B9"], 2).await;
+    assert!(err(&none).contains("no event m-B9 in the archive, and 1 damaged records"), "{}", err(&none));
     let several = deployment.run(&["archive", "show", "m-A"], 2).await;
     assert!(err(&several).contains("names several events"), "{}", err(&several));
     assert_eq!(
@@ -242,12 +260,37 @@ async fn a_permission_that_is_missing_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_error_of_s3_says_what_to_do() {
+    let cases = [
+        ("ListObjectsV2", "AccessDenied", "or name the folder that it allows, the output archive_url"),
+        ("ListObjectsV2", "NoSuchBucket", "name the bucket of the output archive_url"),
+        ("ListObjectsV2", "PermanentRedirect", "the bucket is in another region"),
+        ("GetObject", "InvalidObjectState", "restore it, or read a window without it"),
+    ];
+    for (api, code, expected) in cases {
+        let deployment = deployed(NOWHERE).await;
+        deployment.s3.fail(api, code, "wrong");
+        let said = err(&deployment.run(&["archive", "list"], 2).await);
+        assert!(said.contains(&format!("{code}: wrong; ")) && said.contains(expected), "{api}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_archive_may_be_empty_or_elsewhere() {
     let empty = Deployment::with_archive(NOWHERE).await;
-    assert_eq!(out(&empty.run(&["archive", "list"], 0).await), "no events\n");
+    for _ in 0..2 {
+        let listed = empty.run(&["archive", "list"], 0).await;
+        assert_eq!(out(&listed), "no events\n");
+        assert!(err(&listed).contains("no files at all"), "{}", err(&listed));
+        // The S3 console makes an object for a folder.
+        empty.put("", "", "2026-03-02T09:11:00.000Z");
+    }
     assert_eq!(empty.json(&["archive", "stats"], 0).await["events"], 0);
     assert_eq!(empty.json(&["replay", "--route", "g", "--plan"], 0).await["events"], 0);
     let deployment = deployed(NOWHERE).await;
+    deployment.put("", "", "2026-03-02T09:11:00.000Z");
+    let later = deployment.run(&["archive", "list", "--since", "2026-03-20T00:00:00Z"], 0).await;
+    assert!(!err(&later).contains("no files at all"), "{}", err(&later));
     for options in
         [&["--bucket", "s3://acme"][..], &["--bucket", "s3://acme/towpath", "--since", "2026-03-02T00:00:00Z"]]
     {
@@ -297,6 +340,7 @@ async fn events_on_s3_go_to_the_queue_again_in_order_with_their_ids() {
     let deployment = deployed(&sqs.url).await;
     let plan = deployment.json(&["replay", "--route", "g", "--plan"], 0).await;
     assert_eq!((&plan["events"], &plan["groups"], &plan["lags"]), (&6.into(), &2.into(), &true.into()));
+    assert_eq!(plan["damaged"], 1);
     assert!(waiting(&sqs).await.is_empty());
     let later = deployment.run(&["replay", "--where", "/n=1", "--until", "2026-03-02T09:01:30Z"], 2).await;
     assert!(err(&later).contains("g/A: 3 delivered later"), "{}", err(&later));
@@ -314,6 +358,79 @@ async fn events_on_s3_go_to_the_queue_again_in_order_with_their_ids() {
     assert_eq!(audit.matches("\"action\":\"replay\"").count(), 2, "{audit}");
     let plan = out(&deployment.run(&["replay", "--route", "g", "--plan"], 0).await);
     assert!(plan.contains("events reach S3 after a minute or more"), "{plan}");
+    assert!(plan.contains("check towpath.archive.dropped"), "{plan}");
+    assert!(plan.contains("1 damaged records, frames or lines"), "{plan}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_selection_without_events_reads_the_files_once_and_starts_no_run() {
+    let deployment = deployed(NOWHERE).await;
+    deployment.s3.take_read();
+    let none = deployment.run(&["replay", "--route", "g", "--where", "/n=99"], 0).await;
+    assert!(err(&none).contains("nothing to send"), "{}", err(&none));
+    assert_eq!(deployment.s3.take_read().len(), 4);
+    assert!(!deployment.folder.path().join(".towpath").exists());
+    assert_eq!(deployment.json(&["replay", "--route", "g", "--where", "/n=99"], 0).await["events"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_only_with_the_queue_and_the_archive_of_its_start() {
+    let sends = Arc::default();
+    let sqs = counting(&sends, |send| (send == 1).then_some(Stop::Refuse)).await;
+    let deployment = deployed(&sqs.url).await;
+    let failed = deployment.run(&["replay", "--route", "g", "-c", "towpath.toml", "--json"], 1).await;
+    let run = deployment.only_record().unwrap()["run"].as_str().unwrap().to_owned();
+    let command = format!("`towpath replay --resume {run} --config towpath.toml` goes on");
+    assert!(err(&failed).contains(&command), "{}", err(&failed));
+    let file = deployment.folder.path().join("towpath.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    for (here, there) in
+        [("000000000000/events.fifo", "000000000000/others.fifo"), ("acme/towpath/events", "acme/others")]
+    {
+        std::fs::write(deployment.folder.path().join("other.toml"), config.replace(here, there)).unwrap();
+        let said = err(&deployment.run(&["replay", "--resume", &run, "-c", "other.toml"], 2).await);
+        assert!(said.contains(here) && said.contains(there), "{said}");
+        assert!(said.contains("with which it was started"), "{said}");
+    }
+    assert_eq!(sends.load(Ordering::SeqCst), 2, "nothing was sent");
+    // A run of an older version names neither.
+    let mut record = deployment.only_record().unwrap();
+    record.as_object_mut().unwrap().remove("places").unwrap();
+    std::fs::write(deployment.record_of(&run), record.to_string()).unwrap();
+    deployment.run(&["replay", "--resume", &run], 0).await;
+    assert_eq!(waiting(&sqs).await, rows(&["A1", "B2", "A3", "B4", "A10", "A11"], &run));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_ends_a_run_over_sqs_between_two_events() {
+    let (is_sending, sending) = tokio::sync::watch::channel(false);
+    let (interrupt, is_interrupted) = tokio::sync::watch::channel(false);
+    let held = move |router: axum::Router| {
+        router.layer(from_fn(move |request: Request, next: Next| {
+            let (is_sending, mut is_interrupted) = (is_sending.clone(), is_interrupted.clone());
+            async move {
+                if request.headers().get("x-amz-target").is_some_and(|action| action == "AmazonSQS.SendMessage") {
+                    is_sending.send_replace(true);
+                    is_interrupted.wait_for(|is| *is).await.unwrap();
+                }
+                next.run(request).await
+            }
+        }))
+    };
+    let sqs = queues(held).await;
+    let deployment = deployed(&sqs.url).await;
+    let process = deployment.spawn(&["replay", "--route", "g"]);
+    let mut sending = sending;
+    tokio::time::timeout(PATIENCE, sending.wait_for(|is| *is)).await.expect("it sends").unwrap();
+    assert!(Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap().success());
+    interrupt.send_replace(true);
+    let ended = tokio::task::spawn_blocking(|| process.wait_with_output().unwrap()).await.unwrap();
+    assert_eq!(ended.status.code(), Some(130), "{}", err(&ended));
+    let record = deployment.only_record().unwrap();
+    assert!(record["state"] == "stopped" && record["sent"].as_u64().unwrap() < 6, "{record}");
+    let run = record["run"].as_str().unwrap();
+    deployment.run(&["replay", "--resume", run], 0).await;
+    assert_eq!(waiting(&sqs).await, rows(&["A1", "B2", "A3", "B4", "A10", "A11"], run));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -402,10 +519,14 @@ async fn nothing_is_sent_behind_an_event_that_sqs_refuses_until_it_is_sent() {
     assert_eq!(waiting(&sqs).await, rows(&["A1", "B2"], run));
     let record: Value = serde_json::from_str(&std::fs::read_to_string(deployment.record_of(run)).unwrap()).unwrap();
     assert_eq!(record["position"]["ids"], json!(["m-B2"]));
-    let report = deployment.json(&["replay", "--resume", run], 0).await;
-    assert_eq!((&report["state"], &report["sent"], &report["sent_now"]), (&"complete".into(), &6.into(), &4.into()));
-    assert_eq!(sends.load(Ordering::SeqCst), 7, "none was sent twice");
-    assert_eq!(waiting(&sqs).await, rows(&["A1", "B2", "A3", "B4", "A10", "A11"], run));
+    deployment.put("2026/03/03/e-1-00-09.gz", gzip(&[event("A0", 0), event("B5", 5)]), "2026-03-03T00:10:00.000Z");
+    let resumed = deployment.run(&["replay", "--resume", run, "--json"], 0).await;
+    assert!(err(&resumed).contains("left out: 1 that reached the archive after"), "{}", err(&resumed));
+    let report: Value = serde_json::from_str(&out(&resumed)).unwrap();
+    assert_eq!((&report["state"], &report["sent"], &report["sent_now"]), (&"complete".into(), &7.into(), &5.into()));
+    assert_eq!(report["late"], 1);
+    assert_eq!(sends.load(Ordering::SeqCst), 8, "none was sent twice");
+    assert_eq!(waiting(&sqs).await, rows(&["A1", "B2", "A3", "B4", "B5", "A10", "A11"], run));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -415,7 +536,7 @@ async fn a_candidate_is_compared_on_events_of_s3_without_a_queue() {
     let args = ["replay", "--since", "2026-03-02T09:02:00Z", "--plugin", "candidate.wasm", "--plan"];
     std::fs::write(&candidate, Guest::forward().build()).unwrap();
     let alike = deployment.json(&args, 0).await;
-    assert_eq!((&alike["events"], &alike["differ"]), (&5.into(), &0.into()));
+    assert_eq!((&alike["events"], &alike["differ"], &alike["damaged"]), (&5.into(), &0.into(), &1.into()));
     std::fs::write(&candidate, Guest::skip("old").build()).unwrap();
     let differs = deployment.json(&args, 1).await;
     assert_eq!((&differs["events"], &differs["differ"]), (&5.into(), &5.into()));

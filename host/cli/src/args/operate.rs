@@ -104,6 +104,25 @@ impl QueuePlace {
         let queue_url = self.queue_url.clone();
         towpath_operate::place::QueuePlace { config, config_was_named, store, queue_url }
     }
+
+    /// The options that name it, each with a space before it, for a command that a message shows.
+    pub fn options(&self) -> String {
+        let config =
+            self.config.config.as_ref().map(|file| format!(" --config {}", quoted(&file.display().to_string())));
+        let store = self.store.as_ref().map(|folder| format!(" --store {}", quoted(&folder.display().to_string())));
+        let queue_url = self.queue_url.as_ref().map(|url| format!(" --queue-url {}", quoted(url)));
+        [config, store, queue_url].into_iter().flatten().collect()
+    }
+}
+
+/// As a shell takes it as one word.
+fn quoted(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:+@%".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 /// `hold`.

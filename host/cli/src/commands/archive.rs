@@ -50,9 +50,14 @@ async fn list(args: &ArchiveList, output: &Output) -> anyhow::Result<Exit> {
         output.note(format!("the last {}: --limit shows more", args.limit));
     }
     if damaged > 0 {
-        output.note(format!("{damaged} damaged records, frames or lines of the archive were skipped"));
+        output.note(skipped(damaged));
     }
     Ok(Exit::Done)
+}
+
+/// What a command says of a damaged archive.
+pub(super) fn skipped(damaged: u64) -> String {
+    format!("{damaged} damaged records, frames or lines of the archive were skipped")
 }
 
 fn outcome(event: &Archived) -> String {

@@ -12,6 +12,7 @@ use towpath_operate::replay::{Conditions, Listed, Plan, Report, Request, Run, St
 
 use towpath_types::clock::Clock;
 
+use super::archive::skipped;
 use crate::args::{QueuePlace, Replay, ReplayCommand};
 use crate::case;
 use crate::output::{Exit, Output};
@@ -19,6 +20,8 @@ use crate::reading::Reading;
 
 /// How many groups with later events are named.
 const NAMED: usize = 10;
+
+const DROPPED: &str = "events that the archive dropped are neither replayed nor counted as later: check towpath.archive.dropped for this time";
 
 pub(super) async fn run(args: Replay, output: &Output) -> anyhow::Result<Exit> {
     if let Some(ReplayCommand::List { place }) = &args.command {
@@ -39,7 +42,11 @@ pub(super) async fn run(args: Replay, output: &Output) -> anyhow::Result<Exit> {
         )
         .await?;
         tell_plan(&plan, output);
-        return send(run, output).await;
+        if run.late() > 0 {
+            let late = run.late();
+            output.note(format!("left out: {late} that reached the archive after later events were sent"));
+        }
+        return send(run, &args.place, output).await;
     }
     if let Some(at) = args.plugin {
         let new = NewBuild { at, name: args.name };
@@ -73,11 +80,15 @@ pub(super) async fn run(args: Replay, output: &Output) -> anyhow::Result<Exit> {
     tell_plan(&plan, output);
     if plan.events == 0 {
         output.note("nothing to send");
+        if output.is_json() {
+            output.json(&json::ReplayPlan::of(&plan));
+        }
+        return Ok(Exit::Done);
     }
-    send(Run::start(&found, request, &plan, progress).await?, output).await
+    send(Run::start(&found, request, &plan, progress).await?, &args.place, output).await
 }
 
-async fn send(run: Run<'_>, output: &Output) -> anyhow::Result<Exit> {
+async fn send(run: Run<'_>, place: &QueuePlace, output: &Output) -> anyhow::Result<Exit> {
     output.note(format!("replay {}: sending {} events", run.name(), run.left()));
     let bar: ProgressBar = output.progress(run.left(), "replay");
     let shown = bar.clone();
@@ -94,13 +105,13 @@ async fn send(run: Run<'_>, output: &Output) -> anyhow::Result<Exit> {
     if output.is_json() {
         output.json(&json::Replayed::of(&report));
     }
-    Ok(tell(&report, output))
+    Ok(tell(&report, place, output))
 }
 
-fn tell(report: &Report, output: &Output) -> Exit {
+fn tell(report: &Report, place: &QueuePlace, output: &Output) -> Exit {
     let record = &report.record;
     output.say(format!("replay {}: sent {} of {} events", record.run, record.sent, record.events));
-    let go_on = format!("`towpath replay --resume {}` goes on", record.run);
+    let go_on = format!("`towpath replay --resume {}{}` goes on", record.run, place.options());
     match &record.state {
         State::Stopped => {
             output.note(format!("stopped: what was sent stays sent; {go_on}"));
@@ -144,6 +155,10 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
     }
     if plan.lags {
         lines.push("events reach S3 after a minute or more: those that were delivered last are not counted".to_owned());
+        lines.push(DROPPED.to_owned());
+    }
+    if plan.damaged > 0 {
+        lines.push(skipped(plan.damaged));
     }
     lines
 }
@@ -182,6 +197,9 @@ async fn compared(
     output.say(format!("{}: {} events compared, {} differ", compared.plugin, compared.events, compared.differ));
     if compared.left_out > 0 {
         output.say(format!("left out: {} that are redacted or cannot be read", compared.left_out));
+    }
+    if compared.damaged > 0 {
+        output.say(skipped(compared.damaged));
     }
     Ok(if compared.differ == 0 { Exit::Done } else { Exit::Findings })
 }

@@ -20,6 +20,7 @@ pub struct ReplayPlan<'a> {
     overtaken: Vec<OvertakenGroup<'a>>,
     knows_waiting: bool,
     lags: bool,
+    damaged: u64,
 }
 
 /// A group with later events.
@@ -50,6 +51,7 @@ impl ReplayPlan<'_> {
             overtaken: overtaken.collect(),
             knows_waiting: plan.knows_waiting,
             lags: plan.lags,
+            damaged: plan.damaged,
         }
     }
 }
@@ -68,6 +70,8 @@ pub struct ReplayRun<'a> {
     problem: Option<&'a str>,
     events: u64,
     sent: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    late: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<&'a str>,
     new_ids: bool,
@@ -92,6 +96,7 @@ impl ReplayRun<'_> {
             problem,
             events: record.events,
             sent: record.sent,
+            late: Some(record.late).filter(|late| *late > 0),
             to: record.request.to.as_deref(),
             new_ids: record.request.new_ids,
         }

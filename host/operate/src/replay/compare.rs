@@ -40,6 +40,8 @@ pub struct Compared {
     pub other: u64,
     /// Events that are left out because parts of their bodies are gone, or because they cannot be read.
     pub left_out: u64,
+    /// Damaged records, frames and lines of the archive that were skipped.
+    pub damaged: u64,
 }
 
 /// An event for which the verdicts differ.
@@ -79,10 +81,11 @@ pub async fn compare(
     let (now, new) = (Arc::new(now), Arc::new(new));
     let secrets = SecretHeaders::of(Some(config));
     let mut compared = Compared { plugin: name.clone(), ..Compared::default() };
-    for selected in events(found, named, conditions, None, progress).await? {
+    let mut selection = events(found, named, conditions, None, progress).await?;
+    for selected in selection.by_ref() {
         let event = match selected? {
             Selected::Sent { event, .. } => event,
-            Selected::Replay | Selected::Unrouted => continue,
+            Selected::Replay | Selected::Unrouted | Selected::Passed => continue,
             Selected::Redacted => {
                 compared.left_out += 1;
                 continue;
@@ -115,6 +118,7 @@ pub async fn compare(
             new: shown(&new),
         });
     }
+    compared.damaged = selection.damaged();
     conditions.check(found, compared.events + compared.other + compared.left_out > 0)?;
     Ok(compared)
 }

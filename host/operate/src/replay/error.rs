@@ -29,6 +29,18 @@ pub enum ReplayError {
     /// There is no such run.
     #[error("there is no replay {0:?} here")]
     NoRun(String),
+    /// The run was started on another deployment.
+    #[error("the replay {run} {what} {then}, not {now}")]
+    Elsewhere {
+        /// Its name.
+        run: String,
+        /// `sends to the queue` or `reads the archive`.
+        what: &'static str,
+        /// The queue or archive with which it was started.
+        then: String,
+        /// The one that is named now.
+        now: String,
+    },
     /// Nothing is left to do.
     #[error("the replay {0} is complete")]
     Complete(String),

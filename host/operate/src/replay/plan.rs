@@ -44,6 +44,10 @@ pub struct Plan {
     pub knows_waiting: bool,
     /// Whether events reach the archive only after minutes, so that the last ones are missing in the plan.
     pub lags: bool,
+    /// Damaged records, frames and lines of the archive that were skipped: some may be events that are missing in the plan.
+    pub damaged: u64,
+    /// Events before the position of a run that goes on: those that it sent, unless they left the archive, and those that came too late.
+    pub(super) passed: u64,
     /// The number of the last event of each group. What hosts deliver meanwhile has a higher one, and is not part of the plan.
     pub(super) last: Arc<HashMap<GroupId, u128>>,
 }
@@ -90,7 +94,8 @@ pub async fn plan(
     }
     let mut plan = Plan::default();
     let mut last = HashMap::<GroupId, u128>::new();
-    for selected in events(found, &request.archive, &request.conditions, after, progress).await? {
+    let mut selection = events(found, &request.archive, &request.conditions, after, progress).await?;
+    for selected in selection.by_ref() {
         match selected? {
             Selected::Sent { event, .. } => {
                 plan.events += 1;
@@ -99,12 +104,15 @@ pub async fn plan(
                 plan.sent = Some([first.min(event.sent_at), latest.max(event.sent_at)]);
                 last.insert(event.group.clone(), number(&event));
             }
+            Selected::Passed => plan.passed += 1,
             Selected::Replay => plan.replays += 1,
             Selected::Redacted => plan.redacted += 1,
             Selected::Unrouted => plan.unrouted += 1,
         }
     }
-    request.conditions.check(found, plan.events + plan.left_out() > 0)?;
+    plan.damaged = selection.damaged();
+    drop(selection);
+    request.conditions.check(found, plan.events + plan.passed + plan.left_out() > 0)?;
     plan.groups = last.len();
     let mut later = BTreeMap::new();
     // Before the archive: what is delivered meanwhile is found in one of the two.
@@ -112,7 +120,9 @@ pub async fn plan(
     let archive = archive(found, &request.archive).await?;
     plan.lags = matches!(archive, Archive::Bucket(_));
     let first = plan.sent.map(|[first, _]| first);
-    delivered(&archive, &request.conditions.groups, first, &last, &mut later, progress).await?;
+    let damaged = delivered(&archive, &request.conditions.groups, first, &last, &mut later, progress).await?;
+    // The two searches read some files both.
+    plan.damaged = plan.damaged.max(damaged);
     plan.overtaken = later.into_values().collect();
     plan.last = Arc::new(last);
     Ok(plan)
@@ -146,7 +156,8 @@ async fn waiting(found: &Found, last: &HashMap<GroupId, u128>, later: &mut Later
     }
 }
 
-/// Counts the later events of these groups that were delivered. Those that were skipped changed nothing at a target.
+/// Counts the later events of these groups that were delivered. Those that were skipped changed nothing at a target. Returns how much of the
+/// archive is damaged.
 ///
 /// None of them was archived before the `first` event that is replayed was stored.
 async fn delivered(
@@ -156,17 +167,21 @@ async fn delivered(
     last: &HashMap<GroupId, u128>,
     later: &mut Later,
     progress: Progress<'_>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<u64> {
+    if last.is_empty() {
+        return Ok(0);
+    }
     let is_later =
         |event: &Archived| last.get(&event.group).is_some_and(|last| number(event) > *last) && !event.is_replay();
     let filter = Filter { groups: groups.to_vec(), ending: Some(Ending::Delivered), ..Filter::default() };
     let needed = |event| Some(event).filter(is_later).map(without_body);
     let wanted = Wanted { filter: &filter, archived_since: first, needed: &needed };
-    for event in archive.events(wanted, progress).await? {
+    let mut events = archive.events(wanted, progress).await?;
+    for event in events.by_ref() {
         let event = event?;
         if is_later(&event) {
             entry(later, &event.group).delivered += 1;
         }
     }
-    Ok(())
+    Ok(events.damaged())
 }

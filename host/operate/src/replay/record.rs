@@ -12,6 +12,7 @@ use towpath_types::clock::Timestamp;
 
 use super::Request;
 use super::error::ReplayError;
+use super::places::Places;
 use super::position::Position;
 use crate::place::{Backend, Found};
 
@@ -26,16 +27,26 @@ pub struct Record {
     pub started_at: Timestamp,
     /// When it last sent something.
     pub updated_at: Timestamp,
+    /// From where and to where it sends; a run of an older version does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub places: Option<Places>,
     /// What was asked for. The time of its events ends at the start.
     pub request: Request,
     /// How many events were to be sent.
     pub events: u64,
     /// How many were sent.
     pub sent: u64,
+    /// How many events reached the archive too late to be sent in order, and are left out. It is counted when the run is resumed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub late: u64,
     /// The last that was sent.
     pub position: Option<Position>,
     /// How it ended.
     pub state: State,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How a run ended.

@@ -15,6 +15,7 @@ use towpath_types::replay::Replay;
 use towpath_verify::note_keys::NoteKeys;
 
 use super::error::ReplayError;
+use super::places::Places;
 use super::plan::{Plan, plan};
 use super::position::{Position, number};
 use super::record::{self, Record, State};
@@ -62,6 +63,7 @@ impl<'a> Run<'a> {
         reading: Progress<'a>,
     ) -> anyhow::Result<Run<'a>> {
         plan.check(&request)?;
+        let places = Places::of(found, &request).await?;
         let run: String = token::made().chars().take(8).collect();
         let now = Clock::wall().now();
         let record = Record {
@@ -69,16 +71,18 @@ impl<'a> Run<'a> {
             by: audit::by(),
             started_at: now,
             updated_at: now,
+            places: Some(places),
             request,
             events: plan.events,
             sent: 0,
+            late: 0,
             position: None,
             state: State::Running,
         };
         Run::open(found, record, plan, None, reading).await
     }
 
-    /// A run that was stopped or killed, with what is left of it. Groups that got later events meanwhile are refused as at the start.
+    /// A run that was stopped or killed, with what is left of it. It fails with another queue or archive than at the start. Groups that got later events meanwhile are refused as at the start.
     pub async fn resume(
         found: &'a Found,
         run: &str,
@@ -91,11 +95,17 @@ impl<'a> Run<'a> {
         if record.state == State::Complete {
             return Err(ReplayError::Complete(record.run).into());
         }
+        let places = Places::of(found, &record.request).await?;
+        if let Some(before) = &record.places {
+            before.check(&record.run, &places)?;
+        }
         change(&mut record.request);
         let plan = plan(found, &record.request, record.position.as_ref(), reading).await?;
         plan.check(&record.request)?;
         record.state = State::Running;
         record.events = record.sent + plan.events;
+        // They are before the position: what was sent after them would be overwritten.
+        record.late = plan.passed.saturating_sub(record.sent);
         Ok((Run::open(found, record, &plan, Some(lock), reading).await?, plan))
     }
 
@@ -125,6 +135,11 @@ impl<'a> Run<'a> {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.record.run
+    }
+
+    /// How many events reached the archive too late to be sent in order.
+    pub fn late(&self) -> u64 {
+        self.record.late
     }
 
     /// How many events are left.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use towpath_archive::{Segments, Settings};
+use towpath_config::{Config, Secrets};
 use towpath_types::archive::{Archive as _, Archived, Ending};
 use towpath_types::clock::Timestamp;
 
@@ -111,6 +112,38 @@ async fn events_without_a_number_are_told_apart_by_their_ids() {
     let numbered = Position::after(Some(second), &event("a", 9));
     assert!(!numbered.is_before(&unnumbered(3)) && !numbered.is_before(&event("b", 2)));
     assert!(numbered.is_before(&event("b", 10)), "numbers are no texts");
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_counts_what_came_too_late_to_be_sent_in_order() {
+    let place = place().await;
+    [event("a", 2), event("b", 10)].into_iter().for_each(|event| place.archive.keep(event));
+    let slow = Request { per_second: Some(0.001), ..of_crm() };
+    let planned = plan(&place.found, &slow, None, SILENT).await.expect("a plan");
+    let run = Run::start(&place.found, slow, &planned, SILENT).await.expect("a run");
+    let stop = tokio::sync::Notify::new();
+    let first = run.go(std::pin::pin!(stop.notified()), |_| stop.notify_one()).await.expect("a run").record;
+    assert_eq!((&first.state, first.sent, first.late), (&State::Stopped, 1, 0));
+    [event("a", 1), event("c", 5)].into_iter().for_each(|event| place.archive.keep(event));
+    let faster = |request: &mut Request| request.per_second = None;
+    let (run, left) = Run::resume(&place.found, &first.run, faster, SILENT).await.expect("a run");
+    assert_eq!((run.late(), left.events), (1, 2));
+    assert_eq!(done(run).await.record.late, 1);
+    assert_eq!(place.waiting().await, ["2", "5", "10"], "in order");
+}
+
+#[tokio::test]
+async fn a_store_that_is_named_has_its_archive_beside_it_whatever_queue_the_config_has() {
+    let mut place = place().await;
+    let local = "[queue]\nstore = \"other\"\n[archive]\nfolder = \"mine\"\n";
+    let sqs = "[queue]\nurl = \"https://sqs.eu-west-1.amazonaws.com/1/e.fifo\"\n\
+        dead_letter_url = \"https://sqs.eu-west-1.amazonaws.com/1/d.fifo\"\n[archive]\nstream = \"s\"\nbucket = \"s3://b/events/\"\n";
+    for (text, folder) in [(local, Path::new("/conf/mine").into()), (sqs, place.folder.path().join("archive"))] {
+        let config = Config::parse(text, Path::new("/conf/towpath.toml"), &Secrets::placeholders()).expect("config");
+        place.found.config = Some(config);
+        let archive = conditions::archive(&place.found, &Named::default()).await.expect("an archive");
+        assert_eq!(archive.to_string(), folder.display().to_string(), "{text}");
+    }
 }
 
 #[test]
