@@ -17,17 +17,17 @@ const MOST: u64 = 256 << 20;
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
 Examples:
-  towpath erase --group 'crm/C-17'                                   show what would be erased, and what cannot be
+  towpath erase --group 'crm/C-17'                 show what would be erased, and what cannot be
   towpath erase --group 'crm/C-17' --yes --note 'request 4711'
   towpath erase --match /customer/email=ada@example.com --yes --json
-  towpath erase --group orders --match /customer/id=17 --yes         of a group that several people share
+  towpath erase --group orders --match /id=17 --yes   of a group that several people share
 
 It erases what this machine keeps of the events: messages that wait, which are then never delivered, dead letters, webhooks that \
 ingest turned away, the archive, deduplication ids, lines of the story, the content of audit entries, and files of replays. Then it \
 rewrites the store, so that no deleted byte is left in it. Hosts may run: they wait while the store is rewritten.
 
-All hosts must run this version or a newer one. Stop the sender first, or its next event is stored as before. A message that is being delivered is waited for. The command may be \
-killed and run again. The audit has who erased how much, when and why, and no content.
+All hosts must run this version or a newer one. Stop the sender first, or its next event is stored as before. A message that is being \
+delivered is waited for. The command may be killed and run again. The audit has who erased how much, when and why, and no content.
 
 Exit codes: 0 all was erased, or the plan is shown; 1 something is left on this machine, and the command says what; 2 nothing was \
 erased, or it failed: run it again.")]

@@ -51,7 +51,8 @@ fn replay(run: &str, conditions: Conditions) -> Record {
     let request = crate::replay::Request { conditions, ..Default::default() };
     let at = Timestamp(1);
     let (run, by, events, sent) = (run.to_owned(), "me".to_owned(), 2, 1);
-    Record { run, by, started_at: at, updated_at: at, request, events, sent, position: None, state: State::Stopped }
+    let (position, places, late, state) = (None, None, 0, State::Stopped);
+    Record { run, by, started_at: at, updated_at: at, request, places, events, sent, late, position, state }
 }
 
 #[tokio::test]

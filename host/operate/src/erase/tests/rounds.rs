@@ -13,10 +13,7 @@ use crate::letters;
 
 fn archive(folder: &Path) -> Segments {
     let folder = folder.to_owned();
-    Segments::new(
-        Settings { folder, keep: Duration::from_secs(u32::MAX.into()), max_size: u64::MAX, redact: Vec::new() },
-        |_| (),
-    )
+    Segments::new(Settings { folder, keep: Duration::from_secs(u32::MAX.into()), max_size: u64::MAX }, |_| ())
 }
 
 fn event(id: &str, group: &str) -> Archived {
