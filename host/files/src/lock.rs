@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
+use crate::private;
 use crate::regular::{self, Links};
 
 /// The interval between attempts to take the lock.
@@ -32,8 +33,9 @@ pub fn lock(path: &Path, patience: Duration) -> io::Result<File> {
     }
 }
 
-/// The same, but `None` on a file system without locks.
+/// The same with a file that is its owner's alone, so that no other user can hold the lock. `None` on a file system without locks.
 pub fn lock_if_supported(path: &Path, patience: Duration) -> io::Result<Option<File>> {
+    private::make(path)?;
     if_supported(lock(path, patience))
 }
 

@@ -118,7 +118,7 @@ pub(crate) fn folder(found: &Found) -> PathBuf {
 /// Keeps other runs out while the file is open.
 pub(crate) fn held(folder: &Path) -> anyhow::Result<File> {
     let path = folder.join("replay.lock");
-    match lock(&path, Duration::ZERO) {
+    match private::make(&path).and_then(|()| lock(&path, Duration::ZERO)) {
         Ok(file) => Ok(file),
         Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Err(ReplayError::Running.into()),
         Err(error) => Err(error).with_context(|| format!("locking {}", path.display())),
