@@ -130,9 +130,8 @@ impl Audit {
         Audit(folder.join("audit.jsonl"))
     }
 
-    /// Waits until no other process writes a letter to the audit, and keeps others waiting while the file is open. Whoever writes a letter of a
-    /// local store checks meanwhile that it still exists, or it would stay in the audit after an erasure. `None` on a file system
-    /// without locks. Blocks.
+    /// Locks the audit for a process that copies a letter of a local store into it, until the file is closed. Under the lock it checks that
+    /// the letter still exists: an erasure may just have deleted it. `None` on a file system without locks. Blocks.
     pub fn alone(&self) -> anyhow::Result<Option<File>> {
         let path = self.0.with_extension("lock");
         let lock = || {

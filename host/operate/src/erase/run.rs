@@ -283,7 +283,7 @@ impl<'a> Erasure<'a> {
         Ok((move |done, all| progress(what, done, all), all))
     }
 
-    /// Waits for those that are writing a letter to the audit. Whoever comes later finds that it is erased.
+    /// Waits for processes that are copying a letter into the audit. A process that starts later finds that the letter is gone.
     async fn audited(&self) -> anyhow::Result<()> {
         if self.place.store.is_none() {
             return Ok(());
