@@ -150,7 +150,8 @@ pub async fn requests(
     let before = Arc::new(before);
     let next = Arc::new(AtomicU32::new(0));
     let began = Instant::now();
-    let turns: Arc<Vec<Mutex<()>>> = Arc::new((0..groups).map(|_| Mutex::default()).collect());
+    // The next event of each group. A lane learns which it sends once the group is its own: lanes take the locks in any order.
+    let turns: Arc<Vec<Mutex<u32>>> = Arc::new((0..groups).map(Mutex::new).collect());
     let mut running = JoinSet::new();
     for _ in 0..lanes.min(groups) {
         let client = client.clone();
@@ -160,11 +161,12 @@ pub async fn requests(
         let turns = Arc::clone(&turns);
         running.spawn(async move {
             loop {
-                let event = next.fetch_add(1, Ordering::Relaxed);
-                // Events of a group are many lanes apart, so the first to take the lock has the earlier event.
-                let turn = turns.get((event % groups) as usize).filter(|_| event < messages);
+                let place = next.fetch_add(1, Ordering::Relaxed);
+                let turn = turns.get((place % groups) as usize).filter(|_| place < messages);
                 let Some(turn) = turn else { return anyhow::Ok(()) };
-                let _turn = turn.lock().await;
+                let mut turn = turn.lock().await;
+                let event = *turn;
+                *turn += groups;
                 if per_second > 0 {
                     let after = Duration::from_secs_f64(f64::from(event) / f64::from(per_second));
                     tokio::time::sleep_until((began + after).into()).await;
