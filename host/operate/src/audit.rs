@@ -95,10 +95,10 @@ impl AuditEntry {
         AuditEntry { body, attributes: secrets.hidden_in_attributes(self.attributes), ..self }
     }
 
-    fn new(action: &str, note: &str, letter: &Letter, whole: bool) -> AuditEntry {
+    fn new(by: &str, action: &str, note: &str, letter: &Letter, whole: bool) -> AuditEntry {
         AuditEntry {
             at: Clock::wall().now(),
-            by: by(),
+            by: by.to_owned(),
             action: action.to_owned(),
             reason: None,
             id: letter.id.clone(),
@@ -113,7 +113,11 @@ impl AuditEntry {
 }
 
 /// The audit's file: in the folder of a local store, or for SQS in `.towpath` of the working directory.
-pub struct Audit(PathBuf);
+pub struct Audit {
+    file: PathBuf,
+    /// Who acts.
+    by: String,
+}
 
 impl Audit {
     /// The audit of a place.
@@ -122,18 +126,18 @@ impl Audit {
             Backend::Local(queues) => queues.events.store().file().parent().map(PathBuf::from).unwrap_or_default(),
             Backend::Sqs { .. } => PathBuf::from(".towpath"),
         };
-        Audit::in_folder(&folder)
+        Audit { by: found.by.clone(), ..Audit::in_folder(&folder) }
     }
 
-    /// The audit of the store in this folder.
+    /// The audit of the store in this folder, for the user of this process.
     pub fn in_folder(folder: &Path) -> Audit {
-        Audit(folder.join("audit.jsonl"))
+        Audit { file: folder.join("audit.jsonl"), by: user() }
     }
 
     /// Locks the audit for a process that copies a letter of a local store into it, until the file is closed. Under the lock it checks that
     /// the letter still exists: an erasure may just have deleted it. `None` on a file system without locks. Blocks.
     pub fn alone(&self) -> anyhow::Result<Option<File>> {
-        let path = self.0.with_extension("lock");
+        let path = self.file.with_extension("lock");
         let lock = || {
             private::make_folder(path.parent().unwrap_or(Path::new(".")))?;
             lock_if_supported(&path, PATIENCE)
@@ -145,15 +149,14 @@ impl Audit {
     pub fn write(&self, action: &str, note: &str, letter: &Letter) -> anyhow::Result<()> {
         // Without fsync: a redrive moves thousands of letters, and each is still in a queue.
         let whole = action != "redrive";
-        self.append(&[AuditEntry::new(action, note, letter, whole)], whole)
+        self.append(&[AuditEntry::new(&self.by, action, note, letter, whole)], whole)
     }
 
     /// Records that this rule of the config removes these letters.
     pub fn retention(&self, rule: &str, letters: &[Letter]) -> anyhow::Result<()> {
         let entry = |letter| AuditEntry {
-            by: "towpath".to_owned(),
             reason: Some("retention".to_owned()),
-            ..AuditEntry::new("drop", rule, letter, true)
+            ..AuditEntry::new("towpath", "drop", rule, letter, true)
         };
         self.append(&letters.iter().map(entry).collect::<Vec<_>>(), true)
     }
@@ -162,7 +165,7 @@ impl Audit {
     pub fn replay(&self, record: &Record) -> anyhow::Result<()> {
         let replayed = Replayed {
             at: Clock::wall().now(),
-            by: by(),
+            by: self.by.clone(),
             action: "replay",
             run: &record.run,
             events: record.events.saturating_sub(record.sent),
@@ -182,7 +185,7 @@ impl Audit {
         let Counts { waiting, dead_letters, refused, other_queues, archived, .. } = *counts;
         let entry = ErasedEvents {
             at: Clock::wall().now(),
-            by: by(),
+            by: self.by.clone(),
             action: "erase",
             step,
             note,
@@ -198,34 +201,34 @@ impl Audit {
     }
 
     pub(crate) fn file(&self) -> &Path {
-        &self.0
+        &self.file
     }
 
     fn append(&self, entries: &[impl Serialize], sync: bool) -> anyhow::Result<()> {
         let line = |entry| serde_json::to_string(entry).unwrap_or_default() + "\n";
         let text: String = entries.iter().map(line).collect();
         let write = || {
-            let folder = self.0.parent().unwrap_or(Path::new("."));
-            let new = !self.0.exists();
+            let folder = self.file.parent().unwrap_or(Path::new("."));
+            let new = !self.file.exists();
             private::make_folder(folder)?;
-            let mut file = private::append(&self.0)?;
+            let mut file = private::append(&self.file)?;
             file.write_all(text.as_bytes())?;
             if sync {
                 file.sync_data()?;
             }
             if new { private::sync_folder(folder) } else { Ok(()) }
         };
-        write().with_context(|| format!("writing {}; nothing was done", self.0.display()))
+        write().with_context(|| format!("writing {}; nothing was done", self.file.display()))
     }
 
     /// What was done to letters, oldest first.
     pub fn read(&self) -> anyhow::Result<Vec<AuditEntry>> {
-        let text = private::read(&self.0).with_context(|| format!("reading {}", self.0.display()))?;
+        let text = private::read(&self.file).with_context(|| format!("reading {}", self.file.display()))?;
         Ok(text.unwrap_or_default().lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
 }
 
 /// The user that runs this process.
-pub fn by() -> String {
+pub fn user() -> String {
     env::user().unwrap_or_else(|| "unknown".to_owned())
 }

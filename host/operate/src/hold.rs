@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use towpath_config::env;
 use towpath_deliver::holds::MEMORY;
 use towpath_engine::next_try::HELD_CAP;
 use towpath_types::clock::{Clock, Timestamp};
@@ -24,8 +23,7 @@ pub async fn hold(
     check(found, target)?;
     let now = Clock::wall().now();
     let until = length.map(|length| now + length);
-    let by = env::user().unwrap_or_default();
-    let hold = Hold { since: now, until, reason: reason.unwrap_or_default(), by };
+    let hold = Hold { since: now, until, reason: reason.unwrap_or_default(), by: found.by.clone() };
     Ok(found.holds().await?.change(Change::Hold(target.to_owned(), hold)).await?)
 }
 
@@ -43,7 +41,7 @@ pub async fn resume(found: &Found, target: &str, per_second: Option<f64>) -> any
             .map_err(UnknownWithoutConfig)?;
     }
     let was_held = before.hold(target, now).cloned();
-    let held_by = found.config.as_ref().filter(|config| config.targets.get(target).is_some_and(|target| target.hold));
+    let held_by = found.config.as_deref().filter(|config| config.targets.get(target).is_some_and(|target| target.hold));
     let held_by = held_by.map(|config| config.file.clone());
     let state = holds.change(Change::Resume(target.to_owned(), drain)).await?;
     let checks = match was_held {

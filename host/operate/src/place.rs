@@ -11,7 +11,7 @@ use towpath_types::queue::{Queue as _, QueueLimits};
 
 use crate::queues::Queues;
 use crate::waiting::Waiting;
-use crate::{aws, config};
+use crate::{audit, aws, config};
 
 /// The default config cannot be read, and neither a store, nor a queue, nor another config was named.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -47,6 +47,7 @@ impl QueuePlace {
 }
 
 /// The queues of a place.
+#[derive(Clone)]
 pub enum Backend {
     /// In a store on this machine.
     Local(Box<Queues>),
@@ -89,15 +90,23 @@ impl Backend {
     }
 }
 
-/// The queues of a place, and its config if one was read.
+/// The queues of a place, its config if one was read, and who acts on them.
+#[derive(Clone)]
 pub struct Found {
     /// The queues.
     pub backend: Backend,
     /// The config.
-    pub config: Option<Config>,
+    pub config: Option<Arc<Config>>,
+    /// Who acts, as the audit, holds and notes name them.
+    pub by: String,
 }
 
 impl Found {
+    /// These queues, and the user of this process, who acts on them.
+    pub fn new(backend: Backend, config: Option<Config>) -> Found {
+        Found { backend, config: config.map(Arc::new), by: audit::user() }
+    }
+
     /// Finds the queues of a place. Changes nothing and creates no store.
     pub async fn find(place: &QueuePlace) -> anyhow::Result<Found> {
         if let Some(url) = &place.queue_url {
@@ -105,11 +114,11 @@ impl Found {
             let queue = config.as_ref().map(|config| &config.queue);
             let events = queue.and_then(|queue| queue.url.clone());
             let refused = queue.and_then(|queue| queue.refused_url.clone());
-            return Ok(Found { backend: Backend::Sqs { events, dead_letters: url.clone(), refused }, config });
+            return Ok(Found::new(Backend::Sqs { events, dead_letters: url.clone(), refused }, config));
         }
         if let Some(folder) = &place.store {
             let config = place.config().await?;
-            return Ok(Found { backend: Backend::Local(Box::new(Queues::look(folder).await?)), config });
+            return Ok(Found::new(Backend::Local(Box::new(Queues::look(folder).await?)), config));
         }
         let config = place.load().await.context(NoPlace)?;
         let queue = &config.queue;
@@ -119,7 +128,7 @@ impl Found {
             }
             _ => Backend::Local(Box::new(Queues::look(&queue.store).await?)),
         };
-        Ok(Found { backend, config: Some(config) })
+        Ok(Found::new(backend, Some(config)))
     }
 
     /// A target of the config.

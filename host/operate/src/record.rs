@@ -166,7 +166,7 @@ pub async fn dead(
         if page.is_empty() || messages.len() as u64 >= limit.saturating_mul(10) {
             return check_group(group, !messages.is_empty(), found).map(|()| messages);
         }
-        let seen = page.iter().filter_map(|letter| letter.seen(found.config.as_ref()));
+        let seen = page.iter().filter_map(|letter| letter.seen(found.config.as_deref()));
         messages.extend(seen.filter(|message| is_wanted(group, message)));
     }
 }

@@ -76,7 +76,7 @@ pub async fn status(found: &Found, groups: usize) -> anyhow::Result<Status> {
 }
 
 fn archive(found: &Found) -> std::io::Result<Option<Stats>> {
-    let folder = found.config.as_ref().and_then(|config| config.archive.folder.clone());
+    let folder = found.config.as_deref().and_then(|config| config.archive.folder.clone());
     folder.filter(|folder| folder.is_dir()).map(|folder| Folder::new(folder).stats()).transpose()
 }
 

@@ -56,7 +56,7 @@ async fn history(place: &QueuePlace, output: &Output) -> anyhow::Result<Exit> {
     let found = Found::find(&place.wanted()).await?;
     let entries = Audit::of(&found).read()?;
     if output.is_json() {
-        let secrets = SecretHeaders::of(found.config.as_ref());
+        let secrets = SecretHeaders::of(found.config.as_deref());
         let entries: Vec<audit::AuditEntry> = entries.into_iter().map(|entry| entry.hidden(&secrets)).collect();
         output.json(&entries.iter().map(json::Action::of).collect::<Vec<_>>());
         return Ok(Exit::Done);

@@ -23,7 +23,7 @@ pub(super) async fn run(args: Record, output: &Output) -> anyhow::Result<Exit> {
         (None, true) => dead_letters(&mut recorder, &args, output).await?,
         (None, false) => {
             let found = Found::find(&args.place.wanted()).await?;
-            know(&mut recorder, found.config.as_ref(), output);
+            know(&mut recorder, found.config.as_deref(), output);
             recorder.waiting(&found).await?;
         }
     }

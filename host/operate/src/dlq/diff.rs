@@ -52,7 +52,7 @@ pub async fn compare(
     engine: Engine,
     new: NewBuild,
 ) -> anyhow::Result<Vec<Row>> {
-    let configured = found.config.as_ref().map(|config| &config.plugins);
+    let configured = found.config.as_deref().map(|config| &config.plugins);
     let mut olds = BTreeMap::new();
     for (name, settings) in configured.into_iter().flatten() {
         // Skip a configured build that does not load: it may be why the operator tries another one.
@@ -76,7 +76,7 @@ pub async fn compare(
             if !wanted || letter.death.plugin.as_ref() != Some(&name) {
                 continue;
             }
-            let config = found.config.as_ref();
+            let config = found.config.as_deref();
             let Some(message) = letter.seen(config) else { continue };
             let verdict = |plugin: &Plugin| {
                 let described = describe(&plugin.transform(&message, plugin.limits()));
@@ -104,7 +104,7 @@ pub(crate) fn load_new(engine: &Engine, found: &Found, args: &NewBuild) -> anyho
         |settings: Settings| Plugin::load(engine, settings).with_context(|| format!("loading {}", args.at.display()));
     let plugin = load(Settings::at("new", &args.at))?;
     let name = args.name.clone().unwrap_or_else(|| plugin.description().name.clone());
-    match found.config.as_ref().and_then(|config| config.plugins.get(&name)) {
+    match found.config.as_deref().and_then(|config| config.plugins.get(&name)) {
         Some(configured) => {
             let settings = Settings { code: Code::Path(args.at.clone()), sha256: None, ..configured.clone() };
             Ok((name, load(settings)?))

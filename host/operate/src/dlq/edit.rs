@@ -14,7 +14,7 @@ use towpath_verify::note_keys::{NoteKeys, Seal};
 
 use super::filter::Filter;
 use super::one;
-use crate::audit::{self, Audit};
+use crate::audit::Audit;
 use crate::letters::{Edited, Letter, Letters};
 use crate::place::{Backend, Found};
 use crate::set::Set;
@@ -146,7 +146,7 @@ pub async fn edit(found: &Found, letters: &mut dyn Letters, args: Edit) -> anyho
         (false, Err(why)) => return Err(EditError::UnknownGroup(why.clone()).into()),
     };
     let unverified = !letter.death.is_verified();
-    let note = Note { at: Clock::wall().now(), by: audit::by(), text: args.note.clone(), unverified };
+    let note = Note { at: Clock::wall().now(), by: found.by.clone(), text: args.note.clone(), unverified };
     let path = route.as_ref().ok().and_then(|route| route.as_ref().map(|route| route.path.as_str()));
     let path = path.or(letter.death.route.as_deref()).unwrap_or_default();
     let seal = Seal { keys: &keys, group: &group, route: path };

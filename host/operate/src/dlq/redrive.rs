@@ -1,6 +1,7 @@
 //! Sends dead letters back to the queue that they came from, in order.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
 
 use towpath_types::clock::{Clock, Timestamp};
 
@@ -9,6 +10,9 @@ use crate::audit::Audit;
 use crate::letters::{Letter, Letters, Moved};
 use crate::pace::Pace;
 use crate::place::Found;
+
+/// With a rate, the letters of this time are one portion.
+const PORTION: Duration = Duration::from_millis(100);
 
 /// What a redrive would send back.
 #[derive(Debug, Default)]
@@ -111,7 +115,7 @@ pub async fn redrive(
     let audit = Audit::of(found);
     let count = letters.count().await?;
     progress(Progress::Of(count));
-    let mut pace = Pace::new(limits.per_second);
+    let mut pace = Pace::new(limits.per_second, PORTION);
     let mut report = Report::default();
     let mut sent: HashSet<String> = HashSet::new();
     // The first call starts counting.

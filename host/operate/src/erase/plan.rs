@@ -53,7 +53,7 @@ pub async fn plan(found: &Found, request: &Request) -> anyhow::Result<Plan> {
 
 /// The groups that no route of the config makes.
 pub(super) fn unknown_groups<'a>(found: &Found, request: &'a Request) -> impl Iterator<Item = &'a String> {
-    let config = found.config.as_ref();
+    let config = found.config.as_deref();
     let is_unknown = move |group: &&String| config.is_some_and(|config| Groups(group).check(config).is_err());
     request.subject.groups.iter().filter(is_unknown)
 }

@@ -18,7 +18,7 @@ use super::plan::{Events, unknown_groups};
 use super::unfinished::Unfinished;
 use super::unreachable::{Unreachable, all};
 use super::{Counts, EraseError, Request, traces};
-use crate::audit::{self, Audit};
+use crate::audit::Audit;
 use crate::place::Found;
 
 /// How often what is being delivered is looked at.
@@ -92,7 +92,7 @@ pub async fn run(found: &Found, request: &Request, progress: Progress<'_>) -> an
     };
     let is_resumed = interrupted.is_some();
     let unfinished = interrupted.unwrap_or_else(|| Unfinished {
-        by: audit::by(),
+        by: found.by.clone(),
         started_at: Clock::wall().now(),
         note: request.note.clone(),
         subject: request.subject.clone(),

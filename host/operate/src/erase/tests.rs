@@ -25,7 +25,7 @@ fn request(groups: &[&str], values: &[(&str, &str)]) -> Request {
 
 async fn place(folder: &Path) -> (Found, Queues) {
     let queues = Queues::open(folder).await.expect("a store");
-    (Found { backend: Backend::Local(Box::new(queues.clone())), config: None }, queues)
+    (Found::new(Backend::Local(Box::new(queues.clone())), None), queues)
 }
 
 async fn send(queues: &Queues, group: &str, body: &str) -> String {

@@ -30,7 +30,7 @@ pub enum Expires {
 pub(super) fn all(found: &Found, damaged: u64, now: Timestamp) -> Vec<Unreachable> {
     let mut all = Vec::new();
     let mut add = |what: &str, expires: Expires| all.push(Unreachable { what: what.to_owned(), expires });
-    let config = found.config.as_ref();
+    let config = found.config.as_deref();
     if damaged > 0 {
         let keep = config.map_or(towpath_config::archive::KEEP, |config| config.archive.keep);
         add(&format!("{damaged} damaged records of the archive, which nobody can read"), Expires::By(now + keep));

@@ -72,7 +72,7 @@ pub async fn compare(
     if conditions.is_everything() {
         return Err(ReplayError::Everything.into());
     }
-    let config = found.config.as_ref().ok_or(ReplayError::NoConfig)?;
+    let config = found.config.as_deref().ok_or(ReplayError::NoConfig)?;
     let (name, new) = load_new(&engine, found, new)?;
     let known = Known::new("plugin", config.plugins.keys().cloned());
     known.check(&name)?;
@@ -156,7 +156,7 @@ fn seen(event: &Archived, found: &Found) -> Option<Message> {
     };
     let mut message = Message::read(&received, "replay").ok()?;
     // Of an element of a split webhook what the plugin sees is stored.
-    let route = found.config.as_ref()?.routes.by_group(&event.group).filter(|_| !is_item(&event.attributes));
+    let route = found.config.as_deref()?.routes.by_group(&event.group).filter(|_| !is_item(&event.attributes));
     if let Some(route) = route {
         let shown = towpath_route::shown(route, &message.webhook).ok()?.into_owned();
         message.webhook = Arc::new(shown);

@@ -85,7 +85,7 @@ impl Conditions {
     /// Fails if a route or group is neither in the config nor in these routes and groups, which were found: a typo must not read as
     /// "no events".
     pub(super) fn check(&self, found: &Found, has_some: bool) -> anyhow::Result<()> {
-        let Some(config) = found.config.as_ref().filter(|_| !has_some) else { return Ok(()) };
+        let Some(config) = found.config.as_deref().filter(|_| !has_some) else { return Ok(()) };
         let known = Known::new("route", config.routes.iter().map(|route| route.path.clone()));
         self.routes.iter().try_for_each(|route| known.check(route))?;
         Ok(self.groups.iter().try_for_each(|group| Groups(group).check(config))?)
@@ -94,7 +94,7 @@ impl Conditions {
 
 /// The named archive, or that of the place.
 pub(super) async fn archive(found: &Found, named: &Named) -> anyhow::Result<Archive> {
-    let config = found.config.as_ref();
+    let config = found.config.as_deref();
     if let Some(named) = named.open(config).await? {
         return Ok(named);
     }
@@ -107,13 +107,13 @@ pub(super) async fn archive(found: &Found, named: &Named) -> anyhow::Result<Arch
 
 /// The folder of the archive of the place; `None` if it has none on this machine.
 pub(crate) fn folder(found: &Found) -> Option<PathBuf> {
-    beside(found).or_else(|| found.config.as_ref()?.archive.folder.clone())
+    beside(found).or_else(|| found.config.as_deref()?.archive.folder.clone())
 }
 
 /// The folder beside the store, unless the config names another one for the archive of this store.
 fn beside(found: &Found) -> Option<PathBuf> {
     let Backend::Local(queues) = &found.backend else { return None };
-    let config = found.config.as_ref();
+    let config = found.config.as_deref();
     let configured = config.and_then(|config| config.archive.folder.clone());
     // The store may be another one than the config's, and a config for SQS has none: its archive has events of another queue.
     let is_beside =

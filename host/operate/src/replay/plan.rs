@@ -89,7 +89,7 @@ pub async fn plan(
         return Err(ReplayError::Everything.into());
     }
     if let Some(to) = &request.to {
-        let config = found.config.as_ref().ok_or(ReplayError::NoConfig)?;
+        let config = found.config.as_deref().ok_or(ReplayError::NoConfig)?;
         Known::new("target", config.targets.keys().cloned()).check(to)?;
     }
     let mut plan = Plan::default();

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use towpath_types::archive::Archived;
@@ -22,10 +23,16 @@ use super::record::{self, Record, State};
 use super::selected::{Selected, events};
 use super::{Request, keys};
 use crate::archive::Progress;
-use crate::audit::{self, Audit};
-use crate::pace::Pace;
+use crate::audit::Audit;
+use crate::pace::{MOST, Pace};
 use crate::place::{Backend, Found};
 use crate::{aws, token};
+
+/// With a rate, the events of this time are one batch: few, because live events wait behind them.
+const PORTION: Duration = Duration::from_millis(10);
+
+/// The place is written at least this often while events are sent. An fsync for each small batch would slow the host down.
+const WRITTEN: Duration = Duration::from_millis(100);
 
 /// Hexadecimal digits of a new `webhook-id`: 128 bits.
 const NEW_ID: usize = 32;
@@ -68,7 +75,7 @@ impl<'a> Run<'a> {
         let now = Clock::wall().now();
         let record = Record {
             run,
-            by: audit::by(),
+            by: found.by.clone(),
             started_at: now,
             updated_at: now,
             places: Some(places),
@@ -158,7 +165,8 @@ impl<'a> Run<'a> {
         Audit::of(found).replay(&self.record)?;
         let Request { conditions, archive, .. } = self.record.request.clone();
         let position = self.record.position.clone();
-        let mut pace = Pace::new(self.record.request.per_second);
+        let mut pace = Pace::new(self.record.request.per_second, PORTION);
+        let mut unwritten = Unwritten::new();
         let mut left = events(found, &archive, &conditions, position.as_ref(), self.reading).await?;
         let before = self.record.sent;
         let end = loop {
@@ -177,7 +185,10 @@ impl<'a> Run<'a> {
             if let Err(problem) = self.send(batch).await {
                 break State::Failed(format!("{problem:#}"));
             }
-            record::write(&self.folder, &self.record)?;
+            if unwritten.add(count) || !self.is_atomic {
+                record::write(&self.folder, &self.record)?;
+                unwritten = Unwritten::new();
+            }
             progress(count);
         };
         drop(left);
@@ -235,6 +246,24 @@ impl<'a> Run<'a> {
         self.record.position = Some(Position::after(self.record.position.take(), event));
         self.record.sent += 1;
         self.record.updated_at = Clock::wall().now();
+    }
+}
+
+/// What was sent since the place was written: what a crash sends again.
+struct Unwritten {
+    events: u64,
+    since: Instant,
+}
+
+impl Unwritten {
+    fn new() -> Unwritten {
+        Unwritten { events: 0, since: Instant::now() }
+    }
+
+    /// Whether the place is to be written now.
+    fn add(&mut self, events: u64) -> bool {
+        self.events += events;
+        self.events >= MOST as u64 || self.since.elapsed() >= WRITTEN
     }
 }
 

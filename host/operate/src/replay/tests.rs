@@ -1,6 +1,7 @@
 //! Runs over a store and an archive that change meanwhile.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -45,7 +46,7 @@ struct Place {
 async fn place() -> Place {
     let folder = TempDir::new().expect("folder");
     let queues = Queues::open(folder.path()).await.expect("a store");
-    let found = Found { backend: Backend::Local(Box::new(queues)), config: None };
+    let found = Found::new(Backend::Local(Box::new(queues)), None);
     let settings = Settings {
         folder: folder.path().join("archive"),
         keep: Duration::from_secs(u32::MAX.into()),
@@ -140,7 +141,7 @@ async fn a_store_that_is_named_has_its_archive_beside_it_whatever_queue_the_conf
         dead_letter_url = \"https://sqs.eu-west-1.amazonaws.com/1/d.fifo\"\n[archive]\nstream = \"s\"\nbucket = \"s3://b/events/\"\n";
     for (text, folder) in [(local, Path::new("/conf/mine").into()), (sqs, place.folder.path().join("archive"))] {
         let config = Config::parse(text, Path::new("/conf/towpath.toml"), &Secrets::placeholders()).expect("config");
-        place.found.config = Some(config);
+        place.found.config = Some(Arc::new(config));
         let archive = conditions::archive(&place.found, &Named::default()).await.expect("an archive");
         assert_eq!(archive.to_string(), folder.display().to_string(), "{text}");
     }

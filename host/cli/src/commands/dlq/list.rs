@@ -48,7 +48,7 @@ pub(super) async fn list(args: DlqList, output: &Output) -> anyhow::Result<Exit>
 pub(super) async fn show(id: &str, body: bool, place: &LetterPlace, output: &Output) -> anyhow::Result<Exit> {
     let id = id.to_owned();
     let found = with_letters(place, None, |found, letters| {
-        Box::pin(async move { Ok((one(letters, &id).await?, SecretHeaders::of(found.config.as_ref()))) })
+        Box::pin(async move { Ok((one(letters, &id).await?, SecretHeaders::of(found.config.as_deref()))) })
     });
     let Some((letter, secrets)) = found.await? else { return Ok(interrupted(output)) };
     let secrets = secrets.and(letter.death.secret_header.as_deref());
