@@ -10,7 +10,7 @@ use std::process::Command;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// Every room, and the rooms that it may use.
-const ARROWS: [(&str, &[&str]); 26] = [
+const ARROWS: [(&str, &[&str]); 27] = [
     ("types", &[]),
     ("files", &[]),
     ("runtime", &["types"]),
@@ -35,6 +35,7 @@ const ARROWS: [(&str, &[&str]); 26] = [
     ("aws", &["types", "files", "config", "metrics"]),
     ("telemetry", &["types", "files", "config", "metrics", "runtime"]),
     ("operate", LIBRARIES),
+    ("console", &["types", "files", "operate"]),
     ("compose", COMPOSE),
     ("cli", &BINARY),
     ("lambda", &BINARY),
@@ -43,7 +44,7 @@ const ARROWS: [(&str, &[&str]); 26] = [
 ];
 
 /// What a program may use.
-const BINARY: [&str; 23] = [
+const BINARY: [&str; 24] = [
     "types",
     "files",
     "runtime",
@@ -65,6 +66,7 @@ const BINARY: [&str; 23] = [
     "aws",
     "telemetry",
     "operate",
+    "console",
     "compose",
     "proof",
 ];
@@ -76,7 +78,7 @@ const COMPOSE: &[&str] = {
 };
 
 const LIBRARIES: &[&str] = {
-    let [rooms @ .., _operate, _compose, _proof] = &BINARY;
+    let [rooms @ .., _operate, _console, _compose, _proof] = &BINARY;
     rooms
 };
 

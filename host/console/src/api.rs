@@ -1,0 +1,12 @@
+//! The HTTP API: everything that the console does, in the shapes of `--json`.
+
+mod status;
+
+use axum::Router;
+
+use crate::Shared;
+
+/// Below `/api/v1`.
+pub(crate) fn router() -> Router<Shared> {
+    Router::new().merge(status::router())
+}

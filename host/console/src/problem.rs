@@ -1,0 +1,76 @@
+//! Errors as RFC 9457 describes them (<https://www.rfc-editor.org/rfc/rfc9457>).
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// An error of a request: what failed, and what to do.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Problem {
+    /// What kind of error it is, in a few words; always the same for a status.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What failed here.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    detail: String,
+}
+
+impl Problem {
+    fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
+        let title = status.canonical_reason().unwrap_or("Error");
+        Problem { title, status: status.as_u16(), detail: detail.into() }
+    }
+
+    /// What was asked for is not there.
+    pub fn not_found(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// The request makes no sense.
+    pub fn bad_request(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// What the request relies on has changed.
+    pub fn conflict(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::CONFLICT, detail)
+    }
+
+    pub(crate) fn unauthorized() -> Problem {
+        Problem::new(StatusCode::UNAUTHORIZED, "log in with the link or the token that towpath printed at its start")
+    }
+
+    pub(crate) fn forbidden() -> Problem {
+        Problem::new(StatusCode::FORBIDDEN, "this session may look and not act")
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    pub(crate) fn title(&self) -> &'static str {
+        self.title
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl From<anyhow::Error> for Problem {
+    /// An operation of `operate` failed. Its errors name the thing and the cure, and no secrets.
+    fn from(error: anyhow::Error) -> Problem {
+        let detail = format!("{error:#}");
+        tracing::warn!(problem = %detail, "console request failed");
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        let text = serde_json::to_string(&self).unwrap_or_default();
+        (self.status(), kind, text).into_response()
+    }
+}
