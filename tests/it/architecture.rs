@@ -10,7 +10,7 @@ use std::process::Command;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// Every room, and the rooms that it may use.
-const ARROWS: [(&str, &[&str]); 27] = [
+const ARROWS: [(&str, &[&str]); 28] = [
     ("types", &[]),
     ("files", &[]),
     ("runtime", &["types"]),
@@ -31,6 +31,7 @@ const ARROWS: [(&str, &[&str]); 27] = [
     ),
     ("local", &["types", "files"]),
     ("archive", &["types", "files"]),
+    ("alerts", &["types", "config"]),
     ("sqs", &["types", "config", "local"]),
     ("aws", &["types", "files", "config", "metrics"]),
     ("telemetry", &["types", "files", "config", "metrics", "runtime"]),
@@ -44,7 +45,7 @@ const ARROWS: [(&str, &[&str]); 27] = [
 ];
 
 /// What a program may use.
-const BINARY: [&str; 24] = [
+const BINARY: [&str; 25] = [
     "types",
     "files",
     "runtime",
@@ -62,6 +63,7 @@ const BINARY: [&str; 24] = [
     "engine",
     "local",
     "archive",
+    "alerts",
     "sqs",
     "aws",
     "telemetry",

@@ -69,7 +69,7 @@ fn a_target_is_not_unused_because_its_route_has_a_mistake() {
         std::fs::write(&file, format!("{route}\n{text}[target.other]\nurl = \"https://other.example\"\n")).unwrap();
         let checked = towpath(folder.path(), &["config", "check"]);
         std::fs::write(&file, text).unwrap();
-        err(&checked).contains("target.other: no plugin lists it and no route forwards to it")
+        err(&checked).contains("target.other: no plugin lists it, and no route or alert goes to it")
     };
     assert!(warned(""), "nothing names the target");
     assert!(!warned("[[route]]\npath = \"a\"\ngroup = \"a\"\ntarget = \"other\"\nmax_age = \"1s\""));

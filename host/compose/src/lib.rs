@@ -9,6 +9,8 @@ pub mod pointers;
 mod registry;
 
 #[cfg(feature = "process")]
+mod alerts;
+#[cfg(feature = "process")]
 mod archive;
 #[cfg(feature = "process")]
 pub mod endpoint;

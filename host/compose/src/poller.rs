@@ -14,8 +14,10 @@ use towpath_operate::aws;
 use towpath_registry::Watch;
 use towpath_runtime::time::wall_clock;
 use towpath_types::archive::Archive;
+use towpath_types::holds::Holds;
 use towpath_types::queue::Queue;
 
+use crate::alerts::Rules;
 use crate::flushes;
 use crate::parts::Parts;
 use crate::plugins::engine;
@@ -42,6 +44,8 @@ pub struct Poller {
     queue: Arc<dyn Queue>,
     watch: Option<Arc<Watch>>,
     segments: Option<Arc<Segments>>,
+    rules: Option<Rules>,
+    holds: Option<Arc<dyn Holds>>,
     options: Options,
     workers: usize,
 }
@@ -64,9 +68,11 @@ impl Poller {
         }
         let dead_letters = aws::queue(dead_letter_url).await?;
         let holds = match config.holds.clone() {
-            Some(url) => Some(Watched::new(aws::holds(url).await?, MEMORY, clock)),
+            Some(url) => Some(aws::holds(url).await?),
             None => None,
         };
+        let watched = holds.clone().map(|holds| Watched::new(holds, MEMORY, clock));
+        let rules = Rules::of(&config, None);
         let segments = archive::of(&config.archive);
         let archive = match config.archive.stream.clone() {
             Some(stream) => Some(crate::aws::archive(&url, stream).await?),
@@ -76,13 +82,13 @@ impl Poller {
         let concurrency = config.queue.concurrency;
         let options = Options { concurrency, wait, visibility, clock };
         let sequences = pointers::of_host(&config)?;
-        let parts = Parts::new(engine(concurrency * workers)?, config, sequences, holds, clock).await?;
+        let parts = Parts::new(engine(concurrency * workers)?, config, sequences, watched, clock).await?;
         let (mut pipeline, watch) = parts.pipeline(dead_letters, queue.name().to_owned());
         pipeline.archive = archive;
         pipeline.limits.set(limits);
         let pipeline = Arc::new(pipeline);
         let watch = watch.map(Arc::new);
-        Ok(Poller { url, pipeline, queue, watch, segments, options, workers })
+        Ok(Poller { url, pipeline, queue, watch, segments, rules, holds, options, workers })
     }
 
     /// Starts receiving, until the host stops.
@@ -90,6 +96,10 @@ impl Poller {
         self.watch_limits(host);
         if let Some(watch) = self.watch.clone() {
             host.watch_registry(watch);
+        }
+        if let Some(rules) = self.rules.clone() {
+            // Ingest is elsewhere.
+            rules.watch(Arc::clone(&self.pipeline), self.holds.clone(), || 0, self.options.clock).start(host);
         }
         let (working, drained) = mpsc::channel::<()>(1);
         match (&self.segments, &self.pipeline.archive) {

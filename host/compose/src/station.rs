@@ -23,9 +23,11 @@ use towpath_runtime::health::Health;
 use towpath_runtime::time::wall_clock;
 use towpath_telemetry::Telemetry;
 use towpath_types::archive::Archive;
+use towpath_types::holds::Holds;
 use towpath_types::queue::Queue as _;
 use tracing::{info, warn};
 
+use crate::alerts::Rules;
 use crate::listen::ListenError;
 use crate::parts::Parts;
 use crate::plugins::engine;
@@ -51,6 +53,7 @@ pub struct Station {
     pub ingest: Arc<Ingest>,
     watch: Option<Arc<Watch>>,
     archive: Option<Arc<Segments>>,
+    rules: Option<Rules>,
     listen: IngestConfig,
     keep_dead_letters: Option<Duration>,
     concurrency: usize,
@@ -77,6 +80,7 @@ impl Station {
         let keep_dead_letters = config.keep_dead_letters;
         let longest_request = config.targets.values().map(|target| target.timeout).max().unwrap_or_default();
         let archive = archive::of(&config.archive);
+        let rules = Rules::of(&config, None);
         let sequences = pointers::of_host(&config)?;
         let mut parts = Parts::new(engine(concurrency)?, config, sequences, Some(holds), clock).await?;
         parts.note_keys = note_keys::of_store(queues.events.store(), parts.note_keys).await?;
@@ -106,6 +110,7 @@ impl Station {
             ingest,
             watch,
             archive,
+            rules,
             listen,
             keep_dead_letters,
             concurrency,
@@ -134,6 +139,12 @@ impl Station {
         });
         if let Some(watch) = self.watch.clone() {
             host.watch_registry(watch);
+        }
+        if let Some(rules) = self.rules.clone() {
+            let holds: Arc<dyn Holds> = Arc::new(self.queues.events.store().clone());
+            let ingest = Arc::clone(&self.ingest);
+            let unauthorized = move || ingest.refused();
+            rules.watch(Arc::clone(&self.pipeline), Some(holds), unauthorized, wall_clock()).start(host);
         }
         Ok(address)
     }

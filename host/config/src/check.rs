@@ -12,6 +12,7 @@ mod jwt;
 mod keep;
 mod keys;
 mod learning;
+mod notify;
 mod plugins;
 mod queue_url;
 mod routes;
@@ -107,6 +108,7 @@ pub(super) fn check(mut table: Table, file: &Path, secrets: &Secrets) -> Draft {
     let targets = shape.targets.into_iter().filter_map(|(name, t)| Some((name.clone(), checker.target(name, t)?)));
     let targets: BTreeMap<String, Target> = targets.collect();
     checker.plugin_secrets(&targets, &plugins);
+    let notify = checker.notify(shape.notify);
     let secrets_prefix = shape.secrets.map(|secrets| secrets.prefix);
     let routes = Routes::new(checker.unvouched(routes));
     let file = file.to_owned();
@@ -124,6 +126,7 @@ pub(super) fn check(mut table: Table, file: &Path, secrets: &Secrets) -> Draft {
         routes,
         plugins,
         targets,
+        notify,
     };
     checker.agreement(&config);
     checker.learned_alone();

@@ -80,11 +80,8 @@ pub(super) fn shapes(mut file: Table, found: &mut Mistakes) -> Shape {
         secrets: take_table(&mut file, "secrets", found),
         ..Shape::default()
     };
-    for (index, route) in take_routes(&mut file, found).into_iter().enumerate() {
-        if let Some(route) = read(route, &format!("route[{index}]"), found) {
-            shape.routes.push((index, route));
-        }
-    }
+    shape.routes = take_list(&mut file, "route", found);
+    shape.notify = take_list(&mut file, "notify", found);
     for (name, plugin) in take_named(&mut file, "plugin", &mut shape, found) {
         if let Some(plugin) = read(plugin, &format!("plugin.{name}"), found) {
             shape.plugins.insert(name, plugin);
@@ -96,10 +93,21 @@ pub(super) fn shapes(mut file: Table, found: &mut Mistakes) -> Shape {
         }
     }
     for (key, _) in file {
-        let known =
-            ["queue", "dead_letters", "archive", "ingest", "holds", "registry", "secrets", "route", "plugin", "target"];
+        let known = [
+            "queue",
+            "dead_letters",
+            "archive",
+            "ingest",
+            "holds",
+            "registry",
+            "secrets",
+            "route",
+            "plugin",
+            "target",
+            "notify",
+        ];
         let hint = "known are [queue], [dead_letters], [archive], [ingest], [holds], [registry], [secrets], \
-            [[route]], [plugin.NAME] and [target.NAME]";
+            [[route]], [plugin.NAME], [target.NAME] and [[notify]]";
         let hint = format!("{}{hint}", meant(&key, known));
         found.wrong(key, "unknown table", hint);
     }
@@ -110,15 +118,17 @@ fn take_table<T: DeserializeOwned>(file: &mut Table, key: &str, found: &mut Mist
     read(file.remove(key)?, key, found)
 }
 
-fn take_routes(file: &mut Table, found: &mut Mistakes) -> Vec<Value> {
-    match file.remove("route") {
+fn take_list<T: DeserializeOwned>(file: &mut Table, key: &str, found: &mut Mistakes) -> Vec<(usize, T)> {
+    let tables = match file.remove(key) {
         None => Vec::new(),
-        Some(Value::Array(routes)) => routes,
+        Some(Value::Array(tables)) => tables,
         Some(_) => {
-            found.wrong("route", "not a list of tables", "write [[route]] with two pairs of brackets");
+            found.wrong(key, "not a list of tables", format!("write [[{key}]] with two pairs of brackets"));
             Vec::new()
         }
-    }
+    };
+    let read = |(index, table)| Some((index, read(table, &format!("{key}[{index}]"), found)?));
+    tables.into_iter().enumerate().filter_map(read).collect()
 }
 
 fn take_named(file: &mut Table, key: &'static str, shape: &mut Shape, found: &mut Mistakes) -> Vec<(String, Value)> {

@@ -12,6 +12,7 @@ pub mod headers;
 pub mod hosts;
 mod lines;
 pub mod network;
+mod notify;
 mod origins;
 pub mod pem;
 pub mod plugin;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 pub use archive::ArchiveConfig;
 pub use collect::meant;
+pub use notify::{Notify, NotifyFormat, Trigger};
 pub use registry::{RegistryConfig, RegistryUrl};
 pub use s3::{S3Folder, S3Url};
 pub use schemes::verification_schemes;
@@ -81,6 +83,8 @@ pub struct Config {
     pub plugins: BTreeMap<String, Settings>,
     /// `[target.NAME]` by name.
     pub targets: BTreeMap<String, Target>,
+    /// `[[notify]]`, in order.
+    pub notify: Vec<Notify>,
 }
 
 /// `[queue]`: where messages are stored.

@@ -4,6 +4,7 @@ mod answer;
 mod auth;
 mod fetched;
 mod forward;
+mod notify;
 mod split;
 mod verify;
 
@@ -22,6 +23,7 @@ pub(super) use answer::{Ack, Answer};
 pub(super) use auth::Auth;
 pub(super) use fetched::{Call, Certificate, Fetch, Fetched, Jwks};
 pub(super) use forward::Forward;
+pub(super) use notify::{Format, Notify, On};
 pub(super) use split::Split;
 pub(super) use verify::{At, Jwt, Pairs, Signature, Token, Verify, When};
 
@@ -38,6 +40,7 @@ pub(super) struct Shape {
     pub(super) routes: Vec<(usize, Route)>,
     pub(super) plugins: BTreeMap<String, Plugin>,
     pub(super) targets: BTreeMap<String, Target>,
+    pub(super) notify: Vec<(usize, Notify)>,
     /// All names in the file, valid or not: a reference to an invalid entry is not a second mistake.
     pub(super) named: BTreeMap<&'static str, Vec<String>>,
 }

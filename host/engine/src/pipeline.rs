@@ -32,6 +32,7 @@ use towpath_runtime::lease::Lease;
 use crate::decide::{Decision, decide};
 use crate::facts::Facts;
 use crate::next_try::{self, Wait, next_try};
+pub use failures::Stuck;
 use failures::{Failures, Head};
 use pass::{Pass, Progress, panicked, read};
 use routing::Routing;
@@ -130,6 +131,11 @@ impl Pipeline {
         self.tally.totals()
     }
 
+    /// Where groups fail now, as far as this process knows.
+    pub fn stuck(&self) -> Vec<Stuck> {
+        self.failures.stuck(self.clock.now())
+    }
+
     /// Processes one message: a pass, a decision, and a dead letter if the decision is one. It returns no `Result`: a
     /// message that fails is a value.
     async fn process(
@@ -186,7 +192,7 @@ impl Pipeline {
             // A retried message is compared on a later pass.
             Settlement::Retry(after) if outcome != Outcome::Blocked => {
                 let head = Head { sent_at: received.sent_at, next_try: self.clock.now() + after };
-                self.failures.set(&received.group, &outcome, failures, head);
+                self.failures.set(&received.group, &outcome, failures, head, self.clock.now());
             }
             Settlement::Retry(_) => {}
         }

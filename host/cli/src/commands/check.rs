@@ -67,20 +67,26 @@ async fn load(draft: &mut Draft) -> anyhow::Result<Result<Plugins, Vec<Mistake>>
     Ok(if mistakes.is_empty() { Ok(opened.plugins) } else { Err(mistakes) })
 }
 
-/// Warnings about targets that no plugin lists and no route forwards to.
+/// Warnings about targets to which nothing goes.
 fn unused(config: &Config, plugins: &Plugins) -> Vec<Mistake> {
     let plugins: Vec<_> = config.plugins.keys().filter_map(|name| plugins.get(name)).collect();
     let described = |target: &String| plugins.iter().any(|plugin| plugin.description().targets.contains(target));
     let forwards = |target: &String| {
         config.routes.iter().filter_map(|route| route.mapping.forward()).any(|forward| forward.target == *target)
     };
+    let notified = |target: &String| config.notify.iter().any(|rule| rule.to == *target);
     let warning = |target: &String| Mistake {
         at: format!("target.{target}"),
-        problem: "no plugin lists it and no route forwards to it, so nothing is ever sent there".to_owned(),
+        problem: "no plugin lists it, and no route or alert goes to it, so nothing is ever sent there".to_owned(),
         hint: "a plugin lists its targets, as `towpath plugin inspect` shows; a route forwards with target".to_owned(),
         line: None,
     };
-    config.targets.keys().filter(|target| !described(target) && !forwards(target)).map(warning).collect()
+    config
+        .targets
+        .keys()
+        .filter(|target| !described(target) && !forwards(target) && !notified(target))
+        .map(warning)
+        .collect()
 }
 
 fn log_level() -> Option<Mistake> {

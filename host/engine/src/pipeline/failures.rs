@@ -28,9 +28,22 @@ pub(super) struct Failures(Mutex<HashMap<GroupId, Streak>>);
 struct Streak {
     held: bool,
     count: u32,
+    /// When the first of them was.
+    since: Timestamp,
     /// The target that the group waits for; empty if it waits for none.
     target: Arc<str>,
     head: Head,
+}
+
+/// Groups whose first event fails, at one target.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stuck {
+    /// The target; empty if none was involved.
+    pub target: Arc<str>,
+    /// The number of groups.
+    pub groups: u64,
+    /// When the first of them failed for the first time.
+    pub since: Timestamp,
 }
 
 /// The head of a group that waits.
@@ -40,6 +53,12 @@ pub(super) struct Head {
     pub(super) sent_at: Timestamp,
     /// When it is retried.
     pub(super) next_try: Timestamp,
+}
+
+impl Streak {
+    fn is_waiting(&self, now: Timestamp) -> bool {
+        self.count > 0 && now < self.head.next_try + OVERDUE
+    }
 }
 
 impl Failures {
@@ -53,7 +72,7 @@ impl Failures {
         }
     }
 
-    pub(super) fn set(&self, group: &GroupId, outcome: &Outcome, count: u32, head: Head) {
+    pub(super) fn set(&self, group: &GroupId, outcome: &Outcome, count: u32, head: Head, now: Timestamp) {
         let (held, target) = match outcome {
             Outcome::Held(closed) => (true, closed.target.as_str()),
             other => (false, other.attempts().last().map_or("", |attempt| attempt.target.as_str())),
@@ -62,7 +81,9 @@ impl Failures {
         if known.len() >= MAX_GROUPS {
             known.clear();
         }
-        known.insert(group.clone(), Streak { held, count, target: target.into(), head });
+        let going_on = known.get(group).filter(|row| row.held == held && row.count > 0);
+        let since = going_on.map_or(now, |row| row.since);
+        known.insert(group.clone(), Streak { held, count, since, target: target.into(), head });
     }
 
     /// Resets the count. Groups that never failed have no row and cost nothing.
@@ -78,10 +99,22 @@ impl Failures {
         metrics::show(move || failures.upgrade().map(|failures| failures.standing(clock.now())).unwrap_or_default());
     }
 
+    /// The groups that fail now, by target. Those that wait for a hold do not fail.
+    pub(super) fn stuck(&self, now: Timestamp) -> Vec<Stuck> {
+        let mut stuck: BTreeMap<Arc<str>, Stuck> = BTreeMap::new();
+        for row in self.0.lock().values().filter(|row| row.is_waiting(now) && !row.held) {
+            let target = || Stuck { target: Arc::clone(&row.target), groups: 0, since: row.since };
+            let target = stuck.entry(Arc::clone(&row.target)).or_insert_with(target);
+            target.groups += 1;
+            target.since = target.since.min(row.since);
+        }
+        stuck.into_values().collect()
+    }
+
     /// The groups that wait now.
     fn standing(&self, now: Timestamp) -> WaitingGroups {
         let mut standing = WaitingGroups { held: BTreeMap::new(), blocked: BTreeMap::new(), oldest: Duration::ZERO };
-        for row in self.0.lock().values().filter(|row| row.count > 0 && now < row.head.next_try + OVERDUE) {
+        for row in self.0.lock().values().filter(|row| row.is_waiting(now)) {
             let waiting = if row.held { &mut standing.held } else { &mut standing.blocked };
             *waiting.entry(Arc::clone(&row.target)).or_default() += 1;
             standing.oldest = standing.oldest.max(now.since(row.head.sent_at));
@@ -95,6 +128,7 @@ mod tests {
     use super::*;
     use towpath_types::outcome::{Closed, Gate};
 
+    const NOW: Timestamp = Timestamp(2000);
     const HEAD: Head = Head { sent_at: Timestamp(1000), next_try: Timestamp(60_000) };
 
     #[test]
@@ -108,7 +142,7 @@ mod tests {
             MAX_FROM_RECEIVES,
             "a new process goes by receives, up to a bound"
         );
-        failures.set(&group, &failed, 9, HEAD);
+        failures.set(&group, &failed, 9, HEAD, NOW);
         assert_eq!(failures.next(&group, &failed, 1), 10);
         failures.clear(&group);
         assert_eq!(failures.next(&group, &failed, 50), 1);
@@ -120,7 +154,7 @@ mod tests {
         let group = GroupId::from("g");
         let held =
             Outcome::Held(Closed { target: "sss".to_owned(), gate: Gate::Hold, why: String::new(), after: None });
-        failures.set(&group, &held, 40, HEAD);
+        failures.set(&group, &held, 40, HEAD, NOW);
         assert_eq!(failures.next(&group, &held, 1), 41);
         assert_eq!(failures.next(&group, &Outcome::Broken(String::new()), 41), 1);
     }
@@ -129,14 +163,38 @@ mod tests {
     fn waiting_groups_are_counted_by_target_until_done_or_overdue() {
         let failures = Failures::default();
         let held = Closed { target: "sss".to_owned(), gate: Gate::Hold, why: String::new(), after: None };
-        failures.set(&"held".into(), &Outcome::Held(held), 1, HEAD);
-        failures.set(&"broken".into(), &Outcome::Broken(String::new()), 3, Head { sent_at: Timestamp(500), ..HEAD });
-        failures.set(&"done".into(), &Outcome::Broken(String::new()), 3, HEAD);
+        failures.set(&"held".into(), &Outcome::Held(held), 1, HEAD, NOW);
+        failures.set(
+            &"broken".into(),
+            &Outcome::Broken(String::new()),
+            3,
+            Head { sent_at: Timestamp(500), ..HEAD },
+            NOW,
+        );
+        failures.set(&"done".into(), &Outcome::Broken(String::new()), 3, HEAD, NOW);
         failures.clear(&"done".into());
         let WaitingGroups { held, blocked, oldest } = failures.standing(Timestamp(61_000));
         assert_eq!(held, BTreeMap::from([("sss".into(), 1)]));
         assert_eq!(blocked, BTreeMap::from([("".into(), 1)]));
         assert_eq!(oldest, Duration::from_millis(60_500));
         assert_eq!(failures.standing(Timestamp(60_000) + OVERDUE), WaitingGroups::default());
+    }
+
+    #[test]
+    fn a_group_is_stuck_since_its_first_failure_and_not_while_it_waits_for_a_hold() {
+        let failures = Failures::default();
+        let held =
+            Outcome::Held(Closed { target: "sss".to_owned(), gate: Gate::Hold, why: String::new(), after: None });
+        failures.set(&"held".into(), &held, 1, HEAD, Timestamp(100));
+        for (group, at) in [("a", 300), ("b", 200), ("a", 400)] {
+            failures.set(&group.into(), &Outcome::Broken(String::new()), 1, HEAD, Timestamp(at));
+        }
+        let stuck = |groups, since| vec![Stuck { target: "".into(), groups, since: Timestamp(since) }];
+        assert_eq!(failures.stuck(NOW), stuck(2, 200));
+        failures.clear(&"b".into());
+        assert_eq!(failures.stuck(NOW), stuck(1, 300));
+        failures.set(&"b".into(), &Outcome::Broken(String::new()), 1, HEAD, Timestamp(500));
+        assert_eq!(failures.stuck(NOW), stuck(2, 300), "a later failure begins again");
+        assert_eq!(failures.stuck(HEAD.next_try + OVERDUE), []);
     }
 }

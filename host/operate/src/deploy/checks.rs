@@ -52,13 +52,14 @@ const HEADERS: u64 = 24 * 1024;
 
 /// Runs all checks.
 pub(super) fn all(config: &Config, deployed: &Deployed) -> Vec<Row> {
-    let checks: [(&'static str, Vec<String>); 6] = [
+    let checks: [(&'static str, Vec<String>); 7] = [
         ("queue", queue(config, deployed)),
         ("dead-letter queue", dead_letters(deployed)),
         ("mapping", mapping(deployed)),
         ("function", function(config, deployed)),
         ("plugins", plugins(deployed)),
         ("alarms", alarms(config, deployed)),
+        ("notify", notify(config)),
     ];
     let row = |(check, problems): (_, Vec<String>)| {
         let problem = (!problems.is_empty()).then(|| problems.join("; "));
@@ -66,6 +67,12 @@ pub(super) fn all(config: &Config, deployed: &Deployed) -> Vec<Row> {
     };
     let archive = deployed.stream.as_ref().map(|stream| ("archive", archive(stream)));
     checks.into_iter().chain(archive).map(row).collect()
+}
+
+/// A function runs only while there are events, so nobody would look.
+fn notify(config: &Config) -> Vec<String> {
+    let problem = "a function cannot send alerts: remove the [[notify]] tables, and let CloudWatch alarms do it (`alarm_actions` of the module)";
+    if config.notify.is_empty() { Vec::new() } else { vec![problem.to_owned()] }
 }
 
 fn number(attributes: &BTreeMap<String, String>, name: &str) -> u64 {

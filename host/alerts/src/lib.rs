@@ -1,0 +1,62 @@
+//! Decides from what a host observes when to alert somebody, and what to say. It observes and sends nothing itself: a host hands in what it sees, and
+//! sends the notices to their targets.
+
+mod notice;
+mod rule;
+mod window;
+
+use towpath_config::Notify;
+use towpath_types::clock::Timestamp;
+
+pub use notice::{Notice, State};
+use rule::Rule;
+
+/// What a host sees at one moment.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Observed {
+    /// Targets behind which groups are stuck because their first event fails, and since when. The name is empty if no target was involved.
+    pub stuck: Vec<Lasting>,
+    /// Targets on hold.
+    pub held: Vec<Lasting>,
+    /// Targets whose breaker is open.
+    pub open: Vec<Lasting>,
+    /// Events that were dead-lettered since the start of the host.
+    pub dead_letters: u64,
+    /// Webhooks that ingest turned away since the start of the host.
+    pub unauthorized: u64,
+}
+
+/// Something that lasts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lasting {
+    /// The target.
+    pub target: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// More about it, for people.
+    pub detail: String,
+}
+
+/// The rules, and what they remember.
+#[derive(Clone, Debug)]
+pub struct Alerts {
+    rules: Vec<Rule>,
+    /// Where the console is, for links.
+    link: Option<String>,
+}
+
+impl Alerts {
+    /// These rules. `link` is the URL of the console.
+    pub fn new(rules: Vec<Notify>, link: Option<String>) -> Alerts {
+        Alerts { rules: rules.into_iter().map(Rule::new).collect(), link }
+    }
+
+    /// What is to be sent after this look. Looks are some seconds apart.
+    pub fn observe(&mut self, observed: &Observed, now: Timestamp) -> Vec<Notice> {
+        let link = self.link.as_deref();
+        self.rules.iter_mut().flat_map(|rule| rule.observe(observed, now, link)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
