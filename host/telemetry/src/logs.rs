@@ -1,6 +1,7 @@
 //! Log lines: text for people, JSON for machines. Each event is exactly one line and cannot control a terminal. A line
 //! that cannot be written, on a full disk perhaps, is dropped.
 
+mod object;
 mod one_line;
 
 use tracing::level_filters::LevelFilter;
@@ -10,6 +11,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, fmt};
 
+use object::{Members, Object};
 use one_line::{Escaped, OneLine};
 use towpath_metrics::STORY;
 
@@ -22,9 +24,8 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let lines = fmt::layer().json().with_span_list(false).with_writer(Escaped(writer));
-    let lines = lines.with_ansi(false).log_internal_errors(false);
-    if times { lines.with_filter(filter).boxed() } else { lines.without_time().with_filter(filter).boxed() }
+    let lines = fmt::layer().fmt_fields(Members).event_format(Object { times }).with_writer(Escaped(writer));
+    lines.with_ansi(false).log_internal_errors(false).with_filter(filter).boxed()
 }
 
 /// Lines for people. The story of messages appears only from level `debug`, because it repeats what other lines say

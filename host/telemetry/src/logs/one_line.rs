@@ -16,7 +16,7 @@ pub(super) struct OneLine;
 
 impl<'writer> FormatFields<'writer> for OneLine {
     fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
-        let mut line = Fields { writer, begun: false, result: Ok(()) };
+        let mut line = Fields { writer, value: String::new(), begun: false, result: Ok(()) };
         fields.record(&mut line);
         line.result
     }
@@ -24,15 +24,17 @@ impl<'writer> FormatFields<'writer> for OneLine {
 
 struct Fields<'writer> {
     writer: Writer<'writer>,
+    /// Of the field that is being written.
+    value: String,
     begun: bool,
     result: fmt::Result,
 }
 
 impl Fields<'_> {
-    fn write(&mut self, field: &Field, value: &str) {
+    fn write(&mut self, field: &Field) {
         let separator = if self.begun { " " } else { "" };
         self.begun = true;
-        let value = Foreign::line(value);
+        let value = Foreign::line(&self.value);
         let written = match (field.name(), self.writer.has_ansi_escapes()) {
             ("message", _) => write!(self.writer, "{separator}{value}"),
             (name, true) => write!(self.writer, "{separator}\x1b[3m{name}\x1b[0m\x1b[2m=\x1b[0m{value}"),
@@ -45,7 +47,7 @@ impl Fields<'_> {
 impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
-            "message" => self.write(field, value),
+            "message" => self.record_debug(field, &format_args!("{value}")),
             _ => self.record_debug(field, &value),
         }
     }
@@ -59,11 +61,14 @@ impl Visit for Fields<'_> {
             let _ = write!(text, ": {deeper}");
             cause = deeper.source();
         }
-        self.write(field, &text);
+        self.record_debug(field, &format_args!("{text}"));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.write(field, &format!("{value:?}"));
+        self.value.clear();
+        // Writing to a string cannot fail.
+        let _ = write!(self.value, "{value:?}");
+        self.write(field);
     }
 }
 
