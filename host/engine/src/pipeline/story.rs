@@ -1,8 +1,9 @@
 //! Reports a pass when it is over: to the log, to the story that `tail` and `trace` read, and to the metrics.
 
+use std::fmt::{self, Display};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
@@ -41,7 +42,7 @@ impl Story<'_> {
             decision = decided,
             reason = code(outcome),
             detail = detail(outcome),
-            attempts = %attempts(outcome),
+            attempts = %Attempts(outcome.attempts()),
             retry_after_s = after.as_secs_f64(),
             failures = facts.failures,
             age_s = facts.age.as_secs_f64(),
@@ -51,17 +52,32 @@ impl Story<'_> {
     }
 }
 
-/// The attempts as JSON; formatted only if the line is logged.
-fn attempts(outcome: &Outcome) -> Value {
-    outcome.attempts().iter().map(shown).collect()
+/// Attempts as JSON; formatted only if the line is logged.
+struct Attempts<'a>(&'a [Attempt]);
+
+impl Display for Attempts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: Vec<Shown<'_>> = self.0.iter().map(Shown::of).collect();
+        f.write_str(&serde_json::to_string(&shown).map_err(|_| fmt::Error)?)
+    }
 }
 
 /// An attempt without the target's response body, which may hold personal data.
-fn shown(attempt: &Attempt) -> Value {
-    let Attempt { target, method, path, answer, millis } = attempt;
-    let status = answer.status();
-    let error = answer.problem();
-    json!({ "target": target, "method": method, "path": path, "status": status, "error": error, "ms": millis })
+#[derive(Serialize)]
+struct Shown<'a> {
+    error: Option<&'a str>,
+    method: &'a str,
+    ms: u64,
+    path: &'a str,
+    status: Option<u16>,
+    target: &'a str,
+}
+
+impl Shown<'_> {
+    fn of(attempt: &Attempt) -> Shown<'_> {
+        let Attempt { target, method, path, answer, millis } = attempt;
+        Shown { error: answer.problem(), method, ms: *millis, path, status: answer.status(), target }
+    }
 }
 
 pub(super) fn labels<'a>(routing: &'a Routing<'_>) -> Labels<'a> {
