@@ -4,21 +4,21 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 /// Appends path and query to a base URL, which an empty path leaves as it is; `None` if the result might leave the base, however often the target or a proxy
-/// in front of it decodes the path.
+/// in front of it decodes the path. The base has neither query nor fragment.
 pub(super) fn join(base: &Url, path: &str) -> Option<Url> {
-    let (only_path, _) = path.split_once('?').unwrap_or((path, ""));
-    if only_path.is_empty() && path.bytes().all(is_plain) {
-        return format!("{base}{path}").parse().ok();
-    }
-    let plain = path.bytes().all(is_plain);
-    let below = path.starts_with('/') && !path.starts_with("//") && !climbs(only_path);
-    if !plain || !below {
+    let (only_path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+    let is_below =
+        only_path.is_empty() || only_path.starts_with('/') && !only_path.starts_with("//") && !climbs(only_path);
+    if !is_below || !path.bytes().all(is_plain) {
         return None;
     }
-    let joined: Url = format!("{}{path}", base.as_str().trim_end_matches('/')).parse().ok()?;
-    let authority = |url: &Url| (url.scheme() == base.scheme(), url.port() == base.port(), url.host() == base.host());
-    let inside = joined.path().starts_with(base.path().trim_end_matches('/'));
-    (authority(&joined) == (true, true, true) && inside).then_some(joined)
+    // Only path and query are parsed: the host was when the config was read.
+    let mut joined = base.clone();
+    if !only_path.is_empty() {
+        joined.set_path(&format!("{}{only_path}", base.path().trim_end_matches('/')));
+    }
+    joined.set_query(query);
+    joined.path().starts_with(base.path().trim_end_matches('/')).then_some(joined)
 }
 
 fn is_plain(byte: u8) -> bool {
