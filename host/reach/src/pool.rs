@@ -111,8 +111,10 @@ pub fn client(reach: &Reach, endpoint: &str) -> Result<Client, ClientError> {
     builder.build().map_err(failed)
 }
 
+/// Never repeats a request by itself: the caller decides that, and a client that could would copy every request.
 fn plain(max_age: Duration) -> ClientBuilder {
     Client::builder()
+        .retry(reqwest::retry::never().max_retries_per_request(0))
         .user_agent(concat!("towpath/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Response};
+use reqwest::{Client, Request, Response};
 use tokio::time::{Instant, timeout_at};
 use towpath_metrics as metrics;
 use towpath_reach::describe;
@@ -67,12 +67,14 @@ impl Prepared {
     ) -> Result<Response, Trouble> {
         let headers = self.sealed(context.clock.now(), context.credentials, proof, limit).await;
         let headers = headers.map_err(Trouble::Failed)?;
-        let request = client.request(self.method.clone(), self.url.clone()).headers(headers).body(self.body.clone());
+        let mut request = Request::new(self.method.clone(), self.url.clone());
+        *request.headers_mut() = headers;
+        *request.body_mut() = Some(self.body.clone().into());
         // Gates and tokens take time, and a process may be suspended: this is the last moment to check.
         if !context.lease.holds() {
             return Err(Trouble::Lapsed);
         }
-        request.send().await.map_err(|error| Trouble::Failed(describe(&error)))
+        client.execute(request).await.map_err(|error| Trouble::Failed(describe(&error)))
     }
 }
 
