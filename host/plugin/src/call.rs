@@ -69,8 +69,9 @@ impl Plugin {
             }
         };
         let called = at_once(async {
-            let instance = self.component.instantiate_async(&mut store).await?;
-            instance.towpath_plugin_transform().call_transform(&mut store, &v1::message(message)).await
+            let instance = self.component.instance_pre().instantiate_async(&mut store).await?;
+            let exported = self.transform.load(&mut store, &instance)?;
+            exported.call_transform(&mut store, &v1::message(message)).await
         });
         let verdict = match called {
             Ok(answer) => v1::verdict(answer),

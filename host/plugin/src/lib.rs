@@ -58,6 +58,8 @@ pub struct Plugin {
     description: Description,
     engine: Engine,
     component: bindings::TransformerPre<guest::Guest>,
+    /// The export that a call needs. The types of the others were checked when the plugin was loaded.
+    transform: bindings::exports::towpath::plugin::transform::GuestIndices,
     slow: AtomicBool,
 }
 

@@ -9,6 +9,7 @@ use wasmtime::component::Component;
 
 use super::artifact::{self, Artifact, check_pin};
 use super::bindings::TransformerPre;
+use super::bindings::exports::towpath::plugin::transform::GuestIndices;
 use super::error::LoadError;
 use super::host::CONTRACT;
 #[cfg(feature = "compile")]
@@ -43,6 +44,7 @@ impl Plugin {
         let component = if native { deserialize(engine, &bytes)? } else { compile(engine, &bytes, &digest)? };
         check_contract(engine, &component, &settings.name)?;
         let pre = engine.linker.instantiate_pre(&component).map_err(shape)?;
+        let transform = GuestIndices::new(&pre).map_err(shape)?;
         let component = TransformerPre::new(pre).map_err(shape)?;
         let description = trial(engine, &component, &settings)?;
         let config = Arc::from(settings.config.as_str());
@@ -53,6 +55,7 @@ impl Plugin {
             description: v1::description(description),
             engine: engine.clone(),
             component,
+            transform,
             slow: AtomicBool::new(false),
         })
     }
