@@ -5,10 +5,12 @@
 //! is written only for webhooks that need one of them, so that hosts of earlier releases can read all others. A queue body
 //! that does not begin like this is a direct one: the webhook's body itself, as API Gateway's SQS integration stores it.
 
+use std::io::{self, Write};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::Method;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 /// The latest version: with method, path and query.
@@ -90,13 +92,34 @@ pub enum EnvelopeError {
 #[derive(Serialize)]
 struct Written<'a> {
     v: u32,
-    headers: Vec<WrittenHeader<'a>>,
+    headers: WrittenHeaders<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     path: &'a [(String, String)],
     #[serde(skip_serializing_if = "str::is_empty")]
     query: &'a str,
+}
+
+impl<'a> Written<'a> {
+    /// All of a webhook but its body.
+    fn of(webhook: &'a Webhook) -> Written<'a> {
+        Written {
+            v: if webhook.is_plain() { PLAIN } else { VERSION },
+            headers: WrittenHeaders(&webhook.headers),
+            method: (webhook.method != Method::POST).then(|| webhook.method.as_str()),
+            path: &webhook.path,
+            query: &webhook.query,
+        }
+    }
+}
+
+struct WrittenHeaders<'a>(&'a [(String, Vec<u8>)]);
+
+impl Serialize for WrittenHeaders<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|(name, value)| written_header(name, value)))
+    }
 }
 
 #[derive(Serialize)]
@@ -148,11 +171,13 @@ impl Head {
     }
 }
 
+/// A name, a value, and the encoding of the value, if it has one.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum ReadHeader {
-    Text(String, String),
-    Encoded(String, String, String),
+struct ReadHeader(String, String, #[serde(default, deserialize_with = "some")] Option<String>);
+
+/// `null` is no encoding, and no encoding is not written as `null`.
+fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -170,9 +195,26 @@ pub fn encode(webhook: &Webhook) -> String {
     text
 }
 
-/// The length of the envelope, in bytes.
+/// The length of the envelope, in bytes. Makes no text.
 pub fn encoded_len(webhook: &Webhook) -> usize {
-    head(webhook).len() + tail_len(webhook)
+    let mut head = Length(0);
+    // A struct of strings always serialises, and counting cannot fail.
+    let _ = serde_json::to_writer(&mut head, &Written::of(webhook));
+    head.0 + tail_len(webhook)
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What a body adds to the length of a head, whose closing brace becomes that of the envelope.
@@ -186,16 +228,8 @@ const END: &str = "\"}";
 
 /// An envelope without its body: all of a webhook that is no body.
 pub fn head(webhook: &Webhook) -> String {
-    let headers = webhook.headers.iter().map(|(name, value)| written_header(name, value)).collect();
-    let written = Written {
-        v: if webhook.is_plain() { PLAIN } else { VERSION },
-        headers,
-        method: (webhook.method != Method::POST).then(|| webhook.method.as_str()),
-        path: &webhook.path,
-        query: &webhook.query,
-    };
     // A struct of strings always serialises.
-    serde_json::to_string(&written).unwrap_or_default()
+    serde_json::to_string(&Written::of(webhook)).unwrap_or_default()
 }
 
 /// The webhook of a head and a body that were kept apart. If the head cannot be read, an envelope that cannot be read either.
@@ -260,19 +294,20 @@ fn is_known(version: u32) -> bool {
 fn written_header<'a>(name: &'a str, value: &'a [u8]) -> WrittenHeader<'a> {
     match std::str::from_utf8(value) {
         // Two code points that are UTF-8 but not XML, so SQS rejects them.
-        Ok(text) if !text.contains(['\u{FFFE}', '\u{FFFF}']) => WrittenHeader::Text(name, text),
+        Ok(text) if text.is_ascii() || !text.contains(['\u{FFFE}', '\u{FFFF}']) => WrittenHeader::Text(name, text),
         _ => WrittenHeader::Encoded(name, BASE64.encode(value), "base64"),
     }
 }
 
 fn read_header(header: ReadHeader) -> Result<(String, Vec<u8>), EnvelopeError> {
-    match header {
-        ReadHeader::Text(name, value) => Ok((name, value.into_bytes())),
-        ReadHeader::Encoded(name, value, encoding) if encoding == "base64" => {
+    let ReadHeader(name, value, encoding) = header;
+    match encoding.as_deref() {
+        None => Ok((name, value.into_bytes())),
+        Some("base64") => {
             let value = BASE64.decode(value).map_err(|_| EnvelopeError::Base64("header"))?;
             Ok((name, value))
         }
-        ReadHeader::Encoded(_, _, encoding) => Err(EnvelopeError::Encoding(encoding)),
+        Some(other) => Err(EnvelopeError::Encoding(other.to_owned())),
     }
 }
 
@@ -336,6 +371,9 @@ mod tests {
             ("{\"v\":2,\"headers\":[],\"method\":\"G T\",\"body\":\"\"}", "\"G T\" for a method"),
             ("{\"v\":1,\"headers\":[],\"body\":\"*\"}", "body in the envelope is not base64"),
             ("{\"v\":1,\"headers\":[[\"a\",\"b\",\"rot13\"]],\"body\":\"\"}", "unknown encoding \"rot13\""),
+            ("{\"v\":1,\"headers\":[[\"a\"]],\"body\":\"\"}", "not valid JSON"),
+            ("{\"v\":1,\"headers\":[[\"a\",\"b\",null]],\"body\":\"\"}", "not valid JSON"),
+            ("{\"v\":1,\"headers\":[[\"a\",\"b\",\"base64\",\"c\"]],\"body\":\"\"}", "not valid JSON"),
             ("{\"v\":1,\"headers\":[],\"body\":\"\",\"more\":1}", "unknown field"),
         ];
         for (text, says) in cases {
