@@ -196,14 +196,15 @@ async fn store(
     let attributes = keys.attributes();
     let Keys { group, former_group, dedup, proof_id, problems } = keys;
     let (dedup_id, webhook_id) = dedup.map(|dedup| (dedup.id, dedup.webhook_id)).unzip();
+    // Without a deduplication key, webhooks are the same event if everything that was signed, including the time, is the
+    // same.
+    let dedup_id = dedup_id
+        .or_else(|| proof_id.map(DedupId::from))
+        .or_else(|| proof.as_ref().map(|proof| proof.id.as_str().into()));
+    let is_unique = dedup_id.is_none();
     let mut message = NewMessage {
         group: group.clone(),
-        // Without a deduplication key, webhooks are the same event if everything that was signed, including the time,
-        // is the same.
-        dedup_id: dedup_id
-            .or_else(|| proof_id.map(DedupId::from))
-            .or_else(|| proof.as_ref().map(|proof| proof.id.as_str().into()))
-            .or_else(|| Some(uuid::Uuid::new_v4().to_string().into())),
+        dedup_id: dedup_id.or_else(|| Some(uuid::Uuid::new_v4().to_string().into())),
         body: Arc::clone(&webhook).into(),
         attributes,
     };
@@ -214,7 +215,7 @@ async fn store(
     // send waits for it, only one copy of the webhook is in memory.
     let ack = route.ack.as_ref().map(|ack| reply::acknowledged(ingest, route, ack, &webhook));
     drop(webhook);
-    match ingest.queue.arrive(message, Arrival { proof, former_group }).await {
+    match ingest.queue.arrive(message, Arrival { proof, former_group, is_unique }).await {
         Ok(sent) => {
             ingest.accepted.fetch_add(1, Ordering::Relaxed);
             let message_id = &sent.id;

@@ -67,7 +67,7 @@ mod tests {
             body: "x".into(),
             attributes: Default::default(),
         };
-        let arrival = Arrival { proof: None, former_group: former.map(GroupId::from) };
+        let arrival = Arrival { former_group: former.map(GroupId::from), ..Arrival::default() };
         queue.arrive(message, arrival).await.expect("stored");
     }
 

@@ -53,7 +53,10 @@ pub(crate) fn send(
     extras: &Extras,
     now: Timestamp,
 ) -> Result<Sent, QueueError> {
+    // A made-up id is neither looked up nor remembered: both would touch a random page of the table, for nothing.
+    let is_unique = extras.arrival.is_unique;
     if settings.fifo
+        && !is_unique
         && let Some(first) = duplicate_of(connection, queue, settings, message, now).map_err(failed)?
     {
         // A sender may sign each retry again: remember the new proof too.
@@ -83,7 +86,9 @@ pub(crate) fn send(
         return Ok(Sent { id, sequence: None });
     }
     let sent = Sent { id, sequence: Some(sequence(seq)) };
-    remember(connection, queue, settings, message, &sent, now).map_err(failed)?;
+    if !is_unique {
+        remember(connection, queue, settings, message, &sent, now).map_err(failed)?;
+    }
     if let Some(proof) = &extras.arrival.proof {
         remember_proof(connection, queue, proof, &sent, now).map_err(failed)?;
     }
@@ -110,7 +115,7 @@ pub(crate) fn arrive(
     let one = |Part { message, former_group }: &Part| {
         let message = with_dedup_id(message, settings);
         limits::check(&message, settings)?;
-        let arrival = Arrival { proof: None, former_group: former_group.clone() };
+        let arrival = Arrival { former_group: former_group.clone(), ..Arrival::default() };
         send(connection, queue, settings, &message, &Extras { arrival, ..Extras::default() }, now)
     };
     let sent = parts.iter().map(one).collect::<Result<Vec<_>, _>>()?;

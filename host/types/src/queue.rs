@@ -200,6 +200,8 @@ pub struct Arrival {
     pub proof: Option<Proof>,
     /// The group that an earlier version would have given it, if that differs.
     pub former_group: Option<GroupId>,
+    /// Whether its deduplication id was made up for it, so that no other message has the same.
+    pub is_unique: bool,
 }
 
 /// One of the messages that a webhook becomes.
@@ -337,7 +339,7 @@ pub trait Queue: Send + Sync + 'static {
     async fn arrive_all(&self, parts: Vec<Part>, _: Option<Proof>) -> Result<Vec<Sent>, QueueError> {
         let mut sent = Vec::with_capacity(parts.len());
         for Part { message, former_group } in parts {
-            sent.push(self.arrive(message, Arrival { proof: None, former_group }).await?);
+            sent.push(self.arrive(message, Arrival { former_group, ..Arrival::default() }).await?);
         }
         Ok(sent)
     }

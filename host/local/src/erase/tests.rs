@@ -145,7 +145,7 @@ async fn deduplication_ids_are_forgotten_by_group_and_by_message_with_their_proo
         for group in ["a", "b", "c"] {
             let until = store.now() + Duration::from_secs(600);
             let proof = Proof { id: format!("{group}{n}"), until };
-            let arrival = towpath_types::queue::Arrival { proof: Some(proof), former_group: None };
+            let arrival = towpath_types::queue::Arrival { proof: Some(proof), ..Default::default() };
             let message = NewMessage {
                 group: group.into(),
                 dedup_id: Some(format!("{group}-id").as_str().into()),

@@ -272,3 +272,18 @@ async fn a_long_poll_finds_what_is_due_at_its_very_end() {
     queue.send_all(vec![(message("A", 1).0, delayed)]).await.expect("send");
     assert_eq!(queue.take(Receive { wait: second, ..waiting(1) }).await.expect("receive").len(), 1);
 }
+
+#[tokio::test]
+async fn a_made_up_deduplication_id_is_not_remembered() {
+    let folder = TempDir::new().expect("folder");
+    let queue = queue(&folder).await;
+    for (n, is_unique, remembered) in [(1, true, 0), (2, false, 1)] {
+        let arrival = Arrival { is_unique, ..Arrival::default() };
+        queue.arrive(message("A", n).0, arrival).await.expect("stored");
+        let count = |connection: &rusqlite::Connection| {
+            connection.query_row("SELECT count(*) FROM dedup", [], |row| row.get(0))
+        };
+        let known: i64 = queue.store.read(count).await.expect("a count");
+        assert_eq!(known, remembered, "unique: {is_unique}");
+    }
+}
