@@ -31,7 +31,7 @@ mod tests {
     fn only_what_came_within_the_window_counts() {
         let mut window = Window::default();
         let within = Duration::from_secs(60);
-        let mut grown = |count, second| window.grown(count, within, Timestamp(second * 1000));
+        let mut grown = |count: u64, second: u64| window.grown(count, within, Timestamp(second * 1000));
         assert_eq!(grown(100, 0), 0, "what was before is not known");
         assert_eq!(grown(103, 30), 3);
         assert_eq!(grown(103, 59), 3);
