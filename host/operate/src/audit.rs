@@ -1,5 +1,5 @@
-//! The audit: who did what to dead letters, who replayed or erased what, and why. Each line of JSON is written before the action. Of a letter that is dropped or edited
-//! it has the whole, as it was.
+//! The audit: who did what to dead letters, who replayed or erased what, and why, and who looked at bodies in the console. Each line of JSON is written before the action.
+//! Of a letter that is dropped or edited it has the whole, as it was.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -54,6 +54,16 @@ struct ErasedEvents<'a> {
     refused: u64,
     other_queues: u64,
     archived: u64,
+}
+
+/// A look at the body of an event.
+#[derive(Serialize)]
+struct Looked<'a> {
+    at: Timestamp,
+    by: &'a str,
+    action: &'static str,
+    id: &'a MessageId,
+    group: &'a GroupId,
 }
 
 /// What was done to one letter.
@@ -200,6 +210,12 @@ impl Audit {
         self.append(&[entry], true)
     }
 
+    /// Records that somebody looks at the body of an event. The caller must not show it if this fails. Without fsync: a look changes nothing.
+    pub fn look(&self, id: &MessageId, group: &GroupId) -> anyhow::Result<()> {
+        let looked = Looked { at: Clock::wall().now(), by: &self.by, action: "look", id, group };
+        self.append(&[looked], false)
+    }
+
     pub(crate) fn file(&self) -> &Path {
         &self.file
     }
@@ -231,4 +247,24 @@ impl Audit {
 /// The user that runs this process.
 pub fn user() -> String {
     env::user().unwrap_or_else(|| "unknown".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn a_look_names_who_looked_at_what_and_is_no_action_on_a_letter() {
+        let folder = tempfile::TempDir::new().expect("folder");
+        let audit = Audit { by: "ada".to_owned(), ..Audit::in_folder(folder.path()) };
+        audit.look(&"m-1".into(), &"crm/<1>\n".into()).expect("written");
+        let text = std::fs::read_to_string(audit.file()).expect("read");
+        let line: Value = serde_json::from_str(text.trim_end()).expect("one line of JSON");
+        let fields = ["by", "action", "id", "group"].map(|name| line[name].as_str().unwrap_or_default());
+        assert_eq!(fields, ["ada", "look", "m-1", "crm/<1>\n"]);
+        assert!(line["at"].is_number() || line["at"].is_string(), "{line}");
+        assert!(audit.read().expect("read").is_empty());
+    }
 }
