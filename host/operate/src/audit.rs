@@ -16,6 +16,7 @@ use towpath_types::dead_letter::DeadLetter;
 use towpath_types::queue::{Attributes, GroupId, MessageId};
 
 use crate::erase::{Counts, Subject};
+use crate::groups::Action;
 use crate::letters::Letter;
 use crate::place::{Backend, Found};
 use crate::replay::{Record, Request};
@@ -66,6 +67,18 @@ struct Looked<'a> {
     group: &'a GroupId,
 }
 
+/// A group that is retried now.
+#[derive(Serialize)]
+struct Retried<'a> {
+    at: Timestamp,
+    by: &'a str,
+    action: &'static str,
+    /// The id of its head in the queue.
+    id: &'a MessageId,
+    group: &'a GroupId,
+    note: &'a str,
+}
+
 /// What was done to one letter.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AuditEntry {
@@ -73,12 +86,12 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// Who did it.
     pub by: String,
-    /// `edit`, `drop` or `redrive`.
+    /// `edit`, `drop` or `redrive`; `dead-letter` or `park` if a waiting message, and with `park` its group, became letters.
     pub action: String,
     /// `retention` if a rule of the config did it; absent if an operator did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The letter's id in the dead-letter queue.
+    /// The letter's id in the dead-letter queue; of a waiting message its id in the queue of events.
     pub id: MessageId,
     /// The letter's group.
     pub group: GroupId,
@@ -206,6 +219,39 @@ impl Audit {
             refused,
             other_queues,
             archived,
+        };
+        self.append(&[entry], true)
+    }
+
+    /// Records that a group is retried now. The caller must not act if this fails.
+    pub(crate) fn group(&self, action: Action, note: &str, head: &MessageId, group: &GroupId) -> anyhow::Result<()> {
+        let at = Clock::wall().now();
+        let retried = Retried { at, by: &self.by, action: action.as_str(), id: head, group, note };
+        self.append(&[retried], true)
+    }
+
+    /// Records that a waiting message, or with it its group, goes to the dead-letter queue. Its body is not written: it stays in the letter. The caller
+    /// must not act if this fails.
+    pub(crate) fn buried(
+        &self,
+        action: &str,
+        note: &str,
+        id: &MessageId,
+        group: &GroupId,
+        letter: DeadLetter,
+    ) -> anyhow::Result<()> {
+        let entry = AuditEntry {
+            at: Clock::wall().now(),
+            by: self.by.clone(),
+            action: action.to_owned(),
+            reason: None,
+            id: id.clone(),
+            group: group.clone(),
+            note: note.to_owned(),
+            accepted_unverified: false,
+            letter,
+            body: None,
+            attributes: Attributes::new(),
         };
         self.append(&[entry], true)
     }
