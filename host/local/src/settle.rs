@@ -75,13 +75,15 @@ pub(crate) fn change_visibility(
             wait.as_secs()
         )));
     }
-    let sql = "UPDATE messages SET visible_at = ?2 WHERE seq = ?1";
+    // The nonce of a released message is negative; whoever changes it after that is at work on it.
+    let sql = "UPDATE messages SET visible_at = ?2, nonce = abs(nonce) WHERE seq = ?1";
     let values = params![receipt.seq, millis(now + wait)];
     connection.prepare_cached(sql).and_then(|mut update| update.execute(values)).map_err(failed)?;
     refresh(connection, held.group, settings.retention).map(drop).map_err(failed)
 }
 
-/// Like [`change_visibility`], and ends the lease on the group: the rest of the wait is no lease that may be cut short.
+/// Like [`change_visibility`], and ends the lease on the group: the rest of the wait is no lease that may be cut short. The message is marked as
+/// released, which proves that nobody works on it: its nonce becomes negative. Its handle stays as good as before.
 pub(crate) fn release(
     connection: &Connection,
     queue: i64,
@@ -93,13 +95,17 @@ pub(crate) fn release(
     change_visibility(connection, queue, settings, handle, wait, now)?;
     let receipt = Receipt::read(handle, queue)?;
     let Some(held) = held(connection, receipt.seq).map_err(failed)? else { return Ok(()) };
+    let sql = "UPDATE messages SET nonce = -abs(nonce) WHERE seq = ?1 AND abs(nonce) = ?2";
+    let values = [receipt.seq, receipt.nonce];
+    connection.prepare_cached(sql).and_then(|mut update| update.execute(values)).map_err(failed)?;
     end_lease(connection, held.group, receipt.nonce).map_err(failed)
 }
 
 fn held(connection: &Connection, seq: i64) -> rusqlite::Result<Option<Held>> {
     let sql = "SELECT grp, nonce, visible_at, received_at FROM messages WHERE seq = ?1";
     let held = |row: &rusqlite::Row<'_>| {
-        Ok(Held { group: row.get(0)?, nonce: row.get(1)?, visible_at: row.get(2)?, received_at: row.get(3)? })
+        let nonce = row.get::<_, Option<i64>>(1)?.map(i64::saturating_abs);
+        Ok(Held { group: row.get(0)?, nonce, visible_at: row.get(2)?, received_at: row.get(3)? })
     };
     connection.prepare_cached(sql)?.query_row([seq], held).optional()
 }

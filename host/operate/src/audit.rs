@@ -1,5 +1,5 @@
-//! The audit: who did what to dead letters, who replayed or erased what, and why. Each line of JSON is written before the action. Of a letter that is dropped or edited
-//! it has the whole, as it was.
+//! The audit: who did what to dead letters, who replayed or erased what, and why, and who looked at bodies in the console. Each line of JSON is written before the action.
+//! Of a letter that is dropped or edited it has the whole, as it was.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -16,6 +16,7 @@ use towpath_types::dead_letter::DeadLetter;
 use towpath_types::queue::{Attributes, GroupId, MessageId};
 
 use crate::erase::{Counts, Subject};
+use crate::groups::Action;
 use crate::letters::Letter;
 use crate::place::{Backend, Found};
 use crate::replay::{Record, Request};
@@ -56,6 +57,28 @@ struct ErasedEvents<'a> {
     archived: u64,
 }
 
+/// A look at the body of an event.
+#[derive(Serialize)]
+struct Looked<'a> {
+    at: Timestamp,
+    by: &'a str,
+    action: &'static str,
+    id: &'a MessageId,
+    group: &'a GroupId,
+}
+
+/// A group that is retried now.
+#[derive(Serialize)]
+struct Retried<'a> {
+    at: Timestamp,
+    by: &'a str,
+    action: &'static str,
+    /// The id of its head in the queue.
+    id: &'a MessageId,
+    group: &'a GroupId,
+    note: &'a str,
+}
+
 /// What was done to one letter.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AuditEntry {
@@ -63,12 +86,12 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// Who did it.
     pub by: String,
-    /// `edit`, `drop` or `redrive`.
+    /// `edit`, `drop` or `redrive`; `dead-letter` or `park` if a waiting message, and with `park` its group, became letters.
     pub action: String,
     /// `retention` if a rule of the config did it; absent if an operator did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The letter's id in the dead-letter queue.
+    /// The letter's id in the dead-letter queue; of a waiting message its id in the queue of events.
     pub id: MessageId,
     /// The letter's group.
     pub group: GroupId,
@@ -200,6 +223,45 @@ impl Audit {
         self.append(&[entry], true)
     }
 
+    /// Records that a group is retried now. The caller must not act if this fails.
+    pub(crate) fn group(&self, action: Action, note: &str, head: &MessageId, group: &GroupId) -> anyhow::Result<()> {
+        let at = Clock::wall().now();
+        let retried = Retried { at, by: &self.by, action: action.as_str(), id: head, group, note };
+        self.append(&[retried], true)
+    }
+
+    /// Records that a waiting message, or with it its group, goes to the dead-letter queue. Its body is not written: it stays in the letter. The caller
+    /// must not act if this fails.
+    pub(crate) fn buried(
+        &self,
+        action: &str,
+        note: &str,
+        id: &MessageId,
+        group: &GroupId,
+        letter: DeadLetter,
+    ) -> anyhow::Result<()> {
+        let entry = AuditEntry {
+            at: Clock::wall().now(),
+            by: self.by.clone(),
+            action: action.to_owned(),
+            reason: None,
+            id: id.clone(),
+            group: group.clone(),
+            note: note.to_owned(),
+            accepted_unverified: false,
+            letter,
+            body: None,
+            attributes: Attributes::new(),
+        };
+        self.append(&[entry], true)
+    }
+
+    /// Records that somebody looks at the body of an event. The caller must not show it if this fails. Without fsync: a look changes nothing.
+    pub fn look(&self, id: &MessageId, group: &GroupId) -> anyhow::Result<()> {
+        let looked = Looked { at: Clock::wall().now(), by: &self.by, action: "look", id, group };
+        self.append(&[looked], false)
+    }
+
     pub(crate) fn file(&self) -> &Path {
         &self.file
     }
@@ -231,4 +293,24 @@ impl Audit {
 /// The user that runs this process.
 pub fn user() -> String {
     env::user().unwrap_or_else(|| "unknown".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn a_look_names_who_looked_at_what_and_is_no_action_on_a_letter() {
+        let folder = tempfile::TempDir::new().expect("folder");
+        let audit = Audit { by: "ada".to_owned(), ..Audit::in_folder(folder.path()) };
+        audit.look(&"m-1".into(), &"crm/<1>\n".into()).expect("written");
+        let text = std::fs::read_to_string(audit.file()).expect("read");
+        let line: Value = serde_json::from_str(text.trim_end()).expect("one line of JSON");
+        let fields = ["by", "action", "id", "group"].map(|name| line[name].as_str().unwrap_or_default());
+        assert_eq!(fields, ["ada", "look", "m-1", "crm/<1>\n"]);
+        assert!(line["at"].is_number() || line["at"].is_string(), "{line}");
+        assert!(audit.read().expect("read").is_empty());
+    }
 }

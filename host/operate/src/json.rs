@@ -6,6 +6,7 @@
 mod archive;
 mod audit;
 mod erase;
+mod groups;
 mod holds;
 mod letter;
 mod redrive;
@@ -22,6 +23,7 @@ mod tests;
 pub use archive::{Archived, ArchivedWhole, InArchive};
 pub use audit::Action;
 pub use erase::{Erasure, ErasurePlan};
+pub use groups::{Group, GroupAction, Groups};
 pub use holds::{Holds, Resumed};
 pub use letter::{Edited, Listed, Whole};
 pub use redrive::{Plan, Report};

@@ -15,6 +15,7 @@ pub mod deploy;
 pub mod dlq;
 pub mod erase;
 pub mod event;
+pub mod groups;
 pub mod hold;
 pub mod json;
 pub mod known;

@@ -3,6 +3,7 @@
 
 mod filter;
 mod follow;
+mod last;
 mod source;
 
 use serde_json::{Map, Value};
@@ -10,6 +11,7 @@ use towpath_metrics::STORY;
 
 pub use filter::Filter;
 pub use follow::FollowedFile;
+pub use last::{MOST_READ, last_passes};
 pub use source::{Source, StoryError, StoryPlace};
 
 /// Events that repeat what the line of a pass says, for those who read the whole log.

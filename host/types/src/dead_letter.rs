@@ -21,13 +21,17 @@ pub const DEAD_LETTER_ATTRIBUTE: &str = "towpath-dead-letter";
 /// The reason of a message that failed verification. Its letter never blocks its group: anybody could have sent it.
 pub const UNVERIFIED: &str = MisfitKind::Unverified.code();
 
+/// The reason of a message that an operator moved to the dead-letter queue.
+pub const OPERATOR: &str = "operator";
+
 /// Every reason that a [`DeadLetter`] of this version can have.
-pub const REASONS: [&str; 16] = [
+pub const REASONS: [&str; 17] = [
     "bad-request",
     "expired",
     "max-receives",
     "missing-key",
     "no-route",
+    OPERATOR,
     "parked",
     "plugin-error",
     "plugin-fuel",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use towpath_config::route::OnDeadLetter;
 use towpath_types::backoff::Backoff;
 use towpath_types::clock::Timestamp;
-use towpath_types::dead_letter::{DeadLetter, REASONS};
+use towpath_types::dead_letter::{DeadLetter, OPERATOR, REASONS};
 use towpath_types::outcome::{Closed, Fault, FaultKind, Gate, MisfitKind, Outcome};
 use towpath_types::queue::{GroupId, MAX_RETENTION, QueueLimits};
 use towpath_types::verdict::Reason;
@@ -75,6 +75,8 @@ fn every_reason_that_can_dead_letter_a_message_is_listed_and_no_other() {
     reasons.push(REASONS.iter().find(|reason| **reason == moved.reason).expect("listed"));
     // Only ingest uses this one, and tests it.
     reasons.push("missing-key");
+    // Only operators give this one.
+    reasons.push(OPERATOR);
     reasons.sort_unstable();
     reasons.dedup();
     assert_eq!(reasons, REASONS);
