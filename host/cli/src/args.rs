@@ -23,7 +23,7 @@ mod send;
 mod story;
 
 pub use archive::{Archive, ArchiveFilter, ArchiveList, ArchivePlace, NamedArchive};
-pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, LetterPlace, Moment};
+pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, LetterPlace};
 pub use erase::Erase;
 pub use init::Init;
 pub use names::Names;

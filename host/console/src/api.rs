@@ -1,6 +1,10 @@
 //! The HTTP API: everything that the console does, in the shapes of `--json`.
 
+mod audit;
+mod jobs;
+mod letters;
 mod status;
+mod views;
 
 use axum::Router;
 
@@ -8,5 +12,10 @@ use crate::Shared;
 
 /// Below `/api/v1`.
 pub(crate) fn router() -> Router<Shared> {
-    Router::new().merge(status::router())
+    Router::new()
+        .merge(status::router())
+        .merge(letters::router())
+        .merge(jobs::router())
+        .merge(views::router())
+        .merge(audit::router())
 }

@@ -5,14 +5,16 @@
 
 mod access;
 mod api;
+mod asked;
 mod assets;
+mod dead;
+mod jobs;
 mod pages;
 mod problem;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::middleware;
+use axum::{Extension, Router, middleware};
 use towpath_operate::archive::FoundArchive;
 use towpath_operate::place::Found;
 use towpath_operate::story::StoryPlace;
@@ -44,7 +46,8 @@ pub(crate) type Shared = Arc<Console>;
 pub fn router(console: Console, access: Access) -> Router {
     let access = Arc::new(access);
     let shared = Arc::new(console);
-    let guarded = pages::router().nest("/api/v1", api::router()).with_state(shared);
+    let guarded =
+        pages::router().nest("/api/v1", api::router()).with_state(shared).layer(Extension(jobs::Jobs::default()));
     let guarded = guarded.layer(middleware::from_fn_with_state(Arc::clone(&access), access::check));
     guarded.merge(access::router(access)).merge(assets::router()).layer(middleware::map_response(assets::protect))
 }

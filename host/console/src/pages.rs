@@ -1,6 +1,9 @@
 //! The pages, as HTML.
 
+mod audit;
+mod diff;
 mod layout;
+mod letters;
 mod overview;
 mod words;
 
@@ -10,5 +13,5 @@ use crate::Shared;
 
 /// All pages.
 pub(crate) fn router() -> Router<Shared> {
-    Router::new().merge(overview::router())
+    Router::new().merge(overview::router()).merge(letters::router()).merge(audit::router())
 }

@@ -89,6 +89,26 @@ impl LocalQueue {
         self.store.read(read).await
     }
 
+    /// Up to `max` messages of one group with sequence numbers higher than `after`, in order. Reads only that group, by index.
+    pub async fn browse_group(
+        &self,
+        group: &GroupId,
+        after: Option<&str>,
+        max: usize,
+    ) -> Result<Vec<Browsed>, QueueError> {
+        let after: i64 = after.and_then(|sequence| sequence.parse().ok()).unwrap_or(0);
+        let queue = self.id;
+        let group = group.clone();
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let sql = format!("{} WHERE g.queue = ?1 AND g.name = ?2 AND m.seq > ?3 ORDER BY m.seq LIMIT ?4", select(""));
+        let read = move |connection: &rusqlite::Connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map(params![queue, group.as_str(), after, max], browsed)?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        self.store.read(read).await
+    }
+
     /// The last sequence number that the store gave to a message of any queue. Later ones are higher.
     pub async fn last_sequence(&self) -> Result<String, QueueError> {
         let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0)";

@@ -1,6 +1,8 @@
 //! The audit: who did what to dead letters, who replayed or erased what, and why, and who looked at bodies in the console. Each line of JSON is written before the action.
 //! Of a letter that is dropped or edited it has the whole, as it was.
 
+mod recent;
+
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,7 +10,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use towpath_config::env;
 use towpath_files::lock::lock_if_supported;
 use towpath_files::private;
 use towpath_types::clock::{Clock, Timestamp};
@@ -18,9 +19,11 @@ use towpath_types::queue::{Attributes, GroupId, MessageId};
 use crate::erase::{Counts, Subject};
 use crate::groups::Action;
 use crate::letters::Letter;
-use crate::place::{Backend, Found};
+use crate::place::{Found, user};
 use crate::replay::{Record, Request};
 use crate::secret_headers::SecretHeaders;
+
+pub use recent::{Line, Recent};
 
 /// How long to wait for another process that writes letters to the audit.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -145,11 +148,7 @@ pub struct Audit {
 impl Audit {
     /// The audit of a place.
     pub fn of(found: &Found) -> Audit {
-        let folder = match &found.backend {
-            Backend::Local(queues) => queues.events.store().file().parent().map(PathBuf::from).unwrap_or_default(),
-            Backend::Sqs { .. } => PathBuf::from(".towpath"),
-        };
-        Audit { by: found.by.clone(), ..Audit::in_folder(&folder) }
+        Audit { by: found.by.clone(), ..Audit::in_folder(&found.folder()) }
     }
 
     /// The audit of the store in this folder, for the user of this process.
@@ -283,16 +282,16 @@ impl Audit {
         write().with_context(|| format!("writing {}; nothing was done", self.file.display()))
     }
 
+    /// The last lines that end before this place of the file, newest first; `None` starts at its end. Bodies are left out.
+    pub fn recent(&self, before: Option<u64>, most: usize) -> anyhow::Result<Recent> {
+        recent::read(&self.file, before, most).with_context(|| format!("reading {}", self.file.display()))
+    }
+
     /// What was done to letters, oldest first.
     pub fn read(&self) -> anyhow::Result<Vec<AuditEntry>> {
         let text = private::read(&self.file).with_context(|| format!("reading {}", self.file.display()))?;
         Ok(text.unwrap_or_default().lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
-}
-
-/// The user that runs this process.
-pub fn user() -> String {
-    env::user().unwrap_or_else(|| "unknown".to_owned())
 }
 
 #[cfg(test)]

@@ -1,18 +1,28 @@
 //! What operators do with dead letters. Reading changes nothing, but on SQS it counts as a receive.
 
 mod body;
+pub mod bulk;
 pub mod diff;
 pub mod edit;
 pub mod filter;
 pub mod list;
+pub mod page;
+pub mod preview;
 pub mod redrive;
 pub mod stats;
+#[cfg(test)]
+mod stock;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use crate::letters::{Letter, Letters};
 
 pub use body::field;
+
+/// No letter has this id.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("there is no dead letter {0}: `towpath dlq list` shows those that are there")]
+pub struct NoSuchLetter(pub String);
 
 /// The one letter that has an id with this prefix. Fails if there are several, or none.
 pub async fn one(letters: &mut dyn Letters, id: &str) -> anyhow::Result<Letter> {
@@ -36,5 +46,5 @@ pub async fn one(letters: &mut dyn Letters, id: &str) -> anyhow::Result<Letter> 
             ids.join(", ")
         );
     }
-    found.pop().with_context(|| format!("there is no dead letter {id}: `towpath dlq list` shows those that are there"))
+    found.pop().ok_or_else(|| NoSuchLetter(id.to_owned()).into())
 }

@@ -11,6 +11,8 @@ mod sqs;
 
 use std::path::PathBuf;
 
+use towpath_types::queue::GroupId;
+
 use crate::aws;
 use crate::place::Backend;
 use local::LocalLetters;
@@ -38,6 +40,36 @@ pub async fn open(backend: &Backend, to: Option<&str>, refused: bool) -> anyhow:
         }
         Backend::Sqs { events, dead_letters, .. } => open_sqs(to.or(events.as_deref()), dead_letters.clone()).await,
     }
+}
+
+/// The same for letters behind this cursor, in pages of this size. A queue on SQS has no cursors: there it starts with whatever is received.
+pub async fn open_after(
+    backend: &Backend,
+    refused: bool,
+    cursor: Option<&str>,
+    page: usize,
+) -> anyhow::Result<Box<dyn Letters>> {
+    match backend {
+        Backend::Local(queues) => {
+            let dead = if refused { &queues.refused } else { &queues.dead_letters };
+            Ok(Box::new(LocalLetters::new(queues.events.clone(), dead.clone()).after(cursor, page)))
+        }
+        Backend::Sqs { .. } => open(backend, None, refused).await,
+    }
+}
+
+/// Up to `most` letters of a group behind this cursor, in order; `None` on SQS, which cannot look into a group.
+pub async fn of_group(
+    backend: &Backend,
+    refused: bool,
+    group: &GroupId,
+    cursor: Option<&str>,
+    most: usize,
+) -> anyhow::Result<Option<Vec<Letter>>> {
+    let Backend::Local(queues) = backend else { return Ok(None) };
+    let dead = if refused { &queues.refused } else { &queues.dead_letters };
+    let page = dead.browse_group(group, cursor, most).await?;
+    Ok(Some(page.into_iter().map(browsed_letter).collect()))
 }
 
 /// What redrives from a queue of SQS keep on this machine: how far they got, and where letters belong.

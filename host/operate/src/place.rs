@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use towpath_config::target::Target;
-use towpath_config::{Config, Secrets};
+use towpath_config::{Config, Secrets, env};
 use towpath_types::holds::Holds;
 use towpath_types::queue::{Queue as _, QueueLimits};
 
 use crate::queues::Queues;
 use crate::waiting::Waiting;
-use crate::{audit, aws, config};
+use crate::{aws, config};
 
 /// The default config cannot be read, and neither a store, nor a queue, nor another config was named.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -44,6 +44,11 @@ impl QueuePlace {
     async fn load(&self) -> anyhow::Result<Config> {
         config::load(&self.config, &Secrets::placeholders()).await
     }
+}
+
+/// The user that runs this process.
+pub fn user() -> String {
+    env::user().unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// The queues of a place.
@@ -104,7 +109,7 @@ pub struct Found {
 impl Found {
     /// These queues, and the user of this process, who acts on them.
     pub fn new(backend: Backend, config: Option<Config>) -> Found {
-        Found { backend, config: config.map(Arc::new), by: audit::user() }
+        Found { backend, config: config.map(Arc::new), by: user() }
     }
 
     /// Finds the queues of a place. Changes nothing and creates no store.
@@ -129,6 +134,14 @@ impl Found {
             _ => Backend::Local(Box::new(Queues::look(&queue.store).await?)),
         };
         Ok(Found::new(backend, Some(config)))
+    }
+
+    /// The folder of what operators leave here, such as the audit: that of a local store, or `.towpath` of the working directory for SQS.
+    pub(crate) fn folder(&self) -> PathBuf {
+        match &self.backend {
+            Backend::Local(queues) => queues.events.store().file().parent().map(PathBuf::from).unwrap_or_default(),
+            Backend::Sqs { .. } => PathBuf::from(".towpath"),
+        }
     }
 
     /// A target of the config.

@@ -169,7 +169,7 @@ async fn a_redrive_keeps_order_ids_and_bodies() {
         assert_eq!((&plan["letters"], &plan["groups"], &plan["reasons"]["refused"]), (&4.into(), &2.into(), &4.into()));
         assert_eq!(station.rig.letters().await.len(), 4, "a plan moves nothing");
         station.fine_from_now_on();
-        let report = station.redrive(&["--group", "g/A", "--rate", "1000/s"], &[0]).await;
+        let report = station.redrive(&["--group", "g/A", "--rate", "1000/s", "--note", "ticket 7"], &[0]).await;
         assert_eq!((&report["moved"], &report["failed"]), (&3.into(), &Value::Array(Vec::new())));
         station.work().await;
         assert_eq!(station.target.bodies()[4..], ["A1", "A2", "A3"]);
@@ -179,7 +179,9 @@ async fn a_redrive_keeps_order_ids_and_bodies() {
         assert_eq!(station.rig.letters().await.len(), 1);
         assert!(!station.rig.path().join(".towpath/redrive-events-dead.fifo.jsonl").exists(), "the journal is closed");
         station.receives().await;
-        assert_eq!(station.json(&["audit"], &[0]).await.as_array().unwrap().len(), 3);
+        let audit = station.json(&["audit"], &[0]).await;
+        let notes: Vec<&Value> = audit.as_array().unwrap().iter().map(|entry| &entry["note"]).collect();
+        assert_eq!(notes, ["ticket 7"; 3]);
     }
 }
 

@@ -7,11 +7,12 @@ use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueP
 use clap::{Args as ClapArgs, Subcommand};
 use towpath_archive::{Filter, Limit};
 use towpath_config::S3Folder;
+use towpath_operate::moment::Moment;
 use towpath_types::archive::Ending;
 use towpath_types::clock::Clock;
 use towpath_types::json::Pointer;
 
-use super::{ConfigFile, Moment};
+use super::ConfigFile;
 
 const SECRETS: &str = "\
 Values of these headers are hidden: common names for secrets, those that the config's routes and targets name, and what carries \

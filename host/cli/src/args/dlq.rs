@@ -1,15 +1,13 @@
 //! `dlq`.
 
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::{Duration, UNIX_EPOCH};
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args as ClapArgs, Subcommand};
 use towpath_operate::dlq::filter::Conditions;
+use towpath_operate::moment::Moment;
 use towpath_operate::set::Set;
 use towpath_types::clock::Clock;
-use towpath_types::clock::Timestamp;
 
 use super::QueuePlace;
 use crate::rate::Rate;
@@ -127,46 +125,6 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "a number of at least 1".to_owned())
 }
 
-/// A longer age is a typo.
-const LONGEST_AGO: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
-
-/// A moment: an age, or a time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Moment {
-    /// An age.
-    Ago(Duration),
-    /// A time.
-    At(Timestamp),
-}
-
-impl Moment {
-    /// The time that it means.
-    pub fn at(self, now: Timestamp) -> Timestamp {
-        match self {
-            Moment::Ago(ago) => now - ago,
-            Moment::At(at) => at,
-        }
-    }
-}
-
-impl FromStr for Moment {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Moment, String> {
-        if let Ok(ago) = humantime::parse_duration(text) {
-            return if ago <= LONGEST_AGO {
-                Ok(Moment::Ago(ago))
-            } else {
-                Err("an age is at most 100 years".to_owned())
-            };
-        }
-        let time = humantime::parse_rfc3339_weak(text)
-            .map_err(|_| format!("{text:?} is neither an age such as 2h nor a time such as 2026-03-02T09:15:00Z"))?;
-        let millis = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        Ok(Moment::At(Timestamp(u64::try_from(millis).unwrap_or_default())))
-    }
-}
-
 const SECRETS: &str = "\
 Values of these headers are hidden: common names for secrets, those that the config's routes and targets name, and the header \
 that carried the route's secret. With --store or --queue-url, give --config too: otherwise the config's headers are not hidden.";
@@ -207,7 +165,7 @@ pub struct DlqList {
 Examples:
   towpath dlq redrive --reason refused --plan      show what would be sent
   towpath dlq redrive 1b9d6bcd 7f3a
-  towpath dlq redrive --all --rate 20/s --max-failures 10
+  towpath dlq redrive --all --rate 20/s --max-failures 10 --note "ticket 4711"
 
 Letters keep their order within a group, their `webhook-id` and their time. They go behind the messages that wait in their \
 group; on a route with on_dead_letter = \"park\" the whole group goes back, before the messages that wait. The command can be \
@@ -232,6 +190,9 @@ pub struct DlqRedrive {
     /// The rate: 10/s, 600/m, 5000/h [default: as fast as possible]
     #[arg(long)]
     pub rate: Option<Rate>,
+    /// The reason, for the audit
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub note: String,
     /// Stop after more than N failures: letters that could not be sent back or, on a local store, were dead-lettered again
     #[arg(long, value_name = "N")]
     pub max_failures: Option<u64>,

@@ -7,14 +7,14 @@ use bytesize::ByteSize;
 use towpath_archive::{Limit, Stats};
 use towpath_operate::archive::{self, FoundArchive, Listed};
 use towpath_operate::json;
+use towpath_operate::moment::Moment;
 use towpath_operate::secret_headers::SecretHeaders;
+use towpath_operate::shown::readable;
 use towpath_types::archive::{Archived, Ending};
 use towpath_types::clock::Clock;
 use towpath_types::message::webhook;
 
 use super::dlq::short;
-use super::dlq::shown::readable;
-use crate::args::Moment;
 use crate::args::{Archive, ArchiveList, ArchivePlace};
 use crate::output::{Exit, Output};
 use crate::reading::Reading;

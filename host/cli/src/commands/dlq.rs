@@ -4,7 +4,6 @@ mod diff;
 mod edit;
 mod list;
 mod redrive;
-pub(super) mod shown;
 mod stats;
 
 use futures_util::future::BoxFuture;

@@ -14,8 +14,13 @@ const HTMX: &str = r#"{"allowEval":false,"includeIndicatorStyles":false,"selfReq
 const HEADERS: &str = r#"{"x-towpath-console":"1"}"#;
 
 /// The pages in the navigation: path, name, and the key that goes there after `g`.
-const PAGES: [(&str, &str, &str); 3] =
-    [("/", "Overview", "o"), ("/groups", "Groups", "g"), ("/letters", "Dead letters", "d")];
+const PAGES: [(&str, &str, &str); 5] = [
+    ("/", "Overview", "o"),
+    ("/groups", "Groups", "g"),
+    ("/letters", "Dead letters", "d"),
+    ("/refused", "Refused", "r"),
+    ("/audit", "Audit", "a"),
+];
 
 /// A page.
 pub(crate) fn page(session: &Session, path: &str, title: &str, content: Markup) -> Markup {

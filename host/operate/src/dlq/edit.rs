@@ -14,10 +14,12 @@ use towpath_verify::note_keys::{NoteKeys, Seal};
 
 use super::filter::Filter;
 use super::one;
+use super::redrive::Progress;
 use crate::audit::Audit;
 use crate::letters::{Edited, Letter, Letters};
 use crate::place::{Backend, Found};
 use crate::set::Set;
+use crate::stop::Stop;
 use crate::{aws, note_keys};
 
 /// Why a letter is not edited.
@@ -118,49 +120,74 @@ pub enum WebhookId {
     },
 }
 
+/// What an edit would make of a letter.
+pub struct Change {
+    /// The letter before the edit.
+    pub letter: Letter,
+    /// The webhook before the edit.
+    pub before: Webhook,
+    /// The webhook after the edit.
+    pub after: Webhook,
+    /// The group after the edit.
+    pub group: GroupId,
+    /// What the edit does to its `webhook-id`.
+    pub webhook_id: WebhookId,
+    /// The path of its route, as the note is sealed for.
+    path: String,
+}
+
+impl Change {
+    /// What this edit would make of a letter. Changes nothing.
+    pub fn of(found: &Found, letter: Letter, args: &Edit) -> anyhow::Result<Change> {
+        if !letter.death.is_verified() && !args.accept_unverified {
+            let id = letter.death.id.get(..8).unwrap_or(&letter.death.id).to_owned();
+            return Err(EditError::Unverified { id, reason: letter.death.reason }.into());
+        }
+        let before = webhook(&letter.body, &letter.attributes).context("the letter's body cannot be unpacked")?;
+        let before = Arc::unwrap_or_clone(before);
+        let mut after = match &args.body {
+            Some(body) => body.clone(),
+            None => before.body.clone(),
+        };
+        for set in &args.set {
+            after = set.apply(&after)?;
+        }
+        if after == before.body {
+            return Err(EditError::Unchanged.into());
+        }
+        let after = Webhook { body: after, ..before.clone() };
+        let route = route(found, &letter);
+        let group = match (args.keep_group, &route) {
+            (true, _) => letter.group.clone(),
+            (false, Ok(route)) => regrouped(*route, &letter, &before, &after).ok_or(EditError::PartOfGroup)?,
+            (false, Err(why)) => return Err(EditError::UnknownGroup(why.clone()).into()),
+        };
+        let webhook_id = match &route {
+            Ok(route) => webhook_id(*route, &letter, &before, &after),
+            Err(why) if args.new_webhook_id => return Err(EditError::UnknownWebhookId(why.clone()).into()),
+            Err(_) => WebhookId::Fits,
+        };
+        let webhook_id = match webhook_id {
+            WebhookId::Kept { of_key } if args.new_webhook_id => WebhookId::New { now: of_key },
+            other => other,
+        };
+        let path = route.as_ref().ok().and_then(|route| route.as_ref().map(|route| route.path.as_str()));
+        let path = path.or(letter.death.route.as_deref()).unwrap_or_default().to_owned();
+        Ok(Change { letter, before, after, group, webhook_id, path })
+    }
+}
+
 /// Edits one letter.
 pub async fn edit(found: &Found, letters: &mut dyn Letters, args: Edit) -> anyhow::Result<Done> {
     let letter = one(letters, &args.id).await?;
-    if !letter.death.is_verified() && !args.accept_unverified {
-        let id = letter.death.id.get(..8).unwrap_or(&letter.death.id).to_owned();
-        return Err(EditError::Unverified { id, reason: letter.death.reason }.into());
-    }
+    let Change { letter, before, after, group, webhook_id, path } = Change::of(found, letter, &args)?;
     let keys = trusted_keys(found).await?;
-    let before = webhook(&letter.body, &letter.attributes).context("the letter's body cannot be unpacked")?;
-    let before = Arc::unwrap_or_clone(before);
-    let mut after = match &args.body {
-        Some(body) => body.clone(),
-        None => before.body.clone(),
-    };
-    for set in &args.set {
-        after = set.apply(&after)?;
-    }
-    if after == before.body {
-        return Err(EditError::Unchanged.into());
-    }
-    let after = Webhook { body: after, ..before.clone() };
-    let route = route(found, &letter);
-    let group = match (args.keep_group, &route) {
-        (true, _) => letter.group.clone(),
-        (false, Ok(route)) => regrouped(*route, &letter, &before, &after).ok_or(EditError::PartOfGroup)?,
-        (false, Err(why)) => return Err(EditError::UnknownGroup(why.clone()).into()),
-    };
     let unverified = !letter.death.is_verified();
     let note = Note { at: Clock::wall().now(), by: found.by.clone(), text: args.note.clone(), unverified };
-    let path = route.as_ref().ok().and_then(|route| route.as_ref().map(|route| route.path.as_str()));
-    let path = path.or(letter.death.route.as_deref()).unwrap_or_default();
-    let seal = Seal { keys: &keys, group: &group, route: path };
+    let seal = Seal { keys: &keys, group: &group, route: &path };
     let (body, mut attributes) = seal.edit(&letter.death, &letter.stored(), after.body.clone(), note);
-    let mut webhook_id = match &route {
-        Ok(route) => webhook_id(*route, &letter, &before, &after),
-        Err(why) if args.new_webhook_id => return Err(EditError::UnknownWebhookId(why.clone()).into()),
-        Err(_) => WebhookId::Fits,
-    };
-    if args.new_webhook_id
-        && let WebhookId::Kept { of_key } = webhook_id
-    {
-        attributes.insert(WEBHOOK_ID_ATTRIBUTE.to_owned(), Attribute::text(of_key.as_str()));
-        webhook_id = WebhookId::New { now: of_key };
+    if let WebhookId::New { now } = &webhook_id {
+        attributes.insert(WEBHOOK_ID_ATTRIBUTE.to_owned(), Attribute::text(now.as_str()));
     }
     audited(&Audit::of(found), letters, "edit", &args.note, &letter).await?;
     letters.replace(&letter, Edited { group: group.clone(), body, attributes }).await?;
@@ -224,13 +251,24 @@ fn webhook_id(route: Option<&Route>, letter: &Letter, before: &Webhook, after: &
     WebhookId::Kept { of_key: now.unwrap_or_else(|| letter.first_id()) }
 }
 
+/// How letters are dropped, and why.
+#[derive(Clone, Debug, Default)]
+pub struct Dropping {
+    /// The operator's reason, for the audit.
+    pub note: String,
+    /// Stops it between two letters.
+    pub stop: Stop,
+}
+
 /// Drops the letters that match. Returns how many, and an error if the operator named something that does not exist.
 pub async fn drop(
     found: &Found,
     letters: &mut dyn Letters,
     mut filter: Filter,
-    note: String,
+    orders: Dropping,
+    mut progress: impl FnMut(Progress) + Send,
 ) -> anyhow::Result<(u64, anyhow::Result<()>)> {
+    let Dropping { note, stop } = orders;
     let audit = Audit::of(found);
     let mut dropped = 0;
     loop {
@@ -238,11 +276,18 @@ pub async fn drop(
         if page.is_empty() {
             return Ok((dropped, filter.check(found)));
         }
+        let looked_at = page.len() as u64;
         for letter in page.into_iter().filter(|letter| filter.wants(letter)) {
+            if stop.is_asked() {
+                // Letters that were not read may have what the operator named.
+                return Ok((dropped, Ok(())));
+            }
             audited(&audit, letters, "drop", &note, &letter).await?;
             letters.discard(&letter).await?;
             dropped += 1;
+            progress(Progress::Done(1));
         }
+        progress(Progress::LookedAt(looked_at));
     }
 }
 

@@ -10,6 +10,7 @@ use crate::audit::Audit;
 use crate::letters::{Letter, Letters, Moved};
 use crate::pace::Pace;
 use crate::place::Found;
+use crate::stop::Stop;
 
 /// With a rate, the letters of this time are one portion.
 const PORTION: Duration = Duration::from_millis(100);
@@ -37,7 +38,7 @@ pub struct Plan {
 pub type Done<T> = (T, anyhow::Result<()>);
 
 /// What a redrive did.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Report {
     /// What was sent back, and what was not.
     pub moved: Moved,
@@ -56,13 +57,26 @@ pub struct Limits {
     pub max_failures: Option<u64>,
 }
 
-/// How far a redrive is.
+/// How a redrive is done, and why.
+#[derive(Clone, Debug, Default)]
+pub struct Orders {
+    /// Its limits.
+    pub limits: Limits,
+    /// The operator's reason, for the audit.
+    pub note: String,
+    /// Stops it between two portions.
+    pub stop: Stop,
+}
+
+/// How far a redrive or a drop is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
     /// It starts with about this many letters.
     Of(u64),
     /// It has read this many more letters.
     LookedAt(u64),
+    /// It has sent back or dropped this many more letters.
+    Done(u64),
 }
 
 /// What a redrive of the letters that match would do. Sends nothing.
@@ -109,9 +123,10 @@ pub async fn redrive(
     found: &Found,
     letters: &mut dyn Letters,
     mut filter: Filter,
-    limits: Limits,
+    orders: Orders,
     mut progress: impl FnMut(Progress) + Send,
 ) -> anyhow::Result<Done<Report>> {
+    let Orders { limits, note, stop } = orders;
     let audit = Audit::of(found);
     let count = letters.count().await?;
     progress(Progress::Of(count));
@@ -122,23 +137,29 @@ pub async fn redrive(
     letters.died_again(&|_| false).await?;
     loop {
         let page = letters.next().await?;
-        if page.is_empty() {
+        if page.is_empty() || stop.is_asked() {
             break;
         }
         let looked_at = page.len() as u64;
         let wanted: Vec<Letter> = page.into_iter().filter(|letter| filter.wants(letter)).collect();
         for chunk in wanted.chunks(pace.chunk()) {
-            pace.wait(chunk.len()).await;
+            // Only between portions: one that has begun is in the audit, and is finished.
+            tokio::select! {
+                biased;
+                () = stop.asked() => return Ok((report, Ok(()))),
+                () = pace.wait(chunk.len()) => {}
+            }
             let alone = audit.alone()?;
             for letter in chunk {
                 // A letter that waits for its turn is read twice, and one that is gone is not sent.
                 if letters.is_there(letter).await? && sent.insert(letter.death.id.clone()) {
-                    audit.write("redrive", "", letter)?;
+                    audit.write("redrive", &note, letter)?;
                 }
             }
             drop(alone);
             let Moved { moved, failed, perhaps_twice } = letters.send_back(chunk.to_vec()).await?;
             report.moved.moved += moved;
+            progress(Progress::Done(moved));
             report.moved.failed.extend(failed);
             report.moved.perhaps_twice.extend(perhaps_twice);
             report.died_again += letters.died_again(&|id| sent.contains(id)).await?;
@@ -152,5 +173,7 @@ pub async fn redrive(
         progress(Progress::LookedAt(looked_at));
     }
     report.moved.failed.extend(letters.unreached());
-    Ok((report, filter.check(found)))
+    // Letters that were not read may have what the operator named.
+    let known = if stop.is_asked() { Ok(()) } else { filter.check(found) };
+    Ok((report, known))
 }

@@ -5,7 +5,7 @@ use towpath_types::queue::{Attributes, GroupId, MessageId};
 
 use super::Rfc3339;
 use super::letter::Death;
-use crate::audit::AuditEntry;
+use crate::audit::{AuditEntry, Line};
 
 /// One redrive, edit or drop of a letter.
 #[derive(Debug, Serialize)]
@@ -44,6 +44,42 @@ impl Action<'_> {
             letter: Death::of(&entry.letter),
             body: entry.body.as_deref(),
             attributes: &entry.attributes,
+        }
+    }
+}
+
+/// Any line of the audit, without bodies.
+#[derive(Debug, Serialize)]
+pub struct Audited<'a> {
+    recorded_at: Rfc3339,
+    by: &'a str,
+    action: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    note: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'a str>,
+}
+
+impl Audited<'_> {
+    /// The shape of a line.
+    pub fn of(line: &Line) -> Audited<'_> {
+        Audited {
+            recorded_at: Rfc3339(line.at),
+            by: &line.by,
+            action: &line.action,
+            step: line.step.as_deref(),
+            reason: line.reason.as_deref(),
+            note: &line.note,
+            message_id: line.letter.as_ref().map(|letter| letter.id.as_str()).or(line.id.as_deref()),
+            group: line.group.as_deref(),
+            run: line.run.as_deref(),
         }
     }
 }

@@ -12,6 +12,7 @@ use towpath_types::queue::{GroupId, MessageId};
 use super::Rfc3339;
 use crate::dlq::edit::{Done, WebhookId};
 use crate::dlq::field;
+use crate::dlq::preview::Preview;
 use crate::letters::Letter;
 use crate::secret_headers::SecretHeaders;
 
@@ -228,6 +229,50 @@ impl Edited<'_> {
             after: field("after", &done.after),
             webhook_id,
             webhook_id_of_key,
+        }
+    }
+}
+
+/// What an edit would do.
+#[derive(Debug, Serialize)]
+pub struct Previewed<'a> {
+    message_id: MessageId,
+    group: &'a GroupId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_before: Option<&'a GroupId>,
+    #[serde(flatten)]
+    before: Map<String, Value>,
+    #[serde(flatten)]
+    after: Map<String, Value>,
+    /// The verdict before the edit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<&'a Value>,
+    /// The verdict after the edit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new: Option<&'a Value>,
+    /// Why there are no verdicts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_verdict: Option<&'a str>,
+}
+
+impl Previewed<'_> {
+    /// The shape of a preview.
+    pub fn of(preview: &Preview) -> Previewed<'_> {
+        let change = &preview.change;
+        let [before, after] = &preview.bodies;
+        let [now, new] = match &preview.verdicts {
+            Ok([now, new]) => [Some(now), Some(new)],
+            Err(_) => [None, None],
+        };
+        Previewed {
+            message_id: change.letter.first_id(),
+            group: &change.group,
+            group_before: Some(&change.letter.group).filter(|before| **before != change.group),
+            before: field("before", before),
+            after: field("after", after),
+            now,
+            new,
+            no_verdict: preview.verdicts.as_ref().err().map(String::as_str),
         }
     }
 }

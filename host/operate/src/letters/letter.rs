@@ -8,6 +8,7 @@ use towpath_config::route::tokens_of;
 use towpath_types::body::Body;
 use towpath_types::clock::Timestamp;
 use towpath_types::dead_letter::{DeadLetter, Stored};
+use towpath_types::envelope::Webhook;
 use towpath_types::message::{Message, is_item, webhook_id};
 use towpath_types::outcome::MisfitKind;
 use towpath_types::queue::{Attributes, GroupId, Handle, MessageId, NewMessage, Received};
@@ -49,6 +50,11 @@ impl Letter {
     /// The message as the plugin saw it, without the header that carries a secret. `None` if it cannot be unpacked, which is then why it
     /// was dead-lettered.
     pub fn seen(&self, config: Option<&Config>) -> Option<Message> {
+        self.seen_with(config, None)
+    }
+
+    /// The same with another webhook in place of its own.
+    pub(crate) fn seen_with(&self, config: Option<&Config>, webhook: Option<Webhook>) -> Option<Message> {
         let death = &self.death;
         let received = Received {
             id: death.message_id(),
@@ -63,6 +69,9 @@ impl Letter {
             handle: Handle::from(String::new()),
         };
         let mut message = Message::read(&received, &death.source).ok()?;
+        if let Some(webhook) = webhook {
+            message.webhook = Arc::new(webhook);
+        }
         // Older hosts wrote letters without the header's name.
         let routes = config.map(|config| &config.routes);
         let route = routes.zip(death.route.as_deref()).and_then(|(routes, path)| routes.by_path(path));

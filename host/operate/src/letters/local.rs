@@ -24,6 +24,8 @@ pub(super) struct LocalLetters {
     dead: LocalQueue,
     /// The last sequence number that was read.
     after: Option<String>,
+    /// How many are read at a time.
+    page: usize,
     /// The last sequence number that [`Letters::died_again`] read, once it was called.
     watched: Option<String>,
     /// Groups with a letter that parks, once they were searched: they go back as a whole.
@@ -37,7 +39,12 @@ impl LocalLetters {
     pub(super) fn new(events: LocalQueue, dead: LocalQueue) -> LocalLetters {
         let done = HashSet::new();
         let broken = BrokenGroups::default();
-        LocalLetters { events, dead, after: None, watched: None, parking: None, done, broken }
+        LocalLetters { events, dead, after: None, page: PAGE, watched: None, parking: None, done, broken }
+    }
+
+    /// Starts behind this sequence number, and reads this many letters at a time.
+    pub(super) fn after(self, sequence: Option<&str>, page: usize) -> LocalLetters {
+        LocalLetters { after: sequence.map(str::to_owned), page, ..self }
     }
 
     /// The groups that go back as a whole. A letter from before its route parked must not go alone: what is parked behind it would
@@ -129,11 +136,12 @@ fn by_group(letters: Vec<Letter>) -> Vec<Vec<Letter>> {
 #[async_trait]
 impl Letters for LocalLetters {
     async fn count(&self) -> anyhow::Result<u64> {
-        Ok(self.dead.depth().await?.messages)
+        // From the counts that the store keeps: the same short time however many letters and groups there are.
+        Ok(self.dead.standing()?.messages)
     }
 
     async fn next(&mut self) -> anyhow::Result<Vec<Letter>> {
-        let page = self.dead.browse(self.after.as_deref(), PAGE).await?;
+        let page = self.dead.browse(self.after.as_deref(), self.page).await?;
         if let Some(last) = page.last() {
             self.after = Some(last.sequence.clone());
         }

@@ -5,11 +5,13 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use towpath_files::regular::{self, MAX_EVENT};
-use towpath_operate::dlq::edit::{self, Done, Edit, WebhookId};
+use towpath_operate::dlq::edit::{self, Done, Dropping, Edit, WebhookId};
 use towpath_operate::dlq::filter::Filter;
 use towpath_operate::json;
+use towpath_operate::shown;
+use towpath_operate::stop::Stop;
 
-use super::{interrupted, short, shown, with_letters};
+use super::{interrupted, short, with_letters};
 use crate::args::{DlqDrop, DlqEdit};
 use crate::output::{Exit, Output};
 
@@ -68,7 +70,9 @@ pub(super) async fn drop(args: DlqDrop, output: &Output) -> anyhow::Result<Exit>
         bail!("no letters selected: give ids, or a filter such as --reason rejected");
     }
     let place = args.place.clone();
-    let dropped = with_letters(&place, None, |found, letters| Box::pin(edit::drop(found, letters, filter, args.note)));
+    let dropped = with_letters(&place, None, |found, letters| {
+        Box::pin(edit::drop(found, letters, filter, Dropping { note: args.note, stop: Stop::default() }, |_| {}))
+    });
     let Some((dropped, known)) = dropped.await? else { return Ok(interrupted(output)) };
     if output.is_json() {
         output.json(&serde_json::json!({ "dropped": dropped }));

@@ -9,10 +9,11 @@ use towpath_operate::dlq::one;
 use towpath_operate::json;
 use towpath_operate::letters::Letter;
 use towpath_operate::secret_headers::SecretHeaders;
+use towpath_operate::shown;
 use towpath_types::dead_letter::carried_notes;
 use towpath_types::message::webhook;
 
-use super::{interrupted, short, shown, with_letters};
+use super::{interrupted, short, with_letters};
 use crate::args::{DlqList, LetterPlace};
 use crate::output::{Exit, Output};
 

@@ -5,9 +5,10 @@ use std::sync::{Arc, OnceLock};
 use anyhow::bail;
 use indicatif::ProgressBar;
 use towpath_operate::dlq::filter::Filter;
-use towpath_operate::dlq::redrive::{Limits, Plan, Progress, Report, plan, redrive};
+use towpath_operate::dlq::redrive::{Limits, Orders, Plan, Progress, Report, plan, redrive};
 use towpath_operate::json;
 use towpath_operate::letters::NotSentBack;
+use towpath_operate::stop::Stop;
 
 use super::{interrupted, with_letters};
 use crate::args::DlqRedrive;
@@ -29,11 +30,12 @@ pub(super) async fn run(args: DlqRedrive, output: &Output) -> anyhow::Result<Exi
         return Ok(Exit::Done);
     }
     let limits = Limits { per_second: args.rate.map(|rate| rate.per_second()), max_failures: args.max_failures };
+    let orders = Orders { limits, note: args.note, stop: Stop::default() };
     let bar = Bar::new(*output);
     let shown = bar.clone();
     let progress = move |progress| shown.advance(progress);
     let work = with_letters(&place, to.as_deref(), |found, letters| {
-        Box::pin(redrive(found, letters, filter, limits, progress))
+        Box::pin(redrive(found, letters, filter, orders, progress))
     });
     let done = work.await;
     bar.clear();
@@ -67,7 +69,7 @@ impl Bar {
             (Progress::LookedAt(by), Some(bar)) => {
                 bar.set_position((bar.position() + by).min(bar.length().unwrap_or(u64::MAX)));
             }
-            (Progress::LookedAt(_), None) => {}
+            (Progress::LookedAt(_), None) | (Progress::Done(_), _) => {}
         }
     }
 

@@ -1,14 +1,25 @@
 //! Shows bodies so that different bodies look different.
 
 /// Bytes as text; bytes that are not UTF-8 are shown as `\xff`.
-pub(in crate::commands) fn readable(bytes: &[u8]) -> String {
+pub fn readable(bytes: &[u8]) -> String {
     let chunk = |chunk: std::str::Utf8Chunk<'_>| format!("{}{}", chunk.valid(), chunk.invalid().escape_ascii());
     bytes.utf8_chunks().map(chunk).collect()
 }
 
+/// Bytes as a hex dump: 16 a line, with their place in front and as characters behind.
+pub fn hex(bytes: &[u8]) -> String {
+    let line = |(number, line): (usize, &[u8])| {
+        let digits: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
+        let is_shown = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+        let text: String = line.iter().map(|byte| if is_shown(byte) { char::from(*byte) } else { '.' }).collect();
+        format!("{:08x}  {:<47}  {text}\n", number * 16, digits.join(" "))
+    };
+    bytes.chunks(16).enumerate().map(line).collect()
+}
+
 /// A text in lines, for a diff. A text without line breaks gets some after commas and brackets; nothing else changes, so that the diff shows
 /// what is stored.
-pub(super) fn lines(text: &str) -> String {
+pub fn lines(text: &str) -> String {
     if text.contains('\n') {
         return text.to_owned();
     }
@@ -56,6 +67,13 @@ mod tests {
         assert_eq!(shown, "{\n  \"a\": [\n    1.10,\n    \"x,\\\"]y\"\n  ],\n  \"b\":{\n    \n  }\n}");
         assert_eq!(shown.split('\n').map(str::trim_start).collect::<String>(), text);
         assert_eq!(lines("two\nlines, {}"), "two\nlines, {}");
+    }
+
+    #[test]
+    fn a_hex_dump_has_places_digits_and_characters() {
+        let dump = hex(b"0123456789abcdef\n<");
+        let expected = "00000000  30 31 32 33 34 35 36 37 38 39 61 62 63 64 65 66  0123456789abcdef\n";
+        assert_eq!(dump, format!("{expected}00000010  0a 3c{}  .<\n", " ".repeat(42)));
     }
 
     #[test]

@@ -1,0 +1,111 @@
+use tempfile::TempDir;
+
+use super::*;
+use crate::audit::Audit;
+use crate::dlq::stock::{Kind, stock};
+use crate::letters::open;
+use crate::queues::Queues;
+
+const KINDS: [Kind<'static>; 4] =
+    [("a", "refused", "1"), ("b", "rejected", "2"), ("a", "refused", "3"), ("c", "refused", "4")];
+
+fn bulk(action: Action, reason: Option<&str>, note: &str) -> Bulk {
+    let conditions = Conditions { reason: reason.map(str::to_owned), ..Conditions::default() };
+    Bulk { action, conditions, ids: Vec::new(), limits: Limits::default(), note: note.to_owned() }
+}
+
+async fn bodies(queue: &towpath_local::LocalQueue) -> Vec<String> {
+    queue.browse(None, 100).await.expect("read").into_iter().map(|message| message.body.into_text()).collect()
+}
+
+async fn place() -> (TempDir, Found, Queues) {
+    let folder = TempDir::new().expect("folder");
+    let (found, queues) = stock(folder.path(), &KINDS).await;
+    (folder, found, queues)
+}
+
+#[tokio::test]
+async fn what_was_approved_is_done_in_order_and_is_in_the_audit_with_who_and_why() {
+    for (action, name) in [(Action::Redrive, "redrive"), (Action::Drop, "drop")] {
+        let (_folder, found, queues) = place().await;
+        let bulk = bulk(action, Some("refused"), "ticket 7");
+        let mut letters = open(&found.backend, None, false).await.expect("letters");
+        assert_eq!(bulk.plan(&found, &mut *letters).await.expect("a plan").letters, 3);
+        let mut letters = open(&found.backend, None, false).await.expect("letters");
+        bulk.approve(&found, &mut *letters, 3).await.expect("approved");
+        let mut letters = open(&found.backend, None, false).await.expect("letters");
+        let mut done = 0;
+        let progress = |progress| {
+            if let Progress::Done(more) = progress {
+                done += more;
+            }
+        };
+        let report = bulk.run(&found, &mut *letters, Stop::default(), progress).await.expect("done");
+        assert_eq!((report.moved.moved, done), (3, 3), "{name}");
+        assert_eq!(bodies(&queues.dead_letters).await, ["2"], "{name}");
+        let sent: &[&str] = if action == Action::Redrive { &["1", "3", "4"] } else { &[] };
+        assert_eq!(bodies(&queues.events).await, sent, "{name}");
+        let audit = Audit::of(&found).read().expect("the audit");
+        let audit: Vec<_> = audit.iter().map(|one| (one.by.as_str(), one.action.as_str(), one.note.as_str())).collect();
+        assert_eq!(audit, [("ann", name, "ticket 7"); 3]);
+    }
+}
+
+#[tokio::test]
+async fn everything_a_missing_note_and_a_changed_number_are_refused_and_nothing_is_done() {
+    let (_folder, found, queues) = place().await;
+    let changed = BulkError::Changed { planned: 2, now: 3 };
+    for (bulk, expected) in [
+        (bulk(Action::Drop, None, "ticket 7"), BulkError::Everything),
+        (bulk(Action::Redrive, Some("refused"), " "), BulkError::NoNote),
+        (bulk(Action::Redrive, Some("refused"), "ticket 7"), changed),
+    ] {
+        let mut letters = open(&found.backend, None, false).await.expect("letters");
+        let error = bulk.approve(&found, &mut *letters, 2).await.expect_err("refused");
+        assert_eq!(error.downcast_ref(), Some(&expected));
+        assert_eq!(bodies(&queues.dead_letters).await.len(), 4);
+    }
+    // Nor does it run without having been approved.
+    let mut letters = open(&found.backend, None, false).await.expect("letters");
+    let all = bulk(Action::Drop, None, "ticket 7");
+    all.run(&found, &mut *letters, Stop::default(), |_| {}).await.expect_err("refused");
+    assert_eq!(bodies(&queues.dead_letters).await.len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_between_two_portions_and_the_audit_has_what_was_sent_and_no_more() {
+    let (_folder, found, queues) = place().await;
+    let mut slow = bulk(Action::Redrive, Some("refused"), "ticket 7");
+    slow.limits.per_second = Some(0.001);
+    let stop = Stop::default();
+    let asks = stop.clone();
+    let mut letters = open(&found.backend, None, false).await.expect("letters");
+    // Asked after the first portion: the second one would have to wait for a quarter of an hour.
+    let progress = move |progress| {
+        if let Progress::Done(_) = progress {
+            asks.ask();
+        }
+    };
+    let report = slow.run(&found, &mut *letters, stop, progress).await.expect("stopped");
+    assert_eq!(report.moved.moved, 1);
+    assert_eq!(bodies(&queues.events).await, ["1"]);
+    assert_eq!(bodies(&queues.dead_letters).await, ["2", "3", "4"]);
+    assert_eq!(Audit::of(&found).read().expect("the audit").len(), 1);
+}
+
+#[tokio::test]
+async fn a_drop_stops_between_two_letters() {
+    let (_folder, found, queues) = place().await;
+    let stop = Stop::default();
+    let asks = stop.clone();
+    let mut letters = open(&found.backend, None, false).await.expect("letters");
+    let progress = move |progress| {
+        if let Progress::Done(_) = progress {
+            asks.ask();
+        }
+    };
+    let bulk = bulk(Action::Drop, Some("refused"), "ticket 7");
+    let report = bulk.run(&found, &mut *letters, stop, progress).await.expect("stopped");
+    assert_eq!(report.moved.moved, 1);
+    assert_eq!(bodies(&queues.dead_letters).await, ["2", "3", "4"]);
+}
