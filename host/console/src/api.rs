@@ -1,9 +1,12 @@
 //! The HTTP API: everything that the console does, in the shapes of `--json`.
 
 mod audit;
+mod history;
 mod jobs;
 mod letters;
 mod status;
+mod tail;
+mod targets;
 mod views;
 
 use axum::Router;
@@ -14,8 +17,11 @@ use crate::Shared;
 pub(crate) fn router() -> Router<Shared> {
     Router::new()
         .merge(status::router())
+        .merge(targets::router())
+        .merge(history::router())
         .merge(letters::router())
         .merge(jobs::router())
         .merge(views::router())
         .merge(audit::router())
+        .merge(tail::router())
 }

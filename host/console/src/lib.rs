@@ -11,11 +11,14 @@ mod dead;
 mod jobs;
 mod pages;
 mod problem;
+mod stream;
 
 use std::sync::Arc;
 
 use axum::{Extension, Router, middleware};
 use towpath_operate::archive::FoundArchive;
+use towpath_operate::history::History;
+use towpath_operate::live::Live;
 use towpath_operate::place::Found;
 use towpath_operate::story::StoryPlace;
 
@@ -30,6 +33,10 @@ pub struct Console {
     pub story: StoryPlace,
     /// The archive, if there is one.
     pub archive: Option<FoundArchive>,
+    /// The story of messages, live. Its streams end when its token is cancelled, so a process that drains does not wait for browsers.
+    pub live: Live,
+    /// What this process has done; `None` if it is not the one that delivers.
+    pub history: Option<Arc<History>>,
 }
 
 impl Console {
@@ -51,3 +58,6 @@ pub fn router(console: Console, access: Access) -> Router {
     let guarded = guarded.layer(middleware::from_fn_with_state(Arc::clone(&access), access::check));
     guarded.merge(access::router(access)).merge(assets::router()).layer(middleware::map_response(assets::protect))
 }
+
+#[cfg(test)]
+mod trying;

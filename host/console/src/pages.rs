@@ -1,10 +1,13 @@
 //! The pages, as HTML.
 
 mod audit;
+mod charts;
 mod diff;
 mod layout;
 mod letters;
+mod live;
 mod overview;
+mod targets;
 mod words;
 
 use axum::Router;
@@ -13,5 +16,10 @@ use crate::Shared;
 
 /// All pages.
 pub(crate) fn router() -> Router<Shared> {
-    Router::new().merge(overview::router()).merge(letters::router()).merge(audit::router())
+    Router::new()
+        .merge(overview::router())
+        .merge(targets::router())
+        .merge(letters::router())
+        .merge(audit::router())
+        .merge(live::router())
 }

@@ -1,8 +1,10 @@
 //! Errors as RFC 9457 describes them (<https://www.rfc-editor.org/rfc/rfc9457>).
 
+use axum::extract::rejection::{FormRejection, JsonRejection, QueryRejection};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use towpath_operate::live::TooMany;
 
 /// An error of a request: what failed, and what to do.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -37,6 +39,11 @@ impl Problem {
         Problem::new(StatusCode::CONFLICT, detail)
     }
 
+    /// There is no room for it now.
+    pub fn unavailable(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
     pub(crate) fn unauthorized() -> Problem {
         Problem::new(StatusCode::UNAUTHORIZED, "log in with the link or the token that towpath printed at its start")
     }
@@ -55,6 +62,30 @@ impl Problem {
 
     pub(crate) fn detail(&self) -> &str {
         &self.detail
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Problem {
+        Problem::bad_request(rejection.body_text())
+    }
+}
+
+impl From<FormRejection> for Problem {
+    fn from(rejection: FormRejection) -> Problem {
+        Problem::bad_request(rejection.body_text())
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Problem {
+        Problem::bad_request(rejection.body_text())
+    }
+}
+
+impl From<TooMany> for Problem {
+    fn from(error: TooMany) -> Problem {
+        Problem::unavailable(error.to_string())
     }
 }
 

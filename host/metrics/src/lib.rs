@@ -5,6 +5,7 @@
 //! step. Labels have few values: ids, groups and paths go into logs and spans. Labels that others choose are capped.
 
 mod capped;
+mod totals;
 pub mod trace;
 
 use std::collections::BTreeMap;
@@ -13,10 +14,13 @@ use std::time::Duration;
 
 use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram, Meter};
 use opentelemetry::{KeyValue, global};
+use parking_lot::Mutex;
 
 use capped::{Capped, OTHER};
 use towpath_types::dead_letter::REASONS;
 use towpath_types::outcome::{Answer, Attempt};
+
+pub use totals::{Durations, Totals, totals};
 
 const METER: &str = "towpath";
 
@@ -146,8 +150,19 @@ impl Metrics {
     }
 }
 
-/// Registers gauges of what is waiting; `standing` runs at every collection.
+/// Reads what is waiting.
+type Standing = Box<dyn Fn() -> WaitingGroups + Send + Sync>;
+
+static STANDING: Mutex<Option<Standing>> = Mutex::new(None);
+
+/// What is waiting in this process now; `None` if it has no pipeline.
+pub fn waiting() -> Option<WaitingGroups> {
+    STANDING.lock().as_ref().map(|standing| standing())
+}
+
+/// Registers gauges of what is waiting; `standing` runs at every collection, and for [`waiting`].
 pub fn show(standing: impl Fn() -> WaitingGroups + Clone + Send + Sync + 'static) {
+    *STANDING.lock() = Some(Box::new(standing.clone()));
     let meter = global::meter(METER);
     let gauge = |name: &'static str, text: &'static str| {
         meter.u64_observable_gauge(name).with_unit("{group}").with_description(text)
@@ -222,6 +237,7 @@ pub fn show_stored(stored: impl Fn() -> Vec<QueueContents> + Clone + Send + Sync
 
 /// A webhook was answered with this status.
 pub fn webhook(route: &str, status: u16) {
+    totals::webhook(status);
     METRICS.webhooks.add(1, &[KeyValue::new("route", route.to_owned()), KeyValue::new("status", i64::from(status))]);
 }
 
@@ -238,6 +254,7 @@ pub fn split(route: &str, outcome: &'static str) {
 
 /// A pass of a message ended. `reason` is the plugin's code, or empty.
 pub fn passed(labels: Labels<'_>, outcome: &'static str, decision: &'static str, reason: &str, took: Duration) {
+    totals::passed(decision);
     let Labels { route, plugin, digest } = labels;
     let metrics = &*METRICS;
     // Caps apply per build: after a release that renames its codes the new ones are not counted as `other`.
@@ -283,6 +300,7 @@ pub fn holds_unreadable() {
 }
 
 pub fn attempted(attempt: &Attempt, took: Duration) {
+    totals::attempted(took);
     let status = STATUSES.value(&attempt.target, &status(&attempt.answer));
     let target = KeyValue::new("target", attempt.target.clone());
     METRICS.attempts.add(1, &[target.clone(), KeyValue::new("status", status)]);

@@ -86,6 +86,15 @@ impl Backend {
         }
     }
 
+    /// What is kept of the webhooks that ingest turned away; `None` if that queue is not known.
+    pub async fn refused(&self) -> anyhow::Result<Option<Waiting>> {
+        match self {
+            Backend::Local(queues) => Waiting::of(&queues.refused).await.map(Some),
+            Backend::Sqs { refused: Some(url), .. } => aws::waiting(url).await.map(Some),
+            Backend::Sqs { refused: None, .. } => Ok(None),
+        }
+    }
+
     /// What waits in the dead-letter queue.
     pub async fn dead_letters(&self) -> anyhow::Result<Waiting> {
         match self {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use towpath_archive::{Folder, Stats};
 use towpath_engine::next_try::HELD_CAP;
-use towpath_local::GroupDepth;
+use towpath_local::{GroupDepth, LetterCount};
 use towpath_types::clock::{Clock, Timestamp};
 use towpath_types::holds::{BreakerReport, Drain, Hold, HoldState};
 use towpath_types::queue::{MAX_RETENTION, QueueLimits};
@@ -21,6 +21,10 @@ pub struct Status {
     pub queue: Option<Waiting>,
     /// What waits in the dead-letter queue.
     pub dead_letters: Waiting,
+    /// The dead letters by route and reason, the most frequent first; `None` on SQS, which does not tell.
+    pub letters: Option<Vec<LetterCount>>,
+    /// What is kept of the webhooks that ingest turned away, if that queue is known.
+    pub refused: Option<Waiting>,
     /// The groups with the most messages; `None` on SQS, which does not tell.
     pub groups: Option<Vec<GroupDepth>>,
     /// What is in the archive, if the config has one that exists.
@@ -50,29 +54,39 @@ pub struct TargetStatus {
     pub breaker: Option<BreakerReport>,
 }
 
+/// The state of all targets.
+#[derive(Debug)]
+pub struct Targets {
+    /// The targets of the config, and those that only the holds name.
+    pub targets: Vec<TargetStatus>,
+    /// Why the holds cannot be read.
+    pub holds_problem: Option<String>,
+}
+
+/// The state of the targets alone.
+pub async fn targets(found: &Found) -> anyhow::Result<Targets> {
+    Ok(targets_of(found, found.backend.events().await?.as_ref()).await)
+}
+
 /// The status of a place, with this many groups.
 pub async fn status(found: &Found, groups: usize) -> anyhow::Result<Status> {
-    let (state, reports, holds_problem) = match known(found).await {
-        Ok((state, reports)) => (state, reports, None),
-        Err(problem) => (HoldState::default(), Vec::new(), Some(format!("{problem:#}"))),
-    };
-    let limits = if state.holds.is_empty() {
-        QueueLimits::LOCAL
-    } else {
-        found.backend.limits().await.unwrap_or(QueueLimits::ASSUMED)
-    };
     let queue = found.backend.events().await?;
+    let Targets { targets, holds_problem } = targets_of(found, queue.as_ref()).await;
     let dead_letters = found.backend.dead_letters().await?;
-    let groups = match &found.backend {
-        Backend::Local(queues) => Some(queues.events.groups(groups).await?),
-        Backend::Sqs { .. } => None,
+    let refused = found.backend.refused().await?;
+    let (groups, letters) = match &found.backend {
+        Backend::Local(queues) => {
+            let dead_letters = queues.dead_letters.clone();
+            let letters = tokio::task::spawn_blocking(move || dead_letters.standing()).await??.letters;
+            (Some(queues.events.groups(groups).await?), Some(letters))
+        }
+        Backend::Sqs { .. } => (None, None),
     };
-    let targets = targets(found, &state, &reports, limits, queue.as_ref());
     let (archive, archive_problem) = match archive(found) {
         Ok(archive) => (archive, None),
         Err(problem) => (None, Some(problem.to_string())),
     };
-    Ok(Status { targets, queue, dead_letters, groups, archive, archive_problem, holds_problem })
+    Ok(Status { targets, queue, dead_letters, letters, refused, groups, archive, archive_problem, holds_problem })
 }
 
 fn archive(found: &Found) -> std::io::Result<Option<Stats>> {
@@ -98,7 +112,20 @@ fn names(found: &Found, state: &HoldState) -> Vec<String> {
     names
 }
 
-fn targets(
+async fn targets_of(found: &Found, queue: Option<&Waiting>) -> Targets {
+    let (state, reports, holds_problem) = match known(found).await {
+        Ok((state, reports)) => (state, reports, None),
+        Err(problem) => (HoldState::default(), Vec::new(), Some(format!("{problem:#}"))),
+    };
+    let limits = if state.holds.is_empty() {
+        QueueLimits::LOCAL
+    } else {
+        found.backend.limits().await.unwrap_or(QueueLimits::ASSUMED)
+    };
+    Targets { targets: each(found, &state, &reports, limits, queue), holds_problem }
+}
+
+fn each(
     found: &Found,
     state: &HoldState,
     reports: &[BreakerReport],

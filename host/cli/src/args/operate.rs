@@ -69,11 +69,8 @@ pub(super) fn within(text: &str, least: Duration, most: Duration) -> Result<Dura
     if fits { Ok(duration) } else { Err(format!("it must be from {least} to {most}")) }
 }
 
-/// The longest timed hold. A longer one is meant to be a hold without an end.
-const LONGEST_HOLD: Duration = Duration::from_secs(366 * 24 * 3600);
-
 fn hold_length(text: &str) -> Result<Duration, String> {
-    within(text, Duration::from_secs(1), LONGEST_HOLD)
+    within(text, Duration::from_secs(1), towpath_operate::hold::LONGEST)
 }
 
 /// `90s`, `45m`, `2h`, `3d`.

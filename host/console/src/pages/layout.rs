@@ -14,11 +14,12 @@ const HTMX: &str = r#"{"allowEval":false,"includeIndicatorStyles":false,"selfReq
 const HEADERS: &str = r#"{"x-towpath-console":"1"}"#;
 
 /// The pages in the navigation: path, name, and the key that goes there after `g`.
-const PAGES: [(&str, &str, &str); 5] = [
+const PAGES: [(&str, &str, &str); 6] = [
     ("/", "Overview", "o"),
     ("/groups", "Groups", "g"),
     ("/letters", "Dead letters", "d"),
     ("/refused", "Refused", "r"),
+    ("/live", "Live", "l"),
     ("/audit", "Audit", "a"),
 ];
 
@@ -47,6 +48,7 @@ pub(crate) fn page(session: &Session, path: &str, title: &str, content: Markup) 
                             a href=(to) data-key=(key) aria-current=[(to == path).then_some("page")] { (name) }
                         }
                     }
+                    button #find type="button" hidden aria-keyshortcuts="Control+K" { "Find" small { " Ctrl-K" } }
                     span.who title="You are named so in the audit" {
                         (session.by)
                         @if session.role == Role::Viewer { " (may look, not act)" }
@@ -57,7 +59,20 @@ pub(crate) fn page(session: &Session, path: &str, title: &str, content: Markup) 
                     (content)
                 }
                 div #said role="status" aria-live="polite" {}
+                (palette())
             }
+        }
+    }
+}
+
+/// Finds pages, targets, groups and events by their names. The script fills it.
+fn palette() -> Markup {
+    html! {
+        dialog #palette aria-label="Find" {
+            label for="palette-text" { "Page, target, group or id of an event" }
+            input #palette-text type="text" autocomplete="off" spellcheck="false" role="combobox" aria-expanded="true"
+                aria-controls="palette-list" aria-autocomplete="list";
+            ul #palette-list role="listbox" aria-label="Results" {}
         }
     }
 }

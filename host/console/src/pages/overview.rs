@@ -2,42 +2,64 @@
 
 use axum::Router;
 use axum::extract::State;
+use axum::response::Response;
 use axum::routing::get;
 use maud::{Markup, html};
-use towpath_operate::status::{Status, TargetStatus, status};
+use towpath_operate::history::History;
+use towpath_operate::status::{Status, Targets, status};
 use towpath_operate::waiting::Waiting;
+use towpath_types::clock::Clock;
 
-use super::layout::{Page, page};
+use super::charts::charts;
+use super::layout::{Page, fragment, page};
+use super::targets;
 use super::words::{ago, count, number, short};
-use crate::access::Viewer;
-use crate::{Problem, Shared};
+use crate::access::{Session, Viewer};
+use crate::{Console, Problem, Shared};
 
 /// How many groups are listed.
 const GROUPS: usize = 10;
 
 pub(super) fn router() -> Router<Shared> {
-    Router::new().route("/", get(show))
+    Router::new().route("/", get(show)).route("/overview", get(now))
 }
 
 async fn show(Viewer(session): Viewer, State(console): State<Shared>) -> Page {
-    let status = status(&console.found, GROUPS).await.map_err(Problem::from);
-    Page(status.map(|status| page(&session, "/", "Overview", content(&status))))
-}
-
-fn content(status: &Status) -> Markup {
-    html! {
-        section.figures aria-label="Queues" {
-            @if let Some(waiting) = &status.queue { (figure("/groups", "waiting", waiting)) }
-            (figure("/letters", "dead letters", &status.dead_letters))
+    let now = content(&session, &console).await;
+    let content = now.map(|now| {
+        html! {
+            p.controls hidden { label { input #refresh type="checkbox" checked; " Refresh every 5 seconds" } }
+            // The script asks for it while the page is seen and no form in it is open.
+            div #now hx-get="/overview" hx-trigger="refresh" hx-swap="innerHTML" { (now) }
         }
-        (targets(status))
-        (groups(status))
-    }
+    });
+    Page(content.map(|content| page(&session, "/", "Overview", content)))
 }
 
-fn figure(to: &str, name: &str, waiting: &Waiting) -> Markup {
+async fn now(Viewer(session): Viewer, State(console): State<Shared>) -> Response {
+    fragment(content(&session, &console).await)
+}
+
+async fn content(session: &Session, console: &Console) -> Result<Markup, Problem> {
+    let mut status = status(&console.found, GROUPS).await?;
+    let targets = Targets { targets: std::mem::take(&mut status.targets), holds_problem: status.holds_problem.take() };
+    Ok(html! {
+        section.figures aria-label="Queues" {
+            @if let Some(waiting) = &status.queue { (figure("waiting", "/groups", "waiting", waiting)) }
+            (figure("letters", "/letters", "dead letters", &status.dead_letters))
+            @if let Some(refused) = &status.refused { (figure("refused", "/refused", "refused at the door", refused)) }
+        }
+        (targets::section(session, &targets))
+        @if let Some(history) = &console.history { (waiting(history)) }
+        (groups(&status))
+        (letters(&status))
+        @if let Some(history) = &console.history { (charts(history)) }
+    })
+}
+
+fn figure(id: &str, to: &str, name: &str, waiting: &Waiting) -> Markup {
     html! {
-        a.figure href=(to) {
+        a.figure id={ "figure-" (id) } href=(to) {
             strong { (number(waiting.messages)) } " " (name)
             small {
                 @if let Some(groups) = waiting.groups { "in " (count(groups, "group")) }
@@ -47,51 +69,50 @@ fn figure(to: &str, name: &str, waiting: &Waiting) -> Markup {
     }
 }
 
-fn targets(status: &Status) -> Markup {
+/// What waits in this process, by target.
+fn waiting(history: &History) -> Markup {
+    let (targets, oldest) = history.waiting();
     html! {
-        section {
-            h2 { "Targets" }
-            @if let Some(problem) = &status.holds_problem {
-                p.alert role="alert" { "Holds and breakers cannot be read: " (problem) }
-            }
-            @if status.targets.is_empty() { p { "No config was read, and nothing is on hold." } }
-            @for target in &status.targets { (target_row(target)) }
-        }
-    }
-}
-
-fn target_row(target: &TargetStatus) -> Markup {
-    html! {
-        div.row {
-            strong { (target.name) }
-            span.state data-state=(target.state) { (target.state) }
-            @if let Some(hold) = &target.hold {
-                span {
-                    "since " (ago(hold.since))
-                    @if !hold.by.is_empty() { " by " (hold.by) }
-                    @if !hold.reason.is_empty() { ": " (hold.reason) }
+        @if !targets.is_empty() {
+            section {
+                h2 { "Groups that wait, by target" }
+                p { "The oldest event at the head of one of them was stored " (short(oldest)) " ago." }
+                table {
+                    thead { tr { th scope="col" { "Target" } th scope="col" { "On hold or breaker open" } th scope="col" { "Failed, waiting for the next try" } } }
+                    tbody {
+                        @for (target, waiting) in &targets {
+                            tr {
+                                th scope="row" { @if target.is_empty() { "before any target" } @else { (target) } }
+                                td { (number(waiting.held)) }
+                                td { (number(waiting.failed)) }
+                            }
+                        }
+                    }
                 }
             }
-            @if target.held_by_config { span { "hold = true in the config" } }
-            @if let Some(breaker) = &target.breaker { span { "breaker open since " (ago(breaker.at)) } }
-            @if let Some(drain) = &target.drain { span { "draining at " (drain.per_second) "/s" } }
         }
     }
 }
 
 fn groups(status: &Status) -> Markup {
     let Some(groups) = &status.groups else { return html! {} };
+    let now = Clock::wall().now();
     html! {
         section {
             h2 { "Groups with the most messages" }
             @if groups.is_empty() { p { "Nothing waits." } } @else {
                 table {
-                    thead { tr { th { "Group" } th { "Waiting" } th { "Oldest" } th { "Receives of the first" } th { "Next try" } } }
+                    thead {
+                        tr {
+                            th scope="col" { "Group" } th scope="col" { "Waiting" } th scope="col" { "Oldest" }
+                            th scope="col" { "Receives of the first" } th scope="col" { "Next try" }
+                        }
+                    }
                     tbody {
-                        @for group in groups {
-                            @let ready = group.ready_at.since(towpath_types::clock::Clock::wall().now());
+                        @for (at, group) in groups.iter().enumerate() {
+                            @let ready = group.ready_at.since(now);
                             tr {
-                                td { a href={ "/groups/" (urlencoded(group.group.as_str())) } { (group.group) } }
+                                td { a id={ "group-" (at) } href={ "/groups/" (urlencoded(group.group.as_str())) } { (group.group) } }
                                 td { (number(group.messages)) }
                                 td { (ago(group.oldest)) }
                                 td { (group.receive_count) }
@@ -105,7 +126,42 @@ fn groups(status: &Status) -> Markup {
     }
 }
 
+/// Dead letters by route and reason.
+fn letters(status: &Status) -> Markup {
+    let Some(letters) = status.letters.as_ref().filter(|letters| !letters.is_empty()) else { return html! {} };
+    html! {
+        section {
+            h2 { "Dead letters by route and reason" }
+            table {
+                thead { tr { th scope="col" { "Route" } th scope="col" { "Reason" } th scope="col" { "Letters" } } }
+                tbody {
+                    @for (at, row) in letters.iter().enumerate() {
+                        tr {
+                            td { @if row.route.is_empty() { "none" } @else { (row.route) } }
+                            td { (row.reason) }
+                            td { a id={ "letters-" (at) } href={ "/letters?" (filter(&row.route, &row.reason)) } { (number(row.messages)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The query of the letters with this route and reason.
+fn filter(route: &str, reason: &str) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    if !route.is_empty() {
+        query.append_pair("route", route);
+    }
+    query.append_pair("reason", reason).finish()
+}
+
 /// A text as one segment of a path.
 pub(super) fn urlencoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
+
+#[cfg(test)]
+#[path = "overview/tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! Targets, and what waits.
 
 use serde::Serialize;
-use towpath_local::GroupDepth;
+use towpath_local::{GroupDepth, LetterCount};
 use towpath_types::queue::GroupId;
 
 use super::Rfc3339;
@@ -16,6 +16,10 @@ pub struct Status<'a> {
     targets: Vec<Target<'a>>,
     queue: Option<Waiting>,
     dead_letters: Waiting,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    letters: Option<Vec<Letters<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<Waiting>,
     #[serde(skip_serializing_if = "Option::is_none")]
     groups: Option<Vec<Group<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,9 +37,29 @@ impl Status<'_> {
             targets: status.targets.iter().map(Target::of).collect(),
             queue: status.queue.as_ref().map(Waiting::of),
             dead_letters: Waiting::of(&status.dead_letters),
+            letters: status.letters.as_ref().map(|letters| letters.iter().map(Letters::of).collect()),
+            refused: status.refused.as_ref().map(Waiting::of),
             groups: status.groups.as_ref().map(|groups| groups.iter().map(Group::of).collect()),
             archive: status.archive.as_ref().map(InArchive::of),
             archive_problem: status.archive_problem.as_deref(),
+            holds_problem: status.holds_problem.as_deref(),
+        }
+    }
+}
+
+/// The targets alone.
+#[derive(Debug, Serialize)]
+pub struct Targets<'a> {
+    targets: Vec<Target<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holds_problem: Option<&'a str>,
+}
+
+impl Targets<'_> {
+    /// The shape of targets.
+    pub fn of(status: &status::Targets) -> Targets<'_> {
+        Targets {
+            targets: status.targets.iter().map(Target::of).collect(),
             holds_problem: status.holds_problem.as_deref(),
         }
     }
@@ -84,6 +108,21 @@ impl Waiting {
     fn of(waiting: &waiting::Waiting) -> Waiting {
         let waiting::Waiting { messages, invisible, groups, oldest } = *waiting;
         Waiting { messages, invisible, groups, oldest_sent_at: oldest.map(Rfc3339) }
+    }
+}
+
+/// The dead letters of one route and reason.
+#[derive(Debug, Serialize)]
+struct Letters<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    route: &'a str,
+    reason: &'a str,
+    letters: u64,
+}
+
+impl Letters<'_> {
+    fn of(count: &LetterCount) -> Letters<'_> {
+        Letters { route: &count.route, reason: &count.reason, letters: count.messages }
     }
 }
 

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use towpath_archive::Stats;
-use towpath_local::{Browsed, GroupDepth};
+use towpath_local::{Browsed, GroupDepth, LetterCount};
 use towpath_types::archive::{Archived as Event, Ending};
 use towpath_types::clock::Timestamp;
 use towpath_types::dead_letter::{DEAD_LETTER_ATTRIBUTE, DeadLetter};
@@ -202,6 +202,11 @@ fn targets() -> Vec<(&'static str, Value, Value)> {
         targets: vec![target],
         queue: Some(waiting),
         dead_letters: Waiting { messages: 0, invisible: 0, groups: None, oldest: None },
+        letters: Some(vec![
+            LetterCount { route: "crm".to_owned(), reason: "refused".to_owned(), messages: 2 },
+            LetterCount { route: String::new(), reason: "other".to_owned(), messages: 1 },
+        ]),
+        refused: Some(Waiting { messages: 4, invisible: 0, groups: Some(1), oldest: None }),
         groups: Some(vec![GroupDepth {
             group: "crm/1".into(),
             messages: 3,
@@ -227,6 +232,8 @@ fn targets() -> Vec<(&'static str, Value, Value)> {
         }],
         "queue": { "messages": 3, "invisible": 1, "groups": 2, "oldest_sent_at": TEXT },
         "dead_letters": { "messages": 0, "invisible": 0 },
+        "letters": [{ "route": "crm", "reason": "refused", "letters": 2 }, { "reason": "other", "letters": 1 }],
+        "refused": { "messages": 4, "invisible": 0, "groups": 1 },
         "groups": [{ "group": "crm/1", "messages": 3, "oldest_sent_at": TEXT, "ready_at": TEXT, "receive_count": 2 }],
         "archive": {
             "events": 7, "bytes": 4096, "segments": 2, "oldest_ended_at": TEXT, "newest_ended_at": TEXT, "dropped": 1, "damaged": 0,

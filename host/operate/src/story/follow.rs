@@ -1,7 +1,7 @@
 //! Reads lines from a file that grows and is rotated when it is full.
 
 use std::fs;
-use std::io::{ErrorKind, Read as _};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -33,14 +33,46 @@ impl FollowedFile {
         Ok(lines)
     }
 
+    /// The whole lines in the last `most` bytes, of the rotated file first. [`lines`](FollowedFile::lines) continues after them.
+    pub fn last(&mut self, most: u64) -> anyhow::Result<Vec<String>> {
+        let before = most.saturating_sub(self.length()?);
+        let mut lines = if before > 0 { self.end_of_aside(before)? } else { Vec::new() };
+        self.skip_to_last(most)?;
+        lines.extend(self.lines()?);
+        Ok(lines)
+    }
+
     fn aside(&self) -> anyhow::Result<Vec<String>> {
+        self.end_of_aside(u64::MAX)
+    }
+
+    /// The whole lines in the last `most` bytes of the rotated file.
+    fn end_of_aside(&self, most: u64) -> anyhow::Result<Vec<String>> {
         let mut aside = FollowedFile::open(&before(&self.path))?;
         // The file may have been rotated since it was opened.
         if aside.inode() == self.inode() {
             return Ok(Vec::new());
         }
+        aside.skip_to_last(most)?;
         aside.read()?;
         Ok(aside.take())
+    }
+
+    /// Continues at the first line that begins in the last `most` bytes.
+    fn skip_to_last(&mut self, most: u64) -> anyhow::Result<()> {
+        let from = self.length()?.saturating_sub(most);
+        let (Some(file), Some(end_of_line)) = (&mut self.open, from.checked_sub(1)) else { return Ok(()) };
+        file.seek(SeekFrom::Start(end_of_line)).with_context(|| format!("reading {}", self.path.display()))?;
+        self.read()?;
+        let cut = self.rest.iter().position(|byte| *byte == b'\n').map_or(self.rest.len(), |end| end + 1);
+        self.rest.drain(..cut);
+        Ok(())
+    }
+
+    fn length(&self) -> anyhow::Result<u64> {
+        let Some(file) = &self.open else { return Ok(0) };
+        let there = file.metadata().with_context(|| format!("reading {}", self.path.display()))?;
+        Ok(there.len())
     }
 
     /// The lines written since the last call.

@@ -127,6 +127,32 @@ fn a_file_is_followed_across_a_rotation() {
 }
 
 #[test]
+fn the_end_of_a_file_is_read_in_whole_lines_and_followed() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let path = folder.path().join("story.jsonl");
+    let last = |most: u64| FollowedFile::open(&path).expect("a file, or none yet").last(most).expect("lines");
+    assert_eq!(last(100), [""; 0], "there is no file yet");
+    std::fs::write(towpath_telemetry::story::before(&path), "older\nold\n").expect("written");
+    std::fs::write(&path, "one\ntwo\nhal").expect("written");
+    let cases = [
+        ("nothing", 0, vec![]),
+        ("less than the last line", 2, vec![]),
+        ("a line that begins there", 7, vec!["two"]),
+        ("the rest of another", 8, vec!["two"]),
+        ("the whole file", 11, vec!["one", "two"]),
+        ("and the end of the one before", 15, vec!["old", "one", "two"]),
+        ("everything", u64::MAX, vec!["older", "old", "one", "two"]),
+    ];
+    for (name, most, expected) in cases {
+        assert_eq!(last(most), expected, "{name}");
+    }
+    let mut file = FollowedFile::open(&path).expect("a file");
+    assert_eq!(file.last(7).expect("lines"), ["two"]);
+    std::fs::write(&path, "one\ntwo\nhalf\n").expect("written");
+    assert_eq!(file.lines().expect("lines"), ["half"]);
+}
+
+#[test]
 fn a_story_begins_with_its_storage_even_if_that_was_logged_later() {
     let stored = |id: &str| {
         let line = r#"{"level":"INFO","fields":{"message":"stored","sequence":"ID"},"target":"towpath.story"}"#;
