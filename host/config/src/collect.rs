@@ -75,6 +75,7 @@ pub(super) fn shapes(mut file: Table, found: &mut Mistakes) -> Shape {
         dead_letters: take_table(&mut file, "dead_letters", found).unwrap_or_default(),
         archive: take_table(&mut file, "archive", found).unwrap_or_default(),
         ingest: take_table(&mut file, "ingest", found).unwrap_or_default(),
+        console: take_table(&mut file, "console", found),
         holds: take_table(&mut file, "holds", found).unwrap_or_default(),
         registry: take_table(&mut file, "registry", found).unwrap_or_default(),
         secrets: take_table(&mut file, "secrets", found),
@@ -96,9 +97,20 @@ pub(super) fn shapes(mut file: Table, found: &mut Mistakes) -> Shape {
         }
     }
     for (key, _) in file {
-        let known =
-            ["queue", "dead_letters", "archive", "ingest", "holds", "registry", "secrets", "route", "plugin", "target"];
-        let hint = "known are [queue], [dead_letters], [archive], [ingest], [holds], [registry], [secrets], \
+        let known = [
+            "queue",
+            "dead_letters",
+            "archive",
+            "ingest",
+            "console",
+            "holds",
+            "registry",
+            "secrets",
+            "route",
+            "plugin",
+            "target",
+        ];
+        let hint = "known are [queue], [dead_letters], [archive], [ingest], [console], [holds], [registry], [secrets], \
             [[route]], [plugin.NAME] and [target.NAME]";
         let hint = format!("{}{hint}", meant(&key, known));
         found.wrong(key, "unknown table", hint);
