@@ -5,10 +5,20 @@ mod overview;
 mod words;
 
 use axum::Router;
+use axum::http::Uri;
+use axum::response::{IntoResponse as _, Response};
 
-use crate::Shared;
+use crate::access::Viewer;
+use crate::{Problem, Shared};
+pub(crate) use layout::page;
 
 /// All pages.
 pub(crate) fn router() -> Router<Shared> {
     Router::new().merge(overview::router())
+}
+
+/// What is answered where there is nothing.
+pub(crate) async fn missing(_: Viewer, uri: Uri) -> Response {
+    let problem = Problem::not_found("there is nothing at this address");
+    if uri.path().starts_with("/api/") { problem.into_response() } else { layout::Page(Err(problem)).into_response() }
 }

@@ -42,7 +42,7 @@ pub(crate) fn page(session: &Session, path: &str, title: &str, content: Markup) 
                             a href=(to) data-key=(key) aria-current=[(to == path).then_some("page")] { (name) }
                         }
                     }
-                    span.who title="You are named so in the audit" {
+                    a.who href="/session" title="You are named so in the audit" aria-current=[("/session" == path).then_some("page")] {
                         (session.by)
                         @if session.role == Role::Viewer { " (may look, not act)" }
                     }
