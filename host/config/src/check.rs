@@ -5,6 +5,7 @@ mod agreement;
 mod answers;
 mod archive;
 mod auth;
+mod console;
 mod direct;
 mod fetched;
 mod forward;
@@ -97,6 +98,7 @@ pub(super) fn check(mut table: Table, file: &Path, secrets: &Secrets) -> Draft {
     let note_key_names = note_key.into_iter().map(|(_, name)| name).collect();
     let archive = checker.archive(shape.archive, &queue);
     let ingest = checker.ingest(shape.ingest, &queue);
+    let console = shape.console.map(|console| checker.console(console, &ingest));
     let holds = checker.holds(shape.holds, &queue);
     let registry = checker.registry(shape.registry);
     let routes = checker.routes(shape.routes, &queue, &ingest);
@@ -120,6 +122,7 @@ pub(super) fn check(mut table: Table, file: &Path, secrets: &Secrets) -> Draft {
         note_key_names,
         archive,
         ingest,
+        console,
         holds,
         registry,
         secrets_prefix,

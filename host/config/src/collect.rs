@@ -75,6 +75,7 @@ pub(super) fn shapes(mut file: Table, found: &mut Mistakes) -> Shape {
         dead_letters: take_table(&mut file, "dead_letters", found).unwrap_or_default(),
         archive: take_table(&mut file, "archive", found).unwrap_or_default(),
         ingest: take_table(&mut file, "ingest", found).unwrap_or_default(),
+        console: take_table(&mut file, "console", found),
         holds: take_table(&mut file, "holds", found).unwrap_or_default(),
         registry: take_table(&mut file, "registry", found).unwrap_or_default(),
         secrets: take_table(&mut file, "secrets", found),
@@ -98,6 +99,7 @@ pub(super) fn shapes(mut file: Table, found: &mut Mistakes) -> Shape {
             "dead_letters",
             "archive",
             "ingest",
+            "console",
             "holds",
             "registry",
             "secrets",
@@ -106,7 +108,7 @@ pub(super) fn shapes(mut file: Table, found: &mut Mistakes) -> Shape {
             "target",
             "notify",
         ];
-        let hint = "known are [queue], [dead_letters], [archive], [ingest], [holds], [registry], [secrets], \
+        let hint = "known are [queue], [dead_letters], [archive], [ingest], [console], [holds], [registry], [secrets], \
             [[route]], [plugin.NAME], [target.NAME] and [[notify]]";
         let hint = format!("{}{hint}", meant(&key, known));
         found.wrong(key, "unknown table", hint);

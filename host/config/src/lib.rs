@@ -6,6 +6,7 @@ pub mod archive;
 mod check;
 mod collect;
 pub mod condition;
+mod console;
 pub mod env;
 pub mod fetched;
 pub mod headers;
@@ -39,6 +40,7 @@ use std::time::Duration;
 
 pub use archive::ArchiveConfig;
 pub use collect::meant;
+pub use console::ConsoleConfig;
 pub use notify::{Notify, NotifyFormat, Trigger};
 pub use registry::{RegistryConfig, RegistryUrl};
 pub use s3::{S3Folder, S3Url};
@@ -71,6 +73,8 @@ pub struct Config {
     pub archive: ArchiveConfig,
     /// `[ingest]`.
     pub ingest: IngestConfig,
+    /// `[console]`; absent if the config has no such table.
+    pub console: Option<ConsoleConfig>,
     /// `[holds]` `url`: the object in S3 that stores holds; absent for the local store.
     pub holds: Option<S3Url>,
     /// `[registry]`: the source of plugins without a path.

@@ -34,6 +34,7 @@ pub(super) struct Shape {
     pub(super) dead_letters: DeadLetters,
     pub(super) archive: Archive,
     pub(super) ingest: Ingest,
+    pub(super) console: Option<Console>,
     pub(super) holds: Holds,
     pub(super) registry: Registry,
     pub(super) secrets: Option<Secrets>,
@@ -86,6 +87,20 @@ pub(super) struct Ingest {
     pub(super) allow_origins: Vec<String>,
     #[serde(default)]
     pub(super) trusted_proxies: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Console {
+    pub(super) listen: Option<SocketAddr>,
+    #[serde(default)]
+    pub(super) read_only: bool,
+    pub(super) identity_header: Option<String>,
+    #[serde(default)]
+    pub(super) trusted_proxies: Vec<String>,
+    pub(super) operators: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) allow_hosts: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

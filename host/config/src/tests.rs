@@ -2,6 +2,7 @@ mod access;
 mod admission;
 mod agreement;
 mod archive;
+mod console;
 mod direct;
 mod fetched;
 mod forward;

@@ -1,16 +1,40 @@
 //! Who may look, and who may act.
+//!
+//! There is always a token, on loopback too: other users of the machine, pages in a browser and plugins can reach a listener there. A browser
+//! shows it once, or opens a link that works once, and has a cookie from then on. Programs send it as `Authorization: Bearer`. A proxy may name
+//! people instead.
 
+mod attempts;
+mod cookie;
+mod login;
+mod own_page;
+mod proxy;
+mod sessions;
+
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tokio::time::Instant;
+use tracing::warn;
 
 use crate::problem::Problem;
+use attempts::Attempts;
+pub use proxy::Proxy;
+use sessions::Sessions;
+
+/// How long the link of the start can be opened.
+pub const LINK_LASTS: Duration = Duration::from_secs(600);
 
 /// What somebody may do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -30,38 +54,193 @@ pub struct Session {
     pub role: Role,
 }
 
+/// Who is at the other end of a request. The server puts it into the request's extensions; without it nobody is a proxy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Peer {
+    /// The address of whoever asks: behind a trusted proxy, the one that the proxy tells.
+    pub address: Option<IpAddr>,
+    /// Whether the request came from a proxy that the config trusts.
+    pub is_proxy: bool,
+}
+
+impl Peer {
+    fn of(extensions: &Extensions) -> Peer {
+        extensions.get().copied().unwrap_or_default()
+    }
+}
+
+/// How somebody proved who they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Proof {
+    Bearer,
+    Cookie,
+    Proxy,
+}
+
 /// How people prove who they are.
 pub struct Access {
-    token: String,
+    keys: Vec<Key>,
+    link: Mutex<Option<Link>>,
+    sessions: Sessions,
+    attempts: Attempts,
+    proxy: Option<Proxy>,
+    /// Why nobody may act.
+    read_only: Option<String>,
+    /// The name of the cookie.
+    cookie: String,
+}
+
+/// A token, and who presents it. Digests are compared, so that neither time nor length tells anything.
+struct Key {
+    digest: [u8; 32],
     session: Session,
+}
+
+/// A link that logs in, once.
+struct Link {
+    digest: [u8; 32],
+    until: Instant,
 }
 
 impl Access {
     /// Whoever has this token is this person.
     pub fn by_token(token: String, session: Session) -> Access {
-        Access { token, session }
+        Access {
+            keys: vec![Key { digest: digest(&token), session }],
+            link: Mutex::default(),
+            sessions: Sessions::default(),
+            attempts: Attempts::default(),
+            proxy: None,
+            read_only: None,
+            cookie: cookie::NAME.to_owned(),
+        }
     }
 
-    fn session(&self, request: &Request) -> Option<Session> {
-        let given = request.headers().get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
-        bool::from(given.as_bytes().ct_eq(self.token.as_bytes())).then(|| self.session.clone())
+    /// Whoever has this other token is this other person.
+    pub fn and_token(mut self, token: String, session: Session) -> Access {
+        self.keys.push(Key { digest: digest(&token), session });
+        self
+    }
+
+    /// Believes a proxy that names people.
+    pub fn behind(self, proxy: Proxy) -> Access {
+        Access { proxy: Some(proxy), ..self }
+    }
+
+    /// Nobody may act, for this reason.
+    pub fn read_only(self, why: impl Into<String>) -> Access {
+        Access { read_only: Some(why.into()), ..self }
+    }
+
+    /// Names the cookie after the port: browsers send cookies to every port of a host, so two consoles would log each other out.
+    pub fn on_port(self, port: u16) -> Access {
+        Access { cookie: format!("{}-{port}", cookie::NAME), ..self }
+    }
+
+    /// Lets this secret log in as the owner of the first token: once, within [`LINK_LASTS`].
+    pub fn link(self, once: &str) -> Access {
+        let link = Link { digest: digest(once), until: Instant::now() + LINK_LASTS };
+        Access { link: Mutex::new(Some(link)), ..self }
+    }
+
+    /// Who makes a request, and how they prove it.
+    fn session(&self, method: &Method, headers: &HeaderMap, peer: Peer) -> Result<(Session, Proof), Problem> {
+        let (session, proof) = self.proved(headers, peer)?;
+        let is_write = *method != Method::GET && *method != Method::HEAD;
+        // A browser adds a cookie, and what a proxy knows somebody by, to what other pages ask for too.
+        if is_write && proof != Proof::Bearer && !own_page::sent(headers) {
+            return Err(Problem::foreign());
+        }
+        Ok((self.bounded(session), proof))
+    }
+
+    fn proved(&self, headers: &HeaderMap, peer: Peer) -> Result<(Session, Proof), Problem> {
+        if let Some(given) = headers.get(AUTHORIZATION) {
+            let token = given.to_str().ok().and_then(|given| given.strip_prefix("Bearer "));
+            return Ok((self.by(token.unwrap_or_default(), peer)?, Proof::Bearer));
+        }
+        if let Some(proxy) = self.proxy.as_ref().filter(|_| peer.is_proxy)
+            && let Some(session) = proxy.session(headers)?
+        {
+            return Ok((session, Proof::Proxy));
+        }
+        let session = cookie::values(headers, &self.cookie).find_map(|id| self.sessions.find(id));
+        session.map(|session| (session, Proof::Cookie)).ok_or_else(Problem::unauthorized)
+    }
+
+    /// Whose token this is. Fails while there were too many wrong ones, whatever it is.
+    fn by(&self, token: &str, peer: Peer) -> Result<Session, Problem> {
+        self.attempt(peer, || {
+            let given = digest(token);
+            let mut found = None;
+            // Every one is compared, so that time does not tell which one it is.
+            for key in &self.keys {
+                if bool::from(key.digest.ct_eq(&given)) {
+                    found = Some(key);
+                }
+            }
+            found.map(|key| key.session.clone())
+        })
+    }
+
+    /// Who opens this link.
+    fn by_link(&self, once: &str, peer: Peer) -> Result<Session, Problem> {
+        self.attempt(peer, || {
+            let mut link = self.link.lock();
+            let given = digest(once);
+            let fits = |link: &mut Link| bool::from(link.digest.ct_eq(&given)) && Instant::now() < link.until;
+            let owner = self.keys.first().map(|key| key.session.clone());
+            link.take_if(fits).and(owner)
+        })
+    }
+
+    fn attempt(&self, peer: Peer, check: impl FnOnce() -> Option<Session>) -> Result<Session, Problem> {
+        if let Some(wait) = self.attempts.wait(peer.address) {
+            return Err(Problem::too_many(wait));
+        }
+        check().ok_or_else(|| {
+            self.attempts.failed(peer.address);
+            warn!(address = address(peer), "console login failed");
+            Problem::unauthorized()
+        })
+    }
+
+    /// The session, with what it may do at the moment.
+    fn bounded(&self, session: Session) -> Session {
+        if self.read_only.is_some() { Session { role: Role::Viewer, ..session } } else { session }
     }
 }
 
-/// Puts the session into the request, or answers 401.
+fn digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text).into()
+}
+
+/// The address for the log.
+fn address(peer: Peer) -> String {
+    peer.address.map_or("unknown".to_owned(), |address| address.to_string())
+}
+
+/// Puts the session into the request. Whoever has none is sent to the login, and programs get 401.
 pub(crate) async fn check(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
-    match access.session(&request) {
-        Some(session) => {
+    let peer = Peer::of(request.extensions());
+    let session = access.session(request.method(), request.headers(), peer);
+    if let Some(proxy) = &access.proxy {
+        request.headers_mut().remove(&proxy.header);
+    }
+    match session {
+        Ok((session, proof)) => {
             request.extensions_mut().insert(session);
+            request.extensions_mut().insert(proof);
             next.run(request).await
         }
-        None => Problem::unauthorized().into_response(),
+        Err(problem) if problem.is_unauthorized() => login::instead(&request, problem),
+        Err(problem) => problem.into_response(),
     }
 }
 
-/// The login.
-pub(crate) fn router(_access: Arc<Access>) -> Router {
-    Router::new()
+/// The login, and the page that shows who one is.
+pub(crate) fn router(access: Arc<Access>) -> Router {
+    login::router(access)
 }
 
 /// Somebody who may look. Every handler that shows something takes it, so none can be reached without.
@@ -89,3 +268,6 @@ impl<S: Sync> FromRequestParts<S> for Operator {
         Ok(Operator(session))
     }
 }
+
+#[cfg(test)]
+mod tests;

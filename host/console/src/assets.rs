@@ -38,7 +38,8 @@ pub(crate) async fn protect(mut response: Response) -> Response {
     set(headers, CONTENT_SECURITY_POLICY, POLICY);
     set(headers, X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(headers, X_FRAME_OPTIONS, "DENY");
-    set(headers, REFERRER_POLICY, "no-referrer");
+    // With `no-referrer` browsers would send `Origin: null` with the form of the login.
+    set(headers, REFERRER_POLICY, "same-origin");
     set(headers, HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     set(headers, HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -22,7 +22,7 @@ use towpath_operate::live::Live;
 use towpath_operate::place::Found;
 use towpath_operate::story::StoryPlace;
 
-pub use access::{Access, Role, Session};
+pub use access::{Access, LINK_LASTS, Peer, Proxy, Role, Session};
 pub use problem::Problem;
 
 /// What the console shows, and on what it acts.
@@ -51,10 +51,13 @@ pub(crate) type Shared = Arc<Console>;
 
 /// All pages, and the API below `/api/v1`. Only assets and the login are open to who has not logged in.
 pub fn router(console: Console, access: Access) -> Router {
-    let access = Arc::new(access);
+    router_with(console, Arc::new(access))
+}
+
+fn router_with(console: Console, access: Arc<Access>) -> Router {
     let shared = Arc::new(console);
-    let guarded =
-        pages::router().nest("/api/v1", api::router()).with_state(shared).layer(Extension(jobs::Jobs::default()));
+    let guarded = pages::router().nest("/api/v1", api::router()).fallback(pages::missing).with_state(shared);
+    let guarded = guarded.layer(Extension(jobs::Jobs::default()));
     let guarded = guarded.layer(middleware::from_fn_with_state(Arc::clone(&access), access::check));
     guarded.merge(access::router(access)).merge(assets::router()).layer(middleware::map_response(assets::protect))
 }

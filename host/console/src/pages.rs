@@ -11,8 +11,12 @@ mod targets;
 mod words;
 
 use axum::Router;
+use axum::http::Uri;
+use axum::response::{IntoResponse as _, Response};
 
-use crate::Shared;
+use crate::access::Viewer;
+use crate::{Problem, Shared};
+pub(crate) use layout::page;
 
 /// All pages.
 pub(crate) fn router() -> Router<Shared> {
@@ -22,4 +26,10 @@ pub(crate) fn router() -> Router<Shared> {
         .merge(letters::router())
         .merge(audit::router())
         .merge(live::router())
+}
+
+/// What is answered where there is nothing.
+pub(crate) async fn missing(_: Viewer, uri: Uri) -> Response {
+    let problem = Problem::not_found("there is nothing at this address");
+    if uri.path().starts_with("/api/") { problem.into_response() } else { layout::Page(Err(problem)).into_response() }
 }

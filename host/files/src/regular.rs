@@ -49,6 +49,12 @@ pub fn is_regular(path: &Path, kind: FileType) -> io::Result<()> {
     Err(io::Error::new(ErrorKind::InvalidInput, format!("{} is {what}: remove it, or {cure}", path.display())))
 }
 
+/// Whether the system lets this process write to a file or folder. Opens nothing: closing a database that SQLite has open in this process would
+/// drop its locks.
+pub fn is_writable(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
 /// Reads a regular file of at most `limit` bytes. The limit holds whatever size the system reports.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_open(open(OpenOptions::new().read(true), path, Links::Follow)?, limit)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use towpath_config::target::Target;
 use towpath_config::{Config, Secrets, env};
+use towpath_files::regular::is_writable;
 use towpath_types::holds::Holds;
 use towpath_types::queue::{Queue as _, QueueLimits};
 
@@ -145,11 +146,19 @@ impl Found {
         Ok(Found::new(backend, Some(config)))
     }
 
-    /// The folder of what operators leave here, such as the audit: that of a local store, or `.towpath` of the working directory for SQS.
-    pub(crate) fn folder(&self) -> PathBuf {
+    /// The folder of what an operator's commands keep: that of the store, or for SQS `.towpath` of the working directory.
+    pub fn folder(&self) -> PathBuf {
         match &self.backend {
             Backend::Local(queues) => queues.events.store().file().parent().map(PathBuf::from).unwrap_or_default(),
             Backend::Sqs { .. } => PathBuf::from(".towpath"),
+        }
+    }
+
+    /// Whether this process may write to the store. What AWS allows shows only when something is done.
+    pub fn is_writable(&self) -> bool {
+        match &self.backend {
+            Backend::Local(queues) => is_writable(queues.events.store().file()) && is_writable(&self.folder()),
+            Backend::Sqs { .. } => true,
         }
     }
 

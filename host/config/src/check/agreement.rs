@@ -6,7 +6,7 @@ use url::{Host, Url};
 
 use super::super::{Config, Mistake};
 use super::routes::SHORTEST_MAX_AGE;
-use super::{Checker, archive};
+use super::{Checker, archive, console};
 use crate::target::{Http, Target};
 use crate::value::{Filter, Value};
 use crate::verify::Keys;
@@ -119,6 +119,7 @@ impl Checker<'_> {
             let hint = "anybody on the network can read them: make the URL https";
             warnings.push(warning(format!("target.{name}.url"), "secrets are sent over plain http", hint));
         }
+        warnings.extend(console::warnings(config));
         for (name, at) in &self.weak {
             let problem = format!(
                 "the secret {name:?} looks short or predictable: it seems to have less than 128 bits of entropy"

@@ -49,7 +49,7 @@ pub(crate) fn page(session: &Session, path: &str, title: &str, content: Markup) 
                         }
                     }
                     button #find type="button" hidden aria-keyshortcuts="Control+K" { "Find" small { " Ctrl-K" } }
-                    span.who title="You are named so in the audit" {
+                    a.who href="/session" title="You are named so in the audit" aria-current=[("/session" == path).then_some("page")] {
                         (session.by)
                         @if session.role == Role::Viewer { " (may look, not act)" }
                     }
