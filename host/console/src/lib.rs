@@ -16,6 +16,7 @@ mod stream;
 use std::sync::Arc;
 
 use axum::{Extension, Router, middleware};
+use tokio_util::sync::CancellationToken;
 use towpath_operate::archive::FoundArchive;
 use towpath_operate::history::History;
 use towpath_operate::live::Live;
@@ -40,6 +41,11 @@ pub struct Console {
 }
 
 impl Console {
+    /// A console over a place, without an archive or a history. Its streams end once `stop` is cancelled.
+    pub fn new(found: Found, story: StoryPlace, stop: CancellationToken) -> Console {
+        Console { found, live: Live::new(story.clone(), stop), story, archive: None, history: None }
+    }
+
     /// The place, for somebody who acts.
     pub(crate) fn acting(&self, session: &Session) -> Found {
         Found { by: session.by.clone(), ..self.found.clone() }

@@ -107,7 +107,8 @@ async fn ask(
         return to(&path);
     }
     // After a link on another site the browser keeps the cookie back: this page asks once more, as its own.
-    let is_foreign = request.headers().get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site");
+    let is_foreign =
+        request.headers().get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site");
     let again = is_foreign.then(|| login_at(&path));
     form(&path, None, again.as_deref()).into_response()
 }
@@ -203,7 +204,11 @@ fn form(path: &str, problem: Option<&str>, again: Option<&str>) -> Markup {
 }
 
 /// Who one is, and what one may do.
-async fn show(Viewer(session): Viewer, Extension(proof): Extension<Proof>, State(access): State<Arc<Access>>) -> Markup {
+async fn show(
+    Viewer(session): Viewer,
+    Extension(proof): Extension<Proof>,
+    State(access): State<Arc<Access>>,
+) -> Markup {
     let content = html! {
         p { "You are " strong { (session.by) } ", and the audit names you so." }
         @if session.role == Role::Operator { p { "You may look and act." } } @else {

@@ -58,7 +58,11 @@ mod tests {
             ("cross-site", &[host, own, ("sec-fetch-site", "cross-site")], false),
             ("same site, another port", &[host, own, ("sec-fetch-site", "same-site")], false),
             ("what disagrees", &[host, own, ("origin", "http://127.0.0.1:8082"), ("sec-fetch-site", "none")], false),
-            ("two origins", &[host, own, ("origin", "http://127.0.0.1:8082"), ("origin", "http://evil.example")], false),
+            (
+                "two origins",
+                &[host, own, ("origin", "http://127.0.0.1:8082"), ("origin", "http://evil.example")],
+                false,
+            ),
             ("TLS at a proxy", &[("host", "a.example"), own, ("origin", "https://a.example")], true),
         ];
         for (name, headers, expected) in cases {

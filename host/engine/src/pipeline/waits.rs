@@ -136,7 +136,7 @@ impl Line for Spine {
         let reason = match decide(&outcome, facts) {
             Decision::Retry(after) => {
                 let head = Head { sent_at: received.sent_at, next_try: Timestamp(now) + after };
-                self.failures.set(&received.group, &outcome, failures, head);
+                self.failures.set(&received.group, &outcome, failures, head, Timestamp(now));
                 return Settlement::Retry(after);
             }
             Decision::Ack => None,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use towpath_config::route::{OnDeadLetter, Route};
 use towpath_local::{Acted, Browsed, Hastened, MOST_BEHIND, MOST_MOVED, Which};
 use towpath_types::clock::Clock;
-use towpath_types::dead_letter::{Death, DeadLetter, OPERATOR, Seen};
+use towpath_types::dead_letter::{DeadLetter, Death, OPERATOR, Seen};
 use towpath_types::message::is_item;
 use towpath_types::outcome::{MisfitKind, Outcome};
 use towpath_types::queue::{GroupId, Handle, MessageId, NewMessage, Queue as _, Received};
@@ -230,9 +230,7 @@ impl Undertaker {
         let is_head_verified = match &route {
             Some(route) if route.verify.is_none() => true,
             Some(route) => match head(queues, before).await? {
-                Some(head) => {
-                    door::verdict(&keys, &received(head), &route.path, Instant::now()).await.is_some()
-                }
+                Some(head) => door::verdict(&keys, &received(head), &route.path, Instant::now()).await.is_some(),
                 None => false,
             },
             None => false,
@@ -288,7 +286,11 @@ impl Undertaker {
             let death = Death { code, detail: detail.clone() };
             pack(&received, death, seen, &source, most, route.as_deref(), &keys)
         };
-        queues.events.bury(&queues.dead_letters, group, which, letter).await.context("moving it to the dead-letter queue")
+        queues
+            .events
+            .bury(&queues.dead_letters, group, which, letter)
+            .await
+            .context("moving it to the dead-letter queue")
     }
 }
 

@@ -7,6 +7,7 @@ use axum::http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use towpath_config::{Config, Secrets};
 use towpath_operate::place::{Backend, Found};
@@ -62,7 +63,7 @@ fn over(folder: TempDir, queues: Queues, backend: Backend, role: Role) -> Place 
     let config = Config::parse(CONFIG, std::path::Path::new("towpath.toml"), &Secrets::placeholders()).expect("config");
     let found = Found::new(backend, Some(config));
     let story = StoryPlace { config: "towpath.toml".into(), config_was_named: false, store: None, file: None };
-    let console = Console { found: found.clone(), story, archive: None };
+    let console = Console::new(found.clone(), story, CancellationToken::new());
     let access = Access::by_token("t".to_owned(), Session { by: "ann".to_owned(), role });
     Place { _folder: folder, queues, found, pages: router(console, access) }
 }
