@@ -5,6 +5,7 @@ mod jobs;
 mod letters;
 mod status;
 mod views;
+mod what_if;
 
 use axum::Router;
 
@@ -18,4 +19,5 @@ pub(crate) fn router() -> Router<Shared> {
         .merge(jobs::router())
         .merge(views::router())
         .merge(audit::router())
+        .merge(what_if::router())
 }

@@ -11,7 +11,9 @@ mod dead;
 mod jobs;
 mod pages;
 mod problem;
+mod what_if;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::{Extension, Router, middleware};
@@ -30,6 +32,8 @@ pub struct Console {
     pub story: StoryPlace,
     /// The archive, if there is one.
     pub archive: Option<FoundArchive>,
+    /// A folder with builds of plugins that may be tried on letters.
+    pub builds: Option<PathBuf>,
 }
 
 impl Console {

@@ -165,7 +165,7 @@ pub struct DlqList {
 Examples:
   towpath dlq redrive --reason refused --plan      show what would be sent
   towpath dlq redrive 1b9d6bcd 7f3a
-  towpath dlq redrive --all --rate 20/s --max-failures 10 --note "ticket 4711"
+  towpath dlq redrive --all --rate 20/s --max-failures 10 --note \"ticket 4711\"
 
 Letters keep their order within a group, their `webhook-id` and their time. They go behind the messages that wait in their \
 group; on a route with on_dead_letter = \"park\" the whole group goes back, before the messages that wait. The command can be \
