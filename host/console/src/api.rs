@@ -8,6 +8,7 @@ mod status;
 mod tail;
 mod targets;
 mod views;
+mod what_if;
 
 use axum::Router;
 
@@ -24,4 +25,5 @@ pub(crate) fn router() -> Router<Shared> {
         .merge(views::router())
         .merge(audit::router())
         .merge(tail::router())
+        .merge(what_if::router())
 }

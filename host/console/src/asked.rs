@@ -131,7 +131,11 @@ impl Asked {
     /// The next page.
     pub(crate) fn behind(&self, cursor: &str) -> String {
         let limit = given(&self.limit).map(|limit| format!("&limit={limit}")).unwrap_or_default();
-        format!("{}&after={cursor}{limit}", self.query())
+        let mut query = self.query();
+        if !query.is_empty() {
+            query.push('&');
+        }
+        format!("{query}after={cursor}{limit}")
     }
 
     /// The filter of this route and reason.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
@@ -29,6 +29,7 @@ struct Shared {
     kept: Mutex<VecDeque<Arc<Kept>>>,
     tasks: Mutex<JoinSet<()>>,
     number: AtomicU64,
+    is_trying: AtomicBool,
 }
 
 struct Kept {
@@ -74,6 +75,14 @@ impl Jobs {
         kept.iter().map(|kept| kept.job.lock().clone()).find(|job| job.ended_at.is_none())
     }
 
+    /// The right to run another build, which one has at a time: it takes a core of this machine.
+    pub(crate) fn trial(&self) -> Result<Trial, Problem> {
+        if self.0.is_trying.swap(true, Ordering::AcqRel) {
+            return Err(Problem::conflict("another build is being tried: wait for its end"));
+        }
+        Ok(Trial(Arc::clone(&self.0)))
+    }
+
     fn is_free(&self) -> Result<(), Problem> {
         match self.running() {
             None => Ok(()),
@@ -115,6 +124,15 @@ impl Jobs {
         let kept = self.0.kept.lock();
         let found = kept.iter().find(|kept| kept.job.lock().id == id).cloned();
         found.ok_or_else(|| Problem::not_found(format!("there is no job {id} since this console started")))
+    }
+}
+
+/// The right to run another build, until it is dropped.
+pub(crate) struct Trial(Arc<Shared>);
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        self.0.is_trying.store(false, Ordering::Release);
     }
 }
 

@@ -12,7 +12,9 @@ mod jobs;
 mod pages;
 mod problem;
 mod stream;
+mod what_if;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::{Extension, Router, middleware};
@@ -38,12 +40,14 @@ pub struct Console {
     pub live: Live,
     /// What this process has done; `None` if it is not the one that delivers.
     pub history: Option<Arc<History>>,
+    /// A folder with builds of plugins that may be tried on letters.
+    pub builds: Option<PathBuf>,
 }
 
 impl Console {
-    /// A console over a place, without an archive or a history. Its streams end once `stop` is cancelled.
+    /// A console over a place, without an archive, a history or builds. Its streams end once `stop` is cancelled.
     pub fn new(found: Found, story: StoryPlace, stop: CancellationToken) -> Console {
-        Console { found, live: Live::new(story.clone(), stop), story, archive: None, history: None }
+        Console { found, live: Live::new(story.clone(), stop), story, archive: None, history: None, builds: None }
     }
 
     /// The place, for somebody who acts.

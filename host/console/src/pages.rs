@@ -8,6 +8,7 @@ mod letters;
 mod live;
 mod overview;
 mod targets;
+mod what_if;
 mod words;
 
 use axum::Router;
@@ -26,6 +27,7 @@ pub(crate) fn router() -> Router<Shared> {
         .merge(letters::router())
         .merge(audit::router())
         .merge(live::router())
+        .merge(what_if::router())
 }
 
 /// What is answered where there is nothing.

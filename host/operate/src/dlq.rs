@@ -12,6 +12,7 @@ pub mod redrive;
 pub mod stats;
 #[cfg(test)]
 mod stock;
+pub mod what_if;
 
 use anyhow::bail;
 

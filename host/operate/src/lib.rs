@@ -9,6 +9,7 @@ pub mod aws;
 
 pub mod archive;
 pub mod audit;
+pub mod builds;
 pub mod config;
 #[cfg(feature = "aws")]
 pub mod deploy;

@@ -1,6 +1,6 @@
 //! Saved views: filters with a name, in a file next to the store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -42,6 +42,11 @@ impl Views {
     /// The views of a place.
     pub fn of(found: &Found) -> Views {
         Views(found.folder().join("views.json"))
+    }
+
+    /// Where they are.
+    pub fn file(&self) -> &Path {
+        &self.0
     }
 
     /// All views, by name.

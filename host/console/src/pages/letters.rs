@@ -72,6 +72,12 @@ impl Which {
         format!("{}/{}{at}", self.path(), urlencoded(letter.id.as_str()))
     }
 
+    /// The page that runs the letters of a filter through another build.
+    fn what_if(self, query: &str) -> String {
+        let refused = if self.is_refused() { "&refused=true" } else { "" };
+        format!("/what-if?filter={}{refused}", urlencoded(query))
+    }
+
     /// The list of a filter.
     fn list(self, query: &str) -> String {
         if query.is_empty() { self.path().to_owned() } else { format!("{}?{query}", self.path()) }
@@ -224,6 +230,8 @@ fn actions(session: &Session, which: Which, asked: &Asked) -> Markup {
                 button type="submit" name="action" value="redrive" { "Redrive all of this filter…" }
                 " "
                 button.danger type="submit" name="action" value="drop" { "Drop all of this filter…" }
+                " "
+                a.button href=(which.what_if(&query)) { "What would another build say?" }
             }
         } @else if session.role == Role::Operator {
             p { "Set a filter to redrive or drop many letters at once." }

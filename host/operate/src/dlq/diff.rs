@@ -44,13 +44,14 @@ pub struct Row {
     pub new: Value,
 }
 
-/// Runs the letters that match through both builds. Sends nothing.
+/// Runs up to `most` letters that match through both builds. Sends nothing. Blocks while a plugin runs.
 pub async fn compare(
     found: &Found,
     letters: &mut dyn Letters,
     mut filter: Filter,
     engine: Engine,
     new: NewBuild,
+    most: usize,
 ) -> anyhow::Result<Vec<Row>> {
     let configured = found.config.as_deref().map(|config| &config.plugins);
     let mut olds = BTreeMap::new();
@@ -91,6 +92,10 @@ pub async fn compare(
             let group = letter.group.to_string();
             let reason = letter.death.reason.clone();
             rows.push(Row { message_id: letter.first_id(), group, reason, changed, now, new });
+            if rows.len() >= most {
+                // Letters that were not read may have what the operator named.
+                return Ok(rows);
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use towpath_types::queue::MAX_RETENTION;
 
 use crate::letters::journals;
 use crate::place::{Backend, Found};
+use crate::views::Views;
 
 /// Something that may have a person's events, and that is not erased.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,10 +67,37 @@ pub(super) fn all(found: &Found, damaged: u64, now: Timestamp) -> Vec<Unreachabl
             Expires::As("the retention of the log group (log_retention of the Terraform module)"),
         );
     }
+    let views = Views::of(found);
+    if views.file().exists() {
+        add(
+            &format!("{}: filters of the console's saved views", views.file().display()),
+            Expires::As("when somebody removes the view"),
+        );
+    }
     add("backups and other copies of the store and the archive", Expires::Unknown);
     add("what targets received", Expires::Unknown);
     add("logs and traces of hosts: ids and groups, no bodies", Expires::Unknown);
     add("files of `towpath record` and `poll --story`, and saved output of other commands", Expires::Unknown);
     add("freed blocks of the disk, and snapshots of the file system", Expires::Unknown);
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queues::Queues;
+    use crate::views::View;
+
+    #[tokio::test]
+    async fn saved_views_are_named_once_there_are_any() {
+        let folder = tempfile::TempDir::new().expect("folder");
+        let queues = Queues::open(folder.path()).await.expect("a store");
+        let found = Found::new(Backend::Local(Box::new(queues)), None);
+        let names_views = || all(&found, 0, Timestamp(1)).iter().any(|one| one.what.contains("views.json"));
+        assert!(!names_views());
+        let (name, filter) = ("ann".to_owned(), "group=crm/ann".to_owned());
+        let view = View { name, refused: false, filter, by: "me".to_owned(), at: Timestamp(1) };
+        Views::of(&found).save(view).expect("saved");
+        assert!(names_views());
+    }
 }

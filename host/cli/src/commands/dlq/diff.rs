@@ -15,7 +15,8 @@ pub(super) async fn run(args: DlqDiff, output: &Output) -> anyhow::Result<Exit> 
     let place = args.place.clone();
     let new = NewBuild { at: args.plugin, name: args.name };
     let engine = engine(1)?;
-    let compared = with_letters(&place, None, |found, letters| Box::pin(compare(found, letters, filter, engine, new)));
+    let compared =
+        with_letters(&place, None, |found, letters| Box::pin(compare(found, letters, filter, engine, new, usize::MAX)));
     let Some(rows) = compared.await? else { return Ok(interrupted(output)) };
     let changed = rows.iter().filter(|row| row.changed).count();
     if output.is_json() {

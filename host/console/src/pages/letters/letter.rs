@@ -120,6 +120,7 @@ fn actions(session: &Session, which: Which, letter: &Letter) -> Markup {
                     a.button href={ (which.path()) "/" (urlencoded(letter.id.as_str())) "/edit?at=" (letter.sequence()) } { "Edit…" }
                 }
                 button.danger type="submit" name="action" value="drop" { "Drop…" }
+                a.button href=(which.what_if(&one)) { "What would another build say?" }
             }
             div #plan aria-live="polite" {}
         }

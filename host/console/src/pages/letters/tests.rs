@@ -63,7 +63,10 @@ fn over(folder: TempDir, queues: Queues, backend: Backend, role: Role) -> Place 
     let config = Config::parse(CONFIG, std::path::Path::new("towpath.toml"), &Secrets::placeholders()).expect("config");
     let found = Found::new(backend, Some(config));
     let story = StoryPlace { config: "towpath.toml".into(), config_was_named: false, store: None, file: None };
-    let console = Console::new(found.clone(), story, CancellationToken::new());
+    let builds = Some(folder.path().join("builds"));
+    std::fs::create_dir_all(folder.path().join("builds/crm-2")).expect("made");
+    std::fs::write(folder.path().join("builds/crm-2/plugin.wasm"), b"no component").expect("written");
+    let console = Console { builds, ..Console::new(found.clone(), story, CancellationToken::new()) };
     let access = Access::by_token("t".to_owned(), Session { by: "ann".to_owned(), role });
     Place { _folder: folder, queues, found, pages: router(console, access) }
 }
@@ -405,4 +408,27 @@ async fn on_sqs_nothing_is_received_by_looking_and_a_viewer_can_receive_nothing(
         let (status, _) = place.ask(Method::POST, to, "application/x-www-form-urlencoded", "filter=".to_owned()).await;
         assert_eq!(status, StatusCode::FORBIDDEN, "{to}");
     }
+}
+
+#[tokio::test]
+async fn another_build_is_chosen_by_its_name_in_one_folder_for_letters_of_a_filter() {
+    let place = place(&[("crm/1", "refused", "1")], Role::Operator).await;
+    let list = place.get("/letters?reason=refused").await;
+    let page = place.get(&attribute(&list, "<a class=\"button\" href=\"/what-if", "href")).await;
+    assert!(page.contains("value=\"crm-2\"") && page.contains("reason=refused"), "{page}");
+    let run = |filter, build| [("filter", filter), ("build", build)];
+    for (filter, build, expected) in [
+        ("", "crm-2", "no letters selected"),
+        ("reason=refused", "../builds/crm-2", "there is no build"),
+        ("reason=refused", "/etc/passwd", "there is no build"),
+        ("reason=refused", "crm-2", "loading"),
+    ] {
+        let answer = place.form("/what-if", &run(filter, build)).await;
+        assert!(answer.contains("role=\"alert\"") && answer.contains(expected), "{build}: {answer}");
+    }
+    let (_, builds) = place.json(Method::GET, "/api/v1/builds", Value::Null).await;
+    assert_eq!(builds[0]["build"], "crm-2");
+    let order = json!({"filter": {"reason": "refused"}, "build": "../crm-2"});
+    let (status, _) = place.json(Method::POST, "/api/v1/what-if", order).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
 }
