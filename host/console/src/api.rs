@@ -1,15 +1,25 @@
-//! The HTTP API: everything that the console does, in the shapes of `--json`.
+//! The HTTP API: everything that the console does, in the shapes of `--json`. Each handler is declared once, with `utoipa::path` and `routes!`:
+//! the router and the OpenAPI document come from the same list.
 
+mod document;
+mod etag;
 mod history;
 mod status;
 mod tail;
 mod targets;
 
-use axum::Router;
+use axum::{Router, middleware};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::Shared;
 
 /// Below `/api/v1`.
 pub(crate) fn router() -> Router<Shared> {
-    Router::new().merge(status::router()).merge(tail::router()).merge(targets::router()).merge(history::router())
+    let (router, _) = documented().split_for_parts();
+    router.layer(middleware::from_fn(etag::tag))
+}
+
+/// All routes, with their document.
+fn documented() -> OpenApiRouter<Shared> {
+    document::router().merge(status::router()).merge(tail::router()).merge(targets::router()).merge(history::router())
 }

@@ -57,4 +57,5 @@ pub fn router(console: Console, access: Access) -> Router {
 }
 
 #[cfg(test)]
+#[path = "tests/trying.rs"]
 mod trying;
