@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests the console in Debian's Chromium. `run.sh screenshots` writes pictures to docs/images instead. Without Chromium and the permission to
-# install it, it skips the tests with one line; in CI it fails.
+# install it, or without playwright-core and a registry to get it from, it skips the tests with one line; in CI it fails.
 set -euo pipefail
 cd "$(dirname "$0")"
 CARGO=${CARGO:-cargo}
@@ -11,17 +11,19 @@ if ! find_chromium > /dev/null && [ "$(id -u)" -eq 0 ] && command -v apt-get > /
     apt-get update -qq > /dev/null 2>&1 || true
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium > /dev/null 2>&1 || true
 fi
-if ! CHROMIUM=$(find_chromium); then
+skip() {
     if [ -n "${CI:-}" ]; then
-        echo "browser: FAILED, there is no chromium: apt-get install chromium" >&2
+        echo "browser: FAILED, $1" >&2
         exit 1
     fi
-    echo "browser: SKIPPED, there is no chromium: apt-get install chromium"
+    echo "browser: SKIPPED, $1"
     exit 0
-fi
-export CHROMIUM
+}
 
-[ -d node_modules/playwright-core ] || npm ci --no-audit --no-fund --loglevel=error
+CHROMIUM=$(find_chromium) || skip "there is no chromium: apt-get install chromium"
+export CHROMIUM
+[ -d node_modules/playwright-core ] || npm ci --no-audit --no-fund --loglevel=silent ||
+    skip "npm ci in tests/browser failed: it needs Node.js 20 and a registry"
 "$CARGO" build --quiet -p towpath-console --example browse
 target=$("$CARGO" metadata --format-version 1 --no-deps | node -p 'JSON.parse(require("fs").readFileSync(0)).target_directory')
 export CONSOLE_BIN="$target/debug/examples/browse"
