@@ -4,7 +4,7 @@ CARGO ?= cargo
 
 ARCH ?= arm64
 
-.PHONY: bench-parts chaos lambda test-aws test-arm64 aws-smoke fuzz supply-chain demo test lint fmt docs bench wasm component plugins clean
+.PHONY: bench-parts chaos lambda test-aws test-arm64 aws-smoke fuzz supply-chain demo test browser screenshots lint fmt docs bench wasm component plugins clean
 
 # Inject faults derived from a seed and check the target's record; then plant bugs, which must be found:
 # `make chaos SEED=7 MINUTES=30`.
@@ -27,6 +27,14 @@ test: plugins
 plugins: wasm
 	$(CARGO) build -p towpath
 	$(CARGO) run --quiet -p towpath -- plugin build
+
+# Test the console in Debian's Chromium, driven by playwright-core. Needs Node.js; installs Chromium with apt-get if it is missing and permitted.
+browser:
+	@CARGO="$(CARGO)" tests/browser/run.sh
+
+# Write pictures of the console to docs/images.
+screenshots:
+	@CARGO="$(CARGO)" tests/browser/run.sh screenshots
 
 wasm:
 	@host/rust-target.sh

@@ -35,4 +35,5 @@ if [ -t 1 ]; then export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-always}; fi
 run "building the functions" "$CARGO" build --quiet -p towpath-lambda -p towpath-lambda-ingest
 run "testing the host" "$CARGO" test --workspace
 run "testing the plugin SDK" sdk
+run "testing the console in a browser" tests/browser/run.sh
 run "testing the plugins" "$CARGO" run --quiet -p towpath -- plugin test

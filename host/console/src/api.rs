@@ -1,6 +1,9 @@
-//! The HTTP API: everything that the console does, in the shapes of `--json`.
+//! The HTTP API: everything that the console does, in the shapes of `--json`. Each handler is declared once, with `utoipa::path` and `routes!`:
+//! the router and the OpenAPI document come from the same list.
 
 mod audit;
+mod document;
+mod etag;
 mod history;
 mod jobs;
 mod letters;
@@ -10,20 +13,27 @@ mod targets;
 mod views;
 mod what_if;
 
-use axum::Router;
+use axum::{Router, middleware};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::Shared;
 
 /// Below `/api/v1`.
 pub(crate) fn router() -> Router<Shared> {
-    Router::new()
+    let (router, _) = documented().split_for_parts();
+    router.layer(middleware::from_fn(etag::tag))
+}
+
+/// All routes, with their document.
+fn documented() -> OpenApiRouter<Shared> {
+    document::router()
         .merge(status::router())
         .merge(targets::router())
         .merge(history::router())
-        .merge(letters::router())
-        .merge(jobs::router())
-        .merge(views::router())
-        .merge(audit::router())
+        .merge(OpenApiRouter::from(letters::router()))
+        .merge(OpenApiRouter::from(jobs::router()))
+        .merge(OpenApiRouter::from(views::router()))
+        .merge(OpenApiRouter::from(audit::router()))
+        .merge(OpenApiRouter::from(what_if::router()))
         .merge(tail::router())
-        .merge(what_if::router())
 }

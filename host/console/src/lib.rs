@@ -73,4 +73,5 @@ fn router_with(console: Console, access: Arc<Access>) -> Router {
 }
 
 #[cfg(test)]
+#[path = "tests/trying.rs"]
 mod trying;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use towpath_operate::live::TooMany;
 
 /// An error of a request: what failed, and what to do.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
 pub struct Problem {
     /// What kind of error it is, in a few words; always the same for a status.
     title: &'static str,

@@ -23,23 +23,29 @@ const LINES: usize = 100;
 const MOST_LINES: usize = 1_000;
 
 /// Which lines to show. Empty values select everything.
-#[derive(Clone, Deserialize, Default, Debug)]
+#[derive(Clone, Deserialize, Default, Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Asked {
+    /// Its group; a star at the end matches anything.
     pub(crate) group: String,
+    /// Its route.
     pub(crate) route: String,
+    /// Its plugin.
     pub(crate) plugin: String,
+    /// A target that it called or was held for.
     pub(crate) target: String,
+    /// Its outcome.
     pub(crate) outcome: String,
     /// Only failures.
     pub(crate) failed: bool,
     /// An id of a message, or its beginning.
     pub(crate) id: String,
-    /// How many of the last lines to begin with.
+    /// How many of the last lines to begin with; 100 without it, at most 1,000.
     pub(crate) lines: Option<usize>,
-    /// Whether to go on.
+    /// Whether to go on, as a stream of server-sent events; true without it.
     pub(crate) follow: Option<bool>,
-    /// The position after which to go on.
+    /// The position after which to go on: the id of the last event.
     pub(crate) after: String,
 }
 

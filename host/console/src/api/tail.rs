@@ -1,23 +1,32 @@
 //! `GET /tail`: the story of messages, as a stream of server-sent events or as JSON.
 
-use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 use serde_json::Value;
 use towpath_operate::json;
 use towpath_operate::story::Entry;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::access::Viewer;
 use crate::stream::{self, Asked};
 use crate::{Problem, Shared};
 
-pub(super) fn router() -> Router<Shared> {
-    Router::new().route("/tail", get(tail))
+pub(super) fn router() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(tail))
 }
 
+/// Follow the story of messages
+///
+/// A stream of server-sent events: `line` has a line as `towpath tail --json` prints it, `skipped` how many lines came too fast, `restarted`
+/// says that the lines begin anew, `problem` why the story cannot be read, and `position` has the id after which a later request continues.
+/// With `follow=false`, the last lines as an array.
+#[utoipa::path(
+    get, path = "/tail", params(Asked),
+    responses((status = 200, content((String = "text/event-stream"), (Vec<serde_json::Value> = "application/json"))))
+)]
 async fn tail(
     _: Viewer,
     State(console): State<Shared>,

@@ -34,6 +34,8 @@ pub(crate) fn page(session: &Session, path: &str, title: &str, content: Markup) 
                 meta name="color-scheme" content="light dark";
                 meta name="htmx-config" content=(HTMX);
                 title { (title) " – Towpath" }
+                // None, so that browsers do not ask for one.
+                link rel="icon" href="data:,";
                 link rel="stylesheet" href="/assets/console.css";
                 script src="/assets/htmx.js" defer {}
                 script src="/assets/sse.js" defer {}

@@ -12,7 +12,7 @@ use towpath_operate::story::Entry;
 use towpath_types::outcome::OUTCOMES;
 
 use super::layout::{Page, page};
-use super::overview::urlencoded;
+use super::words::urlencoded;
 use crate::access::Viewer;
 use crate::stream::{self, Asked};
 use crate::{Problem, Shared};

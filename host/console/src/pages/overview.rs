@@ -13,6 +13,7 @@ use towpath_types::clock::Clock;
 use super::charts::charts;
 use super::layout::{Page, fragment, page};
 use super::targets;
+pub(super) use super::words::urlencoded;
 use super::words::{ago, count, number, short};
 use crate::access::{Session, Viewer};
 use crate::{Console, Problem, Shared};
@@ -155,11 +156,6 @@ fn filter(route: &str, reason: &str) -> String {
         query.append_pair("route", route);
     }
     query.append_pair("reason", reason).finish()
-}
-
-/// A text as one segment of a path.
-pub(super) fn urlencoded(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
 #[cfg(test)]

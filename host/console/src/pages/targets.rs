@@ -13,8 +13,7 @@ use towpath_operate::place::Found;
 use towpath_operate::status::{self, TargetStatus, Targets};
 
 use super::layout::fragment;
-use super::overview::urlencoded;
-use super::words::{ago, short};
+use super::words::{ago, short, urlencoded};
 use crate::access::{Operator, Role, Session};
 use crate::{Problem, Shared};
 

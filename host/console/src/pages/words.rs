@@ -45,6 +45,11 @@ pub(crate) fn count(amount: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", number(amount))
 }
 
+/// A text as one segment of a path.
+pub(crate) fn urlencoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -105,6 +105,7 @@ impl ArchivedWhole<'_> {
 
 /// What an archive holds.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct InArchive {
     events: u64,
     bytes: u64,

@@ -9,6 +9,7 @@ use crate::history;
 
 /// Rates and latencies of the last hour, and what waits in the process by target.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct History {
     points: Vec<Point>,
     waiting: Vec<WaitingFor>,
@@ -16,6 +17,7 @@ pub struct History {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 struct Point {
     sampled_at: Rfc3339,
     accepted_per_second: f64,
@@ -31,6 +33,7 @@ struct Point {
 
 /// Groups whose head waits for a target; without a target if it failed before it got to one.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 struct WaitingFor {
     #[serde(skip_serializing_if = "String::is_empty")]
     target: String,

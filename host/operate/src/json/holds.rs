@@ -10,6 +10,7 @@ use crate::hold;
 
 /// A target on hold.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub(super) struct Hold<'a> {
     started_at: Rfc3339,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,6 +30,7 @@ impl Hold<'_> {
 
 /// A target whose backlog is sent at a limited rate.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub(super) struct Drain {
     resumed_at: Rfc3339,
     per_second: f64,
@@ -42,6 +44,7 @@ impl From<StoredDrain> for Drain {
 
 /// An open breaker.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub(super) struct Breaker<'a> {
     target: &'a str,
     opened_at: Rfc3339,
@@ -57,6 +60,7 @@ impl Breaker<'_> {
 
 /// All holds and drains, by target.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Holds<'a> {
     holds: BTreeMap<&'a str, Hold<'a>>,
     drains: BTreeMap<&'a str, Drain>,
@@ -74,6 +78,7 @@ impl Holds<'_> {
 
 /// The result of a resume.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Resumed<'a> {
     #[serde(flatten)]
     state: Holds<'a>,
@@ -83,6 +88,7 @@ pub struct Resumed<'a> {
 
 /// The time by which hosts have checked every waiting message again.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 struct CheckedAgain {
     latest_at: Rfc3339,
     /// For messages that waited before the hold began.

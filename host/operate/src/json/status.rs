@@ -12,6 +12,7 @@ use crate::waiting;
 
 /// Targets, and what waits.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Status<'a> {
     targets: Vec<Target<'a>>,
     queue: Option<Waiting>,
@@ -49,6 +50,7 @@ impl Status<'_> {
 
 /// The targets alone.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Targets<'a> {
     targets: Vec<Target<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,6 +68,7 @@ impl Targets<'_> {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 struct Target<'a> {
     name: &'a str,
     state: &'a str,
@@ -95,6 +98,7 @@ impl Target<'_> {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 struct Waiting {
     messages: u64,
     invisible: u64,
@@ -113,6 +117,7 @@ impl Waiting {
 
 /// The dead letters of one route and reason.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 struct Letters<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     route: &'a str,
@@ -127,7 +132,9 @@ impl Letters<'_> {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 struct Group<'a> {
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     group: &'a GroupId,
     messages: u64,
     oldest_sent_at: Rfc3339,

@@ -7,6 +7,7 @@ use towpath_types::clock::Timestamp;
 
 /// A time in RFC 3339, in UTC, with milliseconds: `2026-11-27T22:40:27.123Z`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(value_type = String, format = DateTime))]
 pub struct Rfc3339(pub Timestamp);
 
 impl Rfc3339 {
