@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use towpath_config::{Config, Secrets};
 use towpath_console::{Access, Console, Role, Session};
 use towpath_operate::history::History;
-use towpath_operate::live::Live;
 use towpath_operate::place::{Backend, Found};
 use towpath_operate::queues::{Queues, STORY};
 use towpath_operate::story::StoryPlace;
@@ -37,13 +36,8 @@ async fn main() -> anyhow::Result<()> {
     let story = StoryPlace { config: file, config_was_named: true, store: None, file: Some(folder.path().join(STORY)) };
     let stop = CancellationToken::new();
     let history = Arc::new(History::default());
-    let console = Console {
-        found: Found::new(Backend::Local(Box::new(queues)), Some(config)),
-        live: Live::new(story.clone(), stop.clone()),
-        story,
-        archive: None,
-        history: Some(Arc::clone(&history)),
-    };
+    let found = Found::new(Backend::Local(Box::new(queues)), Some(config));
+    let console = Console { history: Some(Arc::clone(&history)), ..Console::new(found, story, stop.clone()) };
     let session = Session { by: "ann".to_owned(), role: Role::Operator };
     let router = towpath_console::router(console, Access::by_token(TOKEN.to_owned(), session));
     let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use towpath_config::{Config, Secrets};
 use towpath_operate::history::History;
-use towpath_operate::live::Live;
 use towpath_operate::place::{Backend, Found};
 use towpath_operate::queues::{Queues, STORY};
 use towpath_operate::story::StoryPlace;
@@ -54,13 +53,9 @@ impl Trying {
         let story =
             StoryPlace { config: file, config_was_named: true, store: None, file: Some(folder.path().join(STORY)) };
         let stop = CancellationToken::new();
-        let console = Console {
-            found: Found::new(Backend::Local(Box::new(queues.clone())), Some(config)),
-            live: Live::new(story.clone(), stop.clone()),
-            story,
-            archive: None,
-            history: Some(History::default().into()),
-        };
+        let found = Found::new(Backend::Local(Box::new(queues.clone())), Some(config));
+        let history = Some(History::default().into());
+        let console = Console { history, ..Console::new(found, story, stop.clone()) };
         let session = Session { by: "ann".to_owned(), role };
         let router = router(console, Access::by_token("token".to_owned(), session));
         Trying { folder, queues, stop, router }
