@@ -16,6 +16,7 @@ mod stats;
 mod status;
 mod story;
 mod time;
+mod timeline;
 
 #[cfg(test)]
 mod tests;
@@ -33,3 +34,4 @@ pub use stats::Counted;
 pub use status::Status;
 pub use story::{Traced, line};
 pub use time::Rfc3339;
+pub use timeline::{EventBody, Timeline};

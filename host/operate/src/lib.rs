@@ -34,6 +34,7 @@ pub mod set;
 pub mod status;
 pub mod story;
 pub mod tail;
+pub mod timeline;
 pub mod token;
 pub mod trace;
 pub mod trial;

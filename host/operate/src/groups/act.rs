@@ -79,6 +79,11 @@ impl Action {
         }
     }
 
+    /// The action with this name.
+    pub fn named(name: &str) -> Option<Action> {
+        [Action::Retry, Action::DeadLetter, Action::Park].into_iter().find(|action| action.as_str() == name)
+    }
+
     /// What it does, and what happens to those behind the head.
     pub fn consequence(self, group: &Group) -> String {
         let behind = events(group.head.behind);
