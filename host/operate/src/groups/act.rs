@@ -130,7 +130,7 @@ pub struct Done {
 /// Retries the head of a group now. With `head` only if the head is still this message.
 pub async fn retry(found: &Found, group: &GroupId, head: Option<&MessageId>, note: &str) -> anyhow::Result<Done> {
     let (queues, before) = begin(found, group, head, note).await?;
-    Audit::of(found).group(Action::Retry, note, &before.head.id, group)?;
+    Audit::of(found).retried(note, &before.head.id, group)?;
     let messages = match queues.events.hasten(group, &before.head.id).await? {
         Hastened::Now(messages) => messages as u64,
         Hastened::Busy => return Err(GroupError::Busy(group.clone()).into()),
