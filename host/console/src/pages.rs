@@ -1,5 +1,8 @@
 //! The pages, as HTML.
 
+mod bytes;
+mod events;
+mod groups;
 mod layout;
 mod overview;
 mod words;
@@ -10,5 +13,5 @@ use crate::Shared;
 
 /// All pages.
 pub(crate) fn router() -> Router<Shared> {
-    Router::new().merge(overview::router())
+    Router::new().merge(overview::router()).merge(groups::router()).merge(events::router())
 }
