@@ -9,6 +9,7 @@ mod flood;
 mod followed;
 mod foreign;
 mod function;
+mod groups;
 mod init;
 mod letters;
 mod on_s3;
@@ -79,7 +80,7 @@ fn a_target_is_not_unused_because_its_route_has_a_mistake() {
 #[test]
 fn every_command_has_help_with_an_example() {
     let folder = TempDir::new().unwrap();
-    let commands: [&[&str]; 49] = [
+    let commands: [&[&str]; 54] = [
         &[],
         &["demo"],
         &["init"],
@@ -113,6 +114,11 @@ fn every_command_has_help_with_an_example() {
         &["config", "check"],
         &["provider", "list"],
         &["provider", "show"],
+        &["group", "list"],
+        &["group", "show"],
+        &["group", "retry"],
+        &["group", "dead-letter"],
+        &["group", "park"],
         &["dlq", "list"],
         &["dlq", "show"],
         &["dlq", "stats"],

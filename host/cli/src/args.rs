@@ -11,6 +11,7 @@ use towpath_config::env::LOG_LEVELS;
 mod archive;
 mod dlq;
 mod erase;
+mod group;
 mod init;
 mod names;
 mod operate;
@@ -25,6 +26,7 @@ mod story;
 pub use archive::{Archive, ArchiveFilter, ArchiveList, ArchivePlace, NamedArchive};
 pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, LetterPlace};
 pub use erase::Erase;
+pub use group::{Group, GroupAct, GroupList};
 pub use init::Init;
 pub use names::Names;
 pub use operate::{Deploy, Hold, Pause, Poll, QueuePlace, Resume, Status};
@@ -121,6 +123,9 @@ pub enum Command {
     Tail(Tail),
     /// Show the whole story of one message
     Trace(Trace),
+    /// Show which groups wait and why; retry, dead-letter or park one
+    #[command(subcommand)]
+    Group(Group),
     /// Inspect, redrive, edit and drop dead letters
     #[command(subcommand)]
     Dlq(Dlq),

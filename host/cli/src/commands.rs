@@ -10,6 +10,7 @@ mod deploy;
 mod dev;
 mod dlq;
 mod erase;
+mod group;
 mod hold;
 mod init;
 pub(crate) mod plugin;
@@ -62,6 +63,7 @@ pub async fn run(args: Args, output: &Output, telemetry: Arc<Telemetry>) -> anyh
         }
         Command::Provider(command) => provider::run(command, output).await,
         Command::Secret(command) => secret::run(command, output).await,
+        Command::Group(group) => group::run(group, output).await,
         Command::Dlq(dlq) => dlq::run(dlq, output).await,
         Command::Archive(archive) => archive::run(archive, output).await,
         Command::Replay(replay) => replay::run(*replay, output).await,

@@ -7,6 +7,8 @@ mod etag;
 mod history;
 mod jobs;
 mod letters;
+pub(crate) mod events;
+pub(crate) mod groups;
 mod status;
 mod tail;
 mod targets;
@@ -35,5 +37,7 @@ fn documented() -> OpenApiRouter<Shared> {
         .merge(OpenApiRouter::from(views::router()))
         .merge(OpenApiRouter::from(audit::router()))
         .merge(OpenApiRouter::from(what_if::router()))
+        .merge(OpenApiRouter::from(groups::router()))
+        .merge(OpenApiRouter::from(events::router()))
         .merge(tail::router())
 }

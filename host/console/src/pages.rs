@@ -3,6 +3,9 @@
 mod audit;
 mod charts;
 mod diff;
+mod bytes;
+mod events;
+mod groups;
 mod layout;
 mod letters;
 mod live;
@@ -26,6 +29,8 @@ pub(crate) fn router() -> Router<Shared> {
         .merge(targets::router())
         .merge(letters::router())
         .merge(audit::router())
+        .merge(groups::router())
+        .merge(events::router())
         .merge(live::router())
         .merge(what_if::router())
 }

@@ -109,6 +109,29 @@ impl LocalQueue {
         self.store.read(read).await
     }
 
+    /// Up to `max` messages whose id begins so, or whose attributes have this text: there are the first ids of letters and of redriven messages. Given a
+    /// group it reads that, otherwise the whole queue, without its bodies.
+    pub async fn with_id(&self, id: &str, group: Option<&GroupId>, max: usize) -> Result<Vec<Browsed>, QueueError> {
+        let queue = self.id;
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let (id, group) = (id.to_owned(), group.map(ToString::to_string));
+        let among = match &group {
+            Some(_) => "m.grp = (SELECT id FROM groups WHERE queue = ?1 AND name = ?4)",
+            None => "m.queue = ?1 AND ?4 IS NULL",
+        };
+        let found = format!(
+            "SELECT m.seq FROM messages m WHERE {among}
+                AND (substr(m.id, 1, length(?2)) = ?2 OR instr(m.attributes, ?2) > 0) ORDER BY m.seq LIMIT ?3"
+        );
+        let sql = format!("{} WHERE m.seq IN ({found}) ORDER BY m.seq", select(""));
+        let read = move |connection: &rusqlite::Connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map(params![queue, id, max, group], browsed)?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        self.store.read(read).await
+    }
+
     /// The last sequence number that the store gave to a message of any queue. Later ones are higher.
     pub async fn last_sequence(&self) -> Result<String, QueueError> {
         let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0)";

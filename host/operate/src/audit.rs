@@ -17,7 +17,6 @@ use towpath_types::dead_letter::DeadLetter;
 use towpath_types::queue::{Attributes, GroupId, MessageId};
 
 use crate::erase::{Counts, Subject};
-use crate::groups::Action;
 use crate::letters::Letter;
 use crate::place::{Found, user};
 use crate::replay::{Record, Request};
@@ -223,9 +222,9 @@ impl Audit {
     }
 
     /// Records that a group is retried now. The caller must not act if this fails.
-    pub(crate) fn group(&self, action: Action, note: &str, head: &MessageId, group: &GroupId) -> anyhow::Result<()> {
+    pub(crate) fn retried(&self, note: &str, head: &MessageId, group: &GroupId) -> anyhow::Result<()> {
         let at = Clock::wall().now();
-        let retried = Retried { at, by: &self.by, action: action.as_str(), id: head, group, note };
+        let retried = Retried { at, by: &self.by, action: "retry", id: head, group, note };
         self.append(&[retried], true)
     }
 

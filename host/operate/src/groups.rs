@@ -161,5 +161,7 @@ fn policy(found: &Found, group: &GroupId) -> Option<OnDeadLetter> {
 }
 
 #[cfg(test)]
+mod race;
+#[cfg(test)]
 #[path = "groups/tests.rs"]
 mod tests;

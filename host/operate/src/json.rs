@@ -18,6 +18,7 @@ mod stats;
 mod status;
 mod story;
 mod time;
+mod timeline;
 
 #[cfg(test)]
 mod tests;
@@ -37,3 +38,4 @@ pub use stats::Counted;
 pub use status::{Status, Targets};
 pub use story::{Traced, line};
 pub use time::Rfc3339;
+pub use timeline::{EventBody, Timeline};

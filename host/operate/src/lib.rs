@@ -40,6 +40,7 @@ pub mod status;
 pub mod stop;
 pub mod story;
 pub mod tail;
+pub mod timeline;
 pub mod token;
 pub mod trace;
 pub mod trial;

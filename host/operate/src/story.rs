@@ -1,6 +1,7 @@
 //! The story of messages, as hosts log it: a line for each stored webhook, handshake and pass, and other log lines about a message. It is read
 //! from `story.jsonl`, from a log in JSON, or from CloudWatch.
 
+mod about;
 mod filter;
 mod follow;
 mod last;
@@ -9,6 +10,8 @@ mod source;
 use serde_json::{Map, Value};
 use towpath_metrics::STORY;
 
+pub(crate) use about::each_with;
+pub use about::{About, MOST_LINES, about};
 pub use filter::Filter;
 pub use follow::FollowedFile;
 pub use last::{MOST_READ, last_passes};
@@ -71,6 +74,11 @@ impl Entry {
 
     fn number(&self, name: &str) -> f64 {
         self.fields.get(name).and_then(Value::as_f64).unwrap_or_default()
+    }
+
+    /// How long the pass took.
+    pub fn took(&self) -> std::time::Duration {
+        std::time::Duration::try_from_secs_f64(self.number("took_ms") / 1e3).unwrap_or_default()
     }
 
     fn line(&self) -> Line {

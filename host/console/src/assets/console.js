@@ -200,3 +200,13 @@
   button.hidden = false;
   button.addEventListener("click", open);
 })();
+// A button with data-copy copies the text of the element that it names.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  const from = button && document.querySelector(button.dataset.copy);
+  if (!from || !navigator.clipboard) return;
+  navigator.clipboard.writeText(from.textContent).then(() => {
+    const said = document.getElementById("said");
+    if (said) said.textContent = "Copied.";
+  });
+});

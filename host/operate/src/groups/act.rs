@@ -79,6 +79,11 @@ impl Action {
         }
     }
 
+    /// The action with this name.
+    pub fn named(name: &str) -> Option<Action> {
+        [Action::Retry, Action::DeadLetter, Action::Park].into_iter().find(|action| action.as_str() == name)
+    }
+
     /// What it does, and what happens to those behind the head.
     pub fn consequence(self, group: &Group) -> String {
         let behind = events(group.head.behind);
@@ -125,7 +130,7 @@ pub struct Done {
 /// Retries the head of a group now. With `head` only if the head is still this message.
 pub async fn retry(found: &Found, group: &GroupId, head: Option<&MessageId>, note: &str) -> anyhow::Result<Done> {
     let (queues, before) = begin(found, group, head, note).await?;
-    Audit::of(found).group(Action::Retry, note, &before.head.id, group)?;
+    Audit::of(found).retried(note, &before.head.id, group)?;
     let messages = match queues.events.hasten(group, &before.head.id).await? {
         Hastened::Now(messages) => messages as u64,
         Hastened::Busy => return Err(GroupError::Busy(group.clone()).into()),

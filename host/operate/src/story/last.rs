@@ -48,7 +48,7 @@ fn id_of(line: &[u8]) -> Option<&str> {
 }
 
 /// Shows the complete lines of a file, last first, until `look` returns false or `left` bytes are read. Returns whether to continue.
-fn backwards(path: &Path, left: &mut u64, look: &mut impl FnMut(&[u8]) -> bool) -> io::Result<bool> {
+pub(super) fn backwards(path: &Path, left: &mut u64, look: &mut impl FnMut(&[u8]) -> bool) -> io::Result<bool> {
     let mut file = match regular::open(std::fs::OpenOptions::new().read(true), path, Links::Refuse) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
         opened => opened?,

@@ -1,0 +1,89 @@
+//! `GET /events/{id}`: what happened to an event; `/events/{id}/body`: its content. Every look at a content is in the audit.
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use serde::Deserialize;
+use towpath_operate::audit::Audit;
+use towpath_operate::json;
+use towpath_operate::timeline::{Content, Sources, Timeline};
+
+use crate::access::{Session, Viewer};
+use crate::{Console, Problem, Shared};
+
+pub(super) fn router() -> Router<Shared> {
+    Router::new().route("/events/{id}", get(show)).route("/events/{id}/body", get(body))
+}
+
+/// In which form a body is wanted.
+#[derive(Clone, Copy, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Form {
+    /// As JSON with method, query and headers.
+    #[default]
+    Json,
+    /// The bytes alone.
+    Raw,
+    /// As the `message.json` of a case of `plugin test`.
+    Case,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct FormQuery {
+    #[serde(default, rename = "as")]
+    pub(crate) form: Form,
+}
+
+async fn show(_: Viewer, Path(id): Path<String>, State(console): State<Shared>) -> Result<Response, Problem> {
+    let timeline = find(&console, &id).await?;
+    Ok(axum::Json(json::Timeline::of(&timeline)).into_response())
+}
+
+async fn body(
+    Viewer(session): Viewer,
+    Path(id): Path<String>,
+    Query(query): Query<FormQuery>,
+    State(console): State<Shared>,
+) -> Result<Response, Problem> {
+    let content = look(&console, &session, &id).await?;
+    content_as(&content, query.form)
+}
+
+/// What is known of an event.
+pub(crate) async fn find(console: &Console, id: &str) -> Result<Timeline, Problem> {
+    let sources = Sources { found: &console.found, story: &console.story, archive: console.archive.as_ref() };
+    let found = Timeline::of(sources, id).await?;
+    found.ok_or_else(|| Problem::not_found(format!("nothing is known of the event {id}")))
+}
+
+/// The content of an event, once the audit has who looks at it.
+pub(crate) async fn look(console: &Console, session: &Session, id: &str) -> Result<Content, Problem> {
+    let content = find(console, id).await?.content;
+    let content = content.ok_or_else(|| {
+        Problem::not_found(format!("the content of the event {id} is not kept: it is neither in a queue nor in an archive on this machine"))
+    })?;
+    Audit::of(&console.acting(session)).look(&content.message_id, &content.group)?;
+    Ok(content)
+}
+
+/// A content in a form. Bytes are never shown by browsers, which would run what is in them.
+pub(crate) fn content_as(content: &Content, form: Form) -> Result<Response, Problem> {
+    let unreadable = || Problem::conflict("the event cannot be unpacked");
+    Ok(match form {
+        Form::Json => axum::Json(json::EventBody::of(content)).into_response(),
+        Form::Raw => {
+            let webhook = content.webhook().ok_or_else(unreadable)?;
+            let kind = [(CONTENT_TYPE, "application/octet-stream"), (CONTENT_DISPOSITION, "attachment; filename=\"body\"")];
+            (kind, webhook.body).into_response()
+        }
+        Form::Case => {
+            let case = content.case().ok_or_else(unreadable)?;
+            let text = serde_json::to_string_pretty(&case).unwrap_or_default() + "\n";
+            let kind =
+                [(CONTENT_TYPE, "application/json"), (CONTENT_DISPOSITION, "attachment; filename=\"message.json\"")];
+            (kind, text).into_response()
+        }
+    })
+}
