@@ -4,11 +4,11 @@
 mod audit;
 mod document;
 mod etag;
+pub(crate) mod events;
+pub(crate) mod groups;
 mod history;
 mod jobs;
 mod letters;
-pub(crate) mod events;
-pub(crate) mod groups;
 mod status;
 mod tail;
 mod targets;

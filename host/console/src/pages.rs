@@ -1,9 +1,9 @@
 //! The pages, as HTML.
 
 mod audit;
+mod bytes;
 mod charts;
 mod diff;
-mod bytes;
 mod events;
 mod groups;
 mod layout;

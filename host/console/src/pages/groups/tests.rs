@@ -39,7 +39,7 @@ async fn setup(role: Role) -> Setup {
     let found = Found::new(Backend::Local(Box::new(queues.clone())), Some(config));
     let store = Some(folder.path().to_owned());
     let story = StoryPlace { config: "towpath.toml".into(), config_was_named: false, store, file: None };
-    let console = Console { found, story, archive: None };
+    let console = Console::new(found, story, tokio_util::sync::CancellationToken::new());
     let session = Session { by: "ada".to_owned(), role };
     let router = crate::router(console, Access::by_token("token".to_owned(), session));
     Setup { folder, queues, router }
@@ -142,7 +142,8 @@ async fn an_operator_dead_letters_the_head_that_they_saw_and_no_other() {
     let (_, text) = setup.get("/api/v1/groups/g").await;
     let group: Value = serde_json::from_str(&text).expect("JSON");
     let act = json!({ "head": group["head"]["queue_id"], "note": "why <not>" });
-    let (status, problem) = setup.post("/api/v1/groups/g/dead-letter", json!({ "head": group["head"]["queue_id"], "note": "" })).await;
+    let (status, problem) =
+        setup.post("/api/v1/groups/g/dead-letter", json!({ "head": group["head"]["queue_id"], "note": "" })).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{problem}");
     let (status, done) = setup.post("/api/v1/groups/g/dead-letter", act.clone()).await;
     assert_eq!((status, &done["messages"], &done["action"]), (StatusCode::OK, &json!(1), &json!("dead-letter")));
