@@ -11,6 +11,8 @@ mod registry;
 #[cfg(feature = "process")]
 mod archive;
 #[cfg(feature = "process")]
+pub mod console;
+#[cfg(feature = "process")]
 pub mod endpoint;
 #[cfg(feature = "process")]
 mod flushes;
