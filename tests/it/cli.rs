@@ -3,6 +3,7 @@
 mod archive;
 mod author;
 mod browser;
+mod console;
 mod contained;
 mod erase;
 mod flood;

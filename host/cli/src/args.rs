@@ -9,6 +9,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use towpath_config::env::LOG_LEVELS;
 
 mod archive;
+mod console;
 mod dlq;
 mod erase;
 mod group;
@@ -23,6 +24,7 @@ mod secret;
 mod send;
 mod story;
 
+pub use self::console::Console;
 pub use archive::{Archive, ArchiveFilter, ArchiveList, ArchivePlace, NamedArchive};
 pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, LetterPlace};
 pub use erase::Erase;
@@ -103,6 +105,8 @@ pub enum Command {
     Deploy(Deploy),
     /// Show targets, holds, breakers and waiting messages
     Status(Status),
+    /// Look at events, groups and dead letters in a browser, and act on them
+    Console(Console),
     /// Post recorded events to an ingest
     Send(Send),
     /// Save messages as cases of a plugin, without personal data
@@ -235,6 +239,7 @@ pub struct Demo {
 Examples:
   towpath serve
   towpath serve --config /etc/towpath.toml --listen 0.0.0.0:8080
+  towpath serve --console                     with the web console at console.listen
 
 SIGTERM, SIGHUP and Ctrl-C drain: messages in flight are finished, the others released. A second SIGTERM or Ctrl-C, at \
 least a second after the first, exits at once. Neither loses a message that was answered 202.
@@ -257,6 +262,10 @@ pub struct Serve {
     /// The address of /metrics, /healthz and /readyz [default: 127.0.0.1:9464, or none if it is taken]
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
+    /// Also run the web console, at this address or at console.listen; a config with [console] runs it too. It prints a link
+    /// that logs in once, within 10 minutes. If it cannot start, events are delivered without it
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true)]
+    pub console: Option<Option<SocketAddr>>,
     /// Allowed host names
     #[command(flatten)]
     pub names: Names,
@@ -309,6 +318,9 @@ pub struct Dev {
     /// run makes and prints one. On an address that other machines reach it must be set
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9324")]
     pub sqs: SocketAddr,
+    /// The address of the web console [default: console.listen, 127.0.0.1:8082, or a free port if it is taken]
+    #[arg(long, value_name = "ADDRESS")]
+    pub console: Option<SocketAddr>,
     /// Allowed host names
     #[command(flatten)]
     pub names: Names,

@@ -4,6 +4,7 @@ mod archive;
 mod bench;
 mod chaos;
 mod check;
+mod console;
 mod demo;
 #[cfg(feature = "aws")]
 mod deploy;
@@ -55,6 +56,7 @@ pub async fn run(args: Args, output: &Output, telemetry: Arc<Telemetry>) -> anyh
         #[cfg(not(feature = "aws"))]
         Command::Deploy(_) => anyhow::bail!(WithoutAws),
         Command::Status(status) => status::run(status, output).await,
+        Command::Console(console) => console::run(console, output).await,
         Command::Send(send) => send::run(send, output).await,
         Command::Record(record) => record::run(record, output).await,
         Command::Plugin(plugin) => plugin::run(plugin, output).await,

@@ -13,6 +13,8 @@ mod alerts;
 #[cfg(feature = "process")]
 mod archive;
 #[cfg(feature = "process")]
+pub mod console;
+#[cfg(feature = "process")]
 pub mod endpoint;
 #[cfg(feature = "process")]
 mod flushes;

@@ -16,4 +16,4 @@ pub use handshake::ANOTHER_IS_SET;
 pub use ingest::Ingest;
 pub use reply::{Said, Unanswerable, said};
 pub use router::router;
-pub use sender::Peer;
+pub use sender::{Peer, sender};

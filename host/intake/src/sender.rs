@@ -14,7 +14,7 @@ pub struct Peer(pub IpAddr);
 
 /// The sender's address. Anybody can write the header, so only what trusted proxies appended to it is believed: from the
 /// end, the first address that is none of theirs.
-pub(crate) fn sender(peer: IpAddr, headers: &HeaderMap, trusted: &Networks) -> Option<IpAddr> {
+pub fn sender(peer: IpAddr, headers: &HeaderMap, trusted: &Networks) -> Option<IpAddr> {
     if !trusted.contain(peer) {
         return Some(peer);
     }

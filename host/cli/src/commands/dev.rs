@@ -15,6 +15,7 @@ use towpath_operate::{config, token};
 use towpath_telemetry::Telemetry;
 use tracing::{error, info};
 
+use super::console::{self, Asked};
 use crate::args::Dev;
 use crate::lambda::{FunctionConfig, Mapping, Settings, Source};
 use crate::output::{Exit, Output};
@@ -65,6 +66,7 @@ pub(super) async fn run(args: Dev, output: &Output, telemetry: &Telemetry) -> an
     for path in paths {
         output.say(format!("POST http://{address}{prefix}/{path}"));
     }
+    console::beside(&args.config.file(), Asked::Somewhere(args.console), &args.names.allowed, &mut host, output).await;
     let is_given = given.is_some();
     let token = given.unwrap_or_else(|| Secret::new(token::made()));
     let sqs = station.start_sqs(args.sqs, Some(token.clone()), &mut host).await?;

@@ -15,13 +15,16 @@ use towpath_runtime::tasks::Tasks;
 use towpath_telemetry::Telemetry;
 use tracing::{info, warn};
 
+use super::console::{self, Asked};
 use crate::args::Serve;
 use crate::output::{Exit, Output};
 
 pub(super) async fn run(args: Serve, output: &Output, telemetry: Arc<Telemetry>) -> anyhow::Result<Exit> {
     let secrets = Secrets::from_env();
     let sqs = args.sqs.map(|at| anyhow::Ok((at, endpoint::token(at, &secrets)?))).transpose()?;
-    let mut config = config::load(&args.config.file(), &secrets).await?;
+    let file = args.config.file();
+    let mut config = config::load(&file, &secrets).await?;
+    let console = args.console.or_else(|| config.console.as_ref().map(|_| None));
     if let Some(listen) = args.listen {
         config.ingest.listen = listen;
     }
@@ -49,6 +52,9 @@ pub(super) async fn run(args: Serve, output: &Output, telemetry: Arc<Telemetry>)
     if let Some((at, token)) = sqs {
         let address = station.start_sqs(at, token, &mut host).await?;
         output.say(format!("SQS  http://{address}"));
+    }
+    if let Some(at) = console {
+        console::beside(&file, Asked::At(at), &args.names.allowed, &mut host, output).await;
     }
     let guard = Guard::of(&args.names.allowed);
     if let Some(address) = metrics(args.metrics, guard, telemetry, Arc::clone(&host.health), &mut host.lasting).await? {
