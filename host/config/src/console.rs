@@ -1,6 +1,7 @@
 //! `[console]`: where the web console listens, and who may use it.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use crate::route::Networks;
 
@@ -19,6 +20,8 @@ pub struct ConsoleConfig {
     pub operators: Option<Vec<String>>,
     /// The names by which it may be called, besides those of this machine.
     pub allow_hosts: Vec<String>,
+    /// A folder with builds of plugins that may be tried on letters.
+    pub builds: Option<PathBuf>,
 }
 
 impl ConsoleConfig {
@@ -35,6 +38,7 @@ impl Default for ConsoleConfig {
             trusted_proxies: Networks::default(),
             operators: None,
             allow_hosts: Vec::new(),
+            builds: None,
         }
     }
 }

@@ -101,6 +101,7 @@ pub(super) struct Console {
     pub(super) operators: Option<Vec<String>>,
     #[serde(default)]
     pub(super) allow_hosts: Vec<String>,
+    pub(super) builds: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]

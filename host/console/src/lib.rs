@@ -14,7 +14,7 @@ mod problem;
 mod stream;
 mod what_if;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::{Extension, Router, middleware};
@@ -40,14 +40,17 @@ pub struct Console {
     pub live: Live,
     /// What this process has done; `None` if it is not the one that delivers.
     pub history: Option<Arc<History>>,
-    /// A folder with builds of plugins that may be tried on letters.
-    pub builds: Option<PathBuf>,
 }
 
 impl Console {
-    /// A console over a place, without an archive, a history or builds. Its streams end once `stop` is cancelled.
+    /// A console over a place, without an archive or a history. Its streams end once `stop` is cancelled.
     pub fn new(found: Found, story: StoryPlace, stop: CancellationToken) -> Console {
-        Console { found, live: Live::new(story.clone(), stop), story, archive: None, history: None, builds: None }
+        Console { found, live: Live::new(story.clone(), stop), story, archive: None, history: None }
+    }
+
+    /// The folder with builds of plugins that may be tried on letters, if the config names one.
+    pub(crate) fn builds(&self) -> Option<&Path> {
+        self.found.config.as_deref()?.console.as_ref()?.builds.as_deref()
     }
 
     /// The place, for somebody who acts.

@@ -20,7 +20,7 @@ pub(crate) async fn asked_of(
     plugin: Option<String>,
 ) -> Result<Said, Problem> {
     looks_are_free(&console.found)?;
-    let folder = console.builds.as_deref();
+    let folder = console.builds();
     let folder = folder.ok_or_else(|| Problem::conflict("the config names no folder with builds: [console] builds"))?;
     let conditions = filter.conditions(Clock::wall().now())?;
     let ids = filter.ids();

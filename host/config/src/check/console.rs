@@ -60,8 +60,9 @@ impl Checker<'_> {
                 self.wrong(format!("console.allow_hosts[{number}]"), format!("{name:?} is not a name of a host"), hint);
             }
         }
-        let shape::Console { read_only, operators, allow_hosts, .. } = console;
-        ConsoleConfig { listen, read_only, identity_header, trusted_proxies, operators, allow_hosts }
+        let shape::Console { read_only, operators, allow_hosts, builds, .. } = console;
+        let builds = builds.map(|builds| self.folder.join(builds));
+        ConsoleConfig { listen, read_only, identity_header, trusted_proxies, operators, allow_hosts, builds }
     }
 
     fn identity_header(&mut self, name: &str) -> Option<String> {

@@ -32,7 +32,7 @@ pub(super) fn router() -> Router<Shared> {
 }
 
 async fn list(_: Viewer, State(console): State<Shared>) -> Result<Json<Vec<Value>>, Problem> {
-    let Some(folder) = &console.builds else { return Ok(Json(Vec::new())) };
+    let Some(folder) = console.builds() else { return Ok(Json(Vec::new())) };
     let builds = Builds::of(folder).list()?;
     Ok(Json(builds.iter().map(|build| json!({ "build": build.name, "built_at": Rfc3339(build.built_at) })).collect()))
 }

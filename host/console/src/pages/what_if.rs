@@ -50,7 +50,7 @@ pub(super) fn router() -> Router<Shared> {
 async fn form(Operator(session): Operator, State(console): State<Shared>, about: axum::extract::Query<About>) -> Page {
     let shown = || -> Result<Markup, Problem> {
         let filter = Asked::read(&about.filter)?;
-        let builds = match &console.builds {
+        let builds = match console.builds() {
             Some(folder) => Some(Builds::of(folder).list()?),
             None => None,
         };

@@ -20,7 +20,8 @@ use towpath_types::queue::{Attribute, Attributes, NewMessage, Queue as _};
 use crate::{Access, Console, Role, Session, router};
 
 const CONFIG: &str =
-    "[[route]]\npath = 'crm'\ngroup = 'crm/{json:/id}'\ntarget = 'sss'\n[target.sss]\nurl = 'https://sss.example'\n";
+    "[[route]]\npath = 'crm'\ngroup = 'crm/{json:/id}'\ntarget = 'sss'\n[target.sss]\nurl = 'https://sss.example'\n\
+    [console]\nbuilds = 'builds'\n";
 
 /// A group, a reason and a body that try to break out of the page and of its links.
 const HOSTILE: (&str, &str, &str) =
@@ -60,13 +61,13 @@ async fn place(letters: &[(&str, &str, &str)], role: Role) -> Place {
 
 /// The console over this backend.
 fn over(folder: TempDir, queues: Queues, backend: Backend, role: Role) -> Place {
-    let config = Config::parse(CONFIG, std::path::Path::new("towpath.toml"), &Secrets::placeholders()).expect("config");
+    let file = folder.path().join("towpath.toml");
+    let config = Config::parse(CONFIG, &file, &Secrets::placeholders()).expect("config");
     let found = Found::new(backend, Some(config));
     let story = StoryPlace { config: "towpath.toml".into(), config_was_named: false, store: None, file: None };
-    let builds = Some(folder.path().join("builds"));
     std::fs::create_dir_all(folder.path().join("builds/crm-2")).expect("made");
     std::fs::write(folder.path().join("builds/crm-2/plugin.wasm"), b"no component").expect("written");
-    let console = Console { builds, ..Console::new(found.clone(), story, CancellationToken::new()) };
+    let console = Console::new(found.clone(), story, CancellationToken::new());
     let access = Access::by_token("t".to_owned(), Session { by: "ann".to_owned(), role });
     Place { _folder: folder, queues, found, pages: router(console, access) }
 }
