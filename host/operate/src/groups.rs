@@ -102,8 +102,9 @@ pub async fn list(found: &Found, wanted: Wanted) -> anyhow::Result<Option<Page>>
                 Some(Cursor::At { place, now }) => (Some(*place), *now),
                 _ => (None, Clock::wall().now()),
             };
-            return page(found, queues, queues.events.heads(place, now, limit + 1).await?, limit, |head| {
-                Cursor::At { place: head.place, now }
+            return page(found, queues, queues.events.heads(place, now, limit + 1).await?, limit, |head| Cursor::At {
+                place: head.place,
+                now,
             })
             .await
             .map(Some);
@@ -145,7 +146,8 @@ async fn with_reasons(found: &Found, queues: &Queues, heads: Vec<Head>) -> anyho
         heads.iter().filter(|head| head.receive_count > 0).map(|head| head.id.to_string()).collect();
     let folder = queues.events.store().file().parent().map(std::path::Path::to_owned).unwrap_or_default();
     let read = move || last_passes(&folder.join(STORY), &ids);
-    let mut passes = tokio::task::spawn_blocking(read).await.context("reading the story")?.context("reading the story")?;
+    let mut passes =
+        tokio::task::spawn_blocking(read).await.context("reading the story")?.context("reading the story")?;
     let group = |head: Head| {
         let last = passes.remove(head.id.as_str());
         let on_dead_letter = policy(found, &head.group);

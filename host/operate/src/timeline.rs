@@ -211,7 +211,8 @@ async fn told(sources: Sources<'_>, id: &str) -> anyhow::Result<Told> {
         };
         Ok::<_, std::io::Error>((found, firsts))
     };
-    let (found, firsts) = tokio::task::spawn_blocking(read).await.context("reading the story")?.context("reading the story")?;
+    let (found, firsts) =
+        tokio::task::spawn_blocking(read).await.context("reading the story")?.context("reading the story")?;
     if firsts.len() > 1 {
         bail!("more than one event has an id that begins with {id}: {}; give a longer one", firsts.join(", "));
     }

@@ -34,8 +34,7 @@ fn numbers(target: &Target) -> Vec<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stuck_head_is_dead_lettered_beside_a_running_host_and_those_behind_it_follow_in_order() {
-    let target =
-        Target::answering(|call| Answer::Status(if is_first(call) { 503 } else { 200 }, String::new())).await;
+    let target = Target::answering(|call| Answer::Status(if is_first(call) { 503 } else { 200 }, String::new())).await;
     let folder = project(&target.url, Guest::forward());
     let server = Server::start(folder.path(), &["serve"]);
     let client = client();

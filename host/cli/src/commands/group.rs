@@ -69,7 +69,12 @@ async fn show(group: &str, place: &QueuePlace, output: &Output) -> anyhow::Resul
     }
     let now = Clock::wall().now();
     output.line(format!("{}: {}", group.head.group, group.state()));
-    output.line(format!("  head {}, stored {} ago, received {} times", group.message_id(), age(group.head.sent_at, now), group.head.receive_count));
+    output.line(format!(
+        "  head {}, stored {} ago, received {} times",
+        group.message_id(),
+        age(group.head.sent_at, now),
+        group.head.receive_count
+    ));
     output.line(format!("  next try {}, {} behind it", next(&group, now), behind(&group)));
     if let Some(last) = &group.last {
         output.line(format!("  last pass: {}, {}", last.what(), last.detail()));

@@ -62,7 +62,9 @@ pub(crate) async fn find(console: &Console, id: &str) -> Result<Timeline, Proble
 pub(crate) async fn look(console: &Console, session: &Session, id: &str) -> Result<Content, Problem> {
     let content = find(console, id).await?.content;
     let content = content.ok_or_else(|| {
-        Problem::not_found(format!("the content of the event {id} is not kept: it is neither in a queue nor in an archive on this machine"))
+        Problem::not_found(format!(
+            "the content of the event {id} is not kept: it is neither in a queue nor in an archive on this machine"
+        ))
     })?;
     Audit::of(&console.acting(session)).look(&content.message_id, &content.group)?;
     Ok(content)
@@ -75,7 +77,8 @@ pub(crate) fn content_as(content: &Content, form: Form) -> Result<Response, Prob
         Form::Json => axum::Json(json::EventBody::of(content)).into_response(),
         Form::Raw => {
             let webhook = content.webhook().ok_or_else(unreadable)?;
-            let kind = [(CONTENT_TYPE, "application/octet-stream"), (CONTENT_DISPOSITION, "attachment; filename=\"body\"")];
+            let kind =
+                [(CONTENT_TYPE, "application/octet-stream"), (CONTENT_DISPOSITION, "attachment; filename=\"body\"")];
             (kind, webhook.body).into_response()
         }
         Form::Case => {

@@ -143,7 +143,12 @@ mod tests {
     #[test]
     fn what_others_wrote_is_escaped_in_every_form() {
         let hostile = "<script>alert(1)</script>";
-        for shown in [body(hostile.as_bytes()), shown(hostile), difference("a\n", hostile), body(format!("[\"{hostile}\"]").as_bytes())] {
+        for shown in [
+            body(hostile.as_bytes()),
+            shown(hostile),
+            difference("a\n", hostile),
+            body(format!("[\"{hostile}\"]").as_bytes()),
+        ] {
             let text = shown.into_string();
             assert!(!text.contains("<script") && text.contains("&lt;script&gt;"), "{text}");
         }

@@ -1,9 +1,9 @@
 //! The groups that wait, and one of them with what an operator can do to its head.
 
+use axum::Router;
 use axum::extract::{Form, Path, Query, State};
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::Router;
 use maud::{Markup, html};
 use towpath_operate::groups::{self, Action, Done, Group, GroupError};
 use towpath_types::clock::Clock;
@@ -124,7 +124,12 @@ async fn show(Viewer(session): Viewer, Path(group): Path<String>, State(console)
     let content = async {
         let found = groups::show(&console.found, &group).await.map_err(problem)?;
         let found = found.ok_or_else(|| problem(GroupError::Nothing(group.clone()).into()))?;
-        Ok(page(&session, "", group.as_str(), html! { section #group aria-label="Group" { (whole(&session, &found)) } }))
+        Ok(page(
+            &session,
+            "",
+            group.as_str(),
+            html! { section #group aria-label="Group" { (whole(&session, &found)) } },
+        ))
     };
     Page(content.await)
 }

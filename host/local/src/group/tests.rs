@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use towpath_types::clock::Clock;
-use towpath_types::dead_letter::{Death, DeadLetter, Seen};
+use towpath_types::dead_letter::{DeadLetter, Death, Seen};
 use towpath_types::outcome::Outcome;
 use towpath_types::queue::{Handle, Queue as _, Receive, Received};
 
@@ -123,7 +123,10 @@ async fn nothing_that_somebody_may_be_working_on_is_touched() {
     setup.events.release(&[(received[0].handle.clone(), LATER)]).await.remove(0).expect("released");
     assert_eq!(setup.bury(Which::HeadAndBehind(head.clone(), 10)).await, Acted::Busy);
     assert_eq!(setup.bury(Which::Head(head)).await, moved(1, true));
-    assert_eq!((setup.left().await, setup.dead().await), (vec!["g2".to_owned(), "g3".to_owned()], vec!["g1".to_owned()]));
+    assert_eq!(
+        (setup.left().await, setup.dead().await),
+        (vec!["g2".to_owned(), "g3".to_owned()], vec!["g1".to_owned()])
+    );
 }
 
 #[tokio::test]
@@ -190,8 +193,9 @@ async fn a_letter_that_cannot_be_made_changes_nothing() {
     let setup = setup().await;
     setup.send("g", 1..=3).await;
     let head = setup.head().await;
-    let refuses_the_third =
-        |message: Browsed, first| if message.body.text() == "g3" { Err("too large".to_owned()) } else { letter(message, first) };
+    let refuses_the_third = |message: Browsed, first| {
+        if message.body.text() == "g3" { Err("too large".to_owned()) } else { letter(message, first) }
+    };
     let which = Which::HeadAndBehind(head, 10);
     let error = setup.events.bury(&setup.dead, &"g".into(), which, refuses_the_third).await.expect_err("refused");
     assert!(format!("{error:?}").contains("too large"), "{error:?}");

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use towpath_config::route::{OnDeadLetter, Route};
 use towpath_local::{Acted, Browsed, Hastened, MOST_BEHIND, MOST_MOVED, Which};
 use towpath_types::clock::Clock;
-use towpath_types::dead_letter::{Death, DeadLetter, OPERATOR, Seen};
+use towpath_types::dead_letter::{DeadLetter, Death, OPERATOR, Seen};
 use towpath_types::message::is_item;
 use towpath_types::outcome::{MisfitKind, Outcome};
 use towpath_types::queue::{GroupId, Handle, MessageId, NewMessage, Queue as _, Received};
@@ -168,11 +168,8 @@ pub async fn park(found: &Found, group: &GroupId, head: Option<&MessageId>, note
     let mut is_rest = true;
     while is_rest {
         let is_first = messages == 0;
-        let which = if is_first {
-            Which::HeadAndBehind(before.head.id.clone(), MOST_MOVED)
-        } else {
-            Which::Front(MOST_MOVED)
-        };
+        let which =
+            if is_first { Which::HeadAndBehind(before.head.id.clone(), MOST_MOVED) } else { Which::Front(MOST_MOVED) };
         match undertaker.bury_from(queues, group, which, is_first).await? {
             Acted::Moved { moved, is_rest: rest } => {
                 messages += moved as u64;
@@ -236,9 +233,7 @@ impl Undertaker {
         let is_head_verified = match &route {
             Some(route) if route.verify.is_none() => true,
             Some(route) => match head(queues, before).await? {
-                Some(head) => {
-                    door::verdict(&keys, &received(head), &route.path, Instant::now()).await.is_some()
-                }
+                Some(head) => door::verdict(&keys, &received(head), &route.path, Instant::now()).await.is_some(),
                 None => false,
             },
             None => false,
@@ -294,7 +289,11 @@ impl Undertaker {
             let death = Death { code, detail: detail.clone() };
             pack(&received, death, seen, &source, most, route.as_deref(), &keys)
         };
-        queues.events.bury(&queues.dead_letters, group, which, letter).await.context("moving it to the dead-letter queue")
+        queues
+            .events
+            .bury(&queues.dead_letters, group, which, letter)
+            .await
+            .context("moving it to the dead-letter queue")
     }
 }
 

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use towpath_config::{Config, Secrets};
 use towpath_local::{DedupScope, KEPT_FOR_EVER, LocalQueue, QueueSettings, Store};
 use towpath_types::clock::Clock;
-use towpath_types::dead_letter::{Death, DeadLetter, Seen};
+use towpath_types::dead_letter::{DeadLetter, Death, Seen};
 use towpath_types::outcome::Outcome;
 use towpath_types::queue::{GroupId, Handle, NewMessage, Queue as _, Receive, Received};
 
@@ -187,7 +187,8 @@ impl World {
         };
         match done {
             Ok(_) if action > 0 => {
-                let left: BTreeSet<_> = self.events.browse(None, 1_000).await.expect("browse").into_iter().map(|m| m.id).collect();
+                let left: BTreeSet<_> =
+                    self.events.browse(None, 1_000).await.expect("browse").into_iter().map(|m| m.id).collect();
                 let moved = before.into_iter().filter(|message| !left.contains(&message.id));
                 self.died.extend(moved.map(|message| message.body.text().into_owned()));
             }

@@ -122,7 +122,8 @@ async fn a_list_says_why_each_head_waits_and_its_pages_join() {
     let mut names = Vec::new();
     let mut after = None;
     loop {
-        let page = list(&setup.found, Wanted { after, limit: 1, ..Wanted::default() }).await.expect("read").expect("a store");
+        let page =
+            list(&setup.found, Wanted { after, limit: 1, ..Wanted::default() }).await.expect("read").expect("a store");
         names.extend(page.groups.into_iter().map(|group| group.head.group));
         let Some(next) = page.next else { break };
         after = Some(next.to_string().parse().expect("a cursor"));
@@ -147,7 +148,10 @@ async fn a_head_is_dead_lettered_with_who_and_why_and_the_rest_goes_on() {
     let letters = setup.letters().await;
     let [letter] = &letters[..] else { panic!("{letters:?}") };
     assert_eq!((letter.death.reason.as_str(), letter.death.detail.as_str()), ("operator", "by ada: bad <data>"));
-    assert_eq!((letter.first_id(), letter.death.route.as_deref(), letter.death.parks), (head.clone(), Some("goes"), false));
+    assert_eq!(
+        (letter.first_id(), letter.death.route.as_deref(), letter.death.parks),
+        (head.clone(), Some("goes"), false)
+    );
     assert!(letter.death.is_verified(), "its route needs no verification");
     let audit = setup.audit();
     assert!(audit.contains(r#""by":"ada","action":"dead-letter""#) && audit.contains("bad <data>"), "{audit}");
@@ -195,7 +199,10 @@ async fn a_group_is_parked_in_order_and_comes_back_in_order_before_what_arrived_
     setup.send("parks/1", &all).await;
     setup.fail().await;
     setup.send("goes/1", &["other"]).await;
-    assert_eq!(error(park(&setup.found, &"goes/1".into(), None, "stop").await), GroupError::DoesNotPark("goes/1".into()));
+    assert_eq!(
+        error(park(&setup.found, &"goes/1".into(), None, "stop").await),
+        GroupError::DoesNotPark("goes/1".into())
+    );
     let without = Found { config: None, ..setup.found.clone() };
     assert_eq!(error(park(&without, &group, None, "stop").await), GroupError::NoConfig(group.clone()));
     let done = park(&setup.found, &group, None, "stop").await.expect("parked");

@@ -109,11 +109,7 @@ pub(super) async fn in_queues(
     Ok((Place::Elsewhere, None))
 }
 
-async fn in_queue(
-    queue: &LocalQueue,
-    ids: &[String],
-    group: Option<&GroupId>,
-) -> anyhow::Result<Option<Browsed>> {
+async fn in_queue(queue: &LocalQueue, ids: &[String], group: Option<&GroupId>) -> anyhow::Result<Option<Browsed>> {
     for id in ids {
         let candidates = queue.with_id(id, group, CANDIDATES).await?;
         if let Some(found) = candidates.into_iter().find(|candidate| is_one_of(candidate, ids)) {

@@ -53,7 +53,8 @@ impl Setup {
         let headers = vec![("authorization".to_owned(), b"Bearer hush-hush".to_vec())];
         let webhook = Webhook { headers, body: br#"{"id": 7}"#.to_vec(), ..Webhook::default() };
         let group = "crm/7".into();
-        let message = NewMessage { group, dedup_id: Some("1".into()), body: webhook.into(), attributes: Default::default() };
+        let message =
+            NewMessage { group, dedup_id: Some("1".into()), body: webhook.into(), attributes: Default::default() };
         self.queues().events.send(message).await.expect("send").id
     }
 
@@ -94,7 +95,10 @@ async fn a_waiting_event_has_its_passes_its_place_and_its_content() {
     setup.tell_of_a_failure(9, &id);
     let found = setup.find(&id.as_str()[..10]).await.expect("found");
     assert_eq!(whats(&found), ["stored", "unavailable", "unavailable"]);
-    assert_eq!((found.message_id.clone(), found.group.clone(), found.route.as_deref()), (id, Some("crm/7".into()), Some("crm")));
+    assert_eq!(
+        (found.message_id.clone(), found.group.clone(), found.route.as_deref()),
+        (id, Some("crm/7".into()), Some("crm"))
+    );
     assert!(matches!(found.place, Place::Waits { receive_count: 0, .. }));
     let pass = &found.steps[2];
     assert_eq!((pass.took.as_millis(), pass.attempts[0].millis, pass.attempts[0].status), (50, 40, Some(503)));

@@ -38,14 +38,14 @@ mod tests {
 
     #[test]
     fn nothing_of_an_event_leaves_its_word_of_the_command() {
-        let headers = vec![
-            ("x".to_owned(), b"'; rm -rf / #".to_vec()),
-            ("host".to_owned(), b"evil".to_vec()),
-        ];
+        let headers = vec![("x".to_owned(), b"'; rm -rf / #".to_vec()), ("host".to_owned(), b"evil".to_vec())];
         let webhook = Webhook { headers, body: b"{\"a\":\"it's $(id)\"}".to_vec(), ..Webhook::default() };
         let command = curl(Some("crm"), &webhook);
         assert!(command.contains(r"-H 'x: '\''; rm -rf / #'"), "{command}");
-        assert!(command.ends_with(r#"--data-binary '{"a":"it'\''s $(id)"}'"#) && !command.contains("evil"), "{command}");
+        assert!(
+            command.ends_with(r#"--data-binary '{"a":"it'\''s $(id)"}'"#) && !command.contains("evil"),
+            "{command}"
+        );
         for body in [b"@/etc/passwd".to_vec(), vec![0xff], vec![b'x'; MOST + 1]] {
             let webhook = Webhook { body, ..Webhook::default() };
             assert!(curl(None, &webhook).ends_with("--data-binary @body"));

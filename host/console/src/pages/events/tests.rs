@@ -42,8 +42,12 @@ async fn setup(body: &[u8]) -> Setup {
         ("x-html".to_owned(), HOSTILE.as_bytes().to_vec()),
     ];
     let webhook = Webhook { headers, body: body.to_vec(), ..Webhook::default() };
-    let message =
-        NewMessage { group: "crm/7".into(), dedup_id: Some("1".into()), body: webhook.into(), attributes: Default::default() };
+    let message = NewMessage {
+        group: "crm/7".into(),
+        dedup_id: Some("1".into()),
+        body: webhook.into(),
+        attributes: Default::default(),
+    };
     let id = queues.events.send(message).await.expect("send").id.to_string();
     let found = Found::new(Backend::Local(Box::new(queues)), Some(config));
     let store = Some(folder.path().to_owned());
@@ -57,7 +61,8 @@ async fn setup(body: &[u8]) -> Setup {
 impl Setup {
     async fn get(&self, path: &str) -> (StatusCode, HeaderMap, String) {
         let request = Request::builder().uri(path).header("authorization", "Bearer token").header("host", "127.0.0.1");
-        let response = self.router.clone().oneshot(request.body(Body::empty()).expect("a request")).await.expect("an answer");
+        let response =
+            self.router.clone().oneshot(request.body(Body::empty()).expect("a request")).await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.into_body().collect().await.expect("a body").to_bytes();
         (status, headers, String::from_utf8_lossy(&bytes).into_owned())
@@ -95,7 +100,10 @@ async fn a_timeline_shows_no_body_and_each_look_at_one_is_in_the_audit() {
         }
     }
     let (_, headers, raw) = setup.get(&format!("{own}/body?as=raw")).await;
-    assert_eq!((raw, &headers["content-disposition"]), (body, &"attachment; filename=\"body\"".parse().expect("a value")));
+    assert_eq!(
+        (raw, &headers["content-disposition"]),
+        (body, &"attachment; filename=\"body\"".parse().expect("a value"))
+    );
 }
 
 #[tokio::test]
@@ -120,7 +128,13 @@ async fn a_case_can_be_read_as_one() {
 #[tokio::test]
 async fn an_event_that_nobody_knows_is_not_found_whatever_its_id_looks_like() {
     let setup = setup(b"{}").await;
-    for id in ["12345678-unknown", "%3Cscript%3Ealert(1)%3C%2Fscript%3E", "..%2F..%2F..%2Fetc%2Fpasswd", "12345678%0D%0Aset-cookie:x", "%25%25%25%25%25%25%25%25"] {
+    for id in [
+        "12345678-unknown",
+        "%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+        "..%2F..%2F..%2Fetc%2Fpasswd",
+        "12345678%0D%0Aset-cookie:x",
+        "%25%25%25%25%25%25%25%25",
+    ] {
         for path in [format!("/events/{id}"), format!("/events/{id}/body"), format!("/api/v1/events/{id}")] {
             let (status, headers, text) = setup.get(&path).await;
             assert_eq!(status, StatusCode::NOT_FOUND, "{path}: {text}");

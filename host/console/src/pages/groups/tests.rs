@@ -142,7 +142,8 @@ async fn an_operator_dead_letters_the_head_that_they_saw_and_no_other() {
     let (_, text) = setup.get("/api/v1/groups/g").await;
     let group: Value = serde_json::from_str(&text).expect("JSON");
     let act = json!({ "head": group["head"]["queue_id"], "note": "why <not>" });
-    let (status, problem) = setup.post("/api/v1/groups/g/dead-letter", json!({ "head": group["head"]["queue_id"], "note": "" })).await;
+    let (status, problem) =
+        setup.post("/api/v1/groups/g/dead-letter", json!({ "head": group["head"]["queue_id"], "note": "" })).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{problem}");
     let (status, done) = setup.post("/api/v1/groups/g/dead-letter", act.clone()).await;
     assert_eq!((status, &done["messages"], &done["action"]), (StatusCode::OK, &json!(1), &json!("dead-letter")));
