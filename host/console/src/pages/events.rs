@@ -119,7 +119,7 @@ fn requests(step: &Step, from: Timestamp, total: u64) -> Vec<(u64, u64, bool)> {
     let mut at = Timestamp(step.at.0.saturating_sub(took));
     let mut drawn = Vec::new();
     for attempt in &step.attempts {
-        let end = Timestamp(at.0 + attempt.millis);
+        let end = Timestamp(at.0.saturating_add(attempt.millis));
         let begin = x(at, from, total).min(WIDTH - 2);
         drawn.push((begin, x(end, from, total).saturating_sub(begin).max(2), attempt.is_success()));
         at = end;

@@ -168,10 +168,8 @@ pub async fn park(found: &Found, group: &GroupId, head: Option<&MessageId>, note
     let mut is_rest = true;
     while is_rest {
         let is_first = messages == 0;
-        let which = match is_first {
-            true => Which::HeadAndBehind(before.head.id.clone(), MOST_MOVED),
-            false => Which::Front(MOST_MOVED),
-        };
+        let which =
+            if is_first { Which::HeadAndBehind(before.head.id.clone(), MOST_MOVED) } else { Which::Front(MOST_MOVED) };
         match undertaker.bury_from(queues, group, which, is_first).await? {
             Acted::Moved { moved, is_rest: rest } => {
                 messages += moved as u64;
