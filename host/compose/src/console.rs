@@ -22,6 +22,7 @@ use towpath_config::route::Networks;
 use towpath_console::{Access, Console, Peer, Proxy, Role, Session};
 use towpath_intake::sender;
 use towpath_operate::archive::FoundArchive;
+use towpath_operate::history::History;
 use towpath_operate::place::Found;
 use towpath_operate::story::StoryPlace;
 use towpath_operate::token;
@@ -48,6 +49,8 @@ pub struct Shown {
     pub story: StoryPlace,
     /// The archive, if there is one.
     pub archive: Option<FoundArchive>,
+    /// Whether this process delivers, so that its rates are worth showing.
+    pub delivers: bool,
 }
 
 /// Where a console listens, and who may use it.
@@ -83,8 +86,10 @@ pub async fn open(shown: Shown, options: Options, host: &mut Supervisor) -> anyh
     let once = token::made();
     let read_only = why_read_only(&shown.found, &options.config);
     let access = access(&shown.found, &options.config, read_only.as_deref())?.on_port(address.port()).link(&once);
-    let Shown { found, story, archive } = shown;
-    let router = towpath_console::router(Console { found, story, archive }, access);
+    let Shown { found, story, archive, delivers } = shown;
+    let history = delivers.then(|| keep_history(host));
+    let console = Console { archive, history, ..Console::new(found, story, host.stop.clone()) };
+    let router = towpath_console::router(console, access);
     let router = router.layer(middleware::from_fn_with_state(Arc::new(options.config.trusted_proxies), tell_peer));
     let stop = host.stop.clone();
     let serving = server::serve_unless(listener, router, Guard::of(&names), stop.clone(), follows);
@@ -92,6 +97,17 @@ pub async fn open(shown: Shown, options: Options, host: &mut Supervisor) -> anyh
     info!(address = %address, read_only = read_only.is_some(), "console listening");
     let link = format!("http://{}/login?once={once}", from_here(address));
     Ok(Opened { address, link, read_only })
+}
+
+/// Keeps the rates of this process until the host stops.
+fn keep_history(host: &mut Supervisor) -> Arc<History> {
+    let history = Arc::new(History::default());
+    let kept = Arc::clone(&history);
+    let stop = host.stop.clone();
+    host.tasks.spawn("history", async move {
+        stop.run_until_cancelled(kept.run()).await;
+    });
+    history
 }
 
 async fn bind(at: SocketAddr, or_free_port: bool) -> anyhow::Result<TcpListener> {

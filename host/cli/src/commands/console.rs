@@ -46,6 +46,7 @@ pub(super) async fn beside(file: &Path, asked: Asked, names: &[HostName], host: 
     let open = async {
         let config = file.to_owned();
         let shown = shown(&QueuePlace { config, config_was_named: true, store: None, queue_url: None }).await?;
+        let shown = Shown { delivers: true, ..shown };
         let mut config = of(&shown);
         let (listen, or_free_port) = match asked {
             Asked::At(listen) => (listen, false),
@@ -83,5 +84,6 @@ async fn shown(place: &QueuePlace) -> anyhow::Result<Shown> {
     let archive = ArchivePlace { config: config.clone(), config_was_named, named };
     // Not every place has one.
     let archive = FoundArchive::find(&archive).await.ok();
-    Ok(Shown { found, story: StoryPlace { config, config_was_named, store, file: None }, archive })
+    let story = StoryPlace { config, config_was_named, store, file: None };
+    Ok(Shown { found, story, archive, delivers: false })
 }
