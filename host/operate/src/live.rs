@@ -14,8 +14,9 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::story::{Entry, Filter, FollowedFile, Source, StoryPlace};
+pub use ring::Position;
 use ring::Ring;
-pub use watcher::{Position, Update, Watcher};
+pub use watcher::{Update, Watcher};
 
 /// The most that watch at a time.
 pub const MOST_WATCHERS: usize = 16;

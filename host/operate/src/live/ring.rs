@@ -1,17 +1,39 @@
 //! The last lines of a story, numbered, for those who read at their own speed.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use towpath_types::clock::Clock;
 
-use super::watcher::Position;
 use crate::story::Entry;
 
 /// How many lines are kept for slow readers.
 pub(super) const KEPT: usize = 2_000;
+
+/// A place in the story, as text `READER-LINE`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Position {
+    pub(super) reader: u64,
+    /// The number of the next line.
+    pub(super) line: u64,
+}
+
+impl Position {
+    /// Reads the text of a position.
+    pub fn read(text: &str) -> Option<Position> {
+        let (reader, line) = text.split_once('-')?;
+        Some(Position { reader: reader.parse().ok()?, line: line.parse().ok()? })
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{}-{}", self.reader, self.line)
+    }
+}
 
 /// The last lines, and a signal that there are new ones.
 pub(super) struct Ring {

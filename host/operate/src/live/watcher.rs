@@ -1,38 +1,15 @@
 //! Somebody who watches a story.
 
-use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::ring::{Lines, Ring};
+use super::ring::{Lines, Position, Ring};
 use crate::story::{Entry, Filter};
 
 /// The most lines of one update.
 const MOST: usize = 200;
-
-/// A place in the story, as text `READER-LINE`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Position {
-    pub(super) reader: u64,
-    /// The number of the next line.
-    pub(super) line: u64,
-}
-
-impl Position {
-    /// Reads the text of a position.
-    pub fn read(text: &str) -> Option<Position> {
-        let (reader, line) = text.split_once('-')?;
-        Some(Position { reader: reader.parse().ok()?, line: line.parse().ok()? })
-    }
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(to, "{}-{}", self.reader, self.line)
-    }
-}
 
 /// What is new.
 #[derive(Clone, PartialEq, Debug)]

@@ -42,7 +42,7 @@ async fn every_route_of_the_document_is_served_and_says_how_it_fails() {
             assert!(operation["summary"].is_string(), "{name} has a summary");
             assert!(operation["responses"]["default"]["content"]["application/problem+json"].is_object(), "{name}");
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
-            let path = format!("/api/v1{}", path.replace('{', "").replace('}', ""));
+            let path = format!("/api/v1{}", path.replace(['{', '}'], ""));
             let request = Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
             let (status, ..) = trying.begun(request).await;
             assert!(status != StatusCode::METHOD_NOT_ALLOWED, "{name}: {status}");
